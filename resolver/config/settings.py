@@ -1,0 +1,74 @@
+"""What a worker must know, as plain data: the supervisor derives it from the config and sends it as JSON."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamServer:
+    """One upstream: an address and how to talk to it."""
+
+    transport: str  # "udp" (TCP after a truncated answer) or "tcp"
+    host: str  # an IP address; an IPv6 address without brackets
+    port: int = 53
+
+    @property
+    def name(self) -> str:
+        """As it stands in the config and in the log: ``udp://[2001:db8::1]:53``."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{self.transport}://{host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class CacheSettings:
+    """Bounds of one worker's response cache."""
+
+    max_bytes: int = 64 << 20
+    min_ttl_seconds: int = 0
+    max_ttl_seconds: int = 86400
+    max_negative_ttl_seconds: int = 3600
+    stale_seconds: int = 86400
+    prefetch: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds of one worker. Reaching one is counted under `dropped`, by the field's name."""
+
+    answer_table_entries: int = 100_000
+    clients: int = 65_536  # client addresses whose view is remembered
+    queries_in_flight: int = 10_000
+    tcp_connections: int = 1_000
+    tcp_queries_per_connection: int = 100  # in flight at once on one connection
+    tcp_idle_seconds: float = 10.0
+    tcp_write_buffer_bytes: int = 1 << 20  # unread answers a client may let pile up before its connection is ended
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerSettings:
+    """All that a worker takes from the config; the policy comes by the snapshot."""
+
+    clients_allow: tuple[str, ...] = ("127.0.0.0/8", "::1/128")  # networks, CIDR
+    upstream_servers: tuple[UpstreamServer, ...] = ()
+    upstream_timeout_seconds: float = 2.0
+    cache: CacheSettings = field(default_factory=CacheSettings)
+    limits: Limits = field(default_factory=Limits)
+
+    def to_json(self) -> str:
+        """One line of JSON that `from_json` reads back."""
+        return json.dumps(dataclasses.asdict(self))
+
+    @classmethod
+    def from_json(cls, line: str | bytes) -> WorkerSettings:
+        """The settings that `to_json` wrote."""
+        raw = json.loads(line)
+        return cls(
+            clients_allow=tuple(raw["clients_allow"]),
+            upstream_servers=tuple(UpstreamServer(**server) for server in raw["upstream_servers"]),
+            upstream_timeout_seconds=raw["upstream_timeout_seconds"],
+            cache=CacheSettings(**raw["cache"]),
+            limits=Limits(**raw["limits"]),
+        )

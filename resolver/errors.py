@@ -1,0 +1,77 @@
+"""The error tree. Each error is raised where it is known and caught once, where it can be acted on.
+
+    MoatdnsError
+    ├── ConfigError            the config file: every problem with file, line and key path
+    ├── RuleError              a rule, name or network that cannot be read
+    ├── CatalogueError         the bundled catalogue does not hold together
+    ├── SnapshotError          a compiled policy that is damaged, missing or of another version
+    ├── ListenError            a socket that cannot be opened
+    ├── FormatError            bytes that are not a DNS message we can answer; carries the rcode to answer with
+    │   └── NotAQuery          bytes that must not be answered at all
+    └── UpstreamError          no answer could be had from an upstream
+        ├── UpstreamTimeout    it stayed silent
+        ├── UpstreamUnreachable  the network or the host refused
+        └── UpstreamBadAnswer  it answered, but nothing that can be used (SERVFAIL, REFUSED, garbage over TCP)
+"""
+
+from __future__ import annotations
+
+
+class MoatdnsError(Exception):
+    """Whatever moatdns raises on purpose; its text is fit to show a user."""
+
+
+class ConfigError(MoatdnsError):
+    """The configuration cannot be used. `problems` holds one finished line for each mistake."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+class RuleError(MoatdnsError):
+    """A rule, a domain name or a network that cannot be read."""
+
+
+class CatalogueError(MoatdnsError):
+    """The bundled catalogue contradicts itself or cannot be read."""
+
+
+class SnapshotError(MoatdnsError):
+    """A compiled policy is damaged, missing, or was written by another version."""
+
+
+class ListenError(MoatdnsError):
+    """A listening socket cannot be opened."""
+
+
+class FormatError(MoatdnsError):
+    """Bytes that are not a well-formed query. `rcode` is what the client is told (an extended rcode, 0 to 4095)."""
+
+    def __init__(self, why: str, rcode: int = 1) -> None:  # 1 is FORMERR (RFC 1035 section 4.1.1)
+        super().__init__(why)
+        self.rcode = rcode
+
+
+class NotAQuery(FormatError):
+    """Bytes that must be dropped in silence: too short for a header, or themselves a response."""
+
+
+class UpstreamError(MoatdnsError):
+    """An upstream gave no usable answer."""
+
+
+class UpstreamTimeout(UpstreamError):
+    """An upstream stayed silent for its whole time."""
+
+
+class UpstreamUnreachable(UpstreamError):
+    """The network or the upstream's host refused us."""
+
+
+class UpstreamBadAnswer(UpstreamError):
+    """An upstream answered with an error or with nothing that can be used. `rcode` is what it said, None if unreadable."""
+
+    def __init__(self, why: str, rcode: int | None = None) -> None:
+        super().__init__(why)
+        self.rcode = rcode

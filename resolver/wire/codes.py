@@ -1,0 +1,91 @@
+"""The numbers of the DNS protocol, by name (IANA "Domain Name System Parameters")."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class Opcode(IntEnum):
+    """RFC 1035 section 4.1.1 and successors."""
+
+    QUERY = 0
+
+
+class Rcode(IntEnum):
+    """Response codes; those above 15 need an OPT record (RFC 6891 section 6.1.3)."""
+
+    NOERROR = 0
+    FORMERR = 1
+    SERVFAIL = 2
+    NXDOMAIN = 3
+    NOTIMP = 4
+    REFUSED = 5
+    BADVERS = 16
+
+
+class Type(IntEnum):
+    """RR types that moatdns must know; all others pass through unread (RFC 3597)."""
+
+    A = 1
+    NS = 2
+    CNAME = 5
+    SOA = 6
+    HINFO = 13
+    TXT = 16
+    AAAA = 28
+    DNAME = 39
+    OPT = 41
+    SVCB = 64
+    HTTPS = 65
+    IXFR = 251
+    AXFR = 252
+    MAILB = 253
+    MAILA = 254
+    ANY = 255
+
+
+class Class(IntEnum):
+    """RR classes."""
+
+    IN = 1
+    CH = 3
+    ANY = 255
+
+
+class Flag(IntEnum):
+    """Bits of the header's second 16-bit word (RFC 1035 section 4.1.1, RFC 4035 section 3.2)."""
+
+    QR = 0x8000
+    AA = 0x0400
+    TC = 0x0200
+    RD = 0x0100
+    RA = 0x0080
+    AD = 0x0020
+    CD = 0x0010
+
+
+class EdnsOption(IntEnum):
+    """EDNS option codes."""
+
+    COOKIE = 10
+    PADDING = 12
+    EDE = 15
+
+
+class Ede(IntEnum):
+    """Extended DNS error codes (RFC 8914 section 5.2)."""
+
+    STALE_ANSWER = 3
+    BLOCKED = 15
+    FILTERED = 17
+    PROHIBITED = 18
+    NOT_SUPPORTED = 21
+    NO_REACHABLE_AUTHORITY = 22
+    NETWORK_ERROR = 23
+
+
+MAX_NAME = 255  # octets of a name on the wire (RFC 1035 section 2.3.4)
+MAX_LABEL = 63
+HEADER = 12  # octets of a message's header
+UDP_PAYLOAD = 1232  # what we send and accept over UDP without fear of fragments (RFC 9715)
+UDP_PAYLOAD_PLAIN = 512  # a client without EDNS takes no more (RFC 1035 section 4.2.1)

@@ -1,17 +1,17 @@
 """The error tree. Each error is raised where it is known and caught once, where it can be acted on.
 
-    MoatdnsError
-    ├── ConfigError            the config file: every problem with file, line and key path
-    ├── RuleError              a rule, name or network that cannot be read
-    ├── CatalogueError         the bundled catalogue does not hold together
-    ├── SnapshotError          a compiled policy that is damaged, missing or of another version
-    ├── ListenError            a socket that cannot be opened
-    ├── FormatError            bytes that are not a DNS message we can answer; carries the rcode to answer with
-    │   └── NotAQuery          bytes that must not be answered at all
-    └── UpstreamError          no answer could be had from an upstream
-        ├── UpstreamTimeout    it stayed silent
-        ├── UpstreamUnreachable  the network or the host refused
-        └── UpstreamBadAnswer  it answered, but nothing that can be used (SERVFAIL, REFUSED, garbage over TCP)
+MoatdnsError
+├── ConfigError            the config file: every problem with file, line and key path
+├── RuleError              a rule, name or network that cannot be read
+├── CatalogueError         the bundled catalogue does not hold together
+├── SnapshotError          a compiled policy that is damaged, missing or of another version
+├── ListenError            a socket that cannot be opened
+├── FormatError            bytes that are not a DNS message we can answer; carries the rcode to answer with
+│   └── NotAQuery          bytes that must not be answered at all
+└── UpstreamError          no answer could be had from an upstream
+    ├── UpstreamTimeout    it stayed silent
+    ├── UpstreamUnreachable  the network or the host refused
+    └── UpstreamBadAnswer  it answered, but nothing that can be used (SERVFAIL, REFUSED, garbage over TCP)
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class UpstreamUnreachable(UpstreamError):
 
 
 class UpstreamBadAnswer(UpstreamError):
-    """An upstream answered with an error or with nothing that can be used. `rcode` is what it said, None if unreadable."""
+    """An upstream answered with an error or with garbage. `rcode` is what it said, None if it cannot be read."""
 
     def __init__(self, why: str, rcode: int | None = None) -> None:
         super().__init__(why)

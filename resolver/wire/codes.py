@@ -75,6 +75,7 @@ class EdnsOption(IntEnum):
 class Ede(IntEnum):
     """Extended DNS error codes (RFC 8914 section 5.2)."""
 
+    OTHER = 0
     STALE_ANSWER = 3
     BLOCKED = 15
     FILTERED = 17

@@ -1,0 +1,57 @@
+# Each target sets up what it needs: a virtual environment in .venv with the locked versions.
+# PYTHON must be 3.11 or later.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+CONFIG ?=
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+
+.PHONY: run test check prove bench lock clean
+
+run: $(VENV)/.installed-run
+	@echo "moatdns will listen on 127.0.0.1:5300 and [::1]:5300 unless its config says otherwise. In another terminal, try"
+	@echo "    dig @127.0.0.1 -p 5300 claude.ai                  # blocked: 0.0.0.0, and why"
+	@echo "    dig @127.0.0.1 -p 5300 www.example.com            # forwarded to this machine's resolver"
+	@echo "    $(BIN)/moatdns explain claude.ai                 # the whole why of a decision"
+	@echo "An exempt group: 'make run CONFIG=moatdns.example.yaml', then"
+	@echo "    dig @127.0.0.1 -p 5300 -b 127.0.0.2 claude.ai     # the upstream's answer"
+	@echo "Ctrl-C ends it."
+	@$(BIN)/moatdns serve $(if $(CONFIG),--config $(CONFIG))
+
+test: $(VENV)/.installed-dev
+	$(BIN)/python -m pytest
+
+check: $(VENV)/.installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(VENV)/.installed-dev
+	$(BIN)/python -m bench.compare
+
+# The locks hold names, versions and hashes only.
+lock: $(VENV)/.installed-dev
+	$(PIP) install 'pip-tools>=7.4'
+	$(BIN)/pip-compile --quiet --strip-extras --generate-hashes --no-emit-index-url --no-emit-trusted-host \
+	  --no-emit-find-links --no-header --output-file requirements.txt pyproject.toml build-requirements.in
+	$(BIN)/pip-compile --quiet --strip-extras --generate-hashes --no-emit-index-url --no-emit-trusted-host \
+	  --no-emit-find-links --no-header --extra dev --output-file requirements-dev.txt pyproject.toml build-requirements.in
+
+clean:
+	rm -rf $(VENV) dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+$(VENV)/.installed-run: requirements.txt pyproject.toml | $(VENV)/.made
+	$(PIP) install --require-hashes -r requirements.txt
+	$(PIP) install --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/.installed-dev: requirements-dev.txt pyproject.toml | $(VENV)/.made
+	$(PIP) install --require-hashes -r requirements-dev.txt
+	$(PIP) install --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/.made:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or later is needed: make PYTHON=..."; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	@touch $@

@@ -1,0 +1,1 @@
+"""Lists of names: the bundled catalogue of AI services, its data and its loader."""

@@ -1,0 +1,233 @@
+"""The commands; the only module that sees all packages.
+
+Exit codes: 0 done, 1 the answer is no or it failed, 2 wrong usage.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import secrets
+import socket
+import sys
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+from blocklists.catalogue import load_catalogue
+from resolver import __version__
+from resolver.build import compile_policy, fingerprint_of, known_references
+from resolver.config.addresses import parse_endpoint
+from resolver.config.json_schema import json_schema
+from resolver.config.load import find_config, load_config
+from resolver.config.schema import Config
+from resolver.config.to_settings import worker_settings
+from resolver.errors import ConfigError, MoatdnsError, RuleError, SnapshotError
+from resolver.names import parse_name
+from resolver.policy.compiler import policy_in_memory
+from resolver.policy.explain import Explanation, explain
+from resolver.policy.groups import NetworkTable, parse_client
+from resolver.policy.snapshot import PolicySnapshot
+from resolver.snapshot_file import last_good
+from resolver.supervisor import SNAPSHOTS, Supervisor
+from resolver.telemetry.log import make_log
+from resolver.wire.codes import Type
+
+app = typer.Typer(
+    name="moatdns",
+    help="A DNS resolver that enforces a company's AI-access policy.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+
+ConfigOption = Annotated[
+    str | None,
+    typer.Option(
+        "--config",
+        metavar="FILE",
+        help="Left out: $MOATDNS_CONFIG, ./moatdns.yaml, /etc/moatdns/moatdns.yaml, built-in defaults.",
+    ),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
+
+
+@app.callback(invoke_without_command=True)
+def _root(version: Annotated[bool, typer.Option("--version", help="Print the version and end.")] = False) -> None:
+    if version:
+        _print(f"moatdns {__version__}")
+        raise typer.Exit
+
+
+@app.command()
+def serve(config: ConfigOption = None) -> None:
+    """Run everything in the foreground. SIGHUP reloads the config, SIGTERM drains and ends, SIGUSR1 logs counters."""
+    path, loaded = _load(config)
+    log = make_log()
+    log.info("moatdns starts", version=__version__, config=str(path or "built-in defaults"))
+    known = known_references(load_catalogue())
+    try:
+        asyncio.run(Supervisor(lambda: load_config(path, known), loaded, log).run())
+    except MoatdnsError as error:
+        _fail(str(error))
+
+
+@app.command("check-config")
+def check_config(config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """Check a config file: 0 when it is good, 1 with every mistake, its line and key."""
+    try:
+        path = find_config(config, os.environ)
+        loaded = load_config(path, known_references(load_catalogue()))
+    except ConfigError as error:
+        if as_json:
+            _print(json.dumps({"ok": False, "problems": error.problems}))
+            raise typer.Exit(1) from None
+        _fail(*error.problems)
+    policy = loaded.policy
+    if as_json:
+        _print(json.dumps({"ok": True, "config": str(path) if path else None}))
+    else:
+        rules = sum(len(entry.block) + len(entry.allow) for entry in policy.lists)
+        what = f"{len(policy.groups)} groups, {len(policy.lists)} lists with {rules} rules"
+        _print(f"{path or 'built-in defaults'}: good ({what})")
+
+
+@app.command("explain")
+def explain_command(
+    name: Annotated[str, typer.Argument(help="The domain name asked for.")],
+    config: ConfigOption = None,
+    client: Annotated[str, typer.Option(metavar="IP", help="The address that asks.")] = "127.0.0.1",
+    qtype: Annotated[str, typer.Option("--type", metavar="TYPE", help="The record type asked for.")] = "A",
+    as_json: JsonOption = False,
+) -> None:
+    """Tell what becomes of a name for a client, and why, by the code that answers queries."""
+    try:
+        wire_name = parse_name(name)
+        parse_client(client)
+        asked_type = _type_name(qtype)
+    except (RuleError, ValueError) as error:
+        _fail(str(error), code=2)
+    _, loaded = _load(config)
+    policy, origin = _policy_of(loaded)
+    explanation = explain(policy, wire_name, client, asked_type)
+    allowed = _may_ask(loaded, client)
+    if as_json:
+        plain = explanation.to_plain()
+        if not allowed:
+            plain["verdict"] = "refused"
+        _print(json.dumps({**plain, "origin": origin}, indent=2))
+    else:
+        _print_explanation(explanation, origin, allowed=allowed)
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of the config file."""
+    _print(json.dumps(json_schema(), indent=2))
+
+
+@app.command()
+def healthcheck(
+    config: ConfigOption = None,
+    timeout_seconds: Annotated[float, typer.Option("--timeout", help="Seconds to wait for the answer.")] = 2.0,
+    as_json: JsonOption = False,
+) -> None:
+    """Ask the running resolver a question that it answers itself: 0 when it does, 1 when not."""
+    _, loaded = _load(config)
+    host, port = parse_endpoint(loaded.listen.do53[0])
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 (the wildcard is what is replaced)
+    trouble = _ask_ourselves(host, port, timeout_seconds)
+    if as_json:
+        _print(json.dumps({"ok": trouble is None, "address": host, "port": port, "why": trouble}))
+    elif trouble is None:
+        _print(f"{host} port {port} answers")
+    if trouble is not None:
+        if as_json:
+            raise typer.Exit(1)
+        _fail(f"{host} port {port}: {trouble}")
+
+
+def _load(explicit: str | None) -> tuple[Path | None, Config]:
+    try:
+        path = find_config(explicit, os.environ)
+        return path, load_config(path, known_references(load_catalogue()))
+    except ConfigError as error:
+        _fail(*error.problems)
+
+
+def _policy_of(config: Config) -> tuple[PolicySnapshot, str]:
+    """The policy to explain by: the snapshot in the state directory, else the file's, compiled here and now."""
+    plain = config.policy.model_dump(mode="json")
+    try:
+        policy, manifest, _ = last_good(config.state_dir / SNAPSHOTS)
+    except SnapshotError:
+        rules, groups = compile_policy(plain, load_catalogue())
+        return policy_in_memory(rules, groups), "compiled from the config; no snapshot yet"
+    origin = f"revision {policy.revision} in {config.state_dir}"
+    if manifest.fingerprint != fingerprint_of(plain):
+        origin += "; the config has changed since and is not in force (send SIGHUP)"
+    return policy, origin
+
+
+def _may_ask(config: Config, client: str) -> bool:
+    allowed = worker_settings(config, workers=1, system_servers=[]).clients_allow
+    return NetworkTable((network, True) for network in allowed).find(parse_client(client)) is not None
+
+
+def _print_explanation(explanation: Explanation, origin: str, *, allowed: bool) -> None:
+    verdict = explanation.verdict if allowed else "refused"
+    _print(f"{explanation.name} {explanation.type} for {explanation.client}: {verdict}")
+    if not allowed:
+        _print(
+            "  access    refused           clients.allow does not hold this address: REFUSED, whatever the policy says"
+        )
+    for step in explanation.trace:
+        _print(f"  {step.step:<9} {step.outcome:<17} {step.detail}")
+    _print(f"  policy    {origin}")
+
+
+def _type_name(text: str) -> str:
+    upper = text.upper()
+    if upper in Type.__members__ or (upper.startswith("TYPE") and upper[4:].isdigit()):
+        return upper
+    if upper.isalnum():
+        return upper  # every type is judged alike; an unknown name needs no number
+    raise ValueError(f"--type {text!r} is not a record type: write a name such as AAAA, or TYPE999")
+
+
+def _ask_ourselves(host: str, port: int, timeout_seconds: float) -> str | None:
+    """Ask for _dns.resolver.arpa, which needs no upstream. None when the answer comes, else what went wrong."""
+    ident = secrets.token_bytes(2)
+    query = ident + b"\x01\x00\x00\x01" + bytes(6) + parse_name("_dns.resolver.arpa") + b"\x00\x40\x00\x01"
+    try:
+        with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM) as one:
+            one.settimeout(timeout_seconds)
+            one.connect((host, port))
+            one.send(query)
+            answer = one.recv(4096)
+    except TimeoutError:
+        return f"no answer within {timeout_seconds:g} s"
+    except OSError as error:
+        return error.strerror or str(error)
+    good = answer[:2] == ident and answer[3] & 0xF == 0
+    return None if good else f"a wrong answer, rcode {answer[3] & 0xF}"
+
+
+def _print(text: str) -> None:
+    sys.stdout.write(text + "\n")
+
+
+def _fail(*problems: str, code: int = 1) -> NoReturn:
+    for problem in problems:
+        sys.stderr.write(problem + "\n")
+    raise typer.Exit(code)
+
+
+def main() -> None:
+    """The `moatdns` script."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,166 @@
+"""Addresses, networks, endpoints and upstream servers as admins write them. No I/O; every error is a RuleError."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from typing import Final
+
+from resolver.config.settings import UpstreamServer
+from resolver.config.wording import nearest, shown
+from resolver.errors import RuleError
+
+NAMED_CLIENTS: Final[dict[str, tuple[str, ...]]] = {
+    "loopback": ("127.0.0.0/8", "::1/128"),
+    "private": (
+        "10.0.0.0/8",  # RFC 1918 section 3
+        "172.16.0.0/12",
+        "192.168.0.0/16",
+        "100.64.0.0/10",  # shared by carriers and VPNs (RFC 6598)
+        "169.254.0.0/16",  # link-local (RFC 3927)
+        "fc00::/7",  # unique local (RFC 4193)
+        "fe80::/10",  # link-local (RFC 4291 section 2.5.6)
+    ),
+}
+"""What ``clients.allow`` may call by name, as networks."""
+
+SYSTEM: Final = "system"
+"""The upstream that stands for the nameservers of the system's resolv.conf."""
+
+_DNS_PORT = 53
+_MAPPED = ipaddress.IPv6Network("::ffff:0:0/96")  # IPv4-mapped (RFC 4291 section 2.5.5.2)
+_BRACKETED = re.compile(r"\[(?P<host>[^\[\]]*)\](?::(?P<port>[0-9]{1,5}))?\Z")
+_BARE = re.compile(r"(?P<host>[^:\[\]]+)(?::(?P<port>[0-9]{1,5}))?\Z")
+_SCHEME = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://(?P<rest>.*)\Z", re.DOTALL)
+_EVERYONE = frozenset({"all", "any", "everyone", "*"})
+
+_Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+
+def read_network(text: str) -> str:
+    """A network or a single address in CIDR form; IPv4-mapped IPv6 becomes IPv4. ``10.0.0.1`` is ``10.0.0.1/32``."""
+    written = text.strip()
+    address_text, slash, prefix = written.partition("/")
+    try:
+        address = ipaddress.ip_address(address_text)
+    except ValueError:
+        raise RuleError(
+            f"{shown(text)} is not a network: write it as in '10.20.0.0/16', '2001:db8:20::/48' or '10.20.0.7'"
+        ) from None
+    if isinstance(address, ipaddress.IPv6Address) and address.scope_id:
+        raise RuleError(f"{shown(text)}: leave out the interface after '%'; a network has none")
+    length = _prefix_length(prefix, address, written) if slash else address.max_prefixlen
+    if isinstance(address, ipaddress.IPv6Address) and address in _MAPPED and length >= _MAPPED.prefixlen:
+        address, length = ipaddress.IPv4Address(address.packed[-4:]), length - _MAPPED.prefixlen
+    network = ipaddress.ip_network((address, length), strict=False)
+    if network.network_address != address:
+        raise RuleError(f"{shown(text)} has bits set behind its prefix: did you mean '{network}', or only '{address}'?")
+    return str(network)
+
+
+def _prefix_length(prefix: str, address: _Address, written: str) -> int:
+    if prefix.isascii() and prefix.isdigit() and len(prefix) <= 3 and int(prefix) <= address.max_prefixlen:
+        return int(prefix)
+    raise RuleError(
+        f"{shown(written)} is not a network: after '/' comes the length of the prefix, 0 to {address.max_prefixlen}"
+    )
+
+
+def read_client_set(text: str) -> str:
+    """An entry of ``clients.allow``: a named set as it stands, or a network."""
+    written = text.strip()
+    if written in NAMED_CLIENTS:
+        return written
+    if written in _EVERYONE:
+        raise RuleError(f"{shown(text)} is not a network: to answer everyone write '0.0.0.0/0' and '::/0'")
+    if (meant := nearest(written, NAMED_CLIENTS)) is not None:
+        raise RuleError(f"{shown(text)} is neither a network nor a named set: did you mean {meant!r}?")
+    return read_network(text)
+
+
+def parse_endpoint(text: str) -> tuple[str, int]:
+    """The address (IPv6 without brackets) and port to listen on, of ``127.0.0.1:53`` or ``[::1]:53``."""
+    written = text.strip()
+    match = _BRACKETED.match(written) or _BARE.match(written)
+    if match is None or match["port"] is None:
+        raise RuleError(
+            f"{shown(text)} is not an address with a port: write it as in '127.0.0.1:53' or '[::1]:53'; "
+            "all addresses are '0.0.0.0:53' and '[::]:53'"
+        )
+    return _host(match, text), _port(match, text)
+
+
+def read_endpoint(text: str) -> str:
+    """An endpoint to listen on, in its one normal form."""
+    host, port = parse_endpoint(text)
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def parse_server(text: str) -> UpstreamServer:
+    """An upstream of ``udp://IP[:PORT]``, ``tcp://IP[:PORT]``, ``IP`` or ``IP:PORT``."""
+    written = text.strip()
+    scheme = _SCHEME.match(written)
+    transport, rest = (scheme["scheme"].lower(), scheme["rest"]) if scheme else ("udp", written)
+    if transport not in {"udp", "tcp"}:
+        raise RuleError(f"{shown(text)} has the scheme {shown(transport)}: {_SERVER_FORMS}")
+    if not scheme and rest.count(":") > 1 and not rest.startswith("["):
+        rest = f"[{rest}]"
+    match = _BRACKETED.match(rest) or _BARE.match(rest)
+    if match is None:
+        raise RuleError(f"{shown(text)} is not an upstream: {_SERVER_FORMS}")
+    try:
+        host = _host(match, text)
+    except RuleError as error:
+        raise RuleError(f"{error}; {_SERVER_FORMS}") from None
+    address = ipaddress.ip_address(host)
+    if address.is_unspecified or address.is_multicast or host == "255.255.255.255":
+        raise RuleError(f"{shown(text)} is not the address of one server")
+    if isinstance(address, ipaddress.IPv6Address) and address.is_link_local and not address.scope_id:
+        raise RuleError(f"{shown(text)} is link-local: name its interface, as in '[fe80::1%eth0]'")
+    return UpstreamServer(transport, host, _port(match, text) if match["port"] else _DNS_PORT)
+
+
+_SERVER_FORMS = "write 'system', 'udp://IP', 'udp://IP:PORT', 'tcp://IP' or 'tcp://IP:PORT', IPv6 in brackets"
+
+
+def read_server(text: str) -> str:
+    """An entry of ``upstream.servers`` in its one normal form: ``system`` or ``udp://[2001:db8::1]:53``."""
+    return SYSTEM if text.strip() == SYSTEM else parse_server(text).name
+
+
+def read_ipv4(text: str) -> str:
+    """An IPv4 address."""
+    try:
+        return str(ipaddress.IPv4Address(text.strip()))
+    except ValueError:
+        raise RuleError(f"{shown(text)} is not an IPv4 address: write one as in '192.0.2.1'") from None
+
+
+def read_ipv6(text: str) -> str:
+    """An IPv6 address without an interface."""
+    try:
+        address = ipaddress.IPv6Address(text.strip())
+    except ValueError:
+        address = None
+    if address is None or address.scope_id:
+        raise RuleError(f"{shown(text)} is not an IPv6 address: write one as in '2001:db8::1'")
+    return str(address)
+
+
+def _host(match: re.Match[str], text: str) -> str:
+    try:
+        address = ipaddress.ip_address(match["host"])
+    except ValueError:
+        raise RuleError(f"{shown(text)}: {shown(match['host'])} is not an IP address") from None
+    if (address.version == 6) != match[0].startswith("["):
+        raise RuleError(f"{shown(text)}: only an IPv6 address stands in brackets, and it must")
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped:
+        return str(address.ipv4_mapped)
+    return str(address)
+
+
+def _port(match: re.Match[str], text: str) -> int:
+    port = int(match["port"])
+    if not 0 < port < 65536:
+        raise RuleError(f"{shown(text)} has no such port: 1 to 65535")
+    return port

@@ -1,0 +1,153 @@
+"""Types of fields: they read what an admin wrote, normalise it, and say in plain words what is wrong.
+
+A string is taken where a number or a switch is due, since what the environment fills in is a string.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, ValidationError
+from pydantic_core import InitErrorDetails, PydanticCustomError
+
+from resolver.config import addresses, rules
+from resolver.config.wording import either, shown
+from resolver.errors import RuleError
+
+_SWITCH = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
+_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}\Z")
+_MOST_WORKERS = 256
+
+
+def mistake(why: str, value: object, *path: str | int) -> InitErrorDetails:
+    """One mistake, at `path` below what is being validated."""
+    return InitErrorDetails(type=PydanticCustomError("mistake", "{why}", {"why": why}), loc=path, input=value)
+
+
+def raise_mistakes(mistakes: list[InitErrorDetails]) -> None:
+    """Raise the mistakes, if there are any, each to stand under its own path."""
+    if mistakes:
+        raise ValidationError.from_exception_data("mistakes", mistakes)
+
+
+def read_each(read: Callable[[str], str], *, twice: Literal["once", "refuse"] = "once") -> BeforeValidator:
+    """Validate a list of text in one pass: `read` normalises an entry or raises RuleError.
+
+    An entry that comes twice is kept once, or refused. Built for 100,000 rules: no validator an entry.
+    """
+
+    def read_all(value: Any) -> Any:
+        if not isinstance(value, list | tuple):
+            return value  # pydantic says what it should be
+        mistakes: list[InitErrorDetails] = []
+        seen: dict[str, int] = {}
+        for index, entry in enumerate(value):
+            if not isinstance(entry, str):
+                mistakes.append(mistake(not_text(entry), entry, index))
+                continue
+            try:
+                text = read(entry)
+            except RuleError as error:
+                mistakes.append(mistake(str(error), entry, index))
+                continue
+            if seen.setdefault(text, index) != index and twice == "refuse":
+                mistakes.append(mistake(f"{shown(entry)} is the same as entry [{seen[text]}]: keep one", entry, index))
+        raise_mistakes(mistakes)
+        return tuple(seen)
+
+    return BeforeValidator(read_all)
+
+
+def not_text(value: object) -> str:
+    """What to say of a value that should have been text."""
+    hint = f': put it in quotes, as in "{value}"' if isinstance(value, int | float) else ""
+    return f"should be text, is {shown(value)}{hint}"
+
+
+def _read(read: Callable[[str], str]) -> BeforeValidator:
+    def read_one(value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        try:
+            return read(value)
+        except RuleError as error:
+            raise PydanticCustomError("mistake", "{why}", {"why": str(error)}) from None
+
+    return BeforeValidator(read_one)
+
+
+def _read_name(text: str) -> str:
+    if _NAME.match(text):
+        return text
+    raise RuleError(
+        f"{shown(text)} is not a name: take lower-case letters, digits and '-', at most 63, and begin with no '-'"
+    )
+
+
+def _number(value: Any) -> Any:
+    if isinstance(value, bool):  # pydantic would take true for 1
+        raise PydanticCustomError("mistake", "{why}", {"why": f"should be a number, is {shown(value)}"})
+    return value
+
+
+def _switch(value: Any) -> Any:
+    if isinstance(value, str):
+        value = _SWITCH.get(value.strip().lower(), value)
+    if not isinstance(value, bool):
+        raise PydanticCustomError("mistake", "{why}", {"why": f"should be true or false, is {shown(value)}"})
+    return value
+
+
+def _workers(value: Any) -> Any:
+    if value == "auto":
+        return value
+    try:
+        count = None if isinstance(value, bool | float) else int(value)
+    except (TypeError, ValueError):
+        count = None
+    if count is None or not 1 <= count <= _MOST_WORKERS:
+        why = f"should be 'auto' or a whole number from 1 to {_MOST_WORKERS}, is {shown(value)}"
+        raise PydanticCustomError("mistake", "{why}", {"why": why})
+    return count
+
+
+def one_of(*words: str) -> BeforeValidator:
+    """Say plainly which words are known; the field's own type is the Literal of the same words."""
+
+    def check(value: Any) -> Any:
+        if value not in words:
+            why = f"should be {either(words)}, is {shown(value)}"
+            raise PydanticCustomError("mistake", "{why}", {"why": why})
+        return value
+
+    return BeforeValidator(check)
+
+
+def _read_folder(text: str) -> str:
+    if not text.strip() or "\0" in text:
+        raise RuleError(f"{shown(text)} is not a path")
+    return text
+
+
+NUMBER = BeforeValidator(_number)
+Switch = Annotated[bool, BeforeValidator(_switch)]
+Positive = Annotated[int, Field(gt=0), NUMBER]
+PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False), NUMBER]
+Workers = Annotated[Literal["auto"] | Annotated[int, Field(ge=1, le=_MOST_WORKERS)], BeforeValidator(_workers)]
+
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$"), _read(_read_name)]
+Folder = Annotated[Path, _read(_read_folder)]
+Ipv4 = Annotated[str, Field(json_schema_extra={"format": "ipv4"}), _read(addresses.read_ipv4)]
+Ipv6 = Annotated[str, Field(json_schema_extra={"format": "ipv6"}), _read(addresses.read_ipv6)]
+
+Texts = tuple[str, ...]
+Endpoints = Annotated[Texts, Field(min_length=1), read_each(addresses.read_endpoint, twice="refuse")]
+Servers = Annotated[Texts, Field(min_length=1), read_each(addresses.read_server, twice="refuse")]
+ClientSets = Annotated[Texts, read_each(addresses.read_client_set)]
+Networks = Annotated[Texts, read_each(addresses.read_network)]
+BlockRules = Annotated[Texts, read_each(rules.read_block_rule)]
+AllowRules = Annotated[Texts, read_each(rules.read_allow_rule)]
+References = Annotated[Texts, read_each(str.strip)]

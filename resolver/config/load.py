@@ -1,0 +1,112 @@
+"""Find the config file, read it, and report every mistake with its place. The only module here that opens it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from pydantic import ValidationError
+
+from resolver.config.environment import fill_in
+from resolver.config.mistakes import sentences
+from resolver.config.places import Document, Problem, read_yaml
+from resolver.config.references import Known, contradictions
+from resolver.config.schema import Config
+from resolver.config.wording import KeyPath, path_text, shown
+from resolver.errors import ConfigError
+
+VARIABLE: Final = "MOATDNS_CONFIG"
+"""The environment variable that names the config file."""
+
+_USUAL_PLACES = (Path("moatdns.yaml"), Path("/etc/moatdns/moatdns.yaml"))
+_MOST_BYTES = 64 << 20
+_LONGEST_LINE = 1000  # characters of one problem
+
+
+def find_config(explicit: str | None, environ: Mapping[str, str]) -> Path | None:
+    """The config file: by flag, by variable, in a usual place, or None for the built-in defaults.
+
+    Raises ConfigError when the file that the flag or the variable names does not exist.
+    """
+    if explicit is not None:
+        return _existing(explicit, "--config")
+    if environ.get(VARIABLE):
+        return _existing(environ[VARIABLE], f"${VARIABLE}")
+    return next((place for place in _USUAL_PLACES if _is_there(place)), None)
+
+
+def _existing(name: str, given_by: str) -> Path:
+    path = Path(name)
+    if not _is_there(path):
+        raise ConfigError([f"{name}: the config file that {given_by} names does not exist"])
+    return path
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.is_symlink() or path.exists()  # a link that leads nowhere is told when it is read
+    except PermissionError:
+        return True  # likewise: a policy that cannot be read must not give way to defaults
+
+
+def load_config(path: Path | None, known: Known | None = None, environ: Mapping[str, str] = os.environ) -> Config:
+    """Read the configuration at `path`; None gives the built-in defaults.
+
+    `known` is what the catalogue holds; without it, references to vendors and services are taken as they stand.
+    Raises ConfigError with every mistake as ``FILE:LINE: key.path: what is wrong, how to mend it``, by line.
+    """
+    if path is None:
+        return Config().placed(None)
+    document = read_yaml(_read(path), lambda text: fill_in(text, environ))
+    config, problems = _check(document, known)
+    if config is None or problems:
+        raise ConfigError([_line(path, problem) for problem in sorted(problems, key=lambda problem: problem.line)])
+    return config.placed(path)
+
+
+def _read(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            raw = file.read(_MOST_BYTES + 1)
+    except OSError as error:
+        raise ConfigError([f"{path}: cannot be read: {error.strerror or error}"]) from error
+    except ValueError as error:  # a NUL in the path
+        raise ConfigError([f"{shown(str(path))}: cannot be read: {error}"]) from error
+    if len(raw) > _MOST_BYTES:
+        raise ConfigError([f"{path}: is larger than {_MOST_BYTES >> 20} MiB, the most for a config file"])
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = raw[: error.start].count(b"\n") + 1
+        raise ConfigError([f"{path}:{line}: this line is not UTF-8: save the file as UTF-8"]) from error
+
+
+def _check(document: Document, known: Known | None) -> tuple[Config | None, list[Problem]]:
+    problems = list(document.problems)
+    if not document.readable:
+        return None, problems
+    data = {} if document.data is None else document.data
+    if not isinstance(data, dict):
+        problems.append(
+            Problem(1, (), f"the file should hold keys with values, as in 'workers: 2', and is {shown(data)}")
+        )
+        return None, problems
+    config = None
+    found: list[tuple[KeyPath, str]] = []
+    try:
+        config = Config.model_validate(data)
+    except ValidationError as error:
+        found += sentences(error, Config)
+    found += contradictions(data.get("policy"), known, at=("policy",))
+    told = {problem.path for problem in problems}  # a value that could not be read is not judged as well
+    problems += [Problem(document.places.line_of(where), where, text) for where, text in found if where not in told]
+    return config, problems
+
+
+def _line(path: Path, problem: Problem) -> str:
+    key_path = f" {path_text(problem.path)}:" if problem.path else ""
+    line = f"{path}:{problem.line}:{key_path} {problem.text}"
+    line = " ".join(line.splitlines())
+    return line if len(line) <= _LONGEST_LINE else f"{line[: _LONGEST_LINE - 1]}…"

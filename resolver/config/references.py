@@ -1,0 +1,142 @@
+"""What the parts of a policy say to each other: names that must be unique, and references that must lead somewhere.
+
+Works on plain data, as YAML or JSON gives it, so that these mistakes are told together with all others: what is not of
+the right shape is passed over here, for the schema has already said so.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+from resolver.config.addresses import read_network
+from resolver.config.wording import KeyPath, nearest, shown
+from resolver.errors import RuleError
+
+SETS: Final = ("ai", "gateways", "bypass", "lists")
+"""Sets of services and lists that groups may name."""
+
+_REFERENCE = re.compile(r"[a-z0-9][a-z0-9._-]*(?:/[a-z0-9][a-z0-9._-]*)?\Z")
+_MOST_SUGGESTIONS = 100  # comparing with the whole catalogue takes about a millisecond
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What references may name, beside the lists of the policy itself."""
+
+    sets: frozenset[str]  # of SETS
+    vendors: frozenset[str]  # "anthropic"
+    services: frozenset[str]  # "anthropic/claude"
+
+
+def contradictions(policy: Any, known: Known | None, at: KeyPath = ()) -> Iterator[tuple[KeyPath, str]]:
+    """Each mistake as its key path (below `at`) and what is wrong.
+
+    Without `known`, any vendor or service may be named.
+    """
+    if not isinstance(policy, dict):
+        return
+    lists = list(_named(policy.get("lists")))
+    groups = list(_named(policy.get("groups")))
+    for path, text in (
+        *_twice("list", lists, ("lists",)),
+        *_twice("group", groups, ("groups",)),
+        *_taken_names(lists, known),
+        *_claimed_twice(groups),
+        *_unknown_own_vendors(policy, known),
+        *_unknown_references(groups, {name for _, name, _ in lists if name}, known),
+    ):
+        yield (*at, *path), text
+
+
+_Named = tuple[int, str | None, dict[str, Any]]  # index, name, the thing
+
+
+def _named(things: Any) -> Iterator[_Named]:
+    for index, thing in enumerate(things if isinstance(things, list) else []):
+        if isinstance(thing, dict):
+            name = thing.get("name")
+            yield index, name if isinstance(name, str) else None, thing
+
+
+def _texts(value: Any) -> Iterator[tuple[int, str]]:
+    for index, entry in enumerate(value if isinstance(value, list) else []):
+        if isinstance(entry, str):
+            yield index, entry.strip()
+
+
+def _twice(what: str, things: list[_Named], at: KeyPath) -> Iterator[tuple[KeyPath, str]]:
+    first: dict[str, int] = {}
+    for index, name, _ in things:
+        if name is not None and first.setdefault(name, index) != index:
+            yield (
+                (*at, index, "name"),
+                f"another {what}, {at[0]}[{first[name]}], is already called {shown(name)}: rename one",
+            )
+
+
+def _taken_names(lists: list[_Named], known: Known | None) -> Iterator[tuple[KeyPath, str]]:
+    for index, name, _ in lists:
+        if name in SETS:
+            yield ("lists", index, "name"), f"{name!r} is the name of a set: give the list another"
+        elif known and name in known.vendors:
+            yield ("lists", index, "name"), f"{name!r} is the name of a vendor: give the list another"
+
+
+def _claimed_twice(groups: list[_Named]) -> Iterator[tuple[KeyPath, str]]:
+    claims: dict[str, tuple[int, str | None]] = {}
+    for index, name, group in groups:
+        for entry, text in _texts(group.get("networks")):
+            try:
+                network = read_network(text)
+            except RuleError:
+                continue
+            other, other_name = claims.setdefault(network, (index, name))
+            if other != index:
+                yield (
+                    ("groups", index, "networks", entry),
+                    f"{network} belongs to the group {shown(other_name)} and to {shown(name)}: "
+                    "a network has one group, so take it out of one",
+                )
+
+
+def _unknown_own_vendors(policy: dict[str, Any], known: Known | None) -> Iterator[tuple[KeyPath, str]]:
+    if known is None:
+        return
+    for index, text in _texts(policy.get("own_vendors")):
+        if text not in known.vendors:
+            meant = nearest(text.partition("/")[0], known.vendors)
+            yield ("own_vendors", index), f"{shown(text)} is not a known vendor{_did_you_mean(meant)}"
+
+
+def _unknown_references(
+    groups: list[_Named], own_lists: set[str], known: Known | None
+) -> Iterator[tuple[KeyPath, str]]:
+    names = own_lists | known.sets | known.vendors | known.services if known else set()
+    short = {service.partition("/")[2]: service for service in sorted(known.services)} if known else {}
+    suggestions = 0
+    for index, _, group in groups:
+        for side in ("block", "allow"):
+            for entry, text in _texts(group.get(side)):
+                if text in names or (known is None and _REFERENCE.match(text) and "." not in text):
+                    continue
+                suggestions += 1
+                meant = None
+                if suggestions <= _MOST_SUGGESTIONS:
+                    meant = short.get(text.lower()) or nearest(text, names)
+                yield ("groups", index, side, entry), _unknown_reference(text, meant)
+
+
+def _unknown_reference(text: str, meant: str | None) -> str:
+    if meant is None and "." in text:
+        return f"{shown(text)} looks like a domain name: put it in a list under policy.lists, and name that list here"
+    if meant is None and text in SETS:
+        return f"{shown(text)} has nothing in it here: leave it out"
+    hint = _did_you_mean(meant) or f": name one of the sets {', '.join(SETS)}, a vendor, a vendor/service or a list"
+    return f"{shown(text)} is not known{hint}"
+
+
+def _did_you_mean(meant: str | None) -> str:
+    return f": did you mean {meant!r}?" if meant else ""

@@ -1,0 +1,36 @@
+"""Rules of a list that an admin writes: read with `resolver.names`, and refused where they would block the world."""
+
+from __future__ import annotations
+
+import functools
+
+from publicsuffixlist import PublicSuffixList
+
+from resolver.errors import RuleError
+from resolver.names import RuleForm, parse_rule
+
+
+def read_allow_rule(text: str) -> str:
+    """The rule in its one normal form. Raises RuleError."""
+    return parse_rule(text).text
+
+
+def read_block_rule(text: str) -> str:
+    """The rule in its one normal form; one that covers all of a public suffix is refused. Raises RuleError."""
+    rule = parse_rule(text)
+    written = rule.text
+    if rule.form is RuleForm.EXACT:
+        return written
+    name = written.removeprefix("*.")
+    if _public_suffixes().is_public(name):
+        raise RuleError(
+            f"{name!r} is a public suffix: a rule for it would block every name below; "
+            f"block the names you mean, or write '={name}' for this name alone"
+        )
+    return written
+
+
+@functools.cache
+def _public_suffixes() -> PublicSuffixList:
+    # Registries' suffixes only: those that companies add (github.io) are theirs, and may be blocked whole.
+    return PublicSuffixList(accept_unknown=False, only_icann=True)

@@ -1,0 +1,255 @@
+"""The configuration: every key, its default, its bounds and its unit. What keys say to each other is in `references`.
+
+A model here holds values in their one normal form (networks in CIDR, rules as `resolver.names` writes them), so that
+`model_dump(mode="json")` of equal policies is equal.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, model_validator
+
+from resolver.config import fields
+from resolver.config.fields import NUMBER, Positive, PositiveFloat, Switch
+from resolver.config.settings import Limits
+
+_LIMITS = Limits()
+_DAY = 86400
+_LONGEST_TTL = 7 * _DAY  # the cap that RFC 8767 section 4 recommends
+
+ResponseMode = Literal["zero-ip", "nxdomain", "nodata", "refused", "address"]
+GroupMode = Literal["enforce", "monitor"]
+
+DEFAULT_GROUP: Final = "default"
+"""The group of every client that no other group claims."""
+
+DEFAULT_BLOCK: Final = ("ai", "bypass", "lists")
+"""What the default group blocks unless it says otherwise."""
+
+
+class Section(BaseModel):
+    """What all sections share: unknown keys are errors, values do not change, an empty section is its defaults."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _empty_means_defaults(cls, data: Any) -> Any:
+        return {} if data is None else data
+
+
+class ListenSection(Section):
+    """Where queries are taken."""
+
+    do53: fields.Endpoints = Field(
+        default=("127.0.0.1:5300", "[::1]:5300"),
+        description="Addresses with ports for DNS over UDP and TCP; IPv6 in brackets, '0.0.0.0' and '[::]' are all.",
+    )
+
+
+class ClientsSection(Section):
+    """Who is answered."""
+
+    allow: fields.ClientSets = Field(
+        default=("loopback", "private"),
+        description=(
+            "Networks whose queries are answered; all others get REFUSED. Named sets: 'loopback', and 'private' "
+            "(RFC 1918, 100.64.0.0/10, fc00::/7 and link-local)."
+        ),
+    )
+
+
+class UpstreamSection(Section):
+    """Who answers what is neither blocked nor cached."""
+
+    servers: fields.Servers = Field(
+        default=("system",),
+        description=(
+            "Servers that queries are forwarded to: 'udp://IP[:PORT]' (TCP after a truncated answer), "
+            "'tcp://IP[:PORT]', or 'system' for the nameservers of /etc/resolv.conf. The port is 53 unless given."
+        ),
+    )
+    timeout_seconds: Annotated[float, Field(ge=0.1, le=10, allow_inf_nan=False), NUMBER] = Field(
+        default=2.0, description="How long one server may take to answer, in seconds."
+    )
+
+
+class CacheSection(Section):
+    """The response cache, shared out evenly among the workers."""
+
+    max_mib: Annotated[int, Field(ge=1, le=1 << 20), NUMBER] = Field(
+        default=64, description="Most memory for cached answers of all workers together, in MiB."
+    )
+    min_ttl_seconds: Annotated[int, Field(ge=0, le=_DAY), NUMBER] = Field(
+        default=0, description="Answers are kept at least this long, in seconds, even if their TTL is shorter."
+    )
+    max_ttl_seconds: Annotated[int, Field(ge=0, le=_LONGEST_TTL), NUMBER] = Field(
+        default=_DAY, description="Answers are kept at most this long, in seconds, even if their TTL is longer."
+    )
+    max_negative_ttl_seconds: Annotated[int, Field(ge=0, le=_DAY), NUMBER] = Field(
+        default=3600, description="NXDOMAIN and NODATA are kept at most this long, in seconds."
+    )
+    stale_seconds: Annotated[int, Field(ge=0, le=_LONGEST_TTL), NUMBER] = Field(
+        default=_DAY,
+        description="How long past its TTL an answer may be given while upstreams fail, in seconds (RFC 8767).",
+    )
+    prefetch: Switch = Field(
+        default=True, description="Ask again for popular names shortly before their answers expire."
+    )
+
+    @model_validator(mode="after")
+    def _least_is_not_above_most(self) -> CacheSection:
+        if self.min_ttl_seconds > self.max_ttl_seconds:
+            why = (
+                f"is {self.min_ttl_seconds}, above max_ttl_seconds, {self.max_ttl_seconds}: lower it or raise the other"
+            )
+            fields.raise_mistakes([fields.mistake(why, self.min_ttl_seconds, "min_ttl_seconds")])
+        return self
+
+
+class LimitsSection(Section):
+    """Bounds of each worker, per worker. Reaching one is counted."""
+
+    answer_table_entries: Positive = Field(
+        default=_LIMITS.answer_table_entries,
+        description="Finished answers that a worker keeps ready for repeated queries.",
+    )
+    clients: Positive = Field(default=_LIMITS.clients, description="Client addresses whose policy a worker remembers.")
+    queries_in_flight: Positive = Field(
+        default=_LIMITS.queries_in_flight, description="Queries of a worker that wait for an upstream at once."
+    )
+    tcp_connections: Positive = Field(
+        default=_LIMITS.tcp_connections, description="TCP connections that a worker holds open."
+    )
+    tcp_queries_per_connection: Positive = Field(
+        default=_LIMITS.tcp_queries_per_connection,
+        description="Queries in flight at once on one TCP connection of a worker.",
+    )
+    tcp_idle_seconds: PositiveFloat = Field(
+        default=_LIMITS.tcp_idle_seconds, description="A worker ends a TCP connection after this silence, in seconds."
+    )
+    tcp_write_buffer_bytes: Positive = Field(
+        default=_LIMITS.tcp_write_buffer_bytes,
+        description="Unread answers, in bytes, that a client may let pile up before a worker ends its TCP connection.",
+    )
+
+
+class Response(Section):
+    """How a blocked query is answered. Complete in itself: a group's takes nothing from the policy's."""
+
+    mode: Annotated[ResponseMode, fields.one_of("zero-ip", "nxdomain", "nodata", "refused", "address")] = Field(
+        default="zero-ip",
+        description="'zero-ip': 0.0.0.0 and '::'; 'address': `ipv4` and `ipv6`, for example those of a block page.",
+    )
+    ttl_seconds: Annotated[int, Field(ge=0, le=_DAY), NUMBER] = Field(
+        default=10,
+        description="TTL of the answer, in seconds: how late a change is noticed by a client that has asked before.",
+    )
+    ipv4: fields.Ipv4 | None = Field(default=None, description="The IPv4 address that mode 'address' answers with.")
+    ipv6: fields.Ipv6 | None = Field(default=None, description="The IPv6 address that mode 'address' answers with.")
+
+    @model_validator(mode="after")
+    def _address_has_one(self) -> Response:
+        if self.mode == "address" and self.ipv4 is None and self.ipv6 is None:
+            why = "is 'address', but no address is given: add ipv4, ipv6 or both beside it"
+            fields.raise_mistakes([fields.mistake(why, self.mode, "mode")])
+        return self
+
+
+class OwnList(Section):
+    """A list of rules that the company keeps itself."""
+
+    name: fields.Name = Field(description="What groups call the list by: lower-case letters, digits and '-'.")
+    block: fields.BlockRules = Field(
+        default=(),
+        description="Rules: 'example.com' (the name and all below), '=example.com', '*.example.com' (only below).",
+    )
+    allow: fields.AllowRules = Field(
+        default=(), description="Rules for names to allow; at the same name, allow beats block."
+    )
+
+
+class Group(Section):
+    """Networks with one policy. Without networks, only leases and exemptions reach it."""
+
+    name: fields.Name = Field(description="The group's name: lower-case letters, digits and '-'.")
+    description: str = Field(default="", max_length=1000, description="A note for people.")
+    networks: fields.Networks = Field(
+        default=(), description="Networks in CIDR form, each in one group only; the most specific one decides."
+    )
+    exempt: Switch = Field(
+        default=False, description="Let its queries through, and count what would have been blocked."
+    )
+    mode: Annotated[GroupMode, fields.one_of("enforce", "monitor")] = Field(
+        default="enforce", description="'monitor' answers normally and counts what would have been blocked."
+    )
+    block: fields.References | None = Field(
+        default=None,
+        description=(
+            "What is blocked: 'ai', 'gateways', 'bypass', 'lists', a vendor, a 'vendor/service' or a list. "
+            "Left out: what the group 'default' blocks."
+        ),
+    )
+    allow: fields.References = Field(default=(), description="What is allowed even if blocked; names as in `block`.")
+    response: Response | None = Field(
+        default=None, description="How blocked queries are answered; left out: the policy's."
+    )
+
+
+def _complete(groups: tuple[Group, ...]) -> tuple[Group, ...]:
+    """Add the built-in default group where none is given, and fill in every `block` that was left out."""
+    default = next((group for group in groups if group.name == DEFAULT_GROUP), None)
+    if default is None:
+        default = Group(name=DEFAULT_GROUP)
+        groups = (default, *groups)
+    block = DEFAULT_BLOCK if default.block is None else default.block
+    return tuple(group if group.block is not None else group.model_copy(update={"block": block}) for group in groups)
+
+
+class Policy(Section):
+    """What is blocked, for whom, and how."""
+
+    own_vendors: fields.References = Field(
+        default=(),
+        description="Vendors whose services are the company's own: bundled and subscribed rules for them are left out.",
+    )
+    response: Response = Field(default=Response(), description="How blocked queries are answered.")
+    lists: tuple[OwnList, ...] = Field(default=(), description="The company's own lists.")
+    groups: Annotated[tuple[Group, ...], AfterValidator(_complete)] = Field(
+        default=(),
+        validate_default=True,
+        description="Groups of networks. 'default' holds every client that no other group claims.",
+        json_schema_extra={"default": [{"name": DEFAULT_GROUP, "block": list(DEFAULT_BLOCK)}]},
+    )
+
+
+class Config(Section):
+    """The configuration of moatdns. Every key has a default."""
+
+    listen: ListenSection = Field(default=ListenSection(), description="Where queries are taken.")
+    workers: fields.Workers = Field(default="auto", description="Worker processes: 'auto' is one a core.")
+    state_dir: fields.Folder = Field(
+        default=Path("state"),
+        description="Folder for what must outlive a restart; a relative path begins at the config file's folder.",
+        json_schema_extra={"default": "./state"},
+    )
+    clients: ClientsSection = Field(default=ClientsSection(), description="Who is answered.")
+    upstream: UpstreamSection = Field(default=UpstreamSection(), description="Who answers the rest.")
+    cache: CacheSection = Field(default=CacheSection(), description="The response cache.")
+    limits: LimitsSection = Field(default=LimitsSection(), description="Bounds of each worker.")
+    policy: Policy = Field(default=Policy(), description="What is blocked, for whom, and how.")
+    _source: Path | None = PrivateAttr(None)
+
+    @property
+    def source(self) -> Path | None:
+        """The file it was read from, as it was given; None for the built-in defaults."""
+        return self._source
+
+    def placed(self, source: Path | None) -> Config:
+        """The same configuration as read from `source`: `state_dir` becomes absolute."""
+        folder = (source.parent if source else Path()).absolute()
+        placed = self.model_copy(update={"state_dir": folder / self.state_dir})
+        placed._source = source
+        return placed

@@ -1,0 +1,63 @@
+"""From the configuration to what a worker is told: plain data, with every name resolved."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Sequence
+from pathlib import Path
+
+from resolver.config.addresses import NAMED_CLIENTS, SYSTEM, parse_server
+from resolver.config.schema import Config
+from resolver.config.settings import CacheSettings, Limits, UpstreamServer, WorkerSettings
+from resolver.errors import RuleError
+
+_MOST_SYSTEM_SERVERS = 8
+
+
+def worker_settings(config: Config, *, workers: int, system_servers: Sequence[UpstreamServer]) -> WorkerSettings:
+    """What each of `workers` workers is told; `system_servers` stand in for ``system``.
+
+    `upstream_servers` is empty when only ``system`` is configured and the system names none.
+    """
+    servers: list[UpstreamServer] = []
+    for text in config.upstream.servers:
+        servers += system_servers if text == SYSTEM else [parse_server(text)]
+    networks: list[str] = []
+    for entry in config.clients.allow:
+        networks += NAMED_CLIENTS.get(entry, (entry,))
+    cache = config.cache
+    return WorkerSettings(
+        clients_allow=tuple(dict.fromkeys(networks)),
+        upstream_servers=tuple(dict.fromkeys(servers)),
+        upstream_timeout_seconds=config.upstream.timeout_seconds,
+        cache=CacheSettings(
+            max_bytes=(cache.max_mib << 20) // workers,
+            **cache.model_dump(exclude={"max_mib"}),
+        ),
+        limits=Limits(**config.limits.model_dump()),
+    )
+
+
+def system_servers(resolv_conf: Path = Path("/etc/resolv.conf")) -> list[UpstreamServer]:
+    """The first eight nameservers of a resolv.conf(5), in its order; none if it cannot be read.
+
+    What cannot be asked is left out: what is no address, and a link-local address without its interface. An interface
+    is kept, as in ``fe80::1%eth0``.
+    """
+    try:
+        text = resolv_conf.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return []
+    servers: list[UpstreamServer] = []
+    for line in text.splitlines():
+        words = line.split()
+        if len(words) < 2 or words[0] != "nameserver":
+            continue
+        try:
+            ipaddress.ip_address(words[1])  # resolv.conf knows no ports and no schemes
+            server = parse_server(words[1])
+        except (ValueError, RuleError):
+            continue
+        if server not in servers:
+            servers.append(server)
+    return servers[:_MOST_SYSTEM_SERVERS]

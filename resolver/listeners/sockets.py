@@ -1,0 +1,134 @@
+"""Opens the listening sockets. The supervisor does, and keeps them, so that a worker's successor loses nothing."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import socket
+from dataclasses import dataclass
+
+import psutil
+
+from resolver.errors import ListenError
+
+RECEIVE_BUFFER_BYTES = 4 << 20  # what waits while a worker is busy or being replaced
+_BACKLOG = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Listen:
+    """An address to listen on. `optional`: go on without it where the host has no such address (a default of ours)."""
+
+    host: str
+    port: int
+    optional: bool = False
+
+    @property
+    def text(self) -> str:
+        """``127.0.0.1:5300`` or ``[::1]:5300``."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerSockets:
+    """The sockets of one worker: one UDP and one TCP for each address."""
+
+    udp: tuple[socket.socket, ...]
+    tcp: tuple[socket.socket, ...]
+
+    def close(self) -> None:
+        """Close them all."""
+        for one in (*self.udp, *self.tcp):
+            one.close()
+
+
+def open_sockets(addresses: list[Listen], workers: int) -> tuple[list[WorkerSockets], list[str]]:
+    """Open every address once for each worker (SO_REUSEPORT). Gives the sockets and what was left out, and why.
+
+    Raises ListenError naming the address, and who holds it where that can be seen; nothing stays open then.
+    """
+    udp: list[list[socket.socket]] = [[] for _ in range(workers)]
+    tcp: list[list[socket.socket]] = [[] for _ in range(workers)]
+    left_out = []
+    with contextlib.ExitStack() as opened:
+        for address in addresses:
+            try:
+                _probe(address)
+            except OSError as error:
+                if address.optional and error.errno in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
+                    left_out.append(f"{address.text}: {error.strerror}")
+                    continue
+                raise ListenError(_why(address, error)) from error
+            for number in range(workers):
+                for kind, place in ((socket.SOCK_DGRAM, udp), (socket.SOCK_STREAM, tcp)):
+                    try:
+                        one = _open(address, kind, shared=True)
+                    except OSError as error:
+                        raise ListenError(_why(address, error)) from error
+                    opened.callback(one.close)
+                    place[number].append(one)
+        opened.pop_all()
+    return [WorkerSockets(tuple(u), tuple(t)) for u, t in zip(udp, tcp, strict=True)], left_out
+
+
+def _probe(address: Listen) -> None:
+    """Fail where anybody listens: with SO_REUSEPORT alone, a second moatdns would quietly take half the queries."""
+    for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM):
+        _open(address, kind, shared=False).close()
+
+
+def _open(address: Listen, kind: socket.SocketKind, *, shared: bool) -> socket.socket:
+    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+    one = socket.socket(family, kind | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
+    try:
+        if shared:
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        if kind == socket.SOCK_STREAM:
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # connections of a past run linger in TIME_WAIT
+        if family == socket.AF_INET6:
+            one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)  # IPv4 has sockets of its own
+        one.bind((address.host, address.port))
+        if shared and kind == socket.SOCK_STREAM:
+            one.listen(_BACKLOG)
+        elif shared:
+            _widen(one)
+    except OSError:
+        one.close()
+        raise
+    return one
+
+
+def _widen(one: socket.socket) -> None:
+    """Ask for a large receive buffer; beyond net.core.rmem_max only where we may (CAP_NET_ADMIN)."""
+    force = 33  # SO_RCVBUFFORCE (Linux), which the socket module does not name
+    try:
+        one.setsockopt(socket.SOL_SOCKET, force, RECEIVE_BUFFER_BYTES)
+    except PermissionError:
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
+
+
+def _why(address: Listen, error: OSError) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return f"listen.do53: {address.text} is in use{_holder(address)}; end that program or choose another port"
+    if error.errno == errno.EACCES:
+        return (
+            f"listen.do53: {address.text} needs a privilege: start as root, give CAP_NET_BIND_SERVICE, "
+            "or choose a port above 1023"
+        )
+    if error.errno == errno.EADDRNOTAVAIL:
+        return f"listen.do53: {address.text}: this host has no such address"
+    return f"listen.do53: {address.text}: {os.strerror(error.errno) if error.errno else error}"
+
+
+def _holder(address: Listen) -> str:
+    """By whom a port is held, as far as this process may see."""
+    try:
+        for connection in psutil.net_connections("inet"):
+            listens = connection.type == socket.SOCK_DGRAM or connection.status == psutil.CONN_LISTEN
+            if listens and connection.laddr and connection.laddr.port == address.port and connection.pid:
+                process = psutil.Process(connection.pid)
+                return f" by {process.name()} (pid {connection.pid})"
+    except psutil.Error:
+        pass
+    return ""

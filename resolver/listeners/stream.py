@@ -1,0 +1,139 @@
+"""DNS over TCP (RFC 7766): many queries on one connection, answered as they finish; idle and greedy ones are ended."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from typing import cast
+
+from resolver.config.settings import Limits
+from resolver.pipeline import Pending, Pipeline, Transport
+from resolver.telemetry.counters import Counters
+from resolver.wire.framing import Deframer, frame
+
+
+class StreamListener:
+    """Serves one listening TCP socket."""
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        one: socket.socket,
+        pipeline: Pipeline,
+        limits: Limits,
+        counters: Counters,
+    ) -> None:
+        self.loop = loop
+        self.pipeline = pipeline
+        self.limits = limits
+        self.counters = counters
+        self.connections: set[_Connection] = set()
+        self._socket = one
+        self._server: asyncio.Server | None = None
+
+    async def start(self) -> None:
+        """Accept connections."""
+        # The supervisor keeps the socket; the loop closes what it is given, so it is given a duplicate.
+        self._server = await self.loop.create_server(lambda: _Connection(self), sock=self._socket.dup())
+
+    async def stop(self) -> None:
+        """Accept no more, and end each connection once its queries in flight are answered."""
+        if self._server is not None:
+            self._server.close()
+        for connection in list(self.connections):
+            connection.finish()
+
+
+class _Connection(asyncio.Protocol):
+    def __init__(self, listener: StreamListener) -> None:
+        self._listener = listener
+        self._deframer = Deframer()
+        self._transport: asyncio.Transport | None = None
+        self._peer = ""
+        self._in_flight = 0
+        self._finishing = False
+        self._idle: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        listener = self._listener
+        peer = transport.get_extra_info("peername")
+        if peer is None or len(listener.connections) >= listener.limits.tcp_connections:
+            listener.counters.dropped["tcp_connections"] += 1
+            self._transport.abort()
+            self._transport = None
+            return
+        self._peer = peer[0]
+        listener.connections.add(self)
+        self._transport.set_write_buffer_limits(high=listener.limits.tcp_write_buffer_bytes)
+        self._rearm()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._transport = None
+        self._listener.connections.discard(self)
+        if self._idle is not None:
+            self._idle.cancel()
+
+    def data_received(self, data: bytes) -> None:
+        for query in self._deframer.feed(data):
+            self._answer(query)
+        if self._transport is not None:
+            self._rearm()
+
+    def eof_received(self) -> bool:
+        """The client sends no more, but may still read (RFC 7766 section 6.2.4): answer what is in flight."""
+        self.finish()
+        return True
+
+    def pause_writing(self) -> None:
+        """The client does not read its answers."""
+        self._listener.counters.dropped["tcp_write_buffer_bytes"] += 1
+        if self._transport is not None:
+            self._transport.abort()
+
+    def finish(self) -> None:
+        """Close once nothing is in flight."""
+        self._finishing = True
+        self._close_if_done()
+
+    def _answer(self, query: bytes) -> None:
+        listener = self._listener
+        if self._transport is None:
+            return
+        if self._in_flight >= listener.limits.tcp_queries_per_connection:
+            listener.counters.dropped["tcp_queries_per_connection"] += 1
+            self._transport.abort()
+            return
+        pipeline = listener.pipeline
+        outcome = pipeline.answer_now(query, pipeline.client(self._peer), Transport.STREAM)
+        if isinstance(outcome, Pending):
+            self._in_flight += 1
+            pipeline.resolve(outcome, self._landed)
+        elif outcome is not None:
+            self._write(outcome)
+        else:
+            self._transport.abort()  # a peer that sends responses or fragments of headers is no client
+
+    def _landed(self, answer: bytes) -> None:
+        self._in_flight -= 1
+        self._write(answer)
+        self._close_if_done()
+
+    def _write(self, answer: bytes) -> None:
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.write(frame(answer))
+
+    def _close_if_done(self) -> None:
+        if self._finishing and not self._in_flight and self._transport is not None:
+            self._transport.close()
+
+    def _rearm(self) -> None:
+        if self._idle is not None:
+            self._idle.cancel()
+        self._idle = self._listener.loop.call_later(self._listener.limits.tcp_idle_seconds, self._expired)
+
+    def _expired(self) -> None:
+        if self._in_flight:
+            self._rearm()
+        elif self._transport is not None:
+            self._transport.close()

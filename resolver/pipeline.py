@@ -1,0 +1,250 @@
+"""One query's way, readable from top to bottom: question, policy, cache, upstream, answer.
+
+`answer_now` is synchronous and never waits; what needs an upstream comes back as `Pending` and goes on in `resolve`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import IntEnum
+
+from resolver.cache.responses import CacheEntry
+from resolver.cache.table import FOR_EVER, AnswerTable, Prepared, TableBudget
+from resolver.config.settings import Limits
+from resolver.errors import FormatError, NotAQuery
+from resolver.names import key_of, parse_name
+from resolver.policy.decision import Decision, Verdict
+from resolver.policy.groups import NetworkTable, parse_client
+from resolver.policy.snapshot import PolicySnapshot
+from resolver.policy.standing import View
+from resolver.resolution import Resolver
+from resolver.telemetry.counters import Counters, Outcome
+from resolver.wire.codes import Class, Ede, Flag, Rcode, Type
+from resolver.wire.message import hinfo_record, soa_record
+from resolver.wire.question import Question, parse_question
+from resolver.wire.response import compose, ede_option, error_without_question, truncated
+from resolver.wire.sinkhole import Sinkhole, blocked_option
+
+DESPITE_BLOCK_TTL_SECONDS = 60  # a name let through despite a block rule must close soon after the policy does
+_LOCAL_TTL_SECONDS = 60
+_RESOLVER_ARPA = key_of(parse_name("resolver.arpa"))
+_DDR = key_of(parse_name("_dns.resolver.arpa"))
+FORCED_MODES = ("nxdomain", "nodata")  # what a catalogue entry may demand
+_TRANSFERS = frozenset({Type.IXFR, Type.AXFR, Type.MAILA, Type.MAILB})
+
+
+class Transport(IntEnum):
+    """What an answer's form depends on."""
+
+    UDP = 0  # cut to what the client takes
+    STREAM = 1
+
+
+@dataclass(slots=True)
+class Client:
+    """A client's address with what the policy in force makes of it."""
+
+    address: str
+    allowed: bool  # by clients.allow; all others are refused
+    view: View
+    tables: tuple[AnswerTable, AnswerTable]  # by Transport
+    udp: dict[bytes, Prepared]  # the entries of the first, which the UDP reader looks into for every query
+
+
+@dataclass(slots=True)
+class Pending:
+    """A query on its way: judged by `snapshot`, not blocked, not answered yet."""
+
+    question: Question
+    client: Client
+    transport: Transport
+    decision: Decision
+    snapshot: PolicySnapshot
+
+
+class Pipeline:
+    """Everything between a listener and its answer, for one worker."""
+
+    def __init__(
+        self,
+        resolver: Resolver,
+        clients_allow: tuple[str, ...],
+        limits: Limits,
+        counters: Counters,
+        snapshot: PolicySnapshot,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._resolver = resolver
+        self._allowed = NetworkTable((network, True) for network in clients_allow)
+        self._limits = limits
+        self._counters = counters
+        self._clock = clock
+        self._local_authority = soa_record(_LOCAL_TTL_SECONDS)
+        self._any_answer = hinfo_record(_LOCAL_TTL_SECONDS)
+        self.use(snapshot)
+
+    def use(self, snapshot: PolicySnapshot) -> None:
+        """Put a policy in force: answers judged by another one are forgotten with it."""
+        budget = TableBudget(self._limits.answer_table_entries, self._counters.dropped)
+        responses = [view.group.response for view in snapshot.views]
+        self._sinkholes = [Sinkhole.build(r.mode, r.ttl_seconds, r.ipv4, r.ipv6) for r in responses]
+        self._forced = [{mode: Sinkhole.build(mode, r.ttl_seconds) for mode in FORCED_MODES} for r in responses]
+        self._tables = [(AnswerTable(budget), AnswerTable(budget)) for _ in snapshot.views]
+        self._refused_tables = (AnswerTable(budget), AnswerTable(budget))
+        self.clients: dict[str, Client] = {}
+        self.snapshot = snapshot
+
+    def client(self, address: str) -> Client:
+        """The client at an address, remembered until the policy changes."""
+        client = self.clients.get(address)
+        if client is not None:
+            return client
+        parsed = parse_client(address)
+        view, _ = self.snapshot.view_of(parsed)
+        allowed = self._allowed.find(parsed) is not None
+        tables = self._tables[view.index] if allowed else self._refused_tables
+        client = Client(address, allowed, view, tables, tables[Transport.UDP].entries)
+        if len(self.clients) >= self._limits.clients:
+            self._counters.dropped["clients"] += len(self.clients)
+            self.clients.clear()
+        self.clients[address] = client
+        return client
+
+    def answer_now(self, query: bytes, client: Client, transport: Transport) -> bytes | Pending | None:
+        """Answer from policy or cache. None: drop the query in silence. Pending: `resolve` it."""
+        try:
+            question = parse_question(query)
+        except NotAQuery:
+            self._counters.dropped["not_a_query"] += 1
+            return None
+        except FormatError as error:
+            self._counters.outcomes[Outcome.FAILED] += 1
+            return error_without_question(query, error.rcode)
+        if not client.allowed:
+            return self._refuse(question, ede_option(Ede.PROHIBITED, "this resolver does not serve your network"))
+        table = client.tables[transport]
+        prepared = table.entries.get(question.table_key)  # the query as it is, less its cookie
+        now = self._clock()
+        if prepared is not None and prepared[1] > now:
+            self._counters.outcomes[prepared[2]] += 1
+            return query[:2] + prepared[0]
+        local = self._answer_here(question)
+        if local is not None:
+            return local
+        decision = self.snapshot.decide(client.view, question.key)
+        pending = Pending(question, client, transport, decision, self.snapshot)
+        if decision.verdict is Verdict.BLOCK:
+            return self._sinkhole(pending, decision)
+        if question.qtype == Type.ANY:
+            self._counters.outcomes[Outcome.CACHED] += 1
+            return compose(question, Rcode.NOERROR, self._any_answer, answers=1)  # RFC 8482 section 4.2
+        entry = self._resolver.cached(question, now)
+        return pending if entry is None else self._answer_from(entry, pending, cached=True)
+
+    def resolve(self, pending: Pending, reply: Callable[[bytes], None]) -> None:
+        """Ask an upstream and `reply` once; at the latest when the upstreams' time is over."""
+
+        def landed(entry: CacheEntry) -> None:
+            if pending.snapshot is not self.snapshot:
+                # The policy changed while we waited: the one in force judges the answer, name and targets.
+                pending.client = self.client(pending.client.address)
+                pending.decision = self.snapshot.decide(pending.client.view, pending.question.key)
+            reply(self._answer_from(entry, pending, cached=False))
+
+        if not self._resolver.fetch(pending.question, landed):
+            self._counters.outcomes[Outcome.FAILED] += 1
+            busy = ede_option(Ede.OTHER, "too many queries are waiting for an upstream")
+            reply(compose(pending.question, Rcode.SERVFAIL, options=busy))
+
+    def _answer_here(self, question: Question) -> bytes | None:
+        """What no policy and no upstream is asked for."""
+        if question.version > 0:
+            self._counters.outcomes[Outcome.FAILED] += 1
+            return compose(question, Rcode.BADVERS)  # RFC 6891 section 6.1.3
+        if question.qclass != Class.IN:
+            return self._refuse(question, ede_option(Ede.NOT_SUPPORTED, "only class IN is served"))
+        if question.qtype == Type.OPT:
+            self._counters.outcomes[Outcome.FAILED] += 1
+            return compose(question, Rcode.FORMERR)  # a pseudo type: nothing can be asked for by it
+        if question.qtype in _TRANSFERS:
+            return self._refuse(question, ede_option(Ede.NOT_SUPPORTED, "no transfers"), Rcode.NOTIMP)
+        if question.key.startswith(_RESOLVER_ARPA):
+            # Never forwarded: another resolver's designation must not lead clients away (RFC 9462 section 6.4).
+            rcode = Rcode.NOERROR if _DDR.startswith(question.key) else Rcode.NXDOMAIN
+            self._counters.outcomes[Outcome.CACHED] += 1
+            return compose(question, rcode, self._local_authority, authorities=1)
+        return None
+
+    def _refuse(self, question: Question, option: bytes, rcode: Rcode = Rcode.REFUSED) -> bytes:
+        self._counters.outcomes[Outcome.REFUSED] += 1
+        return compose(question, rcode, options=option)
+
+    def _sinkhole(self, pending: Pending, decision: Decision) -> bytes:
+        """The answer to a name that is blocked, itself or by a name that it leads to."""
+        question, client = pending.question, pending.client
+        index = client.view.index
+        sinkhole = self._forced[index][decision.response] if decision.response else self._sinkholes[index]
+        answer = sinkhole.answer(question, blocked_option(decision.what, decision.group))
+        self._counters.outcomes[Outcome.BLOCKED] += 1
+        if decision is pending.decision:  # what an answer's targets say may change with the next answer
+            client.tables[pending.transport].put(question.table_key, answer, FOR_EVER, Outcome.BLOCKED)
+        return answer
+
+    def _answer_from(self, entry: CacheEntry, pending: Pending, *, cached: bool) -> bytes:
+        """An answer from a cache entry, for this client: targets judged, TTLs counted down, cut to size."""
+        question = pending.question
+        decision = self._judge_targets(entry, pending)
+        if decision.verdict is Verdict.BLOCK:
+            return self._sinkhole(pending, decision)
+        if entry.failed_why is not None:
+            self._counters.outcomes[Outcome.FAILED] += 1
+            return compose(question, Rcode.SERVFAIL, options=ede_option(*entry.failed_why))
+        now = self._clock()
+        answer = entry.answer
+        stale = entry.is_stale(now)
+        response = compose(
+            question,
+            answer.rcode,
+            entry.body(now, most=DESPITE_BLOCK_TTL_SECONDS if decision.despite_block else None),
+            answers=answer.answers,
+            authorities=answer.authorities,
+            options=_STALE if stale else b"",
+            flags=Flag.AD if answer.authenticated and question.wants_ad else 0,
+        )
+        if pending.transport is Transport.UDP and len(response) > question.max_size:
+            response = truncated(question, answer.rcode)
+        outcome = _OUTCOMES[cached, decision.verdict]
+        self._counters.outcomes[outcome] += 1
+        if cached and not stale:  # a first answer is not kept here: most names are asked for once
+            ends_at = entry.ticks_at(now)
+            pending.client.tables[pending.transport].put(question.table_key, response, ends_at, outcome)
+        return response
+
+    def _judge_targets(self, entry: CacheEntry, pending: Pending) -> Decision:
+        """The decision that counts: that of the name, or of a name that its answer leads to."""
+        decision = pending.decision
+        if decision.verdict is Verdict.BLOCK or decision.lets_targets_through:
+            return decision
+        for target in entry.answer.targets:
+            judged = self.snapshot.decide(pending.client.view, target)
+            if judged.verdict is Verdict.BLOCK:
+                return judged
+            if judged.despite_block and not decision.despite_block:
+                decision = judged
+        return decision
+
+
+_STALE = ede_option(Ede.STALE_ANSWER)
+
+# (came from the cache, verdict) → what is counted
+_OUTCOMES = {
+    (True, Verdict.ALLOW): Outcome.CACHED,
+    (True, Verdict.MONITOR): Outcome.CACHED_MONITORED,
+    (True, Verdict.EXEMPT): Outcome.CACHED_EXEMPTED,
+    (False, Verdict.ALLOW): Outcome.FORWARDED,
+    (False, Verdict.MONITOR): Outcome.FORWARDED_MONITORED,
+    (False, Verdict.EXEMPT): Outcome.FORWARDED_EXEMPTED,
+}

@@ -1,0 +1,59 @@
+"""What a policy says of one name for one client, as facts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from resolver.names import RuleForm, rule_text
+
+
+class Verdict(StrEnum):
+    """What becomes of a query."""
+
+    ALLOW = "allow"  # no block rule in force, or an allow rule was stronger
+    BLOCK = "block"  # answered with the sinkhole
+    MONITOR = "monitor"  # would have been blocked; the group only watches
+    EXEMPT = "exempt"  # would have been blocked; the client's group is exempt
+
+
+@dataclass(frozen=True, slots=True)
+class MatchedRule:
+    """The rule that decided, and where it stands."""
+
+    list: str  # the list's name; a bundled service's list has the service's name
+    form: RuleForm
+    key: bytes
+    action: str  # "allow" or "block", as it counts for the group
+
+    @property
+    def text(self) -> str:
+        """The rule as it is written."""
+        return rule_text(self.form, self.key)
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The outcome of one name for one view.
+
+    `rule` is None when no rule that the group has in force matches. `service` is the service that the name belongs to,
+    whichever list decided. `despite_block`: the name goes through although a block rule matches, so its TTL is capped.
+    `response` is an answer mode that the catalogue forces, whatever the group's.
+    """
+
+    verdict: Verdict
+    group: str
+    rule: MatchedRule | None = None
+    service: str | None = None
+    despite_block: bool = False
+    response: str | None = None
+
+    @property
+    def lets_targets_through(self) -> bool:
+        """Whether names that the answer leads to are not judged again: the query was let through on purpose."""
+        return self.rule is not None and self.verdict is not Verdict.BLOCK and self.verdict is not Verdict.MONITOR
+
+    @property
+    def what(self) -> str:
+        """What was blocked, in a word: the service, else the list."""
+        return self.service or (self.rule.list if self.rule else "")

@@ -1,0 +1,159 @@
+"""The whole why of one decision, in words, from the very code that decides."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from resolver.names import key_of, rule_text, to_text
+from resolver.policy.decision import Decision, MatchedRule, Verdict
+from resolver.policy.groups import Group, parse_client
+from resolver.policy.rules import Match, Rank
+from resolver.policy.snapshot import PolicySnapshot, decision_of
+from resolver.policy.standing import Standing, View, standing_of
+
+_RANKS = {Rank.OWN: "own list", Rank.BUNDLED: "catalogue", Rank.SUBSCRIPTION: "subscription"}
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of a trace."""
+
+    step: str
+    outcome: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """A decision with its trace; the fields of the API's `/explain`."""
+
+    name: str
+    type: str
+    client: str
+    group: dict[str, str | None]
+    verdict: str
+    service: str | None
+    list: str | None
+    rule: str | None
+    exemption: str | None
+    response: dict[str, Any] | None
+    trace: Sequence[Step]
+    revision: int
+
+    def to_plain(self) -> dict[str, Any]:
+        """As JSON shows it."""
+        return asdict(self)
+
+
+def explain(policy: PolicySnapshot, wire_name: bytes, client: str, qtype: str) -> Explanation:
+    """Decide `wire_name` for the address `client` and say why. Raises ValueError for what is no address."""
+    address = parse_client(client)
+    view, network = policy.view_of(address)
+    group = view.group
+    key = key_of(wire_name)
+    matches = policy.layer.matches(key)
+    standing = standing_of(policy.layer, view, matches)
+    decision = decision_of(group, standing)
+    trace = [
+        Step(
+            "group",
+            group.name,
+            f"{address} is in {network}, the most specific network that a group has"
+            if network
+            else f"no group has a network with {address}",
+        ),
+        *_rule_steps(policy, view, matches),
+        _rule_verdict(standing),
+        *_group_steps(group, standing, decision),
+    ]
+    response = _response(group, decision, qtype) if decision.verdict is Verdict.BLOCK else None
+    if response:
+        trace.append(Step("response", response["mode"], f"TTL {response['ttl_seconds']} s, {response['because']}"))
+    else:
+        trace.append(Step("response", "forwarded", "answered from cache or upstream; names it leads to are judged too"))
+        if decision.lets_targets_through:
+            trace[-1] = Step("response", "forwarded", "answered from cache or upstream, whatever names it leads to")
+    return Explanation(
+        name=to_text(wire_name),
+        type=qtype,
+        client=str(address),
+        group={"name": group.name, "via": "network" if network else "default", "network": str(network or "") or None},
+        verdict=str(decision.verdict),
+        service=decision.service,
+        list=decision.rule.list if decision.rule else None,
+        rule=decision.rule.text if decision.rule else None,
+        exemption=None,
+        response=response,
+        trace=trace,
+        revision=policy.revision,
+    )
+
+
+def _rule_steps(policy: PolicySnapshot, view: View, matches: list[Match]) -> list[Step]:
+    """Every rule that matches, longest name first, and whether the group has it in force."""
+    steps = []
+    for key, rule_set in matches:
+        for member in rule_set:
+            source = policy.layer.sources[member.source]
+            action = "allow" if member.allow else "block"
+            detail = f"{action} rule {rule_text(member.form, key)} of {_RANKS[source.rank]} {source.name}"
+            if member.needed_by:
+                detail += ", needed by " + ", ".join(policy.layer.sources[index].name for index in member.needed_by)
+            if member.source in view.allowed or not view.allowed.isdisjoint(member.needed_by):
+                outcome = "allowed by the group"
+            elif member.source not in view.blocked:
+                outcome = "not in force for the group"
+            elif source.vendor in view.own_vendors:
+                outcome = "left out: own vendor"
+            else:
+                outcome = "in force"
+            steps.append(Step("rule", outcome, detail))
+    return steps or [Step("rule", "none", "no list has a rule for this name or a name above it")]
+
+
+def _rule_verdict(standing: Standing) -> Step:
+    rule, overridden = standing.deciding, standing.overridden
+    if rule is None:
+        return Step("decision", "allow", "no rule in force decides")
+    detail = _words(rule)
+    if overridden:
+        detail += f"; without it, {_words(overridden)} would block"
+    return Step("decision", rule.action, detail)
+
+
+def _words(rule: MatchedRule) -> str:
+    return f"{rule.text} of {rule.list}"
+
+
+def _group_steps(group: Group, standing: Standing, decision: Decision) -> list[Step]:
+    """What exemption and mode make of a block."""
+    if standing.deciding is None or standing.deciding.action != "block":
+        return []
+    steps = []
+    if group.exempt:
+        exempt = decision.verdict is Verdict.EXEMPT
+        steps.append(
+            Step("exempt", "exempt", f"group {group.name} is exempt")
+            if exempt
+            else Step("exempt", "not covered", "a way round the resolver stays closed for exempt groups too")
+        )
+    if group.monitor and decision.verdict is not Verdict.EXEMPT:
+        steps.append(Step("mode", "monitor", f"group {group.name} only watches"))
+    return steps
+
+
+def _response(group: Group, decision: Decision, qtype: str) -> dict[str, Any]:
+    response = group.response
+    forced = decision.response is not None
+    mode = decision.response or response.mode
+    because = "demanded by the catalogue" if forced else f"as group {group.name} has it"
+    return {
+        "mode": mode,
+        "ttl_seconds": response.ttl_seconds,
+        "ipv4": response.ipv4,
+        "ipv6": response.ipv6,
+        "type": qtype,
+        "because": because,
+    }

@@ -1,0 +1,100 @@
+"""Groups and their networks: which group a client's address is in."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+DEFAULT_GROUP = "default"
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+
+@dataclass(frozen=True, slots=True)
+class ResponsePolicy:
+    """How a group's blocked names are answered; see the config's `policy.response`."""
+
+    mode: str = "zero-ip"
+    ttl_seconds: int = 10
+    ipv4: str | None = None
+    ipv6: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A set of networks with one policy. `block` and `allow` name sources (services and lists), already expanded."""
+
+    name: str
+    networks: tuple[str, ...] = ()
+    exempt: bool = False
+    monitor: bool = False
+    block: frozenset[str] = frozenset()
+    allow: frozenset[str] = frozenset()
+    response: ResponsePolicy = field(default_factory=ResponsePolicy)
+
+    def to_plain(self) -> dict[str, Any]:
+        """As it is written into a snapshot."""
+        response = self.response
+        return {
+            "name": self.name,
+            "networks": list(self.networks),
+            "exempt": self.exempt,
+            "monitor": self.monitor,
+            "block": sorted(self.block),
+            "allow": sorted(self.allow),
+            "response": [response.mode, response.ttl_seconds, response.ipv4, response.ipv6],
+        }
+
+    @classmethod
+    def from_plain(cls, plain: dict[str, Any]) -> Group:
+        """What `to_plain` wrote."""
+        return cls(
+            name=plain["name"],
+            networks=tuple(plain["networks"]),
+            exempt=plain["exempt"],
+            monitor=plain["monitor"],
+            block=frozenset(plain["block"]),
+            allow=frozenset(plain["allow"]),
+            response=ResponsePolicy(*plain["response"]),
+        )
+
+
+def parse_client(address: str) -> Address:
+    """A client's address; an IPv4-mapped IPv6 address is the IPv4 address in it. Raises ValueError."""
+    parsed = ipaddress.ip_address(address.partition("%")[0])  # a zone index says on which link, not who
+    mapped = parsed.ipv4_mapped if parsed.version == 6 else None
+    return mapped or parsed
+
+
+T = TypeVar("T")
+
+
+class NetworkTable(Generic[T]):
+    """Values by network: the most specific network that holds an address gives its value."""
+
+    def __init__(self, entries: Iterable[tuple[str, T]]) -> None:
+        """Take (network in CIDR form, value) pairs."""
+        by_version: dict[int, dict[int, dict[int, tuple[Network, T]]]] = {4: {}, 6: {}}
+        for text, value in entries:
+            network = ipaddress.ip_network(text)
+            shift = network.max_prefixlen - network.prefixlen
+            by_version[network.version].setdefault(shift, {})[int(network.network_address) >> shift] = (network, value)
+        # Smallest shift first: the longest prefix is asked first.
+        self._by_shift = {version: sorted(shifts.items()) for version, shifts in by_version.items()}
+
+    def find(self, address: Address) -> tuple[Network, T] | None:
+        """The most specific network that holds `address` and its value, or None."""
+        number = int(address)
+        for shift, networks in self._by_shift[address.version]:
+            found = networks.get(number >> shift)
+            if found is not None:
+                return found
+        return None
+
+
+def network_table(groups: Sequence[Group]) -> NetworkTable[int]:
+    """Each network of each group, giving the group's index."""
+    return NetworkTable((network, index) for index, group in enumerate(groups) for network in group.networks)

@@ -1,0 +1,63 @@
+"""A policy in force: immutable, asked once for each query that the answer table does not know."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from resolver.policy.decision import Decision, Verdict
+from resolver.policy.groups import DEFAULT_GROUP, Address, Group, Network, network_table, parse_client
+from resolver.policy.rules import RuleLayer
+from resolver.policy.standing import Standing, View, standing_of
+
+
+class PolicySnapshot:
+    """One compiled policy. `revision` numbers it; a new one replaces it whole."""
+
+    def __init__(self, revision: int, layer: RuleLayer, groups: Sequence[Group], own_vendors: frozenset[str]) -> None:
+        self.revision = revision
+        self.layer = layer
+        index_of = {source.name: index for index, source in enumerate(layer.sources)}
+        self.views = tuple(
+            View(
+                index=number,
+                group=group,
+                blocked=frozenset(index_of[name] for name in group.block if name in index_of),
+                allowed=frozenset(index_of[name] for name in group.allow if name in index_of),
+                own_vendors=own_vendors,
+            )
+            for number, group in enumerate(groups)
+        )
+        self._untouched = tuple(Decision(Verdict.ALLOW, group.name) for group in groups)
+        self._networks = network_table(groups)
+        self._default = next(view for view in self.views if view.group.name == DEFAULT_GROUP)
+
+    def view_of(self, address: str | Address) -> tuple[View, Network | None]:
+        """The view of a client, and the network that gave it (None: the default group). Raises ValueError."""
+        parsed = parse_client(address) if isinstance(address, str) else address
+        found = self._networks.find(parsed)
+        if found is None:
+            return self._default, None
+        network, index = found
+        return self.views[index], network
+
+    def decide(self, view: View, key: bytes) -> Decision:
+        """What becomes of the name `key` (see resolver.names) for `view`."""
+        matches = self.layer.matches(key)
+        if not matches:
+            return self._untouched[view.index]
+        return decision_of(view.group, standing_of(self.layer, view, matches))
+
+
+def decision_of(group: Group, standing: Standing) -> Decision:
+    """What a group makes of a name's standing."""
+    rule = standing.deciding
+    service = standing.services[0] if standing.services else None
+    if rule is None:
+        return Decision(Verdict.ALLOW, group.name, service=service)
+    if rule.action == "allow":
+        return Decision(Verdict.ALLOW, group.name, rule, service, despite_block=standing.overridden is not None)
+    if group.exempt and not standing.is_bypass:
+        return Decision(Verdict.EXEMPT, group.name, rule, service, despite_block=True)
+    if group.monitor:
+        return Decision(Verdict.MONITOR, group.name, rule, service, despite_block=True)
+    return Decision(Verdict.BLOCK, group.name, rule, service, response=standing.forced_response)

@@ -1,0 +1,130 @@
+"""Which rule decides a name: rank first, then the longest name, then allow before block. Groups' modes come later."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from resolver.policy.decision import MatchedRule
+from resolver.policy.groups import Group
+from resolver.policy.rules import Match, Member, Rank, RuleLayer
+
+BYPASS = "bypass"  # ways round the resolver; they stay closed for exempt clients too
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What one client may see: its group with names resolved. Answers are shared among all clients of a view."""
+
+    index: int
+    group: Group
+    blocked: frozenset[int]  # sources in force
+    allowed: frozenset[int]  # sources that the group allows
+    own_vendors: frozenset[str]  # vendors that bundled and subscribed rules do not touch
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How one name stands with one view, before exemption and mode.
+
+    `overridden` is the block rule that an allow rule was stronger than. `services` are those the name belongs to, the
+    blocked ones first, else by name. `forced_response` is an answer mode that the catalogue demands.
+    """
+
+    deciding: MatchedRule | None
+    overridden: MatchedRule | None
+    services: tuple[str, ...]
+    forced_response: str | None
+
+    @property
+    def is_bypass(self) -> bool:
+        """Whether the name is a way round the resolver."""
+        return any(service.partition("/")[0] == BYPASS for service in self.services)
+
+
+def standing_of(layer: RuleLayer, view: View, matches: list[Match]) -> Standing:
+    """Weigh the matching rules (longest name first) for a view."""
+    judge = _Judge(layer, view, matches)
+    own = list(judge.own_rules())
+    lower = judge.bundled_block() or judge.subscribed_block()
+    deciding = own[0] if own else lower
+    block = next((rule for rule in own if rule.action == "block"), lower)
+    overridden = block if deciding is not None and deciding.action == "allow" else None
+    return Standing(deciding, overridden, judge.services(), judge.forced_response())
+
+
+class _Judge:
+    """One name's matches before one view."""
+
+    def __init__(self, layer: RuleLayer, view: View, matches: list[Match]) -> None:
+        self._sources = layer.sources
+        self._view = view
+        self._matches = matches
+        self._catalogue_key, self._catalogue = self._longest_of_catalogue()
+        self._is_own_vendors = any(self._sources[m.source].vendor in view.own_vendors for m in self._catalogue)
+
+    def _longest_of_catalogue(self) -> tuple[bytes, list[Member]]:
+        """The catalogue's longest matching name alone says which services a name belongs to."""
+        for key, rule_set in self._matches:
+            members = [m for m in rule_set if self._sources[m.source].rank is Rank.BUNDLED]
+            if members:
+                # The service that is blocked counts before others of the same name, then the first by name.
+                members.sort(key=lambda m: (m.source not in self._view.blocked, self._sources[m.source].name))
+                return key, members
+        return b"", []
+
+    def services(self) -> tuple[str, ...]:
+        return tuple(self._sources[member.source].name for member in self._catalogue)
+
+    def forced_response(self) -> str | None:
+        return next((member.response for member in self._catalogue if member.response), None)
+
+    def own_rules(self) -> Iterator[MatchedRule]:
+        """The rules of rank 1 in force, strongest first: admins' own lists, and what the group allows."""
+        for key, rule_set in self._matches:
+            for member in rule_set:
+                if self._allows(member, key):
+                    yield self._matched(member, key, "allow")
+            for member in rule_set:
+                if not member.allow and self._is_own_in_force(member):
+                    yield self._matched(member, key, "block")
+
+    def _allows(self, member: Member, key: bytes) -> bool:
+        allowed = self._view.allowed
+        if self._sources[member.source].rank is Rank.BUNDLED:
+            # A service's rule opens only names whose own service it is: a vendor-wide rule must not open the
+            # other services that more specific rules carve out of it.
+            return key == self._catalogue_key and (member.source in allowed or not allowed.isdisjoint(member.needed_by))
+        return member.source in allowed or (member.allow and self._is_own_in_force(member))
+
+    def _is_own_in_force(self, member: Member) -> bool:
+        return self._sources[member.source].rank is Rank.OWN and member.source in self._view.blocked
+
+    def bundled_block(self) -> MatchedRule | None:
+        """The catalogue's block, by the name's own service."""
+        if self._is_own_vendors:
+            return None
+        return next(
+            (self._matched(m, self._catalogue_key, "block") for m in self._catalogue if m.source in self._view.blocked),
+            None,
+        )
+
+    def subscribed_block(self) -> MatchedRule | None:
+        """The longest block of the subscriptions; one's allow rule cancels its own blocks only."""
+        if self._is_own_vendors:
+            return None
+        judged: set[int] = set()
+        for key, rule_set in self._matches:
+            in_force = [m for m in rule_set if self._is_subscribed(m) and m.source not in judged]
+            cancelled = {m.source for m in in_force if m.allow}
+            block = next((m for m in in_force if m.source not in cancelled), None)
+            if block is not None:
+                return self._matched(block, key, "block")
+            judged |= cancelled
+        return None
+
+    def _is_subscribed(self, member: Member) -> bool:
+        return self._sources[member.source].rank is Rank.SUBSCRIPTION and member.source in self._view.blocked
+
+    def _matched(self, member: Member, key: bytes, action: str) -> MatchedRule:
+        return MatchedRule(self._sources[member.source].name, member.form, key, action)

@@ -1,0 +1,162 @@
+"""Answers from the cache or an upstream: identical questions in flight share one, old answers step in when all fail."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Callable
+from typing import Protocol
+
+from resolver.cache.responses import CacheEntry, ResponseCache
+from resolver.config.settings import CacheSettings
+from resolver.errors import FormatError, UpstreamBadAnswer, UpstreamError, UpstreamTimeout
+from resolver.wire.answer import read_answer
+from resolver.wire.codes import Ede, Rcode
+from resolver.wire.question import Question
+
+STALE_AFTER_SECONDS = 1.8  # how long a client waits for a fresh answer before it gets an old one (RFC 8767 section 5)
+_PREFETCH_SHARE = 0.1  # of the TTL, at its end
+_PREFETCH_MIN_TTL_SECONDS = 10
+
+Waiter = Callable[[CacheEntry], None]
+
+
+class Asker(Protocol):
+    """What is needed of the upstreams (resolver.upstream.forwarder.Forwarder)."""
+
+    def ask(
+        self,
+        question: bytes,
+        *,
+        dnssec_ok: bool,
+        checking_disabled: bool,
+        done: Callable[[bytes | UpstreamError], None],
+    ) -> None:
+        """Ask; `done` is called once, with a checked answer or the error."""
+
+
+class _Flight:
+    """One question that is being asked, and who waits for it."""
+
+    __slots__ = ("cache_key", "dnssec_ok", "qname", "qtype", "stale_timer", "waiters")
+
+    def __init__(self, question: Question) -> None:
+        self.cache_key = question.cache_key
+        self.qname = self.cache_key[:-5]  # behind it stand qtype, qclass and the two bits
+        self.qtype = question.qtype
+        self.dnssec_ok = question.dnssec_ok
+        self.waiters: list[Waiter] = []
+        self.stale_timer: asyncio.TimerHandle | None = None
+
+
+class Resolver:
+    """The cache and the upstreams behind one door."""
+
+    def __init__(
+        self,
+        asker: Asker,
+        cache: ResponseCache,
+        settings: CacheSettings,
+        *,
+        max_in_flight: int,
+        dropped: Counter[str],
+        loop: asyncio.AbstractEventLoop,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._asker = asker
+        self._cache = cache
+        self._settings = settings
+        self._max_in_flight = max_in_flight
+        self._dropped = dropped
+        self._loop = loop
+        self._clock = clock
+        self._flights: dict[bytes, _Flight] = {}
+        self.waiting = 0
+
+    def cached(self, question: Question, now: float) -> CacheEntry | None:
+        """An answer that can be given now: fresh, a failure just seen, or an old one while the upstreams are away."""
+        entry = self._cache.get(question.cache_key)
+        if entry is None:
+            return None
+        if now < entry.expires_at:
+            if self._settings.prefetch and self._ends_soon(entry, now) and question.cache_key not in self._flights:
+                self._ask(_Flight(question), question)
+            return entry
+        return entry if now < entry.retry_at and now < entry.stale_until else None
+
+    @staticmethod
+    def _ends_soon(entry: CacheEntry, now: float) -> bool:
+        lifetime = entry.expires_at - entry.stored_at
+        return lifetime >= _PREFETCH_MIN_TTL_SECONDS and entry.expires_at - now < lifetime * _PREFETCH_SHARE
+
+    def fetch(self, question: Question, waiter: Waiter) -> bool:
+        """Ask the upstreams, or join those who already do; `waiter` is called once. False when too many wait."""
+        if self.waiting >= self._max_in_flight:
+            self._dropped["queries_in_flight"] += 1
+            return False
+        self.waiting += 1
+        flight = self._flights.get(question.cache_key)
+        if flight is not None:
+            flight.waiters.append(waiter)
+            self._arm_stale(flight)
+            return True
+        flight = _Flight(question)
+        flight.waiters.append(waiter)
+        self._arm_stale(flight)
+        self._ask(flight, question)
+        return True
+
+    def _ask(self, flight: _Flight, question: Question) -> None:
+        self._flights[flight.cache_key] = flight
+        self._asker.ask(
+            flight.cache_key[:-1],
+            dnssec_ok=question.dnssec_ok,
+            checking_disabled=question.checking_disabled,
+            done=lambda outcome: self._land(flight, outcome),
+        )
+
+    def _arm_stale(self, flight: _Flight) -> None:
+        if flight.stale_timer is None:
+            entry = self._cache.get(flight.cache_key)
+            if entry is not None and entry.failed_why is None and self._clock() < entry.stale_until:
+                flight.stale_timer = self._loop.call_later(STALE_AFTER_SECONDS, self._give_stale, flight, entry)
+
+    def _give_stale(self, flight: _Flight, entry: CacheEntry) -> None:
+        """Answer those who wait with the old entry; the question stays in flight and mends the cache when it lands."""
+        flight.stale_timer = None
+        if self._clock() < entry.stale_until:
+            self._tell(flight, entry)
+
+    def _land(self, flight: _Flight, outcome: bytes | UpstreamError) -> None:
+        self._flights.pop(flight.cache_key, None)
+        if flight.stale_timer is not None:
+            flight.stale_timer.cancel()
+        now = self._clock()
+        if isinstance(outcome, UpstreamError):
+            entry = self._cache.put_failure(flight.cache_key, _why(outcome), now)
+        else:
+            try:
+                answer = read_answer(outcome, flight.qname, flight.qtype, keep_authority=flight.dnssec_ok)
+                entry = self._cache.put(flight.cache_key, answer, now)
+            except FormatError as error:
+                entry = self._cache.put_failure(flight.cache_key, (Ede.NETWORK_ERROR, f"unusable answer: {error}"), now)
+        self._tell(flight, entry)
+
+    def _tell(self, flight: _Flight, entry: CacheEntry) -> None:
+        waiters, flight.waiters = flight.waiters, []
+        self.waiting -= len(waiters)
+        for waiter in waiters:
+            waiter(entry)
+
+
+def _why(error: UpstreamError) -> tuple[int, str]:
+    """The extended error that tells a client why there is no answer (RFC 8914 sections 4.23 and 4.24)."""
+    if isinstance(error, UpstreamBadAnswer) and error.rcode is not None:
+        return Ede.OTHER, f"the upstreams answered {_rcode_name(error.rcode)}"
+    code = Ede.NO_REACHABLE_AUTHORITY if isinstance(error, UpstreamTimeout) else Ede.NETWORK_ERROR
+    return code, str(error)
+
+
+def _rcode_name(rcode: int) -> str:
+    return Rcode(rcode).name if rcode in Rcode._value2member_map_ else f"rcode {rcode}"

@@ -1,0 +1,46 @@
+"""What the two transports and those who ask agree upon."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from resolver.errors import UpstreamError
+from resolver.upstream.server import Server
+
+
+class Asker(Protocol):
+    """Whoever has a question in flight. For each time it was sent, at most one of `heard` and `lost` is called, once."""
+
+    question: bytes
+    tail: bytes  # the query after its ID
+
+    def heard(self, link: Link, response: bytes) -> None:
+        """`response` came from the server that was asked, with the right ID and question, or is a bare error."""
+
+    def lost(self, link: Link, error: UpstreamError) -> None:
+        """No answer will come any more for the one sent over this link."""
+
+
+class Channel(Protocol):
+    """What a question is in flight on: a socket, or a place on a connection."""
+
+    wrong_replies: int  # what came in and belonged to no question in flight
+
+    def forget(self, message_id: bytes, asker: Asker) -> None:
+        """The asker does not care any more; no harm if it is not in flight here."""
+
+
+Place = tuple[Channel, bytes]  # a question in flight: the channel and its ID there
+
+
+class Link(Protocol):
+    """One way to one server."""
+
+    server: Server
+    is_stream: bool  # answers cannot be truncated, nor forged by those who do not see the traffic
+
+    def send(self, asker: Asker, besides: Channel | None = None) -> Place:
+        """Ask, and not over the channel `besides`. Raises UpstreamError when the question cannot even be sent."""
+
+    def close(self) -> None:
+        """End everything; nobody who still waits is told."""

@@ -1,0 +1,29 @@
+"""One upstream server: its address, and plain counts of what came of asking it."""
+
+from __future__ import annotations
+
+import socket
+from typing import Any
+
+from resolver.config.settings import UpstreamServer
+
+
+class Server:
+    """What is known of one upstream, over all transports."""
+
+    def __init__(self, settings: UpstreamServer) -> None:
+        self.name = settings.name
+        found = socket.getaddrinfo(
+            settings.host, settings.port, type=socket.SOCK_DGRAM, flags=socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
+        )
+        self.family: int = found[0][0]
+        self.address: tuple[Any, ...] = found[0][4]  # as socket.connect takes it, the scope of fe80::1%eth0 included
+        self.failures = 0  # silences and refusals since it was last heard
+        self.is_down = False
+        self.probe_at = 0.0  # when a server that is down is asked again, by the clock
+
+        self.heard = 0  # replies that counted, whatever they said
+        self.bad_answers = 0  # of these: error rcodes, and truncation over TCP
+        self.timeouts = 0
+        self.unreachable = 0
+        self.wrong_replies = 0  # late, malformed or forged ones; ignored

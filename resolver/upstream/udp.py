@@ -1,0 +1,261 @@
+"""One server's pool of short-lived UDP sockets.
+
+A forged answer must hit the port and the ID of a question in flight (RFC 5452 section 4.3). So a socket is bound to a
+port that nobody can guess, serves a few questions and goes; each question takes one of many sockets at random, and a
+random ID. The sockets are connected: the kernel drops what comes from any other address (RFC 5452 section 9.1) and
+tells of refusals.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import select
+import socket
+from collections.abc import Callable
+
+from resolver.errors import UpstreamUnreachable
+from resolver.upstream.asking import Asker, Channel, Place
+from resolver.upstream.randomness import Randomness
+from resolver.upstream.server import Server
+from resolver.wire.query import is_bare_error, question_matches
+
+MAX_DATAGRAM = 4096  # what is received of a reply; three times what we say we take, and no mmap a datagram
+MAX_QUERIES = 8  # that a socket serves
+MAX_AGE_SECONDS = 5.0
+SLOTS = 64  # sockets to choose from; a power of two, so that a random octet's bits choose
+# Retired sockets that still wait for an answer. When a dead server has this many, those in the slots serve on beyond
+# their 8 queries and 5 s: running out of file descriptors would take down more than one server.
+MAX_RETIRED = 448
+_SWEEP_SECONDS = 1.0
+_PORT_TRIES = 3
+_SOCKETS_A_WAKE_UP = 64
+_WRONG_REPLIES_A_WAKE_UP = 64
+_ANY_ADDRESS = {socket.AF_INET: "0.0.0.0", socket.AF_INET6: "::"}  # noqa: S104 connect() narrows it to one peer
+
+
+class Readiness:
+    """Tells which of many sockets can be read: an epoll of our own, watched by the loop as one file descriptor.
+
+    A reader of the loop's own for each socket costs six system calls in its short life, and a callback a datagram.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._epoll = select.epoll()
+        self._sockets: dict[int, UdpSocket] = {}
+        loop.add_reader(self._epoll.fileno(), self._read_all)
+
+    def add(self, udp_socket: UdpSocket) -> None:
+        """Call `udp_socket.read()` when it can be read."""
+        self._sockets[udp_socket.fileno] = udp_socket
+        self._epoll.register(udp_socket.fileno, select.EPOLLIN)
+
+    def discard(self, udp_socket: UdpSocket) -> None:
+        """It is about to be closed, which also takes it out of the epoll."""
+        del self._sockets[udp_socket.fileno]
+
+    def close(self) -> None:
+        """Watch nothing any more."""
+        if not self._epoll.closed:
+            self._loop.remove_reader(self._epoll.fileno())
+            self._epoll.close()
+
+    def _read_all(self) -> None:
+        for fileno, _ in self._epoll.poll(0, _SOCKETS_A_WAKE_UP):
+            udp_socket = self._sockets.get(fileno)
+            if udp_socket is not None:  # else one that was read before has closed it
+                udp_socket.read()
+
+
+class UdpSocket:
+    """A connected socket and the questions in flight on it."""
+
+    __slots__ = ("_recv", "_sock", "born", "fileno", "in_flight", "pool", "send", "sent", "slot", "wrong_replies")
+
+    def __init__(self, pool: UdpPool, sock: socket.SocketType, slot: int, born: float) -> None:
+        self.pool = pool
+        self._sock = sock
+        self._recv = sock.recv
+        self.send = sock.send
+        self.fileno = sock.fileno()
+        self.slot = slot
+        self.born = born
+        self.sent = 0
+        self.in_flight: dict[bytes, Asker] = {}
+        self.wrong_replies = 0
+
+    def read(self) -> None:
+        """Take in what has come, up to the first reply that counts; the epoll tells again if there is more."""
+        for _ in range(_WRONG_REPLIES_A_WAKE_UP):
+            try:
+                response = self._recv(MAX_DATAGRAM)
+            except BlockingIOError:
+                return
+            except OSError as error:
+                self.pool.lose(self, error)
+                return
+            message_id = response[:2]
+            asker = self.in_flight.get(message_id)
+            if asker is not None and (question_matches(asker.question, response) or is_bare_error(response)):
+                del self.in_flight[message_id]
+                pool = self.pool
+                if not self.in_flight and self.sent >= MAX_QUERIES:
+                    pool.drop(self)
+                asker.heard(pool, response)
+                return
+            # A malformed or forged reply must not end a query (TuDoor): the true one may come yet.
+            self.wrong_replies += 1
+            self.pool.server.wrong_replies += 1
+
+    def forget(self, message_id: bytes, asker: Asker) -> None:
+        """The asker does not care any more."""
+        if self.in_flight.get(message_id) is asker:  # else answered, and the ID perhaps in use again
+            del self.in_flight[message_id]
+            if not self.in_flight and self.sent >= MAX_QUERIES:
+                self.pool.drop(self)
+
+    def close(self) -> None:
+        """Close the socket."""
+        self._sock.close()
+
+
+class UdpPool:
+    """A link to one server over UDP."""
+
+    is_stream = False
+
+    def __init__(
+        self,
+        server: Server,
+        *,
+        loop: asyncio.AbstractEventLoop,
+        clock: Callable[[], float],
+        randomness: Randomness,
+        readiness: Readiness,
+    ) -> None:
+        self.server = server
+        self._loop = loop
+        self._clock = clock
+        self._randomness = randomness
+        self._readiness = readiness
+        self._slots: list[UdpSocket | None] = [None] * SLOTS
+        self._retired: set[UdpSocket] = set()
+        self._timer: asyncio.TimerHandle | None = None
+
+    @property
+    def open_sockets(self) -> int:
+        """At most SLOTS + MAX_RETIRED."""
+        return len(self._retired) + sum(each is not None for each in self._slots)
+
+    def send(self, asker: Asker, besides: Channel | None = None) -> Place:
+        """Ask over a socket chosen at random, but not `besides`. Raises UpstreamUnreachable when refused at once."""
+        slot = self._randomness.octet() % SLOTS
+        udp_socket = self._slots[slot]
+        if udp_socket is None or udp_socket.sent >= MAX_QUERIES:
+            udp_socket = self._fresh_socket(slot)
+        elif udp_socket is besides:
+            udp_socket = self._fresh_socket((slot + 1) % SLOTS)
+        try:
+            return self._put(asker, udp_socket)
+        except OSError as error:
+            was_used = udp_socket.sent
+            self.lose(udp_socket, error)
+            if not was_used:
+                raise self._unreachable(error) from error
+        # The refusal was of an earlier question on this socket; ours has not been sent yet.
+        udp_socket = self._fresh_socket(slot)
+        try:
+            return self._put(asker, udp_socket)
+        except OSError as error:
+            self.lose(udp_socket, error)
+            raise self._unreachable(error) from error
+
+    def _put(self, asker: Asker, udp_socket: UdpSocket) -> Place:
+        in_flight = udp_socket.in_flight
+        message_id = self._randomness.message_id()
+        while message_id in in_flight:
+            message_id = self._randomness.message_id()
+        with contextlib.suppress(BlockingIOError):  # no room to send: lost, as a datagram may be
+            udp_socket.send(message_id + asker.tail)
+        udp_socket.sent += 1
+        in_flight[message_id] = asker
+        return udp_socket, message_id
+
+    def _fresh_socket(self, slot: int) -> UdpSocket:
+        """A new socket in the slot; the one that was there only finishes what is in flight on it."""
+        old = self._slots[slot]
+        if old is not None:
+            if len(self._retired) >= MAX_RETIRED:
+                return old
+            self._retire(old)
+        try:
+            sock = self._connect()
+        except OSError as error:
+            raise self._unreachable(error) from error
+        udp_socket = self._slots[slot] = UdpSocket(self, sock, slot, self._clock())
+        self._readiness.add(udp_socket)
+        if self._timer is None:
+            self._timer = self._loop.call_later(_SWEEP_SECONDS, self._sweep)
+        return udp_socket
+
+    def _connect(self) -> socket.SocketType:
+        family = self.server.family
+        # SocketType is the socket without the Python layer above it; created non-blocking, it stays so.
+        sock = socket.SocketType(family, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+        try:
+            for _ in range(_PORT_TRIES):
+                with contextlib.suppress(OSError):  # in use; in the end the kernel chooses, at random from its range
+                    sock.bind((_ANY_ADDRESS[family], self._randomness.port()))
+                    break
+            sock.connect(self.server.address)
+        except OSError:
+            sock.close()
+            raise
+        return sock
+
+    def _retire(self, udp_socket: UdpSocket) -> None:
+        self._slots[udp_socket.slot] = None
+        self._retired.add(udp_socket)
+        udp_socket.sent = MAX_QUERIES  # spent, even if it was too old rather than much used
+        if not udp_socket.in_flight:
+            self.drop(udp_socket)
+
+    def drop(self, udp_socket: UdpSocket) -> None:
+        """Close a socket on which nothing is in flight."""
+        if self._slots[udp_socket.slot] is udp_socket:
+            self._slots[udp_socket.slot] = None
+        else:
+            self._retired.discard(udp_socket)
+        self._readiness.discard(udp_socket)
+        udp_socket.close()
+
+    def lose(self, udp_socket: UdpSocket, error: OSError) -> None:
+        """The network refused something on this socket: all in flight on it have failed."""
+        askers = list(udp_socket.in_flight.values())
+        udp_socket.in_flight.clear()
+        self.drop(udp_socket)
+        for asker in askers:
+            asker.lost(self, self._unreachable(error))
+
+    def _unreachable(self, error: OSError) -> UpstreamUnreachable:
+        return UpstreamUnreachable(f"{self.server.name}: {error.strerror or error}")
+
+    def _sweep(self) -> None:
+        """Retire the sockets that would be too old before the next sweep."""
+        self._timer = None
+        born_before = self._clock() + _SWEEP_SECONDS - MAX_AGE_SECONDS
+        for udp_socket in self._slots:
+            if udp_socket is not None and udp_socket.born <= born_before:
+                self._retire(udp_socket)
+        if any(self._slots):
+            self._timer = self._loop.call_later(_SWEEP_SECONDS, self._sweep)
+
+    def close(self) -> None:
+        """Close all sockets; nobody who still waits is told."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        for udp_socket in [*filter(None, self._slots), *self._retired]:
+            udp_socket.in_flight.clear()
+            self.drop(udp_socket)

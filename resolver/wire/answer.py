@@ -1,0 +1,184 @@
+"""An upstream's answer, read once when it arrives: what of it is kept, for how long, and which names it leads to.
+
+Kept is only what the question asked for: the records of its CNAME chain, the authority section where a negative or
+a validating client needs it, never the additional section (CVE-2025-40778, CVE-2025-11411: foreign records).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from resolver.errors import FormatError
+from resolver.names import key_of
+from resolver.wire.codes import HEADER, MAX_LABEL, MAX_NAME, Flag, Rcode, Type
+from resolver.wire.message import without_foreign_records
+
+MAX_CHAIN = 11  # CNAMEs followed; unbound and BIND stop at about as many
+MAX_RECORDS = 1000
+_MAX_POINTERS = 32
+_TTL_SIGN_BIT = 0x80000000
+_RRSIG = 46
+_SERVICE_TYPES = (Type.SVCB, Type.HTTPS)
+_POINTER_TO_QUESTION = b"\xc0\x0c"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What is kept of an upstream's answer.
+
+    * `body`: answer and authority sections, to stand behind the question they were asked with.
+    * `ttl_seconds`: how long the whole may be kept, the least TTL of its records; `ttl_offsets`: where in `body` each
+      record has its TTL. All are given the same TTL, so that no RRset has two (RFC 2181 section 5.2).
+    * `targets`: keys of the names it leads to (CNAME chain, SVCB and HTTPS targets), for the policy to judge.
+    * `negative`: NXDOMAIN, or no record of the asked type at the chain's end.
+    """
+
+    rcode: int
+    authenticated: bool
+    body: bytes
+    answers: int
+    authorities: int
+    ttl_offsets: tuple[int, ...]
+    ttl_seconds: int
+    negative: bool
+    targets: tuple[bytes, ...]
+
+
+class _Record:
+    __slots__ = ("end", "owner", "rdata", "rtype", "ttl", "ttl_at")
+
+    def __init__(self, message: bytes, at: int) -> None:
+        """Read the record at `at`; raises FormatError, or IndexError where the message ends too soon."""
+        self.owner, at = _read_name(message, at)
+        self.rtype = message[at] << 8 | message[at + 1]
+        self.ttl_at = at + 4
+        ttl = int.from_bytes(message[at + 4 : at + 8], "big")
+        self.ttl = 0 if ttl & _TTL_SIGN_BIT else ttl  # RFC 2181 section 8
+        self.rdata = at + 10
+        self.end = self.rdata + (message[at + 8] << 8 | message[at + 9])
+        if self.end > len(message):
+            raise FormatError("a record is cut off")
+
+
+def read_answer(message: bytes, qname: bytes, qtype: int, *, keep_authority: bool) -> Answer:
+    """Read an answer whose ID and question were checked before. `qname` is lower-case wire form.
+
+    `keep_authority` is for clients that validate (DO). Raises FormatError, and nothing else, on any bytes.
+    """
+    try:
+        return _read_answer(message, qname, qtype, keep_authority=keep_authority)
+    except IndexError:
+        raise FormatError("an answer that is cut off") from None
+
+
+def _read_answer(message: bytes, qname: bytes, qtype: int, *, keep_authority: bool) -> Answer:
+    start = HEADER + len(qname) + 4
+    answer_count = message[6] << 8 | message[7]
+    authority_count = message[8] << 8 | message[9]
+    if answer_count + authority_count > MAX_RECORDS:
+        raise FormatError(f"more than {MAX_RECORDS} records")
+    records, at = _read_records(message, start, answer_count)
+    chain = _chain(message, qname, records)
+    keep = [record.owner in chain or _is_dname_of(record, message, chain) for record in records]
+    if not all(keep):
+        message = without_foreign_records(message, keep)
+        answer_count = sum(keep)
+        records, at = _read_records(message, start, answer_count)
+    rcode = message[3] & 0xF
+    negative = rcode == Rcode.NXDOMAIN or not _has_data(records, chain[-1], qtype)
+    authority, authority_end = _read_records(message, at, authority_count)
+    if not (negative or keep_authority):
+        authority, authority_end = [], at
+    kept = records + authority
+    lifetime = min((record.ttl for record in kept), default=0)
+    if negative:
+        lifetime = min(lifetime, _negative_lifetime(message, authority))
+    return Answer(
+        rcode=rcode,
+        authenticated=bool(message[3] & Flag.AD),
+        body=message[start:authority_end],
+        answers=answer_count,
+        authorities=len(authority),
+        ttl_offsets=tuple(record.ttl_at - start for record in kept),
+        ttl_seconds=lifetime,
+        negative=negative,
+        targets=tuple(key_of(name) for name in [*chain[1:], *_service_targets(message, records)]),
+    )
+
+
+def _read_records(message: bytes, at: int, count: int) -> tuple[list[_Record], int]:
+    records = []
+    for _ in range(count):
+        record = _Record(message, at)
+        records.append(record)
+        at = record.end
+    return records, at
+
+
+def _read_name(message: bytes, at: int) -> tuple[bytes, int]:
+    """The lower-case wire name at `at`, decompressed, and the offset behind it. A pointer may only point backwards."""
+    labels = b""
+    after = 0
+    lowest = at
+    pointers = 0
+    while length := message[at]:
+        if length >= 0xC0:
+            after = after or at + 2
+            target = (length & 0x3F) << 8 | message[at + 1]
+            pointers += 1
+            if target >= lowest or pointers > _MAX_POINTERS:
+                raise FormatError("a compression pointer that does not point backwards")
+            lowest = at = target
+            continue
+        if length > MAX_LABEL:
+            raise FormatError("an unknown kind of label")
+        end = at + 1 + length
+        labels += message[at:end]
+        if len(labels) >= MAX_NAME or end > len(message):
+            raise FormatError("a name that is too long or cut off")
+        at = end
+    return labels.lower() + b"\x00", after or at + 1
+
+
+def _chain(message: bytes, qname: bytes, records: list[_Record]) -> list[bytes]:
+    """The names from the question to the end of its CNAME chain, in order."""
+    aliases = {r.owner: _read_name(message, r.rdata)[0] for r in records if r.rtype == Type.CNAME}
+    chain = [qname]
+    while (target := aliases.get(chain[-1])) is not None:
+        if target in chain or len(chain) > MAX_CHAIN:
+            raise FormatError(f"a CNAME chain with a loop or of more than {MAX_CHAIN}")
+        chain.append(target)
+    return chain
+
+
+def _is_dname_of(record: _Record, message: bytes, chain: list[bytes]) -> bool:
+    """Whether a record is the DNAME, or its signature, that a CNAME of the chain comes from (RFC 6672 section 3.1)."""
+    covered = record.rtype
+    if covered == _RRSIG:
+        covered = message[record.rdata] << 8 | message[record.rdata + 1]
+    return covered == Type.DNAME and any(key_of(name).startswith(key_of(record.owner)) for name in chain)
+
+
+def _has_data(records: list[_Record], name: bytes, qtype: int) -> bool:
+    return any(r.owner == name and qtype in (r.rtype, Type.ANY) for r in records) or (
+        qtype == Type.CNAME and bool(records)
+    )
+
+
+def _negative_lifetime(message: bytes, authority: list[_Record]) -> int:
+    """How long a negative answer may be kept: by its SOA's MINIMUM, else not at all (RFC 2308 section 5)."""
+    for record in authority:
+        if record.rtype == Type.SOA:
+            return int.from_bytes(message[record.end - 4 : record.end], "big")
+    return 0
+
+
+def _service_targets(message: bytes, records: list[_Record]) -> list[bytes]:
+    """Where SVCB and HTTPS records lead; the root means the owner itself (RFC 9460 section 2.5)."""
+    targets = []
+    for record in records:
+        if record.rtype in _SERVICE_TYPES:
+            target, _ = _read_name(message, record.rdata + 2)
+            if target != b"\x00":
+                targets.append(target)
+    return targets

@@ -1,0 +1,53 @@
+"""The one door to dnslib: whole messages, where their cost does not show (a snapshot's load, a rare answer to mend)."""
+
+from __future__ import annotations
+
+import dnslib
+from dnslib.buffer import BufferError as DnslibBufferError
+from dnslib.label import DNSLabelError
+
+from resolver.errors import FormatError
+
+_POINTER_TO_QUESTION = b"\xc0\x0c"
+_ROOT = b"\x00"
+
+
+def record(rtype: int, rdata: dnslib.RD, ttl_seconds: int) -> bytes:
+    """One packed record whose owner is a pointer to the question's name."""
+    packed = dnslib.DNSBuffer()
+    dnslib.RR(".", rtype=rtype, rdata=rdata, ttl=ttl_seconds).pack(packed)
+    return _POINTER_TO_QUESTION + bytes(packed.data).removeprefix(_ROOT)
+
+
+def address_record(address: str, ttl_seconds: int) -> bytes:
+    """An A or AAAA record, by the kind of `address`."""
+    if ":" in address:
+        return record(dnslib.QTYPE.AAAA, dnslib.AAAA(address), ttl_seconds)
+    return record(dnslib.QTYPE.A, dnslib.A(address), ttl_seconds)
+
+
+def soa_record(ttl_seconds: int) -> bytes:
+    """The SOA that negative answers of ours carry, so that stubs cache them for `ttl_seconds` (RFC 2308 section 3)."""
+    times = (1, 3600, 600, 86400, ttl_seconds)  # serial, refresh, retry, expire, minimum
+    return record(dnslib.QTYPE.SOA, dnslib.SOA("moatdns.invalid", "nobody.invalid", times), ttl_seconds)
+
+
+def hinfo_record(ttl_seconds: int) -> bytes:
+    """The one record that answers ANY (RFC 8482 section 4.2)."""
+    cpu = b"RFC8482"
+    rdata = bytes((len(cpu),)) + cpu + b"\x00"
+    return record(dnslib.QTYPE.HINFO, dnslib.RD(rdata), ttl_seconds)
+
+
+def without_foreign_records(message: bytes, keep: list[bool]) -> bytes:
+    """The message again with only those answer records whose place in `keep` is true, and no additional section.
+
+    Raises FormatError when dnslib cannot read it.
+    """
+    try:
+        parsed = dnslib.DNSRecord.parse(message)
+        parsed.rr = [rr for rr, kept in zip(parsed.rr, keep, strict=True) if kept]
+        parsed.ar = []
+        return bytes(parsed.pack())
+    except (dnslib.DNSError, DnslibBufferError, DNSLabelError, ValueError, IndexError, UnicodeError) as error:
+        raise FormatError(f"an answer that cannot be read: {error}") from error

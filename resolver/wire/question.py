@@ -1,0 +1,187 @@
+"""A query's header, question and EDNS, read straight from its bytes.
+
+Owns what may be asked at all: whatever is not one well-formed query raises FormatError (answer with its rcode) or
+NotAQuery (drop). What the question *means* is the pipeline's business.
+"""
+
+from __future__ import annotations
+
+from resolver.errors import FormatError, NotAQuery
+from resolver.names import key_of
+from resolver.wire.codes import (
+    HEADER,
+    MAX_LABEL,
+    MAX_NAME,
+    UDP_PAYLOAD,
+    UDP_PAYLOAD_PLAIN,
+    EdnsOption,
+    Flag,
+    Opcode,
+    Rcode,
+    Type,
+)
+
+_OPCODE_MASK = 0x7800
+_DO = 0x8000  # the first bit of the OPT record's flags (RFC 6891 section 6.1.4)
+_HOP_BY_HOP = frozenset({EdnsOption.COOKIE, EdnsOption.PADDING})  # change from query to query, and never the answer
+
+
+class Question:
+    """One parsed query. Plain attributes, because one is made for each query that the answer table does not know.
+
+    * `query`: the whole message; `end`: the offset behind the question section.
+    * `key`: the qname's key (resolver.names), lower-case; `qtype`, `qclass`: numbers.
+    * `flags`: the header's second word; `edns`: an OPT record was sent; `version`, `dnssec_ok`: from it.
+    * `max_size`: the octets that the client takes over UDP, at most what we send (RFC 6891 section 6.2.3, RFC 9715).
+    * `table_key`: what stands for this query in the answer table: all after the ID, cookie and padding left out.
+    """
+
+    __slots__ = (
+        "dnssec_ok",
+        "edns",
+        "end",
+        "flags",
+        "key",
+        "max_size",
+        "qclass",
+        "qtype",
+        "query",
+        "table_key",
+        "version",
+    )
+
+    def __init__(self, query: bytes, end: int, flags: int) -> None:
+        self.query = query
+        self.end = end
+        self.flags = flags
+        self.key = key_of(query[HEADER : end - 4])
+        self.qtype = int.from_bytes(query[end - 4 : end - 2], "big")
+        self.qclass = int.from_bytes(query[end - 2 : end], "big")
+        self.edns = False
+        self.version = 0
+        self.dnssec_ok = False
+        self.max_size = UDP_PAYLOAD_PLAIN
+        self.table_key = query[2:]
+
+    @property
+    def section(self) -> bytes:
+        """The question section as the client wrote it, letter case included."""
+        return self.query[HEADER : self.end]
+
+    @property
+    def checking_disabled(self) -> bool:
+        """The CD bit (RFC 4035 section 3.2.2)."""
+        return bool(self.flags & Flag.CD)
+
+    @property
+    def wants_ad(self) -> bool:
+        """Whether the client understands the AD bit (RFC 6840 section 5.7)."""
+        return self.dnssec_ok or bool(self.flags & Flag.AD)
+
+    @property
+    def cache_key(self) -> bytes:
+        """What an answer is cached under: qname in lower case, qtype, qclass, DO and CD."""
+        query, end = self.query, self.end
+        bits = (1 if self.dnssec_ok else 0) | (2 if self.flags & Flag.CD else 0)
+        # Lower the name alone: qtype 65 (HTTPS) is the octet of the letter A.
+        return query[HEADER : end - 4].lower() + query[end - 4 : end] + bits.to_bytes(1, "big")
+
+
+def parse_question(query: bytes) -> Question:
+    """Read a query. Raises NotAQuery for what must be dropped, FormatError with the rcode for what must be refused."""
+    if len(query) < HEADER:
+        raise NotAQuery("shorter than a header")
+    flags = query[2] << 8 | query[3]
+    if flags & Flag.QR:
+        raise NotAQuery("a response; answering it would let two servers answer each other for ever")
+    if flags & _OPCODE_MASK != Opcode.QUERY:
+        raise FormatError("unknown opcode", Rcode.NOTIMP)
+    if query[4:6] != b"\x00\x01":
+        raise FormatError("QDCOUNT is not 1")  # RFC 9619
+    if query[6:10] != b"\x00\x00\x00\x00":
+        raise FormatError("a query with answer or authority records")
+    end = _end_of_question(query)
+    question = Question(query, end, flags)
+    additional = query[10] << 8 | query[11]
+    if additional:
+        _read_additional(question, additional)
+    elif len(query) != end:
+        raise FormatError("octets behind the last record")
+    return question
+
+
+def _end_of_question(query: bytes) -> int:
+    at = HEADER
+    try:
+        while length := query[at]:
+            if length > MAX_LABEL:
+                raise FormatError("a compressed or over-long label in the question")
+            at += length + 1
+    except IndexError:
+        raise FormatError("the question is cut off") from None
+    if at - HEADER >= MAX_NAME:
+        raise FormatError("a qname of more than 255 octets")
+    end = at + 5
+    if end > len(query):
+        raise FormatError("the question is cut off")
+    return end
+
+
+def _read_additional(question: Question, count: int) -> None:
+    query = question.query
+    at = question.end
+    size = len(query)
+    for _ in range(count):
+        owner = at
+        at = _skip_name(query, at)
+        if at + 10 > size:
+            raise FormatError("an additional record is cut off")
+        rtype = query[at] << 8 | query[at + 1]
+        rdata = at + 10
+        at = rdata + (query[at + 8] << 8 | query[at + 9])
+        if at > size:
+            raise FormatError("an additional record is cut off")
+        if rtype == Type.OPT:
+            if question.edns or query[owner]:
+                raise FormatError("a second OPT record, or one that is not the root's")  # RFC 6891 section 6.1.1
+            _read_opt(question, owner, rdata, at)
+    if at != size:
+        raise FormatError("octets behind the last record")
+
+
+def _skip_name(query: bytes, at: int) -> int:
+    try:
+        while length := query[at]:
+            if length >= 0xC0:
+                return at + 2
+            if length > MAX_LABEL:
+                raise FormatError("an unknown kind of label")
+            at += length + 1
+    except IndexError:
+        raise FormatError("a name is cut off") from None
+    return at + 1
+
+
+def _read_opt(question: Question, owner: int, rdata: int, end: int) -> None:
+    query = question.query
+    question.edns = True
+    payload = query[owner + 3] << 8 | query[owner + 4]
+    # Values below 512 count as 512 (RFC 6891 section 6.2.3).
+    question.max_size = min(max(payload, UDP_PAYLOAD_PLAIN), UDP_PAYLOAD)
+    question.version = query[owner + 6]
+    question.dnssec_ok = bool((query[owner + 7] << 8 | query[owner + 8]) & _DO)
+    if rdata == end:
+        return
+    kept = bytearray()
+    at = rdata
+    while at < end:
+        if at + 4 > end:
+            raise FormatError("an EDNS option is cut off")
+        code = query[at] << 8 | query[at + 1]
+        following = at + 4 + (query[at + 2] << 8 | query[at + 3])
+        if following > end:
+            raise FormatError("an EDNS option is cut off")
+        if code not in _HOP_BY_HOP:
+            kept += query[at:following]
+        at = following
+    question.table_key = query[2 : rdata - 2] + len(kept).to_bytes(2, "big") + bytes(kept) + query[end:]

@@ -1,0 +1,72 @@
+"""Responses as bytes: header, the client's own question, sections made elsewhere, and OPT. Nothing here decides."""
+
+from __future__ import annotations
+
+from resolver.wire.codes import HEADER, UDP_PAYLOAD, EdnsOption, Flag
+from resolver.wire.question import Question
+
+_ECHOED = Flag.RD | Flag.CD  # copied from the query (RFC 1035 section 4.1.1, RFC 4035 section 3.2.2)
+_ALWAYS = Flag.QR | Flag.RA
+_OPT_START = b"\x00\x00\x29" + UDP_PAYLOAD.to_bytes(2, "big")
+_ONE = b"\x00\x01"
+_NONE = b"\x00\x00"
+
+
+def ede_option(code: int, text: str = "") -> bytes:
+    """An Extended DNS Error option (RFC 8914 section 2)."""
+    data = code.to_bytes(2, "big") + text.encode()
+    return EdnsOption.EDE.to_bytes(2, "big") + len(data).to_bytes(2, "big") + data
+
+
+def compose(
+    question: Question,
+    rcode: int,
+    body: bytes = b"",
+    *,
+    answers: int = 0,
+    authorities: int = 0,
+    options: bytes = b"",
+    flags: int = 0,
+) -> bytes:
+    """A whole response.
+
+    `body` is the answer and authority sections, `answers` and `authorities` count their records; name pointers in it
+    may point at offset 12, the question. `options` go into the OPT record, which is there only if the query had one
+    (RFC 6891 section 6.1.1). `flags` are set beside QR and RA.
+    """
+    word = _ALWAYS | flags | (question.flags & _ECHOED) | (rcode & 0xF)
+    query = question.query
+    head = (
+        query[:2]
+        + word.to_bytes(2, "big")
+        + _ONE
+        + answers.to_bytes(2, "big")
+        + authorities.to_bytes(2, "big")
+        + (_ONE if question.edns else _NONE)
+        + query[HEADER : question.end]
+        + body
+    )
+    return head + _opt(question, rcode, options) if question.edns else head
+
+
+def _opt(question: Question, rcode: int, options: bytes) -> bytes:
+    do = b"\x80\x00" if question.dnssec_ok else _NONE  # echoed (RFC 3225 section 3)
+    return _OPT_START + (rcode >> 4).to_bytes(1, "big") + b"\x00" + do + len(options).to_bytes(2, "big") + options
+
+
+def truncated(question: Question, rcode: int, flags: int = 0) -> bytes:
+    """What is sent over UDP in place of a response that is too large: TC and no half RRset (RFC 2181 section 9)."""
+    return compose(question, rcode, flags=flags | Flag.TC)
+
+
+def error_without_question(query: bytes, rcode: int) -> bytes:
+    """The answer to a query whose question could not be read: its header and the rcode (RFC 1035 section 4.1.1)."""
+    opcode = query[2] & 0x78
+    first = 0x80 | opcode | (query[2] & 0x01)
+    second = Flag.RA | (query[3] & 0x10) | (rcode & 0xF)
+    return query[:2] + bytes((first, second)) + bytes(8)
+
+
+def is_truncated(message: bytes) -> bool:
+    """Whether TC is set."""
+    return bool(message[2] & 0x02)

@@ -1,0 +1,150 @@
+"""A worker's composition root: settings and a snapshot in, listeners out. All else comes by one control channel.
+
+Run by the supervisor as ``python -m resolver.worker FD``. On the channel, lines of JSON:
+
+* supervisor → worker: first ``{"settings", "manifest", "udp", "tcp"}``, then ``{"do": "use", "manifest"}``,
+  ``{"do": "count"}``, ``{"do": "stop"}``;
+* worker → supervisor: ``{"event": "ready" | "in_force" | "refused" | "counts" | "trouble", …}``.
+
+A worker whose supervisor is gone ends: nobody would replace it, and its sockets would be held for nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import json
+import signal
+import socket
+import sys
+from pathlib import Path
+from typing import Any
+
+import uvloop
+
+from resolver.cache.responses import ResponseCache
+from resolver.config.settings import WorkerSettings
+from resolver.errors import SnapshotError
+from resolver.listeners.stream import StreamListener
+from resolver.listeners.udp import UdpListener
+from resolver.pipeline import Pipeline
+from resolver.policy.snapshot import PolicySnapshot
+from resolver.resolution import Resolver
+from resolver.snapshot_file import open_snapshot, read_manifest
+from resolver.telemetry.counters import Counters
+from resolver.upstream.forwarder import Forwarder
+
+DRAIN_SECONDS = 5.0  # how long a stopping worker waits for answers in flight; a client gives up by then
+_MOST_TROUBLES = 100  # reports of unexpected errors; beyond, one bad packet in a flood would be a flood of reports
+
+
+class Worker:
+    """One process that answers queries."""
+
+    def __init__(self, control: socket.socket) -> None:
+        self._control = control
+        self._counters = Counters()
+        self._troubles = 0
+
+    async def run(self) -> None:
+        """Serve until told to stop, or until the supervisor is gone."""
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(self._report)
+        reader, self._writer = await asyncio.open_connection(sock=self._control)
+        first = json.loads(await reader.readline())
+        settings = WorkerSettings.from_json(json.dumps(first["settings"]))
+        snapshot = open_snapshot(read_manifest(Path(first["manifest"])))
+        forwarder = Forwarder(settings.upstream_servers, timeout_seconds=settings.upstream_timeout_seconds, loop=loop)
+        self._resolver = Resolver(
+            forwarder,
+            ResponseCache(settings.cache),
+            settings.cache,
+            max_in_flight=settings.limits.queries_in_flight,
+            dropped=self._counters.dropped,
+            loop=loop,
+        )
+        self._pipeline = Pipeline(self._resolver, settings.clients_allow, settings.limits, self._counters, snapshot)
+        streams = [
+            StreamListener(loop, socket.socket(fileno=fd), self._pipeline, settings.limits, self._counters)
+            for fd in first["tcp"]
+        ]
+        for stream in streams:
+            await stream.start()
+        datagrams = [UdpListener(loop, socket.socket(fileno=fd), self._pipeline, self._counters) for fd in first["udp"]]
+        # What is here by now stays: no collection need ever look at it again.
+        gc.collect()
+        gc.freeze()
+        self._say("ready", revision=snapshot.revision)
+        drain = asyncio.Event()
+        loop.add_signal_handler(signal.SIGTERM, drain.set)
+        listening = asyncio.ensure_future(self._obey(reader, drain))
+        await drain.wait()
+        for datagram in datagrams:
+            datagram.stop()
+        for stream in streams:
+            await stream.stop()
+        await self._drained(streams)
+        listening.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await listening
+        forwarder.close()
+        self._say("counts", **self._counters.to_plain())
+        self._writer.close()
+
+    async def _obey(self, reader: asyncio.StreamReader, drain: asyncio.Event) -> None:
+        while line := await reader.readline():
+            order = json.loads(line)
+            if order["do"] == "use":
+                await self._use(Path(order["manifest"]))
+            elif order["do"] == "count":
+                self._say("counts", **self._counters.to_plain())
+            elif order["do"] == "stop":
+                break
+        drain.set()
+
+    async def _use(self, manifest: Path) -> None:
+        """Swap the policy. Reading and checking it is done beside the loop, so that no query waits for the disk."""
+
+        def opened() -> PolicySnapshot:
+            return open_snapshot(read_manifest(manifest))
+
+        try:
+            snapshot = await asyncio.get_running_loop().run_in_executor(None, opened)
+        except SnapshotError as error:
+            self._say("refused", revision=self._pipeline.snapshot.revision, why=str(error))
+            return
+        self._pipeline.use(snapshot)
+        self._say("in_force", revision=snapshot.revision)
+
+    async def _drained(self, streams: list[StreamListener]) -> None:
+        """Wait until everything in flight is answered, at most DRAIN_SECONDS."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + DRAIN_SECONDS
+        while (self._resolver.waiting or any(s.connections for s in streams)) and loop.time() < deadline:  # noqa: ASYNC110
+            # A poll, at the very end of a process: an event would cost every query.
+            await asyncio.sleep(0.01)
+
+    def _report(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """An error that nobody expected: tell it, and go on serving."""
+        self._troubles += 1
+        self._counters.dropped["internal_error"] += 1
+        if self._troubles <= _MOST_TROUBLES:
+            self._say("trouble", what=context.get("message", ""), error=repr(context.get("exception")))
+            loop.default_exception_handler(context)
+
+    def _say(self, event: str, **facts: Any) -> None:
+        self._writer.write(json.dumps({"event": event, **facts}).encode() + b"\n")
+
+
+def main(control_fd: int) -> None:
+    """Run one worker on the control channel `control_fd`."""
+    for ignored in (signal.SIGINT, signal.SIGHUP, signal.SIGUSR1):
+        signal.signal(ignored, signal.SIG_IGN)  # a terminal sends them to all; the supervisor decides
+    gc.set_threshold(50_000, 20, 50)  # the query path makes no cycles; look for them seldom
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(Worker(socket.socket(fileno=control_fd)).run())
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))

@@ -1,0 +1,243 @@
+"""Every key: its default, its normal form, and what is said when it is wrong."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from resolver.config.load import load_config
+from resolver.config.settings import Limits
+
+from .conftest import Load, Problems
+
+
+def test_the_defaults_are_those_of_the_contract(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    config = load_config(None)
+    assert config.source is None
+    assert config.model_dump(mode="json") == {
+        "listen": {"do53": ["127.0.0.1:5300", "[::1]:5300"]},
+        "workers": "auto",
+        "state_dir": str(tmp_path / "state"),
+        "clients": {"allow": ["loopback", "private"]},
+        "upstream": {"servers": ["system"], "timeout_seconds": 2.0},
+        "cache": {
+            "max_mib": 64,
+            "min_ttl_seconds": 0,
+            "max_ttl_seconds": 86400,
+            "max_negative_ttl_seconds": 3600,
+            "stale_seconds": 86400,
+            "prefetch": True,
+        },
+        "limits": dataclasses.asdict(Limits()),
+        "policy": {
+            "own_vendors": [],
+            "response": {"mode": "zero-ip", "ttl_seconds": 10, "ipv4": None, "ipv6": None},
+            "lists": [],
+            "groups": [
+                {
+                    "name": "default",
+                    "description": "",
+                    "networks": [],
+                    "exempt": False,
+                    "mode": "enforce",
+                    "block": ["ai", "bypass", "lists"],
+                    "allow": [],
+                    "response": None,
+                }
+            ],
+        },
+    }
+
+
+def test_a_relative_state_dir_begins_at_the_folder_of_the_file(load: Load, tmp_path: Path) -> None:
+    config = load("state_dir: ./var/state\n")
+    assert config.state_dir == tmp_path / "var" / "state"
+    assert config.source == tmp_path / "moatdns.yaml"
+    assert load("state_dir: /var/lib/moatdns\n").state_dir == Path("/var/lib/moatdns")
+
+
+def test_the_source_is_the_path_as_it_was_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("a.yaml").touch()
+    config = load_config(Path("a.yaml"))
+    assert config.source == Path("a.yaml")
+    assert config.state_dir == tmp_path / "state"
+
+
+def test_values_are_kept_in_their_one_normal_form(load: Load) -> None:
+    config = load("""
+listen: {do53: ["0.0.0.0:53", "[::]:53", "[2001:DB8:0::1]:53"]}
+clients: {allow: [loopback, 10.1.2.3, "::ffff:10.0.0.0/104", "2001:DB8::/32", loopback]}
+upstream: {servers: [system, 9.9.9.9, "9.9.9.9:5353", TCP://9.9.9.9, "udp://[2001:db8::1]:54", "2001:db8::2"]}
+""")
+    assert config.listen.do53 == ("0.0.0.0:53", "[::]:53", "[2001:db8::1]:53")
+    assert config.clients.allow == ("loopback", "10.1.2.3/32", "10.0.0.0/8", "2001:db8::/32")
+    assert config.upstream.servers == (
+        "system",
+        "udp://9.9.9.9:53",
+        "udp://9.9.9.9:5353",
+        "tcp://9.9.9.9:53",
+        "udp://[2001:db8::1]:54",
+        "udp://[2001:db8::2]:53",
+    )
+
+
+SERVERS = "write 'system', 'udp://IP', 'udp://IP:PORT', 'tcp://IP' or 'tcp://IP:PORT', IPv6 in brackets"
+ENDPOINT = (
+    "is not an address with a port: write it as in '127.0.0.1:53' or '[::1]:53'; "
+    "all addresses are '0.0.0.0:53' and '[::]:53'"
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        # keys
+        ("wrokers: 2", "wrokers: is not a known key: did you mean 'workers'?"),
+        ("cache: {max_mb: 2}", "cache.max_mb: is not a known key: did you mean 'max_mib'?"),
+        ("listen: {zzz: 2}", "listen.zzz: is not a known key: known here are do53"),
+        (
+            "12: 3",
+            "12: is not a known key: known here are listen, workers, state_dir, clients, upstream, cache, limits, "
+            "policy",
+        ),
+        (
+            '"a\\nb": 3',
+            "'a\\nb': is not a known key: known here are listen, workers, state_dir, clients, upstream, cache, "
+            "limits, policy",
+        ),
+        # shapes
+        ("limits: [1]", "limits: should be a section with keys below it, is a list"),
+        ("limits: five", "limits: should be a section with keys below it, is 'five'"),
+        ("policy: {groups: {a: 1}}", "policy.groups: should be a list, as in [one, two], is a section of keys"),
+        ("listen: {do53: '127.0.0.1:53'}", "listen.do53: should be a list, as in [one, two], is '127.0.0.1:53'"),
+        ("listen: {do53: }", "listen.do53: should be a list, as in [one, two], is empty"),
+        ("listen: {do53: []}", "listen.do53: should have at least 1 entry, has none"),
+        ("upstream: {servers: []}", "upstream.servers: should have at least 1 entry, has none"),
+        ("listen: {do53: [53]}", 'listen.do53[0]: should be text, is 53: put it in quotes, as in "53"'),
+        ("listen: {do53: [[x]]}", "listen.do53[0]: should be text, is a list"),
+        # numbers and switches
+        ("workers: 0", "workers: should be 'auto' or a whole number from 1 to 256, is 0"),
+        ("workers: true", "workers: should be 'auto' or a whole number from 1 to 256, is true"),
+        ("workers: 2.5", "workers: should be 'auto' or a whole number from 1 to 256, is 2.5"),
+        ("workers: [2]", "workers: should be 'auto' or a whole number from 1 to 256, is a list"),
+        ("workers: Auto", "workers: should be 'auto' or a whole number from 1 to 256, is 'Auto'"),
+        ("cache: {max_mib: two}", "cache.max_mib: should be a whole number, is 'two'"),
+        ("cache: {max_mib: 1.5}", "cache.max_mib: should be a whole number, is 1.5"),
+        ("cache: {max_mib: yes}", "cache.max_mib: should be a whole number, is 'yes'"),
+        ("cache: {max_mib: true}", "cache.max_mib: should be a number, is true"),
+        ("cache: {max_mib: }", "cache.max_mib: should be a whole number, is empty"),
+        ("cache: {max_mib: 0}", "cache.max_mib: should be at least 1, is 0"),
+        ("cache: {max_mib: .inf}", "cache.max_mib: should be a finite number, is inf"),
+        ("cache: {stale_seconds: 604801}", "cache.stale_seconds: should be at most 604800, is 604801"),
+        ("cache: {prefetch: 3}", "cache.prefetch: should be true or false, is 3"),
+        ("cache: {prefetch: }", "cache.prefetch: should be true or false, is empty"),
+        (
+            "cache: {min_ttl_seconds: 20, max_ttl_seconds: 10}",
+            "cache.min_ttl_seconds: is 20, above max_ttl_seconds, 10: lower it or raise the other",
+        ),
+        ("limits: {tcp_connections: 0}", "limits.tcp_connections: should be above 0, is 0"),
+        ("limits: {tcp_idle_seconds: .nan}", "limits.tcp_idle_seconds: should be a finite number, is nan"),
+        ("upstream: {timeout_seconds: 0.05}", "upstream.timeout_seconds: should be at least 0.1, is 0.05"),
+        ("upstream: {timeout_seconds: 11}", "upstream.timeout_seconds: should be at most 10, is 11"),
+        ("upstream: {timeout_seconds: 2s}", "upstream.timeout_seconds: should be a number, is '2s'"),
+        ("state_dir: ''", "state_dir: '' is not a path"),
+        ("state_dir: 5", "state_dir: should be a path, is 5"),
+        # addresses
+        ("listen: {do53: [localhost:53]}", "listen.do53[0]: 'localhost:53': 'localhost' is not an IP address"),
+        ("listen: {do53: [127.0.0.1]}", f"listen.do53[0]: '127.0.0.1' {ENDPOINT}"),
+        ("listen: {do53: ['::1:53']}", f"listen.do53[0]: '::1:53' {ENDPOINT}"),
+        (
+            "listen: {do53: ['[127.0.0.1]:53']}",
+            "listen.do53[0]: '[127.0.0.1]:53': only an IPv6 address stands in brackets, and it must",
+        ),
+        ("listen: {do53: ['127.0.0.1:0']}", "listen.do53[0]: '127.0.0.1:0' has no such port: 1 to 65535"),
+        ("listen: {do53: ['[::1]:65536']}", "listen.do53[0]: '[::1]:65536' has no such port: 1 to 65535"),
+        (
+            "listen: {do53: ['127.0.0.1:53', '[::1]:53', '[0::1]:53']}",
+            "listen.do53[2]: '[0::1]:53' is the same as entry [1]: keep one",
+        ),
+        (
+            "clients: {allow: [privat]}",
+            "clients.allow[0]: 'privat' is neither a network nor a named set: did you mean 'private'?",
+        ),
+        (
+            "clients: {allow: [all]}",
+            "clients.allow[0]: 'all' is not a network: to answer everyone write '0.0.0.0/0' and '::/0'",
+        ),
+        (
+            "clients: {allow: [intranet.example]}",
+            "clients.allow[0]: 'intranet.example' is not a network: write it as in '10.20.0.0/16', "
+            "'2001:db8:20::/48' or '10.20.0.7'",
+        ),
+        (
+            "clients: {allow: [10.20.0.1/16]}",
+            "clients.allow[0]: '10.20.0.1/16' has bits set behind its prefix: did you mean '10.20.0.0/16', or only "
+            "'10.20.0.1'?",
+        ),
+        (
+            "clients: {allow: [10.0.0.0/255.0.0.0]}",
+            "clients.allow[0]: '10.0.0.0/255.0.0.0' is not a network: after '/' comes the length of the prefix, 0 to "
+            "32",
+        ),
+        (
+            "clients: {allow: ['fe80::1%eth0']}",
+            "clients.allow[0]: 'fe80::1%eth0': leave out the interface after '%'; a network has none",
+        ),
+        (
+            "upstream: {servers: [https://9.9.9.9]}",
+            f"upstream.servers[0]: 'https://9.9.9.9' has the scheme 'https': {SERVERS}",
+        ),
+        (
+            "upstream: {servers: [dns.example]}",
+            f"upstream.servers[0]: 'dns.example': 'dns.example' is not an IP address; {SERVERS}",
+        ),
+        (
+            "upstream: {servers: ['udp://2001:db8::1']}",
+            f"upstream.servers[0]: 'udp://2001:db8::1' is not an upstream: {SERVERS}",
+        ),
+        (
+            "upstream: {servers: ['9.9.9.9/24']}",
+            f"upstream.servers[0]: '9.9.9.9/24': '9.9.9.9/24' is not an IP address; {SERVERS}",
+        ),
+        ("upstream: {servers: [0.0.0.0]}", "upstream.servers[0]: '0.0.0.0' is not the address of one server"),
+        (
+            "upstream: {servers: ['fe80::1']}",
+            "upstream.servers[0]: 'fe80::1' is link-local: name its interface, as in '[fe80::1%eth0]'",
+        ),
+        (
+            "upstream: {servers: [9.9.9.9, 'udp://9.9.9.9:53']}",
+            "upstream.servers[1]: 'udp://9.9.9.9:53' is the same as entry [0]: keep one",
+        ),
+    ],
+)
+def test_a_wrong_value_is_told_plainly_at_its_place(problems: Problems, text: str, problem: str) -> None:
+    assert problems(f"# one line above\n{text}\n") == [f"2: {problem}"]
+
+
+def test_the_line_is_that_of_the_entry_in_a_long_list(problems: Problems) -> None:
+    assert problems("clients:\n  allow:\n    - loopback\n\n    - 10.0.0.1/8\n") == [
+        "5: clients.allow[1]: '10.0.0.1/8' has bits set behind its prefix: "
+        "did you mean '10.0.0.0/8', or only '10.0.0.1'?"
+    ]
+
+
+def test_a_long_value_is_shortened(problems: Problems) -> None:
+    (problem,) = problems(f"workers: {'9' * 100_000}\n")
+    assert len(problem) < 200
+
+
+def test_an_unknown_key_suggests_the_nearest_known_one(problems: Problems) -> None:
+    assert problems("policy:\n  groups:\n  - name: a\n    netwroks: []\n    response:\n      ttl: 5\n") == [
+        "4: policy.groups[0].netwroks: is not a known key: did you mean 'networks'?",
+        "6: policy.groups[0].response.ttl: is not a known key: known here are mode, ttl_seconds, ipv4, ipv6",
+    ]
+
+
+def test_a_configuration_does_not_change(load: Load) -> None:
+    config = load("workers: 2\n")
+    with pytest.raises(ValueError, match="frozen"):
+        config.workers = 3

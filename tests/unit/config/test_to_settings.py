@@ -1,0 +1,96 @@
+"""What a worker is told of the configuration."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from resolver.config.load import load_config
+from resolver.config.settings import CacheSettings, Limits, UpstreamServer, WorkerSettings
+from resolver.config.to_settings import system_servers, worker_settings
+
+from .conftest import Load
+
+NINE = UpstreamServer("udp", "9.9.9.9")
+
+
+def test_the_defaults_reach_one_worker() -> None:
+    settings = worker_settings(load_config(None), workers=1, system_servers=[NINE])
+    assert settings.upstream_servers == (NINE,)
+    assert settings.upstream_timeout_seconds == 2.0
+    assert (settings.cache, settings.limits) == (CacheSettings(), Limits())
+    assert settings.clients_allow == (
+        "127.0.0.0/8",
+        "::1/128",
+        "10.0.0.0/8",
+        "172.16.0.0/12",
+        "192.168.0.0/16",
+        "100.64.0.0/10",
+        "169.254.0.0/16",
+        "fc00::/7",
+        "fe80::/10",
+    )
+
+
+def test_every_value_reaches_the_worker_and_survives_json(load: Load) -> None:
+    config = load("""
+clients: {allow: [127.0.0.0/8, loopback, 192.0.2.1]}
+upstream: {servers: ["tcp://[2001:db8::1]:5353", system, 9.9.9.9], timeout_seconds: 1}
+cache:
+  max_mib: 64
+  min_ttl_seconds: 1
+  max_ttl_seconds: 2
+  max_negative_ttl_seconds: 3
+  stale_seconds: 4
+  prefetch: no
+limits:
+  answer_table_entries: 1
+  clients: 2
+  queries_in_flight: 3
+  tcp_connections: 4
+  tcp_queries_per_connection: 5
+  tcp_idle_seconds: 6.5
+  tcp_write_buffer_bytes: 7
+""")
+    settings = worker_settings(config, workers=4, system_servers=[UpstreamServer("udp", "192.0.2.53"), NINE])
+    assert settings == WorkerSettings(
+        clients_allow=("127.0.0.0/8", "::1/128", "192.0.2.1/32"),
+        upstream_servers=(
+            UpstreamServer("tcp", "2001:db8::1", 5353),
+            UpstreamServer("udp", "192.0.2.53"),
+            NINE,
+        ),
+        upstream_timeout_seconds=1.0,
+        cache=CacheSettings(16 << 20, 1, 2, 3, 4, prefetch=False),
+        limits=Limits(1, 2, 3, 4, 5, 6.5, 7),
+    )
+    assert WorkerSettings.from_json(settings.to_json()) == settings
+
+
+def test_system_without_nameservers_leaves_no_upstream() -> None:
+    assert worker_settings(load_config(None), workers=2, system_servers=[]).upstream_servers == ()
+
+
+def test_nameservers_are_read_in_order_once_each(tmp_path: Path) -> None:
+    path = tmp_path / "resolv.conf"
+    path.write_bytes(
+        b"# nameserver 192.0.2.9\n; nameserver 192.0.2.8\nsearch example.com\n"
+        b"nameserver 192.0.2.1\n  nameserver\t2001:db8::1  # office\nnameserver 192.0.2.1\n"
+        b"nameserver fe80::1%eth0\nnameserver fe80::1\nnameserver 0.0.0.0\nnameserver\n"
+        b"nameserver dns.example\nnameserver 192.0.2.1:5353\nnameserver tcp://192.0.2.4\noptions rotate\n\xff\n"
+    )
+    assert system_servers(path) == [
+        UpstreamServer("udp", "192.0.2.1"),
+        UpstreamServer("udp", "2001:db8::1"),
+        UpstreamServer("udp", "fe80::1%eth0"),
+    ]
+
+
+def test_at_most_eight_nameservers_are_taken(tmp_path: Path) -> None:
+    path = tmp_path / "resolv.conf"
+    path.write_text("".join(f"nameserver 192.0.2.{number}\n" for number in range(1, 20)))
+    assert [server.host for server in system_servers(path)] == [f"192.0.2.{number}" for number in range(1, 9)]
+
+
+def test_without_a_resolv_conf_there_are_no_nameservers(tmp_path: Path) -> None:
+    assert system_servers(tmp_path / "gone") == []
+    assert system_servers(tmp_path) == []

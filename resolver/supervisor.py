@@ -228,7 +228,7 @@ class Supervisor:
         self._log.info("reloaded", policy=self._manifest.revision, workers_replaced=renew)
 
     async def _replace(self, slot: int) -> None:
-        """Put a new worker on a slot's sockets, then let the old one finish; what waits in the sockets is read by either."""
+        """Put a new worker on the sockets of a slot, then let the old one finish; what waits there either may read."""
         old = self._workers[slot]
         self._workers[slot] = await self._start(slot)
         if old is not None:

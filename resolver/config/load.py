@@ -100,8 +100,12 @@ def _check(document: Document, known: Known | None) -> tuple[Config | None, list
     except ValidationError as error:
         found += sentences(error, Config)
     found += contradictions(data.get("policy"), known, at=("policy",))
-    told = {problem.path for problem in problems}  # a value that could not be read is not judged as well
-    problems += [Problem(document.places.line_of(where), where, text) for where, text in found if where not in told]
+    hidden = {problem.path for problem in problems if problem.hides_value}
+    problems += [
+        Problem(document.places.line_of(path), path, text)
+        for path, text in found
+        if not any(path[:length] in hidden for length in range(1, len(path) + 1))
+    ]
     return config, problems
 
 

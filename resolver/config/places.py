@@ -54,6 +54,7 @@ class Problem:
     line: int
     path: KeyPath
     text: str
+    hides_value: bool = False  # True: what stands at the path is not what was meant, and is not to be judged as well
 
 
 @dataclass(slots=True)
@@ -143,10 +144,10 @@ class _Reader:
         self._levels: list[_Level] = []
         self._documents = 0
 
-    def report(self, text: str, line: int, path: KeyPath | None = None) -> None:
+    def report(self, text: str, line: int, path: KeyPath | None = None, *, hides_value: bool = False) -> None:
         """Record a mistake, at the value that comes next unless `path` says otherwise."""
         here = tuple(level.at for level in self._levels if level.at is not None)
-        self.problems.append(Problem(line, here if path is None else path, text))
+        self.problems.append(Problem(line, here if path is None else path, text, hides_value))
 
     def take(self, event: Any) -> None:
         """Read on by one event."""
@@ -165,7 +166,8 @@ class _Reader:
                 self._levels.pop()
                 self._advance()
             case yaml.AliasEvent():
-                self.report(f"the alias *{event.anchor} is not accepted: {_WRITE_OUT}", self._line(event))
+                text = f"the alias *{event.anchor} is not accepted: {_WRITE_OUT}"
+                self.report(text, self._line(event), hides_value=True)
                 if self._key_is_due():
                     raise _UnreadableError
                 self._store(None, self._line(event))
@@ -188,7 +190,9 @@ class _Reader:
         if event.anchor is not None:
             self.report(f"the anchor &{event.anchor} is not accepted: {_WRITE_OUT}", self._line(event))
         if event.tag is not None:
-            self.report(f"the tag {shown(event.tag)} is not accepted: leave it out", self._line(event))
+            self.report(
+                f"the tag {shown(event.tag)} is not accepted: leave it out", self._line(event), hides_value=True
+            )
 
     def _take_key(self, event: Any) -> None:
         level = self._levels[-1]
@@ -203,7 +207,7 @@ class _Reader:
             try:
                 return self._fill_in(value)
             except ValueError as error:
-                self.report(str(error), self._line(event))
+                self.report(str(error), self._line(event), hides_value=True)
         return value
 
     def _open(self, event: Any) -> None:

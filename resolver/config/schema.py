@@ -228,18 +228,18 @@ class Policy(Section):
 class Config(Section):
     """The configuration of moatdns. Every key has a default."""
 
-    listen: ListenSection = Field(default=ListenSection(), description="Where queries are taken.")
+    listen: ListenSection = ListenSection()
     workers: fields.Workers = Field(default="auto", description="Worker processes: 'auto' is one a core.")
     state_dir: fields.Folder = Field(
         default=Path("state"),
         description="Folder for what must outlive a restart; a relative path begins at the config file's folder.",
         json_schema_extra={"default": "./state"},
     )
-    clients: ClientsSection = Field(default=ClientsSection(), description="Who is answered.")
-    upstream: UpstreamSection = Field(default=UpstreamSection(), description="Who answers the rest.")
-    cache: CacheSection = Field(default=CacheSection(), description="The response cache.")
-    limits: LimitsSection = Field(default=LimitsSection(), description="Bounds of each worker.")
-    policy: Policy = Field(default=Policy(), description="What is blocked, for whom, and how.")
+    clients: ClientsSection = ClientsSection()
+    upstream: UpstreamSection = UpstreamSection()
+    cache: CacheSection = CacheSection()
+    limits: LimitsSection = LimitsSection()
+    policy: Policy = Policy()
     _source: Path | None = PrivateAttr(None)
 
     @property

@@ -9,7 +9,7 @@ from resolver.upstream.server import Server
 
 
 class Asker(Protocol):
-    """Whoever has a question in flight. For each time it was sent, at most one of `heard` and `lost` is called, once."""
+    """Whoever has a question in flight. Each time it was sent, at most one of `heard` and `lost` is called, once."""
 
     question: bytes
     tail: bytes  # the query after its ID

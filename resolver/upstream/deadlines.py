@@ -22,6 +22,9 @@ class Waiting(Protocol):
     def due(self) -> None:
         """The time has come."""
 
+    def close(self) -> None:
+        """There will be no time."""
+
 
 class Deadlines:
     """Who waits until when; each has at most one deadline at a time."""

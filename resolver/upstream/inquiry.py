@@ -11,10 +11,10 @@ RFC 9520 section 3.1 allows.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from resolver.errors import UpstreamBadAnswer, UpstreamError, UpstreamTimeout, UpstreamUnreachable
-from resolver.upstream.asking import Link, Place
+from resolver.upstream.asking import Channel, Link, Place
 from resolver.upstream.deadlines import Deadlines
 from resolver.upstream.health import Health
 from resolver.upstream.server import Server
@@ -47,6 +47,8 @@ class Inquiry:
     is_open = True
     place: Place | None = None  # of the latest try
     earlier: tuple[Place, ...] = ()
+    awaited: Link | None = None  # that of the latest try, while nothing is known of it
+    heard_before = 0  # what its server had said when it was asked
     in_flight = 0
     next_server = 0  # place in `order`
     has_asked_again = False
@@ -69,3 +71,167 @@ class Inquiry:
         self.done = done
         self.order = order
         self.ends_at = circumstances.clock() + circumstances.max_seconds
+        self.listen_until = self.ends_at
+
+    def begin(self) -> None:
+        """Ask the first server. `done` is called once, perhaps before this returns."""
+        self._go_on(self.ends_at - self.circumstances.max_seconds)
+
+    def heard(self, link: Link, response: bytes) -> None:
+        """A server has said something that belongs to the question."""
+        server = link.server
+        server.heard += 1
+        if server.failures:
+            self.circumstances.health.alive(server)
+        self.in_flight -= 1
+        rcode = rcode_of(response)
+        if rcode in FAILURES:
+            self.rcode = rcode
+            server.bad_answers += 1
+            self._failed(link, UpstreamBadAnswer(f"{server.name} answered with rcode {rcode}", rcode))
+        elif is_truncated(response) or (len(response) >= MAX_DATAGRAM and not link.is_stream):
+            # The answer is incomplete: ask again over TCP and never use it (RFC 2181 section 9).
+            if link.is_stream or server in self.asked_by_stream:
+                server.bad_answers += 1
+                self._failed(link, UpstreamBadAnswer(f"{server.name} truncates its answer over TCP too"))
+            else:
+                self._ask_by_stream(server, self.circumstances.clock())
+        else:
+            self.circumstances.counts["answered"] += 1
+            self._finish(response)
+
+    def lost(self, link: Link, error: UpstreamError) -> None:
+        """The network, or the other end of a connection, has refused."""
+        if self.is_open:
+            self.in_flight -= 1
+            self._note(link.server, error)
+            self._failed(link, error)
+
+    def due(self) -> None:
+        """The latest try has been silent for as long as the next one waits for it."""
+        if not self.is_open:
+            return
+        circumstances = self.circumstances
+        link = self.awaited
+        if link is not None:
+            self.awaited = None
+            self.was_silent = True
+            circumstances.counts["timeouts"] += 1
+            link.server.timeouts += 1
+            if link.server.heard == self.heard_before:  # else it is well, and only slow with this question
+                circumstances.health.failed(link.server)
+        now = circumstances.clock()
+        if link is not None and self._ask_again(link, now):
+            return
+        self._go_on(now)
+
+    def close(self) -> None:
+        """The forwarder closes."""
+        if self.is_open:
+            self._finish(UpstreamUnreachable("the resolver is shutting down"))
+
+    def _ask_again(self, link: Link, now: float) -> bool:
+        """After silence, put the question once more to the same server, if that is what helps best."""
+        if link.is_stream or self.place is None or now >= self.ends_at:
+            return False
+        channel = self.place[0]
+        if channel.wrong_replies and link.server not in self.asked_by_stream:
+            # Somebody guesses at the answer, or something mangles it; TCP is not forged from afar (RFC 5452 section 9.3)
+            return self._ask_by_stream(link.server, now)
+        if len(self.order) == 1 and not self.has_asked_again:
+            self.has_asked_again = True
+            return self._try(link, now, besides=channel)
+        return False
+
+    def _ask_by_stream(self, server: Server, now: float) -> bool:
+        self.asked_by_stream += (server,)
+        self.circumstances.counts["tcp_retries"] += 1
+        return self._try(self.circumstances.streams[server], now)
+
+    def _failed(self, link: Link, error: UpstreamError) -> None:
+        """A try has failed. Go on at once, unless another one is still listened to; then its deadline stands."""
+        self.error = error
+        if self.awaited is link:
+            self.awaited = None
+        if not self.in_flight:
+            self._go_on(self.circumstances.clock())
+
+    def _go_on(self, now: float) -> None:
+        """Try the next server that can be asked; without one, listen on; with nothing to listen to, give up."""
+        if now < self.ends_at:
+            while self.next_server < len(self.order):
+                link = self.order[self.next_server]
+                if self.next_server:
+                    self.circumstances.counts["fail_overs"] += 1
+                self.next_server += 1
+                if self._try(link, now):
+                    return
+        if self.in_flight and now < self.listen_until:
+            self._wake(self.listen_until)
+        else:
+            self._finish(self._verdict())
+
+    def _try(self, link: Link, now: float, besides: Channel | None = None) -> bool:
+        """Ask; False if the question could not be sent."""
+        try:
+            place = link.send(self, besides)
+        except UpstreamError as error:
+            self.error = error
+            self._note(link.server, error)
+            return False
+        if self.place is not None:
+            self.earlier += (self.place,)
+        self.place = place
+        self.in_flight += 1
+        self.awaited = link
+        self.heard_before = link.server.heard
+        timeout_seconds = self.circumstances.timeout_seconds
+        time_left = self.ends_at - now
+        self.listen_until = now + timeout_seconds if timeout_seconds < time_left else self.ends_at
+        if servers_left := len(self.order) - self.next_server:
+            patience = timeout_seconds * _PATIENCE
+            share = time_left / (servers_left + 1)
+            self._wake(now + (patience if patience < share else share))
+        elif len(self.order) == 1 and not link.is_stream and not self.has_asked_again:
+            self._wake(now + (self.listen_until - now) * _PATIENCE_WITH_ONE_SERVER)
+        else:
+            self._wake(self.listen_until)
+        return True
+
+    def _wake(self, when: float) -> None:
+        deadlines = self.circumstances.deadlines
+        if self.tick:
+            deadlines.discard(self)
+        deadlines.add(self, when)
+
+    def _note(self, server: Server, error: UpstreamError) -> None:
+        """Count a failure that is not an answer."""
+        if isinstance(error, UpstreamBadAnswer):
+            server.bad_answers += 1
+            return
+        if isinstance(error, UpstreamTimeout):
+            self.was_silent = True
+            self.circumstances.counts["timeouts"] += 1
+            server.timeouts += 1
+        else:
+            server.unreachable += 1
+        self.circumstances.health.failed(server)
+
+    def _verdict(self) -> UpstreamError:
+        """What to tell when all have failed: an rcode says most, then silence, then a refusal."""
+        if self.rcode is not None:
+            return UpstreamBadAnswer(
+                f"no upstream gave an answer; the last one heard said rcode {self.rcode}", self.rcode
+            )
+        if self.was_silent:
+            asked = ", ".join(link.server.name for link in self.order[: self.next_server])
+            return UpstreamTimeout(f"no answer from {asked}")
+        return self.error or UpstreamUnreachable("no upstream could be asked")
+
+    def _finish(self, result: bytes | UpstreamError) -> None:
+        self.is_open = False
+        self.circumstances.deadlines.discard(self)
+        if self.in_flight and self.place is not None:
+            for channel, message_id in (*self.earlier, self.place):
+                channel.forget(message_id, self)
+        self.done(result)

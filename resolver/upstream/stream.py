@@ -6,6 +6,7 @@ For answers that do not fit into a datagram, and for servers that are to be aske
 from __future__ import annotations
 
 import asyncio
+from typing import cast
 
 from resolver.errors import UpstreamBadAnswer, UpstreamError, UpstreamTimeout, UpstreamUnreachable
 from resolver.upstream.asking import Asker, Channel, Place
@@ -67,7 +68,7 @@ class StreamLink:
         """One or none, and those that end."""
         return len(self._connections)
 
-    def send(self, asker: Asker, besides: Channel | None = None) -> Place:  # noqa: ARG002 there is but one connection
+    def send(self, asker: Asker, besides: Channel | None = None) -> Place:
         """Ask, connecting first if need be. What fails, fails later."""
         exchange = _Exchange(asker)
         self._put(exchange)
@@ -165,11 +166,11 @@ class _Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Open: send what has waited for it."""
-        assert isinstance(transport, asyncio.Transport)
+        opened = cast(asyncio.Transport, transport)  # uvloop's is one in all but its ancestry
         if self._has_ended:
-            transport.abort()
+            opened.abort()
             return
-        self._transport = transport
+        self._transport = transport = opened
         transport.set_write_buffer_limits(high=_MAX_UNREAD_BYTES)
         transport.write(b"".join(frame(i + exchange.asker.tail) for i, exchange in self._in_flight.items()))
         self._rest()
@@ -183,9 +184,7 @@ class _Connection(asyncio.Protocol):
                 self._end(UpstreamBadAnswer(why), may_move=False)
                 return
             exchange = self._in_flight.get(message[:2])
-            if exchange is not None and (
-                question_matches(exchange.asker.question, message) or is_bare_error(message)
-            ):
+            if exchange is not None and (question_matches(exchange.asker.question, message) or is_bare_error(message)):
                 del self._in_flight[message[:2]]
                 self._rest()
                 exchange.asker.heard(self._link, message)

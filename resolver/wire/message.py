@@ -28,8 +28,11 @@ def address_record(address: str, ttl_seconds: int) -> bytes:
 
 def soa_record(ttl_seconds: int) -> bytes:
     """The SOA that negative answers of ours carry, so that stubs cache them for `ttl_seconds` (RFC 2308 section 3)."""
-    times = (1, 3600, 600, 86400, ttl_seconds)  # serial, refresh, retry, expire, minimum
-    return record(dnslib.QTYPE.SOA, dnslib.SOA("moatdns.invalid", "nobody.invalid", times), ttl_seconds)
+    rdata = dnslib.DNSBuffer()
+    for name in ("moatdns.invalid", "nobody.invalid"):
+        rdata.encode_name_nocompress(dnslib.DNSLabel(name))  # a record that is moved must point at nothing
+    rdata.pack("!IIIII", 1, 3600, 600, 86400, ttl_seconds)  # serial, refresh, retry, expire, minimum
+    return record(dnslib.QTYPE.SOA, dnslib.RD(bytes(rdata.data)), ttl_seconds)
 
 
 def hinfo_record(ttl_seconds: int) -> bytes:

@@ -99,7 +99,7 @@ def test_every_key_has_a_description_and_a_default_that_is_valid() -> None:
     root = json_schema()
     for node in _nodes(root):
         for key, below in node.get("properties", {}).items():
-            assert below["description"], key
+            assert {**_resolve(below, root), **below}["description"], key
             assert key in node.get("required", ()) or _valid(below["default"], below, root), key
 
 

@@ -43,11 +43,15 @@ def test_a_byte_order_mark_is_skipped(load: Load) -> None:
             "1: it is not YAML: mapping values are not allowed in this context; "
             "put text that holds ': ' in quotes, and check the indentation",
         ),
+        (
+            "listen:\n  do53:\n  - [::1]:53\n",
+            f"3: it is not YAML: while parsing a flow node, did not find expected node content; {QUOTES}",
+        ),
         ("# é\nworkers: '\x07'\n", "2: it is not YAML: the character U+0007 stands here; remove it"),
         ("workers: 2\n---\nworkers: 3\n", "2: a second document begins here: keep one"),
         ("- workers\n", "1: the file should hold keys with values, as in 'workers: 2', and is a list"),
         ("workers\n", "1: the file should hold keys with values, as in 'workers: 2', and is 'workers'"),
-        ("listen:\n  do53:\n  - [::1]:53\n", f"3: listen.do53[0]: a list or section cannot be a key: {QUOTES}"),
+        ("listen:\n  do53: [[::1]:53]\n", f"2: listen.do53[0]: a list or section cannot be a key: {QUOTES}"),
         ("workers: !!int 2\n", "1: workers: the tag 'tag:yaml.org,2002:int' is not accepted: leave it out"),
         ("workers: &n 2\n", f"1: workers: the anchor &n is not accepted: write the value out; {QUOTES}"),
         (

@@ -1,0 +1,81 @@
+"""Names and rule syntax."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from resolver.errors import RuleError
+from resolver.names import RuleForm, key_of, parse_name, parse_rule, to_text, wire_of_key
+
+labels = st.binary(min_size=1, max_size=63)
+
+
+@pytest.mark.parametrize(
+    ("written", "form", "text"),
+    [
+        ("Example.COM", RuleForm.SUBTREE, "example.com"),
+        ("=only-this.example", RuleForm.EXACT, "=only-this.example"),
+        ("*.example.com", RuleForm.BELOW, "*.example.com"),
+        ("bücher.example.", RuleForm.SUBTREE, "xn--bcher-kva.example"),
+        ("_dmarc.example。com", RuleForm.SUBTREE, "_dmarc.example.com"),
+    ],
+)
+def test_a_rule_is_read_and_written_back_in_its_normal_form(written: str, form: RuleForm, text: str) -> None:
+    rule = parse_rule(written)
+    assert rule.form is form
+    assert rule.text == text
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "",
+        ".",
+        "a..b",
+        "-a.com",
+        "a-.com",
+        "foo*.com",
+        "https://a.com",
+        "a.com/x",
+        "a.com:53",
+        "a b.com",
+        "x" * 64 + ".com",
+    ],
+)
+def test_what_is_no_rule_is_refused_with_what_is_wrong(written: str) -> None:
+    with pytest.raises(RuleError, match=r"\w"):
+        parse_rule(written)
+
+
+def test_a_name_of_more_than_255_octets_is_refused() -> None:
+    with pytest.raises(RuleError, match="255"):
+        parse_name(".".join(["a" * 63] * 4))
+
+
+def test_a_key_is_a_prefix_only_of_names_below_it() -> None:
+    parent = key_of(parse_name("example.com"))
+    assert key_of(parse_name("a.b.example.com")).startswith(parent)
+    assert not key_of(parse_name("notexample.com")).startswith(parent)
+
+
+def test_a_dot_octet_within_a_label_is_no_boundary() -> None:
+    odd = b"\x0bx.claude\x2eai\x00"
+    assert not key_of(odd).startswith(key_of(parse_name("ai")))
+    assert to_text(odd) == r"x\.claude\.ai"
+
+
+@given(st.lists(labels, max_size=4))
+def test_a_key_gives_its_name_back_in_lower_case(parts: list[bytes]) -> None:
+    wire = b"".join(bytes((len(part),)) + part for part in parts) + b"\x00"
+    assert wire_of_key(key_of(wire)) == wire.lower()
+
+
+@given(st.text())
+def test_any_text_is_a_rule_or_a_rule_error(text: str) -> None:
+    try:
+        rule = parse_rule(text)
+    except RuleError:
+        return
+    assert parse_rule(rule.text) == rule

@@ -1,0 +1,160 @@
+"""Reading upstream answers: what is kept of them."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import time
+
+import dns.flags
+import dns.message
+import dns.rrset
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from resolver.errors import FormatError
+from resolver.names import key_of, parse_name
+from resolver.wire.answer import MAX_CHAIN, Answer, read_answer
+from resolver.wire.codes import Type
+
+SOA = ("example. 300 IN SOA ns.example. host.example. 1 2 3 4 60",)
+
+
+def message(
+    answer: tuple[str, ...] = (),
+    authority: tuple[str, ...] = (),
+    additional: tuple[str, ...] = (),
+    *,
+    name: str = "a.example",
+    qtype: str = "A",
+    rcode: int = 0,
+) -> bytes:
+    response = dns.message.make_response(dns.message.make_query(name, qtype))
+    response.set_rcode(rcode)  # type: ignore[arg-type]
+    for section, lines in (
+        (response.answer, answer),
+        (response.authority, authority),
+        (response.additional, additional),
+    ):
+        for line in lines:
+            owner, ttl, rdclass, rdtype, *rdata = line.split()
+            section.append(dns.rrset.from_text(owner, int(ttl), rdclass, rdtype, " ".join(rdata)))
+    return response.to_wire()
+
+
+def read(wire: bytes, name: str = "a.example", qtype: int = Type.A, *, keep_authority: bool = False) -> Answer:
+    return read_answer(wire, parse_name(name), qtype, keep_authority=keep_authority)
+
+
+def test_the_whole_lives_as_long_as_its_shortest_record() -> None:
+    answer = read(message(("a.example. 300 IN CNAME b.example.", "b.example. 60 IN A 192.0.2.1")))
+    assert answer.ttl_seconds == 60
+    assert not answer.negative
+    assert answer.targets == (key_of(parse_name("b.example")),)
+    assert len(answer.ttl_offsets) == 2
+
+
+def test_a_ttl_with_the_top_bit_set_is_zero() -> None:
+    wire = message(("a.example. 300 IN A 192.0.2.1",)).replace(b"\x00\x00\x01\x2c", b"\x80\x00\x01\x2c")
+    assert read(wire).ttl_seconds == 0
+
+
+def test_authority_and_additional_of_a_positive_answer_are_left_out() -> None:
+    wire = message(
+        ("a.example. 300 IN A 192.0.2.1",), ("example. 300 IN NS ns.example.",), ("ns.example. 300 IN A 192.0.2.9",)
+    )
+    assert read(wire).authorities == 0
+    assert b"\xc0\x00\x02\x09" not in read(wire).body
+    assert read(wire, keep_authority=True).authorities == 1
+
+
+def test_a_negative_answer_lives_by_the_soa_minimum() -> None:
+    answer = read(message(authority=SOA, rcode=3))
+    assert (answer.negative, answer.ttl_seconds, answer.authorities) == (True, 60, 1)
+
+
+def test_a_negative_answer_without_soa_has_no_lifetime() -> None:
+    assert read(message(rcode=3)).ttl_seconds == 0
+
+
+def test_a_chain_that_ends_without_the_asked_type_is_negative() -> None:
+    answer = read(message(("a.example. 300 IN CNAME b.example.",), SOA))
+    assert answer.negative
+    assert answer.ttl_seconds == 60
+
+
+def test_foreign_records_are_left_out() -> None:
+    wire = message(("a.example. 300 IN A 192.0.2.1", "bank.example. 9999 IN A 203.0.113.66"))
+    answer = read(wire)
+    assert answer.answers == 1
+    assert b"\xcb\x00\x71\x42" not in answer.body
+
+
+def test_a_dname_of_the_chain_is_kept() -> None:
+    wire = message(
+        (
+            "old.example. 300 IN DNAME new.example.",
+            "a.old.example. 300 IN CNAME a.new.example.",
+            "a.new.example. 300 IN A 192.0.2.1",
+        ),
+        name="a.old.example",
+    )
+    assert read(wire, "a.old.example").answers == 3
+
+
+def test_targets_of_https_records_are_told_and_the_owner_itself_is_not() -> None:
+    wire = message(
+        ("a.example. 300 IN HTTPS 1 svc.claude.ai. alpn=h2", "a.example. 300 IN HTTPS 2 . alpn=h2"), qtype="HTTPS"
+    )
+    assert read(wire, qtype=Type.HTTPS).targets == (key_of(parse_name("svc.claude.ai")),)
+
+
+def test_a_cname_loop_and_an_endless_chain_are_refused() -> None:
+    with pytest.raises(FormatError, match="loop"):
+        read(message(("a.example. 1 IN CNAME b.example.", "b.example. 1 IN CNAME a.example.")))
+    names = ["a.example."] + [f"n{number}.example." for number in range(MAX_CHAIN + 2)]
+    chain = tuple(f"{owner} 1 IN CNAME {target}" for owner, target in itertools.pairwise(names))
+    with pytest.raises(FormatError, match="chain"):
+        read(message(chain))
+
+
+def test_a_pointer_that_points_forward_is_refused() -> None:
+    wire = bytearray(message(("a.example. 300 IN A 192.0.2.1",)))
+    at = wire.index(b"\xc0\x0c")
+    wire[at : at + 2] = b"\xff\xff"
+    with pytest.raises(FormatError):
+        read(bytes(wire))
+
+
+def test_the_worst_answer_of_64_kib_is_read_in_little_time() -> None:
+    head = message()[:6]
+    section = message()[12:]
+    record = b"\xc0\x0c\x00\x05\x00\x01\x00\x00\x00\x00\x00\x02\xc0\x0c"
+    count = min((65535 - 12 - len(section)) // len(record), 1000)
+    wire = head + count.to_bytes(2, "big") + bytes(4) + section + record * count
+    began = time.process_time()
+    with pytest.raises(FormatError):
+        read(wire)
+    assert time.process_time() - began < 0.1
+
+
+@given(st.binary(max_size=400))
+def test_any_bytes_behind_a_matching_question_are_an_answer_or_a_format_error(rest: bytes) -> None:
+    question = message()[12:]
+    for counts in (b"\x00\x01\x00\x01\x00\x01", rest[:6].ljust(6, b"\x01")):
+        with contextlib.suppress(FormatError):
+            read(b"\x00\x00\x81\x80\x00\x01" + counts + question + rest, keep_authority=True)
+
+
+@given(st.data())
+def test_a_mutated_answer_is_an_answer_or_a_format_error(data: st.DataObject) -> None:
+    wire = bytearray(
+        message(
+            ("a.example. 300 IN CNAME b.example.", "b.example. 60 IN A 192.0.2.1", "x.example. 60 IN A 192.0.2.1"), SOA
+        )
+    )
+    for _ in range(data.draw(st.integers(1, 6))):
+        wire[data.draw(st.integers(26, len(wire) - 1))] = data.draw(st.integers(0, 255))
+    with contextlib.suppress(FormatError):
+        read(bytes(wire), keep_authority=True)

@@ -31,7 +31,8 @@ from resolver.policy.explain import Explanation, explain
 from resolver.policy.groups import NetworkTable, parse_client
 from resolver.policy.snapshot import PolicySnapshot
 from resolver.snapshot_file import last_good
-from resolver.supervisor import SNAPSHOTS, Supervisor
+from resolver.supervisor.policy import SNAPSHOTS
+from resolver.supervisor.supervisor import Supervisor
 from resolver.telemetry.log import make_log
 from resolver.wire.codes import Type
 

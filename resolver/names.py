@@ -15,8 +15,6 @@ import enum
 import re
 from dataclasses import dataclass
 
-import idna
-
 from resolver.errors import RuleError
 
 _MAX_LABEL = 63  # RFC 1035 section 2.3.4
@@ -48,10 +46,7 @@ def parse_name(text: str) -> bytes:
 def _label(label: str, name: str) -> bytes:
     if not label:
         raise RuleError(f"{name!r} has an empty label: write one dot between labels")
-    try:
-        octets = label.lower().encode("ascii") if label.isascii() else idna.encode(label, uts46=True)
-    except (idna.IDNAError, UnicodeError) as error:
-        raise RuleError(f"{name!r} is not a domain name: {error}") from error
+    octets = label.lower().encode("ascii") if label.isascii() else _a_label(label, name)
     if len(octets) > _MAX_LABEL:
         raise RuleError(f"{name!r} has a label of {len(octets)} octets: {_MAX_LABEL} is the most")
     if not _LABEL.match(octets):
@@ -59,6 +54,15 @@ def _label(label: str, name: str) -> bytes:
             f"{name!r} is not a domain name: a label is letters, digits, '-' and '_', and begins and ends without '-'"
         )
     return octets
+
+
+def _a_label(label: str, name: str) -> bytes:
+    import idna  # noqa: PLC0415 (its tables are 4 MB, and no worker needs them)
+
+    try:
+        return idna.encode(label, uts46=True)
+    except (idna.IDNAError, UnicodeError) as error:
+        raise RuleError(f"{name!r} is not a domain name: {error}") from error
 
 
 def to_text(wire: bytes) -> str:

@@ -137,7 +137,7 @@ class Pipeline:
         decision = self.snapshot.decide(client.view, question.key)
         pending = Pending(question, client, transport, decision, self.snapshot)
         if decision.verdict is Verdict.BLOCK:
-            return self._sinkhole(pending, decision)
+            return self._sinkhole(pending, decision, FOR_EVER)
         if question.qtype == Type.ANY:
             self._counters.outcomes[Outcome.CACHED] += 1
             return compose(question, Rcode.NOERROR, self._any_answer, answers=1)  # RFC 8482 section 4.2
@@ -182,15 +182,14 @@ class Pipeline:
         self._counters.outcomes[Outcome.REFUSED] += 1
         return compose(question, rcode, options=option)
 
-    def _sinkhole(self, pending: Pending, decision: Decision) -> bytes:
-        """The answer to a name that is blocked, itself or by a name that it leads to."""
+    def _sinkhole(self, pending: Pending, decision: Decision, ends_at: float) -> bytes:
+        """The answer to a name that is blocked, itself or by a name that its answer leads to until `ends_at`."""
         question, client = pending.question, pending.client
         index = client.view.index
         sinkhole = self._forced[index][decision.response] if decision.response else self._sinkholes[index]
         answer = sinkhole.answer(question, blocked_option(decision.what, decision.group))
         self._counters.outcomes[Outcome.BLOCKED] += 1
-        if decision is pending.decision:  # what an answer's targets say may change with the next answer
-            client.tables[pending.transport].put(question.table_key, answer, FOR_EVER, Outcome.BLOCKED)
+        client.tables[pending.transport].put(question.table_key, answer, ends_at, Outcome.BLOCKED)
         return answer
 
     def _answer_from(self, entry: CacheEntry, pending: Pending, *, cached: bool) -> bytes:
@@ -198,7 +197,7 @@ class Pipeline:
         question = pending.question
         decision = self._judge_targets(entry, pending)
         if decision.verdict is Verdict.BLOCK:
-            return self._sinkhole(pending, decision)
+            return self._sinkhole(pending, decision, entry.expires_at)
         if entry.failed_why is not None:
             self._counters.outcomes[Outcome.FAILED] += 1
             return compose(question, Rcode.SERVFAIL, options=ede_option(*entry.failed_why))

@@ -53,7 +53,7 @@ class Worker:
         loop.set_exception_handler(self._report)
         reader, self._writer = await asyncio.open_connection(sock=self._control)
         first = json.loads(await reader.readline())
-        settings = WorkerSettings.from_json(json.dumps(first["settings"]))
+        settings = WorkerSettings.from_plain(first["settings"])
         snapshot = open_snapshot(read_manifest(Path(first["manifest"])))
         forwarder = Forwarder(settings.upstream_servers, timeout_seconds=settings.upstream_timeout_seconds, loop=loop)
         self._resolver = Resolver(

@@ -1,10 +1,10 @@
-"""What a worker must know, as plain data: the supervisor derives it from the config and sends it as JSON."""
+"""What a worker must know, as plain data: the supervisor derives it from the config and sends it along."""
 
 from __future__ import annotations
 
 import dataclasses
-import json
 from dataclasses import dataclass, field
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +57,13 @@ class WorkerSettings:
     cache: CacheSettings = field(default_factory=CacheSettings)
     limits: Limits = field(default_factory=Limits)
 
-    def to_json(self) -> str:
-        """One line of JSON that `from_json` reads back."""
-        return json.dumps(dataclasses.asdict(self))
+    def to_plain(self) -> dict[str, Any]:
+        """As JSON carries it to a worker."""
+        return dataclasses.asdict(self)
 
     @classmethod
-    def from_json(cls, line: str | bytes) -> WorkerSettings:
-        """The settings that `to_json` wrote."""
-        raw = json.loads(line)
+    def from_plain(cls, raw: dict[str, Any]) -> WorkerSettings:
+        """The settings that `to_plain` gave, by way of JSON."""
         return cls(
             clients_allow=tuple(raw["clients_allow"]),
             upstream_servers=tuple(UpstreamServer(**server) for server in raw["upstream_servers"]),

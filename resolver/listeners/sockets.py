@@ -44,20 +44,20 @@ class WorkerSockets:
 
 
 def open_sockets(addresses: list[Listen], workers: int) -> tuple[list[WorkerSockets], list[str]]:
-    """Open every address once for each worker (SO_REUSEPORT). Gives the sockets and what was left out, and why.
+    """Open every address once for each worker (SO_REUSEPORT). Gives the sockets, and notes for the admin.
 
     Raises ListenError naming the address, and who holds it where that can be seen; nothing stays open then.
     """
     udp: list[list[socket.socket]] = [[] for _ in range(workers)]
     tcp: list[list[socket.socket]] = [[] for _ in range(workers)]
-    left_out = []
+    notes = []
     with contextlib.ExitStack() as opened:
         for address in addresses:
             try:
                 _probe(address)
             except OSError as error:
                 if address.optional and error.errno in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
-                    left_out.append(f"{address.text}: {error.strerror}")
+                    notes.append(f"not listening on {address.text}, an address of the defaults: {error.strerror}")
                     continue
                 raise ListenError(_why(address, error)) from error
             for number in range(workers):
@@ -69,7 +69,14 @@ def open_sockets(addresses: list[Listen], workers: int) -> tuple[list[WorkerSock
                     opened.callback(one.close)
                     place[number].append(one)
         opened.pop_all()
-    return [WorkerSockets(tuple(u), tuple(t)) for u, t in zip(udp, tcp, strict=True)], left_out
+    granted = [one.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) // 2 for ones in udp for one in ones]  # socket(7)
+    narrow = min(granted, default=0)
+    if 0 < narrow < RECEIVE_BUFFER_BYTES:
+        notes.append(
+            f"the kernel grants {narrow >> 10} KiB of receive buffer where {RECEIVE_BUFFER_BYTES >> 10} are asked for: "
+            f"bursts may be lost; set sysctl net.core.rmem_max={RECEIVE_BUFFER_BYTES} or more"
+        )
+    return [WorkerSockets(tuple(u), tuple(t)) for u, t in zip(udp, tcp, strict=True)], notes
 
 
 def _probe(address: Listen) -> None:

@@ -75,10 +75,11 @@ class _Connection(asyncio.Protocol):
             self._idle.cancel()
 
     def data_received(self, data: bytes) -> None:
-        for query in self._deframer.feed(data):
+        queries = self._deframer.feed(data)
+        for query in queries:
             self._answer(query)
-        if self._transport is not None:
-            self._rearm()
+        if queries and self._transport is not None:
+            self._rearm()  # by whole queries only: octets that drip in keep no connection open
 
     def eof_received(self) -> bool:
         """The client sends no more, but may still read (RFC 7766 section 6.2.4): answer what is in flight."""

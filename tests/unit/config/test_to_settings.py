@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from resolver.config.load import load_config
@@ -63,7 +64,7 @@ limits:
         cache=CacheSettings(16 << 20, 1, 2, 3, 4, prefetch=False),
         limits=Limits(1, 2, 3, 4, 5, 6.5, 7),
     )
-    assert WorkerSettings.from_json(settings.to_json()) == settings
+    assert WorkerSettings.from_plain(json.loads(json.dumps(settings.to_plain()))) == settings
 
 
 def test_system_without_nameservers_leaves_no_upstream() -> None:

@@ -1,0 +1,79 @@
+"""What follows from a config: the workers' settings, the policy, the addresses to listen on."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from resolver.build import fingerprint_of
+from resolver.config.addresses import parse_endpoint
+from resolver.config.schema import Config
+from resolver.config.settings import UpstreamServer, WorkerSettings
+from resolver.config.to_settings import system_servers, worker_settings
+from resolver.listeners.sockets import Listen
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A config, made ready to act on. `notes` are things that the admin should know of, as finished sentences."""
+
+    settings: WorkerSettings
+    policy: dict[str, Any]  # plain, as the compiler takes it
+    fingerprint: str  # of all that goes into the compilation
+    listen: tuple[Listen, ...]
+    workers: int
+    state_dir: Path
+    notes: tuple[str, ...]
+
+    @property
+    def fixed(self) -> tuple[object, ...]:
+        """What a reload cannot change."""
+        return self.listen, self.workers, self.state_dir
+
+    def with_fixed_of(self, other: Plan) -> Plan:
+        """This plan, but with what cannot change taken from `other`."""
+        return replace(self, listen=other.listen, workers=other.workers, state_dir=other.state_dir)
+
+
+def plan_of(config: Config) -> Plan:
+    """The plan of a config, on this machine as it is now."""
+    listen = _addresses(config)
+    workers = len(os.sched_getaffinity(0)) if config.workers == "auto" else int(config.workers)
+    system = [server for server in system_servers() if not _is_ourselves(server, listen)]
+    settings = worker_settings(config, workers=workers, system_servers=system)
+    notes = []
+    if not settings.upstream_servers:
+        notes.append("there is no upstream, so only blocked names are answered: set upstream.servers")
+    notes += [
+        f"upstream.servers: {server.name} is this resolver itself; its queries would go in a circle"
+        for server in settings.upstream_servers
+        if _is_ourselves(server, listen)
+    ]
+    policy = config.policy.model_dump(mode="json")
+    return Plan(
+        settings=settings,
+        policy=policy,
+        fingerprint=fingerprint_of(policy),
+        listen=listen,
+        workers=workers,
+        state_dir=config.state_dir,
+        notes=tuple(notes),
+    )
+
+
+def _addresses(config: Config) -> tuple[Listen, ...]:
+    is_default = "do53" not in config.listen.model_fields_set
+    return tuple(Listen(*parse_endpoint(text), optional=is_default) for text in config.listen.do53)
+
+
+def _is_ourselves(server: UpstreamServer, listen: tuple[Listen, ...]) -> bool:
+    """Whether an upstream is one of our own addresses; behind a wildcard, as far as loopback shows it."""
+    address = ipaddress.ip_address(server.host.partition("%")[0])
+    return any(
+        server.port == own.port
+        and (address == (bound := ipaddress.ip_address(own.host)) or (bound.is_unspecified and address.is_loopback))
+        for own in listen
+    )

@@ -1,0 +1,223 @@
+"""Starts the workers, replaces those that end, reloads, and stops them all."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import os
+import signal
+import time
+from collections.abc import Callable, Coroutine, Iterator
+from pathlib import Path
+
+from resolver.config.schema import Config
+from resolver.errors import ConfigError, MoatdnsError, SnapshotError
+from resolver.listeners.sockets import open_sockets
+from resolver.snapshot_file import Manifest
+from resolver.supervisor.plan import plan_of
+from resolver.supervisor.policy import compile_policy, first_policy
+from resolver.supervisor.worker_process import WorkerProcess
+from resolver.telemetry.log import Log
+
+_BACKOFF_SECONDS = (0.0, 0.5, 1.0, 2.0, 5.0, 10.0)  # before a worker is started again, by how often it just failed
+_STEADY_SECONDS = 10.0  # a worker that lived as long did not fail at once
+_LAST_WORDS_SECONDS = 0.5  # for what stopped workers still had to report
+
+
+class Supervisor:
+    """The running service."""
+
+    def __init__(self, load: Callable[[], Config], config: Config, log: Log) -> None:
+        """`load` reads the config anew for a reload and raises ConfigError."""
+        self._load = load
+        self._log = log
+        self._plan = plan_of(config)
+        self._manifest: Manifest
+        self._workers: list[WorkerProcess | None] = []  # by slot: who serves it
+        self._alive: set[WorkerProcess] = set()  # these, and those that are starting or ending
+        self._failures = [0] * self._plan.workers  # by slot, in a row
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._reload_asked = asyncio.Event()
+        self._stop_asked = asyncio.Event()
+
+    async def run(self) -> None:
+        """Serve until SIGTERM or SIGINT. Raises MoatdnsError when it cannot start."""
+        with _held(self._plan.state_dir):
+            for note in self._plan.notes:
+                self._log.warning(note)
+            self._sockets, notes = open_sockets(list(self._plan.listen), self._plan.workers)
+            for note in notes:
+                self._log.warning(note)
+            try:
+                await self._serve()
+            finally:
+                for sockets in self._sockets:
+                    sockets.close()
+
+    async def _serve(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop_asked.set)
+        loop.add_signal_handler(signal.SIGHUP, self._reload_asked.set)
+        loop.add_signal_handler(signal.SIGUSR1, self._count)
+        self._manifest, compiling = await first_policy(self._plan, self._log)
+        self._workers = [None] * self._plan.workers
+        policy_tasks: list[asyncio.Task[None]] = []
+        try:
+            await asyncio.gather(*(self._fill(slot) for slot in range(self._plan.workers)))
+            if compiling is None:
+                self._say_serving()
+            else:
+                policy_tasks.append(self._spawn(self._adopt(compiling), "first policy"))
+            policy_tasks.append(self._spawn(self._reload_for_ever(), "reload"))
+            await self._stop_asked.wait()
+            self._log.info("stopping")
+        finally:
+            self._stop_asked.set()  # also where the start failed: nobody is to be replaced any more
+            for task in policy_tasks:
+                task.cancel()
+            await asyncio.gather(*(worker.stop() for worker in tuple(self._alive)))
+            if self._tasks:
+                await asyncio.wait(self._tasks, timeout=_LAST_WORDS_SECONDS)
+            for task in tuple(self._tasks):
+                task.cancel()
+        self._log.info("stopped")
+
+    def _say_serving(self) -> None:
+        self._log.info(
+            "serving",
+            listen=[address.text for address in self._plan.listen],
+            workers=len(self._workers),
+            policy=self._manifest.revision,
+            upstreams=[server.name for server in self._plan.settings.upstream_servers],
+        )
+
+    async def _adopt(self, compiling: asyncio.Task[Manifest]) -> None:
+        """Put the first policy in force once it is compiled."""
+        try:
+            await self._put_in_force(await compiling)
+            self._say_serving()
+        except SnapshotError as error:
+            self._log.error("the new policy cannot be compiled; the last good one stays", why=str(error))
+
+    async def _put_in_force(self, manifest: Manifest) -> None:
+        """Tell every worker, and wait until each obeys."""
+        self._manifest = manifest
+        workers = [worker for worker in self._workers if worker]
+        for worker in workers:
+            worker.use(manifest.path)
+        obeyed = await asyncio.gather(*(worker.serves(manifest.revision) for worker in workers))
+        late = [worker.pid for worker, obeys in zip(workers, obeyed, strict=True) if not obeys]
+        if late:
+            self._log.error("workers that do not serve the new policy", pids=late, policy=manifest.revision)
+
+    # Reloading
+
+    async def _reload_for_ever(self) -> None:
+        while True:
+            await self._reload_asked.wait()
+            self._reload_asked.clear()
+            try:
+                await self._reload()
+            except ConfigError as error:
+                for problem in error.problems:
+                    self._log.error("the config is not used; the old one stays in force", problem=problem)
+            except MoatdnsError as error:
+                self._log.error("reload failed; the old policy stays in force", why=str(error))
+
+    async def _reload(self) -> None:
+        old, new = self._plan, plan_of(self._load())
+        for note in new.notes:
+            self._log.warning(note)
+        if new.fixed != old.fixed:
+            self._log.warning("listen, workers and state_dir change only with a restart; the rest is reloaded")
+            new = new.with_fixed_of(old)
+        if new.fingerprint != self._manifest.fingerprint:
+            await self._put_in_force(await compile_policy(new, self._log))
+        self._plan = new
+        if new.settings != old.settings:
+            for slot in range(len(self._workers)):
+                await self._replace(slot)
+        self._log.info("reloaded", policy=self._manifest.revision, workers_replaced=new.settings != old.settings)
+
+    async def _replace(self, slot: int) -> None:
+        """Put a new worker on the sockets of a slot, then let the old one finish; what waits there either may read."""
+        old = self._workers[slot]
+        await self._fill(slot)
+        if old is not None:
+            await old.stop()
+
+    # Workers
+
+    async def _fill(self, slot: int) -> None:
+        """Start a worker for a slot and wait until it serves. Raises MoatdnsError when it does not."""
+        worker = await WorkerProcess.start(self._sockets[slot], self._plan.settings, self._manifest.path, self._log)
+        self._alive.add(worker)
+        self._spawn(self._watch(slot, worker), f"worker {worker.pid}")
+        await worker.ready()
+        self._workers[slot] = worker
+        if worker.revision != self._manifest.revision:  # a new policy came while it started
+            worker.use(self._manifest.path)
+
+    async def _watch(self, slot: int, worker: WorkerProcess) -> None:
+        """Hear a worker until it ends, and replace one that was not told to."""
+        status = await worker.hear()
+        self._alive.discard(worker)
+        if worker.stopping or self._workers[slot] is not worker:
+            return
+        self._workers[slot] = None
+        if time.monotonic() - worker.began > _STEADY_SECONDS:
+            self._failures[slot] = 0
+        while not self._stop_asked.is_set():
+            pause = _BACKOFF_SECONDS[min(self._failures[slot], len(_BACKOFF_SECONDS) - 1)]
+            self._failures[slot] += 1
+            self._log.error("a worker ended; starting another", pid=worker.pid, status=status, pause_seconds=pause)
+            await asyncio.sleep(pause)
+            try:
+                await self._fill(slot)
+            except MoatdnsError as error:
+                self._log.error("a worker could not be started", why=str(error))
+            else:
+                return
+
+    def _count(self) -> None:
+        """SIGUSR1: each worker's counters into the log."""
+        for worker in self._workers:
+            if worker:
+                worker.count()
+
+    def _spawn(self, work: Coroutine[None, None, None], name: str) -> asyncio.Task[None]:
+        """Run a task that is owned here; a crash in it is logged."""
+        task = asyncio.get_running_loop().create_task(work, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._finished)
+        return task
+
+    def _finished(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._log.error("a task of the supervisor failed", task=task.get_name(), error=repr(error))
+
+
+@contextlib.contextmanager
+def _held(state_dir: Path) -> Iterator[None]:
+    """Hold the state directory for this process. Raises MoatdnsError when another one has it."""
+    try:
+        state_dir.mkdir(parents=True, exist_ok=True)
+        lock = (state_dir / "moatdns.lock").open("a+", encoding="ascii")
+    except OSError as error:
+        raise MoatdnsError(f"state_dir: {state_dir}: {error.strerror}; choose a folder that can be written") from error
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            lock.seek(0)
+            raise MoatdnsError(
+                f"state_dir: {state_dir} is in use by another moatdns (pid {lock.read().strip() or 'unknown'}); "
+                "give this one a folder of its own"
+            ) from None
+        lock.truncate(0)
+        lock.write(f"{os.getpid()}\n")
+        lock.flush()
+        yield

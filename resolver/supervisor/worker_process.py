@@ -1,0 +1,129 @@
+"""One worker as the supervisor sees it: a process, a channel of JSON lines (resolver.worker), what it last said."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import socket
+import sys
+import time
+from pathlib import Path
+
+from resolver.config.settings import WorkerSettings
+from resolver.errors import MoatdnsError
+from resolver.listeners.sockets import WorkerSockets
+from resolver.telemetry.log import Log
+
+READY_SECONDS = 30.0  # a worker that is not ready by then is taken for hung
+_STOP_SECONDS = 8.0  # for a worker to drain; then it is killed
+
+
+class WorkerProcess:
+    """A running worker. `revision` is the policy that it serves, 0 before it is ready."""
+
+    def __init__(
+        self,
+        process: asyncio.subprocess.Process,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        log: Log,
+    ) -> None:
+        self.began = time.monotonic()
+        self.revision = 0
+        self.stopping = False
+        self._process = process
+        self._reader = reader
+        self._writer = writer
+        self._log = log
+        self._spoke = asyncio.Condition()
+
+    @classmethod
+    async def start(cls, sockets: WorkerSockets, settings: WorkerSettings, manifest: Path, log: Log) -> WorkerProcess:
+        """Start a worker on its sockets, with a policy. It serves once `ready` returns."""
+        ours, theirs = socket.socketpair()
+        udp = [one.fileno() for one in sockets.udp]
+        tcp = [one.fileno() for one in sockets.tcp]
+        with theirs:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                "resolver.worker",
+                str(theirs.fileno()),
+                pass_fds=[theirs.fileno(), *udp, *tcp],
+                stdin=asyncio.subprocess.DEVNULL,
+            )
+        reader, writer = await asyncio.open_connection(sock=ours)
+        worker = cls(process, reader, writer, log)
+        first = {"settings": settings.to_plain(), "manifest": str(manifest), "udp": udp, "tcp": tcp}
+        writer.write(json.dumps(first).encode() + b"\n")
+        return worker
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._process.pid
+
+    async def hear(self) -> int:
+        """Take its reports until it ends; gives its exit status."""
+        with contextlib.suppress(ConnectionError):
+            while line := await self._reader.readline():
+                await self._take(json.loads(line))
+        status = await self._process.wait()
+        self._writer.close()
+        async with self._spoke:
+            self._spoke.notify_all()
+        return status
+
+    async def _take(self, report: dict[str, object]) -> None:
+        event = report.pop("event")
+        if event in ("ready", "in_force", "refused"):
+            async with self._spoke:
+                self.revision = int(str(report["revision"]))
+                self._spoke.notify_all()
+        if event == "refused":
+            self._log.error("a worker refused the policy", pid=self.pid, why=report["why"])
+        elif event == "counts":
+            self._log.info("counts", pid=self.pid, **report)
+        elif event == "trouble":
+            self._log.error("unexpected error in a worker", pid=self.pid, **report)
+
+    async def ready(self) -> None:
+        """Wait until it serves. Raises MoatdnsError when it ends or says nothing."""
+        if not await self.serves(1):
+            with contextlib.suppress(ProcessLookupError):
+                self._process.kill()
+            raise MoatdnsError(f"worker {self.pid} ended, or was not ready within {READY_SECONDS:g} s")
+
+    def use(self, manifest: Path) -> None:
+        """Tell it to put a policy in force."""
+        self._tell("use", manifest=str(manifest))
+
+    async def serves(self, revision: int) -> bool:
+        """Wait until it serves that policy or a later one; False when it ends or the time is over."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(READY_SECONDS), self._spoke:
+                await self._spoke.wait_for(lambda: self.revision >= revision or self._process.returncode is not None)
+        return self.revision >= revision and self._process.returncode is None
+
+    def count(self) -> None:
+        """Ask for its counters; they go to the log."""
+        self._tell("count")
+
+    async def stop(self) -> None:
+        """Let it finish what it has in flight, and end it."""
+        self.stopping = True
+        self._tell("stop")
+        try:
+            async with asyncio.timeout(_STOP_SECONDS):
+                await self._process.wait()
+        except TimeoutError:
+            self._log.error("a worker did not stop and is killed", pid=self.pid)
+            with contextlib.suppress(ProcessLookupError):
+                self._process.kill()
+            await self._process.wait()
+
+    def _tell(self, do: str, **facts: str) -> None:
+        """Send an order. A worker that is gone does not hear it; its end is seen by `hear`."""
+        if not self._writer.is_closing():
+            self._writer.write(json.dumps({"do": do, **facts}).encode() + b"\n")

@@ -136,7 +136,7 @@ class Inquiry:
             return False
         channel = self.place[0]
         if channel.wrong_replies and link.server not in self.asked_by_stream:
-            # Somebody guesses at the answer, or something mangles it; TCP is not forged from afar (RFC 5452 section 9.3)
+            # Somebody guesses at the answer, or something mangles it. TCP is not forged from afar (RFC 5452, 9.3)
             return self._ask_by_stream(link.server, now)
         if len(self.order) == 1 and not self.has_asked_again:
             self.has_asked_again = True

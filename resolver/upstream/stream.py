@@ -53,13 +53,11 @@ class StreamLink:
         loop: asyncio.AbstractEventLoop,
         randomness: Randomness,
         connect_seconds: float,
-        idle_seconds: float = IDLE_SECONDS,
     ) -> None:
         self.server = server
         self.loop = loop
         self.randomness = randomness
         self.connect_seconds = connect_seconds
-        self.idle_seconds = idle_seconds
         self._connection: _Connection | None = None
         self._connections: set[_Connection] = set()  # the current one, and those that only finish what is in flight
 
@@ -211,7 +209,7 @@ class _Connection(asyncio.Protocol):
         if not self._link.is_current(self):
             self._end(UpstreamUnreachable(""), may_move=False)  # nobody is in flight to read why
         elif self._idle_timer is None and self._transport is not None:
-            self._idle_timer = self._link.loop.call_later(self._link.idle_seconds, self._rest_is_over)
+            self._idle_timer = self._link.loop.call_later(IDLE_SECONDS, self._rest_is_over)
 
     def _rest_is_over(self) -> None:
         self._end(UpstreamUnreachable(""), may_move=False)

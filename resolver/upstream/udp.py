@@ -1,9 +1,9 @@
 """One server's pool of short-lived UDP sockets.
 
-A forged answer must hit the port and the ID of a question in flight (RFC 5452 section 4.3). So a socket is bound to a
-port that nobody can guess, serves a few questions and goes; each question takes one of many sockets at random, and a
-random ID. The sockets are connected: the kernel drops what comes from any other address (RFC 5452 section 9.1) and
-tells of refusals.
+A forged answer must hit the port and the ID of a question in flight (RFC 5452 sections 4.3 and 4.5). So a socket is
+bound to a port that nobody can guess, serves a few questions and goes; each question takes one of many sockets at
+random, and a random ID. The sockets are connected: the kernel drops what comes from any other address (RFC 5452
+section 9.1) and tells of refusals.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ SLOTS = 64  # sockets to choose from; a power of two, so that a random octet's b
 # Retired sockets that still wait for an answer. When a dead server has this many, those in the slots serve on beyond
 # their 8 queries and 5 s: running out of file descriptors would take down more than one server.
 MAX_RETIRED = 448
-_SWEEP_SECONDS = 1.0
+SWEEP_SECONDS = 1.0
 _PORT_TRIES = 3
 _SOCKETS_A_WAKE_UP = 64
 _WRONG_REPLIES_A_WAKE_UP = 64
@@ -198,7 +198,7 @@ class UdpPool:
         udp_socket = self._slots[slot] = UdpSocket(self, sock, slot, self._clock())
         self._readiness.add(udp_socket)
         if self._timer is None:
-            self._timer = self._loop.call_later(_SWEEP_SECONDS, self._sweep)
+            self._timer = self._loop.call_later(SWEEP_SECONDS, self._sweep)
         return udp_socket
 
     def _connect(self) -> socket.SocketType:
@@ -246,12 +246,12 @@ class UdpPool:
     def _sweep(self) -> None:
         """Retire the sockets that would be too old before the next sweep."""
         self._timer = None
-        born_before = self._clock() + _SWEEP_SECONDS - MAX_AGE_SECONDS
+        born_before = self._clock() + SWEEP_SECONDS - MAX_AGE_SECONDS
         for udp_socket in self._slots:
             if udp_socket is not None and udp_socket.born <= born_before:
                 self._retire(udp_socket)
         if any(self._slots):
-            self._timer = self._loop.call_later(_SWEEP_SECONDS, self._sweep)
+            self._timer = self._loop.call_later(SWEEP_SECONDS, self._sweep)
 
     def close(self) -> None:
         """Close all sockets; nobody who still waits is told."""

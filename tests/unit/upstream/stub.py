@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections.abc import Callable, Sequence
 
@@ -146,3 +147,8 @@ def ask(forwarder: Forwarder, asked_question: bytes | None = None) -> Asked:
     asked = Asked()
     forwarder.ask(asked_question or question(), dnssec_ok=False, checking_disabled=False, done=asked.done)
     return asked
+
+
+def open_descriptors() -> int:
+    """Files and sockets that this process holds open."""
+    return len(os.listdir("/proc/self/fd"))  # noqa: PTH208 a list of names is all that is wanted

@@ -6,6 +6,7 @@ import asyncio
 import os
 from collections import Counter
 from collections.abc import Sequence
+from itertools import pairwise
 
 import pytest
 
@@ -179,4 +180,4 @@ async def test_ids_and_ports_look_uniform(start_stub, forwarder_for) -> None:
     assert chi_square([by_port[i] for i in range(bins)]) < 140
     assert min(ports) >= 1024
     # nor does an ID tell the next one
-    assert len({(later - earlier) & 0xFFFF for earlier, later in zip(ids, ids[1:], strict=False)}) > 5000
+    assert len({(later - earlier) & 0xFFFF for earlier, later in pairwise(ids)}) > 5000

@@ -1,0 +1,22 @@
+# docker build -t moatdns .
+# docker run -p 53:5300/udp -p 53:5300/tcp -v ./moatdns.yaml:/etc/moatdns/moatdns.yaml:ro -v moatdns:/var/lib/moatdns moatdns
+FROM python:3.11-slim AS build
+WORKDIR /src
+COPY requirements.txt pyproject.toml README.md LICENSE ./
+RUN python -m venv /opt/moatdns && /opt/moatdns/bin/pip install --no-cache-dir --require-hashes -r requirements.txt
+COPY resolver resolver
+COPY blocklists blocklists
+COPY admin_api admin_api
+RUN /opt/moatdns/bin/pip install --no-cache-dir --no-deps --no-build-isolation .
+
+FROM python:3.11-slim
+RUN useradd --system --home-dir /var/lib/moatdns --create-home moatdns
+COPY --from=build /opt/moatdns /opt/moatdns
+COPY deploy/docker/moatdns.yaml /etc/moatdns/moatdns.yaml
+ENV PATH=/opt/moatdns/bin:$PATH PYTHONDONTWRITEBYTECODE=1
+USER moatdns
+VOLUME /var/lib/moatdns
+EXPOSE 5300/udp 5300/tcp
+HEALTHCHECK --interval=30s --timeout=5s --start-period=10s CMD ["moatdns", "healthcheck"]
+ENTRYPOINT ["moatdns"]
+CMD ["serve"]

@@ -1,0 +1,122 @@
+"""One workload, all servers, by turns: start them, see that they answer rightly, warm them, take the samples."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench import load
+from bench.arithmetic import microseconds_a_query, turns
+from bench.ask import addresses, stub_count
+from bench.cpu import read_tree
+from bench.errors import BenchError
+from bench.load import Load
+from bench.servers import Job, Running, Server, running, running_stub
+from bench.workloads import MOST_MISSES_A_SECOND, Workload, unique_names, write_queries
+
+_CHECKED_NAMES = 20  # of a workload, at each server
+_MOST_WARM_UPS = 50  # passes; with two workers each name must have come to both
+_WARM_UP_MISSES = 5_000  # names
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """How much is measured."""
+
+    rounds: int
+    seconds: float  # of load in each turn
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One turn of one server."""
+
+    cpu_nanoseconds: int  # of the whole process tree
+    load: Load
+    wall_seconds: float  # between the two readings
+    upstream_queries: int
+
+    @property
+    def cpu_microseconds(self) -> float:
+        """CPU for each query answered."""
+        return microseconds_a_query(self.cpu_nanoseconds, self.load.answered)
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """A workload's samples: for each server, one a round."""
+
+    workload: Workload
+    samples: dict[str, list[Sample]]
+
+
+def measure(
+    workload: Workload, servers: Sequence[Server], effort: Effort, folder: Path, say: Callable[[str], None]
+) -> Measured:
+    """Measure one workload in an empty folder. Raises BenchError when a number would mean nothing."""
+    with contextlib.ExitStack() as stack:
+        stub = stack.enter_context(running_stub(_made(folder / "stub")))
+        job = Job(workload.blocked, workload.in_catalogue, stub.port)
+        started = [
+            stack.enter_context(running(server, job, _made(folder / str(number))))
+            for number, server in enumerate(servers)
+        ]
+        queries = folder / "queries"
+        write_queries(queries, workload.queries())
+        for server in started:
+            _check(server, workload)
+            _warm(server, workload, stub, queries)
+        samples: dict[str, list[Sample]] = {server.name: [] for server in started}
+        for number in range(effort.rounds):
+            say(f"{workload.name}: round {number + 1} of {effort.rounds}")
+            if workload.unique:
+                # The same names for all, new in each round. Nobody comes to the end of the file.
+                write_queries(queries, unique_names(int(effort.seconds * MOST_MISSES_A_SECOND), f"r{number}"))
+            for turn in turns(len(started), number):
+                server = started[turn]
+                samples[server.name].append(_sample(server, workload, stub, queries, effort.seconds))
+        return Measured(workload, samples)
+
+
+def _sample(server: Running, workload: Workload, stub: Running, queries: Path, seconds: float) -> Sample:
+    asked_before = stub_count(stub.port)
+    began = time.monotonic()
+    before = read_tree(server.pid)
+    seen = load.for_seconds(server.port, queries, seconds, repeat=not workload.unique)
+    used = read_tree(server.pid).since(before)
+    wall_seconds = time.monotonic() - began
+    if not seen.answered:
+        raise BenchError(f"{server.name}, {workload.name}: no query was answered")
+    return Sample(used, seen, wall_seconds, stub_count(stub.port) - asked_before)
+
+
+def _check(server: Running, workload: Workload) -> None:
+    """Raise BenchError unless some names of each kind get the answer that they must."""
+    kinds = (workload.blocked, workload.forwarded, tuple(unique_names(1, "check")) if workload.unique else ())
+    for names in kinds:
+        for name in names[:: max(1, len(names) // _CHECKED_NAMES)]:
+            found, expected = addresses(server.port, name), workload.expected(name)
+            if found != [expected]:
+                raise BenchError(f"{server.name}, {workload.name}: the answer for {name} is {found}, not {expected}")
+
+
+def _warm(server: Running, workload: Workload, stub: Running, queries: Path) -> None:
+    """Ask everything until the upstream is not asked any more; of what always is, enough that sockets are open."""
+    if workload.unique:
+        write_queries(queries, unique_names(_WARM_UP_MISSES, "warm"))
+        load.one_pass(server.port, queries)
+        return
+    for _ in range(_MOST_WARM_UPS):
+        asked_before = stub_count(stub.port)
+        load.one_pass(server.port, queries)
+        if stub_count(stub.port) == asked_before:
+            return
+    raise BenchError(f"{server.name}, {workload.name}: still asks the upstream after {_MOST_WARM_UPS} passes")
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir(parents=True)
+    return folder

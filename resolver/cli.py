@@ -181,10 +181,10 @@ def _print_explanation(explanation: Explanation, origin: str, *, allowed: bool) 
     _print(f"{explanation.name} {explanation.type} for {explanation.client}: {verdict}")
     if not allowed:
         _print(
-            "  access    refused           clients.allow does not hold this address: REFUSED, whatever the policy says"
+            "  access    refused            clients.allow does not hold this address: REFUSED, whatever the policy says"
         )
     for step in explanation.trace:
-        _print(f"  {step.step:<9} {step.outcome:<17} {step.detail}")
+        _print(f"  {step.step:<9} {step.outcome:<18} {step.detail}")
     _print(f"  policy    {origin}")
 
 

@@ -38,7 +38,7 @@ class CacheSettings:
 class Limits:
     """Bounds of one worker. Reaching one is counted under `dropped`, by the field's name."""
 
-    answer_table_entries: int = 100_000
+    answer_table_entries: int = 50_000
     clients: int = 65_536  # client addresses whose view is remembered
     queries_in_flight: int = 10_000
     tcp_connections: int = 1_000

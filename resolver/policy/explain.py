@@ -94,14 +94,19 @@ def explain(policy: PolicySnapshot, wire_name: bytes, client: str, qtype: str) -
 def _rule_steps(policy: PolicySnapshot, view: View, matches: list[Match]) -> list[Step]:
     """Every rule that matches, longest name first, and whether the group has it in force."""
     steps = []
+    catalogue_key = None  # the catalogue's longest name; what is shorter does not say whose a name is
     for key, rule_set in matches:
         for member in rule_set:
             source = policy.layer.sources[member.source]
+            if source.rank is Rank.BUNDLED:
+                catalogue_key = catalogue_key or key
             action = "allow" if member.allow else "block"
             detail = f"{action} rule {rule_text(member.form, key)} of {_RANKS[source.rank]} {source.name}"
             if member.needed_by:
                 detail += ", needed by " + ", ".join(policy.layer.sources[index].name for index in member.needed_by)
-            if member.source in view.allowed or not view.allowed.isdisjoint(member.needed_by):
+            if source.rank is Rank.BUNDLED and key != catalogue_key:
+                outcome = "left to the longer"
+            elif member.source in view.allowed or not view.allowed.isdisjoint(member.needed_by):
                 outcome = "allowed by the group"
             elif member.source not in view.blocked:
                 outcome = "not in force for the group"

@@ -10,7 +10,8 @@ from pathlib import Path
 from bench.errors import BenchError
 from bench.stub import ADDRESS
 from blocklists.catalogue import AI, load_catalogue
-from resolver.names import RuleForm, to_text, wire_of_key
+from resolver.names import to_text, wire_of_key
+from resolver.rules import RuleForm
 
 SINKHOLE = "0.0.0.0"
 AI_NAMES = 100

@@ -22,7 +22,8 @@ import yaml
 from publicsuffixlist import PublicSuffixList
 
 from resolver.errors import CatalogueError, RuleError
-from resolver.names import NameRule, parse_rule, to_text, wire_of_key
+from resolver.names import to_text, wire_of_key
+from resolver.rules import Rule, RuleKind, parse_rule
 
 SURFACES = ("web", "api", "auth", "assets", "telemetry", "install", "docs")
 RESPONSES = ("nxdomain",)  # what a domain may force, whatever the group's response mode
@@ -53,7 +54,7 @@ class Service:
 class CatalogueDomain:
     """One rule in force for a service. `service` and `needed_by` are service ids; `seen` is when the source said so."""
 
-    rule: NameRule
+    rule: Rule
     service: str
     surface: str
     needed_by: tuple[str, ...]
@@ -67,7 +68,7 @@ class CatalogueDomain:
 class SharedName:
     """A name a service uses but innocent services stand on too (`reason`): known, and never in force by default."""
 
-    rule: NameRule
+    rule: Rule
     service: str
     surface: str
     reason: str
@@ -212,7 +213,7 @@ def _shared(where: str, data: dict[str, Any], services: dict[str, Service]) -> I
 
 def _check_once(domains: list[CatalogueDomain], shared: list[SharedName]) -> None:
     """Refuse the same rule twice in one service, and a rule that is both in force and shared."""
-    pairs: set[tuple[NameRule, str]] = set()
+    pairs: set[tuple[Rule, str]] = set()
     for domain in domains:
         if (domain.rule, domain.service) in pairs:
             raise CatalogueError(f"{domain.service}: {domain.rule.text}: this rule is written twice in this service")
@@ -281,13 +282,15 @@ def _needed_by(at: str, entry: dict[str, Any], own: Service, services: dict[str,
     return ids
 
 
-def _rule(at: str, entry: dict[str, Any]) -> NameRule:
+def _rule(at: str, entry: dict[str, Any]) -> Rule:
     try:
         rule = parse_rule(_text(at, entry, "rule"))
     except RuleError as error:
         raise CatalogueError(f"{at}: rule: {error}") from error
+    if rule.kind is RuleKind.REGEX:
+        raise CatalogueError(f"{at}: rule: no expressions here: a name or a pattern can be checked by eye")
     name = to_text(wire_of_key(rule.key))
-    if _public_suffixes().is_public(name):
+    if rule.kind is RuleKind.NAME and _public_suffixes().is_public(name):
         raise CatalogueError(f"{at}: rule: {name!r} is a public suffix: everybody's names are below it")
     return rule
 

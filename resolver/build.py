@@ -18,10 +18,10 @@ from typing import Any
 from blocklists.catalogue import Catalogue, catalogue_fingerprint, load_catalogue
 from resolver.config.references import Known
 from resolver.errors import MoatdnsError
-from resolver.names import parse_rule
 from resolver.policy.compiler import FORMAT, CompiledRules, RuleSource, SourceRule, compile_groups, compile_rules
 from resolver.policy.groups import Group, ResponsePolicy
 from resolver.policy.rules import Rank, Source
+from resolver.rules import parse_rule
 from resolver.snapshot_file import write_snapshot
 
 SETS = ("ai", "gateways", "bypass", "lists")  # names that stand for many sources

@@ -1,4 +1,4 @@
-"""Domain names and rule syntax, used by all. No I/O.
+"""Domain names, used by all. No I/O.
 
 A name is kept in one of three shapes:
 
@@ -11,9 +11,7 @@ A name is kept in one of three shapes:
 
 from __future__ import annotations
 
-import enum
 import re
-from dataclasses import dataclass
 
 from resolver.errors import RuleError
 
@@ -97,47 +95,3 @@ def wire_of_key(key: bytes) -> bytes:
         wire = key[at:end] + wire
         at = end
     return wire
-
-
-class RuleForm(enum.IntEnum):
-    """What a rule covers, relative to the name that it is written with."""
-
-    SUBTREE = 0  # example.com: the name and all below
-    EXACT = 1  # =example.com: only the name
-    BELOW = 2  # *.example.com: only what is below
-
-
-_PREFIX = {RuleForm.SUBTREE: "", RuleForm.EXACT: "=", RuleForm.BELOW: "*."}
-
-
-@dataclass(frozen=True, slots=True)
-class NameRule:
-    """A rule on one name. `key` is the name's key."""
-
-    form: RuleForm
-    key: bytes
-
-    @property
-    def text(self) -> str:
-        """The rule as it is written."""
-        return rule_text(self.form, self.key)
-
-
-def rule_text(form: RuleForm, key: bytes) -> str:
-    """A rule as it is written in a list."""
-    return _PREFIX[form] + to_text(wire_of_key(key))
-
-
-def parse_rule(text: str) -> NameRule:
-    """Read one rule of a list: ``example.com``, ``=example.com`` or ``*.example.com``. Raises RuleError."""
-    written = text.strip()
-    form, name = RuleForm.SUBTREE, written
-    if written.startswith("="):
-        form, name = RuleForm.EXACT, written[1:]
-    elif written.startswith("*."):
-        form, name = RuleForm.BELOW, written[2:]
-    if "*" in name:
-        raise RuleError(f"{written!r}: a '*' may stand only as the whole first label, as in '*.example.com'")
-    if "/" in name or ":" in name:
-        raise RuleError(f"{written!r} is not a domain name: leave out scheme, port and path, as in 'example.com'")
-    return NameRule(form, key_of(parse_name(name)))

@@ -1,4 +1,4 @@
-"""Rules of a list that an admin writes: read with `resolver.names`, and refused where they would block the world."""
+"""Rules of a list that an admin writes: read with `resolver.rules`, and refused where they would block the world."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import functools
 from publicsuffixlist import PublicSuffixList
 
 from resolver.errors import RuleError
-from resolver.names import RuleForm, parse_rule
+from resolver.rules import RuleForm, RuleKind, parse_rule
 
 
 def read_allow_rule(text: str) -> str:
@@ -19,7 +19,7 @@ def read_block_rule(text: str) -> str:
     """The rule in its one normal form; one that covers all of a public suffix is refused. Raises RuleError."""
     rule = parse_rule(text)
     written = rule.text
-    if rule.form is RuleForm.EXACT:
+    if rule.form is RuleForm.EXACT or rule.kind is not RuleKind.NAME:
         return written
     name = written.removeprefix("*.")
     if _public_suffixes().is_public(name):

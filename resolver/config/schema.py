@@ -1,6 +1,6 @@
 """The configuration: every key, its default, its bounds and its unit. What keys say to each other is in `references`.
 
-A model here holds values in their one normal form (networks in CIDR, rules as `resolver.names` writes them), so that
+A model here holds values in their one normal form (networks in CIDR, rules as `resolver.rules` writes them), so that
 `model_dump(mode="json")` of equal policies is equal.
 """
 

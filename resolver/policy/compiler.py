@@ -9,19 +9,19 @@ from dataclasses import dataclass
 
 import marisa_trie
 
-from resolver.names import NameRule
 from resolver.policy.groups import Group
 from resolver.policy.rules import Member, Rank, RuleLayer, RuleSet, Source
 from resolver.policy.snapshot import PolicySnapshot
+from resolver.rules import Rule, RuleKind
 
-FORMAT = 1  # of the compiled bytes; a snapshot of another format is compiled anew
+FORMAT = 2  # of the compiled bytes; a snapshot of another format is compiled anew
 
 
 @dataclass(frozen=True, slots=True)
 class SourceRule:
     """One rule of a source. `needed_by` names bundled services."""
 
-    rule: NameRule
+    rule: Rule
     allow: bool = False
     needed_by: tuple[str, ...] = ()
     response: str | None = None
@@ -51,15 +51,20 @@ def compile_rules(rule_sources: Iterable[RuleSource]) -> CompiledRules:
     index_of = {source.name: index for index, source in enumerate(sources)}
     interned: dict[Member, Member] = {}
     by_key: dict[bytes, tuple[Member, ...]] = {}
+    regexes: dict[Member, None] = {}  # in order, each once
     for index, entry in enumerate(rule_sources):
         for rule in entry.rules:
             needed_by = tuple(sorted(index_of[name] for name in rule.needed_by))
-            member = Member(index, rule.allow, rule.rule.form, needed_by, rule.response)
+            written = rule.rule
+            member = Member(index, rule.allow, written.form, needed_by, rule.response, written.kind, written.written)
+            if written.kind is RuleKind.REGEX:
+                regexes[member] = None
+                continue
             member = interned.setdefault(member, member)
             present = by_key.get(rule.rule.key, ())
             if member not in present:
                 by_key[rule.rule.key] = (*present, member)
-    sets: dict[RuleSet, int] = {}
+    sets: dict[tuple[Member, ...], int] = {}
     number_of = {key: sets.setdefault(members, len(sets)) for key, members in by_key.items()}
     trie = marisa_trie.BinaryTrie(number_of)
     ids = array("I", bytes(4 * len(number_of)))
@@ -68,6 +73,7 @@ def compile_rules(rule_sources: Iterable[RuleSource]) -> CompiledRules:
     plain = {
         "sources": [[source.name, int(source.rank)] for source in sources],
         "sets": [[member.to_plain() for member in members] for members in sets],
+        "regexes": [member.to_plain() for member in regexes],
     }
     return CompiledRules(trie.tobytes(), ids.tobytes(), _json(plain))
 
@@ -83,8 +89,9 @@ def load_layer(trie: marisa_trie.BinaryTrie, ids: memoryview, sets: bytes) -> Ru
     return RuleLayer(
         trie=trie,
         ids=ids.cast("I"),
-        rule_sets=tuple(tuple(Member.from_plain(member) for member in members) for members in plain["sets"]),
-        sources=tuple(Source(name, Rank(rank)) for name, rank in plain["sources"]),
+        rule_sets=[RuleSet([Member.from_plain(member) for member in members]) for members in plain["sets"]],
+        sources=[Source(name, Rank(rank)) for name, rank in plain["sources"]],
+        regexes=[Member.from_plain(member) for member in plain["regexes"]],
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from resolver.names import RuleForm, rule_text
+from resolver.rules import Rule
 
 
 class Verdict(StrEnum):
@@ -22,14 +22,13 @@ class MatchedRule:
     """The rule that decided, and where it stands."""
 
     list: str  # the list's name; a bundled service's list has the service's name
-    form: RuleForm
-    key: bytes
+    rule: Rule
     action: str  # "allow" or "block", as it counts for the group
 
     @property
     def text(self) -> str:
         """The rule as it is written."""
-        return rule_text(self.form, self.key)
+        return self.rule.text
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from resolver.names import key_of, rule_text, to_text
+from resolver.names import key_of, to_text
 from resolver.policy.decision import Decision, MatchedRule, Verdict
 from resolver.policy.groups import Group, parse_client
 from resolver.policy.rules import Match, Rank
@@ -94,18 +94,18 @@ def explain(policy: PolicySnapshot, wire_name: bytes, client: str, qtype: str) -
 def _rule_steps(policy: PolicySnapshot, view: View, matches: list[Match]) -> list[Step]:
     """Every rule that matches, longest name first, and whether the group has it in force."""
     steps = []
-    catalogue_key = None  # the catalogue's longest name; what is shorter does not say whose a name is
-    for key, rule_set in matches:
+    of_catalogue = None  # the place of its strongest match; the others do not say whose a name is
+    for place, (key, rule_set) in enumerate(matches):
         for member in rule_set:
             source = policy.layer.sources[member.source]
             if source.rank is Rank.BUNDLED:
-                catalogue_key = catalogue_key or key
+                of_catalogue = place if of_catalogue is None else of_catalogue
             action = "allow" if member.allow else "block"
-            detail = f"{action} rule {rule_text(member.form, key)} of {_RANKS[source.rank]} {source.name}"
+            detail = f"{action} rule {member.rule(key).text} of {_RANKS[source.rank]} {source.name}"
             if member.needed_by:
                 detail += ", needed by " + ", ".join(policy.layer.sources[index].name for index in member.needed_by)
-            if source.rank is Rank.BUNDLED and key != catalogue_key:
-                outcome = "left to the longer"
+            if source.rank is Rank.BUNDLED and place != of_catalogue:
+                outcome = "left to stronger"
             elif member.source in view.allowed or not view.allowed.isdisjoint(member.needed_by):
                 outcome = "allowed by the group"
             elif member.source not in view.blocked:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import cached_property
 from typing import Any, Protocol
 
-from resolver.names import RuleForm
+from resolver.names import to_text, wire_of_key
+from resolver.rules import Rule, RuleForm, RuleKind, compile_regex
 
 
 class Rank(IntEnum):
@@ -35,7 +37,8 @@ class Source:
 class Member:
     """One rule's meaning, without its name: all rules that mean the same share one.
 
-    `source` and `needed_by` are indices into the layer's sources; `response` is an answer mode that is forced.
+    `source` and `needed_by` are indices into the layer's sources; `response` is an answer mode that is forced;
+    `written` is the pattern or expression, None for a name.
     """
 
     source: int
@@ -43,19 +46,24 @@ class Member:
     form: RuleForm
     needed_by: tuple[int, ...] = ()
     response: str | None = None
+    kind: RuleKind = RuleKind.NAME
+    written: str | None = None
+
+    def rule(self, key: bytes) -> Rule:
+        """The rule, on the name `key`."""
+        return Rule(self.form, key, self.kind, self.written)
 
     def to_plain(self) -> list[Any]:
         """As it is written into a snapshot."""
-        return [self.source, int(self.allow), int(self.form), list(self.needed_by), self.response]
+        plain: list[Any] = [self.source, int(self.allow), int(self.form), list(self.needed_by), self.response]
+        return plain if self.kind is RuleKind.NAME else [*plain, int(self.kind), self.written]
 
     @classmethod
     def from_plain(cls, plain: Sequence[Any]) -> Member:
         """What `to_plain` wrote."""
-        source, allow, form, needed_by, response = plain
-        return cls(source, bool(allow), RuleForm(form), tuple(needed_by), response)
-
-
-RuleSet = tuple[Member, ...]  # all rules on one name
+        source, allow, form, needed_by, response, *pattern = plain
+        kind, written = pattern or (0, None)
+        return cls(source, bool(allow), RuleForm(form), tuple(needed_by), response, RuleKind(kind), written)
 
 
 class NameTrie(Protocol):
@@ -68,29 +76,78 @@ class NameTrie(Protocol):
         """The number of a key in the trie."""
 
 
-Match = tuple[bytes, RuleSet]  # a name's key, and the rules on it that cover the name asked for
+class Matcher:
+    """The patterns on one name, or all regular expressions: those that cover a name, strongest first."""
+
+    def __init__(self, members: Sequence[Member]) -> None:
+        by_text: dict[tuple[RuleKind, RuleForm, str | None], list[Member]] = {}
+        for member in members:
+            by_text.setdefault((member.kind, member.form, member.written), []).append(member)
+        # What is written longer says more.
+        ordered = sorted(by_text.values(), key=lambda same: (-len(same[0].written or ""), same[0].written))
+        self._tests = [(compile_regex(same[0].rule(b"").regex), tuple(same)) for same in ordered]
+
+    def covering(self, text: str) -> list[tuple[Member, ...]]:
+        """The members of each expression that matches the name, in lower-case presentation form."""
+        return [members for regex, members in self._tests if regex.search(text)]
 
 
-@dataclass(frozen=True, slots=True)
+class RuleSet:
+    """All rules on one name. `patterns` are those whose literal end it is."""
+
+    def __init__(self, members: Sequence[Member]) -> None:
+        self.names = tuple(member for member in members if member.kind is RuleKind.NAME)
+        self._patterns = tuple(member for member in members if member.kind is not RuleKind.NAME)
+        self.has_patterns = bool(self._patterns)
+
+    @cached_property
+    def patterns(self) -> Matcher:
+        """Made when a query first comes by."""
+        return Matcher(self._patterns)
+
+
+# A name's key and the rules of equal strength on it that cover the name asked for. Strongest first: names by length,
+# then patterns by the length of their literal end, then regular expressions (key b"").
+Match = tuple[bytes, tuple[Member, ...]]
+
+
 class RuleLayer:
-    """An immutable set of rules on names, ready to be asked. `ids[trie.key_id(key)]` numbers the key's rule set."""
+    """An immutable set of rules, ready to be asked. `ids[trie.key_id(key)]` numbers the key's rule set."""
 
-    trie: NameTrie
-    ids: Sequence[int]
-    rule_sets: tuple[RuleSet, ...]
-    sources: tuple[Source, ...]
+    def __init__(
+        self,
+        trie: NameTrie,
+        ids: Sequence[int],
+        rule_sets: Sequence[RuleSet],
+        sources: Sequence[Source],
+        regexes: Sequence[Member] = (),
+    ) -> None:
+        self._trie = trie
+        self._ids = ids
+        self._rule_sets = tuple(rule_sets)
+        self._regexes = Matcher(regexes) if regexes else None
+        self.sources = tuple(sources)
 
     def matches(self, key: bytes) -> list[Match]:
-        """The rules that cover the name `key`, longest name first. One walk, for any number of lists."""
-        trie = self.trie
+        """The rules that cover the name `key`, strongest first. One walk, for any number of lists."""
+        trie = self._trie
         prefixes = trie.prefixes(key)
-        if not prefixes:
+        if not prefixes and self._regexes is None:
             return []
-        found = []
+        found: list[Match] = []
+        with_patterns: list[tuple[bytes, RuleSet]] = []
         for prefix in reversed(prefixes):
-            rule_set = self.rule_sets[self.ids[trie.key_id(prefix)]]
+            rule_set = self._rule_sets[self._ids[trie.key_id(prefix)]]
             outside = RuleForm.BELOW if len(prefix) == len(key) else RuleForm.EXACT
-            covering = tuple(member for member in rule_set if member.form is not outside)
+            covering = tuple(member for member in rule_set.names if member.form is not outside)
             if covering:
                 found.append((prefix, covering))
+            if rule_set.has_patterns:
+                with_patterns.append((prefix, rule_set))
+        if with_patterns or self._regexes is not None:
+            text = to_text(wire_of_key(key))
+            for prefix, rule_set in with_patterns:
+                found += [(prefix, members) for members in rule_set.patterns.covering(text)]
+            if self._regexes is not None:
+                found += [(b"", members) for members in self._regexes.covering(text)]
         return found

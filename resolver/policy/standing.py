@@ -43,7 +43,7 @@ class Standing:
 
 
 def standing_of(layer: RuleLayer, view: View, matches: list[Match]) -> Standing:
-    """Weigh the matching rules (longest name first) for a view."""
+    """Weigh the matching rules (strongest first) for a view."""
     judge = _Judge(layer, view, matches)
     own = list(judge.own_rules())
     lower = judge.bundled_block() or judge.subscribed_block()
@@ -60,18 +60,18 @@ class _Judge:
         self._sources = layer.sources
         self._view = view
         self._matches = matches
-        self._catalogue_key, self._catalogue = self._longest_of_catalogue()
+        self._catalogue_at, self._catalogue = self._strongest_of_catalogue()
         self._is_own_vendors = any(self._sources[m.source].vendor in view.own_vendors for m in self._catalogue)
 
-    def _longest_of_catalogue(self) -> tuple[bytes, list[Member]]:
-        """The catalogue's longest matching name alone says which services a name belongs to."""
-        for key, rule_set in self._matches:
+    def _strongest_of_catalogue(self) -> tuple[int, list[Member]]:
+        """The catalogue's strongest match alone says which services a name belongs to: its place, and its members."""
+        for place, (_, rule_set) in enumerate(self._matches):
             members = [m for m in rule_set if self._sources[m.source].rank is Rank.BUNDLED]
             if members:
                 # The service that is blocked counts before others of the same name, then the first by name.
                 members.sort(key=lambda m: (m.source not in self._view.blocked, self._sources[m.source].name))
-                return key, members
-        return b"", []
+                return place, members
+        return -1, []
 
     def services(self) -> tuple[str, ...]:
         return tuple(self._sources[member.source].name for member in self._catalogue)
@@ -81,20 +81,21 @@ class _Judge:
 
     def own_rules(self) -> Iterator[MatchedRule]:
         """The rules of rank 1 in force, strongest first: admins' own lists, and what the group allows."""
-        for key, rule_set in self._matches:
+        for place, (key, rule_set) in enumerate(self._matches):
             for member in rule_set:
-                if self._allows(member, key):
+                if self._allows(member, place):
                     yield self._matched(member, key, "allow")
             for member in rule_set:
                 if not member.allow and self._is_own_in_force(member):
                     yield self._matched(member, key, "block")
 
-    def _allows(self, member: Member, key: bytes) -> bool:
+    def _allows(self, member: Member, place: int) -> bool:
         allowed = self._view.allowed
         if self._sources[member.source].rank is Rank.BUNDLED:
             # A service's rule opens only names whose own service it is: a vendor-wide rule must not open the
             # other services that more specific rules carve out of it.
-            return key == self._catalogue_key and (member.source in allowed or not allowed.isdisjoint(member.needed_by))
+            is_its_own = place == self._catalogue_at
+            return is_its_own and (member.source in allowed or not allowed.isdisjoint(member.needed_by))
         return member.source in allowed or (member.allow and self._is_own_in_force(member))
 
     def _is_own_in_force(self, member: Member) -> bool:
@@ -104,10 +105,8 @@ class _Judge:
         """The catalogue's block, by the name's own service."""
         if self._is_own_vendors:
             return None
-        return next(
-            (self._matched(m, self._catalogue_key, "block") for m in self._catalogue if m.source in self._view.blocked),
-            None,
-        )
+        member = next((member for member in self._catalogue if member.source in self._view.blocked), None)
+        return self._matched(member, self._matches[self._catalogue_at][0], "block") if member else None
 
     def subscribed_block(self) -> MatchedRule | None:
         """The longest block of the subscriptions; one's allow rule cancels its own blocks only."""
@@ -127,4 +126,4 @@ class _Judge:
         return self._sources[member.source].rank is Rank.SUBSCRIPTION and member.source in self._view.blocked
 
     def _matched(self, member: Member, key: bytes, action: str) -> MatchedRule:
-        return MatchedRule(self._sources[member.source].name, member.form, key, action)
+        return MatchedRule(self._sources[member.source].name, member.rule(key), action)

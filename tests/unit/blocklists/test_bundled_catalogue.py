@@ -7,7 +7,8 @@ import datetime
 import pytest
 
 from blocklists.catalogue import Catalogue, CatalogueDomain, catalogue_fingerprint, load_catalogue
-from resolver.names import RuleForm, key_of, parse_name
+from resolver.names import key_of, parse_name
+from resolver.rules import RuleForm
 
 CLAUDE_CODE_NEEDS = (  # the vendor's own "Network access requirements", less the shared hosts
     "api.anthropic.com",

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 from typing import Any
 
 import pytest
 
-from resolver.names import key_of, parse_name, parse_rule
+from resolver.names import key_of, parse_name
 from resolver.policy.compiler import RuleSource, SourceRule, compile_groups, compile_rules, policy_in_memory
 from resolver.policy.decision import Decision, Verdict
 from resolver.policy.groups import Group
 from resolver.policy.rules import Rank, Source
 from resolver.policy.snapshot import PolicySnapshot
+from resolver.rules import parse_rule
 
 
 def block(*texts: str, needed_by: tuple[str, ...] = (), response: str | None = None) -> list[SourceRule]:
@@ -219,3 +221,63 @@ def test_the_most_specific_network_gives_the_group(client: str, group: str) -> N
         ]
     )
     assert snapshot.view_of(client)[0].group.name == group
+
+
+def covered(house: RuleSource, *names: str) -> list[str]:
+    snapshot = policy(house)
+    return [name for name in names if decide(snapshot, name).verdict is Verdict.BLOCK]
+
+
+def test_a_star_within_a_pattern_stands_for_characters_of_one_label() -> None:
+    house = own("house", block("bedrock.*.aws.example", "=pre*.blob.example", "*.in*er.example"))
+    assert covered(
+        house,
+        "bedrock.us-east-1.aws.example",
+        "x.bedrock.eu.aws.example",
+        "bedrock.aws.example",
+        "bedrock.a.b.aws.example",
+        "notbedrock.us.aws.example",
+        "prefix.blob.example",
+        "pre.blob.example",
+        "x.prefix.blob.example",
+        "a.inner.example",
+        "inner.example",
+    ) == ["bedrock.us-east-1.aws.example", "x.bedrock.eu.aws.example", "prefix.blob.example", "a.inner.example"]
+
+
+def test_an_expression_is_searched_for_in_the_whole_lower_case_name() -> None:
+    house = own("house", block("/^gpt[0-9]+[.]/", "/[.]openai[.]example$/"))
+    assert covered(house, "GPT4.example", "xgpt4.example", "a.openai.example", "openai.example") == [
+        "GPT4.example",
+        "a.openai.example",
+    ]
+
+
+def test_names_speak_before_patterns_and_patterns_before_expressions() -> None:
+    house = own("house", [*block("a*.example", "/c[.]example$/"), *allow("abc.example", "=xb*c.example")])
+    snapshot = policy(house)
+    assert decide(snapshot, "abc.example").verdict is Verdict.ALLOW  # a name against a pattern and an expression
+    assert decide(snapshot, "xbbc.example").verdict is Verdict.ALLOW  # a pattern against an expression
+    assert decide(snapshot, "ac.example").verdict is Verdict.BLOCK
+    decision = decide(snapshot, "zc.example")
+    assert decision.rule is not None
+    assert decision.rule.text == "/c[.]example$/"
+
+
+def test_a_short_name_of_a_rank_speaks_before_a_pattern_of_the_same_rank() -> None:
+    snapshot = policy(own("house", [*block("x*.deep.example"), *allow("example")]))
+    assert decide(snapshot, "x1.deep.example").verdict is Verdict.ALLOW
+
+
+def test_at_the_same_pattern_allow_beats_block() -> None:
+    snapshot = policy(own("one", block("a*.example", "/^b/")), own("two", allow("a*.example", "/^b/")))
+    assert decide(snapshot, "ab.example").verdict is Verdict.ALLOW
+    assert decide(snapshot, "bb.example").verdict is Verdict.ALLOW
+
+
+def test_an_expression_that_is_slow_elsewhere_is_quick_here() -> None:
+    snapshot = policy(own("house", block("/^(a+)+$/")))
+    began = time.process_time()
+    for _ in range(100):
+        decide(snapshot, "a" * 60 + ".example")
+    assert time.process_time() - began < 0.5

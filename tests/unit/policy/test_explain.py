@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from resolver.names import parse_name, parse_rule
+from resolver.names import parse_name
 from resolver.policy.compiler import RuleSource, SourceRule, compile_groups, compile_rules, policy_in_memory
 from resolver.policy.explain import Explanation, explain
 from resolver.policy.groups import Group
 from resolver.policy.rules import Rank, Source
+from resolver.rules import parse_rule
 
 BLOCK = frozenset({"acme/chat", "house", "bypass/canary"})
 POLICY = policy_in_memory(

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from resolver.errors import RuleError
-from resolver.names import RuleForm, key_of, parse_name, parse_rule, to_text, wire_of_key
+from resolver.names import key_of, parse_name, to_text, wire_of_key
+from resolver.rules import RuleForm, parse_rule
 
 labels = st.binary(min_size=1, max_size=63)
 
@@ -20,6 +21,10 @@ labels = st.binary(min_size=1, max_size=63)
         ("*.example.com", RuleForm.BELOW, "*.example.com"),
         ("bücher.example.", RuleForm.SUBTREE, "xn--bcher-kva.example"),
         ("_dmarc.example。com", RuleForm.SUBTREE, "_dmarc.example.com"),
+        ("Bedrock-Runtime.*.amazonaws.com", RuleForm.SUBTREE, "bedrock-runtime.*.amazonaws.com"),
+        ("=oaisdmntpr*.blob.core.windows.net", RuleForm.EXACT, "=oaisdmntpr*.blob.core.windows.net"),
+        ("*.a*b.example", RuleForm.BELOW, "*.a*b.example"),
+        ("/^gpt[0-9]+[.]/", RuleForm.SUBTREE, "/^gpt[0-9]+[.]/"),
     ],
 )
 def test_a_rule_is_read_and_written_back_in_its_normal_form(written: str, form: RuleForm, text: str) -> None:
@@ -36,7 +41,14 @@ def test_a_rule_is_read_and_written_back_in_its_normal_form(written: str, form: 
         "a..b",
         "-a.com",
         "a-.com",
-        "foo*.com",
+        "foo.*",
+        "a**b.com",
+        "f*-.com",
+        "/(/",
+        "//",
+        "/.*/",
+        "/(a{1000}){1000}/",
+        "/" + "a" * 201 + "/",
         "https://a.com",
         "a.com/x",
         "a.com:53",

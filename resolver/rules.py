@@ -1,0 +1,137 @@
+"""The syntax of rules: what an admin, the catalogue and a list may write, and what it covers. No I/O.
+
+=================================  ================================================================
+``example.com``                    the name and all below
+``=example.com``                   only the name
+``*.example.com``                  only what is below
+``bedrock-runtime.*.example.com``  a pattern: ``*`` is one or more characters within one label; takes the same prefixes
+``/^gpt[0-9]+\\./``                a regular expression (RE2 syntax), searched for in the whole name, lower-case
+=================================  ================================================================
+"""
+
+from __future__ import annotations
+
+import enum
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from resolver.errors import RuleError
+from resolver.names import key_of, parse_name, to_text, wire_of_key
+
+MAX_REGEX_OCTETS = 200
+MAX_REGEX_PROGRAM = 2000  # instructions of the compiled expression: what it may cost a query, in RE2's own measure
+_STAR = "*"
+_STAR_REGEX = "[^.]+"
+_PATTERN_LABEL = re.compile(r"[a-z0-9_*](?:[a-z0-9_*-]*[a-z0-9_*])?\Z")
+_MAX_STARS = 8  # in one pattern
+
+
+class RuleForm(enum.IntEnum):
+    """What a rule covers, relative to the name or pattern that it is written with."""
+
+    SUBTREE = 0  # example.com: the name and all below
+    EXACT = 1  # =example.com: only the name
+    BELOW = 2  # *.example.com: only what is below
+
+
+class RuleKind(enum.IntEnum):
+    """How a rule is matched. At the same rank, names speak before patterns, and patterns before expressions."""
+
+    NAME = 0
+    PATTERN = 1
+    REGEX = 2
+
+
+_PREFIX = {RuleForm.SUBTREE: "", RuleForm.EXACT: "=", RuleForm.BELOW: "*."}
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One rule. `key` is the key of its name, or of what stands behind the last ``*`` of a pattern; empty for a regex.
+
+    `written` is a pattern or an expression as it is written, without the form's prefix or the slashes.
+    """
+
+    form: RuleForm
+    key: bytes
+    kind: RuleKind = RuleKind.NAME
+    written: str | None = None
+
+    @property
+    def text(self) -> str:
+        """The rule as it is written in a list."""
+        if self.kind is RuleKind.REGEX:
+            return f"/{self.written}/"
+        return _PREFIX[self.form] + (self.written or to_text(wire_of_key(self.key)))
+
+    @property
+    def regex(self) -> str:
+        """The expression that a pattern stands for, over the whole name; a regex's own."""
+        written = self.written or ""
+        if self.kind is RuleKind.REGEX:
+            return written
+        name = _STAR_REGEX.join(re.escape(piece) for piece in written.split(_STAR))
+        return {
+            RuleForm.SUBTREE: rf"^(?:.*\.)?{name}$",
+            RuleForm.EXACT: rf"^{name}$",
+            RuleForm.BELOW: rf"\.{name}$",
+        }[self.form]
+
+
+def parse_rule(text: str) -> Rule:
+    """Read one rule. Raises RuleError."""
+    written = text.strip()
+    if len(written) > 1 and written.startswith("/") and written.endswith("/"):
+        return _regex(written[1:-1])
+    form, name = RuleForm.SUBTREE, written
+    if written.startswith("="):
+        form, name = RuleForm.EXACT, written[1:]
+    elif written.startswith("*."):
+        form, name = RuleForm.BELOW, written[2:]
+    if "/" in name or ":" in name:
+        raise RuleError(f"{written!r} is not a domain name: leave out scheme, port and path, as in 'example.com'")
+    if _STAR in name:
+        return _pattern(form, name.lower().rstrip("."), written)
+    return Rule(form, key_of(parse_name(name)))
+
+
+def _pattern(form: RuleForm, name: str, written: str) -> Rule:
+    labels = name.split(".")
+    if labels[-1].count(_STAR):
+        raise RuleError(f"{written!r}: the last label must be written out: a '*' there would be every top-level domain")
+    if name.count(_STAR) > _MAX_STARS or "**" in name:
+        raise RuleError(f"{written!r}: at most {_MAX_STARS} '*' in a pattern, and no two beside each other")
+    for label in labels:
+        if len(label) > 63 or not _PATTERN_LABEL.match(label):
+            raise RuleError(f"{written!r}: {label!r} is no label: letters, digits, '-', '_', and '*' for any of these")
+    last = max(place for place, label in enumerate(labels) if _STAR in label)
+    suffix = parse_name(".".join(labels[last + 1 :]))
+    return Rule(form, key_of(suffix), RuleKind.PATTERN, name)
+
+
+def _regex(expression: str) -> Rule:
+    if not expression or len(expression.encode()) > MAX_REGEX_OCTETS:
+        raise RuleError(f"/{expression[:40]}…/: a regular expression has 1 to {MAX_REGEX_OCTETS} octets")
+    compiled = compile_regex(expression)
+    if compiled.programsize > MAX_REGEX_PROGRAM:
+        raise RuleError(
+            f"/{expression}/ costs too much: it compiles to {compiled.programsize} instructions, "
+            f"{MAX_REGEX_PROGRAM} are the most; use fewer or smaller repetitions"
+        )
+    if compiled.search(""):
+        raise RuleError(f"/{expression}/ matches every name, even the empty one: say what must be there")
+    return Rule(RuleForm.SUBTREE, b"", RuleKind.REGEX, expression)
+
+
+def compile_regex(expression: str) -> Any:
+    """A compiled expression with `search`, in time linear in the name whatever the expression. Raises RuleError."""
+    import re2  # noqa: PLC0415 (a worker without patterns does without it)
+
+    options = re2.Options()
+    options.log_errors = False
+    try:
+        return re2.compile(expression, options)
+    except re2.error as error:
+        why = error.args[0].decode(errors="replace") if isinstance(error.args[0], bytes) else str(error)
+        raise RuleError(f"/{expression}/ is not a regular expression of RE2: {why}") from error

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import enum
 import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +22,8 @@ from resolver.names import key_of, parse_name, to_text, wire_of_key
 
 MAX_REGEX_OCTETS = 200
 MAX_REGEX_PROGRAM = 2000  # instructions of the compiled expression: what it may cost a query, in RE2's own measure
+_MAX_SET_PROGRAM = 20_000  # instructions of expressions that are searched for together
+_MAX_REGEX_BYTES = 64 << 20  # for RE2's automaton, hundreds of its largest states of such a program
 _STAR = "*"
 _STAR_REGEX = "[^.]+"
 _PATTERN_LABEL = re.compile(r"[a-z0-9_*](?:[a-z0-9_*-]*[a-z0-9_*])?\Z")
@@ -128,10 +131,40 @@ def compile_regex(expression: str) -> Any:
     """A compiled expression with `search`, in time linear in the name whatever the expression. Raises RuleError."""
     import re2  # noqa: PLC0415 (a worker without patterns does without it)
 
-    options = re2.Options()
-    options.log_errors = False
     try:
-        return re2.compile(expression, options)
+        return re2.compile(expression, _quiet_options())
     except re2.error as error:
         why = error.args[0].decode(errors="replace") if isinstance(error.args[0], bytes) else str(error)
         raise RuleError(f"/{expression}/ is not a regular expression of RE2: {why}") from error
+
+
+def search_many(expressions: Sequence[str]) -> Callable[[str], list[int]]:
+    """What tells, in one pass over a text, the numbers of the expressions that are found in it, in order."""
+    import re2  # noqa: PLC0415
+
+    sets: list[tuple[int, Any]] = []
+    room = 0
+    for number, expression in enumerate(expressions):
+        cost = compile_regex(expression).programsize
+        if cost > room:
+            # Several bounded automata: one that outgrew its memory would find nothing, in silence.
+            room = _MAX_SET_PROGRAM
+            sets.append((number, re2.Set.SearchSet(_quiet_options())))
+        room -= cost
+        sets[-1][1].Add(expression)
+    for _, automaton in sets:
+        automaton.Compile()
+
+    def found(text: str) -> list[int]:
+        return [first + number for first, automaton in sets for number in sorted(automaton.Match(text) or ())]
+
+    return found
+
+
+def _quiet_options() -> Any:
+    import re2  # noqa: PLC0415
+
+    options = re2.Options()
+    options.log_errors = False
+    options.max_mem = _MAX_REGEX_BYTES
+    return options

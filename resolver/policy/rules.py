@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any, Protocol
 
 from resolver.names import to_text, wire_of_key
-from resolver.rules import Rule, RuleForm, RuleKind, compile_regex
+from resolver.rules import Rule, RuleForm, RuleKind, search_many
 
 
 class Rank(IntEnum):
@@ -85,11 +85,12 @@ class Matcher:
             by_text.setdefault((member.kind, member.form, member.written), []).append(member)
         # What is written longer says more.
         ordered = sorted(by_text.values(), key=lambda same: (-len(same[0].written or ""), same[0].written))
-        self._tests = [(compile_regex(same[0].rule(b"").regex), tuple(same)) for same in ordered]
+        self._members = [tuple(same) for same in ordered]
+        self._search = search_many([same[0].rule(b"").regex for same in ordered])
 
     def covering(self, text: str) -> list[tuple[Member, ...]]:
         """The members of each expression that matches the name, in lower-case presentation form."""
-        return [members for regex, members in self._tests if regex.search(text)]
+        return [self._members[number] for number in self._search(text)]
 
 
 class RuleSet:

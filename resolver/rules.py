@@ -26,6 +26,10 @@ _MAX_SET_PROGRAM = 20_000  # instructions of expressions that are searched for t
 _MAX_REGEX_BYTES = 64 << 20  # for RE2's automaton, hundreds of its largest states of such a program
 _STAR = "*"
 _STAR_REGEX = "[^.]+"
+_OCTET = [bytes((number,)) for number in range(64)]
+_MAX_PLAIN = 254  # characters of a name that has 255 octets at most
+_PLAIN_LABEL = "[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
+_PLAIN = re.compile(rf"{_PLAIN_LABEL}(?:\.{_PLAIN_LABEL})*\Z")
 _PATTERN_LABEL = re.compile(r"[a-z0-9_*](?:[a-z0-9_*-]*[a-z0-9_*])?\Z")
 _MAX_STARS = 8  # in one pattern
 
@@ -84,6 +88,10 @@ class Rule:
 
 def parse_rule(text: str) -> Rule:
     """Read one rule. Raises RuleError."""
+    if len(text) < _MAX_PLAIN and _PLAIN.match(text):  # most rules, by far, in lists of a million
+        labels = text.encode().split(b".")
+        labels.reverse()
+        return Rule(RuleForm.SUBTREE, b"".join([_OCTET[len(label)] + label for label in labels]))
     written = text.strip()
     if len(written) > 1 and written.startswith("/") and written.endswith("/"):
         return _regex(written[1:-1])

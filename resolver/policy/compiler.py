@@ -14,7 +14,13 @@ from resolver.policy.rules import Member, Rank, RuleLayer, RuleSet, Source
 from resolver.policy.snapshot import PolicySnapshot
 from resolver.rules import Rule, RuleKind
 
-FORMAT = 2  # of the compiled bytes; a snapshot of another format is compiled anew
+FORMAT = 3  # of the compiled bytes; a snapshot of another format is compiled anew
+
+# Nested tries of the index: more take fewer octets a name and more time a look-up (measured: 3 take 16.7 octets and
+# 2.7 µs for names of two random labels, 5 take 14.5 octets and 3.5 µs).
+_TRIES = 3
+_TRIES_FOR_MANY = 5
+_MANY_KEYS = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,33 +55,58 @@ def compile_rules(rule_sources: Iterable[RuleSource]) -> CompiledRules:
     rule_sources = list(rule_sources)
     sources = [entry.source for entry in rule_sources]
     index_of = {source.name: index for index, source in enumerate(sources)}
-    interned: dict[Member, Member] = {}
-    by_key: dict[bytes, tuple[Member, ...]] = {}
+    rule_sets = _RuleSets()
+    number_of: dict[bytes, int] = {}  # key → its rule set
     regexes: dict[Member, None] = {}  # in order, each once
     for index, entry in enumerate(rule_sources):
-        for rule in entry.rules:
-            needed_by = tuple(sorted(index_of[name] for name in rule.needed_by))
-            written = rule.rule
-            member = Member(index, rule.allow, written.form, needed_by, rule.response, written.kind, written.written)
-            if written.kind is RuleKind.REGEX:
+        for item in entry.rules:
+            rule = item.rule
+            needed_by = tuple(sorted(index_of[name] for name in item.needed_by)) if item.needed_by else ()
+            member = Member(index, item.allow, rule.form, needed_by, item.response, rule.kind, rule.written)
+            if rule.kind is RuleKind.REGEX:
                 regexes[member] = None
-                continue
-            member = interned.setdefault(member, member)
-            present = by_key.get(rule.rule.key, ())
-            if member not in present:
-                by_key[rule.rule.key] = (*present, member)
-    sets: dict[tuple[Member, ...], int] = {}
-    number_of = {key: sets.setdefault(members, len(sets)) for key, members in by_key.items()}
-    trie = marisa_trie.BinaryTrie(number_of)
-    ids = array("I", bytes(4 * len(number_of)))
+            else:
+                number_of[rule.key] = rule_sets.extended(number_of.get(rule.key, 0), member)
+    keys = list(number_of)
+    trie = marisa_trie.BinaryTrie(keys, num_tries=_TRIES if len(keys) < _MANY_KEYS else _TRIES_FOR_MANY)
+    ids = array(_narrowest(len(rule_sets.all)), [0]) * len(keys)
+    key_id = trie.key_id
     for key, number in number_of.items():
-        ids[trie.key_id(key)] = number
+        ids[key_id(key)] = number
     plain = {
         "sources": [[source.name, int(source.rank)] for source in sources],
-        "sets": [[member.to_plain() for member in members] for members in sets],
+        "sets": [[member.to_plain() for member in members] for members in rule_sets.all],
         "regexes": [member.to_plain() for member in regexes],
+        "ids": ids.typecode,
     }
     return CompiledRules(trie.tobytes(), ids.tobytes(), _json(plain))
+
+
+class _RuleSets:
+    """The rule sets met so far, each once; number 0 is the empty one."""
+
+    def __init__(self) -> None:
+        self.all: list[tuple[Member, ...]] = [()]
+        self._number_of: dict[tuple[Member, ...], int] = {(): 0}
+        self._steps: dict[tuple[int, Member], int] = {}  # a set and one more member → a set
+
+    def extended(self, number: int, member: Member) -> int:
+        """The number of a rule set with one more member."""
+        step = (number, member)
+        following = self._steps.get(step)
+        if following is None:
+            members = self.all[number]
+            grown = members if member in members else (*members, member)
+            following = self._number_of.setdefault(grown, len(self.all))
+            if following == len(self.all):
+                self.all.append(grown)
+            self._steps[step] = following
+        return following
+
+
+def _narrowest(count: int) -> str:
+    """The array type code that numbers `count` things in the fewest octets."""
+    return next(code for code in "BHI" if count <= 1 << 8 * array(code).itemsize)
 
 
 def compile_groups(groups: Iterable[Group], own_vendors: Iterable[str]) -> bytes:
@@ -88,7 +119,7 @@ def load_layer(trie: marisa_trie.BinaryTrie, ids: memoryview, sets: bytes) -> Ru
     plain = json.loads(sets)
     return RuleLayer(
         trie=trie,
-        ids=ids.cast("I"),
+        ids=ids.cast(plain["ids"]),
         rule_sets=[RuleSet([Member.from_plain(member) for member in members]) for members in plain["sets"]],
         sources=[Source(name, Rank(rank)) for name, rank in plain["sources"]],
         regexes=[Member.from_plain(member) for member in plain["regexes"]],

@@ -14,7 +14,7 @@ from resolver.cache.responses import CacheEntry
 from resolver.cache.table import FOR_EVER, AnswerTable, Prepared, TableBudget
 from resolver.config.settings import Limits
 from resolver.errors import FormatError, NotAQuery
-from resolver.names import key_of, parse_name
+from resolver.local_names import LocalNames
 from resolver.policy.decision import Decision, Verdict
 from resolver.policy.groups import NetworkTable, parse_client
 from resolver.policy.snapshot import PolicySnapshot
@@ -22,15 +22,13 @@ from resolver.policy.standing import View
 from resolver.resolution import Resolver
 from resolver.telemetry.counters import Counters, Outcome
 from resolver.wire.codes import Class, Ede, Flag, Rcode, Type
-from resolver.wire.message import hinfo_record, soa_record
+from resolver.wire.message import hinfo_record
 from resolver.wire.question import Question, parse_question
 from resolver.wire.response import compose, ede_option, error_without_question, truncated
 from resolver.wire.sinkhole import Sinkhole, blocked_option
 
 DESPITE_BLOCK_TTL_SECONDS = 60  # a name let through despite a block rule must close soon after the policy does
-_LOCAL_TTL_SECONDS = 60
-_RESOLVER_ARPA = key_of(parse_name("resolver.arpa"))
-_DDR = key_of(parse_name("_dns.resolver.arpa"))
+_ANY_TTL_SECONDS = 60
 FORCED_MODES = ("nxdomain", "nodata")  # what a catalogue entry may demand
 _TRANSFERS = frozenset({Type.IXFR, Type.AXFR, Type.MAILA, Type.MAILB})
 
@@ -75,6 +73,7 @@ class Pipeline:
         counters: Counters,
         snapshot: PolicySnapshot,
         *,
+        local_names: LocalNames,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._resolver = resolver
@@ -82,8 +81,8 @@ class Pipeline:
         self._limits = limits
         self._counters = counters
         self._clock = clock
-        self._local_authority = soa_record(_LOCAL_TTL_SECONDS)
-        self._any_answer = hinfo_record(_LOCAL_TTL_SECONDS)
+        self._local_names = local_names
+        self._any_answer = hinfo_record(_ANY_TTL_SECONDS)
         self.use(snapshot)
 
     def use(self, snapshot: PolicySnapshot) -> None:
@@ -171,12 +170,10 @@ class Pipeline:
             return compose(question, Rcode.FORMERR)  # a pseudo type: nothing can be asked for by it
         if question.qtype in _TRANSFERS:
             return self._refuse(question, ede_option(Ede.NOT_SUPPORTED, "no transfers"), Rcode.NOTIMP)
-        if question.key.startswith(_RESOLVER_ARPA):
-            # Never forwarded: another resolver's designation must not lead clients away (RFC 9462 section 6.4).
-            rcode = Rcode.NOERROR if _DDR.startswith(question.key) else Rcode.NXDOMAIN
+        local = self._local_names.answer(question)
+        if local is not None:
             self._counters.outcomes[Outcome.CACHED] += 1
-            return compose(question, rcode, self._local_authority, authorities=1)
-        return None
+        return local
 
     def _refuse(self, question: Question, option: bytes, rcode: Rcode = Rcode.REFUSED) -> bytes:
         self._counters.outcomes[Outcome.REFUSED] += 1

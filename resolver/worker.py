@@ -24,16 +24,19 @@ from typing import Any
 import uvloop
 
 from resolver.cache.responses import ResponseCache
-from resolver.config.settings import WorkerSettings
+from resolver.config.settings import UpstreamServer, WorkerSettings
 from resolver.errors import SnapshotError
 from resolver.listeners.stream import StreamListener
 from resolver.listeners.udp import UdpListener
+from resolver.local_names import LocalNames
+from resolver.names import key_of, parse_name
 from resolver.pipeline import Pipeline
 from resolver.policy.snapshot import PolicySnapshot
 from resolver.resolution import Resolver
 from resolver.snapshot_file import open_snapshot, read_manifest
 from resolver.telemetry.counters import Counters
 from resolver.upstream.forwarder import Forwarder
+from resolver.upstream.zones import ZonedForwarder
 
 DRAIN_SECONDS = 5.0  # how long a stopping worker waits for answers in flight; a client gives up by then
 _MOST_TROUBLES = 100  # reports of unexpected errors; beyond, one bad packet in a flood would be a flood of reports
@@ -55,7 +58,7 @@ class Worker:
         first = json.loads(await reader.readline())
         settings = WorkerSettings.from_plain(first["settings"])
         snapshot = open_snapshot(read_manifest(Path(first["manifest"])))
-        forwarder = Forwarder(settings.upstream_servers, timeout_seconds=settings.upstream_timeout_seconds, loop=loop)
+        forwarder = _forwarder_of(settings, loop)
         self._resolver = Resolver(
             forwarder,
             ResponseCache(settings.cache),
@@ -64,7 +67,14 @@ class Worker:
             dropped=self._counters.dropped,
             loop=loop,
         )
-        self._pipeline = Pipeline(self._resolver, settings.clients_allow, settings.limits, self._counters, snapshot)
+        self._pipeline = Pipeline(
+            self._resolver,
+            settings.clients_allow,
+            settings.limits,
+            self._counters,
+            snapshot,
+            local_names=LocalNames(key_of(parse_name(zone.name)) for zone in settings.zones),
+        )
         streams = [
             StreamListener(loop, socket.socket(fileno=fd), self._pipeline, settings.limits, self._counters)
             for fd in first["tcp"]
@@ -135,6 +145,14 @@ class Worker:
 
     def _say(self, event: str, **facts: Any) -> None:
         self._writer.write(json.dumps({"event": event, **facts}).encode() + b"\n")
+
+
+def _forwarder_of(settings: WorkerSettings, loop: asyncio.AbstractEventLoop) -> ZonedForwarder:
+    def to(servers: tuple[UpstreamServer, ...]) -> Forwarder:
+        return Forwarder(servers, timeout_seconds=settings.upstream_timeout_seconds, loop=loop)
+
+    zones = {key_of(parse_name(zone.name)): to(zone.servers) for zone in settings.zones}
+    return ZonedForwarder(to(settings.upstream_servers), zones)
 
 
 def main(control_fd: int) -> None:

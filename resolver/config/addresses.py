@@ -9,6 +9,7 @@ from typing import Final
 from resolver.config.settings import UpstreamServer
 from resolver.config.wording import nearest, shown
 from resolver.errors import RuleError
+from resolver.names import parse_name, to_text
 
 NAMED_CLIENTS: Final[dict[str, tuple[str, ...]]] = {
     "loopback": ("127.0.0.0/8", "::1/128"),
@@ -126,6 +127,22 @@ _SERVER_FORMS = "write 'system', 'udp://IP', 'udp://IP:PORT', 'tcp://IP' or 'tcp
 def read_server(text: str) -> str:
     """An entry of ``upstream.servers`` in its one normal form: ``system`` or ``udp://[2001:db8::1]:53``."""
     return SYSTEM if text.strip() == SYSTEM else parse_server(text).name
+
+
+def read_zone(text: str) -> str:
+    """The name of a zone, in its one normal form; a network gives its reverse zone."""
+    if "/" not in text:
+        return to_text(parse_name(text))
+    network = ipaddress.ip_network(read_network(text))
+    bits_a_label = 8 if network.version == 4 else 4
+    if network.prefixlen == 0 or network.prefixlen % bits_a_label:
+        raise RuleError(
+            f"{shown(text)} has no reverse zone of its own: prefix lengths of IPv{network.version} reverse zones are "
+            f"multiples of {bits_a_label}; write the zones' names"
+        )
+    labels = network.network_address.reverse_pointer.split(".")
+    unused = (network.max_prefixlen - network.prefixlen) // bits_a_label
+    return ".".join(labels[unused:])
 
 
 def read_ipv4(text: str) -> str:

@@ -132,6 +132,26 @@ def _read_folder(text: str) -> str:
     return text
 
 
+def _normal_zones(value: Any) -> Any:
+    """Normalise the names of zones, and refuse one that is there twice."""
+    if not isinstance(value, dict):
+        return value
+    zones: dict[str, Any] = {}
+    mistakes: list[InitErrorDetails] = []
+    for written, servers in value.items():
+        try:
+            name = addresses.read_zone(str(written))
+        except RuleError as error:
+            mistakes.append(mistake(str(error), written, written))
+            continue
+        if name in zones:
+            mistakes.append(mistake(f"is the zone {name!r}, which is there already: keep one", written, written))
+        zones[name] = servers
+    raise_mistakes(mistakes)
+    return zones
+
+
+_ZONE_NAMES = BeforeValidator(_normal_zones)
 NUMBER = BeforeValidator(_number)
 Switch = Annotated[bool, BeforeValidator(_switch)]
 Positive = Annotated[int, Field(gt=0), NUMBER]
@@ -146,6 +166,7 @@ Ipv6 = Annotated[str, Field(json_schema_extra={"format": "ipv6"}), _read(address
 Texts = tuple[str, ...]
 Endpoints = Annotated[Texts, Field(min_length=1), read_each(addresses.read_endpoint, twice="refuse")]
 Servers = Annotated[Texts, Field(min_length=1), read_each(addresses.read_server, twice="refuse")]
+Zones = Annotated[dict[str, Servers], _ZONE_NAMES]
 ClientSets = Annotated[Texts, read_each(addresses.read_client_set)]
 Networks = Annotated[Texts, read_each(addresses.read_network)]
 BlockRules = Annotated[Texts, read_each(rules.read_block_rule)]

@@ -74,6 +74,14 @@ class UpstreamSection(Section):
     timeout_seconds: Annotated[float, Field(ge=0.1, le=10, allow_inf_nan=False), NUMBER] = Field(
         default=2.0, description="How long one server may take to answer, in seconds."
     )
+    zones: fields.Zones = Field(
+        default={},
+        description=(
+            "Zones with upstreams of their own, by name or, for reverse zones, by network: {'corp.example': "
+            "['10.0.0.53'], '10.0.0.0/8': ['10.0.0.53']}. The most specific zone counts; its names are never asked of "
+            "others, and never answered here as private ones are."
+        ),
+    )
 
 
 class CacheSection(Section):

@@ -23,6 +23,14 @@ class UpstreamServer:
 
 
 @dataclass(frozen=True, slots=True)
+class Zone:
+    """A zone with upstreams of its own."""
+
+    name: str
+    servers: tuple[UpstreamServer, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class CacheSettings:
     """Bounds of one worker's response cache."""
 
@@ -54,6 +62,7 @@ class WorkerSettings:
     clients_allow: tuple[str, ...] = ("127.0.0.0/8", "::1/128")  # networks, CIDR
     upstream_servers: tuple[UpstreamServer, ...] = ()
     upstream_timeout_seconds: float = 2.0
+    zones: tuple[Zone, ...] = ()
     cache: CacheSettings = field(default_factory=CacheSettings)
     limits: Limits = field(default_factory=Limits)
 
@@ -66,8 +75,13 @@ class WorkerSettings:
         """The settings that `to_plain` gave, by way of JSON."""
         return cls(
             clients_allow=tuple(raw["clients_allow"]),
-            upstream_servers=tuple(UpstreamServer(**server) for server in raw["upstream_servers"]),
+            upstream_servers=_servers(raw["upstream_servers"]),
+            zones=tuple(Zone(zone["name"], _servers(zone["servers"])) for zone in raw["zones"]),
             upstream_timeout_seconds=raw["upstream_timeout_seconds"],
             cache=CacheSettings(**raw["cache"]),
             limits=Limits(**raw["limits"]),
         )
+
+
+def _servers(raw: list[dict[str, Any]]) -> tuple[UpstreamServer, ...]:
+    return tuple(UpstreamServer(**server) for server in raw)

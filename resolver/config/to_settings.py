@@ -8,7 +8,7 @@ from pathlib import Path
 
 from resolver.config.addresses import NAMED_CLIENTS, SYSTEM, parse_server
 from resolver.config.schema import Config
-from resolver.config.settings import CacheSettings, Limits, UpstreamServer, WorkerSettings
+from resolver.config.settings import CacheSettings, Limits, UpstreamServer, WorkerSettings, Zone
 from resolver.errors import RuleError
 
 _MOST_SYSTEM_SERVERS = 8
@@ -19,16 +19,21 @@ def worker_settings(config: Config, *, workers: int, system_servers: Sequence[Up
 
     `upstream_servers` is empty when only ``system`` is configured and the system names none.
     """
-    servers: list[UpstreamServer] = []
-    for text in config.upstream.servers:
-        servers += system_servers if text == SYSTEM else [parse_server(text)]
+
+    def resolved(texts: Sequence[str]) -> tuple[UpstreamServer, ...]:
+        servers: list[UpstreamServer] = []
+        for text in texts:
+            servers += system_servers if text == SYSTEM else [parse_server(text)]
+        return tuple(dict.fromkeys(servers))
+
     networks: list[str] = []
     for entry in config.clients.allow:
         networks += NAMED_CLIENTS.get(entry, (entry,))
     cache = config.cache
     return WorkerSettings(
         clients_allow=tuple(dict.fromkeys(networks)),
-        upstream_servers=tuple(dict.fromkeys(servers)),
+        upstream_servers=resolved(config.upstream.servers),
+        zones=tuple(Zone(name, resolved(servers)) for name, servers in config.upstream.zones.items()),
         upstream_timeout_seconds=config.upstream.timeout_seconds,
         cache=CacheSettings(
             max_bytes=(cache.max_mib << 20) // workers,

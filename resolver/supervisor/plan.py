@@ -49,7 +49,7 @@ def plan_of(config: Config) -> Plan:
         notes.append("there is no upstream, so only blocked names are answered: set upstream.servers")
     notes += [
         f"upstream.servers: {server.name} is this resolver itself; its queries would go in a circle"
-        for server in settings.upstream_servers
+        for server in (*settings.upstream_servers, *(server for zone in settings.zones for server in zone.servers))
         if _is_ourselves(server, listen)
     ]
     policy = config.policy.model_dump(mode="json")

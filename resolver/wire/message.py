@@ -26,6 +26,13 @@ def address_record(address: str, ttl_seconds: int) -> bytes:
     return record(dnslib.QTYPE.A, dnslib.A(address), ttl_seconds)
 
 
+def name_record(rtype: int, target: str, ttl_seconds: int) -> bytes:
+    """A record whose data is one name, such as PTR."""
+    rdata = dnslib.DNSBuffer()
+    rdata.encode_name_nocompress(dnslib.DNSLabel(target))
+    return record(rtype, dnslib.RD(bytes(rdata.data)), ttl_seconds)
+
+
 def soa_record(ttl_seconds: int) -> bytes:
     """The SOA that negative answers of ours carry, so that stubs cache them for `ttl_seconds` (RFC 2308 section 3)."""
     rdata = dnslib.DNSBuffer()

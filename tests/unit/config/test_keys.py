@@ -22,7 +22,7 @@ def test_the_defaults_are_those_of_the_contract(tmp_path: Path, monkeypatch: pyt
         "workers": "auto",
         "state_dir": str(tmp_path / "state"),
         "clients": {"allow": ["loopback", "private"]},
-        "upstream": {"servers": ["system"], "timeout_seconds": 2.0},
+        "upstream": {"servers": ["system"], "timeout_seconds": 2.0, "zones": {}},
         "cache": {
             "max_mib": 64,
             "min_ttl_seconds": 0,

@@ -1,0 +1,136 @@
+"""Names that are answered here, whatever policy and upstreams: elsewhere they mean nothing, or the wrong thing.
+
+Loopback and private reverse zones (RFC 6303, 6761, 7793), ``localhost``, ``invalid`` and ``test`` (RFC 6761),
+``onion`` (RFC 7686), ``home.arpa`` (RFC 8375) and ``resolver.arpa`` (RFC 9462).
+A zone of ``upstream.zones`` takes its names back. No I/O.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from resolver.names import key_of, parse_name, to_text, wire_of_key
+from resolver.wire.codes import Rcode, Type
+from resolver.wire.message import address_record, name_record, soa_record
+from resolver.wire.question import Question
+from resolver.wire.response import compose
+
+TTL_SECONDS = 3600
+_POINTER_OCTETS = 2
+_TYPE_AND_CLASS = 4
+_POINTER = 0xC000  # RFC 1035 section 4.1.4
+
+
+@dataclass(frozen=True, slots=True)
+class LocalZone:
+    """A zone that is answered here. `because` names the RFC."""
+
+    key: bytes
+    because: str
+
+    @property
+    def name(self) -> str:
+        """The zone's name."""
+        return to_text(wire_of_key(self.key))
+
+
+class LocalNames:
+    """The zones answered here, less those that the admin sends elsewhere."""
+
+    def __init__(self, forwarded: Iterable[bytes] = ()) -> None:
+        """`forwarded` are keys of zones with upstreams of their own."""
+        self._forwarded = frozenset(forwarded)
+        self._zones = {zone.key: zone for zone in _zones()}
+        self._first_labels = frozenset(key[: 1 + key[0]] for key in self._zones)
+        self._soa = soa_record(TTL_SECONDS)[_POINTER_OCTETS:]
+        self._data = _data()
+
+    def zone_of(self, key: bytes) -> LocalZone | None:
+        """The local zone that a name is in, None for all other names."""
+        if not key or key[: 1 + key[0]] not in self._first_labels:
+            return None
+        found = None
+        for ancestor in _ancestors(key):
+            if ancestor in self._forwarded:
+                return None
+            found = self._zones.get(ancestor, found)
+        return found
+
+    def answer(self, question: Question) -> bytes | None:
+        """The response to a name that is answered here, else None."""
+        zone = self.zone_of(question.key)
+        if zone is None:
+            return None
+        owner = _LOCALHOST if question.key.startswith(_LOCALHOST) else question.key
+        data = self._data.get(owner)
+        record = data.get(question.qtype) if data is not None else None
+        if record is not None:
+            return compose(question, Rcode.NOERROR, record, answers=1)
+        zone_octets = len(zone.key) + 1  # as a wire name: the key's octets and the root
+        apex = question.end - _TYPE_AND_CLASS - zone_octets
+        soa = (_POINTER | apex).to_bytes(_POINTER_OCTETS, "big") + self._soa
+        if question.key == zone.key and question.qtype == Type.SOA:
+            return compose(question, Rcode.NOERROR, soa, answers=1)
+        exists = data is not None or question.key == zone.key or any(name.startswith(owner) for name in self._data)
+        return compose(question, Rcode.NOERROR if exists else Rcode.NXDOMAIN, soa, authorities=1)
+
+
+def _ancestors(key: bytes) -> Iterator[bytes]:
+    """The name's ancestors, the top-level one first, then the name itself."""
+    at = 0
+    while at < len(key):
+        at += 1 + key[at]
+        yield key[:at]
+
+
+def _key(name: str) -> bytes:
+    return key_of(parse_name(name))
+
+
+_LOCALHOST = _key("localhost")
+
+
+def _zones() -> Iterator[LocalZone]:
+    for name in ("localhost", "invalid", "test"):
+        yield LocalZone(_key(name), "RFC 6761")
+    yield LocalZone(_key("onion"), "RFC 7686")
+    yield LocalZone(_key("home.arpa"), "RFC 8375")
+    yield LocalZone(_key("resolver.arpa"), "RFC 9462")
+    for octets in _IPV4:
+        yield LocalZone(_key(f"{octets}.in-addr.arpa"), "RFC 6303")
+    for second in range(64, 128):
+        yield LocalZone(_key(f"{second}.100.in-addr.arpa"), "RFC 7793")
+    for nibbles in _IPV6:
+        yield LocalZone(_key(f"{nibbles}.ip6.arpa"), "RFC 6303")
+
+
+_IPV4 = (
+    "0",
+    "10",
+    "127",
+    "254.169",
+    *(f"{second}.172" for second in range(16, 32)),
+    "168.192",
+    "2.0.192",
+    "100.51.198",
+    "113.0.203",
+    "255.255.255.255",
+)
+_ZEROS = ".".join("0" * 31)
+_IPV6 = (f"0.{_ZEROS}", f"1.{_ZEROS}", "d.f", "8.e.f", "9.e.f", "a.e.f", "b.e.f", "8.b.d.0.1.0.0.2")
+
+
+def _data() -> dict[bytes, dict[int, bytes]]:
+    """What there is in these zones: owner → qtype → answer section. Without types, the name exists and no more."""
+    to_localhost = {int(Type.PTR): name_record(Type.PTR, "localhost", TTL_SECONDS)}
+    return {
+        _LOCALHOST: {
+            int(Type.A): address_record("127.0.0.1", TTL_SECONDS),
+            int(Type.AAAA): address_record("::1", TTL_SECONDS),
+        },
+        _key("1.0.0.127.in-addr.arpa"): to_localhost,
+        _key(f"1.{_ZEROS}.ip6.arpa"): to_localhost,
+        # Designated resolvers: none, and no other resolver's may lead clients away (RFC 9462 sections 4 and 6.4).
+        _key("_dns.resolver.arpa"): {},
+    }

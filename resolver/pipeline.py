@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import time
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
@@ -82,6 +83,7 @@ class Pipeline:
         self._counters = counters
         self._clock = clock
         self._local_names = local_names
+        self._waiting: defaultdict[str, int] = defaultdict(int)  # queries in flight, by client address
         self._any_answer = hinfo_record(_ANY_TTL_SECONDS)
         self.use(snapshot)
 
@@ -146,7 +148,16 @@ class Pipeline:
     def resolve(self, pending: Pending, reply: Callable[[bytes], None]) -> None:
         """Ask an upstream and `reply` once; at the latest when the upstreams' time is over."""
 
+        address = pending.client.address
+        waiting = self._waiting[address]
+        if waiting >= self._limits.queries_in_flight_per_client:
+            self._counters.dropped["queries_in_flight_per_client"] += 1
+            reply(self._busy(pending.question))
+            return
+        self._waiting[address] = waiting + 1
+
         def landed(entry: CacheEntry) -> None:
+            self._waited(address)
             if pending.snapshot is not self.snapshot:
                 # The policy changed while we waited: the one in force judges the answer, name and targets.
                 pending.client = self.client(pending.client.address)
@@ -154,9 +165,18 @@ class Pipeline:
             reply(self._answer_from(entry, pending, cached=False))
 
         if not self._resolver.fetch(pending.question, landed):
-            self._counters.outcomes[Outcome.FAILED] += 1
-            busy = ede_option(Ede.OTHER, "too many queries are waiting for an upstream")
-            reply(compose(pending.question, Rcode.SERVFAIL, options=busy))
+            self._waited(address)
+            reply(self._busy(pending.question))
+
+    def _waited(self, address: str) -> None:
+        self._waiting[address] -= 1
+        if not self._waiting[address]:
+            del self._waiting[address]
+
+    def _busy(self, question: Question) -> bytes:
+        self._counters.outcomes[Outcome.FAILED] += 1
+        why = ede_option(Ede.OTHER, "too many queries are waiting for an upstream")
+        return compose(question, Rcode.SERVFAIL, options=why)
 
     def _answer_here(self, question: Question) -> bytes | None:
         """What no policy and no upstream is asked for."""

@@ -26,8 +26,8 @@ import uvloop
 from resolver.cache.responses import ResponseCache
 from resolver.config.settings import UpstreamServer, WorkerSettings
 from resolver.errors import SnapshotError
-from resolver.listeners.stream import StreamListener
-from resolver.listeners.udp import UdpListener
+from resolver.listeners.stream import Connections, StreamListener
+from resolver.listeners.udp import udp_listener
 from resolver.local_names import LocalNames
 from resolver.names import key_of, parse_name
 from resolver.pipeline import Pipeline
@@ -75,13 +75,16 @@ class Worker:
             snapshot,
             local_names=LocalNames(key_of(parse_name(zone.name)) for zone in settings.zones),
         )
+        connections = Connections(settings.limits, self._counters.dropped)
         streams = [
-            StreamListener(loop, socket.socket(fileno=fd), self._pipeline, settings.limits, self._counters)
+            StreamListener(loop, socket.socket(fileno=fd), self._pipeline, connections, settings.limits, self._counters)
             for fd in first["tcp"]
         ]
         for stream in streams:
             await stream.start()
-        datagrams = [UdpListener(loop, socket.socket(fileno=fd), self._pipeline, self._counters) for fd in first["udp"]]
+        datagrams = [
+            udp_listener(loop, socket.socket(fileno=fd), self._pipeline, self._counters) for fd in first["udp"]
+        ]
         # What is here by now stays: no collection need ever look at it again.
         gc.collect()
         gc.freeze()
@@ -93,8 +96,9 @@ class Worker:
         for datagram in datagrams:
             datagram.stop()
         for stream in streams:
-            await stream.stop()
-        await self._drained(streams)
+            stream.stop()
+        connections.finish()
+        await self._drained(connections)
         listening.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await listening
@@ -127,11 +131,11 @@ class Worker:
         self._pipeline.use(snapshot)
         self._say("in_force", revision=snapshot.revision)
 
-    async def _drained(self, streams: list[StreamListener]) -> None:
+    async def _drained(self, connections: Connections) -> None:
         """Wait until everything in flight is answered, at most DRAIN_SECONDS."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + DRAIN_SECONDS
-        while (self._resolver.waiting or any(s.connections for s in streams)) and loop.time() < deadline:  # noqa: ASYNC110
+        while (self._resolver.waiting or connections.open) and loop.time() < deadline:  # noqa: ASYNC110
             # A poll, at the very end of a process: an event would cost every query.
             await asyncio.sleep(0.01)
 

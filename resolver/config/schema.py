@@ -131,6 +131,14 @@ class LimitsSection(Section):
     tcp_connections: Positive = Field(
         default=_LIMITS.tcp_connections, description="TCP connections that a worker holds open."
     )
+    queries_in_flight_per_client: Positive = Field(
+        default=_LIMITS.queries_in_flight_per_client,
+        description="Queries of one client address that wait for an upstream at once, in a worker.",
+    )
+    tcp_connections_per_client: Positive = Field(
+        default=_LIMITS.tcp_connections_per_client,
+        description="TCP connections of one client address that a worker holds open.",
+    )
     tcp_queries_per_connection: Positive = Field(
         default=_LIMITS.tcp_queries_per_connection,
         description="Queries in flight at once on one TCP connection of a worker.",

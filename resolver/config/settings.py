@@ -49,7 +49,9 @@ class Limits:
     answer_table_entries: int = 50_000
     clients: int = 65_536  # client addresses whose view is remembered
     queries_in_flight: int = 10_000
+    queries_in_flight_per_client: int = 1_000  # a client may be a whole office behind one address
     tcp_connections: int = 1_000
+    tcp_connections_per_client: int = 100
     tcp_queries_per_connection: int = 100  # in flight at once on one connection
     tcp_idle_seconds: float = 10.0
     tcp_write_buffer_bytes: int = 1 << 20  # unread answers a client may let pile up before its connection is ended

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import ipaddress
 import os
 import socket
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 import psutil
 
 from resolver.errors import ListenError
+from resolver.listeners.packet_info import ask_for_packet_info
 
 RECEIVE_BUFFER_BYTES = 4 << 20  # what waits while a worker is busy or being replaced
 _BACKLOG = 1024
@@ -32,7 +34,7 @@ class Listen:
 
 @dataclass(frozen=True, slots=True)
 class WorkerSockets:
-    """The sockets of one worker: one UDP and one TCP for each address."""
+    """The sockets of one worker: UDP and TCP for each address."""
 
     udp: tuple[socket.socket, ...]
     tcp: tuple[socket.socket, ...]
@@ -68,6 +70,11 @@ def open_sockets(addresses: list[Listen], workers: int) -> tuple[list[WorkerSock
                         raise ListenError(_why(address, error)) from error
                     opened.callback(one.close)
                     place[number].append(one)
+                for local in _local_addresses(address):
+                    with contextlib.suppress(OSError):  # gone meanwhile; the wildcard's socket serves it
+                        one = _open(local, socket.SOCK_DGRAM, shared=True)
+                        opened.callback(one.close)
+                        udp[number].append(one)
         opened.pop_all()
     granted = [one.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) // 2 for ones in udp for one in ones]  # socket(7)
     narrow = min(granted, default=0)
@@ -77,6 +84,19 @@ def open_sockets(addresses: list[Listen], workers: int) -> tuple[list[WorkerSock
             f"bursts may be lost; set sysctl net.core.rmem_max={RECEIVE_BUFFER_BYTES} or more"
         )
     return [WorkerSockets(tuple(u), tuple(t)) for u, t in zip(udp, tcp, strict=True)], notes
+
+
+def _local_addresses(wildcard: Listen) -> list[Listen]:
+    """The host's addresses behind a wildcard.
+
+    A socket for each makes answers leave from the right one at no cost; the kernel gives a datagram to the socket that
+    is bound most closely, and the wildcard's own takes what comes to addresses that appear later.
+    """
+    if not ipaddress.ip_address(wildcard.host).is_unspecified:
+        return []
+    family = socket.AF_INET6 if ":" in wildcard.host else socket.AF_INET
+    hosts = {entry.address for entries in psutil.net_if_addrs().values() for entry in entries if entry.family == family}
+    return [Listen(host, wildcard.port) for host in sorted(hosts) if "%" not in host]
 
 
 def _probe(address: Listen) -> None:
@@ -100,6 +120,8 @@ def _open(address: Listen, kind: socket.SocketKind, *, shared: bool) -> socket.s
             one.listen(_BACKLOG)
         elif shared:
             _widen(one)
+            if ipaddress.ip_address(address.host).is_unspecified:
+                ask_for_packet_info(one)
     except OSError:
         one.close()
         raise

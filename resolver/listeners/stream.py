@@ -4,12 +4,48 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections import Counter
 from typing import cast
 
 from resolver.config.settings import Limits
 from resolver.pipeline import Pending, Pipeline, Transport
 from resolver.telemetry.counters import Counters
 from resolver.wire.framing import Deframer, frame
+
+
+class Connections:
+    """The open connections of a worker, over all its addresses, and how many each client has."""
+
+    def __init__(self, limits: Limits, dropped: Counter[str]) -> None:
+        self.open: set[_Connection] = set()
+        self._by_client: Counter[str] = Counter()
+        self._limits = limits
+        self._dropped = dropped
+
+    def admit(self, connection: _Connection, client: str) -> bool:
+        """Take in a new connection, unless there are too many."""
+        if len(self.open) >= self._limits.tcp_connections:
+            self._dropped["tcp_connections"] += 1
+            return False
+        if self._by_client[client] >= self._limits.tcp_connections_per_client:
+            self._dropped["tcp_connections_per_client"] += 1
+            return False
+        self.open.add(connection)
+        self._by_client[client] += 1
+        return True
+
+    def release(self, connection: _Connection, client: str) -> None:
+        """Forget a connection that has ended."""
+        if connection in self.open:
+            self.open.remove(connection)
+            self._by_client[client] -= 1
+            if not self._by_client[client]:
+                del self._by_client[client]
+
+    def finish(self) -> None:
+        """End each connection once its queries in flight are answered."""
+        for connection in tuple(self.open):
+            connection.finish()
 
 
 class StreamListener:
@@ -20,14 +56,15 @@ class StreamListener:
         loop: asyncio.AbstractEventLoop,
         one: socket.socket,
         pipeline: Pipeline,
+        connections: Connections,
         limits: Limits,
         counters: Counters,
     ) -> None:
         self.loop = loop
         self.pipeline = pipeline
+        self.connections = connections
         self.limits = limits
         self.counters = counters
-        self.connections: set[_Connection] = set()
         self._socket = one
         self._server: asyncio.Server | None = None
 
@@ -36,12 +73,10 @@ class StreamListener:
         # The supervisor keeps the socket; the loop closes what it is given, so it is given a duplicate.
         self._server = await self.loop.create_server(lambda: _Connection(self), sock=self._socket.dup())
 
-    async def stop(self) -> None:
-        """Accept no more, and end each connection once its queries in flight are answered."""
+    def stop(self) -> None:
+        """Accept no more."""
         if self._server is not None:
             self._server.close()
-        for connection in list(self.connections):
-            connection.finish()
 
 
 class _Connection(asyncio.Protocol):
@@ -58,19 +93,17 @@ class _Connection(asyncio.Protocol):
         self._transport = cast(asyncio.Transport, transport)
         listener = self._listener
         peer = transport.get_extra_info("peername")
-        if peer is None or len(listener.connections) >= listener.limits.tcp_connections:
-            listener.counters.dropped["tcp_connections"] += 1
+        if peer is None or not listener.connections.admit(self, peer[0]):
             self._transport.abort()
             self._transport = None
             return
         self._peer = peer[0]
-        listener.connections.add(self)
         self._transport.set_write_buffer_limits(high=listener.limits.tcp_write_buffer_bytes)
         self._rearm()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
-        self._listener.connections.discard(self)
+        self._listener.connections.release(self, self._peer)
         if self._idle is not None:
             self._idle.cancel()
 

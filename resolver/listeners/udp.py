@@ -1,21 +1,36 @@
-"""The UDP reader: the fast path. A repeated query is one table look-up and an ID; all others go to the pipeline."""
+"""The UDP readers: the fast path. A repeated query is one table look-up and an ID; all others go to the pipeline."""
 
 from __future__ import annotations
 
 import asyncio
+import functools
+import ipaddress
 import socket
 import time
+from collections.abc import Callable
 from typing import Any
 
+from resolver.listeners.packet_info import ANCILLARY_BYTES, Ancillary, source_of
 from resolver.pipeline import Pending, Pipeline, Transport
 from resolver.telemetry.counters import Counters
 
 BATCH = 64  # datagrams read in one wake-up, so that timers and TCP get their turn
 _DATAGRAM_BYTES = 4096  # a larger buffer costs an mmap for each datagram; no query of use is longer
 
+_Peer = tuple[Any, ...]
+
+
+def udp_listener(
+    loop: asyncio.AbstractEventLoop, one: socket.socket, pipeline: Pipeline, counters: Counters
+) -> UdpListener:
+    """The reader that fits a non-blocking, bound UDP socket; it reads on the loop until stopped."""
+    host = one.getsockname()[0]
+    kind = WildcardUdpListener if ipaddress.ip_address(host.partition("%")[0]).is_unspecified else UdpListener
+    return kind(loop, one, pipeline, counters)
+
 
 class UdpListener:
-    """Reads one non-blocking UDP socket on the loop until stopped."""
+    """Reads a socket that is bound to one address, which all its answers leave from."""
 
     def __init__(
         self, loop: asyncio.AbstractEventLoop, one: socket.socket, pipeline: Pipeline, counters: Counters
@@ -24,8 +39,6 @@ class UdpListener:
         self._socket = one
         self._pipeline = pipeline
         self._counters = counters
-        self._receive = one.recvfrom
-        self._send = one.sendto
         loop.add_reader(one.fileno(), self._readable)
 
     def stop(self) -> None:
@@ -34,41 +47,81 @@ class UdpListener:
 
     def _readable(self) -> None:
         # Every line here runs for every query: locals, no calls but the two system calls and two look-ups.
-        receive = self._receive
-        send = self._send
+        receive = self._socket.recvfrom
+        send = self._socket.sendto
         outcomes = self._counters.outcomes
         clients = self._pipeline.clients
         now = time.monotonic()
         for _ in range(BATCH):
             try:
-                query, address = receive(_DATAGRAM_BYTES)
+                query, peer = receive(_DATAGRAM_BYTES)
             except BlockingIOError:
                 return
             except OSError:
                 continue  # an ICMP error for an answer sent before; the next datagram waits behind it
-            client = clients.get(address[0])
+            client = clients.get(peer[0])
             if client is not None:
                 prepared = client.udp.get(query[2:])
                 if prepared is not None and prepared[1] > now:
                     try:
-                        send(query[:2] + prepared[0], address)
+                        send(query[:2] + prepared[0], peer)
                     except OSError:
                         self._counters.dropped["send_failed"] += 1
                     outcomes[prepared[2]] += 1
                     continue
-            self._answer(query, address)
-            clients = self._pipeline.clients
+            self._answer(query, peer[0], functools.partial(self._reply, peer))
 
-    def _answer(self, query: bytes, address: tuple[Any, ...]) -> None:
-        client = self._pipeline.client(address[0])
-        outcome = self._pipeline.answer_now(query, client, Transport.UDP)
+    def _answer(self, query: bytes, address: str, reply: Callable[[bytes], None]) -> None:
+        pipeline = self._pipeline
+        outcome = pipeline.answer_now(query, pipeline.client(address), Transport.UDP)
         if isinstance(outcome, Pending):
-            self._pipeline.resolve(outcome, lambda answer: self._reply(answer, address))
+            pipeline.resolve(outcome, reply)
         elif outcome is not None:
-            self._reply(outcome, address)
+            reply(outcome)
 
-    def _reply(self, answer: bytes, address: tuple[Any, ...]) -> None:
+    def _reply(self, peer: _Peer, answer: bytes) -> None:
         try:
-            self._send(answer, address)
+            self._socket.sendto(answer, peer)
+        except OSError:
+            self._counters.dropped["send_failed"] += 1
+
+
+class WildcardUdpListener(UdpListener):
+    """Reads a socket that is bound to all addresses: an answer leaves from the address that its query came to.
+
+    Packet information tells that address, and takes it back. It costs a query a quarter more CPU (5.1 µs for 4.1) than
+    a socket that is bound to one address; the supervisor opens those for the addresses that it finds,
+    so that this reader serves what has come up since.
+    """
+
+    def _readable(self) -> None:
+        receive = self._socket.recvmsg
+        send = self._socket.sendmsg
+        outcomes = self._counters.outcomes
+        clients = self._pipeline.clients
+        now = time.monotonic()
+        for _ in range(BATCH):
+            try:
+                query, ancillary, _, peer = receive(_DATAGRAM_BYTES, ANCILLARY_BYTES)
+            except BlockingIOError:
+                return
+            except OSError:
+                continue
+            source = source_of(ancillary[0]) if ancillary else []
+            client = clients.get(peer[0])
+            if client is not None:
+                prepared = client.udp.get(query[2:])
+                if prepared is not None and prepared[1] > now:
+                    try:
+                        send((query[:2] + prepared[0],), source, 0, peer)
+                    except OSError:
+                        self._counters.dropped["send_failed"] += 1
+                    outcomes[prepared[2]] += 1
+                    continue
+            self._answer(query, peer[0], functools.partial(self._reply_from, source, peer))
+
+    def _reply_from(self, source: Ancillary, peer: _Peer, answer: bytes) -> None:
+        try:
+            self._socket.sendmsg((answer,), source, 0, peer)
         except OSError:
             self._counters.dropped["send_failed"] += 1

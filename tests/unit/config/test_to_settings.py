@@ -47,7 +47,9 @@ limits:
   answer_table_entries: 1
   clients: 2
   queries_in_flight: 3
+  queries_in_flight_per_client: 33
   tcp_connections: 4
+  tcp_connections_per_client: 44
   tcp_queries_per_connection: 5
   tcp_idle_seconds: 6.5
   tcp_write_buffer_bytes: 7
@@ -62,7 +64,7 @@ limits:
         ),
         upstream_timeout_seconds=1.0,
         cache=CacheSettings(16 << 20, 1, 2, 3, 4, prefetch=False),
-        limits=Limits(1, 2, 3, 4, 5, 6.5, 7),
+        limits=Limits(1, 2, 3, 33, 4, 44, 5, 6.5, 7),
     )
     assert WorkerSettings.from_plain(json.loads(json.dumps(settings.to_plain()))) == settings
 

@@ -63,13 +63,14 @@ def _root(version: Annotated[bool, typer.Option("--version", help="Print the ver
 
 @app.command()
 def serve(config: ConfigOption = None) -> None:
-    """Run everything in the foreground. SIGHUP reloads the config, SIGTERM drains and ends, SIGUSR1 logs counters."""
-    path, loaded = _load(config)
+    """Run everything in the foreground. SIGHUP reloads the config, SIGTERM drains and ends."""
     log = make_log()
-    log.info("moatdns starts", version=__version__, config=str(path or "built-in defaults"))
-    known = known_references(load_catalogue())
     try:
-        asyncio.run(Supervisor(lambda: load_config(path, known), loaded, log).run())
+        path = find_config(config, os.environ)
+        log.info("moatdns starts", version=__version__, config=str(path or "built-in defaults"))
+        asyncio.run(Supervisor(path, lambda: load_config(path, known_references(load_catalogue())), log).run())
+    except ConfigError as error:
+        _fail(*error.problems)
     except MoatdnsError as error:
         _fail(str(error))
 

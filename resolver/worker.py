@@ -3,8 +3,8 @@
 Run by the supervisor as ``python -m resolver.worker FD``. On the channel, lines of JSON:
 
 * supervisor → worker: first ``{"settings", "manifest", "udp", "tcp"}``, then ``{"do": "use", "manifest"}``,
-  ``{"do": "count"}``, ``{"do": "stop"}``;
-* worker → supervisor: ``{"event": "ready" | "in_force" | "refused" | "counts" | "trouble", …}``.
+  ``{"do": "ping"}``, ``{"do": "count"}``, ``{"do": "stop"}``;
+* worker → supervisor: ``{"event": "ready" | "alive" | "in_force" | "refused" | "counts" | "trouble", …}``.
 
 A worker whose supervisor is gone ends: nobody would replace it, and its sockets would be held for nothing.
 """
@@ -111,6 +111,8 @@ class Worker:
             order = json.loads(line)
             if order["do"] == "use":
                 await self._use(Path(order["manifest"]))
+            elif order["do"] == "ping":
+                self._say("alive")
             elif order["do"] == "count":
                 self._say("counts", **self._counters.to_plain())
             elif order["do"] == "stop":
@@ -161,7 +163,7 @@ def _forwarder_of(settings: WorkerSettings, loop: asyncio.AbstractEventLoop) -> 
 
 def main(control_fd: int) -> None:
     """Run one worker on the control channel `control_fd`."""
-    for ignored in (signal.SIGINT, signal.SIGHUP, signal.SIGUSR1):
+    for ignored in (signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
         signal.signal(ignored, signal.SIG_IGN)  # a terminal sends them to all; the supervisor decides
     gc.set_threshold(50_000, 20, 50)  # the query path makes no cycles; look for them seldom
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

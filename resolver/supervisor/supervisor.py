@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import fcntl
+import functools
 import os
 import signal
 import time
@@ -15,12 +16,15 @@ from resolver.config.schema import Config
 from resolver.errors import ConfigError, MoatdnsError, SnapshotError
 from resolver.listeners.sockets import open_sockets
 from resolver.snapshot_file import Manifest
-from resolver.supervisor.plan import plan_of
+from resolver.supervisor import boot
+from resolver.supervisor.plan import Plan, plan_of
 from resolver.supervisor.policy import compile_policy, first_policy
 from resolver.supervisor.worker_process import WorkerProcess
 from resolver.telemetry.log import Log
 
 _BACKOFF_SECONDS = (0.0, 0.5, 1.0, 2.0, 5.0, 10.0)  # before a worker is started again, by how often it just failed
+_HEARTBEAT_SECONDS = 1.0
+_HUNG_SECONDS = 5.0  # without a sign of life
 _STEADY_SECONDS = 10.0  # a worker that lived as long did not fail at once
 _LAST_WORDS_SECONDS = 0.5  # for what stopped workers still had to report
 
@@ -28,18 +32,29 @@ _LAST_WORDS_SECONDS = 0.5  # for what stopped workers still had to report
 class Supervisor:
     """The running service."""
 
-    def __init__(self, load: Callable[[], Config], config: Config, log: Log) -> None:
-        """`load` reads the config anew for a reload and raises ConfigError."""
+    def __init__(self, path: Path | None, load: Callable[[], Config], log: Log) -> None:
+        """`path` is the config file, None for built-in defaults; `load` reads it. Raises ConfigError."""
+        self._path = path
         self._load = load
         self._log = log
-        self._plan = plan_of(config)
+        self._remember: Callable[[], None] | None = None  # for the next start, what was read for this one
+        self._plan = (boot.recall(path) if path else None) or self._read_config()
         self._manifest: Manifest
         self._workers: list[WorkerProcess | None] = []  # by slot: who serves it
         self._alive: set[WorkerProcess] = set()  # these, and those that are starting or ending
         self._failures = [0] * self._plan.workers  # by slot, in a row
         self._tasks: set[asyncio.Task[None]] = set()
         self._reload_asked = asyncio.Event()
+        self._restart_asked = asyncio.Event()
         self._stop_asked = asyncio.Event()
+        self._replacing = asyncio.Lock()
+
+    def _read_config(self) -> Plan:
+        digest = boot.digest_of(self._path) if self._path else None
+        config = self._load()
+        plan = plan_of(config)
+        self._remember = functools.partial(boot.remember, config, plan, digest) if digest else None
+        return plan
 
     async def run(self) -> None:
         """Serve until SIGTERM or SIGINT. Raises MoatdnsError when it cannot start."""
@@ -61,6 +76,7 @@ class Supervisor:
             loop.add_signal_handler(number, self._stop_asked.set)
         loop.add_signal_handler(signal.SIGHUP, self._reload_asked.set)
         loop.add_signal_handler(signal.SIGUSR1, self._count)
+        loop.add_signal_handler(signal.SIGUSR2, self._restart_asked.set)
         self._manifest, compiling = await first_policy(self._plan, self._log)
         self._workers = [None] * self._plan.workers
         policy_tasks: list[asyncio.Task[None]] = []
@@ -71,6 +87,8 @@ class Supervisor:
             else:
                 policy_tasks.append(self._spawn(self._adopt(compiling), "first policy"))
             policy_tasks.append(self._spawn(self._reload_for_ever(), "reload"))
+            policy_tasks.append(self._spawn(self._restart_for_ever(), "rolling restart"))
+            policy_tasks.append(self._spawn(self._look_after_workers(), "heartbeat"))
             await self._stop_asked.wait()
             self._log.info("stopping")
         finally:
@@ -85,6 +103,8 @@ class Supervisor:
         self._log.info("stopped")
 
     def _say_serving(self) -> None:
+        if self._remember is not None:
+            self._remember()
         self._log.info(
             "serving",
             listen=[address.text for address in self._plan.listen],
@@ -127,7 +147,7 @@ class Supervisor:
                 self._log.error("reload failed; the old policy stays in force", why=str(error))
 
     async def _reload(self) -> None:
-        old, new = self._plan, plan_of(self._load())
+        old, new = self._plan, self._read_config()
         for note in new.notes:
             self._log.warning(note)
         if new.fixed != old.fixed:
@@ -137,9 +157,26 @@ class Supervisor:
             await self._put_in_force(await compile_policy(new, self._log))
         self._plan = new
         if new.settings != old.settings:
+            await self._replace_all()
+        if self._remember is not None and new.fixed == old.fixed:
+            self._remember()
+        self._log.info("reloaded", policy=self._manifest.revision, workers_replaced=new.settings != old.settings)
+
+    async def _restart_for_ever(self) -> None:
+        """SIGUSR2: new workers for old, one after the other, with no query lost."""
+        while True:
+            await self._restart_asked.wait()
+            self._restart_asked.clear()
+            try:
+                await self._replace_all()
+                self._log.info("workers restarted")
+            except MoatdnsError as error:
+                self._log.error("rolling restart stopped; the other workers go on as they are", why=str(error))
+
+    async def _replace_all(self) -> None:
+        async with self._replacing:
             for slot in range(len(self._workers)):
                 await self._replace(slot)
-        self._log.info("reloaded", policy=self._manifest.revision, workers_replaced=new.settings != old.settings)
 
     async def _replace(self, slot: int) -> None:
         """Put a new worker on the sockets of a slot, then let the old one finish; what waits there either may read."""
@@ -180,6 +217,19 @@ class Supervisor:
                 self._log.error("a worker could not be started", why=str(error))
             else:
                 return
+
+    async def _look_after_workers(self) -> None:
+        """Ask each worker for a sign of life, and kill one that gives none: it is then replaced like any that ended."""
+        while True:
+            await asyncio.sleep(_HEARTBEAT_SECONDS)
+            for worker in self._workers:
+                if worker is None or worker.stopping:
+                    continue
+                if worker.silent_seconds > _HUNG_SECONDS:
+                    self._log.error("a worker hangs and is killed", pid=worker.pid, silent_seconds=_HUNG_SECONDS)
+                    worker.kill()
+                else:
+                    worker.ping()
 
     def _count(self) -> None:
         """SIGUSR1: each worker's counters into the log."""

@@ -32,6 +32,7 @@ class WorkerProcess:
         self.began = time.monotonic()
         self.revision = 0
         self.stopping = False
+        self._asked_at: float | None = None  # when the first ping was sent that is not answered yet
         self._process = process
         self._reader = reader
         self._writer = writer
@@ -76,6 +77,7 @@ class WorkerProcess:
         return status
 
     async def _take(self, report: dict[str, object]) -> None:
+        self._asked_at = None
         event = report.pop("event")
         if event in ("ready", "in_force", "refused"):
             async with self._spoke:
@@ -91,8 +93,7 @@ class WorkerProcess:
     async def ready(self) -> None:
         """Wait until it serves. Raises MoatdnsError when it ends or says nothing."""
         if not await self.serves(1):
-            with contextlib.suppress(ProcessLookupError):
-                self._process.kill()
+            self.kill()
             raise MoatdnsError(f"worker {self.pid} ended, or was not ready within {READY_SECONDS:g} s")
 
     def use(self, manifest: Path) -> None:
@@ -105,6 +106,22 @@ class WorkerProcess:
             async with asyncio.timeout(READY_SECONDS), self._spoke:
                 await self._spoke.wait_for(lambda: self.revision >= revision or self._process.returncode is not None)
         return self.revision >= revision and self._process.returncode is None
+
+    def ping(self) -> None:
+        """Ask for a sign of life."""
+        if self._asked_at is None:
+            self._asked_at = time.monotonic()
+        self._tell("ping")
+
+    @property
+    def silent_seconds(self) -> float:
+        """How long a ping has gone unanswered."""
+        return 0.0 if self._asked_at is None else time.monotonic() - self._asked_at
+
+    def kill(self) -> None:
+        """End it at once."""
+        with contextlib.suppress(ProcessLookupError):
+            self._process.kill()
 
     def count(self) -> None:
         """Ask for its counters; they go to the log."""
@@ -119,8 +136,7 @@ class WorkerProcess:
                 await self._process.wait()
         except TimeoutError:
             self._log.error("a worker did not stop and is killed", pid=self.pid)
-            with contextlib.suppress(ProcessLookupError):
-                self._process.kill()
+            self.kill()
             await self._process.wait()
 
     def _tell(self, do: str, **facts: str) -> None:

@@ -1,0 +1,78 @@
+"""What a start can take over from the last one: the plan of a config file that has not changed since.
+
+A config with a million rules takes many seconds to read and check. Its compiled policy is on disk, so a start with the
+very same file needs none of that. The record holds the digest of the file (and of the variables that it names), the
+rest of the config, and the policy's fingerprint; where any of them does not match, the config is read as ever.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from blocklists.catalogue import catalogue_fingerprint
+from resolver import __version__
+from resolver.config.schema import Config
+from resolver.errors import SnapshotError
+from resolver.snapshot_file import last_good
+from resolver.supervisor.plan import Plan, plan_of
+from resolver.supervisor.policy import SNAPSHOTS
+
+_RECORD = "boot.json"
+_VARIABLE = re.compile(rb"\$\{([A-Za-z_][A-Za-z0-9_]*)")
+_STATE_DIR = re.compile(rb"^state_dir:[ \t]*[\"']?([^\"'#\n$]+?)[\"']?[ \t]*(?:#.*)?$", re.MULTILINE)
+_DEFAULT_STATE_DIR = "state"
+
+
+def digest_of(path: Path, environ: Mapping[str, str] = os.environ) -> str | None:
+    """What stands for a config file: where it is, what is in it, and the variables that it names. None: unreadable."""
+    try:
+        return _digest(path, path.read_bytes(), environ)
+    except OSError:
+        return None
+
+
+def _digest(path: Path, content: bytes, environ: Mapping[str, str]) -> str:
+    names = sorted({match.decode() for match in _VARIABLE.findall(content)})
+    about = [__version__, catalogue_fingerprint(), str(path.absolute()), [[name, environ.get(name)] for name in names]]
+    return hashlib.sha256(json.dumps(about).encode() + b"\0" + content).hexdigest()
+
+
+def recall(path: Path, environ: Mapping[str, str] = os.environ) -> Plan | None:
+    """The plan of the last run, if it was made from just this file and its policy is on disk; else None."""
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError, ValidationError, SnapshotError):
+        content = path.read_bytes()
+        # Where to look is a guess; whether what is found there belongs to this file, the digest says.
+        guess = _STATE_DIR.search(content)
+        state_dir = path.parent.absolute() / (guess[1].decode() if guess else _DEFAULT_STATE_DIR)
+        record = json.loads((state_dir / _RECORD).read_bytes())
+        if record["digest"] != _digest(path, content, environ):
+            return None
+        config = Config.model_validate(record["config"]).placed(path)
+        _, manifest, _ = last_good(config.state_dir / SNAPSHOTS)
+        if manifest.fingerprint != record["fingerprint"]:
+            return None
+        return replace(plan_of(config), policy={}, fingerprint=record["fingerprint"])
+    return None
+
+
+def remember(config: Config, plan: Plan, digest: str) -> None:
+    """Note the plan for the next start. That it cannot be written costs that start some time, and nothing else."""
+    record = {
+        "digest": digest,
+        "config": config.model_dump(mode="json", exclude_unset=True, exclude={"policy"}),
+        "fingerprint": plan.fingerprint,
+    }
+    path = plan.state_dir / _RECORD
+    temporary = path.with_suffix(".part")
+    with contextlib.suppress(OSError):
+        temporary.write_text(json.dumps(record), encoding="utf-8")
+        temporary.replace(path)

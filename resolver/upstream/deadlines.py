@@ -15,7 +15,7 @@ _TICKS_PER_SECOND = round(1 / TICK_SECONDS)
 
 
 class Waiting(Protocol):
-    """Whoever can be told that its time is up. `tick` belongs to Deadlines."""
+    """Whoever can be told that its time is up. `tick` belongs to Deadlines and begins as 0."""
 
     tick: int
 
@@ -36,7 +36,9 @@ class Deadlines:
         self._timer: asyncio.TimerHandle | None = None
 
     def add(self, waiting: Waiting, when: float) -> None:
-        """Call `waiting.due()` within a tick after the clock shows `when`, unless it is discarded before."""
+        """Call `waiting.due()` within a tick after the clock shows `when`, instead of what was agreed before."""
+        if waiting.tick:
+            self.discard(waiting)
         tick = waiting.tick = int(when * _TICKS_PER_SECOND) + 1
         slot = self._slots.get(tick)
         if slot is not None:

@@ -51,6 +51,7 @@ class Inquiry:
     heard_before = 0  # what its server had said when it was asked
     in_flight = 0
     next_server = 0  # place in `order`
+    ends_at = listen_until = 0.0  # no longer than this altogether, and after the latest try
     has_asked_again = False
     asked_by_stream: tuple[Server, ...] = ()
     rcode: int | None = None  # the last error rcode heard
@@ -70,12 +71,14 @@ class Inquiry:
         self.tail = tail
         self.done = done
         self.order = order
-        self.ends_at = circumstances.clock() + circumstances.max_seconds
-        self.listen_until = self.ends_at
 
     def begin(self) -> None:
         """Ask the first server. `done` is called once, perhaps before this returns."""
-        self._go_on(self.ends_at - self.circumstances.max_seconds)
+        now = self.circumstances.clock()
+        self.ends_at = self.listen_until = now + self.circumstances.max_seconds
+        self.next_server = 1
+        if not self._try(self.order[0], now):
+            self._go_on(now)
 
     def heard(self, link: Link, response: bytes) -> None:
         """A server has said something that belongs to the question."""
@@ -161,13 +164,12 @@ class Inquiry:
         if now < self.ends_at:
             while self.next_server < len(self.order):
                 link = self.order[self.next_server]
-                if self.next_server:
-                    self.circumstances.counts["fail_overs"] += 1
                 self.next_server += 1
+                self.circumstances.counts["fail_overs"] += 1
                 if self._try(link, now):
                     return
         if self.in_flight and now < self.listen_until:
-            self._wake(self.listen_until)
+            self.circumstances.deadlines.add(self, self.listen_until)
         else:
             self._finish(self._verdict())
 
@@ -185,24 +187,20 @@ class Inquiry:
         self.in_flight += 1
         self.awaited = link
         self.heard_before = link.server.heard
-        timeout_seconds = self.circumstances.timeout_seconds
+        circumstances = self.circumstances
+        timeout_seconds = circumstances.timeout_seconds
         time_left = self.ends_at - now
         self.listen_until = now + timeout_seconds if timeout_seconds < time_left else self.ends_at
         if servers_left := len(self.order) - self.next_server:
             patience = timeout_seconds * _PATIENCE
             share = time_left / (servers_left + 1)
-            self._wake(now + (patience if patience < share else share))
+            wake_at = now + (patience if patience < share else share)
         elif len(self.order) == 1 and not link.is_stream and not self.has_asked_again:
-            self._wake(now + (self.listen_until - now) * _PATIENCE_WITH_ONE_SERVER)
+            wake_at = now + (self.listen_until - now) * _PATIENCE_WITH_ONE_SERVER
         else:
-            self._wake(self.listen_until)
+            wake_at = self.listen_until
+        circumstances.deadlines.add(self, wake_at)
         return True
-
-    def _wake(self, when: float) -> None:
-        deadlines = self.circumstances.deadlines
-        if self.tick:
-            deadlines.discard(self)
-        deadlines.add(self, when)
 
     def _note(self, server: Server, error: UpstreamError) -> None:
         """Count a failure that is not an answer."""

@@ -12,6 +12,7 @@ import asyncio
 import contextlib
 import select
 import socket
+from collections import deque
 from collections.abc import Callable
 
 from resolver.errors import UpstreamUnreachable
@@ -27,6 +28,7 @@ SLOTS = 64  # sockets to choose from; a power of two, so that a random octet's b
 # Retired sockets that still wait for an answer. When a dead server has this many, those in the slots serve on beyond
 # their 8 queries and 5 s: running out of file descriptors would take down more than one server.
 MAX_RETIRED = 448
+RECENT_PORTS = 4096  # that are not used again; of 64,512, so the choice stays wide
 SWEEP_SECONDS = 1.0
 _PORT_TRIES = 3
 _SOCKETS_A_WAKE_UP = 64
@@ -141,6 +143,8 @@ class UdpPool:
         self._readiness = readiness
         self._slots: list[UdpSocket | None] = [None] * SLOTS
         self._retired: set[UdpSocket] = set()
+        self._recent_ports: set[int] = set()
+        self._by_use: deque[int] = deque()  # the same, oldest first
         self._timer: asyncio.TimerHandle | None = None
 
     @property
@@ -208,13 +212,23 @@ class UdpPool:
         try:
             for _ in range(_PORT_TRIES):
                 with contextlib.suppress(OSError):  # in use; in the end the kernel chooses, at random from its range
-                    sock.bind((_ANY_ADDRESS[family], self._randomness.port()))
+                    sock.bind((_ANY_ADDRESS[family], self._port()))
                     break
             sock.connect(self.server.address)
         except OSError:
             sock.close()
             raise
         return sock
+
+    def _port(self) -> int:
+        """A random port that has not served lately: one seen in use is no good guess for the next while."""
+        while (port := self._randomness.port()) in self._recent_ports:
+            pass
+        if len(self._by_use) >= RECENT_PORTS:
+            self._recent_ports.discard(self._by_use.popleft())
+        self._by_use.append(port)
+        self._recent_ports.add(port)
+        return port
 
     def _retire(self, udp_socket: UdpSocket) -> None:
         self._slots[udp_socket.slot] = None

@@ -64,8 +64,15 @@ class Stub(asyncio.DatagramProtocol):
         self.host = host
         self.transport, _ = await loop.create_datagram_endpoint(lambda: self, local_addr=(host, port))
         self.port = self.transport.get_extra_info("sockname")[1]
-        if self.tcp is not None:
-            self.listener = await asyncio.start_server(self._serve, host, self.port)
+        if self.tcp is None:
+            return
+        try:
+            self.listener = await asyncio.start_server(self._serve, host, self.port, backlog=512)
+        except OSError:  # the port that was free for UDP is some TCP connection's
+            self.transport.close()
+            if port:
+                raise
+            await self.start(host)
 
     async def stop(self) -> None:
         for writer in self.connections:

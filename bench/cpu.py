@@ -49,4 +49,4 @@ def read_tree(root_pid: int) -> CpuReading:
 
 def parse_schedstat(text: str) -> int:
     """The first of the three numbers: nanoseconds on a CPU (Linux, Documentation/scheduler/sched-stats.rst)."""
-    return int(text.split(maxsplit=1)[0])
+    return int(text.split()[0])

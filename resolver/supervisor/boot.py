@@ -21,10 +21,7 @@ from pydantic import ValidationError
 from blocklists.catalogue import catalogue_fingerprint
 from resolver import __version__
 from resolver.config.schema import Config
-from resolver.errors import SnapshotError
-from resolver.snapshot_file import last_good
 from resolver.supervisor.plan import Plan, plan_of
-from resolver.supervisor.policy import SNAPSHOTS
 
 _RECORD = "boot.json"
 _VARIABLE = re.compile(rb"\$\{([A-Za-z_][A-Za-z0-9_]*)")
@@ -47,8 +44,8 @@ def _digest(path: Path, content: bytes, environ: Mapping[str, str]) -> str:
 
 
 def recall(path: Path, environ: Mapping[str, str] = os.environ) -> Plan | None:
-    """The plan of the last run, if it was made from just this file and its policy is on disk; else None."""
-    with contextlib.suppress(OSError, ValueError, KeyError, TypeError, ValidationError, SnapshotError):
+    """The plan of the last run, if it was made from just this file; without the policy, which is on disk."""
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError, ValidationError):
         content = path.read_bytes()
         # Where to look is a guess; whether what is found there belongs to this file, the digest says.
         guess = _STATE_DIR.search(content)
@@ -57,10 +54,7 @@ def recall(path: Path, environ: Mapping[str, str] = os.environ) -> Plan | None:
         if record["digest"] != _digest(path, content, environ):
             return None
         config = Config.model_validate(record["config"]).placed(path)
-        _, manifest, _ = last_good(config.state_dir / SNAPSHOTS)
-        if manifest.fingerprint != record["fingerprint"]:
-            return None
-        return replace(plan_of(config), policy={}, fingerprint=record["fingerprint"])
+        return replace(plan_of(config), policy=None, fingerprint=record["fingerprint"])
     return None
 
 

@@ -21,7 +21,7 @@ class Plan:
     """A config, made ready to act on. `notes` are things that the admin should know of, as finished sentences."""
 
     settings: WorkerSettings
-    policy: dict[str, Any]  # plain, as the compiler takes it; empty where it need not be compiled (boot.recall)
+    policy: dict[str, Any] | None  # plain, as the compiler takes it; None where only its fingerprint is known (boot)
     fingerprint: str  # of all that goes into the compilation
     listen: tuple[Listen, ...]
     workers: int

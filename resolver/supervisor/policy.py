@@ -16,12 +16,11 @@ SNAPSHOTS = "snapshots"  # folder below state_dir
 OLD_POLICY_AFTER_SECONDS = 2.0  # how long a start waits for a new policy before it serves the last good one
 
 
-async def first_policy(plan: Plan, log: Log) -> tuple[Manifest, asyncio.Task[Manifest] | None]:
+async def first_policy(plan: Plan, good: Manifest | None, log: Log) -> tuple[Manifest, asyncio.Task[Manifest] | None]:
     """The policy to start with, and the compilation still running where the last good one has to serve meanwhile.
 
-    Raises SnapshotError when nothing can be compiled and nothing good is on disk.
+    Raises SnapshotError when nothing can be compiled and nothing `good` is on disk.
     """
-    good = _last_good(plan.state_dir / SNAPSHOTS, log)
     if good is not None and good.fingerprint == plan.fingerprint:
         return good, None
     compiling = asyncio.ensure_future(compile_policy(plan, log))
@@ -64,7 +63,9 @@ async def compile_policy(plan: Plan, log: Log) -> Manifest:
     return read_manifest(Path(outcome["manifest"]))
 
 
-def _last_good(folder: Path, log: Log) -> Manifest | None:
+def policy_on_disk(state_dir: Path, log: Log) -> Manifest | None:
+    """The last good snapshot, checked; what is damaged is told."""
+    folder = state_dir / SNAPSHOTS
     try:
         _, manifest, refused = last_good(folder)
     except SnapshotError as error:

@@ -18,7 +18,7 @@ from resolver.listeners.sockets import open_sockets
 from resolver.snapshot_file import Manifest
 from resolver.supervisor import boot
 from resolver.supervisor.plan import Plan, plan_of
-from resolver.supervisor.policy import compile_policy, first_policy
+from resolver.supervisor.policy import compile_policy, first_policy, policy_on_disk
 from resolver.supervisor.worker_process import WorkerProcess
 from resolver.telemetry.log import Log
 
@@ -77,7 +77,10 @@ class Supervisor:
         loop.add_signal_handler(signal.SIGHUP, self._reload_asked.set)
         loop.add_signal_handler(signal.SIGUSR1, self._count)
         loop.add_signal_handler(signal.SIGUSR2, self._restart_asked.set)
-        self._manifest, compiling = await first_policy(self._plan, self._log)
+        good = policy_on_disk(self._plan.state_dir, self._log)
+        if self._plan.policy is None and (good is None or good.fingerprint != self._plan.fingerprint):
+            self._plan = self._read_config().with_fixed_of(self._plan)
+        self._manifest, compiling = await first_policy(self._plan, good, self._log)
         self._workers = [None] * self._plan.workers
         policy_tasks: list[asyncio.Task[None]] = []
         try:

@@ -79,14 +79,14 @@ def _options(arguments: Sequence[str] | None, names: list[str]) -> argparse.Name
 def _rounds(text: str) -> int:
     rounds = int(text)
     if rounds < 1:
-        raise ValueError
+        raise argparse.ArgumentTypeError("at least 1")
     return rounds
 
 
 def _seconds(text: str) -> float:
     seconds = float(text)
     if not 0.1 <= seconds <= 3600:
-        raise ValueError
+        raise argparse.ArgumentTypeError("from 0.1 to 3600")
     return seconds
 
 

@@ -13,20 +13,34 @@ from bench.errors import BenchError
 
 
 @dataclass(frozen=True, slots=True)
+class CpuTime:
+    """What one thread, or many together, had of the machine."""
+
+    ran_nanoseconds: int = 0
+    waited_nanoseconds: int = 0  # ready to run, while others had the cores
+
+    def __add__(self, other: CpuTime) -> CpuTime:
+        return CpuTime(self.ran_nanoseconds + other.ran_nanoseconds, self.waited_nanoseconds + other.waited_nanoseconds)
+
+    def __sub__(self, other: CpuTime) -> CpuTime:
+        return CpuTime(self.ran_nanoseconds - other.ran_nanoseconds, self.waited_nanoseconds - other.waited_nanoseconds)
+
+
+@dataclass(frozen=True, slots=True)
 class CpuReading:
-    """What each thread of a tree had used at one moment."""
+    """What each thread of a tree had used at one moment, since it began."""
 
-    nanoseconds: Mapping[tuple[int, int], int]  # (pid, tid) → time on a CPU since the thread began
+    threads: Mapping[tuple[int, int], CpuTime]  # by (pid, tid)
 
-    def since(self, earlier: CpuReading) -> int:
-        """Nanoseconds between two readings, threads that began in between included.
+    def since(self, earlier: CpuReading) -> CpuTime:
+        """All that was used between two readings, by threads that began in between included.
 
         Raises BenchError when a process of the earlier reading is gone: its time would be missing.
         """
-        gone = {pid for pid, _ in earlier.nanoseconds} - {pid for pid, _ in self.nanoseconds}
+        gone = {pid for pid, _ in earlier.threads} - {pid for pid, _ in self.threads}
         if gone:
             raise BenchError(f"ended while it was measured: process {', '.join(map(str, sorted(gone)))}")
-        return sum(used - earlier.nanoseconds.get(thread, 0) for thread, used in self.nanoseconds.items())
+        return sum((used - earlier.threads.get(thread, CpuTime()) for thread, used in self.threads.items()), CpuTime())
 
 
 def read_tree(root_pid: int) -> CpuReading:
@@ -39,14 +53,15 @@ def read_tree(root_pid: int) -> CpuReading:
         pids = [root_pid, *(child.pid for child in root.children(recursive=True))]
     except psutil.NoSuchProcess:
         raise BenchError(f"process {root_pid} is gone") from None
-    nanoseconds = {}
+    threads = {}
     for pid in pids:
         with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it ends at this moment; `since` sees it
             for task in Path(f"/proc/{pid}/task").iterdir():
-                nanoseconds[pid, int(task.name)] = parse_schedstat((task / "schedstat").read_text())
-    return CpuReading(nanoseconds)
+                threads[pid, int(task.name)] = parse_schedstat((task / "schedstat").read_text())
+    return CpuReading(threads)
 
 
-def parse_schedstat(text: str) -> int:
-    """The first of the three numbers: nanoseconds on a CPU (Linux, Documentation/scheduler/sched-stats.rst)."""
-    return int(text.split()[0])
+def parse_schedstat(text: str) -> CpuTime:
+    """The first two of three numbers: nanoseconds on a CPU, and waiting for one (Linux, sched-stats.rst)."""
+    ran, waited, _ = text.split()
+    return CpuTime(int(ran), int(waited))

@@ -11,6 +11,7 @@ from bench.errors import BenchError
 
 SOCKETS = 8
 OUTSTANDING = 200
+LOST_AFTER_SECONDS = 2
 _NUMBERS = {
     "sent": re.compile(r"Queries sent:\s+(\d+)"),
     "completed": re.compile(r"Queries completed:\s+(\d+)"),
@@ -27,7 +28,7 @@ class Load:
     sent: int
     answered: int  # with NOERROR
     failed: int  # with any other rcode
-    lost: int  # no answer within dnsperf's 5 s
+    lost: int  # no answer within LOST_AFTER_SECONDS
     seconds: float
 
     @property
@@ -48,7 +49,7 @@ def one_pass(port: int, queries: Path) -> Load:
 
 def _run(port: int, queries: Path, *limits: str) -> Load:
     command = ["dnsperf", "-s", "127.0.0.1", "-p", str(port), "-d", str(queries)]
-    command += ["-c", str(SOCKETS), "-q", str(OUTSTANDING), *limits]
+    command += ["-c", str(SOCKETS), "-q", str(OUTSTANDING), "-t", str(LOST_AFTER_SECONDS), *limits]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise BenchError(f"dnsperf ended with status {done.returncode}: {done.stderr.strip()}")

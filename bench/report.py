@@ -23,7 +23,7 @@ def table(measured: Measured, peers: Sequence[str]) -> str:
                 name,
                 _with_quartiles(summary["cpu_microseconds"]),
                 f"{summary['queries_per_second']:,.0f}",
-                f"{summary['busy_cores']:.2f}",
+                f"{summary['busy']:.2f}",
                 f"{summary['lost']:,}",
                 f"{summary['failed']:,}",
                 f"{summary['upstream_share']:.2f}",
@@ -42,7 +42,8 @@ def table(measured: Measured, peers: Sequence[str]) -> str:
 
 LEGEND = """\
 CPU µs/query and ÷: median over the rounds [quartiles]; ÷ pairs the server with the peer of the same round.
-busy: cores in use while loaded (process tree); lost, failed: queries of all rounds without answer, not NOERROR;
+busy: threads with work, on a core or waiting for one; near 1 a worker has no pause, as it must be at saturation.
+lost, failed: queries of all rounds without answer, or answered with another rcode than NOERROR.
 upstream: queries that the upstream got for each one answered."""
 
 
@@ -53,7 +54,7 @@ def summaries(measured: Measured, peers: Sequence[str]) -> dict[str, dict[str, A
         name: {
             "cpu_microseconds": spread(cpu[name]),
             "queries_per_second": statistics.median(sample.load.queries_per_second for sample in samples),
-            "busy_cores": statistics.median(sample.cpu_nanoseconds / 1e9 / sample.wall_seconds for sample in samples),
+            "busy": statistics.median(sample.busy for sample in samples),
             "lost": sum(sample.load.lost for sample in samples),
             "failed": sum(sample.load.failed for sample in samples),
             "upstream_share": _upstream_share(samples),

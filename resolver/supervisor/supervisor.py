@@ -48,6 +48,7 @@ class Supervisor:
         self._restart_asked = asyncio.Event()
         self._stop_asked = asyncio.Event()
         self._replacing = asyncio.Lock()
+        self._adopting: asyncio.Task[None] | None = None  # the policy of the start, while it is still being compiled
 
     def _read_config(self) -> Plan:
         digest = boot.digest_of(self._path) if self._path else None
@@ -88,7 +89,8 @@ class Supervisor:
             if compiling is None:
                 self._say_serving()
             else:
-                policy_tasks.append(self._spawn(self._adopt(compiling), "first policy"))
+                self._adopting = self._spawn(self._adopt(compiling), "first policy")
+                policy_tasks.append(self._adopting)
             policy_tasks.append(self._spawn(self._reload_for_ever(), "reload"))
             policy_tasks.append(self._spawn(self._restart_for_ever(), "rolling restart"))
             policy_tasks.append(self._spawn(self._look_after_workers(), "heartbeat"))
@@ -147,9 +149,13 @@ class Supervisor:
                 for problem in error.problems:
                     self._log.error("the config is not used; the old one stays in force", problem=problem)
             except MoatdnsError as error:
-                self._log.error("reload failed; the old policy stays in force", why=str(error))
+                self._log.error("reload did not finish", why=str(error), policy=self._manifest.revision)
 
     async def _reload(self) -> None:
+        if self._adopting is not None:
+            await asyncio.wait(
+                [self._adopting]
+            )  # one compilation at a time: the last one asked for is the last in force
         old, new = self._plan, self._read_config()
         for note in new.notes:
             self._log.warning(note)
@@ -159,11 +165,10 @@ class Supervisor:
         if new.fingerprint != self._manifest.fingerprint:
             await self._put_in_force(await compile_policy(new, self._log))
         self._plan = new
-        if new.settings != old.settings:
-            await self._replace_all()
+        replaced = await self._replace_all(only_outdated=True)
         if self._remember is not None and new.fixed == old.fixed:
             self._remember()
-        self._log.info("reloaded", policy=self._manifest.revision, workers_replaced=new.settings != old.settings)
+        self._log.info("reloaded", policy=self._manifest.revision, workers_replaced=replaced)
 
     async def _restart_for_ever(self) -> None:
         """SIGUSR2: new workers for old, one after the other, with no query lost."""
@@ -176,10 +181,16 @@ class Supervisor:
             except MoatdnsError as error:
                 self._log.error("rolling restart stopped; the other workers go on as they are", why=str(error))
 
-    async def _replace_all(self) -> None:
+    async def _replace_all(self, *, only_outdated: bool = False) -> int:
+        """Replace the workers, or those with settings that are not the plan's; gives how many."""
+        replaced = 0
         async with self._replacing:
-            for slot in range(len(self._workers)):
+            for slot, worker in enumerate(tuple(self._workers)):
+                if only_outdated and (worker is None or worker.settings == self._plan.settings):
+                    continue
                 await self._replace(slot)
+                replaced += 1
+        return replaced
 
     async def _replace(self, slot: int) -> None:
         """Put a new worker on the sockets of a slot, then let the old one finish; what waits there either may read."""

@@ -25,11 +25,13 @@ class WorkerProcess:
     def __init__(
         self,
         process: asyncio.subprocess.Process,
+        settings: WorkerSettings,
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
         log: Log,
     ) -> None:
         self.began = time.monotonic()
+        self.settings = settings
         self.revision = 0
         self.stopping = False
         self._asked_at: float | None = None  # when the first ping was sent that is not answered yet
@@ -55,7 +57,7 @@ class WorkerProcess:
                 stdin=asyncio.subprocess.DEVNULL,
             )
         reader, writer = await asyncio.open_connection(sock=ours)
-        worker = cls(process, reader, writer, log)
+        worker = cls(process, settings, reader, writer, log)
         first = {"settings": settings.to_plain(), "manifest": str(manifest), "udp": udp, "tcp": tcp}
         writer.write(json.dumps(first).encode() + b"\n")
         return worker

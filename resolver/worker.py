@@ -57,7 +57,7 @@ class Worker:
         reader, self._writer = await asyncio.open_connection(sock=self._control)
         first = json.loads(await reader.readline())
         settings = WorkerSettings.from_plain(first["settings"])
-        # The supervisor or the compiler has just read and checked these files; hashing them again would delay the start.
+        # The supervisor or the compiler has just checked these files; hashing them again would delay the start.
         snapshot = open_snapshot(read_manifest(Path(first["manifest"])), check=False)
         forwarder = _forwarder_of(settings, loop)
         self._resolver = Resolver(

@@ -232,7 +232,7 @@ class Pipeline:
         )
         if pending.transport is Transport.UDP and len(response) > question.max_size:
             response = truncated(question, answer.rcode)
-        outcome = _OUTCOMES[cached, decision.verdict]
+        outcome = _outcome(decision.verdict, cached=cached)
         self._counters.outcomes[outcome] += 1
         if cached and not stale:  # a first answer is not kept here: most names are asked for once
             ends_at = entry.ticks_at(now)
@@ -255,12 +255,11 @@ class Pipeline:
 
 _STALE = ede_option(Ede.STALE_ANSWER)
 
-# (came from the cache, verdict) → what is counted
-_OUTCOMES = {
-    (True, Verdict.ALLOW): Outcome.CACHED,
-    (True, Verdict.MONITOR): Outcome.CACHED_MONITORED,
-    (True, Verdict.EXEMPT): Outcome.CACHED_EXEMPTED,
-    (False, Verdict.ALLOW): Outcome.FORWARDED,
-    (False, Verdict.MONITOR): Outcome.FORWARDED_MONITORED,
-    (False, Verdict.EXEMPT): Outcome.FORWARDED_EXEMPTED,
-}
+
+def _outcome(verdict: Verdict, *, cached: bool) -> Outcome:
+    """What an answer from cache or upstream counts as."""
+    if verdict is Verdict.MONITOR:
+        return Outcome.CACHED_MONITORED if cached else Outcome.FORWARDED_MONITORED
+    if verdict is Verdict.EXEMPT:
+        return Outcome.CACHED_EXEMPTED if cached else Outcome.FORWARDED_EXEMPTED
+    return Outcome.CACHED if cached else Outcome.FORWARDED

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import struct
 from collections import OrderedDict
 
 from resolver.config.settings import CacheSettings
-from resolver.wire.answer import Answer
+from resolver.wire.answer import Answer, with_ttl
 from resolver.wire.codes import Rcode
 
 STALE_TTL_SECONDS = 30  # RFC 8767 section 4
 STALE_RETRY_SECONDS = 30  # how long an upstream's failure is believed before a stale name is asked for again
 FAILURE_SECONDS = 1  # RFC 9520 section 3.2: at least one second
 _OVERHEAD = 600  # octets of Python objects around one entry, measured with tracemalloc
-_TTL = struct.Struct("!I")
 
 
 class CacheEntry:
@@ -48,10 +46,8 @@ class CacheEntry:
         )
         if most is not None and most < ttl:
             ttl = most
-        body = bytearray(self.answer.body)
-        for offset in self.answer.ttl_offsets:
-            _TTL.pack_into(body, offset, ttl)
-        return bytes(body)
+        answer = self.answer
+        return answer.body if ttl == answer.ttl_seconds else with_ttl(answer.body, answer.ttl_offsets, ttl)
 
 
 class ResponseCache:

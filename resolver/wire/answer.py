@@ -6,6 +6,7 @@ a validating client needs it, never the additional section (CVE-2025-40778, CVE-
 
 from __future__ import annotations
 
+import struct
 from dataclasses import dataclass
 
 from resolver.errors import FormatError
@@ -20,15 +21,20 @@ _TTL_SIGN_BIT = 0x80000000
 _RRSIG = 46
 _SERVICE_TYPES = (Type.SVCB, Type.HTTPS)
 _POINTER_TO_QUESTION = b"\xc0\x0c"
+_LEADING_TYPES = frozenset(
+    {Type.CNAME, Type.DNAME, Type.SVCB, Type.HTTPS, Type.ANY}
+)  # lead to names, or are many types
+_TTL = struct.Struct("!I")
+_TTL_AND_LENGTH = struct.Struct("!IH")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Answer:
-    """What is kept of an upstream's answer.
+    """What is kept of an upstream's answer. Nobody changes it; freezing it would cost a missed query a microsecond.
 
     * `body`: answer and authority sections, to stand behind the question they were asked with.
-    * `ttl_seconds`: how long the whole may be kept, the least TTL of its records; `ttl_offsets`: where in `body` each
-      record has its TTL. All are given the same TTL, so that no RRset has two (RFC 2181 section 5.2).
+    * `ttl_seconds`: how long the whole may be kept, the least TTL of its records. In `body` all records have it, so
+      that no RRset has two (RFC 2181 section 5.2); `ttl_offsets`: where.
     * `targets`: keys of the names it leads to (CNAME chain, SVCB and HTTPS targets), for the policy to judge.
     * `negative`: NXDOMAIN, or no record of the asked type at the chain's end.
     """
@@ -73,6 +79,9 @@ def read_answer(message: bytes, qname: bytes, qtype: int, *, keep_authority: boo
 
 def _read_answer(message: bytes, qname: bytes, qtype: int, *, keep_authority: bool) -> Answer:
     start = HEADER + len(qname) + 4
+    plain = None if keep_authority else _read_plain(message, start, qtype)
+    if plain is not None:
+        return plain
     answer_count = message[6] << 8 | message[7]
     authority_count = message[8] << 8 | message[9]
     if answer_count + authority_count > MAX_RECORDS:
@@ -93,16 +102,60 @@ def _read_answer(message: bytes, qname: bytes, qtype: int, *, keep_authority: bo
     lifetime = min((record.ttl for record in kept), default=0)
     if negative:
         lifetime = min(lifetime, _negative_lifetime(message, authority))
+    offsets = tuple(record.ttl_at - start for record in kept)
+    body = message[start:authority_end]
     return Answer(
         rcode=rcode,
         authenticated=bool(message[3] & Flag.AD),
-        body=message[start:authority_end],
+        body=body if all(record.ttl == lifetime for record in kept) else with_ttl(body, offsets, lifetime),
         answers=answer_count,
         authorities=len(authority),
-        ttl_offsets=tuple(record.ttl_at - start for record in kept),
+        ttl_offsets=offsets,
         ttl_seconds=lifetime,
         negative=negative,
         targets=tuple(key_of(name) for name in [*chain[1:], *_service_targets(message, records)]),
+    )
+
+
+def with_ttl(body: bytes, ttl_offsets: tuple[int, ...], ttl_seconds: int) -> bytes:
+    """`body` with this TTL in all its records."""
+    changed = bytearray(body)
+    for offset in ttl_offsets:
+        _TTL.pack_into(changed, offset, ttl_seconds)
+    return bytes(changed)
+
+
+def _read_plain(message: bytes, start: int, qtype: int) -> Answer | None:
+    """Most answers: only records of the asked type and name, which lead to no other name. None: any other answer."""
+    count = message[6] << 8 | message[7]
+    if not count or count > MAX_RECORDS or qtype in _LEADING_TYPES or message[3] & 0xF:
+        return None
+    head = _POINTER_TO_QUESTION + qtype.to_bytes(2, "big")
+    at = start
+    offsets = []
+    ttls = []
+    for _ in range(count):
+        if message[at : at + 4] != head:
+            return None
+        ttl, length = _TTL_AND_LENGTH.unpack_from(message, at + 6) if at + 12 <= len(message) else (0, len(message))
+        offsets.append(at + 6 - start)
+        ttls.append(ttl)
+        at += 12 + length
+    if at > len(message):
+        raise FormatError("a record is cut off")
+    lifetime = min(ttls) if max(ttls) < _TTL_SIGN_BIT else 0  # RFC 2181 section 8
+    body = message[start:at]
+    places = tuple(offsets)
+    return Answer(
+        rcode=Rcode.NOERROR,
+        authenticated=bool(message[3] & Flag.AD),
+        body=body if ttls.count(lifetime) == count else with_ttl(body, places, lifetime),
+        answers=count,
+        authorities=0,
+        ttl_offsets=places,
+        ttl_seconds=lifetime,
+        negative=False,
+        targets=(),
     )
 
 

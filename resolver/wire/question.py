@@ -16,12 +16,14 @@ from resolver.wire.codes import (
     UDP_PAYLOAD_PLAIN,
     EdnsOption,
     Flag,
-    Opcode,
     Rcode,
     Type,
 )
 
 _OPCODE_MASK = 0x7800
+_QR = int(Flag.QR)  # an enumeration's member costs as much to fetch as all the rest of a test
+_CD = int(Flag.CD)
+_BITS = {(False, 0): b"\x00", (True, 0): b"\x01", (False, _CD): b"\x02", (True, _CD): b"\x03"}
 _DO = 0x8000  # the first bit of the OPT record's flags (RFC 6891 section 6.1.4)
 _HOP_BY_HOP = frozenset({EdnsOption.COOKIE, EdnsOption.PADDING})  # change from query to query, and never the answer
 
@@ -37,6 +39,7 @@ class Question:
     """
 
     __slots__ = (
+        "_cache_key",
         "dnssec_ok",
         "edns",
         "end",
@@ -62,6 +65,7 @@ class Question:
         self.dnssec_ok = False
         self.max_size = UDP_PAYLOAD_PLAIN
         self.table_key = query[2:]
+        self._cache_key = b""
 
     @property
     def section(self) -> bytes:
@@ -71,7 +75,7 @@ class Question:
     @property
     def checking_disabled(self) -> bool:
         """The CD bit (RFC 4035 section 3.2.2)."""
-        return bool(self.flags & Flag.CD)
+        return bool(self.flags & _CD)
 
     @property
     def wants_ad(self) -> bool:
@@ -81,10 +85,12 @@ class Question:
     @property
     def cache_key(self) -> bytes:
         """What an answer is cached under: qname in lower case, qtype, qclass, DO and CD."""
-        query, end = self.query, self.end
-        bits = (1 if self.dnssec_ok else 0) | (2 if self.flags & Flag.CD else 0)
-        # Lower the name alone: qtype 65 (HTTPS) is the octet of the letter A.
-        return query[HEADER : end - 4].lower() + query[end - 4 : end] + bits.to_bytes(1, "big")
+        if not self._cache_key:
+            query, end = self.query, self.end
+            bits = _BITS[self.dnssec_ok, self.flags & _CD]
+            # Lower the name alone: qtype 65 (HTTPS) is the octet of the letter A.
+            self._cache_key = query[HEADER : end - 4].lower() + query[end - 4 : end] + bits
+        return self._cache_key
 
 
 def parse_question(query: bytes) -> Question:
@@ -92,9 +98,9 @@ def parse_question(query: bytes) -> Question:
     if len(query) < HEADER:
         raise NotAQuery("shorter than a header")
     flags = query[2] << 8 | query[3]
-    if flags & Flag.QR:
+    if flags & _QR:
         raise NotAQuery("a response; answering it would let two servers answer each other for ever")
-    if flags & _OPCODE_MASK != Opcode.QUERY:
+    if flags & _OPCODE_MASK:  # anything but QUERY, which is 0
         raise FormatError("unknown opcode", Rcode.NOTIMP)
     if query[4:6] != b"\x00\x01":
         raise FormatError("QDCOUNT is not 1")  # RFC 9619

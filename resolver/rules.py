@@ -20,6 +20,8 @@ from typing import Any
 from resolver.errors import RuleError
 from resolver.names import key_of, parse_name, to_text, wire_of_key
 
+MAX_REGEXES = 1000  # in one policy: every name that is not in the answer table is searched for all of them
+MAX_PATTERNS = 10_000  # in one policy: names below a pattern's literal end are searched for the patterns there
 MAX_REGEX_OCTETS = 200
 MAX_REGEX_PROGRAM = 2000  # instructions of the compiled expression: what it may cost a query, in RE2's own measure
 _MAX_SET_PROGRAM = 20_000  # instructions of expressions that are searched for together

@@ -14,6 +14,7 @@ from typing import Any, Final
 from resolver.config.addresses import read_network
 from resolver.config.wording import KeyPath, nearest, shown
 from resolver.errors import RuleError
+from resolver.rules import MAX_PATTERNS, MAX_REGEXES
 
 SETS: Final = ("ai", "gateways", "bypass", "lists")
 """Sets of services and lists that groups may name."""
@@ -44,6 +45,7 @@ def contradictions(policy: Any, known: Known | None, at: KeyPath = ()) -> Iterat
         *_twice("list", lists, ("lists",)),
         *_twice("group", groups, ("groups",)),
         *_taken_names(lists, known),
+        *_too_many_searches(lists),
         *_claimed_twice(groups),
         *_unknown_own_vendors(policy, known),
         *_unknown_references(groups, {name for _, name, _ in lists if name}, known),
@@ -83,6 +85,24 @@ def _taken_names(lists: list[_Named], known: Known | None) -> Iterator[tuple[Key
             yield ("lists", index, "name"), f"{name!r} is the name of a set: give the list another"
         elif known and name in known.vendors:
             yield ("lists", index, "name"), f"{name!r} is the name of a vendor: give the list another"
+
+
+def _too_many_searches(lists: list[_Named]) -> Iterator[tuple[KeyPath, str]]:
+    """Names are looked up, however many; patterns and expressions are searched for one after the other."""
+    counts = {"regular expressions": 0, "patterns": 0}
+    most = {"regular expressions": MAX_REGEXES, "patterns": MAX_PATTERNS}
+    for index, _, entry in lists:
+        for side in ("block", "allow"):
+            for place, text in _texts(entry.get(side)):
+                kind = "regular expressions" if text.startswith("/") else "patterns" if "*" in text[2:] else None
+                if kind is None:
+                    continue
+                counts[kind] += 1
+                if counts[kind] == most[kind] + 1:
+                    yield (
+                        ("lists", index, side, place),
+                        f"is one too many: a policy has at most {most[kind]} {kind}; write plain names where you can",
+                    )
 
 
 def _claimed_twice(groups: list[_Named]) -> Iterator[tuple[KeyPath, str]]:

@@ -228,3 +228,14 @@ def test_in_a_hundred_thousand_rules_each_bad_one_is_told_with_its_line(problems
         ["12", "policy.lists[0].block[7]"],
         ["100004", "policy.lists[0].block[99999]"],
     ]
+
+
+def test_more_expressions_than_a_policy_may_have_are_refused_at_the_first_one_too_many(problems: Problems) -> None:
+    rules = "\n".join(f"    - /^host{number}/" for number in range(1001))
+    (problem,) = problems(f"policy:\n  lists:\n  - name: big\n    block:\n{rules}\n")
+    assert "1005: policy.lists[0].block[1000]: is one too many" in problem
+
+
+def test_an_expression_that_costs_too_much_is_refused_with_the_reason(problems: Problems) -> None:
+    (problem,) = problems("policy: {lists: [{name: big, block: ['/(a{1,100}b{1,100}){1,10}x/']}]}\n")
+    assert "costs too much" in problem

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from resolver.rules import Rule
+from resolver.policy.rules import Member
 
 
 class Verdict(StrEnum):
@@ -17,23 +17,24 @@ class Verdict(StrEnum):
     EXEMPT = "exempt"  # would have been blocked; the client's group is exempt
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class MatchedRule:
-    """The rule that decided, and where it stands."""
+    """The rule that decided, and where it stands. `key` is its name's; `meaning` all else (resolver.policy.rules)."""
 
     list: str  # the list's name; a bundled service's list has the service's name
-    rule: Rule
+    meaning: Member
+    key: bytes
     action: str  # "allow" or "block", as it counts for the group
 
     @property
     def text(self) -> str:
         """The rule as it is written."""
-        return self.rule.text
+        return self.meaning.rule(self.key).text
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Decision:
-    """The outcome of one name for one view.
+    """The outcome of one name for one view. Nobody changes it; it is not frozen because one is made for many queries.
 
     `rule` is None when no rule that the group has in force matches. `service` is the service that the name belongs to,
     whichever list decided. `despite_block`: the name goes through although a block rule matches, so its TTL is capped.

@@ -53,7 +53,7 @@ def explain(policy: PolicySnapshot, wire_name: bytes, client: str, qtype: str) -
     view, network = policy.view_of(address)
     group = view.group
     key = key_of(wire_name)
-    matches = policy.layer.matches(key)
+    matches = policy.layer.matches(key, policy.layer.walk(key))
     standing = standing_of(policy.layer, view, matches)
     decision = decision_of(group, standing)
     trace = [

@@ -129,26 +129,30 @@ class RuleLayer:
         self._regexes = Matcher(regexes) if regexes else None
         self.sources = tuple(sources)
 
-    def matches(self, key: bytes) -> list[Match]:
-        """The rules that cover the name `key`, strongest first. One walk, for any number of lists."""
-        trie = self._trie
+    def walk(self, key: bytes) -> list[tuple[bytes, int]]:
+        """The names that have rules, from `key` itself upwards, each with the number of its rule set."""
+        trie, ids = self._trie, self._ids
         prefixes = trie.prefixes(key)
-        if not prefixes and self._regexes is None:
-            return []
+        prefixes.reverse()
+        return [(prefix, ids[trie.key_id(prefix)]) for prefix in prefixes]
+
+    def must_search(self, walked: list[tuple[bytes, int]]) -> bool:
+        """Whether patterns or expressions have to be searched for as well."""
+        return self._regexes is not None or any(self._rule_sets[number].has_patterns for _, number in walked)
+
+    def matches(self, key: bytes, walked: list[tuple[bytes, int]]) -> list[Match]:
+        """The rules that cover the name `key`, strongest first; `walked` is what `walk` gave for it."""
         found: list[Match] = []
-        with_patterns: list[tuple[bytes, RuleSet]] = []
-        for prefix in reversed(prefixes):
-            rule_set = self._rule_sets[self._ids[trie.key_id(prefix)]]
+        for prefix, number in walked:
             outside = RuleForm.BELOW if len(prefix) == len(key) else RuleForm.EXACT
-            covering = tuple(member for member in rule_set.names if member.form is not outside)
+            covering = tuple(member for member in self._rule_sets[number].names if member.form is not outside)
             if covering:
                 found.append((prefix, covering))
-            if rule_set.has_patterns:
-                with_patterns.append((prefix, rule_set))
-        if with_patterns or self._regexes is not None:
+        if self.must_search(walked):
             text = to_text(wire_of_key(key))
-            for prefix, rule_set in with_patterns:
-                found += [(prefix, members) for members in rule_set.patterns.covering(text)]
+            for prefix, number in walked:
+                if self._rule_sets[number].has_patterns:
+                    found += [(prefix, members) for members in self._rule_sets[number].patterns.covering(text)]
             if self._regexes is not None:
                 found += [(b"", members) for members in self._regexes.covering(text)]
         return found

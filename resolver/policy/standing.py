@@ -126,4 +126,4 @@ class _Judge:
         return self._sources[member.source].rank is Rank.SUBSCRIPTION and member.source in self._view.blocked
 
     def _matched(self, member: Member, key: bytes, action: str) -> MatchedRule:
-        return MatchedRule(self._sources[member.source].name, member.rule(key), action)
+        return MatchedRule(self._sources[member.source].name, member, key, action)

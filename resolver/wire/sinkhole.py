@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 from resolver.wire.codes import Class, Ede, Rcode, Type
@@ -46,6 +47,7 @@ class Sinkhole:
         return compose(question, self.rcode, self.authority, authorities=1 if self.authority else 0, options=ede)
 
 
+@functools.lru_cache(maxsize=4096)
 def blocked_option(what: str, group: str) -> bytes:
     """The EDE of a sinkhole answer, naming what was blocked (a service, else a list) and for which group."""
     return ede_option(Ede.BLOCKED, f"{what} is blocked for group {group}")

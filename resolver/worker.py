@@ -57,8 +57,6 @@ class Worker:
         reader, self._writer = await asyncio.open_connection(sock=self._control)
         first = json.loads(await reader.readline())
         settings = WorkerSettings.from_plain(first["settings"])
-        # The supervisor or the compiler has just checked these files; hashing them again would delay the start.
-        snapshot = open_snapshot(read_manifest(Path(first["manifest"])), check=False)
         forwarder = _forwarder_of(settings, loop)
         self._resolver = Resolver(
             forwarder,
@@ -73,7 +71,9 @@ class Worker:
             settings.clients_allow,
             settings.limits,
             self._counters,
-            snapshot,
+            # The supervisor or the compiler has just checked these files; hashing them again would delay the start.
+            # And no name for it here: what this frame held would stay mapped for ever.
+            open_snapshot(read_manifest(Path(first["manifest"])), check=False),
             local_names=LocalNames(key_of(parse_name(zone.name)) for zone in settings.zones),
         )
         connections = Connections(settings.limits, self._counters.dropped)
@@ -89,7 +89,7 @@ class Worker:
         # What is here by now stays: no collection need ever look at it again.
         gc.collect()
         gc.freeze()
-        self._say("ready", revision=snapshot.revision)
+        self._say("ready", revision=self._pipeline.snapshot.revision)
         drain = asyncio.Event()
         loop.add_signal_handler(signal.SIGTERM, drain.set)
         listening = asyncio.ensure_future(self._obey(reader, drain))

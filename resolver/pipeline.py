@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 
 from resolver.cache.responses import CacheEntry
@@ -22,7 +22,7 @@ from resolver.policy.snapshot import PolicySnapshot
 from resolver.policy.standing import View
 from resolver.resolution import Resolver
 from resolver.telemetry.counters import Counters, Outcome
-from resolver.wire.codes import Class, Ede, Flag, Rcode, Type
+from resolver.wire.codes import MAX_MESSAGE, Class, Ede, Flag, Rcode, Type
 from resolver.wire.message import hinfo_record
 from resolver.wire.question import Question, parse_question
 from resolver.wire.response import compose, ede_option, error_without_question, truncated
@@ -230,8 +230,11 @@ class Pipeline:
             options=_STALE if stale else b"",
             flags=Flag.AD if answer.authenticated and question.wants_ad else 0,
         )
-        if pending.transport is Transport.UDP and len(response) > question.max_size:
+        if len(response) > question.max_size and pending.transport is Transport.UDP:
             response = truncated(question, answer.rcode)
+        elif len(response) > MAX_MESSAGE:  # the upstream filled it up, and our OPT has no room
+            self._counters.outcomes[Outcome.FAILED] += 1
+            return compose(question, Rcode.SERVFAIL)
         outcome = _outcome(decision.verdict, cached=cached)
         self._counters.outcomes[outcome] += 1
         if cached and not stale:  # a first answer is not kept here: most names are asked for once
@@ -242,13 +245,19 @@ class Pipeline:
     def _judge_targets(self, entry: CacheEntry, pending: Pending) -> Decision:
         """The decision that counts: that of the name, or of a name that its answer leads to."""
         decision = pending.decision
-        if decision.verdict is Verdict.BLOCK or decision.lets_targets_through:
+        if decision.verdict is Verdict.BLOCK or not entry.answer.targets:
             return decision
+        lets_through = decision.lets_targets_through  # then targets cannot block it, but still cap its TTL
         for target in entry.answer.targets:
+            if lets_through and decision.despite_block:
+                break
             judged = self.snapshot.decide(pending.client.view, target)
-            if judged.verdict is Verdict.BLOCK:
+            if lets_through:
+                closed = judged.verdict is Verdict.BLOCK or judged.despite_block
+                decision = replace(decision, despite_block=True) if closed else decision
+            elif judged.verdict is Verdict.BLOCK:
                 return judged
-            if judged.despite_block and not decision.despite_block:
+            elif judged.despite_block and not decision.despite_block:
                 decision = judged
         return decision
 

@@ -98,7 +98,7 @@ class Worker:
             datagram.stop()
         for stream in streams:
             stream.stop()
-        connections.finish()
+        connections.drain()
         await self._drained(connections)
         listening.cancel()
         with contextlib.suppress(asyncio.CancelledError):

@@ -12,6 +12,8 @@ from resolver.pipeline import Pending, Pipeline, Transport
 from resolver.telemetry.counters import Counters
 from resolver.wire.framing import Deframer, frame
 
+GRACE_SECONDS = 0.5  # how long a worker that stops still waits for the first query of a connection
+
 
 class Connections:
     """The open connections of a worker, over all its addresses, and how many each client has."""
@@ -42,10 +44,10 @@ class Connections:
             if not self._by_client[client]:
                 del self._by_client[client]
 
-    def finish(self) -> None:
-        """End each connection once its queries in flight are answered."""
+    def drain(self) -> None:
+        """End each connection once its queries are answered, the one that may be on its way now included."""
         for connection in tuple(self.open):
-            connection.finish()
+            connection.drain()
 
 
 class StreamListener:
@@ -113,6 +115,7 @@ class _Connection(asyncio.Protocol):
             self._answer(query)
         if queries and self._transport is not None:
             self._rearm()  # by whole queries only: octets that drip in keep no connection open
+            self._close_if_done()
 
     def eof_received(self) -> bool:
         """The client sends no more, but may still read (RFC 7766 section 6.2.4): answer what is in flight."""
@@ -129,6 +132,12 @@ class _Connection(asyncio.Protocol):
         """Close once nothing is in flight."""
         self._finishing = True
         self._close_if_done()
+
+    def drain(self) -> None:
+        """Close after the next answer, or soon if no query comes: one that was sent before we stopped is not lost."""
+        self._finishing = True
+        if not self._in_flight:
+            self._rearm(GRACE_SECONDS)
 
     def _answer(self, query: bytes) -> None:
         listener = self._listener
@@ -161,10 +170,10 @@ class _Connection(asyncio.Protocol):
         if self._finishing and not self._in_flight and self._transport is not None:
             self._transport.close()
 
-    def _rearm(self) -> None:
+    def _rearm(self, seconds: float | None = None) -> None:
         if self._idle is not None:
             self._idle.cancel()
-        self._idle = self._listener.loop.call_later(self._listener.limits.tcp_idle_seconds, self._expired)
+        self._idle = self._listener.loop.call_later(seconds or self._listener.limits.tcp_idle_seconds, self._expired)
 
     def _expired(self) -> None:
         if self._in_flight:

@@ -1,0 +1,204 @@
+"""The pipeline with a real policy and cache, and upstreams that say what a test wants."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import dns.message
+import dns.rcode
+import dns.rrset
+import pytest
+
+from resolver.cache.responses import ResponseCache
+from resolver.config.settings import CacheSettings, Limits
+from resolver.errors import UpstreamError, UpstreamTimeout
+from resolver.local_names import LocalNames
+from resolver.pipeline import Pending, Pipeline, Transport
+from resolver.policy.compiler import RuleSource, SourceRule, compile_groups, compile_rules, policy_in_memory
+from resolver.policy.groups import Group
+from resolver.policy.rules import Rank, Source
+from resolver.policy.snapshot import PolicySnapshot
+from resolver.resolution import Resolver
+from resolver.rules import parse_rule
+from resolver.telemetry.counters import Counters
+
+Done = Callable[[bytes | UpstreamError], None]
+
+
+class Upstream:
+    """Keeps the questions until a test answers them."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[bytes, Done]] = []
+
+    def ask(self, question: bytes, *, dnssec_ok: bool, checking_disabled: bool, done: Done) -> None:
+        self.asked.append((question, done))
+
+    def answer(self, *lines: str) -> None:
+        """Answer the oldest question with records in presentation form."""
+        question, done = self.asked.pop(0)
+        query = dns.message.from_wire(b"\x00\x07\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00" + question)
+        response = dns.message.make_response(query)
+        for line in lines:
+            owner, ttl, rdclass, rdtype, *rdata = line.split()
+            response.answer.append(dns.rrset.from_text(owner, int(ttl), rdclass, rdtype, " ".join(rdata)))
+        done(response.to_wire())
+
+
+def policy(*, allow: tuple[str, ...] = (), exempt: str = "127.0.0.2/32") -> PolicySnapshot:
+    rules = [
+        RuleSource(Source("acme/chat", Rank.BUNDLED), [SourceRule(parse_rule("acme.ai"))]),
+        RuleSource(Source("house", Rank.OWN), [SourceRule(parse_rule(text), allow=True) for text in allow]),
+    ]
+    block = frozenset({"acme/chat", "house"})
+    groups = [Group("default", block=block), Group("lab", networks=(exempt,), exempt=True, block=block)]
+    return policy_in_memory(compile_rules(rules), compile_groups(groups, []))
+
+
+class Served:
+    """A pipeline that a test asks as a client would."""
+
+    def __init__(self, snapshot: PolicySnapshot, loop: asyncio.AbstractEventLoop, **limits: int) -> None:
+        self.now = 1000.0
+        self.upstream = Upstream()
+        self.counters = Counters()
+        settings = CacheSettings()
+        resolver = Resolver(
+            self.upstream,
+            ResponseCache(settings),
+            settings,
+            max_in_flight=100,
+            dropped=self.counters.dropped,
+            loop=loop,
+            clock=lambda: self.now,
+        )
+        self.pipeline = Pipeline(
+            resolver,
+            ("127.0.0.0/8",),
+            Limits(**limits),  # type: ignore[arg-type]
+            self.counters,
+            snapshot,
+            local_names=LocalNames(),
+            clock=lambda: self.now,
+        )
+
+    def ask(self, name: str, client: str = "127.0.0.1", qtype: str = "A") -> list[dns.message.Message]:
+        """Ask; the list holds the answer once there is one."""
+        answers: list[dns.message.Message] = []
+        query = dns.message.make_query(name, qtype, use_edns=0)
+
+        def take(answer: bytes) -> None:
+            response = dns.message.from_wire(answer)
+            assert query.is_response(response)
+            answers.append(response)
+
+        outcome = self.pipeline.answer_now(query.to_wire(), self.pipeline.client(client), Transport.UDP)
+        if isinstance(outcome, Pending):
+            self.pipeline.resolve(outcome, take)
+        elif outcome is not None:
+            take(outcome)
+        return answers
+
+
+@pytest.fixture
+async def served() -> Served:
+    return Served(policy(), asyncio.get_running_loop())
+
+
+def addresses(answers: list[dns.message.Message]) -> list[str]:
+    (answer,) = answers
+    return [rdata.to_text() for rrset in answer.answer for rdata in rrset if rrset.rdtype == 1]
+
+
+async def test_clients_of_different_views_who_wait_for_one_answer_are_each_judged(served: Served) -> None:
+    exempt, other = served.ask("alias.example", "127.0.0.2"), served.ask("alias.example")
+    assert len(served.upstream.asked) == 1
+    served.upstream.answer("alias.example. 300 IN CNAME acme.ai.", "acme.ai. 300 IN A 192.0.2.1")
+    assert addresses(exempt) == ["192.0.2.1"]
+    assert addresses(other) == ["0.0.0.0"]
+
+
+async def test_the_policy_in_force_when_the_answer_comes_judges_it(served: Served) -> None:
+    waiting = served.ask("acme.ai", "127.0.0.2")
+    served.pipeline.use(policy(exempt="127.0.0.3/32"))
+    served.upstream.answer("acme.ai. 300 IN A 192.0.2.1")
+    assert addresses(waiting) == ["0.0.0.0"]
+
+
+async def test_an_answer_given_despite_a_block_has_a_ttl_of_at_most_60(served: Served) -> None:
+    waiting = served.ask("acme.ai", "127.0.0.2")
+    served.upstream.answer("acme.ai. 86400 IN A 192.0.2.1")
+    assert waiting[0].answer[0].ttl == 60
+    (again,) = served.ask("acme.ai", "127.0.0.2")
+    assert again.answer[0].ttl == 60
+
+
+async def test_an_allowed_name_that_leads_to_a_blocked_one_goes_through_with_a_capped_ttl() -> None:
+    served = Served(policy(allow=("portal.example",)), asyncio.get_running_loop())
+    waiting = served.ask("portal.example")
+    served.upstream.answer("portal.example. 86400 IN CNAME acme.ai.", "acme.ai. 86400 IN A 192.0.2.1")
+    assert addresses(waiting) == ["192.0.2.1"]
+    assert {rrset.ttl for rrset in waiting[0].answer} == {60}
+
+
+async def test_ttls_count_down_between_repeated_queries(served: Served) -> None:
+    served.ask("plain.example")
+    served.upstream.answer("plain.example. 300 IN A 192.0.2.1")
+    ttls = []
+    for served.now in (1000.5, 1001.2, 1002.0, 1299.9):
+        (answer,) = served.ask("plain.example")
+        ttls.append(answer.answer[0].ttl)
+    assert ttls == [300, 299, 298, 1]
+    assert not served.upstream.asked or served.now > 1270  # near its end it is asked for again
+
+
+async def test_failures_are_told_with_the_reason_and_remembered_for_a_second(served: Served) -> None:
+    waiting = served.ask("plain.example")
+    _, done = served.upstream.asked.pop(0)
+    done(UpstreamTimeout("no answer from udp://192.0.2.53:53"))
+    assert waiting[0].rcode() == dns.rcode.SERVFAIL
+    assert waiting[0].options[0].code == 22  # type: ignore[attr-defined]
+    assert served.ask("plain.example")[0].rcode() == dns.rcode.SERVFAIL
+    assert not served.upstream.asked
+    served.now += 1.1
+    assert served.ask("plain.example") == []
+    assert len(served.upstream.asked) == 1
+
+
+async def test_an_old_answer_stands_in_while_the_upstreams_fail(served: Served) -> None:
+    served.ask("plain.example")
+    served.upstream.answer("plain.example. 10 IN A 192.0.2.1")
+    served.now += 100
+    waiting = served.ask("plain.example")
+    _, done = served.upstream.asked.pop(0)
+    done(UpstreamTimeout("silence"))
+    assert addresses(waiting) == ["192.0.2.1"]
+    assert waiting[0].answer[0].ttl == 30
+    assert waiting[0].options[0].code == 3  # type: ignore[attr-defined]
+
+
+async def test_one_client_cannot_take_all_places_in_flight() -> None:
+    served = Served(policy(), asyncio.get_running_loop(), queries_in_flight_per_client=3)
+    for number in range(3):
+        assert served.ask(f"n{number}.example") == []
+    assert served.ask("n3.example")[0].rcode() == dns.rcode.SERVFAIL
+    assert served.ask("n3.example", "127.0.0.2") == []
+    served.upstream.answer()
+    assert served.ask("n4.example") == []
+    assert served.counters.dropped["queries_in_flight_per_client"] == 1
+
+
+async def test_a_name_asked_in_other_letter_case_is_answered_in_that_case(served: Served) -> None:
+    served.ask("plain.example")
+    served.upstream.answer("plain.example. 300 IN A 192.0.2.1")
+    (answer,) = served.ask("PLAIN.example")
+    assert answer.question[0].name.to_text() == "PLAIN.example."
+    assert not served.upstream.asked
+
+
+async def test_a_client_outside_of_clients_allow_is_refused(served: Served) -> None:
+    (answer,) = served.ask("plain.example", "192.0.2.9")
+    assert answer.rcode() == dns.rcode.REFUSED
+    assert answer.options[0].code == 18  # type: ignore[attr-defined]
+    assert not served.upstream.asked

@@ -41,6 +41,7 @@ async def compile_policy(plan: Plan, log: Log) -> Manifest:
     """Compile in a process of its own, which ends with it. Raises SnapshotError."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
+        "-P",  # never code of the folder that we happen to be started in
         "-m",
         "resolver.build",
         str(plan.state_dir / SNAPSHOTS),

@@ -48,6 +48,7 @@ class Supervisor:
         self._restart_asked = asyncio.Event()
         self._stop_asked = asyncio.Event()
         self._replacing = asyncio.Lock()
+        self._filling = [asyncio.Lock() for _ in range(self._plan.workers)]  # by slot: one worker is being put there
         self._adopting: asyncio.Task[None] | None = None  # the policy of the start, while it is still being compiled
 
     def _read_config(self) -> Plan:
@@ -194,10 +195,11 @@ class Supervisor:
 
     async def _replace(self, slot: int) -> None:
         """Put a new worker on the sockets of a slot, then let the old one finish; what waits there either may read."""
-        old = self._workers[slot]
-        await self._fill(slot)
-        if old is not None:
-            await old.stop()
+        async with self._filling[slot]:
+            old = self._workers[slot]
+            await self._fill(slot)
+            if old is not None:
+                await old.stop()
 
     # Workers
 
@@ -215,15 +217,21 @@ class Supervisor:
         """Hear a worker until it ends, and replace one that was not told to."""
         status = await worker.hear()
         self._alive.discard(worker)
-        if worker.stopping or self._workers[slot] is not worker:
+        if worker.stopping:
             return
-        self._workers[slot] = None
-        if time.monotonic() - worker.began > _STEADY_SECONDS:
+        async with self._filling[slot]:
+            if self._workers[slot] is worker:  # else it was being replaced when it ended
+                self._workers[slot] = None
+                await self._fill_in_the_end(slot, worker, status)
+
+    async def _fill_in_the_end(self, slot: int, ended: WorkerProcess, status: int) -> None:
+        """Start workers for a slot, with growing pauses, until one serves."""
+        if time.monotonic() - ended.began > _STEADY_SECONDS:
             self._failures[slot] = 0
         while not self._stop_asked.is_set():
             pause = _BACKOFF_SECONDS[min(self._failures[slot], len(_BACKOFF_SECONDS) - 1)]
             self._failures[slot] += 1
-            self._log.error("a worker ended; starting another", pid=worker.pid, status=status, pause_seconds=pause)
+            self._log.error("a worker ended; starting another", pid=ended.pid, status=status, pause_seconds=pause)
             await asyncio.sleep(pause)
             try:
                 await self._fill(slot)

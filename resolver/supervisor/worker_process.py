@@ -50,6 +50,7 @@ class WorkerProcess:
         with theirs:
             process = await asyncio.create_subprocess_exec(
                 sys.executable,
+                "-P",  # never code of the folder that we happen to be started in
                 "-m",
                 "resolver.worker",
                 str(theirs.fileno()),

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import datetime
+import re
 
 import pytest
 
 from blocklists.catalogue import Catalogue, CatalogueDomain, catalogue_fingerprint, load_catalogue
 from resolver.names import key_of, parse_name
-from resolver.rules import RuleForm
+from resolver.rules import RuleForm, RuleKind
 
 CLAUDE_CODE_NEEDS = (  # the vendor's own "Network access requirements", less the shared hosts
     "api.anthropic.com",
@@ -51,6 +52,7 @@ CODEX_NEEDS = (
     "developers.openai.com",
     "openai.gallerycdn.vsassets.io",
     "oaisdmntpreastus.blob.core.windows.net",
+    "oaisdmntpruseast1aws.s3.us-east-1.amazonaws.com",
 )
 CHATGPT_NEEDS = (
     "chatgpt.com",
@@ -84,12 +86,15 @@ def longest_match(catalogue: Catalogue, name: str) -> list[CatalogueDomain]:
 
     def matches(domain: CatalogueDomain) -> bool:
         rule = domain.rule
+        if rule.kind is RuleKind.PATTERN:
+            return re.search(rule.regex, name) is not None
         if rule.form is RuleForm.EXACT:
             return key == rule.key
         return key.startswith(rule.key) and (rule.form is RuleForm.SUBTREE or key != rule.key)
 
-    def length(domain: CatalogueDomain) -> tuple[int, bool]:
-        return len(domain.rule.key), domain.rule.form is RuleForm.EXACT
+    def length(domain: CatalogueDomain) -> tuple[bool, int, bool]:
+        rule = domain.rule
+        return rule.kind is RuleKind.NAME, len(rule.key), rule.form is RuleForm.EXACT
 
     found = [domain for domain in catalogue.domains if matches(domain)]
     return [domain for domain in found if length(domain) == max(map(length, found))]

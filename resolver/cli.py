@@ -25,9 +25,10 @@ from resolver.config.load import find_config, load_config
 from resolver.config.schema import Config
 from resolver.config.to_settings import worker_settings
 from resolver.errors import ConfigError, MoatdnsError, RuleError, SnapshotError
-from resolver.names import parse_name
+from resolver.explaining import explain_query
+from resolver.local_names import LocalNames
+from resolver.names import key_of, parse_name
 from resolver.policy.compiler import policy_in_memory
-from resolver.policy.explain import Explanation, explain
 from resolver.policy.groups import NetworkTable, parse_client
 from resolver.policy.snapshot import PolicySnapshot
 from resolver.snapshot_file import last_good
@@ -112,20 +113,27 @@ def explain_command(
         _fail(str(error), code=2)
     _, loaded = _load(config)
     policy, origin = _policy_of(loaded)
-    explanation = explain(policy, wire_name, client, asked_type)
-    allowed = _may_ask(loaded, client)
+    settings = worker_settings(loaded, workers=1, system_servers=[])
+    explanation = explain_query(
+        policy,
+        NetworkTable((network, True) for network in settings.clients_allow),
+        LocalNames(key_of(parse_name(zone.name)) for zone in settings.zones),
+        wire_name,
+        client=client,
+        qtype=asked_type,
+    )
     if as_json:
-        plain = explanation.to_plain()
-        if not allowed:
-            plain["verdict"] = "refused"
-        _print(json.dumps({**plain, "origin": origin}, indent=2))
-    else:
-        _print_explanation(explanation, origin, allowed=allowed)
+        _print(json.dumps({**explanation.to_plain(), "origin": origin}, indent=2))
+        return
+    _print(f"{explanation.name} {explanation.type} for {explanation.client}: {explanation.verdict}")
+    for step in explanation.trace:
+        _print(f"  {step.step:<9} {step.outcome:<18} {step.detail}")
+    _print(f"  policy    {origin}")
 
 
 @app.command()
-def schema() -> None:
-    """Print the JSON Schema of the config file."""
+def schema(as_json: JsonOption = True) -> None:
+    """Print the JSON Schema of the config file; it is JSON in any case."""
     _print(json.dumps(json_schema(), indent=2))
 
 
@@ -170,23 +178,6 @@ def _policy_of(config: Config) -> tuple[PolicySnapshot, str]:
     if manifest.fingerprint != fingerprint_of(plain):
         origin += "; the config has changed since and is not in force (send SIGHUP)"
     return policy, origin
-
-
-def _may_ask(config: Config, client: str) -> bool:
-    allowed = worker_settings(config, workers=1, system_servers=[]).clients_allow
-    return NetworkTable((network, True) for network in allowed).find(parse_client(client)) is not None
-
-
-def _print_explanation(explanation: Explanation, origin: str, *, allowed: bool) -> None:
-    verdict = explanation.verdict if allowed else "refused"
-    _print(f"{explanation.name} {explanation.type} for {explanation.client}: {verdict}")
-    if not allowed:
-        _print(
-            "  access    refused            clients.allow does not hold this address: REFUSED, whatever the policy says"
-        )
-    for step in explanation.trace:
-        _print(f"  {step.step:<9} {step.outcome:<18} {step.detail}")
-    _print(f"  policy    {origin}")
 
 
 def _type_name(text: str) -> str:

@@ -1,0 +1,38 @@
+"""The whole why of one answer: who may ask at all, what is answered here, and then the policy."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from resolver.local_names import LocalNames
+from resolver.names import key_of
+from resolver.policy.explain import Explanation, Step, explain
+from resolver.policy.groups import NetworkTable, parse_client
+from resolver.policy.snapshot import PolicySnapshot
+
+REFUSED = "refused"  # the verdict for those who may not ask
+
+
+def explain_query(
+    policy: PolicySnapshot,
+    allowed: NetworkTable[bool],
+    local_names: LocalNames,
+    wire_name: bytes,
+    *,
+    client: str,
+    qtype: str,
+) -> Explanation:
+    """Explain what the server answers to a query, step by step in its own order. Raises ValueError for no address."""
+    explanation = explain(policy, wire_name, client, qtype)
+    if allowed.find(parse_client(client)) is None:
+        why = "clients.allow does not hold this address, whatever the policy says"
+        return _without_policy(explanation, REFUSED, Step("access", REFUSED, why))
+    zone = local_names.zone_of(key_of(wire_name))
+    if zone is not None:
+        why = f"{zone.name} means nothing elsewhere ({zone.because}), so no policy and no upstream is asked"
+        return _without_policy(explanation, "allow", Step("local", "answered here", why))
+    return explanation
+
+
+def _without_policy(explanation: Explanation, verdict: str, step: Step) -> Explanation:
+    return replace(explanation, verdict=verdict, service=None, list=None, rule=None, response=None, trace=[step])

@@ -39,6 +39,7 @@ from resolver.upstream.forwarder import Forwarder
 from resolver.upstream.zones import ZonedForwarder
 
 DRAIN_SECONDS = 5.0  # how long a stopping worker waits for answers in flight; a client gives up by then
+_MOST_ORDER_BYTES = 64 << 20  # of one line on the channel: the settings may hold many networks
 _MOST_TROUBLES = 100  # reports of unexpected errors; beyond, one bad packet in a flood would be a flood of reports
 
 
@@ -54,7 +55,7 @@ class Worker:
         """Serve until told to stop, or until the supervisor is gone."""
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(self._report)
-        reader, self._writer = await asyncio.open_connection(sock=self._control)
+        reader, self._writer = await asyncio.open_connection(sock=self._control, limit=_MOST_ORDER_BYTES)
         first = json.loads(await reader.readline())
         settings = WorkerSettings.from_plain(first["settings"])
         forwarder = _forwarder_of(settings, loop)
@@ -71,9 +72,8 @@ class Worker:
             settings.clients_allow,
             settings.limits,
             self._counters,
-            # The supervisor or the compiler has just checked these files; hashing them again would delay the start.
-            # And no name for it here: what this frame held would stay mapped for ever.
-            open_snapshot(read_manifest(Path(first["manifest"])), check=False),
+            # No name for it here: what this frame held would stay mapped for ever.
+            open_snapshot(read_manifest(Path(first["manifest"])), check=not first["checked"]),
             local_names=LocalNames(key_of(parse_name(zone.name)) for zone in settings.zones),
         )
         connections = Connections(settings.limits, self._counters.dropped)

@@ -9,6 +9,7 @@ import math
 from collections import Counter
 
 FOR_EVER = math.inf
+MAX_ENTRY_OCTETS = 2048  # of key and answer: room for every answer over UDP, and a bound in memory for the table
 
 # What stands under a query's `table_key`: all of the answer after the ID, the (monotonic) second at which it ends,
 # and the counter that it bumps (telemetry.Outcome).
@@ -30,7 +31,9 @@ class AnswerTable:
         budget.tables.append(self)
 
     def put(self, key: bytes, answer: bytes, ends_at: float, outcome: int) -> None:
-        """Keep `answer` (a whole message) for queries with this key until `ends_at`."""
+        """Keep `answer` (a whole message) for queries with this key until `ends_at`, unless it is unusually large."""
+        if len(key) + len(answer) > MAX_ENTRY_OCTETS:
+            return
         self._budget.make_room()
         self.entries[key] = (answer[2:], ends_at, outcome)
 

@@ -7,6 +7,7 @@ import functools
 from publicsuffixlist import PublicSuffixList
 
 from resolver.errors import RuleError
+from resolver.names import to_text, wire_of_key
 from resolver.rules import RuleForm, RuleKind, parse_rule
 
 
@@ -19,9 +20,14 @@ def read_block_rule(text: str) -> str:
     """The rule in its one normal form; one that covers all of a public suffix is refused. Raises RuleError."""
     rule = parse_rule(text)
     written = rule.text
-    if rule.form is RuleForm.EXACT or rule.kind is not RuleKind.NAME:
+    name = to_text(wire_of_key(rule.key))
+    if rule.kind is RuleKind.REGEX or (rule.kind is RuleKind.NAME and rule.form is RuleForm.EXACT):
         return written
-    name = written.removeprefix("*.")
+    if rule.kind is RuleKind.PATTERN:
+        free = (rule.written or "").removesuffix(name)
+        if not free.strip("*.") and _public_suffixes().is_public(name):
+            raise RuleError(f"{written!r} covers every name below the public suffix {name!r}: write more of the names")
+        return written
     if _public_suffixes().is_public(name):
         raise RuleError(
             f"{name!r} is a public suffix: a rule for it would block every name below; "

@@ -53,8 +53,11 @@ def open_sockets(addresses: list[Listen], workers: int) -> tuple[list[WorkerSock
     udp: list[list[socket.socket]] = [[] for _ in range(workers)]
     tcp: list[list[socket.socket]] = [[] for _ in range(workers)]
     notes = []
+    wildcards = {(":" in one.host, one.port) for one in addresses if _is_wildcard(one)}
     with contextlib.ExitStack() as opened:
         for address in addresses:
+            if not _is_wildcard(address) and (":" in address.host, address.port) in wildcards:
+                continue  # the wildcard has it
             try:
                 _probe(address)
             except OSError as error:
@@ -86,13 +89,17 @@ def open_sockets(addresses: list[Listen], workers: int) -> tuple[list[WorkerSock
     return [WorkerSockets(tuple(u), tuple(t)) for u, t in zip(udp, tcp, strict=True)], notes
 
 
+def _is_wildcard(address: Listen) -> bool:
+    return ipaddress.ip_address(address.host.partition("%")[0]).is_unspecified
+
+
 def _local_addresses(wildcard: Listen) -> list[Listen]:
     """The host's addresses behind a wildcard.
 
     A socket for each makes answers leave from the right one at no cost; the kernel gives a datagram to the socket that
     is bound most closely, and the wildcard's own takes what comes to addresses that appear later.
     """
-    if not ipaddress.ip_address(wildcard.host).is_unspecified:
+    if not _is_wildcard(wildcard):
         return []
     family = socket.AF_INET6 if ":" in wildcard.host else socket.AF_INET
     hosts = {entry.address for entries in psutil.net_if_addrs().values() for entry in entries if entry.family == family}
@@ -120,7 +127,7 @@ def _open(address: Listen, kind: socket.SocketKind, *, shared: bool) -> socket.s
             one.listen(_BACKLOG)
         elif shared:
             _widen(one)
-            if ipaddress.ip_address(address.host).is_unspecified:
+            if _is_wildcard(address):
                 ask_for_packet_info(one)
     except OSError:
         one.close()

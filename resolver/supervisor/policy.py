@@ -39,15 +39,18 @@ async def first_policy(plan: Plan, good: Manifest | None, log: Log) -> tuple[Man
 
 async def compile_policy(plan: Plan, log: Log) -> Manifest:
     """Compile in a process of its own, which ends with it. Raises SnapshotError."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-P",  # never code of the folder that we happen to be started in
-        "-m",
-        "resolver.build",
-        str(plan.state_dir / SNAPSHOTS),
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-    )
+    try:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-P",  # never code of the folder that we happen to be started in
+            "-m",
+            "resolver.build",
+            str(plan.state_dir / SNAPSHOTS),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+        )
+    except OSError as error:  # no process, no file descriptor left
+        raise SnapshotError(f"the compiler cannot be started: {error.strerror or error}") from error
     try:
         output, _ = await process.communicate(json.dumps(plan.policy).encode())
     except asyncio.CancelledError:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 
 from resolver.config.schema import Config
-from resolver.errors import ConfigError, MoatdnsError, SnapshotError
+from resolver.errors import ConfigError, MoatdnsError
 from resolver.listeners.sockets import open_sockets
 from resolver.snapshot_file import Manifest
 from resolver.supervisor import boot
@@ -86,7 +86,7 @@ class Supervisor:
         self._workers = [None] * self._plan.workers
         policy_tasks: list[asyncio.Task[None]] = []
         try:
-            await asyncio.gather(*(self._fill(slot) for slot in range(self._plan.workers)))
+            await asyncio.gather(*(self._fill(slot, checked=True) for slot in range(self._plan.workers)))
             if compiling is None:
                 self._say_serving()
             else:
@@ -124,19 +124,20 @@ class Supervisor:
         try:
             await self._put_in_force(await compiling)
             self._say_serving()
-        except SnapshotError as error:
-            self._log.error("the new policy cannot be compiled; the last good one stays", why=str(error))
+        except MoatdnsError as error:
+            self._log.error("the new policy cannot be put in force; the last good one stays", why=str(error))
 
     async def _put_in_force(self, manifest: Manifest) -> None:
-        """Tell every worker, and wait until each obeys."""
+        """Tell every worker, wait until each obeys, and replace those that do not. Raises MoatdnsError."""
         self._manifest = manifest
-        workers = [worker for worker in self._workers if worker]
-        for worker in workers:
+        workers = [(slot, worker) for slot, worker in enumerate(self._workers) if worker]
+        for _, worker in workers:
             worker.use(manifest.path)
-        obeyed = await asyncio.gather(*(worker.serves(manifest.revision) for worker in workers))
-        late = [worker.pid for worker, obeys in zip(workers, obeyed, strict=True) if not obeys]
-        if late:
-            self._log.error("workers that do not serve the new policy", pids=late, policy=manifest.revision)
+        obeyed = await asyncio.gather(*(worker.serves(manifest.revision) for _, worker in workers))
+        for (slot, worker), obeys in zip(workers, obeyed, strict=True):
+            if not obeys and self._workers[slot] is worker:
+                self._log.error("a worker does not take the new policy and is replaced", pid=worker.pid)
+                await self._replace(slot)
 
     # Reloading
 
@@ -203,15 +204,29 @@ class Supervisor:
 
     # Workers
 
-    async def _fill(self, slot: int) -> None:
-        """Start a worker for a slot and wait until it serves. Raises MoatdnsError when it does not."""
-        worker = await WorkerProcess.start(self._sockets[slot], self._plan.settings, self._manifest.path, self._log)
+    async def _fill(self, slot: int, *, checked: bool = False) -> None:
+        """Start a worker for a slot and wait until it serves. Raises MoatdnsError when it does not.
+
+        `checked`: the policy's files have just been checked.
+        """
+        manifest = self._manifest
+        worker = await WorkerProcess.start(
+            self._sockets[slot], self._plan.settings, manifest.path, self._log, checked=checked
+        )
         self._alive.add(worker)
         self._spawn(self._watch(slot, worker), f"worker {worker.pid}")
         await worker.ready()
         self._workers[slot] = worker
-        if worker.revision != self._manifest.revision:  # a new policy came while it started
+        if manifest is not self._manifest:  # a new policy came while it started
             worker.use(self._manifest.path)
+
+    async def _mend_policy(self) -> None:
+        """Where the policy's files are gone or damaged, go back to the last good one, or compile anew."""
+        good = policy_on_disk(self._plan.state_dir, self._log)
+        if good is None:
+            plan = self._plan if self._plan.policy is not None else self._read_config().with_fixed_of(self._plan)
+            good = await compile_policy(plan, self._log)
+        self._manifest = good
 
     async def _watch(self, slot: int, worker: WorkerProcess) -> None:
         """Hear a worker until it ends, and replace one that was not told to."""
@@ -239,6 +254,10 @@ class Supervisor:
                 self._log.error("a worker could not be started", why=str(error))
             else:
                 return
+            try:
+                await self._mend_policy()
+            except MoatdnsError as error:
+                self._log.error("no policy can be served", why=str(error))
 
     async def _look_after_workers(self) -> None:
         """Ask each worker for a sign of life, and kill one that gives none: it is then replaced like any that ended."""

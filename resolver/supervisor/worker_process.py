@@ -42,24 +42,47 @@ class WorkerProcess:
         self._spoke = asyncio.Condition()
 
     @classmethod
-    async def start(cls, sockets: WorkerSockets, settings: WorkerSettings, manifest: Path, log: Log) -> WorkerProcess:
-        """Start a worker on its sockets, with a policy. It serves once `ready` returns."""
+    async def start(
+        cls, sockets: WorkerSockets, settings: WorkerSettings, manifest: Path, log: Log, *, checked: bool
+    ) -> WorkerProcess:
+        """Start a worker on its sockets, with a policy. It serves once `ready` returns. Raises MoatdnsError.
+
+        `checked`: the policy's files have just been checked, so the worker need not.
+        """
+        try:
+            return await cls._start(sockets, settings, manifest, log, checked=checked)
+        except OSError as error:  # no process, no file descriptor left
+            raise MoatdnsError(f"a worker cannot be started: {error.strerror or error}") from error
+
+    @classmethod
+    async def _start(
+        cls, sockets: WorkerSockets, settings: WorkerSettings, manifest: Path, log: Log, *, checked: bool
+    ) -> WorkerProcess:
         ours, theirs = socket.socketpair()
         udp = [one.fileno() for one in sockets.udp]
         tcp = [one.fileno() for one in sockets.tcp]
-        with theirs:
-            process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-P",  # never code of the folder that we happen to be started in
-                "-m",
-                "resolver.worker",
-                str(theirs.fileno()),
-                pass_fds=[theirs.fileno(), *udp, *tcp],
-                stdin=asyncio.subprocess.DEVNULL,
-            )
-        reader, writer = await asyncio.open_connection(sock=ours)
+        with contextlib.ExitStack() as unless_started:
+            unless_started.callback(ours.close)
+            with theirs:
+                process = await asyncio.create_subprocess_exec(
+                    sys.executable,
+                    "-P",  # never code of the folder that we happen to be started in
+                    "-m",
+                    "resolver.worker",
+                    str(theirs.fileno()),
+                    pass_fds=[theirs.fileno(), *udp, *tcp],
+                    stdin=asyncio.subprocess.DEVNULL,
+                )
+            reader, writer = await asyncio.open_connection(sock=ours)
+            unless_started.pop_all()
         worker = cls(process, settings, reader, writer, log)
-        first = {"settings": settings.to_plain(), "manifest": str(manifest), "udp": udp, "tcp": tcp}
+        first = {
+            "settings": settings.to_plain(),
+            "manifest": str(manifest),
+            "checked": checked,
+            "udp": udp,
+            "tcp": tcp,
+        }
         writer.write(json.dumps(first).encode() + b"\n")
         return worker
 

@@ -9,6 +9,7 @@ import asyncio
 import json
 import os
 import secrets
+import signal
 import socket
 import sys
 from pathlib import Path
@@ -65,6 +66,7 @@ def _root(version: Annotated[bool, typer.Option("--version", help="Print the ver
 @app.command()
 def serve(config: ConfigOption = None) -> None:
     """Run everything in the foreground. SIGHUP reloads the config, SIGTERM drains and ends."""
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until it is understood, it must not end us
     log = make_log()
     try:
         path = find_config(config, os.environ)

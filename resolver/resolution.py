@@ -39,14 +39,15 @@ class Asker(Protocol):
 class _Flight:
     """One question that is being asked, and who waits for it."""
 
-    __slots__ = ("cache_key", "dnssec_ok", "qname", "qtype", "stale_timer", "waiters")
+    __slots__ = ("began", "cache_key", "dnssec_ok", "qname", "qtype", "stale_timer", "waiters")
 
-    def __init__(self, question: Question) -> None:
+    def __init__(self, question: Question, began: float) -> None:
         self.cache_key = question.cache_key
         self.qname = self.cache_key[:-5]  # behind it stand qtype, qclass and the two bits
         self.qtype = question.qtype
         self.dnssec_ok = question.dnssec_ok
         self.waiters: list[Waiter] = []
+        self.began = began
         self.stale_timer: asyncio.TimerHandle | None = None
 
 
@@ -81,7 +82,7 @@ class Resolver:
             return None
         if now < entry.expires_at:
             if self._settings.prefetch and self._ends_soon(entry, now) and question.cache_key not in self._flights:
-                self._ask(_Flight(question), question)
+                self._ask(_Flight(question, now), question)
             return entry
         return entry if now < entry.retry_at and now < entry.stale_until else None
 
@@ -101,7 +102,7 @@ class Resolver:
             flight.waiters.append(waiter)
             self._arm_stale(flight)
             return True
-        flight = _Flight(question)
+        flight = _Flight(question, self._clock())
         flight.waiters.append(waiter)
         self._arm_stale(flight)
         self._ask(flight, question)
@@ -119,8 +120,10 @@ class Resolver:
     def _arm_stale(self, flight: _Flight) -> None:
         if flight.stale_timer is None:
             entry = self._cache.get(flight.cache_key)
-            if entry is not None and entry.failed_why is None and self._clock() < entry.stale_until:
-                flight.stale_timer = self._loop.call_later(STALE_AFTER_SECONDS, self._give_stale, flight, entry)
+            now = self._clock()
+            if entry is not None and entry.failed_why is None and now < entry.stale_until:
+                patience = max(flight.began + STALE_AFTER_SECONDS - now, 0)  # who joins late waits no longer
+                flight.stale_timer = self._loop.call_later(patience, self._give_stale, flight, entry)
 
     def _give_stale(self, flight: _Flight, entry: CacheEntry) -> None:
         """Answer those who wait with the old entry; the question stays in flight and mends the cache when it lands."""

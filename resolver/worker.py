@@ -57,6 +57,14 @@ class Worker:
         loop.set_exception_handler(self._report)
         reader, self._writer = await asyncio.open_connection(sock=self._control, limit=_MOST_ORDER_BYTES)
         first = json.loads(await reader.readline())
+        try:
+            await self._serve(first, reader)
+        except SnapshotError as error:
+            self._say("refused", revision=0, why=str(error))
+        self._writer.close()
+
+    async def _serve(self, first: dict[str, Any], reader: asyncio.StreamReader) -> None:
+        loop = asyncio.get_running_loop()
         settings = WorkerSettings.from_plain(first["settings"])
         forwarder = _forwarder_of(settings, loop)
         self._resolver = Resolver(
@@ -105,7 +113,6 @@ class Worker:
             await listening
         forwarder.close()
         self._say("counts", **self._counters.to_plain())
-        self._writer.close()
 
     async def _obey(self, reader: asyncio.StreamReader, drain: asyncio.Event) -> None:
         while line := await reader.readline():

@@ -94,7 +94,8 @@ def _too_many_searches(lists: list[_Named]) -> Iterator[tuple[KeyPath, str]]:
     for index, _, entry in lists:
         for side in ("block", "allow"):
             for place, text in _texts(entry.get(side)):
-                kind = "regular expressions" if text.startswith("/") else "patterns" if "*" in text[2:] else None
+                name = text.removeprefix("=").removeprefix("*.")
+                kind = "regular expressions" if text.startswith("/") else "patterns" if "*" in name else None
                 if kind is None:
                     continue
                 counts[kind] += 1

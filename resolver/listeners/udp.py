@@ -15,6 +15,7 @@ from resolver.pipeline import Pending, Pipeline, Transport
 from resolver.telemetry.counters import Counters
 
 BATCH = 64  # datagrams read in one wake-up, so that timers and TCP get their turn
+_LAST_BATCHES = 1000  # read by a reader that stops, about what a receive buffer holds
 _DATAGRAM_BYTES = 4096  # a larger buffer costs an mmap for each datagram; no query of use is longer
 
 _Peer = tuple[Any, ...]
@@ -42,10 +43,17 @@ class UdpListener:
         loop.add_reader(one.fileno(), self._readable)
 
     def stop(self) -> None:
-        """Read no more; what waits in the socket is its next reader's. Answers to come are still sent."""
-        self._loop.remove_reader(self._socket.fileno())
+        """Read what waits, and then no more. Answers to come are still sent.
 
-    def _readable(self) -> None:
+        In a rolling restart the successor reads the same socket; at the end of the service nobody else does.
+        """
+        self._loop.remove_reader(self._socket.fileno())
+        for _ in range(_LAST_BATCHES):
+            if not self._readable():
+                return
+
+    def _readable(self) -> bool:
+        """Answer a batch of what waits; True if there may be more."""
         # Every line here runs for every query: locals, no calls but the two system calls and two look-ups.
         receive = self._socket.recvfrom
         send = self._socket.sendto
@@ -56,7 +64,7 @@ class UdpListener:
             try:
                 query, peer = receive(_DATAGRAM_BYTES)
             except BlockingIOError:
-                return
+                return False
             except OSError:
                 continue  # an ICMP error for an answer sent before; the next datagram waits behind it
             client = clients.get(peer[0])
@@ -70,6 +78,7 @@ class UdpListener:
                     outcomes[prepared[2]] += 1
                     continue
             self._answer(query, peer[0], functools.partial(self._reply, peer))
+        return True
 
     def _answer(self, query: bytes, address: str, reply: Callable[[bytes], None]) -> None:
         pipeline = self._pipeline
@@ -94,7 +103,7 @@ class WildcardUdpListener(UdpListener):
     so that this reader serves what has come up since.
     """
 
-    def _readable(self) -> None:
+    def _readable(self) -> bool:
         receive = self._socket.recvmsg
         send = self._socket.sendmsg
         outcomes = self._counters.outcomes
@@ -104,7 +113,7 @@ class WildcardUdpListener(UdpListener):
             try:
                 query, ancillary, _, peer = receive(_DATAGRAM_BYTES, ANCILLARY_BYTES)
             except BlockingIOError:
-                return
+                return False
             except OSError:
                 continue
             source = source_of(ancillary[0]) if ancillary else []
@@ -119,6 +128,7 @@ class WildcardUdpListener(UdpListener):
                     outcomes[prepared[2]] += 1
                     continue
             self._answer(query, peer[0], functools.partial(self._reply_from, source, peer))
+        return True
 
     def _reply_from(self, source: Ancillary, peer: _Peer, answer: bytes) -> None:
         try:

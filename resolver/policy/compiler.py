@@ -57,6 +57,7 @@ def compile_rules(rule_sources: Iterable[RuleSource]) -> CompiledRules:
     index_of = {source.name: index for index, source in enumerate(sources)}
     rule_sets = _RuleSets()
     number_of: dict[bytes, int] = {}  # key → its rule set
+    patterns: dict[bytes, dict[Member, None]] = {}  # literal end → patterns, each once
     regexes: dict[Member, None] = {}  # in order, each once
     for index, entry in enumerate(rule_sources):
         for item in entry.rules:
@@ -65,8 +66,12 @@ def compile_rules(rule_sources: Iterable[RuleSource]) -> CompiledRules:
             member = Member(index, item.allow, rule.form, needed_by, item.response, rule.kind, rule.written)
             if rule.kind is RuleKind.REGEX:
                 regexes[member] = None
+            elif rule.kind is RuleKind.PATTERN:
+                patterns.setdefault(rule.key, {})[member] = None
             else:
                 number_of[rule.key] = rule_sets.extended(number_of.get(rule.key, 0), member)
+    for key, members in patterns.items():
+        number_of[key] = rule_sets.numbered((*rule_sets.all[number_of.get(key, 0)], *members))
     keys = list(number_of)
     trie = marisa_trie.BinaryTrie(keys, num_tries=_TRIES if len(keys) < _MANY_KEYS else _TRIES_FOR_MANY)
     ids = array(_narrowest(len(rule_sets.all)), [0]) * len(keys)
@@ -96,12 +101,15 @@ class _RuleSets:
         following = self._steps.get(step)
         if following is None:
             members = self.all[number]
-            grown = members if member in members else (*members, member)
-            following = self._number_of.setdefault(grown, len(self.all))
-            if following == len(self.all):
-                self.all.append(grown)
-            self._steps[step] = following
+            following = self._steps[step] = self.numbered(members if member in members else (*members, member))
         return following
+
+    def numbered(self, members: tuple[Member, ...]) -> int:
+        """The number of a rule set."""
+        number = self._number_of.setdefault(members, len(self.all))
+        if number == len(self.all):
+            self.all.append(members)
+        return number
 
 
 def _narrowest(count: int) -> str:

@@ -221,11 +221,16 @@ class Supervisor:
             worker.use(self._manifest.path)
 
     async def _mend_policy(self) -> None:
-        """Where the policy's files are gone or damaged, go back to the last good one, or compile anew."""
+        """Where the policy's files are gone or damaged, compile it anew; if that fails, go back to an older one."""
         good = policy_on_disk(self._plan.state_dir, self._log)
-        if good is None:
+        if good is None or good.fingerprint != self._plan.fingerprint:
             plan = self._plan if self._plan.policy is not None else self._read_config().with_fixed_of(self._plan)
-            good = await compile_policy(plan, self._log)
+            try:
+                good = await compile_policy(plan, self._log)
+            except MoatdnsError:
+                if good is None:
+                    raise
+                self._log.error("the policy cannot be compiled; an older one is served", policy=good.revision)
         self._manifest = good
 
     async def _watch(self, slot: int, worker: WorkerProcess) -> None:

@@ -16,7 +16,9 @@ from resolver.wire.message import without_foreign_records
 
 MAX_CHAIN = 11  # CNAMEs followed; unbound and BIND stop at about as many
 MAX_RECORDS = 1000
-_MAX_POINTERS = 32
+_MAX_MENDED = 100  # records of an answer from which foreign ones are taken out; dnslib takes 20 µs for each
+_MAX_LABELS = 5000  # labels and pointers that are followed in one message, a few milliseconds' worth
+_POINTER = 0xC0
 _TTL_SIGN_BIT = 0x80000000
 _RRSIG = 46
 _SERVICE_TYPES = (Type.SVCB, Type.HTTPS)
@@ -53,9 +55,10 @@ class Answer:
 class _Record:
     __slots__ = ("end", "owner", "rdata", "rtype", "ttl", "ttl_at")
 
-    def __init__(self, message: bytes, at: int) -> None:
+    def __init__(self, names: _Names, at: int) -> None:
         """Read the record at `at`; raises FormatError, or IndexError where the message ends too soon."""
-        self.owner, at = _read_name(message, at)
+        message = names.message
+        self.owner, at = names.read(at)
         self.rtype = message[at] << 8 | message[at + 1]
         self.ttl_at = at + 4
         ttl = int.from_bytes(message[at + 4 : at + 8], "big")
@@ -64,6 +67,54 @@ class _Record:
         self.end = self.rdata + (message[at + 8] << 8 | message[at + 9])
         if self.end > len(message):
             raise FormatError("a record is cut off")
+
+
+class _Names:
+    """The names of one message, decompressed. A message that wants too much work is refused."""
+
+    def __init__(self, message: bytes) -> None:
+        self.message = message
+        self._known: dict[int, bytes] = {}  # pointer target → name
+        self._labels_left = _MAX_LABELS
+
+    def read(self, at: int) -> tuple[bytes, int]:
+        """The lower-case wire name at `at`, and the offset behind it. A pointer may only point backwards."""
+        message = self.message
+        if message[at] >= _POINTER:
+            target = (message[at] & 0x3F) << 8 | message[at + 1]
+            name = self._known.get(target)
+            if name is None:
+                name = self._known[target] = self._follow(at)
+            return name, at + 2
+        end = at
+        while length := message[end]:
+            if length >= _POINTER:
+                return self._follow(at), end + 2
+            end += 1 + length
+        return self._follow(at), end + 1
+
+    def _follow(self, at: int) -> bytes:
+        message = self.message
+        labels = b""
+        lowest = at
+        while length := message[at]:
+            self._labels_left -= 1
+            if self._labels_left < 0:
+                raise FormatError("more names than a message needs")
+            if length >= _POINTER:
+                at = (length & 0x3F) << 8 | message[at + 1]
+                if at >= lowest:
+                    raise FormatError("a compression pointer that does not point backwards")
+                lowest = at
+                continue
+            if length > MAX_LABEL:
+                raise FormatError("an unknown kind of label")
+            end = at + 1 + length
+            labels += message[at:end]
+            if len(labels) >= MAX_NAME or end > len(message):
+                raise FormatError("a name that is too long or cut off")
+            at = end
+        return labels.lower() + b"\x00"
 
 
 def read_answer(message: bytes, qname: bytes, qtype: int, *, keep_authority: bool) -> Answer:
@@ -86,16 +137,21 @@ def _read_answer(message: bytes, qname: bytes, qtype: int, *, keep_authority: bo
     authority_count = message[8] << 8 | message[9]
     if answer_count + authority_count > MAX_RECORDS:
         raise FormatError(f"more than {MAX_RECORDS} records")
-    records, at = _read_records(message, start, answer_count)
-    chain = _chain(message, qname, records)
-    keep = [record.owner in chain or _is_dname_of(record, message, chain) for record in records]
+    names = _Names(message)
+    records, at = _read_records(names, start, answer_count)
+    chain = _chain(names, qname, records)
+    chain_keys = [key_of(name) for name in chain]
+    keep = [record.owner in chain or _is_dname_of(record, message, chain_keys) for record in records]
     if not all(keep):
+        if answer_count > _MAX_MENDED:
+            raise FormatError("foreign records among too many")
         message = without_foreign_records(message, keep)
         answer_count = sum(keep)
-        records, at = _read_records(message, start, answer_count)
+        names = _Names(message)
+        records, at = _read_records(names, start, answer_count)
     rcode = message[3] & 0xF
     negative = rcode == Rcode.NXDOMAIN or not _has_data(records, chain[-1], qtype)
-    authority, authority_end = _read_records(message, at, authority_count)
+    authority, authority_end = _read_records(names, at, authority_count)
     if not (negative or keep_authority):
         authority, authority_end = [], at
     kept = records + authority
@@ -113,7 +169,7 @@ def _read_answer(message: bytes, qname: bytes, qtype: int, *, keep_authority: bo
         ttl_offsets=offsets,
         ttl_seconds=lifetime,
         negative=negative,
-        targets=tuple(key_of(name) for name in [*chain[1:], *_service_targets(message, records)]),
+        targets=(*chain_keys[1:], *_service_targets(names, records)),
     )
 
 
@@ -159,43 +215,18 @@ def _read_plain(message: bytes, start: int, qtype: int) -> Answer | None:
     )
 
 
-def _read_records(message: bytes, at: int, count: int) -> tuple[list[_Record], int]:
+def _read_records(names: _Names, at: int, count: int) -> tuple[list[_Record], int]:
     records = []
     for _ in range(count):
-        record = _Record(message, at)
+        record = _Record(names, at)
         records.append(record)
         at = record.end
     return records, at
 
 
-def _read_name(message: bytes, at: int) -> tuple[bytes, int]:
-    """The lower-case wire name at `at`, decompressed, and the offset behind it. A pointer may only point backwards."""
-    labels = b""
-    after = 0
-    lowest = at
-    pointers = 0
-    while length := message[at]:
-        if length >= 0xC0:
-            after = after or at + 2
-            target = (length & 0x3F) << 8 | message[at + 1]
-            pointers += 1
-            if target >= lowest or pointers > _MAX_POINTERS:
-                raise FormatError("a compression pointer that does not point backwards")
-            lowest = at = target
-            continue
-        if length > MAX_LABEL:
-            raise FormatError("an unknown kind of label")
-        end = at + 1 + length
-        labels += message[at:end]
-        if len(labels) >= MAX_NAME or end > len(message):
-            raise FormatError("a name that is too long or cut off")
-        at = end
-    return labels.lower() + b"\x00", after or at + 1
-
-
-def _chain(message: bytes, qname: bytes, records: list[_Record]) -> list[bytes]:
+def _chain(names: _Names, qname: bytes, records: list[_Record]) -> list[bytes]:
     """The names from the question to the end of its CNAME chain, in order."""
-    aliases = {r.owner: _read_name(message, r.rdata)[0] for r in records if r.rtype == Type.CNAME}
+    aliases = {r.owner: names.read(r.rdata)[0] for r in records if r.rtype == Type.CNAME}
     chain = [qname]
     while (target := aliases.get(chain[-1])) is not None:
         if target in chain or len(chain) > MAX_CHAIN:
@@ -204,12 +235,15 @@ def _chain(message: bytes, qname: bytes, records: list[_Record]) -> list[bytes]:
     return chain
 
 
-def _is_dname_of(record: _Record, message: bytes, chain: list[bytes]) -> bool:
+def _is_dname_of(record: _Record, message: bytes, chain_keys: list[bytes]) -> bool:
     """Whether a record is the DNAME, or its signature, that a CNAME of the chain comes from (RFC 6672 section 3.1)."""
     covered = record.rtype
     if covered == _RRSIG:
         covered = message[record.rdata] << 8 | message[record.rdata + 1]
-    return covered == Type.DNAME and any(key_of(name).startswith(key_of(record.owner)) for name in chain)
+    if covered != Type.DNAME:
+        return False
+    owner = key_of(record.owner)
+    return any(key.startswith(owner) for key in chain_keys)
 
 
 def _has_data(records: list[_Record], name: bytes, qtype: int) -> bool:
@@ -226,12 +260,12 @@ def _negative_lifetime(message: bytes, authority: list[_Record]) -> int:
     return 0
 
 
-def _service_targets(message: bytes, records: list[_Record]) -> list[bytes]:
-    """Where SVCB and HTTPS records lead; the root means the owner itself (RFC 9460 section 2.5)."""
+def _service_targets(names: _Names, records: list[_Record]) -> list[bytes]:
+    """Keys of where SVCB and HTTPS records lead; the root means the owner itself (RFC 9460 section 2.5)."""
     targets = []
     for record in records:
         if record.rtype in _SERVICE_TYPES:
-            target, _ = _read_name(message, record.rdata + 2)
+            target, _ = names.read(record.rdata + 2)
             if target != b"\x00":
-                targets.append(target)
+                targets.append(key_of(target))
     return targets

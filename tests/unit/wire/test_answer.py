@@ -127,16 +127,34 @@ def test_a_pointer_that_points_forward_is_refused() -> None:
         read(bytes(wire))
 
 
-def test_the_worst_answer_of_64_kib_is_read_in_little_time() -> None:
-    head = message()[:6]
-    section = message()[12:]
-    record = b"\xc0\x0c\x00\x05\x00\x01\x00\x00\x00\x00\x00\x02\xc0\x0c"
-    count = min((65535 - 12 - len(section)) // len(record), 1000)
-    wire = head + count.to_bytes(2, "big") + bytes(4) + section + record * count
-    began = time.process_time()
-    with pytest.raises(FormatError):
-        read(wire)
-    assert time.process_time() - began < 0.1
+def packet(record: bytes, name: bytes = b"\x01a\x07example\x00") -> bytes:
+    """As many of a record as fit into a message."""
+    question = name + b"\x00\x01\x00\x01"
+    count = min((65535 - 12 - len(question)) // len(record), 1000)
+    return b"\x00\x07\x81\x80\x00\x01" + count.to_bytes(2, "big") + bytes(4) + question + record * count
+
+
+DEEP = b"\x01a" * 120 + b"\x00"  # a name of as many labels as there can be
+WORST = {
+    "cnames to themselves": packet(b"\xc0\x0c\x00\x05\x00\x01\x00\x00\x00\x00\x00\x02\xc0\x0c"),
+    "dnames of the root": packet(b"\x00\x00\x27\x00\x01\x00\x00\x00\x00\x00\x02\xc0\x0c", DEEP),
+    "deep dnames": packet(b"\xc0\x0c\x00\x27\x00\x01\x00\x00\x00\x00\x00\x02\xc0\x0c", DEEP),
+    "deep foreign names": packet(DEEP[2:] + b"\x00\x01\x00\x01\x00\x00\x00\x00\x00\x04\x00\x00\x00\x00", DEEP),
+    "foreign addresses": packet(b"\x00\x00\x01\x00\x01\x00\x00\x00\x00\x00\x04\x00\x00\x00\x00"),
+}
+
+
+@pytest.mark.parametrize("kind", WORST)
+def test_the_worst_answers_of_64_kib_are_read_in_little_time(kind: str) -> None:
+    wire = WORST[kind]
+    name = wire[12 : wire.index(b"\x00", 12) + 1]
+    took = []
+    for _ in range(3):
+        began = time.process_time()
+        with contextlib.suppress(FormatError):
+            read_answer(wire, name, Type.A, keep_authority=False)
+        took.append(time.process_time() - began)
+    assert min(took) < 0.03
 
 
 @given(st.binary(max_size=400))

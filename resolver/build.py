@@ -1,7 +1,11 @@
-"""The compiler's process: the config's policy and the bundled catalogue in, a snapshot on disk out, then it ends.
+"""The compiler's process: reads the config, and compiles its policy with the bundled catalogue into a snapshot on disk.
 
-Run as ``python -m resolver.build FOLDER`` with the policy as JSON on stdin; one line of JSON on stdout says how it
-went. Its memory and its time are nobody else's, and a crash in it leaves the old snapshot in force.
+Run by the supervisor as ``python -m resolver.build``. Lines of JSON on stdin and stdout:
+
+* ``{"read": PATH | null}`` → ``{"plan": …}`` or ``{"problems": […]}``
+* ``{"compile": FOLDER}`` → ``{"manifest", "revision", "seconds"}`` or ``{"error"}``
+
+Its memory and its time are nobody else's, and a crash in it leaves the old snapshot in force.
 """
 
 from __future__ import annotations
@@ -11,6 +15,7 @@ import hashlib
 import itertools
 import json
 import os
+import signal
 import sys
 import time
 from collections.abc import Iterable, Iterator
@@ -18,8 +23,10 @@ from pathlib import Path
 from typing import Any
 
 from blocklists.catalogue import Catalogue, catalogue_fingerprint, load_catalogue
+from resolver.config.load import load_config
 from resolver.config.references import Known
-from resolver.errors import MoatdnsError
+from resolver.errors import ConfigError, MoatdnsError
+from resolver.plan import plan_of
 from resolver.policy.compiler import FORMAT, CompiledRules, RuleSource, SourceRule, compile_groups, compile_rules
 from resolver.policy.groups import Group, ResponsePolicy
 from resolver.policy.rules import Rank, Source
@@ -92,26 +99,47 @@ def _groups(policy: dict[str, Any], catalogue: Catalogue) -> Iterator[Group]:
         )
 
 
-def main(folder: str) -> int:
-    """Compile the policy on stdin into a snapshot in `folder`; 0 when it is there, 1 with the reason when it is not."""
+class _Build:
+    """One config, from its file to its snapshot."""
+
+    def __init__(self) -> None:
+        self._catalogue = load_catalogue()
+        self._policy: dict[str, Any] = {}
+
+    def read(self, path: str | None) -> dict[str, Any]:
+        """Read a config: its plan, or its mistakes."""
+        try:
+            config = load_config(Path(path) if path else None, known_references(self._catalogue))
+        except ConfigError as error:
+            return {"problems": error.problems}
+        self._policy = config.policy.model_dump(mode="json")
+        return {"plan": plan_of(config, fingerprint_of(self._policy)).to_plain()}
+
+    def compile(self, folder: str) -> dict[str, Any]:
+        """Compile the policy of what was read."""
+        began = time.monotonic()
+        try:
+            rules, groups = compile_policy(self._policy, self._catalogue)
+            manifest = write_snapshot(Path(folder), rules, groups, fingerprint_of(self._policy))
+        except MoatdnsError as error:
+            return {"error": str(error)}
+        seconds = round(time.monotonic() - began, 3)
+        return {"manifest": str(manifest.path), "revision": manifest.revision, "seconds": seconds}
+
+
+def main() -> None:
+    """Obey the supervisor, order by order, until it closes the channel."""
+    for ignored in (signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
+        signal.signal(ignored, signal.SIG_IGN)  # a terminal sends them to all; the supervisor decides
     os.nice(_NICE)
     gc.disable()  # a million rules make no cycles, and the process ends soon
-    began = time.monotonic()
-    policy = json.load(sys.stdin)
-    try:
-        rules, groups = compile_policy(policy, load_catalogue())
-        manifest = write_snapshot(Path(folder), rules, groups, fingerprint_of(policy))
-    except MoatdnsError as error:
-        _say({"error": str(error)})
-        return 1
-    seconds = round(time.monotonic() - began, 3)
-    _say({"manifest": str(manifest.path), "revision": manifest.revision, "seconds": seconds})
-    return 0
-
-
-def _say(outcome: dict[str, Any]) -> None:
-    sys.stdout.write(json.dumps(outcome) + "\n")
+    build = _Build()
+    for line in sys.stdin:
+        order = json.loads(line)
+        outcome = build.read(order["read"]) if "read" in order else build.compile(order["compile"])
+        sys.stdout.write(json.dumps(outcome) + "\n")
+        sys.stdout.flush()
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]))
+    main()

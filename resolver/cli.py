@@ -71,7 +71,7 @@ def serve(config: ConfigOption = None) -> None:
     try:
         path = find_config(config, os.environ)
         log.info("moatdns starts", version=__version__, config=str(path or "built-in defaults"))
-        asyncio.run(Supervisor(path, lambda: load_config(path, known_references(load_catalogue())), log).run())
+        asyncio.run(Supervisor(path, log).run())
     except ConfigError as error:
         _fail(*error.problems)
     except MoatdnsError as error:

@@ -1,8 +1,8 @@
 """What a start can take over from the last one: the plan of a config file that has not changed since.
 
 A config with a million rules takes many seconds to read and check. Its compiled policy is on disk, so a start with the
-very same file needs none of that. The record holds the digest of the file (and of the variables that it names), the
-rest of the config, and the policy's fingerprint; where any of them does not match, the config is read as ever.
+very same file needs none of that. The record holds the plan and the digest of all that it was made from: the file, the
+variables that it names, the catalogue, the system's nameservers. Where it does not match, the config is read as ever.
 """
 
 from __future__ import annotations
@@ -13,17 +13,14 @@ import json
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
-
-from pydantic import ValidationError
 
 from blocklists.catalogue import catalogue_fingerprint
 from resolver import __version__
-from resolver.config.schema import Config
-from resolver.supervisor.plan import Plan, plan_of
+from resolver.plan import Plan
 
 _RECORD = "boot.json"
+_RESOLV_CONF = Path("/etc/resolv.conf")
 _VARIABLE = re.compile(rb"\$\{([A-Za-z_][A-Za-z0-9_]*)")
 _STATE_DIR = re.compile(rb"^state_dir:[ \t]*[\"']?([^\"'#\n$]+?)[\"']?[ \t]*(?:#.*)?$", re.MULTILINE)
 _DEFAULT_STATE_DIR = "state"
@@ -39,34 +36,35 @@ def digest_of(path: Path, environ: Mapping[str, str] = os.environ) -> str | None
 
 def _digest(path: Path, content: bytes, environ: Mapping[str, str]) -> str:
     names = sorted({match.decode() for match in _VARIABLE.findall(content)})
-    about = [__version__, catalogue_fingerprint(), str(path.absolute()), [[name, environ.get(name)] for name in names]]
+    about: list[object] = [
+        __version__,
+        catalogue_fingerprint(),
+        str(path.absolute()),
+        [[name, environ.get(name)] for name in names],
+    ]
+    with contextlib.suppress(OSError):  # `system` upstreams come from there
+        about.append(_RESOLV_CONF.read_text(encoding="utf-8", errors="replace"))
+    about.append(sorted(os.sched_getaffinity(0)))  # and `auto` workers from here
     return hashlib.sha256(json.dumps(about).encode() + b"\0" + content).hexdigest()
 
 
 def recall(path: Path, environ: Mapping[str, str] = os.environ) -> Plan | None:
-    """The plan of the last run, if it was made from just this file; without the policy, which is on disk."""
-    with contextlib.suppress(OSError, ValueError, KeyError, TypeError, ValidationError):
+    """The plan of the last run, if it was made from just this file."""
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
         content = path.read_bytes()
         # Where to look is a guess; whether what is found there belongs to this file, the digest says.
         guess = _STATE_DIR.search(content)
         state_dir = path.parent.absolute() / (guess[1].decode() if guess else _DEFAULT_STATE_DIR)
         record = json.loads((state_dir / _RECORD).read_bytes())
-        if record["digest"] != _digest(path, content, environ):
-            return None
-        config = Config.model_validate(record["config"]).placed(path)
-        return replace(plan_of(config), policy=None, fingerprint=record["fingerprint"])
+        if record["digest"] == _digest(path, content, environ):
+            return Plan.from_plain(record["plan"])
     return None
 
 
-def remember(config: Config, plan: Plan, digest: str) -> None:
+def remember(plan: Plan, digest: str) -> None:
     """Note the plan for the next start. That it cannot be written costs that start some time, and nothing else."""
-    record = {
-        "digest": digest,
-        "config": config.model_dump(mode="json", exclude_unset=True, exclude={"policy"}),
-        "fingerprint": plan.fingerprint,
-    }
     path = plan.state_dir / _RECORD
     temporary = path.with_suffix(".part")
     with contextlib.suppress(OSError):
-        temporary.write_text(json.dumps(record), encoding="utf-8")
+        temporary.write_text(json.dumps({"digest": digest, "plan": plan.to_plain()}), encoding="utf-8")
         temporary.replace(path)

@@ -1,81 +1,116 @@
-"""The policy in force: the last good snapshot on disk, or a new one from the compiler's process."""
+"""Where plans and policies come from: the config file, the last good snapshot on disk, and the compiler."""
 
 from __future__ import annotations
 
 import asyncio
-import json
-import sys
 from pathlib import Path
 
-from resolver.errors import SnapshotError
-from resolver.snapshot_file import Manifest, last_good, read_manifest
-from resolver.supervisor.plan import Plan
+from resolver.errors import MoatdnsError, SnapshotError
+from resolver.plan import Plan
+from resolver.snapshot_file import Manifest, last_good
+from resolver.supervisor import boot
+from resolver.supervisor.compiler_process import CompilerProcess
 from resolver.telemetry.log import Log
 
 SNAPSHOTS = "snapshots"  # folder below state_dir
 OLD_POLICY_AFTER_SECONDS = 2.0  # how long a start waits for a new policy before it serves the last good one
 
 
-async def first_policy(plan: Plan, good: Manifest | None, log: Log) -> tuple[Manifest, asyncio.Task[Manifest] | None]:
-    """The policy to start with, and the compilation still running where the last good one has to serve meanwhile.
+class PolicySource:
+    """One config file and what is made of it. Reading and compiling is done in a process of its own."""
 
-    Raises SnapshotError when nothing can be compiled and nothing `good` is on disk.
-    """
-    if good is not None and good.fingerprint == plan.fingerprint:
-        return good, None
-    compiling = asyncio.ensure_future(compile_policy(plan, log))
-    if good is None:
-        return await compiling, None
-    done, _ = await asyncio.wait([compiling], timeout=OLD_POLICY_AFTER_SECONDS)
-    if not done:
-        log.warning("still compiling the new policy; serving the last good one", policy=good.revision)
-        return good, compiling
-    try:
-        return compiling.result(), None
-    except SnapshotError as error:
-        log.error("the new policy cannot be compiled; serving the last good one", policy=good.revision, why=str(error))
-        return good, None
+    def __init__(self, path: Path | None, log: Log) -> None:
+        """`path` is the config file, None for the built-in defaults."""
+        self._path = path
+        self._log = log
+        self._compiler: CompilerProcess | None = None  # holds what was read last, until it is compiled
+        self._digest: str | None = None  # of the file as it was read last
 
+    def recall(self) -> Plan | None:
+        """The plan of the last run, if the file has not changed since."""
+        return boot.recall(self._path) if self._path else None
 
-async def compile_policy(plan: Plan, log: Log) -> Manifest:
-    """Compile in a process of its own, which ends with it. Raises SnapshotError."""
-    try:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-P",  # never code of the folder that we happen to be started in
-            "-m",
-            "resolver.build",
-            str(plan.state_dir / SNAPSHOTS),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-        )
-    except OSError as error:  # no process, no file descriptor left
-        raise SnapshotError(f"the compiler cannot be started: {error.strerror or error}") from error
-    try:
-        output, _ = await process.communicate(json.dumps(plan.policy).encode())
-    except asyncio.CancelledError:
-        process.kill()
-        await process.wait()
-        raise
-    try:
-        outcome = json.loads(output)
-    except ValueError:
-        raise SnapshotError(f"the compiler ended with status {process.returncode} and no word") from None
-    if "error" in outcome:
-        raise SnapshotError(outcome["error"])
-    log.info("policy compiled", policy=outcome["revision"], seconds=outcome["seconds"])
-    return read_manifest(Path(outcome["manifest"]))
+    async def read(self) -> Plan:
+        """Read the file. Raises ConfigError with every mistake, or SnapshotError when it cannot be read at all."""
+        self.close()
+        self._digest = boot.digest_of(self._path) if self._path else None
+        compiler = await CompilerProcess.start(self._log)
+        try:
+            plan = await compiler.read(self._path)
+        except BaseException:
+            compiler.close()
+            raise
+        self._compiler = compiler
+        return plan
 
+    def remember(self, plan: Plan) -> None:
+        """Note for the next start what was read; its policy is in force by now."""
+        if self._digest is not None:
+            boot.remember(plan, self._digest)
 
-def policy_on_disk(state_dir: Path, log: Log) -> Manifest | None:
-    """The last good snapshot, checked; what is damaged is told."""
-    folder = state_dir / SNAPSHOTS
-    try:
-        _, manifest, refused = last_good(folder)
-    except SnapshotError as error:
-        if folder.is_dir():
-            log.error("no compiled policy on disk can be used; compiling anew", why=str(error))
-        return None
-    for why in refused:
-        log.error("a damaged policy is refused; the last good one is used", why=why, policy=manifest.revision)
-    return manifest
+    async def first(self, plan: Plan) -> tuple[Manifest, asyncio.Task[Manifest] | None]:
+        """The policy to start with, and the compilation still running where the last good one has to serve meanwhile.
+
+        Raises MoatdnsError when nothing can be compiled and nothing good is on disk.
+        """
+        good = self._on_disk(plan.state_dir)
+        if good is not None and good.fingerprint == plan.fingerprint:
+            self.close()
+            return good, None
+        compiling = asyncio.ensure_future(self.compile(plan))
+        if good is None:
+            return await compiling, None
+        done, _ = await asyncio.wait([compiling], timeout=OLD_POLICY_AFTER_SECONDS)
+        if not done:
+            self._log.warning("still compiling the new policy; serving the last good one", policy=good.revision)
+            return good, compiling
+        try:
+            return compiling.result(), None
+        except MoatdnsError as error:
+            self._log.error("the new policy cannot be compiled; serving the last good one", why=str(error))
+            return good, None
+
+    async def compile(self, plan: Plan) -> Manifest:
+        """Compile what was read last, or what is in the file by now. Raises SnapshotError or ConfigError."""
+        if self._compiler is None:
+            await self.read()
+        assert self._compiler is not None  # noqa: S101
+        try:
+            return await self._compiler.compile(plan.state_dir / SNAPSHOTS)
+        finally:
+            self.close()
+
+    async def mended(self, plan: Plan) -> Manifest:
+        """Where the policy's files are gone or damaged: the policy compiled anew, or else the last good one.
+
+        Raises MoatdnsError when there is neither.
+        """
+        good = self._on_disk(plan.state_dir)
+        if good is not None and good.fingerprint == plan.fingerprint:
+            return good
+        try:
+            return await self.compile(plan)
+        except MoatdnsError as error:
+            if good is None:
+                raise
+            self._log.error("the policy cannot be compiled; an older one is served", why=str(error))
+            return good
+
+    def _on_disk(self, state_dir: Path) -> Manifest | None:
+        """The last good snapshot, checked; what is damaged is told."""
+        folder = state_dir / SNAPSHOTS
+        try:
+            _, manifest, refused = last_good(folder)
+        except SnapshotError as error:
+            if folder.is_dir():
+                self._log.error("no compiled policy on disk can be used; compiling anew", why=str(error))
+            return None
+        for why in refused:
+            self._log.error("a damaged policy is refused; the last good one is used", why=why, policy=manifest.revision)
+        return manifest
+
+    def close(self) -> None:
+        """End the compiler, if one is waiting or at work."""
+        if self._compiler is not None:
+            self._compiler.close()
+            self._compiler = None

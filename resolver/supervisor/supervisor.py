@@ -5,26 +5,23 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import fcntl
-import functools
 import os
 import signal
 import time
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Coroutine, Iterator
 from pathlib import Path
 
-from resolver.config.schema import Config
 from resolver.errors import ConfigError, MoatdnsError
 from resolver.listeners.sockets import open_sockets
+from resolver.plan import Plan
 from resolver.snapshot_file import Manifest
-from resolver.supervisor import boot
-from resolver.supervisor.plan import Plan, plan_of
-from resolver.supervisor.policy import compile_policy, first_policy, policy_on_disk
+from resolver.supervisor.policy import PolicySource
 from resolver.supervisor.worker_process import WorkerProcess
 from resolver.telemetry.log import Log
 
 _BACKOFF_SECONDS = (0.0, 0.5, 1.0, 2.0, 5.0, 10.0)  # before a worker is started again, by how often it just failed
 _HEARTBEAT_SECONDS = 1.0
-_HUNG_SECONDS = 5.0  # without a sign of life
+_HUNG_AFTER_PINGS = 5  # in a row without a sign of life; beats of ours, so that our own pause is not the worker's
 _STEADY_SECONDS = 10.0  # a worker that lived as long did not fail at once
 _LAST_WORDS_SECONDS = 0.5  # for what stopped workers still had to report
 
@@ -32,45 +29,39 @@ _LAST_WORDS_SECONDS = 0.5  # for what stopped workers still had to report
 class Supervisor:
     """The running service."""
 
-    def __init__(self, path: Path | None, load: Callable[[], Config], log: Log) -> None:
-        """`path` is the config file, None for built-in defaults; `load` reads it. Raises ConfigError."""
-        self._path = path
-        self._load = load
+    def __init__(self, path: Path | None, log: Log) -> None:
+        """`path` is the config file, None for built-in defaults."""
         self._log = log
-        self._remember: Callable[[], None] | None = None  # for the next start, what was read for this one
-        self._plan = (boot.recall(path) if path else None) or self._read_config()
+        self._source = PolicySource(path, log)
+        self._plan: Plan
         self._manifest: Manifest
         self._workers: list[WorkerProcess | None] = []  # by slot: who serves it
         self._alive: set[WorkerProcess] = set()  # these, and those that are starting or ending
-        self._failures = [0] * self._plan.workers  # by slot, in a row
+        self._failures: list[int] = []  # by slot, in a row
+        self._filling: list[asyncio.Lock] = []  # by slot: one worker is being put there
+        self._replacing = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._adopting: asyncio.Task[None] | None = None  # the policy of the start, while it is still being compiled
         self._reload_asked = asyncio.Event()
         self._restart_asked = asyncio.Event()
         self._stop_asked = asyncio.Event()
-        self._replacing = asyncio.Lock()
-        self._filling = [asyncio.Lock() for _ in range(self._plan.workers)]  # by slot: one worker is being put there
-        self._adopting: asyncio.Task[None] | None = None  # the policy of the start, while it is still being compiled
-
-    def _read_config(self) -> Plan:
-        digest = boot.digest_of(self._path) if self._path else None
-        config = self._load()
-        plan = plan_of(config)
-        self._remember = functools.partial(boot.remember, config, plan, digest) if digest else None
-        return plan
 
     async def run(self) -> None:
-        """Serve until SIGTERM or SIGINT. Raises MoatdnsError when it cannot start."""
-        with _held(self._plan.state_dir):
-            for note in self._plan.notes:
-                self._log.warning(note)
-            self._sockets, notes = open_sockets(list(self._plan.listen), self._plan.workers)
-            for note in notes:
-                self._log.warning(note)
-            try:
-                await self._serve()
-            finally:
-                for sockets in self._sockets:
-                    sockets.close()
+        """Serve until SIGTERM or SIGINT. Raises MoatdnsError, ConfigError for one, when it cannot start."""
+        self._plan = self._source.recall() or await self._source.read()
+        try:
+            with _held(self._plan.state_dir):
+                sockets, notes = open_sockets(list(self._plan.listen), self._plan.workers)
+                self._sockets = sockets
+                for note in (*self._plan.notes, *notes):
+                    self._log.warning(note)
+                try:
+                    await self._serve()
+                finally:
+                    for one in sockets:
+                        one.close()
+        finally:
+            self._source.close()
 
     async def _serve(self) -> None:
         loop = asyncio.get_running_loop()
@@ -79,11 +70,10 @@ class Supervisor:
         loop.add_signal_handler(signal.SIGHUP, self._reload_asked.set)
         loop.add_signal_handler(signal.SIGUSR1, self._count)
         loop.add_signal_handler(signal.SIGUSR2, self._restart_asked.set)
-        good = policy_on_disk(self._plan.state_dir, self._log)
-        if self._plan.policy is None and (good is None or good.fingerprint != self._plan.fingerprint):
-            self._plan = self._read_config().with_fixed_of(self._plan)
-        self._manifest, compiling = await first_policy(self._plan, good, self._log)
+        self._manifest, compiling = await self._source.first(self._plan)
         self._workers = [None] * self._plan.workers
+        self._failures = [0] * self._plan.workers
+        self._filling = [asyncio.Lock() for _ in self._workers]
         policy_tasks: list[asyncio.Task[None]] = []
         try:
             await asyncio.gather(*(self._fill(slot, checked=True) for slot in range(self._plan.workers)))
@@ -109,8 +99,7 @@ class Supervisor:
         self._log.info("stopped")
 
     def _say_serving(self) -> None:
-        if self._remember is not None:
-            self._remember()
+        self._source.remember(self._plan)
         self._log.info(
             "serving",
             listen=[address.text for address in self._plan.listen],
@@ -152,24 +141,25 @@ class Supervisor:
                     self._log.error("the config is not used; the old one stays in force", problem=problem)
             except MoatdnsError as error:
                 self._log.error("reload did not finish", why=str(error), policy=self._manifest.revision)
+            finally:
+                self._source.close()
 
     async def _reload(self) -> None:
         if self._adopting is not None:
-            await asyncio.wait(
-                [self._adopting]
-            )  # one compilation at a time: the last one asked for is the last in force
-        old, new = self._plan, self._read_config()
+            await asyncio.wait([self._adopting])  # one compilation at a time: the last one asked for stays in force
+        old, new = self._plan, await self._source.read()
         for note in new.notes:
             self._log.warning(note)
-        if new.fixed != old.fixed:
+        needs_restart = new.fixed != old.fixed
+        if needs_restart:
             self._log.warning("listen, workers and state_dir change only with a restart; the rest is reloaded")
             new = new.with_fixed_of(old)
         if new.fingerprint != self._manifest.fingerprint:
-            await self._put_in_force(await compile_policy(new, self._log))
+            await self._put_in_force(await self._source.compile(new))
         self._plan = new
         replaced = await self._replace_all(only_outdated=True)
-        if self._remember is not None and new.fixed == old.fixed:
-            self._remember()
+        if not needs_restart:
+            self._source.remember(new)
         self._log.info("reloaded", policy=self._manifest.revision, workers_replaced=replaced)
 
     async def _restart_for_ever(self) -> None:
@@ -220,19 +210,6 @@ class Supervisor:
         if manifest is not self._manifest:  # a new policy came while it started
             worker.use(self._manifest.path)
 
-    async def _mend_policy(self) -> None:
-        """Where the policy's files are gone or damaged, compile it anew; if that fails, go back to an older one."""
-        good = policy_on_disk(self._plan.state_dir, self._log)
-        if good is None or good.fingerprint != self._plan.fingerprint:
-            plan = self._plan if self._plan.policy is not None else self._read_config().with_fixed_of(self._plan)
-            try:
-                good = await compile_policy(plan, self._log)
-            except MoatdnsError:
-                if good is None:
-                    raise
-                self._log.error("the policy cannot be compiled; an older one is served", policy=good.revision)
-        self._manifest = good
-
     async def _watch(self, slot: int, worker: WorkerProcess) -> None:
         """Hear a worker until it ends, and replace one that was not told to."""
         status = await worker.hear()
@@ -260,7 +237,7 @@ class Supervisor:
             else:
                 return
             try:
-                await self._mend_policy()
+                self._manifest = await self._source.mended(self._plan)
             except MoatdnsError as error:
                 self._log.error("no policy can be served", why=str(error))
 
@@ -271,8 +248,8 @@ class Supervisor:
             for worker in self._workers:
                 if worker is None or worker.stopping:
                     continue
-                if worker.silent_seconds > _HUNG_SECONDS:
-                    self._log.error("a worker hangs and is killed", pid=worker.pid, silent_seconds=_HUNG_SECONDS)
+                if worker.unanswered_pings >= _HUNG_AFTER_PINGS:
+                    self._log.error("a worker hangs and is killed", pid=worker.pid, pings=worker.unanswered_pings)
                     worker.kill()
                 else:
                     worker.ping()

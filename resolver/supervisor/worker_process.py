@@ -34,7 +34,7 @@ class WorkerProcess:
         self.settings = settings
         self.revision = 0
         self.stopping = False
-        self._asked_at: float | None = None  # when the first ping was sent that is not answered yet
+        self.unanswered_pings = 0  # since it last said anything
         self._process = process
         self._reader = reader
         self._writer = writer
@@ -103,7 +103,7 @@ class WorkerProcess:
         return status
 
     async def _take(self, report: dict[str, object]) -> None:
-        self._asked_at = None
+        self.unanswered_pings = 0
         event = report.pop("event")
         if event in ("ready", "in_force", "refused"):
             async with self._spoke:
@@ -135,14 +135,8 @@ class WorkerProcess:
 
     def ping(self) -> None:
         """Ask for a sign of life."""
-        if self._asked_at is None:
-            self._asked_at = time.monotonic()
+        self.unanswered_pings += 1
         self._tell("ping")
-
-    @property
-    def silent_seconds(self) -> float:
-        """How long a ping has gone unanswered."""
-        return 0.0 if self._asked_at is None else time.monotonic() - self._asked_at
 
     def kill(self) -> None:
         """End it at once."""

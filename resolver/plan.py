@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import ipaddress
 import os
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from resolver.build import fingerprint_of
 from resolver.config.addresses import parse_endpoint
 from resolver.config.schema import Config
 from resolver.config.settings import UpstreamServer, WorkerSettings
@@ -21,8 +20,7 @@ class Plan:
     """A config, made ready to act on. `notes` are things that the admin should know of, as finished sentences."""
 
     settings: WorkerSettings
-    policy: dict[str, Any] | None  # plain, as the compiler takes it; None where only its fingerprint is known (boot)
-    fingerprint: str  # of all that goes into the compilation
+    fingerprint: str  # of all that goes into the compilation of the policy
     listen: tuple[Listen, ...]
     workers: int
     state_dir: Path
@@ -37,9 +35,25 @@ class Plan:
         """This plan, but with what cannot change taken from `other`."""
         return replace(self, listen=other.listen, workers=other.workers, state_dir=other.state_dir)
 
+    def to_plain(self) -> dict[str, Any]:
+        """As JSON carries and keeps it."""
+        return {**asdict(self), "state_dir": str(self.state_dir)}
 
-def plan_of(config: Config) -> Plan:
-    """The plan of a config, on this machine as it is now."""
+    @classmethod
+    def from_plain(cls, plain: dict[str, Any]) -> Plan:
+        """What `to_plain` gave, by way of JSON."""
+        return cls(
+            settings=WorkerSettings.from_plain(plain["settings"]),
+            fingerprint=plain["fingerprint"],
+            listen=tuple(Listen(**address) for address in plain["listen"]),
+            workers=plain["workers"],
+            state_dir=Path(plain["state_dir"]),
+            notes=tuple(plain["notes"]),
+        )
+
+
+def plan_of(config: Config, fingerprint: str) -> Plan:
+    """The plan of a config, on this machine as it is now. `fingerprint` is its policy's."""
     listen = _addresses(config)
     workers = len(os.sched_getaffinity(0)) if config.workers == "auto" else int(config.workers)
     system = [server for server in system_servers() if not _is_ourselves(server, listen)]
@@ -52,11 +66,9 @@ def plan_of(config: Config) -> Plan:
         for server in (*settings.upstream_servers, *(server for zone in settings.zones for server in zone.servers))
         if _is_ourselves(server, listen)
     ]
-    policy = config.policy.model_dump(mode="json")
     return Plan(
         settings=settings,
-        policy=policy,
-        fingerprint=fingerprint_of(policy),
+        fingerprint=fingerprint,
         listen=listen,
         workers=workers,
         state_dir=config.state_dir,

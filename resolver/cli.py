@@ -28,15 +28,15 @@ from resolver.config.to_settings import worker_settings
 from resolver.errors import ConfigError, MoatdnsError, RuleError, SnapshotError
 from resolver.explaining import explain_query
 from resolver.local_names import LocalNames
-from resolver.names import key_of, parse_name
+from resolver.names import key_of, parse_any_name, parse_name
 from resolver.policy.compiler import policy_in_memory
-from resolver.policy.groups import NetworkTable, parse_client
+from resolver.policy.groups import NetworkTable
 from resolver.policy.snapshot import PolicySnapshot
 from resolver.snapshot_file import last_good
 from resolver.supervisor.policy import SNAPSHOTS
 from resolver.supervisor.supervisor import Supervisor
 from resolver.telemetry.log import make_log
-from resolver.wire.codes import Rcode, Type
+from resolver.wire.codes import HEADER, Rcode
 
 app = typer.Typer(
     name="moatdns",
@@ -107,23 +107,20 @@ def explain_command(
     as_json: JsonOption = False,
 ) -> None:
     """Tell what becomes of a name for a client, and why, by the code that answers queries."""
-    try:
-        wire_name = parse_name(name)
-        parse_client(client)
-        asked_type = _type_name(qtype)
-    except (RuleError, ValueError) as error:
-        _fail(str(error), code=2)
     _, loaded = _load(config)
     policy, origin = _policy_of(loaded)
     settings = worker_settings(loaded, workers=1, system_servers=[])
-    explanation = explain_query(
-        policy,
-        NetworkTable((network, True) for network in settings.clients_allow),
-        LocalNames(key_of(parse_name(zone.name)) for zone in settings.zones),
-        wire_name,
-        client=client,
-        qtype=asked_type,
-    )
+    try:
+        explanation = explain_query(
+            policy,
+            NetworkTable((network, True) for network in settings.clients_allow),
+            LocalNames(key_of(parse_name(zone.name)) for zone in settings.zones),
+            parse_any_name(name),
+            client=client,
+            qtype=qtype,
+        )
+    except (RuleError, ValueError) as error:
+        _fail(str(error), code=2)
     if as_json:
         _print(json.dumps({**explanation.to_plain(), "origin": origin}, indent=2))
         return
@@ -182,15 +179,6 @@ def _policy_of(config: Config) -> tuple[PolicySnapshot, str]:
     return policy, origin
 
 
-def _type_name(text: str) -> str:
-    upper = text.upper()
-    if upper in Type.__members__ or (upper.startswith("TYPE") and upper[4:].isdigit()):
-        return upper
-    if upper.isalnum():
-        return upper  # every type is judged alike; an unknown name needs no number
-    raise ValueError(f"--type {text!r} is not a record type: write a name such as AAAA, or TYPE999")
-
-
 def _ask_ourselves(host: str, port: int, timeout_seconds: float) -> str | None:
     """Ask for _dns.resolver.arpa, which needs no upstream. None when the answer comes, else what went wrong."""
     ident = secrets.token_bytes(2)
@@ -205,6 +193,8 @@ def _ask_ourselves(host: str, port: int, timeout_seconds: float) -> str | None:
         return f"no answer within {timeout_seconds:g} s"
     except OSError as error:
         return error.strerror or str(error)
+    if len(answer) < HEADER:
+        return "a wrong answer, too short for DNS"
     rcode = answer[3] & 0xF
     if answer[:2] != ident or rcode not in (Rcode.NOERROR, Rcode.REFUSED):  # clients.allow may leave us out
         return f"a wrong answer, rcode {rcode}"

@@ -6,9 +6,12 @@ from dataclasses import replace
 
 from resolver.local_names import LocalNames
 from resolver.names import key_of
+from resolver.policy.decision import Verdict
 from resolver.policy.explain import Explanation, Step, explain
 from resolver.policy.groups import NetworkTable, parse_client
 from resolver.policy.snapshot import PolicySnapshot
+from resolver.wire.codes import Type, is_meta
+from resolver.wire.message import type_number
 
 REFUSED = "refused"  # the verdict for those who may not ask
 
@@ -22,15 +25,26 @@ def explain_query(
     client: str,
     qtype: str,
 ) -> Explanation:
-    """Explain what the server answers to a query, step by step in its own order. Raises ValueError for no address."""
-    explanation = explain(policy, wire_name, client, qtype)
+    """Explain what the server answers to a query, step by step in its own order.
+
+    Raises ValueError for what is no address or no type.
+    """
+    number = type_number(qtype)
+    if number is None:
+        raise ValueError(f"{qtype!r} is not a record type: write a name such as AAAA, or TYPE999")
+    explanation = explain(policy, wire_name, client, qtype.upper())
     if allowed.find(parse_client(client)) is None:
         why = "clients.allow does not hold this address, whatever the policy says"
         return _without_policy(explanation, REFUSED, Step("access", REFUSED, why))
+    if is_meta(number) or number == Type.OPT:
+        return _without_policy(explanation, REFUSED, Step("type", REFUSED, f"{qtype} is not a type of data"))
     zone = local_names.zone_of(key_of(wire_name))
     if zone is not None:
         why = f"{zone.name} means nothing elsewhere ({zone.because}), so no policy and no upstream is asked"
         return _without_policy(explanation, "allow", Step("local", "answered here", why))
+    if number == Type.ANY and explanation.verdict != Verdict.BLOCK:
+        minimal = Step("response", "answered here", "ANY gets one HINFO record, whatever there is (RFC 8482)")
+        return replace(explanation, trace=[*explanation.trace[:-1], minimal])
     return explanation
 
 

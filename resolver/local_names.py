@@ -52,6 +52,8 @@ class LocalNames:
             return None
         found = None
         for ancestor in _ancestors(key):
+            if ancestor == _RESOLVER_ARPA:
+                return self._zones[ancestor]  # never forwarded, whoever asks for it
             if ancestor in self._forwarded:
                 return None
             found = self._zones.get(ancestor, found)
@@ -89,6 +91,7 @@ def _key(name: str) -> bytes:
 
 
 _LOCALHOST = _key("localhost")
+_RESOLVER_ARPA = _key("resolver.arpa")
 
 
 def _zones() -> Iterator[LocalZone]:

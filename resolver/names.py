@@ -19,6 +19,8 @@ _MAX_LABEL = 63  # RFC 1035 section 2.3.4
 _MAX_NAME = 255
 _LABEL = re.compile(rb"[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?\Z")
 _PLAIN_OCTET = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_*=+/")
+_ESCAPE = re.compile(r"\\(?:(\d{3})|(.))")  # RFC 1035 section 5.1
+_LABEL_BREAK = re.compile(r"(?<!\\)\.")
 _DOTS = re.compile("[。．｡]")  # the ideographic full stops that people type (RFC 3490 section 3.1)
 
 
@@ -52,6 +54,37 @@ def _label(label: str, name: str) -> bytes:
             f"{name!r} is not a domain name: a label is letters, digits, '-' and '_', and begins and ends without '-'"
         )
     return octets
+
+
+def parse_any_name(text: str) -> bytes:
+    """Read any name that a query may hold, as dig shows it: ``\\.`` and ``\\032`` are octets, ``.`` is the root.
+
+    Gives lower-case wire form. Raises RuleError.
+    """
+    if text in ("", "."):
+        return b"\x00"
+    if not text.isascii():
+        return parse_name(text)
+    wire = bytearray()
+    for label in _LABEL_BREAK.split(text.removesuffix(".")):
+        octets = _ESCAPE.sub(_octet, label).encode("latin-1").lower()
+        if not 0 < len(octets) <= _MAX_LABEL:
+            raise RuleError(f"{text!r} has a label of {len(octets)} octets: 1 to {_MAX_LABEL} are possible")
+        wire.append(len(octets))
+        wire += octets
+    wire.append(0)
+    if len(wire) > _MAX_NAME:
+        raise RuleError(f"{text!r} is {len(wire)} octets long: a domain name has at most {_MAX_NAME}")
+    return bytes(wire)
+
+
+def _octet(match: re.Match[str]) -> str:
+    digits, other = match[1], match[2]
+    if digits is None:
+        return str(other)
+    if int(digits) > 255:
+        raise RuleError(f"'\\\\{digits}' is no octet: 000 to 255 are possible")
+    return chr(int(digits))
 
 
 def _a_label(label: str, name: str) -> bytes:

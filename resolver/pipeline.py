@@ -22,7 +22,7 @@ from resolver.policy.snapshot import PolicySnapshot
 from resolver.policy.standing import View
 from resolver.resolution import Resolver
 from resolver.telemetry.counters import Counters, Outcome
-from resolver.wire.codes import MAX_MESSAGE, Class, Ede, Flag, Rcode, Type
+from resolver.wire.codes import MAX_MESSAGE, Class, Ede, Flag, Rcode, Type, is_meta
 from resolver.wire.message import hinfo_record
 from resolver.wire.question import Question, parse_question
 from resolver.wire.response import compose, ede_option, error_without_question, truncated
@@ -31,7 +31,6 @@ from resolver.wire.sinkhole import Sinkhole, blocked_option
 DESPITE_BLOCK_TTL_SECONDS = 60  # a name let through despite a block rule must close soon after the policy does
 _ANY_TTL_SECONDS = 60
 FORCED_MODES = ("nxdomain", "nodata")  # what a catalogue entry may demand
-_TRANSFERS = frozenset({Type.IXFR, Type.AXFR, Type.MAILA, Type.MAILB})
 
 
 class Transport(IntEnum):
@@ -188,8 +187,8 @@ class Pipeline:
         if question.qtype == Type.OPT:
             self._counters.outcomes[Outcome.FAILED] += 1
             return compose(question, Rcode.FORMERR)  # a pseudo type: nothing can be asked for by it
-        if question.qtype in _TRANSFERS:
-            return self._refuse(question, ede_option(Ede.NOT_SUPPORTED, "no transfers"), Rcode.NOTIMP)
+        if is_meta(question.qtype):
+            return self._refuse(question, ede_option(Ede.NOT_SUPPORTED, "not a type of data"), Rcode.NOTIMP)
         local = self._local_names.answer(question)
         if local is not None:
             self._counters.outcomes[Outcome.CACHED] += 1
@@ -217,7 +216,8 @@ class Pipeline:
             return self._sinkhole(pending, decision, entry.expires_at)
         if entry.failed_why is not None:
             self._counters.outcomes[Outcome.FAILED] += 1
-            return compose(question, Rcode.SERVFAIL, options=ede_option(*entry.failed_why))
+            failure = compose(question, Rcode.SERVFAIL, options=ede_option(*entry.failed_why))
+            return _fit(failure, pending, Rcode.SERVFAIL)
         now = self._clock()
         answer = entry.answer
         stale = entry.is_stale(now)
@@ -230,11 +230,7 @@ class Pipeline:
             options=_STALE if stale else b"",
             flags=Flag.AD if answer.authenticated and question.wants_ad else 0,
         )
-        if len(response) > question.max_size and pending.transport is Transport.UDP:
-            response = truncated(question, answer.rcode)
-        elif len(response) > MAX_MESSAGE:  # the upstream filled it up, and our OPT has no room
-            self._counters.outcomes[Outcome.FAILED] += 1
-            return compose(question, Rcode.SERVFAIL)
+        response = _fit(response, pending, answer.rcode)
         outcome = _outcome(decision.verdict, cached=cached)
         self._counters.outcomes[outcome] += 1
         if cached and not stale:  # a first answer is not kept here: most names are asked for once
@@ -263,6 +259,16 @@ class Pipeline:
 
 
 _STALE = ede_option(Ede.STALE_ANSWER)
+
+
+def _fit(response: bytes, pending: Pending, rcode: int) -> bytes:
+    """The response, or what stands in for one that is too large for the client or the transport."""
+    question = pending.question
+    if pending.transport is Transport.UDP:
+        return response if len(response) <= question.max_size else truncated(question, rcode)
+    if len(response) <= MAX_MESSAGE:
+        return response
+    return compose(question, Rcode.SERVFAIL)  # the upstream filled it up, and our OPT has no room
 
 
 def _outcome(verdict: Verdict, *, cached: bool) -> Outcome:

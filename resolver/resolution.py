@@ -150,15 +150,20 @@ class Resolver:
         waiters, flight.waiters = flight.waiters, []
         self.waiting -= len(waiters)
         for waiter in waiters:
-            waiter(entry)
+            try:
+                waiter(entry)
+            except Exception as error:
+                self._loop.call_exception_handler({"message": "an answer could not be given", "exception": error})
 
 
 def _why(error: UpstreamError) -> tuple[int, str]:
     """The extended error that tells a client why there is no answer (RFC 8914 sections 4.23 and 4.24)."""
     if isinstance(error, UpstreamBadAnswer) and error.rcode is not None:
         return Ede.OTHER, f"the upstreams answered {_rcode_name(error.rcode)}"
-    code = Ede.NO_REACHABLE_AUTHORITY if isinstance(error, UpstreamTimeout) else Ede.NETWORK_ERROR
-    return code, str(error)
+    # Clients are not told which upstreams there are.
+    if isinstance(error, UpstreamTimeout):
+        return Ede.NO_REACHABLE_AUTHORITY, "no upstream answers"
+    return Ede.NETWORK_ERROR, "no upstream can be reached"
 
 
 def _rcode_name(rcode: int) -> str:

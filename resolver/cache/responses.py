@@ -11,17 +11,29 @@ from resolver.wire.codes import Rcode
 STALE_TTL_SECONDS = 30  # RFC 8767 section 4
 STALE_RETRY_SECONDS = 30  # how long an upstream's failure is believed before a stale name is asked for again
 FAILURE_SECONDS = 1  # RFC 9520 section 3.2: at least one second
+_TARGET_OVERHEAD = 60  # octets of a Python object around a short string of octets
 _OVERHEAD = 600  # octets of Python objects around one entry, measured with tracemalloc
 
 
 class CacheEntry:
     """One answer as it can be given again and again, its TTLs counted down. Times are monotonic seconds."""
 
-    __slots__ = ("answer", "expires_at", "failed_why", "retry_at", "size", "stale_until", "stored_at", "used")
+    __slots__ = (
+        "answer",
+        "expires_at",
+        "failed_why",
+        "retry_at",
+        "size",
+        "stale_until",
+        "stored_at",
+        "ttl_seconds",
+        "used",
+    )
 
     def __init__(self, answer: Answer, stored_at: float, ttl_seconds: int, stale_seconds: int, size: int) -> None:
         self.answer = answer
         self.stored_at = stored_at
+        self.ttl_seconds = ttl_seconds
         self.expires_at = stored_at + ttl_seconds
         self.stale_until = self.expires_at + stale_seconds
         self.retry_at = 0.0
@@ -39,11 +51,7 @@ class CacheEntry:
 
     def body(self, now: float, *, most: int | None = None) -> bytes:
         """The sections with TTLs counted down to `now`, none above `most` seconds; STALE_TTL_SECONDS once expired."""
-        ttl = (
-            STALE_TTL_SECONDS
-            if self.is_stale(now)
-            else max(int(self.expires_at - self.stored_at) - int(now - self.stored_at), 0)
-        )
+        ttl = STALE_TTL_SECONDS if self.is_stale(now) else max(self.ttl_seconds - int(now - self.stored_at), 0)
         if most is not None and most < ttl:
             ttl = most
         answer = self.answer
@@ -77,7 +85,9 @@ class ResponseCache:
         if ttl or not answer.negative:  # a negative answer without SOA is never kept (RFC 2308 section 5)
             ttl = max(ttl, min(settings.min_ttl_seconds, ceiling))
         stale = settings.stale_seconds if not answer.negative else 0
-        entry = CacheEntry(answer, now, ttl, stale, len(key) + len(answer.body) + _OVERHEAD)
+        targets = sum(len(target) + _TARGET_OVERHEAD for target in answer.targets)
+        size = len(key) + len(answer.body) + 2 * len(answer.ttl_offsets) + targets + _OVERHEAD
+        entry = CacheEntry(answer, now, ttl, stale, size)
         if ttl:
             self._store(key, entry)
         else:

@@ -8,7 +8,10 @@ from publicsuffixlist import PublicSuffixList
 
 from resolver.errors import RuleError
 from resolver.names import to_text, wire_of_key
-from resolver.rules import RuleForm, RuleKind, parse_rule
+from resolver.rules import RuleForm, RuleKind, compile_regex, parse_rule
+
+# Names that nobody means; an expression that is found in one of them is found in nearly all.
+_PROBES = tuple(f"qzjxvkwq.{suffix}" for suffix in ("com", "org", "net", "ai", "io", "co.uk", "de"))
 
 
 def read_allow_rule(text: str) -> str:
@@ -21,7 +24,14 @@ def read_block_rule(text: str) -> str:
     rule = parse_rule(text)
     written = rule.text
     name = to_text(wire_of_key(rule.key))
-    if rule.kind is RuleKind.REGEX or (rule.kind is RuleKind.NAME and rule.form is RuleForm.EXACT):
+    if rule.kind is RuleKind.REGEX:
+        found = next((probe for probe in _PROBES if compile_regex(rule.regex).search(probe)), None)
+        if found:
+            raise RuleError(
+                f"{written} covers the whole of a top-level domain, {found!r} for one: say more of the names"
+            )
+        return written
+    if rule.kind is RuleKind.NAME and rule.form is RuleForm.EXACT:
         return written
     if rule.kind is RuleKind.PATTERN:
         free = (rule.written or "").removesuffix(name)

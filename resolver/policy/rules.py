@@ -149,7 +149,7 @@ class RuleLayer:
             if covering:
                 found.append((prefix, covering))
         if self.must_search(walked):
-            text = to_text(wire_of_key(key))
+            text = to_text(wire_of_key(key)).replace("\\.", "\\046")  # every dot that is left is a boundary
             for prefix, number in walked:
                 if self._rule_sets[number].has_patterns:
                     found += [(prefix, members) for members in self._rule_sets[number].patterns.covering(text)]

@@ -91,6 +91,6 @@ def decision_of(group: Group, standing: Standing) -> Decision:
         return Decision(Verdict.ALLOW, group.name, rule, service, despite_block=standing.overridden is not None)
     if group.exempt and not standing.is_bypass:
         return Decision(Verdict.EXEMPT, group.name, rule, service, despite_block=True)
-    if group.monitor:
+    if group.monitor and not group.exempt:  # for an exempt group what is left is bypass, which stays closed
         return Decision(Verdict.MONITOR, group.name, rule, service, despite_block=True)
     return Decision(Verdict.BLOCK, group.name, rule, service, response=standing.forced_response)

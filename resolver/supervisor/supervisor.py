@@ -6,9 +6,11 @@ import asyncio
 import contextlib
 import fcntl
 import os
+import resource
 import signal
 import time
 from collections.abc import Coroutine, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from resolver.errors import ConfigError, MoatdnsError
@@ -40,6 +42,7 @@ class Supervisor:
         self._failures: list[int] = []  # by slot, in a row
         self._filling: list[asyncio.Lock] = []  # by slot: one worker is being put there
         self._replacing = asyncio.Lock()
+        self._compiling = asyncio.Lock()  # one compilation at a time, and what it gives in force before the next
         self._tasks: set[asyncio.Task[None]] = set()
         self._adopting: asyncio.Task[None] | None = None  # the policy of the start, while it is still being compiled
         self._reload_asked = asyncio.Event()
@@ -48,6 +51,7 @@ class Supervisor:
 
     async def run(self) -> None:
         """Serve until SIGTERM or SIGINT. Raises MoatdnsError, ConfigError for one, when it cannot start."""
+        _raise_file_limit()
         self._plan = self._source.recall() or await self._source.read()
         try:
             with _held(self._plan.state_dir):
@@ -76,7 +80,7 @@ class Supervisor:
         self._filling = [asyncio.Lock() for _ in self._workers]
         policy_tasks: list[asyncio.Task[None]] = []
         try:
-            await asyncio.gather(*(self._fill(slot, checked=True) for slot in range(self._plan.workers)))
+            await asyncio.gather(*(self._first_fill(slot) for slot in range(self._plan.workers)))
             if compiling is None:
                 self._say_serving()
             else:
@@ -105,6 +109,7 @@ class Supervisor:
             listen=[address.text for address in self._plan.listen],
             workers=len(self._workers),
             policy=self._manifest.revision,
+            policy_is_the_configs=self._manifest.fingerprint == self._plan.fingerprint,
             upstreams=[server.name for server in self._plan.settings.upstream_servers],
         )
 
@@ -146,7 +151,7 @@ class Supervisor:
 
     async def _reload(self) -> None:
         if self._adopting is not None:
-            await asyncio.wait([self._adopting])  # one compilation at a time: the last one asked for stays in force
+            await asyncio.wait([self._adopting])  # the last policy asked for is the last in force
         old, new = self._plan, await self._source.read()
         for note in new.notes:
             self._log.warning(note)
@@ -154,10 +159,15 @@ class Supervisor:
         if needs_restart:
             self._log.warning("listen, workers and state_dir change only with a restart; the rest is reloaded")
             new = new.with_fixed_of(old)
-        if new.fingerprint != self._manifest.fingerprint:
-            await self._put_in_force(await self._source.compile(new))
+        async with self._compiling:
+            if new.fingerprint != self._manifest.fingerprint:
+                await self._put_in_force(await self._source.compile(new))
         self._plan = new
-        replaced = await self._replace_all(only_outdated=True)
+        try:
+            replaced = await self._replace_all(only_outdated=True)
+        except MoatdnsError:
+            self._plan = replace(new, settings=old.settings)  # with which workers are known to start
+            raise
         if not needs_restart:
             self._source.remember(new)
         self._log.info("reloaded", policy=self._manifest.revision, workers_replaced=replaced)
@@ -194,18 +204,24 @@ class Supervisor:
 
     # Workers
 
+    async def _first_fill(self, slot: int) -> None:
+        async with self._filling[slot]:
+            await self._fill(slot, checked=True)
+
     async def _fill(self, slot: int, *, checked: bool = False) -> None:
         """Start a worker for a slot and wait until it serves. Raises MoatdnsError when it does not.
 
         `checked`: the policy's files have just been checked.
         """
-        manifest = self._manifest
-        worker = await WorkerProcess.start(
-            self._sockets[slot], self._plan.settings, manifest.path, self._log, checked=checked
-        )
-        self._alive.add(worker)
-        self._spawn(self._watch(slot, worker), f"worker {worker.pid}")
-        await worker.ready()
+        while True:
+            manifest, settings = self._manifest, self._plan.settings
+            worker = await WorkerProcess.start(self._sockets[slot], settings, manifest.path, self._log, checked=checked)
+            self._alive.add(worker)
+            self._spawn(self._watch(slot, worker), f"worker {worker.pid}")
+            await worker.ready()
+            if settings is self._plan.settings:
+                break
+            await worker.stop()  # the settings changed while it started
         self._workers[slot] = worker
         if manifest is not self._manifest:  # a new policy came while it started
             worker.use(self._manifest.path)
@@ -237,7 +253,8 @@ class Supervisor:
             else:
                 return
             try:
-                self._manifest = await self._source.mended(self._plan)
+                async with self._compiling:
+                    self._manifest = await self._source.mended(self._plan)
             except MoatdnsError as error:
                 self._log.error("no policy can be served", why=str(error))
 
@@ -271,6 +288,12 @@ class Supervisor:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             self._log.error("a task of the supervisor failed", task=task.get_name(), error=repr(error))
+
+
+def _raise_file_limit() -> None:
+    """Use all file descriptors that we may: clients' connections must not starve the upstreams' sockets."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 @contextlib.contextmanager

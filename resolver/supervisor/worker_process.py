@@ -34,6 +34,7 @@ class WorkerProcess:
         self.settings = settings
         self.revision = 0
         self.stopping = False
+        self._refused = False  # the policy that it was told to use last
         self.unanswered_pings = 0  # since it last said anything
         self._process = process
         self._reader = reader
@@ -108,6 +109,7 @@ class WorkerProcess:
         if event in ("ready", "in_force", "refused"):
             async with self._spoke:
                 self.revision = int(str(report["revision"]))
+                self._refused = event == "refused"
                 self._spoke.notify_all()
         if event == "refused":
             self._log.error("a worker refused the policy", pid=self.pid, why=report["why"])
@@ -124,13 +126,16 @@ class WorkerProcess:
 
     def use(self, manifest: Path) -> None:
         """Tell it to put a policy in force."""
+        self._refused = False
         self._tell("use", manifest=str(manifest))
 
     async def serves(self, revision: int) -> bool:
         """Wait until it serves that policy or a later one; False when it ends or the time is over."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(READY_SECONDS), self._spoke:
-                await self._spoke.wait_for(lambda: self.revision >= revision or self._process.returncode is not None)
+                await self._spoke.wait_for(
+                    lambda: self.revision >= revision or self._refused or self._process.returncode is not None
+                )
         return self.revision >= revision and self._process.returncode is None
 
     def ping(self) -> None:

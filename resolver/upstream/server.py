@@ -13,11 +13,9 @@ class Server:
 
     def __init__(self, settings: UpstreamServer) -> None:
         self.name = settings.name
-        found = socket.getaddrinfo(
-            settings.host, settings.port, type=socket.SOCK_DGRAM, flags=socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
-        )
-        self.family: int = found[0][0]
-        self.address: tuple[Any, ...] = found[0][4]  # as socket.connect takes it, the scope of fe80::1%eth0 included
+        self.family: int = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+        self._settings = settings
+        self._address: tuple[Any, ...] | None = None
         self.failures = 0  # silences and refusals since it was last heard
         self.is_down = False
         self.probe_at = 0.0  # when a server that is down is asked again, by the clock
@@ -27,3 +25,12 @@ class Server:
         self.timeouts = 0
         self.unreachable = 0
         self.wrong_replies = 0  # late, malformed or forged ones; ignored
+
+    @property
+    def address(self) -> tuple[Any, ...]:
+        """As socket.connect takes it, with the scope of fe80::1%eth0. Raises OSError where there is no such one."""
+        if self._address is None:
+            host, port = self._settings.host, self._settings.port
+            flags = socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
+            self._address = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM, flags=flags)[0][4]
+        return self._address

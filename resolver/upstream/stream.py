@@ -151,8 +151,8 @@ class _Connection(asyncio.Protocol):
 
     async def _open(self) -> None:
         link = self._link
-        host, port = link.server.address[:2]
         try:
+            host, port = link.server.address[:2]
             async with asyncio.timeout(link.connect_seconds):
                 await link.loop.create_connection(lambda: self, host, port)
         except TimeoutError:

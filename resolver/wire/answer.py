@@ -7,6 +7,8 @@ a validating client needs it, never the additional section (CVE-2025-40778, CVE-
 from __future__ import annotations
 
 import struct
+from array import array
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from resolver.errors import FormatError
@@ -46,7 +48,7 @@ class Answer:
     body: bytes
     answers: int
     authorities: int
-    ttl_offsets: tuple[int, ...]
+    ttl_offsets: Sequence[int]
     ttl_seconds: int
     negative: bool
     targets: tuple[bytes, ...]
@@ -158,7 +160,7 @@ def _read_answer(message: bytes, qname: bytes, qtype: int, *, keep_authority: bo
     lifetime = min((record.ttl for record in kept), default=0)
     if negative:
         lifetime = min(lifetime, _negative_lifetime(message, authority))
-    offsets = tuple(record.ttl_at - start for record in kept)
+    offsets = array("H", [record.ttl_at - start for record in kept])
     body = message[start:authority_end]
     return Answer(
         rcode=rcode,
@@ -169,11 +171,11 @@ def _read_answer(message: bytes, qname: bytes, qtype: int, *, keep_authority: bo
         ttl_offsets=offsets,
         ttl_seconds=lifetime,
         negative=negative,
-        targets=(*chain_keys[1:], *_service_targets(names, records)),
+        targets=tuple(dict.fromkeys((*chain_keys[1:], *_service_targets(names, records)))),
     )
 
 
-def with_ttl(body: bytes, ttl_offsets: tuple[int, ...], ttl_seconds: int) -> bytes:
+def with_ttl(body: bytes, ttl_offsets: Sequence[int], ttl_seconds: int) -> bytes:
     """`body` with this TTL in all its records."""
     changed = bytearray(body)
     for offset in ttl_offsets:
@@ -201,7 +203,7 @@ def _read_plain(message: bytes, start: int, qtype: int) -> Answer | None:
         raise FormatError("a record is cut off")
     lifetime = min(ttls) if max(ttls) < _TTL_SIGN_BIT else 0  # RFC 2181 section 8
     body = message[start:at]
-    places = tuple(offsets)
+    places = array("H", offsets)
     return Answer(
         rcode=Rcode.NOERROR,
         authenticated=bool(message[3] & Flag.AD),

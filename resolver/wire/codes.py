@@ -40,8 +40,6 @@ class Type(IntEnum):
     HTTPS = 65
     IXFR = 251
     AXFR = 252
-    MAILB = 253
-    MAILA = 254
     ANY = 255
 
 
@@ -92,3 +90,8 @@ MAX_MESSAGE = 65535  # octets of a message over a stream (RFC 1035 section 4.2.2
 HEADER = 12  # octets of a message's header
 UDP_PAYLOAD = 1232  # what we send and accept over UDP without fear of fragments (RFC 9715)
 UDP_PAYLOAD_PLAIN = 512  # a client without EDNS takes no more (RFC 1035 section 4.2.1)
+
+
+def is_meta(qtype: int) -> bool:
+    """Whether a type stands for no data of a name (RFC 6895 section 3.1), ANY aside: a transfer, for one."""
+    return qtype == 0 or (128 <= qtype < Type.ANY)

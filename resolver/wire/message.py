@@ -10,6 +10,7 @@ from resolver.errors import FormatError
 
 _POINTER_TO_QUESTION = b"\xc0\x0c"
 _ROOT = b"\x00"
+_MAX_TYPE = 65535
 
 
 def record(rtype: int, rdata: dnslib.RD, ttl_seconds: int) -> bytes:
@@ -40,6 +41,15 @@ def soa_record(ttl_seconds: int) -> bytes:
         rdata.encode_name_nocompress(dnslib.DNSLabel(name))  # a record that is moved must point at nothing
     rdata.pack("!IIIII", 1, 3600, 600, 86400, ttl_seconds)  # serial, refresh, retry, expire, minimum
     return record(dnslib.QTYPE.SOA, dnslib.RD(bytes(rdata.data)), ttl_seconds)
+
+
+def type_number(name: str) -> int | None:
+    """The number of a record type by its name, or of ``TYPE999`` (RFC 3597 section 5); None for what is neither."""
+    upper = name.upper()
+    if upper.startswith("TYPE") and upper[4:].isdigit() and int(upper[4:]) <= _MAX_TYPE:
+        return int(upper[4:])
+    found = dnslib.QTYPE.reverse.get(upper)
+    return None if found is None else int(found)
 
 
 def hinfo_record(ttl_seconds: int) -> bytes:

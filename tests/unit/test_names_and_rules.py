@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from resolver.errors import RuleError
-from resolver.names import key_of, parse_name, to_text, wire_of_key
+from resolver.names import key_of, parse_any_name, parse_name, to_text, wire_of_key
 from resolver.rules import RuleForm, parse_rule
 
 labels = st.binary(min_size=1, max_size=63)
@@ -91,3 +93,29 @@ def test_any_text_is_a_rule_or_a_rule_error(text: str) -> None:
     except RuleError:
         return
     assert parse_rule(rule.text) == rule
+
+
+@pytest.mark.parametrize(
+    ("text", "wire"),
+    [
+        (".", b"\x00"),
+        ("A b.Example", b"\x03a b\x07example\x00"),
+        (r"x\.y.example.", b"\x03x.y\x07example\x00"),
+        (r"\000\255.example", b"\x02\x00\xff\x07example\x00"),
+        ("-x.example", b"\x02-x\x07example\x00"),
+    ],
+)
+def test_any_name_of_a_query_can_be_written(text: str, wire: bytes) -> None:
+    assert parse_any_name(text) == wire
+
+
+@given(st.lists(labels, max_size=3))
+def test_a_name_is_read_back_from_how_it_is_shown(parts: list[bytes]) -> None:
+    wire = b"".join(bytes((len(part),)) + part for part in parts) + b"\x00"
+    assert parse_any_name(to_text(wire)) == wire.lower()
+
+
+@given(st.text())
+def test_any_text_is_a_name_or_a_rule_error(text: str) -> None:
+    with contextlib.suppress(RuleError):
+        parse_any_name(text)

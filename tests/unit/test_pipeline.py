@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+import dns.edns
 import dns.message
 import dns.rcode
+import dns.rdatatype
 import dns.rrset
 import pytest
 
@@ -202,3 +204,50 @@ async def test_a_client_outside_of_clients_allow_is_refused(served: Served) -> N
     assert answer.rcode() == dns.rcode.REFUSED
     assert answer.options[0].code == 18  # type: ignore[attr-defined]
     assert not served.upstream.asked
+
+
+async def test_a_failure_is_told_within_the_size_that_the_client_takes_and_without_the_upstreams_names(
+    served: Served,
+) -> None:
+    waiting = served.ask("plain.example")
+    _, done = served.upstream.asked.pop(0)
+    done(UpstreamTimeout("no answer from " + ", ".join(f"udp://192.0.2.{n}:53" for n in range(200))))
+    assert "192.0.2" not in waiting[0].to_text()
+
+
+async def test_a_waiter_that_fails_costs_the_others_nothing(served: Served) -> None:
+    query = dns.message.make_query("plain.example", "A").to_wire()
+    client = served.pipeline.client("127.0.0.1")
+    pending = served.pipeline.answer_now(query, client, Transport.UDP)
+    assert isinstance(pending, Pending)
+    troubles: list[dict[str, object]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: troubles.append(context))
+
+    def fail(_: bytes) -> None:
+        raise RuntimeError
+
+    served.pipeline.resolve(pending, fail)
+    other = served.ask("plain.example")
+    served.upstream.answer("plain.example. 300 IN A 192.0.2.1")
+    assert addresses(other) == ["192.0.2.1"]
+    assert len(troubles) == 1
+
+
+@pytest.mark.parametrize("qtype", ["AXFR", "IXFR", "TSIG", "TKEY", "TYPE0", "TYPE128"])
+async def test_types_that_are_no_data_of_a_name_never_go_upstream(served: Served, qtype: str) -> None:
+    query = dns.message.make_query("plain.example", "A").to_wire()
+    number = dns.rdatatype.from_text(qtype)
+    query = query[:-4] + int(number).to_bytes(2, "big") + query[-2:]
+    answer = served.pipeline.answer_now(query, served.pipeline.client("127.0.0.1"), Transport.UDP)
+    assert isinstance(answer, bytes)
+    assert answer[3] & 0xF == dns.rcode.NOTIMP
+    assert not served.upstream.asked
+
+
+async def test_a_query_with_a_huge_option_is_answered_and_not_kept(served: Served) -> None:
+    option = dns.edns.GenericOption(65001, bytes(60_000))
+    query = dns.message.make_query("acme.ai", "A", use_edns=0, payload=65535, options=[option])
+    client = served.pipeline.client("127.0.0.1")
+    wire = query.to_wire(max_size=65535)
+    assert isinstance(served.pipeline.answer_now(wire, client, Transport.STREAM), bytes)
+    assert not client.tables[Transport.STREAM].entries

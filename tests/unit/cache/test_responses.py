@@ -96,3 +96,9 @@ def test_replacing_an_entry_counts_its_bytes_once() -> None:
     for _ in range(10):
         kept.put(b"q", answer(), 0.0)
     assert kept.bytes == kept.put(b"q", answer(), 0.0).size
+
+
+def test_a_fresh_ttl_is_whole_at_any_time_of_the_clock() -> None:
+    for tick in range(20_000):
+        now = tick * 0.123456789
+        assert ttl(cache().put(b"q", answer(1), now).body(now)) == 1

@@ -239,3 +239,9 @@ def test_more_expressions_than_a_policy_may_have_are_refused_at_the_first_one_to
 def test_an_expression_that_costs_too_much_is_refused_with_the_reason(problems: Problems) -> None:
     (problem,) = problems("policy: {lists: [{name: big, block: ['/(a{1,100}b{1,100}){1,10}x/']}]}\n")
     assert "costs too much" in problem
+
+
+@pytest.mark.parametrize("rule", ["/./", "/[.]com$/", "/^[a-z]+/", "=*.com", "*.*.co.uk"])
+def test_a_rule_over_a_whole_top_level_domain_is_refused(problems: Problems, rule: str) -> None:
+    (problem,) = problems(f"policy: {{lists: [{{name: big, block: ['{rule}']}}]}}\n")
+    assert "covers" in problem

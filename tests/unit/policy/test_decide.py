@@ -281,3 +281,23 @@ def test_an_expression_that_is_slow_elsewhere_is_quick_here() -> None:
     for _ in range(100):
         decide(snapshot, "a" * 60 + ".example")
     assert time.process_time() - began < 0.5
+
+
+def test_ways_round_the_resolver_stay_closed_for_an_exempt_group_that_only_watches() -> None:
+    lab = Group("lab", networks=("10.0.0.0/8",), exempt=True, monitor=True, block=frozenset(SERVICES))
+    assert decide(policy(groups=[lab]), "canary.example", "10.1.2.3").verdict is Verdict.BLOCK
+
+
+def test_a_dot_octet_within_a_label_is_no_boundary_for_a_pattern() -> None:
+    snapshot = policy(own("house", block("oai*.blocked.example")))
+    view, _ = snapshot.view_of("127.0.0.1")
+    parent = parse_name("blocked.example")
+    assert snapshot.decide(view, key_of(b"\x06x.oai1" + parent)).verdict is Verdict.ALLOW
+    assert snapshot.decide(view, key_of(b"\x05oai.1" + parent)).verdict is Verdict.BLOCK
+
+
+def test_thousands_of_patterns_below_one_name_compile_quickly() -> None:
+    began = time.process_time()
+    snapshot = policy(own("house", block(*(f"h{number}*.example" for number in range(3000)))))
+    assert decide(snapshot, "h2999x.example").verdict is Verdict.BLOCK
+    assert time.process_time() - began < 5

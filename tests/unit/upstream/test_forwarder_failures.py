@@ -15,8 +15,16 @@ from tests.unit.upstream.stub import answers, ask, open_descriptors, question, r
 
 
 async def test_an_upstream_is_an_address_and_no_name_is_looked_up(forwarder_for) -> None:
-    with pytest.raises(socket.gaierror):
-        forwarder_for(UpstreamServer("udp", "localhost", 53))
+    asked = ask(forwarder_for(UpstreamServer("udp", "localhost", 53)))
+    assert isinstance(await asked.error(), UpstreamUnreachable)
+
+
+@pytest.mark.parametrize("transport", ["udp", "tcp"])
+async def test_an_upstream_on_an_interface_that_is_not_there_is_unreachable_and_no_more(
+    forwarder_for, transport
+) -> None:
+    asked = ask(forwarder_for(UpstreamServer(transport, "fe80::1%nosuch0", 53)))
+    assert isinstance(await asked.error(), UpstreamUnreachable)
 
 
 async def test_without_servers_the_error_comes_at_once(forwarder_for) -> None:

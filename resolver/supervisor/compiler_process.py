@@ -67,7 +67,8 @@ class CompilerProcess:
                 return outcome
         raise SnapshotError(f"the compiler ended with status {await self._process.wait()} and no word")
 
-    def close(self) -> None:
+    async def end(self) -> None:
         """End it, whatever it does."""
         with contextlib.suppress(ProcessLookupError):
             self._process.kill()
+        await self._process.wait()

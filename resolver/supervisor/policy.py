@@ -32,13 +32,13 @@ class PolicySource:
 
     async def read(self) -> Plan:
         """Read the file. Raises ConfigError with every mistake, or SnapshotError when it cannot be read at all."""
-        self.close()
+        await self.end()
         self._digest = boot.digest_of(self._path) if self._path else None
         compiler = await CompilerProcess.start(self._log)
         try:
             plan = await compiler.read(self._path)
         except BaseException:
-            compiler.close()
+            await compiler.end()
             raise
         self._compiler = compiler
         return plan
@@ -55,7 +55,7 @@ class PolicySource:
         """
         good = self._on_disk(plan.state_dir)
         if good is not None and good.fingerprint == plan.fingerprint:
-            self.close()
+            await self.end()
             return good, None
         compiling = asyncio.ensure_future(self.compile(plan))
         if good is None:
@@ -78,7 +78,7 @@ class PolicySource:
         try:
             return await self._compiler.compile(plan.state_dir / SNAPSHOTS)
         finally:
-            self.close()
+            await self.end()
 
     async def mended(self, plan: Plan) -> Manifest:
         """Where the policy's files are gone or damaged: the policy compiled anew, or else the last good one.
@@ -109,8 +109,8 @@ class PolicySource:
             self._log.error("a damaged policy is refused; the last good one is used", why=why, policy=manifest.revision)
         return manifest
 
-    def close(self) -> None:
+    async def end(self) -> None:
         """End the compiler, if one is waiting or at work."""
-        if self._compiler is not None:
-            self._compiler.close()
-            self._compiler = None
+        compiler, self._compiler = self._compiler, None
+        if compiler is not None:
+            await compiler.end()

@@ -65,7 +65,7 @@ class Supervisor:
                     for one in sockets:
                         one.close()
         finally:
-            self._source.close()
+            await self._source.end()
 
     async def _serve(self) -> None:
         loop = asyncio.get_running_loop()
@@ -147,7 +147,7 @@ class Supervisor:
             except MoatdnsError as error:
                 self._log.error("reload did not finish", why=str(error), policy=self._manifest.revision)
             finally:
-                self._source.close()
+                await self._source.end()
 
     async def _reload(self) -> None:
         if self._adopting is not None:

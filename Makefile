@@ -27,6 +27,9 @@ check: $(VENV)/.installed-dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+prove: $(VENV)/.installed-dev
+	$(BIN)/python -m prove
+
 bench: $(VENV)/.installed-dev
 	$(BIN)/python -m bench.compare
 

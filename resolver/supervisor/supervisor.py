@@ -116,7 +116,8 @@ class Supervisor:
     async def _adopt(self, compiling: asyncio.Task[Manifest]) -> None:
         """Put the first policy in force once it is compiled."""
         try:
-            await self._put_in_force(await compiling)
+            async with self._compiling:
+                await self._put_in_force(await compiling)
             self._say_serving()
         except MoatdnsError as error:
             self._log.error("the new policy cannot be put in force; the last good one stays", why=str(error))
@@ -219,7 +220,7 @@ class Supervisor:
             self._alive.add(worker)
             self._spawn(self._watch(slot, worker), f"worker {worker.pid}")
             await worker.ready()
-            if settings is self._plan.settings:
+            if settings == self._plan.settings:
                 break
             await worker.stop()  # the settings changed while it started
         self._workers[slot] = worker

@@ -52,7 +52,7 @@ class Limits:
     queries_in_flight_per_client: int = 1_000  # a client may be a whole office behind one address
     tcp_connections: int = 1_000
     tcp_connections_per_client: int = 100
-    tcp_queries_per_connection: int = 100  # in flight at once on one connection
+    tcp_queries_per_connection: int = 100  # in flight at once on one connection; beyond, it is not read
     tcp_idle_seconds: float = 10.0
     tcp_write_buffer_bytes: int = 1 << 20  # unread answers a client may let pile up before its connection is ended
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections import Counter
+from collections import Counter, deque
 from typing import cast
 
 from resolver.config.settings import Limits
@@ -88,6 +88,8 @@ class _Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._peer = ""
         self._in_flight = 0
+        self._backlog: deque[bytes] = deque()  # queries read, but not begun
+        self._is_paused = False  # reading is, until the backlog is worked off
         self._finishing = False
         self._idle: asyncio.TimerHandle | None = None
 
@@ -111,11 +113,26 @@ class _Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         queries = self._deframer.feed(data)
-        for query in queries:
-            self._answer(query)
+        self._backlog.extend(queries)
+        self._work_off()
         if queries and self._transport is not None:
             self._rearm()  # by whole queries only: octets that drip in keep no connection open
             self._close_if_done()
+
+    def _work_off(self) -> None:
+        """Answer what was read, and read on only while few enough wait for an upstream: TCP slows the client down."""
+        most = self._listener.limits.tcp_queries_per_connection
+        while self._backlog and self._in_flight < most and self._transport is not None:
+            self._answer(self._backlog.popleft())
+        if self._transport is None or self._transport.is_closing():
+            return
+        if self._backlog and not self._is_paused:
+            self._listener.counters.dropped["tcp_queries_per_connection"] += 1
+            self._is_paused = True
+            self._transport.pause_reading()
+        elif not self._backlog and self._is_paused:
+            self._is_paused = False
+            self._transport.resume_reading()
 
     def eof_received(self) -> bool:
         """The client sends no more, but may still read (RFC 7766 section 6.2.4): answer what is in flight."""
@@ -143,10 +160,6 @@ class _Connection(asyncio.Protocol):
         listener = self._listener
         if self._transport is None:
             return
-        if self._in_flight >= listener.limits.tcp_queries_per_connection:
-            listener.counters.dropped["tcp_queries_per_connection"] += 1
-            self._transport.abort()
-            return
         pipeline = listener.pipeline
         outcome = pipeline.answer_now(query, pipeline.client(self._peer), Transport.STREAM)
         if isinstance(outcome, Pending):
@@ -160,6 +173,8 @@ class _Connection(asyncio.Protocol):
     def _landed(self, answer: bytes) -> None:
         self._in_flight -= 1
         self._write(answer)
+        if self._is_paused:
+            self._work_off()
         self._close_if_done()
 
     def _write(self, answer: bytes) -> None:
@@ -167,7 +182,7 @@ class _Connection(asyncio.Protocol):
             self._transport.write(frame(answer))
 
     def _close_if_done(self) -> None:
-        if self._finishing and not self._in_flight and self._transport is not None:
+        if self._finishing and not self._in_flight and not self._backlog and self._transport is not None:
             self._transport.close()
 
     def _rearm(self, seconds: float | None = None) -> None:

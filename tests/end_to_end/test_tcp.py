@@ -146,11 +146,19 @@ def test_connections_are_bounded_over_all_addresses_of_a_worker(strict: Moatdns)
     time.sleep(0.1)
 
 
-def test_more_queries_in_flight_than_allowed_end_the_connection_and_only_that(strict: Moatdns) -> None:
+def test_more_queries_in_flight_than_allowed_wait_their_turn_and_are_all_answered(
+    strict: Moatdns, slow: StubUpstream
+) -> None:
+    most = LIMITS["tcp_queries_per_connection"]
+    names = [f"flood-{number}.example" for number in range(3 * int(most))]
+    slow.delays.update(dict.fromkeys(names, 0.3))
     with TcpClient(strict.port) as other, TcpClient(strict.port) as greedy:
-        greedy.send(*[query("flood.example") for _ in range(LIMITS["tcp_queries_per_connection"] + 1)])
-        assert closed_within(greedy, 10)
+        began = time.monotonic()
+        greedy.send(*[query(name) for name in names])
         assert is_blocked(other.ask("claude.ai"))
+        answered = {greedy.receive().question[0].name.to_text(omit_final_dot=True) for _ in names}
+    assert answered == set(names)
+    assert time.monotonic() - began > 0.8  # three turns
 
 
 def test_a_response_over_tcp_ends_the_connection(strict: Moatdns) -> None:

@@ -1,0 +1,55 @@
+"""The table of all runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from prove import (
+    dead_upstreams,
+    identical_questions,
+    killed_workers,
+    lying_upstream,
+    million_rules,
+    mutated_packets,
+    swaps,
+)
+from prove.figures import Figure
+
+Run = Callable[[Path], list[Figure]]
+
+# name → what it does, the run, and its short form (which `tests/end_to_end/test_under_load_*.py` make, too)
+RUNS: dict[str, tuple[str, Run, Run]] = {
+    "million-rules": (
+        million_rules.WHAT,
+        partial(million_rules.run, million_rules.FULL),
+        partial(million_rules.run, million_rules.SHORT),
+    ),
+    "swaps": (swaps.WHAT, partial(swaps.run, swaps.FULL), partial(swaps.run, swaps.SHORT)),
+    "killed-workers": (
+        killed_workers.WHAT,
+        partial(killed_workers.run, killed_workers.FULL),
+        partial(killed_workers.run, killed_workers.SHORT),
+    ),
+    "mutated-packets": (
+        mutated_packets.WHAT,
+        partial(mutated_packets.run, mutated_packets.FULL),
+        partial(mutated_packets.run, mutated_packets.SHORT),
+    ),
+    "identical-questions": (
+        identical_questions.WHAT,
+        partial(identical_questions.run, identical_questions.FULL),
+        partial(identical_questions.run, identical_questions.SHORT),
+    ),
+    "lying-upstream": (
+        lying_upstream.WHAT,
+        partial(lying_upstream.run, lying_upstream.FULL),
+        partial(lying_upstream.run, lying_upstream.SHORT),
+    ),
+    "dead-upstreams": (
+        dead_upstreams.WHAT,
+        partial(dead_upstreams.run, dead_upstreams.FULL),
+        partial(dead_upstreams.run, dead_upstreams.SHORT),
+    ),
+}

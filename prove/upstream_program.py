@@ -1,0 +1,96 @@
+"""An upstream as a program of its own: ``python -m prove.upstream_program '{"port": …}'``; see `prove.upstream`.
+
+SIGUSR1 makes it silent, or has it speak again. What it was asked goes into a file when it ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import socket
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import uvloop
+
+from prove.messages import answer, name_of, question_end
+
+_BATCH = 64
+_BUFFER_BYTES = 4 << 20
+
+
+class _Upstream:
+    def __init__(self, loop: asyncio.AbstractEventLoop, one: socket.socket, behaviour: dict[str, Any]) -> None:
+        self._loop = loop
+        self._socket = one
+        self._aliases: dict[str, str] = behaviour["aliases"]
+        self._address: str = behaviour["address"]
+        self._ttl_seconds: int = behaviour["ttl_seconds"]
+        self._delay_seconds: float = behaviour["delay_seconds"]
+        self._is_silent: bool = behaviour["silent"]
+        self.asked: list[str] = []
+
+    def readable(self) -> None:
+        for _ in range(_BATCH):
+            try:
+                query, client = self._socket.recvfrom(4096)
+            except BlockingIOError:
+                return
+            except OSError:
+                continue  # an ICMP error for an answer whose asker is gone
+            try:
+                end = question_end(query)
+            except ValueError:
+                continue
+            name = name_of(query)
+            message_id = int.from_bytes(query[:2], "big")
+            self.asked.append(json.dumps([time.monotonic(), client[1], message_id, name]))
+            if self._is_silent:
+                continue
+            alias_of = self._aliases.get(name, "")
+            said = answer(query[:2], query[12:end], self._address, self._ttl_seconds, alias_of=alias_of)
+            if self._delay_seconds:
+                self._loop.call_later(self._delay_seconds, self._send, said, client)
+            else:
+                self._send(said, client)
+
+    def toggle(self) -> None:
+        self._is_silent = not self._is_silent
+
+    def _send(self, said: bytes, client: tuple[str, int]) -> None:
+        try:
+            self._socket.sendto(said, client)
+        except OSError:
+            return
+
+
+async def _serve(behaviour: dict[str, Any], ready: Path) -> list[str]:
+    """Answer until told to end; gives what was asked."""
+    loop = asyncio.get_running_loop()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as one:
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER_BYTES)
+        one.bind(("127.0.0.1", behaviour["port"]))
+        upstream = _Upstream(loop, one, behaviour)
+        loop.add_reader(one.fileno(), upstream.readable)
+        loop.add_signal_handler(signal.SIGUSR1, upstream.toggle)
+        end = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, end.set)
+        loop.call_soon(ready.touch)
+        await end.wait()
+        loop.remove_reader(one.fileno())
+    return upstream.asked
+
+
+def main(behaviour: dict[str, Any]) -> None:
+    """Run it, and write down what it was asked."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        asked = runner.run(_serve(behaviour, Path(behaviour["ready"])))
+    Path(behaviour["asked"]).write_text("\n".join(asked), encoding="ascii")
+
+
+if __name__ == "__main__":
+    main(json.loads(sys.argv[1]))

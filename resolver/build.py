@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import gc
 import hashlib
-import itertools
 import json
 import os
 import signal
@@ -30,7 +29,7 @@ from resolver.plan import plan_of
 from resolver.policy.compiler import FORMAT, CompiledRules, RuleSource, SourceRule, compile_groups, compile_rules
 from resolver.policy.groups import Group, ResponsePolicy
 from resolver.policy.rules import Rank, Source
-from resolver.rules import parse_rule
+from resolver.rules import is_plain, parse_rule, plain_key
 from resolver.snapshot_file import write_snapshot
 
 SETS = ("ai", "gateways", "bypass", "lists")  # names that stand for many sources
@@ -69,9 +68,11 @@ def _bundled(catalogue: Catalogue) -> Iterator[RuleSource]:
 
 def _own(lists: Iterable[dict[str, Any]]) -> Iterator[RuleSource]:
     for entry in lists:
-        rules = (SourceRule(parse_rule(text)) for text in entry["block"])
-        allowed = (SourceRule(parse_rule(text), allow=True) for text in entry["allow"])
-        yield RuleSource(Source(entry["name"], Rank.OWN), itertools.chain(rules, allowed))
+        block, allow = entry["block"], entry["allow"]
+        rules = [SourceRule(parse_rule(text)) for text in block if not is_plain(text)]
+        rules += [SourceRule(parse_rule(text), allow=True) for text in allow]
+        names = (plain_key(text) for text in block if is_plain(text))
+        yield RuleSource(Source(entry["name"], Rank.OWN), rules, names)
 
 
 def _groups(policy: dict[str, Any], catalogue: Catalogue) -> Iterator[Group]:

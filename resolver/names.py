@@ -19,8 +19,7 @@ _MAX_LABEL = 63  # RFC 1035 section 2.3.4
 _MAX_NAME = 255
 _LABEL = re.compile(rb"[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?\Z")
 _PLAIN_OCTET = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_*=+/")
-_ESCAPE = re.compile(r"\\(?:(\d{3})|(.))")  # RFC 1035 section 5.1
-_LABEL_BREAK = re.compile(r"(?<!\\)\.")
+_TOKEN = re.compile(r"\\(?:(\d{3})|(.))|(.)", re.DOTALL)  # an escaped octet, or a plain one
 _DOTS = re.compile("[。．｡]")  # the ideographic full stops that people type (RFC 3490 section 3.1)
 
 
@@ -66,25 +65,34 @@ def parse_any_name(text: str) -> bytes:
     if not text.isascii():
         return parse_name(text)
     wire = bytearray()
-    for label in _LABEL_BREAK.split(text.removesuffix(".")):
-        octets = _ESCAPE.sub(_octet, label).encode("latin-1").lower()
+    labels = _labels(text)
+    if not labels[-1]:
+        labels.pop()  # behind the last dot
+    for octets in labels:
         if not 0 < len(octets) <= _MAX_LABEL:
             raise RuleError(f"{text!r} has a label of {len(octets)} octets: 1 to {_MAX_LABEL} are possible")
         wire.append(len(octets))
-        wire += octets
+        wire += octets.lower()
     wire.append(0)
     if len(wire) > _MAX_NAME:
         raise RuleError(f"{text!r} is {len(wire)} octets long: a domain name has at most {_MAX_NAME}")
     return bytes(wire)
 
 
-def _octet(match: re.Match[str]) -> str:
-    digits, other = match[1], match[2]
-    if digits is None:
-        return str(other)
-    if int(digits) > 255:
-        raise RuleError(f"'\\\\{digits}' is no octet: 000 to 255 are possible")
-    return chr(int(digits))
+def _labels(text: str) -> list[bytes]:
+    """The labels of a name in presentation form, its escapes read (RFC 1035 section 5.1)."""
+    labels = [bytearray()]
+    for match in _TOKEN.finditer(text):
+        digits, escaped, plain = match.groups()
+        if plain == ".":
+            labels.append(bytearray())
+        elif digits is None:
+            labels[-1] += (escaped or plain).encode("ascii")
+        elif int(digits) > 255:
+            raise RuleError(f"'\\\\{digits}' is no octet: 000 to 255 are possible")
+        else:
+            labels[-1].append(int(digits))
+    return [bytes(label) for label in labels]
 
 
 def _a_label(label: str, name: str) -> bytes:
@@ -102,6 +110,10 @@ def to_text(wire: bytes) -> str:
     at = 0
     while at < len(wire) and (length := wire[at]):
         label = wire[at + 1 : at + 1 + length]
+        if label.isalnum():  # most labels; for octets this means ASCII
+            labels.append(label.decode("ascii"))
+            at += 1 + length
+            continue
         labels.append("".join(chr(o) if o in _PLAIN_OCTET else "\\." if o == 0x2E else f"\\{o:03d}" for o in label))
         at += 1 + length
     return ".".join(labels) or "."

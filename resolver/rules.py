@@ -88,12 +88,22 @@ class Rule:
         }[self.form]
 
 
+def is_plain(text: str) -> bool:
+    """Whether a rule is a name and all below it, written in its one normal form."""
+    return len(text) < _MAX_PLAIN and _PLAIN.match(text) is not None
+
+
+def plain_key(text: str) -> bytes:
+    """The key of a plain rule's name."""
+    labels = text.encode().split(b".")
+    labels.reverse()
+    return b"".join([_OCTET[len(label)] + label for label in labels])
+
+
 def parse_rule(text: str) -> Rule:
     """Read one rule. Raises RuleError."""
-    if len(text) < _MAX_PLAIN and _PLAIN.match(text):  # most rules, by far, in lists of a million
-        labels = text.encode().split(b".")
-        labels.reverse()
-        return Rule(RuleForm.SUBTREE, b"".join([_OCTET[len(label)] + label for label in labels]))
+    if is_plain(text):  # most rules, by far, in lists of a million
+        return Rule(RuleForm.SUBTREE, plain_key(text))
     written = text.strip()
     if len(written) > 1 and written.startswith("/") and written.endswith("/"):
         return _regex(written[1:-1])

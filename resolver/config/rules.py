@@ -8,7 +8,7 @@ from publicsuffixlist import PublicSuffixList
 
 from resolver.errors import RuleError
 from resolver.names import to_text, wire_of_key
-from resolver.rules import RuleForm, RuleKind, compile_regex, parse_rule
+from resolver.rules import RuleForm, RuleKind, compile_regex, is_plain, parse_rule
 
 # Names that nobody means; an expression that is found in one of them is found in nearly all.
 _PROBES = tuple(f"qzjxvkwq.{suffix}" for suffix in ("com", "org", "net", "ai", "io", "co.uk", "de"))
@@ -16,11 +16,14 @@ _PROBES = tuple(f"qzjxvkwq.{suffix}" for suffix in ("com", "org", "net", "ai", "
 
 def read_allow_rule(text: str) -> str:
     """The rule in its one normal form. Raises RuleError."""
-    return parse_rule(text).text
+    return text if is_plain(text) else parse_rule(text).text
 
 
 def read_block_rule(text: str) -> str:
     """The rule in its one normal form; one that covers all of a public suffix is refused. Raises RuleError."""
+    if is_plain(text):
+        _refuse_public_suffix(text)
+        return text
     rule = parse_rule(text)
     written = rule.text
     name = to_text(wire_of_key(rule.key))
@@ -38,12 +41,16 @@ def read_block_rule(text: str) -> str:
         if not free.strip("*.") and _public_suffixes().is_public(name):
             raise RuleError(f"{written!r} covers every name below the public suffix {name!r}: write more of the names")
         return written
+    _refuse_public_suffix(name)
+    return written
+
+
+def _refuse_public_suffix(name: str) -> None:
     if _public_suffixes().is_public(name):
         raise RuleError(
             f"{name!r} is a public suffix: a rule for it would block every name below; "
             f"block the names you mean, or write '={name}' for this name alone"
         )
-    return written
 
 
 @functools.cache

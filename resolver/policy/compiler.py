@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from array import array
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -12,7 +13,7 @@ import marisa_trie
 from resolver.policy.groups import Group
 from resolver.policy.rules import Member, Rank, RuleLayer, RuleSet, Source
 from resolver.policy.snapshot import PolicySnapshot
-from resolver.rules import Rule, RuleKind
+from resolver.rules import Rule, RuleForm, RuleKind
 
 FORMAT = 3  # of the compiled bytes; a snapshot of another format is compiled anew
 
@@ -35,10 +36,14 @@ class SourceRule:
 
 @dataclass(frozen=True, slots=True)
 class RuleSource:
-    """A source with its rules, as the compiler takes it."""
+    """A source with its rules, as the compiler takes it.
+
+    `names` are keys of names that are blocked with all below them: the shape of nearly every rule of a large list.
+    """
 
     source: Source
     rules: Iterable[SourceRule]
+    names: Iterable[bytes] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +65,7 @@ def compile_rules(rule_sources: Iterable[RuleSource]) -> CompiledRules:
     patterns: dict[bytes, dict[Member, None]] = {}  # literal end → patterns, each once
     regexes: dict[Member, None] = {}  # in order, each once
     for index, entry in enumerate(rule_sources):
+        rule_sets.extend_all(number_of, entry.names, Member(index, allow=False, form=RuleForm.SUBTREE))
         for item in entry.rules:
             rule = item.rule
             needed_by = tuple(sorted(index_of[name] for name in item.needed_by)) if item.needed_by else ()
@@ -69,22 +75,24 @@ def compile_rules(rule_sources: Iterable[RuleSource]) -> CompiledRules:
             elif rule.kind is RuleKind.PATTERN:
                 patterns.setdefault(rule.key, {})[member] = None
             else:
-                number_of[rule.key] = rule_sets.extended(number_of.get(rule.key, 0), member)
+                rule_sets.extend_all(number_of, (rule.key,), member)
     for key, members in patterns.items():
         number_of[key] = rule_sets.numbered((*rule_sets.all[number_of.get(key, 0)], *members))
     keys = list(number_of)
     trie = marisa_trie.BinaryTrie(keys, num_tries=_TRIES if len(keys) < _MANY_KEYS else _TRIES_FOR_MANY)
-    ids = array(_narrowest(len(rule_sets.all)), [0]) * len(keys)
-    key_id = trie.key_id
+    # Nearly all names of a large policy have the same rule set; only the others are looked up one by one.
+    usual = Counter(number_of.values()).most_common(1)[0][0] if keys else 0
+    ids = array(_narrowest(len(rule_sets.all)), [usual]) * len(keys)
     for key, number in number_of.items():
-        ids[key_id(key)] = number
-    plain = {
+        if number != usual:
+            ids[trie.key_id(key)] = number
+    as_json = {
         "sources": [[source.name, int(source.rank)] for source in sources],
         "sets": [[member.to_plain() for member in members] for members in rule_sets.all],
         "regexes": [member.to_plain() for member in regexes],
         "ids": ids.typecode,
     }
-    return CompiledRules(trie.tobytes(), ids.tobytes(), _json(plain))
+    return CompiledRules(trie.tobytes(), ids.tobytes(), _json(as_json))
 
 
 class _RuleSets:
@@ -93,16 +101,18 @@ class _RuleSets:
     def __init__(self) -> None:
         self.all: list[tuple[Member, ...]] = [()]
         self._number_of: dict[tuple[Member, ...], int] = {(): 0}
-        self._steps: dict[tuple[int, Member], int] = {}  # a set and one more member → a set
 
-    def extended(self, number: int, member: Member) -> int:
-        """The number of a rule set with one more member."""
-        step = (number, member)
-        following = self._steps.get(step)
-        if following is None:
-            members = self.all[number]
-            following = self._steps[step] = self.numbered(members if member in members else (*members, member))
-        return following
+    def extend_all(self, number_of: dict[bytes, int], keys: Iterable[bytes], member: Member) -> None:
+        """Put one more member into the rule set of each key."""
+        steps: dict[int, int] = {}  # from a set to the one with the member; few, however many keys
+        get = number_of.get
+        for key in keys:
+            number = get(key, 0)
+            following = steps.get(number)
+            if following is None:
+                members = self.all[number]
+                following = steps[number] = self.numbered(members if member in members else (*members, member))
+            number_of[key] = following
 
     def numbered(self, members: tuple[Member, ...]) -> int:
         """The number of a rule set."""

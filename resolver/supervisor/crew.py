@@ -1,0 +1,168 @@
+"""The workers: one a slot, replaced when they end or hang, told of policies, and stopped in the end."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+
+from resolver.config.settings import WorkerSettings
+from resolver.errors import MoatdnsError
+from resolver.listeners.sockets import WorkerSockets
+from resolver.snapshot_file import Manifest
+from resolver.supervisor.tasks import Tasks
+from resolver.supervisor.worker_process import WorkerProcess
+from resolver.telemetry.log import Log
+
+_BACKOFF_SECONDS = (0.0, 0.5, 1.0, 2.0, 5.0, 10.0)  # before a worker is started again, by how often it just failed
+_HEARTBEAT_SECONDS = 1.0
+_HUNG_AFTER_PINGS = 5  # in a row without a sign of life; beats of ours, so that our own pause is not the worker's
+_STEADY_SECONDS = 10.0  # a worker that lived as long did not fail at once
+
+
+class Crew:
+    """A worker for each slot of sockets. `settings` and `manifest` are what new workers start with."""
+
+    def __init__(
+        self,
+        sockets: list[WorkerSockets],
+        settings: WorkerSettings,
+        manifest: Manifest,
+        mend: Callable[[], Awaitable[Manifest]],
+        log: Log,
+    ) -> None:
+        """`mend` gives a policy that can be served where a worker could not start; it raises MoatdnsError."""
+        self.settings = settings
+        self.manifest = manifest
+        self._sockets = sockets
+        self._mend = mend
+        self._log = log
+        self._tasks = Tasks(log)
+        self._workers: list[WorkerProcess | None] = [None] * len(sockets)  # by slot: who serves it
+        self._alive: set[WorkerProcess] = set()  # these, and those that are starting or ending
+        self._failures = [0] * len(sockets)  # by slot, in a row
+        self._filling = [asyncio.Lock() for _ in sockets]  # by slot: one worker is being put there
+        self._replacing = asyncio.Lock()
+        self._is_stopping = False
+
+    def __len__(self) -> int:
+        return len(self._workers)
+
+    async def start(self) -> None:
+        """Start all workers and wait until they serve. The policy's files have just been checked.
+
+        Raises MoatdnsError.
+        """
+        await asyncio.gather(*(self._first_fill(slot) for slot in range(len(self))))
+        self._tasks.spawn(self._look_after(), "heartbeat")
+
+    async def use(self, manifest: Manifest) -> None:
+        """Put a policy in force in every worker, and replace those that do not obey. Raises MoatdnsError."""
+        self.manifest = manifest
+        workers = [(slot, worker) for slot, worker in enumerate(self._workers) if worker]
+        for _, worker in workers:
+            worker.use(manifest.path)
+        obeyed = await asyncio.gather(*(worker.serves(manifest.revision) for _, worker in workers))
+        for (slot, worker), obeys in zip(workers, obeyed, strict=True):
+            if not obeys and self._workers[slot] is worker:
+                self._log.error("a worker does not take the new policy and is replaced", pid=worker.pid)
+                await self._replace(slot)
+
+    async def replace(self, *, only_outdated: bool = False) -> int:
+        """Put new workers in the place of all, one after the other, or of those with other settings; gives how many.
+
+        No query is lost: what waits in the sockets either may read. Raises MoatdnsError when a new one does not start.
+        """
+        replaced = 0
+        async with self._replacing:
+            for slot, worker in enumerate(tuple(self._workers)):
+                if only_outdated and (worker is None or worker.settings == self.settings):
+                    continue
+                await self._replace(slot)
+                replaced += 1
+        return replaced
+
+    def count(self) -> None:
+        """Have each worker's counters logged."""
+        for worker in self._workers:
+            if worker:
+                worker.count()
+
+    async def stop(self) -> None:
+        """Let all finish what they have in flight, and end them."""
+        self._is_stopping = True
+        await asyncio.gather(*(worker.stop() for worker in tuple(self._alive)))
+        await self._tasks.end()
+
+    async def _replace(self, slot: int) -> None:
+        async with self._filling[slot]:
+            old = self._workers[slot]
+            await self._fill(slot)
+            if old is not None:
+                await old.stop()
+
+    async def _first_fill(self, slot: int) -> None:
+        async with self._filling[slot]:
+            await self._fill(slot, checked=True)
+
+    async def _fill(self, slot: int, *, checked: bool = False) -> None:
+        """Start a worker for a slot and wait until it serves. Raises MoatdnsError when it does not.
+
+        `checked`: the policy's files have just been checked.
+        """
+        while True:
+            manifest, settings = self.manifest, self.settings
+            worker = await WorkerProcess.start(self._sockets[slot], settings, manifest.path, self._log, checked=checked)
+            self._alive.add(worker)
+            self._tasks.spawn(self._watch(slot, worker), f"worker {worker.pid}")
+            await worker.ready()
+            if settings == self.settings:
+                break
+            await worker.stop()  # the settings changed while it started
+        self._workers[slot] = worker
+        if manifest is not self.manifest:  # a new policy came while it started
+            worker.use(self.manifest.path)
+
+    async def _watch(self, slot: int, worker: WorkerProcess) -> None:
+        """Hear a worker until it ends, and replace one that was not told to."""
+        status = await worker.hear()
+        self._alive.discard(worker)
+        if worker.stopping or self._is_stopping:
+            return
+        async with self._filling[slot]:
+            if self._workers[slot] is worker:  # else it was being replaced when it ended
+                self._workers[slot] = None
+                await self._fill_in_the_end(slot, worker, status)
+
+    async def _fill_in_the_end(self, slot: int, ended: WorkerProcess, status: int) -> None:
+        """Start workers for a slot, with growing pauses, until one serves."""
+        if time.monotonic() - ended.began > _STEADY_SECONDS:
+            self._failures[slot] = 0
+        while not self._is_stopping:
+            pause = _BACKOFF_SECONDS[min(self._failures[slot], len(_BACKOFF_SECONDS) - 1)]
+            self._failures[slot] += 1
+            self._log.error("a worker ended; starting another", pid=ended.pid, status=status, pause_seconds=pause)
+            await asyncio.sleep(pause)
+            try:
+                await self._fill(slot)
+            except MoatdnsError as error:
+                self._log.error("a worker could not be started", why=str(error))
+            else:
+                return
+            try:
+                self.manifest = await self._mend()
+            except MoatdnsError as error:
+                self._log.error("no policy can be served", why=str(error))
+
+    async def _look_after(self) -> None:
+        """Ask each worker for a sign of life, and kill one that gives none: it is then replaced like any that ended."""
+        while True:
+            await asyncio.sleep(_HEARTBEAT_SECONDS)
+            for worker in self._workers:
+                if worker is None or worker.stopping:
+                    continue
+                if worker.unanswered_pings >= _HUNG_AFTER_PINGS:
+                    self._log.error("a worker hangs and is killed", pid=worker.pid, pings=worker.unanswered_pings)
+                    worker.kill()
+                else:
+                    worker.ping()

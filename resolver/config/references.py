@@ -94,6 +94,8 @@ def _too_many_searches(lists: list[_Named]) -> Iterator[tuple[KeyPath, str]]:
     for index, _, entry in lists:
         for side in ("block", "allow"):
             for place, text in _texts(entry.get(side)):
+                if "*" not in text and not text.startswith("/"):
+                    continue
                 name = text.removeprefix("=").removeprefix("*.")
                 kind = "regular expressions" if text.startswith("/") else "patterns" if "*" in name else None
                 if kind is None:

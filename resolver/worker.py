@@ -66,10 +66,11 @@ class Worker:
     async def _serve(self, first: dict[str, Any], reader: asyncio.StreamReader) -> None:
         loop = asyncio.get_running_loop()
         settings = WorkerSettings.from_plain(first["settings"])
-        forwarder = _forwarder_of(settings, loop)
+        self._forwarder = _forwarder_of(settings, loop)
+        self._cache = ResponseCache(settings.cache)
         self._resolver = Resolver(
-            forwarder,
-            ResponseCache(settings.cache),
+            self._forwarder,
+            self._cache,
             settings.cache,
             max_in_flight=settings.limits.queries_in_flight,
             dropped=self._counters.dropped,
@@ -111,8 +112,8 @@ class Worker:
         listening.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await listening
-        forwarder.close()
-        self._say("counts", **self._counters.to_plain())
+        self._forwarder.close()
+        self._say_counts()
 
     async def _obey(self, reader: asyncio.StreamReader, drain: asyncio.Event) -> None:
         while line := await reader.readline():
@@ -122,7 +123,7 @@ class Worker:
             elif order["do"] == "ping":
                 self._say("alive")
             elif order["do"] == "count":
-                self._say("counts", **self._counters.to_plain())
+                self._say_counts()
             elif order["do"] == "stop":
                 break
         drain.set()
@@ -156,6 +157,10 @@ class Worker:
         if self._troubles <= _MOST_TROUBLES:
             self._say("trouble", what=context.get("message", ""), error=repr(context.get("exception")))
             loop.default_exception_handler(context)
+
+    def _say_counts(self) -> None:
+        cache = {"entries": len(self._cache), "bytes": self._cache.bytes, "evicted": self._cache.evicted}
+        self._say("counts", **self._counters.to_plain(), cache=cache, upstream=self._forwarder.counts)
 
     def _say(self, event: str, **facts: Any) -> None:
         self._writer.write(json.dumps({"event": event, **facts}).encode() + b"\n")

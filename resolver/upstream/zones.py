@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 
 from resolver.errors import UpstreamError
@@ -39,6 +40,14 @@ class ZonedForwarder:
             at += 1 + key[at]
             found = self._zones.get(key[:at], found)
         return found
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """What has happened so far, by name, over all zones."""
+        total: Counter[str] = Counter()
+        for forwarder in (self._default, *self._zones.values()):
+            total.update(forwarder.counts)
+        return dict(total)
 
     def close(self) -> None:
         """Close all forwarders."""

@@ -5,12 +5,6 @@ from __future__ import annotations
 from enum import IntEnum
 
 
-class Opcode(IntEnum):
-    """RFC 1035 section 4.1.1 and successors."""
-
-    QUERY = 0
-
-
 class Rcode(IntEnum):
     """Response codes; those above 15 need an OPT record (RFC 6891 section 6.1.3)."""
 

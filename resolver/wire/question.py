@@ -100,7 +100,7 @@ def parse_question(query: bytes) -> Question:
     flags = query[2] << 8 | query[3]
     if flags & _QR:
         raise NotAQuery("a response; answering it would let two servers answer each other for ever")
-    if flags & _OPCODE_MASK:  # anything but QUERY, which is 0
+    if flags & _OPCODE_MASK:  # anything but QUERY, which is 0 (RFC 1035 section 4.1.1)
         raise FormatError("unknown opcode", Rcode.NOTIMP)
     if query[4:6] != b"\x00\x01":
         raise FormatError("QDCOUNT is not 1")  # RFC 9619

@@ -65,8 +65,3 @@ def error_without_question(query: bytes, rcode: int) -> bytes:
     first = 0x80 | opcode | (query[2] & 0x01)
     second = Flag.RA | (query[3] & 0x10) | (rcode & 0xF)
     return query[:2] + bytes((first, second)) + bytes(8)
-
-
-def is_truncated(message: bytes) -> bool:
-    """Whether TC is set."""
-    return bool(message[2] & 0x02)

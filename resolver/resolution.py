@@ -152,7 +152,7 @@ class Resolver:
         for waiter in waiters:
             try:
                 waiter(entry)
-            except Exception as error:
+            except Exception as error:  # whatever one client's answer met, the others get theirs; it is reported
                 self._loop.call_exception_handler({"message": "an answer could not be given", "exception": error})
 
 

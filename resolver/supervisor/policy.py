@@ -57,7 +57,7 @@ class PolicySource:
         if good is not None and good.fingerprint == plan.fingerprint:
             await self.end()
             return good, None
-        compiling = asyncio.ensure_future(self.compile(plan))
+        compiling = asyncio.ensure_future(self._compile_anew(plan))
         if good is None:
             return await compiling, None
         done, _ = await asyncio.wait([compiling], timeout=OLD_POLICY_AFTER_SECONDS)
@@ -71,10 +71,9 @@ class PolicySource:
             return good, None
 
     async def compile(self, plan: Plan) -> Manifest:
-        """Compile what was read last, or what is in the file by now. Raises SnapshotError or ConfigError."""
+        """Compile what was read last for `plan`. Raises SnapshotError."""
         if self._compiler is None:
-            await self.read()
-        assert self._compiler is not None  # noqa: S101
+            raise SnapshotError("no config has been read")
         try:
             return await self._compiler.compile(plan.state_dir / SNAPSHOTS)
         finally:
@@ -83,18 +82,31 @@ class PolicySource:
     async def mended(self, plan: Plan) -> Manifest:
         """Where the policy's files are gone or damaged: the policy compiled anew, or else the last good one.
 
-        Raises MoatdnsError when there is neither.
+        A config that was edited since, and not reloaded, is used only where nothing else is left. Raises MoatdnsError
+        when there is no policy at all.
         """
         good = self._on_disk(plan.state_dir)
         if good is not None and good.fingerprint == plan.fingerprint:
             return good
         try:
-            return await self.compile(plan)
+            changed = (await self.read()).fingerprint != plan.fingerprint
+            if good is None or not changed:
+                if changed:
+                    self._log.error("no policy is left on disk; that of the config is used, edited though not reloaded")
+                return await self.compile(plan)
+            self._log.error("the config was edited since; an older policy is served", policy=good.revision)
         except MoatdnsError as error:
             if good is None:
                 raise
             self._log.error("the policy cannot be compiled; an older one is served", why=str(error))
-            return good
+        await self.end()
+        return good
+
+    async def _compile_anew(self, plan: Plan) -> Manifest:
+        """Compile what was read; read it first where the plan was recalled."""
+        if self._compiler is None:
+            await self.read()
+        return await self.compile(plan)
 
     def _on_disk(self, state_dir: Path) -> Manifest | None:
         """The last good snapshot, checked; what is damaged is told."""

@@ -32,7 +32,7 @@ class Supervisor:
         self._plan: Plan
         self._crew: Crew
         self._tasks = Tasks(log)
-        self._compiling = asyncio.Lock()  # one compilation at a time, and what it gives in force before the next
+        self._compiling = asyncio.Lock()  # one config read and compiled at a time, and in force before the next
         self._adopting: asyncio.Task[None] | None = None  # the policy of the start, while it is still being compiled
         self._reload_asked = asyncio.Event()
         self._restart_asked = asyncio.Event()
@@ -115,22 +115,25 @@ class Supervisor:
                     self._log.error("the config is not used; the old one stays in force", problem=problem)
             except MoatdnsError as error:
                 self._log.error("reload did not finish", why=str(error), policy=self._crew.manifest.revision)
-            finally:
-                await self._source.end()
 
     async def _reload(self) -> None:
         if self._adopting is not None:
             await asyncio.wait([self._adopting])  # the last policy asked for is the last in force
-        old, new = self._plan, await self._source.read()
+        old = self._plan
+        async with self._compiling:
+            try:
+                new = await self._source.read()
+                needs_restart = new.fixed != old.fixed
+                if needs_restart:
+                    new = new.with_fixed_of(old)
+                if new.fingerprint != self._crew.manifest.fingerprint:
+                    await self._crew.use(await self._source.compile(new))
+            finally:
+                await self._source.end()
         for note in new.notes:
             self._log.warning(note)
-        needs_restart = new.fixed != old.fixed
         if needs_restart:
             self._log.warning("listen, workers and state_dir change only with a restart; the rest is reloaded")
-            new = new.with_fixed_of(old)
-        async with self._compiling:
-            if new.fingerprint != self._crew.manifest.fingerprint:
-                await self._crew.use(await self._source.compile(new))
         self._plan, self._crew.settings = new, new.settings
         try:
             replaced = await self._crew.replace(only_outdated=True)

@@ -57,3 +57,14 @@ def test_also_with_thousands_of_networks_to_serve(moatdns: StartMoatdns) -> None
     server = moatdns(CONFIG)
     server.reload({**CONFIG, "clients": {"allow": [f"{LOCALHOST}/32", *networks]}})
     kill_worker(server)
+
+
+def test_an_edited_config_is_not_in_force_before_it_is_reloaded_even_then(moatdns: StartMoatdns) -> None:
+    server = moatdns({**CONFIG, "policy": {"lists": [{"name": "house", "block": ["a.example", "old.example"]}]}})
+    server.reload(CONFIG)
+    newest = max(server.snapshots.glob("*.trie"), key=lambda path: path.stat().st_mtime)
+    newest.unlink()
+    server.write_config({**CONFIG, "policy": {"lists": [{"name": "house", "block": ["edited.example"]}]}})
+    kill_worker(server)
+    assert dig(server.port, "+timeout=6", "edited.example").status == "SERVFAIL"  # not blocked, and no upstream
+    assert dig(server.port, "old.example").rdata == ["0.0.0.0"]  # the last good policy

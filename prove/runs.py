@@ -7,10 +7,13 @@ from functools import partial
 from pathlib import Path
 
 from prove import (
+    api_clients,
     dead_upstreams,
     identical_questions,
+    killed_control,
     killed_workers,
     lying_upstream,
+    million_by_api,
     million_rules,
     mutated_packets,
     swaps,
@@ -51,5 +54,20 @@ RUNS: dict[str, tuple[str, Run, Run]] = {
         dead_upstreams.WHAT,
         partial(dead_upstreams.run, dead_upstreams.FULL),
         partial(dead_upstreams.run, dead_upstreams.SHORT),
+    ),
+    "million-by-api": (
+        million_by_api.WHAT,
+        partial(million_by_api.run, million_by_api.FULL),
+        partial(million_by_api.run, million_by_api.SHORT),
+    ),
+    "killed-control": (
+        killed_control.WHAT,
+        partial(killed_control.run, killed_control.FULL),
+        partial(killed_control.run, killed_control.SHORT),
+    ),
+    "api-clients": (
+        api_clients.WHAT,
+        partial(api_clients.run, api_clients.FULL),
+        partial(api_clients.run, api_clients.SHORT),
     ),
 }

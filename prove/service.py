@@ -22,9 +22,15 @@ class Service(Moatdns):
     """
 
     def __init__(
-        self, folder: Path, config: dict[str, Any], *, block: Sequence[str] = (), patience_seconds: float = 30.0
+        self,
+        folder: Path,
+        config: dict[str, Any],
+        *,
+        block: Sequence[str] = (),
+        patience_seconds: float = 30.0,
+        with_api: bool = False,
     ) -> None:
-        super().__init__(folder, config)
+        super().__init__(folder, config, with_api=with_api)
         self.expects_trouble = True
         self.block = block
         self._patience_seconds = patience_seconds

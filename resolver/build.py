@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from blocklists.catalogue import Catalogue, catalogue_fingerprint, load_catalogue
+from resolver.config.file_policy import file_policy, write_contents
 from resolver.config.load import load_config
 from resolver.config.references import Known
 from resolver.errors import ConfigError, MoatdnsError
@@ -44,7 +45,7 @@ def known_references(catalogue: Catalogue) -> Known:
 
 
 def fingerprint_of(policy: dict[str, Any]) -> str:
-    """What stands for a policy (`Config.policy`, dumped as JSON), the catalogue and the compiler together."""
+    """What stands for a config's policy (`file_policy`), the catalogue and the compiler together."""
     content = json.dumps([FORMAT, catalogue_fingerprint(), policy], sort_keys=True)
     return hashlib.sha256(content.encode()).hexdigest()
 
@@ -106,6 +107,7 @@ class _Build:
     def __init__(self) -> None:
         self._catalogue = load_catalogue()
         self._policy: dict[str, Any] = {}
+        self._fingerprint = ""
 
     def read(self, path: str | None) -> dict[str, Any]:
         """Read a config: its plan, or its mistakes."""
@@ -113,15 +115,21 @@ class _Build:
             config = load_config(Path(path) if path else None, known_references(self._catalogue))
         except ConfigError as error:
             return {"problems": error.problems}
+        policy, contents = file_policy(config)
         self._policy = config.policy.model_dump(mode="json")
-        return {"plan": plan_of(config, fingerprint_of(self._policy)).to_plain()}
+        self._fingerprint = fingerprint_of(policy)
+        try:
+            write_contents(config.state_dir, contents)
+        except MoatdnsError as error:
+            return {"problems": [str(error)]}
+        return {"plan": plan_of(config, policy, self._fingerprint).to_plain()}
 
     def compile(self, folder: str) -> dict[str, Any]:
         """Compile the policy of what was read."""
         began = time.monotonic()
         try:
             rules, groups = compile_policy(self._policy, self._catalogue)
-            manifest = write_snapshot(Path(folder), rules, groups, fingerprint_of(self._policy))
+            manifest = write_snapshot(Path(folder), rules, groups, self._fingerprint)
         except MoatdnsError as error:
             return {"error": str(error)}
         seconds = round(time.monotonic() - began, 3)

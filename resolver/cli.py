@@ -6,6 +6,8 @@ Exit codes: 0 done, 1 the answer is no or it failed, 2 wrong usage.
 from __future__ import annotations
 
 import asyncio
+import getpass
+import importlib
 import json
 import os
 import secrets
@@ -13,6 +15,7 @@ import signal
 import socket
 import sys
 from pathlib import Path
+from types import ModuleType
 from typing import Annotated, NoReturn
 
 import typer
@@ -21,16 +24,15 @@ from blocklists.catalogue import load_catalogue
 from resolver import __version__
 from resolver.build import compile_policy, fingerprint_of, known_references
 from resolver.config.addresses import parse_endpoint
+from resolver.config.file_policy import file_policy
 from resolver.config.json_schema import json_schema
 from resolver.config.load import find_config, load_config
 from resolver.config.schema import Config
 from resolver.config.to_settings import worker_settings
 from resolver.errors import ConfigError, MoatdnsError, RuleError, SnapshotError
-from resolver.explaining import explain_query
-from resolver.local_names import LocalNames
-from resolver.names import key_of, parse_any_name, parse_name
+from resolver.explaining import access_of, explain_query
+from resolver.names import parse_any_name, parse_name
 from resolver.policy.compiler import policy_in_memory
-from resolver.policy.groups import NetworkTable
 from resolver.policy.snapshot import PolicySnapshot
 from resolver.snapshot_file import last_good
 from resolver.supervisor.policy import SNAPSHOTS
@@ -44,6 +46,11 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
+
+token_app = typer.Typer(help="Tokens of the admin API.", no_args_is_help=True)
+audit_app = typer.Typer(help="The audit trail.", no_args_is_help=True)
+app.add_typer(token_app, name="token")
+app.add_typer(audit_app, name="audit")
 
 ConfigOption = Annotated[
     str | None,
@@ -113,8 +120,7 @@ def explain_command(
     try:
         explanation = explain_query(
             policy,
-            NetworkTable((network, True) for network in settings.clients_allow),
-            LocalNames(key_of(parse_name(zone.name)) for zone in settings.zones),
+            access_of(settings),
             parse_any_name(name),
             client=client,
             qtype=qtype,
@@ -157,6 +163,56 @@ def healthcheck(
         _fail(f"{host} port {port}: {trouble}")
 
 
+@token_app.command("create")
+def token_create(
+    name: Annotated[str, typer.Option(help="What the token is called.")],
+    role: Annotated[str, typer.Option(help="viewer, operator, lease or admin.")],
+    owner: Annotated[str, typer.Option(help="Who answers for it; left out: who runs this command.")] = "",
+    expires: Annotated[str | None, typer.Option(help="'90d', '12h' or a moment; left out: never.")] = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Make a token and print it, alone; it is shown this once."""
+    _, loaded = _load(config)
+    store_commands().create_token(loaded, name, role, owner or getpass.getuser(), expires, as_json=as_json)
+
+
+@token_app.command("list")
+def token_list(config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """Show all tokens, without their secrets."""
+    _, loaded = _load(config)
+    store_commands().list_tokens(loaded, as_json=as_json)
+
+
+@token_app.command("revoke")
+def token_revoke(
+    name: Annotated[str, typer.Argument(help="The token's name.")],
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """End a token at once."""
+    _, loaded = _load(config)
+    store_commands().revoke_token(loaded, name, as_json=as_json)
+
+
+@audit_app.command("verify")
+def audit_verify(
+    config: ConfigOption = None,
+    log_file: Annotated[
+        Path | None, typer.Option("--log", metavar="FILE", help="A log of the server's, for the heads noted in it.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Check that no row of the audit trail was changed, taken out or cut off: 0 when it is whole, 1 when not."""
+    _, loaded = _load(config)
+    store_commands().verify_audit(loaded, log_file, as_json=as_json)
+
+
+def store_commands() -> ModuleType:
+    """The commands that need the store; loaded for them alone, since it takes others a quarter of a second."""
+    return importlib.import_module("resolver.store_commands")
+
+
 def _load(explicit: str | None) -> tuple[Path | None, Config]:
     try:
         path = find_config(explicit, os.environ)
@@ -174,7 +230,7 @@ def _policy_of(config: Config) -> tuple[PolicySnapshot, str]:
         rules, groups = compile_policy(plain, load_catalogue())
         return policy_in_memory(rules, groups), "compiled from the config; no snapshot yet"
     origin = f"revision {policy.revision} in {config.state_dir}"
-    if manifest.fingerprint != fingerprint_of(plain):
+    if manifest.fingerprint != fingerprint_of(file_policy(config)[0]):
         origin += "; the config has changed since and is not in force (send SIGHUP)"
     return policy, origin
 

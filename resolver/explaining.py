@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
+from resolver.config.settings import WorkerSettings
 from resolver.local_names import LocalNames
-from resolver.names import key_of
+from resolver.names import key_of, parse_name
 from resolver.policy.decision import Verdict
 from resolver.policy.explain import Explanation, Step, explain
 from resolver.policy.groups import NetworkTable, parse_client
@@ -16,10 +17,25 @@ from resolver.wire.message import type_number
 REFUSED = "refused"  # the verdict for those who may not ask
 
 
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Who may ask, and which names are answered without policy: what the config says beside the policy."""
+
+    allowed: NetworkTable[bool]
+    local_names: LocalNames
+
+
+def access_of(settings: WorkerSettings) -> Access:
+    """What a worker with these settings does."""
+    return Access(
+        NetworkTable((network, True) for network in settings.clients_allow),
+        LocalNames(key_of(parse_name(zone.name)) for zone in settings.zones),
+    )
+
+
 def explain_query(
     policy: PolicySnapshot,
-    allowed: NetworkTable[bool],
-    local_names: LocalNames,
+    access: Access,
     wire_name: bytes,
     *,
     client: str,
@@ -33,12 +49,12 @@ def explain_query(
     if number is None:
         raise ValueError(f"{qtype!r} is not a record type: write a name such as AAAA, or TYPE999")
     explanation = explain(policy, wire_name, client, qtype.upper())
-    if allowed.find(parse_client(client)) is None:
+    if access.allowed.find(parse_client(client)) is None:
         why = "clients.allow does not hold this address, whatever the policy says"
         return _without_policy(explanation, REFUSED, Step("access", REFUSED, why))
     if is_meta(number) or number == Type.OPT:
         return _without_policy(explanation, REFUSED, Step("type", REFUSED, f"{qtype} is not a type of data"))
-    zone = local_names.zone_of(key_of(wire_name))
+    zone = access.local_names.zone_of(key_of(wire_name))
     if zone is not None:
         why = f"{zone.name} means nothing elsewhere ({zone.because}), so no policy and no upstream is asked"
         return _without_policy(explanation, "allow", Step("local", "answered here", why))

@@ -1,4 +1,4 @@
-"""What follows from a config: the workers' settings, the policy, the addresses to listen on."""
+"""What follows from a config: the settings of all processes, its policy, the addresses to listen on."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import Any
 
 from resolver.config.addresses import parse_endpoint
 from resolver.config.schema import Config
-from resolver.config.settings import UpstreamServer, WorkerSettings
-from resolver.config.to_settings import system_servers, worker_settings
+from resolver.config.settings import ControlSettings, UpstreamServer, WorkerSettings
+from resolver.config.to_settings import control_settings, system_servers, worker_settings
 from resolver.listeners.sockets import Listen
 
 
@@ -20,7 +20,9 @@ class Plan:
     """A config, made ready to act on. `notes` are things that the admin should know of, as finished sentences."""
 
     settings: WorkerSettings
-    fingerprint: str  # of all that goes into the compilation of the policy
+    control: ControlSettings
+    policy: dict[str, Any]  # as resolver.config.file_policy gives it
+    fingerprint: str  # of the policy, the catalogue and the compiler
     listen: tuple[Listen, ...]
     workers: int
     state_dir: Path
@@ -29,11 +31,13 @@ class Plan:
     @property
     def fixed(self) -> tuple[object, ...]:
         """What a reload cannot change."""
-        return self.listen, self.workers, self.state_dir
+        return self.listen, self.workers, self.state_dir, self.control.admin_address
 
     def with_fixed_of(self, other: Plan) -> Plan:
         """This plan, but with what cannot change taken from `other`."""
-        return replace(self, listen=other.listen, workers=other.workers, state_dir=other.state_dir)
+        host, port = other.control.admin_host, other.control.admin_port
+        control = replace(self.control, state_dir=other.control.state_dir, admin_host=host, admin_port=port)
+        return replace(self, listen=other.listen, workers=other.workers, state_dir=other.state_dir, control=control)
 
     def to_plain(self) -> dict[str, Any]:
         """As JSON carries and keeps it."""
@@ -44,6 +48,8 @@ class Plan:
         """What `to_plain` gave, by way of JSON."""
         return cls(
             settings=WorkerSettings.from_plain(plain["settings"]),
+            control=ControlSettings.from_plain(plain["control"]),
+            policy=plain["policy"],
             fingerprint=plain["fingerprint"],
             listen=tuple(Listen(**address) for address in plain["listen"]),
             workers=plain["workers"],
@@ -52,8 +58,8 @@ class Plan:
         )
 
 
-def plan_of(config: Config, fingerprint: str) -> Plan:
-    """The plan of a config, on this machine as it is now. `fingerprint` is its policy's."""
+def plan_of(config: Config, policy: dict[str, Any], fingerprint: str) -> Plan:
+    """The plan of a config, on this machine as it is now; `policy` is the config's own, with its fingerprint."""
     listen = _addresses(config)
     workers = len(os.sched_getaffinity(0)) if config.workers == "auto" else int(config.workers)
     system = [server for server in system_servers() if not _is_ourselves(server, listen)]
@@ -68,6 +74,8 @@ def plan_of(config: Config, fingerprint: str) -> Plan:
     ]
     return Plan(
         settings=settings,
+        control=control_settings(config),
+        policy=policy,
         fingerprint=fingerprint,
         listen=listen,
         workers=workers,

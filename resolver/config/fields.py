@@ -5,6 +5,7 @@ A string is taken where a number or a switch is due, since what the environment 
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +20,7 @@ from resolver.errors import RuleError
 
 _SWITCH = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}\Z")
+_HOST_NAME = re.compile(r"(?=.{1,253}\Z)[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*\Z")
 _MOST_WORKERS = 256
 
 
@@ -132,6 +134,39 @@ def _read_folder(text: str) -> str:
     return text
 
 
+def _read_host_name(text: str) -> str:
+    """A name or address that a Host header may hold, without port."""
+    written = text.strip().lower().rstrip(".")
+    try:
+        return str(ipaddress.ip_address(written.removeprefix("[").removesuffix("]")))
+    except ValueError:
+        pass
+    if not _HOST_NAME.match(written):
+        raise RuleError(f"{shown(text)} is not a host name: write it as in 'moatdns.corp.example', without port")
+    return written
+
+
+def _read_store_url(text: str) -> str:
+    """The URL of a store, or ``file:PATH`` where that file holds one. It is a secret: no error shows it."""
+    written = text.strip()
+    url = secret(written)
+    if not url.startswith(("postgresql://", "postgres://")):
+        raise RuleError("is not the URL of a store: write 'postgresql://USER:PASSWORD@HOST/DATABASE', or null")
+    return written
+
+
+def secret(text: str) -> str:
+    """A secret as it is, or with ``file:PATH`` the content of that file. Raises RuleError."""
+    if not text.startswith("file:"):
+        return text
+    path = text.removeprefix("file:")
+    try:
+        return Path(path).read_text(encoding="utf-8").strip()
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is not text"
+        raise RuleError(f"{shown(path)} cannot be read: {why}") from None
+
+
 def _normal_zones(value: Any) -> Any:
     """Normalise the names of zones, and refuse one that is there twice."""
     if not isinstance(value, dict):
@@ -160,6 +195,9 @@ Workers = Annotated[Literal["auto"] | Annotated[int, Field(ge=1, le=_MOST_WORKER
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$"), _read(_read_name)]
 Folder = Annotated[Path, _read(_read_folder)]
+File = Annotated[Path, _read(_read_folder)]
+StoreUrl = Annotated[str, _read(_read_store_url)]
+Endpoint = Annotated[str, _read(addresses.read_endpoint)]
 Ipv4 = Annotated[str, Field(json_schema_extra={"format": "ipv4"}), _read(addresses.read_ipv4)]
 Ipv6 = Annotated[str, Field(json_schema_extra={"format": "ipv6"}), _read(addresses.read_ipv6)]
 
@@ -169,6 +207,7 @@ Servers = Annotated[Texts, Field(min_length=1), read_each(addresses.read_server,
 Zones = Annotated[dict[str, Servers], _ZONE_NAMES]
 ClientSets = Annotated[Texts, read_each(addresses.read_client_set)]
 Networks = Annotated[Texts, read_each(addresses.read_network)]
+HostNames = Annotated[Texts, read_each(_read_host_name)]
 BlockRules = Annotated[Texts, read_each(rules.read_block_rule)]
 AllowRules = Annotated[Texts, read_each(rules.read_allow_rule)]
 References = Annotated[Texts, read_each(str.strip)]

@@ -7,12 +7,14 @@ A model here holds values in their one normal form (networks in CIDR, rules as `
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Final, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, model_validator
+from pydantic import AfterValidator, Field, PrivateAttr, model_validator
 
 from resolver.config import fields
+from resolver.config.control_schema import AdminSection, QueryLogSection, StatisticsSection, StoreSection
 from resolver.config.fields import NUMBER, Positive, PositiveFloat, Switch
+from resolver.config.section import Section
 from resolver.config.settings import Limits
 
 _LIMITS = Limits()
@@ -27,17 +29,6 @@ DEFAULT_GROUP: Final = "default"
 
 DEFAULT_BLOCK: Final = ("ai", "bypass", "lists")
 """What the default group blocks unless it says otherwise."""
-
-
-class Section(BaseModel):
-    """What all sections share: unknown keys are errors, values do not change, an empty section is its defaults."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _empty_means_defaults(cls, data: Any) -> Any:
-        return {} if data is None else data
 
 
 class ListenSection(Section):
@@ -212,6 +203,18 @@ class Group(Section):
     response: Response | None = Field(
         default=None, description="How blocked queries are answered; left out: the policy's."
     )
+    _is_built_in: bool = PrivateAttr(False)
+    _follows_default: bool = PrivateAttr(False)
+
+    @property
+    def is_built_in(self) -> bool:
+        """Whether it is the default group that no file gave."""
+        return self._is_built_in
+
+    @property
+    def follows_default(self) -> bool:
+        """Whether `block` was left out, and is the default group's."""
+        return self._follows_default
 
 
 def _complete(groups: tuple[Group, ...]) -> tuple[Group, ...]:
@@ -219,9 +222,18 @@ def _complete(groups: tuple[Group, ...]) -> tuple[Group, ...]:
     default = next((group for group in groups if group.name == DEFAULT_GROUP), None)
     if default is None:
         default = Group(name=DEFAULT_GROUP)
+        default._is_built_in = True
         groups = (default, *groups)
     block = DEFAULT_BLOCK if default.block is None else default.block
-    return tuple(group if group.block is not None else group.model_copy(update={"block": block}) for group in groups)
+
+    def completed(group: Group) -> Group:
+        if group.block is not None:
+            return group
+        copy = group.model_copy(update={"block": block})
+        copy._follows_default = True
+        return copy
+
+    return tuple(completed(group) for group in groups)
 
 
 class Policy(Section):
@@ -255,6 +267,10 @@ class Config(Section):
     upstream: UpstreamSection = UpstreamSection()
     cache: CacheSection = CacheSection()
     limits: LimitsSection = LimitsSection()
+    admin: AdminSection = AdminSection()
+    store: StoreSection = StoreSection()
+    statistics: StatisticsSection = StatisticsSection()
+    query_log: QueryLogSection = QueryLogSection()
     policy: Policy = Policy()
     _source: Path | None = PrivateAttr(None)
 

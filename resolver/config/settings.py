@@ -1,4 +1,4 @@
-"""What a worker must know, as plain data: the supervisor derives it from the config and sends it along."""
+"""What workers and the control process must know, as plain data: the supervisor sends it along."""
 
 from __future__ import annotations
 
@@ -83,6 +83,38 @@ class WorkerSettings:
             cache=CacheSettings(**raw["cache"]),
             limits=Limits(**raw["limits"]),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class ControlSettings:
+    """All that the control process takes from the config, beside the policy and what it shares with the workers."""
+
+    state_dir: str
+    store_url: str | None = None  # None: SQLite in state_dir; "file:PATH" is read by whoever opens it
+    admin_host: str | None = "127.0.0.1"  # None: no admin API
+    admin_port: int = 8053
+    allowed_hosts: tuple[str, ...] = ()
+    metrics: bool = True
+    certificate: str | None = None
+    private_key: str | None = None
+    statistics: bool = True
+    minutes_days: int = 2
+    hours_days: int = 92
+    days_days: int = 1830
+    query_log: bool = True
+    retention_days: int = 30
+    max_mib: int = 512
+    clients: str = "full"  # full, network or hidden
+
+    @property
+    def admin_address(self) -> tuple[str, int] | None:
+        """Where the admin API listens; a reload cannot change it."""
+        return None if self.admin_host is None else (self.admin_host, self.admin_port)
+
+    @classmethod
+    def from_plain(cls, raw: dict[str, Any]) -> ControlSettings:
+        """What `dataclasses.asdict` gave, by way of JSON."""
+        return cls(**{**raw, "allowed_hosts": tuple(raw["allowed_hosts"])})
 
 
 def _servers(raw: list[dict[str, Any]]) -> tuple[UpstreamServer, ...]:

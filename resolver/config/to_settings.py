@@ -1,4 +1,4 @@
-"""From the configuration to what a worker is told: plain data, with every name resolved."""
+"""From the configuration to what the other processes are told: plain data, with every name resolved."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import ipaddress
 from collections.abc import Sequence
 from pathlib import Path
 
-from resolver.config.addresses import NAMED_CLIENTS, SYSTEM, parse_server
+from resolver.config.addresses import NAMED_CLIENTS, SYSTEM, parse_endpoint, parse_server
 from resolver.config.schema import Config
-from resolver.config.settings import CacheSettings, Limits, UpstreamServer, WorkerSettings, Zone
+from resolver.config.settings import CacheSettings, ControlSettings, Limits, UpstreamServer, WorkerSettings, Zone
 from resolver.errors import RuleError
 
 _MOST_SYSTEM_SERVERS = 8
@@ -40,6 +40,27 @@ def worker_settings(config: Config, *, workers: int, system_servers: Sequence[Up
             **cache.model_dump(exclude={"max_mib"}),
         ),
         limits=Limits(**config.limits.model_dump()),
+    )
+
+
+def control_settings(config: Config) -> ControlSettings:
+    """What the control process is told."""
+    folder = (config.source.parent if config.source else Path()).absolute()
+    host, port = parse_endpoint(config.admin.listen) if config.admin.listen else (None, 0)
+    tls = config.admin.tls
+    return ControlSettings(
+        state_dir=str(config.state_dir),
+        store_url=config.store.url,
+        admin_host=host,
+        admin_port=port,
+        allowed_hosts=config.admin.allowed_hosts,
+        metrics=config.admin.metrics,
+        certificate=str(folder / tls.certificate) if tls.certificate else None,
+        private_key=str(folder / tls.private_key) if tls.private_key else None,
+        statistics=config.statistics.enabled,
+        **config.statistics.model_dump(exclude={"enabled"}),
+        query_log=config.query_log.enabled,
+        **config.query_log.model_dump(include={"retention_days", "max_mib", "clients"}),
     )
 
 

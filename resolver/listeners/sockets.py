@@ -89,6 +89,14 @@ def open_sockets(addresses: list[Listen], workers: int) -> tuple[list[WorkerSock
     return [WorkerSockets(tuple(u), tuple(t)) for u, t in zip(udp, tcp, strict=True)], notes
 
 
+def open_admin_socket(address: Listen) -> socket.socket:
+    """The listening TCP socket of the admin API. Raises ListenError."""
+    try:
+        return _open(address, socket.SOCK_STREAM, shared=False, listens=True)
+    except OSError as error:
+        raise ListenError(_why(address, error, key="admin.listen")) from error
+
+
 def _is_wildcard(address: Listen) -> bool:
     return ipaddress.ip_address(address.host.partition("%")[0]).is_unspecified
 
@@ -112,7 +120,7 @@ def _probe(address: Listen) -> None:
         _open(address, kind, shared=False).close()
 
 
-def _open(address: Listen, kind: socket.SocketKind, *, shared: bool) -> socket.socket:
+def _open(address: Listen, kind: socket.SocketKind, *, shared: bool, listens: bool = False) -> socket.socket:
     family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
     one = socket.socket(family, kind | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
     try:
@@ -123,7 +131,7 @@ def _open(address: Listen, kind: socket.SocketKind, *, shared: bool) -> socket.s
         if family == socket.AF_INET6:
             one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)  # IPv4 has sockets of its own
         one.bind((address.host, address.port))
-        if shared and kind == socket.SOCK_STREAM:
+        if listens or (shared and kind == socket.SOCK_STREAM):
             one.listen(_BACKLOG)
         elif shared:
             _widen(one)
@@ -144,17 +152,17 @@ def _widen(one: socket.socket) -> None:
         one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
 
 
-def _why(address: Listen, error: OSError) -> str:
+def _why(address: Listen, error: OSError, key: str = "listen.do53") -> str:
     if error.errno == errno.EADDRINUSE:
-        return f"listen.do53: {address.text} is in use{_holder(address)}; end that program or choose another port"
+        return f"{key}: {address.text} is in use{_holder(address)}; end that program or choose another port"
     if error.errno == errno.EACCES:
         return (
-            f"listen.do53: {address.text} needs a privilege: start as root, give CAP_NET_BIND_SERVICE, "
+            f"{key}: {address.text} needs a privilege: start as root, give CAP_NET_BIND_SERVICE, "
             "or choose a port above 1023"
         )
     if error.errno == errno.EADDRNOTAVAIL:
-        return f"listen.do53: {address.text}: this host has no such address"
-    return f"listen.do53: {address.text}: {os.strerror(error.errno) if error.errno else error}"
+        return f"{key}: {address.text}: this host has no such address"
+    return f"{key}: {address.text}: {os.strerror(error.errno) if error.errno else error}"
 
 
 def _holder(address: Listen) -> str:

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from blocklists.catalogue import catalogue_fingerprint
 from resolver import __version__
+from resolver.config.file_policy import has_contents
 from resolver.plan import Plan
 
 _RECORD = "boot.json"
@@ -57,7 +58,8 @@ def recall(path: Path, environ: Mapping[str, str] = os.environ) -> Plan | None:
         state_dir = path.parent.absolute() / (guess[1].decode() if guess else _DEFAULT_STATE_DIR)
         record = json.loads((state_dir / _RECORD).read_bytes())
         if record["digest"] == _digest(path, content, environ):
-            return Plan.from_plain(record["plan"])
+            plan = Plan.from_plain(record["plan"])
+            return plan if has_contents(plan.state_dir, plan.policy) else None
     return None
 
 
@@ -66,5 +68,8 @@ def remember(plan: Plan, digest: str) -> None:
     path = plan.state_dir / _RECORD
     temporary = path.with_suffix(".part")
     with contextlib.suppress(OSError):
-        temporary.write_text(json.dumps({"digest": digest, "plan": plan.to_plain()}), encoding="utf-8")
+        temporary.unlink(missing_ok=True)
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)  # a URL may hold a password
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            json.dump({"digest": digest, "plan": plan.to_plain()}, file)
         temporary.replace(path)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import time
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 from resolver.config.settings import WorkerSettings
 from resolver.errors import MoatdnsError
@@ -30,12 +32,18 @@ class Crew:
         manifest: Manifest,
         mend: Callable[[], Awaitable[Manifest]],
         log: Log,
+        *,
+        events: socket.socket,
     ) -> None:
-        """`mend` gives a policy that can be served where a worker could not start; it raises MoatdnsError."""
+        """`mend` gives a policy that can be served where a worker could not start; it raises MoatdnsError.
+
+        `events` is where workers put query events.
+        """
         self.settings = settings
         self.manifest = manifest
         self._sockets = sockets
         self._mend = mend
+        self._events = events
         self._log = log
         self._tasks = Tasks(log)
         self._workers: list[WorkerProcess | None] = [None] * len(sockets)  # by slot: who serves it
@@ -82,6 +90,21 @@ class Crew:
                 replaced += 1
         return replaced
 
+    def status(self) -> list[dict[str, Any]]:
+        """What is known of each worker that serves, by slot."""
+        now = time.monotonic()
+        return [
+            {
+                "slot": slot,
+                "pid": worker.pid,
+                "revision": worker.revision,
+                "uptime_seconds": round(now - worker.began, 1),
+                **worker.gauges,
+            }
+            for slot, worker in enumerate(self._workers)
+            if worker
+        ]
+
     def count(self) -> None:
         """Have each worker's counters logged."""
         for worker in self._workers:
@@ -112,7 +135,9 @@ class Crew:
         """
         while True:
             manifest, settings = self.manifest, self.settings
-            worker = await WorkerProcess.start(self._sockets[slot], settings, manifest.path, self._log, checked=checked)
+            worker = await WorkerProcess.start(
+                self._sockets[slot], self._events, settings, manifest.path, self._log, checked=checked
+            )
             self._alive.add(worker)
             self._tasks.spawn(self._watch(slot, worker), f"worker {worker.pid}")
             await worker.ready()

@@ -8,18 +8,26 @@ import fcntl
 import os
 import resource
 import signal
+import time
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
+from resolver.config.settings import ControlSettings
 from resolver.errors import ConfigError, MoatdnsError
 from resolver.listeners.sockets import WorkerSockets, open_sockets
 from resolver.plan import Plan
 from resolver.snapshot_file import Manifest
+from resolver.supervisor.channels import Channels
+from resolver.supervisor.control import Control
 from resolver.supervisor.crew import Crew
 from resolver.supervisor.policy import PolicySource
 from resolver.supervisor.tasks import Tasks
 from resolver.telemetry.log import Log
+
+PATIENCE_SECONDS = 5.0  # how long a start waits for a new policy before it serves the last good one
+SQLITE_FILE = "moatdns.sqlite"  # below state_dir: the store, unless store.url names another
 
 
 class Supervisor:
@@ -27,13 +35,18 @@ class Supervisor:
 
     def __init__(self, path: Path | None, log: Log) -> None:
         """`path` is the config file, None for built-in defaults."""
+        self._path = path
         self._log = log
         self._source = PolicySource(path, log)
+        self._began = time.time()
         self._plan: Plan
         self._crew: Crew
+        self._control: Control
         self._tasks = Tasks(log)
-        self._compiling = asyncio.Lock()  # one config read and compiled at a time, and in force before the next
-        self._adopting: asyncio.Task[None] | None = None  # the policy of the start, while it is still being compiled
+        self._in_use: Manifest | None = None  # what the control process builds on
+        self._published: asyncio.Future[Manifest]  # the first policy of the control process, where the start waits
+        self._has_crew = asyncio.Event()
+        self._changing = asyncio.Lock()  # one policy or config after the other
         self._reload_asked = asyncio.Event()
         self._restart_asked = asyncio.Event()
         self._stop_asked = asyncio.Event()
@@ -43,41 +56,94 @@ class Supervisor:
         _raise_file_limit()
         self._plan = self._source.recall() or await self._source.read()
         try:
-            with _held(self._plan.state_dir):
+            with contextlib.ExitStack() as held:
+                held.enter_context(_held(self._plan.state_dir))
                 sockets, notes = open_sockets(list(self._plan.listen), self._plan.workers)
+                for one in sockets:
+                    held.callback(one.close)
+                channels = held.enter_context(Channels.open(self._plan.control))
                 for note in (*self._plan.notes, *notes):
                     self._log.warning(note)
-                try:
-                    await self._serve(sockets)
-                finally:
-                    for one in sockets:
-                        one.close()
+                await self._serve(sockets, channels)
         finally:
             await self._source.end()
 
-    async def _serve(self, sockets: list[WorkerSockets]) -> None:
+    async def _serve(self, sockets: list[WorkerSockets], channels: Channels) -> None:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop_asked.set)
         loop.add_signal_handler(signal.SIGHUP, self._reload_asked.set)
         loop.add_signal_handler(signal.SIGUSR2, self._restart_asked.set)
-        manifest, compiling = await self._source.first(self._plan)
-        self._crew = Crew(sockets, self._plan.settings, manifest, self._mended_policy, self._log)
-        loop.add_signal_handler(signal.SIGUSR1, self._crew.count)
+        self._published = loop.create_future()
+        self._control = Control(
+            lambda: self._first_words(channels), channels.of_control, self._publish, self._status, self._log
+        )
         try:
-            await self._crew.start()
-            if compiling is None:
+            manifest = await self._first_policy()
+            self._crew = Crew(
+                sockets, self._plan.settings, manifest, self._mended_policy, self._log, events=channels.events_in
+            )
+            loop.add_signal_handler(signal.SIGUSR1, self._crew.count)
+            try:
+                await self._crew.start()
+                self._has_crew.set()
+                self._control.start()
                 self._say_serving()
-            else:
-                self._adopting = self._tasks.spawn(self._adopt(compiling), "first policy")
-            self._tasks.spawn(self._reload_for_ever(), "reload")
-            self._tasks.spawn(self._restart_for_ever(), "rolling restart")
-            await self._stop_asked.wait()
-            self._log.info("stopping")
+                self._tasks.spawn(self._reload_for_ever(), "reload")
+                self._tasks.spawn(self._restart_for_ever(), "rolling restart")
+                await self._stop_asked.wait()
+                self._log.info("stopping")
+            finally:
+                self._tasks.cancel()
+                await self._crew.stop()
         finally:
-            self._tasks.cancel()
-            await self._crew.stop()
+            await self._control.stop()  # last: it writes down what the workers have counted
         self._log.info("stopped")
+
+    async def _first_policy(self) -> Manifest:
+        """The policy to start with. Raises MoatdnsError when there is none."""
+        good = self._in_use = self._source.on_disk(self._plan.state_dir)
+        if good is not None and good.fingerprint == self._plan.fingerprint:
+            return good
+        if good is not None or _has_store(self._plan.control):
+            # What admins made by the API must not be open meanwhile, so a policy of the config alone comes last.
+            self._control.start()
+            done, _ = await asyncio.wait([self._published], timeout=PATIENCE_SECONDS)
+            if done:
+                return self._published.result()
+            if good is not None:
+                self._log.warning("the new policy is not ready; serving the last good one", policy=good.revision)
+                return good
+            self._log.error("the store gives no policy; serving that of the config alone")
+        self._in_use = await self._source.from_config(self._plan)
+        return self._in_use
+
+    def _first_words(self, channels: Channels) -> dict[str, Any]:
+        """What a new control process is told."""
+        return {
+            "settings": asdict(self._plan.control),
+            "worker_settings": self._plan.settings.to_plain(),
+            "config": str(self._path) if self._path else None,
+            "policy": self._plan.policy,
+            "fingerprint": self._plan.fingerprint,
+            "manifest": str(self._in_use.path) if self._in_use else None,
+            "began": self._began,
+            "listen": channels.admin_fd,
+            "events": channels.events_out.fileno(),
+        }
+
+    async def _publish(self, manifest: Manifest) -> None:
+        """Put a policy in force that the control process has compiled. Raises MoatdnsError."""
+        if not self._published.done():
+            self._published.set_result(manifest)
+        await self._has_crew.wait()
+        async with self._changing:
+            self._in_use = manifest
+            if self._crew.manifest.path != manifest.path:
+                await self._crew.use(manifest)
+
+    def _status(self) -> dict[str, Any]:
+        return {"workers": self._crew.status() if self._has_crew.is_set() else []}
 
     def _say_serving(self) -> None:
         self._source.remember(self._plan)
@@ -90,18 +156,10 @@ class Supervisor:
             upstreams=[server.name for server in self._plan.settings.upstream_servers],
         )
 
-    async def _adopt(self, compiling: asyncio.Task[Manifest]) -> None:
-        """Put the first policy in force once it is compiled."""
-        try:
-            async with self._compiling:
-                await self._crew.use(await compiling)
-            self._say_serving()
-        except MoatdnsError as error:
-            self._log.error("the new policy cannot be put in force; the last good one stays", why=str(error))
-
     async def _mended_policy(self) -> Manifest:
-        async with self._compiling:
-            return await self._source.mended(self._plan)
+        """Where the policy's files are gone or damaged: the last good one, until it is compiled anew."""
+        self._control.recompile()
+        return self._source.on_disk(self._plan.state_dir) or await self._source.from_config(self._plan)
 
     async def _reload_for_ever(self) -> None:
         """SIGHUP: what the config says by now."""
@@ -117,23 +175,19 @@ class Supervisor:
                 self._log.error("reload did not finish", why=str(error), policy=self._crew.manifest.revision)
 
     async def _reload(self) -> None:
-        if self._adopting is not None:
-            await asyncio.wait([self._adopting])  # the last policy asked for is the last in force
         old = self._plan
-        async with self._compiling:
-            try:
-                new = await self._source.read()
-                needs_restart = new.fixed != old.fixed
-                if needs_restart:
-                    new = new.with_fixed_of(old)
-                if new.fingerprint != self._crew.manifest.fingerprint:
-                    await self._crew.use(await self._source.compile(new))
-            finally:
-                await self._source.end()
+        new = await self._read_anew()
+        needs_restart = new.fixed != old.fixed
+        if needs_restart:
+            new = new.with_fixed_of(old)
+        if new.fingerprint != self._crew.manifest.fingerprint:
+            await self._control.put_in_force(new.policy, new.fingerprint)
         for note in new.notes:
             self._log.warning(note)
         if needs_restart:
-            self._log.warning("listen, workers and state_dir change only with a restart; the rest is reloaded")
+            self._log.warning(
+                "listen, workers, state_dir and admin.listen change only with a restart; the rest is reloaded"
+            )
         self._plan, self._crew.settings = new, new.settings
         try:
             replaced = await self._crew.replace(only_outdated=True)
@@ -141,9 +195,19 @@ class Supervisor:
             # Back to the settings with which workers are known to start.
             self._plan, self._crew.settings = replace(new, settings=old.settings), old.settings
             raise
+        if new.control != old.control or new.settings != old.settings:
+            await self._control.restart()
+        else:
+            self._control.renew()
         if not needs_restart:
             self._source.remember(new)
         self._log.info("reloaded", policy=self._crew.manifest.revision, workers_replaced=replaced)
+
+    async def _read_anew(self) -> Plan:
+        try:
+            return await self._source.read()
+        finally:
+            await self._source.end()
 
     async def _restart_for_ever(self) -> None:
         """SIGUSR2: new workers for old, one after the other, with no query lost."""
@@ -155,6 +219,11 @@ class Supervisor:
                 self._log.info("workers restarted")
             except MoatdnsError as error:
                 self._log.error("rolling restart stopped; the other workers go on as they are", why=str(error))
+
+
+def _has_store(settings: ControlSettings) -> bool:
+    """Whether there may be more to the policy than what the config says."""
+    return settings.store_url is not None or (Path(settings.state_dir) / SQLITE_FILE).exists()
 
 
 def _raise_file_limit() -> None:

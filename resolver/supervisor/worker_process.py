@@ -9,6 +9,7 @@ import socket
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 from resolver.config.settings import WorkerSettings
 from resolver.errors import MoatdnsError
@@ -36,6 +37,7 @@ class WorkerProcess:
         self.stopping = False
         self._refused = False  # the policy that it was told to use last
         self.unanswered_pings = 0  # since it last said anything
+        self.gauges: dict[str, Any] = {}  # its cache and its upstreams, as it last said
         self._process = process
         self._reader = reader
         self._writer = writer
@@ -44,20 +46,34 @@ class WorkerProcess:
 
     @classmethod
     async def start(
-        cls, sockets: WorkerSockets, settings: WorkerSettings, manifest: Path, log: Log, *, checked: bool
+        cls,
+        sockets: WorkerSockets,
+        events: socket.socket,
+        settings: WorkerSettings,
+        manifest: Path,
+        log: Log,
+        *,
+        checked: bool,
     ) -> WorkerProcess:
         """Start a worker on its sockets, with a policy. It serves once `ready` returns. Raises MoatdnsError.
 
         `checked`: the policy's files have just been checked, so the worker need not.
         """
         try:
-            return await cls._start(sockets, settings, manifest, log, checked=checked)
+            return await cls._start(sockets, events, settings, manifest, log, checked=checked)
         except OSError as error:  # no process, no file descriptor left
             raise MoatdnsError(f"a worker cannot be started: {error.strerror or error}") from error
 
     @classmethod
     async def _start(
-        cls, sockets: WorkerSockets, settings: WorkerSettings, manifest: Path, log: Log, *, checked: bool
+        cls,
+        sockets: WorkerSockets,
+        events: socket.socket,
+        settings: WorkerSettings,
+        manifest: Path,
+        log: Log,
+        *,
+        checked: bool,
     ) -> WorkerProcess:
         ours, theirs = socket.socketpair()
         udp = [one.fileno() for one in sockets.udp]
@@ -71,7 +87,7 @@ class WorkerProcess:
                     "-m",
                     "resolver.worker",
                     str(theirs.fileno()),
-                    pass_fds=[theirs.fileno(), *udp, *tcp],
+                    pass_fds=[theirs.fileno(), events.fileno(), *udp, *tcp],
                     stdin=asyncio.subprocess.DEVNULL,
                 )
             reader, writer = await asyncio.open_connection(sock=ours)
@@ -83,6 +99,7 @@ class WorkerProcess:
             "checked": checked,
             "udp": udp,
             "tcp": tcp,
+            "events": events.fileno(),
         }
         writer.write(json.dumps(first).encode() + b"\n")
         return worker
@@ -103,9 +120,11 @@ class WorkerProcess:
             self._spoke.notify_all()
         return status
 
-    async def _take(self, report: dict[str, object]) -> None:
+    async def _take(self, report: dict[str, Any]) -> None:
         self.unanswered_pings = 0
         event = report.pop("event")
+        if event == "alive":
+            self.gauges = report
         if event in ("ready", "in_force", "refused"):
             async with self._spoke:
                 self.revision = int(str(report["revision"]))

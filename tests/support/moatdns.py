@@ -13,6 +13,7 @@ from typing import Any
 import psutil
 import yaml
 
+from tests.support.api import Api
 from tests.support.programs import MOATDNS, PATIENCE_SECONDS, end, free_port, wait_until
 
 LOCALHOST = "127.0.0.1"
@@ -25,10 +26,13 @@ Event = dict[str, Any]
 class Moatdns:
     """A running `moatdns serve` on a port of its own. A context manager: it is ended, and its log looked through.
 
-    `config` lacks `listen` and `state_dir`, which are added unless given.
+    `config` lacks `listen`, `state_dir` and `admin.listen`, which are added unless given. The admin API listens only
+    `with_api`.
     """
 
-    def __init__(self, folder: Path, config: dict[str, Any], *, listen_ipv6: bool = False) -> None:
+    def __init__(
+        self, folder: Path, config: dict[str, Any], *, listen_ipv6: bool = False, with_api: bool = False
+    ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self.config_file = folder / "moatdns.yaml"
@@ -36,10 +40,12 @@ class Moatdns:
         self.snapshots = self.state_dir / "snapshots"
         self.log_file = folder / "log"
         self.port = 0
+        self.admin_port = 0
         self.process: subprocess.Popen[bytes] | None = None
         self.expects_trouble = False
         self._config = config
         self._listen_ipv6 = listen_ipv6
+        self._with_api = with_api
         self._log_begins_at = 0
 
     # Starting and ending
@@ -57,7 +63,7 @@ class Moatdns:
         """Start it and wait until it serves. The port stays what it was at an earlier start."""
         for attempt in range(_STARTS):
             if not self.port or attempt:
-                self.port = free_port()
+                self.port, self.admin_port = free_port(), free_port()
             self.write_config(self._config)
             self.launch()
             assert self.process
@@ -108,7 +114,13 @@ class Moatdns:
         """Write the config file; it is not read before the next start or `reload`."""
         self._config = config
         hosts = [LOCALHOST, "[::1]"] if self._listen_ipv6 else [LOCALHOST]
-        whole = {"listen": {"do53": [f"{host}:{self.port}" for host in hosts]}, "state_dir": "state", **config}
+        admin = {"listen": f"{LOCALHOST}:{self.admin_port}" if self._with_api else None, **config.get("admin", {})}
+        whole = {
+            "listen": {"do53": [f"{host}:{self.port}" for host in hosts]},
+            "state_dir": "state",
+            **config,
+            "admin": admin,
+        }
         self.config_file.write_text(yaml.safe_dump(whole, sort_keys=False), encoding="utf-8")
 
     def reload(self, config: dict[str, Any]) -> Event:
@@ -124,6 +136,18 @@ class Moatdns:
         return wait_until(
             lambda: next((e for e in self.events[known:] if e["event"].startswith(answers)), None), "a reload"
         )
+
+    # Its API
+
+    @property
+    def api(self) -> Api:
+        """The admin API, with the token of the first start."""
+        token = wait_until(lambda: self._admin_token.is_file() and self._admin_token.read_text().strip(), "a token")
+        return Api(self.admin_port, str(token))
+
+    @property
+    def _admin_token(self) -> Path:
+        return self.state_dir / "admin.token"
 
     # Its processes
 
@@ -153,6 +177,14 @@ class Moatdns:
                 if "resolver.worker" in process.cmdline() and process.status() != psutil.STATUS_ZOMBIE:
                     found.append(process)
         return found
+
+    def control(self) -> psutil.Process | None:
+        """Its control process, if it runs now."""
+        for process in self.family()[1:]:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                if "admin_api.control" in process.cmdline() and process.status() != psutil.STATUS_ZOMBIE:
+                    return process
+        return None
 
     # Its log
 

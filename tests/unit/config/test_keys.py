@@ -32,6 +32,16 @@ def test_the_defaults_are_those_of_the_contract(tmp_path: Path, monkeypatch: pyt
             "prefetch": True,
         },
         "limits": dataclasses.asdict(Limits()),
+        "admin": {
+            "listen": "127.0.0.1:8053",
+            "allowed_hosts": [],
+            "metrics": True,
+            "insecure": False,
+            "tls": {"certificate": None, "private_key": None},
+        },
+        "store": {"url": None},
+        "statistics": {"enabled": True, "minutes_days": 2, "hours_days": 92, "days_days": 1830},
+        "query_log": {"enabled": True, "what": "hits", "retention_days": 30, "max_mib": 512, "clients": "full"},
         "policy": {
             "own_vendors": [],
             "response": {"mode": "zero-ip", "ttl_seconds": 10, "ipv4": None, "ipv6": None},
@@ -107,7 +117,7 @@ ENDPOINT = (
         (
             '"a\\nb": 3',
             "'a\\nb': is not a known key: known here are listen, workers, state_dir, clients, upstream, cache, "
-            "limits, policy",
+            "limits, admin, store, statistics, query_log, policy",
         ),
         # shapes
         ("limits: [1]", "limits: should be a section with keys below it, is a list"),

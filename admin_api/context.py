@@ -1,0 +1,130 @@
+"""What the handlers of the admin API work with: the parts of the control process, as they see them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+from admin_api.store.store import Store
+from blocklists.catalogue import Catalogue
+from resolver.explaining import Access
+from resolver.policy.snapshot import PolicySnapshot
+from resolver.telemetry.log import Log
+
+
+@dataclass(frozen=True, slots=True)
+class AdminSettings:
+    """The `admin` section of the config."""
+
+    host: str  # an IP address that is listened on
+    port: int
+    allowed_hosts: tuple[str, ...]  # accepted in Host beside the address itself and "localhost"
+    metrics: bool
+    certificate: Path | None
+    private_key: Path | None
+
+
+class StoreDoor(Protocol):
+    """The store, which may be away."""
+
+    @property
+    def store(self) -> Store:
+        """The open store. Raises StoreAway (admin_api.store.errors) while it cannot be reached."""
+
+    @property
+    def trouble(self) -> str | None:
+        """Why it is away; None while it is not."""
+
+
+class PolicyKeeper(Protocol):
+    """The policy in force, and the way of a change into it."""
+
+    @property
+    def snapshot(self) -> PolicySnapshot | None:
+        """What the workers answer by; None before the first."""
+
+    @property
+    def snapshot_revision(self) -> int:
+        """The number of the compiled snapshot."""
+
+    @property
+    def revision(self) -> int:
+        """The store's policy revision that is in force in every worker; 0 before the first."""
+
+    @property
+    def in_force_since(self) -> datetime | None:
+        """When that revision came in force."""
+
+    @property
+    def trouble(self) -> str | None:
+        """Why the newest revision is not in force; None when all is well."""
+
+    def changed(self) -> None:
+        """The store has a new revision: bring it in force soon."""
+
+    async def wait_until_in_force(self, revision: int) -> bool:
+        """Wait until every worker serves that revision or a later one; False when it takes unreasonably long."""
+
+
+class Statistics(Protocol):
+    """Counts, exact to the moment of the call. Windows are [start, end), UTC."""
+
+    async def summary(self, start: datetime, end: datetime) -> dict[str, int | None]:
+        """queries, blocked, cached, forwarded, failed, refused, monitored, exempted, clients (None: not recorded)."""
+
+    async def top(self, by: str, start: datetime, end: datetime, limit: int) -> list[dict[str, Any]]:
+        """`by` is service, vendor, list, domain, group or client; items of key, blocked, monitored, exempted."""
+
+    async def series(self, step_seconds: int, start: datetime, end: datetime) -> list[dict[str, Any]]:
+        """Items of at (datetime), queries, blocked, monitored, exempted, one a step, empty steps too."""
+
+    async def metrics(self) -> bytes:
+        """All metrics in the Prometheus text format."""
+
+
+@dataclass(frozen=True, slots=True)
+class LogPage:
+    """A page of the query log, newest first; `next` is the cursor to go on, None at the end."""
+
+    items: Sequence[Mapping[str, Any]]
+    next: str | None
+
+
+class QueryLog(Protocol):
+    """The query log."""
+
+    async def page(
+        self,
+        filters: Mapping[str, str],
+        start: datetime | None,
+        end: datetime | None,
+        *,
+        limit: int,
+        cursor: str | None,
+    ) -> LogPage:
+        """`filters` by client, name, group, service, verdict. Raises ValueError for a bad cursor."""
+
+
+class Node(Protocol):
+    """The other processes, as the supervisor tells."""
+
+    async def status(self) -> dict[str, Any]:
+        """workers [{slot, pid, revision, uptime_seconds}], upstreams [{name, healthy, ...}], started_at."""
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """Everything a handler may use."""
+
+    settings: AdminSettings
+    access: Access
+    log: Log
+    door: StoreDoor
+    policy: PolicyKeeper
+    statistics: Statistics
+    query_log: QueryLog
+    node: Node
+    catalogue: Catalogue

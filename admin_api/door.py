@@ -1,0 +1,78 @@
+"""The door to the store: opened when it can be, tried again while it cannot, looked at now and then."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from sqlalchemy import text
+
+from admin_api.store.errors import StoreAway
+from admin_api.store.store import Store
+from resolver.config.fields import secret
+from resolver.errors import RuleError
+from resolver.telemetry.log import Log
+
+_PAUSES_SECONDS = (0.5, 1.0, 2.0, 5.0, 10.0)  # before it is tried again, by how often it just failed
+_LOOK_SECONDS = 5.0
+
+
+class Door:
+    """A store that may be away."""
+
+    def __init__(self, url: str | None, state_dir: Path, log: Log) -> None:
+        self._url = url
+        self._state_dir = state_dir
+        self._log = log
+        self._store: Store | None = None
+        self._trouble: str | None = "the store has not been opened yet"
+
+    @property
+    def store(self) -> Store:
+        """The open store. Raises StoreAway while there is none."""
+        if self._store is None:
+            raise StoreAway(self._trouble or "the store is away")
+        return self._store
+
+    @property
+    def trouble(self) -> str | None:
+        """Why the store is away; None while it is not."""
+        return self._trouble
+
+    async def open(self) -> Store:
+        """Open it, however long that takes."""
+        failures = 0
+        while True:
+            try:
+                url = secret(self._url) if self._url else None
+                self._store = await Store.open(url, self._state_dir, self._log)
+            except (StoreAway, RuleError) as error:
+                if str(error) != self._trouble:
+                    self._log.error("the store cannot be opened; trying again and again", why=str(error))
+                self._trouble = str(error)
+                await asyncio.sleep(_PAUSES_SECONDS[min(failures, len(_PAUSES_SECONDS) - 1)])
+                failures += 1
+            else:
+                self._trouble = None
+                return self._store
+
+    async def watch(self) -> None:
+        """Look every few seconds whether it still answers."""
+        while True:
+            await asyncio.sleep(_LOOK_SECONDS)
+            try:
+                async with self.store.read() as connection:
+                    await connection.execute(text("SELECT 1"))
+            except StoreAway as error:
+                if self._trouble is None:
+                    self._log.error("the store is away; DNS goes on with the policy in force", why=str(error))
+                self._trouble = str(error)
+            else:
+                if self._trouble is not None:
+                    self._log.info("the store is back")
+                self._trouble = None
+
+    async def close(self) -> None:
+        """Close it."""
+        if self._store is not None:
+            await self._store.close()

@@ -1,0 +1,74 @@
+"""What the editing of all kinds shares."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from pydantic import BaseModel, ValidationError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from admin_api.editing.errors import raise_invalid
+from admin_api.store import documents
+from admin_api.store.errors import OwnedByFile, StaleVersion
+from admin_api.store.groups import GroupRow
+from admin_api.store.lists import ListRow
+from admin_api.store.policy import FILE_POLICY
+from resolver.config.mistakes import sentences
+from resolver.config.wording import KeyPath
+
+Row = TypeVar("Row")
+Model = TypeVar("Model", bound=BaseModel)
+
+Merge = Callable[[dict[str, Any]], Mapping[str, Any]]
+"""Gives what a thing is to be, from what it is: run within the transaction, so that nobody's change is lost."""
+
+
+@dataclass(frozen=True, slots=True)
+class Written(Generic[Row]):
+    """What was written, and the policy revision that has it."""
+
+    row: Row
+    revision: int
+
+
+def validated(model: type[Model], body: Mapping[str, Any]) -> Model:
+    """The body as a model of the config. Raises Invalid with all mistakes."""
+    raise_invalid(_unwritable(body))
+    try:
+        return model.model_validate(dict(body))
+    except ValidationError as error:
+        raise_invalid(sentences(error, model))
+        raise
+
+
+NOT_WRITABLE = "holds a character that no text can have: leave out NUL and half surrogates"
+
+
+def is_writable(text: str) -> bool:
+    """Whether both engines take the text: JSON's strings may hold what they do not."""
+    return "\0" not in text and (text.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in text))
+
+
+def _unwritable(value: Any, path: KeyPath = ()) -> Iterator[tuple[KeyPath, str]]:
+    if isinstance(value, str):
+        if not is_writable(value):
+            yield path, NOT_WRITABLE
+    elif isinstance(value, Mapping):
+        for key, part in value.items():
+            yield from _unwritable(part, (*path, key))
+    elif isinstance(value, list | tuple):
+        for index, part in enumerate(value):
+            yield from _unwritable(part, (*path, index))
+
+
+async def check_mine(
+    conn: AsyncConnection, what: str, section: str, row: ListRow | GroupRow, expected_version: int | None
+) -> None:
+    """Raise StaleVersion when it changed since the caller looked, OwnedByFile when the API cannot change it."""
+    if expected_version is not None and expected_version != row.version:
+        raise StaleVersion(what)
+    if row.origin == "file":
+        source = (await documents.get(conn, FILE_POLICY) or {}).get("source")
+        raise OwnedByFile(what, f"edit {section} in {source}" if source else f"edit {section} there")

@@ -1,0 +1,116 @@
+"""Make, change and remove groups."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from admin_api.editing.common import Merge, Written, check_mine, validated
+from admin_api.editing.errors import Invalid, raise_invalid
+from admin_api.store import groups, lists
+from admin_api.store.change import Change
+from admin_api.store.errors import Duplicate, InUse, TooMany
+from admin_api.store.groups import GroupRow
+from admin_api.store.policy import DEFAULT_GROUP
+from admin_api.store.store import Store
+from resolver.config.references import Known, contradictions
+from resolver.config.schema import Group
+from resolver.config.wording import KeyPath
+
+MOST_GROUPS: Final = 2000
+MOST_NETWORKS: Final = 5000  # of one group
+MOST_REFERENCES: Final = 1000  # in `block`, and in `allow`
+
+
+async def create_group(
+    store: Store, body: Mapping[str, Any], *, known: Known, actor: str, request_id: str | None = None
+) -> Written[GroupRow]:
+    """Make a group. Raises Invalid, Duplicate, TooMany, StoreAway."""
+    wanted = _read(body)
+    async with store.change(actor, request_id) as change:
+        if await groups.find(change.connection, wanted["name"]) is not None:
+            raise Duplicate(f"group {wanted['name']!r}")
+        if len(await groups.all_groups(change.connection)) >= MOST_GROUPS:
+            raise TooMany(f"there are {MOST_GROUPS} groups, the most there may be: give one of them more networks")
+        await _check(change, wanted, known)
+        row = await groups.create(change, **wanted)
+        change.record("create", f"groups/{row.name}", None, row.plain())
+        change.touches_policy()
+    return Written(row, change.revision)
+
+
+async def update_group(
+    store: Store,
+    name: str,
+    merge: Merge,
+    *,
+    known: Known,
+    expected_version: int | None = None,
+    actor: str,
+    request_id: str | None = None,
+) -> Written[GroupRow]:
+    """Make a group what `merge` gives, which gets it as `GroupRow.plain` has it; what is left out is the default.
+
+    Raises NotFound, StaleVersion, OwnedByFile, Invalid, StoreAway, and what `merge` raises.
+    """
+    async with store.change(actor, request_id) as change:
+        row = await groups.get(change.connection, name)
+        await check_mine(change.connection, f"group {name!r}", "policy.groups", row, expected_version)
+        wanted = _read(merge(row.plain()))
+        if wanted.pop("name") != name:
+            raise Invalid([("/name", f"is {name!r} and cannot be changed: make a new group")])
+        before = row.plain()
+        if {"name": name, **wanted} != before:
+            await _check(change, {"name": name, **wanted}, known)
+            row = await groups.update(change, row, **wanted)
+            change.record("update", f"groups/{name}", before, row.plain())
+            change.touches_policy()
+    return Written(row, change.revision)
+
+
+async def delete_group(
+    store: Store, name: str, *, expected_version: int | None = None, actor: str, request_id: str | None = None
+) -> int:
+    """Remove a group; gives the policy revision without it.
+
+    Raises NotFound, StaleVersion, OwnedByFile, InUse (of `default`), StoreAway.
+    """
+    async with store.change(actor, request_id) as change:
+        row = await groups.get(change.connection, name)
+        await check_mine(change.connection, f"group {name!r}", "policy.groups", row, expected_version)
+        if name == DEFAULT_GROUP:
+            raise InUse(f"group {name!r}", ["every client that no other group has"])
+        await groups.delete(change, row)
+        change.record("delete", f"groups/{name}", row.plain(), None)
+        change.touches_policy()
+    return change.revision
+
+
+def _read(body: Mapping[str, Any]) -> dict[str, Any]:
+    """The body in its normal form, every field there. Raises Invalid."""
+    raise_invalid(_too_much(body))
+    if body.get("schedule") is not None:
+        raise Invalid([("/schedule", "schedules cannot be set yet: leave it out, or null")])
+    group = validated(Group, {key: value for key, value in body.items() if key != "schedule"})
+    return {**group.model_dump(mode="json"), "schedule": None}
+
+
+def _too_much(body: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]]:
+    for field, most in (("networks", MOST_NETWORKS), ("block", MOST_REFERENCES), ("allow", MOST_REFERENCES)):
+        value = body.get(field)
+        if isinstance(value, list | tuple) and len(value) > most:
+            yield (field,), f"has {len(value)} entries: {most} are the most"
+
+
+async def _check(change: Change, wanted: dict[str, Any], known: Known) -> None:
+    """What the group says of others: networks that they have, and references. Raises Invalid."""
+    claims = await groups.claims(change.connection, wanted["networks"])
+    claims.pop(wanted["name"], None)
+    others = [{"name": name, "networks": networks} for name, networks in claims.items()]
+    policy = {
+        "lists": [{"name": row.name} for row in await lists.all_lists(change.connection)],
+        "groups": [*others, wanted],
+    }
+    raise_invalid(
+        (path[2:], text) for path, text in contradictions(policy, known) if path[:2] == ("groups", len(others))
+    )

@@ -1,0 +1,101 @@
+"""Make, change and remove the company's own lists."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from admin_api.editing.common import Merge, Written, check_mine, validated
+from admin_api.editing.errors import Invalid, raise_invalid
+from admin_api.editing.rules import check_bounds, read_rules, told
+from admin_api.store import groups, lists, rules
+from admin_api.store.errors import InUse, TooMany
+from admin_api.store.lists import ListRow
+from admin_api.store.store import Store
+from resolver.config import fields
+from resolver.config.fields import Switch
+from resolver.config.references import Known, contradictions
+from resolver.config.section import Section
+
+MOST_LISTS: Final = 1000
+
+
+class _Body(Section):
+    """What may be written of a list, besides its rules."""
+
+    name: fields.Name
+    enabled: Switch = True
+
+
+async def create_list(
+    store: Store, body: Mapping[str, Any], *, known: Known, actor: str, request_id: str | None = None
+) -> Written[ListRow]:
+    """Make a list of name, enabled, block and allow. Raises Invalid, Duplicate, TooMany, StoreAway."""
+    head = {key: value for key, value in body.items() if key not in {"block", "allow"}}
+    if head.pop("url", None) is not None:
+        raise Invalid([("/url", "lists that are fetched cannot be made yet: write the rules under block and allow")])
+    wanted = validated(_Body, head)
+    raise_invalid(
+        (path[2:], text) for path, text in contradictions({"lists": [{"name": wanted.name}]}, known)
+    )  # below lists[0]
+    block, allow = await read_rules(body.get("block") or (), body.get("allow") or ())
+    async with store.change(actor, request_id) as change:
+        row = await lists.create(change, name=wanted.name, kind="own", enabled=wanted.enabled)
+        if len(await lists.all_lists(change.connection)) > MOST_LISTS:
+            raise TooMany(f"there are {MOST_LISTS} lists, the most there may be: put the rules into one of them")
+        added = await rules.add(change, row, block=block, allow=allow)
+        row = await lists.get(change.connection, row.name)
+        await check_bounds(change.connection, row, block, allow)
+        change.record("create", f"lists/{row.name}", None, {**row.plain(), "added": await told(change, row, added)})
+        change.touches_policy()
+    return Written(row, change.revision)
+
+
+async def update_list(
+    store: Store,
+    name: str,
+    merge: Merge,
+    *,
+    expected_version: int | None = None,
+    actor: str,
+    request_id: str | None = None,
+) -> Written[ListRow]:
+    """Make a list what `merge` gives, which gets name and enabled as they are.
+
+    Raises NotFound, StaleVersion, OwnedByFile, Invalid, StoreAway, and what `merge` raises.
+    """
+    async with store.change(actor, request_id) as change:
+        row = await lists.get(change.connection, name)
+        await check_mine(change.connection, f"list {name!r}", "policy.lists", row, expected_version)
+        wanted = validated(_Body, merge({"name": row.name, "enabled": row.enabled}))
+        if wanted.name != row.name:
+            raise Invalid([("/name", f"is {row.name!r} and cannot be changed: make a new list")])
+        if wanted.enabled != row.enabled:
+            before = row.plain()
+            row = await lists.update(change, row, enabled=wanted.enabled)
+            change.record("update", f"lists/{name}", before, row.plain())
+            change.touches_policy()
+    return Written(row, change.revision)
+
+
+async def delete_list(
+    store: Store, name: str, *, expected_version: int | None = None, actor: str, request_id: str | None = None
+) -> int:
+    """Remove a list; gives the policy revision without it.
+
+    Raises NotFound, StaleVersion, OwnedByFile, InUse, StoreAway.
+    """
+    async with store.change(actor, request_id) as change:
+        row = await lists.get(change.connection, name)
+        await check_mine(change.connection, f"list {name!r}", "policy.lists", row, expected_version)
+        users = [
+            f"group {group.name!r}"
+            for group in await groups.all_groups(change.connection)
+            if name in (*(group.block or ()), *group.allow)
+        ]
+        if users:
+            raise InUse(f"list {name!r}", users)
+        await lists.delete(change, row)
+        change.record("delete", f"lists/{name}", row.plain(), None)
+        change.touches_policy()
+    return change.revision

@@ -1,0 +1,165 @@
+"""Add rules to lists, and remove them: a hundred thousand at once, if need be."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from admin_api.editing.common import NOT_WRITABLE, check_mine, is_writable
+from admin_api.editing.errors import Invalid
+from admin_api.store import lists, rules
+from admin_api.store.change import Change
+from admin_api.store.lists import ListRow
+from admin_api.store.rules import Kind, kind_of
+from admin_api.store.store import Store
+from resolver.config.fields import not_text
+from resolver.config.rules import read_allow_rule, read_block_rule
+from resolver.config.wording import shown
+from resolver.errors import RuleError
+from resolver.rules import MAX_PATTERNS, MAX_REGEXES, is_plain
+
+MOST_RULES: Final = 2_000_000
+"""Rules of one list."""
+
+_TURN_SECONDS = 0.005  # of checking, before others of the event loop have theirs
+_MOST_ERRORS = 100  # told of one request
+_LONGEST_RULE = 600  # characters; PostgreSQL's indexes take 2,700 octets
+_MOST_SHOWN = 100  # rules that one audit row repeats
+
+_BOUNDS: Final[tuple[tuple[Kind, int, str], ...]] = (
+    ("patterns", MAX_PATTERNS, "patterns"),
+    ("regexes", MAX_REGEXES, "regular expressions"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class RulesWritten:
+    """The list as it is now, how many of the rules were new (or were there to be removed), and the policy revision."""
+
+    row: ListRow
+    changed: int
+    revision: int
+
+
+async def add_rules(
+    store: Store,
+    name: str,
+    *,
+    block: Sequence[Any] = (),
+    allow: Sequence[Any] = (),
+    expected_version: int | None = None,
+    actor: str,
+    request_id: str | None = None,
+) -> RulesWritten:
+    """Add rules to a list; those that it has already are passed over.
+
+    Raises Invalid, NotFound, StaleVersion, OwnedByFile, StoreAway.
+    """
+    blocked, allowed = await read_rules(block, allow)
+    async with store.change(actor, request_id) as change:
+        before = await lists.get(change.connection, name)
+        await check_mine(change.connection, f"list {name!r}", "policy.lists", before, expected_version)
+        added = await rules.add(change, before, block=blocked, allow=allowed)
+        row = await lists.get(change.connection, name)
+        if added:
+            await check_bounds(change.connection, row, blocked, allowed)
+            after = {"rules": row.rules, "added": await told(change, row, added)}
+            change.record("add rules", f"lists/{name}", {"rules": before.rules}, after)
+            change.touches_policy()
+    return RulesWritten(row, added, change.revision)
+
+
+async def remove_rules(
+    store: Store,
+    name: str,
+    *,
+    block: Sequence[Any] = (),
+    allow: Sequence[Any] = (),
+    expected_version: int | None = None,
+    actor: str,
+    request_id: str | None = None,
+) -> RulesWritten:
+    """Remove rules from a list; those that it does not have are passed over.
+
+    Raises Invalid, NotFound, StaleVersion, OwnedByFile, StoreAway.
+    """
+    blocked, allowed = await read_rules(block, allow, read_block=read_allow_rule)
+    async with store.change(actor, request_id) as change:
+        before = await lists.get(change.connection, name)
+        await check_mine(change.connection, f"list {name!r}", "policy.lists", before, expected_version)
+        removed = await rules.remove(change, before, block=blocked, allow=allowed)
+        row = await lists.get(change.connection, name)
+        if removed:
+            gone = {"rules": before.rules, "removed": await told(change, row, removed, removed=True)}
+            change.record("remove rules", f"lists/{name}", gone, {"rules": row.rules})
+            change.touches_policy()
+    return RulesWritten(row, removed, change.revision)
+
+
+async def read_rules(
+    block: Sequence[Any], allow: Sequence[Any], *, read_block: Callable[[str], str] = read_block_rule
+) -> tuple[list[str], list[str]]:
+    """Both sides in their normal form, each rule once. Others of the event loop go on meanwhile. Raises Invalid."""
+    errors: list[tuple[str, str]] = []
+    count = 0
+    sides: list[list[str]] = []
+    begun = time.perf_counter()
+    for side, entries, read in (("block", block, read_block), ("allow", allow, read_allow_rule)):
+        seen: dict[str, None] = {}
+        for index, entry in enumerate(entries):
+            try:
+                seen[_read_one(entry, read)] = None
+            except RuleError as error:
+                count += 1
+                if count <= _MOST_ERRORS:
+                    errors.append((f"/{side}/{index}", str(error)))
+            if time.perf_counter() - begun > _TURN_SECONDS:
+                await asyncio.sleep(0)
+                begun = time.perf_counter()
+        sides.append(list(seen))
+    if count > _MOST_ERRORS:
+        errors.append(("", f"there are {count} mistakes: the first {_MOST_ERRORS} are told"))
+    if errors:
+        raise Invalid(errors)
+    return sides[0], sides[1]
+
+
+def _read_one(entry: Any, read: Callable[[str], str]) -> str:
+    if not isinstance(entry, str):
+        raise RuleError(not_text(entry))
+    if len(entry) > _LONGEST_RULE:
+        raise RuleError(f"{shown(entry)} is longer than any rule: names have at most 253 characters")
+    if not is_plain(entry) and not is_writable(entry):
+        raise RuleError(f"{shown(entry)} {NOT_WRITABLE}")
+    return read(entry)
+
+
+async def check_bounds(conn: AsyncConnection, row: ListRow, block: Sequence[str], allow: Sequence[str]) -> None:
+    """Refuse what is one too many, now that it is written: the transaction is rolled back. Raises Invalid."""
+    if row.rules > MOST_RULES:
+        at = "/block" if block else "/allow"
+        raise Invalid([(at, f"would make {row.rules} rules: a list has at most {MOST_RULES}, so make another")])
+    if not row.patterns and not row.regexes:
+        return
+    rows = await lists.all_lists(conn)
+    for kind, most, words in _BOUNDS:
+        if getattr(row, kind) and sum(getattr(each, kind) for each in rows) > most:
+            at = "/block" if any(kind_of(rule) == kind for rule in block) else "/allow"
+            text = f"is too many: a policy has at most {most} {words}; write plain names where you can"
+            raise Invalid([(at, text)])
+
+
+async def told(change: Change, row: ListRow, changed: int, *, removed: bool = False) -> dict[str, Any]:
+    """The rules that this change really added or removed, as its audit row tells of them: all when they are few."""
+    found = await rules.written_by(change, row, removed=removed, limit=_MOST_SHOWN)
+    texts: dict[str, Any] = {}
+    for action, rule in found:
+        texts.setdefault(action, []).append(rule)
+    if changed > len(found):
+        texts["more"] = changed - len(found)
+    return texts

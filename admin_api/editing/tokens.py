@@ -1,0 +1,53 @@
+"""Make and revoke tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import AwareDatetime, Field
+
+from admin_api.editing.common import validated
+from admin_api.editing.errors import Invalid
+from admin_api.store import tokens
+from admin_api.store.store import Store
+from admin_api.store.tokens import ROLES, TokenRow
+from resolver.config import fields
+from resolver.config.section import Section
+
+
+class _Body(Section):
+    name: fields.Name
+    owner: Annotated[str, Field(min_length=1, max_length=200)]
+    role: Annotated[Literal["viewer", "operator", "lease", "admin"], fields.one_of(*ROLES)]
+    expires_at: AwareDatetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TokenMade:
+    """A new token, and its text, which nobody can ask for again."""
+
+    row: TokenRow
+    text: str
+
+
+async def create_token(
+    store: Store, body: Mapping[str, Any], *, actor: str, request_id: str | None = None, now: datetime | None = None
+) -> TokenMade:
+    """Make a token of name, owner, role and expires_at. Raises Invalid, Duplicate, TooMany, StoreAway."""
+    wanted = validated(_Body, body)
+    if wanted.expires_at is not None and wanted.expires_at <= (now or datetime.now(UTC)):
+        raise Invalid([("/expires_at", "is over already: give a time to come, or leave it out")])
+    async with store.change(actor, request_id) as change:
+        row, text = await tokens.create(
+            change, name=wanted.name, owner=wanted.owner, role=wanted.role, expires_at=wanted.expires_at
+        )
+    return TokenMade(row, text)
+
+
+async def revoke_token(store: Store, name: str, *, actor: str, request_id: str | None = None) -> None:
+    """Remove a token: it is worth nothing from now on. Raises NotFound, StoreAway."""
+    async with store.change(actor, request_id) as change:
+        await tokens.revoke(change, name)

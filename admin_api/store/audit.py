@@ -1,0 +1,191 @@
+"""The audit trail: who did what, each row with an HMAC over the row before, so that a tampered trail shows.
+
+A row's `mac` is HMAC-SHA256(key, mac of the row before || the row as canonical JSON); the first row stands on the
+store's id. The key is in the state directory. A trail that was cut off still holds together; heads (id and mac of the
+last row) that were noted elsewhere show it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import hmac
+import json
+import os
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Row, insert, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from admin_api.store.change import AuditEntry
+from admin_api.store.errors import StoreAway
+from admin_api.store.files import private_file
+from admin_api.store.tables import audit, bindable, canonical, meta, micros
+
+KEY_FILE = "audit.key"
+_KEY_OCTETS = 32
+_MOST_FINDINGS = 100
+_BATCH = 1000  # rows
+
+
+@dataclass(frozen=True, slots=True)
+class AuditRow:
+    """One row of the trail. `before` and `after` are plain JSON values."""
+
+    id: int
+    at: datetime
+    actor: str
+    action: str
+    object: str
+    before: Any
+    after: Any
+    request_id: str | None
+    mac: str
+
+
+async def page(
+    conn: AsyncConnection,
+    *,
+    limit: int,
+    before_id: int | None = None,
+    actor: str | None = None,
+    object: str | None = None,  # noqa: A002
+    action: str | None = None,
+) -> list[AuditRow]:
+    """Rows with ids below `before_id`, newest first, that are of all that is given."""
+    query = select(audit).order_by(audit.c.id.desc()).limit(limit)
+    if before_id is not None:
+        query = query.where(audit.c.id < min(before_id, 1 << 62))
+    for column, wanted in ((audit.c.actor, actor), (audit.c.object, object), (audit.c.action, action)):
+        if wanted is not None:
+            query = query.where(column == bindable(wanted))
+    return [
+        AuditRow(
+            row.id,
+            row.at,
+            row.actor,
+            row.action,
+            row.object,
+            None if row.before is None else json.loads(row.before),
+            None if row.after is None else json.loads(row.after),
+            row.request_id,
+            row.mac,
+        )
+        for row in await conn.execute(query)
+    ]
+
+
+async def head(conn: AsyncConnection) -> tuple[int, str]:
+    """Id and mac (hex) of the last row; (0, "") of an empty trail."""
+    last = (await conn.execute(select(audit.c.id, audit.c.mac).order_by(audit.c.id.desc()).limit(1))).first()
+    return (last.id, last.mac) if last else (0, "")
+
+
+async def append(conn: AsyncConnection, key: bytes, store_id: str, entries: Sequence[AuditEntry]) -> None:
+    """Add rows behind the last one. Only one transaction at a time may do so; `Store.change` sees to that."""
+    if not entries:
+        return
+    last, mac = await head(conn)
+    mac = mac or _genesis(key, store_id)
+    rows = []
+    for number, entry in enumerate(entries, last + 1):
+        values = {
+            "id": number,
+            "at": entry.at,
+            "actor": entry.actor,
+            "action": entry.action,
+            "object": entry.object,
+            "before": entry.before,
+            "after": entry.after,
+            "request_id": entry.request_id,
+        }
+        mac = _mac(key, mac, values)
+        rows.append({**values, "mac": mac})
+    await conn.execute(insert(audit), rows)
+
+
+async def verify(conn: AsyncConnection, key: bytes, heads: Sequence[tuple[int, str]] = ()) -> list[str]:
+    """What is wrong with the trail, one sentence each (at most a hundred); [] when it is whole.
+
+    `heads` are ids and macs that earlier calls of `head` gave: a trail that lacks one was cut off or written anew.
+    """
+    findings: list[str] = []
+    noted: dict[int, set[str]] = {}
+    for number, mac in heads:
+        if number > 0:
+            noted.setdefault(number, set()).add(mac)
+    store_id = str(await conn.scalar(select(meta.c.store_id)))
+    last, last_mac = 0, _genesis(key, store_id)
+    result = await conn.stream(select(audit).order_by(audit.c.id).execution_options(yield_per=_BATCH))
+    async for row in result:
+        if len(findings) >= _MOST_FINDINGS:
+            break
+        findings += _wrong_with(row, last, last_mac, key)
+        if row.mac not in noted.pop(row.id, {row.mac}):
+            findings.append(f"row {row.id} is not the one that was there when the trail's head was noted")
+        last, last_mac = row.id, row.mac
+    else:
+        cut = [number for number in noted if number > last]
+        if cut:
+            findings.append(f"the trail ends with row {last}, but row {max(cut)} was there once: its end was cut off")
+    await result.close()
+    return findings[:_MOST_FINDINGS]
+
+
+def _wrong_with(row: Row[Any], last: int, last_mac: str, key: bytes) -> list[str]:
+    if row.id != last + 1:
+        gap = f"row {last + 1} is" if row.id == last + 2 else f"rows {last + 1} to {row.id - 1} are"
+        return [f"{gap} missing"]  # without the row before, this one's mac cannot be computed
+    if hmac.compare_digest(_mac(key, last_mac, row._mapping), str(row.mac)):
+        return []
+    return [f"row {row.id} ({row.action} {row.object}) was changed, or does not belong behind row {last}"]
+
+
+def _genesis(key: bytes, store_id: str) -> str:
+    return hmac.new(key, store_id.encode(), hashlib.sha256).hexdigest()
+
+
+def _mac(key: bytes, before: str, row: Any) -> str:
+    content = [
+        row["id"],
+        micros(row["at"]),
+        *(row[name] for name in ("actor", "action", "object", "before", "after", "request_id")),
+    ]
+    return hmac.new(key, f"{before}{canonical(content)}".encode(), hashlib.sha256).hexdigest()
+
+
+def load_key(state_dir: Path) -> bytes | None:
+    """The key, or None when there is none yet. Raises StoreAway."""
+    path = state_dir / KEY_FILE
+    try:
+        key = path.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise StoreAway(f"the audit trail's key, {path}, cannot be read: {error.strerror}") from error
+    if len(key) != _KEY_OCTETS:
+        raise StoreAway(f"the audit trail's key, {path}, has {len(key)} octets instead of {_KEY_OCTETS}: restore it")
+    return key
+
+
+def make_key(state_dir: Path) -> bytes:
+    """Make the key, whole or not at all; of several that make it at once, one wins. Raises StoreAway."""
+    path = state_dir / KEY_FILE
+    try:
+        state_dir.mkdir(parents=True, exist_ok=True)
+        with (
+            private_file(state_dir, secrets.token_bytes(_KEY_OCTETS)) as temporary,
+            contextlib.suppress(FileExistsError),
+        ):
+            os.link(temporary, path)
+    except OSError as error:
+        raise StoreAway(f"the audit trail's key, {path}, cannot be written: {error.strerror}") from error
+    key = load_key(state_dir)
+    if key is None:
+        raise StoreAway(f"the audit trail's key, {path}, vanished while it was made")
+    return key

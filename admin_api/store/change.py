@@ -1,0 +1,46 @@
+"""One change of the store: what it notes besides the rows that it writes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from admin_api.store.tables import canonical
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEntry:
+    """One row of the audit trail to be; `before` and `after` are canonical JSON, None for nothing."""
+
+    at: datetime
+    actor: str
+    action: str
+    object: str
+    before: str | None
+    after: str | None
+    request_id: str | None
+
+
+class Change:
+    """An open transaction that writes. Made by `Store.change`, which commits it or rolls it back."""
+
+    def __init__(self, connection: AsyncConnection, actor: str, request_id: str | None, revision: int) -> None:
+        self.connection = connection
+        self.actor = actor
+        self.request_id = request_id
+        self.revision = revision  # within: what the policy's revision will be; after: what it is
+        self.is_of_policy = False
+        self.entries: list[AuditEntry] = []
+
+    def touches_policy(self) -> None:
+        """The commit brings a new policy revision: `revision`."""
+        self.is_of_policy = True
+
+    def record(self, action: str, object: str, before: Any, after: Any) -> None:  # noqa: A002 (the contract's word)
+        """Note in the audit trail, with the commit, what was done to what: ``"update", "groups/staff", {…}, {…}``."""
+        texts = [None if value is None else canonical(value) for value in (before, after)]
+        entry = AuditEntry(datetime.now(UTC), self.actor, action, object, texts[0], texts[1], self.request_id)
+        self.entries.append(entry)

@@ -1,0 +1,24 @@
+"""Small JSON documents by name: what is one thing and has no table of its own."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import delete, insert, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from admin_api.store.change import Change
+from admin_api.store.tables import documents
+
+
+async def get(conn: AsyncConnection, name: str) -> dict[str, Any] | None:
+    """The document, or None."""
+    body: dict[str, Any] | None = await conn.scalar(select(documents.c.body).where(documents.c.name == name))
+    return body
+
+
+async def put(change: Change, name: str, body: dict[str, Any]) -> None:
+    """Make or replace the document."""
+    await change.connection.execute(delete(documents).where(documents.c.name == name))
+    await change.connection.execute(insert(documents).values(name=name, body=body, updated_at=datetime.now(UTC)))

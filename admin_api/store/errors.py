@@ -1,0 +1,72 @@
+"""What can go wrong with the store.
+
+StoreError
+├── StoreAway      it cannot be reached, or cannot be used
+├── NotFound       no such thing
+├── Duplicate      a thing of that name is there already
+├── InUse          something else needs it
+├── OwnedByFile    the config file made it, and only the file can change it
+├── StaleVersion   it changed since the caller looked
+└── TooMany        there are as many of the kind as there may be
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from resolver.errors import MoatdnsError
+
+
+class StoreError(MoatdnsError):
+    """Something that was asked of the store did not happen; nothing was changed."""
+
+
+class StoreAway(StoreError):
+    """The store cannot be reached, or cannot be used. Its text holds no password."""
+
+
+class NotFound(StoreError):
+    """There is no such thing. `what` is as in ``list 'house'``."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"there is no {what}")
+        self.what = what
+
+
+class Duplicate(StoreError):
+    """A thing of that name is there already."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"there is a {what} already: take another name, or change that one")
+        self.what = what
+
+
+class InUse(StoreError):
+    """Something else needs the thing. `by` names what does, as in ``group 'staff'``."""
+
+    def __init__(self, what: str, by: Sequence[str]) -> None:
+        shown = ", ".join(by[:10]) + (f" and {len(by) - 10} more" if len(by) > 10 else "")
+        super().__init__(f"{what} is in use by {shown}: take it out there first")
+        self.what = what
+        self.by = tuple(by)
+
+
+class OwnedByFile(StoreError):
+    """The config file made the thing. `where` says how to change it, as in ``edit policy.lists in …``."""
+
+    def __init__(self, what: str, where: str) -> None:
+        super().__init__(f"{what} comes from the config file: {where}")
+        self.what = what
+        self.where = where
+
+
+class StaleVersion(StoreError):
+    """The thing changed since the caller looked at it."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"{what} has been changed meanwhile: read it again, and repeat your change on what it is now")
+        self.what = what
+
+
+class TooMany(StoreError):
+    """There are as many of the kind as there may be."""

@@ -1,0 +1,183 @@
+"""Groups and their networks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from sqlalchemy import Row, insert, select
+from sqlalchemy import delete as delete_from
+from sqlalchemy import update as update_table
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from admin_api.store.change import Change
+from admin_api.store.errors import Duplicate, NotFound
+from admin_api.store.json_tables import text_table
+from admin_api.store.tables import bindable, group_networks, groups
+
+FIELDS: Final = ("description", "networks", "exempt", "mode", "block", "allow", "response", "schedule")
+"""What `create` and `update` take besides name and origin."""
+
+
+@dataclass(frozen=True, slots=True)
+class GroupRow:
+    """One group. `block` None: what the group `default` blocks. `response` None: the policy's."""
+
+    id: int
+    name: str
+    description: str
+    networks: tuple[str, ...]
+    exempt: bool
+    mode: str  # enforce, monitor
+    block: tuple[str, ...] | None
+    allow: tuple[str, ...]
+    response: dict[str, Any] | None
+    schedule: dict[str, Any] | None
+    origin: str  # bundled, file, api
+    version: int
+    created_at: datetime
+    updated_at: datetime
+
+    def plain(self) -> dict[str, Any]:
+        """What an admin may write of it, as JSON has it."""
+        return {"name": self.name, **{name: _as_json(getattr(self, name)) for name in FIELDS}}
+
+
+async def get(conn: AsyncConnection, name: str) -> GroupRow:
+    """The group of that name. Raises NotFound."""
+    found = await find(conn, name)
+    if found is None:
+        raise NotFound(f"group {name!r}")
+    return found
+
+
+async def find(conn: AsyncConnection, name: str) -> GroupRow | None:
+    """The group of that name, or None."""
+    rows = (await conn.execute(select(groups).where(groups.c.name == bindable(name)))).all()
+    return (await _with_networks(conn, rows))[0] if rows else None
+
+
+async def all_groups(conn: AsyncConnection) -> list[GroupRow]:
+    """All groups by name."""
+    return await _with_networks(conn, (await conn.execute(select(groups).order_by(groups.c.name))).all())
+
+
+async def page(conn: AsyncConnection, *, limit: int, after: str | None = None) -> list[GroupRow]:
+    """Groups by name, those behind `after`."""
+    query = select(groups).order_by(groups.c.name).limit(limit)
+    if after is not None:
+        query = query.where(groups.c.name > bindable(after))
+    return await _with_networks(conn, (await conn.execute(query)).all())
+
+
+async def claims(conn: AsyncConnection, networks: Sequence[str]) -> dict[str, list[str]]:
+    """Which of these networks groups have: names of groups, each with those networks."""
+    query = (
+        select(groups.c.name, group_networks.c.network)
+        .join_from(group_networks, groups)
+        .where(group_networks.c.network.in_(select(text_table(conn, networks).c.value)))
+    )
+    found: dict[str, list[str]] = {}
+    for name, network in await conn.execute(query):
+        found.setdefault(name, []).append(network)
+    return found
+
+
+async def create(
+    change: Change,
+    *,
+    name: str,
+    description: str = "",
+    networks: Sequence[str] = (),
+    exempt: bool = False,
+    mode: str = "enforce",
+    block: Sequence[str] | None = None,
+    allow: Sequence[str] = (),
+    response: dict[str, Any] | None = None,
+    schedule: dict[str, Any] | None = None,
+    origin: str = "api",
+) -> GroupRow:
+    """Make a group. Raises Duplicate for its name; a network that another group has is the caller's to see."""
+    if await find(change.connection, name) is not None:
+        raise Duplicate(f"group {name!r}")
+    now = datetime.now(UTC)
+    values = {
+        "name": name,
+        "description": description,
+        "exempt": exempt,
+        "mode": mode,
+        "block": None if block is None else list(block),
+        "allow": list(allow),
+        "response": response,
+        "schedule": schedule,
+        "origin": origin,
+        "version": 1,
+        "created_at": now,
+        "updated_at": now,
+    }
+    row = (await change.connection.execute(insert(groups).values(values).returning(*groups.c))).one()
+    await _claim(change, row.id, networks)
+    return _row(row, tuple(networks))
+
+
+async def update(change: Change, row: GroupRow, **values: Any) -> GroupRow:
+    """Set what FIELDS or `origin` name; the version goes up by one."""
+    networks = values.pop("networks", None)
+    for side in ("block", "allow"):
+        if values.get(side) is not None:
+            values[side] = list(values[side])
+    written = {**values, "version": row.version + 1, "updated_at": datetime.now(UTC)}
+    statement = update_table(groups).where(groups.c.id == row.id).values(written).returning(*groups.c)
+    updated = (await change.connection.execute(statement)).one()
+    if networks is not None and tuple(networks) != row.networks:
+        await release(change, row)
+        await _claim(change, row.id, networks)
+    return _row(updated, row.networks if networks is None else tuple(networks))
+
+
+async def release(change: Change, row: GroupRow) -> None:
+    """Take all networks from the group, so that others may have them."""
+    await change.connection.execute(delete_from(group_networks).where(group_networks.c.group_id == row.id))
+
+
+async def reclaim(change: Change, row: GroupRow) -> None:
+    """Undo `release`."""
+    await _claim(change, row.id, row.networks)
+
+
+async def delete(change: Change, row: GroupRow) -> None:
+    """Remove the group and its claims."""
+    await change.connection.execute(delete_from(groups).where(groups.c.id == row.id))
+
+
+async def _claim(change: Change, group_id: int, networks: Sequence[str]) -> None:
+    if networks:
+        rows = [
+            {"network": network, "group_id": group_id, "position": position}
+            for position, network in enumerate(networks)
+        ]
+        await change.connection.execute(insert(group_networks), rows)
+
+
+async def _with_networks(conn: AsyncConnection, rows: Sequence[Row[Any]]) -> list[GroupRow]:
+    if not rows:
+        return []
+    query = select(group_networks.c.group_id, group_networks.c.network).order_by(group_networks.c.position)
+    query = query.where(group_networks.c.group_id.in_([row.id for row in rows]))
+    networks: dict[int, list[str]] = {row.id: [] for row in rows}
+    for group_id, network in await conn.execute(query):
+        networks[group_id].append(network)
+    return [_row(row, tuple(networks[row.id])) for row in rows]
+
+
+def _row(row: Row[Any], networks: tuple[str, ...]) -> GroupRow:
+    values = dict(row._mapping)
+    for side in ("block", "allow"):
+        values[side] = None if values[side] is None else tuple(values[side])
+    return GroupRow(**values, networks=networks)
+
+
+def _as_json(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value

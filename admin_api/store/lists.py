@@ -1,0 +1,139 @@
+"""Lists: everything about them but their rules."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Row, insert, select, tuple_
+from sqlalchemy import delete as delete_from
+from sqlalchemy import update as update_table
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from admin_api.store.change import Change
+from admin_api.store.errors import Duplicate, NotFound
+from admin_api.store.tables import bindable, lists, rules
+
+_BATCH = 50_000  # rules removed with one statement
+
+
+@dataclass(frozen=True, slots=True)
+class ListRow:
+    """One list."""
+
+    id: int
+    name: str
+    kind: str  # own, subscription
+    origin: str  # file, api
+    enabled: bool
+    url: str | None
+    format: str | None
+    refresh_seconds: int | None
+    content: str | None  # SHA-256 of a content file that holds its rules; None: they are in the store
+    rules: int
+    patterns: int  # of the rules
+    regexes: int  # of the rules
+    rules_revision: int  # the policy revision that last changed the rules
+    version: int
+    created_at: datetime
+    updated_at: datetime
+    last_success_at: datetime | None
+    last_error: str | None
+
+    @property
+    def key(self) -> str:
+        """What the list is called in compiled layers. One made anew under an old name has another."""
+        return self.name if self.origin == "file" else f"{self.name}#{self.id}"
+
+    def plain(self) -> dict[str, Any]:
+        """As the audit trail keeps it."""
+        names = ("name", "kind", "origin", "enabled", "url", "format", "refresh_seconds", "content", "rules")
+        return {name: value for name in names if (value := getattr(self, name)) is not None}
+
+
+async def get(conn: AsyncConnection, name: str) -> ListRow:
+    """The list of that name. Raises NotFound."""
+    found = await find(conn, name)
+    if found is None:
+        raise NotFound(f"list {name!r}")
+    return found
+
+
+async def find(conn: AsyncConnection, name: str) -> ListRow | None:
+    """The list of that name, or None."""
+    row = (await conn.execute(select(lists).where(lists.c.name == bindable(name)))).first()
+    return None if row is None else _row(row)
+
+
+async def all_lists(conn: AsyncConnection) -> list[ListRow]:
+    """All lists by name."""
+    return [_row(row) for row in await conn.execute(select(lists).order_by(lists.c.name))]
+
+
+async def page(conn: AsyncConnection, *, limit: int, after: str | None = None) -> list[ListRow]:
+    """Lists by name, those behind `after`."""
+    query = select(lists).order_by(lists.c.name).limit(limit)
+    if after is not None:
+        query = query.where(lists.c.name > bindable(after))
+    return [_row(row) for row in await conn.execute(query)]
+
+
+async def create(
+    change: Change,
+    *,
+    name: str,
+    kind: str,
+    origin: str = "api",
+    enabled: bool = True,
+    url: str | None = None,
+    format: str | None = None,  # noqa: A002 (the contract's word)
+    refresh_seconds: int | None = None,
+    content: str | None = None,
+    rules: int = 0,
+    patterns: int = 0,
+    regexes: int = 0,
+) -> ListRow:
+    """Make a list without rules in the store. Raises Duplicate."""
+    if await find(change.connection, name) is not None:
+        raise Duplicate(f"list {name!r}")
+    now = datetime.now(UTC)
+    values = {
+        "name": name,
+        "kind": kind,
+        "origin": origin,
+        "enabled": enabled,
+        "url": url,
+        "format": format,
+        "refresh_seconds": refresh_seconds,
+        "content": content,
+        "rules": rules,
+        "patterns": patterns,
+        "regexes": regexes,
+        "rules_revision": change.revision,
+        "version": 1,
+        "created_at": now,
+        "updated_at": now,
+    }
+    row = (await change.connection.execute(insert(lists).values(values).returning(*lists.c))).one()
+    return _row(row)
+
+
+async def update(change: Change, row: ListRow, **values: Any) -> ListRow:
+    """Set columns; the version goes up by one."""
+    written = {**values, "version": row.version + 1, "updated_at": datetime.now(UTC)}
+    statement = update_table(lists).where(lists.c.id == row.id).values(written).returning(*lists.c)
+    return _row((await change.connection.execute(statement)).one())
+
+
+async def delete(change: Change, row: ListRow) -> None:
+    """Remove the list and its rules."""
+    some = select(rules.c.action, rules.c.rule).where(rules.c.list_id == row.id).limit(_BATCH)
+    piece = delete_from(rules).where(rules.c.list_id == row.id, tuple_(rules.c.action, rules.c.rule).in_(some))
+    while (await change.connection.execute(piece)).rowcount == _BATCH:
+        pass  # a million at once would take longer than one statement may
+    await change.connection.execute(delete_from(lists).where(lists.c.id == row.id))
+
+
+def _row(row: Row[Any]) -> ListRow:
+    return ListRow(**row._mapping)

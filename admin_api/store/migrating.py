@@ -1,0 +1,91 @@
+"""Bring the tables up to date, once, whoever else opens the store at the same time."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Final
+
+from sqlalchemy import Connection, inspect, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from admin_api.store.engine import Engines, Limits
+from admin_api.store.errors import StoreAway
+from resolver.telemetry.log import Log
+
+VERSIONS: Final = ("0001",)
+"""The migrations that we know, oldest first."""
+
+_LOCK_FILE = "moatdns.sqlite.lock"
+_ADVISORY_LOCK = 0x6D6F6174  # "moat": PostgreSQL's locks have numbers
+_SCRIPTS = Path(__file__).parent / "migrations"
+
+
+async def bring_up_to_date(engines: Engines, state_dir: Path, log: Log, limits: Limits) -> None:
+    """Run the migrations that lack. Raises StoreAway, too when the store was made by a later version of moatdns."""
+    async with engines.reading.connect() as connection:
+        if await _is_up_to_date(connection, engines.place):
+            return
+    async with _alone(engines, state_dir, limits), engines.changing.begin() as connection:
+        if not engines.is_sqlite:
+            await connection.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": _ADVISORY_LOCK})
+        if not await _is_up_to_date(connection, engines.place):
+            log.info("bringing the store up to date", store=engines.place, version=VERSIONS[-1])
+            await connection.run_sync(_upgrade)
+
+
+async def _is_up_to_date(connection: AsyncConnection, place: str) -> bool:
+    # Plain SQL: Alembic costs a start more than all else here, and is needed once in a long while.
+    if not await connection.run_sync(lambda sync: inspect(sync).has_table("alembic_version")):
+        return False
+    version = await connection.scalar(text("SELECT version_num FROM alembic_version"))
+    if version is not None and version not in VERSIONS:
+        raise StoreAway(
+            f"the store, {place}, was made by a later version of moatdns (its tables are of version {version}, ours "
+            f"of {VERSIONS[-1]}): run that version, or restore a backup from before"
+        )
+    return bool(version == VERSIONS[-1])
+
+
+def _upgrade(connection: Connection) -> None:
+    from alembic import command  # noqa: PLC0415 (slow to import, seldom needed)
+    from alembic.config import Config  # noqa: PLC0415
+
+    config = Config()
+    config.set_main_option("script_location", str(_SCRIPTS).replace("%", "%%"))
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
+
+
+@asynccontextmanager
+async def _alone(engines: Engines, state_dir: Path, limits: Limits) -> AsyncIterator[None]:
+    if not engines.is_sqlite:
+        yield  # the transaction takes a lock of the database's own
+        return
+    path = state_dir / _LOCK_FILE
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise StoreAway(f"{path} cannot be opened: {error.strerror}") from error
+    try:
+        try:
+            async with asyncio.timeout(limits.turn_seconds):
+                while not _took(descriptor):  # noqa: ASYNC110 (another process holds it)
+                    await asyncio.sleep(0.02)
+        except TimeoutError:
+            raise StoreAway(f"another process is bringing the store up to date and does not finish: {path}") from None
+        yield
+    finally:
+        os.close(descriptor)  # and so the lock is free
+
+
+def _took(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

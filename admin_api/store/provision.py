@@ -1,0 +1,157 @@
+"""Bring the config file's lists and groups into the store, as `origin: file`: made, changed, and removed with the file.
+
+A name or a network that an object made through the API has already is a contradiction, and then nothing changes.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from admin_api.store import documents, groups, lists
+from admin_api.store.change import Change
+from admin_api.store.groups import GroupRow
+from admin_api.store.lists import ListRow
+from admin_api.store.policy import DEFAULT_BLOCK, DEFAULT_GROUP, FILE_POLICY
+from resolver.errors import MoatdnsError
+from resolver.rules import MAX_PATTERNS, MAX_REGEXES
+
+_CONTENT = ("content", "rules", "patterns", "regexes")
+_NOTED = ("fingerprint", "own_vendors", "response", "source")
+
+
+class ProvisionError(MoatdnsError):
+    """The config file's policy contradicts what was made through the API. `problems` are finished sentences."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+async def provision(change: Change, file_policy: dict[str, Any]) -> bool:
+    """Take over what the file says; gives whether anything is new. Raises ProvisionError: let it roll the change back.
+
+    `file_policy` has fingerprint, own_vendors, response, lists (name, content, rules, patterns, regexes) and groups
+    (name, description, networks, exempt, mode, block, allow, response); `source`, the file's path, may be there too.
+    """
+    before = await documents.get(change.connection, FILE_POLICY)
+    if before is not None and before.get("fingerprint") == file_policy["fingerprint"]:
+        return False
+    problems = [*await _provision_lists(change, file_policy["lists"])]
+    problems += await _provision_groups(change, file_policy["groups"])
+    if problems:
+        raise ProvisionError(problems)
+    after = {name: file_policy[name] for name in _NOTED if name in file_policy}
+    await documents.put(change, FILE_POLICY, after)
+    change.record("provision", "policy", before, after)
+    change.touches_policy()
+    return True
+
+
+async def _provision_lists(change: Change, wanted: list[dict[str, Any]]) -> list[str]:
+    problems = []
+    there = {row.name: row for row in await lists.all_lists(change.connection)}
+    for name in there.keys() - {entry["name"] for entry in wanted}:
+        row = there[name]
+        if row.origin != "file":
+            continue
+        if users := await _made_groups_that_name(change, name):
+            problems.append(
+                f"policy.lists: {name!r} is no longer in the config file, but {users}, made through the API, "
+                "still name it: take it out there first, or put the list back"
+            )
+            continue
+        await lists.delete(change, row)
+        change.record("provision", f"lists/{name}", row.plain(), None)
+    for entry in wanted:
+        problems += await _provision_list(change, entry, there.get(entry["name"]))
+    rows = await lists.all_lists(change.connection)
+    for what, most, count in (
+        ("patterns", MAX_PATTERNS, sum(row.patterns for row in rows)),
+        ("regular expressions", MAX_REGEXES, sum(row.regexes for row in rows)),
+    ):
+        if count > most:
+            problems.append(
+                f"policy.lists: with the lists made through the API there are {count} {what}, and a policy has at "
+                f"most {most}: write plain names where you can"
+            )
+    return problems
+
+
+async def _provision_list(change: Change, entry: dict[str, Any], row: ListRow | None) -> list[str]:
+    name = entry["name"]
+    content = {key: entry[key] for key in _CONTENT}
+    if row is None:
+        made = await lists.create(change, name=name, kind="own", origin="file", **content)
+        change.record("provision", f"lists/{name}", None, made.plain())
+    elif row.origin != "file":
+        return [
+            f"policy.lists: a list {name!r} was made through the API already: rename the one in the config file, or "
+            "delete that one"
+        ]
+    elif any(getattr(row, key) != value for key, value in content.items()):
+        updated = await lists.update(change, row, **content, rules_revision=change.revision)
+        change.record("provision", f"lists/{name}", row.plain(), updated.plain())
+    return []
+
+
+async def _made_groups_that_name(change: Change, list_name: str) -> str:
+    rows = await groups.all_groups(change.connection)
+    users = [row.name for row in rows if row.origin != "file" and list_name in (*(row.block or ()), *row.allow)]
+    return ("groups " if len(users) > 1 else "the group ") + ", ".join(map(repr, users)) if users else ""
+
+
+async def _provision_groups(change: Change, wanted: list[dict[str, Any]]) -> list[str]:
+    problems = []
+    names = {entry["name"] for entry in wanted}
+    there = {row.name: row for row in await groups.all_groups(change.connection)}
+    for row in there.values():
+        if row.origin == "file":
+            await groups.release(change, row)  # networks may move from one group of the file to another
+    for row in there.values():
+        if row.origin == "file" and row.name not in names:
+            await _take_out(change, row)
+    for entry in wanted:
+        found = there.get(entry["name"])
+        if found is not None and found.origin == "api":
+            problems.append(
+                f"policy.groups: a group {found.name!r} was made through the API already: rename the one in the "
+                "config file, or delete that one"
+            )
+            continue
+        claims = await groups.claims(change.connection, entry["networks"])
+        claims.pop(entry["name"], None)  # `default`, when it becomes the file's
+        for owner, networks in claims.items():
+            problems.append(
+                f"policy.groups: {', '.join(networks)} of the group {entry['name']!r} is claimed by the group "
+                f"{owner!r}, made through the API: a network has one group, so take it out of one"
+            )
+        if not claims:
+            await _put_in(change, entry, found)
+    return problems
+
+
+async def _take_out(change: Change, row: GroupRow) -> None:
+    if row.name != DEFAULT_GROUP:
+        await groups.delete(change, row)
+        change.record("provision", f"groups/{row.name}", row.plain(), None)
+        return
+    defaults = {"description": "", "networks": (), "exempt": False, "mode": "enforce", "block": DEFAULT_BLOCK}
+    rest = {"allow": (), "response": None, "schedule": None, "origin": "bundled"}
+    updated = await groups.update(change, dataclasses.replace(row, networks=()), **defaults, **rest)
+    change.record("provision", f"groups/{row.name}", row.plain(), updated.plain())
+
+
+async def _put_in(change: Change, entry: dict[str, Any], row: GroupRow | None) -> None:
+    values = {**entry, "schedule": None}
+    name = values.pop("name")
+    if row is None:
+        made = await groups.create(change, name=name, origin="file", **values)
+        change.record("provision", f"groups/{name}", None, made.plain())
+        return
+    if row.origin == "file" and row.plain() == {"name": name, **values}:
+        await groups.reclaim(change, row)
+        return
+    released = dataclasses.replace(row, networks=()) if row.origin == "file" else row
+    updated = await groups.update(change, released, **values, origin="file")
+    change.record("provision", f"groups/{name}", row.plain(), updated.plain())

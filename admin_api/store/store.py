@@ -1,0 +1,130 @@
+"""The open store: transactions that read, that change, and that count.
+
+Changes are made one after the other, each with its audit rows and, where it touches the policy, a new revision, in one
+transaction. Every error that means the store is away is StoreAway.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+
+from sqlalchemy import select, update
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from admin_api.store import audit
+from admin_api.store.change import Change
+from admin_api.store.engine import Engines, Limits, open_engines, told_as_away
+from admin_api.store.errors import StoreAway
+from admin_api.store.migrating import bring_up_to_date
+from admin_api.store.tables import meta
+from resolver.telemetry.log import Log
+
+__all__ = ["Change", "Store"]
+
+
+class Store:
+    """The store, open. Made by `Store.open`."""
+
+    def __init__(self, engines: Engines, limits: Limits, store_id: str, audit_key: bytes) -> None:
+        self.id = store_id  # of this very database, made with it: a snapshot of another one is not ours
+        self._engines = engines
+        self._limits = limits
+        self._audit_key = audit_key
+        self._writer = asyncio.Lock()
+
+    @classmethod
+    async def open(cls, url: str | None, state_dir: Path, log: Log, limits: Limits | None = None) -> Store:
+        """Connect, bring the tables up to date, and read who it is. `url` None: SQLite in state_dir. Raises StoreAway.
+
+        `url` is ``postgresql://…``, or ``file:PATH`` of a file that holds one.
+        """
+        limits = limits or Limits()
+        engines = open_engines(url, state_dir, limits)
+        try:
+            with told_as_away(engines.place):
+                await bring_up_to_date(engines, state_dir, log, limits)
+                async with engines.reading.connect() as connection:
+                    store_id = await connection.scalar(select(meta.c.store_id))
+                    head = await audit.head(connection)
+                key = await asyncio.to_thread(audit.load_key, state_dir)
+                if key is None:
+                    key = await asyncio.to_thread(audit.make_key, state_dir)
+                    if head[0]:
+                        log.error("the audit key was missing: a new one cannot vouch for the rows so far", rows=head[0])
+            return cls(engines, limits, str(store_id), key)
+        except BaseException as error:
+            await engines.changing.dispose()
+            if isinstance(error, SQLAlchemyError):  # no rights to our tables, or tables that are not ours
+                raise StoreAway(f"the store, {engines.place}, cannot be used: {type(error).__name__}") from error
+            raise
+
+    @property
+    def place(self) -> str:
+        """Where the store is, fit to show."""
+        return self._engines.place
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._engines.changing.dispose()
+
+    def read(self) -> AbstractAsyncContextManager[AsyncConnection]:
+        """A connection that sees one state of the store throughout. Nothing may be written by it."""
+        return self._transaction(self._engines.reading, commits=False)
+
+    @asynccontextmanager
+    async def change(self, actor: str, request_id: str | None = None) -> AsyncIterator[Change]:
+        """One change: committed at the block's end, rolled back when it raises; one at a time."""
+        async with self._turn(), self._transaction(self._engines.changing) as connection:
+            # On PostgreSQL the row's lock keeps out the writers of other processes; on SQLite the begin did.
+            revision = await connection.scalar(select(meta.c.policy_revision).with_for_update())
+            change = Change(connection, actor, request_id, (revision or 0) + 1)
+            yield change
+            await audit.append(connection, self._audit_key, self.id, change.entries)
+            if change.is_of_policy:
+                await connection.execute(update(meta).values(policy_revision=change.revision))
+            else:
+                change.revision -= 1
+
+    @asynccontextmanager
+    async def count(self) -> AsyncIterator[AsyncConnection]:
+        """A transaction for counters and dates of last use: no audit, no revision, no sync of the disk.
+
+        A commit survives the end of any process, but not surely a loss of power.
+        """
+        async with self._turn(), self._transaction(self._engines.counting) as connection:
+            yield connection
+
+    @property
+    def audit_key(self) -> bytes:
+        """What the audit rows' HMACs are made with."""
+        return self._audit_key
+
+    @asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        try:
+            async with asyncio.timeout(self._limits.turn_seconds):
+                await self._writer.acquire()
+        except TimeoutError:
+            raise StoreAway(f"the store, {self.place}, is busy with other changes") from None
+        try:
+            yield
+        finally:
+            self._writer.release()
+
+    @asynccontextmanager
+    async def _transaction(self, engine: AsyncEngine, *, commits: bool = True) -> AsyncIterator[AsyncConnection]:
+        with told_as_away(self.place):
+            async with engine.connect() as connection:
+                try:
+                    await connection.begin()
+                    yield connection
+                    if commits:
+                        await connection.commit()
+                except (TimeoutError, ConnectionError):
+                    # A driver that waited in vain must not be asked to roll back: the server will, without us.
+                    await connection.invalidate()
+                    raise

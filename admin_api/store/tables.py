@@ -1,0 +1,229 @@
+"""The store's tables, the same on both engines. `migrations` makes them; a test holds the two together."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Dialect,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+)
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+def micros(at: datetime) -> int:
+    """A time as the store keeps it: whole microseconds since 1970 UTC."""
+    return (at - _EPOCH) // _MICROSECOND
+
+
+class UtcTime(TypeDecorator[datetime]):
+    """An aware datetime, kept as a number: exact on both engines, and equal wherever it is read."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:
+        """To the column."""
+        return None if value is None else micros(value)
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
+        """From the column."""
+        return None if value is None else _EPOCH + value * _MICROSECOND
+
+
+def canonical(value: Any) -> str:
+    """JSON in one form: equal values give equal text. ASCII, for PostgreSQL's text cannot hold every character."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+
+
+def bindable(text: str) -> str:
+    """A text to compare with, as both engines take it: what no column can hold is replaced, and so equals nothing."""
+    return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
+
+
+class Json(TypeDecorator[Any]):
+    """A JSON value as canonical text; None is NULL."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> str | None:
+        """To the column."""
+        return None if value is None else canonical(value)
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> Any:
+        """From the column."""
+        return None if value is None else json.loads(value)
+
+
+# Sorted by code points on both engines: a page's cursor means the same everywhere.
+Key = Text().with_variant(Text(collation="C"), "postgresql")
+Word = String(32)
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+meta = Table(
+    "meta",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),  # 1: there is one row
+    Column("store_id", Text, nullable=False),
+    Column("policy_revision", BigInteger, nullable=False),
+)
+
+lists = Table(
+    "lists",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", Key, nullable=False, unique=True),
+    Column("kind", Word, nullable=False),  # own, subscription
+    Column("origin", Word, nullable=False),  # file, api
+    Column("enabled", Boolean, nullable=False),
+    Column("url", Text),
+    Column("format", Word),
+    Column("refresh_seconds", Integer),
+    Column("content", Text),  # SHA-256 of a content file that holds the rules; NULL: they are in `rules`
+    Column("rules", BigInteger, nullable=False),
+    Column("patterns", Integer, nullable=False),
+    Column("regexes", Integer, nullable=False),
+    Column("rules_revision", BigInteger, nullable=False),  # the policy revision that last changed the rules
+    Column("version", BigInteger, nullable=False),
+    Column("created_at", UtcTime, nullable=False),
+    Column("updated_at", UtcTime, nullable=False),
+    Column("last_success_at", UtcTime),
+    Column("last_error", Text),
+    sqlite_autoincrement=True,  # an id is part of the list's key in compiled layers, and must never come again
+)
+
+rules = Table(
+    "rules",
+    metadata,
+    Column("list_id", Integer, ForeignKey("lists.id", ondelete="CASCADE"), primary_key=True, autoincrement=False),
+    Column("action", Key, primary_key=True),
+    Column("rule", Key, primary_key=True),
+    Column("revision", BigInteger, nullable=False, index=True),
+    sqlite_with_rowid=False,
+)
+
+removed_rules = Table(
+    "removed_rules",
+    metadata,
+    Column("list_id", Integer, ForeignKey("lists.id", ondelete="CASCADE"), primary_key=True, autoincrement=False),
+    Column("action", Key, primary_key=True),
+    Column("rule", Key, primary_key=True),
+    Column("revision", BigInteger, nullable=False, index=True),
+    sqlite_with_rowid=False,
+)
+
+groups = Table(
+    "groups",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", Key, nullable=False, unique=True),
+    Column("description", Text, nullable=False),
+    Column("exempt", Boolean, nullable=False),
+    Column("mode", Word, nullable=False),
+    Column("block", Json),  # NULL: what `default` blocks
+    Column("allow", Json, nullable=False),
+    Column("response", Json),
+    Column("schedule", Json),
+    Column("origin", Word, nullable=False),  # bundled, file, api
+    Column("version", BigInteger, nullable=False),
+    Column("created_at", UtcTime, nullable=False),
+    Column("updated_at", UtcTime, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+group_networks = Table(
+    "group_networks",
+    metadata,
+    Column("network", Key, primary_key=True),  # so that the database itself refuses a second claim
+    Column("group_id", Integer, ForeignKey("groups.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("position", Integer, nullable=False),
+)
+
+tokens = Table(
+    "tokens",
+    metadata,
+    Column("id", Word, primary_key=True),
+    Column("name", Key, nullable=False, unique=True),
+    Column("owner", Text, nullable=False),
+    Column("role", Word, nullable=False),
+    Column("digest", Text, nullable=False),  # hex SHA-256 of the whole token
+    Column("created_at", UtcTime, nullable=False),
+    Column("expires_at", UtcTime),
+    Column("last_used_at", UtcTime),
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=False),
+    Column("at", UtcTime, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("object", Text, nullable=False),
+    Column("before", Text),  # canonical JSON, as text: the HMAC is over what stands here
+    Column("after", Text),
+    Column("request_id", Text),
+    Column("mac", Text, nullable=False),
+    Index("ix_audit_actor_id", "actor", "id"),
+    Index("ix_audit_object_id", "object", "id"),
+)
+
+documents = Table(
+    "documents",
+    metadata,
+    Column("name", Key, primary_key=True),
+    Column("body", Json, nullable=False),
+    Column("updated_at", UtcTime, nullable=False),
+)
+
+stats_rollup = Table(
+    "stats_rollup",
+    metadata,
+    Column("period_seconds", Integer, primary_key=True, autoincrement=False),
+    Column("at", BigInteger, primary_key=True, autoincrement=False),  # Unix seconds, the period's begin
+    Column("dimension", Key, primary_key=True),
+    Column("key", Key, primary_key=True),
+    Column("kind", Key, primary_key=True),
+    Column("n", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+stats_clients = Table(
+    "stats_clients",
+    metadata,
+    Column("period_seconds", Integer, primary_key=True, autoincrement=False),
+    Column("at", BigInteger, primary_key=True, autoincrement=False),
+    Column("sketch", LargeBinary, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+counter_files = Table(
+    "counter_files",
+    metadata,
+    Column("name", Key, primary_key=True),
+    Column("cells", LargeBinary, nullable=False),  # the values that were folded last
+)

@@ -1,0 +1,180 @@
+"""Tokens of the API. A token is shown once, when it is made; the store keeps its SHA-256.
+
+A token is ``moat_ID_SECRET``: eight hex digits that find its row, and 32 random octets in base64url.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import re
+import secrets
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+from sqlalchemy import delete as delete_from
+from sqlalchemy import func, insert, or_, select
+from sqlalchemy import update as update_table
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from admin_api.store.change import Change
+from admin_api.store.errors import Duplicate, NotFound, StoreAway, TooMany
+from admin_api.store.files import private_file
+from admin_api.store.store import Store
+from admin_api.store.tables import bindable, tokens
+
+ROLES: Final = ("viewer", "operator", "lease", "admin")
+MOST_TOKENS: Final = 1000
+FIRST_TOKEN_FILE: Final = "admin.token"  # noqa: S105 (a name of a file)
+
+_TOKEN = re.compile(r"moat_([0-9a-f]{8})_[A-Za-z0-9_-]{43}\Z")
+_TOUCHED_ENOUGH = timedelta(minutes=1)
+_NOBODY = "0" * 64  # compared with when no token has the id, so that this takes as long
+
+
+@dataclass(frozen=True, slots=True)
+class TokenRow:
+    """One token, without its secret."""
+
+    id: str
+    name: str
+    owner: str
+    role: str
+    created_at: datetime
+    expires_at: datetime | None
+    last_used_at: datetime | None
+
+    def has_expired(self, now: datetime) -> bool:
+        """Whether its time is over."""
+        return self.expires_at is not None and self.expires_at <= now
+
+    def plain(self) -> dict[str, Any]:
+        """As the audit trail keeps it."""
+        expires = None if self.expires_at is None else self.expires_at.isoformat()
+        return {"id": self.id, "name": self.name, "owner": self.owner, "role": self.role, "expires_at": expires}
+
+
+_COLUMNS = [tokens.c[name] for name in TokenRow.__dataclass_fields__]
+
+
+async def get(conn: AsyncConnection, name: str) -> TokenRow:
+    """The token of that name. Raises NotFound."""
+    row = (await conn.execute(select(*_COLUMNS).where(tokens.c.name == bindable(name)))).first()
+    if row is None:
+        raise NotFound(f"token {name!r}")
+    return _row(row)
+
+
+async def all_tokens(conn: AsyncConnection) -> list[TokenRow]:
+    """All tokens by name."""
+    return [_row(row) for row in await conn.execute(select(*_COLUMNS).order_by(tokens.c.name))]
+
+
+async def page(conn: AsyncConnection, *, limit: int, after: str | None = None) -> list[TokenRow]:
+    """Tokens by name, those behind `after`."""
+    query = select(*_COLUMNS).order_by(tokens.c.name).limit(limit)
+    if after is not None:
+        query = query.where(tokens.c.name > bindable(after))
+    return [_row(row) for row in await conn.execute(query)]
+
+
+async def authenticate(conn: AsyncConnection, text: str, now: datetime | None = None) -> TokenRow | None:
+    """Whose token that is; None when it is nobody's, or its time is over."""
+    match = _TOKEN.match(text)
+    row = None
+    if match is not None:
+        row = (await conn.execute(select(*_COLUMNS, tokens.c.digest).where(tokens.c.id == match[1]))).first()
+    expected = _NOBODY if row is None else row.digest
+    matches = hmac.compare_digest(_digest(text), expected)
+    if row is None or not matches:
+        return None
+    token = _row(row)
+    return None if token.has_expired(now or datetime.now(UTC)) else token
+
+
+def needs_touch(token: TokenRow, now: datetime | None = None) -> bool:
+    """Whether its last use was noted so long ago that it should be noted again."""
+    now = now or datetime.now(UTC)
+    return token.last_used_at is None or token.last_used_at <= now - _TOUCHED_ENOUGH
+
+
+async def touch(store: Store, token: TokenRow, now: datetime | None = None) -> None:
+    """Note that it was used, at most once a minute. Nothing waits for this: call it beside the request."""
+    now = now or datetime.now(UTC)
+    long_ago = or_(tokens.c.last_used_at.is_(None), tokens.c.last_used_at <= now - _TOUCHED_ENOUGH)
+    async with store.count() as connection:
+        await connection.execute(update_table(tokens).where(tokens.c.id == token.id, long_ago).values(last_used_at=now))
+
+
+async def create(
+    change: Change, *, name: str, owner: str, role: str, expires_at: datetime | None = None
+) -> tuple[TokenRow, str]:
+    """Make a token; gives it with its text, which is not kept. Raises Duplicate, TooMany."""
+    conn = change.connection
+    if await conn.scalar(select(tokens.c.id).where(tokens.c.name == name)) is not None:
+        raise Duplicate(f"token {name!r}")
+    if (await conn.scalar(select(func.count()).select_from(tokens)) or 0) >= MOST_TOKENS:
+        raise TooMany(f"there are {MOST_TOKENS} tokens, the most there may be: revoke those that nobody needs")
+    number = secrets.token_hex(4)
+    while await conn.scalar(select(tokens.c.id).where(tokens.c.id == number)) is not None:
+        number = secrets.token_hex(4)
+    text = f"moat_{number}_{secrets.token_urlsafe(32)}"
+    row = TokenRow(number, name, owner, role, datetime.now(UTC), expires_at, None)
+    await conn.execute(
+        insert(tokens).values(
+            id=number,
+            name=name,
+            owner=owner,
+            role=role,
+            digest=_digest(text),
+            created_at=row.created_at,
+            expires_at=expires_at,
+        )
+    )
+    change.record("create", f"tokens/{name}", None, row.plain())
+    return row, text
+
+
+async def revoke(change: Change, name: str) -> None:
+    """Remove the token. Raises NotFound."""
+    row = await get(change.connection, name)
+    await change.connection.execute(delete_from(tokens).where(tokens.c.id == row.id))
+    change.record("revoke", f"tokens/{name}", row.plain(), None)
+
+
+async def ensure_first_token(store: Store, state_dir: Path) -> Path | None:
+    """With no token at all, make one of role `admin` and write it to a file of mode 0600; gives the file's path."""
+    async with store.read() as connection:
+        if await _any(connection):
+            return None
+    async with store.change("moatdns") as change:
+        if await _any(change.connection):
+            return None
+        _, text = await create(change, name="first", owner="whoever installed moatdns", role="admin")
+        # Before the commit: a token that nobody was told would lock everybody out.
+        return await asyncio.to_thread(_write_token, state_dir, text)
+
+
+async def _any(conn: AsyncConnection) -> bool:
+    return await conn.scalar(select(tokens.c.id).limit(1)) is not None
+
+
+def _write_token(state_dir: Path, text: str) -> Path:
+    path = state_dir / FIRST_TOKEN_FILE
+    try:
+        with private_file(state_dir, f"{text}\n".encode()) as temporary:
+            temporary.replace(path)
+    except OSError as error:
+        raise StoreAway(f"the first token cannot be written to {path}: {error.strerror}") from error
+    return path
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _row(row: Any) -> TokenRow:
+    return TokenRow(**{name: row._mapping[name] for name in TokenRow.__dataclass_fields__})

@@ -1,0 +1,108 @@
+"""The sections of the configuration that concern the control process: its API, store, statistics and query log."""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from resolver.config import fields
+from resolver.config.addresses import parse_endpoint
+from resolver.config.fields import NUMBER, Switch
+from resolver.config.section import Section
+
+Clients = Literal["full", "network", "hidden"]
+
+
+class TlsSection(Section):
+    """A certificate and its key, as PEM files."""
+
+    certificate: fields.File | None = Field(
+        default=None, description="PEM file with the certificate and its chain; read again at SIGHUP."
+    )
+    private_key: fields.File | None = Field(default=None, description="PEM file with the certificate's private key.")
+
+    @model_validator(mode="after")
+    def _both_or_none(self) -> TlsSection:
+        if (self.certificate is None) != (self.private_key is None):
+            lacking = "certificate" if self.certificate is None else "private_key"
+            fields.raise_mistakes([fields.mistake("is missing: TLS needs both files", None, lacking)])
+        return self
+
+
+class AdminSection(Section):
+    """The admin API."""
+
+    listen: fields.Endpoint | None = Field(
+        default="127.0.0.1:8053",
+        description="Address with port of the admin API; null for none. Beyond loopback it needs `tls`.",
+    )
+    allowed_hosts: fields.HostNames = Field(
+        default=(),
+        description="Names by which clients may call the API (the Host header), beside the address it listens on.",
+    )
+    metrics: Switch = Field(default=True, description="Serve /metrics, without a token.")
+    insecure: Switch = Field(default=False, description="Allow the API to listen beyond loopback without TLS.")
+    tls: TlsSection = TlsSection()
+
+    @model_validator(mode="after")
+    def _is_safe(self) -> AdminSection:
+        if self.listen is None or self.insecure or self.tls.certificate is not None:
+            return self
+        host, _ = parse_endpoint(self.listen)
+        if not ipaddress.ip_address(host.partition("%")[0]).is_loopback:
+            why = (
+                f"{self.listen} can be reached from elsewhere, and tokens would travel in clear: set admin.tls, "
+                "listen on 127.0.0.1, or say admin.insecure: true (behind a proxy that does TLS)"
+            )
+            fields.raise_mistakes([fields.mistake(why, self.listen, "listen")])
+        return self
+
+
+class StoreSection(Section):
+    """Where lists, groups, tokens, the audit trail and statistics are kept."""
+
+    url: fields.StoreUrl | None = Field(
+        default=None,
+        description=(
+            "null: SQLite in state_dir. 'postgresql://USER:PASSWORD@HOST/DATABASE' for PostgreSQL; 'file:PATH' reads "
+            "the URL from a file."
+        ),
+    )
+
+
+class QueryLogSection(Section):
+    """Which queries are written down, and how much of who asked."""
+
+    enabled: Switch = Field(default=True, description="Keep a query log.")
+    what: Annotated[Literal["hits", "all"], fields.one_of("hits", "all")] = Field(
+        default="hits", description="'hits': only queries that a rule matched; 'all': every query."
+    )
+    retention_days: Annotated[int, Field(ge=1, le=3660), NUMBER] = Field(
+        default=30, description="Days that the log goes back; then a day's file is removed."
+    )
+    max_mib: Annotated[int, Field(ge=1, le=1 << 20), NUMBER] = Field(
+        default=512, description="Most disk for the log, in MiB; the oldest days go first."
+    )
+    clients: Annotated[Clients, fields.one_of("full", "network", "hidden")] = Field(
+        default="full",
+        description=(
+            "What of a client's address log and statistics keep: all of it, its network (/24, /48), or nothing."
+        ),
+    )
+
+
+class StatisticsSection(Section):
+    """Counts by service, list, name, group and client."""
+
+    enabled: Switch = Field(default=True, description="Count by service, list, name, group and client.")
+    minutes_days: Annotated[int, Field(ge=1, le=31), NUMBER] = Field(
+        default=2, description="Days for which counts are kept by the minute."
+    )
+    hours_days: Annotated[int, Field(ge=2, le=3660), NUMBER] = Field(
+        default=92, description="Days for which counts are kept by the hour."
+    )
+    days_days: Annotated[int, Field(ge=31, le=36600), NUMBER] = Field(
+        default=1830, description="Days for which counts are kept by the day."
+    )

@@ -1,0 +1,90 @@
+"""The policy that a config file gives, as the store takes it: groups and lists, the lists' rules in files of their own.
+
+A list's rules are in a *content file*, ``state_dir/lists/SHA256.rules``: one rule a line, ``block example.com`` or
+``allow ok.example.com``. They are named by what is in them, so a list that did not change is not written again, and a
+list of a million rules never passes through the store.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from resolver.config.schema import Config, OwnList
+from resolver.errors import SnapshotError
+from resolver.rules import RuleKind, is_plain, parse_rule
+
+CONTENTS = "lists"
+"""The folder of content files, below state_dir."""
+
+
+def content_path(state_dir: Path, digest: str) -> Path:
+    """Where the content file with that SHA-256 is."""
+    return state_dir / CONTENTS / f"{digest}.rules"
+
+
+def file_policy(config: Config) -> tuple[dict[str, Any], dict[str, bytes]]:
+    """The policy as plain data, without rules, and the contents of its lists by their SHA-256."""
+    contents: dict[str, bytes] = {}
+    lists = []
+    for entry in config.policy.lists:
+        content = "".join(f"{action} {rule}\n" for action, rule in _rules(entry)).encode()
+        digest = hashlib.sha256(content).hexdigest()
+        contents[digest] = content
+        kinds = [parse_rule(rule).kind for _, rule in _rules(entry) if not is_plain(rule)]
+        lists.append(
+            {
+                "name": entry.name,
+                "content": digest,
+                "rules": len(entry.block) + len(entry.allow),
+                "patterns": kinds.count(RuleKind.PATTERN),
+                "regexes": kinds.count(RuleKind.REGEX),
+            }
+        )
+    groups = [
+        {**group.model_dump(mode="json"), **({"block": None} if group.follows_default else {})}
+        for group in config.policy.groups
+        if not group.is_built_in
+    ]
+    policy = {
+        "own_vendors": list(config.policy.own_vendors),
+        "response": config.policy.response.model_dump(mode="json"),
+        "lists": lists,
+        "groups": groups,
+    }
+    return policy, contents
+
+
+def write_contents(state_dir: Path, contents: dict[str, bytes]) -> None:
+    """Write the content files that are not there yet. Raises SnapshotError."""
+    for digest, content in contents.items():
+        path = content_path(state_dir, digest)
+        with contextlib.suppress(OSError):
+            if path.stat().st_size == len(content):
+                continue
+        temporary = path.with_suffix(f".{os.getpid()}.part")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with temporary.open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(path)
+        except OSError as error:
+            raise SnapshotError(f"cannot write the rules of the config's lists to {path}: {error.strerror}") from error
+
+
+def has_contents(state_dir: Path, policy: dict[str, Any]) -> bool:
+    """Whether every content file of a policy is there."""
+    return all(content_path(state_dir, entry["content"]).is_file() for entry in policy["lists"])
+
+
+def _rules(entry: OwnList) -> Iterator[tuple[str, str]]:
+    for rule in entry.block:
+        yield "block", rule
+    for rule in entry.allow:
+        yield "allow", rule

@@ -1,0 +1,130 @@
+"""The commands that work on the store itself, with or without a running server: tokens, and the audit trail."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NoReturn, TypeVar
+
+import typer
+
+from admin_api.audit_head import noted_heads
+from admin_api.durations import expiry
+from admin_api.store import audit, tokens
+from admin_api.store.store import Store
+from resolver.config.fields import secret
+from resolver.config.schema import Config
+from resolver.errors import MoatdnsError
+from resolver.telemetry.log import make_log
+
+ACTOR = "command line"
+
+T = TypeVar("T")
+
+
+def create_token(config: Config, name: str, role: str, owner: str, expires: str | None, *, as_json: bool) -> None:
+    """Make a token, and print it."""
+    if role not in tokens.ROLES:
+        _fail(f"--role: {role!r} is no role: take one of {', '.join(tokens.ROLES)}", code=2)
+    try:
+        expires_at = expiry(expires, datetime.now(UTC)) if expires else None
+    except ValueError as error:
+        _fail(f"--expires: {error}", code=2)
+
+    async def create(store: Store) -> tuple[tokens.TokenRow, str]:
+        async with store.change(ACTOR) as change:
+            return await tokens.create(change, name=name, owner=owner, role=role, expires_at=expires_at)
+
+    row, text = _with_store(config, create)
+    _print(json.dumps({**_plain(row), "token": text}) if as_json else text)
+
+
+def list_tokens(config: Config, *, as_json: bool) -> None:
+    """Print all tokens, without their secrets."""
+
+    async def everything(store: Store) -> list[tokens.TokenRow]:
+        async with store.read() as connection:
+            return await tokens.all_tokens(connection)
+
+    rows = _with_store(config, everything)
+    if as_json:
+        _print(json.dumps([_plain(row) for row in rows], indent=2))
+        return
+    for row in rows:
+        expires = f"expires {_time(row.expires_at)}" if row.expires_at else "does not expire"
+        used = f"last used {_time(row.last_used_at)}" if row.last_used_at else "never used"
+        _print(f"{row.name:<24} {row.role:<9} {row.owner}: {expires}, {used}")
+
+
+def revoke_token(config: Config, name: str, *, as_json: bool) -> None:
+    """End a token at once."""
+
+    async def revoke(store: Store) -> None:
+        async with store.change(ACTOR) as change:
+            await tokens.revoke(change, name)
+
+    _with_store(config, revoke)
+    if as_json:
+        _print(json.dumps({"revoked": name}))
+
+
+def verify_audit(config: Config, log_file: Path | None, *, as_json: bool) -> None:
+    """Check the audit trail against its HMACs and the heads that were noted; exit code 1 when it does not hold."""
+    try:
+        heads = noted_heads(config.state_dir, log_file)
+    except MoatdnsError as error:
+        _fail(str(error))
+
+    async def verify(store: Store) -> tuple[int, list[str]]:
+        async with store.read() as connection:
+            rows, _ = await audit.head(connection)
+            return rows, await audit.verify(connection, store.audit_key, heads)
+
+    rows, findings = _with_store(config, verify)
+    if as_json:
+        _print(json.dumps({"ok": not findings, "rows": rows, "heads": len(heads), "findings": findings}, indent=2))
+    elif not findings:
+        _print(f"the audit trail is whole: {rows} rows, checked against {len(heads)} noted heads")
+    else:
+        for finding in findings:
+            _print(finding)
+    if findings:
+        raise typer.Exit(1)
+
+
+def _with_store(config: Config, work: Callable[[Store], Awaitable[T]]) -> T:
+    async def run() -> T:
+        url = secret(config.store.url) if config.store.url else None
+        store = await Store.open(url, config.state_dir, make_log())
+        try:
+            return await work(store)
+        finally:
+            await store.close()
+
+    try:
+        return asyncio.run(run())
+    except MoatdnsError as error:
+        _fail(str(error))
+
+
+def _plain(row: tokens.TokenRow) -> dict[str, Any]:
+    times = {"created_at": row.created_at, "expires_at": row.expires_at, "last_used_at": row.last_used_at}
+    shown = {name: _time(at) if at else None for name, at in times.items()}
+    return {"name": row.name, "role": row.role, "owner": row.owner, **shown}
+
+
+def _time(at: datetime) -> str:
+    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _print(text: str) -> None:
+    sys.stdout.write(text + "\n")
+
+
+def _fail(problem: str, code: int = 1) -> NoReturn:
+    sys.stderr.write(problem + "\n")
+    raise typer.Exit(code)

@@ -1,0 +1,47 @@
+"""The sockets between the outside, the workers and the control process. The supervisor's: they outlive any child."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from resolver.config.settings import ControlSettings
+from resolver.listeners.sockets import Listen, open_admin_socket
+
+_EVENT_BUFFER_BYTES = 4 << 20  # query events that wait while the control process is away, as far as the kernel grants
+
+
+@dataclass(frozen=True, slots=True)
+class Channels:
+    """`events_in` is where workers put query events, `events_out` where the control process finds them."""
+
+    admin: socket.socket | None  # listens; None without an admin API
+    events_in: socket.socket
+    events_out: socket.socket
+
+    @classmethod
+    @contextlib.contextmanager
+    def open(cls, settings: ControlSettings) -> Iterator[Channels]:
+        """Open them, and close them in the end. Raises ListenError."""
+        with contextlib.ExitStack() as opened:
+            admin = None
+            if settings.admin_address is not None:
+                admin = opened.enter_context(open_admin_socket(Listen(*settings.admin_address)))
+            into, out = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+            opened.callback(into.close)
+            opened.callback(out.close)
+            into.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _EVENT_BUFFER_BYTES)
+            yield cls(admin, into, out)
+
+    @property
+    def admin_fd(self) -> int | None:
+        """The file descriptor that the admin API is served on."""
+        return self.admin.fileno() if self.admin else None
+
+    @property
+    def of_control(self) -> list[int]:
+        """What the control process inherits."""
+        own = [self.events_out.fileno()]
+        return own if self.admin is None else [*own, self.admin.fileno()]

@@ -1,0 +1,181 @@
+"""The control process, kept running: started again when it ends or hangs, and its orders carried out.
+
+DNS does not depend on it: while it is away, the workers answer by the policy that they have.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+from resolver.errors import ConfigError, MoatdnsError
+from resolver.snapshot_file import Manifest, read_manifest
+from resolver.supervisor.control_process import ControlProcess, Event
+from resolver.supervisor.tasks import Tasks
+from resolver.telemetry.log import Log
+
+_BACKOFF_SECONDS = (0.0, 0.5, 1.0, 2.0, 5.0, 10.0)  # before it is started again, by how often it just failed
+_STEADY_SECONDS = 30.0  # having run as long, it did not fail at once
+_HEARTBEAT_SECONDS = 1.0
+_HUNG_AFTER_PINGS = 30  # it may be busy with a store that does not answer
+_CONFIG_SECONDS = 120.0  # for a config's policy to be compiled and in force
+
+
+class Control:
+    """The one control process."""
+
+    def __init__(
+        self,
+        first: Callable[[], dict[str, Any]],
+        fds: list[int],
+        publish: Callable[[Manifest], Awaitable[None]],
+        status: Callable[[], dict[str, Any]],
+        log: Log,
+    ) -> None:
+        """`first` is what a new process is told; `publish` puts a policy in force; `status` tells of the workers."""
+        self._first = first
+        self._fds = fds
+        self._publish = publish
+        self._status = status
+        self._log = log
+        self._tasks = Tasks(log)
+        self._process: ControlProcess | None = None
+        self._configs: dict[str, asyncio.Future[None]] = {}  # by fingerprint: who waits for a config's policy
+        self._is_started = False
+        self._is_stopping = False
+
+    def start(self) -> None:
+        """Keep it running from now on."""
+        if self._is_started:
+            return
+        self._is_started = True
+        self._tasks.spawn(self._keep_running(), "control process")
+        self._tasks.spawn(self._look_after(), "heartbeat of the control process")
+
+    async def put_in_force(self, policy: dict[str, Any], fingerprint: str) -> None:
+        """Have a config's policy stored and in force.
+
+        Raises ConfigError when the store holds what contradicts it, and MoatdnsError when it does not come to pass.
+        """
+        if self._process is None:
+            raise MoatdnsError("the control process is being started; the config's policy comes in force after that")
+        self._process.tell("config", policy=policy, fingerprint=fingerprint)
+        await self.config_in_force(fingerprint, _CONFIG_SECONDS)
+
+    async def config_in_force(self, fingerprint: str, seconds: float) -> None:
+        """Wait until the control process says that a config's policy is in force. Raises as `put_in_force`."""
+        waiting = self._configs.setdefault(fingerprint, asyncio.get_running_loop().create_future())
+        try:
+            async with asyncio.timeout(seconds):
+                await asyncio.shield(waiting)
+        except TimeoutError:
+            raise MoatdnsError(f"the config's policy is not in force after {seconds:g} s; it comes later") from None
+        finally:
+            self._configs.pop(fingerprint, None)
+            waiting.cancel()
+
+    def recompile(self) -> None:
+        """Tell it that the compiled policy on disk is gone."""
+        if self._process is not None:
+            self._process.tell("recompile")
+
+    def renew(self) -> None:
+        """Have it read its certificate again."""
+        if self._process is not None:
+            self._process.tell("renew")
+
+    async def restart(self) -> None:
+        """Put a new one in its place, with new settings."""
+        if self._process is not None:
+            await self._process.stop()
+
+    async def stop(self) -> None:
+        """Let it finish, and end it."""
+        self._is_stopping = True
+        if self._process is not None:
+            await self._process.stop()
+        self._tasks.cancel()
+        await self._tasks.end()
+
+    async def _keep_running(self) -> None:
+        failures = 0
+        while True:
+            began = time.monotonic()
+            why = await self._run_once()
+            if self._is_stopping:
+                return
+            if why is None:
+                continue
+            failures = 0 if time.monotonic() - began > _STEADY_SECONDS else failures
+            pause = _BACKOFF_SECONDS[min(failures, len(_BACKOFF_SECONDS) - 1)]
+            failures += 1
+            self._log.error("the control process ended; starting another", why=why, pause_seconds=pause)
+            await asyncio.sleep(pause)
+
+    async def _run_once(self) -> str | None:
+        """Run one until it ends. Gives why it ended, None if it was told to."""
+        try:
+            process = self._process = await ControlProcess.start(self._first(), self._fds, self._log)
+        except MoatdnsError as error:
+            return str(error)
+        status = await process.hear(self._take)
+        self._process = None
+        for waiting in self._configs.values():
+            if not waiting.done():
+                waiting.set_exception(MoatdnsError("the control process ended meanwhile"))
+        return None if process.stopping else f"status {status}"
+
+    async def _take(self, event: Event) -> None:
+        match event["event"]:
+            case "publish":
+                self._tasks.spawn(self._publish_and_tell(event), "publish")
+            case "status":
+                self._tell("status", id=event["id"], status=self._status())
+            case "config_in_force":
+                waiting = self._configs.get(event["fingerprint"])
+                if waiting is not None and not waiting.done():
+                    waiting.set_result(None)
+            case "config_waits":
+                self._log.warning("the config's policy is not in force yet", why=event["why"])
+                waiting = self._configs.get(event["fingerprint"])
+                if waiting is not None and not waiting.done():
+                    waiting.set_exception(MoatdnsError(event["why"]))
+            case "config_refused":
+                self._refused(event)
+
+    async def _publish_and_tell(self, event: Event) -> None:
+        error = None
+        try:
+            await self._publish(read_manifest(Path(event["manifest"])))
+        except MoatdnsError as failure:
+            error = str(failure)
+        self._tell("published", id=event["id"], error=error)
+
+    def _refused(self, event: Event) -> None:
+        waiting = self._configs.get(event["fingerprint"])
+        if waiting is not None and not waiting.done():
+            waiting.set_exception(ConfigError(event["problems"]))
+            return
+        for problem in event["problems"]:
+            self._log.error("the config's policy is not used; the old one stays in force", problem=problem)
+
+    def _tell(self, do: str, **facts: Any) -> None:
+        if self._process is not None:
+            self._process.tell(do, **facts)
+
+    async def _look_after(self) -> None:
+        while True:
+            await asyncio.sleep(_HEARTBEAT_SECONDS)
+            process = self._process
+            if process is None or process.stopping:
+                continue
+            if process.unanswered_pings >= _HUNG_AFTER_PINGS:
+                self._log.error("the control process hangs and is killed", pid=process.pid)
+                with contextlib.suppress(ProcessLookupError):
+                    process.kill()
+            else:
+                process.ping()

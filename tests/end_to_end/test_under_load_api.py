@@ -1,0 +1,20 @@
+"""Short forms of `make prove`: the admin API and the control process under load."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from prove import api_clients, killed_control, million_by_api
+from prove.figures import missed
+
+
+def test_many_rules_and_then_single_ones_are_in_force_soon_while_serving(tmp_path: Path) -> None:
+    assert not missed(million_by_api.run(million_by_api.SHORT, tmp_path), but_for_times=True)
+
+
+def test_killing_the_control_process_loses_no_query_and_no_count(tmp_path: Path) -> None:
+    assert not missed(killed_control.run(killed_control.SHORT, tmp_path), but_for_times=True)
+
+
+def test_clients_of_the_api_cost_dns_nothing(tmp_path: Path) -> None:
+    assert not missed(api_clients.run(api_clients.SHORT, tmp_path), but_for_times=True)

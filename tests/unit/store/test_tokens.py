@@ -1,0 +1,143 @@
+"""Tokens: shown once, kept as a digest, worth nothing once they are over or revoked."""
+
+from __future__ import annotations
+
+import json
+import re
+import stat
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select
+
+from admin_api.editing.errors import Invalid
+from admin_api.editing.tokens import create_token, revoke_token
+from admin_api.store import audit, tokens
+from admin_api.store.errors import Duplicate, NotFound, TooMany
+from admin_api.store.store import Store
+from admin_api.store.tables import tokens as table
+
+NOW = datetime(2026, 1, 2, 3, 4, 5, 678_901, tzinfo=UTC)
+BODY = {"name": "ops", "owner": "Ana", "role": "operator"}
+
+
+def names(folder: Path) -> list[str]:
+    return [path.name for path in folder.iterdir() if path.is_file()]
+
+
+async def who(store: Store, text: str, now: datetime = NOW) -> str | None:
+    async with store.read() as conn:
+        found = await tokens.authenticate(conn, text, now)
+    return None if found is None else found.name
+
+
+async def test_a_token_is_known_by_its_whole_text(store: Store) -> None:
+    made = await create_token(store, BODY, actor="ana")
+    assert re.fullmatch(r"moat_[0-9a-f]{8}_[A-Za-z0-9_-]{43}", made.text)
+    assert await who(store, made.text) == "ops"
+    other = made.text[:-1] + ("A" if made.text[-1] != "A" else "B")
+    unknown = made.text.replace(made.row.id, "00000000")
+    for wrong in (other, unknown, made.text[:-1], made.text + "A", "", "moat_", "ä" * 57, "half \ud800", made.row.id):
+        assert await who(store, wrong) is None
+
+
+async def test_neither_the_store_nor_the_trail_holds_the_secret(store: Store) -> None:
+    made = await create_token(store, {**BODY, "expires_at": NOW.isoformat()}, actor="ana", now=NOW - timedelta(1))
+    await revoke_token(store, "ops", actor="ben")
+    await create_token(store, BODY, actor="ana")
+    async with store.read() as conn:
+        rows = [dict(row._mapping) for row in await conn.execute(select(table))]
+        trail = await audit.page(conn, limit=10)
+    assert made.text.rpartition("_")[2] not in json.dumps(rows, default=str) + repr(trail)
+    assert [(row.actor, row.action, row.object) for row in reversed(trail)] == [
+        ("ana", "create", "tokens/ops"),
+        ("ben", "revoke", "tokens/ops"),
+        ("ana", "create", "tokens/ops"),
+    ]
+    assert trail[-1].after == {
+        "id": made.row.id,
+        "name": "ops",
+        "owner": "Ana",
+        "role": "operator",
+        "expires_at": NOW.isoformat(),
+    }
+
+
+async def test_a_token_ends_at_its_time(store: Store) -> None:
+    body = {**BODY, "expires_at": NOW + timedelta(hours=1)}
+    made = await create_token(store, body, actor="ana", now=NOW)
+    assert await who(store, made.text, NOW + timedelta(minutes=59)) == "ops"
+    assert await who(store, made.text, NOW + timedelta(hours=1)) is None
+
+
+async def test_a_revoked_token_is_worth_nothing(store: Store) -> None:
+    made = await create_token(store, BODY, actor="ana")
+    await revoke_token(store, "ops", actor="ana")
+    assert await who(store, made.text) is None
+    with pytest.raises(NotFound, match="token 'ops'"):
+        await revoke_token(store, "ops", actor="ana")
+
+
+async def test_names_of_tokens_are_unique(store: Store) -> None:
+    await create_token(store, BODY, actor="ana")
+    with pytest.raises(Duplicate, match="token 'ops'"):
+        await create_token(store, BODY, actor="ana")
+
+
+async def test_every_mistake_of_a_token_is_told_at_its_place(store: Store) -> None:
+    with pytest.raises(Invalid) as raised:
+        await create_token(store, {"name": "Ops!", "owner": "", "role": "root", "more": 1}, actor="ana")
+    assert {pointer for pointer, _ in raised.value.errors} == {"/name", "/owner", "/role", "/more"}
+    for expires in ("2020-01-01T00:00:00Z", "tomorrow", "2090-01-01T00:00:00"):
+        with pytest.raises(Invalid) as raised:
+            await create_token(store, {**BODY, "expires_at": expires}, actor="ana")
+        assert [pointer for pointer, _ in raised.value.errors] == ["/expires_at"]
+    with pytest.raises(Invalid, match="leave out NUL"):
+        await create_token(store, {**BODY, "owner": "\0"}, actor="ana")
+
+
+async def test_tokens_are_bounded(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tokens, "MOST_TOKENS", 2)
+    for number in range(2):
+        await create_token(store, {**BODY, "name": f"t{number}"}, actor="ana")
+    with pytest.raises(TooMany, match="there are 2 tokens"):
+        await create_token(store, {**BODY, "name": "t2"}, actor="ana")
+
+
+async def test_last_use_is_noted_at_most_once_a_minute(store: Store) -> None:
+    row = (await create_token(store, BODY, actor="ana")).row
+    assert row.last_used_at is None
+    noted = []
+    for seconds in (0, 30, 59, 60, 61):
+        now = NOW + timedelta(seconds=seconds)
+        if tokens.needs_touch(row, now):
+            await tokens.touch(store, row, now)
+        async with store.read() as conn:
+            row = await tokens.get(conn, "ops")
+        assert row.last_used_at
+        noted.append((row.last_used_at - NOW).total_seconds())
+    assert noted == [0, 0, 0, 60, 60]
+
+
+async def test_tokens_are_listed_by_name(store: Store) -> None:
+    for name in ("b", "a", "c"):
+        await create_token(store, {**BODY, "name": name}, actor="ana")
+    async with store.read() as conn:
+        assert [row.name for row in await tokens.page(conn, limit=2)] == ["a", "b"]
+        assert [row.name for row in await tokens.page(conn, limit=2, after="b")] == ["c"]
+
+
+async def test_an_empty_store_gets_one_admin_token_in_a_file_of_ours(store: Store, tmp_path: Path) -> None:
+    path = await tokens.ensure_first_token(store, tmp_path)
+    assert path is not None
+    assert path == tmp_path / "admin.token"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    text = path.read_text().strip()
+    async with store.read() as conn:
+        first = await tokens.authenticate(conn, text)
+    assert first is not None
+    assert (first.name, first.role) == ("first", "admin")
+    assert await tokens.ensure_first_token(store, tmp_path) is None
+    assert path.read_text().strip() == text
+    assert sorted(names(tmp_path)) == ["admin.token"]  # and no half-written one

@@ -17,7 +17,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,7 @@ from resolver.policy.compiler import FORMAT, CompiledRules, RuleSource, SourceRu
 from resolver.policy.groups import Group, ResponsePolicy
 from resolver.policy.rules import Rank, Source
 from resolver.rules import is_plain, parse_rule, plain_key
-from resolver.snapshot_file import write_snapshot
+from resolver.snapshot_file import Origin, write_snapshot
 
 SETS = ("ai", "gateways", "bypass", "lists")  # names that stand for many sources
 _ALL_LISTS = "lists"
@@ -50,14 +50,21 @@ def fingerprint_of(policy: dict[str, Any]) -> str:
     return hashlib.sha256(content.encode()).hexdigest()
 
 
+def base_digest(contents: Mapping[str, str]) -> str:
+    """What stands for the catalogue, the compiler and the config's lists (SHA-256 of their contents, by name)."""
+    content = json.dumps([FORMAT, catalogue_fingerprint(), sorted(contents.items())])
+    return hashlib.sha256(content.encode()).hexdigest()
+
+
 def compile_policy(policy: dict[str, Any], catalogue: Catalogue) -> tuple[CompiledRules, bytes]:
     """Compile a policy (`Config.policy`, dumped as JSON) with the catalogue: the rules, and the groups."""
-    rules = compile_rules([*_bundled(catalogue), *_own(policy["lists"])])
-    groups = compile_groups(_groups(policy, catalogue), policy["own_vendors"])
+    rules = compile_rules([*bundled_sources(catalogue), *_own(policy["lists"])])
+    groups = compile_groups(groups_of(policy, catalogue), policy["own_vendors"])
     return rules, groups
 
 
-def _bundled(catalogue: Catalogue) -> Iterator[RuleSource]:
+def bundled_sources(catalogue: Catalogue) -> Iterator[RuleSource]:
+    """The catalogue's services, each a source."""
     for service in catalogue.services:
         rules = [
             SourceRule(domain.rule, needed_by=domain.needed_by, response=domain.response)
@@ -76,17 +83,23 @@ def _own(lists: Iterable[dict[str, Any]]) -> Iterator[RuleSource]:
         yield RuleSource(Source(entry["name"], Rank.OWN), rules, names)
 
 
-def _groups(policy: dict[str, Any], catalogue: Catalogue) -> Iterator[Group]:
-    lists = [entry["name"] for entry in policy["lists"]]
+def groups_of(policy: dict[str, Any], catalogue: Catalogue) -> Iterator[Group]:
+    """The groups of a policy, with every reference resolved to keys of sources.
+
+    A list may say its `key` (its name unless given), and whether it is `enabled` (unless it is, nothing names it).
+    """
+    lists = {entry["name"]: entry.get("key", entry["name"]) for entry in policy["lists"] if entry.get("enabled", True)}
 
     def expanded(references: Iterable[str]) -> frozenset[str]:
-        names: set[str] = set()
+        keys: set[str] = set()
         for reference in references:
             if reference == _ALL_LISTS:
-                names.update(lists)
-            else:
-                names.update(catalogue.services_of(reference) or [reference])
-        return frozenset(names)
+                keys.update(lists.values())
+            elif services := catalogue.services_of(reference):
+                keys.update(services)
+            elif reference in lists:
+                keys.add(lists[reference])
+        return frozenset(keys)
 
     for group in policy["groups"]:
         response = group["response"] or policy["response"]
@@ -108,6 +121,7 @@ class _Build:
         self._catalogue = load_catalogue()
         self._policy: dict[str, Any] = {}
         self._fingerprint = ""
+        self._contents: dict[str, str] = {}
 
     def read(self, path: str | None) -> dict[str, Any]:
         """Read a config: its plan, or its mistakes."""
@@ -118,6 +132,7 @@ class _Build:
         policy, contents = file_policy(config)
         self._policy = config.policy.model_dump(mode="json")
         self._fingerprint = fingerprint_of(policy)
+        self._contents = {entry["name"]: entry["content"] for entry in policy["lists"]}
         try:
             write_contents(config.state_dir, contents)
         except MoatdnsError as error:
@@ -129,7 +144,8 @@ class _Build:
         began = time.monotonic()
         try:
             rules, groups = compile_policy(self._policy, self._catalogue)
-            manifest = write_snapshot(Path(folder), rules, groups, self._fingerprint)
+            origin = Origin(self._fingerprint, base_digest(self._contents))
+            manifest = write_snapshot(Path(folder), rules, groups, origin)
         except MoatdnsError as error:
             return {"error": str(error)}
         seconds = round(time.monotonic() - began, 3)

@@ -34,8 +34,7 @@ from resolver.explaining import access_of, explain_query
 from resolver.names import parse_any_name, parse_name
 from resolver.policy.compiler import policy_in_memory
 from resolver.policy.snapshot import PolicySnapshot
-from resolver.snapshot_file import last_good
-from resolver.supervisor.policy import SNAPSHOTS
+from resolver.snapshot_file import SNAPSHOTS, last_good
 from resolver.supervisor.supervisor import Supervisor
 from resolver.telemetry.log import make_log
 from resolver.wire.codes import HEADER, Rcode

@@ -1,6 +1,7 @@
 """Compiled policies on disk: write, check, map, keep the last good ones. What is in them is the policy's business.
 
-A snapshot is a *manifest* that names immutable files by the hash of their content::
+A snapshot is a *manifest* that names immutable files by the hash of their content: one or more layers of rules, each
+over those before it, and the groups::
 
     state/snapshots/manifest-000012.json
     state/snapshots/rules-5f0c….trie   rules-5f0c….ids   rules-5f0c….sets   groups-91ab….json
@@ -19,8 +20,8 @@ import os
 import re
 import sys
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,50 +29,130 @@ import marisa_trie
 
 from resolver.errors import SnapshotError
 from resolver.policy.compiler import FORMAT, CompiledRules, load_layer, load_policy
+from resolver.policy.rules import RuleLayer
 from resolver.policy.snapshot import PolicySnapshot
 
+SNAPSHOTS = "snapshots"  # the folder of snapshots, below state_dir
 KEPT = 3  # manifests kept, the newest among them
+_UNNAMED_SECONDS = 600.0  # a file that no manifest names may belong to one that is still being written
 _MANIFEST = re.compile(r"manifest-(\d{6,})\.json\Z")
-_ROLES = ("trie", "ids", "sets", "groups")
+_LAYER_ROLES = ("trie", "ids", "sets")
+
+Entry = dict[str, Any]  # of a file: name, sha256, bytes
+
+
+@dataclass(frozen=True, slots=True)
+class LayerFiles:
+    """A layer on disk. `revision` is the store's policy revision up to which it holds all changes."""
+
+    trie: Entry
+    ids: Entry
+    sets: Entry
+    revision: int = 0
+
+    @property
+    def content(self) -> str:
+        """What stands for all that is in it."""
+        return f"{self.trie['sha256']}{self.ids['sha256']}{self.sets['sha256']}"
+
+    @property
+    def entries(self) -> tuple[Entry, Entry, Entry]:
+        """Its files."""
+        return self.trie, self.ids, self.sets
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What a policy was made from.
+
+    The lowest layer holds the catalogue, the config's lists and the store's rules up to its revision. Of revision 0, it
+    holds none of any store, and so fits under all.
+    """
+
+    fingerprint: str  # of the config's policy, the catalogue and the compiler
+    base: str = ""  # of what the lowest layer holds beside the store's rules
+    store_id: str = ""
+    store_revision: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What a manifest says. `fingerprint` stands for all that went into the compilation."""
+    """What a manifest says."""
 
     path: Path
     revision: int
-    fingerprint: str
     created_at: float  # Unix time, seconds
-    files: dict[str, dict[str, Any]]  # role → name, sha256, bytes
+    origin: Origin
+    layers: tuple[LayerFiles, ...]  # the lowest first
+    groups: Entry
+
+    @property
+    def fingerprint(self) -> str:
+        """Of the config's policy, the catalogue and the compiler that it was made with."""
+        return self.origin.fingerprint
+
+    @property
+    def entries(self) -> list[Entry]:
+        """All its files."""
+        return [entry for layer in self.layers for entry in layer.entries] + [self.groups]
+
+    def holds_groups(self, groups: bytes) -> bool:
+        """Whether its groups are these, as they were compiled."""
+        return bool(self.groups["sha256"] == hashlib.sha256(groups).hexdigest())
 
     @property
     def mapped_bytes(self) -> int:
         """Octets that a worker maps or reads."""
-        return sum(int(entry["bytes"]) for entry in self.files.values())
+        return sum(int(entry["bytes"]) for entry in self.entries)
 
 
-def write_snapshot(folder: Path, rules: CompiledRules, groups: bytes, fingerprint: str) -> Manifest:
-    """Write a compiled policy as the next revision. Raises SnapshotError; the old ones are untouched then."""
-    try:
+def write_snapshot(folder: Path, rules: CompiledRules, groups: bytes, origin: Origin) -> Manifest:
+    """Write a compiled policy of one layer as the next revision. Raises SnapshotError; the old ones are untouched."""
+    return write_manifest(folder, [write_layer(folder, rules, 0)], groups, origin)
+
+
+def write_layer(folder: Path, rules: CompiledRules, revision: int) -> LayerFiles:
+    """Write the files of a layer, for a manifest to name. Raises SnapshotError."""
+    with _told(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        revision = max(_revisions(folder), default=0) + 1
-        contents = {"trie": rules.trie, "ids": rules.ids, "sets": rules.sets, "groups": groups}
-        files = {role: _write_content(folder, role, content) for role, content in contents.items()}
+        contents = {"trie": rules.trie, "ids": rules.ids, "sets": rules.sets}
+        files = {role: _write_content(folder, "rules", role, content) for role, content in contents.items()}
+        return LayerFiles(**files, revision=revision)
+
+
+def write_manifest(folder: Path, layers: Sequence[LayerFiles], groups: bytes, origin: Origin) -> Manifest:
+    """Write a policy of layers that are on disk as the next revision. Raises SnapshotError."""
+    with _told(folder):
         body = {
             "format": FORMAT,
             "byteorder": sys.byteorder,
-            "revision": revision,
-            "fingerprint": fingerprint,
             "created_at": time.time(),
-            "files": files,
+            "origin": asdict(origin),
+            "layers": [asdict(layer) for layer in layers],
+            "groups": _write_content(folder, "groups", "json", groups),
         }
-        path = folder / f"manifest-{revision:06d}.json"
-        _write_atomically(path, json.dumps({**body, "checksum": _checksum(body)}, indent=1).encode())
-    except OSError as error:
-        raise SnapshotError(f"cannot write the compiled policy to {folder}: {error.strerror}") from error
+        path = _write_next(folder, body)
     _remove_old(folder)
     return read_manifest(path)
+
+
+def _write_next(folder: Path, body: dict[str, Any]) -> Path:
+    """Write a manifest under the next free number; another process may be writing one as well."""
+    while True:
+        numbered = {**body, "revision": max(_revisions(folder), default=0) + 1}
+        path = folder / f"manifest-{numbered['revision']:06d}.json"
+        content = json.dumps({**numbered, "checksum": _checksum(numbered)}, indent=1).encode()
+        with contextlib.suppress(FileExistsError):
+            _write_atomically(path, content, exclusive=True)
+            return path
+
+
+@contextlib.contextmanager
+def _told(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise SnapshotError(f"cannot write the compiled policy to {folder}: {error.strerror}") from error
 
 
 def read_manifest(path: Path) -> Manifest:
@@ -83,31 +164,53 @@ def read_manifest(path: Path) -> Manifest:
             raise SnapshotError(f"{path}: the checksum is wrong")
         if body["format"] != FORMAT or body["byteorder"] != sys.byteorder:
             raise SnapshotError(f"{path}: written by another version (format {body['format']})")
-        return Manifest(path, body["revision"], body["fingerprint"], body["created_at"], body["files"])
+        return Manifest(
+            path,
+            body["revision"],
+            body["created_at"],
+            Origin(**body["origin"]),
+            tuple(LayerFiles(**layer) for layer in body["layers"]),
+            body["groups"],
+        )
     except OSError as error:
         raise SnapshotError(f"{path}: {error.strerror}") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise SnapshotError(f"{path}: cannot be read: {error}") from error
 
 
-def open_snapshot(manifest: Manifest, *, check: bool = True) -> PolicySnapshot:
+def open_snapshot(manifest: Manifest, *, check: bool = True, like: PolicySnapshot | None = None) -> PolicySnapshot:
     """Map a snapshot's files. Raises SnapshotError when any of them is not as it was written.
 
-    `check` reads every octet; leave it out only where another process of the same start has just done so.
+    `check` reads every octet; leave it out only where another process of the same start has just done so. Layers that
+    the snapshot `like` has open already are taken from there.
     """
     folder = manifest.path.parent
     try:
-        paths = {role: folder / manifest.files[role]["name"] for role in _ROLES}
+        layers = open_layers(folder, manifest.layers, check=check, like=like)
+        groups = folder / manifest.groups["name"]
         if check:
-            for role, path in paths.items():
-                _check(path, manifest.files[role])
-        trie = marisa_trie.BinaryTrie().mmap(str(paths["trie"]))
-        layer = load_layer(trie, _map(paths["ids"]), paths["sets"].read_bytes())
-        return load_policy(manifest.revision, layer, paths["groups"].read_bytes())
+            _check(groups, manifest.groups)
+        return load_policy(manifest.revision, layers, groups.read_bytes())
     except OSError as error:
         raise SnapshotError(f"{manifest.path}: {error.filename or ''}: {error.strerror or error}") from error
     except (ValueError, KeyError, TypeError, IndexError, StopIteration, RuntimeError) as error:
         raise SnapshotError(f"{manifest.path}: cannot be read: {error}") from error
+
+
+def open_layers(
+    folder: Path, layers: Sequence[LayerFiles], *, check: bool = True, like: PolicySnapshot | None = None
+) -> list[RuleLayer]:
+    """Map layers, or take them from `like`. Raises SnapshotError, or OSError and the like for what is no layer."""
+    known = {layer.content: layer for layer in like.layer.layers} if like else {}
+    return [known.get(layer.content) or _open_layer(folder, layer, check=check) for layer in layers]
+
+
+def _open_layer(folder: Path, files: LayerFiles, *, check: bool) -> RuleLayer:
+    trie, ids, sets = (folder / entry["name"] for entry in files.entries)
+    if check:
+        for path, entry in zip((trie, ids, sets), files.entries, strict=True):
+            _check(path, entry)
+    return load_layer(marisa_trie.BinaryTrie().mmap(str(trie)), _map(ids), sets.read_bytes(), files.content)
 
 
 def last_good(folder: Path) -> tuple[PolicySnapshot, Manifest, list[str]]:
@@ -137,27 +240,32 @@ def _checksum(body: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
 
 
-def _write_content(folder: Path, role: str, content: bytes) -> dict[str, Any]:
+def _write_content(folder: Path, stem: str, suffix: str, content: bytes) -> Entry:
     digest = hashlib.sha256(content).hexdigest()
-    stem = "groups" if role == "groups" else "rules"
-    name = f"{stem}-{digest[:16]}.{'json' if role == 'groups' else role}"
+    name = f"{stem}-{digest[:16]}.{suffix}"
     entry = {"name": name, "sha256": digest, "bytes": len(content)}
     path = folder / name
     with contextlib.suppress(SnapshotError, OSError):
         _check(path, entry)
+        os.utime(path)  # named again soon
         return entry
     _write_atomically(path, content)
     return entry
 
 
-def _write_atomically(path: Path, content: bytes) -> None:
+def _write_atomically(path: Path, content: bytes, *, exclusive: bool = False) -> None:
+    """Write a file whole or not at all; `exclusive` raises FileExistsError where there is one."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         with temporary.open("wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        temporary.replace(path)
+        if exclusive:
+            os.link(temporary, path)
+            temporary.unlink()
+        else:
+            temporary.replace(path)
     except OSError:
         temporary.unlink(missing_ok=True)
         raise
@@ -191,10 +299,13 @@ def _remove_old(folder: Path) -> None:
     for revision in revisions[:KEPT]:
         with contextlib.suppress(SnapshotError):
             manifest = read_manifest(folder / f"manifest-{revision:06d}.json")
-            named |= {entry["name"] for entry in manifest.files.values()}
+            named |= {entry["name"] for entry in manifest.entries}
     for revision in revisions[KEPT:]:
         (folder / f"manifest-{revision:06d}.json").unlink(missing_ok=True)
-    for entry in folder.iterdir():
-        stale = entry.name.startswith(("rules-", "groups-")) and entry.name not in named
-        if stale or (entry.name.startswith(".") and entry.name.endswith(".part")):
-            entry.unlink(missing_ok=True)
+    old = time.time() - _UNNAMED_SECONDS
+    for path in folder.iterdir():
+        is_ours = path.name.startswith(("rules-", "groups-")) and path.name not in named
+        if is_ours or (path.name.startswith(".") and path.name.endswith(".part")):
+            with contextlib.suppress(FileNotFoundError):
+                if path.stat().st_mtime < old:
+                    path.unlink()

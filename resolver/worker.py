@@ -131,8 +131,10 @@ class Worker:
     async def _use(self, manifest: Path) -> None:
         """Swap the policy. Reading and checking it is done beside the loop, so that no query waits for the disk."""
 
+        like = self._pipeline.snapshot  # most changes leave most of it as it is
+
         def opened() -> PolicySnapshot:
-            return open_snapshot(read_manifest(manifest))
+            return open_snapshot(read_manifest(manifest), like=like)
 
         try:
             snapshot = await asyncio.get_running_loop().run_in_executor(None, opened)

@@ -10,7 +10,8 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-from collections.abc import Iterator
+import time
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ from resolver.rules import RuleKind, is_plain, parse_rule
 
 CONTENTS = "lists"
 """The folder of content files, below state_dir."""
+
+_YOUNG_SECONDS = 600.0
 
 
 def content_path(state_dir: Path, digest: str) -> Path:
@@ -81,6 +84,15 @@ def write_contents(state_dir: Path, contents: dict[str, bytes]) -> None:
 def has_contents(state_dir: Path, policy: dict[str, Any]) -> bool:
     """Whether every content file of a policy is there."""
     return all(content_path(state_dir, entry["content"]).is_file() for entry in policy["lists"])
+
+
+def forget_contents(state_dir: Path, needed: Collection[str]) -> None:
+    """Remove content files that nobody needs; young ones may belong to a config that is just being read."""
+    old = time.time() - _YOUNG_SECONDS
+    with contextlib.suppress(OSError):
+        for path in (state_dir / CONTENTS).iterdir():
+            if path.stem.partition(".")[0] not in needed and path.stat().st_mtime < old:
+                path.unlink()
 
 
 def _rules(entry: OwnList) -> Iterator[tuple[str, str]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from array import array
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import marisa_trie
@@ -13,9 +13,10 @@ import marisa_trie
 from resolver.policy.groups import Group
 from resolver.policy.rules import Member, Rank, RuleLayer, RuleSet, Source
 from resolver.policy.snapshot import PolicySnapshot
+from resolver.policy.stack import RuleStack
 from resolver.rules import Rule, RuleForm, RuleKind
 
-FORMAT = 3  # of the compiled bytes; a snapshot of another format is compiled anew
+FORMAT = 4  # of the compiled bytes; a snapshot of another format is compiled anew
 
 # Nested tries of the index: more take fewer octets a name and more time a look-up (measured: 3 take 16.7 octets and
 # 2.7 µs for names of two random labels, 5 take 14.5 octets and 3.5 µs).
@@ -59,8 +60,8 @@ def compile_rules(rule_sources: Iterable[RuleSource]) -> CompiledRules:
     """Merge the rules of all sources into one layer. Equal rule sets are stored once, whatever the number of names."""
     rule_sources = list(rule_sources)
     sources = [entry.source for entry in rule_sources]
-    index_of = {source.name: index for index, source in enumerate(sources)}
-    rule_sets = _RuleSets()
+    index_of = {source.key: index for index, source in enumerate(sources)}
+    rule_sets = RuleSets()
     number_of: dict[bytes, int] = {}  # key → its rule set
     patterns: dict[bytes, dict[Member, None]] = {}  # literal end → patterns, each once
     regexes: dict[Member, None] = {}  # in order, each once
@@ -78,6 +79,13 @@ def compile_rules(rule_sources: Iterable[RuleSource]) -> CompiledRules:
                 rule_sets.extend_all(number_of, (rule.key,), member)
     for key, members in patterns.items():
         number_of[key] = rule_sets.numbered((*rule_sets.all[number_of.get(key, 0)], *members))
+    return pack(number_of, rule_sets, sources, regexes)
+
+
+def pack(
+    number_of: dict[bytes, int], rule_sets: RuleSets, sources: Iterable[Source], regexes: Iterable[Member]
+) -> CompiledRules:
+    """A layer as bytes: keys with the numbers of their rule sets."""
     keys = list(number_of)
     trie = marisa_trie.BinaryTrie(keys, num_tries=_TRIES if len(keys) < _MANY_KEYS else _TRIES_FOR_MANY)
     # Nearly all names of a large policy have the same rule set; only the others are looked up one by one.
@@ -87,7 +95,7 @@ def compile_rules(rule_sources: Iterable[RuleSource]) -> CompiledRules:
         if number != usual:
             ids[trie.key_id(key)] = number
     as_json = {
-        "sources": [[source.name, int(source.rank)] for source in sources],
+        "sources": [[source.name, int(source.rank), source.identity] for source in sources],
         "sets": [[member.to_plain() for member in members] for members in rule_sets.all],
         "regexes": [member.to_plain() for member in regexes],
         "ids": ids.typecode,
@@ -95,7 +103,7 @@ def compile_rules(rule_sources: Iterable[RuleSource]) -> CompiledRules:
     return CompiledRules(trie.tobytes(), ids.tobytes(), _json(as_json))
 
 
-class _RuleSets:
+class RuleSets:
     """The rule sets met so far, each once; number 0 is the empty one."""
 
     def __init__(self) -> None:
@@ -132,30 +140,34 @@ def compile_groups(groups: Iterable[Group], own_vendors: Iterable[str]) -> bytes
     return _json({"groups": [group.to_plain() for group in groups], "own_vendors": sorted(own_vendors)})
 
 
-def load_layer(trie: marisa_trie.BinaryTrie, ids: memoryview, sets: bytes) -> RuleLayer:
-    """The layer that `compile_rules` made. `ids` are its bytes, mapped or in memory."""
+def load_layer(trie: marisa_trie.BinaryTrie, ids: memoryview, sets: bytes, content: str = "") -> RuleLayer:
+    """The layer that `pack` made. `ids` are its bytes, mapped or in memory; `content` stands for it."""
     plain = json.loads(sets)
     return RuleLayer(
         trie=trie,
         ids=ids.cast(plain["ids"]),
         rule_sets=[RuleSet([Member.from_plain(member) for member in members]) for members in plain["sets"]],
-        sources=[Source(name, Rank(rank)) for name, rank in plain["sources"]],
+        sources=[Source(name, Rank(rank), identity) for name, rank, identity in plain["sources"]],
         regexes=[Member.from_plain(member) for member in plain["regexes"]],
+        content=content,
     )
 
 
-def load_policy(revision: int, layer: RuleLayer, groups: bytes) -> PolicySnapshot:
-    """The snapshot of a layer and what `compile_groups` made."""
+def load_policy(revision: int, layers: Sequence[RuleLayer], groups: bytes) -> PolicySnapshot:
+    """The snapshot of layers, the lowest first, and what `compile_groups` made."""
     plain = json.loads(groups)
     return PolicySnapshot(
-        revision, layer, [Group.from_plain(group) for group in plain["groups"]], frozenset(plain["own_vendors"])
+        revision,
+        RuleStack(layers),
+        [Group.from_plain(group) for group in plain["groups"]],
+        frozenset(plain["own_vendors"]),
     )
 
 
 def policy_in_memory(rules: CompiledRules, groups: bytes, revision: int = 0) -> PolicySnapshot:
     """A snapshot straight from compiled bytes, without a file."""
     trie = marisa_trie.BinaryTrie().frombytes(rules.trie)
-    return load_policy(revision, load_layer(trie, memoryview(rules.ids), rules.sets), groups)
+    return load_policy(revision, [load_layer(trie, memoryview(rules.ids), rules.sets)], groups)
 
 
 def _json(plain: object) -> bytes:

@@ -1,4 +1,4 @@
-"""Rules as compiled: where each comes from, and the index from a name's key to the rules on it and above it."""
+"""Rules as compiled: where each comes from, and a layer, the index from names' keys to the rules on them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from enum import IntEnum
 from functools import cached_property
 from typing import Any, Protocol
 
-from resolver.names import to_text, wire_of_key
 from resolver.rules import Rule, RuleForm, RuleKind, search_many
 
 
@@ -22,10 +21,19 @@ class Rank(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where rules come from: an admin's list, one service of the catalogue, or a subscription."""
+    """Where rules come from: an admin's list, one service of the catalogue, or a subscription.
+
+    `identity` tells lists of one name apart: one that is made anew must not come by the rules of the one before.
+    """
 
     name: str
     rank: Rank
+    identity: str = ""
+
+    @property
+    def key(self) -> str:
+        """What groups call it by."""
+        return self.identity or self.name
 
     @property
     def vendor(self) -> str | None:
@@ -97,6 +105,7 @@ class RuleSet:
     """All rules on one name. `patterns` are those whose literal end it is."""
 
     def __init__(self, members: Sequence[Member]) -> None:
+        self.members = tuple(members)
         self.names = tuple(member for member in members if member.kind is RuleKind.NAME)
         self._patterns = tuple(member for member in members if member.kind is not RuleKind.NAME)
         self.has_patterns = bool(self._patterns)
@@ -113,7 +122,11 @@ Match = tuple[bytes, tuple[Member, ...]]
 
 
 class RuleLayer:
-    """An immutable set of rules, ready to be asked. `ids[trie.key_id(key)]` numbers the key's rule set."""
+    """An immutable set of rules by name. `ids[trie.key_id(key)]` numbers the key's rule set; number 0 is empty.
+
+    `regexes` are the expressions in force, of this layer and all below it. `content` stands for what is in it, "" where
+    nobody asked.
+    """
 
     def __init__(
         self,
@@ -122,12 +135,14 @@ class RuleLayer:
         rule_sets: Sequence[RuleSet],
         sources: Sequence[Source],
         regexes: Sequence[Member] = (),
+        content: str = "",
     ) -> None:
         self._trie = trie
         self._ids = ids
-        self._rule_sets = tuple(rule_sets)
-        self._regexes = Matcher(regexes) if regexes else None
+        self.rule_sets = tuple(rule_sets)
         self.sources = tuple(sources)
+        self.regexes = tuple(regexes)
+        self.content = content
 
     def walk(self, key: bytes) -> list[tuple[bytes, int]]:
         """The names that have rules, from `key` itself upwards, each with the number of its rule set."""
@@ -136,23 +151,7 @@ class RuleLayer:
         prefixes.reverse()
         return [(prefix, ids[trie.key_id(prefix)]) for prefix in prefixes]
 
-    def must_search(self, walked: list[tuple[bytes, int]]) -> bool:
-        """Whether patterns or expressions have to be searched for as well."""
-        return self._regexes is not None or any(self._rule_sets[number].has_patterns for _, number in walked)
-
-    def matches(self, key: bytes, walked: list[tuple[bytes, int]]) -> list[Match]:
-        """The rules that cover the name `key`, strongest first; `walked` is what `walk` gave for it."""
-        found: list[Match] = []
-        for prefix, number in walked:
-            outside = RuleForm.BELOW if len(prefix) == len(key) else RuleForm.EXACT
-            covering = tuple(member for member in self._rule_sets[number].names if member.form is not outside)
-            if covering:
-                found.append((prefix, covering))
-        if self.must_search(walked):
-            text = to_text(wire_of_key(key)).replace("\\.", "\\046")  # every dot that is left is a boundary
-            for prefix, number in walked:
-                if self._rule_sets[number].has_patterns:
-                    found += [(prefix, members) for members in self._rule_sets[number].patterns.covering(text)]
-            if self._regexes is not None:
-                found += [(b"", members) for members in self._regexes.covering(text)]
-        return found
+    def members_at(self, key: bytes) -> tuple[Member, ...] | None:
+        """All that stands on the name itself; None where this layer says nothing of it."""
+        walked = self.walk(key)
+        return self.rule_sets[walked[0][1]].members if walked and walked[0][0] == key else None

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from resolver.policy.decision import Decision, MatchedRule, Verdict
 from resolver.policy.groups import DEFAULT_GROUP, Address, Group, Network, network_table, parse_client
-from resolver.policy.rules import RuleLayer
+from resolver.policy.stack import RuleStack
 from resolver.policy.standing import Standing, View, standing_of
 
 _MOST_ROWS = 100_000  # remembered decisions; names of the same rules share one
@@ -15,10 +15,10 @@ _MOST_ROWS = 100_000  # remembered decisions; names of the same rules share one
 class PolicySnapshot:
     """One compiled policy. `revision` numbers it; a new one replaces it whole."""
 
-    def __init__(self, revision: int, layer: RuleLayer, groups: Sequence[Group], own_vendors: frozenset[str]) -> None:
+    def __init__(self, revision: int, layer: RuleStack, groups: Sequence[Group], own_vendors: frozenset[str]) -> None:
         self.revision = revision
         self.layer = layer
-        index_of = {source.name: index for index, source in enumerate(layer.sources)}
+        index_of = {source.key: index for index, source in enumerate(layer.sources)}
         self.views = tuple(
             View(
                 index=number,

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from resolver.policy.decision import MatchedRule
 from resolver.policy.groups import Group
-from resolver.policy.rules import Match, Member, Rank, RuleLayer
+from resolver.policy.rules import Match, Member, Rank
+from resolver.policy.stack import RuleStack
 
 BYPASS = "bypass"  # ways round the resolver; they stay closed for exempt clients too
 
@@ -42,7 +43,7 @@ class Standing:
         return any(service.partition("/")[0] == BYPASS for service in self.services)
 
 
-def standing_of(layer: RuleLayer, view: View, matches: list[Match]) -> Standing:
+def standing_of(layer: RuleStack, view: View, matches: list[Match]) -> Standing:
     """Weigh the matching rules (strongest first) for a view."""
     judge = _Judge(layer, view, matches)
     own = list(judge.own_rules())
@@ -56,7 +57,7 @@ def standing_of(layer: RuleLayer, view: View, matches: list[Match]) -> Standing:
 class _Judge:
     """One name's matches before one view."""
 
-    def __init__(self, layer: RuleLayer, view: View, matches: list[Match]) -> None:
+    def __init__(self, layer: RuleStack, view: View, matches: list[Match]) -> None:
         self._sources = layer.sources
         self._view = view
         self._matches = matches

@@ -6,12 +6,10 @@ from pathlib import Path
 
 from resolver.errors import SnapshotError
 from resolver.plan import Plan
-from resolver.snapshot_file import Manifest, last_good
+from resolver.snapshot_file import SNAPSHOTS, Manifest, last_good
 from resolver.supervisor import boot
 from resolver.supervisor.compiler_process import CompilerProcess
 from resolver.telemetry.log import Log
-
-SNAPSHOTS = "snapshots"  # folder below state_dir
 
 
 class PolicySource:

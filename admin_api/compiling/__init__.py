@@ -1,0 +1,1 @@
+"""From the store to a policy in force: layers of compiled rules, rounds that put changes over them."""

@@ -1,0 +1,132 @@
+"""What the store holds, compiled: a whole base, or what changed since as a layer over others."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from admin_api.store import documents, rules
+from admin_api.store.lists import ListRow
+from admin_api.store.policy import FILE_POLICY, PolicyDocument, read_policy
+from blocklists.catalogue import Catalogue
+from resolver.build import base_digest, bundled_sources, groups_of
+from resolver.config.file_policy import content_path
+from resolver.errors import SnapshotError
+from resolver.policy.compiler import CompiledRules, RuleSource, SourceRule, compile_groups, compile_rules
+from resolver.policy.overlay import RuleChange, overlay
+from resolver.policy.rules import Rank, Source
+from resolver.policy.stack import RuleStack
+from resolver.rules import is_plain, parse_rule, plain_key
+
+_RANKS = {"own": Rank.OWN, "subscription": Rank.SUBSCRIPTION}
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """The policy as the store has it at one moment. `fingerprint` is the config's, `base` what a base must stand for."""
+
+    document: PolicyDocument
+    fingerprint: str
+    base: str
+
+    @property
+    def revision(self) -> int:
+        """The store's policy revision."""
+        return self.document.revision
+
+    @property
+    def rules(self) -> int:
+        """How many rules there are beside the catalogue's."""
+        return sum(row.rules for row in self.document.lists)
+
+    def groups(self, catalogue: Catalogue) -> bytes:
+        """The groups, compiled."""
+        document = self.document
+        plain = {
+            "response": document.response,
+            "lists": [{"name": row.name, "key": row.key, "enabled": row.enabled} for row in document.lists],
+            "groups": [
+                {
+                    "name": row.name,
+                    "networks": row.networks,
+                    "exempt": row.exempt,
+                    "mode": row.mode,
+                    "block": row.block,
+                    "allow": row.allow,
+                    "response": row.response,
+                }
+                for row in document.groups
+            ],
+        }
+        return compile_groups(groups_of(plain, catalogue), document.own_vendors)
+
+
+async def read_wanted(connection: AsyncConnection) -> Wanted:
+    """The policy that this connection sees."""
+    document = await read_policy(connection)
+    of_file: dict[str, Any] = await documents.get(connection, FILE_POLICY) or {}
+    contents = {row.name: row.content for row in document.lists if row.content is not None}
+    return Wanted(document, of_file.get("fingerprint", ""), base_digest(contents))
+
+
+async def base_rules(
+    connection: AsyncConnection, wanted: Wanted, catalogue: Catalogue, state_dir: Path
+) -> CompiledRules:
+    """Everything, compiled into one layer. Raises SnapshotError when a content file cannot be read."""
+    sources = list(bundled_sources(catalogue))
+    for row in wanted.document.lists:
+        names: list[bytes] = []
+        others: list[SourceRule] = []
+        if row.content is not None:
+            _sort_out(await asyncio.to_thread(_read_content, state_dir, row), names, others)
+        else:
+            async for batch in rules.stream(connection, row.id):
+                _sort_out(batch, names, others)
+        sources.append(RuleSource(_source(row), others, names))
+    return await asyncio.to_thread(compile_rules, sources)
+
+
+async def overlay_rules(connection: AsyncConnection, wanted: Wanted, below: RuleStack, since: int) -> CompiledRules:
+    """What changed after the revision `since`, as a layer over `below`."""
+    changes = await rules.changes_since(connection, since)
+    sources = {row.key: _source(row) for row in wanted.document.lists}
+
+    def compiled() -> CompiledRules:
+        return overlay(below, sources, _changes(changes.removed), _changes(changes.added))
+
+    return await asyncio.to_thread(compiled)
+
+
+def _source(row: ListRow) -> Source:
+    return Source(row.name, _RANKS[row.kind], "" if row.key == row.name else row.key)
+
+
+def _changes(triples: Sequence[tuple[str, str, str]]) -> Iterator[RuleChange]:
+    return (RuleChange(key, action == "allow", parse_rule(text)) for key, action, text in triples)
+
+
+def _sort_out(pairs: Iterable[tuple[str, str]], names: list[bytes], others: list[SourceRule]) -> None:
+    """Nearly all rules of a large list are names to block; they go a shorter way."""
+    for action, text in pairs:
+        if action == "block" and is_plain(text):
+            names.append(plain_key(text))
+        else:
+            others.append(SourceRule(parse_rule(text), allow=action == "allow"))
+
+
+def _read_content(state_dir: Path, row: ListRow) -> list[tuple[str, str]]:
+    path = content_path(state_dir, row.content or "")
+    try:
+        with path.open(encoding="utf-8") as file:
+            found = [(line[:5].rstrip(), line[6:-1]) for line in file]
+    except OSError as error:
+        why = f"the rules of list {row.name!r}, {path}, cannot be read: {error.strerror}; reload the config (SIGHUP)"
+        raise SnapshotError(why) from error
+    if len(found) != row.rules:
+        raise SnapshotError(f"the rules of list {row.name!r}, {path}, are damaged; remove the file and reload (SIGHUP)")
+    return found

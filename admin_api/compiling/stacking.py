@@ -1,0 +1,119 @@
+"""Which layers a policy consists of: those that are there, with what changed over them, or new ones."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from admin_api.compiling.layers import Wanted, base_rules, overlay_rules
+from admin_api.store import rules
+from blocklists.catalogue import Catalogue
+from resolver.errors import SnapshotError
+from resolver.policy.snapshot import PolicySnapshot
+from resolver.policy.stack import RuleStack
+from resolver.snapshot_file import SNAPSHOTS, LayerFiles, Manifest, open_layers, write_layer
+
+FEW_CHANGES = 2_000  # at most, of an overlay that is compiled in this process
+MANY_CHANGES = 250_000  # beyond, a new base is the shorter way
+FOLD_CHANGES = 10_000  # over the base; beyond, a new one is compiled in the background
+FEW_RULES = 20_000  # a base of so many is compiled in this process
+_CHILD = "admin_api.compiling.child"
+
+
+@dataclass(frozen=True, slots=True)
+class Layers:
+    """Compiled rules: a base, and what was put over it. `base` is what the lowest holds beside the store's rules."""
+
+    base: str
+    store_id: str  # "" where the lowest holds nothing of a store
+    files: tuple[LayerFiles, ...]
+
+    @classmethod
+    def of(cls, manifest: Manifest) -> Layers:
+        """Those of a policy on disk."""
+        return cls(manifest.origin.base, manifest.origin.store_id, manifest.layers)
+
+    def fit(self, wanted: Wanted, store_id: str) -> bool:
+        """Whether the policy can be built on them."""
+        is_of_store = self.store_id in ("", store_id)
+        return is_of_store and self.base == wanted.base and all(f.revision <= wanted.revision for f in self.files)
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What has to be compiled in a process of its own: an overlay over `below`, or, over nothing, a base."""
+
+    below: tuple[LayerFiles, ...]
+
+
+class Stacker:
+    """Makes layers, here or in a child."""
+
+    def __init__(self, state_dir: Path, catalogue: Catalogue, url: str | None) -> None:
+        self._state_dir = state_dir
+        self._folder = state_dir / SNAPSHOTS
+        self._catalogue = catalogue
+        self._url = url
+
+    async def over(
+        self, layers: Layers, connection: AsyncConnection, wanted: Wanted, like: PolicySnapshot | None
+    ) -> Layers | Order:
+        """What changed since, over layers that fit; or what a child has to compile first."""
+        since_base = 0
+        for depth in range(1, min(len(layers.files), 2) + 1):
+            below = layers.files[:depth]
+            changes = await rules.count_changes_since(connection, below[-1].revision)
+            if depth == 1:
+                since_base = changes
+            if changes == 0:
+                return Layers(layers.base, layers.store_id, below)
+            if changes <= FEW_CHANGES:
+                stack = RuleStack(await asyncio.to_thread(open_layers, self._folder, below, like=like))
+                compiled = await overlay_rules(connection, wanted, stack, below[-1].revision)
+                top = await asyncio.to_thread(write_layer, self._folder, compiled, wanted.revision)
+                return Layers(layers.base, layers.store_id, (*below, top))
+        return Order(layers.files[:1] if since_base <= MANY_CHANGES else ())
+
+    async def small_base(self, connection: AsyncConnection, wanted: Wanted, store_id: str) -> Layers:
+        """A base of few rules."""
+        compiled = await base_rules(connection, wanted, self._catalogue, self._state_dir)
+        layer = await asyncio.to_thread(write_layer, self._folder, compiled, wanted.revision)
+        return Layers(wanted.base, store_id, (layer,))
+
+    async def by_child(self, order: Order, store_id: str) -> Layers:
+        """Do what is ordered, in a process of its own. Raises SnapshotError."""
+        words = {"url": self._url, "state_dir": str(self._state_dir), "below": [asdict(f) for f in order.below]}
+        try:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-P",  # never code of the folder that we happen to be started in
+                "-m",
+                _CHILD,
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+            )
+        except OSError as error:  # no process, no file descriptor left
+            raise SnapshotError(f"the compiler cannot be started: {error.strerror or error}") from error
+        try:
+            said, _ = await process.communicate(json.dumps(words).encode() + b"\n")
+        except asyncio.CancelledError:
+            process.kill()
+            await process.wait()
+            raise
+        if not said:
+            raise SnapshotError(f"the compiler ended with status {process.returncode} and no word")
+        outcome = json.loads(said)
+        if "error" in outcome:
+            raise SnapshotError(outcome["error"])
+        return Layers(outcome["base"], store_id, (*order.below, LayerFiles(**outcome["layer"])))
+
+    async def must_fold(self, layers: Layers, connection: AsyncConnection) -> bool:
+        """Whether the overlays have grown so much that a new base should be made."""
+        if len(layers.files) == 1:
+            return False
+        return await rules.count_changes_since(connection, layers.files[0].revision) > FOLD_CHANGES

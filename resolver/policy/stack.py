@@ -1,0 +1,81 @@
+"""The rules in force: layers, each over those before it.
+
+A layer's rules for a name replace all that the layers below say of that name; an empty rule set takes them away. So a
+small change over a million compiled rules is a small layer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from resolver.names import to_text, wire_of_key
+from resolver.policy.rules import Match, Matcher, Member, RuleLayer
+from resolver.rules import RuleForm
+
+Walked = list[tuple[bytes, int]]
+
+
+class RuleStack:
+    """One layer or more, asked as if they were one. The topmost knows all sources."""
+
+    def __init__(self, layers: Sequence[RuleLayer]) -> None:
+        self.layers = tuple(layers)
+        top = self.layers[-1]
+        self.sources = top.sources
+        self._regexes = Matcher(top.regexes) if top.regexes else None
+        self._rule_sets = tuple(rule_set for layer in self.layers for rule_set in layer.rule_sets)
+        self._overlays: list[tuple[int, RuleLayer]] = []  # with the number of its first rule set
+        first = 0
+        for layer in self.layers:
+            if first:
+                self._overlays.append((first, layer))
+            first += len(layer.rule_sets)
+        self.walk: Callable[[bytes], Walked] = self._walk_all if self._overlays else self.layers[0].walk
+        """The names that have rules, from a key itself upwards, each with the number of its rule set."""
+
+    def _walk_all(self, key: bytes) -> Walked:
+        walked = self.layers[0].walk(key)
+        for first, layer in self._overlays:
+            over = layer.walk(key)
+            if over:
+                merged = dict(walked)
+                for prefix, number in over:
+                    if number:
+                        merged[prefix] = first + number
+                    else:
+                        merged.pop(prefix, None)
+                walked = sorted(merged.items(), key=_by_length, reverse=True)
+        return walked
+
+    def members_at(self, key: bytes) -> tuple[Member, ...]:
+        """All rules on the name itself."""
+        for layer in reversed(self.layers):
+            members = layer.members_at(key)
+            if members is not None:
+                return members
+        return ()
+
+    def must_search(self, walked: Walked) -> bool:
+        """Whether patterns or expressions have to be searched for as well."""
+        return self._regexes is not None or any(self._rule_sets[number].has_patterns for _, number in walked)
+
+    def matches(self, key: bytes, walked: Walked) -> list[Match]:
+        """The rules that cover the name `key`, strongest first; `walked` is what `walk` gave for it."""
+        found: list[Match] = []
+        for prefix, number in walked:
+            outside = RuleForm.BELOW if len(prefix) == len(key) else RuleForm.EXACT
+            covering = tuple(member for member in self._rule_sets[number].names if member.form is not outside)
+            if covering:
+                found.append((prefix, covering))
+        if self.must_search(walked):
+            text = to_text(wire_of_key(key)).replace("\\.", "\\046")  # every dot that is left is a boundary
+            for prefix, number in walked:
+                if self._rule_sets[number].has_patterns:
+                    found += [(prefix, members) for members in self._rule_sets[number].patterns.covering(text)]
+            if self._regexes is not None:
+                found += [(b"", members) for members in self._regexes.covering(text)]
+        return found
+
+
+def _by_length(walked: tuple[bytes, int]) -> int:
+    return len(walked[0])

@@ -82,7 +82,8 @@ class Channel:
         self.say(event, id=number, **facts)
         try:
             async with asyncio.timeout(_ANSWER_SECONDS):
-                return await asked
+                answer: Order = await asked
+                return answer
         except TimeoutError:
             raise MoatdnsError(f"the supervisor did not answer within {_ANSWER_SECONDS:g} s") from None
         finally:

@@ -27,6 +27,7 @@ class ConfigPolicy:
         self._policy: dict[str, Any] = {}
         self._fingerprint = ""
         self._given = asyncio.Event()
+        self.tried = asyncio.Event()  # the store has taken one, or refused it
         self.problems: list[str] = []  # why the store does not take it; none when it did
 
     def give(self, policy: dict[str, Any], fingerprint: str) -> None:
@@ -45,6 +46,7 @@ class ConfigPolicy:
             except ProvisionError as error:
                 self.problems = list(error.problems)
                 self._channel.say("config_refused", fingerprint=fingerprint, problems=self.problems)
+                self.tried.set()
                 self._keeper.changed()  # what the store holds goes on
                 continue
             except StoreAway as error:
@@ -53,6 +55,7 @@ class ConfigPolicy:
                 self._given.set()
                 continue
             self.problems = []
+            self.tried.set()
             self._keeper.changed()
             # A million rules take longer to compile than the keeper lets a caller wait.
             while not (in_force := await self._keeper.wait_until_in_force(revision)):

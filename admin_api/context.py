@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -128,3 +128,6 @@ class Context:
     query_log: QueryLog
     node: Node
     catalogue: Catalogue
+    state_dir: Path
+    began: float  # when the service started, Unix time
+    config_problems: Callable[[], Sequence[str]]  # why the config's policy is not in force; none when it is

@@ -1,7 +1,7 @@
 """The compiler's process for what is large. Its memory and its time are nobody else's.
 
 Run by the keeper as ``python -m admin_api.compiling.child``: one order on stdin, one outcome on stdout, as JSON.
-``{"url", "state_dir", "below": [layers]}`` → ``{"layer", "base"}`` or ``{"error"}``. With nothing `below`, it is a base.
+``{"url", "state_dir", "below": [layers]}`` → ``{"layer", "base"}`` or ``{"error"}``. Over nothing, it is a base.
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ _RANKS = {"own": Rank.OWN, "subscription": Rank.SUBSCRIPTION}
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """The policy as the store has it at one moment. `fingerprint` is the config's, `base` what a base must stand for."""
+    """The policy as the store has it at one moment. `fingerprint` is the config's, `base` what a base must hold."""
 
     document: PolicyDocument
     fingerprint: str

@@ -45,6 +45,7 @@ class Control:
         self._tasks = Tasks(log)
         self._process: ControlProcess | None = None
         self._configs: dict[str, asyncio.Future[None]] = {}  # by fingerprint: who waits for a config's policy
+        self._runs = asyncio.Event()
         self._is_started = False
         self._is_stopping = False
 
@@ -61,9 +62,12 @@ class Control:
 
         Raises ConfigError when the store holds what contradicts it, and MoatdnsError when it does not come to pass.
         """
-        if self._process is None:
-            raise MoatdnsError("the control process is being started; the config's policy comes in force after that")
-        self._process.tell("config", policy=policy, fingerprint=fingerprint)
+        try:
+            async with asyncio.timeout(_CONFIG_SECONDS):
+                await self._runs.wait()
+        except TimeoutError:
+            raise MoatdnsError("the control process cannot be started; the config's policy waits for it") from None
+        self._tell("config", policy=policy, fingerprint=fingerprint)
         await self.config_in_force(fingerprint, _CONFIG_SECONDS)
 
     async def config_in_force(self, fingerprint: str, seconds: float) -> None:
@@ -122,7 +126,9 @@ class Control:
             process = self._process = await ControlProcess.start(self._first(), self._fds, self._log)
         except MoatdnsError as error:
             return str(error)
+        self._runs.set()
         status = await process.hear(self._take)
+        self._runs.clear()
         self._process = None
         for waiting in self._configs.values():
             if not waiting.done():

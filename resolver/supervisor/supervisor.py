@@ -123,14 +123,17 @@ class Supervisor:
         return {
             "settings": asdict(self._plan.control),
             "worker_settings": self._plan.settings.to_plain(),
-            "config": str(self._path) if self._path else None,
-            "policy": self._plan.policy,
+            "policy": self._policy_of(self._plan),
             "fingerprint": self._plan.fingerprint,
             "manifest": str(self._in_use.path) if self._in_use else None,
             "began": self._began,
             "listen": channels.admin_fd,
             "events": channels.events_out.fileno(),
         }
+
+    def _policy_of(self, plan: Plan) -> dict[str, Any]:
+        """A config's policy, with where it can be edited."""
+        return {**plan.policy, "source": str(self._path.absolute()) if self._path else "the built-in defaults"}
 
     async def _publish(self, manifest: Manifest) -> None:
         """Put a policy in force that the control process has compiled. Raises MoatdnsError."""
@@ -181,7 +184,7 @@ class Supervisor:
         if needs_restart:
             new = new.with_fixed_of(old)
         if new.fingerprint != self._crew.manifest.fingerprint:
-            await self._control.put_in_force(new.policy, new.fingerprint)
+            await self._control.put_in_force(self._policy_of(new), new.fingerprint)
         for note in new.notes:
             self._log.warning(note)
         if needs_restart:

@@ -1,0 +1,162 @@
+"""The admin API as an aiohttp application: what every call goes through, in order.
+
+Request id and log → security headers → Host → token and role → query and body → handler → problem or reply.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from aiohttp import web
+
+from admin_api.context import Context
+from admin_api.http.auth import Throttle, authenticate, may
+from admin_api.http.call import BadRequest, Call, Reply
+from admin_api.http.hosts import Hosts
+from admin_api.http.problems import problem, problem_of
+from admin_api.http.reading import MOST_BODY_BYTES, read_body, read_query
+from admin_api.http.security import HEADERS, HSTS
+from admin_api.openapi import document
+from admin_api.routes import ROUTES, Route
+from admin_api.store import tokens
+from admin_api.store.errors import StoreAway
+from admin_api.store.tokens import TokenRow
+
+MOST_CALLS = 200  # worked on at once; others wait their turn
+CALL_SECONDS = 60.0  # for a call, its body included
+_REQUEST_ID = web.RequestKey("request_id", str)
+_ACTOR = web.RequestKey("actor", str)
+_STATIC = Path(__file__).parent / "static"
+
+Next = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+def make_app(context: Context) -> web.Application:
+    """The application for one context."""
+    serving = _Serving(context)
+    app = web.Application(middlewares=[serving.around], client_max_size=MOST_BODY_BYTES)
+    for route in ROUTES:
+        app.router.add_route(route.method, route.path, serving.handler_of(route))
+    app.router.add_get("/openapi.json", serving.describe)
+    app.router.add_get("/docs", _page("docs.html", "text/html"))
+    app.router.add_get("/static/docs.js", _page("docs.js", "text/javascript"))
+    app.router.add_get("/static/docs.css", _page("docs.css", "text/css"))
+    app.on_shutdown.append(serving.finish)
+    return app
+
+
+class _Serving:
+    """What is common to all calls."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._hosts = Hosts(context.settings)
+        self._throttle = Throttle()
+        self._turns = asyncio.Semaphore(MOST_CALLS)
+        self._headers = {**HEADERS, **({"Strict-Transport-Security": HSTS} if context.settings.certificate else {})}
+        self._touching: set[asyncio.Task[None]] = set()
+
+    @property
+    def around(self) -> Callable[[web.Request, Next], Awaitable[web.StreamResponse]]:
+        """The one middleware: an id, an answer whatever happens, a line in the log."""
+
+        @web.middleware
+        async def around(request: web.Request, handler: Next) -> web.StreamResponse:
+            began = time.monotonic()
+            request_id = request[_REQUEST_ID] = secrets.token_hex(8)
+            response = await self._answer(request, handler)
+            response.headers["X-Request-Id"] = request_id
+            for name, value in self._headers.items():
+                response.headers.setdefault(name, value)
+            self._context.log.info(
+                "call",
+                request_id=request_id,
+                method=request.method,
+                path=request.path[:200],
+                status=response.status,
+                ms=round((time.monotonic() - began) * 1000, 1),
+                actor=request.get(_ACTOR),
+                client=request.remote,
+            )
+            return response
+
+        return around
+
+    async def _answer(self, request: web.Request, handler: Next) -> web.StreamResponse:
+        try:
+            self._hosts.check(request.headers.get("Host"))
+            async with asyncio.timeout(CALL_SECONDS), self._turns:
+                return await handler(request)
+        except TimeoutError:
+            return problem(503, f"this took longer than {CALL_SECONDS:g} s", headers={"Retry-After": "5"})
+        except Exception as error:  # whatever happened, the client gets an answer, and the log the reason
+            known = problem_of(error)
+            if known is not None:
+                return known
+            self._context.log.error(
+                "unexpected error in the admin API", request_id=request[_REQUEST_ID], error=repr(error)
+            )
+            return problem(500, "something went wrong here; the log says more under this request's id")
+
+    def handler_of(self, route: Route) -> Next:
+        """A route's handler as aiohttp calls it."""
+
+        async def handle(request: web.Request) -> web.StreamResponse:
+            actor = "" if route.role is None else await self._actor(request, route.role)
+            query = read_query(request, route.query)
+            body = await read_body(request, route.body) if route.body else {}
+            call = Call(self._context, actor, request[_REQUEST_ID], request.match_info, query, body, request.headers)
+            return _response(await route.handler(call), request)
+
+        return handle
+
+    async def _actor(self, request: web.Request, role: str) -> str:
+        address = request.remote or ""
+        token = await authenticate(self._context, self._throttle, address, request.headers.get("Authorization"))
+        actor = request[_ACTOR] = f"token:{token.name}"
+        if not may(token.role, role):
+            raise BadRequest(403, f"this needs the role {role}; the token {token.name!r} has {token.role}")
+        if tokens.needs_touch(token):
+            task = asyncio.ensure_future(self._touch(token))
+            self._touching.add(task)
+            task.add_done_callback(self._touching.discard)
+        return actor
+
+    async def _touch(self, token: TokenRow) -> None:
+        try:
+            await tokens.touch(self._context.door.store, token)
+        except StoreAway as error:
+            self._context.log.warning("a token's last use is not noted", token=token.name, why=str(error))
+
+    async def describe(self, _: web.Request) -> web.StreamResponse:
+        """GET /openapi.json."""
+        return web.Response(body=document(), content_type="application/json")
+
+    async def finish(self, _: web.Application) -> None:
+        """Wait for what goes on beside calls."""
+        if self._touching:
+            await asyncio.wait(self._touching, timeout=2.0)
+
+
+def _response(reply: Reply, request: web.Request) -> web.Response:
+    tag = reply.headers.get("ETag")
+    if tag is not None and request.method == "GET" and tag in (request.headers.get("If-None-Match") or ""):
+        return web.Response(status=304, headers={"ETag": tag})
+    payload = reply.payload()
+    headers = dict(reply.headers)
+    if payload is not None:
+        headers["Content-Type"] = reply.content_type
+    return web.Response(status=reply.status, body=payload, headers=headers)
+
+
+def _page(name: str, content_type: str) -> Next:
+    content = (_STATIC / name).read_bytes()
+
+    async def serve(_: web.Request) -> web.StreamResponse:
+        return web.Response(body=content, content_type=content_type, charset="utf-8")
+
+    return serve

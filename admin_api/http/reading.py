@@ -1,0 +1,78 @@
+"""What clients send: query parameters and JSON bodies, read strictly."""
+
+from __future__ import annotations
+
+import json
+import typing
+from typing import Any
+
+from aiohttp import web
+from pydantic import BaseModel, ValidationError
+
+from admin_api.editing.errors import pointer
+from admin_api.http.call import BadRequest
+from resolver.config.mistakes import sentences
+
+MOST_BODY_BYTES = 16 << 20
+_JSON = ("application/json", "application/merge-patch+json")
+
+
+def read_query(request: web.Request, model: type[BaseModel] | None) -> Any:
+    """The query parameters as a model. Raises BadRequest."""
+    given = request.rel_url.query
+    twice = sorted({name for name in given if len(given.getall(name)) > 1})
+    if twice:
+        raise BadRequest(422, "a query parameter is given twice", [(f"/{name}", "is given twice") for name in twice])
+    if model is None:
+        if given:
+            errors = [(f"/{name}", "is not known here: no query parameters are") for name in given]
+            raise BadRequest(422, "query parameters cannot be used", errors)
+        return None
+    try:
+        return model.model_validate(dict(given))
+    except ValidationError as error:
+        errors = [(pointer(path), text) for path, text in sentences(error, model)]
+        raise BadRequest(422, "query parameters cannot be used", errors) from None
+
+
+async def read_body(request: web.Request, model: type[BaseModel]) -> dict[str, Any]:
+    """The JSON object that was sent, in the shape of a model. Raises BadRequest."""
+    if request.content_type not in _JSON:
+        raise BadRequest(415, f"send JSON: Content-Type {_JSON[0]}", Accept=", ".join(_JSON))
+    try:
+        raw = await request.read()
+    except web.HTTPRequestEntityTooLarge:
+        raise BadRequest(413, f"the body is larger than {MOST_BODY_BYTES >> 20} MiB: send it in parts") from None
+    body = parse_json(raw)
+    if not isinstance(body, dict):
+        raise BadRequest(422, "what was sent cannot be used", [("", "should be a JSON object")])
+    try:
+        model.model_validate(body)
+    except ValidationError as error:
+        errors = [(pointer(path), text) for path, text in sentences(error, model)]
+        raise BadRequest(422, "what was sent cannot be used", errors[:100]) from None
+    return typing.cast(dict[str, Any], body)
+
+
+def parse_json(raw: bytes) -> Any:
+    """JSON as RFC 8259 has it: UTF-8, no name twice, no NaN. Raises BadRequest."""
+    try:
+        return json.loads(raw.decode("utf-8"), object_pairs_hook=_object, parse_constant=_no_constant)
+    except UnicodeDecodeError as error:
+        raise BadRequest(400, f"the body is not UTF-8 at octet {error.start}") from None
+    except json.JSONDecodeError as error:
+        raise BadRequest(400, f"the body is not JSON: {error.msg}, line {error.lineno} column {error.colno}") from None
+    except (ValueError, RecursionError) as error:
+        why = str(error) if isinstance(error, ValueError) else "it nests too deep"
+        raise BadRequest(400, f"the body is not JSON that can be used: {why}") from None
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a name stands twice in one object")
+    return found
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not a number")

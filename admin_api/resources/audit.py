@@ -1,0 +1,26 @@
+"""The audit trail."""
+
+from __future__ import annotations
+
+from admin_api import models
+from admin_api.http.call import Call, Reply
+from admin_api.http.paging import cursor_of, place_of
+from admin_api.store import audit
+
+
+async def listing(call: Call) -> Reply:
+    """GET /audit."""
+    query: models.AuditPage = call.query
+    before = place_of(query.cursor, int)
+    async with call.context.door.store.read() as connection:
+        rows = await audit.page(
+            connection,
+            limit=query.limit + 1,
+            before_id=before[0] if before else None,
+            actor=query.actor,
+            object=query.object,
+            action=query.action,
+        )
+    shown = rows[: query.limit]
+    items = [models.AuditItem.model_validate(row, from_attributes=True) for row in shown]
+    return Reply(models.Audit(items=items, next=cursor_of(shown[-1].id) if len(rows) > len(shown) else None))

@@ -1,0 +1,49 @@
+"""The bundled catalogue."""
+
+from __future__ import annotations
+
+from itertools import groupby
+
+from admin_api import models
+from admin_api.http.call import Call, Reply
+from blocklists.catalogue import Catalogue, Service
+
+
+async def show(call: Call) -> Reply:
+    """GET /catalogue."""
+    catalogue = call.context.catalogue
+    vendors = [
+        models.CatalogueVendor(vendor=vendor, services=[_service(catalogue, service) for service in services])
+        for vendor, services in groupby(catalogue.services.values(), key=lambda service: service.vendor)
+    ]
+    return Reply(models.CatalogueReply(fingerprint=catalogue.fingerprint, vendors=vendors))
+
+
+def _service(catalogue: Catalogue, service: Service) -> models.CatalogueService:
+    domains = [
+        models.CatalogueDomainItem(
+            rule=domain.rule.text,
+            surface=domain.surface,
+            needed_by=list(domain.needed_by),
+            response=domain.response,
+            source=domain.source,
+            seen=domain.seen.isoformat(),
+            note=domain.note,
+        )
+        for domain in catalogue.domains
+        if domain.service == service.id
+    ]
+    shared = [
+        models.CatalogueShared(
+            rule=name.rule.text,
+            surface=name.surface,
+            reason=name.reason,
+            source=name.source,
+            seen=name.seen.isoformat(),
+        )
+        for name in catalogue.shared
+        if name.service == service.id
+    ]
+    return models.CatalogueService(
+        id=service.id, name=service.name, description=service.description, domains=domains, shared=shared
+    )

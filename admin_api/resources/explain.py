@@ -1,0 +1,32 @@
+"""Why a query is answered as it is."""
+
+from __future__ import annotations
+
+from admin_api import models
+from admin_api.editing.errors import Invalid
+from admin_api.http.call import BadRequest, Call, Reply
+from resolver.errors import RuleError
+from resolver.explaining import explain_query
+from resolver.names import parse_any_name
+from resolver.policy.groups import parse_client
+from resolver.wire.message import type_number
+
+
+async def show(call: Call) -> Reply:
+    """GET /explain."""
+    query: models.ExplainQuery = call.query
+    snapshot = call.context.policy.snapshot
+    if snapshot is None:
+        raise BadRequest(503, "no policy is in force yet", Retry_After="1")
+    try:
+        name = parse_any_name(query.name)
+    except RuleError as error:
+        raise Invalid([("/name", str(error))]) from None
+    try:
+        parse_client(query.client)
+    except ValueError:
+        raise Invalid([("/client", f"{query.client!r} is not an IP address")]) from None
+    if type_number(query.type) is None:
+        raise Invalid([("/type", f"{query.type!r} is not a record type: write a name such as AAAA, or TYPE999")])
+    explanation = explain_query(snapshot, call.context.access, name, client=query.client, qtype=query.type)
+    return Reply(models.Explained.model_validate(explanation.to_plain()))

@@ -1,0 +1,73 @@
+"""How the node is: for people, for load balancers, for Prometheus."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+
+from admin_api import models
+from admin_api.http.call import BadRequest, Call, Reply
+from admin_api.store import lists
+from resolver import __version__
+from resolver.errors import MoatdnsError
+
+METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+
+async def status(call: Call) -> Reply:
+    """GET /status."""
+    context = call.context
+    policy = context.policy
+    try:
+        node = await context.node.status()
+    except MoatdnsError:  # the supervisor is busy or going: what we know ourselves is told all the same
+        node = {"workers": []}
+    async with context.door.store.read() as connection:
+        rows = await lists.all_lists(connection)
+    since = policy.in_force_since
+    return Reply(
+        models.Status(
+            version=__version__,
+            uptime_seconds=round(time.time() - context.began, 1),
+            workers=[{k: v for k, v in worker.items() if k != "upstreams"} for worker in node["workers"]],
+            policy={
+                "revision": policy.revision,
+                "snapshot": policy.snapshot_revision,
+                "in_force_since": since,
+                "age_seconds": round((datetime.now(UTC) - since).total_seconds(), 1) if since else None,
+                "trouble": policy.trouble,
+                "config_problems": list(context.config_problems()),
+            },
+            store={"place": context.door.store.place, "trouble": context.door.trouble},
+            upstreams=[
+                {"worker": worker["pid"], **server}
+                for worker in node["workers"]
+                for server in worker.get("upstreams", [])
+            ],
+            lists=[
+                {"name": row.name, "rules": row.rules, "updated_at": row.updated_at, "last_error": row.last_error}
+                for row in rows
+            ],
+        )
+    )
+
+
+async def health(_: Call) -> Reply:
+    """GET /health."""
+    return Reply(models.Health(status="ok"))
+
+
+async def ready(call: Call) -> Reply:
+    """GET /ready."""
+    context = call.context
+    why = [text for text in (context.door.trouble, context.policy.trouble, *context.config_problems()) if text]
+    if context.policy.snapshot is None:
+        return Reply(models.Ready(status="not ready", why=why or ["no policy is in force yet"]), 503)
+    return Reply(models.Ready(status="degraded" if why else "ready", why=why))
+
+
+async def metrics(call: Call) -> Reply:
+    """GET /metrics."""
+    if not call.context.settings.metrics:
+        raise BadRequest(404, "admin.metrics is off")
+    return Reply(await call.context.statistics.metrics(), content_type=METRICS_TYPE)

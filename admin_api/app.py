@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from aiohttp import web
+from aiohttp.typedefs import Middleware
 
 from admin_api.context import Context
 from admin_api.http.auth import Throttle, authenticate, may
@@ -61,7 +62,7 @@ class _Serving:
         self._touching: set[asyncio.Task[None]] = set()
 
     @property
-    def around(self) -> Callable[[web.Request, Next], Awaitable[web.StreamResponse]]:
+    def around(self) -> Middleware:
         """The one middleware: an id, an answer whatever happens, a line in the log."""
 
         @web.middleware

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import IntEnum
 
+from resolver.accounts import Accounts
 from resolver.cache.responses import CacheEntry
 from resolver.cache.table import FOR_EVER, AnswerTable, Prepared, TableBudget
 from resolver.config.settings import Limits
@@ -21,7 +22,8 @@ from resolver.policy.groups import NetworkTable, parse_client
 from resolver.policy.snapshot import PolicySnapshot
 from resolver.policy.standing import View
 from resolver.resolution import Resolver
-from resolver.telemetry.counters import Counters, Outcome
+from resolver.telemetry.counters import Account, Counters, Outcome
+from resolver.telemetry.query_events import QueryEvents
 from resolver.wire.codes import MAX_MESSAGE, Class, Ede, Flag, Rcode, Type, is_meta
 from resolver.wire.message import hinfo_record
 from resolver.wire.question import Question, parse_question
@@ -49,6 +51,13 @@ class Client:
     view: View
     tables: tuple[AnswerTable, AnswerTable]  # by Transport
     udp: dict[bytes, Prepared]  # the entries of the first, which the UDP reader looks into for every query
+    cell: int  # the first of its own counters
+    shown: bytes  # what the query log says of it, as JSON
+
+    @property
+    def group(self) -> str:
+        """The group that it belongs to."""
+        return self.view.group.name
 
 
 @dataclass(slots=True)
@@ -60,6 +69,7 @@ class Pending:
     transport: Transport
     decision: Decision
     snapshot: PolicySnapshot
+    began: float  # monotonic seconds
 
 
 class Pipeline:
@@ -74,12 +84,15 @@ class Pipeline:
         snapshot: PolicySnapshot,
         *,
         local_names: LocalNames,
+        events: QueryEvents | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._resolver = resolver
         self._allowed = NetworkTable((network, True) for network in clients_allow)
         self._limits = limits
         self._counters = counters
+        self.events = events or QueryEvents(None, "off", counters.dropped)
+        self._accounts = Accounts(counters, self.events)
         self._clock = clock
         self._local_names = local_names
         self._waiting: defaultdict[str, int] = defaultdict(int)  # queries in flight, by client address
@@ -95,6 +108,7 @@ class Pipeline:
         self._tables = [(AnswerTable(budget), AnswerTable(budget)) for _ in snapshot.views]
         self._refused_tables = (AnswerTable(budget), AnswerTable(budget))
         self.clients: dict[str, Client] = {}
+        self._accounts.forget()  # what is counted under which cell may be another matter now
         self.snapshot = snapshot
 
     def client(self, address: str) -> Client:
@@ -106,7 +120,8 @@ class Pipeline:
         view, _ = self.snapshot.view_of(parsed)
         allowed = self._allowed.find(parsed) is not None
         tables = self._tables[view.index] if allowed else self._refused_tables
-        client = Client(address, allowed, view, tables, tables[Transport.UDP].entries)
+        cell, shown = self._accounts.client(address)
+        client = Client(address, allowed, view, tables, tables[Transport.UDP].entries, cell, shown)
         if len(self.clients) >= self._limits.clients:
             self._counters.dropped["clients"] += len(self.clients)
             self.clients.clear()
@@ -121,25 +136,27 @@ class Pipeline:
             self._counters.dropped["not_a_query"] += 1
             return None
         except FormatError as error:
-            self._counters.outcomes[Outcome.FAILED] += 1
+            self._accounts.unreadable(Outcome.FAILED, client, client.group, transport, error.rcode)
             return error_without_question(query, error.rcode)
         if not client.allowed:
-            return self._refuse(question, ede_option(Ede.PROHIBITED, "this resolver does not serve your network"))
+            return self._refuse(
+                question, client, transport, ede_option(Ede.PROHIBITED, "this resolver does not serve your network")
+            )
         table = client.tables[transport]
         prepared = table.entries.get(question.table_key)  # the query as it is, less its cookie
         now = self._clock()
         if prepared is not None and prepared[1] > now:
-            self._counters.outcomes[prepared[2]] += 1
+            self._accounts.count(client, prepared[2:])
             return query[:2] + prepared[0]
-        local = self._answer_here(question)
+        local = self._answer_here(question, client, transport)
         if local is not None:
             return local
         decision = self.snapshot.decide(client.view, question.key)
-        pending = Pending(question, client, transport, decision, self.snapshot)
+        pending = Pending(question, client, transport, decision, self.snapshot, now)
         if decision.verdict is Verdict.BLOCK:
             return self._sinkhole(pending, decision, FOR_EVER)
         if question.qtype == Type.ANY:
-            self._counters.outcomes[Outcome.CACHED] += 1
+            self._account(pending, decision, _outcome(decision.verdict, cached=True), Rcode.NOERROR)
             return compose(question, Rcode.NOERROR, self._any_answer, answers=1)  # RFC 8482 section 4.2
         entry = self._resolver.cached(question, now)
         return pending if entry is None else self._answer_from(entry, pending, cached=True)
@@ -151,7 +168,7 @@ class Pipeline:
         waiting = self._waiting[address]
         if waiting >= self._limits.queries_in_flight_per_client:
             self._counters.dropped["queries_in_flight_per_client"] += 1
-            reply(self._busy(pending.question))
+            reply(self._busy(pending))
             return
         self._waiting[address] = waiting + 1
 
@@ -165,60 +182,74 @@ class Pipeline:
 
         if not self._resolver.fetch(pending.question, landed):
             self._waited(address)
-            reply(self._busy(pending.question))
+            reply(self._busy(pending))
 
     def _waited(self, address: str) -> None:
         self._waiting[address] -= 1
         if not self._waiting[address]:
             del self._waiting[address]
 
-    def _busy(self, question: Question) -> bytes:
-        self._counters.outcomes[Outcome.FAILED] += 1
+    def _busy(self, pending: Pending) -> bytes:
+        self._account(pending, pending.decision, Outcome.FAILED, Rcode.SERVFAIL)
         why = ede_option(Ede.OTHER, "too many queries are waiting for an upstream")
-        return compose(question, Rcode.SERVFAIL, options=why)
+        return compose(pending.question, Rcode.SERVFAIL, options=why)
 
-    def _answer_here(self, question: Question) -> bytes | None:
+    def _account(
+        self, pending: Pending, decision: Decision, outcome: Outcome, rcode: int, *, waited: float | None = None
+    ) -> Account:
+        """Count an answer; gives what it was counted as."""
+        account = self._accounts.of(outcome, decision, pending.question, pending.transport, rcode)
+        self._accounts.count(pending.client, account, 0 if waited is None else waited * 1000)
+        if waited is not None:
+            self._counters.waited(outcome, waited)
+        return account
+
+    def _answer_here(self, question: Question, client: Client, transport: Transport) -> bytes | None:
         """What no policy and no upstream is asked for."""
         if question.version > 0:
-            self._counters.outcomes[Outcome.FAILED] += 1
+            self._accounts.without_policy(Outcome.FAILED, client, client.group, question, transport, Rcode.BADVERS)
             return compose(question, Rcode.BADVERS)  # RFC 6891 section 6.1.3
         if question.qclass != Class.IN:
-            return self._refuse(question, ede_option(Ede.NOT_SUPPORTED, "only class IN is served"))
+            return self._refuse(question, client, transport, ede_option(Ede.NOT_SUPPORTED, "only class IN is served"))
         if question.qtype == Type.OPT:
-            self._counters.outcomes[Outcome.FAILED] += 1
+            self._accounts.without_policy(Outcome.FAILED, client, client.group, question, transport, Rcode.FORMERR)
             return compose(question, Rcode.FORMERR)  # a pseudo type: nothing can be asked for by it
         if is_meta(question.qtype):
-            return self._refuse(question, ede_option(Ede.NOT_SUPPORTED, "not a type of data"), Rcode.NOTIMP)
+            why = ede_option(Ede.NOT_SUPPORTED, "not a type of data")
+            return self._refuse(question, client, transport, why, Rcode.NOTIMP)
         local = self._local_names.answer(question)
         if local is not None:
-            self._counters.outcomes[Outcome.CACHED] += 1
+            self._accounts.without_policy(Outcome.CACHED, client, client.group, question, transport, local[3] & 0xF)
         return local
 
-    def _refuse(self, question: Question, option: bytes, rcode: Rcode = Rcode.REFUSED) -> bytes:
-        self._counters.outcomes[Outcome.REFUSED] += 1
+    def _refuse(
+        self, question: Question, client: Client, transport: Transport, option: bytes, rcode: Rcode = Rcode.REFUSED
+    ) -> bytes:
+        self._accounts.without_policy(Outcome.REFUSED, client, client.group, question, transport, rcode)
         return compose(question, rcode, options=option)
 
-    def _sinkhole(self, pending: Pending, decision: Decision, ends_at: float) -> bytes:
+    def _sinkhole(self, pending: Pending, decision: Decision, ends_at: float, *, waited: float | None = None) -> bytes:
         """The answer to a name that is blocked, itself or by a name that its answer leads to until `ends_at`."""
         question, client = pending.question, pending.client
         index = client.view.index
         sinkhole = self._forced[index][decision.response] if decision.response else self._sinkholes[index]
         answer = sinkhole.answer(question, blocked_option(decision.what, decision.group))
-        self._counters.outcomes[Outcome.BLOCKED] += 1
-        client.tables[pending.transport].put(question.table_key, answer, ends_at, Outcome.BLOCKED)
+        account = self._account(pending, decision, Outcome.BLOCKED, answer[3] & 0xF, waited=waited)
+        client.tables[pending.transport].put(question.table_key, answer, ends_at, account)
         return answer
 
     def _answer_from(self, entry: CacheEntry, pending: Pending, *, cached: bool) -> bytes:
         """An answer from a cache entry, for this client: targets judged, TTLs counted down, cut to size."""
         question = pending.question
         decision = self._judge_targets(entry, pending)
+        now = self._clock()
+        waited = None if cached else now - pending.began
         if decision.verdict is Verdict.BLOCK:
-            return self._sinkhole(pending, decision, entry.expires_at)
+            return self._sinkhole(pending, decision, entry.expires_at, waited=waited)
         if entry.failed_why is not None:
-            self._counters.outcomes[Outcome.FAILED] += 1
+            self._account(pending, decision, Outcome.FAILED, Rcode.SERVFAIL, waited=waited)
             failure = compose(question, Rcode.SERVFAIL, options=ede_option(*entry.failed_why))
             return _fit(failure, pending, Rcode.SERVFAIL)
-        now = self._clock()
         answer = entry.answer
         stale = entry.is_stale(now)
         response = compose(
@@ -232,10 +263,10 @@ class Pipeline:
         )
         response = _fit(response, pending, answer.rcode)
         outcome = _outcome(decision.verdict, cached=cached)
-        self._counters.outcomes[outcome] += 1
+        account = self._account(pending, decision, outcome, answer.rcode, waited=waited)
         if cached and not stale:  # a first answer is not kept here: most names are asked for once
             ends_at = entry.ticks_at(now)
-            pending.client.tables[pending.transport].put(question.table_key, response, ends_at, outcome)
+            pending.client.tables[pending.transport].put(question.table_key, response, ends_at, account)
         return response
 
     def _judge_targets(self, entry: CacheEntry, pending: Pending) -> Decision:

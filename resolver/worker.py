@@ -34,12 +34,16 @@ from resolver.pipeline import Pipeline
 from resolver.policy.snapshot import PolicySnapshot
 from resolver.resolution import Resolver
 from resolver.snapshot_file import open_snapshot, read_manifest
+from resolver.telemetry.counter_file import CounterFile, MemoryCells
 from resolver.telemetry.counters import Counters
+from resolver.telemetry.query_events import FLUSH_SECONDS, QueryEvents
 from resolver.upstream.forwarder import Forwarder
 from resolver.upstream.zones import ZonedForwarder
 
 DRAIN_SECONDS = 5.0  # how long a stopping worker waits for answers in flight; a client gives up by then
 _MOST_ORDER_BYTES = 64 << 20  # of one line on the channel: the settings may hold many networks
+_SYNC_SECONDS = 1.0
+_FULL_SHARE = 0.75  # of a counter file; then names and clients of weeks ago make room
 _MOST_TROUBLES = 100  # reports of unexpected errors; beyond, one bad packet in a flood would be a flood of reports
 
 
@@ -66,6 +70,12 @@ class Worker:
     async def _serve(self, first: dict[str, Any], reader: asyncio.StreamReader) -> None:
         loop = asyncio.get_running_loop()
         settings = WorkerSettings.from_plain(first["settings"])
+        self._telemetry = telemetry = settings.telemetry
+        self._counters = Counters(
+            await asyncio.to_thread(self._new_cells), detailed=telemetry.statistics, clients=telemetry.clients
+        )
+        sink = socket.socket(fileno=first["events"])
+        events = QueryEvents(sink, telemetry.query_log, self._counters.dropped)
         self._forwarder = _forwarder_of(settings, loop)
         self._cache = ResponseCache(settings.cache)
         self._resolver = Resolver(
@@ -84,6 +94,7 @@ class Worker:
             # No name for it here: what this frame held would stay mapped for ever.
             open_snapshot(read_manifest(Path(first["manifest"])), check=not first["checked"]),
             local_names=LocalNames(key_of(parse_name(zone.name)) for zone in settings.zones),
+            events=events,
         )
         connections = Connections(settings.limits, self._counters.dropped)
         streams = [
@@ -102,6 +113,7 @@ class Worker:
         drain = asyncio.Event()
         loop.add_signal_handler(signal.SIGTERM, drain.set)
         listening = asyncio.ensure_future(self._obey(reader, drain))
+        keeping = asyncio.ensure_future(self._keep_telemetry(events))
         await drain.wait()
         for datagram in datagrams:
             datagram.stop()
@@ -109,11 +121,38 @@ class Worker:
             stream.stop()
         connections.drain()
         await self._drained(connections)
-        listening.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await listening
+        for task in (listening, keeping):
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+        events.flush()
+        self._counters.sync(self._forwarder.results)
         self._forwarder.close()
         self._say_counts()
+
+    def _new_cells(self) -> MemoryCells:
+        """Where to count. A disk that takes no file does not keep anybody from being served."""
+        if self._telemetry.statistics:
+            try:
+                return CounterFile.create(Path(self._telemetry.counters_folder))
+            except OSError as error:
+                self._say("trouble", what="counters cannot be kept in a file", error=repr(error))
+        return MemoryCells()
+
+    async def _keep_telemetry(self, events: QueryEvents) -> None:
+        """Send query events, bring counts that are kept elsewhere into cells, begin a new file when one fills up."""
+        loop = asyncio.get_running_loop()
+        synced = loop.time()
+        while True:
+            await asyncio.sleep(FLUSH_SECONDS)
+            events.flush()
+            if loop.time() - synced < _SYNC_SECONDS:
+                continue
+            synced = loop.time()
+            self._counters.sync(self._forwarder.results)
+            if self._counters.store.used_share > _FULL_SHARE:
+                self._counters.move(await loop.run_in_executor(None, self._new_cells))
+                self._pipeline.use(self._pipeline.snapshot)  # answers and clients know the old cells
 
     async def _obey(self, reader: asyncio.StreamReader, drain: asyncio.Event) -> None:
         while line := await reader.readline():
@@ -121,7 +160,7 @@ class Worker:
             if order["do"] == "use":
                 await self._use(Path(order["manifest"]))
             elif order["do"] == "ping":
-                self._say("alive")
+                self._say("alive", cache_bytes=self._cache.bytes, upstreams=self._forwarder.health)
             elif order["do"] == "count":
                 self._say_counts()
             elif order["do"] == "stop":

@@ -1,1 +1,1 @@
-"""HTTP as the admin API speaks it: calls and replies, problems, who may call, and the description. No resource's own."""
+"""HTTP as the admin API speaks it: calls and replies, problems, who may call. Nothing of any one resource."""

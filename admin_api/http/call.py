@@ -6,6 +6,7 @@ import json
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Any
 
 from pydantic import BaseModel
@@ -40,8 +41,8 @@ class Call:
     body: dict[str, Any]
     headers: Mapping[str, str]
 
-    def expected_version(self, current: Callable[[], int] | None = None) -> int | None:
-        """The version that If-Match demands; None when it demands none. Raises StaleVersion for what is none of ours."""
+    def expected_version(self) -> int | None:
+        """The version that If-Match demands; None when it demands none. Raises StaleVersion for none of ours."""
         wanted = self.headers.get("If-Match")
         if wanted is None or wanted.strip() == "*":
             return None
@@ -72,7 +73,9 @@ class Reply:
 Handler = Callable[[Call], Awaitable[Reply]]
 
 
-def tagged(body: BaseModel, version: int, status: int = 200, **headers: str) -> Reply:
+def tagged(
+    body: BaseModel, version: int, headers: Mapping[str, str] = MappingProxyType({}), status: int = 200
+) -> Reply:
     """A single resource with its ETag."""
     return Reply(body, status, {"ETag": f'"{version}"', **headers})
 

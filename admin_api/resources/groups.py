@@ -79,7 +79,7 @@ async def _make(call: Call, body: Mapping[str, Any]) -> Reply:
     )
     waited = await in_force(call, written.revision)
     location = {"Location": f"/api/v1/groups/{written.row.name}"}
-    return tagged(_item(written.row), written.row.version, 201, **location, **waited)
+    return tagged(_item(written.row), written.row.version, {**location, **waited}, 201)
 
 
 async def _update(call: Call, merge: Merge) -> Reply:
@@ -92,7 +92,7 @@ async def _update(call: Call, merge: Merge) -> Reply:
         actor=call.actor,
         request_id=call.request_id,
     )
-    return tagged(_item(written.row), written.row.version, **await in_force(call, written.revision))
+    return tagged(_item(written.row), written.row.version, await in_force(call, written.revision))
 
 
 def _item(row: GroupRow) -> models.GroupItem:

@@ -92,7 +92,7 @@ async def _make(call: Call, body: Mapping[str, Any]) -> Reply:
         call.context.policy.changed()
         return Reply(models.Accepted(revision=written.revision), 202, location)
     waited = await in_force(call, written.revision)
-    return tagged(_item(written.row), written.row.version, 201, **location, **waited)
+    return tagged(_item(written.row), written.row.version, {**location, **waited}, 201)
 
 
 async def _update(call: Call, name: str, merge: Any) -> Reply:
@@ -104,7 +104,7 @@ async def _update(call: Call, name: str, merge: Any) -> Reply:
         actor=call.actor,
         request_id=call.request_id,
     )
-    return tagged(_item(written.row), written.row.version, **await in_force(call, written.revision))
+    return tagged(_item(written.row), written.row.version, await in_force(call, written.revision))
 
 
 def own_list(call: Call) -> str:

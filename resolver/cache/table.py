@@ -8,12 +8,14 @@ from __future__ import annotations
 import math
 from collections import Counter
 
+from resolver.telemetry.counters import Account
+
 FOR_EVER = math.inf
 MAX_ENTRY_OCTETS = 2048  # of key and answer: room for every answer over UDP, and a bound in memory for the table
 
-# What stands under a query's `table_key`: all of the answer after the ID, the (monotonic) second at which it ends,
-# and the counter that it bumps (telemetry.Outcome).
-Prepared = tuple[bytes, float, int]
+# What stands under a query's `table_key`: all of the answer after the ID, the (monotonic) second at which it ends, and
+# the account, flat, since every repeated query reads it.
+Prepared = tuple[bytes, float, int, int, bytes | None]
 
 
 class AnswerTable:
@@ -30,12 +32,12 @@ class AnswerTable:
         self.entries: dict[bytes, Prepared] = {}
         budget.tables.append(self)
 
-    def put(self, key: bytes, answer: bytes, ends_at: float, outcome: int) -> None:
+    def put(self, key: bytes, answer: bytes, ends_at: float, account: Account) -> None:
         """Keep `answer` (a whole message) for queries with this key until `ends_at`, unless it is unusually large."""
         if len(key) + len(answer) > MAX_ENTRY_OCTETS:
             return
         self._budget.make_room()
-        self.entries[key] = (answer[2:], ends_at, outcome)
+        self.entries[key] = (answer[2:], ends_at, *account)
 
 
 class TableBudget:

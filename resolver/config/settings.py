@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
+
+COUNTERS: Final = "counters"
+"""The folder of the workers' counter files, below state_dir."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +61,16 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
+class TelemetrySettings:
+    """What a worker counts, and what it tells the query log."""
+
+    statistics: bool = False  # by name and client, in a file
+    counters_folder: str = ""
+    query_log: str = "off"  # off, hits or all
+    clients: str = "full"  # full, network or hidden
+
+
+@dataclass(frozen=True, slots=True)
 class WorkerSettings:
     """All that a worker takes from the config; the policy comes by the snapshot."""
 
@@ -67,6 +80,7 @@ class WorkerSettings:
     zones: tuple[Zone, ...] = ()
     cache: CacheSettings = field(default_factory=CacheSettings)
     limits: Limits = field(default_factory=Limits)
+    telemetry: TelemetrySettings = field(default_factory=TelemetrySettings)
 
     def to_plain(self) -> dict[str, Any]:
         """As JSON carries it to a worker."""
@@ -82,6 +96,7 @@ class WorkerSettings:
             upstream_timeout_seconds=raw["upstream_timeout_seconds"],
             cache=CacheSettings(**raw["cache"]),
             limits=Limits(**raw["limits"]),
+            telemetry=TelemetrySettings(**raw["telemetry"]),
         )
 
 

@@ -8,7 +8,16 @@ from pathlib import Path
 
 from resolver.config.addresses import NAMED_CLIENTS, SYSTEM, parse_endpoint, parse_server
 from resolver.config.schema import Config
-from resolver.config.settings import CacheSettings, ControlSettings, Limits, UpstreamServer, WorkerSettings, Zone
+from resolver.config.settings import (
+    COUNTERS,
+    CacheSettings,
+    ControlSettings,
+    Limits,
+    TelemetrySettings,
+    UpstreamServer,
+    WorkerSettings,
+    Zone,
+)
 from resolver.errors import RuleError
 
 _MOST_SYSTEM_SERVERS = 8
@@ -40,6 +49,12 @@ def worker_settings(config: Config, *, workers: int, system_servers: Sequence[Up
             **cache.model_dump(exclude={"max_mib"}),
         ),
         limits=Limits(**config.limits.model_dump()),
+        telemetry=TelemetrySettings(
+            statistics=config.statistics.enabled,
+            counters_folder=str(config.state_dir / COUNTERS),
+            query_log=config.query_log.what if config.query_log.enabled else "off",
+            clients=config.query_log.clients,
+        ),
     )
 
 

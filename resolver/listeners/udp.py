@@ -57,7 +57,7 @@ class UdpListener:
         # Every line here runs for every query: locals, no calls but the two system calls and two look-ups.
         receive = self._socket.recvfrom
         send = self._socket.sendto
-        outcomes = self._counters.outcomes
+        cells = self._counters.cells
         clients = self._pipeline.clients
         now = time.monotonic()
         for _ in range(BATCH):
@@ -71,11 +71,15 @@ class UdpListener:
             if client is not None:
                 prepared = client.udp.get(query[2:])
                 if prepared is not None and prepared[1] > now:
+                    answer, _, cell, kind, line = prepared
+                    cells[cell] += 1  # before it is sent: whatever was answered is counted
+                    cells[client.cell + kind] += 1
                     try:
-                        send(query[:2] + prepared[0], peer)
+                        send(query[:2] + answer, peer)
                     except OSError:
                         self._counters.dropped["send_failed"] += 1
-                    outcomes[prepared[2]] += 1
+                    if line is not None:
+                        self._pipeline.events.put(client.shown, line)
                     continue
             self._answer(query, peer[0], functools.partial(self._reply, peer))
         return True
@@ -106,7 +110,7 @@ class WildcardUdpListener(UdpListener):
     def _readable(self) -> bool:
         receive = self._socket.recvmsg
         send = self._socket.sendmsg
-        outcomes = self._counters.outcomes
+        cells = self._counters.cells
         clients = self._pipeline.clients
         now = time.monotonic()
         for _ in range(BATCH):
@@ -121,11 +125,15 @@ class WildcardUdpListener(UdpListener):
             if client is not None:
                 prepared = client.udp.get(query[2:])
                 if prepared is not None and prepared[1] > now:
+                    answer, _, cell, kind, line = prepared
+                    cells[cell] += 1
+                    cells[client.cell + kind] += 1
                     try:
-                        send((query[:2] + prepared[0],), source, 0, peer)
+                        send((query[:2] + answer,), source, 0, peer)
                     except OSError:
                         self._counters.dropped["send_failed"] += 1
-                    outcomes[prepared[2]] += 1
+                    if line is not None:
+                        self._pipeline.events.put(client.shown, line)
                     continue
             self._answer(query, peer[0], functools.partial(self._reply_from, source, peer))
         return True

@@ -1,9 +1,31 @@
-"""A worker's counters: plain integers, bumped on the query path, read by whoever reports them."""
+"""What a worker counts: each answer under all that it was, in cells that are bumped on the query path.
+
+A cell's key says what it counts, as a JSON array (compact, so that equal keys are equal texts):
+
+* ``["answer", outcome, group, service, list, qtype, rcode, protocol, domain]``: service, list and domain of hits only;
+* ``["client", client, kind]``: four in a row for a client, by kind;
+* ``["seconds", verdict, le]`` and ``["seconds_sum", verdict]`` (microseconds): of queries that waited for an upstream;
+* ``["dropped", what]``, ``["upstream", name, result]``: brought up to date each second.
+"""
 
 from __future__ import annotations
 
+import ipaddress
+import json
+from bisect import bisect_left
 from collections import Counter
 from enum import IntEnum
+from typing import Final
+
+from resolver.telemetry.counter_file import MemoryCells
+
+KINDS: Final = ("blocked", "monitored", "exempted", "other")
+BUCKETS: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+"""Upper bounds of the histogram of durations, in seconds. Queries that are answered at once are in the first."""
+
+_RESERVED_CELLS = 8_192  # for all that is bounded by itself; names and clients get the others
+_PREFIXES = {4: 24, 6: 48}
+_OTHER = "other"
 
 
 class Outcome(IntEnum):
@@ -20,14 +42,153 @@ class Outcome(IntEnum):
     REFUSED = 8  # by clients.allow, or not ours to answer
 
 
-class Counters:
-    """`outcomes[Outcome]` counts queries; `dropped` counts, by what was full or wrong, what was let fall."""
+OUTCOMES: Final = tuple(outcome.name.lower() for outcome in Outcome)
+_KIND_OF: Final = (0, 3, 1, 2, 3, 1, 2, 3, 3)  # by outcome: an index into KINDS
+_VERDICT_OF: Final = ("block", "allow", "monitor", "exempt", "allow", "monitor", "exempt", "failed", "refused")
 
-    def __init__(self) -> None:
-        self.outcomes = [0] * len(Outcome)
+# What an answer is counted as: its cell, which of its client's cells (KINDS), and what the query log says of it between
+# client and duration, None where it says nothing.
+Account = tuple[int, int, bytes | None]
+
+# What an answer is counted under, beside its outcome: group, service, list, qtype, rcode, protocol, domain.
+Facts = tuple[str, str | None, str | None, str | None, str, str, str | None]
+
+
+def kind_of(outcome: int) -> int:
+    """Where an outcome belongs among the KINDS."""
+    return _KIND_OF[outcome]
+
+
+def verdict_of(outcome: int) -> str:
+    """The verdict that metrics show for an outcome."""
+    return _VERDICT_OF[outcome]
+
+
+class Counters:
+    """The counters of one worker. `cells` is read by the UDP readers at each wake-up: it is another after `move`."""
+
+    def __init__(self, store: MemoryCells | None = None, *, detailed: bool = False, clients: str = "full") -> None:
+        """`detailed`: count by name and by client, too; `clients` is full, network or hidden."""
         self.dropped: Counter[str] = Counter()
+        self._detailed = detailed
+        self.clients = clients
+        self._moved: Counter[str] = Counter()  # outcomes counted before the last move
+        self._synced: Counter[str] = Counter()
+        self._begin(store or MemoryCells())
+
+    def _begin(self, store: MemoryCells) -> None:
+        self.store = store
+        self.cells = store.cells
+        self._answers: dict[tuple[int, Facts], int] = {}
+        self._others: dict[str, int] = {}
+        self._client_cells: dict[str, int] = {}
+        self._lost = self._new(["dropped", "statistics_keys"])
+        self._everyone = self._row(_OTHER if detailed_clients(self.clients) else "")
+
+    def move(self, store: MemoryCells) -> None:
+        """Go on in new cells; indices of the old ones are worth nothing from now on."""
+        self._moved = self.outcomes()
+        self.store.close()
+        self._synced = Counter()
+        self._begin(store)
+
+    def answer(self, outcome: int, facts: Facts) -> int:
+        """The cell of an answer."""
+        key = (outcome, facts)
+        cell = self._answers.get(key)
+        if cell is None:
+            cell = self._answers[key] = self._new_answer(outcome, facts)
+        return cell
+
+    def _new_answer(self, outcome: int, facts: Facts) -> int:
+        domain = facts[-1]
+        if domain is not None:
+            whole = ["answer", OUTCOMES[outcome], *facts] if self._detailed else None
+            cell = None if whole is None else self.store.intern(_text(whole), reserve=_RESERVED_CELLS)
+            return self.answer(outcome, (*facts[:-1], None)) if cell is None else cell
+        return self._new(["answer", OUTCOMES[outcome], *facts])
+
+    def client(self, address: str) -> int:
+        """The first of a client's cells, one for each of KINDS."""
+        if not self._detailed:
+            return self._everyone
+        name = shown_client(address, self.clients)
+        cell = self._client_cells.get(name)
+        if cell is None:
+            if not name or self.store.intern(_text(["client", name, KINDS[0]]), reserve=_RESERVED_CELLS) is None:
+                return self._everyone
+            cell = len(self.store.keys) - 1
+            for kind in KINDS[1:]:
+                self._new(["client", name, kind])
+            self._client_cells[name] = cell
+        return cell
+
+    def waited(self, outcome: int, seconds: float) -> None:
+        """Note how long a query took that was not answered at once."""
+        verdict = _VERDICT_OF[outcome]
+        at = bisect_left(BUCKETS, seconds)
+        le = f"{BUCKETS[at]:g}" if at < len(BUCKETS) else "+Inf"
+        self._bump(["seconds", verdict, le], 1)
+        self._bump(["seconds_sum", verdict], int(seconds * 1e6))
+
+    def sync(self, upstreams: dict[tuple[str, str], int]) -> None:
+        """Bring what is counted elsewhere into cells: drops, and upstreams' results by name and result."""
+        now = Counter({_text(["dropped", what]): count for what, count in self.dropped.items()})
+        now.update({_text(["upstream", *key]): count for key, count in upstreams.items()})
+        for key, count in now.items():
+            if more := count - self._synced[key]:
+                self._bump_text(key, more)
+        self._synced = now
+
+    def outcomes(self) -> Counter[str]:
+        """Queries by outcome, since the worker began."""
+        total = Counter(self._moved)
+        of_cell = {cell: outcome for (outcome, _), cell in self._answers.items()}  # where it is full, names share one
+        for cell, outcome in of_cell.items():
+            total[OUTCOMES[outcome]] += self.cells[cell]
+        return total
 
     def to_plain(self) -> dict[str, dict[str, int]]:
         """As it is reported, without zeros."""
-        outcomes = {outcome.name.lower(): self.outcomes[outcome] for outcome in Outcome if self.outcomes[outcome]}
+        outcomes = {name: count for name, count in self.outcomes().items() if count}
         return {"outcomes": outcomes, "dropped": dict(self.dropped)}
+
+    def _row(self, name: str) -> int:
+        first = self._new(["client", name, KINDS[0]])
+        for kind in KINDS[1:]:
+            self._new(["client", name, kind])
+        return first
+
+    def _new(self, key: list[str | None]) -> int:
+        cell = self.store.intern(_text(key))
+        return self._lost if cell is None else cell
+
+    def _bump(self, key: list[str | None], by: int) -> None:
+        self._bump_text(_text(key), by)
+
+    def _bump_text(self, key: str, by: int) -> None:
+        cell = self._others.get(key)
+        if cell is None:
+            made = self.store.intern(key)
+            cell = self._others[key] = self._lost if made is None else made
+        self.cells[cell] += by
+
+
+def detailed_clients(clients: str) -> bool:
+    """Whether clients are told apart at all."""
+    return clients != "hidden"
+
+
+def shown_client(address: str, clients: str) -> str:
+    """What of a client's address is kept; "" for nothing."""
+    if clients == "hidden":
+        return ""
+    parsed = ipaddress.ip_address(address.partition("%")[0])
+    parsed = getattr(parsed, "ipv4_mapped", None) or parsed
+    if clients == "full":
+        return str(parsed)
+    return str(ipaddress.ip_network((parsed, _PREFIXES[parsed.version]), strict=False))
+
+
+def _text(key: list[str | None]) -> str:
+    return json.dumps(key, separators=(",", ":"), ensure_ascii=True)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from resolver.errors import UpstreamError
 from resolver.names import key_of
 from resolver.upstream.forwarder import Forwarder
+from resolver.upstream.server import Server
 
 _TYPE_AND_CLASS = 4  # octets behind the name in a question
 
@@ -48,6 +50,27 @@ class ZonedForwarder:
         for forwarder in (self._default, *self._zones.values()):
             total.update(forwarder.counts)
         return dict(total)
+
+    @property
+    def results(self) -> dict[tuple[str, str], int]:
+        """How often each server did what, by name and result."""
+        total: Counter[tuple[str, str]] = Counter()
+        for server in self._servers:
+            good = server.heard - server.bad_answers
+            counts = {"answered": good, "bad_answer": server.bad_answers, "timeout": server.timeouts}
+            for result, count in {**counts, "unreachable": server.unreachable}.items():
+                if count:
+                    total[server.name, result] += count
+        return dict(total)
+
+    @property
+    def health(self) -> list[dict[str, Any]]:
+        """Each server's name, and whether it is taken to be up."""
+        return [{"name": server.name, "healthy": not server.is_down} for server in self._servers]
+
+    @property
+    def _servers(self) -> list[Server]:
+        return [server for each in (self._default, *self._zones.values()) for server in each.servers]
 
     def close(self) -> None:
         """Close all forwarders."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import dnslib
 from dnslib.buffer import BufferError as DnslibBufferError
 from dnslib.label import DNSLabelError
@@ -50,6 +52,13 @@ def type_number(name: str) -> int | None:
         return int(upper[4:])
     found = dnslib.QTYPE.reverse.get(upper)
     return None if found is None else int(found)
+
+
+@functools.cache
+def type_name(number: int) -> str:
+    """The name of a record type; ``TYPE999`` where it has none (RFC 3597 section 5)."""
+    name = dnslib.QTYPE.forward.get(number)
+    return f"TYPE{number}" if name is None else str(name)
 
 
 def hinfo_record(ttl_seconds: int) -> bytes:

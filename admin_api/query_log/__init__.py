@@ -1,0 +1,1 @@
+"""The query log: one SQLite file a day, written by one thread, read page by page."""

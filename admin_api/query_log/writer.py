@@ -1,0 +1,173 @@
+"""Writes the query log: events from the workers' socket, through a bounded queue, to one thread that commits batches."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import queue
+import socket
+import sqlite3
+import threading
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from admin_api.query_log import files
+from resolver.config.settings import ControlSettings
+from resolver.telemetry.log import Log
+
+COMMIT_SECONDS = 0.5
+_MOST_DATAGRAMS = 2_000  # that wait for the thread, each of up to 60,000 octets
+_DRAINED_AT_ONCE = 32
+_DATAGRAM_BYTES = 65_536
+_TIDY_SECONDS = 60.0
+_INSERT = f"INSERT INTO queries ({','.join(files.COLUMNS)}) VALUES ({','.join('?' * len(files.COLUMNS))})"  # noqa: S608 (names of ours)
+
+Row = list[Any]
+
+
+class QueryLogWriter:
+    """One writer. `dropped` counts datagrams that found the queue full, and rows that could not be written."""
+
+    def __init__(self, events: socket.socket, settings: ControlSettings, log: Log) -> None:
+        self.dropped = 0
+        self._events = events
+        self._folder = Path(settings.state_dir) / files.FOLDER
+        self._settings = settings
+        self._log = log
+        self._queue: queue.Queue[bytes] = queue.Queue(_MOST_DATAGRAMS)
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._write, name="query log")
+        self._connections: dict[str, sqlite3.Connection] = {}
+        self._told_at = 0.0
+
+    def start(self) -> None:
+        """Begin to take events."""
+        self._thread.start()
+        asyncio.get_running_loop().add_reader(self._events.fileno(), self._readable)
+
+    async def close(self) -> None:
+        """Write down what has come, and end."""
+        asyncio.get_running_loop().remove_reader(self._events.fileno())
+        while self._readable():
+            pass
+        self._stop.set()
+        await asyncio.to_thread(self._thread.join)
+
+    def _readable(self) -> bool:
+        """Take what waits in the socket; True when there may be more."""
+        for _ in range(_DRAINED_AT_ONCE):
+            try:
+                datagram = self._events.recv(_DATAGRAM_BYTES)
+            except BlockingIOError:
+                return False
+            except OSError:
+                return False
+            try:
+                self._queue.put_nowait(datagram)
+            except queue.Full:
+                self.dropped += datagram.count(b"\n")
+        return True
+
+    def _write(self) -> None:
+        """The thread: commit what came, and tidy up, until told to stop."""
+        tidied = 0.0
+        while True:
+            is_last = self._stop.is_set()
+            self._commit(self._gathered(wait=not is_last))
+            if time.monotonic() - tidied > _TIDY_SECONDS:
+                tidied = time.monotonic()
+                with contextlib.suppress(OSError, sqlite3.Error):
+                    self._tidy()
+            if is_last and self._queue.empty():
+                break
+        for connection in self._connections.values():
+            connection.close()
+
+    def _gathered(self, *, wait: bool) -> list[Row]:
+        """What comes within a moment, parsed."""
+        rows: list[Row] = []
+        deadline = time.monotonic() + COMMIT_SECONDS
+        while len(rows) < 50_000:
+            left = deadline - time.monotonic()
+            if wait and left <= 0:
+                break
+            try:
+                datagram = self._queue.get(timeout=left) if wait else self._queue.get_nowait()
+            except queue.Empty:
+                break
+            try:
+                rows += json.loads(b"[" + b",".join(datagram.splitlines()) + b"]")
+            except ValueError:
+                self.dropped += 1
+            if self._stop.is_set():
+                wait = False
+        return rows
+
+    def _commit(self, rows: list[Row]) -> None:
+        by_day: dict[str, list[Row]] = {}
+        for row in rows:
+            row[1] = row[1] or None
+            day = datetime.fromtimestamp(row[0], UTC).strftime("%Y-%m-%d")
+            by_day.setdefault(day, []).append(row)
+        for day, some in by_day.items():
+            try:
+                connection = self._connection(day)
+                connection.execute("BEGIN")
+                try:
+                    connection.executemany(_INSERT, some)
+                    connection.execute("COMMIT")
+                except sqlite3.Error:
+                    connection.execute("ROLLBACK")
+                    raise
+            except (sqlite3.Error, OSError) as error:
+                self.dropped += len(some)
+                self._trouble(day, error)
+
+    def _connection(self, day: str) -> sqlite3.Connection:
+        connection = self._connections.get(day)
+        if connection is None:
+            for other in [each for each in self._connections if each != day][:-1]:
+                self._connections.pop(other).close()
+            connection = self._connections[day] = files.open_to_write(self._folder, day)
+        return connection
+
+    def _trouble(self, day: str, error: Exception) -> None:
+        """Tell it, once a minute; what is no database is set aside, and a new file begun."""
+        if isinstance(error, sqlite3.DatabaseError) and "malformed" in str(error) or "not a database" in str(error):
+            if (connection := self._connections.pop(day, None)) is not None:
+                connection.close()
+            path = files.path_of(self._folder, day)
+            with contextlib.suppress(OSError):
+                path.rename(path.with_suffix(".damaged"))
+        if time.monotonic() - self._told_at > _TIDY_SECONDS:
+            self._told_at = time.monotonic()
+            self._log.error("the query log cannot be written; rows are dropped", day=day, why=str(error))
+
+    def _tidy(self) -> None:
+        """Remove days that are too old, and the oldest while there is too much."""
+        oldest = datetime.fromtimestamp(time.time() - (self._settings.retention_days - 1) * 86400, UTC).strftime(
+            "%Y-%m-%d"
+        )
+        days = files.days(self._folder)
+        most = self._settings.max_mib << 20
+        total = 0
+        for day in days:
+            total += files.size(self._folder, day)
+            if day < oldest or (total > most and day != days[0]):
+                if (connection := self._connections.pop(day, None)) is not None:
+                    connection.close()
+                files.remove(self._folder, day)
+        if days and files.size(self._folder, days[0]) > most:
+            self._shorten(days[0])
+
+    def _shorten(self, day: str) -> None:
+        """Today alone is too much: remove its older half."""
+        connection = self._connection(day)
+        first, last = connection.execute("SELECT min(id), max(id) FROM queries").fetchone()
+        if first is not None:
+            connection.execute("DELETE FROM queries WHERE id <= ?", ((first + last) // 2,))
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            connection.execute("VACUUM")

@@ -1,0 +1,1 @@
+"""Counts of all workers, folded into the store and read from there; and metrics."""

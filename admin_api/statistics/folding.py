@@ -1,0 +1,156 @@
+"""The fold: what the workers' counter files have gained goes into the store, with the values read, in one transaction.
+
+So whoever dies, and when: what was counted is neither lost nor doubled. A file whose writer has ended is removed after
+the fold that read it last.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from array import array
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import delete, insert, select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from admin_api.statistics import sketch
+from admin_api.statistics.rows import Gains
+from admin_api.store.store import Store
+from admin_api.store.tables import counter_files, documents, stats_clients, stats_rollup
+from resolver.telemetry.counter_file import SUFFIX, CounterFileError, Reading, read_counters
+from resolver.telemetry.log import Log
+
+MINUTE = 60
+_TOTALS = "metrics_totals"  # the document of the metrics' totals
+_BATCH = 500  # rows of one statement
+
+
+@dataclass(slots=True)
+class _Read:
+    """A file as it was read for this fold."""
+
+    path: Path
+    reading: Reading
+
+
+class Folder:
+    """Folds counter files of one folder into one store."""
+
+    def __init__(self, folder: Path, log: Log) -> None:
+        self._folder = folder
+        self._log = log
+        self._marks: dict[str, list[int]] | None = None  # by file: the values folded last
+        self._keys: dict[str, list[str]] = {}
+        self.totals: Counter[str] = Counter()
+
+    async def fold(self, store: Store, now: float) -> None:
+        """Fold what is new at the Unix time `now`. Raises StoreAway; then nothing is lost."""
+        try:
+            await self._fold(store, now)
+        except BaseException:
+            self._marks = None  # whether it was committed, the store knows
+            raise
+
+    async def _fold(self, store: Store, now: float) -> None:
+        if self._marks is None:
+            self._marks, self.totals = await self._load(store)
+        marks = self._marks
+        read = await asyncio.to_thread(self._read_all)
+        gains = await asyncio.to_thread(self._gains, read, marks)
+        changed = [one for one in read if marks.get(one.path.name) != one.reading.values]
+        gone = marks.keys() - {one.path.name for one in read}
+        totals = self.totals + gains.totals
+        if changed or gone:
+            async with store.count() as connection:
+                await _write(connection, gains, int(now) // MINUTE * MINUTE)
+                await self._mark(connection, changed, gone)
+                if gains.totals:
+                    await _put_totals(connection, totals)
+            self.totals = totals
+            for one in changed:
+                marks[one.path.name] = one.reading.values
+            for name in gone:
+                del marks[name]
+                self._keys.pop(name, None)
+        await asyncio.to_thread(self._remove, [one.path for one in read if not one.reading.is_live])
+
+    async def _load(self, store: Store) -> tuple[dict[str, list[int]], Counter[str]]:
+        async with store.read() as connection:
+            rows = await connection.execute(select(counter_files.c.name, counter_files.c.cells))
+            marks = {row.name: array("Q", row.cells).tolist() for row in rows}
+            totals = await connection.scalar(select(documents.c.body).where(documents.c.name == _TOTALS))
+        return marks, Counter(totals or {})
+
+    def _read_all(self) -> list[_Read]:
+        found = []
+        for path in sorted(self._folder.glob(f"*{SUFFIX}")):
+            try:
+                reading = read_counters(path, self._keys.get(path.name))
+            except FileNotFoundError:
+                continue
+            except (CounterFileError, OSError) as error:
+                self._log.error("a counter file cannot be read and is set aside", file=str(path), why=str(error))
+                path.rename(path.with_suffix(".damaged"))
+                continue
+            self._keys[path.name] = reading.keys
+            found.append(_Read(path, reading))
+        return found
+
+    @staticmethod
+    def _gains(read: list[_Read], marks: dict[str, list[int]]) -> Gains:
+        def gains() -> Iterator[tuple[str, int]]:
+            for one in read:
+                before = marks.get(one.path.name, [])
+                values = one.reading.values
+                for index, key in enumerate(one.reading.keys):
+                    gained = values[index] - (before[index] if index < len(before) else 0)
+                    if gained:
+                        yield key, gained
+
+        return Gains(gains())
+
+    @staticmethod
+    async def _mark(connection: AsyncConnection, changed: list[_Read], gone: set[str]) -> None:
+        names = [*gone, *(one.path.name for one in changed)]
+        await connection.execute(delete(counter_files).where(counter_files.c.name.in_(names)))
+        marks = [{"name": one.path.name, "cells": array("Q", one.reading.values).tobytes()} for one in changed]
+        if marks:
+            await connection.execute(insert(counter_files), marks)
+
+    @staticmethod
+    def _remove(paths: list[Path]) -> None:
+        for path in paths:
+            path.unlink(missing_ok=True)
+
+
+async def _write(connection: AsyncConnection, gains: Gains, minute: int) -> None:
+    rows: list[dict[str, Any]] = [
+        {"period_seconds": MINUTE, "at": minute, "dimension": dimension, "key": key, "kind": kind, "n": count}
+        for (dimension, key, kind), count in gains.rows.items()
+    ]
+    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
+    for first in range(0, len(rows), _BATCH):
+        statement = dialect.insert(stats_rollup).values(rows[first : first + _BATCH])
+        more = stats_rollup.c.n + statement.excluded.n
+        keys = ["period_seconds", "at", "dimension", "key", "kind"]
+        await connection.execute(statement.on_conflict_do_update(index_elements=keys, set_={"n": more}))
+    if gains.clients:
+        here = (stats_clients.c.period_seconds == MINUTE) & (stats_clients.c.at == minute)
+        before = await connection.scalar(select(stats_clients.c.sketch).where(here))
+        merged = sketch.union(gains.clients, sketch.from_bytes(before or b""))
+        await connection.execute(delete(stats_clients).where(here))
+        values = {"period_seconds": MINUTE, "at": minute, "sketch": sketch.to_bytes(merged)}
+        await connection.execute(insert(stats_clients).values(values))
+
+
+async def _put_totals(connection: AsyncConnection, totals: Counter[str]) -> None:
+    await connection.execute(delete(documents).where(documents.c.name == _TOTALS))
+    values = {"name": _TOTALS, "body": json.loads(json.dumps(totals)), "updated_at": datetime.now(UTC)}
+    await connection.execute(insert(documents).values(values))

@@ -1,0 +1,122 @@
+"""Metrics in the Prometheus text format, from one custom collector. No label holds a name asked for, or a client."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Final
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from resolver.telemetry.counters import BUCKETS, OUTCOMES, verdict_of
+
+GAUGES: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
+    "moatdns_policy_revision": ("The store's policy revision that is in force in every worker.", ()),
+    "moatdns_cache_bytes": ("Octets that the workers' response caches hold.", ()),
+    "moatdns_workers": ("Worker processes that serve.", ()),
+    "moatdns_store_up": ("Whether the store can be reached.", ()),
+    "moatdns_policy_up_to_date": ("Whether the newest policy is in force.", ()),
+    "moatdns_list_last_success_timestamp_seconds": ("When a list was last read with success.", ("list",)),
+    "moatdns_build_info": ("The version that runs.", ("version",)),
+}
+"""Gauges by name: what they say, and their labels."""
+
+_VERDICT: Final = {name: verdict_of(number) for number, name in enumerate(OUTCOMES)}
+_NONE: Final = "none"
+_FIRST: Final = f"{BUCKETS[0]:g}"
+
+Labels = tuple[str, ...]
+
+
+def exposition(totals: Mapping[str, int], gauges: Mapping[str, Mapping[Labels, float]]) -> bytes:
+    """All metrics. `totals` are by key, as the fold keeps them."""
+    registry = CollectorRegistry()
+    registry.register(_Collected(totals, gauges))
+    return generate_latest(registry)
+
+
+class _Collected(Collector):
+    def __init__(self, totals: Mapping[str, int], gauges: Mapping[str, Mapping[Labels, float]]) -> None:
+        self._gauges = gauges
+        self._requests: Counter[Labels] = Counter()
+        self._responses: Counter[Labels] = Counter()
+        self._hits: Counter[Labels] = Counter()
+        self._caches: Counter[Labels] = Counter()
+        self._dropped: Counter[Labels] = Counter()
+        self._upstreams: Counter[Labels] = Counter()
+        self._by_verdict: Counter[str] = Counter()
+        self._waited: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        self._seconds: Counter[str] = Counter()
+        for key, count in totals.items():
+            self._take([_NONE if part is None else str(part) for part in json.loads(key)], count)
+
+    def _take(self, parts: list[str], count: int) -> None:
+        match parts:
+            case ["answer", outcome, group, vendor, qtype, rcode, protocol]:
+                verdict = _VERDICT[outcome]
+                self._requests[protocol, qtype] += count
+                self._responses[rcode, verdict] += count
+                self._by_verdict[verdict] += count
+                if verdict in ("block", "monitor", "exempt"):
+                    self._hits[group, vendor, verdict] += count
+                kind = outcome.partition("_")[0]
+                if kind in ("cached", "forwarded"):
+                    self._caches["hit" if kind == "cached" else "miss",] += count
+            case ["seconds", verdict, le]:
+                self._waited[verdict][le] += count
+            case ["seconds_sum", verdict]:
+                self._seconds[verdict] += count
+            case ["dropped", what]:
+                self._dropped[what,] += count
+            case ["upstream", name, result]:
+                self._upstreams[name, result] += count
+
+    def collect(self) -> Iterable[Metric]:
+        """All metrics, counters first."""
+        prefix = "moatdns_"
+        counters = (
+            ("dns_requests", "Queries, by protocol and type.", ("protocol", "qtype"), self._requests),
+            ("dns_responses", "Answers, by response code and verdict.", ("rcode", "verdict"), self._responses),
+            (
+                "policy_hits",
+                "Queries that a rule matched; vendor is none for lists of one's own.",
+                ("group", "vendor", "verdict"),
+                self._hits,
+            ),
+            ("upstream_requests", "What came of asking upstreams.", ("upstream", "result"), self._upstreams),
+            ("cache_hits", "Queries answered from memory, and those that were not.", ("kind",), self._caches),
+            ("dropped", "What was let fall because something was full or wrong.", ("what",), self._dropped),
+        )
+        for name, says, labels, samples in counters:
+            family = CounterMetricFamily(prefix + name, says, labels=labels)
+            for values, count in sorted(samples.items()):
+                family.add_metric(values, count)
+            yield family
+        yield self._durations()
+        for name, (says, labels) in GAUGES.items():
+            gauge = GaugeMetricFamily(name, says, labels=labels)
+            for values, value in sorted(self._gauges.get(name, {}).items()):
+                gauge.add_metric(values, value)
+            yield gauge
+
+    def _durations(self) -> HistogramMetricFamily:
+        family = HistogramMetricFamily(
+            "moatdns_dns_request_duration_seconds",
+            "From reading a query to its answer; those that need no upstream are in the first bucket, unmeasured.",
+            labels=("verdict",),
+        )
+        for verdict, total in sorted(self._by_verdict.items()):
+            waited = Counter(self._waited[verdict])
+            waited[_FIRST] += max(0, total - waited.total())
+            family.add_metric((verdict,), list(_cumulative(waited)), self._seconds[verdict] / 1e6)
+        return family
+
+
+def _cumulative(waited: Counter[str]) -> Iterator[tuple[str, float]]:
+    count = 0
+    for le in (*(f"{bound:g}" for bound in BUCKETS), "+Inf"):
+        count += waited[le]
+        yield le, count

@@ -1,0 +1,117 @@
+"""Minutes become hours, hours become days, and what is too old is forgotten. Which rows make up a window."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, and_, delete, func, insert, literal, or_, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from admin_api.statistics import sketch
+from admin_api.store.tables import documents, stats_clients, stats_rollup
+
+MINUTE, HOUR, DAY = 60, 3600, 86400
+_FINER = {HOUR: MINUTE, DAY: HOUR}
+_ROLLED = "stats_rolled"  # the document that says up to when hours and days are made
+
+
+@dataclass(frozen=True, slots=True)
+class Rolled:
+    """Up to when (Unix seconds) hours and days are made."""
+
+    hours: int
+    days: int
+
+
+async def rolled(connection: AsyncConnection) -> Rolled:
+    """How far the roll-ups are."""
+    body = await connection.scalar(select(documents.c.body).where(documents.c.name == _ROLLED)) or {}
+    return Rolled(body.get("hours", 0), body.get("days", 0))
+
+
+async def roll_up(connection: AsyncConnection, now: float) -> None:
+    """Make the hours and days that are over. To be done in one transaction; doing it again changes nothing."""
+    before = await rolled(connection)
+    hours = await _roll(connection, HOUR, before.hours, int(now) // HOUR * HOUR)
+    days = await _roll(connection, DAY, before.days, hours // DAY * DAY)
+    if Rolled(hours, days) != before:
+        await connection.execute(delete(documents).where(documents.c.name == _ROLLED))
+        values = {"name": _ROLLED, "body": {"hours": hours, "days": days}, "updated_at": datetime.now(UTC)}
+        await connection.execute(insert(documents).values(values))
+
+
+async def _roll(connection: AsyncConnection, period: int, done: int, until: int) -> int:
+    """Make the periods from `done` to `until` that have anything in them."""
+    finer = _FINER[period]
+    for table in (stats_rollup, stats_clients):
+        first = await connection.scalar(
+            select(func.min(table.c.at)).where(table.c.period_seconds == finer, table.c.at >= done, table.c.at < until)
+        )
+        at = until if first is None else int(first) // period * period
+        while at < until:
+            within = and_(table.c.period_seconds == finer, table.c.at >= at, table.c.at < at + period)
+            await connection.execute(delete(table).where(table.c.period_seconds == period, table.c.at == at))
+            await (_sum_up if table is stats_rollup else _unite)(connection, period, at, within)
+            at += period
+    return max(done, until)
+
+
+async def _sum_up(connection: AsyncConnection, period: int, at: int, within: ColumnElement[bool]) -> None:
+    c = stats_rollup.c
+    key = (c.dimension, c.key, c.kind)
+    summed = select(literal(period), literal(at), *key, func.sum(c.n)).where(within).group_by(*key)
+    columns = ["period_seconds", "at", "dimension", "key", "kind", "n"]
+    await connection.execute(insert(stats_rollup).from_select(columns, summed))
+
+
+async def _unite(connection: AsyncConnection, period: int, at: int, within: ColumnElement[bool]) -> None:
+    rows = (await connection.execute(select(stats_clients.c.sketch).where(within))).scalars().all()
+    if rows:
+        merged = sketch.to_bytes(sketch.union(*map(sketch.from_bytes, rows)))
+        await connection.execute(insert(stats_clients).values(period_seconds=period, at=at, sketch=merged))
+
+
+async def forget(connection: AsyncConnection, now: float, days: dict[int, int]) -> None:
+    """Remove rows older than so many days, by period."""
+    for table in (stats_rollup, stats_clients):
+        for period, kept in days.items():
+            old = and_(table.c.period_seconds == period, table.c.at < int(now) - kept * DAY)
+            await connection.execute(delete(table).where(old))
+
+
+def parts(start: int, end: int, done: Rolled, kept_from: dict[int, int]) -> Iterator[tuple[int, int, int]]:
+    """The (period, from, to) whose rows make up a window: the coarsest that fit, finer ones at the edges.
+
+    `kept_from` says from when there are rows of a period; before that, an edge falls on the border of the next coarser.
+    """
+    if start < kept_from[MINUTE]:
+        start = start // HOUR * HOUR
+    if start < kept_from[HOUR]:
+        start = start // DAY * DAY
+    yield from _split(DAY, start, end, {DAY: done.days, HOUR: done.hours})
+
+
+def _split(period: int, start: int, end: int, done: dict[int, int]) -> Iterator[tuple[int, int, int]]:
+    if start >= end:
+        return
+    if period == MINUTE:
+        yield MINUTE, start // MINUTE * MINUTE, -(-end // MINUTE) * MINUTE
+        return
+    finer = _FINER[period]
+    first = -(-start // period) * period
+    last = min(end, done[period]) // period * period
+    if first >= last:
+        yield from _split(finer, start, end, done)
+        return
+    yield from _split(finer, start, first, done)
+    yield period, first, last
+    yield from _split(finer, last, end, done)
+
+
+def within(table: Any, some: list[tuple[int, int, int]]) -> ColumnElement[bool]:
+    """The rows of some parts."""
+    c = table.c
+    return or_(*(and_(c.period_seconds == period, c.at >= start, c.at < end) for period, start, end in some))

@@ -1,0 +1,84 @@
+"""From what cells have gained to rows of the roll-ups and to metrics' totals."""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections import Counter
+from collections.abc import Iterable
+from typing import Final
+
+from admin_api.statistics.sketch import hash_of
+
+HIT_DIMENSIONS: Final = ("service", "vendor", "list", "domain", "group", "client")
+MOST_KEYS: Final = 10_000
+"""Keys of a dimension that one fold brings; what all others have in sum is under OTHER."""
+OTHER: Final = "other"
+
+_KINDS = {
+    "blocked": "blocked",
+    "cached_monitored": "monitored",
+    "forwarded_monitored": "monitored",
+    "cached_exempted": "exempted",
+    "forwarded_exempted": "exempted",
+}
+Gain = tuple[str, int]  # a cell's key, and by how much it grew
+Row = tuple[str, str, str]  # dimension, key, kind
+
+
+class Gains:
+    """What was counted since the last fold."""
+
+    def __init__(self, gains: Iterable[Gain]) -> None:
+        self.rows: Counter[Row] = Counter()
+        self.totals: Counter[str] = Counter()  # of metrics: keys without names and clients
+        self.clients: set[int] = set()
+        for key, count in gains:
+            self._take(_parsed(key), key, count)
+        self._bound()
+
+    def _take(self, parts: tuple[str | None, ...], key: str, count: int) -> None:
+        if parts[0] == "answer":
+            self._answer(parts, count)
+        elif parts[0] == "client":
+            client, kind = str(parts[1]), str(parts[2])
+            if client and client != OTHER:
+                self.clients.add(hash_of(client))
+            if client and kind != "other":
+                self.rows["client", client, kind] += count
+        else:
+            self.totals[key] += count
+
+    def _answer(self, parts: tuple[str | None, ...], count: int) -> None:
+        _, outcome, group, service, in_list, qtype, rcode, protocol, domain = parts
+        rows = self.rows
+        rows["outcome", str(outcome), ""] += count
+        rows["qtype", qtype or OTHER, ""] += count
+        rows["rcode", str(rcode), ""] += count
+        rows["protocol", str(protocol), ""] += count
+        kind = _KINDS.get(str(outcome))
+        vendor = service.partition("/")[0] if service else None
+        if kind is not None:
+            rows["group", str(group), kind] += count
+            rows["domain", domain or OTHER, kind] += count
+            for dimension, name in (("service", service), ("vendor", vendor), ("list", in_list)):
+                if name:
+                    rows[dimension, name, kind] += count
+        self.totals[json.dumps(["answer", outcome, group, vendor, qtype, rcode, protocol])] += count
+
+    def _bound(self) -> None:
+        for dimension in HIT_DIMENSIONS:
+            keys: Counter[str] = Counter()
+            for (of, key, _), count in self.rows.items():
+                if of == dimension:
+                    keys[key] += count
+            if len(keys) <= MOST_KEYS:
+                continue
+            kept = {key for key, _ in keys.most_common(MOST_KEYS)}
+            for row in [row for row in self.rows if row[0] == dimension and row[1] not in kept]:
+                self.rows[dimension, OTHER, row[2]] += self.rows.pop(row)
+
+
+@functools.lru_cache(maxsize=200_000)
+def _parsed(key: str) -> tuple[str | None, ...]:
+    return tuple(json.loads(key))

@@ -1,0 +1,192 @@
+"""Statistics as the API reads them: everything is folded first, so figures are exact to the moment."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from admin_api.door import Door
+from admin_api.statistics import rollups, sketch
+from admin_api.statistics.folding import Folder
+from admin_api.statistics.prometheus import exposition
+from admin_api.statistics.rollups import DAY, HOUR, MINUTE
+from admin_api.store.errors import StoreAway
+from admin_api.store.tables import stats_clients, stats_rollup
+from resolver.config.settings import COUNTERS, ControlSettings
+from resolver.telemetry.log import Log
+
+_FOLD_SECONDS = 5.0
+_KINDS = ("blocked", "monitored", "exempted")
+
+Gauges = Callable[[], Mapping[str, Mapping[tuple[str, ...], float]]]
+"""Gauges by name: values by their labels' values."""
+
+
+class StatisticsService:
+    """Counts of all workers, those that have ended included."""
+
+    def __init__(
+        self,
+        door: Door,
+        settings: ControlSettings,
+        log: Log,
+        gauges: Gauges,
+        *,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._door = door
+        self._log = log
+        self._gauges = gauges
+        self._clock = clock
+        self._folder = Folder(Path(settings.state_dir) / COUNTERS, log)
+        self._days = {MINUTE: settings.minutes_days, HOUR: settings.hours_days, DAY: settings.days_days}
+        self._hides_clients = settings.clients == "hidden"
+        self._folding = asyncio.Lock()
+        self._begun = 0  # folds
+        self._hour = 0
+
+    async def run(self) -> None:
+        """Fold every few seconds, for ever."""
+        while True:
+            try:
+                await self.fold()
+                await self._tidy()
+            except StoreAway:  # told elsewhere; what is counted waits in its files
+                pass
+            await asyncio.sleep(_FOLD_SECONDS)
+
+    async def fold(self) -> None:
+        """Fold all that was counted before this call. Callers that come meanwhile share the next fold."""
+        mine = self._begun + 1
+        async with self._folding:
+            if self._begun < mine:  # else one that began after we came is done
+                self._begun += 1
+                await self._folder.fold(self._door.store, self._clock())
+
+    async def _tidy(self) -> None:
+        """Once an hour: roll up what is over, forget what is too old."""
+        now = self._clock() - MINUTE  # a fold of the old hour may still be on its way
+        hour = int(now) // HOUR
+        if hour == self._hour:
+            return
+        async with self._door.store.count() as connection:
+            await rollups.roll_up(connection, now)
+            await rollups.forget(connection, now, self._days)
+        self._hour = hour
+
+    async def summary(self, start: datetime, end: datetime) -> dict[str, int | None]:
+        """As context.Statistics has it."""
+        counts: Counter[str] = Counter()
+        async with await self._window(start, end) as (connection, some):
+            c = stats_rollup.c
+            query = select(c.key, func.sum(c.n).label("n")).where(c.dimension == "outcome")
+            for row in await connection.execute(query.where(rollups.within(stats_rollup, some)).group_by(c.key)):
+                counts[row.key] = int(row.n)
+            rows = await connection.execute(select(stats_clients.c.sketch).where(rollups.within(stats_clients, some)))
+            clients = sketch.union(*map(sketch.from_bytes, rows.scalars()))
+        found = _outcomes(counts)
+        return {**found, "clients": None if self._hides_clients else sketch.count(clients)}
+
+    async def top(self, by: str, start: datetime, end: datetime, limit: int) -> list[dict[str, Any]]:
+        """As context.Statistics has it."""
+        found: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        async with await self._window(start, end) as (connection, some):
+            c = stats_rollup.c
+            query = select(c.key, c.kind, func.sum(c.n).label("n")).where(c.dimension == by)
+            rows = await connection.execute(query.where(rollups.within(stats_rollup, some)).group_by(c.key, c.kind))
+            for row in rows:
+                found[row.key][row.kind] = int(row.n)
+        most = sorted(found.items(), key=lambda item: (-item[1].total(), item[0]))[:limit]
+        return [{"key": key, **{kind: counts[kind] for kind in _KINDS}} for key, counts in most]
+
+    async def series(self, step_seconds: int, start: datetime, end: datetime) -> list[dict[str, Any]]:
+        """As context.Statistics has it."""
+        first = int(start.timestamp()) // MINUTE * MINUTE
+        steps = max(1, math.ceil((end.timestamp() - first) / step_seconds))
+        counts: list[Counter[str]] = [Counter() for _ in range(steps)]
+        async with await self._window(start, end, step_seconds) as (connection, some):
+            c = stats_rollup.c
+            query = select(c.at, c.key, func.sum(c.n).label("n")).where(c.dimension == "outcome")
+            for row in await connection.execute(query.where(rollups.within(stats_rollup, some)).group_by(c.at, c.key)):
+                step = min(max(0, (int(row.at) - first) // step_seconds), steps - 1)
+                counts[step][row.key] += int(row.n)
+        shown = ("queries", *_KINDS)
+        return [
+            {
+                "at": datetime.fromtimestamp(first + number * step_seconds, UTC),
+                **{name: _outcomes(step)[name] for name in shown},
+            }
+            for number, step in enumerate(counts)
+        ]
+
+    async def metrics(self) -> bytes:
+        """As context.Statistics has it. While the store is away: as it was before, with the gauges of now."""
+        try:
+            await self.fold()
+        except StoreAway as error:
+            self._log.warning("metrics are told as of the last fold", why=str(error))
+        return exposition(self._folder.totals, self._gauges())
+
+    async def _window(self, start: datetime, end: datetime, step: int | None = None) -> _Window:
+        """Fold, and then open a connection with the parts that a window is made of; rows fit into steps of `step`."""
+        await self.fold()
+        return _Window(self._door, int(start.timestamp()), math.ceil(end.timestamp()), self._kept_from(), step)
+
+    def _kept_from(self) -> dict[int, int]:
+        now = int(self._clock())
+        return {period: now - days * DAY for period, days in self._days.items()}
+
+    async def close(self) -> None:
+        """Fold a last time."""
+        try:
+            await self.fold()
+        except StoreAway as error:
+            self._log.warning("the last counts wait in their files", why=str(error))
+
+
+class _Window:
+    """A connection, and the parts of a window as they are at its moment."""
+
+    def __init__(self, door: Door, start: int, end: int, kept_from: dict[int, int], step: int | None) -> None:
+        self._reading = door.store.read()
+        self._start, self._end, self._kept_from, self._step = start, end, kept_from, step
+
+    async def __aenter__(self) -> tuple[AsyncConnection, list[tuple[int, int, int]]]:
+        connection = await self._reading.__aenter__()
+        done = await rollups.rolled(connection)
+        fitting = rollups.Rolled(self._fitting(HOUR, done.hours, MINUTE), self._fitting(DAY, done.days, HOUR))
+        return connection, list(rollups.parts(self._start, self._end, fitting, self._kept_from))
+
+    def _fitting(self, period: int, done: int, finer: int) -> int:
+        """Up to when rows of a period may be used: where they lie across two steps, only where there are no finer."""
+        if self._step is None or (self._step % period == 0 and self._start % period == 0):
+            return done
+        return min(done, -(-self._kept_from[finer] // period) * period)
+
+    async def __aexit__(self, *error: Any) -> None:
+        await self._reading.__aexit__(*error)
+
+
+def _outcomes(counts: Counter[str]) -> dict[str, int]:
+    def of(*names: str) -> int:
+        return sum(counts[name] for name in names)
+
+    return {
+        "queries": counts.total(),
+        "blocked": of("blocked"),
+        "cached": of("cached", "cached_monitored", "cached_exempted"),
+        "forwarded": of("forwarded", "forwarded_monitored", "forwarded_exempted"),
+        "failed": of("failed"),
+        "refused": of("refused"),
+        "monitored": of("cached_monitored", "forwarded_monitored"),
+        "exempted": of("cached_exempted", "forwarded_exempted"),
+    }

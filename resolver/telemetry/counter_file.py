@@ -1,0 +1,170 @@
+"""Counters in a mapped file: what was counted outlives whoever counted it, and is read without asking.
+
+A header, then cells of 64 bits, then the cells' keys (each with its length), in the cells' order. A key is whole before
+the number of cells in use is raised, so a reader sees a consistent beginning at any moment. The writer holds a lock on
+its file while it lives. One writer; any number of readers.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import mmap
+import os
+import secrets
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from resolver.errors import MoatdnsError
+
+SUFFIX = ".counters"
+CELLS = 65_536
+KEY_BYTES = 8 << 20
+_LONGEST_KEY = 0xFFFF
+_MAGIC = b"moatcnt1"
+_HEADER = struct.Struct("=8sQQQ")  # magic, capacity, cells in use, octets of keys
+_USED_AT, _KEYS_AT = 16, 24
+_BEGIN = 64  # of the cells
+_LENGTH = struct.Struct("=H")
+
+
+class CounterFileError(MoatdnsError):
+    """A counter file that cannot be read."""
+
+
+class MemoryCells:
+    """Cells without a file, for as long as the process lives."""
+
+    def __init__(self) -> None:
+        self.cells = memoryview(bytearray(CELLS * 8)).cast("Q")
+        self.keys: list[str] = []
+
+    def intern(self, key: str, *, reserve: int = 0) -> int | None:
+        """A new cell for a key, its index; None where fewer than `reserve` and one are free."""
+        if len(self.keys) + reserve >= CELLS:
+            return None
+        self.keys.append(key)
+        return len(self.keys) - 1
+
+    @property
+    def used_share(self) -> float:
+        """Of all there is room for."""
+        return len(self.keys) / CELLS
+
+    def close(self) -> None:
+        """End it."""
+
+
+class CounterFile(MemoryCells):
+    """Cells in a file of their own."""
+
+    def __init__(self, descriptor: int, path: Path) -> None:
+        self.path = path
+        self.keys = []
+        self._descriptor = descriptor
+        self._map = mmap.mmap(descriptor, _BEGIN + CELLS * 8 + KEY_BYTES)
+        self._map[: _HEADER.size] = _HEADER.pack(_MAGIC, CELLS, 0, 0)
+        self._whole = memoryview(self._map)
+        self.cells = self._whole[_BEGIN : _BEGIN + CELLS * 8].cast("Q")
+        self._key_end = 0
+
+    @classmethod
+    def create(cls, folder: Path) -> CounterFile:
+        """Make a new one. Raises OSError."""
+        folder.mkdir(parents=True, exist_ok=True)
+        name = f"{os.getpid()}-{secrets.token_hex(6)}"
+        temporary = folder / f".{name}.part"
+        descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        try:
+            os.ftruncate(descriptor, _BEGIN + CELLS * 8 + KEY_BYTES)  # sparse: only what is used takes room
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            path = folder / f"{name}{SUFFIX}"
+            made = cls(descriptor, path)
+            temporary.rename(path)
+        except OSError:
+            os.close(descriptor)
+            temporary.unlink(missing_ok=True)
+            raise
+        return made
+
+    def intern(self, key: str, *, reserve: int = 0) -> int | None:
+        """A new cell for a key, its index; None where fewer than `reserve` and one are free."""
+        raw = key.encode()
+        end = self._key_end + _LENGTH.size + len(raw)
+        free = KEY_BYTES - end
+        if len(self.keys) + reserve >= CELLS or free < reserve * 128 or len(raw) > _LONGEST_KEY:
+            return None
+        at = _BEGIN + CELLS * 8 + self._key_end
+        self._map[at : at + _LENGTH.size + len(raw)] = _LENGTH.pack(len(raw)) + raw
+        self._key_end = end
+        self.keys.append(key)
+        struct.pack_into("=Q", self._map, _KEYS_AT, end)
+        struct.pack_into("=Q", self._map, _USED_AT, len(self.keys))
+        return len(self.keys) - 1
+
+    @property
+    def used_share(self) -> float:
+        """Of all there is room for."""
+        return max(len(self.keys) / CELLS, self._key_end / KEY_BYTES)
+
+    def close(self) -> None:
+        """Let go of it: it is nobody's then, and may be removed once it was read."""
+        self.cells.release()
+        self._whole.release()
+        self._map.close()
+        os.close(self._descriptor)
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A counter file at one moment: values by key's place. `is_live`: its writer still counts."""
+
+    keys: list[str]
+    values: list[int]
+    is_live: bool
+
+
+def read_counters(path: Path, known: list[str] | None = None) -> Reading:
+    """Read a file; `known` are its keys as they were read before. Raises CounterFileError, FileNotFoundError."""
+    with path.open("rb") as file:
+        is_live = not _lock(file.fileno())  # asked first: a writer that ends meanwhile is read again later
+        header = file.read(_HEADER.size)
+        if len(header) < _HEADER.size:
+            raise CounterFileError(f"{path}: is too short for counters")
+        magic, capacity, used, key_bytes = _HEADER.unpack(header)
+        if magic != _MAGIC or capacity != CELLS or used > CELLS or key_bytes > KEY_BYTES:
+            raise CounterFileError(f"{path}: holds no counters, or damaged ones")
+        is_known = known is not None and len(known) == used
+        keys = known if known is not None and is_known else _read_keys(file, used, key_bytes, path)
+        file.seek(_BEGIN)
+        raw = file.read(used * 8)
+        if len(raw) < used * 8:
+            raise CounterFileError(f"{path}: is cut off")
+        return Reading(keys, memoryview(raw).cast("Q").tolist(), is_live)
+
+
+def _read_keys(file: BinaryIO, used: int, key_bytes: int, path: Path) -> list[str]:
+    file.seek(_BEGIN + CELLS * 8)
+    raw = file.read(key_bytes)
+    keys = []
+    at = 0
+    try:
+        for _ in range(used):
+            (length,) = _LENGTH.unpack_from(raw, at)
+            at += _LENGTH.size + length
+            keys.append(raw[at - length : at].decode())
+    except (struct.error, ValueError) as error:
+        raise CounterFileError(f"{path}: its keys are damaged") from error
+    if len(raw) < at:
+        raise CounterFileError(f"{path}: its keys are cut off")
+    return keys
+
+
+def _lock(descriptor: int) -> bool:
+    """Whether the file can be locked, since nobody holds it."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import socket
 import sys
 from pathlib import Path
 
@@ -17,10 +18,17 @@ from admin_api.audit_head import keep_head
 from admin_api.channel import Channel, Order
 from admin_api.compiling.keeper import Keeper
 from admin_api.config_policy import ConfigPolicy
+from admin_api.context import AdminSettings, Context
 from admin_api.door import Door
+from admin_api.gauges import Gauges
+from admin_api.query_log.reader import QueryLogReader
+from admin_api.query_log.writer import QueryLogWriter
+from admin_api.serving import Serving
+from admin_api.statistics.service import StatisticsService
 from admin_api.store.tokens import ensure_first_token
 from blocklists.catalogue import load_catalogue
-from resolver.config.settings import ControlSettings
+from resolver.config.settings import ControlSettings, WorkerSettings
+from resolver.explaining import access_of
 from resolver.telemetry.log import Log, make_log
 
 
@@ -33,16 +41,42 @@ class Control:
         self._channel = channel
         self._log = log
         self._state_dir = Path(settings.state_dir)
+        self._settings = settings
         catalogue = load_catalogue()
         self._door = Door(settings.store_url, self._state_dir, log)
         self._keeper = Keeper(self._door, self._state_dir, catalogue, channel.publish, log, url=settings.store_url)
         self._config_policy = ConfigPolicy(self._door, self._keeper, channel, log)
+        self._gauges = Gauges(self._door, self._keeper, channel)
+        self._statistics = StatisticsService(self._door, settings, log, self._gauges.values)
+        events = socket.socket(fileno=first["events"])
+        self._query_log = QueryLogWriter(events, settings, log) if settings.query_log else None
+        self._serving: Serving | None = None
+        if settings.admin_host is not None:
+            context = Context(
+                settings=_admin_settings(settings),
+                access=access_of(WorkerSettings.from_plain(first["worker_settings"])),
+                log=log,
+                door=self._door,
+                policy=self._keeper,
+                statistics=self._statistics,
+                query_log=QueryLogReader(self._state_dir),
+                node=channel,
+                catalogue=catalogue,
+                state_dir=self._state_dir,
+                began=first["began"],
+                config_problems=lambda: self._config_policy.problems,
+            )
+            self._serving = Serving(context)
 
     async def run(self) -> None:
         """Work until the supervisor says stop, or is gone."""
         manifest = self._first["manifest"]
         await self._keeper.adopt(Path(manifest) if manifest else None)
         self._config_policy.give(self._first["policy"], self._first["fingerprint"])
+        if self._query_log is not None:
+            self._query_log.start()
+        if self._serving is not None:
+            await self._serving.start(socket.socket(fileno=self._first["listen"]))
         work = asyncio.ensure_future(self._work())
         orders = asyncio.ensure_future(self._obey())
         await asyncio.wait([work, orders], return_when=asyncio.FIRST_COMPLETED)
@@ -54,6 +88,11 @@ class Control:
             pass
         except Exception as error:  # the supervisor starts another process, which begins anew
             self._log.error("a task of the control process failed", error=repr(error))
+        if self._serving is not None:
+            await self._serving.stop()
+        if self._query_log is not None:
+            await self._query_log.close()
+        await self._statistics.close()
         await self._keeper.close()
         await self._door.close()
         self._channel.close()
@@ -70,6 +109,8 @@ class Control:
             await self._config_policy.tried.wait()  # without the config's part, the store's policy is not whole
             tasks.create_task(self._keeper.run())
             tasks.create_task(keep_head(self._door, self._state_dir, self._log))
+            tasks.create_task(self._statistics.run())
+            tasks.create_task(self._gauges.run())
 
     async def _obey(self) -> None:
         async for order in self._channel.orders():
@@ -78,8 +119,21 @@ class Control:
                     self._config_policy.give(order["policy"], order["fingerprint"])
                 case "recompile":
                     self._keeper.recompile()
+                case "renew" if self._serving is not None:
+                    self._serving.renew()
                 case "stop":
                     return
+
+
+def _admin_settings(settings: ControlSettings) -> AdminSettings:
+    return AdminSettings(
+        host=str(settings.admin_host),
+        port=settings.admin_port,
+        allowed_hosts=settings.allowed_hosts,
+        metrics=settings.metrics,
+        certificate=Path(settings.certificate) if settings.certificate else None,
+        private_key=Path(settings.private_key) if settings.private_key else None,
+    )
 
 
 async def _run(fd: int) -> None:

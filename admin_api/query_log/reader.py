@@ -69,8 +69,8 @@ class QueryLogReader:
             except sqlite3.Error:
                 continue  # removed meanwhile, or damaged: the writer sets it aside
             if len(rows) >= limit or (below > 0 and time.monotonic() > deadline):
-                return LogPage([_item(row) for row in rows], _cursor_of(day, below) if below > 0 else _before(day))
-        return LogPage([_item(row) for row in rows], None)
+                return LogPage(_items(rows), _cursor_of(day, below))
+        return LogPage(_items(rows), None)
 
     @staticmethod
     def _of_day(
@@ -121,6 +121,11 @@ def _conditions(filters: Mapping[str, str], start: datetime | None, end: datetim
     return "".join(f" AND {part}" for part in parts), values
 
 
+def _items(rows: list[tuple[Any, ...]]) -> list[dict[str, Any]]:
+    """In order of time: workers' batches come one after the other."""
+    return [_item(row) for row in sorted(rows, key=lambda row: row[0], reverse=True)]
+
+
 def _item(row: tuple[Any, ...]) -> dict[str, Any]:
     item = dict(zip(files.COLUMNS, row, strict=True))
     at = datetime.fromtimestamp(item.pop("at"), UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
@@ -129,11 +134,6 @@ def _item(row: tuple[Any, ...]) -> dict[str, Any]:
 
 def _cursor_of(day: str, below: int) -> str:
     return base64.urlsafe_b64encode(json.dumps([day, below]).encode()).decode().rstrip("=")
-
-
-def _before(day: str) -> str:
-    """Where a page goes on that ended with a day's first row."""
-    return _cursor_of(day, 0)
 
 
 def _place_of(cursor: str | None) -> tuple[str, int] | None:

@@ -1,4 +1,4 @@
-"""Writes the query log: events from the workers' socket, through a bounded queue, to one thread that commits batches."""
+"""Writes the query log: events of the workers, through a bounded queue, to one thread that commits batches."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ class QueryLogWriter:
 
     def _trouble(self, day: str, error: Exception) -> None:
         """Tell it, once a minute; what is no database is set aside, and a new file begun."""
-        if isinstance(error, sqlite3.DatabaseError) and "malformed" in str(error) or "not a database" in str(error):
+        if any(said in str(error) for said in ("malformed", "not a database")):
             if (connection := self._connections.pop(day, None)) is not None:
                 connection.close()
             path = files.path_of(self._folder, day)

@@ -77,7 +77,7 @@ class _Collected(Collector):
     def collect(self) -> Iterable[Metric]:
         """All metrics, counters first."""
         prefix = "moatdns_"
-        counters = (
+        counters: tuple[tuple[str, str, Labels, Counter[Labels]], ...] = (
             ("dns_requests", "Queries, by protocol and type.", ("protocol", "qtype"), self._requests),
             ("dns_responses", "Answers, by response code and verdict.", ("rcode", "verdict"), self._responses),
             (

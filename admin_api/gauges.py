@@ -1,0 +1,45 @@
+"""What metrics show as it is now: of the policy, the store, and the workers as the supervisor last told."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+from admin_api.channel import Channel
+from admin_api.compiling.keeper import Keeper
+from admin_api.door import Door
+from resolver import __version__
+from resolver.errors import MoatdnsError
+
+_EVERY_SECONDS = 5.0
+
+
+class Gauges:
+    """The gauges; those of the workers are a few seconds old."""
+
+    def __init__(self, door: Door, keeper: Keeper, channel: Channel) -> None:
+        self._door = door
+        self._keeper = keeper
+        self._channel = channel
+        self._workers: list[dict[str, Any]] = []
+
+    async def run(self) -> None:
+        """Ask the supervisor now and then, for ever."""
+        while True:
+            try:
+                self._workers = (await self._channel.status())["workers"]
+            except MoatdnsError:
+                self._workers = []
+            await asyncio.sleep(_EVERY_SECONDS)
+
+    def values(self) -> Mapping[str, Mapping[tuple[str, ...], float]]:
+        """By metric, and by the values of its labels."""
+        return {
+            "moatdns_policy_revision": {(): self._keeper.revision},
+            "moatdns_cache_bytes": {(): sum(worker.get("cache_bytes", 0) for worker in self._workers)},
+            "moatdns_workers": {(): len(self._workers)},
+            "moatdns_store_up": {(): self._door.trouble is None},
+            "moatdns_policy_up_to_date": {(): self._keeper.trouble is None},
+            "moatdns_build_info": {(__version__,): 1},
+        }

@@ -1,0 +1,58 @@
+"""The admin API on the socket that the supervisor opened."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import ssl
+
+from aiohttp import web
+
+from admin_api.app import make_app
+from admin_api.context import Context
+from admin_api.http.security import load_certificate, ssl_context
+from resolver.errors import MoatdnsError
+
+_KEEPALIVE_SECONDS = 30.0
+_LAST_CALLS_SECONDS = 3.0  # for calls in flight when the process stops
+_BACKLOG = 1024
+_HEADER_BYTES = 16 << 10  # of a request's line and of each header
+
+
+class Serving:
+    """An HTTP server that runs."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._tls: ssl.SSLContext | None = None
+        self._runner: web.AppRunner | None = None
+
+    async def start(self, listening: socket.socket) -> None:
+        """Serve on a listening socket. Raises MoatdnsError for a certificate that cannot be used."""
+        self._tls = ssl_context(self._context.settings)
+        self._runner = web.AppRunner(
+            make_app(self._context),
+            access_log=None,  # the application writes its own
+            handle_signals=False,
+            keepalive_timeout=_KEEPALIVE_SECONDS,
+            shutdown_timeout=_LAST_CALLS_SECONDS,
+            max_line_size=_HEADER_BYTES,
+            max_field_size=_HEADER_BYTES,
+        )
+        await self._runner.setup()
+        await web.SockSite(self._runner, listening, ssl_context=self._tls, backlog=_BACKLOG).start()
+
+    def renew(self) -> None:
+        """Read the certificate again; a bad one is told, and the old one stays."""
+        if self._tls is None:
+            return
+        try:
+            load_certificate(self._tls, self._context.settings)
+        except MoatdnsError as error:
+            self._context.log.error("the certificate is not renewed", why=str(error))
+
+    async def stop(self) -> None:
+        """Finish the calls in flight."""
+        if self._runner is not None:
+            with contextlib.suppress(OSError):
+                await self._runner.cleanup()

@@ -7,6 +7,7 @@ with the policy that they have, their counts stay in their files, and their quer
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import signal
 import socket
 import sys
@@ -30,6 +31,8 @@ from blocklists.catalogue import load_catalogue
 from resolver.config.settings import ControlSettings, WorkerSettings
 from resolver.explaining import access_of
 from resolver.telemetry.log import Log, make_log
+
+_SETTLING_SECONDS = 3.0  # for the store to be opened; then calls are answered in any case
 
 
 class Control:
@@ -75,9 +78,12 @@ class Control:
         self._config_policy.give(self._first["policy"], self._first["fingerprint"])
         if self._query_log is not None:
             self._query_log.start()
-        if self._serving is not None:
-            await self._serving.start(socket.socket(fileno=self._first["listen"]))
         work = asyncio.ensure_future(self._work())
+        if self._serving is not None:
+            # Calls wait in the socket meanwhile, rather than hear that the store is not open yet.
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._config_policy.tried.wait(), _SETTLING_SECONDS)
+            await self._serving.start(socket.socket(fileno=self._first["listen"]))
         orders = asyncio.ensure_future(self._obey())
         await asyncio.wait([work, orders], return_when=asyncio.FIRST_COMPLETED)
         for task in (work, orders):

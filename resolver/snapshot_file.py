@@ -300,12 +300,19 @@ def _remove_old(folder: Path) -> None:
         with contextlib.suppress(SnapshotError):
             manifest = read_manifest(folder / f"manifest-{revision:06d}.json")
             named |= {entry["name"] for entry in manifest.entries}
+    unnamed: dict[str, float] = {}  # by manifests that go; with the time of the last one
     for revision in revisions[KEPT:]:
-        (folder / f"manifest-{revision:06d}.json").unlink(missing_ok=True)
+        path = folder / f"manifest-{revision:06d}.json"
+        with contextlib.suppress(SnapshotError):
+            manifest = read_manifest(path)
+            for entry in manifest.entries:
+                unnamed[entry["name"]] = max(unnamed.get(entry["name"], 0.0), manifest.created_at)
+        path.unlink(missing_ok=True)
     old = time.time() - _UNNAMED_SECONDS
     for path in folder.iterdir():
         is_ours = path.name.startswith(("rules-", "groups-")) and path.name not in named
         if is_ours or (path.name.startswith(".") and path.name.endswith(".part")):
             with contextlib.suppress(FileNotFoundError):
-                if path.stat().st_mtime < old:
+                # What was touched since its manifest was written is about to be named again.
+                if path.stat().st_mtime < max(old, unnamed.get(path.name, 0.0)):
                     path.unlink()

@@ -8,6 +8,7 @@ from admin_api.context import AdminSettings
 from resolver.errors import MoatdnsError
 
 HEADERS = {
+    "Server": "moatdns",
     "Cache-Control": "no-store",
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; "

@@ -9,8 +9,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from resolver.names import key_of, parse_name
-from resolver.policy.compiler import CompiledRules, RuleSource, SourceRule, compile_groups, compile_rules
-from resolver.policy.compiler import load_layer, load_policy
+from resolver.policy.compiler import (
+    CompiledRules,
+    RuleSource,
+    SourceRule,
+    compile_groups,
+    compile_rules,
+    load_layer,
+    load_policy,
+)
 from resolver.policy.decision import Decision
 from resolver.policy.groups import Group, ResponsePolicy
 from resolver.policy.overlay import RuleChange, overlay

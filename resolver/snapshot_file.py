@@ -306,7 +306,7 @@ def _remove_old(folder: Path) -> None:
         with contextlib.suppress(SnapshotError):
             manifest = read_manifest(path)
             for entry in manifest.entries:
-                unnamed[entry["name"]] = max(unnamed.get(entry["name"], 0.0), manifest.created_at)
+                unnamed[entry["name"]] = max(unnamed.get(entry["name"], 0.0), manifest.created_at + 1)
         path.unlink(missing_ok=True)
     old = time.time() - _UNNAMED_SECONDS
     for path in folder.iterdir():

@@ -1,0 +1,190 @@
+"""The admin API on a real socket and a real store; what other processes do is stood in for by small doubles."""
+
+from __future__ import annotations
+
+import io
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import ClientResponse, ClientSession, web
+
+from admin_api.app import make_app
+from admin_api.context import AdminSettings, Context, LogPage
+from admin_api.store import tokens
+from admin_api.store.store import Store
+from blocklists.catalogue import load_catalogue
+from resolver.build import compile_policy
+from resolver.config.schema import Policy
+from resolver.config.settings import WorkerSettings
+from resolver.explaining import access_of
+from resolver.policy.compiler import policy_in_memory
+from tests.support.programs import free_port
+
+
+class Said:
+    """A log that remembers."""
+
+    def __init__(self) -> None:
+        self.lines: list[tuple[str, dict[str, Any]]] = []
+
+    def info(self, event: str, **facts: Any) -> None:
+        self.lines.append((event, facts))
+
+    warning = error = info
+
+
+class Door:
+    """A store that can be taken away."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self.trouble: str | None = None
+
+    @property
+    def store(self) -> Store:
+        if self.trouble:
+            from admin_api.store.errors import StoreAway
+
+            raise StoreAway(self.trouble)
+        return self._store
+
+
+class InForceAtOnce:
+    """A policy keeper that needs no time."""
+
+    def __init__(self) -> None:
+        self.snapshot = policy_in_memory(*compile_policy(Policy().model_dump(mode="json"), load_catalogue()))
+        self.snapshot_revision = 1
+        self.revision = 0
+        self.in_force_since = datetime.now(UTC)
+        self.trouble: str | None = None
+        self.is_slow = False
+
+    def changed(self) -> None:
+        pass
+
+    async def wait_until_in_force(self, revision: int) -> bool:
+        self.revision = max(self.revision, revision)
+        return not self.is_slow
+
+
+class Elsewhere:
+    """Statistics, query log and node, which have tests of their own."""
+
+    async def summary(self, start: datetime, end: datetime) -> dict[str, int | None]:
+        names = ("queries", "blocked", "cached", "forwarded", "failed", "refused", "monitored", "exempted", "clients")
+        return dict.fromkeys(names, 0)
+
+    async def top(self, by: str, start: datetime, end: datetime, limit: int) -> list[dict[str, Any]]:
+        return [{"key": by, "blocked": 1, "monitored": 0, "exempted": 0}]
+
+    async def series(self, step_seconds: int, start: datetime, end: datetime) -> list[dict[str, Any]]:
+        return [{"at": start, "queries": 1, "blocked": 1, "monitored": 0, "exempted": 0}]
+
+    async def metrics(self) -> bytes:
+        return b"# EOF\n"
+
+    async def page(
+        self,
+        filters: Mapping[str, str],
+        start: datetime | None,
+        end: datetime | None,
+        *,
+        limit: int,
+        cursor: str | None,
+    ) -> LogPage:
+        if cursor is not None:
+            raise ValueError(cursor)
+        return LogPage([], None)
+
+    async def status(self) -> dict[str, Any]:
+        return {"workers": [{"slot": 0, "pid": 1, "revision": 1, "uptime_seconds": 1.0, "upstreams": []}]}
+
+
+@dataclass
+class Served:
+    """A running API."""
+
+    url: str
+    store: Store
+    door: Door
+    policy: InForceAtOnce
+    log: Said
+    session: ClientSession
+    store_folder: Path
+    tokens: dict[str, str] = field(default_factory=dict)
+
+    def call(self, method: str, path: str, body: Any = None, *, role: str | None = "admin", **headers: str) -> Any:
+        """A request; paths that do not begin with '/' are below /api/v1. Underscores in headers are dashes."""
+        sent = {name.replace("_", "-"): value for name, value in headers.items()}
+        if role is not None:
+            sent.setdefault("Authorization", f"Bearer {self.tokens[role]}")
+        kind = {"data": io.BytesIO(body)} if isinstance(body, bytes) else {"json": body} if body is not None else {}
+        url = self.url + (path if path.startswith("/") else f"/api/v1/{path}")
+        return self.session.request(method, url, headers=sent, **kind)  # type: ignore[arg-type]
+
+    async def get(self, path: str) -> Any:
+        """The body of a GET that succeeds."""
+        async with self.call("GET", path) as response:
+            assert response.status == 200, await response.text()
+            return await response.json()
+
+    async def status(self, method: str, path: str, body: Any = None, **more: Any) -> int:
+        """The status alone, after a look at the form of errors."""
+        async with self.call(method, path, body, **more) as response:
+            await expect_problem(response)
+            return response.status
+
+
+async def expect_problem(response: ClientResponse) -> dict[str, Any]:
+    """Whatever is no success is a problem document."""
+    if response.status < 400:
+        return {}
+    assert response.content_type == "application/problem+json", await response.text()
+    body: dict[str, Any] = await response.json()
+    assert body["status"] == response.status
+    assert body["title"]
+    assert body["detail"]
+    return body
+
+
+Serve = Callable[..., Awaitable[Served]]
+
+
+@pytest.fixture
+async def served(tmp_path: Path) -> AsyncIterator[Served]:
+    """The API, with a token of each role."""
+    log = Said()
+    store = await Store.open(None, tmp_path, log)
+    door, policy, elsewhere = Door(store), InForceAtOnce(), Elsewhere()
+    port = free_port()
+    context = Context(
+        settings=AdminSettings("127.0.0.1", port, ("moatdns.corp.example",), True, None, None),
+        access=access_of(WorkerSettings()),
+        log=log,
+        door=door,
+        policy=policy,
+        statistics=elsewhere,
+        query_log=elsewhere,
+        node=elsewhere,
+        catalogue=load_catalogue(),
+        state_dir=tmp_path,
+        began=time.time(),
+        config_problems=list,
+    )
+    runner = web.AppRunner(make_app(context), access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", port).start()
+    async with ClientSession() as session:
+        api = Served(f"http://127.0.0.1:{port}", store, door, policy, log, session, tmp_path)
+        for role in tokens.ROLES:
+            async with store.change("test") as change:
+                _, api.tokens[role] = await tokens.create(change, name=f"a-{role}", owner="tests", role=role)
+        yield api
+    await runner.cleanup()
+    await store.close()

@@ -1,0 +1,84 @@
+"""Counter files: what was counted is there, whoever dies."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from resolver.telemetry.counter_file import CELLS, CounterFile, CounterFileError, read_counters
+
+
+def test_what_is_counted_is_read_with_its_key(tmp_path: Path) -> None:
+    file = CounterFile.create(tmp_path)
+    for number, key in enumerate(('["a"]', '["é\\u0000"]', "x" * 60_000)):
+        cell = file.intern(key)
+        assert cell == number
+        file.cells[cell] += number + 1
+    reading = read_counters(file.path)
+    assert reading.keys == ['["a"]', '["é\\u0000"]', "x" * 60_000]
+    assert reading.values == [1, 2, 3]
+    assert reading.is_live
+    file.close()
+    assert not read_counters(file.path).is_live
+
+
+def test_a_full_file_takes_no_more_keys_and_keeps_room_that_is_reserved(tmp_path: Path) -> None:
+    file = CounterFile.create(tmp_path)
+    while file.intern(f"{len(file.keys)}", reserve=CELLS // 2) is not None:
+        pass
+    assert file.used_share == pytest.approx(0.5, abs=0.01)
+    while file.intern(f"{len(file.keys)}") is not None:
+        pass
+    assert len(read_counters(file.path).keys) == len(file.keys) == CELLS
+    file.close()
+
+
+def test_a_killed_writer_has_lost_nothing_of_what_it_counted(tmp_path: Path) -> None:
+    program = (
+        "import sys; from pathlib import Path; from resolver.telemetry.counter_file import CounterFile\n"
+        "file = CounterFile.create(Path(sys.argv[1])); cell = file.intern('key')\n"
+        "while True:\n    file.cells[cell] += 1; print(file.cells[cell], flush=True)\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", program, str(tmp_path)], stdout=subprocess.PIPE) as process:
+        assert process.stdout
+        told = [int(process.stdout.readline()) for _ in range(500)]
+        os.kill(process.pid, signal.SIGKILL)
+        told += [int(line) for line in process.stdout.read().split() if line]
+    (path,) = tmp_path.glob("*.counters")
+    reading = read_counters(path)
+    assert not reading.is_live
+    assert reading.values[0] - told[-1] in (0, 1)  # counted, and killed before it could say so
+
+
+@given(st.binary(max_size=300))
+def test_what_is_no_counter_file_is_refused(content: bytes) -> None:
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "x.counters"
+        path.write_bytes(content)
+        with pytest.raises(CounterFileError):
+            read_counters(path)
+
+
+@given(st.lists(st.tuples(st.text(max_size=40), st.integers(0, 2**63)), max_size=30))
+def test_any_keys_and_values_come_back(cells: list[tuple[str, int]]) -> None:
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as folder:
+        file = CounterFile.create(Path(folder))
+        written = [(key.encode("utf-8", "ignore").decode(), value) for key, value in cells]
+        for key, value in written:
+            cell = file.intern(key)
+            assert cell is not None
+            file.cells[cell] = value
+        reading = read_counters(file.path)
+        assert list(zip(reading.keys, reading.values, strict=True)) == written
+        file.close()

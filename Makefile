@@ -13,6 +13,7 @@ run: $(VENV)/.installed-run
 	@echo "    dig @127.0.0.1 -p 5300 claude.ai                  # blocked: 0.0.0.0, and why"
 	@echo "    dig @127.0.0.1 -p 5300 www.example.com            # forwarded to this machine's resolver"
 	@echo "    $(BIN)/moatdns explain claude.ai                 # the whole why of a decision"
+	@echo "The admin API: http://127.0.0.1:8053/docs, with the token in state_dir/admin.token"
 	@echo "An exempt group: 'make run CONFIG=moatdns.example.yaml', then"
 	@echo "    dig @127.0.0.1 -p 5300 -b 127.0.0.2 claude.ai     # the upstream's answer"
 	@echo "Ctrl-C ends it."
@@ -37,7 +38,7 @@ bench: $(VENV)/.installed-dev
 lock: $(VENV)/.installed-dev
 	$(PIP) install 'pip-tools>=7.4'
 	$(BIN)/pip-compile --quiet --strip-extras --generate-hashes --no-emit-index-url --no-emit-trusted-host \
-	  --no-emit-find-links --no-header --output-file requirements.txt pyproject.toml build-requirements.in
+	  --no-emit-find-links --no-header --extra postgres --output-file requirements.txt pyproject.toml build-requirements.in
 	$(BIN)/pip-compile --quiet --strip-extras --generate-hashes --no-emit-index-url --no-emit-trusted-host \
 	  --no-emit-find-links --no-header --extra dev --output-file requirements-dev.txt pyproject.toml build-requirements.in
 

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from admin_api.compiling.layers import Wanted, read_wanted
-from admin_api.compiling.stacking import FEW_RULES, Layers, Order, Stacker
+from admin_api.compiling.stacking import FEW_CHANGES, FEW_RULES, Layers, Order, Stacker
 from admin_api.door import Door
 from admin_api.store import policy as stored_policy
 from admin_api.store import rules
@@ -134,7 +134,7 @@ class Keeper:
     async def _round(self) -> None:
         began = time.monotonic()
         store = self._door.store
-        self._take_fold()
+        await self._take_fold(store)
         wanted, layers = await self._stacked(store)
         groups = await asyncio.to_thread(wanted.groups, self._catalogue)
         origin = Origin(wanted.fingerprint, wanted.base, layers.store_id, wanted.revision)
@@ -181,14 +181,18 @@ class Keeper:
                 return wanted, outcome
             layers = await self._stacker.by_child(outcome, store.id)
 
-    def _take_fold(self) -> None:
-        """Build on the base that was compiled in the background, if it is ready."""
+    async def _take_fold(self, store: Store) -> None:
+        """Build on the base that was compiled in the background, if it is ready and only few changes came since."""
         folding = self._folding
         if folding is None or not folding.done():
             return
         self._folding = None
         try:
-            self._layers = folding.result()
+            layers = folding.result()
+            async with store.read() as connection:
+                since = await rules.count_changes_since(connection, layers.files[0].revision)
+            if since <= FEW_CHANGES:  # else a single change would have to wait for a large overlay
+                self._layers = layers
         except MoatdnsError as error:
             self._log.error("a new base could not be compiled; the old one stays", why=str(error))
 

@@ -15,7 +15,7 @@ def test_full_tables_start_afresh_and_count_what_they_let_go() -> None:
         (one if number % 2 else other).put(b"%d" % number, b"IDanswer", FOR_EVER, (0, 3, None))
         assert len(one.entries) + len(other.entries) <= 100
     assert dropped["answer_table_entries"] == 900
-    assert one.entries[b"999"] == (b"answer", FOR_EVER, (0, 3, None))
+    assert one.entries[b"999"] == (b"answer", FOR_EVER, 0, 3, None)
 
 
 def test_replacing_entries_does_not_fill_the_table() -> None:

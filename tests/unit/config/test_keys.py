@@ -112,7 +112,7 @@ ENDPOINT = (
         (
             "12: 3",
             "12: is not a known key: known here are listen, workers, state_dir, clients, upstream, cache, limits, "
-            "policy",
+            "admin, store, statistics, query_log, policy",
         ),
         (
             '"a\\nb": 3',

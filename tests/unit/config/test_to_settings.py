@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from resolver.config.load import load_config
-from resolver.config.settings import CacheSettings, Limits, UpstreamServer, WorkerSettings
+from resolver.config.settings import CacheSettings, Limits, TelemetrySettings, UpstreamServer, WorkerSettings
 from resolver.config.to_settings import system_servers, worker_settings
 
 from .conftest import Load
@@ -43,6 +43,8 @@ cache:
   max_negative_ttl_seconds: 3
   stale_seconds: 4
   prefetch: no
+statistics: {enabled: no}
+query_log: {what: all, clients: network}
 limits:
   answer_table_entries: 1
   clients: 2
@@ -65,6 +67,7 @@ limits:
         upstream_timeout_seconds=1.0,
         cache=CacheSettings(16 << 20, 1, 2, 3, 4, prefetch=False),
         limits=Limits(1, 2, 3, 33, 4, 44, 5, 6.5, 7),
+        telemetry=TelemetrySettings(False, str(config.state_dir / "counters"), "all", "network"),
     )
     assert WorkerSettings.from_plain(json.loads(json.dumps(settings.to_plain()))) == settings
 

@@ -54,6 +54,8 @@ class QueryLogWriter:
         while self._readable():
             pass
         self._stop.set()
+        with contextlib.suppress(queue.Full):
+            self._queue.put_nowait(b"")  # the thread may be waiting for something to come
         await asyncio.to_thread(self._thread.join)
 
     def _readable(self) -> bool:

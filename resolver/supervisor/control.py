@@ -18,7 +18,7 @@ from resolver.supervisor.control_process import ControlProcess, Event
 from resolver.supervisor.tasks import Tasks
 from resolver.telemetry.log import Log
 
-_BACKOFF_SECONDS = (0.0, 0.5, 1.0, 2.0, 5.0, 10.0)  # before it is started again, by how often it just failed
+_BACKOFF_SECONDS = (0.0, 0.5, 1.0, 2.0, 5.0)  # before it is started again, by how often it just failed
 _STEADY_SECONDS = 30.0  # having run as long, it did not fail at once
 _HEARTBEAT_SECONDS = 1.0
 _HUNG_AFTER_PINGS = 30  # it may be busy with a store that does not answer

@@ -50,6 +50,8 @@ class _Collected(Collector):
         self._by_verdict: Counter[str] = Counter()
         self._waited: defaultdict[str, Counter[str]] = defaultdict(Counter)
         self._seconds: Counter[str] = Counter()
+        self._upstream_waited: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        self._upstream_seconds: Counter[str] = Counter()
         for key, count in totals.items():
             self._take([_NONE if part is None else str(part) for part in json.loads(key)], count)
 
@@ -73,6 +75,10 @@ class _Collected(Collector):
                 self._dropped[what,] += count
             case ["upstream", name, result]:
                 self._upstreams[name, result] += count
+            case ["upstream_seconds", name, le]:
+                self._upstream_waited[name][le] += count
+            case ["upstream_seconds_sum", name]:
+                self._upstream_seconds[name] += count
 
     def collect(self) -> Iterable[Metric]:
         """All metrics, counters first."""
@@ -96,6 +102,7 @@ class _Collected(Collector):
                 family.add_metric(values, count)
             yield family
         yield self._durations()
+        yield self._upstream_durations()
         for name, (says, labels) in GAUGES.items():
             gauge = GaugeMetricFamily(name, says, labels=labels)
             for values, value in sorted(self._gauges.get(name, {}).items()):
@@ -112,6 +119,14 @@ class _Collected(Collector):
             waited = Counter(self._waited[verdict])
             waited[_FIRST] += max(0, total - waited.total())
             family.add_metric((verdict,), list(_cumulative(waited)), self._seconds[verdict] / 1e6)
+        return family
+
+    def _upstream_durations(self) -> HistogramMetricFamily:
+        family = HistogramMetricFamily(
+            "moatdns_upstream_request_duration_seconds", "From asking an upstream to its reply.", labels=("upstream",)
+        )
+        for name, waited in sorted(self._upstream_waited.items()):
+            family.add_metric((name,), list(_cumulative(waited)), self._upstream_seconds[name] / 1e6)
         return family
 
 

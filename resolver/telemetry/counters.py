@@ -5,7 +5,8 @@ A cell's key says what it counts, as a JSON array (compact, so that equal keys a
 * ``["answer", outcome, group, service, list, qtype, rcode, protocol, domain]``: service, list and domain of hits only;
 * ``["client", client, kind]``: four in a row for a client, by kind;
 * ``["seconds", verdict, le]`` and ``["seconds_sum", verdict]`` (microseconds): of queries that waited for an upstream;
-* ``["dropped", what]``, ``["upstream", name, result]``: brought up to date each second.
+* ``["dropped", what]``, ``["upstream", name, result]``, ``["upstream_seconds", name, le]``, ``["upstream_seconds_sum",
+  name]``: brought up to date each second.
 """
 
 from __future__ import annotations
@@ -62,6 +63,12 @@ def kind_of(outcome: int) -> int:
 def verdict_of(outcome: int) -> str:
     """The verdict that metrics show for an outcome."""
     return _VERDICT_OF[outcome]
+
+
+def bucket_of(seconds: float) -> str:
+    """The upper bound of a duration's bucket, as histograms write it."""
+    at = bisect_left(BUCKETS, seconds)
+    return f"{BUCKETS[at]:g}" if at < len(BUCKETS) else "+Inf"
 
 
 class Counters:
@@ -126,15 +133,13 @@ class Counters:
     def waited(self, outcome: int, seconds: float) -> None:
         """Note how long a query took that was not answered at once."""
         verdict = _VERDICT_OF[outcome]
-        at = bisect_left(BUCKETS, seconds)
-        le = f"{BUCKETS[at]:g}" if at < len(BUCKETS) else "+Inf"
-        self._bump(["seconds", verdict, le], 1)
+        self._bump(["seconds", verdict, bucket_of(seconds)], 1)
         self._bump(["seconds_sum", verdict], int(seconds * 1e6))
 
-    def sync(self, upstreams: dict[tuple[str, str], int]) -> None:
-        """Bring what is counted elsewhere into cells: drops, and upstreams' results by name and result."""
+    def sync(self, elsewhere: dict[tuple[str, ...], int]) -> None:
+        """Bring what is counted elsewhere into cells, by key: drops, and what upstreams did."""
         now = Counter({_text(["dropped", what]): count for what, count in self.dropped.items()})
-        now.update({_text(["upstream", *key]): count for key, count in upstreams.items()})
+        now.update({_text([*key]): count for key, count in elsewhere.items()})
         for key, count in now.items():
             if more := count - self._synced[key]:
                 self._bump_text(key, more)

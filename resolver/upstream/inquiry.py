@@ -48,6 +48,7 @@ class Inquiry:
     place: Place | None = None  # of the latest try
     earlier: tuple[Place, ...] = ()
     awaited: Link | None = None  # that of the latest try, while nothing is known of it
+    asked_at = 0.0
     heard_before = 0  # what its server had said when it was asked
     in_flight = 0
     next_server = 0  # place in `order`
@@ -84,6 +85,8 @@ class Inquiry:
         """A server has said something that belongs to the question."""
         server = link.server
         server.heard += 1
+        if link is self.awaited:
+            server.replied(self.circumstances.clock() - self.asked_at)
         if server.failures:
             self.circumstances.health.alive(server)
         self.in_flight -= 1
@@ -186,6 +189,7 @@ class Inquiry:
         self.place = place
         self.in_flight += 1
         self.awaited = link
+        self.asked_at = now
         self.heard_before = link.server.heard
         circumstances = self.circumstances
         timeout_seconds = circumstances.timeout_seconds

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import socket
+from collections import Counter
 from typing import Any
 
 from resolver.config.settings import UpstreamServer
+from resolver.telemetry.counters import bucket_of
 
 
 class Server:
@@ -25,6 +27,28 @@ class Server:
         self.timeouts = 0
         self.unreachable = 0
         self.wrong_replies = 0  # late, malformed or forged ones; ignored
+        self.took: Counter[str] = Counter()  # replies by how long they took: the bucket's upper bound, in seconds
+        self.took_microseconds = 0
+
+    def replied(self, seconds: float) -> None:
+        """Note how long a reply took."""
+        self.took[bucket_of(seconds)] += 1
+        self.took_microseconds += int(seconds * 1e6)
+
+    @property
+    def counts(self) -> dict[tuple[str, ...], int]:
+        """All of it, as it is counted for metrics."""
+        results = {
+            "answered": self.heard - self.bad_answers,
+            "bad_answer": self.bad_answers,
+            "timeout": self.timeouts,
+            "unreachable": self.unreachable,
+        }
+        return {
+            **{("upstream", self.name, result): count for result, count in results.items() if count},
+            **{("upstream_seconds", self.name, le): count for le, count in self.took.items()},
+            ("upstream_seconds_sum", self.name): self.took_microseconds,
+        }
 
     @property
     def address(self) -> tuple[Any, ...]:

@@ -52,15 +52,11 @@ class ZonedForwarder:
         return dict(total)
 
     @property
-    def results(self) -> dict[tuple[str, str], int]:
-        """How often each server did what, by name and result."""
-        total: Counter[tuple[str, str]] = Counter()
+    def results(self) -> dict[tuple[str, ...], int]:
+        """What the servers did, as it is counted for metrics."""
+        total: Counter[tuple[str, ...]] = Counter()
         for server in self._servers:
-            good = server.heard - server.bad_answers
-            counts = {"answered": good, "bad_answer": server.bad_answers, "timeout": server.timeouts}
-            for result, count in {**counts, "unreachable": server.unreachable}.items():
-                if count:
-                    total[server.name, result] += count
+            total.update(server.counts)
         return dict(total)
 
     @property

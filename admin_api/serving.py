@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import socket
 import ssl
 
@@ -12,11 +13,24 @@ from admin_api.app import make_app
 from admin_api.context import Context
 from admin_api.http.security import load_certificate, ssl_context
 from resolver.errors import MoatdnsError
+from resolver.telemetry.log import Log
 
 _KEEPALIVE_SECONDS = 30.0
 _LAST_CALLS_SECONDS = 3.0  # for calls in flight when the process stops
 _BACKLOG = 1024
-_HEADER_BYTES = 16 << 10  # of a request's line and of each header
+_HEADER_BYTES = 64 << 10  # of a request's line and of each header
+
+
+class _ToLog(logging.Handler):
+    """What aiohttp has to say of its clients' HTTP, as lines of our log."""
+
+    def __init__(self, log: Log) -> None:
+        super().__init__()
+        self._log = log
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """One line, without a traceback: it is the client's mistake."""
+        self._log.warning("a call was not HTTP that can be read", what=record.getMessage()[:200])
 
 
 class Serving:
@@ -30,8 +44,11 @@ class Serving:
     async def start(self, listening: socket.socket) -> None:
         """Serve on a listening socket. Raises MoatdnsError for a certificate that cannot be used."""
         self._tls = ssl_context(self._context.settings)
+        logger = logging.getLogger("moatdns.http")
+        logger.handlers, logger.propagate = [_ToLog(self._context.log)], False
         self._runner = web.AppRunner(
             make_app(self._context),
+            logger=logger,
             access_log=None,  # the application writes its own
             handle_signals=False,
             keepalive_timeout=_KEEPALIVE_SECONDS,

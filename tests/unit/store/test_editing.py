@@ -209,15 +209,15 @@ async def test_a_hundred_thousand_rules_hold_up_nobody(store: Store) -> None:
     async def watch() -> None:
         nonlocal longest
         while True:
-            begun = time.perf_counter()
+            begun = time.thread_time()  # of this thread's own work, however busy the machine is
             await asyncio.sleep(0)
-            longest = max(longest, time.perf_counter() - begun)
+            longest = max(longest, time.thread_time() - begun)
 
     watcher = asyncio.create_task(watch())
     written = await add_rules(store, "house", block=block, actor="ana")
     watcher.cancel()
     assert written.row.rules == 100_000
-    assert longest < 0.25  # measured: below 0.02 s on an idle machine
+    assert longest < 0.1  # measured: below 0.02 s
     (newest, *_) = await trail(store)
     assert len(newest[3]["added"]["block"]) == 100
     assert newest[3]["added"]["more"] == 99_900

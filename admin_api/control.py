@@ -29,6 +29,7 @@ from admin_api.statistics.service import StatisticsService
 from admin_api.store.tokens import ensure_first_token
 from blocklists.catalogue import load_catalogue
 from resolver.config.settings import ControlSettings, WorkerSettings
+from resolver.errors import MoatdnsError
 from resolver.explaining import access_of
 from resolver.telemetry.log import Log, make_log
 
@@ -83,7 +84,10 @@ class Control:
             # Calls wait in the socket meanwhile, rather than hear that the store is not open yet.
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._config_policy.tried.wait(), _SETTLING_SECONDS)
-            await self._serving.start(socket.socket(fileno=self._first["listen"]))
+            try:
+                await self._serving.start(socket.socket(fileno=self._first["listen"]))
+            except MoatdnsError as error:  # a certificate, for one: policy and statistics go on
+                self._log.error("the admin API is not served", why=str(error))
         orders = asyncio.ensure_future(self._obey())
         await asyncio.wait([work, orders], return_when=asyncio.FIRST_COMPLETED)
         for task in (work, orders):

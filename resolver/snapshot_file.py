@@ -200,9 +200,14 @@ def open_snapshot(manifest: Manifest, *, check: bool = True, like: PolicySnapsho
 def open_layers(
     folder: Path, layers: Sequence[LayerFiles], *, check: bool = True, like: PolicySnapshot | None = None
 ) -> list[RuleLayer]:
-    """Map layers, or take them from `like`. Raises SnapshotError, or OSError and the like for what is no layer."""
+    """Map layers, or take them from `like`. Raises SnapshotError."""
     known = {layer.content: layer for layer in like.layer.layers} if like else {}
-    return [known.get(layer.content) or _open_layer(folder, layer, check=check) for layer in layers]
+    try:
+        return [known.get(layer.content) or _open_layer(folder, layer, check=check) for layer in layers]
+    except OSError as error:
+        raise SnapshotError(f"{error.filename or folder}: {error.strerror or error}") from error
+    except (ValueError, KeyError, TypeError, IndexError, StopIteration, RuntimeError) as error:
+        raise SnapshotError(f"{folder}: a layer cannot be read: {error}") from error
 
 
 def _open_layer(folder: Path, files: LayerFiles, *, check: bool) -> RuleLayer:

@@ -111,6 +111,8 @@ class Keeper:
                     self._log.error("the newest policy is not in force; the old one stays", why=str(error))
                 self.trouble = str(error)
                 self._changed.set()
+                if isinstance(error, SnapshotError):
+                    self._layers = None  # what is there may be damaged: the next round makes everything anew
                 await asyncio.sleep(_RETRY_SECONDS[min(failures, len(_RETRY_SECONDS) - 1)])
                 failures += 1
                 continue
@@ -153,6 +155,7 @@ class Keeper:
             )
         has_new_base = self._layers is None or self._layers.files[0] != layers.files[0]
         self._layers = layers
+        self.trouble = None
         async with self._came_in_force:
             self.revision = wanted.revision
             self._came_in_force.notify_all()

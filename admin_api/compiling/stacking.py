@@ -64,14 +64,14 @@ class Stacker:
         self, layers: Layers, connection: AsyncConnection, wanted: Wanted, like: PolicySnapshot | None
     ) -> Layers | Order:
         """What changed since, over layers that fit; or what a child has to compile first."""
+        if await rules.count_changes_since(connection, layers.files[-1].revision) == 0:
+            return layers
         since_base = 0
         for depth in range(1, min(len(layers.files), 2) + 1):
             below = layers.files[:depth]
             changes = await rules.count_changes_since(connection, below[-1].revision)
             if depth == 1:
                 since_base = changes
-            if changes == 0:
-                return Layers(layers.base, layers.store_id, below)
             if changes <= FEW_CHANGES:
                 stack = RuleStack(await asyncio.to_thread(open_layers, self._folder, below, like=like))
                 compiled = await overlay_rules(connection, wanted, stack, below[-1].revision)

@@ -96,7 +96,6 @@ class Counters:
         """Go on in new cells; indices of the old ones are worth nothing from now on."""
         self._moved = self.outcomes()
         self.store.close()
-        self._synced = Counter()
         self._begin(store)
 
     def answer(self, outcome: int, facts: Facts) -> int:

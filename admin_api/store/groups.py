@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from admin_api.store.change import Change
 from admin_api.store.errors import Duplicate, NotFound
-from admin_api.store.json_tables import text_table
+from admin_api.store.json_tables import among
 from admin_api.store.tables import bindable, group_networks, groups
 
 FIELDS: Final = ("description", "networks", "exempt", "mode", "block", "allow", "response", "schedule")
@@ -77,7 +77,7 @@ async def claims(conn: AsyncConnection, networks: Sequence[str]) -> dict[str, li
     query = (
         select(groups.c.name, group_networks.c.network)
         .join_from(group_networks, groups)
-        .where(group_networks.c.network.in_(select(text_table(conn, networks).c.value)))
+        .where(among(conn, group_networks.c.network, networks))
     )
     found: dict[str, list[str]] = {}
     for name, network in await conn.execute(query):

@@ -1,12 +1,12 @@
-"""Many values in one statement: a JSON array that the database reads as a table."""
+"""Many values in one statement, as one array: a table to insert from, or a set to look in."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
 
-from sqlalchemy import FromClause, Text, cast, func, literal
-from sqlalchemy.dialects.postgresql import JSON
+from sqlalchemy import ColumnElement, FromClause, Text, any_, cast, func, literal, select
+from sqlalchemy.dialects.postgresql import ARRAY, JSON
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 
@@ -16,3 +16,11 @@ def text_table(conn: AsyncConnection, texts: Sequence[str]) -> FromClause:
     if conn.dialect.name == "sqlite":
         return func.json_each(array).table_valued("value")
     return func.json_array_elements_text(cast(literal(array, Text), JSON)).table_valued("value")
+
+
+def among(conn: AsyncConnection, column: ColumnElement[str], texts: Sequence[str]) -> ColumnElement[bool]:
+    """Whether the column holds one of the texts."""
+    if conn.dialect.name == "sqlite":
+        return column.in_(select(text_table(conn, texts).c.value))
+    # An array, and no table: PostgreSQL, which cannot guess how long the table is, would read all rules of all lists.
+    return column == any_(literal(list(texts), ARRAY(Text)))

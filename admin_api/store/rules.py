@@ -30,12 +30,13 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from admin_api.store.change import Change
-from admin_api.store.json_tables import text_table
+from admin_api.store.json_tables import among, text_table
 from admin_api.store.lists import ListRow
 from admin_api.store.tables import bindable, lists, removed_rules, rules
 
 ACTIONS: Final = ("block", "allow")
 _BATCH = 5000  # rules of one statement
+_PIECE = 2000  # rows that are made into Python's at once, while nothing else runs
 
 Kind = Literal["rules", "patterns", "regexes"]
 
@@ -95,8 +96,7 @@ async def remove(change: Change, row: ListRow, *, block: Sequence[str] = (), all
     """Remove rules in their normal form; those that are not there are passed over. Gives how many were removed."""
     removed: Counter[Kind] = Counter()
     for action, kind, some in _batches_of(block, allow):
-        source = text_table(change.connection, some)
-        meant = and_(rules.c.list_id == row.id, rules.c.action == action, rules.c.rule.in_(select(source.c.value)))
+        meant = and_(rules.c.list_id == row.id, rules.c.action == action, among(change.connection, rules.c.rule, some))
         gone = select(rules.c.list_id, rules.c.action, rules.c.rule, literal(change.revision)).where(meant)
         dialect = sqlite if change.connection.dialect.name == "sqlite" else postgresql
         note = dialect.insert(removed_rules).from_select(["list_id", "action", "rule", "revision"], gone)
@@ -146,7 +146,7 @@ async def forget_removed(change: Change, up_to_revision: int) -> None:
 
 
 async def _batches(conn: AsyncConnection, query: Select[Any]) -> AsyncIterator[Sequence[Any]]:
-    result = await conn.stream(query.execution_options(yield_per=_BATCH))
+    result = await conn.stream(query.execution_options(yield_per=_PIECE))
     try:
         async for batch in result.partitions():
             yield batch

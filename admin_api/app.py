@@ -17,6 +17,7 @@ from aiohttp.typedefs import Middleware
 from admin_api.context import Context
 from admin_api.http.auth import Throttle, authenticate, may
 from admin_api.http.call import BadRequest, Call, Reply
+from admin_api.http.connections import Connections
 from admin_api.http.hosts import Hosts
 from admin_api.http.problems import problem, problem_of
 from admin_api.http.reading import MOST_BODY_BYTES, read_body, read_query
@@ -36,9 +37,9 @@ _STATIC = Path(__file__).parent / "static"
 Next = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-def make_app(context: Context) -> web.Application:
+def make_app(context: Context, connections: Connections) -> web.Application:
     """The application for one context."""
-    serving = _Serving(context)
+    serving = _Serving(context, connections)
     app = web.Application(middlewares=[serving.around], client_max_size=MOST_BODY_BYTES)
     for route in ROUTES:
         app.router.add_route(route.method, route.path, serving.handler_of(route))
@@ -53,8 +54,9 @@ def make_app(context: Context) -> web.Application:
 class _Serving:
     """What is common to all calls."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, connections: Connections) -> None:
         self._context = context
+        self._connections = connections
         self._hosts = Hosts(context.settings)
         self._throttle = Throttle()
         self._turns = asyncio.Semaphore(MOST_CALLS)
@@ -69,7 +71,11 @@ class _Serving:
         async def around(request: web.Request, handler: Next) -> web.StreamResponse:
             began = time.monotonic()
             request_id = request[_REQUEST_ID] = secrets.token_hex(8)
-            response = await self._answer(request, handler)
+            self._connections.call_began(request)
+            try:
+                response = await self._answer(request, handler)
+            finally:
+                self._connections.call_ended(request)
             response.headers["X-Request-Id"] = request_id
             for name, value in self._headers.items():
                 response.headers.setdefault(name, value)

@@ -50,11 +50,11 @@ class Control:
         self._door = Door(settings.store_url, self._state_dir, log)
         self._keeper = Keeper(self._door, self._state_dir, catalogue, channel.publish, log, url=settings.store_url)
         self._config_policy = ConfigPolicy(self._door, self._keeper, channel, log)
-        self._gauges = Gauges(self._door, self._keeper, channel)
+        self._serving: Serving | None = None
+        self._gauges = Gauges(self._door, self._keeper, channel, self._open_connections)
         self._statistics = StatisticsService(self._door, settings, log, self._gauges.values)
         events = socket.socket(fileno=first["events"])
         self._query_log = QueryLogWriter(events, settings, log) if settings.query_log else None
-        self._serving: Serving | None = None
         if settings.admin_host is not None:
             context = Context(
                 settings=_admin_settings(settings),
@@ -71,6 +71,9 @@ class Control:
                 config_problems=lambda: self._config_policy.problems,
             )
             self._serving = Serving(context)
+
+    def _open_connections(self) -> int:
+        return self._serving.connections if self._serving is not None else 0
 
     async def run(self) -> None:
         """Work until the supervisor says stop, or is gone."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from admin_api.channel import Channel
@@ -18,10 +18,11 @@ _EVERY_SECONDS = 5.0
 class Gauges:
     """The gauges; those of the workers are a few seconds old."""
 
-    def __init__(self, door: Door, keeper: Keeper, channel: Channel) -> None:
+    def __init__(self, door: Door, keeper: Keeper, channel: Channel, connections: Callable[[], int]) -> None:
         self._door = door
         self._keeper = keeper
         self._channel = channel
+        self._connections = connections
         self._workers: list[dict[str, Any]] = []
 
     async def run(self) -> None:
@@ -41,5 +42,6 @@ class Gauges:
             "moatdns_workers": {(): len(self._workers)},
             "moatdns_store_up": {(): self._door.trouble is None},
             "moatdns_policy_up_to_date": {(): self._keeper.trouble is None},
+            "moatdns_admin_connections": {(): self._connections()},
             "moatdns_build_info": {(__version__,): 1},
         }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 import socket
@@ -11,6 +12,7 @@ from aiohttp import web
 
 from admin_api.app import make_app
 from admin_api.context import Context
+from admin_api.http.connections import Connections
 from admin_api.http.security import load_certificate, ssl_context
 from resolver.errors import MoatdnsError
 from resolver.telemetry.log import Log
@@ -40,6 +42,8 @@ class Serving:
         self._context = context
         self._tls: ssl.SSLContext | None = None
         self._runner: web.AppRunner | None = None
+        self._connections = Connections(context.log)
+        self._watching: asyncio.Task[None] | None = None
 
     async def start(self, listening: socket.socket) -> None:
         """Serve on a listening socket. Raises MoatdnsError for a certificate that cannot be used."""
@@ -47,7 +51,7 @@ class Serving:
         logger = logging.getLogger("moatdns.http")
         logger.handlers, logger.propagate = [_ToLog(self._context.log)], False
         self._runner = web.AppRunner(
-            make_app(self._context),
+            make_app(self._context, self._connections),
             logger=logger,
             access_log=None,  # the application writes its own
             handle_signals=False,
@@ -58,6 +62,13 @@ class Serving:
         )
         await self._runner.setup()
         await web.SockSite(self._runner, listening, ssl_context=self._tls, backlog=_BACKLOG).start()
+        if self._runner.server is not None:
+            self._watching = asyncio.ensure_future(self._connections.watch(self._runner.server))
+
+    @property
+    def connections(self) -> int:
+        """Open ones, a second ago at most."""
+        return self._connections.open
 
     def renew(self) -> None:
         """Read the certificate again; a bad one is told, and the old one stays."""
@@ -70,6 +81,8 @@ class Serving:
 
     async def stop(self) -> None:
         """Finish the calls in flight."""
+        if self._watching is not None:
+            self._watching.cancel()
         if self._runner is not None:
             with contextlib.suppress(OSError):
                 await self._runner.cleanup()

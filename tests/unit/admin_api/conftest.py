@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -11,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from aiohttp import ClientResponse, ClientSession, web
+from aiohttp import ClientResponse, ClientSession
 
-from admin_api.app import make_app
 from admin_api.context import AdminSettings, Context, LogPage
+from admin_api.serving import Serving
 from admin_api.store import tokens
 from admin_api.store.store import Store
 from blocklists.catalogue import load_catalogue
@@ -23,7 +24,6 @@ from resolver.config.schema import Policy
 from resolver.config.settings import WorkerSettings
 from resolver.explaining import access_of
 from resolver.policy.compiler import policy_in_memory
-from tests.support.programs import free_port
 
 
 class Said:
@@ -110,7 +110,7 @@ class Elsewhere:
 class Served:
     """A running API."""
 
-    url: str
+    port: int
     store: Store
     door: Door
     policy: InForceAtOnce
@@ -118,6 +118,11 @@ class Served:
     session: ClientSession
     store_folder: Path
     tokens: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def url(self) -> str:
+        """Where it listens."""
+        return f"http://127.0.0.1:{self.port}"
 
     def call(self, method: str, path: str, body: Any = None, *, role: str | None = "admin", **headers: str) -> Any:
         """A request; paths that do not begin with '/' are below /api/v1. Underscores in headers are dashes."""
@@ -162,7 +167,8 @@ async def served(tmp_path: Path) -> AsyncIterator[Served]:
     log = Said()
     store = await Store.open(None, tmp_path, log)
     door, policy, elsewhere = Door(store), InForceAtOnce(), Elsewhere()
-    port = free_port()
+    listening = socket.create_server(("127.0.0.1", 0))
+    port = listening.getsockname()[1]
     context = Context(
         settings=AdminSettings("127.0.0.1", port, ("moatdns.corp.example",), True, None, None),
         access=access_of(WorkerSettings()),
@@ -177,14 +183,13 @@ async def served(tmp_path: Path) -> AsyncIterator[Served]:
         began=time.time(),
         config_problems=list,
     )
-    runner = web.AppRunner(make_app(context), access_log=None)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", port).start()
+    serving = Serving(context)
+    await serving.start(listening)
     async with ClientSession() as session:
-        api = Served(f"http://127.0.0.1:{port}", store, door, policy, log, session, tmp_path)
+        api = Served(port, store, door, policy, log, session, tmp_path)
         for role in tokens.ROLES:
             async with store.change("test") as change:
                 _, api.tokens[role] = await tokens.create(change, name=f"a-{role}", owner="tests", role=role)
         yield api
-    await runner.cleanup()
+    await serving.stop()
     await store.close()

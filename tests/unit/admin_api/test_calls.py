@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import json
 import re
 
 import pytest
 
+from admin_api.http import connections
 from admin_api.http.auth import MOST_WRONG, may
 from admin_api.routes import ROUTES, Route
 
@@ -149,3 +152,41 @@ async def test_an_unexpected_error_is_a_500_that_tells_nothing_but_an_id(
         assert response.status == 500
         assert "secret" not in json.dumps(problem)
     assert "secret detail" in repr(served.log.lines)
+
+
+async def _is_closed(reader: asyncio.StreamReader, within: float) -> bool:
+    with contextlib.suppress(ConnectionError):
+        async with asyncio.timeout(within):
+            return await reader.read(1) == b""
+    return True
+
+
+@pytest.mark.parametrize(
+    "sent", [b"", b"GET /health HTTP/1.1\r\nHost: local", b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n"]
+)
+async def test_a_connection_that_stays_silent_is_closed(
+    served: Served, monkeypatch: pytest.MonkeyPatch, sent: bytes
+) -> None:
+    monkeypatch.setattr(connections, "SILENT_SECONDS", 1.0)
+    reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
+    writer.write(sent)
+    if sent.endswith(b"\r\n\r\n"):
+        assert b"200 OK" in await reader.readuntil(b"\r\n\r\n")
+        await reader.readuntil(b"}")
+    assert await _is_closed(reader, 5.0)
+    writer.close()
+    assert await served.status("GET", "/health") == 200
+
+
+async def test_of_too_many_connections_the_most_silent_are_closed(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "MOST_CONNECTIONS", 20)
+    opened = [await asyncio.open_connection("127.0.0.1", served.port) for _ in range(30)]
+    closed = await asyncio.gather(*(_is_closed(reader, 4.0) for reader, _ in opened[:10]), return_exceptions=True)
+    assert closed == [True] * 10, "the oldest"
+    with pytest.raises(TimeoutError):
+        await _is_closed(opened[-1][0], 1.5)
+    assert await served.status("GET", "/health") == 200
+    for _, writer in opened:
+        writer.close()

@@ -62,6 +62,7 @@ def _moatdns(job: Job, port: int, folder: Path, *, workers: int) -> list[str]:
         "listen": {"do53": [f"127.0.0.1:{port}"]},
         "workers": workers,
         "state_dir": str(folder / "state"),
+        "admin": {"listen": None},  # its port is one only, and several servers run beside each other
         "upstream": {"servers": [f"udp://127.0.0.1:{job.upstream_port}"]},
         "cache": {"max_mib": _CACHE_MIB},
         "policy": {"lists": [] if job.in_catalogue else [{"name": "house", "block": list(job.blocked)}]},

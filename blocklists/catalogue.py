@@ -14,16 +14,15 @@ import hashlib
 import re
 from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import yaml
-from publicsuffixlist import PublicSuffixList
 
 from resolver.errors import CatalogueError, RuleError
 from resolver.names import to_text, wire_of_key
 from resolver.rules import Rule, RuleKind, parse_rule
+from resolver.suffixes import is_public_suffix
 
 SURFACES = ("web", "api", "auth", "assets", "telemetry", "install", "docs")
 RESPONSES = ("nxdomain",)  # what a domain may force, whatever the group's response mode
@@ -290,13 +289,6 @@ def _rule(at: str, entry: dict[str, Any]) -> Rule:
     if rule.kind is RuleKind.REGEX:
         raise CatalogueError(f"{at}: rule: no expressions here: a name or a pattern can be checked by eye")
     name = to_text(wire_of_key(rule.key))
-    if rule.kind is RuleKind.NAME and _public_suffixes().is_public(name):
+    if rule.kind is RuleKind.NAME and ("." not in name or is_public_suffix(name)):
         raise CatalogueError(f"{at}: rule: {name!r} is a public suffix: everybody's names are below it")
     return rule
-
-
-@cache
-def _public_suffixes() -> PublicSuffixList:
-    # The ICANN section only: vendors put their own domains into the private one (`claudeusercontent.com` is there).
-    # Reading it takes tens of milliseconds, hence once.
-    return PublicSuffixList(only_icann=True)

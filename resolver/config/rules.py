@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import functools
-
-from publicsuffixlist import PublicSuffixList
-
 from resolver.errors import RuleError
 from resolver.names import to_text, wire_of_key
 from resolver.rules import RuleForm, RuleKind, compile_regex, is_plain, parse_rule
+from resolver.suffixes import is_public_suffix
 
 # Names that nobody means; an expression that is found in one of them is found in nearly all.
 _PROBES = tuple(f"qzjxvkwq.{suffix}" for suffix in ("com", "org", "net", "ai", "io", "co.uk", "de"))
@@ -38,7 +35,7 @@ def read_block_rule(text: str) -> str:
         return written
     if rule.kind is RuleKind.PATTERN:
         free = (rule.written or "").removesuffix(name)
-        if not free.strip("*.") and _public_suffixes().is_public(name):
+        if not free.strip("*.") and is_public_suffix(name):
             raise RuleError(f"{written!r} covers every name below the public suffix {name!r}: write more of the names")
         return written
     _refuse_public_suffix(name)
@@ -46,14 +43,8 @@ def read_block_rule(text: str) -> str:
 
 
 def _refuse_public_suffix(name: str) -> None:
-    if _public_suffixes().is_public(name):
+    if is_public_suffix(name):
         raise RuleError(
             f"{name!r} is a public suffix: a rule for it would block every name below; "
             f"block the names you mean, or write '={name}' for this name alone"
         )
-
-
-@functools.cache
-def _public_suffixes() -> PublicSuffixList:
-    # Registries' suffixes only: those that companies add (github.io) are theirs, and may be blocked whole.
-    return PublicSuffixList(accept_unknown=False, only_icann=True)

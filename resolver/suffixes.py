@@ -18,7 +18,7 @@ _END = "// ===END ICANN DOMAINS==="
 
 class _Suffixes(NamedTuple):
     names: frozenset[str]
-    parents: frozenset[str]  # of wildcards: each name directly below is a suffix
+    parents: frozenset[str]  # of wildcards: each is a suffix, and each name directly below
     exceptions: frozenset[str]
 
 
@@ -42,4 +42,4 @@ def _suffixes() -> _Suffixes:
             continue
         found = exceptions if rule[0] == "!" else parents if rule.startswith("*.") else names
         found.add(rule.removeprefix("!").removeprefix("*.").encode("idna").decode())
-    return _Suffixes(frozenset(names), frozenset(parents), frozenset(exceptions))
+    return _Suffixes(frozenset(names | parents), frozenset(parents), frozenset(exceptions))

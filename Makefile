@@ -27,6 +27,7 @@ check: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python -m blocklists.lint
 
 prove: $(VENV)/.installed-dev
 	$(BIN)/python -m prove

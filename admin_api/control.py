@@ -27,7 +27,7 @@ from admin_api.query_log.writer import QueryLogWriter
 from admin_api.serving import Serving
 from admin_api.statistics.service import StatisticsService
 from admin_api.store.tokens import ensure_first_token
-from blocklists.catalogue import load_catalogue
+from blocklists.loading import load_catalogue
 from resolver.config.settings import ControlSettings, WorkerSettings
 from resolver.errors import MoatdnsError
 from resolver.explaining import access_of

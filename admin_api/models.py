@@ -272,9 +272,13 @@ class CatalogueService(BaseModel):
 
 
 class CatalogueVendor(BaseModel):
-    """A vendor; `bypass` holds ways round the resolver."""
+    """A vendor, a gateway, or (`bypass`) the ways round the resolver."""
 
     vendor: str
+    name: str
+    kind: Literal["vendor", "gateway", "bypass"]
+    serves_models_of: list[str]
+    limits: list[str] = Field(description="What DNS cannot separate there, and what else breaks.")
     services: list[CatalogueService]
 
 

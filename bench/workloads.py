@@ -9,7 +9,8 @@ from pathlib import Path
 
 from bench.errors import BenchError
 from bench.stub import ADDRESS
-from blocklists.catalogue import AI, load_catalogue
+from blocklists.catalogue import AI
+from blocklists.loading import load_catalogue
 from resolver.names import to_text, wire_of_key
 from resolver.rules import RuleForm
 

@@ -21,7 +21,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from blocklists.catalogue import Catalogue, catalogue_fingerprint, load_catalogue
+from blocklists.catalogue import Catalogue
+from blocklists.loading import catalogue_fingerprint, load_catalogue
 from resolver.config.file_policy import file_policy, write_contents
 from resolver.config.load import load_config
 from resolver.config.references import Known

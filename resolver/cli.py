@@ -20,7 +20,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from blocklists.catalogue import load_catalogue
+from blocklists.loading import load_catalogue
 from resolver import __version__
 from resolver.build import compile_policy, fingerprint_of, known_references
 from resolver.config.addresses import parse_endpoint

@@ -18,7 +18,7 @@ from typing import Any
 
 from admin_api.compiling.layers import base_rules, overlay_rules, read_wanted
 from admin_api.store.store import Store
-from blocklists.catalogue import load_catalogue
+from blocklists.loading import load_catalogue
 from resolver.errors import MoatdnsError
 from resolver.policy.stack import RuleStack
 from resolver.snapshot_file import SNAPSHOTS, LayerFiles, open_layers, write_layer

@@ -12,9 +12,17 @@ from blocklists.catalogue import Catalogue, Service
 async def show(call: Call) -> Reply:
     """GET /catalogue."""
     catalogue = call.context.catalogue
+    by_vendor = groupby(catalogue.services.values(), key=lambda service: service.vendor)
     vendors = [
-        models.CatalogueVendor(vendor=vendor, services=[_service(catalogue, service) for service in services])
-        for vendor, services in groupby(catalogue.services.values(), key=lambda service: service.vendor)
+        models.CatalogueVendor(
+            vendor=vendor.id,
+            name=vendor.name,
+            kind=vendor.kind,
+            serves_models_of=list(vendor.serves_models_of),
+            limits=list(vendor.limits),
+            services=[_service(catalogue, service) for service in services],
+        )
+        for vendor, services in ((catalogue.about[name], services) for name, services in by_vendor)
     ]
     return Reply(models.CatalogueReply(fingerprint=catalogue.fingerprint, vendors=vendors))
 

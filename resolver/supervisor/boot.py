@@ -15,7 +15,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from blocklists.catalogue import catalogue_fingerprint
+from blocklists.loading import catalogue_fingerprint
 from resolver import __version__
 from resolver.config.file_policy import has_contents
 from resolver.plan import Plan

@@ -15,7 +15,7 @@ import dns.rcode
 import pytest
 from typer.testing import CliRunner
 
-from blocklists.catalogue import load_catalogue
+from blocklists.loading import load_catalogue
 from resolver.cli import app
 from resolver.names import parse_name, to_text, wire_of_key
 from resolver.policy.decision import Verdict

@@ -18,7 +18,7 @@ from admin_api.context import AdminSettings, Context, LogPage
 from admin_api.serving import Serving
 from admin_api.store import tokens
 from admin_api.store.store import Store
-from blocklists.catalogue import load_catalogue
+from blocklists.loading import load_catalogue
 from resolver.build import compile_policy
 from resolver.config.schema import Policy
 from resolver.config.settings import WorkerSettings

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from blocklists.catalogue import catalogue_fingerprint, load_catalogue
+from blocklists.loading import catalogue_fingerprint, load_catalogue
 from resolver.errors import CatalogueError
 from resolver.rules import parse_rule
 
@@ -167,3 +167,25 @@ def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
     for read in (load_catalogue, catalogue_fingerprint):
         with pytest.raises(CatalogueError, match="no catalogue here"):
             read(tmp_path)
+
+
+def test_a_gateway_is_named_like_a_vendor_and_is_no_part_of_ai(tmp_path: Path) -> None:
+    extra = "name: Gate\nserves_models_of: [acme]\nlimits: [no paths]"
+    gate = ACME.replace("vendor: acme", "vendor: gate").replace("name: Acme", extra).replace("acme.", "gate.")
+    catalogue = load_catalogue(write(tmp_path, **{"gateways/gate": gate.replace("cdn.", "cdn2.")}))
+    assert catalogue.vendors == ("acme", "gate")
+    assert catalogue.services_of("ai") == ("acme/chat", "acme/code")
+    assert catalogue.services_of("gateways") == catalogue.services_of("gate") == ("gate/chat", "gate/code")
+    about = catalogue.about["gate"]
+    assert (about.kind, about.serves_models_of, about.limits) == ("gateway", ("acme",), ("no paths",))
+
+
+@pytest.mark.parametrize("wrong", ["limits: none", "limits: [1]", "serves_models_of: [' ']"])
+def test_texts_about_a_vendor_must_be_texts(tmp_path: Path, wrong: str) -> None:
+    with pytest.raises(CatalogueError, match=r"vendors/acme.yaml: (limits|serves_models_of): expected a list of texts"):
+        load_catalogue(write(tmp_path, ACME.replace("name: Acme", f"name: Acme\n{wrong}")))
+
+
+def test_a_vendor_has_a_file_in_one_folder_only(tmp_path: Path) -> None:
+    with pytest.raises(CatalogueError, match="acme"):
+        load_catalogue(write(tmp_path, **{"gateways/acme": ACME}))

@@ -15,7 +15,7 @@ from admin_api.compiling.keeper import Keeper
 from admin_api.editing import groups, lists
 from admin_api.editing import rules as rules_editing
 from admin_api.store.store import Store
-from blocklists.catalogue import load_catalogue
+from blocklists.loading import load_catalogue
 from resolver.build import known_references
 from resolver.errors import MoatdnsError
 from resolver.names import key_of, parse_name

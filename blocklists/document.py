@@ -1,0 +1,127 @@
+"""docs/catalogue.md, made from the catalogue: ``python -m blocklists.document > docs/catalogue.md``."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from typing import Final
+
+from blocklists.catalogue import Catalogue, CatalogueDomain, SharedName, Vendor
+from blocklists.loading import load_catalogue
+
+_INTRO: Final = """\
+# The catalogue
+
+Which domain names belong to which AI service. Made from `blocklists/` by `python -m blocklists.document`; a test holds
+the two together. `GET /api/v1/catalogue` serves the same.
+
+- `ai` is all vendors below, `gateways` all routes to their models that are not their own, `bypass` the ways round the
+  resolver. A group's `block` and `allow` may also name a vendor or gateway (`openrouter`), or one service
+  (`anthropic/claude-code`).
+- `example.com` is the name and all below, `=example.com` the name alone; `*` stands for one or more characters of a
+  label.
+- The longest rule that covers a name says which service it belongs to. *Needed by*: services that do not work without
+  it; whoever allows one of them gets this name too.
+- *Shared* names are known and never blocked by default: innocent services stand on them.
+- *Limits*: what DNS cannot separate, and what else breaks.
+
+## False positives
+
+A name that is blocked and should not be is an error of ours, whatever list it came from. So:
+
+- Nothing is taken from a list without looking at it: every entry names its source and the date it was seen there.
+- Names are matched by whole labels: `americanphilanthropic.com` is not below `anthropic.com`.
+- Hosts that everybody rents (buckets, CDNs, front doors) are listed by the vendor's own host alone, never by the
+  suffix.
+- Sign-in, payment, error reports, feature switches, package registries and users' own pages stay open.
+  `blocklists/lint.py` refuses rules that cover them.
+- A doubtful owner is left out, and said so at the end of the vendor's file.
+
+One name can be opened at once, without waiting for a new version: a list with `allow`, named in the group's `block`.
+
+## Proposing a change
+
+Edit the vendor's file under `blocklists/vendors/`, `gateways/` or `bypass/`. An entry needs `rule`, `service`,
+`surface` (api, web, auth, assets, telemetry, install or docs), `source` (where it can be looked up: the vendor's own
+network page is best) and `seen` (the day). Add `needed_by` where another service would break. Then
+`make check` and `make test`.
+"""
+
+_KINDS: Final = (
+    ("vendor", "Vendors"),
+    ("gateway", "Gateways"),
+    ("bypass", "Ways round the resolver"),
+)
+
+
+def document(catalogue: Catalogue) -> str:
+    """The whole page."""
+    return "\n".join([_INTRO, *_counts(catalogue), *_bodies(catalogue)]) + "\n"
+
+
+def _counts(catalogue: Catalogue) -> Iterator[str]:
+    yield "## In numbers"
+    yield ""
+    yield "| | files | services | rules in force | shared names |"
+    yield "| --- | --- | --- | --- | --- |"
+    for kind, title in _KINDS:
+        ids = {vendor.id for vendor in catalogue.about.values() if vendor.kind == kind}
+        services = sum(service.vendor in ids for service in catalogue.services.values())
+        rules = sum(_vendor(domain) in ids for domain in catalogue.domains)
+        shared = sum(_vendor(name) in ids for name in catalogue.shared)
+        yield f"| {title} | {services if kind == 'bypass' else len(ids)} | {services} | {rules} | {shared} |"
+    yield ""
+
+
+def _bodies(catalogue: Catalogue) -> Iterator[str]:
+    for kind, title in _KINDS:
+        yield f"## {title}"
+        yield ""
+        for vendor in sorted(catalogue.about.values(), key=lambda vendor: vendor.name.lower()):
+            if vendor.kind == kind:
+                yield from _body(catalogue, vendor)
+
+
+def _body(catalogue: Catalogue, vendor: Vendor) -> Iterator[str]:
+    yield f"### {vendor.name} (`{vendor.id}`)"
+    yield ""
+    if vendor.serves_models_of:
+        yield f"Serves models of {', '.join(vendor.serves_models_of)}."
+        yield ""
+    for limit in vendor.limits:
+        yield f"- Limit: {limit}."
+    if vendor.limits:
+        yield ""
+    for service in catalogue.services.values():
+        if service.vendor != vendor.id:
+            continue
+        yield f"**{service.name}** (`{service.id}`): {service.description}"
+        yield ""
+        yield "| rule | surface | needed by | source | seen | note |"
+        yield "| --- | --- | --- | --- | --- | --- |"
+        for domain in catalogue.domains:
+            if domain.service == service.id:
+                yield _row(domain)
+        for name in catalogue.shared:
+            if name.service == service.id:
+                cells = (f"`{name.rule.text}` *shared*", name.surface, "", name.source, name.seen, name.reason)
+                yield f"| {' | '.join(_cell(str(cell)) for cell in cells)} |"
+        yield ""
+
+
+def _row(domain: CatalogueDomain) -> str:
+    note = "; ".join(filter(None, (f"answered {domain.response.upper()}" if domain.response else "", domain.note)))
+    cells = (f"`{domain.rule.text}`", domain.surface, ", ".join(domain.needed_by), domain.source, domain.seen, note)
+    return f"| {' | '.join(_cell(str(cell)) for cell in cells)} |"
+
+
+def _cell(text: str) -> str:
+    return text if text.startswith("`") else text.replace("|", "\\|").replace("*", "\\*")
+
+
+def _vendor(entry: CatalogueDomain | SharedName) -> str:
+    return entry.service.partition("/")[0]
+
+
+if __name__ == "__main__":
+    sys.stdout.write(document(load_catalogue()))

@@ -13,28 +13,24 @@ import os
 import secrets
 import signal
 import socket
-import sys
 from pathlib import Path
 from types import ModuleType
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import typer
 
 from blocklists.loading import load_catalogue
 from resolver import __version__
-from resolver.build import compile_policy, fingerprint_of, known_references
+from resolver.build import known_references
+from resolver.command_line import ConfigOption, JsonOption, fail, load, policy_of, print_line
 from resolver.config.addresses import parse_endpoint
-from resolver.config.file_policy import file_policy
 from resolver.config.json_schema import json_schema
 from resolver.config.load import find_config, load_config
-from resolver.config.schema import Config
 from resolver.config.to_settings import worker_settings
-from resolver.errors import ConfigError, MoatdnsError, RuleError, SnapshotError
+from resolver.errors import ConfigError, MoatdnsError, RuleError
 from resolver.explaining import access_of, explain_query
+from resolver.lists_commands import lists_app
 from resolver.names import parse_any_name, parse_name
-from resolver.policy.compiler import policy_in_memory
-from resolver.policy.snapshot import PolicySnapshot
-from resolver.snapshot_file import SNAPSHOTS, last_good
 from resolver.supervisor.supervisor import Supervisor
 from resolver.telemetry.log import make_log
 from resolver.wire.codes import HEADER, Rcode
@@ -50,22 +46,13 @@ token_app = typer.Typer(help="Tokens of the admin API.", no_args_is_help=True)
 audit_app = typer.Typer(help="The audit trail.", no_args_is_help=True)
 app.add_typer(token_app, name="token")
 app.add_typer(audit_app, name="audit")
-
-ConfigOption = Annotated[
-    str | None,
-    typer.Option(
-        "--config",
-        metavar="FILE",
-        help="Left out: $MOATDNS_CONFIG, ./moatdns.yaml, /etc/moatdns/moatdns.yaml, built-in defaults.",
-    ),
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
+app.add_typer(lists_app, name="lists")
 
 
 @app.callback(invoke_without_command=True)
 def _root(version: Annotated[bool, typer.Option("--version", help="Print the version and end.")] = False) -> None:
     if version:
-        _print(f"moatdns {__version__}")
+        print_line(f"moatdns {__version__}")
         raise typer.Exit
 
 
@@ -79,9 +66,9 @@ def serve(config: ConfigOption = None) -> None:
         log.info("moatdns starts", version=__version__, config=str(path or "built-in defaults"))
         asyncio.run(Supervisor(path, log).run())
     except ConfigError as error:
-        _fail(*error.problems)
+        fail(*error.problems)
     except MoatdnsError as error:
-        _fail(str(error))
+        fail(str(error))
 
 
 @app.command("check-config")
@@ -92,16 +79,16 @@ def check_config(config: ConfigOption = None, as_json: JsonOption = False) -> No
         loaded = load_config(path, known_references(load_catalogue()))
     except ConfigError as error:
         if as_json:
-            _print(json.dumps({"ok": False, "problems": error.problems}))
+            print_line(json.dumps({"ok": False, "problems": error.problems}))
             raise typer.Exit(1) from None
-        _fail(*error.problems)
+        fail(*error.problems)
     policy = loaded.policy
     if as_json:
-        _print(json.dumps({"ok": True, "config": str(path) if path else None}))
+        print_line(json.dumps({"ok": True, "config": str(path) if path else None}))
     else:
         rules = sum(len(entry.block) + len(entry.allow) for entry in policy.lists)
         what = f"{len(policy.groups)} groups, {len(policy.lists)} lists with {rules} rules"
-        _print(f"{path or 'built-in defaults'}: good ({what})")
+        print_line(f"{path or 'built-in defaults'}: good ({what})")
 
 
 @app.command("explain")
@@ -113,8 +100,8 @@ def explain_command(
     as_json: JsonOption = False,
 ) -> None:
     """Tell what becomes of a name for a client, and why, by the code that answers queries."""
-    _, loaded = _load(config)
-    policy, origin = _policy_of(loaded)
+    _, loaded = load(config)
+    policy, origin = policy_of(loaded)
     settings = worker_settings(loaded, workers=1, system_servers=[])
     try:
         explanation = explain_query(
@@ -125,20 +112,20 @@ def explain_command(
             qtype=qtype,
         )
     except (RuleError, ValueError) as error:
-        _fail(str(error), code=2)
+        fail(str(error), code=2)
     if as_json:
-        _print(json.dumps({**explanation.to_plain(), "origin": origin}, indent=2))
+        print_line(json.dumps({**explanation.to_plain(), "origin": origin}, indent=2))
         return
-    _print(f"{explanation.name} {explanation.type} for {explanation.client}: {explanation.verdict}")
+    print_line(f"{explanation.name} {explanation.type} for {explanation.client}: {explanation.verdict}")
     for step in explanation.trace:
-        _print(f"  {step.step:<9} {step.outcome:<18} {step.detail}")
-    _print(f"  policy    {origin}")
+        print_line(f"  {step.step:<9} {step.outcome:<18} {step.detail}")
+    print_line(f"  policy    {origin}")
 
 
 @app.command()
 def schema(as_json: JsonOption = True) -> None:
     """Print the JSON Schema of the config file; it is JSON in any case."""
-    _print(json.dumps(json_schema(), indent=2))
+    print_line(json.dumps(json_schema(), indent=2))
 
 
 @app.command()
@@ -148,18 +135,18 @@ def healthcheck(
     as_json: JsonOption = False,
 ) -> None:
     """Ask the running resolver a question that it answers itself: 0 when it does, 1 when not."""
-    _, loaded = _load(config)
+    _, loaded = load(config)
     host, port = parse_endpoint(loaded.listen.do53[0])
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 (the wildcard is what is replaced)
     trouble = _ask_ourselves(host, port, timeout_seconds)
     if as_json:
-        _print(json.dumps({"ok": trouble is None, "address": host, "port": port, "why": trouble}))
+        print_line(json.dumps({"ok": trouble is None, "address": host, "port": port, "why": trouble}))
     elif trouble is None:
-        _print(f"{host} port {port} answers")
+        print_line(f"{host} port {port} answers")
     if trouble is not None:
         if as_json:
             raise typer.Exit(1)
-        _fail(f"{host} port {port}: {trouble}")
+        fail(f"{host} port {port}: {trouble}")
 
 
 @token_app.command("create")
@@ -172,14 +159,14 @@ def token_create(
     as_json: JsonOption = False,
 ) -> None:
     """Make a token and print it, alone; it is shown this once."""
-    _, loaded = _load(config)
+    _, loaded = load(config)
     store_commands().create_token(loaded, name, role, owner or getpass.getuser(), expires, as_json=as_json)
 
 
 @token_app.command("list")
 def token_list(config: ConfigOption = None, as_json: JsonOption = False) -> None:
     """Show all tokens, without their secrets."""
-    _, loaded = _load(config)
+    _, loaded = load(config)
     store_commands().list_tokens(loaded, as_json=as_json)
 
 
@@ -190,7 +177,7 @@ def token_revoke(
     as_json: JsonOption = False,
 ) -> None:
     """End a token at once."""
-    _, loaded = _load(config)
+    _, loaded = load(config)
     store_commands().revoke_token(loaded, name, as_json=as_json)
 
 
@@ -203,35 +190,13 @@ def audit_verify(
     as_json: JsonOption = False,
 ) -> None:
     """Check that no row of the audit trail was changed, taken out or cut off: 0 when it is whole, 1 when not."""
-    _, loaded = _load(config)
+    _, loaded = load(config)
     store_commands().verify_audit(loaded, log_file, as_json=as_json)
 
 
 def store_commands() -> ModuleType:
     """The commands that need the store; loaded for them alone, since it takes others a quarter of a second."""
     return importlib.import_module("resolver.store_commands")
-
-
-def _load(explicit: str | None) -> tuple[Path | None, Config]:
-    try:
-        path = find_config(explicit, os.environ)
-        return path, load_config(path, known_references(load_catalogue()))
-    except ConfigError as error:
-        _fail(*error.problems)
-
-
-def _policy_of(config: Config) -> tuple[PolicySnapshot, str]:
-    """The policy to explain by: the snapshot in the state directory, else the file's, compiled here and now."""
-    plain = config.policy.model_dump(mode="json")
-    try:
-        policy, manifest, _ = last_good(config.state_dir / SNAPSHOTS)
-    except SnapshotError:
-        rules, groups = compile_policy(plain, load_catalogue())
-        return policy_in_memory(rules, groups), "compiled from the config; no snapshot yet"
-    origin = f"revision {policy.revision} in {config.state_dir}"
-    if manifest.fingerprint != fingerprint_of(file_policy(config)[0]):
-        origin += "; the config has changed since and is not in force (send SIGHUP)"
-    return policy, origin
 
 
 def _ask_ourselves(host: str, port: int, timeout_seconds: float) -> str | None:
@@ -254,16 +219,6 @@ def _ask_ourselves(host: str, port: int, timeout_seconds: float) -> str | None:
     if answer[:2] != ident or rcode not in (Rcode.NOERROR, Rcode.REFUSED):  # clients.allow may leave us out
         return f"a wrong answer, rcode {rcode}"
     return None
-
-
-def _print(text: str) -> None:
-    sys.stdout.write(text + "\n")
-
-
-def _fail(*problems: str, code: int = 1) -> NoReturn:
-    for problem in problems:
-        sys.stderr.write(problem + "\n")
-    raise typer.Exit(code)
 
 
 def main() -> None:

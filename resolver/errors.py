@@ -75,3 +75,7 @@ class UpstreamBadAnswer(UpstreamError):
     def __init__(self, why: str, rcode: int | None = None) -> None:
         super().__init__(why)
         self.rcode = rcode
+
+
+class ListError(MoatdnsError):
+    """What was to be a list of rules cannot be read at all."""

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sys
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import Any, TypeVar
 
 import typer
 
@@ -16,6 +15,7 @@ from admin_api.audit_head import noted_heads
 from admin_api.durations import expiry
 from admin_api.store import audit, tokens
 from admin_api.store.store import Store
+from resolver.command_line import fail, print_line
 from resolver.config.fields import secret
 from resolver.config.schema import Config
 from resolver.errors import MoatdnsError
@@ -29,18 +29,18 @@ T = TypeVar("T")
 def create_token(config: Config, name: str, role: str, owner: str, expires: str | None, *, as_json: bool) -> None:
     """Make a token, and print it."""
     if role not in tokens.ROLES:
-        _fail(f"--role: {role!r} is no role: take one of {', '.join(tokens.ROLES)}", code=2)
+        fail(f"--role: {role!r} is no role: take one of {', '.join(tokens.ROLES)}", code=2)
     try:
         expires_at = expiry(expires, datetime.now(UTC)) if expires else None
     except ValueError as error:
-        _fail(f"--expires: {error}", code=2)
+        fail(f"--expires: {error}", code=2)
 
     async def create(store: Store) -> tuple[tokens.TokenRow, str]:
         async with store.change(ACTOR) as change:
             return await tokens.create(change, name=name, owner=owner, role=role, expires_at=expires_at)
 
     row, text = _with_store(config, create)
-    _print(json.dumps({**_plain(row), "token": text}) if as_json else text)
+    print_line(json.dumps({**_plain(row), "token": text}) if as_json else text)
 
 
 def list_tokens(config: Config, *, as_json: bool) -> None:
@@ -52,12 +52,12 @@ def list_tokens(config: Config, *, as_json: bool) -> None:
 
     rows = _with_store(config, everything)
     if as_json:
-        _print(json.dumps([_plain(row) for row in rows], indent=2))
+        print_line(json.dumps([_plain(row) for row in rows], indent=2))
         return
     for row in rows:
         expires = f"expires {_time(row.expires_at)}" if row.expires_at else "does not expire"
         used = f"last used {_time(row.last_used_at)}" if row.last_used_at else "never used"
-        _print(f"{row.name:<24} {row.role:<9} {row.owner}: {expires}, {used}")
+        print_line(f"{row.name:<24} {row.role:<9} {row.owner}: {expires}, {used}")
 
 
 def revoke_token(config: Config, name: str, *, as_json: bool) -> None:
@@ -69,7 +69,7 @@ def revoke_token(config: Config, name: str, *, as_json: bool) -> None:
 
     _with_store(config, revoke)
     if as_json:
-        _print(json.dumps({"revoked": name}))
+        print_line(json.dumps({"revoked": name}))
 
 
 def verify_audit(config: Config, log_file: Path | None, *, as_json: bool) -> None:
@@ -77,7 +77,7 @@ def verify_audit(config: Config, log_file: Path | None, *, as_json: bool) -> Non
     try:
         heads = noted_heads(config.state_dir, log_file)
     except MoatdnsError as error:
-        _fail(str(error))
+        fail(str(error))
 
     async def verify(store: Store) -> tuple[int, list[str]]:
         async with store.read() as connection:
@@ -86,12 +86,12 @@ def verify_audit(config: Config, log_file: Path | None, *, as_json: bool) -> Non
 
     rows, findings = _with_store(config, verify)
     if as_json:
-        _print(json.dumps({"ok": not findings, "rows": rows, "heads": len(heads), "findings": findings}, indent=2))
+        print_line(json.dumps({"ok": not findings, "rows": rows, "heads": len(heads), "findings": findings}, indent=2))
     elif not findings:
-        _print(f"the audit trail is whole: {rows} rows, checked against {len(heads)} noted heads")
+        print_line(f"the audit trail is whole: {rows} rows, checked against {len(heads)} noted heads")
     else:
         for finding in findings:
-            _print(finding)
+            print_line(finding)
     if findings:
         raise typer.Exit(1)
 
@@ -108,7 +108,7 @@ def _with_store(config: Config, work: Callable[[Store], Awaitable[T]]) -> T:
     try:
         return asyncio.run(run())
     except MoatdnsError as error:
-        _fail(str(error))
+        fail(str(error))
 
 
 def _plain(row: tokens.TokenRow) -> dict[str, Any]:
@@ -119,12 +119,3 @@ def _plain(row: tokens.TokenRow) -> dict[str, Any]:
 
 def _time(at: datetime) -> str:
     return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def _print(text: str) -> None:
-    sys.stdout.write(text + "\n")
-
-
-def _fail(problem: str, code: int = 1) -> NoReturn:
-    sys.stderr.write(problem + "\n")
-    raise typer.Exit(code)

@@ -1,0 +1,1 @@
+"""Lists as they are found in the wild, read into rules of ours."""

@@ -1,0 +1,176 @@
+"""What is in a list: rules in their one normal form, and all that could not be one."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Literal
+
+from resolver.errors import ListError, RuleError
+from resolver.rules import RuleKind, is_plain, parse_rule
+from resolver.suffixes import is_public_suffix
+
+Action = Literal["block", "allow"]
+
+MOST_RULES = 2_000_000
+MOST_PROBLEMS = 100  # that are kept with line and reason; all are counted
+_MOST_TEXT = 200
+_SUFFIX = "it is a public suffix: all names below would be blocked"
+_ADDRESS = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,3}){3}\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A line that cannot be read."""
+
+    line: int
+    text: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Inexpressible:
+    """Lines that mean something which DNS cannot do, or that we do not do: how many, and the first of them."""
+
+    count: int
+    line: int
+
+
+@dataclass(frozen=True, slots=True)
+class ListContent:
+    """A list that was read. `content` is one rule a line, ``block example.com``, sorted: equal rules, equal bytes."""
+
+    format: str
+    content: bytes
+    rules: int
+    patterns: int
+    regexes: int
+    lines: int
+    comments: int
+    duplicates: int
+    problem_count: int
+    problems: tuple[Problem, ...] = ()
+    inexpressible: dict[str, Inexpressible] = field(default_factory=dict)  # by reason
+
+
+class Collector:
+    """Takes rules one by one. Raises ListError when there are too many."""
+
+    def __init__(self, most_rules: int = MOST_RULES, *, may_have_regexes: bool = False) -> None:
+        self._most = most_rules
+        self._may_have_regexes = may_have_regexes
+        self._rules: dict[Action, set[str]] = {"block": set(), "allow": set()}
+        self._kinds: Counter[RuleKind] = Counter()
+        self._taken = 0
+        self._problems: list[Problem] = []
+        self._inexpressible: dict[str, Inexpressible] = {}
+        self.problem_count = 0
+        self.comments = 0
+
+    def name(self, line: int, text: str, form: str = "", action: Action = "block") -> None:
+        """A name; `form` is the prefix of a rule of ours: nothing, ``=`` or ``*.``."""
+        name = text.lower()
+        if not is_plain(name):
+            self.rule(line, form + name.removesuffix("."), action)
+        elif action == "block" and form != "=" and is_public_suffix(name):
+            self.problem(line, text, _SUFFIX)
+        elif name[-1] in "0123456789" and _ADDRESS.match(name):
+            self.inexpressible(line, "an address is no name: DNS cannot block it")
+        elif "." not in name:
+            self.problem(line, text, "it has one label only")
+        else:
+            self._add(form + name, action)
+
+    def rule(self, line: int, text: str, action: Action = "block") -> None:
+        """A rule in our own syntax."""
+        try:
+            rule = parse_rule(text)
+        except RuleError as error:
+            self.problem(line, text, str(error))
+            return
+        if rule.kind is RuleKind.NAME:
+            prefix = {"=": "=", "*": "*."}.get(rule.text[0], "")
+            name = rule.text.removeprefix(prefix)
+            if action == "block" and prefix != "=" and is_public_suffix(name):
+                self.problem(line, text, _SUFFIX)
+                return
+            if "." not in name:
+                self.problem(line, text, "it has one label only")
+                return
+        elif rule.kind is RuleKind.REGEX and not self._may_have_regexes:
+            self.inexpressible(line, "regular expressions are taken from lists of one's own only")
+            return
+        elif rule.kind is RuleKind.PATTERN and self._is_too_wide(rule.written or ""):
+            self.problem(line, text, "it would match everything below a public suffix")
+            return
+        if self._add(rule.text, action) and rule.kind is not RuleKind.NAME:
+            self._kinds[rule.kind] += 1
+
+    def problem(self, line: int, text: str, reason: str) -> None:
+        """A line that cannot be read."""
+        self.problem_count += 1
+        if len(self._problems) < MOST_PROBLEMS:
+            shown = "".join(char if char.isprintable() else "\ufffd" for char in text[:_MOST_TEXT])
+            self._problems.append(Problem(line, shown, reason[: 2 * _MOST_TEXT]))
+
+    def inexpressible(self, line: int, reason: str) -> None:
+        """A line that says something which cannot be done."""
+        known = self._inexpressible.get(reason)
+        self._inexpressible[reason] = Inexpressible(known.count + 1, known.line) if known else Inexpressible(1, line)
+
+    def cancel(self, text: str, action: Action) -> None:
+        """Take a rule back."""
+        self._rules[action].discard(text)
+
+    def finish(self, format_name: str, lines: int) -> ListContent:
+        """All that was taken. Raises ListError for what is no list."""
+        meaningful = self._taken + self.problem_count + sum(entry.count for entry in self._inexpressible.values())
+        if self.problem_count and (not self._taken or (meaningful >= 20 and self.problem_count * 2 > meaningful)):
+            first = self._problems[0]
+            raise ListError(
+                f"this does not look like a list: {self.problem_count} of {meaningful} lines cannot be read as "
+                f"{format_name}; line {first.line}: {first.reason}"
+            )
+        block = self._whole_trees(self._rules["block"])
+        allow = self._whole_trees(self._rules["allow"])
+        rows = [f"allow {rule}\n" for rule in sorted(allow)] + [f"block {rule}\n" for rule in sorted(block)]
+        return ListContent(
+            format=format_name,
+            content="".join(rows).encode(),
+            rules=len(rows),
+            patterns=self._kinds[RuleKind.PATTERN],
+            regexes=self._kinds[RuleKind.REGEX],
+            lines=lines,
+            comments=self.comments,
+            duplicates=max(0, self._taken - len(rows)),
+            problem_count=self.problem_count,
+            problems=tuple(self._problems),
+            inexpressible=dict(self._inexpressible),
+        )
+
+    def _add(self, text: str, action: Action) -> bool:
+        self._taken += 1
+        rules = self._rules[action]
+        before = len(rules)
+        rules.add(text)
+        if len(rules) == before:
+            return False
+        if before >= self._most:
+            raise ListError(f"this list has more than {self._most:,} rules, the most a list may have")
+        return True
+
+    @staticmethod
+    def _whole_trees(rules: set[str]) -> set[str]:
+        """``=x`` and ``*.x`` together are ``x``."""
+        for below in [rule for rule in rules if rule.startswith("*.")]:
+            name = below[2:]
+            if f"={name}" in rules:
+                rules -= {below, f"={name}"}
+                rules.add(name)
+        return rules
+
+    @staticmethod
+    def _is_too_wide(written: str) -> bool:
+        head, _, suffix = written.rpartition("*")
+        return not head.strip("*.") and is_public_suffix(suffix.lstrip("."))

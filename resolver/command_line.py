@@ -1,0 +1,65 @@
+"""What the commands share: options, the config, the policy to speak of, and how they print and fail."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+from blocklists.loading import load_catalogue
+from resolver.build import compile_policy, fingerprint_of, known_references
+from resolver.config.file_policy import file_policy
+from resolver.config.load import find_config, load_config
+from resolver.config.schema import Config
+from resolver.errors import ConfigError, SnapshotError
+from resolver.policy.compiler import policy_in_memory
+from resolver.policy.snapshot import PolicySnapshot
+from resolver.snapshot_file import SNAPSHOTS, last_good
+
+ConfigOption = Annotated[
+    str | None,
+    typer.Option(
+        "--config",
+        metavar="FILE",
+        help="Left out: $MOATDNS_CONFIG, ./moatdns.yaml, /etc/moatdns/moatdns.yaml, built-in defaults.",
+    ),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
+
+
+def load(explicit: str | None) -> tuple[Path | None, Config]:
+    """The config file's path, and what is in it; ends with status 1 and its mistakes if it is bad."""
+    try:
+        path = find_config(explicit, os.environ)
+        return path, load_config(path, known_references(load_catalogue()))
+    except ConfigError as error:
+        fail(*error.problems)
+
+
+def policy_of(config: Config) -> tuple[PolicySnapshot, str]:
+    """The policy to explain by: the snapshot in the state directory, else the file's, compiled here and now."""
+    plain = config.policy.model_dump(mode="json")
+    try:
+        policy, manifest, _ = last_good(config.state_dir / SNAPSHOTS)
+    except SnapshotError:
+        rules, groups = compile_policy(plain, load_catalogue())
+        return policy_in_memory(rules, groups), "compiled from the config; no snapshot yet"
+    origin = f"revision {policy.revision} in {config.state_dir}"
+    if manifest.fingerprint != fingerprint_of(file_policy(config)[0]):
+        origin += "; the config has changed since and is not in force (send SIGHUP)"
+    return policy, origin
+
+
+def print_line(text: str) -> None:
+    """One line on stdout."""
+    sys.stdout.write(text + "\n")
+
+
+def fail(*problems: str, code: int = 1) -> NoReturn:
+    """Say what is wrong on stderr, and end with that status."""
+    for problem in problems:
+        sys.stderr.write(problem + "\n")
+    raise typer.Exit(code)

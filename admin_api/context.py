@@ -55,6 +55,10 @@ class PolicyKeeper(Protocol):
         """The store's policy revision that is in force in every worker; 0 before the first."""
 
     @property
+    def whole_revision(self) -> int:
+        """Like `revision`, but lists that were fetched anew are in force as well: they take their time."""
+
+    @property
     def in_force_since(self) -> datetime | None:
         """When that revision came in force."""
 
@@ -67,6 +71,19 @@ class PolicyKeeper(Protocol):
 
     async def wait_until_in_force(self, revision: int) -> bool:
         """Wait until every worker serves that revision or a later one; False when it takes unreasonably long."""
+
+
+class Subscriptions(Protocol):
+    """The lists that are fetched."""
+
+    def request(self, list_id: int, revision: int) -> None:
+        """Fetch a list now; the revision is what its answer promised."""
+
+    def progress(self, list_id: int) -> Mapping[str, Any]:
+        """state (idle, waiting, fetching, reading, compiling), received_bytes, total_bytes, started_at, next_at."""
+
+    def in_force(self) -> int:
+        """The revision that is in force with all that was promised."""
 
 
 class Statistics(Protocol):
@@ -124,6 +141,7 @@ class Context:
     log: Log
     door: StoreDoor
     policy: PolicyKeeper
+    subscriptions: Subscriptions
     statistics: Statistics
     query_log: QueryLog
     node: Node

@@ -11,6 +11,7 @@ import contextlib
 import signal
 import socket
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import uvloop
@@ -27,6 +28,7 @@ from admin_api.query_log.writer import QueryLogWriter
 from admin_api.serving import Serving
 from admin_api.statistics.service import StatisticsService
 from admin_api.store.tokens import ensure_first_token
+from admin_api.subscriptions.service import Subscriptions
 from blocklists.loading import load_catalogue
 from resolver.config.settings import ControlSettings, WorkerSettings
 from resolver.errors import MoatdnsError
@@ -52,7 +54,15 @@ class Control:
         self._config_policy = ConfigPolicy(self._door, self._keeper, channel, log)
         self._serving: Serving | None = None
         self._gauges = Gauges(self._door, self._keeper, channel, self._open_connections)
-        self._statistics = StatisticsService(self._door, settings, log, self._gauges.values)
+        self._subscriptions = Subscriptions(
+            self._door,
+            self._keeper,
+            self._state_dir,
+            log,
+            max_mib=settings.fetch_max_mib,
+            timeout_seconds=settings.fetch_timeout_seconds,
+        )
+        self._statistics = StatisticsService(self._door, settings, log, self._all_gauges)
         events = socket.socket(fileno=first["events"])
         self._query_log = QueryLogWriter(events, settings, log) if settings.query_log else None
         if settings.admin_host is not None:
@@ -62,6 +72,7 @@ class Control:
                 log=log,
                 door=self._door,
                 policy=self._keeper,
+                subscriptions=self._subscriptions,
                 statistics=self._statistics,
                 query_log=QueryLogReader(self._state_dir),
                 node=channel,
@@ -71,6 +82,9 @@ class Control:
                 config_problems=lambda: self._config_policy.problems,
             )
             self._serving = Serving(context)
+
+    def _all_gauges(self) -> Mapping[str, Mapping[tuple[str, ...], float]]:
+        return {**self._gauges.values(), **self._subscriptions.gauges()}
 
     def _open_connections(self) -> int:
         return self._serving.connections if self._serving is not None else 0
@@ -121,6 +135,7 @@ class Control:
             tasks.create_task(self._config_policy.run())
             await self._config_policy.tried.wait()  # without the config's part, the store's policy is not whole
             tasks.create_task(self._keeper.run())
+            tasks.create_task(self._subscriptions.run())
             tasks.create_task(keep_head(self._door, self._state_dir, self._log))
             tasks.create_task(self._statistics.run())
             tasks.create_task(self._gauges.run())

@@ -95,10 +95,15 @@ class RulesBody(Sent):
 
 
 class ListBody(RulesBody):
-    """A list to be."""
+    """A list to be: with rules of its own, or with a url that it is fetched from."""
 
     name: str = Field(description="Lower-case letters, digits and '-'.", examples=["house"])
     enabled: bool = True
+    url: str | None = Field(None, description="http or https; then it has no rules of its own.")
+    format: str | None = Field(None, description="auto, domains, hosts, adblock, dnsmasq, unbound or rpz.")
+    refresh_seconds: int | None = Field(None, description="How often it is fetched; 86,400 unless given.")
+    allow_private: bool = Field(False, description="Let the url lead to private and local addresses.")
+    sha256: str | None = Field(None, description="What is fetched must have this SHA-256.")
 
 
 class ListPut(RulesBody):
@@ -106,6 +111,11 @@ class ListPut(RulesBody):
 
     name: str | None = None
     enabled: bool = True
+    url: str | None = None
+    format: str | None = None
+    refresh_seconds: int | None = None
+    allow_private: bool = False
+    sha256: str | None = None
 
 
 class ListPatch(Sent):
@@ -113,6 +123,11 @@ class ListPatch(Sent):
 
     name: str | None = None
     enabled: bool | None = None
+    url: str | None = None
+    format: str | None = None
+    refresh_seconds: int | None = None
+    allow_private: bool | None = None
+    sha256: str | None = None
 
 
 class ResponseBody(Sent):
@@ -157,6 +172,18 @@ class TokenBody(Sent):
 # What is sent back
 
 
+class Refresh(BaseModel):
+    """How far the fetching of a list is."""
+
+    state: Literal["idle", "waiting", "fetching", "reading", "compiling"]
+    received_bytes: int
+    total_bytes: int | None
+    started_at: AwareDatetime | None
+    next_at: AwareDatetime | None
+    last_attempt_at: AwareDatetime | None
+    report: dict[str, Any] | None = Field(description="What of the copy could not be read or expressed.")
+
+
 class ListItem(BaseModel):
     """A list."""
 
@@ -172,6 +199,9 @@ class ListItem(BaseModel):
     updated_at: AwareDatetime | None
     last_success_at: AwareDatetime | None
     last_error: str | None
+    allow_private: bool = False
+    sha256: str | None = None
+    refresh: Refresh | None = Field(None, description="Of lists that are fetched.")
 
 
 class Lists(BaseModel):

@@ -124,6 +124,15 @@ ROUTES: tuple[Route, ...] = (
         {204: None},
         may_fail_with=_CONFLICT,
     ),
+    Route(
+        "POST",
+        f"{BASE}/lists/{LIST}:refresh",
+        lists.refresh,
+        "operator",
+        "Fetch a list now, and take it even if it lost more than half of its rules",
+        {202: models.Accepted},
+        may_fail_with=_CONFLICT,
+    ),
     Route("GET", f"{BASE}/catalogue", catalogue.show, "viewer", "The bundled catalogue", {200: models.CatalogueReply}),
     Route("GET", f"{BASE}/groups", groups.listing, "viewer", "All groups", {200: models.Groups}, query=models.Page),
     Route(

@@ -51,10 +51,10 @@ def fingerprint_of(policy: dict[str, Any]) -> str:
     return hashlib.sha256(content.encode()).hexdigest()
 
 
-def base_digest(contents: Mapping[str, str]) -> str:
-    """What stands for the catalogue, the compiler and the config's lists (SHA-256 of their contents, by name)."""
-    content = json.dumps([FORMAT, catalogue_fingerprint(), sorted(contents.items())])
-    return hashlib.sha256(content.encode()).hexdigest()
+def base_text(contents: Mapping[str, str]) -> str:
+    """What the lowest layer holds beside the store's rules: catalogue and compiler, and contents of lists by key."""
+    made_by = hashlib.sha256(json.dumps([FORMAT, catalogue_fingerprint()]).encode()).hexdigest()
+    return json.dumps({"made_by": made_by, "contents": dict(sorted(contents.items()))}, separators=(",", ":"))
 
 
 def compile_policy(policy: dict[str, Any], catalogue: Catalogue) -> tuple[CompiledRules, bytes]:
@@ -81,7 +81,8 @@ def _own(lists: Iterable[dict[str, Any]]) -> Iterator[RuleSource]:
         rules = [SourceRule(parse_rule(text)) for text in block if not is_plain(text)]
         rules += [SourceRule(parse_rule(text), allow=True) for text in allow]
         names = (plain_key(text) for text in block if is_plain(text))
-        yield RuleSource(Source(entry["name"], Rank.OWN), rules, names)
+        rank = Rank.SUBSCRIPTION if entry["url"] else Rank.OWN
+        yield RuleSource(Source(entry["name"], rank), rules, names)
 
 
 def groups_of(policy: dict[str, Any], catalogue: Catalogue) -> Iterator[Group]:
@@ -133,7 +134,7 @@ class _Build:
         policy, contents = file_policy(config)
         self._policy = config.policy.model_dump(mode="json")
         self._fingerprint = fingerprint_of(policy)
-        self._contents = {entry["name"]: entry["content"] for entry in policy["lists"]}
+        self._contents = {entry["name"]: entry["content"] for entry in policy["lists"] if "content" in entry}
         try:
             write_contents(config.state_dir, contents)
         except MoatdnsError as error:
@@ -145,7 +146,7 @@ class _Build:
         began = time.monotonic()
         try:
             rules, groups = compile_policy(self._policy, self._catalogue)
-            origin = Origin(self._fingerprint, base_digest(self._contents))
+            origin = Origin(self._fingerprint, base_text(self._contents))
             manifest = write_snapshot(Path(folder), rules, groups, origin)
         except MoatdnsError as error:
             return {"error": str(error)}

@@ -79,3 +79,7 @@ class UpstreamBadAnswer(UpstreamError):
 
 class ListError(MoatdnsError):
     """What was to be a list of rules cannot be read at all."""
+
+
+class FetchError(MoatdnsError):
+    """A list could not be fetched. Its text says nothing of what stands behind private addresses."""

@@ -56,6 +56,7 @@ class Keeper:
         self._came_in_force = asyncio.Condition()
         self.snapshot: PolicySnapshot | None = None
         self.revision = 0
+        self.whole_revision = 0
         self.in_force_since: datetime | None = None
         self.trouble: str | None = None
 
@@ -158,6 +159,8 @@ class Keeper:
         self.trouble = None
         async with self._came_in_force:
             self.revision = wanted.revision
+            since = wanted.lacks_of(layers.base).since
+            self.whole_revision = wanted.revision if since is None else min(wanted.revision, since - 1)
             self._came_in_force.notify_all()
         await self._tidy(store, wanted, layers, has_new_base=has_new_base)
 
@@ -208,7 +211,7 @@ class Keeper:
                 await rules.forget_removed(change, layers.files[0].revision)
         if self._folding is None:
             async with store.read() as connection:
-                must_fold = await self._stacker.must_fold(layers, connection)
+                must_fold = await self._stacker.must_fold(layers, wanted, connection)
             if must_fold:
                 self._folding = asyncio.ensure_future(self._stacker.by_child(Order(()), store.id))
                 self._folding.add_done_callback(lambda _: self._changed.set())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ from admin_api.store import documents, rules
 from admin_api.store.lists import ListRow
 from admin_api.store.policy import FILE_POLICY, PolicyDocument, read_policy
 from blocklists.catalogue import Catalogue
-from resolver.build import base_digest, bundled_sources, groups_of
+from resolver.build import base_text, bundled_sources, groups_of
 from resolver.config.file_policy import content_path
 from resolver.errors import SnapshotError
 from resolver.policy.compiler import CompiledRules, RuleSource, SourceRule, compile_groups, compile_rules
@@ -27,8 +28,16 @@ _RANKS = {"own": Rank.OWN, "subscription": Rank.SUBSCRIPTION}
 
 
 @dataclass(frozen=True, slots=True)
+class Lack:
+    """What a base lacks: something that nothing goes on without, or lists fetched anew, from a revision on."""
+
+    must_wait: bool = False
+    since: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Wanted:
-    """The policy as the store has it at one moment. `fingerprint` is the config's, `base` what a base must hold."""
+    """The policy as the store has it at one moment. `fingerprint` is the config's, `base` what a base should hold."""
 
     document: PolicyDocument
     fingerprint: str
@@ -38,6 +47,21 @@ class Wanted:
     def revision(self) -> int:
         """The store's policy revision."""
         return self.document.revision
+
+    def lacks_of(self, base: str) -> Lack:
+        """What a compiled base does not have, or has of an older state."""
+        try:
+            have = json.loads(base)
+            contents = have["contents"]
+            if have["made_by"] != json.loads(self.base)["made_by"]:
+                return Lack(must_wait=True)
+        except (ValueError, TypeError, KeyError):  # of an earlier version
+            return Lack(must_wait=True)
+        differ = [row for row in self.document.lists if contents.get(row.key) != row.content]
+        fetched = [row for row in differ if row.kind == "subscription"]
+        return Lack(
+            must_wait=len(fetched) < len(differ), since=min((row.rules_revision for row in fetched), default=None)
+        )
 
     @property
     def rules(self) -> int:
@@ -70,8 +94,8 @@ async def read_wanted(connection: AsyncConnection) -> Wanted:
     """The policy that this connection sees."""
     document = await read_policy(connection)
     of_file: dict[str, Any] = await documents.get(connection, FILE_POLICY) or {}
-    contents = {row.name: row.content for row in document.lists if row.content is not None}
-    return Wanted(document, of_file.get("fingerprint", ""), base_digest(contents))
+    contents = {row.key: row.content for row in document.lists if row.content is not None}
+    return Wanted(document, of_file.get("fingerprint", ""), base_text(contents))
 
 
 async def base_rules(

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from admin_api.child_process import in_child
 from admin_api.compiling.layers import Wanted, base_rules, overlay_rules
 from admin_api.store import rules
 from blocklists.catalogue import Catalogue
@@ -41,7 +40,10 @@ class Layers:
     def fit(self, wanted: Wanted, store_id: str) -> bool:
         """Whether the policy can be built on them."""
         is_of_store = self.store_id in ("", store_id)
-        return is_of_store and self.base == wanted.base and all(f.revision <= wanted.revision for f in self.files)
+        lack = wanted.lacks_of(self.base)
+        if lack.must_wait or (lack.since is not None and wanted.rules <= FEW_RULES):
+            return False
+        return is_of_store and all(f.revision <= wanted.revision for f in self.files)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,32 +90,13 @@ class Stacker:
     async def by_child(self, order: Order, store_id: str) -> Layers:
         """Do what is ordered, in a process of its own. Raises SnapshotError."""
         words = {"url": self._url, "state_dir": str(self._state_dir), "below": [asdict(f) for f in order.below]}
-        try:
-            process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-P",  # never code of the folder that we happen to be started in
-                "-m",
-                _CHILD,
-                stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE,
-            )
-        except OSError as error:  # no process, no file descriptor left
-            raise SnapshotError(f"the compiler cannot be started: {error.strerror or error}") from error
-        try:
-            said, _ = await process.communicate(json.dumps(words).encode() + b"\n")
-        except asyncio.CancelledError:
-            process.kill()
-            await process.wait()
-            raise
-        if not said:
-            raise SnapshotError(f"the compiler ended with status {process.returncode} and no word")
-        outcome = json.loads(said)
-        if "error" in outcome:
-            raise SnapshotError(outcome["error"])
+        outcome = await in_child(_CHILD, words, SnapshotError, "the compiler")
         return Layers(outcome["base"], store_id, (*order.below, LayerFiles(**outcome["layer"])))
 
-    async def must_fold(self, layers: Layers, connection: AsyncConnection) -> bool:
-        """Whether the overlays have grown so much that a new base should be made."""
+    async def must_fold(self, layers: Layers, wanted: Wanted, connection: AsyncConnection) -> bool:
+        """Whether a new base should be made: the overlays have grown, or lists were fetched anew."""
+        if wanted.lacks_of(layers.base).since is not None:
+            return True
         if len(layers.files) == 1:
             return False
         return await rules.count_changes_since(connection, layers.files[0].revision) > FOLD_CHANGES

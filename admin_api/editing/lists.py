@@ -9,18 +9,19 @@ from admin_api.editing.common import Merge, Written, check_mine, validated
 from admin_api.editing.errors import Invalid, raise_invalid
 from admin_api.editing.rules import check_bounds, read_rules, told
 from admin_api.store import groups, lists, rules
-from admin_api.store.errors import InUse, TooMany
+from admin_api.store.errors import InUse, TooMany, WrongKind
 from admin_api.store.lists import ListRow
 from admin_api.store.store import Store
 from resolver.config import fields
 from resolver.config.fields import Switch
 from resolver.config.references import Known, contradictions
-from resolver.config.section import Section
+from resolver.config.subscription import SubscriptionFields
 
 MOST_LISTS: Final = 1000
+_FETCHING: Final = ("url", "format", "refresh_seconds", "allow_private", "sha256")
 
 
-class _Body(Section):
+class _Body(SubscriptionFields):
     """What may be written of a list, besides its rules."""
 
     name: fields.Name
@@ -31,16 +32,22 @@ async def create_list(
     store: Store, body: Mapping[str, Any], *, known: Known, actor: str, request_id: str | None = None
 ) -> Written[ListRow]:
     """Make a list of name, enabled, block and allow. Raises Invalid, Duplicate, TooMany, StoreAway."""
-    head = {key: value for key, value in body.items() if key not in {"block", "allow"}}
-    if head.pop("url", None) is not None:
-        raise Invalid([("/url", "lists that are fetched cannot be made yet: write the rules under block and allow")])
-    wanted = validated(_Body, head)
+    wanted = validated(_Body, _said(body))
+    if wanted.url is not None and (body.get("block") or body.get("allow")):
+        side = "block" if body.get("block") else "allow"
+        raise Invalid([(f"/{side}", "is beside a url: a list is fetched, or has rules of its own; make two lists")])
     raise_invalid(
         (path[2:], text) for path, text in contradictions({"lists": [{"name": wanted.name}]}, known)
     )  # below lists[0]
     block, allow = await read_rules(body.get("block") or (), body.get("allow") or ())
     async with store.change(actor, request_id) as change:
-        row = await lists.create(change, name=wanted.name, kind="own", enabled=wanted.enabled)
+        row = await lists.create(
+            change,
+            name=wanted.name,
+            kind="subscription" if wanted.url else "own",
+            enabled=wanted.enabled,
+            **(_fetching(wanted) if wanted.url else {}),
+        )
         if len(await lists.all_lists(change.connection)) > MOST_LISTS:
             raise TooMany(f"there are {MOST_LISTS} lists, the most there may be: put the rules into one of them")
         added = await rules.add(change, row, block=block, allow=allow)
@@ -67,15 +74,47 @@ async def update_list(
     async with store.change(actor, request_id) as change:
         row = await lists.get(change.connection, name)
         await check_mine(change.connection, f"list {name!r}", "policy.lists", row, expected_version)
-        wanted = validated(_Body, merge({"name": row.name, "enabled": row.enabled}))
+        now = {"name": row.name, "enabled": row.enabled}
+        if row.kind == "subscription":
+            now |= {name: getattr(row, name) for name in _FETCHING}
+        wanted = validated(_Body, _said(merge(now)))
         if wanted.name != row.name:
             raise Invalid([("/name", f"is {row.name!r} and cannot be changed: make a new list")])
-        if wanted.enabled != row.enabled:
+        if (wanted.url is None) is (row.kind == "subscription"):
+            raise Invalid([("/url", "cannot be given or taken away: a list is fetched or has rules; make a new one")])
+        values = {"enabled": wanted.enabled, **(_fetching(wanted) if wanted.url else {})}
+        if any(getattr(row, name) != value for name, value in values.items()):
             before = row.plain()
-            row = await lists.update(change, row, enabled=wanted.enabled)
+            row = await lists.update(change, row, **values)
             change.record("update", f"lists/{name}", before, row.plain())
             change.touches_policy()
     return Written(row, change.revision)
+
+
+async def ask_refresh(store: Store, name: str, *, actor: str, request_id: str | None = None) -> tuple[ListRow, int]:
+    """Note that somebody wants a list fetched; gives it, and a policy revision of that moment.
+
+    Raises NotFound, WrongKind, StoreAway.
+    """
+    async with store.change(actor, request_id) as change:
+        row = await lists.get(change.connection, name)
+        if row.kind != "subscription":
+            raise WrongKind(f"list {name!r} is not fetched: it has rules of its own")
+        change.record("ask for refresh", f"lists/{name}", None, None)
+        change.touches_policy()
+    return row, change.revision
+
+
+def _said(body: Mapping[str, Any]) -> dict[str, Any]:
+    """What a body says besides rules; null is like not said, and so is what only lists with a url have, if false."""
+    said = {key: value for key, value in body.items() if key not in {"block", "allow"} and value is not None}
+    if said.get("allow_private") is False:
+        del said["allow_private"]
+    return said
+
+
+def _fetching(wanted: SubscriptionFields) -> dict[str, Any]:
+    return {name: getattr(wanted, name) for name in _FETCHING}
 
 
 async def delete_list(

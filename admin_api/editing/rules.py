@@ -14,6 +14,7 @@ from admin_api.editing.common import NOT_WRITABLE, check_mine, is_writable
 from admin_api.editing.errors import Invalid
 from admin_api.store import lists, rules
 from admin_api.store.change import Change
+from admin_api.store.errors import WrongKind
 from admin_api.store.lists import ListRow
 from admin_api.store.rules import Kind, kind_of
 from admin_api.store.store import Store
@@ -58,12 +59,13 @@ async def add_rules(
 ) -> RulesWritten:
     """Add rules to a list; those that it has already are passed over.
 
-    Raises Invalid, NotFound, StaleVersion, OwnedByFile, StoreAway.
+    Raises Invalid, NotFound, StaleVersion, OwnedByFile, WrongKind, StoreAway.
     """
     blocked, allowed = await read_rules(block, allow)
     async with store.change(actor, request_id) as change:
         before = await lists.get(change.connection, name)
         await check_mine(change.connection, f"list {name!r}", "policy.lists", before, expected_version)
+        _check_own(before)
         added = await rules.add(change, before, block=blocked, allow=allowed)
         row = await lists.get(change.connection, name)
         if added:
@@ -86,12 +88,13 @@ async def remove_rules(
 ) -> RulesWritten:
     """Remove rules from a list; those that it does not have are passed over.
 
-    Raises Invalid, NotFound, StaleVersion, OwnedByFile, StoreAway.
+    Raises Invalid, NotFound, StaleVersion, OwnedByFile, WrongKind, StoreAway.
     """
     blocked, allowed = await read_rules(block, allow, read_block=read_allow_rule)
     async with store.change(actor, request_id) as change:
         before = await lists.get(change.connection, name)
         await check_mine(change.connection, f"list {name!r}", "policy.lists", before, expected_version)
+        _check_own(before)
         removed = await rules.remove(change, before, block=blocked, allow=allowed)
         row = await lists.get(change.connection, name)
         if removed:
@@ -99,6 +102,11 @@ async def remove_rules(
             change.record("remove rules", f"lists/{name}", gone, {"rules": row.rules})
             change.touches_policy()
     return RulesWritten(row, removed, change.revision)
+
+
+def _check_own(row: ListRow) -> None:
+    if row.kind != "own":
+        raise WrongKind(f"list {row.name!r} is fetched from its url: put rules of your own into a list of your own")
 
 
 async def read_rules(

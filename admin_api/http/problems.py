@@ -19,6 +19,7 @@ from admin_api.store.errors import (
     StaleVersion,
     StoreAway,
     TooMany,
+    WrongKind,
 )
 
 CONTENT_TYPE = "application/problem+json"
@@ -31,6 +32,7 @@ _STATUS: dict[type[Exception], int] = {
     InUse: 409,
     OwnedByFile: 409,
     TooMany: 409,
+    WrongKind: 409,
     StaleVersion: 412,
     StoreAway: 503,
 }

@@ -24,7 +24,10 @@ async def listing(call: Call) -> Reply:
     after = place_of(query.cursor, str)
     async with call.context.door.store.read() as connection:
         rows = await lists.all_lists(connection)
-    items = [*(_bundled(call.context.catalogue, name) for name in call.context.catalogue.services), *map(_item, rows)]
+    items = [
+        *(_bundled(call.context.catalogue, name) for name in call.context.catalogue.services),
+        *(_item(call, row) for row in rows),
+    ]
     found = sorted((item for item in items if query.kind in (None, item.kind)), key=lambda item: item.name)
     if after is not None:
         found = [item for item in found if item.name > after[0]]
@@ -44,7 +47,7 @@ async def show(call: Call) -> Reply:
         return Reply(_bundled(call.context.catalogue, name))
     async with call.context.door.store.read() as connection:
         row = await lists.get(connection, name)
-    return tagged(_item(row), row.version)
+    return tagged(_item(call, row), row.version)
 
 
 async def replace(call: Call) -> Reply:
@@ -79,6 +82,17 @@ async def delete(call: Call) -> Reply:
     return Reply(None, 204, await in_force(call, revision))
 
 
+async def refresh(call: Call) -> Reply:
+    """POST /lists/{name}:refresh."""
+    name = own_list(call)
+    row, revision = await editing.ask_refresh(
+        call.context.door.store, name, actor=call.actor, request_id=call.request_id
+    )
+    call.context.subscriptions.request(row.id, revision)
+    call.context.policy.changed()
+    return Reply(models.Accepted(revision=revision), 202)
+
+
 async def _make(call: Call, body: Mapping[str, Any]) -> Reply:
     written = await editing.create_list(
         call.context.door.store,
@@ -92,7 +106,7 @@ async def _make(call: Call, body: Mapping[str, Any]) -> Reply:
         call.context.policy.changed()
         return Reply(models.Accepted(revision=written.revision), 202, location)
     waited = await in_force(call, written.revision)
-    return tagged(_item(written.row), written.row.version, {**location, **waited}, 201)
+    return tagged(_item(call, written.row), written.row.version, {**location, **waited}, 201)
 
 
 async def _update(call: Call, name: str, merge: Any) -> Reply:
@@ -104,7 +118,7 @@ async def _update(call: Call, name: str, merge: Any) -> Reply:
         actor=call.actor,
         request_id=call.request_id,
     )
-    return tagged(_item(written.row), written.row.version, await in_force(call, written.revision))
+    return tagged(_item(call, written.row), written.row.version, await in_force(call, written.revision))
 
 
 def own_list(call: Call) -> str:
@@ -115,8 +129,12 @@ def own_list(call: Call) -> str:
     return name
 
 
-def _item(row: ListRow) -> models.ListItem:
-    return models.ListItem.model_validate(row, from_attributes=True)
+def _item(call: Call, row: ListRow) -> models.ListItem:
+    item = models.ListItem.model_validate(row, from_attributes=True)
+    if row.kind == "subscription":
+        progress = call.context.subscriptions.progress(row.id)
+        item.refresh = models.Refresh(**progress, last_attempt_at=row.last_attempt_at, report=row.report)
+    return item
 
 
 def _bundled(catalogue: Catalogue, service: str) -> models.ListItem:
@@ -134,4 +152,5 @@ def _bundled(catalogue: Catalogue, service: str) -> models.ListItem:
         updated_at=None,
         last_success_at=None,
         last_error=None,
+        refresh=None,
     )

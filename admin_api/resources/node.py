@@ -31,7 +31,7 @@ async def status(call: Call) -> Reply:
             uptime_seconds=round(time.time() - context.began, 1),
             workers=[{k: v for k, v in worker.items() if k != "upstreams"} for worker in node["workers"]],
             policy={
-                "revision": policy.revision,
+                "revision": context.subscriptions.in_force(),
                 "snapshot": policy.snapshot_revision,
                 "in_force_since": since,
                 "age_seconds": round((datetime.now(UTC) - since).total_seconds(), 1) if since else None,

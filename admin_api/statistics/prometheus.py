@@ -21,6 +21,7 @@ GAUGES: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
     "moatdns_policy_up_to_date": ("Whether the newest policy is in force.", ()),
     "moatdns_list_last_success_timestamp_seconds": ("When a list was last read with success.", ("list",)),
     "moatdns_admin_connections": ("Open connections to the admin API.", ()),
+    "moatdns_list_failing": ("Whether a list could not be fetched the last time.", ("list",)),
     "moatdns_build_info": ("The version that runs.", ("version",)),
 }
 """Gauges by name: what they say, and their labels."""

@@ -7,6 +7,7 @@ StoreError
 ├── InUse          something else needs it
 ├── OwnedByFile    the config file made it, and only the file can change it
 ├── StaleVersion   it changed since the caller looked
+├── WrongKind      it is a list of the other kind: fetched, or one's own
 └── TooMany        there are as many of the kind as there may be
 """
 
@@ -66,6 +67,10 @@ class StaleVersion(StoreError):
     def __init__(self, what: str) -> None:
         super().__init__(f"{what} has been changed meanwhile: read it again, and repeat your change on what it is now")
         self.what = what
+
+
+class WrongKind(StoreError):
+    """A list is fetched, and was to be edited; or is one's own, and was to be fetched."""
 
 
 class TooMany(StoreError):

@@ -40,6 +40,11 @@ class ListRow:
     updated_at: datetime
     last_success_at: datetime | None
     last_error: str | None
+    allow_private: bool = False
+    sha256: str | None = None
+    last_attempt_at: datetime | None = None
+    fetched: dict[str, Any] | None = None  # url, format, reader, etag, last_modified of the copy that is there
+    report: dict[str, Any] | None = None  # what could not be read of it
 
     @property
     def key(self) -> str:
@@ -48,8 +53,9 @@ class ListRow:
 
     def plain(self) -> dict[str, Any]:
         """As the audit trail keeps it."""
-        names = ("name", "kind", "origin", "enabled", "url", "format", "refresh_seconds", "content", "rules")
-        return {name: value for name in names if (value := getattr(self, name)) is not None}
+        names = ("name", "kind", "origin", "enabled", "url", "format", "refresh_seconds", "content", "rules", "sha256")
+        plain = {name: value for name in names if (value := getattr(self, name)) is not None}
+        return {**plain, "allow_private": True} if self.allow_private else plain
 
 
 async def get(conn: AsyncConnection, name: str) -> ListRow:
@@ -93,6 +99,8 @@ async def create(
     rules: int = 0,
     patterns: int = 0,
     regexes: int = 0,
+    allow_private: bool = False,
+    sha256: str | None = None,
 ) -> ListRow:
     """Make a list without rules in the store. Raises Duplicate."""
     if await find(change.connection, name) is not None:
@@ -110,6 +118,8 @@ async def create(
         "rules": rules,
         "patterns": patterns,
         "regexes": regexes,
+        "allow_private": allow_private,
+        "sha256": sha256,
         "rules_revision": change.revision,
         "version": 1,
         "created_at": now,

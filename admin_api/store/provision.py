@@ -17,6 +17,12 @@ from resolver.errors import MoatdnsError
 from resolver.rules import MAX_PATTERNS, MAX_REGEXES
 
 _CONTENT = ("content", "rules", "patterns", "regexes")
+_FETCHING = ("url", "format", "refresh_seconds", "allow_private", "sha256")
+_NOTHING: dict[str, Any] = {
+    **dict.fromkeys(("url", "format", "refresh_seconds", "sha256", "content", "fetched", "report")),
+    **dict.fromkeys(("last_success_at", "last_error", "last_attempt_at")),
+    **{"allow_private": False, "rules": 0, "patterns": 0, "regexes": 0},
+}
 _NOTED = ("fingerprint", "own_vendors", "response", "source")
 
 
@@ -31,7 +37,8 @@ class ProvisionError(MoatdnsError):
 async def provision(change: Change, file_policy: dict[str, Any]) -> bool:
     """Take over what the file says; gives whether anything is new. Raises ProvisionError: let it roll the change back.
 
-    `file_policy` has fingerprint, own_vendors, response, lists (name, content, rules, patterns, regexes) and groups
+    `file_policy` has fingerprint, own_vendors, response, lists (name, kind; content, rules, patterns, regexes of an own
+    one; url, format, refresh_seconds, allow_private, sha256 of a subscription) and groups
     (name, description, networks, exempt, mode, block, allow, response); `source`, the file's path, may be there too.
     """
     before = await documents.get(change.connection, FILE_POLICY)
@@ -80,17 +87,23 @@ async def _provision_lists(change: Change, wanted: list[dict[str, Any]]) -> list
 
 async def _provision_list(change: Change, entry: dict[str, Any], row: ListRow | None) -> list[str]:
     name = entry["name"]
-    content = {key: entry[key] for key in _CONTENT}
+    is_fetched = entry.get("kind", "own") == "subscription"
+    content = {key: entry[key] for key in (_FETCHING if is_fetched else _CONTENT)}
     if row is None:
-        made = await lists.create(change, name=name, kind="own", origin="file", **content)
+        made = await lists.create(change, name=name, kind=entry.get("kind", "own"), origin="file", **content)
         change.record("provision", f"lists/{name}", None, made.plain())
     elif row.origin != "file":
         return [
             f"policy.lists: a list {name!r} was made through the API already: rename the one in the config file, or "
             "delete that one"
         ]
+    elif row.kind != entry.get("kind", "own"):
+        anew = {**_NOTHING, "kind": entry.get("kind", "own"), **content}
+        updated = await lists.update(change, row, **anew, rules_revision=change.revision)
+        change.record("provision", f"lists/{name}", row.plain(), updated.plain())
     elif any(getattr(row, key) != value for key, value in content.items()):
-        updated = await lists.update(change, row, **content, rules_revision=change.revision)
+        revision = row.rules_revision if is_fetched else change.revision
+        updated = await lists.update(change, row, **content, rules_revision=revision)
         change.record("provision", f"lists/{name}", row.plain(), updated.plain())
     return []
 

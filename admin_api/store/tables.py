@@ -20,6 +20,7 @@ from sqlalchemy import (
     Table,
     Text,
     TypeDecorator,
+    false,
 )
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -113,6 +114,11 @@ lists = Table(
     Column("updated_at", UtcTime, nullable=False),
     Column("last_success_at", UtcTime),
     Column("last_error", Text),
+    Column("allow_private", Boolean, nullable=False, server_default=false()),
+    Column("sha256", Text),
+    Column("last_attempt_at", UtcTime),
+    Column("fetched", Json),  # of the copy that is there: url, format, reader, etag, last_modified
+    Column("report", Json),  # what could not be read of it
     sqlite_autoincrement=True,  # an id is part of the list's key in compiled layers, and must never come again
 )
 

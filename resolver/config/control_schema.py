@@ -106,3 +106,14 @@ class StatisticsSection(Section):
     days_days: Annotated[int, Field(ge=31, le=36600), NUMBER] = Field(
         default=1830, description="Days for which counts are kept by the day."
     )
+
+
+class SubscriptionsSection(Section):
+    """Bounds of what is fetched for lists with a url."""
+
+    max_mib: Annotated[int, Field(ge=1, le=1024), NUMBER] = Field(
+        default=64, description="Most octets of one download, in MiB; unpacked it may be four times as large."
+    )
+    timeout_seconds: Annotated[int, Field(ge=1, le=3600), NUMBER] = Field(
+        default=120, description="Most time for one download with its redirects, in seconds."
+    )

@@ -69,7 +69,9 @@ def not_text(value: object) -> str:
     return f"should be text, is {shown(value)}{hint}"
 
 
-def _read(read: Callable[[str], str]) -> BeforeValidator:
+def reading(read: Callable[[str], str]) -> BeforeValidator:
+    """Validate one text: `read` normalises it or raises RuleError."""
+
     def read_one(value: Any) -> Any:
         if not isinstance(value, str):
             return value
@@ -193,13 +195,13 @@ Positive = Annotated[int, Field(gt=0), NUMBER]
 PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False), NUMBER]
 Workers = Annotated[Literal["auto"] | Annotated[int, Field(ge=1, le=_MOST_WORKERS)], BeforeValidator(_workers)]
 
-Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$"), _read(_read_name)]
-Folder = Annotated[Path, _read(_read_folder)]
-File = Annotated[Path, _read(_read_folder)]
-StoreUrl = Annotated[str, _read(_read_store_url)]
-Endpoint = Annotated[str, _read(addresses.read_endpoint)]
-Ipv4 = Annotated[str, Field(json_schema_extra={"format": "ipv4"}), _read(addresses.read_ipv4)]
-Ipv6 = Annotated[str, Field(json_schema_extra={"format": "ipv6"}), _read(addresses.read_ipv6)]
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$"), reading(_read_name)]
+Folder = Annotated[Path, reading(_read_folder)]
+File = Annotated[Path, reading(_read_folder)]
+StoreUrl = Annotated[str, reading(_read_store_url)]
+Endpoint = Annotated[str, reading(addresses.read_endpoint)]
+Ipv4 = Annotated[str, Field(json_schema_extra={"format": "ipv4"}), reading(addresses.read_ipv4)]
+Ipv6 = Annotated[str, Field(json_schema_extra={"format": "ipv6"}), reading(addresses.read_ipv6)]
 
 Texts = tuple[str, ...]
 Endpoints = Annotated[Texts, Field(min_length=1), read_each(addresses.read_endpoint, twice="refuse")]

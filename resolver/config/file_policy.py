@@ -22,6 +22,7 @@ from resolver.rules import RuleKind, is_plain, parse_rule
 CONTENTS = "lists"
 """The folder of content files, below state_dir."""
 
+_FETCHING = {"url", "format", "refresh_seconds", "allow_private", "sha256"}
 _YOUNG_SECONDS = 600.0
 
 
@@ -33,8 +34,11 @@ def content_path(state_dir: Path, digest: str) -> Path:
 def file_policy(config: Config) -> tuple[dict[str, Any], dict[str, bytes]]:
     """The policy as plain data, without rules, and the contents of its lists by their SHA-256."""
     contents: dict[str, bytes] = {}
-    lists = []
+    lists: list[dict[str, Any]] = []
     for entry in config.policy.lists:
+        if entry.url is not None:
+            lists.append({"name": entry.name, "kind": "subscription", **entry.model_dump(include=_FETCHING)})
+            continue
         content = "".join(f"{action} {rule}\n" for action, rule in _rules(entry)).encode()
         digest = hashlib.sha256(content).hexdigest()
         contents[digest] = content
@@ -42,6 +46,7 @@ def file_policy(config: Config) -> tuple[dict[str, Any], dict[str, bytes]]:
         lists.append(
             {
                 "name": entry.name,
+                "kind": "own",
                 "content": digest,
                 "rules": len(entry.block) + len(entry.allow),
                 "patterns": kinds.count(RuleKind.PATTERN),
@@ -83,7 +88,7 @@ def write_contents(state_dir: Path, contents: dict[str, bytes]) -> None:
 
 def has_contents(state_dir: Path, policy: dict[str, Any]) -> bool:
     """Whether every content file of a policy is there."""
-    return all(content_path(state_dir, entry["content"]).is_file() for entry in policy["lists"])
+    return all(content_path(state_dir, entry["content"]).is_file() for entry in policy["lists"] if "content" in entry)
 
 
 def forget_contents(state_dir: Path, needed: Collection[str]) -> None:

@@ -12,10 +12,17 @@ from typing import Annotated, Final, Literal
 from pydantic import AfterValidator, Field, PrivateAttr, model_validator
 
 from resolver.config import fields
-from resolver.config.control_schema import AdminSection, QueryLogSection, StatisticsSection, StoreSection
+from resolver.config.control_schema import (
+    AdminSection,
+    QueryLogSection,
+    StatisticsSection,
+    StoreSection,
+    SubscriptionsSection,
+)
 from resolver.config.fields import NUMBER, Positive, PositiveFloat, Switch
 from resolver.config.section import Section
 from resolver.config.settings import Limits
+from resolver.config.subscription import SubscriptionFields
 
 _LIMITS = Limits()
 _DAY = 86400
@@ -165,8 +172,8 @@ class Response(Section):
         return self
 
 
-class OwnList(Section):
-    """A list of rules that the company keeps itself."""
+class OwnList(SubscriptionFields):
+    """A list of rules: one that the company keeps itself, or one that is fetched (`url`)."""
 
     name: fields.Name = Field(description="What groups call the list by: lower-case letters, digits and '-'.")
     block: fields.BlockRules = Field(
@@ -176,6 +183,14 @@ class OwnList(Section):
     allow: fields.AllowRules = Field(
         default=(), description="Rules for names to allow; at the same name, allow beats block."
     )
+
+    @model_validator(mode="after")
+    def _is_of_one_kind(self) -> OwnList:
+        if self.url is not None and (self.block or self.allow):
+            side = "block" if self.block else "allow"
+            why = "is beside a url: a list is fetched, or has rules of its own; make two lists"
+            fields.raise_mistakes([fields.mistake(why, None, side)])
+        return self
 
 
 class Group(Section):
@@ -244,7 +259,7 @@ class Policy(Section):
         description="Vendors whose services are the company's own: bundled and subscribed rules for them are left out.",
     )
     response: Response = Field(default=Response(), description="How blocked queries are answered.")
-    lists: tuple[OwnList, ...] = Field(default=(), description="The company's own lists.")
+    lists: tuple[OwnList, ...] = Field(default=(), description="Lists: the company's own, and those that are fetched.")
     groups: Annotated[tuple[Group, ...], AfterValidator(_complete)] = Field(
         default=(),
         validate_default=True,
@@ -271,6 +286,7 @@ class Config(Section):
     store: StoreSection = StoreSection()
     statistics: StatisticsSection = StatisticsSection()
     query_log: QueryLogSection = QueryLogSection()
+    subscriptions: SubscriptionsSection = SubscriptionsSection()
     policy: Policy = Policy()
     _source: Path | None = PrivateAttr(None)
 

@@ -120,6 +120,8 @@ class ControlSettings:
     retention_days: int = 30
     max_mib: int = 512
     clients: str = "full"  # full, network or hidden
+    fetch_max_mib: int = 64
+    fetch_timeout_seconds: int = 120
 
     @property
     def admin_address(self) -> tuple[str, int] | None:

@@ -76,6 +76,8 @@ def control_settings(config: Config) -> ControlSettings:
         **config.statistics.model_dump(exclude={"enabled"}),
         query_log=config.query_log.enabled,
         **config.query_log.model_dump(include={"retention_days", "max_mib", "clients"}),
+        fetch_max_mib=config.subscriptions.max_mib,
+        fetch_timeout_seconds=config.subscriptions.timeout_seconds,
     )
 
 

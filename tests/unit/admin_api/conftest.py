@@ -60,7 +60,7 @@ class InForceAtOnce:
     def __init__(self) -> None:
         self.snapshot = policy_in_memory(*compile_policy(Policy().model_dump(mode="json"), load_catalogue()))
         self.snapshot_revision = 1
-        self.revision = 0
+        self.revision = self.whole_revision = 0
         self.in_force_since = datetime.now(UTC)
         self.trouble: str | None = None
         self.is_slow = False
@@ -101,6 +101,16 @@ class Elsewhere:
         if cursor is not None:
             raise ValueError(cursor)
         return LogPage([], None)
+
+    def request(self, list_id: int, revision: int) -> None:
+        self.requested = [*getattr(self, "requested", []), list_id]
+
+    def progress(self, list_id: int) -> dict[str, Any]:
+        times = dict.fromkeys(("total_bytes", "started_at", "next_at"))
+        return {"state": "idle", "received_bytes": 0, **times}
+
+    def in_force(self) -> int:
+        return 1
 
     async def status(self) -> dict[str, Any]:
         return {"workers": [{"slot": 0, "pid": 1, "revision": 1, "uptime_seconds": 1.0, "upstreams": []}]}
@@ -175,6 +185,7 @@ async def served(tmp_path: Path) -> AsyncIterator[Served]:
         log=log,
         door=door,
         policy=policy,
+        subscriptions=elsewhere,
         statistics=elsewhere,
         query_log=elsewhere,
         node=elsewhere,

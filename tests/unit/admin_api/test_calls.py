@@ -17,7 +17,7 @@ from .conftest import Served, expect_problem
 
 
 def _example(path: str) -> str:
-    return re.sub(r"\{name:.*\}(?=/|$)|\{name:.*?\}+(?=/rules)", "nobody", path)
+    return re.sub(r"\{name:.*\}(?=[/:]|$)|\{name:.*?\}+(?=/rules)", "nobody", path)
 
 
 @pytest.mark.parametrize("route", ROUTES, ids=lambda route: f"{route.method} {route.path[:40]}")

@@ -42,6 +42,7 @@ def test_the_defaults_are_those_of_the_contract(tmp_path: Path, monkeypatch: pyt
         "store": {"url": None},
         "statistics": {"enabled": True, "minutes_days": 2, "hours_days": 92, "days_days": 1830},
         "query_log": {"enabled": True, "what": "hits", "retention_days": 30, "max_mib": 512, "clients": "full"},
+        "subscriptions": {"max_mib": 64, "timeout_seconds": 120},
         "policy": {
             "own_vendors": [],
             "response": {"mode": "zero-ip", "ttl_seconds": 10, "ipv4": None, "ipv6": None},
@@ -112,12 +113,12 @@ ENDPOINT = (
         (
             "12: 3",
             "12: is not a known key: known here are listen, workers, state_dir, clients, upstream, cache, limits, "
-            "admin, store, statistics, query_log, policy",
+            "admin, store, statistics, query_log, subscriptions, policy",
         ),
         (
             '"a\\nb": 3',
             "'a\\nb': is not a known key: known here are listen, workers, state_dir, clients, upstream, cache, "
-            "limits, admin, store, statistics, query_log, policy",
+            "limits, admin, store, statistics, query_log, subscriptions, policy",
         ),
         # shapes
         ("limits: [1]", "limits: should be a section with keys below it, is a list"),

@@ -29,6 +29,11 @@ policy:
     assert policy["lists"] == [
         {
             "name": "house",
+            "url": None,
+            "format": "auto",
+            "refresh_seconds": 86400,
+            "allow_private": False,
+            "sha256": None,
             "block": ["example.com", "=only.example", "*.below.example", "=com"],
             "allow": ["xn--bcher-kva.example"],
         }
@@ -132,8 +137,34 @@ def test_equal_policies_give_equal_json(load: Load) -> None:
             "'example.com'",
         ),
         (
-            "lists: [{name: a, url: 'https://x.com'}]",
-            "lists[0].url: is not a known key: known here are name, block, allow",
+            "lists: [{name: a, uri: 'https://x.com'}]",
+            "lists[0].uri: is not a known key: did you mean 'url'?",
+        ),
+        (
+            "lists: [{name: a, url: 'ftp://x.com/l'}]",
+            "lists[0].url: 'ftp://x.com/l' is not a URL of http or https: write it as in "
+            "'https://lists.example/ai.txt'",
+        ),
+        (
+            "lists: [{name: a, url: 'https://me:secret@x.com/l'}]",
+            "lists[0].url: holds a user or a password, which everybody who may read lists would see: leave them out",
+        ),
+        (
+            "lists: [{name: a, url: 'http://127.0.0.1/l'}]",
+            "lists[0].url: leads to 127.0.0.1, which is private or local: say allow_private: true if that is meant",
+        ),
+        (
+            "lists: [{name: a, url: 'https://x.com/l', block: [b.com]}]",
+            "lists[0].block: is beside a url: a list is fetched, or has rules of its own; make two lists",
+        ),
+        (
+            "lists: [{name: a, sha256: 'ab'}]",
+            "lists[0].sha256: 'ab' is not a SHA-256: it has 64 digits and letters a to f",
+        ),
+        ("lists: [{name: a, allow_private: true}]", "lists[0].allow_private: is for lists with a url"),
+        (
+            "lists: [{name: a, url: 'https://x.com/l', format: csv}]",
+            "lists[0].format: should be 'auto', 'domains', 'hosts', 'adblock', 'dnsmasq', 'unbound' or 'rpz', is 'csv'",
         ),
         ("own_vendors: [metaa]", "own_vendors[0]: 'metaa' is not a known vendor: did you mean 'meta'?"),
         ("own_vendors: [meta/llama]", "own_vendors[0]: 'meta/llama' is not a known vendor: did you mean 'meta'?"),

@@ -1,0 +1,1 @@
+"""Lists that are fetched: when, how, and what becomes of them."""

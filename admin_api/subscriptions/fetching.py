@@ -1,0 +1,207 @@
+"""One download, into a file: bounded in size, time and redirects, and to addresses of the open Internet.
+
+A connection goes to the very address that was checked, also after a redirect, so DNS cannot lead it elsewhere.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Final
+from urllib.parse import urljoin, urlsplit
+
+import aiohttp
+from aiohttp.abc import AbstractResolver, ResolveResult
+from aiohttp.resolver import ThreadedResolver
+
+from resolver import __version__
+from resolver.config.subscription import is_public, literal_address, read_url
+from resolver.errors import FetchError, RuleError
+
+_MOST_REDIRECTS: Final = 5
+_CONNECT_SECONDS: Final = 10.0
+_SILENCE_SECONDS: Final = 20.0
+_PIECE: Final = 1 << 18
+_REDIRECTS = (301, 302, 303, 307, 308)
+_NOT_PUBLIC = (
+    "its host has no address of the open Internet; private and local ones are read only with allow_private: true"
+)
+
+Progress = Callable[[int, int | None], None]
+"""Told of octets that came, and of all that are to come if the server says."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What to fetch. `etag` and `last_modified` are of the copy that is there, if it is still of use."""
+
+    url: str
+    allow_private: bool = False
+    sha256: str | None = None
+    etag: str | None = None
+    last_modified: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """What came; the octets are in the file."""
+
+    octets: int
+    etag: str | None
+    last_modified: str | None
+
+
+class _PublicOnly(AbstractResolver):
+    """The system's resolver, less all addresses that are not of the open Internet."""
+
+    def __init__(self) -> None:
+        self._system = ThreadedResolver()
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
+    ) -> list[ResolveResult]:
+        """As aiohttp asks."""
+        found = [entry for entry in await self._system.resolve(host, port, family) if is_public(entry["host"])]
+        if not found:
+            raise FetchError(_NOT_PUBLIC)
+        return found
+
+    async def close(self) -> None:
+        """Nothing is open."""
+
+
+async def fetch(
+    wanted: Wanted, into: Path, *, most_octets: int, timeout_seconds: float, progress: Progress
+) -> Fetched | None:
+    """Fetch into a file. None: the copy that is there is up to date. Raises FetchError."""
+    resolver = ThreadedResolver() if wanted.allow_private else _PublicOnly()
+    connector = aiohttp.TCPConnector(resolver=resolver, use_dns_cache=False, limit=1, force_close=True)
+    timeout = aiohttp.ClientTimeout(sock_connect=_CONNECT_SECONDS, sock_read=_SILENCE_SECONDS)
+    try:
+        async with (
+            asyncio.timeout(timeout_seconds),
+            aiohttp.ClientSession(
+                connector=connector,
+                timeout=timeout,
+                cookie_jar=aiohttp.DummyCookieJar(),
+                auto_decompress=False,
+                trust_env=False,
+                headers=_headers(wanted),
+            ) as session,
+        ):
+            return await _follow(session, wanted, into, most_octets, progress)
+    except FetchError:
+        raise
+    except TimeoutError as error:
+        raise FetchError(
+            f"it took longer than {timeout_seconds:g} s, or was silent for {_SILENCE_SECONDS:g} s"
+        ) from error
+    except (aiohttp.ClientError, OSError, ValueError) as error:
+        known = _fetch_error_within(error)
+        if known is not None:
+            raise known from error
+        raise FetchError(_why(error)) from error
+
+
+def _headers(wanted: Wanted) -> dict[str, str]:
+    headers = {
+        "User-Agent": f"moatdns/{__version__}",
+        "Accept": "text/plain, */*;q=0.5",
+        # The pin is of the octets of the file itself.
+        "Accept-Encoding": "identity" if wanted.sha256 else "gzip, identity;q=0.5",
+    }
+    if wanted.etag:
+        headers["If-None-Match"] = wanted.etag
+    if wanted.last_modified:
+        headers["If-Modified-Since"] = wanted.last_modified
+    return headers
+
+
+async def _follow(
+    session: aiohttp.ClientSession, wanted: Wanted, into: Path, most_octets: int, progress: Progress
+) -> Fetched | None:
+    url = wanted.url
+    for _ in range(_MOST_REDIRECTS + 1):
+        address = literal_address(urlsplit(url).hostname or "")
+        if address is not None and not wanted.allow_private and not is_public(address):
+            raise FetchError(_NOT_PUBLIC)
+        async with session.get(url, allow_redirects=False) as response:
+            if response.status in _REDIRECTS:
+                url = _next_url(url, response.headers.get("Location", ""))
+                continue
+            if response.status == 304 and (wanted.etag or wanted.last_modified):
+                return None
+            if response.status != 200:
+                raise FetchError(f"the server answered {response.status} {(response.reason or '')[:60]}".rstrip())
+            return await _download(response, wanted, into, most_octets, progress)
+    raise FetchError(f"it was redirected more than {_MOST_REDIRECTS} times")
+
+
+def _next_url(url: str, location: str) -> str:
+    try:
+        following = read_url(urljoin(url, location))
+    except (RuleError, ValueError) as error:
+        raise FetchError("it was redirected to what is no URL of http or https") from error
+    if url.startswith("https:") and not following.startswith("https:"):
+        raise FetchError("it was redirected from https to http")
+    return following
+
+
+async def _download(
+    response: aiohttp.ClientResponse, wanted: Wanted, into: Path, most_octets: int, progress: Progress
+) -> Fetched:
+    encoding = response.headers.get("Content-Encoding", "identity").strip().lower()
+    if encoding not in ("identity", "gzip", "x-gzip", ""):
+        raise FetchError(f"it is encoded as {encoding[:40]!r}, which was not asked for")
+    total = response.content_length
+    if total is not None and total > most_octets:
+        raise FetchError(f"it has {total >> 20} MiB; subscriptions.max_mib allows {most_octets >> 20}")
+    received = 0
+    digest = hashlib.sha256()
+    progress(0, total)
+    with into.open("wb") as file:
+        async for piece in response.content.iter_chunked(_PIECE):
+            received += len(piece)
+            if received > most_octets:
+                raise FetchError(f"it has more than the {most_octets >> 20} MiB that subscriptions.max_mib allows")
+            digest.update(piece)
+            await asyncio.to_thread(_write, file, piece)
+            progress(received, total)
+    if wanted.sha256 is not None and digest.hexdigest() != wanted.sha256:
+        raise FetchError(f"its SHA-256 is {digest.hexdigest()}, not the one that is pinned")
+    return Fetched(received, response.headers.get("ETag"), response.headers.get("Last-Modified"))
+
+
+def _write(file: BinaryIO, piece: bytes) -> None:
+    file.write(piece)
+
+
+def _fetch_error_within(error: BaseException | None) -> FetchError | None:
+    """What our own resolver raised, under what aiohttp made of it."""
+    while error is not None:
+        if isinstance(error, FetchError):
+            return error
+        error = error.__cause__ or error.__context__
+    return None
+
+
+def _why(error: Exception) -> str:
+    if isinstance(error, aiohttp.ClientConnectorDNSError):
+        return "its host's name has no address"
+    if isinstance(error, aiohttp.ClientConnectorCertificateError | aiohttp.ClientSSLError):
+        return "its certificate is not good"
+    if isinstance(error, aiohttp.ClientPayloadError):
+        return "the answer ended in the middle"
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return "its host cannot be reached"
+    if isinstance(error, aiohttp.ServerDisconnectedError):
+        return "the server closed the connection"
+    if isinstance(error, aiohttp.ClientError):
+        return "the server's answer is not HTTP that can be read"
+    if isinstance(error, OSError):
+        return f"what came cannot be kept: {error.strerror or error}"
+    return "the URL cannot be asked"

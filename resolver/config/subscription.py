@@ -1,0 +1,103 @@
+"""What may be said of a list that is fetched, in the config file and by the API."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from typing import Annotated, Final
+from urllib.parse import urlsplit
+
+from pydantic import Field, model_validator
+
+from resolver.config import fields
+from resolver.config.fields import NUMBER, Switch
+from resolver.config.section import Section
+from resolver.config.wording import shown
+from resolver.errors import RuleError
+
+FORMATS: Final = ("auto", "domains", "hosts", "adblock", "dnsmasq", "unbound", "rpz")
+DEFAULT_REFRESH_SECONDS: Final = 86400
+_MOST_URL = 2000
+_SHA256 = re.compile(r"[0-9a-f]{64}\Z")
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")
+
+
+def is_public(address: str) -> bool:
+    """Whether an address is one of the open Internet: not private, local, multicast, or any of these in disguise."""
+    try:
+        ip = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return False
+    if isinstance(ip, ipaddress.IPv6Address):
+        inner = ip.ipv4_mapped or ip.sixtofour or (ip.teredo[1] if ip.teredo else None)
+        if ip in _NAT64:
+            inner = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
+        if inner is not None:
+            ip = inner
+    return ip.is_global and not ip.is_multicast
+
+
+def literal_address(host: str) -> str | None:
+    """The address that a URL's host is, if it is one."""
+    try:
+        return str(ipaddress.ip_address(host.strip("[]").partition("%")[0]))
+    except ValueError:
+        return None
+
+
+def read_url(text: str) -> str:
+    """The URL of a list, as it was written. Raises RuleError."""
+    written = text.strip()
+    try:
+        parts = urlsplit(written)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        raise RuleError(f"{shown(text)} is not a URL: write it as in 'https://lists.example/ai.txt'") from None
+    if parts.scheme not in ("https", "http") or not host or len(written) > _MOST_URL or not written.isprintable():
+        raise RuleError(f"{shown(text)} is not a URL of http or https: write it as in 'https://lists.example/ai.txt'")
+    if parts.username is not None or parts.password is not None:
+        raise RuleError("holds a user or a password, which everybody who may read lists would see: leave them out")
+    if " " in written:
+        raise RuleError(f"{shown(text)} holds a space: write it as %20")
+    return written.partition("#")[0]
+
+
+def _read_sha256(text: str) -> str:
+    written = text.strip().lower().removeprefix("sha256:")
+    if not _SHA256.match(written):
+        raise RuleError(f"{shown(text)} is not a SHA-256: it has 64 digits and letters a to f")
+    return written
+
+
+class SubscriptionFields(Section):
+    """The part of a list that says where it is fetched from."""
+
+    url: Annotated[str, fields.reading(read_url)] | None = Field(
+        default=None, description="Where the list is fetched from, http or https; left out for a list of one's own."
+    )
+    format: Annotated[str, fields.one_of(*FORMATS)] = Field(
+        default="auto", description="The format of what is fetched; 'auto' looks at its first lines."
+    )
+    refresh_seconds: Annotated[int, Field(ge=300, le=90 * 86400), NUMBER] = Field(
+        default=DEFAULT_REFRESH_SECONDS, description="How often it is fetched, in seconds."
+    )
+    allow_private: Switch = Field(
+        default=False, description="Let the URL lead to private and local addresses, also by redirect and DNS."
+    )
+    sha256: Annotated[str, fields.reading(_read_sha256)] | None = Field(
+        default=None, description="SHA-256 that what is fetched must have, in hexadecimal; else the old copy stays."
+    )
+
+    @model_validator(mode="after")
+    def _leads_somewhere_public(self) -> SubscriptionFields:
+        if self.url is None:
+            said = self.model_fields_set & {"allow_private", "sha256"}
+            if said:
+                name = min(said)
+                fields.raise_mistakes([fields.mistake("is for lists with a url", getattr(self, name), name)])
+            return self
+        address = literal_address(urlsplit(self.url).hostname or "")
+        if address is not None and not self.allow_private and not is_public(address):
+            why = f"leads to {address}, which is private or local: say allow_private: true if that is meant"
+            fields.raise_mistakes([fields.mistake(why, self.url, "url")])
+        return self

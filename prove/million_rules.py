@@ -7,20 +7,17 @@ import random
 import signal
 import socket
 import statistics
-import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-
-import psutil
 
 from bench import load
 from bench.arithmetic import microseconds_a_query, paired_ratios, spread, turns
 from bench.cpu import read_tree
 from prove.figures import Figure, at_most, below, exactly, told
+from prove.memory import Peak, tree_mib
 from prove.queries import in_turn, mixed, query, write_for_dnsperf
 from prove.service import Service
 from prove.steady import Steady, back_seconds
@@ -201,16 +198,16 @@ def _while_serving(names: Sequence[str], effort: Effort, upstream: Upstream, fol
         stream = mixed(in_turn(names[:_FEW]), in_turn(_OPEN))
         with Steady(service.port, stream, effort.queries_per_second) as calm:
             time.sleep(3 if effort.rounds else 1)
-        steady_mib = _tree_mib(service.pid)
+        steady_mib = tree_mib(service.pid)
         service.block = names
         service.write_config(config)
-        with _Peak(service.pid) as peak, Steady(service.port, stream, effort.queries_per_second) as steady:
+        with Peak(service.pid) as peak, Steady(service.port, stream, effort.queries_per_second) as steady:
             known = len(service.events)
             began = time.monotonic()
             service.signal(signal.SIGHUP)
             service.wait_for_another("reloaded", known)
             ready = time.monotonic() - began
-        settled_mib = _tree_mib(service.pid)
+        settled_mib = tree_mib(service.pid)
         with Steady(service.port, stream, effort.queries_per_second) as killed:
             service.signal(signal.SIGHUP)  # nothing has changed, but the supervisor must read it all to know
             time.sleep(0.5)
@@ -232,41 +229,3 @@ def _while_serving(names: Sequence[str], effort: Effort, upstream: Upstream, fol
         at_most("a worker killed while the config is read: back after", back_seconds(killed.asked, killed_at), 1, "s"),
         exactly("unexpected errors", troubles, 0),
     ]
-
-
-def _tree_mib(pid: int) -> float:
-    """What a process and its descendants hold, shared pages counted once (PSS)."""
-    total = 0
-    root = psutil.Process(pid)
-    for process in (root, *root.children(recursive=True)):
-        try:
-            total += process.memory_full_info().pss
-        except psutil.Error:
-            continue  # it has just ended
-    return total / 2**20
-
-
-class _Peak:
-    """Looks at the memory of a process tree again and again; `mib` is the most that was seen."""
-
-    _PAUSE_SECONDS = 0.25
-
-    def __init__(self, pid: int) -> None:
-        self.mib = 0.0
-        self._pid = pid
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="memory watch")
-
-    def __enter__(self) -> _Peak:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._over.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        while not self._over.wait(self._PAUSE_SECONDS):
-            self.mib = max(self.mib, _tree_mib(self._pid))

@@ -14,6 +14,7 @@ from prove import (
     killed_workers,
     lying_upstream,
     million_by_api,
+    million_by_url,
     million_rules,
     mutated_packets,
     swaps,
@@ -59,6 +60,11 @@ RUNS: dict[str, tuple[str, Run, Run]] = {
         million_by_api.WHAT,
         partial(million_by_api.run, million_by_api.FULL),
         partial(million_by_api.run, million_by_api.SHORT),
+    ),
+    "million-by-url": (
+        million_by_url.WHAT,
+        partial(million_by_url.run, million_by_url.FULL),
+        partial(million_by_url.run, million_by_url.SHORT),
     ),
     "killed-control": (
         killed_control.WHAT,

@@ -200,6 +200,8 @@ def _why(error: Exception) -> str:
         return "its host cannot be reached"
     if isinstance(error, aiohttp.ServerDisconnectedError):
         return "the server closed the connection"
+    if isinstance(error, aiohttp.InvalidURL):
+        return "the URL cannot be asked"
     if isinstance(error, aiohttp.ClientError):
         return "the server's answer is not HTTP that can be read"
     if isinstance(error, OSError):

@@ -7,7 +7,9 @@ import json
 import subprocess
 from pathlib import Path
 
-from tests.support.programs import MOATDNS, PATIENCE_SECONDS
+from tests.support.clients import ask
+from tests.support.moatdns import Moatdns
+from tests.support.programs import MOATDNS, PATIENCE_SECONDS, wait_until
 
 
 def run(*words: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
@@ -45,3 +47,44 @@ def test_files_that_are_no_lists_are_told_without_a_traceback(tmp_path: Path) ->
 def test_wrong_usage_is_status_2() -> None:
     assert run("check").returncode == 2
     assert run("check", "-", "--format", "csv").returncode == 2
+
+
+def test_coverage_tells_which_names_are_blocked_and_by_what(tmp_path: Path) -> None:
+    config = tmp_path / "moatdns.yaml"
+    config.write_text("state_dir: s\npolicy: {lists: [{name: house, block: [house.example]}]}\n")
+    names = tmp_path / "names"
+    names.write_text("# hosts of a vendor\nclaude.ai\na.house.example\nwww.example.org\n")
+    told = run("coverage", "--names", str(names), "--config", str(config), "--json")
+    assert told.returncode == 1, told.stderr
+    report = json.loads(told.stdout)
+    assert [(row["name"], row["verdict"], row["list"], row["rule"]) for row in report["names"]] == [
+        ("claude.ai", "block", "anthropic/claude", "claude.ai"),
+        ("a.house.example", "block", "house", "house.example"),
+        ("www.example.org", "allow", None, None),
+    ]
+    assert report["not_blocked"] == 1
+    names.write_text("claude.ai\n")
+    told = run("coverage", "--names", str(names), "--config", str(config))
+    assert (told.returncode, b"1 of 1 names are blocked" in told.stdout) == (0, True)
+    assert run("coverage", "--config", str(config)).returncode == 2
+    assert run("coverage", "--names", str(tmp_path / "none"), "--config", str(config)).returncode == 1
+
+
+def test_names_next_to_listed_ones_are_found_in_the_query_log(tmp_path: Path) -> None:
+    config = {"workers": 1, "upstream": {"servers": ["127.0.0.1:1"]}, "query_log": {"what": "all"}}
+    with Moatdns(tmp_path, config, with_api=True) as server:
+        asked = ["console.302.ai", "console.302.ai", "claude.ai", "www.example.org", "www.google.com", "api.302.ai"]
+        for name in asked:
+            ask(server.port, name)
+        wait_until(lambda: len(server.api.get("queries")["items"]) == len(asked), "all are in the log")
+        told = run("coverage", "--query-log", "--config", str(server.config_file), "--json")
+        assert told.returncode == 1, told.stderr
+        assert json.loads(told.stdout) == [
+            {
+                "name": "console.302.ai",
+                "queries": 2,
+                "domain": "302.ai",
+                "services": ["aggregators/aggregators"],
+                "by": "domain",
+            },
+        ]

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from prove import api_clients, killed_control, million_by_api
+from prove import api_clients, killed_control, million_by_api, million_by_url
 from prove.figures import missed
 
 
 def test_many_rules_and_then_single_ones_are_in_force_soon_while_serving(tmp_path: Path) -> None:
     assert not missed(million_by_api.run(million_by_api.SHORT, tmp_path), but_for_times=True)
+
+
+def test_a_large_list_by_url_comes_in_force_while_serving(tmp_path: Path) -> None:
+    assert not missed(million_by_url.run(million_by_url.SHORT, tmp_path), but_for_times=True)
 
 
 def test_killing_the_control_process_loses_no_query_and_no_count(tmp_path: Path) -> None:

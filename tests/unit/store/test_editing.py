@@ -115,7 +115,7 @@ async def test_of_very_many_mistakes_the_first_are_told(store: Store) -> None:
         ({}, "/name"),
         ({"name": "house", "enabled": "perhaps"}, "/enabled"),
         ({"name": "house", "enable": True}, "/enable"),
-        ({"name": "house", "url": "https://lists.example/a"}, "/url"),
+        ({"name": "house", "url": "https://lists.example/a b"}, "/url"),
     ],
 )
 async def test_a_bad_list_is_refused(store: Store, body: dict[str, Any], at: str) -> None:

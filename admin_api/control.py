@@ -48,9 +48,17 @@ class Control:
         self._log = log
         self._state_dir = Path(settings.state_dir)
         self._settings = settings
-        catalogue = load_catalogue()
+        catalogue = load_catalogue(Path(settings.catalogue) if settings.catalogue else None)
         self._door = Door(settings.store_url, self._state_dir, log)
-        self._keeper = Keeper(self._door, self._state_dir, catalogue, channel.publish, log, url=settings.store_url)
+        self._keeper = Keeper(
+            self._door,
+            self._state_dir,
+            catalogue,
+            channel.publish,
+            log,
+            url=settings.store_url,
+            catalogue_folder=settings.catalogue,
+        )
         self._config_policy = ConfigPolicy(self._door, self._keeper, channel, log)
         self._serving: Serving | None = None
         self._gauges = Gauges(self._door, self._keeper, channel, self._open_connections)

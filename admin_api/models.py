@@ -312,10 +312,18 @@ class CatalogueVendor(BaseModel):
     services: list[CatalogueService]
 
 
+class CatalogueDifference(BaseModel):
+    """Rules with their service, more and less."""
+
+    added: list[str]
+    removed: list[str]
+
+
 class CatalogueReply(BaseModel):
-    """The bundled catalogue."""
+    """The catalogue in force; `waiting` is what a new version would change, where it is held back."""
 
     fingerprint: str
+    waiting: CatalogueDifference | None
     vendors: list[CatalogueVendor]
 
 

@@ -25,6 +25,12 @@ the two together. `GET /api/v1/catalogue` serves the same.
 - *Shared* names are known and never blocked by default: innocent services stand on them.
 - *Limits*: what DNS cannot separate, and what else breaks.
 
+## New versions
+
+What a new version changes is told at its first start. With `policy.catalogue: review` the old catalogue stays in force:
+`moatdns catalogue diff` (or `waiting` in `GET /api/v1/catalogue`) shows what waits, `moatdns catalogue accept`
+and SIGHUP take it.
+
 ## False positives
 
 A name that is blocked and should not be is an error of ours, whatever list it came from. So:

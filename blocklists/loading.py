@@ -46,7 +46,7 @@ def load_catalogue(folder: Path | None = None) -> Catalogue:
     services: dict[str, Service] = {}
     domains: list[CatalogueDomain] = []
     shared: list[SharedName] = []
-    contents = _data_files(folder)
+    contents = data_files(folder)
     files = {where: _parse(where, content) for where, content in contents}
     for where, data in files.items():
         vendor = _vendor(where, data)
@@ -71,10 +71,10 @@ def load_catalogue(folder: Path | None = None) -> Catalogue:
 
 def catalogue_fingerprint(folder: Path | None = None) -> str:
     """What `load_catalogue(folder).fingerprint` would be, without parsing anything. Raises CatalogueError."""
-    return _fingerprint(_data_files(folder))
+    return _fingerprint(data_files(folder))
 
 
-def _data_files(folder: Path | None) -> list[tuple[str, bytes]]:
+def data_files(folder: Path | None) -> list[tuple[str, bytes]]:
     """Every data file as ``vendors/anthropic.yaml`` and its bytes, in order of that name."""
     root = folder or Path(__file__).parent
     paths = sorted(f"{name}/{path.name}" for name in _KINDS for path in (root / name).glob("*.yaml"))

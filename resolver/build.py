@@ -22,11 +22,12 @@ from pathlib import Path
 from typing import Any
 
 from blocklists.catalogue import Catalogue
-from blocklists.loading import catalogue_fingerprint, load_catalogue
+from blocklists.loading import load_catalogue
+from blocklists.versions import choose
 from resolver.config.file_policy import file_policy, write_contents
 from resolver.config.load import load_config
 from resolver.config.references import Known
-from resolver.errors import ConfigError, MoatdnsError
+from resolver.errors import CatalogueError, ConfigError, MoatdnsError
 from resolver.plan import plan_of
 from resolver.policy.compiler import FORMAT, CompiledRules, RuleSource, SourceRule, compile_groups, compile_rules
 from resolver.policy.groups import Group, ResponsePolicy
@@ -45,15 +46,15 @@ def known_references(catalogue: Catalogue) -> Known:
     return Known(sets=frozenset(sets), vendors=frozenset(catalogue.vendors), services=frozenset(catalogue.services))
 
 
-def fingerprint_of(policy: dict[str, Any]) -> str:
-    """What stands for a config's policy (`file_policy`), the catalogue and the compiler together."""
-    content = json.dumps([FORMAT, catalogue_fingerprint(), policy], sort_keys=True)
+def fingerprint_of(policy: dict[str, Any], catalogue: str) -> str:
+    """What stands for a config's policy (`file_policy`), the catalogue (its fingerprint) and the compiler together."""
+    content = json.dumps([FORMAT, catalogue, policy], sort_keys=True)
     return hashlib.sha256(content.encode()).hexdigest()
 
 
-def base_text(contents: Mapping[str, str]) -> str:
+def base_text(contents: Mapping[str, str], catalogue: str) -> str:
     """What the lowest layer holds beside the store's rules: catalogue and compiler, and contents of lists by key."""
-    made_by = hashlib.sha256(json.dumps([FORMAT, catalogue_fingerprint()]).encode()).hexdigest()
+    made_by = hashlib.sha256(json.dumps([FORMAT, catalogue]).encode()).hexdigest()
     return json.dumps({"made_by": made_by, "contents": dict(sorted(contents.items()))}, separators=(",", ":"))
 
 
@@ -128,25 +129,33 @@ class _Build:
     def read(self, path: str | None) -> dict[str, Any]:
         """Read a config: its plan, or its mistakes."""
         try:
-            config = load_config(Path(path) if path else None, known_references(self._catalogue))
+            # References are checked against the bundled catalogue, which is the newest.
+            config = load_config(Path(path) if path else None, known_references(load_catalogue()))
+            choice = choose(config.state_dir, review=config.policy.catalogue == "review")
+            if choice.folder is not None:  # what only the new one knows cannot be named yet
+                config = load_config(Path(path) if path else None, known_references(load_catalogue(choice.folder)))
         except ConfigError as error:
             return {"problems": error.problems}
+        except CatalogueError as error:
+            return {"problems": [str(error)]}
+        self._catalogue = load_catalogue(choice.folder)
         policy, contents = file_policy(config)
         self._policy = config.policy.model_dump(mode="json")
-        self._fingerprint = fingerprint_of(policy)
+        self._fingerprint = fingerprint_of(policy, self._catalogue.fingerprint)
         self._contents = {entry["name"]: entry["content"] for entry in policy["lists"] if "content" in entry}
         try:
             write_contents(config.state_dir, contents)
         except MoatdnsError as error:
             return {"problems": [str(error)]}
-        return {"plan": plan_of(config, policy, self._fingerprint).to_plain()}
+        plan = plan_of(config, policy, self._fingerprint, catalogue=choice)
+        return {"plan": plan.to_plain()}
 
     def compile(self, folder: str) -> dict[str, Any]:
         """Compile the policy of what was read."""
         began = time.monotonic()
         try:
             rules, groups = compile_policy(self._policy, self._catalogue)
-            origin = Origin(self._fingerprint, base_text(self._contents))
+            origin = Origin(self._fingerprint, base_text(self._contents, self._catalogue.fingerprint))
             manifest = write_snapshot(Path(folder), rules, groups, origin)
         except MoatdnsError as error:
             return {"error": str(error)}

@@ -22,6 +22,7 @@ import typer
 from blocklists.loading import load_catalogue
 from resolver import __version__
 from resolver.build import known_references
+from resolver.catalogue_commands import catalogue_app
 from resolver.command_line import ConfigOption, JsonOption, fail, load, policy_of, print_line
 from resolver.config.addresses import parse_endpoint
 from resolver.config.json_schema import json_schema
@@ -47,6 +48,7 @@ audit_app = typer.Typer(help="The audit trail.", no_args_is_help=True)
 app.add_typer(token_app, name="token")
 app.add_typer(audit_app, name="audit")
 app.add_typer(lists_app, name="lists")
+app.add_typer(catalogue_app, name="catalogue")
 
 
 @app.callback(invoke_without_command=True)

@@ -10,6 +10,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from blocklists.loading import load_catalogue
+from blocklists.versions import in_force
 from resolver.build import compile_policy, fingerprint_of, known_references
 from resolver.config.file_policy import file_policy
 from resolver.config.load import find_config, load_config
@@ -42,13 +43,14 @@ def load(explicit: str | None) -> tuple[Path | None, Config]:
 def policy_of(config: Config) -> tuple[PolicySnapshot, str]:
     """The policy to explain by: the snapshot in the state directory, else the file's, compiled here and now."""
     plain = config.policy.model_dump(mode="json")
+    catalogue = load_catalogue(in_force(config.state_dir, review=config.policy.catalogue == "review"))
     try:
         policy, manifest, _ = last_good(config.state_dir / SNAPSHOTS)
     except SnapshotError:
-        rules, groups = compile_policy(plain, load_catalogue())
+        rules, groups = compile_policy(plain, catalogue)
         return policy_in_memory(rules, groups), "compiled from the config; no snapshot yet"
     origin = f"revision {policy.revision} in {config.state_dir}"
-    if manifest.fingerprint != fingerprint_of(file_policy(config)[0]):
+    if manifest.fingerprint != fingerprint_of(file_policy(config)[0], catalogue.fingerprint):
         origin += "; the config has changed since and is not in force (send SIGHUP)"
     return policy, origin
 

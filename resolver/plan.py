@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from blocklists.versions import Choice
 from resolver.config.addresses import parse_endpoint
 from resolver.config.schema import Config
 from resolver.config.settings import ControlSettings, UpstreamServer, WorkerSettings
@@ -27,6 +28,7 @@ class Plan:
     workers: int
     state_dir: Path
     notes: tuple[str, ...]
+    news: str = ""  # how the catalogue changed with this version; told once
 
     @property
     def fixed(self) -> tuple[object, ...]:
@@ -55,10 +57,11 @@ class Plan:
             workers=plain["workers"],
             state_dir=Path(plain["state_dir"]),
             notes=tuple(plain["notes"]),
+            news=plain["news"],
         )
 
 
-def plan_of(config: Config, policy: dict[str, Any], fingerprint: str) -> Plan:
+def plan_of(config: Config, policy: dict[str, Any], fingerprint: str, *, catalogue: Choice) -> Plan:
     """The plan of a config, on this machine as it is now; `policy` is the config's own, with its fingerprint."""
     listen = _addresses(config)
     workers = len(os.sched_getaffinity(0)) if config.workers == "auto" else int(config.workers)
@@ -72,15 +75,21 @@ def plan_of(config: Config, policy: dict[str, Any], fingerprint: str) -> Plan:
         for server in (*settings.upstream_servers, *(server for zone in settings.zones for server in zone.servers))
         if _is_ourselves(server, listen)
     ]
+    if catalogue.folder is not None:
+        notes.append(
+            f"a new catalogue waits to be accepted, {catalogue.news}; look at it (moatdns catalogue diff), then run "
+            "'moatdns catalogue accept' and send SIGHUP"
+        )
     return Plan(
         settings=settings,
-        control=control_settings(config),
+        control=replace(control_settings(config), catalogue=str(catalogue.folder) if catalogue.folder else None),
         policy=policy,
         fingerprint=fingerprint,
         listen=listen,
         workers=workers,
         state_dir=config.state_dir,
         notes=tuple(notes),
+        news=str(catalogue.news) if catalogue.news and not catalogue.folder else "",
     )
 
 

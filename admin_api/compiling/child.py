@@ -1,7 +1,8 @@
 """The compiler's process for what is large. Its memory and its time are nobody else's.
 
 Run by the keeper as ``python -m admin_api.compiling.child``: one order on stdin, one outcome on stdout, as JSON.
-``{"url", "state_dir", "below": [layers]}`` → ``{"layer", "base"}`` or ``{"error"}``. Over nothing, it is a base.
+``{"url", "state_dir", "catalogue", "below": [layers]}`` → ``{"layer", "base"}`` or ``{"error"}``. Over
+nothing, it is a base.
 """
 
 from __future__ import annotations
@@ -32,15 +33,16 @@ async def compile_layer(order: dict[str, Any]) -> tuple[LayerFiles, str]:
     folder = Path(order["state_dir"]) / SNAPSHOTS
     state_dir = Path(order["state_dir"])
     below = [LayerFiles(**layer) for layer in order["below"]]
+    catalogue = load_catalogue(Path(order["catalogue"]) if order["catalogue"] else None)
     store = await Store.open(order["url"], state_dir, make_log())
     try:
         async with store.read() as connection:
-            wanted = await read_wanted(connection)
+            wanted = await read_wanted(connection, catalogue)
             if below:
                 stack = RuleStack(open_layers(folder, below))
                 rules = await overlay_rules(connection, wanted, stack, below[-1].revision)
             else:
-                rules = await base_rules(connection, wanted, load_catalogue(), state_dir)
+                rules = await base_rules(connection, wanted, catalogue, state_dir)
     finally:
         await store.close()
     return write_layer(folder, rules, wanted.revision), wanted.base

@@ -40,7 +40,15 @@ class Keeper:
     """The one that brings the store's policy in force."""
 
     def __init__(
-        self, door: Door, state_dir: Path, catalogue: Catalogue, publish: Publish, log: Log, *, url: str | None
+        self,
+        door: Door,
+        state_dir: Path,
+        catalogue: Catalogue,
+        publish: Publish,
+        log: Log,
+        *,
+        url: str | None,
+        catalogue_folder: str | None = None,
     ) -> None:
         """`publish` puts a policy in force in every worker, and raises MoatdnsError when that fails."""
         self._door = door
@@ -48,7 +56,7 @@ class Keeper:
         self._catalogue = catalogue
         self._publish = publish
         self._log = log
-        self._stacker = Stacker(state_dir, catalogue, url)
+        self._stacker = Stacker(state_dir, catalogue, url, catalogue_folder)
         self._manifest: Manifest | None = None
         self._layers: Layers | None = None  # that rounds build on
         self._folding: asyncio.Task[Layers] | None = None
@@ -176,7 +184,7 @@ class Keeper:
         layers = self._layers
         while True:
             async with store.read() as connection:
-                wanted = await read_wanted(connection)
+                wanted = await read_wanted(connection, self._catalogue)
                 if layers is None or not layers.fit(wanted, store.id):
                     if wanted.rules <= FEW_RULES:
                         return wanted, await self._stacker.small_base(connection, wanted, store.id)

@@ -90,12 +90,12 @@ class Wanted:
         return compile_groups(groups_of(plain, catalogue), document.own_vendors)
 
 
-async def read_wanted(connection: AsyncConnection) -> Wanted:
+async def read_wanted(connection: AsyncConnection, catalogue: Catalogue) -> Wanted:
     """The policy that this connection sees."""
     document = await read_policy(connection)
     of_file: dict[str, Any] = await documents.get(connection, FILE_POLICY) or {}
     contents = {row.key: row.content for row in document.lists if row.content is not None}
-    return Wanted(document, of_file.get("fingerprint", ""), base_text(contents))
+    return Wanted(document, of_file.get("fingerprint", ""), base_text(contents, catalogue.fingerprint))
 
 
 async def base_rules(

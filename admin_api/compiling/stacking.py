@@ -56,11 +56,12 @@ class Order:
 class Stacker:
     """Makes layers, here or in a child."""
 
-    def __init__(self, state_dir: Path, catalogue: Catalogue, url: str | None) -> None:
+    def __init__(self, state_dir: Path, catalogue: Catalogue, url: str | None, catalogue_folder: str | None) -> None:
         self._state_dir = state_dir
         self._folder = state_dir / SNAPSHOTS
         self._catalogue = catalogue
         self._url = url
+        self._catalogue_folder = catalogue_folder
 
     async def over(
         self, layers: Layers, connection: AsyncConnection, wanted: Wanted, like: PolicySnapshot | None
@@ -89,7 +90,12 @@ class Stacker:
 
     async def by_child(self, order: Order, store_id: str) -> Layers:
         """Do what is ordered, in a process of its own. Raises SnapshotError."""
-        words = {"url": self._url, "state_dir": str(self._state_dir), "below": [asdict(f) for f in order.below]}
+        words = {
+            "url": self._url,
+            "state_dir": str(self._state_dir),
+            "catalogue": self._catalogue_folder,
+            "below": [asdict(f) for f in order.below],
+        }
         outcome = await in_child(_CHILD, words, SnapshotError, "the compiler")
         return Layers(outcome["base"], store_id, (*order.below, LayerFiles(**outcome["layer"])))
 

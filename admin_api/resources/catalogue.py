@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from itertools import groupby
 
 from admin_api import models
 from admin_api.http.call import Call, Reply
 from blocklists.catalogue import Catalogue, Service
+from blocklists.loading import catalogue_fingerprint, load_catalogue
+from blocklists.versions import difference
 
 
 async def show(call: Call) -> Reply:
@@ -24,7 +27,16 @@ async def show(call: Call) -> Reply:
         )
         for vendor, services in ((catalogue.about[name], services) for name, services in by_vendor)
     ]
-    return Reply(models.CatalogueReply(fingerprint=catalogue.fingerprint, vendors=vendors))
+    return Reply(
+        models.CatalogueReply(fingerprint=catalogue.fingerprint, waiting=await _waiting(catalogue), vendors=vendors)
+    )
+
+
+async def _waiting(catalogue: Catalogue) -> models.CatalogueDifference | None:
+    if catalogue.fingerprint == catalogue_fingerprint():
+        return None
+    found = difference(catalogue, await asyncio.to_thread(load_catalogue))
+    return models.CatalogueDifference(added=list(found.added), removed=list(found.removed))
 
 
 def _service(catalogue: Catalogue, service: Service) -> models.CatalogueService:

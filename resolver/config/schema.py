@@ -259,6 +259,10 @@ class Policy(Section):
         description="Vendors whose services are the company's own: bundled and subscribed rules for them are left out.",
     )
     response: Response = Field(default=Response(), description="How blocked queries are answered.")
+    catalogue: Annotated[Literal["auto", "review"], fields.one_of("auto", "review")] = Field(
+        default="auto",
+        description="A new version's catalogue: 'auto' takes it, 'review' waits for 'moatdns catalogue accept'.",
+    )
     lists: tuple[OwnList, ...] = Field(default=(), description="Lists: the company's own, and those that are fetched.")
     groups: Annotated[tuple[Group, ...], AfterValidator(_complete)] = Field(
         default=(),

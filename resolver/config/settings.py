@@ -120,6 +120,7 @@ class ControlSettings:
     retention_days: int = 30
     max_mib: int = 512
     clients: str = "full"  # full, network or hidden
+    catalogue: str | None = None  # the folder of an older one that is kept; None: the bundled
     fetch_max_mib: int = 64
     fetch_timeout_seconds: int = 120
 

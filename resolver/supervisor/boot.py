@@ -13,6 +13,7 @@ import json
 import os
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from blocklists.loading import catalogue_fingerprint
@@ -63,6 +64,11 @@ def recall(path: Path, environ: Mapping[str, str] = os.environ) -> Plan | None:
     return None
 
 
+def forget(state_dir: Path) -> None:
+    """Have the next start read its config."""
+    (state_dir / _RECORD).unlink(missing_ok=True)
+
+
 def remember(plan: Plan, digest: str) -> None:
     """Note the plan for the next start. That it cannot be written costs that start some time, and nothing else."""
     path = plan.state_dir / _RECORD
@@ -71,5 +77,5 @@ def remember(plan: Plan, digest: str) -> None:
         temporary.unlink(missing_ok=True)
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)  # a URL may hold a password
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            json.dump({"digest": digest, "plan": plan.to_plain()}, file)
+            json.dump({"digest": digest, "plan": replace(plan, news="").to_plain()}, file)
         temporary.replace(path)

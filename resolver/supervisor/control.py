@@ -46,6 +46,7 @@ class Control:
         self._process: ControlProcess | None = None
         self._configs: dict[str, asyncio.Future[None]] = {}  # by fingerprint: who waits for a config's policy
         self._runs = asyncio.Event()
+        self._another_runs = asyncio.Event()
         self._is_started = False
         self._is_stopping = False
 
@@ -93,9 +94,13 @@ class Control:
             self._process.tell("renew")
 
     async def restart(self) -> None:
-        """Put a new one in its place, with new settings."""
+        """Put a new one in its place, with new settings; gives when it runs, or takes long to."""
         if self._process is not None:
+            self._another_runs.clear()
             await self._process.stop()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_CONFIG_SECONDS):
+                    await self._another_runs.wait()
 
     async def stop(self) -> None:
         """Let it finish, and end it."""
@@ -127,6 +132,7 @@ class Control:
         except MoatdnsError as error:
             return str(error)
         self._runs.set()
+        self._another_runs.set()
         status = await process.hear(self._take)
         self._runs.clear()
         self._process = None

@@ -27,6 +27,7 @@ from resolver.supervisor.tasks import Tasks
 from resolver.telemetry.log import Log
 
 PATIENCE_SECONDS = 5.0  # how long a start waits for a new policy before it serves the last good one
+_OTHER_CATALOGUE_SECONDS = 120.0  # for a whole new base, a million rules included
 SQLITE_FILE = "moatdns.sqlite"  # below state_dir: the store, unless store.url names another
 
 
@@ -62,6 +63,7 @@ class Supervisor:
                 for one in sockets:
                     held.callback(one.close)
                 channels = held.enter_context(Channels.open(self._plan.control))
+                self._tell_news(self._plan)
                 for note in (*self._plan.notes, *notes):
                     self._log.warning(note)
                 await self._serve(sockets, channels)
@@ -183,8 +185,11 @@ class Supervisor:
         needs_restart = new.fixed != old.fixed
         if needs_restart:
             new = new.with_fixed_of(old)
-        if new.fingerprint != self._crew.manifest.fingerprint:
+        has_other_catalogue = new.control.catalogue != old.control.catalogue
+        # Another catalogue is for a new control process: the one that runs has read the old.
+        if new.fingerprint != self._crew.manifest.fingerprint and not has_other_catalogue:
             await self._control.put_in_force(self._policy_of(new), new.fingerprint)
+        self._tell_news(new)
         for note in new.notes:
             self._log.warning(note)
         if needs_restart:
@@ -200,11 +205,17 @@ class Supervisor:
             raise
         if new.control != old.control or new.settings != old.settings:
             await self._control.restart()
+            if has_other_catalogue:
+                await self._control.config_in_force(new.fingerprint, _OTHER_CATALOGUE_SECONDS)
         else:
             self._control.renew()
         if not needs_restart:
             self._source.remember(new)
         self._log.info("reloaded", policy=self._crew.manifest.revision, workers_replaced=replaced)
+
+    def _tell_news(self, plan: Plan) -> None:
+        if plan.news:
+            self._log.info("the catalogue changed with this version", what=plan.news)
 
     async def _read_anew(self) -> Plan:
         try:

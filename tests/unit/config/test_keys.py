@@ -46,6 +46,7 @@ def test_the_defaults_are_those_of_the_contract(tmp_path: Path, monkeypatch: pyt
         "policy": {
             "own_vendors": [],
             "response": {"mode": "zero-ip", "ttl_seconds": 10, "ipv4": None, "ipv6": None},
+            "catalogue": "auto",
             "lists": [],
             "groups": [
                 {

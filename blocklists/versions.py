@@ -1,0 +1,113 @@
+"""Which version of the catalogue is in force: the bundled one, or the one before, until somebody has looked at the new.
+
+A copy of the catalogue that is in force stands in ``state_dir/catalogue/FINGERPRINT/``. When a new version of moatdns
+brings another, the difference is told; with ``policy.catalogue: review`` the copy goes on, until `accept`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from blocklists.catalogue import Catalogue
+from blocklists.loading import catalogue_fingerprint, data_files, load_catalogue
+from resolver.errors import CatalogueError
+
+FOLDER: Final = "catalogue"
+"""The folder of the copy, below state_dir."""
+
+_MOST_TOLD = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """What a version has more and less than another, as rules with their service."""
+
+    added: tuple[str, ...]
+    removed: tuple[str, ...]
+
+    def __str__(self) -> str:
+        parts = [
+            f"{len(some)} name{'' if len(some) == 1 else 's'} {what}: {', '.join(some[:_MOST_TOLD])}"
+            + (f" and {len(some) - _MOST_TOLD} more" if len(some) > _MOST_TOLD else "")
+            for some, what in ((self.added, "added"), (self.removed, "removed"))
+            if some
+        ]
+        return "; ".join(parts) or "no name added or removed, other facts changed"
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """`folder` is where the catalogue in force is; None: the bundled one. `news` is how the bundled one differs."""
+
+    folder: Path | None = None
+    news: Difference | None = None
+
+
+def choose(state_dir: Path, *, review: bool) -> Choice:
+    """The catalogue to use. A first start, and without review each, keeps a copy of the bundled one.
+
+    Raises CatalogueError for a copy that cannot be used, with `review`: without, it is there for the news alone.
+    """
+    try:
+        copy = _copy(state_dir)
+        if copy is None:
+            accept(state_dir)
+            return Choice()
+        if copy.name == catalogue_fingerprint():
+            return Choice()
+        news = difference(load_catalogue(copy), load_catalogue())
+        if review:
+            return Choice(copy, news)
+        accept(state_dir)
+    except (OSError, CatalogueError) as error:
+        if review:
+            raise CatalogueError(
+                f"policy.catalogue is 'review', and the copy in {state_dir / FOLDER} cannot be used: {error}"
+            ) from error
+        with contextlib.suppress(OSError):
+            accept(state_dir)
+        return Choice()
+    return Choice(None, news)
+
+
+def in_force(state_dir: Path, *, review: bool) -> Path | None:
+    """The folder that `choose` would give, without changing anything."""
+    copy = _copy(state_dir) if review else None
+    return copy if copy is not None and copy.name != catalogue_fingerprint() else None
+
+
+def accept(state_dir: Path) -> None:
+    """Make the bundled catalogue the one in force, from the next reading of the config on. Raises OSError."""
+    folder = state_dir / FOLDER
+    wanted = folder / catalogue_fingerprint()
+    if not wanted.is_dir():
+        part = folder / f"{os.getpid()}.part"
+        shutil.rmtree(part, ignore_errors=True)
+        for name, content in data_files(None):
+            path = part / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+        part.rename(wanted)
+    for other in folder.iterdir():
+        if other != wanted:
+            shutil.rmtree(other, ignore_errors=True)
+
+
+def difference(before: Catalogue, after: Catalogue) -> Difference:
+    """How the rules in force differ."""
+    had = {f"{domain.rule.text} ({domain.service})" for domain in before.domains}
+    have = {f"{domain.rule.text} ({domain.service})" for domain in after.domains}
+    return Difference(tuple(sorted(have - had)), tuple(sorted(had - have)))
+
+
+def _copy(state_dir: Path) -> Path | None:
+    folder = state_dir / FOLDER
+    if not folder.is_dir():
+        return None
+    found = [path for path in folder.iterdir() if path.is_dir() and path.suffix != ".part"]
+    return max(found, key=lambda path: path.stat().st_mtime, default=None)

@@ -1,0 +1,85 @@
+"""A new version of moatdns brings a new catalogue: it is told, and can be held back."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import blocklists
+from blocklists.loading import catalogue_fingerprint
+from tests.support.clients import ask, is_blocked
+from tests.support.moatdns import Moatdns
+from tests.support.programs import MOATDNS, PATIENCE_SECONDS
+
+BUNDLED = Path(blocklists.__file__).parent
+NEW = "suno.com"  # what the old catalogue, below, does not have
+OLD = "gone.example"  # what it had, and the bundled one has not
+
+
+def _leave_an_older_one(state_dir: Path) -> Path:
+    """As a version before would have: without one vendor, and with one name more."""
+    folder = state_dir / "catalogue" / "older"
+    for part in ("vendors", "gateways", "bypass"):
+        shutil.copytree(BUNDLED / part, folder / part)
+    (folder / "vendors" / "suno.yaml").unlink()
+    midjourney = folder / "vendors" / "midjourney.yaml"
+    midjourney.write_text(midjourney.read_text().replace("midjourney.com", OLD))
+    return folder.rename(folder.with_name(catalogue_fingerprint(folder)))
+
+
+def _config(mode: str) -> dict[str, Any]:
+    return {"workers": 1, "upstream": {"servers": ["127.0.0.1:1"]}, "policy": {"catalogue": mode}}
+
+
+def _run(server: Moatdns, *words: str) -> subprocess.CompletedProcess[str]:
+    command = [MOATDNS, "catalogue", *words, "--config", str(server.config_file)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False)
+
+
+def test_a_new_catalogue_is_held_back_until_it_is_accepted(tmp_path: Path) -> None:
+    _leave_an_older_one(tmp_path / "state")
+    with Moatdns(tmp_path, _config("review"), with_api=True) as server:
+        assert not is_blocked(ask(server.port, NEW))
+        assert is_blocked(ask(server.port, OLD))
+        assert "a new catalogue waits to be accepted" in server.log_text
+        waiting = server.api.get("catalogue")["waiting"]
+        assert waiting["added"] == ["midjourney.com (midjourney/midjourney)", *_suno()]
+        assert waiting["removed"] == [f"{OLD} (midjourney/midjourney)"]
+        told = _run(server, "diff", "--json")
+        assert (told.returncode, json.loads(told.stdout)) == (1, waiting)
+        server.reload(_config("review"))
+        assert not is_blocked(ask(server.port, NEW)), "a reload alone accepts nothing"
+        accepted = _run(server, "accept")
+        assert accepted.returncode == 0, accepted.stderr
+        assert "names added" in accepted.stdout
+        server.reload(_config("review"))
+        assert is_blocked(ask(server.port, NEW))
+        assert not is_blocked(ask(server.port, OLD))
+        assert server.api.get("catalogue")["waiting"] is None
+        assert _run(server, "diff").returncode == 0
+
+
+def test_without_review_a_new_catalogue_is_taken_and_told_once(tmp_path: Path) -> None:
+    _leave_an_older_one(tmp_path / "state")
+    with Moatdns(tmp_path, _config("auto")) as server:
+        assert is_blocked(ask(server.port, NEW))
+        told = server.wait_for("the catalogue changed with this version")
+        assert told["what"].startswith("3 names added: midjourney.com (midjourney/midjourney), suno.ai")
+        assert told["what"].endswith(f"1 name removed: {OLD} (midjourney/midjourney)")
+        server.stop()
+        server.start()
+        assert is_blocked(ask(server.port, NEW))
+        assert not [event for event in server.events if event["event"].startswith("the catalogue changed")]
+
+
+def test_a_first_start_has_no_news(tmp_path: Path) -> None:
+    with Moatdns(tmp_path, _config("review")) as server:
+        assert is_blocked(ask(server.port, NEW))
+        assert "catalogue" not in server.log_text.replace("/catalogue", "")
+
+
+def _suno() -> list[str]:
+    return ["suno.ai (suno/suno)", "suno.com (suno/suno)"]

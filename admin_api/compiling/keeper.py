@@ -31,6 +31,7 @@ PATIENCE_SECONDS = 10.0  # how long a caller is let wait for its change
 _PAUSE_SECONDS = 0.1  # between rounds, so that a flood of changes shares them
 _LOOK_SECONDS = 1.0  # how often the store is asked for changes that others made
 _RETRY_SECONDS = (0.5, 1.0, 2.0, 5.0, 10.0)
+_FOLD_AGAIN_SECONDS = 30.0  # after one that failed
 _ACTOR = "moatdns"
 
 Publish = Callable[[Manifest], Awaitable[None]]
@@ -60,6 +61,7 @@ class Keeper:
         self._manifest: Manifest | None = None
         self._layers: Layers | None = None  # that rounds build on
         self._folding: asyncio.Task[Layers] | None = None
+        self._fold_after = 0.0  # on the monotonic clock
         self._changed = asyncio.Event()
         self._came_in_force = asyncio.Condition()
         self.snapshot: PolicySnapshot | None = None
@@ -139,6 +141,9 @@ class Keeper:
     async def _has_moved(self) -> bool:
         if self._folding is not None and self._folding.done():
             return True
+        if 0 < self._fold_after <= time.monotonic():
+            self._fold_after = 0.0
+            return True
         async with self._door.store.read() as connection:
             return await stored_policy.revision(connection) != self.revision
 
@@ -208,6 +213,7 @@ class Keeper:
             if since <= FEW_CHANGES:  # else a single change would have to wait for a large overlay
                 self._layers = layers
         except MoatdnsError as error:
+            self._fold_after = time.monotonic() + _FOLD_AGAIN_SECONDS
             self._log.error("a new base could not be compiled; the old one stays", why=str(error))
 
     async def _tidy(self, store: Store, wanted: Wanted, layers: Layers, *, has_new_base: bool) -> None:
@@ -217,7 +223,7 @@ class Keeper:
             await asyncio.to_thread(forget_contents, self._state_dir, needed)
             async with store.change(_ACTOR) as change:
                 await rules.forget_removed(change, layers.files[0].revision)
-        if self._folding is None:
+        if self._folding is None and time.monotonic() >= self._fold_after:
             async with store.read() as connection:
                 must_fold = await self._stacker.must_fold(layers, wanted, connection)
             if must_fold:

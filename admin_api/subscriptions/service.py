@@ -50,7 +50,9 @@ class _Progress:
     began: datetime | None = None
     next_at: float = 0.0  # Unix time
     failures: int = 0
+    every: int | None = None  # what `next_at` was worked out with
     is_asked_for: bool = False
+    is_believed: bool = False  # somebody asked for this fetch: what comes is meant, however short
     promised: int | None = None
     committed: int = 0  # the revision with the newest copy
 
@@ -123,6 +125,8 @@ class Subscriptions:
             while True:
                 with contextlib.suppress(StoreAway):
                     await self._look()
+                    for row in [row for row in self._rows.values() if row.content and not self._has_copy(row)]:
+                        await self._note_loss(row)
                 for list_id in [one for one, task in at_work.items() if task.done()]:
                     at_work.pop(list_id).result()
                 for row in self._rows.values():
@@ -158,7 +162,8 @@ class Subscriptions:
             return False
         if not self._has_copy(row) or _source_of(row) != _source_of_copy(row):
             return time.time() >= self._retry_at(row, progress)
-        if not progress.next_at:
+        if not progress.next_at or progress.every != row.refresh_seconds:
+            progress.every = row.refresh_seconds
             progress.next_at = self._next_at(row, progress)
         return time.time() >= progress.next_at
 
@@ -180,7 +185,7 @@ class Subscriptions:
 
     async def _refresh(self, row: ListRow) -> None:
         progress = self._progress[row.id]
-        progress.is_asked_for = False
+        progress.is_believed, progress.is_asked_for = progress.is_asked_for, False
         progress.state = "waiting"
         file = self._state_dir / CONTENTS / f"{row.id}.fetched"
         try:
@@ -242,7 +247,7 @@ class Subscriptions:
             values: dict[str, Any] = {**outcome, "last_success_at": now, "last_attempt_at": now, "last_error": None}
             is_new = "content" in outcome and outcome["content"] != current.content
             if is_new:
-                await self._check(change.connection, current, outcome, is_forced=progress.promised is not None)
+                await self._check(change.connection, current, outcome, is_forced=progress.is_believed)
                 values["rules_revision"] = change.revision
             updated = await lists.update(change, current, **values)
             if is_new:
@@ -281,6 +286,23 @@ class Subscriptions:
                 if current is not None and current.id == row.id:
                     await lists.update(change, current, last_error=why[:500], last_attempt_at=datetime.now(UTC))
 
+    async def _note_loss(self, row: ListRow) -> None:
+        """The copy is gone from the disk: without it nothing could be compiled, so go on as if there had been none."""
+        nothing = {"content": None, "rules": 0, "patterns": 0, "regexes": 0, "fetched": None, "report": None}
+        async with self._door.store.change(ACTOR) as change:
+            current = await lists.find(change.connection, row.name)
+            if current is None or current.id != row.id or current.content != row.content:
+                return
+            why = "its copy was lost; it is fetched anew"
+            updated = await lists.update(
+                change, current, **nothing, rules_revision=change.revision, last_error=why, last_success_at=None
+            )
+            change.record("lose copy", f"lists/{row.name}", current.plain(), updated.plain())
+            change.touches_policy()
+        self._rows[row.id] = updated
+        self._log.error("the copy of a list is gone from the disk", list=row.name, so="it is fetched anew")
+        self._keeper.changed()
+
     async def _fresh(self, row: ListRow) -> ListRow | None:
         with contextlib.suppress(StoreAway):
             await self._look()
@@ -288,9 +310,9 @@ class Subscriptions:
 
 
 def _source_of(row: ListRow) -> dict[str, Any]:
-    return {"url": row.url, "format": row.format, "reader": READER}
+    return {"url": row.url, "format": row.format, "sha256": row.sha256, "reader": READER}
 
 
 def _source_of_copy(row: ListRow) -> dict[str, Any]:
     copy = row.fetched or {}
-    return {name: copy.get(name) for name in ("url", "format", "reader")}
+    return {name: copy.get(name) for name in ("url", "format", "sha256", "reader")}

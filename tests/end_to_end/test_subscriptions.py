@@ -104,6 +104,11 @@ def test_a_list_that_loses_over_half_is_not_believed_unless_somebody_asks_for_it
             assert refresh(server)["last_error"] is None
             assert not blocked(server, NAMES[99])
             assert blocked(server, NAMES[0])
+            for path in (tmp_path / "state" / "lists").glob("*.rules"):
+                path.unlink()
+            wait_until(lambda: server.events_named("the copy of a list is gone from the disk"), "it is noticed")
+            wait_until(lambda: item(server)["last_error"] is None, "the list is fetched anew", seconds=20)
+            wait_until(lambda: blocked(server, NAMES[0]), "the list is in force", seconds=20)
 
 
 def _make_due(store: Path) -> None:

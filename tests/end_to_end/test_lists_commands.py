@@ -7,6 +7,7 @@ import json
 import subprocess
 from pathlib import Path
 
+from admin_api.query_log.files import COLUMNS, FOLDER, open_to_write
 from tests.support.clients import ask
 from tests.support.moatdns import Moatdns
 from tests.support.programs import MOATDNS, PATIENCE_SECONDS, wait_until
@@ -88,3 +89,28 @@ def test_names_next_to_listed_ones_are_found_in_the_query_log(tmp_path: Path) ->
                 "by": "domain",
             },
         ]
+
+
+def test_names_that_led_to_listed_ones_are_found_in_the_query_log(tmp_path: Path) -> None:
+    config = tmp_path / "moatdns.yaml"
+    config.write_text("state_dir: s\n")
+    log = open_to_write(tmp_path / "s" / FOLDER, "2026-11-24")
+    for name, service in (("portal.example", "openai/chatgpt"), ("chatgpt.com", "openai/chatgpt"), ("a.example", None)):
+        row = dict.fromkeys(COLUMNS) | {"at": 1.0, "name": name, "verdict": "block", "service": service}
+        row |= {"protocol": "udp", "duration_ms": 1.0}
+        log.execute(f"INSERT INTO queries ({','.join(row)}) VALUES ({','.join('?' * len(row))})", [*row.values()])
+    log.close()
+    told = run("coverage", "--query-log", "--config", str(config))
+    assert told.returncode == 1, told.stderr
+    first = " ".join(told.stdout.decode().splitlines()[0].split())
+    assert first == "1 portal.example leads to a name of openai/chatgpt"
+        "1",
+        "portal.example",
+        "leads",
+        "to",
+        "a",
+        "name",
+        "of",
+        "openai/chatgpt",
+    ]
+    assert b"1 unlisted neighbours" in told.stdout

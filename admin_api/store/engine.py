@@ -140,6 +140,8 @@ def _postgres(dsn: str, limits: Limits) -> Engines:
                 command_timeout=limits.statement_seconds,
                 server_settings={
                     "application_name": "moatdns",
+                    # Plans for the values at hand: only those look sets of thousands up by hash (see `among`).
+                    "plan_cache_mode": "force_custom_plan",
                     "statement_timeout": str(int(limits.statement_seconds * 1000)),
                     "idle_in_transaction_session_timeout": str(int(limits.turn_seconds * 2000)),
                 },

@@ -50,7 +50,7 @@ class _Progress:
     began: datetime | None = None
     next_at: float = 0.0  # Unix time
     failures: int = 0
-    every: int | None = None  # what `next_at` was worked out with
+    wishes: tuple[object, ...] = ()  # of the list's owner, that `next_at` was worked out with
     is_asked_for: bool = False
     is_believed: bool = False  # somebody asked for this fetch: what comes is meant, however short
     promised: int | None = None
@@ -160,10 +160,12 @@ class Subscriptions:
             return True
         if not row.enabled:
             return False
+        wishes = (row.refresh_seconds, row.allow_private)
+        if progress.wishes != wishes:
+            progress.wishes, progress.next_at, progress.failures = wishes, 0.0, 0
         if not self._has_copy(row) or _source_of(row) != _source_of_copy(row):
             return time.time() >= self._retry_at(row, progress)
-        if not progress.next_at or progress.every != row.refresh_seconds:
-            progress.every = row.refresh_seconds
+        if not progress.next_at:
             progress.next_at = self._next_at(row, progress)
         return time.time() >= progress.next_at
 

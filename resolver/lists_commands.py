@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sqlite3
 import sys
@@ -37,6 +38,8 @@ def check(
     """Tell what lists hold, and what of them cannot be read: 0 when all can, 1 when not."""
     if list_format not in FORMATS:
         fail(f"--format: {list_format!r} is not known: take one of {', '.join(FORMATS)}", code=2)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # lists and file names have letters that a terminal may lack
     reports: list[dict[str, Any]] = []
     for name in files:
         try:

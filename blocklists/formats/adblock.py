@@ -9,9 +9,11 @@ from blocklists.formats.names import Lines, is_address, read_hosts_line
 from resolver.rules import is_plain
 
 _COSMETIC = re.compile(r"#[@?$%]*#|\$\$|#@?\$?\?#")
-_SCHEME = re.compile(r"[a-z*]+://")
+_SCHEME = re.compile(r"\A[a-z*]+://")
 _END = "^|"
-_HARMLESS = frozenset({"important", "all", "document", "doc", "popup", "third-party", "3p", "first-party", "1p"})
+_HARMLESS = frozenset(
+    {"important", "all", "document", "doc"}
+)  # $third-party is meant for names that must work elsewhere
 _ACTION: dict[bool, Action] = {False: "block", True: "allow"}
 
 
@@ -43,21 +45,23 @@ def _read_filter(number: int, line: str, into: Collector, bad: list[tuple[str, A
         return
     text, _, options = text.partition("$")
     denied: list[str] = []
+    is_bad = False
     for option in filter(None, options.split(",")):
         key, _, value = option.partition("=")
         key = key.strip().lower()
         if key == "denyallow":
             denied = [name for name in value.split("|") if name]
         elif key == "badfilter":
-            rule = _rule_of(text)
-            if rule is not None:
-                bad.append((rule.lower(), _ACTION[is_allow]))
-            return
+            is_bad = True
         elif key not in _HARMLESS:
             into.inexpressible(number, f"the option ${key.removeprefix('~')[:40]} is not known to DNS")
             return
     rule = _rule_of(text)
-    if rule is None:
+    if is_bad:
+        if rule is not None:
+            bad.append((rule, _ACTION[is_allow]))
+            bad += [(name, _ACTION[not is_allow]) for name in denied]
+    elif rule is None:
         into.inexpressible(number, "addresses of pages (paths, ports, parts of names) are not known to DNS")
     elif is_address(rule.removeprefix("=")):
         into.inexpressible(number, "an address is no name: DNS cannot block it")
@@ -85,6 +89,8 @@ def _rule_of(text: str) -> str | None:
     if is_tree and bare == name and not text.endswith(tuple(_END)) and "." not in bare:
         return None
     bare = bare.removesuffix(".")
+    if not text.startswith("|") and (bare[:1] in (".", "-") or "." not in bare):
+        return None  # a part of an address, anywhere in it
     if bare.startswith("*."):
         return bare
     return bare if is_tree else f"={bare}"

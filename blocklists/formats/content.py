@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
-from collections import Counter
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -15,7 +15,10 @@ Action = Literal["block", "allow"]
 
 MOST_RULES = 2_000_000
 MOST_PROBLEMS = 100  # that are kept with line and reason; all are counted
+MOST_REASONS = 100  # that are told apart: a list may make up as many options as it has lines
 _MOST_TEXT = 200
+_OTHER = "other things that are not known to DNS"
+_AN_ADDRESS = "an address is no name: DNS cannot block it"
 _SUFFIX = "it is a public suffix: all names below would be blocked"
 _ADDRESS = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,3}){3}\Z")
 
@@ -61,8 +64,9 @@ class Collector:
         self._most = most_rules
         self._may_have_regexes = may_have_regexes
         self._rules: dict[Action, set[str]] = {"block": set(), "allow": set()}
-        self._kinds: Counter[RuleKind] = Counter()
+        self._unusual: set[str] = set()  # rules that are patterns or expressions
         self._taken = 0
+        self._duplicates = 0
         self._problems: list[Problem] = []
         self._inexpressible: dict[str, Inexpressible] = {}
         self.problem_count = 0
@@ -76,7 +80,7 @@ class Collector:
         elif action == "block" and form != "=" and is_public_suffix(name):
             self.problem(line, text, _SUFFIX)
         elif name[-1] in "0123456789" and _ADDRESS.match(name):
-            self.inexpressible(line, "an address is no name: DNS cannot block it")
+            self.inexpressible(line, _AN_ADDRESS)
         elif "." not in name:
             self.problem(line, text, "it has one label only")
         else:
@@ -98,35 +102,43 @@ class Collector:
             if "." not in name:
                 self.problem(line, text, "it has one label only")
                 return
+            if _ADDRESS.match(name):
+                self.inexpressible(line, _AN_ADDRESS)
+                return
         elif rule.kind is RuleKind.REGEX and not self._may_have_regexes:
             self.inexpressible(line, "regular expressions are taken from lists of one's own only")
             return
         elif rule.kind is RuleKind.PATTERN and self._is_too_wide(rule.written or ""):
             self.problem(line, text, "it would match everything below a public suffix")
             return
-        if self._add(rule.text, action) and rule.kind is not RuleKind.NAME:
-            self._kinds[rule.kind] += 1
+        self._add(rule.text, action)
+        if rule.kind is not RuleKind.NAME:
+            self._unusual.add(rule.text)
 
     def problem(self, line: int, text: str, reason: str) -> None:
         """A line that cannot be read."""
         self.problem_count += 1
         if len(self._problems) < MOST_PROBLEMS:
-            shown = "".join(char if char.isprintable() else "\ufffd" for char in text[:_MOST_TEXT])
-            self._problems.append(Problem(line, shown, reason[: 2 * _MOST_TEXT]))
+            self._problems.append(Problem(line, _shown(text, _MOST_TEXT), _shown(reason, 2 * _MOST_TEXT)))
 
     def inexpressible(self, line: int, reason: str) -> None:
         """A line that says something which cannot be done."""
         known = self._inexpressible.get(reason)
-        self._inexpressible[reason] = Inexpressible(known.count + 1, known.line) if known else Inexpressible(1, line)
+        if known is None:
+            reason = _shown(reason, _MOST_TEXT) if len(self._inexpressible) < MOST_REASONS else _OTHER
+            known = self._inexpressible.get(reason, Inexpressible(0, line))
+        self._inexpressible[reason] = Inexpressible(known.count + 1, known.line)
 
     def cancel(self, text: str, action: Action) -> None:
-        """Take a rule back."""
-        self._rules[action].discard(text)
+        """Take a rule back; one that cannot be read was never taken."""
+        with contextlib.suppress(RuleError):
+            self._rules[action].discard(parse_rule(text).text)
 
     def finish(self, format_name: str, lines: int) -> ListContent:
         """All that was taken. Raises ListError for what is no list."""
         meaningful = self._taken + self.problem_count + sum(entry.count for entry in self._inexpressible.values())
-        if self.problem_count and (not self._taken or (meaningful >= 20 and self.problem_count * 2 > meaningful)):
+        is_nothing = self.problem_count == meaningful
+        if self.problem_count and (is_nothing or (meaningful >= 20 and self.problem_count * 2 > meaningful)):
             first = self._problems[0]
             raise ListError(
                 f"this does not look like a list: {self.problem_count} of {meaningful} lines cannot be read as "
@@ -134,43 +146,55 @@ class Collector:
             )
         block = self._whole_trees(self._rules["block"])
         allow = self._whole_trees(self._rules["allow"])
-        rows = [f"allow {rule}\n" for rule in sorted(allow)] + [f"block {rule}\n" for rule in sorted(block)]
+        unusual = [rule for rules in (block, allow) for rule in rules & self._unusual]
+        regexes = sum(rule.startswith("/") for rule in unusual)
         return ListContent(
             format=format_name,
-            content="".join(rows).encode(),
-            rules=len(rows),
-            patterns=self._kinds[RuleKind.PATTERN],
-            regexes=self._kinds[RuleKind.REGEX],
+            content=_rows("allow", allow) + _rows("block", block),
+            rules=len(allow) + len(block),
+            patterns=len(unusual) - regexes,
+            regexes=regexes,
             lines=lines,
             comments=self.comments,
-            duplicates=max(0, self._taken - len(rows)),
+            duplicates=self._duplicates,
             problem_count=self.problem_count,
             problems=tuple(self._problems),
             inexpressible=dict(self._inexpressible),
         )
 
-    def _add(self, text: str, action: Action) -> bool:
+    def _add(self, text: str, action: Action) -> None:
         self._taken += 1
         rules = self._rules[action]
         before = len(rules)
         rules.add(text)
         if len(rules) == before:
-            return False
-        if before >= self._most:
+            self._duplicates += 1
+        elif before >= self._most:
             raise ListError(f"this list has more than {self._most:,} rules, the most a list may have")
-        return True
 
-    @staticmethod
-    def _whole_trees(rules: set[str]) -> set[str]:
+    def _whole_trees(self, rules: set[str]) -> set[str]:
         """``=x`` and ``*.x`` together are ``x``."""
         for below in [rule for rule in rules if rule.startswith("*.")]:
             name = below[2:]
             if f"={name}" in rules:
                 rules -= {below, f"={name}"}
                 rules.add(name)
+                if below in self._unusual:
+                    self._unusual.add(name)
         return rules
 
     @staticmethod
     def _is_too_wide(written: str) -> bool:
         head, _, suffix = written.rpartition("*")
         return not head.strip("*.") and is_public_suffix(suffix.lstrip("."))
+
+
+def _rows(action: Action, rules: set[str]) -> bytes:
+    """The rules' lines; no string is made for each, since there may be millions."""
+    between = f"\n{action} "
+    return f"{action} {between.join(sorted(rules))}\n".encode() if rules else b""
+
+
+def _shown(text: str, most: int) -> str:
+    """Text from a list, fit for a terminal and a log."""
+    return "".join(char if char.isprintable() else "\ufffd" for char in text[:most])

@@ -11,20 +11,26 @@ from blocklists.formats.names import is_address
 
 SAMPLE_LINES: Final = 200  # that say something
 
-_RPZ = re.compile(r"\$(?:TTL|ORIGIN)\b|.*\s(?:CNAME|SOA|NS|AAAA|A)\s+\S", re.IGNORECASE)
+_RECORD = r"\S*(?:\s+(?:[0-9]\w*|IN|CH|HS))*\s+(?:{})\s+\S"  # owner, TTL and class, type, data
+_RPZ = re.compile(_RECORD.format("CNAME|DNAME|NS|AAAA|A|TXT"), re.IGNORECASE)
+_ZONE_FILE = re.compile(r"\$(?:TTL|ORIGIN)\s|" + _RECORD.format("SOA"), re.IGNORECASE)  # nothing else has these
 _UNBOUND = re.compile(r"(?:local-zone|local-data|server):")
 _DNSMASQ = re.compile(r"(?:address|server|local)=/")
-_ADBLOCK = re.compile(r"(?:@@)?\|\|?|@@|.*(?:##|#@#|\^\$|\^$)|\[(?:Adblock|uBlock|AdGuard)", re.IGNORECASE)
+_ADBLOCK = re.compile(r"(?:@@)?\|\|?|@@|\S*\^(?:\$|\Z)|\[(?:Adblock|uBlock|AdGuard)", re.IGNORECASE)
+_COSMETIC = re.compile(r"[^\s#]*#[@?$%]*##?[^\s#]")  # and no banner: "#####", "## names of others"
+_TRAILING = re.compile(r"\s(?:#|;|//)")
 
 
 def says_something(line: str) -> bool:
     """Whether a line is neither empty nor a comment in every format."""
     text = line.strip()
-    return bool(text) and not (text[0] in "!;#" and "##" not in text[:3])
+    return bool(text) and not text.startswith(("!", ";", "//")) and (text[0] != "#" or bool(_COSMETIC.match(text)))
 
 
 def detect(sample: Sequence[str]) -> str:
     """The format of most lines of the sample; a single filter among names makes a list of filters."""
+    if any(_ZONE_FILE.match(line) for line in sample):
+        return "rpz"  # although the numbers of its SOA may stand on more lines than its rules
     votes = Counter(_vote(line) for line in sample)
     if not votes:
         return "domains"
@@ -34,7 +40,8 @@ def detect(sample: Sequence[str]) -> str:
 
 
 def _vote(line: str) -> str:
-    text = line.strip()
+    said = _TRAILING.split(line, maxsplit=1)[0] if line[:1].strip() else line  # English looks like records: "is a b"
+    text = said.strip()
     if _DNSMASQ.match(text):
         return "dnsmasq"
     if _UNBOUND.match(text):
@@ -42,6 +49,6 @@ def _vote(line: str) -> str:
     first, _, rest = text.partition(" ") if " " in text else text.partition("\t")
     if rest and is_address(first):
         return "hosts"
-    if _ADBLOCK.match(text):
+    if _ADBLOCK.match(text) or _COSMETIC.match(text):
         return "adblock"
-    return "rpz" if _RPZ.match(line) else "domains"
+    return "rpz" if _RPZ.match(said) else "domains"

@@ -17,6 +17,7 @@ _OWN_NAMES = frozenset(
     )
 )
 _COMMENT = ("#", "!", ";", "//")
+_TRAILING = re.compile(r"#|\s(?:!|;|//)")
 _ADDRESS = re.compile(r"(?:\d{1,3}(?:\.\d{1,3}){3}|0|[0-9a-fA-F]{0,4}:[0-9a-fA-F:.]*(?:%\w+)?)\Z")
 
 Lines = Iterable[tuple[int, str]]
@@ -39,7 +40,7 @@ def read_domains(lines: Lines, into: Collector) -> None:
             into.comments += bool(text)
             continue
         if not text.startswith("/"):
-            text = text.partition("#")[0].strip()
+            text = _TRAILING.split(text, maxsplit=1)[0].rstrip()
         if text.startswith("."):
             text = text[1:]
         if text.startswith(("=", "*", "/")) or "*" in text:

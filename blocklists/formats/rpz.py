@@ -12,7 +12,7 @@ from blocklists.formats.content import Collector
 from blocklists.formats.names import Lines
 from resolver.rules import is_plain
 
-_COMMENT = re.compile(r"\s*;.*")
+_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"?')
 _CLASSES = frozenset({"IN", "CH", "HS", "ANY"})
 _TYPES = frozenset({"A", "AAAA", "CNAME", "SOA", "NS", "TXT", "DNAME", "MX", "PTR", "SRV", "RRSIG", "NSEC", "DNSKEY"})
 _TRIGGERS = {
@@ -21,23 +21,68 @@ _TRIGGERS = {
     ".rpz-nsdname": "triggers by name server",
     ".rpz-nsip": "triggers by name server",
 }
+_MOST_HELD = 4096  # characters between parentheses
+
+
+class _Names:
+    """Owner names as the zone means them: `origin` completes them, `zone` (the SOA's owner) is taken off.
+
+    They differ in zones that a server wrote: BIND writes ``$ORIGIN com.rpz.example.`` and then ``bad CNAME .``
+    """
+
+    def __init__(self) -> None:
+        self._zone = ""
+        self._origin: str | None = None  # until it is said, names are taken as they are
+        self.are_plain = True  # whether relative names mean just themselves
+
+    def origin(self, text: str) -> None:
+        """$ORIGIN; itself relative unless it ends in a dot (RFC 1035, section 5.1)."""
+        is_first = self._origin is None
+        self._origin = self._whole(text.lower())
+        if is_first:
+            self._zone = self._origin
+        self.are_plain = self._origin == self._zone
+
+    def start_of_authority(self, owner: str) -> None:
+        """The SOA's owner is the zone."""
+        self._zone = self._whole(owner.lower())
+        if self._origin is None:
+            self._origin = self._zone
+        self.are_plain = self._origin == self._zone
+
+    def trigger(self, owner: str) -> str:
+        """The name that an owner name is about; empty for the zone's own."""
+        name = owner.lower()
+        if self.are_plain and not name.endswith("."):
+            return "" if name == "@" else name
+        whole = self._whole(name)
+        return "" if whole == self._zone else whole.removesuffix(f".{self._zone}") if self._zone else whole
+
+    def _whole(self, name: str) -> str:
+        origin = self._origin or ""
+        if name == "@":
+            return origin
+        return name[:-1] if name.endswith(".") else f"{name}.{origin}".removesuffix(".")
 
 
 def read_rpz(lines: Lines, into: Collector) -> None:
     """The zone's records. Owner names are taken without the zone's own name."""
-    origin = ""
+    names = _Names()
     owner = ""
     for number, line in _joined(lines, into):
         words = line.split()
-        if words[1:] == ["CNAME", "."] and is_plain(words[0]) and "rpz-" not in words[0] and not line[0].isspace():
+        if (
+            words[1:] == ["CNAME", "."]
+            and names.are_plain
+            and is_plain(words[0])
+            and "rpz-" not in words[0]
+            and not line[0].isspace()
+        ):
             owner = words[0]  # nearly all, in large zones
             into.name(number, owner, "=")
             continue
-        if words[0].upper() == "$ORIGIN" and len(words) > 1:
-            origin = words[1].rstrip(".").lower()
-            continue
         if words[0].startswith("$"):
-            into.comments += 1
+            _read_directive(number, words, names, into)
             continue
         if not line[0].isspace():
             owner = words.pop(0)
@@ -47,29 +92,42 @@ def read_rpz(lines: Lines, into: Collector) -> None:
             into.problem(number, line, "it should be a record, as in 'example.com CNAME .'")
             continue
         kind, data = words[0].upper(), words[1:]
+        if kind == "SOA":
+            names.start_of_authority(owner)
         if kind in ("SOA", "NS"):
-            if kind == "SOA" and owner not in ("@", ".") and not origin:
-                origin = owner.rstrip(".").lower()
             into.comments += 1
             continue
-        _read_record(number, _relative(owner, origin), kind, data, into)
+        _read_record(number, names.trigger(owner), kind, data, into)
+
+
+def _read_directive(number: int, words: list[str], names: _Names, into: Collector) -> None:
+    what = words[0].upper()
+    if what in ("$GENERATE", "$INCLUDE"):
+        into.inexpressible(number, f"{what}: write the records out")
+        return
+    into.comments += 1
+    if what == "$ORIGIN" and len(words) > 1:
+        names.origin(words[1])
 
 
 def _joined(lines: Lines, into: Collector) -> Iterator[tuple[int, str]]:
-    """Lines without comments; those between parentheses are one."""
+    """Lines without comments, each with a word at least; those between parentheses are one. Quoted text is left out."""
     held = ""
     held_at = 0
     for number, line in lines:
-        text = _COMMENT.sub("", line) if ";" in line else line
+        text = _QUOTED.sub('""', line) if '"' in line else line  # a ';' or '(' there is text
+        text = text.partition(";")[0]
         if not text.strip():
             into.comments += bool(line.strip())
             continue
         if held or "(" in text:
             held, held_at = (held + " " + text, held_at) if held else (text, number)
             if ")" in text:
-                yield held_at, held.replace("(", " ").replace(")", " ")
+                record = held.replace("(", " ").replace(")", " ")
+                if record.strip():
+                    yield held_at, record
                 held = ""
-            elif len(held) > 4096:
+            elif len(held) > _MOST_HELD:
                 into.problem(held_at, held, "its parenthesis is not closed")
                 held = ""
             continue
@@ -78,24 +136,16 @@ def _joined(lines: Lines, into: Collector) -> Iterator[tuple[int, str]]:
         into.problem(held_at, held, "its parenthesis is not closed")
 
 
-def _relative(owner: str, origin: str) -> str:
-    name = owner.lower()
-    if not name.endswith("."):
-        return name
-    name = name[:-1]
-    return name.removesuffix(f".{origin}") if origin else name
-
-
-def _read_record(number: int, owner: str, kind: str, data: list[str], into: Collector) -> None:
+def _read_record(number: int, name: str, kind: str, data: list[str], into: Collector) -> None:
     for ending, reason in _TRIGGERS.items():
-        if owner.endswith(ending):
+        if name.endswith(ending):
             into.inexpressible(number, reason)
             return
-    if owner == "@":
-        into.comments += 1
+    if not name:
+        into.comments += 1  # a record of the zone itself
         return
     target = data[0].lower() if data else ""
-    if kind == "CNAME" and target in ("rpz-passthru.", "rpz-passthru", f"{owner}.", owner):
+    if kind == "CNAME" and target in ("rpz-passthru.", "rpz-passthru", f"{name}.", name):
         action = "allow"
     elif kind == "CNAME" and target.startswith("rpz-tcp-only"):
         into.inexpressible(number, "answers that force TCP")
@@ -105,5 +155,5 @@ def _read_record(number: int, owner: str, kind: str, data: list[str], into: Coll
     else:
         into.inexpressible(number, "records other than CNAME, A and AAAA")
         return
-    form = "*." if owner.startswith("*.") else "="
-    into.name(number, owner.removeprefix("*."), form, "allow" if action == "allow" else "block")
+    form = "*." if name.startswith("*.") else "="
+    into.name(number, name.removeprefix("*."), form, "allow" if action == "allow" else "block")

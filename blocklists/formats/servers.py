@@ -8,7 +8,7 @@ from blocklists.formats.content import Collector
 from blocklists.formats.names import SINKHOLES, Lines
 
 _DNSMASQ = re.compile(r"(address|server|local)=/(.+)/([^/]*)\Z")
-_ZONE = re.compile(r"local-zone:\s*\"?([^\"\s]+)\"?\s+\"?([a-z_]+)\"?\s*(?:#.*)?\Z")
+_ZONE = re.compile(r"local-zone:\s*[\"']?([^\"'\s]+)[\"']?\s+[\"']?([a-z_]+)[\"']?\s*(?:#.*)?\Z")
 _DATA = re.compile(r"local-data:\s*[\"'](\S+)\s+(?:\d+\s+)?(?:IN\s+)?(A|AAAA)\s+(\S+)[\"']\s*(?:#.*)?\Z", re.IGNORECASE)
 _BLOCKING = frozenset(
     (
@@ -44,15 +44,19 @@ def read_dnsmasq(lines: Lines, into: Collector) -> None:
 
 
 def read_unbound(lines: Lines, into: Collector) -> None:
-    """local-zone and local-data."""
+    """local-zone and local-data. Data of a transparent zone's own name speaks before the zone, as in unbound."""
+    transparent: list[tuple[int, str]] = []
+    with_data: set[str] = set()
     for number, line in lines:
         text = line.strip()
-        if not text or text.startswith("#") or text in ("server:", "view:"):
+        if not text or text.startswith("#") or text.partition("#")[0].strip() in ("server:", "view:"):
             into.comments += bool(text)
         elif found := _ZONE.match(text):
             name, kind = found.groups()
             if kind in _BLOCKING:
                 into.name(number, name.removesuffix("."))
+            elif kind in _ALLOWING and kind != "always_transparent":
+                transparent.append((number, name.removesuffix(".")))
             elif kind in _ALLOWING:
                 into.name(number, name.removesuffix("."), "", "allow")
             else:
@@ -60,6 +64,7 @@ def read_unbound(lines: Lines, into: Collector) -> None:
         elif found := _DATA.match(text):
             name, _, address = found.groups()
             if address in SINKHOLES:
+                with_data.add(name.removesuffix(".").lower())
                 into.name(number, name.removesuffix("."), "=")
             else:
                 into.inexpressible(number, "a name with an address of its own is no block")
@@ -67,3 +72,5 @@ def read_unbound(lines: Lines, into: Collector) -> None:
             into.inexpressible(number, "records of one's own are no block")
         else:
             into.problem(number, line, "it should be as in 'local-zone: \"example.com\" always_nxdomain'")
+    for number, name in transparent:
+        into.name(number, name, "*." if name.lower() in with_data else "", "allow")

@@ -9,6 +9,7 @@ from resolver.errors import ListError
 
 MOST_BYTES = 256 << 20  # of a list, unpacked
 _MOST_LINE = 64 << 10
+_TOO_LONG = f"it is longer than {_MOST_LINE >> 10} KiB"
 _PIECE = 1 << 20
 _HEAD = 512  # octets that are looked at before anything is read
 _GZIP = b"\x1f\x8b"
@@ -42,23 +43,32 @@ def lines_of(chunks: Iterable[bytes], tell: Tell, *, most_bytes: int = MOST_BYTE
             number += 1
             if is_long:
                 is_long = False  # its end
-            elif _is_text(text):
+            elif text.isascii() and len(text) <= _MOST_LINE:  # nearly all
                 yield number, text
             else:
-                tell(number, text, "it is not UTF-8 text")
-        if len(rest) > _MOST_LINE:
+                yield from _checked(number, text, tell)
+        if len(rest) > _MOST_LINE + 1:  # one more, for half a line end
             if not is_long:
-                tell(number + 1, rest[:200].decode(errors="replace"), f"it is longer than {_MOST_LINE >> 10} KiB")
+                tell(number + 1, rest[:200].decode(errors="replace"), _TOO_LONG)
             is_long, rest = True, b""
     if is_first:
         rest = _begin(rest)
     end = b"" if rest.endswith((b"\n", b"\r")) else b"\n"
     for text in _decoded(rest + end) if rest and not is_long else ():
         number += 1
-        if _is_text(text):
-            yield number, text
-        else:
-            tell(number, text, "it is not UTF-8 text")
+        yield from _checked(number, text, tell)
+
+
+def _checked(number: int, text: str, tell: Tell) -> Iterator[tuple[int, str]]:
+    """The line, unless it is too long or, apart from what looks like a comment, no text."""
+    if len(text) > _MOST_LINE or (not text.isascii() and len(text.encode("utf-8", "surrogateescape")) > _MOST_LINE):
+        tell(number, text[:200], _TOO_LONG)
+    elif _is_text(text):
+        yield number, text
+    elif text.lstrip().startswith(("!", ";", "//")) or _is_text(text.partition("#")[0]):
+        yield number, text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")  # Latin-1, in old lists
+    else:
+        tell(number, text, "it is not UTF-8 text")
 
 
 def _begin(data: bytes) -> bytes:
@@ -117,10 +127,11 @@ def _unpacked(chunks: Iterable[bytes]) -> Iterator[bytes]:
                     data = unpacker.unused_data.lstrip(b"\0")
                     if data:
                         unpacker = zlib.decompressobj(31)
-            data = next(source, b"")
-            if not data:
+            following = next(source, None)
+            if following is None:
                 break
-            if unpacker.eof:
+            data = following.lstrip(b"\0") if unpacker.eof else following
+            if data and unpacker.eof:
                 unpacker = zlib.decompressobj(31)
     except zlib.error as error:
         raise ListError("this gzip file is damaged") from error

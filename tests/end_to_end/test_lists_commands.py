@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import subprocess
 from pathlib import Path
 
@@ -105,3 +106,13 @@ def test_names_that_led_to_listed_ones_are_found_in_the_query_log(tmp_path: Path
     first = " ".join(told.stdout.decode().splitlines()[0].split())
     assert first == "1 portal.example leads to a name of openai/chatgpt"
     assert b"1 unlisted neighbours" in told.stdout
+
+
+def test_what_a_terminal_cannot_show_is_escaped_and_no_traceback(tmp_path: Path) -> None:
+    path = tmp_path / "feed"
+    path.write_text("||a.example.com^\nexample.org##.ad\n||bü cher^\n")
+    command = [MOATDNS, "lists", "check", str(path)]
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    told = subprocess.run(command, capture_output=True, timeout=PATIENCE_SECONDS, check=False, env=environment)
+    assert (told.returncode, told.stderr) == (0, b"")
+    assert rb"(line 2, \u2026)" in told.stdout

@@ -11,6 +11,7 @@ from typing import Any
 
 from resolver.errors import MoatdnsError
 from resolver.snapshot_file import Manifest
+from resolver.subjects_file import Position
 
 _MOST_LINE_BYTES = 64 << 20
 _ANSWER_SECONDS = 60.0  # for all workers to take a policy; one that will not is replaced meanwhile
@@ -67,6 +68,12 @@ class Channel:
     async def publish(self, manifest: Manifest) -> None:
         """Have all workers serve a policy; returns when they do. Raises MoatdnsError."""
         answer = await self._ask("publish", manifest=str(manifest.path))
+        if answer["error"] is not None:
+            raise MoatdnsError(answer["error"])
+
+    async def use_subjects(self, position: Position) -> None:
+        """Have all workers take in leases and exemptions; returns when they have. Raises MoatdnsError."""
+        answer = await self._ask("subjects", **position.to_plain())
         if answer["error"] is not None:
             raise MoatdnsError(answer["error"])
 

@@ -50,7 +50,7 @@ class Accounts:
         rule = decision.rule if kind != _NO_HIT else None
         name = question.key if is_logged or rule is not None else None
         key = (outcome, decision.group, decision.service, rule and rule.list, rule and rule.key, question.qtype,
-               transport, rcode, name)  # fmt: skip
+               transport, rcode, name, decision.exemption)  # fmt: skip
         account = self._known.get(key)
         if account is None:
             if len(self._known) >= _MOST_REMEMBERED:
@@ -70,12 +70,15 @@ class Accounts:
         service = decision.service if is_hit else None
         in_list = rule.list if rule else None
         known_type = qtype if not qtype.startswith("TYPE") else "other"
-        facts = (decision.group, service, in_list, known_type, rcode_name, protocol, domain if is_hit else None)
+        exemption = decision.exemption if is_hit else None
+        of_hit = domain if is_hit else None
+        facts = (decision.group, service, in_list, known_type, rcode_name, protocol, exemption, of_hit)
         line = None
         if is_logged:
             verdict = verdict_of(outcome)
             said = rule.text if rule else None
-            line = middle((decision.group, domain, qtype, rcode_name, verdict, service, in_list, said, None, protocol))
+            rules = (service, in_list, said, exemption)
+            line = middle((decision.group, domain, qtype, rcode_name, verdict, *rules, protocol))
         return self._counters.answer(outcome, facts), kind, line
 
     def count(self, client: Counted, account: Account, milliseconds: float = 0) -> None:
@@ -95,5 +98,5 @@ class Accounts:
 
     def unreadable(self, outcome: int, client: Counted, group: str, transport: int, rcode: int) -> None:
         """Count an answer to what could not be read as a query."""
-        facts = (group, None, None, None, _RCODES.get(rcode, str(rcode)), _PROTOCOLS[transport], None)
+        facts = (group, None, None, None, _RCODES.get(rcode, str(rcode)), _PROTOCOLS[transport], None, None)
         self.count(client, (self._counters.answer(outcome, facts), _NO_HIT, None))

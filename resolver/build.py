@@ -21,7 +21,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from blocklists.catalogue import Catalogue
+from blocklists.catalogue import BYPASS, Catalogue
 from blocklists.loading import load_catalogue
 from blocklists.versions import choose
 from resolver.config.file_policy import file_policy, write_contents
@@ -61,7 +61,7 @@ def base_text(contents: Mapping[str, str], catalogue: str) -> str:
 def compile_policy(policy: dict[str, Any], catalogue: Catalogue) -> tuple[CompiledRules, bytes]:
     """Compile a policy (`Config.policy`, dumped as JSON) with the catalogue: the rules, and the groups."""
     rules = compile_rules([*bundled_sources(catalogue), *_own(policy["lists"])])
-    groups = compile_groups(groups_of(policy, catalogue), policy["own_vendors"])
+    groups = compile_groups(groups_of(policy, catalogue), policy["own_vendors"], scopes_of(policy, catalogue))
     return rules, groups
 
 
@@ -91,7 +91,7 @@ def groups_of(policy: dict[str, Any], catalogue: Catalogue) -> Iterator[Group]:
 
     A list may say its `key` (its name unless given), and whether it is `enabled` (unless it is, nothing names it).
     """
-    lists = {entry["name"]: entry.get("key", entry["name"]) for entry in policy["lists"] if entry.get("enabled", True)}
+    lists = _keys_of_lists(policy)
 
     def expanded(references: Iterable[str]) -> frozenset[str]:
         keys: set[str] = set()
@@ -114,7 +114,20 @@ def groups_of(policy: dict[str, Any], catalogue: Catalogue) -> Iterator[Group]:
             block=expanded(group["block"]),
             allow=expanded(group["allow"]),
             response=ResponsePolicy(response["mode"], response["ttl_seconds"], response["ipv4"], response["ipv6"]),
+            schedule_plain=group.get("schedule"),
         )
+
+
+def scopes_of(policy: dict[str, Any], catalogue: Catalogue) -> dict[str, Iterable[str]]:
+    """The sets, vendors and lists of a policy that an exemption may name, with the keys of their sources."""
+    lists = _keys_of_lists(policy)
+    names = [name for name in (*SETS, *catalogue.vendors) if name not in (_ALL_LISTS, BYPASS)]
+    scopes: dict[str, Iterable[str]] = {name: catalogue.services_of(name) for name in names}
+    return {**scopes, **{name: (key,) for name, key in lists.items()}, _ALL_LISTS: lists.values()}
+
+
+def _keys_of_lists(policy: dict[str, Any]) -> dict[str, str]:
+    return {entry["name"]: entry.get("key", entry["name"]) for entry in policy["lists"] if entry.get("enabled", True)}
 
 
 class _Build:

@@ -23,7 +23,8 @@ from blocklists.loading import load_catalogue
 from resolver import __version__
 from resolver.build import known_references
 from resolver.catalogue_commands import catalogue_app
-from resolver.command_line import ConfigOption, JsonOption, fail, load, policy_of, print_line
+from resolver.clocks import now
+from resolver.command_line import ConfigOption, JsonOption, fail, load, policy_of, print_line, subjects_of
 from resolver.config.addresses import parse_endpoint
 from resolver.config.json_schema import json_schema
 from resolver.config.load import find_config, load_config
@@ -112,6 +113,8 @@ def explain_command(
             parse_any_name(name),
             client=client,
             qtype=qtype,
+            subjects=subjects_of(loaded),
+            now=now(),
         )
     except (RuleError, ValueError) as error:
         fail(str(error), code=2)

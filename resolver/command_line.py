@@ -12,13 +12,16 @@ import typer
 from blocklists.loading import load_catalogue
 from blocklists.versions import in_force
 from resolver.build import compile_policy, fingerprint_of, known_references
+from resolver.clocks import now
 from resolver.config.file_policy import file_policy
 from resolver.config.load import find_config, load_config
 from resolver.config.schema import Config
-from resolver.errors import ConfigError, SnapshotError
+from resolver.errors import ConfigError, SnapshotError, SubjectsError
 from resolver.policy.compiler import policy_in_memory
 from resolver.policy.snapshot import PolicySnapshot
+from resolver.policy.subjects import Subjects
 from resolver.snapshot_file import SNAPSHOTS, last_good
+from resolver.subjects_file import newest, subjects_at
 
 ConfigOption = Annotated[
     str | None,
@@ -53,6 +56,17 @@ def policy_of(config: Config) -> tuple[PolicySnapshot, str]:
     if manifest.fingerprint != fingerprint_of(file_policy(config)[0], catalogue.fingerprint):
         origin += "; the config has changed since and is not in force (send SIGHUP)"
     return policy, origin
+
+
+def subjects_of(config: Config) -> Subjects:
+    """The leases, exemptions and pauses to explain by: those of the state directory."""
+    journal = newest(config.state_dir)
+    if journal is None:
+        return Subjects()
+    try:
+        return subjects_at(journal, None, now())[0]
+    except SubjectsError as error:
+        fail(str(error))
 
 
 def print_line(text: str) -> None:

@@ -41,6 +41,10 @@ class SnapshotError(MoatdnsError):
     """A compiled policy is damaged, missing, or was written by another version."""
 
 
+class SubjectsError(MoatdnsError):
+    """The journal of leases and exemptions is damaged or missing, or cannot be written."""
+
+
 class ListenError(MoatdnsError):
     """A listening socket cannot be opened."""
 

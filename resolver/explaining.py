@@ -8,9 +8,11 @@ from resolver.config.settings import WorkerSettings
 from resolver.local_names import LocalNames
 from resolver.names import key_of, parse_name
 from resolver.policy.decision import Verdict
-from resolver.policy.explain import Explanation, Step, explain
+from resolver.policy.explain import Explanation, explain
 from resolver.policy.groups import NetworkTable, parse_client
 from resolver.policy.snapshot import PolicySnapshot
+from resolver.policy.subjects import Moment, Subjects
+from resolver.policy.telling import Step
 from resolver.wire.codes import Type, is_meta
 from resolver.wire.message import type_number
 
@@ -40,6 +42,8 @@ def explain_query(
     *,
     client: str,
     qtype: str,
+    subjects: Subjects,
+    now: Moment,
 ) -> Explanation:
     """Explain what the server answers to a query, step by step in its own order.
 
@@ -48,7 +52,7 @@ def explain_query(
     number = type_number(qtype)
     if number is None:
         raise ValueError(f"{qtype!r} is not a record type: write a name such as AAAA, or TYPE999")
-    explanation = explain(policy, wire_name, client, qtype.upper())
+    explanation = explain(policy, wire_name, client, qtype.upper(), subjects=subjects, now=now)
     if access.allowed.find(parse_client(client)) is None:
         why = "clients.allow does not hold this address, whatever the policy says"
         return _without_policy(explanation, REFUSED, Step("access", REFUSED, why))

@@ -5,34 +5,36 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from enum import IntEnum
 
 from resolver.accounts import Accounts
 from resolver.cache.responses import CacheEntry
-from resolver.cache.table import FOR_EVER, AnswerTable, Prepared, TableBudget
+from resolver.cache.table import FOR_EVER
+from resolver.clients import Client, Clients
+from resolver.clocks import now
 from resolver.config.settings import Limits
 from resolver.errors import FormatError, NotAQuery
 from resolver.local_names import LocalNames
 from resolver.policy.decision import Decision, Verdict
-from resolver.policy.groups import NetworkTable, parse_client
 from resolver.policy.snapshot import PolicySnapshot
-from resolver.policy.standing import View
+from resolver.policy.subjects import Moment
 from resolver.resolution import Resolver
 from resolver.telemetry.counters import Account, Counters, Outcome
 from resolver.telemetry.query_events import QueryEvents
+from resolver.wire.client_subnet import client_of_subnet, option_for
 from resolver.wire.codes import MAX_MESSAGE, Class, Ede, Flag, Rcode, Type, is_meta
 from resolver.wire.message import hinfo_record
 from resolver.wire.question import Question, parse_question
-from resolver.wire.response import compose, ede_option, error_without_question, truncated
-from resolver.wire.sinkhole import Sinkhole, blocked_option
+from resolver.wire.response import compose, ede_option, error_without_question, truncated, with_option
+from resolver.wire.sinkhole import blocked_option
 
 DESPITE_BLOCK_TTL_SECONDS = 60  # a name let through despite a block rule must close soon after the policy does
 _ANY_TTL_SECONDS = 60
-FORCED_MODES = ("nxdomain", "nodata")  # what a catalogue entry may demand
 
 
 class Transport(IntEnum):
@@ -40,24 +42,6 @@ class Transport(IntEnum):
 
     UDP = 0  # cut to what the client takes
     STREAM = 1
-
-
-@dataclass(slots=True)
-class Client:
-    """A client's address with what the policy in force makes of it."""
-
-    address: str
-    allowed: bool  # by clients.allow; all others are refused
-    view: View
-    tables: tuple[AnswerTable, AnswerTable]  # by Transport
-    udp: dict[bytes, Prepared]  # the entries of the first, which the UDP reader looks into for every query
-    cell: int  # the first of its own counters
-    shown: bytes  # what the query log says of it, as JSON
-
-    @property
-    def group(self) -> str:
-        """The group that it belongs to."""
-        return self.view.group.name
 
 
 @dataclass(slots=True)
@@ -70,6 +54,7 @@ class Pending:
     decision: Decision
     snapshot: PolicySnapshot
     began: float  # monotonic seconds
+    client_subnet: bytes = b""  # the option that says for whom the answer is, where a proxy asked for somebody
 
 
 class Pipeline:
@@ -78,17 +63,18 @@ class Pipeline:
     def __init__(
         self,
         resolver: Resolver,
-        clients_allow: tuple[str, ...],
+        clients_allow: Iterable[str],
         limits: Limits,
         counters: Counters,
         snapshot: PolicySnapshot,
         *,
         local_names: LocalNames,
+        trusted_proxies: Iterable[str] = (),
         events: QueryEvents | None = None,
         clock: Callable[[], float] = time.monotonic,
+        moment: Callable[[], Moment] = now,
     ) -> None:
         self._resolver = resolver
-        self._allowed = NetworkTable((network, True) for network in clients_allow)
         self._limits = limits
         self._counters = counters
         self.events = events or QueryEvents(None, "off", counters.dropped)
@@ -96,37 +82,20 @@ class Pipeline:
         self._clock = clock
         self._local_names = local_names
         self._waiting: defaultdict[str, int] = defaultdict(int)  # queries in flight, by client address
-        self._any_answer = hinfo_record(_ANY_TTL_SECONDS)
+        self.clients = Clients(
+            clients_allow, trusted_proxies, limits, self._accounts, counters.dropped, clock=clock, moment=moment
+        )
         self.use(snapshot)
 
     def use(self, snapshot: PolicySnapshot) -> None:
         """Put a policy in force: answers judged by another one are forgotten with it."""
-        budget = TableBudget(self._limits.answer_table_entries, self._counters.dropped)
-        responses = [view.group.response for view in snapshot.views]
-        self._sinkholes = [Sinkhole.build(r.mode, r.ttl_seconds, r.ipv4, r.ipv6) for r in responses]
-        self._forced = [{mode: Sinkhole.build(mode, r.ttl_seconds) for mode in FORCED_MODES} for r in responses]
-        self._tables = [(AnswerTable(budget), AnswerTable(budget)) for _ in snapshot.views]
-        self._refused_tables = (AnswerTable(budget), AnswerTable(budget))
-        self.clients: dict[str, Client] = {}
         self._accounts.forget()  # what is counted under which cell may be another matter now
+        self.clients.use(snapshot)
         self.snapshot = snapshot
 
     def client(self, address: str) -> Client:
-        """The client at an address, remembered until the policy changes."""
-        client = self.clients.get(address)
-        if client is not None:
-            return client
-        parsed = parse_client(address)
-        view, _ = self.snapshot.view_of(parsed)
-        allowed = self._allowed.find(parsed) is not None
-        tables = self._tables[view.index] if allowed else self._refused_tables
-        cell, shown = self._accounts.client(address)
-        client = Client(address, allowed, view, tables, tables[Transport.UDP].entries, cell, shown)
-        if len(self.clients) >= self._limits.clients:
-            self._counters.dropped["clients"] += len(self.clients)
-            self.clients.clear()
-        self.clients[address] = client
-        return client
+        """The client at an address, remembered until something about it changes."""
+        return self.clients.at(address)
 
     def answer_now(self, query: bytes, client: Client, transport: Transport) -> bytes | Pending | None:
         """Answer from policy or cache. None: drop the query in silence. Pending: `resolve` it."""
@@ -139,15 +108,35 @@ class Pipeline:
             self._accounts.unreadable(Outcome.FAILED, client, client.group, transport, error.rcode)
             return error_without_question(query, error.rcode)
         if not client.allowed:
-            return self._refuse(
-                question, client, transport, ede_option(Ede.PROHIBITED, "this resolver does not serve your network")
-            )
-        table = client.tables[transport]
-        prepared = table.entries.get(question.table_key)  # the query as it is, less its cookie
+            return self._not_served(question, client, transport)
+        if client.is_proxy and question.client_subnet:
+            return self._for_another(question, client, transport)
+        return self._answer(question, client, transport)
+
+    def _for_another(self, question: Question, proxy: Client, transport: Transport) -> bytes | Pending:
+        """Answer a proxy's query for the client that it names (RFC 7871), as that client may see it."""
+        address = client_of_subnet(question.client_subnet)
+        if address is None:  # a network, or nobody: the proxy speaks for itself
+            return self._answer(question, proxy, transport)
+        client = self.clients.at(address)
+        outcome = (
+            self._answer(question, client, transport)
+            if client.allowed
+            else self._not_served(question, client, transport)
+        )
+        option = option_for(question.client_subnet)
+        if isinstance(outcome, Pending):
+            outcome.client_subnet = option
+            return outcome
+        return _with_option(outcome, option, question, transport)
+
+    def _answer(self, question: Question, client: Client, transport: Transport) -> bytes | Pending:
+        """Answer a client's question from what is ready, from policy or cache."""
+        prepared = client.answers.tables[transport].entries.get(question.table_key)  # the query, less its cookie
         now = self._clock()
         if prepared is not None and prepared[1] > now:
             self._accounts.count(client, prepared[2:])
-            return query[:2] + prepared[0]
+            return question.query[:2] + prepared[0]
         local = self._answer_here(question, client, transport)
         if local is not None:
             return local
@@ -157,13 +146,16 @@ class Pipeline:
             return self._sinkhole(pending, decision, FOR_EVER)
         if question.qtype == Type.ANY:
             self._account(pending, decision, _outcome(decision.verdict, cached=True), Rcode.NOERROR)
-            return compose(question, Rcode.NOERROR, self._any_answer, answers=1)  # RFC 8482 section 4.2
+            minimal = hinfo_record(client.answers.most_ttl(_ANY_TTL_SECONDS) or 0)
+            return compose(question, Rcode.NOERROR, minimal, answers=1)  # RFC 8482 section 4.2
         entry = self._resolver.cached(question, now)
         return pending if entry is None else self._answer_from(entry, pending, cached=True)
 
     def resolve(self, pending: Pending, reply: Callable[[bytes], None]) -> None:
         """Ask an upstream and `reply` once; at the latest when the upstreams' time is over."""
 
+        if pending.client_subnet:
+            reply = functools.partial(_reply_with, reply, pending)
         address = pending.client.address
         waiting = self._waiting[address]
         if waiting >= self._limits.queries_in_flight_per_client:
@@ -174,10 +166,11 @@ class Pipeline:
 
         def landed(entry: CacheEntry) -> None:
             self._waited(address)
-            if pending.snapshot is not self.snapshot:
-                # The policy changed while we waited: the one in force judges the answer, name and targets.
-                pending.client = self.client(pending.client.address)
-                pending.decision = self.snapshot.decide(pending.client.view, pending.question.key)
+            client = self.clients.at(address)
+            if pending.snapshot is not self.snapshot or client is not pending.client:
+                # Something changed while we waited: what is in force now judges the answer, name and targets.
+                pending.client = client
+                pending.decision = self.snapshot.decide(client.view, pending.question.key)
             reply(self._answer_from(entry, pending, cached=False))
 
         if not self._resolver.fetch(pending.question, landed):
@@ -222,6 +215,10 @@ class Pipeline:
             self._accounts.without_policy(Outcome.CACHED, client, client.group, question, transport, local[3] & 0xF)
         return local
 
+    def _not_served(self, question: Question, client: Client, transport: Transport) -> bytes:
+        why = ede_option(Ede.PROHIBITED, "this resolver does not serve your network")
+        return self._refuse(question, client, transport, why)
+
     def _refuse(
         self, question: Question, client: Client, transport: Transport, option: bytes, rcode: Rcode = Rcode.REFUSED
     ) -> bytes:
@@ -231,11 +228,9 @@ class Pipeline:
     def _sinkhole(self, pending: Pending, decision: Decision, ends_at: float, *, waited: float | None = None) -> bytes:
         """The answer to a name that is blocked, itself or by a name that its answer leads to until `ends_at`."""
         question, client = pending.question, pending.client
-        index = client.view.index
-        sinkhole = self._forced[index][decision.response] if decision.response else self._sinkholes[index]
-        answer = sinkhole.answer(question, blocked_option(decision.what, decision.group))
+        answer = client.answers.sinkhole(decision).answer(question, blocked_option(decision.what, decision.group))
         account = self._account(pending, decision, Outcome.BLOCKED, answer[3] & 0xF, waited=waited)
-        client.tables[pending.transport].put(question.table_key, answer, ends_at, account)
+        client.answers.put(pending.transport, question.table_key, answer, ends_at, account)
         return answer
 
     def _answer_from(self, entry: CacheEntry, pending: Pending, *, cached: bool) -> bytes:
@@ -250,12 +245,12 @@ class Pipeline:
             self._account(pending, decision, Outcome.FAILED, Rcode.SERVFAIL, waited=waited)
             failure = compose(question, Rcode.SERVFAIL, options=ede_option(*entry.failed_why))
             return _fit(failure, pending, Rcode.SERVFAIL)
-        answer = entry.answer
+        answer, answers = entry.answer, pending.client.answers
         stale = entry.is_stale(now)
         response = compose(
             question,
             answer.rcode,
-            entry.body(now, most=DESPITE_BLOCK_TTL_SECONDS if decision.despite_block else None),
+            entry.body(now, most=answers.most_ttl(DESPITE_BLOCK_TTL_SECONDS if decision.despite_block else None)),
             answers=answer.answers,
             authorities=answer.authorities,
             options=_STALE if stale else b"",
@@ -266,7 +261,7 @@ class Pipeline:
         account = self._account(pending, decision, outcome, answer.rcode, waited=waited)
         if cached and not stale:  # a first answer is not kept here: most names are asked for once
             ends_at = entry.ticks_at(now)
-            pending.client.tables[pending.transport].put(question.table_key, response, ends_at, account)
+            answers.put(pending.transport, question.table_key, response, ends_at, account)
         return response
 
     def _judge_targets(self, entry: CacheEntry, pending: Pending) -> Decision:
@@ -290,6 +285,18 @@ class Pipeline:
 
 
 _STALE = ede_option(Ede.STALE_ANSWER)
+
+
+def _reply_with(reply: Callable[[bytes], None], pending: Pending, answer: bytes) -> None:
+    reply(_with_option(answer, pending.client_subnet, pending.question, pending.transport))
+
+
+def _with_option(answer: bytes, option: bytes, question: Question, transport: Transport) -> bytes:
+    """The answer with one more EDNS option, if there is room."""
+    longer = with_option(answer, question, option)
+    if transport is Transport.UDP and len(longer) > question.max_size:
+        return truncated(question, answer[3] & 0xF)
+    return longer if len(longer) <= MAX_MESSAGE else answer
 
 
 def _fit(response: bytes, pending: Pending, rcode: int) -> bytes:

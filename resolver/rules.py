@@ -74,6 +74,12 @@ class Rule:
             return f"/{self.written}/"
         return _PREFIX[self.form] + (self.written or to_text(wire_of_key(self.key)))
 
+    def covers(self, key: bytes) -> bool:
+        """Whether a rule that is a name covers the name of that key."""
+        if not key.startswith(self.key):
+            return False
+        return self.form is RuleForm.SUBTREE or (len(key) == len(self.key)) is (self.form is RuleForm.EXACT)
+
     @property
     def regex(self) -> str:
         """The expression that a pattern stands for, over the whole name; a regex's own."""

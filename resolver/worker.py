@@ -3,8 +3,10 @@
 Run by the supervisor as ``python -m resolver.worker FD``. On the channel, lines of JSON:
 
 * supervisor → worker: first ``{"settings", "manifest", "udp", "tcp"}``, then ``{"do": "use", "manifest"}``,
+  ``{"do": "subjects", "file", "octets", "number"}`` (leases and exemptions have changed: read on),
   ``{"do": "ping"}``, ``{"do": "count"}``, ``{"do": "stop"}``;
-* worker → supervisor: ``{"event": "ready" | "alive" | "in_force" | "refused" | "counts" | "trouble", …}``.
+* worker → supervisor: ``{"event": "ready" | "alive" | "in_force" | "refused" | "subjects" | "counts" | "clock" |
+  "trouble", …}``.
 
 A worker whose supervisor is gone ends: nobody would replace it, and its sockets would be held for nothing.
 """
@@ -14,6 +16,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import itertools
 import json
 import signal
 import socket
@@ -24,8 +27,9 @@ from typing import Any
 import uvloop
 
 from resolver.cache.responses import ResponseCache
+from resolver.clocks import ClockWatch, now
 from resolver.config.settings import UpstreamServer, WorkerSettings
-from resolver.errors import SnapshotError
+from resolver.errors import SnapshotError, SubjectsError
 from resolver.listeners.stream import Connections, StreamListener
 from resolver.listeners.udp import udp_listener
 from resolver.local_names import LocalNames
@@ -34,6 +38,7 @@ from resolver.pipeline import Pipeline
 from resolver.policy.snapshot import PolicySnapshot
 from resolver.resolution import Resolver
 from resolver.snapshot_file import open_snapshot, read_manifest
+from resolver.subjects_file import JournalReader, Position, subjects_at
 from resolver.telemetry.counter_file import CounterFile, MemoryCells
 from resolver.telemetry.counters import Counters
 from resolver.telemetry.query_events import FLUSH_SECONDS, QueryEvents
@@ -43,6 +48,7 @@ from resolver.upstream.zones import ZonedForwarder
 DRAIN_SECONDS = 5.0  # how long a stopping worker waits for answers in flight; a client gives up by then
 _MOST_ORDER_BYTES = 64 << 20  # of one line on the channel: the settings may hold many networks
 _SYNC_SECONDS = 1.0
+_TIDY_EVERY = 60  # times of these
 _FULL_SHARE = 0.75  # of a counter file; then names and clients of weeks ago make room
 _MOST_TROUBLES = 100  # reports of unexpected errors; beyond, one bad packet in a flood would be a flood of reports
 
@@ -54,6 +60,8 @@ class Worker:
         self._control = control
         self._counters = Counters()
         self._troubles = 0
+        self._journal: JournalReader | None = None
+        self._watch = ClockWatch()
 
     async def run(self) -> None:
         """Serve until told to stop, or until the supervisor is gone."""
@@ -94,8 +102,11 @@ class Worker:
             # No name for it here: what this frame held would stay mapped for ever.
             open_snapshot(read_manifest(Path(first["manifest"])), check=not first["checked"]),
             local_names=LocalNames(key_of(parse_name(zone.name)) for zone in settings.zones),
+            trusted_proxies=settings.trusted_proxies,
             events=events,
         )
+        if first["subjects"] is not None:
+            await self._take_subjects(Position.from_plain(first["subjects"]))
         connections = Connections(settings.limits, self._counters.dropped)
         streams = [
             StreamListener(loop, socket.socket(fileno=fd), self._pipeline, connections, settings.limits, self._counters)
@@ -143,12 +154,16 @@ class Worker:
         """Send query events, bring counts that are kept elsewhere into cells, begin a new file when one fills up."""
         loop = asyncio.get_running_loop()
         synced = loop.time()
+        turns = itertools.count(1)
         while True:
             await asyncio.sleep(FLUSH_SECONDS)
             events.flush()
+            self._look_at_clock()
             if loop.time() - synced < _SYNC_SECONDS:
                 continue
             synced = loop.time()
+            if next(turns) % _TIDY_EVERY == 0:
+                self._pipeline.clients.tidy()
             self._counters.sync(self._forwarder.results)
             if self._counters.store.used_share > _FULL_SHARE:
                 self._counters.move(await loop.run_in_executor(None, self._new_cells))
@@ -159,6 +174,9 @@ class Worker:
             order = json.loads(line)
             if order["do"] == "use":
                 await self._use(Path(order["manifest"]))
+            elif order["do"] == "subjects":
+                await self._take_subjects(Position.from_plain(order))
+                self._say("subjects", number=order["number"])
             elif order["do"] == "ping":
                 self._say("alive", cache_bytes=self._cache.bytes, upstreams=self._forwarder.health)
             elif order["do"] == "count":
@@ -182,6 +200,30 @@ class Worker:
             return
         self._pipeline.use(snapshot)
         self._say("in_force", revision=snapshot.revision)
+
+    async def _take_subjects(self, position: Position) -> None:
+        """Take in what has changed of leases and exemptions. What cannot be read is told; the old ones stay."""
+        clients = self._pipeline.clients
+        loop = asyncio.get_running_loop()
+        journal = self._journal
+        try:
+            if journal is not None and journal.path == position.path:
+                clients.take(await loop.run_in_executor(None, journal.read, position.octets, now()))
+            else:
+                subjects, self._journal = await loop.run_in_executor(
+                    None, subjects_at, position.path, position.octets, now()
+                )
+                clients.replace(subjects)
+        except SubjectsError as error:
+            self._journal = None
+            self._say("trouble", what="leases and exemptions cannot be read", error=str(error))
+
+    def _look_at_clock(self) -> None:
+        by = self._watch.look()
+        if by:
+            self._pipeline.clients.clock_was_set()
+            moment = now()
+            self._say("clock", by=by, wall=moment.wall, boot=moment.boot)
 
     async def _drained(self, connections: Connections) -> None:
         """Wait until everything in flight is answered, at most DRAIN_SECONDS."""

@@ -15,7 +15,7 @@ from admin_api.store import documents, rules
 from admin_api.store.lists import ListRow
 from admin_api.store.policy import FILE_POLICY, PolicyDocument, read_policy
 from blocklists.catalogue import Catalogue
-from resolver.build import base_text, bundled_sources, groups_of
+from resolver.build import base_text, bundled_sources, groups_of, scopes_of
 from resolver.config.file_policy import content_path
 from resolver.errors import SnapshotError
 from resolver.policy.compiler import CompiledRules, RuleSource, SourceRule, compile_groups, compile_rules
@@ -83,11 +83,12 @@ class Wanted:
                     "block": row.block,
                     "allow": row.allow,
                     "response": row.response,
+                    "schedule": row.schedule,
                 }
                 for row in document.groups
             ],
         }
-        return compile_groups(groups_of(plain, catalogue), document.own_vendors)
+        return compile_groups(groups_of(plain, catalogue), document.own_vendors, scopes_of(plain, catalogue))
 
 
 async def read_wanted(connection: AsyncConnection, catalogue: Catalogue) -> Wanted:

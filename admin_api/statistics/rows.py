@@ -10,7 +10,7 @@ from typing import Final
 
 from admin_api.statistics.sketch import hash_of
 
-HIT_DIMENSIONS: Final = ("service", "vendor", "list", "domain", "group", "client")
+HIT_DIMENSIONS: Final = ("service", "vendor", "list", "domain", "group", "client", "exemption", "group/vendor")
 MOST_KEYS: Final = 10_000
 """Keys of a dimension that one fold brings; what all others have in sum is under OTHER."""
 OTHER: Final = "other"
@@ -50,7 +50,8 @@ class Gains:
             self.totals[key] += count
 
     def _answer(self, parts: tuple[str | None, ...], count: int) -> None:
-        _, outcome, group, service, in_list, qtype, rcode, protocol, domain = parts
+        _, outcome, group, service, in_list, qtype, rcode, protocol, *exemptions, domain = parts
+        exemption = exemptions[0] if exemptions else None  # an earlier version counted none
         rows = self.rows
         rows["outcome", str(outcome), ""] += count
         rows["qtype", qtype or OTHER, ""] += count
@@ -61,7 +62,9 @@ class Gains:
         if kind is not None:
             rows["group", str(group), kind] += count
             rows["domain", domain or OTHER, kind] += count
-            for dimension, name in (("service", service), ("vendor", vendor), ("list", in_list)):
+            rows["group/vendor", f"{group}/{vendor or ''}", kind] += count
+            named = (("service", service), ("vendor", vendor), ("list", in_list), ("exemption", exemption))
+            for dimension, name in named:
                 if name:
                     rows[dimension, name, kind] += count
         self.totals[json.dumps(["answer", outcome, group, vendor, qtype, rcode, protocol])] += count

@@ -57,6 +57,13 @@ class ClientsSection(Section):
             "(RFC 1918, 100.64.0.0/10, fc00::/7 and link-local)."
         ),
     )
+    trusted_proxies: fields.ClientSets = Field(
+        default=(),
+        description=(
+            "Networks of forwarders that ask for others, and are believed when they say for whom: by an EDNS client "
+            "subnet of full length. Sets as in `allow`."
+        ),
+    )
 
 
 class UpstreamSection(Section):
@@ -123,6 +130,10 @@ class LimitsSection(Section):
         description="Finished answers that a worker keeps ready for repeated queries.",
     )
     clients: Positive = Field(default=_LIMITS.clients, description="Client addresses whose policy a worker remembers.")
+    views: Positive = Field(
+        default=_LIMITS.views,
+        description="Views (groups, exemptions, their ends) whose answers a worker keeps ready.",
+    )
     queries_in_flight: Positive = Field(
         default=_LIMITS.queries_in_flight, description="Queries of a worker that wait for an upstream at once."
     )

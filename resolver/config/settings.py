@@ -51,6 +51,7 @@ class Limits:
 
     answer_table_entries: int = 50_000
     clients: int = 65_536  # client addresses whose view is remembered
+    views: int = 10_000  # that have answers ready
     queries_in_flight: int = 10_000
     queries_in_flight_per_client: int = 1_000  # a client may be a whole office behind one address
     tcp_connections: int = 1_000
@@ -75,6 +76,7 @@ class WorkerSettings:
     """All that a worker takes from the config; the policy comes by the snapshot."""
 
     clients_allow: tuple[str, ...] = ("127.0.0.0/8", "::1/128")  # networks, CIDR
+    trusted_proxies: tuple[str, ...] = ()  # networks, CIDR
     upstream_servers: tuple[UpstreamServer, ...] = ()
     upstream_timeout_seconds: float = 2.0
     zones: tuple[Zone, ...] = ()
@@ -91,6 +93,7 @@ class WorkerSettings:
         """The settings that `to_plain` gave, by way of JSON."""
         return cls(
             clients_allow=tuple(raw["clients_allow"]),
+            trusted_proxies=tuple(raw["trusted_proxies"]),
             upstream_servers=_servers(raw["upstream_servers"]),
             zones=tuple(Zone(zone["name"], _servers(zone["servers"])) for zone in raw["zones"]),
             upstream_timeout_seconds=raw["upstream_timeout_seconds"],

@@ -35,12 +35,13 @@ def worker_settings(config: Config, *, workers: int, system_servers: Sequence[Up
             servers += system_servers if text == SYSTEM else [parse_server(text)]
         return tuple(dict.fromkeys(servers))
 
-    networks: list[str] = []
-    for entry in config.clients.allow:
-        networks += NAMED_CLIENTS.get(entry, (entry,))
+    def networks(entries: Sequence[str]) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(network for entry in entries for network in NAMED_CLIENTS.get(entry, (entry,))))
+
     cache = config.cache
     return WorkerSettings(
-        clients_allow=tuple(dict.fromkeys(networks)),
+        clients_allow=networks(config.clients.allow),
+        trusted_proxies=networks(config.clients.trusted_proxies),
         upstream_servers=resolved(config.upstream.servers),
         zones=tuple(Zone(name, resolved(servers)) for name, servers in config.upstream.zones.items()),
         upstream_timeout_seconds=config.upstream.timeout_seconds,

@@ -39,6 +39,7 @@ class UdpListener:
         self._loop = loop
         self._socket = one
         self._pipeline = pipeline
+        self._clients = pipeline.clients
         self._counters = counters
         loop.add_reader(one.fileno(), self._readable)
 
@@ -58,8 +59,10 @@ class UdpListener:
         receive = self._socket.recvfrom
         send = self._socket.sendto
         cells = self._counters.cells
-        clients = self._pipeline.clients
         now = time.monotonic()
+        if now >= self._clients.next_change:
+            self._clients.expire(now)
+        clients = self._clients.known
         for _ in range(BATCH):
             try:
                 query, peer = receive(_DATAGRAM_BYTES)
@@ -111,8 +114,10 @@ class WildcardUdpListener(UdpListener):
         receive = self._socket.recvmsg
         send = self._socket.sendmsg
         cells = self._counters.cells
-        clients = self._pipeline.clients
         now = time.monotonic()
+        if now >= self._clients.next_change:
+            self._clients.expire(now)
+        clients = self._clients.known
         for _ in range(BATCH):
             try:
                 query, ancillary, _, peer = receive(_DATAGRAM_BYTES, ANCILLARY_BYTES)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from array import array
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import marisa_trie
@@ -135,9 +135,17 @@ def _narrowest(count: int) -> str:
     return next(code for code in "BHI" if count <= 1 << 8 * array(code).itemsize)
 
 
-def compile_groups(groups: Iterable[Group], own_vendors: Iterable[str]) -> bytes:
-    """The groups, and the vendors that bundled and subscribed blocks leave alone."""
-    return _json({"groups": [group.to_plain() for group in groups], "own_vendors": sorted(own_vendors)})
+def compile_groups(
+    groups: Iterable[Group], own_vendors: Iterable[str], scopes: Mapping[str, Iterable[str]] | None = None
+) -> bytes:
+    """The groups, the vendors that bundled and subscribed blocks leave alone, and what exemptions may name."""
+    return _json(
+        {
+            "groups": [group.to_plain() for group in groups],
+            "own_vendors": sorted(own_vendors),
+            "scopes": {name: sorted(keys) for name, keys in (scopes or {}).items()},
+        }
+    )
 
 
 def load_layer(trie: marisa_trie.BinaryTrie, ids: memoryview, sets: bytes, content: str = "") -> RuleLayer:
@@ -161,6 +169,7 @@ def load_policy(revision: int, layers: Sequence[RuleLayer], groups: bytes) -> Po
         RuleStack(layers),
         [Group.from_plain(group) for group in plain["groups"]],
         frozenset(plain["own_vendors"]),
+        plain.get("scopes"),  # an earlier version wrote none
     )
 
 

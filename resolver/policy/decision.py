@@ -14,7 +14,7 @@ class Verdict(StrEnum):
     ALLOW = "allow"  # no block rule in force, or an allow rule was stronger
     BLOCK = "block"  # answered with the sinkhole
     MONITOR = "monitor"  # would have been blocked; the group only watches
-    EXEMPT = "exempt"  # would have been blocked; the client's group is exempt
+    EXEMPT = "exempt"  # would have been blocked; the client's group is exempt, or an exemption covers it
 
 
 @dataclass(slots=True)
@@ -38,7 +38,8 @@ class Decision:
 
     `rule` is None when no rule that the group has in force matches. `service` is the service that the name belongs to,
     whichever list decided. `despite_block`: the name goes through although a block rule matches, so its TTL is capped.
-    `response` is an answer mode that the catalogue forces, whatever the group's.
+    `response` is an answer mode that the catalogue forces, whatever the group's. `exemption` is the id of the one that
+    let the name through.
     """
 
     verdict: Verdict
@@ -47,6 +48,7 @@ class Decision:
     service: str | None = None
     despite_block: bool = False
     response: str | None = None
+    exemption: str | None = None
 
     @property
     def lets_targets_through(self) -> bool:

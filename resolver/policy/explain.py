@@ -10,19 +10,13 @@ from resolver.names import key_of, to_text
 from resolver.policy.decision import Decision, MatchedRule, Verdict
 from resolver.policy.groups import Group, parse_client
 from resolver.policy.rules import Match, Rank
+from resolver.policy.situation import Situation, situation_of
 from resolver.policy.snapshot import PolicySnapshot, decision_of
 from resolver.policy.standing import Standing, View, standing_of
+from resolver.policy.subjects import Moment, Subjects
+from resolver.policy.telling import Step, situation_steps
 
 _RANKS = {Rank.OWN: "own list", Rank.BUNDLED: "catalogue", Rank.SUBSCRIPTION: "subscription"}
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One step of a trace."""
-
-    step: str
-    outcome: str
-    detail: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,44 +41,40 @@ class Explanation:
         return asdict(self)
 
 
-def explain(policy: PolicySnapshot, wire_name: bytes, client: str, qtype: str) -> Explanation:
+def explain(
+    policy: PolicySnapshot, wire_name: bytes, client: str, qtype: str, *, subjects: Subjects, now: Moment
+) -> Explanation:
     """Decide `wire_name` for the address `client` and say why. Raises ValueError for what is no address."""
     address = parse_client(client)
-    view, network = policy.view_of(address)
-    group = view.group
+    situation = situation_of(policy, subjects, address, now)
+    view = situation.view
     key = key_of(wire_name)
     matches = policy.layer.matches(key, policy.layer.walk(key))
     standing = standing_of(policy.layer, view, matches)
-    decision = decision_of(group, standing)
+    decision = decision_of(view, standing, key)
     trace = [
-        Step(
-            "group",
-            group.name,
-            f"{address} is in {network}, the most specific network that a group has"
-            if network
-            else f"no group has a network with {address}",
-        ),
+        *situation_steps(policy, situation, address, now),
         *_rule_steps(policy, view, matches),
         _rule_verdict(standing),
-        *_group_steps(group, standing, decision),
+        *_block_steps(policy, situation, standing, decision, key),
     ]
-    response = _response(group, decision, qtype) if decision.verdict is Verdict.BLOCK else None
+    response = _response(view.group, decision, qtype) if decision.verdict is Verdict.BLOCK else None
     if response:
         trace.append(Step("response", response["mode"], f"TTL {response['ttl_seconds']} s, {response['because']}"))
     else:
-        trace.append(Step("response", "forwarded", "answered from cache or upstream; names it leads to are judged too"))
-        if decision.lets_targets_through:
-            trace[-1] = Step("response", "forwarded", "answered from cache or upstream, whatever names it leads to")
+        judged = "whatever names it leads to" if decision.lets_targets_through else "names it leads to are judged too"
+        trace.append(Step("response", "forwarded", f"answered from cache or upstream; {judged}"))
+    network = situation.network
     return Explanation(
         name=to_text(wire_name),
         type=qtype,
         client=str(address),
-        group={"name": group.name, "via": "network" if network else "default", "network": str(network or "") or None},
+        group={"name": view.group.name, "via": situation.via, "network": str(network or "") or None},
         verdict=str(decision.verdict),
         service=decision.service,
         list=decision.rule.list if decision.rule else None,
         rule=decision.rule.text if decision.rule else None,
-        exemption=None,
+        exemption=decision.exemption,
         response=response,
         trace=trace,
         revision=policy.revision,
@@ -132,20 +122,33 @@ def _words(rule: MatchedRule) -> str:
     return f"{rule.text} of {rule.list}"
 
 
-def _group_steps(group: Group, standing: Standing, decision: Decision) -> list[Step]:
-    """What exemption and mode make of a block."""
+def _block_steps(
+    policy: PolicySnapshot, situation: Situation, standing: Standing, decision: Decision, key: bytes
+) -> list[Step]:
+    """What exemptions and mode make of a block."""
     if standing.deciding is None or standing.deciding.action != "block":
         return []
+    group = situation.view.group
     steps = []
     if group.exempt:
-        exempt = decision.verdict is Verdict.EXEMPT
         steps.append(
-            Step("exempt", "exempt", f"group {group.name} is exempt")
-            if exempt
-            else Step("exempt", "not covered", "a way round the resolver stays closed for exempt groups too")
+            Step("exempt", "not covered", "a way round the resolver stays closed for exempt groups too")
+            if standing.is_bypass
+            else Step("exempt", "exempt", f"group {group.name} is exempt")
         )
-    if group.monitor and decision.verdict is not Verdict.EXEMPT:
-        steps.append(Step("mode", "monitor", f"group {group.name} only watches"))
+    for exemption in situation.exemptions:
+        scope = ", ".join(exemption.scope)
+        if standing.is_bypass:
+            steps.append(Step("exemption", "not covered", f"{exemption.id}: a way round the resolver stays closed"))
+        elif not policy.grant_of(exemption).covers(standing, key):
+            steps.append(Step("exemption", "not covered", f"{exemption.id} is for {scope}, not for this name"))
+        elif decision.exemption == exemption.id:
+            steps.append(Step("exemption", "exempt", f"{exemption.id} covers it: {scope}"))
+        else:
+            steps.append(Step("exemption", "not needed", f"{exemption.id} covers it too: {scope}"))
+    if decision.verdict is Verdict.MONITOR:
+        why = "only watches" if group.monitor else "only watches for now (see pause and schedule)"
+        steps.append(Step("mode", "monitor", f"group {group.name} {why}"))
     return steps
 
 

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
+from resolver.policy.schedules import Schedule
+
 DEFAULT_GROUP = "default"
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -25,7 +27,10 @@ class ResponsePolicy:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """A set of networks with one policy. `block` and `allow` name sources (services and lists), already expanded."""
+    """A set of networks with one policy. `block` and `allow` name sources (services and lists), already expanded.
+
+    With a `schedule`, the policy is enforced within its windows only.
+    """
 
     name: str
     networks: tuple[str, ...] = ()
@@ -34,6 +39,8 @@ class Group:
     block: frozenset[str] = frozenset()
     allow: frozenset[str] = frozenset()
     response: ResponsePolicy = field(default_factory=ResponsePolicy)
+    schedule_plain: dict[str, Any] | None = None
+    schedule: Schedule | None = field(default=None, compare=False)
 
     def to_plain(self) -> dict[str, Any]:
         """As it is written into a snapshot."""
@@ -46,11 +53,13 @@ class Group:
             "block": sorted(self.block),
             "allow": sorted(self.allow),
             "response": [response.mode, response.ttl_seconds, response.ipv4, response.ipv6],
+            "schedule": self.schedule_plain,
         }
 
     @classmethod
     def from_plain(cls, plain: dict[str, Any]) -> Group:
-        """What `to_plain` wrote."""
+        """What `to_plain` wrote, now or in an earlier version."""
+        schedule = plain.get("schedule")
         return cls(
             name=plain["name"],
             networks=tuple(plain["networks"]),
@@ -59,6 +68,8 @@ class Group:
             block=frozenset(plain["block"]),
             allow=frozenset(plain["allow"]),
             response=ResponsePolicy(*plain["response"]),
+            schedule_plain=schedule,
+            schedule=Schedule.from_plain(schedule) if schedule else None,
         )
 
 
@@ -93,6 +104,12 @@ class NetworkTable(Generic[T]):
             if found is not None:
                 return found
         return None
+
+    def find_all(self, address: Address) -> list[tuple[Network, T]]:
+        """All networks that hold `address` with their values, the most specific one first."""
+        number = int(address)
+        found = (networks.get(number >> shift) for shift, networks in self._by_shift[address.version])
+        return [one for one in found if one is not None]
 
 
 def network_table(groups: Sequence[Group]) -> NetworkTable[int]:

@@ -2,25 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from resolver.policy.decision import Decision, MatchedRule, Verdict
 from resolver.policy.groups import DEFAULT_GROUP, Address, Group, Network, network_table, parse_client
 from resolver.policy.stack import RuleStack
-from resolver.policy.standing import Standing, View, standing_of
+from resolver.policy.standing import Grant, Standing, View, standing_of
+from resolver.policy.subjects import Exemption
+from resolver.rules import parse_rule
 
 _MOST_ROWS = 100_000  # remembered decisions; names of the same rules share one
+_MOST_VIEWS = 50_000  # remembered, beside one a group
 
 
 class PolicySnapshot:
     """One compiled policy. `revision` numbers it; a new one replaces it whole."""
 
-    def __init__(self, revision: int, layer: RuleStack, groups: Sequence[Group], own_vendors: frozenset[str]) -> None:
+    def __init__(
+        self,
+        revision: int,
+        layer: RuleStack,
+        groups: Sequence[Group],
+        own_vendors: frozenset[str],
+        scopes: Mapping[str, Sequence[str]] | None = None,
+    ) -> None:
+        """`scopes` are the sets, vendors and lists that an exemption may name, with the sources they stand for."""
         self.revision = revision
         self.layer = layer
-        index_of = {source.key: index for index, source in enumerate(layer.sources)}
+        self._scopes = scopes or {}
+        self._index_of = index_of = {source.key: index for index, source in enumerate(layer.sources)}
+        self._numbers = itertools.count(len(groups))
+        self._views: dict[tuple[object, ...], View] = {}
         self.views = tuple(
             View(
+                number=number,
                 index=number,
                 group=group,
                 blocked=frozenset(index_of[name] for name in group.block if name in index_of),
@@ -32,6 +49,7 @@ class PolicySnapshot:
         self._untouched = tuple(Decision(Verdict.ALLOW, group.name) for group in groups)
         self._known: dict[tuple[int, ...], tuple[Decision, int]] = {}
         self._networks = network_table(groups)
+        self._by_name = {view.group.name: view for view in self.views}
         self._default = next(view for view in self.views if view.group.name == DEFAULT_GROUP)
 
     def view_of(self, address: str | Address) -> tuple[View, Network | None]:
@@ -43,17 +61,51 @@ class PolicySnapshot:
         network, index = found
         return self.views[index], network
 
+    def networks_of(self, address: Address) -> list[tuple[Network, str]]:
+        """All networks of groups that hold an address with their groups, the most specific one first."""
+        return [(network, self.views[index].group.name) for network, index in self._networks.find_all(address)]
+
+    def view_of_group(self, name: str) -> View | None:
+        """The view of a group; None where there is no such group."""
+        return self._by_name.get(name)
+
+    def view_with(self, view: View, *, is_watched: bool, exemptions: tuple[Exemption, ...]) -> View:
+        """The view of a group as clients have it whose group is only watched, or who hold exemptions."""
+        if not is_watched and not exemptions:
+            return view
+        what = (view.index, is_watched, *[(exemption.id, exemption.scope) for exemption in exemptions])
+        known = self._views.get(what)
+        if known is None:
+            if len(self._views) >= _MOST_VIEWS:
+                self._views.clear()
+            grants = tuple(self.grant_of(exemption) for exemption in exemptions)
+            known = replace(view, number=next(self._numbers), is_watched=is_watched, grants=grants)
+            self._views[what] = known
+        return known
+
+    def grant_of(self, exemption: Exemption) -> Grant:
+        """What an exemption opens under this policy; what its scope names and this policy lacks is nothing."""
+        keys: set[str] = set()
+        names = []
+        for scope in exemption.scope:
+            if "." in scope:
+                names.append(parse_rule(scope))
+            else:
+                keys.update(self._scopes.get(scope, (scope,)))
+        sources = frozenset(self._index_of[key] for key in keys if key in self._index_of)
+        return Grant(exemption.id, sources, tuple(names))
+
     def decide(self, view: View, key: bytes) -> Decision:
         """What becomes of the name `key` (see resolver.names) for `view`."""
         layer = self.layer
         walked = layer.walk(key)
-        if layer.must_search(walked):
-            return decision_of(view.group, standing_of(layer, view, layer.matches(key, walked)))
+        if layer.must_search(walked) or (walked and view.minds_names):
+            return decision_of(view, standing_of(layer, view, layer.matches(key, walked)), key)
         if not walked:
             return self._untouched[view.index]
         # Which rule sets stand on and above a name, and whether one is on the name itself, is all that a decision
         # depends on; a million names have few such rows.
-        row = (view.index, len(walked[0][0]) == len(key), *[number for _, number in walked])
+        row = (view.number, len(walked[0][0]) == len(key), *[number for _, number in walked])
         known = self._known.get(row)
         if known is None:
             known = self._learn(row, view, key, walked)
@@ -63,7 +115,13 @@ class PolicySnapshot:
             return decision
         rule = MatchedRule(rule.list, rule.meaning, walked[place][0], rule.action)
         return Decision(
-            decision.verdict, decision.group, rule, decision.service, decision.despite_block, decision.response
+            decision.verdict,
+            decision.group,
+            rule,
+            decision.service,
+            decision.despite_block,
+            decision.response,
+            decision.exemption,
         )
 
     def _learn(
@@ -71,7 +129,7 @@ class PolicySnapshot:
     ) -> tuple[Decision, int]:
         """Decide for a row, and where in what was walked the deciding name is."""
         matches = self.layer.matches(key, walked)
-        decision = decision_of(view.group, standing_of(self.layer, view, matches)) if matches else None
+        decision = decision_of(view, standing_of(self.layer, view, matches), key) if matches else None
         decision = decision or self._untouched[view.index]
         rule = decision.rule
         place = next((n for n, (prefix, _) in enumerate(walked) if rule is not None and prefix == rule.key), 0)
@@ -81,16 +139,22 @@ class PolicySnapshot:
         return decision, place
 
 
-def decision_of(group: Group, standing: Standing) -> Decision:
-    """What a group makes of a name's standing."""
+def decision_of(view: View, standing: Standing, key: bytes) -> Decision:
+    """What a view makes of the standing of the name `key`."""
+    group = view.group
     rule = standing.deciding
     service = standing.services[0] if standing.services else None
     if rule is None:
         return Decision(Verdict.ALLOW, group.name, service=service)
     if rule.action == "allow":
         return Decision(Verdict.ALLOW, group.name, rule, service, despite_block=standing.overridden is not None)
-    if group.exempt and not standing.is_bypass:
-        return Decision(Verdict.EXEMPT, group.name, rule, service, despite_block=True)
-    if group.monitor and not group.exempt:  # for an exempt group what is left is bypass, which stays closed
+    if not standing.is_bypass:
+        if group.exempt:
+            return Decision(Verdict.EXEMPT, group.name, rule, service, despite_block=True)
+        grant = next((grant for grant in view.grants if grant.covers(standing, key)), None)
+        if grant is not None:
+            return Decision(Verdict.EXEMPT, group.name, rule, service, despite_block=True, exemption=grant.exemption)
+    # For an exempt group what is left is bypass, which stays closed.
+    if (group.monitor or view.is_watched) and not group.exempt:
         return Decision(Verdict.MONITOR, group.name, rule, service, despite_block=True)
     return Decision(Verdict.BLOCK, group.name, rule, service, response=standing.forced_response)

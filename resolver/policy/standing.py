@@ -9,19 +9,48 @@ from resolver.policy.decision import MatchedRule
 from resolver.policy.groups import Group
 from resolver.policy.rules import Match, Member, Rank
 from resolver.policy.stack import RuleStack
+from resolver.rules import Rule
 
 BYPASS = "bypass"  # ways round the resolver; they stay closed for exempt clients too
 
 
 @dataclass(frozen=True, slots=True)
-class View:
-    """What one client may see: its group with names resolved. Answers are shared among all clients of a view."""
+class Grant:
+    """What an exemption opens: sources (services, lists) and names."""
 
+    exemption: str  # its id
+    sources: frozenset[int]
+    names: tuple[Rule, ...]
+
+    def covers(self, standing: Standing, key: bytes) -> bool:
+        """Whether a blocked name is let through."""
+        rule = standing.deciding
+        if rule is not None and rule.meaning.source in self.sources:
+            return True
+        return not self.sources.isdisjoint(standing.opened_by) or any(name.covers(key) for name in self.names)
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What one client may see: its group with names resolved. Answers are shared among all clients of a view.
+
+    `number` tells views apart, `index` their groups. `is_watched`: outside its schedule or paused, the group blocks
+    nothing.
+    """
+
+    number: int
     index: int
     group: Group
     blocked: frozenset[int]  # sources in force
     allowed: frozenset[int]  # sources that the group allows
     own_vendors: frozenset[str]  # vendors that bundled and subscribed rules do not touch
+    is_watched: bool = False
+    grants: tuple[Grant, ...] = ()
+
+    @property
+    def minds_names(self) -> bool:
+        """Whether names of the same rules may come to different decisions."""
+        return any(grant.names for grant in self.grants)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,13 +58,15 @@ class Standing:
     """How one name stands with one view, before exemption and mode.
 
     `overridden` is the block rule that an allow rule was stronger than. `services` are those the name belongs to, the
-    blocked ones first, else by name. `forced_response` is an answer mode that the catalogue demands.
+    blocked ones first, else by name; `opened_by` are the sources of those, and of the services that need the name.
+    `forced_response` is an answer mode that the catalogue demands.
     """
 
     deciding: MatchedRule | None
     overridden: MatchedRule | None
     services: tuple[str, ...]
     forced_response: str | None
+    opened_by: frozenset[int] = frozenset()
 
     @property
     def is_bypass(self) -> bool:
@@ -51,7 +82,7 @@ def standing_of(layer: RuleStack, view: View, matches: list[Match]) -> Standing:
     deciding = own[0] if own else lower
     block = next((rule for rule in own if rule.action == "block"), lower)
     overridden = block if deciding is not None and deciding.action == "allow" else None
-    return Standing(deciding, overridden, judge.services(), judge.forced_response())
+    return Standing(deciding, overridden, judge.services(), judge.forced_response(), judge.opened_by())
 
 
 class _Judge:
@@ -76,6 +107,9 @@ class _Judge:
 
     def services(self) -> tuple[str, ...]:
         return tuple(self._sources[member.source].name for member in self._catalogue)
+
+    def opened_by(self) -> frozenset[int]:
+        return frozenset(source for member in self._catalogue for source in (member.source, *member.needed_by))
 
     def forced_response(self) -> str | None:
         return next((member.response for member in self._catalogue if member.response), None)

@@ -14,6 +14,7 @@ from typing import Any
 
 from resolver.errors import ConfigError, MoatdnsError
 from resolver.snapshot_file import Manifest, read_manifest
+from resolver.subjects_file import Position
 from resolver.supervisor.control_process import ControlProcess, Event
 from resolver.supervisor.tasks import Tasks
 from resolver.telemetry.log import Log
@@ -33,13 +34,17 @@ class Control:
         first: Callable[[], dict[str, Any]],
         fds: list[int],
         publish: Callable[[Manifest], Awaitable[None]],
+        use_subjects: Callable[[Position], Awaitable[None]],
         status: Callable[[], dict[str, Any]],
         log: Log,
     ) -> None:
-        """`first` is what a new process is told; `publish` puts a policy in force; `status` tells of the workers."""
+        """`first` is what a new process is told; `publish` and `use_subjects` put a policy, leases and exemptions in
+        force; `status` tells of the workers.
+        """
         self._first = first
         self._fds = fds
         self._publish = publish
+        self._use_subjects = use_subjects
         self._status = status
         self._log = log
         self._tasks = Tasks(log)
@@ -144,7 +149,11 @@ class Control:
     async def _take(self, event: Event) -> None:
         match event["event"]:
             case "publish":
-                self._tasks.spawn(self._publish_and_tell(event), "publish")
+                publishing = self._publish_policy(Path(event["manifest"]))
+                self._tasks.spawn(self._do_and_tell(event["id"], publishing), "publish")
+            case "subjects":
+                using = self._use_subjects(Position.from_plain(event))
+                self._tasks.spawn(self._do_and_tell(event["id"], using), "leases and exemptions")
             case "status":
                 self._tell("status", id=event["id"], status=self._status())
             case "config_in_force":
@@ -159,13 +168,16 @@ class Control:
             case "config_refused":
                 self._refused(event)
 
-    async def _publish_and_tell(self, event: Event) -> None:
+    async def _publish_policy(self, manifest: Path) -> None:
+        await self._publish(read_manifest(manifest))
+
+    async def _do_and_tell(self, number: int, doing: Awaitable[None]) -> None:
         error = None
         try:
-            await self._publish(read_manifest(Path(event["manifest"])))
+            await doing
         except MoatdnsError as failure:
             error = str(failure)
-        self._tell("published", id=event["id"], error=error)
+        self._tell("published", id=number, error=error)
 
     def _refused(self, event: Event) -> None:
         waiting = self._configs.get(event["fingerprint"])

@@ -3,7 +3,7 @@
 * supervisor → control: first the settings, then ``{"do": "config"}`` (a policy that the config gives),
   ``{"do": "published"}`` and ``{"do": "status"}`` (answers), ``{"do": "ping"}``, ``{"do": "renew"}`` (read the
   certificate again), ``{"do": "recompile"}`` (the compiled policy is gone), ``{"do": "stop"}``;
-* control → supervisor: ``{"event": "alive" | "publish" | "status" | "config_in_force" | "config_refused" | …}``.
+* control → supervisor: ``{"event": "alive" | "publish" | "subjects" | "status" | "config_in_force" | …}``.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import socket
 import time
 from collections.abc import Awaitable, Callable
@@ -11,7 +12,9 @@ from typing import Any
 from resolver.config.settings import WorkerSettings
 from resolver.errors import MoatdnsError
 from resolver.listeners.sockets import WorkerSockets
+from resolver.policy.subjects import Moment
 from resolver.snapshot_file import Manifest
+from resolver.subjects_file import Position
 from resolver.supervisor.tasks import Tasks
 from resolver.supervisor.worker_process import WorkerProcess
 from resolver.telemetry.log import Log
@@ -34,13 +37,19 @@ class Crew:
         log: Log,
         *,
         events: socket.socket,
+        subjects: Position | None = None,
+        on_clock: Callable[[float, Moment], None],
     ) -> None:
         """`mend` gives a policy that can be served where a worker could not start; it raises MoatdnsError.
 
-        `events` is where workers put query events.
+        `events` is where workers put query events, `subjects` the leases and exemptions that they start with;
+        `on_clock` is told when a worker sees that the wall clock was set.
         """
         self.settings = settings
         self.manifest = manifest
+        self.subjects = subjects
+        self._on_clock = on_clock
+        self._numbers = itertools.count(1)
         self._sockets = sockets
         self._mend = mend
         self._events = events
@@ -74,6 +83,19 @@ class Crew:
         for (slot, worker), obeys in zip(workers, obeyed, strict=True):
             if not obeys and self._workers[slot] is worker:
                 self._log.error("a worker does not take the new policy and is replaced", pid=worker.pid)
+                await self._replace(slot)
+
+    async def use_subjects(self, position: Position) -> None:
+        """Have every worker take in leases and exemptions, and replace those that do not. Raises MoatdnsError."""
+        self.subjects = position
+        number = next(self._numbers)
+        workers = [(slot, worker) for slot, worker in enumerate(self._workers) if worker]
+        for _, worker in workers:
+            worker.use_subjects(position, number)
+        obeyed = await asyncio.gather(*(worker.has_subjects(number) for _, worker in workers))
+        for (slot, worker), obeys in zip(workers, obeyed, strict=True):
+            if not obeys and self._workers[slot] is worker:
+                self._log.error("a worker does not take leases and exemptions and is replaced", pid=worker.pid)
                 await self._replace(slot)
 
     async def replace(self, *, only_outdated: bool = False) -> int:
@@ -134,10 +156,17 @@ class Crew:
         `checked`: the policy's files have just been checked.
         """
         while True:
-            manifest, settings = self.manifest, self.settings
+            manifest, settings, subjects = self.manifest, self.settings, self.subjects
             worker = await WorkerProcess.start(
-                self._sockets[slot], self._events, settings, manifest.path, self._log, checked=checked
+                self._sockets[slot],
+                self._events,
+                settings,
+                manifest.path,
+                self._log,
+                checked=checked,
+                subjects=subjects,
             )
+            worker.on_clock = self._on_clock
             self._alive.add(worker)
             self._tasks.spawn(self._watch(slot, worker), f"worker {worker.pid}")
             await worker.ready()
@@ -147,6 +176,8 @@ class Crew:
         self._workers[slot] = worker
         if manifest is not self.manifest:  # a new policy came while it started
             worker.use(self.manifest.path)
+        if subjects is not self.subjects and self.subjects is not None:
+            worker.use_subjects(self.subjects, next(self._numbers))
 
     async def _watch(self, slot: int, worker: WorkerProcess) -> None:
         """Hear a worker until it ends, and replace one that was not told to."""

@@ -14,11 +14,14 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from resolver.clocks import STEP_SECONDS
 from resolver.config.settings import ControlSettings
-from resolver.errors import ConfigError, MoatdnsError
+from resolver.errors import ConfigError, MoatdnsError, SubjectsError
 from resolver.listeners.sockets import WorkerSockets, open_sockets
 from resolver.plan import Plan
+from resolver.policy.subjects import Moment
 from resolver.snapshot_file import Manifest
+from resolver.subjects_file import Position, newest, note_clock_step
 from resolver.supervisor.channels import Channels
 from resolver.supervisor.control import Control
 from resolver.supervisor.crew import Crew
@@ -45,6 +48,8 @@ class Supervisor:
         self._control: Control
         self._tasks = Tasks(log)
         self._in_use: Manifest | None = None  # what the control process builds on
+        self._subjects: Position | None = None  # leases and exemptions, as far as the control process has told
+        self._clocks_apart = 0.0  # wall clock and machine, when a step was told last
         self._published: asyncio.Future[Manifest]  # the first policy of the control process, where the start waits
         self._has_crew = asyncio.Event()
         self._changing = asyncio.Lock()  # one policy or config after the other
@@ -78,12 +83,26 @@ class Supervisor:
         loop.add_signal_handler(signal.SIGUSR2, self._restart_asked.set)
         self._published = loop.create_future()
         self._control = Control(
-            lambda: self._first_words(channels), channels.of_control, self._publish, self._status, self._log
+            lambda: self._first_words(channels),
+            channels.of_control,
+            self._publish,
+            self._use_subjects,
+            self._status,
+            self._log,
         )
+        journal = newest(self._plan.state_dir)
+        self._subjects = Position(journal, journal.stat().st_size) if journal else None
         try:
             manifest = await self._first_policy()
             self._crew = Crew(
-                sockets, self._plan.settings, manifest, self._mended_policy, self._log, events=channels.events_in
+                sockets,
+                self._plan.settings,
+                manifest,
+                self._mended_policy,
+                self._log,
+                events=channels.events_in,
+                subjects=self._subjects,
+                on_clock=self._clock_was_set,
             )
             loop.add_signal_handler(signal.SIGUSR1, self._crew.count)
             try:
@@ -146,6 +165,24 @@ class Supervisor:
             self._in_use = manifest
             if self._crew.manifest.path != manifest.path:
                 await self._crew.use(manifest)
+
+    async def _use_subjects(self, position: Position) -> None:
+        """Put leases and exemptions in force. Raises MoatdnsError."""
+        self._subjects = position
+        if self._has_crew.is_set():
+            await self._crew.use_subjects(position)
+
+    def _clock_was_set(self, by: float, now: Moment) -> None:
+        """A worker saw it; each of them does."""
+        if abs(now.wall - now.boot - self._clocks_apart) < STEP_SECONDS:
+            return
+        self._clocks_apart = now.wall - now.boot
+        self._log.warning("the wall clock was set; exemptions may end early, never late", by_seconds=round(by, 1))
+        if by > 0:
+            try:
+                note_clock_step(self._plan.state_dir, now)
+            except SubjectsError as error:
+                self._log.error("that the clock was set cannot be noted", why=str(error))
 
     def _status(self) -> dict[str, Any]:
         return {"workers": self._crew.status() if self._has_crew.is_set() else []}

@@ -8,12 +8,15 @@ import json
 import socket
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from resolver.config.settings import WorkerSettings
 from resolver.errors import MoatdnsError
 from resolver.listeners.sockets import WorkerSockets
+from resolver.policy.subjects import Moment
+from resolver.subjects_file import Position
 from resolver.telemetry.log import Log
 
 READY_SECONDS = 30.0  # a worker that is not ready by then is taken for hung
@@ -34,6 +37,8 @@ class WorkerProcess:
         self.began = time.monotonic()
         self.settings = settings
         self.revision = 0
+        self.subjects_number = 0  # of the changes of leases and exemptions that it has taken in
+        self.on_clock: Callable[[float, Moment], None] = lambda by, now: None
         self.stopping = False
         self._refused = False  # the policy that it was told to use last
         self.unanswered_pings = 0  # since it last said anything
@@ -54,13 +59,14 @@ class WorkerProcess:
         log: Log,
         *,
         checked: bool,
+        subjects: Position | None = None,
     ) -> WorkerProcess:
         """Start a worker on its sockets, with a policy. It serves once `ready` returns. Raises MoatdnsError.
 
         `checked`: the policy's files have just been checked, so the worker need not.
         """
         try:
-            return await cls._start(sockets, events, settings, manifest, log, checked=checked)
+            return await cls._start(sockets, events, settings, manifest, log, checked=checked, subjects=subjects)
         except OSError as error:  # no process, no file descriptor left
             raise MoatdnsError(f"a worker cannot be started: {error.strerror or error}") from error
 
@@ -74,6 +80,7 @@ class WorkerProcess:
         log: Log,
         *,
         checked: bool,
+        subjects: Position | None = None,
     ) -> WorkerProcess:
         ours, theirs = socket.socketpair()
         udp = [one.fileno() for one in sockets.udp]
@@ -97,6 +104,7 @@ class WorkerProcess:
             "settings": settings.to_plain(),
             "manifest": str(manifest),
             "checked": checked,
+            "subjects": subjects.to_plain() if subjects else None,
             "udp": udp,
             "tcp": tcp,
             "events": events.fileno(),
@@ -130,7 +138,13 @@ class WorkerProcess:
                 self.revision = int(str(report["revision"]))
                 self._refused = event == "refused"
                 self._spoke.notify_all()
-        if event == "refused":
+        if event == "subjects":
+            async with self._spoke:
+                self.subjects_number = int(report["number"])
+                self._spoke.notify_all()
+        elif event == "clock":
+            self.on_clock(report["by"], Moment(report["wall"], report["boot"]))
+        elif event == "refused":
             self._log.error("a worker refused the policy", pid=self.pid, why=report["why"])
         elif event == "counts":
             self._log.info("counts", pid=self.pid, **report)
@@ -156,6 +170,19 @@ class WorkerProcess:
                     lambda: self.revision >= revision or self._refused or self._process.returncode is not None
                 )
         return self.revision >= revision and self._process.returncode is None
+
+    def use_subjects(self, position: Position, number: int) -> None:
+        """Tell it that leases and exemptions have changed, for the `number`-th time."""
+        self._tell("subjects", **position.to_plain(), number=number)
+
+    async def has_subjects(self, number: int) -> bool:
+        """Wait until it has taken those in; False when it ends or the time is over."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(READY_SECONDS), self._spoke:
+                await self._spoke.wait_for(
+                    lambda: self.subjects_number >= number or self._process.returncode is not None
+                )
+        return self.subjects_number >= number
 
     def ping(self) -> None:
         """Ask for a sign of life."""
@@ -183,7 +210,7 @@ class WorkerProcess:
             self.kill()
             await self._process.wait()
 
-    def _tell(self, do: str, **facts: str) -> None:
+    def _tell(self, do: str, **facts: Any) -> None:
         """Send an order. A worker that is gone does not hear it; its end is seen by `hear`."""
         if not self._writer.is_closing():
             self._writer.write(json.dumps({"do": do, **facts}).encode() + b"\n")

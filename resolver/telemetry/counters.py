@@ -2,7 +2,8 @@
 
 A cell's key says what it counts, as a JSON array (compact, so that equal keys are equal texts):
 
-* ``["answer", outcome, group, service, list, qtype, rcode, protocol, domain]``: service, list and domain of hits only;
+* ``["answer", outcome, group, service, list, qtype, rcode, protocol, exemption, domain]``: service, list, exemption and
+  domain of hits only;
 * ``["client", client, kind]``: four in a row for a client, by kind;
 * ``["seconds", verdict, le]`` and ``["seconds_sum", verdict]`` (microseconds): of queries that waited for an upstream;
 * ``["dropped", what]``, ``["upstream", name, result]``, ``["upstream_seconds", name, le]``, ``["upstream_seconds_sum",
@@ -51,8 +52,9 @@ _VERDICT_OF: Final = ("block", "allow", "monitor", "exempt", "allow", "monitor",
 # client and duration, None where it says nothing.
 Account = tuple[int, int, bytes | None]
 
-# What an answer is counted under, beside its outcome: group, service, list, qtype, rcode, protocol, domain.
-Facts = tuple[str, str | None, str | None, str | None, str, str, str | None]
+# What an answer is counted under, beside its outcome: group, service, list, qtype, rcode, protocol, exemption,
+# domain.
+Facts = tuple[str, str | None, str | None, str | None, str, str, str | None, str | None]
 
 
 def kind_of(outcome: int) -> int:

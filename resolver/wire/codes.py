@@ -60,6 +60,7 @@ class Flag(IntEnum):
 class EdnsOption(IntEnum):
     """EDNS option codes."""
 
+    CLIENT_SUBNET = 8
     COOKIE = 10
     PADDING = 12
     EDE = 15

@@ -25,7 +25,9 @@ _QR = int(Flag.QR)  # an enumeration's member costs as much to fetch as all the 
 _CD = int(Flag.CD)
 _BITS = {(False, 0): b"\x00", (True, 0): b"\x01", (False, _CD): b"\x02", (True, _CD): b"\x03"}
 _DO = 0x8000  # the first bit of the OPT record's flags (RFC 6891 section 6.1.4)
-_HOP_BY_HOP = frozenset({EdnsOption.COOKIE, EdnsOption.PADDING})  # change from query to query, and never the answer
+# Change from query to query, and never the answer: whom a client subnet is believed from has it taken for a client.
+_HOP_BY_HOP = frozenset({EdnsOption.COOKIE, EdnsOption.PADDING, EdnsOption.CLIENT_SUBNET})
+_CLIENT_SUBNET = int(EdnsOption.CLIENT_SUBNET)
 
 
 class Question:
@@ -35,11 +37,13 @@ class Question:
     * `key`: the qname's key (resolver.names), lower-case; `qtype`, `qclass`: numbers.
     * `flags`: the header's second word; `edns`: an OPT record was sent; `version`, `dnssec_ok`: from it.
     * `max_size`: the octets that the client takes over UDP, at most what we send (RFC 6891 section 6.2.3, RFC 9715).
-    * `table_key`: what stands for this query in the answer table: all after the ID, cookie and padding left out.
+    * `client_subnet`: the data of that option (RFC 7871 section 6), b"" where there is none.
+    * `table_key`: what stands for this query in the answer table: all after the ID, such options left out.
     """
 
     __slots__ = (
         "_cache_key",
+        "client_subnet",
         "dnssec_ok",
         "edns",
         "end",
@@ -64,6 +68,7 @@ class Question:
         self.version = 0
         self.dnssec_ok = False
         self.max_size = UDP_PAYLOAD_PLAIN
+        self.client_subnet = b""
         self.table_key = query[2:]
         self._cache_key = b""
 
@@ -189,5 +194,7 @@ def _read_opt(question: Question, owner: int, rdata: int, end: int) -> None:
             raise FormatError("an EDNS option is cut off")
         if code not in _HOP_BY_HOP:
             kept += query[at:following]
+        elif code == _CLIENT_SUBNET:
+            question.client_subnet = query[at + 4 : following]
         at = following
     question.table_key = query[2 : rdata - 2] + len(kept).to_bytes(2, "big") + bytes(kept) + query[end:]

@@ -54,6 +54,29 @@ def _opt(question: Question, rcode: int, options: bytes) -> bytes:
     return _OPT_START + (rcode >> 4).to_bytes(1, "big") + b"\x00" + do + len(options).to_bytes(2, "big") + options
 
 
+def with_option(response: bytes, question: Question, option: bytes) -> bytes:
+    """A response of ours with one more option in its OPT record, which is its last; unchanged where it has none.
+
+    Only a response to a query of the same header and question may be given, as the answer table keeps them.
+    """
+    if not question.edns or response[10:12] == _NONE:
+        return response
+    at = _opt_length_at(response, question)
+    length = int.from_bytes(response[at : at + 2], "big") + len(option)
+    return response[:at] + length.to_bytes(2, "big") + response[at + 2 :] + option
+
+
+def _opt_length_at(response: bytes, question: Question) -> int:
+    """Where the OPT record's RDLENGTH is: its options, of known lengths, reach from there to the very end."""
+    at = response.rfind(_OPT_START)
+    while at >= question.end:
+        length_at = at + len(_OPT_START) + 4
+        if length_at + 2 + int.from_bytes(response[length_at : length_at + 2], "big") == len(response):
+            return length_at
+        at = response.rfind(_OPT_START, 0, at + len(_OPT_START) - 1)
+    raise ValueError("a response without OPT record")
+
+
 def truncated(question: Question, rcode: int, flags: int = 0) -> bytes:
     """What is sent over UDP in place of a response that is too large: TC and no half RRset (RFC 2181 section 9)."""
     return compose(question, rcode, flags=flags | Flag.TC)

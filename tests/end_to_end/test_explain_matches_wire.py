@@ -17,10 +17,12 @@ from typer.testing import CliRunner
 
 from blocklists.loading import load_catalogue
 from resolver.cli import app
+from resolver.clocks import now
 from resolver.names import parse_name, to_text, wire_of_key
 from resolver.policy.decision import Verdict
 from resolver.policy.explain import Explanation, Step, explain
 from resolver.policy.snapshot import PolicySnapshot
+from resolver.policy.subjects import Subjects
 from resolver.snapshot_file import last_good
 from tests.support.clients import UdpClient, ede, query, rdata, ttls
 from tests.support.moatdns import Moatdns
@@ -167,7 +169,7 @@ def test_ten_thousand_random_verdicts_on_the_wire_are_those_that_explain_gives(s
     wrong = []
     seen: dict[str, int] = {}
     for (client, name), response in zip(pairs, ask_all(server.port, pairs), strict=True):
-        explanation = explain(policy, parse_name(name), client, "A")
+        explanation = explain(policy, parse_name(name), client, "A", subjects=Subjects(), now=now())
         expected, shown = foretold(explanation), read(response)
         seen[explanation.verdict] = seen.get(explanation.verdict, 0) + 1
         if shown != expected:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from resolver.clocks import now
 from resolver.names import parse_name
 from resolver.policy.compiler import RuleSource, SourceRule, compile_groups, compile_rules, policy_in_memory
 from resolver.policy.explain import Explanation, explain
 from resolver.policy.groups import Group
 from resolver.policy.rules import Rank, Source
+from resolver.policy.subjects import Subjects
 from resolver.rules import parse_rule
 
 BLOCK = frozenset({"acme/chat", "house", "bypass/canary"})
@@ -33,7 +35,7 @@ POLICY = policy_in_memory(
 
 
 def told(name: str, client: str = "192.0.2.1") -> Explanation:
-    return explain(POLICY, parse_name(name), client, "A")
+    return explain(POLICY, parse_name(name), client, "A", subjects=Subjects(), now=now())
 
 
 def steps(explanation: Explanation) -> dict[str, str]:

@@ -49,14 +49,15 @@ def test_the_octets_of_type_65_are_not_lowered_with_the_name() -> None:
     assert parse_question(query("a.example", "HTTPS")).cache_key[-5:-3] == b"\x00\x41"
 
 
-def test_cookie_and_padding_are_left_out_of_the_table_key_and_other_options_are_not() -> None:
+def test_cookie_padding_and_client_subnet_are_left_out_of_the_table_key_and_other_options_are_not() -> None:
     def with_options(*options: dns.edns.Option) -> bytes:
         return parse_question(query(use_edns=0, options=list(options))).table_key
 
     bare = with_options()
     assert with_options(dns.edns.GenericOption(10, b"12345678")) == bare
     assert with_options(dns.edns.GenericOption(12, bytes(40))) == bare
-    assert with_options(dns.edns.GenericOption(8, b"\x00\x01\x18\x00\x7f\x00\x00")) != bare
+    assert with_options(dns.edns.GenericOption(8, b"\x00\x01\x18\x00\x7f\x00\x00")) == bare
+    assert with_options(dns.edns.GenericOption(65001, b"x")) != bare
 
 
 def with_bytes(message: bytes, at: int, value: bytes) -> bytes:

@@ -1,0 +1,221 @@
+"""The clients of one worker: who has asked, what each may see right now, and the answers that are ready for it.
+
+A client is worked out when it first asks, and again when something about it changes: by an order (lease, exemption,
+pause, policy) or by time. Answers belong to views, so a client that changes its view leaves no answer behind.
+"""
+
+from __future__ import annotations
+
+import functools
+import heapq
+import math
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from resolver.accounts import Accounts
+from resolver.cache.table import FOR_EVER, AnswerTable, Prepared, TableBudget
+from resolver.config.settings import Limits
+from resolver.policy.decision import Decision
+from resolver.policy.groups import Address, NetworkTable, parse_client
+from resolver.policy.situation import situation_of
+from resolver.policy.snapshot import PolicySnapshot
+from resolver.policy.standing import View
+from resolver.policy.subjects import Moment, Plain, Subjects
+from resolver.telemetry.counters import Account
+from resolver.wire.sinkhole import Sinkhole
+
+MARGIN_SECONDS = 0.5
+"""A TTL ends so much before what it was given under: room for a worker that is late, and for clients' rounding."""
+
+_HIGHEST_CEILING = 1 << 20  # seconds; no TTL is as high
+
+sinkhole_of = functools.lru_cache(maxsize=4096)(Sinkhole.build)
+
+
+class ViewAnswers:
+    """The answers that are ready for a view, of TTLs up to a ceiling.
+
+    `ceiling` (seconds) is None where nothing about the view's clients ends soon. With 0, nothing is kept.
+    """
+
+    def __init__(self, view: View, ceiling: int | None, budget: TableBudget) -> None:
+        self.view = view
+        self.ceiling = ceiling
+        self.tables = (AnswerTable(budget), AnswerTable(budget))  # by transport
+
+    def sinkhole(self, decision: Decision) -> Sinkhole:
+        """How a blocked name is answered."""
+        response = self.view.group.response
+        ttl = response.ttl_seconds if self.ceiling is None else min(response.ttl_seconds, self.ceiling)
+        if decision.response:
+            return sinkhole_of(decision.response, ttl)
+        return sinkhole_of(response.mode, ttl, response.ipv4, response.ipv6)
+
+    def most_ttl(self, most: int | None) -> int | None:
+        """The lower of a bound for a TTL and the ceiling; None where there is none."""
+        if self.ceiling is None or most is None:
+            return self.ceiling if most is None else most
+        return min(most, self.ceiling)
+
+    def put(self, transport: int, key: bytes, answer: bytes, ends_at: float, account: Account) -> None:
+        """Keep an answer until `ends_at` (monotonic seconds)."""
+        if self.ceiling != 0:
+            self.tables[transport].put(key, answer, ends_at, account)
+
+
+@dataclass(slots=True)
+class Client:
+    """A client's address with what the policy in force makes of it, until `until` (monotonic seconds)."""
+
+    address: str
+    allowed: bool  # by clients.allow; all others are refused
+    is_proxy: bool  # by clients.trusted_proxies: believed when it says for whom it asks
+    answers: ViewAnswers
+    udp: dict[bytes, Prepared]  # which the UDP reader looks into for every query
+    cell: int  # the first of its own counters
+    shown: bytes  # what the query log says of it, as JSON
+    until: float
+
+    @property
+    def view(self) -> View:
+        """What it may see."""
+        return self.answers.view
+
+    @property
+    def group(self) -> str:
+        """The group that it belongs to."""
+        return self.answers.view.group.name
+
+
+class Clients:
+    """The clients that a worker remembers. `known` and `next_change` are read by the UDP reader at each wake-up."""
+
+    def __init__(
+        self,
+        allowed: Iterable[str],
+        trusted_proxies: Iterable[str],
+        limits: Limits,
+        accounts: Accounts,
+        dropped: Counter[str],
+        *,
+        clock: Callable[[], float],
+        moment: Callable[[], Moment],
+    ) -> None:
+        """`clock` gives monotonic seconds, `moment` the time on the clocks that leases and exemptions end by."""
+        self.subjects = Subjects()
+        self._allowed = NetworkTable((network, True) for network in allowed)
+        self._proxies = NetworkTable((network, True) for network in trusted_proxies)
+        self._limits = limits
+        self._accounts = accounts
+        self._dropped = dropped
+        self._clock = clock
+        self._moment = moment
+        self._snapshot: PolicySnapshot
+
+    def use(self, snapshot: PolicySnapshot) -> None:
+        """Judge by a policy: all answers that were ready are forgotten."""
+        self._snapshot = snapshot
+        self._forget_answers()
+
+    def _forget_answers(self) -> None:
+        self._budget = TableBudget(self._limits.answer_table_entries, self._dropped)
+        self._answers: dict[tuple[int, int | None], ViewAnswers] = {}
+        self._refused = ViewAnswers(self._snapshot.views[0], None, self._budget)
+        self.forget()
+
+    def forget(self) -> None:
+        """Work out every client anew when it next asks; answers stay ready."""
+        self.known: dict[str, Client] = {}
+        self._changes: list[tuple[float, str]] = []  # a heap: when a client has to be worked out anew
+        self.next_change = FOR_EVER
+
+    def at(self, address: str) -> Client:
+        """The client at an address. Raises ValueError for what is none."""
+        client = self.known.get(address)
+        if client is not None and (client.until is FOR_EVER or client.until > self._clock()):
+            return client
+        return self._work_out(address)
+
+    def _work_out(self, address: str) -> Client:
+        parsed = parse_client(address)
+        answers, until = self._answers_for(parsed)
+        is_allowed = self._allowed.find(parsed) is not None
+        tables = answers.tables if is_allowed else self._refused.tables
+        cell, shown = self._accounts.client(address)
+        is_proxy = self._proxies.find(parsed) is not None
+        client = Client(address, is_allowed, is_proxy, answers, tables[0].entries, cell, shown, until)
+        if len(self.known) >= self._limits.clients:
+            self._dropped["clients"] += len(self.known)
+            self.forget()
+        self.known[address] = client
+        if until != FOR_EVER:
+            heapq.heappush(self._changes, (until, address))
+            self.next_change = self._changes[0][0]
+        return client
+
+    def _answers_for(self, address: Address) -> tuple[ViewAnswers, float]:
+        """The answers for a client, and until when (monotonic seconds) they are the right ones."""
+        situation = situation_of(self._snapshot, self.subjects, address, self._moment())
+        ceiling, seconds = ceiling_of(situation.seconds)
+        key = (situation.view.number, ceiling)
+        answers = self._answers.get(key)
+        if answers is None:
+            if len(self._answers) >= self._limits.views:
+                self._dropped["views"] += len(self._answers)
+                self._forget_answers()
+            answers = self._answers[key] = ViewAnswers(situation.view, ceiling, self._budget)
+        return answers, FOR_EVER if seconds == math.inf else self._clock() + seconds
+
+    def expire(self, now: float) -> None:
+        """Forget clients about whom something has changed by time."""
+        changes = self._changes
+        while changes and changes[0][0] <= now:
+            _, address = heapq.heappop(changes)
+            client = self.known.get(address)
+            if client is not None and client.until <= now:
+                del self.known[address]
+        self.next_change = changes[0][0] if changes else FOR_EVER
+
+    def take(self, records: Iterable[Plain]) -> None:
+        """Take in changes of leases, exemptions and pauses."""
+        for record in records:
+            concerned = self.subjects.apply(record)
+            if concerned is None:
+                self.forget()
+                continue
+            for address in concerned:
+                self.known.pop(address, None)
+                if "." in address:  # as a socket for both versions shows it
+                    self.known.pop(f"::ffff:{address}", None)
+
+    def replace(self, subjects: Subjects) -> None:
+        """Take other leases, exemptions and pauses in place of all."""
+        self.subjects = subjects
+        self.forget()
+
+    def clock_was_set(self) -> None:
+        """End what is over by now, for good: a clock that is set back opens nothing again."""
+        for subject in self.subjects.over(self._moment()):
+            self.subjects.drop(subject.to_plain()[0], subject.key)
+        self.forget()
+
+    def tidy(self) -> None:
+        """Forget subjects that are over."""
+        for subject in self.subjects.over(self._moment()):
+            self.subjects.drop(subject.to_plain()[0], subject.key)
+
+
+def ceiling_of(seconds: float) -> tuple[int | None, float]:
+    """The highest TTL for a client about whom something changes in `seconds`, and for how long that is the ceiling.
+
+    Ceilings are powers of two, so that clients whose ends differ share answers: a TTL is at least half of what it
+    could be.
+    """
+    room = seconds - MARGIN_SECONDS
+    if room >= _HIGHEST_CEILING:
+        return None, room - _HIGHEST_CEILING
+    if room < 1:
+        return 0, max(seconds, 0.0)
+    ceiling = 1 << (int(room).bit_length() - 1)
+    return ceiling, room - ceiling

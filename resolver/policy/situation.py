@@ -1,0 +1,77 @@
+"""A client at a moment: its lease, network and group, its exemptions, and whether its group is only watched.
+
+It gives the client's view, and says for how long that holds if nobody changes anything.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from resolver.policy.groups import Address, Network
+from resolver.policy.snapshot import PolicySnapshot
+from resolver.policy.standing import View
+from resolver.policy.subjects import Exemption, Lease, Moment, Pause, Subjects
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """Where a client stands. `seconds` is how long; `lease` is not over, whether or not its group is there.
+
+    `via` is lease, network or default; `pause` and `is_off_schedule` say why its group is only watched.
+    """
+
+    view: View
+    via: str
+    network: Network | None
+    lease: Lease | None
+    exemptions: tuple[Exemption, ...]  # in force
+    others: tuple[Exemption, ...]  # that concern the client, but have not begun or are over
+    pause: Pause | None
+    is_off_schedule: bool
+    seconds: float
+
+
+def situation_of(policy: PolicySnapshot, subjects: Subjects, address: Address, now: Moment) -> Situation:
+    """Where the client at `address` stands now."""
+    view, network = policy.view_of(address)
+    via = "network" if network is not None else "default"
+    until = math.inf
+    lease = subjects.lease_of(address, now)
+    if lease is not None:
+        until = lease.ends.seconds_left(now)
+        of_lease = policy.view_of_group(lease.group) if lease.group is not None else None
+        if of_lease is not None:
+            view, via = of_lease, "lease"
+    group = view.group
+    candidates = subjects.exemptions_for(address, lease.identity if lease else None, group.name)
+    in_force: list[Exemption] = []
+    others: list[Exemption] = []
+    for exemption in candidates:
+        left, ahead = exemption.ends.seconds_left(now), exemption.starts - now.wall
+        if left <= 0 or ahead > 0:
+            others.append(exemption)
+            until = min(until, ahead) if left > 0 else until
+        else:
+            in_force.append(exemption)
+            until = min(until, left)
+    pauses = [pause for pause in subjects.pauses_for(group.name) if pause.ends.seconds_left(now) > 0]
+    pause = max(pauses, key=lambda one: one.ends.seconds_left(now), default=None)
+    if pause is not None:
+        until = min(until, pause.ends.seconds_left(now))
+    is_off_schedule = False
+    if group.schedule is not None:
+        enforces, changes = group.schedule.at(now.wall)
+        is_off_schedule = not enforces
+        until = min(until, changes - now.wall)
+    return Situation(
+        policy.view_with(view, is_watched=is_off_schedule or pause is not None, exemptions=tuple(in_force)),
+        via,
+        network,
+        lease,
+        tuple(in_force),
+        tuple(others),
+        pause,
+        is_off_schedule,
+        until,
+    )

@@ -1,0 +1,71 @@
+"""A client's situation in words: lease, networks, group, exemptions that do not count now, schedule, pause."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from resolver.policy.groups import Address
+from resolver.policy.situation import Situation
+from resolver.policy.snapshot import PolicySnapshot
+from resolver.policy.subjects import Moment
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of a trace."""
+
+    step: str
+    outcome: str
+    detail: str
+
+
+def situation_steps(policy: PolicySnapshot, situation: Situation, address: Address, now: Moment) -> Iterator[Step]:
+    """How a client came to its group, and what holds for it by time."""
+    yield from _group_steps(policy, situation, address)
+    for exemption in situation.others:
+        if exemption.ends.seconds_left(now) <= 0:
+            yield Step("exemption", "over", f"{exemption.id} ended at {_shown(exemption.ends.wall)}")
+        else:
+            yield Step("exemption", "not begun", f"{exemption.id} begins at {_shown(exemption.starts)}")
+    group = situation.view.group
+    if group.schedule is not None:
+        local = group.schedule.local(now.wall)
+        until = group.schedule.local(group.schedule.at(now.wall)[1])
+        clock = f"{local:%a %H:%M} in {group.schedule.time_zone}, until {until:%a %Y-%m-%d %H:%M}"
+        if situation.is_off_schedule:
+            yield Step("schedule", "watched", f"outside the windows of group {group.name}: {clock}")
+        else:
+            yield Step("schedule", "enforced", f"within a window of group {group.name}: {clock}")
+    if situation.pause is not None:
+        whom = f"group {situation.pause.group}" if situation.pause.group else "every group"
+        until_pause = _shown(situation.pause.ends.wall)
+        yield Step("pause", "watched", f"{situation.pause.id} pauses {whom} until {until_pause}")
+
+
+def _group_steps(policy: PolicySnapshot, situation: Situation, address: Address) -> Iterator[Step]:
+    lease = situation.lease
+    group = situation.view.group.name
+    if lease is not None:
+        said = f"{address} is leased to {lease.identity} until {_shown(lease.ends.wall)}"
+        if lease.group is None:
+            yield Step("lease", lease.identity, f"{said}, and says no group")
+        elif situation.via == "lease":
+            yield Step("lease", lease.identity, f"{said}, in group {lease.group}")
+        else:
+            yield Step("lease", lease.identity, f"{said}, in group {lease.group}, which does not exist")
+    considered = policy.networks_of(address)
+    for place, (network, owner) in enumerate(considered):
+        outcome = "left to the lease" if situation.via == "lease" else "chosen" if place == 0 else "less specific"
+        yield Step("network", outcome, f"{network} of group {owner} holds {address}")
+    if situation.via == "lease":
+        yield Step("group", group, "the lease says so")
+    elif considered:
+        yield Step("group", group, f"{address} is in {situation.network}, the most specific network that a group has")
+    else:
+        yield Step("group", group, f"no group has a network with {address}")
+
+
+def _shown(wall: float) -> str:
+    return datetime.fromtimestamp(wall, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

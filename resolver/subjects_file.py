@@ -118,6 +118,7 @@ class JournalReader:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.dropped: set[tuple[str, str]] = set()  # kinds and keys, as far as it was read
         self._at = 0
 
     def read(self, octets: int | None, now: Moment) -> list[Plain]:
@@ -142,6 +143,7 @@ class JournalReader:
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise SubjectsError(f"{self.path}: cannot be read: {error}") from error
         self._at += len(whole)
+        self.dropped |= {(what, key) for what, key in (record[1:] for record in records if record[0] == "drop")}
         return records
 
 

@@ -89,10 +89,7 @@ async def delete_group(
 def _read(body: Mapping[str, Any]) -> dict[str, Any]:
     """The body in its normal form, every field there. Raises Invalid."""
     raise_invalid(_too_much(body))
-    if body.get("schedule") is not None:
-        raise Invalid([("/schedule", "schedules cannot be set yet: leave it out, or null")])
-    group = validated(Group, {key: value for key, value in body.items() if key != "schedule"})
-    return {**group.model_dump(mode="json"), "schedule": None}
+    return validated(Group, body).model_dump(mode="json")
 
 
 def _too_much(body: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]]:

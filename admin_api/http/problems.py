@@ -13,6 +13,7 @@ from admin_api.editing.errors import Invalid
 from admin_api.http.call import BadRequest
 from admin_api.store.errors import (
     Duplicate,
+    Forbidden,
     InUse,
     NotFound,
     OwnedByFile,
@@ -20,6 +21,7 @@ from admin_api.store.errors import (
     StoreAway,
     TooMany,
     WrongKind,
+    WrongState,
 )
 
 CONTENT_TYPE = "application/problem+json"
@@ -33,6 +35,8 @@ _STATUS: dict[type[Exception], int] = {
     OwnedByFile: 409,
     TooMany: 409,
     WrongKind: 409,
+    WrongState: 409,
+    Forbidden: 403,
     StaleVersion: 412,
     StoreAway: 503,
 }

@@ -8,6 +8,8 @@ StoreError
 ├── OwnedByFile    the config file made it, and only the file can change it
 ├── StaleVersion   it changed since the caller looked
 ├── WrongKind      it is a list of the other kind: fetched, or one's own
+├── WrongState     an exemption's status does not allow it
+├── Forbidden      somebody else has to do it
 └── TooMany        there are as many of the kind as there may be
 """
 
@@ -71,6 +73,14 @@ class StaleVersion(StoreError):
 
 class WrongKind(StoreError):
     """A list is fetched, and was to be edited; or is one's own, and was to be fetched."""
+
+
+class WrongState(StoreError):
+    """What was asked for cannot be done in the status that the thing has."""
+
+
+class Forbidden(StoreError):
+    """Somebody else has to do it."""
 
 
 class TooMany(StoreError):

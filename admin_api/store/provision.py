@@ -156,7 +156,7 @@ async def _take_out(change: Change, row: GroupRow) -> None:
 
 
 async def _put_in(change: Change, entry: dict[str, Any], row: GroupRow | None) -> None:
-    values = {**entry, "schedule": None}
+    values = {"schedule": None, **entry}
     name = values.pop("name")
     if row is None:
         made = await groups.create(change, name=name, origin="file", **values)

@@ -169,6 +169,84 @@ group_networks = Table(
     Column("position", Integer, nullable=False),
 )
 
+exemptions = Table(
+    "exemptions",
+    metadata,
+    Column("id", Key, primary_key=True),
+    Column("kind", Word, nullable=False),  # of the subject: client, network, group, identity
+    Column("who", Json, nullable=False),
+    Column("scope", Json, nullable=False),
+    Column("owner", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("ticket", Text),
+    Column("status", Word, nullable=False, index=True),
+    Column("requested_by", Text, nullable=False),
+    Column("requested_owner", Text, nullable=False),  # who answers for the token that asked
+    Column("decided_by", Text),
+    Column("created_at", UtcTime, nullable=False),
+    Column("starts_at", UtcTime, nullable=False),
+    Column("expires_at", UtcTime, nullable=False, index=True),
+    Column("from_approval_seconds", BigInteger),  # what is pending lasts so long from its approval on
+    Column("ended_at", UtcTime),
+    Column("renewal", Json),  # that waits for approval: expires_at, reason, by, owner
+    Column("told_ending", Boolean, nullable=False, server_default=false()),
+    Column("version", BigInteger, nullable=False),
+)
+
+exemption_events = Table(
+    "exemption_events",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("exemption_id", Key, ForeignKey("exemptions.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("at", UtcTime, nullable=False),
+    Column("action", Word, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("owner", Text, nullable=False),
+    Column("status", Word, nullable=False),  # after it
+    Column("expires_at", UtcTime, nullable=False),  # after it
+    Column("note", Text),
+)
+
+leases = Table(
+    "leases",
+    metadata,
+    Column("address", Key, primary_key=True),
+    Column("identity", Key, nullable=False, index=True),
+    Column("group", Key),
+    Column("device", Key, nullable=False, index=True),  # the same for all addresses of one
+    Column("set_by", Text, nullable=False),
+    Column("created_at", UtcTime, nullable=False),
+    Column("updated_at", UtcTime, nullable=False),
+    Column("ends_at", UtcTime, nullable=False, index=True),
+)
+
+lease_history = Table(
+    "lease_history",
+    metadata,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    Column("at", UtcTime, nullable=False, index=True),
+    Column("action", Word, nullable=False),  # set, renewed, ended, expired
+    Column("address", Key, nullable=False),
+    Column("identity", Key, nullable=False),
+    Column("group", Key),
+    Column("ends_at", UtcTime, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("request_id", Text),
+    Index("ix_lease_history_address_id", "address", "id"),
+    Index("ix_lease_history_identity_id", "identity", "id"),
+)
+
+pauses = Table(
+    "pauses",
+    metadata,
+    Column("id", Key, primary_key=True),
+    Column("group", Key),  # NULL: every group
+    Column("reason", Text, nullable=False),
+    Column("set_by", Text, nullable=False),
+    Column("created_at", UtcTime, nullable=False),
+    Column("expires_at", UtcTime, nullable=False),
+)
+
 tokens = Table(
     "tokens",
     metadata,

@@ -108,6 +108,20 @@ class StatisticsSection(Section):
     )
 
 
+class LeasesSection(Section):
+    """Bounds of leases: addresses that are somebody's for a while."""
+
+    most: Annotated[int, Field(ge=1, le=1_000_000), NUMBER] = Field(
+        default=100_000, description="Most addresses that are leased at once."
+    )
+    longest_seconds: Annotated[int, Field(ge=1, le=366 * 86400), NUMBER] = Field(
+        default=7 * 86400, description="The longest that a lease may last without being renewed, in seconds."
+    )
+    history_days: Annotated[int, Field(ge=1, le=3660), NUMBER] = Field(
+        default=90, description="Days for which it is kept who had which address."
+    )
+
+
 class SubscriptionsSection(Section):
     """Bounds of what is fetched for lists with a url."""
 

@@ -14,12 +14,14 @@ from pydantic import AfterValidator, Field, PrivateAttr, model_validator
 from resolver.config import fields
 from resolver.config.control_schema import (
     AdminSection,
+    LeasesSection,
     QueryLogSection,
     StatisticsSection,
     StoreSection,
     SubscriptionsSection,
 )
 from resolver.config.fields import NUMBER, Positive, PositiveFloat, Switch
+from resolver.config.schedule import ScheduleSection
 from resolver.config.section import Section
 from resolver.config.settings import Limits
 from resolver.config.subscription import SubscriptionFields
@@ -226,6 +228,9 @@ class Group(Section):
         ),
     )
     allow: fields.References = Field(default=(), description="What is allowed even if blocked; names as in `block`.")
+    schedule: ScheduleSection | None = Field(
+        default=None, description="When the policy is enforced; outside these windows the group is only watched."
+    )
     response: Response | None = Field(
         default=None, description="How blocked queries are answered; left out: the policy's."
     )
@@ -274,6 +279,18 @@ class Policy(Section):
         default="auto",
         description="A new version's catalogue: 'auto' takes it, 'review' waits for 'moatdns catalogue accept'.",
     )
+    approval: Annotated[Literal["none", "four-eyes"], fields.one_of("none", "four-eyes")] = Field(
+        default="none",
+        description=(
+            "'four-eyes': an exemption waits until a token of another owner than the requesting one's approves it."
+        ),
+    )
+    longest_exemption_seconds: Annotated[int, Field(ge=1, le=10 * 366 * _DAY), NUMBER] = Field(
+        default=366 * _DAY, description="The longest that an exemption may last, in seconds."
+    )
+    longest_pause_seconds: Annotated[int, Field(ge=1, le=366 * _DAY), NUMBER] = Field(
+        default=_DAY, description="The longest that a pause may last, in seconds."
+    )
     lists: tuple[OwnList, ...] = Field(default=(), description="Lists: the company's own, and those that are fetched.")
     groups: Annotated[tuple[Group, ...], AfterValidator(_complete)] = Field(
         default=(),
@@ -302,6 +319,7 @@ class Config(Section):
     statistics: StatisticsSection = StatisticsSection()
     query_log: QueryLogSection = QueryLogSection()
     subscriptions: SubscriptionsSection = SubscriptionsSection()
+    leases: LeasesSection = LeasesSection()
     policy: Policy = Policy()
     _source: Path | None = PrivateAttr(None)
 

@@ -126,6 +126,12 @@ class ControlSettings:
     catalogue: str | None = None  # the folder of an older one that is kept; None: the bundled
     fetch_max_mib: int = 64
     fetch_timeout_seconds: int = 120
+    approval: str = "none"  # or four-eyes
+    longest_exemption_seconds: int = 366 * 86400
+    longest_pause_seconds: int = 86400
+    most_leases: int = 100_000
+    longest_lease_seconds: int = 7 * 86400
+    lease_history_days: int = 90
 
     @property
     def admin_address(self) -> tuple[str, int] | None:

@@ -79,6 +79,10 @@ def control_settings(config: Config) -> ControlSettings:
         **config.query_log.model_dump(include={"retention_days", "max_mib", "clients"}),
         fetch_max_mib=config.subscriptions.max_mib,
         fetch_timeout_seconds=config.subscriptions.timeout_seconds,
+        **config.policy.model_dump(include={"approval", "longest_exemption_seconds", "longest_pause_seconds"}),
+        most_leases=config.leases.most,
+        longest_lease_seconds=config.leases.longest_seconds,
+        lease_history_days=config.leases.history_days,
     )
 
 

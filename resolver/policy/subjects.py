@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
 from resolver.policy.groups import Address
@@ -66,6 +66,10 @@ class Lease:
         """What a record drops it by."""
         return self.address
 
+    def with_end(self, ends: End) -> Lease:
+        """The same with another end."""
+        return replace(self, ends=ends)
+
     def to_plain(self) -> Plain:
         """As a record."""
         return ["lease", self.address, self.identity, self.group, self.ends.plain]
@@ -90,6 +94,10 @@ class Exemption:
         """What a record drops it by."""
         return self.id
 
+    def with_end(self, ends: End) -> Exemption:
+        """The same with another end."""
+        return replace(self, ends=ends)
+
     def to_plain(self) -> Plain:
         """As a record."""
         return ["exemption", self.id, self.kind, list(self.who), list(self.scope), self.starts, self.ends.plain]
@@ -107,6 +115,10 @@ class Pause:
     def key(self) -> str:
         """What a record drops it by."""
         return self.id
+
+    def with_end(self, ends: End) -> Pause:
+        """The same with another end."""
+        return replace(self, ends=ends)
 
     def to_plain(self) -> Plain:
         """As a record."""
@@ -190,6 +202,12 @@ class Subjects:
         for holders in self._places(exemption):
             holders.pop(key, None)
         return exemption.who if exemption.kind == "client" else EVERYONE
+
+    def find(self, what: str, key: str) -> Subject | None:
+        """One of them; None where there is none."""
+        if what == "lease":
+            return self.leases.get(key)
+        return self.exemptions.get(key) if what == "exemption" else self.pauses.get(key)
 
     def over(self, now: Moment) -> list[Subject]:
         """Those whose end has come."""

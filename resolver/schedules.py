@@ -41,9 +41,9 @@ class Schedule:
 
     @classmethod
     def from_plain(cls, plain: dict[str, Any]) -> Schedule:
-        """As the config has it: time_zone, and windows of days, from and to ("08:00")."""
+        """As the config has it: time_zone, and windows of days, start and end ("08:00")."""
         windows = tuple(
-            Window(frozenset(DAYS.index(day) for day in one["days"]), minutes_of(one["from"]), minutes_of(one["to"]))
+            Window(frozenset(DAYS.index(day) for day in one["days"]), minutes_of(one["start"]), minutes_of(one["end"]))
             for one in plain["windows"]
         )
         return cls(plain["time_zone"], windows)

@@ -1,0 +1,134 @@
+"""Set, renew and end leases."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, Final
+
+from pydantic import Field
+
+from admin_api.editing.common import validated
+from admin_api.editing.errors import Invalid
+from admin_api.store import groups, leases
+from admin_api.store.errors import NotFound, TooMany, WrongState
+from admin_api.store.leases import LeaseRow
+from admin_api.subjects.keeper import SubjectKeeper
+from admin_api.subjects.rows import lease_of
+from resolver.clocks import now as moment
+from resolver.config import fields
+from resolver.config.section import Section
+from resolver.config.wording import shown
+from resolver.errors import RuleError
+from resolver.policy.groups import parse_client
+
+MOST_ADDRESSES: Final = 16  # of one device
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseTerms:
+    """What the config says of leases."""
+
+    most: int
+    longest_seconds: int
+
+
+def read_address(text: str) -> str:
+    """An address in its one normal form. Raises RuleError."""
+    try:
+        return str(parse_client(text))
+    except ValueError:
+        raise RuleError(f"{shown(text)} is not an IP address") from None
+
+
+def _read_identity(text: str) -> str:
+    if text.strip():
+        return text.strip()
+    raise RuleError("is empty: say who has the address")
+
+
+class _Body(Section):
+    identity: Annotated[str, fields.reading(_read_identity), Field(max_length=200)]
+    group: fields.Name | None = None
+    ttl_seconds: Annotated[int, Field(ge=1), fields.NUMBER]
+    addresses: Annotated[fields.Texts, Field(max_length=MOST_ADDRESSES), fields.read_each(read_address)] = ()
+
+
+async def set_lease(
+    keeper: SubjectKeeper,
+    address: str,
+    body: Mapping[str, Any],
+    *,
+    terms: LeaseTerms,
+    actor: str,
+    request_id: str | None = None,
+) -> tuple[list[LeaseRow], bool, int]:
+    """Lease an address, and more of the same device, to an identity, or renew that.
+
+    What the device had besides is taken from it. Gives the leases, whether the first is new, and the change to wait
+    for. Raises Invalid, TooMany, StoreAway.
+    """
+    wanted = validated(_Body, body)
+    if wanted.ttl_seconds > terms.longest_seconds:
+        raise Invalid([("/ttl_seconds", f"is more than {terms.longest_seconds}: see leases.longest_seconds")])
+    at = datetime.now(UTC)
+    all_of_it = tuple(dict.fromkeys((address, *wanted.addresses)))
+    async with keeper.change(actor, request_id) as changing:
+        conn = changing.store.connection
+        if wanted.group is not None and await groups.find(conn, wanted.group) is None:
+            raise Invalid([("/group", f"there is no group {wanted.group!r}")])
+        before = await leases.at(conn, all_of_it)
+        if not before and await leases.count(conn) + len(all_of_it) > terms.most:
+            raise TooMany(f"{terms.most} addresses are leased, the most there may be: see leases.most")
+        first = before.get(address)
+        device = first.device if first and first.identity == wanted.identity else secrets.token_hex(8)
+        rows, actions = [], []
+        for one in all_of_it:
+            old = before.get(one)
+            is_renewal = old is not None and (old.identity, old.group) == (wanted.identity, wanted.group)
+            rows.append(
+                LeaseRow(
+                    address=one,
+                    identity=wanted.identity,
+                    group=wanted.group,
+                    device=device,
+                    set_by=actor,
+                    created_at=old.created_at if old is not None and is_renewal else at,
+                    updated_at=at,
+                    ends_at=at + timedelta(seconds=wanted.ttl_seconds),
+                )
+            )
+            actions.append("renewed" if is_renewal else "set")
+        gone = [row for row in await leases.of_device(conn, device) if row.address not in all_of_it]
+        await leases.end(changing.store, gone, "ended")
+        await leases.put(changing.store, rows, actions)
+        changing.drop += [lease_of(row, moment()) for row in gone]
+        changing.put += [lease_of(row, moment()) for row in rows]
+    return rows, first is None, changing.number
+
+
+async def end_lease(
+    keeper: SubjectKeeper,
+    address: str,
+    *,
+    identity: str | None,
+    actor: str,
+    request_id: str | None = None,
+) -> int:
+    """End the leases of a device, all its addresses; `identity` is whose lease is meant, None for anybody's.
+
+    Raises NotFound, WrongState when it is another's, StoreAway.
+    """
+    async with keeper.change(actor, request_id) as changing:
+        conn = changing.store.connection
+        row = await leases.get(conn, address)
+        if identity is not None and row.identity != identity:
+            raise WrongState(f"{address} is leased to somebody else by now; that lease stays")
+        rows = await leases.of_device(conn, row.device)
+        if not rows:
+            raise NotFound(f"lease on {address}")
+        await leases.end(changing.store, rows, "ended")
+        changing.drop += [lease_of(one, moment()) for one in rows]
+    return changing.number

@@ -1,0 +1,64 @@
+"""Pause a group, or every group."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any
+
+from pydantic import AwareDatetime, Field
+
+from admin_api.editing.common import validated
+from admin_api.editing.errors import Invalid
+from admin_api.store import groups, pauses
+from admin_api.store.pauses import PauseRow
+from admin_api.subjects.keeper import SubjectKeeper
+from admin_api.subjects.rows import pause_of
+from resolver.clocks import now as moment
+from resolver.config import fields
+from resolver.config.section import Section
+
+
+class _Body(Section):
+    group: fields.Name | None = None
+    reason: Annotated[str, Field(min_length=1, max_length=1000)]
+    expires_at: AwareDatetime | None = None
+    duration_seconds: Annotated[int, Field(ge=1), fields.NUMBER] | None = None
+
+
+async def pause(
+    keeper: SubjectKeeper, body: Mapping[str, Any], *, longest_seconds: int, actor: str, request_id: str | None = None
+) -> tuple[PauseRow, int]:
+    """Pause; gives the change to wait for as well. Raises Invalid, TooMany, StoreAway."""
+    wanted = validated(_Body, body)
+    if (wanted.expires_at is None) == (wanted.duration_seconds is None):
+        raise Invalid([("/duration_seconds", "give one of duration_seconds and expires_at")])
+    at = datetime.now(UTC)
+    where = "/expires_at" if wanted.expires_at is not None else "/duration_seconds"
+    if (wanted.duration_seconds or 0) > longest_seconds:
+        raise _too_long(where, longest_seconds)
+    ends = (wanted.expires_at or at + timedelta(seconds=wanted.duration_seconds or 0)).astimezone(UTC)
+    if ends <= at:
+        raise Invalid([(where, "is over already: give a time to come")])
+    if ends - at > timedelta(seconds=longest_seconds + 1):
+        raise _too_long(where, longest_seconds)
+    async with keeper.change(actor, request_id) as changing:
+        if wanted.group is not None and await groups.find(changing.store.connection, wanted.group) is None:
+            raise Invalid([("/group", f"there is no group {wanted.group!r}")])
+        row = await pauses.create(changing.store, group=wanted.group, reason=wanted.reason, expires_at=ends)
+        changing.put.append(pause_of(row, moment()))
+    return row, changing.number
+
+
+async def end_pause(keeper: SubjectKeeper, number: str, *, actor: str, request_id: str | None = None) -> int:
+    """End a pause now. Raises NotFound, StoreAway."""
+    async with keeper.change(actor, request_id) as changing:
+        row = await pauses.get(changing.store.connection, number)
+        await pauses.end(changing.store, row, "end")
+        changing.drop.append(pause_of(row, moment()))
+    return changing.number
+
+
+def _too_long(where: str, longest_seconds: int) -> Invalid:
+    most = timedelta(seconds=longest_seconds)
+    return Invalid([(where, f"lets it last longer than {most}, the most there may be: see longest_pause_seconds")])

@@ -1,0 +1,228 @@
+"""Exemptions, with all that ever happened to each."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from sqlalchemy import func, insert, select
+from sqlalchemy import update as update_table
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from admin_api.store.change import Change
+from admin_api.store.errors import NotFound, TooMany, WrongState
+from admin_api.store.tables import bindable, exemption_events, exemptions
+
+MOST_OPEN: Final = 20_000  # pending or active
+
+TRANSITIONS: Final[dict[tuple[str, str], str]] = {
+    # (status, action): the status after it. What is not here cannot be done; what has ended never comes back.
+    ("pending", "approve"): "active",
+    ("pending", "deny"): "denied",
+    ("pending", "revoke"): "revoked",
+    ("pending", "expire"): "expired",
+    ("active", "renew"): "active",
+    ("active", "request-renewal"): "active",
+    ("active", "approve-renewal"): "active",
+    ("active", "deny-renewal"): "active",
+    ("active", "revoke"): "revoked",
+    ("active", "expire"): "expired",
+}
+STATUSES: Final = ("pending", "active", "expired", "revoked", "denied")
+ENDED: Final = ("expired", "revoked", "denied")
+
+
+@dataclass(frozen=True, slots=True)
+class ExemptionRow:
+    """One exemption. `from_approval_seconds`: while it is pending, it lasts so long from its approval on."""
+
+    id: str
+    kind: str
+    who: tuple[str, ...]
+    scope: tuple[str, ...]
+    owner: str
+    reason: str
+    ticket: str | None
+    status: str
+    requested_by: str
+    requested_owner: str
+    decided_by: str | None
+    created_at: datetime
+    starts_at: datetime
+    expires_at: datetime
+    from_approval_seconds: int | None
+    ended_at: datetime | None
+    renewal: dict[str, Any] | None
+    told_ending: bool
+    version: int
+
+    def plain(self) -> dict[str, Any]:
+        """As the audit trail keeps it."""
+        return {
+            "id": self.id,
+            "subject": {self.kind: list(self.who)},
+            "scope": list(self.scope),
+            "owner": self.owner,
+            "reason": self.reason,
+            "ticket": self.ticket,
+            "status": self.status,
+            "starts_at": self.starts_at.isoformat(),
+            "expires_at": self.expires_at.isoformat(),
+            "renewal": self.renewal,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class EventRow:
+    """One thing that happened to an exemption; `status` and `expires_at` are those after it."""
+
+    at: datetime
+    action: str
+    actor: str
+    owner: str
+    status: str
+    expires_at: datetime
+    note: str | None
+
+
+def after(row: ExemptionRow, action: str) -> str:
+    """The status after an action. Raises WrongState."""
+    status = TRANSITIONS.get((row.status, action))
+    if status is None:
+        raise WrongState(f"exemption {row.id!r} is {row.status}: it cannot be {_DONE[action]}")
+    return status
+
+
+_DONE = {
+    "approve": "approved",
+    "deny": "denied",
+    "revoke": "revoked",
+    "expire": "ended",
+    "renew": "renewed; what has ended stays so, grant a new one",
+    "request-renewal": "renewed; what has ended stays so, ask for a new one",
+    "approve-renewal": "approved",
+    "deny-renewal": "denied",
+}
+
+
+async def get(conn: AsyncConnection, number: str) -> ExemptionRow:
+    """The exemption of that id. Raises NotFound."""
+    row = (await conn.execute(select(exemptions).where(exemptions.c.id == bindable(number)))).first()
+    if row is None:
+        raise NotFound(f"exemption {number!r}")
+    return _row(row)
+
+
+async def page(
+    conn: AsyncConnection,
+    *,
+    limit: int,
+    before: tuple[datetime, str] | None = None,
+    status: str | None = None,
+    owner: str | None = None,
+) -> list[ExemptionRow]:
+    """Exemptions, newest first, those older than `before`."""
+    c = exemptions.c
+    query = select(exemptions).order_by(c.created_at.desc(), c.id.desc()).limit(limit)
+    if before is not None:
+        at, number = before
+        query = query.where((c.created_at < at) | ((c.created_at == at) & (c.id < bindable(number))))
+    for column, wanted in ((c.status, status), (c.owner, owner)):
+        if wanted is not None:
+            query = query.where(column == bindable(wanted))
+    return [_row(row) for row in await conn.execute(query)]
+
+
+async def opened(conn: AsyncConnection) -> list[ExemptionRow]:
+    """All that are pending or active."""
+    query = select(exemptions).where(exemptions.c.status.in_(("pending", "active")))
+    return [_row(row) for row in await conn.execute(query)]
+
+
+async def touching(conn: AsyncConnection, start: datetime, end: datetime) -> list[ExemptionRow]:
+    """All that were there within a window, by when they were made."""
+    c = exemptions.c
+    query = select(exemptions).where(c.created_at < end, func.coalesce(c.ended_at, c.expires_at) >= start)
+    return [_row(row) for row in await conn.execute(query.order_by(c.created_at, c.id))]
+
+
+async def events(conn: AsyncConnection, number: str) -> list[EventRow]:
+    """What happened to one, in order."""
+    columns = [exemption_events.c[field.name] for field in fields(EventRow)]
+    query = select(*columns).where(exemption_events.c.exemption_id == bindable(number)).order_by(exemption_events.c.id)
+    return [EventRow(**row._mapping) for row in await conn.execute(query)]
+
+
+async def create(change: Change, values: dict[str, Any], *, owner: str) -> ExemptionRow:
+    """Make one; `owner` answers for the token that asks. Raises TooMany."""
+    conn = change.connection
+    count = select(func.count()).select_from(exemptions).where(exemptions.c.status.in_(("pending", "active")))
+    if (await conn.scalar(count) or 0) >= MOST_OPEN:
+        raise TooMany(f"{MOST_OPEN} exemptions are open, the most there may be: revoke some, or exempt a group")
+    row = ExemptionRow(
+        **values,
+        id=f"ex-{secrets.token_hex(5)}",
+        requested_by=change.actor,
+        requested_owner=owner,
+        created_at=datetime.now(UTC),
+        ended_at=None,
+        renewal=None,
+        told_ending=False,
+        version=1,
+    )
+    await conn.execute(insert(exemptions).values(_columns(row)))
+    await _note(change, row, "grant" if row.status == "active" else "request", owner, row.reason)
+    change.record("grant" if row.status == "active" else "request", f"exemptions/{row.id}", None, row.plain())
+    return row
+
+
+async def move(
+    change: Change, row: ExemptionRow, action: str, *, owner: str, note: str | None = None, **values: Any
+) -> ExemptionRow:
+    """Do what an action does to its status, and set `values` besides. Raises WrongState."""
+    status = after(row, action)
+    if status in ENDED:
+        values.setdefault("ended_at", datetime.now(UTC))
+        values["renewal"] = None
+    written = {**values, "status": status, "version": row.version + 1}
+    statement = update_table(exemptions).where(exemptions.c.id == row.id).values(written).returning(*exemptions.c)
+    moved = _row((await change.connection.execute(statement)).one())
+    await _note(change, moved, action, owner, note)
+    change.record(action, f"exemptions/{row.id}", row.plain(), moved.plain())
+    return moved
+
+
+async def told_ending(change: Change, numbers: Sequence[str]) -> None:
+    """Note that it was told that they end soon."""
+    statement = update_table(exemptions).where(exemptions.c.id.in_(list(numbers))).values(told_ending=True)
+    await change.connection.execute(statement)
+
+
+async def _note(change: Change, row: ExemptionRow, action: str, owner: str, note: str | None) -> None:
+    values = {
+        "exemption_id": row.id,
+        "at": datetime.now(UTC),
+        "action": action,
+        "actor": change.actor,
+        "owner": owner,
+        "status": row.status,
+        "expires_at": row.expires_at,
+        "note": note,
+    }
+    await change.connection.execute(insert(exemption_events).values(values))
+
+
+def _columns(row: ExemptionRow) -> dict[str, Any]:
+    return {field.name: _as_json(getattr(row, field.name)) for field in fields(ExemptionRow)}
+
+
+def _row(row: Any) -> ExemptionRow:
+    values = dict(row._mapping)
+    return ExemptionRow(**{**values, "who": tuple(values["who"]), "scope": tuple(values["scope"])})
+
+
+def _as_json(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value

@@ -1,0 +1,153 @@
+"""Leases: who has which address for now, and who had it before."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import delete, func, insert, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from admin_api.store.change import Change
+from admin_api.store.errors import NotFound
+from admin_api.store.tables import bindable, lease_history, leases
+
+_BATCH = 500
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseRow:
+    """An address's lease. `device` is the same for all addresses that were set in one call."""
+
+    address: str
+    identity: str
+    group: str | None
+    device: str
+    set_by: str
+    created_at: datetime
+    updated_at: datetime
+    ends_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseEvent:
+    """What happened to a lease: set, renewed, ended or expired."""
+
+    id: int
+    at: datetime
+    action: str
+    address: str
+    identity: str
+    group: str | None
+    ends_at: datetime
+    actor: str
+    request_id: str | None
+
+
+async def get(conn: AsyncConnection, address: str) -> LeaseRow:
+    """The lease on an address. Raises NotFound."""
+    row = (await conn.execute(select(leases).where(leases.c.address == bindable(address)))).first()
+    if row is None:
+        raise NotFound(f"lease on {address}")
+    return _row(row)
+
+
+async def page(
+    conn: AsyncConnection, *, limit: int, after: str | None = None, identity: str | None = None
+) -> list[LeaseRow]:
+    """Leases by address, those behind `after`."""
+    query = select(leases).order_by(leases.c.address).limit(limit)
+    if after is not None:
+        query = query.where(leases.c.address > bindable(after))
+    if identity is not None:
+        query = query.where(leases.c.identity == bindable(identity))
+    return [_row(row) for row in await conn.execute(query)]
+
+
+async def all_leases(conn: AsyncConnection) -> list[LeaseRow]:
+    """All of them."""
+    return [_row(row) for row in await conn.execute(select(leases))]
+
+
+async def of_device(conn: AsyncConnection, device: str) -> list[LeaseRow]:
+    """The leases of one device."""
+    return [_row(row) for row in await conn.execute(select(leases).where(leases.c.device == device))]
+
+
+async def at(conn: AsyncConnection, addresses: Sequence[str]) -> dict[str, LeaseRow]:
+    """The leases on some addresses, by address."""
+    rows = await conn.execute(select(leases).where(leases.c.address.in_(list(addresses))))
+    return {row.address: _row(row) for row in rows}
+
+
+async def count(conn: AsyncConnection) -> int:
+    """How many there are."""
+    return int(await conn.scalar(select(func.count()).select_from(leases)) or 0)
+
+
+async def put(change: Change, rows: Sequence[LeaseRow], actions: Sequence[str]) -> None:
+    """Set leases, in the place of those on their addresses; `actions` (set, renewed) go into the history."""
+    await change.connection.execute(delete(leases).where(leases.c.address.in_([row.address for row in rows])))
+    await change.connection.execute(insert(leases), [_values(row) for row in rows])
+    await _note(change, zip(rows, actions, strict=True))
+
+
+async def end(change: Change, rows: Sequence[LeaseRow], action: str) -> None:
+    """Take leases away: `action` is ended or expired."""
+    for first in range(0, len(rows), _BATCH):
+        some = rows[first : first + _BATCH]
+        await change.connection.execute(delete(leases).where(leases.c.address.in_([row.address for row in some])))
+        await _note(change, ((row, action) for row in some))
+
+
+async def history(
+    conn: AsyncConnection,
+    *,
+    limit: int,
+    before_id: int | None = None,
+    address: str | None = None,
+    identity: str | None = None,
+) -> list[LeaseEvent]:
+    """What happened, newest first."""
+    c = lease_history.c
+    query = select(lease_history).order_by(c.id.desc()).limit(limit)
+    if before_id is not None:
+        query = query.where(c.id < min(before_id, 1 << 62))
+    for column, wanted in ((c.address, address), (c.identity, identity)):
+        if wanted is not None:
+            query = query.where(column == bindable(wanted))
+    return [LeaseEvent(**row._mapping) for row in await conn.execute(query)]
+
+
+async def forget_history(conn: AsyncConnection, before: datetime) -> None:
+    """Remove what happened before a time."""
+    await conn.execute(delete(lease_history).where(lease_history.c.at < before))
+
+
+async def _note(change: Change, happened: Iterable[tuple[LeaseRow, str]]) -> None:
+    now = datetime.now(UTC)
+    values = [
+        {
+            "at": now,
+            "action": action,
+            "address": row.address,
+            "identity": row.identity,
+            "group": row.group,
+            "ends_at": row.ends_at,
+            "actor": change.actor,
+            "request_id": change.request_id,
+        }
+        for row, action in happened
+    ]
+    if values:
+        await change.connection.execute(insert(lease_history), values)
+
+
+def _values(row: LeaseRow) -> dict[str, Any]:
+    return {field.name: getattr(row, field.name) for field in fields(LeaseRow)}
+
+
+def _row(row: Any) -> LeaseRow:
+    return LeaseRow(**row._mapping)

@@ -1,0 +1,1 @@
+"""Leases, exemptions and pauses: from the store to the workers."""

@@ -113,25 +113,35 @@ class _Serving:
         """A route's handler as aiohttp calls it."""
 
         async def handle(request: web.Request) -> web.StreamResponse:
-            actor = "" if route.role is None else await self._actor(request, route.role)
+            token = None if route.role is None else await self._token(request, route.role)
             query = read_query(request, route.query)
-            body = await read_body(request, route.body) if route.body else {}
-            call = Call(self._context, actor, request[_REQUEST_ID], request.match_info, query, body, request.headers)
+            body = await read_body(request, route.body, may_lack=not route.needs_body) if route.body else {}
+            call = Call(
+                self._context,
+                request.get(_ACTOR, ""),
+                request[_REQUEST_ID],
+                request.match_info,
+                query,
+                body,
+                request.headers,
+                owner=token.owner if token else "",
+                role=token.role if token else "",
+            )
             return _response(await route.handler(call), request)
 
         return handle
 
-    async def _actor(self, request: web.Request, role: str) -> str:
+    async def _token(self, request: web.Request, role: str) -> TokenRow:
         address = request.remote or ""
         token = await authenticate(self._context, self._throttle, address, request.headers.get("Authorization"))
-        actor = request[_ACTOR] = f"token:{token.name}"
+        request[_ACTOR] = f"token:{token.name}"
         if not may(token.role, role):
             raise BadRequest(403, f"this needs the role {role}; the token {token.name!r} has {token.role}")
         if tokens.needs_touch(token):
             task = asyncio.ensure_future(self._touch(token))
             self._touching.add(task)
             task.add_done_callback(self._touching.discard)
-        return actor
+        return token
 
     async def _touch(self, token: TokenRow) -> None:
         try:

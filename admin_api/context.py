@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
+from admin_api.editing.exemptions import Terms
+from admin_api.editing.leases import LeaseTerms
 from admin_api.store.store import Store
+from admin_api.subjects.keeper import SubjectKeeper
 from blocklists.catalogue import Catalogue
 from resolver.explaining import Access
 from resolver.policy.snapshot import PolicySnapshot
@@ -25,6 +28,9 @@ class AdminSettings:
     metrics: bool
     certificate: Path | None
     private_key: Path | None
+    exemptions: Terms = field(default_factory=lambda: Terms(four_eyes=False, longest_seconds=366 * 86400))
+    leases: LeaseTerms = field(default_factory=lambda: LeaseTerms(most=100_000, longest_seconds=7 * 86400))
+    longest_pause_seconds: int = 86400
 
 
 class StoreDoor(Protocol):
@@ -98,6 +104,11 @@ class Statistics(Protocol):
     async def series(self, step_seconds: int, start: datetime, end: datetime) -> list[dict[str, Any]]:
         """Items of at (datetime), queries, blocked, monitored, exempted, one a step, empty steps too."""
 
+    async def breakdown(
+        self, dimension: str, start: datetime, end: datetime, step_seconds: int | None
+    ) -> list[dict[str, Any]]:
+        """Items of at, key, blocked, monitored, exempted and last_at, a step (None: the window) and key with hits."""
+
     async def metrics(self) -> bytes:
         """All metrics in the Prometheus text format."""
 
@@ -141,6 +152,7 @@ class Context:
     log: Log
     door: StoreDoor
     policy: PolicyKeeper
+    subjects: SubjectKeeper
     subscriptions: Subscriptions
     statistics: Statistics
     query_log: QueryLog

@@ -22,12 +22,15 @@ from admin_api.compiling.keeper import Keeper
 from admin_api.config_policy import ConfigPolicy
 from admin_api.context import AdminSettings, Context
 from admin_api.door import Door
+from admin_api.editing.exemptions import Terms
+from admin_api.editing.leases import LeaseTerms
 from admin_api.gauges import Gauges
 from admin_api.query_log.reader import QueryLogReader
 from admin_api.query_log.writer import QueryLogWriter
 from admin_api.serving import Serving
 from admin_api.statistics.service import StatisticsService
 from admin_api.store.tokens import ensure_first_token
+from admin_api.subjects.keeper import SubjectKeeper
 from admin_api.subscriptions.service import Subscriptions
 from blocklists.loading import load_catalogue
 from resolver.config.settings import ControlSettings, WorkerSettings
@@ -59,9 +62,12 @@ class Control:
             url=settings.store_url,
             catalogue_folder=settings.catalogue,
         )
+        self._subjects = SubjectKeeper(
+            self._door, self._state_dir, channel.use_subjects, log, history_days=settings.lease_history_days
+        )
         self._config_policy = ConfigPolicy(self._door, self._keeper, channel, log)
         self._serving: Serving | None = None
-        self._gauges = Gauges(self._door, self._keeper, channel, self._open_connections)
+        self._gauges = Gauges(self._door, self._keeper, self._subjects, channel, self._open_connections)
         self._subscriptions = Subscriptions(
             self._door,
             self._keeper,
@@ -80,6 +86,7 @@ class Control:
                 log=log,
                 door=self._door,
                 policy=self._keeper,
+                subjects=self._subjects,
                 subscriptions=self._subscriptions,
                 statistics=self._statistics,
                 query_log=QueryLogReader(self._state_dir),
@@ -129,6 +136,7 @@ class Control:
             await self._query_log.close()
         await self._statistics.close()
         await self._keeper.close()
+        await self._subjects.close()
         await self._door.close()
         self._channel.close()
 
@@ -140,6 +148,7 @@ class Control:
             self._log.info("a first token for the admin API was made; take it from its file", file=str(token))
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._door.watch())
+            tasks.create_task(self._subjects.run())
             tasks.create_task(self._config_policy.run())
             await self._config_policy.tried.wait()  # without the config's part, the store's policy is not whole
             tasks.create_task(self._keeper.run())
@@ -169,6 +178,9 @@ def _admin_settings(settings: ControlSettings) -> AdminSettings:
         metrics=settings.metrics,
         certificate=Path(settings.certificate) if settings.certificate else None,
         private_key=Path(settings.private_key) if settings.private_key else None,
+        exemptions=Terms(settings.approval == "four-eyes", settings.longest_exemption_seconds),
+        leases=LeaseTerms(settings.most_leases, settings.longest_lease_seconds),
+        longest_pause_seconds=settings.longest_pause_seconds,
     )
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from admin_api.channel import Channel
 from admin_api.compiling.keeper import Keeper
 from admin_api.door import Door
+from admin_api.subjects.keeper import SubjectKeeper
 from resolver import __version__
 from resolver.errors import MoatdnsError
 
@@ -18,9 +19,12 @@ _EVERY_SECONDS = 5.0
 class Gauges:
     """The gauges; those of the workers are a few seconds old."""
 
-    def __init__(self, door: Door, keeper: Keeper, channel: Channel, connections: Callable[[], int]) -> None:
+    def __init__(
+        self, door: Door, keeper: Keeper, subjects: SubjectKeeper, channel: Channel, connections: Callable[[], int]
+    ) -> None:
         self._door = door
         self._keeper = keeper
+        self._subjects = subjects
         self._channel = channel
         self._connections = connections
         self._workers: list[dict[str, Any]] = []
@@ -40,6 +44,10 @@ class Gauges:
             "moatdns_policy_revision": {(): self._keeper.revision},
             "moatdns_cache_bytes": {(): sum(worker.get("cache_bytes", 0) for worker in self._workers)},
             "moatdns_workers": {(): len(self._workers)},
+            "moatdns_leases": {(): len(self._subjects.subjects.leases)},
+            "moatdns_exemptions": {(): len(self._subjects.subjects.exemptions)},
+            "moatdns_pauses": {(): len(self._subjects.subjects.pauses)},
+            "moatdns_subjects_up_to_date": {(): self._subjects.trouble is None},
             "moatdns_store_up": {(): self._door.trouble is None},
             "moatdns_policy_up_to_date": {(): self._keeper.trouble is None},
             "moatdns_admin_connections": {(): self._connections()},

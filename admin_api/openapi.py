@@ -54,7 +54,8 @@ def document() -> bytes:
         "info": {
             "title": "moatdns admin API",
             "version": __version__,
-            "description": "Lists, groups and tokens of a DNS resolver that enforces a company's AI-access policy. "
+            "description": "Lists, groups, exemptions, leases and tokens of a DNS resolver that enforces a company's "
+            "AI-access policy. "
             "A change is in force in every worker when its 2xx comes.",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
@@ -80,7 +81,7 @@ def _operation(route: Route, names: dict[Any, dict[str, Any]]) -> dict[str, Any]
         operation["security"] = [{"token": []}]
     if route.body is not None:
         schema = names[route.body, "validation"]
-        operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": schema}}}
+        operation["requestBody"] = {"required": route.needs_body, "content": {"application/json": {"schema": schema}}}
     return operation
 
 

@@ -14,11 +14,15 @@ from admin_api.http.call import Handler
 from admin_api.resources import (
     audit,
     catalogue,
+    exemptions,
     explain,
     groups,
+    leases,
     lists,
     node,
+    pauses,
     queries,
+    reports,
     rules,
     statistics,
     tokens,
@@ -42,6 +46,7 @@ class Route:
     query: type[BaseModel] | None = None
     body: type[BaseModel] | None = None
     may_fail_with: tuple[int, ...] = field(default=())  # beside what any operation may
+    needs_body: bool = True  # where there is a body at all
 
     @property
     def tag(self) -> str:
@@ -51,6 +56,23 @@ class Route:
 
 _GONE = (404,)
 _CONFLICT = (404, 409, 412)
+ID = r"{id:[a-z]{2}-[0-9a-f]{1,40}}"
+ADDRESS = r"{address:[0-9A-Fa-f:.]{2,45}}"
+
+
+def _exemption_action(action: str, handler: Handler, summary: str, body: type[BaseModel] | None) -> Route:
+    return Route(
+        "POST",
+        f"{BASE}/exemptions/{ID}:{action}",
+        handler,
+        "operator",
+        summary,
+        {200: models.ExemptionItem},
+        body=body,
+        may_fail_with=_CONFLICT,
+        needs_body=action == "renew",
+    )
+
 
 ROUTES: tuple[Route, ...] = (
     Route("GET", f"{BASE}/lists", lists.listing, "viewer", "All lists", {200: models.Lists}, query=models.ListsPage),
@@ -176,6 +198,123 @@ ROUTES: tuple[Route, ...] = (
         "Remove a group",
         {204: None},
         may_fail_with=_CONFLICT,
+    ),
+    Route(
+        "GET",
+        f"{BASE}/exemptions",
+        exemptions.listing,
+        "viewer",
+        "Exemptions, newest first",
+        {200: models.Exemptions},
+        query=models.ExemptionsPage,
+    ),
+    Route(
+        "POST",
+        f"{BASE}/exemptions",
+        exemptions.create,
+        "operator",
+        "Grant an exemption, or ask for one where two have to agree",
+        {201: models.ExemptionItem},
+        body=models.ExemptionBody,
+        may_fail_with=(409,),
+    ),
+    Route(
+        "GET",
+        f"{BASE}/exemptions/{ID}",
+        exemptions.show,
+        "viewer",
+        "An exemption, with all that happened to it",
+        {200: models.ExemptionWithHistory},
+        may_fail_with=_GONE,
+    ),
+    _exemption_action("approve", exemptions.approve, "Approve it, or its renewal", models.ReasonBody),
+    _exemption_action("deny", exemptions.deny, "Deny it, or its renewal", models.ReasonBody),
+    _exemption_action("revoke", exemptions.revoke, "End it now", models.ReasonBody),
+    _exemption_action("renew", exemptions.renew, "Let it last longer", models.RenewBody),
+    Route(
+        "GET",
+        f"{BASE}/leases",
+        leases.listing,
+        "viewer",
+        "Leases by address",
+        {200: models.Leases},
+        query=models.LeasesPage,
+    ),
+    Route(
+        "GET",
+        f"{BASE}/leases/{ADDRESS}",
+        leases.show,
+        "viewer",
+        "Who has an address",
+        {200: models.LeaseItem},
+        may_fail_with=_GONE,
+    ),
+    Route(
+        "PUT",
+        f"{BASE}/leases/{ADDRESS}",
+        leases.put,
+        "lease",
+        "Lease an address, and more of the same device, or renew that",
+        {200: models.LeaseItem, 201: models.LeaseItem},
+        body=models.LeaseBody,
+        may_fail_with=(409,),
+    ),
+    Route(
+        "DELETE",
+        f"{BASE}/leases/{ADDRESS}",
+        leases.delete,
+        "lease",
+        "End the leases of a device",
+        {204: None},
+        query=models.LeaseEnd,
+        may_fail_with=(404, 409),
+    ),
+    Route(
+        "GET",
+        f"{BASE}/lease-history",
+        leases.history,
+        "viewer",
+        "Who had which address, newest first",
+        {200: models.LeaseHistory},
+        query=models.LeaseHistoryPage,
+    ),
+    Route("GET", f"{BASE}/pauses", pauses.listing, "viewer", "All pauses", {200: models.Pauses}),
+    Route(
+        "POST",
+        f"{BASE}/pauses",
+        pauses.create,
+        "admin",
+        "Only watch a group, or every group, for a while",
+        {201: models.PauseItem},
+        body=models.PauseBody,
+        may_fail_with=(409,),
+    ),
+    Route(
+        "DELETE",
+        f"{BASE}/pauses/{ID}",
+        pauses.delete,
+        "admin",
+        "End a pause now",
+        {204: None},
+        may_fail_with=_GONE,
+    ),
+    Route(
+        "GET",
+        f"{BASE}/reports/exemptions",
+        reports.exemption_report,
+        "viewer",
+        "Who had which exemption, by whom, and how often it was used",
+        {200: models.ExemptionReport},
+        query=models.ReportQuery,
+    ),
+    Route(
+        "GET",
+        f"{BASE}/reports/usage",
+        reports.usage_report,
+        "viewer",
+        "Hits by group and vendor, or otherwise, over time",
+        {200: models.UsageReport},
+        query=models.UsageQuery,
     ),
     Route(
         "GET",

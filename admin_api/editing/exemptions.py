@@ -181,7 +181,7 @@ async def approve(
                 told_ending=False,
             )
         else:
-            times = {}
+            times: dict[str, Any] = {}
             if row.from_approval_seconds is not None:
                 at = datetime.now(UTC)
                 times = {"starts_at": at, "expires_at": at + timedelta(seconds=row.from_approval_seconds)}

@@ -21,7 +21,9 @@ _RANK = {"viewer": 1, "operator": 2, "admin": 3}
 
 
 def may(role: str, least: str) -> bool:
-    """Whether a role is enough. `lease` is apart: it sets and ends leases, and nothing else."""
+    """Whether a role is enough. `lease` is apart: it sets and ends leases, and nothing else; operators may, too."""
+    if least == "lease":
+        return role == "lease" or may(role, "operator")
     return _RANK.get(role, 0) >= _RANK[least]
 
 

@@ -40,6 +40,8 @@ class Call:
     query: Any  # of the route's query model; None where it takes none
     body: dict[str, Any]
     headers: Mapping[str, str]
+    owner: str = ""  # who answers for the token
+    role: str = ""
 
     def expected_version(self) -> int | None:
         """The version that If-Match demands; None when it demands none. Raises StaleVersion for none of ours."""
@@ -84,6 +86,12 @@ async def in_force(call: Call, revision: int) -> dict[str, str]:
     """Wait until a revision is in force; gives a header that says so where it is not."""
     call.context.policy.changed()
     is_in_force = await call.context.policy.wait_until_in_force(revision)
+    return {} if is_in_force else {IN_FORCE_HEADER: "false"}
+
+
+async def subjects_in_force(call: Call, number: int) -> dict[str, str]:
+    """Wait until a change of leases, exemptions or pauses is in force; gives a header that says so where it is not."""
+    is_in_force = await call.context.subjects.wait_until_in_force(number)
     return {} if is_in_force else {IN_FORCE_HEADER: "false"}
 
 

@@ -35,8 +35,13 @@ def read_query(request: web.Request, model: type[BaseModel] | None) -> Any:
         raise BadRequest(422, "query parameters cannot be used", errors) from None
 
 
-async def read_body(request: web.Request, model: type[BaseModel]) -> dict[str, Any]:
-    """The JSON object that was sent, in the shape of a model. Raises BadRequest."""
+async def read_body(request: web.Request, model: type[BaseModel], *, may_lack: bool = False) -> dict[str, Any]:
+    """The JSON object that was sent, in the shape of a model; none is an empty one if it `may_lack`.
+
+    Raises BadRequest.
+    """
+    if may_lack and not request.can_read_body:
+        return {}
     if request.content_type not in _JSON:
         raise BadRequest(415, f"send JSON: Content-Type {_JSON[0]}", Accept=", ".join(_JSON))
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from admin_api import models
 from admin_api.editing.errors import Invalid
 from admin_api.http.call import BadRequest, Call, Reply
+from resolver.clocks import now
 from resolver.errors import RuleError
 from resolver.explaining import explain_query
 from resolver.names import parse_any_name
@@ -28,5 +29,13 @@ async def show(call: Call) -> Reply:
         raise Invalid([("/client", f"{query.client!r} is not an IP address")]) from None
     if type_number(query.type) is None:
         raise Invalid([("/type", f"{query.type!r} is not a record type: write a name such as AAAA, or TYPE999")])
-    explanation = explain_query(snapshot, call.context.access, name, client=query.client, qtype=query.type)
+    explanation = explain_query(
+        snapshot,
+        call.context.access,
+        name,
+        client=query.client,
+        qtype=query.type,
+        subjects=call.context.subjects.subjects,
+        now=now(),
+    )
     return Reply(models.Explained.model_validate(explanation.to_plain()))

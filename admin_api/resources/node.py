@@ -38,6 +38,12 @@ async def status(call: Call) -> Reply:
                 "trouble": policy.trouble,
                 "config_problems": list(context.config_problems()),
             },
+            subjects={
+                "leases": len(context.subjects.subjects.leases),
+                "exemptions": len(context.subjects.subjects.exemptions),
+                "pauses": len(context.subjects.subjects.pauses),
+                "trouble": context.subjects.trouble,
+            },
             store={"place": context.door.store.place, "trouble": context.door.trouble},
             upstreams=[
                 {"worker": worker["pid"], **server}
@@ -60,7 +66,11 @@ async def health(_: Call) -> Reply:
 async def ready(call: Call) -> Reply:
     """GET /ready."""
     context = call.context
-    why = [text for text in (context.door.trouble, context.policy.trouble, *context.config_problems()) if text]
+    why = [
+        text
+        for text in (context.door.trouble, context.policy.trouble, context.subjects.trouble, *context.config_problems())
+        if text
+    ]
     if context.policy.snapshot is None:
         return Reply(models.Ready(status="not ready", why=why or ["no policy is in force yet"]), 503)
     return Reply(models.Ready(status="degraded" if why else "ready", why=why))

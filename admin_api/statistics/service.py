@@ -128,6 +128,31 @@ class StatisticsService:
             for number, step in enumerate(counts)
         ]
 
+    async def breakdown(
+        self, dimension: str, start: datetime, end: datetime, step_seconds: int | None
+    ) -> list[dict[str, Any]]:
+        """As context.Statistics has it."""
+        first = int(start.timestamp()) // MINUTE * MINUTE
+        found: defaultdict[tuple[int, str], Counter[str]] = defaultdict(Counter)
+        last: dict[tuple[int, str], int] = {}
+        async with await self._window(start, end, step_seconds) as (connection, some):
+            c = stats_rollup.c
+            query = select(c.at, c.key, c.kind, func.sum(c.n).label("n")).where(c.dimension == dimension)
+            query = query.where(rollups.within(stats_rollup, some)).group_by(c.at, c.key, c.kind)
+            for row in await connection.execute(query):
+                step = 0 if step_seconds is None else max(0, (int(row.at) - first) // step_seconds)
+                found[step, row.key][row.kind] += int(row.n)
+                last[step, row.key] = max(last.get((step, row.key), 0), int(row.at))
+        return [
+            {
+                "at": datetime.fromtimestamp(first + step * (step_seconds or 0), UTC),
+                "key": key,
+                **{kind: counts[kind] for kind in _KINDS},
+                "last_at": datetime.fromtimestamp(last[step, key], UTC),
+            }
+            for (step, key), counts in sorted(found.items())
+        ]
+
     async def metrics(self) -> bytes:
         """As context.Statistics has it. While the store is away: as it was before, with the gauges of now."""
         try:

@@ -1,175 +1,10 @@
-"""What goes over the wire: query parameters, bodies and replies. The description of the API is made from these."""
+"""What is sent back of policy, statistics and the node."""
 
 from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
-
-Verdict = Literal["allow", "block", "monitor", "exempt"]
-
-
-class Sent(BaseModel):
-    """Something that clients send: unknown names are mistakes."""
-
-    model_config = ConfigDict(extra="forbid", populate_by_name=True)
-
-
-# What clients send
-
-
-class Page(Sent):
-    """A page of a listing."""
-
-    limit: int = Field(100, ge=1, le=1000, description="Most items of a page.")
-    cursor: str | None = Field(None, max_length=2000, description="`next` of the page before.")
-
-
-class ListsPage(Page):
-    """A page of lists."""
-
-    kind: Literal["bundled", "own", "subscription"] | None = None
-
-
-class RulesPage(Page):
-    """A page of rules."""
-
-    contains: str | None = Field(None, min_length=1, max_length=253, description="Only rules with this text in them.")
-
-
-class AuditPage(Page):
-    """A page of the audit trail."""
-
-    actor: str | None = Field(None, max_length=300)
-    object: str | None = Field(None, max_length=300)
-    action: str | None = Field(None, max_length=300)
-
-
-class Window(Sent):
-    """A time window, [from, to)."""
-
-    start: AwareDatetime | None = Field(None, alias="from", description="Left out: 24 hours before `to`.")
-    end: AwareDatetime | None = Field(None, alias="to", description="Left out: now.")
-
-
-class TopQuery(Window):
-    """What most hits are about."""
-
-    by: Literal["service", "vendor", "list", "domain", "group", "client"]
-    limit: int = Field(100, ge=1, le=1000)
-
-
-class SeriesQuery(Window):
-    """Counts over time."""
-
-    step_seconds: int = Field(3600, ge=60, le=86400 * 31, multiple_of=60)
-
-
-class LogQuery(Window):
-    """A page of the query log."""
-
-    limit: int = Field(100, ge=1, le=1000)
-    cursor: str | None = Field(None, max_length=2000)
-    client: str | None = Field(None, max_length=100)
-    name: str | None = Field(None, max_length=300, description="This name and all below it.")
-    group: str | None = Field(None, max_length=63)
-    service: str | None = Field(None, max_length=127)
-    verdict: Verdict | None = None
-
-
-class ExplainQuery(Sent):
-    """A name, asked for by a client."""
-
-    name: str = Field(min_length=1, max_length=300)
-    client: str = Field("127.0.0.1", max_length=100)
-    type: str = Field("A", min_length=1, max_length=20)
-
-
-class RulesBody(Sent):
-    """Rules of a list."""
-
-    block: list[str] = Field(
-        [], description="'example.com' (and all below), '=example.com', '*.example.com', '/regex/'."
-    )
-    allow: list[str] = []
-
-
-class ListBody(RulesBody):
-    """A list to be: with rules of its own, or with a url that it is fetched from."""
-
-    name: str = Field(description="Lower-case letters, digits and '-'.", examples=["house"])
-    enabled: bool = True
-    url: str | None = Field(None, description="http or https; then it has no rules of its own.")
-    format: str | None = Field(None, description="auto, domains, hosts, adblock, dnsmasq, unbound or rpz.")
-    refresh_seconds: int | None = Field(None, description="How often it is fetched; 86,400 unless given.")
-    allow_private: bool = Field(False, description="Let the url lead to private and local addresses.")
-    sha256: str | None = Field(None, description="What is fetched must have this SHA-256.")
-
-
-class ListPut(RulesBody):
-    """A list as it is to be; rules only where it is new."""
-
-    name: str | None = None
-    enabled: bool = True
-    url: str | None = None
-    format: str | None = None
-    refresh_seconds: int | None = None
-    allow_private: bool = False
-    sha256: str | None = None
-
-
-class ListPatch(Sent):
-    """What can be changed of a list; its rules have a path of their own."""
-
-    name: str | None = None
-    enabled: bool | None = None
-    url: str | None = None
-    format: str | None = None
-    refresh_seconds: int | None = None
-    allow_private: bool | None = None
-    sha256: str | None = None
-
-
-class ResponseBody(Sent):
-    """How blocked queries are answered."""
-
-    mode: Literal["zero-ip", "nxdomain", "nodata", "refused", "address"] | None = None
-    ttl_seconds: int | None = None
-    ipv4: str | None = None
-    ipv6: str | None = None
-
-
-class GroupPatch(Sent):
-    """What can be changed of a group (RFC 7396: null takes a value away)."""
-
-    name: str | None = None
-    description: str | None = None
-    networks: list[str] | None = None
-    exempt: bool | None = None
-    mode: Literal["enforce", "monitor"] | None = None
-    block: list[str] | None = Field(None, description="Left out or null: what the group `default` blocks.")
-    allow: list[str] | None = None
-    response: ResponseBody | None = None
-    schedule: dict[str, Any] | None = None
-
-
-class GroupBody(GroupPatch):
-    """A group to be."""
-
-    name: str = Field(examples=["research"])
-
-
-class TokenBody(Sent):
-    """A token to be."""
-
-    name: str = Field(examples=["dashboard"])
-    role: Literal["viewer", "operator", "lease", "admin"]
-    owner: str = Field(min_length=1, max_length=200, description="Who answers for it.")
-    expires_at: AwareDatetime | None = None
-    expires: str | None = Field(None, description="Instead of `expires_at`: '90d', '12h'.")
-
-
-# What is sent back
+from pydantic import AwareDatetime, BaseModel, Field
 
 
 class Refresh(BaseModel):
@@ -467,6 +302,7 @@ class Status(BaseModel):
     uptime_seconds: float
     workers: list[dict[str, Any]]
     policy: dict[str, Any] = Field(description="revision, snapshot, in_force_since, age_seconds, trouble")
+    subjects: dict[str, Any] = Field(description="How many leases, exemptions and pauses are in force; trouble")
     store: dict[str, Any]
     upstreams: list[dict[str, Any]]
     lists: list[dict[str, Any]]

@@ -59,6 +59,7 @@ class SubjectKeeper:
         self._history = timedelta(days=history_days)
         self.subjects = Subjects()
         self.trouble: str | None = None
+        self.loaded = asyncio.Event()
         self._journal: Journal | None = None
         self._turn = asyncio.Lock()
         self._ends: list[tuple[float, str, str]] = []  # a heap: seconds since the machine's start, what, key
@@ -71,6 +72,7 @@ class SubjectKeeper:
     async def run(self) -> None:
         """Keep them in force, for ever."""
         await self._again(self._load)
+        self.loaded.set()
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._publish_for_ever())
             tasks.create_task(self._end_for_ever())

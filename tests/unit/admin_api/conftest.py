@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import socket
 import time
@@ -18,12 +19,14 @@ from admin_api.context import AdminSettings, Context, LogPage
 from admin_api.serving import Serving
 from admin_api.store import tokens
 from admin_api.store.store import Store
+from admin_api.subjects.keeper import SubjectKeeper
 from blocklists.loading import load_catalogue
 from resolver.build import compile_policy
 from resolver.config.schema import Policy
 from resolver.config.settings import WorkerSettings
 from resolver.explaining import access_of
 from resolver.policy.compiler import policy_in_memory
+from resolver.subjects_file import Position
 
 
 class Said:
@@ -76,6 +79,9 @@ class InForceAtOnce:
 class Elsewhere:
     """Statistics, query log and node, which have tests of their own."""
 
+    def __init__(self) -> None:
+        self.keys: dict[str, str] = {}  # what is counted, by dimension
+
     async def summary(self, start: datetime, end: datetime) -> dict[str, int | None]:
         names = ("queries", "blocked", "cached", "forwarded", "failed", "refused", "monitored", "exempted", "clients")
         return dict.fromkeys(names, 0)
@@ -85,6 +91,13 @@ class Elsewhere:
 
     async def series(self, step_seconds: int, start: datetime, end: datetime) -> list[dict[str, Any]]:
         return [{"at": start, "queries": 1, "blocked": 1, "monitored": 0, "exempted": 0}]
+
+    async def breakdown(
+        self, dimension: str, start: datetime, end: datetime, step_seconds: int | None
+    ) -> list[dict[str, Any]]:
+        self.broken_down = [*getattr(self, "broken_down", []), dimension]
+        counts = {"blocked": 2, "monitored": 1, "exempted": 3}
+        return [{"at": start, "key": self.keys.get(dimension, "staff/acme"), **counts, "last_at": start}]
 
     async def metrics(self) -> bytes:
         return b"# EOF\n"
@@ -179,12 +192,19 @@ async def served(tmp_path: Path) -> AsyncIterator[Served]:
     door, policy, elsewhere = Door(store), InForceAtOnce(), Elsewhere()
     listening = socket.create_server(("127.0.0.1", 0))
     port = listening.getsockname()[1]
+
+    async def told(_: Position) -> None:
+        """The workers, who have heard."""
+
+    subjects = SubjectKeeper(door, tmp_path, told, log, history_days=1)
+    keeping = asyncio.ensure_future(subjects.run())
     context = Context(
         settings=AdminSettings("127.0.0.1", port, ("moatdns.corp.example",), True, None, None),
         access=access_of(WorkerSettings()),
         log=log,
         door=door,
         policy=policy,
+        subjects=subjects,
         subscriptions=elsewhere,
         statistics=elsewhere,
         query_log=elsewhere,
@@ -201,6 +221,10 @@ async def served(tmp_path: Path) -> AsyncIterator[Served]:
         for role in tokens.ROLES:
             async with store.change("test") as change:
                 _, api.tokens[role] = await tokens.create(change, name=f"a-{role}", owner="tests", role=role)
+        await asyncio.wait_for(subjects.loaded.wait(), 5)
         yield api
     await serving.stop()
+    keeping.cancel()
+    await asyncio.wait([keeping])
+    await subjects.close()
     await store.close()

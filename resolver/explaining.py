@@ -69,4 +69,6 @@ def explain_query(
 
 
 def _without_policy(explanation: Explanation, verdict: str, step: Step) -> Explanation:
-    return replace(explanation, verdict=verdict, service=None, list=None, rule=None, response=None, trace=[step])
+    return replace(
+        explanation, verdict=verdict, service=None, list=None, rule=None, exemption=None, response=None, trace=[step]
+    )

@@ -8,7 +8,7 @@ from pydantic import AwareDatetime, BaseModel, Field
 
 from admin_api.models.sent import Page, Sent, Window
 
-Status = Literal["pending", "active", "expired", "revoked", "denied"]
+ExemptionStatus = Literal["pending", "active", "expired", "revoked", "denied"]
 
 
 class SubjectBody(Sent):
@@ -51,7 +51,7 @@ class ReasonBody(Sent):
 class ExemptionsPage(Page):
     """A page of exemptions."""
 
-    status: Status | None = None
+    status: ExemptionStatus | None = None
     owner: str | None = Field(None, max_length=200)
 
 
@@ -114,7 +114,7 @@ class ExemptionEvent(BaseModel):
     action: str
     actor: str
     owner: str
-    status: Status
+    status: ExemptionStatus
     expires_at: AwareDatetime
     note: str | None
 
@@ -138,7 +138,7 @@ class ExemptionItem(BaseModel):
     owner: str
     reason: str
     ticket: str | None
-    status: Status
+    status: ExemptionStatus
     in_force: bool
     requested_by: str
     decided_by: str | None
@@ -228,7 +228,7 @@ class ExemptionUse(BaseModel):
     owner: str
     reason: str
     ticket: str | None
-    status: Status
+    status: ExemptionStatus
     requested_by: str
     decided_by: str | None
     starts_at: AwareDatetime

@@ -140,6 +140,7 @@ class Served:
     log: Said
     session: ClientSession
     store_folder: Path
+    context: Context
     tokens: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -217,7 +218,7 @@ async def served(tmp_path: Path) -> AsyncIterator[Served]:
     serving = Serving(context)
     await serving.start(listening)
     async with ClientSession() as session:
-        api = Served(port, store, door, policy, log, session, tmp_path)
+        api = Served(port, store, door, policy, log, session, tmp_path, context)
         for role in tokens.ROLES:
             async with store.change("test") as change:
                 _, api.tokens[role] = await tokens.create(change, name=f"a-{role}", owner="tests", role=role)

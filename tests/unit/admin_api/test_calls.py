@@ -11,12 +11,13 @@ import pytest
 
 from admin_api.http import connections
 from admin_api.http.auth import MOST_WRONG, may
-from admin_api.routes import ROUTES, Route
+from admin_api.routes import ADDRESS, ID, ROUTES, Route
 
 from .conftest import Served, expect_problem
 
 
 def _example(path: str) -> str:
+    path = path.replace(ID, "ex-0123456789").replace(ADDRESS, "192.0.2.1")
     return re.sub(r"\{name:.*\}(?=[/:]|$)|\{name:.*?\}+(?=/rules)", "nobody", path)
 
 

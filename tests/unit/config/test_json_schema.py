@@ -80,8 +80,8 @@ def test_the_schema_names_its_dialect_and_is_plain_json() -> None:
 def test_every_keyword_and_type_is_one_of_the_draft() -> None:
     keywords = {
         "$schema", "$defs", "$ref", "title", "description", "default", "type", "properties", "required",
-        "additionalProperties", "items", "minItems", "anyOf", "enum", "const", "pattern", "format", "maxLength",
-        "minimum", "maximum", "exclusiveMinimum",
+        "additionalProperties", "items", "minItems", "maxItems", "anyOf", "enum", "const", "pattern", "format",
+        "maxLength", "minimum", "maximum", "exclusiveMinimum",
     }  # fmt: skip
     root = json_schema()
     for node in _nodes(root):

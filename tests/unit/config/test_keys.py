@@ -21,7 +21,7 @@ def test_the_defaults_are_those_of_the_contract(tmp_path: Path, monkeypatch: pyt
         "listen": {"do53": ["127.0.0.1:5300", "[::1]:5300"]},
         "workers": "auto",
         "state_dir": str(tmp_path / "state"),
-        "clients": {"allow": ["loopback", "private"]},
+        "clients": {"allow": ["loopback", "private"], "trusted_proxies": []},
         "upstream": {"servers": ["system"], "timeout_seconds": 2.0, "zones": {}},
         "cache": {
             "max_mib": 64,
@@ -43,10 +43,14 @@ def test_the_defaults_are_those_of_the_contract(tmp_path: Path, monkeypatch: pyt
         "statistics": {"enabled": True, "minutes_days": 2, "hours_days": 92, "days_days": 1830},
         "query_log": {"enabled": True, "what": "hits", "retention_days": 30, "max_mib": 512, "clients": "full"},
         "subscriptions": {"max_mib": 64, "timeout_seconds": 120},
+        "leases": {"most": 100_000, "longest_seconds": 604_800, "history_days": 90},
         "policy": {
             "own_vendors": [],
             "response": {"mode": "zero-ip", "ttl_seconds": 10, "ipv4": None, "ipv6": None},
             "catalogue": "auto",
+            "approval": "none",
+            "longest_exemption_seconds": 366 * 86_400,
+            "longest_pause_seconds": 86_400,
             "lists": [],
             "groups": [
                 {
@@ -58,6 +62,7 @@ def test_the_defaults_are_those_of_the_contract(tmp_path: Path, monkeypatch: pyt
                     "block": ["ai", "bypass", "lists"],
                     "allow": [],
                     "response": None,
+                    "schedule": None,
                 }
             ],
         },
@@ -114,12 +119,12 @@ ENDPOINT = (
         (
             "12: 3",
             "12: is not a known key: known here are listen, workers, state_dir, clients, upstream, cache, limits, "
-            "admin, store, statistics, query_log, subscriptions, policy",
+            "admin, store, statistics, query_log, subscriptions, leases, policy",
         ),
         (
             '"a\\nb": 3',
             "'a\\nb': is not a known key: known here are listen, workers, state_dir, clients, upstream, cache, "
-            "limits, admin, store, statistics, query_log, subscriptions, policy",
+            "limits, admin, store, statistics, query_log, subscriptions, leases, policy",
         ),
         # shapes
         ("limits: [1]", "limits: should be a section with keys below it, is a list"),

@@ -66,7 +66,7 @@ limits:
         ),
         upstream_timeout_seconds=1.0,
         cache=CacheSettings(16 << 20, 1, 2, 3, 4, prefetch=False),
-        limits=Limits(1, 2, 3, 33, 4, 44, 5, 6.5, 7),
+        limits=Limits(1, 2, 10_000, 3, 33, 4, 44, 5, 6.5, 7),
         telemetry=TelemetrySettings(False, str(config.state_dir / "counters"), "all", "network"),
     )
     assert WorkerSettings.from_plain(json.loads(json.dumps(settings.to_plain()))) == settings

@@ -1,0 +1,216 @@
+"""Exemptions over HTTP: who may, what is refused, and what is kept of each."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from admin_api.editing.exemptions import Terms
+from admin_api.store import tokens
+from admin_api.store.exemptions import ENDED, STATUSES, TRANSITIONS
+
+from .conftest import Served, expect_problem
+
+ASKED: dict[str, Any] = {
+    "subject": {"client": "10.1.2.3"},
+    "scope": ["anthropic"],
+    "owner": "Ana",
+    "reason": "comparison of models",
+    "duration_seconds": 600,
+}
+
+
+async def made(served: Served, role: str = "operator", **more: Any) -> dict[str, Any]:
+    async with served.call("POST", "exemptions", {**ASKED, **more}, role=role) as response:
+        assert response.status == 201, await response.text()
+        body: dict[str, Any] = await response.json()
+        assert response.headers["Location"] == f"/api/v1/exemptions/{body['id']}"
+        return body
+
+
+async def done(served: Served, number: str, action: str, body: Any = None, **more: Any) -> tuple[int, dict[str, Any]]:
+    async with served.call("POST", f"exemptions/{number}:{action}", body, **more) as response:
+        await expect_problem(response)
+        return response.status, await response.json()
+
+
+@pytest.fixture
+async def four_eyes(served: Served) -> Served:
+    """The API where two have to agree; `second` is a token of another owner."""
+    object.__setattr__(served.context.settings, "exemptions", Terms(four_eyes=True, longest_seconds=3600))
+    async with served.store.change("test") as change:
+        _, served.tokens["second"] = await tokens.create(change, name="second", owner="Ben", role="operator")
+        _, served.tokens["same"] = await tokens.create(change, name="same", owner=" TESTS ", role="admin")
+    return served
+
+
+def test_every_status_ends_and_what_has_ended_stays_so() -> None:
+    assert {status for status, _ in TRANSITIONS} == {"pending", "active"}
+    assert {*TRANSITIONS.values()} <= {*STATUSES}
+    assert all(status not in ENDED for status, _ in TRANSITIONS)
+
+
+async def test_a_grant_is_in_force_at_once_and_is_shown_with_its_history(served: Served) -> None:
+    body = await made(served, ticket="SEC-7")
+    assert (body["status"], body["in_force"], body["subject"]) == ("active", True, {"client": "10.1.2.3"})
+    assert served.context.subjects.subjects.exemptions[body["id"]].scope == ("anthropic",)
+    shown = await served.get(f"exemptions/{body['id']}")
+    assert [(event["action"], event["actor"]) for event in shown["history"]] == [("grant", "token:a-operator")]
+    body = await made(served, subject={"client": "127.0.0.9"})
+    explained = await served.get("explain?name=claude.ai&client=127.0.0.9")
+    assert (explained["verdict"], explained["exemption"]) == ("exempt", body["id"])
+    audit = (await served.get("audit?limit=1"))["items"][0]
+    assert (audit["action"], audit["object"]) == ("grant", f"exemptions/{body['id']}")
+
+
+async def test_a_revoked_exemption_is_gone_and_comes_not_back(served: Served) -> None:
+    number = (await made(served))["id"]
+    status, body = await done(served, number, "revoke", {"reason": "project is over"})
+    assert (status, body["status"], body["in_force"]) == (200, "revoked", False)
+    assert number not in served.context.subjects.subjects.exemptions
+    for action in ("revoke", "approve", "deny"):
+        assert (await done(served, number, action))[0] == 409
+    assert (await done(served, number, "renew", {"duration_seconds": 60}))[0] == 409
+    shown = await served.get(f"exemptions/{number}")
+    assert shown["history"][-1]["note"] == "project is over"
+
+
+async def test_an_exemption_ends_by_itself_and_says_when(served: Served) -> None:
+    number = (await made(served, duration_seconds=1))["id"]
+    for _ in range(40):
+        shown = await served.get(f"exemptions/{number}")
+        if shown["status"] == "expired":
+            break
+        await asyncio.sleep(0.1)
+    assert (shown["status"], shown["ended_at"]) == ("expired", shown["expires_at"])
+    assert shown["history"][-1]["action"] == "expire"
+    assert number not in served.context.subjects.subjects.exemptions
+
+
+async def test_a_renewal_prolongs_and_keeps_what_was_before(served: Served) -> None:
+    before = await made(served)
+    status, after = await done(served, before["id"], "renew", {"duration_seconds": 3600, "reason": "not ready"})
+    assert (status, after["expires_at"] > before["expires_at"]) == (200, True)
+    history = (await served.get(f"exemptions/{before['id']}"))["history"]
+    assert [event["expires_at"] for event in history] == [before["expires_at"], after["expires_at"]]
+    assert (await done(served, before["id"], "renew", {"duration_seconds": 60}))[0] == 422
+    assert (await done(served, before["id"], "renew", {}))[0] == 422
+
+
+@pytest.mark.parametrize(
+    ("change", "at"),
+    [
+        ({"subject": {}}, "/subject"),
+        ({"subject": {"client": "10.1.2.3", "group": "default"}}, "/subject"),
+        ({"subject": {"client": "10.1.2"}}, "/subject/client"),
+        ({"subject": {"clients": []}}, "/subject/clients"),
+        ({"subject": {"network": "0.0.0.0/0"}}, "/subject/network"),
+        ({"subject": {"group": "nobody"}}, "/subject/group"),
+        ({"subject": {"identity": " "}}, "/subject/identity"),
+        ({"scope": []}, "/scope"),
+        ({"scope": ["anthropic", "antropic"]}, "/scope/1"),
+        ({"scope": ["bypass"]}, "/scope/0"),
+        ({"scope": ["co.uk"]}, "/scope/0"),
+        ({"scope": ["a*.example.com"]}, "/scope/0"),
+        ({"owner": " "}, "/owner"),
+        ({"reason": "x" * 1001}, "/reason"),
+        ({"duration_seconds": None}, "/expires_at"),
+        ({"duration_seconds": 0}, "/duration_seconds"),
+        ({"duration_seconds": 10**9}, "/duration_seconds"),
+        ({"expires_at": "2999-01-01T00:00:00Z"}, "/expires_at"),
+        ({"expires_at": "2001-01-01T00:00:00Z", "duration_seconds": None}, "/expires_at"),
+        ({"expires_at": "2999-01-01T00:00:00Z", "duration_seconds": None}, "/expires_at"),
+        ({"starts_at": "2999-01-01T00:00:00Z"}, "/starts_at"),
+    ],
+)
+async def test_what_cannot_be_granted_is_told_at_its_place(served: Served, change: dict[str, Any], at: str) -> None:
+    async with served.call("POST", "exemptions", {**ASKED, **change}) as response:
+        problem = await expect_problem(response)
+        assert response.status == 422
+        assert at in {error["pointer"] for error in problem["errors"]}, problem
+    assert (await served.get("exemptions"))["items"] == []
+
+
+async def test_names_are_kept_in_their_normal_form_and_once(served: Served) -> None:
+    body = await made(served, scope=["Chat.Example.COM", "chat.example.com.", "ai"])
+    assert body["scope"] == ["chat.example.com", "ai"]
+
+
+async def test_with_four_eyes_another_owner_has_to_approve(four_eyes: Served) -> None:
+    served = four_eyes
+    body = await made(served)
+    number = body["id"]
+    assert (body["status"], body["in_force"], body["decided_by"]) == ("pending", False, None)
+    assert served.context.subjects.subjects.exemptions == {}
+    for role in ("operator", "same"):
+        status, problem = await done(served, number, "approve", role=role)
+        assert (status, "somebody else" in problem["detail"]) == (403, True)
+    began = datetime.now(UTC)
+    status, approved = await done(served, number, "approve", role="second")
+    assert (status, approved["status"], approved["decided_by"]) == (200, "active", "token:second")
+    lasts = datetime.fromisoformat(approved["expires_at"]) - began
+    assert timedelta(seconds=595) < lasts < timedelta(seconds=605)  # from the approval on
+    assert number in served.context.subjects.subjects.exemptions
+
+
+async def test_with_four_eyes_a_renewal_waits_and_the_old_end_stays(four_eyes: Served) -> None:
+    served = four_eyes
+    number = (await made(served))["id"]
+    _, before = await done(served, number, "approve", role="second")
+    _, asked = await done(served, number, "renew", {"duration_seconds": 1800, "reason": "more"}, role="second")
+    assert (asked["status"], asked["expires_at"], asked["renewal"]["owner"]) == ("active", before["expires_at"], "Ben")
+    assert (await done(served, number, "approve", role="second"))[0] == 403
+    _, denied = await done(served, number, "deny", {"reason": "no"}, role="operator")
+    assert (denied["renewal"], denied["expires_at"], denied["status"]) == (None, before["expires_at"], "active")
+    await done(served, number, "renew", {"duration_seconds": 1800}, role="second")
+    _, renewed = await done(served, number, "approve", role="operator")
+    assert renewed["expires_at"] > before["expires_at"]
+    assert (await done(served, number, "approve", role="operator"))[0] == 409
+
+
+async def test_what_is_denied_never_was_in_force(four_eyes: Served) -> None:
+    number = (await made(four_eyes))["id"]
+    status, body = await done(four_eyes, number, "deny", {"reason": "no need"})
+    assert (status, body["status"]) == (200, "denied")
+    assert (await done(four_eyes, number, "approve", role="second"))[0] == 409
+
+
+async def test_a_stale_version_is_refused(served: Served) -> None:
+    number = (await made(served))["id"]
+    assert (await done(served, number, "revoke", None, If_Match='"9"'))[0] == 412
+    assert (await done(served, number, "revoke", None, If_Match='"1"'))[0] == 200
+
+
+async def test_exemptions_are_listed_newest_first_page_by_page(served: Served) -> None:
+    numbers = [(await made(served))["id"] for _ in range(3)]
+    await done(served, numbers[0], "revoke")
+    first = await served.get("exemptions?limit=2")
+    rest = await served.get(f"exemptions?limit=2&cursor={first['next']}")
+    assert [item["id"] for item in [*first["items"], *rest["items"]]] == numbers[::-1]
+    assert rest["next"] is None
+    assert [item["id"] for item in (await served.get("exemptions?status=revoked"))["items"]] == numbers[:1]
+    assert await served.status("GET", "exemptions?cursor=WyJ4IiwieSJd") == 422
+
+
+async def test_the_report_shows_who_was_exempt_and_what_nobody_used(served: Served) -> None:
+    used, unused = (await made(served))["id"], (await made(served, reason="=cmd|' /C calc'!A0"))["id"]
+    served.context.statistics.keys["exemption"] = used  # type: ignore[attr-defined]
+    report = {item["id"]: item for item in (await served.get("reports/exemptions"))["items"]}
+    assert (report[used]["uses"], report[used]["stale"]) == (3, False)
+    assert (report[unused]["uses"], report[unused]["stale"], report[unused]["last_used_at"]) == (0, True, None)
+    async with served.call("GET", "reports/exemptions?format=csv", role="viewer") as response:
+        assert response.content_type == "text/csv"
+        assert "'=cmd" in await response.text()  # no spreadsheet works it out
+
+
+async def test_usage_is_reported_by_group_and_vendor(served: Served) -> None:
+    body = await served.get("reports/usage?by=vendor,group&step_seconds=3600")
+    assert body["by"] == ["group", "vendor"]
+    assert {"group": "staff", "vendor": "acme", "blocked": 2}.items() <= body["items"][0].items()
+    async with served.call("GET", "reports/usage?by=group,vendor&format=csv") as response:
+        assert (await response.text()).splitlines()[0] == "at,group,vendor,blocked,monitored,exempted"
+    assert await served.status("GET", "reports/usage?by=shoe") == 422
+    assert await served.status("GET", "reports/usage?step_seconds=3600&from=2001-01-01T00:00:00Z") == 422

@@ -1,0 +1,172 @@
+"""The whole life of an exception: granted over HTTP, seen by dig, ended by itself, in the report. One server for all."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+import pytest
+
+from tests.support.clients import ask, dig, is_blocked, kdig, ttls
+from tests.support.moatdns import Moatdns
+from tests.support.programs import PATIENCE_SECONDS, wait_until
+from tests.support.unbound import Unbound
+
+IN_FORCE_SECONDS = 1.0
+PROXY = "127.0.0.77"
+
+
+@pytest.fixture(scope="module")
+def office(tmp_path_factory: pytest.TempPathFactory, world: Unbound) -> Iterator[Moatdns]:
+    """Two workers, and a forwarder that is believed."""
+    config = {
+        "workers": 2,
+        "upstream": {"servers": [world.server]},
+        "clients": {"trusted_proxies": [PROXY]},
+        "query_log": {"what": "all"},
+    }
+    with Moatdns(tmp_path_factory.mktemp("exceptions"), config, with_api=True) as moatdns:
+        moatdns.api.post("groups", {"name": "vpn", "exempt": True})
+        yield moatdns
+
+
+def grant(office: Moatdns, client: str, seconds: int, **more: Any) -> dict[str, Any]:
+    asked = {"scope": ["anthropic"], "owner": "Ana", "reason": "a test", "duration_seconds": seconds}
+    made: dict[str, Any] = office.api.post("exemptions", {"subject": {"client": client}, **asked, **more})
+    return made
+
+
+def lease(office: Moatdns, address: str, seconds: int = 60, **more: Any) -> None:
+    reply = office.api.call("PUT", f"leases/{address}", {"identity": "ana", "ttl_seconds": seconds, **more})
+    assert reply.status in (200, 201), reply
+
+
+def blocked(office: Moatdns, client: str, name: str = "claude.ai") -> set[bool]:
+    """By the answers to many sockets, so that every worker is asked."""
+    return {is_blocked(ask(office.port, name, client=client)) for _ in range(16)}
+
+
+def until_blocked(office: Moatdns, client: str, end: float) -> float:
+    """Ask until it is blocked, no TTL over the rest; gives how late that is after `end` (Unix time)."""
+    while True:
+        before = time.time()
+        answer = ask(office.port, "claude.ai", client=client)
+        if is_blocked(answer):
+            return time.time() - end
+        assert all(before + ttl <= end for ttl in ttls(answer)), (before, ttls(answer), end)
+        assert before < end + PATIENCE_SECONDS
+        time.sleep(0.05)
+
+
+def end_of(made: dict[str, Any]) -> float:
+    return datetime.fromisoformat(made["expires_at"]).timestamp()
+
+
+def test_an_exemption_bites_at_once_for_one_client_and_one_vendor_and_ends_by_itself(office: Moatdns) -> None:
+    assert blocked(office, "127.0.0.9") == {True}
+    made = grant(office, "127.0.0.9", 3)
+    assert blocked(office, "127.0.0.9") == {False}
+    shown = dig(office.port, "-b", "127.0.0.9", "claude.ai")
+    assert shown.rdata
+    assert shown.rdata != ["0.0.0.0"]
+    assert blocked(office, "127.0.0.10") == {True}
+    assert blocked(office, "127.0.0.9", "api.openai.com") == {True}
+    assert -0.1 < until_blocked(office, "127.0.0.9", end_of(made)) < IN_FORCE_SECONDS
+    assert blocked(office, "127.0.0.9") == {True}
+
+    wait_until(lambda: office.api.get(f"exemptions/{made['id']}")["status"] == "expired", "its end in the record")
+    report = {item["id"]: item for item in office.api.get("reports/exemptions")["items"]}
+    assert report[made["id"]]["uses"] > 16
+    usage = office.api.get("reports/usage?by=group,vendor")["items"]
+    assert any(item["vendor"] == "anthropic" and item["exempted"] > 16 and item["blocked"] > 16 for item in usage)
+    wait_until(
+        lambda: any(i["exemption"] == made["id"] for i in office.api.get("queries?verdict=exempt")["items"]),
+        "the exemption in the query log",
+    )
+
+
+def test_an_exemption_ends_in_time_with_the_control_process_stopped(office: Moatdns) -> None:
+    made = grant(office, "127.0.0.11", 3)
+    control = office.control()
+    assert control is not None
+    os.kill(control.pid, signal.SIGSTOP)
+    try:
+        worker = office.workers()[0]
+        worker.kill()  # the one in its place has to know, too
+        wait_until(lambda: len(office.workers()) == 2 and worker not in office.workers(), "another worker")
+        assert blocked(office, "127.0.0.11") == {False}
+        assert until_blocked(office, "127.0.0.11", end_of(made)) < IN_FORCE_SECONDS
+        assert blocked(office, "127.0.0.11") == {True}
+    finally:
+        os.kill(control.pid, signal.SIGCONT)
+
+
+def test_exemptions_and_leases_outlive_a_restart_and_end_in_time_after_it(office: Moatdns) -> None:
+    made = grant(office, "127.0.0.12", 8)
+    lease(office, "127.0.0.13", group="vpn")
+    office.stop()
+    office.start()
+    assert blocked(office, "127.0.0.12") == {False}
+    assert blocked(office, "127.0.0.13") == {False}
+    assert until_blocked(office, "127.0.0.12", end_of(made)) < IN_FORCE_SECONDS
+
+
+def test_a_revoked_exemption_is_closed_at_once(office: Moatdns) -> None:
+    number = grant(office, "127.0.0.14", 60)["id"]
+    assert blocked(office, "127.0.0.14") == {False}
+    office.api.post(f"exemptions/{number}:revoke", {"reason": "done"}, status=200)
+    assert blocked(office, "127.0.0.14") == {True}
+
+
+def test_a_lease_gives_a_group_and_its_end_takes_it(office: Moatdns) -> None:
+    lease(office, "127.0.0.20", group="vpn", addresses=["2001:db8::20"])
+    assert blocked(office, "127.0.0.20") == {False}
+    explained = office.api.get("explain?name=claude.ai&client=127.0.0.20")
+    assert (explained["group"]["name"], explained["group"]["via"], explained["verdict"]) == ("vpn", "lease", "exempt")
+    assert office.api.call("DELETE", "leases/2001:db8::20?identity=ana").status == 204
+    assert blocked(office, "127.0.0.20") == {True}
+
+
+def test_an_identity_is_exempt_wherever_it_is_leased(office: Moatdns) -> None:
+    grant(office, "", 60, subject={"identity": "ben"})
+    for address in ("127.0.0.21", "127.0.0.22"):
+        lease(office, address, identity="ben")
+        assert blocked(office, address) == {False}
+    lease(office, "127.0.0.21", identity="eve")
+    assert blocked(office, "127.0.0.21") == {True}
+
+
+def test_a_forwarder_that_is_trusted_asks_for_one_client(office: Moatdns) -> None:
+    lease(office, "127.0.0.30", group="vpn")
+    for tcp in ((), ("+tcp",)):
+        exempt = kdig(office.port, "claude.ai", "-b", PROXY, "+subnet=127.0.0.30/32", *tcp)
+        assert (exempt.rdata != ["0.0.0.0"], "CLIENT-SUBNET: 127.0.0.30/32/32" in exempt.text) == (True, True)
+        for subnet in ("127.0.0.31/32", "127.0.0.0/24"):  # another client; a network is nobody
+            assert kdig(office.port, "claude.ai", "-b", PROXY, f"+subnet={subnet}", *tcp).rdata == ["0.0.0.0"]
+        stranger = kdig(office.port, "claude.ai", "-b", "127.0.0.78", "+subnet=127.0.0.30/32", *tcp)
+        assert (stranger.rdata, "CLIENT-SUBNET" in stranger.text) == (["0.0.0.0"], False)
+    refused = kdig(office.port, "claude.ai", "-b", PROXY, "+subnet=8.8.8.8/32")
+    assert refused.status == "REFUSED"
+
+
+def test_a_pause_opens_and_is_over_by_itself(office: Moatdns) -> None:
+    made = office.api.post("pauses", {"group": "default", "reason": "incident", "duration_seconds": 2})
+    assert blocked(office, "127.0.0.40") == {False}
+    assert until_blocked(office, "127.0.0.40", end_of(made)) < IN_FORCE_SECONDS
+
+
+def test_a_schedule_is_in_force_by_one_patch_and_explained(office: Moatdns) -> None:
+    windows = [{"days": ["mon"], "start": "03:00", "end": "03:01"}, {"days": ["thu"], "start": "03:00", "end": "03:01"}]
+    schedule = {"time_zone": "Europe/Berlin", "windows": windows}
+    assert office.api.call("PATCH", "groups/default", {"schedule": schedule}).status == 200
+    try:
+        assert blocked(office, "127.0.0.41") == {False}
+        trace = office.api.get("explain?name=claude.ai&client=127.0.0.41")["trace"]
+        assert [step["outcome"] for step in trace if step["step"] in ("schedule", "mode")] == ["watched", "monitor"]
+    finally:
+        assert office.api.call("PATCH", "groups/default", {"schedule": None}).status == 200
+    assert blocked(office, "127.0.0.41") == {True}

@@ -30,6 +30,7 @@ from resolver.config.json_schema import json_schema
 from resolver.config.load import find_config, load_config
 from resolver.config.to_settings import worker_settings
 from resolver.errors import ConfigError, MoatdnsError, RuleError
+from resolver.exception_commands import exemption_app, lease_app, pause_app
 from resolver.explaining import access_of, explain_query
 from resolver.lists_commands import lists_app
 from resolver.names import parse_any_name, parse_name
@@ -49,6 +50,9 @@ audit_app = typer.Typer(help="The audit trail.", no_args_is_help=True)
 app.add_typer(token_app, name="token")
 app.add_typer(audit_app, name="audit")
 app.add_typer(lists_app, name="lists")
+app.add_typer(exemption_app, name="exemption")
+app.add_typer(lease_app, name="lease")
+app.add_typer(pause_app, name="pause")
 app.add_typer(catalogue_app, name="catalogue")
 
 

@@ -1,9 +1,11 @@
-"""The whole life of an exception: granted over HTTP, seen by dig, ended by itself, in the report. One server for all."""
+"""The whole life of an exception: granted over HTTP, seen by dig, over by itself, in the report. One server for all."""
 
 from __future__ import annotations
 
+import json
 import os
 import signal
+import subprocess
 import time
 from collections.abc import Iterator
 from datetime import datetime
@@ -13,7 +15,7 @@ import pytest
 
 from tests.support.clients import ask, dig, is_blocked, kdig, ttls
 from tests.support.moatdns import Moatdns
-from tests.support.programs import PATIENCE_SECONDS, wait_until
+from tests.support.programs import MOATDNS, PATIENCE_SECONDS, wait_until
 from tests.support.unbound import Unbound
 
 IN_FORCE_SECONDS = 1.0
@@ -170,3 +172,40 @@ def test_a_schedule_is_in_force_by_one_patch_and_explained(office: Moatdns) -> N
     finally:
         assert office.api.call("PATCH", "groups/default", {"schedule": None}).status == 200
     assert blocked(office, "127.0.0.41") == {True}
+
+
+def test_the_commands_grant_list_renew_and_revoke(office: Moatdns) -> None:
+    def run(*arguments: str, status: int = 0) -> str:
+        environ = {**os.environ, "MOATDNS_TOKEN": str(office.api.token), "NO_COLOR": "1"}
+        url = f"http://127.0.0.1:{office.admin_port}"
+        command = [MOATDNS, *arguments, "--url", url]
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=PATIENCE_SECONDS, env=environ, check=False
+        )
+        assert done.returncode == status, done.stdout + done.stderr
+        return done.stdout if status == 0 else done.stderr
+
+    asked = ["--client", "127.0.0.50", "--owner", "Ana", "--reason", "a test", "--for", "5m", "--json"]
+    number = json.loads(run("exemption", "grant", "anthropic", *asked))["id"]
+    assert blocked(office, "127.0.0.50") == {False}
+    assert f"{number} active: anthropic for client 127.0.0.50" in run("exemption", "list", "--status", "active")
+    run("exemption", "renew", number, "--for", "1h")
+    run("exemption", "revoke", number, "--reason", "done")
+    assert "revoke by token:first" in run("exemption", "show", number)
+    assert blocked(office, "127.0.0.50") == {True}
+    assert "'antropic' is not known: did you mean 'anthropic'?" in run(
+        "exemption", "grant", "antropic", *asked, status=1
+    )
+    run("exemption", "grant", "anthropic", "--owner", "A", "--reason", "r", "--for", "1h", status=2)
+
+    run("lease", "set", "127.0.0.51", "--identity", "ana", "--group", "vpn", "--for", "1h", "--also", "2001:db8::51")
+    assert blocked(office, "127.0.0.51") == {False}
+    assert "2001:db8::51 ana, group vpn" in run("lease", "list")
+    run("lease", "end", "2001:db8::51", "--identity", "ana")
+    assert blocked(office, "127.0.0.51") == {True}
+
+    pause = json.loads(run("pause", "set", "--reason", "incident", "--for", "1h", "--json"))["id"]
+    assert blocked(office, "127.0.0.52") == {False}
+    assert pause in run("pause", "list")
+    run("pause", "end", pause)
+    assert blocked(office, "127.0.0.52") == {True}

@@ -31,6 +31,7 @@ class AdminSettings:
     exemptions: Terms = field(default_factory=lambda: Terms(four_eyes=False, longest_seconds=366 * 86400))
     leases: LeaseTerms = field(default_factory=lambda: LeaseTerms(most=100_000, longest_seconds=7 * 86400))
     longest_pause_seconds: int = 86400
+    log_lacks: tuple[str, ...] = ()  # what the query log cannot show, in finished sentences
 
 
 class StoreDoor(Protocol):

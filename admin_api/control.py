@@ -11,7 +11,7 @@ import contextlib
 import signal
 import socket
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import uvloop
@@ -80,9 +80,10 @@ class Control:
         events = socket.socket(fileno=first["events"])
         self._query_log = QueryLogWriter(events, settings, log) if settings.query_log else None
         if settings.admin_host is not None:
+            worker_settings = WorkerSettings.from_plain(first["worker_settings"])
             context = Context(
-                settings=_admin_settings(settings),
-                access=access_of(WorkerSettings.from_plain(first["worker_settings"])),
+                settings=_admin_settings(settings, worker_settings.telemetry.query_log),
+                access=access_of(worker_settings),
                 log=log,
                 door=self._door,
                 policy=self._keeper,
@@ -170,7 +171,17 @@ class Control:
                     return
 
 
-def _admin_settings(settings: ControlSettings) -> AdminSettings:
+def _log_lacks(settings: ControlSettings, what: str) -> Iterator[str]:
+    """What cannot be learnt from the query log, as it is kept."""
+    if what == "off":
+        yield "no query log is kept (query_log.enabled)"
+    elif what == "hits":
+        yield "the log has hits only (query_log.what): names that no rule matched are not there"
+    if settings.clients != "full":
+        yield f"the log does not have clients' addresses (query_log.clients is {settings.clients})"
+
+
+def _admin_settings(settings: ControlSettings, what: str) -> AdminSettings:
     return AdminSettings(
         host=str(settings.admin_host),
         port=settings.admin_port,
@@ -181,6 +192,7 @@ def _admin_settings(settings: ControlSettings) -> AdminSettings:
         exemptions=Terms(settings.approval == "four-eyes", settings.longest_exemption_seconds),
         leases=LeaseTerms(settings.most_leases, settings.longest_lease_seconds),
         longest_pause_seconds=settings.longest_pause_seconds,
+        log_lacks=tuple(_log_lacks(settings, what)),
     )
 
 

@@ -30,6 +30,7 @@ _WHY = {
     415: "Not JSON",
     421: "A Host that is not known here",
     422: "What was sent cannot be used; `errors` says where and why",
+    428: "If-Match is missing",
     429: "Too many wrong tokens from this address",
     500: "An error of the server's",
     503: "The store is away; DNS goes on",

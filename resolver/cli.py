@@ -34,6 +34,7 @@ from resolver.exception_commands import exemption_app, lease_app, pause_app
 from resolver.explaining import access_of, explain_query
 from resolver.lists_commands import lists_app
 from resolver.names import parse_any_name, parse_name
+from resolver.policy_commands import policy_app
 from resolver.supervisor.supervisor import Supervisor
 from resolver.telemetry.log import make_log
 from resolver.wire.codes import HEADER, Rcode
@@ -53,6 +54,7 @@ app.add_typer(lists_app, name="lists")
 app.add_typer(exemption_app, name="exemption")
 app.add_typer(lease_app, name="lease")
 app.add_typer(pause_app, name="pause")
+app.add_typer(policy_app, name="policy")
 app.add_typer(catalogue_app, name="catalogue")
 
 

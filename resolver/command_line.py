@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from pathlib import Path
 from typing import Annotated, NoReturn
@@ -31,6 +32,8 @@ ConfigOption = Annotated[
         help="Left out: $MOATDNS_CONFIG, ./moatdns.yaml, /etc/moatdns/moatdns.yaml, built-in defaults.",
     ),
 ]
+_DURATION = re.compile(r"([1-9][0-9]{0,8})([smhdw]?)\Z")
+_SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
 
 
@@ -67,6 +70,14 @@ def subjects_of(config: Config) -> Subjects:
         return subjects_at(journal, None, now())[0]
     except SubjectsError as error:
         fail(str(error))
+
+
+def seconds_of(text: str, option: str = "--for") -> int:
+    """The seconds of a duration; ends with status 2 for what is none."""
+    match = _DURATION.match(text.strip())
+    if match is None:
+        fail(f"{option}: {text!r} is no duration: write '90s', '30m', '8h' or '14d'", code=2)
+    return int(match[1]) * _SECONDS[match[2]]
 
 
 def print_line(text: str) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import urllib.parse
 from collections.abc import Callable
 from typing import Annotated, Any
@@ -11,25 +10,14 @@ from typing import Annotated, Any
 import typer
 
 from resolver.api_client import DEFAULT_URL, ApiClient, CaOption, TokenFileOption, UrlOption
-from resolver.command_line import JsonOption, fail, print_line
+from resolver.command_line import JsonOption, fail, print_line, seconds_of
 
 exemption_app = typer.Typer(help="Exemptions: granted for a while, to whom, by whom and why.", no_args_is_help=True)
 lease_app = typer.Typer(help="Leases: who has which address for now.", no_args_is_help=True)
 pause_app = typer.Typer(help="Pauses: a group, or every group, is only watched for a while.", no_args_is_help=True)
 
-_DURATION = re.compile(r"([1-9][0-9]{0,8})([smhdw]?)\Z")
-_SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
-
 ForOption = Annotated[str, typer.Option("--for", metavar="DURATION", help="How long: '90s', '30m', '8h', '14d', '2w'.")]
 ReasonOption = Annotated[str, typer.Option("--reason", metavar="TEXT")]
-
-
-def seconds_of(text: str, option: str = "--for") -> int:
-    """The seconds of a duration; ends with status 2 for what is none."""
-    match = _DURATION.match(text.strip())
-    if match is None:
-        fail(f"{option}: {text!r} is no duration: write '90s', '30m', '8h' or '14d'", code=2)
-    return int(match[1]) * _SECONDS[match[2]]
 
 
 @exemption_app.command("grant")

@@ -9,6 +9,7 @@ from admin_api.editing.common import Merge, Written, check_mine, validated
 from admin_api.editing.errors import Invalid, raise_invalid
 from admin_api.editing.rules import check_bounds, read_rules, told
 from admin_api.store import groups, lists, rules
+from admin_api.store.change import Change
 from admin_api.store.errors import InUse, TooMany, WrongKind
 from admin_api.store.lists import ListRow
 from admin_api.store.store import Store
@@ -134,7 +135,15 @@ async def delete_list(
         ]
         if users:
             raise InUse(f"list {name!r}", users)
+        await note_rules(change, row)
         await lists.delete(change, row)
         change.record("delete", f"lists/{name}", row.plain(), None)
         change.touches_policy()
     return change.revision
+
+
+async def note_rules(change: Change, row: ListRow) -> None:
+    """Keep the rules of a list that goes, so that it can be brought back."""
+    if row.content is None:
+        async for batch in rules.stream(change.connection, row.id):
+            change.undo.rules("-", row.name, batch)

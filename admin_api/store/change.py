@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from admin_api.store.revisions import Undo
 from admin_api.store.tables import canonical
 
 
@@ -34,6 +35,7 @@ class Change:
         self.revision = revision  # within: what the policy's revision will be; after: what it is
         self.is_of_policy = False
         self.entries: list[AuditEntry] = []
+        self.undo = Undo()
 
     def touches_policy(self) -> None:
         """The commit brings a new policy revision: `revision`."""

@@ -15,7 +15,7 @@ from sqlalchemy import select, update
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from admin_api.store import audit
+from admin_api.store import audit, revisions
 from admin_api.store.change import Change
 from admin_api.store.engine import Engines, Limits, open_engines, told_as_away
 from admin_api.store.errors import StoreAway
@@ -85,6 +85,7 @@ class Store:
             yield change
             await audit.append(connection, self._audit_key, self.id, change.entries)
             if change.is_of_policy:
+                await revisions.note(change)
                 await connection.execute(update(meta).values(policy_revision=change.revision))
             else:
                 change.revision -= 1

@@ -169,6 +169,17 @@ group_networks = Table(
     Column("position", Integer, nullable=False),
 )
 
+policy_revisions = Table(
+    "policy_revisions",
+    metadata,
+    Column("revision", BigInteger, primary_key=True, autoincrement=False),
+    Column("at", UtcTime, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("request_id", Text),
+    Column("changes", Json, nullable=False),
+    Column("undo", LargeBinary, nullable=False),  # see revisions.py
+)
+
 exemptions = Table(
     "exemptions",
     metadata,

@@ -6,13 +6,13 @@ import re
 from typing import Annotated
 from zoneinfo import ZoneInfo, available_timezones
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import Field, model_validator
 
 from resolver.config import fields
 from resolver.config.section import Section
 from resolver.config.wording import nearest, shown
 from resolver.errors import RuleError
-from resolver.schedules import DAY_MINUTES, DAYS
+from resolver.schedules import DAYS
 
 _TIME = re.compile(r"(?:[01][0-9]|2[0-3]):[0-5][0-9]\Z")
 _MOST_WINDOWS = 100
@@ -45,25 +45,16 @@ def _read_zone(text: str) -> str:
     return text
 
 
-def _as_text(value: object) -> object:
-    """YAML reads 18:00 as a number of base 60, which is minutes."""
-    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= DAY_MINUTES:
-        return f"{value // 60:02d}:{value % 60:02d}"
-    return value
-
-
 class WindowSection(Section):
     """A window of each week. One that ends earlier than it begins ends the day after."""
 
     days: Annotated[fields.Texts, Field(min_length=1), fields.read_each(_read_day)] = Field(
         default=DAYS, description="The days on which it begins: mon, tue, wed, thu, fri, sat, sun."
     )
-    start: Annotated[str, fields.reading(_read_time), BeforeValidator(_as_text)] = Field(
+    start: Annotated[str, fields.reading(_read_time)] = Field(
         description="When it begins, by the clocks of the zone: '08:00'."
     )
-    end: Annotated[str, fields.reading(_read_end), BeforeValidator(_as_text)] = Field(
-        description="When it ends; '24:00' is the day's end."
-    )
+    end: Annotated[str, fields.reading(_read_end)] = Field(description="When it ends; '24:00' is the day's end.")
 
     @model_validator(mode="after")
     def _is_not_empty(self) -> WindowSection:

@@ -175,8 +175,13 @@ def load_policy(revision: int, layers: Sequence[RuleLayer], groups: bytes) -> Po
 
 def policy_in_memory(rules: CompiledRules, groups: bytes, revision: int = 0) -> PolicySnapshot:
     """A snapshot straight from compiled bytes, without a file."""
+    return load_policy(revision, [layer_in_memory(rules)], groups)
+
+
+def layer_in_memory(rules: CompiledRules) -> RuleLayer:
+    """A layer straight from compiled bytes."""
     trie = marisa_trie.BinaryTrie().frombytes(rules.trie)
-    return load_policy(revision, [load_layer(trie, memoryview(rules.ids), rules.sets)], groups)
+    return load_layer(trie, memoryview(rules.ids), rules.sets)
 
 
 def _json(plain: object) -> bytes:

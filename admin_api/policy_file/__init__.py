@@ -1,0 +1,1 @@
+"""The policy as one document: written out, compared, applied whole, and taken back."""

@@ -1,0 +1,124 @@
+"""A plan, carried out within one change of the store: all of it, or nothing."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable
+from typing import Any
+
+from admin_api.editing.errors import Invalid
+from admin_api.editing.groups import MOST_GROUPS
+from admin_api.editing.lists import MOST_LISTS, note_rules
+from admin_api.editing.rules import check_bounds, told
+from admin_api.policy_file.planning import Pairs, Plan, PlannedChange
+from admin_api.store import groups, lists, rules
+from admin_api.store.change import Change
+from admin_api.store.errors import TooMany
+from admin_api.store.lists import ListRow
+from resolver.config.references import Known, contradictions
+
+
+async def apply(change: Change, plan: Plan, known: Known) -> None:
+    """Carry it out. Raises Invalid, TooMany, StoreError; the caller's change is rolled back then."""
+    await _check(change, plan, known)
+    conn = change.connection
+    rows = {row.name: row for row in await groups.all_groups(conn)}
+    for planned in plan.changes:
+        if planned.kind == "group" and planned.name in rows:
+            await groups.release(change, rows[planned.name])  # networks may move from one group to another
+    for planned in plan.changes:
+        if planned.kind == "list" and planned.action != "delete":
+            await _put_list(change, planned)
+    for planned in _first_those_that_go(plan.changes):
+        if planned.kind == "group":
+            await _put_group(change, planned, rows)
+    for planned in plan.changes:
+        if planned.kind == "list" and planned.action == "delete":
+            row = await lists.get(conn, planned.name)
+            await note_rules(change, row)
+            await lists.delete(change, row)
+            change.record("delete", f"lists/{row.name}", row.plain(), None)
+    if plan.changes:
+        change.touches_policy()
+
+
+def _first_those_that_go(changes: Iterable[PlannedChange]) -> list[PlannedChange]:
+    return sorted(changes, key=lambda planned: planned.action != "delete")
+
+
+async def _put_list(change: Change, planned: PlannedChange) -> None:
+    settings = dict(planned.after or {})
+    if planned.action == "create":
+        row = await lists.create(change, name=planned.name, kind=settings.pop("kind"), **settings)
+        await _put_rules(change, row, planned.added, frozenset())
+        row = await lists.get(change.connection, row.name)
+        added = await told(change, row, len(planned.added))
+        change.record("create", f"lists/{row.name}", None, {**row.plain(), "added": added})
+        return
+    row = await lists.get(change.connection, planned.name)
+    if settings != planned.before:
+        before = row.plain()
+        row = await lists.update(change, row, **settings)
+        change.record("update", f"lists/{row.name}", before, row.plain())
+    await _put_rules(change, row, planned.added, planned.removed)
+    for action, pairs, is_removal in (("add rules", planned.added, False), ("remove rules", planned.removed, True)):
+        if pairs:
+            shown = await told(change, row, len(pairs), removed=is_removal)
+            now, facts = {"rules": row.rules}, {"rules": row.rules, "removed" if is_removal else "added": shown}
+            change.record(action, f"lists/{row.name}", *((facts, now) if is_removal else (now, facts)))
+
+
+async def _put_rules(change: Change, row: ListRow, added: Pairs, removed: Pairs) -> None:
+    if removed:
+        await rules.remove(change, row, **_sides(removed))
+    if added:
+        sides = _sides(added)
+        await rules.add(change, row, **sides)
+        await check_bounds(change.connection, await lists.get(change.connection, row.name), **sides)
+
+
+def _sides(pairs: Pairs) -> dict[str, list[str]]:
+    return {side: sorted(rule for action, rule in pairs if action == side) for side in ("block", "allow")}
+
+
+async def _put_group(change: Change, planned: PlannedChange, rows: dict[str, groups.GroupRow]) -> None:
+    name = planned.name
+    if planned.action == "delete":
+        await groups.delete(change, rows[name])
+        change.record("delete", f"groups/{name}", planned.before, None)
+        return
+    values: dict[str, Any] = {key: value for key, value in (planned.after or {}).items() if key != "name"}
+    if planned.action == "create":
+        row = await groups.create(change, name=name, **values)
+        change.record("create", f"groups/{name}", None, row.plain())
+        return
+    released = dataclasses.replace(rows[name], networks=())
+    row = await groups.update(change, released, **values)
+    change.record("update", f"groups/{name}", planned.before, row.plain())
+
+
+async def _check(change: Change, plan: Plan, known: Known) -> None:
+    """Whether the policy will hold together. Raises Invalid, TooMany."""
+    conn = change.connection
+    names = {row.name for row in await lists.all_lists(conn)}
+    states = {row.name: row.plain() for row in await groups.all_groups(conn)}
+    for planned in plan.changes:
+        if planned.kind == "list":
+            names = names - {planned.name} if planned.action == "delete" else names | {planned.name}
+        elif planned.after is None:
+            states.pop(planned.name, None)
+        else:
+            states[planned.name] = {"name": planned.name, **planned.after}
+    if len(names) > MOST_LISTS or len(states) > MOST_GROUPS:
+        raise TooMany(f"a policy has at most {MOST_LISTS} lists and {MOST_GROUPS} groups")
+    policy: dict[str, list[dict[str, Any]]] = {
+        "lists": [{"name": name} for name in sorted(names)],
+        "groups": list(states.values()),
+    }
+    mistakes = []
+    for path, text in contradictions(policy, known):
+        kind, index, *rest = path
+        thing = policy[str(kind)][int(index)]["name"]
+        mistakes.append((f"/policy/{kind}", f"{str(kind)[:-1]} {thing!r}, {'.'.join(map(str, rest))}: {text}"))
+    if mistakes:
+        raise Invalid(mistakes)

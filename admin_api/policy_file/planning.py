@@ -1,0 +1,203 @@
+"""What has to change for the policy to be what a document says, or what it was at an earlier revision."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from admin_api.editing.errors import Invalid, pointer
+from admin_api.policy_file.document import FETCHING, Document, rows_by_name, rules_of
+from admin_api.store import documents, groups, revisions
+from admin_api.store.errors import NotFound
+from admin_api.store.lists import ListRow
+from admin_api.store.policy import DEFAULT_GROUP, DEFAULT_RESPONSE, FILE_POLICY, revision
+
+Pairs = frozenset[tuple[str, str]]  # action, rule
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedChange:
+    """One change: create, update or delete; `before` and `after` are settings, without rules."""
+
+    action: str
+    kind: str  # list, group
+    name: str
+    before: dict[str, Any] | None
+    after: dict[str, Any] | None
+    added: Pairs = frozenset()
+    removed: Pairs = frozenset()
+
+    @property
+    def object(self) -> str:
+        """As the audit trail calls it."""
+        return f"{self.kind}s/{self.name}"
+
+
+@dataclass(slots=True)
+class Plan:
+    """All changes, and what stays although the document says otherwise, in finished phrases."""
+
+    revision: int
+    changes: list[PlannedChange] = field(default_factory=list)
+    kept: list[str] = field(default_factory=list)
+
+    @property
+    def rules(self) -> int:
+        """How many rules it adds and removes."""
+        return sum(len(change.added) + len(change.removed) for change in self.changes)
+
+
+async def plan_document(conn: AsyncConnection, document: Document) -> Plan:
+    """What a document changes. Raises Invalid for what only the config file can change."""
+    plan = Plan(await revision(conn))
+    file_policy = await documents.get(conn, FILE_POLICY) or {}
+    source = file_policy.get("source") or "the config file"
+    mistakes = _of_the_file(document, file_policy, source)
+    await _plan_lists(conn, document, plan, mistakes, source)
+    await _plan_groups(conn, document, plan, mistakes, source)
+    if mistakes:
+        raise Invalid(mistakes)
+    return plan
+
+
+def _of_the_file(document: Document, file_policy: Mapping[str, Any], source: str) -> list[tuple[str, str]]:
+    mistakes = []
+    own, response = document.policy.own_vendors, document.policy.response
+    if own is not None and set(own) != set(file_policy.get("own_vendors", ())):
+        mistakes.append(("/policy/own_vendors", f"are the config's: edit policy.own_vendors in {source}"))
+    if response is not None and response.model_dump(mode="json") != (file_policy.get("response") or DEFAULT_RESPONSE):
+        mistakes.append(("/policy/response", f"is the config's: edit policy.response in {source}"))
+    return mistakes
+
+
+async def _plan_lists(
+    conn: AsyncConnection, document: Document, plan: Plan, mistakes: list[tuple[str, str]], source: str
+) -> None:
+    there = await rows_by_name(conn)
+    for index, entry in enumerate(document.policy.lists):
+        at = pointer(("policy", "lists", index))
+        row = there.pop(entry.name, None)
+        wanted = frozenset((action, rule) for action in ("block", "allow") for rule in getattr(entry, action))
+        if row is None:
+            settings = {"kind": "subscription" if entry.url else "own", **entry.settings}
+            plan.changes.append(PlannedChange("create", "list", entry.name, None, settings, added=wanted))
+            continue
+        if row.origin == "file":
+            if entry.settings != _settings(row) or (wanted and entry.origin != "file"):
+                mistakes.append((at, f"list {entry.name!r} is the config's: edit policy.lists in {source}"))
+            continue
+        if (row.kind == "subscription") != (entry.url is not None):
+            mistakes.append((at, f"list {entry.name!r} cannot become the other kind: take another name"))
+            continue
+        now = frozenset((a, rule) for a, texts in (await rules_of(conn, row)).items() for rule in texts)
+        now = frozenset() if row.kind == "subscription" else now
+        before, after = _settings(row), entry.settings
+        if before != after or now != wanted:
+            plan.changes.append(
+                PlannedChange("update", "list", entry.name, before, after, added=wanted - now, removed=now - wanted)
+            )
+    for row in there.values():
+        if row.origin == "file":
+            plan.kept.append(f"list {row.name!r}, which {source} has")
+        else:
+            plan.changes.append(PlannedChange("delete", "list", row.name, _settings(row), None))
+
+
+async def _plan_groups(
+    conn: AsyncConnection, document: Document, plan: Plan, mistakes: list[tuple[str, str]], source: str
+) -> None:
+    there = {row.name: row for row in await groups.all_groups(conn)}
+    for index, entry in enumerate(document.policy.groups):
+        row = there.pop(entry.name, None)
+        after = entry.plain
+        if row is None:
+            plan.changes.append(PlannedChange("create", "group", entry.name, None, after))
+        elif row.plain() != after:
+            if row.origin == "file":
+                at = pointer(("policy", "groups", index))
+                mistakes.append((at, f"group {entry.name!r} is the config's: edit policy.groups in {source}"))
+            else:
+                plan.changes.append(PlannedChange("update", "group", entry.name, row.plain(), after))
+    for row in there.values():
+        if row.origin == "file":
+            plan.kept.append(f"group {row.name!r}, which {source} has")
+        elif row.name == DEFAULT_GROUP:
+            plan.kept.append("group 'default', which everybody is in whom no other group has")
+        else:
+            plan.changes.append(PlannedChange("delete", "group", row.name, row.plain(), None))
+
+
+async def plan_rollback(conn: AsyncConnection, to: int) -> Plan:
+    """What takes the policy back to a revision; the config's part of it stays. Raises NotFound, Invalid."""
+    now = await revision(conn)
+    if not 0 <= to <= now:
+        raise NotFound(f"revision {to}: the policy has revision {now}")
+    firsts: dict[str, Any] = {}  # objects, as they were at that revision
+    rules: dict[str, dict[tuple[str, str], bool]] = {}  # by list: whether a rule was there then
+    async for lines in revisions.since(conn, to, now):
+        for line in reversed(lines):
+            if line[0] == "object":
+                firsts[line[1]] = line[2]
+            else:
+                sign, name, action, texts = line
+                rules.setdefault(name, {}).update({(action, text): sign == "-" for text in texts})
+    plan = Plan(now)
+    there = await rows_by_name(conn)
+    in_groups = {row.name: row for row in await groups.all_groups(conn)}
+    names = {name.partition("/")[2] for name in firsts if name.startswith("lists/")} | rules.keys()
+    for name in sorted(names):
+        row = there.get(name)
+        if row is not None and row.origin == "file":
+            plan.kept.append(f"list {name!r}, which the config file has")
+            continue
+        was = firsts.get(f"lists/{name}", _NOT_TOUCHED)
+        _plan_list_back(plan, name, row, was, rules.get(name, {}))
+    for name in sorted(key.partition("/")[2] for key in firsts if key.startswith("groups/")):
+        group, before = in_groups.get(name), firsts[f"groups/{name}"]
+        if group is not None and group.origin == "file":
+            plan.kept.append(f"group {name!r}, which the config file has")
+        elif before is None:
+            if group is not None:
+                plan.changes.append(PlannedChange("delete", "group", name, group.plain(), None))
+        elif group is None:
+            plan.changes.append(PlannedChange("create", "group", name, None, before))
+        elif group.plain() != before:
+            plan.changes.append(PlannedChange("update", "group", name, group.plain(), before))
+    return plan
+
+
+_NOT_TOUCHED: Any = object()
+
+
+def _plan_list_back(
+    plan: Plan, name: str, row: ListRow | None, was: Any, rules: Mapping[tuple[str, str], bool]
+) -> None:
+    back = frozenset(pair for pair, was_there in rules.items() if was_there)
+    away = frozenset(pair for pair, was_there in rules.items() if not was_there)
+    if was is None:
+        if row is not None:
+            plan.changes.append(PlannedChange("delete", "list", name, _settings(row), None))
+        return
+    settings = None
+    if was is not _NOT_TOUCHED:
+        settings = {"enabled": was["enabled"]}
+        if was["kind"] == "subscription":
+            defaults = {"allow_private": False, "sha256": None}
+            settings |= {key: was.get(key, defaults.get(key)) for key in FETCHING}
+    if row is None:
+        if settings is not None:
+            plan.changes.append(
+                PlannedChange("create", "list", name, None, {"kind": was["kind"], **settings}, added=back)
+            )
+        return
+    before = _settings(row)
+    if (settings is not None and settings != before) or back or away:
+        plan.changes.append(PlannedChange("update", "list", name, before, settings or before, added=back, removed=away))
+
+
+def _settings(row: ListRow) -> dict[str, Any]:
+    fetching = {name: getattr(row, name) for name in FETCHING} if row.kind == "subscription" else {}
+    return {"enabled": row.enabled, **fetching}

@@ -1,0 +1,114 @@
+"""What a planned policy would have made of the queries of the last days, by the very code that decides."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from admin_api.compiling.layers import overlay_rules, read_wanted
+from admin_api.editing.errors import Invalid
+from admin_api.query_log import files
+from admin_api.store import rules
+from blocklists.catalogue import Catalogue
+from resolver.errors import RuleError
+from resolver.names import key_of, parse_any_name
+from resolver.policy.compiler import layer_in_memory, load_policy
+from resolver.policy.groups import parse_client
+from resolver.policy.situation import situation_of
+from resolver.policy.snapshot import PolicySnapshot
+from resolver.policy.subjects import Moment, Subjects
+
+MOST_PAIRS = 100_000
+MOST_TOLD = 1000
+_MOST_CHANGES = 20_000  # rules that are compiled for a replay
+
+
+@dataclass(slots=True)
+class Replay:
+    """Pairs of client and name that come to another verdict, the most asked first."""
+
+    queries: int = 0
+    pairs: int = 0
+    changed: int = 0
+    items: list[dict[str, Any]] = field(default_factory=list)
+    cannot_show: list[str] = field(default_factory=list)
+
+
+async def planned_snapshot(
+    conn: AsyncConnection, catalogue: Catalogue, now: PolicySnapshot, since: int
+) -> PolicySnapshot:
+    """The policy as an open transaction has it, over what is in force since a revision. Raises Invalid."""
+    wanted = await read_wanted(conn, catalogue)
+    if await rules.count_changes_since(conn, since) > _MOST_CHANGES:
+        raise Invalid([("", f"more than {_MOST_CHANGES} rules change: too many to replay; plan without")])
+    compiled = await overlay_rules(conn, wanted, now.layer, since)
+    return await asyncio.to_thread(
+        lambda: load_policy(0, [*now.layer.layers, layer_in_memory(compiled)], wanted.groups(catalogue))
+    )
+
+
+def replay(
+    state_dir: Path, start: datetime, now: PolicySnapshot, planned: PolicySnapshot, subjects: Subjects, moment: Moment
+) -> Replay:
+    """Judge what the query log has since `start` by both policies. Runs in a thread."""
+    found = Replay()
+    asked, cut = _asked(state_dir, start, found)
+    before, after = _judge(now, subjects, moment), _judge(planned, subjects, moment)
+    for (client, name), count in asked.items():
+        try:
+            old, new = before(client, name), after(client, name)
+        except (ValueError, RuleError):  # a network, or a name that nobody could ask for
+            continue
+        if old != new:
+            found.changed += count
+            found.items.append({"client": client, "name": name, "before": old, "after": new, "queries": count})
+    found.pairs = len(asked)
+    found.items.sort(key=lambda item: (-item["queries"], item["client"], item["name"]))
+    if cut:
+        found.cannot_show.append(f"the log has more than {MOST_PAIRS} pairs of client and name: the newest were judged")
+    if len(found.items) > MOST_TOLD:
+        found.cannot_show.append(f"{len(found.items)} pairs change, {MOST_TOLD} are told")
+        del found.items[MOST_TOLD:]
+    return found
+
+
+def _asked(state_dir: Path, start: datetime, found: Replay) -> tuple[dict[tuple[str, str], int], bool]:
+    """How often each client asked for each name, the newest days first; and whether there was more."""
+    asked: dict[tuple[str, str], int] = {}
+    folder = state_dir / files.FOLDER
+    earliest = start.astimezone(UTC).strftime("%Y-%m-%d")
+    query = "SELECT client, name, count(*) FROM queries WHERE at >= ? AND client IS NOT NULL GROUP BY client, name"
+    for day in files.days(folder):
+        if day < earliest:
+            continue
+        try:
+            with closing(files.open_to_read(folder, day)) as connection:
+                for client, name, count in connection.execute(query, [start.timestamp()]):
+                    found.queries += count
+                    pair = (client, name)
+                    if pair not in asked and len(asked) >= MOST_PAIRS:
+                        return asked, True
+                    asked[pair] = asked.get(pair, 0) + count
+        except sqlite3.Error:
+            continue  # removed meanwhile, or damaged
+    return asked, False
+
+
+def _judge(policy: PolicySnapshot, subjects: Subjects, moment: Moment) -> Callable[[str, str], str]:
+    views: dict[str, Any] = {}
+
+    def verdict(client: str, name: str) -> str:
+        view = views.get(client)
+        if view is None:
+            view = views[client] = situation_of(policy, subjects, parse_client(client), moment).view
+        return str(policy.decide(view, key_of(parse_any_name(name))).verdict)
+
+    return verdict

@@ -1,0 +1,137 @@
+"""The policy's revisions: what each changed of what the API owns, and enough to take it back.
+
+What a revision did is kept as lines of JSON, compressed: ``["object", "groups/x", before, after]``, and ``["+", list,
+action, [rules]]`` or ``["-", …]`` of rules that were added or removed. So a list of a million rules costs what changes.
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from sqlalchemy import delete, insert, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from admin_api.store.errors import NotFound
+from admin_api.store.tables import lists, policy_revisions, removed_rules, rules
+
+if TYPE_CHECKING:
+    from admin_api.store.change import Change
+
+MOST_REVISIONS: Final = 10_000
+"""Revisions that are kept; then the oldest go."""
+
+_OWNED = ("lists/", "groups/")
+_NOT_OURS = "provision"  # the action of what the config file brings
+_MOST_CHANGES = 50  # that a revision's summary tells
+_PIECE = 5000
+
+
+@dataclass(frozen=True, slots=True)
+class RevisionRow:
+    """One revision; `changes` are in short, as in ``"update groups/staff"``."""
+
+    revision: int
+    at: datetime
+    actor: str
+    request_id: str | None
+    changes: tuple[str, ...]
+
+
+Line = list[Any]
+
+
+class Undo:
+    """What a change does, gathered and compressed on the way."""
+
+    def __init__(self) -> None:
+        self._packer = zlib.compressobj()
+        self._packed: list[bytes] = []
+
+    def put(self, line: Line) -> None:
+        """One more line."""
+        self._packed.append(self._packer.compress(json.dumps(line, separators=(",", ":")).encode() + b"\n"))
+
+    def rules(self, sign: str, list_name: str, pairs: Iterable[tuple[str, str]]) -> None:
+        """Rules (action, rule) that were added ("+") or removed ("-")."""
+        by_action: dict[str, list[str]] = {}
+        for action, rule in pairs:
+            by_action.setdefault(action, []).append(rule)
+        for action, texts in by_action.items():
+            self.put([sign, list_name, action, texts])
+
+    def packed(self) -> bytes:
+        """All of it."""
+        return b"".join([*self._packed, self._packer.flush()])
+
+
+async def note(change: Change) -> None:
+    """Keep what a change does to the policy, at its end."""
+    conn = change.connection
+    told: list[str] = []
+    for entry in change.entries:
+        told.append(f"{entry.action} {entry.object}")
+        if entry.object.startswith(_OWNED) and entry.action != _NOT_OURS:
+            before, after = (json.loads(text) if text else None for text in (entry.before, entry.after))
+            if any(isinstance(state, dict) and "name" in state for state in (before, after)):  # else it is of its rules
+                change.undo.put(["object", entry.object, before, after])
+    for sign, table in (("+", rules), ("-", removed_rules)):
+        query = select(lists.c.name, table.c.action, table.c.rule).join_from(
+            table, lists, lists.c.id == table.c.list_id
+        )
+        result = await conn.stream(query.where(table.c.revision == change.revision).execution_options(yield_per=_PIECE))
+        async for batch in result.partitions():
+            of_list: dict[str, list[tuple[str, str]]] = {}
+            for name, action, rule in batch:
+                of_list.setdefault(name, []).append((action, rule))
+            for name, pairs in of_list.items():
+                change.undo.rules(sign, name, pairs)
+        await result.close()
+    more = [f"and {len(told) - _MOST_CHANGES} more"] if len(told) > _MOST_CHANGES else []
+    await conn.execute(
+        insert(policy_revisions).values(
+            revision=change.revision,
+            at=datetime.now(UTC),
+            actor=change.actor,
+            request_id=change.request_id,
+            changes=[*told[:_MOST_CHANGES], *more],
+            undo=change.undo.packed(),
+        )
+    )
+    oldest = change.revision - MOST_REVISIONS
+    await conn.execute(delete(policy_revisions).where(policy_revisions.c.revision <= oldest))
+
+
+async def page(conn: AsyncConnection, *, limit: int, below: int | None = None) -> list[RevisionRow]:
+    """Revisions, the newest first."""
+    c = policy_revisions.c
+    query = select(c.revision, c.at, c.actor, c.request_id, c.changes).order_by(c.revision.desc()).limit(limit)
+    if below is not None:
+        query = query.where(c.revision < min(below, 1 << 62))
+    rows = await conn.execute(query)
+    return [RevisionRow(row.revision, row.at, row.actor, row.request_id, tuple(row.changes)) for row in rows]
+
+
+async def since(conn: AsyncConnection, revision: int, now: int) -> AsyncIterator[Sequence[Line]]:
+    """The lines of each revision after one, from the newest (`now`) back. Raises NotFound when one is not kept."""
+    c = policy_revisions.c
+    expected = now
+    query = select(c.revision, c.undo).where(c.revision > revision).order_by(c.revision.desc())
+    result = await conn.stream(query.execution_options(yield_per=10))
+    async for row in result:
+        if row.revision != expected:
+            break
+        expected -= 1
+        yield list(_lines(row.undo))
+    await result.close()
+    if expected != revision:
+        raise NotFound(f"way back to revision {revision}: revision {expected} is not kept (any more)")
+
+
+def _lines(packed: bytes) -> Iterator[Line]:
+    for line in zlib.decompress(packed).splitlines():
+        yield json.loads(line)

@@ -209,3 +209,18 @@ def test_the_commands_grant_list_renew_and_revoke(office: Moatdns) -> None:
     assert pause in run("pause", "list")
     run("pause", "end", pause)
     assert blocked(office, "127.0.0.52") == {True}
+
+
+def test_a_planned_policy_is_replayed_on_what_clients_asked(office: Moatdns) -> None:
+    assert not is_blocked(ask(office.port, "plain.example", client="127.0.0.60"))
+    wait_until(lambda: office.api.get("queries?name=plain.example")["items"], "the query log")
+    document = office.api.get("policy")
+    document["policy"]["lists"].append({"name": "house", "block": ["plain.example"]})
+    document["policy"]["groups"].append({"name": "lab", "networks": ["127.0.0.9/32"], "exempt": True})
+    plan = office.api.call("POST", "policy:plan?replay_seconds=86400", document)
+    assert plan.status == 200, plan
+    found = {(i["client"], i["name"]): (i["before"], i["after"]) for i in plan.body["replay"]["items"]}
+    assert found["127.0.0.60", "plain.example"] == ("allow", "block")
+    assert found["127.0.0.9", "claude.ai"] == ("block", "exempt")
+    assert plan.body["replay"]["cannot_show"] == []  # all queries are logged, with their clients
+    assert not is_blocked(ask(office.port, "plain.example", client="127.0.0.60"))

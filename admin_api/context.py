@@ -12,6 +12,8 @@ from admin_api.editing.exemptions import Terms
 from admin_api.editing.leases import LeaseTerms
 from admin_api.store.store import Store
 from admin_api.subjects.keeper import SubjectKeeper
+from admin_api.webhooks.delivery import Deliveries
+from admin_api.webhooks.hooks import Outbox
 from blocklists.catalogue import Catalogue
 from resolver.explaining import Access
 from resolver.policy.snapshot import PolicySnapshot
@@ -154,6 +156,8 @@ class Context:
     door: StoreDoor
     policy: PolicyKeeper
     subjects: SubjectKeeper
+    outbox: Outbox
+    deliveries: Deliveries
     subscriptions: Subscriptions
     statistics: Statistics
     query_log: QueryLog

@@ -32,6 +32,9 @@ from admin_api.statistics.service import StatisticsService
 from admin_api.store.tokens import ensure_first_token
 from admin_api.subjects.keeper import SubjectKeeper
 from admin_api.subscriptions.service import Subscriptions
+from admin_api.webhooks.delivery import Deliveries
+from admin_api.webhooks.hooks import Outbox
+from admin_api.webhooks.watching import Watcher
 from blocklists.loading import load_catalogue
 from resolver.config.settings import ControlSettings, WorkerSettings
 from resolver.errors import MoatdnsError
@@ -62,8 +65,16 @@ class Control:
             url=settings.store_url,
             catalogue_folder=settings.catalogue,
         )
+        self._outbox = Outbox(settings.webhooks)
+        self._deliveries = Deliveries(self._door, self._outbox, log)
+        self._watcher = Watcher(self._door, self._outbox, self._troubles)
         self._subjects = SubjectKeeper(
-            self._door, self._state_dir, channel.use_subjects, log, history_days=settings.lease_history_days
+            self._door,
+            self._state_dir,
+            channel.use_subjects,
+            log,
+            history_days=settings.lease_history_days,
+            outbox=self._outbox,
         )
         self._config_policy = ConfigPolicy(self._door, self._keeper, channel, log)
         self._serving: Serving | None = None
@@ -88,6 +99,8 @@ class Control:
                 door=self._door,
                 policy=self._keeper,
                 subjects=self._subjects,
+                outbox=self._outbox,
+                deliveries=self._deliveries,
                 subscriptions=self._subscriptions,
                 statistics=self._statistics,
                 query_log=QueryLogReader(self._state_dir),
@@ -100,7 +113,12 @@ class Control:
             self._serving = Serving(context)
 
     def _all_gauges(self) -> Mapping[str, Mapping[tuple[str, ...], float]]:
-        return {**self._gauges.values(), **self._subscriptions.gauges()}
+        return {**self._gauges.values(), **self._subscriptions.gauges(), **self._deliveries.gauges()}
+
+    def _troubles(self) -> list[str]:
+        """Why the node is not well."""
+        parts = (self._door.trouble, self._keeper.trouble, self._subjects.trouble, *self._config_policy.problems)
+        return [text for text in parts if text]
 
     def _open_connections(self) -> int:
         return self._serving.connections if self._serving is not None else 0
@@ -150,6 +168,8 @@ class Control:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._door.watch())
             tasks.create_task(self._subjects.run())
+            tasks.create_task(self._deliveries.run())
+            tasks.create_task(self._watcher.run())
             tasks.create_task(self._config_policy.run())
             await self._config_policy.tried.wait()  # without the config's part, the store's policy is not whole
             tasks.create_task(self._keeper.run())

@@ -27,6 +27,7 @@ from admin_api.resources import (
     rules,
     statistics,
     tokens,
+    webhooks,
 )
 
 BASE = "/api/v1"
@@ -435,6 +436,15 @@ ROUTES: tuple[Route, ...] = (
     ),
     Route(
         "DELETE", f"{BASE}/tokens/{NAME}", tokens.delete, "admin", "Revoke a token", {204: None}, may_fail_with=_GONE
+    ),
+    Route("GET", f"{BASE}/webhooks", webhooks.listing, "viewer", "How each webhook is", {200: models.Webhooks}),
+    Route(
+        "POST",
+        f"{BASE}/webhooks:test",
+        webhooks.test,
+        "admin",
+        "Send a test to every webhook",
+        {202: models.WebhooksTested},
     ),
     Route("GET", f"{BASE}/status", node.status, "viewer", "How the node is", {200: models.Status}),
     Route("GET", "/health", node.health, None, "Alive", {200: models.Health}),

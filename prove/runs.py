@@ -13,6 +13,7 @@ from prove import (
     killed_control,
     killed_workers,
     lying_upstream,
+    many_exceptions,
     million_by_api,
     million_by_url,
     million_rules,
@@ -70,6 +71,11 @@ RUNS: dict[str, tuple[str, Run, Run]] = {
         killed_control.WHAT,
         partial(killed_control.run, killed_control.FULL),
         partial(killed_control.run, killed_control.SHORT),
+    ),
+    "many-exceptions": (
+        many_exceptions.WHAT,
+        partial(many_exceptions.run, many_exceptions.FULL),
+        partial(many_exceptions.run, many_exceptions.SHORT),
     ),
     "api-clients": (
         api_clients.WHAT,

@@ -28,6 +28,7 @@ from resolver.errors import RuleError
 from resolver.policy.groups import parse_client
 from resolver.rules import RuleKind, parse_rule
 
+PENDING: Final = "exemption.pending"  # the event
 PENDING_SECONDS: Final = 7 * 86400
 """How long an exemption waits for approval that says how long, but not until when, it is to last."""
 
@@ -152,6 +153,8 @@ async def grant(
         values["scope"] = await _checked(changing.store, kind, whom, wanted.scope, known)
         row = await exemptions.create(changing.store, values, owner=who.owner)
         _bring(changing, row)
+        if row.status == "pending":
+            changing.tell.append((PENDING, {**row.plain(), "requested_by": row.requested_by}))
     return row, changing.number
 
 
@@ -248,6 +251,7 @@ async def renew(
             row = await exemptions.move(
                 changing.store, row, "request-renewal", owner=who.owner, note=wanted.reason, renewal=asked
             )
+            changing.tell.append((PENDING, {**row.plain(), "requested_by": who.actor}))
         else:
             row = await exemptions.move(
                 changing.store,

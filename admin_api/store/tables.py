@@ -180,6 +180,18 @@ policy_revisions = Table(
     Column("undo", LargeBinary, nullable=False),  # see revisions.py
 )
 
+webhook_messages = Table(
+    "webhook_messages",
+    metadata,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    Column("hook", Key, nullable=False),
+    Column("message_id", Text, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("tries", Integer, nullable=False),
+    Column("next_at", UtcTime, nullable=False),
+    Index("ix_webhook_messages_hook_next_at", "hook", "next_at"),
+)
+
 exemptions = Table(
     "exemptions",
     metadata,

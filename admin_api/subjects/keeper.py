@@ -13,12 +13,14 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from admin_api.door import Door
 from admin_api.store import exemptions, leases, pauses
 from admin_api.store.change import Change
 from admin_api.store.errors import StoreAway
 from admin_api.subjects.rows import exemption_of, lease_of, pause_of
+from admin_api.webhooks.hooks import Outbox
 from resolver.clocks import ClockWatch, now
 from resolver.errors import MoatdnsError, SubjectsError
 from resolver.policy.subjects import End, Plain, Subject, Subjects, dropped
@@ -45,17 +47,21 @@ class SubjectChange:
     number: int = 0
     put: list[Subject] = field(default_factory=list)
     drop: list[Subject] = field(default_factory=list)
+    tell: list[tuple[str, dict[str, Any]]] = field(default_factory=list)  # events for webhooks
 
 
 class SubjectKeeper:
     """The one that brings them in force."""
 
-    def __init__(self, door: Door, state_dir: Path, publish: Publish, log: Log, *, history_days: int) -> None:
+    def __init__(
+        self, door: Door, state_dir: Path, publish: Publish, log: Log, *, history_days: int, outbox: Outbox
+    ) -> None:
         """`publish` has every worker read on, and raises MoatdnsError when that fails."""
         self._door = door
         self._state_dir = state_dir
         self._publish = publish
         self._log = log
+        self._outbox = outbox
         self._history = timedelta(days=history_days)
         self.subjects = Subjects()
         self.trouble: str | None = None
@@ -86,6 +92,8 @@ class SubjectKeeper:
             async with self._door.store.change(actor, request_id) as change:
                 changing = SubjectChange(change)
                 yield changing
+                for what, data in changing.tell:
+                    await self._outbox.put(change.connection, what, data)
             await self._apply(changing)
 
     async def wait_until_in_force(self, number: int) -> bool:

@@ -7,29 +7,22 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urljoin
 
 import aiohttp
-from aiohttp.abc import AbstractResolver, ResolveResult
-from aiohttp.resolver import ThreadedResolver
 
+from admin_api.guarded_http import SILENCE_SECONDS, check_address, guarded_session, why_not
 from resolver import __version__
-from resolver.config.subscription import is_public, literal_address, read_url
+from resolver.config.subscription import read_url
 from resolver.errors import FetchError, RuleError
 
 _MOST_REDIRECTS: Final = 5
-_CONNECT_SECONDS: Final = 10.0
-_SILENCE_SECONDS: Final = 20.0
 _PIECE: Final = 1 << 18
 _REDIRECTS = (301, 302, 303, 307, 308)
-_NOT_PUBLIC = (
-    "its host has no address of the open Internet; private and local ones are read only with allow_private: true"
-)
 
 Progress = Callable[[int, int | None], None]
 """Told of octets that came, and of all that are to come if the server says."""
@@ -55,56 +48,24 @@ class Fetched:
     last_modified: str | None
 
 
-class _PublicOnly(AbstractResolver):
-    """The system's resolver, less all addresses that are not of the open Internet."""
-
-    def __init__(self) -> None:
-        self._system = ThreadedResolver()
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
-    ) -> list[ResolveResult]:
-        """As aiohttp asks."""
-        found = [entry for entry in await self._system.resolve(host, port, family) if is_public(entry["host"])]
-        if not found:
-            raise FetchError(_NOT_PUBLIC)
-        return found
-
-    async def close(self) -> None:
-        """Nothing is open."""
-
-
 async def fetch(
     wanted: Wanted, into: Path, *, most_octets: int, timeout_seconds: float, progress: Progress
 ) -> Fetched | None:
     """Fetch into a file. None: the copy that is there is up to date. Raises FetchError."""
-    resolver = ThreadedResolver() if wanted.allow_private else _PublicOnly()
-    connector = aiohttp.TCPConnector(resolver=resolver, use_dns_cache=False, limit=1, force_close=True)
-    timeout = aiohttp.ClientTimeout(sock_connect=_CONNECT_SECONDS, sock_read=_SILENCE_SECONDS)
     try:
         async with (
             asyncio.timeout(timeout_seconds),
-            aiohttp.ClientSession(
-                connector=connector,
-                timeout=timeout,
-                cookie_jar=aiohttp.DummyCookieJar(),
-                auto_decompress=False,
-                trust_env=False,
-                headers=_headers(wanted),
-            ) as session,
+            guarded_session(allow_private=wanted.allow_private, headers=_headers(wanted)) as session,
         ):
             return await _follow(session, wanted, into, most_octets, progress)
     except FetchError:
         raise
     except TimeoutError as error:
         raise FetchError(
-            f"it took longer than {timeout_seconds:g} s, or was silent for {_SILENCE_SECONDS:g} s"
+            f"it took longer than {timeout_seconds:g} s, or was silent for {SILENCE_SECONDS:g} s"
         ) from error
     except (aiohttp.ClientError, OSError, ValueError) as error:
-        known = _fetch_error_within(error)
-        if known is not None:
-            raise known from error
-        raise FetchError(_why(error)) from error
+        raise FetchError(why_not(error)) from error
 
 
 def _headers(wanted: Wanted) -> dict[str, str]:
@@ -126,9 +87,7 @@ async def _follow(
 ) -> Fetched | None:
     url = wanted.url
     for _ in range(_MOST_REDIRECTS + 1):
-        address = literal_address(urlsplit(url).hostname or "")
-        if address is not None and not wanted.allow_private and not is_public(address):
-            raise FetchError(_NOT_PUBLIC)
+        check_address(url, allow_private=wanted.allow_private)
         async with session.get(url, allow_redirects=False) as response:
             if response.status in _REDIRECTS:
                 url = _next_url(url, response.headers.get("Location", ""))
@@ -178,32 +137,3 @@ async def _download(
 
 def _write(file: BinaryIO, piece: bytes) -> None:
     file.write(piece)
-
-
-def _fetch_error_within(error: BaseException | None) -> FetchError | None:
-    """What our own resolver raised, under what aiohttp made of it."""
-    while error is not None:
-        if isinstance(error, FetchError):
-            return error
-        error = error.__cause__ or error.__context__
-    return None
-
-
-def _why(error: Exception) -> str:
-    if isinstance(error, aiohttp.ClientConnectorDNSError):
-        return "its host's name has no address"
-    if isinstance(error, aiohttp.ClientConnectorCertificateError | aiohttp.ClientSSLError):
-        return "its certificate is not good"
-    if isinstance(error, aiohttp.ClientPayloadError):
-        return "the answer ended in the middle"
-    if isinstance(error, aiohttp.ClientConnectorError):
-        return "its host cannot be reached"
-    if isinstance(error, aiohttp.ServerDisconnectedError):
-        return "the server closed the connection"
-    if isinstance(error, aiohttp.InvalidURL):
-        return "the URL cannot be asked"
-    if isinstance(error, aiohttp.ClientError):
-        return "the server's answer is not HTTP that can be read"
-    if isinstance(error, OSError):
-        return f"what came cannot be kept: {error.strerror or error}"
-    return "the URL cannot be asked"

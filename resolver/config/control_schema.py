@@ -5,12 +5,30 @@ from __future__ import annotations
 import ipaddress
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from resolver.config import fields
 from resolver.config.addresses import parse_endpoint
 from resolver.config.fields import NUMBER, Switch
 from resolver.config.section import Section
+from resolver.config.subscription import read_url
+from resolver.config.wording import shown
+from resolver.errors import RuleError
+
+EVENTS = (
+    "exemption.pending",
+    "exemption.ending",
+    "list.refused",
+    "node.degraded",
+    "node.recovered",
+)
+
+
+def _read_event(text: str) -> str:
+    if text in EVENTS:
+        return text
+    raise RuleError(f"{shown(text)} is no event: take {', '.join(EVENTS)}")
+
 
 Clients = Literal["full", "network", "hidden"]
 
@@ -106,6 +124,24 @@ class StatisticsSection(Section):
     days_days: Annotated[int, Field(ge=31, le=36600), NUMBER] = Field(
         default=1830, description="Days for which counts are kept by the day."
     )
+
+
+class WebhookSection(Section):
+    """Somebody who is told of events."""
+
+    url: Annotated[str, fields.reading(read_url)] = Field(description="Where events are sent, http or https, by POST.")
+    secret: Annotated[str, Field(min_length=1, max_length=1000)] = Field(
+        description="What messages are signed with (HMAC-SHA256): the text, 'whsec_' with base64, or 'file:PATH'."
+    )
+    events: Annotated[tuple[str, ...], fields.read_each(_read_event)] = Field(
+        default=EVENTS, description="Of what it is told; left out: all."
+    )
+    allow_private: Switch = Field(default=False, description="Let the URL lead to private and local addresses.")
+
+    @field_validator("events")
+    @classmethod
+    def _are_some(cls, events: tuple[str, ...]) -> tuple[str, ...]:
+        return events or EVENTS
 
 
 class LeasesSection(Section):

@@ -19,6 +19,7 @@ from resolver.config.control_schema import (
     StatisticsSection,
     StoreSection,
     SubscriptionsSection,
+    WebhookSection,
 )
 from resolver.config.fields import NUMBER, Positive, PositiveFloat, Switch
 from resolver.config.schedule import ScheduleSection
@@ -320,6 +321,9 @@ class Config(Section):
     query_log: QueryLogSection = QueryLogSection()
     subscriptions: SubscriptionsSection = SubscriptionsSection()
     leases: LeasesSection = LeasesSection()
+    webhooks: Annotated[tuple[WebhookSection, ...], Field(max_length=20)] = Field(
+        default=(), description="Who is told of events; see docs/webhooks.md."
+    )
     policy: Policy = Policy()
     _source: Path | None = PrivateAttr(None)
 

@@ -132,6 +132,7 @@ class ControlSettings:
     most_leases: int = 100_000
     longest_lease_seconds: int = 7 * 86400
     lease_history_days: int = 90
+    webhooks: tuple[dict[str, Any], ...] = ()  # url, secret, events, allow_private
 
     @property
     def admin_address(self) -> tuple[str, int] | None:
@@ -141,7 +142,7 @@ class ControlSettings:
     @classmethod
     def from_plain(cls, raw: dict[str, Any]) -> ControlSettings:
         """What `dataclasses.asdict` gave, by way of JSON."""
-        return cls(**{**raw, "allowed_hosts": tuple(raw["allowed_hosts"])})
+        return cls(**{**raw, "allowed_hosts": tuple(raw["allowed_hosts"]), "webhooks": tuple(raw["webhooks"])})
 
 
 def _servers(raw: list[dict[str, Any]]) -> tuple[UpstreamServer, ...]:

@@ -20,8 +20,11 @@ from admin_api.serving import Serving
 from admin_api.store import tokens
 from admin_api.store.store import Store
 from admin_api.subjects.keeper import SubjectKeeper
+from admin_api.webhooks.delivery import Deliveries
+from admin_api.webhooks.hooks import Outbox
 from blocklists.loading import load_catalogue
 from resolver.build import compile_policy
+from resolver.config.control_schema import EVENTS
 from resolver.config.schema import Policy
 from resolver.config.settings import WorkerSettings
 from resolver.explaining import access_of
@@ -197,7 +200,10 @@ async def served(tmp_path: Path) -> AsyncIterator[Served]:
     async def told(_: Position) -> None:
         """The workers, who have heard."""
 
-    subjects = SubjectKeeper(door, tmp_path, told, log, history_days=1)
+    outbox = Outbox(
+        [{"url": "http://user:pass@127.0.0.1:9/x?k=1", "secret": "s", "events": EVENTS, "allow_private": True}]
+    )
+    subjects = SubjectKeeper(door, tmp_path, told, log, history_days=1, outbox=outbox)
     keeping = asyncio.ensure_future(subjects.run())
     context = Context(
         settings=AdminSettings("127.0.0.1", port, ("moatdns.corp.example",), True, None, None),
@@ -206,6 +212,8 @@ async def served(tmp_path: Path) -> AsyncIterator[Served]:
         door=door,
         policy=policy,
         subjects=subjects,
+        outbox=outbox,
+        deliveries=Deliveries(door, outbox, log),
         subscriptions=elsewhere,
         statistics=elsewhere,
         query_log=elsewhere,

@@ -1,0 +1,75 @@
+"""The outbox of webhooks: messages that are still to be delivered."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from admin_api.store.tables import canonical, webhook_messages
+
+MOST_WAITING: Final = 1000
+"""Messages that wait for one hook; then the oldest go."""
+
+
+@dataclass(frozen=True, slots=True)
+class MessageRow:
+    """One message for one hook. `body` is JSON, as it is signed and sent."""
+
+    id: int
+    hook: str
+    message_id: str
+    body: str
+    tries: int
+    next_at: datetime
+
+
+async def put(conn: AsyncConnection, hooks: Sequence[str], what: str, data: dict[str, Any]) -> None:
+    """Have hooks told of an event."""
+    now = datetime.now(UTC)
+    message_id = f"msg_{secrets.token_hex(12)}"
+    body = canonical({"type": what, "timestamp": now.isoformat().replace("+00:00", "Z"), "data": data})
+    c = webhook_messages.c
+    for hook in hooks:
+        await conn.execute(
+            insert(webhook_messages).values(hook=hook, message_id=message_id, body=body, tries=0, next_at=now)
+        )
+        newest = select(c.id).where(c.hook == hook).order_by(c.id.desc()).limit(1).offset(MOST_WAITING - 1)
+        oldest_kept = await conn.scalar(newest)
+        if oldest_kept is not None:
+            await conn.execute(delete(webhook_messages).where(c.hook == hook, c.id < oldest_kept))
+
+
+async def due(conn: AsyncConnection, hook: str, now: datetime, limit: int) -> list[MessageRow]:
+    """What a hook is to be told now, the oldest first."""
+    c = webhook_messages.c
+    query = select(webhook_messages).where(c.hook == hook, c.next_at <= now).order_by(c.id).limit(limit)
+    return [MessageRow(**row._mapping) for row in await conn.execute(query)]
+
+
+async def waiting(conn: AsyncConnection) -> dict[str, int]:
+    """How many messages wait, by hook."""
+    c = webhook_messages.c
+    rows = await conn.execute(select(c.hook, func.count().label("n")).group_by(c.hook))
+    return {row.hook: int(row.n) for row in rows}
+
+
+async def done(conn: AsyncConnection, row: MessageRow) -> None:
+    """Forget a message: it was delivered, or given up."""
+    await conn.execute(delete(webhook_messages).where(webhook_messages.c.id == row.id))
+
+
+async def later(conn: AsyncConnection, row: MessageRow, at: datetime) -> None:
+    """Try it again at a time."""
+    statement = update(webhook_messages).where(webhook_messages.c.id == row.id)
+    await conn.execute(statement.values(tries=row.tries + 1, next_at=at))
+
+
+async def forget_hooks(conn: AsyncConnection, known: Sequence[str]) -> None:
+    """Remove what waits for hooks that are no longer there."""
+    await conn.execute(delete(webhook_messages).where(webhook_messages.c.hook.not_in(list(known))))

@@ -17,6 +17,7 @@ from pathlib import Path
 import uvloop
 
 from admin_api.audit_head import keep_head
+from admin_api.audit_syslog import AuditSyslog
 from admin_api.channel import Channel, Order
 from admin_api.compiling.keeper import Keeper
 from admin_api.config_policy import ConfigPolicy
@@ -170,6 +171,8 @@ class Control:
             tasks.create_task(self._subjects.run())
             tasks.create_task(self._deliveries.run())
             tasks.create_task(self._watcher.run())
+            if self._settings.audit_syslog is not None:
+                tasks.create_task(AuditSyslog(self._door, self._settings.audit_syslog, self._log).run())
             tasks.create_task(self._config_policy.run())
             await self._config_policy.tried.wait()  # without the config's part, the store's policy is not whole
             tasks.create_task(self._keeper.run())

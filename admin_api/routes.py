@@ -420,6 +420,15 @@ ROUTES: tuple[Route, ...] = (
         {200: models.Audit},
         query=models.AuditPage,
     ),
+    Route(
+        "GET",
+        f"{BASE}/audit:export",
+        audit.export,
+        "viewer",
+        "The audit trail as JSON lines, oldest first",
+        {200: None},
+        query=models.AuditExport,
+    ),
     Route("GET", f"{BASE}/tokens", tokens.listing, "admin", "All tokens", {200: models.Tokens}, query=models.Page),
     Route(
         "POST",

@@ -205,6 +205,19 @@ def audit_verify(
     store_commands().verify_audit(loaded, log_file, as_json=as_json)
 
 
+@audit_app.command("export")
+def audit_export(
+    config: ConfigOption = None,
+    since: Annotated[
+        str | None, typer.Option("--since", metavar="ID|TIME", help="Only rows behind an id, or from a time on.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Left out: stdout.")] = None,
+) -> None:
+    """Write the audit trail as JSON lines, oldest first."""
+    _, loaded = load(config)
+    store_commands().export_audit(loaded, since, out)
+
+
 def store_commands() -> ModuleType:
     """The commands that need the store; loaded for them alone, since it takes others a quarter of a second."""
     return importlib.import_module("resolver.store_commands")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
+import sys
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -94,6 +96,33 @@ def verify_audit(config: Config, log_file: Path | None, *, as_json: bool) -> Non
             print_line(finding)
     if findings:
         raise typer.Exit(1)
+
+
+def export_audit(config: Config, since: str | None, out: Path | None) -> None:
+    """Write the audit trail as JSON lines, oldest first; `since` is a row's id or a time."""
+    last, start = 0, None
+    if since is not None and since.isdigit():
+        last = int(since)
+    elif since is not None:
+        try:
+            start = datetime.fromisoformat(since)
+        except ValueError:
+            fail(f"--since: {since!r} is neither a row's id nor a time as in '2026-01-31T12:00:00Z'", code=2)
+        start = start.replace(tzinfo=start.tzinfo or UTC)
+
+    async def export(store: Store) -> None:
+        after = last
+        with out.open("w", encoding="utf-8") if out else contextlib.nullcontext(sys.stdout) as file:
+            async with store.read() as connection:
+                while rows := await audit.rows_after(connection, after, limit=1000, since=start):
+                    for row in rows:
+                        file.write(json.dumps(row.plain(), separators=(",", ":")) + "\n")
+                    after = rows[-1].id
+
+    try:
+        _with_store(config, export)
+    except OSError as error:
+        fail(f"{out or 'stdout'}: {error.strerror}")
 
 
 def _with_store(config: Config, work: Callable[[Store], Awaitable[T]]) -> T:

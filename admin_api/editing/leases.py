@@ -75,15 +75,17 @@ async def set_lease(
         raise Invalid([("/ttl_seconds", f"is more than {terms.longest_seconds}: see leases.longest_seconds")])
     at = datetime.now(UTC)
     all_of_it = tuple(dict.fromkeys((address, *wanted.addresses)))
-    async with keeper.change(actor, request_id) as changing:
+    # Not synced: thousands come in a minute, and after a loss of power devices call again.
+    async with keeper.change(actor, request_id, synced=False) as changing:
         conn = changing.store.connection
-        if wanted.group is not None and await groups.find(conn, wanted.group) is None:
+        if wanted.group is not None and not await groups.exists(conn, wanted.group):
             raise Invalid([("/group", f"there is no group {wanted.group!r}")])
         before = await leases.at(conn, all_of_it)
         if not before and await leases.count(conn) + len(all_of_it) > terms.most:
             raise TooMany(f"{terms.most} addresses are leased, the most there may be: see leases.most")
         first = before.get(address)
-        device = first.device if first and first.identity == wanted.identity else secrets.token_hex(8)
+        is_known = first is not None and first.identity == wanted.identity
+        device = first.device if first is not None and is_known else secrets.token_hex(8)
         rows, actions = [], []
         for one in all_of_it:
             old = before.get(one)
@@ -101,9 +103,10 @@ async def set_lease(
                 )
             )
             actions.append("renewed" if is_renewal else "set")
-        gone = [row for row in await leases.of_device(conn, device) if row.address not in all_of_it]
+        of_device = await leases.of_device(conn, device) if is_known else []
+        gone = [row for row in of_device if row.address not in all_of_it]
         await leases.end(changing.store, gone, "ended")
-        await leases.put(changing.store, rows, actions)
+        await leases.put(changing.store, rows, actions, instead_of=tuple(before))
         changing.drop += [lease_of(row, moment()) for row in gone]
         changing.put += [lease_of(row, moment()) for row in rows]
     return rows, first is None, changing.number
@@ -121,7 +124,7 @@ async def end_lease(
 
     Raises NotFound, WrongState when it is another's, StoreAway.
     """
-    async with keeper.change(actor, request_id) as changing:
+    async with keeper.change(actor, request_id, synced=False) as changing:
         conn = changing.store.connection
         row = await leases.get(conn, address)
         if identity is not None and row.identity != identity:

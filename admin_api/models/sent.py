@@ -42,6 +42,14 @@ class AuditPage(Page):
     action: str | None = Field(None, max_length=300)
 
 
+class AuditExport(Sent):
+    """A part of the audit trail, oldest first."""
+
+    after_id: int = Field(0, ge=0, le=1 << 62, description="`id` of the last row that is there already.")
+    start: AwareDatetime | None = Field(None, alias="from", description="Only rows from then on.")
+    limit: int = Field(10_000, ge=1, le=10_000)
+
+
 class Window(Sent):
     """A time window, [from, to)."""
 

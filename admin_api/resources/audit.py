@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from admin_api import models
 from admin_api.http.call import Call, Reply
 from admin_api.http.paging import cursor_of, place_of
@@ -24,3 +26,12 @@ async def listing(call: Call) -> Reply:
     shown = rows[: query.limit]
     items = [models.AuditItem.model_validate(row, from_attributes=True) for row in shown]
     return Reply(models.Audit(items=items, next=cursor_of(shown[-1].id) if len(rows) > len(shown) else None))
+
+
+async def export(call: Call) -> Reply:
+    """GET /audit:export."""
+    query: models.AuditExport = call.query
+    async with call.context.door.store.read() as connection:
+        rows = await audit.rows_after(connection, query.after_id, limit=query.limit, since=query.start)
+    lines = "".join(json.dumps(row.plain(), separators=(",", ":")) + "\n" for row in rows)
+    return Reply(lines.encode(), content_type="application/x-ndjson")

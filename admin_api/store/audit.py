@@ -14,7 +14,7 @@ import json
 import os
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -47,6 +47,11 @@ class AuditRow:
     request_id: str | None
     mac: str
 
+    def plain(self) -> dict[str, Any]:
+        """As JSON lines have it, with its mac, so that what was exported can be held against the trail."""
+        at = self.at.isoformat().replace("+00:00", "Z")
+        return {**{field.name: getattr(self, field.name) for field in fields(self)}, "at": at}
+
 
 async def page(
     conn: AsyncConnection,
@@ -64,20 +69,29 @@ async def page(
     for column, wanted in ((audit.c.actor, actor), (audit.c.object, object), (audit.c.action, action)):
         if wanted is not None:
             query = query.where(column == bindable(wanted))
-    return [
-        AuditRow(
-            row.id,
-            row.at,
-            row.actor,
-            row.action,
-            row.object,
-            None if row.before is None else json.loads(row.before),
-            None if row.after is None else json.loads(row.after),
-            row.request_id,
-            row.mac,
-        )
-        for row in await conn.execute(query)
-    ]
+    return [_row(row) for row in await conn.execute(query)]
+
+
+async def rows_after(conn: AsyncConnection, last: int, *, limit: int, since: datetime | None = None) -> list[AuditRow]:
+    """Rows behind an id, and not before a time, the oldest first."""
+    query = select(audit).where(audit.c.id > last).order_by(audit.c.id).limit(limit)
+    if since is not None:
+        query = query.where(audit.c.at >= since)
+    return [_row(row) for row in await conn.execute(query)]
+
+
+def _row(row: Row[Any]) -> AuditRow:
+    return AuditRow(
+        row.id,
+        row.at,
+        row.actor,
+        row.action,
+        row.object,
+        None if row.before is None else json.loads(row.before),
+        None if row.after is None else json.loads(row.after),
+        row.request_id,
+        row.mac,
+    )
 
 
 async def head(conn: AsyncConnection) -> tuple[int, str]:

@@ -59,6 +59,11 @@ async def find(conn: AsyncConnection, name: str) -> GroupRow | None:
     return (await _with_networks(conn, rows))[0] if rows else None
 
 
+async def exists(conn: AsyncConnection, name: str) -> bool:
+    """Whether there is a group of that name."""
+    return await conn.scalar(select(groups.c.id).where(groups.c.name == bindable(name))) is not None
+
+
 async def all_groups(conn: AsyncConnection) -> list[GroupRow]:
     """All groups by name."""
     return await _with_networks(conn, (await conn.execute(select(groups).order_by(groups.c.name))).all())

@@ -87,9 +87,10 @@ async def count(conn: AsyncConnection) -> int:
     return int(await conn.scalar(select(func.count()).select_from(leases)) or 0)
 
 
-async def put(change: Change, rows: Sequence[LeaseRow], actions: Sequence[str]) -> None:
-    """Set leases, in the place of those on their addresses; `actions` (set, renewed) go into the history."""
-    await change.connection.execute(delete(leases).where(leases.c.address.in_([row.address for row in rows])))
+async def put(change: Change, rows: Sequence[LeaseRow], actions: Sequence[str], *, instead_of: Sequence[str]) -> None:
+    """Set leases; `instead_of` are those of their addresses that have one. `actions` (set, renewed) go into the history."""
+    if instead_of:
+        await change.connection.execute(delete(leases).where(leases.c.address.in_(list(instead_of))))
     await change.connection.execute(insert(leases), [_values(row) for row in rows])
     await _note(change, zip(rows, actions, strict=True))
 

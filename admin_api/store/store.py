@@ -76,9 +76,13 @@ class Store:
         return self._transaction(self._engines.reading, commits=False)
 
     @asynccontextmanager
-    async def change(self, actor: str, request_id: str | None = None) -> AsyncIterator[Change]:
-        """One change: committed at the block's end, rolled back when it raises; one at a time."""
-        async with self._turn(), self._transaction(self._engines.changing) as connection:
+    async def change(self, actor: str, request_id: str | None = None, *, synced: bool = True) -> AsyncIterator[Change]:
+        """One change: committed at the block's end, rolled back when it raises; one at a time.
+
+        One that is not `synced` outlives the end of any process, but not surely a loss of power.
+        """
+        engine = self._engines.changing if synced else self._engines.counting
+        async with self._turn(), self._transaction(engine) as connection:
             # On PostgreSQL the row's lock keeps out the writers of other processes; on SQLite the begin did.
             revision = await connection.scalar(select(meta.c.policy_revision).with_for_update())
             change = Change(connection, actor, request_id, (revision or 0) + 1)

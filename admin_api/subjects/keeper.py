@@ -84,12 +84,14 @@ class SubjectKeeper:
             tasks.create_task(self._end_for_ever())
 
     @contextlib.asynccontextmanager
-    async def change(self, actor: str, request_id: str | None = None) -> AsyncIterator[SubjectChange]:
-        """A change of the store, and of what is in force. Raises StoreAway."""
+    async def change(
+        self, actor: str, request_id: str | None = None, *, synced: bool = True
+    ) -> AsyncIterator[SubjectChange]:
+        """A change of the store, and of what is in force; `synced` as the store has it. Raises StoreAway."""
         if self._journal is None:
             raise StoreAway("leases and exemptions have not been read yet; try again soon")
         async with self._turn:
-            async with self._door.store.change(actor, request_id) as change:
+            async with self._door.store.change(actor, request_id, synced=synced) as change:
                 changing = SubjectChange(change)
                 yield changing
                 for what, data in changing.tell:
@@ -252,7 +254,7 @@ class SubjectKeeper:
         late = [row.id for row in opened.values() if row.status == "pending" and row.expires_at <= at]
         if not over and not late:
             return
-        async with self.change(_ACTOR) as changing:
+        async with self.change(_ACTOR, synced=bool(late) or len(kinds["lease"]) < len(over)) as changing:
             conn = changing.store.connection
             for first in range(0, len(kinds["lease"]), 500):
                 rows = await leases.at(conn, kinds["lease"][first : first + 500])

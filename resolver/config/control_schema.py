@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator, model_validator
 
 from resolver.config import fields
-from resolver.config.addresses import parse_endpoint
+from resolver.config.addresses import parse_endpoint, read_syslog
 from resolver.config.fields import NUMBER, Switch
 from resolver.config.section import Section
 from resolver.config.subscription import read_url
@@ -142,6 +142,17 @@ class WebhookSection(Section):
     @classmethod
     def _are_some(cls, events: tuple[str, ...]) -> tuple[str, ...]:
         return events or EVENTS
+
+
+class AuditSection(Section):
+    """The audit trail beside the store."""
+
+    syslog: Annotated[str, fields.reading(read_syslog)] | None = Field(
+        default=None,
+        description=(
+            "A server that gets each row as it comes (RFC 5424): 'udp://IP:514', 'tcp://IP:601', 'unix:/dev/log'."
+        ),
+    )
 
 
 class LeasesSection(Section):

@@ -14,6 +14,7 @@ from pydantic import AfterValidator, Field, PrivateAttr, model_validator
 from resolver.config import fields
 from resolver.config.control_schema import (
     AdminSection,
+    AuditSection,
     LeasesSection,
     QueryLogSection,
     StatisticsSection,
@@ -321,6 +322,7 @@ class Config(Section):
     query_log: QueryLogSection = QueryLogSection()
     subscriptions: SubscriptionsSection = SubscriptionsSection()
     leases: LeasesSection = LeasesSection()
+    audit: AuditSection = AuditSection()
     webhooks: Annotated[tuple[WebhookSection, ...], Field(max_length=20)] = Field(
         default=(), description="Who is told of events; see docs/webhooks.md."
     )

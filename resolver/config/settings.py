@@ -132,6 +132,7 @@ class ControlSettings:
     most_leases: int = 100_000
     longest_lease_seconds: int = 7 * 86400
     lease_history_days: int = 90
+    audit_syslog: str | None = None
     webhooks: tuple[dict[str, Any], ...] = ()  # url, secret, events, allow_private
 
     @property

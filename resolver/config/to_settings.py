@@ -83,6 +83,7 @@ def control_settings(config: Config) -> ControlSettings:
         most_leases=config.leases.most,
         longest_lease_seconds=config.leases.longest_seconds,
         lease_history_days=config.leases.history_days,
+        audit_syslog=config.audit.syslog,
         webhooks=tuple(hook.model_dump(mode="json") for hook in config.webhooks),
     )
 

@@ -88,7 +88,7 @@ async def count(conn: AsyncConnection) -> int:
 
 
 async def put(change: Change, rows: Sequence[LeaseRow], actions: Sequence[str], *, instead_of: Sequence[str]) -> None:
-    """Set leases; `instead_of` are those of their addresses that have one. `actions` (set, renewed) go into the history."""
+    """Set leases; `instead_of` are addresses that have one by now. `actions` (set, renewed) go into the history."""
     if instead_of:
         await change.connection.execute(delete(leases).where(leases.c.address.in_(list(instead_of))))
     await change.connection.execute(insert(leases), [_values(row) for row in rows])

@@ -23,7 +23,8 @@ from admin_api.http.problems import problem, problem_of
 from admin_api.http.reading import MOST_BODY_BYTES, read_body, read_query
 from admin_api.http.security import HEADERS, HSTS
 from admin_api.openapi import document
-from admin_api.routes import ROUTES, Route
+from admin_api.route import Route
+from admin_api.routes import ROUTES
 from admin_api.store import tokens
 from admin_api.store.errors import StoreAway
 from admin_api.store.tokens import TokenRow

@@ -13,7 +13,8 @@ from pydantic.json_schema import JsonSchemaMode, models_json_schema
 from admin_api.http.call import IN_FORCE_HEADER
 from admin_api.http.problems import CONTENT_TYPE, Problem
 from admin_api.resources.node import METRICS_TYPE
-from admin_api.routes import ROUTES, Route
+from admin_api.route import Route
+from admin_api.routes import ROUTES
 from resolver import __version__
 
 _REF = "#/components/schemas/{model}"

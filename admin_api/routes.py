@@ -5,75 +5,25 @@ The router and the OpenAPI description are both made from this table.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
-from pydantic import BaseModel
-
 from admin_api import models
-from admin_api.http.call import Handler
+from admin_api.exception_routes import EXCEPTION_ROUTES
 from admin_api.resources import (
     audit,
     catalogue,
-    exemptions,
     explain,
     groups,
-    leases,
     lists,
     node,
-    pauses,
-    policy,
     queries,
-    reports,
     rules,
     statistics,
     tokens,
     webhooks,
 )
+from admin_api.route import BASE, CONFLICT, GONE, Route
 
-BASE = "/api/v1"
 NAME = r"{name:[a-z0-9][a-z0-9-]*}"
 LIST = r"{name:[a-z0-9][a-z0-9-]*(?:/[a-z0-9][a-z0-9-]*)?}"  # bundled lists are called vendor/service
-
-
-@dataclass(frozen=True, slots=True)
-class Route:
-    """One operation. `role` is the least that may; None: no token is asked for."""
-
-    method: str
-    path: str
-    handler: Handler
-    role: str | None
-    summary: str
-    replies: dict[int, type[BaseModel] | None]
-    query: type[BaseModel] | None = None
-    body: type[BaseModel] | None = None
-    may_fail_with: tuple[int, ...] = field(default=())  # beside what any operation may
-    needs_body: bool = True  # where there is a body at all
-
-    @property
-    def tag(self) -> str:
-        """The resource that it is about."""
-        return self.path.removeprefix(BASE).split("/")[1].partition(":")[0]
-
-
-_GONE = (404,)
-_CONFLICT = (404, 409, 412)
-ID = r"{id:[a-z]{2}-[0-9a-f]{1,40}}"
-ADDRESS = r"{address:[0-9A-Fa-f:.]{2,45}}"
-
-
-def _exemption_action(action: str, handler: Handler, summary: str, body: type[BaseModel] | None) -> Route:
-    return Route(
-        "POST",
-        f"{BASE}/exemptions/{ID}:{action}",
-        handler,
-        "operator",
-        summary,
-        {200: models.ExemptionItem},
-        body=body,
-        may_fail_with=_CONFLICT,
-        needs_body=action == "renew",
-    )
 
 
 ROUTES: tuple[Route, ...] = (
@@ -96,7 +46,7 @@ ROUTES: tuple[Route, ...] = (
         "Rules of a list",
         {200: models.Rules},
         query=models.RulesPage,
-        may_fail_with=_GONE,
+        may_fail_with=GONE,
     ),
     Route(
         "POST",
@@ -106,7 +56,7 @@ ROUTES: tuple[Route, ...] = (
         "Add rules; more than 10,000 are accepted, and come in force soon",
         {200: models.Added, 202: models.Accepted},
         body=models.RulesBody,
-        may_fail_with=_CONFLICT,
+        may_fail_with=CONFLICT,
     ),
     Route(
         "POST",
@@ -116,9 +66,9 @@ ROUTES: tuple[Route, ...] = (
         "Remove rules",
         {200: models.Deleted, 202: models.Accepted},
         body=models.RulesBody,
-        may_fail_with=_CONFLICT,
+        may_fail_with=CONFLICT,
     ),
-    Route("GET", f"{BASE}/lists/{LIST}", lists.show, "viewer", "A list", {200: models.ListItem}, may_fail_with=_GONE),
+    Route("GET", f"{BASE}/lists/{LIST}", lists.show, "viewer", "A list", {200: models.ListItem}, may_fail_with=GONE),
     Route(
         "PUT",
         f"{BASE}/lists/{LIST}",
@@ -127,7 +77,7 @@ ROUTES: tuple[Route, ...] = (
         "Make a list what is sent (without rules: as they are)",
         {200: models.ListItem, 201: models.ListItem, 202: models.Accepted},
         body=models.ListPut,
-        may_fail_with=_CONFLICT,
+        may_fail_with=CONFLICT,
     ),
     Route(
         "PATCH",
@@ -137,7 +87,7 @@ ROUTES: tuple[Route, ...] = (
         "Change a list (RFC 7396)",
         {200: models.ListItem},
         body=models.ListPatch,
-        may_fail_with=_CONFLICT,
+        may_fail_with=CONFLICT,
     ),
     Route(
         "DELETE",
@@ -146,7 +96,7 @@ ROUTES: tuple[Route, ...] = (
         "operator",
         "Remove a list",
         {204: None},
-        may_fail_with=_CONFLICT,
+        may_fail_with=CONFLICT,
     ),
     Route(
         "POST",
@@ -155,7 +105,7 @@ ROUTES: tuple[Route, ...] = (
         "operator",
         "Fetch a list now, and take it even if it lost more than half of its rules",
         {202: models.Accepted},
-        may_fail_with=_CONFLICT,
+        may_fail_with=CONFLICT,
     ),
     Route("GET", f"{BASE}/catalogue", catalogue.show, "viewer", "The bundled catalogue", {200: models.CatalogueReply}),
     Route("GET", f"{BASE}/groups", groups.listing, "viewer", "All groups", {200: models.Groups}, query=models.Page),
@@ -170,7 +120,7 @@ ROUTES: tuple[Route, ...] = (
         may_fail_with=(409,),
     ),
     Route(
-        "GET", f"{BASE}/groups/{NAME}", groups.show, "viewer", "A group", {200: models.GroupItem}, may_fail_with=_GONE
+        "GET", f"{BASE}/groups/{NAME}", groups.show, "viewer", "A group", {200: models.GroupItem}, may_fail_with=GONE
     ),
     Route(
         "PUT",
@@ -180,7 +130,7 @@ ROUTES: tuple[Route, ...] = (
         "Make a group what is sent",
         {200: models.GroupItem, 201: models.GroupItem},
         body=models.GroupPatch,
-        may_fail_with=_CONFLICT,
+        may_fail_with=CONFLICT,
     ),
     Route(
         "PATCH",
@@ -190,7 +140,7 @@ ROUTES: tuple[Route, ...] = (
         "Change a group (RFC 7396)",
         {200: models.GroupItem},
         body=models.GroupPatch,
-        may_fail_with=_CONFLICT,
+        may_fail_with=CONFLICT,
     ),
     Route(
         "DELETE",
@@ -199,173 +149,9 @@ ROUTES: tuple[Route, ...] = (
         "admin",
         "Remove a group",
         {204: None},
-        may_fail_with=_CONFLICT,
+        may_fail_with=CONFLICT,
     ),
-    Route(
-        "GET",
-        f"{BASE}/exemptions",
-        exemptions.listing,
-        "viewer",
-        "Exemptions, newest first",
-        {200: models.Exemptions},
-        query=models.ExemptionsPage,
-    ),
-    Route(
-        "POST",
-        f"{BASE}/exemptions",
-        exemptions.create,
-        "operator",
-        "Grant an exemption, or ask for one where two have to agree",
-        {201: models.ExemptionItem},
-        body=models.ExemptionBody,
-        may_fail_with=(409,),
-    ),
-    Route(
-        "GET",
-        f"{BASE}/exemptions/{ID}",
-        exemptions.show,
-        "viewer",
-        "An exemption, with all that happened to it",
-        {200: models.ExemptionWithHistory},
-        may_fail_with=_GONE,
-    ),
-    _exemption_action("approve", exemptions.approve, "Approve it, or its renewal", models.ReasonBody),
-    _exemption_action("deny", exemptions.deny, "Deny it, or its renewal", models.ReasonBody),
-    _exemption_action("revoke", exemptions.revoke, "End it now", models.ReasonBody),
-    _exemption_action("renew", exemptions.renew, "Let it last longer", models.RenewBody),
-    Route(
-        "GET",
-        f"{BASE}/leases",
-        leases.listing,
-        "viewer",
-        "Leases by address",
-        {200: models.Leases},
-        query=models.LeasesPage,
-    ),
-    Route(
-        "GET",
-        f"{BASE}/leases/{ADDRESS}",
-        leases.show,
-        "viewer",
-        "Who has an address",
-        {200: models.LeaseItem},
-        may_fail_with=_GONE,
-    ),
-    Route(
-        "PUT",
-        f"{BASE}/leases/{ADDRESS}",
-        leases.put,
-        "lease",
-        "Lease an address, and more of the same device, or renew that",
-        {200: models.LeaseItem, 201: models.LeaseItem},
-        body=models.LeaseBody,
-        may_fail_with=(409,),
-    ),
-    Route(
-        "DELETE",
-        f"{BASE}/leases/{ADDRESS}",
-        leases.delete,
-        "lease",
-        "End the leases of a device",
-        {204: None},
-        query=models.LeaseEnd,
-        may_fail_with=(404, 409),
-    ),
-    Route(
-        "GET",
-        f"{BASE}/lease-history",
-        leases.history,
-        "viewer",
-        "Who had which address, newest first",
-        {200: models.LeaseHistory},
-        query=models.LeaseHistoryPage,
-    ),
-    Route("GET", f"{BASE}/pauses", pauses.listing, "viewer", "All pauses", {200: models.Pauses}),
-    Route(
-        "POST",
-        f"{BASE}/pauses",
-        pauses.create,
-        "admin",
-        "Only watch a group, or every group, for a while",
-        {201: models.PauseItem},
-        body=models.PauseBody,
-        may_fail_with=(409,),
-    ),
-    Route(
-        "DELETE",
-        f"{BASE}/pauses/{ID}",
-        pauses.delete,
-        "admin",
-        "End a pause now",
-        {204: None},
-        may_fail_with=_GONE,
-    ),
-    Route(
-        "GET",
-        f"{BASE}/policy",
-        policy.show,
-        "viewer",
-        "The whole policy as one document",
-        {200: models.PolicyReply},
-    ),
-    Route(
-        "POST",
-        f"{BASE}/policy:plan",
-        policy.plan,
-        "viewer",
-        "What a document, or going back to a revision, would change",
-        {200: models.PlanReply},
-        query=models.PlanQuery,
-        body=models.PlanBody,
-        may_fail_with=(404, 409),
-    ),
-    Route(
-        "POST",
-        f"{BASE}/policy:apply",
-        policy.apply_document,
-        "admin",
-        "Make the policy what a document says, in one transaction; If-Match: the planned revision",
-        {200: models.PlanReply, 202: models.PlanReply},
-        body=models.PolicyBody,
-        may_fail_with=(409, 412, 428),
-    ),
-    Route(
-        "POST",
-        f"{BASE}/policy:rollback",
-        policy.rollback,
-        "admin",
-        "Make the policy what it was at a revision; If-Match: the revision now",
-        {200: models.PlanReply, 202: models.PlanReply},
-        body=models.RollbackBody,
-        may_fail_with=(404, 409, 412, 428),
-    ),
-    Route(
-        "GET",
-        f"{BASE}/policy/history",
-        policy.history,
-        "viewer",
-        "The policy's revisions, newest first",
-        {200: models.Revisions},
-        query=models.Page,
-    ),
-    Route(
-        "GET",
-        f"{BASE}/reports/exemptions",
-        reports.exemption_report,
-        "viewer",
-        "Who had which exemption, by whom, and how often it was used",
-        {200: models.ExemptionReport},
-        query=models.ReportQuery,
-    ),
-    Route(
-        "GET",
-        f"{BASE}/reports/usage",
-        reports.usage_report,
-        "viewer",
-        "Hits by group and vendor, or otherwise, over time",
-        {200: models.UsageReport},
-        query=models.UsageQuery,
-    ),
+    *EXCEPTION_ROUTES,
     Route(
         "GET",
         f"{BASE}/explain",
@@ -440,12 +226,8 @@ ROUTES: tuple[Route, ...] = (
         body=models.TokenBody,
         may_fail_with=(409,),
     ),
-    Route(
-        "GET", f"{BASE}/tokens/{NAME}", tokens.show, "admin", "A token", {200: models.TokenItem}, may_fail_with=_GONE
-    ),
-    Route(
-        "DELETE", f"{BASE}/tokens/{NAME}", tokens.delete, "admin", "Revoke a token", {204: None}, may_fail_with=_GONE
-    ),
+    Route("GET", f"{BASE}/tokens/{NAME}", tokens.show, "admin", "A token", {200: models.TokenItem}, may_fail_with=GONE),
+    Route("DELETE", f"{BASE}/tokens/{NAME}", tokens.delete, "admin", "Revoke a token", {204: None}, may_fail_with=GONE),
     Route("GET", f"{BASE}/webhooks", webhooks.listing, "viewer", "How each webhook is", {200: models.Webhooks}),
     Route(
         "POST",

@@ -1,0 +1,34 @@
+"""One operation of the admin API, as the tables of routes have it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from pydantic import BaseModel
+
+from admin_api.http.call import Handler
+
+BASE = "/api/v1"
+GONE = (404,)
+CONFLICT = (404, 409, 412)
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One operation. `role` is the least that may; None: no token is asked for."""
+
+    method: str
+    path: str
+    handler: Handler
+    role: str | None
+    summary: str
+    replies: dict[int, type[BaseModel] | None]
+    query: type[BaseModel] | None = None
+    body: type[BaseModel] | None = None
+    may_fail_with: tuple[int, ...] = field(default=())  # beside what any operation may
+    needs_body: bool = True  # where there is a body at all
+
+    @property
+    def tag(self) -> str:
+        """The resource that it is about."""
+        return self.path.removeprefix(BASE).split("/")[1].partition(":")[0]

@@ -175,8 +175,8 @@ class Worker:
             if order["do"] == "use":
                 await self._use(Path(order["manifest"]))
             elif order["do"] == "subjects":
-                await self._take_subjects(Position.from_plain(order))
-                self._say("subjects", number=order["number"])
+                if await self._take_subjects(Position.from_plain(order)):
+                    self._say("subjects", number=order["number"])
             elif order["do"] == "ping":
                 self._say("alive", cache_bytes=self._cache.bytes, upstreams=self._forwarder.health)
             elif order["do"] == "count":
@@ -201,8 +201,8 @@ class Worker:
         self._pipeline.use(snapshot)
         self._say("in_force", revision=snapshot.revision)
 
-    async def _take_subjects(self, position: Position) -> None:
-        """Take in what has changed of leases and exemptions. What cannot be read is told; the old ones stay."""
+    async def _take_subjects(self, position: Position) -> bool:
+        """Take in what has changed of leases and exemptions. What cannot be read is told, and the old ones stay."""
         clients = self._pipeline.clients
         loop = asyncio.get_running_loop()
         journal = self._journal
@@ -217,6 +217,8 @@ class Worker:
         except SubjectsError as error:
             self._journal = None
             self._say("trouble", what="leases and exemptions cannot be read", error=str(error))
+            return False
+        return True
 
     def _look_at_clock(self) -> None:
         by = self._watch.look()

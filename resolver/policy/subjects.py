@@ -184,8 +184,8 @@ class Subjects:
             return EVERYONE
         self.drop("exemption", subject.id)
         self.exemptions[subject.id] = subject
-        for holders in self._places(subject):
-            holders[subject.id] = subject
+        for places, place in self._places(subject):
+            places.setdefault(place, {})[subject.id] = subject
         return subject.who if subject.kind == "client" else EVERYONE
 
     def drop(self, what: str, key: str) -> tuple[str, ...] | None:
@@ -199,8 +199,11 @@ class Subjects:
         exemption = self.exemptions.pop(key, None)
         if exemption is None:
             return ()
-        for holders in self._places(exemption):
-            holders.pop(key, None)
+        for places, place in self._places(exemption):
+            held = places.get(place, {})
+            held.pop(key, None)
+            if not held:
+                places.pop(place, None)
         return exemption.who if exemption.kind == "client" else EVERYONE
 
     def find(self, what: str, key: str) -> Subject | None:
@@ -235,12 +238,13 @@ class Subjects:
         """The pauses of a group, and of everyone."""
         return [pause for pause in self.pauses.values() if pause.group in (None, group)]
 
-    def _places(self, exemption: Exemption) -> Iterator[dict[str, Exemption]]:
+    def _places(self, exemption: Exemption) -> Iterator[tuple[dict[Any, dict[str, Exemption]], Any]]:
+        """Where it is found: tables, and the place in each."""
         for who in exemption.who:
             if exemption.kind == "network":
                 network = ipaddress.ip_network(who)
                 shift = network.max_prefixlen - network.prefixlen
-                holders = self._networks.setdefault((network.version, shift), {})
-                yield holders.setdefault(int(network.network_address) >> shift, {})
+                table = self._networks.setdefault((network.version, shift), {})
+                yield table, int(network.network_address) >> shift
             else:
-                yield self._holders[exemption.kind].setdefault(who, {})
+                yield self._holders[exemption.kind], who

@@ -14,7 +14,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from resolver.clocks import STEP_SECONDS
+from resolver.clocks import STEP_SECONDS, now
 from resolver.config.settings import ControlSettings
 from resolver.errors import ConfigError, MoatdnsError, SubjectsError
 from resolver.listeners.sockets import WorkerSockets, open_sockets
@@ -49,7 +49,8 @@ class Supervisor:
         self._tasks = Tasks(log)
         self._in_use: Manifest | None = None  # what the control process builds on
         self._subjects: Position | None = None  # leases and exemptions, as far as the control process has told
-        self._clocks_apart = 0.0  # wall clock and machine, when a step was told last
+        moment = now()
+        self._clocks_apart = moment.wall - moment.boot  # at the start, or when a step was told last
         self._published: asyncio.Future[Manifest]  # the first policy of the control process, where the start waits
         self._has_crew = asyncio.Event()
         self._changing = asyncio.Lock()  # one policy or config after the other
@@ -168,19 +169,19 @@ class Supervisor:
 
     async def _use_subjects(self, position: Position) -> None:
         """Put leases and exemptions in force. Raises MoatdnsError."""
-        self._subjects = position
-        if self._has_crew.is_set():
-            await self._crew.use_subjects(position)
+        self._subjects = position  # which a crew that is just being put together starts with, or is told of here
+        await self._has_crew.wait()
+        await self._crew.use_subjects(position)
 
-    def _clock_was_set(self, by: float, now: Moment) -> None:
-        """A worker saw it; each of them does."""
-        if abs(now.wall - now.boot - self._clocks_apart) < STEP_SECONDS:
+    def _clock_was_set(self, by: float, seen: Moment) -> None:
+        """A worker saw it; each of them does, and after a sleep of the machine all do for nothing."""
+        if abs(seen.wall - seen.boot - self._clocks_apart) < STEP_SECONDS:
             return
-        self._clocks_apart = now.wall - now.boot
+        self._clocks_apart = seen.wall - seen.boot
         self._log.warning("the wall clock was set; exemptions may end early, never late", by_seconds=round(by, 1))
         if by > 0:
             try:
-                note_clock_step(self._plan.state_dir, now)
+                note_clock_step(self._plan.state_dir, seen)
             except SubjectsError as error:
                 self._log.error("that the clock was set cannot be noted", why=str(error))
 

@@ -20,7 +20,8 @@ run: $(VENV)/.installed-run
 	@$(BIN)/moatdns serve $(if $(CONFIG),--config $(CONFIG))
 
 test: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist loadfile tests/unit
+	$(BIN)/python -m pytest --ignore tests/unit
 
 check: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

@@ -1,0 +1,50 @@
+"""RADIUS accounting: FreeRADIUS's `exec` module gives the attributes of a request in the environment."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Final
+
+from .people import Holder, read_identity
+from .running import Hook, log, run
+from .settings import HookError
+from .spool import read_address
+
+_GIVEN: Final = ("Start", "Interim-Update", "Alive")
+_ADDRESSES: Final = ("FRAMED_IP_ADDRESS", "FRAMED_IPV6_ADDRESS")
+
+
+def main(_words: list[str]) -> int:
+    """What FreeRADIUS calls. Always 0."""
+    return run(lambda hook: act(hook, os.environ))
+
+
+def act(hook: Hook, facts: Mapping[str, str]) -> None:
+    """Do what an Accounting-Request asks for; one without address or of another kind is passed over.
+
+    Raises HookError.
+    """
+    status = _value(facts, "ACCT_STATUS_TYPE")
+    addresses = [read_address(text) for name in _ADDRESSES if (text := _value(facts, name))]
+    if not addresses:
+        return
+    user = _value(facts, "USER_NAME")
+    if not user:
+        raise HookError("an Accounting-Request without User-Name: it cannot be told whose lease that is")
+    holder = hook.people.get(user) or Holder(read_identity(user), hook.settings.group)
+    if status in _GIVEN:
+        hook.spool.set(addresses, *holder, ttl_seconds=hook.settings.ttl_seconds, source="radius")
+    elif status == "Stop":
+        for address in addresses:
+            hook.spool.end(address, holder.identity)
+    elif status == "":
+        log("there is no ACCT_STATUS_TYPE: does the exec module have `input_pairs = request`?")
+
+
+def _value(facts: Mapping[str, str], name: str) -> str:
+    """An attribute's value as it came: FreeRADIUS quotes texts, and escapes quotes and backslashes in them."""
+    value = facts.get(name, "")
+    if len(value) > 1 and value[0] == value[-1] == '"':
+        return value[1:-1].replace('\\"', '"').replace("\\\\", "\\")
+    return value

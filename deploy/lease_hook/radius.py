@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from typing import Final
 
 from .people import Holder, read_identity
 from .running import Hook, log, run
-from .settings import HookError
+from .settings import HookError, shown
 from .spool import read_address
 
 _GIVEN: Final = ("Start", "Interim-Update", "Alive")
 _ADDRESSES: Final = ("FRAMED_IP_ADDRESS", "FRAMED_IPV6_ADDRESS")
+_ESCAPED: Final = re.compile(r"""\\(["\\])""")  # all others stand for control characters
 
 
 def main(_words: list[str]) -> int:
@@ -43,8 +45,11 @@ def act(hook: Hook, facts: Mapping[str, str]) -> None:
 
 
 def _value(facts: Mapping[str, str], name: str) -> str:
-    """An attribute's value as it came: FreeRADIUS quotes texts, and escapes quotes and backslashes in them."""
+    """An attribute's value as it came: FreeRADIUS quotes texts, and escapes in them. Raises HookError."""
     value = facts.get(name, "")
-    if len(value) > 1 and value[0] == value[-1] == '"':
-        return value[1:-1].replace('\\"', '"').replace("\\\\", "\\")
-    return value
+    if len(value) < 2 or not value[0] == value[-1] == '"':
+        return value
+    text = value[1:-1]
+    if "\\" in _ESCAPED.sub("", text):
+        raise HookError(f"{name}={shown(value)} holds characters that cannot be printed")
+    return _ESCAPED.sub(r"\1", text)

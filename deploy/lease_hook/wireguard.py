@@ -6,9 +6,9 @@ import ipaddress
 import re
 import subprocess
 import time
-from typing import Final
+from typing import Final, NamedTuple
 
-from .people import Holder
+from .people import DeviceMap, Holder
 from .running import Hook, log, run
 from .settings import HookError, shown
 from .spool import read_address
@@ -18,6 +18,15 @@ RECENT_SECONDS: Final = 600.0
 
 _COMMAND_SECONDS: Final = 1.0
 _USAGE: Final = "usage: wireguard-leases set|end INTERFACE"
+
+
+class _Peer(NamedTuple):
+    """A peer, as the interface and the map have it."""
+
+    holder: Holder
+    addresses: list[str]
+    is_recent: bool
+    has_networks: bool
 
 
 def main(words: list[str]) -> int:
@@ -30,32 +39,30 @@ def _act(hook: Hook, words: list[str]) -> None:
         raise HookError(_USAGE)
     action, interface = words
     source = f"wireguard:{interface}"
-    wanted = _wanted(hook, interface) if action == "set" else {}
+    wanted = _wanted(interface, hook.people) if action == "set" else {}
     known = {order.address: order for order in hook.spool.held() if order.source == source}
     for address, order in known.items():
         # Only what the config no longer gives ends: an idle peer's lease runs out by itself.
-        if address not in wanted or wanted[address][0] != Holder(order.identity, order.group):
+        if address not in wanted or wanted[address].holder != Holder(order.identity, order.group):
             hook.spool.end(address)
-    for holder, addresses, is_recent in wanted.values():
-        if is_recent:
-            ttl = hook.settings.ttl_seconds
-            hook.spool.set(addresses, *holder, ttl_seconds=ttl, source=source, only_when_due=True)
+    ttl = hook.settings.ttl_seconds
+    for peer in filter(lambda peer: peer.is_recent, wanted.values()):
+        is_new = hook.spool.set(peer.addresses, *peer.holder, ttl_seconds=ttl, source=source, only_when_due=True)
+        if is_new and peer.has_networks:
+            log(f"the peer of {shown(peer.holder.identity)}: only its single addresses (/32, /128) are leased")
 
 
-def _wanted(hook: Hook, interface: str) -> dict[str, tuple[Holder, list[str], bool]]:
-    """By first address: whose it is, all addresses of the peer, and whether it is in use. Raises HookError."""
+def _wanted(interface: str, people: DeviceMap) -> dict[str, _Peer]:
+    """The peers that the map names and that have an address of their own, by the first of these. Raises HookError."""
     handshakes = {row[0]: row[1] for row in _rows(interface, "latest-handshakes") if len(row) == 2}
     wanted = {}
-    for row in _rows(interface, "allowed-ips"):
-        key, networks = row[0], " ".join(row[1:]).split()
-        holder = hook.people.get(key)
+    for key, *rest in _rows(interface, "allowed-ips"):
+        networks = " ".join(rest).split()
         addresses = sorted(filter(None, map(_host, networks)), key=lambda text: (":" in text, text))
-        if holder is None or not addresses:
+        if (holder := people.get(key)) is None or not addresses:
             continue
-        if len(addresses) < len([network for network in networks if network != "(none)"]):
-            log(f"peer {shown(key)}: only single addresses (/32, /128) are leased")
-        is_recent = time.time() - int(handshakes.get(key, "0")) <= RECENT_SECONDS
-        wanted[addresses[0]] = (holder, addresses, is_recent)
+        is_recent = time.time() - float(handshakes.get(key, "0")) <= RECENT_SECONDS
+        wanted[addresses[0]] = _Peer(holder, addresses, is_recent, len(networks) > len(addresses))
     return wanted
 
 

@@ -49,14 +49,23 @@ class Gateway:
         return len(list((self.state / "orders").iterdir()))
 
 
-def in_namespace(rig: str, folder: Path) -> str:
+def in_namespace(rig: str, folder: Path, *words: str) -> str:
     """What a rig printed: a module of tests.deploy.rigs, run in a network of its own, in which it is root.
 
     Nothing that it started lives on after it.
     """
-    namespace = [program("unshare"), "--net", "--pid", "--fork", "--kill-child", "--mount-proc", "--map-root-user", "--"]
+    namespace = [
+        program("unshare"),
+        "--net",
+        "--pid",
+        "--fork",
+        "--kill-child",
+        "--mount-proc",
+        "--map-root-user",
+        "--",
+    ]
     ran = subprocess.run(
-        [*namespace, sys.executable, "-m", f"tests.deploy.rigs.{rig}", str(folder)],
+        [*namespace, sys.executable, "-m", f"tests.deploy.rigs.{rig}", str(folder), *words],
         cwd=ROOT,
         capture_output=True,
         text=True,

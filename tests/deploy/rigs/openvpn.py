@@ -38,6 +38,7 @@ def main(folder: Path) -> None:
             started = time.monotonic()
             with _client(folder, inside):
                 seconds = time.monotonic() - started
+                wait_until(lambda: api.calls, "the API is called", seconds=10)
                 reached = _reach_the_server(inside)
                 calls_while_hanging = len(api.calls)
                 api.hang = False

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import sys
 from pathlib import Path
 from typing import Final
 
@@ -11,8 +13,9 @@ from .settings import HookError, read_file, shown
 from .spool import read_address
 
 _MAX_STATUS_BYTES: Final = 16 << 20
+_MAC: Final = re.compile(r"([0-9a-f]{2}:){5}[0-9a-f]{2}(@[0-9]+)?", re.IGNORECASE)  # of dev tap; @: the VLAN
 _SOURCE: Final = "openvpn"
-_USAGE: Final = "usage: openvpn-learn-address add|update|delete ADDRESS [COMMON_NAME] | renew STATUS_FILE"
+_USAGE: Final = "usage: openvpn-learn-address add|update|delete ADDRESS [COMMON_NAME] | renew STATUS_FILE|-"
 
 
 def main(words: list[str]) -> int:
@@ -22,7 +25,7 @@ def main(words: list[str]) -> int:
 
 def _act(hook: Hook, words: list[str]) -> None:
     if len(words) == 2 and words[0] == "renew":
-        _renew(hook, Path(words[1]))
+        _renew(hook, words[1])
     elif len(words) >= 2 and words[0] == "delete":
         if (address := _client_address(words[1])) and not hook.spool.end(address):
             log(f"the end of {address}: nobody is known to have it")
@@ -44,21 +47,22 @@ def _client_address(text: str) -> str:
     if "/" in text:
         log(f"{shown(text)} is a network behind a client, not the client: no lease")
         return ""
-    if text.count(":") == 5 and "::" not in text and all(len(part) == 2 for part in text.split(":")[:6]):
+    if _MAC.fullmatch(text):
         log(f"{shown(text)} is a MAC address (dev tap): no lease; let the DHCP server set it")
         return ""
     return read_address(text)
 
 
-def _renew(hook: Hook, status_file: Path) -> None:
-    """Renew the lease of everybody in the routing table of `--status FILE`, version 2 or 3.
+def _renew(hook: Hook, status_file: str) -> None:
+    """Renew the lease of everybody in the routing table of `--status FILE`, version 2 or 3; `-` is standard input.
 
     OpenVPN says when a client comes and goes, and nothing in between.
     """
     try:
-        text = read_file(status_file, _MAX_STATUS_BYTES)
-    except OSError as error:
-        raise HookError(f"{status_file}: cannot be read: {error.strerror}") from None
+        # Python's own standard input, not /dev/stdin: opening that asks again whether this user may read the file.
+        text = sys.stdin.read(_MAX_STATUS_BYTES) if status_file == "-" else _read(Path(status_file))
+    except UnicodeDecodeError:
+        raise HookError(f"{status_file}: is not UTF-8 text") from None
     rows = [line.split("\t" if "\t" in line else ",") for line in text.splitlines()]
     if not any(row[0] == "HEADER" for row in rows):
         raise HookError(
@@ -71,3 +75,10 @@ def _renew(hook: Hook, status_file: Path) -> None:
             _set(hook, read_address(row[1].rstrip("C")), row[2], only_when_due=True)  # C: a cached route
         except HookError as error:
             log(str(error))
+
+
+def _read(status_file: Path) -> str:
+    try:
+        return read_file(status_file, _MAX_STATUS_BYTES)
+    except OSError as error:
+        raise HookError(f"{status_file}: cannot be read: {error.strerror}") from None

@@ -14,6 +14,7 @@ from .spool import read_address
 
 _GIVEN: Final = ("Start", "Interim-Update", "Alive")
 _ADDRESSES: Final = ("FRAMED_IP_ADDRESS", "FRAMED_IPV6_ADDRESS")
+_MAX_SESSION: Final = 200  # characters
 _ESCAPED: Final = re.compile(r"""\\(["\\])""")  # all others stand for control characters
 
 
@@ -35,11 +36,15 @@ def act(hook: Hook, facts: Mapping[str, str]) -> None:
     if not user:
         raise HookError("an Accounting-Request without User-Name: it cannot be told whose lease that is")
     holder = hook.people.get(user) or Holder(read_identity(user), hook.settings.group)
+    session = f"radius:{_value(facts, 'ACCT_SESSION_ID')[:_MAX_SESSION]}"
     if status in _GIVEN:
-        hook.spool.set(addresses, *holder, ttl_seconds=hook.settings.ttl_seconds, source="radius")
+        hook.spool.set(addresses, *holder, ttl_seconds=hook.settings.ttl_seconds, source=session)
     elif status == "Stop":
         for address in addresses:
-            hook.spool.end(address, holder.identity)
+            known = hook.spool.whose(address)
+            # A device that roams begins its next session before the old one is stopped, and may keep its address.
+            if known is None or known.source == session:
+                hook.spool.end(address, holder.identity)
     elif status == "":
         log("there is no ACCT_STATUS_TYPE: does the exec module have `input_pairs = request`?")
 

@@ -94,7 +94,8 @@ def _send_in_background(own: Hook) -> None:
     if right is None:
         return
     sys.stderr.flush()
-    if os.fork():
+    if process_id := os.fork():
+        own.spool.say_who_sends(right, process_id)
         os.close(right)
         return
     status = 1
@@ -115,6 +116,7 @@ def _send(own: Hook, right: int) -> None:
 
     held: int | None = right
     while held is not None:
+        own.spool.say_who_sends(held, os.getpid())
         sent = Sender(own.settings, own.spool, log).run()
         os.close(held)
         # What was written after the last look and before the close found a sender at work, and left it to that.

@@ -49,7 +49,7 @@ def read_address(text: str) -> str:
     except ValueError:
         raise HookError(f"{shown(text)} is not an IP address") from None
     if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
-        return str(address.ipv4_mapped)
+        address = address.ipv4_mapped
     if "%" in text or address.is_link_local or address.is_multicast or address.is_unspecified:
         raise HookError(f"{shown(text)} is no address that a client could have at the resolver")
     return str(address)
@@ -120,6 +120,10 @@ class Spool:
                 self._write(self._order_file(order), order)
         return True
 
+    def whose(self, address: str) -> Order | None:
+        """What an address was leased by, unless that was ended."""
+        return self._read(self._held / address)
+
     def held(self) -> list[Order]:
         """What was set and neither ended nor lapsed. Those that lapsed are forgotten."""
         found = []
@@ -160,6 +164,11 @@ class Spool:
             os.close(descriptor)
             return None
         return descriptor
+
+    def say_who_sends(self, descriptor: int, process_id: int) -> None:
+        """Write the sender's process id into its lock, for whoever looks for it."""
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{process_id}\n".encode(), 0)
 
     def _order_file(self, order: Order) -> Path:
         digest = hashlib.sha256(order.identity.encode()).hexdigest()[:16]

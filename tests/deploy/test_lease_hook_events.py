@@ -145,6 +145,15 @@ def test_radius_accounting_sets_and_ends_both_addresses_of_a_session(hook: Hook)
     assert [end[:2] for end in told(hook)] == [("end", "10.3.0.5"), ("end", "2001:db8::5")]
 
 
+def test_the_stop_of_a_radius_session_ends_nothing_of_the_next_one(hook: Hook) -> None:
+    facts = {"USER_NAME": '"alice"', "FRAMED_IP_ADDRESS": "10.3.0.5"}
+    for status, session in (("Start", '"1"'), ("Start", '"2"'), ("Stop", '"1"')):
+        radius.act(hook, facts | {"ACCT_STATUS_TYPE": status, "ACCT_SESSION_ID": session})
+    assert told(hook) == [("set", "10.3.0.5", "alice")]
+    radius.act(hook, facts | {"ACCT_STATUS_TYPE": "Stop", "ACCT_SESSION_ID": '"2"'})
+    assert told(hook) == [("end", "10.3.0.5", "alice")]
+
+
 def test_a_radius_request_that_says_not_enough_changes_nothing(hook: Hook) -> None:
     radius.act(hook, {"ACCT_STATUS_TYPE": "Start", "USER_NAME": '"alice"'})
     radius.act(hook, {"ACCT_STATUS_TYPE": "Accounting-On", "USER_NAME": '"alice"', "FRAMED_IP_ADDRESS": "10.3.0.5"})
@@ -170,8 +179,11 @@ def test_openvpns_status_file_renews_those_who_are_connected_and_due(tmp_path: P
     after = {order.identity: order.at for order in spool.waiting()}
     assert after.keys() == {"alice", "bob"}
     assert after["bob"] == before["bob"]
+    piped = gateway.run(VPN / "openvpn-learn-address", "renew", "-", given=status.read_text())
+    assert piped.stderr == ran.stderr
     status.write_text("OpenVPN CLIENT LIST\n")
     assert "status-version 2" in gateway.run(VPN / "openvpn-learn-address", "renew", str(status)).stderr
+    gateway.end()
 
 
 def test_a_wireguard_interface_that_is_not_there_is_told(tmp_path: Path) -> None:

@@ -31,8 +31,10 @@ def api() -> Iterator[LeaseApi]:
 
 
 @pytest.fixture
-def gateway(tmp_path: Path, api: LeaseApi) -> Gateway:
-    return Gateway(tmp_path, api.url)
+def gateway(tmp_path: Path, api: LeaseApi) -> Iterator[Gateway]:
+    gateway = Gateway(tmp_path, api.url)
+    yield gateway
+    gateway.end()
 
 
 def all_sent(gateway: Gateway) -> None:
@@ -77,9 +79,11 @@ def test_a_hook_ends_at_once_also_while_moatdns_hangs_and_only_one_process_waits
     assert time.monotonic() - started < 10 * 2.0
     wait_until(lambda: api.calls, "the API is called", seconds=10)
     assert len(api.calls) == 1
-    senders = [process for process in psutil.process_iter(["cmdline"]) if str(LEARN) in (process.info["cmdline"] or [])]
-    assert len(senders) == 1
-    assert not any(TOKEN in word for word in senders[0].cmdline())
+    at_work = [process for process in psutil.process_iter(["cmdline"]) if str(LEARN) in (process.info["cmdline"] or [])]
+    sender = gateway.sender()
+    assert at_work == [sender]
+    assert sender
+    assert not any(TOKEN in word for word in [*sender.cmdline(), *sender.environ().values()])
     api.hang = False
     api.go_on.set()
     all_sent(gateway)
@@ -196,10 +200,14 @@ def test_a_state_folder_that_cannot_be_used_is_told(gateway: Gateway) -> None:
 
 
 def test_moatdns_itself_takes_what_the_hooks_send(tmp_path: Path) -> None:
-    config = {"upstream": {"servers": ["127.0.0.1:1"]}, "policy": {"groups": [{"name": "staff", "exempt": True}]}}
+    config = {
+        "upstream": {"servers": ["127.0.0.1:1"]},
+        "workers": 1,
+        "policy": {"groups": [{"name": "staff", "exempt": True}]},
+    }
     with Moatdns(tmp_path / "moatdns", config, with_api=True) as server:
-        admin = server.api()
-        token = admin.call("POST", "tokens", {"name": "vpn", "role": "lease"}).body["token"]
+        admin = server.api
+        token = admin.call("POST", "tokens", {"name": "vpn", "owner": "tests", "role": "lease"}).body["token"]
         gateway = Gateway(tmp_path, f"http://127.0.0.1:{server.admin_port}", devices="key alice staff\n")
         gateway.token_file.write_text(token)
         gateway.run(COMMAND, "set", "10.8.0.2,2001:db8::2", "key")

@@ -63,7 +63,7 @@ def _kea(folder: Path, gateway: Gateway) -> Iterator[None]:
     file = folder / "kea.json"
     file.write_text(json.dumps({"Dhcp4": config}))
     places = {"KEA_PIDFILE_DIR": str(folder), "KEA_LOCKFILE_DIR": str(folder)}
-    with ended(subprocess.Popen([program("kea-dhcp4"), "-c", str(file)], env=os.environ | places)):
+    with ended(subprocess.Popen([program("kea-dhcp4"), "-c", str(file)], env=os.environ | places, stdout=sys.stderr)):
         yield
 
 

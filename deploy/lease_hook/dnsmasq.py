@@ -1,0 +1,39 @@
+"""dnsmasq's dhcp-script: `add|old|del MAC_OR_DUID ADDRESS [HOST_NAME]`, with more in the environment."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+
+from .running import Hook, run
+from .spool import read_address
+
+
+def main(words: list[str]) -> int:
+    """What dnsmasq calls. Always 0."""
+    return run(lambda hook: act(hook, words, os.environ))
+
+
+def act(hook: Hook, words: list[str], facts: Mapping[str, str]) -> None:
+    """Do what an event asks for; those that change no lease (init, tftp, arp-add, ...) are passed over.
+
+    Raises HookError.
+    """
+    if len(words) < 3 or words[0] not in {"add", "old", "del"}:
+        return
+    event, hardware = words[:2]
+    address = read_address(words[2])
+    # For IPv6 the second word is the DUID, and the MAC address is told apart where it is known. A type before the
+    # MAC address (06-aa:bb:...) marks what is no Ethernet.
+    mac = facts.get("DNSMASQ_MAC") or hardware
+    client_id = hardware if "DNSMASQ_IAID" in facts else facts.get("DNSMASQ_CLIENT_ID", "")
+    host_name = words[3] if len(words) > 3 else facts.get("DNSMASQ_SUPPLIED_HOSTNAME", "")
+    holder = hook.people.of_device(mac, client_id=client_id, host_name=host_name) if event != "del" else None
+    if holder is None:
+        hook.spool.end(address)
+        return
+    left = facts.get("DNSMASQ_TIME_REMAINING", "")
+    ttl = int(left) if re.fullmatch(r"[1-9][0-9]{0,9}", left) else hook.settings.ttl_seconds
+    # A renewal comes at half time at the earliest, so every one of them is due.
+    hook.spool.set([address], *holder, ttl_seconds=ttl, source="dnsmasq")

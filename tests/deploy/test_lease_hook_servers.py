@@ -1,0 +1,77 @@
+"""The hooks as real servers call them, with real clients: each in a network of its own."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.lease_hooks import in_namespace
+
+ALICE = {"identity": "alice", "group": "staff"}
+
+
+def rig(name: str, folder: Path, *words: str, needs: tuple[str, ...]) -> Any:
+    """What a rig told. Skips where a program is missing, or where this machine gives nobody a network of his own."""
+    for program in needs:
+        if not shutil.which(program, path="/usr/sbin:/usr/bin:/sbin:/bin"):
+            pytest.skip(f"{program} is not installed; .ci/run names the package")
+    return json.loads(in_namespace(name, folder, *words))
+
+
+@pytest.mark.parametrize("server", ["dnsmasq", "kea-dhcp4"])
+def test_a_dhcp_clients_lease_is_set_when_it_gets_its_address_and_ends_when_it_gives_it_back(
+    tmp_path: Path, server: str
+) -> None:
+    calls = rig("dhcp", tmp_path, server, needs=(server, "udhcpc"))
+    (given, ended) = calls
+    assert given[0] == "PUT"
+    assert given[3] == {**ALICE, "ttl_seconds": 300}
+    assert ended == ["DELETE", given[1], "alice", {}]
+
+
+def test_an_openvpn_clients_leases_follow_it_and_a_hanging_moatdns_does_not_keep_it_waiting(tmp_path: Path) -> None:
+    if not Path("/dev/net/tun").exists():
+        pytest.skip("there is no /dev/net/tun: OpenVPN cannot make a tunnel here")
+    told = rig("openvpn", tmp_path, needs=("openvpn",))
+    assert told["reached"], "the tunnel stood still"
+    assert told["calls_while_hanging"] == 1
+    assert told["seconds"] < 10
+    set_, renewed, ended = ({call[1]: call for call in told["calls"][at : at + 2]} for at in (0, 2, 4))
+    assert set_.keys() == renewed.keys() == ended.keys()
+    assert sorted(":" in address for address in set_) == [False, True]
+    for address, call in set_.items():
+        assert call[0] == "PUT"
+        assert call[3] == {
+            "identity": "alice@example.com",
+            "group": "staff",
+            "ttl_seconds": pytest.approx(3600, abs=30),
+        }
+        assert renewed[address][:3] == ["PUT", address, "alice"]  # by a gateway without a map
+        assert ended[address] == ["DELETE", address, "alice@example.com", {}]
+
+
+def test_the_leases_of_wireguard_peers_follow_their_handshakes_and_the_interfaces_config(tmp_path: Path) -> None:
+    if not Path("/dev/net/tun").exists():
+        pytest.skip("there is no /dev/net/tun: wireguard-go cannot make a tunnel here")
+    steps = rig("wireguard", tmp_path, needs=("wg", "wireguard-go"))
+    both = {**ALICE, "ttl_seconds": 3600, "addresses": ["fd00:9::2"]}
+    assert steps == {
+        "up": [[], ""],
+        "in use": [
+            [["PUT", "10.9.0.2", "alice", both]],
+            "moatdns-lease-hook: the peer of 'alice': only its single addresses (/32, /128) are leased\n",
+        ],
+        "again": [[], ""],
+        "config changed": [
+            [
+                ["DELETE", "10.9.0.2", "alice", {}],
+                ["PUT", "10.9.0.4", "alice", {**ALICE, "ttl_seconds": 3600}],
+            ],
+            "",
+        ],
+        "down": [[["DELETE", "10.9.0.4", "alice", {}]], ""],
+    }

@@ -9,11 +9,13 @@ import subprocess
 import time
 from collections.abc import Iterator
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.support.clients import ask, dig, is_blocked, kdig, ttls
+from tests.support.lease_hooks import VPN, Gateway
 from tests.support.moatdns import Moatdns
 from tests.support.programs import MOATDNS, PATIENCE_SECONDS, wait_until
 from tests.support.unbound import Unbound
@@ -224,3 +226,18 @@ def test_a_planned_policy_is_replayed_on_what_clients_asked(office: Moatdns) -> 
     assert found["127.0.0.9", "claude.ai"] == ("block", "exempt")
     assert plan.body["replay"]["cannot_show"] == []  # all queries are logged, with their clients
     assert not is_blocked(ask(office.port, "plain.example", client="127.0.0.60"))
+
+
+def test_the_vpn_hook_that_ships_leases_by_the_api(office: Moatdns, tmp_path: Path) -> None:
+    token = office.api.post("tokens", {"name": "vpn-hook", "owner": "VPN", "role": "lease"})["token"]
+    gateway = Gateway(tmp_path, f"http://127.0.0.1:{office.admin_port}", GROUP="vpn")
+    gateway.token_file.write_text(token)
+    hook = VPN / "openvpn-learn-address"
+    for words in (("add", "127.0.0.61", "ana"), ("add", "127.0.0.62", "ben")):
+        assert gateway.run(hook, *words).returncode == 0
+    wait_until(lambda: blocked(office, "127.0.0.61") == blocked(office, "127.0.0.62") == {False}, "leases")
+    assert gateway.run(hook, "update", "127.0.0.62", "eve").returncode == 0
+    assert gateway.run(hook, "delete", "127.0.0.61").returncode == 0
+    wait_until(lambda: blocked(office, "127.0.0.61") == {True}, "the end of a lease")
+    wait_until(lambda: office.api.get("leases/127.0.0.62")["identity"] == "eve", "the next one's lease")
+    gateway.end()

@@ -66,10 +66,10 @@ def _read_client(text: str) -> str:
         raise RuleError(f"{shown(text)} is not an IP address") from None
 
 
-def _read_identity(text: str) -> str:
+def _read_text(text: str) -> str:
     if text.strip():
         return text.strip()
-    raise RuleError("is empty: name the identity as leases have it")
+    raise RuleError("is empty: an auditor will want to know")
 
 
 class _Subject(Section):
@@ -79,7 +79,7 @@ class _Subject(Section):
     ) = None
     network: Annotated[str, fields.reading(addresses.read_network)] | None = None
     group: fields.Name | None = None
-    identity: Annotated[str, fields.reading(_read_identity), Field(max_length=200)] | None = None
+    identity: Annotated[str, fields.reading(_read_text), Field(max_length=200)] | None = None
 
     @model_validator(mode="after")
     def _is_one(self) -> _Subject:
@@ -95,7 +95,7 @@ class _Subject(Section):
         return ("client", tuple(who)) if kind == "clients" else (kind, (who,))
 
 
-_Text = Annotated[str, fields.reading(_read_identity), Field(max_length=1000)]
+_Text = Annotated[str, fields.reading(_read_text), Field(max_length=1000)]
 
 
 class _Body(Section):

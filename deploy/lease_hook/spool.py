@@ -13,6 +13,7 @@ import fcntl
 import hashlib
 import ipaddress
 import json
+import math
 import os
 import time
 from collections.abc import Iterator
@@ -97,6 +98,11 @@ class Spool:
             before = self._read(self._held / first)
             if only_when_due and before is not None and order.says_the_same(before) and before.until - at > ttl / 2:
                 return False
+            if before is not None and before.identity != identity and before.until > at:
+                # Else, were this order replaced by its own end before it was sent, the other's lease would stay.
+                over = before._replace(is_end=True, at=at)
+                self._write(self._order_file(over), over)
+                order = order._replace(at=math.nextafter(at, math.inf))
             self._write(self._held / first, order)
             self._write(self._order_file(order), order)
         return True

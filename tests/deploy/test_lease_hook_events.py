@@ -203,6 +203,15 @@ def test_orders_and_holders_that_lapsed_are_forgotten(hook: Hook, monkeypatch: p
     assert not hook.spool.end("10.8.0.2")
 
 
+def test_an_address_that_changes_hands_ends_the_one_lease_before_it_sets_the_other(hook: Hook) -> None:
+    for identity in ("alice", "bob"):
+        hook.spool.set(["10.8.0.2"], identity, None, ttl_seconds=600, source="test")
+    assert told(hook) == [("end", "10.8.0.2", "alice"), ("set", "10.8.0.2", "bob")]
+    hook.spool.set(["10.8.0.2"], "cleo", None, ttl_seconds=600, source="test")
+    hook.spool.end("10.8.0.2")
+    assert told(hook) == [("end", "10.8.0.2", "bob"), ("end", "10.8.0.2", "cleo")]
+
+
 def test_a_damaged_file_of_the_spool_is_thrown_away(hook: Hook) -> None:
     hook.spool.set(["10.8.0.2"], "alice", None, ttl_seconds=60, source="test")
     for name in ("orders", "held"):

@@ -38,7 +38,7 @@ def gateway(tmp_path: Path, api: LeaseApi) -> Iterator[Gateway]:
 
 
 def all_sent(gateway: Gateway) -> None:
-    wait_until(lambda: gateway.waiting() == 0, "all orders are sent", seconds=10)
+    wait_until(lambda: gateway.waiting() == 0, "all orders are sent")
 
 
 def test_openvpn_leases_an_address_and_remembers_whose_it_was(gateway: Gateway, api: LeaseApi) -> None:
@@ -48,7 +48,7 @@ def test_openvpn_leases_an_address_and_remembers_whose_it_was(gateway: Gateway, 
     all_sent(gateway)
     by_bob = [call[:3] for call in api.calls if call[2] == "bob"]
     assert by_bob[-1] == ("DELETE", "10.8.0.2", "bob")
-    assert api.leases in ({}, {"10.8.0.2": "alice"})
+    assert api.leases == {}
     assert api.authorizations == {f"Bearer {TOKEN}"}
 
 
@@ -77,7 +77,7 @@ def test_a_hook_ends_at_once_also_while_moatdns_hangs_and_only_one_process_waits
     for number in range(10):
         assert gateway.run(LEARN, "add", f"10.8.0.{number}", f"user{number}").returncode == 0
     assert time.monotonic() - started < 10 * 2.0
-    wait_until(lambda: api.calls, "the API is called", seconds=10)
+    wait_until(lambda: api.calls, "the API is called")
     assert len(api.calls) == 1
     at_work = [process for process in psutil.process_iter(["cmdline"]) if str(LEARN) in (process.info["cmdline"] or [])]
     sender = gateway.sender()
@@ -98,7 +98,7 @@ def test_what_is_said_while_moatdns_is_away_is_told_in_its_order_when_it_is_back
     gateway.run(COMMAND, "end", "10.8.0.2", "alice")
     gateway.run(COMMAND, "set", "10.8.0.2", "bob")
     gateway.run(COMMAND, "set", "10.8.0.3", "alice")
-    wait_until(lambda: api.calls, "the API is called", seconds=10)
+    wait_until(lambda: api.calls, "the API is called")
     api.calls.clear()
     api.fail_with = 0
     all_sent(gateway)

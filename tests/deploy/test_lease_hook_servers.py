@@ -15,7 +15,7 @@ ALICE = {"identity": "alice", "group": "staff"}
 
 
 def rig(name: str, folder: Path, *words: str, needs: tuple[str, ...]) -> Any:
-    """What a rig told. Skips where a program is missing, or where this machine gives nobody a network of his own."""
+    """What a rig told. Skips where one of the programs that it needs is missing."""
     for program in needs:
         if not shutil.which(program, path="/usr/sbin:/usr/bin:/sbin:/bin"):
             pytest.skip(f"{program} is not installed; .ci/run names the package")

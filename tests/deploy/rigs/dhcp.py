@@ -33,9 +33,9 @@ def main(folder: Path, server: str) -> None:
         with {"dnsmasq": _dnsmasq, "kea-dhcp4": _kea}[server](folder, gateway):
             client = [*inside, program("udhcpc"), "-i", "eth0", "-f", "-R", "-t", "20", "-T", "1", "-A", "1"]
             with ended(subprocess.Popen([*client, "-s", str(_applying(folder)), "-x", "hostname:laptop"])):
-                wait_until(lambda: len(api.calls) == 1, "the lease that was given is set", seconds=10)
+                wait_until(lambda: len(api.calls) == 1, "the lease that was given is set")
                 # It gives the address back as it ends.
-            wait_until(lambda: len(api.calls) == 2, "the lease that was given back has ended", seconds=10)
+            wait_until(lambda: len(api.calls) == 2, "the lease that was given back has ended")
     json.dump(api.calls, sys.stdout)
 
 

@@ -38,21 +38,21 @@ def main(folder: Path) -> None:
             started = time.monotonic()
             with _client(folder, inside):
                 seconds = time.monotonic() - started
-                wait_until(lambda: api.calls, "the API is called", seconds=10)
+                wait_until(lambda: api.calls, "the API is called")
                 reached = _reach_the_server(inside)
                 calls_while_hanging = len(api.calls)
                 api.hang = False
                 api.go_on.set()
-                wait_until(lambda: len(api.calls) == 2, "both addresses are leased", seconds=10)
+                wait_until(lambda: len(api.calls) == 2, "both addresses are leased")
                 status = folder / "status"
                 wait_until(lambda: "ROUTING_TABLE,10.8.0" in status.read_text(), "the client is in the status file")
                 anew = folder / "anew"  # a gateway that remembers nothing, so that all are due
                 anew.mkdir()
                 Gateway(anew, api.url).run(VPN / "openvpn-learn-address", "renew", str(status))
-                wait_until(lambda: len(api.calls) == 4, "both leases are renewed", seconds=10)
+                wait_until(lambda: len(api.calls) == 4, "both leases are renewed")
                 # A client's exit is told only after five to fifteen seconds; that of the server tells it at once.
                 end(server)
-                wait_until(lambda: len(api.calls) == 6, "both leases have ended", seconds=10)
+                wait_until(lambda: len(api.calls) == 6, "both leases have ended")
     told = {"seconds": seconds, "reached": reached, "calls_while_hanging": calls_while_hanging, "calls": api.calls}
     json.dump(told, sys.stdout)
 
@@ -97,7 +97,7 @@ def _client(folder: Path, inside: list[str]) -> Iterator[None]:
 
 
 def _wait_for_log(log: Path) -> None:
-    wait_until(lambda: log.exists() and _READY in log.read_text(), f"{log.name}: {_READY}", seconds=20)
+    wait_until(lambda: log.exists() and _READY in log.read_text(), f"{log.name}: {_READY}")
 
 
 if __name__ == "__main__":

@@ -36,7 +36,7 @@ def main(folder: Path) -> None:
         def step(name: str, action: str, calls: int) -> None:
             before = len(api.calls)
             ran = gateway.run(VPN / "wireguard-leases", action, GATEWAY_TUNNEL)
-            wait_until(lambda: gateway.waiting() == 0 and len(api.calls) >= before + calls, name, seconds=10)
+            wait_until(lambda: gateway.waiting() == 0 and len(api.calls) >= before + calls, name)
             steps[name] = [api.calls[before:], ran.stderr]
 
         cable("net0", "eth0", f"{SERVER}/24", inside)
@@ -51,7 +51,7 @@ def main(folder: Path) -> None:
             _run(*inside, program("ip"), "link", "set", CLIENT_TUNNEL, "up")
             away = ["peer", keys["gateway"], "endpoint", f"{SERVER}:{PORT}", "allowed-ips", "10.9.0.0/24"]
             _wg("set", CLIENT_TUNNEL, "private-key", str(folder / "alice"), *away, "persistent-keepalive", "1")
-            wait_until(lambda: _handshake(keys["alice"]) > 0, "alice's handshake", seconds=20)
+            wait_until(lambda: _handshake(keys["alice"]) > 0, "alice's handshake")
             step("in use", "set", 1)
             step("again", "set", 0)
             _wg("set", GATEWAY_TUNNEL, "peer", keys["alice"], "allowed-ips", "10.9.0.4/32")

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from admin_api.subscriptions import fetching
+from admin_api import guarded_http
 from admin_api.subscriptions.fetching import Wanted, fetch
 from resolver.config.subscription import is_public
 from resolver.errors import FetchError
@@ -43,7 +43,7 @@ async def get(url: str, tmp_path: Path, **more: Any) -> Any:
 @pytest.fixture
 def only_one_is_public(monkeypatch: pytest.MonkeyPatch) -> None:
     """127.0.0.2 stands for the open Internet."""
-    monkeypatch.setattr(fetching, "is_public", lambda address: address == "127.0.0.2")
+    monkeypatch.setattr(guarded_http, "is_public", lambda address: address == "127.0.0.2")
 
 
 @pytest.mark.usefixtures("only_one_is_public")

@@ -55,7 +55,7 @@ def _valid(value: Any, node: dict[str, Any], root: dict[str, Any]) -> bool:
     checks.append("const" not in node or value == node["const"])
     if isinstance(value, str):
         checks.append("pattern" not in node or re.search(node["pattern"], value) is not None)
-        checks.append(len(value) <= node.get("maxLength", len(value)))
+        checks.append(node.get("minLength", 0) <= len(value) <= node.get("maxLength", len(value)))
     elif isinstance(value, int | float) and not isinstance(value, bool):
         checks.append(node.get("minimum", value) <= value <= node.get("maximum", value))
         checks.append("exclusiveMinimum" not in node or value > node["exclusiveMinimum"])
@@ -81,7 +81,7 @@ def test_every_keyword_and_type_is_one_of_the_draft() -> None:
     keywords = {
         "$schema", "$defs", "$ref", "title", "description", "default", "type", "properties", "required",
         "additionalProperties", "items", "minItems", "maxItems", "anyOf", "enum", "const", "pattern", "format",
-        "maxLength", "minimum", "maximum", "exclusiveMinimum",
+        "minLength", "maxLength", "minimum", "maximum", "exclusiveMinimum",
     }  # fmt: skip
     root = json_schema()
     for node in _nodes(root):

@@ -44,6 +44,8 @@ def test_the_defaults_are_those_of_the_contract(tmp_path: Path, monkeypatch: pyt
         "query_log": {"enabled": True, "what": "hits", "retention_days": 30, "max_mib": 512, "clients": "full"},
         "subscriptions": {"max_mib": 64, "timeout_seconds": 120},
         "leases": {"most": 100_000, "longest_seconds": 604_800, "history_days": 90},
+        "audit": {"syslog": None},
+        "webhooks": [],
         "policy": {
             "own_vendors": [],
             "response": {"mode": "zero-ip", "ttl_seconds": 10, "ipv4": None, "ipv6": None},
@@ -119,12 +121,12 @@ ENDPOINT = (
         (
             "12: 3",
             "12: is not a known key: known here are listen, workers, state_dir, clients, upstream, cache, limits, "
-            "admin, store, statistics, query_log, subscriptions, leases, policy",
+            "admin, store, statistics, query_log, subscriptions, leases, audit, webhooks, policy",
         ),
         (
             '"a\\nb": 3',
             "'a\\nb': is not a known key: known here are listen, workers, state_dir, clients, upstream, cache, "
-            "limits, admin, store, statistics, query_log, subscriptions, leases, policy",
+            "limits, admin, store, statistics, query_log, subscriptions, leases, audit, webhooks, policy",
         ),
         # shapes
         ("limits: [1]", "limits: should be a section with keys below it, is a list"),

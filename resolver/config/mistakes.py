@@ -38,8 +38,11 @@ _SENTENCES = {
 
 def sentences(error: ValidationError, model: type[BaseModel]) -> Iterator[tuple[KeyPath, str]]:
     """Each mistake as its key path and what is wrong; `model` is what was validated."""
-    for detail in error.errors(include_url=False):
+    details = error.errors(include_url=False)
+    for detail in details:
         path = detail["loc"]
+        if detail["type"] == "too_short" and any(_is_below(other["loc"], path) for other in details):
+            continue  # pydantic counts the good entries alone; the bad ones are told
         if detail["type"] == "extra_forbidden":
             yield path, unknown_key(str(path[-1]), _keys_at(model, path[:-1]))
         else:
@@ -51,6 +54,10 @@ def unknown_key(key: str, known: list[str]) -> str:
     meant = nearest(key, known)
     hint = f"did you mean {meant!r}?" if meant else f"known here are {', '.join(known)}"
     return f"is not a known key: {hint}"
+
+
+def _is_below(path: KeyPath, section: KeyPath) -> bool:
+    return len(path) > len(section) and path[: len(section)] == section
 
 
 def _sentence(detail: ErrorDetails) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import time
 from collections.abc import Awaitable
 from typing import Any
@@ -213,9 +214,12 @@ async def test_a_hundred_thousand_rules_hold_up_nobody(store: Store) -> None:
             await asyncio.sleep(0)
             longest = max(longest, time.thread_time() - begun)
 
+    gc.collect()
+    gc.freeze()  # what other tests have left is no work of this one
     watcher = asyncio.create_task(watch())
     written = await add_rules(store, "house", block=block, actor="ana")
     watcher.cancel()
+    gc.unfreeze()
     assert written.row.rules == 100_000
     assert longest < 0.1  # measured: below 0.02 s
     (newest, *_) = await trail(store)
@@ -271,7 +275,7 @@ async def test_a_bad_group_is_refused(store: Store, body: dict[str, Any], at: st
     assert set(await refused(store, create_group(store, {"name": "staff", **body}, **ANA))) == set(at.split())
     await create_group(store, {"name": "staff"}, **ANA)
     attempt = update_group(store, "staff", lambda now: {**now, **body}, **ANA)
-    assert set(await refused(store, attempt)) == {at}
+    assert set(await refused(store, attempt)) == set(at.split())
 
 
 async def test_a_group_may_name_lists_but_only_those_that_exist(store: Store) -> None:

@@ -14,7 +14,7 @@ from resolver.wire.message import type_name
 from resolver.wire.question import Question
 
 _MOST_REMEMBERED = 50_000
-_PROTOCOLS = ("udp", "tcp")  # by transport
+_PROTOCOLS = ("udp", "tcp", "dot", "doh")  # by transport
 _RCODES = {int(rcode): rcode.name for rcode in Rcode}
 _NO_HIT = 3  # of KINDS
 

@@ -28,6 +28,7 @@ from resolver.wire.sinkhole import Sinkhole
 MARGIN_SECONDS = 0.5
 """A TTL ends so much before what it was given under: room for a worker that is late, and for clients' rounding."""
 
+_TRANSPORTS = 4  # as resolver.pipeline numbers them
 _HIGHEST_CEILING = 1 << 20  # seconds; no TTL is as high
 
 sinkhole_of = functools.lru_cache(maxsize=4096)(Sinkhole.build)
@@ -42,7 +43,7 @@ class ViewAnswers:
     def __init__(self, view: View, ceiling: int | None, budget: TableBudget) -> None:
         self.view = view
         self.ceiling = ceiling
-        self.tables = (AnswerTable(budget), AnswerTable(budget))  # by transport
+        self.tables = tuple(AnswerTable(budget) for _ in range(_TRANSPORTS))  # each counts its own protocol
 
     def sinkhole(self, decision: Decision) -> Sinkhole:
         """How a blocked name is answered."""

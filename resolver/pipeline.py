@@ -38,10 +38,17 @@ _ANY_TTL_SECONDS = 60
 
 
 class Transport(IntEnum):
-    """What an answer's form depends on."""
+    """How a query came: what an answer's form depends on, and what it is counted as."""
 
     UDP = 0  # cut to what the client takes
-    STREAM = 1
+    TCP = 1
+    TLS = 2
+    HTTPS = 3
+
+    @property
+    def is_encrypted(self) -> bool:
+        """Whether an answer's size is hidden by padding (RFC 8467)."""
+        return self >= Transport.TLS
 
 
 @dataclass(slots=True)

@@ -161,7 +161,7 @@ class _Connection(asyncio.Protocol):
         if self._transport is None:
             return
         pipeline = listener.pipeline
-        outcome = pipeline.answer_now(query, pipeline.client(self._peer), Transport.STREAM)
+        outcome = pipeline.answer_now(query, pipeline.client(self._peer), Transport.TCP)
         if isinstance(outcome, Pending):
             self._in_flight += 1
             pipeline.resolve(outcome, self._landed)

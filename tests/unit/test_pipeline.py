@@ -249,5 +249,5 @@ async def test_a_query_with_a_huge_option_is_answered_and_not_kept(served: Serve
     query = dns.message.make_query("acme.ai", "A", use_edns=0, payload=65535, options=[option])
     client = served.pipeline.client("127.0.0.1")
     wire = query.to_wire(max_size=65535)
-    assert isinstance(served.pipeline.answer_now(wire, client, Transport.STREAM), bytes)
-    assert not client.answers.tables[Transport.STREAM].entries
+    assert isinstance(served.pipeline.answer_now(wire, client, Transport.TCP), bytes)
+    assert not client.answers.tables[Transport.TCP].entries

@@ -139,7 +139,7 @@ class Clients:
         self._changes: list[tuple[float, str]] = []  # a heap: when a client has to be worked out anew
         self.next_change = FOR_EVER
 
-    def at(self, address: str) -> Client:
+    def at(self, address: str, name: str = "") -> Client:
         """The client at an address. Raises ValueError for what is none."""
         client = self.known.get(address)
         if client is not None and (client.until is FOR_EVER or client.until > self._clock()):

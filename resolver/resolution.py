@@ -79,12 +79,16 @@ class Resolver:
         """An answer that can be given now: fresh, a failure just seen, or an old one while the upstreams are away."""
         entry = self._cache.get(question.cache_key)
         if entry is None:
-            return None
+            return self._cache.get_absent(question.cache_key, question.key, now)
         if now < entry.expires_at:
             if self._settings.prefetch and self._ends_soon(entry, now) and question.cache_key not in self._flights:
+                self._cache.counts["prefetch"] += 1
                 self._ask(_Flight(question, now), question)
             return entry
-        return entry if now < entry.retry_at and now < entry.stale_until else None
+        if now < entry.retry_at and now < entry.stale_until:
+            self._cache.counts["stale"] += 1
+            return entry
+        return None
 
     @staticmethod
     def _ends_soon(entry: CacheEntry, now: float) -> bool:
@@ -129,6 +133,7 @@ class Resolver:
         """Answer those who wait with the old entry; the question stays in flight and mends the cache when it lands."""
         flight.stale_timer = None
         if self._clock() < entry.stale_until:
+            self._cache.counts["stale"] += len(flight.waiters)
             self._tell(flight, entry)
 
     def _land(self, flight: _Flight, outcome: bytes | UpstreamError) -> None:

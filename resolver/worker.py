@@ -144,7 +144,7 @@ class Worker:
             with contextlib.suppress(asyncio.CancelledError):
                 await task
         events.flush()
-        self._counters.sync(self._forwarder.results)
+        self._counters.sync({**self._forwarder.results, **self._cache.results})
         self._forwarder.close()
         self._say_counts()
 
@@ -171,7 +171,7 @@ class Worker:
             synced = loop.time()
             if next(turns) % _TIDY_EVERY == 0:
                 self._pipeline.clients.tidy()
-            self._counters.sync(self._forwarder.results)
+            self._counters.sync({**self._forwarder.results, **self._cache.results})
             if self._counters.store.used_share > _FULL_SHARE:
                 self._counters.move(await loop.run_in_executor(None, self._new_cells))
                 self._pipeline.use(self._pipeline.snapshot)  # answers and clients know the old cells
@@ -251,7 +251,7 @@ class Worker:
             loop.default_exception_handler(context)
 
     def _say_counts(self) -> None:
-        cache = {"entries": len(self._cache), "bytes": self._cache.bytes, "evicted": self._cache.evicted}
+        cache = {"entries": len(self._cache), "bytes": self._cache.bytes, **self._cache.counts}
         self._say("counts", **self._counters.to_plain(), cache=cache, upstream=self._forwarder.counts)
 
     def _say(self, event: str, **facts: Any) -> None:

@@ -124,6 +124,10 @@ class CacheSection(Section):
     prefetch: Switch = Field(
         default=True, description="Ask again for popular names shortly before their answers expire."
     )
+    nxdomain_cut: Switch = Field(
+        default=True,
+        description="What is not there has nothing below it, and no other types (RFC 8020): do not ask for them.",
+    )
 
     @model_validator(mode="after")
     def _least_is_not_above_most(self) -> CacheSection:

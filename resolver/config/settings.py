@@ -43,6 +43,7 @@ class CacheSettings:
     max_negative_ttl_seconds: int = 3600
     stale_seconds: int = 86400
     prefetch: bool = True
+    nxdomain_cut: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import struct
 from array import array
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from resolver.errors import FormatError
 from resolver.names import key_of
@@ -181,6 +181,25 @@ def with_ttl(body: bytes, ttl_offsets: Sequence[int], ttl_seconds: int) -> bytes
     for offset in ttl_offsets:
         _TTL.pack_into(changed, offset, ttl_seconds)
     return bytes(changed)
+
+
+def for_name_below(answer: Answer, qname: bytes) -> Answer:
+    """A negative answer for `qname` (lower-case wire form) made one for a name below it (RFC 8020).
+
+    Its SOA record alone is left, with whole names: pointers into the question would point elsewhere.
+    """
+    start = HEADER + len(qname) + 4
+    message = bytes(HEADER) + qname + bytes(4) + answer.body
+    names = _Names(message)
+    records, _ = _read_records(names, start, answer.authorities)
+    soa = next((record for record in records if record.rtype == Type.SOA), None)
+    if soa is None:
+        return replace(answer, body=b"", authorities=0, ttl_offsets=())
+    primary, at = names.read(soa.rdata)
+    mailbox, at = names.read(at)
+    rdata = primary + mailbox + message[at : soa.end]
+    head = soa.owner + message[soa.ttl_at - 4 : soa.ttl_at + 4] + len(rdata).to_bytes(2, "big")
+    return replace(answer, body=head + rdata, authorities=1, ttl_offsets=(len(soa.owner) + 4,))
 
 
 def _read_plain(message: bytes, start: int, qtype: int) -> Answer | None:

@@ -33,6 +33,7 @@ def test_the_defaults_are_those_of_the_contract(tmp_path: Path, monkeypatch: pyt
             "max_negative_ttl_seconds": 3600,
             "stale_seconds": 86400,
             "prefetch": True,
+            "nxdomain_cut": True,
         },
         "limits": dataclasses.asdict(Limits()),
         "admin": {

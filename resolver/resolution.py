@@ -11,6 +11,7 @@ from typing import Protocol
 from resolver.cache.responses import CacheEntry, ResponseCache
 from resolver.config.settings import CacheSettings
 from resolver.errors import FormatError, UpstreamBadAnswer, UpstreamError, UpstreamTimeout
+from resolver.rebinding import RebindingGuard
 from resolver.wire.answer import read_answer
 from resolver.wire.codes import Ede, Rcode
 from resolver.wire.question import Question
@@ -63,9 +64,11 @@ class Resolver:
         max_in_flight: int,
         dropped: Counter[str],
         loop: asyncio.AbstractEventLoop,
+        guard: RebindingGuard | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._asker = asker
+        self._guard = guard
         self._cache = cache
         self._settings = settings
         self._max_in_flight = max_in_flight
@@ -146,6 +149,10 @@ class Resolver:
         else:
             try:
                 answer = read_answer(outcome, flight.qname, flight.qtype, keep_authority=flight.dnssec_ok)
+                if self._guard is not None:
+                    answer = self._guard.guarded(
+                        answer, outcome, flight.qname, flight.qtype, keep_authority=flight.dnssec_ok
+                    )
                 entry = self._cache.put(flight.cache_key, answer, now)
             except FormatError as error:
                 entry = self._cache.put_failure(flight.cache_key, (Ede.NETWORK_ERROR, f"unusable answer: {error}"), now)

@@ -37,6 +37,7 @@ from resolver.local_names import LocalNames
 from resolver.names import key_of, parse_name
 from resolver.pipeline import Pipeline
 from resolver.policy.snapshot import PolicySnapshot
+from resolver.rebinding import RebindingGuard
 from resolver.replies import Replies
 from resolver.resolution import Resolver
 from resolver.server_names import ServerNames
@@ -97,6 +98,7 @@ class Worker:
             max_in_flight=settings.limits.queries_in_flight,
             dropped=self._counters.dropped,
             loop=loop,
+            guard=_guard_of(settings),
         )
         self._pipeline = Pipeline(
             self._resolver,
@@ -261,6 +263,13 @@ class Worker:
 def _replies_of(settings: WorkerSettings, cookie_secret: list[str]) -> Replies:
     cookies = ServerCookies([bytes.fromhex(secret) for secret in cookie_secret]) if cookie_secret else None
     return Replies(cookies, settings.server.identity, idle_seconds=settings.limits.tcp_idle_seconds)
+
+
+def _guard_of(settings: WorkerSettings) -> RebindingGuard | None:
+    if not settings.rebinding_guard:
+        return None
+    names = (*settings.private_names, *(zone.name for zone in settings.zones))
+    return RebindingGuard(key_of(parse_name(name)) for name in names)
 
 
 def _forwarder_of(settings: WorkerSettings, loop: asyncio.AbstractEventLoop) -> ZonedForwarder:

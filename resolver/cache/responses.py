@@ -6,6 +6,7 @@ from collections import Counter, OrderedDict
 
 from resolver.config.settings import CacheSettings
 from resolver.names import key_of
+from resolver.wire.addresses import addresses_in
 from resolver.wire.answer import Answer, for_name_below, with_ttl
 from resolver.wire.codes import Rcode
 
@@ -25,6 +26,7 @@ class CacheEntry:
     """One answer as it can be given again and again, its TTLs counted down. Times are monotonic seconds."""
 
     __slots__ = (
+        "_addresses",
         "absent",
         "answer",
         "expires_at",
@@ -46,8 +48,16 @@ class CacheEntry:
         self.retry_at = 0.0
         self.size = size
         self.used = False
+        self._addresses: tuple[bytes, ...] | None = None
         self.absent: bytes | None = None  # under what it is known as a name that is not there
         self.failed_why: tuple[int, str] | None = None  # EDE code and text, for a failure that is remembered
+
+    @property
+    def addresses(self) -> tuple[bytes, ...]:
+        """The addresses that it holds, in four or sixteen octets each."""
+        if self._addresses is None:
+            self._addresses = addresses_in(self.answer.body, self.answer.answers)
+        return self._addresses
 
     def is_stale(self, now: float) -> bool:
         """Whether its TTL has run out; one that had none is as fresh as the moment it came."""

@@ -17,6 +17,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 from resolver.config import addresses, rules
 from resolver.config.wording import either, shown
 from resolver.errors import RuleError
+from resolver.names import parse_name, to_text
 
 _SWITCH = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}\Z")
@@ -134,6 +135,11 @@ def _read_folder(text: str) -> str:
     if not text.strip() or "\0" in text:
         raise RuleError(f"{shown(text)} is not a path")
     return text
+
+
+def read_domain(text: str) -> str:
+    """A domain name in its one normal form. Raises RuleError."""
+    return to_text(parse_name(text))
 
 
 def _read_host_name(text: str) -> str:

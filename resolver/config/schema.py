@@ -92,6 +92,16 @@ class UpstreamSection(Section):
     timeout_seconds: Annotated[float, Field(ge=0.1, le=10, allow_inf_nan=False), NUMBER] = Field(
         default=2.0, description="How long one server may take to answer, in seconds."
     )
+    rebinding_guard: Switch = Field(
+        default=True,
+        description=(
+            "Leave private addresses out of answers from upstreams, so that no web page can have browsers ask the "
+            "inner network for it. Names below `zones` and `private_names` may have them."
+        ),
+    )
+    private_names: Annotated[fields.Texts, fields.read_each(fields.read_domain)] = Field(
+        default=(), description="Names that may lead to private addresses, with all below: ['corp.example']."
+    )
     zones: fields.Zones = Field(
         default={},
         description=(

@@ -101,6 +101,8 @@ class WorkerSettings:
     upstream_servers: tuple[UpstreamServer, ...] = ()
     upstream_timeout_seconds: float = 2.0
     zones: tuple[Zone, ...] = ()
+    rebinding_guard: bool = True
+    private_names: tuple[str, ...] = ()  # names that may lead to private addresses, beside zones
     cache: CacheSettings = field(default_factory=CacheSettings)
     limits: Limits = field(default_factory=Limits)
     rates: RateLimits = field(default_factory=RateLimits)
@@ -120,6 +122,8 @@ class WorkerSettings:
             upstream_servers=_servers(raw["upstream_servers"]),
             zones=tuple(Zone(zone["name"], _servers(zone["servers"])) for zone in raw["zones"]),
             upstream_timeout_seconds=raw["upstream_timeout_seconds"],
+            rebinding_guard=raw["rebinding_guard"],
+            private_names=tuple(raw["private_names"]),
             cache=CacheSettings(**raw["cache"]),
             limits=Limits(**raw["limits"]),
             rates=RateLimits(**{**raw["rates"], "exempt": tuple(raw["rates"]["exempt"])}),

@@ -47,6 +47,8 @@ def worker_settings(config: Config, *, workers: int, system_servers: Sequence[Up
         upstream_servers=resolved(config.upstream.servers),
         zones=tuple(Zone(name, resolved(servers)) for name, servers in config.upstream.zones.items()),
         upstream_timeout_seconds=config.upstream.timeout_seconds,
+        rebinding_guard=config.upstream.rebinding_guard,
+        private_names=config.upstream.private_names,
         cache=CacheSettings(
             max_bytes=(cache.max_mib << 20) // workers,
             **cache.model_dump(exclude={"max_mib"}),

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 
 from resolver.errors import FormatError
 from resolver.names import key_of
+from resolver.wire.addresses import addresses_of_record, is_private
 from resolver.wire.codes import HEADER, MAX_LABEL, MAX_NAME, Flag, Rcode, Type
 from resolver.wire.message import without_foreign_records
 
@@ -41,6 +42,7 @@ class Answer:
       that no RRset has two (RFC 2181 section 5.2); `ttl_offsets`: where.
     * `targets`: keys of the names it leads to (CNAME chain, SVCB and HTTPS targets), for the policy to judge.
     * `negative`: NXDOMAIN, or no record of the asked type at the chain's end.
+    * `filtered`: records were left out because nobody should be led to what they hold.
     """
 
     rcode: int
@@ -52,6 +54,7 @@ class Answer:
     ttl_seconds: int
     negative: bool
     targets: tuple[bytes, ...]
+    filtered: bool = False
 
 
 class _Record:
@@ -200,6 +203,19 @@ def for_name_below(answer: Answer, qname: bytes) -> Answer:
     rdata = primary + mailbox + message[at : soa.end]
     head = soa.owner + message[soa.ttl_at - 4 : soa.ttl_at + 4] + len(rdata).to_bytes(2, "big")
     return replace(answer, body=head + rdata, authorities=1, ttl_offsets=(len(soa.owner) + 4,))
+
+
+def without_private_addresses(message: bytes, qname: bytes) -> bytes:
+    """A message, read before, without the answer records that hold private addresses. Raises FormatError."""
+    count = message[6] << 8 | message[7]
+    if count > _MAX_MENDED:
+        raise FormatError("private addresses among too many records")
+    records, _ = _read_records(_Names(message), HEADER + len(qname) + 4, count)
+    keep = [
+        not any(is_private(address) for address in addresses_of_record(message, record.rtype, record.rdata, record.end))
+        for record in records
+    ]
+    return without_foreign_records(message, keep)
 
 
 def _read_plain(message: bytes, start: int, qtype: int) -> Answer | None:

@@ -25,7 +25,13 @@ def test_the_defaults_are_those_of_the_contract(tmp_path: Path, monkeypatch: pyt
         "clients": {"allow": ["loopback", "private"], "trusted_proxies": [], "queries_per_second": 1000},
         "rate_limits": {"action": "refuse", "exempt": [], "responses_per_second": 0, "slip": 2},
         "cookies": {"enabled": True, "secret": None},
-        "upstream": {"servers": ["system"], "timeout_seconds": 2.0, "zones": {}},
+        "upstream": {
+            "servers": ["system"],
+            "timeout_seconds": 2.0,
+            "rebinding_guard": True,
+            "private_names": [],
+            "zones": {},
+        },
         "cache": {
             "max_mib": 64,
             "min_ttl_seconds": 0,

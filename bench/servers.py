@@ -74,6 +74,7 @@ def moatdns(job: Job, ports: Ports, folder: Path, *, workers: int) -> list[str]:
     """Ours."""
     config: dict[str, Any] = {
         "listen": {"do53": [f"127.0.0.1:{ports.do53}"]},
+        "clients": {"queries_per_second": 0},  # all load comes from one address
         "workers": workers,
         "state_dir": str(folder / "state"),
         "admin": {"listen": None},  # its port is one only, and several servers run beside each other

@@ -135,7 +135,7 @@ def test_flags_of_a_client_reach_the_upstream_and_its_hop_by_hop_options_do_not(
     seen = next(m for m in upstream.queries if m.question[0].name.to_text() == "flags.example.")
     assert seen.flags & dns.flags.CD
     assert seen.ednsflags & dns.flags.DO
-    assert seen.options == ()  # neither the client's subnet (RFC 7871 section 12.1) nor what is between it and us
+    assert seen.options == ()  # neither the client's subnet (RFC 7871 section 2) nor what is between it and us
 
 
 def test_an_answer_for_one_client_subnet_is_everybodys(server: Moatdns, upstream: StubUpstream) -> None:

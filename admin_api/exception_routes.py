@@ -86,7 +86,7 @@ EXCEPTION_ROUTES: tuple[Route, ...] = (
         "Lease an address, and more of the same device, or renew that",
         {200: models.LeaseItem, 201: models.LeaseItem},
         body=models.LeaseBody,
-        may_fail_with=(409,),
+        may_fail_with=(404, 409),  # 404: what is no address
     ),
     Route(
         "DELETE",
@@ -183,6 +183,7 @@ EXCEPTION_ROUTES: tuple[Route, ...] = (
         "Who had which exemption, by whom, and how often it was used",
         {200: models.ExemptionReport},
         query=models.ReportQuery,
+        other_types=(reports.CSV,),
     ),
     Route(
         "GET",
@@ -192,5 +193,6 @@ EXCEPTION_ROUTES: tuple[Route, ...] = (
         "Hits by group and vendor, or otherwise, over time",
         {200: models.UsageReport},
         query=models.UsageQuery,
+        other_types=(reports.CSV,),
     ),
 )

@@ -12,7 +12,6 @@ from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 from admin_api.http.call import IN_FORCE_HEADER
 from admin_api.http.problems import CONTENT_TYPE, Problem
-from admin_api.resources.node import METRICS_TYPE
 from admin_api.route import Route
 from admin_api.routes import ROUTES
 from resolver import __version__
@@ -126,8 +125,8 @@ def _responses(route: Route, names: dict[Any, dict[str, Any]]) -> dict[str, Any]
         content: dict[str, Any] = {}
         if model is not None:
             content = {"application/json": {"schema": names[model, "serialization"]}}
-        elif status == 200:
-            content = {METRICS_TYPE: {"schema": {"type": "string"}}}
+        if status == 200:
+            content |= {kind: {"schema": {"type": "string"}} for kind in route.other_types}
         found[str(status)] = {
             "description": route.summary,
             **({"content": content} if content else {}),

@@ -27,6 +27,7 @@ class Route:
     body: type[BaseModel] | None = None
     may_fail_with: tuple[int, ...] = field(default=())  # beside what any operation may
     needs_body: bool = True  # where there is a body at all
+    other_types: tuple[str, ...] = ()  # that a 200 may be of, beside JSON where there is a model
 
     @property
     def tag(self) -> str:

@@ -214,6 +214,7 @@ ROUTES: tuple[Route, ...] = (
         "The audit trail as JSON lines, oldest first",
         {200: None},
         query=models.AuditExport,
+        other_types=(audit.JSON_LINES,),
     ),
     Route("GET", f"{BASE}/tokens", tokens.listing, "admin", "All tokens", {200: models.Tokens}, query=models.Page),
     Route(
@@ -240,5 +241,14 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", f"{BASE}/status", node.status, "viewer", "How the node is", {200: models.Status}),
     Route("GET", "/health", node.health, None, "Alive", {200: models.Health}),
     Route("GET", "/ready", node.ready, None, "Whether a policy is served", {200: models.Ready, 503: models.Ready}),
-    Route("GET", "/metrics", node.metrics, None, "Prometheus", {200: None}, may_fail_with=(404,)),
+    Route(
+        "GET",
+        "/metrics",
+        node.metrics,
+        None,
+        "Prometheus",
+        {200: None},
+        may_fail_with=(404,),
+        other_types=(node.METRICS_TYPE,),
+    ),
 )

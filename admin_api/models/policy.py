@@ -21,13 +21,13 @@ class PlanBody(Sent):
 
     revision: int | None = None
     policy: dict[str, Any] | None = None
-    to_revision: int | None = Field(None, ge=0)
+    to_revision: int | None = Field(None, ge=0, strict=True)
 
 
 class RollbackBody(Sent):
     """The revision to go back to."""
 
-    to_revision: int = Field(ge=0)
+    to_revision: int = Field(ge=0, strict=True)
 
 
 class PlanQuery(Sent):

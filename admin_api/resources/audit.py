@@ -9,6 +9,8 @@ from admin_api.http.call import Call, Reply
 from admin_api.http.paging import cursor_of, place_of
 from admin_api.store import audit
 
+JSON_LINES = "application/x-ndjson"
+
 
 async def listing(call: Call) -> Reply:
     """GET /audit."""
@@ -34,4 +36,4 @@ async def export(call: Call) -> Reply:
     async with call.context.door.store.read() as connection:
         rows = await audit.rows_after(connection, query.after_id, limit=query.limit, since=query.start)
     lines = "".join(json.dumps(row.plain(), separators=(",", ":")) + "\n" for row in rows)
-    return Reply(lines.encode(), content_type="application/x-ndjson")
+    return Reply(lines.encode(), content_type=JSON_LINES)

@@ -71,9 +71,10 @@ async def history(call: Call) -> Reply:
 
 async def _planned(call: Call, conn: AsyncConnection) -> Plan:
     """By the document that was sent, or by the revision to go back to. Raises Invalid, NotFound."""
-    if "to_revision" in call.body:
-        return await plan_rollback(conn, call.body["to_revision"])
-    return await plan_document(conn, read_document(call.body))
+    sent = {key: value for key, value in call.body.items() if value is not None}
+    if "to_revision" in sent:
+        return await plan_rollback(conn, sent["to_revision"])
+    return await plan_document(conn, read_document(sent))
 
 
 @asynccontextmanager

@@ -15,6 +15,7 @@ from admin_api.resources.statistics import window
 from admin_api.store import exemptions
 from admin_api.store.exemptions import ExemptionRow
 
+CSV = "text/csv; charset=utf-8"
 _DAYS = timedelta(days=30)
 _BY = {
     "group": ("group",),
@@ -102,7 +103,7 @@ def _csv(columns: Sequence[str], items: Sequence[Mapping[str, Any]], name: str) 
     for item in items:
         writer.writerow([_cell(item.get(column)) for column in columns])
     headers = {"Content-Disposition": f'attachment; filename="{name}.csv"'}
-    return Reply(out.getvalue().encode(), 200, headers, content_type="text/csv; charset=utf-8")
+    return Reply(out.getvalue().encode(), 200, headers, content_type=CSV)
 
 
 def _cell(value: object) -> object:

@@ -89,6 +89,7 @@ class Counters:
         self.store = store
         self.cells = store.cells
         self._answers: dict[tuple[int, Facts], int] = {}
+        self._waits: dict[tuple[int, int], tuple[int, int]] = {}  # by outcome and bucket: that bucket's cell, the sum's
         self._others: dict[str, int] = {}
         self._client_cells: dict[str, int] = {}
         self._lost = self._new(["dropped", "statistics_keys"])
@@ -133,9 +134,15 @@ class Counters:
 
     def waited(self, outcome: int, seconds: float) -> None:
         """Note how long a query took that was not answered at once."""
-        verdict = _VERDICT_OF[outcome]
-        self._bump(["seconds", verdict, bucket_of(seconds)], 1)
-        self._bump(["seconds_sum", verdict], int(seconds * 1e6))
+        bucket = bisect_left(BUCKETS, seconds)
+        places = self._waits.get((outcome, bucket))
+        if places is None:
+            verdict = _VERDICT_OF[outcome]
+            of_bucket, of_sum = _text(["seconds", verdict, bucket_of(seconds)]), _text(["seconds_sum", verdict])
+            places = self._waits[outcome, bucket] = self._other(of_bucket), self._other(of_sum)
+        in_bucket, in_sum = places
+        self.cells[in_bucket] += 1
+        self.cells[in_sum] += int(seconds * 1e6)
 
     def sync(self, elsewhere: dict[tuple[str, ...], int]) -> None:
         """Bring what is counted elsewhere into cells, by key: drops, and what upstreams did."""
@@ -143,7 +150,7 @@ class Counters:
         now.update({_text([*key]): count for key, count in elsewhere.items()})
         for key, count in now.items():
             if more := count - self._synced[key]:
-                self._bump_text(key, more)
+                self.cells[self._other(key)] += more
         self._synced = now
 
     def outcomes(self) -> Counter[str]:
@@ -169,15 +176,12 @@ class Counters:
         cell = self.store.intern(_text(key))
         return self._lost if cell is None else cell
 
-    def _bump(self, key: list[str | None], by: int) -> None:
-        self._bump_text(_text(key), by)
-
-    def _bump_text(self, key: str, by: int) -> None:
+    def _other(self, key: str) -> int:
         cell = self._others.get(key)
         if cell is None:
             made = self.store.intern(key)
             cell = self._others[key] = self._lost if made is None else made
-        self.cells[cell] += by
+        return cell
 
 
 def detailed_clients(clients: str) -> bool:

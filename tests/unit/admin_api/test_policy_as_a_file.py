@@ -182,3 +182,9 @@ async def test_a_way_back_that_is_not_kept_is_refused(office: Served) -> None:
     assert await applied(office, {"to_revision": now - 1}, now - 1, "rollback") == 412
     assert await office.status("POST", "policy:rollback", {"to_revision": 0}) == 428
     assert await office.status("POST", "policy:rollback", {"to_revision": 0}, role="operator") == 403
+
+
+async def test_keys_that_are_null_say_nothing(office: Served) -> None:
+    nothing = {"policy": None, "revision": None, "to_revision": None}
+    plain = await planned(office, {})
+    assert await planned(office, nothing) == plain

@@ -116,9 +116,9 @@ class Moatdns:
         hosts = [LOCALHOST, "[::1]"] if self._listen_ipv6 else [LOCALHOST]
         admin = {"listen": f"{LOCALHOST}:{self.admin_port}" if self._with_api else None, **config.get("admin", {})}
         whole = {
-            "listen": {"do53": [f"{host}:{self.port}" for host in hosts]},
             "state_dir": "state",
             **config,
+            "listen": {"do53": [f"{host}:{self.port}" for host in hosts], **config.get("listen", {})},
             "clients": {"queries_per_second": 0, **config.get("clients", {})},
             "admin": admin,
         }

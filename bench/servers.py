@@ -60,6 +60,7 @@ class Running:
 def _moatdns(job: Job, port: int, folder: Path, *, workers: int) -> list[str]:
     config = {
         "listen": {"do53": [f"127.0.0.1:{port}"]},
+        "clients": {"queries_per_second": 0},  # all load comes from one address
         "workers": workers,
         "state_dir": str(folder / "state"),
         "admin": {"listen": None},  # its port is one only, and several servers run beside each other

@@ -158,9 +158,9 @@ class _Build:
         self._contents = {entry["name"]: entry["content"] for entry in policy["lists"] if "content" in entry}
         try:
             write_contents(config.state_dir, contents)
+            plan = plan_of(config, policy, self._fingerprint, catalogue=choice)
         except MoatdnsError as error:
             return {"problems": [str(error)]}
-        plan = plan_of(config, policy, self._fingerprint, catalogue=choice)
         return {"plan": plan.to_plain()}
 
     def compile(self, folder: str) -> dict[str, Any]:

@@ -15,20 +15,21 @@ from dataclasses import dataclass
 
 from resolver.accounts import Accounts
 from resolver.cache.table import FOR_EVER, AnswerTable, Prepared, TableBudget
-from resolver.config.settings import Limits
+from resolver.config.settings import Limits, RateLimits
 from resolver.policy.decision import Decision
 from resolver.policy.groups import Address, NetworkTable, parse_client
 from resolver.policy.situation import situation_of
 from resolver.policy.snapshot import PolicySnapshot
 from resolver.policy.standing import View
 from resolver.policy.subjects import Moment, Plain, Subjects
+from resolver.rates import PLENTY, QueryBudgets
 from resolver.telemetry.counters import Account
+from resolver.transport import Transport
 from resolver.wire.sinkhole import Sinkhole
 
 MARGIN_SECONDS = 0.5
 """A TTL ends so much before what it was given under: room for a worker that is late, and for clients' rounding."""
 
-_TRANSPORTS = 4  # as resolver.pipeline numbers them
 _HIGHEST_CEILING = 1 << 20  # seconds; no TTL is as high
 
 sinkhole_of = functools.lru_cache(maxsize=4096)(Sinkhole.build)
@@ -43,7 +44,7 @@ class ViewAnswers:
     def __init__(self, view: View, ceiling: int | None, budget: TableBudget) -> None:
         self.view = view
         self.ceiling = ceiling
-        self.tables = tuple(AnswerTable(budget) for _ in range(_TRANSPORTS))  # each counts its own protocol
+        self.tables = tuple(AnswerTable(budget) for _ in Transport)  # each counts its own protocol
 
     def sinkhole(self, decision: Decision) -> Sinkhole:
         """How a blocked name is answered."""
@@ -70,13 +71,16 @@ class Client:
     """A client's address with what the policy in force makes of it, until `until` (monotonic seconds)."""
 
     address: str
+    packed: bytes  # its address in four or sixteen octets
     allowed: bool  # by clients.allow; all others are refused
     is_proxy: bool  # by clients.trusted_proxies: believed when it says for whom it asks
+    is_unlimited: bool  # a proxy, or by rate_limits.exempt
     answers: ViewAnswers
     udp: dict[bytes, Prepared]  # which the UDP reader looks into for every query
     cell: int  # the first of its own counters
     shown: bytes  # what the query log says of it, as JSON
     until: float
+    left: int  # queries that it may still ask before `Clients.refill` is asked for more
 
     @property
     def view(self) -> View:
@@ -97,6 +101,7 @@ class Clients:
         allowed: Iterable[str],
         trusted_proxies: Iterable[str],
         limits: Limits,
+        rates: RateLimits,
         accounts: Accounts,
         dropped: Counter[str],
         *,
@@ -107,6 +112,9 @@ class Clients:
         self.subjects = Subjects()
         self._allowed = NetworkTable((network, True) for network in allowed)
         self._proxies = NetworkTable((network, True) for network in trusted_proxies)
+        self._unlimited = NetworkTable((network, True) for network in rates.exempt)
+        self._budgets = QueryBudgets(rates.queries_per_second, limits.clients, dropped)
+        self._rates_responses = rates.responses_per_second > 0
         self._limits = limits
         self._accounts = accounts
         self._dropped = dropped
@@ -145,7 +153,21 @@ class Clients:
         tables = answers.tables if is_allowed else self._refused.tables
         cell, shown = self._accounts.client(address)
         is_proxy = self._proxies.find(parsed) is not None
-        client = Client(address, is_allowed, is_proxy, answers, tables[0].entries, cell, shown, until)
+        is_unlimited = is_proxy or self._unlimited.find(parsed) is not None
+        client = Client(
+            address,
+            parsed.packed,
+            is_allowed,
+            is_proxy,
+            is_unlimited,
+            answers,
+            # Where responses are rated, each goes through the pipeline.
+            tables[0].entries if is_unlimited or not self._rates_responses else {},
+            cell,
+            shown,
+            until,
+            PLENTY if is_unlimited or not self._budgets.is_limited else 0,
+        )
         if len(self.known) >= self._limits.clients:
             self._dropped["clients"] += len(self.known)
             self.forget()
@@ -154,6 +176,20 @@ class Clients:
             heapq.heappush(self._changes, (until, address))
             self.next_change = self._changes[0][0]
         return client
+
+    def admits(self, client: Client) -> bool:
+        """Count one more query of a client; False where it has asked too many. Counted as dropped then."""
+        left = client.left or self.refill(client, self._clock())
+        if not left:
+            self._dropped["queries_per_second"] += 1
+            return False
+        client.left = left - 1
+        return True
+
+    def refill(self, client: Client, now: float) -> int:
+        """Let a client that has no queries left have some more, if it may; gives how many. `now`: monotonic seconds."""
+        client.left = self._budgets.portion(client.address, now)
+        return client.left
 
     def _answers_for(self, address: Address) -> tuple[ViewAnswers, float]:
         """The answers for a client, and until when (monotonic seconds) they are the right ones."""

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import ipaddress
 import os
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from blocklists.versions import Choice
-from resolver.config.addresses import parse_endpoint
+from resolver import cookie_secret
+from resolver.config.addresses import NAMED_CLIENTS, parse_endpoint
 from resolver.config.schema import Config
 from resolver.config.settings import ControlSettings, UpstreamServer, WorkerSettings
 from resolver.config.to_settings import control_settings, system_servers, worker_settings
 from resolver.listeners.sockets import Listen
+
+_Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +32,7 @@ class Plan:
     workers: int
     state_dir: Path
     notes: tuple[str, ...]
+    cookie_secret: str = ""  # the file that holds it; "" where cookies are off
     news: str = ""  # how the catalogue changed with this version; told once
 
     @property
@@ -39,7 +44,17 @@ class Plan:
         """This plan, but with what cannot change taken from `other`."""
         host, port = other.control.admin_host, other.control.admin_port
         control = replace(self.control, state_dir=other.control.state_dir, admin_host=host, admin_port=port)
-        return replace(self, listen=other.listen, workers=other.workers, state_dir=other.state_dir, control=control)
+        secret = self.cookie_secret
+        if secret == str(self.state_dir / cookie_secret.MADE):
+            secret = str(other.state_dir / cookie_secret.MADE)
+        return replace(
+            self,
+            listen=other.listen,
+            workers=other.workers,
+            state_dir=other.state_dir,
+            control=control,
+            cookie_secret=secret,
+        )
 
     def to_plain(self) -> dict[str, Any]:
         """As JSON carries and keeps it."""
@@ -57,12 +72,16 @@ class Plan:
             workers=plain["workers"],
             state_dir=Path(plain["state_dir"]),
             notes=tuple(plain["notes"]),
+            cookie_secret=plain["cookie_secret"],
             news=plain["news"],
         )
 
 
 def plan_of(config: Config, policy: dict[str, Any], fingerprint: str, *, catalogue: Choice) -> Plan:
-    """The plan of a config, on this machine as it is now; `policy` is the config's own, with its fingerprint."""
+    """The plan of a config, on this machine as it is now; `policy` is the config's own, with its fingerprint.
+
+    A cookie secret that the config holds itself is written to `state_dir`. Raises MoatdnsError when it cannot be.
+    """
     listen = _addresses(config)
     workers = len(os.sched_getaffinity(0)) if config.workers == "auto" else int(config.workers)
     system = [server for server in system_servers() if not _is_ourselves(server, listen)]
@@ -75,6 +94,11 @@ def plan_of(config: Config, policy: dict[str, Any], fingerprint: str, *, catalog
         for server in (*settings.upstream_servers, *(server for zone in settings.zones for server in zone.servers))
         if _is_ourselves(server, listen)
     ]
+    if not settings.rates.responses_per_second and (public := _public(settings.clients_allow)):
+        notes.append(
+            f"clients.allow has public addresses ({public[0]}), whom forged queries can have flooded with answers: set "
+            "rate_limits.responses_per_second, to 100 for example"
+        )
     if catalogue.folder is not None:
         notes.append(
             f"a new catalogue waits to be accepted, {catalogue.news}; look at it (moatdns catalogue diff), then run "
@@ -89,6 +113,7 @@ def plan_of(config: Config, policy: dict[str, Any], fingerprint: str, *, catalog
         workers=workers,
         state_dir=config.state_dir,
         notes=tuple(notes),
+        cookie_secret=cookie_secret.path_of(config.cookies.secret, config.state_dir) if config.cookies.enabled else "",
         news=str(catalogue.news) if catalogue.news and not catalogue.folder else "",
     )
 
@@ -96,6 +121,16 @@ def plan_of(config: Config, policy: dict[str, Any], fingerprint: str, *, catalog
 def _addresses(config: Config) -> tuple[Listen, ...]:
     is_default = "do53" not in config.listen.model_fields_set
     return tuple(Listen(*parse_endpoint(text), optional=is_default) for text in config.listen.do53)
+
+
+def _public(allowed: Iterable[str]) -> list[str]:
+    """The networks that are not all private."""
+    inner = [ipaddress.ip_network(text) for texts in NAMED_CLIENTS.values() for text in texts]
+    return [text for text in allowed if not any(_is_within(ipaddress.ip_network(text), one) for one in inner)]
+
+
+def _is_within(network: _Network, other: _Network) -> bool:
+    return network.version == other.version and network.prefixlen >= other.prefixlen and network[0] in other
 
 
 def _is_ourselves(server: UpstreamServer, listen: tuple[Listen, ...]) -> bool:

@@ -2,7 +2,8 @@
 
 Run by the supervisor as ``python -m resolver.worker FD``. On the channel, lines of JSON:
 
-* supervisor → worker: first ``{"settings", "manifest", "udp", "tcp"}``, then ``{"do": "use", "manifest"}``,
+* supervisor → worker: first ``{"settings", "cookie_secret", "manifest", "udp", "tcp"}``, then
+  ``{"do": "use", "manifest"}``,
   ``{"do": "subjects", "file", "octets", "number"}`` (leases and exemptions have changed: read on),
   ``{"do": "ping"}``, ``{"do": "count"}``, ``{"do": "stop"}``;
 * worker → supervisor: ``{"event": "ready" | "alive" | "in_force" | "refused" | "subjects" | "counts" | "clock" |
@@ -36,7 +37,9 @@ from resolver.local_names import LocalNames
 from resolver.names import key_of, parse_name
 from resolver.pipeline import Pipeline
 from resolver.policy.snapshot import PolicySnapshot
+from resolver.replies import Replies
 from resolver.resolution import Resolver
+from resolver.server_names import ServerNames
 from resolver.snapshot_file import open_snapshot, read_manifest
 from resolver.subjects_file import JournalReader, Position, subjects_at
 from resolver.telemetry.counter_file import CounterFile, MemoryCells
@@ -44,6 +47,7 @@ from resolver.telemetry.counters import Counters
 from resolver.telemetry.query_events import FLUSH_SECONDS, QueryEvents
 from resolver.upstream.forwarder import Forwarder
 from resolver.upstream.zones import ZonedForwarder
+from resolver.wire.cookies import ServerCookies
 
 DRAIN_SECONDS = 5.0  # how long a stopping worker waits for answers in flight; a client gives up by then
 _MOST_ORDER_BYTES = 64 << 20  # of one line on the channel: the settings may hold many networks
@@ -102,6 +106,9 @@ class Worker:
             # No name for it here: what this frame held would stay mapped for ever.
             open_snapshot(read_manifest(Path(first["manifest"])), check=not first["checked"]),
             local_names=LocalNames(key_of(parse_name(zone.name)) for zone in settings.zones),
+            server_names=ServerNames(settings.server.identity, settings.server.version),
+            replies=_replies_of(settings, first["cookie_secret"]),
+            rates=settings.rates,
             trusted_proxies=settings.trusted_proxies,
             events=events,
         )
@@ -249,6 +256,11 @@ class Worker:
 
     def _say(self, event: str, **facts: Any) -> None:
         self._writer.write(json.dumps({"event": event, **facts}).encode() + b"\n")
+
+
+def _replies_of(settings: WorkerSettings, cookie_secret: list[str]) -> Replies:
+    cookies = ServerCookies([bytes.fromhex(secret) for secret in cookie_secret]) if cookie_secret else None
+    return Replies(cookies, settings.server.identity, idle_seconds=settings.limits.tcp_idle_seconds)
 
 
 def _forwarder_of(settings: WorkerSettings, loop: asyncio.AbstractEventLoop) -> ZonedForwarder:

@@ -12,6 +12,7 @@ from typing import Annotated, Final, Literal
 from pydantic import AfterValidator, Field, PrivateAttr, model_validator
 
 from resolver.config import fields
+from resolver.config.client_schema import CookiesSection, RateLimitsSection, ServerSection
 from resolver.config.control_schema import (
     AdminSection,
     AuditSection,
@@ -25,10 +26,11 @@ from resolver.config.control_schema import (
 from resolver.config.fields import NUMBER, Positive, PositiveFloat, Switch
 from resolver.config.schedule import ScheduleSection
 from resolver.config.section import Section
-from resolver.config.settings import Limits
+from resolver.config.settings import Limits, RateLimits
 from resolver.config.subscription import SubscriptionFields
 
 _LIMITS = Limits()
+_RATES = RateLimits()
 _DAY = 86400
 _LONGEST_TTL = 7 * _DAY  # the cap that RFC 8767 section 4 recommends
 
@@ -66,6 +68,13 @@ class ClientsSection(Section):
         description=(
             "Networks of forwarders that ask for others, and are believed when they say for whom: by an EDNS client "
             "subnet of full length. Sets as in `allow`."
+        ),
+    )
+    queries_per_second: Annotated[int, Field(ge=0, le=1_000_000), NUMBER] = Field(
+        default=_RATES.queries_per_second,
+        description=(
+            "Queries that a client address may ask a worker in a second, over all transports; 0 is no limit. What "
+            "happens beyond it, `rate_limits` says."
         ),
     )
 
@@ -137,6 +146,10 @@ class LimitsSection(Section):
     views: Positive = Field(
         default=_LIMITS.views,
         description="Views (groups, exemptions, their ends) whose answers a worker keeps ready.",
+    )
+    response_rates: Positive = Field(
+        default=_LIMITS.response_rates,
+        description="Kinds of responses, by client network, whose rate a worker knows (rate_limits).",
     )
     queries_in_flight: Positive = Field(
         default=_LIMITS.queries_in_flight, description="Queries of a worker that wait for an upstream at once."
@@ -312,7 +325,10 @@ class Config(Section):
         description="Folder for what must outlive a restart; a relative path begins at the config file's folder.",
         json_schema_extra={"default": "./state"},
     )
+    server: ServerSection = ServerSection()
     clients: ClientsSection = ClientsSection()
+    rate_limits: RateLimitsSection = RateLimitsSection()
+    cookies: CookiesSection = CookiesSection()
     upstream: UpstreamSection = UpstreamSection()
     cache: CacheSection = CacheSection()
     limits: LimitsSection = LimitsSection()

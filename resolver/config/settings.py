@@ -52,6 +52,7 @@ class Limits:
     answer_table_entries: int = 50_000
     clients: int = 65_536  # client addresses whose view is remembered
     views: int = 10_000  # that have answers ready
+    response_rates: int = 20_000  # kinds of responses whose rate is known, where responses are limited
     queries_in_flight: int = 10_000
     queries_in_flight_per_client: int = 1_000  # a client may be a whole office behind one address
     tcp_connections: int = 1_000
@@ -59,6 +60,25 @@ class Limits:
     tcp_queries_per_connection: int = 100  # in flight at once on one connection; beyond, it is not read
     tcp_idle_seconds: float = 10.0
     tcp_write_buffer_bytes: int = 1 << 20  # unread answers a client may let pile up before its connection is ended
+
+
+@dataclass(frozen=True, slots=True)
+class RateLimits:
+    """How often clients may ask one worker, and how often a network is answered alike."""
+
+    queries_per_second: int = 1_000  # of a client address; 0 is no limit
+    action: str = "refuse"  # what is answered beyond it: "refuse" or "truncate"
+    exempt: tuple[str, ...] = ()  # networks, CIDR
+    responses_per_second: int = 0  # of one kind, over UDP, to a client network; 0 is no limit
+    slip: int = 2  # every so many of those beyond it are truncated, the others dropped; 0 is none
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What the server tells of itself when asked (id.server, version.server, NSID); None where it tells nothing."""
+
+    identity: str | None = None
+    version: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +102,8 @@ class WorkerSettings:
     zones: tuple[Zone, ...] = ()
     cache: CacheSettings = field(default_factory=CacheSettings)
     limits: Limits = field(default_factory=Limits)
+    rates: RateLimits = field(default_factory=RateLimits)
+    server: Identity = field(default_factory=Identity)
     telemetry: TelemetrySettings = field(default_factory=TelemetrySettings)
 
     def to_plain(self) -> dict[str, Any]:
@@ -99,6 +121,8 @@ class WorkerSettings:
             upstream_timeout_seconds=raw["upstream_timeout_seconds"],
             cache=CacheSettings(**raw["cache"]),
             limits=Limits(**raw["limits"]),
+            rates=RateLimits(**{**raw["rates"], "exempt": tuple(raw["rates"]["exempt"])}),
+            server=Identity(**raw["server"]),
             telemetry=TelemetrySettings(**raw["telemetry"]),
         )
 

@@ -12,7 +12,9 @@ from resolver.config.settings import (
     COUNTERS,
     CacheSettings,
     ControlSettings,
+    Identity,
     Limits,
+    RateLimits,
     TelemetrySettings,
     UpstreamServer,
     WorkerSettings,
@@ -50,6 +52,12 @@ def worker_settings(config: Config, *, workers: int, system_servers: Sequence[Up
             **cache.model_dump(exclude={"max_mib"}),
         ),
         limits=Limits(**config.limits.model_dump()),
+        rates=RateLimits(
+            queries_per_second=config.clients.queries_per_second,
+            exempt=networks(config.rate_limits.exempt),
+            **config.rate_limits.model_dump(exclude={"exempt"}),
+        ),
+        server=Identity(**config.server.model_dump()),
         telemetry=TelemetrySettings(
             statistics=config.statistics.enabled,
             counters_folder=str(config.state_dir / COUNTERS),

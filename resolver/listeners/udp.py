@@ -73,7 +73,12 @@ class UdpListener:
             client = clients.get(peer[0])
             if client is not None:
                 prepared = client.udp.get(query[2:])
-                if prepared is not None and prepared[1] > now:
+                if (
+                    prepared is not None
+                    and prepared[1] > now
+                    and (left := client.left or self._clients.refill(client, now))
+                ):
+                    client.left = left - 1
                     answer, _, cell, kind, line = prepared
                     cells[cell] += 1  # before it is sent: whatever was answered is counted
                     cells[client.cell + kind] += 1
@@ -129,7 +134,12 @@ class WildcardUdpListener(UdpListener):
             client = clients.get(peer[0])
             if client is not None:
                 prepared = client.udp.get(query[2:])
-                if prepared is not None and prepared[1] > now:
+                if (
+                    prepared is not None
+                    and prepared[1] > now
+                    and (left := client.left or self._clients.refill(client, now))
+                ):
+                    client.left = left - 1
                     answer, _, cell, kind, line = prepared
                     cells[cell] += 1
                     cells[client.cell + kind] += 1

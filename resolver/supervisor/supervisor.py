@@ -7,6 +7,7 @@ import contextlib
 import fcntl
 import os
 import resource
+import secrets
 import signal
 import time
 from collections.abc import Iterator
@@ -14,7 +15,9 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from resolver import cookie_secret
 from resolver.clocks import STEP_SECONDS, now
+from resolver.config.cookies import SECRET_BYTES
 from resolver.config.settings import ControlSettings
 from resolver.errors import ConfigError, MoatdnsError, SubjectsError
 from resolver.listeners.sockets import WorkerSockets, open_sockets
@@ -102,6 +105,7 @@ class Supervisor:
                 self._mended_policy,
                 self._log,
                 events=channels.events_in,
+                cookie_secret=self._cookie_secret(self._plan, []),
                 subjects=self._subjects,
                 on_clock=self._clock_was_set,
             )
@@ -199,6 +203,16 @@ class Supervisor:
             upstreams=[server.name for server in self._plan.settings.upstream_servers],
         )
 
+    def _cookie_secret(self, plan: Plan, otherwise: list[str]) -> list[str]:
+        """The secrets of server cookies; `otherwise` where they cannot be read, and none where cookies are off."""
+        if not plan.cookie_secret:
+            return []
+        try:
+            return cookie_secret.load(Path(plan.cookie_secret), plan.state_dir)
+        except MoatdnsError as error:  # clients take up another one by themselves: no reason not to serve
+            self._log.error("the cookie secret cannot be read", why=str(error))
+            return otherwise or [secrets.token_hex(SECRET_BYTES)]
+
     async def _mended_policy(self) -> Manifest:
         """Where the policy's files are gone or damaged: the last good one, until it is compiled anew."""
         self._control.recompile()
@@ -235,6 +249,7 @@ class Supervisor:
                 "listen, workers, state_dir and admin.listen change only with a restart; the rest is reloaded"
             )
         self._plan, self._crew.settings = new, new.settings
+        self._crew.cookie_secret = self._cookie_secret(new, self._crew.cookie_secret)
         try:
             replaced = await self._crew.replace(only_outdated=True)
         except MoatdnsError:

@@ -30,12 +30,14 @@ class WorkerProcess:
         self,
         process: asyncio.subprocess.Process,
         settings: WorkerSettings,
+        cookie_secret: list[str],
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
         log: Log,
     ) -> None:
         self.began = time.monotonic()
         self.settings = settings
+        self.cookie_secret = cookie_secret
         self.revision = 0
         self.subjects_number = 0  # of the changes of leases and exemptions that it has taken in
         self.on_clock: Callable[[float, Moment], None] = lambda by, now: None
@@ -55,6 +57,7 @@ class WorkerProcess:
         sockets: WorkerSockets,
         events: socket.socket,
         settings: WorkerSettings,
+        cookie_secret: list[str],
         manifest: Path,
         log: Log,
         *,
@@ -66,7 +69,9 @@ class WorkerProcess:
         `checked`: the policy's files have just been checked, so the worker need not.
         """
         try:
-            return await cls._start(sockets, events, settings, manifest, log, checked=checked, subjects=subjects)
+            return await cls._start(
+                sockets, events, settings, cookie_secret, manifest, log, checked=checked, subjects=subjects
+            )
         except OSError as error:  # no process, no file descriptor left
             raise MoatdnsError(f"a worker cannot be started: {error.strerror or error}") from error
 
@@ -76,6 +81,7 @@ class WorkerProcess:
         sockets: WorkerSockets,
         events: socket.socket,
         settings: WorkerSettings,
+        cookie_secret: list[str],
         manifest: Path,
         log: Log,
         *,
@@ -99,9 +105,10 @@ class WorkerProcess:
                 )
             reader, writer = await asyncio.open_connection(sock=ours)
             unless_started.pop_all()
-        worker = cls(process, settings, reader, writer, log)
+        worker = cls(process, settings, cookie_secret, reader, writer, log)
         first = {
             "settings": settings.to_plain(),
+            "cookie_secret": cookie_secret,
             "manifest": str(manifest),
             "checked": checked,
             "subjects": subjects.to_plain() if subjects else None,

@@ -27,7 +27,7 @@ class Moatdns:
     """A running `moatdns serve` on a port of its own. A context manager: it is ended, and its log looked through.
 
     `config` lacks `listen`, `state_dir` and `admin.listen`, which are added unless given. The admin API listens only
-    `with_api`.
+    `with_api`. There is no limit of queries per second unless given: loads come from few addresses.
     """
 
     def __init__(
@@ -119,6 +119,7 @@ class Moatdns:
             "listen": {"do53": [f"{host}:{self.port}" for host in hosts]},
             "state_dir": "state",
             **config,
+            "clients": {"queries_per_second": 0, **config.get("clients", {})},
             "admin": admin,
         }
         self.config_file.write_text(yaml.safe_dump(whole, sort_keys=False), encoding="utf-8")

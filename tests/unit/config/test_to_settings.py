@@ -6,7 +6,15 @@ import json
 from pathlib import Path
 
 from resolver.config.load import load_config
-from resolver.config.settings import CacheSettings, Limits, TelemetrySettings, UpstreamServer, WorkerSettings
+from resolver.config.settings import (
+    CacheSettings,
+    Identity,
+    Limits,
+    RateLimits,
+    TelemetrySettings,
+    UpstreamServer,
+    WorkerSettings,
+)
 from resolver.config.to_settings import system_servers, worker_settings
 
 from .conftest import Load
@@ -18,7 +26,8 @@ def test_the_defaults_reach_one_worker() -> None:
     settings = worker_settings(load_config(None), workers=1, system_servers=[NINE])
     assert settings.upstream_servers == (NINE,)
     assert settings.upstream_timeout_seconds == 2.0
-    assert (settings.cache, settings.limits) == (CacheSettings(), Limits())
+    assert (settings.cache, settings.limits, settings.rates) == (CacheSettings(), Limits(), RateLimits())
+    assert settings.server == Identity()
     assert settings.clients_allow == (
         "127.0.0.0/8",
         "::1/128",
@@ -34,7 +43,9 @@ def test_the_defaults_reach_one_worker() -> None:
 
 def test_every_value_reaches_the_worker_and_survives_json(load: Load) -> None:
     config = load("""
-clients: {allow: [127.0.0.0/8, loopback, 192.0.2.1]}
+clients: {allow: [127.0.0.0/8, loopback, 192.0.2.1], queries_per_second: 11}
+rate_limits: {action: truncate, exempt: [loopback], responses_per_second: 12, slip: 3}
+server: {identity: east-1, version: none of yours}
 upstream: {servers: ["tcp://[2001:db8::1]:5353", system, 9.9.9.9], timeout_seconds: 1}
 cache:
   max_mib: 64
@@ -48,6 +59,7 @@ query_log: {what: all, clients: network}
 limits:
   answer_table_entries: 1
   clients: 2
+  response_rates: 9
   queries_in_flight: 3
   queries_in_flight_per_client: 33
   tcp_connections: 4
@@ -66,7 +78,9 @@ limits:
         ),
         upstream_timeout_seconds=1.0,
         cache=CacheSettings(16 << 20, 1, 2, 3, 4, prefetch=False),
-        limits=Limits(1, 2, 10_000, 3, 33, 4, 44, 5, 6.5, 7),
+        limits=Limits(1, 2, 10_000, 9, 3, 33, 4, 44, 5, 6.5, 7),
+        rates=RateLimits(11, "truncate", ("127.0.0.0/8", "::1/128"), 12, 3),
+        server=Identity("east-1", "none of yours"),
         telemetry=TelemetrySettings(False, str(config.state_dir / "counters"), "all", "network"),
     )
     assert WorkerSettings.from_plain(json.loads(json.dumps(settings.to_plain()))) == settings

@@ -44,15 +44,20 @@ def explain_query(
     qtype: str,
     subjects: Subjects,
     now: Moment,
+    client_name: str = "",
 ) -> Explanation:
     """Explain what the server answers to a query, step by step in its own order.
+
+    `client_name` is what the client calls itself by DoT or DoH, in any case.
 
     Raises ValueError for what is no address or no type.
     """
     number = type_number(qtype)
     if number is None:
         raise ValueError(f"{qtype!r} is not a record type: write a name such as AAAA, or TYPE999")
-    explanation = explain(policy, wire_name, client, qtype.upper(), subjects=subjects, now=now)
+    explanation = explain(
+        policy, wire_name, client, qtype.upper(), subjects=subjects, now=now, client_name=client_name.lower()
+    )
     if access.allowed.find(parse_client(client)) is None:
         why = "clients.allow does not hold this address, whatever the policy says"
         return _without_policy(explanation, REFUSED, Step("access", REFUSED, why))

@@ -215,6 +215,7 @@ Servers = Annotated[Texts, Field(min_length=1), read_each(addresses.read_server,
 Zones = Annotated[dict[str, Servers], _ZONE_NAMES]
 ClientSets = Annotated[Texts, read_each(addresses.read_client_set)]
 Networks = Annotated[Texts, read_each(addresses.read_network)]
+ClientNames = Annotated[Texts, read_each(addresses.read_client_name)]
 HostNames = Annotated[Texts, read_each(_read_host_name)]
 BlockRules = Annotated[Texts, read_each(rules.read_block_rule)]
 AllowRules = Annotated[Texts, read_each(rules.read_allow_rule)]

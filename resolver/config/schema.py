@@ -236,12 +236,19 @@ class OwnList(SubscriptionFields):
 
 
 class Group(Section):
-    """Networks with one policy. Without networks, only leases and exemptions reach it."""
+    """Networks with one policy. Without networks and client names, only leases and exemptions reach it."""
 
     name: fields.Name = Field(description="The group's name: lower-case letters, digits and '-'.")
     description: str = Field(default="", max_length=1000, description="A note for people.")
     networks: fields.Networks = Field(
         default=(), description="Networks in CIDR form, each in one group only; the most specific one decides."
+    )
+    client_names: fields.ClientNames = Field(
+        default=(),
+        description=(
+            "Names that its clients call themselves by over DoT (NAME.server_name) or DoH (/dns-query/NAME), each in "
+            "one group only. They go before networks, and prove nothing: whoever learns one may use it."
+        ),
     )
     exempt: Switch = Field(
         default=False, description="Let its queries through, and count what would have been blocked."

@@ -69,6 +69,7 @@ def test_the_defaults_are_those_of_the_contract(tmp_path: Path, monkeypatch: pyt
                     "name": "default",
                     "description": "",
                     "networks": [],
+                    "client_names": [],
                     "exempt": False,
                     "mode": "enforce",
                     "block": ["ai", "bypass", "lists"],

@@ -142,7 +142,7 @@ def read_domain(text: str) -> str:
     return to_text(parse_name(text))
 
 
-def _read_host_name(text: str) -> str:
+def read_host_name(text: str) -> str:
     """A name or address that a Host header may hold, without port."""
     written = text.strip().lower().rstrip(".")
     try:
@@ -211,12 +211,13 @@ Ipv6 = Annotated[str, Field(json_schema_extra={"format": "ipv6"}), reading(addre
 
 Texts = tuple[str, ...]
 Endpoints = Annotated[Texts, Field(min_length=1), read_each(addresses.read_endpoint, twice="refuse")]
+OptionalEndpoints = Annotated[Texts, read_each(addresses.read_endpoint, twice="refuse")]
 Servers = Annotated[Texts, Field(min_length=1), read_each(addresses.read_server, twice="refuse")]
 Zones = Annotated[dict[str, Servers], _ZONE_NAMES]
 ClientSets = Annotated[Texts, read_each(addresses.read_client_set)]
 Networks = Annotated[Texts, read_each(addresses.read_network)]
 ClientNames = Annotated[Texts, read_each(addresses.read_client_name)]
-HostNames = Annotated[Texts, read_each(_read_host_name)]
+HostNames = Annotated[Texts, read_each(read_host_name)]
 BlockRules = Annotated[Texts, read_each(rules.read_block_rule)]
 AllowRules = Annotated[Texts, read_each(rules.read_allow_rule)]
 References = Annotated[Texts, read_each(str.strip)]

@@ -12,7 +12,7 @@ from typing import Annotated, Final, Literal
 from pydantic import AfterValidator, Field, PrivateAttr, model_validator
 
 from resolver.config import fields
-from resolver.config.client_schema import CookiesSection, RateLimitsSection, ServerSection
+from resolver.config.client_schema import CookiesSection, ListenSection, RateLimitsSection, ServerSection, TlsSection
 from resolver.config.control_schema import (
     AdminSection,
     AuditSection,
@@ -42,15 +42,6 @@ DEFAULT_GROUP: Final = "default"
 
 DEFAULT_BLOCK: Final = ("ai", "bypass", "lists")
 """What the default group blocks unless it says otherwise."""
-
-
-class ListenSection(Section):
-    """Where queries are taken."""
-
-    do53: fields.Endpoints = Field(
-        default=("127.0.0.1:5300", "[::1]:5300"),
-        description="Addresses with ports for DNS over UDP and TCP; IPv6 in brackets, '0.0.0.0' and '[::]' are all.",
-    )
 
 
 class ClientsSection(Section):
@@ -185,6 +176,28 @@ class LimitsSection(Section):
     )
     tcp_idle_seconds: PositiveFloat = Field(
         default=_LIMITS.tcp_idle_seconds, description="A worker ends a TCP connection after this silence, in seconds."
+    )
+    tcp_lifetime_seconds: PositiveFloat = Field(
+        default=_LIMITS.tcp_lifetime_seconds,
+        description="After this time, in seconds, a TCP connection is closed once its queries are answered.",
+    )
+    tcp_write_seconds: PositiveFloat = Field(
+        default=_LIMITS.tcp_write_seconds,
+        description="How long a client may take to read what was sent to it, in seconds.",
+    )
+    tls_handshakes: Positive = Field(
+        default=_LIMITS.tls_handshakes, description="TLS handshakes that a worker is in the middle of at once."
+    )
+    tls_handshake_seconds: PositiveFloat = Field(
+        default=_LIMITS.tls_handshake_seconds,
+        description="How long a TLS handshake, or a proxy's header, may take, in seconds.",
+    )
+    http_streams_per_connection: Positive = Field(
+        default=_LIMITS.http_streams_per_connection, description="Requests in flight at once on one HTTP/2 connection."
+    )
+    http_resets_per_connection: Positive = Field(
+        default=_LIMITS.http_resets_per_connection,
+        description="Requests that an HTTP/2 client may take back, beside as many as were answered.",
     )
     tcp_write_buffer_bytes: Positive = Field(
         default=_LIMITS.tcp_write_buffer_bytes,
@@ -340,6 +353,7 @@ class Config(Section):
     """The configuration of moatdns. Every key has a default."""
 
     listen: ListenSection = ListenSection()
+    tls: TlsSection = TlsSection()
     workers: fields.Workers = Field(default="auto", description="Worker processes: 'auto' is one a core.")
     state_dir: fields.Folder = Field(
         default=Path("state"),
@@ -365,6 +379,14 @@ class Config(Section):
     )
     policy: Policy = Policy()
     _source: Path | None = PrivateAttr(None)
+
+    @model_validator(mode="after")
+    def _encrypted_has_certificate(self) -> Config:
+        served = next((key for key in ("dot", "doh") if getattr(self.listen, key)), None)
+        if served is not None and self.tls.certificate is None:
+            why = "is set, but there is no certificate: set tls.certificate and tls.private_key"
+            fields.raise_mistakes([fields.mistake(why, None, "listen", served)])
+        return self
 
     @property
     def source(self) -> Path | None:

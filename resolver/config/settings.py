@@ -60,7 +60,13 @@ class Limits:
     tcp_connections_per_client: int = 100
     tcp_queries_per_connection: int = 100  # in flight at once on one connection; beyond, it is not read
     tcp_idle_seconds: float = 10.0
+    tcp_lifetime_seconds: float = 3600.0  # then a connection is closed once its queries are answered
+    tcp_write_seconds: float = 10.0  # for a client to take what was sent to it
     tcp_write_buffer_bytes: int = 1 << 20  # unread answers a client may let pile up before its connection is ended
+    tls_handshakes: int = 200  # in the middle of which a worker may be
+    tls_handshake_seconds: float = 5.0  # for a handshake, and for a proxy's header
+    http_streams_per_connection: int = 100
+    http_resets_per_connection: int = 100  # requests that a client may take back, beside as many as were answered
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +86,17 @@ class Identity:
 
     identity: str | None = None
     version: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EncryptedSettings:
+    """What DoT and DoH are served with, and what clients are told of them."""
+
+    certificate: str = ""  # paths of PEM files; "" where neither is served
+    private_key: str = ""
+    server_name: str | None = None
+    dot_ports: tuple[int, ...] = ()
+    doh_ports: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +124,7 @@ class WorkerSettings:
     limits: Limits = field(default_factory=Limits)
     rates: RateLimits = field(default_factory=RateLimits)
     server: Identity = field(default_factory=Identity)
+    encrypted: EncryptedSettings = field(default_factory=EncryptedSettings)
     telemetry: TelemetrySettings = field(default_factory=TelemetrySettings)
 
     def to_plain(self) -> dict[str, Any]:
@@ -128,6 +146,12 @@ class WorkerSettings:
             limits=Limits(**raw["limits"]),
             rates=RateLimits(**{**raw["rates"], "exempt": tuple(raw["rates"]["exempt"])}),
             server=Identity(**raw["server"]),
+            encrypted=EncryptedSettings(
+                **{
+                    **raw["encrypted"],
+                    **{ports: tuple(raw["encrypted"][ports]) for ports in ("dot_ports", "doh_ports")},
+                }
+            ),
             telemetry=TelemetrySettings(**raw["telemetry"]),
         )
 

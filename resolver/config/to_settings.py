@@ -12,6 +12,7 @@ from resolver.config.settings import (
     COUNTERS,
     CacheSettings,
     ControlSettings,
+    EncryptedSettings,
     Identity,
     Limits,
     RateLimits,
@@ -60,6 +61,7 @@ def worker_settings(config: Config, *, workers: int, system_servers: Sequence[Up
             **config.rate_limits.model_dump(exclude={"exempt"}),
         ),
         server=Identity(**config.server.model_dump()),
+        encrypted=_encrypted(config),
         telemetry=TelemetrySettings(
             statistics=config.statistics.enabled,
             counters_folder=str(config.state_dir / COUNTERS),
@@ -69,9 +71,32 @@ def worker_settings(config: Config, *, workers: int, system_servers: Sequence[Up
     )
 
 
+def _encrypted(config: Config) -> EncryptedSettings:
+    tls = config.tls
+    if not (config.listen.dot or config.listen.doh) or tls.certificate is None or tls.private_key is None:
+        return EncryptedSettings()
+    folder = folder_of(config)
+
+    def ports(endpoints: Sequence[str]) -> tuple[int, ...]:
+        return tuple(dict.fromkeys(parse_endpoint(text)[1] for text in endpoints))
+
+    return EncryptedSettings(
+        certificate=str(folder / tls.certificate),
+        private_key=str(folder / tls.private_key),
+        server_name=tls.server_name,
+        dot_ports=ports(config.listen.dot),
+        doh_ports=ports(config.listen.doh),
+    )
+
+
+def folder_of(config: Config) -> Path:
+    """Where relative paths of a config begin."""
+    return (config.source.parent if config.source else Path()).absolute()
+
+
 def control_settings(config: Config) -> ControlSettings:
     """What the control process is told."""
-    folder = (config.source.parent if config.source else Path()).absolute()
+    folder = folder_of(config)
     host, port = parse_endpoint(config.admin.listen) if config.admin.listen else (None, 0)
     tls = config.admin.tls
     return ControlSettings(

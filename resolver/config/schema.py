@@ -179,25 +179,26 @@ class LimitsSection(Section):
     )
     tcp_lifetime_seconds: PositiveFloat = Field(
         default=_LIMITS.tcp_lifetime_seconds,
-        description="After this time, in seconds, a TCP connection is closed once its queries are answered.",
+        description="After this time, in seconds, a worker closes a TCP connection once its queries are answered.",
     )
     tcp_write_seconds: PositiveFloat = Field(
         default=_LIMITS.tcp_write_seconds,
-        description="How long a client may take to read what was sent to it, in seconds.",
+        description="How long a client may take to read what a worker has sent to it, in seconds.",
     )
     tls_handshakes: Positive = Field(
         default=_LIMITS.tls_handshakes, description="TLS handshakes that a worker is in the middle of at once."
     )
     tls_handshake_seconds: PositiveFloat = Field(
         default=_LIMITS.tls_handshake_seconds,
-        description="How long a TLS handshake, or a proxy's header, may take, in seconds.",
+        description="How long a worker waits for the end of a TLS handshake, or of a proxy's header, in seconds.",
     )
     http_streams_per_connection: Positive = Field(
-        default=_LIMITS.http_streams_per_connection, description="Requests in flight at once on one HTTP/2 connection."
+        default=_LIMITS.http_streams_per_connection,
+        description="Requests in flight at once on one HTTP/2 connection of a worker.",
     )
     http_resets_per_connection: Positive = Field(
         default=_LIMITS.http_resets_per_connection,
-        description="Requests that an HTTP/2 client may take back, beside as many as were answered.",
+        description="Requests that an HTTP/2 client may take back of a worker, beside as many as were answered.",
     )
     tcp_write_buffer_bytes: Positive = Field(
         default=_LIMITS.tcp_write_buffer_bytes,

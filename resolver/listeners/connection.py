@@ -68,7 +68,6 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._header: bytes | None = None  # of a proxy, as far as it has come; None: not waited for
         self._tls: Tls | None = None
-        self._in_handshake = False
         self._application: Application | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._began = self._active_at = door.loop.time()
@@ -158,11 +157,9 @@ class Connection(asyncio.Protocol):
         door = self.door
         if door.tls is None or door.handshakes is None:
             self._application = door.speak(self)
-        elif door.handshakes.begin():
-            self._in_handshake = True
-            self._tls = Tls(door.tls)
         else:
-            self.abort()
+            door.handshakes.begin(self)
+            self._tls = Tls(door.tls)
 
     def _opened(self, tls: Tls, data: bytes) -> bytes:
         """What the client says behind TLS."""
@@ -178,12 +175,13 @@ class Connection(asyncio.Protocol):
             self._end_handshake()
             self._active_at = self.door.loop.time()
             self._application = self.door.speak(self)
+            if self.is_finishing:
+                self._application.drain()
         return plain
 
     def _end_handshake(self) -> None:
-        if self._in_handshake and self.door.handshakes is not None:
-            self._in_handshake = False
-            self.door.handshakes.end()
+        if self.door.handshakes is not None:
+            self.door.handshakes.end(self)
 
     # For what is spoken
 
@@ -236,6 +234,10 @@ class Connection(asyncio.Protocol):
         if self.is_open and self._tls is not None and self._tls.is_open:
             self._put(self._tls.close())
         self._close_transport()
+
+    def close_later(self) -> None:
+        """Close when the client had time to read what was sent, though it is sending still: a reset would undo it."""
+        self.door.loop.call_later(GRACE_SECONDS, self.close)
 
     def _close_transport(self) -> None:
         if self._transport is not None:
@@ -292,8 +294,10 @@ class Connection(asyncio.Protocol):
         if application.is_busy:
             self._active_at = now
         elif now >= self._active_at + limits.tcp_idle_seconds:
-            self.close()
-            return None
+            if self.is_open:
+                self.door.counters.dropped["tcp_idle_seconds"] += 1
+                self.close()
+            return now + limits.tcp_write_seconds  # for it to take what is on its way
         if now >= self._began + limits.tcp_lifetime_seconds and not self.is_finishing:
             self.door.counters.dropped["tcp_lifetime_seconds"] += 1
             self.drain()

@@ -70,21 +70,25 @@ class Connections:
 
 
 class Handshakes:
-    """How many TLS handshakes a worker is in the middle of."""
+    """The connections of a worker that are in the middle of a TLS handshake.
+
+    When there are too many, the one that has taken longest makes room: an honest client needs milliseconds.
+    """
 
     def __init__(self, most: int, dropped: Counter[str]) -> None:
-        self.now = 0
+        self.open: dict[Held, None] = {}  # in the order of their beginning
         self._most = most
         self._dropped = dropped
 
-    def begin(self) -> bool:
-        """One more; False when there are too many."""
-        if self.now >= self._most:
+    def begin(self, connection: Held) -> None:
+        """One more."""
+        if len(self.open) >= self._most:
             self._dropped["tls_handshakes"] += 1
-            return False
-        self.now += 1
-        return True
+            slowest = next(iter(self.open))
+            self.end(slowest)
+            slowest.abort()
+        self.open[connection] = None
 
-    def end(self) -> None:
-        """One less: it has succeeded or not."""
-        self.now -= 1
+    def end(self, connection: Held) -> None:
+        """It has succeeded or not, or was none."""
+        self.open.pop(connection, None)

@@ -6,7 +6,7 @@ import base64
 import binascii
 import ipaddress
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -100,6 +100,14 @@ def response_of(answer: bytes) -> Response:
     return Response(200, answer, (("content-type", MEDIA_TYPE), ("cache-control", caching)))
 
 
+def gathered(fields: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Headers by name; those of the same name in one, as a list (RFC 9110 section 5.3)."""
+    headers: dict[str, str] = {}
+    for name, value in fields:
+        headers[name] = f"{headers[name]}, {value}" if name in headers else value
+    return headers
+
+
 class Exchange:
     """Requests of one connection, answered for whoever asks by it."""
 
@@ -118,10 +126,15 @@ class Exchange:
             reply(refused.response)
             return
         pipeline = connection.door.pipeline
+
+        def landed(answer: bytes) -> None:
+            connection.active()
+            reply(response_of(answer))
+
         client = pipeline.client(self._client(request), name_of(request.target) or self._name)
         outcome = pipeline.answer_now(query, client, Transport.HTTPS)
         if isinstance(outcome, Pending):
-            pipeline.resolve(outcome, lambda answer: reply(response_of(answer)))
+            pipeline.resolve(outcome, landed)
         elif outcome is not None:
             reply(response_of(outcome))
         else:

@@ -13,7 +13,7 @@ from resolver.listeners.doh import Exchange
 from resolver.listeners.http1 import Http1
 from resolver.listeners.http2 import Http2
 from resolver.listeners.stream import DnsStream, StreamListener
-from resolver.listeners.tls import DOH, DOT, ServerContext
+from resolver.listeners.tls import DOH, DOT, ServerContext, ignore_senseless_names
 from resolver.pipeline import Transport
 
 
@@ -24,6 +24,7 @@ class EncryptedListeners:
         self, dot: list[socket.socket], doh: list[socket.socket], settings: EncryptedSettings, plain: Door
     ) -> None:
         """`plain` has what they share with plain TCP. Raises ListenError for a certificate that cannot be used."""
+        ignore_senseless_names()
         certificate, private_key = Path(settings.certificate), Path(settings.private_key)
         of_dot, of_doh = (ServerContext(certificate, private_key, protocols) for protocols in (DOT, DOH))
         self._contexts = (of_dot, of_doh)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import h11
 
 from resolver.listeners.connection import Connection
-from resolver.listeners.doh import MOST_HEADER_BYTES, Exchange, Refused, Request, Response
+from resolver.listeners.doh import MOST_HEADER_BYTES, Exchange, Refused, Request, Response, gathered
 from resolver.wire.codes import MAX_MESSAGE
 
 _REASONS = {200: "OK", 400: "Bad Request", 404: "Not Found", 405: "Method Not Allowed", 413: "Content Too Large",
@@ -24,6 +24,8 @@ class Http1:
         self._request: h11.Request | None = None
         self._body = bytearray()
         self._waits = False  # for the answer to the last request
+        self._is_paused = False  # reading is, until then
+        self._goes_on = False  # in the loop that takes the client's words
         self._is_finishing = False
         self._is_over = False
 
@@ -39,9 +41,10 @@ class Http1:
 
     def ended(self) -> None:
         """Answer what is in flight, and close."""
-        self._is_finishing = True
-        if not self._waits:
-            self._connection.close()
+        if not self._is_over:
+            self._http.receive_data(b"")  # which says so, behind the requests that are here already
+            if not self._waits:
+                self._go_on_safely()
 
     def drain(self) -> None:
         """Close with the next answer."""
@@ -52,6 +55,7 @@ class Http1:
         self._is_over = True
 
     def _go_on_safely(self, data: bytes = b"") -> None:
+        self._goes_on = True
         try:
             if data:  # no octets would mean the end of it all
                 self._http.receive_data(data)
@@ -62,7 +66,9 @@ class Http1:
             if self._http.our_state in (h11.IDLE, h11.SEND_RESPONSE):
                 status = error.error_status_hint if error.error_status_hint in _REASONS else 400
                 self._respond(Refused(status, "this is no request that is understood here").response, last=True)
-            self._connection.close()
+            self._connection.close_later()
+        finally:
+            self._goes_on = False
 
     def _go_on(self) -> None:
         """Take the client's words one by one, up to a whole request."""
@@ -83,22 +89,24 @@ class Http1:
                     self._is_over = True
                     refused = Refused(413, f"a query has at most {MAX_MESSAGE} octets")
                     self._respond(refused.response, last=True)
-                    self._connection.close()
+                    self._connection.close_later()
             elif isinstance(event, h11.EndOfMessage):
                 self._answer()
             elif isinstance(event, h11.ConnectionClosed):
+                self._is_over = True
                 self._connection.close()
-                return
 
     def _answer(self) -> None:
         head = self._request
         if head is None:
             return
-        headers = {name.decode("ascii"): value.decode("latin-1") for name, value in head.headers}
+        headers = gathered((name.decode("ascii"), value.decode("latin-1")) for name, value in head.headers)
         request = Request(head.method.decode("ascii"), head.target.decode("latin-1"), headers, bytes(self._body))
         self._waits = True
-        self._connection.pause()  # a client that sends on has what it sends kept for it by the network
         self._exchange.answer(request, self._replied)
+        if self._waits:
+            self._is_paused = True
+            self._connection.pause()  # a client that sends on has what it sends kept for it by the network
 
     def _replied(self, response: Response) -> None:
         self._waits = False
@@ -109,9 +117,12 @@ class Http1:
             self._is_over = True
             self._connection.close()
             return
+        self._request = None
         self._http.start_next_cycle()
-        self._connection.resume()
-        if self._http.trailing_data[0]:  # the next request is here already
+        if self._is_paused:
+            self._is_paused = False
+            self._connection.resume()
+        if not self._goes_on:  # the next request may be here already
             self._go_on_safely()
 
     def _respond(self, response: Response, *, last: bool) -> None:
@@ -119,9 +130,10 @@ class Http1:
         if last:
             headers.append(("connection", "close"))
         reason = _REASONS[response.status].encode()
+        has_body = self._request is None or self._request.method != b"HEAD"
         events = (
             h11.Response(status_code=response.status, headers=headers, reason=reason),
-            h11.Data(data=response.body),
+            *((h11.Data(data=response.body),) if has_body else ()),
             h11.EndOfMessage(),
         )
         self._connection.send(b"".join(self._http.send(event) or b"" for event in events))

@@ -6,6 +6,7 @@ window, which is opened again only when a request is whole.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from collections.abc import Callable
 from typing import Any, Final
@@ -18,7 +19,7 @@ import h2.exceptions
 import h2.settings
 
 from resolver.listeners.connection import Connection
-from resolver.listeners.doh import MOST_HEADER_BYTES, Exchange, Refused, Request, Response
+from resolver.listeners.doh import MOST_HEADER_BYTES, Exchange, Refused, Request, Response, gathered
 from resolver.wire.codes import MAX_MESSAGE
 
 _CONFIG = h2.config.H2Configuration(client_side=False, header_encoding="latin-1")
@@ -30,13 +31,12 @@ _CALM = h2.errors.ErrorCodes.ENHANCE_YOUR_CALM
 class _Stream:
     """One request, as far as it has come."""
 
-    __slots__ = ("body", "headers", "is_whole", "octets")
+    __slots__ = ("body", "headers", "octets")
 
     def __init__(self, headers: dict[str, str]) -> None:
         self.headers = headers
         self.body = bytearray()
         self.octets = 0  # of the connection's window that it holds
-        self.is_whole = False
 
 
 class Http2:
@@ -57,6 +57,9 @@ class Http2:
         self._is_finishing = False
         self._is_over = False
         self._http.initiate_connection()
+        self._http.increment_flow_control_window(
+            MAX_MESSAGE
+        )  # beside the 65,535 octets that each connection begins with
         self._flush()
 
     @property
@@ -107,10 +110,11 @@ class Http2:
     # What the client says
 
     def _on_request(self, event: h2.events.RequestReceived) -> None:
-        if self._is_finishing:
-            self._http.reset_stream(event.stream_id, h2.errors.ErrorCodes.REFUSED_STREAM)  # it may ask elsewhere
+        if self._is_finishing and self.is_busy:
+            self._reset(event.stream_id, h2.errors.ErrorCodes.REFUSED_STREAM)  # it may ask elsewhere
             return
-        self._streams[event.stream_id] = _Stream({str(name): str(value) for name, value in event.headers})
+        headers = gathered((str(name), str(value)) for name, value in event.headers)
+        self._streams[event.stream_id] = _Stream(headers)
 
     def _on_data(self, event: h2.events.DataReceived) -> None:
         stream = self._streams.get(event.stream_id)
@@ -126,22 +130,23 @@ class Http2:
             self._waiting += 1
             refused = Refused(413, f"a query has at most {MAX_MESSAGE} octets")
             self._replied(event.stream_id, refused.response)
+            self._reset(event.stream_id, h2.errors.ErrorCodes.NO_ERROR)  # no need to send the rest
 
     def _on_end(self, event: h2.events.StreamEnded) -> None:
         stream = self._streams.get(event.stream_id)
         if stream is None:
             return
         self._let_go(event.stream_id)
-        stream.is_whole = True
         headers = stream.headers
         request = Request(headers.get(":method", ""), headers.get(":path", ""), headers, bytes(stream.body))
         self._waiting += 1
-        self._exchange.answer(request, functools.partial(self._replied, event.stream_id))
+        is_head = request.method == "HEAD"
+        self._exchange.answer(request, functools.partial(self._replied, event.stream_id, is_head=is_head))
 
     def _on_reset(self, event: h2.events.StreamReset) -> None:
         self._resets += 1
         self._let_go(event.stream_id)
-        self._unsent.pop(event.stream_id, None)
+        self._forget(event.stream_id)
 
     def _on_window(self, event: h2.events.WindowUpdated) -> None:
         self._frames += 1
@@ -165,9 +170,8 @@ class Http2:
 
     # What we say
 
-    def _replied(self, stream_id: int, response: Response) -> None:
+    def _replied(self, stream_id: int, response: Response, *, is_head: bool = False) -> None:
         self._waiting -= 1
-        self._answered += 1
         if self._is_over or not self._connection.is_open:
             return
         try:
@@ -176,26 +180,43 @@ class Http2:
                 *response.headers,
                 ("content-length", str(len(response.body))),
             ]
-            self._http.send_headers(stream_id, headers, end_stream=not response.body)
-            if response.body:
-                self._unsent[stream_id] = response.body
-                self._send_body(stream_id)
+            body = b"" if is_head else response.body
+            self._http.send_headers(stream_id, headers, end_stream=not body)
         except h2.exceptions.ProtocolError:
-            self._unsent.pop(stream_id, None)  # the client took the request back meanwhile
+            pass  # the client took the request back meanwhile
+        else:
+            self._answered += 1
+            if body:
+                self._unsent[stream_id] = body
+                self._send_body(stream_id)
         self._flush()
         self._close_if_done()
 
     def _send_body(self, stream_id: int) -> None:
         """Send of an answer what the client's windows let through."""
-        http, body = self._http, self._unsent.pop(stream_id)
-        while body:
-            room = min(http.local_flow_control_window(stream_id), http.max_outbound_frame_size)
-            if room <= 0:
-                self._unsent[stream_id] = body
-                break
-            chunk, body = body[:room], body[room:]
-            http.send_data(stream_id, chunk, end_stream=not body)
-        self.stalled_since = self._connection.door.loop.time() if self._unsent else None
+        http, body = self._http, self._unsent[stream_id]
+        try:
+            while (room := min(http.local_flow_control_window(stream_id), http.max_outbound_frame_size)) > 0:
+                chunk, body = body[:room], body[room:]
+                http.send_data(stream_id, chunk, end_stream=not body)
+                if not body:
+                    self._forget(stream_id)
+                    return
+        except h2.exceptions.ProtocolError:  # the client took the request back; its frames are read before events come
+            self._forget(stream_id)
+            return
+        self._unsent[stream_id] = body
+        if self.stalled_since is None:
+            self.stalled_since = self._connection.door.loop.time()
+
+    def _forget(self, stream_id: int) -> None:
+        """Send no more of an answer: it is out, or nobody wants it."""
+        if self._unsent.pop(stream_id, None) is not None:
+            self.stalled_since = self._connection.door.loop.time() if self._unsent else None
+
+    def _reset(self, stream_id: int, error: h2.errors.ErrorCodes) -> None:
+        with contextlib.suppress(h2.exceptions.ProtocolError):  # the client has done so already
+            self._http.reset_stream(stream_id, error)
 
     def _flush(self) -> None:
         data = self._http.data_to_send()
@@ -209,12 +230,13 @@ class Http2:
         if error is not None:
             self._http.close_connection(error)
         self._flush()
-        self._connection.close()
+        self._connection.close_later()
 
     def _close_if_done(self) -> None:
         if self._is_finishing and not self.is_busy and not self._is_over:
             self._is_over = True
-            self._http.close_connection()
+            with contextlib.suppress(h2.exceptions.ProtocolError):  # the client has said goodbye before
+                self._http.close_connection()
             self._flush()
             self._connection.close()
 
@@ -222,7 +244,11 @@ class Http2:
 def _new(streams: int) -> h2.connection.H2Connection:
     http = h2.connection.H2Connection(_CONFIG)
     codes = h2.settings.SettingCodes
-    bounds = {codes.MAX_CONCURRENT_STREAMS: streams, codes.MAX_HEADER_LIST_SIZE: MOST_HEADER_BYTES}
+    bounds = {
+        codes.MAX_CONCURRENT_STREAMS: streams,
+        codes.MAX_HEADER_LIST_SIZE: MOST_HEADER_BYTES,
+        codes.INITIAL_WINDOW_SIZE: MAX_MESSAGE + 1,  # so that one octet too many can be seen
+    }
     http.local_settings = h2.settings.Settings(client=False, initial_values=bounds)
     http.decoder.max_header_list_size = MOST_HEADER_BYTES
     return http

@@ -107,6 +107,7 @@ class DnsStream:
 
     def _landed(self, answer: bytes) -> None:
         self._in_flight -= 1
+        self._connection.active()
         self._connection.send(frame(answer))
         if self._is_paused:
             self._work_off()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ssl
+import sys
 from pathlib import Path
 from typing import Final
 
@@ -38,6 +39,20 @@ class ServerContext:
         """Read the pair again. Raises ListenError; the old one stays in force then."""
         load_pair(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), self._certificate, self._private_key)
         load_pair(self.context, self._certificate, self._private_key)
+
+
+def ignore_senseless_names() -> None:
+    """Let no client write into the log: Python would tell of each name (SNI) that is no ASCII, with a traceback.
+
+    The handshake fails all the same, and is counted with the others that do.
+    """
+    tell = sys.unraisablehook
+
+    def hook(what: sys.UnraisableHookArgs) -> None:
+        if not (isinstance(what.exc_value, UnicodeDecodeError) and isinstance(what.object, bytes)):
+            tell(what)
+
+    sys.unraisablehook = hook
 
 
 def _note_name(channel: ssl.SSLObject | ssl.SSLSocket, name: str | None, _: ssl.SSLContext) -> None:

@@ -361,6 +361,10 @@ class Config(Section):
         description="Folder for what must outlive a restart; a relative path begins at the config file's folder.",
         json_schema_extra={"default": "./state"},
     )
+    user: Annotated[str, Field(min_length=1, max_length=64)] | None = Field(
+        default=None,
+        description="The user of this machine to become once the ports are open, where moatdns is started as root.",
+    )
     server: ServerSection = ServerSection()
     clients: ClientsSection = ClientsSection()
     rate_limits: RateLimitsSection = RateLimitsSection()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pwd
 import stat
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,6 +47,11 @@ def become(account: Account, state_dir: Path) -> None:
         os.setresuid(account.uid, account.uid, account.uid)
     except OSError as error:
         raise MoatdnsError(f"user: cannot become {account.name!r}: {error.strerror or error}") from error
+    if not os.access(sys.executable, os.R_OK | os.X_OK):
+        raise MoatdnsError(
+            f"user: {account.name!r} may not run {sys.executable}, which workers are started with: install moatdns "
+            "where that user may read it, in /opt/moatdns for example"
+        )
     if not os.access(state_dir, os.R_OK | os.W_OK | os.X_OK):
         raise MoatdnsError(
             f"state_dir: {state_dir} cannot be written by user {account.name!r}: give it to that user "

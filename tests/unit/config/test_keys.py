@@ -22,6 +22,7 @@ def test_the_defaults_are_those_of_the_contract(tmp_path: Path, monkeypatch: pyt
         "tls": {"certificate": None, "private_key": None, "server_name": None, "workers": 1},
         "workers": "auto",
         "state_dir": str(tmp_path / "state"),
+        "user": None,
         "server": {"identity": None, "version": None},
         "clients": {"allow": ["loopback", "private"], "trusted_proxies": [], "queries_per_second": 1000},
         "rate_limits": {"action": "refuse", "exempt": [], "responses_per_second": 0, "slip": 2},
@@ -137,13 +138,13 @@ ENDPOINT = (
         ("listen: {zzz: 2}", "listen.zzz: is not a known key: known here are do53, dot, doh"),
         (
             "12: 3",
-            "12: is not a known key: known here are listen, tls, workers, state_dir, server, clients, rate_limits, "
-            "cookies, upstream, cache, limits, admin, store, statistics, query_log, subscriptions, leases, audit, "
-            "webhooks, policy",
+            "12: is not a known key: known here are listen, tls, workers, state_dir, user, server, clients, "
+            "rate_limits, cookies, upstream, cache, limits, admin, store, statistics, query_log, subscriptions, "
+            "leases, audit, webhooks, policy",
         ),
         (
             '"a\\nb": 3',
-            "'a\\nb': is not a known key: known here are listen, tls, workers, state_dir, server, clients, "
+            "'a\\nb': is not a known key: known here are listen, tls, workers, state_dir, user, server, clients, "
             "rate_limits, cookies, upstream, cache, limits, admin, store, statistics, query_log, subscriptions, "
             "leases, audit, webhooks, policy",
         ),

@@ -16,6 +16,7 @@ from resolver.supervisor.privileges import Account
 
 _CHILD = """
 import os, sys
+sys.executable = "/bin/sh"  # that anybody may run, wherever this Python is
 from pathlib import Path
 from resolver.errors import MoatdnsError
 from resolver.supervisor.privileges import Account, become

@@ -82,6 +82,22 @@ class Identity:
 
 
 @dataclass(frozen=True, slots=True)
+class EncryptedSettings:
+    """What DoT and DoH are served with, and what clients are told of them."""
+
+    server_name: str | None = None
+    dot_ports: tuple[int, ...] = ()
+    doh_ports: tuple[int, ...] = ()
+    addresses: tuple[str, ...] = ()  # on which all of these ports are served; none where that differs, or is "all"
+
+    @classmethod
+    def from_plain(cls, raw: dict[str, Any]) -> EncryptedSettings:
+        """What `dataclasses.asdict` gave, by way of JSON."""
+        lists = {name: tuple(raw[name]) for name in ("dot_ports", "doh_ports", "addresses")}
+        return cls(**{**raw, **lists})
+
+
+@dataclass(frozen=True, slots=True)
 class TelemetrySettings:
     """What a worker counts, and what it tells the query log."""
 
@@ -104,6 +120,7 @@ class WorkerSettings:
     limits: Limits = field(default_factory=Limits)
     rates: RateLimits = field(default_factory=RateLimits)
     server: Identity = field(default_factory=Identity)
+    encrypted: EncryptedSettings = field(default_factory=EncryptedSettings)
     telemetry: TelemetrySettings = field(default_factory=TelemetrySettings)
 
     def to_plain(self) -> dict[str, Any]:
@@ -123,6 +140,7 @@ class WorkerSettings:
             limits=Limits(**raw["limits"]),
             rates=RateLimits(**{**raw["rates"], "exempt": tuple(raw["rates"]["exempt"])}),
             server=Identity(**raw["server"]),
+            encrypted=EncryptedSettings.from_plain(raw["encrypted"]),
             telemetry=TelemetrySettings(**raw["telemetry"]),
         )
 

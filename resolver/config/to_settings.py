@@ -12,6 +12,7 @@ from resolver.config.settings import (
     COUNTERS,
     CacheSettings,
     ControlSettings,
+    EncryptedSettings,
     Identity,
     Limits,
     RateLimits,
@@ -64,6 +65,27 @@ def worker_settings(config: Config, *, workers: int, system_servers: Sequence[Up
             query_log=config.query_log.what if config.query_log.enabled else "off",
             clients=config.query_log.clients,
         ),
+    )
+
+
+def encrypted_settings(server_name: str | None, dot: Sequence[str], doh: Sequence[str]) -> EncryptedSettings:
+    """What clients are told of DoT and DoH, of the endpoints that `listen.dot` and `listen.doh` hold.
+
+    No address is told unless each port is served on just the same ones, all of them named one by one.
+    """
+    by_port: dict[tuple[str, int], set[str]] = {}
+    for kind, endpoints in (("dot", dot), ("doh", doh)):
+        for host, port in map(parse_endpoint, endpoints):
+            by_port.setdefault((kind, port), set()).add(host)
+    hosts = list(by_port.values())
+    told = hosts[0] if hosts and all(of_port == hosts[0] for of_port in hosts) else set()
+    if any("%" in host or ipaddress.ip_address(host).is_unspecified for host in told):
+        told = set()  # all addresses are none in particular, and a link-local one is no use without its link
+    return EncryptedSettings(
+        server_name=server_name,
+        dot_ports=tuple(port for kind, port in by_port if kind == "dot"),
+        doh_ports=tuple(port for kind, port in by_port if kind == "doh"),
+        addresses=tuple(sorted(told)),
     )
 
 

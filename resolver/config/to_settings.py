@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import ipaddress
 from collections.abc import Sequence
 from pathlib import Path
@@ -48,6 +49,8 @@ def worker_settings(config: Config, *, workers: int, system_servers: Sequence[Up
         upstream_servers=resolved(config.upstream.servers),
         zones=tuple(Zone(name, resolved(servers)) for name, servers in config.upstream.zones.items()),
         upstream_timeout_seconds=config.upstream.timeout_seconds,
+        rebinding_guard=config.upstream.rebinding_guard,
+        private_names=config.upstream.private_names,
         cache=CacheSettings(
             max_bytes=(cache.max_mib << 20) // workers,
             **cache.model_dump(exclude={"max_mib"}),
@@ -59,6 +62,7 @@ def worker_settings(config: Config, *, workers: int, system_servers: Sequence[Up
             **config.rate_limits.model_dump(exclude={"exempt"}),
         ),
         server=Identity(**config.server.model_dump()),
+        encrypted=_encrypted(config),
         telemetry=TelemetrySettings(
             statistics=config.statistics.enabled,
             counters_folder=str(config.state_dir / COUNTERS),
@@ -89,9 +93,26 @@ def encrypted_settings(server_name: str | None, dot: Sequence[str], doh: Sequenc
     )
 
 
+def _encrypted(config: Config) -> EncryptedSettings:
+    tls = config.tls
+    if not (config.listen.dot or config.listen.doh) or tls.certificate is None or tls.private_key is None:
+        return EncryptedSettings()
+    folder = folder_of(config)
+    return dataclasses.replace(
+        encrypted_settings(tls.server_name, config.listen.dot, config.listen.doh),
+        certificate=str(folder / tls.certificate),
+        private_key=str(folder / tls.private_key),
+    )
+
+
+def folder_of(config: Config) -> Path:
+    """Where relative paths of a config begin."""
+    return (config.source.parent if config.source else Path()).absolute()
+
+
 def control_settings(config: Config) -> ControlSettings:
     """What the control process is told."""
-    folder = (config.source.parent if config.source else Path()).absolute()
+    folder = folder_of(config)
     host, port = parse_endpoint(config.admin.listen) if config.admin.listen else (None, 0)
     tls = config.admin.tls
     return ControlSettings(

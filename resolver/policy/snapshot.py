@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from resolver.ip_keys import key_of_address
 from resolver.policy.decision import Decision, MatchedRule, Verdict
 from resolver.policy.groups import DEFAULT_GROUP, Address, Group, Network, network_table, parse_client
 from resolver.policy.stack import RuleStack
@@ -133,6 +134,19 @@ class PolicySnapshot:
             decision.response,
             decision.exemption,
         )
+
+    @property
+    def judges_addresses(self) -> bool:
+        """Whether there are rules for addresses at all."""
+        return self.layer.judges_addresses
+
+    def decide_address(self, view: View, packed: bytes) -> Decision | None:
+        """What rules for addresses make of one, in four or sixteen octets, for `view`; None where there is none."""
+        key = key_of_address(packed)
+        walked = self.layer.walk(key)
+        if not walked:
+            return None
+        return decision_of(view, standing_of(self.layer, view, self.layer.matches_of_address(walked)), key)
 
     def _learn(
         self, row: tuple[int, ...], view: View, key: bytes, walked: list[tuple[bytes, int]]

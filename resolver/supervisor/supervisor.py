@@ -20,7 +20,7 @@ from resolver.clocks import STEP_SECONDS, now
 from resolver.config.cookies import SECRET_BYTES
 from resolver.config.settings import ControlSettings
 from resolver.errors import ConfigError, MoatdnsError, SubjectsError
-from resolver.listeners.sockets import WorkerSockets, open_sockets
+from resolver.listeners.sockets import DO53, WorkerSockets, open_sockets
 from resolver.plan import Plan
 from resolver.policy.subjects import Moment
 from resolver.snapshot_file import Manifest
@@ -68,7 +68,7 @@ class Supervisor:
         try:
             with contextlib.ExitStack() as held:
                 held.enter_context(_held(self._plan.state_dir))
-                sockets, notes = open_sockets(list(self._plan.listen), self._plan.workers)
+                sockets, notes = open_sockets(list(self._plan.listen), self._plan.workers, self._plan.encrypted_workers)
                 for one in sockets:
                     held.callback(one.close)
                 channels = held.enter_context(Channels.open(self._plan.control))
@@ -196,12 +196,19 @@ class Supervisor:
         self._source.remember(self._plan)
         self._log.info(
             "serving",
-            listen=[address.text for address in self._plan.listen],
-            workers=len(self._crew),
+            **self._listening(),
+            workers=self._plan.workers,
             policy=self._crew.manifest.revision,
             policy_is_the_configs=self._crew.manifest.fingerprint == self._plan.fingerprint,
             upstreams=[server.name for server in self._plan.settings.upstream_servers],
         )
+
+    def _listening(self) -> dict[str, list[str]]:
+        """The addresses, by what is spoken there."""
+        told: dict[str, list[str]] = {}
+        for address in self._plan.listen:
+            told.setdefault("listen" if address.kind == DO53 else address.kind, []).append(address.text)
+        return told
 
     def _cookie_secret(self, plan: Plan, otherwise: list[str]) -> list[str]:
         """The secrets of server cookies; `otherwise` where they cannot be read, and none where cookies are off."""
@@ -262,6 +269,7 @@ class Supervisor:
                 await self._control.config_in_force(new.fingerprint, _OTHER_CATALOGUE_SECONDS)
         else:
             self._control.renew()
+        self._crew.renew()
         if not needs_restart:
             self._source.remember(new)
         self._log.info("reloaded", policy=self._crew.manifest.revision, workers_replaced=replaced)

@@ -16,7 +16,7 @@ from resolver.wire.question import parse_question
 
 NAME = "dns.corp.example"
 _DOHPATH = 7  # RFC 9461 section 5
-BOTH = EncryptedSettings(NAME, dot_ports=(853,), doh_ports=(443,))
+BOTH = EncryptedSettings(server_name=NAME, dot_ports=(853,), doh_ports=(443,))
 ADDRESSES = ("192.0.2.1", "2001:db8::1")
 
 
@@ -63,16 +63,16 @@ def test_the_servers_dot_and_doh_are_its_designated_resolvers(name: str, edns: b
 
 
 def test_each_way_is_told_only_where_it_is_served() -> None:
-    assert records(ask(EncryptedSettings(NAME, dot_ports=(853, 8853)))) == [
+    assert records(ask(EncryptedSettings(server_name=NAME, dot_ports=(853, 8853)))) == [
         '1 dns.corp.example. alpn="dot" port="853"',
         '1 dns.corp.example. alpn="dot" port="8853"',
     ]
-    (doh,) = records(ask(EncryptedSettings(NAME, doh_ports=(8443,))))
+    (doh,) = records(ask(EncryptedSettings(server_name=NAME, doh_ports=(8443,))))
     assert doh.startswith('2 dns.corp.example. alpn="h2,http/1.1" port="8443"')
 
 
 def test_the_addresses_come_along_as_hints_and_as_records() -> None:
-    response = ask(EncryptedSettings(NAME, (853,), (443,), ADDRESSES))
+    response = ask(EncryptedSettings(server_name=NAME, dot_ports=(853,), doh_ports=(443,), addresses=ADDRESSES))
     assert response is not None
     for rdata in response.answer[0]:
         assert rdata.params[ParamKey.IPV4HINT].addresses == ("192.0.2.1",)
@@ -83,7 +83,12 @@ def test_the_addresses_come_along_as_hints_and_as_records() -> None:
 
 
 def test_the_addresses_stay_away_where_the_client_has_no_room_for_them() -> None:
-    encrypted = EncryptedSettings(f"{'x' * 60}.{NAME}", (853,), (443,), tuple(f"192.0.2.{n}" for n in range(1, 6)))
+    encrypted = EncryptedSettings(
+        server_name=f"{'x' * 60}.{NAME}",
+        dot_ports=(853,),
+        doh_ports=(443,),
+        addresses=tuple(f"192.0.2.{n}" for n in range(1, 6)),
+    )
     long = ask(encrypted, edns=True)
     short = ask(encrypted, edns=False)
     assert long is not None
@@ -94,7 +99,12 @@ def test_the_addresses_stay_away_where_the_client_has_no_room_for_them() -> None
 
 
 @pytest.mark.parametrize(
-    "encrypted", [EncryptedSettings(), EncryptedSettings(NAME), EncryptedSettings(None, (853,), (443,), ADDRESSES)]
+    "encrypted",
+    [
+        EncryptedSettings(),
+        EncryptedSettings(server_name=NAME),
+        EncryptedSettings(server_name=None, dot_ports=(853,), doh_ports=(443,), addresses=ADDRESSES),
+    ],
 )
 def test_without_a_name_or_without_dot_and_doh_there_is_no_designated_resolver(encrypted: EncryptedSettings) -> None:
     assert is_nodata(ask(encrypted))

@@ -125,8 +125,11 @@ class Answering:
             why = ede_option(Ede.NOT_SUPPORTED, "not a type of data")
             return self.refuse(question, client, transport, why, Rcode.NOTIMP)
         local = self._local_names.answer(question)
-        if local is not None:
-            self._accounts.without_policy(Outcome.CACHED, client, client.group, question, transport, local[3] & 0xF)
+        if local is None:
+            return None
+        self._accounts.without_policy(Outcome.CACHED, client, client.group, question, transport, local[3] & 0xF)
+        if transport is Transport.UDP and len(local) > question.max_size:
+            return truncated(question, local[3] & 0xF)
         return local
 
     def not_served(self, question: Question, client: Client, transport: Transport) -> bytes:

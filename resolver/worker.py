@@ -36,7 +36,7 @@ from resolver.listeners.connection import Door
 from resolver.listeners.connections import Connections
 from resolver.listeners.stream import StreamListener, speak_tcp
 from resolver.listeners.udp import udp_listener
-from resolver.local_names import LocalNames
+from resolver.local_names import local_names_of
 from resolver.names import key_of, parse_name
 from resolver.pipeline import Pipeline
 from resolver.policy.snapshot import PolicySnapshot
@@ -114,7 +114,7 @@ class Worker:
             self._counters,
             # No name for it here: what this frame held would stay mapped for ever.
             open_snapshot(read_manifest(Path(first["manifest"])), check=not first["checked"]),
-            local_names=LocalNames(key_of(parse_name(zone.name)) for zone in settings.zones),
+            local_names=local_names_of(settings),
             server_names=ServerNames(settings.server.identity, settings.server.version),
             replies=_replies_of(settings, first["cookie_secret"]),
             rates=settings.rates,

@@ -57,8 +57,9 @@ class ClientsSection(Section):
     trusted_proxies: fields.ClientSets = Field(
         default=(),
         description=(
-            "Networks of forwarders that ask for others, and are believed when they say for whom: by an EDNS client "
-            "subnet of full length. Sets as in `allow`."
+            "Networks of forwarders and load balancers that ask for others, and are believed when they say for whom: "
+            "by a PROXY header (version 2) or an EDNS client subnet of full length. List only those that put it there "
+            "themselves. Sets as in `allow`."
         ),
     )
     queries_per_second: Annotated[int, Field(ge=0, le=1_000_000), NUMBER] = Field(

@@ -97,6 +97,13 @@ class EncryptedSettings:
     server_name: str | None = None
     dot_ports: tuple[int, ...] = ()
     doh_ports: tuple[int, ...] = ()
+    addresses: tuple[str, ...] = ()  # on which all of these ports are served; none where that differs, or is "all"
+
+    @classmethod
+    def from_plain(cls, raw: dict[str, Any]) -> EncryptedSettings:
+        """What `dataclasses.asdict` gave, by way of JSON."""
+        lists = {name: tuple(raw[name]) for name in ("dot_ports", "doh_ports", "addresses")}
+        return cls(**{**raw, **lists})
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,12 +153,7 @@ class WorkerSettings:
             limits=Limits(**raw["limits"]),
             rates=RateLimits(**{**raw["rates"], "exempt": tuple(raw["rates"]["exempt"])}),
             server=Identity(**raw["server"]),
-            encrypted=EncryptedSettings(
-                **{
-                    **raw["encrypted"],
-                    **{ports: tuple(raw["encrypted"][ports]) for ports in ("dot_ports", "doh_ports")},
-                }
-            ),
+            encrypted=EncryptedSettings.from_plain(raw["encrypted"]),
             telemetry=TelemetrySettings(**raw["telemetry"]),
         )
 

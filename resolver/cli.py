@@ -29,11 +29,12 @@ from resolver.config.addresses import parse_endpoint
 from resolver.config.json_schema import json_schema
 from resolver.config.load import find_config, load_config
 from resolver.config.to_settings import worker_settings
-from resolver.errors import ConfigError, MoatdnsError, RuleError
+from resolver.errors import ConfigError, ListenError, MoatdnsError, RuleError
 from resolver.exception_commands import exemption_app, lease_app, pause_app
 from resolver.explaining import access_of, explain_query
 from resolver.lists_commands import lists_app
 from resolver.names import parse_any_name, parse_name
+from resolver.plan import certificate_troubles
 from resolver.policy_commands import policy_app
 from resolver.supervisor.supervisor import Supervisor
 from resolver.telemetry.log import make_log
@@ -91,13 +92,22 @@ def check_config(config: ConfigOption = None, as_json: JsonOption = False) -> No
             print_line(json.dumps({"ok": False, "problems": error.problems}))
             raise typer.Exit(1) from None
         fail(*error.problems)
+    try:
+        notes = certificate_troubles(worker_settings(loaded, workers=1, system_servers=[]).encrypted)
+    except ListenError as error:
+        if as_json:
+            print_line(json.dumps({"ok": False, "problems": [str(error)]}))
+            raise typer.Exit(1) from None
+        fail(str(error))
     policy = loaded.policy
     if as_json:
-        print_line(json.dumps({"ok": True, "config": str(path) if path else None}))
+        print_line(json.dumps({"ok": True, "config": str(path) if path else None, "notes": notes}))
     else:
         rules = sum(len(entry.block) + len(entry.allow) for entry in policy.lists)
         what = f"{len(policy.groups)} groups, {len(policy.lists)} lists with {rules} rules"
         print_line(f"{path or 'built-in defaults'}: good ({what})")
+        for note in notes:
+            print_line(f"note: {note}")
 
 
 @app.command("explain")

@@ -14,7 +14,7 @@ from resolver import cookie_secret
 from resolver.config.addresses import NAMED_CLIENTS, parse_endpoint
 from resolver.config.certificates import troubles_of
 from resolver.config.schema import Config
-from resolver.config.settings import ControlSettings, UpstreamServer, WorkerSettings
+from resolver.config.settings import ControlSettings, EncryptedSettings, UpstreamServer, WorkerSettings
 from resolver.config.to_settings import control_settings, system_servers, worker_settings
 from resolver.listeners.sockets import DO53, DOH, DOT, Listen
 
@@ -109,8 +109,7 @@ def plan_of(config: Config, policy: dict[str, Any], fingerprint: str, *, catalog
             "rate_limits.responses_per_second, to 100 for example"
         )
     if encrypted_workers:
-        encrypted = settings.encrypted
-        notes += troubles_of(Path(encrypted.certificate), Path(encrypted.private_key), encrypted.server_name)
+        notes += certificate_troubles(settings.encrypted)
     if catalogue.folder is not None:
         notes.append(
             f"a new catalogue waits to be accepted, {catalogue.news}; look at it (moatdns catalogue diff), then run "
@@ -161,3 +160,10 @@ def _is_ourselves(server: UpstreamServer, listen: tuple[Listen, ...]) -> bool:
         and (address == (bound := ipaddress.ip_address(own.host)) or (bound.is_unspecified and address.is_loopback))
         for own in listen
     )
+
+
+def certificate_troubles(encrypted: EncryptedSettings) -> list[str]:
+    """What clients will not like about the certificate of DoT and DoH. Raises ListenError where it cannot be used."""
+    if not encrypted.certificate:
+        return []
+    return troubles_of(Path(encrypted.certificate), Path(encrypted.private_key), encrypted.server_name)

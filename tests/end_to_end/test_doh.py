@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import socket
 import ssl
@@ -10,15 +9,13 @@ from collections.abc import Callable, Iterator
 
 import dns.message
 import dns.rcode
-import h2.config
-import h2.connection
-import h2.events
 import hyperframe.frame as frames
 import pytest
 
 from tests.conftest import EXEMPT, OFFICE
 from tests.support.clients import is_blocked, kdig, query, rdata
 from tests.support.encrypted import SERVER_NAME, Certificates, Fetched, alpn_of, curl, s_client, tls_connection
+from tests.support.http2 import Http2Client, in_url
 from tests.support.moatdns import Moatdns
 from tests.support.stub import DEFAULT_ANSWER, StubUpstream
 
@@ -72,11 +69,6 @@ def fetch(request: pytest.FixtureRequest, server: Moatdns, certificates: Certifi
         return fetched
 
     return run
-
-
-def in_url(wire: bytes) -> str:
-    """The target of a GET."""
-    return "/dns-query?dns=" + base64.urlsafe_b64encode(wire).rstrip(b"=").decode()
 
 
 @pytest.mark.parametrize("option", ["+https", "+https-get"])
@@ -192,47 +184,6 @@ def test_requests_before_the_goodbye_are_answered(server: Moatdns, certificates:
             while piece := connection.recv(65_536):
                 got += piece
     assert got.count(b"HTTP/1.1 200 OK") == 3
-
-
-class Http2Client:
-    """HTTP/2 by h2 on a connection, with frames of one's own where wanted."""
-
-    def __init__(self, connection: ssl.SSLSocket) -> None:
-        self.connection = connection
-        self.http = h2.connection.H2Connection(h2.config.H2Configuration(client_side=True))
-        self.http.initiate_connection()
-        self.flush()
-
-    def flush(self) -> None:
-        """Send what h2 has to say."""
-        self.connection.sendall(self.http.data_to_send())
-
-    def get(self, name: str, *, flush: bool = True) -> int:
-        """Ask; the stream."""
-        stream = self.http.get_next_available_stream_id()
-        target = in_url(query(name).to_wire())
-        headers = [(":method", "GET"), (":scheme", "https"), (":authority", SERVER_NAME), (":path", target)]
-        self.http.send_headers(stream, headers, end_stream=True)
-        if flush:
-            self.flush()
-        return stream
-
-    def bodies(self, count: int) -> dict[int, bytes]:
-        """The bodies of the next so many answers, by stream."""
-        bodies: dict[int, bytes] = {}
-        whole: set[int] = set()
-        while len(whole) < count:
-            data = self.connection.recv(65_536)
-            if not data:
-                raise EOFError
-            for event in self.http.receive_data(data):
-                if isinstance(event, h2.events.DataReceived):
-                    bodies[event.stream_id] = bodies.get(event.stream_id, b"") + event.data
-                    self.http.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
-                elif isinstance(event, h2.events.StreamEnded):
-                    whole.add(event.stream_id)
-            self.flush()
-        return bodies
 
 
 def ends(connection: ssl.SSLSocket) -> bool:

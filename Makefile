@@ -21,7 +21,8 @@ run: $(VENV)/.installed-run
 
 test: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -n auto --dist loadfile tests/unit
-	$(BIN)/python -m pytest --ignore tests/unit
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not alone" --ignore tests/unit
+	$(BIN)/python -m pytest -m alone --ignore tests/unit
 
 check: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

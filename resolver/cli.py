@@ -115,6 +115,7 @@ def explain_command(
     name: Annotated[str, typer.Argument(help="The domain name asked for.")],
     config: ConfigOption = None,
     client: Annotated[str, typer.Option(metavar="IP", help="The address that asks.")] = "127.0.0.1",
+    client_name: Annotated[str, typer.Option(metavar="NAME", help="What the client calls itself by DoT or DoH.")] = "",
     qtype: Annotated[str, typer.Option("--type", metavar="TYPE", help="The record type asked for.")] = "A",
     as_json: JsonOption = False,
 ) -> None:
@@ -131,6 +132,7 @@ def explain_command(
             qtype=qtype,
             subjects=subjects_of(loaded),
             now=now(),
+            client_name=client_name,
         )
     except (RuleError, ValueError) as error:
         fail(str(error), code=2)
@@ -139,8 +141,8 @@ def explain_command(
         return
     print_line(f"{explanation.name} {explanation.type} for {explanation.client}: {explanation.verdict}")
     for step in explanation.trace:
-        print_line(f"  {step.step:<9} {step.outcome:<18} {step.detail}")
-    print_line(f"  policy    {origin}")
+        print_line(f"  {step.step:<11} {step.outcome:<23} {step.detail}")
+    print_line(f"  {'policy':<11} {origin}")
 
 
 @app.command()

@@ -212,7 +212,7 @@ class Pipeline:
 
         def landed(entry: CacheEntry) -> None:
             self._waited(address)
-            client = self.clients.at(address)
+            client = self.clients.at(address, pending.client.name)
             if pending.snapshot is not self.snapshot or client is not pending.client:
                 # Something changed while we waited: what is in force now judges the answer, name and targets.
                 pending.client = client

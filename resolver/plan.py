@@ -33,6 +33,7 @@ class Plan:
     workers: int
     state_dir: Path
     notes: tuple[str, ...]
+    user: str | None = None  # to become, where we are root
     encrypted_workers: int = 0  # beside `workers`: those that serve DoT and DoH
     cookie_secret: str = ""  # the file that holds it; "" where cookies are off
     news: str = ""  # how the catalogue changed with this version; told once
@@ -40,7 +41,7 @@ class Plan:
     @property
     def fixed(self) -> tuple[object, ...]:
         """What a reload cannot change."""
-        return self.listen, self.workers, self.encrypted_workers, self.state_dir, self.control.admin_address
+        return self.listen, self.workers, self.encrypted_workers, self.user, self.state_dir, self.control.admin_address
 
     def with_fixed_of(self, other: Plan) -> Plan:
         """This plan, but with what cannot change taken from `other`."""
@@ -54,6 +55,7 @@ class Plan:
             listen=other.listen,
             workers=other.workers,
             encrypted_workers=other.encrypted_workers,
+            user=other.user,
             state_dir=other.state_dir,
             control=control,
             cookie_secret=secret,
@@ -76,6 +78,7 @@ class Plan:
             state_dir=Path(plain["state_dir"]),
             notes=tuple(plain["notes"]),
             encrypted_workers=plain["encrypted_workers"],
+            user=plain["user"],
             cookie_secret=plain["cookie_secret"],
             news=plain["news"],
         )
@@ -122,6 +125,7 @@ def plan_of(config: Config, policy: dict[str, Any], fingerprint: str, *, catalog
         state_dir=config.state_dir,
         notes=tuple(notes),
         encrypted_workers=encrypted_workers,
+        user=config.user,
         cookie_secret=cookie_secret.path_of(config.cookies.secret, config.state_dir) if config.cookies.enabled else "",
         news=str(catalogue.news) if catalogue.news and not catalogue.folder else "",
     )

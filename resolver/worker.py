@@ -36,10 +36,11 @@ from resolver.listeners.connection import Door
 from resolver.listeners.connections import Connections
 from resolver.listeners.stream import StreamListener, speak_tcp
 from resolver.listeners.udp import udp_listener
-from resolver.local_names import LocalNames
+from resolver.local_names import local_names_of
 from resolver.names import key_of, parse_name
 from resolver.pipeline import Pipeline
 from resolver.policy.snapshot import PolicySnapshot
+from resolver.rebinding import RebindingGuard
 from resolver.replies import Replies
 from resolver.resolution import Resolver
 from resolver.server_names import ServerNames
@@ -104,6 +105,7 @@ class Worker:
             max_in_flight=settings.limits.queries_in_flight,
             dropped=self._counters.dropped,
             loop=loop,
+            guard=_guard_of(settings),
         )
         self._pipeline = Pipeline(
             self._resolver,
@@ -112,7 +114,7 @@ class Worker:
             self._counters,
             # No name for it here: what this frame held would stay mapped for ever.
             open_snapshot(read_manifest(Path(first["manifest"])), check=not first["checked"]),
-            local_names=LocalNames(key_of(parse_name(zone.name)) for zone in settings.zones),
+            local_names=local_names_of(settings),
             server_names=ServerNames(settings.server.identity, settings.server.version),
             replies=_replies_of(settings, first["cookie_secret"]),
             rates=settings.rates,
@@ -151,7 +153,7 @@ class Worker:
             with contextlib.suppress(asyncio.CancelledError):
                 await task
         events.flush()
-        self._counters.sync(self._forwarder.results)
+        self._counters.sync({**self._forwarder.results, **self._cache.results})
         self._forwarder.close()
         self._say_counts()
 
@@ -188,7 +190,7 @@ class Worker:
             synced = loop.time()
             if next(turns) % _TIDY_EVERY == 0:
                 self._pipeline.clients.tidy()
-            self._counters.sync(self._forwarder.results)
+            self._counters.sync({**self._forwarder.results, **self._cache.results})
             if self._counters.store.used_share > _FULL_SHARE:
                 self._counters.move(await loop.run_in_executor(None, self._new_cells))
                 self._pipeline.use(self._pipeline.snapshot)  # answers and clients know the old cells
@@ -278,7 +280,7 @@ class Worker:
             loop.default_exception_handler(context)
 
     def _say_counts(self) -> None:
-        cache = {"entries": len(self._cache), "bytes": self._cache.bytes, "evicted": self._cache.evicted}
+        cache = {"entries": len(self._cache), "bytes": self._cache.bytes, **self._cache.counts}
         self._say("counts", **self._counters.to_plain(), cache=cache, upstream=self._forwarder.counts)
 
     def _say(self, event: str, **facts: Any) -> None:
@@ -288,6 +290,13 @@ class Worker:
 def _replies_of(settings: WorkerSettings, cookie_secret: list[str]) -> Replies:
     cookies = ServerCookies([bytes.fromhex(secret) for secret in cookie_secret]) if cookie_secret else None
     return Replies(cookies, settings.server.identity, idle_seconds=settings.limits.tcp_idle_seconds)
+
+
+def _guard_of(settings: WorkerSettings) -> RebindingGuard | None:
+    if not settings.rebinding_guard:
+        return None
+    names = (*settings.private_names, *(zone.name for zone in settings.zones))
+    return RebindingGuard(key_of(parse_name(name)) for name in names)
 
 
 def _forwarder_of(settings: WorkerSettings, loop: asyncio.AbstractEventLoop) -> ZonedForwarder:

@@ -17,6 +17,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 from resolver.config import addresses, rules
 from resolver.config.wording import either, shown
 from resolver.errors import RuleError
+from resolver.names import parse_name, to_text
 
 _SWITCH = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}\Z")
@@ -136,6 +137,11 @@ def _read_folder(text: str) -> str:
     return text
 
 
+def read_domain(text: str) -> str:
+    """A domain name in its one normal form. Raises RuleError."""
+    return to_text(parse_name(text))
+
+
 def read_host_name(text: str) -> str:
     """A name or address that a Host header may hold, without port."""
     written = text.strip().lower().rstrip(".")
@@ -210,6 +216,7 @@ Servers = Annotated[Texts, Field(min_length=1), read_each(addresses.read_server,
 Zones = Annotated[dict[str, Servers], _ZONE_NAMES]
 ClientSets = Annotated[Texts, read_each(addresses.read_client_set)]
 Networks = Annotated[Texts, read_each(addresses.read_network)]
+ClientNames = Annotated[Texts, read_each(addresses.read_client_name)]
 HostNames = Annotated[Texts, read_each(read_host_name)]
 BlockRules = Annotated[Texts, read_each(rules.read_block_rule)]
 AllowRules = Annotated[Texts, read_each(rules.read_allow_rule)]

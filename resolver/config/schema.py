@@ -57,8 +57,9 @@ class ClientsSection(Section):
     trusted_proxies: fields.ClientSets = Field(
         default=(),
         description=(
-            "Networks of forwarders that ask for others, and are believed when they say for whom: by an EDNS client "
-            "subnet of full length. Sets as in `allow`."
+            "Networks of forwarders and load balancers that ask for others, and are believed when they say for whom: "
+            "by a PROXY header (version 2) or an EDNS client subnet of full length. List only those that put it there "
+            "themselves. Sets as in `allow`."
         ),
     )
     queries_per_second: Annotated[int, Field(ge=0, le=1_000_000), NUMBER] = Field(
@@ -82,6 +83,16 @@ class UpstreamSection(Section):
     )
     timeout_seconds: Annotated[float, Field(ge=0.1, le=10, allow_inf_nan=False), NUMBER] = Field(
         default=2.0, description="How long one server may take to answer, in seconds."
+    )
+    rebinding_guard: Switch = Field(
+        default=True,
+        description=(
+            "Leave private addresses out of answers from upstreams, so that no web page can have browsers ask the "
+            "inner network for it. Names below `zones` and `private_names` may have them."
+        ),
+    )
+    private_names: Annotated[fields.Texts, fields.read_each(fields.read_domain)] = Field(
+        default=(), description="Names that may lead to private addresses, with all below: ['corp.example']."
     )
     zones: fields.Zones = Field(
         default={},
@@ -114,6 +125,10 @@ class CacheSection(Section):
     )
     prefetch: Switch = Field(
         default=True, description="Ask again for popular names shortly before their answers expire."
+    )
+    nxdomain_cut: Switch = Field(
+        default=True,
+        description="What is not there has nothing below it, and no other types (RFC 8020): do not ask for them.",
     )
 
     @model_validator(mode="after")
@@ -236,12 +251,19 @@ class OwnList(SubscriptionFields):
 
 
 class Group(Section):
-    """Networks with one policy. Without networks, only leases and exemptions reach it."""
+    """Networks with one policy. Without networks and client names, only leases and exemptions reach it."""
 
     name: fields.Name = Field(description="The group's name: lower-case letters, digits and '-'.")
     description: str = Field(default="", max_length=1000, description="A note for people.")
     networks: fields.Networks = Field(
         default=(), description="Networks in CIDR form, each in one group only; the most specific one decides."
+    )
+    client_names: fields.ClientNames = Field(
+        default=(),
+        description=(
+            "Names that its clients call themselves by over DoT (NAME.server_name) or DoH (/dns-query/NAME), each in "
+            "one group only. They go before networks, and prove nothing: whoever learns one may use it."
+        ),
     )
     exempt: Switch = Field(
         default=False, description="Let its queries through, and count what would have been blocked."
@@ -339,6 +361,10 @@ class Config(Section):
         default=Path("state"),
         description="Folder for what must outlive a restart; a relative path begins at the config file's folder.",
         json_schema_extra={"default": "./state"},
+    )
+    user: Annotated[str, Field(min_length=1, max_length=64)] | None = Field(
+        default=None,
+        description="The user of this machine to become once the ports are open, where moatdns is started as root.",
     )
     server: ServerSection = ServerSection()
     clients: ClientsSection = ClientsSection()

@@ -43,6 +43,7 @@ class CacheSettings:
     max_negative_ttl_seconds: int = 3600
     stale_seconds: int = 86400
     prefetch: bool = True
+    nxdomain_cut: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +97,13 @@ class EncryptedSettings:
     server_name: str | None = None
     dot_ports: tuple[int, ...] = ()
     doh_ports: tuple[int, ...] = ()
+    addresses: tuple[str, ...] = ()  # on which all of these ports are served; none where that differs, or is "all"
+
+    @classmethod
+    def from_plain(cls, raw: dict[str, Any]) -> EncryptedSettings:
+        """What `dataclasses.asdict` gave, by way of JSON."""
+        lists = {name: tuple(raw[name]) for name in ("dot_ports", "doh_ports", "addresses")}
+        return cls(**{**raw, **lists})
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +125,8 @@ class WorkerSettings:
     upstream_servers: tuple[UpstreamServer, ...] = ()
     upstream_timeout_seconds: float = 2.0
     zones: tuple[Zone, ...] = ()
+    rebinding_guard: bool = True
+    private_names: tuple[str, ...] = ()  # names that may lead to private addresses, beside zones
     cache: CacheSettings = field(default_factory=CacheSettings)
     limits: Limits = field(default_factory=Limits)
     rates: RateLimits = field(default_factory=RateLimits)
@@ -137,16 +147,13 @@ class WorkerSettings:
             upstream_servers=_servers(raw["upstream_servers"]),
             zones=tuple(Zone(zone["name"], _servers(zone["servers"])) for zone in raw["zones"]),
             upstream_timeout_seconds=raw["upstream_timeout_seconds"],
+            rebinding_guard=raw["rebinding_guard"],
+            private_names=tuple(raw["private_names"]),
             cache=CacheSettings(**raw["cache"]),
             limits=Limits(**raw["limits"]),
             rates=RateLimits(**{**raw["rates"], "exempt": tuple(raw["rates"]["exempt"])}),
             server=Identity(**raw["server"]),
-            encrypted=EncryptedSettings(
-                **{
-                    **raw["encrypted"],
-                    **{ports: tuple(raw["encrypted"][ports]) for ports in ("dot_ports", "doh_ports")},
-                }
-            ),
+            encrypted=EncryptedSettings.from_plain(raw["encrypted"]),
             telemetry=TelemetrySettings(**raw["telemetry"]),
         )
 

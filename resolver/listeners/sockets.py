@@ -7,6 +7,7 @@ import errno
 import ipaddress
 import os
 import socket
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -22,6 +23,7 @@ _KINDS: Final = {
 }
 RECEIVE_BUFFER_BYTES = 4 << 20  # what waits while a worker is busy or being replaced
 _BACKLOG = 1024
+_FAMILIES = (socket.AF_INET, socket.AF_INET6)
 
 
 DO53: Final = "do53"
@@ -69,12 +71,13 @@ class WorkerSockets:
 
 
 def open_sockets(
-    addresses: list[Listen], workers: int, encrypted_workers: int = 0
+    addresses: list[Listen], workers: int, encrypted_workers: int = 0, handed: Sequence[socket.socket] = ()
 ) -> tuple[list[WorkerSockets], list[str]]:
     """Open every address once for each worker that serves it (SO_REUSEPORT): those of plain DNS come first.
 
-    Gives the sockets, and notes for the admin. Raises ListenError naming the address, and who holds it where that can
-    be seen; nothing stays open then.
+    `handed` are sockets that the service manager has opened: those that fit are used, by all workers together, and the
+    others closed. Gives the sockets, and notes for the admin. Raises ListenError naming the address, and who holds it
+    where that can be seen; nothing stays open then.
     """
     slots: list[dict[str, list[socket.socket]]] = [
         {"udp": [], "tcp": [], DOT: [], DOH: []} for _ in range(workers + encrypted_workers)
@@ -82,7 +85,14 @@ def open_sockets(
     notes = []
     wildcards = {(":" in one.host, one.port) for one in addresses if _is_wildcard(one)}
     with contextlib.ExitStack() as opened:
+        ready = _Handed(handed)
+        opened.callback(ready.close)
         for address in addresses:
+            if ready.fits(address):
+                for slot in slots[:workers] if address.kind == DO53 else slots[workers:]:
+                    for kind, place in _KINDS[address.kind]:
+                        slot[place].append(ready.one(address, kind, opened))
+                continue
             if not _is_wildcard(address) and (":" in address.host, address.port) in wildcards:
                 continue  # the wildcard has it
             try:
@@ -105,7 +115,9 @@ def open_sockets(
                         one = _open(local, socket.SOCK_DGRAM, shared=True)
                         opened.callback(one.close)
                         slot["udp"].append(one)
+        notes += ready.unused()
         opened.pop_all()
+        ready.close()
     granted = [one.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) // 2 for slot in slots for one in slot["udp"]]
     narrow = min(granted, default=0)  # half of what is told is for the kernel itself (socket(7))
     if 0 < narrow < RECEIVE_BUFFER_BYTES:
@@ -114,6 +126,42 @@ def open_sockets(
             f"bursts may be lost; set sysctl net.core.rmem_max={RECEIVE_BUFFER_BYTES} or more"
         )
     return [WorkerSockets(**{place: tuple(ones) for place, ones in slot.items()}) for slot in slots], notes
+
+
+class _Handed:
+    """Sockets that the service manager has opened, by what they are bound to."""
+
+    def __init__(self, sockets: Sequence[socket.socket]) -> None:
+        self._sockets = {(one.type, *one.getsockname()[:2]): one for one in sockets if one.family in _FAMILIES}
+        self._used: set[tuple[object, ...]] = set()
+
+    def fits(self, address: Listen) -> bool:
+        """Whether there is one of each kind for an address."""
+        return all((kind, address.host, address.port) in self._sockets for kind, _ in _KINDS[address.kind])
+
+    def one(self, address: Listen, kind: socket.SocketKind, opened: contextlib.ExitStack) -> socket.socket:
+        """A socket of our own for the same."""
+        key = (kind, address.host, address.port)
+        self._used.add(key)
+        one = self._sockets[key].dup()
+        opened.callback(one.close)
+        if kind == socket.SOCK_DGRAM:
+            _widen(one)
+            if _is_wildcard(address):
+                ask_for_packet_info(one)
+        return one
+
+    def unused(self) -> list[str]:
+        """What the admin should know of those that nobody asked for."""
+        left = [f"{host}:{port}" for kind, host, port in self._sockets if (kind, host, port) not in self._used]
+        return [
+            f"the service manager hands us a socket on {text}, which is not in listen" for text in dict.fromkeys(left)
+        ]
+
+    def close(self) -> None:
+        """Close what was handed over: what is used has been duplicated."""
+        for one in self._sockets.values():
+            one.close()
 
 
 def open_admin_socket(address: Listen) -> socket.socket:

@@ -6,8 +6,8 @@ A cell's key says what it counts, as a JSON array (compact, so that equal keys a
   domain of hits only;
 * ``["client", client, kind]``: four in a row for a client, by kind;
 * ``["seconds", verdict, le]`` and ``["seconds_sum", verdict]`` (microseconds): of queries that waited for an upstream;
-* ``["dropped", what]``, ``["upstream", name, result]``, ``["upstream_seconds", name, le]``, ``["upstream_seconds_sum",
-  name]``: brought up to date each second.
+* ``["dropped", what]``, ``["cache", what]``, ``["upstream", name, result]``, ``["upstream_seconds", name, le]``,
+  ``["upstream_seconds_sum", name]``: brought up to date each second.
 """
 
 from __future__ import annotations

@@ -58,21 +58,34 @@ class Certificates:
 
 @contextlib.contextmanager
 def tls_connection(
-    port: int, certificates: Certificates, *protocols: str, client: str = _LOCALHOST, before: bytes = b""
+    port: int,
+    certificates: Certificates,
+    *protocols: str,
+    client: str = _LOCALHOST,
+    before: bytes = b"",
+    server_name: str = SERVER_NAME,
 ) -> Iterator[ssl.SSLSocket]:
-    """A TLS connection from the address `client`; `before` is sent before the handshake."""
+    """A TLS connection from the address `client`; `before` is sent before the handshake, `server_name` in it."""
     plain = socket.create_connection((_LOCALHOST, port), PATIENCE_SECONDS, (client, 0))
     with plain:
         plain.sendall(before)
-        with certificates.client_context(*protocols).wrap_socket(plain, server_hostname=SERVER_NAME) as connection:
+        with certificates.client_context(*protocols).wrap_socket(plain, server_hostname=server_name) as connection:
             yield connection
 
 
 class DotClient:
     """One DoT connection with DNS messages. A context manager."""
 
-    def __init__(self, port: int, certificates: Certificates, *, client: str = _LOCALHOST, before: bytes = b"") -> None:
-        self._opened = tls_connection(port, certificates, "dot", client=client, before=before)
+    def __init__(
+        self,
+        port: int,
+        certificates: Certificates,
+        *,
+        client: str = _LOCALHOST,
+        before: bytes = b"",
+        server_name: str = SERVER_NAME,
+    ) -> None:
+        self._opened = tls_connection(port, certificates, "dot", client=client, before=before, server_name=server_name)
 
     def __enter__(self) -> DotClient:
         self.connection = self._opened.__enter__()

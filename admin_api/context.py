@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
-from admin_api.editing.exemptions import Terms
+from admin_api.editing.exemption_form import Terms
 from admin_api.editing.leases import LeaseTerms
 from admin_api.store.store import Store
 from admin_api.subjects.keeper import SubjectKeeper

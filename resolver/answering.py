@@ -31,6 +31,7 @@ from resolver.wire.sinkhole import blocked_option
 DESPITE_BLOCK_TTL_SECONDS = 60  # a name let through despite a block rule must close soon after the policy does
 _ANY_TTL_SECONDS = 60
 _STALE = ede_option(Ede.STALE_ANSWER)
+_FILTERED = ede_option(Ede.FILTERED, "private addresses were left out: see upstream.private_names")
 
 
 @dataclass(slots=True)
@@ -124,8 +125,11 @@ class Answering:
             why = ede_option(Ede.NOT_SUPPORTED, "not a type of data")
             return self.refuse(question, client, transport, why, Rcode.NOTIMP)
         local = self._local_names.answer(question)
-        if local is not None:
-            self._accounts.without_policy(Outcome.CACHED, client, client.group, question, transport, local[3] & 0xF)
+        if local is None:
+            return None
+        self._accounts.without_policy(Outcome.CACHED, client, client.group, question, transport, local[3] & 0xF)
+        if transport is Transport.UDP and len(local) > question.max_size:
+            return truncated(question, local[3] & 0xF)
         return local
 
     def not_served(self, question: Question, client: Client, transport: Transport) -> bytes:
@@ -158,7 +162,10 @@ class Answering:
     def answer_from(self, entry: CacheEntry, pending: Pending, *, cached: bool) -> bytes:
         """An answer from a cache entry, for this client: targets judged, TTLs counted down, cut to size."""
         question = pending.question
-        decision = judge_targets(pending.decision, entry.answer.targets, pending.client.view, self.snapshot)
+        decision = pending.decision
+        addresses = entry.addresses if self.snapshot.judges_addresses else ()
+        if entry.answer.targets or addresses:
+            decision = judge_targets(decision, entry.answer.targets, addresses, pending.client.view, self.snapshot)
         now = self._clock()
         waited = None if cached else now - pending.began
         if decision.verdict is Verdict.BLOCK:
@@ -175,7 +182,7 @@ class Answering:
             entry.body(now, most=answers.most_ttl(DESPITE_BLOCK_TTL_SECONDS if decision.despite_block else None)),
             answers=answer.answers,
             authorities=answer.authorities,
-            options=_STALE if stale else b"",
+            options=(_STALE if stale else b"") + (_FILTERED if answer.filtered else b""),
             flags=Flag.AD if answer.authenticated and question.wants_ad else 0,
         )
         response = _fit(response, pending, answer.rcode)

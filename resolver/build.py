@@ -115,6 +115,7 @@ def groups_of(policy: dict[str, Any], catalogue: Catalogue) -> Iterator[Group]:
             allow=expanded(group["allow"]),
             response=ResponsePolicy(response["mode"], response["ttl_seconds"], response["ipv4"], response["ipv6"]),
             schedule_plain=group.get("schedule"),
+            client_names=tuple(group.get("client_names", ())),
         )
 
 

@@ -32,6 +32,8 @@ MARGIN_SECONDS = 0.5
 
 _HIGHEST_CEILING = 1 << 20  # seconds; no TTL is as high
 
+_NOBODY: dict[str, Client] = {}
+
 sinkhole_of = functools.lru_cache(maxsize=4096)(Sinkhole.build)
 
 
@@ -71,6 +73,7 @@ class Client:
     """A client's address with what the policy in force makes of it, until `until` (monotonic seconds)."""
 
     address: str
+    name: str  # what it calls itself, where a group has clients of that name
     packed: bytes  # its address in four or sixteen octets
     allowed: bool  # by clients.allow; all others are refused
     is_proxy: bool  # by clients.trusted_proxies: believed when it says for whom it asks
@@ -136,19 +139,28 @@ class Clients:
     def forget(self) -> None:
         """Work out every client anew when it next asks; answers stay ready."""
         self.known: dict[str, Client] = {}
-        self._changes: list[tuple[float, str]] = []  # a heap: when a client has to be worked out anew
+        self._named: dict[str, dict[str, Client]] = {}  # by address and name
+        self._named_clients = 0  # how many are in there
+        self._changes: list[tuple[float, str, str]] = []  # a heap: when a client has to be worked out anew
         self.next_change = FOR_EVER
 
-    def at(self, address: str) -> Client:
-        """The client at an address. Raises ValueError for what is none."""
-        client = self.known.get(address)
+    def at(self, address: str, name: str = "") -> Client:
+        """The client at an address. Raises ValueError for what is none.
+
+        `name` is what it calls itself, in lower case; one that no group has is forgotten at once.
+        """
+        if name and self._snapshot.view_of_client_name(name) is not None:
+            client = self._named.get(address, _NOBODY).get(name)
+        else:
+            name = ""
+            client = self.known.get(address)
         if client is not None and (client.until is FOR_EVER or client.until > self._clock()):
             return client
-        return self._work_out(address)
+        return self._work_out(address, name)
 
-    def _work_out(self, address: str) -> Client:
+    def _work_out(self, address: str, name: str) -> Client:
         parsed = parse_client(address)
-        answers, until = self._answers_for(parsed)
+        answers, until = self._answers_for(parsed, name)
         is_allowed = self._allowed.find(parsed) is not None
         tables = answers.tables if is_allowed else self._refused.tables
         cell, shown = self._accounts.client(address)
@@ -156,6 +168,7 @@ class Clients:
         is_unlimited = is_proxy or self._unlimited.find(parsed) is not None
         client = Client(
             address,
+            name,
             parsed.packed,
             is_allowed,
             is_proxy,
@@ -168,12 +181,17 @@ class Clients:
             until,
             PLENTY if is_unlimited or not self._budgets.is_limited else 0,
         )
-        if len(self.known) >= self._limits.clients:
-            self._dropped["clients"] += len(self.known)
+        if len(self.known) + self._named_clients >= self._limits.clients:
+            self._dropped["clients"] += len(self.known) + self._named_clients
             self.forget()
-        self.known[address] = client
+        if name:
+            named = self._named.setdefault(address, {})
+            self._named_clients += name not in named
+            named[name] = client
+        else:
+            self.known[address] = client
         if until != FOR_EVER:
-            heapq.heappush(self._changes, (until, address))
+            heapq.heappush(self._changes, (until, address, name))
             self.next_change = self._changes[0][0]
         return client
 
@@ -191,9 +209,9 @@ class Clients:
         client.left = self._budgets.portion(client.address, now)
         return client.left
 
-    def _answers_for(self, address: Address) -> tuple[ViewAnswers, float]:
+    def _answers_for(self, address: Address, name: str) -> tuple[ViewAnswers, float]:
         """The answers for a client, and until when (monotonic seconds) they are the right ones."""
-        situation = situation_of(self._snapshot, self.subjects, address, self._moment())
+        situation = situation_of(self._snapshot, self.subjects, address, self._moment(), name)
         ceiling, seconds = ceiling_of(situation.seconds)
         key = (situation.view.number, ceiling)
         answers = self._answers.get(key)
@@ -208,11 +226,27 @@ class Clients:
         """Forget clients about whom something has changed by time."""
         changes = self._changes
         while changes and changes[0][0] <= now:
-            _, address = heapq.heappop(changes)
-            client = self.known.get(address)
+            _, address, name = heapq.heappop(changes)
+            client = self._named.get(address, _NOBODY).get(name) if name else self.known.get(address)
             if client is not None and client.until <= now:
-                del self.known[address]
+                self._forget_client(address, name)
         self.next_change = changes[0][0] if changes else FOR_EVER
+
+    def _forget_client(self, address: str, name: str) -> None:
+        if not name:
+            del self.known[address]
+            return
+        named = self._named[address]
+        del named[name]
+        self._named_clients -= 1
+        if not named:
+            del self._named[address]
+
+    def _forget_address(self, address: str) -> None:
+        """Forget the client at an address, by whatever names."""
+        self.known.pop(address, None)
+        if self._named:
+            self._named_clients -= len(self._named.pop(address, _NOBODY))
 
     def take(self, records: Iterable[Plain]) -> None:
         """Take in changes of leases, exemptions and pauses."""
@@ -222,9 +256,9 @@ class Clients:
                 self.forget()
                 continue
             for address in concerned:
-                self.known.pop(address, None)
+                self._forget_address(address)
                 if "." in address:  # as a socket for both versions shows it
-                    self.known.pop(f"::ffff:{address}", None)
+                    self._forget_address(f"::ffff:{address}")
 
     def replace(self, subjects: Subjects) -> None:
         """Take other leases, exemptions and pauses in place of all."""

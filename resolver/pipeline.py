@@ -97,9 +97,9 @@ class Pipeline:
         """The policy in force."""
         return self._answering.snapshot
 
-    def client(self, address: str) -> Client:
-        """The client at an address, remembered until something about it changes."""
-        return self.clients.at(address)
+    def client(self, address: str, name: str = "") -> Client:
+        """The client at an address, remembered until something about it changes. `name` is what it calls itself."""
+        return self.clients.at(address, name)
 
     def answer_now(self, query: bytes, client: Client, transport: Transport) -> bytes | Pending | None:
         """Answer from policy or cache. None: drop the query in silence. Pending: `resolve` it."""
@@ -212,7 +212,7 @@ class Pipeline:
 
         def landed(entry: CacheEntry) -> None:
             self._waited(address)
-            client = self.clients.at(address)
+            client = self.clients.at(address, pending.client.name)
             if pending.snapshot is not self.snapshot or client is not pending.client:
                 # Something changed while we waited: what is in force now judges the answer, name and targets.
                 pending.client = client

@@ -12,10 +12,11 @@ from typing import Any
 from blocklists.versions import Choice
 from resolver import cookie_secret
 from resolver.config.addresses import NAMED_CLIENTS, parse_endpoint
+from resolver.config.certificates import troubles_of
 from resolver.config.schema import Config
-from resolver.config.settings import ControlSettings, UpstreamServer, WorkerSettings
+from resolver.config.settings import ControlSettings, EncryptedSettings, UpstreamServer, WorkerSettings
 from resolver.config.to_settings import control_settings, system_servers, worker_settings
-from resolver.listeners.sockets import Listen
+from resolver.listeners.sockets import DO53, DOH, DOT, Listen
 
 _Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -32,13 +33,15 @@ class Plan:
     workers: int
     state_dir: Path
     notes: tuple[str, ...]
+    user: str | None = None  # to become, where we are root
+    encrypted_workers: int = 0  # beside `workers`: those that serve DoT and DoH
     cookie_secret: str = ""  # the file that holds it; "" where cookies are off
     news: str = ""  # how the catalogue changed with this version; told once
 
     @property
     def fixed(self) -> tuple[object, ...]:
         """What a reload cannot change."""
-        return self.listen, self.workers, self.state_dir, self.control.admin_address
+        return self.listen, self.workers, self.encrypted_workers, self.user, self.state_dir, self.control.admin_address
 
     def with_fixed_of(self, other: Plan) -> Plan:
         """This plan, but with what cannot change taken from `other`."""
@@ -51,6 +54,8 @@ class Plan:
             self,
             listen=other.listen,
             workers=other.workers,
+            encrypted_workers=other.encrypted_workers,
+            user=other.user,
             state_dir=other.state_dir,
             control=control,
             cookie_secret=secret,
@@ -72,6 +77,8 @@ class Plan:
             workers=plain["workers"],
             state_dir=Path(plain["state_dir"]),
             notes=tuple(plain["notes"]),
+            encrypted_workers=plain["encrypted_workers"],
+            user=plain["user"],
             cookie_secret=plain["cookie_secret"],
             news=plain["news"],
         )
@@ -80,12 +87,14 @@ class Plan:
 def plan_of(config: Config, policy: dict[str, Any], fingerprint: str, *, catalogue: Choice) -> Plan:
     """The plan of a config, on this machine as it is now; `policy` is the config's own, with its fingerprint.
 
-    A cookie secret that the config holds itself is written to `state_dir`. Raises MoatdnsError when it cannot be.
+    A cookie secret that the config holds itself is written to `state_dir`. Raises MoatdnsError when it cannot be, or
+    when a certificate cannot be used.
     """
     listen = _addresses(config)
     workers = len(os.sched_getaffinity(0)) if config.workers == "auto" else int(config.workers)
     system = [server for server in system_servers() if not _is_ourselves(server, listen)]
-    settings = worker_settings(config, workers=workers, system_servers=system)
+    encrypted_workers = config.tls.workers if any(address.kind != DO53 for address in listen) else 0
+    settings = worker_settings(config, workers=workers + encrypted_workers, system_servers=system)
     notes = []
     if not settings.upstream_servers:
         notes.append("there is no upstream, so only blocked names are answered: set upstream.servers")
@@ -99,6 +108,8 @@ def plan_of(config: Config, policy: dict[str, Any], fingerprint: str, *, catalog
             f"clients.allow has public addresses ({public[0]}), whom forged queries can have flooded with answers: set "
             "rate_limits.responses_per_second, to 100 for example"
         )
+    if encrypted_workers:
+        notes += certificate_troubles(settings.encrypted)
     if catalogue.folder is not None:
         notes.append(
             f"a new catalogue waits to be accepted, {catalogue.news}; look at it (moatdns catalogue diff), then run "
@@ -113,6 +124,8 @@ def plan_of(config: Config, policy: dict[str, Any], fingerprint: str, *, catalog
         workers=workers,
         state_dir=config.state_dir,
         notes=tuple(notes),
+        encrypted_workers=encrypted_workers,
+        user=config.user,
         cookie_secret=cookie_secret.path_of(config.cookies.secret, config.state_dir) if config.cookies.enabled else "",
         news=str(catalogue.news) if catalogue.news and not catalogue.folder else "",
     )
@@ -120,7 +133,13 @@ def plan_of(config: Config, policy: dict[str, Any], fingerprint: str, *, catalog
 
 def _addresses(config: Config) -> tuple[Listen, ...]:
     is_default = "do53" not in config.listen.model_fields_set
-    return tuple(Listen(*parse_endpoint(text), optional=is_default) for text in config.listen.do53)
+    plain = [Listen(*parse_endpoint(text), optional=is_default) for text in config.listen.do53]
+    encrypted = [
+        Listen(*parse_endpoint(text), kind=kind)
+        for kind, texts in ((DOT, config.listen.dot), (DOH, config.listen.doh))
+        for text in texts
+    ]
+    return (*plain, *encrypted)
 
 
 def _public(allowed: Iterable[str]) -> list[str]:
@@ -141,3 +160,10 @@ def _is_ourselves(server: UpstreamServer, listen: tuple[Listen, ...]) -> bool:
         and (address == (bound := ipaddress.ip_address(own.host)) or (bound.is_unspecified and address.is_loopback))
         for own in listen
     )
+
+
+def certificate_troubles(encrypted: EncryptedSettings) -> list[str]:
+    """What clients will not like about the certificate of DoT and DoH. Raises ListenError where it cannot be used."""
+    if not encrypted.certificate:
+        return []
+    return troubles_of(Path(encrypted.certificate), Path(encrypted.private_key), encrypted.server_name)

@@ -86,6 +86,7 @@ class GroupItem(BaseModel):
     name: str
     description: str
     networks: list[str]
+    client_names: list[str]
     exempt: bool
     mode: Literal["enforce", "monitor"]
     block: list[str] | None

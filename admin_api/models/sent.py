@@ -87,6 +87,7 @@ class ExplainQuery(Sent):
 
     name: str = Field(min_length=1, max_length=300)
     client: str = Field("127.0.0.1", max_length=100)
+    client_name: str = Field("", max_length=63, description="What the client calls itself by DoT or DoH.")
     type: str = Field("A", min_length=1, max_length=20)
 
 
@@ -150,6 +151,9 @@ class GroupPatch(Sent):
     name: str | None = None
     description: str | None = None
     networks: list[str] | None = None
+    client_names: list[str] | None = Field(
+        None, description="What its clients call themselves by DoT or DoH; each in one group only."
+    )
     exempt: bool | None = None
     mode: Literal["enforce", "monitor"] | None = None
     block: list[str] | None = Field(None, description="Left out or null: what the group `default` blocks.")

@@ -157,6 +157,8 @@ async def plan_rollback(conn: AsyncConnection, to: int) -> Plan:
         _plan_list_back(plan, name, row, was, rules.get(name, {}))
     for name in sorted(key.partition("/")[2] for key in firsts if key.startswith("groups/")):
         group, before = in_groups.get(name), firsts[f"groups/{name}"]
+        if before is not None:
+            before = {"client_names": [], **before}  # an earlier version had none
         if group is not None and group.origin == "file":
             plan.kept.append(f"group {name!r}, which the config file has")
         elif before is None:

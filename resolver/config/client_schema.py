@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from resolver.config import fields
+from resolver.config.control_schema import CertificateSection
 from resolver.config.cookies import read_secrets
 from resolver.config.fields import NUMBER, Switch
 from resolver.config.section import Section
@@ -36,6 +37,13 @@ def _read_told(text: str) -> str:
     return text
 
 
+def _read_server_name(text: str) -> str:
+    name = fields.read_host_name(text)
+    if "." not in name or name[-1].isdigit() or ":" in name:
+        raise RuleError(f"{shown(text)} is not the name of a host: write it whole, as in 'dns.corp.example'")
+    return name
+
+
 _Told = Annotated[str, fields.reading(_read_told)]
 
 
@@ -63,6 +71,47 @@ class RateLimitsSection(Section):
     slip: Annotated[int, Field(ge=0, le=100), NUMBER] = Field(
         default=2,
         description="Of responses beyond that, each so-many-th is sent truncated, the others not at all; 0: none.",
+    )
+
+
+class ListenSection(Section):
+    """Where queries are taken."""
+
+    do53: fields.Endpoints = Field(
+        default=("127.0.0.1:5300", "[::1]:5300"),
+        description="Addresses with ports for DNS over UDP and TCP; IPv6 in brackets, '0.0.0.0' and '[::]' are all.",
+    )
+    dot: fields.OptionalEndpoints = Field(
+        default=(), description="Addresses with ports for DNS over TLS (RFC 7858), as in ['0.0.0.0:853']; needs `tls`."
+    )
+    doh: fields.OptionalEndpoints = Field(
+        default=(),
+        description="As `dot`, for DNS over HTTPS (RFC 8484): HTTP/2 and HTTP/1.1, path /dns-query; needs `tls`.",
+    )
+
+    @model_validator(mode="after")
+    def _each_has_its_own(self) -> ListenSection:
+        streams = [(key, index, one) for key in ("do53", "dot", "doh") for index, one in enumerate(getattr(self, key))]
+        seen: dict[str, str] = {}
+        for key, index, one in streams:
+            if seen.setdefault(one, key) != key:
+                why = f"{one} is in listen.{seen[one]} too: give each a port of its own"
+                fields.raise_mistakes([fields.mistake(why, one, key, index)])
+        return self
+
+
+class TlsSection(CertificateSection):
+    """What DoT and DoH are served with."""
+
+    server_name: Annotated[str, fields.reading(_read_server_name)] | None = Field(
+        default=None,
+        description=(
+            "The host name that the certificate is for: told to clients that discover DoT and DoH (DDR), and the end "
+            "of the names that clients may call themselves."
+        ),
+    )
+    workers: Annotated[int, Field(ge=1, le=64), NUMBER] = Field(
+        default=1, description="Processes that serve DoT and DoH, beside those that serve plain DNS."
     )
 
 

@@ -17,6 +17,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 from resolver.config import addresses, rules
 from resolver.config.wording import either, shown
 from resolver.errors import RuleError
+from resolver.names import parse_name, to_text
 
 _SWITCH = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}\Z")
@@ -136,7 +137,12 @@ def _read_folder(text: str) -> str:
     return text
 
 
-def _read_host_name(text: str) -> str:
+def read_domain(text: str) -> str:
+    """A domain name in its one normal form. Raises RuleError."""
+    return to_text(parse_name(text))
+
+
+def read_host_name(text: str) -> str:
     """A name or address that a Host header may hold, without port."""
     written = text.strip().lower().rstrip(".")
     try:
@@ -205,11 +211,13 @@ Ipv6 = Annotated[str, Field(json_schema_extra={"format": "ipv6"}), reading(addre
 
 Texts = tuple[str, ...]
 Endpoints = Annotated[Texts, Field(min_length=1), read_each(addresses.read_endpoint, twice="refuse")]
+OptionalEndpoints = Annotated[Texts, read_each(addresses.read_endpoint, twice="refuse")]
 Servers = Annotated[Texts, Field(min_length=1), read_each(addresses.read_server, twice="refuse")]
 Zones = Annotated[dict[str, Servers], _ZONE_NAMES]
 ClientSets = Annotated[Texts, read_each(addresses.read_client_set)]
 Networks = Annotated[Texts, read_each(addresses.read_network)]
-HostNames = Annotated[Texts, read_each(_read_host_name)]
+ClientNames = Annotated[Texts, read_each(addresses.read_client_name)]
+HostNames = Annotated[Texts, read_each(read_host_name)]
 BlockRules = Annotated[Texts, read_each(rules.read_block_rule)]
 AllowRules = Annotated[Texts, read_each(rules.read_allow_rule)]
 References = Annotated[Texts, read_each(str.strip)]

@@ -12,7 +12,7 @@ from typing import Annotated, Final, Literal
 from pydantic import AfterValidator, Field, PrivateAttr, model_validator
 
 from resolver.config import fields
-from resolver.config.client_schema import CookiesSection, RateLimitsSection, ServerSection
+from resolver.config.client_schema import CookiesSection, ListenSection, RateLimitsSection, ServerSection, TlsSection
 from resolver.config.control_schema import (
     AdminSection,
     AuditSection,
@@ -44,15 +44,6 @@ DEFAULT_BLOCK: Final = ("ai", "bypass", "lists")
 """What the default group blocks unless it says otherwise."""
 
 
-class ListenSection(Section):
-    """Where queries are taken."""
-
-    do53: fields.Endpoints = Field(
-        default=("127.0.0.1:5300", "[::1]:5300"),
-        description="Addresses with ports for DNS over UDP and TCP; IPv6 in brackets, '0.0.0.0' and '[::]' are all.",
-    )
-
-
 class ClientsSection(Section):
     """Who is answered."""
 
@@ -66,8 +57,9 @@ class ClientsSection(Section):
     trusted_proxies: fields.ClientSets = Field(
         default=(),
         description=(
-            "Networks of forwarders that ask for others, and are believed when they say for whom: by an EDNS client "
-            "subnet of full length. Sets as in `allow`."
+            "Networks of forwarders and load balancers that ask for others, and are believed when they say for whom: "
+            "by a PROXY header (version 2) or an EDNS client subnet of full length. List only those that put it there "
+            "themselves. Sets as in `allow`."
         ),
     )
     queries_per_second: Annotated[int, Field(ge=0, le=1_000_000), NUMBER] = Field(
@@ -91,6 +83,16 @@ class UpstreamSection(Section):
     )
     timeout_seconds: Annotated[float, Field(ge=0.1, le=10, allow_inf_nan=False), NUMBER] = Field(
         default=2.0, description="How long one server may take to answer, in seconds."
+    )
+    rebinding_guard: Switch = Field(
+        default=True,
+        description=(
+            "Leave private addresses out of answers from upstreams, so that no web page can have browsers ask the "
+            "inner network for it. Names below `zones` and `private_names` may have them."
+        ),
+    )
+    private_names: Annotated[fields.Texts, fields.read_each(fields.read_domain)] = Field(
+        default=(), description="Names that may lead to private addresses, with all below: ['corp.example']."
     )
     zones: fields.Zones = Field(
         default={},
@@ -123,6 +125,10 @@ class CacheSection(Section):
     )
     prefetch: Switch = Field(
         default=True, description="Ask again for popular names shortly before their answers expire."
+    )
+    nxdomain_cut: Switch = Field(
+        default=True,
+        description="What is not there has nothing below it, and no other types (RFC 8020): do not ask for them.",
     )
 
     @model_validator(mode="after")
@@ -171,6 +177,29 @@ class LimitsSection(Section):
     )
     tcp_idle_seconds: PositiveFloat = Field(
         default=_LIMITS.tcp_idle_seconds, description="A worker ends a TCP connection after this silence, in seconds."
+    )
+    tcp_lifetime_seconds: PositiveFloat = Field(
+        default=_LIMITS.tcp_lifetime_seconds,
+        description="After this time, in seconds, a worker closes a TCP connection once its queries are answered.",
+    )
+    tcp_write_seconds: PositiveFloat = Field(
+        default=_LIMITS.tcp_write_seconds,
+        description="How long a client may take to read what a worker has sent to it, in seconds.",
+    )
+    tls_handshakes: Positive = Field(
+        default=_LIMITS.tls_handshakes, description="TLS handshakes that a worker is in the middle of at once."
+    )
+    tls_handshake_seconds: PositiveFloat = Field(
+        default=_LIMITS.tls_handshake_seconds,
+        description="How long a worker waits for the end of a TLS handshake, or of a proxy's header, in seconds.",
+    )
+    http_streams_per_connection: Positive = Field(
+        default=_LIMITS.http_streams_per_connection,
+        description="Requests in flight at once on one HTTP/2 connection of a worker.",
+    )
+    http_resets_per_connection: Positive = Field(
+        default=_LIMITS.http_resets_per_connection,
+        description="Requests that an HTTP/2 client may take back of a worker, beside as many as were answered.",
     )
     tcp_write_buffer_bytes: Positive = Field(
         default=_LIMITS.tcp_write_buffer_bytes,
@@ -222,12 +251,19 @@ class OwnList(SubscriptionFields):
 
 
 class Group(Section):
-    """Networks with one policy. Without networks, only leases and exemptions reach it."""
+    """Networks with one policy. Without networks and client names, only leases and exemptions reach it."""
 
     name: fields.Name = Field(description="The group's name: lower-case letters, digits and '-'.")
     description: str = Field(default="", max_length=1000, description="A note for people.")
     networks: fields.Networks = Field(
         default=(), description="Networks in CIDR form, each in one group only; the most specific one decides."
+    )
+    client_names: fields.ClientNames = Field(
+        default=(),
+        description=(
+            "Names that its clients call themselves by over DoT (NAME.server_name) or DoH (/dns-query/NAME), each in "
+            "one group only. They go before networks, and prove nothing: whoever learns one may use it."
+        ),
     )
     exempt: Switch = Field(
         default=False, description="Let its queries through, and count what would have been blocked."
@@ -319,11 +355,16 @@ class Config(Section):
     """The configuration of moatdns. Every key has a default."""
 
     listen: ListenSection = ListenSection()
+    tls: TlsSection = TlsSection()
     workers: fields.Workers = Field(default="auto", description="Worker processes: 'auto' is one a core.")
     state_dir: fields.Folder = Field(
         default=Path("state"),
         description="Folder for what must outlive a restart; a relative path begins at the config file's folder.",
         json_schema_extra={"default": "./state"},
+    )
+    user: Annotated[str, Field(min_length=1, max_length=64)] | None = Field(
+        default=None,
+        description="The user of this machine to become once the ports are open, where moatdns is started as root.",
     )
     server: ServerSection = ServerSection()
     clients: ClientsSection = ClientsSection()
@@ -344,6 +385,14 @@ class Config(Section):
     )
     policy: Policy = Policy()
     _source: Path | None = PrivateAttr(None)
+
+    @model_validator(mode="after")
+    def _encrypted_has_certificate(self) -> Config:
+        served = next((key for key in ("dot", "doh") if getattr(self.listen, key)), None)
+        if served is not None and self.tls.certificate is None:
+            why = "is set, but there is no certificate: set tls.certificate and tls.private_key"
+            fields.raise_mistakes([fields.mistake(why, None, "listen", served)])
+        return self
 
     @property
     def source(self) -> Path | None:

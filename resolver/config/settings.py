@@ -43,6 +43,7 @@ class CacheSettings:
     max_negative_ttl_seconds: int = 3600
     stale_seconds: int = 86400
     prefetch: bool = True
+    nxdomain_cut: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,13 @@ class Limits:
     tcp_connections_per_client: int = 100
     tcp_queries_per_connection: int = 100  # in flight at once on one connection; beyond, it is not read
     tcp_idle_seconds: float = 10.0
+    tcp_lifetime_seconds: float = 3600.0  # then a connection is closed once its queries are answered
+    tcp_write_seconds: float = 10.0  # for a client to take what was sent to it
     tcp_write_buffer_bytes: int = 1 << 20  # unread answers a client may let pile up before its connection is ended
+    tls_handshakes: int = 200  # in the middle of which a worker may be
+    tls_handshake_seconds: float = 5.0  # for a handshake, and for a proxy's header
+    http_streams_per_connection: int = 100
+    http_resets_per_connection: int = 100  # requests that a client may take back, beside as many as were answered
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +89,24 @@ class Identity:
 
 
 @dataclass(frozen=True, slots=True)
+class EncryptedSettings:
+    """What DoT and DoH are served with, and what clients are told of them."""
+
+    certificate: str = ""  # paths of PEM files; "" where neither is served
+    private_key: str = ""
+    server_name: str | None = None
+    dot_ports: tuple[int, ...] = ()
+    doh_ports: tuple[int, ...] = ()
+    addresses: tuple[str, ...] = ()  # on which all of these ports are served; none where that differs, or is "all"
+
+    @classmethod
+    def from_plain(cls, raw: dict[str, Any]) -> EncryptedSettings:
+        """What `dataclasses.asdict` gave, by way of JSON."""
+        lists = {name: tuple(raw[name]) for name in ("dot_ports", "doh_ports", "addresses")}
+        return cls(**{**raw, **lists})
+
+
+@dataclass(frozen=True, slots=True)
 class TelemetrySettings:
     """What a worker counts, and what it tells the query log."""
 
@@ -100,10 +125,13 @@ class WorkerSettings:
     upstream_servers: tuple[UpstreamServer, ...] = ()
     upstream_timeout_seconds: float = 2.0
     zones: tuple[Zone, ...] = ()
+    rebinding_guard: bool = True
+    private_names: tuple[str, ...] = ()  # names that may lead to private addresses, beside zones
     cache: CacheSettings = field(default_factory=CacheSettings)
     limits: Limits = field(default_factory=Limits)
     rates: RateLimits = field(default_factory=RateLimits)
     server: Identity = field(default_factory=Identity)
+    encrypted: EncryptedSettings = field(default_factory=EncryptedSettings)
     telemetry: TelemetrySettings = field(default_factory=TelemetrySettings)
 
     def to_plain(self) -> dict[str, Any]:
@@ -119,10 +147,13 @@ class WorkerSettings:
             upstream_servers=_servers(raw["upstream_servers"]),
             zones=tuple(Zone(zone["name"], _servers(zone["servers"])) for zone in raw["zones"]),
             upstream_timeout_seconds=raw["upstream_timeout_seconds"],
+            rebinding_guard=raw["rebinding_guard"],
+            private_names=tuple(raw["private_names"]),
             cache=CacheSettings(**raw["cache"]),
             limits=Limits(**raw["limits"]),
             rates=RateLimits(**{**raw["rates"], "exempt": tuple(raw["rates"]["exempt"])}),
             server=Identity(**raw["server"]),
+            encrypted=EncryptedSettings.from_plain(raw["encrypted"]),
             telemetry=TelemetrySettings(**raw["telemetry"]),
         )
 

@@ -138,6 +138,12 @@ class Crew:
             if worker:
                 worker.count()
 
+    def renew(self) -> None:
+        """Have certificates read again."""
+        for worker in self._workers:
+            if worker:
+                worker.renew()
+
     async def stop(self) -> None:
         """Let all finish what they have in flight, and end them."""
         self._is_stopping = True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import json
 import socket
 import sys
@@ -89,8 +90,7 @@ class WorkerProcess:
         subjects: Position | None = None,
     ) -> WorkerProcess:
         ours, theirs = socket.socketpair()
-        udp = [one.fileno() for one in sockets.udp]
-        tcp = [one.fileno() for one in sockets.tcp]
+        descriptors = {kind: [one.fileno() for one in ones] for kind, ones in sockets.by_kind.items()}
         with contextlib.ExitStack() as unless_started:
             unless_started.callback(ours.close)
             with theirs:
@@ -100,7 +100,7 @@ class WorkerProcess:
                     "-m",
                     "resolver.worker",
                     str(theirs.fileno()),
-                    pass_fds=[theirs.fileno(), events.fileno(), *udp, *tcp],
+                    pass_fds=[theirs.fileno(), events.fileno(), *itertools.chain(*descriptors.values())],
                     stdin=asyncio.subprocess.DEVNULL,
                 )
             reader, writer = await asyncio.open_connection(sock=ours)
@@ -112,8 +112,7 @@ class WorkerProcess:
             "manifest": str(manifest),
             "checked": checked,
             "subjects": subjects.to_plain() if subjects else None,
-            "udp": udp,
-            "tcp": tcp,
+            **descriptors,
             "events": events.fileno(),
         }
         writer.write(json.dumps(first).encode() + b"\n")
@@ -151,6 +150,8 @@ class WorkerProcess:
                 self._spoke.notify_all()
         elif event == "clock":
             self.on_clock(report["by"], Moment(report["wall"], report["boot"]))
+        elif event == "certificate":
+            self._log.error("the certificate is not used; the old one stays in force", why=report["why"])
         elif event == "refused":
             self._log.error("a worker refused the policy", pid=self.pid, why=report["why"])
         elif event == "counts":
@@ -190,6 +191,10 @@ class WorkerProcess:
                     lambda: self.subjects_number >= number or self._process.returncode is not None
                 )
         return self.subjects_number >= number
+
+    def renew(self) -> None:
+        """Have it read its certificate again."""
+        self._tell("renew")
 
     def ping(self) -> None:
         """Ask for a sign of life."""

@@ -31,14 +31,15 @@ def compose(
     *,
     answers: int = 0,
     authorities: int = 0,
+    additionals: int = 0,
     options: bytes = b"",
     flags: int = 0,
 ) -> bytes:
     """A whole response.
 
-    `body` is the answer and authority sections, `answers` and `authorities` count their records; name pointers in it
-    may point at offset 12, the question. `options` go into the OPT record, which is there only if the query had one
-    (RFC 6891 section 6.1.1). `flags` are set beside QR and RA.
+    `body` is the answer, authority and additional sections, `answers`, `authorities` and `additionals` count their
+    records; name pointers in it may point at offset 12, the question. `options` go into the OPT record, which is there
+    only if the query had one (RFC 6891 section 6.1.1), behind all others. `flags` are set beside QR and RA.
     """
     word = _ALWAYS | flags | (question.flags & _ECHOED) | (rcode & 0xF)
     query = question.query
@@ -48,7 +49,7 @@ def compose(
         + query[4:6]
         + answers.to_bytes(2, "big")
         + authorities.to_bytes(2, "big")
-        + (_ONE if question.edns else _NONE)
+        + ((additionals + question.edns).to_bytes(2, "big") if additionals else _ONE if question.edns else _NONE)
         + query[HEADER : question.end]
         + body
     )

@@ -14,6 +14,7 @@ import psutil
 import yaml
 
 from tests.support.api import Api
+from tests.support.encrypted import Certificates
 from tests.support.programs import MOATDNS, PATIENCE_SECONDS, end, free_port, wait_until
 
 LOCALHOST = "127.0.0.1"
@@ -27,11 +28,18 @@ class Moatdns:
     """A running `moatdns serve` on a port of its own. A context manager: it is ended, and its log looked through.
 
     `config` lacks `listen`, `state_dir` and `admin.listen`, which are added unless given. The admin API listens only
-    `with_api`. There is no limit of queries per second unless given: loads come from few addresses.
+    `with_api`, DoT and DoH with `certificates`. There is no limit of queries per second unless given: loads come from
+    few addresses.
     """
 
     def __init__(
-        self, folder: Path, config: dict[str, Any], *, listen_ipv6: bool = False, with_api: bool = False
+        self,
+        folder: Path,
+        config: dict[str, Any],
+        *,
+        listen_ipv6: bool = False,
+        with_api: bool = False,
+        certificates: Certificates | None = None,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
@@ -40,12 +48,13 @@ class Moatdns:
         self.snapshots = self.state_dir / "snapshots"
         self.log_file = folder / "log"
         self.port = 0
-        self.admin_port = 0
+        self.admin_port = self.dot_port = self.doh_port = 0
         self.process: subprocess.Popen[bytes] | None = None
         self.expects_trouble = False
         self._config = config
         self._listen_ipv6 = listen_ipv6
         self._with_api = with_api
+        self.certificates = certificates
         self._log_begins_at = 0
 
     # Starting and ending
@@ -64,6 +73,7 @@ class Moatdns:
         for attempt in range(_STARTS):
             if not self.port or attempt:
                 self.port, self.admin_port = free_port(), free_port()
+                self.dot_port, self.doh_port = free_port(), free_port()
             self.write_config(self._config)
             self.launch()
             assert self.process
@@ -115,10 +125,16 @@ class Moatdns:
         self._config = config
         hosts = [LOCALHOST, "[::1]"] if self._listen_ipv6 else [LOCALHOST]
         admin = {"listen": f"{LOCALHOST}:{self.admin_port}" if self._with_api else None, **config.get("admin", {})}
+        listen = {"do53": [f"{host}:{self.port}" for host in hosts]}
+        tls = {}
+        if self.certificates is not None:
+            listen |= {"dot": [f"{LOCALHOST}:{self.dot_port}"], "doh": [f"{LOCALHOST}:{self.doh_port}"]}
+            tls = self.certificates.section
         whole = {
+            "tls": tls,
             "state_dir": "state",
             **config,
-            "listen": {"do53": [f"{host}:{self.port}" for host in hosts], **config.get("listen", {})},
+            "listen": {**listen, **config.get("listen", {})},
             "clients": {"queries_per_second": 0, **config.get("clients", {})},
             "admin": admin,
         }

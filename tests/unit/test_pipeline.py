@@ -85,7 +85,9 @@ class Served:
             clock=lambda: self.now,
         )
 
-    def ask(self, name: str, client: str = "127.0.0.1", qtype: str = "A") -> list[dns.message.Message]:
+    def ask(
+        self, name: str, client: str = "127.0.0.1", qtype: str = "A", *, client_name: str = ""
+    ) -> list[dns.message.Message]:
         """Ask; the list holds the answer once there is one."""
         answers: list[dns.message.Message] = []
         query = dns.message.make_query(name, qtype, use_edns=0)
@@ -95,7 +97,7 @@ class Served:
             assert query.is_response(response)
             answers.append(response)
 
-        outcome = self.pipeline.answer_now(query.to_wire(), self.pipeline.client(client), Transport.UDP)
+        outcome = self.pipeline.answer_now(query.to_wire(), self.pipeline.client(client, client_name), Transport.UDP)
         if isinstance(outcome, Pending):
             self.pipeline.resolve(outcome, take)
         elif outcome is not None:

@@ -101,6 +101,14 @@ async def test_null_in_a_patch_takes_a_value_away(served: Served) -> None:
     assert (group["block"], group["response"]) == (None, None)
 
 
+async def test_the_client_names_of_a_group_are_shown_and_changed(served: Served) -> None:
+    await make(served, "groups", name="kiosk", client_names=["Kiosk-7"])
+    assert (await served.get("groups/kiosk"))["client_names"] == ["kiosk-7"]
+    assert await served.status("POST", "groups", {"name": "other", "client_names": ["kiosk-7"]}) == 422
+    assert await served.status("PATCH", "groups/kiosk", {"client_names": []}) == 200
+    assert (await served.get("groups/kiosk"))["client_names"] == []
+
+
 async def test_put_makes_and_replaces(served: Served) -> None:
     assert await served.status("PUT", "groups/staff", {"networks": ["10.0.0.0/8"]}) == 201
     assert await served.status("PUT", "groups/staff", {"exempt": True}) == 200

@@ -18,14 +18,22 @@ def test_the_defaults_are_those_of_the_contract(tmp_path: Path, monkeypatch: pyt
     config = load_config(None)
     assert config.source is None
     assert config.model_dump(mode="json") == {
-        "listen": {"do53": ["127.0.0.1:5300", "[::1]:5300"]},
+        "listen": {"do53": ["127.0.0.1:5300", "[::1]:5300"], "dot": [], "doh": []},
+        "tls": {"certificate": None, "private_key": None, "server_name": None, "workers": 1},
         "workers": "auto",
         "state_dir": str(tmp_path / "state"),
+        "user": None,
         "server": {"identity": None, "version": None},
         "clients": {"allow": ["loopback", "private"], "trusted_proxies": [], "queries_per_second": 1000},
         "rate_limits": {"action": "refuse", "exempt": [], "responses_per_second": 0, "slip": 2},
         "cookies": {"enabled": True, "secret": None},
-        "upstream": {"servers": ["system"], "timeout_seconds": 2.0, "zones": {}},
+        "upstream": {
+            "servers": ["system"],
+            "timeout_seconds": 2.0,
+            "rebinding_guard": True,
+            "private_names": [],
+            "zones": {},
+        },
         "cache": {
             "max_mib": 64,
             "min_ttl_seconds": 0,
@@ -33,6 +41,7 @@ def test_the_defaults_are_those_of_the_contract(tmp_path: Path, monkeypatch: pyt
             "max_negative_ttl_seconds": 3600,
             "stale_seconds": 86400,
             "prefetch": True,
+            "nxdomain_cut": True,
         },
         "limits": dataclasses.asdict(Limits()),
         "admin": {
@@ -62,6 +71,7 @@ def test_the_defaults_are_those_of_the_contract(tmp_path: Path, monkeypatch: pyt
                     "name": "default",
                     "description": "",
                     "networks": [],
+                    "client_names": [],
                     "exempt": False,
                     "mode": "enforce",
                     "block": ["ai", "bypass", "lists"],
@@ -125,18 +135,18 @@ ENDPOINT = (
         # keys
         ("wrokers: 2", "wrokers: is not a known key: did you mean 'workers'?"),
         ("cache: {max_mb: 2}", "cache.max_mb: is not a known key: did you mean 'max_mib'?"),
-        ("listen: {zzz: 2}", "listen.zzz: is not a known key: known here are do53"),
+        ("listen: {zzz: 2}", "listen.zzz: is not a known key: known here are do53, dot, doh"),
         (
             "12: 3",
-            "12: is not a known key: known here are listen, workers, state_dir, server, clients, rate_limits, cookies, "
-            "upstream, cache, limits, admin, store, statistics, query_log, subscriptions, leases, audit, webhooks, "
-            "policy",
+            "12: is not a known key: known here are listen, tls, workers, state_dir, user, server, clients, "
+            "rate_limits, cookies, upstream, cache, limits, admin, store, statistics, query_log, subscriptions, "
+            "leases, audit, webhooks, policy",
         ),
         (
             '"a\\nb": 3',
-            "'a\\nb': is not a known key: known here are listen, workers, state_dir, server, clients, rate_limits, "
-            "cookies, upstream, cache, limits, admin, store, statistics, query_log, subscriptions, leases, audit, "
-            "webhooks, policy",
+            "'a\\nb': is not a known key: known here are listen, tls, workers, state_dir, user, server, clients, "
+            "rate_limits, cookies, upstream, cache, limits, admin, store, statistics, query_log, subscriptions, "
+            "leases, audit, webhooks, policy",
         ),
         # shapes
         ("limits: [1]", "limits: should be a section with keys below it, is a list"),

@@ -1,0 +1,160 @@
+"""DNS over HTTPS (RFC 8484), apart from which HTTP it is: requests in, responses out. No I/O."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import ipaddress
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from resolver.listeners.connection import Connection
+from resolver.pipeline import Pending, Transport
+from resolver.wire.codes import MAX_MESSAGE, Rcode
+from resolver.wire.ttl import least_ttl
+
+PATH: Final = "/dns-query"
+MEDIA_TYPE: Final = "application/dns-message"
+MOST_HEADER_BYTES: Final = 16384  # of a request: a GET of the longest query of use is far shorter
+MOST_TARGET_BYTES: Final = 8192
+
+_BASE64URL = re.compile(r"[A-Za-z0-9_-]*\Z")
+_NAME = re.compile(r"/([a-z0-9][a-z0-9-]{0,62})\Z")
+_KEPT = (Rcode.NOERROR, Rcode.NXDOMAIN)  # answers that a cache on the way may keep
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A whole request. Header names are in lower case."""
+
+    method: str
+    target: str
+    headers: dict[str, str]
+    body: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """A whole response."""
+
+    status: int
+    body: bytes = b""
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+class Refused(Exception):
+    """A request that is no query, with what is answered."""
+
+    def __init__(self, status: int, why: str, *headers: tuple[str, str]) -> None:
+        super().__init__(why)
+        body = f"{why}\n".encode()
+        self.response = Response(status, body, (("content-type", "text/plain; charset=utf-8"), *headers))
+
+
+def query_of(request: Request) -> bytes:
+    """The DNS query that a request carries. Raises Refused."""
+    path, _, parameters = request.target.partition("?")
+    if path != PATH and not (path.startswith(PATH) and _NAME.match(path, len(PATH))):
+        raise Refused(404, f"queries go to {PATH}")
+    if request.method == "GET":
+        return _of_parameters(parameters)
+    if request.method != "POST":
+        raise Refused(405, "queries are sent by GET or POST", ("allow", "GET, POST"))
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != MEDIA_TYPE:
+        raise Refused(415, f"a query is of type {MEDIA_TYPE}")
+    if not request.body:
+        raise Refused(400, "the body is empty: it should be a DNS query")
+    return request.body
+
+
+def _of_parameters(parameters: str) -> bytes:
+    given = [part[4:] for part in parameters.split("&") if part.startswith("dns=")]
+    if len(given) != 1:
+        raise Refused(400, "give one parameter dns: a DNS query in base64url")
+    text = given[0].rstrip("=")  # RFC 8484 section 6: without padding; some send it
+    if not text or not _BASE64URL.match(text):
+        raise Refused(400, "the parameter dns is not base64url")
+    try:
+        query = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+    except (binascii.Error, ValueError):
+        raise Refused(400, "the parameter dns is not base64url") from None
+    if len(query) > MAX_MESSAGE:
+        raise Refused(413, f"a query has at most {MAX_MESSAGE} octets")
+    return query
+
+
+def name_of(target: str) -> str:
+    """What a client calls itself by the path of its requests; "" where it does not."""
+    path = target.partition("?")[0]
+    found = _NAME.match(path, len(PATH)) if path.startswith(PATH) else None
+    return found[1] if found else ""
+
+
+def response_of(answer: bytes) -> Response:
+    """The response that carries an answer. A cache on the way keeps it no longer than any of its TTLs."""
+    kept = answer[3] & 0xF in _KEPT and (ttl := least_ttl(answer)) is not None
+    caching = f"max-age={ttl}" if kept else "no-store"
+    return Response(200, answer, (("content-type", MEDIA_TYPE), ("cache-control", caching)))
+
+
+def gathered(fields: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Headers by name; those of the same name in one, as a list (RFC 9110 section 5.3)."""
+    headers: dict[str, str] = {}
+    for name, value in fields:
+        headers[name] = f"{headers[name]}, {value}" if name in headers else value
+    return headers
+
+
+class Exchange:
+    """Requests of one connection, answered for whoever asks by it."""
+
+    def __init__(self, connection: Connection, name: str = "") -> None:
+        """`name` is what the client calls itself in TLS."""
+        self._connection = connection
+        self._name = name
+
+    def answer(self, request: Request, reply: Callable[[Response], None]) -> None:
+        """Answer one request; `reply` is called once, perhaps before this returns."""
+        connection = self._connection
+        connection.active()
+        try:
+            query = query_of(request)
+        except Refused as refused:
+            reply(refused.response)
+            return
+        pipeline = connection.door.pipeline
+
+        def landed(answer: bytes) -> None:
+            connection.active()
+            reply(response_of(answer))
+
+        client = pipeline.client(self._client(request), name_of(request.target) or self._name)
+        outcome = pipeline.answer_now(query, client, Transport.HTTPS)
+        if isinstance(outcome, Pending):
+            pipeline.resolve(outcome, landed)
+        elif outcome is not None:
+            reply(response_of(outcome))
+        else:
+            reply(Refused(400, "this is no DNS query").response)
+
+    def _client(self, request: Request) -> str:
+        """Who asks: a trusted proxy's word counts, up to the first address that is no such proxy."""
+        connection = self._connection
+        forwarded = request.headers.get("x-forwarded-for")
+        pipeline = connection.door.pipeline
+        if not forwarded or not pipeline.client(connection.client).is_proxy:
+            return connection.client
+        client = connection.client
+        for text in reversed(forwarded.split(",")):
+            try:
+                address = ipaddress.ip_address(text.strip())
+            except ValueError:
+                connection.door.counters.dropped["x_forwarded_for"] += 1
+                return client
+            client = str(getattr(address, "ipv4_mapped", None) or address)
+            if not pipeline.client(client).is_proxy:
+                return client
+        return client

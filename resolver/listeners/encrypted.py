@@ -1,0 +1,58 @@
+"""The listeners of DoT and DoH, put together. Imported only by the processes that serve them: h2 and h11 are large."""
+
+from __future__ import annotations
+
+import socket
+from dataclasses import replace
+from pathlib import Path
+
+from resolver.config.settings import EncryptedSettings
+from resolver.listeners.connection import Application, Connection, Door
+from resolver.listeners.connections import Handshakes
+from resolver.listeners.doh import Exchange
+from resolver.listeners.http1 import Http1
+from resolver.listeners.http2 import Http2
+from resolver.listeners.stream import DnsStream, StreamListener
+from resolver.listeners.tls import DOH, DOT, ServerContext, ignore_senseless_names
+from resolver.pipeline import Transport
+
+
+class EncryptedListeners:
+    """All DoT and DoH sockets of a process, with the certificate that they share."""
+
+    def __init__(
+        self, dot: list[socket.socket], doh: list[socket.socket], settings: EncryptedSettings, plain: Door
+    ) -> None:
+        """`plain` has what they share with plain TCP. Raises ListenError for a certificate that cannot be used."""
+        ignore_senseless_names()
+        certificate, private_key = Path(settings.certificate), Path(settings.private_key)
+        of_dot, of_doh = (ServerContext(certificate, private_key, protocols) for protocols in (DOT, DOH))
+        self._contexts = (of_dot, of_doh)
+        self._suffix = f".{settings.server_name}" if settings.server_name else ""
+        handshakes = Handshakes(plain.limits.tls_handshakes, plain.counters.dropped)
+        by_dot = replace(plain, speak=self._speak_dns, tls=of_dot, handshakes=handshakes)
+        by_doh = replace(plain, speak=self._speak_http, tls=of_doh, handshakes=handshakes)
+        self.listeners = [
+            *(StreamListener(one, by_dot) for one in dot),
+            *(StreamListener(one, by_doh) for one in doh),
+        ]
+
+    def renew(self) -> None:
+        """Read the certificate again. Raises ListenError, and goes on with the old one."""
+        for context in self._contexts:
+            context.renew()
+
+    def _speak_dns(self, connection: Connection) -> Application:
+        return DnsStream(connection, Transport.TLS, self._name_of(connection))
+
+    def _speak_http(self, connection: Connection) -> Application:
+        exchange = Exchange(connection, self._name_of(connection))
+        return Http2(connection, exchange) if connection.protocol == "h2" else Http1(connection, exchange)
+
+    def _name_of(self, connection: Connection) -> str:
+        """What a client calls itself: the one label before our own name."""
+        server_name = (connection.server_name or "").lower()
+        if not self._suffix or not server_name.endswith(self._suffix):
+            return ""
+        label = server_name[: -len(self._suffix)]
+        return "" if "." in label else label

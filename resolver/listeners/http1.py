@@ -1,0 +1,144 @@
+"""HTTP/1.1 of a connection, by h11: one request after the other."""
+
+from __future__ import annotations
+
+import h11
+
+from resolver.listeners.connection import Connection
+from resolver.listeners.doh import MOST_HEADER_BYTES, Exchange, Refused, Request, Response, gathered
+from resolver.wire.codes import MAX_MESSAGE
+
+_REASONS = {200: "OK", 400: "Bad Request", 404: "Not Found", 405: "Method Not Allowed", 413: "Content Too Large",
+            415: "Unsupported Media Type", 431: "Request Header Fields Too Large"}  # fmt: skip
+
+
+class Http1:
+    """What is spoken where the client does not offer HTTP/2."""
+
+    stalled_since: float | None = None  # what a client does not take is in the network's buffers
+
+    def __init__(self, connection: Connection, exchange: Exchange) -> None:
+        self._connection = connection
+        self._exchange = exchange
+        self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=MOST_HEADER_BYTES)
+        self._request: h11.Request | None = None
+        self._body = bytearray()
+        self._waits = False  # for the answer to the last request
+        self._is_paused = False  # reading is, until then
+        self._goes_on = False  # in the loop that takes the client's words
+        self._is_finishing = False
+        self._is_over = False
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether the client waits for an answer."""
+        return self._waits
+
+    def received(self, data: bytes) -> None:
+        """Take in what the client says."""
+        if not self._is_over:
+            self._go_on_safely(data)
+
+    def ended(self) -> None:
+        """Answer what is in flight, and close."""
+        if not self._is_over:
+            self._http.receive_data(b"")  # which says so, behind the requests that are here already
+            if not self._waits:
+                self._go_on_safely()
+
+    def drain(self) -> None:
+        """Close with the next answer."""
+        self._is_finishing = True
+
+    def lost(self) -> None:
+        """There is nobody to answer any more."""
+        self._is_over = True
+
+    def _go_on_safely(self, data: bytes = b"") -> None:
+        self._goes_on = True
+        try:
+            if data:  # no octets would mean the end of it all
+                self._http.receive_data(data)
+            self._go_on()
+        except h11.RemoteProtocolError as error:
+            self._connection.door.counters.dropped["http_malformed"] += 1
+            self._is_over = True
+            if self._http.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+                status = error.error_status_hint if error.error_status_hint in _REASONS else 400
+                self._respond(Refused(status, "this is no request that is understood here").response, last=True)
+            self._connection.close_later()
+        finally:
+            self._goes_on = False
+
+    def _go_on(self) -> None:
+        """Take the client's words one by one, up to a whole request."""
+        while not self._waits and not self._is_over:
+            event = self._http.next_event()
+            if event is h11.NEED_DATA:
+                if self._http.they_are_waiting_for_100_continue:
+                    self._say(h11.InformationalResponse(status_code=100, headers=[]))
+                return
+            if event is h11.PAUSED:
+                return
+            if isinstance(event, h11.Request):
+                self._request = event
+                self._body.clear()
+            elif isinstance(event, h11.Data):
+                self._body += event.data
+                if len(self._body) > MAX_MESSAGE:
+                    self._is_over = True
+                    refused = Refused(413, f"a query has at most {MAX_MESSAGE} octets")
+                    self._respond(refused.response, last=True)
+                    self._connection.close_later()
+            elif isinstance(event, h11.EndOfMessage):
+                self._answer()
+            elif isinstance(event, h11.ConnectionClosed):
+                self._is_over = True
+                self._connection.close()
+
+    def _answer(self) -> None:
+        head = self._request
+        if head is None:
+            return
+        headers = gathered((name.decode("ascii"), value.decode("latin-1")) for name, value in head.headers)
+        request = Request(head.method.decode("ascii"), head.target.decode("latin-1"), headers, bytes(self._body))
+        self._waits = True
+        self._exchange.answer(request, self._replied)
+        if self._waits:
+            self._is_paused = True
+            self._connection.pause()  # a client that sends on has what it sends kept for it by the network
+
+    def _replied(self, response: Response) -> None:
+        self._waits = False
+        if self._is_over or not self._connection.is_open:
+            return
+        self._respond(response, last=self._is_finishing)
+        if self._is_finishing or self._http.our_state is not h11.DONE or self._http.their_state is not h11.DONE:
+            self._is_over = True
+            self._connection.close()
+            return
+        self._request = None
+        self._http.start_next_cycle()
+        if self._is_paused:
+            self._is_paused = False
+            self._connection.resume()
+        if not self._goes_on:  # the next request may be here already
+            self._go_on_safely()
+
+    def _respond(self, response: Response, *, last: bool) -> None:
+        headers = [*response.headers, ("content-length", str(len(response.body)))]
+        if last:
+            headers.append(("connection", "close"))
+        reason = _REASONS[response.status].encode()
+        has_body = self._request is None or self._request.method != b"HEAD"
+        events = (
+            h11.Response(status_code=response.status, headers=headers, reason=reason),
+            *((h11.Data(data=response.body),) if has_body else ()),
+            h11.EndOfMessage(),
+        )
+        self._connection.send(b"".join(self._http.send(event) or b"" for event in events))
+
+    def _say(self, event: h11.Event) -> None:
+        data = self._http.send(event)
+        if data:
+            self._connection.send(data)

@@ -1,0 +1,266 @@
+"""HTTP/2 of a connection, by h2: many requests at once, within bounds that stop floods of frames.
+
+What a client may have open is bounded by settings that h2 enforces; what of a body is on its way, by the connection's
+window, which is opened again only when a request is whole.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from collections.abc import Callable
+from typing import Any, Final
+
+import h2.config
+import h2.connection
+import h2.errors
+import h2.events
+import h2.exceptions
+import h2.settings
+
+from resolver.listeners.connection import Connection
+from resolver.listeners.doh import MOST_HEADER_BYTES, Exchange, Refused, Request, Response, gathered
+from resolver.wire.codes import MAX_MESSAGE
+
+_CONFIG = h2.config.H2Configuration(client_side=False, header_encoding="latin-1")
+_FREE_FRAMES = 500  # beside those of requests, before a client is taken for a flooder
+_FRAMES_A_REQUEST = 20  # more of them for each request that was answered
+_CALM = h2.errors.ErrorCodes.ENHANCE_YOUR_CALM
+
+
+class _Stream:
+    """One request, as far as it has come."""
+
+    __slots__ = ("body", "headers", "octets")
+
+    def __init__(self, headers: dict[str, str]) -> None:
+        self.headers = headers
+        self.body = bytearray()
+        self.octets = 0  # of the connection's window that it holds
+
+
+class Http2:
+    """What is spoken where client and server agree on h2."""
+
+    def __init__(self, connection: Connection, exchange: Exchange) -> None:
+        self._connection = connection
+        self._exchange = exchange
+        self._http = _new(connection.door.limits.http_streams_per_connection)
+        self._most_resets = connection.door.limits.http_resets_per_connection
+        self._streams: dict[int, _Stream] = {}
+        self._unsent: dict[int, bytes] = {}  # of answers, by stream: what the client's windows do not let through yet
+        self.stalled_since: float | None = None
+        self._waiting = 0  # requests that are being answered
+        self._frames = 0  # of no request's: what floods are made of
+        self._resets = 0  # of requests that the client took back
+        self._answered = 0
+        self._is_finishing = False
+        self._is_over = False
+        self._http.initiate_connection()
+        self._http.increment_flow_control_window(
+            MAX_MESSAGE
+        )  # beside the 65,535 octets that each connection begins with
+        self._flush()
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether the client waits for an answer."""
+        return bool(self._waiting or self._unsent)
+
+    def received(self, data: bytes) -> None:
+        """Take in what the client says."""
+        if self._is_over:
+            return
+        try:
+            for event in self._http.receive_data(data):
+                handler = _HANDLERS.get(type(event))
+                if handler is None:
+                    self._frames += 1
+                else:
+                    handler(self, event)
+        except h2.exceptions.DenialOfServiceError:
+            self._end("http_flood")
+            return
+        except h2.exceptions.ProtocolError:
+            self._end("http_malformed")  # h2 has written the GOAWAY that says so
+            return
+        if self._frames > _FREE_FRAMES + _FRAMES_A_REQUEST * self._answered:
+            self._end("http_flood", _CALM)
+        elif self._resets > self._most_resets + self._answered:
+            self._end("http_resets_per_connection", _CALM)
+        else:
+            self._flush()
+            self._close_if_done()
+
+    def ended(self) -> None:
+        """Answer what is in flight, and close."""
+        self._is_finishing = True
+        self._close_if_done()
+
+    def drain(self) -> None:
+        """Begin no more requests; close when those that are here are answered."""
+        self._is_finishing = True
+
+    def lost(self) -> None:
+        """There is nobody to answer any more."""
+        self._is_over = True
+        self._streams.clear()
+        self._unsent.clear()
+
+    # What the client says
+
+    def _on_request(self, event: h2.events.RequestReceived) -> None:
+        if self._is_finishing and self.is_busy:
+            self._reset(event.stream_id, h2.errors.ErrorCodes.REFUSED_STREAM)  # it may ask elsewhere
+            return
+        headers = gathered((str(name), str(value)) for name, value in event.headers)
+        self._streams[event.stream_id] = _Stream(headers)
+
+    def _on_data(self, event: h2.events.DataReceived) -> None:
+        stream = self._streams.get(event.stream_id)
+        if not event.data:
+            self._frames += 1
+        if stream is None:  # refused, or answered already
+            self._http.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
+            return
+        stream.octets += event.flow_controlled_length
+        stream.body += event.data
+        if len(stream.body) > MAX_MESSAGE:
+            self._let_go(event.stream_id)
+            self._waiting += 1
+            refused = Refused(413, f"a query has at most {MAX_MESSAGE} octets")
+            self._replied(event.stream_id, refused.response)
+            self._reset(event.stream_id, h2.errors.ErrorCodes.NO_ERROR)  # no need to send the rest
+
+    def _on_end(self, event: h2.events.StreamEnded) -> None:
+        stream = self._streams.get(event.stream_id)
+        if stream is None:
+            return
+        self._let_go(event.stream_id)
+        headers = stream.headers
+        request = Request(headers.get(":method", ""), headers.get(":path", ""), headers, bytes(stream.body))
+        self._waiting += 1
+        is_head = request.method == "HEAD"
+        self._exchange.answer(request, functools.partial(self._replied, event.stream_id, is_head=is_head))
+
+    def _on_reset(self, event: h2.events.StreamReset) -> None:
+        self._resets += 1
+        self._let_go(event.stream_id)
+        self._forget(event.stream_id)
+
+    def _on_window(self, event: h2.events.WindowUpdated) -> None:
+        self._frames += 1
+        for stream_id in [event.stream_id] if event.stream_id else list(self._unsent):
+            if stream_id in self._unsent:
+                self._send_body(stream_id)
+
+    def _on_settings(self, _: h2.events.RemoteSettingsChanged) -> None:
+        self._frames += 1
+        for stream_id in list(self._unsent):  # a larger window may be among them
+            self._send_body(stream_id)
+
+    def _on_end_of_connection(self, _: h2.events.ConnectionTerminated) -> None:
+        self._is_finishing = True
+
+    def _let_go(self, stream_id: int) -> None:
+        """Forget a request, and open the connection's window for what it held of it."""
+        stream = self._streams.pop(stream_id, None)
+        if stream is not None and stream.octets:
+            self._http.acknowledge_received_data(stream.octets, stream_id)
+
+    # What we say
+
+    def _replied(self, stream_id: int, response: Response, *, is_head: bool = False) -> None:
+        self._waiting -= 1
+        if self._is_over or not self._connection.is_open:
+            return
+        try:
+            headers = [
+                (":status", str(response.status)),
+                *response.headers,
+                ("content-length", str(len(response.body))),
+            ]
+            body = b"" if is_head else response.body
+            self._http.send_headers(stream_id, headers, end_stream=not body)
+        except h2.exceptions.ProtocolError:
+            pass  # the client took the request back meanwhile
+        else:
+            self._answered += 1
+            if body:
+                self._unsent[stream_id] = body
+                self._send_body(stream_id)
+        self._flush()
+        self._close_if_done()
+
+    def _send_body(self, stream_id: int) -> None:
+        """Send of an answer what the client's windows let through."""
+        http, body = self._http, self._unsent[stream_id]
+        try:
+            while (room := min(http.local_flow_control_window(stream_id), http.max_outbound_frame_size)) > 0:
+                chunk, body = body[:room], body[room:]
+                http.send_data(stream_id, chunk, end_stream=not body)
+                if not body:
+                    self._forget(stream_id)
+                    return
+        except h2.exceptions.ProtocolError:  # the client took the request back; its frames are read before events come
+            self._forget(stream_id)
+            return
+        self._unsent[stream_id] = body
+        if self.stalled_since is None:
+            self.stalled_since = self._connection.door.loop.time()
+
+    def _forget(self, stream_id: int) -> None:
+        """Send no more of an answer: it is out, or nobody wants it."""
+        if self._unsent.pop(stream_id, None) is not None:
+            self.stalled_since = self._connection.door.loop.time() if self._unsent else None
+
+    def _reset(self, stream_id: int, error: h2.errors.ErrorCodes) -> None:
+        with contextlib.suppress(h2.exceptions.ProtocolError):  # the client has done so already
+            self._http.reset_stream(stream_id, error)
+
+    def _flush(self) -> None:
+        data = self._http.data_to_send()
+        if data:
+            self._connection.send(data)
+
+    def _end(self, why: str, error: h2.errors.ErrorCodes | None = None) -> None:
+        """Say goodbye to a client that does not keep to the rules."""
+        self._connection.door.counters.dropped[why] += 1
+        self._is_over = True
+        if error is not None:
+            self._http.close_connection(error)
+        self._flush()
+        self._connection.close_later()
+
+    def _close_if_done(self) -> None:
+        if self._is_finishing and not self.is_busy and not self._is_over:
+            self._is_over = True
+            with contextlib.suppress(h2.exceptions.ProtocolError):  # the client has said goodbye before
+                self._http.close_connection()
+            self._flush()
+            self._connection.close()
+
+
+def _new(streams: int) -> h2.connection.H2Connection:
+    http = h2.connection.H2Connection(_CONFIG)
+    codes = h2.settings.SettingCodes
+    bounds = {
+        codes.MAX_CONCURRENT_STREAMS: streams,
+        codes.MAX_HEADER_LIST_SIZE: MOST_HEADER_BYTES,
+        codes.INITIAL_WINDOW_SIZE: MAX_MESSAGE + 1,  # so that one octet too many can be seen
+    }
+    http.local_settings = h2.settings.Settings(client=False, initial_values=bounds)
+    http.decoder.max_header_list_size = MOST_HEADER_BYTES
+    return http
+
+
+_HANDLERS: Final[dict[type[Any], Callable[[Http2, Any], None]]] = {
+    h2.events.RequestReceived: Http2._on_request,
+    h2.events.DataReceived: Http2._on_data,
+    h2.events.StreamEnded: Http2._on_end,
+    h2.events.StreamReset: Http2._on_reset,
+    h2.events.WindowUpdated: Http2._on_window,
+    h2.events.RemoteSettingsChanged: Http2._on_settings,
+    h2.events.ConnectionTerminated: Http2._on_end_of_connection,
+}
+"""What is done with each event of h2; all others are frames that no request needs."""

@@ -1,0 +1,119 @@
+"""TLS of a connection, without its I/O: octets of the network in, those of the client out, and the other way."""
+
+from __future__ import annotations
+
+import contextlib
+import ssl
+import sys
+from pathlib import Path
+from typing import Final
+
+from resolver.config.certificates import load_pair
+
+_CHUNK = 16384  # octets of a TLS record
+_MOST_HELLO_BYTES = 65536  # that a client may send before its handshake is done
+_VERSIONS_FROM = ssl.TLSVersion.TLSv1_2
+
+DOT: Final = ("dot",)
+DOH: Final = ("h2", "http/1.1")
+
+
+class ServerContext:
+    """The certificate that connections are answered with, and the ALPN names that are spoken.
+
+    It outlives a change of the certificate: open connections, and tickets for resumption, stay good.
+    """
+
+    def __init__(self, certificate: Path, private_key: Path, protocols: tuple[str, ...]) -> None:
+        """Raises ListenError for a pair that cannot be used."""
+        self._certificate = certificate
+        self._private_key = private_key
+        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.context.minimum_version = _VERSIONS_FROM
+        self.context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION | ssl.OP_CIPHER_SERVER_PREFERENCE
+        self.context.set_alpn_protocols(list(protocols))
+        self.context.sni_callback = _note_name
+        self.renew()
+
+    def renew(self) -> None:
+        """Read the pair again. Raises ListenError; the old one stays in force then."""
+        load_pair(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), self._certificate, self._private_key)
+        load_pair(self.context, self._certificate, self._private_key)
+
+
+def ignore_senseless_names() -> None:
+    """Let no client write into the log: Python would tell of each name (SNI) that is no ASCII, with a traceback.
+
+    The handshake fails all the same, and is counted with the others that do.
+    """
+    tell = sys.unraisablehook
+
+    def hook(what: sys.UnraisableHookArgs) -> None:
+        if not (isinstance(what.exc_value, UnicodeDecodeError) and isinstance(what.object, bytes)):
+            tell(what)
+
+    sys.unraisablehook = hook
+
+
+def _note_name(channel: ssl.SSLObject | ssl.SSLSocket, name: str | None, _: ssl.SSLContext) -> None:
+    channel.client_hello_name = name  # type: ignore[union-attr]  # nothing else keeps it on this side
+
+
+class Tls:
+    """TLS of one connection. `is_open`: the handshake is done; `has_ended`: the client sends no more."""
+
+    def __init__(self, server: ServerContext) -> None:
+        self._in = ssl.MemoryBIO()
+        self._out = ssl.MemoryBIO()
+        self._channel = server.context.wrap_bio(self._in, self._out, server_side=True)
+        self._hello_bytes = 0
+        self.is_open = False
+        self.has_ended = False
+
+    def feed(self, data: bytes) -> bytes:
+        """What the client says in octets of the network. Raises ssl.SSLError for what is no TLS."""
+        self._in.write(data)
+        if not self.is_open:
+            self._hello_bytes += len(data)
+            try:
+                self._channel.do_handshake()
+            except ssl.SSLWantReadError:
+                if self._hello_bytes > _MOST_HELLO_BYTES:
+                    raise ssl.SSLError("a handshake without end") from None
+                return b""
+            self.is_open = True
+        plain = []
+        try:
+            while chunk := self._channel.read(_CHUNK):
+                plain.append(chunk)
+            self.has_ended = True
+        except ssl.SSLWantReadError:
+            pass
+        except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
+            self.has_ended = True
+        return b"".join(plain)
+
+    def seal(self, data: bytes) -> bytes:
+        """Octets for the network that say `data` to the client."""
+        self._channel.write(data)
+        return self._out.read()
+
+    def take(self) -> bytes:
+        """Octets for the network that TLS itself has to say."""
+        return self._out.read() if self._out.pending else b""
+
+    def close(self) -> bytes:
+        """The octets that say goodbye, so that the client knows that nothing was cut off."""
+        with contextlib.suppress(ssl.SSLError):  # it wants to hear the client's goodbye, which we do not wait for
+            self._channel.unwrap()
+        return self.take()
+
+    @property
+    def protocol(self) -> str | None:
+        """What was agreed on by ALPN."""
+        return self._channel.selected_alpn_protocol()
+
+    @property
+    def server_name(self) -> str | None:
+        """As whom the client addresses us (SNI)."""
+        return getattr(self._channel, "client_hello_name", None)

@@ -1,0 +1,328 @@
+"""DNS over HTTPS (RFC 8484): kdig and curl over HTTP/2 and HTTP/1.1, and attackers that send frames of their own."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import ssl
+from collections.abc import Callable, Iterator
+
+import dns.message
+import dns.rcode
+import hyperframe.frame as frames
+import pytest
+
+from tests.conftest import EXEMPT, OFFICE
+from tests.support.clients import is_blocked, kdig, query, rdata
+from tests.support.encrypted import SERVER_NAME, Certificates, Fetched, alpn_of, curl, s_client, tls_connection
+from tests.support.http2 import Http2Client, in_url
+from tests.support.moatdns import Moatdns
+from tests.support.stub import DEFAULT_ANSWER, StubUpstream
+
+PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+VERSIONS = ("--http1.1", "--http2")
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+    """What the server shows."""
+    return Certificates(tmp_path_factory.mktemp("certificates"))
+
+
+@pytest.fixture(scope="module")
+def upstream() -> Iterator[StubUpstream]:
+    """One that knows TTLs, and fails for a name."""
+    records = {
+        "mixed.example": "mixed.example. 200 IN A 192.0.2.1\nmixed.example. 77 IN A 192.0.2.2",
+        "chain.example": "chain.example. 50 IN CNAME end.example.\nend.example. 20 IN A 192.0.2.3",
+        "large.example": "\n".join(f'large.example. 300 IN TXT "{n:03} {"x" * 200}"' for n in range(290)),
+    }
+    with StubUpstream(records) as stub:
+        stub.rcodes["broken.example"] = dns.rcode.SERVFAIL
+        stub.delays = {"slow.example": 0.5}
+        yield stub
+
+
+@pytest.fixture(scope="module")
+def server(
+    tmp_path_factory: pytest.TempPathFactory, certificates: Certificates, upstream: StubUpstream
+) -> Iterator[Moatdns]:
+    """A server with DoH, and small bounds."""
+    config = {
+        **OFFICE,
+        "workers": 1,
+        "upstream": {"servers": [upstream.server]},
+        "clients": {"allow": ["127.0.0.0/28"]},
+        "limits": {"http_resets_per_connection": 50, "http_streams_per_connection": 20},
+    }
+    with Moatdns(tmp_path_factory.mktemp("doh"), config, certificates=certificates) as moatdns:
+        yield moatdns
+
+
+@pytest.fixture(params=VERSIONS)
+def fetch(request: pytest.FixtureRequest, server: Moatdns, certificates: Certificates) -> Callable[..., Fetched]:
+    """Run curl with either version of HTTP."""
+
+    def run(target: str = "/dns-query", *arguments: str, body: bytes | None = None) -> Fetched:
+        fetched = curl(certificates, server.doh_port, target, request.param, *arguments, body=body)
+        assert fetched.version == {"--http1.1": "HTTP/1.1", "--http2": "HTTP/2"}[request.param]
+        return fetched
+
+    return run
+
+
+@pytest.mark.parametrize("option", ["+https", "+https-get"])
+def test_kdig_is_answered_over_a_verified_connection(server: Moatdns, certificates: Certificates, option: str) -> None:
+    verified = (option, f"+tls-ca={certificates.authority}", f"+tls-hostname={SERVER_NAME}")
+    assert kdig(server.doh_port, *verified, "plain.example").rdata == [DEFAULT_ANSWER]
+    blocked = kdig(server.doh_port, *verified, "claude.ai")
+    assert blocked.rdata == ["0.0.0.0"]
+    assert [code for code, _ in blocked.ede] == [15]
+
+
+def test_a_query_is_answered_by_post_and_by_get(fetch: Callable[..., Fetched]) -> None:
+    asked = query("plain.example")
+    for fetched in (fetch(body=asked.to_wire()), fetch(in_url(asked.to_wire()))):
+        assert fetched.status == 200
+        assert fetched.headers["content-type"] == "application/dns-message"
+        assert asked.is_response(fetched.message)
+        assert rdata(fetched.message) == [DEFAULT_ANSWER]
+
+
+@pytest.mark.parametrize(("name", "least"), [("mixed.example", 77), ("chain.example", 20)])
+def test_a_cache_on_the_way_keeps_an_answer_no_longer_than_its_least_ttl(
+    fetch: Callable[..., Fetched], name: str, least: int
+) -> None:
+    fetched = fetch(in_url(query(name).to_wire()))
+    shown = [rrset.ttl for rrset in fetched.message.answer]
+    assert fetched.headers["cache-control"] == f"max-age={min(shown)}"
+    assert least - 20 < min(shown) <= least
+
+
+def test_a_failure_is_not_kept_on_the_way(fetch: Callable[..., Fetched]) -> None:
+    fetched = fetch(in_url(query("broken.example").to_wire()))
+    assert fetched.message.rcode() == dns.rcode.SERVFAIL
+    assert (fetched.status, fetched.headers["cache-control"]) == (200, "no-store")
+
+
+def test_groups_and_allowed_clients_are_those_of_plain_dns(fetch: Callable[..., Fetched]) -> None:
+    exempt = fetch("/dns-query", "--interface", EXEMPT, body=query("claude.ai").to_wire())
+    assert rdata(exempt.message) == [DEFAULT_ANSWER]
+    stranger = fetch("/dns-query", "--interface", "127.0.0.77", body=query("plain.example").to_wire())
+    assert stranger.message.rcode() == dns.rcode.REFUSED
+    assert stranger.headers["cache-control"] == "no-store"
+
+
+def test_what_is_no_query_is_told_why(fetch: Callable[..., Fetched]) -> None:
+    wire = query("plain.example").to_wire()
+    assert fetch("/other").status == 404
+    wrong = fetch("/dns-query", "--request", "PUT", body=wire)
+    assert (wrong.status, wrong.headers["allow"]) == (405, "GET, POST")
+    assert fetch("/dns-query", "--header", "content-type: text/plain", body=wire).status in (415,)
+    assert fetch("/dns-query").status == 400
+    assert fetch("/dns-query?dns=%21").status == 400
+    assert fetch("/dns-query?dns=AAAA&dns=AAAA").status == 400
+    assert fetch(body=b"").status == 400
+    assert fetch(body=b"abc").status == 400
+
+
+def test_head_gets_headers_alone(fetch: Callable[..., Fetched]) -> None:
+    fetched = fetch("/dns-query", "--head")
+    assert (fetched.status, fetched.body) == (405, b"")
+
+
+def test_a_body_longer_than_a_message_is_refused(fetch: Callable[..., Fetched]) -> None:
+    assert fetch(body=bytes(65_536)).status == 413
+    assert fetch(body=bytes(200_000)).status == 413
+
+
+def test_the_longest_query_of_all_is_taken_whole(fetch: Callable[..., Fetched]) -> None:
+    wire = query("claude.ai", edns=False).to_wire()
+    padding = 65_535 - len(wire) - 15
+    record = b"\x00\x00\x29\x04\xd0\x00\x00\x00\x00" + (padding + 4).to_bytes(2, "big")
+    record += b"\x00\x0c" + padding.to_bytes(2, "big") + bytes(padding)
+    longest = wire[:10] + b"\x00\x01" + wire[12:] + record
+    assert len(longest) == 65_535
+    assert is_blocked(fetch(body=longest).message)
+
+
+def test_a_long_answer_comes_whole(fetch: Callable[..., Fetched]) -> None:
+    fetched = fetch(body=query("large.example", "TXT").to_wire())
+    assert len(fetched.message.answer[0]) == 290
+    assert len(fetched.body) > 60_000
+
+
+def test_both_versions_are_offered(server: Moatdns, certificates: Certificates) -> None:
+    assert alpn_of(s_client(certificates, server.doh_port, "-alpn", "h2,http/1.1")) == "h2"
+    assert alpn_of(s_client(certificates, server.doh_port, "-alpn", "http/1.1")) == "http/1.1"
+
+
+def test_a_thousand_requests_in_one_write_are_answered_in_order(server: Moatdns, certificates: Certificates) -> None:
+    slow = in_url(query("slow.example").to_wire())
+    fast = in_url(query("claude.ai").to_wire())
+    targets = [slow] + [fast] * 999
+    sent = "".join(f"GET {target} HTTP/1.1\r\nhost: {SERVER_NAME}\r\n\r\n" for target in targets)
+    with tls_connection(server.doh_port, certificates, "http/1.1") as connection:
+        connection.sendall(sent.encode())
+        got = b""
+        while got.count(b"HTTP/1.1 200 OK") < 1_000 and (piece := connection.recv(65_536)):
+            got += piece
+    assert got.count(b"HTTP/1.1 200 OK") == 1_000
+    assert b"\xc0\x00\x02\x01" in got[:700]  # the slow one's, 192.0.2.1, comes first
+
+
+def test_requests_before_the_goodbye_are_answered(server: Moatdns, certificates: Certificates) -> None:
+    target = in_url(query("claude.ai").to_wire())
+    with tls_connection(server.doh_port, certificates, "http/1.1") as connection:
+        connection.sendall(f"GET {target} HTTP/1.1\r\nhost: x\r\n\r\n".encode() * 3)
+        connection.setblocking(False)
+        with pytest.raises(ssl.SSLWantReadError):
+            connection.unwrap()
+        connection.settimeout(10)
+        got = b""
+        with contextlib.suppress(ssl.SSLZeroReturnError):  # the server's goodbye
+            while piece := connection.recv(65_536):
+                got += piece
+    assert got.count(b"HTTP/1.1 200 OK") == 3
+
+
+def ends(connection: ssl.SSLSocket) -> bool:
+    """Whether the server ends the connection."""
+    connection.settimeout(10)
+    try:
+        while connection.recv(65_536):
+            pass
+    except TimeoutError:
+        return False
+    except (ConnectionError, ssl.SSLError):
+        pass
+    return True
+
+
+def test_requests_on_one_connection_are_answered_as_they_finish(server: Moatdns, certificates: Certificates) -> None:
+    with tls_connection(server.doh_port, certificates, "h2") as connection:
+        client = Http2Client(connection)
+        slow = client.get("slow-too.example")
+        streams = [client.get(f"n{number}.example") for number in range(15)]
+        assert set(client.bodies(16)) == {slow, *streams}
+
+
+def test_an_answer_waits_for_the_clients_window(server: Moatdns, certificates: Certificates) -> None:
+    with tls_connection(server.doh_port, certificates, "h2") as connection:
+        client = Http2Client(connection)
+        client.http.update_settings({4: 50})  # INITIAL_WINDOW_SIZE
+        client.flush()
+        client.get("plain.example")
+        [body] = client.bodies(1).values()
+        assert rdata(dns.message.from_wire(body)) == [DEFAULT_ANSWER]
+        client.get("plain.example")
+        client.http.update_settings({4: 0})
+        stream = client.get("plain.example")
+        client.http.update_settings({4: 65_535})
+        client.flush()
+        assert stream in client.bodies(2)
+
+
+def resets(client: Http2Client) -> None:
+    """Requests that are taken back at once (CVE-2023-44487)."""
+    for _ in range(200):
+        client.http.reset_stream(client.get("claude.ai", flush=False), 8)
+
+
+def pings(client: Http2Client) -> None:
+    """PING without end."""
+    for _ in range(2_000):
+        client.http.ping(b"12345678")
+
+
+def settings(client: Http2Client) -> None:
+    """SETTINGS without end."""
+    for _ in range(2_000):
+        client.http.update_settings({4: 65_535})
+
+
+def continuations(client: Http2Client) -> None:
+    """Headers without end (CVE-2024-27316)."""
+    first = frames.HeadersFrame(1, b"\x82")
+    rest = frames.ContinuationFrame(1, b"\x40\x01a\x01b" * 100)
+    client.connection.sendall(first.serialize() + rest.serialize() * 1_000)
+
+
+def empty_data(client: Http2Client) -> None:
+    """DATA of nothing (CVE-2019-9518)."""
+    headers = [(":method", "POST"), (":scheme", "https"), (":authority", "x"), (":path", "/dns-query")]
+    client.http.send_headers(1, headers)
+    client.flush()
+    client.connection.sendall(frames.DataFrame(1, b"").serialize() * 5_000)
+
+
+def large_headers(client: Http2Client) -> None:
+    """A few octets that unfold to many headers."""
+    headers = [(":method", "GET"), (":scheme", "https"), (":authority", "x"), (":path", "/"), ("x", "y" * 4_000)]
+    client.http.send_headers(1, [*headers, *[("x", "y" * 4_000)] * 2_000], end_stream=True)
+
+
+FLOODS = {
+    resets: "http_resets_per_connection",
+    pings: "http_flood",
+    settings: "http_flood",
+    continuations: "http_malformed",
+    empty_data: "http_flood",
+    large_headers: "http_flood",
+}
+
+
+@pytest.mark.parametrize("flood", FLOODS, ids=lambda flood: flood.__name__)
+def test_a_flood_of_frames_ends_its_connection_is_counted_and_hinders_nobody(
+    server: Moatdns, certificates: Certificates, flood: Callable[[Http2Client], None]
+) -> None:
+    before = server.counts().get(FLOODS[flood], 0)
+    with (
+        tls_connection(server.doh_port, certificates, "h2") as other,
+        tls_connection(server.doh_port, certificates, "h2") as connection,
+    ):
+        neighbour = Http2Client(other)
+        client = Http2Client(connection)
+        try:
+            flood(client)
+            client.flush()
+        except OSError:
+            pass  # it was ended while we were sending
+        assert ends(connection)
+        neighbour.get("claude.ai")
+        [body] = neighbour.bodies(1).values()
+        assert is_blocked(dns.message.from_wire(body))
+    assert server.counts()[FLOODS[flood]] == before + 1
+
+
+def test_requests_taken_back_now_and_then_are_no_flood(server: Moatdns, certificates: Certificates) -> None:
+    with tls_connection(server.doh_port, certificates, "h2") as connection:
+        client = Http2Client(connection)
+        for _ in range(100):
+            client.http.reset_stream(client.get("claude.ai", flush=False), 8)
+            client.get("claude.ai")
+            client.bodies(1)
+
+
+def test_what_is_no_http_is_told_so_and_counted(server: Moatdns, certificates: Certificates) -> None:
+    before = server.counts().get("http_malformed", 0)
+    with tls_connection(server.doh_port, certificates, "http/1.1") as connection:
+        connection.sendall(b"HELLO\x00\r\n\r\n")
+        assert connection.recv(100).startswith(b"HTTP/1.1 400 ")
+        assert ends(connection)
+    with tls_connection(server.doh_port, certificates, "h2") as connection:
+        connection.sendall(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
+        assert ends(connection)
+    assert server.counts()["http_malformed"] == before + 2
+
+
+def test_header_lines_longer_than_allowed_are_refused(server: Moatdns, certificates: Certificates) -> None:
+    with tls_connection(server.doh_port, certificates, "http/1.1") as connection:
+        connection.sendall(b"GET / HTTP/1.1\r\nx: " + b"y" * 40_000)
+        assert connection.recv(100).startswith(b"HTTP/1.1 431 ")
+
+
+def test_a_listener_of_doh_does_not_answer_plain_http(server: Moatdns) -> None:
+    with socket.create_connection(("127.0.0.1", server.doh_port), 10) as plain:
+        plain.sendall(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
+        assert not plain.recv(100).startswith(b"HTTP")

@@ -142,6 +142,9 @@ class QueryLog(Protocol):
 class Node(Protocol):
     """The other processes, as the supervisor tells."""
 
+    async def flush(self, name: str | None, *, below: bool) -> int:
+        """Forget cached answers; gives how many there were."""
+
     async def status(self) -> dict[str, Any]:
         """workers [{slot, pid, revision, uptime_seconds}], upstreams [{name, healthy, ...}], started_at."""
 

@@ -178,3 +178,10 @@ class TokenBody(Sent):
     owner: str = Field(min_length=1, max_length=200, description="Who answers for it.")
     expires_at: Moment | None = None
     expires: str | None = Field(None, description="Instead of `expires_at`: '90d', '12h'.")
+
+
+class FlushBody(Sent):
+    """Which cached answers to forget."""
+
+    name: str | None = Field(None, min_length=1, max_length=1024, description="Left out: all of them.")
+    below: bool = Field(True, strict=True, description="Those of all names below it, too.")

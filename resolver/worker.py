@@ -3,10 +3,10 @@
 Run by the supervisor as ``python -m resolver.worker FD``. On the channel, lines of JSON:
 
 * supervisor → worker: first ``{"settings", "cookie_secret", "manifest", "udp", "tcp", "dot", "doh"}``, then
-  ``{"do": "use", "manifest"}``,
-  ``{"do": "subjects", "file", "octets", "number"}`` (leases and exemptions have changed: read on),
-  ``{"do": "renew"}`` (the certificate), ``{"do": "ping"}``, ``{"do": "count"}``, ``{"do": "stop"}``;
-* worker → supervisor: ``{"event": "ready" | "alive" | "in_force" | "refused" | "subjects" | "counts" | "clock" |
+  ``{"do": "use", "manifest"}``, ``{"do": "subjects", "file", "octets", "number"}`` (leases and exemptions have
+  changed: read on), ``{"do": "flush", "name", "below", "number"}``, ``{"do": "renew"}`` (the certificate),
+  ``{"do": "ping"}``, ``{"do": "count"}``, ``{"do": "stop"}``;
+* worker → supervisor: ``{"event": "ready" | "alive" | "in_force" | "refused" | "subjects" | "flushed" | "counts" | "clock" |
   "trouble", …}``.
 
 A worker whose supervisor is gone ends: nobody would replace it, and its sockets would be held for nothing.
@@ -37,7 +37,7 @@ from resolver.listeners.connections import Connections
 from resolver.listeners.stream import StreamListener, speak_tcp
 from resolver.listeners.udp import udp_listener
 from resolver.local_names import local_names_of
-from resolver.names import key_of, parse_name
+from resolver.names import key_of, parse_any_name, parse_name
 from resolver.pipeline import Pipeline
 from resolver.policy.snapshot import PolicySnapshot
 from resolver.rebinding import RebindingGuard
@@ -203,6 +203,8 @@ class Worker:
             elif order["do"] == "subjects":
                 if await self._take_subjects(Position.from_plain(order)):
                     self._say("subjects", number=order["number"])
+            elif order["do"] == "flush":
+                self._say("flushed", number=order["number"], forgotten=self._flush(order["name"], below=order["below"]))
             elif order["do"] == "renew":
                 self._renew()
             elif order["do"] == "ping":
@@ -212,6 +214,12 @@ class Worker:
             elif order["do"] == "stop":
                 break
         drain.set()
+
+    def _flush(self, name: str | None, *, below: bool) -> int:
+        """Forget cached answers, and those that are ready; gives how many cached ones there were."""
+        forgotten = self._cache.flush(None if name is None else key_of(parse_any_name(name)), below=below)
+        self._pipeline.use(self._pipeline.snapshot)
+        return forgotten
 
     def _renew(self) -> None:
         """Read the certificate again, where there is one."""

@@ -98,6 +98,7 @@ class Supervisor:
             channels.of_control,
             self._publish,
             self._use_subjects,
+            self._flush,
             self._status,
             self._log,
         )
@@ -187,6 +188,11 @@ class Supervisor:
         self._subjects = position  # which a crew that is just being put together starts with, or is told of here
         await self._has_crew.wait()
         await self._crew.use_subjects(position)
+
+    async def _flush(self, name: str | None, below: bool) -> int:
+        """Have all workers forget cached answers; gives how many there were."""
+        await self._has_crew.wait()
+        return await self._crew.flush(name, below=below)
 
     def _clock_was_set(self, by: float, seen: Moment) -> None:
         """A worker saw it; each of them does, and after a sleep of the machine all do for nothing."""

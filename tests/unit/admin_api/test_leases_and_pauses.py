@@ -129,6 +129,8 @@ async def test_a_pause_watches_everyone_until_it_is_ended(served: Served) -> Non
         {"reason": "x", "duration_seconds": 10**6},
         {"reason": "x", "expires_at": "2001-01-01T00:00:00Z"},
         {"reason": "x", "expires_at": "2999-01-01T00:00:00Z"},
+        {"reason": "x", "expires_at": "9999-12-31T23:59:59-14:00"},
+        {"reason": " ", "duration_seconds": 1},
         {"reason": "x", "duration_seconds": 1, "group": "nobody"},
     ],
 )

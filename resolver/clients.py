@@ -29,6 +29,7 @@ MARGIN_SECONDS = 0.5
 """A TTL ends so much before what it was given under: room for a worker that is late, and for clients' rounding."""
 
 _TRANSPORTS = 4  # as resolver.pipeline numbers them
+_MANY_SPELLINGS = ("fe8", "fe9", "fea", "feb", "::")  # sockets show these with a link's name, or with a dotted end
 _HIGHEST_CEILING = 1 << 20  # seconds; no TTL is as high
 
 sinkhole_of = functools.lru_cache(maxsize=4096)(Sinkhole.build)
@@ -186,6 +187,8 @@ class Clients:
                 self.forget()
                 continue
             for address in concerned:
+                if address.startswith(_MANY_SPELLINGS):
+                    self.forget()
                 self.known.pop(address, None)
                 if "." in address:  # as a socket for both versions shows it
                     self.known.pop(f"::ffff:{address}", None)

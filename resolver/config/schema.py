@@ -22,6 +22,7 @@ from resolver.config.control_schema import (
     StoreSection,
     SubscriptionsSection,
     WebhookSection,
+    each_url_once,
 )
 from resolver.config.fields import NUMBER, Positive, PositiveFloat, Switch
 from resolver.config.schedule import ScheduleSection
@@ -380,7 +381,7 @@ class Config(Section):
     subscriptions: SubscriptionsSection = SubscriptionsSection()
     leases: LeasesSection = LeasesSection()
     audit: AuditSection = AuditSection()
-    webhooks: Annotated[tuple[WebhookSection, ...], Field(max_length=20)] = Field(
+    webhooks: Annotated[tuple[WebhookSection, ...], Field(max_length=20), AfterValidator(each_url_once)] = Field(
         default=(), description="Who is told of events; see docs/webhooks.md."
     )
     policy: Policy = Policy()

@@ -234,6 +234,15 @@ async def test_the_report_shows_who_was_exempt_and_what_nobody_used(served: Serv
         assert "'=cmd" in await response.text()  # no spreadsheet works it out
 
 
+async def test_what_was_revoked_before_it_began_is_not_told_as_stale(served: Served) -> None:
+    begins = datetime.now(UTC) + timedelta(seconds=1)
+    number = (await made(served, starts_at=begins.isoformat()))["id"]
+    assert (await done(served, number, "revoke"))[0] == 200
+    await asyncio.sleep(1.01)
+    (item,) = (await served.get("reports/exemptions"))["items"]
+    assert (item["id"], item["status"], item["stale"]) == (number, "revoked", False)
+
+
 async def test_usage_is_reported_by_group_and_vendor(served: Served) -> None:
     body = await served.get("reports/usage?by=vendor,group&step_seconds=3600")
     assert body["by"] == ["group", "vendor"]

@@ -92,7 +92,9 @@ async def test_there_are_no_more_leases_than_there_may_be(served: Served) -> Non
     object.__setattr__(served.context.settings, "leases", LeaseTerms(most=2, longest_seconds=60))
     assert (await put(served, "10.0.0.1", {**ANA, "addresses": ["10.0.0.2"]}))[0] == 201
     assert (await put(served, "10.0.0.3", ANA))[0] == 409
+    assert (await put(served, "10.0.0.1", {**ANA, "addresses": ["10.0.0.2", "10.0.0.3"]}))[0] == 409
     assert (await put(served, "10.0.0.1", ANA))[0] == 200
+    assert (await put(served, "10.0.0.1", {**ANA, "addresses": ["10.0.0.3"]}))[0] == 200
 
 
 async def test_leases_are_listed_by_address_and_identity(served: Served) -> None:

@@ -6,8 +6,8 @@ Run by the supervisor as ``python -m resolver.worker FD``. On the channel, lines
   ``{"do": "use", "manifest"}``, ``{"do": "subjects", "file", "octets", "number"}`` (leases and exemptions have
   changed: read on), ``{"do": "flush", "name", "below", "number"}``, ``{"do": "renew"}`` (the certificate),
   ``{"do": "ping"}``, ``{"do": "count"}``, ``{"do": "stop"}``;
-* worker → supervisor: ``{"event": "ready" | "alive" | "in_force" | "refused" | "subjects" | "flushed" | "counts" | "clock" |
-  "trouble", …}``.
+* worker → supervisor: ``{"event": "ready" | "alive" | "in_force" | "refused" | "subjects" | "flushed" | "counts" |
+  "clock" | "trouble", …}``.
 
 A worker whose supervisor is gone ends: nobody would replace it, and its sockets would be held for nothing.
 """

@@ -39,7 +39,7 @@ def upstream() -> Iterator[StubUpstream]:
     }
     with StubUpstream(records) as stub:
         stub.rcodes["broken.example"] = dns.rcode.SERVFAIL
-        stub.delays = {"slow.example": 0.5}
+        stub.delays = {"slow.example": 0.5, "goodbye.example": 0.5}
         yield stub
 
 
@@ -172,9 +172,9 @@ def test_a_thousand_requests_in_one_write_are_answered_in_order(server: Moatdns,
 
 
 def test_requests_before_the_goodbye_are_answered(server: Moatdns, certificates: Certificates) -> None:
-    target = in_url(query("claude.ai").to_wire())
+    targets = [in_url(query(name).to_wire()) for name in ("goodbye.example", "claude.ai", "plain.example")]
     with tls_connection(server.doh_port, certificates, "http/1.1") as connection:
-        connection.sendall(f"GET {target} HTTP/1.1\r\nhost: x\r\n\r\n".encode() * 3)
+        connection.sendall("".join(f"GET {target} HTTP/1.1\r\nhost: x\r\n\r\n" for target in targets).encode())
         connection.setblocking(False)
         with pytest.raises(ssl.SSLWantReadError):
             connection.unwrap()

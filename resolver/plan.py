@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from resolver.config.addresses import parse_endpoint
 from resolver.config.schema import Config
 from resolver.config.settings import ControlSettings, UpstreamServer, WorkerSettings
 from resolver.config.to_settings import control_settings, system_servers, worker_settings
-from resolver.listeners.sockets import Listen
+from resolver.listeners.sockets import Listen, Listening
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +25,7 @@ class Plan:
     control: ControlSettings
     policy: dict[str, Any]  # as resolver.config.file_policy gives it
     fingerprint: str  # of the policy, the catalogue and the compiler
-    listen: tuple[Listen, ...]
+    listen: Listening
     workers: int
     state_dir: Path
     notes: tuple[str, ...]
@@ -53,7 +54,7 @@ class Plan:
             control=ControlSettings.from_plain(plain["control"]),
             policy=plain["policy"],
             fingerprint=plain["fingerprint"],
-            listen=tuple(Listen(**address) for address in plain["listen"]),
+            listen=Listening.from_plain(plain["listen"]),
             workers=plain["workers"],
             state_dir=Path(plain["state_dir"]),
             notes=tuple(plain["notes"]),
@@ -65,15 +66,15 @@ def plan_of(config: Config, policy: dict[str, Any], fingerprint: str, *, catalog
     """The plan of a config, on this machine as it is now; `policy` is the config's own, with its fingerprint."""
     listen = _addresses(config)
     workers = len(os.sched_getaffinity(0)) if config.workers == "auto" else int(config.workers)
-    system = [server for server in system_servers() if not _is_ourselves(server, listen)]
-    settings = worker_settings(config, workers=workers, system_servers=system)
+    system = [server for server in system_servers() if not _is_ourselves(server, listen.do53)]
+    settings = worker_settings(config, workers=workers + listen.tls_workers, system_servers=system)
     notes = []
     if not settings.upstream_servers:
         notes.append("there is no upstream, so only blocked names are answered: set upstream.servers")
     notes += [
         f"upstream.servers: {server.name} is this resolver itself; its queries would go in a circle"
         for server in (*settings.upstream_servers, *(server for zone in settings.zones for server in zone.servers))
-        if _is_ourselves(server, listen)
+        if _is_ourselves(server, listen.do53)
     ]
     if catalogue.folder is not None:
         notes.append(
@@ -93,9 +94,17 @@ def plan_of(config: Config, policy: dict[str, Any], fingerprint: str, *, catalog
     )
 
 
-def _addresses(config: Config) -> tuple[Listen, ...]:
-    is_default = "do53" not in config.listen.model_fields_set
-    return tuple(Listen(*parse_endpoint(text), optional=is_default) for text in config.listen.do53)
+def _addresses(config: Config) -> Listening:
+    def all_of(endpoints: Sequence[str], *, optional: bool = False) -> tuple[Listen, ...]:
+        return tuple(Listen(*parse_endpoint(text), optional=optional) for text in endpoints)
+
+    listen = config.listen
+    return Listening(
+        do53=all_of(listen.do53, optional="do53" not in listen.model_fields_set),
+        dot=all_of(listen.dot),
+        doh=all_of(listen.doh),
+        tls_workers=config.tls.workers if listen.dot or listen.doh else 0,
+    )
 
 
 def _is_ourselves(server: UpstreamServer, listen: tuple[Listen, ...]) -> bool:

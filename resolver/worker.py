@@ -2,7 +2,8 @@
 
 Run by the supervisor as ``python -m resolver.worker FD``. On the channel, lines of JSON:
 
-* supervisor → worker: first ``{"settings", "manifest", "udp", "tcp"}``, then ``{"do": "use", "manifest"}``,
+* supervisor → worker: first ``{"settings", "manifest", "udp", "tcp", "dot", "doh"}``, then
+  ``{"do": "use", "manifest"}``,
   ``{"do": "subjects", "file", "octets", "number"}`` (leases and exemptions have changed: read on),
   ``{"do": "ping"}``, ``{"do": "count"}``, ``{"do": "stop"}``;
 * worker → supervisor: ``{"event": "ready" | "alive" | "in_force" | "refused" | "subjects" | "counts" | "clock" |
@@ -30,7 +31,8 @@ from resolver.cache.responses import ResponseCache
 from resolver.clocks import ClockWatch, now
 from resolver.config.settings import UpstreamServer, WorkerSettings
 from resolver.errors import SnapshotError, SubjectsError
-from resolver.listeners.stream import Connections, StreamListener
+from resolver.listeners.connections import Connections
+from resolver.listeners.listener import StreamListener
 from resolver.listeners.udp import udp_listener
 from resolver.local_names import LocalNames
 from resolver.names import key_of, parse_name
@@ -107,11 +109,8 @@ class Worker:
         )
         if first["subjects"] is not None:
             await self._take_subjects(Position.from_plain(first["subjects"]))
-        connections = Connections(settings.limits, self._counters.dropped)
-        streams = [
-            StreamListener(loop, socket.socket(fileno=fd), self._pipeline, connections, settings.limits, self._counters)
-            for fd in first["tcp"]
-        ]
+        connections = Connections(loop, settings.limits, self._counters.dropped)
+        streams = self._streams(first, loop, connections, settings)
         for stream in streams:
             await stream.start()
         datagrams = [
@@ -140,6 +139,26 @@ class Worker:
         self._counters.sync(self._forwarder.results)
         self._forwarder.close()
         self._say_counts()
+
+    def _streams(
+        self,
+        first: dict[str, Any],
+        loop: asyncio.AbstractEventLoop,
+        connections: Connections,
+        settings: WorkerSettings,
+    ) -> list[StreamListener]:
+        """What takes connections."""
+        return [
+            StreamListener(loop, socket.socket(fileno=fd), self._pipeline, connections, settings.limits, self._counters)
+            for fd in first["tcp"]
+        ]
+
+    def _gauges(self) -> dict[str, Any]:
+        """What it tells with each sign of life."""
+        return {"cache_bytes": self._cache.bytes, "upstreams": self._forwarder.health}
+
+    async def _obey_more(self, order: dict[str, Any]) -> None:
+        """Orders that only some kinds of workers get."""
 
     def _new_cells(self) -> MemoryCells:
         """Where to count. A disk that takes no file does not keep anybody from being served."""
@@ -178,11 +197,13 @@ class Worker:
                 if await self._take_subjects(Position.from_plain(order)):
                     self._say("subjects", number=order["number"])
             elif order["do"] == "ping":
-                self._say("alive", cache_bytes=self._cache.bytes, upstreams=self._forwarder.health)
+                self._say("alive", **self._gauges())
             elif order["do"] == "count":
                 self._say_counts()
             elif order["do"] == "stop":
                 break
+            else:
+                await self._obey_more(order)
         drain.set()
 
     async def _use(self, manifest: Path) -> None:
@@ -259,13 +280,13 @@ def _forwarder_of(settings: WorkerSettings, loop: asyncio.AbstractEventLoop) -> 
     return ZonedForwarder(to(settings.upstream_servers), zones)
 
 
-def main(control_fd: int) -> None:
-    """Run one worker on the control channel `control_fd`."""
+def main(control_fd: int, kind: type[Worker] = Worker) -> None:
+    """Run one worker of a kind on the control channel `control_fd`."""
     for ignored in (signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
         signal.signal(ignored, signal.SIG_IGN)  # a terminal sends them to all; the supervisor decides
     gc.set_threshold(50_000, 20, 50)  # the query path makes no cycles; look for them seldom
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(Worker(socket.socket(fileno=control_fd)).run())
+        runner.run(kind(socket.socket(fileno=control_fd)).run())
 
 
 if __name__ == "__main__":

@@ -148,6 +148,14 @@ def _read_host_name(text: str) -> str:
     return written
 
 
+def _read_server_name(text: str) -> str:
+    """The name of a server, of at least two labels; no address."""
+    written = _read_host_name(text)
+    if "." not in written or written.rpartition(".")[2].isdigit() or ":" in written:
+        raise RuleError(f"{shown(text)} is not the name of a server: write it as in 'dns.corp.example'")
+    return written
+
+
 def _read_store_url(text: str) -> str:
     """The URL of a store, or ``file:PATH`` where that file holds one. It is a secret: no error shows it."""
     written = text.strip()
@@ -205,10 +213,12 @@ Ipv6 = Annotated[str, Field(json_schema_extra={"format": "ipv6"}), reading(addre
 
 Texts = tuple[str, ...]
 Endpoints = Annotated[Texts, Field(min_length=1), read_each(addresses.read_endpoint, twice="refuse")]
+OptionalEndpoints = Annotated[Texts, read_each(addresses.read_endpoint, twice="refuse")]
 Servers = Annotated[Texts, Field(min_length=1), read_each(addresses.read_server, twice="refuse")]
 Zones = Annotated[dict[str, Servers], _ZONE_NAMES]
 ClientSets = Annotated[Texts, read_each(addresses.read_client_set)]
 Networks = Annotated[Texts, read_each(addresses.read_network)]
+HostName = Annotated[str, reading(_read_server_name)]
 HostNames = Annotated[Texts, read_each(_read_host_name)]
 BlockRules = Annotated[Texts, read_each(rules.read_block_rule)]
 AllowRules = Annotated[Texts, read_each(rules.read_allow_rule)]

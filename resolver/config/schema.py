@@ -22,7 +22,8 @@ from resolver.config.control_schema import (
     SubscriptionsSection,
     WebhookSection,
 )
-from resolver.config.fields import NUMBER, Positive, PositiveFloat, Switch
+from resolver.config.fields import NUMBER, Positive, Switch
+from resolver.config.listener_schema import ListenSection, ServerTlsSection, StreamLimits
 from resolver.config.schedule import ScheduleSection
 from resolver.config.section import Section
 from resolver.config.settings import Limits
@@ -42,15 +43,6 @@ DEFAULT_BLOCK: Final = ("ai", "bypass", "lists")
 """What the default group blocks unless it says otherwise."""
 
 
-class ListenSection(Section):
-    """Where queries are taken."""
-
-    do53: fields.Endpoints = Field(
-        default=("127.0.0.1:5300", "[::1]:5300"),
-        description="Addresses with ports for DNS over UDP and TCP; IPv6 in brackets, '0.0.0.0' and '[::]' are all.",
-    )
-
-
 class ClientsSection(Section):
     """Who is answered."""
 
@@ -65,7 +57,7 @@ class ClientsSection(Section):
         default=(),
         description=(
             "Networks of forwarders that ask for others, and are believed when they say for whom: by an EDNS client "
-            "subnet of full length. Sets as in `allow`."
+            "subnet of full length, a PROXY header (version 2), or X-Forwarded-For over DoH. Sets as in `allow`."
         ),
     )
 
@@ -126,7 +118,7 @@ class CacheSection(Section):
         return self
 
 
-class LimitsSection(Section):
+class LimitsSection(StreamLimits):
     """Bounds of each worker, per worker. Reaching one is counted."""
 
     answer_table_entries: Positive = Field(
@@ -141,27 +133,9 @@ class LimitsSection(Section):
     queries_in_flight: Positive = Field(
         default=_LIMITS.queries_in_flight, description="Queries of a worker that wait for an upstream at once."
     )
-    tcp_connections: Positive = Field(
-        default=_LIMITS.tcp_connections, description="TCP connections that a worker holds open."
-    )
     queries_in_flight_per_client: Positive = Field(
         default=_LIMITS.queries_in_flight_per_client,
         description="Queries of one client address that wait for an upstream at once, in a worker.",
-    )
-    tcp_connections_per_client: Positive = Field(
-        default=_LIMITS.tcp_connections_per_client,
-        description="TCP connections of one client address that a worker holds open.",
-    )
-    tcp_queries_per_connection: Positive = Field(
-        default=_LIMITS.tcp_queries_per_connection,
-        description="Queries in flight at once on one TCP connection of a worker.",
-    )
-    tcp_idle_seconds: PositiveFloat = Field(
-        default=_LIMITS.tcp_idle_seconds, description="A worker ends a TCP connection after this silence, in seconds."
-    )
-    tcp_write_buffer_bytes: Positive = Field(
-        default=_LIMITS.tcp_write_buffer_bytes,
-        description="Unread answers, in bytes, that a client may let pile up before a worker ends its TCP connection.",
     )
 
 
@@ -306,6 +280,7 @@ class Config(Section):
     """The configuration of moatdns. Every key has a default."""
 
     listen: ListenSection = ListenSection()
+    tls: ServerTlsSection = ServerTlsSection()
     workers: fields.Workers = Field(default="auto", description="Worker processes: 'auto' is one a core.")
     state_dir: fields.Folder = Field(
         default=Path("state"),
@@ -329,14 +304,26 @@ class Config(Section):
     policy: Policy = Policy()
     _source: Path | None = PrivateAttr(None)
 
+    @model_validator(mode="after")
+    def _encrypted_has_certificate(self) -> Config:
+        if (self.listen.dot or self.listen.doh) and self.tls.certificate is None:
+            key = "dot" if self.listen.dot else "doh"
+            why = "needs a certificate: set tls.certificate and tls.private_key to its PEM files"
+            fields.raise_mistakes([fields.mistake(why, None, "listen", key)])
+        return self
+
     @property
     def source(self) -> Path | None:
         """The file it was read from, as it was given; None for the built-in defaults."""
         return self._source
 
     def placed(self, source: Path | None) -> Config:
-        """The same configuration as read from `source`: `state_dir` becomes absolute."""
+        """The same configuration as read from `source`: `state_dir` and the files of `tls` become absolute."""
         folder = (source.parent if source else Path()).absolute()
-        placed = self.model_copy(update={"state_dir": folder / self.state_dir})
+        tls = self.tls
+        if tls.certificate is not None and tls.private_key is not None:
+            files = {"certificate": folder / tls.certificate, "private_key": folder / tls.private_key}
+            tls = tls.model_copy(update=files)
+        placed = self.model_copy(update={"state_dir": folder / self.state_dir, "tls": tls})
         placed._source = source
         return placed

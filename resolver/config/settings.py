@@ -58,7 +58,16 @@ class Limits:
     tcp_connections_per_client: int = 100
     tcp_queries_per_connection: int = 100  # in flight at once on one connection; beyond, it is not read
     tcp_idle_seconds: float = 10.0
+    tcp_query_seconds: float = 5.0  # for a query or a request to come in whole
+    tcp_lifetime_seconds: float = 3600.0  # of a connection, however busy
     tcp_write_buffer_bytes: int = 1 << 20  # unread answers a client may let pile up before its connection is ended
+    tcp_write_seconds: float = 10.0  # and for how long some may be unread
+    tls_handshakes: int = 500  # at once; beyond, the oldest is given up
+    tls_handshake_seconds: float = 5.0  # for a handshake, and for a PROXY header before it
+    http_header_bytes: int = 16_384  # of a request
+    http2_streams: int = 100  # open at once on one connection
+    http2_resets: int = 100  # streams a client may take back, beyond as many as it lets finish
+    http2_control_frames: int = 1_000  # frames that ask for nothing, beyond four a request
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +78,15 @@ class TelemetrySettings:
     counters_folder: str = ""
     query_log: str = "off"  # off, hits or all
     clients: str = "full"  # full, network or hidden
+
+
+@dataclass(frozen=True, slots=True)
+class TlsSettings:
+    """What DoT and DoH are served with."""
+
+    certificate: str = ""  # PEM files, absolute; "" where neither is served
+    private_key: str = ""
+    server_name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +101,7 @@ class WorkerSettings:
     cache: CacheSettings = field(default_factory=CacheSettings)
     limits: Limits = field(default_factory=Limits)
     telemetry: TelemetrySettings = field(default_factory=TelemetrySettings)
+    tls: TlsSettings = field(default_factory=TlsSettings)
 
     def to_plain(self) -> dict[str, Any]:
         """As JSON carries it to a worker."""
@@ -100,6 +119,7 @@ class WorkerSettings:
             cache=CacheSettings(**raw["cache"]),
             limits=Limits(**raw["limits"]),
             telemetry=TelemetrySettings(**raw["telemetry"]),
+            tls=TlsSettings(**raw["tls"]),
         )
 
 

@@ -14,6 +14,7 @@ from resolver.config.settings import (
     ControlSettings,
     Limits,
     TelemetrySettings,
+    TlsSettings,
     UpstreamServer,
     WorkerSettings,
     Zone,
@@ -24,7 +25,7 @@ _MOST_SYSTEM_SERVERS = 8
 
 
 def worker_settings(config: Config, *, workers: int, system_servers: Sequence[UpstreamServer]) -> WorkerSettings:
-    """What each of `workers` workers is told; `system_servers` stand in for ``system``.
+    """What each of `workers` workers, of all kinds, is told; `system_servers` stand in for ``system``.
 
     `upstream_servers` is empty when only ``system`` is configured and the system names none.
     """
@@ -55,6 +56,11 @@ def worker_settings(config: Config, *, workers: int, system_servers: Sequence[Up
             counters_folder=str(config.state_dir / COUNTERS),
             query_log=config.query_log.what if config.query_log.enabled else "off",
             clients=config.query_log.clients,
+        ),
+        tls=TlsSettings(
+            certificate=str(config.tls.certificate or ""),
+            private_key=str(config.tls.private_key or ""),
+            server_name=config.tls.server_name or "",
         ),
     )
 

@@ -8,6 +8,7 @@ import ipaddress
 import os
 import socket
 from dataclasses import dataclass
+from typing import Any
 
 import psutil
 
@@ -33,15 +34,43 @@ class Listen:
 
 
 @dataclass(frozen=True, slots=True)
-class WorkerSockets:
-    """The sockets of one worker: UDP and TCP for each address."""
+class Listening:
+    """All addresses to listen on. `tls_workers` is how many workers serve `dot` and `doh`."""
 
-    udp: tuple[socket.socket, ...]
-    tcp: tuple[socket.socket, ...]
+    do53: tuple[Listen, ...]
+    dot: tuple[Listen, ...] = ()
+    doh: tuple[Listen, ...] = ()
+    tls_workers: int = 0
+
+    @classmethod
+    def from_plain(cls, plain: dict[str, Any]) -> Listening:
+        """What `dataclasses.asdict` gave, by way of JSON."""
+        addresses = {key: tuple(Listen(**one) for one in plain[key]) for key in ("do53", "dot", "doh")}
+        return cls(**addresses, tls_workers=plain["tls_workers"])
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerSockets:
+    """The sockets of one worker: UDP and TCP for each address, or those of DoT and DoH."""
+
+    udp: tuple[socket.socket, ...] = ()
+    tcp: tuple[socket.socket, ...] = ()
+    dot: tuple[socket.socket, ...] = ()
+    doh: tuple[socket.socket, ...] = ()
+
+    @property
+    def is_encrypted(self) -> bool:
+        """Whether it is for a worker that serves DoT and DoH."""
+        return bool(self.dot or self.doh)
+
+    def filenos(self) -> dict[str, list[int]]:
+        """The file descriptors by kind."""
+        kinds = {"udp": self.udp, "tcp": self.tcp, "dot": self.dot, "doh": self.doh}
+        return {kind: [one.fileno() for one in sockets] for kind, sockets in kinds.items()}
 
     def close(self) -> None:
         """Close them all."""
-        for one in (*self.udp, *self.tcp):
+        for one in (*self.udp, *self.tcp, *self.dot, *self.doh):
             one.close()
 
 
@@ -87,6 +116,28 @@ def open_sockets(addresses: list[Listen], workers: int) -> tuple[list[WorkerSock
             f"bursts may be lost; set sysctl net.core.rmem_max={RECEIVE_BUFFER_BYTES} or more"
         )
     return [WorkerSockets(tuple(u), tuple(t)) for u, t in zip(udp, tcp, strict=True)], notes
+
+
+def open_encrypted_sockets(listening: Listening) -> list[WorkerSockets]:
+    """Open the addresses of DoT and DoH once for each worker that serves them. Raises ListenError, likewise."""
+    by_kind: dict[str, list[list[socket.socket]]] = {}
+    with contextlib.ExitStack() as opened:
+        for kind, addresses in (("dot", listening.dot), ("doh", listening.doh)):
+            places: list[list[socket.socket]] = [[] for _ in range(listening.tls_workers)]
+            by_kind[kind] = places
+            for address in addresses:
+                try:
+                    _open(address, socket.SOCK_STREAM, shared=False).close()  # fails where anybody listens
+                    for place in places:
+                        one = _open(address, socket.SOCK_STREAM, shared=True)
+                        opened.callback(one.close)
+                        place.append(one)
+                except OSError as error:
+                    raise ListenError(_why(address, error, key=f"listen.{kind}")) from error
+        opened.pop_all()
+    return [
+        WorkerSockets(dot=tuple(dot), doh=tuple(doh)) for dot, doh in zip(by_kind["dot"], by_kind["doh"], strict=True)
+    ]
 
 
 def open_admin_socket(address: Listen) -> socket.socket:

@@ -112,6 +112,10 @@ class Crew:
                 replaced += 1
         return replaced
 
+    async def renew_certificate(self) -> None:
+        """Have the workers of DoT and DoH read their certificate again."""
+        await asyncio.gather(*(worker.renew_certificate() for worker in self._workers if worker))
+
     def status(self) -> list[dict[str, Any]]:
         """What is known of each worker that serves, by slot."""
         now = time.monotonic()

@@ -17,7 +17,7 @@ from typing import Any
 from resolver.clocks import STEP_SECONDS, now
 from resolver.config.settings import ControlSettings
 from resolver.errors import ConfigError, MoatdnsError, SubjectsError
-from resolver.listeners.sockets import WorkerSockets, open_sockets
+from resolver.listeners.sockets import WorkerSockets, open_encrypted_sockets, open_sockets
 from resolver.plan import Plan
 from resolver.policy.subjects import Moment
 from resolver.snapshot_file import Manifest
@@ -65,9 +65,14 @@ class Supervisor:
         try:
             with contextlib.ExitStack() as held:
                 held.enter_context(_held(self._plan.state_dir))
-                sockets, notes = open_sockets(list(self._plan.listen), self._plan.workers)
+                listen = self._plan.listen
+                sockets, notes = open_sockets(list(listen.do53), self._plan.workers)
                 for one in sockets:
                     held.callback(one.close)
+                encrypted = open_encrypted_sockets(listen)
+                for one in encrypted:
+                    held.callback(one.close)
+                sockets += encrypted
                 channels = held.enter_context(Channels.open(self._plan.control))
                 self._tell_news(self._plan)
                 for note in (*self._plan.notes, *notes):
@@ -189,11 +194,15 @@ class Supervisor:
         return {"workers": self._crew.status() if self._has_crew.is_set() else []}
 
     def _say_serving(self) -> None:
+        listen = self._plan.listen
         self._source.remember(self._plan)
         self._log.info(
             "serving",
-            listen=[address.text for address in self._plan.listen],
-            workers=len(self._crew),
+            listen=[address.text for address in listen.do53],
+            dot=[address.text for address in listen.dot],
+            doh=[address.text for address in listen.doh],
+            workers=self._plan.workers,
+            tls_workers=listen.tls_workers,
             policy=self._crew.manifest.revision,
             policy_is_the_configs=self._crew.manifest.fingerprint == self._plan.fingerprint,
             upstreams=[server.name for server in self._plan.settings.upstream_servers],
@@ -232,7 +241,8 @@ class Supervisor:
             self._log.warning(note)
         if needs_restart:
             self._log.warning(
-                "listen, workers, state_dir and admin.listen change only with a restart; the rest is reloaded"
+                "listen, workers, tls.workers, state_dir and admin.listen change only with a restart; "
+                "the rest is reloaded"
             )
         self._plan, self._crew.settings = new, new.settings
         try:
@@ -247,6 +257,7 @@ class Supervisor:
                 await self._control.config_in_force(new.fingerprint, _OTHER_CATALOGUE_SECONDS)
         else:
             self._control.renew()
+        await self._crew.renew_certificate()
         if not needs_restart:
             self._source.remember(new)
         self._log.info("reloaded", policy=self._crew.manifest.revision, workers_replaced=replaced)

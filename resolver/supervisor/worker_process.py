@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import json
 import socket
 import sys
@@ -48,6 +49,8 @@ class WorkerProcess:
         self._writer = writer
         self._log = log
         self._spoke = asyncio.Condition()
+        self._serves_tls = False
+        self._certificate_is_read = asyncio.Event()
 
     @classmethod
     async def start(
@@ -83,8 +86,7 @@ class WorkerProcess:
         subjects: Position | None = None,
     ) -> WorkerProcess:
         ours, theirs = socket.socketpair()
-        udp = [one.fileno() for one in sockets.udp]
-        tcp = [one.fileno() for one in sockets.tcp]
+        filenos = sockets.filenos()
         with contextlib.ExitStack() as unless_started:
             unless_started.callback(ours.close)
             with theirs:
@@ -92,21 +94,21 @@ class WorkerProcess:
                     sys.executable,
                     "-P",  # never code of the folder that we happen to be started in
                     "-m",
-                    "resolver.worker",
+                    "resolver.tls_worker" if sockets.is_encrypted else "resolver.worker",
                     str(theirs.fileno()),
-                    pass_fds=[theirs.fileno(), events.fileno(), *udp, *tcp],
+                    pass_fds=[theirs.fileno(), events.fileno(), *itertools.chain(*filenos.values())],
                     stdin=asyncio.subprocess.DEVNULL,
                 )
             reader, writer = await asyncio.open_connection(sock=ours)
             unless_started.pop_all()
         worker = cls(process, settings, reader, writer, log)
+        worker._serves_tls = sockets.is_encrypted
         first = {
             "settings": settings.to_plain(),
             "manifest": str(manifest),
             "checked": checked,
             "subjects": subjects.to_plain() if subjects else None,
-            "udp": udp,
-            "tcp": tcp,
+            **filenos,
             "events": events.fileno(),
         }
         writer.write(json.dumps(first).encode() + b"\n")
@@ -124,6 +126,7 @@ class WorkerProcess:
                 await self._take(json.loads(line))
         status = await self._process.wait()
         self._writer.close()
+        self._certificate_is_read.set()
         async with self._spoke:
             self._spoke.notify_all()
         return status
@@ -142,6 +145,8 @@ class WorkerProcess:
             async with self._spoke:
                 self.subjects_number = int(report["number"])
                 self._spoke.notify_all()
+        elif event == "certificate":
+            self._certificate_read(report)
         elif event == "clock":
             self.on_clock(report["by"], Moment(report["wall"], report["boot"]))
         elif event == "refused":
@@ -183,6 +188,26 @@ class WorkerProcess:
                     lambda: self.subjects_number >= number or self._process.returncode is not None
                 )
         return self.subjects_number >= number
+
+    async def renew_certificate(self) -> None:
+        """Have it read its certificate again, and wait until it has; it tells by itself what came of it."""
+        if self._serves_tls:
+            self._certificate_is_read.clear()
+            self._tell("certificate")
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(READY_SECONDS):
+                    await self._certificate_is_read.wait()
+
+    def _certificate_read(self, report: dict[str, Any]) -> None:
+        self._certificate_is_read.set()
+        why = report.pop("why")
+        if why is not None:
+            self._log.error("the certificate of DoT and DoH cannot be used", pid=self.pid, why=why, **report)
+            return
+        warnings = report.pop("warnings")
+        self._log.info("certificate in use", pid=self.pid, **report)
+        for warning in warnings:
+            self._log.warning("the certificate needs care", why=warning)
 
     def ping(self) -> None:
         """Ask for a sign of life."""

@@ -119,31 +119,49 @@ def test_a_client_that_has_sent_its_last_query_still_gets_the_answers(strict: Mo
         assert closed_within(client, 10)
 
 
-def test_connections_are_bounded_and_free_again_when_closed(strict: Moatdns) -> None:
+def test_one_connection_too_many_takes_the_place_of_the_most_silent(strict: Moatdns) -> None:
+    with contextlib.ExitStack() as held:
+        first, *others = [held.enter_context(TcpClient(strict.port)) for _ in range(5)]
+        for client in (first, *others, first):
+            assert is_blocked(client.ask("claude.ai"))
+        with TcpClient(strict.port) as sixth:
+            assert is_blocked(sixth.ask("claude.ai"))
+            assert closed_within(others[0], 0.5)
+            for client in (first, *others[1:]):
+                assert is_blocked(client.ask("claude.ai"))
+
+
+def test_one_connection_too_many_is_ended_where_all_wait_for_their_answers(strict: Moatdns) -> None:
     with contextlib.ExitStack() as held:
         clients = [held.enter_context(TcpClient(strict.port)) for _ in range(5)]
         for client in clients:
-            assert is_blocked(client.ask("claude.ai"))
+            client.send(query("slow.example"))
+        time.sleep(0.1)
         with TcpClient(strict.port) as sixth, contextlib.suppress(ConnectionError, EOFError):
             sixth.ask("claude.ai")
             pytest.fail("a sixth connection is served")
-    time.sleep(0.1)
-    with TcpClient(strict.port) as client:
-        assert is_blocked(client.ask("claude.ai"))
+        for client in clients:
+            assert rdata(client.receive()) == [DEFAULT_ANSWER]
 
 
 def test_connections_are_bounded_over_all_addresses_of_a_worker(strict: Moatdns) -> None:
-    served = 0
+    ended = 0
+    wire = query("claude.ai").to_wire()
     with contextlib.ExitStack() as held:
+        connections = []
         for host in (LOCALHOST, "::1"):
             for _ in range(5):
                 connection = held.enter_context(socket.create_connection((host, strict.port), 10))
-                wire = query("claude.ai").to_wire()
-                with contextlib.suppress(ConnectionError):
-                    connection.sendall(struct.pack("!H", len(wire)) + wire)
-                    served += bool(connection.recv(2))
-    assert served == 5
-    time.sleep(0.1)
+                connection.sendall(struct.pack("!H", len(wire)) + wire)
+                assert connection.recv(512)
+                connections.append(connection)
+        for connection in connections[:5]:
+            connection.settimeout(0.5)
+            with contextlib.suppress(ConnectionError):
+                ended += connection.recv(1) == b""
+                continue
+            ended += 1
+    assert ended == 5
 
 
 def test_more_queries_in_flight_than_allowed_wait_their_turn_and_are_all_answered(

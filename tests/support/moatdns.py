@@ -14,10 +14,12 @@ import psutil
 import yaml
 
 from tests.support.api import Api
+from tests.support.certificates import CERTIFICATE, PRIVATE_KEY, SERVER_NAME, Authority
 from tests.support.programs import MOATDNS, PATIENCE_SECONDS, end, free_port, wait_until
 
 LOCALHOST = "127.0.0.1"
 _UNWELCOME = ("unexpected error in a worker", "a task of the supervisor failed")
+_WORKERS = ("resolver.worker", "resolver.tls_worker")
 _STARTS = 3  # another program may take the port that was free a moment ago
 
 Event = dict[str, Any]
@@ -27,11 +29,17 @@ class Moatdns:
     """A running `moatdns serve` on a port of its own. A context manager: it is ended, and its log looked through.
 
     `config` lacks `listen`, `state_dir` and `admin.listen`, which are added unless given. The admin API listens only
-    `with_api`.
+    `with_api`. With an `authority`, DoT and DoH listen, too, by a certificate of its for `SERVER_NAME`.
     """
 
     def __init__(
-        self, folder: Path, config: dict[str, Any], *, listen_ipv6: bool = False, with_api: bool = False
+        self,
+        folder: Path,
+        config: dict[str, Any],
+        *,
+        listen_ipv6: bool = False,
+        with_api: bool = False,
+        authority: Authority | None = None,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
@@ -41,6 +49,9 @@ class Moatdns:
         self.log_file = folder / "log"
         self.port = 0
         self.admin_port = 0
+        self.dot_port = 0
+        self.doh_port = 0
+        self.authority = authority
         self.process: subprocess.Popen[bytes] | None = None
         self.expects_trouble = False
         self._config = config
@@ -63,7 +74,7 @@ class Moatdns:
         """Start it and wait until it serves. The port stays what it was at an earlier start."""
         for attempt in range(_STARTS):
             if not self.port or attempt:
-                self.port, self.admin_port = free_port(), free_port()
+                self.port, self.admin_port, self.dot_port, self.doh_port = (free_port() for _ in range(4))
             self.write_config(self._config)
             self.launch()
             assert self.process
@@ -121,7 +132,18 @@ class Moatdns:
             **config,
             "admin": admin,
         }
+        if self.authority is not None:
+            if not (self.folder / CERTIFICATE).exists():
+                self.authority.issue(self.folder)
+            encrypted = {key: [f"{host}:{port}" for host in hosts] for key, port in self._encrypted_ports}
+            whole["listen"] = {**whole["listen"], **encrypted}
+            tls = {"certificate": CERTIFICATE, "private_key": PRIVATE_KEY, "server_name": SERVER_NAME}
+            whole["tls"] = {**tls, **config.get("tls", {})}
         self.config_file.write_text(yaml.safe_dump(whole, sort_keys=False), encoding="utf-8")
+
+    @property
+    def _encrypted_ports(self) -> tuple[tuple[str, int], ...]:
+        return ("dot", self.dot_port), ("doh", self.doh_port)
 
     def reload(self, config: dict[str, Any]) -> Event:
         """Write the config, send SIGHUP, and wait until the log says how it went. Gives that event."""
@@ -174,7 +196,8 @@ class Moatdns:
         found = []
         for process in self.family()[1:]:
             with contextlib.suppress(psutil.NoSuchProcess):
-                if "resolver.worker" in process.cmdline() and process.status() != psutil.STATUS_ZOMBIE:
+                command = process.cmdline()
+                if any(module in command for module in _WORKERS) and process.status() != psutil.STATUS_ZOMBIE:
                     found.append(process)
         return found
 

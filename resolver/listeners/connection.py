@@ -7,6 +7,7 @@ one place knows what a client has left unread.
 from __future__ import annotations
 
 import asyncio
+import functools
 import ssl
 from collections.abc import Callable
 from typing import TYPE_CHECKING, cast
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, cast
 from resolver.errors import FormatError
 from resolver.listeners.session import Session
 from resolver.listeners.tls import TlsLayer
+from resolver.listeners.who import forwarded_address
 from resolver.pipeline import Pending, Transport
 from resolver.wire.proxy_header import read_proxy_header, starts_like_proxy_header
 
@@ -73,12 +75,7 @@ class Connection(asyncio.Protocol):
             self._counted_as = None
 
     def data_received(self, data: bytes) -> None:
-        if self.is_closing:
-            return
-        self._is_corked = True
-        self._take(data)
-        self._is_corked = False
-        self._flush()
+        self._corked(functools.partial(self._take, data))
 
     def eof_received(self) -> bool:
         if self._session is None or self.is_closing:
@@ -170,11 +167,19 @@ class Connection(asyncio.Protocol):
     def now(self) -> float:
         return self._listener.loop.time()
 
-    def ask(self, query: bytes, transport: Transport, reply: Callable[[bytes], None], name: str = "") -> bool:
+    def ask(
+        self,
+        query: bytes,
+        transport: Transport,
+        reply: Callable[[bytes], None],
+        name: str = "",
+        forwarded_for: tuple[bytes, ...] = (),
+    ) -> bool:
         self._asked_at = self.now()
         self._listener.connections.asked(self)
         pipeline = self._listener.pipeline
-        client = self._listener.client(self.address, name or self.name)
+        address = self._forwarded_by(forwarded_for) if forwarded_for else self.address
+        client = self._listener.client(address, name or self.name)
         outcome = pipeline.answer_now(query, client, transport)
         if isinstance(outcome, Pending):
             self.in_flight += 1
@@ -193,6 +198,27 @@ class Connection(asyncio.Protocol):
         elif outcome is not None:
             reply(outcome)
         return outcome is not None
+
+    def _forwarded_by(self, values: tuple[bytes, ...]) -> str:
+        """Whose query it is that a trusted proxy hands on; from all others, that header is worth nothing."""
+        pipeline = self._listener.pipeline
+        if not pipeline.client(self.address).is_proxy:
+            return self.address
+        try:
+            return forwarded_address(values, lambda one: pipeline.client(one).is_proxy) or self.address
+        except ValueError:
+            self.count("x_forwarded_for")
+            return self.address
+
+    def later(self, work: Callable[[], None]) -> None:
+        self._listener.loop.call_soon(self._corked, work)
+
+    def _corked(self, work: Callable[[], None]) -> None:
+        if not self.is_closing:
+            self._is_corked = True
+            work()
+            self._is_corked = False
+            self._flush()
 
     def write(self, data: bytes) -> None:
         if self.is_closing:

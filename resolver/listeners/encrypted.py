@@ -9,6 +9,8 @@ from resolver.certificates import Pair, read_pair
 from resolver.clients import Client
 from resolver.config.settings import TlsSettings
 from resolver.listeners.connection import Connection
+from resolver.listeners.http1 import Http1
+from resolver.listeners.http2 import Http2
 from resolver.listeners.listener import StreamListener
 from resolver.listeners.session import Session
 from resolver.listeners.tls import NamedObject, note_server_name
@@ -110,4 +112,6 @@ class DohListener(DotListener):
 
     def session(self, connection: Connection, protocol: str | None) -> Session:
         """HTTP/2 where it was agreed on, else HTTP/1.1."""
-        raise NotImplementedError
+        if protocol == "h2":
+            return Http2(connection, self.limits)
+        return Http1(connection, self.limits.http_header_bytes)

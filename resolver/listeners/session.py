@@ -42,8 +42,22 @@ class Link(Protocol):
     def now(self) -> float:
         """Monotonic seconds."""
 
-    def ask(self, query: bytes, transport: Transport, reply: Callable[[bytes], None], name: str = "") -> bool:
-        """Have a query answered, now or later. False: it is none, and gets no answer."""
+    def ask(
+        self,
+        query: bytes,
+        transport: Transport,
+        reply: Callable[[bytes], None],
+        name: str = "",
+        forwarded_for: tuple[bytes, ...] = (),
+    ) -> bool:
+        """Have a query answered, now or later. False: it is none, and gets no answer.
+
+        `name` is what the client calls itself in this query; `forwarded_for` is X-Forwarded-For, believed of trusted
+        proxies only.
+        """
+
+    def later(self, work: Callable[[], None]) -> None:
+        """Go on after others had their turn."""
 
     def write(self, data: bytes) -> None:
         """Send octets."""

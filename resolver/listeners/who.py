@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 from resolver.clients import Client
 from resolver.pipeline import Pipeline
+from resolver.policy.groups import parse_client
 
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\Z")
 
@@ -24,3 +26,25 @@ def name_below(server_name: str, own: str) -> str:
 def is_client_name(label: str) -> bool:
     """Whether a label, in lower case, can be a client's name."""
     return _LABEL.match(label) is not None
+
+
+def forwarded_address(values: tuple[bytes, ...], is_proxy: Callable[[str], bool]) -> str | None:
+    """The client that X-Forwarded-For names: the last address that is no trusted proxy's; None where there is none.
+
+    Each proxy adds the address that it sees behind what it was given, so only what stands behind the last foreign
+    address was written by those who are trusted. Raises ValueError where an address there is none.
+    """
+    for text in reversed(b",".join(values).decode("latin-1").split(",")):
+        address = _address_in(text.strip())
+        if not is_proxy(address):
+            return address
+    return None
+
+
+def _address_in(text: str) -> str:
+    """An address as proxies write it, with a port or without: ``192.0.2.1:443``, ``[2001:db8::1]:443``."""
+    if text.startswith("["):
+        text = text[1:].partition("]")[0]
+    elif text.count(":") == 1:
+        text = text.partition(":")[0]
+    return str(parse_client(text))

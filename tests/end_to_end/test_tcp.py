@@ -131,11 +131,12 @@ def test_one_connection_too_many_takes_the_place_of_the_most_silent(strict: Moat
                 assert is_blocked(client.ask("claude.ai"))
 
 
-def test_one_connection_too_many_is_ended_where_all_wait_for_their_answers(strict: Moatdns) -> None:
+def test_one_connection_too_many_is_ended_where_all_wait_for_their_answers(strict: Moatdns, slow: StubUpstream) -> None:
+    slow.delays["held.example"] = 1.0
     with contextlib.ExitStack() as held:
         clients = [held.enter_context(TcpClient(strict.port)) for _ in range(5)]
         for client in clients:
-            client.send(query("slow.example"))
+            client.send(query("held.example"))
         time.sleep(0.1)
         with TcpClient(strict.port) as sixth, contextlib.suppress(ConnectionError, EOFError):
             sixth.ask("claude.ai")

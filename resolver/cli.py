@@ -23,13 +23,15 @@ from blocklists.loading import load_catalogue
 from resolver import __version__
 from resolver.build import known_references
 from resolver.catalogue_commands import catalogue_app
+from resolver.certificates import read_pair
 from resolver.clocks import now
 from resolver.command_line import ConfigOption, JsonOption, fail, load, policy_of, print_line, subjects_of
 from resolver.config.addresses import parse_endpoint
 from resolver.config.json_schema import json_schema
 from resolver.config.load import find_config, load_config
+from resolver.config.schema import Config
 from resolver.config.to_settings import worker_settings
-from resolver.errors import ConfigError, MoatdnsError, RuleError
+from resolver.errors import CertificateError, ConfigError, MoatdnsError, RuleError
 from resolver.exception_commands import exemption_app, lease_app, pause_app
 from resolver.explaining import access_of, explain_query
 from resolver.lists_commands import lists_app
@@ -91,13 +93,33 @@ def check_config(config: ConfigOption = None, as_json: JsonOption = False) -> No
             print_line(json.dumps({"ok": False, "problems": error.problems}))
             raise typer.Exit(1) from None
         fail(*error.problems)
+    problems, notes = _look_at_certificate(loaded)
+    if problems:
+        if as_json:
+            print_line(json.dumps({"ok": False, "problems": problems}))
+            raise typer.Exit(1)
+        fail(*problems)
     policy = loaded.policy
     if as_json:
-        print_line(json.dumps({"ok": True, "config": str(path) if path else None}))
+        print_line(json.dumps({"ok": True, "config": str(path) if path else None, "notes": notes}))
     else:
+        for note in notes:
+            print_line(note)
         rules = sum(len(entry.block) + len(entry.allow) for entry in policy.lists)
         what = f"{len(policy.groups)} groups, {len(policy.lists)} lists with {rules} rules"
         print_line(f"{path or 'built-in defaults'}: good ({what})")
+
+
+def _look_at_certificate(config: Config) -> tuple[list[str], list[str]]:
+    """What is wrong with the certificate of DoT and DoH, and what should be known of it."""
+    tls = config.tls
+    if tls.certificate is None or tls.private_key is None:
+        return [], []
+    try:
+        pair = read_pair(tls.certificate, tls.private_key)
+    except CertificateError as error:
+        return [f"{config.source}: {error}"], []
+    return [], [f"tls.certificate: {tls.certificate}: {why}" for why in pair.warnings(tls.server_name or "")]
 
 
 @app.command("explain")

@@ -20,6 +20,10 @@ GAUGES: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
     "moatdns_store_up": ("Whether the store can be reached.", ()),
     "moatdns_policy_up_to_date": ("Whether the newest policy is in force.", ()),
     "moatdns_list_last_success_timestamp_seconds": ("When a list was last read with success.", ("list",)),
+    "moatdns_tls_certificate_ends_timestamp_seconds": (
+        "When the certificate of DoT and DoH ends; 0 where none can be used.",
+        (),
+    ),
     "moatdns_admin_connections": ("Open connections to the admin API.", ()),
     "moatdns_list_failing": ("Whether a list could not be fetched the last time.", ("list",)),
     "moatdns_build_info": ("The version that runs.", ("version",)),

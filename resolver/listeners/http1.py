@@ -23,6 +23,7 @@ class Http1:
     def __init__(self, link: Link, header_bytes: int) -> None:
         self._link = link
         self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=header_bytes)
+        self._header_bytes = header_bytes
         self._asked: Asked | Response | None = None  # what the head of the request asks for, or is answered
         self._body = b""
         self._pieces = 0
@@ -72,8 +73,10 @@ class Http1:
         try:
             event = self._http.next_event()
         except h11.RemoteProtocolError as error:
-            link.count("http_malformed")
-            self._refuse(refusal(error.error_status_hint, "this is not HTTP as RFC 9112 has it"))
+            is_large = error.error_status_hint == 431
+            link.count("http_header_bytes" if is_large else "http_malformed")
+            why = "the request has too large a head" if is_large else "this is not HTTP as RFC 9112 has it"
+            self._refuse(refusal(error.error_status_hint, why))
             return False
         if event is h11.NEED_DATA:
             if self._http.they_are_waiting_for_100_continue:
@@ -95,6 +98,11 @@ class Http1:
         return False
 
     def _take_head(self, request: h11.Request) -> bool:
+        octets = len(request.target) + sum(len(name) + len(value) for name, value in request.headers)
+        if octets > self._header_bytes:  # h11 minds only what does not come in one piece
+            self._link.count("http_header_bytes")
+            self._refuse(refusal(431, "the request has too large a head"))
+            return False
         asked = read_head(request.method, request.target, request.headers)
         if isinstance(asked, Response) and (asked.status == 413 or self._http.they_are_waiting_for_100_continue):
             self._refuse(asked)

@@ -6,7 +6,7 @@ import base64
 import binascii
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from resolver.listeners.who import is_client_name
@@ -42,6 +42,13 @@ class Asked:
 
 def read_head(method: bytes, target: bytes, headers: Headers) -> Asked | Response:
     """What a request's head asks for, or the response that refuses it."""
+    outcome = _read_head(method, target, headers)
+    if method == b"HEAD" and isinstance(outcome, Response):
+        return replace(outcome, body=b"")  # (RFC 9110 section 9.3.2)
+    return outcome
+
+
+def _read_head(method: bytes, target: bytes, headers: Headers) -> Asked | Response:
     path, _, parameters = target.partition(b"?")
     name = _name_in(path)
     if name is None:

@@ -27,6 +27,7 @@ class Http1:
         self._asked: Asked | Response | None = None  # what the head of the request asks for, or is answered
         self._body = b""
         self._pieces = 0
+        self._is_head = False  # the request that is being answered wants no body
         self._is_answering = False
         self._is_paused = False
 
@@ -98,6 +99,7 @@ class Http1:
         return False
 
     def _take_head(self, request: h11.Request) -> bool:
+        self._is_head = request.method == b"HEAD"
         octets = len(request.target) + sum(len(name) + len(value) for name, value in request.headers)
         if octets > self._header_bytes:  # h11 minds only what does not come in one piece
             self._link.count("http_header_bytes")
@@ -153,7 +155,8 @@ class Http1:
         more = [(b"connection", b"close")] if is_last else []
         reason = HTTPStatus(response.status).phrase.encode()
         head = h11.Response(status_code=response.status, headers=[*response.headers, *more], reason=reason)
-        pieces = (self._http.send(head), self._http.send(h11.Data(response.body)), self._http.send(h11.EndOfMessage()))
+        body = b"" if self._is_head else response.body
+        pieces = (self._http.send(head), self._http.send(h11.Data(body)), self._http.send(h11.EndOfMessage()))
         self._link.write(b"".join(piece or b"" for piece in pieces))
 
     def _next(self) -> bool:

@@ -54,6 +54,7 @@ def test_another_method_is_told_which_there_are(method: bytes) -> None:
     assert isinstance(response, Response)
     assert response.status == 405
     assert (b"allow", b"GET, POST") in response.headers
+    assert bool(response.body) == (method != b"HEAD")
 
 
 @pytest.mark.parametrize("headers", [[], [(b"content-type", b"application/json")], [(b"content-type", b"")]])

@@ -44,7 +44,6 @@ class Gauges:
             "moatdns_policy_revision": {(): self._keeper.revision},
             "moatdns_cache_bytes": {(): sum(worker.get("cache_bytes", 0) for worker in self._workers)},
             "moatdns_workers": {(): len(self._workers)},
-            **self._certificate(),
             "moatdns_leases": {(): len(self._subjects.subjects.leases)},
             "moatdns_exemptions": {(): len(self._subjects.subjects.exemptions)},
             "moatdns_pauses": {(): len(self._subjects.subjects.pauses)},
@@ -54,8 +53,3 @@ class Gauges:
             "moatdns_admin_connections": {(): self._connections()},
             "moatdns_build_info": {(__version__,): 1},
         }
-
-    def _certificate(self) -> Mapping[str, Mapping[tuple[str, ...], float]]:
-        """When the certificate of DoT and DoH ends; 0 where none can be used, nothing where none is needed."""
-        ends = [worker["certificate_ends"] for worker in self._workers if "certificate_ends" in worker]
-        return {"moatdns_tls_certificate_ends_timestamp_seconds": {(): min(ends)}} if ends else {}

@@ -24,6 +24,7 @@ from bench.servers import PEERS, SERVERS, check_programs, versions
 from bench.workloads import Workload, workloads
 
 FULL = Effort(rounds=7, seconds=3.0)
+_PROGRAMS = ("dnsmasq", "unbound", "dnsperf")
 QUICK = Effort(rounds=3, seconds=0.5)
 
 
@@ -32,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # end the servers then, too
     signal.signal(signal.SIGHUP, signal.default_int_handler)
     try:
-        check_programs()
+        check_programs(*_PROGRAMS)
         known = workloads()
         options = _options(arguments, list(known))
         default = QUICK if options.quick else FULL
@@ -48,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(chosen: Sequence[Workload], effort: Effort, *, as_json: bool) -> None:
-    found = versions()
+    found = versions(*_PROGRAMS)
     every: list[Measured] = []
     if not as_json:
         told = ", ".join(f"{program} {version}" for program, version in found.items())

@@ -39,17 +39,18 @@ class Load:
 
 def for_seconds(port: int, queries: Path, seconds: float, *, repeat: bool) -> Load:
     """Load a server for `seconds`; without `repeat`, only until each query of the file was asked once."""
-    return _run(port, queries, "-l", f"{seconds:g}", *([] if repeat else ["-n", "1"]))
+    return run_dnsperf(port, queries, "-l", f"{seconds:g}", *([] if repeat else ["-n", "1"]))
 
 
 def one_pass(port: int, queries: Path) -> Load:
     """Ask every query of the file once."""
-    return _run(port, queries, "-n", "1")
+    return run_dnsperf(port, queries, "-n", "1")
 
 
-def _run(port: int, queries: Path, *limits: str) -> Load:
+def run_dnsperf(port: int, queries: Path, *options: str) -> Load:
+    """One run of dnsperf with the socket and query counts above. Raises BenchError when it fails."""
     command = ["dnsperf", "-s", "127.0.0.1", "-p", str(port), "-d", str(queries)]
-    command += ["-c", str(SOCKETS), "-q", str(OUTSTANDING), "-t", str(LOST_AFTER_SECONDS), *limits]
+    command += ["-c", str(SOCKETS), "-q", str(OUTSTANDING), "-t", str(LOST_AFTER_SECONDS), *options]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise BenchError(f"dnsperf ended with status {done.returncode}: {done.stderr.strip()}")

@@ -7,13 +7,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench import load
 from bench.arithmetic import microseconds_a_query, turns
 from bench.ask import addresses, stub_count
 from bench.cpu import CpuTime, read_tree
 from bench.errors import BenchError
 from bench.load import Load
-from bench.servers import Job, Running, Server, running, running_stub
+from bench.servers import Job, Running, Server, TlsFiles, running, running_stub
+from bench.ways import UDP, Way
 from bench.workloads import MOST_MISSES_A_SECOND, Workload, unique_names, write_queries
 
 _CHECKED_NAMES = 20  # of a workload, at each server
@@ -57,12 +57,22 @@ class Measured:
 
 
 def measure(
-    workload: Workload, servers: Sequence[Server], effort: Effort, folder: Path, say: Callable[[str], None]
+    workload: Workload,
+    servers: Sequence[Server],
+    effort: Effort,
+    folder: Path,
+    say: Callable[[str], None],
+    *,
+    way: Way = UDP,
+    tls: TlsFiles | None = None,
 ) -> Measured:
-    """Measure one workload in an empty folder. Raises BenchError when a number would mean nothing."""
+    """Measure one workload, asked in one way, in an empty folder. Raises BenchError when a number would mean nothing.
+
+    With `tls`, the servers serve DoT and DoH too.
+    """
     with contextlib.ExitStack() as stack:
         stub = stack.enter_context(running_stub(_made(folder / "stub")))
-        job = Job(workload.blocked, workload.in_catalogue, stub.port)
+        job = Job(workload.blocked, workload.in_catalogue, stub.ports.do53, tls)
         started = [
             stack.enter_context(running(server, job, _made(folder / str(number))))
             for number, server in enumerate(servers)
@@ -71,7 +81,7 @@ def measure(
         write_queries(queries, workload.queries())
         for server in started:
             _check(server, workload)
-            _warm(server, workload, stub, queries)
+            _warm(server, workload, way, stub, queries)
         samples: dict[str, list[Sample]] = {server.name: [] for server in started}
         for number in range(effort.rounds):
             say(f"{workload.name}: round {number + 1} of {effort.rounds}")
@@ -80,18 +90,18 @@ def measure(
                 write_queries(queries, unique_names(int(effort.seconds * MOST_MISSES_A_SECOND), f"r{number}"))
             for turn in turns(len(started), number):
                 server = started[turn]
-                samples[server.name].append(_sample(server, workload, stub, queries, effort.seconds))
+                samples[server.name].append(_sample(server, workload, way, stub, queries, effort.seconds))
         return Measured(workload, samples)
 
 
-def _sample(server: Running, workload: Workload, stub: Running, queries: Path, seconds: float) -> Sample:
-    asked_before = stub_count(stub.port)
+def _sample(server: Running, workload: Workload, way: Way, stub: Running, queries: Path, seconds: float) -> Sample:
+    asked_before = stub_count(stub.ports.do53)
     before = read_tree(server.pid)
-    seen = load.for_seconds(server.port, queries, seconds, repeat=not workload.unique)
+    seen = way.for_seconds(server.ports, queries, seconds, repeat=not workload.unique)
     used = read_tree(server.pid).since(before)
     if not seen.answered:
         raise BenchError(f"{server.name}, {workload.name}: no query was answered")
-    return Sample(used, seen, stub_count(stub.port) - asked_before)
+    return Sample(used, seen, stub_count(stub.ports.do53) - asked_before)
 
 
 def _check(server: Running, workload: Workload) -> None:
@@ -99,21 +109,21 @@ def _check(server: Running, workload: Workload) -> None:
     kinds = (workload.blocked, workload.forwarded, tuple(unique_names(1, "check")) if workload.unique else ())
     for names in kinds:
         for name in names[:: max(1, len(names) // _CHECKED_NAMES)]:
-            found, expected = addresses(server.port, name), workload.expected(name)
+            found, expected = addresses(server.ports.do53, name), workload.expected(name)
             if found != [expected]:
                 raise BenchError(f"{server.name}, {workload.name}: the answer for {name} is {found}, not {expected}")
 
 
-def _warm(server: Running, workload: Workload, stub: Running, queries: Path) -> None:
+def _warm(server: Running, workload: Workload, way: Way, stub: Running, queries: Path) -> None:
     """Ask everything until the upstream is not asked any more; of what always is, until caches are full."""
     if workload.unique:
         write_queries(queries, unique_names(_WARM_UP_MISSES, "warm"))
-        load.one_pass(server.port, queries)
+        way.one_pass(server.ports, queries)
         return
     for _ in range(_MOST_WARM_UPS):
-        asked_before = stub_count(stub.port)
-        load.one_pass(server.port, queries)
-        if stub_count(stub.port) == asked_before:
+        asked_before = stub_count(stub.ports.do53)
+        way.one_pass(server.ports, queries)
+        if stub_count(stub.ports.do53) == asked_before:
             return
     raise BenchError(f"{server.name}, {workload.name}: still asks the upstream after {_MOST_WARM_UPS} passes")
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import re
 import shutil
 import socket
 import subprocess
@@ -16,11 +17,13 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import yaml
 
 from bench.ask import addresses
 from bench.errors import BenchError
+from bench.ways import Ports
 
 _ROOT = Path(__file__).resolve().parent.parent
 _READY_SECONDS = 60.0
@@ -28,7 +31,16 @@ _STOP_SECONDS = 12.0
 _CACHE_ENTRIES = 10_000  # dnsmasq's default is 150, and it advises against more than this
 _CACHE_MIB = 8  # about as many entries
 _IN_FLIGHT = 4096
+_CONNECTIONS = 1000  # as many as a worker of moatdns holds
 _READY_NAME = "ready.example"
+
+
+@dataclass(frozen=True, slots=True)
+class TlsFiles:
+    """What a server shows to TLS clients."""
+
+    certificate: Path
+    private_key: Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +50,7 @@ class Job:
     blocked: tuple[str, ...]
     in_catalogue: bool  # moatdns knows these names already; else they go into a list of the company's own
     upstream_port: int
+    tls: TlsFiles | None = None  # with it, DoT and DoH are served too
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +58,7 @@ class Server:
     """A kind of server: how its configuration is written into a folder, and the command that starts it."""
 
     name: str
-    command: Callable[[Job, int, Path], list[str]]
+    command: Callable[[Job, Ports, Path], list[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,13 +66,15 @@ class Running:
     """A started server."""
 
     name: str
-    port: int
+    ports: Ports
     pid: int
 
 
-def _moatdns(job: Job, port: int, folder: Path, *, workers: int) -> list[str]:
-    config = {
-        "listen": {"do53": [f"127.0.0.1:{port}"]},
+def moatdns(job: Job, ports: Ports, folder: Path, *, workers: int) -> list[str]:
+    """Ours."""
+    config: dict[str, Any] = {
+        "listen": {"do53": [f"127.0.0.1:{ports.do53}"]},
+        "clients": {"queries_per_second": 0},  # all load comes from one address
         "workers": workers,
         "state_dir": str(folder / "state"),
         "admin": {"listen": None},  # its port is one only, and several servers run beside each other
@@ -67,14 +82,17 @@ def _moatdns(job: Job, port: int, folder: Path, *, workers: int) -> list[str]:
         "cache": {"max_mib": _CACHE_MIB},
         "policy": {"lists": [] if job.in_catalogue else [{"name": "house", "block": list(job.blocked)}]},
     }
+    if job.tls:
+        config["listen"] |= {"dot": [f"127.0.0.1:{ports.dot}"], "doh": [f"127.0.0.1:{ports.doh}"]}
+        config["tls"] = {"certificate": str(job.tls.certificate), "private_key": str(job.tls.private_key)}
     path = folder / "moatdns.yaml"
     path.write_text(yaml.safe_dump(config))
     return [sys.executable, "-m", "resolver.cli", "serve", "--config", str(path)]
 
 
-def _dnsmasq(job: Job, port: int, folder: Path) -> list[str]:
+def _dnsmasq(job: Job, ports: Ports, folder: Path) -> list[str]:
     lines = [
-        f"port={port}",
+        f"port={ports.do53}",
         "listen-address=127.0.0.1",
         "bind-interfaces",
         "keep-in-foreground",
@@ -92,11 +110,13 @@ def _dnsmasq(job: Job, port: int, folder: Path) -> list[str]:
     return ["dnsmasq", f"--conf-file={path}"]
 
 
-def _unbound(job: Job, port: int, folder: Path) -> list[str]:
+def unbound(job: Job, ports: Ports, folder: Path) -> list[str]:
+    """unbound, which speaks DoT and DoH itself."""
     lines = [
         "server:",
-        f"  port: {port}",
-        "  interface: 127.0.0.1",
+        f"  interface: 127.0.0.1@{ports.do53}",
+        *(_tls_of_unbound(job.tls, ports) if job.tls else ()),
+        f"  incoming-num-tcp: {_CONNECTIONS}",
         "  do-ip6: no",
         "  num-threads: 1",
         "  so-rcvbuf: 4m",  # as moatdns has; dnsmasq has no such setting, and loses some of a burst
@@ -124,51 +144,67 @@ def _unbound(job: Job, port: int, folder: Path) -> list[str]:
     return ["unbound", "-d", "-c", str(path)]
 
 
+def _tls_of_unbound(tls: TlsFiles, ports: Ports) -> list[str]:
+    return [
+        f"  interface: 127.0.0.1@{ports.dot}",
+        f"  interface: 127.0.0.1@{ports.doh}",
+        f"  tls-port: {ports.dot}",
+        f"  https-port: {ports.doh}",
+        f'  tls-service-pem: "{tls.certificate}"',
+        f'  tls-service-key: "{tls.private_key}"',
+    ]
+
+
 MOATDNS = "moatdns"
 PEERS = ("dnsmasq", "unbound")
 SERVERS = (
-    Server(MOATDNS, functools.partial(_moatdns, workers=1)),
-    Server("moatdns, 2 workers", functools.partial(_moatdns, workers=2)),
+    Server(MOATDNS, functools.partial(moatdns, workers=1)),
+    Server("moatdns, 2 workers", functools.partial(moatdns, workers=2)),
     Server("dnsmasq", _dnsmasq),
-    Server("unbound", _unbound),
+    Server("unbound", unbound),
 )
-PROGRAMS = {"dnsperf": "dnsperf", "dnsmasq": "dnsmasq-base", "unbound": "unbound"}  # and Debian's packages for them
-_VERSIONS = {"dnsmasq": ["dnsmasq", "--version"], "unbound": ["unbound", "-V"], "dnsperf": ["dnsperf", "-h"]}
+PROGRAMS = {"dnsperf": "dnsperf", "dnsmasq": "dnsmasq-base", "unbound": "unbound", "dnsdist": "dnsdist"}
+"""The programs that a comparison may need, and Debian's packages for them."""
+_TELL_VERSION = {"dnsmasq": "--version", "unbound": "-V", "dnsdist": "--version", "dnsperf": "-h"}
+_VERSION = re.compile(r"\d+\.\d[\w.]*")
 
 
-def check_programs() -> None:
+def check_programs(*programs: str) -> None:
     """Raise BenchError naming what is not installed."""
-    missing = [package for program, package in PROGRAMS.items() if shutil.which(program) is None]
+    missing = [PROGRAMS[program] for program in programs if shutil.which(program) is None]
     if missing:
         raise BenchError(f"not installed: {' '.join(missing)} (apt-get install {' '.join(missing)})")
 
 
-def versions() -> dict[str, str]:
-    """The versions of the programs compared with, as each tells it."""
+def versions(*programs: str) -> dict[str, str]:
+    """The versions of programs compared with, as each tells it."""
     found = {}
-    for program, command in _VERSIONS.items():
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        line = next((line for line in (done.stdout + done.stderr).splitlines() if "ersion" in line), "unknown")
-        found[program] = line.lower().split("version", 1)[-1].split()[0] if "ersion" in line else line
+    for program in programs:
+        done = subprocess.run([program, _TELL_VERSION[program]], capture_output=True, text=True, check=False)
+        lines = [
+            line for line in (done.stdout + done.stderr).splitlines() if program in line.lower() or "ersion" in line
+        ]
+        number = next((match[0] for line in lines if (match := _VERSION.search(line))), None)
+        found[program] = number or "unknown"
     return found
 
 
 @contextlib.contextmanager
 def running(server: Server, job: Job, folder: Path) -> Iterator[Running]:
     """Start a server in an empty folder, wait until it answers, and end it afterwards, whatever happens."""
-    port = _free_port()
-    with _process(server.name, server.command(job, port, folder), folder) as process:
-        _wait(server.name, process, port, folder)
-        yield Running(server.name, port, process.pid)
+    ports = _free_ports()
+    with _process(server.name, server.command(job, ports, folder), folder) as process:
+        _wait(server.name, process, ports.do53, folder)
+        yield Running(server.name, ports, process.pid)
 
 
 @contextlib.contextmanager
 def running_stub(folder: Path) -> Iterator[Running]:
     """Start the upstream of all servers (bench.stub)."""
-    port = _free_port()
-    with _process("stub", [sys.executable, "-m", "bench.stub", str(port)], folder) as process:
-        _wait("stub", process, port, folder)
-        yield Running("stub", port, process.pid)
+    ports = _free_ports()
+    with _process("stub", [sys.executable, "-m", "bench.stub", str(ports.do53)], folder) as process:
+        _wait("stub", process, ports.do53, folder)
+        yield Running("stub", ports, process.pid)
 
 
 @contextlib.contextmanager
@@ -205,12 +241,19 @@ def _log(folder: Path) -> Path:
     return folder / "log"
 
 
-def _free_port() -> int:
-    """A port of 127.0.0.1 that is free for UDP and TCP at this moment."""
+def _free_ports() -> Ports:
+    """Ports of 127.0.0.1 that are free for UDP and TCP at this moment."""
+    with contextlib.ExitStack() as held:
+        return Ports(*(_free_port(held) for _ in range(3)))
+
+
+def _free_port(held: contextlib.ExitStack) -> int:
+    """One that is free, and is held until `held` ends."""
     while True:
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp, socket.socket() as tcp:
-            udp.bind(("127.0.0.1", 0))
-            port: int = udp.getsockname()[1]
-            with contextlib.suppress(OSError):
-                tcp.bind(("127.0.0.1", port))
-                return port
+        udp = held.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+        tcp = held.enter_context(socket.socket())
+        udp.bind(("127.0.0.1", 0))
+        port: int = udp.getsockname()[1]
+        with contextlib.suppress(OSError):
+            tcp.bind(("127.0.0.1", port))
+            return port

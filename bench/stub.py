@@ -1,7 +1,7 @@
 """The upstream of all servers alike: answers every A query with one address and a day's TTL, as fast as it can.
 
-Run as ``python -m bench.stub PORT``. It counts the queries, so that it can be seen who answered from a cache: the
-answer to COUNT_NAME is that count, as an IPv4 address.
+Run as ``python -m bench.stub PORT``, for UDP and TCP. It counts the queries, so that it can be seen who answered from
+a cache: the answer to COUNT_NAME is that count, as an IPv4 address.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import asyncio
 import signal
 import socket
 import sys
+from typing import cast
 
 import uvloop
 
@@ -48,6 +49,25 @@ class Stub:
         return flags + b"\0\1\0\1\0\0" + additional + question + _RECORD + address + opt
 
 
+class _Connection(asyncio.Protocol):
+    """One connection: proxies forward by TCP what came by TCP."""
+
+    def __init__(self, stub: Stub) -> None:
+        self._stub = stub
+        self._unread = b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+
+    def data_received(self, data: bytes) -> None:
+        data = self._unread + data
+        while len(data) >= 2 and len(data) >= (end := 2 + int.from_bytes(data[:2], "big")):
+            answer = self._stub.answer(data[2:end])
+            self._transport.write(len(answer).to_bytes(2, "big") + answer)
+            data = data[end:]
+        self._unread = data
+
+
 async def _serve(port: int) -> None:
     loop = asyncio.get_running_loop()
     stub = Stub()
@@ -66,10 +86,12 @@ async def _serve(port: int) -> None:
                 one.sendto(stub.answer(query), client)
 
         loop.add_reader(one.fileno(), readable)
+        streams = await loop.create_server(lambda: _Connection(stub), "127.0.0.1", port)
         end = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, end.set)
         await end.wait()
+        streams.close()
         loop.remove_reader(one.fileno())
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from prove import (
     api_clients,
+    certificates,
     dead_upstreams,
     identical_questions,
     killed_control,
@@ -18,6 +19,7 @@ from prove import (
     million_by_url,
     million_rules,
     mutated_packets,
+    slow_clients,
     swaps,
 )
 from prove.figures import Figure
@@ -81,5 +83,15 @@ RUNS: dict[str, tuple[str, Run, Run]] = {
         api_clients.WHAT,
         partial(api_clients.run, api_clients.FULL),
         partial(api_clients.run, api_clients.SHORT),
+    ),
+    "slow-clients": (
+        slow_clients.WHAT,
+        partial(slow_clients.run, slow_clients.FULL),
+        partial(slow_clients.run, slow_clients.SHORT),
+    ),
+    "certificates": (
+        certificates.WHAT,
+        partial(certificates.run, certificates.FULL),
+        partial(certificates.run, certificates.SHORT),
     ),
 }

@@ -10,6 +10,7 @@ from typing import Any, Self
 import psutil
 
 from resolver.snapshot_file import Manifest, read_manifest
+from tests.support.encrypted import Certificates
 from tests.support.moatdns import Event, Moatdns
 
 _TROUBLES = ("unexpected error in a worker", "a task of the supervisor failed", "workers that do not serve")
@@ -29,8 +30,9 @@ class Service(Moatdns):
         block: Sequence[str] = (),
         patience_seconds: float = 30.0,
         with_api: bool = False,
+        certificates: Certificates | None = None,
     ) -> None:
-        super().__init__(folder, config, with_api=with_api)
+        super().__init__(folder, config, with_api=with_api, certificates=certificates)
         self.expects_trouble = True
         self.block = block
         self._patience_seconds = patience_seconds

@@ -115,6 +115,7 @@ def groups_of(policy: dict[str, Any], catalogue: Catalogue) -> Iterator[Group]:
             allow=expanded(group["allow"]),
             response=ResponsePolicy(response["mode"], response["ttl_seconds"], response["ipv4"], response["ipv6"]),
             schedule_plain=group.get("schedule"),
+            client_names=tuple(group.get("client_names", ())),
         )
 
 
@@ -158,9 +159,9 @@ class _Build:
         self._contents = {entry["name"]: entry["content"] for entry in policy["lists"] if "content" in entry}
         try:
             write_contents(config.state_dir, contents)
+            plan = plan_of(config, policy, self._fingerprint, catalogue=choice)
         except MoatdnsError as error:
             return {"problems": [str(error)]}
-        plan = plan_of(config, policy, self._fingerprint, catalogue=choice)
         return {"plan": plan.to_plain()}
 
     def compile(self, folder: str) -> dict[str, Any]:

@@ -22,20 +22,20 @@ import typer
 from blocklists.loading import load_catalogue
 from resolver import __version__
 from resolver.build import known_references
+from resolver.cache_commands import cache_app
 from resolver.catalogue_commands import catalogue_app
-from resolver.certificates import read_pair
 from resolver.clocks import now
 from resolver.command_line import ConfigOption, JsonOption, fail, load, policy_of, print_line, subjects_of
 from resolver.config.addresses import parse_endpoint
 from resolver.config.json_schema import json_schema
 from resolver.config.load import find_config, load_config
-from resolver.config.schema import Config
 from resolver.config.to_settings import worker_settings
-from resolver.errors import CertificateError, ConfigError, MoatdnsError, RuleError
+from resolver.errors import ConfigError, ListenError, MoatdnsError, RuleError
 from resolver.exception_commands import exemption_app, lease_app, pause_app
 from resolver.explaining import access_of, explain_query
 from resolver.lists_commands import lists_app
 from resolver.names import parse_any_name, parse_name
+from resolver.plan import certificate_troubles
 from resolver.policy_commands import policy_app
 from resolver.supervisor.supervisor import Supervisor
 from resolver.telemetry.log import make_log
@@ -58,6 +58,7 @@ app.add_typer(lease_app, name="lease")
 app.add_typer(pause_app, name="pause")
 app.add_typer(policy_app, name="policy")
 app.add_typer(catalogue_app, name="catalogue")
+app.add_typer(cache_app, name="cache")
 
 
 @app.callback(invoke_without_command=True)
@@ -93,33 +94,22 @@ def check_config(config: ConfigOption = None, as_json: JsonOption = False) -> No
             print_line(json.dumps({"ok": False, "problems": error.problems}))
             raise typer.Exit(1) from None
         fail(*error.problems)
-    problems, notes = _look_at_certificate(loaded)
-    if problems:
+    try:
+        notes = certificate_troubles(worker_settings(loaded, workers=1, system_servers=[]).encrypted)
+    except ListenError as error:
         if as_json:
-            print_line(json.dumps({"ok": False, "problems": problems}))
-            raise typer.Exit(1)
-        fail(*problems)
+            print_line(json.dumps({"ok": False, "problems": [str(error)]}))
+            raise typer.Exit(1) from None
+        fail(str(error))
     policy = loaded.policy
     if as_json:
         print_line(json.dumps({"ok": True, "config": str(path) if path else None, "notes": notes}))
     else:
-        for note in notes:
-            print_line(note)
         rules = sum(len(entry.block) + len(entry.allow) for entry in policy.lists)
         what = f"{len(policy.groups)} groups, {len(policy.lists)} lists with {rules} rules"
         print_line(f"{path or 'built-in defaults'}: good ({what})")
-
-
-def _look_at_certificate(config: Config) -> tuple[list[str], list[str]]:
-    """What is wrong with the certificate of DoT and DoH, and what should be known of it."""
-    tls = config.tls
-    if tls.certificate is None or tls.private_key is None:
-        return [], []
-    try:
-        pair = read_pair(tls.certificate, tls.private_key)
-    except CertificateError as error:
-        return [f"{config.source}: {error}"], []
-    return [], [f"tls.certificate: {tls.certificate}: {why}" for why in pair.warnings(tls.server_name or "")]
+        for note in notes:
+            print_line(f"note: {note}")
 
 
 @app.command("explain")
@@ -127,6 +117,7 @@ def explain_command(
     name: Annotated[str, typer.Argument(help="The domain name asked for.")],
     config: ConfigOption = None,
     client: Annotated[str, typer.Option(metavar="IP", help="The address that asks.")] = "127.0.0.1",
+    client_name: Annotated[str, typer.Option(metavar="NAME", help="What the client calls itself by DoT or DoH.")] = "",
     qtype: Annotated[str, typer.Option("--type", metavar="TYPE", help="The record type asked for.")] = "A",
     as_json: JsonOption = False,
 ) -> None:
@@ -143,6 +134,7 @@ def explain_command(
             qtype=qtype,
             subjects=subjects_of(loaded),
             now=now(),
+            client_name=client_name,
         )
     except (RuleError, ValueError) as error:
         fail(str(error), code=2)
@@ -151,8 +143,8 @@ def explain_command(
         return
     print_line(f"{explanation.name} {explanation.type} for {explanation.client}: {explanation.verdict}")
     for step in explanation.trace:
-        print_line(f"  {step.step:<9} {step.outcome:<18} {step.detail}")
-    print_line(f"  policy    {origin}")
+        print_line(f"  {step.step:<11} {step.outcome:<23} {step.detail}")
+    print_line(f"  {'policy':<11} {origin}")
 
 
 @app.command()

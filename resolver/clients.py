@@ -15,21 +15,25 @@ from dataclasses import dataclass
 
 from resolver.accounts import Accounts
 from resolver.cache.table import FOR_EVER, AnswerTable, Prepared, TableBudget
-from resolver.config.settings import Limits
+from resolver.config.settings import Limits, RateLimits
 from resolver.policy.decision import Decision
 from resolver.policy.groups import Address, NetworkTable, parse_client
 from resolver.policy.situation import situation_of
 from resolver.policy.snapshot import PolicySnapshot
 from resolver.policy.standing import View
 from resolver.policy.subjects import Moment, Plain, Subjects
+from resolver.rates import PLENTY, QueryBudgets
 from resolver.telemetry.counters import Account
+from resolver.transport import Transport
 from resolver.wire.sinkhole import Sinkhole
 
 MARGIN_SECONDS = 0.5
 """A TTL ends so much before what it was given under: room for a worker that is late, and for clients' rounding."""
 
-_TRANSPORTS = 4  # as resolver.pipeline numbers them
+_MANY_SPELLINGS = ("fe8", "fe9", "fea", "feb", "::")  # sockets show these with a link's name, or with a dotted end
 _HIGHEST_CEILING = 1 << 20  # seconds; no TTL is as high
+
+_NOBODY: dict[str, Client] = {}
 
 sinkhole_of = functools.lru_cache(maxsize=4096)(Sinkhole.build)
 
@@ -43,7 +47,7 @@ class ViewAnswers:
     def __init__(self, view: View, ceiling: int | None, budget: TableBudget) -> None:
         self.view = view
         self.ceiling = ceiling
-        self.tables = tuple(AnswerTable(budget) for _ in range(_TRANSPORTS))  # each counts its own protocol
+        self.tables = tuple(AnswerTable(budget) for _ in Transport)  # each counts its own protocol
 
     def sinkhole(self, decision: Decision) -> Sinkhole:
         """How a blocked name is answered."""
@@ -70,13 +74,17 @@ class Client:
     """A client's address with what the policy in force makes of it, until `until` (monotonic seconds)."""
 
     address: str
+    name: str  # what it calls itself, where a group has clients of that name
+    packed: bytes  # its address in four or sixteen octets
     allowed: bool  # by clients.allow; all others are refused
     is_proxy: bool  # by clients.trusted_proxies: believed when it says for whom it asks
+    is_unlimited: bool  # a proxy, or by rate_limits.exempt
     answers: ViewAnswers
     udp: dict[bytes, Prepared]  # which the UDP reader looks into for every query
     cell: int  # the first of its own counters
     shown: bytes  # what the query log says of it, as JSON
     until: float
+    left: int  # queries that it may still ask before `Clients.refill` is asked for more
 
     @property
     def view(self) -> View:
@@ -97,6 +105,7 @@ class Clients:
         allowed: Iterable[str],
         trusted_proxies: Iterable[str],
         limits: Limits,
+        rates: RateLimits,
         accounts: Accounts,
         dropped: Counter[str],
         *,
@@ -107,6 +116,9 @@ class Clients:
         self.subjects = Subjects()
         self._allowed = NetworkTable((network, True) for network in allowed)
         self._proxies = NetworkTable((network, True) for network in trusted_proxies)
+        self._unlimited = NetworkTable((network, True) for network in rates.exempt)
+        self._budgets = QueryBudgets(rates.queries_per_second, limits.clients, dropped)
+        self._rates_responses = rates.responses_per_second > 0
         self._limits = limits
         self._accounts = accounts
         self._dropped = dropped
@@ -128,36 +140,79 @@ class Clients:
     def forget(self) -> None:
         """Work out every client anew when it next asks; answers stay ready."""
         self.known: dict[str, Client] = {}
-        self._changes: list[tuple[float, str]] = []  # a heap: when a client has to be worked out anew
+        self._named: dict[str, dict[str, Client]] = {}  # by address and name
+        self._named_clients = 0  # how many are in there
+        self._changes: list[tuple[float, str, str]] = []  # a heap: when a client has to be worked out anew
         self.next_change = FOR_EVER
 
-    def at(self, address: str) -> Client:
-        """The client at an address. Raises ValueError for what is none."""
-        client = self.known.get(address)
+    def at(self, address: str, name: str = "") -> Client:
+        """The client at an address. Raises ValueError for what is none.
+
+        `name` is what it calls itself, in lower case; one that no group has is forgotten at once.
+        """
+        if name and self._snapshot.view_of_client_name(name) is not None:
+            client = self._named.get(address, _NOBODY).get(name)
+        else:
+            name = ""
+            client = self.known.get(address)
         if client is not None and (client.until is FOR_EVER or client.until > self._clock()):
             return client
-        return self._work_out(address)
+        return self._work_out(address, name)
 
-    def _work_out(self, address: str) -> Client:
+    def _work_out(self, address: str, name: str) -> Client:
         parsed = parse_client(address)
-        answers, until = self._answers_for(parsed)
+        answers, until = self._answers_for(parsed, name)
         is_allowed = self._allowed.find(parsed) is not None
         tables = answers.tables if is_allowed else self._refused.tables
         cell, shown = self._accounts.client(address)
         is_proxy = self._proxies.find(parsed) is not None
-        client = Client(address, is_allowed, is_proxy, answers, tables[0].entries, cell, shown, until)
-        if len(self.known) >= self._limits.clients:
-            self._dropped["clients"] += len(self.known)
+        is_unlimited = is_proxy or self._unlimited.find(parsed) is not None
+        client = Client(
+            address,
+            name,
+            parsed.packed,
+            is_allowed,
+            is_proxy,
+            is_unlimited,
+            answers,
+            # Where responses are rated, each goes through the pipeline.
+            tables[0].entries if is_unlimited or not self._rates_responses else {},
+            cell,
+            shown,
+            until,
+            PLENTY if is_unlimited or not self._budgets.is_limited else 0,
+        )
+        if len(self.known) + self._named_clients >= self._limits.clients:
+            self._dropped["clients"] += len(self.known) + self._named_clients
             self.forget()
-        self.known[address] = client
+        if name:
+            named = self._named.setdefault(address, {})
+            self._named_clients += name not in named
+            named[name] = client
+        else:
+            self.known[address] = client
         if until != FOR_EVER:
-            heapq.heappush(self._changes, (until, address))
+            heapq.heappush(self._changes, (until, address, name))
             self.next_change = self._changes[0][0]
         return client
 
-    def _answers_for(self, address: Address) -> tuple[ViewAnswers, float]:
+    def admits(self, client: Client) -> bool:
+        """Count one more query of a client; False where it has asked too many. Counted as dropped then."""
+        left = client.left or self.refill(client, self._clock())
+        if not left:
+            self._dropped["queries_per_second"] += 1
+            return False
+        client.left = left - 1
+        return True
+
+    def refill(self, client: Client, now: float) -> int:
+        """Let a client that has no queries left have some more, if it may; gives how many. `now`: monotonic seconds."""
+        client.left = self._budgets.portion(client.address, now)
+        return client.left
+
+    def _answers_for(self, address: Address, name: str) -> tuple[ViewAnswers, float]:
         """The answers for a client, and until when (monotonic seconds) they are the right ones."""
-        situation = situation_of(self._snapshot, self.subjects, address, self._moment())
+        situation = situation_of(self._snapshot, self.subjects, address, self._moment(), name)
         ceiling, seconds = ceiling_of(situation.seconds)
         key = (situation.view.number, ceiling)
         answers = self._answers.get(key)
@@ -172,11 +227,27 @@ class Clients:
         """Forget clients about whom something has changed by time."""
         changes = self._changes
         while changes and changes[0][0] <= now:
-            _, address = heapq.heappop(changes)
-            client = self.known.get(address)
+            _, address, name = heapq.heappop(changes)
+            client = self._named.get(address, _NOBODY).get(name) if name else self.known.get(address)
             if client is not None and client.until <= now:
-                del self.known[address]
+                self._forget_client(address, name)
         self.next_change = changes[0][0] if changes else FOR_EVER
+
+    def _forget_client(self, address: str, name: str) -> None:
+        if not name:
+            del self.known[address]
+            return
+        named = self._named[address]
+        del named[name]
+        self._named_clients -= 1
+        if not named:
+            del self._named[address]
+
+    def _forget_address(self, address: str) -> None:
+        """Forget the client at an address, by whatever names."""
+        self.known.pop(address, None)
+        if self._named:
+            self._named_clients -= len(self._named.pop(address, _NOBODY))
 
     def take(self, records: Iterable[Plain]) -> None:
         """Take in changes of leases, exemptions and pauses."""
@@ -186,9 +257,11 @@ class Clients:
                 self.forget()
                 continue
             for address in concerned:
-                self.known.pop(address, None)
+                if address.startswith(_MANY_SPELLINGS):
+                    self.forget()
+                self._forget_address(address)
                 if "." in address:  # as a socket for both versions shows it
-                    self.known.pop(f"::ffff:{address}", None)
+                    self._forget_address(f"::ffff:{address}")
 
     def replace(self, subjects: Subjects) -> None:
         """Take other leases, exemptions and pauses in place of all."""

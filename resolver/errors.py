@@ -6,7 +6,6 @@ MoatdnsError
 ├── CatalogueError         the bundled catalogue does not hold together
 ├── SnapshotError          a compiled policy that is damaged, missing or of another version
 ├── ListenError            a socket that cannot be opened
-├── CertificateError       a certificate or its key that cannot be used
 ├── FormatError            bytes that are not a DNS message we can answer; carries the rcode to answer with
 │   └── NotAQuery          bytes that must not be answered at all
 └── UpstreamError          no answer could be had from an upstream
@@ -48,10 +47,6 @@ class SubjectsError(MoatdnsError):
 
 class ListenError(MoatdnsError):
     """A listening socket cannot be opened."""
-
-
-class CertificateError(MoatdnsError):
-    """A certificate or its key cannot be used."""
 
 
 class FormatError(MoatdnsError):

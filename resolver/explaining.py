@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from resolver.config.settings import WorkerSettings
-from resolver.local_names import LocalNames
-from resolver.names import key_of, parse_name
+from resolver.local_names import LocalNames, local_names_of
+from resolver.names import key_of
 from resolver.policy.decision import Verdict
 from resolver.policy.explain import Explanation, explain
 from resolver.policy.groups import NetworkTable, parse_client
@@ -31,7 +31,7 @@ def access_of(settings: WorkerSettings) -> Access:
     """What a worker with these settings does."""
     return Access(
         NetworkTable((network, True) for network in settings.clients_allow),
-        LocalNames(key_of(parse_name(zone.name)) for zone in settings.zones),
+        local_names_of(settings),
     )
 
 
@@ -44,15 +44,20 @@ def explain_query(
     qtype: str,
     subjects: Subjects,
     now: Moment,
+    client_name: str = "",
 ) -> Explanation:
     """Explain what the server answers to a query, step by step in its own order.
+
+    `client_name` is what the client calls itself by DoT or DoH, in any case.
 
     Raises ValueError for what is no address or no type.
     """
     number = type_number(qtype)
     if number is None:
         raise ValueError(f"{qtype!r} is not a record type: write a name such as AAAA, or TYPE999")
-    explanation = explain(policy, wire_name, client, qtype.upper(), subjects=subjects, now=now)
+    explanation = explain(
+        policy, wire_name, client, qtype.upper(), subjects=subjects, now=now, client_name=client_name.lower()
+    )
     if access.allowed.find(parse_client(client)) is None:
         why = "clients.allow does not hold this address, whatever the policy says"
         return _without_policy(explanation, REFUSED, Step("access", REFUSED, why))
@@ -60,7 +65,7 @@ def explain_query(
         return _without_policy(explanation, REFUSED, Step("type", REFUSED, f"{qtype} is not a type of data"))
     zone = access.local_names.zone_of(key_of(wire_name))
     if zone is not None:
-        why = f"{zone.name} means nothing elsewhere ({zone.because}), so no policy and no upstream is asked"
+        why = f"{zone.name} is always answered here ({zone.because}): no policy and no upstream is asked"
         return _without_policy(explanation, "allow", Step("local", "answered here", why))
     if number == Type.ANY and explanation.verdict != Verdict.BLOCK:
         minimal = Step("response", "answered here", "ANY gets one HINFO record, whatever there is (RFC 8482)")

@@ -2,7 +2,8 @@
 
 Loopback and private reverse zones (RFC 6303, 6761, 7793), ``localhost``, ``invalid`` and ``test`` (RFC 6761),
 ``onion`` (RFC 7686), ``home.arpa`` (RFC 8375) and ``resolver.arpa`` (RFC 9462).
-A zone of ``upstream.zones`` takes its names back. No I/O.
+A zone of ``upstream.zones`` takes its names back, all but those that say where this server's DoT and DoH are
+(DDR, RFC 9462): ``_dns.resolver.arpa``, and ``_dns.NAME`` for the server's own name. No I/O.
 """
 
 from __future__ import annotations
@@ -10,13 +11,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from resolver.config.settings import EncryptedSettings, WorkerSettings
 from resolver.names import key_of, parse_name, to_text, wire_of_key
 from resolver.wire.codes import Rcode, Type
+from resolver.wire.designation import Designation, designation
 from resolver.wire.message import address_record, name_record, soa_record
 from resolver.wire.question import Question
 from resolver.wire.response import compose
 
 TTL_SECONDS = 3600
+_DESIGNATION_TTL_SECONDS = 300  # a client that comes by DoT asks again so soon after DoT is gone
 _POINTER_OCTETS = 2
 _TYPE_AND_CLASS = 4
 _POINTER = 0xC000  # RFC 1035 section 4.1.4
@@ -38,22 +42,42 @@ class LocalZone:
 class LocalNames:
     """The zones answered here, less those that the admin sends elsewhere."""
 
-    def __init__(self, forwarded: Iterable[bytes] = ()) -> None:
-        """`forwarded` are keys of zones with upstreams of their own."""
+    def __init__(self, forwarded: Iterable[bytes] = (), encrypted: EncryptedSettings | None = None) -> None:
+        """`forwarded` are keys of zones with upstreams of their own; `encrypted` says what DDR tells clients."""
         self._forwarded = frozenset(forwarded)
         self._zones = {zone.key: zone for zone in _zones()}
         self._first_labels = frozenset(key[: 1 + key[0]] for key in self._zones)
         self._soa = soa_record(TTL_SECONDS)[_POINTER_OCTETS:]
         self._data = _data()
+        self._designated: dict[bytes, Designation] = {}
+        self._own: LocalZone | None = None
+        self._designate(encrypted or EncryptedSettings())
+
+    def _designate(self, encrypted: EncryptedSettings) -> None:
+        if encrypted.server_name is None:
+            return
+        found = designation(
+            encrypted.server_name,
+            dot_ports=encrypted.dot_ports,
+            doh_ports=encrypted.doh_ports,
+            addresses=encrypted.addresses,
+            ttl_seconds=_DESIGNATION_TTL_SECONDS,
+        )
+        if found is None:
+            return
+        self._own = LocalZone(_key(f"_dns.{encrypted.server_name}"), "RFC 9462")
+        self._designated = {_DNS_RESOLVER_ARPA: found, self._own.key: found}
 
     def zone_of(self, key: bytes) -> LocalZone | None:
         """The local zone that a name is in, None for all other names."""
+        if self._own is not None and key == self._own.key:
+            return self._own
         if not key or key[: 1 + key[0]] not in self._first_labels:
             return None
+        if key.startswith(_RESOLVER_ARPA):  # never forwarded, even where all of arpa is (RFC 9462 section 4)
+            return self._zones[_RESOLVER_ARPA]
         found = None
         for ancestor in _ancestors(key):
-            if ancestor == _RESOLVER_ARPA:
-                return self._zones[ancestor]  # never forwarded, whoever asks for it
             if ancestor in self._forwarded:
                 return None
             found = self._zones.get(ancestor, found)
@@ -64,6 +88,9 @@ class LocalNames:
         zone = self.zone_of(question.key)
         if zone is None:
             return None
+        designated = self._designated.get(question.key)
+        if designated is not None and question.qtype == Type.SVCB:
+            return designated.answer(question)
         owner = _LOCALHOST if question.key.startswith(_LOCALHOST) else question.key
         data = self._data.get(owner)
         record = data.get(question.qtype) if data is not None else None
@@ -92,6 +119,12 @@ def _key(name: str) -> bytes:
 
 _LOCALHOST = _key("localhost")
 _RESOLVER_ARPA = _key("resolver.arpa")
+_DNS_RESOLVER_ARPA = _key("_dns.resolver.arpa")
+
+
+def local_names_of(settings: WorkerSettings) -> LocalNames:
+    """What a worker with these settings answers by itself."""
+    return LocalNames((key_of(parse_name(zone.name)) for zone in settings.zones), settings.encrypted)
 
 
 def _zones() -> Iterator[LocalZone]:
@@ -134,6 +167,6 @@ def _data() -> dict[bytes, dict[int, bytes]]:
         },
         _key("1.0.0.127.in-addr.arpa"): to_localhost,
         _key(f"1.{_ZEROS}.ip6.arpa"): to_localhost,
-        # Designated resolvers: none, and no other resolver's may lead clients away (RFC 9462 sections 4 and 6.4).
-        _key("_dns.resolver.arpa"): {},
+        # Designated resolvers: ours or none; no other's may lead clients away (RFC 9462 sections 4 and 6.4).
+        _DNS_RESOLVER_ARPA: {},
     }

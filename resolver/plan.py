@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import ipaddress
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from blocklists.versions import Choice
-from resolver.config.addresses import parse_endpoint
+from resolver import cookie_secret
+from resolver.config.addresses import NAMED_CLIENTS, parse_endpoint
+from resolver.config.certificates import troubles_of
 from resolver.config.schema import Config
-from resolver.config.settings import ControlSettings, UpstreamServer, WorkerSettings
+from resolver.config.settings import ControlSettings, EncryptedSettings, UpstreamServer, WorkerSettings
 from resolver.config.to_settings import control_settings, system_servers, worker_settings
-from resolver.listeners.sockets import Listen, Listening
+from resolver.listeners.sockets import DO53, DOH, DOT, Listen
+
+_Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,22 +29,37 @@ class Plan:
     control: ControlSettings
     policy: dict[str, Any]  # as resolver.config.file_policy gives it
     fingerprint: str  # of the policy, the catalogue and the compiler
-    listen: Listening
+    listen: tuple[Listen, ...]
     workers: int
     state_dir: Path
     notes: tuple[str, ...]
+    user: str | None = None  # to become, where we are root
+    encrypted_workers: int = 0  # beside `workers`: those that serve DoT and DoH
+    cookie_secret: str = ""  # the file that holds it; "" where cookies are off
     news: str = ""  # how the catalogue changed with this version; told once
 
     @property
     def fixed(self) -> tuple[object, ...]:
         """What a reload cannot change."""
-        return self.listen, self.workers, self.state_dir, self.control.admin_address
+        return self.listen, self.workers, self.encrypted_workers, self.user, self.state_dir, self.control.admin_address
 
     def with_fixed_of(self, other: Plan) -> Plan:
         """This plan, but with what cannot change taken from `other`."""
         host, port = other.control.admin_host, other.control.admin_port
         control = replace(self.control, state_dir=other.control.state_dir, admin_host=host, admin_port=port)
-        return replace(self, listen=other.listen, workers=other.workers, state_dir=other.state_dir, control=control)
+        secret = self.cookie_secret
+        if secret == str(self.state_dir / cookie_secret.MADE):
+            secret = str(other.state_dir / cookie_secret.MADE)
+        return replace(
+            self,
+            listen=other.listen,
+            workers=other.workers,
+            encrypted_workers=other.encrypted_workers,
+            user=other.user,
+            state_dir=other.state_dir,
+            control=control,
+            cookie_secret=secret,
+        )
 
     def to_plain(self) -> dict[str, Any]:
         """As JSON carries and keeps it."""
@@ -54,28 +73,43 @@ class Plan:
             control=ControlSettings.from_plain(plain["control"]),
             policy=plain["policy"],
             fingerprint=plain["fingerprint"],
-            listen=Listening.from_plain(plain["listen"]),
+            listen=tuple(Listen(**address) for address in plain["listen"]),
             workers=plain["workers"],
             state_dir=Path(plain["state_dir"]),
             notes=tuple(plain["notes"]),
+            encrypted_workers=plain["encrypted_workers"],
+            user=plain["user"],
+            cookie_secret=plain["cookie_secret"],
             news=plain["news"],
         )
 
 
 def plan_of(config: Config, policy: dict[str, Any], fingerprint: str, *, catalogue: Choice) -> Plan:
-    """The plan of a config, on this machine as it is now; `policy` is the config's own, with its fingerprint."""
+    """The plan of a config, on this machine as it is now; `policy` is the config's own, with its fingerprint.
+
+    A cookie secret that the config holds itself is written to `state_dir`. Raises MoatdnsError when it cannot be, or
+    when a certificate cannot be used.
+    """
     listen = _addresses(config)
     workers = len(os.sched_getaffinity(0)) if config.workers == "auto" else int(config.workers)
-    system = [server for server in system_servers() if not _is_ourselves(server, listen.do53)]
-    settings = worker_settings(config, workers=workers + listen.tls_workers, system_servers=system)
+    system = [server for server in system_servers() if not _is_ourselves(server, listen)]
+    encrypted_workers = config.tls.workers if any(address.kind != DO53 for address in listen) else 0
+    settings = worker_settings(config, workers=workers + encrypted_workers, system_servers=system)
     notes = []
     if not settings.upstream_servers:
         notes.append("there is no upstream, so only blocked names are answered: set upstream.servers")
     notes += [
         f"upstream.servers: {server.name} is this resolver itself; its queries would go in a circle"
         for server in (*settings.upstream_servers, *(server for zone in settings.zones for server in zone.servers))
-        if _is_ourselves(server, listen.do53)
+        if _is_ourselves(server, listen)
     ]
+    if not settings.rates.responses_per_second and (public := _public(settings.clients_allow)):
+        notes.append(
+            f"clients.allow has public addresses ({public[0]}), whom forged queries can have flooded with answers: set "
+            "rate_limits.responses_per_second, to 100 for example"
+        )
+    if encrypted_workers:
+        notes += certificate_troubles(settings.encrypted)
     if catalogue.folder is not None:
         notes.append(
             f"a new catalogue waits to be accepted, {catalogue.news}; look at it (moatdns catalogue diff), then run "
@@ -90,21 +124,32 @@ def plan_of(config: Config, policy: dict[str, Any], fingerprint: str, *, catalog
         workers=workers,
         state_dir=config.state_dir,
         notes=tuple(notes),
+        encrypted_workers=encrypted_workers,
+        user=config.user,
+        cookie_secret=cookie_secret.path_of(config.cookies.secret, config.state_dir) if config.cookies.enabled else "",
         news=str(catalogue.news) if catalogue.news and not catalogue.folder else "",
     )
 
 
-def _addresses(config: Config) -> Listening:
-    def all_of(endpoints: Sequence[str], *, optional: bool = False) -> tuple[Listen, ...]:
-        return tuple(Listen(*parse_endpoint(text), optional=optional) for text in endpoints)
+def _addresses(config: Config) -> tuple[Listen, ...]:
+    is_default = "do53" not in config.listen.model_fields_set
+    plain = [Listen(*parse_endpoint(text), optional=is_default) for text in config.listen.do53]
+    encrypted = [
+        Listen(*parse_endpoint(text), kind=kind)
+        for kind, texts in ((DOT, config.listen.dot), (DOH, config.listen.doh))
+        for text in texts
+    ]
+    return (*plain, *encrypted)
 
-    listen = config.listen
-    return Listening(
-        do53=all_of(listen.do53, optional="do53" not in listen.model_fields_set),
-        dot=all_of(listen.dot),
-        doh=all_of(listen.doh),
-        tls_workers=config.tls.workers if listen.dot or listen.doh else 0,
-    )
+
+def _public(allowed: Iterable[str]) -> list[str]:
+    """The networks that are not all private."""
+    inner = [ipaddress.ip_network(text) for texts in NAMED_CLIENTS.values() for text in texts]
+    return [text for text in allowed if not any(_is_within(ipaddress.ip_network(text), one) for one in inner)]
+
+
+def _is_within(network: _Network, other: _Network) -> bool:
+    return network.version == other.version and network.prefixlen >= other.prefixlen and network[0] in other
 
 
 def _is_ourselves(server: UpstreamServer, listen: tuple[Listen, ...]) -> bool:
@@ -115,3 +160,10 @@ def _is_ourselves(server: UpstreamServer, listen: tuple[Listen, ...]) -> bool:
         and (address == (bound := ipaddress.ip_address(own.host)) or (bound.is_unspecified and address.is_loopback))
         for own in listen
     )
+
+
+def certificate_troubles(encrypted: EncryptedSettings) -> list[str]:
+    """What clients will not like about the certificate of DoT and DoH. Raises ListenError where it cannot be used."""
+    if not encrypted.certificate:
+        return []
+    return troubles_of(Path(encrypted.certificate), Path(encrypted.private_key), encrypted.server_name)

@@ -225,7 +225,7 @@ def _ask(yes: bool) -> None:
         return
     if not sys.stdin.isatty():
         fail("nobody is there to be asked: say --yes", code=2)
-    if not typer.confirm("apply this?"):
+    if not typer.confirm("apply this?", err=True):  # stdout may be JSON
         fail("nothing was changed")
 
 

@@ -11,6 +11,7 @@ from typing import Protocol
 from resolver.cache.responses import CacheEntry, ResponseCache
 from resolver.config.settings import CacheSettings
 from resolver.errors import FormatError, UpstreamBadAnswer, UpstreamError, UpstreamTimeout
+from resolver.rebinding import RebindingGuard
 from resolver.wire.answer import read_answer
 from resolver.wire.codes import Ede, Rcode
 from resolver.wire.question import Question
@@ -63,9 +64,11 @@ class Resolver:
         max_in_flight: int,
         dropped: Counter[str],
         loop: asyncio.AbstractEventLoop,
+        guard: RebindingGuard | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._asker = asker
+        self._guard = guard
         self._cache = cache
         self._settings = settings
         self._max_in_flight = max_in_flight
@@ -79,12 +82,16 @@ class Resolver:
         """An answer that can be given now: fresh, a failure just seen, or an old one while the upstreams are away."""
         entry = self._cache.get(question.cache_key)
         if entry is None:
-            return None
+            return self._cache.get_absent(question.cache_key, question.key, now)
         if now < entry.expires_at:
             if self._settings.prefetch and self._ends_soon(entry, now) and question.cache_key not in self._flights:
+                self._cache.counts["prefetch"] += 1
                 self._ask(_Flight(question, now), question)
             return entry
-        return entry if now < entry.retry_at and now < entry.stale_until else None
+        if now < entry.retry_at and now < entry.stale_until:
+            self._cache.counts["stale"] += 1
+            return entry
+        return None
 
     @staticmethod
     def _ends_soon(entry: CacheEntry, now: float) -> bool:
@@ -129,6 +136,7 @@ class Resolver:
         """Answer those who wait with the old entry; the question stays in flight and mends the cache when it lands."""
         flight.stale_timer = None
         if self._clock() < entry.stale_until:
+            self._cache.counts["stale"] += len(flight.waiters)
             self._tell(flight, entry)
 
     def _land(self, flight: _Flight, outcome: bytes | UpstreamError) -> None:
@@ -141,6 +149,10 @@ class Resolver:
         else:
             try:
                 answer = read_answer(outcome, flight.qname, flight.qtype, keep_authority=flight.dnssec_ok)
+                if self._guard is not None:
+                    answer = self._guard.guarded(
+                        answer, outcome, flight.qname, flight.qtype, keep_authority=flight.dnssec_ok
+                    )
                 entry = self._cache.put(flight.cache_key, answer, now)
             except FormatError as error:
                 entry = self._cache.put_failure(flight.cache_key, (Ede.NETWORK_ERROR, f"unusable answer: {error}"), now)

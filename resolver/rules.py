@@ -5,6 +5,7 @@
 ``=example.com``                   only the name
 ``*.example.com``                  only what is below
 ``bedrock-runtime.*.example.com``  a pattern: ``*`` is one or more characters within one label; takes the same prefixes
+``ip:192.0.2.0/24``                answers that hold an address of this network, or this address
 ``/^gpt[0-9]+\\./``                a regular expression (RE2 syntax), searched for in the whole name, lower-case
 =================================  ================================================================
 """
@@ -12,12 +13,14 @@
 from __future__ import annotations
 
 import enum
+import ipaddress
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from resolver.errors import RuleError
+from resolver.ip_keys import is_ip_key, key_of_network, network_of_key
 from resolver.names import key_of, parse_name, to_text, wire_of_key
 
 MAX_REGEXES = 1000  # in one policy: every name that is not in the answer table is searched for all of them
@@ -27,6 +30,9 @@ MAX_REGEX_PROGRAM = 2000  # instructions of the compiled expression: what it may
 _MAX_SET_PROGRAM = 20_000  # instructions of expressions that are searched for together
 _MAX_REGEX_BYTES = 64 << 20  # for RE2's automaton, hundreds of its largest states of such a program
 _STAR = "*"
+_IP = "ip:"
+_MAPPED_BITS = 96  # before an IPv4 address that is mapped into IPv6
+_LEAST_BITS = {4: 8, 6: 16}  # of a network that a rule may name
 _STAR_REGEX = "[^.]+"
 _OCTET = [bytes((number,)) for number in range(64)]
 _MAX_PLAIN = 254  # characters of a name that has 255 octets at most
@@ -72,6 +78,9 @@ class Rule:
         """The rule as it is written in a list."""
         if self.kind is RuleKind.REGEX:
             return f"/{self.written}/"
+        if is_ip_key(self.key):
+            network = network_of_key(self.key)
+            return f"{_IP}{network.network_address if network.prefixlen == network.max_prefixlen else network}"
         return _PREFIX[self.form] + (self.written or to_text(wire_of_key(self.key)))
 
     def covers(self, key: bytes) -> bool:
@@ -113,6 +122,8 @@ def parse_rule(text: str) -> Rule:
     written = text.strip()
     if len(written) > 1 and written.startswith("/") and written.endswith("/"):
         return _regex(written[1:-1])
+    if written.lower().startswith(_IP):
+        return _addresses(written[len(_IP) :].strip())
     form, name = RuleForm.SUBTREE, written
     if written.startswith("="):
         form, name = RuleForm.EXACT, written[1:]
@@ -123,6 +134,22 @@ def parse_rule(text: str) -> Rule:
     if _STAR in name:
         return _pattern(form, name.lower().rstrip("."), written)
     return Rule(form, key_of(parse_name(name)))
+
+
+def _addresses(text: str) -> Rule:
+    try:
+        network = ipaddress.ip_network(text)
+    except ValueError as error:
+        why = f"{_IP}{text} is no address or network: write it as in '{_IP}192.0.2.0/24' ({error})"
+        raise RuleError(why) from None
+    mapped = network.network_address.ipv4_mapped if isinstance(network, ipaddress.IPv6Network) else None
+    if mapped is not None and network.prefixlen >= _MAPPED_BITS:
+        network = ipaddress.ip_network((mapped, network.prefixlen - _MAPPED_BITS))
+    if network.prefixlen < _LEAST_BITS[network.version]:
+        raise RuleError(
+            f"{_IP}{network} is too much of the internet: name networks of /{_LEAST_BITS[network.version]} or longer"
+        )
+    return Rule(RuleForm.SUBTREE, key_of_network(network))
 
 
 def _pattern(form: RuleForm, name: str, written: str) -> Rule:

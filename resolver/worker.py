@@ -2,12 +2,12 @@
 
 Run by the supervisor as ``python -m resolver.worker FD``. On the channel, lines of JSON:
 
-* supervisor → worker: first ``{"settings", "manifest", "udp", "tcp", "dot", "doh"}``, then
-  ``{"do": "use", "manifest"}``,
-  ``{"do": "subjects", "file", "octets", "number"}`` (leases and exemptions have changed: read on),
+* supervisor → worker: first ``{"settings", "cookie_secret", "manifest", "udp", "tcp", "dot", "doh"}``, then
+  ``{"do": "use", "manifest"}``, ``{"do": "subjects", "file", "octets", "number"}`` (leases and exemptions have
+  changed: read on), ``{"do": "flush", "name", "below", "number"}``, ``{"do": "renew"}`` (the certificate),
   ``{"do": "ping"}``, ``{"do": "count"}``, ``{"do": "stop"}``;
-* worker → supervisor: ``{"event": "ready" | "alive" | "in_force" | "refused" | "subjects" | "counts" | "clock" |
-  "trouble", …}``.
+* worker → supervisor: ``{"event": "ready" | "alive" | "in_force" | "refused" | "subjects" | "flushed" | "certificate" |
+  "counts" | "clock" | "trouble", …}``.
 
 A worker whose supervisor is gone ends: nobody would replace it, and its sockets would be held for nothing.
 """
@@ -22,23 +22,28 @@ import json
 import signal
 import socket
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import uvloop
 
 from resolver.cache.responses import ResponseCache
 from resolver.clocks import ClockWatch, now
-from resolver.config.settings import UpstreamServer, WorkerSettings
-from resolver.errors import SnapshotError, SubjectsError
+from resolver.config.settings import EncryptedSettings, UpstreamServer, WorkerSettings
+from resolver.errors import ListenError, SnapshotError, SubjectsError
+from resolver.listeners.connection import Door
 from resolver.listeners.connections import Connections
-from resolver.listeners.listener import StreamListener
+from resolver.listeners.stream import StreamListener, speak_tcp
 from resolver.listeners.udp import udp_listener
-from resolver.local_names import LocalNames
-from resolver.names import key_of, parse_name
+from resolver.local_names import local_names_of
+from resolver.names import key_of, parse_any_name, parse_name
 from resolver.pipeline import Pipeline
 from resolver.policy.snapshot import PolicySnapshot
+from resolver.rebinding import RebindingGuard
+from resolver.replies import Replies
 from resolver.resolution import Resolver
+from resolver.server_names import ServerNames
 from resolver.snapshot_file import open_snapshot, read_manifest
 from resolver.subjects_file import JournalReader, Position, subjects_at
 from resolver.telemetry.counter_file import CounterFile, MemoryCells
@@ -46,6 +51,10 @@ from resolver.telemetry.counters import Counters
 from resolver.telemetry.query_events import FLUSH_SECONDS, QueryEvents
 from resolver.upstream.forwarder import Forwarder
 from resolver.upstream.zones import ZonedForwarder
+from resolver.wire.cookies import ServerCookies
+
+if TYPE_CHECKING:
+    from resolver.listeners.encrypted import EncryptedListeners
 
 DRAIN_SECONDS = 5.0  # how long a stopping worker waits for answers in flight; a client gives up by then
 _MOST_ORDER_BYTES = 64 << 20  # of one line on the channel: the settings may hold many networks
@@ -64,6 +73,7 @@ class Worker:
         self._troubles = 0
         self._journal: JournalReader | None = None
         self._watch = ClockWatch()
+        self._encrypted: EncryptedListeners | None = None
 
     async def run(self) -> None:
         """Serve until told to stop, or until the supervisor is gone."""
@@ -73,7 +83,7 @@ class Worker:
         first = json.loads(await reader.readline())
         try:
             await self._serve(first, reader)
-        except SnapshotError as error:
+        except (SnapshotError, ListenError) as error:
             self._say("refused", revision=0, why=str(error))
         self._writer.close()
 
@@ -95,6 +105,7 @@ class Worker:
             max_in_flight=settings.limits.queries_in_flight,
             dropped=self._counters.dropped,
             loop=loop,
+            guard=_guard_of(settings),
         )
         self._pipeline = Pipeline(
             self._resolver,
@@ -103,14 +114,20 @@ class Worker:
             self._counters,
             # No name for it here: what this frame held would stay mapped for ever.
             open_snapshot(read_manifest(Path(first["manifest"])), check=not first["checked"]),
-            local_names=LocalNames(key_of(parse_name(zone.name)) for zone in settings.zones),
+            local_names=local_names_of(settings),
+            server_names=ServerNames(settings.server.identity, settings.server.version),
+            replies=_replies_of(settings, first["cookie_secret"]),
+            rates=settings.rates,
             trusted_proxies=settings.trusted_proxies,
             events=events,
         )
         if first["subjects"] is not None:
             await self._take_subjects(Position.from_plain(first["subjects"]))
-        connections = Connections(loop, settings.limits, self._counters.dropped)
-        streams = self._streams(first, loop, connections, settings)
+        connections = Connections(settings.limits, self._counters.dropped)
+        door = Door(loop, self._pipeline, connections, settings.limits, self._counters, speak_tcp)
+        streams = [StreamListener(socket.socket(fileno=fd), door) for fd in first["tcp"]]
+        if first["dot"] or first["doh"]:
+            streams += self._encrypted_streams(first, settings.encrypted, door)
         for stream in streams:
             await stream.start()
         datagrams = [
@@ -136,29 +153,19 @@ class Worker:
             with contextlib.suppress(asyncio.CancelledError):
                 await task
         events.flush()
-        self._counters.sync(self._forwarder.results)
+        self._counters.sync({**self._forwarder.results, **self._cache.results})
         self._forwarder.close()
         self._say_counts()
 
-    def _streams(
-        self,
-        first: dict[str, Any],
-        loop: asyncio.AbstractEventLoop,
-        connections: Connections,
-        settings: WorkerSettings,
-    ) -> list[StreamListener]:
-        """What takes connections."""
-        return [
-            StreamListener(loop, socket.socket(fileno=fd), self._pipeline, connections, settings.limits, self._counters)
-            for fd in first["tcp"]
-        ]
+    def _encrypted_streams(
+        self, first: dict[str, Any], settings: EncryptedSettings, door: Door
+    ) -> Sequence[StreamListener]:
+        """The listeners of DoT and DoH. Raises ListenError."""
+        from resolver.listeners.encrypted import EncryptedListeners  # noqa: PLC0415 (other workers need none of it)
 
-    def _gauges(self) -> dict[str, Any]:
-        """What it tells with each sign of life."""
-        return {"cache_bytes": self._cache.bytes, "upstreams": self._forwarder.health}
-
-    async def _obey_more(self, order: dict[str, Any]) -> None:
-        """Orders that only some kinds of workers get."""
+        dot, doh = ([socket.socket(fileno=fd) for fd in first[kind]] for kind in ("dot", "doh"))
+        self._encrypted = EncryptedListeners(dot, doh, settings, door)
+        return self._encrypted.listeners
 
     def _new_cells(self) -> MemoryCells:
         """Where to count. A disk that takes no file does not keep anybody from being served."""
@@ -183,7 +190,7 @@ class Worker:
             synced = loop.time()
             if next(turns) % _TIDY_EVERY == 0:
                 self._pipeline.clients.tidy()
-            self._counters.sync(self._forwarder.results)
+            self._counters.sync({**self._forwarder.results, **self._cache.results})
             if self._counters.store.used_share > _FULL_SHARE:
                 self._counters.move(await loop.run_in_executor(None, self._new_cells))
                 self._pipeline.use(self._pipeline.snapshot)  # answers and clients know the old cells
@@ -196,15 +203,31 @@ class Worker:
             elif order["do"] == "subjects":
                 if await self._take_subjects(Position.from_plain(order)):
                     self._say("subjects", number=order["number"])
+            elif order["do"] == "flush":
+                self._say("flushed", number=order["number"], forgotten=self._flush(order["name"], below=order["below"]))
+            elif order["do"] == "renew":
+                self._renew()
             elif order["do"] == "ping":
-                self._say("alive", **self._gauges())
+                self._say("alive", cache_bytes=self._cache.bytes, upstreams=self._forwarder.health)
             elif order["do"] == "count":
                 self._say_counts()
             elif order["do"] == "stop":
                 break
-            else:
-                await self._obey_more(order)
         drain.set()
+
+    def _flush(self, name: str | None, *, below: bool) -> int:
+        """Forget cached answers, and those that are ready; gives how many cached ones there were."""
+        forgotten = self._cache.flush(None if name is None else key_of(parse_any_name(name)), below=below)
+        self._pipeline.use(self._pipeline.snapshot)
+        return forgotten
+
+    def _renew(self) -> None:
+        """Read the certificate again, where there is one."""
+        if self._encrypted is not None:
+            try:
+                self._encrypted.renew()
+            except ListenError as error:
+                self._say("certificate", why=str(error))
 
     async def _use(self, manifest: Path) -> None:
         """Swap the policy. Reading and checking it is done beside the loop, so that no query waits for the disk."""
@@ -265,11 +288,23 @@ class Worker:
             loop.default_exception_handler(context)
 
     def _say_counts(self) -> None:
-        cache = {"entries": len(self._cache), "bytes": self._cache.bytes, "evicted": self._cache.evicted}
+        cache = {"entries": len(self._cache), "bytes": self._cache.bytes, **self._cache.counts}
         self._say("counts", **self._counters.to_plain(), cache=cache, upstream=self._forwarder.counts)
 
     def _say(self, event: str, **facts: Any) -> None:
         self._writer.write(json.dumps({"event": event, **facts}).encode() + b"\n")
+
+
+def _replies_of(settings: WorkerSettings, cookie_secret: list[str]) -> Replies:
+    cookies = ServerCookies([bytes.fromhex(secret) for secret in cookie_secret]) if cookie_secret else None
+    return Replies(cookies, settings.server.identity, idle_seconds=settings.limits.tcp_idle_seconds)
+
+
+def _guard_of(settings: WorkerSettings) -> RebindingGuard | None:
+    if not settings.rebinding_guard:
+        return None
+    names = (*settings.private_names, *(zone.name for zone in settings.zones))
+    return RebindingGuard(key_of(parse_name(name)) for name in names)
 
 
 def _forwarder_of(settings: WorkerSettings, loop: asyncio.AbstractEventLoop) -> ZonedForwarder:
@@ -280,13 +315,13 @@ def _forwarder_of(settings: WorkerSettings, loop: asyncio.AbstractEventLoop) -> 
     return ZonedForwarder(to(settings.upstream_servers), zones)
 
 
-def main(control_fd: int, kind: type[Worker] = Worker) -> None:
-    """Run one worker of a kind on the control channel `control_fd`."""
+def main(control_fd: int) -> None:
+    """Run one worker on the control channel `control_fd`."""
     for ignored in (signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
         signal.signal(ignored, signal.SIG_IGN)  # a terminal sends them to all; the supervisor decides
     gc.set_threshold(50_000, 20, 50)  # the query path makes no cycles; look for them seldom
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(kind(socket.socket(fileno=control_fd)).run())
+        runner.run(Worker(socket.socket(fileno=control_fd)).run())
 
 
 if __name__ == "__main__":

@@ -78,6 +78,7 @@ class Wanted:
                 {
                     "name": row.name,
                     "networks": row.networks,
+                    "client_names": row.client_names,
                     "exempt": row.exempt,
                     "mode": row.mode,
                     "block": row.block,

@@ -19,6 +19,7 @@ from resolver.config.wording import KeyPath
 
 MOST_GROUPS: Final = 2000
 MOST_NETWORKS: Final = 5000  # of one group
+MOST_CLIENT_NAMES: Final = 5000  # of one group
 MOST_REFERENCES: Final = 1000  # in `block`, and in `allow`
 
 
@@ -93,17 +94,25 @@ def _read(body: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _too_much(body: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]]:
-    for field, most in (("networks", MOST_NETWORKS), ("block", MOST_REFERENCES), ("allow", MOST_REFERENCES)):
+    for field, most in (
+        ("networks", MOST_NETWORKS),
+        ("client_names", MOST_CLIENT_NAMES),
+        ("block", MOST_REFERENCES),
+        ("allow", MOST_REFERENCES),
+    ):
         value = body.get(field)
         if isinstance(value, list | tuple) and len(value) > most:
             yield (field,), f"has {len(value)} entries: {most} are the most"
 
 
 async def _check(change: Change, wanted: dict[str, Any], known: Known) -> None:
-    """What the group says of others: networks that they have, and references. Raises Invalid."""
+    """What the group says of others: networks and client names that they have, and references. Raises Invalid."""
     claims = await groups.claims(change.connection, wanted["networks"])
-    claims.pop(wanted["name"], None)
-    others = [{"name": name, "networks": networks} for name, networks in claims.items()]
+    name_claims = await groups.name_claims(change.connection, wanted["client_names"])
+    others = [
+        {"name": name, "networks": claims.get(name, []), "client_names": name_claims.get(name, [])}
+        for name in sorted({*claims, *name_claims} - {wanted["name"]})
+    ]
     policy = {
         "lists": [{"name": row.name} for row in await lists.all_lists(change.connection)],
         "groups": [*others, wanted],

@@ -81,7 +81,8 @@ async def set_lease(
         if wanted.group is not None and not await groups.exists(conn, wanted.group):
             raise Invalid([("/group", f"there is no group {wanted.group!r}")])
         before = await leases.at(conn, all_of_it)
-        if not before and await leases.count(conn) + len(all_of_it) > terms.most:
+        more = len(all_of_it) - len(before)
+        if more and await leases.count(conn) + more > terms.most:
             raise TooMany(f"{terms.most} addresses are leased, the most there may be: see leases.most")
         first = before.get(address)
         is_known = first is not None and first.identity == wanted.identity

@@ -86,6 +86,7 @@ class GroupItem(BaseModel):
     name: str
     description: str
     networks: list[str]
+    client_names: list[str]
     exempt: bool
     mode: Literal["enforce", "monitor"]
     block: list[str] | None
@@ -328,6 +329,12 @@ class WebhooksTested(BaseModel):
     """To how many hooks a test is on its way."""
 
     hooks: int
+
+
+class Flushed(BaseModel):
+    """How many cached answers were forgotten, over all workers."""
+
+    forgotten: int
 
 
 class Health(BaseModel):

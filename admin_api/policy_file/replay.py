@@ -71,6 +71,8 @@ def replay(
             found.changed += count
             found.items.append({"client": client, "name": name, "before": old, "after": new, "queries": count})
     found.pairs = len(asked)
+    if now.has_client_names or planned.has_client_names:
+        found.cannot_show.append("the log keeps no client names: everybody was judged by address")
     found.items.sort(key=lambda item: (-item["queries"], item["client"], item["name"]))
     if cut:
         found.cannot_show.append(f"the log has more than {MOST_PAIRS} pairs of client and name: the newest were judged")

@@ -37,5 +37,6 @@ async def show(call: Call) -> Reply:
         qtype=query.type,
         subjects=call.context.subjects.subjects,
         now=now(),
+        client_name=query.client_name,
     )
     return Reply(models.Explained.model_validate(explanation.to_plain()))

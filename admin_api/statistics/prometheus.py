@@ -20,10 +20,6 @@ GAUGES: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
     "moatdns_store_up": ("Whether the store can be reached.", ()),
     "moatdns_policy_up_to_date": ("Whether the newest policy is in force.", ()),
     "moatdns_list_last_success_timestamp_seconds": ("When a list was last read with success.", ("list",)),
-    "moatdns_tls_certificate_ends_timestamp_seconds": (
-        "When the certificate of DoT and DoH ends; 0 where none can be used.",
-        (),
-    ),
     "moatdns_admin_connections": ("Open connections to the admin API.", ()),
     "moatdns_list_failing": ("Whether a list could not be fetched the last time.", ("list",)),
     "moatdns_build_info": ("The version that runs.", ("version",)),
@@ -51,6 +47,7 @@ class _Collected(Collector):
         self._responses: Counter[Labels] = Counter()
         self._hits: Counter[Labels] = Counter()
         self._caches: Counter[Labels] = Counter()
+        self._cache_events: Counter[Labels] = Counter()
         self._dropped: Counter[Labels] = Counter()
         self._upstreams: Counter[Labels] = Counter()
         self._by_verdict: Counter[str] = Counter()
@@ -77,6 +74,8 @@ class _Collected(Collector):
                 self._waited[verdict][le] += count
             case ["seconds_sum", verdict]:
                 self._seconds[verdict] += count
+            case ["cache", what]:
+                self._cache_events[what,] += count
             case ["dropped", what]:
                 self._dropped[what,] += count
             case ["upstream", name, result]:
@@ -100,6 +99,7 @@ class _Collected(Collector):
             ),
             ("upstream_requests", "What came of asking upstreams.", ("upstream", "result"), self._upstreams),
             ("cache_hits", "Queries answered from memory, and those that were not.", ("kind",), self._caches),
+            ("cache_events", "What happened in the cache, beside hits and misses.", ("what",), self._cache_events),
             ("dropped", "What was let fall because something was full or wrong.", ("what",), self._dropped),
         )
         for name, says, labels, samples in counters:

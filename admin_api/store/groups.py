@@ -17,8 +17,10 @@ from admin_api.store.errors import Duplicate, NotFound
 from admin_api.store.json_tables import among
 from admin_api.store.tables import bindable, group_networks, groups
 
-FIELDS: Final = ("description", "networks", "exempt", "mode", "block", "allow", "response", "schedule")
+FIELDS: Final = ("description", "networks", "exempt", "mode", "block", "allow", "response", "schedule", "client_names")
 """What `create` and `update` take besides name and origin."""
+
+_TUPLES: Final = ("block", "allow", "client_names")  # columns that are lists in JSON
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,7 @@ class GroupRow:
     allow: tuple[str, ...]
     response: dict[str, Any] | None
     schedule: dict[str, Any] | None
+    client_names: tuple[str, ...]
     origin: str  # bundled, file, api
     version: int
     created_at: datetime
@@ -90,6 +93,18 @@ async def claims(conn: AsyncConnection, networks: Sequence[str]) -> dict[str, li
     return found
 
 
+async def name_claims(conn: AsyncConnection, client_names: Sequence[str]) -> dict[str, list[str]]:
+    """Which of these client names groups have: names of groups, each with those client names."""
+    if not client_names:
+        return {}
+    wanted = set(client_names)
+    found: dict[str, list[str]] = {}
+    for name, theirs in await conn.execute(select(groups.c.name, groups.c.client_names)):
+        if shared := [client_name for client_name in theirs if client_name in wanted]:
+            found[name] = shared
+    return found
+
+
 async def create(
     change: Change,
     *,
@@ -102,9 +117,12 @@ async def create(
     allow: Sequence[str] = (),
     response: dict[str, Any] | None = None,
     schedule: dict[str, Any] | None = None,
+    client_names: Sequence[str] = (),
     origin: str = "api",
 ) -> GroupRow:
-    """Make a group. Raises Duplicate for its name; a network that another group has is the caller's to see."""
+    """Make a group. Raises Duplicate for its name; a network or client name that another group has is
+    the caller's to see.
+    """
     if await find(change.connection, name) is not None:
         raise Duplicate(f"group {name!r}")
     now = datetime.now(UTC)
@@ -117,6 +135,7 @@ async def create(
         "allow": list(allow),
         "response": response,
         "schedule": schedule,
+        "client_names": list(client_names),
         "origin": origin,
         "version": 1,
         "created_at": now,
@@ -130,9 +149,9 @@ async def create(
 async def update(change: Change, row: GroupRow, **values: Any) -> GroupRow:
     """Set what FIELDS or `origin` name; the version goes up by one."""
     networks = values.pop("networks", None)
-    for side in ("block", "allow"):
-        if values.get(side) is not None:
-            values[side] = list(values[side])
+    for field in _TUPLES:
+        if values.get(field) is not None:
+            values[field] = list(values[field])
     written = {**values, "version": row.version + 1, "updated_at": datetime.now(UTC)}
     statement = update_table(groups).where(groups.c.id == row.id).values(written).returning(*groups.c)
     updated = (await change.connection.execute(statement)).one()
@@ -179,8 +198,8 @@ async def _with_networks(conn: AsyncConnection, rows: Sequence[Row[Any]]) -> lis
 
 def _row(row: Row[Any], networks: tuple[str, ...]) -> GroupRow:
     values = dict(row._mapping)
-    for side in ("block", "allow"):
-        values[side] = None if values[side] is None else tuple(values[side])
+    for field in _TUPLES:
+        values[field] = None if values[field] is None else tuple(values[field])
     return GroupRow(**values, networks=networks)
 
 

@@ -40,7 +40,10 @@ class PolicyDocument:
             self.response,
             [[row.key, row.kind, row.origin, row.enabled, row.content or row.rules_revision] for row in self.lists],
             [
-                [row.name, row.networks, row.exempt, row.mode, row.block, row.allow, row.response, row.schedule]
+                [
+                    *(row.name, row.networks, row.exempt, row.mode, row.block, row.allow, row.response, row.schedule),
+                    row.client_names,
+                ]
                 for row in self.groups
             ],
         ]

@@ -39,7 +39,8 @@ async def provision(change: Change, file_policy: dict[str, Any]) -> bool:
 
     `file_policy` has fingerprint, own_vendors, response, lists (name, kind; content, rules, patterns, regexes of an own
     one; url, format, refresh_seconds, allow_private, sha256 of a subscription) and groups
-    (name, description, networks, exempt, mode, block, allow, response); `source`, the file's path, may be there too.
+    (name, description, networks, client_names, exempt, mode, block, allow, response, schedule); `source`, the file's
+    path, may be there too.
     """
     before = await documents.get(change.connection, FILE_POLICY)
     if before is not None and before.get("fingerprint") == file_policy["fingerprint"]:
@@ -139,9 +140,22 @@ async def _provision_groups(change: Change, wanted: list[dict[str, Any]]) -> lis
                 f"policy.groups: {', '.join(networks)} of the group {entry['name']!r} is claimed by the group "
                 f"{owner!r}, made through the API: a network has one group, so take it out of one"
             )
-        if not claims:
+        names_claimed = _names_claimed(entry, [row for row in there.values() if row.name not in names])
+        problems += names_claimed
+        if not claims and not names_claimed:
             await _put_in(change, entry, found)
     return problems
+
+
+def _names_claimed(entry: dict[str, Any], others: list[GroupRow]) -> list[str]:
+    """What the groups of the API have of the client names of a group of the file."""
+    wanted = set(entry.get("client_names", ()))
+    return [
+        f"policy.groups: client name {', '.join(sorted(shared))} of the group {entry['name']!r} is claimed by the "
+        f"group {row.name!r}, made through the API: a client name has one group, so take it out of one"
+        for row in others
+        if row.origin != "file" and (shared := wanted.intersection(row.client_names))
+    ]
 
 
 async def _take_out(change: Change, row: GroupRow) -> None:
@@ -150,13 +164,13 @@ async def _take_out(change: Change, row: GroupRow) -> None:
         change.record("provision", f"groups/{row.name}", row.plain(), None)
         return
     defaults = {"description": "", "networks": (), "exempt": False, "mode": "enforce", "block": DEFAULT_BLOCK}
-    rest = {"allow": (), "response": None, "schedule": None, "origin": "bundled"}
+    rest = {"allow": (), "response": None, "schedule": None, "client_names": (), "origin": "bundled"}
     updated = await groups.update(change, dataclasses.replace(row, networks=()), **defaults, **rest)
     change.record("provision", f"groups/{row.name}", row.plain(), updated.plain())
 
 
 async def _put_in(change: Change, entry: dict[str, Any], row: GroupRow | None) -> None:
-    values = {"schedule": None, **entry}
+    values = {"schedule": None, "client_names": [], **entry}
     name = values.pop("name")
     if row is None:
         made = await groups.create(change, name=name, origin="file", **values)

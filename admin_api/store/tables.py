@@ -154,6 +154,7 @@ groups = Table(
     Column("allow", Json, nullable=False),
     Column("response", Json),
     Column("schedule", Json),
+    Column("client_names", Json, nullable=False),
     Column("origin", Word, nullable=False),  # bundled, file, api
     Column("version", BigInteger, nullable=False),
     Column("created_at", UtcTime, nullable=False),

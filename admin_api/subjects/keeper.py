@@ -98,6 +98,11 @@ class SubjectKeeper:
                     await self._outbox.put(change.connection, what, data)
             await self._apply(changing)
 
+    def holds(self, what: str, key: str) -> bool:
+        """Whether something has not ended, by either clock."""
+        subject = self.subjects.find(what, key)
+        return subject is not None and subject.ends.seconds_left(now()) > 0
+
     async def wait_until_in_force(self, number: int) -> bool:
         """Wait until every worker has that change or a later one; False when it takes unreasonably long."""
         try:
@@ -122,8 +127,6 @@ class SubjectKeeper:
             self.subjects.apply(record)
         for subject in changing.put:
             self._mind(subject)
-        self._written += 1
-        changing.number = self._written
         journal = self._journal
         try:
             if journal is None or journal.lines > 2 * len(self.subjects) + _OUTDATED_LINES:
@@ -132,7 +135,13 @@ class SubjectKeeper:
                 await asyncio.to_thread(journal.append, records)
         except SubjectsError as error:
             self._in_trouble(error)
-        self._changed.set()
+        except asyncio.CancelledError:  # the call took too long: its change is committed all the same
+            self._in_trouble(SubjectsError("a call ended in the middle of a change"))
+            raise
+        finally:
+            self._written += 1  # not before it is in the journal: what is published by now may lack it
+            changing.number = self._written
+            self._changed.set()
 
     async def _begin_journal(self) -> Journal:
         """A new file. Raises SubjectsError."""

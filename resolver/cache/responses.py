@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 
 from resolver.config.settings import CacheSettings
-from resolver.wire.answer import Answer, with_ttl
+from resolver.names import key_of
+from resolver.wire.addresses import addresses_in
+from resolver.wire.answer import Answer, for_name_below, with_ttl
 from resolver.wire.codes import Rcode
 
 STALE_TTL_SECONDS = 30  # RFC 8767 section 4
 STALE_RETRY_SECONDS = 30  # how long an upstream's failure is believed before a stale name is asked for again
-FAILURE_SECONDS = 1  # RFC 9520 section 3.2: at least one second
+FAILURE_SECONDS = 1  # RFC 9520 section 3.2: at least one second, and longer each time in a row
+MOST_FAILURE_SECONDS = 8  # far below the five minutes that it allows: upstreams that are back are noticed soon
+_FAILS_IN_A_ROW = 4  # times the last pause: a later failure is another trouble
 _TARGET_OVERHEAD = 60  # octets of a Python object around a short string of octets
+_SMALL_SHARE = 0.1  # of the bytes, for entries that nobody has asked for twice
+_GHOST_BYTES = 130  # of a key that is remembered without its entry
+_NO_DNSSEC = (0x00, 0x02)  # the last octet of a cache key where the client does not want DNSSEC records
 _OVERHEAD = 600  # octets of Python objects around one entry, measured with tracemalloc
 
 
@@ -19,6 +26,8 @@ class CacheEntry:
     """One answer as it can be given again and again, its TTLs counted down. Times are monotonic seconds."""
 
     __slots__ = (
+        "_addresses",
+        "absent",
         "answer",
         "expires_at",
         "failed_why",
@@ -39,7 +48,16 @@ class CacheEntry:
         self.retry_at = 0.0
         self.size = size
         self.used = False
+        self._addresses: tuple[bytes, ...] | None = None
+        self.absent: bytes | None = None  # under what it is known as a name that is not there
         self.failed_why: tuple[int, str] | None = None  # EDE code and text, for a failure that is remembered
+
+    @property
+    def addresses(self) -> tuple[bytes, ...]:
+        """The addresses that it holds, in four or sixteen octets each."""
+        if self._addresses is None:
+            self._addresses = addresses_in(self.answer.body, self.answer.answers)
+        return self._addresses
 
     def is_stale(self, now: float) -> bool:
         """Whether its TTL has run out; one that had none is as fresh as the moment it came."""
@@ -59,23 +77,56 @@ class CacheEntry:
 
 
 class ResponseCache:
-    """Answers by question. Eviction is CLOCK: the oldest goes first, unless it was used since it was last looked at."""
+    """Answers by question, within a bound in bytes that a scan of names cannot fill.
+
+    Eviction is S3-FIFO: what comes in is in a small queue, and goes on to the main one only if it is used again before
+    its turn comes, or comes again soon after it went. So names that are asked for once push out each other.
+    """
 
     def __init__(self, settings: CacheSettings) -> None:
         self._settings = settings
-        self._entries: OrderedDict[bytes, CacheEntry] = OrderedDict()  # its popitem costs the same at any size
+        self._main: OrderedDict[bytes, CacheEntry] = OrderedDict()  # its popitem costs the same at any size
+        self._small: OrderedDict[bytes, CacheEntry] = OrderedDict()
+        self._small_bytes = 0
+        self._ghosts: OrderedDict[int, None] = OrderedDict()  # hashes of keys that went from the small queue
+        self._absent: dict[bytes, bytes] = {}  # names that are not there: CD and key of the name → cache key
         self.bytes = 0
-        self.evicted = 0
+        self.counts: Counter[str] = Counter()
 
     def __len__(self) -> int:
-        return len(self._entries)
+        return len(self._main) + len(self._small)
+
+    @property
+    def results(self) -> dict[tuple[str, ...], int]:
+        """What has happened, as it is counted for metrics."""
+        return {("cache", what): count for what, count in self.counts.items()}
 
     def get(self, key: bytes) -> CacheEntry | None:
         """The entry under a question's cache key, fresh or stale."""
-        entry = self._entries.get(key)
+        entry = self._main.get(key) or self._small.get(key)
         if entry is not None:
             entry.used = True
         return entry
+
+    def get_absent(self, key: bytes, name: bytes, now: float) -> CacheEntry | None:
+        """What says that a name is not there: an NXDOMAIN of its own for another type, or of a name above (RFC 8020).
+
+        `key` is the question's cache key, `name` the qname's key. Not for clients that validate: the proof of one
+        name's absence need not prove another's.
+        """
+        if not self._absent or key[-1] not in _NO_DNSSEC:
+            return None
+        absent, cd, at, size = self._absent, key[-1:], 0, len(name)
+        while at < size:
+            at += 1 + name[at]
+            found = absent.get(cd + name[:at])
+            if found is not None:
+                entry = self.get(found)
+                if entry is None or now >= entry.expires_at:
+                    return None
+                self.counts["nxdomain_cut"] += 1
+                return entry if at == size else _below(entry, found)
+        return None
 
     def put(self, key: bytes, answer: Answer, now: float) -> CacheEntry:
         """Keep an answer for as long as it and the settings allow. One with no lifetime is wrapped, but not kept."""
@@ -90,45 +141,109 @@ class ResponseCache:
         entry = CacheEntry(answer, now, ttl, stale, size)
         if ttl:
             self._store(key, entry)
+            if answer.rcode == Rcode.NXDOMAIN and settings.nxdomain_cut and not answer.answers:
+                self._note_absent(key, entry)
         else:
             self._remove(key)
         return entry
 
     def put_failure(self, key: bytes, why: tuple[int, str], now: float) -> CacheEntry:
-        """Remember that no upstream answered, so that a flood of the same question asks once (RFC 9520).
+        """Remember that no upstream answered, so that a flood of the same question asks seldom (RFC 9520).
 
         Where an old answer is at hand, it is returned instead, to be given as stale for a while without asking.
         """
-        entry = self._entries.get(key)
+        entry = self._main.get(key) or self._small.get(key)
+        seconds = FAILURE_SECONDS
         if entry is not None and entry.failed_why is None and now < entry.stale_until:
             entry.retry_at = now + STALE_RETRY_SECONDS
             return entry
-        failure = CacheEntry(_FAILURE, now, FAILURE_SECONDS, 0, len(key) + _OVERHEAD)
+        if entry is not None and entry.failed_why is not None:
+            before = entry.ttl_seconds
+            if now - entry.expires_at < before * _FAILS_IN_A_ROW:
+                seconds = min(before * 2, MOST_FAILURE_SECONDS)
+        failure = CacheEntry(_FAILURE, now, seconds, 0, len(key) + _OVERHEAD)
         failure.failed_why = why
         self._store(key, failure)
         return failure
 
+    def flush(self, name: bytes | None, *, below: bool) -> int:
+        """Forget the answers for a name, and with `below` for all under it; for every name where it is None.
+
+        `name` is a key (resolver.names). Gives how many were forgotten.
+        """
+        if name is None:
+            doomed = [*self._main, *self._small]
+        else:
+            doomed = [
+                key
+                for queue in (self._main, self._small)
+                for key in queue
+                if (of := key_of(key[:-5])) == name or (below and of.startswith(name))
+            ]
+        for key in doomed:
+            self._remove(key)
+        return len(doomed)
+
+    def _note_absent(self, key: bytes, entry: CacheEntry) -> None:
+        if key[-1] in _NO_DNSSEC:
+            entry.absent = key[-1:] + key_of(key[:-5])
+            self._absent[entry.absent] = key
+
     def _store(self, key: bytes, entry: CacheEntry) -> None:
-        self._remove(key)
-        self._entries[key] = entry
+        old = self._remove(key)
         self.bytes += entry.size
-        while self.bytes > self._settings.max_bytes and len(self._entries) > 1:
-            self._evict_one()
+        if (old is not None and old.used) or self._ghosts.pop(hash(key), 0) is None:
+            self._main[key] = entry
+        else:
+            self._small[key] = entry
+            self._small_bytes += entry.size
+        most = self._settings.max_bytes
+        while self.bytes + len(self._ghosts) * _GHOST_BYTES > most and len(self) > 1:
+            self._evict_one(most)
 
-    def _remove(self, key: bytes) -> None:
-        old = self._entries.pop(key, None)
-        if old is not None:
-            self.bytes -= old.size
+    def _remove(self, key: bytes) -> CacheEntry | None:
+        old = self._main.pop(key, None)
+        if old is None:
+            old = self._small.pop(key, None)
+            if old is None:
+                return None
+            self._small_bytes -= old.size
+        self._forget(key, old)
+        return old
 
-    def _evict_one(self) -> None:
-        while True:
-            key, entry = self._entries.popitem(last=False)
-            if not entry.used:
-                self.bytes -= entry.size
-                self.evicted += 1
+    def _forget(self, key: bytes, entry: CacheEntry) -> None:
+        self.bytes -= entry.size
+        if entry.absent is not None and self._absent.get(entry.absent) == key:
+            del self._absent[entry.absent]
+
+    def _evict_one(self, most: int) -> None:
+        if self._small_bytes > most * _SMALL_SHARE or not self._main:
+            key, entry = self._small.popitem(last=False)
+            self._small_bytes -= entry.size
+            if entry.used:
+                entry.used = False
+                self._main[key] = entry
                 return
-            entry.used = False
-            self._entries[key] = entry
+            self._forget(key, entry)
+            self._ghosts[hash(key)] = None
+            while len(self._ghosts) > len(self._main):
+                self._ghosts.popitem(last=False)
+        else:
+            key, entry = self._main.popitem(last=False)
+            if entry.used:
+                entry.used = False
+                self._main[key] = entry
+                return
+            self._forget(key, entry)
+        self.counts["evicted"] += 1
+
+
+def _below(entry: CacheEntry, key: bytes) -> CacheEntry:
+    """The entry of a name that is not there, to answer for a name below it."""
+    answer = for_name_below(entry.answer, key[:-5])
+    below = CacheEntry(answer, entry.stored_at, entry.ttl_seconds, 0, 0)
+    below.used = True
+    return below
 
 
 _FAILURE = Answer(

@@ -33,6 +33,7 @@ _MAPPED = ipaddress.IPv6Network("::ffff:0:0/96")  # IPv4-mapped (RFC 4291 sectio
 _BRACKETED = re.compile(r"\[(?P<host>[^\[\]]*)\](?::(?P<port>[0-9]{1,5}))?\Z")
 _BARE = re.compile(r"(?P<host>[^:\[\]]+)(?::(?P<port>[0-9]{1,5}))?\Z")
 _SCHEME = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://(?P<rest>.*)\Z", re.DOTALL)
+_CLIENT_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}\Z")
 _EVERYONE = frozenset({"all", "any", "everyone", "*"})
 
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -78,6 +79,16 @@ def read_client_set(text: str) -> str:
     if (meant := nearest(written, NAMED_CLIENTS)) is not None:
         raise RuleError(f"{shown(text)} is neither a network nor a named set: did you mean {meant!r}?")
     return read_network(text)
+
+
+def read_client_name(text: str) -> str:
+    """A name that clients call themselves by, over DoT or DoH: one label, in lower case."""
+    written = text.strip().lower()
+    if not _CLIENT_NAME.match(written):
+        raise RuleError(
+            f"{shown(text)} is not a client name: take letters, digits and '-', at most 63, and begin with no '-'"
+        )
+    return written
 
 
 def parse_endpoint(text: str) -> tuple[str, int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -33,7 +33,7 @@ def _read_event(text: str) -> str:
 Clients = Literal["full", "network", "hidden"]
 
 
-class TlsSection(Section):
+class CertificateSection(Section):
     """A certificate and its key, as PEM files."""
 
     certificate: fields.File | None = Field(
@@ -42,7 +42,7 @@ class TlsSection(Section):
     private_key: fields.File | None = Field(default=None, description="PEM file with the certificate's private key.")
 
     @model_validator(mode="after")
-    def _both_or_none(self) -> TlsSection:
+    def _both_or_none(self) -> Self:
         if (self.certificate is None) != (self.private_key is None):
             lacking = "certificate" if self.certificate is None else "private_key"
             fields.raise_mistakes([fields.mistake("is missing: TLS needs both files", None, lacking)])
@@ -62,7 +62,7 @@ class AdminSection(Section):
     )
     metrics: Switch = Field(default=True, description="Serve /metrics, without a token.")
     insecure: Switch = Field(default=False, description="Allow the API to listen beyond loopback without TLS.")
-    tls: TlsSection = TlsSection()
+    tls: CertificateSection = CertificateSection()
 
     @model_validator(mode="after")
     def _is_safe(self) -> AdminSection:
@@ -142,6 +142,16 @@ class WebhookSection(Section):
     @classmethod
     def _are_some(cls, events: tuple[str, ...]) -> tuple[str, ...]:
         return events or EVENTS
+
+
+def each_url_once(hooks: tuple[WebhookSection, ...]) -> tuple[WebhookSection, ...]:
+    """Refuse a webhook whose URL another has: each would be told of everything twice."""
+    firsts: dict[str, int] = {}
+    for index, hook in enumerate(hooks):
+        if firsts.setdefault(hook.url, index) != index:
+            why = f"is the URL of webhook [{firsts[hook.url]}] as well: keep one, with the events of both"
+            fields.raise_mistakes([fields.mistake(why, None, index, "url")])
+    return hooks
 
 
 class AuditSection(Section):

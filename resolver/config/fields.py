@@ -8,20 +8,23 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, ValidationError
+from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field, ValidationError
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from resolver.config import addresses, rules
 from resolver.config.wording import either, shown
 from resolver.errors import RuleError
+from resolver.names import parse_name, to_text
 
 _SWITCH = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}\Z")
 _HOST_NAME = re.compile(r"(?=.{1,253}\Z)[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*\Z")
 _MOST_WORKERS = 256
+_YEARS = range(1970, 9000)  # of a moment: room to reckon with it, in any time zone
 
 
 def mistake(why: str, value: object, *path: str | int) -> InitErrorDetails:
@@ -136,7 +139,12 @@ def _read_folder(text: str) -> str:
     return text
 
 
-def _read_host_name(text: str) -> str:
+def read_domain(text: str) -> str:
+    """A domain name in its one normal form. Raises RuleError."""
+    return to_text(parse_name(text))
+
+
+def read_host_name(text: str) -> str:
     """A name or address that a Host header may hold, without port."""
     written = text.strip().lower().rstrip(".")
     try:
@@ -145,14 +153,6 @@ def _read_host_name(text: str) -> str:
         pass
     if not _HOST_NAME.match(written):
         raise RuleError(f"{shown(text)} is not a host name: write it as in 'moatdns.corp.example', without port")
-    return written
-
-
-def _read_server_name(text: str) -> str:
-    """The name of a server, of at least two labels; no address."""
-    written = _read_host_name(text)
-    if "." not in written or written.rpartition(".")[2].isdigit() or ":" in written:
-        raise RuleError(f"{shown(text)} is not the name of a server: write it as in 'dns.corp.example'")
     return written
 
 
@@ -196,8 +196,16 @@ def _normal_zones(value: Any) -> Any:
     return zones
 
 
+def _moment(value: datetime) -> datetime:
+    if value.year not in _YEARS:
+        why = f"should be a time of the years {_YEARS[0]} to {_YEARS[-1]}"
+        raise PydanticCustomError("mistake", "{why}", {"why": why})
+    return value.astimezone(UTC)
+
+
 _ZONE_NAMES = BeforeValidator(_normal_zones)
 NUMBER = BeforeValidator(_number)
+Moment = Annotated[AwareDatetime, AfterValidator(_moment)]
 Switch = Annotated[bool, BeforeValidator(_switch)]
 Positive = Annotated[int, Field(gt=0), NUMBER]
 PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False), NUMBER]
@@ -218,8 +226,8 @@ Servers = Annotated[Texts, Field(min_length=1), read_each(addresses.read_server,
 Zones = Annotated[dict[str, Servers], _ZONE_NAMES]
 ClientSets = Annotated[Texts, read_each(addresses.read_client_set)]
 Networks = Annotated[Texts, read_each(addresses.read_network)]
-HostName = Annotated[str, reading(_read_server_name)]
-HostNames = Annotated[Texts, read_each(_read_host_name)]
+ClientNames = Annotated[Texts, read_each(addresses.read_client_name)]
+HostNames = Annotated[Texts, read_each(read_host_name)]
 BlockRules = Annotated[Texts, read_each(rules.read_block_rule)]
 AllowRules = Annotated[Texts, read_each(rules.read_allow_rule)]
 References = Annotated[Texts, read_each(str.strip)]

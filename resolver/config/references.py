@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
-from resolver.config.addresses import read_network
+from resolver.config.addresses import read_client_name, read_network
 from resolver.config.wording import KeyPath, nearest, shown
 from resolver.errors import RuleError
 from resolver.rules import MAX_PATTERNS, MAX_REGEXES
@@ -109,20 +109,24 @@ def _too_many_searches(lists: list[_Named]) -> Iterator[tuple[KeyPath, str]]:
 
 
 def _claimed_twice(groups: list[_Named]) -> Iterator[tuple[KeyPath, str]]:
-    claims: dict[str, tuple[int, str | None]] = {}
-    for index, name, group in groups:
-        for entry, text in _texts(group.get("networks")):
-            try:
-                network = read_network(text)
-            except RuleError:
-                continue
-            other, other_name = claims.setdefault(network, (index, name))
-            if other != index:
-                yield (
-                    ("groups", index, "networks", entry),
-                    f"{network} belongs to the group {shown(other_name)} and to {shown(name)}: "
-                    "a network has one group, so take it out of one",
-                )
+    for field, what, read in _CLAIMS:
+        claims: dict[str, tuple[int, str | None]] = {}
+        for index, name, group in groups:
+            for entry, text in _texts(group.get(field)):
+                try:
+                    claimed = read(text)
+                except RuleError:
+                    continue
+                other, other_name = claims.setdefault(claimed, (index, name))
+                if other != index:
+                    yield (
+                        ("groups", index, field, entry),
+                        f"{claimed} belongs to the group {shown(other_name)} and to {shown(name)}: "
+                        f"a {what} has one group, so take it out of one",
+                    )
+
+
+_CLAIMS = (("networks", "network", read_network), ("client_names", "client name", read_client_name))
 
 
 def _unknown_own_vendors(policy: dict[str, Any], known: Known | None) -> Iterator[tuple[KeyPath, str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from resolver.errors import RuleError
+from resolver.ip_keys import is_ip_key
 from resolver.names import to_text, wire_of_key
 from resolver.rules import RuleForm, RuleKind, compile_regex, is_plain, parse_rule
 from resolver.suffixes import is_public_suffix
@@ -23,6 +24,8 @@ def read_block_rule(text: str) -> str:
         return text
     rule = parse_rule(text)
     written = rule.text
+    if is_ip_key(rule.key):
+        return written
     name = to_text(wire_of_key(rule.key))
     if rule.kind is RuleKind.REGEX:
         found = next((probe for probe in _PROBES if compile_regex(rule.regex).search(probe)), None)

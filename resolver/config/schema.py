@@ -12,6 +12,7 @@ from typing import Annotated, Final, Literal
 from pydantic import AfterValidator, Field, PrivateAttr, model_validator
 
 from resolver.config import fields
+from resolver.config.client_schema import CookiesSection, ListenSection, RateLimitsSection, ServerSection, TlsSection
 from resolver.config.control_schema import (
     AdminSection,
     AuditSection,
@@ -21,15 +22,16 @@ from resolver.config.control_schema import (
     StoreSection,
     SubscriptionsSection,
     WebhookSection,
+    each_url_once,
 )
-from resolver.config.fields import NUMBER, Positive, Switch
-from resolver.config.listener_schema import ListenSection, ServerTlsSection, StreamLimits
+from resolver.config.fields import NUMBER, Positive, PositiveFloat, Switch
 from resolver.config.schedule import ScheduleSection
 from resolver.config.section import Section
-from resolver.config.settings import Limits
+from resolver.config.settings import Limits, RateLimits
 from resolver.config.subscription import SubscriptionFields
 
 _LIMITS = Limits()
+_RATES = RateLimits()
 _DAY = 86400
 _LONGEST_TTL = 7 * _DAY  # the cap that RFC 8767 section 4 recommends
 
@@ -56,8 +58,16 @@ class ClientsSection(Section):
     trusted_proxies: fields.ClientSets = Field(
         default=(),
         description=(
-            "Networks of forwarders that ask for others, and are believed when they say for whom: by an EDNS client "
-            "subnet of full length, a PROXY header (version 2), or X-Forwarded-For over DoH. Sets as in `allow`."
+            "Networks of forwarders and load balancers that ask for others, and are believed when they say for whom: "
+            "by a PROXY header (version 2) or an EDNS client subnet of full length. List only those that put it there "
+            "themselves. Sets as in `allow`."
+        ),
+    )
+    queries_per_second: Annotated[int, Field(ge=0, le=1_000_000), NUMBER] = Field(
+        default=_RATES.queries_per_second,
+        description=(
+            "Queries that a client address may ask a worker in a second, over all transports; 0 is no limit. What "
+            "happens beyond it, `rate_limits` says."
         ),
     )
 
@@ -74,6 +84,16 @@ class UpstreamSection(Section):
     )
     timeout_seconds: Annotated[float, Field(ge=0.1, le=10, allow_inf_nan=False), NUMBER] = Field(
         default=2.0, description="How long one server may take to answer, in seconds."
+    )
+    rebinding_guard: Switch = Field(
+        default=True,
+        description=(
+            "Leave private addresses out of answers from upstreams, so that no web page can have browsers ask the "
+            "inner network for it. Names below `zones` and `private_names` may have them."
+        ),
+    )
+    private_names: Annotated[fields.Texts, fields.read_each(fields.read_domain)] = Field(
+        default=(), description="Names that may lead to private addresses, with all below: ['corp.example']."
     )
     zones: fields.Zones = Field(
         default={},
@@ -107,6 +127,10 @@ class CacheSection(Section):
     prefetch: Switch = Field(
         default=True, description="Ask again for popular names shortly before their answers expire."
     )
+    nxdomain_cut: Switch = Field(
+        default=True,
+        description="What is not there has nothing below it, and no other types (RFC 8020): do not ask for them.",
+    )
 
     @model_validator(mode="after")
     def _least_is_not_above_most(self) -> CacheSection:
@@ -118,7 +142,7 @@ class CacheSection(Section):
         return self
 
 
-class LimitsSection(StreamLimits):
+class LimitsSection(Section):
     """Bounds of each worker, per worker. Reaching one is counted."""
 
     answer_table_entries: Positive = Field(
@@ -130,12 +154,57 @@ class LimitsSection(StreamLimits):
         default=_LIMITS.views,
         description="Views (groups, exemptions, their ends) whose answers a worker keeps ready.",
     )
+    response_rates: Positive = Field(
+        default=_LIMITS.response_rates,
+        description="Kinds of responses, by client network, whose rate a worker knows (rate_limits).",
+    )
     queries_in_flight: Positive = Field(
         default=_LIMITS.queries_in_flight, description="Queries of a worker that wait for an upstream at once."
+    )
+    tcp_connections: Positive = Field(
+        default=_LIMITS.tcp_connections, description="TCP connections that a worker holds open."
     )
     queries_in_flight_per_client: Positive = Field(
         default=_LIMITS.queries_in_flight_per_client,
         description="Queries of one client address that wait for an upstream at once, in a worker.",
+    )
+    tcp_connections_per_client: Positive = Field(
+        default=_LIMITS.tcp_connections_per_client,
+        description="TCP connections of one client address that a worker holds open.",
+    )
+    tcp_queries_per_connection: Positive = Field(
+        default=_LIMITS.tcp_queries_per_connection,
+        description="Queries in flight at once on one TCP connection of a worker.",
+    )
+    tcp_idle_seconds: PositiveFloat = Field(
+        default=_LIMITS.tcp_idle_seconds, description="A worker ends a TCP connection after this silence, in seconds."
+    )
+    tcp_lifetime_seconds: PositiveFloat = Field(
+        default=_LIMITS.tcp_lifetime_seconds,
+        description="After this time, in seconds, a worker closes a TCP connection once its queries are answered.",
+    )
+    tcp_write_seconds: PositiveFloat = Field(
+        default=_LIMITS.tcp_write_seconds,
+        description="How long a client may take to read what a worker has sent to it, in seconds.",
+    )
+    tls_handshakes: Positive = Field(
+        default=_LIMITS.tls_handshakes, description="TLS handshakes that a worker is in the middle of at once."
+    )
+    tls_handshake_seconds: PositiveFloat = Field(
+        default=_LIMITS.tls_handshake_seconds,
+        description="How long a worker waits for the end of a TLS handshake, or of a proxy's header, in seconds.",
+    )
+    http_streams_per_connection: Positive = Field(
+        default=_LIMITS.http_streams_per_connection,
+        description="Requests in flight at once on one HTTP/2 connection of a worker.",
+    )
+    http_resets_per_connection: Positive = Field(
+        default=_LIMITS.http_resets_per_connection,
+        description="Requests that an HTTP/2 client may take back of a worker, beside as many as were answered.",
+    )
+    tcp_write_buffer_bytes: Positive = Field(
+        default=_LIMITS.tcp_write_buffer_bytes,
+        description="Unread answers, in bytes, that a client may let pile up before a worker ends its TCP connection.",
     )
 
 
@@ -183,12 +252,19 @@ class OwnList(SubscriptionFields):
 
 
 class Group(Section):
-    """Networks with one policy. Without networks, only leases and exemptions reach it."""
+    """Networks with one policy. Without networks and client names, only leases and exemptions reach it."""
 
     name: fields.Name = Field(description="The group's name: lower-case letters, digits and '-'.")
     description: str = Field(default="", max_length=1000, description="A note for people.")
     networks: fields.Networks = Field(
         default=(), description="Networks in CIDR form, each in one group only; the most specific one decides."
+    )
+    client_names: fields.ClientNames = Field(
+        default=(),
+        description=(
+            "Names that its clients call themselves by over DoT (NAME.server_name) or DoH (/dns-query/NAME), each in "
+            "one group only. They go before networks, and prove nothing: whoever learns one may use it."
+        ),
     )
     exempt: Switch = Field(
         default=False, description="Let its queries through, and count what would have been blocked."
@@ -280,14 +356,21 @@ class Config(Section):
     """The configuration of moatdns. Every key has a default."""
 
     listen: ListenSection = ListenSection()
-    tls: ServerTlsSection = ServerTlsSection()
+    tls: TlsSection = TlsSection()
     workers: fields.Workers = Field(default="auto", description="Worker processes: 'auto' is one a core.")
     state_dir: fields.Folder = Field(
         default=Path("state"),
         description="Folder for what must outlive a restart; a relative path begins at the config file's folder.",
         json_schema_extra={"default": "./state"},
     )
+    user: Annotated[str, Field(min_length=1, max_length=64)] | None = Field(
+        default=None,
+        description="The user of this machine to become once the ports are open, where moatdns is started as root.",
+    )
+    server: ServerSection = ServerSection()
     clients: ClientsSection = ClientsSection()
+    rate_limits: RateLimitsSection = RateLimitsSection()
+    cookies: CookiesSection = CookiesSection()
     upstream: UpstreamSection = UpstreamSection()
     cache: CacheSection = CacheSection()
     limits: LimitsSection = LimitsSection()
@@ -298,7 +381,7 @@ class Config(Section):
     subscriptions: SubscriptionsSection = SubscriptionsSection()
     leases: LeasesSection = LeasesSection()
     audit: AuditSection = AuditSection()
-    webhooks: Annotated[tuple[WebhookSection, ...], Field(max_length=20)] = Field(
+    webhooks: Annotated[tuple[WebhookSection, ...], Field(max_length=20), AfterValidator(each_url_once)] = Field(
         default=(), description="Who is told of events; see docs/webhooks.md."
     )
     policy: Policy = Policy()
@@ -306,10 +389,10 @@ class Config(Section):
 
     @model_validator(mode="after")
     def _encrypted_has_certificate(self) -> Config:
-        if (self.listen.dot or self.listen.doh) and self.tls.certificate is None:
-            key = "dot" if self.listen.dot else "doh"
-            why = "needs a certificate: set tls.certificate and tls.private_key to its PEM files"
-            fields.raise_mistakes([fields.mistake(why, None, "listen", key)])
+        served = next((key for key in ("dot", "doh") if getattr(self.listen, key)), None)
+        if served is not None and self.tls.certificate is None:
+            why = "is set, but there is no certificate: set tls.certificate and tls.private_key"
+            fields.raise_mistakes([fields.mistake(why, None, "listen", served)])
         return self
 
     @property
@@ -318,12 +401,8 @@ class Config(Section):
         return self._source
 
     def placed(self, source: Path | None) -> Config:
-        """The same configuration as read from `source`: `state_dir` and the files of `tls` become absolute."""
+        """The same configuration as read from `source`: `state_dir` becomes absolute."""
         folder = (source.parent if source else Path()).absolute()
-        tls = self.tls
-        if tls.certificate is not None and tls.private_key is not None:
-            files = {"certificate": folder / tls.certificate, "private_key": folder / tls.private_key}
-            tls = tls.model_copy(update=files)
-        placed = self.model_copy(update={"state_dir": folder / self.state_dir, "tls": tls})
+        placed = self.model_copy(update={"state_dir": folder / self.state_dir})
         placed._source = source
         return placed

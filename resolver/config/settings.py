@@ -43,6 +43,7 @@ class CacheSettings:
     max_negative_ttl_seconds: int = 3600
     stale_seconds: int = 86400
     prefetch: bool = True
+    nxdomain_cut: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,22 +53,57 @@ class Limits:
     answer_table_entries: int = 50_000
     clients: int = 65_536  # client addresses whose view is remembered
     views: int = 10_000  # that have answers ready
+    response_rates: int = 20_000  # kinds of responses whose rate is known, where responses are limited
     queries_in_flight: int = 10_000
     queries_in_flight_per_client: int = 1_000  # a client may be a whole office behind one address
     tcp_connections: int = 1_000
     tcp_connections_per_client: int = 100
     tcp_queries_per_connection: int = 100  # in flight at once on one connection; beyond, it is not read
     tcp_idle_seconds: float = 10.0
-    tcp_query_seconds: float = 5.0  # for a query or a request to come in whole
-    tcp_lifetime_seconds: float = 3600.0  # of a connection, however busy
+    tcp_lifetime_seconds: float = 3600.0  # then a connection is closed once its queries are answered
+    tcp_write_seconds: float = 10.0  # for a client to take what was sent to it
     tcp_write_buffer_bytes: int = 1 << 20  # unread answers a client may let pile up before its connection is ended
-    tcp_write_seconds: float = 10.0  # and for how long some may be unread
-    tls_handshakes: int = 500  # at once; beyond, the oldest is given up
-    tls_handshake_seconds: float = 5.0  # for a handshake, and for a PROXY header before it
-    http_header_bytes: int = 16_384  # of a request
-    http2_streams: int = 100  # open at once on one connection
-    http2_resets: int = 100  # streams a client may take back, beyond as many as it lets finish
-    http2_control_frames: int = 1_000  # frames that ask for nothing, beyond four a request
+    tls_handshakes: int = 200  # in the middle of which a worker may be
+    tls_handshake_seconds: float = 5.0  # for a handshake, and for a proxy's header
+    http_streams_per_connection: int = 100
+    http_resets_per_connection: int = 100  # requests that a client may take back, beside as many as were answered
+
+
+@dataclass(frozen=True, slots=True)
+class RateLimits:
+    """How often clients may ask one worker, and how often a network is answered alike."""
+
+    queries_per_second: int = 1_000  # of a client address; 0 is no limit
+    action: str = "refuse"  # what is answered beyond it: "refuse" or "truncate"
+    exempt: tuple[str, ...] = ()  # networks, CIDR
+    responses_per_second: int = 0  # of one kind, over UDP, to a client network; 0 is no limit
+    slip: int = 2  # every so many of those beyond it are truncated, the others dropped; 0 is none
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What the server tells of itself when asked (id.server, version.server, NSID); None where it tells nothing."""
+
+    identity: str | None = None
+    version: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EncryptedSettings:
+    """What DoT and DoH are served with, and what clients are told of them."""
+
+    certificate: str = ""  # paths of PEM files; "" where neither is served
+    private_key: str = ""
+    server_name: str | None = None
+    dot_ports: tuple[int, ...] = ()
+    doh_ports: tuple[int, ...] = ()
+    addresses: tuple[str, ...] = ()  # on which all of these ports are served; none where that differs, or is "all"
+
+    @classmethod
+    def from_plain(cls, raw: dict[str, Any]) -> EncryptedSettings:
+        """What `dataclasses.asdict` gave, by way of JSON."""
+        lists = {name: tuple(raw[name]) for name in ("dot_ports", "doh_ports", "addresses")}
+        return cls(**{**raw, **lists})
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,15 +117,6 @@ class TelemetrySettings:
 
 
 @dataclass(frozen=True, slots=True)
-class TlsSettings:
-    """What DoT and DoH are served with."""
-
-    certificate: str = ""  # PEM files, absolute; "" where neither is served
-    private_key: str = ""
-    server_name: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class WorkerSettings:
     """All that a worker takes from the config; the policy comes by the snapshot."""
 
@@ -98,10 +125,14 @@ class WorkerSettings:
     upstream_servers: tuple[UpstreamServer, ...] = ()
     upstream_timeout_seconds: float = 2.0
     zones: tuple[Zone, ...] = ()
+    rebinding_guard: bool = True
+    private_names: tuple[str, ...] = ()  # names that may lead to private addresses, beside zones
     cache: CacheSettings = field(default_factory=CacheSettings)
     limits: Limits = field(default_factory=Limits)
+    rates: RateLimits = field(default_factory=RateLimits)
+    server: Identity = field(default_factory=Identity)
+    encrypted: EncryptedSettings = field(default_factory=EncryptedSettings)
     telemetry: TelemetrySettings = field(default_factory=TelemetrySettings)
-    tls: TlsSettings = field(default_factory=TlsSettings)
 
     def to_plain(self) -> dict[str, Any]:
         """As JSON carries it to a worker."""
@@ -116,10 +147,14 @@ class WorkerSettings:
             upstream_servers=_servers(raw["upstream_servers"]),
             zones=tuple(Zone(zone["name"], _servers(zone["servers"])) for zone in raw["zones"]),
             upstream_timeout_seconds=raw["upstream_timeout_seconds"],
+            rebinding_guard=raw["rebinding_guard"],
+            private_names=tuple(raw["private_names"]),
             cache=CacheSettings(**raw["cache"]),
             limits=Limits(**raw["limits"]),
+            rates=RateLimits(**{**raw["rates"], "exempt": tuple(raw["rates"]["exempt"])}),
+            server=Identity(**raw["server"]),
+            encrypted=EncryptedSettings.from_plain(raw["encrypted"]),
             telemetry=TelemetrySettings(**raw["telemetry"]),
-            tls=TlsSettings(**raw["tls"]),
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import ipaddress
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,9 +13,11 @@ from resolver.config.settings import (
     COUNTERS,
     CacheSettings,
     ControlSettings,
+    EncryptedSettings,
+    Identity,
     Limits,
+    RateLimits,
     TelemetrySettings,
-    TlsSettings,
     UpstreamServer,
     WorkerSettings,
     Zone,
@@ -25,7 +28,7 @@ _MOST_SYSTEM_SERVERS = 8
 
 
 def worker_settings(config: Config, *, workers: int, system_servers: Sequence[UpstreamServer]) -> WorkerSettings:
-    """What each of `workers` workers, of all kinds, is told; `system_servers` stand in for ``system``.
+    """What each of `workers` workers is told; `system_servers` stand in for ``system``.
 
     `upstream_servers` is empty when only ``system`` is configured and the system names none.
     """
@@ -46,28 +49,70 @@ def worker_settings(config: Config, *, workers: int, system_servers: Sequence[Up
         upstream_servers=resolved(config.upstream.servers),
         zones=tuple(Zone(name, resolved(servers)) for name, servers in config.upstream.zones.items()),
         upstream_timeout_seconds=config.upstream.timeout_seconds,
+        rebinding_guard=config.upstream.rebinding_guard,
+        private_names=config.upstream.private_names,
         cache=CacheSettings(
             max_bytes=(cache.max_mib << 20) // workers,
             **cache.model_dump(exclude={"max_mib"}),
         ),
         limits=Limits(**config.limits.model_dump()),
+        rates=RateLimits(
+            queries_per_second=config.clients.queries_per_second,
+            exempt=networks(config.rate_limits.exempt),
+            **config.rate_limits.model_dump(exclude={"exempt"}),
+        ),
+        server=Identity(**config.server.model_dump()),
+        encrypted=_encrypted(config),
         telemetry=TelemetrySettings(
             statistics=config.statistics.enabled,
             counters_folder=str(config.state_dir / COUNTERS),
             query_log=config.query_log.what if config.query_log.enabled else "off",
             clients=config.query_log.clients,
         ),
-        tls=TlsSettings(
-            certificate=str(config.tls.certificate or ""),
-            private_key=str(config.tls.private_key or ""),
-            server_name=config.tls.server_name or "",
-        ),
     )
+
+
+def encrypted_settings(server_name: str | None, dot: Sequence[str], doh: Sequence[str]) -> EncryptedSettings:
+    """What clients are told of DoT and DoH, of the endpoints that `listen.dot` and `listen.doh` hold.
+
+    No address is told unless each port is served on just the same ones, all of them named one by one.
+    """
+    by_port: dict[tuple[str, int], set[str]] = {}
+    for kind, endpoints in (("dot", dot), ("doh", doh)):
+        for host, port in map(parse_endpoint, endpoints):
+            by_port.setdefault((kind, port), set()).add(host)
+    hosts = list(by_port.values())
+    told = hosts[0] if hosts and all(of_port == hosts[0] for of_port in hosts) else set()
+    if any("%" in host or ipaddress.ip_address(host).is_unspecified for host in told):
+        told = set()  # all addresses are none in particular, and a link-local one is no use without its link
+    return EncryptedSettings(
+        server_name=server_name,
+        dot_ports=tuple(port for kind, port in by_port if kind == "dot"),
+        doh_ports=tuple(port for kind, port in by_port if kind == "doh"),
+        addresses=tuple(sorted(told)),
+    )
+
+
+def _encrypted(config: Config) -> EncryptedSettings:
+    tls = config.tls
+    if not (config.listen.dot or config.listen.doh) or tls.certificate is None or tls.private_key is None:
+        return EncryptedSettings()
+    folder = folder_of(config)
+    return dataclasses.replace(
+        encrypted_settings(tls.server_name, config.listen.dot, config.listen.doh),
+        certificate=str(folder / tls.certificate),
+        private_key=str(folder / tls.private_key),
+    )
+
+
+def folder_of(config: Config) -> Path:
+    """Where relative paths of a config begin."""
+    return (config.source.parent if config.source else Path()).absolute()
 
 
 def control_settings(config: Config) -> ControlSettings:
     """What the control process is told."""
-    folder = (config.source.parent if config.source else Path()).absolute()
+    folder = folder_of(config)
     host, port = parse_endpoint(config.admin.listen) if config.admin.listen else (None, 0)
     tls = config.admin.tls
     return ControlSettings(

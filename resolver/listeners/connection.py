@@ -1,336 +1,334 @@
-"""One TCP connection, whatever is spoken on it: PROXY header, TLS, then a session; and its deadlines.
+"""One connection, from its first octet to its last: the proxy's header, TLS, then whatever is spoken on it.
 
-The layers are ours, not asyncio's: so a proxy's header can come before TLS, a handshake has a bound of its own, and
-one place knows what a client has left unread.
+Owns the time limits and the bounds of all connections alike; what is spoken is an `Application`'s.
 """
 
 from __future__ import annotations
 
 import asyncio
-import functools
 import ssl
 from collections.abc import Callable
-from typing import TYPE_CHECKING, cast
+from dataclasses import dataclass
+from typing import Protocol, cast
 
+from resolver.config.settings import Limits
 from resolver.errors import FormatError
-from resolver.listeners.session import Session
-from resolver.listeners.tls import TlsLayer
-from resolver.listeners.who import forwarded_address
-from resolver.pipeline import Pending, Transport
+from resolver.listeners.connections import Connections, Handshakes
+from resolver.listeners.tls import ServerContext, Tls
+from resolver.pipeline import Pipeline
+from resolver.telemetry.counters import Counters
 from resolver.wire.proxy_header import read_proxy_header, starts_like_proxy_header
 
-if TYPE_CHECKING:
-    from resolver.listeners.listener import StreamListener
-
 GRACE_SECONDS = 0.5  # how long a worker that stops still waits for the first query of a connection
-LAST_SECONDS = 5.0  # for all that is in flight; a client gives up by then
-LINGER_SECONDS = 1.0  # for the client to see that we close; to go at once could take the last answer from it
+
+
+class Application(Protocol):
+    """What is spoken on a connection."""
+
+    stalled_since: float | None  # by the loop's clock: when the client last let us go on sending what it asked for
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether the client waits for an answer."""
+
+    def received(self, data: bytes) -> None:
+        """The client says something."""
+
+    def ended(self) -> None:
+        """The client says no more, but may still listen."""
+
+    def drain(self) -> None:
+        """We are about to close: nothing new is begun."""
+
+    def lost(self) -> None:
+        """The connection is gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """What all connections of one listening socket share."""
+
+    loop: asyncio.AbstractEventLoop
+    pipeline: Pipeline
+    connections: Connections
+    limits: Limits
+    counters: Counters
+    speak: Callable[[Connection], Application]  # once it is known what
+    tls: ServerContext | None = None
+    handshakes: Handshakes | None = None
 
 
 class Connection(asyncio.Protocol):
-    """A client's connection. `address` is the client's, which a trusted proxy may have told."""
+    """A client's connection. `client` is its address, the real one behind a proxy."""
 
-    def __init__(self, listener: StreamListener) -> None:
-        self.in_flight = 0
-        self.partial_since: float | None = None
+    def __init__(self, door: Door) -> None:
+        self.door = door
+        self.client = ""
         self.is_finishing = False
-        self.is_closing = False
-        self.address = ""
-        self.name = ""  # what the client calls itself, by the server name that it asks TLS for
-        self._listener = listener
-        self._limits = listener.limits
         self._transport: asyncio.Transport | None = None
-        self._tls: TlsLayer | None = None
-        self._session: Session | None = None
-        self._take: Callable[[bytes], None] = self._take_proxy_header
-        self._head = b""  # of a PROXY header that is not complete
-        self._counted_as: str | None = None
-        self._out: list[bytes] = []
-        self._is_corked = False
-        self._began = self._asked_at = listener.loop.time()
-        self._unread_since: float | None = None
-        self._closing_at: float | None = None  # when it is over in any case
+        self._header: bytes | None = None  # of a proxy, as far as it has come; None: not waited for
+        self._tls: Tls | None = None
+        self._application: Application | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._began = self._active_at = door.loop.time()
+        self._sent = 0  # octets for the network
+        self._mark = 0  # how many of them the client must have taken by `_mark_at` + tcp_write_seconds
+        self._mark_at = self._began
 
-    # asyncio's side
+    # What the network does
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
-        listener = self._listener
+        door = self.door
         peer = transport.get_extra_info("peername")
-        if peer is None or not listener.is_open or not listener.connections.admit(self):
+        if peer is None:
             self.abort()
             return
-        self.address = peer[0]
-        self._transport.set_write_buffer_limits(high=self._limits.tcp_write_buffer_bytes)
-        if not listener.pipeline.client(self.address).is_proxy:
-            self._admitted()
+        self.client = peer[0]
+        is_proxy = door.pipeline.client(self.client).is_proxy
+        if not door.connections.admit(self, None if is_proxy else self.client):
+            self.abort()
+            return
+        self._transport.set_write_buffer_limits(high=door.limits.tcp_write_buffer_bytes)
+        if is_proxy:
+            self._header = b""
+        else:
+            self._begin()
+        self._look_after()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._transport = self._session = self._tls = None
-        self.is_closing = True
-        self._take = _nothing
-        self._listener.connections.release(self)
-        if self._counted_as is not None:
-            self._listener.connections.release_client(self._counted_as)
-            self._counted_as = None
+        self._transport = None
+        self.door.connections.release(self)
+        self._end_handshake()
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._application is not None:
+            self._application.lost()
 
     def data_received(self, data: bytes) -> None:
-        self._corked(functools.partial(self._take, data))
+        if self._header is not None and self._tls is None:
+            data = self._behind_header(data)
+        if data and self._tls is not None:
+            data = self._opened(self._tls, data)
+            if data and self._header is not None:
+                data = self._behind_header(data)
+        if data and self._application is not None and self._transport is not None:
+            self._application.received(data)
+        if self._tls is not None and self._tls.has_ended and self._application is not None:
+            self._application.ended()
 
     def eof_received(self) -> bool:
-        if self._session is None or self.is_closing:
-            return False  # half a handshake, or the client has seen that we close: over
-        self._session.ended()
+        """The client sends no more, but may still read (RFC 7766 section 6.2.4): answer what is in flight."""
+        if self._application is None:
+            return False
+        self._application.ended()
         return True
 
     def pause_writing(self) -> None:
         """The client does not read its answers."""
-        self.drop("tcp_write_buffer_bytes")
+        self.door.counters.dropped["tcp_write_buffer_bytes"] += 1
+        self.abort()
 
-    # Layers
+    # The layers below what is spoken
 
-    def _take_proxy_header(self, data: bytes) -> None:
-        """What a trusted proxy says first; it may leave it out (then it asks for itself)."""
-        self._head += data
-        if not starts_like_proxy_header(self._head):
-            self._go_on()
-            return
-        try:
-            header = read_proxy_header(self._head)
-        except FormatError:
-            self.drop("proxy_header")
-            return
-        if header is None:
-            return
-        self._head = self._head[header.length :]
-        if header.client is None:
-            self._go_on()
-            return
-        self.address = header.client
-        if self._admitted():
-            self._go_on()
-
-    def _admitted(self) -> bool:
-        """Whether the client, known by now, may have one more connection; then it goes on to the next layer."""
-        if not self._listener.connections.admit_client(self.address):
-            self.abort()
-            return False
-        self._counted_as = self.address
+    def _behind_header(self, data: bytes) -> bytes:
+        """What follows a proxy's header, which is optional, and before TLS or within it: dnsdist has it within."""
+        data = (self._header or b"") + data
+        header = None
+        if starts_like_proxy_header(data):
+            try:
+                header = read_proxy_header(data)
+            except FormatError:
+                self.door.counters.dropped["proxy_header"] += 1
+                self.abort()
+                return b""
+            if header is None:
+                self._header = data
+                return b""
+            data = data[header.length :]
+        self._header = None
+        if header is not None and header.client is not None:
+            self.client = header.client
+            if not self.door.connections.admit(self, self.client):
+                self.abort()
+                return b""
+        if self._tls is not None:
+            self._speak()
+            return data
         self._begin()
-        return True
-
-    def _go_on(self) -> None:
-        """Hand on what came behind the PROXY header, or in its place."""
-        if self._take == self._take_proxy_header:
-            self._begin()
-        head, self._head = self._head, b""
-        if head:
-            self._take(head)
+        if header is None and self.door.tls is not None:
+            self._header = b""
+        return data
 
     def _begin(self) -> None:
-        context = self._listener.tls
-        if context is None:
-            self._start_session(None)
-            return
-        self._tls = TlsLayer(context)
-        self._take = self._take_tls
-        self._listener.connections.begin_handshake(self)
+        door = self.door
+        if door.tls is None or door.handshakes is None:
+            self._speak()
+        else:
+            door.handshakes.begin(self)
+            self._tls = Tls(door.tls)
 
-    def _take_tls(self, data: bytes) -> None:
-        tls = self._tls
-        if tls is None:
-            return
+    def _speak(self) -> None:
+        self._active_at = self.door.loop.time()
+        self._application = self.door.speak(self)
+        if self.is_finishing:
+            self._application.drain()
+
+    def _opened(self, tls: Tls, data: bytes) -> bytes:
+        """What the client says behind TLS."""
         try:
-            plain = tls.take(data)
+            plain = tls.feed(data)
         except ssl.SSLError:
-            self._send(tls.outgoing())  # the alert
-            self.drop("tls_failed")
-            return
-        self._send(tls.outgoing())
-        if tls.is_open and self._session is None:
-            self._listener.connections.end_handshake(self)
-            self.name = self._listener.name_of(tls.server_name)
-            self._asked_at = self.now()
-            self._start_session(tls.protocol)
-            self._take = self._take_tls
-        if plain and self._session is not None:
-            self._session.received(plain)
-        if tls.is_ended and self._session is not None:
-            self._session.ended()
+            self.door.counters.dropped["tls_failed"] += 1
+            self._put(tls.take())  # the alert
+            self._close_transport()
+            return b""
+        self._put(tls.take())
+        if tls.is_open and self._application is None and self._transport is not None:
+            self._end_handshake()
+            if self._header is None:
+                self._speak()
+        return plain
 
-    def _start_session(self, protocol: str | None) -> None:
-        self._session = self._listener.session(self, protocol)
-        self._take = self._session.received
+    def _end_handshake(self) -> None:
+        if self.door.handshakes is not None:
+            self.door.handshakes.end(self)
 
-    # What sessions use
+    # For what is spoken
 
-    def now(self) -> float:
-        return self._listener.loop.time()
+    @property
+    def is_busy(self) -> bool:
+        """Whether the client waits for an answer."""
+        return self._application is not None and self._application.is_busy
 
-    def ask(
-        self,
-        query: bytes,
-        transport: Transport,
-        reply: Callable[[bytes], None],
-        name: str = "",
-        forwarded_for: tuple[bytes, ...] = (),
-    ) -> bool:
-        self._asked_at = self.now()
-        self._listener.connections.asked(self)
-        pipeline = self._listener.pipeline
-        address = self._forwarded_by(forwarded_for) if forwarded_for else self.address
-        client = self._listener.client(address, name or self.name)
-        outcome = pipeline.answer_now(query, client, transport)
-        if isinstance(outcome, Pending):
-            self.in_flight += 1
+    @property
+    def is_open(self) -> bool:
+        """Whether something can still be said."""
+        return self._transport is not None and not self._transport.is_closing()
 
-            def landed(answer: bytes) -> None:
-                self.in_flight -= 1
-                if not self.is_closing:
-                    self._is_corked, was_corked = True, self._is_corked
-                    reply(answer)
-                    if self._session is not None:
-                        self._session.landed()
-                    self._is_corked = was_corked
-                    self._flush()
+    @property
+    def protocol(self) -> str | None:
+        """What was agreed on by ALPN."""
+        return self._tls.protocol if self._tls else None
 
-            pipeline.resolve(outcome, landed)
-        elif outcome is not None:
-            reply(outcome)
-        return outcome is not None
+    @property
+    def server_name(self) -> str | None:
+        """As whom the client addresses us (SNI)."""
+        return self._tls.server_name if self._tls else None
 
-    def _forwarded_by(self, values: tuple[bytes, ...]) -> str:
-        """Whose query it is that a trusted proxy hands on; from all others, that header is worth nothing."""
-        pipeline = self._listener.pipeline
-        if not pipeline.client(self.address).is_proxy:
-            return self.address
-        try:
-            return forwarded_address(values, lambda one: pipeline.client(one).is_proxy) or self.address
-        except ValueError:
-            self.count("x_forwarded_for")
-            return self.address
+    def send(self, data: bytes) -> None:
+        """Say something to the client."""
+        if self.is_open:
+            self._put(self._tls.seal(data) if self._tls else data)
 
-    def later(self, work: Callable[[], None]) -> None:
-        self._listener.loop.call_soon(self._corked, work)
+    def _put(self, data: bytes) -> None:
+        if data and self._transport is not None:
+            self._sent += len(data)
+            self._transport.write(data)
 
-    def _corked(self, work: Callable[[], None]) -> None:
-        if not self.is_closing:
-            self._is_corked = True
-            work()
-            self._is_corked = False
-            self._flush()
-
-    def write(self, data: bytes) -> None:
-        if self.is_closing:
-            return
-        self._out.append(data)
-        if not self._is_corked:
-            self._flush()
+    def active(self) -> None:
+        """The client has asked something whole, or got it: only that keeps a connection, not octets that drip in."""
+        self.door.connections.asked(self)
+        self._active_at = self.door.loop.time()
 
     def pause(self) -> None:
-        if self._transport is not None and not self._transport.is_closing():
+        """Read no more for now."""
+        if self.is_open and self._transport is not None:
             self._transport.pause_reading()
 
     def resume(self) -> None:
-        if self._transport is not None and not self._transport.is_closing():
+        """Read on."""
+        if self.is_open and self._transport is not None:
             self._transport.resume_reading()
 
     def close(self) -> None:
-        if self.is_closing or self._transport is None:
-            return
-        self._is_corked = False
-        self._flush()
-        if self._tls is not None:
-            self._tls.close()
-            self._send(self._tls.outgoing())
-        self.is_closing = True
-        self._listener.connections.end_handshake(self)
-        if self._transport is None or self._transport.is_closing():
-            return
-        self.resume()  # to see that the client closes, too
-        self._transport.write_eof()
-        self._closing_at = self.now() + LINGER_SECONDS
+        """Close when what was sent is on its way."""
+        if self.is_open and self._tls is not None and self._tls.is_open:
+            self._put(self._tls.close())
+        self._close_transport()
 
-    def drop(self, why: str) -> None:
-        if not self.is_closing:
-            self.count(why)
-            self.abort()
+    def close_later(self) -> None:
+        """Close when the client had time to read what was sent, though it is sending still: a reset would undo it."""
+        self.door.loop.call_later(GRACE_SECONDS, self.close)
 
-    def count(self, why: str) -> None:
-        self._listener.counters.dropped[why] += 1
-
-    # What its owner uses
-
-    @property
-    def is_idle(self) -> bool:
-        """Whether nobody loses anything if it ends: no query is being answered."""
-        return not self.in_flight
+    def _close_transport(self) -> None:
+        if self._transport is not None:
+            self._transport.close()
 
     def abort(self) -> None:
-        """End it now; what the kernel has taken is still sent."""
-        self.is_closing = True
-        self._out.clear()
+        """End it at once."""
         if self._transport is not None:
             self._transport.abort()
 
     def drain(self) -> None:
         """Close after the next answer, or soon if no query comes: one that was sent before we stopped is not lost."""
-        if self._session is None:
-            self.abort()
+        if self.is_finishing:
             return
         self.is_finishing = True
-        self._closing_at = self.now() + (LAST_SECONDS if self.in_flight else GRACE_SECONDS)
-        self._session.finish()
+        if self._application is not None:
+            self._application.drain()
+        if not self.is_busy:
+            self.door.loop.call_later(GRACE_SECONDS, self._close_if_done)
 
-    def look_at(self, now: float) -> None:
-        """Act on what is overdue at this monotonic second."""
-        limits = self._limits
-        if self.is_closing:
-            if self._closing_at is not None and now >= self._closing_at and not self._is_read(now):
-                self.abort()
-            return
-        if self._session is None:
-            if now - self._began >= limits.tls_handshake_seconds:
-                self.drop("tls_handshake_seconds")
-        elif not self._is_read(now):
-            self.drop("tcp_write_seconds")
-        elif self.partial_since is not None and now - self.partial_since >= limits.tcp_query_seconds:
-            self._session.overdue(now)
-        elif self.is_finishing:
-            is_over = self._closing_at is not None and now >= self._closing_at
-            if is_over or not (self.in_flight or self._closing_at):
-                self.close()
-        elif now - self._began >= limits.tcp_lifetime_seconds:
-            self.count("tcp_lifetime_seconds")
-            self.drain()
-        elif not self.in_flight and now - self._asked_at >= limits.tcp_idle_seconds:
+    def _close_if_done(self) -> None:
+        if not self.is_busy:
             self.close()
 
-    def _is_read(self, now: float) -> bool:
-        """Whether the client takes its answers: what was written has gone at least once in the time that it has."""
-        waiting = self._session.waiting_bytes if self._session is not None else 0
-        if self._transport is not None:
-            waiting += self._transport.get_write_buffer_size()
-        if not waiting:
-            self._unread_since = None
-        elif self._unread_since is None:
-            self._unread_since = now
-        return self._unread_since is None or now - self._unread_since < self._limits.tcp_write_seconds
+    # Time
 
-    def _flush(self) -> None:
-        if not self._out:
+    def _look_after(self) -> None:
+        """End the connection if one of its times is over; else look again when the next may be."""
+        if self._transport is None:
             return
-        data = self._out[0] if len(self._out) == 1 else b"".join(self._out)
-        self._out.clear()
-        if self._tls is not None:
-            self._tls.put(data)
-            data = self._tls.outgoing()
-        self._send(data)
+        now, limits = self.door.loop.time(), self.door.limits
+        ends_at = self._beginning_ends_at(limits) if self._application is None else self._next_end(now, limits)
+        if ends_at is None:
+            return
+        if ends_at <= now:
+            self.door.counters.dropped["tls_handshake_seconds"] += 1
+            self.abort()
+            return
+        self._timer = self.door.loop.call_later(ends_at - now, self._look_after)
 
-    def _send(self, data: bytes) -> None:
-        if data and self._transport is not None and not self._transport.is_closing():
-            self._transport.write(data)
+    def _beginning_ends_at(self, limits: Limits) -> float:
+        """Until when it must be known what is spoken."""
+        return self._began + limits.tls_handshake_seconds
 
+    def _next_end(self, now: float, limits: Limits) -> float | None:
+        """When to look again; None where the connection has been ended."""
+        application, transport = self._application, self._transport
+        if application is None or transport is None:
+            return None
+        if self._reads_too_slowly(now, limits.tcp_write_seconds):
+            self.door.counters.dropped["tcp_write_seconds"] += 1
+            self.abort()
+            return None
+        if application.is_busy:
+            self._active_at = now
+        elif now >= self._active_at + limits.tcp_idle_seconds:
+            if self.is_open:
+                self.door.counters.dropped["tcp_idle_seconds"] += 1
+                self.close()
+            return now + limits.tcp_write_seconds  # for it to take what is on its way
+        if now >= self._began + limits.tcp_lifetime_seconds and not self.is_finishing:
+            self.door.counters.dropped["tcp_lifetime_seconds"] += 1
+            self.drain()
+        ends_at = self._active_at + limits.tcp_idle_seconds
+        if transport.get_write_buffer_size() or application.stalled_since is not None:
+            ends_at = min(ends_at, now + limits.tcp_write_seconds)
+        if not self.is_finishing:
+            ends_at = min(ends_at, self._began + limits.tcp_lifetime_seconds)
+        return max(ends_at, now + 0.01)
 
-def _nothing(data: bytes) -> None:
-    """What a connection that is over makes of octets."""
+    def _reads_too_slowly(self, now: float, seconds: float) -> bool:
+        """Whether something that was sent, or could not even be sent, is older than so many seconds."""
+        application, transport = self._application, self._transport
+        if application is None or transport is None:
+            return False
+        if application.stalled_since is not None and now >= application.stalled_since + seconds:
+            return True
+        taken = self._sent - transport.get_write_buffer_size()
+        if taken >= self._mark:
+            self._mark, self._mark_at = self._sent, now
+            return False
+        return now >= self._mark_at + seconds

@@ -1,134 +1,160 @@
-"""DNS in HTTP (RFC 8484), whichever version carries it: what a request asks, and what it is answered. No I/O."""
+"""DNS over HTTPS (RFC 8484), apart from which HTTP it is: requests in, responses out. No I/O."""
 
 from __future__ import annotations
 
 import base64
 import binascii
+import ipaddress
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Final
 
-from resolver.listeners.who import is_client_name
-from resolver.wire.codes import MAX_MESSAGE
-from resolver.wire.freshness import freshness_seconds
+from resolver.listeners.connection import Connection
+from resolver.pipeline import Pending, Transport
+from resolver.wire.codes import MAX_MESSAGE, Rcode
+from resolver.wire.ttl import least_ttl
 
 PATH: Final = "/dns-query"
-MEDIA_TYPE: Final = b"application/dns-message"
+MEDIA_TYPE: Final = "application/dns-message"
+MOST_HEADER_BYTES: Final = 16384  # of a request: a GET of the longest query of use is far shorter
+MOST_TARGET_BYTES: Final = 8192
 
-Headers = Iterable[tuple[bytes, bytes]]  # names in lower case
+_BASE64URL = re.compile(r"[A-Za-z0-9_-]*\Z")
+_NAME = re.compile(r"/([a-z0-9][a-z0-9-]{0,62})\Z")
+_KEPT = (Rcode.NOERROR, Rcode.NXDOMAIN)  # answers that a cache on the way may keep
 
-_BASE64URL = re.compile(rb"[A-Za-z0-9_-]*\Z")
-_ACCEPTED = frozenset({MEDIA_TYPE, b"application/*", b"*/*"})
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A whole request. Header names are in lower case."""
+
+    method: str
+    target: str
+    headers: dict[str, str]
+    body: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """What a request is answered: a DNS message, or words."""
+    """A whole response."""
 
     status: int
-    headers: tuple[tuple[bytes, bytes], ...]
-    body: bytes
+    body: bytes = b""
+    headers: tuple[tuple[str, str], ...] = ()
 
 
-@dataclass(slots=True)
-class Asked:
-    """A request that is in order so far. `query` is None where it is still to come, in the body."""
+class Refused(Exception):
+    """A request that is no query, with what is answered."""
 
-    query: bytes | None
-    name: str  # of the client, from the path; "" for none
-    forwarded_for: tuple[bytes, ...]  # the values of X-Forwarded-For
-
-
-def read_head(method: bytes, target: bytes, headers: Headers) -> Asked | Response:
-    """What a request's head asks for, or the response that refuses it."""
-    outcome = _read_head(method, target, headers)
-    if method == b"HEAD" and isinstance(outcome, Response):
-        return replace(outcome, body=b"")  # (RFC 9110 section 9.3.2)
-    return outcome
+    def __init__(self, status: int, why: str, *headers: tuple[str, str]) -> None:
+        super().__init__(why)
+        body = f"{why}\n".encode()
+        self.response = Response(status, body, (("content-type", "text/plain; charset=utf-8"), *headers))
 
 
-def _read_head(method: bytes, target: bytes, headers: Headers) -> Asked | Response:
-    path, _, parameters = target.partition(b"?")
-    name = _name_in(path)
-    if name is None:
-        return refusal(404, f"DNS is served at {PATH}")
-    if method not in (b"GET", b"POST"):
-        return refusal(405, "DNS is asked for by GET or POST", (b"allow", b"GET, POST"))
-    given: dict[bytes, list[bytes]] = {}
-    for key, value in headers:
-        given.setdefault(key, []).append(value)
-    if not _accepts(given.get(b"accept", [])):
-        return refusal(406, "DNS comes as application/dns-message")
-    asked = Asked(None, name, tuple(given.get(b"x-forwarded-for", ())))
-    if method == b"GET":
-        query = _query_in(parameters)
-        if isinstance(query, Response):
-            return query
-        asked.query = query
-        return asked
-    media_type = b",".join(given.get(b"content-type", [])).partition(b";")[0].strip().lower()
-    if media_type != MEDIA_TYPE:
-        return refusal(415, "a query comes as application/dns-message")
-    length = given.get(b"content-length", [b"0"])[0]
-    if length.isdigit() and (len(length) > 9 or int(length) > MAX_MESSAGE):
-        return too_large()
-    return asked
+def query_of(request: Request) -> bytes:
+    """The DNS query that a request carries. Raises Refused."""
+    path, _, parameters = request.target.partition("?")
+    if path != PATH and not (path.startswith(PATH) and _NAME.match(path, len(PATH))):
+        raise Refused(404, f"queries go to {PATH}")
+    if request.method == "GET":
+        return _of_parameters(parameters)
+    if request.method != "POST":
+        raise Refused(405, "queries are sent by GET or POST", ("allow", "GET, POST"))
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != MEDIA_TYPE:
+        raise Refused(415, f"a query is of type {MEDIA_TYPE}")
+    if not request.body:
+        raise Refused(400, "the body is empty: it should be a DNS query")
+    return request.body
 
 
-def answer(message: bytes) -> Response:
-    """The response that carries an answer. It is for this client alone: what others may see, the policy says."""
-    seconds = freshness_seconds(message)
-    kept = b"no-store" if seconds is None else b"private, max-age=%d" % seconds
-    return Response(200, _headers(MEDIA_TYPE, kept, message), message)
-
-
-def refusal(status: int, why: str, *more: tuple[bytes, bytes]) -> Response:
-    """The response to what is no DNS query in HTTP."""
-    body = f"{why}\n".encode()
-    return Response(status, (*_headers(b"text/plain; charset=utf-8", b"no-store", body), *more), body)
-
-
-def too_large() -> Response:
-    """The response to more octets than a message has."""
-    return refusal(413, f"a query has at most {MAX_MESSAGE} octets")
-
-
-def not_a_query() -> Response:
-    """The response to what DNS does not answer at all: too short for a header, or itself a response."""
-    return refusal(400, "not a DNS query")
-
-
-def _headers(media_type: bytes, kept: bytes, body: bytes) -> tuple[tuple[bytes, bytes], ...]:
-    return (b"content-type", media_type), (b"content-length", b"%d" % len(body)), (b"cache-control", kept)
-
-
-def _name_in(path: bytes) -> str | None:
-    """The client's name in a path, "" where there is none; None for a path that is not ours."""
-    text = path.decode("latin-1")
-    if text == PATH:
-        return ""
-    if not text.startswith(f"{PATH}/"):
-        return None
-    name = text[len(PATH) + 1 :].lower()
-    return name if is_client_name(name) else None
-
-
-def _accepts(values: list[bytes]) -> bool:
-    """Whether a client takes what we have (RFC 9110 section 12.5.1); weights are not looked at, there is one choice."""
-    ranges = [one.partition(b";")[0].strip().lower() for value in values for one in value.split(b",")]
-    return not any(ranges) or any(one in _ACCEPTED for one in ranges)
-
-
-def _query_in(parameters: bytes) -> bytes | Response:
-    """The query in a URL (RFC 8484 section 4.1.1): base64url without padding (section 6)."""
-    values = [value for key, _, value in (one.partition(b"=") for one in parameters.split(b"&")) if key == b"dns"]
-    if len(values) != 1 or not values[0]:
-        return refusal(400, "the parameter 'dns' should be there once, with the query")
-    if not _BASE64URL.match(values[0]):
-        return refusal(400, "the parameter 'dns' is not base64url without padding")
+def _of_parameters(parameters: str) -> bytes:
+    given = [part[4:] for part in parameters.split("&") if part.startswith("dns=")]
+    if len(given) != 1:
+        raise Refused(400, "give one parameter dns: a DNS query in base64url")
+    text = given[0].rstrip("=")  # RFC 8484 section 6: without padding; some send it
+    if not text or not _BASE64URL.match(text):
+        raise Refused(400, "the parameter dns is not base64url")
     try:
-        query = base64.urlsafe_b64decode(values[0] + b"=" * (-len(values[0]) % 4))
-    except binascii.Error:
-        return refusal(400, "the parameter 'dns' is not base64url without padding")
-    return query if len(query) <= MAX_MESSAGE else too_large()
+        query = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+    except (binascii.Error, ValueError):
+        raise Refused(400, "the parameter dns is not base64url") from None
+    if len(query) > MAX_MESSAGE:
+        raise Refused(413, f"a query has at most {MAX_MESSAGE} octets")
+    return query
+
+
+def name_of(target: str) -> str:
+    """What a client calls itself by the path of its requests; "" where it does not."""
+    path = target.partition("?")[0]
+    found = _NAME.match(path, len(PATH)) if path.startswith(PATH) else None
+    return found[1] if found else ""
+
+
+def response_of(answer: bytes) -> Response:
+    """The response that carries an answer. A cache on the way keeps it no longer than any of its TTLs."""
+    kept = answer[3] & 0xF in _KEPT and (ttl := least_ttl(answer)) is not None
+    caching = f"max-age={ttl}" if kept else "no-store"
+    return Response(200, answer, (("content-type", MEDIA_TYPE), ("cache-control", caching)))
+
+
+def gathered(fields: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Headers by name; those of the same name in one, as a list (RFC 9110 section 5.3)."""
+    headers: dict[str, str] = {}
+    for name, value in fields:
+        headers[name] = f"{headers[name]}, {value}" if name in headers else value
+    return headers
+
+
+class Exchange:
+    """Requests of one connection, answered for whoever asks by it."""
+
+    def __init__(self, connection: Connection, name: str = "") -> None:
+        """`name` is what the client calls itself in TLS."""
+        self._connection = connection
+        self._name = name
+
+    def answer(self, request: Request, reply: Callable[[Response], None]) -> None:
+        """Answer one request; `reply` is called once, perhaps before this returns."""
+        connection = self._connection
+        connection.active()
+        try:
+            query = query_of(request)
+        except Refused as refused:
+            reply(refused.response)
+            return
+        pipeline = connection.door.pipeline
+
+        def landed(answer: bytes) -> None:
+            connection.active()
+            reply(response_of(answer))
+
+        client = pipeline.client(self._client(request), name_of(request.target) or self._name)
+        outcome = pipeline.answer_now(query, client, Transport.HTTPS)
+        if isinstance(outcome, Pending):
+            pipeline.resolve(outcome, landed)
+        elif outcome is not None:
+            reply(response_of(outcome))
+        else:
+            reply(Refused(400, "this is no DNS query").response)
+
+    def _client(self, request: Request) -> str:
+        """Who asks: a trusted proxy's word counts, up to the first address that is no such proxy."""
+        connection = self._connection
+        forwarded = request.headers.get("x-forwarded-for")
+        pipeline = connection.door.pipeline
+        if not forwarded or not pipeline.client(connection.client).is_proxy:
+            return connection.client
+        client = connection.client
+        for text in reversed(forwarded.split(",")):
+            try:
+                address = ipaddress.ip_address(text.strip())
+            except ValueError:
+                connection.door.counters.dropped["x_forwarded_for"] += 1
+                return client
+            client = str(getattr(address, "ipv4_mapped", None) or address)
+            if not pipeline.client(client).is_proxy:
+                return client
+        return client

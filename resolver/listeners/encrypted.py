@@ -1,117 +1,58 @@
-"""The listeners of DoT and DoH, and the certificate that all of a worker's share."""
+"""The listeners of DoT and DoH, put together. Imported only by the processes that serve them: h2 and h11 are large."""
 
 from __future__ import annotations
 
-import ssl
+import socket
+from dataclasses import replace
 from pathlib import Path
 
-from resolver.certificates import Pair, read_pair
-from resolver.clients import Client
-from resolver.config.settings import TlsSettings
-from resolver.listeners.connection import Connection
+from resolver.config.settings import EncryptedSettings
+from resolver.listeners.connection import Application, Connection, Door
+from resolver.listeners.connections import Handshakes
+from resolver.listeners.doh import Exchange
 from resolver.listeners.http1 import Http1
 from resolver.listeners.http2 import Http2
-from resolver.listeners.listener import StreamListener
-from resolver.listeners.session import Session
-from resolver.listeners.tls import NamedObject, note_server_name
-from resolver.listeners.who import client_of, name_below
+from resolver.listeners.stream import DnsStream, StreamListener
+from resolver.listeners.tls import DOH, DOT, ServerContext, ignore_senseless_names
 from resolver.pipeline import Transport
 
-DOT = ("dot",)  # RFC 7858 has none of its own; IANA's registry of ALPN ids names it
-# Forward secrecy and authenticated encryption only, where TLS 1.2 lets one choose (RFC 9325 section 4.2).
-_CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
-_OPTIONS = (
-    ssl.OP_NO_RENEGOTIATION  # a client could have us do the dear half of a handshake again and again
-    | ssl.OP_NO_COMPRESSION
-    | ssl.OP_CIPHER_SERVER_PREFERENCE
-    | ssl.OP_IGNORE_UNEXPECTED_EOF  # messages say where they end
-)
 
+class EncryptedListeners:
+    """All DoT and DoH sockets of a process, with the certificate that they share."""
 
-class Certificate:
-    """The pair in use, and the contexts that use it: one for each kind of listener, since each has tickets of its own.
+    def __init__(
+        self, dot: list[socket.socket], doh: list[socket.socket], settings: EncryptedSettings, plain: Door
+    ) -> None:
+        """`plain` has what they share with plain TCP. Raises ListenError for a certificate that cannot be used."""
+        ignore_senseless_names()
+        certificate, private_key = Path(settings.certificate), Path(settings.private_key)
+        of_dot, of_doh = (ServerContext(certificate, private_key, protocols) for protocols in (DOT, DOH))
+        self._contexts = (of_dot, of_doh)
+        self._suffix = f".{settings.server_name}" if settings.server_name else ""
+        handshakes = Handshakes(plain.limits.tls_handshakes, plain.counters.dropped)
+        by_dot = replace(plain, speak=self._speak_dns, tls=of_dot, handshakes=handshakes)
+        by_doh = replace(plain, speak=self._speak_http, tls=of_doh, handshakes=handshakes)
+        self.listeners = [
+            *(StreamListener(one, by_dot) for one in dot),
+            *(StreamListener(one, by_doh) for one in doh),
+        ]
 
-    A new pair goes into the same contexts: connections go on, and sessions can be resumed.
-    """
+    def renew(self) -> None:
+        """Read the certificate again. Raises ListenError, and goes on with the old one."""
+        for context in self._contexts:
+            context.renew()
 
-    def __init__(self, settings: TlsSettings) -> None:
-        self.settings = settings
-        self.pair: Pair | None = None
-        self._contexts: dict[tuple[str, ...], ssl.SSLContext] = {}
+    def _speak_dns(self, connection: Connection) -> Application:
+        return DnsStream(connection, Transport.TLS, self._name_of(connection))
 
-    def load(self) -> bool:
-        """Read the files (again); whether they hold another pair than before.
+    def _speak_http(self, connection: Connection) -> Application:
+        exchange = Exchange(connection, self._name_of(connection))
+        return Http2(connection, exchange) if connection.protocol == "h2" else Http1(connection, exchange)
 
-        Raises CertificateError; what was in use stays so.
-        """
-        pair = read_pair(Path(self.settings.certificate), Path(self.settings.private_key))
-        old, self.pair = self.pair, pair
-        if old is not None and (old.certificate, old.private_key) == (pair.certificate, pair.private_key):
-            return False
-        if old is not None and old.facts.key_kind != pair.facts.key_kind:
-            self._contexts.clear()  # a context keeps a pair of each kind, and would go on with the old one, too
-        for context in self._contexts.values():
-            pair.load_into(context)
-        return True
-
-    def context(self, protocols: tuple[str, ...]) -> ssl.SSLContext | None:
-        """What new connections use, with these protocols to choose from (ALPN); None without a pair."""
-        if self.pair is None:
-            return None
-        context = self._contexts.get(protocols)
-        if context is None:
-            context = _new_context(protocols)
-            self.pair.load_into(context)
-            self._contexts[protocols] = context
-        return context
-
-
-def _new_context(protocols: tuple[str, ...]) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2  # RFC 8996
-    context.options |= _OPTIONS
-    context.set_ciphers(_CIPHERS)
-    # A client that offers none of ours is served without ALPN: Python's ssl has no refusal (RFC 7301 section 3.2).
-    context.set_alpn_protocols(list(protocols))
-    context.sslobject_class = NamedObject
-    context.sni_callback = note_server_name
-    return context
-
-
-class DotListener(StreamListener):
-    """DNS over TLS (RFC 7858) on one socket."""
-
-    transport = Transport.TLS
-    protocols: tuple[str, ...] = DOT
-    certificate: Certificate
-
-    @property
-    def is_open(self) -> bool:
-        """Without a certificate nobody can be served."""
-        return self.certificate.pair is not None
-
-    @property
-    def tls(self) -> ssl.SSLContext | None:
-        """What new connections speak TLS with."""
-        return self.certificate.context(self.protocols)
-
-    def name_of(self, server_name: str) -> str:
-        """The label that a client put before our own name."""
-        return name_below(server_name, self.certificate.settings.server_name)
-
-    def client(self, address: str, name: str) -> Client:
-        """Who asks: an address, or whoever has told a name."""
-        return client_of(self.pipeline, address, name)
-
-
-class DohListener(DotListener):
-    """DNS over HTTPS (RFC 8484) on one socket."""
-
-    transport = Transport.HTTPS
-    protocols = ("h2", "http/1.1")
-
-    def session(self, connection: Connection, protocol: str | None) -> Session:
-        """HTTP/2 where it was agreed on, else HTTP/1.1."""
-        if protocol == "h2":
-            return Http2(connection, self.limits)
-        return Http1(connection, self.limits.http_header_bytes)
+    def _name_of(self, connection: Connection) -> str:
+        """What a client calls itself: the one label before our own name."""
+        server_name = (connection.server_name or "").lower()
+        if not self._suffix or not server_name.endswith(self._suffix):
+            return ""
+        label = server_name[: -len(self._suffix)]
+        return "" if "." in label else label

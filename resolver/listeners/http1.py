@@ -1,174 +1,144 @@
-"""DoH over HTTP/1.1: one request after the other on a connection, which stays open for the next."""
+"""HTTP/1.1 of a connection, by h11: one request after the other."""
 
 from __future__ import annotations
 
-from http import HTTPStatus
-
 import h11
 
-from resolver.listeners.doh import Asked, Response, answer, not_a_query, read_head, refusal, too_large
-from resolver.listeners.session import Link
-from resolver.pipeline import Transport
+from resolver.listeners.connection import Connection
+from resolver.listeners.doh import MOST_HEADER_BYTES, Exchange, Refused, Request, Response, gathered
 from resolver.wire.codes import MAX_MESSAGE
 
-_MOST_PIECES = 1_000  # of a body: chunks of one octet each would cost more than they carry
-_MOST_AT_ONCE = 50  # requests answered in one go; those behind them wait for others' turn
+_REASONS = {200: "OK", 400: "Bad Request", 404: "Not Found", 405: "Method Not Allowed", 413: "Content Too Large",
+            415: "Unsupported Media Type", 431: "Request Header Fields Too Large"}  # fmt: skip
 
 
 class Http1:
-    """The session of HTTP/1.1."""
+    """What is spoken where the client does not offer HTTP/2."""
 
-    waiting_bytes = 0  # TCP's own flow control is all there is
+    stalled_since: float | None = None  # what a client does not take is in the network's buffers
 
-    def __init__(self, link: Link, header_bytes: int) -> None:
-        self._link = link
-        self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=header_bytes)
-        self._header_bytes = header_bytes
-        self._asked: Asked | Response | None = None  # what the head of the request asks for, or is answered
-        self._body = b""
-        self._pieces = 0
-        self._is_head = False  # the request that is being answered wants no body
-        self._is_answering = False
-        self._is_paused = False
+    def __init__(self, connection: Connection, exchange: Exchange) -> None:
+        self._connection = connection
+        self._exchange = exchange
+        self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=MOST_HEADER_BYTES)
+        self._request: h11.Request | None = None
+        self._body = bytearray()
+        self._waits = False  # for the answer to the last request
+        self._is_paused = False  # reading is, until then
+        self._goes_on = False  # in the loop that takes the client's words
+        self._is_finishing = False
+        self._is_over = False
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether the client waits for an answer."""
+        return self._waits
 
     def received(self, data: bytes) -> None:
-        """Take octets; answer each request that is complete, in order."""
-        self._http.receive_data(data)
-        self._work()
+        """Take in what the client says."""
+        if not self._is_over:
+            self._go_on_safely(data)
 
     def ended(self) -> None:
-        """The client sends no more: what it has asked is still answered."""
-        self._link.is_finishing = True
-        self._http.receive_data(b"")
-        self._work()
+        """Answer what is in flight, and close."""
+        if not self._is_over:
+            self._http.receive_data(b"")  # which says so, behind the requests that are here already
+            if not self._waits:
+                self._go_on_safely()
 
-    def landed(self) -> None:
-        """The answer was given: the next request may be read."""
-        self._work()
+    def drain(self) -> None:
+        """Close with the next answer."""
+        self._is_finishing = True
 
-    def finish(self) -> None:
-        """The next response says that it is the last."""
+    def lost(self) -> None:
+        """There is nobody to answer any more."""
+        self._is_over = True
 
-    def overdue(self, now: float) -> None:
-        """A request that does not come to its end."""
-        self._link.count("tcp_query_seconds")
-        self._refuse(refusal(408, "the request took too long"))
-
-    def _work(self) -> None:
-        for _ in range(_MOST_AT_ONCE):
-            if self._is_answering or self._link.is_closing or not self._step():
-                break
-        else:
-            self._pause()
-            self._link.later(self._work)
-            return
-        if self._is_answering and self._http.trailing_data[0]:
-            self._pause()  # pipelined requests wait in the client's TCP, not here
-        elif not self._is_answering and self._is_paused and not self._link.is_closing:
-            self._is_paused = False
-            self._link.resume()
-
-    def _step(self) -> bool:
-        """Take one event; whether there may be another."""
-        link = self._link
+    def _go_on_safely(self, data: bytes = b"") -> None:
+        self._goes_on = True
         try:
-            event = self._http.next_event()
+            if data:  # no octets would mean the end of it all
+                self._http.receive_data(data)
+            self._go_on()
         except h11.RemoteProtocolError as error:
-            is_large = error.error_status_hint == 431
-            link.count("http_header_bytes" if is_large else "http_malformed")
-            why = "the request has too large a head" if is_large else "this is not HTTP as RFC 9112 has it"
-            self._refuse(refusal(error.error_status_hint, why))
-            return False
-        if event is h11.NEED_DATA:
-            if self._http.they_are_waiting_for_100_continue:
-                link.write(self._http.send(h11.InformationalResponse(status_code=100, headers=[])) or b"")
-            is_partial = self._asked is not None or bool(self._http.trailing_data[0])
-            if not is_partial:
-                link.partial_since = None
-            elif link.partial_since is None:
-                link.partial_since = link.now()
-            return False
-        if isinstance(event, h11.Request):
-            return self._take_head(event)
-        if isinstance(event, h11.Data):
-            return self._take_body(bytes(event.data))
-        if isinstance(event, h11.EndOfMessage):
-            return self._take_end()
-        if isinstance(event, h11.ConnectionClosed):
-            link.close()
-        return False
+            self._connection.door.counters.dropped["http_malformed"] += 1
+            self._is_over = True
+            if self._http.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+                status = error.error_status_hint if error.error_status_hint in _REASONS else 400
+                self._respond(Refused(status, "this is no request that is understood here").response, last=True)
+            self._connection.close_later()
+        finally:
+            self._goes_on = False
 
-    def _take_head(self, request: h11.Request) -> bool:
-        self._is_head = request.method == b"HEAD"
-        octets = len(request.target) + sum(len(name) + len(value) for name, value in request.headers)
-        if octets > self._header_bytes:  # h11 minds only what does not come in one piece
-            self._link.count("http_header_bytes")
-            self._refuse(refusal(431, "the request has too large a head"))
-            return False
-        asked = read_head(request.method, request.target, request.headers)
-        if isinstance(asked, Response) and (asked.status == 413 or self._http.they_are_waiting_for_100_continue):
-            self._refuse(asked)
-            return False
-        self._asked, self._body, self._pieces = asked, b"", 0
-        self._link.partial_since = self._link.now()
-        return True
+    def _go_on(self) -> None:
+        """Take the client's words one by one, up to a whole request."""
+        while not self._waits and not self._is_over:
+            event = self._http.next_event()
+            if event is h11.NEED_DATA:
+                if self._http.they_are_waiting_for_100_continue:
+                    self._say(h11.InformationalResponse(status_code=100, headers=[]))
+                return
+            if event is h11.PAUSED:
+                return
+            if isinstance(event, h11.Request):
+                self._request = event
+                self._body.clear()
+            elif isinstance(event, h11.Data):
+                self._body += event.data
+                if len(self._body) > MAX_MESSAGE:
+                    self._is_over = True
+                    refused = Refused(413, f"a query has at most {MAX_MESSAGE} octets")
+                    self._respond(refused.response, last=True)
+                    self._connection.close_later()
+            elif isinstance(event, h11.EndOfMessage):
+                self._answer()
+            elif isinstance(event, h11.ConnectionClosed):
+                self._is_over = True
+                self._connection.close()
 
-    def _take_body(self, data: bytes) -> bool:
-        self._body += data
-        self._pieces += 1
-        if len(self._body) <= MAX_MESSAGE and self._pieces <= _MOST_PIECES:
-            return True
-        self._refuse(too_large())
-        return False
-
-    def _take_end(self) -> bool:
-        asked, self._asked = self._asked, None
-        self._link.partial_since = None
-        if asked is None:
-            return False
-        self._is_answering = True
-        if isinstance(asked, Response):
-            self._respond(asked)
-            return not self._link.is_closing
-        query = self._body if asked.query is None else asked.query
-        if not self._link.ask(query, Transport.HTTPS, self._reply, asked.name, asked.forwarded_for):
-            self._respond(not_a_query())
-        return not self._is_answering and not self._link.is_closing
-
-    def _reply(self, message: bytes) -> None:
-        self._respond(answer(message))
-
-    def _refuse(self, response: Response) -> None:
-        """Answer a request before it is complete, and end the connection: what else it holds is not read."""
-        self._asked = None
-        self._link.partial_since = None
-        if not self._is_answering and self._http.our_state in (h11.IDLE, h11.SEND_RESPONSE):
-            self._send(response, is_last=True)
-        self._link.close()
-
-    def _respond(self, response: Response) -> None:
-        self._is_answering = False
-        self._send(response, is_last=self._link.is_finishing)
-        self._next()
-
-    def _send(self, response: Response, *, is_last: bool) -> None:
-        more = [(b"connection", b"close")] if is_last else []
-        reason = HTTPStatus(response.status).phrase.encode()
-        head = h11.Response(status_code=response.status, headers=[*response.headers, *more], reason=reason)
-        body = b"" if self._is_head else response.body
-        pieces = (self._http.send(head), self._http.send(h11.Data(body)), self._http.send(h11.EndOfMessage()))
-        self._link.write(b"".join(piece or b"" for piece in pieces))
-
-    def _next(self) -> bool:
-        """Go on to the next request, if the connection stays."""
-        if self._http.our_state is h11.DONE and self._http.their_state is h11.DONE:
-            self._http.start_next_cycle()
-            return True
-        if self._http.our_state in (h11.MUST_CLOSE, h11.CLOSED, h11.ERROR):
-            self._link.close()
-        return False
-
-    def _pause(self) -> None:
-        if not self._is_paused:
+    def _answer(self) -> None:
+        head = self._request
+        if head is None:
+            return
+        headers = gathered((name.decode("ascii"), value.decode("latin-1")) for name, value in head.headers)
+        request = Request(head.method.decode("ascii"), head.target.decode("latin-1"), headers, bytes(self._body))
+        self._waits = True
+        self._exchange.answer(request, self._replied)
+        if self._waits:
             self._is_paused = True
-            self._link.pause()
+            self._connection.pause()  # a client that sends on has what it sends kept for it by the network
+
+    def _replied(self, response: Response) -> None:
+        self._waits = False
+        if self._is_over or not self._connection.is_open:
+            return
+        self._respond(response, last=self._is_finishing)
+        if self._is_finishing or self._http.our_state is not h11.DONE or self._http.their_state is not h11.DONE:
+            self._is_over = True
+            self._connection.close()
+            return
+        self._request = None
+        self._http.start_next_cycle()
+        if self._is_paused:
+            self._is_paused = False
+            self._connection.resume()
+        if not self._goes_on:  # the next request may be here already
+            self._go_on_safely()
+
+    def _respond(self, response: Response, *, last: bool) -> None:
+        headers = [*response.headers, ("content-length", str(len(response.body)))]
+        if last:
+            headers.append(("connection", "close"))
+        reason = _REASONS[response.status].encode()
+        has_body = self._request is None or self._request.method != b"HEAD"
+        events = (
+            h11.Response(status_code=response.status, headers=headers, reason=reason),
+            *((h11.Data(data=response.body),) if has_body else ()),
+            h11.EndOfMessage(),
+        )
+        self._connection.send(b"".join(self._http.send(event) or b"" for event in events))
+
+    def _say(self, event: h11.Event) -> None:
+        data = self._http.send(event)
+        if data:
+            self._connection.send(data)

@@ -1,9 +1,15 @@
-"""DoH over HTTP/2 (RFC 9113): a request a stream, answered as they finish; what a client may cost is bounded."""
+"""HTTP/2 of a connection, by h2: many requests at once, within bounds that stop floods of frames.
+
+What a client may have open is bounded by settings that h2 enforces; what of a body is on its way, by the connection's
+window, which is opened again only when a request is whole.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import functools
-from dataclasses import dataclass
+from collections.abc import Callable
+from typing import Any, Final
 
 import h2.config
 import h2.connection
@@ -11,241 +17,253 @@ import h2.errors
 import h2.events
 import h2.exceptions
 import h2.settings
-from hyperframe.frame import GoAwayFrame
 
-from resolver.config.settings import Limits
-from resolver.listeners.doh import Asked, Response, answer, not_a_query, read_head, too_large
-from resolver.listeners.http2_frames import FrameGuard, TooMuch
-from resolver.listeners.session import Link
-from resolver.pipeline import Transport
+from resolver.listeners.connection import Connection
+from resolver.listeners.doh import MOST_HEADER_BYTES, Exchange, Refused, Request, Response, gathered
 from resolver.wire.codes import MAX_MESSAGE
 
-_CONFIG = h2.config.H2Configuration(client_side=False, header_encoding=False)
-_MOST_DISCARDED_BYTES = 1 << 20
-_Codes = h2.settings.SettingCodes
+_CONFIG = h2.config.H2Configuration(client_side=False, header_encoding="latin-1")
+_FREE_FRAMES = 500  # beside those of requests, before a client is taken for a flooder
+_FRAMES_A_REQUEST = 20  # more of them for each request that was answered
+_CALM = h2.errors.ErrorCodes.ENHANCE_YOUR_CALM
 
 
-class _Connection(h2.connection.H2Connection):
-    MAX_CLOSED_STREAMS = 1_000  # that are remembered; the library's 65,536 would be megabytes a client
-
-
-@dataclass(slots=True)
 class _Stream:
-    """A request. `began` is when its head came, in monotonic seconds."""
+    """One request, as far as it has come."""
 
-    asked: Asked | Response | None  # what its head asks for, or is answered; None once it is complete
-    began: float
-    body: bytes = b""
+    __slots__ = ("body", "headers", "octets")
+
+    def __init__(self, headers: dict[str, str]) -> None:
+        self.headers = headers
+        self.body = bytearray()
+        self.octets = 0  # of the connection's window that it holds
 
 
 class Http2:
-    """The session of HTTP/2."""
+    """What is spoken where client and server agree on h2."""
 
-    def __init__(self, link: Link, limits: Limits) -> None:
-        self._link = link
-        self._limits = limits
-        self._guard = FrameGuard(
-            resets=limits.http2_resets,
-            control_frames=limits.http2_control_frames,
-            header_bytes=limits.http_header_bytes,
-        )
-        self._streams: dict[int, _Stream] = {}  # those that are not answered yet, the oldest first
-        self._unsent: dict[int, bytes] = {}  # bodies for which the client has opened no window
-        self._discarded = 0  # octets of bodies that came after their requests were answered
-        self._within_since = 0.0  # when the frame that is coming in began to
-        self._last_stream: int | None = None  # the last that is taken up, once we have said so
-        self._http = _Connection(_CONFIG)
-        self._http.local_settings = h2.settings.Settings(
-            client=False,
-            initial_values={
-                _Codes.MAX_CONCURRENT_STREAMS: limits.http2_streams,
-                _Codes.MAX_HEADER_LIST_SIZE: limits.http_header_bytes,
-            },
-        )
-        self._http.decoder.max_header_list_size = limits.http_header_bytes
+    def __init__(self, connection: Connection, exchange: Exchange) -> None:
+        self._connection = connection
+        self._exchange = exchange
+        self._http = _new(connection.door.limits.http_streams_per_connection)
+        self._most_resets = connection.door.limits.http_resets_per_connection
+        self._streams: dict[int, _Stream] = {}
+        self._unsent: dict[int, bytes] = {}  # of answers, by stream: what the client's windows do not let through yet
+        self.stalled_since: float | None = None
+        self._waiting = 0  # requests that are being answered
+        self._frames = 0  # of no request's: what floods are made of
+        self._resets = 0  # of requests that the client took back
+        self._answered = 0
+        self._is_finishing = False
+        self._is_over = False
         self._http.initiate_connection()
-        self._send()
+        self._http.increment_flow_control_window(
+            MAX_MESSAGE
+        )  # beside the 65,535 octets that each connection begins with
+        self._flush()
 
     @property
-    def waiting_bytes(self) -> int:
-        """Octets of answers that the client has opened no window for."""
-        return sum(map(len, self._unsent.values()))
+    def is_busy(self) -> bool:
+        """Whether the client waits for an answer."""
+        return bool(self._waiting or self._unsent)
 
     def received(self, data: bytes) -> None:
-        """Take octets; answer what is complete."""
-        try:
-            if self._guard.take(data) or not self._within_since:
-                self._within_since = self._link.now()
-            events = self._http.receive_data(data)
-        except TooMuch as error:
-            self._calm(error.bound)
+        """Take in what the client says."""
+        if self._is_over:
             return
+        try:
+            for event in self._http.receive_data(data):
+                handler = _HANDLERS.get(type(event))
+                if handler is None:
+                    self._frames += 1
+                else:
+                    handler(self, event)
         except h2.exceptions.DenialOfServiceError:
-            self._link.count("http_header_bytes")
-            self._end()
+            self._end("http_flood")
+            return
+        except h2.exceptions.TooManyStreamsError:
+            self._end("http_streams_per_connection")
             return
         except h2.exceptions.ProtocolError:
-            self._link.count("http_malformed")
-            self._end()
+            self._end("http_malformed")  # h2 has written the GOAWAY that says so
             return
-        # What a client has taken back by now, h2 takes for closed already: there is nothing to be answered.
-        reset = {event.stream_id for event in events if isinstance(event, h2.events.StreamReset)}
-        for stream_id in reset:
-            self._streams.pop(stream_id, None)
-            self._unsent.pop(stream_id, None)
-        if any(isinstance(event, h2.events.ConnectionTerminated) for event in events):
-            self._end()
-            return
-        for event in events:
-            if getattr(event, "stream_id", None) not in reset:
-                self._take(event)
-            if self._link.is_closing:
-                return
-        self._send()
-        self._note_partial()
-        self._close_if_done()
+        if self._frames > _FREE_FRAMES + _FRAMES_A_REQUEST * self._answered:
+            self._end("http_flood", _CALM)
+        elif self._resets > self._most_resets + self._answered:
+            self._end("http_resets_per_connection", _CALM)
+        else:
+            self._flush()
+            self._close_if_done()
 
     def ended(self) -> None:
-        """The client sends no more: what it has asked is still answered."""
-        self.finish()
-        for stream_id in [one for one, stream in self._streams.items() if stream.asked is not None]:
-            del self._streams[stream_id]
+        """Answer what is in flight, and close."""
+        self._is_finishing = True
         self._close_if_done()
 
-    def landed(self) -> None:
-        """An answer has been given."""
-        self._close_if_done()
+    def drain(self) -> None:
+        """Begin no more requests; close when those that are here are answered."""
+        self._is_finishing = True
 
-    def finish(self) -> None:
-        """Tell which stream is the last that we take up: a client asks all others again elsewhere (section 6.8)."""
-        self._link.is_finishing = True
-        if self._last_stream is None:
-            self._last_stream = self._http.highest_inbound_stream_id
-            # By hand: h2 would take the connection for closed, and send no more answers.
-            self._link.write(GoAwayFrame(0, last_stream_id=self._last_stream).serialize())
-        self._close_if_done()
+    def lost(self) -> None:
+        """There is nobody to answer any more."""
+        self._is_over = True
+        self._streams.clear()
+        self._unsent.clear()
 
-    def overdue(self, now: float) -> None:
-        """Give up requests that do not come to their ends."""
-        self._link.count("tcp_query_seconds")
-        if self._guard.is_within_frame and now - self._within_since >= self._limits.tcp_query_seconds:
-            self._end()
+    # What the client says
+
+    def _on_request(self, event: h2.events.RequestReceived) -> None:
+        if self._is_finishing and self.is_busy:
+            self._reset(event.stream_id, h2.errors.ErrorCodes.REFUSED_STREAM)  # it may ask elsewhere
             return
-        for stream_id, stream in tuple(self._streams.items()):
-            if stream.asked is not None and now - stream.began >= self._limits.tcp_query_seconds:
-                self._reset(stream_id, h2.errors.ErrorCodes.CANCEL)
-        self._send()
-        self._note_partial()
+        headers = gathered((str(name), str(value)) for name, value in event.headers)
+        self._streams[event.stream_id] = _Stream(headers)
 
-    def _take(self, event: h2.events.Event) -> None:
-        if isinstance(event, h2.events.RequestReceived):
-            self._take_head(event)
-        elif isinstance(event, h2.events.DataReceived):
-            self._take_body(event)
-        elif isinstance(event, h2.events.StreamEnded):
-            self._take_end(event.stream_id)
-        elif isinstance(event, h2.events.WindowUpdated | h2.events.RemoteSettingsChanged):
-            for stream_id in tuple(self._unsent):
+    def _on_data(self, event: h2.events.DataReceived) -> None:
+        stream = self._streams.get(event.stream_id)
+        if not event.data:
+            self._frames += 1
+        if stream is None:  # refused, or answered already
+            self._http.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
+            return
+        stream.octets += event.flow_controlled_length
+        stream.body += event.data
+        if len(stream.body) > MAX_MESSAGE:
+            self._let_go(event.stream_id)
+            self._waiting += 1
+            refused = Refused(413, f"a query has at most {MAX_MESSAGE} octets")
+            self._replied(event.stream_id, refused.response)
+            self._reset(event.stream_id, h2.errors.ErrorCodes.NO_ERROR)  # no need to send the rest
+
+    def _on_end(self, event: h2.events.StreamEnded) -> None:
+        stream = self._streams.get(event.stream_id)
+        if stream is None:
+            return
+        self._let_go(event.stream_id)
+        headers = stream.headers
+        request = Request(headers.get(":method", ""), headers.get(":path", ""), headers, bytes(stream.body))
+        self._waiting += 1
+        is_head = request.method == "HEAD"
+        self._exchange.answer(request, functools.partial(self._replied, event.stream_id, is_head=is_head))
+
+    def _on_reset(self, event: h2.events.StreamReset) -> None:
+        self._resets += 1
+        self._let_go(event.stream_id)
+        self._forget(event.stream_id)
+
+    def _on_window(self, event: h2.events.WindowUpdated) -> None:
+        self._frames += 1
+        for stream_id in [event.stream_id] if event.stream_id else list(self._unsent):
+            if stream_id in self._unsent:
                 self._send_body(stream_id)
 
-    def _take_head(self, event: h2.events.RequestReceived) -> None:
-        stream_id = event.stream_id
-        if self._last_stream is not None and stream_id > self._last_stream:
-            self._reset(stream_id, h2.errors.ErrorCodes.REFUSED_STREAM)
-            return
-        if self._link.in_flight >= self._limits.tcp_queries_per_connection:  # those that were taken back count, too
-            self._link.count("tcp_queries_per_connection")
-            self._reset(stream_id, h2.errors.ErrorCodes.REFUSED_STREAM)
-            return
-        headers = [(bytes(name), bytes(value)) for name, value in event.headers]
-        pseudo = dict(headers[:5])
-        asked = read_head(pseudo.get(b":method", b""), pseudo.get(b":path", b""), headers)
-        self._streams[stream_id] = _Stream(asked, self._link.now())
-        if isinstance(asked, Response) and asked.status == 413:
-            self._respond(stream_id, asked)
+    def _on_settings(self, _: h2.events.RemoteSettingsChanged) -> None:
+        self._frames += 1
+        for stream_id in list(self._unsent):  # a larger window may be among them
+            self._send_body(stream_id)
 
-    def _take_body(self, event: h2.events.DataReceived) -> None:
-        self._http.acknowledge_received_data(event.flow_controlled_length or 0, event.stream_id)
-        stream = self._streams.get(event.stream_id)
-        if stream is None or stream.asked is None:
-            self._discarded += event.flow_controlled_length or 0
-            if self._discarded > _MOST_DISCARDED_BYTES:
-                self._calm("http_body")
-            return
-        stream.body += bytes(event.data or b"")
-        if len(stream.body) > MAX_MESSAGE:
-            self._respond(event.stream_id, too_large())  # the rest is taken and thrown away: not all bear a reset
+    def _on_end_of_connection(self, _: h2.events.ConnectionTerminated) -> None:
+        self._is_finishing = True
 
-    def _take_end(self, stream_id: int) -> None:
-        stream = self._streams.get(stream_id)
-        if stream is None or stream.asked is None:
-            return
-        asked, stream.asked = stream.asked, None
-        if isinstance(asked, Response):
-            self._respond(stream_id, asked)
-            return
-        query = stream.body if asked.query is None else asked.query
-        stream.body = b""
-        reply = functools.partial(self._reply, stream_id)
-        if not self._link.ask(query, Transport.HTTPS, reply, asked.name, asked.forwarded_for):
-            self._respond(stream_id, not_a_query())
+    def _let_go(self, stream_id: int) -> None:
+        """Forget a request, and open the connection's window for what it held of it."""
+        stream = self._streams.pop(stream_id, None)
+        if stream is not None and stream.octets:
+            self._http.acknowledge_received_data(stream.octets, stream_id)
 
-    def _reply(self, stream_id: int, message: bytes) -> None:
-        if stream_id in self._streams:  # else the client has taken it back
-            self._respond(stream_id, answer(message))
-            self._send()
+    # What we say
 
-    def _respond(self, stream_id: int, response: Response) -> None:
-        headers = [(b":status", b"%d" % response.status), *response.headers]
-        self._http.send_headers(stream_id, headers)
-        self._unsent[stream_id] = response.body
-        self._send_body(stream_id)
-        if self.waiting_bytes > self._limits.tcp_write_buffer_bytes:
-            self._link.drop("tcp_write_buffer_bytes")
+    def _replied(self, stream_id: int, response: Response, *, is_head: bool = False) -> None:
+        self._waiting -= 1
+        if self._is_over or not self._connection.is_open:
+            return
+        try:
+            headers = [
+                (":status", str(response.status)),
+                *response.headers,
+                ("content-length", str(len(response.body))),
+            ]
+            body = b"" if is_head else response.body
+            self._http.send_headers(stream_id, headers, end_stream=not body)
+        except h2.exceptions.ProtocolError:
+            pass  # the client took the request back meanwhile
+        else:
+            self._answered += 1
+            if body:
+                self._unsent[stream_id] = body
+                self._send_body(stream_id)
+        self._flush()
+        self._close_if_done()
 
     def _send_body(self, stream_id: int) -> None:
-        """Send as much of an answer as the client has room for."""
-        body = self._unsent[stream_id]
-        while True:
-            room = min(self._http.local_flow_control_window(stream_id), self._http.max_outbound_frame_size)
-            piece, rest = (body, b"") if len(body) <= room else (body[: max(room, 0)], body[max(room, 0) :])
-            if rest and not piece:
-                self._unsent[stream_id] = body
-                return
-            self._http.send_data(stream_id, piece, end_stream=not rest)
-            body = rest
-            if not rest:
-                break
-        del self._unsent[stream_id]
-        self._streams.pop(stream_id, None)
-        self._guard.answered()
+        """Send of an answer what the client's windows let through."""
+        http, body = self._http, self._unsent[stream_id]
+        try:
+            while (room := min(http.local_flow_control_window(stream_id), http.max_outbound_frame_size)) > 0:
+                chunk, body = body[:room], body[room:]
+                http.send_data(stream_id, chunk, end_stream=not body)
+                if not body:
+                    self._forget(stream_id)
+                    return
+        except h2.exceptions.ProtocolError:  # the client took the request back; its frames are read before events come
+            self._forget(stream_id)
+            return
+        self._unsent[stream_id] = body
+        if self.stalled_since is None:
+            self.stalled_since = self._connection.door.loop.time()
 
-    def _reset(self, stream_id: int, why: h2.errors.ErrorCodes) -> None:
-        self._streams.pop(stream_id, None)
-        self._unsent.pop(stream_id, None)
-        self._http.reset_stream(stream_id, why)
+    def _forget(self, stream_id: int) -> None:
+        """Send no more of an answer: it is out, or nobody wants it."""
+        if self._unsent.pop(stream_id, None) is not None:
+            self.stalled_since = self._connection.door.loop.time() if self._unsent else None
 
-    def _note_partial(self) -> None:
-        began = next((stream.began for stream in self._streams.values() if stream.asked is not None), None)
-        if self._guard.is_within_frame:
-            began = self._within_since if began is None else min(began, self._within_since)
-        self._link.partial_since = began
+    def _reset(self, stream_id: int, error: h2.errors.ErrorCodes) -> None:
+        with contextlib.suppress(h2.exceptions.ProtocolError):  # the client has done so already
+            self._http.reset_stream(stream_id, error)
 
-    def _calm(self, bound: str) -> None:
-        """End the connection of a client that asks for nothing, at our cost."""
-        self._link.count(bound)
-        self._http.close_connection(h2.errors.ErrorCodes.ENHANCE_YOUR_CALM)
-        self._end()
-
-    def _end(self) -> None:
-        self._send()
-        self._link.close()
-
-    def _send(self) -> None:
+    def _flush(self) -> None:
         data = self._http.data_to_send()
         if data:
-            self._link.write(data)
+            self._connection.send(data)
+
+    def _end(self, why: str, error: h2.errors.ErrorCodes | None = None) -> None:
+        """Say goodbye to a client that does not keep to the rules."""
+        self._connection.door.counters.dropped[why] += 1
+        self._is_over = True
+        if error is not None:
+            self._http.close_connection(error)
+        self._flush()
+        self._connection.close_later()
 
     def _close_if_done(self) -> None:
-        if self._link.is_finishing and not (self._streams or self._unsent or self._link.is_closing):
-            self._link.close()
+        if self._is_finishing and not self.is_busy and not self._is_over:
+            self._is_over = True
+            with contextlib.suppress(h2.exceptions.ProtocolError):  # the client has said goodbye before
+                self._http.close_connection()
+            self._flush()
+            self._connection.close()
+
+
+def _new(streams: int) -> h2.connection.H2Connection:
+    http = h2.connection.H2Connection(_CONFIG)
+    codes = h2.settings.SettingCodes
+    bounds = {
+        codes.MAX_CONCURRENT_STREAMS: streams,
+        codes.MAX_HEADER_LIST_SIZE: MOST_HEADER_BYTES,
+        codes.INITIAL_WINDOW_SIZE: MAX_MESSAGE + 1,  # so that one octet too many can be seen
+    }
+    http.local_settings = h2.settings.Settings(client=False, initial_values=bounds)
+    http.decoder.max_header_list_size = MOST_HEADER_BYTES
+    return http
+
+
+_HANDLERS: Final[dict[type[Any], Callable[[Http2, Any], None]]] = {
+    h2.events.RequestReceived: Http2._on_request,
+    h2.events.DataReceived: Http2._on_data,
+    h2.events.StreamEnded: Http2._on_end,
+    h2.events.StreamReset: Http2._on_reset,
+    h2.events.WindowUpdated: Http2._on_window,
+    h2.events.RemoteSettingsChanged: Http2._on_settings,
+    h2.events.ConnectionTerminated: Http2._on_end_of_connection,
+}
+"""What is done with each event of h2; all others are frames that no request needs."""

@@ -7,25 +7,41 @@ import errno
 import ipaddress
 import os
 import socket
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Final
 
 import psutil
 
 from resolver.errors import ListenError
 from resolver.listeners.packet_info import ask_for_packet_info
 
+_KINDS: Final = {
+    "do53": ((socket.SOCK_DGRAM, "udp"), (socket.SOCK_STREAM, "tcp")),
+    "dot": ((socket.SOCK_STREAM, "dot"),),
+    "doh": ((socket.SOCK_STREAM, "doh"),),
+}
 RECEIVE_BUFFER_BYTES = 4 << 20  # what waits while a worker is busy or being replaced
 _BACKLOG = 1024
+_FAMILIES = (socket.AF_INET, socket.AF_INET6)
+
+
+DO53: Final = "do53"
+DOT: Final = "dot"
+DOH: Final = "doh"
 
 
 @dataclass(frozen=True, slots=True)
 class Listen:
-    """An address to listen on. `optional`: go on without it where the host has no such address (a default of ours)."""
+    """An address to listen on, by UDP and TCP where `kind` is DO53, else by TCP.
+
+    `optional`: go on without it where the host has no such address (a default of ours).
+    """
 
     host: str
     port: int
     optional: bool = False
+    kind: str = DO53
 
     @property
     def text(self) -> str:
@@ -34,57 +50,49 @@ class Listen:
 
 
 @dataclass(frozen=True, slots=True)
-class Listening:
-    """All addresses to listen on. `tls_workers` is how many workers serve `dot` and `doh`."""
-
-    do53: tuple[Listen, ...]
-    dot: tuple[Listen, ...] = ()
-    doh: tuple[Listen, ...] = ()
-    tls_workers: int = 0
-
-    @classmethod
-    def from_plain(cls, plain: dict[str, Any]) -> Listening:
-        """What `dataclasses.asdict` gave, by way of JSON."""
-        addresses = {key: tuple(Listen(**one) for one in plain[key]) for key in ("do53", "dot", "doh")}
-        return cls(**addresses, tls_workers=plain["tls_workers"])
-
-
-@dataclass(frozen=True, slots=True)
 class WorkerSockets:
-    """The sockets of one worker: UDP and TCP for each address, or those of DoT and DoH."""
+    """The sockets of one worker: UDP and TCP for each address of plain DNS, or those of DoT and DoH."""
 
     udp: tuple[socket.socket, ...] = ()
     tcp: tuple[socket.socket, ...] = ()
     dot: tuple[socket.socket, ...] = ()
     doh: tuple[socket.socket, ...] = ()
 
-    @property
-    def is_encrypted(self) -> bool:
-        """Whether it is for a worker that serves DoT and DoH."""
-        return bool(self.dot or self.doh)
-
-    def filenos(self) -> dict[str, list[int]]:
-        """The file descriptors by kind."""
-        kinds = {"udp": self.udp, "tcp": self.tcp, "dot": self.dot, "doh": self.doh}
-        return {kind: [one.fileno() for one in sockets] for kind, sockets in kinds.items()}
-
     def close(self) -> None:
         """Close them all."""
-        for one in (*self.udp, *self.tcp, *self.dot, *self.doh):
-            one.close()
+        for ones in self.by_kind.values():
+            for one in ones:
+                one.close()
+
+    @property
+    def by_kind(self) -> dict[str, tuple[socket.socket, ...]]:
+        """All of them, as a worker is told of them."""
+        return {"udp": self.udp, "tcp": self.tcp, DOT: self.dot, DOH: self.doh}
 
 
-def open_sockets(addresses: list[Listen], workers: int) -> tuple[list[WorkerSockets], list[str]]:
-    """Open every address once for each worker (SO_REUSEPORT). Gives the sockets, and notes for the admin.
+def open_sockets(
+    addresses: list[Listen], workers: int, encrypted_workers: int = 0, handed: Sequence[socket.socket] = ()
+) -> tuple[list[WorkerSockets], list[str]]:
+    """Open every address once for each worker that serves it (SO_REUSEPORT): those of plain DNS come first.
 
-    Raises ListenError naming the address, and who holds it where that can be seen; nothing stays open then.
+    `handed` are sockets that the service manager has opened: those that fit are used, by all workers together, and the
+    others closed. Gives the sockets, and notes for the admin. Raises ListenError naming the address, and who holds it
+    where that can be seen; nothing stays open then.
     """
-    udp: list[list[socket.socket]] = [[] for _ in range(workers)]
-    tcp: list[list[socket.socket]] = [[] for _ in range(workers)]
+    slots: list[dict[str, list[socket.socket]]] = [
+        {"udp": [], "tcp": [], DOT: [], DOH: []} for _ in range(workers + encrypted_workers)
+    ]
     notes = []
     wildcards = {(":" in one.host, one.port) for one in addresses if _is_wildcard(one)}
     with contextlib.ExitStack() as opened:
+        ready = _Handed(handed)
+        opened.callback(ready.close)
         for address in addresses:
+            if ready.fits(address):
+                for slot in slots[:workers] if address.kind == DO53 else slots[workers:]:
+                    for kind, place in _KINDS[address.kind]:
+                        slot[place].append(ready.one(address, kind, opened))
+                continue
             if not _is_wildcard(address) and (":" in address.host, address.port) in wildcards:
                 continue  # the wildcard has it
             try:
@@ -94,50 +102,66 @@ def open_sockets(addresses: list[Listen], workers: int) -> tuple[list[WorkerSock
                     notes.append(f"not listening on {address.text}, an address of the defaults: {error.strerror}")
                     continue
                 raise ListenError(_why(address, error)) from error
-            for number in range(workers):
-                for kind, place in ((socket.SOCK_DGRAM, udp), (socket.SOCK_STREAM, tcp)):
+            for slot in slots[:workers] if address.kind == DO53 else slots[workers:]:
+                for kind, place in _KINDS[address.kind]:
                     try:
                         one = _open(address, kind, shared=True)
                     except OSError as error:
                         raise ListenError(_why(address, error)) from error
                     opened.callback(one.close)
-                    place[number].append(one)
-                for local in _local_addresses(address):
+                    slot[place].append(one)
+                for local in _local_addresses(address) if address.kind == DO53 else ():
                     with contextlib.suppress(OSError):  # gone meanwhile; the wildcard's socket serves it
                         one = _open(local, socket.SOCK_DGRAM, shared=True)
                         opened.callback(one.close)
-                        udp[number].append(one)
+                        slot["udp"].append(one)
+        notes += ready.unused()
         opened.pop_all()
-    granted = [one.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) // 2 for ones in udp for one in ones]  # socket(7)
-    narrow = min(granted, default=0)
+        ready.close()
+    granted = [one.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) // 2 for slot in slots for one in slot["udp"]]
+    narrow = min(granted, default=0)  # half of what is told is for the kernel itself (socket(7))
     if 0 < narrow < RECEIVE_BUFFER_BYTES:
         notes.append(
             f"the kernel grants {narrow >> 10} KiB of receive buffer where {RECEIVE_BUFFER_BYTES >> 10} are asked for: "
             f"bursts may be lost; set sysctl net.core.rmem_max={RECEIVE_BUFFER_BYTES} or more"
         )
-    return [WorkerSockets(tuple(u), tuple(t)) for u, t in zip(udp, tcp, strict=True)], notes
+    return [WorkerSockets(**{place: tuple(ones) for place, ones in slot.items()}) for slot in slots], notes
 
 
-def open_encrypted_sockets(listening: Listening) -> list[WorkerSockets]:
-    """Open the addresses of DoT and DoH once for each worker that serves them. Raises ListenError, likewise."""
-    by_kind: dict[str, list[list[socket.socket]]] = {}
-    with contextlib.ExitStack() as opened:
-        for kind, addresses in (("dot", listening.dot), ("doh", listening.doh)):
-            places: list[list[socket.socket]] = [[] for _ in range(listening.tls_workers)]
-            by_kind[kind] = places
-            for address in addresses:
-                try:
-                    _open(address, socket.SOCK_STREAM, shared=False).close()  # fails where anybody listens
-                    for place in places:
-                        one = _open(address, socket.SOCK_STREAM, shared=True)
-                        opened.callback(one.close)
-                        place.append(one)
-                except OSError as error:
-                    raise ListenError(_why(address, error, key=f"listen.{kind}")) from error
-        opened.pop_all()
-    return [
-        WorkerSockets(dot=tuple(dot), doh=tuple(doh)) for dot, doh in zip(by_kind["dot"], by_kind["doh"], strict=True)
-    ]
+class _Handed:
+    """Sockets that the service manager has opened, by what they are bound to."""
+
+    def __init__(self, sockets: Sequence[socket.socket]) -> None:
+        self._sockets = {(one.type, *one.getsockname()[:2]): one for one in sockets if one.family in _FAMILIES}
+        self._used: set[tuple[object, ...]] = set()
+
+    def fits(self, address: Listen) -> bool:
+        """Whether there is one of each kind for an address."""
+        return all((kind, address.host, address.port) in self._sockets for kind, _ in _KINDS[address.kind])
+
+    def one(self, address: Listen, kind: socket.SocketKind, opened: contextlib.ExitStack) -> socket.socket:
+        """A socket of our own for the same."""
+        key = (kind, address.host, address.port)
+        self._used.add(key)
+        one = self._sockets[key].dup()
+        opened.callback(one.close)
+        if kind == socket.SOCK_DGRAM:
+            _widen(one)
+            if _is_wildcard(address):
+                ask_for_packet_info(one)
+        return one
+
+    def unused(self) -> list[str]:
+        """What the admin should know of those that nobody asked for."""
+        left = [f"{host}:{port}" for kind, host, port in self._sockets if (kind, host, port) not in self._used]
+        return [
+            f"the service manager hands us a socket on {text}, which is not in listen" for text in dict.fromkeys(left)
+        ]
+
+    def close(self) -> None:
+        """Close what was handed over: what is used has been duplicated."""
+        for one in self._sockets.values():
+            one.close()
 
 
 def open_admin_socket(address: Listen) -> socket.socket:
@@ -167,7 +191,7 @@ def _local_addresses(wildcard: Listen) -> list[Listen]:
 
 def _probe(address: Listen) -> None:
     """Fail where anybody listens: with SO_REUSEPORT alone, a second moatdns would quietly take half the queries."""
-    for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM):
+    for kind, _ in _KINDS[address.kind]:
         _open(address, kind, shared=False).close()
 
 
@@ -203,7 +227,8 @@ def _widen(one: socket.socket) -> None:
         one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
 
 
-def _why(address: Listen, error: OSError, key: str = "listen.do53") -> str:
+def _why(address: Listen, error: OSError, key: str | None = None) -> str:
+    key = key or f"listen.{address.kind}"
     if error.errno == errno.EADDRINUSE:
         return f"{key}: {address.text} is in use{_holder(address)}; end that program or choose another port"
     if error.errno == errno.EACCES:

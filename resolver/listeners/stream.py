@@ -1,76 +1,118 @@
-"""DNS messages on a connection (RFC 7766; with TLS below, RFC 7858): many queries, answered as they finish."""
+"""DNS over TCP (RFC 7766) and over TLS (RFC 7858): many queries on one connection, answered as they finish."""
 
 from __future__ import annotations
 
+import asyncio
+import socket
 from collections import deque
 
-from resolver.listeners.session import Link
-from resolver.pipeline import Transport
+from resolver.listeners.connection import Connection, Door
+from resolver.pipeline import Pending, Transport
 from resolver.wire.framing import Deframer, frame
 
 
+def speak_tcp(connection: Connection) -> DnsStream:
+    """What is spoken on a connection over TCP alone."""
+    return DnsStream(connection, Transport.TCP)
+
+
+class StreamListener:
+    """Serves one listening TCP socket."""
+
+    def __init__(self, one: socket.socket, door: Door) -> None:
+        self._door = door
+        self._socket = one
+        self._server: asyncio.Server | None = None
+
+    async def start(self) -> None:
+        """Accept connections."""
+        # The supervisor keeps the socket; the loop closes what it is given, so it is given a duplicate.
+        self._server = await self._door.loop.create_server(lambda: Connection(self._door), sock=self._socket.dup())
+
+    def stop(self) -> None:
+        """Accept no more."""
+        if self._server is not None:
+            self._server.close()
+
+
 class DnsStream:
-    """The session of DNS over TCP, or over TLS."""
+    """Queries and answers in frames (RFC 1035 section 4.2.2)."""
 
-    waiting_bytes = 0  # TCP's own flow control is all there is
+    stalled_since: float | None = None  # what a client does not take is in the network's buffers
 
-    def __init__(self, link: Link, transport: Transport, most_in_flight: int) -> None:
-        self._link = link
+    def __init__(self, connection: Connection, transport: Transport, name: str = "") -> None:
+        """`name` is what the client calls itself."""
+        self._connection = connection
         self._transport = transport
-        self._most_in_flight = most_in_flight
+        self._name = name
         self._deframer = Deframer()
+        self._in_flight = 0
         self._backlog: deque[bytes] = deque()  # queries read, but not begun
         self._is_paused = False  # reading is, until the backlog is worked off
+        self._is_finishing = False
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether the client waits for an answer."""
+        return bool(self._in_flight or self._backlog)
 
     def received(self, data: bytes) -> None:
-        """Answer each query that is complete."""
+        """Answer the queries that `data` completes."""
         queries = self._deframer.feed(data)
-        if not self._deframer.pending_bytes:
-            self._link.partial_since = None
-        elif queries or self._link.partial_since is None:
-            self._link.partial_since = self._link.now()
         self._backlog.extend(queries)
         self._work_off()
         if queries:
+            self._connection.active()
             self._close_if_done()
 
     def ended(self) -> None:
-        """The client sends no more, but may still read (RFC 7766 section 6.2.4): answer what is in flight."""
-        self._link.is_finishing = True
-        self._link.partial_since = None
+        """Answer what is in flight, and close."""
+        self._is_finishing = True
         self._close_if_done()
 
-    def landed(self) -> None:
-        """One answer is given: another query may be begun."""
+    def drain(self) -> None:
+        """Close with the next answer."""
+        self._is_finishing = True
+
+    def lost(self) -> None:
+        """There is nobody to answer any more."""
+        self._backlog.clear()
+
+    def _work_off(self) -> None:
+        """Answer what was read, and read on only while few enough wait for an upstream: TCP slows the client down."""
+        most = self._connection.door.limits.tcp_queries_per_connection
+        while self._backlog and self._in_flight < most and self._connection.is_open:
+            self._answer(self._backlog.popleft())
+        if not self._connection.is_open:
+            return
+        if self._backlog and not self._is_paused:
+            self._connection.door.counters.dropped["tcp_queries_per_connection"] += 1
+            self._is_paused = True
+            self._connection.pause()
+        elif not self._backlog and self._is_paused:
+            self._is_paused = False
+            self._connection.resume()
+
+    def _answer(self, query: bytes) -> None:
+        connection = self._connection
+        pipeline = connection.door.pipeline
+        outcome = pipeline.answer_now(query, pipeline.client(connection.client, self._name), self._transport)
+        if isinstance(outcome, Pending):
+            self._in_flight += 1
+            pipeline.resolve(outcome, self._landed)
+        elif outcome is not None:
+            connection.send(frame(outcome))
+        else:
+            connection.abort()  # a peer that sends responses or fragments of headers is no client
+
+    def _landed(self, answer: bytes) -> None:
+        self._in_flight -= 1
+        self._connection.active()
+        self._connection.send(frame(answer))
         if self._is_paused:
             self._work_off()
         self._close_if_done()
 
-    def finish(self) -> None:
-        """DNS has no word for it: whoever asks next is still answered."""
-
-    def overdue(self, now: float) -> None:
-        """A query that does not come to its end."""
-        self._link.drop("tcp_query_seconds")
-
-    def _work_off(self) -> None:
-        """Answer what was read, and read on only while few enough wait for an upstream: TCP slows the client down."""
-        link = self._link
-        while self._backlog and link.in_flight < self._most_in_flight and not link.is_closing:
-            if not link.ask(self._backlog.popleft(), self._transport, self._reply):
-                link.drop("not_a_client")  # a peer that sends responses or fragments of headers
-                return
-        if self._backlog and not self._is_paused:
-            link.count("tcp_queries_per_connection")
-            self._is_paused = True
-            link.pause()
-        elif not self._backlog and self._is_paused:
-            self._is_paused = False
-            link.resume()
-
-    def _reply(self, answer: bytes) -> None:
-        self._link.write(frame(answer))
-
     def _close_if_done(self) -> None:
-        if self._link.is_finishing and not self._link.in_flight and not self._backlog:
-            self._link.close()
+        if self._is_finishing and not self.is_busy:
+            self._connection.close()

@@ -1,73 +1,119 @@
-"""TLS without I/O: octets of the wire in, octets of the session out, and the other way round."""
+"""TLS of a connection, without its I/O: octets of the network in, those of the client out, and the other way."""
 
 from __future__ import annotations
 
 import contextlib
 import ssl
+import sys
+from pathlib import Path
+from typing import Final
 
-_PIECE_BYTES = 1 << 16
+from resolver.config.certificates import load_pair
 
+_CHUNK = 16384  # octets of a TLS record
+_MOST_HELLO_BYTES = 65536  # that a client may send before its handshake is done
+_VERSIONS_FROM = ssl.TLSVersion.TLSv1_2
 
-class NamedObject(ssl.SSLObject):
-    """A connection's TLS, with the server name that its client asked for."""
-
-    asked_for = ""
-
-
-def note_server_name(one: ssl.SSLObject | ssl.SSLSocket, name: str | None, context: ssl.SSLContext) -> None:
-    """Keep the server name that a client asks for (SNI, RFC 6066 section 3)."""
-    if isinstance(one, NamedObject) and name is not None:
-        one.asked_for = name
+DOT: Final = ("dot",)
+DOH: Final = ("h2", "http/1.1")
 
 
-class TlsLayer:
-    """The server's side of one TLS connection. After `take`, `put` and `close`, `outgoing` is to be sent."""
+class ServerContext:
+    """The certificate that connections are answered with, and the ALPN names that are spoken.
 
-    def __init__(self, context: ssl.SSLContext) -> None:
-        self.is_open = False  # the handshake is done
-        self.is_ended = False  # the client has said that it sends no more
-        self._incoming = ssl.MemoryBIO()
-        self._outgoing = ssl.MemoryBIO()
-        self._object = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
+    It outlives a change of the certificate: open connections, and tickets for resumption, stay good.
+    """
 
-    @property
-    def server_name(self) -> str:
-        """The server name that the client asked for, "" for none."""
-        return self._object.asked_for if isinstance(self._object, NamedObject) else ""
+    def __init__(self, certificate: Path, private_key: Path, protocols: tuple[str, ...]) -> None:
+        """Raises ListenError for a pair that cannot be used."""
+        self._certificate = certificate
+        self._private_key = private_key
+        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.context.minimum_version = _VERSIONS_FROM
+        self.context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION | ssl.OP_CIPHER_SERVER_PREFERENCE
+        self.context.set_alpn_protocols(list(protocols))
+        self.context.sni_callback = _note_name
+        self.renew()
+
+    def renew(self) -> None:
+        """Read the pair again. Raises ListenError; the old one stays in force then."""
+        load_pair(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), self._certificate, self._private_key)
+        load_pair(self.context, self._certificate, self._private_key)
+
+
+def ignore_senseless_names() -> None:
+    """Let no client write into the log: Python would tell of each name (SNI) that is no ASCII, with a traceback.
+
+    The handshake fails all the same, and is counted with the others that do.
+    """
+    tell = sys.unraisablehook
+
+    def hook(what: sys.UnraisableHookArgs) -> None:
+        if not (isinstance(what.exc_value, UnicodeDecodeError) and isinstance(what.object, bytes)):
+            tell(what)
+
+    sys.unraisablehook = hook
+
+
+def _note_name(channel: ssl.SSLObject | ssl.SSLSocket, name: str | None, _: ssl.SSLContext) -> None:
+    channel.client_hello_name = name  # type: ignore[union-attr]  # nothing else keeps it on this side
+
+
+class Tls:
+    """TLS of one connection. `is_open`: the handshake is done; `has_ended`: the client sends no more."""
+
+    def __init__(self, server: ServerContext) -> None:
+        self._in = ssl.MemoryBIO()
+        self._out = ssl.MemoryBIO()
+        self._channel = server.context.wrap_bio(self._in, self._out, server_side=True)
+        self._hello_bytes = 0
+        self.is_open = False
+        self.has_ended = False
+
+    def feed(self, data: bytes) -> bytes:
+        """What the client says in octets of the network. Raises ssl.SSLError for what is no TLS."""
+        self._in.write(data)
+        if not self.is_open:
+            self._hello_bytes += len(data)
+            try:
+                self._channel.do_handshake()
+            except ssl.SSLWantReadError:
+                if self._hello_bytes > _MOST_HELLO_BYTES:
+                    raise ssl.SSLError("a handshake without end") from None
+                return b""
+            self.is_open = True
+        plain = []
+        try:
+            while chunk := self._channel.read(_CHUNK):
+                plain.append(chunk)
+            self.has_ended = True
+        except ssl.SSLWantReadError:
+            pass
+        except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
+            self.has_ended = True
+        return b"".join(plain)
+
+    def seal(self, data: bytes) -> bytes:
+        """Octets for the network that say `data` to the client."""
+        self._channel.write(data)
+        return self._out.read()
+
+    def take(self) -> bytes:
+        """Octets for the network that TLS itself has to say."""
+        return self._out.read() if self._out.pending else b""
+
+    def close(self) -> bytes:
+        """The octets that say goodbye, so that the client knows that nothing was cut off."""
+        with contextlib.suppress(ssl.SSLError):  # it wants to hear the client's goodbye, which we do not wait for
+            self._channel.unwrap()
+        return self.take()
 
     @property
     def protocol(self) -> str | None:
-        """The protocol that was agreed on (ALPN, RFC 7301)."""
-        return self._object.selected_alpn_protocol()
+        """What was agreed on by ALPN."""
+        return self._channel.selected_alpn_protocol()
 
-    def take(self, data: bytes) -> bytes:
-        """Take octets from the wire; gives what they hold for the session. Raises ssl.SSLError."""
-        self._incoming.write(data)
-        pieces = []
-        try:
-            if not self.is_open:
-                self._object.do_handshake()
-                self.is_open = True
-            while piece := self._object.read(_PIECE_BYTES):
-                pieces.append(piece)
-            self.is_ended = True
-        except ssl.SSLWantReadError:
-            pass
-        except ssl.SSLZeroReturnError:
-            self.is_ended = True
-        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
-
-    def put(self, data: bytes) -> None:
-        """Have octets of the session sent."""
-        if self.is_open:
-            self._object.write(data)
-
-    def close(self) -> None:
-        """Say that no more is sent."""
-        if self.is_open:
-            with contextlib.suppress(ssl.SSLError):  # the client's own word is still to come, or never comes
-                self._object.unwrap()
-
-    def outgoing(self) -> bytes:
-        """What is to be sent on the wire now."""
-        return self._outgoing.read()
+    @property
+    def server_name(self) -> str | None:
+        """As whom the client addresses us (SNI)."""
+        return getattr(self._channel, "client_hello_name", None)

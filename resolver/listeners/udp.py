@@ -1,4 +1,7 @@
-"""The UDP readers: the fast path. A repeated query is one table look-up and an ID; all others go to the pipeline."""
+"""The UDP readers: the fast path. A repeated query is one table look-up and an ID; all others go to the pipeline.
+
+A trusted proxy's datagram may begin with a PROXY header; what is behind it is the named client's query.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +13,12 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from resolver.clients import Client
+from resolver.errors import FormatError
 from resolver.listeners.packet_info import ANCILLARY_BYTES, Ancillary, source_of
 from resolver.pipeline import Pending, Pipeline, Transport
 from resolver.telemetry.counters import Counters
+from resolver.wire.proxy_header import SIGNATURE, read_proxy_header
 
 BATCH = 64  # datagrams read in one wake-up, so that timers and TCP get their turn
 _LAST_BATCHES = 1000  # read by a reader that stops, about what a receive buffer holds
@@ -73,7 +79,12 @@ class UdpListener:
             client = clients.get(peer[0])
             if client is not None:
                 prepared = client.udp.get(query[2:])
-                if prepared is not None and prepared[1] > now:
+                if (
+                    prepared is not None
+                    and prepared[1] > now
+                    and (left := client.left or self._clients.refill(client, now))
+                ):
+                    client.left = left - 1
                     answer, _, cell, kind, line = prepared
                     cells[cell] += 1  # before it is sent: whatever was answered is counted
                     cells[client.cell + kind] += 1
@@ -89,11 +100,60 @@ class UdpListener:
 
     def _answer(self, query: bytes, address: str, reply: Callable[[bytes], None]) -> None:
         pipeline = self._pipeline
-        outcome = pipeline.answer_now(query, pipeline.client(address), Transport.UDP)
+        client = pipeline.client(address)
+        if query.startswith(SIGNATURE):  # as DNS, an inverse query with thirteen questions, which nobody asks
+            proxied = self._proxied(query, client)
+            if proxied is None:
+                return
+            query, client = proxied
+            ready = self._ready(query, client)
+            if ready is not None:
+                reply(ready)
+                return
+        outcome = pipeline.answer_now(query, client, Transport.UDP)
         if isinstance(outcome, Pending):
             pipeline.resolve(outcome, reply)
         elif outcome is not None:
             reply(outcome)
+
+    def _proxied(self, datagram: bytes, sender: Client) -> tuple[bytes, Client] | None:
+        """The query behind a PROXY header, and whose it is. None: the datagram is dropped, and counted.
+
+        Nobody but a trusted proxy is answered: the answer would go to whomever the sender's address belongs to.
+        """
+        if not sender.is_proxy:
+            self._counters.dropped["proxy_not_trusted"] += 1
+            return None
+        try:
+            header = read_proxy_header(datagram)
+        except FormatError:
+            header = None
+        if header is None:  # a datagram has no more to come
+            self._counters.dropped["proxy_header"] += 1
+            return None
+        client = sender if header.client is None else self._pipeline.client(header.client)
+        return datagram[header.length :], client
+
+    def _ready(self, query: bytes, client: Client) -> bytes | None:
+        """The answer that is ready for a client's query, counted as sent; None where the pipeline is to be asked.
+
+        What the readers' loops do without a call.
+        """
+        prepared = client.udp.get(query[2:])
+        now = time.monotonic()
+        if prepared is None or prepared[1] <= now:
+            return None
+        left = client.left or self._clients.refill(client, now)
+        if not left:
+            return None
+        client.left = left - 1
+        answer, _, cell, kind, line = prepared
+        cells = self._counters.cells
+        cells[cell] += 1
+        cells[client.cell + kind] += 1
+        if line is not None:
+            self._pipeline.events.put(client.shown, line)
+        return query[:2] + answer
 
     def _reply(self, peer: _Peer, answer: bytes) -> None:
         try:
@@ -129,7 +189,12 @@ class WildcardUdpListener(UdpListener):
             client = clients.get(peer[0])
             if client is not None:
                 prepared = client.udp.get(query[2:])
-                if prepared is not None and prepared[1] > now:
+                if (
+                    prepared is not None
+                    and prepared[1] > now
+                    and (left := client.left or self._clients.refill(client, now))
+                ):
+                    client.left = left - 1
                     answer, _, cell, kind, line = prepared
                     cells[cell] += 1
                     cells[client.cell + kind] += 1

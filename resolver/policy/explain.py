@@ -42,11 +42,21 @@ class Explanation:
 
 
 def explain(
-    policy: PolicySnapshot, wire_name: bytes, client: str, qtype: str, *, subjects: Subjects, now: Moment
+    policy: PolicySnapshot,
+    wire_name: bytes,
+    client: str,
+    qtype: str,
+    *,
+    subjects: Subjects,
+    now: Moment,
+    client_name: str = "",
 ) -> Explanation:
-    """Decide `wire_name` for the address `client` and say why. Raises ValueError for what is no address."""
+    """Decide `wire_name` for the address `client`, which calls itself `client_name` (lower-case), and say why.
+
+    Raises ValueError for what is no address.
+    """
     address = parse_client(client)
-    situation = situation_of(policy, subjects, address, now)
+    situation = situation_of(policy, subjects, address, now, client_name)
     view = situation.view
     key = key_of(wire_name)
     matches = policy.layer.matches(key, policy.layer.walk(key))

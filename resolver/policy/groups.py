@@ -29,7 +29,8 @@ class ResponsePolicy:
 class Group:
     """A set of networks with one policy. `block` and `allow` name sources (services and lists), already expanded.
 
-    With a `schedule`, the policy is enforced within its windows only.
+    Clients that call themselves by one of its `client_names` are in it too, wherever they are. With a `schedule`, the
+    policy is enforced within its windows only.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Group:
     response: ResponsePolicy = field(default_factory=ResponsePolicy)
     schedule_plain: dict[str, Any] | None = None
     schedule: Schedule | None = field(default=None, compare=False)
+    client_names: tuple[str, ...] = ()  # lower-case
 
     def to_plain(self) -> dict[str, Any]:
         """As it is written into a snapshot."""
@@ -48,6 +50,7 @@ class Group:
         return {
             "name": self.name,
             "networks": list(self.networks),
+            "client_names": list(self.client_names),
             "exempt": self.exempt,
             "monitor": self.monitor,
             "block": sorted(self.block),
@@ -63,6 +66,7 @@ class Group:
         return cls(
             name=plain["name"],
             networks=tuple(plain["networks"]),
+            client_names=tuple(plain.get("client_names", ())),
             exempt=plain["exempt"],
             monitor=plain["monitor"],
             block=frozenset(plain["block"]),

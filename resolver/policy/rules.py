@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import cached_property
 from typing import Any, Protocol
 
+from resolver.ip_keys import FIRST_OCTETS
 from resolver.rules import Rule, RuleForm, RuleKind, search_many
 
 
@@ -83,6 +84,9 @@ class NameTrie(Protocol):
     def key_id(self, key: bytes) -> int:
         """The number of a key in the trie."""
 
+    def iterkeys(self, prefix: bytes) -> Iterator[bytes]:
+        """The keys in the trie that begin so."""
+
 
 class Matcher:
     """The patterns on one name, or all regular expressions: those that cover a name, strongest first."""
@@ -143,6 +147,7 @@ class RuleLayer:
         self.sources = tuple(sources)
         self.regexes = tuple(regexes)
         self.content = content
+        self.has_addresses = any(True for first in FIRST_OCTETS for _ in trie.iterkeys(first))
 
     def walk(self, key: bytes) -> list[tuple[bytes, int]]:
         """The names that have rules, from `key` itself upwards, each with the number of its rule set."""

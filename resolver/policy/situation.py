@@ -1,4 +1,4 @@
-"""A client at a moment: its lease, network and group, its exemptions, and whether its group is only watched.
+"""A client at a moment: its lease, name, network and group, its exemptions, and whether its group is only watched.
 
 It gives the client's view, and says for how long that holds if nobody changes anything.
 """
@@ -18,11 +18,13 @@ from resolver.policy.subjects import Exemption, Lease, Moment, Pause, Subjects
 class Situation:
     """Where a client stands. `seconds` is how long; `lease` is not over, whether or not its group is there.
 
-    `via` is lease, network or default; `pause` and `is_off_schedule` say why its group is only watched.
+    `via` is lease, client name, network or default; `name` is what the client calls itself. `pause` and
+    `is_off_schedule` say why its group is only watched.
     """
 
     view: View
     via: str
+    name: str
     network: Network | None
     lease: Lease | None
     exemptions: tuple[Exemption, ...]  # in force
@@ -32,10 +34,15 @@ class Situation:
     seconds: float
 
 
-def situation_of(policy: PolicySnapshot, subjects: Subjects, address: Address, now: Moment) -> Situation:
-    """Where the client at `address` stands now."""
+def situation_of(
+    policy: PolicySnapshot, subjects: Subjects, address: Address, now: Moment, name: str = ""
+) -> Situation:
+    """Where the client at `address`, which calls itself `name` (lower-case), stands now."""
     view, network = policy.view_of(address)
     via = "network" if network is not None else "default"
+    of_name = policy.view_of_client_name(name) if name else None
+    if of_name is not None:
+        view, via = of_name, "client name"
     until = math.inf
     lease = subjects.lease_of(address, now)
     if lease is not None:
@@ -67,6 +74,7 @@ def situation_of(policy: PolicySnapshot, subjects: Subjects, address: Address, n
     return Situation(
         policy.view_with(view, is_watched=is_off_schedule or pause is not None, exemptions=tuple(in_force)),
         via,
+        name,
         network,
         lease,
         tuple(in_force),

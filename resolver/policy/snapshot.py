@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from resolver.ip_keys import key_of_address
 from resolver.policy.decision import Decision, MatchedRule, Verdict
 from resolver.policy.groups import DEFAULT_GROUP, Address, Group, Network, network_table, parse_client
 from resolver.policy.stack import RuleStack
@@ -50,6 +51,7 @@ class PolicySnapshot:
         self._known: dict[tuple[int, ...], tuple[Decision, int]] = {}
         self._networks = network_table(groups)
         self._by_name = {view.group.name: view for view in self.views}
+        self._by_client_name = {name: view for view in self.views for name in view.group.client_names}
         self._default = next(view for view in self.views if view.group.name == DEFAULT_GROUP)
 
     def view_of(self, address: str | Address) -> tuple[View, Network | None]:
@@ -64,6 +66,15 @@ class PolicySnapshot:
     def networks_of(self, address: Address) -> list[tuple[Network, str]]:
         """All networks of groups that hold an address with their groups, the most specific one first."""
         return [(network, self.views[index].group.name) for network, index in self._networks.find_all(address)]
+
+    def view_of_client_name(self, name: str) -> View | None:
+        """The view of clients that call themselves so (lower-case); None where no group has the name."""
+        return self._by_client_name.get(name)
+
+    @property
+    def has_client_names(self) -> bool:
+        """Whether any group has clients by name."""
+        return bool(self._by_client_name)
 
     def view_of_group(self, name: str) -> View | None:
         """The view of a group; None where there is no such group."""
@@ -123,6 +134,19 @@ class PolicySnapshot:
             decision.response,
             decision.exemption,
         )
+
+    @property
+    def judges_addresses(self) -> bool:
+        """Whether there are rules for addresses at all."""
+        return self.layer.judges_addresses
+
+    def decide_address(self, view: View, packed: bytes) -> Decision | None:
+        """What rules for addresses make of one, in four or sixteen octets, for `view`; None where there is none."""
+        key = key_of_address(packed)
+        walked = self.layer.walk(key)
+        if not walked:
+            return None
+        return decision_of(view, standing_of(self.layer, view, self.layer.matches_of_address(walked)), key)
 
     def _learn(
         self, row: tuple[int, ...], view: View, key: bytes, walked: list[tuple[bytes, int]]

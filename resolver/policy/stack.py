@@ -30,6 +30,8 @@ class RuleStack:
             if first:
                 self._overlays.append((first, layer))
             first += len(layer.rule_sets)
+        self.judges_addresses = any(layer.has_addresses for layer in self.layers)
+        """Whether there are rules for addresses at all."""
         self.walk: Callable[[bytes], Walked] = self._walk_all if self._overlays else self.layers[0].walk
         """The names that have rules, from a key itself upwards, each with the number of its rule set."""
 
@@ -58,6 +60,10 @@ class RuleStack:
     def must_search(self, walked: Walked) -> bool:
         """Whether patterns or expressions have to be searched for as well."""
         return self._regexes is not None or any(self._rule_sets[number].has_patterns for _, number in walked)
+
+    def matches_of_address(self, walked: Walked) -> list[Match]:
+        """The rules that cover an address, strongest first; `walked` is what `walk` gave for its key."""
+        return [(prefix, members) for prefix, number in walked if (members := self._rule_sets[number].names)]
 
     def matches(self, key: bytes, walked: Walked) -> list[Match]:
         """The rules that cover the name `key`, strongest first; `walked` is what `walk` gave for it."""

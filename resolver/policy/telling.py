@@ -1,4 +1,4 @@
-"""A client's situation in words: lease, networks, group, exemptions that do not count now, schedule, pause."""
+"""A client's situation in words: lease, name, networks, group, exemptions that do not count now, schedule, pause."""
 
 from __future__ import annotations
 
@@ -55,16 +55,31 @@ def _group_steps(policy: PolicySnapshot, situation: Situation, address: Address)
             yield Step("lease", lease.identity, f"{said}, in group {lease.group}")
         else:
             yield Step("lease", lease.identity, f"{said}, in group {lease.group}, which does not exist")
+    if situation.name:
+        yield _name_step(policy, situation)
     considered = policy.networks_of(address)
     for place, (network, owner) in enumerate(considered):
-        outcome = "left to the lease" if situation.via == "lease" else "chosen" if place == 0 else "less specific"
+        outcome = _LEFT_TO.get(situation.via, "chosen" if place == 0 else "less specific")
         yield Step("network", outcome, f"{network} of group {owner} holds {address}")
     if situation.via == "lease":
         yield Step("group", group, "the lease says so")
+    elif situation.via == "client name":
+        yield Step("group", group, f"the client calls itself {situation.name}, which is a name of this group")
     elif considered:
         yield Step("group", group, f"{address} is in {situation.network}, the most specific network that a group has")
     else:
         yield Step("group", group, f"no group has a network with {address}")
+
+
+def _name_step(policy: PolicySnapshot, situation: Situation) -> Step:
+    named = policy.view_of_client_name(situation.name)
+    if named is None:
+        return Step("client name", "unknown", f"no group has the client name {situation.name}: it has no effect")
+    outcome = _LEFT_TO["lease"] if situation.via == "lease" else "chosen"
+    return Step("client name", outcome, f"{situation.name} is a client of group {named.group.name}")
+
+
+_LEFT_TO = {"lease": "left to the lease", "client name": "left to the client name"}
 
 
 def _shown(wall: float) -> str:

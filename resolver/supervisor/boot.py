@@ -17,7 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from blocklists.loading import catalogue_fingerprint
-from resolver import __version__
+from resolver import __version__, cookie_secret
 from resolver.config.file_policy import has_contents
 from resolver.plan import Plan
 
@@ -60,8 +60,14 @@ def recall(path: Path, environ: Mapping[str, str] = os.environ) -> Plan | None:
         record = json.loads((state_dir / _RECORD).read_bytes())
         if record["digest"] == _digest(path, content, environ):
             plan = Plan.from_plain(record["plan"])
-            return plan if has_contents(plan.state_dir, plan.policy) else None
+            return plan if has_contents(plan.state_dir, plan.policy) and _has_secret(plan) else None
     return None
+
+
+def _has_secret(plan: Plan) -> bool:
+    """Whether a cookie secret that was configured is still where it was."""
+    made = str(plan.state_dir / cookie_secret.MADE)
+    return plan.cookie_secret in ("", made) or Path(plan.cookie_secret).is_file()
 
 
 def forget(state_dir: Path) -> None:

@@ -26,7 +26,7 @@ _STEADY_SECONDS = 10.0  # a worker that lived as long did not fail at once
 
 
 class Crew:
-    """A worker for each slot of sockets. `settings` and `manifest` are what new workers start with."""
+    """A worker for each slot of sockets. `settings`, `cookie_secret` and `manifest` are what new workers start with."""
 
     def __init__(
         self,
@@ -37,6 +37,7 @@ class Crew:
         log: Log,
         *,
         events: socket.socket,
+        cookie_secret: list[str],
         subjects: Position | None = None,
         on_clock: Callable[[float, Moment], None],
     ) -> None:
@@ -46,6 +47,7 @@ class Crew:
         `on_clock` is told when a worker sees that the wall clock was set.
         """
         self.settings = settings
+        self.cookie_secret = cookie_secret
         self.manifest = manifest
         self.subjects = subjects
         self._on_clock = on_clock
@@ -106,15 +108,14 @@ class Crew:
         replaced = 0
         async with self._replacing:
             for slot, worker in enumerate(tuple(self._workers)):
-                if only_outdated and (worker is None or worker.settings == self.settings):
+                if only_outdated and (worker is None or self._is_up_to_date(worker)):
                     continue
                 await self._replace(slot)
                 replaced += 1
         return replaced
 
-    async def renew_certificate(self) -> None:
-        """Have the workers of DoT and DoH read their certificate again."""
-        await asyncio.gather(*(worker.renew_certificate() for worker in self._workers if worker))
+    def _is_up_to_date(self, worker: WorkerProcess) -> bool:
+        return worker.settings == self.settings and worker.cookie_secret == self.cookie_secret
 
     def status(self) -> list[dict[str, Any]]:
         """What is known of each worker that serves, by slot."""
@@ -136,6 +137,17 @@ class Crew:
         for worker in self._workers:
             if worker:
                 worker.count()
+
+    async def flush(self, name: str | None, *, below: bool) -> int:
+        """Have every worker forget cached answers; gives how many there were."""
+        number = next(self._numbers)
+        return sum(await asyncio.gather(*(w.flush(name, number, below=below) for w in self._workers if w)))
+
+    def renew(self) -> None:
+        """Have certificates read again."""
+        for worker in self._workers:
+            if worker:
+                worker.renew()
 
     async def stop(self) -> None:
         """Let all finish what they have in flight, and end them."""
@@ -165,6 +177,7 @@ class Crew:
                 self._sockets[slot],
                 self._events,
                 settings,
+                self.cookie_secret,
                 manifest.path,
                 self._log,
                 checked=checked,
@@ -174,7 +187,7 @@ class Crew:
             self._alive.add(worker)
             self._tasks.spawn(self._watch(slot, worker), f"worker {worker.pid}")
             await worker.ready()
-            if settings == self.settings:
+            if self._is_up_to_date(worker):
                 break
             await worker.stop()  # the settings changed while it started
         self._workers[slot] = worker

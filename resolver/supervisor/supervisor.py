@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
-import os
-import resource
+import secrets
 import signal
 import time
-from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from resolver import cookie_secret
 from resolver.clocks import STEP_SECONDS, now
+from resolver.config.cookies import SECRET_BYTES
 from resolver.config.settings import ControlSettings
 from resolver.errors import ConfigError, MoatdnsError, SubjectsError
-from resolver.listeners.sockets import WorkerSockets, open_encrypted_sockets, open_sockets
+from resolver.listeners.sockets import DO53, WorkerSockets, open_sockets
 from resolver.plan import Plan
 from resolver.policy.subjects import Moment
 from resolver.snapshot_file import Manifest
@@ -25,7 +24,9 @@ from resolver.subjects_file import Position, newest, note_clock_step
 from resolver.supervisor.channels import Channels
 from resolver.supervisor.control import Control
 from resolver.supervisor.crew import Crew
+from resolver.supervisor.own_process import give_up_root, held_state, raise_file_limit
 from resolver.supervisor.policy import PolicySource
+from resolver.supervisor.service_manager import of_this_process
 from resolver.supervisor.tasks import Tasks
 from resolver.telemetry.log import Log
 
@@ -43,6 +44,7 @@ class Supervisor:
         self._log = log
         self._source = PolicySource(path, log)
         self._began = time.time()
+        self._manager = of_this_process()
         self._plan: Plan
         self._crew: Crew
         self._control: Control
@@ -60,20 +62,23 @@ class Supervisor:
 
     async def run(self) -> None:
         """Serve until SIGTERM or SIGINT. Raises MoatdnsError, ConfigError for one, when it cannot start."""
-        _raise_file_limit()
+        raise_file_limit()
         self._plan = self._source.recall() or await self._source.read()
         try:
             with contextlib.ExitStack() as held:
-                held.enter_context(_held(self._plan.state_dir))
-                listen = self._plan.listen
-                sockets, notes = open_sockets(list(listen.do53), self._plan.workers)
+                held.enter_context(held_state(self._plan.state_dir))
+                sockets, notes = open_sockets(
+                    list(self._plan.listen),
+                    self._plan.workers,
+                    self._plan.encrypted_workers,
+                    self._manager.take_sockets(),
+                )
                 for one in sockets:
                     held.callback(one.close)
-                encrypted = open_encrypted_sockets(listen)
-                for one in encrypted:
-                    held.callback(one.close)
-                sockets += encrypted
                 channels = held.enter_context(Channels.open(self._plan.control))
+                if self._plan.user is not None:
+                    await self._source.end()  # what root has started may do as root
+                notes += give_up_root(self._plan)
                 self._tell_news(self._plan)
                 for note in (*self._plan.notes, *notes):
                     self._log.warning(note)
@@ -93,6 +98,7 @@ class Supervisor:
             channels.of_control,
             self._publish,
             self._use_subjects,
+            self._flush,
             self._status,
             self._log,
         )
@@ -107,6 +113,7 @@ class Supervisor:
                 self._mended_policy,
                 self._log,
                 events=channels.events_in,
+                cookie_secret=self._cookie_secret(self._plan, []),
                 subjects=self._subjects,
                 on_clock=self._clock_was_set,
             )
@@ -116,10 +123,14 @@ class Supervisor:
                 self._has_crew.set()
                 self._control.start()
                 self._say_serving()
+                self._tell_manager()
+                if self._manager.watchdog_seconds:
+                    self._tasks.spawn(self._live_for_ever(), "watchdog")
                 self._tasks.spawn(self._reload_for_ever(), "reload")
                 self._tasks.spawn(self._restart_for_ever(), "rolling restart")
                 await self._stop_asked.wait()
                 self._log.info("stopping")
+                self._manager.stopping()
             finally:
                 self._tasks.cancel()
                 await self._crew.stop()
@@ -178,6 +189,11 @@ class Supervisor:
         await self._has_crew.wait()
         await self._crew.use_subjects(position)
 
+    async def _flush(self, name: str | None, below: bool) -> int:
+        """Have all workers forget cached answers; gives how many there were."""
+        await self._has_crew.wait()
+        return await self._crew.flush(name, below=below)
+
     def _clock_was_set(self, by: float, seen: Moment) -> None:
         """A worker saw it; each of them does, and after a sleep of the machine all do for nothing."""
         if abs(seen.wall - seen.boot - self._clocks_apart) < STEP_SECONDS:
@@ -194,19 +210,41 @@ class Supervisor:
         return {"workers": self._crew.status() if self._has_crew.is_set() else []}
 
     def _say_serving(self) -> None:
-        listen = self._plan.listen
         self._source.remember(self._plan)
         self._log.info(
             "serving",
-            listen=[address.text for address in listen.do53],
-            dot=[address.text for address in listen.dot],
-            doh=[address.text for address in listen.doh],
+            **self._listening(),
             workers=self._plan.workers,
-            tls_workers=listen.tls_workers,
             policy=self._crew.manifest.revision,
             policy_is_the_configs=self._crew.manifest.fingerprint == self._plan.fingerprint,
             upstreams=[server.name for server in self._plan.settings.upstream_servers],
         )
+
+    def _tell_manager(self) -> None:
+        self._manager.ready(f"serving policy {self._crew.manifest.revision}")
+
+    async def _live_for_ever(self) -> None:
+        """Show the service manager that this process is awake; it restarts us if it is not."""
+        while True:
+            self._manager.alive()
+            await asyncio.sleep(self._manager.watchdog_seconds / 3)
+
+    def _listening(self) -> dict[str, list[str]]:
+        """The addresses, by what is spoken there."""
+        told: dict[str, list[str]] = {}
+        for address in self._plan.listen:
+            told.setdefault("listen" if address.kind == DO53 else address.kind, []).append(address.text)
+        return told
+
+    def _cookie_secret(self, plan: Plan, otherwise: list[str]) -> list[str]:
+        """The secrets of server cookies; `otherwise` where they cannot be read, and none where cookies are off."""
+        if not plan.cookie_secret:
+            return []
+        try:
+            return cookie_secret.load(Path(plan.cookie_secret), plan.state_dir)
+        except MoatdnsError as error:  # clients take up another one by themselves: no reason not to serve
+            self._log.error("the cookie secret cannot be read", why=str(error))
+            return otherwise or [secrets.token_hex(SECRET_BYTES)]
 
     async def _mended_policy(self) -> Manifest:
         """Where the policy's files are gone or damaged: the last good one, until it is compiled anew."""
@@ -218,6 +256,7 @@ class Supervisor:
         while True:
             await self._reload_asked.wait()
             self._reload_asked.clear()
+            self._manager.reloading()
             try:
                 await self._reload()
             except ConfigError as error:
@@ -225,6 +264,7 @@ class Supervisor:
                     self._log.error("the config is not used; the old one stays in force", problem=problem)
             except MoatdnsError as error:
                 self._log.error("reload did not finish", why=str(error), policy=self._crew.manifest.revision)
+            self._tell_manager()
 
     async def _reload(self) -> None:
         old = self._plan
@@ -241,10 +281,10 @@ class Supervisor:
             self._log.warning(note)
         if needs_restart:
             self._log.warning(
-                "listen, workers, tls.workers, state_dir and admin.listen change only with a restart; "
-                "the rest is reloaded"
+                "listen, workers, state_dir and admin.listen change only with a restart; the rest is reloaded"
             )
         self._plan, self._crew.settings = new, new.settings
+        self._crew.cookie_secret = self._cookie_secret(new, self._crew.cookie_secret)
         try:
             replaced = await self._crew.replace(only_outdated=True)
         except MoatdnsError:
@@ -257,7 +297,7 @@ class Supervisor:
                 await self._control.config_in_force(new.fingerprint, _OTHER_CATALOGUE_SECONDS)
         else:
             self._control.renew()
-        await self._crew.renew_certificate()
+        self._crew.renew()
         if not needs_restart:
             self._source.remember(new)
         self._log.info("reloaded", policy=self._crew.manifest.revision, workers_replaced=replaced)
@@ -287,32 +327,3 @@ class Supervisor:
 def _has_store(settings: ControlSettings) -> bool:
     """Whether there may be more to the policy than what the config says."""
     return settings.store_url is not None or (Path(settings.state_dir) / SQLITE_FILE).exists()
-
-
-def _raise_file_limit() -> None:
-    """Use all file descriptors that we may: clients' connections must not starve the upstreams' sockets."""
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-
-
-@contextlib.contextmanager
-def _held(state_dir: Path) -> Iterator[None]:
-    """Hold the state directory for this process. Raises MoatdnsError when another one has it."""
-    try:
-        state_dir.mkdir(parents=True, exist_ok=True)
-        lock = (state_dir / "moatdns.lock").open("a+", encoding="ascii")
-    except OSError as error:
-        raise MoatdnsError(f"state_dir: {state_dir}: {error.strerror}; choose a folder that can be written") from error
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            lock.seek(0)
-            raise MoatdnsError(
-                f"state_dir: {state_dir} is in use by another moatdns (pid {lock.read().strip() or 'unknown'}); "
-                "give this one a folder of its own"
-            ) from None
-        lock.truncate(0)
-        lock.write(f"{os.getpid()}\n")
-        lock.flush()
-        yield

@@ -31,14 +31,17 @@ class WorkerProcess:
         self,
         process: asyncio.subprocess.Process,
         settings: WorkerSettings,
+        cookie_secret: list[str],
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
         log: Log,
     ) -> None:
         self.began = time.monotonic()
         self.settings = settings
+        self.cookie_secret = cookie_secret
         self.revision = 0
         self.subjects_number = 0  # of the changes of leases and exemptions that it has taken in
+        self.flushed = (0, 0)  # the last flush that it has done, and how many answers it had
         self.on_clock: Callable[[float, Moment], None] = lambda by, now: None
         self.stopping = False
         self._refused = False  # the policy that it was told to use last
@@ -49,8 +52,6 @@ class WorkerProcess:
         self._writer = writer
         self._log = log
         self._spoke = asyncio.Condition()
-        self._serves_tls = False
-        self._certificate_is_read = asyncio.Event()
 
     @classmethod
     async def start(
@@ -58,6 +59,7 @@ class WorkerProcess:
         sockets: WorkerSockets,
         events: socket.socket,
         settings: WorkerSettings,
+        cookie_secret: list[str],
         manifest: Path,
         log: Log,
         *,
@@ -69,7 +71,9 @@ class WorkerProcess:
         `checked`: the policy's files have just been checked, so the worker need not.
         """
         try:
-            return await cls._start(sockets, events, settings, manifest, log, checked=checked, subjects=subjects)
+            return await cls._start(
+                sockets, events, settings, cookie_secret, manifest, log, checked=checked, subjects=subjects
+            )
         except OSError as error:  # no process, no file descriptor left
             raise MoatdnsError(f"a worker cannot be started: {error.strerror or error}") from error
 
@@ -79,6 +83,7 @@ class WorkerProcess:
         sockets: WorkerSockets,
         events: socket.socket,
         settings: WorkerSettings,
+        cookie_secret: list[str],
         manifest: Path,
         log: Log,
         *,
@@ -86,7 +91,7 @@ class WorkerProcess:
         subjects: Position | None = None,
     ) -> WorkerProcess:
         ours, theirs = socket.socketpair()
-        filenos = sockets.filenos()
+        descriptors = {kind: [one.fileno() for one in ones] for kind, ones in sockets.by_kind.items()}
         with contextlib.ExitStack() as unless_started:
             unless_started.callback(ours.close)
             with theirs:
@@ -94,21 +99,21 @@ class WorkerProcess:
                     sys.executable,
                     "-P",  # never code of the folder that we happen to be started in
                     "-m",
-                    "resolver.tls_worker" if sockets.is_encrypted else "resolver.worker",
+                    "resolver.worker",
                     str(theirs.fileno()),
-                    pass_fds=[theirs.fileno(), events.fileno(), *itertools.chain(*filenos.values())],
+                    pass_fds=[theirs.fileno(), events.fileno(), *itertools.chain(*descriptors.values())],
                     stdin=asyncio.subprocess.DEVNULL,
                 )
             reader, writer = await asyncio.open_connection(sock=ours)
             unless_started.pop_all()
-        worker = cls(process, settings, reader, writer, log)
-        worker._serves_tls = sockets.is_encrypted
+        worker = cls(process, settings, cookie_secret, reader, writer, log)
         first = {
             "settings": settings.to_plain(),
+            "cookie_secret": cookie_secret,
             "manifest": str(manifest),
             "checked": checked,
             "subjects": subjects.to_plain() if subjects else None,
-            **filenos,
+            **descriptors,
             "events": events.fileno(),
         }
         writer.write(json.dumps(first).encode() + b"\n")
@@ -126,7 +131,6 @@ class WorkerProcess:
                 await self._take(json.loads(line))
         status = await self._process.wait()
         self._writer.close()
-        self._certificate_is_read.set()
         async with self._spoke:
             self._spoke.notify_all()
         return status
@@ -145,10 +149,14 @@ class WorkerProcess:
             async with self._spoke:
                 self.subjects_number = int(report["number"])
                 self._spoke.notify_all()
-        elif event == "certificate":
-            self._certificate_read(report)
+        elif event == "flushed":
+            async with self._spoke:
+                self.flushed = (int(report["number"]), int(report["forgotten"]))
+                self._spoke.notify_all()
         elif event == "clock":
             self.on_clock(report["by"], Moment(report["wall"], report["boot"]))
+        elif event == "certificate":
+            self._log.error("the certificate is not used; the old one stays in force", why=report["why"])
         elif event == "refused":
             self._log.error("a worker refused the policy", pid=self.pid, why=report["why"])
         elif event == "counts":
@@ -189,25 +197,17 @@ class WorkerProcess:
                 )
         return self.subjects_number >= number
 
-    async def renew_certificate(self) -> None:
-        """Have it read its certificate again, and wait until it has; it tells by itself what came of it."""
-        if self._serves_tls:
-            self._certificate_is_read.clear()
-            self._tell("certificate")
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(READY_SECONDS):
-                    await self._certificate_is_read.wait()
+    async def flush(self, name: str | None, number: int, *, below: bool) -> int:
+        """Have it forget the cached answers for a name, for the `number`-th time; gives how many there were."""
+        self._tell("flush", name=name, below=below, number=number)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(READY_SECONDS), self._spoke:
+                await self._spoke.wait_for(lambda: self.flushed[0] >= number or self._process.returncode is not None)
+        return self.flushed[1] if self.flushed[0] == number else 0  # one that has ended has no answers left
 
-    def _certificate_read(self, report: dict[str, Any]) -> None:
-        self._certificate_is_read.set()
-        why = report.pop("why")
-        if why is not None:
-            self._log.error("the certificate of DoT and DoH cannot be used", pid=self.pid, why=why, **report)
-            return
-        warnings = report.pop("warnings")
-        self._log.info("certificate in use", pid=self.pid, **report)
-        for warning in warnings:
-            self._log.warning("the certificate needs care", why=warning)
+    def renew(self) -> None:
+        """Have it read its certificate again."""
+        self._tell("renew")
 
     def ping(self) -> None:
         """Ask for a sign of life."""

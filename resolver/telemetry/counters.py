@@ -6,8 +6,8 @@ A cell's key says what it counts, as a JSON array (compact, so that equal keys a
   domain of hits only;
 * ``["client", client, kind]``: four in a row for a client, by kind;
 * ``["seconds", verdict, le]`` and ``["seconds_sum", verdict]`` (microseconds): of queries that waited for an upstream;
-* ``["dropped", what]``, ``["upstream", name, result]``, ``["upstream_seconds", name, le]``, ``["upstream_seconds_sum",
-  name]``: brought up to date each second.
+* ``["dropped", what]``, ``["cache", what]``, ``["upstream", name, result]``, ``["upstream_seconds", name, le]``,
+  ``["upstream_seconds_sum", name]``: brought up to date each second.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from typing import Final
 
 from resolver.telemetry.counter_file import MemoryCells
 
-KINDS: Final = ("blocked", "monitored", "exempted", "other")
-BUCKETS: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+KINDS: Final[tuple[str, ...]] = ("blocked", "monitored", "exempted", "other")
+BUCKETS: Final[tuple[float, ...]] = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 """Upper bounds of the histogram of durations, in seconds. Queries that are answered at once are in the first."""
 
 _RESERVED_CELLS = 8_192  # for all that is bounded by itself; names and clients get the others
@@ -44,9 +44,19 @@ class Outcome(IntEnum):
     REFUSED = 8  # by clients.allow, or not ours to answer
 
 
-OUTCOMES: Final = tuple(outcome.name.lower() for outcome in Outcome)
-_KIND_OF: Final = (0, 3, 1, 2, 3, 1, 2, 3, 3)  # by outcome: an index into KINDS
-_VERDICT_OF: Final = ("block", "allow", "monitor", "exempt", "allow", "monitor", "exempt", "failed", "refused")
+OUTCOMES: Final[tuple[str, ...]] = tuple(outcome.name.lower() for outcome in Outcome)
+_KIND_OF: Final[tuple[int, ...]] = (0, 3, 1, 2, 3, 1, 2, 3, 3)  # by outcome: an index into KINDS
+_VERDICT_OF: Final[tuple[str, ...]] = (
+    "block",
+    "allow",
+    "monitor",
+    "exempt",
+    "allow",
+    "monitor",
+    "exempt",
+    "failed",
+    "refused",
+)
 
 # What an answer is counted as: its cell, which of its client's cells (KINDS), and what the query log says of it between
 # client and duration, None where it says nothing.

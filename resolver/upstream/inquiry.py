@@ -52,7 +52,8 @@ class Inquiry:
     heard_before = 0  # what its server had said when it was asked
     in_flight = 0
     next_server = 0  # place in `order`
-    ends_at = listen_until = 0.0  # no longer than this altogether, and after the latest try
+    ends_at = 0.0
+    listen_until = 0.0  # no longer than this altogether, and after the latest try
     has_asked_again = False
     asked_by_stream: tuple[Server, ...] = ()
     rcode: int | None = None  # the last error rcode heard

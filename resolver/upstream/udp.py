@@ -9,7 +9,6 @@ section 9.1) and tells of refusals.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import select
 import socket
 from collections import deque
@@ -211,14 +210,20 @@ class UdpPool:
         sock = socket.SocketType(family, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
         try:
             for _ in range(_PORT_TRIES):
-                with contextlib.suppress(OSError):  # in use; in the end the kernel chooses, at random from its range
-                    sock.bind((_ANY_ADDRESS[family], self._port()))
+                if self._bound(sock, family):
                     break
             sock.connect(self.server.address)
         except OSError:
             sock.close()
             raise
         return sock
+
+    def _bound(self, sock: socket.SocketType, family: int) -> bool:
+        try:
+            sock.bind((_ANY_ADDRESS[family], self._port()))
+        except OSError:
+            return False
+        return True
 
     def _port(self) -> int:
         """A random port that has not served lately: one seen in use is no good guess for the next while."""

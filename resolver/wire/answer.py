@@ -9,10 +9,11 @@ from __future__ import annotations
 import struct
 from array import array
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from resolver.errors import FormatError
 from resolver.names import key_of
+from resolver.wire.addresses import addresses_of_record, is_private
 from resolver.wire.codes import HEADER, MAX_LABEL, MAX_NAME, Flag, Rcode, Type
 from resolver.wire.message import without_foreign_records
 
@@ -41,6 +42,7 @@ class Answer:
       that no RRset has two (RFC 2181 section 5.2); `ttl_offsets`: where.
     * `targets`: keys of the names it leads to (CNAME chain, SVCB and HTTPS targets), for the policy to judge.
     * `negative`: NXDOMAIN, or no record of the asked type at the chain's end.
+    * `filtered`: records were left out because nobody should be led to what they hold.
     """
 
     rcode: int
@@ -52,6 +54,7 @@ class Answer:
     ttl_seconds: int
     negative: bool
     targets: tuple[bytes, ...]
+    filtered: bool = False
 
 
 class _Record:
@@ -181,6 +184,38 @@ def with_ttl(body: bytes, ttl_offsets: Sequence[int], ttl_seconds: int) -> bytes
     for offset in ttl_offsets:
         _TTL.pack_into(changed, offset, ttl_seconds)
     return bytes(changed)
+
+
+def for_name_below(answer: Answer, qname: bytes) -> Answer:
+    """A negative answer for `qname` (lower-case wire form) made one for a name below it (RFC 8020).
+
+    Its SOA record alone is left, with whole names: pointers into the question would point elsewhere.
+    """
+    start = HEADER + len(qname) + 4
+    message = bytes(HEADER) + qname + bytes(4) + answer.body
+    names = _Names(message)
+    records, _ = _read_records(names, start, answer.authorities)
+    soa = next((record for record in records if record.rtype == Type.SOA), None)
+    if soa is None:
+        return replace(answer, body=b"", authorities=0, ttl_offsets=())
+    primary, at = names.read(soa.rdata)
+    mailbox, at = names.read(at)
+    rdata = primary + mailbox + message[at : soa.end]
+    head = soa.owner + message[soa.ttl_at - 4 : soa.ttl_at + 4] + len(rdata).to_bytes(2, "big")
+    return replace(answer, body=head + rdata, authorities=1, ttl_offsets=(len(soa.owner) + 4,))
+
+
+def without_private_addresses(message: bytes, qname: bytes) -> bytes:
+    """A message, read before, without the answer records that hold private addresses. Raises FormatError."""
+    count = message[6] << 8 | message[7]
+    if count > _MAX_MENDED:
+        raise FormatError("private addresses among too many records")
+    records, _ = _read_records(_Names(message), HEADER + len(qname) + 4, count)
+    keep = [
+        not any(is_private(address) for address in addresses_of_record(message, record.rtype, record.rdata, record.end))
+        for record in records
+    ]
+    return without_foreign_records(message, keep)
 
 
 def _read_plain(message: bytes, start: int, qtype: int) -> Answer | None:

@@ -15,6 +15,7 @@ class Rcode(IntEnum):
     NOTIMP = 4
     REFUSED = 5
     BADVERS = 16
+    BADCOOKIE = 23
 
 
 class Type(IntEnum):
@@ -60,8 +61,10 @@ class Flag(IntEnum):
 class EdnsOption(IntEnum):
     """EDNS option codes."""
 
+    NSID = 3
     CLIENT_SUBNET = 8
     COOKIE = 10
+    TCP_KEEPALIVE = 11
     PADDING = 12
     EDE = 15
 

@@ -56,11 +56,11 @@ def read_proxy_header(data: bytes) -> ProxyHeader | None:
         raise FormatError(f"a PROXY header of an unknown version or command, {version_and_command:#04x}")
     if end > MAX_OCTETS:
         raise FormatError(f"a PROXY header of {end} octets: {MAX_OCTETS} are the most")
-    if family not in _OCTETS_OF_ADDRESSES or protocol not in (_UNSPECIFIED, _STREAM, _DATAGRAM):
+    if command == _PROXY and (family not in _OCTETS_OF_ADDRESSES or protocol not in (_UNSPECIFIED, _STREAM, _DATAGRAM)):
         raise FormatError(f"a PROXY header of an unknown family or protocol, {kind:#04x}")
     if len(data) < end:
         return None
-    if command == _LOCAL:  # the proxy's own, a health check for one; its addresses are to be ignored
+    if command == _LOCAL:  # the proxy's own, a health check for one; its addresses are to be ignored, and their family
         return ProxyHeader(end)
     if length < _OCTETS_OF_ADDRESSES[family]:
         raise FormatError("a PROXY header whose addresses are cut off")

@@ -6,6 +6,8 @@ NotAQuery (drop). What the question *means* is the pipeline's business.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from resolver.errors import FormatError, NotAQuery
 from resolver.names import key_of
 from resolver.wire.codes import (
@@ -25,9 +27,22 @@ _QR = int(Flag.QR)  # an enumeration's member costs as much to fetch as all the 
 _CD = int(Flag.CD)
 _BITS = {(False, 0): b"\x00", (True, 0): b"\x01", (False, _CD): b"\x02", (True, _CD): b"\x03"}
 _DO = 0x8000  # the first bit of the OPT record's flags (RFC 6891 section 6.1.4)
-# Change from query to query, and never the answer: whom a client subnet is believed from has it taken for a client.
-_HOP_BY_HOP = frozenset({EdnsOption.COOKIE, EdnsOption.PADDING, EdnsOption.CLIENT_SUBNET})
-_CLIENT_SUBNET = int(EdnsOption.CLIENT_SUBNET)
+# Between a client and us alone: they change from query to query, and never what is answered, only what is added to it.
+# Whom a client subnet is believed from has it taken for a client.
+_HOP_BY_HOP = frozenset(
+    {
+        EdnsOption.NSID,
+        EdnsOption.CLIENT_SUBNET,
+        EdnsOption.COOKIE,
+        EdnsOption.TCP_KEEPALIVE,
+        EdnsOption.PADDING,
+    }
+)
+_COOKIE = int(EdnsOption.COOKIE)
+_NO_OPTIONS: Mapping[int, bytes] = {}
+_NO_QUESTION = b"\x00\x00"
+_ROOT = b"\x00"
+_MOST_SKIPPED = 32  # questions and records of a query that could not be read
 
 
 class Question:
@@ -37,19 +52,20 @@ class Question:
     * `key`: the qname's key (resolver.names), lower-case; `qtype`, `qclass`: numbers.
     * `flags`: the header's second word; `edns`: an OPT record was sent; `version`, `dnssec_ok`: from it.
     * `max_size`: the octets that the client takes over UDP, at most what we send (RFC 6891 section 6.2.3, RFC 9715).
-    * `client_subnet`: the data of that option (RFC 7871 section 6), b"" where there is none.
+    * `options`: the data of the hop-by-hop EDNS options that it carries, by code; of several alike, the first.
+    * `is_bare`: it has no question, only a cookie (RFC 7873 section 5.4); key, qtype and qclass mean nothing then.
     * `table_key`: what stands for this query in the answer table: all after the ID, such options left out.
     """
 
     __slots__ = (
         "_cache_key",
-        "client_subnet",
         "dnssec_ok",
         "edns",
         "end",
         "flags",
         "key",
         "max_size",
+        "options",
         "qclass",
         "qtype",
         "query",
@@ -61,14 +77,14 @@ class Question:
         self.query = query
         self.end = end
         self.flags = flags
-        self.key = key_of(query[HEADER : end - 4])
+        self.key = key_of(query[HEADER : end - 4] if end > HEADER else _ROOT)
         self.qtype = int.from_bytes(query[end - 4 : end - 2], "big")
         self.qclass = int.from_bytes(query[end - 2 : end], "big")
         self.edns = False
         self.version = 0
         self.dnssec_ok = False
         self.max_size = UDP_PAYLOAD_PLAIN
-        self.client_subnet = b""
+        self.options = _NO_OPTIONS
         self.table_key = query[2:]
         self._cache_key = b""
 
@@ -76,6 +92,11 @@ class Question:
     def section(self) -> bytes:
         """The question section as the client wrote it, letter case included."""
         return self.query[HEADER : self.end]
+
+    @property
+    def is_bare(self) -> bool:
+        """Whether it asks for nothing but a cookie."""
+        return self.end == HEADER
 
     @property
     def checking_disabled(self) -> bool:
@@ -107,10 +128,10 @@ def parse_question(query: bytes) -> Question:
         raise NotAQuery("a response; answering it would let two servers answer each other for ever")
     if flags & _OPCODE_MASK:  # anything but QUERY, which is 0 (RFC 1035 section 4.1.1)
         raise FormatError("unknown opcode", Rcode.NOTIMP)
-    if query[4:6] != b"\x00\x01":
-        raise FormatError("QDCOUNT is not 1")  # RFC 9619
     if query[6:10] != b"\x00\x00\x00\x00":
         raise FormatError("a query with answer or authority records")
+    if query[4:6] != b"\x00\x01":
+        return _bare_question(query, flags)
     end = _end_of_question(query)
     question = Question(query, end, flags)
     additional = query[10] << 8 | query[11]
@@ -119,6 +140,40 @@ def parse_question(query: bytes) -> Question:
     elif len(query) != end:
         raise FormatError("octets behind the last record")
     return question
+
+
+def _bare_question(query: bytes, flags: int) -> Question:
+    """A query for a cookie alone; all others without just one question are malformed (RFC 9619 section 4)."""
+    additional = query[10] << 8 | query[11]
+    if query[4:6] == _NO_QUESTION and additional:
+        question = Question(query, HEADER, flags)
+        _read_additional(question, additional)
+        if _COOKIE in question.options:
+            return question
+    raise FormatError("QDCOUNT is not 1")
+
+
+def carries_opt(query: bytes) -> bool:
+    """Whether a query that is answered with an error has an OPT record where one is to be expected.
+
+    The answer has one then (RFC 6891 section 7). False for what is too broken, or too long, to find it.
+    """
+    counts = [query[at] << 8 | query[at + 1] for at in range(4, HEADER, 2)]
+    if sum(counts) > _MOST_SKIPPED:
+        return False
+    at = HEADER
+    try:
+        for _ in range(counts[0]):
+            at = _skip_name(query, at) + 4
+        for _ in range(sum(counts[1:])):
+            owner = at
+            at = _skip_name(query, at)
+            if query[owner] == 0 and query[at] << 8 | query[at + 1] == Type.OPT:
+                return len(query) >= at + 10
+            at += 10 + (query[at + 8] << 8 | query[at + 9])
+    except (FormatError, IndexError):
+        pass
+    return False
 
 
 def _end_of_question(query: bytes) -> int:
@@ -181,9 +236,10 @@ def _read_opt(question: Question, owner: int, rdata: int, end: int) -> None:
     question.max_size = min(max(payload, UDP_PAYLOAD_PLAIN), UDP_PAYLOAD)
     question.version = query[owner + 6]
     question.dnssec_ok = bool((query[owner + 7] << 8 | query[owner + 8]) & _DO)
-    if rdata == end:
+    if rdata == end or question.version:  # what options of another version look like, nobody knows
         return
     kept = bytearray()
+    options: dict[int, bytes] = {}
     at = rdata
     while at < end:
         if at + 4 > end:
@@ -192,9 +248,11 @@ def _read_opt(question: Question, owner: int, rdata: int, end: int) -> None:
         following = at + 4 + (query[at + 2] << 8 | query[at + 3])
         if following > end:
             raise FormatError("an EDNS option is cut off")
-        if code not in _HOP_BY_HOP:
+        if code in _HOP_BY_HOP:
+            options.setdefault(code, query[at + 4 : following])  # of several, the first (RFC 7873 section 4)
+        else:
             kept += query[at:following]
-        elif code == _CLIENT_SUBNET:
-            question.client_subnet = query[at + 4 : following]
         at = following
-    question.table_key = query[2 : rdata - 2] + len(kept).to_bytes(2, "big") + bytes(kept) + query[end:]
+    if options:
+        question.options = options
+        question.table_key = query[2 : rdata - 2] + len(kept).to_bytes(2, "big") + bytes(kept) + query[end:]

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from resolver.wire.codes import HEADER, UDP_PAYLOAD, EdnsOption, Flag
+from resolver.wire.codes import HEADER, MAX_MESSAGE, UDP_PAYLOAD, EdnsOption, Flag
 from resolver.wire.question import Question
 
 _ECHOED = Flag.RD | Flag.CD  # copied from the query (RFC 1035 section 4.1.1, RFC 4035 section 3.2.2)
 _ALWAYS = Flag.QR | Flag.RA
 _OPT_START = b"\x00\x00\x29" + UDP_PAYLOAD.to_bytes(2, "big")
+_OPTION_HEADER = 4  # octets of an option's code and length
 _ONE = b"\x00\x01"
 _NONE = b"\x00\x00"
+_BARE_OPT = _OPT_START + bytes(6)
+
+
+def edns_option(code: int, data: bytes) -> bytes:
+    """An EDNS option (RFC 6891 section 6.1.2)."""
+    return code.to_bytes(2, "big") + len(data).to_bytes(2, "big") + data
 
 
 def ede_option(code: int, text: str = "") -> bytes:
     """An Extended DNS Error option (RFC 8914 section 2)."""
-    data = code.to_bytes(2, "big") + text.encode()
-    return EdnsOption.EDE.to_bytes(2, "big") + len(data).to_bytes(2, "big") + data
+    return edns_option(EdnsOption.EDE, code.to_bytes(2, "big") + text.encode())
 
 
 def compose(
@@ -25,24 +31,25 @@ def compose(
     *,
     answers: int = 0,
     authorities: int = 0,
+    additionals: int = 0,
     options: bytes = b"",
     flags: int = 0,
 ) -> bytes:
     """A whole response.
 
-    `body` is the answer and authority sections, `answers` and `authorities` count their records; name pointers in it
-    may point at offset 12, the question. `options` go into the OPT record, which is there only if the query had one
-    (RFC 6891 section 6.1.1). `flags` are set beside QR and RA.
+    `body` is the answer, authority and additional sections, `answers`, `authorities` and `additionals` count their
+    records; name pointers in it may point at offset 12, the question. `options` go into the OPT record, which is there
+    only if the query had one (RFC 6891 section 6.1.1), behind all others. `flags` are set beside QR and RA.
     """
     word = _ALWAYS | flags | (question.flags & _ECHOED) | (rcode & 0xF)
     query = question.query
     head = (
         query[:2]
         + word.to_bytes(2, "big")
-        + _ONE
+        + query[4:6]
         + answers.to_bytes(2, "big")
         + authorities.to_bytes(2, "big")
-        + (_ONE if question.edns else _NONE)
+        + ((additionals + question.edns).to_bytes(2, "big") if additionals else _ONE if question.edns else _NONE)
         + query[HEADER : question.end]
         + body
     )
@@ -54,16 +61,28 @@ def _opt(question: Question, rcode: int, options: bytes) -> bytes:
     return _OPT_START + (rcode >> 4).to_bytes(1, "big") + b"\x00" + do + len(options).to_bytes(2, "big") + options
 
 
-def with_option(response: bytes, question: Question, option: bytes) -> bytes:
-    """A response of ours with one more option in its OPT record, which is its last; unchanged where it has none.
+def with_options(response: bytes, question: Question, options: bytes) -> bytes:
+    """A response of ours with more options in its OPT record, which is its last; unchanged where it has none.
 
     Only a response to a query of the same header and question may be given, as the answer table keeps them.
     """
     if not question.edns or response[10:12] == _NONE:
         return response
     at = _opt_length_at(response, question)
-    length = int.from_bytes(response[at : at + 2], "big") + len(option)
-    return response[:at] + length.to_bytes(2, "big") + response[at + 2 :] + option
+    length = int.from_bytes(response[at : at + 2], "big") + len(options)
+    return response[:at] + length.to_bytes(2, "big") + response[at + 2 :] + options
+
+
+def padded(response: bytes, question: Question, block: int) -> bytes:
+    """A response of ours with a padding option behind all others, so that its length is a multiple of `block` octets.
+
+    It grows no longer than a message may be (RFC 8467 section 4.1); one that has no room for the option stays as it is.
+    """
+    bare = len(response) + _OPTION_HEADER
+    if bare > MAX_MESSAGE:
+        return response
+    zeros = bytes(min(-bare % block, MAX_MESSAGE - bare))
+    return with_options(response, question, edns_option(EdnsOption.PADDING, zeros))
 
 
 def _opt_length_at(response: bytes, question: Question) -> int:
@@ -82,9 +101,13 @@ def truncated(question: Question, rcode: int, flags: int = 0) -> bytes:
     return compose(question, rcode, flags=flags | Flag.TC)
 
 
-def error_without_question(query: bytes, rcode: int) -> bytes:
-    """The answer to a query whose question could not be read: its header and the rcode (RFC 1035 section 4.1.1)."""
+def error_without_question(query: bytes, rcode: int, *, edns: bool = False) -> bytes:
+    """The answer to a query whose question could not be read: its header and the rcode (RFC 1035 section 4.1.1).
+
+    `edns`: it had an OPT record, so the answer has one (RFC 6891 section 7).
+    """
     opcode = query[2] & 0x78
     first = 0x80 | opcode | (query[2] & 0x01)
     second = Flag.RA | (query[3] & 0x10) | (rcode & 0xF)
-    return query[:2] + bytes((first, second)) + bytes(8)
+    head = query[:2] + bytes((first, second)) + bytes(6)
+    return head + _ONE + _BARE_OPT if edns else head + _NONE

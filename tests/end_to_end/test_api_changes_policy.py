@@ -116,6 +116,17 @@ def test_an_exempt_group_made_by_the_api_is_in_force_at_once(office: Moatdns) ->
     assert is_blocked(_ask(office, "claude.ai", "127.0.0.2"))
 
 
+def test_a_group_of_client_names_is_explained_by_name(office: Moatdns) -> None:
+    office.api.post("groups", {"name": "kiosk", "client_names": ["Kiosk-7"], "exempt": True})
+    path = "explain?name=claude.ai&client=127.0.0.2&client_name="
+    named = office.api.get(f"{path}KIOSK-7")
+    assert (named["verdict"], named["group"]["name"], named["group"]["via"]) == ("exempt", "kiosk", "client name")
+    unknown = office.api.get(f"{path}kiosk-8")
+    assert (unknown["verdict"], unknown["group"]["via"]) == ("block", "default")
+    office.api.delete("groups/kiosk")
+    assert office.api.get(f"{path}kiosk-7")["verdict"] == "block"
+
+
 def _ask(moatdns: Moatdns, name: str, client: str) -> dns.message.Message:
     with UdpClient(moatdns.port, client) as one:
         return dns.message.from_wire(one.exchange(query(name).to_wire()))

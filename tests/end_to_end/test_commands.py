@@ -216,5 +216,8 @@ def test_explain_works_without_a_server_and_without_a_snapshot(tmp_path: Path) -
     plain = json.loads(done.stdout)
     assert (plain["verdict"], plain["list"], plain["rule"]) == ("block", "house", "example.com")
     assert "no snapshot" in plain["origin"]
+    file.write_text("policy: {groups: [{name: kiosk, client_names: [kiosk-7], exempt: true}]}\n")
+    named = run("explain", "claude.ai", "--client-name", "Kiosk-7", "--config", str(file))
+    assert "kiosk-7 is a client of group kiosk" in named.stdout
     assert run("explain", "a..b", "--config", str(file)).returncode == 2
     assert run("explain", "example.com", "--client", "nobody", "--config", str(file)).returncode == 2

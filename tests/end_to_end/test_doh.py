@@ -1,173 +1,336 @@
-"""DNS over HTTPS (RFC 8484), by kdig and curl, over both versions of HTTP."""
+"""DNS over HTTPS (RFC 8484): kdig and curl over HTTP/2 and HTTP/1.1, and attackers that send frames of their own."""
 
 from __future__ import annotations
 
-import subprocess
-from collections.abc import Iterator
+import contextlib
+import socket
+import ssl
+from collections.abc import Callable, Iterator
 
-import dns.flags
 import dns.message
 import dns.rcode
+import hyperframe.frame as frames
 import pytest
 
 from tests.conftest import EXEMPT, OFFICE
-from tests.support.certificates import SERVER_NAME, Authority
-from tests.support.clients import LOCALHOST, is_blocked, query, rdata
-from tests.support.encrypted import MEDIA_TYPE, curl, curl_post, in_url, kdig_https, s_client
+from tests.support.clients import is_blocked, kdig, query, rdata
+from tests.support.encrypted import SERVER_NAME, Certificates, Fetched, alpn_of, curl, s_client, tls_connection
+from tests.support.http2 import Http2Client, in_url
 from tests.support.moatdns import Moatdns
-from tests.support.programs import program
-from tests.support.unbound import Unbound
+from tests.support.stub import DEFAULT_ANSWER, StubUpstream
 
-both_versions = pytest.mark.parametrize("version", ["--http1.1", "--http2"])
-POSTS = ("--header", f"content-type: {MEDIA_TYPE}")
+PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+VERSIONS = ("--http1.1", "--http2")
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory, world: Unbound) -> Iterator[Moatdns]:
-    """A server with DoH that serves no client but 127.0.0.1 to .200."""
-    folder = tmp_path_factory.mktemp("doh")
-    clients = {"allow": ["127.0.0.0/25", "::1"]}
-    config = {**OFFICE, "workers": 1, "upstream": {"servers": [world.server]}, "clients": clients}
-    with Moatdns(folder, config, listen_ipv6=True, authority=Authority(folder / "authority")) as moatdns:
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+    """What the server shows."""
+    return Certificates(tmp_path_factory.mktemp("certificates"))
+
+
+@pytest.fixture(scope="module")
+def upstream() -> Iterator[StubUpstream]:
+    """One that knows TTLs, and fails for a name."""
+    records = {
+        "mixed.example": "mixed.example. 200 IN A 192.0.2.1\nmixed.example. 77 IN A 192.0.2.2",
+        "chain.example": "chain.example. 50 IN CNAME end.example.\nend.example. 20 IN A 192.0.2.3",
+        "large.example": "\n".join(f'large.example. 300 IN TXT "{n:03} {"x" * 200}"' for n in range(290)),
+    }
+    with StubUpstream(records) as stub:
+        stub.rcodes["broken.example"] = dns.rcode.SERVFAIL
+        stub.delays = {"slow.example": 0.5, "goodbye.example": 0.5}
+        yield stub
+
+
+@pytest.fixture(scope="module")
+def server(
+    tmp_path_factory: pytest.TempPathFactory, certificates: Certificates, upstream: StubUpstream
+) -> Iterator[Moatdns]:
+    """A server with DoH, and small bounds."""
+    config = {
+        **OFFICE,
+        "workers": 1,
+        "upstream": {"servers": [upstream.server]},
+        "clients": {"allow": ["127.0.0.0/28"]},
+        "limits": {"http_resets_per_connection": 50, "http_streams_per_connection": 20},
+    }
+    with Moatdns(tmp_path_factory.mktemp("doh"), config, certificates=certificates) as moatdns:
         yield moatdns
 
 
-@pytest.mark.parametrize("get", [True, False])
-def test_kdig_gets_the_policys_answer_with_its_reason_and_the_upstreams(server: Moatdns, get: bool) -> None:
-    blocked = kdig_https(server, "claude.ai", get=get)
+@pytest.fixture(params=VERSIONS)
+def fetch(request: pytest.FixtureRequest, server: Moatdns, certificates: Certificates) -> Callable[..., Fetched]:
+    """Run curl with either version of HTTP."""
+
+    def run(target: str = "/dns-query", *arguments: str, body: bytes | None = None) -> Fetched:
+        fetched = curl(certificates, server.doh_port, target, request.param, *arguments, body=body)
+        assert fetched.version == {"--http1.1": "HTTP/1.1", "--http2": "HTTP/2"}[request.param]
+        return fetched
+
+    return run
+
+
+@pytest.mark.parametrize("option", ["+https", "+https-get"])
+def test_kdig_is_answered_over_a_verified_connection(server: Moatdns, certificates: Certificates, option: str) -> None:
+    verified = (option, f"+tls-ca={certificates.authority}", f"+tls-hostname={SERVER_NAME}")
+    assert kdig(server.doh_port, *verified, "plain.example").rdata == [DEFAULT_ANSWER]
+    blocked = kdig(server.doh_port, *verified, "claude.ai")
     assert blocked.rdata == ["0.0.0.0"]
-    assert blocked.ede[0][0] == 15
-    assert kdig_https(server, "plain.example", get=get).rdata == ["198.51.100.30"]
-    assert f"HTTP session (HTTP/2-{'GET' if get else 'POST'})" in blocked.text
+    assert [code for code, _ in blocked.ede] == [15]
 
 
-@both_versions
-def test_curl_gets_answers_by_get_and_by_post(server: Moatdns, version: str) -> None:
-    for fetched in (curl(server, in_url(query("claude.ai")), version), curl_post(server, "claude.ai", version)):
+def test_a_query_is_answered_by_post_and_by_get(fetch: Callable[..., Fetched]) -> None:
+    asked = query("plain.example")
+    for fetched in (fetch(body=asked.to_wire()), fetch(in_url(asked.to_wire()))):
         assert fetched.status == 200
-        assert fetched.version == ("HTTP/2" if version == "--http2" else "HTTP/1.1")
-        assert is_blocked(fetched.message)
-        assert fetched.headers["cache-control"] == "private, max-age=10"
-        assert int(fetched.headers["content-length"]) == len(fetched.body)
-    assert rdata(curl_post(server, "plain.example", version).message) == ["198.51.100.30"]
+        assert fetched.headers["content-type"] == "application/dns-message"
+        assert asked.is_response(fetched.message)
+        assert rdata(fetched.message) == [DEFAULT_ANSWER]
 
 
-def test_curl_resolves_by_it(server: Moatdns) -> None:
-    assert server.authority
-    port = server.doh_port
-    command = [program("curl"), "--silent", "--max-time", "10", "--cacert", str(server.authority.file)]
-    command += ["--doh-url", f"https://127.0.0.1:{port}/dns-query", "--doh-insecure", "--write-out", "%{remote_ip}"]
-    done = subprocess.run(
-        [*command, "--connect-timeout", "2", f"http://1.0.0.127.example:{server.admin_port or 9}/"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 6  # no such name in our world: the resolver was asked, and said so
-    named = subprocess.run(
-        [*command, "--verbose", "--connect-timeout", "1", "http://claude.ai:9/"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert "Trying 0.0.0.0:9" in named.stderr
-
-
-@both_versions
-@pytest.mark.parametrize(
-    ("path", "arguments", "body", "status"),
-    [
-        ("/", (), None, 404),
-        ("/dns-query/two/labels", (), None, 404),
-        ("/dns-query", ("--request", "PUT", *POSTS), b"x", 405),
-        ("/dns-query?dns=AAAA", ("--head",), None, 405),
-        ("/dns-query", (), None, 400),
-        ("/dns-query?dns=", (), None, 400),
-        ("/dns-query?dns=A", (), None, 400),
-        ("/dns-query?dns=AAAA", (), None, 400),  # too short for a header
-        (in_url(dns.message.make_response(query("claude.ai"))), (), None, 400),  # a response is never answered
-        ("/dns-query", POSTS, b"", 400),
-        ("/dns-query", ("--header", "content-type: application/json"), b"{}", 415),
-        ("/dns-query", POSTS, b"x" * 65_536, 413),
-        (in_url(query("claude.ai")), ("--header", "accept: text/html"), None, 406),
-    ],
-)
-def test_what_is_no_query_in_http_is_refused(
-    server: Moatdns, version: str, path: str, arguments: tuple[str, ...], body: bytes | None, status: int
+@pytest.mark.parametrize(("name", "least"), [("mixed.example", 77), ("chain.example", 20)])
+def test_a_cache_on_the_way_keeps_an_answer_no_longer_than_its_least_ttl(
+    fetch: Callable[..., Fetched], name: str, least: int
 ) -> None:
-    fetched = curl(server, path, version, *arguments, body=body)
-    assert fetched.status == status
-    assert fetched.headers["cache-control"] == "no-store"
-    if status == 405:
-        assert fetched.headers["allow"] == "get, post"
+    fetched = fetch(in_url(query(name).to_wire()))
+    shown = [rrset.ttl for rrset in fetched.message.answer]
+    assert fetched.headers["cache-control"] == f"max-age={min(shown)}"
+    assert least - 20 < min(shown) <= least
 
 
-@both_versions
-def test_a_malformed_query_is_told_so_in_dns(server: Moatdns, version: str) -> None:
-    fetched = curl(server, "/dns-query", version, *POSTS, body=query("claude.ai").to_wire()[:-1])
-    assert fetched.status == 200
-    assert fetched.message.rcode() == dns.rcode.FORMERR
-    assert fetched.headers["cache-control"] == "no-store"
+def test_a_failure_is_not_kept_on_the_way(fetch: Callable[..., Fetched]) -> None:
+    fetched = fetch(in_url(query("broken.example").to_wire()))
+    assert fetched.message.rcode() == dns.rcode.SERVFAIL
+    assert (fetched.status, fetched.headers["cache-control"]) == (200, "no-store")
 
 
-def test_an_id_of_zero_is_answered_with_zero(server: Moatdns) -> None:
-    message = query("plain.example")
-    message.id = 0
-    assert curl(server, in_url(message)).message.id == 0
+def test_groups_and_allowed_clients_are_those_of_plain_dns(fetch: Callable[..., Fetched]) -> None:
+    exempt = fetch("/dns-query", "--interface", EXEMPT, body=query("claude.ai").to_wire())
+    assert rdata(exempt.message) == [DEFAULT_ANSWER]
+    stranger = fetch("/dns-query", "--interface", "127.0.0.77", body=query("plain.example").to_wire())
+    assert stranger.message.rcode() == dns.rcode.REFUSED
+    assert stranger.headers["cache-control"] == "no-store"
 
 
-def test_an_answer_too_large_for_udp_comes_whole(server: Moatdns) -> None:
-    message = curl_post(server, "large.example", qtype="TXT").message
-    assert len(message.answer[0]) == 60
-    assert not message.flags & dns.flags.TC
+def test_what_is_no_query_is_told_why(fetch: Callable[..., Fetched]) -> None:
+    wire = query("plain.example").to_wire()
+    assert fetch("/other").status == 404
+    wrong = fetch("/dns-query", "--request", "PUT", body=wire)
+    assert (wrong.status, wrong.headers["allow"]) == (405, "GET, POST")
+    assert fetch("/dns-query", "--header", "content-type: text/plain", body=wire).status in (415,)
+    assert fetch("/dns-query").status == 400
+    assert fetch("/dns-query?dns=%21").status == 400
+    assert fetch("/dns-query?dns=AAAA&dns=AAAA").status == 400
+    assert fetch(body=b"").status == 400
+    assert fetch(body=b"abc").status == 400
 
 
-def test_a_negative_answer_is_kept_no_longer_than_its_soa_allows(server: Moatdns) -> None:
-    fetched = curl_post(server, "nowhere.example")
-    assert fetched.message.rcode() == dns.rcode.NXDOMAIN
-    seconds = int(fetched.headers["cache-control"].removeprefix("private, max-age="))
-    assert 0 <= seconds <= 30
+def test_head_gets_headers_alone(fetch: Callable[..., Fetched]) -> None:
+    fetched = fetch("/dns-query", "--head")
+    assert (fetched.status, fetched.body) == (405, b"")
 
 
-def test_groups_are_those_of_the_clients_address(server: Moatdns) -> None:
-    assert is_blocked(curl_post(server, "claude.ai", "--interface", LOCALHOST).message)
-    assert rdata(curl_post(server, "claude.ai", "--interface", EXEMPT).message) == ["198.51.100.1"]
+def test_a_body_longer_than_a_message_is_refused(fetch: Callable[..., Fetched]) -> None:
+    assert fetch(body=bytes(65_536)).status == 413
+    assert fetch(body=bytes(200_000)).status == 413
 
 
-def test_who_is_not_served_over_udp_is_not_served_over_https(server: Moatdns) -> None:
-    refused = curl_post(server, "plain.example", "--interface", "127.0.0.200")
-    assert refused.message.rcode() == dns.rcode.REFUSED
-    assert refused.headers["cache-control"] == "no-store"
+def test_the_longest_query_of_all_is_taken_whole(fetch: Callable[..., Fetched]) -> None:
+    wire = query("claude.ai", edns=False).to_wire()
+    padding = 65_535 - len(wire) - 15
+    record = b"\x00\x00\x29\x04\xd0\x00\x00\x00\x00" + (padding + 4).to_bytes(2, "big")
+    record += b"\x00\x0c" + padding.to_bytes(2, "big") + bytes(padding)
+    longest = wire[:10] + b"\x00\x01" + wire[12:] + record
+    assert len(longest) == 65_535
+    assert is_blocked(fetch(body=longest).message)
 
 
-def test_one_connection_carries_many_requests(server: Moatdns) -> None:
-    assert server.authority
-    for version, name in (("--http1.1", "HTTP/1.1"), ("--http2", "HTTP/2")):
-        url = f"https://{SERVER_NAME}:{server.doh_port}{in_url(query('claude.ai'))}"
-        command = [
-            program("curl"),
-            "--silent",
-            "--cacert",
-            str(server.authority.file),
-            version,
-            "--output",
-            "/dev/null",
-        ]
-        command += ["--resolve", f"{SERVER_NAME}:{server.doh_port}:{LOCALHOST}"]
-        command += ["--write-out", "%{http_code} %{num_connects} %{http_version}\\n", f"{url}#[1-20]"]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)
-        lines = done.stdout.splitlines()
-        number = name.removeprefix("HTTP/")
-        assert lines == [f"200 1 {number}", *[f"200 0 {number}"] * 19]
+def test_a_long_answer_comes_whole(fetch: Callable[..., Fetched]) -> None:
+    fetched = fetch(body=query("large.example", "TXT").to_wire())
+    assert len(fetched.message.answer[0]) == 290
+    assert len(fetched.body) > 60_000
 
 
-def test_openssl_agrees_on_http_2_first(server: Moatdns) -> None:
-    assert "ALPN protocol: h2" in s_client(server, server.doh_port, "-alpn", "http/1.1,h2")
-    assert "ALPN protocol: http/1.1" in s_client(server, server.doh_port, "-alpn", "http/1.1")
-    assert "No ALPN negotiated" in s_client(server, server.doh_port)
+def test_both_versions_are_offered(server: Moatdns, certificates: Certificates) -> None:
+    assert alpn_of(s_client(certificates, server.doh_port, "-alpn", "h2,http/1.1")) == "h2"
+    assert alpn_of(s_client(certificates, server.doh_port, "-alpn", "http/1.1")) == "http/1.1"
 
 
-def test_what_is_asked_is_counted_by_its_protocol(server: Moatdns) -> None:
-    before = server.counts()
-    curl_post(server, "claude.ai")
-    assert server.counts()["blocked"] == before["blocked"] + 1
+def test_a_thousand_requests_in_one_write_are_answered_in_order(server: Moatdns, certificates: Certificates) -> None:
+    slow = in_url(query("slow.example").to_wire())
+    fast = in_url(query("claude.ai").to_wire())
+    targets = [slow] + [fast] * 999
+    sent = "".join(f"GET {target} HTTP/1.1\r\nhost: {SERVER_NAME}\r\n\r\n" for target in targets)
+    with tls_connection(server.doh_port, certificates, "http/1.1") as connection:
+        connection.sendall(sent.encode())
+        got = b""
+        while got.count(b"HTTP/1.1 200 OK") < 1_000 and (piece := connection.recv(65_536)):
+            got += piece
+    assert got.count(b"HTTP/1.1 200 OK") == 1_000
+    assert b"\xc0\x00\x02\x01" in got[:700]  # the slow one's, 192.0.2.1, comes first
+
+
+def test_requests_before_the_goodbye_are_answered(server: Moatdns, certificates: Certificates) -> None:
+    targets = [in_url(query(name).to_wire()) for name in ("goodbye.example", "claude.ai", "plain.example")]
+    with tls_connection(server.doh_port, certificates, "http/1.1") as connection:
+        connection.sendall("".join(f"GET {target} HTTP/1.1\r\nhost: x\r\n\r\n" for target in targets).encode())
+        connection.setblocking(False)
+        with pytest.raises(ssl.SSLWantReadError):
+            connection.unwrap()
+        connection.settimeout(10)
+        got = b""
+        with contextlib.suppress(ssl.SSLZeroReturnError):  # the server's goodbye
+            while piece := connection.recv(65_536):
+                got += piece
+    assert got.count(b"HTTP/1.1 200 OK") == 3
+
+
+def ends(connection: ssl.SSLSocket) -> bool:
+    """Whether the server ends the connection."""
+    connection.settimeout(10)
+    try:
+        while connection.recv(65_536):
+            pass
+    except TimeoutError:
+        return False
+    except (ConnectionError, ssl.SSLError):
+        pass
+    return True
+
+
+def test_requests_on_one_connection_are_answered_as_they_finish(server: Moatdns, certificates: Certificates) -> None:
+    with tls_connection(server.doh_port, certificates, "h2") as connection:
+        client = Http2Client(connection)
+        slow = client.get("slow-too.example")
+        streams = [client.get(f"n{number}.example") for number in range(15)]
+        assert set(client.bodies(16)) == {slow, *streams}
+
+
+def test_an_answer_waits_for_the_clients_window(server: Moatdns, certificates: Certificates) -> None:
+    with tls_connection(server.doh_port, certificates, "h2") as connection:
+        client = Http2Client(connection)
+        client.http.update_settings({4: 50})  # INITIAL_WINDOW_SIZE
+        client.flush()
+        client.get("plain.example")
+        [body] = client.bodies(1).values()
+        assert rdata(dns.message.from_wire(body)) == [DEFAULT_ANSWER]
+        client.get("plain.example")
+        client.http.update_settings({4: 0})
+        stream = client.get("plain.example")
+        client.http.update_settings({4: 65_535})
+        client.flush()
+        assert stream in client.bodies(2)
+
+
+def resets(client: Http2Client) -> None:
+    """Requests that are taken back at once (CVE-2023-44487)."""
+    for _ in range(200):
+        client.http.reset_stream(client.get("claude.ai", flush=False), 8)
+
+
+def pings(client: Http2Client) -> None:
+    """PING without end."""
+    for _ in range(2_000):
+        client.http.ping(b"12345678")
+
+
+def settings(client: Http2Client) -> None:
+    """SETTINGS without end."""
+    for _ in range(2_000):
+        client.http.update_settings({4: 65_535})
+
+
+def continuations(client: Http2Client) -> None:
+    """Headers without end (CVE-2024-27316)."""
+    first = frames.HeadersFrame(1, b"\x82")
+    rest = frames.ContinuationFrame(1, b"\x40\x01a\x01b" * 100)
+    client.connection.sendall(first.serialize() + rest.serialize() * 1_000)
+
+
+def empty_data(client: Http2Client) -> None:
+    """DATA of nothing (CVE-2019-9518)."""
+    headers = [(":method", "POST"), (":scheme", "https"), (":authority", "x"), (":path", "/dns-query")]
+    client.http.send_headers(1, headers)
+    client.flush()
+    client.connection.sendall(frames.DataFrame(1, b"").serialize() * 5_000)
+
+
+def large_headers(client: Http2Client) -> None:
+    """A few octets that unfold to many headers."""
+    headers = [(":method", "GET"), (":scheme", "https"), (":authority", "x"), (":path", "/"), ("x", "y" * 4_000)]
+    client.http.send_headers(1, [*headers, *[("x", "y" * 4_000)] * 2_000], end_stream=True)
+
+
+def requests_without_end(client: Http2Client) -> None:
+    """More requests at once than are allowed, none of them whole."""
+    headers = [(":method", "POST"), (":scheme", "https"), (":authority", "x"), (":path", "/dns-query")]
+    for stream in range(1, 61, 2):
+        client.http.send_headers(stream, headers)
+
+
+FLOODS = {
+    requests_without_end: "http_streams_per_connection",
+    resets: "http_resets_per_connection",
+    pings: "http_flood",
+    settings: "http_flood",
+    continuations: "http_malformed",
+    empty_data: "http_flood",
+    large_headers: "http_flood",
+}
+
+
+@pytest.mark.parametrize("flood", FLOODS, ids=lambda flood: flood.__name__)
+def test_a_flood_of_frames_ends_its_connection_is_counted_and_hinders_nobody(
+    server: Moatdns, certificates: Certificates, flood: Callable[[Http2Client], None]
+) -> None:
+    before = server.counts().get(FLOODS[flood], 0)
+    with (
+        tls_connection(server.doh_port, certificates, "h2") as other,
+        tls_connection(server.doh_port, certificates, "h2") as connection,
+    ):
+        neighbour = Http2Client(other)
+        client = Http2Client(connection)
+        try:
+            flood(client)
+            client.flush()
+        except OSError:
+            pass  # it was ended while we were sending
+        assert ends(connection)
+        neighbour.get("claude.ai")
+        [body] = neighbour.bodies(1).values()
+        assert is_blocked(dns.message.from_wire(body))
+    assert server.counts()[FLOODS[flood]] == before + 1
+
+
+def test_requests_taken_back_now_and_then_are_no_flood(server: Moatdns, certificates: Certificates) -> None:
+    with tls_connection(server.doh_port, certificates, "h2") as connection:
+        client = Http2Client(connection)
+        for _ in range(100):
+            client.http.reset_stream(client.get("claude.ai", flush=False), 8)
+            client.get("claude.ai")
+            client.bodies(1)
+
+
+def test_what_is_no_http_is_told_so_and_counted(server: Moatdns, certificates: Certificates) -> None:
+    before = server.counts().get("http_malformed", 0)
+    with tls_connection(server.doh_port, certificates, "http/1.1") as connection:
+        connection.sendall(b"HELLO\x00\r\n\r\n")
+        assert connection.recv(100).startswith(b"HTTP/1.1 400 ")
+        assert ends(connection)
+    with tls_connection(server.doh_port, certificates, "h2") as connection:
+        connection.sendall(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
+        assert ends(connection)
+    assert server.counts()["http_malformed"] == before + 2
+
+
+def test_header_lines_longer_than_allowed_are_refused(server: Moatdns, certificates: Certificates) -> None:
+    with tls_connection(server.doh_port, certificates, "http/1.1") as connection:
+        connection.sendall(b"GET / HTTP/1.1\r\nx: " + b"y" * 40_000)
+        assert connection.recv(100).startswith(b"HTTP/1.1 431 ")
+
+
+def test_a_listener_of_doh_does_not_answer_plain_http(server: Moatdns) -> None:
+    with socket.create_connection(("127.0.0.1", server.doh_port), 10) as plain:
+        plain.sendall(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
+        assert not plain.recv(100).startswith(b"HTTP")

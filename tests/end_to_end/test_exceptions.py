@@ -199,6 +199,9 @@ def test_the_commands_grant_list_renew_and_revoke(office: Moatdns) -> None:
         "exemption", "grant", "antropic", *asked, status=1
     )
     run("exemption", "grant", "anthropic", "--owner", "A", "--reason", "r", "--for", "1h", status=2)
+    assert run("exemption", "show", "nope", status=2) == "'nope' is no id: 'list' shows them\n"
+    assert run("exemption", "show", "ex-0", status=1) == "there is no exemption 'ex-0'\n"
+    assert run("lease", "end", "nope", status=2) == "'nope' is no IP address\n"
 
     run("lease", "set", "127.0.0.51", "--identity", "ana", "--group", "vpn", "--for", "1h", "--also", "2001:db8::51")
     assert blocked(office, "127.0.0.51") == {False}

@@ -15,6 +15,7 @@ import pytest
 from tests.conftest import OFFICE, StartMoatdns
 from tests.support.clients import LOCALHOST, TcpClient, dig, is_blocked, query, rdata
 from tests.support.moatdns import Moatdns
+from tests.support.programs import wait_until
 from tests.support.stub import DEFAULT_ANSWER, StubUpstream
 
 LIMITS = {"tcp_idle_seconds": 1.0, "tcp_connections": 5, "tcp_queries_per_connection": 40}
@@ -119,50 +120,53 @@ def test_a_client_that_has_sent_its_last_query_still_gets_the_answers(strict: Mo
         assert closed_within(client, 10)
 
 
-def test_one_connection_too_many_takes_the_place_of_the_most_silent(strict: Moatdns) -> None:
-    with contextlib.ExitStack() as held:
-        first, *others = [held.enter_context(TcpClient(strict.port)) for _ in range(5)]
-        for client in (first, *others, first):
-            assert is_blocked(client.ask("claude.ai"))
-        with TcpClient(strict.port) as sixth:
-            assert is_blocked(sixth.ask("claude.ai"))
-            assert closed_within(others[0], 0.5)
-            for client in (first, *others[1:]):
-                assert is_blocked(client.ask("claude.ai"))
-
-
-def test_one_connection_too_many_is_ended_where_all_wait_for_their_answers(strict: Moatdns, slow: StubUpstream) -> None:
-    slow.delays["held.example"] = 1.0
+def test_the_connection_that_is_silent_for_longest_makes_room_for_a_new_one(strict: Moatdns) -> None:
     with contextlib.ExitStack() as held:
         clients = [held.enter_context(TcpClient(strict.port)) for _ in range(5)]
         for client in clients:
-            client.send(query("held.example"))
-        time.sleep(0.1)
+            assert is_blocked(client.ask("claude.ai"))
+        assert is_blocked(clients[0].ask("claude.ai"))
+        sixth = held.enter_context(TcpClient(strict.port))
+        assert is_blocked(sixth.ask("claude.ai"))
+        assert closed_within(clients[1], 0.5)
+        assert is_blocked(clients[0].ask("claude.ai"))
+    assert strict.counts()["tcp_connections"] >= 1
+
+
+def test_no_connection_whose_client_waits_makes_room_for_a_new_one(strict: Moatdns, slow: StubUpstream) -> None:
+    names = [f"wait-{number}.example" for number in range(5)]
+    slow.delays.update(dict.fromkeys(names, 0.7))
+    with contextlib.ExitStack() as held:
+        clients = [held.enter_context(TcpClient(strict.port)) for _ in names]
+        for client, name in zip(clients, names, strict=True):
+            client.send(query(name))
+        wait_until(lambda: all(slow.times_asked(name) for name in names), "that all of them wait")
         with TcpClient(strict.port) as sixth, contextlib.suppress(ConnectionError, EOFError):
             sixth.ask("claude.ai")
             pytest.fail("a sixth connection is served")
-        for client in clients:
-            assert rdata(client.receive()) == [DEFAULT_ANSWER]
+        assert [rdata(client.receive()) for client in clients] == [[DEFAULT_ANSWER]] * len(names)
+        assert is_blocked(held.enter_context(TcpClient(strict.port)).ask("claude.ai"))
 
 
 def test_connections_are_bounded_over_all_addresses_of_a_worker(strict: Moatdns) -> None:
-    ended = 0
     wire = query("claude.ai").to_wire()
     with contextlib.ExitStack() as held:
         connections = []
         for host in (LOCALHOST, "::1"):
             for _ in range(5):
-                connection = held.enter_context(socket.create_connection((host, strict.port), 10))
-                connection.sendall(struct.pack("!H", len(wire)) + wire)
-                assert connection.recv(512)
-                connections.append(connection)
-        for connection in connections[:5]:
-            connection.settimeout(0.5)
-            with contextlib.suppress(ConnectionError):
-                ended += connection.recv(1) == b""
-                continue
-            ended += 1
-    assert ended == 5
+                connections.append(held.enter_context(socket.create_connection((host, strict.port), 10)))
+                connections[-1].sendall(struct.pack("!H", len(wire)) + wire)
+                assert connections[-1].recv(4096)
+        is_open = []
+        for connection in connections:
+            connection.settimeout(0.01)
+            try:
+                is_open.append(connection.recv(1) != b"")
+            except TimeoutError:
+                is_open.append(True)
+            except ConnectionError:
+                is_open.append(False)
+        assert is_open == [False] * 5 + [True] * 5
 
 
 def test_more_queries_in_flight_than_allowed_wait_their_turn_and_are_all_answered(

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from prove import api_clients, killed_control, million_by_api, million_by_url
 from prove.figures import missed
+
+pytestmark = pytest.mark.alone
 
 
 def test_many_rules_and_then_single_ones_are_in_force_soon_while_serving(tmp_path: Path) -> None:

@@ -6,10 +6,13 @@ import random
 from pathlib import Path
 
 import dns.message
+import pytest
 
 from prove import mutated_packets
 from prove.figures import missed
 from prove.mutations import is_response, mutated, seeds
+
+pytestmark = pytest.mark.alone
 
 OPCODE = 0x78  # its bits in the third octet
 

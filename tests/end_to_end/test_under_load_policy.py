@@ -11,6 +11,8 @@ import pytest
 from prove import million_rules, swaps
 from prove.figures import missed
 
+pytestmark = pytest.mark.alone
+
 
 def test_swaps_of_the_policy_lose_no_query_and_no_answer_is_made_of_two_policies(tmp_path: Path) -> None:
     assert not missed(swaps.run(swaps.SHORT, tmp_path), but_for_times=True)

@@ -12,6 +12,8 @@ from prove import dead_upstreams, identical_questions, lying_upstream
 from prove.chance import chi_square_p, kolmogorov_smirnov_p
 from prove.figures import missed
 
+pytestmark = pytest.mark.alone
+
 
 def test_identical_questions_are_asked_once_a_worker_and_ids_and_ports_are_evenly_spread(tmp_path: Path) -> None:
     assert not missed(identical_questions.run(identical_questions.SHORT, tmp_path), but_for_times=True)

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from prove import killed_workers
 from prove.figures import missed
+
+pytestmark = pytest.mark.alone
 
 
 def test_a_killed_worker_loses_no_more_than_what_it_held(tmp_path: Path) -> None:

@@ -1,41 +1,123 @@
-"""Clients of DoT and DoH: kdig, curl and openssl as people use them, and TLS by Python for what they do not do."""
+"""What tests of DoT and DoH need: certificates, and clients that people use."""
 
 from __future__ import annotations
 
-import base64
+import contextlib
 import re
 import socket
 import ssl
 import struct
 import subprocess
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import dns.message
+import trustme
 
-from tests.support.certificates import SERVER_NAME
-from tests.support.clients import LOCALHOST, Dug, TcpClient, kdig, query
-from tests.support.moatdns import Moatdns
 from tests.support.programs import PATIENCE_SECONDS, program
 
-MEDIA_TYPE = "application/dns-message"
-_RESUMED = re.compile(r"^(New|Reused), (TLSv1\.\d)", re.MULTILINE)
+SERVER_NAME = "dns.office.example"
+_LOCALHOST = "127.0.0.1"
 
 
-def kdig_tls(server: Moatdns, *arguments: str, name: str = SERVER_NAME) -> Dug:
-    """Ask over TLS, with the certificate verified."""
-    return kdig(server.dot_port, *_trusting(server, name), *arguments)
+class Certificates:
+    """A certificate for SERVER_NAME and 127.0.0.1 in a folder, by a CA of its own; it may be renewed."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._authority = trustme.CA()
+        self.authority = folder / "ca.pem"
+        self.certificate = folder / "server.pem"
+        self.private_key = folder / "server.key"
+        self._authority.cert_pem.write_to_path(str(self.authority))
+        self.renew()
+
+    @property
+    def section(self) -> dict[str, str]:
+        """The section `tls` of a config that uses it."""
+        return {
+            "certificate": str(self.certificate),
+            "private_key": str(self.private_key),
+            "server_name": SERVER_NAME,
+        }
+
+    def renew(self) -> None:
+        """Write another pair in its place."""
+        pair = self._authority.issue_cert(SERVER_NAME, f"alice.{SERVER_NAME}", _LOCALHOST)
+        pair.private_key_pem.write_to_path(str(self.private_key))
+        self.certificate.write_bytes(b"".join(part.bytes() for part in pair.cert_chain_pems))
+
+    def client_context(self, *protocols: str) -> ssl.SSLContext:
+        """For a client that trusts the CA and speaks these by ALPN."""
+        context = ssl.create_default_context(cafile=str(self.authority))
+        if protocols:
+            context.set_alpn_protocols(list(protocols))
+        return context
 
 
-def kdig_https(server: Moatdns, *arguments: str, get: bool = False, path: str = "/dns-query") -> Dug:
-    """Ask over HTTPS, with the certificate verified."""
-    way = ["+https-get"] if get else []
-    return kdig(server.doh_port, *_trusting(server, SERVER_NAME), f"+https={SERVER_NAME}{path}", *way, *arguments)
+@contextlib.contextmanager
+def tls_connection(
+    port: int,
+    certificates: Certificates,
+    *protocols: str,
+    client: str = _LOCALHOST,
+    before: bytes = b"",
+    server_name: str = SERVER_NAME,
+) -> Iterator[ssl.SSLSocket]:
+    """A TLS connection from the address `client`; `before` is sent before the handshake, `server_name` in it."""
+    plain = socket.create_connection((_LOCALHOST, port), PATIENCE_SECONDS, (client, 0))
+    with plain:
+        plain.sendall(before)
+        with certificates.client_context(*protocols).wrap_socket(plain, server_hostname=server_name) as connection:
+            yield connection
 
 
-def _trusting(server: Moatdns, name: str) -> list[str]:
-    assert server.authority
-    return [f"+tls-ca={server.authority.file}", f"+tls-hostname={name}"]
+class DotClient:
+    """One DoT connection with DNS messages. A context manager."""
+
+    def __init__(
+        self,
+        port: int,
+        certificates: Certificates,
+        *,
+        client: str = _LOCALHOST,
+        before: bytes = b"",
+        server_name: str = SERVER_NAME,
+    ) -> None:
+        self._opened = tls_connection(port, certificates, "dot", client=client, before=before, server_name=server_name)
+
+    def __enter__(self) -> DotClient:
+        self.connection = self._opened.__enter__()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with contextlib.suppress(OSError):
+            self._opened.__exit__(None, None, None)
+
+    def send(self, *messages: dns.message.Message) -> None:
+        """Send messages in one write."""
+        wires = [message.to_wire() for message in messages]
+        self.connection.sendall(b"".join(struct.pack("!H", len(wire)) + wire for wire in wires))
+
+    def receive(self) -> dns.message.Message:
+        """The next message. Raises EOFError when the server has closed."""
+        (length,) = struct.unpack("!H", self._exactly(2))
+        return dns.message.from_wire(self._exactly(length))
+
+    def ask(self, message: dns.message.Message) -> dns.message.Message:
+        """One query and its answer."""
+        self.send(message)
+        return self.receive()
+
+    def _exactly(self, size: int) -> bytes:
+        data = b""
+        while len(data) < size:
+            piece = self.connection.recv(size - len(data))
+            if not piece:
+                raise EOFError
+            data += piece
+        return data
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,83 +125,53 @@ class Fetched:
     """What curl got."""
 
     status: int
-    headers: dict[str, str]
-    body: bytes
-    version: str
+    version: str  # of HTTP
+    headers: dict[str, str] = field(default_factory=dict)
+    body: bytes = b""
 
     @property
     def message(self) -> dns.message.Message:
         """The DNS message in it."""
-        assert self.headers["content-type"] == MEDIA_TYPE
         return dns.message.from_wire(self.body)
 
 
-def curl(server: Moatdns, path: str, *arguments: str, body: bytes | None = None) -> Fetched:
-    """Fetch a path of the DoH server."""
-    assert server.authority
-    headers = server.folder / "headers"
-    command = [program("curl"), "--silent", "--show-error", "--cacert", str(server.authority.file)]
-    command += ["--resolve", f"{SERVER_NAME}:{server.doh_port}:{LOCALHOST}", "--dump-header", str(headers)]
+def curl(certificates: Certificates, port: int, target: str, *arguments: str, body: bytes | None = None) -> Fetched:
+    """Run curl against the path `target` of the DoH port."""
+    command = [program("curl"), "--silent", "--show-error", "--include", "--max-time", "15", "--noproxy", "*"]
+    command += ["--cacert", str(certificates.authority), "--resolve", f"{SERVER_NAME}:{port}:{_LOCALHOST}"]
     if body is not None:
-        command += ["--data-binary", "@-"]
-    command += [*arguments, f"https://{SERVER_NAME}:{server.doh_port}{path}"]
-    done = subprocess.run(command, capture_output=True, input=body or b"", timeout=PATIENCE_SECONDS, check=False)
-    assert done.returncode == 0, done.stderr
-    head = headers.read_text().strip().split("\n\n")[-1].splitlines()
-    version, status, *_ = head[0].split()
-    fields = dict(line.lower().split(": ", 1) for line in head[1:] if line)
-    return Fetched(int(status), fields, done.stdout, version)
+        command += ["--data-binary", "@-", "--header", "content-type: application/dns-message"]
+    command += [*arguments, f"https://{SERVER_NAME}:{port}{target}"]
+    done = subprocess.run(command, input=body, capture_output=True, timeout=PATIENCE_SECONDS, check=False)
+    assert done.returncode == 0, done.stderr.decode()
+    rest = done.stdout
+    while True:
+        head, _, rest = rest.partition(b"\r\n\r\n")
+        first, *lines = head.decode("latin-1").split("\r\n")
+        version, status = first.split()[:2]
+        if int(status) >= 200:
+            break
+    headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+    return Fetched(int(status), version, headers, rest)
 
 
-def in_url(message: dns.message.Message) -> str:
-    """The path that asks by GET."""
-    return "/dns-query?dns=" + base64.urlsafe_b64encode(message.to_wire()).rstrip(b"=").decode()
+def s_client(certificates: Certificates, port: int, *arguments: str) -> str:
+    """Run openssl s_client up to the end of the handshake; what it shows."""
+    command = [program("openssl"), "s_client", "-connect", f"{_LOCALHOST}:{port}", "-servername", SERVER_NAME]
+    command += ["-CAfile", str(certificates.authority), *arguments]
+    done = subprocess.run(command, input=b"", capture_output=True, timeout=PATIENCE_SECONDS, check=False)
+    return (done.stdout + done.stderr).decode("latin-1")
 
 
-def curl_post(server: Moatdns, name: str, *arguments: str, qtype: str = "A") -> Fetched:
-    """Ask by POST."""
-    body = query(name, qtype).to_wire()
-    return curl(server, "/dns-query", "--header", f"content-type: {MEDIA_TYPE}", *arguments, body=body)
+def serial_shown(certificates: Certificates, port: int) -> str:
+    """The serial number of the certificate that is shown to new clients."""
+    with tls_connection(port, certificates) as connection:
+        shown = connection.getpeercert()
+    assert shown
+    return str(shown["serialNumber"])
 
 
-def s_client(server: Moatdns, port: int, *arguments: str) -> str:
-    """What openssl tells of a TLS connection."""
-    assert server.authority
-    command = [program("openssl"), "s_client", "-connect", f"{LOCALHOST}:{port}", "-CAfile", str(server.authority.file)]
-    done = subprocess.run(
-        [*command, *arguments], stdin=subprocess.DEVNULL, capture_output=True, timeout=PATIENCE_SECONDS, check=False
-    )
-    return (done.stdout + done.stderr).decode(errors="replace")
-
-
-def resumed(text: str) -> list[tuple[str, str]]:
-    """For each handshake that openssl tells of: New or Reused, and the version."""
-    return _RESUMED.findall(text)
-
-
-def client_context(authority: Path, *protocols: str) -> ssl.SSLContext:
-    """What a client in Python speaks TLS with."""
-    context = ssl.create_default_context(cafile=str(authority))
-    if protocols:
-        context.set_alpn_protocols(list(protocols))
-    return context
-
-
-class TlsClient(TcpClient):
-    """One DoT connection. A context manager. `before` are octets that are sent ahead of TLS."""
-
-    def __init__(
-        self, server: Moatdns, *, name: str = SERVER_NAME, client: str | None = None, before: bytes = b""
-    ) -> None:
-        assert server.authority
-        super().__init__(server.dot_port, client)
-        self.connection.sendall(before)
-        self.connection = client_context(server.authority.file, "dot").wrap_socket(
-            self.connection, server_hostname=name
-        )
-
-
-def proxy_header(client: str, *, local: bool = False) -> bytes:
-    """A header of the PROXY protocol, version 2, as proxies in front write it for TCP over IPv4."""
-    addresses = socket.inet_aton(client) + socket.inet_aton("192.0.2.53") + struct.pack("!HH", 40000, 853)
-    return b"\r\n\r\n\0\r\nQUIT\n" + bytes((0x20 if local else 0x21, 0x11)) + struct.pack("!H", 12) + addresses
+def alpn_of(shown: str) -> str:
+    """What s_client says was agreed on by ALPN."""
+    found = re.search(r"ALPN protocol: (\S+)", shown)
+    return found[1] if found else ""

@@ -14,12 +14,11 @@ import psutil
 import yaml
 
 from tests.support.api import Api
-from tests.support.certificates import CERTIFICATE, PRIVATE_KEY, SERVER_NAME, Authority
+from tests.support.encrypted import Certificates
 from tests.support.programs import MOATDNS, PATIENCE_SECONDS, end, free_port, wait_until
 
 LOCALHOST = "127.0.0.1"
 _UNWELCOME = ("unexpected error in a worker", "a task of the supervisor failed")
-_WORKERS = ("resolver.worker", "resolver.tls_worker")
 _STARTS = 3  # another program may take the port that was free a moment ago
 
 Event = dict[str, Any]
@@ -29,7 +28,8 @@ class Moatdns:
     """A running `moatdns serve` on a port of its own. A context manager: it is ended, and its log looked through.
 
     `config` lacks `listen`, `state_dir` and `admin.listen`, which are added unless given. The admin API listens only
-    `with_api`. With an `authority`, DoT and DoH listen, too, by a certificate of its for `SERVER_NAME`.
+    `with_api`, DoT and DoH with `certificates`. There is no limit of queries per second unless given: loads come from
+    few addresses.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class Moatdns:
         *,
         listen_ipv6: bool = False,
         with_api: bool = False,
-        authority: Authority | None = None,
+        certificates: Certificates | None = None,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
@@ -48,15 +48,13 @@ class Moatdns:
         self.snapshots = self.state_dir / "snapshots"
         self.log_file = folder / "log"
         self.port = 0
-        self.admin_port = 0
-        self.dot_port = 0
-        self.doh_port = 0
-        self.authority = authority
+        self.admin_port = self.dot_port = self.doh_port = 0
         self.process: subprocess.Popen[bytes] | None = None
         self.expects_trouble = False
         self._config = config
         self._listen_ipv6 = listen_ipv6
         self._with_api = with_api
+        self.certificates = certificates
         self._log_begins_at = 0
 
     # Starting and ending
@@ -74,7 +72,8 @@ class Moatdns:
         """Start it and wait until it serves. The port stays what it was at an earlier start."""
         for attempt in range(_STARTS):
             if not self.port or attempt:
-                self.port, self.admin_port, self.dot_port, self.doh_port = (free_port() for _ in range(4))
+                self.port, self.admin_port = free_port(), free_port()
+                self.dot_port, self.doh_port = free_port(), free_port()
             self.write_config(self._config)
             self.launch()
             assert self.process
@@ -126,24 +125,20 @@ class Moatdns:
         self._config = config
         hosts = [LOCALHOST, "[::1]"] if self._listen_ipv6 else [LOCALHOST]
         admin = {"listen": f"{LOCALHOST}:{self.admin_port}" if self._with_api else None, **config.get("admin", {})}
+        listen = {"do53": [f"{host}:{self.port}" for host in hosts]}
+        tls = {}
+        if self.certificates is not None:
+            listen |= {"dot": [f"{LOCALHOST}:{self.dot_port}"], "doh": [f"{LOCALHOST}:{self.doh_port}"]}
+            tls = self.certificates.section
         whole = {
-            "listen": {"do53": [f"{host}:{self.port}" for host in hosts]},
+            "tls": tls,
             "state_dir": "state",
             **config,
+            "listen": {**listen, **config.get("listen", {})},
+            "clients": {"queries_per_second": 0, **config.get("clients", {})},
             "admin": admin,
         }
-        if self.authority is not None:
-            if not (self.folder / CERTIFICATE).exists():
-                self.authority.issue(self.folder)
-            encrypted = {key: [f"{host}:{port}" for host in hosts] for key, port in self._encrypted_ports}
-            whole["listen"] = {**whole["listen"], **encrypted}
-            tls = {"certificate": CERTIFICATE, "private_key": PRIVATE_KEY, "server_name": SERVER_NAME}
-            whole["tls"] = {**tls, **config.get("tls", {})}
         self.config_file.write_text(yaml.safe_dump(whole, sort_keys=False), encoding="utf-8")
-
-    @property
-    def _encrypted_ports(self) -> tuple[tuple[str, int], ...]:
-        return ("dot", self.dot_port), ("doh", self.doh_port)
 
     def reload(self, config: dict[str, Any]) -> Event:
         """Write the config, send SIGHUP, and wait until the log says how it went. Gives that event."""
@@ -196,8 +191,7 @@ class Moatdns:
         found = []
         for process in self.family()[1:]:
             with contextlib.suppress(psutil.NoSuchProcess):
-                command = process.cmdline()
-                if any(module in command for module in _WORKERS) and process.status() != psutil.STATUS_ZOMBIE:
+                if "resolver.worker" in process.cmdline() and process.status() != psutil.STATUS_ZOMBIE:
                     found.append(process)
         return found
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import random
 import shutil
 import socket
@@ -19,6 +20,7 @@ PATIENCE_SECONDS = 30.0
 MOATDNS = str(Path(sys.executable).parent / "moatdns")
 
 _BELOW_EPHEMERAL = range(20_000, 32_000)  # no connection of anybody's gets such a port by chance
+_RUNS_BESIDE = 4
 _SYSTEM = "/usr/sbin:/usr/bin:/sbin:/bin"
 
 T = TypeVar("T")
@@ -33,10 +35,16 @@ def program(name: str) -> str:
 
 def free_port() -> int:
     """A port that nobody holds now, for UDP and TCP, on IPv4 and IPv6."""
-    for port in random.sample(_BELOW_EPHEMERAL, 200):
+    for port in random.sample(_ports(), 200):
         if is_free(port):
             return port
     raise AssertionError("no free port")
+
+
+def _ports() -> range:
+    """Those of this test run: runs that are beside each other (pytest -n) do not choose the same one."""
+    number = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    return _BELOW_EPHEMERAL[number % _RUNS_BESIDE :: _RUNS_BESIDE]
 
 
 def is_free(port: int) -> bool:

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import struct
 import threading
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, cast
 
 import dns.flags
@@ -26,18 +26,22 @@ class StubUpstream:
 
     Its behaviour may change at any time: `records` gives whole answer sections (lines of a zone file) by name, every
     other name has the address DEFAULT_ANSWER for `ttl` seconds; `delays` holds back answers by name, in seconds;
-    names in `truncated` are answered with TC over UDP; a `silent` one says nothing.
+    names in `truncated` are answered with TC over UDP; a `silent` one says nothing. By name, `authority` gives
+    authority sections, and `mend` changes the octets of the whole answer.
     """
 
     def __init__(self, records: dict[str, str] | None = None, *, ttl: int = 300) -> None:
         self.port = free_port()
         self.records = records or {}
+        self.authority: dict[str, str] = {}
+        self.mend: dict[str, Callable[[bytes], bytes]] = {}
         self.ttl = ttl
         self.delays: dict[str, float] = {}
         self.truncated: set[str] = set()
         self.rcodes: dict[str, dns.rcode.Rcode] = {}
         self.silent = False
         self.asked: list[tuple[str, str, str]] = []  # name, type, "udp" or "tcp"
+        self.queries: list[dns.message.Message] = []
         self._loop = asyncio.new_event_loop()
         self._ready = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"stub upstream on {self.port}", daemon=True)
@@ -100,6 +104,7 @@ class StubUpstream:
     async def answer(self, wire: bytes, transport: str) -> bytes | None:
         """What to say to a query."""
         asked = dns.message.from_wire(wire)
+        self.queries.append(asked)
         question = asked.question[0]
         name = question.name.to_text(omit_final_dot=True).lower()
         self.asked.append((name, dns.rdatatype.to_text(question.rdtype), transport))
@@ -113,10 +118,15 @@ class StubUpstream:
         elif transport == "udp" and name in self.truncated:
             response.flags |= dns.flags.TC
         elif name in self.records:
-            response.answer = [rrset for text in self.records[name].splitlines() if (rrset := _rrset(text)) is not None]
-        elif question.rdtype == dns.rdatatype.A:
+            response.answer = _section(self.records[name])
+        elif question.rdtype == dns.rdatatype.A and name not in self.authority:
             response.answer = [dns.rrset.from_text(question.name, self.ttl, "IN", "A", DEFAULT_ANSWER)]
-        return response.to_wire(max_size=65535)
+        response.authority = _section(self.authority.get(name, ""))
+        return self.mend.get(name, bytes)(response.to_wire(max_size=65535))
+
+
+def _section(text: str) -> list[dns.rrset.RRset]:
+    return [rrset for line in text.splitlines() if (rrset := _rrset(line)) is not None]
 
 
 def _rrset(text: str) -> dns.rrset.RRset | None:

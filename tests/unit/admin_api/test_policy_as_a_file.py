@@ -85,6 +85,26 @@ async def test_an_apply_makes_the_policy_what_the_document_says(office: Served) 
     assert {("delete", "lists/house"), ("create", "groups/law"), ("create", "lists/feed")} <= actions
 
 
+async def test_client_names_move_between_groups_and_back(office: Served) -> None:
+    assert await office.status("PATCH", "groups/staff", {"client_names": ["one", "two"]}) == 200
+    assert await office.status("POST", "groups", {"name": "lab", "client_names": ["three"]}) == 201
+    body = await document(office)
+    wanted = copy.deepcopy(body)
+    by_name = {entry["name"]: entry for entry in wanted["policy"]["groups"]}
+    by_name["lab"]["client_names"], by_name["staff"]["client_names"] = ["one", "two"], ["three"]
+    assert await applied(office, wanted, body["revision"]) == 200
+    assert await client_names(office) == {"default": [], "lab": ["one", "two"], "staff": ["three"]}
+    now = (await document(office))["revision"]
+    assert await applied(office, {"to_revision": body["revision"]}, now, "rollback") == 200
+    assert await client_names(office) == {"default": [], "lab": ["three"], "staff": ["one", "two"]}
+    by_name["lab"]["client_names"] = ["three"]
+    assert await applied(office, wanted, now + 1) == 422
+
+
+async def client_names(served: Served) -> dict[str, list[str]]:
+    return {entry["name"]: entry["client_names"] for entry in (await document(served))["policy"]["groups"]}
+
+
 async def test_networks_move_between_groups_whatever_their_order(office: Served) -> None:
     assert await office.status("POST", "groups", {"name": "lab", "networks": ["10.2.0.0/16"]}) == 201
     body = await document(office)
@@ -174,6 +194,21 @@ async def test_every_revision_is_kept_and_can_be_gone_back_to(office: Served) ->
         now = (await document(office))["revision"]
         assert await applied(office, {"to_revision": state["revision"]}, now, "rollback") == 200
         assert (await document(office))["policy"] == state["policy"], state["revision"]
+
+
+async def test_a_list_of_another_kind_is_in_the_way_back_until_it_is_deleted(office: Served) -> None:
+    before = await document(office)
+    await office.status("PATCH", "groups/staff", {"block": ["ai"]})
+    await office.status("DELETE", "lists/house")
+    assert await office.status("POST", "lists", {"name": "house", "url": "https://lists.example/x"}) == 201
+    back, now = {"to_revision": before["revision"]}, (await document(office))["revision"]
+    async with office.call("POST", "policy:plan", back) as response:
+        problem = await expect_problem(response)
+    assert "delete it first" in problem["errors"][0]["detail"]
+    assert await applied(office, back, now, "rollback") == 422
+    await office.status("DELETE", "lists/house")
+    assert await applied(office, back, now + 1, "rollback") == 200
+    assert (await document(office))["policy"] == before["policy"]
 
 
 async def test_a_way_back_that_is_not_kept_is_refused(office: Served) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import hashlib
 
+import pytest
+
 from resolver.config.file_policy import content_path
 
 from .conftest import Served, expect_problem
@@ -101,6 +103,14 @@ async def test_null_in_a_patch_takes_a_value_away(served: Served) -> None:
     assert (group["block"], group["response"]) == (None, None)
 
 
+async def test_the_client_names_of_a_group_are_shown_and_changed(served: Served) -> None:
+    await make(served, "groups", name="kiosk", client_names=["Kiosk-7"])
+    assert (await served.get("groups/kiosk"))["client_names"] == ["kiosk-7"]
+    assert await served.status("POST", "groups", {"name": "other", "client_names": ["kiosk-7"]}) == 422
+    assert await served.status("PATCH", "groups/kiosk", {"client_names": []}) == 200
+    assert (await served.get("groups/kiosk"))["client_names"] == []
+
+
 async def test_put_makes_and_replaces(served: Served) -> None:
     assert await served.status("PUT", "groups/staff", {"networks": ["10.0.0.0/8"]}) == 201
     assert await served.status("PUT", "groups/staff", {"exempt": True}) == 200
@@ -182,3 +192,11 @@ async def test_windows_that_make_no_sense_are_refused(served: Served) -> None:
     assert await served.status("GET", "stats/top?by=colour") == 422
     assert await served.status("GET", f"stats/summary?from={early}&to={late}") == 200
     assert await served.status("GET", "queries?cursor=nonsense") == 422
+
+
+@pytest.mark.parametrize("path", ["stats/summary?to", "reports/usage?to", "queries?from", "audit:export?from"])
+@pytest.mark.parametrize("at", ["0001-01-01T00:00:00%2B14:00", "9999-12-31T23:59:59-14:00"])
+async def test_times_that_nobody_can_reckon_with_are_refused(served: Served, path: str, at: str) -> None:
+    assert await served.status("GET", f"{path}={at}") == 422
+    token = {"name": "t", "role": "viewer", "owner": "Ana", "expires_at": "9999-12-31T23:59:59-14:00"}
+    assert await served.status("POST", "tokens", token) == 422

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import dns.message
+import dns.rcode
+
 from resolver.cache.responses import FAILURE_SECONDS, STALE_RETRY_SECONDS, STALE_TTL_SECONDS, ResponseCache
 from resolver.config.settings import CacheSettings
+from resolver.names import key_of, parse_name
 from resolver.wire.answer import Answer
 from resolver.wire.codes import Rcode
 
@@ -88,7 +94,7 @@ def test_the_cache_stays_within_its_bytes_and_keeps_what_is_used() -> None:
         assert kept.bytes <= 20_000
     assert kept.get(b"popular") is not None
     assert kept.get(b"0") is None
-    assert kept.evicted > 900
+    assert kept.counts["evicted"] > 900
 
 
 def test_replacing_an_entry_counts_its_bytes_once() -> None:
@@ -102,3 +108,137 @@ def test_a_fresh_ttl_is_whole_at_any_time_of_the_clock() -> None:
     for tick in range(20_000):
         now = tick * 0.123456789
         assert ttl(cache().put(b"q", answer(1), now).body(now)) == 1
+
+
+def test_a_scan_of_names_does_not_push_out_what_is_asked_for_now_and_then() -> None:
+    kept = cache(max_bytes=200 * 700)
+    popular = [b"popular-%d" % number for number in range(50)]
+    for _ in range(2):
+        for key in popular:
+            if kept.get(key) is None:
+                kept.put(key, answer(), 0.0)
+    for number in range(10_000):  # fifty times what there is room for, and no popular name is asked for meanwhile
+        kept.put(b"%d" % number, answer(), 0.0)
+    assert sum(kept.get(key) is not None for key in popular) == 50
+
+
+def test_a_name_that_soon_comes_back_is_kept_from_then_on() -> None:
+    kept = cache(max_bytes=200 * 700)
+    for number in range(500):
+        kept.put(b"first-%d" % number, answer(), 0.0)
+        if number % 2:
+            kept.get(b"first-%d" % number)
+    kept.put(b"again", answer(), 0.0)
+    for number in range(100):
+        kept.put(b"more-%d" % number, answer(), 0.0)
+    assert kept.get(b"again") is None
+    kept.put(b"again", answer(), 0.0)
+    for number in range(10_000):
+        kept.put(b"scan-%d" % number, answer(), 0.0)
+    assert kept.get(b"again") is not None
+
+
+def test_failures_in_a_row_are_remembered_for_longer() -> None:
+    kept = cache()
+    now = 0.0
+    seconds = []
+    for _ in range(6):
+        failure = kept.put_failure(b"q", (22, "why"), now)
+        seconds.append(failure.ttl_seconds)
+        now = failure.expires_at + 0.5
+    assert seconds == [1, 2, 4, 8, 8, 8]
+    assert kept.put_failure(b"q", (22, "why"), now + 3600).ttl_seconds == FAILURE_SECONDS
+    kept.put(b"q", answer(1), now + 3700)
+    assert kept.put_failure(b"r", (22, "why"), now).ttl_seconds == FAILURE_SECONDS
+
+
+def negative_key(name: str, qtype: int = 1, bits: int = 0) -> bytes:
+    return parse_name(name) + qtype.to_bytes(2, "big") + b"\x00\x01" + bytes([bits])
+
+
+def nxdomain(owner_at: int = 12) -> Answer:
+    """With an SOA whose owner and names point into the question."""
+    pointer = bytes((0xC0, owner_at))
+    rdata = b"\x02ns" + pointer + b"\x04host" + pointer + bytes(16) + (60).to_bytes(4, "big")
+    body = pointer + b"\x00\x06\x00\x01" + (60).to_bytes(4, "big") + len(rdata).to_bytes(2, "big") + rdata
+    return Answer(Rcode.NXDOMAIN, False, body, 0, 1, (6,), 60, True, ())
+
+
+def test_a_name_that_is_not_there_has_no_other_types_and_nothing_below_it() -> None:
+    kept = cache()
+    kept.put(negative_key("gone.example"), nxdomain(owner_at=17), now=0.0)  # 17: where "example" begins
+    for name, qtype in (("gone.example", 28), ("a.gone.example", 1), ("deep.down.below.gone.example", 65)):
+        found = kept.get_absent(negative_key(name, qtype), key_of(parse_name(name)), now=10.0)
+        assert found is not None
+        head = b"\x00\x00\x81\x83\x00\x01\x00\x00\x00\x01\x00\x00"
+        message = head + negative_key(name, qtype)[:-1] + found.body(10.0)
+        response = dns.message.from_wire(message)
+        assert response.rcode() == dns.rcode.NXDOMAIN
+        (soa,) = response.authority
+        assert str(soa.name) == "example."
+        assert soa.ttl == 50
+        assert str(soa[0].mname) == "ns.example."
+        assert str(soa[0].rname) == "host.example."
+    assert kept.counts["nxdomain_cut"] == 3
+
+
+def test_nothing_else_follows_from_a_name_that_is_not_there() -> None:
+    kept = cache()
+    kept.put(negative_key("gone.example"), nxdomain(), now=0.0)
+
+    def absent(name: str, bits: int = 0, now: float = 1.0) -> bool:
+        return kept.get_absent(negative_key(name, 1, bits), key_of(parse_name(name)), now) is not None
+
+    assert absent("x.gone.example")
+    assert not absent("example")
+    assert not absent("notgone.example")
+    assert not absent("gone.example.org")
+    assert not absent("x.gone.example", bits=1)  # wants proof
+    assert not absent("x.gone.example", bits=2)  # asked without checking, which is another answer
+    assert not absent("x.gone.example", now=60.0)
+    kept.put(negative_key("gone.example"), answer(), now=2.0)  # it has come to be
+    assert not absent("x.gone.example")
+
+
+def test_a_name_that_an_alias_led_to_is_the_one_that_is_not_there() -> None:
+    kept = cache()
+    with_alias = replace(nxdomain(), answers=1)
+    kept.put(negative_key("alias.example"), with_alias, now=0.0)
+    assert kept.get_absent(negative_key("x.alias.example"), key_of(parse_name("x.alias.example")), 1.0) is None
+
+
+def test_what_was_evicted_says_nothing_any_more() -> None:
+    kept = cache(max_bytes=20_000)
+    for number in range(1000):
+        kept.put(negative_key(f"gone-{number}.example"), nxdomain(), now=0.0)
+    found = [
+        kept.get_absent(negative_key(f"x.gone-{n}.example"), key_of(parse_name(f"x.gone-{n}.example")), 1.0)
+        for n in range(1000)
+    ]
+    assert 0 < sum(entry is not None for entry in found) == len(kept) < 40
+
+
+def test_the_cut_can_be_switched_off() -> None:
+    kept = cache(nxdomain_cut=False)
+    kept.put(negative_key("gone.example"), nxdomain(), now=0.0)
+    assert kept.get_absent(negative_key("x.gone.example"), key_of(parse_name("x.gone.example")), 1.0) is None
+
+
+def test_names_are_flushed_alone_or_with_all_below() -> None:
+    def filled() -> ResponseCache:
+        kept = cache()
+        for name in ("example.com", "a.example.com", "notexample.com", "com"):
+            for qtype in (1, 28):
+                kept.put(negative_key(name, qtype), answer(), now=0.0)
+        return kept
+
+    name = key_of(parse_name("example.com"))
+    kept = filled()
+    assert kept.flush(name, below=False) == 2
+    assert kept.get(negative_key("a.example.com")) is not None
+    assert kept.get(negative_key("example.com")) is None
+    kept = filled()
+    assert kept.flush(name, below=True) == 4
+    assert kept.get(negative_key("notexample.com")) is not None
+    assert kept.flush(None, below=True) == 4
+    assert (len(kept), kept.bytes) == (0, 0)

@@ -20,6 +20,7 @@ _KEYS = st.sampled_from([
     "listen", "do53", "workers", "state_dir", "clients", "allow", "upstream", "servers", "timeout_seconds", "cache",
     "max_mib", "min_ttl_seconds", "max_ttl_seconds", "prefetch", "limits", "tcp_idle_seconds", "policy", "own_vendors",
     "response", "mode", "ttl_seconds", "ipv4", "ipv6", "lists", "name", "block", "groups", "networks", "exempt",
+    "client_names",
 ])
 _WORDS = st.sampled_from([
     "auto", "system", "loopback", "private", "ai", "lists", "anthropic", "zero-ip", "address", "monitor", "default",
@@ -34,7 +35,8 @@ _PATHS = (
     "listen.do53", "listen", "workers", "state_dir", "clients.allow", "clients.allow.[]", "upstream.servers",
     "upstream.servers.[]", "cache.max_mib", "cache.prefetch", "limits", "policy", "policy.own_vendors",
     "policy.response", "policy.lists.[]", "policy.lists.[].block", "policy.lists.[].block.[]", "policy.groups.[]",
-    "policy.groups.[].networks.[]", "policy.groups.[].allow", "policy.groups.[].name",
+    "policy.groups.[].networks.[]", "policy.groups.[].client_names.[]",
+    "policy.groups.[].allow", "policy.groups.[].name",
 )
 # fmt: on
 

@@ -18,11 +18,22 @@ def test_the_defaults_are_those_of_the_contract(tmp_path: Path, monkeypatch: pyt
     config = load_config(None)
     assert config.source is None
     assert config.model_dump(mode="json") == {
-        "listen": {"do53": ["127.0.0.1:5300", "[::1]:5300"]},
+        "listen": {"do53": ["127.0.0.1:5300", "[::1]:5300"], "dot": [], "doh": []},
+        "tls": {"certificate": None, "private_key": None, "server_name": None, "workers": 1},
         "workers": "auto",
         "state_dir": str(tmp_path / "state"),
-        "clients": {"allow": ["loopback", "private"], "trusted_proxies": []},
-        "upstream": {"servers": ["system"], "timeout_seconds": 2.0, "zones": {}},
+        "user": None,
+        "server": {"identity": None, "version": None},
+        "clients": {"allow": ["loopback", "private"], "trusted_proxies": [], "queries_per_second": 1000},
+        "rate_limits": {"action": "refuse", "exempt": [], "responses_per_second": 0, "slip": 2},
+        "cookies": {"enabled": True, "secret": None},
+        "upstream": {
+            "servers": ["system"],
+            "timeout_seconds": 2.0,
+            "rebinding_guard": True,
+            "private_names": [],
+            "zones": {},
+        },
         "cache": {
             "max_mib": 64,
             "min_ttl_seconds": 0,
@@ -30,6 +41,7 @@ def test_the_defaults_are_those_of_the_contract(tmp_path: Path, monkeypatch: pyt
             "max_negative_ttl_seconds": 3600,
             "stale_seconds": 86400,
             "prefetch": True,
+            "nxdomain_cut": True,
         },
         "limits": dataclasses.asdict(Limits()),
         "admin": {
@@ -59,6 +71,7 @@ def test_the_defaults_are_those_of_the_contract(tmp_path: Path, monkeypatch: pyt
                     "name": "default",
                     "description": "",
                     "networks": [],
+                    "client_names": [],
                     "exempt": False,
                     "mode": "enforce",
                     "block": ["ai", "bypass", "lists"],
@@ -105,6 +118,11 @@ upstream: {servers: [system, 9.9.9.9, "9.9.9.9:5353", TCP://9.9.9.9, "udp://[200
 
 
 SERVERS = "write 'system', 'udp://IP', 'udp://IP:PORT', 'tcp://IP' or 'tcp://IP:PORT', IPv6 in brackets"
+SECRET = (
+    "should hold 32 hex digits, and on a second line, if any, those of the secret before; "
+    "make one with 'openssl rand -hex 16'"
+)
+TOLD = "should be text of 1 to 255 octets"
 ENDPOINT = (
     "is not an address with a port: write it as in '127.0.0.1:53' or '[::1]:53'; "
     "all addresses are '0.0.0.0:53' and '[::]:53'"
@@ -117,16 +135,18 @@ ENDPOINT = (
         # keys
         ("wrokers: 2", "wrokers: is not a known key: did you mean 'workers'?"),
         ("cache: {max_mb: 2}", "cache.max_mb: is not a known key: did you mean 'max_mib'?"),
-        ("listen: {zzz: 2}", "listen.zzz: is not a known key: known here are do53"),
+        ("listen: {zzz: 2}", "listen.zzz: is not a known key: known here are do53, dot, doh"),
         (
             "12: 3",
-            "12: is not a known key: known here are listen, workers, state_dir, clients, upstream, cache, limits, "
-            "admin, store, statistics, query_log, subscriptions, leases, audit, webhooks, policy",
+            "12: is not a known key: known here are listen, tls, workers, state_dir, user, server, clients, "
+            "rate_limits, cookies, upstream, cache, limits, admin, store, statistics, query_log, subscriptions, "
+            "leases, audit, webhooks, policy",
         ),
         (
             '"a\\nb": 3',
-            "'a\\nb': is not a known key: known here are listen, workers, state_dir, clients, upstream, cache, "
-            "limits, admin, store, statistics, query_log, subscriptions, leases, audit, webhooks, policy",
+            "'a\\nb': is not a known key: known here are listen, tls, workers, state_dir, user, server, clients, "
+            "rate_limits, cookies, upstream, cache, limits, admin, store, statistics, query_log, subscriptions, "
+            "leases, audit, webhooks, policy",
         ),
         # shapes
         ("limits: [1]", "limits: should be a section with keys below it, is a list"),
@@ -136,6 +156,10 @@ ENDPOINT = (
         ("listen: {do53: }", "listen.do53: should be a list, as in [one, two], is empty"),
         ("listen: {do53: []}", "listen.do53: should have at least 1 entry, has none"),
         ("upstream: {servers: []}", "upstream.servers: should have at least 1 entry, has none"),
+        (
+            "webhooks: [{url: 'https://a.example/', secret: s}, {url: 'https://a.example/', secret: t}]",
+            "webhooks[1].url: is the URL of webhook [0] as well: keep one, with the events of both",
+        ),
         ("listen: {do53: [53]}", 'listen.do53[0]: should be text, is 53: put it in quotes, as in "53"'),
         ("listen: {do53: [[x]]}", "listen.do53[0]: should be text, is a list"),
         # numbers and switches
@@ -165,6 +189,20 @@ ENDPOINT = (
         ("upstream: {timeout_seconds: 2s}", "upstream.timeout_seconds: should be a number, is '2s'"),
         ("state_dir: ''", "state_dir: '' is not a path"),
         ("state_dir: 5", "state_dir: should be a path, is 5"),
+        # what clients get
+        ("clients: {queries_per_second: -1}", "clients.queries_per_second: should be at least 0, is -1"),
+        ("rate_limits: {action: drop}", "rate_limits.action: should be 'refuse' or 'truncate', is 'drop'"),
+        ("rate_limits: {slip: 101}", "rate_limits.slip: should be at most 100, is 101"),
+        (
+            "rate_limits: {exempt: [privat]}",
+            "rate_limits.exempt[0]: 'privat' is neither a network nor a named set: did you mean 'private'?",
+        ),
+        ("cookies: {secret: abc123}", f"cookies.secret: {SECRET}"),
+        (f"cookies: {{secret: {'g' * 32}}}", f"cookies.secret: {SECRET}"),
+        ("cookies: {secret: 'file:/nowhere'}", "cookies.secret: '/nowhere' cannot be read: No such file or directory"),
+        ("cookies: {secret: 'file:/dev/null'}", f"cookies.secret: '/dev/null' {SECRET}"),
+        (f"server: {{identity: {'x' * 256}}}", f"server.identity: {TOLD}, is of 256; null tells nothing"),
+        ("server: {version: ''}", f"server.version: {TOLD}, is of 0; null tells nothing"),
         # addresses
         ("listen: {do53: [localhost:53]}", "listen.do53[0]: 'localhost:53': 'localhost' is not an IP address"),
         ("listen: {do53: [127.0.0.1]}", f"listen.do53[0]: '127.0.0.1' {ENDPOINT}"),

@@ -180,6 +180,16 @@ def test_equal_policies_give_equal_json(load: Load) -> None:
             "groups: [{name: a, allow: [chatgpt]}]",
             "groups[0].allow[0]: 'chatgpt' is not known: did you mean 'openai/chatgpt'?",
         ),
+        (
+            "groups: [{name: a, client_names: [k, 'no name']}]",
+            "groups[0].client_names[1]: 'no name' is not a client name: take letters, digits and '-', at most 63, "
+            "and begin with no '-'",
+        ),
+        (
+            "groups: [{name: a, client_names: [Kiosk-7]}, {name: b, client_names: [x, kiosk-7]}]",
+            "groups[1].client_names[1]: kiosk-7 belongs to the group 'a' and to 'b': a client name has one group, so "
+            "take it out of one",
+        ),
         ("groups: [{name: a, allow: [ai, zzzzzz]}]", f"groups[0].allow[1]: 'zzzzzz' is not known: {SETS}"),
         (
             "groups: [{name: a, block: [gateways]}]",
@@ -195,6 +205,11 @@ def test_equal_policies_give_equal_json(load: Load) -> None:
 )
 def test_a_wrong_policy_is_told_plainly_at_its_place(problems: Problems, text: str, problem: str) -> None:
     assert problems(f"policy:\n  {text}\n") == [f"2: policy.{problem}"]
+
+
+def test_client_names_are_lower_case_and_kept_once(load: Load) -> None:
+    text = "policy: {groups: [{name: a, client_names: [Kiosk-7, ' 9 ', kiosk-7]}]}\n"
+    assert load(text).policy.groups[1].client_names == ("kiosk-7", "9")
 
 
 @pytest.mark.parametrize("rule", ["com", "co.uk", "*.com", "COM.", "ck", "www2.ck", "рф"])

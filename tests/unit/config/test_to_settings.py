@@ -5,9 +5,20 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
 from resolver.config.load import load_config
-from resolver.config.settings import CacheSettings, Limits, TelemetrySettings, UpstreamServer, WorkerSettings
-from resolver.config.to_settings import system_servers, worker_settings
+from resolver.config.settings import (
+    CacheSettings,
+    EncryptedSettings,
+    Identity,
+    Limits,
+    RateLimits,
+    TelemetrySettings,
+    UpstreamServer,
+    WorkerSettings,
+)
+from resolver.config.to_settings import encrypted_settings, system_servers, worker_settings
 
 from .conftest import Load
 
@@ -18,7 +29,8 @@ def test_the_defaults_reach_one_worker() -> None:
     settings = worker_settings(load_config(None), workers=1, system_servers=[NINE])
     assert settings.upstream_servers == (NINE,)
     assert settings.upstream_timeout_seconds == 2.0
-    assert (settings.cache, settings.limits) == (CacheSettings(), Limits())
+    assert (settings.cache, settings.limits, settings.rates) == (CacheSettings(), Limits(), RateLimits())
+    assert settings.server == Identity()
     assert settings.clients_allow == (
         "127.0.0.0/8",
         "::1/128",
@@ -32,9 +44,39 @@ def test_the_defaults_reach_one_worker() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("dot", "doh", "told"),
+    [
+        ([], [], ()),
+        (["192.0.2.1:853"], [], ("192.0.2.1",)),
+        (["192.0.2.1:853", "[2001:db8::1]:853"], ["[2001:db8::1]:443", "192.0.2.1:443"], ("192.0.2.1", "2001:db8::1")),
+        (["192.0.2.1:853"], ["192.0.2.2:443"], ()),
+        (["192.0.2.1:853", "192.0.2.2:8853"], [], ()),
+        (["192.0.2.1:853", "192.0.2.2:853"], ["192.0.2.1:443"], ()),
+        (["0.0.0.0:853"], [], ()),
+        (["192.0.2.1:853", "[::]:853"], [], ()),
+    ],
+)
+def test_addresses_are_told_only_where_every_port_is_served_on_them(
+    dot: list[str], doh: list[str], told: tuple[str, ...]
+) -> None:
+    assert encrypted_settings("dns.example", dot, doh).addresses == told
+
+
+def test_what_is_told_of_dot_and_doh_survives_json() -> None:
+    encrypted = encrypted_settings("dns.example", ["192.0.2.1:853", "192.0.2.1:8853"], ["192.0.2.1:443"])
+    assert encrypted == EncryptedSettings(
+        server_name="dns.example", dot_ports=(853, 8853), doh_ports=(443,), addresses=("192.0.2.1",)
+    )
+    settings = WorkerSettings(encrypted=encrypted)
+    assert WorkerSettings.from_plain(json.loads(json.dumps(settings.to_plain()))) == settings
+
+
 def test_every_value_reaches_the_worker_and_survives_json(load: Load) -> None:
     config = load("""
-clients: {allow: [127.0.0.0/8, loopback, 192.0.2.1]}
+clients: {allow: [127.0.0.0/8, loopback, 192.0.2.1], queries_per_second: 11}
+rate_limits: {action: truncate, exempt: [loopback], responses_per_second: 12, slip: 3}
+server: {identity: east-1, version: none of yours}
 upstream: {servers: ["tcp://[2001:db8::1]:5353", system, 9.9.9.9], timeout_seconds: 1}
 cache:
   max_mib: 64
@@ -48,6 +90,7 @@ query_log: {what: all, clients: network}
 limits:
   answer_table_entries: 1
   clients: 2
+  response_rates: 9
   queries_in_flight: 3
   queries_in_flight_per_client: 33
   tcp_connections: 4
@@ -55,6 +98,12 @@ limits:
   tcp_queries_per_connection: 5
   tcp_idle_seconds: 6.5
   tcp_write_buffer_bytes: 7
+  tcp_lifetime_seconds: 8
+  tcp_write_seconds: 9
+  tls_handshakes: 10
+  tls_handshake_seconds: 11
+  http_streams_per_connection: 12
+  http_resets_per_connection: 13
 """)
     settings = worker_settings(config, workers=4, system_servers=[UpstreamServer("udp", "192.0.2.53"), NINE])
     assert settings == WorkerSettings(
@@ -66,7 +115,9 @@ limits:
         ),
         upstream_timeout_seconds=1.0,
         cache=CacheSettings(16 << 20, 1, 2, 3, 4, prefetch=False),
-        limits=Limits(1, 2, 10_000, 3, 33, 4, 44, 5, 6.5, 7),
+        limits=Limits(1, 2, 10_000, 9, 3, 33, 4, 44, 5, 6.5, 8, 9, 7, 10, 11, 12, 13),
+        rates=RateLimits(11, "truncate", ("127.0.0.0/8", "::1/128"), 12, 3),
+        server=Identity("east-1", "none of yours"),
         telemetry=TelemetrySettings(False, str(config.state_dir / "counters"), "all", "network"),
     )
     assert WorkerSettings.from_plain(json.loads(json.dumps(settings.to_plain()))) == settings

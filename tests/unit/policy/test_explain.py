@@ -8,7 +8,7 @@ from resolver.policy.compiler import RuleSource, SourceRule, compile_groups, com
 from resolver.policy.explain import Explanation, explain
 from resolver.policy.groups import Group
 from resolver.policy.rules import Rank, Source
-from resolver.policy.subjects import Subjects
+from resolver.policy.subjects import End, Lease, Subjects
 from resolver.rules import parse_rule
 
 BLOCK = frozenset({"acme/chat", "house", "bypass/canary"})
@@ -27,6 +27,7 @@ POLICY = policy_in_memory(
             Group("default", block=BLOCK),
             Group("lab", networks=("10.0.0.0/8",), exempt=True, block=BLOCK),
             Group("legal", networks=("10.30.0.0/24",), monitor=True, block=BLOCK),
+            Group("kiosk", client_names=("kiosk-7",), block=BLOCK),
         ],
         [],
     ),
@@ -34,8 +35,16 @@ POLICY = policy_in_memory(
 )
 
 
-def told(name: str, client: str = "192.0.2.1") -> Explanation:
-    return explain(POLICY, parse_name(name), client, "A", subjects=Subjects(), now=now())
+def told(name: str, client: str = "192.0.2.1", client_name: str = "", subjects: Subjects | None = None) -> Explanation:
+    return explain(
+        POLICY,
+        parse_name(name),
+        client,
+        "A",
+        subjects=subjects or Subjects(),
+        now=now(),
+        client_name=client_name,
+    )
 
 
 def steps(explanation: Explanation) -> dict[str, str]:
@@ -56,6 +65,20 @@ def test_a_blocked_name_is_told_with_group_rule_and_response() -> None:
         "decision": "block",
         "response": "zero-ip",
     }
+
+
+def test_a_client_name_is_told_and_what_it_left_behind() -> None:
+    explanation = told("acme.ai", "10.1.1.1", "kiosk-7")
+    assert explanation.verdict == "block"
+    assert explanation.group == {"name": "kiosk", "via": "client name", "network": "10.0.0.0/8"}
+    told_steps = [(step.step, step.outcome) for step in explanation.trace[:3]]
+    assert told_steps == [("client name", "chosen"), ("network", "left to the client name"), ("group", "kiosk")]
+    unknown = told("acme.ai", "10.1.1.1", "kiosk-8")
+    assert (unknown.group["via"], steps(unknown)["client name"]) == ("network", "unknown")
+    moment = now()
+    lease = Lease("10.1.1.1", "ana", "legal", End.at(moment.wall + 60, moment))
+    leased = told("acme.ai", "10.1.1.1", "kiosk-7", Subjects([lease]))
+    assert (leased.group["via"], steps(leased)["client name"]) == ("lease", "left to the lease")
 
 
 def test_an_allowed_name_tells_which_block_it_overrode() -> None:

@@ -36,6 +36,7 @@ POLICY = policy_in_memory(
             Group("office", networks=("10.0.0.0/8",), block=BLOCK),
             Group("lab", networks=("10.9.0.0/16",), exempt=True, block=BLOCK),
             Group("vpn", monitor=True, block=BLOCK),
+            Group("kiosk", client_names=("kiosk-7",), block=BLOCK),
         ],
         [],
         {"ai": ["acme/chat", "acme/api", "other/chat"], "acme": ["acme/chat", "acme/api"], "house": ["house"]},
@@ -53,8 +54,8 @@ def exemption(
     return Exemption("ex-1", kind, (who,), scope, NOW.wall + starts, ends(starts + lasts))
 
 
-def stand(*subjects: Any, client: str = "192.0.2.1", now: Moment = NOW) -> Situation:
-    return situation_of(POLICY, Subjects(subjects), parse_client(client), now)
+def stand(*subjects: Any, client: str = "192.0.2.1", now: Moment = NOW, name: str = "") -> Situation:
+    return situation_of(POLICY, Subjects(subjects), parse_client(client), now, name)
 
 
 def decide(name: str, *subjects: Any, client: str = "192.0.2.1", now: Moment = NOW) -> Decision:
@@ -122,6 +123,26 @@ def test_a_lease_without_a_group_or_of_one_that_is_gone_leaves_the_networks_grou
     for group in (None, "gone"):
         leased = stand(Lease("10.9.0.1", "ana", group, ends(60)), client="10.9.0.1")
         assert (leased.view.group.name, leased.via) == ("lab", "network")
+
+
+def test_a_client_name_goes_before_networks_and_behind_a_lease() -> None:
+    named = stand(client="10.9.0.1", name="kiosk-7")
+    assert (named.view.group.name, named.via) == ("kiosk", "client name")
+    leased = stand(Lease("10.9.0.1", "ana", "office", ends(60)), client="10.9.0.1", name="kiosk-7")
+    assert (leased.view.group.name, leased.via) == ("office", "lease")
+    for group in (None, "gone"):
+        lease = Lease("10.9.0.1", "ana", group, ends(60))
+        assert stand(lease, client="10.9.0.1", name="kiosk-7").via == "client name"
+    unknown = stand(client="10.9.0.1", name="kiosk-8")
+    assert (unknown.view.group.name, unknown.via) == ("lab", "network")
+
+
+def test_exemptions_and_pauses_of_a_names_group_are_its_clients() -> None:
+    given = exemption("ai", kind="group", who="kiosk")
+    assert stand(given, client="10.9.0.1", name="kiosk-7").exemptions == (given,)
+    assert stand(given, client="10.9.0.1").exemptions == ()
+    pause = Pause("pa-1", "kiosk", ends(30))
+    assert stand(pause, client="10.9.0.1", name="kiosk-7").pause == pause
 
 
 def test_a_pause_watches_a_group_or_everyone_until_its_end() -> None:

@@ -253,6 +253,10 @@ async def test_a_group_is_made_in_its_normal_form(store: Store) -> None:
         ({"networks": ["192.0.2.7"]}, "/networks/0"),
         ({"networks": ["10.0.0.0/33"]}, "/networks/0"),
         ({"networks": "10.0.0.0/8"}, "/networks"),
+        ({"client_names": ["fine", "-bad"]}, "/client_names/1"),
+        ({"client_names": ["fine", "x" * 64, "a.b", ""]}, "/client_names/1 /client_names/2 /client_names/3"),
+        ({"client_names": ["At-Home"]}, "/client_names/0"),
+        ({"client_names": [f"c{number}" for number in range(5001)]}, "/client_names"),
         ({"block": ["ai", "nowhere"]}, "/block/1"),
         ({"allow": ["anthropic/nothing"]}, "/allow/0"),
         ({"block": ["example.com"]}, "/block/0"),
@@ -271,7 +275,7 @@ async def test_a_group_is_made_in_its_normal_form(store: Store) -> None:
     ],
 )
 async def test_a_bad_group_is_refused(store: Store, body: dict[str, Any], at: str) -> None:
-    await create_group(store, {"name": "home", "networks": ["192.0.2.7/32"]}, **ANA)
+    await create_group(store, {"name": "home", "networks": ["192.0.2.7/32"], "client_names": ["at-home"]}, **ANA)
     assert set(await refused(store, create_group(store, {"name": "staff", **body}, **ANA))) == set(at.split())
     await create_group(store, {"name": "staff"}, **ANA)
     attempt = update_group(store, "staff", lambda now: {**now, **body}, **ANA)
@@ -295,6 +299,20 @@ async def test_a_network_can_be_taken_over_once_it_is_free(store: Store) -> None
     both = ["192.0.2.0/24", "10.0.0.0/8"]
     right = await update_group(store, "right", lambda now: {**now, "networks": both}, **ANA)
     assert right.row.networks == tuple(both)
+
+
+async def test_a_client_name_can_be_taken_over_once_it_is_free(store: Store) -> None:
+    await create_group(store, {"name": "left", "client_names": ["Kiosk-7", "kiosk-8"]}, **ANA)
+    errors = await refused(store, create_group(store, {"name": "right", "client_names": ["x", "kiosk-7"]}, **ANA))
+    assert errors["/client_names/1"].startswith("kiosk-7 belongs to the group 'left' and to 'right'")
+    left = await update_group(store, "left", lambda now: {**now, "client_names": ["kiosk-8"]}, **ANA)
+    assert left.row.client_names == ("kiosk-8",)
+    right = await create_group(store, {"name": "right", "client_names": ["kiosk-7"]}, **ANA)
+    async with store.read() as conn:
+        assert await groups.get(conn, "right") == right.row
+    await delete_group(store, "left", actor="ana")
+    right = await update_group(store, "right", lambda now: {**now, "client_names": ["kiosk-8", "kiosk-7"]}, **ANA)
+    assert right.row.client_names == ("kiosk-8", "kiosk-7")
 
 
 async def test_the_default_group_can_be_changed_but_not_removed(store: Store) -> None:

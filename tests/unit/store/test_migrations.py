@@ -91,6 +91,19 @@ async def test_a_store_that_is_up_to_date_is_opened_without_alembic(
     assert (await told_by(open_in_a_process(url, tmp_path / "state")))[2] is False
 
 
+async def test_groups_of_a_store_from_before_client_names_have_none(open_store: OpenStore) -> None:
+    store = await open_store()
+    async with store.change("tests") as change:
+        await groups.create(change, name="staff", networks=["10.0.0.0/8"], client_names=["lost"])
+    async with store.count() as conn:
+        await conn.execute(text("ALTER TABLE groups DROP COLUMN client_names"))
+        await conn.execute(text("UPDATE alembic_version SET version_num = '0005'"))
+    store = await open_store()
+    async with store.read() as conn:
+        staff = await groups.get(conn, "staff")
+        assert (staff.networks, staff.client_names) == (("10.0.0.0/8",), ())
+
+
 async def test_a_store_of_a_later_version_is_refused(open_store: OpenStore) -> None:
     store = await open_store()
     async with store.count() as conn:

@@ -125,6 +125,27 @@ async def test_a_network_may_move_from_one_group_of_the_file_to_another(store: S
     assert by_name == {"default": (), "left": ("192.0.2.0/24", "fd00::/8"), "right": ("10.0.0.0/8",)}
 
 
+async def test_client_names_come_move_and_go_with_the_file(store: Store) -> None:
+    def names(document: PolicyDocument) -> dict[str, tuple[str, ...]]:
+        return {row.name: row.client_names for row in document.groups}
+
+    await take(store, a_file("1", a_group("left", client_names=["a", "b"]), a_group("default", client_names=["c"])))
+    first = await read(store)
+    assert names(first) == {"default": ("c",), "left": ("a", "b")}
+    await take(store, a_file("2", a_group("left", client_names=["c"]), a_group("right", client_names=["a"])))
+    second = await read(store)
+    assert names(second) == {"default": (), "left": ("c",), "right": ("a",)}
+    assert first.fingerprint() != second.fingerprint()
+
+
+async def test_a_client_name_that_the_api_gave_away_is_a_contradiction(store: Store) -> None:
+    await create_group(store, {"name": "staff", "client_names": ["kiosk-7", "kiosk-8"]}, known=KNOWN, actor="ana")
+    assert await problems(store, a_file("1", a_group("kiosk", client_names=["kiosk-7", "fine", "kiosk-8"]))) == [
+        "policy.groups: client name kiosk-7, kiosk-8 of the group 'kiosk' is claimed by the group 'staff', made "
+        "through the API: a client name has one group, so take it out of one"
+    ]
+
+
 async def test_the_default_group_is_the_files_while_it_says_so(store: Store) -> None:
     await update_group(
         store, "default", lambda now: {**now, "networks": ["10.0.0.0/8"], "exempt": True}, known=KNOWN, actor="ana"

@@ -15,12 +15,18 @@ from hypothesis import strategies as st
 from resolver.errors import FormatError, NotAQuery
 from resolver.names import key_of, parse_name
 from resolver.wire.codes import Rcode
-from resolver.wire.question import parse_question
+from resolver.wire.question import Question, carries_opt, parse_question
 
 
 def query(name: str = "claude.ai", qtype: str = "A", **options: object) -> bytes:
     """A query with a fixed ID: the bytes name test cases, which every process must name alike."""
     return dns.message.make_query(name, qtype, id=0x1234, **options).to_wire()  # type: ignore[arg-type]
+
+
+def bare(options: bytes) -> bytes:
+    """A query without a question, with EDNS."""
+    opt = b"\x00\x00\x29\x04\xd0\x00\x00\x00\x00" + len(options).to_bytes(2, "big") + options
+    return b"\x12\x34\x00\x00" + bytes(7) + b"\x01" + opt
 
 
 def test_name_type_class_and_flags_are_read() -> None:
@@ -50,15 +56,45 @@ def test_the_octets_of_type_65_are_not_lowered_with_the_name() -> None:
     assert parse_question(query("a.example", "HTTPS")).cache_key[-5:-3] == b"\x00\x41"
 
 
-def test_cookie_padding_and_client_subnet_are_left_out_of_the_table_key_and_other_options_are_not() -> None:
-    def with_options(*options: dns.edns.Option) -> bytes:
-        return parse_question(query(use_edns=0, options=list(options))).table_key
+@pytest.mark.parametrize("code", [3, 8, 10, 11, 12])
+def test_options_between_a_client_and_us_alone_are_left_out_of_the_table_key(code: int) -> None:
+    def read(*options: dns.edns.Option) -> Question:
+        return parse_question(query(use_edns=0, options=list(options)))
 
-    bare = with_options()
-    assert with_options(dns.edns.GenericOption(10, b"12345678")) == bare
-    assert with_options(dns.edns.GenericOption(12, bytes(40))) == bare
-    assert with_options(dns.edns.GenericOption(8, b"\x00\x01\x18\x00\x7f\x00\x00")) == bare
-    assert with_options(dns.edns.GenericOption(65001, b"x")) != bare
+    one = read(dns.edns.GenericOption(code, b"12345678"), dns.edns.GenericOption(code, b"87654321"))
+    assert one.options == {code: b"12345678"}  # the first counts (RFC 7873 section 4)
+    assert one.table_key == read().table_key
+    other = dns.edns.GenericOption(65001, b"x")
+    assert read(dns.edns.GenericOption(code, b"1"), other).table_key == read(other).table_key != read().table_key
+
+
+def test_a_query_for_a_cookie_alone_has_no_question() -> None:
+    question = parse_question(bare(b"\x00\x0a\x00\x08abcdefgh"))
+    assert question.is_bare
+    assert question.options == {10: b"abcdefgh"}
+    assert not parse_question(query()).is_bare
+
+
+def test_options_of_another_version_are_not_read() -> None:
+    broken = query(use_edns=1, options=[dns.edns.GenericOption(10, b"x")])[:-4] + b"\xff\xff\xffx"
+    question = parse_question(broken)
+    assert question.version == 1
+    assert not question.options
+
+
+@pytest.mark.parametrize(
+    ("message", "has_one"),
+    [
+        (query(use_edns=0), True),
+        (query(), False),
+        (query(use_edns=0) + b"x", True),
+        (query(use_edns=0)[:-5], False),
+        (query(use_edns=0)[:4] + b"\xff\xff" + query(use_edns=0)[6:], False),
+        (b"", False),
+    ],
+)
+def test_that_an_unreadable_query_has_edns_is_seen_where_it_can_be(message: bytes, has_one: bool) -> None:
+    assert carries_opt(message.ljust(12, b"\x00")) == has_one
 
 
 def with_bytes(message: bytes, at: int, value: bytes) -> bytes:
@@ -70,6 +106,8 @@ def with_bytes(message: bytes, at: int, value: bytes) -> bytes:
     [
         (with_bytes(query(), 4, b"\x00\x00"), Rcode.FORMERR),  # QDCOUNT 0 and 2 (RFC 9619)
         (with_bytes(query(), 4, b"\x00\x02"), Rcode.FORMERR),
+        (bare(b""), Rcode.FORMERR),
+        (bare(b"\x00\x0c\x00\x00"), Rcode.FORMERR),
         (with_bytes(query(), 6, b"\x00\x01"), Rcode.FORMERR),  # an answer in a query
         (with_bytes(query(), 2, b"\x30"), Rcode.NOTIMP),  # opcode 6 (RFC 8490)
         (with_bytes(query(), 12, b"\xc0\x0c"), Rcode.FORMERR),  # a compressed qname
@@ -97,6 +135,19 @@ def test_responses_and_scraps_are_no_queries(message: bytes) -> None:
 def test_any_bytes_are_a_question_or_a_format_error(message: bytes) -> None:
     with contextlib.suppress(FormatError):
         parse_question(message)
+
+
+@given(st.binary(min_size=12, max_size=600))
+def test_whether_any_bytes_carry_edns_can_be_told(message: bytes) -> None:
+    assert carries_opt(message) in (True, False)
+
+
+@given(st.binary(max_size=100))
+def test_any_options_are_read_or_a_format_error(options: bytes) -> None:
+    with contextlib.suppress(FormatError):
+        assert parse_question(bare(options)).options
+    whole = b"\x00\x0a" + len(options).to_bytes(2, "big") + options
+    assert parse_question(bare(whole)).options == {10: options}
 
 
 @given(st.data())

@@ -1,0 +1,138 @@
+"""``python -m bench.streams``: TCP, DoT and DoH of moatdns, unbound and dnsdist under the same load, in one run.
+
+CPU a query of the whole process tree, by turns, as `bench.compare` has it for UDP. The names are those of its mixed
+workload: 80 % cached, 20 % blocked. Exit codes: 0 measured, 1 it could not be, 2 wrong usage.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import json
+import os
+import platform
+import signal
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import trustme
+
+from bench.errors import BenchError
+from bench.measure import Effort, Measured, measure
+from bench.report import LEGEND, table, to_plain
+from bench.servers import MOATDNS, Job, Server, TlsFiles, check_programs, moatdns, unbound, versions
+from bench.ways import Dnsperf, Ports, ShortConnections, Way
+from bench.workloads import workloads
+
+QUERIES_A_CONNECTION = 10
+WAYS: Mapping[str, tuple[str, Way]] = {
+    "tcp": (
+        f"TCP, {QUERIES_A_CONNECTION} queries in each of many connections, 8 at a time",
+        ShortConnections(QUERIES_A_CONNECTION),
+    ),
+    "tcp-kept": ("TCP, 8 connections that stay, 200 queries outstanding", Dnsperf("tcp")),
+    "dot": ("DoT, 8 connections that stay, 200 queries outstanding", Dnsperf("dot")),
+    "dot-new": (
+        f"DoT, {QUERIES_A_CONNECTION} queries in each of many connections, 8 at a time",
+        ShortConnections(QUERIES_A_CONNECTION, tls=True),
+    ),
+    "doh": ("DoH by POST over HTTP/2, 8 connections that stay, 200 queries outstanding", Dnsperf("doh")),
+}
+_PLAIN = ("tcp", "tcp-kept")
+PEERS = ("unbound", "dnsdist")
+_CACHE_ENTRIES = 10_000
+
+
+def dnsdist(job: Job, ports: Ports, folder: Path) -> list[str]:
+    """dnsdist with its packet cache, and one thread for each transport."""
+    lines = [
+        f'setLocal("127.0.0.1:{ports.do53}")',
+        f'newServer({{address="127.0.0.1:{job.upstream_port}", name="stub"}})',
+        f'getPool(""):setCache(newPacketCache({_CACHE_ENTRIES}))',
+        "setMaxTCPClientThreads(1)",
+        "setSecurityPollSuffix('')",
+        "blocked = newDNSNameSet()",
+        *(f'blocked:add(newDNSName("{name}"))' for name in job.blocked),
+        'addAction(QNameSetRule(blocked), SpoofAction("0.0.0.0"))',
+    ]
+    if job.tls:
+        pair = f'"{job.tls.certificate}", "{job.tls.private_key}"'
+        lines.append(f'addTLSLocal("127.0.0.1:{ports.dot}", {pair})')
+        lines.append(f'addDOHLocal("127.0.0.1:{ports.doh}", {pair}, "/dns-query")')
+    path = folder / "dnsdist.conf"
+    path.write_text("\n".join(lines) + "\n")
+    return ["dnsdist", "--supervised", "--disable-syslog", "-C", str(path)]
+
+
+SERVERS = (
+    Server(MOATDNS, functools.partial(moatdns, workers=1)),
+    Server("unbound", unbound),
+    Server("dnsdist", dnsdist),
+)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure and print; the exit code."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # end the servers then, too
+    options = _options(arguments)
+    try:
+        check_programs("unbound", "dnsdist", "dnsperf")
+        _run(options.way or list(WAYS), Effort(options.rounds, options.seconds), as_json=options.json)
+    except BenchError as error:
+        _say(str(error))
+        return 1
+    except KeyboardInterrupt:
+        _say("ended early; the servers are stopped")
+        return 130
+    return 0
+
+
+def _run(ways: Sequence[str], effort: Effort, *, as_json: bool) -> None:
+    found = versions("unbound", "dnsdist", "dnsperf")
+    mixed = workloads()["mixed"]
+    every: list[Measured] = []
+    if not as_json:
+        told = ", ".join(f"{program} {version}" for program, version in found.items())
+        print(f"{effort.rounds} rounds of {effort.seconds:g} s on {os.cpu_count()} cores; {told}\n{LEGEND}")
+    for name in ways:
+        what, way = WAYS[name]
+        workload = replace(mixed, name=name, what=f"{what}; {mixed.what}")
+        with tempfile.TemporaryDirectory(prefix="moatdns-bench-") as folder:
+            tls = _certificate(Path(folder)) if name not in _PLAIN else None
+            measured = measure(workload, SERVERS, effort, Path(folder) / "run", _say, way=way, tls=tls)
+        every.append(measured)
+        if not as_json:
+            print(f"\n{table(measured, PEERS)}", flush=True)
+    if as_json:
+        machine = {"cores": os.cpu_count(), "kernel": platform.release(), "python": platform.python_version()}
+        results = [to_plain(measured, PEERS) for measured in every]
+        print(json.dumps({"machine": machine, "versions": found, "results": results}, indent=2))
+
+
+def _certificate(folder: Path) -> TlsFiles:
+    """A certificate for 127.0.0.1 with an elliptic key, the same for all servers."""
+    issued = trustme.CA().issue_cert("127.0.0.1", "localhost")
+    files = TlsFiles(folder / "certificate.pem", folder / "key.pem")
+    issued.private_key_pem.write_to_path(files.private_key)
+    files.certificate.write_bytes(b"".join(blob.bytes() for blob in issued.cert_chain_pems))
+    return files
+
+
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m bench.streams", description=(__doc__ or "").split("\n\n")[0])
+    parser.add_argument("--rounds", type=int, choices=range(1, 1001), metavar="1-1000", default=5)
+    parser.add_argument("--seconds", type=float, default=2.0, help="load in each turn")
+    parser.add_argument("--way", action="append", choices=list(WAYS), help="only this one; may be given again")
+    parser.add_argument("--json", action="store_true", help="print JSON with every sample, not tables")
+    return parser.parse_args(arguments)
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,160 @@
+"""Thousands of clients that keep connections open and say next to nothing: plain DNS and honest clients do not feel it.
+
+A third of them drip octets of a query over TCP; a third speak TLS, half of them stuck in the handshake; a third drip
+octets of an HTTP request. Each comes back two seconds after it was ended.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import ssl
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from prove.dnsperf import dnsperf
+from prove.figures import Figure, at_least, at_most, exactly, told
+from prove.honest_clients import HonestClients
+from prove.queries import in_turn, mixed, write_for_dnsperf
+from prove.service import Service
+from prove.steady import Steady
+from prove.upstream import Upstream
+from tests.support.encrypted import SERVER_NAME, Certificates
+
+WHAT = "thousands of clients that are slow on purpose, over TCP, TLS and HTTPS"
+_OPEN = [f"open-{number}.example" for number in range(100)]
+_BLOCKED = ["claude.ai", "api.openai.com"]
+_ADDRESSES = 20
+_DRIP_SECONDS = 1.0
+_BACK_AFTER_SECONDS = 2.0
+_MOST_P99_MS = 20
+_MOST_LOST_PERCENT = 0.1  # a new connection may be taken for a silent one; its client comes again
+_CHECKED_PER_SECOND = 200
+_BOUNDS = ("tls_handshake_seconds", "tls_handshakes", "tcp_idle_seconds", "tcp_connections")
+_REQUEST = b"POST /dns-query HTTP/1.1\r\nhost: x\r\nx: " + b"y" * 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """How much of it."""
+
+    of_each: int
+    seconds: float
+    queries_per_second: int
+    patience_seconds: float | None = None  # of the server with silent clients; None: its defaults
+
+
+FULL = Effort(of_each=1000, seconds=40.0, queries_per_second=5000)
+SHORT = Effort(of_each=60, seconds=3.0, queries_per_second=500, patience_seconds=1.0)
+
+
+def run(effort: Effort, folder: Path) -> list[Figure]:
+    """Ask alone, then with slow clients beside."""
+    write_for_dnsperf(names := folder / "queries", [*_OPEN, *_BLOCKED])
+    queries = mixed(in_turn(_BLOCKED), in_turn(_OPEN))
+    certificates = Certificates(folder / "certificates")
+    with Upstream(folder / "upstream") as upstream:
+        limits = {}
+        if effort.patience_seconds is not None:
+            limits = dict.fromkeys(("tcp_idle_seconds", "tls_handshake_seconds"), effort.patience_seconds)
+        config = {"workers": 2, "limits": limits, "upstream": {"servers": [upstream.server]}}
+        with Service(folder / "moatdns", config, certificates=certificates) as service:
+            with Steady(service.port, queries, _CHECKED_PER_SECOND) as calm:
+                time.sleep(effort.seconds / 8)
+            with (
+                dnsperf(service.port, names, effort.queries_per_second) as load,
+                SlowClients(service, effort.of_each) as slow,
+                Steady(service.port, queries, _CHECKED_PER_SECOND) as busy,
+                HonestClients(service) as honest,
+            ):
+                time.sleep(effort.seconds)
+                most_open = slow.most_open
+            counts = service.counts()
+        troubles = len(service.troubles)
+    assert load.load
+    ended = sum(counts.get(name, 0) for name in _BOUNDS)
+    return [
+        told("slow clients", 3 * effort.of_each),
+        at_least("connections of theirs open at once", most_open, effort.of_each),
+        told("times that one of them was ended", slow.ended),
+        at_least("– by bounds on handshakes, silence and connections, as counted", ended, 1),
+        told("UDP queries meanwhile", load.load.sent),
+        exactly("lost of them", load.load.lost, 0),
+        exactly("lost of the checked ones", len(busy.lost), 0),
+        told("p99 without slow clients", calm.percentile_ms(0.99), "ms"),
+        at_most("p99 meanwhile", busy.percentile_ms(0.99), _MOST_P99_MS, "ms"),
+        told("queries of honest clients by DoT and DoH, most on new connections", honest.asked),
+        at_most("not answered of them", 100 * len(honest.lost) / max(honest.asked, 1), _MOST_LOST_PERCENT, "%"),
+        exactly("unexpected errors", troubles, 0),
+    ]
+
+
+class SlowClients:
+    """So many of each kind, in a thread of their own, while the context lasts."""
+
+    def __init__(self, service: Service, of_each: int) -> None:
+        assert service.certificates
+        self.ended = 0
+        self.most_open = 0
+        self._open = 0
+        self._of_each = of_each
+        self._ports = (service.port, service.dot_port, service.doh_port)
+        self._context = service.certificates.client_context()
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._run, name="slow clients")
+
+    def __enter__(self) -> SlowClients:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._loop.call_soon_threadsafe(self._all.cancel)
+        self._thread.join()
+
+    def _run(self) -> None:
+        with asyncio.Runner(loop_factory=lambda: self._loop) as runner, contextlib.suppress(asyncio.CancelledError):
+            runner.run(self._go())
+
+    async def _go(self) -> None:
+        self._loop.set_exception_handler(lambda *_: None)  # connections that are reset are what is wanted
+        do53, dot, doh = self._ports
+        kinds = (
+            itertools.repeat((do53, False, b"\x40\x00" + b"x" * 10_000)),
+            itertools.cycle([(dot, True, b"\x40\x00" + b"x" * 10_000), (dot, False, b"\x16\x03\x01\x02\x00" * 99)]),
+            itertools.repeat((doh, True, _REQUEST)),
+        )
+        clients = (self._client(n, *next(kind)) for n in range(self._of_each) for kind in kinds)
+        self._all = asyncio.gather(*clients)
+        await self._all
+
+    async def _client(self, number: int, port: int, with_tls: bool, said: bytes) -> None:
+        address = f"127.0.1.{1 + number % _ADDRESSES}"
+        await asyncio.sleep(number / self._of_each * _BACK_AFTER_SECONDS)
+        while True:
+            with contextlib.suppress(OSError, ssl.SSLError, asyncio.IncompleteReadError):
+                await self._talk(address, port, with_tls, said)
+            self.ended += 1
+            await asyncio.sleep(_BACK_AFTER_SECONDS)
+
+    async def _talk(self, address: str, port: int, with_tls: bool, said: bytes) -> None:
+        reader, writer = await asyncio.open_connection(
+            "127.0.0.1",
+            port,
+            local_addr=(address, 0),
+            ssl=self._context if with_tls else None,
+            server_hostname=SERVER_NAME if with_tls else None,
+        )
+        self._open += 1
+        self.most_open = max(self.most_open, self._open)
+        try:
+            for octet in said:
+                writer.write(bytes((octet,)))
+                with contextlib.suppress(TimeoutError):
+                    if not await asyncio.wait_for(reader.read(100), _DRIP_SECONDS):
+                        return
+        finally:
+            self._open -= 1
+            writer.transport.abort()

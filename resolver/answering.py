@@ -1,0 +1,213 @@
+"""Answers a client's question once it may ask: from what is ready, from policy, cache, or what an upstream said.
+
+Synchronous, and shared by all transports. Who may ask, and what a reply carries beside the answer, is
+`resolver.pipeline`'s business.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from resolver.accounts import Accounts
+from resolver.cache.responses import CacheEntry
+from resolver.cache.table import FOR_EVER
+from resolver.clients import Client
+from resolver.local_names import LocalNames
+from resolver.policy.decision import Decision, Verdict
+from resolver.policy.snapshot import PolicySnapshot
+from resolver.policy.targets import judge_targets
+from resolver.replies import Reply
+from resolver.resolution import Resolver
+from resolver.server_names import ServerNames
+from resolver.telemetry.counters import Account, Counters, Outcome
+from resolver.transport import Transport
+from resolver.wire.codes import MAX_MESSAGE, Class, Ede, Flag, Rcode, Type, is_meta
+from resolver.wire.message import hinfo_record
+from resolver.wire.question import Question
+from resolver.wire.response import compose, ede_option, truncated
+from resolver.wire.sinkhole import blocked_option
+
+DESPITE_BLOCK_TTL_SECONDS = 60  # a name let through despite a block rule must close soon after the policy does
+_ANY_TTL_SECONDS = 60
+_STALE = ede_option(Ede.STALE_ANSWER)
+_FILTERED = ede_option(Ede.FILTERED, "private addresses were left out: see upstream.private_names")
+
+
+@dataclass(slots=True)
+class Pending:
+    """A query on its way: judged by `snapshot`, not blocked, not answered yet."""
+
+    question: Question
+    client: Client
+    transport: Transport
+    decision: Decision
+    snapshot: PolicySnapshot
+    began: float  # monotonic seconds
+    reply: Reply | None = None  # what is added to the answer for its client alone
+
+
+class Answering:
+    """Answers by the policy `snapshot`, and counts each."""
+
+    def __init__(
+        self,
+        resolver: Resolver,
+        counters: Counters,
+        accounts: Accounts,
+        snapshot: PolicySnapshot,
+        *,
+        local_names: LocalNames,
+        server_names: ServerNames,
+        clock: Callable[[], float],
+    ) -> None:
+        """`clock` gives monotonic seconds."""
+        self.snapshot = snapshot
+        self._resolver = resolver
+        self._counters = counters
+        self._accounts = accounts
+        self._local_names = local_names
+        self._server_names = server_names
+        self._clock = clock
+
+    def answer(self, question: Question, client: Client, transport: Transport) -> bytes | Pending:
+        """Answer a client's question from what is ready, from policy or cache."""
+        prepared = client.answers.tables[transport].entries.get(question.table_key)  # the query, less its cookie
+        now = self._clock()
+        if prepared is not None and prepared[1] > now:
+            self._accounts.count(client, prepared[2:])
+            return question.query[:2] + prepared[0]
+        local = self._answer_here(question, client, transport)
+        if local is not None:
+            return local
+        decision = self.snapshot.decide(client.view, question.key)
+        pending = Pending(question, client, transport, decision, self.snapshot, now)
+        if decision.verdict is Verdict.BLOCK:
+            return self._sinkhole(pending, decision, FOR_EVER)
+        if question.qtype == Type.ANY:
+            self._account(pending, decision, _outcome(decision.verdict, cached=True), Rcode.NOERROR)
+            minimal = hinfo_record(client.answers.most_ttl(_ANY_TTL_SECONDS) or 0)
+            return compose(question, Rcode.NOERROR, minimal, answers=1)  # RFC 8482 section 4.2
+        entry = self._resolver.cached(question, now)
+        return pending if entry is None else self.answer_from(entry, pending, cached=True)
+
+    def busy(self, pending: Pending) -> bytes:
+        """The answer where too much waits for an upstream."""
+        self._account(pending, pending.decision, Outcome.FAILED, Rcode.SERVFAIL)
+        why = ede_option(Ede.OTHER, "too many queries are waiting for an upstream")
+        return compose(pending.question, Rcode.SERVFAIL, options=why)
+
+    def _account(
+        self, pending: Pending, decision: Decision, outcome: Outcome, rcode: int, *, waited: float | None = None
+    ) -> Account:
+        """Count an answer; gives what it was counted as."""
+        account = self._accounts.of(outcome, decision, pending.question, pending.transport, rcode)
+        self._accounts.count(pending.client, account, 0 if waited is None else waited * 1000)
+        if waited is not None:
+            self._counters.waited(outcome, waited)
+        return account
+
+    def _answer_here(self, question: Question, client: Client, transport: Transport) -> bytes | None:
+        """What no policy and no upstream is asked for."""
+        if question.version > 0:
+            self._accounts.without_policy(Outcome.FAILED, client, client.group, question, transport, Rcode.BADVERS)
+            return compose(question, Rcode.BADVERS)  # RFC 6891 section 6.1.3
+        if question.qclass != Class.IN:
+            told = self._server_names.answer(question)
+            if told is not None:
+                self._accounts.without_policy(Outcome.CACHED, client, client.group, question, transport, Rcode.NOERROR)
+                return told
+            return self.refuse(question, client, transport, ede_option(Ede.NOT_SUPPORTED, "only class IN is served"))
+        if question.qtype == Type.OPT:
+            self._accounts.without_policy(Outcome.FAILED, client, client.group, question, transport, Rcode.FORMERR)
+            return compose(question, Rcode.FORMERR)  # a pseudo type: nothing can be asked for by it
+        if is_meta(question.qtype):
+            why = ede_option(Ede.NOT_SUPPORTED, "not a type of data")
+            return self.refuse(question, client, transport, why, Rcode.NOTIMP)
+        local = self._local_names.answer(question)
+        if local is None:
+            return None
+        self._accounts.without_policy(Outcome.CACHED, client, client.group, question, transport, local[3] & 0xF)
+        if transport is Transport.UDP and len(local) > question.max_size:
+            return truncated(question, local[3] & 0xF)
+        return local
+
+    def not_served(self, question: Question, client: Client, transport: Transport) -> bytes:
+        """The answer to a client that is none of ours."""
+        why = ede_option(Ede.PROHIBITED, "this resolver does not serve your network")
+        return self.refuse(question, client, transport, why)
+
+    def refuse(
+        self,
+        question: Question,
+        client: Client,
+        transport: Transport,
+        option: bytes,
+        rcode: Rcode = Rcode.REFUSED,
+        flags: int = 0,
+    ) -> bytes:
+        """An answer that is no answer, for a reason that `option` tells."""
+        self._accounts.without_policy(Outcome.REFUSED, client, client.group, question, transport, rcode)
+        return compose(question, rcode, options=option, flags=flags)
+
+    def _sinkhole(self, pending: Pending, decision: Decision, ends_at: float, *, waited: float | None = None) -> bytes:
+        """The answer to a name that is blocked, itself or by a name that its answer leads to until `ends_at`."""
+        question, client = pending.question, pending.client
+        answer = client.answers.sinkhole(decision).answer(question, blocked_option(decision.what, decision.group))
+        answer = _fit(answer, pending, answer[3] & 0xF)
+        account = self._account(pending, decision, Outcome.BLOCKED, answer[3] & 0xF, waited=waited)
+        client.answers.put(pending.transport, question.table_key, answer, ends_at, account)
+        return answer
+
+    def answer_from(self, entry: CacheEntry, pending: Pending, *, cached: bool) -> bytes:
+        """An answer from a cache entry, for this client: targets judged, TTLs counted down, cut to size."""
+        question = pending.question
+        decision = pending.decision
+        addresses = entry.addresses if self.snapshot.judges_addresses else ()
+        if entry.answer.targets or addresses:
+            decision = judge_targets(decision, entry.answer.targets, addresses, pending.client.view, self.snapshot)
+        now = self._clock()
+        waited = None if cached else now - pending.began
+        if decision.verdict is Verdict.BLOCK:
+            return self._sinkhole(pending, decision, entry.expires_at, waited=waited)
+        if entry.failed_why is not None:
+            self._account(pending, decision, Outcome.FAILED, Rcode.SERVFAIL, waited=waited)
+            failure = compose(question, Rcode.SERVFAIL, options=ede_option(*entry.failed_why))
+            return _fit(failure, pending, Rcode.SERVFAIL)
+        answer, answers = entry.answer, pending.client.answers
+        stale = entry.is_stale(now)
+        response = compose(
+            question,
+            answer.rcode,
+            entry.body(now, most=answers.most_ttl(DESPITE_BLOCK_TTL_SECONDS if decision.despite_block else None)),
+            answers=answer.answers,
+            authorities=answer.authorities,
+            options=(_STALE if stale else b"") + (_FILTERED if answer.filtered else b""),
+            flags=Flag.AD if answer.authenticated and question.wants_ad else 0,
+        )
+        response = _fit(response, pending, answer.rcode)
+        outcome = _outcome(decision.verdict, cached=cached)
+        account = self._account(pending, decision, outcome, answer.rcode, waited=waited)
+        if cached and not stale:  # a first answer is not kept here: most names are asked for once
+            ends_at = entry.ticks_at(now)
+            answers.put(pending.transport, question.table_key, response, ends_at, account)
+        return response
+
+
+def _fit(response: bytes, pending: Pending, rcode: int) -> bytes:
+    """The response, or what stands in for one that is too large for the client or the transport."""
+    question = pending.question
+    if pending.transport is Transport.UDP:
+        return response if len(response) <= question.max_size else truncated(question, rcode)
+    if len(response) <= MAX_MESSAGE:
+        return response
+    return compose(question, Rcode.SERVFAIL)  # the upstream filled it up, and our OPT has no room
+
+
+def _outcome(verdict: Verdict, *, cached: bool) -> Outcome:
+    """What an answer from cache or upstream counts as."""
+    if verdict is Verdict.MONITOR:
+        return Outcome.CACHED_MONITORED if cached else Outcome.FORWARDED_MONITORED
+    if verdict is Verdict.EXEMPT:
+        return Outcome.CACHED_EXEMPTED if cached else Outcome.FORWARDED_EXEMPTED
+    return Outcome.CACHED if cached else Outcome.FORWARDED

@@ -1,0 +1,50 @@
+"""The guard against rebinding: names of the internet must not lead browsers to addresses of the inner network."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from resolver.names import key_of
+from resolver.wire.addresses import addresses_in, is_private
+from resolver.wire.answer import Answer, read_answer, without_private_addresses
+from resolver.wire.codes import Type
+
+_TYPES = frozenset({int(Type.A), int(Type.AAAA), int(Type.SVCB), int(Type.HTTPS), int(Type.ANY)})
+_MOST_TTL_SECONDS = 60  # of an answer that lost all that was asked for: nothing says how long that holds
+
+
+class RebindingGuard:
+    """Takes private addresses out of answers. Names that may have them, and all below those, are left alone."""
+
+    def __init__(self, private_names: Iterable[bytes]) -> None:
+        """`private_names` are keys (resolver.names)."""
+        self._private_names = frozenset(private_names)
+        self.stripped = 0  # answers that have lost something
+
+    def guarded(self, answer: Answer, message: bytes, qname: bytes, qtype: int, *, keep_authority: bool) -> Answer:
+        """The answer, without records that hold private addresses. `message` is what it was read from.
+
+        Raises FormatError where it cannot be mended.
+        """
+        if qtype not in _TYPES or not answer.answers:
+            return answer
+        for address in addresses_in(answer.body, answer.answers):
+            if is_private(address):
+                break
+        else:
+            return answer
+        if self._may_be_private(key_of(qname)):
+            return answer
+        self.stripped += 1
+        left = read_answer(without_private_addresses(message, qname), qname, qtype, keep_authority=keep_authority)
+        ttl = left.ttl_seconds if left.answers else min(answer.ttl_seconds, _MOST_TTL_SECONDS)
+        return replace(left, ttl_seconds=ttl, filtered=True)
+
+    def _may_be_private(self, key: bytes) -> bool:
+        at = 0
+        while at < len(key):
+            at += 1 + key[at]
+            if key[:at] in self._private_names:
+                return True
+        return False

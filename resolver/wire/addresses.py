@@ -1,0 +1,87 @@
+"""The addresses that an answer holds: of A and AAAA records, and the hints of SVCB and HTTPS records (RFC 9460)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from resolver.errors import FormatError
+from resolver.wire.codes import Type
+
+_POINTER = 0xC0
+_OCTETS = {int(Type.A): 4, int(Type.AAAA): 16}
+_SERVICE_TYPES = (int(Type.SVCB), int(Type.HTTPS))
+_HINTS = {4: 4, 6: 16}  # SvcParamKeys ipv4hint and ipv6hint: octets of an address (RFC 9460 section 7.3)
+
+
+_PRIVATE_16 = b"\xc0\xa8", b"\xa9\xfe"
+_MAPPED = bytes(10) + b"\xff\xff"
+
+
+def addresses_in(body: bytes, answers: int) -> tuple[bytes, ...]:
+    """The addresses of an answer section that was read before, in four or sixteen octets, each once.
+
+    `body` begins with the section, which has so many records.
+    """
+    found: dict[bytes, None] = {}
+    at = 0
+    for _ in range(answers):
+        at = _behind_name(body, at)
+        rtype = body[at] << 8 | body[at + 1]
+        start = at + 10
+        at = start + (body[at + 8] << 8 | body[at + 9])
+        for address in addresses_of_record(body, rtype, start, at):
+            found[address] = None
+    return tuple(found)
+
+
+def addresses_of_record(message: bytes, rtype: int, start: int, end: int) -> Iterator[bytes]:
+    """The addresses of one record, whose data is from `start` to `end`. What is malformed holds none."""
+    if _OCTETS.get(rtype) == end - start:
+        yield message[start:end]
+    elif rtype in _SERVICE_TYPES:
+        try:
+            yield from _hints(message, start, end)
+        except (IndexError, FormatError):
+            return
+
+
+def _hints(message: bytes, start: int, end: int) -> Iterator[bytes]:
+    at = _behind_name(message, start + 2)  # behind priority and target
+    while at + 4 <= end:
+        key, size = message[at] << 8 | message[at + 1], message[at + 2] << 8 | message[at + 3]
+        at += 4
+        octets = _HINTS.get(key)
+        if octets:
+            for place in range(at, min(at + size, end) - octets + 1, octets):
+                yield message[place : place + octets]
+        at += size
+
+
+def _behind_name(message: bytes, at: int) -> int:
+    while length := message[at]:
+        if length >= _POINTER:
+            return at + 2
+        if length >= 64:
+            raise FormatError("an unknown kind of label")
+        at += 1 + length
+    return at + 1
+
+
+def is_private(address: bytes) -> bool:
+    """Whether an address is of a network that no name of the internet should lead to.
+
+    0.0.0.0/8, 10.0.0.0/8, 100.64.0.0/10, 127.0.0.0/8, 169.254.0.0/16, 172.16.0.0/12, 192.168.0.0/16; ::, ::1, fc00::/7,
+    fe80::/10, and these IPv4 networks mapped into IPv6 (RFC 1918, 1122, 3927, 6598, 4193, 4291).
+    """
+    if len(address) == 16:
+        if address.startswith(_MAPPED):
+            return is_private(address[12:])
+        first = address[0]
+        return first in (0xFC, 0xFD) or (first == 0xFE and address[1] & 0xC0 == 0x80) or address[:15] == bytes(15)
+    first = address[0]
+    if first in (0, 10, 127):
+        return True
+    second = address[1]
+    return (
+        address[:2] in _PRIVATE_16 or (first == 172 and second & 0xF0 == 16) or (first == 100 and second & 0xC0 == 64)
+    )

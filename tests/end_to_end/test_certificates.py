@@ -1,0 +1,126 @@
+"""Certificates of DoT and DoH: changed by SIGHUP while connections are open, and checked before they are used."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.support.clients import is_blocked, query
+from tests.support.encrypted import Certificates, DotClient, curl, serial_shown
+from tests.support.moatdns import Moatdns
+from tests.support.programs import MOATDNS, PATIENCE_SECONDS, wait_until
+
+CONFIG: dict[str, Any] = {"workers": 1, "upstream": {"servers": ["udp://127.0.0.1:9"]}}
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+    """What the server shows."""
+    return Certificates(tmp_path_factory.mktemp("certificates"))
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory, certificates: Certificates) -> Iterator[Moatdns]:
+    """A server with DoT and DoH."""
+    with Moatdns(tmp_path_factory.mktemp("renewed"), CONFIG, certificates=certificates) as moatdns:
+        yield moatdns
+
+
+def check_config(folder: Path, config: dict[str, Any]) -> tuple[int, str]:
+    """The exit code of `moatdns check-config`, and what it says."""
+    file = folder / "moatdns.yaml"
+    file.write_text(yaml.safe_dump(config))
+    done = subprocess.run(
+        [MOATDNS, "check-config", "--config", str(file)],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_SECONDS,
+        check=False,
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_a_new_certificate_is_shown_to_new_clients_and_open_connections_stay(
+    server: Moatdns, certificates: Certificates
+) -> None:
+    workers = {worker.pid for worker in server.workers()}
+    before = serial_shown(certificates, server.dot_port)
+    with DotClient(server.dot_port, certificates) as connection:
+        assert is_blocked(connection.ask(query("claude.ai")))
+        certificates.renew()
+        assert serial_shown(certificates, server.dot_port) == before
+        server.hang_up()
+        wait_until(lambda: serial_shown(certificates, server.dot_port) != before, "the new certificate")
+        assert serial_shown(certificates, server.doh_port) == serial_shown(certificates, server.dot_port)
+        assert is_blocked(connection.ask(query("claude.ai")))
+    fetched = curl(certificates, server.doh_port, "/dns-query", body=query("claude.ai").to_wire())
+    assert is_blocked(fetched.message)
+    assert {worker.pid for worker in server.workers()} == workers
+
+
+@pytest.mark.parametrize("fault", ["of another key", "no certificate", "gone"])
+def test_a_pair_that_cannot_be_used_is_told_and_the_old_one_stays(
+    server: Moatdns, certificates: Certificates, tmp_path: Path, fault: str
+) -> None:
+    before = serial_shown(certificates, server.dot_port)
+    good = {file: file.read_bytes() for file in (certificates.certificate, certificates.private_key)}
+    known = len(server.events)
+    if fault == "gone":
+        certificates.certificate.unlink()
+    elif fault == "of another key":
+        certificates.private_key.write_bytes(Certificates(tmp_path).private_key.read_bytes())
+    else:
+        certificates.certificate.write_text("nonsense\n")
+    try:
+        server.hang_up()
+        told = wait_until(
+            lambda: [e for e in server.events[known:] if "certificate" in str(e) and e["level"] == "error"],
+            "that the pair cannot be used",
+        )
+        assert str(certificates.certificate.parent) in str(told[0])
+        assert serial_shown(certificates, server.dot_port) == before
+        assert serial_shown(certificates, server.doh_port) == before
+    finally:
+        for file, content in good.items():
+            file.write_bytes(content)
+        server.hang_up()
+
+
+def test_a_config_with_dot_but_without_a_certificate_is_refused(tmp_path: Path) -> None:
+    code, said = check_config(tmp_path, {**CONFIG, "listen": {"dot": ["127.0.0.1:8853"]}})
+    assert code == 1
+    assert "listen.dot: is set, but there is no certificate: set tls.certificate and tls.private_key" in said
+
+
+def test_a_certificate_without_its_key_is_refused(tmp_path: Path, certificates: Certificates) -> None:
+    code, said = check_config(tmp_path, {**CONFIG, "tls": {"certificate": str(certificates.certificate)}})
+    assert code == 1
+    assert "private_key" in said
+
+
+def test_a_pair_that_does_not_match_is_refused(tmp_path: Path, certificates: Certificates) -> None:
+    other = Certificates(tmp_path / "other")
+    tls = {**certificates.section, "private_key": str(other.private_key)}
+    code, said = check_config(tmp_path, {**CONFIG, "listen": {"doh": ["127.0.0.1:8443"]}, "tls": tls})
+    assert code == 1
+    why = f"{other.private_key} is not the key of the certificate in {certificates.certificate}"
+    assert f"tls.private_key: {why}" in said
+
+
+def test_a_certificate_that_is_missing_is_refused(tmp_path: Path, certificates: Certificates) -> None:
+    tls = {**certificates.section, "certificate": "gone.pem"}
+    code, said = check_config(tmp_path, {**CONFIG, "listen": {"doh": ["127.0.0.1:8443"]}, "tls": tls})
+    assert code == 1
+    assert "tls.certificate: " in said
+    assert "gone.pem cannot be read" in said
+
+
+def test_a_certificate_for_other_names_is_told_of(tmp_path: Path, certificates: Certificates) -> None:
+    tls = {**certificates.section, "server_name": "dns.other.example"}
+    _, said = check_config(tmp_path, {**CONFIG, "listen": {"doh": ["127.0.0.1:8443"]}, "tls": tls})
+    assert "tls.server_name: the certificate in" in said

@@ -1,0 +1,126 @@
+"""Behind a load balancer that says by PROXY headers whose queries those are: a real dnsdist, and sockets that lie."""
+
+from __future__ import annotations
+
+import ipaddress
+import struct
+from collections.abc import Iterator
+
+import dns.message
+import pytest
+
+from resolver.wire.proxy_header import SIGNATURE
+from tests.support.clients import UdpClient, dig, query
+from tests.support.dnsdist import Dnsdist
+from tests.support.moatdns import Moatdns
+from tests.support.programs import wait_until
+from tests.support.unbound import Unbound
+
+PROXY = "127.0.0.77"
+EXEMPT, OTHER, NOT_SERVED = "127.0.0.2", "127.0.0.3", "127.9.0.1"
+REAL, BLOCKED = ["198.51.100.1"], ["0.0.0.0"]
+
+
+@pytest.fixture(scope="module")
+def behind(tmp_path_factory: pytest.TempPathFactory, world: Unbound) -> Iterator[Moatdns]:
+    """With two trusted proxies, one of which is not served itself."""
+    config = {
+        "workers": 1,
+        "upstream": {"servers": [world.server]},
+        "clients": {"allow": ["127.0.0.0/16"], "trusted_proxies": [f"{PROXY}/32", "127.8.0.1/32"]},
+        "policy": {
+            "groups": [
+                {"name": "default", "block": ["ai", "bypass", "lists"]},
+                {"name": "lab", "networks": [f"{EXEMPT}/32"], "exempt": True},
+            ]
+        },
+        "query_log": {"what": "all"},
+    }
+    with Moatdns(tmp_path_factory.mktemp("proxies"), config, with_api=True) as moatdns:
+        yield moatdns
+
+
+@pytest.fixture(scope="module")
+def front(tmp_path_factory: pytest.TempPathFactory, behind: Moatdns) -> Iterator[Dnsdist]:
+    """In front of it."""
+    with Dnsdist(tmp_path_factory.mktemp("dnsdist"), behind.port, source=PROXY) as dnsdist:
+        yield dnsdist
+
+
+def header(client: str, *, command: int = 0x21) -> bytes:
+    addresses = ipaddress.ip_address(client).packed + ipaddress.ip_address("127.0.0.1").packed
+    return SIGNATURE + bytes((command, 0x12, 0, 12)) + addresses + struct.pack("!HH", 5353, 53)
+
+
+def rdata(answer: bytes) -> list[str]:
+    return [item.to_text() for rrset in dns.message.from_wire(answer).answer for item in rrset]
+
+
+def dropped_more(behind: Moatdns, proxy: UdpClient, wire: bytes, counter: str) -> int:
+    """How much more is counted as dropped after a datagram. The query that follows it is the next to be answered."""
+    before = behind.counts().get(counter, 0)
+    proxy.send(wire)
+    proxy.send(b"\x77\x77" + query("localhost").to_wire()[2:])
+    assert proxy.receive()[:2] == b"\x77\x77"
+    return behind.counts().get(counter, 0) - before
+
+
+def test_clients_behind_dnsdist_are_in_their_own_groups(front: Dnsdist) -> None:
+    for _ in range(3):  # from upstream, from the cache, from the answers that are ready
+        assert dig(front.port, "claude.ai", "-b", EXEMPT).rdata == REAL
+        assert dig(front.port, "claude.ai", "-b", OTHER).rdata == BLOCKED
+
+
+def test_who_may_ask_is_the_client_behind_the_proxy(behind: Moatdns, front: Dnsdist) -> None:
+    assert dig(front.port, "plain.example", "-b", NOT_SERVED).status == "REFUSED"
+    assert dig(behind.port, "plain.example", "-b", "127.8.0.1").status == "REFUSED"  # as itself, it is not served
+    with UdpClient(behind.port, "127.8.0.1") as proxy:
+        assert rdata(proxy.exchange(header(OTHER) + query("plain.example").to_wire())) == ["198.51.100.30"]
+
+
+def test_statistics_and_the_query_log_show_the_client_behind_the_proxy(behind: Moatdns, front: Dnsdist) -> None:
+    client = "127.0.0.33"
+    for _ in range(4):
+        assert dig(front.port, "claude.ai", "-b", client).rdata == BLOCKED
+    wait_until(lambda: len(behind.api.get(f"queries?client={client}")["items"]) == 4, "the queries in the log")
+    top = {item["key"]: item["blocked"] for item in behind.api.get("stats/top?by=client")["items"]}
+    assert top[client] == 4
+    assert PROXY not in top
+
+
+def test_an_exemption_is_the_clients_behind_the_proxy(behind: Moatdns, front: Dnsdist) -> None:
+    client = "127.0.0.34"
+    assert dig(front.port, "claude.ai", "-b", client).rdata == BLOCKED
+    asked = {"scope": ["anthropic"], "owner": "Ana", "reason": "a test", "duration_seconds": 600}
+    behind.api.post("exemptions", {"subject": {"client": client}, **asked})
+    assert dig(front.port, "claude.ai", "-b", client).rdata == REAL
+    assert dig(front.port, "claude.ai", "-b", OTHER).rdata == BLOCKED
+
+
+def test_a_header_from_an_address_that_is_no_trusted_proxy_is_not_believed(behind: Moatdns) -> None:
+    with UdpClient(behind.port, "127.0.0.78") as stranger:
+        lie = header(EXEMPT) + query("claude.ai").to_wire()
+        assert dropped_more(behind, stranger, lie, "proxy_not_trusted") == 1
+        assert rdata(stranger.exchange(query("claude.ai").to_wire())) == BLOCKED
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [SIGNATURE, header(EXEMPT)[:-1], header(EXEMPT, command=0x11), header(EXEMPT, command=0x2F)],
+    ids=["signature alone", "cut off", "another version", "unknown command"],
+)
+def test_a_header_that_cannot_be_read_is_dropped_and_counted(behind: Moatdns, wrong: bytes) -> None:
+    with UdpClient(behind.port, PROXY) as proxy:
+        assert dropped_more(behind, proxy, wrong, "proxy_header") == 1
+
+
+def test_a_proxy_that_speaks_for_itself_is_answered_as_itself(behind: Moatdns) -> None:
+    with UdpClient(behind.port, PROXY) as proxy:
+        answer = proxy.exchange(header(EXEMPT, command=0x20) + query("claude.ai").to_wire())
+        assert rdata(answer) == BLOCKED
+
+
+def test_only_the_outermost_header_is_taken(behind: Moatdns) -> None:
+    with UdpClient(behind.port, PROXY) as proxy:
+        answer = proxy.exchange(header(OTHER) + header(EXEMPT) + query("claude.ai").to_wire())
+        assert answer[3] & 0xF == 4  # NOTIMP: what is behind the first header is no query that we know

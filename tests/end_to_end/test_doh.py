@@ -274,7 +274,7 @@ FLOODS = {
     resets: "http_resets_per_connection",
     pings: "http_flood",
     settings: "http_flood",
-    continuations: "http_malformed",
+    continuations: "http_flood",
     empty_data: "http_flood",
     large_headers: "http_flood",
 }

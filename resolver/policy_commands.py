@@ -173,6 +173,8 @@ def _send(client: ApiClient, path: str, document: Document, file: Path, **header
         lines = []
         for error in answer.body["errors"]:
             where = tuple(int(part) if part.isdigit() else part for part in error["pointer"].split("/")[1:])
+            if where == ("replay_seconds",):
+                fail(f"--replay: in seconds, {error['detail']}", code=2)
             lines.append(_line(file, document.places.line_of(where), where, error["detail"]))
         fail(*lines)
     return answer, document

@@ -53,7 +53,7 @@ class _Body(Section):
     identity: Annotated[str, fields.reading(_read_identity), Field(max_length=200)]
     group: fields.Name | None = None
     ttl_seconds: Annotated[int, Field(ge=1), fields.NUMBER]
-    addresses: Annotated[fields.Texts, Field(max_length=MOST_ADDRESSES), fields.read_each(read_address)] = ()
+    addresses: Annotated[fields.Texts, fields.read_each(read_address)] = ()
 
 
 async def set_lease(
@@ -75,6 +75,8 @@ async def set_lease(
         raise Invalid([("/ttl_seconds", f"is more than {terms.longest_seconds}: see leases.longest_seconds")])
     at = datetime.now(UTC)
     all_of_it = tuple(dict.fromkeys((address, *wanted.addresses)))
+    if len(all_of_it) > MOST_ADDRESSES:
+        raise Invalid([("/addresses", f"make more than {MOST_ADDRESSES} addresses of one device")])
     # Not synced: thousands come in a minute, and after a loss of power devices call again.
     async with keeper.change(actor, request_id, synced=False) as changing:
         conn = changing.store.connection

@@ -97,6 +97,12 @@ async def test_there_are_no_more_leases_than_there_may_be(served: Served) -> Non
     assert (await put(served, "10.0.0.1", {**ANA, "addresses": ["10.0.0.3"]}))[0] == 200
 
 
+async def test_a_device_has_no_more_addresses_than_it_may(served: Served) -> None:
+    more = [f"10.0.1.{number}" for number in range(16)]
+    assert (await put(served, "10.0.0.1", {**ANA, "addresses": more}))[0] == 422
+    assert (await put(served, "10.0.1.0", {**ANA, "addresses": more}))[0] == 201
+
+
 async def test_leases_are_listed_by_address_and_identity(served: Served) -> None:
     for number in range(3):
         await put(served, f"10.0.0.{number}", {**ANA, "identity": "ana" if number else "ben"})

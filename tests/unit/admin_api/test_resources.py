@@ -200,3 +200,4 @@ async def test_times_that_nobody_can_reckon_with_are_refused(served: Served, pat
     assert await served.status("GET", f"{path}={at}") == 422
     token = {"name": "t", "role": "viewer", "owner": "Ana", "expires_at": "9999-12-31T23:59:59-14:00"}
     assert await served.status("POST", "tokens", token) == 422
+    assert await served.status("POST", "tokens", {"expires": token.pop("expires_at"), **token}) == 422

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
+from admin_api.editing.leases import LeaseTerms, set_lease
+from admin_api.store.change import Change
 from admin_api.store.store import Store
 from admin_api.subjects import keeper as keeping
 from admin_api.subjects.keeper import SubjectKeeper
@@ -98,12 +101,44 @@ async def test_a_change_whose_call_is_given_up_comes_in_force_all_the_same(
         write(journal, records)
 
     monkeypatch.setattr(Journal, "append", slow_append)
-    call = asyncio.ensure_future(lease(keeper, "10.0.0.1"))
+    body, terms = {"identity": "ana", "ttl_seconds": 60}, LeaseTerms(most=9, longest_seconds=60)
+    call = asyncio.ensure_future(set_lease(keeper, "10.0.0.1", body, terms=terms, actor="ana"))
     await until(lambda: keeper.holds("lease", "10.0.0.1"))
     call.cancel()
     await asyncio.wait([call])
     may_write.set()
     await until(lambda: workers.have == {"10.0.0.1"})
+    running.cancel()
+    await asyncio.wait([running])
+    await keeper.close()
+    await store.close()
+
+
+class GivenUp(Store):
+    """A store whose callers are gone by the time that it has committed."""
+
+    is_slow = False
+
+    @asynccontextmanager
+    async def change(self, actor: str, request_id: str | None = None, *, synced: bool = True) -> AsyncIterator[Change]:
+        async with super().change(actor, request_id, synced=synced) as change:
+            yield change
+        if self.is_slow:
+            raise asyncio.CancelledError
+
+
+async def test_what_was_committed_for_a_call_that_is_gone_is_found_in_the_store(tmp_path: Path) -> None:
+    store, workers = await GivenUp.open(None, tmp_path, Said()), Workers()
+    assert isinstance(store, GivenUp)
+    keeper = SubjectKeeper(Door(store), tmp_path, workers.told, Said(), history_days=1, outbox=Outbox())
+    running = asyncio.ensure_future(keeper.run())
+    await keeper.loaded.wait()
+    body, terms = {"identity": "ana", "ttl_seconds": 60}, LeaseTerms(most=9, longest_seconds=60)
+    await set_lease(keeper, "10.0.0.1", body, terms=terms, actor="ana")
+    store.is_slow = True
+    with pytest.raises(asyncio.CancelledError):
+        await set_lease(keeper, "10.0.0.2", body, terms=terms, actor="ana")
+    await until(lambda: workers.have == {"10.0.0.1", "10.0.0.2"})
     running.cancel()
     await asyncio.wait([running])
     await keeper.close()

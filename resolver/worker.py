@@ -83,7 +83,7 @@ class Worker:
         first = json.loads(await reader.readline())
         try:
             await self._serve(first, reader)
-        except (SnapshotError, ListenError) as error:
+        except SnapshotError as error:
             self._say("refused", revision=0, why=str(error))
         self._writer.close()
 
@@ -160,11 +160,12 @@ class Worker:
     def _encrypted_streams(
         self, first: dict[str, Any], settings: EncryptedSettings, door: Door
     ) -> Sequence[StreamListener]:
-        """The listeners of DoT and DoH. Raises ListenError."""
+        """The listeners of DoT and DoH. Without a certificate that can be used they wait for one."""
         from resolver.listeners.encrypted import EncryptedListeners  # noqa: PLC0415 (other workers need none of it)
 
         dot, doh = ([socket.socket(fileno=fd) for fd in first[kind]] for kind in ("dot", "doh"))
         self._encrypted = EncryptedListeners(dot, doh, settings, door)
+        self._renew()
         return self._encrypted.listeners
 
     def _new_cells(self) -> MemoryCells:
@@ -227,7 +228,7 @@ class Worker:
             try:
                 self._encrypted.renew()
             except ListenError as error:
-                self._say("certificate", why=str(error))
+                self._say("certificate", why=str(error), is_served=self._encrypted.are_open)
 
     async def _use(self, manifest: Path) -> None:
         """Swap the policy. Reading and checking it is done beside the loop, so that no query waits for the disk."""

@@ -200,7 +200,10 @@ class LimitsSection(Section):
     )
     http_resets_per_connection: Positive = Field(
         default=_LIMITS.http_resets_per_connection,
-        description="Requests that an HTTP/2 client may take back of a worker, beside as many as were answered.",
+        description=(
+            "Requests that an HTTP/2 client may take back on one connection of a worker; each that is answered lets it "
+            "take back one more, up to so many again."
+        ),
     )
     tcp_write_buffer_bytes: Positive = Field(
         default=_LIMITS.tcp_write_buffer_bytes,

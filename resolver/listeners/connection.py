@@ -164,9 +164,12 @@ class Connection(asyncio.Protocol):
         door = self.door
         if door.tls is None or door.handshakes is None:
             self._speak()
+        elif door.tls.context is None:
+            door.counters.dropped["no_certificate"] += 1
+            self.abort()
         else:
             door.handshakes.begin(self)
-            self._tls = Tls(door.tls)
+            self._tls = Tls(door.tls.context)
 
     def _speak(self) -> None:
         self._active_at = self.door.loop.time()

@@ -269,6 +269,8 @@ class Supervisor:
     async def _reload(self) -> None:
         old = self._plan
         new = await self._read_anew()
+        if new.certificate_trouble:
+            raise ConfigError([new.certificate_trouble])
         needs_restart = new.fixed != old.fixed
         if needs_restart:
             new = new.with_fixed_of(old)

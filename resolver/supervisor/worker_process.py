@@ -156,7 +156,8 @@ class WorkerProcess:
         elif event == "clock":
             self.on_clock(report["by"], Moment(report["wall"], report["boot"]))
         elif event == "certificate":
-            self._log.error("the certificate is not used; the old one stays in force", why=report["why"])
+            stays = "the old one stays in force" if report["is_served"] else "DoT and DoH wait for one that can be"
+            self._log.error(f"the certificate is not used; {stays}", why=report["why"])
         elif event == "refused":
             self._log.error("a worker refused the policy", pid=self.pid, why=report["why"])
         elif event == "counts":

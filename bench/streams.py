@@ -102,7 +102,7 @@ def _run(ways: Sequence[str], effort: Effort, *, as_json: bool) -> None:
         workload = replace(mixed, name=name, what=f"{what}; {mixed.what}")
         with tempfile.TemporaryDirectory(prefix="moatdns-bench-") as folder:
             tls = _certificate(Path(folder)) if name not in _PLAIN else None
-            measured = measure(workload, SERVERS, effort, Path(folder) / "run", _say, way=way, tls=tls)
+            measured = measure(workload, _servers(name), effort, Path(folder) / "run", _say, way=way, tls=tls)
         every.append(measured)
         if not as_json:
             print(f"\n{table(measured, PEERS)}", flush=True)
@@ -110,6 +110,11 @@ def _run(ways: Sequence[str], effort: Effort, *, as_json: bool) -> None:
         machine = {"cores": os.cpu_count(), "kernel": platform.release(), "python": platform.python_version()}
         results = [to_plain(measured, PEERS) for measured in every]
         print(json.dumps({"machine": machine, "versions": found, "results": results}, indent=2))
+
+
+def _servers(way: str) -> Sequence[Server]:
+    """All, but for dnsdist over DoH: 1.7.3 leaves most of what dnsperf asks at once on one connection unanswered."""
+    return [server for server in SERVERS if (way, server.name) != ("doh", "dnsdist")]
 
 
 def _certificate(folder: Path) -> TlsFiles:

@@ -219,7 +219,20 @@ async def test_a_way_back_that_is_not_kept_is_refused(office: Served) -> None:
     assert await office.status("POST", "policy:rollback", {"to_revision": 0}, role="operator") == 403
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"policy": None, "to_revision": None},
+        {"policy": {}, "to_revision": 0},
+        {"to_revision": False},
+        {"to_revision": "1"},
+    ],
+)
+async def test_a_plan_is_of_a_policy_or_of_a_revision(office: Served, body: Any) -> None:
+    assert await office.status("POST", "policy:plan", body) == 422
+
+
 async def test_keys_that_are_null_say_nothing(office: Served) -> None:
-    nothing = {"policy": None, "revision": None, "to_revision": None}
-    plain = await planned(office, {})
-    assert await planned(office, nothing) == plain
+    body = await document(office)
+    assert (await planned(office, {**body, "to_revision": None}))["changes"] == []

@@ -51,17 +51,18 @@ async def test_a_thousand_replies_with_wrong_ids_do_not_keep_the_right_one_out(s
     def lies(query: bytes) -> Sequence[bytes]:
         right = int.from_bytes(query[:2], "big")
         wrong = [((right + 1 + i) & 0xFFFF).to_bytes(2, "big") for i in range(1000)]
-        # in bursts that the socket's receive buffer holds
-        loop = asyncio.get_running_loop()
-        for burst in range(10):
-            batch = [reply(query, message_id=each) for each in wrong[burst * 100 : burst * 100 + 100]]
-            loop.call_later(0.004 * burst, send, batch)
-        loop.call_later(0.05, send, [reply(query)])
+        lying.append(asyncio.create_task(send([reply(query, message_id=each) for each in wrong], reply(query))))
         return []
 
-    def send(batch: list[bytes]) -> None:
-        for each in batch:
-            stub.transport.sendto(each, ("127.0.0.1", stub.ports[0]))
+    async def send(wrong: list[bytes], truth: bytes) -> None:
+        for begin in range(0, len(wrong), 100):  # in bursts that the socket's receive buffer holds
+            for each in wrong[begin : begin + 100]:
+                stub.transport.sendto(each, ("127.0.0.1", stub.ports[0]))
+            while forwarder.counts["wrong_replies"] < begin + 100:
+                await asyncio.sleep(0.001)
+        stub.transport.sendto(truth, ("127.0.0.1", stub.ports[0]))
+
+    lying: list[asyncio.Task[None]] = []
 
     stub = await start_stub(lies)
     forwarder = forwarder_for(stub, timeout_seconds=4, max_seconds=8)

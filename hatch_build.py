@@ -1,7 +1,7 @@
-"""Builds the wheel with the query path compiled to C by mypyc: the same modules, at two to three times the speed.
+"""With MOATDNS_COMPILE=1, a wheel has its query path compiled to C by mypyc: the same modules, a missed query for less.
 
-Where there is no C compiler, or MOATDNS_PURE is set, the wheel holds the Python modules alone; it does the same, slower.
-An editable install is never compiled: what is edited there must be what runs.
+Otherwise the wheel holds the Python modules alone. An editable install is never compiled: what is edited there must be
+what runs.
 """
 
 from __future__ import annotations
@@ -33,12 +33,11 @@ class CompiledQueryPath(BuildHookInterface):  # type: ignore[type-arg]
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Compile, in a folder that is gone afterwards."""
-        if version == "editable" or os.environ.get("MOATDNS_PURE"):
+        if version == "editable" or os.environ.get("MOATDNS_COMPILE") != "1":
             return
         compiler = (sysconfig.get_config_var("CC") or "cc").split()[0]
         if not shutil.which(compiler):
-            self.app.display_warning(f"there is no C compiler ({compiler}): the query path is not compiled")
-            return
+            raise RuntimeError(f"there is no C compiler ({compiler}): install one, or leave MOATDNS_COMPILE out")
         modules = [name for pattern in self.config["modules"] for name in self._matching(pattern)]
         self._folder = tempfile.TemporaryDirectory()
         built = Path(self._folder.name)

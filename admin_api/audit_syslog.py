@@ -95,6 +95,7 @@ class AuditSyslog:
     def _connected(self) -> socket.socket:
         if self._transport == "unix":
             one = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+            one.settimeout(_SEND_SECONDS)  # a daemon that reads no more would hold us for ever
             one.connect(self._target)
             return one
         host, port = self._target

@@ -77,6 +77,13 @@ class Channel:
         if answer["error"] is not None:
             raise MoatdnsError(answer["error"])
 
+    async def flush(self, name: str | None, *, below: bool) -> int:
+        """Have all workers forget the cached answers for a name; gives how many there were. Raises MoatdnsError."""
+        answer = await self._ask("flush", name=name, below=below)
+        if answer["error"] is not None:
+            raise MoatdnsError(answer["error"])
+        return int(answer["result"])
+
     async def status(self) -> dict[str, Any]:
         """What the supervisor knows of the workers. Raises MoatdnsError."""
         answer = await self._ask("status")

@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
-from admin_api.editing.exemptions import Terms
+from admin_api.editing.exemption_form import Terms
 from admin_api.editing.leases import LeaseTerms
 from admin_api.store.store import Store
 from admin_api.subjects.keeper import SubjectKeeper
@@ -141,6 +141,9 @@ class QueryLog(Protocol):
 
 class Node(Protocol):
     """The other processes, as the supervisor tells."""
+
+    async def flush(self, name: str | None, *, below: bool) -> int:
+        """Forget cached answers; gives how many there were."""
 
     async def status(self) -> dict[str, Any]:
         """workers [{slot, pid, revision, uptime_seconds}], upstreams [{name, healthy, ...}], started_at."""

@@ -23,7 +23,7 @@ from admin_api.compiling.keeper import Keeper
 from admin_api.config_policy import ConfigPolicy
 from admin_api.context import AdminSettings, Context
 from admin_api.door import Door
-from admin_api.editing.exemptions import Terms
+from admin_api.editing.exemption_form import Terms
 from admin_api.editing.leases import LeaseTerms
 from admin_api.gauges import Gauges
 from admin_api.query_log.reader import QueryLogReader

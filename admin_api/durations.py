@@ -15,11 +15,11 @@ def expiry(text: str, now: datetime) -> datetime:
     at: datetime | None
     try:
         at = now + timedelta(**{_UNITS[match[2]]: int(match[1])}) if match else datetime.fromisoformat(text.strip())
+        at = at.astimezone(UTC) if at.tzinfo is not None else None
     except (ValueError, OverflowError):
         at = None
-    if at is None or at.tzinfo is None:
+    if at is None:
         raise ValueError(f"{text!r} is not a time: write '90d', '12h' or a moment as in '2027-01-31T12:00:00Z'")
-    at = at.astimezone(UTC)
     if at <= now:
         raise ValueError(f"{text!r} is over already")
     return at

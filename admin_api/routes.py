@@ -9,6 +9,7 @@ from admin_api import models
 from admin_api.exception_routes import EXCEPTION_ROUTES
 from admin_api.resources import (
     audit,
+    cache,
     catalogue,
     explain,
     groups,
@@ -237,6 +238,16 @@ ROUTES: tuple[Route, ...] = (
         "admin",
         "Send a test to every webhook",
         {202: models.WebhooksTested},
+    ),
+    Route(
+        "POST",
+        f"{BASE}/cache:flush",
+        cache.flush,
+        "operator",
+        "Forget cached answers",
+        {200: models.Flushed},
+        body=models.FlushBody,
+        needs_body=False,
     ),
     Route("GET", f"{BASE}/status", node.status, "viewer", "How the node is", {200: models.Status}),
     Route("GET", "/health", node.health, None, "Alive", {200: models.Health}),

@@ -22,6 +22,7 @@ import typer
 from blocklists.loading import load_catalogue
 from resolver import __version__
 from resolver.build import known_references
+from resolver.cache_commands import cache_app
 from resolver.catalogue_commands import catalogue_app
 from resolver.clocks import now
 from resolver.command_line import ConfigOption, JsonOption, fail, load, policy_of, print_line, subjects_of
@@ -57,6 +58,7 @@ app.add_typer(lease_app, name="lease")
 app.add_typer(pause_app, name="pause")
 app.add_typer(policy_app, name="policy")
 app.add_typer(catalogue_app, name="catalogue")
+app.add_typer(cache_app, name="cache")
 
 
 @app.callback(invoke_without_command=True)

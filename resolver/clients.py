@@ -30,6 +30,7 @@ from resolver.wire.sinkhole import Sinkhole
 MARGIN_SECONDS = 0.5
 """A TTL ends so much before what it was given under: room for a worker that is late, and for clients' rounding."""
 
+_MANY_SPELLINGS = ("fe8", "fe9", "fea", "feb", "::")  # sockets show these with a link's name, or with a dotted end
 _HIGHEST_CEILING = 1 << 20  # seconds; no TTL is as high
 
 _NOBODY: dict[str, Client] = {}
@@ -256,6 +257,8 @@ class Clients:
                 self.forget()
                 continue
             for address in concerned:
+                if address.startswith(_MANY_SPELLINGS):
+                    self.forget()
                 self._forget_address(address)
                 if "." in address:  # as a socket for both versions shows it
                     self._forget_address(f"::ffff:{address}")

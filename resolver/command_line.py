@@ -55,7 +55,9 @@ def policy_of(config: Config) -> tuple[PolicySnapshot, str]:
     except SnapshotError:
         rules, groups = compile_policy(plain, catalogue)
         return policy_in_memory(rules, groups), "compiled from the config; no snapshot yet"
-    origin = f"revision {policy.revision} in {config.state_dir}"
+    policy.revision = manifest.origin.store_revision  # as 'policy history' counts; snapshots have numbers of their own
+    what = f"revision {policy.revision}" if policy.revision else f"snapshot {manifest.revision}, made without a store,"
+    origin = f"{what} in {config.state_dir}"
     if manifest.fingerprint != fingerprint_of(file_policy(config)[0], catalogue.fingerprint):
         origin += "; the config has changed since and is not in force (send SIGHUP)"
     return policy, origin

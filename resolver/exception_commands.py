@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import urllib.parse
 from collections.abc import Callable
 from typing import Annotated, Any
@@ -11,10 +12,13 @@ import typer
 
 from resolver.api_client import DEFAULT_URL, ApiClient, CaOption, TokenFileOption, UrlOption
 from resolver.command_line import JsonOption, fail, print_line, seconds_of
+from resolver.policy.groups import parse_client
 
 exemption_app = typer.Typer(help="Exemptions: granted for a while, to whom, by whom and why.", no_args_is_help=True)
 lease_app = typer.Typer(help="Leases: who has which address for now.", no_args_is_help=True)
 pause_app = typer.Typer(help="Pauses: a group, or every group, is only watched for a while.", no_args_is_help=True)
+
+_ID = re.compile(r"[a-z]{2}-[0-9a-f]{1,40}\Z")
 
 ForOption = Annotated[str, typer.Option("--for", metavar="DURATION", help="How long: '90s', '30m', '8h', '14d', '2w'.")]
 ReasonOption = Annotated[str, typer.Option("--reason", metavar="TEXT")]
@@ -81,7 +85,7 @@ def show(
     as_json: JsonOption = False,
 ) -> None:
     """Show an exemption, with all that happened to it."""
-    body = ApiClient(url, token_file, ca).call("GET", f"exemptions/{_quoted(number)}").body
+    body = ApiClient(url, token_file, ca).call("GET", f"exemptions/{_id(number)}").body
     _show_exemption(body, as_json=as_json)
     if not as_json:
         for event in body["history"]:
@@ -90,7 +94,7 @@ def show(
 
 
 def _act(action: str, number: str, body: dict[str, Any], client: ApiClient, *, as_json: bool) -> None:
-    _show_exemption(client.call("POST", f"exemptions/{_quoted(number)}:{action}", body).body, as_json=as_json)
+    _show_exemption(client.call("POST", f"exemptions/{_id(number)}:{action}", body).body, as_json=as_json)
 
 
 @exemption_app.command("approve")
@@ -162,7 +166,7 @@ def set_lease(
 ) -> None:
     """Lease an address to an identity, or renew that."""
     body = {"identity": identity, "group": group, "ttl_seconds": seconds_of(lasts), "addresses": also or []}
-    item = ApiClient(url, token_file, ca).call("PUT", f"leases/{_quoted(address)}", body).body
+    item = ApiClient(url, token_file, ca).call("PUT", f"leases/{_address(address)}", body).body
     print_line(json.dumps(item, indent=2) if as_json else _lease_line(item))
 
 
@@ -192,7 +196,7 @@ def end_lease(
 ) -> None:
     """End the leases of a device, all its addresses."""
     query = f"?{urllib.parse.urlencode({'identity': identity})}" if identity is not None else ""
-    ApiClient(url, token_file, ca).call("DELETE", f"leases/{_quoted(address)}{query}")
+    ApiClient(url, token_file, ca).call("DELETE", f"leases/{_address(address)}{query}")
     if as_json:
         print_line(json.dumps({"ended": address}))
 
@@ -234,7 +238,7 @@ def end_pause(
     as_json: JsonOption = False,
 ) -> None:
     """End a pause now."""
-    ApiClient(url, token_file, ca).call("DELETE", f"pauses/{_quoted(number)}")
+    ApiClient(url, token_file, ca).call("DELETE", f"pauses/{_id(number)}")
     if as_json:
         print_line(json.dumps({"ended": number}))
 
@@ -271,5 +275,16 @@ def _pause_line(item: dict[str, Any]) -> str:
     return f"{item['id']} {item['group'] or 'every group'} until {item['expires_at'][:19]}Z: {item['reason']}"
 
 
-def _quoted(text: str) -> str:
-    return urllib.parse.quote(text, safe=":")
+def _id(text: str) -> str:
+    """An id, fit for a path; ends with status 2 for what is none."""
+    if _ID.match(text) is None:
+        fail(f"{text!r} is no id: 'list' shows them", code=2)
+    return text
+
+
+def _address(text: str) -> str:
+    """An address, fit for a path; ends with status 2 for what is none."""
+    try:
+        return str(parse_client(text))
+    except ValueError:
+        fail(f"{text!r} is no IP address", code=2)

@@ -16,6 +16,7 @@ from resolver.config.certificates import troubles_of
 from resolver.config.schema import Config
 from resolver.config.settings import ControlSettings, EncryptedSettings, UpstreamServer, WorkerSettings
 from resolver.config.to_settings import control_settings, system_servers, worker_settings
+from resolver.errors import ListenError
 from resolver.listeners.sockets import DO53, DOH, DOT, Listen
 
 _Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -36,6 +37,7 @@ class Plan:
     user: str | None = None  # to become, where we are root
     encrypted_workers: int = 0  # beside `workers`: those that serve DoT and DoH
     cookie_secret: str = ""  # the file that holds it; "" where cookies are off
+    certificate_trouble: str = ""  # why the certificate of DoT and DoH cannot be used
     news: str = ""  # how the catalogue changed with this version; told once
 
     @property
@@ -80,6 +82,7 @@ class Plan:
             encrypted_workers=plain["encrypted_workers"],
             user=plain["user"],
             cookie_secret=plain["cookie_secret"],
+            certificate_trouble=plain["certificate_trouble"],
             news=plain["news"],
         )
 
@@ -87,8 +90,7 @@ class Plan:
 def plan_of(config: Config, policy: dict[str, Any], fingerprint: str, *, catalogue: Choice) -> Plan:
     """The plan of a config, on this machine as it is now; `policy` is the config's own, with its fingerprint.
 
-    A cookie secret that the config holds itself is written to `state_dir`. Raises MoatdnsError when it cannot be, or
-    when a certificate cannot be used.
+    A cookie secret that the config holds itself is written to `state_dir`. Raises MoatdnsError when it cannot be.
     """
     listen = _addresses(config)
     workers = len(os.sched_getaffinity(0)) if config.workers == "auto" else int(config.workers)
@@ -108,8 +110,12 @@ def plan_of(config: Config, policy: dict[str, Any], fingerprint: str, *, catalog
             f"clients.allow has public addresses ({public[0]}), whom forged queries can have flooded with answers: set "
             "rate_limits.responses_per_second, to 100 for example"
         )
+    certificate_trouble = ""
     if encrypted_workers:
-        notes += certificate_troubles(settings.encrypted)
+        try:
+            notes += certificate_troubles(settings.encrypted)
+        except ListenError as error:
+            certificate_trouble = str(error)
     if catalogue.folder is not None:
         notes.append(
             f"a new catalogue waits to be accepted, {catalogue.news}; look at it (moatdns catalogue diff), then run "
@@ -125,6 +131,7 @@ def plan_of(config: Config, policy: dict[str, Any], fingerprint: str, *, catalog
         state_dir=config.state_dir,
         notes=tuple(notes),
         encrypted_workers=encrypted_workers,
+        certificate_trouble=certificate_trouble,
         user=config.user,
         cookie_secret=cookie_secret.path_of(config.cookies.secret, config.state_dir) if config.cookies.enabled else "",
         news=str(catalogue.news) if catalogue.news and not catalogue.folder else "",

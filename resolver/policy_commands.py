@@ -173,6 +173,8 @@ def _send(client: ApiClient, path: str, document: Document, file: Path, **header
         lines = []
         for error in answer.body["errors"]:
             where = tuple(int(part) if part.isdigit() else part for part in error["pointer"].split("/")[1:])
+            if where == ("replay_seconds",):
+                fail(f"--replay: in seconds, {error['detail']}", code=2)
             lines.append(_line(file, document.places.line_of(where), where, error["detail"]))
         fail(*lines)
     return answer, document
@@ -225,7 +227,7 @@ def _ask(yes: bool) -> None:
         return
     if not sys.stdin.isatty():
         fail("nobody is there to be asked: say --yes", code=2)
-    if not typer.confirm("apply this?"):
+    if not typer.confirm("apply this?", err=True):  # stdout may be JSON
         fail("nothing was changed")
 
 

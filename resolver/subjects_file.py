@@ -76,7 +76,9 @@ class Journal:
             path = folder / f"journal-{number:06d}.jsonl"
             temporary = path.with_suffix(".part")
             lines = 0
-            with temporary.open("wb") as file:
+            temporary.unlink(missing_ok=True)
+            # Who has which address is nobody else's business: as private as the store and the query log.
+            with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
                 file.write(_line({"format": _FORMAT, "boot_id": boot_id()}))
                 for subject in subjects:
                     file.write(_line(subject.to_plain()))

@@ -3,11 +3,11 @@
 Run by the supervisor as ``python -m resolver.worker FD``. On the channel, lines of JSON:
 
 * supervisor → worker: first ``{"settings", "cookie_secret", "manifest", "udp", "tcp", "dot", "doh"}``, then
-  ``{"do": "use", "manifest"}``,
-  ``{"do": "subjects", "file", "octets", "number"}`` (leases and exemptions have changed: read on),
-  ``{"do": "renew"}`` (the certificate), ``{"do": "ping"}``, ``{"do": "count"}``, ``{"do": "stop"}``;
-* worker → supervisor: ``{"event": "ready" | "alive" | "in_force" | "refused" | "subjects" | "counts" | "clock" |
-  "trouble", …}``.
+  ``{"do": "use", "manifest"}``, ``{"do": "subjects", "file", "octets", "number"}`` (leases and exemptions have
+  changed: read on), ``{"do": "flush", "name", "below", "number"}``, ``{"do": "renew"}`` (the certificate),
+  ``{"do": "ping"}``, ``{"do": "count"}``, ``{"do": "stop"}``;
+* worker → supervisor: ``{"event": "ready" | "alive" | "in_force" | "refused" | "subjects" | "flushed" | "certificate" |
+  "counts" | "clock" | "trouble", …}``.
 
 A worker whose supervisor is gone ends: nobody would replace it, and its sockets would be held for nothing.
 """
@@ -37,7 +37,7 @@ from resolver.listeners.connections import Connections
 from resolver.listeners.stream import StreamListener, speak_tcp
 from resolver.listeners.udp import udp_listener
 from resolver.local_names import local_names_of
-from resolver.names import key_of, parse_name
+from resolver.names import key_of, parse_any_name, parse_name
 from resolver.pipeline import Pipeline
 from resolver.policy.snapshot import PolicySnapshot
 from resolver.rebinding import RebindingGuard
@@ -83,7 +83,7 @@ class Worker:
         first = json.loads(await reader.readline())
         try:
             await self._serve(first, reader)
-        except (SnapshotError, ListenError) as error:
+        except SnapshotError as error:
             self._say("refused", revision=0, why=str(error))
         self._writer.close()
 
@@ -160,11 +160,12 @@ class Worker:
     def _encrypted_streams(
         self, first: dict[str, Any], settings: EncryptedSettings, door: Door
     ) -> Sequence[StreamListener]:
-        """The listeners of DoT and DoH. Raises ListenError."""
+        """The listeners of DoT and DoH. Without a certificate that can be used they wait for one."""
         from resolver.listeners.encrypted import EncryptedListeners  # noqa: PLC0415 (other workers need none of it)
 
         dot, doh = ([socket.socket(fileno=fd) for fd in first[kind]] for kind in ("dot", "doh"))
         self._encrypted = EncryptedListeners(dot, doh, settings, door)
+        self._renew()
         return self._encrypted.listeners
 
     def _new_cells(self) -> MemoryCells:
@@ -203,6 +204,8 @@ class Worker:
             elif order["do"] == "subjects":
                 if await self._take_subjects(Position.from_plain(order)):
                     self._say("subjects", number=order["number"])
+            elif order["do"] == "flush":
+                self._say("flushed", number=order["number"], forgotten=self._flush(order["name"], below=order["below"]))
             elif order["do"] == "renew":
                 self._renew()
             elif order["do"] == "ping":
@@ -213,13 +216,19 @@ class Worker:
                 break
         drain.set()
 
+    def _flush(self, name: str | None, *, below: bool) -> int:
+        """Forget cached answers, and those that are ready; gives how many cached ones there were."""
+        forgotten = self._cache.flush(None if name is None else key_of(parse_any_name(name)), below=below)
+        self._pipeline.use(self._pipeline.snapshot)
+        return forgotten
+
     def _renew(self) -> None:
         """Read the certificate again, where there is one."""
         if self._encrypted is not None:
             try:
                 self._encrypted.renew()
             except ListenError as error:
-                self._say("certificate", why=str(error))
+                self._say("certificate", why=str(error), is_served=self._encrypted.are_open)
 
     async def _use(self, manifest: Path) -> None:
         """Swap the policy. Reading and checking it is done beside the loop, so that no query waits for the disk."""

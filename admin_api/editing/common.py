@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Annotated, Any, Generic, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from admin_api.editing.errors import raise_invalid
@@ -15,8 +15,10 @@ from admin_api.store.errors import OwnedByFile, StaleVersion
 from admin_api.store.groups import GroupRow
 from admin_api.store.lists import ListRow
 from admin_api.store.policy import FILE_POLICY
+from resolver.config import fields
 from resolver.config.mistakes import sentences
 from resolver.config.wording import KeyPath
+from resolver.errors import RuleError
 
 Row = TypeVar("Row")
 Model = TypeVar("Model", bound=BaseModel)
@@ -42,6 +44,16 @@ def validated(model: type[Model], body: Mapping[str, Any]) -> Model:
         raise_invalid(sentences(error, model))
         raise
 
+
+def read_said(text: str) -> str:
+    """A text that says something. Raises RuleError."""
+    if text.strip():
+        return text.strip()
+    raise RuleError("is empty: an auditor will want to know")
+
+
+Said = Annotated[str, fields.reading(read_said), Field(max_length=1000)]
+"""Why, or by whom: what an auditor reads."""
 
 NOT_WRITABLE = "holds a character that no text can have: leave out NUL and half surrogates"
 

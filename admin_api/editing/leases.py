@@ -53,7 +53,7 @@ class _Body(Section):
     identity: Annotated[str, fields.reading(_read_identity), Field(max_length=200)]
     group: fields.Name | None = None
     ttl_seconds: Annotated[int, Field(ge=1), fields.NUMBER]
-    addresses: Annotated[fields.Texts, Field(max_length=MOST_ADDRESSES), fields.read_each(read_address)] = ()
+    addresses: Annotated[fields.Texts, fields.read_each(read_address)] = ()
 
 
 async def set_lease(
@@ -75,13 +75,16 @@ async def set_lease(
         raise Invalid([("/ttl_seconds", f"is more than {terms.longest_seconds}: see leases.longest_seconds")])
     at = datetime.now(UTC)
     all_of_it = tuple(dict.fromkeys((address, *wanted.addresses)))
+    if len(all_of_it) > MOST_ADDRESSES:
+        raise Invalid([("/addresses", f"make more than {MOST_ADDRESSES} addresses of one device")])
     # Not synced: thousands come in a minute, and after a loss of power devices call again.
     async with keeper.change(actor, request_id, synced=False) as changing:
         conn = changing.store.connection
         if wanted.group is not None and not await groups.exists(conn, wanted.group):
             raise Invalid([("/group", f"there is no group {wanted.group!r}")])
         before = await leases.at(conn, all_of_it)
-        if not before and await leases.count(conn) + len(all_of_it) > terms.most:
+        more = len(all_of_it) - len(before)
+        if more and await leases.count(conn) + more > terms.most:
             raise TooMany(f"{terms.most} addresses are leased, the most there may be: see leases.most")
         first = before.get(address)
         is_known = first is not None and first.identity == wanted.identity

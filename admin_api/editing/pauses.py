@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
-from pydantic import AwareDatetime, Field
+from pydantic import Field
 
-from admin_api.editing.common import validated
+from admin_api.editing.common import Said, validated
 from admin_api.editing.errors import Invalid
 from admin_api.store import groups, pauses
 from admin_api.store.pauses import PauseRow
@@ -21,8 +21,8 @@ from resolver.config.section import Section
 
 class _Body(Section):
     group: fields.Name | None = None
-    reason: Annotated[str, Field(min_length=1, max_length=1000)]
-    expires_at: AwareDatetime | None = None
+    reason: Said
+    expires_at: fields.Moment | None = None
     duration_seconds: Annotated[int, Field(ge=1), fields.NUMBER] | None = None
 
 
@@ -37,7 +37,7 @@ async def pause(
     where = "/expires_at" if wanted.expires_at is not None else "/duration_seconds"
     if (wanted.duration_seconds or 0) > longest_seconds:
         raise _too_long(where, longest_seconds)
-    ends = (wanted.expires_at or at + timedelta(seconds=wanted.duration_seconds or 0)).astimezone(UTC)
+    ends = wanted.expires_at or at + timedelta(seconds=wanted.duration_seconds or 0)
     if ends <= at:
         raise Invalid([(where, "is over already: give a time to come")])
     if ends - at > timedelta(seconds=longest_seconds + 1):

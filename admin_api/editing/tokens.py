@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, Field
+from pydantic import Field
 
 from admin_api.editing.common import validated
 from admin_api.editing.errors import Invalid
@@ -22,7 +22,7 @@ class _Body(Section):
     name: fields.Name
     owner: Annotated[str, Field(min_length=1, max_length=200)]
     role: Annotated[Literal["viewer", "operator", "lease", "admin"], fields.one_of(*ROLES)]
-    expires_at: AwareDatetime | None = None
+    expires_at: fields.Moment | None = None
 
 
 @dataclass(frozen=True, slots=True)

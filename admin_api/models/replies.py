@@ -331,6 +331,12 @@ class WebhooksTested(BaseModel):
     hooks: int
 
 
+class Flushed(BaseModel):
+    """How many cached answers were forgotten, over all workers."""
+
+    forgotten: int
+
+
 class Health(BaseModel):
     """Alive."""
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
+
+from resolver.config.fields import Moment
 
 Verdict = Literal["allow", "block", "monitor", "exempt"]
 
@@ -46,15 +48,15 @@ class AuditExport(Sent):
     """A part of the audit trail, oldest first."""
 
     after_id: int = Field(0, ge=0, le=1 << 62, description="`id` of the last row that is there already.")
-    start: AwareDatetime | None = Field(None, alias="from", description="Only rows from then on.")
+    start: Moment | None = Field(None, alias="from", description="Only rows from then on.")
     limit: int = Field(10_000, ge=1, le=10_000)
 
 
 class Window(Sent):
     """A time window, [from, to)."""
 
-    start: AwareDatetime | None = Field(None, alias="from", description="Left out: 24 hours before `to`.")
-    end: AwareDatetime | None = Field(None, alias="to", description="Left out: now.")
+    start: Moment | None = Field(None, alias="from", description="Left out: 24 hours before `to`.")
+    end: Moment | None = Field(None, alias="to", description="Left out: now.")
 
 
 class TopQuery(Window):
@@ -174,5 +176,12 @@ class TokenBody(Sent):
     name: str = Field(examples=["dashboard"])
     role: Literal["viewer", "operator", "lease", "admin"]
     owner: str = Field(min_length=1, max_length=200, description="Who answers for it.")
-    expires_at: AwareDatetime | None = None
+    expires_at: Moment | None = None
     expires: str | None = Field(None, description="Instead of `expires_at`: '90d', '12h'.")
+
+
+class FlushBody(Sent):
+    """Which cached answers to forget."""
+
+    name: str | None = Field(None, min_length=1, max_length=1024, description="Left out: all of them.")
+    below: bool = Field(True, strict=True, description="Those of all names below it, too.")

@@ -7,6 +7,7 @@ from typing import Any, Literal
 from pydantic import AwareDatetime, BaseModel, Field
 
 from admin_api.models.sent import Page, Sent, Window
+from resolver.config.fields import Moment
 
 ExemptionStatus = Literal["pending", "active", "expired", "revoked", "denied"]
 
@@ -29,15 +30,15 @@ class ExemptionBody(Sent):
     owner: str = Field(description="Who asked for it, and answers for it.")
     reason: str
     ticket: str | None = None
-    starts_at: AwareDatetime | None = Field(None, description="Left out: now.")
-    expires_at: AwareDatetime | None = None
+    starts_at: Moment | None = Field(None, description="Left out: now.")
+    expires_at: Moment | None = None
     duration_seconds: int | None = Field(None, description="From the start on; of what waits for approval, from that.")
 
 
 class RenewBody(Sent):
     """Until when it is to last. One of `expires_at` and `duration_seconds` (from now on) is required."""
 
-    expires_at: AwareDatetime | None = None
+    expires_at: Moment | None = None
     duration_seconds: int | None = None
     reason: str | None = None
 
@@ -89,7 +90,7 @@ class PauseBody(Sent):
     group: str | None = Field(None, description="Left out: every group.")
     reason: str
     duration_seconds: int | None = None
-    expires_at: AwareDatetime | None = None
+    expires_at: Moment | None = None
 
 
 class ReportQuery(Window):

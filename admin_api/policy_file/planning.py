@@ -154,6 +154,9 @@ async def plan_rollback(conn: AsyncConnection, to: int) -> Plan:
             plan.kept.append(f"list {name!r}, which the config file has")
             continue
         was = firsts.get(f"lists/{name}", _NOT_TOUCHED)
+        if row is not None and isinstance(was, dict) and was["kind"] != row.kind:
+            why = f"list {name!r} was of another kind then ({was['kind']}), and cannot become it: delete it first"
+            raise Invalid([("/to_revision", why)])
         _plan_list_back(plan, name, row, was, rules.get(name, {}))
     for name in sorted(key.partition("/")[2] for key in firsts if key.startswith("groups/")):
         group, before = in_groups.get(name), firsts[f"groups/{name}"]

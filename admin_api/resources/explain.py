@@ -39,4 +39,6 @@ async def show(call: Call) -> Reply:
         now=now(),
         client_name=query.client_name,
     )
-    return Reply(models.Explained.model_validate(explanation.to_plain()))
+    # The snapshot has a number of its own; history, audit and rollback count the store's revisions.
+    plain = {**explanation.to_plain(), "revision": call.context.policy.revision}
+    return Reply(models.Explained.model_validate(plain))

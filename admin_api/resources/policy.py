@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from admin_api import models
+from admin_api.editing.errors import Invalid
 from admin_api.http.call import MOST_RULES_AT_ONCE, BadRequest, Call, Reply, in_force
 from admin_api.http.paging import cursor_of, place_of
 from admin_api.policy_file.applying import apply
@@ -72,6 +73,8 @@ async def history(call: Call) -> Reply:
 async def _planned(call: Call, conn: AsyncConnection) -> Plan:
     """By the document that was sent, or by the revision to go back to. Raises Invalid, NotFound."""
     sent = {key: value for key, value in call.body.items() if value is not None}
+    if ("to_revision" in sent) == ("policy" in sent):  # nothing at all would mean: take everything away
+        raise Invalid([("/policy", "give one of policy and to_revision")])
     if "to_revision" in sent:
         return await plan_rollback(conn, sent["to_revision"])
     return await plan_document(conn, read_document(sent))

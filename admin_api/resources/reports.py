@@ -27,7 +27,7 @@ _BY = {
 }
 _KINDS = ("blocked", "monitored", "exempted")
 _MOST_STEPS = 1000
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet would work out
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")  # what a spreadsheet would work out
 
 
 async def exemption_report(call: Call) -> Reply:
@@ -76,7 +76,8 @@ def _window(query: models.Window) -> tuple[datetime, datetime]:
 
 def _use(row: ExemptionRow, used: Mapping[str, Any] | None, end: datetime) -> models.ExemptionUse:
     count = int(used["exempted"]) if used else 0
-    was_in_force = row.decided_by is not None and row.status != "denied" and row.starts_at < min(end, datetime.now(UTC))
+    until = min(end, row.ended_at or datetime.now(UTC))
+    was_in_force = row.decided_by is not None and row.status != "denied" and row.starts_at < until
     return models.ExemptionUse(
         id=row.id,
         subject=f"{row.kind} {', '.join(row.who)}",

@@ -72,6 +72,7 @@ class SubjectKeeper:
         self._watch = ClockWatch()
         self._written = 0  # changes
         self._in_force = 0
+        self._is_unsure = False  # whether the store may have more than is known here
         self._changed = asyncio.Event()
         self._came_in_force = asyncio.Condition()
 
@@ -91,12 +92,22 @@ class SubjectKeeper:
         if self._journal is None:
             raise StoreAway("leases and exemptions have not been read yet; try again soon")
         async with self._turn:
-            async with self._door.store.change(actor, request_id, synced=synced) as change:
-                changing = SubjectChange(change)
-                yield changing
-                for what, data in changing.tell:
-                    await self._outbox.put(change.connection, what, data)
-            await self._apply(changing)
+            try:
+                async with self._door.store.change(actor, request_id, synced=synced) as change:
+                    changing = SubjectChange(change)
+                    yield changing
+                    for what, data in changing.tell:
+                        await self._outbox.put(change.connection, what, data)
+                await self._apply(changing)
+            except asyncio.CancelledError:  # the call took too long: its change may be committed all the same
+                self._is_unsure = True
+                self._changed.set()
+                raise
+
+    def holds(self, what: str, key: str) -> bool:
+        """Whether something has not ended, by either clock."""
+        subject = self.subjects.find(what, key)
+        return subject is not None and subject.ends.seconds_left(now()) > 0
 
     async def wait_until_in_force(self, number: int) -> bool:
         """Wait until every worker has that change or a later one; False when it takes unreasonably long."""
@@ -122,8 +133,6 @@ class SubjectKeeper:
             self.subjects.apply(record)
         for subject in changing.put:
             self._mind(subject)
-        self._written += 1
-        changing.number = self._written
         journal = self._journal
         try:
             if journal is None or journal.lines > 2 * len(self.subjects) + _OUTDATED_LINES:
@@ -132,6 +141,8 @@ class SubjectKeeper:
                 await asyncio.to_thread(journal.append, records)
         except SubjectsError as error:
             self._in_trouble(error)
+        self._written += 1  # not before it is in the journal: what is being published may lack it
+        changing.number = self._written
         self._changed.set()
 
     async def _begin_journal(self) -> Journal:
@@ -181,8 +192,12 @@ class SubjectKeeper:
         while True:
             await self._changed.wait()
             self._changed.clear()
-            written, journal = self._written, self._journal
             try:
+                if self._is_unsure:
+                    async with self._turn:
+                        await self._load()
+                        self._is_unsure = False
+                written, journal = self._written, self._journal
                 if self.trouble is not None or journal is None:
                     async with self._turn:
                         journal = await self._begin_journal()

@@ -33,7 +33,8 @@ class Hook:
         parts = urlsplit(self.url)
         host = parts.hostname or ""
         port = f":{parts.port}" if parts.port else ""
-        return f"{parts.scheme}://{f'[{host}]' if ':' in host else host}{port}{parts.path}"
+        path = "/…" if parts.path.strip("/") else parts.path  # of many services it is what lets one in
+        return f"{parts.scheme}://{f'[{host}]' if ':' in host else host}{port}{path}"
 
 
 class Outbox:

@@ -144,6 +144,16 @@ class WebhookSection(Section):
         return events or EVENTS
 
 
+def each_url_once(hooks: tuple[WebhookSection, ...]) -> tuple[WebhookSection, ...]:
+    """Refuse a webhook whose URL another has: each would be told of everything twice."""
+    firsts: dict[str, int] = {}
+    for index, hook in enumerate(hooks):
+        if firsts.setdefault(hook.url, index) != index:
+            why = f"is the URL of webhook [{firsts[hook.url]}] as well: keep one, with the events of both"
+            fields.raise_mistakes([fields.mistake(why, None, index, "url")])
+    return hooks
+
+
 class AuditSection(Section):
     """The audit trail beside the store."""
 

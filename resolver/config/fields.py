@@ -8,10 +8,11 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, ValidationError
+from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field, ValidationError
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from resolver.config import addresses, rules
@@ -23,6 +24,7 @@ _SWITCH = {"true": True, "yes": True, "on": True, "false": False, "no": False, "
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}\Z")
 _HOST_NAME = re.compile(r"(?=.{1,253}\Z)[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*\Z")
 _MOST_WORKERS = 256
+_YEARS = range(1970, 9000)  # of a moment: room to reckon with it, in any time zone
 
 
 def mistake(why: str, value: object, *path: str | int) -> InitErrorDetails:
@@ -194,8 +196,16 @@ def _normal_zones(value: Any) -> Any:
     return zones
 
 
+def _moment(value: datetime) -> datetime:
+    if value.year not in _YEARS:
+        why = f"should be a time of the years {_YEARS[0]} to {_YEARS[-1]}"
+        raise PydanticCustomError("mistake", "{why}", {"why": why})
+    return value.astimezone(UTC)
+
+
 _ZONE_NAMES = BeforeValidator(_normal_zones)
 NUMBER = BeforeValidator(_number)
+Moment = Annotated[AwareDatetime, AfterValidator(_moment)]
 Switch = Annotated[bool, BeforeValidator(_switch)]
 Positive = Annotated[int, Field(gt=0), NUMBER]
 PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False), NUMBER]

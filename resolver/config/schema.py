@@ -22,6 +22,7 @@ from resolver.config.control_schema import (
     StoreSection,
     SubscriptionsSection,
     WebhookSection,
+    each_url_once,
 )
 from resolver.config.fields import NUMBER, Positive, PositiveFloat, Switch
 from resolver.config.schedule import ScheduleSection
@@ -199,7 +200,10 @@ class LimitsSection(Section):
     )
     http_resets_per_connection: Positive = Field(
         default=_LIMITS.http_resets_per_connection,
-        description="Requests that an HTTP/2 client may take back of a worker, beside as many as were answered.",
+        description=(
+            "Requests that an HTTP/2 client may take back on one connection of a worker; each that is answered lets it "
+            "take back one more, up to so many again."
+        ),
     )
     tcp_write_buffer_bytes: Positive = Field(
         default=_LIMITS.tcp_write_buffer_bytes,
@@ -380,7 +384,7 @@ class Config(Section):
     subscriptions: SubscriptionsSection = SubscriptionsSection()
     leases: LeasesSection = LeasesSection()
     audit: AuditSection = AuditSection()
-    webhooks: Annotated[tuple[WebhookSection, ...], Field(max_length=20)] = Field(
+    webhooks: Annotated[tuple[WebhookSection, ...], Field(max_length=20), AfterValidator(each_url_once)] = Field(
         default=(), description="Who is told of events; see docs/webhooks.md."
     )
     policy: Policy = Policy()

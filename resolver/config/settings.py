@@ -66,7 +66,7 @@ class Limits:
     tls_handshakes: int = 200  # in the middle of which a worker may be
     tls_handshake_seconds: float = 5.0  # for a handshake, and for a proxy's header
     http_streams_per_connection: int = 100
-    http_resets_per_connection: int = 100  # requests that a client may take back, beside as many as were answered
+    http_resets_per_connection: int = 100  # requests that a client may take back; an answer gives one back
 
 
 @dataclass(frozen=True, slots=True)

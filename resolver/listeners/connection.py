@@ -106,10 +106,12 @@ class Connection(asyncio.Protocol):
             self._application.lost()
 
     def data_received(self, data: bytes) -> None:
-        if self._header is not None:
+        if self._header is not None and self._tls is None:
             data = self._behind_header(data)
         if data and self._tls is not None:
             data = self._opened(self._tls, data)
+            if data and self._header is not None:
+                data = self._behind_header(data)
         if data and self._application is not None and self._transport is not None:
             self._application.received(data)
         if self._tls is not None and self._tls.has_ended and self._application is not None:
@@ -130,7 +132,7 @@ class Connection(asyncio.Protocol):
     # The layers below what is spoken
 
     def _behind_header(self, data: bytes) -> bytes:
-        """What follows a proxy's header, which is optional."""
+        """What follows a proxy's header, which is optional, and before TLS or within it: dnsdist has it within."""
         data = (self._header or b"") + data
         header = None
         if starts_like_proxy_header(data):
@@ -150,16 +152,30 @@ class Connection(asyncio.Protocol):
             if not self.door.connections.admit(self, self.client):
                 self.abort()
                 return b""
+        if self._tls is not None:
+            self._speak()
+            return data
         self._begin()
+        if header is None and self.door.tls is not None:
+            self._header = b""
         return data
 
     def _begin(self) -> None:
         door = self.door
         if door.tls is None or door.handshakes is None:
-            self._application = door.speak(self)
+            self._speak()
+        elif door.tls.context is None:
+            door.counters.dropped["no_certificate"] += 1
+            self.abort()
         else:
             door.handshakes.begin(self)
-            self._tls = Tls(door.tls)
+            self._tls = Tls(door.tls.context)
+
+    def _speak(self) -> None:
+        self._active_at = self.door.loop.time()
+        self._application = self.door.speak(self)
+        if self.is_finishing:
+            self._application.drain()
 
     def _opened(self, tls: Tls, data: bytes) -> bytes:
         """What the client says behind TLS."""
@@ -173,10 +189,8 @@ class Connection(asyncio.Protocol):
         self._put(tls.take())
         if tls.is_open and self._application is None and self._transport is not None:
             self._end_handshake()
-            self._active_at = self.door.loop.time()
-            self._application = self.door.speak(self)
-            if self.is_finishing:
-                self._application.drain()
+            if self._header is None:
+                self._speak()
         return plain
 
     def _end_handshake(self) -> None:

@@ -22,7 +22,7 @@ MOST_TARGET_BYTES: Final = 8192
 
 _BASE64URL = re.compile(r"[A-Za-z0-9_-]*\Z")
 _NAME = re.compile(r"/([a-z0-9][a-z0-9-]{0,62})\Z")
-_KEPT = (Rcode.NOERROR, Rcode.NXDOMAIN)  # answers that a cache on the way may keep
+_KEPT = (Rcode.NOERROR, Rcode.NXDOMAIN)  # answers that a client may keep
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,9 +94,12 @@ def name_of(target: str) -> str:
 
 
 def response_of(answer: bytes) -> Response:
-    """The response that carries an answer. A cache on the way keeps it no longer than any of its TTLs."""
+    """The response that carries an answer. Its client keeps it no longer than any of its TTLs, and nobody else does:
+
+    another one behind the same cache may be in another group.
+    """
     kept = answer[3] & 0xF in _KEPT and (ttl := least_ttl(answer)) is not None
-    caching = f"max-age={ttl}" if kept else "no-store"
+    caching = f"private, max-age={ttl}" if kept else "no-store"
     return Response(200, answer, (("content-type", MEDIA_TYPE), ("cache-control", caching)))
 
 

@@ -23,7 +23,7 @@ class EncryptedListeners:
     def __init__(
         self, dot: list[socket.socket], doh: list[socket.socket], settings: EncryptedSettings, plain: Door
     ) -> None:
-        """`plain` has what they share with plain TCP. Raises ListenError for a certificate that cannot be used."""
+        """`plain` has what they share with plain TCP. Nobody is served before `renew` has read the certificate."""
         ignore_senseless_names()
         certificate, private_key = Path(settings.certificate), Path(settings.private_key)
         of_dot, of_doh = (ServerContext(certificate, private_key, protocols) for protocols in (DOT, DOH))
@@ -38,9 +38,14 @@ class EncryptedListeners:
         ]
 
     def renew(self) -> None:
-        """Read the certificate again. Raises ListenError, and goes on with the old one."""
+        """Read the certificate (again). Raises ListenError, and goes on with the old one, if there is one."""
         for context in self._contexts:
             context.renew()
+
+    @property
+    def are_open(self) -> bool:
+        """Whether there is a certificate to serve with."""
+        return all(context.context is not None for context in self._contexts)
 
     def _speak_dns(self, connection: Connection) -> Application:
         return DnsStream(connection, Transport.TLS, self._name_of(connection))

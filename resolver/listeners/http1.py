@@ -8,6 +8,7 @@ from resolver.listeners.connection import Connection
 from resolver.listeners.doh import MOST_HEADER_BYTES, Exchange, Refused, Request, Response, gathered
 from resolver.wire.codes import MAX_MESSAGE
 
+_MOST_PIECES = 1_000  # of a body: chunks of an octet each would hold up others for longer than the body is worth
 _REASONS = {200: "OK", 400: "Bad Request", 404: "Not Found", 405: "Method Not Allowed", 413: "Content Too Large",
             415: "Unsupported Media Type", 431: "Request Header Fields Too Large"}  # fmt: skip
 
@@ -23,6 +24,7 @@ class Http1:
         self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=MOST_HEADER_BYTES)
         self._request: h11.Request | None = None
         self._body = bytearray()
+        self._pieces = 0  # that it came in
         self._waits = False  # for the answer to the last request
         self._is_paused = False  # reading is, until then
         self._goes_on = False  # in the loop that takes the client's words
@@ -83,9 +85,11 @@ class Http1:
             if isinstance(event, h11.Request):
                 self._request = event
                 self._body.clear()
+                self._pieces = 0
             elif isinstance(event, h11.Data):
                 self._body += event.data
-                if len(self._body) > MAX_MESSAGE:
+                self._pieces += 1
+                if len(self._body) > MAX_MESSAGE or self._pieces > _MOST_PIECES:
                     self._is_over = True
                     refused = Refused(413, f"a query has at most {MAX_MESSAGE} octets")
                     self._respond(refused.response, last=True)

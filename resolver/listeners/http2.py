@@ -20,11 +20,10 @@ import h2.settings
 
 from resolver.listeners.connection import Connection
 from resolver.listeners.doh import MOST_HEADER_BYTES, Exchange, Refused, Request, Response, gathered
+from resolver.listeners.http2_frames import FrameGuard, TooMuch
 from resolver.wire.codes import MAX_MESSAGE
 
 _CONFIG = h2.config.H2Configuration(client_side=False, header_encoding="latin-1")
-_FREE_FRAMES = 500  # beside those of requests, before a client is taken for a flooder
-_FRAMES_A_REQUEST = 20  # more of them for each request that was answered
 _CALM = h2.errors.ErrorCodes.ENHANCE_YOUR_CALM
 
 
@@ -46,14 +45,12 @@ class Http2:
         self._connection = connection
         self._exchange = exchange
         self._http = _new(connection.door.limits.http_streams_per_connection)
-        self._most_resets = connection.door.limits.http_resets_per_connection
+        resets = connection.door.limits.http_resets_per_connection
+        self._guard = FrameGuard(resets=resets, header_bytes=MOST_HEADER_BYTES)
         self._streams: dict[int, _Stream] = {}
         self._unsent: dict[int, bytes] = {}  # of answers, by stream: what the client's windows do not let through yet
         self.stalled_since: float | None = None
         self._waiting = 0  # requests that are being answered
-        self._frames = 0  # of no request's: what floods are made of
-        self._resets = 0  # of requests that the client took back
-        self._answered = 0
         self._is_finishing = False
         self._is_over = False
         self._http.initiate_connection()
@@ -72,25 +69,30 @@ class Http2:
         if self._is_over:
             return
         try:
-            for event in self._http.receive_data(data):
+            self._guard.take(data)
+            events = self._http.receive_data(data)
+            # What the client has taken back by now is not begun.
+            taken_back = {event.stream_id for event in events if isinstance(event, h2.events.StreamReset)}
+            for event in events:
+                if isinstance(event, _BEGINNINGS) and event.stream_id in taken_back:
+                    continue
                 handler = _HANDLERS.get(type(event))
-                if handler is None:
-                    self._frames += 1
-                else:
+                if handler is not None:
                     handler(self, event)
+        except TooMuch as error:
+            self._end(error.bound, _CALM)
+            return
         except h2.exceptions.DenialOfServiceError:
             self._end("http_flood")
+            return
+        except h2.exceptions.TooManyStreamsError:
+            self._end("http_streams_per_connection")
             return
         except h2.exceptions.ProtocolError:
             self._end("http_malformed")  # h2 has written the GOAWAY that says so
             return
-        if self._frames > _FREE_FRAMES + _FRAMES_A_REQUEST * self._answered:
-            self._end("http_flood", _CALM)
-        elif self._resets > self._most_resets + self._answered:
-            self._end("http_resets_per_connection", _CALM)
-        else:
-            self._flush()
-            self._close_if_done()
+        self._flush()
+        self._close_if_done()
 
     def ended(self) -> None:
         """Answer what is in flight, and close."""
@@ -118,8 +120,6 @@ class Http2:
 
     def _on_data(self, event: h2.events.DataReceived) -> None:
         stream = self._streams.get(event.stream_id)
-        if not event.data:
-            self._frames += 1
         if stream is None:  # refused, or answered already
             self._http.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
             return
@@ -144,18 +144,15 @@ class Http2:
         self._exchange.answer(request, functools.partial(self._replied, event.stream_id, is_head=is_head))
 
     def _on_reset(self, event: h2.events.StreamReset) -> None:
-        self._resets += 1
         self._let_go(event.stream_id)
         self._forget(event.stream_id)
 
     def _on_window(self, event: h2.events.WindowUpdated) -> None:
-        self._frames += 1
         for stream_id in [event.stream_id] if event.stream_id else list(self._unsent):
             if stream_id in self._unsent:
                 self._send_body(stream_id)
 
     def _on_settings(self, _: h2.events.RemoteSettingsChanged) -> None:
-        self._frames += 1
         for stream_id in list(self._unsent):  # a larger window may be among them
             self._send_body(stream_id)
 
@@ -185,7 +182,7 @@ class Http2:
         except h2.exceptions.ProtocolError:
             pass  # the client took the request back meanwhile
         else:
-            self._answered += 1
+            self._guard.answered()
             if body:
                 self._unsent[stream_id] = body
                 self._send_body(stream_id)
@@ -241,8 +238,12 @@ class Http2:
             self._connection.close()
 
 
+class _H2Connection(h2.connection.H2Connection):
+    MAX_CLOSED_STREAMS = 1_000  # that are remembered; the library's 65,536 are seven MiB a client
+
+
 def _new(streams: int) -> h2.connection.H2Connection:
-    http = h2.connection.H2Connection(_CONFIG)
+    http = _H2Connection(_CONFIG)
     codes = h2.settings.SettingCodes
     bounds = {
         codes.MAX_CONCURRENT_STREAMS: streams,
@@ -254,6 +255,7 @@ def _new(streams: int) -> h2.connection.H2Connection:
     return http
 
 
+_BEGINNINGS = (h2.events.RequestReceived, h2.events.StreamEnded)
 _HANDLERS: Final[dict[type[Any], Callable[[Http2, Any], None]]] = {
     h2.events.RequestReceived: Http2._on_request,
     h2.events.DataReceived: Http2._on_data,

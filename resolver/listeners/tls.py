@@ -19,26 +19,33 @@ DOH: Final = ("h2", "http/1.1")
 
 
 class ServerContext:
-    """The certificate that connections are answered with, and the ALPN names that are spoken.
+    """The certificate that new connections are answered with, and the ALPN names that are spoken.
 
-    It outlives a change of the certificate: open connections, and tickets for resumption, stay good.
+    `context` is None before `renew` has found a pair that can be used.
     """
 
     def __init__(self, certificate: Path, private_key: Path, protocols: tuple[str, ...]) -> None:
-        """Raises ListenError for a pair that cannot be used."""
-        self._certificate = certificate
-        self._private_key = private_key
-        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self.context.minimum_version = _VERSIONS_FROM
-        self.context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION | ssl.OP_CIPHER_SERVER_PREFERENCE
-        self.context.set_alpn_protocols(list(protocols))
-        self.context.sni_callback = _note_name
-        self.renew()
+        self.context: ssl.SSLContext | None = None
+        self._files = (certificate, private_key)
+        self._content: list[bytes] = []  # of the files, when they were used last
+        self._protocols = protocols
 
     def renew(self) -> None:
-        """Read the pair again. Raises ListenError; the old one stays in force then."""
-        load_pair(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), self._certificate, self._private_key)
-        load_pair(self.context, self._certificate, self._private_key)
+        """Read the pair again; another one is used from now on. Raises ListenError; the old one stays in force then.
+
+        Open connections go on. Another pair means another context, and full handshakes once where sessions were to be
+        resumed: a context that had a pair of RSA and is given one of ECDSA would go on showing both.
+        """
+        content = [file.read_bytes() for file in self._files if file.is_file()]
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        load_pair(context, *self._files)
+        if content == self._content:
+            return
+        context.minimum_version = _VERSIONS_FROM
+        context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION | ssl.OP_CIPHER_SERVER_PREFERENCE
+        context.set_alpn_protocols(list(self._protocols))
+        context.sni_callback = _note_name
+        self.context, self._content = context, content
 
 
 def ignore_senseless_names() -> None:
@@ -62,10 +69,10 @@ def _note_name(channel: ssl.SSLObject | ssl.SSLSocket, name: str | None, _: ssl.
 class Tls:
     """TLS of one connection. `is_open`: the handshake is done; `has_ended`: the client sends no more."""
 
-    def __init__(self, server: ServerContext) -> None:
+    def __init__(self, context: ssl.SSLContext) -> None:
         self._in = ssl.MemoryBIO()
         self._out = ssl.MemoryBIO()
-        self._channel = server.context.wrap_bio(self._in, self._out, server_side=True)
+        self._channel = context.wrap_bio(self._in, self._out, server_side=True)
         self._hello_bytes = 0
         self.is_open = False
         self.has_ended = False

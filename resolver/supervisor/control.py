@@ -35,16 +35,18 @@ class Control:
         fds: list[int],
         publish: Callable[[Manifest], Awaitable[None]],
         use_subjects: Callable[[Position], Awaitable[None]],
+        flush: Callable[[str | None, bool], Awaitable[int]],
         status: Callable[[], dict[str, Any]],
         log: Log,
     ) -> None:
         """`first` is what a new process is told; `publish` and `use_subjects` put a policy, leases and exemptions in
-        force; `status` tells of the workers.
+        force; `flush` has workers forget answers; `status` tells of the workers.
         """
         self._first = first
         self._fds = fds
         self._publish = publish
         self._use_subjects = use_subjects
+        self._flush = flush
         self._status = status
         self._log = log
         self._tasks = Tasks(log)
@@ -154,6 +156,9 @@ class Control:
             case "subjects":
                 using = self._use_subjects(Position.from_plain(event))
                 self._tasks.spawn(self._do_and_tell(event["id"], using), "leases and exemptions")
+            case "flush":
+                flushing = self._flush(event["name"], event["below"])
+                self._tasks.spawn(self._do_and_tell(event["id"], flushing), "flush")
             case "status":
                 self._tell("status", id=event["id"], status=self._status())
             case "config_in_force":
@@ -171,13 +176,13 @@ class Control:
     async def _publish_policy(self, manifest: Path) -> None:
         await self._publish(read_manifest(manifest))
 
-    async def _do_and_tell(self, number: int, doing: Awaitable[None]) -> None:
-        error = None
+    async def _do_and_tell(self, number: int, doing: Awaitable[int | None]) -> None:
+        error = result = None
         try:
-            await doing
+            result = await doing
         except MoatdnsError as failure:
             error = str(failure)
-        self._tell("published", id=number, error=error)
+        self._tell("published", id=number, error=error, result=result)
 
     def _refused(self, event: Event) -> None:
         waiting = self._configs.get(event["fingerprint"])

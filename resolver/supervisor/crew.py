@@ -138,6 +138,11 @@ class Crew:
             if worker:
                 worker.count()
 
+    async def flush(self, name: str | None, *, below: bool) -> int:
+        """Have every worker forget cached answers; gives how many there were."""
+        number = next(self._numbers)
+        return sum(await asyncio.gather(*(w.flush(name, number, below=below) for w in self._workers if w)))
+
     def renew(self) -> None:
         """Have certificates read again."""
         for worker in self._workers:

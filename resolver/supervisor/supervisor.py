@@ -98,6 +98,7 @@ class Supervisor:
             channels.of_control,
             self._publish,
             self._use_subjects,
+            self._flush,
             self._status,
             self._log,
         )
@@ -188,6 +189,11 @@ class Supervisor:
         await self._has_crew.wait()
         await self._crew.use_subjects(position)
 
+    async def _flush(self, name: str | None, below: bool) -> int:
+        """Have all workers forget cached answers; gives how many there were."""
+        await self._has_crew.wait()
+        return await self._crew.flush(name, below=below)
+
     def _clock_was_set(self, by: float, seen: Moment) -> None:
         """A worker saw it; each of them does, and after a sleep of the machine all do for nothing."""
         if abs(seen.wall - seen.boot - self._clocks_apart) < STEP_SECONDS:
@@ -263,6 +269,8 @@ class Supervisor:
     async def _reload(self) -> None:
         old = self._plan
         new = await self._read_anew()
+        if new.certificate_trouble:
+            raise ConfigError([new.certificate_trouble])
         needs_restart = new.fixed != old.fixed
         if needs_restart:
             new = new.with_fixed_of(old)

@@ -41,6 +41,7 @@ class WorkerProcess:
         self.cookie_secret = cookie_secret
         self.revision = 0
         self.subjects_number = 0  # of the changes of leases and exemptions that it has taken in
+        self.flushed = (0, 0)  # the last flush that it has done, and how many answers it had
         self.on_clock: Callable[[float, Moment], None] = lambda by, now: None
         self.stopping = False
         self._refused = False  # the policy that it was told to use last
@@ -148,10 +149,15 @@ class WorkerProcess:
             async with self._spoke:
                 self.subjects_number = int(report["number"])
                 self._spoke.notify_all()
+        elif event == "flushed":
+            async with self._spoke:
+                self.flushed = (int(report["number"]), int(report["forgotten"]))
+                self._spoke.notify_all()
         elif event == "clock":
             self.on_clock(report["by"], Moment(report["wall"], report["boot"]))
         elif event == "certificate":
-            self._log.error("the certificate is not used; the old one stays in force", why=report["why"])
+            stays = "the old one stays in force" if report["is_served"] else "DoT and DoH wait for one that can be"
+            self._log.error(f"the certificate is not used; {stays}", why=report["why"])
         elif event == "refused":
             self._log.error("a worker refused the policy", pid=self.pid, why=report["why"])
         elif event == "counts":
@@ -191,6 +197,14 @@ class WorkerProcess:
                     lambda: self.subjects_number >= number or self._process.returncode is not None
                 )
         return self.subjects_number >= number
+
+    async def flush(self, name: str | None, number: int, *, below: bool) -> int:
+        """Have it forget the cached answers for a name, for the `number`-th time; gives how many there were."""
+        self._tell("flush", name=name, below=below, number=number)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(READY_SECONDS), self._spoke:
+                await self._spoke.wait_for(lambda: self.flushed[0] >= number or self._process.returncode is not None)
+        return self.flushed[1] if self.flushed[0] == number else 0  # one that has ended has no answers left
 
     def renew(self) -> None:
         """Have it read its certificate again."""

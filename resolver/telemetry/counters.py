@@ -46,7 +46,17 @@ class Outcome(IntEnum):
 
 OUTCOMES: Final[tuple[str, ...]] = tuple(outcome.name.lower() for outcome in Outcome)
 _KIND_OF: Final[tuple[int, ...]] = (0, 3, 1, 2, 3, 1, 2, 3, 3)  # by outcome: an index into KINDS
-_VERDICT_OF: Final[tuple[str, ...]] = ("block", "allow", "monitor", "exempt", "allow", "monitor", "exempt", "failed", "refused")
+_VERDICT_OF: Final[tuple[str, ...]] = (
+    "block",
+    "allow",
+    "monitor",
+    "exempt",
+    "allow",
+    "monitor",
+    "exempt",
+    "failed",
+    "refused",
+)
 
 # What an answer is counted as: its cell, which of its client's cells (KINDS), and what the query log says of it between
 # client and duration, None where it says nothing.

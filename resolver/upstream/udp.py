@@ -9,7 +9,6 @@ section 9.1) and tells of refusals.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import select
 import socket
 from collections import deque

@@ -77,7 +77,7 @@ class Question:
         self.query = query
         self.end = end
         self.flags = flags
-        self.key = key_of(query[HEADER : end - 4] or _ROOT)
+        self.key = key_of(query[HEADER : end - 4] if end > HEADER else _ROOT)
         self.qtype = int.from_bytes(query[end - 4 : end - 2], "big")
         self.qclass = int.from_bytes(query[end - 2 : end], "big")
         self.edns = False

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+import socket
+import struct
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 import yaml
 
-from tests.support.clients import is_blocked, query
-from tests.support.encrypted import Certificates, DotClient, curl, serial_shown
+from tests.support.clients import ask, is_blocked, query
+from tests.support.encrypted import SERVER_NAME, Certificates, DotClient, curl, serial_shown
 from tests.support.moatdns import Moatdns
 from tests.support.programs import MOATDNS, PATIENCE_SECONDS, wait_until
 
@@ -61,6 +65,66 @@ def test_a_new_certificate_is_shown_to_new_clients_and_open_connections_stay(
     fetched = curl(certificates, server.doh_port, "/dns-query", body=query("claude.ai").to_wire())
     assert is_blocked(fetched.message)
     assert {worker.pid for worker in server.workers()} == workers
+
+
+@pytest.mark.parametrize("kind", [trustme.KeyType.RSA, trustme.KeyType.ECDSA])
+def test_a_new_certificate_with_a_key_of_another_kind_is_shown_to_every_new_client(
+    server: Moatdns, certificates: Certificates, kind: trustme.KeyType
+) -> None:
+    before = serial_shown(certificates, server.dot_port)
+    certificates.renew(kind)
+    server.hang_up()
+    # A client that takes both kinds must not be shown the old one, which is about to end.
+    wait_until(lambda: serial_shown(certificates, server.dot_port) != before, "the new certificate")
+    assert serial_shown(certificates, server.doh_port) == serial_shown(certificates, server.dot_port)
+
+
+def test_sessions_are_resumed_when_nothing_was_renewed(server: Moatdns, certificates: Certificates) -> None:
+    context = certificates.client_context("dot")
+    session = None
+    for _ in range(2):
+        plain = socket.create_connection(("127.0.0.1", server.dot_port), PATIENCE_SECONDS)
+        with context.wrap_socket(plain, server_hostname=SERVER_NAME, session=session) as connection:
+            wire = query("claude.ai").to_wire()
+            connection.sendall(struct.pack("!H", len(wire)) + wire)
+            assert connection.recv(512)
+            is_resumed, session = connection.session_reused, connection.session
+        server.hang_up()
+    assert is_resumed
+
+
+def test_without_a_certificate_plain_dns_is_served_and_dot_once_there_is_one(tmp_path: Path) -> None:
+    certificates = Certificates(tmp_path / "certificates")
+    server = Moatdns(tmp_path / "moatdns", CONFIG, certificates=certificates)
+    with server:
+        assert serial_shown(certificates, server.dot_port)
+    key = certificates.private_key.read_bytes()
+    for read_anew in (False, True):
+        certificates.private_key.unlink()
+        if read_anew:
+            server.config_file.write_text(server.config_file.read_text() + "# changed\n")
+        server.launch()
+        server.wait_for("serving")
+        try:
+            told = server.wait_for("the certificate is not used; DoT and DoH wait for one that can be")
+            assert f"tls.private_key: {certificates.private_key} cannot be read" in told["why"]
+            assert is_blocked(ask(server.port, "claude.ai"))
+            plain = socket.create_connection(("127.0.0.1", server.dot_port), PATIENCE_SECONDS)
+            with plain as connection, contextlib.suppress(ConnectionError):
+                assert connection.recv(1) == b""
+            certificates.private_key.write_bytes(key)
+            server.hang_up()
+            wait_until(lambda: _is_served(server, certificates), "DoT")
+        finally:
+            server.stop()
+
+
+def _is_served(server: Moatdns, certificates: Certificates) -> bool:
+    try:
+        with DotClient(server.dot_port, certificates) as client:
+            return is_blocked(client.ask(query("claude.ai")))
+    except OSError:
+        return False
 
 
 @pytest.mark.parametrize("fault", ["of another key", "no certificate", "gone"])

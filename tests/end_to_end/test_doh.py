@@ -39,7 +39,7 @@ def upstream() -> Iterator[StubUpstream]:
     }
     with StubUpstream(records) as stub:
         stub.rcodes["broken.example"] = dns.rcode.SERVFAIL
-        stub.delays = {"slow.example": 0.5}
+        stub.delays = {"slow.example": 0.5, "goodbye.example": 0.5}
         yield stub
 
 
@@ -90,12 +90,12 @@ def test_a_query_is_answered_by_post_and_by_get(fetch: Callable[..., Fetched]) -
 
 
 @pytest.mark.parametrize(("name", "least"), [("mixed.example", 77), ("chain.example", 20)])
-def test_a_cache_on_the_way_keeps_an_answer_no_longer_than_its_least_ttl(
+def test_a_client_keeps_an_answer_no_longer_than_its_least_ttl_and_a_shared_cache_not_at_all(
     fetch: Callable[..., Fetched], name: str, least: int
 ) -> None:
     fetched = fetch(in_url(query(name).to_wire()))
     shown = [rrset.ttl for rrset in fetched.message.answer]
-    assert fetched.headers["cache-control"] == f"max-age={min(shown)}"
+    assert fetched.headers["cache-control"] == f"private, max-age={min(shown)}"
     assert least - 20 < min(shown) <= least
 
 
@@ -136,6 +136,13 @@ def test_a_body_longer_than_a_message_is_refused(fetch: Callable[..., Fetched]) 
     assert fetch(body=bytes(200_000)).status == 413
 
 
+def test_a_body_in_thousands_of_chunks_is_refused(server: Moatdns, certificates: Certificates) -> None:
+    head = b"POST /dns-query HTTP/1.1\r\nHost: x\r\nContent-Type: application/dns-message\r\n"
+    with tls_connection(server.doh_port, certificates, "http/1.1") as connection:
+        connection.sendall(head + b"Transfer-Encoding: chunked\r\n\r\n" + b"1\r\nx\r\n" * 1_100)
+        assert connection.recv(4096).startswith(b"HTTP/1.1 413 ")
+
+
 def test_the_longest_query_of_all_is_taken_whole(fetch: Callable[..., Fetched]) -> None:
     wire = query("claude.ai", edns=False).to_wire()
     padding = 65_535 - len(wire) - 15
@@ -172,9 +179,9 @@ def test_a_thousand_requests_in_one_write_are_answered_in_order(server: Moatdns,
 
 
 def test_requests_before_the_goodbye_are_answered(server: Moatdns, certificates: Certificates) -> None:
-    target = in_url(query("claude.ai").to_wire())
+    targets = [in_url(query(name).to_wire()) for name in ("goodbye.example", "claude.ai", "plain.example")]
     with tls_connection(server.doh_port, certificates, "http/1.1") as connection:
-        connection.sendall(f"GET {target} HTTP/1.1\r\nhost: x\r\n\r\n".encode() * 3)
+        connection.sendall("".join(f"GET {target} HTTP/1.1\r\nhost: x\r\n\r\n" for target in targets).encode())
         connection.setblocking(False)
         with pytest.raises(ssl.SSLWantReadError):
             connection.unwrap()
@@ -262,11 +269,19 @@ def large_headers(client: Http2Client) -> None:
     client.http.send_headers(1, [*headers, *[("x", "y" * 4_000)] * 2_000], end_stream=True)
 
 
+def requests_without_end(client: Http2Client) -> None:
+    """More requests at once than are allowed, none of them whole."""
+    headers = [(":method", "POST"), (":scheme", "https"), (":authority", "x"), (":path", "/dns-query")]
+    for stream in range(1, 61, 2):
+        client.http.send_headers(stream, headers)
+
+
 FLOODS = {
+    requests_without_end: "http_streams_per_connection",
     resets: "http_resets_per_connection",
     pings: "http_flood",
     settings: "http_flood",
-    continuations: "http_malformed",
+    continuations: "http_flood",
     empty_data: "http_flood",
     large_headers: "http_flood",
 }
@@ -302,6 +317,20 @@ def test_requests_taken_back_now_and_then_are_no_flood(server: Moatdns, certific
             client.http.reset_stream(client.get("claude.ai", flush=False), 8)
             client.get("claude.ai")
             client.bodies(1)
+
+
+def test_what_was_taken_back_before_it_was_read_is_not_asked(
+    server: Moatdns, certificates: Certificates, upstream: StubUpstream
+) -> None:
+    with tls_connection(server.doh_port, certificates, "h2") as connection:
+        client = Http2Client(connection)
+        for number in range(40):
+            client.http.reset_stream(client.get(f"taken-back-{number}.example", flush=False), 8)
+        wanted = client.get("wanted.example", flush=False)
+        client.flush()
+        assert wanted in client.bodies(1)
+    assert upstream.times_asked("wanted.example") == 1
+    assert not any(name.startswith("taken-back") for name, *_ in upstream.asked)
 
 
 def test_what_is_no_http_is_told_so_and_counted(server: Moatdns, certificates: Certificates) -> None:

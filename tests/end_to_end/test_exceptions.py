@@ -9,10 +9,12 @@ import subprocess
 import time
 from collections.abc import Iterator
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from tests.support.clients import ask, dig, is_blocked, kdig, ttls
 from tests.support.lease_hooks import VPN, Gateway
@@ -176,17 +178,25 @@ def test_a_schedule_is_in_force_by_one_patch_and_explained(office: Moatdns) -> N
     assert blocked(office, "127.0.0.41") == {True}
 
 
-def test_the_commands_grant_list_renew_and_revoke(office: Moatdns) -> None:
-    def run(*arguments: str, status: int = 0) -> str:
-        environ = {**os.environ, "MOATDNS_TOKEN": str(office.api.token), "NO_COLOR": "1"}
-        url = f"http://127.0.0.1:{office.admin_port}"
-        command = [MOATDNS, *arguments, "--url", url]
-        done = subprocess.run(
-            command, capture_output=True, text=True, timeout=PATIENCE_SECONDS, env=environ, check=False
-        )
-        assert done.returncode == status, done.stdout + done.stderr
-        return done.stdout if status == 0 else done.stderr
+def command(office: Moatdns, *arguments: str, status: int = 0) -> str:
+    """What a command prints: on stdout, or on stderr if it is to fail."""
+    environ = {**os.environ, "MOATDNS_TOKEN": str(office.api.token), "NO_COLOR": "1"}
+    url = f"http://127.0.0.1:{office.admin_port}"
+    done = subprocess.run(
+        [MOATDNS, *arguments, "--url", url],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_SECONDS,
+        env=environ,
+        stdin=subprocess.DEVNULL,
+        check=False,
+    )
+    assert done.returncode == status, done.stdout + done.stderr
+    return done.stdout if status == 0 else done.stderr
 
+
+def test_the_commands_grant_list_renew_and_revoke(office: Moatdns) -> None:
+    run = partial(command, office)
     asked = ["--client", "127.0.0.50", "--owner", "Ana", "--reason", "a test", "--for", "5m", "--json"]
     number = json.loads(run("exemption", "grant", "anthropic", *asked))["id"]
     assert blocked(office, "127.0.0.50") == {False}
@@ -199,6 +209,9 @@ def test_the_commands_grant_list_renew_and_revoke(office: Moatdns) -> None:
         "exemption", "grant", "antropic", *asked, status=1
     )
     run("exemption", "grant", "anthropic", "--owner", "A", "--reason", "r", "--for", "1h", status=2)
+    assert run("exemption", "show", "nope", status=2) == "'nope' is no id: 'list' shows them\n"
+    assert run("exemption", "show", "ex-0", status=1) == "there is no exemption 'ex-0'\n"
+    assert run("lease", "end", "nope", status=2) == "'nope' is no IP address\n"
 
     run("lease", "set", "127.0.0.51", "--identity", "ana", "--group", "vpn", "--for", "1h", "--also", "2001:db8::51")
     assert blocked(office, "127.0.0.51") == {False}
@@ -211,6 +224,35 @@ def test_the_commands_grant_list_renew_and_revoke(office: Moatdns) -> None:
     assert pause in run("pause", "list")
     run("pause", "end", pause)
     assert blocked(office, "127.0.0.52") == {True}
+
+
+def test_the_commands_export_plan_apply_and_roll_back(office: Moatdns, tmp_path: Path) -> None:
+    run, file = partial(command, office), tmp_path / "policy.yaml"
+    run("policy", "export", str(file))
+    assert run("policy", "plan", str(file)) == run("policy", "apply", str(file)) == "nothing would change\n"
+    document = yaml.safe_load(file.read_text())
+    before = document["revision"]
+    document["policy"]["lists"].append({"name": "house", "block": ["filed.example"]})
+    file.write_text(yaml.safe_dump(document))
+    assert "+ lists/house\n" in run("policy", "plan", str(file))
+    assert "say --yes" in run("policy", "apply", str(file), status=2)
+    assert blocked(office, "127.0.0.61", "filed.example") == {False}
+    assert run("policy", "apply", str(file), "--yes").endswith(f"in force as revision {before + 1}\n")
+    assert blocked(office, "127.0.0.61", "filed.example") == {True}
+    assert "planned against" in run("policy", "apply", str(file), "--revision", str(before), status=1)
+    assert run("policy", "plan", str(file), "--replay", "9999w", status=2).startswith("--replay: ")
+    # What explains itself speaks of the same revisions as the history.
+    explained = subprocess.run(
+        [MOATDNS, "explain", "filed.example", "--json", "--config", str(office.config_file)],
+        capture_output=True,
+        check=True,
+        timeout=PATIENCE_SECONDS,
+    )
+    assert json.loads(explained.stdout)["revision"] == before + 1
+    assert office.api.get("explain?name=filed.example")["revision"] == before + 1
+    assert f"{before + 1} " in run("policy", "history", "--limit", "1")
+    assert json.loads(run("policy", "rollback", str(before), "--yes", "--json"))["revision"] == before + 2
+    assert blocked(office, "127.0.0.61", "filed.example") == {False}
 
 
 def test_a_planned_policy_is_replayed_on_what_clients_asked(office: Moatdns) -> None:

@@ -58,6 +58,10 @@ def over(kind: str, server: Moatdns, certificates: Certificates, source: str, be
             client.connection.sendall(before)
             client.send(asked)
             return client.receive()
+    if kind == "within dot":
+        with DotClient(server.dot_port, certificates, client=source) as dot:
+            dot.connection.sendall(before)
+            return dot.ask(asked)
     if kind == "dot":
         with DotClient(server.dot_port, certificates, client=source, before=before) as dot:
             return dot.ask(asked)
@@ -71,7 +75,7 @@ def over(kind: str, server: Moatdns, certificates: Certificates, source: str, be
     return dns.message.from_wire(got.partition(b"\r\n\r\n")[2])
 
 
-KINDS = ("tcp", "dot", "doh")
+KINDS = ("tcp", "dot", "within dot", "doh")
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -15,18 +15,22 @@ _CONF = """\
 setLocal("{host}:{port}")
 setACL({{"127.0.0.0/8"}})
 setSecurityPollSuffix("")
-newServer{{address="{host}:{behind}", source="{source}", useProxyProtocol=true, checkName="localhost."}}
+newServer{{address="{host}:{behind}", source="{source}", useProxyProtocol=true, checkName="localhost."{more}}}
 """
 
 
 class Dnsdist:
-    """A running dnsdist before the port `behind`, which it asks from the address `source`. A context manager."""
+    """A running dnsdist before the port `behind`, which it asks from the address `source`. A context manager.
 
-    def __init__(self, folder: Path, behind: int, *, source: str) -> None:
+    `how` are further keys of newServer: how it asks. By UDP, unless they say otherwise.
+    """
+
+    def __init__(self, folder: Path, behind: int, *, source: str, how: str = "") -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.port = free_port()
         self._folder = folder
-        self._conf = _CONF.format(host=LOCALHOST, port=self.port, behind=behind, source=source)
+        more = f", {how}" if how else ""
+        self._conf = _CONF.format(host=LOCALHOST, port=self.port, behind=behind, source=source, more=more)
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Dnsdist:
@@ -39,7 +43,11 @@ class Dnsdist:
                 stdout=log,
                 stderr=log,
             )
-        wait_until(self._answers, f"dnsdist in {self._folder} answers")
+        try:
+            wait_until(self._answers, f"dnsdist in {self._folder} answers")
+        except BaseException:
+            end(self._process)
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:

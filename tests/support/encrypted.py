@@ -42,9 +42,9 @@ class Certificates:
             "server_name": SERVER_NAME,
         }
 
-    def renew(self) -> None:
-        """Write another pair in its place."""
-        pair = self._authority.issue_cert(SERVER_NAME, f"alice.{SERVER_NAME}", _LOCALHOST)
+    def renew(self, kind: trustme.KeyType = trustme.KeyType.ECDSA) -> None:
+        """Write another pair in its place, with a key of that kind."""
+        pair = self._authority.issue_cert(SERVER_NAME, f"alice.{SERVER_NAME}", _LOCALHOST, key_type=kind)
         pair.private_key_pem.write_to_path(str(self.private_key))
         self.certificate.write_bytes(b"".join(part.bytes() for part in pair.cert_chain_pems))
 

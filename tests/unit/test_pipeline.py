@@ -13,6 +13,7 @@ import dns.rrset
 import pytest
 
 from resolver.cache.responses import ResponseCache
+from resolver.clocks import now
 from resolver.config.settings import CacheSettings, Limits
 from resolver.errors import UpstreamError, UpstreamTimeout
 from resolver.local_names import LocalNames
@@ -21,6 +22,7 @@ from resolver.policy.compiler import RuleSource, SourceRule, compile_groups, com
 from resolver.policy.groups import Group
 from resolver.policy.rules import Rank, Source
 from resolver.policy.snapshot import PolicySnapshot
+from resolver.policy.subjects import End, Lease
 from resolver.resolution import Resolver
 from resolver.rules import parse_rule
 from resolver.telemetry.counters import Counters
@@ -168,6 +170,17 @@ async def test_failures_are_told_with_the_reason_and_remembered_for_a_second(ser
     served.now += 1.1
     assert served.ask("plain.example") == []
     assert len(served.upstream.asked) == 1
+
+
+@pytest.mark.parametrize(("shown", "meant"), [("fe80::1%eth0", "fe80::1"), ("::1.2.3.4", "::102:304")])
+async def test_a_lease_reaches_a_client_whose_socket_spells_its_address_otherwise(
+    served: Served, shown: str, meant: str
+) -> None:
+    clients = served.pipeline.clients
+    assert clients.at(shown).group == "default"
+    moment = now()
+    clients.take([Lease(meant, "ana", "lab", End.at(moment.wall + 60, moment)).to_plain()])
+    assert clients.at(shown).group == "lab"
 
 
 async def test_an_old_answer_stands_in_while_the_upstreams_fail(served: Served) -> None:

@@ -35,6 +35,14 @@ def test_what_is_added_is_read_on_from_where_the_reader_was(tmp_path: Path) -> N
     journal.close()
 
 
+def test_who_has_which_address_is_for_us_alone_to_read(tmp_path: Path) -> None:
+    (tmp_path / "subjects").mkdir()
+    (tmp_path / "subjects" / "journal-000001.part").write_bytes(b"left behind, and for all to read")
+    journal = Journal.begin(tmp_path, [lease(1)])
+    assert journal.path.stat().st_mode & 0o777 == 0o600
+    journal.close()
+
+
 def test_a_line_that_its_writer_died_in_is_left_out(tmp_path: Path) -> None:
     journal = Journal.begin(tmp_path, [lease(1)])
     journal.close()

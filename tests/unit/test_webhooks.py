@@ -160,8 +160,14 @@ async def test_no_more_than_a_bound_waits_for_a_hook(store: Store) -> None:
 
 
 def test_a_hooks_url_is_shown_without_what_may_be_secret() -> None:
-    hook = Hook("https://user:pass@hooks.example:8443/x?token=1", "s", (), False)
-    assert hook.shown == "https://hooks.example:8443/x"
+    for url, shown in (
+        (
+            "https://user:pass@hooks.example:8443/services/T0/B0/what-lets-one-in?token=1",
+            "https://hooks.example:8443/…",
+        ),
+        ("https://[2001:db8::1]/", "https://[2001:db8::1]/"),
+    ):
+        assert Hook(url, "s", (), False).shown == shown
 
 
 async def _told(store: Store) -> list[tuple[str, dict[str, Any]]]:

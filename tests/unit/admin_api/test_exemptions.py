@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from admin_api.editing.exemptions import Terms
+from admin_api.editing.exemption_form import Terms
 from admin_api.store import tokens
 from admin_api.store.exemptions import ENDED, STATUSES, TRANSITIONS
+from admin_api.subjects import keeper
 
 from .conftest import Served, expect_problem
 
@@ -124,6 +125,8 @@ async def test_a_renewal_prolongs_and_keeps_what_was_before(served: Served) -> N
         ({"expires_at": "2001-01-01T00:00:00Z", "duration_seconds": None}, "/expires_at"),
         ({"expires_at": "2999-01-01T00:00:00Z", "duration_seconds": None}, "/expires_at"),
         ({"starts_at": "2999-01-01T00:00:00Z"}, "/starts_at"),
+        ({"starts_at": "0001-01-01T00:00:00+14:00"}, "/starts_at"),
+        ({"expires_at": "9999-12-31T23:59:59-14:00", "duration_seconds": None}, "/expires_at"),
     ],
 )
 async def test_what_cannot_be_granted_is_told_at_its_place(served: Served, change: dict[str, Any], at: str) -> None:
@@ -132,6 +135,31 @@ async def test_what_cannot_be_granted_is_told_at_its_place(served: Served, chang
         assert response.status == 422
         assert at in {error["pointer"] for error in problem["errors"]}, problem
     assert (await served.get("exemptions"))["items"] == []
+
+
+@pytest.fixture
+def nobody_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is over is not noted: as when the control process was stopped until just now."""
+    monkeypatch.setattr(keeper, "_LOOK_SECONDS", 3600)
+
+
+async def test_what_is_over_for_the_workers_is_not_renewed_even_if_nobody_has_noted_it(
+    nobody_looks: None, served: Served
+) -> None:
+    number = (await made(served, duration_seconds=1))["id"]
+    await asyncio.sleep(1.01)
+    status, problem = await done(served, number, "renew", {"duration_seconds": 60})
+    assert (status, "is over" in problem["detail"]) == (409, True)
+    assert (await served.get(f"exemptions/{number}"))["in_force"] is False
+
+
+async def test_a_renewal_is_not_approved_once_the_old_end_has_come(nobody_looks: None, four_eyes: Served) -> None:
+    number = (await made(four_eyes, duration_seconds=1))["id"]
+    assert (await done(four_eyes, number, "approve", role="second"))[0] == 200
+    assert (await done(four_eyes, number, "renew", {"duration_seconds": 60}))[0] == 200
+    await asyncio.sleep(1.01)
+    assert (await done(four_eyes, number, "approve", role="second"))[0] == 409
+    assert (await done(four_eyes, number, "revoke"))[0] == 200
 
 
 async def test_names_are_kept_in_their_normal_form_and_once(served: Served) -> None:
@@ -204,6 +232,15 @@ async def test_the_report_shows_who_was_exempt_and_what_nobody_used(served: Serv
     async with served.call("GET", "reports/exemptions?format=csv", role="viewer") as response:
         assert response.content_type == "text/csv"
         assert "'=cmd" in await response.text()  # no spreadsheet works it out
+
+
+async def test_what_was_revoked_before_it_began_is_not_told_as_stale(served: Served) -> None:
+    begins = datetime.now(UTC) + timedelta(seconds=1)
+    number = (await made(served, starts_at=begins.isoformat()))["id"]
+    assert (await done(served, number, "revoke"))[0] == 200
+    await asyncio.sleep(1.01)
+    (item,) = (await served.get("reports/exemptions"))["items"]
+    assert (item["id"], item["status"], item["stale"]) == (number, "revoked", False)
 
 
 async def test_usage_is_reported_by_group_and_vendor(served: Served) -> None:

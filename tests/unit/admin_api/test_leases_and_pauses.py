@@ -92,7 +92,15 @@ async def test_there_are_no_more_leases_than_there_may_be(served: Served) -> Non
     object.__setattr__(served.context.settings, "leases", LeaseTerms(most=2, longest_seconds=60))
     assert (await put(served, "10.0.0.1", {**ANA, "addresses": ["10.0.0.2"]}))[0] == 201
     assert (await put(served, "10.0.0.3", ANA))[0] == 409
+    assert (await put(served, "10.0.0.1", {**ANA, "addresses": ["10.0.0.2", "10.0.0.3"]}))[0] == 409
     assert (await put(served, "10.0.0.1", ANA))[0] == 200
+    assert (await put(served, "10.0.0.1", {**ANA, "addresses": ["10.0.0.3"]}))[0] == 200
+
+
+async def test_a_device_has_no_more_addresses_than_it_may(served: Served) -> None:
+    more = [f"10.0.1.{number}" for number in range(16)]
+    assert (await put(served, "10.0.0.1", {**ANA, "addresses": more}))[0] == 422
+    assert (await put(served, "10.0.1.0", {**ANA, "addresses": more}))[0] == 201
 
 
 async def test_leases_are_listed_by_address_and_identity(served: Served) -> None:
@@ -129,6 +137,8 @@ async def test_a_pause_watches_everyone_until_it_is_ended(served: Served) -> Non
         {"reason": "x", "duration_seconds": 10**6},
         {"reason": "x", "expires_at": "2001-01-01T00:00:00Z"},
         {"reason": "x", "expires_at": "2999-01-01T00:00:00Z"},
+        {"reason": "x", "expires_at": "9999-12-31T23:59:59-14:00"},
+        {"reason": " ", "duration_seconds": 1},
         {"reason": "x", "duration_seconds": 1, "group": "nobody"},
     ],
 )

@@ -196,6 +196,21 @@ async def test_every_revision_is_kept_and_can_be_gone_back_to(office: Served) ->
         assert (await document(office))["policy"] == state["policy"], state["revision"]
 
 
+async def test_a_list_of_another_kind_is_in_the_way_back_until_it_is_deleted(office: Served) -> None:
+    before = await document(office)
+    await office.status("PATCH", "groups/staff", {"block": ["ai"]})
+    await office.status("DELETE", "lists/house")
+    assert await office.status("POST", "lists", {"name": "house", "url": "https://lists.example/x"}) == 201
+    back, now = {"to_revision": before["revision"]}, (await document(office))["revision"]
+    async with office.call("POST", "policy:plan", back) as response:
+        problem = await expect_problem(response)
+    assert "delete it first" in problem["errors"][0]["detail"]
+    assert await applied(office, back, now, "rollback") == 422
+    await office.status("DELETE", "lists/house")
+    assert await applied(office, back, now + 1, "rollback") == 200
+    assert (await document(office))["policy"] == before["policy"]
+
+
 async def test_a_way_back_that_is_not_kept_is_refused(office: Served) -> None:
     now = (await document(office))["revision"]
     assert await applied(office, {"to_revision": now + 1}, now, "rollback") == 404
@@ -204,7 +219,20 @@ async def test_a_way_back_that_is_not_kept_is_refused(office: Served) -> None:
     assert await office.status("POST", "policy:rollback", {"to_revision": 0}, role="operator") == 403
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"policy": None, "to_revision": None},
+        {"policy": {}, "to_revision": 0},
+        {"to_revision": False},
+        {"to_revision": "1"},
+    ],
+)
+async def test_a_plan_is_of_a_policy_or_of_a_revision(office: Served, body: Any) -> None:
+    assert await office.status("POST", "policy:plan", body) == 422
+
+
 async def test_keys_that_are_null_say_nothing(office: Served) -> None:
-    nothing = {"policy": None, "revision": None, "to_revision": None}
-    plain = await planned(office, {})
-    assert await planned(office, nothing) == plain
+    body = await document(office)
+    assert (await planned(office, {**body, "to_revision": None}))["changes"] == []

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import hashlib
 
+import pytest
+
 from resolver.config.file_policy import content_path
 
 from .conftest import Served, expect_problem
@@ -190,3 +192,12 @@ async def test_windows_that_make_no_sense_are_refused(served: Served) -> None:
     assert await served.status("GET", "stats/top?by=colour") == 422
     assert await served.status("GET", f"stats/summary?from={early}&to={late}") == 200
     assert await served.status("GET", "queries?cursor=nonsense") == 422
+
+
+@pytest.mark.parametrize("path", ["stats/summary?to", "reports/usage?to", "queries?from", "audit:export?from"])
+@pytest.mark.parametrize("at", ["0001-01-01T00:00:00%2B14:00", "9999-12-31T23:59:59-14:00"])
+async def test_times_that_nobody_can_reckon_with_are_refused(served: Served, path: str, at: str) -> None:
+    assert await served.status("GET", f"{path}={at}") == 422
+    token = {"name": "t", "role": "viewer", "owner": "Ana", "expires_at": "9999-12-31T23:59:59-14:00"}
+    assert await served.status("POST", "tokens", token) == 422
+    assert await served.status("POST", "tokens", {"expires": token.pop("expires_at"), **token}) == 422

@@ -156,6 +156,10 @@ ENDPOINT = (
         ("listen: {do53: }", "listen.do53: should be a list, as in [one, two], is empty"),
         ("listen: {do53: []}", "listen.do53: should have at least 1 entry, has none"),
         ("upstream: {servers: []}", "upstream.servers: should have at least 1 entry, has none"),
+        (
+            "webhooks: [{url: 'https://a.example/', secret: s}, {url: 'https://a.example/', secret: t}]",
+            "webhooks[1].url: is the URL of webhook [0] as well: keep one, with the events of both",
+        ),
         ("listen: {do53: [53]}", 'listen.do53[0]: should be text, is 53: put it in quotes, as in "53"'),
         ("listen: {do53: [[x]]}", "listen.do53[0]: should be text, is a list"),
         # numbers and switches

@@ -152,7 +152,9 @@ def context(tmp_path_factory: pytest.TempPathFactory) -> ServerContext:
     pair = trustme.CA().issue_cert("dns.office.example")
     pair.private_key_pem.write_to_path(str(folder / "key"))
     pair.cert_chain_pems[0].write_to_path(str(folder / "certificate"))
-    return ServerContext(folder / "certificate", folder / "key", DOH)
+    context = ServerContext(folder / "certificate", folder / "key", DOH)
+    context.renew()
+    return context
 
 
 @pytest.fixture(scope="module")
@@ -270,7 +272,8 @@ def test_what_is_said_over_tls_is_heard_whole_and_garbage_behind_it_is_an_ssl_er
     open_minded.check_hostname = False
     open_minded.verify_mode = ssl.CERT_NONE
     client = open_minded.wrap_bio(to_client, from_client, server_hostname="dns.office.example")
-    server = Tls(context)
+    assert context.context
+    server = Tls(context.context)
     handshake(server, client, to_client, from_client)
     assert server.is_open
     assert server.server_name == "dns.office.example"

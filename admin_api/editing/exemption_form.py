@@ -1,0 +1,156 @@
+"""What a call asks for: to whom an exemption is granted, for what, and until when."""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Annotated
+
+from pydantic import Field, model_validator
+
+from admin_api.editing.common import Said, read_said
+from admin_api.editing.errors import Invalid, raise_invalid
+from admin_api.store import groups, lists
+from admin_api.store.change import Change
+from resolver.config import addresses, fields
+from resolver.config.references import Known
+from resolver.config.rules import read_block_rule
+from resolver.config.section import Section
+from resolver.config.wording import KeyPath, nearest, shown
+from resolver.errors import RuleError
+from resolver.policy.groups import parse_client
+from resolver.rules import RuleKind, parse_rule
+
+_MOST_AHEAD = timedelta(days=366)  # of a start
+_MOST_CLIENTS = 1000
+_MOST_SCOPES = 100
+_NOT_EXEMPT = "bypass"
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What the config says of exemptions."""
+
+    four_eyes: bool
+    longest_seconds: int
+
+
+def _read_client(text: str) -> str:
+    try:
+        return str(parse_client(text))
+    except ValueError:
+        raise RuleError(f"{shown(text)} is not an IP address") from None
+
+
+class _Subject(Section):
+    client: Annotated[str, fields.reading(_read_client)] | None = None
+    clients: (
+        Annotated[fields.Texts, Field(min_length=1, max_length=_MOST_CLIENTS), fields.read_each(_read_client)] | None
+    ) = None
+    network: Annotated[str, fields.reading(addresses.read_network)] | None = None
+    group: fields.Name | None = None
+    identity: Annotated[str, fields.reading(read_said), Field(max_length=200)] | None = None
+
+    @model_validator(mode="after")
+    def _is_one(self) -> _Subject:
+        if len(self.model_dump(exclude_none=True)) != 1:
+            why = "names one of client, clients, network, group and identity"
+            fields.raise_mistakes([fields.mistake(why, None)])
+        return self
+
+    @property
+    def kind_and_who(self) -> tuple[str, tuple[str, ...]]:
+        """As the store has it."""
+        kind, who = next(iter(self.model_dump(exclude_none=True).items()))
+        return ("client", tuple(who)) if kind == "clients" else (kind, (who,))
+
+
+class Asked(Section):
+    """An exemption that is asked for."""
+
+    subject: _Subject
+    scope: Annotated[fields.Texts, Field(min_length=1, max_length=_MOST_SCOPES), fields.read_each(str.strip)]
+    owner: Annotated[Said, Field(max_length=200)]
+    reason: Said
+    ticket: Annotated[str, Field(max_length=200)] | None = None
+    starts_at: fields.Moment | None = None
+    expires_at: fields.Moment | None = None
+    duration_seconds: Annotated[int, Field(ge=1), fields.NUMBER] | None = None
+
+    @model_validator(mode="after")
+    def _ends(self) -> Asked:
+        if (self.expires_at is None) == (self.duration_seconds is None):
+            why = "is required, or duration_seconds" if self.expires_at is None else "stands beside duration_seconds"
+            fields.raise_mistakes([fields.mistake(f"{why}: give one of them", None, "expires_at")])
+        return self
+
+
+class Renewal(Section):
+    """A later end that is asked for."""
+
+    expires_at: fields.Moment | None = None
+    duration_seconds: Annotated[int, Field(ge=1), fields.NUMBER] | None = None
+    reason: Said | None = None
+
+
+def times_of(wanted: Asked, at: datetime, terms: Terms) -> tuple[datetime, datetime]:
+    """When it starts and ends. Raises Invalid."""
+    starts = max(wanted.starts_at or at, at)
+    if starts > at + _MOST_AHEAD:
+        raise Invalid([("/starts_at", "is more than a year ahead")])
+    return starts, end_of(wanted, starts, at, terms)
+
+
+def end_of(wanted: Asked | Renewal, starts: datetime, at: datetime, terms: Terms) -> datetime:
+    """When it ends, if it may last so long. Raises Invalid."""
+    where = "/expires_at" if wanted.expires_at is not None else "/duration_seconds"
+    if wanted.duration_seconds is not None and wanted.duration_seconds > terms.longest_seconds:
+        raise _too_long(where, terms)
+    ends = wanted.expires_at or starts + timedelta(seconds=wanted.duration_seconds or 0)
+    if ends <= at:
+        raise Invalid([(where, "is over already: give a time to come")])
+    if ends <= starts:
+        raise Invalid([(where, "is not after starts_at")])
+    if ends - starts > timedelta(seconds=terms.longest_seconds + 1):
+        raise _too_long(where, terms)
+    return ends
+
+
+def _too_long(where: str, terms: Terms) -> Invalid:
+    most = timedelta(seconds=terms.longest_seconds)
+    return Invalid([(where, f"lets it last longer than {most}, the most there may be: see longest_exemption_seconds")])
+
+
+async def checked_scope(
+    change: Change, kind: str, who: tuple[str, ...], scope: tuple[str, ...], known: Known
+) -> tuple[str, ...]:
+    """The scope in its normal form, if all that is named is there. Raises Invalid."""
+    if kind == "group" and await groups.find(change.connection, who[0]) is None:
+        raise Invalid([("/subject/group", f"there is no group {who[0]!r}")])
+    if kind == "network" and ipaddress.ip_network(who[0]).prefixlen == 0:
+        raise Invalid([("/subject/network", "is everybody: change the policy instead")])
+    own = {row.name for row in await lists.all_lists(change.connection)}
+    names = own | (known.sets - {_NOT_EXEMPT}) | known.vendors | known.services
+    mistakes: list[tuple[KeyPath, str]] = []
+    read: list[str] = []
+    for index, text in enumerate(scope):
+        try:
+            read.append(text if text in names else _name(text, names))
+        except RuleError as error:
+            mistakes.append((("scope", index), str(error)))
+    raise_invalid(mistakes)
+    return tuple(dict.fromkeys(read))
+
+
+def _name(text: str, known: set[str]) -> str:
+    """A scope that is a domain name. Raises RuleError."""
+    if text.partition("/")[0] == _NOT_EXEMPT:
+        raise RuleError("is a way round the resolver, which stays closed for everybody: allow it in a group")
+    if "." not in text:
+        meant = nearest(text, known)
+        hint = f": did you mean {meant!r}?" if meant else ": name 'ai', a vendor, a vendor/service, a list or a name"
+        raise RuleError(f"{shown(text)} is not known{hint}")
+    if parse_rule(text).kind is not RuleKind.NAME:
+        raise RuleError(f"{shown(text)} is a pattern: write names, as in 'chat.example.com' or '*.example.com'")
+    return read_block_rule(text)

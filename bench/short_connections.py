@@ -1,7 +1,8 @@
-"""A load of short connections, over TCP or TLS: each sends its queries in one write, reads the answers, and closes.
+"""A load of short connections, over TCP or TLS: each sends its queries, reads the answers, and closes.
 
 Run as ``python -m bench.short_connections PORT FILE --queries 10 --seconds 2 [--tls] [--once]``; prints a Load as JSON.
-Its processes come from loopback addresses of their own, so that none runs out of ports.
+Over TCP the queries go in one write; over TLS each waits for the answer before, as from a client that asks one thing
+at a time. Its processes come from loopback addresses of their own, so that none runs out of ports.
 """
 
 from __future__ import annotations
@@ -33,13 +34,12 @@ def query_of(name: str, ident: int) -> bytes:
     return struct.pack("!H", len(message)) + message
 
 
-def batches(names: list[str], queries_each: int) -> list[tuple[bytes, int]]:
-    """What each connection sends, and how many queries that is."""
-    found = []
-    for start in range(0, len(names), queries_each):
-        some = names[start : start + queries_each]
-        found.append((b"".join(query_of(name, ident) for ident, name in enumerate(some)), len(some)))
-    return found
+def batches(names: list[str], queries_each: int) -> list[list[bytes]]:
+    """The queries of each connection."""
+    starts = range(0, len(names), queries_each)
+    return [
+        [query_of(name, ident) for ident, name in enumerate(names[start : start + queries_each])] for start in starts
+    ]
 
 
 def read_answers(connection: socket.socket, expected: int) -> tuple[int, int]:
@@ -66,25 +66,26 @@ def _connect(address: tuple[str, int], source: str, tls: ssl.SSLContext | None) 
     return tls.wrap_socket(connection) if tls else connection
 
 
-def _work(arguments: tuple[int, int, list[tuple[bytes, int]], float, bool, bool]) -> Load:
+def _work(arguments: tuple[int, int, list[list[bytes]], float, bool, bool]) -> Load:
     """One process: a connection at a time, for so many seconds."""
     number, port, work, seconds, once, use_tls = arguments
     tls = _tls_client() if use_tls else None
-    turns: Iterator[tuple[bytes, int]] = iter(work) if once else itertools.cycle(work)
+    turns: Iterator[list[bytes]] = iter(work) if once else itertools.cycle(work)
     sent = answered = failed = 0
     began = time.monotonic()
-    for octets, count in turns:
+    for queries in turns:
         if time.monotonic() - began >= seconds:
             break
-        sent += count
+        sent += len(queries)
         try:
             with _connect(("127.0.0.1", port), f"127.0.0.{number + 1}", tls) as connection:
-                connection.sendall(octets)
-                good, bad = read_answers(connection, count)
+                for some in [[one] for one in queries] if tls else [queries]:
+                    connection.sendall(b"".join(some))
+                    good, bad = read_answers(connection, len(some))
+                    answered += good
+                    failed += bad
         except OSError:  # refused, reset or too late: what it asked is lost
             continue
-        answered += good
-        failed += bad
     return Load(sent, answered, failed, sent - answered - failed, time.monotonic() - began)
 
 

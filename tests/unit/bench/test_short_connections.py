@@ -69,7 +69,7 @@ def test_a_query_is_framed_and_asks_for_an_address() -> None:
 
 
 def test_names_are_shared_out_among_connections() -> None:
-    assert [count for _, count in batches([f"n{number}.example" for number in range(25)], 10)] == [10, 10, 5]
+    assert [len(some) for some in batches([f"n{number}.example" for number in range(25)], 10)] == [10, 10, 5]
 
 
 def test_answers_are_counted_in_whatever_pieces_they_come() -> None:

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from prove import certificates, slow_clients
 from prove.figures import missed
+
+pytestmark = pytest.mark.alone
 
 
 def test_slow_clients_over_tcp_tls_and_https_cost_others_nothing(tmp_path: Path) -> None:

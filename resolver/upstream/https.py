@@ -17,6 +17,7 @@ from h2.events import (
     StreamReset,
 )
 from h2.exceptions import ProtocolError
+from h2.settings import SettingCodes, Settings
 
 from resolver.errors import UpstreamBadAnswer, UpstreamError, UpstreamInsecure, UpstreamUnreachable
 from resolver.upstream.connection import Connection, Exchange
@@ -30,6 +31,7 @@ _MOST_STREAMS = 100  # at once, before the server says how many; and never more
 _LONGEST_QUERY = 1024  # octets, padding included: a name of 255 and little else
 _LAST_STREAM_ID = 1 << 30
 _TYPE = b"application/dns-message"
+_MOST_UNREAD_BYTES = 1 << 16  # that have come and make no frame: a frame is of 16 KiB at most
 _ID = b"\x00\x00"  # RFC 8484 section 4.1
 _HTTPS_PORT = 443
 
@@ -54,7 +56,9 @@ class HttpsConnection(Connection):
     def __init__(self, link: StreamLink) -> None:
         super().__init__(link)
         self._http = H2Connection(H2Configuration(client_side=True, header_encoding=None))
+        self._http.local_settings = Settings(client=True, initial_values={SettingCodes.ENABLE_PUSH: 0})
         self._http.initiate_connection()
+        self._unread_bytes = 0
         self._replies: dict[bytes, _Reply] = {}
         self._is_leaving = False  # the server takes no more
         settings = link.server.settings
@@ -119,11 +123,18 @@ class HttpsConnection(Connection):
                 if self.has_ended:
                     return
         except ProtocolError as error:
-            why = f"{self.link.server.name}: what it sent is not HTTP/2: {error or type(error).__name__}"
-            self.end(UpstreamBadAnswer(why), may_move=True)  # answers may have been in the same piece
+            self._end_nonsense(str(error) or type(error).__name__)
+            return
+        self._unread_bytes = 0 if events else self._unread_bytes + len(data)
+        if self._unread_bytes > _MOST_UNREAD_BYTES:
+            self._end_nonsense("a frame that is too long")
             return
         self._flush()
         self.rest()
+
+    def _end_nonsense(self, what: str) -> None:
+        why = f"{self.link.server.name}: what it sent is not HTTP/2: {what}"
+        self.end(UpstreamBadAnswer(why), may_move=True)  # answers may have been in the same piece
 
     def _take_in(self, event: Event) -> None:
         if isinstance(event, ConnectionTerminated):

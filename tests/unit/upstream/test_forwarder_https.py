@@ -236,10 +236,17 @@ async def test_as_many_streams_as_the_server_takes_and_no_more_connections_than_
     assert len([each for each in at_once if not each.transport.is_closing()]) >= 1  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize("junk", [b"HTTP/1.1 400 Bad Request\r\n\r\n", b"\0" * 64, b"\xff" * 4000])
+@pytest.mark.parametrize(
+    "junk",
+    [
+        pytest.param(b"HTTP/1.1 400 Bad Request\r\n\r\n" * 3000, id="HTTP/1"),
+        pytest.param(b"\0" * 64, id="zeros"),
+        pytest.param(b"\xff" * 140_000, id="ones"),
+    ],
+)
 async def test_what_is_not_http_2_fails_the_question_in_time(start_doh, https_forwarder, junk: bytes) -> None:
     def babbles(serving: HttpsServing, _stream_id: int, _query: bytes) -> None:
-        serving.transport.write(junk)  # type: ignore[attr-defined]
+        asyncio.get_running_loop().call_later(0.05, serving.transport.write, junk)  # type: ignore[attr-defined]
 
     stub = await start_doh(babbles)
     error = await ask(https_forwarder(stub.doh())).error()
@@ -249,12 +256,16 @@ async def test_what_is_not_http_2_fails_the_question_in_time(start_doh, https_fo
 
 
 async def test_closing_ends_every_question_once(start_doh, https_forwarder) -> None:
-    stub = await start_doh(lambda *_: None)
+    all_asked = asyncio.Event()
+
+    def notes(*_: object) -> None:
+        if len(stub.queries) == 20:
+            all_asked.set()
+
+    stub = await start_doh(notes)
     forwarder = https_forwarder(stub.doh())
     every = [ask(forwarder, question(f"n{i}.example")) for i in range(20)]
-    async with asyncio.timeout(5):
-        while len(stub.queries) < 20:
-            await asyncio.sleep(0.01)
+    await all_asked.wait()
     assert forwarder.servers[0].in_flight == 20
     forwarder.close()
     for each in every:

@@ -52,6 +52,7 @@ class Forwarder:
         """`bootstrap` knows the addresses of servers with names; `dropped` counts what is over a bound."""
         options = options or UpstreamOptions()
         self._counts = dict.fromkeys(("asked", "answered", "timeouts", "tcp_retries", "fail_overs", "doubts"), 0)
+        self.dropped: Counter[str] = Counter() if dropped is None else dropped
         self._is_closed = False
         self.servers = tuple(Server(each) for each in servers)  # for statistics: plain counts, and who is down
         self._deadlines = Deadlines(loop, clock)
@@ -105,7 +106,7 @@ class Forwarder:
             counts=self._counts,
             asks_two=options.strategy == "parallel",
             most_in_flight=most_in_flight,
-            dropped=Counter() if dropped is None else dropped,
+            dropped=self.dropped,
         )
 
     def ask(

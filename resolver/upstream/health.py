@@ -43,6 +43,7 @@ class Health:
         self._deadlines = deadlines
         self.clock = clock
         self._timeout_seconds = timeout_seconds
+        self._asked_anyway = 2 if strategy == "parallel" else 1  # of the order: they need no probe to be measured
         self._by_latency = strategy in _BY_LATENCY and len(self._links) > 1
         self._randomness = randomness
         self._sort_at = 0.0
@@ -94,9 +95,10 @@ class Health:
         first = self.order[0]
         if first.server.is_down:
             return  # then all are, and each is asked anyway
-        for link in self.order:
+        for place, link in enumerate(self.order):
             server = link.server
-            if now >= server.probe_at and (server.is_down or (self._by_latency and link is not first)):
+            is_measured = self._by_latency and place >= self._asked_anyway
+            if now >= server.probe_at and (server.is_down or is_measured):
                 server.probe_at = now + _PROBE_SECONDS
                 self.probes += 1
                 Probe(self, question, tail).send(link, self._deadlines, now, now + self._timeout_seconds)
@@ -138,12 +140,14 @@ class Probe:
     def heard(self, link: Link, _response: bytes) -> None:
         """Whatever it says, it is there."""
         server = link.server
+        self._place = None
         server.heard += 1
         server.measured(self._health.clock() - self._asked_at)
         self._health.alive(server)
 
     def lost(self, link: Link, error: UpstreamError) -> None:
         """It is down as before."""
+        self._place = None
         link.server.trouble = str(error)
 
     def doubted(self, link: Link) -> None:

@@ -139,8 +139,12 @@ class Inquiry:
             server.trouble = f"answered with {Rcode(rcode).name}"
             self._failed(link, UpstreamBadAnswer(f"{server.name} answered with rcode {rcode}", rcode))
             return True
-        if rcode != _BADCOOKIE or link.is_stream or extended_rcode_of(response) != Rcode.BADCOOKIE:
+        if rcode != _BADCOOKIE or extended_rcode_of(response) != Rcode.BADCOOKIE:
             return False
+        if link.is_stream:
+            server.bad_answers += 1
+            self._failed(link, UpstreamBadAnswer(f"{server.name} wants a cookie over TCP"))
+            return True
         # Once more with the cookie that came along, then over TCP (RFC 7873 section 5.3).
         now = self.circumstances.clock()
         if self.has_new_cookie:

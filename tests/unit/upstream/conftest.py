@@ -11,6 +11,7 @@ import pytest
 import uvloop
 
 from resolver.config.settings import UpstreamOptions, UpstreamServer
+from resolver.upstream.bootstrap import Bootstrap
 from resolver.upstream.forwarder import Forwarder
 from tests.unit.upstream.stub import Behaviour, Clock, Stub, answers
 
@@ -53,6 +54,7 @@ async def forwarder_for(clock: Clock) -> AsyncIterator[Callable[..., Forwarder]]
         max_seconds: float = 1.0,
         strategy: str = "ordered",
         most_in_flight: int = 100_000,
+        bootstrap: Bootstrap | None = None,
         **options: Any,
     ) -> Forwarder:
         forwarder = Forwarder(
@@ -63,6 +65,7 @@ async def forwarder_for(clock: Clock) -> AsyncIterator[Callable[..., Forwarder]]
             clock=clock,
             options=UpstreamOptions(strategy=strategy, **options),
             most_in_flight=most_in_flight,
+            bootstrap=bootstrap,
         )
         forwarders.append(forwarder)
         return forwarder

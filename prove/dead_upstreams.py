@@ -153,4 +153,8 @@ def _seen(wire: bytes) -> str:
 
 
 def _config(*upstreams: Upstream) -> dict[str, Any]:
-    return {"workers": 2, "upstream": {"servers": [each.server for each in upstreams]}, "policy": _POLICY}
+    return {
+        "workers": 2,
+        "upstream": {"servers": [each.server for each in upstreams], "strategy": "ordered"},
+        "policy": _POLICY,
+    }

@@ -27,6 +27,7 @@ from resolver.catalogue_commands import catalogue_app
 from resolver.clocks import now
 from resolver.command_line import ConfigOption, JsonOption, fail, load, policy_of, print_line, subjects_of
 from resolver.config.addresses import parse_endpoint
+from resolver.config.certificates import check_ca_file
 from resolver.config.json_schema import json_schema
 from resolver.config.load import find_config, load_config
 from resolver.config.to_settings import worker_settings
@@ -95,7 +96,9 @@ def check_config(config: ConfigOption = None, as_json: JsonOption = False) -> No
             raise typer.Exit(1) from None
         fail(*error.problems)
     try:
-        notes = certificate_troubles(worker_settings(loaded, workers=1, system_servers=[]).encrypted)
+        settings = worker_settings(loaded, workers=1, system_servers=[])
+        check_ca_file(settings.upstream.ca_file)
+        notes = certificate_troubles(settings.encrypted)
     except ListenError as error:
         if as_json:
             print_line(json.dumps({"ok": False, "problems": [str(error)]}))

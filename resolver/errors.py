@@ -11,6 +11,8 @@ MoatdnsError
 └── UpstreamError          no answer could be had from an upstream
     ├── UpstreamTimeout    it stayed silent
     ├── UpstreamUnreachable  the network or the host refused
+    │   └── UpstreamInsecure  its certificate, or TLS with it, is not good
+    ├── UpstreamBusy       too many queries wait for it already
     └── UpstreamBadAnswer  it answered, but nothing that can be used (SERVFAIL, REFUSED, garbage over TCP)
 """
 
@@ -71,6 +73,14 @@ class UpstreamTimeout(UpstreamError):
 
 class UpstreamUnreachable(UpstreamError):
     """The network or the upstream's host refused us."""
+
+
+class UpstreamInsecure(UpstreamUnreachable):
+    """TLS could not be agreed upon with an upstream, or its certificate is not one that we take."""
+
+
+class UpstreamBusy(UpstreamError):
+    """As many queries wait for an upstream as may."""
 
 
 class UpstreamBadAnswer(UpstreamError):

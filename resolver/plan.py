@@ -12,7 +12,7 @@ from typing import Any
 from blocklists.versions import Choice
 from resolver import cookie_secret
 from resolver.config.addresses import NAMED_CLIENTS, parse_endpoint
-from resolver.config.certificates import troubles_of
+from resolver.config.certificates import check_ca_file, troubles_of
 from resolver.config.schema import Config
 from resolver.config.settings import ControlSettings, EncryptedSettings, UpstreamServer, WorkerSettings
 from resolver.config.to_settings import control_settings, system_servers, worker_settings
@@ -102,9 +102,16 @@ def plan_of(config: Config, policy: dict[str, Any], fingerprint: str, *, catalog
         notes.append("there is no upstream, so only blocked names are answered: set upstream.servers")
     notes += [
         f"upstream.servers: {server.name} is this resolver itself; its queries would go in a circle"
-        for server in (*settings.upstream_servers, *(server for zone in settings.zones for server in zone.servers))
+        for server in settings.every_upstream
         if _is_ourselves(server, listen)
     ]
+    if not settings.upstream.bootstrap:
+        notes += [
+            f"upstream.servers: nobody can be asked for the address of {server.host}: set upstream.bootstrap"
+            for server in settings.every_upstream
+            if not server.has_address
+        ]
+    check_ca_file(settings.upstream.ca_file)
     if not settings.rates.responses_per_second and (public := _public(settings.clients_allow)):
         notes.append(
             f"clients.allow has public addresses ({public[0]}), whom forged queries can have flooded with answers: set "
@@ -160,7 +167,12 @@ def _is_within(network: _Network, other: _Network) -> bool:
 
 
 def _is_ourselves(server: UpstreamServer, listen: tuple[Listen, ...]) -> bool:
-    """Whether an upstream is one of our own addresses; behind a wildcard, as far as loopback shows it."""
+    """Whether an upstream is one of our own addresses; behind a wildcard, as far as loopback shows it.
+
+    Of a name it is not known before its address is.
+    """
+    if not server.has_address:
+        return False
     address = ipaddress.ip_address(server.host.partition("%")[0])
     return any(
         server.port == own.port

@@ -30,7 +30,7 @@ import uvloop
 
 from resolver.cache.responses import ResponseCache
 from resolver.clocks import ClockWatch, now
-from resolver.config.settings import EncryptedSettings, UpstreamServer, WorkerSettings
+from resolver.config.settings import EncryptedSettings, WorkerSettings
 from resolver.errors import ListenError, SnapshotError, SubjectsError
 from resolver.listeners.connection import Door
 from resolver.listeners.connections import Connections
@@ -49,8 +49,7 @@ from resolver.subjects_file import JournalReader, Position, subjects_at
 from resolver.telemetry.counter_file import CounterFile, MemoryCells
 from resolver.telemetry.counters import Counters
 from resolver.telemetry.query_events import FLUSH_SECONDS, QueryEvents
-from resolver.upstream.forwarder import Forwarder
-from resolver.upstream.zones import ZonedForwarder
+from resolver.upstream.zones import forwarder_of
 from resolver.wire.cookies import ServerCookies
 
 if TYPE_CHECKING:
@@ -96,7 +95,7 @@ class Worker:
         )
         sink = socket.socket(fileno=first["events"])
         events = QueryEvents(sink, telemetry.query_log, self._counters.dropped)
-        self._forwarder = _forwarder_of(settings, loop)
+        self._forwarder = forwarder_of(settings, loop, self._counters.dropped)
         self._cache = ResponseCache(settings.cache)
         self._resolver = Resolver(
             self._forwarder,
@@ -306,14 +305,6 @@ def _guard_of(settings: WorkerSettings) -> RebindingGuard | None:
         return None
     names = (*settings.private_names, *(zone.name for zone in settings.zones))
     return RebindingGuard(key_of(parse_name(name)) for name in names)
-
-
-def _forwarder_of(settings: WorkerSettings, loop: asyncio.AbstractEventLoop) -> ZonedForwarder:
-    def to(servers: tuple[UpstreamServer, ...]) -> Forwarder:
-        return Forwarder(servers, timeout_seconds=settings.upstream_timeout_seconds, loop=loop)
-
-    zones = {key_of(parse_name(zone.name)): to(zone.servers) for zone in settings.zones}
-    return ZonedForwarder(to(settings.upstream_servers), zones)
 
 
 def main(control_fd: int) -> None:

@@ -1,4 +1,4 @@
-"""Addresses, networks, endpoints and upstream servers as admins write them. No I/O; every error is a RuleError."""
+"""Addresses, networks and endpoints as admins write them. No I/O; every error is a RuleError."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import ipaddress
 import re
 from typing import Any, Final
 
-from resolver.config.settings import UpstreamServer
 from resolver.config.wording import nearest, shown
 from resolver.errors import RuleError
 from resolver.names import parse_name, to_text
@@ -25,14 +24,10 @@ NAMED_CLIENTS: Final[dict[str, tuple[str, ...]]] = {
 }
 """What ``clients.allow`` may call by name, as networks."""
 
-SYSTEM: Final = "system"
-"""The upstream that stands for the nameservers of the system's resolv.conf."""
-
-_DNS_PORT = 53
 _MAPPED = ipaddress.IPv6Network("::ffff:0:0/96")  # IPv4-mapped (RFC 4291 section 2.5.5.2)
-_BRACKETED = re.compile(r"\[(?P<host>[^\[\]]*)\](?::(?P<port>[0-9]{1,5}))?\Z")
-_BARE = re.compile(r"(?P<host>[^:\[\]]+)(?::(?P<port>[0-9]{1,5}))?\Z")
-_SCHEME = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://(?P<rest>.*)\Z", re.DOTALL)
+BRACKETED = re.compile(r"\[(?P<host>[^\[\]]*)\](?::(?P<port>[0-9]{1,5}))?\Z")
+BARE = re.compile(r"(?P<host>[^:\[\]]+)(?::(?P<port>[0-9]{1,5}))?\Z")
+SCHEME = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://(?P<rest>.*)\Z", re.DOTALL)
 _CLIENT_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}\Z")
 _EVERYONE = frozenset({"all", "any", "everyone", "*"})
 
@@ -94,13 +89,13 @@ def read_client_name(text: str) -> str:
 def parse_endpoint(text: str) -> tuple[str, int]:
     """The address (IPv6 without brackets) and port to listen on, of ``127.0.0.1:53`` or ``[::1]:53``."""
     written = text.strip()
-    match = _BRACKETED.match(written) or _BARE.match(written)
+    match = BRACKETED.match(written) or BARE.match(written)
     if match is None or match["port"] is None:
         raise RuleError(
             f"{shown(text)} is not an address with a port: write it as in '127.0.0.1:53' or '[::1]:53'; "
             "all addresses are '0.0.0.0:53' and '[::]:53'"
         )
-    return _host(match, text), _port(match, text)
+    return host_of(match, text), port_of(match, text)
 
 
 def read_endpoint(text: str) -> str:
@@ -114,53 +109,21 @@ def parse_syslog(text: str) -> tuple[str, Any]:
     written = text.strip()
     if written.startswith("unix:/"):
         return "unix", written.removeprefix("unix:")
-    scheme = _SCHEME.match(written)
+    scheme = SCHEME.match(written)
     transport = scheme["scheme"].lower() if scheme else ""
     if scheme is None or transport not in _SYSLOG_PORTS:
         raise RuleError(f"{shown(text)} is no syslog server: write 'udp://IP:514', 'tcp://IP:601' or 'unix:/dev/log'")
-    match = _BRACKETED.match(scheme["rest"]) or _BARE.match(scheme["rest"])
+    match = BRACKETED.match(scheme["rest"]) or BARE.match(scheme["rest"])
     if match is None:
         raise RuleError(f"{shown(text)}: name the server by its address, as in '{transport}://192.0.2.1:514'")
-    port = _port(match, text) if match["port"] is not None else _SYSLOG_PORTS[transport]
-    return transport, (_host(match, text), port)
+    port = port_of(match, text) if match["port"] is not None else _SYSLOG_PORTS[transport]
+    return transport, (host_of(match, text), port)
 
 
 def read_syslog(text: str) -> str:
     """A syslog server, as it is written. Raises RuleError."""
     parse_syslog(text)
     return text.strip()
-
-
-def parse_server(text: str) -> UpstreamServer:
-    """An upstream of ``udp://IP[:PORT]``, ``tcp://IP[:PORT]``, ``IP`` or ``IP:PORT``."""
-    written = text.strip()
-    scheme = _SCHEME.match(written)
-    transport, rest = (scheme["scheme"].lower(), scheme["rest"]) if scheme else ("udp", written)
-    if transport not in {"udp", "tcp"}:
-        raise RuleError(f"{shown(text)} has the scheme {shown(transport)}: {_SERVER_FORMS}")
-    if not scheme and rest.count(":") > 1 and not rest.startswith("["):
-        rest = f"[{rest}]"
-    match = _BRACKETED.match(rest) or _BARE.match(rest)
-    if match is None:
-        raise RuleError(f"{shown(text)} is not an upstream: {_SERVER_FORMS}")
-    try:
-        host = _host(match, text)
-    except RuleError as error:
-        raise RuleError(f"{error}; {_SERVER_FORMS}") from None
-    address = ipaddress.ip_address(host)
-    if address.is_unspecified or address.is_multicast or host == "255.255.255.255":
-        raise RuleError(f"{shown(text)} is not the address of one server")
-    if isinstance(address, ipaddress.IPv6Address) and address.is_link_local and not address.scope_id:
-        raise RuleError(f"{shown(text)} is link-local: name its interface, as in '[fe80::1%eth0]'")
-    return UpstreamServer(transport, host, _port(match, text) if match["port"] else _DNS_PORT)
-
-
-_SERVER_FORMS = "write 'system', 'udp://IP', 'udp://IP:PORT', 'tcp://IP' or 'tcp://IP:PORT', IPv6 in brackets"
-
-
-def read_server(text: str) -> str:
-    """An entry of ``upstream.servers`` in its one normal form: ``system`` or ``udp://[2001:db8::1]:53``."""
-    return SYSTEM if text.strip() == SYSTEM else parse_server(text).name
 
 
 def read_zone(text: str) -> str:
@@ -198,7 +161,8 @@ def read_ipv6(text: str) -> str:
     return str(address)
 
 
-def _host(match: re.Match[str], text: str) -> str:
+def host_of(match: re.Match[str], text: str) -> str:
+    """The address of what BARE or BRACKETED has matched in `text`. Raises RuleError."""
     try:
         address = ipaddress.ip_address(match["host"])
     except ValueError:
@@ -210,7 +174,8 @@ def _host(match: re.Match[str], text: str) -> str:
     return str(address)
 
 
-def _port(match: re.Match[str], text: str) -> int:
+def port_of(match: re.Match[str], text: str) -> int:
+    """Its port, which is there. Raises RuleError."""
     port = int(match["port"])
     if not 0 < port < 65536:
         raise RuleError(f"{shown(text)} has no such port: 1 to 65535")

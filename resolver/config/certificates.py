@@ -31,6 +31,18 @@ def load_pair(context: ssl.SSLContext, certificate: Path, private_key: Path) -> 
         ) from error
 
 
+def check_ca_file(ca_file: str | None) -> None:
+    """Whether upstreams' certificates can be checked by a file. Raises ListenError that says what is wrong with it."""
+    if ca_file is None:
+        return
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(ca_file)
+    except ssl.SSLError as error:
+        raise ListenError(f"upstream.ca_file: {ca_file} holds no certificates in PEM form") from error
+    except OSError as error:
+        raise ListenError(f"upstream.ca_file: {ca_file} cannot be read: {error.strerror or error}") from error
+
+
 def _no_password() -> str:
     return ""  # else OpenSSL would ask on a terminal
 

@@ -16,6 +16,7 @@ from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field, Vali
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from resolver.config import addresses, rules
+from resolver.config.servers import read_bootstrap, read_server
 from resolver.config.wording import either, shown
 from resolver.errors import RuleError
 from resolver.names import parse_name, to_text
@@ -222,7 +223,8 @@ Ipv6 = Annotated[str, Field(json_schema_extra={"format": "ipv6"}), reading(addre
 Texts = tuple[str, ...]
 Endpoints = Annotated[Texts, Field(min_length=1), read_each(addresses.read_endpoint, twice="refuse")]
 OptionalEndpoints = Annotated[Texts, read_each(addresses.read_endpoint, twice="refuse")]
-Servers = Annotated[Texts, Field(min_length=1), read_each(addresses.read_server, twice="refuse")]
+Servers = Annotated[Texts, Field(min_length=1), read_each(read_server, twice="refuse")]
+BootstrapServers = Annotated[Texts, read_each(read_bootstrap, twice="refuse")]
 Zones = Annotated[dict[str, Servers], _ZONE_NAMES]
 ClientSets = Annotated[Texts, read_each(addresses.read_client_set)]
 Networks = Annotated[Texts, read_each(addresses.read_network)]

@@ -37,6 +37,7 @@ _LONGEST_TTL = 7 * _DAY  # the cap that RFC 8767 section 4 recommends
 
 ResponseMode = Literal["zero-ip", "nxdomain", "nodata", "refused", "address"]
 GroupMode = Literal["enforce", "monitor"]
+UpstreamStrategy = Literal["fastest", "ordered", "parallel", "random"]
 
 DEFAULT_GROUP: Final = "default"
 """The group of every client that no other group claims."""
@@ -79,8 +80,36 @@ class UpstreamSection(Section):
         default=("system",),
         description=(
             "Servers that queries are forwarded to: 'udp://IP[:PORT]' (TCP after a truncated answer), "
-            "'tcp://IP[:PORT]', or 'system' for the nameservers of /etc/resolv.conf. The port is 53 unless given."
+            "'tcp://IP[:PORT]', 'tls://IP[:PORT]#NAME' or 'tls://NAME' (DoT), 'https://NAME/dns-query' (DoH), or "
+            "'system' for the nameservers of /etc/resolv.conf. The ports are 53, 853 and 443 unless given."
         ),
+    )
+    strategy: Annotated[UpstreamStrategy, fields.one_of("fastest", "ordered", "parallel", "random")] = Field(
+        default="fastest",
+        description=(
+            "Who is asked first: the one that answers soonest, the first of the list, the two soonest at once, or any."
+        ),
+    )
+    bootstrap: fields.BootstrapServers = Field(
+        default=(),
+        description=(
+            "Servers, by address, that are asked for the addresses of `servers` with names. Left out: those of "
+            "`servers` that are plain and have an address, else the system's."
+        ),
+    )
+    ca_file: fields.File | None = Field(
+        default=None,
+        description=(
+            "PEM file with the CAs that the certificates of 'tls://' and 'https://' servers must come from; left out: "
+            "the system's. A relative path begins at the config file's folder."
+        ),
+    )
+    cookies: Switch = Field(
+        default=True, description="Send DNS cookies (RFC 7873) over UDP, and take no answer without where there were."
+    )
+    random_case: Switch = Field(
+        default=False,
+        description="Ask over UDP for names in random upper and lower case, and take no answer that has another.",
     )
     timeout_seconds: Annotated[float, Field(ge=0.1, le=10, allow_inf_nan=False), NUMBER] = Field(
         default=2.0, description="How long one server may take to answer, in seconds."
@@ -160,6 +189,10 @@ class LimitsSection(Section):
     )
     queries_in_flight: Positive = Field(
         default=_LIMITS.queries_in_flight, description="Queries of a worker that wait for an upstream at once."
+    )
+    queries_in_flight_per_upstream: Positive = Field(
+        default=_LIMITS.queries_in_flight_per_upstream,
+        description="Queries that wait for one upstream server at once, in a worker; beyond, the next one is asked.",
     )
     tcp_connections: Positive = Field(
         default=_LIMITS.tcp_connections, description="TCP connections that a worker holds open."

@@ -12,17 +12,42 @@ COUNTERS: Final = "counters"
 
 @dataclass(frozen=True, slots=True)
 class UpstreamServer:
-    """One upstream: an address and how to talk to it."""
+    """One upstream: where it is and how to talk to it."""
 
-    transport: str  # "udp" (TCP after a truncated answer) or "tcp"
-    host: str  # an IP address; an IPv6 address without brackets
+    transport: str  # "udp" (TCP after a truncated answer), "tcp", "tls" or "https"
+    host: str  # an IP address, IPv6 without brackets; with tls and https it may be a name
     port: int = 53
+    certificate_name: str = ""  # the name or address that its certificate must be for; "" without TLS
+    path: str = ""  # of its URL; "" without HTTPS
+
+    @property
+    def has_address(self) -> bool:
+        """Whether `host` is an address, rather than a name that must be looked up first."""
+        return ":" in self.host or self.host.replace(".", "").isdigit()
 
     @property
     def name(self) -> str:
-        """As it stands in the config and in the log: ``udp://[2001:db8::1]:53``."""
+        """As it stands in the config and in the log: ``udp://[2001:db8::1]:53``, ``tls://192.0.2.1:853#dns.example``."""
         host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{self.transport}://{host}:{self.port}"
+        name = f"{self.transport}://{host}:{self.port}{self.path}"
+        is_elsewhere = self.certificate_name not in ("", self.host.partition("%")[0])
+        return f"{name}#{self.certificate_name}" if is_elsewhere else name
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamOptions:
+    """How upstreams are asked, all of them alike."""
+
+    strategy: str = "fastest"  # or ordered, parallel, random
+    bootstrap: tuple[UpstreamServer, ...] = ()  # who is asked for the addresses of upstreams with names
+    ca_file: str | None = None  # PEM; None: the system's trust store
+    cookies: bool = True  # RFC 7873, over UDP
+    random_case: bool = False  # of names asked for over UDP
+
+    @classmethod
+    def from_plain(cls, raw: dict[str, Any]) -> UpstreamOptions:
+        """What `dataclasses.asdict` gave, by way of JSON."""
+        return cls(**{**raw, "bootstrap": _servers(raw["bootstrap"])})
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +81,7 @@ class Limits:
     response_rates: int = 20_000  # kinds of responses whose rate is known, where responses are limited
     queries_in_flight: int = 10_000
     queries_in_flight_per_client: int = 1_000  # a client may be a whole office behind one address
+    queries_in_flight_per_upstream: int = 5_000  # beyond, the next server is asked
     tcp_connections: int = 1_000
     tcp_connections_per_client: int = 100
     tcp_queries_per_connection: int = 100  # in flight at once on one connection; beyond, it is not read
@@ -124,6 +150,7 @@ class WorkerSettings:
     trusted_proxies: tuple[str, ...] = ()  # networks, CIDR
     upstream_servers: tuple[UpstreamServer, ...] = ()
     upstream_timeout_seconds: float = 2.0
+    upstream: UpstreamOptions = field(default_factory=UpstreamOptions)
     zones: tuple[Zone, ...] = ()
     rebinding_guard: bool = True
     private_names: tuple[str, ...] = ()  # names that may lead to private addresses, beside zones
@@ -133,6 +160,11 @@ class WorkerSettings:
     server: Identity = field(default_factory=Identity)
     encrypted: EncryptedSettings = field(default_factory=EncryptedSettings)
     telemetry: TelemetrySettings = field(default_factory=TelemetrySettings)
+
+    @property
+    def every_upstream(self) -> tuple[UpstreamServer, ...]:
+        """The upstreams of all zones, the default ones first."""
+        return (*self.upstream_servers, *(server for zone in self.zones for server in zone.servers))
 
     def to_plain(self) -> dict[str, Any]:
         """As JSON carries it to a worker."""
@@ -147,6 +179,7 @@ class WorkerSettings:
             upstream_servers=_servers(raw["upstream_servers"]),
             zones=tuple(Zone(zone["name"], _servers(zone["servers"])) for zone in raw["zones"]),
             upstream_timeout_seconds=raw["upstream_timeout_seconds"],
+            upstream=UpstreamOptions.from_plain(raw["upstream"]),
             rebinding_guard=raw["rebinding_guard"],
             private_names=tuple(raw["private_names"]),
             cache=CacheSettings(**raw["cache"]),

@@ -7,8 +7,9 @@ import ipaddress
 from collections.abc import Sequence
 from pathlib import Path
 
-from resolver.config.addresses import NAMED_CLIENTS, SYSTEM, parse_endpoint, parse_server
+from resolver.config.addresses import NAMED_CLIENTS, parse_endpoint
 from resolver.config.schema import Config
+from resolver.config.servers import SYSTEM, parse_server
 from resolver.config.settings import (
     COUNTERS,
     CacheSettings,
@@ -18,6 +19,7 @@ from resolver.config.settings import (
     Limits,
     RateLimits,
     TelemetrySettings,
+    UpstreamOptions,
     UpstreamServer,
     WorkerSettings,
     Zone,
@@ -43,12 +45,24 @@ def worker_settings(config: Config, *, workers: int, system_servers: Sequence[Up
         return tuple(dict.fromkeys(network for entry in entries for network in NAMED_CLIENTS.get(entry, (entry,))))
 
     cache = config.cache
+    upstream_servers = resolved(config.upstream.servers)
+    zones = tuple(Zone(name, resolved(servers)) for name, servers in config.upstream.zones.items())
+    every = (*upstream_servers, *(server for zone in zones for server in zone.servers))
+    bootstrap = resolved(config.upstream.bootstrap) or _plain(upstream_servers) or tuple(system_servers)
+    ca_file = config.upstream.ca_file
     return WorkerSettings(
         clients_allow=networks(config.clients.allow),
         trusted_proxies=networks(config.clients.trusted_proxies),
-        upstream_servers=resolved(config.upstream.servers),
-        zones=tuple(Zone(name, resolved(servers)) for name, servers in config.upstream.zones.items()),
+        upstream_servers=upstream_servers,
+        zones=zones,
         upstream_timeout_seconds=config.upstream.timeout_seconds,
+        upstream=UpstreamOptions(
+            strategy=config.upstream.strategy,
+            bootstrap=() if all(server.has_address for server in every) else bootstrap,
+            ca_file=str(folder_of(config) / ca_file) if ca_file else None,
+            cookies=config.upstream.cookies,
+            random_case=config.upstream.random_case,
+        ),
         rebinding_guard=config.upstream.rebinding_guard,
         private_names=config.upstream.private_names,
         cache=CacheSettings(
@@ -70,6 +84,10 @@ def worker_settings(config: Config, *, workers: int, system_servers: Sequence[Up
             clients=config.query_log.clients,
         ),
     )
+
+
+def _plain(servers: Sequence[UpstreamServer]) -> tuple[UpstreamServer, ...]:
+    return tuple(server for server in servers if server.transport in ("udp", "tcp"))
 
 
 def encrypted_settings(server_name: str | None, dot: Sequence[str], doh: Sequence[str]) -> EncryptedSettings:

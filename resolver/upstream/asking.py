@@ -1,4 +1,4 @@
-"""What the two transports and those who ask agree upon."""
+"""What the transports and those who ask agree upon."""
 
 from __future__ import annotations
 
@@ -12,13 +12,16 @@ class Asker(Protocol):
     """Whoever has a question in flight. Each time it was sent, at most one of `heard` and `lost` is called, once."""
 
     question: bytes
-    tail: bytes  # the query after its ID
+    tail: bytes  # the query after its ID and before its options
 
     def heard(self, link: Link, response: bytes) -> None:
         """`response` came from the server that was asked, with the right ID and question, or is a bare error."""
 
     def lost(self, link: Link, error: UpstreamError) -> None:
         """No answer will come any more for the one sent over this link."""
+
+    def doubted(self, link: Link) -> None:
+        """Somebody may be forging answers on this link. What was sent there is in flight as before."""
 
 
 class Channel(Protocol):

@@ -4,26 +4,37 @@ A try is one question to one server over one transport. When it stays silent for
 earlier ones are still listened to: whoever answers first has answered. So a lost datagram or a dead server costs a
 client a fraction of the timeout, and a slow server's answer is not thrown away.
 
-A server is asked over UDP once (twice, if there is no other) and over TCP once: within the three tries that
-RFC 9520 section 3.1 allows.
+A server is asked over UDP once (twice, if there is no other, and once more where it wants another cookie) and over TCP
+once: within the three tries that RFC 9520 section 3.1 allows.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from resolver.errors import UpstreamBadAnswer, UpstreamError, UpstreamTimeout, UpstreamUnreachable
+from resolver.errors import (
+    UpstreamBadAnswer,
+    UpstreamBusy,
+    UpstreamError,
+    UpstreamInsecure,
+    UpstreamTimeout,
+    UpstreamUnreachable,
+)
 from resolver.upstream.asking import Channel, Link, Place
 from resolver.upstream.deadlines import Deadlines
 from resolver.upstream.health import Health
 from resolver.upstream.server import Server
 from resolver.upstream.udp import MAX_DATAGRAM
-from resolver.wire.query import FAILURES, is_truncated, rcode_of
+from resolver.wire.codes import Rcode
+from resolver.wire.query import FAILURES, extended_rcode_of, is_truncated, rcode_of
 
 # How much of a try's time may pass in silence before the next one begins beside it.
 _PATIENCE = 1 / 4
 _PATIENCE_WITH_ONE_SERVER = 1 / 2
+_BADCOOKIE = Rcode.BADCOOKIE & 0xF  # as the header has it
+_BUSY = "queries_in_flight_per_upstream"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +48,9 @@ class Circumstances:
     timeout_seconds: float  # for one try
     max_seconds: float  # for all of them
     counts: dict[str, int]
+    asks_two: bool  # at once, and takes the answer that comes first
+    most_in_flight: int  # questions that wait for one server
+    dropped: Counter[str]
 
 
 class Inquiry:
@@ -50,6 +64,9 @@ class Inquiry:
     awaited: Link | None = None  # that of the latest try, while nothing is known of it
     asked_at = 0.0
     heard_before = 0  # what its server had said when it was asked
+    beside: Link | None = None  # asked at the same time as the first try, while nothing is known of it
+    beside_heard_before = 0
+    has_new_cookie = False  # asked again with the one that the server wanted
     in_flight = 0
     next_server = 0  # place in `order`
     ends_at = 0.0
@@ -75,28 +92,34 @@ class Inquiry:
         self.order = order
 
     def begin(self) -> None:
-        """Ask the first server. `done` is called once, perhaps before this returns."""
-        now = self.circumstances.clock()
-        self.ends_at = self.listen_until = now + self.circumstances.max_seconds
+        """Ask the first server, or two at once. `done` is called once, perhaps before this returns."""
+        circumstances = self.circumstances
+        now = circumstances.clock()
+        self.ends_at = self.listen_until = now + circumstances.max_seconds
         self.next_server = 1
-        if not self._try(self.order[0], now):
+        is_sent = self._try(self.order[0], now)
+        if circumstances.asks_two and len(self.order) > 1:
+            first, heard_before = self.awaited, self.heard_before
+            self.next_server = 2
+            if self._try(self.order[1], now):
+                is_sent = True
+                self.beside, self.beside_heard_before = first, heard_before
+        if not is_sent:
             self._go_on(now)
 
     def heard(self, link: Link, response: bytes) -> None:
         """A server has said something that belongs to the question."""
         server = link.server
         server.heard += 1
-        if link is self.awaited:
+        if link is self.awaited or link is self.beside:
             server.replied(self.circumstances.clock() - self.asked_at)
         if server.failures:
             self.circumstances.health.alive(server)
         self.in_flight -= 1
         rcode = rcode_of(response)
-        if rcode in FAILURES:
-            self.rcode = rcode
-            server.bad_answers += 1
-            self._failed(link, UpstreamBadAnswer(f"{server.name} answered with rcode {rcode}", rcode))
-        elif is_truncated(response) or (len(response) >= MAX_DATAGRAM and not link.is_stream):
+        if rcode and self._is_failure(link, response, rcode):
+            return
+        if is_truncated(response) or (len(response) >= MAX_DATAGRAM and not link.is_stream):
             # The answer is incomplete: ask again over TCP and never use it (RFC 2181 section 9).
             if link.is_stream or server in self.asked_by_stream:
                 server.bad_answers += 1
@@ -106,6 +129,40 @@ class Inquiry:
         else:
             self.circumstances.counts["answered"] += 1
             self._finish(response)
+
+    def _is_failure(self, link: Link, response: bytes, rcode: int) -> bool:
+        """Go on from an rcode that is no answer."""
+        server = link.server
+        if rcode in FAILURES:
+            self.rcode = rcode
+            server.bad_answers += 1
+            server.trouble = f"answered with {Rcode(rcode).name}"
+            self._failed(link, UpstreamBadAnswer(f"{server.name} answered with rcode {rcode}", rcode))
+            return True
+        if rcode != _BADCOOKIE or extended_rcode_of(response) != Rcode.BADCOOKIE:
+            return False
+        if link.is_stream:
+            server.bad_answers += 1
+            self._failed(link, UpstreamBadAnswer(f"{server.name} wants a cookie over TCP"))
+            return True
+        # Once more with the cookie that came along, then over TCP (RFC 7873 section 5.3).
+        now = self.circumstances.clock()
+        if self.has_new_cookie:
+            if server not in self.asked_by_stream:
+                self._ask_by_stream(server, now)
+        else:
+            self.has_new_cookie = True
+            self._try(link, now)
+        if not self.in_flight:
+            self._failed(link, UpstreamBadAnswer(f"{server.name} takes none of its own cookies"))
+        return True
+
+    def doubted(self, link: Link) -> None:
+        """Somebody may be forging answers over UDP. TCP is not forged from afar (RFC 5452 section 9.3)."""
+        now = self.circumstances.clock()
+        if self.is_open and now < self.ends_at and link.server not in self.asked_by_stream:
+            self.circumstances.counts["doubts"] += 1
+            self._ask_by_stream(link.server, now)
 
     def lost(self, link: Link, error: UpstreamError) -> None:
         """The network, or the other end of a connection, has refused."""
@@ -119,15 +176,14 @@ class Inquiry:
         if not self.is_open:
             return
         circumstances = self.circumstances
+        now = circumstances.clock()
         link = self.awaited
         if link is not None:
             self.awaited = None
-            self.was_silent = True
-            circumstances.counts["timeouts"] += 1
-            link.server.timeouts += 1
-            if link.server.heard == self.heard_before:  # else it is well, and only slow with this question
-                circumstances.health.failed(link.server)
-        now = circumstances.clock()
+            self._note_silence(link.server, now, self.heard_before)
+        if self.beside is not None:
+            self._note_silence(self.beside.server, now, self.beside_heard_before)
+            self.beside = None
         if link is not None and self._ask_again(link, now):
             return
         self._go_on(now)
@@ -136,6 +192,15 @@ class Inquiry:
         """The forwarder closes."""
         if self.is_open:
             self._finish(UpstreamUnreachable("the resolver is shutting down"))
+
+    def _note_silence(self, server: Server, now: float, heard_before: int) -> None:
+        self.was_silent = True
+        self.circumstances.counts["timeouts"] += 1
+        server.timeouts += 1
+        server.waited_for(now - self.asked_at)
+        if server.heard == heard_before:  # else it is well, and only slow with this question
+            server.trouble = "silent"
+            self.circumstances.health.failed(server)
 
     def _ask_again(self, link: Link, now: float) -> bool:
         """After silence, put the question once more to the same server, if that is what helps best."""
@@ -160,6 +225,8 @@ class Inquiry:
         self.error = error
         if self.awaited is link:
             self.awaited = None
+        if self.beside is link:
+            self.beside = None
         if not self.in_flight:
             self._go_on(self.circumstances.clock())
 
@@ -179,6 +246,11 @@ class Inquiry:
 
     def _try(self, link: Link, now: float, besides: Channel | None = None) -> bool:
         """Ask; False if the question could not be sent."""
+        circumstances = self.circumstances
+        if link.server.in_flight >= circumstances.most_in_flight:
+            circumstances.dropped[_BUSY] += 1
+            self.error = UpstreamBusy(f"{link.server.name}: too many queries wait for it")
+            return False
         try:
             place = link.send(self, besides)
         except UpstreamError as error:
@@ -192,7 +264,6 @@ class Inquiry:
         self.awaited = link
         self.asked_at = now
         self.heard_before = link.server.heard
-        circumstances = self.circumstances
         timeout_seconds = circumstances.timeout_seconds
         time_left = self.ends_at - now
         self.listen_until = now + timeout_seconds if timeout_seconds < time_left else self.ends_at
@@ -209,6 +280,9 @@ class Inquiry:
 
     def _note(self, server: Server, error: UpstreamError) -> None:
         """Count a failure that is not an answer."""
+        if isinstance(error, UpstreamBusy):
+            return
+        server.trouble = str(error)
         if isinstance(error, UpstreamBadAnswer):
             server.bad_answers += 1
             return
@@ -216,6 +290,8 @@ class Inquiry:
             self.was_silent = True
             self.circumstances.counts["timeouts"] += 1
             server.timeouts += 1
+        elif isinstance(error, UpstreamInsecure):
+            server.insecure += 1
         else:
             server.unreachable += 1
         self.circumstances.health.failed(server)

@@ -1,13 +1,17 @@
-"""One upstream server: its address, and plain counts of what came of asking it."""
+"""One upstream server: where it is, and plain counts of what came of asking it."""
 
 from __future__ import annotations
 
 import socket
-from collections import Counter
+from bisect import bisect_left
 from typing import Any
 
 from resolver.config.settings import UpstreamServer
-from resolver.telemetry.counters import bucket_of
+from resolver.telemetry.counters import BUCKETS
+
+_REPLY_WEIGHT = 1 / 8  # of the latest reply in the smoothed latency, as in TCP (RFC 6298 section 2)
+_SILENCE_WEIGHT = 1 / 4
+_BUCKET_NAMES = (*(f"{bound:g}" for bound in BUCKETS), "+Inf")
 
 
 class Server:
@@ -16,24 +20,38 @@ class Server:
     def __init__(self, settings: UpstreamServer) -> None:
         self.name = settings.name
         self.family: int = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-        self._settings = settings
+        self.settings = settings
         self._address: tuple[Any, ...] | None = None
         self.failures = 0  # silences and refusals since it was last heard
         self.is_down = False
-        self.probe_at = 0.0  # when a server that is down is asked again, by the clock
+        self.probe_at = 0.0  # when it is asked again beside others, by the clock
+        self.in_flight = 0  # questions that wait for it now
+        self.latency = 0.0  # smoothed, in seconds; 0.0 before the first reply
+        self.trouble = ""  # why the last try failed that was not answered
 
         self.heard = 0  # replies that counted, whatever they said
         self.bad_answers = 0  # of these: error rcodes, and truncation over TCP
         self.timeouts = 0
         self.unreachable = 0
+        self.insecure = 0  # times that TLS could not be agreed upon, or the certificate was not good
         self.wrong_replies = 0  # late, malformed or forged ones; ignored
-        self.took: Counter[str] = Counter()  # replies by how long they took: the bucket's upper bound, in seconds
+        self.took = [0] * len(_BUCKET_NAMES)  # replies by how long they took
         self.took_microseconds = 0
 
     def replied(self, seconds: float) -> None:
-        """Note how long a reply took."""
-        self.took[bucket_of(seconds)] += 1
+        """Note how long a reply took that somebody waited for."""
+        self.took[bisect_left(BUCKETS, seconds)] += 1
         self.took_microseconds += int(seconds * 1e6)
+        self.latency += (seconds - self.latency) * (_REPLY_WEIGHT if self.latency else 1)
+
+    def measured(self, seconds: float) -> None:
+        """Note how long a reply took that nobody waited for."""
+        self.latency += (seconds - self.latency) * (_REPLY_WEIGHT if self.latency else 1)
+
+    def waited_for(self, seconds: float) -> None:
+        """Note that a reply takes longer than this, if it comes at all."""
+        if seconds > self.latency:
+            self.latency += (seconds - self.latency) * (_SILENCE_WEIGHT if self.latency else 1)
 
     @property
     def counts(self) -> dict[tuple[str, ...], int]:
@@ -43,18 +61,33 @@ class Server:
             "bad_answer": self.bad_answers,
             "timeout": self.timeouts,
             "unreachable": self.unreachable,
+            "tls": self.insecure,
         }
         return {
             **{("upstream", self.name, result): count for result, count in results.items() if count},
-            **{("upstream_seconds", self.name, le): count for le, count in self.took.items()},
+            **{
+                ("upstream_seconds", self.name, bound): count
+                for bound, count in zip(_BUCKET_NAMES, self.took, strict=True)
+                if count
+            },
             ("upstream_seconds_sum", self.name): self.took_microseconds,
+        }
+
+    @property
+    def health(self) -> dict[str, Any]:
+        """How it is, for people."""
+        return {
+            "name": self.name,
+            "healthy": not self.is_down,
+            "latency_seconds": round(self.latency, 6) if self.latency else None,
+            "trouble": self.trouble if self.failures else None,
         }
 
     @property
     def address(self) -> tuple[Any, ...]:
         """As socket.connect takes it, with the scope of fe80::1%eth0. Raises OSError where there is no such one."""
         if self._address is None:
-            host, port = self._settings.host, self._settings.port
+            host, port = self.settings.host, self.settings.port
             flags = socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
             self._address = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM, flags=flags)[0][4]
         return self._address

@@ -16,9 +16,11 @@ from collections.abc import Callable
 
 from resolver.errors import UpstreamUnreachable
 from resolver.upstream.asking import Asker, Channel, Place
+from resolver.upstream.marks import Marks
 from resolver.upstream.randomness import Randomness
 from resolver.upstream.server import Server
-from resolver.wire.query import is_bare_error, question_matches
+from resolver.wire.codes import HEADER, Rcode
+from resolver.wire.query import is_bare_error, question_matches, rcode_of, with_question
 
 MAX_DATAGRAM = 4096  # what is received of a reply; three times what we say we take, and no mmap a datagram
 MAX_QUERIES = 8  # that a socket serves
@@ -29,6 +31,9 @@ SLOTS = 64  # sockets to choose from; a power of two, so that a random octet's b
 MAX_RETIRED = 448
 RECENT_PORTS = 4096  # that are not used again; of 64,512, so the choice stays wide
 SWEEP_SECONDS = 1.0
+WRONG_REPLIES_UNTIL_DOUBT = 10  # on one socket; then its questions go on over TCP beside it
+_MOST_FORGOTTEN = 64
+_BADCOOKIE = Rcode.BADCOOKIE & 0xF  # as the header has it
 _PORT_TRIES = 3
 _SOCKETS_A_WAKE_UP = 64
 _WRONG_REPLIES_A_WAKE_UP = 64
@@ -72,7 +77,22 @@ class Readiness:
 class UdpSocket:
     """A connected socket and the questions in flight on it."""
 
-    __slots__ = ("_recv", "_sock", "born", "fileno", "in_flight", "pool", "send", "sent", "slot", "wrong_replies")
+    __slots__ = (
+        "_recv",
+        "_sock",
+        "born",
+        "cased",
+        "expected",
+        "fileno",
+        "forgotten",
+        "in_flight",
+        "options",
+        "pool",
+        "send",
+        "sent",
+        "slot",
+        "wrong_replies",
+    )
 
     def __init__(self, pool: UdpPool, sock: socket.SocketType, slot: int, born: float) -> None:
         self.pool = pool
@@ -85,6 +105,10 @@ class UdpSocket:
         self.sent = 0
         self.in_flight: dict[bytes, Asker] = {}
         self.wrong_replies = 0
+        self.options = pool.marks.options
+        self.expected = pool.marks.expected
+        self.cased: dict[bytes, bytes] = {}  # questions in random case, by ID
+        self.forgotten: set[bytes] = set()  # IDs whose replies are late, and not wrong
 
     def read(self) -> None:
         """Take in what has come, up to the first reply that counts; the epoll tells again if there is more."""
@@ -98,21 +122,58 @@ class UdpSocket:
                 return
             message_id = response[:2]
             asker = self.in_flight.get(message_id)
-            if asker is not None and (question_matches(asker.question, response) or is_bare_error(response)):
+            if (
+                asker is not None
+                and (question_matches(asker.question, response) or is_bare_error(response))
+                and ((self.expected in response and not self.cased) or self._is_proven(asker, message_id, response))
+            ):
                 del self.in_flight[message_id]
                 pool = self.pool
+                pool.server.in_flight -= 1
                 if not self.in_flight and self.sent >= MAX_QUERIES:
                     pool.drop(self)
                 asker.heard(pool, response)
                 return
             # A malformed or forged reply must not end a query (TuDoor): the true one may come yet.
-            self.wrong_replies += 1
             self.pool.server.wrong_replies += 1
+            if asker is None and message_id in self.forgotten:
+                self.forgotten.discard(message_id)
+                continue
+            self.wrong_replies += 1
+            if self.wrong_replies == WRONG_REPLIES_UNTIL_DOUBT:
+                self.pool.doubt(self)
+                return
+
+    def _is_proven(self, asker: Asker, message_id: bytes, response: bytes) -> bool:
+        """Whether a reply has the marks of its query, or need not have them."""
+        pool = self.pool
+        marks = pool.marks
+        if self.expected not in response:
+            if not marks.cookie_is_good(response, self.expected):
+                asker.doubted(pool)
+                return False
+            code = rcode_of(response)
+            if code == _BADCOOKIE:
+                pool.renew()  # those that are open send the old cookie
+            elif code == Rcode.FORMERR and not marks.has_cookie:
+                asker.doubted(pool)  # it may be the option that it does not like
+        cased = self.cased.get(message_id)
+        if cased is None:
+            return True
+        if response[HEADER : HEADER + len(cased)] != cased and not is_bare_error(response):
+            asker.doubted(pool)
+            return False
+        del self.cased[message_id]
+        return True
 
     def forget(self, message_id: bytes, asker: Asker) -> None:
         """The asker does not care any more."""
         if self.in_flight.get(message_id) is asker:  # else answered, and the ID perhaps in use again
             del self.in_flight[message_id]
+            self.cased.pop(message_id, None)
+            if len(self.forgotten) < _MOST_FORGOTTEN:
+                self.forgotten.add(message_id)
+            self.pool.server.in_flight -= 1
             if not self.in_flight and self.sent >= MAX_QUERIES:
                 self.pool.drop(self)
 
@@ -134,8 +195,11 @@ class UdpPool:
         clock: Callable[[], float],
         randomness: Randomness,
         readiness: Readiness,
+        marks: Marks,
     ) -> None:
         self.server = server
+        self.marks = marks
+        self._may_randomise = marks.wants_case
         self._loop = loop
         self._clock = clock
         self._randomness = randomness
@@ -179,12 +243,17 @@ class UdpPool:
         message_id = self._randomness.message_id()
         while message_id in in_flight:
             message_id = self._randomness.message_id()
+        tail = asker.tail
+        if self._may_randomise and self.marks.randomises_case:
+            cased = udp_socket.cased[message_id] = self.marks.in_random_case(asker.question)
+            tail = with_question(tail, cased)
         try:  # noqa: SIM105 contextlib.suppress costs half as much again as the rest of this function
-            udp_socket.send(message_id + asker.tail)
+            udp_socket.send(message_id + tail + udp_socket.options)
         except BlockingIOError:  # no room to send: lost, as a datagram may be
             pass
         udp_socket.sent += 1
         in_flight[message_id] = asker
+        self.server.in_flight += 1
         return udp_socket, message_id
 
     def _fresh_socket(self, slot: int) -> UdpSocket:
@@ -198,6 +267,7 @@ class UdpPool:
             sock = self._connect()
         except OSError as error:
             raise self._unreachable(error) from error
+        self.marks.settle(sock.getsockname()[0])
         udp_socket = self._slots[slot] = UdpSocket(self, sock, slot, self._clock())
         self._readiness.add(udp_socket)
         if self._timer is None:
@@ -242,6 +312,19 @@ class UdpPool:
         if not udp_socket.in_flight:
             self.drop(udp_socket)
 
+    def renew(self) -> None:
+        """Ask over fresh sockets from now on; those that are there only finish what is in flight on them."""
+        for udp_socket in self._slots:
+            if udp_socket is not None:
+                self._retire(udp_socket)
+
+    def doubt(self, udp_socket: UdpSocket) -> None:
+        """Somebody guesses at what is in flight on a socket: nothing more is asked over it, and all go on over TCP."""
+        if self._slots[udp_socket.slot] is udp_socket:
+            self._retire(udp_socket)
+        for asker in list(udp_socket.in_flight.values()):
+            asker.doubted(self)
+
     def drop(self, udp_socket: UdpSocket) -> None:
         """Close a socket on which nothing is in flight."""
         if self._slots[udp_socket.slot] is udp_socket:
@@ -255,6 +338,7 @@ class UdpPool:
         """The network refused something on this socket: all in flight on it have failed."""
         askers = list(udp_socket.in_flight.values())
         udp_socket.in_flight.clear()
+        self.server.in_flight -= len(askers)
         self.drop(udp_socket)
         for asker in askers:
             asker.lost(self, self._unreachable(error))
@@ -278,5 +362,6 @@ class UdpPool:
             self._timer.cancel()
             self._timer = None
         for udp_socket in [*filter(None, self._slots), *self._retired]:
+            self.server.in_flight -= len(udp_socket.in_flight)
             udp_socket.in_flight.clear()
             self.drop(udp_socket)

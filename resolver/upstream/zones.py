@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from resolver.config.settings import UpstreamServer, WorkerSettings
 from resolver.errors import UpstreamError
-from resolver.names import key_of
+from resolver.names import key_of, parse_name
+from resolver.upstream.bootstrap import Bootstrap
 from resolver.upstream.forwarder import Forwarder
 from resolver.upstream.server import Server
 
+_LOOK_UP_SHARE = 3 / 4  # of the time for connecting
 _TYPE_AND_CLASS = 4  # octets behind the name in a question
 
 
 class ZonedForwarder:
     """Forwarders by zone. A zone whose servers are away fails; its names are never asked of others."""
 
-    def __init__(self, default: Forwarder, zones: Mapping[bytes, Forwarder]) -> None:
-        """`zones` are by key (resolver.names)."""
+    def __init__(
+        self, default: Forwarder, zones: Mapping[bytes, Forwarder], bootstrap: Bootstrap | None = None
+    ) -> None:
+        """`zones` are by key (resolver.names); `bootstrap` is closed with them."""
         self._default = default
         self._zones = zones
+        self._bootstrap = bootstrap
 
     def ask(
         self,
@@ -61,8 +68,8 @@ class ZonedForwarder:
 
     @property
     def health(self) -> list[dict[str, Any]]:
-        """Each server's name, and whether it is taken to be up."""
-        return [{"name": server.name, "healthy": not server.is_down} for server in self._servers]
+        """Each server's name, whether it is taken to be up, how soon it answers, and what is wrong with it."""
+        return [server.health for server in self._servers]
 
     @property
     def _servers(self) -> list[Server]:
@@ -73,3 +80,36 @@ class ZonedForwarder:
         self._default.close()
         for forwarder in self._zones.values():
             forwarder.close()
+        if self._bootstrap is not None:
+            self._bootstrap.close()
+
+
+def forwarder_of(settings: WorkerSettings, loop: asyncio.AbstractEventLoop, dropped: Counter[str]) -> ZonedForwarder:
+    """The forwarders of a worker, as its settings say; `dropped` counts what is over a bound."""
+    options = settings.upstream
+    timeout_seconds = settings.upstream_timeout_seconds
+    bootstrap = None
+    if options.bootstrap:
+        # A look-up is a part of connecting, and leaves time for the rest of it.
+        first = Forwarder(
+            options.bootstrap,
+            timeout_seconds=timeout_seconds / 2,
+            max_seconds=timeout_seconds * _LOOK_UP_SHARE,
+            loop=loop,
+            options=options,
+        )
+        bootstrap = Bootstrap(first, loop)
+
+    def to(servers: Sequence[UpstreamServer]) -> Forwarder:
+        return Forwarder(
+            servers,
+            timeout_seconds=timeout_seconds,
+            loop=loop,
+            options=options,
+            bootstrap=bootstrap,
+            most_in_flight=settings.limits.queries_in_flight_per_upstream,
+            dropped=dropped,
+        )
+
+    zones = {key_of(parse_name(zone.name)): to(zone.servers) for zone in settings.zones}
+    return ZonedForwarder(to(settings.upstream_servers), zones, bootstrap)

@@ -44,7 +44,7 @@ def only_stub(single: Moatdns, upstream: StubUpstream) -> Iterator[Moatdns]:
 
 def test_the_second_server_answers_when_the_first_is_gone(moatdns: StartMoatdns, world: Unbound) -> None:
     servers = [f"udp://127.0.0.1:{free_port()}", world.server]
-    server = moatdns({"workers": 1, "upstream": {"servers": servers}})
+    server = moatdns({"workers": 1, "upstream": {"servers": servers, "strategy": "ordered"}})
     for name in ("plain.example", "notclaude.ai", "house.example"):
         dug = dig(server.port, "+timeout=6", name)
         assert dug.status == "NOERROR", name
@@ -55,7 +55,7 @@ def test_the_second_server_answers_when_the_first_is_silent_and_soon_without_a_w
     moatdns: StartMoatdns, stub: StubUpstream, world: Unbound
 ) -> None:
     stub.silent = True
-    server = moatdns({"workers": 1, "upstream": {"servers": [stub.server, world.server]}})
+    server = moatdns({"workers": 1, "upstream": {"servers": [stub.server, world.server], "strategy": "ordered"}})
     for name in ("plain.example", "notclaude.ai", "house.example"):
         assert rdata(ask(server.port, name, seconds=WHOLE_ANSWER_SECONDS))[0].startswith("198.51.100."), name
     began = time.monotonic()
@@ -73,7 +73,7 @@ def test_a_server_that_fails_with_servfail_is_passed_over(
     moatdns: StartMoatdns, stub: StubUpstream, world: Unbound
 ) -> None:
     stub.rcodes = {"plain.example": dns.rcode.SERVFAIL, "house.example": dns.rcode.REFUSED}
-    server = moatdns({"workers": 1, "upstream": {"servers": [stub.server, world.server]}})
+    server = moatdns({"workers": 1, "upstream": {"servers": [stub.server, world.server], "strategy": "ordered"}})
     assert rdata(ask(server.port, "plain.example")) == ["198.51.100.30"]
     assert rdata(ask(server.port, "house.example")) == ["198.51.100.40"]
 
@@ -84,7 +84,7 @@ def test_all_servers_dead_is_servfail_with_a_reason_in_time_and_blocking_goes_on
 ) -> None:
     stub.silent = True
     servers = [stub.server] if how == "silent" else [f"udp://127.0.0.1:{free_port()}", f"tcp://127.0.0.1:{free_port()}"]
-    server = moatdns({"workers": 1, "upstream": {"servers": servers}})
+    server = moatdns({"workers": 1, "upstream": {"servers": servers, "strategy": "ordered"}})
     with TcpClient(server.port) as waiting:
         waiting.send(query("other.example"))
         dug = dig(server.port, "claude.ai")

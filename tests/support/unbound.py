@@ -12,12 +12,23 @@ import dns.exception
 import dns.query
 
 from tests.support.clients import query
+from tests.support.encrypted import Certificates
 from tests.support.programs import end, free_port, program, wait_until
 
 _HEAD = """\
 . 3600 IN SOA the-server.of-the-root. host.of-the-root. 1 2 3 4 {negative_ttl}
 . 3600 IN NS the-server.of-the-root.
 the-server.of-the-root. 3600 IN A 127.0.0.1
+"""
+
+_ENCRYPTED = """\
+server:
+  interface: 127.0.0.1@{dot}
+  interface: 127.0.0.1@{doh}
+  tls-port: {dot}
+  https-port: {doh}
+  tls-service-pem: "{certificate}"
+  tls-service-key: "{private_key}"
 """
 
 _CONF = """\
@@ -52,10 +63,14 @@ auth-zone:
 class Unbound:
     """A running unbound that knows `records` (lines of a zone file, names with the last dot). A context manager."""
 
-    def __init__(self, folder: Path, records: str, *, negative_ttl: int = 30) -> None:
+    def __init__(
+        self, folder: Path, records: str, *, negative_ttl: int = 30, certificates: Certificates | None = None
+    ) -> None:
+        """With `certificates` it also serves DoT and DoH, on `dot_port` and `doh_port`."""
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
-        self.port = 0
+        self.port = self.dot_port = self.doh_port = 0
+        self._certificates = certificates
         self._records = _HEAD.format(negative_ttl=negative_ttl) + records
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -76,7 +91,16 @@ class Unbound:
         self.port = self.port or free_port()
         (self.folder / "zone").write_text(self._records)
         conf = self.folder / "unbound.conf"
-        conf.write_text(_CONF.format(folder=self.folder, port=self.port))
+        text = _CONF.format(folder=self.folder, port=self.port)
+        if self._certificates is not None:
+            self.dot_port, self.doh_port = self.dot_port or free_port(), self.doh_port or free_port()
+            text += _ENCRYPTED.format(
+                dot=self.dot_port,
+                doh=self.doh_port,
+                certificate=self._certificates.certificate,
+                private_key=self._certificates.private_key,
+            )
+        conf.write_text(text)
         with (self.folder / "unbound.log").open("ab") as log:
             self._process = subprocess.Popen(
                 [program("unbound"), "-d", "-c", str(conf)], stdin=subprocess.DEVNULL, stdout=log, stderr=log

@@ -29,6 +29,11 @@ def test_the_defaults_are_those_of_the_contract(tmp_path: Path, monkeypatch: pyt
         "cookies": {"enabled": True, "secret": None},
         "upstream": {
             "servers": ["system"],
+            "strategy": "fastest",
+            "bootstrap": [],
+            "ca_file": None,
+            "cookies": True,
+            "random_case": False,
             "timeout_seconds": 2.0,
             "rebinding_guard": True,
             "private_names": [],
@@ -91,6 +96,23 @@ def test_a_relative_state_dir_begins_at_the_folder_of_the_file(load: Load, tmp_p
     assert load("state_dir: /var/lib/moatdns\n").state_dir == Path("/var/lib/moatdns")
 
 
+def test_encrypted_upstreams_have_one_normal_form(load: Load) -> None:
+    written = {
+        "tls://192.0.2.1#DNS.Example.": "tls://192.0.2.1:853#dns.example",
+        "tls://192.0.2.1:8853": "tls://192.0.2.1:8853",
+        "tls://[2001:db8::1]#dns.example": "tls://[2001:db8::1]:853#dns.example",
+        "TLS://Dns.Example": "tls://dns.example:853",
+        "https://dns.example": "https://dns.example:443/dns-query",
+        "https://dns.example:8443/{?dns}": "https://dns.example:8443/",
+        "https://192.0.2.1/a/b?c=d#dns.example": "https://192.0.2.1:443/a/b?c=d#dns.example",
+        "https://[2001:db8::1]/dns-query{?dns}": "https://[2001:db8::1]:443/dns-query",
+    }
+    config = load(f"upstream: {{servers: {list(written)}}}")
+    assert config.upstream.servers == tuple(written.values())
+    again = load(f"upstream: {{servers: {list(written.values())}}}")
+    assert again.upstream.servers == config.upstream.servers
+
+
 def test_the_source_is_the_path_as_it_was_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("a.yaml").touch()
@@ -117,7 +139,10 @@ upstream: {servers: [system, 9.9.9.9, "9.9.9.9:5353", TCP://9.9.9.9, "udp://[200
     )
 
 
-SERVERS = "write 'system', 'udp://IP', 'udp://IP:PORT', 'tcp://IP' or 'tcp://IP:PORT', IPv6 in brackets"
+SERVERS = (
+    "write 'system', 'udp://IP', 'udp://IP:PORT', 'tcp://IP' or 'tcp://IP:PORT', 'tls://IP#NAME', 'tls://NAME' or "
+    "'https://NAME/dns-query', IPv6 in brackets"
+)
 SECRET = (
     "should hold 32 hex digits, and on a second line, if any, those of the secret before; "
     "make one with 'openssl rand -hex 16'"
@@ -245,8 +270,8 @@ ENDPOINT = (
             "clients.allow[0]: 'fe80::1%eth0': leave out the interface after '%'; a network has none",
         ),
         (
-            "upstream: {servers: [https://9.9.9.9]}",
-            f"upstream.servers[0]: 'https://9.9.9.9' has the scheme 'https': {SERVERS}",
+            "upstream: {servers: [quic://9.9.9.9]}",
+            f"upstream.servers[0]: 'quic://9.9.9.9' has the scheme 'quic': {SERVERS}",
         ),
         (
             "upstream: {servers: [dns.example]}",
@@ -259,6 +284,43 @@ ENDPOINT = (
         (
             "upstream: {servers: ['9.9.9.9/24']}",
             f"upstream.servers[0]: '9.9.9.9/24': '9.9.9.9/24' is not an IP address; {SERVERS}",
+        ),
+        (
+            "upstream: {servers: ['tls://dns.example#other.example']}",
+            "upstream.servers[0]: 'tls://dns.example#other.example': '#NAME' stands behind an address; here the name "
+            "is there already",
+        ),
+        (
+            "upstream: {servers: ['tls://192.0.2.300']}",
+            "upstream.servers[0]: 'tls://192.0.2.300': '192.0.2.300' is neither an IP address nor a host name; "
+            f"{SERVERS}",
+        ),
+        (
+            "upstream: {servers: ['https://dns.example/a b']}",
+            "upstream.servers[0]: 'https://dns.example/a b': a path is of printable ASCII without spaces, such as "
+            "'/dns-query'",
+        ),
+        (
+            "upstream: {servers: ['https://user@dns.example/']}",
+            "upstream.servers[0]: 'https://user@dns.example/': 'user@dns.example' is not a domain name: a label "
+            "is letters, digits, '-' and '_', and begins and ends without '-'",
+        ),
+        (
+            "upstream: {servers: ['https://dns.example:0/']}",
+            "upstream.servers[0]: 'https://dns.example:0/' has no such port: 1 to 65535",
+        ),
+        (
+            "upstream: {servers: ['tls://192.0.2.1#']}",
+            f"upstream.servers[0]: 'tls://192.0.2.1#': '' is neither an IP address nor a host name; {SERVERS}",
+        ),
+        (
+            "upstream: {bootstrap: ['tls://dns.example']}",
+            "upstream.bootstrap[0]: 'tls://dns.example': a bootstrap server is named by its address, as in "
+            "'udp://192.0.2.1'",
+        ),
+        (
+            "upstream: {strategy: quickest}",
+            "upstream.strategy: should be 'fastest', 'ordered', 'parallel' or 'random', is 'quickest'",
         ),
         ("upstream: {servers: [0.0.0.0]}", "upstream.servers[0]: '0.0.0.0' is not the address of one server"),
         (

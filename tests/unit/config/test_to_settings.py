@@ -15,6 +15,7 @@ from resolver.config.settings import (
     Limits,
     RateLimits,
     TelemetrySettings,
+    UpstreamOptions,
     UpstreamServer,
     WorkerSettings,
 )
@@ -77,7 +78,13 @@ def test_every_value_reaches_the_worker_and_survives_json(load: Load) -> None:
 clients: {allow: [127.0.0.0/8, loopback, 192.0.2.1], queries_per_second: 11}
 rate_limits: {action: truncate, exempt: [loopback], responses_per_second: 12, slip: 3}
 server: {identity: east-1, version: none of yours}
-upstream: {servers: ["tcp://[2001:db8::1]:5353", system, 9.9.9.9], timeout_seconds: 1}
+upstream:
+  servers: ["tcp://[2001:db8::1]:5353", system, 9.9.9.9, "tls://192.0.2.1#DNS.example", "https://dns.example"]
+  timeout_seconds: 1
+  strategy: random
+  ca_file: ca.pem
+  cookies: no
+  random_case: yes
 cache:
   max_mib: 64
   min_ttl_seconds: 1
@@ -93,6 +100,7 @@ limits:
   response_rates: 9
   queries_in_flight: 3
   queries_in_flight_per_client: 33
+  queries_in_flight_per_upstream: 34
   tcp_connections: 4
   tcp_connections_per_client: 44
   tcp_queries_per_connection: 5
@@ -112,10 +120,19 @@ limits:
             UpstreamServer("tcp", "2001:db8::1", 5353),
             UpstreamServer("udp", "192.0.2.53"),
             NINE,
+            UpstreamServer("tls", "192.0.2.1", 853, "dns.example"),
+            UpstreamServer("https", "dns.example", 443, "dns.example", "/dns-query"),
         ),
         upstream_timeout_seconds=1.0,
+        upstream=UpstreamOptions(
+            "random",
+            (UpstreamServer("tcp", "2001:db8::1", 5353), UpstreamServer("udp", "192.0.2.53"), NINE),
+            str(config.state_dir.parent / "ca.pem"),
+            cookies=False,
+            random_case=True,
+        ),
         cache=CacheSettings(16 << 20, 1, 2, 3, 4, prefetch=False),
-        limits=Limits(1, 2, 10_000, 9, 3, 33, 4, 44, 5, 6.5, 8, 9, 7, 10, 11, 12, 13),
+        limits=Limits(1, 2, 10_000, 9, 3, 33, 34, 4, 44, 5, 6.5, 8, 9, 7, 10, 11, 12, 13),
         rates=RateLimits(11, "truncate", ("127.0.0.0/8", "::1/128"), 12, 3),
         server=Identity("east-1", "none of yours"),
         telemetry=TelemetrySettings(False, str(config.state_dir / "counters"), "all", "network"),
@@ -151,3 +168,20 @@ def test_at_most_eight_nameservers_are_taken(tmp_path: Path) -> None:
 def test_without_a_resolv_conf_there_are_no_nameservers(tmp_path: Path) -> None:
     assert system_servers(tmp_path / "gone") == []
     assert system_servers(tmp_path) == []
+
+
+def test_upstreams_with_names_are_looked_up_at_the_plain_ones_or_at_those_that_are_named_for_it(load: Load) -> None:
+    def bootstrap(upstream: str) -> list[str]:
+        settings = worker_settings(load(f"upstream: {upstream}"), workers=1, system_servers=[NINE])
+        return [server.name for server in settings.upstream.bootstrap]
+
+    assert bootstrap("{servers: ['https://dns.example/q']}") == ["udp://9.9.9.9:53"]
+    assert bootstrap("{servers: ['tls://dns.example', 'tls://192.0.2.1', tcp://192.0.2.2]}") == ["tcp://192.0.2.2:53"]
+    assert bootstrap("{servers: ['tls://dns.example'], bootstrap: ['tls://192.0.2.3#a.example', system]}") == [
+        "tls://192.0.2.3:853#a.example",
+        "udp://9.9.9.9:53",
+    ]
+    assert bootstrap("{servers: [192.0.2.2], zones: {corp.example: ['tls://dns.corp.example']}}") == [
+        "udp://192.0.2.2:53"
+    ]
+    assert bootstrap("{servers: [192.0.2.2, 'tls://192.0.2.1#dns.example']}") == []

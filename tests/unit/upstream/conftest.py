@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from typing import Any
 
 import pytest
 import uvloop
 
-from resolver.config.settings import UpstreamServer
+from resolver.config.settings import UpstreamOptions, UpstreamServer
+from resolver.upstream.bootstrap import Bootstrap
 from resolver.upstream.forwarder import Forwarder
 from tests.unit.upstream.stub import Behaviour, Clock, Stub, answers
 
@@ -46,13 +48,24 @@ async def forwarder_for(clock: Clock) -> AsyncIterator[Callable[..., Forwarder]]
     """Makes forwarders; at the end all are closed and must hold nothing in flight."""
     forwarders: list[Forwarder] = []
 
-    def make(*servers: Stub | UpstreamServer, timeout_seconds: float = 0.4, max_seconds: float = 1.0) -> Forwarder:
+    def make(
+        *servers: Stub | UpstreamServer,
+        timeout_seconds: float = 0.4,
+        max_seconds: float = 1.0,
+        strategy: str = "ordered",
+        most_in_flight: int = 100_000,
+        bootstrap: Bootstrap | None = None,
+        **options: Any,
+    ) -> Forwarder:
         forwarder = Forwarder(
             [each.settings() if isinstance(each, Stub) else each for each in servers],
             timeout_seconds=timeout_seconds,
             max_seconds=max_seconds,
             loop=asyncio.get_running_loop(),
             clock=clock,
+            options=UpstreamOptions(strategy=strategy, **options),
+            most_in_flight=most_in_flight,
+            bootstrap=bootstrap,
         )
         forwarders.append(forwarder)
         return forwarder

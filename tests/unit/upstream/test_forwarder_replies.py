@@ -29,7 +29,7 @@ async def test_an_upstream_over_ipv6_is_asked_too(start_stub, forwarder_for) -> 
 
 async def test_flags_and_dnssec_reach_the_upstream(start_stub, forwarder_for) -> None:
     stub = await start_stub()
-    forwarder = forwarder_for(stub)
+    forwarder = forwarder_for(stub, cookies=False)
     came: asyncio.Future[object] = asyncio.get_running_loop().create_future()
     forwarder.ask(question(), dnssec_ok=True, checking_disabled=True, done=came.set_result)
     await came
@@ -133,7 +133,7 @@ async def test_an_error_without_a_question_is_a_failed_answer(start_stub, forwar
 
 async def test_a_truncated_answer_is_asked_for_again_over_tcp(start_stub, forwarder_for) -> None:
     stub = await start_stub(truncates, answers)
-    forwarder = forwarder_for(stub)
+    forwarder = forwarder_for(stub, cookies=False)
     answer = await ask(forwarder).answer()
     assert answer == reply(stub.tcp_queries[0])
     assert forwarder.counts["tcp_retries"] == 1

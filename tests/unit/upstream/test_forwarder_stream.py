@@ -9,7 +9,7 @@ import pytest
 
 from resolver.config.settings import UpstreamServer
 from resolver.errors import UpstreamBadAnswer, UpstreamTimeout, UpstreamUnreachable
-from resolver.upstream import stream
+from resolver.upstream import connection
 from tests.unit.upstream.stub import answers, ask, question, reply, stays_silent
 
 
@@ -127,7 +127,7 @@ async def test_a_connection_that_does_not_open_is_a_timeout(forwarder_for) -> No
 async def test_an_idle_connection_is_closed_and_a_new_one_opened_when_needed(
     start_stub, forwarder_for, monkeypatch
 ) -> None:
-    monkeypatch.setattr(stream, "IDLE_SECONDS", 0.1)
+    monkeypatch.setattr(connection, "IDLE_SECONDS", 0.1)
     stub = await start_stub(stays_silent, answers)
     forwarder = forwarder_for(stub.settings("tcp"))
     await ask(forwarder).answer()
@@ -165,7 +165,7 @@ async def test_a_late_answer_is_ignored_and_the_connection_lives(start_stub, for
     assert len(late.calls) == 1
 
 
-@pytest.mark.parametrize("in_flight", [3 * stream.MAX_IN_FLIGHT // 2])
+@pytest.mark.parametrize("in_flight", [3 * connection.MAX_IN_FLIGHT // 2])
 async def test_more_than_one_connection_can_take_goes_over_another(start_stub, forwarder_for, in_flight: int) -> None:
     stub = await start_stub(stays_silent, answers)
     forwarder = forwarder_for(stub.settings("tcp"), timeout_seconds=4, max_seconds=4)

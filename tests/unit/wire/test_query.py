@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+
+import dns.edns
 import dns.flags
 import dns.message
 import dns.rdataclass
@@ -10,14 +13,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from resolver.errors import FormatError
 from resolver.wire.query import (
-    build_query,
+    NO_OPTIONS,
+    cookie_in,
+    extended_rcode_of,
     is_bare_error,
     is_truncated,
+    padding_for,
     query_tail,
     question_matches,
     rcode_of,
 )
+from resolver.wire.records import records
 
 QUESTION = b"\x03www\x07example\x03com\x00\x00\x1c\x00\x01"
 OTHER_TYPE = QUESTION[:-4] + b"\x00\x01\x00\x01"
@@ -32,7 +40,8 @@ def response(question: bytes = QUESTION, flags: int = 0x8180, questions: int = 1
 @pytest.mark.parametrize("dnssec_ok", [False, True])
 @pytest.mark.parametrize("checking_disabled", [False, True])
 def test_another_implementation_reads_the_query_as_it_was_meant(dnssec_ok: bool, checking_disabled: bool) -> None:
-    wire = build_query(0xBEEF, QUESTION, dnssec_ok=dnssec_ok, checking_disabled=checking_disabled)
+    tail = query_tail(QUESTION, dnssec_ok=dnssec_ok, checking_disabled=checking_disabled)
+    wire = b"\xbe\xef" + tail + NO_OPTIONS
     message = dns.message.from_wire(wire)
     assert message.id == 0xBEEF
     assert [str(each) for each in message.question] == ["www.example.com. IN AAAA"]
@@ -44,9 +53,53 @@ def test_another_implementation_reads_the_query_as_it_was_meant(dnssec_ok: bool,
     assert message.ednsflags == (0x8000 if dnssec_ok else 0)
 
 
-def test_the_tail_is_the_query_after_its_id() -> None:
-    query = build_query(7, QUESTION, dnssec_ok=True, checking_disabled=True)
-    assert query == b"\x00\x07" + query_tail(QUESTION, dnssec_ok=True, checking_disabled=True)
+@given(st.integers(0, 252), st.booleans())
+def test_a_padded_query_is_of_whole_blocks(octets: int, dnssec_ok: bool) -> None:
+    labels = [b"\x3f" + b"x" * 63] * (octets // 64) + (
+        [bytes([octets % 64 - 1]) + b"y" * (octets % 64 - 1)] if octets % 64 > 1 else []
+    )
+    question = b"".join(labels) + b"\x00\x00\x01\x00\x01"
+    tail = query_tail(question, dnssec_ok=dnssec_ok, checking_disabled=False)
+    wire = b"\x00\x00" + tail + padding_for(tail)
+    assert len(wire) % 128 == 0
+    assert len(wire) - len(tail) <= 2 + 2 + 4 + 127
+    (option,) = dns.message.from_wire(wire).options
+    assert option.otype == dns.edns.OptionType.PADDING
+
+
+CLIENT_COOKIE = b"\x07ourown\x07"
+
+
+def with_cookie(cookie: bytes, rcode: int = 0) -> bytes:
+    message = dns.message.from_wire(response())
+    message.use_edns(0, options=[dns.edns.GenericOption(15, b"\x00\x03"), dns.edns.GenericOption(10, cookie)])
+    message.set_rcode(rcode)
+    return message.to_wire()
+
+
+def test_the_servers_cookie_is_what_stands_beside_ours() -> None:
+    assert cookie_in(with_cookie(CLIENT_COOKIE + b"s" * 16), CLIENT_COOKIE) == b"s" * 16
+    assert cookie_in(with_cookie(CLIENT_COOKIE + b"s" * 8), CLIENT_COOKIE) == b"s" * 8
+    assert cookie_in(with_cookie(CLIENT_COOKIE), CLIENT_COOKIE) == b""
+    assert cookie_in(with_cookie(CLIENT_COOKIE + b"s" * 7), CLIENT_COOKIE) == b""
+    assert cookie_in(with_cookie(b"another!" + b"s" * 16), CLIENT_COOKIE) is None
+    assert cookie_in(with_cookie(CLIENT_COOKIE + b"s" * 16)[:-1], CLIENT_COOKIE) == b""
+
+
+def test_the_upper_bits_of_the_rcode_are_in_the_opt_record() -> None:
+    assert extended_rcode_of(with_cookie(CLIENT_COOKIE, 23)) == 23
+    assert extended_rcode_of(response(flags=0x8187)) == 7
+
+
+@given(st.binary(min_size=12, max_size=200))
+def test_any_bytes_have_a_cookie_and_an_rcode_or_none(message: bytes) -> None:
+    assert 0 <= extended_rcode_of(message) < 4096
+    found = cookie_in(message, message[2:10])
+    assert found is not None
+    assert len(found) <= 32
+    with contextlib.suppress(FormatError):
+        for record in records(message):
+            assert record.ttl_at + 4 < record.start <= record.end <= len(message)
 
 
 def test_the_case_of_the_name_does_not_matter() -> None:

@@ -1,0 +1,240 @@
+"""One connection to a server: many questions in flight on it, answers in any order (RFC 7766 sections 6.2.1 and 7)."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from typing import TYPE_CHECKING, cast
+
+from resolver.errors import UpstreamBadAnswer, UpstreamError, UpstreamUnreachable
+from resolver.upstream.asking import Asker
+from resolver.wire.codes import HEADER
+from resolver.wire.framing import Deframer, frame
+from resolver.wire.query import NO_OPTIONS, is_bare_error, padding_for, question_matches, with_question
+
+if TYPE_CHECKING:
+    from resolver.upstream.stream import StreamLink
+
+IDLE_SECONDS = 10.0
+ENCRYPTED_IDLE_SECONDS = 30.0  # a handshake is dear
+MAX_IN_FLIGHT = 4096  # questions on one connection, so that free IDs stay easy to find; then there is another one
+_MAX_UNREAD_BYTES = 1 << 20
+_SILENCES_UNTIL_STALE = 2
+
+
+class Exchange:
+    """One question on a connection."""
+
+    __slots__ = ("asker", "connection", "has_cookie", "has_moved", "key", "question")
+
+    wrong_replies = 0  # a stream cannot be forged from afar
+
+    def __init__(self, asker: Asker) -> None:
+        self.asker = asker
+        self.question = asker.question  # as it was sent
+        self.connection: Connection | None = None
+        self.key = b""  # by which its answer is known on the connection
+        self.has_cookie = False
+        self.has_moved = False  # from a connection that ended to a fresh one
+
+    def forget(self, _message_id: bytes, _asker: Asker) -> None:
+        """The asker does not care any more; the ID may have changed since it was told one."""
+        if self.connection is not None:
+            self.connection.forget(self)
+
+
+class Connection(asyncio.Protocol):
+    """A connection and the questions in flight on it, from the moment it is wanted. What is spoken, subclasses say."""
+
+    most_in_flight = MAX_IN_FLIGHT
+
+    def __init__(self, link: StreamLink) -> None:
+        self.link = link
+        self.in_flight: dict[bytes, Exchange] = {}
+        self.transport: asyncio.Transport | None = None  # None until it is open
+        self.has_ended = False
+        self.has_spoken = False  # the server has answered something
+        self._is_clogged = False  # the server does not read what we write
+        self._silences = 0  # questions given up since the server last sent anything
+        self._idle_timer: asyncio.TimerHandle | None = None
+        self._opening = link.dialling.loop.create_task(self._open(), name=f"connect to {link.server.name}")
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether another question may go over it. One that fell silent (a NAT forgot it) is not waited for."""
+        return not (
+            self.has_ended
+            or self._is_clogged
+            or self._silences >= _SILENCES_UNTIL_STALE
+            or len(self.in_flight) >= self.most_in_flight
+        )
+
+    def put(self, exchange: Exchange) -> None:
+        """Ask now, or as soon as the connection is open."""
+        exchange.connection = self
+        self.link.server.in_flight += 1
+        if self._idle_timer is not None:
+            self._idle_timer.cancel()
+            self._idle_timer = None
+        exchange.key = self.launch(exchange)
+        self.in_flight[exchange.key] = exchange
+
+    def launch(self, exchange: Exchange) -> bytes:
+        """Write the question, or keep it until `opened`; gives the key that nothing else in flight has."""
+        raise NotImplementedError
+
+    def opened(self, transport: asyncio.Transport) -> None:
+        """Write what was kept. Raises UpstreamError where the server cannot be talked to."""
+        raise NotImplementedError
+
+    def forget(self, exchange: Exchange) -> None:
+        """Its asker does not care any more."""
+        if self.in_flight.get(exchange.key) is exchange:
+            self.take(exchange.key)
+            self._silences += 1
+            self.rest()
+
+    def take(self, key: bytes) -> Exchange | None:
+        """The exchange, which is in flight no more."""
+        exchange = self.in_flight.pop(key, None)
+        if exchange is not None:
+            self.link.server.in_flight -= 1
+        return exchange
+
+    async def _open(self) -> None:
+        link = self.link
+        try:
+            await link.dialling.open(link.server, lambda: self, link.context)
+        except UpstreamError as error:
+            self.end(error, may_move=False)
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Open: send what has waited for it."""
+        opened = cast(asyncio.Transport, transport)  # uvloop's is one in all but its ancestry
+        if self.has_ended:
+            opened.abort()
+            return
+        self.transport = opened
+        opened.set_write_buffer_limits(high=_MAX_UNREAD_BYTES)
+        try:
+            self.opened(opened)
+        except UpstreamError as error:
+            self.end(error, may_move=False)
+            return
+        self.rest()
+
+    def note_life(self) -> None:
+        """The server has sent something."""
+        self._silences = 0
+        if not self.has_spoken:
+            self.has_spoken = True
+            self.link.spoke(self)
+
+    def pause_writing(self) -> None:
+        """What we wrote is not taken: further questions go over another connection."""
+        self._is_clogged = True
+
+    def resume_writing(self) -> None:
+        """The server reads again."""
+        self._is_clogged = False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The server closed, or the network did."""
+        why = f"{self.link.server.name}: the connection ended: {exc or 'closed by the server'}"
+        self.end(UpstreamUnreachable(why), may_move=True)
+
+    @property
+    def channel(self) -> ssl.SSLObject | None:
+        """The TLS of an open connection."""
+        return None if self.transport is None else self.transport.get_extra_info("ssl_object")
+
+    def rest(self) -> None:
+        """With nothing in flight, close: soon if it may serve again, else now (RFC 7766 section 6.2.3)."""
+        if self.in_flight or self.has_ended:
+            return
+        if not self.is_usable:
+            self._rest_is_over()
+        elif self._idle_timer is None and self.transport is not None:
+            seconds = IDLE_SECONDS if self.link.context is None else ENCRYPTED_IDLE_SECONDS
+            self._idle_timer = self.link.dialling.loop.call_later(seconds, self._rest_is_over)
+
+    def _rest_is_over(self) -> None:
+        self.end(UpstreamUnreachable(""), may_move=False)  # nobody is in flight to read why
+
+    def end(self, why: UpstreamError, *, may_move: bool) -> None:
+        """Close; what is in flight is asked elsewhere if it may be, or fails."""
+        if self.has_ended:
+            return
+        exchanges = list(self.in_flight.values())
+        self.close()
+        self.link.ended(self, exchanges, why, may_move)
+
+    def close(self) -> None:
+        """Close it; nobody who still waits is told."""
+        self.has_ended = True
+        self.link.server.in_flight -= len(self.in_flight)
+        self.in_flight.clear()
+        self._opening.cancel()  # without effect if it is done, or if it is the one that calls
+        if self._idle_timer is not None:
+            self._idle_timer.cancel()
+            self._idle_timer = None
+        if self.transport is not None:
+            self.transport.abort()
+
+
+class TcpConnection(Connection):
+    """DNS over TCP (RFC 7766), and over TLS (RFC 7858): the same, behind a handshake."""
+
+    def __init__(self, link: StreamLink) -> None:
+        super().__init__(link)
+        self._deframer = Deframer()
+        self._unsent: list[bytes] = []
+
+    def launch(self, exchange: Exchange) -> bytes:
+        """Write the question under an ID that is free."""
+        link = self.link
+        message_id = link.randomness.message_id()
+        while message_id in self.in_flight:
+            message_id = link.randomness.message_id()
+        tail = exchange.asker.tail
+        options = NO_OPTIONS
+        marks = link.marks
+        if link.context is not None:
+            options = padding_for(tail)
+        elif marks is not None:
+            exchange.has_cookie = marks.has_cookie
+            if marks.has_cookie:
+                options = marks.options
+            if marks.wants_case:
+                exchange.question = marks.in_random_case(exchange.asker.question)
+                tail = with_question(tail, exchange.question)
+        framed = frame(message_id + tail + options)
+        if self.transport is None:
+            self._unsent.append(framed)
+        else:
+            self.transport.write(framed)
+        return message_id
+
+    def opened(self, transport: asyncio.Transport) -> None:
+        """Write what was kept, in one piece."""
+        transport.write(b"".join(self._unsent))
+        self._unsent.clear()
+
+    def data_received(self, data: bytes) -> None:
+        """Hand each answer to its asker, in whatever order they come."""
+        self.note_life()
+        link = self.link
+        for message in self._deframer.feed(data):
+            if len(message) < HEADER:
+                why = f"{link.server.name}: what it sent over TCP is not DNS"
+                self.end(UpstreamBadAnswer(why), may_move=False)
+                return
+            exchange = self.in_flight.get(message[:2])
+            if exchange is not None and (question_matches(exchange.asker.question, message) or is_bare_error(message)):
+                self.take(message[:2])
+                self.rest()
+                if link.marks is not None:
+                    link.marks.heard_by_stream(message, exchange.question, expects_cookie=exchange.has_cookie)
+                exchange.asker.heard(link, message)
+            else:
+                link.server.wrong_replies += 1  # the late answer to a question given up, most likely

@@ -1,0 +1,86 @@
+"""TLS towards upstreams: certificates and names are checked, always (RFC 7858 section 4.2, RFC 8310 section 5)."""
+
+from __future__ import annotations
+
+import ssl
+import time
+from typing import Final
+
+from resolver.errors import UpstreamInsecure
+from resolver.upstream.connecting import Dialling
+from resolver.upstream.connection import TcpConnection
+from resolver.upstream.randomness import Randomness
+from resolver.upstream.server import Server
+from resolver.upstream.stream import StreamLink
+
+_RESUMED_SECONDS = 3600.0  # then a server must show its certificate again
+
+_DOT: Final[tuple[str, ...]] = ()
+_DOH: Final[tuple[str, ...]] = ("h2",)
+
+
+class ClientContext(ssl.SSLContext):
+    """What connections are encrypted with. It remembers a session for each name, so that the next one costs less.
+
+    Event loops have no place for a session to be handed over, but all of them call `wrap_bio`.
+    """
+
+    _sessions: dict[str, tuple[ssl.SSLSession, float]]
+
+    def wrap_bio(  # type: ignore[override]  # a session is ours to give
+        self,
+        incoming: ssl.MemoryBIO,
+        outgoing: ssl.MemoryBIO,
+        server_side: bool = False,
+        server_hostname: str | None = None,
+    ) -> ssl.SSLObject:
+        """As SSLContext.wrap_bio, with the session that is remembered."""
+        session, until = self._sessions.get(server_hostname or "", (None, 0.0))
+        return super().wrap_bio(
+            incoming,
+            outgoing,
+            server_side=server_side,
+            server_hostname=server_hostname,
+            session=session if time.monotonic() < until else None,
+        )
+
+    def remember(self, name: str, channel: ssl.SSLObject) -> None:
+        """Keep the session of an open connection for the next one."""
+        session = channel.session
+        if session is None:
+            return
+        known = self._sessions.get(name)
+        until = known[1] if known and channel.session_reused else time.monotonic() + _RESUMED_SECONDS
+        self._sessions[name] = session, until
+
+
+def _context(dialling: Dialling, protocols: tuple[str, ...]) -> ClientContext:
+    """The context of all servers that speak these by ALPN. Raises UpstreamInsecure."""
+    context = dialling.contexts.get(protocols)
+    if context is None:
+        context = ClientContext(ssl.PROTOCOL_TLS_CLIENT)  # which checks certificates and names
+        context._sessions = {}
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        context.hostname_checks_common_name = False
+        if protocols:
+            context.set_alpn_protocols(list(protocols))
+        try:
+            if dialling.ca_file is None:
+                context.load_default_certs()
+            else:
+                context.load_verify_locations(dialling.ca_file)
+        except OSError as error:
+            raise UpstreamInsecure(f"upstream.ca_file: {dialling.ca_file} cannot be used: {error}") from error
+        dialling.contexts[protocols] = context
+    return context
+
+
+def encrypted_link(server: Server, dialling: Dialling, randomness: Randomness) -> StreamLink:
+    """The way to a server by DoT or DoH."""
+    protocols = _DOT
+    kind: type[TcpConnection] | type[HttpsConnection] = TcpConnection
+    if server.settings.transport == "https":
+        from resolver.upstream.https import HttpsConnection  # noqa: PLC0415 (others need no HTTP/2)
+
+        protocols, kind = _DOH, HttpsConnection
+    return StreamLink(server, dialling, kind, randomness, context=lambda: _context(dialling, protocols))

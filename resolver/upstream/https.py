@@ -1,0 +1,205 @@
+"""DNS over HTTPS to an upstream (RFC 8484): POST, many at once on one HTTP/2 connection. h2 does the protocol."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from h2.config import H2Configuration
+from h2.connection import H2Connection
+from h2.errors import ErrorCodes
+from h2.events import (
+    ConnectionTerminated,
+    DataReceived,
+    Event,
+    ResponseReceived,
+    StreamEnded,
+    StreamReset,
+)
+from h2.exceptions import ProtocolError
+from h2.settings import SettingCodes, Settings
+
+from resolver.errors import UpstreamBadAnswer, UpstreamError, UpstreamInsecure, UpstreamUnreachable
+from resolver.upstream.connection import Connection, Exchange
+from resolver.wire.codes import HEADER, MAX_MESSAGE
+from resolver.wire.query import aged, is_bare_error, padding_for, question_matches
+
+if TYPE_CHECKING:
+    from resolver.upstream.stream import StreamLink
+
+_MOST_STREAMS = 100  # at once, before the server says how many; and never more
+_LONGEST_QUERY = 1024  # octets, padding included: a name of 255 and little else
+_LAST_STREAM_ID = 1 << 30
+_TYPE = b"application/dns-message"
+_MOST_UNREAD_BYTES = 1 << 16  # that have come and make no frame: a frame is of 16 KiB at most
+_ID = b"\x00\x00"  # RFC 8484 section 4.1
+_HTTPS_PORT = 443
+
+
+class _Reply:
+    """What has come of one answer."""
+
+    __slots__ = ("age", "body", "content_type", "status")
+
+    def __init__(self) -> None:
+        self.status = b""
+        self.content_type = b""
+        self.age = 0  # seconds that it has been in a cache
+        self.body = bytearray()
+
+
+class HttpsConnection(Connection):
+    """An HTTP/2 connection; a question is a stream on it."""
+
+    most_in_flight = _MOST_STREAMS
+
+    def __init__(self, link: StreamLink) -> None:
+        super().__init__(link)
+        self._http = H2Connection(H2Configuration(client_side=True, header_encoding=None))
+        self._http.local_settings = Settings(client=True, initial_values={SettingCodes.ENABLE_PUSH: 0})
+        self._http.initiate_connection()
+        self._unread_bytes = 0
+        self._replies: dict[bytes, _Reply] = {}
+        self._is_leaving = False  # the server takes no more
+        settings = link.server.settings
+        host = f"[{settings.certificate_name}]" if ":" in settings.certificate_name else settings.certificate_name
+        self._head = (
+            (b":method", b"POST"),
+            (b":scheme", b"https"),
+            (b":authority", (host if settings.port == _HTTPS_PORT else f"{host}:{settings.port}").encode()),
+            (b":path", settings.path.encode()),
+            (b"accept", _TYPE),
+            (b"content-type", _TYPE),
+        )
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether another question may go over it."""
+        http = self._http
+        return (
+            not self._is_leaving
+            and super().is_usable
+            and len(self.in_flight) < http.remote_settings.max_concurrent_streams
+            and min(http.outbound_flow_control_window, http.remote_settings.initial_window_size) >= _LONGEST_QUERY
+            and (http.highest_outbound_stream_id or 0) < _LAST_STREAM_ID
+        )
+
+    def launch(self, exchange: Exchange) -> bytes:
+        """Write the question as a request on a stream of its own."""
+        tail = exchange.asker.tail
+        message = _ID + tail + padding_for(tail)
+        stream_id = self._http.get_next_available_stream_id()
+        self._http.send_headers(stream_id, [*self._head, (b"content-length", b"%d" % len(message))])
+        self._http.send_data(stream_id, message, end_stream=True)
+        key = stream_id.to_bytes(4, "big")
+        self._replies[key] = _Reply()
+        self._flush()
+        return key
+
+    def take(self, key: bytes) -> Exchange | None:
+        """The exchange, which is in flight no more."""
+        self._replies.pop(key, None)
+        return super().take(key)
+
+    def opened(self, transport: asyncio.Transport) -> None:
+        """Write what was kept. Raises UpstreamInsecure where the server speaks no HTTP/2."""
+        channel = self.channel
+        if channel is None or channel.selected_alpn_protocol() != "h2":
+            raise UpstreamInsecure(f"{self.link.server.name}: the server speaks no HTTP/2 (ALPN h2)")
+        self._flush()
+
+    def _flush(self) -> None:
+        if self.transport is not None:
+            data = self._http.data_to_send()
+            if data:
+                self.transport.write(data)
+
+    def data_received(self, data: bytes) -> None:
+        """Take in frames, and hand each whole answer to its asker."""
+        try:
+            events = self._http.receive_data(data)
+            for event in events:
+                self._take_in(event)
+                if self.has_ended:
+                    return
+        except ProtocolError as error:
+            self._end_nonsense(str(error) or type(error).__name__)
+            return
+        self._unread_bytes = 0 if events else self._unread_bytes + len(data)
+        if self._unread_bytes > _MOST_UNREAD_BYTES:
+            self._end_nonsense("a frame that is too long")
+            return
+        self._flush()
+        self.rest()
+
+    def _end_nonsense(self, what: str) -> None:
+        why = f"{self.link.server.name}: what it sent is not HTTP/2: {what}"
+        self.end(UpstreamBadAnswer(why), may_move=True)  # answers may have been in the same piece
+
+    def _take_in(self, event: Event) -> None:
+        if isinstance(event, ConnectionTerminated):
+            # What it might still answer is asked elsewhere, too: h2 reads nothing behind a GOAWAY.
+            why = f"{self.link.server.name}: it ended the connection (HTTP/2 {event.error_code!r})"
+            self.end(UpstreamUnreachable(why), may_move=True)
+            return
+        if not isinstance(event, ResponseReceived | DataReceived | StreamEnded | StreamReset):
+            return
+        key = (event.stream_id or 0).to_bytes(4, "big")
+        if isinstance(event, DataReceived) and event.flow_controlled_length:
+            self._http.acknowledge_received_data(event.flow_controlled_length, event.stream_id or 0)
+        reply = self._replies.get(key)
+        if reply is None:
+            return  # nobody waits for it any more
+        if isinstance(event, ResponseReceived):
+            for name, value in event.headers or ():
+                if name == b":status":
+                    reply.status = value
+                elif name == b"content-type":
+                    reply.content_type = value.partition(b";")[0].strip().lower()
+                elif name == b"age" and value.isdigit():
+                    reply.age = int(value[:9])
+        elif isinstance(event, DataReceived):
+            reply.body += event.data or b""
+            if len(reply.body) > MAX_MESSAGE:
+                self._fail(key, UpstreamBadAnswer(f"{self.link.server.name}: an answer that is no DNS message"))
+                self._http.reset_stream(event.stream_id or 0, ErrorCodes.CANCEL)
+        elif isinstance(event, StreamEnded):
+            self._finish(key, reply)
+        else:
+            self._reset(key, event.error_code)
+
+    def _finish(self, key: bytes, reply: _Reply) -> None:
+        self.note_life()
+        name = self.link.server.name
+        if reply.status != b"200":
+            status = reply.status.decode("ascii", "replace")
+            self._fail(key, UpstreamBadAnswer(f"{name}: HTTP status {status}"))
+            return
+        message = bytes(reply.body)
+        exchange = self.in_flight[key]
+        if (
+            reply.content_type != _TYPE
+            or len(message) < HEADER
+            or message[:2] != _ID
+            or not (question_matches(exchange.asker.question, message) or is_bare_error(message))
+        ):
+            self.link.server.wrong_replies += 1
+            self._fail(key, UpstreamBadAnswer(f"{name}: an answer that is none to the question"))
+            return
+        self.take(key)
+        # What was in a cache on the way has less time left than its TTLs say (RFC 8484 section 5.1).
+        exchange.asker.heard(self.link, aged(message, reply.age) if reply.age else message)
+
+    def _reset(self, key: bytes, code: ErrorCodes | int | None) -> None:
+        exchange = self.in_flight.get(key)
+        if exchange is not None and code == ErrorCodes.REFUSED_STREAM and not exchange.has_moved:
+            self._is_leaving = True  # it takes no more than it has
+            self.take(key)
+            self.link.move(exchange)
+        else:
+            self._fail(key, UpstreamUnreachable(f"{self.link.server.name}: it took the answer back (HTTP/2 {code!r})"))
+
+    def _fail(self, key: bytes, error: UpstreamError) -> None:
+        exchange = self.take(key)
+        if exchange is not None:
+            exchange.asker.lost(self.link, error)

@@ -19,6 +19,7 @@ from prove import (
     million_by_url,
     million_rules,
     mutated_packets,
+    random_subdomains,
     slow_clients,
     swaps,
 )
@@ -93,5 +94,10 @@ RUNS: dict[str, tuple[str, Run, Run]] = {
         certificates.WHAT,
         partial(certificates.run, certificates.FULL),
         partial(certificates.run, certificates.SHORT),
+    ),
+    "random-subdomains": (
+        random_subdomains.WHAT,
+        partial(random_subdomains.run, random_subdomains.FULL),
+        partial(random_subdomains.run, random_subdomains.SHORT),
     ),
 }

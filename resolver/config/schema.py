@@ -194,6 +194,14 @@ class LimitsSection(Section):
         default=_LIMITS.queries_in_flight_per_upstream,
         description="Queries that wait for one upstream server at once, in a worker; beyond, the next one is asked.",
     )
+    queries_in_flight_per_domain: Positive = Field(
+        default=_LIMITS.queries_in_flight_per_domain,
+        description="Queries for names of one registered domain that wait for an upstream at once, in a worker.",
+    )
+    queries_put_off: Positive = Field(
+        default=_LIMITS.queries_put_off,
+        description="Queries over UDP that wait for their turn at one port of a worker that is busy.",
+    )
     tcp_connections: Positive = Field(
         default=_LIMITS.tcp_connections, description="TCP connections that a worker holds open."
     )

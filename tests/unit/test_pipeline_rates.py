@@ -38,6 +38,7 @@ class Asked:
             ResponseCache(settings),
             settings,
             max_in_flight=100,
+            max_in_flight_per_domain=50,
             dropped=self.counters.dropped,
             loop=asyncio.get_running_loop(),
             clock=lambda: self.now,

@@ -16,7 +16,7 @@ from resolver.wire.codes import HEADER, MAX_NAME
 from resolver.wire.proxy_header import SIGNATURE
 
 _TURN_SECONDS = 0.002  # then those that are answered at sight, timers and upstreams have theirs
-_SHARE = 8  # one domain has at most this part of the places
+_SHARE = 4  # one domain has at most this part of the places
 _BEHIND_PROXY_HEADER = 16  # octets before what its length counts
 
 Waiting = tuple[bytes, str, Callable[[bytes], None]]  # query, client's address, how to reply

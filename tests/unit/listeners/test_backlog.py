@@ -19,7 +19,7 @@ NONE = 0.0
 class Served:
     """A backlog, and the names that were answered."""
 
-    def __init__(self, most: int = 80) -> None:
+    def __init__(self, most: int = 40) -> None:
         self.answered: list[str] = []
         self.dropped: Counter[str] = Counter()
         self.backlog = Backlog(self._answer, most, self.dropped)
@@ -68,16 +68,16 @@ def test_behind_a_flood_other_domains_take_turns() -> None:
 
 
 def test_a_flooded_domain_has_its_share_of_the_places_and_all_have_an_end() -> None:
-    served = Served(most=80)
+    served = Served(most=40)
     served.comes("first.example", *(f"{number}.flooded.example" for number in range(25)))
     served.backlog.work(seconds=NONE)
-    assert served.dropped == {"queries_put_off": 15}  # an eighth of 80 waits
+    assert served.dropped == {"queries_put_off": 15}  # a quarter of 40 waits
     served.comes(*(f"www.{number}.test" for number in range(100)))
     served.backlog.work(seconds=NONE)
-    assert served.dropped == {"queries_put_off": 45}
-    assert len(served.backlog) == 80
+    assert served.dropped == {"queries_put_off": 85}
+    assert len(served.backlog) == 40
     assert not served.backlog.work(seconds=ENOUGH)
-    assert len(served.answered) == 81
+    assert len(served.answered) == 41
 
 
 def test_behind_a_proxys_header_the_query_is_found() -> None:

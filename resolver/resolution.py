@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -44,8 +45,8 @@ class _Flight:
     __slots__ = ("began", "cache_key", "dnssec_ok", "domain", "qname", "qtype", "stale_timer", "waiters")
 
     def __init__(self, question: Question, began: float) -> None:
-        self.cache_key = question.cache_key
-        self.qname = self.cache_key[:-5]  # behind it stand qtype, qclass and the two bits
+        self.cache_key = key = question.cache_key
+        self.qname = key[:-5]  # behind it stand qtype, qclass and the two bits
         self.qtype = question.qtype
         self.domain = domain_of(question.key)
         self.dnssec_ok = question.dnssec_ok
@@ -85,9 +86,10 @@ class Resolver:
 
     def cached(self, question: Question, now: float) -> CacheEntry | None:
         """An answer that can be given now: fresh, a failure just seen, or an old one while the upstreams are away."""
-        entry = self._cache.get(question.cache_key)
+        key = question.cache_key
+        entry = self._cache.get(key)
         if entry is None:
-            return self._cache.get_absent(question.cache_key, question.key, now)
+            return self._cache.get_absent(key, question.key, now)
         if now < entry.expires_at:
             if self._settings.prefetch and self._ends_soon(entry, now) and question.cache_key not in self._flights:
                 self._cache.counts["prefetch"] += 1
@@ -120,7 +122,10 @@ class Resolver:
         self._waiting_by_domain[flight.domain] = waiting + 1
         self.waiting += 1
         flight.waiters.append(waiter)
-        self._arm_stale(flight)
+        if flight.stale_timer is None:
+            entry = self._cache.get(flight.cache_key)
+            if entry is not None:
+                self._arm_stale(flight, entry)
         if is_new:
             self._ask(flight, question)
         return True
@@ -131,16 +136,14 @@ class Resolver:
             flight.cache_key[:-1],
             dnssec_ok=question.dnssec_ok,
             checking_disabled=question.checking_disabled,
-            done=lambda outcome: self._land(flight, outcome),
+            done=functools.partial(self._land, flight),
         )
 
-    def _arm_stale(self, flight: _Flight) -> None:
-        if flight.stale_timer is None:
-            entry = self._cache.get(flight.cache_key)
-            now = self._clock()
-            if entry is not None and entry.failed_why is None and now < entry.stale_until:
-                patience = max(flight.began + STALE_AFTER_SECONDS - now, 0)  # who joins late waits no longer
-                flight.stale_timer = self._loop.call_later(patience, self._give_stale, flight, entry)
+    def _arm_stale(self, flight: _Flight, entry: CacheEntry) -> None:
+        now = self._clock()
+        if entry.failed_why is None and now < entry.stale_until:
+            patience = max(flight.began + STALE_AFTER_SECONDS - now, 0)  # who joins late waits no longer
+            flight.stale_timer = self._loop.call_later(patience, self._give_stale, flight, entry)
 
     def _give_stale(self, flight: _Flight, entry: CacheEntry) -> None:
         """Answer those who wait with the old entry; the question stays in flight and mends the cache when it lands."""

@@ -76,7 +76,7 @@ forward-zone:
 """
 
 
-class _Daemon:
+class Daemon:
     """A program on a port of its own, ended with the context."""
 
     def __init__(self, folder: Path) -> None:
@@ -110,7 +110,7 @@ class _Daemon:
         wait_until(answers, f"{name} in {self.folder} answers")
 
 
-class SignedZone(_Daemon):
+class SignedZone(Daemon):
     """nsd with the zone, signed by ldns-signzone; one record was changed since. A context manager."""
 
     anchor = ""  # the DS record that a validating resolver is given
@@ -143,7 +143,7 @@ class SignedZone(_Daemon):
         return done.stdout.strip()
 
 
-class ValidatingUnbound(_Daemon):
+class ValidatingUnbound(Daemon):
     """unbound that validates by a trust anchor, and asks the resolver on the port `forwarder`. A context manager."""
 
     def __init__(self, folder: Path, anchor: str, forwarder: int) -> None:

@@ -15,6 +15,7 @@ from prove import (
     killed_workers,
     lying_upstream,
     many_exceptions,
+    many_sources,
     million_by_api,
     million_by_url,
     million_rules,
@@ -22,6 +23,7 @@ from prove import (
     random_subdomains,
     slow_clients,
     swaps,
+    worst_packets,
 )
 from prove.figures import Figure
 
@@ -99,5 +101,15 @@ RUNS: dict[str, tuple[str, Run, Run]] = {
         random_subdomains.WHAT,
         partial(random_subdomains.run, random_subdomains.FULL),
         partial(random_subdomains.run, random_subdomains.SHORT),
+    ),
+    "many-sources": (
+        many_sources.WHAT,
+        partial(many_sources.run, many_sources.FULL),
+        partial(many_sources.run, many_sources.SHORT),
+    ),
+    "worst-packets": (
+        worst_packets.WHAT,
+        partial(worst_packets.run, worst_packets.FULL),
+        partial(worst_packets.run, worst_packets.SHORT),
     ),
 }

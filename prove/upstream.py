@@ -121,3 +121,15 @@ class Liar(_Program):
 
     def __init__(self, folder: Path, *, lies: int) -> None:
         super().__init__(folder, "prove.liar_program", {"lies": lies})
+
+
+class WorstUpstream(_Program):
+    """An upstream over TCP whose answers cost a parser most (prove.worst_messages)."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder, "prove.worst_program", {})
+
+    @property
+    def server(self) -> str:
+        """As `upstream.servers` names it."""
+        return f"tcp://127.0.0.1:{self.port}"

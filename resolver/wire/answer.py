@@ -86,19 +86,21 @@ def _read_any(message: bytes, start: int, qname: bytes, qtype: int, keep_authori
     if qtype == Type.CNAME:
         chain = [qname]  # the alias itself is asked for, not what it leads to (RFC 1034 section 3.6.2)
     keep = [record.owner in chain or _is_dname_of(record, names, chain_keys) for record in records]
-    if not all(keep):
-        if answer_count > _MAX_MENDED:
-            raise FormatError("foreign records among too many")
-        message = without_foreign_records(message, keep)
-        answer_count = sum(keep)
-        names = Names(message)
-        records, at = names.records(start, answer_count)
+    own = [record for record, is_kept in zip(records, keep, strict=True) if is_kept]
     rcode = message[3] & 0xF
-    negative = rcode == Rcode.NXDOMAIN or not _has_data(records, chain[-1], qtype)
+    negative = rcode == Rcode.NXDOMAIN or not _has_data(own, chain[-1], qtype)
     authority, authority_end = names.records(at, authority_count)
     if not negative:
         authority = _proofs(message, authority) if keep_authority else []
         authority_end = authority[-1].end if authority else at
+    keep_below = [
+        not negative or _says_no(record, names, chain_keys, keep_authority=keep_authority) for record in authority
+    ]
+    if not (all(keep) and all(keep_below)):
+        if answer_count + len(authority) > _MAX_MENDED:
+            raise FormatError("foreign records among too many")
+        mended = without_foreign_records(message, keep, keep_below)
+        return _read_any(mended, start, qname, qtype, keep_authority)
     kept = records + authority
     lifetime = min((record.ttl for record in kept), default=0)
     if negative:
@@ -158,7 +160,7 @@ def without_private_addresses(message: bytes, qname: bytes) -> bytes:
         not any(is_private(address) for address in addresses_of_record(message, record.rtype, record.rdata, record.end))
         for record in records
     ]
-    return without_foreign_records(message, keep, keep_authority=False)
+    return without_foreign_records(message, keep, [])
 
 
 def _read_plain(message: bytes, start: int, qtype: int) -> Answer | None:
@@ -235,6 +237,17 @@ def _proofs(message: bytes, authority: list[Record]) -> list[Record]:
         if (_covered(record, message) if record.rtype == _RRSIG else record.rtype) in _PROOF_TYPES
     ]
     return authority[: proving[-1] + 1] if proving else []
+
+
+def _says_no(record: Record, names: Names, chain_keys: list[bytes], *, keep_authority: bool) -> bool:
+    """Whether a record of authority belongs to a negative answer: the SOA of a zone of its names (RFC 2308), a proof.
+
+    NS records would be somebody's delegation (CVE-2025-11411): nobody asked for it.
+    """
+    if record.rtype == Type.SOA:
+        owner = names.key(record.owner)
+        return any(key.startswith(owner) for key in chain_keys)
+    return keep_authority and (record.rtype == _RRSIG or record.rtype in _PROOF_TYPES)
 
 
 def _has_data(records: list[Record], name: bytes, qtype: int) -> bool:

@@ -35,13 +35,15 @@ _NAMES_IN = {
 }
 
 
-def without_foreign_records(message: bytes, keep: list[bool], *, keep_authority: bool = True) -> bytes:
-    """The message again with only those answer records whose place in `keep` is true, and no additional section.
+def without_foreign_records(message: bytes, keep: list[bool], keep_authority: list[bool]) -> bytes:
+    """The message again with only those records whose place is true, and no additional section.
 
-    All its names are whole. Raises FormatError where it cannot be read, or would be longer than a message may be.
+    `keep` is about all of the answer section, `keep_authority` about the authority section from its beginning; what is
+    behind its end is left out. All names are whole. Raises FormatError where it cannot be read, or would be longer than
+    a message may be.
     """
     try:
-        mended = _mended(message, keep, keep_authority=keep_authority)
+        mended = _mended(message, keep, keep_authority)
     except IndexError:
         raise FormatError("an answer that is cut off") from None
     if len(mended) > MAX_MESSAGE:
@@ -49,15 +51,20 @@ def without_foreign_records(message: bytes, keep: list[bool], *, keep_authority:
     return mended
 
 
-def _mended(message: bytes, keep: list[bool], *, keep_authority: bool) -> bytes:
+def _mended(message: bytes, keep: list[bool], keep_authority: list[bool]) -> bytes:
     names = Names(message)
     start = names.behind(HEADER) + _TYPE_AND_CLASS
     answers, at = names.records(start, len(keep))
-    authority, _ = names.records(at, message[8] << 8 | message[9]) if keep_authority else ([], at)
-    kept = [record for record, is_kept in zip(answers, keep, strict=True) if is_kept]
-    counts = len(kept).to_bytes(2, "big") + len(authority).to_bytes(2, "big") + _NO_ADDITIONAL
-    records = b"".join(_whole(names, record) for record in (*kept, *authority))
+    authorities, _ = names.records(at, len(keep_authority))
+    kept = _where(answers, keep)
+    kept_below = _where(authorities, keep_authority)
+    counts = len(kept).to_bytes(2, "big") + len(kept_below).to_bytes(2, "big") + _NO_ADDITIONAL
+    records = b"".join(_whole(names, record) for record in (*kept, *kept_below))
     return message[:6] + counts + message[HEADER:start] + records
+
+
+def _where(records: list[Record], keep: list[bool]) -> list[Record]:
+    return [record for record, is_kept in zip(records, keep, strict=True) if is_kept]
 
 
 def _whole(names: Names, record: Record) -> bytes:

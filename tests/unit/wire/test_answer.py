@@ -106,6 +106,30 @@ def test_foreign_records_are_left_out() -> None:
     assert b"\xcb\x00\x71\x42" not in answer.body
 
 
+@pytest.mark.parametrize("keep_authority", [False, True])
+@pytest.mark.parametrize("rcode", [0, 3])
+def test_a_negative_answer_brings_no_delegation_and_no_soa_of_others(rcode: int, keep_authority: bool) -> None:
+    authority = (
+        "example. 300 IN NS ns.attacker.test.",
+        "victim.test. 300 IN NS ns.attacker.test.",
+        "victim.test. 300 IN SOA ns.attacker.test. host.example. 1 2 3 4 5",
+        *SOA,
+    )
+    answer = read(
+        message((), authority, ("ns.attacker.test. 300 IN A 192.0.2.66",), rcode=rcode), keep_authority=keep_authority
+    )
+    assert (answer.authorities, answer.ttl_seconds, answer.negative) == (1, 60, True)
+    assert b"attacker" not in answer.body
+    assert b"victim" not in answer.body
+
+
+def test_proofs_that_a_name_is_not_there_reach_those_who_validate_alone() -> None:
+    authority = (*SOA, "example. 300 IN NSEC b.example. A NS")
+    wire = message((), authority, rcode=3)
+    assert read(wire, keep_authority=True).authorities == 2
+    assert read(wire).authorities == 1
+
+
 def test_a_dname_of_the_chain_is_kept() -> None:
     wire = message(
         (

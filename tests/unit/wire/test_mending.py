@@ -60,12 +60,12 @@ def test_what_is_kept_is_what_it_was(
 ) -> None:
     whole = message(answers, authorities)
     keep = data.draw(st.lists(st.booleans(), min_size=len(answers), max_size=len(answers)))
-    keep_authority = data.draw(st.booleans())
-    mended = without_foreign_records(whole.to_wire(), keep, keep_authority=keep_authority)
+    some = data.draw(st.lists(st.booleans(), max_size=len(authorities)))
+    mended = without_foreign_records(whole.to_wire(), keep, some)
     said = dns.message.from_wire(mended, one_rr_per_rrset=True)
     assert said.id == 7
     assert texts(said.answer) == [text for text, kept in zip(texts(whole.answer), keep, strict=True) if kept]
-    assert texts(said.authority) == (texts(whole.authority) if keep_authority else [])
+    assert texts(said.authority) == [text for text, kept in zip(texts(whole.authority), some, strict=False) if kept]
     assert not said.additional
 
 
@@ -73,7 +73,7 @@ def test_a_name_in_the_data_that_goes_beyond_it_is_refused() -> None:
     wire = message([("a.example.", "MX")], []).to_wire()
     short = wire.replace(b"\x00\x0a\x04mail", b"\x00\x0a\x3fmail")
     with pytest.raises(FormatError):
-        without_foreign_records(short, [True])
+        without_foreign_records(short, [True], [])
 
 
 def test_what_would_be_longer_than_a_message_is_refused() -> None:
@@ -84,10 +84,10 @@ def test_what_would_be_longer_than_a_message_is_refused() -> None:
     others = (pointer + b"\x00\x02\x00\x01\x00\x00\x01\x2c\x00\x02" + pointer) * 140
     wire = b"\x00\x07\x81\x80\x00\x01\x00\x8d\x00\x00\x00\x00" + question + first + others
     with pytest.raises(FormatError, match="too long"):
-        without_foreign_records(wire, [True] * 141)
+        without_foreign_records(wire, [True] * 141, [])
 
 
 @given(st.binary(max_size=300), st.lists(st.booleans(), max_size=5))
 def test_any_octets_are_mended_or_a_format_error(octets: bytes, keep: list[bool]) -> None:
     with contextlib.suppress(FormatError):
-        without_foreign_records(octets, keep)
+        without_foreign_records(octets, keep, keep)

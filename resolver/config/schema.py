@@ -198,6 +198,10 @@ class LimitsSection(Section):
         default=_LIMITS.queries_in_flight_per_domain,
         description="Queries for names of one registered domain that wait for an upstream at once, in a worker.",
     )
+    late_answer_seconds: PositiveFloat = Field(
+        default=_LIMITS.late_answer_seconds,
+        description="After so long a wait for an upstream, in seconds, a worker truncates a large answer over UDP (DNSBomb).",
+    )
     queries_put_off: Positive = Field(
         default=_LIMITS.queries_put_off,
         description="Queries over UDP that wait for their turn at one port of a worker that is busy.",

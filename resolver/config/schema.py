@@ -200,7 +200,7 @@ class LimitsSection(Section):
     )
     late_answer_seconds: PositiveFloat = Field(
         default=_LIMITS.late_answer_seconds,
-        description="After so long a wait for an upstream, in seconds, a worker truncates a large answer over UDP (DNSBomb).",
+        description="After this wait for an upstream, in seconds, a worker truncates a large answer over UDP.",
     )
     queries_put_off: Positive = Field(
         default=_LIMITS.queries_put_off,

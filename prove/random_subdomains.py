@@ -1,7 +1,7 @@
 """Random subdomains of one zone, from many clients: names of other zones, cached or not, are answered as ever.
 
-The flood comes by turns with upstreams that say at once that the names do not exist, and with upstreams that say
-nothing, as where the servers of the attacked zone are down. The upstream is the same for all zones.
+The flood comes by turns with upstreams that say at once that the names do not exist, that take their time for it, and
+that say nothing, as where the servers of the attacked zone are down. The upstream is the same for all zones.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ _SINKHOLE = bytes(4)
 _MOST_P99_MS = 10
 _MOST_MIB = 64  # that a worker grows by; the cache, which may fill up, included
 _CACHE_MIB = 32
+_SLOW_SECONDS = 1.0
 _BOUNDS = ("queries_in_flight", "queries_in_flight_per_client", "queries_in_flight_per_domain",
            "queries_in_flight_per_upstream", "queries_per_second", "queries_put_off")  # fmt: skip
 
@@ -49,16 +50,23 @@ SHORT = Effort(flood=6_000, flood_per_second=3_000, calm_seconds=0.5, queries_pe
 
 
 def run(effort: Effort, folder: Path) -> list[Figure]:
-    """One flood with an upstream that answers, one with an upstream that is silent about the zone."""
+    """A flood with each kind of upstream."""
     return [
-        *_flooded(effort, folder / "answered", "answered at once", silent=False),
+        *_flooded(effort, folder / "answered", "answered at once"),
+        *_flooded(effort, folder / "slow", f"answered after {_SLOW_SECONDS:g} s", delay_seconds=_SLOW_SECONDS),
         *_flooded(effort, folder / "silent", "never answered", silent=True),
     ]
 
 
-def _flooded(effort: Effort, folder: Path, how: str, *, silent: bool) -> list[Figure]:
+def _flooded(
+    effort: Effort, folder: Path, how: str, *, delay_seconds: float = 0.0, silent: bool = False
+) -> list[Figure]:
     with Upstream(
-        folder / "upstream", keeps_record=False, attacked_zone=_ATTACKED, attacked_is_silent=silent
+        folder / "upstream",
+        keeps_record=False,
+        attacked_zone=_ATTACKED,
+        attacked_delay_seconds=delay_seconds,
+        attacked_is_silent=silent,
     ) as upstream:
         config = {
             "workers": _WORKERS,

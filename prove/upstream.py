@@ -87,7 +87,8 @@ class _Program:
 class Upstream(_Program):
     """An upstream that answers every A query with one address; `aliases` lead to other names, with that address.
 
-    Names below `attacked_zone` do not exist, or get no answer at all; they are in no record.
+    Names below `attacked_zone` do not exist, which is told after a delay of their own, or get no answer at all. They
+    are in no record.
     """
 
     def __init__(
@@ -101,6 +102,7 @@ class Upstream(_Program):
         silent: bool = False,
         keeps_record: bool = True,
         attacked_zone: str = "",
+        attacked_delay_seconds: float = 0.0,
         attacked_is_silent: bool = False,
     ) -> None:
         behaviour = {
@@ -111,6 +113,7 @@ class Upstream(_Program):
             "silent": silent,
             "keeps_record": keeps_record,
             "attacked_zone": attacked_zone,
+            "attacked_delay_seconds": attacked_delay_seconds,
             "attacked_is_silent": attacked_is_silent,
         }
         super().__init__(folder, "prove.upstream_program", behaviour)

@@ -15,7 +15,7 @@ from resolver.names import domain_of, key_of
 from resolver.wire.codes import HEADER, MAX_NAME
 from resolver.wire.proxy_header import SIGNATURE
 
-_TURN_SECONDS = 0.002  # then those that are answered at sight, timers and upstreams have theirs
+_TURN_SECONDS = 0.001  # then those that are answered at sight, timers and upstreams have theirs
 _SHARE = 4  # one domain has at most this part of the places
 _BEHIND_PROXY_HEADER = 16  # octets before what its length counts
 

@@ -46,7 +46,7 @@ class Effort:
 
 
 FULL = Effort(flood=200_000, flood_per_second=20_000, calm_seconds=5.0)
-SHORT = Effort(flood=6_000, flood_per_second=3_000, calm_seconds=0.5, queries_per_second=300)
+SHORT = Effort(flood=4_000, flood_per_second=2_000, calm_seconds=0.5, queries_per_second=200)
 
 
 def run(effort: Effort, folder: Path) -> list[Figure]:

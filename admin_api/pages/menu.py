@@ -24,4 +24,5 @@ class Chapter:
 
 MENU: tuple[Chapter, ...] = (
     Chapter("Watch", (Entry("Overview", "/"), Entry("Query log", "/queries"), Entry("Check a name", "/check"))),
+    Chapter("Decide", (Entry("Exemptions", "/exemptions"),)),
 )

@@ -222,6 +222,10 @@ def without_private_addresses(message: bytes, qname: bytes) -> bytes:
         not any(is_private(address) for address in addresses_of_record(message, record.rtype, record.rdata, record.end))
         for record in records
     ]
+    left = {(record.owner, record.rtype) for record, is_kept in zip(records, keep, strict=True) if is_kept}
+    for place, record in enumerate(records):
+        if record.rtype == _RRSIG and (record.owner, _covered(record, message)) not in left:
+            keep[place] = False  # it signs nothing that is left
     return without_foreign_records(message, keep, keep_authority=False)
 
 

@@ -302,7 +302,7 @@ def _covered(signature: _Record, message: bytes) -> int:
 def _proofs(message: bytes, authority: list[_Record]) -> list[_Record]:
     """Up to the last record that proves something: that a wildcard may stand for the name (RFC 4035 section 3.1.3.3).
 
-    What else upstreams put there, the zone's NS records, serves nobody, has TTLs of its own and makes answers too large.
+    What else upstreams put there, the zone's NS records, serves nobody, has TTLs of its own and makes answers large.
     """
     proving = [
         place

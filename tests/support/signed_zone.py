@@ -116,7 +116,7 @@ class Daemon:
 
 
 def sign(folder: Path, zone: str, denial: str) -> list[str]:
-    """Sign the zone file called `zone` into `zone.signed`. Gives the names of its keys' files, that of the KSK first."""
+    """Sign the zone file called `zone` into `zone.signed`. Gives the files of its keys, the KSK first."""
     keys = [_ldns(folder, "ldns-keygen", "-a", _ALGORITHM, *flags, zone) for flags in (["-k"], [])]
     _ldns(folder, "ldns-signzone", *(["-n"] if denial == "NSEC3" else []), zone, *keys)
     return keys

@@ -17,14 +17,14 @@ Answers = list[tuple[bytes | None, bytes | None]]
 """For each question what came, and what came over TCP then, where the first was truncated; None: nothing."""
 
 
-def ask(port: int, asked: Sequence[Asked]) -> Answers:
+def ask(port: int, asked: Sequence[Asked], *, tries: int = 1) -> Answers:
     """All the answers, in the order of the questions. Truncated ones are asked for again over TCP, at the end of each
-    thousand."""
+    thousand; those that do not come over UDP, up to `tries` times."""
     answers: Answers = []
     with _Stream(port) as stream:
         for begin in range(0, len(asked), 1000):
             part = asked[begin : begin + 1000]
-            by_udp = iter(_by_udp(port, [one.wire for one in part if not one.by_tcp]))
+            by_udp = iter(_by_udp(port, [one.wire for one in part if not one.by_tcp], tries))
             for one in part:
                 if one.by_tcp:
                     answers.append((stream.ask(one.wire), None))
@@ -35,7 +35,16 @@ def ask(port: int, asked: Sequence[Asked]) -> Answers:
     return answers
 
 
-def _by_udp(port: int, wires: Sequence[bytes]) -> list[bytes | None]:
+def _by_udp(port: int, wires: Sequence[bytes], tries: int) -> list[bytes | None]:
+    answers = _once(port, wires)
+    silent = [number for number, answer in enumerate(answers) if answer is None]
+    if silent and tries > 1:
+        for number, answer in zip(silent, _by_udp(port, [wires[n] for n in silent], tries - 1), strict=True):
+            answers[number] = answer
+    return answers
+
+
+def _once(port: int, wires: Sequence[bytes]) -> list[bytes | None]:
     answers: list[bytes | None] = [None] * len(wires)
     waiting: set[int] = set()
     heard_at = time.monotonic()

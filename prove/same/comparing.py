@@ -186,8 +186,12 @@ def _is_behind_an_alias(exchange: Exchange, kinds: set[str]) -> bool:
     )
 
 
-def _is_of_signatures(exchange: Exchange, kinds: set[str]) -> bool:
-    return exchange.rtype == dns.rdatatype.RRSIG and _is_the_upstreams(exchange) and kinds <= {"answer", "flag TC"}
+def _is_beside_an_alias(exchange: Exchange, kinds: set[str]) -> bool:
+    return (
+        exchange.rtype in (dns.rdatatype.RRSIG, dns.rdatatype.NSEC)
+        and _is_the_upstreams(exchange)
+        and all(kind in {"answer", "authority", "flag TC"} or kind.startswith("rcode") for kind in kinds)
+    )
 
 
 def _is_the_upstreams(exchange: Exchange) -> bool:
@@ -219,7 +223,7 @@ _RULES: dict[str, Callable[[Exchange, set[str]], bool]] = {
     "resolver.arpa: answered here (RFC 9462)": _is_resolver_arpa,
     f"more than {MAX_CHAIN} CNAMEs: SERVFAIL": _is_long_chain,
     "behind an alias: just what the upstream says; unbound asks it anew": _is_behind_an_alias,
-    "RRSIG alone: just what the upstream says; unbound some of it": _is_of_signatures,
+    "RRSIG, NSEC, which may stand beside an alias: just what the upstream says": _is_beside_an_alias,
     "SVCB, HTTPS with private addresses as hints: left out": _is_private_hint,
 }
 EXPLANATIONS = (_WITHOUT_RD, *_RULES)

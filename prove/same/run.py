@@ -89,8 +89,8 @@ def _hear(effort: Effort, folder: Path) -> _Heard:
             ours = ask(service.port, asked)
             seconds = time.monotonic() - began
         with ForwardingUnbound(folder / "unbound", nsd.port) as unbound:
-            theirs = ask(unbound.port, asked)
-            with_rd = ask(unbound.port, [_with_rd(one, one.by_tcp) for one in without_rd])
+            theirs = ask(unbound.port, asked, tries=3)
+            with_rd = ask(unbound.port, [_with_rd(one, one.by_tcp) for one in without_rd], tries=3)
         origin = ask(nsd.port, directly)
     return _Heard(
         asked,

@@ -20,9 +20,11 @@ from prove import (
     million_rules,
     mutated_packets,
     slow_clients,
+    soak,
     swaps,
 )
 from prove.figures import Figure
+from prove.same import run as same_answers
 
 Run = Callable[[Path], list[Figure]]
 
@@ -94,4 +96,10 @@ RUNS: dict[str, tuple[str, Run, Run]] = {
         partial(certificates.run, certificates.FULL),
         partial(certificates.run, certificates.SHORT),
     ),
+    "same-answers": (
+        same_answers.WHAT,
+        partial(same_answers.run, same_answers.FULL),
+        partial(same_answers.run, same_answers.SHORT),
+    ),
+    "soak": (soak.WHAT, partial(soak.run, soak.FULL), partial(soak.run, soak.SHORT)),
 }

@@ -118,9 +118,9 @@ class Answering:
                 self._accounts.without_policy(Outcome.CACHED, client, client.group, question, transport, Rcode.NOERROR)
                 return told
             return self.refuse(question, client, transport, ede_option(Ede.NOT_SUPPORTED, "only class IN is served"))
-        if question.qtype == Type.OPT:
+        if question.qtype in (Type.OPT, Type.NXNAME):
             self._accounts.without_policy(Outcome.FAILED, client, client.group, question, transport, Rcode.FORMERR)
-            return compose(question, Rcode.FORMERR)  # a pseudo type: nothing can be asked for by it
+            return compose(question, Rcode.FORMERR)  # nothing can be asked for by these (RFC 9824 for NXNAME)
         if is_meta(question.qtype):
             why = ede_option(Ede.NOT_SUPPORTED, "not a type of data")
             return self.refuse(question, client, transport, why, Rcode.NOTIMP)

@@ -136,7 +136,7 @@ class Counters:
         if cell is None:
             if not name or self.store.intern(_text(["client", name, KINDS[0]]), reserve=_RESERVED_CELLS) is None:
                 return self._everyone
-            cell = len(self.store.keys) - 1
+            cell = self.store.used - 1
             for kind in KINDS[1:]:
                 self._new(["client", name, kind])
             self._client_cells[name] = cell

@@ -1,7 +1,7 @@
 """An upstream's answer, read once when it arrives: what of it is kept, for how long, and which names it leads to.
 
-Kept is only what the question asked for: the records of its CNAME chain, the authority section where a negative or
-a validating client needs it, never the additional section (CVE-2025-40778, CVE-2025-11411: foreign records).
+Kept is only what the question asked for: the records of its CNAME chain, the authority section where a negative answer
+needs it, or a client that validates; never the additional section (CVE-2025-40778, CVE-2025-11411: foreign records).
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ _MAX_LABELS = 5000  # labels and pointers that are followed in one message, a fe
 _POINTER = 0xC0
 _TTL_SIGN_BIT = 0x80000000
 _RRSIG = 46
+_PROOF_TYPES = frozenset({47, 50})  # NSEC, NSEC3
 _SERVICE_TYPES = (Type.SVCB, Type.HTTPS)
 _POINTER_TO_QUESTION = b"\xc0\x0c"
 _LEADING_TYPES = frozenset(
@@ -144,8 +145,10 @@ def _read_answer(message: bytes, qname: bytes, qtype: int, *, keep_authority: bo
         raise FormatError(f"more than {MAX_RECORDS} records")
     names = _Names(message)
     records, at = _read_records(names, start, answer_count)
-    chain = _chain(names, qname, records)
+    chain = _chain(names, qname, records, 1 if qtype == Type.CNAME else MAX_CHAIN)
     chain_keys = [key_of(name) for name in chain]
+    if qtype == Type.CNAME:
+        chain = [qname]  # the alias itself is asked for, not what it leads to (RFC 1034 section 3.6.2)
     keep = [record.owner in chain or _is_dname_of(record, message, chain_keys) for record in records]
     if not all(keep):
         if answer_count > _MAX_MENDED:
@@ -157,8 +160,9 @@ def _read_answer(message: bytes, qname: bytes, qtype: int, *, keep_authority: bo
     rcode = message[3] & 0xF
     negative = rcode == Rcode.NXDOMAIN or not _has_data(records, chain[-1], qtype)
     authority, authority_end = _read_records(names, at, authority_count)
-    if not (negative or keep_authority):
-        authority, authority_end = [], at
+    if not negative:
+        authority = _proofs(message, authority) if keep_authority else []
+        authority_end = authority[-1].end if authority else at
     kept = records + authority
     lifetime = min((record.ttl for record in kept), default=0)
     if negative:
@@ -206,7 +210,10 @@ def for_name_below(answer: Answer, qname: bytes) -> Answer:
 
 
 def without_private_addresses(message: bytes, qname: bytes) -> bytes:
-    """A message, read before, without the answer records that hold private addresses. Raises FormatError."""
+    """A message, read before, without the answer records that hold private addresses. Raises FormatError.
+
+    Its authority section goes, too: NS records beside an answer that is empty now would look like a delegation.
+    """
     count = message[6] << 8 | message[7]
     if count > _MAX_MENDED:
         raise FormatError("private addresses among too many records")
@@ -215,7 +222,11 @@ def without_private_addresses(message: bytes, qname: bytes) -> bytes:
         not any(is_private(address) for address in addresses_of_record(message, record.rtype, record.rdata, record.end))
         for record in records
     ]
-    return without_foreign_records(message, keep)
+    left = {(record.owner, record.rtype) for record, is_kept in zip(records, keep, strict=True) if is_kept}
+    for place, record in enumerate(records):
+        if record.rtype == _RRSIG and (record.owner, _covered(record, message)) not in left:
+            keep[place] = False  # it signs nothing that is left
+    return without_foreign_records(message, keep, keep_authority=False)
 
 
 def _read_plain(message: bytes, start: int, qtype: int) -> Answer | None:
@@ -261,26 +272,44 @@ def _read_records(names: _Names, at: int, count: int) -> tuple[list[_Record], in
     return records, at
 
 
-def _chain(names: _Names, qname: bytes, records: list[_Record]) -> list[bytes]:
-    """The names from the question to the end of its CNAME chain, in order."""
+def _chain(names: _Names, qname: bytes, records: list[_Record], most: int) -> list[bytes]:
+    """The names from the question to the end of its CNAME chain, in order; of one alias alone where `most` is 1."""
     aliases = {r.owner: names.read(r.rdata)[0] for r in records if r.rtype == Type.CNAME}
+    if most == 1:
+        return [qname, *([aliases[qname]] if qname in aliases else [])]
     chain = [qname]
     while (target := aliases.get(chain[-1])) is not None:
-        if target in chain or len(chain) > MAX_CHAIN:
-            raise FormatError(f"a CNAME chain with a loop or of more than {MAX_CHAIN}")
+        if target in chain or len(chain) > most:
+            raise FormatError(f"a CNAME chain with a loop or of more than {most}")
         chain.append(target)
     return chain
 
 
 def _is_dname_of(record: _Record, message: bytes, chain_keys: list[bytes]) -> bool:
     """Whether a record is the DNAME, or its signature, that a CNAME of the chain comes from (RFC 6672 section 3.1)."""
-    covered = record.rtype
-    if covered == _RRSIG:
-        covered = message[record.rdata] << 8 | message[record.rdata + 1]
+    covered = _covered(record, message) if record.rtype == _RRSIG else record.rtype
     if covered != Type.DNAME:
         return False
     owner = key_of(record.owner)
     return any(key.startswith(owner) for key in chain_keys)
+
+
+def _covered(signature: _Record, message: bytes) -> int:
+    """The type that an RRSIG record signs (RFC 4034 section 3.1.1)."""
+    return message[signature.rdata] << 8 | message[signature.rdata + 1]
+
+
+def _proofs(message: bytes, authority: list[_Record]) -> list[_Record]:
+    """Up to the last record that proves something: that a wildcard may stand for the name (RFC 4035 section 3.1.3.3).
+
+    What else upstreams put there, the zone's NS records, serves nobody, has TTLs of its own and makes answers large.
+    """
+    proving = [
+        place
+        for place, record in enumerate(authority)
+        if (_covered(record, message) if record.rtype == _RRSIG else record.rtype) in _PROOF_TYPES
+    ]
+    return authority[: proving[-1] + 1] if proving else []
 
 
 def _has_data(records: list[_Record], name: bytes, qtype: int) -> bool:

@@ -68,7 +68,7 @@ def hinfo_record(ttl_seconds: int) -> bytes:
     return record(dnslib.QTYPE.HINFO, dnslib.RD(rdata), ttl_seconds)
 
 
-def without_foreign_records(message: bytes, keep: list[bool]) -> bytes:
+def without_foreign_records(message: bytes, keep: list[bool], *, keep_authority: bool = True) -> bytes:
     """The message again with only those answer records whose place in `keep` is true, and no additional section.
 
     Raises FormatError when dnslib cannot read it.
@@ -77,6 +77,8 @@ def without_foreign_records(message: bytes, keep: list[bool]) -> bytes:
         parsed = dnslib.DNSRecord.parse(message)
         parsed.rr = [rr for rr, kept in zip(parsed.rr, keep, strict=True) if kept]
         parsed.ar = []
+        if not keep_authority:
+            parsed.auth = []
         return bytes(parsed.pack())
     except (dnslib.DNSError, DnslibBufferError, DNSLabelError, ValueError, IndexError, UnicodeError) as error:
         raise FormatError(f"an answer that cannot be read: {error}") from error

@@ -248,14 +248,23 @@ async def test_a_waiter_that_fails_costs_the_others_nothing(served: Served) -> N
     assert len(troubles) == 1
 
 
-@pytest.mark.parametrize("qtype", ["AXFR", "IXFR", "TSIG", "TKEY", "TYPE0", "TYPE128"])
-async def test_types_that_are_no_data_of_a_name_never_go_upstream(served: Served, qtype: str) -> None:
+@pytest.mark.parametrize(
+    ("qtype", "rcode"),
+    [
+        *((qtype, dns.rcode.NOTIMP) for qtype in ("AXFR", "IXFR", "TSIG", "TKEY", "TYPE0", "TYPE129")),
+        ("NXNAME", dns.rcode.FORMERR),  # RFC 9824
+        ("OPT", dns.rcode.FORMERR),
+    ],
+)
+async def test_types_that_are_no_data_of_a_name_never_go_upstream(
+    served: Served, qtype: str, rcode: dns.rcode.Rcode
+) -> None:
     query = dns.message.make_query("plain.example", "A").to_wire()
     number = dns.rdatatype.from_text(qtype)
     query = query[:-4] + int(number).to_bytes(2, "big") + query[-2:]
     answer = served.pipeline.answer_now(query, served.pipeline.client("127.0.0.1"), Transport.UDP)
     assert isinstance(answer, bytes)
-    assert answer[3] & 0xF == dns.rcode.NOTIMP
+    assert answer[3] & 0xF == rcode
     assert not served.upstream.asked
 
 

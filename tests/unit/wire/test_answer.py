@@ -66,7 +66,21 @@ def test_authority_and_additional_of_a_positive_answer_are_left_out() -> None:
     )
     assert read(wire).authorities == 0
     assert b"\xc0\x00\x02\x09" not in read(wire).body
-    assert read(wire, keep_authority=True).authorities == 1
+
+
+def test_of_the_authority_of_a_positive_answer_a_validating_client_gets_the_proofs_alone() -> None:
+    answer = ("a.example. 300 IN A 192.0.2.1",)
+    proof = "*.example. 60 IN NSEC b.example. A RRSIG NSEC"
+    signature = "*.example. 60 IN RRSIG NSEC 13 2 60 20300101000000 20200101000000 1 example. AAAA"
+    servers = "example. 5 IN NS ns.example."
+    signed = "example. 5 IN RRSIG NS 13 1 5 20300101000000 20200101000000 1 example. AAAA"
+    bare = read(message(answer, (servers, signed)), keep_authority=True)
+    assert (bare.authorities, bare.ttl_seconds) == (0, 300)
+    proven = read(message(answer, (proof, signature, servers, signed)), keep_authority=True)
+    assert (proven.authorities, proven.ttl_seconds) == (2, 60)
+    assert b"\x02ns" not in proven.body
+    # Where servers come first, they stay: what follows may point into them.
+    assert read(message(answer, (servers, proof, signature)), keep_authority=True).authorities == 3
 
 
 def test_a_negative_answer_lives_by_the_soa_minimum() -> None:
@@ -117,6 +131,15 @@ def test_a_cname_loop_and_an_endless_chain_are_refused() -> None:
     chain = tuple(f"{owner} 1 IN CNAME {target}" for owner, target in itertools.pairwise(names))
     with pytest.raises(FormatError, match="chain"):
         read(message(chain))
+
+
+def test_an_alias_that_is_asked_for_itself_is_not_followed() -> None:
+    loop = read(message(("a.example. 300 IN CNAME a.example.",), qtype="CNAME"), qtype=Type.CNAME)
+    assert (loop.answers, loop.negative, loop.ttl_seconds) == (1, False, 300)
+    lines = ("a.example. 300 IN CNAME b.example.", "b.example. 300 IN CNAME c.example.")
+    alias = read(message(lines, qtype="CNAME"), qtype=Type.CNAME)
+    assert alias.answers == 1
+    assert alias.targets == (key_of(parse_name("b.example")),)
 
 
 def test_a_pointer_that_points_forward_is_refused() -> None:

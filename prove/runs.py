@@ -15,13 +15,16 @@ from prove import (
     killed_workers,
     lying_upstream,
     many_exceptions,
+    many_sources,
     million_by_api,
     million_by_url,
     million_rules,
     mutated_packets,
+    random_subdomains,
     slow_clients,
     soak,
     swaps,
+    worst_packets,
 )
 from prove.figures import Figure
 from prove.same import run as same_answers
@@ -102,4 +105,19 @@ RUNS: dict[str, tuple[str, Run, Run]] = {
         partial(same_answers.run, same_answers.SHORT),
     ),
     "soak": (soak.WHAT, partial(soak.run, soak.FULL), partial(soak.run, soak.SHORT)),
+    "random-subdomains": (
+        random_subdomains.WHAT,
+        partial(random_subdomains.run, random_subdomains.FULL),
+        partial(random_subdomains.run, random_subdomains.SHORT),
+    ),
+    "many-sources": (
+        many_sources.WHAT,
+        partial(many_sources.run, many_sources.FULL),
+        partial(many_sources.run, many_sources.SHORT),
+    ),
+    "worst-packets": (
+        worst_packets.WHAT,
+        partial(worst_packets.run, worst_packets.FULL),
+        partial(worst_packets.run, worst_packets.SHORT),
+    ),
 }

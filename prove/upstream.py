@@ -85,7 +85,10 @@ class _Program:
 
 
 class Upstream(_Program):
-    """An upstream that answers every A query with one address; `aliases` lead to other names, with that address."""
+    """An upstream that answers every A query with one address; `aliases` lead to other names, with that address.
+
+    Names below `attacked_zone` do not exist, or get no answer at all; they are in no record.
+    """
 
     def __init__(
         self,
@@ -96,6 +99,9 @@ class Upstream(_Program):
         delay_seconds: float = 0.0,
         aliases: Mapping[str, str] | None = None,
         silent: bool = False,
+        keeps_record: bool = True,
+        attacked_zone: str = "",
+        attacked_is_silent: bool = False,
     ) -> None:
         behaviour = {
             "address": address,
@@ -103,6 +109,9 @@ class Upstream(_Program):
             "delay_seconds": delay_seconds,
             "aliases": dict(aliases or {}),
             "silent": silent,
+            "keeps_record": keeps_record,
+            "attacked_zone": attacked_zone,
+            "attacked_is_silent": attacked_is_silent,
         }
         super().__init__(folder, "prove.upstream_program", behaviour)
 
@@ -112,3 +121,15 @@ class Liar(_Program):
 
     def __init__(self, folder: Path, *, lies: int) -> None:
         super().__init__(folder, "prove.liar_program", {"lies": lies})
+
+
+class WorstUpstream(_Program):
+    """An upstream over TCP whose answers cost a parser most (prove.worst_messages)."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder, "prove.worst_program", {})
+
+    @property
+    def server(self) -> str:
+        """As `upstream.servers` names it."""
+        return f"tcp://127.0.0.1:{self.port}"

@@ -16,7 +16,7 @@ from typing import Any
 
 import uvloop
 
-from prove.messages import answer, name_of, question_end
+from prove.messages import answer, name_of, nxdomain, question_end, wire_name
 
 _BATCH = 64
 _BUFFER_BYTES = 4 << 20
@@ -31,6 +31,11 @@ class _Upstream:
         self._ttl_seconds: int = behaviour["ttl_seconds"]
         self._delay_seconds: float = behaviour["delay_seconds"]
         self._is_silent: bool = behaviour["silent"]
+        self._keeps_record: bool = behaviour["keeps_record"]
+        zone: str = behaviour["attacked_zone"]
+        self._attacked = wire_name(zone) if zone else None
+        self._attacked_is_silent: bool = behaviour["attacked_is_silent"]
+        self.attacked = 0
         self.asked: list[str] = []
 
     def readable(self) -> None:
@@ -45,9 +50,15 @@ class _Upstream:
                 end = question_end(query)
             except ValueError:
                 continue
+            if self._attacked is not None and query.find(self._attacked, 12, end) > 0:
+                self.attacked += 1
+                if not self._attacked_is_silent:
+                    self._send(nxdomain(query[:2], query[12:end], self._ttl_seconds), client)
+                continue
             name = name_of(query)
-            message_id = int.from_bytes(query[:2], "big")
-            self.asked.append(json.dumps([time.monotonic(), client[1], message_id, name]))
+            if self._keeps_record:
+                message_id = int.from_bytes(query[:2], "big")
+                self.asked.append(json.dumps([time.monotonic(), client[1], message_id, name]))
             if self._is_silent:
                 continue
             alias_of = self._aliases.get(name, "")

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, delete, func, insert, literal, or_, select
+from sqlalchemy import ColumnElement, and_, delete, func, insert, literal, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from admin_api.statistics import rows as bounds
 from admin_api.statistics import sketch
 from admin_api.store.tables import documents, stats_clients, stats_rollup
 
@@ -65,6 +66,26 @@ async def _sum_up(connection: AsyncConnection, period: int, at: int, within: Col
     summed = select(literal(period), literal(at), *key, func.sum(c.n)).where(within).group_by(*key)
     columns = ["period_seconds", "at", "dimension", "key", "kind", "n"]
     await connection.execute(insert(stats_rollup).from_select(columns, summed))
+    for dimension in bounds.HIT_DIMENSIONS:
+        here = {"period_seconds": period, "at": at, "dimension": dimension}
+        await _bound(connection, and_(*(c[name] == value for name, value in here.items())), here)
+
+
+async def _bound(connection: AsyncConnection, of_one: ColumnElement[bool], key: dict[str, Any]) -> None:
+    """Put the keys of one dimension in one period that are too many, those with least, under OTHER."""
+    c = stats_rollup.c
+    named = and_(of_one, c.key != bounds.OTHER)
+    most = select(c.key).where(named).group_by(c.key).order_by(func.sum(c.n).desc(), c.key).limit(bounds.MOST_KEYS)
+    too_many = and_(named, c.key.not_in(most))
+    rows = await connection.execute(select(c.kind, func.sum(c.n).label("n")).where(too_many).group_by(c.kind))
+    gained = rows.all()
+    if not gained:
+        return
+    await connection.execute(delete(stats_rollup).where(too_many))
+    for row in gained:
+        other = and_(of_one, c.key == bounds.OTHER, c.kind == row.kind)
+        if not (await connection.execute(update(stats_rollup).where(other).values(n=c.n + row.n))).rowcount:
+            await connection.execute(insert(stats_rollup).values(**key, key=bounds.OTHER, kind=row.kind, n=row.n))
 
 
 async def _unite(connection: AsyncConnection, period: int, at: int, within: ColumnElement[bool]) -> None:

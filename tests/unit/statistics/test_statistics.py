@@ -9,10 +9,12 @@ from datetime import UTC, datetime
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy import select
 
 from admin_api.statistics import rows, sketch
 from admin_api.statistics.prometheus import exposition
-from admin_api.statistics.rollups import DAY, HOUR, MINUTE, Rolled, parts
+from admin_api.statistics.rollups import DAY, HOUR, MINUTE, Rolled, parts, roll_up
+from admin_api.store.tables import stats_rollup
 
 from .conftest import NOON, Counted
 
@@ -132,6 +134,36 @@ async def test_beyond_the_most_keys_the_rest_is_other_and_the_sum_is_right(
         "n4.example": 4,
         "other": 6,
     }
+    worker.file.close()
+
+
+async def test_many_folds_bring_a_minute_and_many_minutes_an_hour_no_more_keys_than_there_may_be(
+    counted: Counted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rows, "MOST_KEYS", 4)
+    worker = counted.worker()
+    for fold in range(12):
+        counted.now = NOON + fold // 3 * MINUTE
+        for number in range(2):
+            worker.client(f"10.0.{fold}.{number}", by=fold + 1)
+        worker.client("10.9.9.9", "monitored", by=100)
+        await counted.service.fold()
+    counted.now = NOON + 2 * HOUR + MINUTE
+    async with counted.store.count() as connection:
+        await roll_up(connection, counted.now)
+    columns = select(stats_rollup.c.period_seconds, stats_rollup.c.at, stats_rollup.c.key, stats_rollup.c.n)
+    async with counted.store.read() as connection:
+        found = (await connection.execute(columns.where(stats_rollup.c.dimension == "client"))).all()
+    by_period: dict[tuple[int, int], dict[str, int]] = {}
+    for row in found:
+        keys = by_period.setdefault((row.period_seconds, row.at), {})
+        keys[row.key] = keys.get(row.key, 0) + row.n
+    assert len(by_period) == 5
+    for keys in by_period.values():
+        assert len(keys.keys() - {"other"}) <= 4
+    assert by_period[HOUR, NOON]["10.9.9.9"] == 1200
+    assert sum(by_period[HOUR, NOON].values()) == 1200 + 2 * sum(range(1, 13))
+    assert (await counted.service.top("client", at(NOON), at(NOON + HOUR), 1))[0]["key"] == "10.9.9.9"
     worker.file.close()
 
 

@@ -162,6 +162,9 @@ class WorkerProcess:
             self._log.error("a worker refused the policy", pid=self.pid, why=report["why"])
         elif event == "counts":
             self._log.info("counts", pid=self.pid, **report)
+        elif event == "uncounted":
+            so = "they are kept in memory until there can be one"
+            self._log.error("a worker has no file for its counts", pid=self.pid, why=report["why"], so=so)
         elif event == "trouble":
             self._log.error("unexpected error in a worker", pid=self.pid, **report)
 

@@ -19,6 +19,7 @@ from admin_api.store.errors import (
     OwnedByFile,
     StaleVersion,
     StoreAway,
+    StoreFull,
     TooMany,
     WrongKind,
     WrongState,
@@ -26,6 +27,7 @@ from admin_api.store.errors import (
 
 CONTENT_TYPE = "application/problem+json"
 _RETRY_SECONDS = "5"
+_LATER = (503, 507)  # the same call may go well later
 
 _STATUS: dict[type[Exception], int] = {
     Invalid: 422,
@@ -38,6 +40,7 @@ _STATUS: dict[type[Exception], int] = {
     WrongState: 409,
     Forbidden: 403,
     StaleVersion: 412,
+    StoreFull: 507,
     StoreAway: 503,
 }
 
@@ -85,7 +88,7 @@ def problem_of(error: Exception) -> web.Response | None:
         return None
     errors = error.errors if isinstance(error, Invalid) else ()
     detail = "what was sent cannot be used" if isinstance(error, Invalid) else str(error)
-    return problem(status, detail, errors, {"Retry-After": _RETRY_SECONDS} if status == 503 else None)
+    return problem(status, detail, errors, {"Retry-After": _RETRY_SECONDS} if status in _LATER else None)
 
 
 _DETAILS = {

@@ -10,6 +10,7 @@ from prove import (
     api_clients,
     certificates,
     dead_upstreams,
+    full_disk,
     identical_questions,
     killed_control,
     killed_workers,
@@ -93,5 +94,10 @@ RUNS: dict[str, tuple[str, Run, Run]] = {
         certificates.WHAT,
         partial(certificates.run, certificates.FULL),
         partial(certificates.run, certificates.SHORT),
+    ),
+    "full-disk": (
+        full_disk.WHAT,
+        partial(full_disk.run, full_disk.FULL),
+        partial(full_disk.run, full_disk.SHORT),
     ),
 }

@@ -14,6 +14,7 @@ from prove import (
     identical_questions,
     killed_control,
     killed_workers,
+    locked_store,
     lying_upstream,
     many_exceptions,
     million_by_api,
@@ -99,5 +100,10 @@ RUNS: dict[str, tuple[str, Run, Run]] = {
         full_disk.WHAT,
         partial(full_disk.run, full_disk.FULL),
         partial(full_disk.run, full_disk.SHORT),
+    ),
+    "locked-store": (
+        locked_store.WHAT,
+        partial(locked_store.run, locked_store.FULL),
+        partial(locked_store.run, locked_store.SHORT),
     ),
 }

@@ -82,9 +82,18 @@ class Store:
             return str(error)
         return self._turns.trouble
 
-    def turn(self, lock: asyncio.Lock) -> AbstractAsyncContextManager[None]:
-        """Hold a lock of those who mean to write; they give up together with those inside. Raises StoreAway."""
-        return self._turns.turn(lock)
+    @asynccontextmanager
+    async def turn(self, lock: asyncio.Lock, actor: str) -> AsyncIterator[None]:
+        """Hold a lock of those who mean to write; they give up as those inside do. Raises StoreAway."""
+        try:
+            await self._turns.acquire(lock)
+        except StoreAway as error:
+            self._gap.note(actor, str(error))
+            raise
+        try:
+            yield
+        finally:
+            lock.release()
 
     async def close(self) -> None:
         """Close all connections."""
@@ -151,10 +160,13 @@ class Store:
 
     @asynccontextmanager
     async def _writing(self, engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
-        async with self._turns.turn(self._writer):
+        await self._turns.acquire(self._writer)
+        try:
             with self._turns.noted():
                 async with self._transaction(engine) as connection:
                     yield connection
+        finally:
+            self._writer.release()
 
     @asynccontextmanager
     async def _transaction(self, engine: AsyncEngine, *, commits: bool = True) -> AsyncIterator[AsyncConnection]:

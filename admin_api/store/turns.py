@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 
 from admin_api.store.engine import Limits
 from admin_api.store.errors import StoreAway
@@ -25,15 +25,6 @@ class Turns:
         self._limits = limits
         self._place = place
         self._waits_since: float | None = None  # whose turn it is waits for a lock
-
-    @contextlib.asynccontextmanager
-    async def turn(self, lock: asyncio.Lock) -> AsyncIterator[None]:
-        """Hold a lock that writers share. Raises StoreAway when that takes too long."""
-        await self._acquire(lock)
-        try:
-            yield
-        finally:
-            lock.release()
 
     @contextlib.contextmanager
     def waiting(self) -> Iterator[None]:
@@ -54,7 +45,8 @@ class Turns:
             raise
         self.trouble = None
 
-    async def _acquire(self, lock: asyncio.Lock) -> None:
+    async def acquire(self, lock: asyncio.Lock) -> None:
+        """Take a lock that writers share. Raises StoreAway when that takes too long."""
         began = time.monotonic()
         acquiring = asyncio.ensure_future(lock.acquire())
         try:

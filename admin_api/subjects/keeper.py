@@ -92,7 +92,7 @@ class SubjectKeeper:
         """A change of the store, and of what is in force; `synced` as the store has it. Raises StoreAway."""
         if self._journal is None:
             raise StoreAway("leases and exemptions have not been read yet; try again soon")
-        async with self._door.store.turn(self._turn):
+        async with self._door.store.turn(self._turn, actor):
             try:
                 async with self._door.store.change(actor, request_id, synced=synced) as change:
                     changing = SubjectChange(change)

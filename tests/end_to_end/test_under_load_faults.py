@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from prove import full_disk
+from prove import full_disk, locked_store
 from prove.figures import missed
 
 pytestmark = pytest.mark.alone
@@ -14,3 +14,7 @@ pytestmark = pytest.mark.alone
 
 def test_with_a_full_disk_dns_goes_on_and_everything_else_afterwards(tmp_path: Path) -> None:
     assert not missed(full_disk.run(full_disk.SHORT, tmp_path), but_for_times=True)
+
+
+def test_with_a_locked_store_dns_goes_on_and_callers_hear_of_it(tmp_path: Path) -> None:
+    assert not missed(locked_store.run(locked_store.SHORT, tmp_path), but_for_times=True)

@@ -14,6 +14,7 @@ from prove import (
     identical_questions,
     killed_control,
     killed_workers,
+    kills,
     locked_store,
     lying_upstream,
     many_exceptions,
@@ -106,4 +107,5 @@ RUNS: dict[str, tuple[str, Run, Run]] = {
         partial(locked_store.run, locked_store.FULL),
         partial(locked_store.run, locked_store.SHORT),
     ),
+    "kills": (kills.WHAT, partial(kills.run, kills.FULL), partial(kills.run, kills.SHORT)),
 }

@@ -80,7 +80,10 @@ class Worker:
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(self._report)
         reader, self._writer = await asyncio.open_connection(sock=self._control, limit=_MOST_ORDER_BYTES)
+        self._say("listens")
         first = json.loads(await reader.readline())
+        if first.get("do") == "stop":
+            return
         try:
             await self._serve(first, reader)
         except SnapshotError as error:

@@ -10,6 +10,7 @@ from prove import (
     api_clients,
     certificates,
     dead_upstreams,
+    failing_upstreams,
     full_disk,
     identical_questions,
     killed_control,
@@ -108,4 +109,9 @@ RUNS: dict[str, tuple[str, Run, Run]] = {
         partial(locked_store.run, locked_store.SHORT),
     ),
     "kills": (kills.WHAT, partial(kills.run, kills.FULL), partial(kills.run, kills.SHORT)),
+    "failing-upstreams": (
+        failing_upstreams.WHAT,
+        partial(failing_upstreams.run, failing_upstreams.FULL),
+        partial(failing_upstreams.run, failing_upstreams.SHORT),
+    ),
 }

@@ -6,6 +6,7 @@ import json
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,7 @@ class UpstreamQuery:
     port: int  # that it came from
     message_id: int
     name: str
+    transport: str = "udp"
 
 
 class _Program:
@@ -78,14 +80,19 @@ class _Program:
         """End it now, and read its record."""
         self.__exit__(None, None, None)
 
-    def toggle(self) -> None:
-        """Make it silent, or have it speak again."""
+    def toggle(self) -> float:
+        """Make it silent, or have it speak again; gives the moment."""
         assert self._process
         self._process.send_signal(signal.SIGUSR1)
+        return time.monotonic()
 
 
 class Upstream(_Program):
-    """An upstream that answers every A query with one address; `aliases` lead to other names, with that address."""
+    """An upstream that answers every A query with one address; `aliases` lead to other names, with that address.
+
+    One that `truncates` says over UDP that its answers are too large for it. Over TCP it never answers: it refuses
+    connections, or takes them and is silent (`silent_tcp`).
+    """
 
     def __init__(
         self,
@@ -96,6 +103,8 @@ class Upstream(_Program):
         delay_seconds: float = 0.0,
         aliases: Mapping[str, str] | None = None,
         silent: bool = False,
+        truncates: bool = False,
+        silent_tcp: bool = False,
     ) -> None:
         behaviour = {
             "address": address,
@@ -103,6 +112,8 @@ class Upstream(_Program):
             "delay_seconds": delay_seconds,
             "aliases": dict(aliases or {}),
             "silent": silent,
+            "truncates": truncates,
+            "silent_tcp": silent_tcp,
         }
         super().__init__(folder, "prove.upstream_program", behaviour)
 

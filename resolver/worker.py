@@ -81,8 +81,8 @@ class Worker:
         loop.set_exception_handler(self._report)
         reader, self._writer = await asyncio.open_connection(sock=self._control, limit=_MOST_ORDER_BYTES)
         self._say("listens")
-        first = json.loads(await reader.readline())
-        if first.get("do") == "stop":
+        first = json.loads(await reader.readline() or b'{"do": "stop"}')
+        if first.get("do") == "stop":  # before it was told what to begin with, or the supervisor is gone
             return
         try:
             await self._serve(first, reader)

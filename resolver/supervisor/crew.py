@@ -157,6 +157,8 @@ class Crew:
 
     async def _replace(self, slot: int) -> None:
         async with self._filling[slot]:
+            if self._is_stopping:
+                return
             old = self._workers[slot]
             await self._fill(slot)
             if old is not None:

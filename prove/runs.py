@@ -16,6 +16,7 @@ from prove import (
     killed_control,
     killed_workers,
     kills,
+    list_sources,
     locked_store,
     lying_upstream,
     many_exceptions,
@@ -23,6 +24,7 @@ from prove import (
     million_by_url,
     million_rules,
     mutated_packets,
+    set_clock,
     slow_clients,
     swaps,
 )
@@ -113,5 +115,15 @@ RUNS: dict[str, tuple[str, Run, Run]] = {
         failing_upstreams.WHAT,
         partial(failing_upstreams.run, failing_upstreams.FULL),
         partial(failing_upstreams.run, failing_upstreams.SHORT),
+    ),
+    "set-clock": (
+        set_clock.WHAT,
+        partial(set_clock.run, set_clock.FULL),
+        partial(set_clock.run, set_clock.SHORT),
+    ),
+    "list-sources": (
+        list_sources.WHAT,
+        partial(list_sources.run, list_sources.FULL),
+        partial(list_sources.run, list_sources.SHORT),
     ),
 }

@@ -6,6 +6,7 @@ import json
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,7 @@ class UpstreamQuery:
     port: int  # that it came from
     message_id: int
     name: str
+    transport: str = "udp"
 
 
 class _Program:
@@ -78,16 +80,19 @@ class _Program:
         """End it now, and read its record."""
         self.__exit__(None, None, None)
 
-    def toggle(self) -> None:
-        """Make it silent, or have it speak again."""
+    def toggle(self) -> float:
+        """Make it silent, or have it speak again; gives the moment."""
         assert self._process
         self._process.send_signal(signal.SIGUSR1)
+        return time.monotonic()
 
 
 class Upstream(_Program):
     """An upstream that answers every A query with one address; `aliases` lead to other names, with that address.
 
     Names below `attacked_zone` do not exist, or get no answer at all; they are in no record.
+    One that `truncates` says over UDP that its answers are too large for it. Over TCP it never answers: it refuses
+    connections, or takes them and is silent (`silent_tcp`).
     """
 
     def __init__(
@@ -102,6 +107,8 @@ class Upstream(_Program):
         keeps_record: bool = True,
         attacked_zone: str = "",
         attacked_is_silent: bool = False,
+        truncates: bool = False,
+        silent_tcp: bool = False,
     ) -> None:
         behaviour = {
             "address": address,
@@ -112,6 +119,8 @@ class Upstream(_Program):
             "keeps_record": keeps_record,
             "attacked_zone": attacked_zone,
             "attacked_is_silent": attacked_is_silent,
+            "truncates": truncates,
+            "silent_tcp": silent_tcp,
         }
         super().__init__(folder, "prove.upstream_program", behaviour)
 

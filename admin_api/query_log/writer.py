@@ -181,5 +181,5 @@ class QueryLogWriter:
             middle = (first + last) // 2
             connection.execute("DELETE FROM queries WHERE id <= ?", (middle,))
             connection.execute("DELETE FROM spans WHERE block < ?", (middle >> files.BLOCK_BITS,))
-            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             connection.execute("VACUUM")
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # else what VACUUM wrote counts twice, in two files

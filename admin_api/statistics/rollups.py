@@ -138,9 +138,12 @@ def rows_of(dimension: str, some: list[tuple[int, int, int]]) -> FromClause:
     return periods.join(stats_rollup, same)
 
 
-def _literals(period: int, start: int, end: int) -> Select[Any]:
-    numbers = {"period": period, "at": start, "until": end}
-    return select(*(literal(number, BigInteger).label(name) for name, number in numbers.items()))
+def _literals(period: int, start: int, end: int) -> Select[int, int, int]:
+    return select(
+        literal(period, BigInteger).label("period"),
+        literal(start, BigInteger).label("at"),
+        literal(end, BigInteger).label("until"),
+    )
 
 
 def within(table: Any, some: list[tuple[int, int, int]]) -> ColumnElement[bool]:

@@ -177,6 +177,22 @@ async def test_old_days_and_too_much_go_the_oldest_first(tmp_path: Path) -> None
     small._theirs.close()
 
 
+async def test_a_day_that_is_too_much_loses_its_older_half_once(tmp_path: Path) -> None:
+    logged = Logged(tmp_path)
+    logged.writer.start()
+    await logged.write(*(event(number, name=f"{number}.{'x' * 60}.example") for number in range(6000)))
+    small = Logged(tmp_path, max_mib=1)
+    assert 1 << 20 < files.size(small.folder, files.days(small.folder)[0]) < 2 << 20
+    for _ in range(3):
+        small.writer._tidy()
+    for connection in small.writer._connections.values():
+        connection.close()
+    found = [item["name"].partition(".")[0] for item in await small.all_pages(limit=1000)]
+    assert found == [str(number) for number in reversed(range(3000, 6000))]
+    small.ours.close()
+    small._theirs.close()
+
+
 async def test_a_damaged_day_is_set_aside_and_a_new_one_begun(tmp_path: Path) -> None:
     day = datetime.fromtimestamp(NOW - 1000, UTC).strftime("%Y-%m-%d")
     (tmp_path / files.FOLDER).mkdir()

@@ -24,4 +24,13 @@ class Chapter:
 
 MENU: tuple[Chapter, ...] = (
     Chapter("Watch", (Entry("Overview", "/"), Entry("Query log", "/queries"), Entry("Check a name", "/check"))),
+    Chapter(
+        "Decide",
+        (
+            Entry("Groups", "/groups"),
+            Entry("Clients", "/clients"),
+            Entry("Catalogue", "/catalogue"),
+            Entry("Lists", "/lists"),
+        ),
+    ),
 )

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
-from admin_api.pages import check, overview, query_log
+from admin_api.pages import check, groups, overview, query_log
 from admin_api.pages.visit import Page
+
+_NAME = r"{name:[a-z0-9][a-z0-9-]*}"
 
 PAGES: tuple[Page, ...] = (
     Page("GET", "/", overview.show),
     Page("GET", "/overview/series", overview.series),
     Page("GET", "/queries", query_log.show),
     Page("GET", "/check", check.show),
+    Page("GET", "/groups", groups.listing),
+    Page("POST", "/groups", groups.create, "admin", shown_again=groups.new),
+    Page("POST", "/groups:pause", groups.act_on_all, "admin", shown_again=groups.listing),
+    Page("GET", "/groups/new", groups.new, "admin"),
+    Page("GET", f"/groups/{_NAME}", groups.show),
+    Page("POST", f"/groups/{_NAME}", groups.act, "admin", shown_again=groups.show),
+    Page("GET", f"/groups/{_NAME}:edit", groups.edit, "admin"),
+    Page("POST", f"/groups/{_NAME}:edit", groups.save, "admin", shown_again=groups.edit),
 )

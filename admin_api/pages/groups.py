@@ -15,9 +15,10 @@ from admin_api.pages import group_form
 from admin_api.pages.check import way_of
 from admin_api.pages.outcome import told, with_version
 from admin_api.pages.references import shelves, with_unknown
+from admin_api.pages.switches import block_of
 from admin_api.pages.visit import Visit
+from admin_api.store.policy import DEFAULT_GROUP
 
-DEFAULT = "default"
 PAUSES = (("900", "15 minutes"), ("1800", "30 minutes"), ("3600", "1 hour"), ("14400", "4 hours"), ("86400", "1 day"))
 _ROWS = 100
 _WHO_ASKS = 0  # the first station of a query's way
@@ -49,7 +50,7 @@ async def show(visit: Visit) -> web.StreamResponse:
     """GET /groups/{name}."""
     name = visit.path["name"]
     group, etag = await with_version(visit, "GET /groups/{name}", {"name": name})
-    default: models.GroupItem = await visit.ask("GET /groups/{name}", path={"name": DEFAULT})
+    default: models.GroupItem = await visit.ask("GET /groups/{name}", path={"name": DEFAULT_GROUP})
     catalogue: models.CatalogueReply = await visit.ask("GET /catalogue")
     pauses = [pause for pause in await _pauses(visit) if pause.group in (None, name)]
     return visit.render(
@@ -137,13 +138,6 @@ def states(group: models.GroupItem, pauses: Sequence[models.PauseItem]) -> list[
     if group.schedule is not None:
         found.append(("info", "by schedule"))
     return found or [("good", "enforced")]
-
-
-def block_of(group: models.GroupItem, default: models.GroupItem) -> list[str]:
-    """What a group blocks: its own, else the default group's, else what is bundled."""
-    if group.block is not None:
-        return group.block
-    return default.block if default.block is not None else ["ai", "bypass", "lists"]
 
 
 async def _form(visit: Visit, group: models.GroupItem | None, etag: str) -> web.StreamResponse:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from admin_api.pages import check, groups, overview, query_log
+from admin_api.pages import catalogue, check, groups, overview, query_log
 from admin_api.pages.visit import Page
 
 _NAME = r"{name:[a-z0-9][a-z0-9-]*}"
+_VENDOR = r"{vendor:[a-z0-9][a-z0-9-]*}"
 
 PAGES: tuple[Page, ...] = (
     Page("GET", "/", overview.show),
@@ -20,4 +21,8 @@ PAGES: tuple[Page, ...] = (
     Page("POST", f"/groups/{_NAME}", groups.act, "admin", shown_again=groups.show),
     Page("GET", f"/groups/{_NAME}:edit", groups.edit, "admin"),
     Page("POST", f"/groups/{_NAME}:edit", groups.save, "admin", shown_again=groups.edit),
+    Page("GET", "/catalogue", catalogue.listing),
+    Page("POST", "/catalogue", catalogue.switch, "admin", shown_again=catalogue.listing),
+    Page("GET", f"/catalogue/{_VENDOR}", catalogue.vendor),
+    Page("POST", f"/catalogue/{_VENDOR}", catalogue.switch_at_vendor, "admin", shown_again=catalogue.vendor),
 )

@@ -27,6 +27,7 @@ MENU: tuple[Chapter, ...] = (
     Chapter(
         "Decide",
         (
+            Entry("Exemptions", "/exemptions"),
             Entry("Groups", "/groups"),
             Entry("Clients", "/clients"),
             Entry("Catalogue", "/catalogue"),

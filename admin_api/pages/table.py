@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from admin_api.pages import catalogue, check, groups, overview, query_log
+from admin_api.exception_routes import ID
+from admin_api.pages import catalogue, check, exemptions, groups, overview, query_log
 from admin_api.pages.visit import Page
 
 _NAME = r"{name:[a-z0-9][a-z0-9-]*}"
@@ -13,6 +14,17 @@ PAGES: tuple[Page, ...] = (
     Page("GET", "/overview/series", overview.series),
     Page("GET", "/queries", query_log.show),
     Page("GET", "/check", check.show),
+    Page("GET", "/exemptions", exemptions.show),
+    Page("GET", "/exemptions/new", exemptions.show_new, "operator"),
+    Page("POST", "/exemptions", exemptions.create, "operator", shown_again=exemptions.show_new),
+    Page("GET", f"/exemptions/{ID}", exemptions.show_one),
+    Page(
+        "POST",
+        f"/exemptions/{ID}/{{action:approve|deny|revoke|renew}}",
+        exemptions.act,
+        "operator",
+        shown_again=exemptions.show_one,
+    ),
     Page("GET", "/groups", groups.listing),
     Page("POST", "/groups", groups.create, "admin", shown_again=groups.new),
     Page("POST", "/groups:pause", groups.act_on_all, "admin", shown_again=groups.listing),

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from admin_api.exception_routes import ID
-from admin_api.pages import catalogue, check, exemptions, groups, overview, query_log
+from admin_api.pages import catalogue, check, exemptions, groups, lists, overview, query_log
 from admin_api.pages.visit import Page
 
 _NAME = r"{name:[a-z0-9][a-z0-9-]*}"
+_LIST = r"{name:[a-z0-9][a-z0-9-]*(?:/[a-z0-9][a-z0-9-]*)?}"  # bundled ones are called vendor/service
 _VENDOR = r"{vendor:[a-z0-9][a-z0-9-]*}"
 
 PAGES: tuple[Page, ...] = (
@@ -37,4 +38,11 @@ PAGES: tuple[Page, ...] = (
     Page("POST", "/catalogue", catalogue.switch, "admin", shown_again=catalogue.listing),
     Page("GET", f"/catalogue/{_VENDOR}", catalogue.vendor),
     Page("POST", f"/catalogue/{_VENDOR}", catalogue.switch_at_vendor, "admin", shown_again=catalogue.vendor),
+    Page("GET", "/lists", lists.listing),
+    Page("POST", "/lists", lists.create, "operator", shown_again=lists.new),
+    Page("GET", "/lists/new", lists.new, "operator"),
+    Page("GET", f"/lists/{_LIST}", lists.show),
+    Page("POST", f"/lists/{_NAME}", lists.act, "operator", shown_again=lists.show),
+    Page("GET", f"/lists/{_NAME}:edit", lists.edit, "operator"),
+    Page("POST", f"/lists/{_NAME}:edit", lists.save, "operator", shown_again=lists.edit),
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from admin_api.exception_routes import ID
-from admin_api.pages import catalogue, check, exemptions, groups, lists, overview, query_log
+from admin_api.pages import catalogue, check, clients, exemptions, groups, lists, overview, query_log
 from admin_api.pages.visit import Page
 
 _NAME = r"{name:[a-z0-9][a-z0-9-]*}"
@@ -34,6 +34,10 @@ PAGES: tuple[Page, ...] = (
     Page("POST", f"/groups/{_NAME}", groups.act, "admin", shown_again=groups.show),
     Page("GET", f"/groups/{_NAME}:edit", groups.edit, "admin"),
     Page("POST", f"/groups/{_NAME}:edit", groups.save, "admin", shown_again=groups.edit),
+    Page("GET", "/clients", clients.show),
+    Page("POST", "/clients", clients.act, "operator", shown_again=clients.shown_again),
+    Page("GET", "/clients/new", clients.new, "operator"),
+    Page("GET", "/clients/history", clients.history),
     Page("GET", "/catalogue", catalogue.listing),
     Page("POST", "/catalogue", catalogue.switch, "admin", shown_again=catalogue.listing),
     Page("GET", f"/catalogue/{_VENDOR}", catalogue.vendor),

@@ -24,4 +24,9 @@ class Chapter:
 
 MENU: tuple[Chapter, ...] = (
     Chapter("Watch", (Entry("Overview", "/"), Entry("Query log", "/queries"), Entry("Check a name", "/check"))),
+    Chapter(
+        "Account for",
+        (Entry("Reports", "/reports"), Entry("Audit trail", "/audit"), Entry("Policy history", "/policy")),
+    ),
+    Chapter("Node", (Entry("Status", "/status"), Entry("Tokens", "/tokens", "admin"), Entry("Set-up", "/setup"))),
 )

@@ -24,6 +24,7 @@ class Chapter:
 
 MENU: tuple[Chapter, ...] = (
     Chapter("Watch", (Entry("Overview", "/"), Entry("Query log", "/queries"), Entry("Check a name", "/check"))),
+    Chapter("Decide", (Entry("Exemptions", "/exemptions"),)),
     Chapter(
         "Account for",
         (Entry("Reports", "/reports"), Entry("Audit trail", "/audit"), Entry("Policy history", "/policy")),

@@ -129,7 +129,7 @@ def _by_hand(at: Addresses) -> Iterator[Recipe]:
 def _browsers(at: Addresses) -> Iterator[Recipe]:
     note = (
         "Without any of this, Firefox leaves its own DNS over HTTPS off where use-application-dns.net is answered "
-        "NXDOMAIN, and it is for groups that block `bypass`. Only a policy also holds against a user's own choice."
+        "NXDOMAIN, and it is for groups that block bypass. Only a policy also holds against a user's own choice."
     )
     chromium = (
         {"DnsOverHttpsMode": "secure", "DnsOverHttpsTemplates": at.template}

@@ -151,11 +151,7 @@ def demand_own_page(request: web.Request) -> None:
     # Browsers send the first where the connection is secure or local; no page can set either.
     site = request.headers.get("Sec-Fetch-Site")
     origin = request.headers.get("Origin")
-    if site is not None:
-        is_own = site in _OWN
-    else:
-        is_own = origin is None or urlsplit(origin).netloc == request.host
-    if not is_own:
+    if site not in _OWN if site is not None else origin is not None and urlsplit(origin).netloc != request.host:
         raise BadRequest(403, "this was sent from another site's page, and is not done")
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from admin_api.pages import audit, check, overview, policy, query_log, reports, setup, status, tokens
+from admin_api.exception_routes import ID
+from admin_api.pages import audit, check, exemptions, overview, policy, query_log, reports, setup, status, tokens
 from admin_api.pages.visit import Page
 
 REVISION = r"/policy/revisions/{revision:\d{1,9}}"
@@ -12,6 +13,17 @@ PAGES: tuple[Page, ...] = (
     Page("GET", "/overview/series", overview.series),
     Page("GET", "/queries", query_log.show),
     Page("GET", "/check", check.show),
+    Page("GET", "/exemptions", exemptions.show),
+    Page("GET", "/exemptions/new", exemptions.show_new, "operator"),
+    Page("POST", "/exemptions", exemptions.create, "operator", shown_again=exemptions.show_new),
+    Page("GET", f"/exemptions/{ID}", exemptions.show_one),
+    Page(
+        "POST",
+        f"/exemptions/{ID}/{{action:approve|deny|revoke|renew}}",
+        exemptions.act,
+        "operator",
+        shown_again=exemptions.show_one,
+    ),
     Page("GET", "/reports", reports.first),
     Page("GET", "/reports/exemptions", reports.exemptions),
     Page("GET", "/reports/exemptions.csv", reports.exemptions_csv),

@@ -126,6 +126,14 @@ def _midnight(text: str | None, *, days: int = 0) -> str | None:
     return datetime(day.year, day.month, day.day, tzinfo=UTC).isoformat()
 
 
+def _is_day(text: str) -> bool:
+    """Whether a field for a day can show it."""
+    try:
+        return date.fromisoformat(text).isoformat() == text
+    except ValueError:
+        return False
+
+
 def _window(chosen: dict[str, str]) -> Range:
     by_key = {each.key: each for each in WINDOWS}
     return by_key.get(chosen.get("range", _USUAL), by_key[_USUAL])
@@ -135,6 +143,7 @@ def _facts(visit: Visit, chosen: dict[str, str], report: Any) -> dict[str, Any]:
     is_dated = "from" in chosen or "to" in chosen
     return {
         "chosen": chosen,
+        "days": {name: text for name in ("from", "to") if _is_day(text := chosen.get(name, ""))},
         "window": None if is_dated else _window(chosen).key,
         "windows": WINDOWS,
         "report": report,

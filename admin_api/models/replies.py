@@ -310,6 +310,7 @@ class Status(BaseModel):
     store: dict[str, Any]
     upstreams: list[dict[str, Any]]
     lists: list[dict[str, Any]]
+    dropped: dict[str, int] = Field(description="What was let fall, by what it was too much for; see limits.")
 
 
 class WebhookItem(BaseModel):

@@ -41,6 +41,11 @@ def exposition(totals: Mapping[str, int], gauges: Mapping[str, Mapping[Labels, f
     return generate_latest(registry)
 
 
+def dropped_of(totals: Mapping[str, int]) -> dict[str, int]:
+    """What was let fall, by what."""
+    return {str(json.loads(key)[1]): count for key, count in totals.items() if key.startswith('["dropped",')}
+
+
 class _Collected(Collector):
     def __init__(self, totals: Mapping[str, int], gauges: Mapping[str, Mapping[Labels, float]]) -> None:
         self._gauges = gauges

@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from admin_api.door import Door
 from admin_api.statistics import rollups, sketch
 from admin_api.statistics.folding import Folder
-from admin_api.statistics.prometheus import exposition
+from admin_api.statistics.prometheus import dropped_of, exposition
 from admin_api.statistics.rollups import DAY, HOUR, MINUTE
 from admin_api.store.errors import StoreAway
 from admin_api.store.tables import stats_clients, stats_rollup
@@ -148,6 +148,10 @@ class StatisticsService:
             }
             for (step, key), counts in sorted(found.items())
         ]
+
+    def dropped(self) -> dict[str, int]:
+        """As context.Statistics has it."""
+        return dropped_of(self._folder.totals)
 
     async def metrics(self) -> bytes:
         """As context.Statistics has it. While the store is away: as it was before, with the gauges of now."""

@@ -103,6 +103,9 @@ class Elsewhere:
         counts = {"blocked": 2, "monitored": 1, "exempted": 3}
         return [{"at": start, "key": self.keys.get(dimension, "staff/acme"), **counts, "last_at": start}]
 
+    def dropped(self) -> dict[str, int]:
+        return {"clients": 3}
+
     async def metrics(self) -> bytes:
         return b"# EOF\n"
 

@@ -29,7 +29,16 @@ from resolver.telemetry.log import Log
 
 MINUTE = 60
 _TOTALS = "metrics_totals"  # the document of the metrics' totals
-_BATCH = 500  # rows of one statement
+
+
+def _adding(statement: Any) -> Any:
+    """Made once, and executed with a list of rows: a statement with all rows in it is compiled anew each time."""
+    keys = ["period_seconds", "at", "dimension", "key", "kind"]
+    more = stats_rollup.c.n + statement.excluded.n
+    return statement.on_conflict_do_update(index_elements=keys, set_={"n": more})
+
+
+_ADD = {"sqlite": _adding(sqlite.insert(stats_rollup)), "postgresql": _adding(postgresql.insert(stats_rollup))}
 
 
 @dataclass(slots=True)
@@ -142,12 +151,8 @@ async def _write(connection: AsyncConnection, gains: Gains, minute: int) -> None
         {"period_seconds": MINUTE, "at": minute, "dimension": dimension, "key": key, "kind": kind, "n": count}
         for (dimension, key, kind), count in gains.rows.items()
     ]
-    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
-    for first in range(0, len(rows), _BATCH):
-        statement = dialect.insert(stats_rollup).values(rows[first : first + _BATCH])
-        more = stats_rollup.c.n + statement.excluded.n
-        keys = ["period_seconds", "at", "dimension", "key", "kind"]
-        await connection.execute(statement.on_conflict_do_update(index_elements=keys, set_={"n": more}))
+    if rows:
+        await connection.execute(_ADD[connection.dialect.name], rows)
     if gains.clients:
         here = (stats_clients.c.period_seconds == MINUTE) & (stats_clients.c.at == minute)
         before = await connection.scalar(select(stats_clients.c.sketch).where(here))

@@ -7,7 +7,21 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, delete, func, insert, literal, or_, select, update
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    FromClause,
+    Select,
+    and_,
+    delete,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+    union_all,
+    update,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from admin_api.statistics import rows as bounds
@@ -130,6 +144,28 @@ def _split(period: int, start: int, end: int, done: dict[int, int]) -> Iterator[
     yield from _split(finer, start, first, done)
     yield period, first, last
     yield from _split(finer, last, end, done)
+
+
+def rows_of(dimension: str, some: list[tuple[int, int, int]]) -> FromClause:
+    """The rows of a dimension that are in some parts, each looked up by its period's begin.
+
+    The primary key has the time before the dimension: the rows of all others in a part would be read as well.
+    """
+    firsts = union_all(*(_literals(*part) for part in some)).subquery()
+    periods = select(firsts.c.period, firsts.c.at, firsts.c.until).cte("periods", recursive=True)
+    p = periods.c
+    periods = periods.union_all(select(p.period, p.at + p.period, p.until).where(p.at + p.period < p.until))
+    c = stats_rollup.c
+    same = and_(c.period_seconds == periods.c.period, c.at == periods.c.at, c.dimension == dimension)
+    return periods.join(stats_rollup, same)
+
+
+def _literals(period: int, start: int, end: int) -> Select[int, int, int]:
+    return select(
+        literal(period, BigInteger).label("period"),
+        literal(start, BigInteger).label("at"),
+        literal(end, BigInteger).label("until"),
+    )
 
 
 def within(table: Any, some: list[tuple[int, int, int]]) -> ColumnElement[bool]:

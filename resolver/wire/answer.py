@@ -160,6 +160,10 @@ def without_private_addresses(message: bytes, qname: bytes) -> bytes:
         not any(is_private(address) for address in addresses_of_record(message, record.rtype, record.rdata, record.end))
         for record in records
     ]
+    left = {(record.owner, record.rtype) for record, is_kept in zip(records, keep, strict=True) if is_kept}
+    for place, record in enumerate(records):
+        if record.rtype == _RRSIG and (record.owner, _covered(record, message)) not in left:
+            keep[place] = False  # it signs nothing that is left
     return without_foreign_records(message, keep, [])
 
 
@@ -229,7 +233,7 @@ def _covered(signature: Record, message: bytes) -> int:
 def _proofs(message: bytes, authority: list[Record]) -> list[Record]:
     """Up to the last record that proves something: that a wildcard may stand for the name (RFC 4035 section 3.1.3.3).
 
-    What else upstreams put there, the zone's NS records, serves nobody, has TTLs of its own and takes room.
+    What else upstreams put there, the zone's NS records, serves nobody, has TTLs of its own and makes answers large.
     """
     proving = [
         place

@@ -211,6 +211,14 @@ def test_what_is_left_without_data_looks_like_no_delegation_and_lives_for_a_minu
     assert answer.body[ttl_at : ttl_at + 4] == (60).to_bytes(4, "big")
 
 
+def test_a_signature_goes_with_the_last_address_that_it_signs() -> None:
+    signature = "www.example. 300 IN RRSIG A 13 2 300 20300101000000 20200101000000 1 example. AAAA"
+    bare, _ = read("www.example", "www.example. 300 IN A 10.0.0.1", signature)
+    assert bare.answers == 0
+    partly, _ = read("www.example", "www.example. 300 IN A 10.0.0.1", "www.example. 300 IN A 198.51.100.1", signature)
+    assert partly.answers == 2
+
+
 def test_a_hint_at_a_private_address_takes_its_record_along() -> None:
     answer, _ = read("www.example", "www.example. 300 IN HTTPS 1 . ipv4hint=10.0.0.1", qtype="HTTPS")
     assert answer.answers == 0

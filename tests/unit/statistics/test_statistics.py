@@ -218,3 +218,41 @@ def test_metrics_have_the_right_form() -> None:
     ):
         assert line in text.splitlines()
     assert text.count("# HELP") == text.count("# TYPE")
+
+
+async def test_the_most_hit_come_first_equals_by_name_and_no_more_than_asked_for(counted: Counted) -> None:
+    worker = counted.worker()
+    for domain, outcome, by in (
+        ("b.example", "blocked", 2),
+        ("a.example", "blocked", 1),
+        ("a.example", "cached_monitored", 1),
+        ("most.example", "forwarded_exempted", 3),
+        ("least.example", "blocked", 1),
+    ):
+        worker.answer(outcome, domain=domain, by=by)
+    found = await counted.service.top("domain", at(NOON - HOUR), at(NOON + HOUR), 3)
+    assert found == [
+        {"key": "most.example", "blocked": 0, "monitored": 0, "exempted": 3},
+        {"key": "a.example", "blocked": 1, "monitored": 1, "exempted": 0},
+        {"key": "b.example", "blocked": 2, "monitored": 0, "exempted": 0},
+    ]
+    worker.file.close()
+
+
+@pytest.mark.parametrize("step", [MINUTE, 12 * MINUTE, HOUR, 5 * HOUR])
+async def test_a_series_has_each_query_in_its_step(counted: Counted, step: int) -> None:
+    worker = counted.worker()
+    moments = [NOON + number * 1777 for number in range(40)]
+    for moment in moments:
+        counted.now = moment
+        worker.answer("blocked", domain="a.example")
+        worker.answer("cached", by=2)
+        await counted.service.fold()
+        await counted.service._tidy()
+    found = await counted.service.series(step, at(NOON), at(moments[-1] + 1))
+    expected = [0] * len(found)
+    for moment in moments:
+        expected[(moment // MINUTE * MINUTE - NOON) // step] += 1
+    assert [item["blocked"] for item in found] == expected
+    assert [item["queries"] for item in found] == [3 * count for count in expected]
+    worker.file.close()

@@ -11,7 +11,7 @@ import ipaddress
 import socket
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from resolver.clients import Client
 from resolver.errors import FormatError
@@ -20,9 +20,11 @@ from resolver.pipeline import Pending, Pipeline, Transport
 from resolver.telemetry.counters import Counters
 from resolver.wire.proxy_header import SIGNATURE, read_proxy_header
 
-BATCH = 64  # datagrams read in one wake-up, so that timers and TCP get their turn
-_LAST_BATCHES = 1000  # read by a reader that stops, about what a receive buffer holds
-_DATAGRAM_BYTES = 4096  # a larger buffer costs an mmap for each datagram; no query of use is longer
+BATCH: Final = 64  # datagrams read in one wake-up, so that timers and TCP get their turn
+_LAST_BATCHES: Final = 1000  # read by a reader that stops, about what a receive buffer holds
+_DATAGRAM_BYTES: Final = 4096  # a larger buffer costs an mmap for each datagram; no query of use is longer
+
+_UDP: Final = Transport.UDP
 
 _Peer = tuple[Any, ...]
 
@@ -95,12 +97,11 @@ class UdpListener:
                     if line is not None:
                         self._pipeline.events.put(client.shown, line)
                     continue
-            self._answer(query, peer[0], functools.partial(self._reply, peer))
+            self._answer(query, client or self._clients.at(peer[0]), functools.partial(self._reply, peer))
         return True
 
-    def _answer(self, query: bytes, address: str, reply: Callable[[bytes], None]) -> None:
+    def _answer(self, query: bytes, client: Client, reply: Callable[[bytes], None]) -> None:
         pipeline = self._pipeline
-        client = pipeline.client(address)
         if query.startswith(SIGNATURE):  # as DNS, an inverse query with thirteen questions, which nobody asks
             proxied = self._proxied(query, client)
             if proxied is None:
@@ -110,7 +111,7 @@ class UdpListener:
             if ready is not None:
                 reply(ready)
                 return
-        outcome = pipeline.answer_now(query, client, Transport.UDP)
+        outcome = pipeline.answer_now(query, client, _UDP)
         if isinstance(outcome, Pending):
             pipeline.resolve(outcome, reply)
         elif outcome is not None:
@@ -205,7 +206,7 @@ class WildcardUdpListener(UdpListener):
                     if line is not None:
                         self._pipeline.events.put(client.shown, line)
                     continue
-            self._answer(query, peer[0], functools.partial(self._reply_from, source, peer))
+            self._answer(query, client or self._clients.at(peer[0]), functools.partial(self._reply_from, source, peer))
         return True
 
     def _reply_from(self, source: Ancillary, peer: _Peer, answer: bytes) -> None:

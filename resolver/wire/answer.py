@@ -18,27 +18,27 @@ from resolver.wire.addresses import addresses_of_record, is_private
 from resolver.wire.codes import HEADER, MAX_LABEL, MAX_NAME, Flag, Rcode, Type
 from resolver.wire.message import without_foreign_records
 
-MAX_CHAIN = 11  # CNAMEs followed; unbound and BIND stop at about as many
-MAX_RECORDS = 1000
-_MAX_MENDED = 100  # records of an answer from which foreign ones are taken out; dnslib takes 20 µs for each
-_MAX_LABELS = 5000  # labels and pointers that are followed in one message, a few milliseconds' worth
-_POINTER = 0xC0
+MAX_CHAIN: Final = 11  # CNAMEs followed; unbound and BIND stop at about as many
+MAX_RECORDS: Final = 1000
+_MAX_MENDED: Final = 100  # records of an answer from which foreign ones are taken out; dnslib takes 20 µs for each
+_MAX_LABELS: Final = 5000  # labels and pointers that are followed in one message, a few milliseconds' worth
+_POINTER: Final = 0xC0
 _TTL_SIGN_BIT: Final = 0x80000000
 _MORE_THAN_ANY_TTL: Final = 1 << 32
-_RRSIG = 46
-_SERVICE_TYPES = (Type.SVCB, Type.HTTPS)
-_POINTER_TO_QUESTION = b"\xc0\x0c"
-_LEADING_TYPES = frozenset(
+_RRSIG: Final = 46
+_SERVICE_TYPES: Final = (Type.SVCB, Type.HTTPS)
+_POINTER_TO_QUESTION: Final = b"\xc0\x0c"
+_LEADING_TYPES: Final = frozenset(
     {Type.CNAME, Type.DNAME, Type.SVCB, Type.HTTPS, Type.ANY}
 )  # lead to names, or are many types
-_TTL = struct.Struct("!I")
+_TTL: Final = struct.Struct("!I")
 _PLAIN_RECORD: Final = struct.Struct("!4s2xIH")  # pointer to the question and type; TTL and length
 _NOERROR: Final = int(Rcode.NOERROR)  # an enumeration's member costs as much to fetch as a record to read
 _AD: Final = int(Flag.AD)
-_FEW_RECORDS = 4  # whose offsets cost less in a tuple than in an array
+_FEW_RECORDS: Final = 4  # whose offsets cost less in a tuple than in an array
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, init=False)
 class Answer:
     """What is kept of an upstream's answer. Nobody changes it; freezing it would cost a missed query a microsecond.
 
@@ -59,7 +59,32 @@ class Answer:
     ttl_seconds: int
     negative: bool
     targets: tuple[bytes, ...]
-    filtered: bool = False
+    filtered: bool
+
+    # By hand: one that `dataclass` makes is never compiled, and one is made for each answer.
+    def __init__(
+        self,
+        rcode: int,
+        authenticated: bool,
+        body: bytes,
+        answers: int,
+        authorities: int,
+        ttl_offsets: Sequence[int],
+        ttl_seconds: int,
+        negative: bool,
+        targets: tuple[bytes, ...],
+        filtered: bool = False,
+    ) -> None:
+        self.rcode = rcode
+        self.authenticated = authenticated
+        self.body = body
+        self.answers = answers
+        self.authorities = authorities
+        self.ttl_offsets = ttl_offsets
+        self.ttl_seconds = ttl_seconds
+        self.negative = negative
+        self.targets = targets
+        self.filtered = filtered
 
 
 class _Record:

@@ -37,6 +37,7 @@ _FORWARDED: Final = Outcome.FORWARDED
 _UDP: Final = Transport.UDP
 _IN: Final = int(Class.IN)
 _OPT: Final = int(Type.OPT)
+_NXNAME: Final = int(Type.NXNAME)
 _ANY: Final = int(Type.ANY)
 _AD: Final = int(Flag.AD)
 _NO_DATA: Final = frozenset(qtype for qtype in range(256) if qtype == _OPT or is_meta(qtype))
@@ -147,9 +148,9 @@ class Answering:
                 self._accounts.without_policy(Outcome.CACHED, client, client.group, question, transport, Rcode.NOERROR)
                 return told
             return self.refuse(question, client, transport, ede_option(Ede.NOT_SUPPORTED, "only class IN is served"))
-        if question.qtype == _OPT:
+        if question.qtype in (_OPT, _NXNAME):
             self._accounts.without_policy(Outcome.FAILED, client, client.group, question, transport, Rcode.FORMERR)
-            return compose(question, Rcode.FORMERR)  # a pseudo type: nothing can be asked for by it
+            return compose(question, Rcode.FORMERR)  # nothing can be asked for by these (RFC 9824 for NXNAME)
         why = ede_option(Ede.NOT_SUPPORTED, "not a type of data")
         return self.refuse(question, client, transport, why, Rcode.NOTIMP)
 

@@ -221,7 +221,23 @@ class Pipeline:
             # Something changed while we waited: what is in force now judges the answer, name and targets.
             pending.client = client
             pending.decision = answering.snapshot.decide(client.view, pending.question.key)
-        reply(answering.answer_from(entry, pending, cached=False))
+        answer = answering.answer_from(entry, pending, cached=False)
+        if len(answer) > _SMALL_OCTETS and pending.transport is Transport.UDP:
+            answer = self._if_late(answer, pending)
+        reply(answer)
+
+    def _if_late(self, answer: bytes, pending: Pending) -> bytes:
+        """A large answer, or a truncated one where it comes so late that it may be part of a pulse (DNSBomb).
+
+        An attacker has small queries in somebody else's name wait for a slow server of his, and all answers leave at
+        once. Who is where it says comes again by TCP, and the answer is in the cache by then.
+        """
+        if self._clock() - pending.began <= self._limits.late_answer_seconds:
+            return answer
+        if pending.reply is not None and pending.reply.cookie is Standing.GOOD:
+            return answer
+        self._counters.dropped["late_answer_seconds"] += 1
+        return truncated(pending.question, answer[3] & 0xF)
 
     def _send(self, send: Callable[[bytes], None], question: Question, reply: Reply, answer: bytes) -> None:
         finished = self._finished(answer, question, reply)
@@ -236,5 +252,6 @@ class Pipeline:
             del self._waiting[address]
 
 
+_SMALL_OCTETS = 300  # of an answer that amplifies little
 _ERRORS = b"error"
 _KINDS: dict[int, bytes] = {Rcode.NOERROR: b"", Rcode.NXDOMAIN: b"nxdomain"}  # rated by question (b""), or all alike

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from resolver.names import key_of
 from resolver.wire.addresses import holds_private_address
-from resolver.wire.answer import Answer, read_answer, without_private_addresses
+from resolver.wire.answer import Answer, read_answer, with_ttl, without_private_addresses
 from resolver.wire.codes import Type
 
 _TYPES = frozenset({int(Type.A), int(Type.AAAA), int(Type.SVCB), int(Type.HTTPS), int(Type.ANY)})
@@ -33,8 +33,10 @@ class RebindingGuard:
             return answer
         self.stripped += 1
         left = read_answer(without_private_addresses(message, qname), qname, qtype, keep_authority=keep_authority)
-        ttl = left.ttl_seconds if left.answers else min(answer.ttl_seconds, _MOST_TTL_SECONDS)
-        return replace(left, ttl_seconds=ttl, filtered=True)
+        if not left.negative:
+            return replace(left, filtered=True)
+        ttl = min(answer.ttl_seconds, _MOST_TTL_SECONDS)
+        return replace(left, body=with_ttl(left.body, left.ttl_offsets, ttl), ttl_seconds=ttl, filtered=True)
 
     def _may_be_private(self, key: bytes) -> bool:
         at = 0

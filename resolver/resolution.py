@@ -12,6 +12,7 @@ from typing import Protocol
 from resolver.cache.responses import CacheEntry, ResponseCache
 from resolver.config.settings import CacheSettings
 from resolver.errors import FormatError, UpstreamBadAnswer, UpstreamBusy, UpstreamError, UpstreamTimeout
+from resolver.names import domain_of
 from resolver.rebinding import RebindingGuard
 from resolver.wire.answer import read_answer
 from resolver.wire.codes import Ede, Rcode
@@ -41,12 +42,13 @@ class Asker(Protocol):
 class _Flight:
     """One question that is being asked, and who waits for it."""
 
-    __slots__ = ("began", "cache_key", "dnssec_ok", "qname", "qtype", "stale_timer", "waiters")
+    __slots__ = ("began", "cache_key", "dnssec_ok", "domain", "qname", "qtype", "stale_timer", "waiters")
 
     def __init__(self, question: Question, began: float) -> None:
         self.cache_key = key = question.cache_key
         self.qname = key[:-5]  # behind it stand qtype, qclass and the two bits
         self.qtype = question.qtype
+        self.domain = domain_of(question.key)
         self.dnssec_ok = question.dnssec_ok
         self.waiters: list[Waiter] = []
         self.began = began
@@ -63,6 +65,7 @@ class Resolver:
         settings: CacheSettings,
         *,
         max_in_flight: int,
+        max_in_flight_per_domain: int,
         dropped: Counter[str],
         loop: asyncio.AbstractEventLoop,
         guard: RebindingGuard | None = None,
@@ -73,10 +76,12 @@ class Resolver:
         self._cache = cache
         self._settings = settings
         self._max_in_flight = max_in_flight
+        self._max_in_flight_per_domain = max_in_flight_per_domain
         self._dropped = dropped
         self._loop = loop
         self._clock = clock
         self._flights: dict[bytes, _Flight] = {}
+        self._waiting_by_domain: dict[bytes, int] = {}  # registered domains, by key
         self.waiting = 0
 
     def cached(self, question: Question, now: float) -> CacheEntry | None:
@@ -105,11 +110,17 @@ class Resolver:
         if self.waiting >= self._max_in_flight:
             self._dropped["queries_in_flight"] += 1
             return False
-        self.waiting += 1
         flight = self._flights.get(question.cache_key)
         is_new = flight is None
         if flight is None:
             flight = _Flight(question, self._clock())
+        # The servers of one domain, silent under a flood, must leave places for names of all others.
+        waiting = self._waiting_by_domain.get(flight.domain, 0)
+        if waiting >= self._max_in_flight_per_domain:
+            self._dropped["queries_in_flight_per_domain"] += 1
+            return False
+        self._waiting_by_domain[flight.domain] = waiting + 1
+        self.waiting += 1
         flight.waiters.append(waiter)
         if flight.stale_timer is None:
             entry = self._cache.get(flight.cache_key)
@@ -162,7 +173,13 @@ class Resolver:
 
     def _tell(self, flight: _Flight, entry: CacheEntry) -> None:
         waiters, flight.waiters = flight.waiters, []
-        self.waiting -= len(waiters)
+        if waiters:
+            self.waiting -= len(waiters)
+            waiting = self._waiting_by_domain[flight.domain] - len(waiters)
+            if waiting:
+                self._waiting_by_domain[flight.domain] = waiting
+            else:
+                del self._waiting_by_domain[flight.domain]
         for waiter in waiters:
             try:
                 waiter(entry)

@@ -21,6 +21,8 @@ _SMALL_SHARE: Final = 0.1  # of the bytes, for entries that nobody has asked for
 _GHOST_BYTES: Final = 130  # of a key that is remembered without its entry
 _NXDOMAIN: Final = int(Rcode.NXDOMAIN)  # an enumeration's member costs as much to fetch as a test
 _NO_DNSSEC: Final = (0x00, 0x02)  # the last octet of a cache key where the client does not want DNSSEC records
+_MOST_KEPT_ADDRESSES: Final = 16  # beside an entry; more would take several times the entry's own octets
+_FEW_AUTHORITIES: Final = 4  # records among which the SOA is found at once
 _OVERHEAD: Final = 600  # octets of Python objects around one entry, measured with tracemalloc
 
 
@@ -31,6 +33,7 @@ class CacheEntry:
         "_addresses",
         "absent",
         "answer",
+        "below",
         "expires_at",
         "failed_why",
         "retry_at",
@@ -51,6 +54,7 @@ class CacheEntry:
         self.size = size
         self.used = False
         self._addresses: tuple[bytes, ...] | None = None
+        self.below: CacheEntry | None = None  # what names below it get, where that takes long to make
         self.absent: bytes | None = None  # under what it is known as a name that is not there
         self.failed_why: tuple[int, str] | None = None  # EDE code and text, for a failure that is remembered
 
@@ -58,7 +62,10 @@ class CacheEntry:
     def addresses(self) -> tuple[bytes, ...]:
         """The addresses that it holds, in four or sixteen octets each."""
         if self._addresses is None:
-            self._addresses = addresses_in(self.answer.body, self.answer.answers)
+            found = addresses_in(self.answer.body, self.answer.answers)
+            if len(found) > _MOST_KEPT_ADDRESSES:
+                return found
+            self._addresses = found
         return self._addresses
 
     def is_stale(self, now: float) -> bool:
@@ -257,9 +264,13 @@ class ResponseCache:
 
 def _below(entry: CacheEntry, key: bytes) -> CacheEntry:
     """The entry of a name that is not there, to answer for a name below it."""
+    if entry.below is not None:
+        return entry.below
     answer = for_name_below(entry.answer, key[:-5])
     below = CacheEntry(answer, entry.stored_at, entry.ttl_seconds, 0, 0)
     below.used = True
+    if entry.answer.authorities > _FEW_AUTHORITIES:
+        entry.below = below
     return below
 
 

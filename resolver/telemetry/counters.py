@@ -19,7 +19,7 @@ from collections import Counter
 from enum import IntEnum
 from typing import Final
 
-from resolver.telemetry.counter_file import MemoryCells
+from resolver.telemetry.counter_file import CounterFile, MemoryCells
 
 KINDS: Final[tuple[str, ...]] = ("blocked", "monitored", "exempted", "other")
 BUCKETS: Final[tuple[float, ...]] = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
@@ -106,6 +106,16 @@ class Counters:
         self.store.close()
         self._begin(store)
 
+    @property
+    def has_file(self) -> bool:
+        """Whether counts outlive this process."""
+        return isinstance(self.store, CounterFile)
+
+    def settle(self, store: CounterFile) -> None:
+        """Go on in a file, after a time without one: what was counted goes along, and indices stay what they are."""
+        if store.take_over(self.store):
+            self.store, self.cells = store, store.cells
+
     def answer(self, outcome: int, facts: Facts) -> int:
         """The cell of an answer."""
         key = (outcome, facts)
@@ -131,7 +141,7 @@ class Counters:
         if cell is None:
             if not name or self.store.intern(_text(["client", name, KINDS[0]]), reserve=_RESERVED_CELLS) is None:
                 return self._everyone
-            cell = len(self.store.keys) - 1
+            cell = self.store.used - 1
             for kind in KINDS[1:]:
                 self._new(["client", name, kind])
             self._client_cells[name] = cell

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from prove import (
     api_clients,
+    big_log,
     certificates,
     dead_upstreams,
     identical_questions,
@@ -93,5 +94,10 @@ RUNS: dict[str, tuple[str, Run, Run]] = {
         certificates.WHAT,
         partial(certificates.run, certificates.FULL),
         partial(certificates.run, certificates.SHORT),
+    ),
+    "big-log": (
+        big_log.WHAT,
+        partial(big_log.run, big_log.FULL),
+        partial(big_log.run, big_log.SHORT),
     ),
 }

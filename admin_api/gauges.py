@@ -20,7 +20,12 @@ class Gauges:
     """The gauges; those of the workers are a few seconds old."""
 
     def __init__(
-        self, door: Door, keeper: Keeper, subjects: SubjectKeeper, channel: Channel, connections: Callable[[], int]
+        self,
+        door: Door,
+        keeper: Keeper,
+        subjects: SubjectKeeper,
+        channel: Channel,
+        connections: Callable[[], Mapping[str, int]],
     ) -> None:
         self._door = door
         self._keeper = keeper
@@ -50,6 +55,6 @@ class Gauges:
             "moatdns_subjects_up_to_date": {(): self._subjects.trouble is None},
             "moatdns_store_up": {(): self._door.trouble is None},
             "moatdns_policy_up_to_date": {(): self._keeper.trouble is None},
-            "moatdns_admin_connections": {(): self._connections()},
+            **{f"moatdns_{part}_connections": {(): count} for part, count in self._connections().items()},
             "moatdns_build_info": {(__version__,): 1},
         }

@@ -55,7 +55,6 @@ class Pages:
             "X-Content-Type-Options": "nosniff",
             "X-Frame-Options": "DENY",
             "X-Robots-Tag": "noindex",
-            "Connection": "close",
         }
         self._environment = Environment(
             loader=FileSystemLoader(_TEMPLATES),
@@ -92,21 +91,26 @@ class Pages:
 
     def elsewhere(self, location: str) -> web.Response:
         """After a form: the page that says how it stands."""
-        return web.Response(status=303, headers={**self._headers, "Location": location})
+        return self._response(303, "", {"Location": location})
 
     def nothing(self, status: int, **headers: str) -> web.Response:
         """No page at all."""
-        return web.Response(status=status, headers={**self._headers, **headers})
+        return self._response(status, "", headers)
 
     def _page(self, template: str, status: int, headers: dict[str, str] | None = None, **facts: object) -> web.Response:
         text = self._environment.get_template(template).render(**facts)
-        return web.Response(
+        return self._response(status, text, headers or {})
+
+    def _response(self, status: int, text: str, headers: dict[str, str]) -> web.Response:
+        response = web.Response(
             status=status,
             text=text,
             content_type="text/html",
             charset="utf-8",
-            headers={**self._headers, **(headers or {})},
+            headers={**self._headers, **headers},
         )
+        response.force_close()
+        return response
 
 
 def _moment(at: datetime) -> str:

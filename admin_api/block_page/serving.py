@@ -170,9 +170,7 @@ class _Visit(RequestHandler):
         message: str | None = None,
     ) -> web.StreamResponse:
         """Answer without a word of the request."""
-        response = self._failed(status, exc)
-        response.force_close()
-        return response
+        return self._failed(status, exc)
 
 
 def _peer(transport: asyncio.BaseTransport) -> str | None:

@@ -49,7 +49,6 @@ class Pages:
                 f"default-src 'none'; style-src 'sha256-{hashed}'; img-src data:; form-action 'self'; "
                 "base-uri 'none'; frame-ancestors 'none'"
             ),
-            "Cross-Origin-Opener-Policy": "same-origin",
             "Cross-Origin-Resource-Policy": "same-origin",
             "Referrer-Policy": "same-origin",  # with no-referrer, a browser's own form would come with Origin: null
             "X-Content-Type-Options": "nosniff",

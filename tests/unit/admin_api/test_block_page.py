@@ -207,7 +207,7 @@ async def test_methods_other_than_the_pages_are_not_known(page: Page) -> None:
 async def test_a_hostile_host_comes_to_nothing(page: Page, host: bytes) -> None:
     got = await page.send(b"GET / HTTP/1.1\r\nHost: " + host + b"\r\n\r\n")
     assert got.status == 400
-    for part in ("<script", "<img", "<b>", "<i>", "<u>", "{{", ">49", "is blocked", "alert", "aiohttp", "Python"):
+    for part in ("<script", "<img", "<b>", "<i>", "<u>", "{{", ">49", "is blocked", "alert(", "aiohttp", "Python"):
         assert part not in got.text + str(got.headers)
     assert got.headers["x-content-type-options"] == "nosniff"
 

@@ -67,13 +67,12 @@ class Findings:
         vendor = self._catalogue.about.get(service.vendor) if service else None
         is_of_catalogue = told.list is not None and told.list == told.service
         scope, closed = _scope(name, told.service, is_of_catalogue=is_of_catalogue)
-        network = told.group["network"]
         return Finding(
             name=name,
             client=told.client,
             is_blocked=told.verdict == Verdict.BLOCK,
             group=str(told.group["name"]),
-            via=f"by network {network}" if network and told.group["via"] == "network" else f"by {told.group['via']}",
+            via=_via(str(told.group["via"]), told.group["network"]),
             service=service.name if service else None,
             service_id=told.service,
             vendor=vendor.name if vendor else None,
@@ -87,6 +86,13 @@ class Findings:
     def _end_of(self, exemption: str | None) -> datetime | None:
         found = self._subjects().find("exemption", exemption) if exemption else None
         return datetime.fromtimestamp(found.ends.wall, UTC) if found else None
+
+
+def _via(via: str, network: str | None) -> str:
+    """How a client came to its group."""
+    if via == "default":
+        return "that of all who are in no other"
+    return f"by your network, {network}" if via == "network" else f"by your {via}"
 
 
 def _scope(name: str, service: str | None, *, is_of_catalogue: bool) -> tuple[str | None, str]:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Error, Page, sync_playwright
 
 from tests.support.clients import dig
 from tests.support.moatdns import Moatdns
@@ -19,7 +19,7 @@ from tests.support.unbound import Unbound
 
 WEB = "127.0.0.53"
 BROWSER, ANA, STRANGER = "127.0.0.1", "127.0.0.7", "127.0.2.1"
-SEEN = ("claude.ai", "perplexity.ai", "house.example")
+SEEN = ("claude.ai", "perplexity.ai", "house.example", "chatgpt.com")
 REQUEST_PATH = "/request-an-exemption"
 
 
@@ -204,6 +204,14 @@ def test_a_page_of_somebody_else_can_neither_frame_it_nor_read_it_nor_send_its_f
         tab.evaluate("() => document.forms[0].submit()")
     assert sent[0] == (f"http://house.example{REQUEST_PATH}", 403)
     assert office.api.get("exemptions")["items"] == before
+
+
+@pytest.mark.parametrize("url", ["https://house.example/", "http://chatgpt.com/"])
+def test_over_https_there_is_no_page_nor_for_names_that_browsers_know_to_be_so(
+    office: Moatdns, tab: Page, url: str
+) -> None:
+    with pytest.raises(Error, match="net::ERR_SSL_PROTOCOL_ERROR"):
+        tab.goto(url)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

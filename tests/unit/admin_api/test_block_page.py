@@ -156,11 +156,11 @@ async def test_the_page_says_what_is_blocked_for_whom_and_why(page: Page) -> Non
     assert got.status == 403
     assert "<h1>claude.ai is blocked</h1>" in got.text
     assert "<strong>Claude</strong> (Anthropic)" in got.text
-    assert "<dd>staff (by network 127.0.0.7/32)</dd>" in got.text
+    assert "<dd>staff (by your network, 127.0.0.7/32)</dd>" in got.text
     assert "<dd>rule claude.ai of the catalogue</dd>" in got.text
     other = await page.get("www.house.example", client=BEN)
     assert "<dd>rule house.example of the list house</dd>" in other.text
-    assert "<dd>default (by default)</dd>" in other.text
+    assert "<dd>default (that of all who are in no other)</dd>" in other.text
 
 
 async def test_nothing_but_the_page_may_be_done_with_it(page: Page) -> None:

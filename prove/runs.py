@@ -39,7 +39,7 @@ from prove.same import run as same_answers
 
 Run = Callable[[Path], list[Figure]]
 
-# Each has WHAT it does, `run`, and the efforts FULL and SHORT (which `tests/end_to_end/test_under_load_*.py` make, too).
+# Each has WHAT it does, `run`, and the efforts FULL and SHORT (which `tests/end_to_end/test_under_load_*.py` make).
 _MODULES: dict[str, ModuleType] = {
     "million-rules": million_rules,
     "swaps": swaps,

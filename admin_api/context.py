@@ -136,10 +136,16 @@ class Statistics(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class LogPage:
-    """A page of the query log, newest first; `next` is the cursor to go on, None at the end."""
+    """A page of the query log, newest first, which may be short, or empty, because its time was over.
+
+    `next` is the cursor to go on, None at the end; `searched_to` the time down to which was looked, None where nothing
+    was, or all; `newest` what to give as `after` to get what comes later, None with a cursor.
+    """
 
     items: Sequence[Mapping[str, Any]]
     next: str | None
+    searched_to: datetime | None = None
+    newest: str | None = None
 
 
 class QueryLog(Protocol):
@@ -153,8 +159,13 @@ class QueryLog(Protocol):
         *,
         limit: int,
         cursor: str | None,
+        after: str | None = None,
     ) -> LogPage:
-        """`filters` by client, name, group, service, verdict. Raises ValueError for a bad cursor."""
+        """`filters` by client, name (and all below it), contains, group, service, verdict.
+
+        With `after` (`newest` of an earlier page), only what was written since. A page and all that follow it by
+        `next` have each such row once. Raises BadCursor, BadAfter.
+        """
 
 
 class Node(Protocol):

@@ -80,7 +80,9 @@ class Control:
         )
         self._config_policy = ConfigPolicy(self._door, self._keeper, channel, log)
         self._serving: Serving | None = None
-        self._gauges = Gauges(self._door, self._keeper, self._subjects, channel, self._open_connections)
+        self._gauges = Gauges(
+            self._door, self._state_dir, self._keeper, self._subjects, channel, self._open_connections
+        )
         self._subscriptions = Subscriptions(
             self._door,
             self._keeper,

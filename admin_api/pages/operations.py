@@ -21,7 +21,7 @@ class Operations:
 
     def __init__(self, context: Context, routes: Iterable[Route]) -> None:
         self._context = context
-        self._routes = {_name_of(route): route for route in routes}
+        self._routes = {operation_name(route): route for route in routes}
 
     async def call(
         self,
@@ -59,6 +59,7 @@ class Operations:
         return self._routes[operation].role
 
 
-def _name_of(route: Route) -> str:
+def operation_name(route: Route) -> str:
+    """Its method and path, without the base and the patterns of the path's parts."""
     path = _PATTERN.sub(r"{\1}", route.path).removeprefix(BASE)
     return f"{route.method} {path}"

@@ -33,6 +33,7 @@ class Type(IntEnum):
     OPT = 41
     SVCB = 64
     HTTPS = 65
+    NXNAME = 128
     IXFR = 251
     AXFR = 252
     ANY = 255

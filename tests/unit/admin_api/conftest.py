@@ -16,6 +16,7 @@ import pytest
 from aiohttp import ClientResponse, ClientSession
 
 from admin_api.context import AdminSettings, Context, LogPage
+from admin_api.query_log.cursors import BadAfter, BadCursor
 from admin_api.serving import Serving
 from admin_api.store import tokens
 from admin_api.store.store import Store
@@ -116,9 +117,12 @@ class Elsewhere:
         *,
         limit: int,
         cursor: str | None,
+        after: str | None = None,
     ) -> LogPage:
         if cursor is not None:
-            raise ValueError(cursor)
+            raise BadCursor(cursor)
+        if after is not None:
+            raise BadAfter(after)
         return LogPage([], None)
 
     def request(self, list_id: int, revision: int) -> None:

@@ -10,18 +10,27 @@ from prove import (
     api_clients,
     certificates,
     dead_upstreams,
+    failing_upstreams,
+    full_disk,
     identical_questions,
     killed_control,
     killed_workers,
+    kills,
+    list_sources,
+    locked_store,
     lying_upstream,
     many_exceptions,
+    many_sources,
     million_by_api,
     million_by_url,
     million_rules,
     mutated_packets,
+    random_subdomains,
+    set_clock,
     slow_clients,
     soak,
     swaps,
+    worst_packets,
 )
 from prove.figures import Figure
 from prove.same import run as same_answers
@@ -102,4 +111,45 @@ RUNS: dict[str, tuple[str, Run, Run]] = {
         partial(same_answers.run, same_answers.SHORT),
     ),
     "soak": (soak.WHAT, partial(soak.run, soak.FULL), partial(soak.run, soak.SHORT)),
+    "random-subdomains": (
+        random_subdomains.WHAT,
+        partial(random_subdomains.run, random_subdomains.FULL),
+        partial(random_subdomains.run, random_subdomains.SHORT),
+    ),
+    "many-sources": (
+        many_sources.WHAT,
+        partial(many_sources.run, many_sources.FULL),
+        partial(many_sources.run, many_sources.SHORT),
+    ),
+    "worst-packets": (
+        worst_packets.WHAT,
+        partial(worst_packets.run, worst_packets.FULL),
+        partial(worst_packets.run, worst_packets.SHORT),
+    ),
+    "full-disk": (
+        full_disk.WHAT,
+        partial(full_disk.run, full_disk.FULL),
+        partial(full_disk.run, full_disk.SHORT),
+    ),
+    "locked-store": (
+        locked_store.WHAT,
+        partial(locked_store.run, locked_store.FULL),
+        partial(locked_store.run, locked_store.SHORT),
+    ),
+    "kills": (kills.WHAT, partial(kills.run, kills.FULL), partial(kills.run, kills.SHORT)),
+    "failing-upstreams": (
+        failing_upstreams.WHAT,
+        partial(failing_upstreams.run, failing_upstreams.FULL),
+        partial(failing_upstreams.run, failing_upstreams.SHORT),
+    ),
+    "set-clock": (
+        set_clock.WHAT,
+        partial(set_clock.run, set_clock.FULL),
+        partial(set_clock.run, set_clock.SHORT),
+    ),
+    "list-sources": (
+        list_sources.WHAT,
+        partial(list_sources.run, list_sources.FULL),
+        partial(list_sources.run, list_sources.SHORT),
+    ),
 }

@@ -68,6 +68,12 @@ class LocalNames:
         self._own = LocalZone(_key(f"_dns.{encrypted.server_name}"), "RFC 9462")
         self._designated = {_DNS_RESOLVER_ARPA: found, self._own.key: found}
 
+    def has(self, key: bytes) -> bool:
+        """Whether a name may be answered here; False for nearly all names."""
+        if self._own is not None or not key:
+            return True
+        return key[: 1 + key[0]] in self._first_labels
+
     def zone_of(self, key: bytes) -> LocalZone | None:
         """The local zone that a name is in, None for all other names."""
         if self._own is not None and key == self._own.key:

@@ -43,6 +43,8 @@ _NO_OPTIONS: Mapping[int, bytes] = {}
 _NO_QUESTION = b"\x00\x00"
 _ROOT = b"\x00"
 _MOST_SKIPPED = 32  # questions and records of a query that could not be read
+_MOST_ADDITIONAL = 32  # records of a query: OPT, TSIG, SIG(0), and what else nobody needs here
+_MOST_OPTIONS = 256
 
 
 class Question:
@@ -197,6 +199,8 @@ def _read_additional(question: Question, count: int) -> None:
     query = question.query
     at = question.end
     size = len(query)
+    if count > _MOST_ADDITIONAL:
+        raise FormatError("more additional records than a query has")
     for _ in range(count):
         owner = at
         at = _skip_name(query, at)
@@ -241,7 +245,11 @@ def _read_opt(question: Question, owner: int, rdata: int, end: int) -> None:
     kept = bytearray()
     options: dict[int, bytes] = {}
     at = rdata
+    options_left = _MOST_OPTIONS
     while at < end:
+        options_left -= 1
+        if options_left < 0:
+            raise FormatError("more EDNS options than a query has")
         if at + 4 > end:
             raise FormatError("an EDNS option is cut off")
         code = query[at] << 8 | query[at + 1]

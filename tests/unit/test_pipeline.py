@@ -73,6 +73,7 @@ class Served:
             ResponseCache(settings),
             settings,
             max_in_flight=100,
+            max_in_flight_per_domain=50,
             dropped=self.counters.dropped,
             loop=loop,
             clock=lambda: self.now,
@@ -204,6 +205,29 @@ async def test_one_client_cannot_take_all_places_in_flight() -> None:
     served.upstream.answer()
     assert served.ask("n4.example") == []
     assert served.counters.dropped["queries_in_flight_per_client"] == 1
+
+
+async def test_names_of_one_domain_cannot_take_all_places_in_flight(served: Served) -> None:
+    answers = [served.ask(f"random{number}.Flooded.co.uk", f"127.0.1.{number}") for number in range(60)]
+    assert sum(answer[0].rcode() == dns.rcode.SERVFAIL for answer in answers if answer) == 10
+    assert served.counters.dropped["queries_in_flight_per_domain"] == 10
+    assert served.ask("other.co.uk") == []
+    served.upstream.answer()
+    assert served.ask("another.flooded.co.uk") == []
+
+
+async def test_those_who_join_a_question_count_and_all_places_come_back(served: Served) -> None:
+    for number in range(49):
+        assert served.ask("same.example", f"127.0.1.{number}") == []
+    assert len(served.upstream.asked) == 1
+    assert served.ask("b.same.example") == []
+    assert served.ask("c.same.example")[0].rcode() == dns.rcode.SERVFAIL
+    while served.upstream.asked:
+        _, done = served.upstream.asked.pop()
+        done(UpstreamTimeout("silence"))
+    for number in range(50):
+        assert served.ask(f"d{number}.same.example") == []
+    assert served.ask("e.same.example")[0].rcode() == dns.rcode.SERVFAIL
 
 
 async def test_a_name_asked_in_other_letter_case_is_answered_in_that_case(served: Served) -> None:

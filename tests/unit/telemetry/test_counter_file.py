@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from resolver.telemetry.counter_file import CELLS, CounterFile, CounterFileError, read_counters
+from resolver.telemetry.counters import Counters
 
 
 def test_what_is_counted_is_read_with_its_key(tmp_path: Path) -> None:
@@ -38,6 +39,24 @@ def test_a_full_file_takes_no_more_keys_and_keeps_room_that_is_reserved(tmp_path
         pass
     assert len(read_counters(file.path).keys) == file.used == CELLS
     file.close()
+
+
+def test_what_was_counted_without_a_file_goes_into_one_with_the_same_cells(tmp_path: Path) -> None:
+    counters = Counters(detailed=True)
+    for number in range(3):
+        for _ in range(number + 1):
+            counters.cells[
+                counters.answer(0, ("default", None, "house", "A", "NOERROR", "udp", None, f"{number}"))
+            ] += 1
+    before = list(zip(counters.store.keys, counters.cells, strict=False))
+    file = CounterFile.create(tmp_path)
+    counters.settle(file)
+    assert counters.has_file
+    counters.cells[counters.answer(0, ("default", None, "house", "A", "NOERROR", "udp", None, "2"))] += 1
+    reading = read_counters(file.path)
+    after = list(zip(reading.keys, reading.values, strict=True))
+    assert after[:-1] == before[:-1]
+    assert after[-1] == (before[-1][0], before[-1][1] + 1)
 
 
 def test_a_killed_writer_has_lost_nothing_of_what_it_counted(tmp_path: Path) -> None:

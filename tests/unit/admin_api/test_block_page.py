@@ -28,7 +28,7 @@ from admin_api.store.exemptions import ExemptionRow
 from admin_api.store.tables import webhook_messages
 from blocklists.loading import load_catalogue
 from resolver.build import compile_policy
-from resolver.config.schema import Policy
+from resolver.config.policy_schema import Policy
 from resolver.config.settings import BlockPageSettings, WorkerSettings
 from resolver.policy.compiler import policy_in_memory
 from resolver.policy.snapshot import PolicySnapshot

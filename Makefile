@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
-.PHONY: run test check prove bench compiled lock clean
+.PHONY: run test check prove bench screenshots compiled lock clean
 
 run: $(VENV)/.installed-run
 	@echo "moatdns will listen on 127.0.0.1:5300 and [::1]:5300 unless its config says otherwise. In another terminal, try"
@@ -36,6 +36,10 @@ prove: $(VENV)/.installed-dev
 
 bench: $(VENV)/.installed-dev
 	$(BIN)/python -m bench.compare
+
+# Each web page in a real browser, light, dark and on a phone: screenshots/*.png.
+screenshots: $(VENV)/.installed-dev
+	$(BIN)/python -m tests.screenshots screenshots
 
 # A wheel whose query path is compiled (hatch_build.py): dist/moatdns-*.whl. Needs a C compiler and Python's headers.
 compiled: $(VENV)/.installed-run

@@ -104,6 +104,7 @@ class Worker:
             self._cache,
             settings.cache,
             max_in_flight=settings.limits.queries_in_flight,
+            max_in_flight_per_domain=settings.limits.queries_in_flight_per_domain,
             dropped=self._counters.dropped,
             loop=loop,
             guard=_guard_of(settings),
@@ -132,7 +133,8 @@ class Worker:
         for stream in streams:
             await stream.start()
         datagrams = [
-            udp_listener(loop, socket.socket(fileno=fd), self._pipeline, self._counters) for fd in first["udp"]
+            udp_listener(loop, socket.socket(fileno=fd), self._pipeline, self._counters, settings.limits)
+            for fd in first["udp"]
         ]
         # What is here by now stays: no collection need ever look at it again.
         gc.collect()

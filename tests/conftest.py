@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from playwright.sync_api import Browser
 
+from tests.support.browser import chromium as start_chromium
 from tests.support.moatdns import Moatdns
 from tests.support.stub import StubUpstream
 from tests.support.unbound import Unbound
@@ -24,6 +26,7 @@ claude.ai.                  300 IN MX    10 mail.claude.ai.
 api.anthropic.com.          300 IN A     198.51.100.2
 api.openai.com.             300 IN A     198.51.100.3
 chatgpt.com.                300 IN A     198.51.100.4
+perplexity.ai.              300 IN A     198.51.100.7
 downloads.claude.ai.        300 IN A     198.51.100.5
 code.claude.com.            300 IN A     198.51.100.6
 americanphilanthropic.com.  300 IN A     198.51.100.10
@@ -122,3 +125,10 @@ def stub() -> Iterator[StubUpstream]:
     """An upstream that misbehaves on demand."""
     with StubUpstream() as upstream:
         yield upstream
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    """A real browser. Of a module, since playwright's event loop must not outlive it in a process of other tests."""
+    with start_chromium() as browser:
+        yield browser

@@ -12,6 +12,7 @@ from typing import Annotated, Final, Literal
 from pydantic import AfterValidator, Field, PrivateAttr, model_validator
 
 from resolver.config import fields
+from resolver.config.block_page_schema import BlockPageSection, clashes
 from resolver.config.client_schema import CookiesSection, ListenSection, RateLimitsSection, ServerSection, TlsSection
 from resolver.config.control_schema import (
     AdminSection,
@@ -193,6 +194,18 @@ class LimitsSection(Section):
     queries_in_flight_per_upstream: Positive = Field(
         default=_LIMITS.queries_in_flight_per_upstream,
         description="Queries that wait for one upstream server at once, in a worker; beyond, the next one is asked.",
+    )
+    queries_in_flight_per_domain: Positive = Field(
+        default=_LIMITS.queries_in_flight_per_domain,
+        description="Queries for names of one registered domain that wait for an upstream at once, in a worker.",
+    )
+    late_answer_seconds: PositiveFloat = Field(
+        default=_LIMITS.late_answer_seconds,
+        description="After this wait for an upstream, in seconds, a worker truncates a large answer over UDP.",
+    )
+    queries_put_off: Positive = Field(
+        default=_LIMITS.queries_put_off,
+        description="Queries over UDP that wait for their turn at one port of a worker that is busy.",
     )
     tcp_connections: Positive = Field(
         default=_LIMITS.tcp_connections, description="TCP connections that a worker holds open."
@@ -420,6 +433,7 @@ class Config(Section):
     webhooks: Annotated[tuple[WebhookSection, ...], Field(max_length=20), AfterValidator(each_url_once)] = Field(
         default=(), description="Who is told of events; see docs/webhooks.md."
     )
+    block_page: BlockPageSection = BlockPageSection()
     policy: Policy = Policy()
     _source: Path | None = PrivateAttr(None)
 
@@ -429,6 +443,15 @@ class Config(Section):
         if served is not None and self.tls.certificate is None:
             why = "is set, but there is no certificate: set tls.certificate and tls.private_key"
             fields.raise_mistakes([fields.mistake(why, None, "listen", served)])
+        return self
+
+    @model_validator(mode="after")
+    def _block_page_has_its_own(self) -> Config:
+        others = [(f"listen.{key}", text) for key in ("do53", "dot", "doh") for text in getattr(self.listen, key)]
+        if self.admin.listen is not None:
+            others.append(("admin.listen", self.admin.listen))
+        found = clashes(self.block_page.listen, others)
+        fields.raise_mistakes([fields.mistake(why, None, "block_page", "listen", index) for index, why in found])
         return self
 
     @property

@@ -43,19 +43,21 @@ class MemoryCells:
 
     def __init__(self) -> None:
         self.cells = memoryview(bytearray(CELLS * 8)).cast("Q")
-        self.keys: list[str] = []
+        self.used = 0  # cells that have a key
+        self.keys: list[str] = []  # for a file that takes over
 
     def intern(self, key: str, *, reserve: int = 0) -> int | None:
         """A new cell for a key, its index; None where fewer than `reserve` and one are free."""
-        if len(self.keys) + reserve >= CELLS:
+        if self.used + reserve >= CELLS:
             return None
         self.keys.append(key)
-        return len(self.keys) - 1
+        self.used += 1
+        return self.used - 1
 
     @property
     def used_share(self) -> float:
         """Of all there is room for."""
-        return len(self.keys) / CELLS
+        return self.used / CELLS
 
     def close(self) -> None:
         """End it."""
@@ -67,7 +69,8 @@ class CounterFile(MemoryCells):
     def __init__(self, descriptor: int, path: Path) -> None:
         """On a file of the full length; header, cells and the first keys have their room. Raises OSError."""
         self.path = path
-        self.keys = []
+        self.used = 0
+        self.keys = []  # they are in the file, and take no memory here
         self._descriptor = descriptor
         self._roomy_to = _ROOM_BYTES  # octets of keys that there is room for
         self._map = mmap.mmap(descriptor, _BEGIN + CELLS * 8 + KEY_BYTES)
@@ -101,7 +104,7 @@ class CounterFile(MemoryCells):
         raw = key.encode()
         end = self._key_end + _LENGTH.size + len(raw)
         free = KEY_BYTES - end
-        if len(self.keys) + reserve >= CELLS or free < reserve * 128 or len(raw) > _LONGEST_KEY:
+        if self.used + reserve >= CELLS or free < reserve * 128 or len(raw) > _LONGEST_KEY:
             return None
         needed = end + _SLACK_BYTES if reserve else end
         if needed > self._roomy_to and not self._find_room(needed):
@@ -109,10 +112,10 @@ class CounterFile(MemoryCells):
         at = _BEGIN + CELLS * 8 + self._key_end
         self._map[at : at + _LENGTH.size + len(raw)] = _LENGTH.pack(len(raw)) + raw
         self._key_end = end
-        self.keys.append(key)
+        self.used += 1
         struct.pack_into("=Q", self._map, _KEYS_AT, end)
-        struct.pack_into("=Q", self._map, _USED_AT, len(self.keys))
-        return len(self.keys) - 1
+        struct.pack_into("=Q", self._map, _USED_AT, self.used)
+        return self.used - 1
 
     def _find_room(self, end: int) -> bool:
         """Have room for keys up to `end`; False where the disk has none."""
@@ -142,7 +145,7 @@ class CounterFile(MemoryCells):
     @property
     def used_share(self) -> float:
         """Of all there is room for."""
-        return max(len(self.keys) / CELLS, self._key_end / KEY_BYTES)
+        return max(self.used / CELLS, self._key_end / KEY_BYTES)
 
     def close(self) -> None:
         """Let go of it: it is nobody's then, and may be removed once it was read."""

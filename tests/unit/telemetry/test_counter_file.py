@@ -32,12 +32,12 @@ def test_what_is_counted_is_read_with_its_key(tmp_path: Path) -> None:
 
 def test_a_full_file_takes_no_more_keys_and_keeps_room_that_is_reserved(tmp_path: Path) -> None:
     file = CounterFile.create(tmp_path)
-    while file.intern(f"{len(file.keys)}", reserve=CELLS // 2) is not None:
+    while file.intern(f"{file.used}", reserve=CELLS // 2) is not None:
         pass
     assert file.used_share == pytest.approx(0.5, abs=0.01)
-    while file.intern(f"{len(file.keys)}") is not None:
+    while file.intern(f"{file.used}") is not None:
         pass
-    assert len(read_counters(file.path).keys) == len(file.keys) == CELLS
+    assert len(read_counters(file.path).keys) == file.used == CELLS
     file.close()
 
 

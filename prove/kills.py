@@ -90,7 +90,8 @@ def run(effort: Effort, folder: Path) -> list[Figure]:
     held = sum(any(_waited(at, kill, 0.0) for kill in kills) for at in began.values())
     most_held = sum(any(_waited(at, kill, _HELD_SLACK_SECONDS) for kill in kills) for at in began.values())
     lost = [a for a in steady.lost if a.answered_at is None]
-    at_once = [a for a in lost if not any(_waited(began.get(a.name, 0.0), kill, _HELD_SLACK_SECONDS) for kill in kills)]
+    slack = _HELD_SLACK_SECONDS, _LATE_SECONDS
+    at_once = [a for a in lost if not any(_waited(began.get(a.name, 0.0), kill, *slack) for kill in kills)]
     backs = [back_seconds(steady.asked, kill) for kill in kills]
     return [
         told(f"workers killed at {effort.queries_per_second:,} queries/s", len(kills)),
@@ -145,6 +146,5 @@ def _writing(api: Api) -> Iterator[list[str]]:
         writer.join()
 
 
-def _waited(asked_at: float, kill: float, slack_seconds: float) -> bool:
-    late = _LATE_SECONDS if slack_seconds else 0.0
-    return asked_at - late <= kill <= asked_at + DELAY_SECONDS + slack_seconds
+def _waited(asked_at: float, kill: float, slack_seconds: float, late_seconds: float = 0.0) -> bool:
+    return asked_at - late_seconds <= kill <= asked_at + DELAY_SECONDS + slack_seconds

@@ -9,31 +9,26 @@ import asyncio
 import secrets
 import time
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 
 from aiohttp import web
 from aiohttp.typedefs import Middleware
 
 from admin_api.context import Context
-from admin_api.http.auth import Throttle, authenticate, may
-from admin_api.http.call import BadRequest, Call, Reply
+from admin_api.http.call import Call, Reply
+from admin_api.http.callers import ACTOR, REQUEST_ID, Callers
 from admin_api.http.connections import Connections
 from admin_api.http.hosts import Hosts
 from admin_api.http.problems import problem, problem_of
 from admin_api.http.reading import MOST_BODY_BYTES, read_body, read_query
 from admin_api.http.security import HEADERS, HSTS
 from admin_api.openapi import document
+from admin_api.pages.site import Site
+from admin_api.pages.static_files import serve_static
 from admin_api.route import Route
 from admin_api.routes import ROUTES
-from admin_api.store import tokens
-from admin_api.store.errors import StoreAway
-from admin_api.store.tokens import TokenRow
 
 MOST_CALLS = 200  # worked on at once; others wait their turn
 CALL_SECONDS = 60.0  # for a call, its body included
-_REQUEST_ID = web.RequestKey("request_id", str)
-_ACTOR = web.RequestKey("actor", str)
-_STATIC = Path(__file__).parent / "static"
 
 Next = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -45,10 +40,9 @@ def make_app(context: Context, connections: Connections) -> web.Application:
     for route in ROUTES:
         app.router.add_route(route.method, route.path, serving.handler_of(route))
     app.router.add_get("/openapi.json", serving.describe)
-    app.router.add_get("/docs", _page("docs.html", "text/html"))
-    app.router.add_get("/static/docs.js", _page("docs.js", "text/javascript"))
-    app.router.add_get("/static/docs.css", _page("docs.css", "text/css"))
-    app.on_shutdown.append(serving.finish)
+    app.router.add_get("/static/{name:[a-z0-9._/-]+}", serve_static)
+    Site(context, serving.callers).add_to(app.router)
+    app.on_shutdown.append(serving.callers.finish)
     return app
 
 
@@ -59,10 +53,9 @@ class _Serving:
         self._context = context
         self._connections = connections
         self._hosts = Hosts(context.settings)
-        self._throttle = Throttle()
+        self.callers = Callers(context)
         self._turns = asyncio.Semaphore(MOST_CALLS)
         self._headers = {**HEADERS, **({"Strict-Transport-Security": HSTS} if context.settings.certificate else {})}
-        self._touching: set[asyncio.Task[None]] = set()
 
     @property
     def around(self) -> Middleware:
@@ -71,7 +64,7 @@ class _Serving:
         @web.middleware
         async def around(request: web.Request, handler: Next) -> web.StreamResponse:
             began = time.monotonic()
-            request_id = request[_REQUEST_ID] = secrets.token_hex(8)
+            request_id = request[REQUEST_ID] = secrets.token_hex(8)
             self._connections.call_began(request)
             try:
                 response = await self._answer(request, handler)
@@ -87,7 +80,7 @@ class _Serving:
                 path=request.path[:200],
                 status=response.status,
                 ms=round((time.monotonic() - began) * 1000, 1),
-                actor=request.get(_ACTOR),
+                actor=request.get(ACTOR),
                 client=request.remote,
             )
             return response
@@ -106,7 +99,7 @@ class _Serving:
             if known is not None:
                 return known
             self._context.log.error(
-                "unexpected error in the admin API", request_id=request[_REQUEST_ID], error=repr(error)
+                "unexpected error in the admin API", request_id=request[REQUEST_ID], error=repr(error)
             )
             return problem(500, "something went wrong here; the log says more under this request's id")
 
@@ -114,13 +107,13 @@ class _Serving:
         """A route's handler as aiohttp calls it."""
 
         async def handle(request: web.Request) -> web.StreamResponse:
-            token = None if route.role is None else await self._token(request, route.role)
+            token = None if route.role is None else await self.callers.by_header(request, route.role)
             query = read_query(request, route.query)
             body = await read_body(request, route.body, may_lack=not route.needs_body) if route.body else {}
             call = Call(
                 self._context,
-                request.get(_ACTOR, ""),
-                request[_REQUEST_ID],
+                request.get(ACTOR, ""),
+                request[REQUEST_ID],
                 request.match_info,
                 query,
                 body,
@@ -132,32 +125,9 @@ class _Serving:
 
         return handle
 
-    async def _token(self, request: web.Request, role: str) -> TokenRow:
-        address = request.remote or ""
-        token = await authenticate(self._context, self._throttle, address, request.headers.get("Authorization"))
-        request[_ACTOR] = f"token:{token.name}"
-        if not may(token.role, role):
-            raise BadRequest(403, f"this needs the role {role}; the token {token.name!r} has {token.role}")
-        if tokens.needs_touch(token):
-            task = asyncio.ensure_future(self._touch(token))
-            self._touching.add(task)
-            task.add_done_callback(self._touching.discard)
-        return token
-
-    async def _touch(self, token: TokenRow) -> None:
-        try:
-            await tokens.touch(self._context.door.store, token)
-        except StoreAway as error:
-            self._context.log.warning("a token's last use is not noted", token=token.name, why=str(error))
-
     async def describe(self, _: web.Request) -> web.StreamResponse:
         """GET /openapi.json."""
         return web.Response(body=document(), content_type="application/json")
-
-    async def finish(self, _: web.Application) -> None:
-        """Wait for what goes on beside calls."""
-        if self._touching:
-            await asyncio.wait(self._touching, timeout=2.0)
 
 
 def _response(reply: Reply, request: web.Request) -> web.Response:
@@ -169,12 +139,3 @@ def _response(reply: Reply, request: web.Request) -> web.Response:
     if payload is not None:
         headers["Content-Type"] = reply.content_type
     return web.Response(status=reply.status, body=payload, headers=headers)
-
-
-def _page(name: str, content_type: str) -> Next:
-    content = (_STATIC / name).read_bytes()
-
-    async def serve(_: web.Request) -> web.StreamResponse:
-        return web.Response(body=content, content_type=content_type, charset="utf-8")
-
-    return serve

@@ -13,6 +13,7 @@ import socket
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import uvloop
 
@@ -23,7 +24,7 @@ from admin_api.block_page.serving import Serving as BlockPage
 from admin_api.channel import Channel, Order
 from admin_api.compiling.keeper import Keeper
 from admin_api.config_policy import ConfigPolicy
-from admin_api.context import AdminSettings, Context
+from admin_api.context import Address, AdminSettings, Context, Serves
 from admin_api.door import Door
 from admin_api.editing.exemption_form import Terms
 from admin_api.editing.leases import LeaseTerms
@@ -82,7 +83,9 @@ class Control:
         self._config_policy = ConfigPolicy(self._door, self._keeper, channel, log)
         self._serving: Serving | None = None
         self._block_page: BlockPage | None = None
-        self._gauges = Gauges(self._door, self._keeper, self._subjects, channel, self._open_connections)
+        self._gauges = Gauges(
+            self._door, self._state_dir, self._keeper, self._subjects, channel, self._open_connections
+        )
         self._subscriptions = Subscriptions(
             self._door,
             self._keeper,
@@ -108,7 +111,9 @@ class Control:
             )
         if settings.admin_host is not None:
             context = Context(
-                settings=_admin_settings(settings, worker_settings.telemetry.query_log),
+                settings=_admin_settings(
+                    settings, worker_settings.telemetry.query_log, _serves(worker_settings, first["serving"])
+                ),
                 access=access_of(worker_settings),
                 log=log,
                 door=self._door,
@@ -235,7 +240,21 @@ def _terms(settings: ControlSettings) -> Terms:
     return Terms(settings.approval == "four-eyes", settings.longest_exemption_seconds)
 
 
-def _admin_settings(settings: ControlSettings, what: str) -> AdminSettings:
+def _serves(settings: WorkerSettings, serving: list[dict[str, Any]]) -> Serves:
+    def of(kind: str) -> tuple[Address, ...]:
+        return tuple((each["host"], each["port"]) for each in serving if each["kind"] == kind)
+
+    return Serves(
+        do53=of("do53"),
+        dot=of("dot"),
+        doh=of("doh"),
+        server_name=settings.encrypted.server_name,
+        identity=settings.server.identity,
+        trusted_proxies=settings.trusted_proxies,
+    )
+
+
+def _admin_settings(settings: ControlSettings, what: str, serves: Serves) -> AdminSettings:
     return AdminSettings(
         host=str(settings.admin_host),
         port=settings.admin_port,
@@ -247,6 +266,7 @@ def _admin_settings(settings: ControlSettings, what: str) -> AdminSettings:
         leases=LeaseTerms(settings.most_leases, settings.longest_lease_seconds),
         longest_pause_seconds=settings.longest_pause_seconds,
         log_lacks=tuple(_log_lacks(settings, what)),
+        serves=serves,
     )
 
 

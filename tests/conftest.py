@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from playwright.sync_api import Browser
 
+from tests.support.browser import chromium as start_chromium
 from tests.support.moatdns import Moatdns
 from tests.support.stub import StubUpstream
 from tests.support.unbound import Unbound
@@ -123,3 +125,10 @@ def stub() -> Iterator[StubUpstream]:
     """An upstream that misbehaves on demand."""
     with StubUpstream() as upstream:
         yield upstream
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    """A real browser. Of a module, since playwright's event loop must not outlive it in a process of other tests."""
+    with start_chromium() as browser:
+        yield browser

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from http import HTTPStatus
 
 from aiohttp import web
@@ -19,6 +20,7 @@ from admin_api.store.errors import (
     OwnedByFile,
     StaleVersion,
     StoreAway,
+    StoreFull,
     TooMany,
     WrongKind,
     WrongState,
@@ -26,6 +28,7 @@ from admin_api.store.errors import (
 
 CONTENT_TYPE = "application/problem+json"
 _RETRY_SECONDS = "5"
+_LATER = (503, 507)  # the same call may go well later
 
 _STATUS: dict[type[Exception], int] = {
     Invalid: 422,
@@ -38,6 +41,7 @@ _STATUS: dict[type[Exception], int] = {
     WrongState: 409,
     Forbidden: 403,
     StaleVersion: 412,
+    StoreFull: 507,
     StoreAway: 503,
 }
 
@@ -73,19 +77,35 @@ def problem(
     return web.Response(status=status, body=json.dumps(body).encode(), content_type=CONTENT_TYPE, headers=headers)
 
 
-def problem_of(error: Exception) -> web.Response | None:
-    """What to answer for an exception; None for one that nobody expected."""
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What an exception says to the client."""
+
+    status: int
+    detail: str
+    errors: Sequence[tuple[str, str]] = ()  # JSON pointer and what is wrong there
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+def known(error: Exception) -> Known | None:
+    """What to tell of an exception; None for one that nobody expected."""
     if isinstance(error, BadRequest):
-        return problem(error.status, error.detail, error.errors, error.headers)
+        return Known(error.status, error.detail, error.errors, error.headers)
     if isinstance(error, web.HTTPException):
         kept = {name: error.headers[name] for name in ("Allow",) if name in error.headers}
-        return problem(error.status, _DETAILS.get(error.status, error.reason), headers=kept)
+        return Known(error.status, _DETAILS.get(error.status, error.reason), headers=kept)
     status = next((status for kind, status in _STATUS.items() if isinstance(error, kind)), None)
     if status is None:
         return None
     errors = error.errors if isinstance(error, Invalid) else ()
     detail = "what was sent cannot be used" if isinstance(error, Invalid) else str(error)
-    return problem(status, detail, errors, {"Retry-After": _RETRY_SECONDS} if status == 503 else None)
+    return Known(status, detail, errors, {"Retry-After": _RETRY_SECONDS} if status in _LATER else {})
+
+
+def problem_of(error: Exception) -> web.Response | None:
+    """What to answer for an exception; None for one that nobody expected."""
+    what = known(error)
+    return None if what is None else problem(what.status, what.detail, what.errors, dict(what.headers))
 
 
 _DETAILS = {

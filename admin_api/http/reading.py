@@ -28,8 +28,13 @@ def read_query(request: web.Request, model: type[BaseModel] | None) -> Any:
             errors = [(f"/{name}", "is not known here: no query parameters are") for name in given]
             raise BadRequest(422, "query parameters cannot be used", errors)
         return None
+    return check_query(dict(given), model)
+
+
+def check_query(given: dict[str, Any], model: type[BaseModel]) -> Any:
+    """Query parameters as a model. Raises BadRequest."""
     try:
-        return model.model_validate(dict(given))
+        return model.model_validate(given)
     except ValidationError as error:
         errors = [(pointer(path), text) for path, text in sentences(error, model)]
         raise BadRequest(422, "query parameters cannot be used", errors) from None
@@ -51,12 +56,17 @@ async def read_body(request: web.Request, model: type[BaseModel], *, may_lack: b
     body = parse_json(raw)
     if not isinstance(body, dict):
         raise BadRequest(422, "what was sent cannot be used", [("", "should be a JSON object")])
+    return check_body(typing.cast(dict[str, Any], body), model)
+
+
+def check_body(body: dict[str, Any], model: type[BaseModel]) -> dict[str, Any]:
+    """A JSON object that is in the shape of a model. Raises BadRequest."""
     try:
         model.model_validate(body)
     except ValidationError as error:
         errors = [(pointer(path), text) for path, text in sentences(error, model)]
         raise BadRequest(422, "what was sent cannot be used", errors[:100]) from None
-    return typing.cast(dict[str, Any], body)
+    return body
 
 
 def parse_json(raw: bytes) -> Any:

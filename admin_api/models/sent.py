@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from resolver.config.fields import Moment
 
+LONGEST_NAME = 1024  # characters: 255 octets, each of which may be written as \DDD (RFC 1035 section 5.1)
 Verdict = Literal["allow", "block", "monitor", "exempt"]
 
 
@@ -28,6 +29,14 @@ class ListsPage(Page):
     """A page of lists."""
 
     kind: Literal["bundled", "own", "subscription"] | None = None
+
+
+class GroupsPage(Page):
+    """A page of groups."""
+
+    contains: str | None = Field(
+        None, min_length=1, max_length=253, description="Only those with this text in name or description."
+    )
 
 
 class RulesPage(Page):
@@ -76,18 +85,22 @@ class LogQuery(Window):
     """A page of the query log."""
 
     limit: int = Field(100, ge=1, le=1000)
-    cursor: str | None = Field(None, max_length=2000)
+    cursor: str | None = Field(None, max_length=2000, description="`next` of the page before, with the same filters.")
+    after: str | None = Field(
+        None, max_length=2000, description="`newest` of an earlier page: only what was written since."
+    )
     client: str | None = Field(None, max_length=100)
-    name: str | None = Field(None, max_length=300, description="This name and all below it.")
+    name: str | None = Field(None, max_length=LONGEST_NAME, description="This name and all below it.")
+    contains: str | None = Field(None, min_length=1, max_length=253, description="Names with this text in them.")
     group: str | None = Field(None, max_length=63)
     service: str | None = Field(None, max_length=127)
-    verdict: Verdict | None = None
+    verdict: Verdict | Literal["failed", "refused"] | None = None
 
 
 class ExplainQuery(Sent):
     """A name, asked for by a client."""
 
-    name: str = Field(min_length=1, max_length=300)
+    name: str = Field(min_length=1, max_length=LONGEST_NAME)
     client: str = Field("127.0.0.1", max_length=100)
     client_name: str = Field("", max_length=63, description="What the client calls itself by DoT or DoH.")
     type: str = Field("A", min_length=1, max_length=20)
@@ -183,5 +196,5 @@ class TokenBody(Sent):
 class FlushBody(Sent):
     """Which cached answers to forget."""
 
-    name: str | None = Field(None, min_length=1, max_length=1024, description="Left out: all of them.")
+    name: str | None = Field(None, min_length=1, max_length=LONGEST_NAME, description="Left out: all of them.")
     below: bool = Field(True, strict=True, description="Those of all names below it, too.")

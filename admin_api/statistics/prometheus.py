@@ -17,7 +17,8 @@ GAUGES: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
     "moatdns_policy_revision": ("The store's policy revision that is in force in every worker.", ()),
     "moatdns_cache_bytes": ("Octets that the workers' response caches hold.", ()),
     "moatdns_workers": ("Worker processes that serve.", ()),
-    "moatdns_store_up": ("Whether the store can be reached.", ()),
+    "moatdns_store_up": ("Whether the store can be read and written.", ()),
+    "moatdns_state_free_bytes": ("Room that is left on the disk of state_dir.", ()),
     "moatdns_policy_up_to_date": ("Whether the newest policy is in force.", ()),
     "moatdns_list_last_success_timestamp_seconds": ("When a list was last read with success.", ("list",)),
     "moatdns_admin_connections": ("Open connections to the admin API.", ()),
@@ -47,6 +48,11 @@ def exposition(
     registry = CollectorRegistry()
     registry.register(_Collected(totals, gauges, own))
     return generate_latest(registry)
+
+
+def dropped_of(totals: Mapping[str, int]) -> dict[str, int]:
+    """What was let fall, by what."""
+    return {str(json.loads(key)[1]): count for key, count in totals.items() if key.startswith('["dropped",')}
 
 
 class _Collected(Collector):

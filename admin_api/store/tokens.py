@@ -68,6 +68,15 @@ async def get(conn: AsyncConnection, name: str) -> TokenRow:
     return _row(row)
 
 
+async def by_id(conn: AsyncConnection, number: str, now: datetime | None = None) -> TokenRow | None:
+    """The token of that id; None when it was revoked, or its time is over."""
+    row = (await conn.execute(select(*_COLUMNS).where(tokens.c.id == number))).first()
+    if row is None:
+        return None
+    token = _row(row)
+    return None if token.has_expired(now or datetime.now(UTC)) else token
+
+
 async def all_tokens(conn: AsyncConnection) -> list[TokenRow]:
     """All tokens by name."""
     return [_row(row) for row in await conn.execute(select(*_COLUMNS).order_by(tokens.c.name))]

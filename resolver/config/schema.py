@@ -195,6 +195,18 @@ class LimitsSection(Section):
         default=_LIMITS.queries_in_flight_per_upstream,
         description="Queries that wait for one upstream server at once, in a worker; beyond, the next one is asked.",
     )
+    queries_in_flight_per_domain: Positive = Field(
+        default=_LIMITS.queries_in_flight_per_domain,
+        description="Queries for names of one registered domain that wait for an upstream at once, in a worker.",
+    )
+    late_answer_seconds: PositiveFloat = Field(
+        default=_LIMITS.late_answer_seconds,
+        description="After this wait for an upstream, in seconds, a worker truncates a large answer over UDP.",
+    )
+    queries_put_off: Positive = Field(
+        default=_LIMITS.queries_put_off,
+        description="Queries over UDP that wait for their turn at one port of a worker that is busy.",
+    )
     tcp_connections: Positive = Field(
         default=_LIMITS.tcp_connections, description="TCP connections that a worker holds open."
     )

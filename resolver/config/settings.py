@@ -81,6 +81,9 @@ class Limits:
     response_rates: int = 20_000  # kinds of responses whose rate is known, where responses are limited
     queries_in_flight: int = 10_000
     queries_in_flight_per_client: int = 1_000  # a client may be a whole office behind one address
+    queries_in_flight_per_domain: int = 1_000  # registered domain: a flood for one leaves places for all others
+    late_answer_seconds: float = 2.0  # over UDP, a large answer that comes later is truncated
+    queries_put_off: int = 4_000  # datagrams that wait for their turn while a worker is busy
     queries_in_flight_per_upstream: int = 5_000  # beyond, the next server is asked
     tcp_connections: int = 1_000
     tcp_connections_per_client: int = 100

@@ -161,6 +161,7 @@ class Supervisor:
         return {
             "settings": asdict(self._plan.control),
             "worker_settings": self._plan.settings.to_plain(),
+            "serving": [asdict(address) for address in self._plan.listen],
             "policy": self._policy_of(self._plan),
             "fingerprint": self._plan.fingerprint,
             "manifest": str(self._in_use.path) if self._in_use else None,

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from resolver.telemetry.counter_file import CELLS, CounterFile, CounterFileError, read_counters
+from resolver.telemetry.counters import Counters
 
 
 def test_what_is_counted_is_read_with_its_key(tmp_path: Path) -> None:
@@ -31,13 +32,31 @@ def test_what_is_counted_is_read_with_its_key(tmp_path: Path) -> None:
 
 def test_a_full_file_takes_no_more_keys_and_keeps_room_that_is_reserved(tmp_path: Path) -> None:
     file = CounterFile.create(tmp_path)
-    while file.intern(f"{len(file.keys)}", reserve=CELLS // 2) is not None:
+    while file.intern(f"{file.used}", reserve=CELLS // 2) is not None:
         pass
     assert file.used_share == pytest.approx(0.5, abs=0.01)
-    while file.intern(f"{len(file.keys)}") is not None:
+    while file.intern(f"{file.used}") is not None:
         pass
-    assert len(read_counters(file.path).keys) == len(file.keys) == CELLS
+    assert len(read_counters(file.path).keys) == file.used == CELLS
     file.close()
+
+
+def test_what_was_counted_without_a_file_goes_into_one_with_the_same_cells(tmp_path: Path) -> None:
+    counters = Counters(detailed=True)
+    for number in range(3):
+        for _ in range(number + 1):
+            counters.cells[
+                counters.answer(0, ("default", None, "house", "A", "NOERROR", "udp", None, f"{number}"))
+            ] += 1
+    before = list(zip(counters.store.keys, counters.cells, strict=False))
+    file = CounterFile.create(tmp_path)
+    counters.settle(file)
+    assert counters.has_file
+    counters.cells[counters.answer(0, ("default", None, "house", "A", "NOERROR", "udp", None, "2"))] += 1
+    reading = read_counters(file.path)
+    after = list(zip(reading.keys, reading.values, strict=True))
+    assert after[:-1] == before[:-1]
+    assert after[-1] == (before[-1][0], before[-1][1] + 1)
 
 
 def test_a_killed_writer_has_lost_nothing_of_what_it_counted(tmp_path: Path) -> None:

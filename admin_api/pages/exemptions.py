@@ -1,0 +1,149 @@
+"""Exemptions: asked for, granted, approved, denied, renewed, revoked; which end soon, and which nobody uses."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from aiohttp import web
+
+from admin_api import models
+from admin_api.http.call import BadRequest
+from admin_api.pages.exemption_choices import DURATIONS, TWO_HOURS
+from admin_api.pages.visit import Visit
+
+_SOON = timedelta(hours=24)
+_STALE_DAYS = 30
+VIEWS = (
+    ("", "All"),
+    ("pending", "Waiting"),
+    ("active", "Active"),
+    ("soon", "Ending soon"),
+    ("stale", "Never used"),
+    ("expired", "Expired"),
+    ("revoked", "Revoked"),
+    ("denied", "Denied"),
+)
+KINDS = (
+    ("client", "One address"),
+    ("clients", "Several addresses"),
+    ("network", "A network"),
+    ("group", "A group"),
+    ("identity", "A person or device (identity of leases)"),
+)
+_ACTIONS = {
+    "approve": "is approved",
+    "deny": "is denied",
+    "revoke": "is revoked",
+    "renew": "is renewed",
+}
+
+
+async def show(visit: Visit) -> web.StreamResponse:
+    """GET /exemptions."""
+    view = visit.query.get("status", "")
+    if view not in dict(VIEWS):
+        view = ""
+    following: str | None = None
+    items: list[Any]
+    if view == "stale":
+        since = datetime.now(UTC) - timedelta(days=_STALE_DAYS)
+        report = await visit.ask("GET /reports/exemptions", query={"from": since.isoformat()})
+        items = [_of_report(each) for each in report.items if each.stale]
+    elif view == "soon":
+        active = await visit.ask("GET /exemptions", query={"status": "active", "limit": 1000})
+        until = datetime.now(UTC) + _SOON
+        items = sorted((each for each in active.items if each.expires_at <= until), key=lambda each: each.expires_at)
+    else:
+        query: dict[str, Any] = {"status": view} if view else {}
+        if "cursor" in visit.query:
+            query["cursor"] = visit.query["cursor"]
+        page = await visit.ask("GET /exemptions", query={**query, "limit": 50})
+        items, following = page.items, page.next
+    return visit.render(
+        "exemptions.html", views=VIEWS, view=view, items=items, following=following, stale_days=_STALE_DAYS
+    )
+
+
+async def show_new(visit: Visit) -> web.StreamResponse:
+    """GET /exemptions/new, filled in as far as the address says."""
+    client = visit.query.get("client", "")
+    return visit.render(
+        "exemption_new.html",
+        kinds=KINDS,
+        durations=(*DURATIONS, ("", "until a moment, below")),
+        filled={
+            "subject_kind": visit.query.get("kind", "client"),
+            "subject": client or visit.query.get("subject", ""),
+            "scope": visit.query.get("scope", ""),
+            "duration_seconds": TWO_HOURS,
+        },
+        four_eyes=visit.context.settings.exemptions.four_eyes,
+        longest_seconds=visit.context.settings.exemptions.longest_seconds,
+    )
+
+
+async def create(visit: Visit) -> web.StreamResponse:
+    """POST /exemptions."""
+    kind = visit.text("subject_kind")
+    if kind not in dict(KINDS):
+        raise BadRequest(422, "say who is to be exempt", [("/subject", "choose what kind of subject it is")])
+    body: dict[str, Any] = {
+        "subject": {kind: visit.lines("subject") if kind == "clients" else visit.text("subject")},
+        "scope": visit.lines("scope"),
+        "owner": visit.text("owner"),
+        "reason": visit.text("reason"),
+    }
+    if ticket := visit.text("ticket"):
+        body["ticket"] = ticket
+    if starts := visit.text("starts_at"):
+        body["starts_at"] = _utc(starts)
+    body |= _end(visit)
+    made: models.ExemptionItem = (await visit.call("POST /exemptions", body=body)).body  # type: ignore[assignment]
+    waits = made.status == "pending"
+    told = f"Exemption {made.id} waits for somebody else's approval." if waits else f"Exemption {made.id} is in force."
+    return visit.go(f"/exemptions/{made.id}", told=told)
+
+
+async def show_one(visit: Visit) -> web.StreamResponse:
+    """GET /exemptions/{id}."""
+    reply = await visit.call("GET /exemptions/{id}", path={"id": visit.path["id"]})
+    return visit.render(
+        "exemption.html",
+        item=reply.body,
+        version=reply.headers["ETag"],
+        durations=DURATIONS,
+        four_eyes=visit.context.settings.exemptions.four_eyes,
+    )
+
+
+async def act(visit: Visit) -> web.StreamResponse:
+    """POST /exemptions/{id}/{action}."""
+    number, action = visit.path["id"], visit.path["action"]
+    body: dict[str, Any] = {"reason": reason} if (reason := visit.text("reason")) else {}
+    if action == "renew":
+        body |= _end(visit)
+    version = visit.text("version") or None
+    reply = await visit.call(f"POST /exemptions/{{id}}:{action}", path={"id": number}, body=body, version=version)
+    waits = action == "renew" and getattr(reply.body, "renewal", None) is not None
+    told = "waits for somebody else's approval of its renewal" if waits else _ACTIONS[action]
+    return visit.go(f"/exemptions/{number}", told=f"Exemption {number} {told}.")
+
+
+def _end(visit: Visit) -> dict[str, Any]:
+    """When it ends, as the form says: for so long, or until then."""
+    seconds, until = visit.text("duration_seconds"), visit.text("expires_at")
+    if until:
+        return {"expires_at": _utc(until)}
+    if seconds.isascii() and seconds.isdigit():
+        return {"duration_seconds": int(seconds[:12])}
+    raise BadRequest(422, "say when it ends", [("/duration_seconds", "choose how long, or enter a moment below")])
+
+
+def _utc(local: str) -> str:
+    """What <input type=datetime-local> sends, which is labelled as UTC, in RFC 3339."""
+    return local if local.endswith("Z") or "+" in local else f"{local}{':00' if local.count(':') == 1 else ''}Z"
+
+
+def _of_report(use: models.ExemptionUse) -> dict[str, Any]:
+    return {**use.model_dump(), "subject": {"": use.subject}, "scope": [use.scope], "in_force": True, "renewal": None}

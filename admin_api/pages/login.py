@@ -1,0 +1,110 @@
+"""The way in: a token makes a session, and a cookie that only this server gets back."""
+
+from __future__ import annotations
+
+from urllib.parse import urlencode, urlsplit
+
+from aiohttp import web
+from jinja2 import Environment
+from multidict import MultiDictProxy
+
+from admin_api.context import Context
+from admin_api.http.call import BadRequest
+from admin_api.http.callers import Callers, demand
+from admin_api.http.problems import Known
+from admin_api.pages.sessions import Session, Sessions
+from admin_api.store import tokens
+from admin_api.store.tokens import TokenRow
+
+_LONGEST_ADDRESS = 2000
+
+
+class Door:
+    """Lets people in and out."""
+
+    def __init__(self, context: Context, callers: Callers, templates: Environment) -> None:
+        self._context = context
+        self._callers = callers
+        self._templates = templates
+        self._sessions = Sessions()
+        self._is_tls = context.settings.certificate is not None
+        # The prefix has browsers take the cookie from this very host only, by TLS (RFC 6265bis section 4.1.3.2).
+        self._cookie = "__Host-moatdns" if self._is_tls else "moatdns"
+
+    async def session_of(self, request: web.Request) -> tuple[Session, TokenRow] | None:
+        """Whose browser it is; None for nobody's. Raises StoreAway."""
+        text = request.cookies.get(self._cookie)
+        session = None if text is None else self._sessions.find(text)
+        if text is None or session is None:
+            return None
+        async with self._context.door.store.read() as connection:
+            token = await tokens.by_id(connection, session.token_id)
+        if token is None:
+            self._sessions.end(text)
+            return None
+        return session, token
+
+    def send_to(self, request: web.Request) -> web.Response:
+        """To the door, and from there to where they wanted to go."""
+        wanted = request.rel_url.path_qs if request.method == "GET" else "/"
+        if request.headers.get("HX-Request") == "true":
+            # htmx asks for a part of the page that the browser shows: after the login that page is wanted.
+            shown = urlsplit(request.headers.get("HX-Current-URL", ""))
+            wanted = shown.path + (f"?{shown.query}" if shown.query else "")
+            return web.Response(status=401, headers={"HX-Redirect": f"/login?{urlencode({'next': _ours(wanted)})}"})
+        return web.Response(status=303, headers={"Location": f"/login?{urlencode({'next': _ours(wanted)})}"})
+
+    async def show(self, request: web.Request) -> web.StreamResponse:
+        """GET /login."""
+        return self.page(request, None)
+
+    def page(self, request: web.Request, problem: Known | None) -> web.Response:
+        """The door, with what was wrong."""
+        text = self._templates.get_template("login.html").render(
+            wanted=_ours(request.query.get("next", "/")),
+            problem=problem,
+            token_file=tokens.FIRST_TOKEN_FILE,
+        )
+        status = 200 if problem is None else problem.status
+        headers = {} if problem is None else {k: v for k, v in problem.headers.items() if k != "WWW-Authenticate"}
+        return web.Response(text=text, status=status, content_type="text/html", headers=headers)
+
+    async def enter(self, request: web.Request, form: MultiDictProxy[str]) -> web.StreamResponse:
+        """POST /login. Raises BadRequest (401, 403, 429), StoreAway."""
+        text = form.get("token", "").strip()
+        if not text:
+            raise BadRequest(422, "enter a token")
+        token = await self._callers.by_text(request, text)
+        demand(token, "viewer")
+        self._callers.note(request, token)
+        self._end(request)
+        response = web.Response(status=303, headers={"Location": _ours(request.query.get("next", "/"))})
+        response.set_cookie(
+            self._cookie,
+            self._sessions.begin(token.id),
+            httponly=True,
+            samesite="Strict",
+            secure=self._is_tls,
+            path="/",
+        )
+        return response
+
+    def leave(self, request: web.Request) -> web.Response:
+        """End the session, if there is one."""
+        self._end(request)
+        response = web.Response(status=303, headers={"Location": "/login"})
+        response.del_cookie(self._cookie, path="/", httponly=True, samesite="Strict", secure=self._is_tls)
+        return response
+
+    def _end(self, request: web.Request) -> None:
+        if text := request.cookies.get(self._cookie):
+            self._sessions.end(text)
+
+
+def _ours(address: str) -> str:
+    """An address on this site; the overview in place of any other, since a link to the door may come from anywhere."""
+    parts = urlsplit(address)
+    is_ours = (
+        not parts.scheme and not parts.netloc and address.startswith("/") and not address.startswith(("//", "/\\"))
+    )
+    return address if is_ours and len(address) <= _LONGEST_ADDRESS and address.isprintable() else "/"

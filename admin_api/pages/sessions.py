@@ -1,0 +1,81 @@
+"""Sessions of the web pages: a cookie that stands for a token, as long as the token holds.
+
+They live in the memory of this process: whoever is logged in when it restarts logs in again. The cookie's text is not
+kept, only its SHA-256. A session ends with its token, which is looked up anew at each call.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+MOST_SESSIONS = 1000  # beyond, the one that was silent for longest ends
+IDLE_SECONDS = 2 * 3600.0
+LONGEST_SECONDS = 12 * 3600.0
+_MOST_TOLD = 5
+
+
+@dataclass(slots=True)
+class Session:
+    """One person's browser."""
+
+    token_id: str
+    csrf: str  # that forms send back: a page of somebody else's cannot know it
+    began: float
+    used: float
+    told: list[str] = field(default_factory=list)  # what the next page says once
+
+    def tell(self, text: str) -> None:
+        """Have the next page say this."""
+        self.told = [*self.told, text][-_MOST_TOLD:]
+
+    def take_told(self) -> list[str]:
+        """What is to be said, which is said then."""
+        told, self.told = self.told, []
+        return told
+
+
+class Sessions:
+    """All sessions; the one that was used last is at the end."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._by_digest: OrderedDict[bytes, Session] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._by_digest)
+
+    def begin(self, token_id: str) -> str:
+        """Begin one; gives the text of its cookie."""
+        text = secrets.token_urlsafe(32)
+        now = self._clock()
+        self._by_digest[_digest(text)] = Session(token_id, secrets.token_urlsafe(32), now, now)
+        while len(self._by_digest) > MOST_SESSIONS:
+            self._by_digest.popitem(last=False)
+        return text
+
+    def find(self, text: str) -> Session | None:
+        """The session of a cookie; None when there is none, or its time is over."""
+        digest = _digest(text)
+        session = self._by_digest.get(digest)
+        if session is None:
+            return None
+        now = self._clock()
+        if now - session.used > IDLE_SECONDS or now - session.began > LONGEST_SECONDS:
+            del self._by_digest[digest]
+            return None
+        session.used = now
+        self._by_digest.move_to_end(digest)
+        return session
+
+    def end(self, text: str) -> None:
+        """End it, if it is there."""
+        self._by_digest.pop(_digest(text), None)
+
+
+def _digest(text: str) -> bytes:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()

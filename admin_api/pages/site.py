@@ -1,0 +1,173 @@
+"""The site: what every request for a page goes through, in order.
+
+Session and its token → role → for what is sent: origin, form, CSRF → the page, or a page about what went wrong.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Awaitable, Callable
+from http import HTTPStatus
+from urllib.parse import urlsplit
+
+from aiohttp import web
+from multidict import MultiDict, MultiDictProxy
+
+from admin_api.context import Context
+from admin_api.http.call import BadRequest
+from admin_api.http.callers import REQUEST_ID, Callers, demand
+from admin_api.http.problems import Known, known
+from admin_api.pages.login import Door
+from admin_api.pages.operations import Operations
+from admin_api.pages.static_files import FILES
+from admin_api.pages.table import PAGES
+from admin_api.pages.templates import make_templates
+from admin_api.pages.visit import Page, Visit
+from admin_api.routes import ROUTES
+from admin_api.store.errors import StoreAway
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+_FORM = "application/x-www-form-urlencoded"
+_OWN = ("same-origin", "none")  # Sec-Fetch-Site of what our own pages, or the address bar, send
+
+
+class Site:
+    """The pages of one context."""
+
+    def __init__(self, context: Context, callers: Callers) -> None:
+        self._context = context
+        self._callers = callers
+        self._templates = make_templates()
+        self._operations = Operations(context, ROUTES)
+        self._door = Door(context, callers, self._templates)
+
+    def add_to(self, router: web.UrlDispatcher) -> None:
+        """Give the router all pages."""
+        router.add_get("/docs", _docs)
+        router.add_get("/login", self._door.show)
+        router.add_post("/login", self._guarded_login)
+        for page in PAGES:
+            router.add_route(page.method, page.path, self._handler_of(page))
+        router.add_post("/logout", self._logout)
+
+    def _handler_of(self, page: Page) -> Handler:
+        async def handle(request: web.Request) -> web.StreamResponse:
+            return await self._serve(request, page)
+
+        return handle
+
+    async def _serve(self, request: web.Request, page: Page) -> web.StreamResponse:
+        try:
+            visit = await self._visit(request)
+        except StoreAway as error:
+            return self._door.page(request, known(error))
+        if visit is None:
+            return self._door.send_to(request)
+        try:
+            demand(visit.token, page.role)
+            if request.method == "POST":
+                await self._read_form(request, visit)
+            return await page.handler(visit)
+        except Exception as error:  # what is known becomes a page; the rest is told by the application, with its id
+            what = known(error)
+            if what is None:
+                raise
+            return await self._tell(visit, page, what)
+
+    async def _visit(self, request: web.Request) -> Visit | None:
+        found = await self._door.session_of(request)
+        if found is None:
+            return None
+        session, token = found
+        self._callers.note(request, token)
+        return Visit(
+            context=self._context,
+            operations=self._operations,
+            templates=self._templates,
+            session=session,
+            token=token,
+            request_id=request[REQUEST_ID],
+            address=request.path,
+            host=request.host,
+            is_tls=self._context.settings.certificate is not None,
+            path=request.match_info,
+            query=dict(request.query),
+            is_part=request.headers.get("HX-Request") == "true" and request.headers.get("HX-Boosted") != "true",
+        )
+
+    async def _read_form(self, request: web.Request, visit: Visit) -> None:
+        demand_own_page(request)
+        form = await read_form(request)
+        sent = request.headers.get("X-CSRF-Token") or form.get("csrf") or ""
+        if not hmac.compare_digest(sent.encode(), visit.session.csrf.encode()):
+            raise BadRequest(403, "this form is of an earlier session: load the page again, and send it from there")
+        visit.form = form
+
+    async def _tell(self, visit: Visit, page: Page, what: Known) -> web.StreamResponse:
+        """The page that a form was on, with what is wrong; where there is none, a page about that."""
+        visit.problem = what
+        if page.shown_again is not None and visit.form and what.status != HTTPStatus.NOT_FOUND:
+            try:
+                return await page.shown_again(visit)
+            except Exception as error:  # the page cannot be shown either: then that is what is told
+                again = known(error)
+                if again is None:
+                    raise
+                visit.problem = what = again
+        return problem_page(visit, what)
+
+    async def _guarded_login(self, request: web.Request) -> web.StreamResponse:
+        try:
+            demand_own_page(request)
+            return await self._door.enter(request, await read_form(request))
+        except Exception as error:  # as above
+            what = known(error)
+            if what is None:
+                raise
+            return self._door.page(request, what)
+
+    async def _logout(self, request: web.Request) -> web.StreamResponse:
+        visit = await self._visit(request)
+        if visit is not None:
+            try:
+                await self._read_form(request, visit)
+            except BadRequest as error:
+                what = Known(error.status, error.detail)
+                visit.problem = what
+                return problem_page(visit, what)
+        return self._door.leave(request)
+
+
+def problem_page(visit: Visit, what: Known) -> web.Response:
+    """A page that says what went wrong."""
+    response = visit.render("problem.html", what=what)
+    response.headers.update(what.headers)
+    return response
+
+
+def demand_own_page(request: web.Request) -> None:
+    """Raises BadRequest (403) for what another site's page sends."""
+    # Browsers send the first where the connection is secure or local; no page can set either.
+    site = request.headers.get("Sec-Fetch-Site")
+    origin = request.headers.get("Origin")
+    if site not in _OWN if site is not None else origin is not None and urlsplit(origin).netloc != request.host:
+        raise BadRequest(403, "this was sent from another site's page, and is not done")
+
+
+async def read_form(request: web.Request) -> MultiDictProxy[str]:
+    """What a form sent. Raises BadRequest."""
+    if request.content_type != _FORM:
+        raise BadRequest(415, f"send a form: Content-Type {_FORM}")
+    try:
+        sent = await request.post()
+    except web.HTTPRequestEntityTooLarge:
+        raise BadRequest(413, "this is too much for one form: send it in parts, or by the API") from None
+    except (UnicodeDecodeError, ValueError):
+        raise BadRequest(400, "this form cannot be read: it should be UTF-8") from None
+    return MultiDictProxy(MultiDict((name, value) for name, value in sent.items() if isinstance(value, str)))
+
+
+async def _docs(_: web.Request) -> web.StreamResponse:
+    file = FILES["docs.html"]
+    return web.Response(body=file.body, headers={"Content-Type": file.content_type})

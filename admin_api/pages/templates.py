@@ -1,0 +1,96 @@
+"""HTML is made here: everything is escaped, and no text can act as anything but text."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup, escape
+
+from admin_api.pages.menu import MENU
+from admin_api.pages.static_files import address_of
+from resolver import __version__
+
+_FOLDER = Path(__file__).parent / "templates"
+_UNITS = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
+_KEPT = "\n\r\t"
+_ACTIVE = frozenset({"Cc", "Cf", "Co", "Cs", "Zl", "Zp"})  # control, format (bidi, zero width), private, surrogate
+
+
+def make_templates() -> Environment:
+    """The one environment."""
+    templates = Environment(
+        loader=FileSystemLoader(_FOLDER),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+        finalize=_finalize,
+    )
+    templates.globals.update(static=address_of, version=__version__, with_query=with_query, menu=MENU)
+    templates.filters.update(moment=moment, number=number, span=span, segment=segment)
+    return templates
+
+
+def visible(text: str) -> str:
+    """Text with what would act on its surroundings written out: control characters, writing directions, zero widths."""
+    if text.isprintable():  # most is
+        return text
+    return "".join(
+        f"\\u{{{ord(character):x}}}"
+        if unicodedata.category(character) in _ACTIVE and character not in _KEPT
+        else character
+        for character in text
+    )
+
+
+def _finalize(value: Any) -> Any:
+    """What stands in for a value: query names and the like are hostile text wherever they are shown."""
+    if value is None:
+        return ""
+    return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+def moment(at: datetime | str | None, empty: str = "–") -> Markup:
+    """A time in UTC; a script shows it in the reader's own time zone."""
+    if at is None:
+        return escape(empty)
+    when = datetime.fromisoformat(at) if isinstance(at, str) else at
+    utc = when.astimezone(UTC)
+    machine = utc.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return Markup('<time datetime="{}">{} UTC</time>').format(machine, utc.strftime("%Y-%m-%d %H:%M:%S"))
+
+
+def number(value: float | None) -> str:
+    """1234567 as '1,234,567'."""
+    return "–" if value is None else f"{value:,}"
+
+
+def span(seconds: float | None) -> str:
+    """Seconds as '2 h 5 min'."""
+    if seconds is None:
+        return "–"
+    left = max(0, round(seconds))
+    parts = []
+    for unit, length in _UNITS:
+        count, left = divmod(left, length)
+        if count:
+            parts.append(f"{count} {unit}")
+    return " ".join(parts[:2]) or "0 s"
+
+
+def segment(text: str) -> str:
+    """Text as one segment of an address."""
+    return quote(text, safe="")
+
+
+def with_query(address: str, query: Mapping[str, Any], **changed: Any) -> str:
+    """An address with a query; what is None or empty is left out."""
+    whole = {name: value for name, value in {**query, **changed}.items() if value not in (None, "")}
+    return f"{address}?{urlencode(whole)}" if whole else address

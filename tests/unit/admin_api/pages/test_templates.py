@@ -1,0 +1,82 @@
+"""HTML from hostile text."""
+
+from __future__ import annotations
+
+import unicodedata
+from datetime import UTC, datetime, timedelta, timezone
+from html.parser import HTMLParser
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from admin_api.pages.templates import make_templates, moment, number, segment, span, visible, with_query
+
+TEMPLATES = make_templates()
+_HIDDEN = ("Cc", "Cf", "Co", "Cs", "Zl", "Zp")
+
+
+class Read(HTMLParser):
+    """What a browser makes of it."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.tags: list[str] = []
+        self.text = ""
+        self.attributes: list[tuple[str, str | None]] = []
+        self.feed(html)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.attributes += attrs
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+@given(st.text())
+def test_any_text_stays_text_in_content_and_in_attributes(text: str) -> None:
+    read = Read(TEMPLATES.from_string('<p title="{{ text }}">{{ text }}</p>').render(text=text))
+    assert read.tags == ["p"]
+    shown = visible(text)
+    assert read.text.replace("\r\n", "\n") == shown.replace("\r\n", "\n")
+    assert [name for name, _ in read.attributes] == ["title"]
+
+
+@given(st.text())
+def test_nothing_invisible_or_turning_is_left_in_what_is_shown(text: str) -> None:
+    left = {unicodedata.category(character) for character in visible(text) if character not in "\n\r\t"}
+    assert left.isdisjoint(_HIDDEN)
+
+
+def test_control_characters_and_directions_are_written_out() -> None:
+    assert visible("a\x00b\u202ec\u200bd") == r"a\u{0}b\u{202e}c\u{200b}d"
+    assert visible("claude.ai – größer\n") == "claude.ai – größer\n"
+
+
+def test_a_name_that_is_missing_is_an_error_and_no_gap() -> None:
+    with pytest.raises(Exception, match="undefined"):
+        TEMPLATES.from_string("{{ missing }}").render()
+
+
+def test_moments_are_in_utc_for_machines_and_people() -> None:
+    at = datetime(2026, 3, 1, 1, 30, tzinfo=timezone(timedelta(hours=2)))
+    assert moment(at) == '<time datetime="2026-02-28T23:30:00.000Z">2026-02-28 23:30:00 UTC</time>'
+    assert moment("2026-02-28T23:30:00Z") == moment(at.astimezone(UTC))
+    assert moment(None) == "–"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(None, "–"), (0, "0 s"), (59.6, "1 min"), (7500, "2 h 5 min"), (90061, "1 d 1 h"), (-5, "0 s")],
+)
+def test_spans_are_told_in_two_units_at_most(seconds: float | None, words: str) -> None:
+    assert span(seconds) == words
+
+
+def test_numbers_segments_and_queries() -> None:
+    assert number(1234567) == "1,234,567"
+    assert segment("anthropic/claude?x=1") == "anthropic%2Fclaude%3Fx%3D1"
+    assert with_query("/queries", {"name": "a&b", "client": None}, cursor="") == "/queries?name=a%26b"
+    assert with_query("/queries", {"client": "::1"}, client=None) == "/queries"

@@ -107,7 +107,9 @@ class Answering:
             return self._pages.message(403, "This cannot be used", "It was sent by another page than ours.")
         body = await _body(request)
         if body is None:
-            return self._pages.message(413, "This is too long", f"At most {MOST_BYTES} octets are read of a form.")
+            return self._pages.message(
+                413, "This cannot be used", f"A form has at most {MOST_BYTES} octets, and is whole."
+            )
         form = read_form(body, requests.longest_seconds)
         name = name_in(form.name) if host.is_own else host.name
         finding = self._findings.of(client, name) if name else None
@@ -162,7 +164,7 @@ def _is_same_origin(request: web.BaseRequest) -> bool:
 
 
 async def _body(request: web.BaseRequest) -> bytes | None:
-    """The body; None where it is too long, or does not come."""
+    """The body; None where it is too long, broken, or does not come."""
     body = bytearray()
     try:
         async with asyncio.timeout(_BODY_SECONDS):
@@ -170,6 +172,6 @@ async def _body(request: web.BaseRequest) -> bytes | None:
                 body += chunk
                 if len(body) > MOST_BYTES:
                     return None
-    except TimeoutError:
+    except (OSError, web.RequestPayloadError):  # TimeoutError is an OSError
         return None
     return bytes(body)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
 from aiohttp import web
@@ -52,6 +53,7 @@ class Serving:
             silent_seconds=_SILENT_SECONDS,
             told="too many connections to the block page: the most silent are closed",
         )
+        self._open: Counter[str] = Counter()  # connections, by who has them
         self._server: web.Server | None = None
         self._listening: list[asyncio.Server] = []
         self._watching: asyncio.Task[None] | None = None
@@ -68,8 +70,8 @@ class Serving:
 
     @property
     def connections(self) -> int:
-        """Open ones, a second ago at most."""
-        return self._connections.open
+        """How many are open."""
+        return self._open.total()
 
     async def start(self, sockets: Sequence[socket.socket]) -> None:
         """Serve on listening sockets."""
@@ -77,7 +79,7 @@ class Serving:
         server = self._server = web.Server(self._answer)
 
         def protocol() -> RequestHandler:
-            return _Visit(server, loop, self._logger, self._admits, self._failed)
+            return _Visit(server, loop, self._logger, self._admit, self._leave, self._failed)
 
         for one in sockets:
             self._listening.append(await loop.create_server(protocol, sock=one, backlog=_BACKLOG))
@@ -108,26 +110,30 @@ class Serving:
             self._bounds.dropped["block_page_malformed"] += 1
         return self._pages.nothing(status)
 
-    def _admits(self, transport: asyncio.BaseTransport) -> bool:
-        """Whether a connection is taken: from a client or a trusted proxy, and not one too many."""
-        server, peer = self._server, _peer(transport)
-        if server is None or peer is None:
-            return False
+    def _admit(self, transport: asyncio.BaseTransport) -> str | None:
+        """What a connection is counted as, if it is taken: from a client or a trusted proxy, and not one too many."""
+        name = transport.get_extra_info("peername")
+        if not name:
+            return None  # it is gone already
+        peer = str(parse_client(name[0]))
         if not self._visitors.admits(peer):
             self._bounds.bite("strangers", peer)
-            return False
-        if len(server.connections) >= self._settings.connections:
-            self._bounds.bite("connections", peer)
-            return False
-        if self._visitors.is_proxy(peer):
-            return True
+            return None
         key = client_key(peer)
-        others = (_peer(one.transport) for one in server.connections if one.transport is not None)
-        already = sum(other is not None and client_key(other) == key for other in others)
-        if already >= self._settings.connections_per_client:
+        if self._open[key] >= self._settings.connections_per_client and not self._visitors.is_proxy(peer):
             self._bounds.bite("connections_per_client", peer)
-            return False
-        return True
+            return None
+        if self._open.total() >= self._settings.connections:
+            self._bounds.bite("connections", peer)
+            if not self._connections.make_room():
+                return None
+        self._open[key] += 1
+        return key
+
+    def _leave(self, key: str) -> None:
+        self._open[key] -= 1
+        if not self._open[key]:
+            del self._open[key]
 
 
 class _Visit(RequestHandler):
@@ -138,7 +144,8 @@ class _Visit(RequestHandler):
         server: web.Server,
         loop: asyncio.AbstractEventLoop,
         logger: logging.Logger,
-        admits: Callable[[asyncio.BaseTransport], bool],
+        admit: Callable[[asyncio.BaseTransport], str | None],
+        leave: Callable[[str], None],
         failed: Callable[[int, BaseException | None], web.Response],
     ) -> None:
         super().__init__(
@@ -152,15 +159,25 @@ class _Visit(RequestHandler):
             lingering_time=0.5,
             auto_decompress=False,
         )
-        self._admits = admits
+        self._admit = admit
+        self._leave = leave
+        self._counted_as: str | None = None
         self._failed = failed
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin, or end at once: a stranger gets no octet."""
-        if self._admits(transport):
-            super().connection_made(transport)
-        else:
+        self._counted_as = self._admit(transport)
+        if self._counted_as is None:
             transport.close()
+        else:
+            super().connection_made(transport)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """The end of either."""
+        if self._counted_as is not None:
+            self._leave(self._counted_as)
+            self._counted_as = None
+        super().connection_lost(exc)
 
     def handle_error(
         self,
@@ -171,9 +188,3 @@ class _Visit(RequestHandler):
     ) -> web.StreamResponse:
         """Answer without a word of the request."""
         return self._failed(status, exc)
-
-
-def _peer(transport: asyncio.BaseTransport) -> str | None:
-    """The address at the other end, in its normal form."""
-    name = transport.get_extra_info("peername")
-    return str(parse_client(name[0])) if name else None

@@ -55,6 +55,16 @@ class Connections:
             await asyncio.sleep(_LOOK_SECONDS)
             self._look(server.connections, time.monotonic())
 
+    def make_room(self) -> bool:
+        """End the connection that is silent for longest; False where the last look saw none that is."""
+        while self._silent_since:
+            connection = min(self._silent_since, key=self._silent_since.__getitem__)
+            del self._silent_since[connection]
+            if connection.transport is not None and connection not in self._busy:
+                connection.transport.abort()
+                return True
+        return False
+
     def _look(self, connections: Sequence[RequestHandler], now: float) -> None:
         known = self._silent_since
         self.open = len(connections)

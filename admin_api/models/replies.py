@@ -160,6 +160,7 @@ class CatalogueReply(BaseModel):
 
     fingerprint: str
     waiting: CatalogueDifference | None
+    own_vendors: list[str] = Field(description="That bundled and subscribed rules do not touch (policy.own_vendors).")
     vendors: list[CatalogueVendor]
 
 

@@ -43,7 +43,7 @@ class Limits:
 
     connect_seconds: float = 5.0
     statement_seconds: float = 20.0
-    lock_seconds: float = 1.0  # for what another program has locked
+    lock_seconds: float = 1.5  # for what another program has locked
     row_lock_seconds: float = 3.0  # on PostgreSQL, where other nodes write as well
     turn_seconds: float = 30.0  # waiting for other writers, or for a free connection
     connections: int = 8

@@ -12,6 +12,7 @@ from typing import Annotated, Final, Literal
 from pydantic import AfterValidator, Field, PrivateAttr, model_validator
 
 from resolver.config import fields
+from resolver.config.block_page_schema import BlockPageSection, clashes
 from resolver.config.client_schema import CookiesSection, ListenSection, RateLimitsSection, ServerSection, TlsSection
 from resolver.config.control_schema import (
     AdminSection,
@@ -432,6 +433,7 @@ class Config(Section):
     webhooks: Annotated[tuple[WebhookSection, ...], Field(max_length=20), AfterValidator(each_url_once)] = Field(
         default=(), description="Who is told of events; see docs/webhooks.md."
     )
+    block_page: BlockPageSection = BlockPageSection()
     policy: Policy = Policy()
     _source: Path | None = PrivateAttr(None)
 
@@ -441,6 +443,15 @@ class Config(Section):
         if served is not None and self.tls.certificate is None:
             why = "is set, but there is no certificate: set tls.certificate and tls.private_key"
             fields.raise_mistakes([fields.mistake(why, None, "listen", served)])
+        return self
+
+    @model_validator(mode="after")
+    def _block_page_has_its_own(self) -> Config:
+        others = [(f"listen.{key}", text) for key in ("do53", "dot", "doh") for text in getattr(self.listen, key)]
+        if self.admin.listen is not None:
+            others.append(("admin.listen", self.admin.listen))
+        found = clashes(self.block_page.listen, others)
+        fields.raise_mistakes([fields.mistake(why, None, "block_page", "listen", index) for index, why in found])
         return self
 
     @property

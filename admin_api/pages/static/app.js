@@ -22,6 +22,19 @@ document.addEventListener("change", (event) => {
   if (event.target.dataset && "submits" in event.target.dataset) event.target.form.requestSubmit();
 });
 
+// <input data-narrows="ID">: rows (data-row) below that element stay while they hold what is typed. Enter sends nothing.
+document.addEventListener("input", (event) => {
+  const place = event.target.dataset && document.getElementById(event.target.dataset.narrows || "");
+  if (!place) return;
+  const wanted = event.target.value.trim().toLowerCase();
+  for (const row of place.querySelectorAll("[data-row]")) {
+    row.hidden = wanted !== "" && !row.textContent.toLowerCase().includes(wanted);
+  }
+});
+document.addEventListener("keydown", (event) => {
+  if (event.key === "Enter" && event.target.dataset && event.target.dataset.narrows) event.preventDefault();
+});
+
 // The menu is folded on a phone, and open otherwise: without a script it can be opened all the same.
 function unfoldMenu() {
   const fold = document.querySelector(".menu-fold");

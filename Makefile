@@ -6,14 +6,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
-.PHONY: run test check prove bench compiled lock clean
+.PHONY: run test check prove bench screenshots compiled lock clean
 
 run: $(VENV)/.installed-run
 	@echo "moatdns will listen on 127.0.0.1:5300 and [::1]:5300 unless its config says otherwise. In another terminal, try"
 	@echo "    dig @127.0.0.1 -p 5300 claude.ai                  # blocked: 0.0.0.0, and why"
 	@echo "    dig @127.0.0.1 -p 5300 www.example.com            # forwarded to this machine's resolver"
 	@echo "    $(BIN)/moatdns explain claude.ai                 # the whole why of a decision"
-	@echo "The admin API: http://127.0.0.1:8053/docs, with the token in state_dir/admin.token"
+	@echo "The web pages: http://127.0.0.1:8053/, the admin API: http://127.0.0.1:8053/docs; the token is in state_dir/admin.token"
 	@echo "An exempt group: 'make run CONFIG=moatdns.example.yaml', then"
 	@echo "    dig @127.0.0.1 -p 5300 -b 127.0.0.2 claude.ai     # the upstream's answer"
 	@echo "Ctrl-C ends it."
@@ -36,6 +36,10 @@ prove: $(VENV)/.installed-dev
 
 bench: $(VENV)/.installed-dev
 	$(BIN)/python -m bench.compare
+
+# Each web page in a real browser, light, dark and on a phone: screenshots/*.png.
+screenshots: $(VENV)/.installed-dev
+	$(BIN)/python -m tests.screenshots screenshots
 
 # A wheel whose query path is compiled (hatch_build.py): dist/moatdns-*.whl. Needs a C compiler and Python's headers.
 compiled: $(VENV)/.installed-run

@@ -7,7 +7,6 @@ Synchronous, and shared by all transports. Who may ask, and what a reply carries
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final
 
 from resolver.accounts import Accounts
@@ -49,17 +48,30 @@ _STALE = ede_option(Ede.STALE_ANSWER)
 _FILTERED = ede_option(Ede.FILTERED, "private addresses were left out: see upstream.private_names")
 
 
-@dataclass(slots=True)
 class Pending:
-    """A query on its way: judged by `snapshot`, not blocked, not answered yet."""
+    """A query on its way: judged by `snapshot`, not blocked, not answered yet.
 
-    question: Question
-    client: Client
-    transport: Transport
-    decision: Decision
-    snapshot: PolicySnapshot
-    began: float  # monotonic seconds
-    reply: Reply | None = None  # what is added to the answer for its client alone
+    `began` is in monotonic seconds; `reply` is what is added to the answer for its client alone.
+    """
+
+    __slots__ = ("began", "client", "decision", "question", "reply", "snapshot", "transport")
+
+    def __init__(
+        self,
+        question: Question,
+        client: Client,
+        transport: Transport,
+        decision: Decision,
+        snapshot: PolicySnapshot,
+        began: float,
+    ) -> None:
+        self.question = question
+        self.client = client
+        self.transport = transport
+        self.decision = decision
+        self.snapshot = snapshot
+        self.began = began
+        self.reply: Reply | None = None
 
 
 class Answering:

@@ -23,7 +23,7 @@ LASTS = (("3600", "1 hour"), ("28800", "8 hours"), ("86400", "1 day"), ("604800"
 
 async def show(visit: Visit) -> web.StreamResponse:
     """GET /clients: leases, and the top clients of the last day."""
-    wanted = visit.query.get("contains", "").strip()
+    wanted = visit.query.get("q", "").strip()
     query = {"limit": _ROWS, "contains": wanted or None, "cursor": visit.query.get("cursor")}
     leases: models.Leases = await visit.ask("GET /leases", query=query)
     window = chosen({}, _DAY)

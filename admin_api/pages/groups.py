@@ -26,7 +26,7 @@ _WHO_ASKS = 0  # the first station of a query's way
 
 async def listing(visit: Visit) -> web.StreamResponse:
     """GET /groups: all groups, and which one an address is in."""
-    wanted = visit.query.get("contains", "").strip()
+    wanted = visit.query.get("q", "").strip()
     query = {"limit": _ROWS, "contains": wanted or None, "cursor": visit.query.get("cursor")}
     page: models.Groups = await visit.ask("GET /groups", query=query)
     address = visit.query.get("address", "").strip()

@@ -45,7 +45,7 @@ async def show(visit: Visit) -> web.StreamResponse:
     """GET /lists/{name}."""
     name = visit.path["name"]
     item, etag = await with_version(visit, "GET /lists/{name}", {"name": name})
-    contains = _said(visit, "contains")
+    contains = _said(visit, "q")
     rules: models.Rules | None = None
     is_busy = _is_busy(item)
     if not (is_busy and visit.is_part):  # while it is fetched only the progress is looked at: rules may be millions
@@ -114,8 +114,8 @@ async def act(visit: Visit) -> web.StreamResponse:
                 raise BadRequest(422, "tick the rules that are to be removed")
             body = {side: [rule for action, rule in chosen if action == side] for side, _ in _SIDES}
             reply = await visit.call("POST /lists/{name}/rules:batchDelete", path=here, body=body)
-            contains = {"contains": visit.text("contains")} if visit.text("contains") else {}
-            return visit.go(back, told=told(reply, _counted(reply.body, "deleted")), **contains)
+            wanted = {"q": visit.text("q")} if visit.text("q") else {}
+            return visit.go(back, told=told(reply, _counted(reply.body, "deleted")), **wanted)
         case "enable" | "disable" as what:
             reply = await visit.call(
                 "PATCH /lists/{name}", path=here, body={"enabled": what == "enable"}, version=version

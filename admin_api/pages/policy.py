@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,17 +50,18 @@ async def show(visit: Visit) -> web.StreamResponse:
 
 async def export(visit: Visit) -> web.StreamResponse:
     """GET /policy/export.yaml."""
-    document = await visit.ask("GET /policy")
-    text = as_yaml(document)
-    headers = {"Content-Disposition": f'attachment; filename="policy-{document["revision"]}.yaml"'}
+    written = await visit.ask("GET /policy")
+    text = await asyncio.to_thread(as_yaml, written)  # a policy may have a million rules
+    headers = {"Content-Disposition": f'attachment; filename="policy-{written["revision"]}.yaml"'}
     return web.Response(text=text, content_type="application/yaml", headers=headers)
 
 
 async def back(visit: Visit) -> web.StreamResponse:
     """GET /policy/revisions/{revision}: what going back to it would change."""
     revision = int(visit.path["revision"])
-    plan: models.PlanReply = (await visit.call("POST /policy:plan", body={"to_revision": revision})).body  # type: ignore[assignment]
-    return visit.render("policy_back.html", revision=revision, plan=plan, changes=_changes(plan))
+    reply = await visit.call("POST /policy:plan", body={"to_revision": revision})
+    planned: Any = reply.body
+    return visit.render("policy_back.html", revision=revision, plan=planned, changes=_changes(planned))
 
 
 async def go_back(visit: Visit) -> web.StreamResponse:
@@ -104,7 +106,7 @@ def _document_page(visit: Visit, planned: Any) -> web.Response:
 
 async def _send(visit: Visit, operation: str, **more: Any) -> Reply:
     """Do what takes the document. Raises BadRequest whose mistakes are told by line."""
-    read = _read(visit.form.get("document", ""))
+    read = await asyncio.to_thread(_read, visit.form.get("document", ""))
     try:
         return await visit.call(operation, body=read.data, **more)
     except (BadRequest, Invalid) as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 
 from aiohttp import web
 
@@ -47,8 +48,8 @@ async def revoke(visit: Visit) -> web.StreamResponse:
 
 
 async def _page(visit: Visit, made: models.NewToken | None) -> web.Response:
-    query = {"limit": 100}
+    query: dict[str, Any] = {"limit": 100}
     if "cursor" in visit.query:
-        query["cursor"] = visit.query["cursor"]  # type: ignore[assignment]
+        query["cursor"] = visit.query["cursor"]
     page: models.Tokens = await visit.ask("GET /tokens", query=query)
     return visit.render("tokens.html", page=page, made=made, roles=ROLES, expiries=EXPIRIES, now=datetime.now(UTC))

@@ -41,11 +41,13 @@ class StatisticsService:
         log: Log,
         gauges: Gauges,
         *,
+        own_counts: Callable[[], Mapping[tuple[str, str], int]] = dict,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._door = door
         self._log = log
         self._gauges = gauges
+        self._own_counts = own_counts
         self._clock = clock
         self._folder = Folder(Path(settings.state_dir) / COUNTERS, log)
         self._days = {MINUTE: settings.minutes_days, HOUR: settings.hours_days, DAY: settings.days_days}
@@ -159,7 +161,7 @@ class StatisticsService:
             await self.fold()
         except StoreAway as error:
             self._log.warning("metrics are told as of the last fold", why=str(error))
-        return exposition(self._folder.totals, self._gauges())
+        return exposition(self._folder.totals, self._gauges(), self._own_counts())
 
     async def _window(self, start: datetime, end: datetime, step: int | None = None) -> _Window:
         """Fold, and then open a connection with the parts that a window is made of; rows fit into steps of `step`."""

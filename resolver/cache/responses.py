@@ -11,19 +11,19 @@ from resolver.wire.addresses import addresses_in
 from resolver.wire.answer import Answer, for_name_below, with_ttl
 from resolver.wire.codes import Rcode
 
-STALE_TTL_SECONDS = 30  # RFC 8767 section 4
-STALE_RETRY_SECONDS = 30  # how long an upstream's failure is believed before a stale name is asked for again
-FAILURE_SECONDS = 1  # RFC 9520 section 3.2: at least one second, and longer each time in a row
-MOST_FAILURE_SECONDS = 8  # far below the five minutes that it allows: upstreams that are back are noticed soon
-_FAILS_IN_A_ROW = 4  # times the last pause: a later failure is another trouble
-_TARGET_OVERHEAD = 60  # octets of a Python object around a short string of octets
-_SMALL_SHARE = 0.1  # of the bytes, for entries that nobody has asked for twice
-_GHOST_BYTES = 130  # of a key that is remembered without its entry
+STALE_TTL_SECONDS: Final = 30  # RFC 8767 section 4
+STALE_RETRY_SECONDS: Final = 30  # how long an upstream's failure is believed before a stale name is asked for again
+FAILURE_SECONDS: Final = 1  # RFC 9520 section 3.2: at least one second, and longer each time in a row
+MOST_FAILURE_SECONDS: Final = 8  # far below the five minutes that it allows: upstreams that are back are noticed soon
+_FAILS_IN_A_ROW: Final = 4  # times the last pause: a later failure is another trouble
+_TARGET_OVERHEAD: Final = 60  # octets of a Python object around a short string of octets
+_SMALL_SHARE: Final = 0.1  # of the bytes, for entries that nobody has asked for twice
+_GHOST_BYTES: Final = 130  # of a key that is remembered without its entry
 _NXDOMAIN: Final = int(Rcode.NXDOMAIN)  # an enumeration's member costs as much to fetch as a test
-_NO_DNSSEC = (0x00, 0x02)  # the last octet of a cache key where the client does not want DNSSEC records
-_MOST_KEPT_ADDRESSES = 16  # beside an entry; more would take several times the entry's own octets
-_FEW_AUTHORITIES = 4  # records among which the SOA is found at once
-_OVERHEAD = 600  # octets of Python objects around one entry, measured with tracemalloc
+_NO_DNSSEC: Final = (0x00, 0x02)  # the last octet of a cache key where the client does not want DNSSEC records
+_MOST_KEPT_ADDRESSES: Final = 16  # beside an entry; more would take several times the entry's own octets
+_FEW_AUTHORITIES: Final = 4  # records among which the SOA is found at once
+_OVERHEAD: Final = 600  # octets of Python objects around one entry, measured with tracemalloc
 
 
 class CacheEntry:
@@ -96,7 +96,12 @@ class ResponseCache:
     """
 
     def __init__(self, settings: CacheSettings) -> None:
-        self._settings = settings
+        self._max_bytes = settings.max_bytes
+        self._min_ttl = settings.min_ttl_seconds
+        self._max_ttl = settings.max_ttl_seconds
+        self._max_negative_ttl = settings.max_negative_ttl_seconds
+        self._stale_seconds = settings.stale_seconds
+        self._cuts_at_nxdomain = settings.nxdomain_cut
         self._main: OrderedDict[bytes, CacheEntry] = OrderedDict()  # its popitem costs the same at any size
         self._small: OrderedDict[bytes, CacheEntry] = OrderedDict()
         self._small_bytes = 0
@@ -142,20 +147,19 @@ class ResponseCache:
 
     def put(self, key: bytes, answer: Answer, now: float) -> CacheEntry:
         """Keep an answer for as long as it and the settings allow. One with no lifetime is wrapped, but not kept."""
-        settings = self._settings
         negative = answer.negative
-        ceiling = settings.max_negative_ttl_seconds if negative else settings.max_ttl_seconds
+        ceiling = self._max_negative_ttl if negative else self._max_ttl
         ttl = min(answer.ttl_seconds, ceiling)
-        if ttl < settings.min_ttl_seconds and (ttl or not negative):
+        if ttl < self._min_ttl and (ttl or not negative):
             # A negative answer without SOA is never kept (RFC 2308 section 5).
-            ttl = max(ttl, min(settings.min_ttl_seconds, ceiling))
+            ttl = max(ttl, min(self._min_ttl, ceiling))
         size = len(key) + len(answer.body) + 2 * len(answer.ttl_offsets) + _OVERHEAD
         for target in answer.targets:
             size += len(target) + _TARGET_OVERHEAD
-        entry = CacheEntry(answer, now, ttl, 0 if negative else settings.stale_seconds, size)
+        entry = CacheEntry(answer, now, ttl, 0 if negative else self._stale_seconds, size)
         if ttl:
             self._store(key, entry)
-            if answer.rcode == _NXDOMAIN and settings.nxdomain_cut and not answer.answers:
+            if answer.rcode == _NXDOMAIN and self._cuts_at_nxdomain and not answer.answers:
                 self._note_absent(key, entry)
         else:
             self._remove(key)
@@ -215,7 +219,7 @@ class ResponseCache:
         else:
             self._small[key] = entry
             self._small_bytes += entry.size
-        most = self._settings.max_bytes
+        most = self._max_bytes
         while self.bytes + len(self._ghosts) * _GHOST_BYTES > most and len(self._main) + len(self._small) > 1:
             self._evict_one(most)
 
@@ -270,7 +274,7 @@ def _below(entry: CacheEntry, key: bytes) -> CacheEntry:
     return below
 
 
-_FAILURE = Answer(
+_FAILURE: Final = Answer(
     rcode=Rcode.SERVFAIL,
     authenticated=False,
     body=b"",

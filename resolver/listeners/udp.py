@@ -11,7 +11,7 @@ import ipaddress
 import socket
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from resolver.clients import Client
 from resolver.config.settings import Limits
@@ -22,10 +22,12 @@ from resolver.pipeline import Pending, Pipeline, Transport
 from resolver.telemetry.counters import Counters
 from resolver.wire.proxy_header import SIGNATURE, read_proxy_header
 
-BATCH = 256  # datagrams read in one wake-up, a millisecond's worth, so that timers and TCP get their turn
-_LAST_BATCHES = 250  # read by a reader that stops, about what a receive buffer holds
-_ALL = 1 << 30
-_DATAGRAM_BYTES = 4096  # a larger buffer costs an mmap for each datagram; no query of use is longer
+BATCH: Final = 256  # datagrams read in one wake-up, a millisecond's worth, so that timers and TCP get their turn
+_LAST_BATCHES: Final = 250  # read by a reader that stops, about what a receive buffer holds
+_ALL: Final = 1 << 30
+_DATAGRAM_BYTES: Final = 4096  # a larger buffer costs an mmap for each datagram; no query of use is longer
+
+_UDP: Final = Transport.UDP
 
 _Peer = tuple[Any, ...]
 
@@ -135,7 +137,7 @@ class UdpListener:
 
     def _answer(self, query: bytes, address: str, reply: Callable[[bytes], None]) -> None:
         pipeline = self._pipeline
-        client = pipeline.client(address)
+        client = self._clients.at(address)
         if query.startswith(SIGNATURE):  # as DNS, an inverse query with thirteen questions, which nobody asks
             proxied = self._proxied(query, client)
             if proxied is None:
@@ -145,7 +147,7 @@ class UdpListener:
             if ready is not None:
                 reply(ready)
                 return
-        outcome = pipeline.answer_now(query, client, Transport.UDP)
+        outcome = pipeline.answer_now(query, client, _UDP)
         if isinstance(outcome, Pending):
             pipeline.resolve(outcome, reply)
         elif outcome is not None:

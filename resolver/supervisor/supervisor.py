@@ -167,6 +167,7 @@ class Supervisor:
             "manifest": str(self._in_use.path) if self._in_use else None,
             "began": self._began,
             "listen": channels.admin_fd,
+            "block_page": channels.block_page_fds,
             "events": channels.events_out.fileno(),
         }
 
@@ -284,7 +285,8 @@ class Supervisor:
             self._log.warning(note)
         if needs_restart:
             self._log.warning(
-                "listen, workers, state_dir and admin.listen change only with a restart; the rest is reloaded"
+                "listen, workers, state_dir, admin.listen and block_page.listen change only with a restart; "
+                "the rest is reloaded"
             )
         self._plan, self._crew.settings = new, new.settings
         self._crew.cookie_secret = self._cookie_secret(new, self._crew.cookie_secret)

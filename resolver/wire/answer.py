@@ -18,26 +18,26 @@ from resolver.wire.codes import HEADER, Flag, Rcode, Type
 from resolver.wire.mending import without_foreign_records
 from resolver.wire.reading import TTL_SIGN_BIT, Names, Record
 
-MAX_CHAIN = 11  # CNAMEs followed; unbound and BIND stop at about as many
-MAX_RECORDS = 1000
-MAX_TARGETS = 100  # names that SVCB and HTTPS records lead to
-_MAX_MENDED = 100  # records of an answer from which foreign ones are taken out
+MAX_CHAIN: Final = 11  # CNAMEs followed; unbound and BIND stop at about as many
+MAX_RECORDS: Final = 1000
+MAX_TARGETS: Final = 100  # names that SVCB and HTTPS records lead to
+_MAX_MENDED: Final = 100  # records of an answer from which foreign ones are taken out
 _MORE_THAN_ANY_TTL: Final = 1 << 32
-_RRSIG = 46
-_PROOF_TYPES = frozenset({47, 50})  # NSEC, NSEC3
-_SERVICE_TYPES = (Type.SVCB, Type.HTTPS)
-_POINTER_TO_QUESTION = b"\xc0\x0c"
-_LEADING_TYPES = frozenset(
+_RRSIG: Final = 46
+_PROOF_TYPES: Final = frozenset({47, 50})  # NSEC, NSEC3
+_SERVICE_TYPES: Final = (Type.SVCB, Type.HTTPS)
+_POINTER_TO_QUESTION: Final = b"\xc0\x0c"
+_LEADING_TYPES: Final = frozenset(
     {Type.CNAME, Type.DNAME, Type.SVCB, Type.HTTPS, Type.ANY}
 )  # lead to names, or are many types
-_TTL = struct.Struct("!I")
+_TTL: Final = struct.Struct("!I")
 _PLAIN_RECORD: Final = struct.Struct("!4s2xIH")  # pointer to the question and type; TTL and length
 _NOERROR: Final = int(Rcode.NOERROR)  # an enumeration's member costs as much to fetch as a record to read
 _AD: Final = int(Flag.AD)
-_FEW_RECORDS = 4  # whose offsets cost less in a tuple than in an array
+_FEW_RECORDS: Final = 4  # whose offsets cost less in a tuple than in an array
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, init=False)
 class Answer:
     """What is kept of an upstream's answer. Nobody changes it; freezing it would cost a missed query a microsecond.
 
@@ -58,7 +58,32 @@ class Answer:
     ttl_seconds: int
     negative: bool
     targets: tuple[bytes, ...]
-    filtered: bool = False
+    filtered: bool
+
+    # By hand: one that `dataclass` makes is never compiled, and one is made for each answer.
+    def __init__(
+        self,
+        rcode: int,
+        authenticated: bool,
+        body: bytes,
+        answers: int,
+        authorities: int,
+        ttl_offsets: Sequence[int],
+        ttl_seconds: int,
+        negative: bool,
+        targets: tuple[bytes, ...],
+        filtered: bool = False,
+    ) -> None:
+        self.rcode = rcode
+        self.authenticated = authenticated
+        self.body = body
+        self.answers = answers
+        self.authorities = authorities
+        self.ttl_offsets = ttl_offsets
+        self.ttl_seconds = ttl_seconds
+        self.negative = negative
+        self.targets = targets
+        self.filtered = filtered
 
 
 def read_answer(message: bytes, qname: bytes, qtype: int, *, keep_authority: bool) -> Answer:

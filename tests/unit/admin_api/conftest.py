@@ -26,7 +26,7 @@ from admin_api.webhooks.hooks import Outbox
 from blocklists.loading import load_catalogue
 from resolver.build import compile_policy
 from resolver.config.control_schema import EVENTS
-from resolver.config.schema import Policy
+from resolver.config.policy_schema import Policy
 from resolver.config.settings import WorkerSettings
 from resolver.explaining import access_of
 from resolver.policy.compiler import policy_in_memory

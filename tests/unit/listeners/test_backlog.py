@@ -9,7 +9,7 @@ import socket
 from collections import Counter
 from collections.abc import Callable
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import cast
 
 import dns.message
 from hypothesis import given
@@ -102,10 +102,7 @@ def test_any_octets_ask_for_a_domain_or_none(datagram: bytes) -> None:
 class Fragile:
     """A pipeline that answers with the query, and fails at one name."""
 
-    clients = SimpleNamespace(next_change=math.inf, known={})
-
-    def client(self, address: str) -> Any:
-        return None
+    clients = SimpleNamespace(next_change=math.inf, known={}, at=lambda _: None)
 
     def answer_now(self, query: bytes, client: object, transport: Transport) -> bytes:
         if b"broken" in query:

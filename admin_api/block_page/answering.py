@@ -55,9 +55,12 @@ class Answering:
     async def answer(self, request: web.BaseRequest) -> web.StreamResponse:
         """The answer to any request."""
         pages = self._pages
-        client = self._visitors.client_of(request.remote or "", request.headers.getall("X-Forwarded-For", ()))
+        peer = request.remote
+        if peer is None:  # whoever asked is gone
+            return pages.nothing(400)
+        client = self._visitors.client_of(peer, request.headers.getall("X-Forwarded-For", ()))
         if client is None:  # by a proxy: others have no connection
-            self._bounds.bite("strangers", request.remote or "")
+            self._bounds.bite("strangers", peer)
             return pages.nothing(403)
         if not self._bounds.may_come(client):
             return pages.nothing(429, **{"Retry-After": "1"})

@@ -28,6 +28,7 @@ from resolver.telemetry.counter_file import SUFFIX, CounterFileError, Reading, r
 from resolver.telemetry.log import Log
 
 MINUTE = 60
+_FILES_AT_ONCE = 4  # that are read into memory; a fold of many clients has more of them, each with 65,536 cells
 _TOTALS = "metrics_totals"  # the document of the metrics' totals
 
 
@@ -72,14 +73,22 @@ class Folder:
     async def _fold(self, store: Store, now: float) -> None:
         if self._marks is None:
             self._marks, self.totals = await self._load(store)
-        marks = self._marks
-        read = await asyncio.to_thread(self._read_all)
+        paths = await asyncio.to_thread(lambda: sorted(self._folder.glob(f"*{SUFFIX}")))
+        gone = self._marks.keys() - {path.name for path in paths}
+        for first in range(0, max(len(paths), 1), _FILES_AT_ONCE):
+            await self._fold_some(store, now, self._marks, paths[first : first + _FILES_AT_ONCE], gone)
+            gone = set()
+
+    async def _fold_some(
+        self, store: Store, now: float, marks: dict[str, list[int]], paths: list[Path], gone: set[str]
+    ) -> None:
+        """Fold some files, and forget those that are `gone`, in one transaction."""
+        read = await asyncio.to_thread(self._read, paths)
         minute = int(now) // MINUTE * MINUTE
         if minute != self._minute:
             self._minute, self._keys_of_minute = minute, {}
         gains = await asyncio.to_thread(self._gains, read, marks, self._keys_of_minute)
         changed = [one for one in read if marks.get(one.path.name) != one.reading.values]
-        gone = marks.keys() - {one.path.name for one in read}
         totals = self.totals + gains.totals
         if changed or gone:
             async with store.count() as connection:
@@ -95,7 +104,11 @@ class Folder:
             for name in gone:
                 del marks[name]
                 self._keys.pop(name, None)
-        await asyncio.to_thread(self._remove, [one.path for one in read if not one.reading.is_live])
+        ended = [one.path for one in read if not one.reading.is_live]
+        await asyncio.to_thread(self._remove, ended)
+        for path in ended:  # what is removed is not read again
+            marks[path.name] = []
+            self._keys.pop(path.name, None)
 
     async def _load(self, store: Store) -> tuple[dict[str, list[int]], Counter[str]]:
         async with store.read() as connection:
@@ -104,9 +117,9 @@ class Folder:
             totals = await connection.scalar(select(documents.c.body).where(documents.c.name == _TOTALS))
         return marks, Counter(totals or {})
 
-    def _read_all(self) -> list[_Read]:
+    def _read(self, paths: list[Path]) -> list[_Read]:
         found = []
-        for path in sorted(self._folder.glob(f"*{SUFFIX}")):
+        for path in paths:
             try:
                 reading = read_counters(path, self._keys.get(path.name))
             except FileNotFoundError:

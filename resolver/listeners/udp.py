@@ -90,7 +90,11 @@ class UdpListener:
 
     def _work(self) -> None:
         """Answer what was not ready, and come back for what is left: after those who are answered at sight."""
-        self._turn = self._loop.call_soon(self._work) if self._backlog.work() else None
+        has_more = True  # also where an error that nobody expected costs one query: the others have their turn
+        try:
+            has_more = self._backlog.work()
+        finally:
+            self._turn = self._loop.call_soon(self._work) if has_more else None
 
     def _readable(self) -> bool:
         """Answer what is ready of a batch, and keep the rest of it; True if there may be more."""

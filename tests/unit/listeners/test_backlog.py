@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import math
+import socket
 from collections import Counter
 from collections.abc import Callable
+from types import SimpleNamespace
+from typing import cast
 
 import dns.message
 from hypothesis import given
 from hypothesis import strategies as st
 
 from resolver.listeners.backlog import Backlog, domain_asked_for
+from resolver.listeners.udp import udp_listener
+from resolver.pipeline import Pipeline, Transport
+from resolver.telemetry.counters import Counters
 from resolver.wire.proxy_header import SIGNATURE
 
 ALL = 1000
@@ -88,3 +97,37 @@ def test_behind_a_proxys_header_the_query_is_found() -> None:
 @given(st.binary(max_size=600) | st.binary(max_size=600).map(lambda rest: SIGNATURE + rest))
 def test_any_octets_ask_for_a_domain_or_none(datagram: bytes) -> None:
     assert len(domain_asked_for(datagram)) <= 256
+
+
+class Fragile:
+    """A pipeline that answers with the query, and fails at one name."""
+
+    clients = SimpleNamespace(next_change=math.inf, known={}, at=lambda _: None)
+
+    def answer_now(self, query: bytes, client: object, transport: Transport) -> bytes:
+        if b"broken" in query:
+            raise ZeroDivisionError
+        return query
+
+
+async def test_an_error_that_nobody_expected_costs_one_query_and_no_other() -> None:
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda *_: None)
+    with contextlib.ExitStack() as open_sockets:
+        server, client = (
+            open_sockets.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK))
+            for _ in range(2)
+        )
+        server.bind(("127.0.0.1", 0))
+        client.connect(server.getsockname())
+        names = [f"{number}.example" for number in range(100)]
+        names[3] = names[50] = names[-2] = "broken.example"
+        for name in names:
+            client.send(dns.message.make_query(name, "A").to_wire())
+        listener = udp_listener(loop, server, cast(Pipeline, Fragile()), Counters())
+        answered = []
+        while len(answered) < 97:
+            wire = await asyncio.wait_for(loop.sock_recv(client, 4096), 5)
+            answered.append(dns.message.from_wire(wire).question[0].name.to_text(omit_final_dot=True))
+        listener.stop()
+    assert sorted(answered) == sorted(name for name in names if name != "broken.example")

@@ -80,7 +80,7 @@ def run(effort: Effort, folder: Path) -> list[Figure]:
             pids = {f"worker {number}": pid for number, pid in enumerate(workers, 1)} | {"control process": control.pid}
             began = time.monotonic()
             with (
-                Watch(pids, effort.look_every_seconds, lambda: _metrics(api)["moatdns_cache_bytes"]) as watch,
+                Watch(pids, effort.look_every_seconds, lambda: _cache_octets(api)) as watch,
                 dnsperf(service.port, names, effort.tcp_queries_per_second, tcp=True) as over_tcp,
                 fed(service.port, _blocks(effort.queries, catalogue), effort.queries_per_second) as over_udp,
             ):
@@ -111,6 +111,7 @@ def run(effort: Effort, folder: Path) -> list[Figure]:
             for name, samples in watch.samples.items()
         ),
         at_most("octets in the caches, most", max(watch.others) / 2**20, _CACHE_MIB, "MiB"),
+        told("– looks at them that the API did not answer in time, of all", watch.others.count(0.0)),
         *(told(f"let fall: {what}", count) for what, count in sorted(_dropped(metrics).items())),
         exactly("processes ended, unexpected errors", troubles + (not is_same), 0),
         told("whole run", seconds, "s"),
@@ -130,6 +131,14 @@ def _blocks(queries: int, catalogue: tuple[str, ...]) -> Iterator[bytes]:
             f"new-{block}-{number}.{catalogue[number % len(catalogue)]} A\n" for number in range(_BLOCKED_UNIQUE)
         )
         yield (again + cached[block % len(cached)] + new + below).encode()
+
+
+def _cache_octets(api: Api) -> float:
+    """What the caches hold; 0 where the API is too busy to tell, which is no matter of this run."""
+    try:
+        return _metrics(api)["moatdns_cache_bytes"]
+    except TimeoutError:
+        return 0.0
 
 
 def _metrics(api: Api) -> dict[str, float]:

@@ -135,10 +135,10 @@ def aged(response: bytes, seconds: int) -> bytes:
 def cookie_in(response: bytes, client_cookie: bytes) -> bytes | None:
     """The server's cookie beside ours (RFC 7873 section 4): None if ours is not there, b"" if nothing is beside it.
 
-    Ours is looked for in the whole message, not just in the OPT record: whoever can put these eight octets anywhere
+    Ours is looked for all over the message, not just in the OPT record: whoever can put these eight octets anywhere
     has seen the query.
     """
-    at = response.find(client_cookie)
+    at = response.find(client_cookie, HEADER)
     if at < 0:
         return None
     size = response[at - 2] << 8 | response[at - 1]

@@ -12,14 +12,14 @@ REPLACING := $(addprefix --deselect tests/unit/upstream/test_forwarder_failures.
   idle_sockets_are_closed_when_they_are_old when_the_chosen_port_is_taken_the_kernel_chooses)
 COMPILED_WHOLE := $(addprefix tests/end_to_end/test_,blocked_names.py edns.py malformed_packets.py tcp.py upstreams.py)
 
-.PHONY: run test test-compiled check prove bench compiled lock clean
+.PHONY: run test test-compiled check prove bench screenshots compiled lock clean
 
 run: $(VENV)/.installed-run
 	@echo "moatdns will listen on 127.0.0.1:5300 and [::1]:5300 unless its config says otherwise. In another terminal, try"
 	@echo "    dig @127.0.0.1 -p 5300 claude.ai                  # blocked: 0.0.0.0, and why"
 	@echo "    dig @127.0.0.1 -p 5300 www.example.com            # forwarded to this machine's resolver"
 	@echo "    $(BIN)/moatdns explain claude.ai                 # the whole why of a decision"
-	@echo "The admin API: http://127.0.0.1:8053/docs, with the token in state_dir/admin.token"
+	@echo "The web pages: http://127.0.0.1:8053/, the admin API: http://127.0.0.1:8053/docs; the token is in state_dir/admin.token"
 	@echo "An exempt group: 'make run CONFIG=moatdns.example.yaml', then"
 	@echo "    dig @127.0.0.1 -p 5300 -b 127.0.0.2 claude.ai     # the upstream's answer"
 	@echo "Ctrl-C ends it."
@@ -50,12 +50,16 @@ prove: $(VENV)/.installed-dev
 bench: $(VENV)/.installed-dev
 	$(BIN)/python -m bench.compare
 
+# Each web page in a real browser, light, dark and on a phone: screenshots/*.png.
+screenshots: $(VENV)/.installed-dev
+	$(BIN)/python -m tests.screenshots screenshots
+
 # A wheel whose query path is compiled (hatch_build.py): dist/moatdns-*.whl. Needs a C compiler and Python's headers.
 compiled: dist/.compiled
 	@ls dist/*.whl
 
 dist/.compiled: hatch_build.py pyproject.toml $(shell find resolver blocklists admin_api -type f -not -name '*.pyc') | $(BUILD_TOOLS)
-	rm -rf dist
+	rm -f dist/*.whl
 	MOATDNS_COMPILE=1 $(PIP) wheel --no-deps --no-build-isolation --wheel-dir dist .
 	@touch $@
 

@@ -19,6 +19,20 @@ from resolver.explaining import Access
 from resolver.policy.snapshot import PolicySnapshot
 from resolver.telemetry.log import Log
 
+Address = tuple[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Serves:
+    """Where DNS is served, as the config says, and what clients are told of it."""
+
+    do53: tuple[Address, ...] = ()
+    dot: tuple[Address, ...] = ()
+    doh: tuple[Address, ...] = ()
+    server_name: str | None = None  # in the certificate of DoT and DoH
+    identity: str | None = None
+    trusted_proxies: tuple[str, ...] = ()  # networks, CIDR
+
 
 @dataclass(frozen=True, slots=True)
 class AdminSettings:
@@ -34,6 +48,7 @@ class AdminSettings:
     leases: LeaseTerms = field(default_factory=lambda: LeaseTerms(most=100_000, longest_seconds=7 * 86400))
     longest_pause_seconds: int = 86400
     log_lacks: tuple[str, ...] = ()  # what the query log cannot show, in finished sentences
+    serves: Serves = field(default_factory=Serves)
 
 
 class StoreDoor(Protocol):
@@ -111,6 +126,9 @@ class Statistics(Protocol):
         self, dimension: str, start: datetime, end: datetime, step_seconds: int | None
     ) -> list[dict[str, Any]]:
         """Items of at, key, blocked, monitored, exempted and last_at, a step (None: the window) and key with hits."""
+
+    def dropped(self) -> dict[str, int]:
+        """What was let fall because something was full or wrong, by what, as of the last fold."""
 
     async def metrics(self) -> bytes:
         """All metrics in the Prometheus text format."""

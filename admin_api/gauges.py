@@ -28,7 +28,7 @@ class Gauges:
         keeper: Keeper,
         subjects: SubjectKeeper,
         channel: Channel,
-        connections: Callable[[], int],
+        connections: Callable[[], Mapping[str, int]],
     ) -> None:
         self._door = door
         self._state_dir = state_dir
@@ -60,6 +60,6 @@ class Gauges:
             "moatdns_state_free_bytes": {(): free} if (free := free_bytes(self._state_dir)) is not None else {},
             "moatdns_store_up": {(): self._door.trouble is None},
             "moatdns_policy_up_to_date": {(): self._keeper.trouble is None},
-            "moatdns_admin_connections": {(): self._connections()},
+            **{f"moatdns_{part}_connections": {(): count} for part, count in self._connections().items()},
             "moatdns_build_info": {(__version__,): 1},
         }

@@ -109,7 +109,9 @@ ROUTES: tuple[Route, ...] = (
         may_fail_with=CONFLICT,
     ),
     Route("GET", f"{BASE}/catalogue", catalogue.show, "viewer", "The bundled catalogue", {200: models.CatalogueReply}),
-    Route("GET", f"{BASE}/groups", groups.listing, "viewer", "All groups", {200: models.Groups}, query=models.Page),
+    Route(
+        "GET", f"{BASE}/groups", groups.listing, "viewer", "All groups", {200: models.Groups}, query=models.GroupsPage
+    ),
     Route(
         "POST",
         f"{BASE}/groups",

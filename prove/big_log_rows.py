@@ -20,8 +20,9 @@ CLIENTS: Final = 5_000
 GROUPS: Final = 20
 SERVICES: Final = tuple(f"vendor-{number // 3}/service-{number}" for number in range(90))
 RARE_CLIENT: Final = "10.99.99.99"
-"""A client with one query in `RARE_EVERY`."""
-RARE_EVERY: Final = 500_000
+"""A client with few queries, evenly spread."""
+RARE_ROWS: Final = 20
+"""How many it has."""
 RARE_NAME: Final = "once.rare.example"
 """What that client asked for."""
 
@@ -55,6 +56,7 @@ def _rows(rows: int, days: int, end: float, chance: random.Random) -> Iterator[R
     active = list(itertools.accumulate(1 / (number + 200) for number in range(CLIENTS)))
     step = days * DAY / rows
     begin = end - days * DAY
+    every = rows // RARE_ROWS
     number = 0
     while number < rows:
         asked = chance.choices(questions, cum_weights=busy, k=_AT_ONCE)
@@ -62,7 +64,7 @@ def _rows(rows: int, days: int, end: float, chance: random.Random) -> Iterator[R
         for question, client in zip(asked, who, strict=True):
             number += 1
             at = round(begin + number * step, 3)
-            if number % RARE_EVERY == RARE_EVERY // 2:
+            if number % every == every // 2:
                 yield (at, RARE_CLIENT, "group-0", RARE_NAME, *questions[0][1:])
             else:
                 yield (at, *client, *question)
@@ -104,14 +106,14 @@ _OUTCOMES = ("blocked", "cached", "cached_exempted", "cached_monitored", "failed
 _CLIENTS_SEEN = {MINUTE: 900, HOUR: 3500, DAY: CLIENTS}
 
 
-def fill_statistics(store: Path, days: int, end: float, chance: random.Random) -> int:
-    """Write roll-ups of `days` into a store that nobody has open; gives how many rows.
+def fill_statistics(store: Path, days: int, minutes_hours: int, end: float, chance: random.Random) -> int:
+    """Write roll-ups into a store that nobody has open, up to the Unix time `end`; gives how many rows.
 
-    Minutes are of the last two days, as moatdns keeps them; hours and days are made up to `end`.
+    Hours and days are of the last `days`, minutes of the last `minutes_hours` hours: moatdns keeps 48.
     """
     now = int(end)
     hashes = [sketch.hash_of(client_of(number)) for number in range(CLIENTS)]
-    periods = ((MINUTE, max(now - 2 * DAY, now - days * DAY)), (HOUR, now - days * DAY), (DAY, now - days * DAY))
+    periods = ((MINUTE, now - minutes_hours * HOUR), (HOUR, now - days * DAY), (DAY, now - days * DAY))
     until = {MINUTE: now // MINUTE * MINUTE, HOUR: now // HOUR * HOUR, DAY: now // DAY * DAY}
     written = 0
     with closing(sqlite3.connect(store, isolation_level=None)) as connection:

@@ -1,7 +1,7 @@
 """Random subdomains of one zone, from many clients: names of other zones, cached or not, are answered as ever.
 
-The flood comes by turns with upstreams that say at once that the names do not exist, and with upstreams that say
-nothing, as where the servers of the attacked zone are down. The upstream is the same for all zones.
+The flood comes by turns with upstreams that say at once that the names do not exist, that take their time for it, and
+that say nothing, as where the servers of the attacked zone are down. The upstream is the same for all zones.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ _SINKHOLE = bytes(4)
 _MOST_P99_MS = 10
 _MOST_MIB = 64  # that a worker grows by; the cache, which may fill up, included
 _CACHE_MIB = 32
+_SLOW_SECONDS = 1.0
 _BOUNDS = ("queries_in_flight", "queries_in_flight_per_client", "queries_in_flight_per_domain",
            "queries_in_flight_per_upstream", "queries_per_second", "queries_put_off")  # fmt: skip
 
@@ -45,24 +46,32 @@ class Effort:
 
 
 FULL = Effort(flood=200_000, flood_per_second=20_000, calm_seconds=5.0)
-SHORT = Effort(flood=6_000, flood_per_second=3_000, calm_seconds=0.5, queries_per_second=300)
+SHORT = Effort(flood=4_000, flood_per_second=2_000, calm_seconds=0.5, queries_per_second=200)
 
 
 def run(effort: Effort, folder: Path) -> list[Figure]:
-    """One flood with an upstream that answers, one with an upstream that is silent about the zone."""
+    """A flood with each kind of upstream."""
     return [
-        *_flooded(effort, folder / "answered", "answered at once", silent=False),
+        *_flooded(effort, folder / "answered", "answered at once"),
+        *_flooded(effort, folder / "slow", f"answered after {_SLOW_SECONDS:g} s", delay_seconds=_SLOW_SECONDS),
         *_flooded(effort, folder / "silent", "never answered", silent=True),
     ]
 
 
-def _flooded(effort: Effort, folder: Path, how: str, *, silent: bool) -> list[Figure]:
+def _flooded(
+    effort: Effort, folder: Path, how: str, *, delay_seconds: float = 0.0, silent: bool = False
+) -> list[Figure]:
     with Upstream(
-        folder / "upstream", keeps_record=False, attacked_zone=_ATTACKED, attacked_is_silent=silent
+        folder / "upstream",
+        keeps_record=False,
+        attacked_zone=_ATTACKED,
+        attacked_delay_seconds=delay_seconds,
+        attacked_is_silent=silent,
     ) as upstream:
         config = {
             "workers": _WORKERS,
             "clients": {"queries_per_second": 1000},
+            "rate_limits": {"exempt": ["127.0.0.1/32"]},  # one address that stands for many clients
             "cache": {"max_mib": _CACHE_MIB},
             "upstream": {"servers": [upstream.server]},
         }
@@ -80,9 +89,10 @@ def _flooded(effort: Effort, folder: Path, how: str, *, silent: bool) -> list[Fi
                     addresses=_ADDRESSES,
                 ) as flood,
             ):
-                began = time.monotonic()
+                began, cpu_before = time.monotonic(), service.workers_cpu_seconds()
                 flood.wait()
                 seconds = time.monotonic() - began
+                cpu_seconds = service.workers_cpu_seconds() - cpu_before
                 after = max(service.worker_mib())
             counts = service.counts()
             troubles = len(service.troubles)
@@ -90,6 +100,7 @@ def _flooded(effort: Effort, folder: Path, how: str, *, silent: bool) -> list[Fi
     return [
         told(f"{how}: random names", flood.sent),
         told("– a second", flood.sent / seconds),
+        told("– CPU of the workers for each, normal queries included", 1e6 * cpu_seconds / flood.sent, "µs"),
         told("normal queries meanwhile", len(busy.asked)),
         exactly("– lost of them", len(busy.lost), 0),
         told("– p99 of cached names without the flood", _p99(calm.asked, "open"), "ms"),

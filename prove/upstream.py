@@ -90,7 +90,8 @@ class _Program:
 class Upstream(_Program):
     """An upstream that answers every A query with one address; `aliases` lead to other names, with that address.
 
-    Names below `attacked_zone` do not exist, or get no answer at all; they are in no record.
+    Names below `attacked_zone` do not exist, which is told after a delay of their own, or get no answer at all. They
+    are in no record.
     One that `truncates` says over UDP that its answers are too large for it. Over TCP it never answers: it refuses
     connections, or takes them and is silent (`silent_tcp`).
     """
@@ -106,6 +107,7 @@ class Upstream(_Program):
         silent: bool = False,
         keeps_record: bool = True,
         attacked_zone: str = "",
+        attacked_delay_seconds: float = 0.0,
         attacked_is_silent: bool = False,
         truncates: bool = False,
         silent_tcp: bool = False,
@@ -118,6 +120,7 @@ class Upstream(_Program):
             "silent": silent,
             "keeps_record": keeps_record,
             "attacked_zone": attacked_zone,
+            "attacked_delay_seconds": attacked_delay_seconds,
             "attacked_is_silent": attacked_is_silent,
             "truncates": truncates,
             "silent_tcp": silent_tcp,

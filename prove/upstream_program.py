@@ -37,7 +37,7 @@ class _Upstream:
         zone: str = behaviour["attacked_zone"]
         self._attacked = wire_name(zone) if zone else None
         self._attacked_is_silent: bool = behaviour["attacked_is_silent"]
-        self.attacked = 0
+        self._attacked_delay_seconds: float = behaviour["attacked_delay_seconds"]
         self._truncates: bool = behaviour["truncates"]
         self.asked: list[str] = []
 
@@ -54,9 +54,9 @@ class _Upstream:
             except ValueError:
                 continue
             if self._attacked is not None and query.find(self._attacked, 12, end) > 0:
-                self.attacked += 1
                 if not self._attacked_is_silent:
-                    self._send(nxdomain(query[:2], query[12:end], self._ttl_seconds), client)
+                    said = nxdomain(query[:2], query[12:end], self._ttl_seconds)
+                    self._send_after(self._attacked_delay_seconds, said, client)
                 continue
             name = name_of(query)
             if self._keeps_record:
@@ -68,10 +68,7 @@ class _Upstream:
                 continue
             alias_of = self._aliases.get(name, "")
             said = answer(query[:2], query[12:end], self._address, self._ttl_seconds, alias_of=alias_of)
-            if self._delay_seconds:
-                self._loop.call_later(self._delay_seconds, self._send, said, client)
-            else:
-                self._send(said, client)
+            self._send_after(self._delay_seconds, said, client)
 
     async def hear_tcp(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Note what is asked over a connection, and say nothing."""
@@ -88,6 +85,12 @@ class _Upstream:
 
     def toggle(self) -> None:
         self._is_silent = not self._is_silent
+
+    def _send_after(self, seconds: float, said: bytes, client: tuple[str, int]) -> None:
+        if seconds:
+            self._loop.call_later(seconds, self._send, said, client)
+        else:
+            self._send(said, client)
 
     def _send(self, said: bytes, client: tuple[str, int]) -> None:
         try:

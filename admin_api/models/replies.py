@@ -160,6 +160,7 @@ class CatalogueReply(BaseModel):
 
     fingerprint: str
     waiting: CatalogueDifference | None
+    own_vendors: list[str] = Field(description="That bundled and subscribed rules do not touch (policy.own_vendors).")
     vendors: list[CatalogueVendor]
 
 
@@ -309,6 +310,7 @@ class Status(BaseModel):
     store: dict[str, Any]
     upstreams: list[dict[str, Any]]
     lists: list[dict[str, Any]]
+    dropped: dict[str, int] = Field(description="What was let fall, by what it was too much for; see limits.")
 
 
 class WebhookItem(BaseModel):

@@ -31,6 +31,14 @@ class ListsPage(Page):
     kind: Literal["bundled", "own", "subscription"] | None = None
 
 
+class GroupsPage(Page):
+    """A page of groups."""
+
+    contains: str | None = Field(
+        None, min_length=1, max_length=253, description="Only those with this text in name or description."
+    )
+
+
 class RulesPage(Page):
     """A page of rules."""
 

@@ -69,6 +69,9 @@ class LeasesPage(Page):
     """A page of leases."""
 
     identity: str | None = Field(None, max_length=200)
+    contains: str | None = Field(
+        None, min_length=1, max_length=200, description="Only those with this text in identity or address."
+    )
 
 
 class LeaseEnd(Sent):

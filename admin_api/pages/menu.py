@@ -24,5 +24,19 @@ class Chapter:
 
 MENU: tuple[Chapter, ...] = (
     Chapter("Watch", (Entry("Overview", "/"), Entry("Query log", "/queries"), Entry("Check a name", "/check"))),
-    Chapter("Decide", (Entry("Exemptions", "/exemptions"),)),
+    Chapter(
+        "Decide",
+        (
+            Entry("Exemptions", "/exemptions"),
+            Entry("Groups", "/groups"),
+            Entry("Clients", "/clients"),
+            Entry("Catalogue", "/catalogue"),
+            Entry("Lists", "/lists"),
+        ),
+    ),
+    Chapter(
+        "Account for",
+        (Entry("Reports", "/reports"), Entry("Audit trail", "/audit"), Entry("Policy history", "/policy")),
+    ),
+    Chapter("Node", (Entry("Status", "/status"), Entry("Tokens", "/tokens", "admin"), Entry("Set-up", "/setup"))),
 )

@@ -3,8 +3,28 @@
 from __future__ import annotations
 
 from admin_api.exception_routes import ID
-from admin_api.pages import check, exemptions, overview, query_log
+from admin_api.pages import (
+    audit,
+    catalogue,
+    check,
+    clients,
+    exemptions,
+    groups,
+    lists,
+    overview,
+    policy,
+    query_log,
+    reports,
+    setup,
+    status,
+    tokens,
+)
 from admin_api.pages.visit import Page
+
+_NAME = r"{name:[a-z0-9][a-z0-9-]*}"
+_LIST = r"{name:[a-z0-9][a-z0-9-]*(?:/[a-z0-9][a-z0-9-]*)?}"  # bundled ones are called vendor/service
+_VENDOR = r"{vendor:[a-z0-9][a-z0-9-]*}"
+_REVISION = r"/policy/revisions/{revision:\d{1,9}}"
 
 PAGES: tuple[Page, ...] = (
     Page("GET", "/", overview.show),
@@ -22,4 +42,48 @@ PAGES: tuple[Page, ...] = (
         "operator",
         shown_again=exemptions.show_one,
     ),
+    Page("GET", "/groups", groups.listing),
+    Page("POST", "/groups", groups.create, "admin", shown_again=groups.new),
+    Page("POST", "/groups:pause", groups.act_on_all, "admin", shown_again=groups.listing),
+    Page("GET", "/groups/new", groups.new, "admin"),
+    Page("GET", f"/groups/{_NAME}", groups.show),
+    Page("POST", f"/groups/{_NAME}", groups.act, "admin", shown_again=groups.show),
+    Page("GET", f"/groups/{_NAME}:edit", groups.edit, "admin"),
+    Page("POST", f"/groups/{_NAME}:edit", groups.save, "admin", shown_again=groups.edit),
+    Page("GET", "/clients", clients.show),
+    Page("POST", "/clients", clients.act, "operator", shown_again=clients.shown_again),
+    Page("GET", "/clients/new", clients.new, "operator"),
+    Page("GET", "/clients/history", clients.history),
+    Page("GET", "/catalogue", catalogue.listing),
+    Page("POST", "/catalogue", catalogue.switch, "admin", shown_again=catalogue.listing),
+    Page("GET", f"/catalogue/{_VENDOR}", catalogue.vendor),
+    Page("POST", f"/catalogue/{_VENDOR}", catalogue.switch_at_vendor, "admin", shown_again=catalogue.vendor),
+    Page("GET", "/lists", lists.listing),
+    Page("POST", "/lists", lists.create, "operator", shown_again=lists.new),
+    Page("GET", "/lists/new", lists.new, "operator"),
+    Page("GET", f"/lists/{_LIST}", lists.show),
+    Page("POST", f"/lists/{_NAME}", lists.act, "operator", shown_again=lists.show),
+    Page("GET", f"/lists/{_NAME}:edit", lists.edit, "operator"),
+    Page("POST", f"/lists/{_NAME}:edit", lists.save, "operator", shown_again=lists.edit),
+    Page("GET", "/reports", reports.first),
+    Page("GET", "/reports/exemptions", reports.exemptions),
+    Page("GET", "/reports/exemptions.csv", reports.exemptions_csv),
+    Page("GET", "/reports/usage", reports.usage),
+    Page("GET", "/reports/usage.csv", reports.usage_csv),
+    Page("GET", "/audit", audit.show),
+    Page("GET", "/audit/export.jsonl", audit.export),
+    Page("GET", "/policy", policy.show),
+    Page("GET", "/policy/export.yaml", policy.export),
+    Page("GET", "/policy/document", policy.document),
+    Page("POST", "/policy/document", policy.plan, shown_again=policy.document),
+    Page("POST", "/policy/apply", policy.apply, shown_again=policy.document),
+    Page("GET", _REVISION, policy.back),
+    Page("POST", _REVISION, policy.go_back, shown_again=policy.back),
+    Page("GET", "/status", status.show),
+    Page("POST", "/status/flush", status.flush, shown_again=status.show),
+    Page("POST", "/status/webhooks-test", status.test_webhooks, shown_again=status.show),
+    Page("GET", "/tokens", tokens.show, "admin"),
+    Page("POST", "/tokens", tokens.create, "admin", shown_again=tokens.show),
+    Page("POST", "/tokens/{name}/revoke", tokens.revoke, "admin", shown_again=tokens.show),
+    Page("GET", "/setup", setup.show),
 )

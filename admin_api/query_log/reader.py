@@ -15,7 +15,7 @@ from admin_api.query_log import files
 from admin_api.query_log.cursors import START, after_of, cursor_of, marks_of, place_of
 from admin_api.query_log.search import Row, Search, Wanted
 
-BUDGET_SECONDS: Final = 0.2
+BUDGET_SECONDS: Final = 0.15
 """How long a page is searched for, waiting for a turn included."""
 
 _GRACE_SECONDS = 0.04  # then a search that is in the middle of something is told to stop, and not waited for

@@ -19,10 +19,13 @@ from resolver.build import known_references
 
 async def listing(call: Call) -> Reply:
     """GET /groups."""
-    after = place_of(call.query.cursor, str)
+    query: models.GroupsPage = call.query
+    after = place_of(query.cursor, str)
     async with call.context.door.store.read() as connection:
-        rows = await groups.page(connection, limit=call.query.limit + 1, after=after[0] if after else None)
-    shown = rows[: call.query.limit]
+        rows = await groups.page(
+            connection, limit=query.limit + 1, after=after[0] if after else None, contains=query.contains
+        )
+    shown = rows[: query.limit]
     following = cursor_of(shown[-1].name) if len(rows) > len(shown) else None
     return Reply(models.Groups(items=[_item(row) for row in shown], next=following))
 

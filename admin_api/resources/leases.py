@@ -18,7 +18,11 @@ async def listing(call: Call) -> Reply:
     after = place_of(query.cursor, str)
     async with call.context.door.store.read() as connection:
         rows = await leases.page(
-            connection, limit=query.limit + 1, after=after[0] if after else None, identity=query.identity
+            connection,
+            limit=query.limit + 1,
+            after=after[0] if after else None,
+            identity=query.identity,
+            contains=query.contains,
         )
     shown = rows[: query.limit]
     following = cursor_of(shown[-1].address) if len(rows) > len(shown) else None

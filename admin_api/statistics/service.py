@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from admin_api.door import Door
 from admin_api.statistics import rollups, sketch
 from admin_api.statistics.folding import Folder
-from admin_api.statistics.prometheus import exposition
+from admin_api.statistics.prometheus import dropped_of, exposition
 from admin_api.statistics.rollups import DAY, HOUR, MINUTE
 from admin_api.store.errors import StoreAway
 from admin_api.store.tables import stats_clients, stats_rollup
@@ -41,11 +41,13 @@ class StatisticsService:
         log: Log,
         gauges: Gauges,
         *,
+        own_counts: Callable[[], Mapping[tuple[str, str], int]] = dict,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._door = door
         self._log = log
         self._gauges = gauges
+        self._own_counts = own_counts
         self._clock = clock
         self._folder = Folder(Path(settings.state_dir) / COUNTERS, log)
         self._days = {MINUTE: settings.minutes_days, HOUR: settings.hours_days, DAY: settings.days_days}
@@ -149,13 +151,17 @@ class StatisticsService:
             for (step, key), counts in sorted(found.items())
         ]
 
+    def dropped(self) -> dict[str, int]:
+        """As context.Statistics has it."""
+        return dropped_of(self._folder.totals)
+
     async def metrics(self) -> bytes:
         """As context.Statistics has it. While the store is away: as it was before, with the gauges of now."""
         try:
             await self.fold()
         except StoreAway as error:
             self._log.warning("metrics are told as of the last fold", why=str(error))
-        return exposition(self._folder.totals, self._gauges())
+        return exposition(self._folder.totals, self._gauges(), self._own_counts())
 
     async def _window(self, start: datetime, end: datetime, step: int | None = None) -> _Window:
         """Fold, and then open a connection with the parts that a window is made of; rows fit into steps of `step`."""

@@ -72,9 +72,16 @@ async def all_groups(conn: AsyncConnection) -> list[GroupRow]:
     return await _with_networks(conn, (await conn.execute(select(groups).order_by(groups.c.name))).all())
 
 
-async def page(conn: AsyncConnection, *, limit: int, after: str | None = None) -> list[GroupRow]:
-    """Groups by name, those behind `after`."""
+async def page(
+    conn: AsyncConnection, *, limit: int, after: str | None = None, contains: str | None = None
+) -> list[GroupRow]:
+    """Groups by name, those behind `after`; `contains` is a text in name or description (any case)."""
     query = select(groups).order_by(groups.c.name).limit(limit)
+    if contains is not None:
+        text = bindable(contains)
+        query = query.where(
+            groups.c.name.icontains(text, autoescape=True) | groups.c.description.icontains(text, autoescape=True)
+        )
     if after is not None:
         query = query.where(groups.c.name > bindable(after))
     return await _with_networks(conn, (await conn.execute(query)).all())

@@ -55,14 +55,24 @@ async def get(conn: AsyncConnection, address: str) -> LeaseRow:
 
 
 async def page(
-    conn: AsyncConnection, *, limit: int, after: str | None = None, identity: str | None = None
+    conn: AsyncConnection,
+    *,
+    limit: int,
+    after: str | None = None,
+    identity: str | None = None,
+    contains: str | None = None,
 ) -> list[LeaseRow]:
-    """Leases by address, those behind `after`."""
+    """Leases by address, those behind `after`; `contains` is a text in identity or address (any case)."""
     query = select(leases).order_by(leases.c.address).limit(limit)
     if after is not None:
         query = query.where(leases.c.address > bindable(after))
     if identity is not None:
         query = query.where(leases.c.identity == bindable(identity))
+    if contains is not None:
+        text = bindable(contains)
+        query = query.where(
+            leases.c.identity.icontains(text, autoescape=True) | leases.c.address.icontains(text, autoescape=True)
+        )
     return [_row(row) for row in await conn.execute(query)]
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
 from sqlalchemy import select, update
@@ -113,8 +113,7 @@ class Store:
         try:
             async with self._writing(engine) as connection:
                 # On PostgreSQL the row's lock keeps out the writers of other processes; on SQLite the begin did.
-                with self._turns.waiting():
-                    revision = await connection.scalar(select(meta.c.policy_revision).with_for_update())
+                revision = await connection.scalar(select(meta.c.policy_revision).with_for_update())
                 change = Change(connection, actor, request_id, (revision or 0) + 1)
                 yield change
                 gap, refused = self._gap, self._gap.refused
@@ -173,8 +172,7 @@ class Store:
         with told_as_away(self.place):
             async with engine.connect() as connection:
                 try:
-                    with self._turns.waiting() if commits else nullcontext():
-                        await connection.begin()
+                    await connection.begin()
                     yield connection
                     if commits:
                         await connection.commit()

@@ -1,7 +1,8 @@
 """Whose turn it is to write, and how long anybody waits for it.
 
-While changes are made, those behind them wait as long as that takes. While the store is locked by another program, or
-takes no change for another reason, each gives up after a moment: callers hear of it within seconds, and no queue grows.
+While changes are made, those behind them wait as long as that takes. Once one had to give up, since another program
+has the store locked, or the disk is full, those behind it give up after a moment, too: callers hear of it within
+seconds, and no queue grows.
 """
 
 from __future__ import annotations
@@ -24,16 +25,6 @@ class Turns:
         self.trouble: str | None = None
         self._limits = limits
         self._place = place
-        self._waits_since: float | None = None  # whose turn it is waits for a lock
-
-    @contextlib.contextmanager
-    def waiting(self) -> Iterator[None]:
-        """Within, whose turn it is waits for a lock of the store's."""
-        self._waits_since = time.monotonic()
-        try:
-            yield
-        finally:
-            self._waits_since = None
 
     @contextlib.contextmanager
     def noted(self) -> Iterator[None]:
@@ -60,12 +51,5 @@ class Turns:
     def _check_patience(self, waited: float) -> None:
         if waited >= self._limits.turn_seconds:
             raise StoreAway(f"the store, {self._place}, is busy with other changes")
-        if waited >= self._limits.lock_seconds and self._is_stuck:
-            raise StoreAway(self.trouble or f"the store, {self._place}, is locked by another program")
-
-    @property
-    def _is_stuck(self) -> bool:
-        since = self._waits_since
-        return self.trouble is not None or (
-            since is not None and time.monotonic() - since >= self._limits.lock_seconds / 2
-        )
+        if waited >= self._limits.lock_seconds and self.trouble is not None:
+            raise StoreAway(self.trouble)

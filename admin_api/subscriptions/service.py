@@ -86,7 +86,9 @@ class Subscriptions:
         """As context.Subscriptions has it."""
         progress = self._progress.get(list_id, _Progress())
         state = progress.state
-        if state == "idle" and progress.committed > self._keeper.whole_revision:
+        if state == "idle" and progress.is_asked_for:
+            state = "waiting"
+        elif state == "idle" and progress.committed > self._keeper.whole_revision:
             state = "compiling"
         return {
             "state": state,

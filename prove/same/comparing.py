@@ -129,12 +129,14 @@ def _is_any(exchange: Exchange, kinds: set[str]) -> bool:
 def _is_meta(exchange: Exchange, kinds: set[str]) -> bool:
     ours = exchange.ours
     is_form_error = exchange.rtype in (dns.rdatatype.OPT, dns.rdatatype.NXNAME)
+    right = dns.rcode.FORMERR if is_form_error else dns.rcode.NOTIMP
     return (
         (is_form_error or is_meta(exchange.rtype))
-        and ours.rcode == (dns.rcode.FORMERR if is_form_error else dns.rcode.NOTIMP)
+        and ours.rcode == (dns.rcode.BADVERS if exchange.query.edns > 0 else right)
         and not ours.answer
         and not ours.authority
-        and not kinds & {"question", "flag QR", "flag TC", "flag RD", "flag CD"}
+        and not exchange.ours_at_first.is_cut
+        and not kinds & {"question", "flag QR", "flag RD", "flag CD"}
     )
 
 

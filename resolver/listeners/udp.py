@@ -24,7 +24,7 @@ from resolver.wire.proxy_header import SIGNATURE, read_proxy_header
 
 BATCH: Final = 256  # datagrams read in one wake-up, a millisecond's worth, so that timers and TCP get their turn
 _LAST_BATCHES: Final = 250  # read by a reader that stops, about what a receive buffer holds
-_LAST_SECONDS: Final = 10.0
+_ALL: Final = 1 << 30
 _DATAGRAM_BYTES: Final = 4096  # a larger buffer costs an mmap for each datagram; no query of use is longer
 
 _UDP: Final = Transport.UDP
@@ -79,7 +79,7 @@ class UdpListener:
             self._turn.cancel()
         for _ in range(_LAST_BATCHES):
             has_more = self._readable()
-            self._backlog.work(seconds=_LAST_SECONDS)
+            self._backlog.work(most=_ALL)
             if not has_more:
                 return
 

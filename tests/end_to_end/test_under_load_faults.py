@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from prove import full_disk, locked_store
+from prove import full_disk, list_sources, locked_store, set_clock
 from prove.figures import missed
 
 pytestmark = pytest.mark.alone
@@ -18,3 +18,11 @@ def test_with_a_full_disk_dns_goes_on_and_everything_else_afterwards(tmp_path: P
 
 def test_with_a_locked_store_dns_goes_on_and_callers_hear_of_it(tmp_path: Path) -> None:
     assert not missed(locked_store.run(locked_store.SHORT, tmp_path), but_for_times=True)
+
+
+def test_whatever_a_lists_server_does_the_last_good_copy_stays_and_it_is_told(tmp_path: Path) -> None:
+    assert not missed(list_sources.run(list_sources.SHORT, tmp_path), but_for_times=True)
+
+
+def test_a_wall_clock_that_is_set_changes_no_ttl_and_no_limit_and_exempts_nobody_again(tmp_path: Path) -> None:
+    assert not missed(set_clock.run(set_clock.SHORT, tmp_path), but_for_times=True)

@@ -26,7 +26,7 @@ from admin_api.webhooks.hooks import Outbox
 from blocklists.loading import load_catalogue
 from resolver.build import compile_policy
 from resolver.config.control_schema import EVENTS
-from resolver.config.schema import Policy
+from resolver.config.policy_schema import Policy
 from resolver.config.settings import WorkerSettings
 from resolver.explaining import access_of
 from resolver.policy.compiler import policy_in_memory
@@ -102,6 +102,9 @@ class Elsewhere:
         self.broken_down = [*getattr(self, "broken_down", []), dimension]
         counts = {"blocked": 2, "monitored": 1, "exempted": 3}
         return [{"at": start, "key": self.keys.get(dimension, "staff/acme"), **counts, "last_at": start}]
+
+    def dropped(self) -> dict[str, int]:
+        return {"clients": 3}
 
     async def metrics(self) -> bytes:
         return b"# EOF\n"

@@ -203,7 +203,7 @@ def test_metrics_have_the_right_form() -> None:
         '["dropped","clients"]': 7,
         '["upstream","udp://10.0.0.1:53","timeout"]': 4,
     }
-    text = exposition(totals, {"moatdns_build_info": {("1",): 1}}).decode()
+    text = exposition(totals, {"moatdns_build_info": {("1",): 1}}, {("dropped", "views"): 2}).decode()
     for line in (
         'moatdns_dns_requests_total{protocol="tcp",qtype="none"} 2.0',
         'moatdns_dns_responses_total{rcode="NOERROR",verdict="block"} 3.0',

@@ -12,12 +12,13 @@ from pathlib import Path
 
 import pytest
 
+from admin_api.http.problems import problem_of
 from admin_api.store import audit, lists
 from admin_api.store.engine import FILE
 from admin_api.store.errors import StoreAway, StoreFull
 from admin_api.store.room import LEAST_BYTES, check_room
 from admin_api.store.store import Store
-from tests.unit.store.conftest import SilentLog
+from tests.unit.store.conftest import OpenStore, SilentLog
 
 
 @contextmanager
@@ -80,6 +81,16 @@ async def test_the_gap_is_told_once_and_without_waiting_for_a_change(tmp_path: P
     await store.close()
 
 
+async def test_a_store_that_another_node_keeps_busy_is_told_within_five_seconds(open_store: OpenStore) -> None:
+    one, other = await open_store(), await open_store()
+    async with one.change("one"):
+        began = time.monotonic()
+        with pytest.raises(StoreAway):
+            await write(other, "other")
+        assert time.monotonic() - began < 5
+    await write(other, "other")
+
+
 async def test_writers_that_are_merely_many_wait_for_each_other(tmp_path: Path, log: SilentLog) -> None:
     store = await Store.open(None, tmp_path, log)
 
@@ -99,3 +110,11 @@ def test_room_is_looked_at_where_the_state_is(tmp_path: Path) -> None:
     check_room(tmp_path / "not there")  # nobody can tell
     with pytest.raises(StoreFull, match=f"needs {LEAST_BYTES >> 10}"):
         check_room(Path("/proc"))  # has no room at all
+
+
+def test_a_full_disk_is_507_and_a_store_that_is_away_503() -> None:
+    for error, status in ((StoreFull("the disk is full"), 507), (StoreAway("gone"), 503)):
+        said = problem_of(error)
+        assert said is not None
+        assert (said.status, said.content_type) == (status, "application/problem+json")
+        assert said.headers["Retry-After"] == "5"

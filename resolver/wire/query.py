@@ -135,12 +135,14 @@ def aged(response: bytes, seconds: int) -> bytes:
 def cookie_in(response: bytes, client_cookie: bytes) -> bytes | None:
     """The server's cookie beside ours (RFC 7873 section 4): None if ours is not there, b"" if nothing is beside it.
 
-    Ours is looked for all over the message, not just in the OPT record: whoever can put these eight octets anywhere
+    Ours is looked for in the whole message, not just in the OPT record: whoever can put these eight octets anywhere
     has seen the query.
     """
-    at = response.find(client_cookie, HEADER)
+    at = response.find(client_cookie)
     if at < 0:
         return None
+    if at < HEADER:  # no option is there, and a slice must not end before it begins (mypyc)
+        return b""
     size = response[at - 2] << 8 | response[at - 1]
     if response[at - 4 : at - 2] != _COOKIE_CODE or not _SHORTEST_COOKIE <= size <= _LONGEST_COOKIE:
         return b""

@@ -141,6 +141,8 @@ def cookie_in(response: bytes, client_cookie: bytes) -> bytes | None:
     at = response.find(client_cookie)
     if at < 0:
         return None
+    if at < HEADER:  # no option is there, and a slice must not end before it begins (mypyc)
+        return b""
     size = response[at - 2] << 8 | response[at - 1]
     if response[at - 4 : at - 2] != _COOKIE_CODE or not _SHORTEST_COOKIE <= size <= _LONGEST_COOKIE:
         return b""

@@ -29,7 +29,6 @@ test: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -n auto --dist loadfile tests/unit
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not alone" --ignore tests/unit
 	$(BIN)/python -m pytest -m alone --ignore tests/unit
-	$(MAKE) --no-print-directory test-compiled
 
 # The compiled wheel's answers are those of the modules that it is made of: their own tests, and the tests of a whole
 # server whose queries take most turns.

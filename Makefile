@@ -5,15 +5,21 @@ CONFIG ?=
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+BUILD_TOOLS := $(if $(wildcard $(VENV)/.installed-dev),$(VENV)/.installed-dev,$(VENV)/.installed-run)
+COMPILED_UNITS := $(addprefix tests/unit/,cache upstream wire test_pipeline.py test_answers_judged.py test_local_names.py)
+# Tests that put something else in place of a constant or a method, which what is compiled does not look up.
+REPLACING := $(addprefix --deselect tests/unit/upstream/test_forwarder_failures.py::test_, \
+  idle_sockets_are_closed_when_they_are_old when_the_chosen_port_is_taken_the_kernel_chooses)
+COMPILED_WHOLE := $(addprefix tests/end_to_end/test_,blocked_names.py edns.py malformed_packets.py tcp.py upstreams.py)
 
-.PHONY: run test check prove bench compiled lock clean
+.PHONY: run test test-compiled check prove bench screenshots compiled lock clean
 
 run: $(VENV)/.installed-run
 	@echo "moatdns will listen on 127.0.0.1:5300 and [::1]:5300 unless its config says otherwise. In another terminal, try"
 	@echo "    dig @127.0.0.1 -p 5300 claude.ai                  # blocked: 0.0.0.0, and why"
 	@echo "    dig @127.0.0.1 -p 5300 www.example.com            # forwarded to this machine's resolver"
 	@echo "    $(BIN)/moatdns explain claude.ai                 # the whole why of a decision"
-	@echo "The admin API: http://127.0.0.1:8053/docs, with the token in state_dir/admin.token"
+	@echo "The web pages: http://127.0.0.1:8053/, the admin API: http://127.0.0.1:8053/docs; the token is in state_dir/admin.token"
 	@echo "An exempt group: 'make run CONFIG=moatdns.example.yaml', then"
 	@echo "    dig @127.0.0.1 -p 5300 -b 127.0.0.2 claude.ai     # the upstream's answer"
 	@echo "Ctrl-C ends it."
@@ -23,6 +29,12 @@ test: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -n auto --dist loadfile tests/unit
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not alone" --ignore tests/unit
 	$(BIN)/python -m pytest -m alone --ignore tests/unit
+
+# The compiled wheel's answers are those of the modules that it is made of: their own tests, and the tests of a whole
+# server whose queries take most turns.
+test-compiled: $(VENV)/.installed-dev $(VENV)/compiled/.installed
+	$(VENV)/compiled/bin/python -P -m pytest -n 2 --dist loadfile -o pythonpath= $(COMPILED_UNITS) $(REPLACING)
+	MOATDNS_PYTHON=$(VENV)/compiled/bin/python $(BIN)/python -m pytest -n 2 --dist loadfile $(COMPILED_WHOLE)
 
 check: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
@@ -37,9 +49,23 @@ prove: $(VENV)/.installed-dev
 bench: $(VENV)/.installed-dev
 	$(BIN)/python -m bench.compare
 
+# Each web page in a real browser, light, dark and on a phone: screenshots/*.png.
+screenshots: $(VENV)/.installed-dev
+	$(BIN)/python -m tests.screenshots screenshots
+
 # A wheel whose query path is compiled (hatch_build.py): dist/moatdns-*.whl. Needs a C compiler and Python's headers.
-compiled: $(VENV)/.installed-run
+compiled: dist/.compiled
+	@ls dist/*.whl
+
+dist/.compiled: hatch_build.py pyproject.toml $(shell find resolver blocklists admin_api -type f -not -name '*.pyc') | $(BUILD_TOOLS)
+	rm -f dist/*.whl
 	MOATDNS_COMPILE=1 $(PIP) wheel --no-deps --no-build-isolation --wheel-dir dist .
+	@touch $@
+
+$(VENV)/compiled/.installed: dist/.compiled
+	rm -rf $(VENV)/compiled
+	$(BIN)/python -m bench.compiled dist/*.whl $(VENV)/compiled
+	@touch $@
 
 # The locks hold names, versions and hashes only.
 lock: $(VENV)/.installed-dev

@@ -19,6 +19,20 @@ from resolver.explaining import Access
 from resolver.policy.snapshot import PolicySnapshot
 from resolver.telemetry.log import Log
 
+Address = tuple[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Serves:
+    """Where DNS is served, as the config says, and what clients are told of it."""
+
+    do53: tuple[Address, ...] = ()
+    dot: tuple[Address, ...] = ()
+    doh: tuple[Address, ...] = ()
+    server_name: str | None = None  # in the certificate of DoT and DoH
+    identity: str | None = None
+    trusted_proxies: tuple[str, ...] = ()  # networks, CIDR
+
 
 @dataclass(frozen=True, slots=True)
 class AdminSettings:
@@ -34,6 +48,7 @@ class AdminSettings:
     leases: LeaseTerms = field(default_factory=lambda: LeaseTerms(most=100_000, longest_seconds=7 * 86400))
     longest_pause_seconds: int = 86400
     log_lacks: tuple[str, ...] = ()  # what the query log cannot show, in finished sentences
+    serves: Serves = field(default_factory=Serves)
 
 
 class StoreDoor(Protocol):
@@ -112,16 +127,25 @@ class Statistics(Protocol):
     ) -> list[dict[str, Any]]:
         """Items of at, key, blocked, monitored, exempted and last_at, a step (None: the window) and key with hits."""
 
+    def dropped(self) -> dict[str, int]:
+        """What was let fall because something was full or wrong, by what, as of the last fold."""
+
     async def metrics(self) -> bytes:
         """All metrics in the Prometheus text format."""
 
 
 @dataclass(frozen=True, slots=True)
 class LogPage:
-    """A page of the query log, newest first; `next` is the cursor to go on, None at the end."""
+    """A page of the query log, newest first, which may be short, or empty, because its time was over.
+
+    `next` is the cursor to go on, None at the end; `searched_to` the time down to which was looked, None where nothing
+    was, or all; `newest` what to give as `after` to get what comes later, None with a cursor.
+    """
 
     items: Sequence[Mapping[str, Any]]
     next: str | None
+    searched_to: datetime | None = None
+    newest: str | None = None
 
 
 class QueryLog(Protocol):
@@ -135,8 +159,13 @@ class QueryLog(Protocol):
         *,
         limit: int,
         cursor: str | None,
+        after: str | None = None,
     ) -> LogPage:
-        """`filters` by client, name, group, service, verdict. Raises ValueError for a bad cursor."""
+        """`filters` by client, name (and all below it), contains, group, service, verdict.
+
+        With `after` (`newest` of an earlier page), only what was written since. A page and all that follow it by
+        `next` have each such row once. Raises BadCursor, BadAfter.
+        """
 
 
 class Node(Protocol):

@@ -13,15 +13,18 @@ import socket
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import uvloop
 
 from admin_api.audit_head import keep_head
 from admin_api.audit_syslog import AuditSyslog
+from admin_api.block_page.making import make_block_page
+from admin_api.block_page.serving import Serving as BlockPage
 from admin_api.channel import Channel, Order
 from admin_api.compiling.keeper import Keeper
 from admin_api.config_policy import ConfigPolicy
-from admin_api.context import AdminSettings, Context
+from admin_api.context import Address, AdminSettings, Context, Serves
 from admin_api.door import Door
 from admin_api.editing.exemption_form import Terms
 from admin_api.editing.leases import LeaseTerms
@@ -79,7 +82,10 @@ class Control:
         )
         self._config_policy = ConfigPolicy(self._door, self._keeper, channel, log)
         self._serving: Serving | None = None
-        self._gauges = Gauges(self._door, self._keeper, self._subjects, channel, self._open_connections)
+        self._block_page: BlockPage | None = None
+        self._gauges = Gauges(
+            self._door, self._state_dir, self._keeper, self._subjects, channel, self._open_connections
+        )
         self._subscriptions = Subscriptions(
             self._door,
             self._keeper,
@@ -88,13 +94,26 @@ class Control:
             max_mib=settings.fetch_max_mib,
             timeout_seconds=settings.fetch_timeout_seconds,
         )
-        self._statistics = StatisticsService(self._door, settings, log, self._all_gauges)
+        self._statistics = StatisticsService(self._door, settings, log, self._all_gauges, own_counts=self._own_counts)
         events = socket.socket(fileno=first["events"])
         self._query_log = QueryLogWriter(events, settings, log) if settings.query_log else None
+        worker_settings = WorkerSettings.from_plain(first["worker_settings"])
+        if settings.block_page.listen:
+            self._block_page = make_block_page(
+                settings.block_page,
+                worker_settings,
+                _terms(settings),
+                door=self._door,
+                policy=self._keeper,
+                subjects=self._subjects,
+                catalogue=catalogue,
+                log=log,
+            )
         if settings.admin_host is not None:
-            worker_settings = WorkerSettings.from_plain(first["worker_settings"])
             context = Context(
-                settings=_admin_settings(settings, worker_settings.telemetry.query_log),
+                settings=_admin_settings(
+                    settings, worker_settings.telemetry.query_log, _serves(worker_settings, first["serving"])
+                ),
                 access=access_of(worker_settings),
                 log=log,
                 door=self._door,
@@ -116,13 +135,22 @@ class Control:
     def _all_gauges(self) -> Mapping[str, Mapping[tuple[str, ...], float]]:
         return {**self._gauges.values(), **self._subscriptions.gauges(), **self._deliveries.gauges()}
 
+    def _own_counts(self) -> Mapping[tuple[str, str], int]:
+        """What this process counts by itself: metric and label."""
+        page = self._block_page
+        if page is None:
+            return {}
+        dropped = {("dropped", what): count for what, count in page.dropped.items()}
+        return {**dropped, **{("block_page", what): count for what, count in page.events.items()}}
+
     def _troubles(self) -> list[str]:
         """Why the node is not well."""
         parts = (self._door.trouble, self._keeper.trouble, self._subjects.trouble, *self._config_policy.problems)
         return [text for text in parts if text]
 
-    def _open_connections(self) -> int:
-        return self._serving.connections if self._serving is not None else 0
+    def _open_connections(self) -> Mapping[str, int]:
+        parts = {"admin": self._serving, "block_page": self._block_page}
+        return {name: part.connections if part is not None else 0 for name, part in parts.items()}
 
     async def run(self) -> None:
         """Work until the supervisor says stop, or is gone."""
@@ -132,10 +160,13 @@ class Control:
         if self._query_log is not None:
             self._query_log.start()
         work = asyncio.ensure_future(self._work())
-        if self._serving is not None:
+        if self._serving is not None or self._block_page is not None:
             # Calls wait in the socket meanwhile, rather than hear that the store is not open yet.
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._config_policy.tried.wait(), _SETTLING_SECONDS)
+        if self._block_page is not None:
+            await self._block_page.start([socket.socket(fileno=fd) for fd in self._first["block_page"]])
+        if self._serving is not None:
             try:
                 await self._serving.start(socket.socket(fileno=self._first["listen"]))
             except MoatdnsError as error:  # a certificate, for one: policy and statistics go on
@@ -150,8 +181,9 @@ class Control:
             pass
         except Exception as error:  # the supervisor starts another process, which begins anew
             self._log.error("a task of the control process failed", error=repr(error))
-        if self._serving is not None:
-            await self._serving.stop()
+        for part in (self._block_page, self._serving):
+            if part is not None:
+                await part.stop()
         if self._query_log is not None:
             await self._query_log.close()
         await self._statistics.close()
@@ -204,7 +236,25 @@ def _log_lacks(settings: ControlSettings, what: str) -> Iterator[str]:
         yield f"the log does not have clients' addresses (query_log.clients is {settings.clients})"
 
 
-def _admin_settings(settings: ControlSettings, what: str) -> AdminSettings:
+def _terms(settings: ControlSettings) -> Terms:
+    return Terms(settings.approval == "four-eyes", settings.longest_exemption_seconds)
+
+
+def _serves(settings: WorkerSettings, serving: list[dict[str, Any]]) -> Serves:
+    def of(kind: str) -> tuple[Address, ...]:
+        return tuple((each["host"], each["port"]) for each in serving if each["kind"] == kind)
+
+    return Serves(
+        do53=of("do53"),
+        dot=of("dot"),
+        doh=of("doh"),
+        server_name=settings.encrypted.server_name,
+        identity=settings.server.identity,
+        trusted_proxies=settings.trusted_proxies,
+    )
+
+
+def _admin_settings(settings: ControlSettings, what: str, serves: Serves) -> AdminSettings:
     return AdminSettings(
         host=str(settings.admin_host),
         port=settings.admin_port,
@@ -212,10 +262,11 @@ def _admin_settings(settings: ControlSettings, what: str) -> AdminSettings:
         metrics=settings.metrics,
         certificate=Path(settings.certificate) if settings.certificate else None,
         private_key=Path(settings.private_key) if settings.private_key else None,
-        exemptions=Terms(settings.approval == "four-eyes", settings.longest_exemption_seconds),
+        exemptions=_terms(settings),
         leases=LeaseTerms(settings.most_leases, settings.longest_lease_seconds),
         longest_pause_seconds=settings.longest_pause_seconds,
         log_lacks=tuple(_log_lacks(settings, what)),
+        serves=serves,
     )
 
 

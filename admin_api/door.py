@@ -37,7 +37,7 @@ class Door:
     @property
     def trouble(self) -> str | None:
         """Why the store is away; None while it is not."""
-        return self._trouble
+        return self._trouble or (self._store.trouble if self._store is not None else None)
 
     async def open(self) -> Store:
         """Open it, however long that takes."""
@@ -58,19 +58,23 @@ class Door:
 
     async def watch(self) -> None:
         """Look every few seconds whether it still answers."""
+        told = None
         while True:
             await asyncio.sleep(_LOOK_SECONDS)
             try:
                 async with self.store.read() as connection:
                     await connection.execute(text("SELECT 1"))
+                await self.store.tell_gap()
             except StoreAway as error:
-                if self._trouble is None:
-                    self._log.error("the store is away; DNS goes on with the policy in force", why=str(error))
                 self._trouble = str(error)
             else:
-                if self._trouble is not None:
-                    self._log.info("the store is back")
                 self._trouble = None
+            trouble = self.trouble
+            if trouble is not None and told is None:
+                self._log.error("the store is away; DNS goes on with the policy in force", why=trouble)
+            elif trouble is None and told is not None:
+                self._log.info("the store is back")
+            told = trouble
 
     async def close(self) -> None:
         """Close it."""

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 from admin_api.channel import Channel
 from admin_api.compiling.keeper import Keeper
 from admin_api.door import Door
+from admin_api.store.room import free_bytes
 from admin_api.subjects.keeper import SubjectKeeper
 from resolver import __version__
 from resolver.errors import MoatdnsError
@@ -20,9 +22,16 @@ class Gauges:
     """The gauges; those of the workers are a few seconds old."""
 
     def __init__(
-        self, door: Door, keeper: Keeper, subjects: SubjectKeeper, channel: Channel, connections: Callable[[], int]
+        self,
+        door: Door,
+        state_dir: Path,
+        keeper: Keeper,
+        subjects: SubjectKeeper,
+        channel: Channel,
+        connections: Callable[[], Mapping[str, int]],
     ) -> None:
         self._door = door
+        self._state_dir = state_dir
         self._keeper = keeper
         self._subjects = subjects
         self._channel = channel
@@ -48,8 +57,9 @@ class Gauges:
             "moatdns_exemptions": {(): len(self._subjects.subjects.exemptions)},
             "moatdns_pauses": {(): len(self._subjects.subjects.pauses)},
             "moatdns_subjects_up_to_date": {(): self._subjects.trouble is None},
+            "moatdns_state_free_bytes": {(): free} if (free := free_bytes(self._state_dir)) is not None else {},
             "moatdns_store_up": {(): self._door.trouble is None},
             "moatdns_policy_up_to_date": {(): self._keeper.trouble is None},
-            "moatdns_admin_connections": {(): self._connections()},
+            **{f"moatdns_{part}_connections": {(): count} for part, count in self._connections().items()},
             "moatdns_build_info": {(__version__,): 1},
         }

@@ -34,6 +34,7 @@ _WHY = {
     429: "Too many wrong tokens from this address",
     500: "An error of the server's",
     503: "The store is away; DNS goes on",
+    507: "The disk is full; DNS goes on",
 }
 
 
@@ -134,6 +135,7 @@ def _responses(route: Route, names: dict[Any, dict[str, Any]]) -> dict[str, Any]
         }
     errors = {421, 422, 500, 503, *route.may_fail_with}
     errors |= {401, 403, 429} if route.role else set()
+    errors |= {507} if route.method != "GET" else set()
     errors |= {400, 413, 415} if route.body else {400}
     problem = {CONTENT_TYPE: {"schema": names[Problem, "serialization"]}}
     for status in sorted(errors - set(route.replies)):

@@ -1,4 +1,6 @@
-"""``python -m bench.compare``: moatdns, dnsmasq and unbound under the same load; CPU a query of the whole process tree.
+"""``python -m bench.compare``: moatdns beside dnsmasq, unbound and dnsdist under the same load, in CPU a query.
+
+That of the whole process tree. With ``--compiled``, the compiled wheel is measured too.
 
 One run holds everything that is compared: the servers take turns in each round, and what is told is the median of the
 rounds' ratios, so that a slow moment of the machine does not count for or against anybody.
@@ -17,14 +19,15 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from bench.compiled import installed
 from bench.errors import BenchError
+from bench.kinds import MOATDNS, PEERS, Server, one_of_each
 from bench.measure import Effort, Measured, measure
 from bench.report import LEGEND, table, to_plain
-from bench.servers import PEERS, SERVERS, check_programs, versions
+from bench.servers import check_programs, versions
 from bench.workloads import Workload, workloads
 
-FULL = Effort(rounds=7, seconds=3.0)
-_PROGRAMS = ("dnsmasq", "unbound", "dnsperf")
+FULL = Effort(rounds=7, seconds=1.5)
 QUICK = Effort(rounds=3, seconds=0.5)
 
 
@@ -33,12 +36,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # end the servers then, too
     signal.signal(signal.SIGHUP, signal.default_int_handler)
     try:
-        check_programs(*_PROGRAMS)
         known = workloads()
         options = _options(arguments, list(known))
         default = QUICK if options.quick else FULL
         effort = Effort(options.rounds or default.rounds, options.seconds or default.seconds)
-        _run([known[name] for name in options.workload or known], effort, as_json=options.json)
+        peers = options.peer or PEERS
+        check_programs("dnsperf", *peers)
+        with tempfile.TemporaryDirectory(prefix="moatdns-bench-") as folder:
+            compiled = installed(options.compiled, Path(folder) / "compiled") if options.compiled else None
+            servers = [each for each in one_of_each(compiled=compiled) if each.name in peers or MOATDNS in each.name]
+            chosen = [known[name] for name in options.workload or known]
+            _run(chosen, servers, peers, effort, as_json=options.json)
     except BenchError as error:
         _say(str(error))
         return 1
@@ -48,21 +56,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _run(chosen: Sequence[Workload], effort: Effort, *, as_json: bool) -> None:
-    found = versions(*_PROGRAMS)
+def _run(
+    chosen: Sequence[Workload], servers: Sequence[Server], peers: Sequence[str], effort: Effort, *, as_json: bool
+) -> None:
+    found = versions("dnsperf", *peers)
     every: list[Measured] = []
     if not as_json:
         told = ", ".join(f"{program} {version}" for program, version in found.items())
         print(f"{effort.rounds} rounds of {effort.seconds:g} s on {os.cpu_count()} cores; {told}\n{LEGEND}")
     for workload in chosen:
         with tempfile.TemporaryDirectory(prefix="moatdns-bench-") as folder:
-            measured = measure(workload, SERVERS, effort, Path(folder), _say)
+            measured = measure(workload, servers, effort, Path(folder), _say)
         every.append(measured)
         if not as_json:
-            print(f"\n{table(measured, PEERS)}", flush=True)
+            print(f"\n{table(measured, peers)}", flush=True)
     if as_json:
         machine = {"cores": os.cpu_count(), "kernel": platform.release(), "python": platform.python_version()}
-        results = [to_plain(measured, PEERS) for measured in every]
+        results = [to_plain(measured, peers) for measured in every]
         effort_told = {"rounds": effort.rounds, "seconds": effort.seconds}
         print(json.dumps({"machine": machine, "versions": found, "effort": effort_told, "results": results}, indent=2))
 
@@ -73,6 +83,8 @@ def _options(arguments: Sequence[str] | None, names: list[str]) -> argparse.Name
     parser.add_argument("--rounds", type=_rounds, help=f"turns of each server (default {FULL.rounds})")
     parser.add_argument("--seconds", type=_seconds, help=f"load in each turn (default {FULL.seconds:g})")
     parser.add_argument("--workload", action="append", choices=names, help="only this one; may be given again")
+    parser.add_argument("--peer", action="append", choices=PEERS, help="beside this one only; may be given again")
+    parser.add_argument("--compiled", type=Path, metavar="WHEEL", help="measure this wheel, too: dist/moatdns-….whl")
     parser.add_argument("--json", action="store_true", help="print JSON with every sample, not tables")
     return parser.parse_args(arguments)
 

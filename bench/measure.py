@@ -11,8 +11,9 @@ from bench.arithmetic import microseconds_a_query, turns
 from bench.ask import addresses, stub_count
 from bench.cpu import CpuTime, read_tree
 from bench.errors import BenchError
+from bench.kinds import Job, Server, TlsFiles
 from bench.load import Load
-from bench.servers import Job, Running, Server, TlsFiles, running, running_stub
+from bench.servers import Running, running, running_stub
 from bench.ways import UDP, Way
 from bench.workloads import MOST_MISSES_A_SECOND, Workload, unique_names, write_queries
 

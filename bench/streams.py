@@ -21,10 +21,11 @@ from pathlib import Path
 import trustme
 
 from bench.errors import BenchError
+from bench.kinds import MOATDNS, Server, TlsFiles, dnsdist, moatdns, unbound
 from bench.measure import Effort, Measured, measure
 from bench.report import LEGEND, table, to_plain
-from bench.servers import MOATDNS, Job, Server, TlsFiles, check_programs, moatdns, unbound, versions
-from bench.ways import Dnsperf, Ports, ShortConnections, Way
+from bench.servers import check_programs, versions
+from bench.ways import Dnsperf, ShortConnections, Way
 from bench.workloads import workloads
 
 QUERIES_A_CONNECTION = 10
@@ -43,28 +44,6 @@ WAYS: Mapping[str, tuple[str, Way]] = {
 }
 _PLAIN = ("tcp", "tcp-kept")
 PEERS = ("unbound", "dnsdist")
-_CACHE_ENTRIES = 10_000
-
-
-def dnsdist(job: Job, ports: Ports, folder: Path) -> list[str]:
-    """dnsdist with its packet cache, one thread for each transport, and no checks that the upstream would count."""
-    lines = [
-        f'setLocal("127.0.0.1:{ports.do53}")',
-        f'newServer({{address="127.0.0.1:{job.upstream_port}", name="stub", checkInterval=3600}})',
-        f'getPool(""):setCache(newPacketCache({_CACHE_ENTRIES}))',
-        "setMaxTCPClientThreads(1)",
-        "setSecurityPollSuffix('')",
-        "blocked = newDNSNameSet()",
-        *(f'blocked:add(newDNSName("{name}"))' for name in job.blocked),
-        'addAction(QNameSetRule(blocked), SpoofAction("0.0.0.0"))',
-    ]
-    if job.tls:
-        pair = f'"{job.tls.certificate}", "{job.tls.private_key}"'
-        lines.append(f'addTLSLocal("127.0.0.1:{ports.dot}", {pair})')
-        lines.append(f'addDOHLocal("127.0.0.1:{ports.doh}", {pair}, "/dns-query")')
-    path = folder / "dnsdist.conf"
-    path.write_text("\n".join(lines) + "\n")
-    return ["dnsdist", "--supervised", "--disable-syslog", "-C", str(path)]
 
 
 SERVERS = (

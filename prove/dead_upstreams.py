@@ -23,6 +23,7 @@ _BLOCKED = [f"blocked-{number}.example" for number in range(20)]
 _CACHED = [f"cached-{number}.example" for number in range(20)]
 _WHOLE_ANSWER_SECONDS = 5.0  # the patience of a stub resolver
 _WAIT_SECONDS = 7.0
+_RECOVERY_SECONDS = 2.0
 _SETTLED_SECONDS = 1.0  # by then a dead server is known to be dead
 _MOST_MORE_MS = 10.0
 _ZERO = "0.0.0.0"
@@ -44,7 +45,60 @@ SHORT = Effort(seconds=1.5)
 
 def run(effort: Effort, folder: Path) -> list[Figure]:
     """All three, one after the other."""
-    return [*one_dead(effort, folder / "one"), *all_dead(effort, folder / "all"), *slow(effort, folder / "slow")]
+    return [
+        *one_dead(effort, folder / "one"),
+        *one_dead_of_the_fastest(effort, folder / "fastest"),
+        *all_dead(effort, folder / "all"),
+        *slow(effort, folder / "slow"),
+    ]
+
+
+def one_dead_of_the_fastest(effort: Effort, folder: Path) -> list[Figure]:
+    """With the strategy that is the default: the one that was asked first dies, comes back, and then the other dies."""
+    with (
+        Upstream(folder / "first", address=ADDRESS) as first,
+        Upstream(folder / "second", address=_SECOND_ADDRESS) as second,
+        Service(folder / "moatdns", _config(first, second, strategy="fastest")) as service,
+    ):
+        with Steady(service.port, unique("b"), effort.missed_per_second, look=_seen) as before:
+            time.sleep(effort.seconds / 4)
+        by_first = sum(asked.seen == ADDRESS for asked in before.asked)
+        dies, stays = (first, second) if by_first * 2 > len(before.asked) else (second, first)
+        with Steady(service.port, unique("m"), effort.missed_per_second, look=_seen, wait_seconds=6) as steady:
+            time.sleep(0.5)
+            died_at = dies.toggle()
+            time.sleep(effort.seconds)
+            back_at = dies.toggle()
+            time.sleep(_RECOVERY_SECONDS)
+            second_death_at = stays.toggle()
+            time.sleep(effort.seconds / 2)
+        dies.stop()
+    settled = died_at + _SETTLED_SECONDS
+    asked_again = next((each.at for each in dies.asked if each.at > back_at), None)
+    return [
+        told("1 of 2 dead, fastest: queries", len(steady.asked)),
+        exactly("1 of 2 dead, fastest: SERVFAIL", sum(a.seen == "SERVFAIL" for a in steady.asked), 0),
+        exactly("1 of 2 dead, fastest: no answer within 2 s", len(steady.lost), 0),
+        below(
+            "1 of 2 dead, fastest: p99 from the death on",
+            steady.percentile_ms(0.99, only=lambda a: died_at < a.sent_at < back_at),
+            1000,
+            "ms",
+        ),
+        below(
+            f"1 of 2 dead, fastest: p99 once it is known, after {_SETTLED_SECONDS:g} s",
+            steady.percentile_ms(0.99, only=lambda a: settled < a.sent_at < back_at),
+            50,
+            "ms",
+        ),
+        at_most("fastest: the dead one is back: asked again after", asked_again and asked_again - back_at, 2, "s"),
+        below(
+            "fastest: the other dies then: p99 from that moment on",
+            steady.percentile_ms(0.99, only=lambda a: a.sent_at > second_death_at),
+            1000,
+            "ms",
+        ),
+    ]
 
 
 def one_dead(effort: Effort, folder: Path) -> list[Figure]:
@@ -60,8 +114,7 @@ def one_dead(effort: Effort, folder: Path) -> list[Figure]:
         settled = begun + _SETTLED_SECONDS
         with Steady(service.port, unique("r"), effort.missed_per_second, look=_seen) as recovering:
             time.sleep(0.5)
-            dead.toggle()
-            back_at = time.monotonic()
+            back_at = dead.toggle()
             time.sleep(3)
     servfails = sum(a.seen == "SERVFAIL" for a in (*steady.asked, *recovering.asked))
     first_again = next((a.sent_at for a in recovering.asked if a.sent_at > back_at and a.seen == ADDRESS), None)
@@ -152,9 +205,9 @@ def _seen(wire: bytes) -> str:
     return "".join([dns.rcode.to_text(answer.rcode()), *codes])
 
 
-def _config(*upstreams: Upstream) -> dict[str, Any]:
+def _config(*upstreams: Upstream, strategy: str = "ordered") -> dict[str, Any]:
     return {
         "workers": 2,
-        "upstream": {"servers": [each.server for each in upstreams], "strategy": "ordered"},
+        "upstream": {"servers": [each.server for each in upstreams], "strategy": strategy},
         "policy": _POLICY,
     }

@@ -1,8 +1,7 @@
-"""Workers that are killed, hang, are restarted or told to end, under load: what is lost, and how soon all is well.
+"""Workers that hang, are restarted or told to end, under load: what is lost, and how soon all is well.
 
 Half of the load is for blocked names, which a worker answers at once; half for names that each wait for the upstream
-for a while. What a killed worker held is what it had asked the upstream and had no answer to, and the one datagram that
-it may have had in hand. The upstream's record tells the first; all else that is lost should not have been.
+for a while. Those that are killed are the business of `kills`.
 """
 
 from __future__ import annotations
@@ -23,14 +22,13 @@ from prove.tcp_load import TcpLoad
 from prove.upstream import Upstream
 from tests.support.programs import wait_until
 
-WHAT = "workers are killed, hang, are restarted, end; the whole service ends"
+WHAT = "workers hang, are restarted, end; the whole service ends"
 _WORKERS = 2
-_DELAY_SECONDS = 0.02  # of the upstream
+DELAY_SECONDS = 0.02  # of the upstream
 _HELD_SLACK_SECONDS = 0.05  # the machine is busy: an upstream's answer may wait to be read
-_BLOCKED = [f"blocked-{number}.example" for number in range(20)]
-_BACK_SECONDS = 1.0
+BLOCKED = [f"blocked-{number}.example" for number in range(20)]
 _FOUND_SECONDS = 7.0  # five of silence, a second between two looks, and a second to be back
-_STEADY_SECONDS = 10.5  # a worker that ended sooner after its start is started again with a pause
+STEADY_SECONDS = 10.5  # a worker that ended sooner after its start is started again with a pause
 _ENOUGH_SECONDS = 30.0
 
 
@@ -38,7 +36,6 @@ _ENOUGH_SECONDS = 30.0
 class Effort:
     """How much of it."""
 
-    kills: int
     seconds_between: float
     hangs: int
     rolling_restarts: int
@@ -47,72 +44,30 @@ class Effort:
     queries_per_second: int = 2000
 
 
-FULL = Effort(kills=20, seconds_between=_STEADY_SECONDS / _WORKERS, hangs=1, rolling_restarts=10, terms=4, ends=10)
-SHORT = Effort(kills=2, seconds_between=1.0, hangs=0, rolling_restarts=1, terms=1, ends=2, queries_per_second=1000)
+FULL = Effort(seconds_between=STEADY_SECONDS / _WORKERS, hangs=1, rolling_restarts=10, terms=4, ends=10)
+SHORT = Effort(seconds_between=1.0, hangs=0, rolling_restarts=1, terms=1, ends=2, queries_per_second=1000)
 
 
 def run(effort: Effort, folder: Path) -> list[Figure]:
     """One after the other, each under load."""
     return [
-        *killed(effort, folder / "killed"),
         *(hung(effort, folder / "hung") if effort.hangs else []),
         *restarted(effort, folder / "restarted"),
         *ended(effort, folder / "ended"),
     ]
 
 
-def killed(effort: Effort, folder: Path) -> list[Figure]:
-    """SIGKILL, a worker in turn."""
-    kills: list[float] = []
-    with Upstream(folder / "upstream", delay_seconds=_DELAY_SECONDS) as upstream:
-        with (
-            Service(folder / "moatdns", _config(upstream)) as service,
-            Steady(service.port, _load(), effort.queries_per_second) as steady,
-        ):
-            victims = service.worker_pids()
-            for _ in range(effort.kills):
-                time.sleep(effort.seconds_between)
-                victim = victims.pop(0)
-                kills.append(time.monotonic())
-                os.kill(victim, signal.SIGKILL)
-                victims += _successors(service, victims, victim)
-            time.sleep(1)
-            troubles = len(service.troubles)
-        upstream.stop()
-    began = {each.name: each.at for each in upstream.asked}
-    held = sum(any(_waited(at, kill, 0.0) for kill in kills) for at in began.values())
-    most_held = sum(any(_waited(at, kill, _HELD_SLACK_SECONDS) for kill in kills) for at in began.values())
-    lost = [a for a in steady.lost if a.answered_at is None]
-    at_once = [a for a in lost if not any(_waited(began.get(a.name, 0.0), kill, _HELD_SLACK_SECONDS) for kill in kills)]
-    backs = [back_seconds(steady.asked, kill) for kill in kills]
-    return [
-        told(f"workers killed at {effort.queries_per_second:,} queries/s", len(kills)),
-        told("queries", len(steady.asked)),
-        told("of them waiting for the upstream at a kill, at either worker", held),
-        at_most("lost: what waited, however late, and one a kill", len(lost), most_held + len(kills)),
-        at_most("lost without having waited: in hand, one a kill", len(at_once), len(kills)),
-        exactly("answered, but after more than 2 s", len(steady.lost) - len(lost), 0),
-        told("back, median", sorted(backs)[len(backs) // 2], "s"),
-        at_most("back, longest: every port has an answer to a new query", max(backs), _BACK_SECONDS, "s"),
-        exactly("unexpected errors", troubles, 0),
-    ]
-
-
-def _successors(service: Service, others: list[int], gone: int) -> list[int]:
+def successors(service: Service, others: list[int], gone: int) -> list[int]:
     """The workers that came for one that is gone."""
     return wait_until(lambda: sorted({*service.worker_pids()} - {*others, gone}), "a new worker")
-
-
-def _waited(asked_at: float, kill: float, slack_seconds: float) -> bool:
-    return asked_at <= kill <= asked_at + _DELAY_SECONDS + slack_seconds
 
 
 def hung(effort: Effort, folder: Path) -> list[Figure]:
     """SIGSTOP: the worker holds its sockets and says nothing."""
     with (
-        Upstream(folder / "upstream", delay_seconds=_DELAY_SECONDS) as upstream,
-        Service(folder / "moatdns", _config(upstream)) as service,
-        Steady(service.port, _load(), effort.queries_per_second, wait_seconds=_FOUND_SECONDS) as steady,
+        Upstream(folder / "upstream", delay_seconds=DELAY_SECONDS) as upstream,
+        Service(folder / "moatdns", config(upstream)) as service,
+        Steady(service.port, load(), effort.queries_per_second, wait_seconds=_FOUND_SECONDS) as steady,
     ):
         time.sleep(1)
         victim = service.worker_pids()[0]
@@ -138,17 +93,17 @@ def hung(effort: Effort, folder: Path) -> list[Figure]:
 
 def _held_by_hung(asked: list[Asked], stopped_at: float) -> int:
     """An upper bound of what waited for the upstream, or was in hand, when the worker stopped."""
-    since = stopped_at - _DELAY_SECONDS - _HELD_SLACK_SECONDS
+    since = stopped_at - DELAY_SECONDS - _HELD_SLACK_SECONDS
     return sum(since <= a.sent_at <= stopped_at + _HELD_SLACK_SECONDS and a.answered_at is None for a in asked)
 
 
 def restarted(effort: Effort, folder: Path) -> list[Figure]:
     """SIGUSR2 to the supervisor, SIGTERM to a worker: nothing may be lost, over UDP or on TCP connections."""
     with (
-        Upstream(folder / "upstream", delay_seconds=_DELAY_SECONDS) as upstream,
-        Service(folder / "moatdns", _config(upstream)) as service,
-        Steady(service.port, _load(), effort.queries_per_second) as steady,
-        TcpLoad(service.port, mixed(in_turn(_BLOCKED), unique("t"))) as tcp,
+        Upstream(folder / "upstream", delay_seconds=DELAY_SECONDS) as upstream,
+        Service(folder / "moatdns", config(upstream)) as service,
+        Steady(service.port, load(), effort.queries_per_second) as steady,
+        TcpLoad(service.port, mixed(in_turn(BLOCKED), unique("t"))) as tcp,
     ):
         time.sleep(0.3)
         for _ in range(effort.rolling_restarts):
@@ -161,7 +116,7 @@ def restarted(effort: Effort, folder: Path) -> list[Figure]:
             time.sleep(effort.seconds_between)
             victim = victims.pop(0)
             os.kill(victim, signal.SIGTERM)
-            victims += _successors(service, victims, victim)
+            victims += successors(service, victims, victim)
         time.sleep(0.5)
         wait_until(lambda: len(service.worker_pids()) == _WORKERS, "all workers")
         troubles = len(service.troubles)
@@ -181,11 +136,11 @@ def ended(effort: Effort, folder: Path) -> list[Figure]:
     """SIGTERM to the whole service: what was sent before the signal is answered."""
     sent = unanswered = 0
     slowest = 0.0
-    with Upstream(folder / "upstream", delay_seconds=_DELAY_SECONDS) as upstream:
+    with Upstream(folder / "upstream", delay_seconds=DELAY_SECONDS) as upstream:
         for number in range(effort.ends):
-            service = Service(folder / f"moatdns-{number}", _config(upstream))
+            service = Service(folder / f"moatdns-{number}", config(upstream))
             with service:
-                with Steady(service.port, _load(), effort.queries_per_second, wait_seconds=2) as steady:
+                with Steady(service.port, load(), effort.queries_per_second, wait_seconds=2) as steady:
                     time.sleep(0.5)
                     asked_at = steady.stop_sending()
                     service.signal(signal.SIGTERM)
@@ -206,13 +161,13 @@ def ended(effort: Effort, folder: Path) -> list[Figure]:
 def _ended_in_a_burst(effort: Effort, folder: Path) -> list[Figure]:
     """The same, with a burst that still waits in the sockets when the order to end comes: the workers were busy."""
     burst, unanswered = 500, 0
-    with Upstream(folder / "upstream", delay_seconds=_DELAY_SECONDS) as upstream:
+    with Upstream(folder / "upstream", delay_seconds=DELAY_SECONDS) as upstream:
         for number in range(effort.ends):
-            with Service(folder / f"moatdns-{number}", _config(upstream)) as service:
+            with Service(folder / f"moatdns-{number}", config(upstream)) as service:
                 workers = service.worker_pids()
                 for pid in workers:
                     os.kill(pid, signal.SIGSTOP)
-                with Steady(service.port, in_turn(_BLOCKED), 1e6, most=burst) as steady:
+                with Steady(service.port, in_turn(BLOCKED), 1e6, most=burst) as steady:
                     steady.wait_until_sent()
                     service.signal(signal.SIGTERM)
                     service.wait_for("stopping")
@@ -227,13 +182,13 @@ def _ended_in_a_burst(effort: Effort, folder: Path) -> list[Figure]:
     ]
 
 
-def _load() -> Iterator[Query]:
-    return mixed(in_turn(_BLOCKED), unique("m"))
+def load() -> Iterator[Query]:
+    return mixed(in_turn(BLOCKED), unique("m"))
 
 
-def _config(upstream: Upstream) -> dict[str, Any]:
+def config(upstream: Upstream) -> dict[str, Any]:
     return {
         "workers": _WORKERS,
         "upstream": {"servers": [upstream.server]},
-        "policy": {"lists": [{"name": "house", "block": _BLOCKED}]},
+        "policy": {"lists": [{"name": "house", "block": BLOCKED}]},
     }

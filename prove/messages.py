@@ -5,8 +5,9 @@ from __future__ import annotations
 import socket
 import struct
 
-_A, _CNAME, _IN = 1, 5, 1
+_A, _CNAME, _SOA, _IN = 1, 5, 6, 1
 _QR_RD_RA = 0x8180
+_NXDOMAIN = 3
 _HEADER = 12
 _RECORD = struct.Struct("!HHIH")
 
@@ -62,3 +63,12 @@ def answer(
     target = wire_name(alias_of)
     alias = cname_record(b"\xc0\x0c", target, ttl_seconds)
     return header(message_id, flags, 2) + question + alias + a_record(target, address, ttl_seconds)
+
+
+def nxdomain(message_id: bytes, question: bytes, ttl_seconds: int) -> bytes:
+    """An answer by which the name of a question section of one entry does not exist, with its zone's SOA."""
+    parent = 12 + 1 + question[0]
+    pointer = (0xC000 | parent).to_bytes(2, "big")
+    numbers = struct.pack("!5I", 1, 3600, 600, 86400, ttl_seconds)
+    soa = pointer + _RECORD.pack(_SOA, _IN, ttl_seconds, 4 + len(numbers)) + pointer + pointer + numbers
+    return message_id + struct.pack("!5H", _QR_RD_RA | _NXDOMAIN, 1, 0, 1, 0) + question + soa

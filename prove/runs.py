@@ -5,93 +5,72 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from types import ModuleType
 
 from prove import (
     api_clients,
+    big_log,
     certificates,
     dead_upstreams,
+    failing_upstreams,
+    full_disk,
     identical_questions,
     killed_control,
     killed_workers,
+    kills,
+    list_sources,
+    locked_store,
     lying_upstream,
     many_exceptions,
+    many_sources,
     million_by_api,
     million_by_url,
     million_rules,
     mutated_packets,
+    random_subdomains,
+    set_clock,
     slow_clients,
+    soak,
     swaps,
+    worst_packets,
 )
 from prove.figures import Figure
+from prove.same import run as same_answers
 
 Run = Callable[[Path], list[Figure]]
 
-# name → what it does, the run, and its short form (which `tests/end_to_end/test_under_load_*.py` make, too)
+# Each has WHAT it does, `run`, and the efforts FULL and SHORT (which `tests/end_to_end/test_under_load_*.py` make).
+_MODULES: dict[str, ModuleType] = {
+    "million-rules": million_rules,
+    "swaps": swaps,
+    "killed-workers": killed_workers,
+    "mutated-packets": mutated_packets,
+    "identical-questions": identical_questions,
+    "lying-upstream": lying_upstream,
+    "dead-upstreams": dead_upstreams,
+    "million-by-api": million_by_api,
+    "million-by-url": million_by_url,
+    "killed-control": killed_control,
+    "many-exceptions": many_exceptions,
+    "api-clients": api_clients,
+    "slow-clients": slow_clients,
+    "certificates": certificates,
+    "random-subdomains": random_subdomains,
+    "many-sources": many_sources,
+    "worst-packets": worst_packets,
+    "full-disk": full_disk,
+    "locked-store": locked_store,
+    "kills": kills,
+    "failing-upstreams": failing_upstreams,
+    "set-clock": set_clock,
+    "list-sources": list_sources,
+    "big-log": big_log,
+    "same-answers": same_answers,
+    "soak": soak,
+}
+
+# name → what it does, the run, and its short form
 RUNS: dict[str, tuple[str, Run, Run]] = {
-    "million-rules": (
-        million_rules.WHAT,
-        partial(million_rules.run, million_rules.FULL),
-        partial(million_rules.run, million_rules.SHORT),
-    ),
-    "swaps": (swaps.WHAT, partial(swaps.run, swaps.FULL), partial(swaps.run, swaps.SHORT)),
-    "killed-workers": (
-        killed_workers.WHAT,
-        partial(killed_workers.run, killed_workers.FULL),
-        partial(killed_workers.run, killed_workers.SHORT),
-    ),
-    "mutated-packets": (
-        mutated_packets.WHAT,
-        partial(mutated_packets.run, mutated_packets.FULL),
-        partial(mutated_packets.run, mutated_packets.SHORT),
-    ),
-    "identical-questions": (
-        identical_questions.WHAT,
-        partial(identical_questions.run, identical_questions.FULL),
-        partial(identical_questions.run, identical_questions.SHORT),
-    ),
-    "lying-upstream": (
-        lying_upstream.WHAT,
-        partial(lying_upstream.run, lying_upstream.FULL),
-        partial(lying_upstream.run, lying_upstream.SHORT),
-    ),
-    "dead-upstreams": (
-        dead_upstreams.WHAT,
-        partial(dead_upstreams.run, dead_upstreams.FULL),
-        partial(dead_upstreams.run, dead_upstreams.SHORT),
-    ),
-    "million-by-api": (
-        million_by_api.WHAT,
-        partial(million_by_api.run, million_by_api.FULL),
-        partial(million_by_api.run, million_by_api.SHORT),
-    ),
-    "million-by-url": (
-        million_by_url.WHAT,
-        partial(million_by_url.run, million_by_url.FULL),
-        partial(million_by_url.run, million_by_url.SHORT),
-    ),
-    "killed-control": (
-        killed_control.WHAT,
-        partial(killed_control.run, killed_control.FULL),
-        partial(killed_control.run, killed_control.SHORT),
-    ),
-    "many-exceptions": (
-        many_exceptions.WHAT,
-        partial(many_exceptions.run, many_exceptions.FULL),
-        partial(many_exceptions.run, many_exceptions.SHORT),
-    ),
-    "api-clients": (
-        api_clients.WHAT,
-        partial(api_clients.run, api_clients.FULL),
-        partial(api_clients.run, api_clients.SHORT),
-    ),
-    "slow-clients": (
-        slow_clients.WHAT,
-        partial(slow_clients.run, slow_clients.FULL),
-        partial(slow_clients.run, slow_clients.SHORT),
-    ),
-    "certificates": (
-        certificates.WHAT,
-        partial(certificates.run, certificates.FULL),
-        partial(certificates.run, certificates.SHORT),
-    ),
+    name: (module.WHAT, partial(module.run, module.FULL), partial(module.run, module.SHORT))
+    for name, module in _MODULES.items()
 }

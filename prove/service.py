@@ -84,3 +84,8 @@ class Service(Moatdns):
     def worker_mib(self) -> list[float]:
         """What each worker holds of memory that is its own, in MiB; what it shares, it shares."""
         return [psutil.Process(pid).memory_full_info().uss / 2**20 for pid in self.worker_pids()]
+
+    def workers_cpu_seconds(self) -> float:
+        """What the workers that run now have used, in seconds of CPU, in user and kernel."""
+        times = (psutil.Process(pid).cpu_times() for pid in self.worker_pids())
+        return sum(each.user + each.system for each in times)

@@ -47,9 +47,8 @@ class Asked:
 class Steady:
     """Asks `queries` (a name and the wire of each) over UDP while the context lasts; then `asked` tells of each.
 
-    `most` is how many it asks, whatever the time.
-    When the context ends, it waits `wait_seconds` for
-    answers that are still to come.
+    `most` is how many it asks, whatever the time; `source` is the client's address.
+    When the context ends, it waits `wait_seconds` for answers that are still to come.
     """
 
     def __init__(
@@ -62,6 +61,7 @@ class Steady:
         most: int | None = None,
         wait_seconds: float = LOST_SECONDS,
         sockets: int = SOCKETS,
+        source: str = "127.0.0.1",
     ) -> None:
         self.asked: list[Asked] = []
         self._queries = queries
@@ -73,6 +73,7 @@ class Steady:
             socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) for _ in range(sockets)
         ]
         for one in self._sockets:
+            one.bind((source, 0))
             one.connect(("127.0.0.1", port))
         self._numbers = {one.fileno(): number for number, one in enumerate(self._sockets)}
         self._open: dict[tuple[int, bytes], Asked] = {}

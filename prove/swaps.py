@@ -39,6 +39,8 @@ _OPEN = [f"open-{number}.example" for number in range(100)]
 _EDE_TEXT = re.compile(r"list-(\d+) is blocked for group group-(\d+)\Z")
 _MIB_GROWTH = 8
 _HALF = "half a policy"
+_OF_INVALID = 250  # the policy that invalid configs speak of
+_REFUSED = "the config is not used; the old one stays in force"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,16 +51,20 @@ class Effort:
     dnsperf_queries_per_second: int
     checked_queries_per_second: int
     settled_after: int = 10  # swaps; from then on memory may not grow
+    invalid_with_each: int = 5  # of so many swaps comes a config that cannot be used
 
 
 FULL = Effort(swaps=100, dnsperf_queries_per_second=5000, checked_queries_per_second=1000)
-SHORT = Effort(swaps=5, dnsperf_queries_per_second=2000, checked_queries_per_second=500, settled_after=2)
+SHORT = Effort(
+    swaps=5, dnsperf_queries_per_second=2000, checked_queries_per_second=500, settled_after=2, invalid_with_each=2
+)
 
 
 def run(effort: Effort, folder: Path) -> list[Figure]:
     """Swap, look at the answers, count."""
     write_for_dnsperf(queries := folder / "queries", [*_BLOCKED, *_OPEN, *_ALIASES])
     checked = in_turn([*_BLOCKED, *_ALIASES], edns=True)
+    invalid = refused = 0
     in_force: list[tuple[int, float, float]] = []  # policy, asked for at, told to be in force at
     with (
         Upstream(folder / "upstream", ttl_seconds=0, delay_seconds=0.02, aliases=_ALIASES) as upstream,
@@ -74,6 +80,10 @@ def run(effort: Effort, folder: Path) -> list[Figure]:
             service.signal(signal.SIGHUP)
             service.wait_for_another("reloaded", known)
             in_force.append((number, asked_at, time.monotonic()))
+            if number % effort.invalid_with_each == 0:
+                service.write_config(_invalid(number, upstream))
+                refused += service.hang_up()["event"] == _REFUSED
+                invalid += 1
             if number == effort.settled_after + 1:
                 settled_mib = max(service.worker_mib())
         grown_mib = max(service.worker_mib()) - settled_mib
@@ -85,12 +95,15 @@ def run(effort: Effort, folder: Path) -> list[Figure]:
         told(
             "a swap takes, from the signal to all workers, longest", max(end - begin for _, begin, end in in_force), "s"
         ),
+        at_least("invalid configs in between", invalid, 1),
+        exactly("not refused, with a word in the log", invalid - refused, 0),
         told("queries by dnsperf", load.load.sent),
         exactly("lost of them", load.load.lost, 0),
         at_least("queries whose answers were looked at", len(steady.asked), effort.swaps),
         exactly("lost of them", len(steady.lost), 0),
         exactly("answers made of two policies, or of none", sum(a.seen == _HALF for a in steady.asked), 0),
         exactly("answers by an older policy after a newer one, on one socket", _backward(steady.asked), 0),
+        exactly("answers by the policy of an invalid config", sum(a.seen == _OF_INVALID for a in steady.asked), 0),
         exactly("answers by an old policy after the new one was told to be in force", _late(steady.asked, in_force), 0),
         told("slowest answer of those looked at", steady.percentile_ms(1), "ms"),
         exactly("workers ended, unexpected errors", troubles + (not is_same), 0),
@@ -109,6 +122,18 @@ def _config(number: int, upstream: Upstream) -> dict[str, Any]:
             "groups": [{"name": f"group-{number}", "networks": ["127.0.0.0/8"], "response": response}],
         },
     }
+
+
+def _invalid(number: int, upstream: Upstream) -> dict[str, Any]:
+    """A config of another policy with a mistake; each time another."""
+    config = _config(_OF_INVALID, upstream)
+    mistakes: list[dict[str, Any]] = [
+        {"workers": "many"},
+        {"upstream": {"servers": ["no.address.example:x"]}},
+        {"unheard_of": True},
+        {"policy": {**config["policy"], "lists": [{"name": "a b c", "block": ["*"]}]}},
+    ]
+    return config | mistakes[number // 2 % len(mistakes)]
 
 
 def policy_of(wire: bytes) -> int | str:

@@ -6,6 +6,7 @@ import json
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,7 @@ class UpstreamQuery:
     port: int  # that it came from
     message_id: int
     name: str
+    transport: str = "udp"
 
 
 class _Program:
@@ -78,14 +80,21 @@ class _Program:
         """End it now, and read its record."""
         self.__exit__(None, None, None)
 
-    def toggle(self) -> None:
-        """Make it silent, or have it speak again."""
+    def toggle(self) -> float:
+        """Make it silent, or have it speak again; gives the moment."""
         assert self._process
         self._process.send_signal(signal.SIGUSR1)
+        return time.monotonic()
 
 
 class Upstream(_Program):
-    """An upstream that answers every A query with one address; `aliases` lead to other names, with that address."""
+    """An upstream that answers every A query with one address; `aliases` lead to other names, with that address.
+
+    Names below `attacked_zone` do not exist, which is told after a delay of their own, or get no answer at all. They
+    are in no record.
+    One that `truncates` says over UDP that its answers are too large for it. Over TCP it never answers: it refuses
+    connections, or takes them and is silent (`silent_tcp`).
+    """
 
     def __init__(
         self,
@@ -96,6 +105,12 @@ class Upstream(_Program):
         delay_seconds: float = 0.0,
         aliases: Mapping[str, str] | None = None,
         silent: bool = False,
+        keeps_record: bool = True,
+        attacked_zone: str = "",
+        attacked_delay_seconds: float = 0.0,
+        attacked_is_silent: bool = False,
+        truncates: bool = False,
+        silent_tcp: bool = False,
     ) -> None:
         behaviour = {
             "address": address,
@@ -103,6 +118,12 @@ class Upstream(_Program):
             "delay_seconds": delay_seconds,
             "aliases": dict(aliases or {}),
             "silent": silent,
+            "keeps_record": keeps_record,
+            "attacked_zone": attacked_zone,
+            "attacked_delay_seconds": attacked_delay_seconds,
+            "attacked_is_silent": attacked_is_silent,
+            "truncates": truncates,
+            "silent_tcp": silent_tcp,
         }
         super().__init__(folder, "prove.upstream_program", behaviour)
 
@@ -112,3 +133,15 @@ class Liar(_Program):
 
     def __init__(self, folder: Path, *, lies: int) -> None:
         super().__init__(folder, "prove.liar_program", {"lies": lies})
+
+
+class WorstUpstream(_Program):
+    """An upstream over TCP whose answers cost a parser most (prove.worst_messages)."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder, "prove.worst_program", {})
+
+    @property
+    def server(self) -> str:
+        """As `upstream.servers` names it."""
+        return f"tcp://127.0.0.1:{self.port}"

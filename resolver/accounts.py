@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from typing import Protocol
+from typing import Final, Protocol
 
 from resolver.names import to_text, wire_of_key
 from resolver.policy.decision import Decision, Verdict
-from resolver.telemetry.counters import Account, Counters, kind_of, shown_client, verdict_of
+from resolver.telemetry.counters import KIND_OF, Account, Counters, shown_client, verdict_of
 from resolver.telemetry.query_events import QueryEvents, middle
 from resolver.wire.codes import Rcode
 from resolver.wire.message import type_name
@@ -16,7 +16,7 @@ from resolver.wire.question import Question
 _MOST_REMEMBERED = 50_000
 _PROTOCOLS = ("udp", "tcp", "dot", "doh")  # by transport
 _RCODES = {int(rcode): rcode.name for rcode in Rcode}
-_NO_HIT = 3  # of KINDS
+_NO_HIT: Final = 3  # of KINDS
 
 
 class Counted(Protocol):
@@ -45,12 +45,16 @@ class Accounts:
 
     def of(self, outcome: int, decision: Decision, question: Question, transport: int, rcode: int) -> Account:
         """The account of an answer."""
-        kind = kind_of(outcome)
+        kind = KIND_OF[outcome]
         is_logged = self._events.logs_all or (kind != _NO_HIT and self._events.logs_hits)
-        rule = decision.rule if kind != _NO_HIT else None
-        name = question.key if is_logged or rule is not None else None
-        key = (outcome, decision.group, decision.service, rule and rule.list, rule and rule.key, question.qtype,
-               transport, rcode, name, decision.exemption)  # fmt: skip
+        key: tuple[object, ...]
+        if kind == _NO_HIT and not is_logged:  # most of what is asked for once
+            key = (outcome, decision.group, question.qtype, transport, rcode)
+        else:
+            rule = decision.rule if kind != _NO_HIT else None
+            name = question.key if is_logged or rule is not None else None
+            key = (outcome, decision.group, decision.service, rule and rule.list, rule and rule.key, question.qtype,
+                   transport, rcode, name, decision.exemption)  # fmt: skip
         account = self._known.get(key)
         if account is None:
             if len(self._known) >= _MOST_REMEMBERED:
@@ -61,7 +65,7 @@ class Accounts:
     def _made(
         self, outcome: int, decision: Decision, question: Question, transport: int, rcode: int, *, is_logged: bool
     ) -> Account:
-        kind = kind_of(outcome)
+        kind = KIND_OF[outcome]
         is_hit = kind != _NO_HIT
         rule = decision.rule if is_hit else None
         domain = to_text(wire_of_key(question.key)) if is_hit or is_logged else None

@@ -7,7 +7,7 @@ Synchronous, and shared by all transports. Who may ask, and what a reply carries
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import Final
 
 from resolver.accounts import Accounts
 from resolver.cache.responses import CacheEntry
@@ -28,23 +28,50 @@ from resolver.wire.question import Question
 from resolver.wire.response import compose, ede_option, truncated
 from resolver.wire.sinkhole import blocked_option
 
+# Fetched once: an enumeration's member costs as much to fetch as all the rest of a test.
+_BLOCK: Final = Verdict.BLOCK
+_MONITOR: Final = Verdict.MONITOR
+_EXEMPT: Final = Verdict.EXEMPT
+_CACHED: Final = Outcome.CACHED
+_FORWARDED: Final = Outcome.FORWARDED
+_UDP: Final = Transport.UDP
+_IN: Final = int(Class.IN)
+_OPT: Final = int(Type.OPT)
+_NXNAME: Final = int(Type.NXNAME)
+_ANY: Final = int(Type.ANY)
+_AD: Final = int(Flag.AD)
+_NO_DATA: Final = frozenset(qtype for qtype in range(256) if qtype == _OPT or is_meta(qtype))
+
 DESPITE_BLOCK_TTL_SECONDS = 60  # a name let through despite a block rule must close soon after the policy does
 _ANY_TTL_SECONDS = 60
 _STALE = ede_option(Ede.STALE_ANSWER)
 _FILTERED = ede_option(Ede.FILTERED, "private addresses were left out: see upstream.private_names")
 
 
-@dataclass(slots=True)
 class Pending:
-    """A query on its way: judged by `snapshot`, not blocked, not answered yet."""
+    """A query on its way: judged by `snapshot`, not blocked, not answered yet.
 
-    question: Question
-    client: Client
-    transport: Transport
-    decision: Decision
-    snapshot: PolicySnapshot
-    began: float  # monotonic seconds
-    reply: Reply | None = None  # what is added to the answer for its client alone
+    `began` is in monotonic seconds; `reply` is what is added to the answer for its client alone.
+    """
+
+    __slots__ = ("began", "client", "decision", "question", "reply", "snapshot", "transport")
+
+    def __init__(
+        self,
+        question: Question,
+        client: Client,
+        transport: Transport,
+        decision: Decision,
+        snapshot: PolicySnapshot,
+        began: float,
+    ) -> None:
+        self.question = question
+        self.client = client
+        self.transport = transport
+        self.decision = decision
+        self.snapshot = snapshot
+        self.began = began
+        self.reply: Reply | None = None
 
 
 class Answering:
@@ -77,14 +104,17 @@ class Answering:
         if prepared is not None and prepared[1] > now:
             self._accounts.count(client, prepared[2:])
             return question.query[:2] + prepared[0]
-        local = self._answer_here(question, client, transport)
-        if local is not None:
-            return local
+        if question.version or question.qclass != _IN or question.qtype in _NO_DATA:
+            return self._answer_odd(question, client, transport)
+        if self._local_names.has(question.key):
+            local = self._answer_here(question, client, transport)
+            if local is not None:
+                return local
         decision = self.snapshot.decide(client.view, question.key)
         pending = Pending(question, client, transport, decision, self.snapshot, now)
-        if decision.verdict is Verdict.BLOCK:
+        if decision.verdict is _BLOCK:
             return self._sinkhole(pending, decision, FOR_EVER)
-        if question.qtype == Type.ANY:
+        if question.qtype == _ANY:
             self._account(pending, decision, _outcome(decision.verdict, cached=True), Rcode.NOERROR)
             minimal = hinfo_record(client.answers.most_ttl(_ANY_TTL_SECONDS) or 0)
             return compose(question, Rcode.NOERROR, minimal, answers=1)  # RFC 8482 section 4.2
@@ -107,8 +137,8 @@ class Answering:
             self._counters.waited(outcome, waited)
         return account
 
-    def _answer_here(self, question: Question, client: Client, transport: Transport) -> bytes | None:
-        """What no policy and no upstream is asked for."""
+    def _answer_odd(self, question: Question, client: Client, transport: Transport) -> bytes:
+        """The answer to what no policy and no upstream is asked for, whatever the name."""
         if question.version > 0:
             self._accounts.without_policy(Outcome.FAILED, client, client.group, question, transport, Rcode.BADVERS)
             return compose(question, Rcode.BADVERS)  # RFC 6891 section 6.1.3
@@ -118,12 +148,14 @@ class Answering:
                 self._accounts.without_policy(Outcome.CACHED, client, client.group, question, transport, Rcode.NOERROR)
                 return told
             return self.refuse(question, client, transport, ede_option(Ede.NOT_SUPPORTED, "only class IN is served"))
-        if question.qtype == Type.OPT:
+        if question.qtype in (_OPT, _NXNAME):
             self._accounts.without_policy(Outcome.FAILED, client, client.group, question, transport, Rcode.FORMERR)
-            return compose(question, Rcode.FORMERR)  # a pseudo type: nothing can be asked for by it
-        if is_meta(question.qtype):
-            why = ede_option(Ede.NOT_SUPPORTED, "not a type of data")
-            return self.refuse(question, client, transport, why, Rcode.NOTIMP)
+            return compose(question, Rcode.FORMERR)  # nothing can be asked for by these (RFC 9824 for NXNAME)
+        why = ede_option(Ede.NOT_SUPPORTED, "not a type of data")
+        return self.refuse(question, client, transport, why, Rcode.NOTIMP)
+
+    def _answer_here(self, question: Question, client: Client, transport: Transport) -> bytes | None:
+        """The answer for a name that no policy and no upstream is asked for."""
         local = self._local_names.answer(question)
         if local is None:
             return None
@@ -168,7 +200,7 @@ class Answering:
             decision = judge_targets(decision, entry.answer.targets, addresses, pending.client.view, self.snapshot)
         now = self._clock()
         waited = None if cached else now - pending.began
-        if decision.verdict is Verdict.BLOCK:
+        if decision.verdict is _BLOCK:
             return self._sinkhole(pending, decision, entry.expires_at, waited=waited)
         if entry.failed_why is not None:
             self._account(pending, decision, Outcome.FAILED, Rcode.SERVFAIL, waited=waited)
@@ -176,14 +208,17 @@ class Answering:
             return _fit(failure, pending, Rcode.SERVFAIL)
         answer, answers = entry.answer, pending.client.answers
         stale = entry.is_stale(now)
+        options = _STALE if stale else b""
+        if answer.filtered:
+            options += _FILTERED
         response = compose(
             question,
             answer.rcode,
             entry.body(now, most=answers.most_ttl(DESPITE_BLOCK_TTL_SECONDS if decision.despite_block else None)),
             answers=answer.answers,
             authorities=answer.authorities,
-            options=(_STALE if stale else b"") + (_FILTERED if answer.filtered else b""),
-            flags=Flag.AD if answer.authenticated and question.wants_ad else 0,
+            options=options,
+            flags=_AD if answer.authenticated and question.wants_ad else 0,
         )
         response = _fit(response, pending, answer.rcode)
         outcome = _outcome(decision.verdict, cached=cached)
@@ -197,7 +232,7 @@ class Answering:
 def _fit(response: bytes, pending: Pending, rcode: int) -> bytes:
     """The response, or what stands in for one that is too large for the client or the transport."""
     question = pending.question
-    if pending.transport is Transport.UDP:
+    if pending.transport is _UDP:
         return response if len(response) <= question.max_size else truncated(question, rcode)
     if len(response) <= MAX_MESSAGE:
         return response
@@ -206,8 +241,8 @@ def _fit(response: bytes, pending: Pending, rcode: int) -> bytes:
 
 def _outcome(verdict: Verdict, *, cached: bool) -> Outcome:
     """What an answer from cache or upstream counts as."""
-    if verdict is Verdict.MONITOR:
+    if verdict is _MONITOR:
         return Outcome.CACHED_MONITORED if cached else Outcome.FORWARDED_MONITORED
-    if verdict is Verdict.EXEMPT:
+    if verdict is _EXEMPT:
         return Outcome.CACHED_EXEMPTED if cached else Outcome.FORWARDED_EXEMPTED
-    return Outcome.CACHED if cached else Outcome.FORWARDED
+    return _CACHED if cached else _FORWARDED

@@ -12,6 +12,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Final
 
 from resolver.accounts import Accounts
 from resolver.cache.table import FOR_EVER, AnswerTable, Prepared, TableBudget
@@ -27,11 +28,17 @@ from resolver.telemetry.counters import Account
 from resolver.transport import Transport
 from resolver.wire.sinkhole import Sinkhole
 
-MARGIN_SECONDS = 0.5
+MARGIN_SECONDS: Final = 0.5
 """A TTL ends so much before what it was given under: room for a worker that is late, and for clients' rounding."""
 
-_MANY_SPELLINGS = ("fe8", "fe9", "fea", "feb", "::")  # sockets show these with a link's name, or with a dotted end
-_HIGHEST_CEILING = 1 << 20  # seconds; no TTL is as high
+_MANY_SPELLINGS: Final = (
+    "fe8",
+    "fe9",
+    "fea",
+    "feb",
+    "::",
+)  # sockets show these with a link's name, or with a dotted end
+_HIGHEST_CEILING: Final = 1 << 20  # seconds; no TTL is as high
 
 _NOBODY: dict[str, Client] = {}
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from resolver.config.settings import EncryptedSettings, WorkerSettings
 from resolver.names import key_of, parse_name, to_text, wire_of_key
-from resolver.wire.codes import Rcode, Type
+from resolver.wire.codes import Flag, Rcode, Type
 from resolver.wire.designation import Designation, designation
 from resolver.wire.message import address_record, name_record, soa_record
 from resolver.wire.question import Question
@@ -68,6 +68,12 @@ class LocalNames:
         self._own = LocalZone(_key(f"_dns.{encrypted.server_name}"), "RFC 9462")
         self._designated = {_DNS_RESOLVER_ARPA: found, self._own.key: found}
 
+    def has(self, key: bytes) -> bool:
+        """Whether a name may be answered here; False for nearly all names."""
+        if self._own is not None or not key:
+            return True
+        return key[: 1 + key[0]] in self._first_labels
+
     def zone_of(self, key: bytes) -> LocalZone | None:
         """The local zone that a name is in, None for all other names."""
         if self._own is not None and key == self._own.key:
@@ -84,7 +90,7 @@ class LocalNames:
         return found
 
     def answer(self, question: Question) -> bytes | None:
-        """The response to a name that is answered here, else None."""
+        """The response to a name that is answered here, else None. It is authoritative (RFC 6303 section 3)."""
         zone = self.zone_of(question.key)
         if zone is None:
             return None
@@ -95,14 +101,14 @@ class LocalNames:
         data = self._data.get(owner)
         record = data.get(question.qtype) if data is not None else None
         if record is not None:
-            return compose(question, Rcode.NOERROR, record, answers=1)
+            return compose(question, Rcode.NOERROR, record, answers=1, flags=Flag.AA)
         zone_octets = len(zone.key) + 1  # as a wire name: the key's octets and the root
         apex = question.end - _TYPE_AND_CLASS - zone_octets
         soa = (_POINTER | apex).to_bytes(_POINTER_OCTETS, "big") + self._soa
         if question.key == zone.key and question.qtype == Type.SOA:
-            return compose(question, Rcode.NOERROR, soa, answers=1)
+            return compose(question, Rcode.NOERROR, soa, answers=1, flags=Flag.AA)
         exists = data is not None or question.key == zone.key or any(name.startswith(owner) for name in self._data)
-        return compose(question, Rcode.NOERROR if exists else Rcode.NXDOMAIN, soa, authorities=1)
+        return compose(question, Rcode.NOERROR if exists else Rcode.NXDOMAIN, soa, authorities=1, flags=Flag.AA)
 
 
 def _ancestors(key: bytes) -> Iterator[bytes]:

@@ -20,6 +20,13 @@ _MAX_NAME = 255
 _LABEL = re.compile(rb"[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?\Z")
 _PLAIN_OCTET = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_*=+/")
 _TOKEN = re.compile(r"\\(?:(\d{3})|(.))|(.)", re.DOTALL)  # an escaped octet, or a plain one
+# Below a country's top-level domain these are mostly the registry's; with their length, as in a key.
+_REGISTRIES = frozenset(
+    bytes((len(label),)) + label
+    for label in (b"ac", b"co", b"com", b"edu", b"go", b"gob", b"gouv", b"gov", b"mil", b"ne", b"net", b"or", b"org")
+)
+_COUNTRY = 2  # octets of its label
+_REVERSE = {b"\x04arpa\x07in-addr": 2, b"\x04arpa\x03ip6": 8}  # labels below: networks of 16 and of 32 bits
 _DOTS = re.compile("[。．｡]")  # the ideographic full stops that people type (RFC 3490 section 3.1)
 
 
@@ -140,3 +147,23 @@ def wire_of_key(key: bytes) -> bytes:
         wire = key[at:end] + wire
         at = end
     return wire
+
+
+def domain_of(key: bytes) -> bytes:
+    """The key of the domain that somebody has registered, and the name with this key is below; a good guess.
+
+    What floods and failures are bounded by: names of one domain have servers in common. The Public Suffix List would
+    know better, and cost each worker a megabyte.
+    """
+    if not key:
+        return key
+    size = len(key)
+    first = 1 + key[0]
+    if first >= size:
+        return key
+    end = first + 1 + key[first]
+    more = 1 if key[0] == _COUNTRY and key[first:end] in _REGISTRIES else _REVERSE.get(key[:end], 0)
+    while more and end < size:
+        end += 1 + key[end]
+        more -= 1
+    return key[:end]

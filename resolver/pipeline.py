@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import functools
 import time
-from collections import defaultdict
 from collections.abc import Callable, Iterable
 
 from resolver.accounts import Accounts
@@ -71,7 +70,7 @@ class Pipeline:
             if rates.responses_per_second
             else None
         )
-        self._waiting: defaultdict[str, int] = defaultdict(int)  # queries in flight, by client address
+        self._waiting: dict[str, int] = {}  # queries in flight, by client address
         self.clients = Clients(
             clients_allow, trusted_proxies, limits, rates, self._accounts, counters.dropped, clock=clock, moment=moment
         )
@@ -203,25 +202,42 @@ class Pipeline:
         if pending.reply is not None:
             reply = functools.partial(self._send, reply, pending.question, pending.reply)
         address = pending.client.address
-        waiting = self._waiting[address]
+        waiting = self._waiting.get(address, 0)
         if waiting >= self._limits.queries_in_flight_per_client:
             self._counters.dropped["queries_in_flight_per_client"] += 1
             reply(self._answering.busy(pending))
             return
         self._waiting[address] = waiting + 1
-
-        def landed(entry: CacheEntry) -> None:
-            self._waited(address)
-            client = self.clients.at(address, pending.client.name)
-            if pending.snapshot is not self.snapshot or client is not pending.client:
-                # Something changed while we waited: what is in force now judges the answer, name and targets.
-                pending.client = client
-                pending.decision = self.snapshot.decide(client.view, pending.question.key)
-            reply(self._answering.answer_from(entry, pending, cached=False))
-
-        if not self._resolver.fetch(pending.question, landed):
+        if not self._resolver.fetch(pending.question, functools.partial(self._landed, pending, reply)):
             self._waited(address)
             reply(self._answering.busy(pending))
+
+    def _landed(self, pending: Pending, reply: Callable[[bytes], None], entry: CacheEntry) -> None:
+        before = pending.client
+        self._waited(before.address)
+        answering = self._answering
+        client = self.clients.at(before.address, before.name)
+        if pending.snapshot is not answering.snapshot or client is not before:
+            # Something changed while we waited: what is in force now judges the answer, name and targets.
+            pending.client = client
+            pending.decision = answering.snapshot.decide(client.view, pending.question.key)
+        answer = answering.answer_from(entry, pending, cached=False)
+        if len(answer) > _SMALL_OCTETS and pending.transport is Transport.UDP:
+            answer = self._if_late(answer, pending)
+        reply(answer)
+
+    def _if_late(self, answer: bytes, pending: Pending) -> bytes:
+        """A large answer, or a truncated one where it comes so late that it may be part of a pulse (DNSBomb).
+
+        An attacker has small queries in somebody else's name wait for a slow server of his, and all answers leave at
+        once. Who is where it says comes again by TCP, and the answer is in the cache by then.
+        """
+        if self._clock() - pending.began <= self._limits.late_answer_seconds:
+            return answer
+        if pending.reply is not None and pending.reply.cookie is Standing.GOOD:
+            return answer
+        self._counters.dropped["late_answer_seconds"] += 1
+        return truncated(pending.question, answer[3] & 0xF)
 
     def _send(self, send: Callable[[bytes], None], question: Question, reply: Reply, answer: bytes) -> None:
         finished = self._finished(answer, question, reply)
@@ -229,10 +245,13 @@ class Pipeline:
             send(finished)
 
     def _waited(self, address: str) -> None:
-        self._waiting[address] -= 1
-        if not self._waiting[address]:
+        left = self._waiting[address] - 1
+        if left:
+            self._waiting[address] = left
+        else:
             del self._waiting[address]
 
 
+_SMALL_OCTETS = 300  # of an answer that amplifies little
 _ERRORS = b"error"
 _KINDS: dict[int, bytes] = {Rcode.NOERROR: b"", Rcode.NXDOMAIN: b"nxdomain"}  # rated by question (b""), or all alike

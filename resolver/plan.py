@@ -12,6 +12,7 @@ from typing import Any
 from blocklists.versions import Choice
 from resolver import cookie_secret
 from resolver.config.addresses import NAMED_CLIENTS, parse_endpoint
+from resolver.config.block_page_notes import block_page_notes
 from resolver.config.certificates import check_ca_file, troubles_of
 from resolver.config.schema import Config
 from resolver.config.settings import ControlSettings, EncryptedSettings, UpstreamServer, WorkerSettings
@@ -43,12 +44,17 @@ class Plan:
     @property
     def fixed(self) -> tuple[object, ...]:
         """What a reload cannot change."""
-        return self.listen, self.workers, self.encrypted_workers, self.user, self.state_dir, self.control.admin_address
+        control = self.control
+        addresses = (control.admin_address, control.block_page.listen)
+        return self.listen, self.workers, self.encrypted_workers, self.user, self.state_dir, *addresses
 
     def with_fixed_of(self, other: Plan) -> Plan:
         """This plan, but with what cannot change taken from `other`."""
         host, port = other.control.admin_host, other.control.admin_port
-        control = replace(self.control, state_dir=other.control.state_dir, admin_host=host, admin_port=port)
+        page = replace(self.control.block_page, listen=other.control.block_page.listen)
+        control = replace(
+            self.control, state_dir=other.control.state_dir, admin_host=host, admin_port=port, block_page=page
+        )
         secret = self.cookie_secret
         if secret == str(self.state_dir / cookie_secret.MADE):
             secret = str(other.state_dir / cookie_secret.MADE)
@@ -117,6 +123,7 @@ def plan_of(config: Config, policy: dict[str, Any], fingerprint: str, *, catalog
             f"clients.allow has public addresses ({public[0]}), whom forged queries can have flooded with answers: set "
             "rate_limits.responses_per_second, to 100 for example"
         )
+    notes += block_page_notes(config)
     certificate_trouble = ""
     if encrypted_workers:
         try:

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-import yaml
 
+from admin_api.policy_file.text import as_yaml
 from resolver.api_client import DEFAULT_URL, Answer, ApiClient, CaOption, TokenFileOption, UrlOption
 from resolver.command_line import JsonOption, fail, print_line, seconds_of
 from resolver.config.places import Document, read_yaml
@@ -18,12 +18,6 @@ from resolver.config.wording import KeyPath, path_text
 policy_app = typer.Typer(help="The whole policy as one file, and its history.", no_args_is_help=True)
 
 _MOST_BYTES = 16 << 20
-_HEAD = """\
-# The policy of moatdns, revision {revision}. Change it, look at what would change, and apply that:
-#   moatdns policy plan FILE
-#   moatdns policy apply FILE
-# What has 'origin: file' stands in the config file, and is changed there.
-"""
 _SIGNS = {"create": "+", "delete": "-", "update": "~"}
 
 FileArgument = Annotated[Path, typer.Argument(metavar="FILE", help="As 'policy export' writes it.")]
@@ -43,11 +37,7 @@ def export(
 ) -> None:
     """Write the whole policy as YAML."""
     body = ApiClient(url, token_file, ca).call("GET", "policy").body
-    if as_json:
-        text = json.dumps(body, indent=2) + "\n"
-    else:
-        dumped = yaml.safe_dump(body, sort_keys=False, allow_unicode=True, width=120)
-        text = _HEAD.format(revision=body["revision"]) + dumped
+    text = json.dumps(body, indent=2) + "\n" if as_json else as_yaml(body)
     if file is None:
         print_line(text.rstrip("\n"))
         return

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from resolver.names import key_of
-from resolver.wire.addresses import addresses_in, is_private
-from resolver.wire.answer import Answer, read_answer, without_private_addresses
+from resolver.wire.addresses import holds_private_address
+from resolver.wire.answer import Answer, read_answer, with_ttl, without_private_addresses
 from resolver.wire.codes import Type
 
 _TYPES = frozenset({int(Type.A), int(Type.AAAA), int(Type.SVCB), int(Type.HTTPS), int(Type.ANY)})
@@ -29,17 +29,14 @@ class RebindingGuard:
         """
         if qtype not in _TYPES or not answer.answers:
             return answer
-        for address in addresses_in(answer.body, answer.answers):
-            if is_private(address):
-                break
-        else:
-            return answer
-        if self._may_be_private(key_of(qname)):
+        if not holds_private_address(answer.body, answer.answers) or self._may_be_private(key_of(qname)):
             return answer
         self.stripped += 1
         left = read_answer(without_private_addresses(message, qname), qname, qtype, keep_authority=keep_authority)
-        ttl = left.ttl_seconds if left.answers else min(answer.ttl_seconds, _MOST_TTL_SECONDS)
-        return replace(left, ttl_seconds=ttl, filtered=True)
+        if not left.negative:
+            return replace(left, filtered=True)
+        ttl = min(answer.ttl_seconds, _MOST_TTL_SECONDS)
+        return replace(left, body=with_ttl(left.body, left.ttl_offsets, ttl), ttl_seconds=ttl, filtered=True)
 
     def _may_be_private(self, key: bytes) -> bool:
         at = 0

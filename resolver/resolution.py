@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from typing import Protocol
 from resolver.cache.responses import CacheEntry, ResponseCache
 from resolver.config.settings import CacheSettings
 from resolver.errors import FormatError, UpstreamBadAnswer, UpstreamBusy, UpstreamError, UpstreamTimeout
+from resolver.names import domain_of
 from resolver.rebinding import RebindingGuard
 from resolver.wire.answer import read_answer
 from resolver.wire.codes import Ede, Rcode
@@ -40,12 +42,13 @@ class Asker(Protocol):
 class _Flight:
     """One question that is being asked, and who waits for it."""
 
-    __slots__ = ("began", "cache_key", "dnssec_ok", "qname", "qtype", "stale_timer", "waiters")
+    __slots__ = ("began", "cache_key", "dnssec_ok", "domain", "qname", "qtype", "stale_timer", "waiters")
 
     def __init__(self, question: Question, began: float) -> None:
-        self.cache_key = question.cache_key
-        self.qname = self.cache_key[:-5]  # behind it stand qtype, qclass and the two bits
+        self.cache_key = key = question.cache_key
+        self.qname = key[:-5]  # behind it stand qtype, qclass and the two bits
         self.qtype = question.qtype
+        self.domain = domain_of(question.key)
         self.dnssec_ok = question.dnssec_ok
         self.waiters: list[Waiter] = []
         self.began = began
@@ -62,6 +65,7 @@ class Resolver:
         settings: CacheSettings,
         *,
         max_in_flight: int,
+        max_in_flight_per_domain: int,
         dropped: Counter[str],
         loop: asyncio.AbstractEventLoop,
         guard: RebindingGuard | None = None,
@@ -72,17 +76,20 @@ class Resolver:
         self._cache = cache
         self._settings = settings
         self._max_in_flight = max_in_flight
+        self._max_in_flight_per_domain = max_in_flight_per_domain
         self._dropped = dropped
         self._loop = loop
         self._clock = clock
         self._flights: dict[bytes, _Flight] = {}
+        self._waiting_by_domain: dict[bytes, int] = {}  # registered domains, by key
         self.waiting = 0
 
     def cached(self, question: Question, now: float) -> CacheEntry | None:
         """An answer that can be given now: fresh, a failure just seen, or an old one while the upstreams are away."""
-        entry = self._cache.get(question.cache_key)
+        key = question.cache_key
+        entry = self._cache.get(key)
         if entry is None:
-            return self._cache.get_absent(question.cache_key, question.key, now)
+            return self._cache.get_absent(key, question.key, now)
         if now < entry.expires_at:
             if self._settings.prefetch and self._ends_soon(entry, now) and question.cache_key not in self._flights:
                 self._cache.counts["prefetch"] += 1
@@ -103,16 +110,24 @@ class Resolver:
         if self.waiting >= self._max_in_flight:
             self._dropped["queries_in_flight"] += 1
             return False
-        self.waiting += 1
         flight = self._flights.get(question.cache_key)
-        if flight is not None:
-            flight.waiters.append(waiter)
-            self._arm_stale(flight)
-            return True
-        flight = _Flight(question, self._clock())
+        is_new = flight is None
+        if flight is None:
+            flight = _Flight(question, self._clock())
+        # The servers of one domain, silent under a flood, must leave places for names of all others.
+        waiting = self._waiting_by_domain.get(flight.domain, 0)
+        if waiting >= self._max_in_flight_per_domain:
+            self._dropped["queries_in_flight_per_domain"] += 1
+            return False
+        self._waiting_by_domain[flight.domain] = waiting + 1
+        self.waiting += 1
         flight.waiters.append(waiter)
-        self._arm_stale(flight)
-        self._ask(flight, question)
+        if flight.stale_timer is None:
+            entry = self._cache.get(flight.cache_key)
+            if entry is not None:
+                self._arm_stale(flight, entry)
+        if is_new:
+            self._ask(flight, question)
         return True
 
     def _ask(self, flight: _Flight, question: Question) -> None:
@@ -121,16 +136,14 @@ class Resolver:
             flight.cache_key[:-1],
             dnssec_ok=question.dnssec_ok,
             checking_disabled=question.checking_disabled,
-            done=lambda outcome: self._land(flight, outcome),
+            done=functools.partial(self._land, flight),
         )
 
-    def _arm_stale(self, flight: _Flight) -> None:
-        if flight.stale_timer is None:
-            entry = self._cache.get(flight.cache_key)
-            now = self._clock()
-            if entry is not None and entry.failed_why is None and now < entry.stale_until:
-                patience = max(flight.began + STALE_AFTER_SECONDS - now, 0)  # who joins late waits no longer
-                flight.stale_timer = self._loop.call_later(patience, self._give_stale, flight, entry)
+    def _arm_stale(self, flight: _Flight, entry: CacheEntry) -> None:
+        now = self._clock()
+        if entry.failed_why is None and now < entry.stale_until:
+            patience = max(flight.began + STALE_AFTER_SECONDS - now, 0)  # who joins late waits no longer
+            flight.stale_timer = self._loop.call_later(patience, self._give_stale, flight, entry)
 
     def _give_stale(self, flight: _Flight, entry: CacheEntry) -> None:
         """Answer those who wait with the old entry; the question stays in flight and mends the cache when it lands."""
@@ -160,7 +173,13 @@ class Resolver:
 
     def _tell(self, flight: _Flight, entry: CacheEntry) -> None:
         waiters, flight.waiters = flight.waiters, []
-        self.waiting -= len(waiters)
+        if waiters:
+            self.waiting -= len(waiters)
+            waiting = self._waiting_by_domain[flight.domain] - len(waiters)
+            if waiting:
+                self._waiting_by_domain[flight.domain] = waiting
+            else:
+                del self._waiting_by_domain[flight.domain]
         for waiter in waiters:
             try:
                 waiter(entry)

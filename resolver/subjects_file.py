@@ -70,6 +70,7 @@ class Journal:
     def begin(cls, state_dir: Path, subjects: Iterable[Subject]) -> Journal:
         """Begin a new file with all that is in force. Raises SubjectsError; the files before are untouched."""
         folder = state_dir / FOLDER
+        temporary = None
         try:
             folder.mkdir(parents=True, exist_ok=True)
             number = max(_numbers(folder), default=0) + 1
@@ -90,6 +91,9 @@ class Journal:
                 (folder / f"journal-{old:06d}.jsonl").unlink(missing_ok=True)
             return cls(path, path.open("ab", buffering=0), lines)
         except OSError as error:
+            if temporary is not None:
+                with contextlib.suppress(OSError):
+                    temporary.unlink(missing_ok=True)  # on a full disk every octet counts
             raise SubjectsError(f"{folder}: leases and exemptions cannot be written: {error.strerror}") from error
 
     @property

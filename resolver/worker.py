@@ -59,6 +59,7 @@ DRAIN_SECONDS = 5.0  # how long a stopping worker waits for answers in flight; a
 _MOST_ORDER_BYTES = 64 << 20  # of one line on the channel: the settings may hold many networks
 _SYNC_SECONDS = 1.0
 _TIDY_EVERY = 60  # times of these
+_FILE_AGAIN_EVERY = 5  # likewise: while the disk takes no counter file
 _FULL_SHARE = 0.75  # of a counter file; then names and clients of weeks ago make room
 _MOST_TROUBLES = 100  # reports of unexpected errors; beyond, one bad packet in a flood would be a flood of reports
 
@@ -79,7 +80,10 @@ class Worker:
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(self._report)
         reader, self._writer = await asyncio.open_connection(sock=self._control, limit=_MOST_ORDER_BYTES)
-        first = json.loads(await reader.readline())
+        self._say("listens")
+        first = json.loads(await reader.readline() or b'{"do": "stop"}')
+        if first.get("do") == "stop":  # before it was told what to begin with, or the supervisor is gone
+            return
         try:
             await self._serve(first, reader)
         except SnapshotError as error:
@@ -90,9 +94,7 @@ class Worker:
         loop = asyncio.get_running_loop()
         settings = WorkerSettings.from_plain(first["settings"])
         self._telemetry = telemetry = settings.telemetry
-        self._counters = Counters(
-            await asyncio.to_thread(self._new_cells), detailed=telemetry.statistics, clients=telemetry.clients
-        )
+        self._counters = Counters(await self._new_cells(), detailed=telemetry.statistics, clients=telemetry.clients)
         sink = socket.socket(fileno=first["events"])
         events = QueryEvents(sink, telemetry.query_log, self._counters.dropped)
         self._forwarder = forwarder_of(settings, loop, self._counters.dropped)
@@ -102,6 +104,7 @@ class Worker:
             self._cache,
             settings.cache,
             max_in_flight=settings.limits.queries_in_flight,
+            max_in_flight_per_domain=settings.limits.queries_in_flight_per_domain,
             dropped=self._counters.dropped,
             loop=loop,
             guard=_guard_of(settings),
@@ -130,7 +133,8 @@ class Worker:
         for stream in streams:
             await stream.start()
         datagrams = [
-            udp_listener(loop, socket.socket(fileno=fd), self._pipeline, self._counters) for fd in first["udp"]
+            udp_listener(loop, socket.socket(fileno=fd), self._pipeline, self._counters, settings.limits)
+            for fd in first["udp"]
         ]
         # What is here by now stays: no collection need ever look at it again.
         gc.collect()
@@ -167,14 +171,17 @@ class Worker:
         self._renew()
         return self._encrypted.listeners
 
-    def _new_cells(self) -> MemoryCells:
+    async def _new_cells(self) -> MemoryCells:
         """Where to count. A disk that takes no file does not keep anybody from being served."""
         if self._telemetry.statistics:
             try:
-                return CounterFile.create(Path(self._telemetry.counters_folder))
+                return await self._new_file()
             except OSError as error:
-                self._say("trouble", what="counters cannot be kept in a file", error=repr(error))
+                self._say("uncounted", why=error.strerror)
         return MemoryCells()
+
+    async def _new_file(self) -> CounterFile:
+        return await asyncio.to_thread(CounterFile.create, Path(self._telemetry.counters_folder))
 
     async def _keep_telemetry(self, events: QueryEvents) -> None:
         """Send query events, bring counts that are kept elsewhere into cells, begin a new file when one fills up."""
@@ -188,11 +195,15 @@ class Worker:
             if loop.time() - synced < _SYNC_SECONDS:
                 continue
             synced = loop.time()
-            if next(turns) % _TIDY_EVERY == 0:
+            turn = next(turns)
+            if turn % _TIDY_EVERY == 0:
                 self._pipeline.clients.tidy()
+            if turn % _FILE_AGAIN_EVERY == 0 and self._telemetry.statistics and not self._counters.has_file:
+                with contextlib.suppress(OSError):
+                    self._counters.settle(await self._new_file())
             self._counters.sync({**self._forwarder.results, **self._cache.results})
             if self._counters.store.used_share > _FULL_SHARE:
-                self._counters.move(await loop.run_in_executor(None, self._new_cells))
+                self._counters.move(await self._new_cells())
                 self._pipeline.use(self._pipeline.snapshot)  # answers and clients know the old cells
 
     async def _obey(self, reader: asyncio.StreamReader, drain: asyncio.Event) -> None:

@@ -26,6 +26,7 @@ claude.ai.                  300 IN MX    10 mail.claude.ai.
 api.anthropic.com.          300 IN A     198.51.100.2
 api.openai.com.             300 IN A     198.51.100.3
 chatgpt.com.                300 IN A     198.51.100.4
+perplexity.ai.              300 IN A     198.51.100.7
 downloads.claude.ai.        300 IN A     198.51.100.5
 code.claude.com.            300 IN A     198.51.100.6
 americanphilanthropic.com.  300 IN A     198.51.100.10

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -22,6 +22,9 @@ from resolver.config.references import Known
 PENDING: Final = "exemption.pending"  # the event
 PENDING_SECONDS: Final = 7 * 86400
 """How long an exemption waits for approval that says how long, but not until when, it is to last."""
+
+
+Admit = Callable[[Sequence[ExemptionRow], str, tuple[str, ...], tuple[str, ...]], ExemptionRow | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,28 +47,55 @@ async def grant(
 
     Raises Invalid, TooMany, StoreAway.
     """
+    return await _make(keeper, body, known=known, terms=terms, who=who, waits=terms.four_eyes)
+
+
+async def ask(
+    keeper: SubjectKeeper, body: Mapping[str, Any], *, known: Known, terms: Terms, who: Who, admit: Admit
+) -> ExemptionRow:
+    """Ask for an exemption that waits for approval, whatever the config says of four eyes.
+
+    `admit` is given what the same actor has waiting, and the kind, subject and scope that are asked for: it gives the
+    one of them that is the same, or raises. Raises Invalid, TooMany, StoreAway.
+    """
+    row, _ = await _make(keeper, body, known=known, terms=terms, who=who, waits=True, admit=admit)
+    return row
+
+
+async def _make(
+    keeper: SubjectKeeper,
+    body: Mapping[str, Any],
+    *,
+    known: Known,
+    terms: Terms,
+    who: Who,
+    waits: bool,
+    admit: Admit | None = None,
+) -> tuple[ExemptionRow, int]:
     wanted = validated(Asked, body)
     at = datetime.now(UTC)
     starts, ends = times_of(wanted, at, terms)
     kind, whom = wanted.subject.kind_and_who
-    is_pending = terms.four_eyes
     values: dict[str, Any] = {
         "kind": kind,
         "who": whom,
         "owner": wanted.owner,
         "reason": wanted.reason,
         "ticket": wanted.ticket,
-        "status": "pending" if is_pending else "active",
-        "decided_by": None if is_pending else who.actor,
+        "status": "pending" if waits else "active",
+        "decided_by": None if waits else who.actor,
         "starts_at": starts,
         "expires_at": ends,
         "from_approval_seconds": None,
     }
-    if is_pending and wanted.duration_seconds is not None and wanted.starts_at is None:
+    if waits and wanted.duration_seconds is not None and wanted.starts_at is None:
         values["from_approval_seconds"] = wanted.duration_seconds
         values["expires_at"] = at + timedelta(seconds=PENDING_SECONDS)
     async with keeper.change(who.actor, who.request_id) as changing:
-        values["scope"] = await checked_scope(changing.store, kind, whom, wanted.scope, known)
+        conn = changing.store.connection
+        scope = values["scope"] = await checked_scope(changing.store, kind, whom, wanted.scope, known)
+        if admit is not None and (same := admit(await exemptions.waiting(conn, who.actor), kind, whom, scope)):
+            return same, changing.number
         row = await exemptions.create(changing.store, values, owner=who.owner)
         _bring(changing, row)
         if row.status == "pending":

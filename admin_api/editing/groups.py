@@ -13,8 +13,8 @@ from admin_api.store.errors import Duplicate, InUse, TooMany
 from admin_api.store.groups import GroupRow
 from admin_api.store.policy import DEFAULT_GROUP
 from admin_api.store.store import Store
+from resolver.config.policy_schema import Group
 from resolver.config.references import Known, contradictions
-from resolver.config.schema import Group
 from resolver.config.wording import KeyPath
 
 MOST_GROUPS: Final = 2000

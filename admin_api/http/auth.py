@@ -56,7 +56,8 @@ def _prefix(address: str) -> str:
         parsed = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:
         return address
-    if parsed.version == 6 and parsed.ipv4_mapped is None:
+    parsed = getattr(parsed, "ipv4_mapped", None) or parsed
+    if parsed.version == 6:
         return str(ipaddress.ip_network((parsed, _PREFIX_V6), strict=False))
     return str(parsed)
 

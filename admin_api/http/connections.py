@@ -23,17 +23,28 @@ _LOOK_SECONDS = 1.0
 class Connections:
     """Closes what is too silent or too many."""
 
-    def __init__(self, log: Log) -> None:
+    def __init__(
+        self,
+        log: Log,
+        *,
+        most: int | None = None,
+        silent_seconds: float | None = None,
+        told: str = "too many connections to the admin API: the most silent are closed",
+    ) -> None:
+        """`most` and `silent_seconds` are the module's unless given; `told` is for the log."""
         self._log = log
+        self._most = most
+        self._silent_seconds = silent_seconds
+        self._told = told
         self._busy: set[RequestHandler] = set()
         self._silent_since: dict[RequestHandler, float] = {}
         self.open = 0
 
-    def call_began(self, request: web.Request) -> None:
+    def call_began(self, request: web.BaseRequest) -> None:
         """A whole head of a request was read."""
         self._busy.add(request.protocol)
 
-    def call_ended(self, request: web.Request) -> None:
+    def call_ended(self, request: web.BaseRequest) -> None:
         """The answer is made; from here the client has its time again, to read it or to ask more."""
         self._busy.discard(request.protocol)
         self._silent_since.pop(request.protocol, None)
@@ -44,15 +55,27 @@ class Connections:
             await asyncio.sleep(_LOOK_SECONDS)
             self._look(server.connections, time.monotonic())
 
+    def make_room(self) -> bool:
+        """End the connection that is silent for longest; False where the last look saw none that is."""
+        while self._silent_since:
+            connection = min(self._silent_since, key=self._silent_since.__getitem__)
+            del self._silent_since[connection]
+            if connection.transport is not None and connection not in self._busy:
+                connection.transport.abort()
+                return True
+        return False
+
     def _look(self, connections: Sequence[RequestHandler], now: float) -> None:
         known = self._silent_since
         self.open = len(connections)
         self._silent_since = silent = {one: known.get(one, now) for one in connections if one not in self._busy}
-        too_many = max(0, len(connections) - MOST_CONNECTIONS)
+        most = MOST_CONNECTIONS if self._most is None else self._most
+        silent_seconds = SILENT_SECONDS if self._silent_seconds is None else self._silent_seconds
+        too_many = max(0, len(connections) - most)
         for rank, connection in enumerate(sorted(silent, key=silent.__getitem__)):
-            if rank >= too_many and now - silent[connection] < SILENT_SECONDS:
+            if rank >= too_many and now - silent[connection] < silent_seconds:
                 break
             if connection.transport is not None:
                 connection.transport.abort()
         if too_many:
-            self._log.warning("too many connections to the admin API: the most silent are closed", closed=too_many)
+            self._log.warning(self._told, closed=too_many)

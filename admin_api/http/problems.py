@@ -20,6 +20,7 @@ from admin_api.store.errors import (
     OwnedByFile,
     StaleVersion,
     StoreAway,
+    StoreFull,
     TooMany,
     WrongKind,
     WrongState,
@@ -27,6 +28,7 @@ from admin_api.store.errors import (
 
 CONTENT_TYPE = "application/problem+json"
 _RETRY_SECONDS = "5"
+_LATER = (503, 507)  # the same call may go well later
 
 _STATUS: dict[type[Exception], int] = {
     Invalid: 422,
@@ -39,6 +41,7 @@ _STATUS: dict[type[Exception], int] = {
     WrongState: 409,
     Forbidden: 403,
     StaleVersion: 412,
+    StoreFull: 507,
     StoreAway: 503,
 }
 
@@ -96,7 +99,7 @@ def known(error: Exception) -> Known | None:
         return None
     errors = error.errors if isinstance(error, Invalid) else ()
     detail = "what was sent cannot be used" if isinstance(error, Invalid) else str(error)
-    return Known(status, detail, errors, {"Retry-After": _RETRY_SECONDS} if status == 503 else {})
+    return Known(status, detail, errors, {"Retry-After": _RETRY_SECONDS} if status in _LATER else {})
 
 
 def problem_of(error: Exception) -> web.Response | None:

@@ -247,10 +247,12 @@ class LogItem(BaseModel):
 
 
 class Log(BaseModel):
-    """A page of the query log, newest first."""
+    """A page of the query log, newest first. It may be short, or empty, and still have a `next`: its time was over."""
 
     items: list[LogItem]
-    next: str | None
+    next: str | None = Field(description="`cursor` to go on; null when all was searched.")
+    searched_to: AwareDatetime | None = Field(description="Down to when was searched; null for nothing, or for all.")
+    newest: str | None = Field(description="`after` to get what comes later; null with a `cursor`.")
 
 
 class AuditItem(BaseModel):
@@ -308,6 +310,7 @@ class Status(BaseModel):
     store: dict[str, Any]
     upstreams: list[dict[str, Any]]
     lists: list[dict[str, Any]]
+    dropped: dict[str, int] = Field(description="What was let fall, by what it was too much for; see limits.")
 
 
 class WebhookItem(BaseModel):

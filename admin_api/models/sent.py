@@ -85,12 +85,16 @@ class LogQuery(Window):
     """A page of the query log."""
 
     limit: int = Field(100, ge=1, le=1000)
-    cursor: str | None = Field(None, max_length=2000)
+    cursor: str | None = Field(None, max_length=2000, description="`next` of the page before, with the same filters.")
+    after: str | None = Field(
+        None, max_length=2000, description="`newest` of an earlier page: only what was written since."
+    )
     client: str | None = Field(None, max_length=100)
     name: str | None = Field(None, max_length=LONGEST_NAME, description="This name and all below it.")
+    contains: str | None = Field(None, min_length=1, max_length=253, description="Names with this text in them.")
     group: str | None = Field(None, max_length=63)
     service: str | None = Field(None, max_length=127)
-    verdict: Verdict | None = None
+    verdict: Verdict | Literal["failed", "refused"] | None = None
 
 
 class ExplainQuery(Sent):

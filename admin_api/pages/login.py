@@ -63,7 +63,7 @@ class Door:
         text = self._templates.get_template("login.html").render(
             wanted=_ours(request.query.get("next", "/")),
             problem=problem,
-            token_file=self._context.state_dir / tokens.FIRST_TOKEN_FILE,
+            token_file=tokens.FIRST_TOKEN_FILE,
         )
         status = 200 if problem is None else problem.status
         headers = {} if problem is None else {k: v for k, v in problem.headers.items() if k != "WWW-Authenticate"}

@@ -34,4 +34,9 @@ MENU: tuple[Chapter, ...] = (
             Entry("Lists", "/lists"),
         ),
     ),
+    Chapter(
+        "Account for",
+        (Entry("Reports", "/reports"), Entry("Audit trail", "/audit"), Entry("Policy history", "/policy")),
+    ),
+    Chapter("Node", (Entry("Status", "/status"), Entry("Tokens", "/tokens", "admin"), Entry("Set-up", "/setup"))),
 )

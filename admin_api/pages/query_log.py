@@ -12,14 +12,22 @@ from admin_api.pages.ranges import RANGES, chosen
 from admin_api.pages.visit import Visit
 
 _ROWS = 100
-_FILTERS = ("client", "name", "group", "service", "verdict")
-VERDICTS = (("", "all"), ("block", "blocked"), ("monitor", "monitored"), ("exempt", "exempted"), ("allow", "allowed"))
+_FILTERS = ("client", "name", "contains", "group", "service", "verdict")
+VERDICTS = (
+    ("", "all"),
+    ("block", "blocked"),
+    ("monitor", "monitored"),
+    ("exempt", "exempted"),
+    ("allow", "allowed"),
+    ("failed", "failed"),
+    ("refused", "refused"),
+)
 
 
 async def show(visit: Visit) -> web.StreamResponse:
     """GET /queries: a page, or only its rows where htmx asks."""
     filters = {name: value for name in (*_FILTERS, "range", "live") if (value := visit.query.get(name, "").strip())}
-    page = models.Log(items=[], next=None)
+    page = models.Log(items=[], next=None, searched_to=None, newest=None)
     try:
         page = await visit.ask("GET /queries", query=_asked(visit, filters))
     except Exception as error:  # a mistake in a filter is told beside the filters

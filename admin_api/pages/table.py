@@ -3,12 +3,28 @@
 from __future__ import annotations
 
 from admin_api.exception_routes import ID
-from admin_api.pages import catalogue, check, clients, exemptions, groups, lists, overview, query_log
+from admin_api.pages import (
+    audit,
+    catalogue,
+    check,
+    clients,
+    exemptions,
+    groups,
+    lists,
+    overview,
+    policy,
+    query_log,
+    reports,
+    setup,
+    status,
+    tokens,
+)
 from admin_api.pages.visit import Page
 
 _NAME = r"{name:[a-z0-9][a-z0-9-]*}"
 _LIST = r"{name:[a-z0-9][a-z0-9-]*(?:/[a-z0-9][a-z0-9-]*)?}"  # bundled ones are called vendor/service
 _VENDOR = r"{vendor:[a-z0-9][a-z0-9-]*}"
+_REVISION = r"/policy/revisions/{revision:\d{1,9}}"
 
 PAGES: tuple[Page, ...] = (
     Page("GET", "/", overview.show),
@@ -49,4 +65,25 @@ PAGES: tuple[Page, ...] = (
     Page("POST", f"/lists/{_NAME}", lists.act, "operator", shown_again=lists.show),
     Page("GET", f"/lists/{_NAME}:edit", lists.edit, "operator"),
     Page("POST", f"/lists/{_NAME}:edit", lists.save, "operator", shown_again=lists.edit),
+    Page("GET", "/reports", reports.first),
+    Page("GET", "/reports/exemptions", reports.exemptions),
+    Page("GET", "/reports/exemptions.csv", reports.exemptions_csv),
+    Page("GET", "/reports/usage", reports.usage),
+    Page("GET", "/reports/usage.csv", reports.usage_csv),
+    Page("GET", "/audit", audit.show),
+    Page("GET", "/audit/export.jsonl", audit.export),
+    Page("GET", "/policy", policy.show),
+    Page("GET", "/policy/export.yaml", policy.export),
+    Page("GET", "/policy/document", policy.document),
+    Page("POST", "/policy/document", policy.plan, shown_again=policy.document),
+    Page("POST", "/policy/apply", policy.apply, shown_again=policy.document),
+    Page("GET", _REVISION, policy.back),
+    Page("POST", _REVISION, policy.go_back, shown_again=policy.back),
+    Page("GET", "/status", status.show),
+    Page("POST", "/status/flush", status.flush, shown_again=status.show),
+    Page("POST", "/status/webhooks-test", status.test_webhooks, shown_again=status.show),
+    Page("GET", "/tokens", tokens.show, "admin"),
+    Page("POST", "/tokens", tokens.create, "admin", shown_again=tokens.show),
+    Page("POST", "/tokens/{name}/revoke", tokens.revoke, "admin", shown_again=tokens.show),
+    Page("GET", "/setup", setup.show),
 )

@@ -113,6 +113,18 @@ class Visit:
             return web.Response(status=204, headers={"HX-Redirect": place})
         return web.Response(status=303, headers={"Location": place})
 
+    def pass_on(self, reply: Reply) -> web.Response:
+        """What an operation replied, as it is: a file to download."""
+        return web.Response(
+            status=reply.status, body=reply.payload(), headers={**reply.headers, "Content-Type": reply.content_type}
+        )
+
+    @property
+    def server(self) -> str:
+        """What this server is called, where people see it away from here."""
+        serves = self.context.settings.serves
+        return serves.server_name or serves.identity or self.host
+
     def value(self, name: str, current: Any) -> Any:
         """What a form's field shows: what was sent, where that was refused; else what is."""
         return self.form.get(name, "") if self.problem is not None and self.form else current

@@ -15,7 +15,7 @@ from admin_api.store.lists import ListRow
 from admin_api.store.policy import PolicyDocument, read_policy
 from resolver.config import fields
 from resolver.config.fields import Switch
-from resolver.config.schema import Group, OwnList, Response
+from resolver.config.policy_schema import Group, OwnList, Response
 from resolver.config.section import Section
 
 FETCHING = ("url", "format", "refresh_seconds", "allow_private", "sha256")

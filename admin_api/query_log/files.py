@@ -1,12 +1,17 @@
-"""The query log's files: one a day, of one table."""
+"""The query log's files: one a day, of the queries and of what time each block of them is about.
+
+Rows are only ever added, and have ascending ids. No column has an index: a row would cost several times as much to
+write, and a million rows are looked through in a tenth of a second.
+"""
 
 from __future__ import annotations
 
 import os
 import re
 import sqlite3
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 FOLDER: Final = "query-log"
 COLUMNS: Final = (
@@ -26,11 +31,20 @@ COLUMNS: Final = (
 )
 """As the events have them; `at` is in Unix seconds, `grp` is the group."""
 
+BLOCK_BITS: Final = 14
+"""Rows whose ids are the same but for so many low bits make a block."""
+
+_WAIT_SECONDS = 0.05  # of a reader, for a lock: nobody holds one for long
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}\Z")
 _TABLE = """CREATE TABLE IF NOT EXISTS queries (
   id INTEGER PRIMARY KEY, at REAL NOT NULL, client TEXT, grp TEXT, name TEXT NOT NULL, type TEXT, rcode TEXT,
   verdict TEXT NOT NULL, service TEXT, list TEXT, rule TEXT, exemption TEXT, protocol TEXT NOT NULL,
   duration_ms REAL NOT NULL)"""
+_SPANS = "CREATE TABLE spans (block INTEGER PRIMARY KEY, oldest REAL NOT NULL, newest REAL NOT NULL)"
+_SPANS_SO_FAR = "INSERT INTO spans SELECT id >> ?, min(at), max(at) FROM queries GROUP BY 1"
+_INSERT = f"INSERT INTO queries ({','.join(COLUMNS)}) VALUES ({','.join('?' * len(COLUMNS))})"  # noqa: S608 (names of ours)
+_SPAN = """INSERT INTO spans VALUES (?, ?, ?) ON CONFLICT (block) DO UPDATE SET
+  oldest = min(oldest, excluded.oldest), newest = max(newest, excluded.newest)"""
 
 
 def days(folder: Path) -> list[str]:
@@ -54,16 +68,47 @@ def open_to_write(folder: Path, day: str) -> sqlite3.Connection:
     try:
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=NORMAL")
+        connection.execute("BEGIN IMMEDIATE")
         connection.execute(_TABLE)
+        if connection.execute("SELECT 1 FROM sqlite_schema WHERE name = 'spans'").fetchone() is None:
+            connection.execute(_SPANS)
+            connection.execute(_SPANS_SO_FAR, [BLOCK_BITS])  # what a version without spans has written
+        connection.execute("COMMIT")
     except sqlite3.Error:
         connection.close()
         raise
     return connection
 
 
+def ids(connection: sqlite3.Connection) -> tuple[int, int]:
+    """The first and the last id; (0, 0) where there are none. Raises sqlite3.Error."""
+    # Both in one SELECT would look through all rows: SQLite finds one end of a table at once, not two.
+    first, last = connection.execute("SELECT (SELECT min(id) FROM queries), (SELECT max(id) FROM queries)").fetchone()
+    return first or 0, last or 0
+
+
+def add(connection: sqlite3.Connection, rows: Sequence[Sequence[Any]]) -> None:
+    """Add rows, each as COLUMNS says, in one transaction. Raises sqlite3.Error; then none is added."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        connection.executemany(_INSERT, rows)
+        _, last = ids(connection)
+        first = last - len(rows) + 1
+        for block in range(first >> BLOCK_BITS, (last >> BLOCK_BITS) + 1):
+            begin, end = block << BLOCK_BITS, (block + 1) << BLOCK_BITS
+            times = [row[0] for row in rows[max(0, begin - first) : end - first]]
+            connection.execute(_SPAN, (block, min(times), max(times)))
+        connection.execute("COMMIT")
+    except sqlite3.Error:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
 def open_to_read(folder: Path, day: str) -> sqlite3.Connection:
     """A day's file. Raises sqlite3.Error."""
-    return sqlite3.connect(f"file:{path_of(folder, day)}?mode=ro", uri=True, check_same_thread=False)
+    path = path_of(folder, day)
+    return sqlite3.connect(f"file:{path}?mode=ro", uri=True, check_same_thread=False, timeout=_WAIT_SECONDS)
 
 
 def remove(folder: Path, day: str) -> None:

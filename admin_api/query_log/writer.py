@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import bisect
 import contextlib
 import json
+import operator
 import queue
 import socket
 import sqlite3
 import threading
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -23,9 +26,9 @@ _MOST_DATAGRAMS = 2_000  # that wait for the thread, each of up to 60,000 octets
 _DRAINED_AT_ONCE = 32
 _DATAGRAM_BYTES = 65_536
 _TIDY_SECONDS = 60.0
-_INSERT = f"INSERT INTO queries ({','.join(files.COLUMNS)}) VALUES ({','.join('?' * len(files.COLUMNS))})"  # noqa: S608 (names of ours)
 
 Row = list[Any]
+_AT: Callable[[Row], float] = operator.itemgetter(0)
 
 
 class QueryLogWriter:
@@ -41,6 +44,7 @@ class QueryLogWriter:
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._write, name="query log")
         self._connections: dict[str, sqlite3.Connection] = {}
+        self._held: list[Row] = []  # in order of time; they are written with the next that come
         self._told_at = 0.0
 
     def start(self) -> None:
@@ -78,7 +82,7 @@ class QueryLogWriter:
         tidied = 0.0
         while True:
             is_last = self._stop.is_set()
-            self._commit(self._gathered(wait=not is_last))
+            self._commit(self._in_turn(self._gathered(wait=not is_last), is_last=is_last and self._queue.empty()))
             if time.monotonic() - tidied > _TIDY_SECONDS:
                 tidied = time.monotonic()
                 with contextlib.suppress(OSError, sqlite3.Error):
@@ -108,6 +112,17 @@ class QueryLogWriter:
                 wait = False
         return rows
 
+    def _in_turn(self, rows: list[Row], *, is_last: bool) -> list[Row]:
+        """What may be written now, in order of time: each row waits a moment for older ones, of other workers."""
+        held, self._held = self._held, []
+        rows.sort(key=_AT)
+        if is_last or not held:
+            split = len(rows) if is_last else 0
+        else:
+            split = bisect.bisect_right(rows, held[-1][0], key=_AT)
+        self._held = rows[split:]
+        return sorted(held + rows[:split], key=_AT)
+
     def _commit(self, rows: list[Row]) -> None:
         by_day: dict[str, list[Row]] = {}
         for row in rows:
@@ -116,14 +131,7 @@ class QueryLogWriter:
             by_day.setdefault(day, []).append(row)
         for day, some in by_day.items():
             try:
-                connection = self._connection(day)
-                connection.execute("BEGIN")
-                try:
-                    connection.executemany(_INSERT, some)
-                    connection.execute("COMMIT")
-                except sqlite3.Error:
-                    connection.execute("ROLLBACK")
-                    raise
+                files.add(self._connection(day), some)
             except (sqlite3.Error, OSError) as error:
                 self.dropped += len(some)
                 self._trouble(day, error)
@@ -168,8 +176,10 @@ class QueryLogWriter:
     def _shorten(self, day: str) -> None:
         """Today alone is too much: remove its older half."""
         connection = self._connection(day)
-        first, last = connection.execute("SELECT min(id), max(id) FROM queries").fetchone()
-        if first is not None:
-            connection.execute("DELETE FROM queries WHERE id <= ?", ((first + last) // 2,))
-            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        first, last = files.ids(connection)
+        if last:
+            middle = (first + last) // 2
+            connection.execute("DELETE FROM queries WHERE id <= ?", (middle,))
+            connection.execute("DELETE FROM spans WHERE block < ?", (middle >> files.BLOCK_BITS,))
             connection.execute("VACUUM")
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # else what VACUUM wrote counts twice, in two files

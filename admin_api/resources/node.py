@@ -54,6 +54,7 @@ async def status(call: Call) -> Reply:
                 {"name": row.name, "rules": row.rules, "updated_at": row.updated_at, "last_error": row.last_error}
                 for row in rows
             ],
+            dropped=context.statistics.dropped(),
         )
     )
 

@@ -28,8 +28,18 @@ from resolver.telemetry.counter_file import SUFFIX, CounterFileError, Reading, r
 from resolver.telemetry.log import Log
 
 MINUTE = 60
+_FILES_AT_ONCE = 4  # that are read into memory; a fold of many clients has more of them, each with 65,536 cells
 _TOTALS = "metrics_totals"  # the document of the metrics' totals
-_BATCH = 500  # rows of one statement
+
+
+def _adding(statement: Any) -> Any:
+    """Made once, and executed with a list of rows: a statement with all rows in it is compiled anew each time."""
+    keys = ["period_seconds", "at", "dimension", "key", "kind"]
+    more = stats_rollup.c.n + statement.excluded.n
+    return statement.on_conflict_do_update(index_elements=keys, set_={"n": more})
+
+
+_ADD = {"sqlite": _adding(sqlite.insert(stats_rollup)), "postgresql": _adding(postgresql.insert(stats_rollup))}
 
 
 @dataclass(slots=True)
@@ -48,6 +58,8 @@ class Folder:
         self._log = log
         self._marks: dict[str, list[int]] | None = None  # by file: the values folded last
         self._keys: dict[str, list[str]] = {}
+        self._minute = 0  # that was folded into last
+        self._keys_of_minute: dict[str, set[str]] = {}  # by dimension: rows that it has
         self.totals: Counter[str] = Counter()
 
     async def fold(self, store: Store, now: float) -> None:
@@ -61,25 +73,42 @@ class Folder:
     async def _fold(self, store: Store, now: float) -> None:
         if self._marks is None:
             self._marks, self.totals = await self._load(store)
-        marks = self._marks
-        read = await asyncio.to_thread(self._read_all)
-        gains = await asyncio.to_thread(self._gains, read, marks)
+        paths = await asyncio.to_thread(lambda: sorted(self._folder.glob(f"*{SUFFIX}")))
+        gone = self._marks.keys() - {path.name for path in paths}
+        for first in range(0, max(len(paths), 1), _FILES_AT_ONCE):
+            await self._fold_some(store, now, self._marks, paths[first : first + _FILES_AT_ONCE], gone)
+            gone = set()
+
+    async def _fold_some(
+        self, store: Store, now: float, marks: dict[str, list[int]], paths: list[Path], gone: set[str]
+    ) -> None:
+        """Fold some files, and forget those that are `gone`, in one transaction."""
+        read = await asyncio.to_thread(self._read, paths)
+        minute = int(now) // MINUTE * MINUTE
+        if minute != self._minute:
+            self._minute, self._keys_of_minute = minute, {}
+        gains = await asyncio.to_thread(self._gains, read, marks, self._keys_of_minute)
         changed = [one for one in read if marks.get(one.path.name) != one.reading.values]
-        gone = marks.keys() - {one.path.name for one in read}
         totals = self.totals + gains.totals
         if changed or gone:
             async with store.count() as connection:
-                await _write(connection, gains, int(now) // MINUTE * MINUTE)
+                await _write(connection, gains, minute)
                 await self._mark(connection, changed, gone)
                 if gains.totals:
                     await _put_totals(connection, totals)
             self.totals = totals
+            for dimension, keys in gains.keys.items():
+                self._keys_of_minute.setdefault(dimension, set()).update(keys)
             for one in changed:
                 marks[one.path.name] = one.reading.values
             for name in gone:
                 del marks[name]
                 self._keys.pop(name, None)
-        await asyncio.to_thread(self._remove, [one.path for one in read if not one.reading.is_live])
+        ended = [one.path for one in read if not one.reading.is_live]
+        await asyncio.to_thread(self._remove, ended)
+        for path in ended:  # what is removed is not read again
+            marks[path.name] = []
+            self._keys.pop(path.name, None)
 
     async def _load(self, store: Store) -> tuple[dict[str, list[int]], Counter[str]]:
         async with store.read() as connection:
@@ -88,9 +117,9 @@ class Folder:
             totals = await connection.scalar(select(documents.c.body).where(documents.c.name == _TOTALS))
         return marks, Counter(totals or {})
 
-    def _read_all(self) -> list[_Read]:
+    def _read(self, paths: list[Path]) -> list[_Read]:
         found = []
-        for path in sorted(self._folder.glob(f"*{SUFFIX}")):
+        for path in paths:
             try:
                 reading = read_counters(path, self._keys.get(path.name))
             except FileNotFoundError:
@@ -104,7 +133,7 @@ class Folder:
         return found
 
     @staticmethod
-    def _gains(read: list[_Read], marks: dict[str, list[int]]) -> Gains:
+    def _gains(read: list[_Read], marks: dict[str, list[int]], known: dict[str, set[str]]) -> Gains:
         def gains() -> Iterator[tuple[str, int]]:
             for one in read:
                 before = marks.get(one.path.name, [])
@@ -114,7 +143,7 @@ class Folder:
                     if gained:
                         yield key, gained
 
-        return Gains(gains())
+        return Gains(gains(), known)
 
     @staticmethod
     async def _mark(connection: AsyncConnection, changed: list[_Read], gone: set[str]) -> None:
@@ -135,12 +164,8 @@ async def _write(connection: AsyncConnection, gains: Gains, minute: int) -> None
         {"period_seconds": MINUTE, "at": minute, "dimension": dimension, "key": key, "kind": kind, "n": count}
         for (dimension, key, kind), count in gains.rows.items()
     ]
-    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
-    for first in range(0, len(rows), _BATCH):
-        statement = dialect.insert(stats_rollup).values(rows[first : first + _BATCH])
-        more = stats_rollup.c.n + statement.excluded.n
-        keys = ["period_seconds", "at", "dimension", "key", "kind"]
-        await connection.execute(statement.on_conflict_do_update(index_elements=keys, set_={"n": more}))
+    if rows:
+        await connection.execute(_ADD[connection.dialect.name], rows)
     if gains.clients:
         here = (stats_clients.c.period_seconds == MINUTE) & (stats_clients.c.at == minute)
         before = await connection.scalar(select(stats_clients.c.sketch).where(here))

@@ -17,10 +17,18 @@ GAUGES: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
     "moatdns_policy_revision": ("The store's policy revision that is in force in every worker.", ()),
     "moatdns_cache_bytes": ("Octets that the workers' response caches hold.", ()),
     "moatdns_workers": ("Worker processes that serve.", ()),
-    "moatdns_store_up": ("Whether the store can be reached.", ()),
+    "moatdns_store_up": ("Whether the store can be read and written.", ()),
+    "moatdns_state_free_bytes": ("Room that is left on the disk of state_dir.", ()),
     "moatdns_policy_up_to_date": ("Whether the newest policy is in force.", ()),
     "moatdns_list_last_success_timestamp_seconds": ("When a list was last read with success.", ("list",)),
     "moatdns_admin_connections": ("Open connections to the admin API.", ()),
+    "moatdns_block_page_connections": ("Open connections to the block page.", ()),
+    "moatdns_leases": ("Addresses that are leased.", ()),
+    "moatdns_exemptions": ("Exemptions that are active.", ()),
+    "moatdns_pauses": ("Pauses in force.", ()),
+    "moatdns_subjects_up_to_date": ("Whether every worker has all leases, exemptions and pauses.", ()),
+    "moatdns_webhook_messages_waiting": ("Messages for webhooks that are not delivered yet.", ()),
+    "moatdns_webhook_failing": ("Webhooks whose last message could not be delivered.", ()),
     "moatdns_list_failing": ("Whether a list could not be fetched the last time.", ("list",)),
     "moatdns_build_info": ("The version that runs.", ("version",)),
 }
@@ -33,15 +41,27 @@ _FIRST: Final = f"{BUCKETS[0]:g}"
 Labels = tuple[str, ...]
 
 
-def exposition(totals: Mapping[str, int], gauges: Mapping[str, Mapping[Labels, float]]) -> bytes:
-    """All metrics. `totals` are by key, as the fold keeps them."""
+def exposition(
+    totals: Mapping[str, int], gauges: Mapping[str, Mapping[Labels, float]], own: Mapping[tuple[str, str], int]
+) -> bytes:
+    """All metrics. `totals` are by key, as the fold keeps them; `own` is what this process counts: metric and label."""
     registry = CollectorRegistry()
-    registry.register(_Collected(totals, gauges))
+    registry.register(_Collected(totals, gauges, own))
     return generate_latest(registry)
 
 
+def dropped_of(totals: Mapping[str, int]) -> dict[str, int]:
+    """What was let fall, by what."""
+    return {str(json.loads(key)[1]): count for key, count in totals.items() if key.startswith('["dropped",')}
+
+
 class _Collected(Collector):
-    def __init__(self, totals: Mapping[str, int], gauges: Mapping[str, Mapping[Labels, float]]) -> None:
+    def __init__(
+        self,
+        totals: Mapping[str, int],
+        gauges: Mapping[str, Mapping[Labels, float]],
+        own: Mapping[tuple[str, str], int],
+    ) -> None:
         self._gauges = gauges
         self._requests: Counter[Labels] = Counter()
         self._responses: Counter[Labels] = Counter()
@@ -49,6 +69,7 @@ class _Collected(Collector):
         self._caches: Counter[Labels] = Counter()
         self._cache_events: Counter[Labels] = Counter()
         self._dropped: Counter[Labels] = Counter()
+        self._block_page: Counter[Labels] = Counter()
         self._upstreams: Counter[Labels] = Counter()
         self._by_verdict: Counter[str] = Counter()
         self._waited: defaultdict[str, Counter[str]] = defaultdict(Counter)
@@ -57,6 +78,8 @@ class _Collected(Collector):
         self._upstream_seconds: Counter[str] = Counter()
         for key, count in totals.items():
             self._take([_NONE if part is None else str(part) for part in json.loads(key)], count)
+        for (what, label), count in own.items():
+            self._take([what, label], count)
 
     def _take(self, parts: list[str], count: int) -> None:
         match parts:
@@ -78,6 +101,8 @@ class _Collected(Collector):
                 self._cache_events[what,] += count
             case ["dropped", what]:
                 self._dropped[what,] += count
+            case ["block_page", what]:
+                self._block_page[what,] += count
             case ["upstream", name, result]:
                 self._upstreams[name, result] += count
             case ["upstream_seconds", name, le]:
@@ -101,6 +126,7 @@ class _Collected(Collector):
             ("cache_hits", "Queries answered from memory, and those that were not.", ("kind",), self._caches),
             ("cache_events", "What happened in the cache, beside hits and misses.", ("what",), self._cache_events),
             ("dropped", "What was let fall because something was full or wrong.", ("what",), self._dropped),
+            ("block_page", "What the block page showed, and requests that it filed.", ("what",), self._block_page),
         )
         for name, says, labels, samples in counters:
             family = CounterMetricFamily(prefix + name, says, labels=labels)

@@ -7,9 +7,24 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, delete, func, insert, literal, or_, select
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    FromClause,
+    Select,
+    and_,
+    delete,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+    union_all,
+    update,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from admin_api.statistics import rows as bounds
 from admin_api.statistics import sketch
 from admin_api.store.tables import documents, stats_clients, stats_rollup
 
@@ -65,6 +80,26 @@ async def _sum_up(connection: AsyncConnection, period: int, at: int, within: Col
     summed = select(literal(period), literal(at), *key, func.sum(c.n)).where(within).group_by(*key)
     columns = ["period_seconds", "at", "dimension", "key", "kind", "n"]
     await connection.execute(insert(stats_rollup).from_select(columns, summed))
+    for dimension in bounds.HIT_DIMENSIONS:
+        here = {"period_seconds": period, "at": at, "dimension": dimension}
+        await _bound(connection, and_(*(c[name] == value for name, value in here.items())), here)
+
+
+async def _bound(connection: AsyncConnection, of_one: ColumnElement[bool], key: dict[str, Any]) -> None:
+    """Put the keys of one dimension in one period that are too many, those with least, under OTHER."""
+    c = stats_rollup.c
+    named = and_(of_one, c.key != bounds.OTHER)
+    most = select(c.key).where(named).group_by(c.key).order_by(func.sum(c.n).desc(), c.key).limit(bounds.MOST_KEYS)
+    too_many = and_(named, c.key.not_in(most))
+    rows = await connection.execute(select(c.kind, func.sum(c.n).label("n")).where(too_many).group_by(c.kind))
+    gained = rows.all()
+    if not gained:
+        return
+    await connection.execute(delete(stats_rollup).where(too_many))
+    for row in gained:
+        other = and_(of_one, c.key == bounds.OTHER, c.kind == row.kind)
+        if not (await connection.execute(update(stats_rollup).where(other).values(n=c.n + row.n))).rowcount:
+            await connection.execute(insert(stats_rollup).values(**key, key=bounds.OTHER, kind=row.kind, n=row.n))
 
 
 async def _unite(connection: AsyncConnection, period: int, at: int, within: ColumnElement[bool]) -> None:
@@ -109,6 +144,28 @@ def _split(period: int, start: int, end: int, done: dict[int, int]) -> Iterator[
     yield from _split(finer, start, first, done)
     yield period, first, last
     yield from _split(finer, last, end, done)
+
+
+def rows_of(dimension: str, some: list[tuple[int, int, int]]) -> FromClause:
+    """The rows of a dimension that are in some parts, each looked up by its period's begin.
+
+    The primary key has the time before the dimension: the rows of all others in a part would be read as well.
+    """
+    firsts = union_all(*(_literals(*part) for part in some)).subquery()
+    periods = select(firsts.c.period, firsts.c.at, firsts.c.until).cte("periods", recursive=True)
+    p = periods.c
+    periods = periods.union_all(select(p.period, p.at + p.period, p.until).where(p.at + p.period < p.until))
+    c = stats_rollup.c
+    same = and_(c.period_seconds == periods.c.period, c.at == periods.c.at, c.dimension == dimension)
+    return periods.join(stats_rollup, same)
+
+
+def _literals(period: int, start: int, end: int) -> Select[int, int, int]:
+    return select(
+        literal(period, BigInteger).label("period"),
+        literal(start, BigInteger).label("at"),
+        literal(end, BigInteger).label("until"),
+    )
 
 
 def within(table: Any, some: list[tuple[int, int, int]]) -> ColumnElement[bool]:

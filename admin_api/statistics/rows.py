@@ -5,14 +5,14 @@ from __future__ import annotations
 import functools
 import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Set
 from typing import Final
 
 from admin_api.statistics.sketch import hash_of
 
 HIT_DIMENSIONS: Final = ("service", "vendor", "list", "domain", "group", "client", "exemption", "group/vendor")
 MOST_KEYS: Final = 10_000
-"""Keys of a dimension that one fold brings; what all others have in sum is under OTHER."""
+"""Keys of a dimension in one minute, hour or day; what all others have in sum is under OTHER."""
 OTHER: Final = "other"
 
 _KINDS = {
@@ -22,20 +22,30 @@ _KINDS = {
     "cached_exempted": "exempted",
     "forwarded_exempted": "exempted",
 }
+_MOST_PARSED = 16_384  # keys that are kept parsed, a KiB each; parsing one takes some 3 µs
 Gain = tuple[str, int]  # a cell's key, and by how much it grew
 Row = tuple[str, str, str]  # dimension, key, kind
 
 
 class Gains:
-    """What was counted since the last fold."""
+    """What was counted since the last fold. `known` are the keys that the minute has already, by dimension."""
 
-    def __init__(self, gains: Iterable[Gain]) -> None:
+    def __init__(self, gains: Iterable[Gain], known: Mapping[str, Set[str]] | None = None) -> None:
         self.rows: Counter[Row] = Counter()
         self.totals: Counter[str] = Counter()  # of metrics: keys without names and clients
         self.clients: set[int] = set()
         for key, count in gains:
             self._take(_parsed(key), key, count)
-        self._bound()
+        self._bound(known or {})
+
+    @property
+    def keys(self) -> dict[str, set[str]]:
+        """The keys of the rows, by dimension."""
+        found: dict[str, set[str]] = {dimension: set() for dimension in HIT_DIMENSIONS}
+        for dimension, key, _ in self.rows:
+            if dimension in found:
+                found[dimension].add(key)
+        return found
 
     def _take(self, parts: tuple[str | None, ...], key: str, count: int) -> None:
         if parts[0] == "answer":
@@ -69,19 +79,21 @@ class Gains:
                     rows[dimension, name, kind] += count
         self.totals[json.dumps(["answer", outcome, group, vendor, qtype, rcode, protocol])] += count
 
-    def _bound(self) -> None:
+    def _bound(self, known: Mapping[str, Set[str]]) -> None:
         for dimension in HIT_DIMENSIONS:
+            before = known.get(dimension, frozenset())
             keys: Counter[str] = Counter()
             for (of, key, _), count in self.rows.items():
-                if of == dimension:
+                if of == dimension and key not in before:
                     keys[key] += count
-            if len(keys) <= MOST_KEYS:
+            room = max(MOST_KEYS - len(before), 0)
+            if len(keys) <= room:
                 continue
-            kept = {key for key, _ in keys.most_common(MOST_KEYS)}
-            for row in [row for row in self.rows if row[0] == dimension and row[1] not in kept]:
+            lost = keys.keys() - {key for key, _ in keys.most_common(room)}
+            for row in [row for row in self.rows if row[0] == dimension and row[1] in lost]:
                 self.rows[dimension, OTHER, row[2]] += self.rows.pop(row)
 
 
-@functools.lru_cache(maxsize=200_000)
+@functools.lru_cache(maxsize=_MOST_PARSED)
 def _parsed(key: str) -> tuple[str | None, ...]:
     return tuple(json.loads(key))

@@ -11,13 +11,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import case, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from admin_api.door import Door
 from admin_api.statistics import rollups, sketch
 from admin_api.statistics.folding import Folder
-from admin_api.statistics.prometheus import exposition
+from admin_api.statistics.prometheus import dropped_of, exposition
 from admin_api.statistics.rollups import DAY, HOUR, MINUTE
 from admin_api.store.errors import StoreAway
 from admin_api.store.tables import stats_clients, stats_rollup
@@ -41,11 +41,13 @@ class StatisticsService:
         log: Log,
         gauges: Gauges,
         *,
+        own_counts: Callable[[], Mapping[tuple[str, str], int]] = dict,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._door = door
         self._log = log
         self._gauges = gauges
+        self._own_counts = own_counts
         self._clock = clock
         self._folder = Folder(Path(settings.state_dir) / COUNTERS, log)
         self._days = {MINUTE: settings.minutes_days, HOUR: settings.hours_days, DAY: settings.days_days}
@@ -88,8 +90,8 @@ class StatisticsService:
         counts: Counter[str] = Counter()
         async with await self._window(start, end) as (connection, some):
             c = stats_rollup.c
-            query = select(c.key, func.sum(c.n).label("n")).where(c.dimension == "outcome")
-            for row in await connection.execute(query.where(rollups.within(stats_rollup, some)).group_by(c.key)):
+            query = select(c.key, func.sum(c.n).label("n")).select_from(rollups.rows_of("outcome", some))
+            for row in await connection.execute(query.group_by(c.key)):
                 counts[row.key] = int(row.n)
             rows = await connection.execute(select(stats_clients.c.sketch).where(rollups.within(stats_clients, some)))
             clients = sketch.union(*map(sketch.from_bytes, rows.scalars()))
@@ -98,15 +100,12 @@ class StatisticsService:
 
     async def top(self, by: str, start: datetime, end: datetime, limit: int) -> list[dict[str, Any]]:
         """As context.Statistics has it."""
-        found: defaultdict[str, Counter[str]] = defaultdict(Counter)
         async with await self._window(start, end) as (connection, some):
             c = stats_rollup.c
-            query = select(c.key, c.kind, func.sum(c.n).label("n")).where(c.dimension == by)
-            rows = await connection.execute(query.where(rollups.within(stats_rollup, some)).group_by(c.key, c.kind))
-            for row in rows:
-                found[row.key][row.kind] = int(row.n)
-        most = sorted(found.items(), key=lambda item: (-item[1].total(), item[0]))[:limit]
-        return [{"key": key, **{kind: counts[kind] for kind in _KINDS}} for key, counts in most]
+            kinds = [func.sum(case((c.kind == kind, c.n), else_=0)).label(kind) for kind in _KINDS]
+            query = select(c.key, *kinds).select_from(rollups.rows_of(by, some)).group_by(c.key)
+            rows = await connection.execute(query.order_by(func.sum(c.n).desc(), c.key).limit(limit))
+            return [{"key": row.key, **{kind: int(getattr(row, kind)) for kind in _KINDS}} for row in rows]
 
     async def series(self, step_seconds: int, start: datetime, end: datetime) -> list[dict[str, Any]]:
         """As context.Statistics has it."""
@@ -115,10 +114,10 @@ class StatisticsService:
         counts: list[Counter[str]] = [Counter() for _ in range(steps)]
         async with await self._window(start, end, step_seconds) as (connection, some):
             c = stats_rollup.c
-            query = select(c.at, c.key, func.sum(c.n).label("n")).where(c.dimension == "outcome")
-            for row in await connection.execute(query.where(rollups.within(stats_rollup, some)).group_by(c.at, c.key)):
-                step = min(max(0, (int(row.at) - first) // step_seconds), steps - 1)
-                counts[step][row.key] += int(row.n)
+            step = ((c.at - first) // step_seconds).label("step")
+            query = select(step, c.key, func.sum(c.n).label("n")).select_from(rollups.rows_of("outcome", some))
+            for row in await connection.execute(query.group_by(step, c.key)):
+                counts[min(max(0, int(row.step)), steps - 1)][row.key] += int(row.n)
         shown = ("queries", *_KINDS)
         return [
             {
@@ -137,9 +136,8 @@ class StatisticsService:
         last: dict[tuple[int, str], int] = {}
         async with await self._window(start, end, step_seconds) as (connection, some):
             c = stats_rollup.c
-            query = select(c.at, c.key, c.kind, func.sum(c.n).label("n")).where(c.dimension == dimension)
-            query = query.where(rollups.within(stats_rollup, some)).group_by(c.at, c.key, c.kind)
-            for row in await connection.execute(query):
+            query = select(c.at, c.key, c.kind, func.sum(c.n).label("n")).select_from(rollups.rows_of(dimension, some))
+            for row in await connection.execute(query.group_by(c.at, c.key, c.kind)):
                 step = 0 if step_seconds is None else max(0, (int(row.at) - first) // step_seconds)
                 found[step, row.key][row.kind] += int(row.n)
                 last[step, row.key] = max(last.get((step, row.key), 0), int(row.at))
@@ -153,13 +151,17 @@ class StatisticsService:
             for (step, key), counts in sorted(found.items())
         ]
 
+    def dropped(self) -> dict[str, int]:
+        """As context.Statistics has it."""
+        return dropped_of(self._folder.totals)
+
     async def metrics(self) -> bytes:
         """As context.Statistics has it. While the store is away: as it was before, with the gauges of now."""
         try:
             await self.fold()
         except StoreAway as error:
             self._log.warning("metrics are told as of the last fold", why=str(error))
-        return exposition(self._folder.totals, self._gauges())
+        return exposition(self._folder.totals, self._gauges(), self._own_counts())
 
     async def _window(self, start: datetime, end: datetime, step: int | None = None) -> _Window:
         """Fold, and then open a connection with the parts that a window is made of; rows fit into steps of `step`."""

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, event
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, ProgrammingError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from admin_api.store.errors import StoreAway
+from admin_api.store.errors import StoreAway, StoreFull
 from resolver.config.fields import secret
 from resolver.errors import RuleError
 
@@ -29,6 +29,8 @@ _SYNCHRONOUS = "moatdns_synchronous"  # execution option: SQLite's PRAGMA synchr
 # SQLSTATE's classes of a PostgreSQL that cannot serve: connection, authorisation, no such database, deadlock and lock
 # timeouts, resources, operator intervention, system error.
 _AWAY = ("08", "25P03", "28", "3D", "40", "53", "55", "57", "58", "XX")
+_DISK_FULL = "53100"
+_FULL = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE)
 _UNREADABLE = (
     "store.url cannot be read: write it as postgresql://USER:PASSWORD@HOST/DATABASE, with special characters of the "
     "password as %XX"
@@ -41,6 +43,8 @@ class Limits:
 
     connect_seconds: float = 5.0
     statement_seconds: float = 20.0
+    lock_seconds: float = 1.0  # for what another program has locked
+    row_lock_seconds: float = 3.0  # on PostgreSQL, where other nodes write as well
     turn_seconds: float = 30.0  # waiting for other writers, or for a free connection
     connections: int = 8
 
@@ -80,7 +84,7 @@ def _sqlite(state_dir: Path, limits: Limits) -> Engines:
         raise StoreAway(f"the store {path} cannot be opened: {error.strerror}") from error
     engine = create_async_engine(
         f"sqlite+aiosqlite:///{path}",
-        connect_args={"timeout": limits.statement_seconds},  # for other processes' locks
+        connect_args={"timeout": limits.lock_seconds},
         **_pool(limits),
     )
 
@@ -142,6 +146,7 @@ def _postgres(dsn: str, limits: Limits) -> Engines:
                     "application_name": "moatdns",
                     # Plans for the values at hand: only those look sets of thousands up by hash (see `among`).
                     "plan_cache_mode": "force_custom_plan",
+                    "lock_timeout": str(int(limits.row_lock_seconds * 1000)),
                     "statement_timeout": str(int(limits.statement_seconds * 1000)),
                     "idle_in_transaction_session_timeout": str(int(limits.turn_seconds * 2000)),
                 },
@@ -185,13 +190,20 @@ def told_as_away(place: str) -> Iterator[None]:
         code = getattr(error.orig, "sqlstate", None)
         if code and not code.startswith(_AWAY):
             raise
-        raise StoreAway(f"the store, {place}, does not answer: {_why(error.orig)}") from error
+        raise _away(place, error.orig) from error
     except (SQLAlchemyError, ConnectionError, TimeoutError, sqlite3.Error) as error:
-        raise StoreAway(f"the store, {place}, does not answer: {_why(error)}") from error
+        raise _away(place, error) from error
     except Exception as error:
         if _is_of_asyncpg(error):
-            raise StoreAway(f"the store, {place}, does not answer: {_why(error)}") from error
+            raise _away(place, error) from error
         raise
+
+
+def _away(place: str, error: BaseException | None) -> StoreAway:
+    is_full = getattr(error, "sqlite_errorcode", None) in _FULL or getattr(error, "sqlstate", None) == _DISK_FULL
+    if is_full:
+        return StoreFull(f"the store, {place}, takes nothing more: the disk is full")
+    return StoreAway(f"the store, {place}, does not answer: {_why(error)}")
 
 
 def _is_of_asyncpg(error: Exception) -> bool:

@@ -2,6 +2,7 @@
 
 StoreError
 ├── StoreAway      it cannot be reached, or cannot be used
+│   └── StoreFull  there is no room for what was to be written
 ├── NotFound       no such thing
 ├── Duplicate      a thing of that name is there already
 ├── InUse          something else needs it
@@ -26,6 +27,10 @@ class StoreError(MoatdnsError):
 
 class StoreAway(StoreError):
     """The store cannot be reached, or cannot be used. Its text holds no password."""
+
+
+class StoreFull(StoreAway):
+    """The disk is full: what was to be written was not."""
 
 
 class NotFound(StoreError):

@@ -142,6 +142,26 @@ async def opened(conn: AsyncConnection) -> list[ExemptionRow]:
     return [_row(row) for row in await conn.execute(query)]
 
 
+async def waiting(conn: AsyncConnection, requested_by: str) -> list[ExemptionRow]:
+    """All that an actor asked for and that are pending."""
+    c = exemptions.c
+    query = select(exemptions).where(c.status == "pending", c.requested_by == bindable(requested_by))
+    return [_row(row) for row in await conn.execute(query)]
+
+
+async def undone(conn: AsyncConnection, requested_by: str, client: str, now: datetime) -> list[ExemptionRow]:
+    """What an actor asked for, for one client: what is pending, or was denied before it lapsed; newest first."""
+    c = exemptions.c
+    query = select(exemptions).where(
+        c.status.in_(("pending", "denied")),
+        c.expires_at > now,
+        c.requested_by == bindable(requested_by),
+        c.kind == "client",
+        c.who == (client,),
+    )
+    return [_row(row) for row in await conn.execute(query.order_by(c.created_at.desc(), c.id.desc()))]
+
+
 async def touching(conn: AsyncConnection, start: datetime, end: datetime) -> list[ExemptionRow]:
     """All that were there within a window, by when they were made."""
     c = exemptions.c

@@ -19,6 +19,7 @@ from admin_api.door import Door
 from admin_api.store import exemptions, leases, pauses
 from admin_api.store.change import Change
 from admin_api.store.errors import StoreAway
+from admin_api.store.room import check_room
 from admin_api.subjects.rows import exemption_of, lease_of, pause_of
 from admin_api.webhooks.hooks import Outbox
 from resolver.clocks import ClockWatch, now
@@ -91,11 +92,13 @@ class SubjectKeeper:
         """A change of the store, and of what is in force; `synced` as the store has it. Raises StoreAway."""
         if self._journal is None:
             raise StoreAway("leases and exemptions have not been read yet; try again soon")
-        async with self._turn:
+        async with self._door.store.turn(self._turn, actor):
             try:
                 async with self._door.store.change(actor, request_id, synced=synced) as change:
                     changing = SubjectChange(change)
                     yield changing
+                    if changing.put:
+                        check_room(self._state_dir)  # the journal is there, too
                     for what, data in changing.tell:
                         await self._outbox.put(change.connection, what, data)
                 await self._apply(changing)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, OrderedDict
+from typing import Final
 
 from resolver.config.settings import CacheSettings
 from resolver.names import key_of
@@ -10,16 +11,19 @@ from resolver.wire.addresses import addresses_in
 from resolver.wire.answer import Answer, for_name_below, with_ttl
 from resolver.wire.codes import Rcode
 
-STALE_TTL_SECONDS = 30  # RFC 8767 section 4
-STALE_RETRY_SECONDS = 30  # how long an upstream's failure is believed before a stale name is asked for again
-FAILURE_SECONDS = 1  # RFC 9520 section 3.2: at least one second, and longer each time in a row
-MOST_FAILURE_SECONDS = 8  # far below the five minutes that it allows: upstreams that are back are noticed soon
-_FAILS_IN_A_ROW = 4  # times the last pause: a later failure is another trouble
-_TARGET_OVERHEAD = 60  # octets of a Python object around a short string of octets
-_SMALL_SHARE = 0.1  # of the bytes, for entries that nobody has asked for twice
-_GHOST_BYTES = 130  # of a key that is remembered without its entry
-_NO_DNSSEC = (0x00, 0x02)  # the last octet of a cache key where the client does not want DNSSEC records
-_OVERHEAD = 600  # octets of Python objects around one entry, measured with tracemalloc
+STALE_TTL_SECONDS: Final = 30  # RFC 8767 section 4
+STALE_RETRY_SECONDS: Final = 30  # how long an upstream's failure is believed before a stale name is asked for again
+FAILURE_SECONDS: Final = 1  # RFC 9520 section 3.2: at least one second, and longer each time in a row
+MOST_FAILURE_SECONDS: Final = 8  # far below the five minutes that it allows: upstreams that are back are noticed soon
+_FAILS_IN_A_ROW: Final = 4  # times the last pause: a later failure is another trouble
+_TARGET_OVERHEAD: Final = 60  # octets of a Python object around a short string of octets
+_SMALL_SHARE: Final = 0.1  # of the bytes, for entries that nobody has asked for twice
+_GHOST_BYTES: Final = 130  # of a key that is remembered without its entry
+_NXDOMAIN: Final = int(Rcode.NXDOMAIN)  # an enumeration's member costs as much to fetch as a test
+_NO_DNSSEC: Final = (0x00, 0x02)  # the last octet of a cache key where the client does not want DNSSEC records
+_MOST_KEPT_ADDRESSES: Final = 16  # beside an entry; more would take several times the entry's own octets
+_FEW_AUTHORITIES: Final = 4  # records among which the SOA is found at once
+_OVERHEAD: Final = 600  # octets of Python objects around one entry, measured with tracemalloc
 
 
 class CacheEntry:
@@ -29,6 +33,7 @@ class CacheEntry:
         "_addresses",
         "absent",
         "answer",
+        "below",
         "expires_at",
         "failed_why",
         "retry_at",
@@ -49,6 +54,7 @@ class CacheEntry:
         self.size = size
         self.used = False
         self._addresses: tuple[bytes, ...] | None = None
+        self.below: CacheEntry | None = None  # what names below it get, where that takes long to make
         self.absent: bytes | None = None  # under what it is known as a name that is not there
         self.failed_why: tuple[int, str] | None = None  # EDE code and text, for a failure that is remembered
 
@@ -56,7 +62,10 @@ class CacheEntry:
     def addresses(self) -> tuple[bytes, ...]:
         """The addresses that it holds, in four or sixteen octets each."""
         if self._addresses is None:
-            self._addresses = addresses_in(self.answer.body, self.answer.answers)
+            found = addresses_in(self.answer.body, self.answer.answers)
+            if len(found) > _MOST_KEPT_ADDRESSES:
+                return found
+            self._addresses = found
         return self._addresses
 
     def is_stale(self, now: float) -> bool:
@@ -69,7 +78,10 @@ class CacheEntry:
 
     def body(self, now: float, *, most: int | None = None) -> bytes:
         """The sections with TTLs counted down to `now`, none above `most` seconds; STALE_TTL_SECONDS once expired."""
-        ttl = STALE_TTL_SECONDS if self.is_stale(now) else max(self.ttl_seconds - int(now - self.stored_at), 0)
+        if now < self.expires_at:
+            ttl = self.ttl_seconds - int(now - self.stored_at)
+        else:
+            ttl = STALE_TTL_SECONDS if self.is_stale(now) else 0
         if most is not None and most < ttl:
             ttl = most
         answer = self.answer
@@ -84,7 +96,12 @@ class ResponseCache:
     """
 
     def __init__(self, settings: CacheSettings) -> None:
-        self._settings = settings
+        self._max_bytes = settings.max_bytes
+        self._min_ttl = settings.min_ttl_seconds
+        self._max_ttl = settings.max_ttl_seconds
+        self._max_negative_ttl = settings.max_negative_ttl_seconds
+        self._stale_seconds = settings.stale_seconds
+        self._cuts_at_nxdomain = settings.nxdomain_cut
         self._main: OrderedDict[bytes, CacheEntry] = OrderedDict()  # its popitem costs the same at any size
         self._small: OrderedDict[bytes, CacheEntry] = OrderedDict()
         self._small_bytes = 0
@@ -130,18 +147,19 @@ class ResponseCache:
 
     def put(self, key: bytes, answer: Answer, now: float) -> CacheEntry:
         """Keep an answer for as long as it and the settings allow. One with no lifetime is wrapped, but not kept."""
-        settings = self._settings
-        ceiling = settings.max_negative_ttl_seconds if answer.negative else settings.max_ttl_seconds
+        negative = answer.negative
+        ceiling = self._max_negative_ttl if negative else self._max_ttl
         ttl = min(answer.ttl_seconds, ceiling)
-        if ttl or not answer.negative:  # a negative answer without SOA is never kept (RFC 2308 section 5)
-            ttl = max(ttl, min(settings.min_ttl_seconds, ceiling))
-        stale = settings.stale_seconds if not answer.negative else 0
-        targets = sum(len(target) + _TARGET_OVERHEAD for target in answer.targets)
-        size = len(key) + len(answer.body) + 2 * len(answer.ttl_offsets) + targets + _OVERHEAD
-        entry = CacheEntry(answer, now, ttl, stale, size)
+        if ttl < self._min_ttl and (ttl or not negative):
+            # A negative answer without SOA is never kept (RFC 2308 section 5).
+            ttl = max(ttl, min(self._min_ttl, ceiling))
+        size = len(key) + len(answer.body) + 2 * len(answer.ttl_offsets) + _OVERHEAD
+        for target in answer.targets:
+            size += len(target) + _TARGET_OVERHEAD
+        entry = CacheEntry(answer, now, ttl, 0 if negative else self._stale_seconds, size)
         if ttl:
             self._store(key, entry)
-            if answer.rcode == Rcode.NXDOMAIN and settings.nxdomain_cut and not answer.answers:
+            if answer.rcode == _NXDOMAIN and self._cuts_at_nxdomain and not answer.answers:
                 self._note_absent(key, entry)
         else:
             self._remove(key)
@@ -192,22 +210,27 @@ class ResponseCache:
     def _store(self, key: bytes, entry: CacheEntry) -> None:
         old = self._remove(key)
         self.bytes += entry.size
-        if (old is not None and old.used) or self._ghosts.pop(hash(key), 0) is None:
+        ghost = hash(key)
+        if ghost in self._ghosts:
+            del self._ghosts[ghost]
+            self._main[key] = entry
+        elif old is not None and old.used:
             self._main[key] = entry
         else:
             self._small[key] = entry
             self._small_bytes += entry.size
-        most = self._settings.max_bytes
-        while self.bytes + len(self._ghosts) * _GHOST_BYTES > most and len(self) > 1:
+        most = self._max_bytes
+        while self.bytes + len(self._ghosts) * _GHOST_BYTES > most and len(self._main) + len(self._small) > 1:
             self._evict_one(most)
 
     def _remove(self, key: bytes) -> CacheEntry | None:
-        old = self._main.pop(key, None)
-        if old is None:
-            old = self._small.pop(key, None)
-            if old is None:
-                return None
+        if key in self._main:
+            old = self._main.pop(key)
+        elif key in self._small:
+            old = self._small.pop(key)
             self._small_bytes -= old.size
+        else:
+            return None
         self._forget(key, old)
         return old
 
@@ -225,9 +248,10 @@ class ResponseCache:
                 self._main[key] = entry
                 return
             self._forget(key, entry)
-            self._ghosts[hash(key)] = None
-            while len(self._ghosts) > len(self._main):
-                self._ghosts.popitem(last=False)
+            ghosts, most_ghosts = self._ghosts, len(self._main)
+            ghosts[hash(key)] = None
+            while len(ghosts) > most_ghosts:
+                ghosts.popitem(last=False)
         else:
             key, entry = self._main.popitem(last=False)
             if entry.used:
@@ -240,13 +264,17 @@ class ResponseCache:
 
 def _below(entry: CacheEntry, key: bytes) -> CacheEntry:
     """The entry of a name that is not there, to answer for a name below it."""
+    if entry.below is not None:
+        return entry.below
     answer = for_name_below(entry.answer, key[:-5])
     below = CacheEntry(answer, entry.stored_at, entry.ttl_seconds, 0, 0)
     below.used = True
+    if entry.answer.authorities > _FEW_AUTHORITIES:
+        entry.below = below
     return below
 
 
-_FAILURE = Answer(
+_FAILURE: Final = Answer(
     rcode=Rcode.SERVFAIL,
     authenticated=False,
     body=b"",

@@ -1,4 +1,4 @@
-"""The sections of the configuration that concern what clients get beside answers: cookies, identity, rate limits."""
+"""The sections about clients: who is answered, where, by what transports, and what they get beside answers."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ from resolver.config.control_schema import CertificateSection
 from resolver.config.cookies import read_secrets
 from resolver.config.fields import NUMBER, Switch
 from resolver.config.section import Section
+from resolver.config.settings import RateLimits
 from resolver.config.wording import shown
 from resolver.errors import RuleError
 
+_RATES = RateLimits()
 _FILE = "file:"
 _LONGEST = 255  # octets of a character-string (RFC 1035 section 3.3.14)
 
@@ -135,3 +137,30 @@ class ServerSection(Section):
         default=None, description="The answer to id.server and hostname.bind (class CH, type TXT), and to NSID."
     )
     version: _Told | None = Field(default=None, description="The answer to version.server and version.bind.")
+
+
+class ClientsSection(Section):
+    """Who is answered."""
+
+    allow: fields.ClientSets = Field(
+        default=("loopback", "private"),
+        description=(
+            "Networks whose queries are answered; all others get REFUSED. Named sets: 'loopback', and 'private' "
+            "(RFC 1918, 100.64.0.0/10, fc00::/7 and link-local)."
+        ),
+    )
+    trusted_proxies: fields.ClientSets = Field(
+        default=(),
+        description=(
+            "Networks of forwarders and load balancers that ask for others, and are believed when they say for whom: "
+            "by a PROXY header (version 2) or an EDNS client subnet of full length. List only those that put it there "
+            "themselves. Sets as in `allow`."
+        ),
+    )
+    queries_per_second: Annotated[int, Field(ge=0, le=1_000_000), NUMBER] = Field(
+        default=_RATES.queries_per_second,
+        description=(
+            "Queries that a client address may ask a worker in a second, over all transports; 0 is no limit. What "
+            "happens beyond it, `rate_limits` says."
+        ),
+    )

@@ -15,7 +15,8 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
-from resolver.config.schema import Config, OwnList
+from resolver.config.policy_schema import OwnList
+from resolver.config.schema import Config
 from resolver.errors import SnapshotError
 from resolver.rules import RuleKind, is_plain, parse_rule
 

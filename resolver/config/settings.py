@@ -81,6 +81,9 @@ class Limits:
     response_rates: int = 20_000  # kinds of responses whose rate is known, where responses are limited
     queries_in_flight: int = 10_000
     queries_in_flight_per_client: int = 1_000  # a client may be a whole office behind one address
+    queries_in_flight_per_domain: int = 1_000  # registered domain: a flood for one leaves places for all others
+    late_answer_seconds: float = 2.0  # over UDP, a large answer that comes later is truncated
+    queries_put_off: int = 4_000  # datagrams that wait for their turn while a worker is busy
     queries_in_flight_per_upstream: int = 5_000  # beyond, the next server is asked
     tcp_connections: int = 1_000
     tcp_connections_per_client: int = 100
@@ -192,6 +195,28 @@ class WorkerSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class BlockPageSettings:
+    """The page that blocked names lead to. `listen` has addresses with ports; without any there is none."""
+
+    listen: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()  # that it is looked up by, beside its address
+    contact: str | None = None
+    request_form: bool = True
+    most_pending: int = 1000
+    most_pending_per_client: int = 3
+    requests_per_minute: int = 30
+    pages_per_second: int = 100
+    pages_per_second_per_client: int = 20
+    connections: int = 500
+    connections_per_client: int = 20
+
+    @classmethod
+    def from_plain(cls, raw: dict[str, Any]) -> BlockPageSettings:
+        """What `dataclasses.asdict` gave, by way of JSON."""
+        return cls(**{**raw, "listen": tuple(raw["listen"]), "names": tuple(raw["names"])})
+
+
+@dataclass(frozen=True, slots=True)
 class ControlSettings:
     """All that the control process takes from the config, beside the policy and what it shares with the workers."""
 
@@ -222,6 +247,7 @@ class ControlSettings:
     lease_history_days: int = 90
     audit_syslog: str | None = None
     webhooks: tuple[dict[str, Any], ...] = ()  # url, secret, events, allow_private
+    block_page: BlockPageSettings = field(default_factory=BlockPageSettings)
 
     @property
     def admin_address(self) -> tuple[str, int] | None:
@@ -231,7 +257,8 @@ class ControlSettings:
     @classmethod
     def from_plain(cls, raw: dict[str, Any]) -> ControlSettings:
         """What `dataclasses.asdict` gave, by way of JSON."""
-        return cls(**{**raw, "allowed_hosts": tuple(raw["allowed_hosts"]), "webhooks": tuple(raw["webhooks"])})
+        lists = {name: tuple(raw[name]) for name in ("allowed_hosts", "webhooks")}
+        return cls(**{**raw, **lists, "block_page": BlockPageSettings.from_plain(raw["block_page"])})
 
 
 def _servers(raw: list[dict[str, Any]]) -> tuple[UpstreamServer, ...]:

@@ -12,6 +12,7 @@ from resolver.config.schema import Config
 from resolver.config.servers import SYSTEM, parse_server
 from resolver.config.settings import (
     COUNTERS,
+    BlockPageSettings,
     CacheSettings,
     ControlSettings,
     EncryptedSettings,
@@ -154,6 +155,7 @@ def control_settings(config: Config) -> ControlSettings:
         lease_history_days=config.leases.history_days,
         audit_syslog=config.audit.syslog,
         webhooks=tuple(hook.model_dump(mode="json") for hook in config.webhooks),
+        block_page=BlockPageSettings(**config.block_page.model_dump()),
     )
 
 

@@ -164,12 +164,12 @@ class _Handed:
             one.close()
 
 
-def open_admin_socket(address: Listen) -> socket.socket:
-    """The listening TCP socket of the admin API. Raises ListenError."""
+def open_http_socket(address: Listen, key: str) -> socket.socket:
+    """A listening TCP socket of the control process, which the key path `key` asks for. Raises ListenError."""
     try:
         return _open(address, socket.SOCK_STREAM, shared=False, listens=True)
     except OSError as error:
-        raise ListenError(_why(address, error, key="admin.listen")) from error
+        raise ListenError(_why(address, error, key=key)) from error
 
 
 def _is_wildcard(address: Listen) -> bool:

@@ -16,6 +16,9 @@ def speak_tcp(connection: Connection) -> DnsStream:
     return DnsStream(connection, Transport.TCP)
 
 
+TURN = 64  # queries of one connection that are answered in a row; then others have their turn
+
+
 class StreamListener:
     """Serves one listening TCP socket."""
 
@@ -49,6 +52,8 @@ class DnsStream:
         self._in_flight = 0
         self._backlog: deque[bytes] = deque()  # queries read, but not begun
         self._is_paused = False  # reading is, until the backlog is worked off
+        self._next_turn: asyncio.Handle | None = None
+        self._is_working = False  # the backlog off, and an answer may come while it asks
         self._is_finishing = False
 
     @property
@@ -80,18 +85,35 @@ class DnsStream:
 
     def _work_off(self) -> None:
         """Answer what was read, and read on only while few enough wait for an upstream: TCP slows the client down."""
-        most = self._connection.door.limits.tcp_queries_per_connection
-        while self._backlog and self._in_flight < most and self._connection.is_open:
-            self._answer(self._backlog.popleft())
+        limits = self._connection.door.limits
+        most = limits.tcp_queries_per_connection
+        turn = TURN
+        self._is_working = True
+        try:
+            while turn and self._backlog and self._in_flight < most and self._connection.is_open:
+                turn -= 1
+                self._answer(self._backlog.popleft())
+        finally:
+            self._is_working = False
         if not self._connection.is_open:
             return
         if self._backlog and not self._is_paused:
-            self._connection.door.counters.dropped["tcp_queries_per_connection"] += 1
+            if self._in_flight >= most:
+                self._connection.door.counters.dropped["tcp_queries_per_connection"] += 1
             self._is_paused = True
             self._connection.pause()
         elif not self._backlog and self._is_paused:
             self._is_paused = False
             self._connection.resume()
+        if not turn and self._backlog and self._next_turn is None:
+            self._next_turn = self._connection.door.loop.call_soon(self._take_turn)
+
+    def _take_turn(self) -> None:
+        """Go on where other connections have had their turn."""
+        self._next_turn = None
+        if self._connection.is_open:
+            self._work_off()
+            self._close_if_done()
 
     def _answer(self, query: bytes) -> None:
         connection = self._connection
@@ -109,6 +131,8 @@ class DnsStream:
         self._in_flight -= 1
         self._connection.active()
         self._connection.send(frame(answer))
+        if self._is_working:
+            return
         if self._is_paused:
             self._work_off()
         self._close_if_done()

@@ -11,43 +11,63 @@ import ipaddress
 import socket
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from resolver.clients import Client
+from resolver.config.settings import Limits
 from resolver.errors import FormatError
+from resolver.listeners.backlog import Backlog
 from resolver.listeners.packet_info import ANCILLARY_BYTES, Ancillary, source_of
 from resolver.pipeline import Pending, Pipeline, Transport
 from resolver.telemetry.counters import Counters
 from resolver.wire.proxy_header import SIGNATURE, read_proxy_header
 
-BATCH = 64  # datagrams read in one wake-up, so that timers and TCP get their turn
-_LAST_BATCHES = 1000  # read by a reader that stops, about what a receive buffer holds
-_DATAGRAM_BYTES = 4096  # a larger buffer costs an mmap for each datagram; no query of use is longer
+BATCH: Final = 256  # datagrams read in one wake-up, a millisecond's worth, so that timers and TCP get their turn
+_LAST_BATCHES: Final = 250  # read by a reader that stops, about what a receive buffer holds
+_ALL: Final = 1 << 30
+_DATAGRAM_BYTES: Final = 4096  # a larger buffer costs an mmap for each datagram; no query of use is longer
+
+_UDP: Final = Transport.UDP
 
 _Peer = tuple[Any, ...]
 
 
 def udp_listener(
-    loop: asyncio.AbstractEventLoop, one: socket.socket, pipeline: Pipeline, counters: Counters
+    loop: asyncio.AbstractEventLoop,
+    one: socket.socket,
+    pipeline: Pipeline,
+    counters: Counters,
+    limits: Limits | None = None,
 ) -> UdpListener:
     """The reader that fits a non-blocking, bound UDP socket; it reads on the loop until stopped."""
     host = one.getsockname()[0]
     kind = WildcardUdpListener if ipaddress.ip_address(host.partition("%")[0]).is_unspecified else UdpListener
-    return kind(loop, one, pipeline, counters)
+    return kind(loop, one, pipeline, counters, limits or Limits())
 
 
 class UdpListener:
-    """Reads a socket that is bound to one address, which all its answers leave from."""
+    """Reads a socket that is bound to one address, which all its answers leave from.
+
+    What is ready is answered at once; what is not, once all that waits has been read.
+    """
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, one: socket.socket, pipeline: Pipeline, counters: Counters
+        self,
+        loop: asyncio.AbstractEventLoop,
+        one: socket.socket,
+        pipeline: Pipeline,
+        counters: Counters,
+        limits: Limits,
     ) -> None:
         self._loop = loop
         self._socket = one
         self._pipeline = pipeline
         self._clients = pipeline.clients
         self._counters = counters
-        loop.add_reader(one.fileno(), self._readable)
+        self._backlog = Backlog(self._answer, limits.queries_put_off, counters.dropped)
+        self._fresh = self._backlog.fresh
+        self._turn: asyncio.Handle | None = None
+        loop.add_reader(one.fileno(), self._wake_up)
 
     def stop(self) -> None:
         """Read what waits, and then no more. Answers to come are still sent.
@@ -55,12 +75,29 @@ class UdpListener:
         In a rolling restart the successor reads the same socket; at the end of the service nobody else does.
         """
         self._loop.remove_reader(self._socket.fileno())
+        if self._turn is not None:
+            self._turn.cancel()
         for _ in range(_LAST_BATCHES):
-            if not self._readable():
+            has_more = self._readable()
+            self._backlog.work(most=_ALL)
+            if not has_more:
                 return
 
+    def _wake_up(self) -> None:
+        self._readable()
+        if self._fresh and self._turn is None:
+            self._work()
+
+    def _work(self) -> None:
+        """Answer what was not ready, and come back for what is left: after those who are answered at sight."""
+        has_more = True  # also where an error that nobody expected costs one query: the others have their turn
+        try:
+            has_more = self._backlog.work()
+        finally:
+            self._turn = self._loop.call_soon(self._work) if has_more else None
+
     def _readable(self) -> bool:
-        """Answer a batch of what waits; True if there may be more."""
+        """Answer what is ready of a batch, and keep the rest of it; True if there may be more."""
         # Every line here runs for every query: locals, no calls but the two system calls and two look-ups.
         receive = self._socket.recvfrom
         send = self._socket.sendto
@@ -95,12 +132,12 @@ class UdpListener:
                     if line is not None:
                         self._pipeline.events.put(client.shown, line)
                     continue
-            self._answer(query, peer[0], functools.partial(self._reply, peer))
+            self._fresh.append((query, peer[0], functools.partial(self._reply, peer)))
         return True
 
     def _answer(self, query: bytes, address: str, reply: Callable[[bytes], None]) -> None:
         pipeline = self._pipeline
-        client = pipeline.client(address)
+        client = self._clients.at(address)
         if query.startswith(SIGNATURE):  # as DNS, an inverse query with thirteen questions, which nobody asks
             proxied = self._proxied(query, client)
             if proxied is None:
@@ -110,7 +147,7 @@ class UdpListener:
             if ready is not None:
                 reply(ready)
                 return
-        outcome = pipeline.answer_now(query, client, Transport.UDP)
+        outcome = pipeline.answer_now(query, client, _UDP)
         if isinstance(outcome, Pending):
             pipeline.resolve(outcome, reply)
         elif outcome is not None:
@@ -205,7 +242,7 @@ class WildcardUdpListener(UdpListener):
                     if line is not None:
                         self._pipeline.events.put(client.shown, line)
                     continue
-            self._answer(query, peer[0], functools.partial(self._reply_from, source, peer))
+            self._fresh.append((query, peer[0], functools.partial(self._reply_from, source, peer)))
         return True
 
     def _reply_from(self, source: Ancillary, peer: _Peer, answer: bytes) -> None:

@@ -7,8 +7,9 @@ import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from resolver.config.addresses import parse_endpoint
 from resolver.config.settings import ControlSettings
-from resolver.listeners.sockets import Listen, open_admin_socket
+from resolver.listeners.sockets import Listen, open_http_socket
 
 _EVENT_BUFFER_BYTES = 4 << 20  # query events that wait while the control process is away, as far as the kernel grants
 
@@ -18,6 +19,7 @@ class Channels:
     """`events_in` is where workers put query events, `events_out` where the control process finds them."""
 
     admin: socket.socket | None  # listens; None without an admin API
+    block_page: tuple[socket.socket, ...]  # listen
     events_in: socket.socket
     events_out: socket.socket
 
@@ -28,12 +30,16 @@ class Channels:
         with contextlib.ExitStack() as opened:
             admin = None
             if settings.admin_address is not None:
-                admin = opened.enter_context(open_admin_socket(Listen(*settings.admin_address)))
+                admin = opened.enter_context(open_http_socket(Listen(*settings.admin_address), "admin.listen"))
+            block_page = tuple(
+                opened.enter_context(open_http_socket(Listen(*parse_endpoint(text)), "block_page.listen"))
+                for text in settings.block_page.listen
+            )
             into, out = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
             opened.callback(into.close)
             opened.callback(out.close)
             into.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _EVENT_BUFFER_BYTES)
-            yield cls(admin, into, out)
+            yield cls(admin, block_page, into, out)
 
     @property
     def admin_fd(self) -> int | None:
@@ -41,7 +47,12 @@ class Channels:
         return self.admin.fileno() if self.admin else None
 
     @property
+    def block_page_fds(self) -> list[int]:
+        """The file descriptors that the block page is served on."""
+        return [one.fileno() for one in self.block_page]
+
+    @property
     def of_control(self) -> list[int]:
         """What the control process inherits."""
-        own = [self.events_out.fileno()]
+        own = [self.events_out.fileno(), *self.block_page_fds]
         return own if self.admin is None else [*own, self.admin.fileno()]

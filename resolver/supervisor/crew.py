@@ -157,6 +157,8 @@ class Crew:
 
     async def _replace(self, slot: int) -> None:
         async with self._filling[slot]:
+            if self._is_stopping:
+                return
             old = self._workers[slot]
             await self._fill(slot)
             if old is not None:
@@ -172,20 +174,16 @@ class Crew:
         `checked`: the policy's files have just been checked.
         """
         while True:
-            manifest, settings, subjects = self.manifest, self.settings, self.subjects
             worker = await WorkerProcess.start(
-                self._sockets[slot],
-                self._events,
-                settings,
-                self.cookie_secret,
-                manifest.path,
-                self._log,
-                checked=checked,
-                subjects=subjects,
+                self._sockets[slot], self._events, self.settings, self.cookie_secret, self._log
             )
             worker.on_clock = self._on_clock
             self._alive.add(worker)
             self._tasks.spawn(self._watch(slot, worker), f"worker {worker.pid}")
+            # Not before it listens: while it starts, policies may come and go, and their files with them.
+            await worker.listens()
+            manifest, subjects = self.manifest, self.subjects
+            worker.begin(manifest.path, subjects, checked=checked)
             await worker.ready()
             if self._is_up_to_date(worker):
                 break

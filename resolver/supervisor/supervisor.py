@@ -161,11 +161,13 @@ class Supervisor:
         return {
             "settings": asdict(self._plan.control),
             "worker_settings": self._plan.settings.to_plain(),
+            "serving": [asdict(address) for address in self._plan.listen],
             "policy": self._policy_of(self._plan),
             "fingerprint": self._plan.fingerprint,
             "manifest": str(self._in_use.path) if self._in_use else None,
             "began": self._began,
             "listen": channels.admin_fd,
+            "block_page": channels.block_page_fds,
             "events": channels.events_out.fileno(),
         }
 
@@ -283,7 +285,8 @@ class Supervisor:
             self._log.warning(note)
         if needs_restart:
             self._log.warning(
-                "listen, workers, state_dir and admin.listen change only with a restart; the rest is reloaded"
+                "listen, workers, state_dir, admin.listen and block_page.listen change only with a restart; "
+                "the rest is reloaded"
             )
         self._plan, self._crew.settings = new, new.settings
         self._crew.cookie_secret = self._cookie_secret(new, self._crew.cookie_secret)

@@ -52,6 +52,8 @@ class WorkerProcess:
         self._writer = writer
         self._log = log
         self._spoke = asyncio.Condition()
+        self._listens = False
+        self._descriptors: dict[str, Any] = {}
 
     @classmethod
     async def start(
@@ -60,20 +62,11 @@ class WorkerProcess:
         events: socket.socket,
         settings: WorkerSettings,
         cookie_secret: list[str],
-        manifest: Path,
         log: Log,
-        *,
-        checked: bool,
-        subjects: Position | None = None,
     ) -> WorkerProcess:
-        """Start a worker on its sockets, with a policy. It serves once `ready` returns. Raises MoatdnsError.
-
-        `checked`: the policy's files have just been checked, so the worker need not.
-        """
+        """Start a worker on its sockets; `begin` tells it the policy. Raises MoatdnsError."""
         try:
-            return await cls._start(
-                sockets, events, settings, cookie_secret, manifest, log, checked=checked, subjects=subjects
-            )
+            return await cls._start(sockets, events, settings, cookie_secret, log)
         except OSError as error:  # no process, no file descriptor left
             raise MoatdnsError(f"a worker cannot be started: {error.strerror or error}") from error
 
@@ -84,11 +77,7 @@ class WorkerProcess:
         events: socket.socket,
         settings: WorkerSettings,
         cookie_secret: list[str],
-        manifest: Path,
         log: Log,
-        *,
-        checked: bool,
-        subjects: Position | None = None,
     ) -> WorkerProcess:
         ours, theirs = socket.socketpair()
         descriptors = {kind: [one.fileno() for one in ones] for kind, ones in sockets.by_kind.items()}
@@ -107,17 +96,32 @@ class WorkerProcess:
             reader, writer = await asyncio.open_connection(sock=ours)
             unless_started.pop_all()
         worker = cls(process, settings, cookie_secret, reader, writer, log)
+        worker._descriptors = {**descriptors, "events": events.fileno()}
+        return worker
+
+    async def listens(self) -> None:
+        """Wait until it can be told a policy. Raises MoatdnsError when it ends or says nothing."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(READY_SECONDS), self._spoke:
+                await self._spoke.wait_for(lambda: self._listens or self._process.returncode is not None)
+        if not self._listens:
+            self.kill()
+            raise MoatdnsError(f"worker {self.pid} ended, or said nothing within {READY_SECONDS:g} s")
+
+    def begin(self, manifest: Path, subjects: Position | None, *, checked: bool) -> None:
+        """Tell it what to begin with; it serves once `ready` returns.
+
+        `checked`: the policy's files have just been checked, so the worker need not.
+        """
         first = {
-            "settings": settings.to_plain(),
-            "cookie_secret": cookie_secret,
+            "settings": self.settings.to_plain(),
+            "cookie_secret": self.cookie_secret,
             "manifest": str(manifest),
             "checked": checked,
             "subjects": subjects.to_plain() if subjects else None,
-            **descriptors,
-            "events": events.fileno(),
+            **self._descriptors,
         }
-        writer.write(json.dumps(first).encode() + b"\n")
-        return worker
+        self._writer.write(json.dumps(first).encode() + b"\n")
 
     @property
     def pid(self) -> int:
@@ -145,7 +149,11 @@ class WorkerProcess:
                 self.revision = int(str(report["revision"]))
                 self._refused = event == "refused"
                 self._spoke.notify_all()
-        if event == "subjects":
+        if event == "listens":
+            async with self._spoke:
+                self._listens = True
+                self._spoke.notify_all()
+        elif event == "subjects":
             async with self._spoke:
                 self.subjects_number = int(report["number"])
                 self._spoke.notify_all()
@@ -162,6 +170,9 @@ class WorkerProcess:
             self._log.error("a worker refused the policy", pid=self.pid, why=report["why"])
         elif event == "counts":
             self._log.info("counts", pid=self.pid, **report)
+        elif event == "uncounted":
+            so = "they are kept in memory until there can be one"
+            self._log.error("a worker has no file for its counts", pid=self.pid, why=report["why"], so=so)
         elif event == "trouble":
             self._log.error("unexpected error in a worker", pid=self.pid, **report)
 

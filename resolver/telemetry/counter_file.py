@@ -3,6 +3,9 @@
 A header, then cells of 64 bits, then the cells' keys (each with its length), in the cells' order. A key is whole before
 the number of cells in use is raised, so a reader sees a consistent beginning at any moment. The writer holds a lock on
 its file while it lives. One writer; any number of readers.
+
+What is written to has its room on the disk beforehand: a page that the disk has no room for would kill the writer
+(SIGBUS). Where there is none, there are no new cells.
 """
 
 from __future__ import annotations
@@ -21,6 +24,8 @@ from resolver.errors import MoatdnsError
 SUFFIX = ".counters"
 CELLS = 65_536
 KEY_BYTES = 8 << 20
+_ROOM_BYTES = 256 << 10  # of keys, taken from the disk at once
+_SLACK_BYTES = 4 << 10  # of it; for what comes along with a key that leaves something over to others
 _LONGEST_KEY = 0xFFFF
 _MAGIC = b"moatcnt1"
 _HEADER = struct.Struct("=8sQQQ")  # magic, capacity, cells in use, octets of keys
@@ -38,19 +43,21 @@ class MemoryCells:
 
     def __init__(self) -> None:
         self.cells = memoryview(bytearray(CELLS * 8)).cast("Q")
-        self.keys: list[str] = []
+        self.used = 0  # cells that have a key
+        self.keys: list[str] = []  # for a file that takes over
 
     def intern(self, key: str, *, reserve: int = 0) -> int | None:
         """A new cell for a key, its index; None where fewer than `reserve` and one are free."""
-        if len(self.keys) + reserve >= CELLS:
+        if self.used + reserve >= CELLS:
             return None
         self.keys.append(key)
-        return len(self.keys) - 1
+        self.used += 1
+        return self.used - 1
 
     @property
     def used_share(self) -> float:
         """Of all there is room for."""
-        return len(self.keys) / CELLS
+        return self.used / CELLS
 
     def close(self) -> None:
         """End it."""
@@ -60,9 +67,12 @@ class CounterFile(MemoryCells):
     """Cells in a file of their own."""
 
     def __init__(self, descriptor: int, path: Path) -> None:
+        """On a file of the full length; header, cells and the first keys have their room. Raises OSError."""
         self.path = path
-        self.keys = []
+        self.used = 0
+        self.keys = []  # they are in the file, and take no memory here
         self._descriptor = descriptor
+        self._roomy_to = _ROOM_BYTES  # octets of keys that there is room for
         self._map = mmap.mmap(descriptor, _BEGIN + CELLS * 8 + KEY_BYTES)
         self._map[: _HEADER.size] = _HEADER.pack(_MAGIC, CELLS, 0, 0)
         self._whole = memoryview(self._map)
@@ -77,7 +87,8 @@ class CounterFile(MemoryCells):
         temporary = folder / f".{name}.part"
         descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:
-            os.ftruncate(descriptor, _BEGIN + CELLS * 8 + KEY_BYTES)  # sparse: only what is used takes room
+            os.ftruncate(descriptor, _BEGIN + CELLS * 8 + KEY_BYTES)  # sparse: keys take room as they come
+            os.posix_fallocate(descriptor, 0, _BEGIN + CELLS * 8 + _ROOM_BYTES)
             fcntl.flock(descriptor, fcntl.LOCK_EX)
             path = folder / f"{name}{SUFFIX}"
             made = cls(descriptor, path)
@@ -93,20 +104,48 @@ class CounterFile(MemoryCells):
         raw = key.encode()
         end = self._key_end + _LENGTH.size + len(raw)
         free = KEY_BYTES - end
-        if len(self.keys) + reserve >= CELLS or free < reserve * 128 or len(raw) > _LONGEST_KEY:
+        if self.used + reserve >= CELLS or free < reserve * 128 or len(raw) > _LONGEST_KEY:
+            return None
+        needed = end + _SLACK_BYTES if reserve else end
+        if needed > self._roomy_to and not self._find_room(needed):
             return None
         at = _BEGIN + CELLS * 8 + self._key_end
         self._map[at : at + _LENGTH.size + len(raw)] = _LENGTH.pack(len(raw)) + raw
         self._key_end = end
-        self.keys.append(key)
+        self.used += 1
         struct.pack_into("=Q", self._map, _KEYS_AT, end)
-        struct.pack_into("=Q", self._map, _USED_AT, len(self.keys))
-        return len(self.keys) - 1
+        struct.pack_into("=Q", self._map, _USED_AT, self.used)
+        return self.used - 1
+
+    def _find_room(self, end: int) -> bool:
+        """Have room for keys up to `end`; False where the disk has none."""
+        wanted = min(-(-end // _ROOM_BYTES) * _ROOM_BYTES, KEY_BYTES)
+        if wanted == self._roomy_to:
+            return True
+        try:
+            os.posix_fallocate(self._descriptor, _BEGIN + CELLS * 8 + self._roomy_to, wanted - self._roomy_to)
+        except OSError:
+            return False
+        self._roomy_to = wanted
+        return True
+
+    def take_over(self, other: MemoryCells) -> bool:
+        """Take the keys and counts of others into this file, which has none yet, in the same cells.
+
+        False where the disk has no room for them: then the file is gone.
+        """
+        if any(self.intern(key) is None for key in other.keys):
+            self.path.unlink(missing_ok=True)  # before anybody reads half of it
+            self.close()
+            return False
+        count = len(other.keys)
+        self.cells[:count] = other.cells[:count]
+        return True
 
     @property
     def used_share(self) -> float:
         """Of all there is room for."""
-        return max(len(self.keys) / CELLS, self._key_end / KEY_BYTES)
+        return max(self.used / CELLS, self._key_end / KEY_BYTES)
 
     def close(self) -> None:
         """Let go of it: it is nobody's then, and may be removed once it was read."""

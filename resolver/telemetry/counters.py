@@ -19,7 +19,7 @@ from collections import Counter
 from enum import IntEnum
 from typing import Final
 
-from resolver.telemetry.counter_file import MemoryCells
+from resolver.telemetry.counter_file import CounterFile, MemoryCells
 
 KINDS: Final[tuple[str, ...]] = ("blocked", "monitored", "exempted", "other")
 BUCKETS: Final[tuple[float, ...]] = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
@@ -45,7 +45,7 @@ class Outcome(IntEnum):
 
 
 OUTCOMES: Final[tuple[str, ...]] = tuple(outcome.name.lower() for outcome in Outcome)
-_KIND_OF: Final[tuple[int, ...]] = (0, 3, 1, 2, 3, 1, 2, 3, 3)  # by outcome: an index into KINDS
+KIND_OF: Final[tuple[int, ...]] = (0, 3, 1, 2, 3, 1, 2, 3, 3)  # by outcome: an index into KINDS
 _VERDICT_OF: Final[tuple[str, ...]] = (
     "block",
     "allow",
@@ -65,11 +65,6 @@ Account = tuple[int, int, bytes | None]
 # What an answer is counted under, beside its outcome: group, service, list, qtype, rcode, protocol, exemption,
 # domain.
 Facts = tuple[str, str | None, str | None, str | None, str, str, str | None, str | None]
-
-
-def kind_of(outcome: int) -> int:
-    """Where an outcome belongs among the KINDS."""
-    return _KIND_OF[outcome]
 
 
 def verdict_of(outcome: int) -> str:
@@ -111,6 +106,16 @@ class Counters:
         self.store.close()
         self._begin(store)
 
+    @property
+    def has_file(self) -> bool:
+        """Whether counts outlive this process."""
+        return isinstance(self.store, CounterFile)
+
+    def settle(self, store: CounterFile) -> None:
+        """Go on in a file, after a time without one: what was counted goes along, and indices stay what they are."""
+        if store.take_over(self.store):
+            self.store, self.cells = store, store.cells
+
     def answer(self, outcome: int, facts: Facts) -> int:
         """The cell of an answer."""
         key = (outcome, facts)
@@ -136,7 +141,7 @@ class Counters:
         if cell is None:
             if not name or self.store.intern(_text(["client", name, KINDS[0]]), reserve=_RESERVED_CELLS) is None:
                 return self._everyone
-            cell = len(self.store.keys) - 1
+            cell = self.store.used - 1
             for kind in KINDS[1:]:
                 self._new(["client", name, kind])
             self._client_cells[name] = cell

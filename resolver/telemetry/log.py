@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
+import os
 import sys
 from typing import Any, Protocol
 
@@ -21,17 +24,34 @@ class Log(Protocol):
         """Something asked for did not happen."""
 
 
+class _Stderr(io.BufferedIOBase):
+    """What it does not take, as on a full disk, is lost: nobody stops serving for a line in the log."""
+
+    name = "<stderr>"
+
+    def writable(self) -> bool:
+        """It is."""
+        return True
+
+    def write(self, line: Any) -> int:
+        """A line as one piece: several processes write to it."""
+        with contextlib.suppress(OSError):
+            os.write(2, line)
+        return len(line)
+
+
 def make_log() -> Log:
     """The log of this process."""
     terminal = sys.stderr.isatty()
     renderer: Any = structlog.dev.ConsoleRenderer() if terminal else structlog.processors.JSONRenderer()
+    file = io.TextIOWrapper(_Stderr(), encoding="utf-8", errors="backslashreplace", write_through=True)
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="%H:%M:%S" if terminal else "iso", utc=not terminal),
             renderer,
         ],
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(file),
         cache_logger_on_first_use=True,
     )
     log: Log = structlog.get_logger()

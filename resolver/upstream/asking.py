@@ -1,25 +1,33 @@
-"""What the transports and those who ask agree upon."""
+"""What the transports and those who ask agree upon.
+
+Base classes rather than protocols where every query passes: compiled, a call is then a jump, and not a look-up by name.
+"""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Protocol
 
 from resolver.errors import UpstreamError
+from resolver.upstream.deadlines import Waiting
 from resolver.upstream.server import Server
 
 
-class Asker(Protocol):
+class Asker(Waiting):
     """Whoever has a question in flight. Each time it was sent, at most one of `heard` and `lost` is called, once."""
 
     question: bytes
     tail: bytes  # the query after its ID and before its options
 
+    @abstractmethod
     def heard(self, link: Link, response: bytes) -> None:
         """`response` came from the server that was asked, with the right ID and question, or is a bare error."""
 
+    @abstractmethod
     def lost(self, link: Link, error: UpstreamError) -> None:
         """No answer will come any more for the one sent over this link."""
 
+    @abstractmethod
     def doubted(self, link: Link) -> None:
         """Somebody may be forging answers on this link. What was sent there is in flight as before."""
 
@@ -36,14 +44,16 @@ class Channel(Protocol):
 Place = tuple[Channel, bytes]  # a question in flight: the channel and its ID there
 
 
-class Link(Protocol):
+class Link(ABC):
     """One way to one server."""
 
     server: Server
-    is_stream: bool  # answers cannot be truncated, nor forged by those who do not see the traffic
+    is_stream = False  # answers cannot be truncated, nor forged by those who do not see the traffic
 
+    @abstractmethod
     def send(self, asker: Asker, besides: Channel | None = None) -> Place:
         """Ask, and not over the channel `besides`. Raises UpstreamError when the question cannot even be sent."""
 
+    @abstractmethod
     def close(self) -> None:
         """End everything; nobody who still waits is told."""

@@ -7,21 +7,24 @@ a deadline is a place in a set, and one timer sweeps the sets that are due. It r
 from __future__ import annotations
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Protocol
+from typing import Final
 
-TICK_SECONDS = 0.02  # how late `due` may come
-_TICKS_PER_SECOND = round(1 / TICK_SECONDS)
+TICK_SECONDS: Final = 0.02  # how late `due` may come
+_TICKS_PER_SECOND: Final = round(1 / TICK_SECONDS)
 
 
-class Waiting(Protocol):
-    """Whoever can be told that its time is up. `tick` belongs to Deadlines and begins as 0."""
+class Waiting(ABC):
+    """Whoever can be told that its time is up."""
 
-    tick: int
+    tick = 0  # belongs to Deadlines
 
+    @abstractmethod
     def due(self) -> None:
         """The time has come."""
 
+    @abstractmethod
     def close(self) -> None:
         """There will be no time."""
 

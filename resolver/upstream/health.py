@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Final
 
 from resolver.errors import UpstreamError
-from resolver.upstream.asking import Link, Place
+from resolver.upstream.asking import Asker, Link, Place
 from resolver.upstream.deadlines import Deadlines
 from resolver.upstream.randomness import Randomness
 from resolver.upstream.server import Server
 
-_FAILURES_UNTIL_DOWN = 2  # in a row
-_PROBE_SECONDS = 1.0
+_FAILURES_UNTIL_DOWN: Final = 2  # in a row
+_PROBE_SECONDS: Final = 1.0
 # By how much another server must answer sooner to be asked first instead of the one that is. So chance does not have
 # two equal ones take turns.
-_SOONER = 0.8
-_SOONER_SECONDS = 0.0005
+_SOONER: Final = 0.8
+_SOONER_SECONDS: Final = 0.0005
 
-_BY_LATENCY = ("fastest", "parallel")
+_BY_LATENCY: Final = ("fastest", "parallel")
 
 
 class Health:
@@ -113,10 +114,8 @@ def _is_sooner(link: Link, first: Link) -> bool:
     return latency < _latency(first) * _SOONER and _latency(first) - latency > _SOONER_SECONDS
 
 
-class Probe:
+class Probe(Asker):
     """A question to a server that is not the one whose answer is waited for."""
-
-    tick = 0
 
     def __init__(self, health: Health, question: bytes, tail: bytes) -> None:
         self._health = health

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final
 
 from resolver.errors import (
     UpstreamBadAnswer,
@@ -22,7 +23,7 @@ from resolver.errors import (
     UpstreamTimeout,
     UpstreamUnreachable,
 )
-from resolver.upstream.asking import Channel, Link, Place
+from resolver.upstream.asking import Asker, Channel, Link, Place
 from resolver.upstream.deadlines import Deadlines
 from resolver.upstream.health import Health
 from resolver.upstream.server import Server
@@ -31,10 +32,10 @@ from resolver.wire.codes import Rcode
 from resolver.wire.query import FAILURES, extended_rcode_of, is_truncated, rcode_of
 
 # How much of a try's time may pass in silence before the next one begins beside it.
-_PATIENCE = 1 / 4
-_PATIENCE_WITH_ONE_SERVER = 1 / 2
-_BADCOOKIE = Rcode.BADCOOKIE & 0xF  # as the header has it
-_BUSY = "queries_in_flight_per_upstream"
+_PATIENCE: Final = 1 / 4
+_PATIENCE_WITH_ONE_SERVER: Final = 1 / 2
+_BADCOOKIE: Final = Rcode.BADCOOKIE & 0xF  # as the header has it
+_BUSY: Final = "queries_in_flight_per_upstream"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +54,10 @@ class Circumstances:
     dropped: Counter[str]
 
 
-class Inquiry:
+class Inquiry(Asker):
     """One question and what has become of it."""
 
     # What is not set in __init__ is for the few that are not answered at once.
-    tick = 0
     is_open = True
     place: Place | None = None  # of the latest try
     earlier: tuple[Place, ...] = ()
@@ -110,11 +110,12 @@ class Inquiry:
     def heard(self, link: Link, response: bytes) -> None:
         """A server has said something that belongs to the question."""
         server = link.server
+        circumstances = self.circumstances
         server.heard += 1
         if link is self.awaited or link is self.beside:
-            server.replied(self.circumstances.clock() - self.asked_at)
+            server.replied(circumstances.clock() - self.asked_at)
         if server.failures:
-            self.circumstances.health.alive(server)
+            circumstances.health.alive(server)
         self.in_flight -= 1
         rcode = rcode_of(response)
         if rcode and self._is_failure(link, response, rcode):
@@ -125,9 +126,9 @@ class Inquiry:
                 server.bad_answers += 1
                 self._failed(link, UpstreamBadAnswer(f"{server.name} truncates its answer over TCP too"))
             else:
-                self._ask_by_stream(server, self.circumstances.clock())
+                self._ask_by_stream(server, circumstances.clock())
         else:
-            self.circumstances.counts["answered"] += 1
+            circumstances.counts["answered"] += 1
             self._finish(response)
 
     def _is_failure(self, link: Link, response: bytes, rcode: int) -> bool:
@@ -247,15 +248,16 @@ class Inquiry:
     def _try(self, link: Link, now: float, besides: Channel | None = None) -> bool:
         """Ask; False if the question could not be sent."""
         circumstances = self.circumstances
-        if link.server.in_flight >= circumstances.most_in_flight:
+        server = link.server
+        if server.in_flight >= circumstances.most_in_flight:
             circumstances.dropped[_BUSY] += 1
-            self.error = UpstreamBusy(f"{link.server.name}: too many queries wait for it")
+            self.error = UpstreamBusy(f"{server.name}: too many queries wait for it")
             return False
         try:
             place = link.send(self, besides)
         except UpstreamError as error:
             self.error = error
-            self._note(link.server, error)
+            self._note(server, error)
             return False
         if self.place is not None:
             self.earlier += (self.place,)
@@ -263,18 +265,19 @@ class Inquiry:
         self.in_flight += 1
         self.awaited = link
         self.asked_at = now
-        self.heard_before = link.server.heard
+        self.heard_before = server.heard
         timeout_seconds = circumstances.timeout_seconds
         time_left = self.ends_at - now
-        self.listen_until = now + timeout_seconds if timeout_seconds < time_left else self.ends_at
-        if servers_left := len(self.order) - self.next_server:
+        listen_until = self.listen_until = now + timeout_seconds if timeout_seconds < time_left else self.ends_at
+        servers = len(self.order)
+        if servers_left := servers - self.next_server:
             patience = timeout_seconds * _PATIENCE
             share = time_left / (servers_left + 1)
             wake_at = now + (patience if patience < share else share)
-        elif len(self.order) == 1 and not link.is_stream and not self.has_asked_again:
-            wake_at = now + (self.listen_until - now) * _PATIENCE_WITH_ONE_SERVER
+        elif servers == 1 and not link.is_stream and not self.has_asked_again:
+            wake_at = now + (listen_until - now) * _PATIENCE_WITH_ONE_SERVER
         else:
-            wake_at = self.listen_until
+            wake_at = listen_until
         circumstances.deadlines.add(self, wake_at)
         return True
 

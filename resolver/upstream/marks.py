@@ -7,6 +7,7 @@ is not forged from afar, and what comes there decides whether the server still k
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Final
 
 from siphash24 import siphash24
 
@@ -15,8 +16,8 @@ from resolver.wire.codes import HEADER, EdnsOption
 from resolver.wire.query import NO_OPTIONS, cookie_in, options_field
 from resolver.wire.response import edns_option
 
-RETRY_SECONDS = 3600.0  # after which a server that knows no cookies, or loses the case, is tried with them again
-_CLIENT_COOKIE = 8  # octets
+RETRY_SECONDS: Final = 3600.0  # after which a server that knows no cookies, or loses the case, is tried with them again
+_CLIENT_COOKIE: Final = 8  # octets
 
 
 class Marks:

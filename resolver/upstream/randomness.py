@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import struct
+from typing import Final
 
-_IDS_AT_ONCE = 1024
-_UNPACK_IDS = struct.Struct("2s" * _IDS_AT_ONCE).unpack
-_LOWEST_PORT = 1024
+_IDS_AT_ONCE: Final = 1024
+_UNPACK_IDS: Final = struct.Struct("2s" * _IDS_AT_ONCE).unpack
+_LOWEST_PORT: Final = 1024
 
 
 class Randomness:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import socket
 from bisect import bisect_left
-from typing import Any
+from typing import Any, Final
 
 from resolver.config.settings import UpstreamServer
 from resolver.telemetry.counters import BUCKETS
 
-_REPLY_WEIGHT = 1 / 8  # of the latest reply in the smoothed latency, as in TCP (RFC 6298 section 2)
-_SILENCE_WEIGHT = 1 / 4
-_BUCKET_NAMES = (*(f"{bound:g}" for bound in BUCKETS), "+Inf")
+_REPLY_WEIGHT: Final = 1 / 8  # of the latest reply in the smoothed latency, as in TCP (RFC 6298 section 2)
+_SILENCE_WEIGHT: Final = 1 / 4
+_BUCKET_NAMES: Final = (*(f"{bound:g}" for bound in BUCKETS), "+Inf")
 
 
 class Server:
@@ -42,7 +42,8 @@ class Server:
         """Note how long a reply took that somebody waited for."""
         self.took[bisect_left(BUCKETS, seconds)] += 1
         self.took_microseconds += int(seconds * 1e6)
-        self.latency += (seconds - self.latency) * (_REPLY_WEIGHT if self.latency else 1)
+        latency = self.latency
+        self.latency = latency + (seconds - latency) * _REPLY_WEIGHT if latency else seconds
 
     def measured(self, seconds: float) -> None:
         """Note how long a reply took that nobody waited for."""

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from resolver.errors import UpstreamBusy, UpstreamError
-from resolver.upstream.asking import Asker, Channel, Place
+from resolver.upstream.asking import Asker, Channel, Link, Place
 from resolver.upstream.connecting import Dialling
 from resolver.upstream.connection import Connection, Exchange
 from resolver.upstream.marks import Marks
@@ -25,7 +25,7 @@ _SHORTEST_BACK_OFF_SECONDS = 0.05
 _LONGEST_BACK_OFF_SECONDS = 0.5  # well within a second: the probe of a server that is back must get through
 
 
-class StreamLink:
+class StreamLink(Link):
     """A link to one server over connections."""
 
     is_stream = True

@@ -13,30 +13,31 @@ import select
 import socket
 from collections import deque
 from collections.abc import Callable
+from typing import Final
 
 from resolver.errors import UpstreamUnreachable
-from resolver.upstream.asking import Asker, Channel, Place
+from resolver.upstream.asking import Asker, Channel, Link, Place
 from resolver.upstream.marks import Marks
 from resolver.upstream.randomness import Randomness
 from resolver.upstream.server import Server
 from resolver.wire.codes import HEADER, Rcode
 from resolver.wire.query import is_bare_error, question_matches, rcode_of, with_question
 
-MAX_DATAGRAM = 4096  # what is received of a reply; three times what we say we take, and no mmap a datagram
-MAX_QUERIES = 8  # that a socket serves
-MAX_AGE_SECONDS = 5.0
-SLOTS = 64  # sockets to choose from; a power of two, so that a random octet's bits choose
+MAX_DATAGRAM: Final = 4096  # what is received of a reply; three times what we say we take, and no mmap a datagram
+MAX_QUERIES: Final = 8  # that a socket serves
+MAX_AGE_SECONDS: Final = 5.0
+SLOTS: Final = 64  # sockets to choose from; a power of two, so that a random octet's bits choose
 # Retired sockets that still wait for an answer. When a dead server has this many, those in the slots serve on beyond
 # their 8 queries and 5 s: running out of file descriptors would take down more than one server.
-MAX_RETIRED = 448
-RECENT_PORTS = 4096  # that are not used again; of 64,512, so the choice stays wide
-SWEEP_SECONDS = 1.0
-WRONG_REPLIES_UNTIL_DOUBT = 10  # on one socket; then its questions go on over TCP beside it
-_MOST_FORGOTTEN = 64
-_BADCOOKIE = Rcode.BADCOOKIE & 0xF  # as the header has it
-_PORT_TRIES = 3
-_SOCKETS_A_WAKE_UP = 64
-_WRONG_REPLIES_A_WAKE_UP = 64
+MAX_RETIRED: Final = 448
+RECENT_PORTS: Final = 4096  # that are not used again; of 64,512, so the choice stays wide
+SWEEP_SECONDS: Final = 1.0
+WRONG_REPLIES_UNTIL_DOUBT: Final = 10  # on one socket; then its questions go on over TCP beside it
+_MOST_FORGOTTEN: Final = 64
+_BADCOOKIE: Final = Rcode.BADCOOKIE & 0xF  # as the header has it
+_PORT_TRIES: Final = 3
+_SOCKETS_A_WAKE_UP: Final = 64
+_WRONG_REPLIES_A_WAKE_UP: Final = 64
 _ANY_ADDRESS: dict[int, str] = {socket.AF_INET: "0.0.0.0", socket.AF_INET6: "::"}  # noqa: S104 connect() narrows it to one peer
 
 
@@ -182,10 +183,8 @@ class UdpSocket:
         self._sock.close()
 
 
-class UdpPool:
+class UdpPool(Link):
     """A link to one server over UDP."""
-
-    is_stream = False
 
     def __init__(
         self,

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
 
 from resolver.errors import FormatError
 from resolver.wire.codes import Type
 
-_POINTER = 0xC0
-_OCTETS = {int(Type.A): 4, int(Type.AAAA): 16}
-_SERVICE_TYPES = (int(Type.SVCB), int(Type.HTTPS))
-_HINTS = {4: 4, 6: 16}  # SvcParamKeys ipv4hint and ipv6hint: octets of an address (RFC 9460 section 7.3)
+_POINTER: Final = 0xC0
+_A: Final = int(Type.A)
+_OCTETS: Final = {_A: 4, int(Type.AAAA): 16}
+_SERVICE_TYPES: Final = (int(Type.SVCB), int(Type.HTTPS))
+_HINTS: Final = {4: 4, 6: 16}  # SvcParamKeys ipv4hint and ipv6hint: octets of an address (RFC 9460 section 7.3)
 
 
-_PRIVATE_16 = b"\xc0\xa8", b"\xa9\xfe"
-_MAPPED = bytes(10) + b"\xff\xff"
+_PRIVATE_16: Final = b"\xc0\xa8", b"\xa9\xfe"
+_MAPPED: Final = bytes(10) + b"\xff\xff"
+# Of an IPv4 address: no other first octet begins a private one.
+_PERHAPS_PRIVATE: Final = frozenset({0, 10, 100, 127, 169, 172, 192})
 
 
 def addresses_in(body: bytes, answers: int) -> tuple[bytes, ...]:
@@ -32,6 +36,22 @@ def addresses_in(body: bytes, answers: int) -> tuple[bytes, ...]:
         for address in addresses_of_record(body, rtype, start, at):
             found[address] = None
     return tuple(found)
+
+
+def holds_private_address(body: bytes, answers: int) -> bool:
+    """Whether an address that `addresses_in` finds there is private. Most answers are public, and told so quickly."""
+    at = 0
+    for _ in range(answers):
+        at = at + 2 if body[at] >= _POINTER else _behind_name(body, at)
+        rtype = body[at] << 8 | body[at + 1]
+        start = at + 10
+        at = start + (body[at + 8] << 8 | body[at + 9])
+        if rtype == _A and at - start == 4:
+            if body[start] in _PERHAPS_PRIVATE and is_private(body[start:at]):
+                return True
+        elif any(is_private(address) for address in addresses_of_record(body, rtype, start, at)):
+            return True
+    return False
 
 
 def addresses_of_record(message: bytes, rtype: int, start: int, end: int) -> Iterator[bytes]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import IntEnum
+from typing import Final
 
 
 class Rcode(IntEnum):
@@ -33,6 +34,7 @@ class Type(IntEnum):
     OPT = 41
     SVCB = 64
     HTTPS = 65
+    NXNAME = 128
     IXFR = 251
     AXFR = 252
     ANY = 255
@@ -82,12 +84,12 @@ class Ede(IntEnum):
     NETWORK_ERROR = 23
 
 
-MAX_NAME = 255  # octets of a name on the wire (RFC 1035 section 2.3.4)
-MAX_LABEL = 63
-MAX_MESSAGE = 65535  # octets of a message over a stream (RFC 1035 section 4.2.2)
-HEADER = 12  # octets of a message's header
-UDP_PAYLOAD = 1232  # what we send and accept over UDP without fear of fragments (RFC 9715)
-UDP_PAYLOAD_PLAIN = 512  # a client without EDNS takes no more (RFC 1035 section 4.2.1)
+MAX_NAME: Final = 255  # octets of a name on the wire (RFC 1035 section 2.3.4)
+MAX_LABEL: Final = 63
+MAX_MESSAGE: Final = 65535  # octets of a message over a stream (RFC 1035 section 4.2.2)
+HEADER: Final = 12  # octets of a message's header
+UDP_PAYLOAD: Final = 1232  # what we send and accept over UDP without fear of fragments (RFC 9715)
+UDP_PAYLOAD_PLAIN: Final = 512  # a client without EDNS takes no more (RFC 1035 section 4.2.1)
 
 
 def is_meta(qtype: int) -> bool:

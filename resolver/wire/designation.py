@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from resolver.names import parse_name
-from resolver.wire.codes import Class, Rcode, Type
+from resolver.wire.codes import Class, Flag, Rcode, Type
 from resolver.wire.question import Question
 from resolver.wire.response import compose
 
@@ -47,10 +47,11 @@ class Designation:
             self.records + self.addresses,
             answers=self.count,
             additionals=self.address_count,
+            flags=Flag.AA,
         )
         if len(whole) <= question.max_size:
             return whole
-        return compose(question, Rcode.NOERROR, self.records, answers=self.count)
+        return compose(question, Rcode.NOERROR, self.records, answers=self.count, flags=Flag.AA)
 
 
 def designation(

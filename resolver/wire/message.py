@@ -1,14 +1,10 @@
-"""The one door to dnslib: whole messages, where their cost does not show (a snapshot's load, a rare answer to mend)."""
+"""The one door to dnslib: whole messages, where their cost does not show (a snapshot's load)."""
 
 from __future__ import annotations
 
 import functools
 
 import dnslib
-from dnslib.buffer import BufferError as DnslibBufferError
-from dnslib.label import DNSLabelError
-
-from resolver.errors import FormatError
 
 _POINTER_TO_QUESTION = b"\xc0\x0c"
 _ROOT = b"\x00"
@@ -66,17 +62,3 @@ def hinfo_record(ttl_seconds: int) -> bytes:
     cpu = b"RFC8482"
     rdata = bytes((len(cpu),)) + cpu + b"\x00"
     return record(dnslib.QTYPE.HINFO, dnslib.RD(rdata), ttl_seconds)
-
-
-def without_foreign_records(message: bytes, keep: list[bool]) -> bytes:
-    """The message again with only those answer records whose place in `keep` is true, and no additional section.
-
-    Raises FormatError when dnslib cannot read it.
-    """
-    try:
-        parsed = dnslib.DNSRecord.parse(message)
-        parsed.rr = [rr for rr, kept in zip(parsed.rr, keep, strict=True) if kept]
-        parsed.ar = []
-        return bytes(parsed.pack())
-    except (dnslib.DNSError, DnslibBufferError, DNSLabelError, ValueError, IndexError, UnicodeError) as error:
-        raise FormatError(f"an answer that cannot be read: {error}") from error

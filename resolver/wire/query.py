@@ -7,6 +7,7 @@ question is asked, so it is built once an ask; ID and options are put around it 
 from __future__ import annotations
 
 import contextlib
+from typing import Final
 
 from resolver.errors import FormatError
 from resolver.wire.codes import HEADER, UDP_PAYLOAD, EdnsOption, Flag, Rcode, Type
@@ -14,9 +15,9 @@ from resolver.wire.records import records
 from resolver.wire.response import edns_option
 
 # RD: the upstream is asked to recurse. AD: tell us whether the answer was validated (RFC 6840 section 5.7).
-_ASKED = Flag.RD | Flag.AD
-_COUNTS = b"\x00\x01\x00\x00\x00\x00\x00\x01"  # one question; one record, the OPT, in the additional section
-_HEAD = {
+_ASKED: Final = Flag.RD | Flag.AD
+_COUNTS: Final = b"\x00\x01\x00\x00\x00\x00\x00\x01"  # one question; one record, the OPT, in the additional section
+_HEAD: Final = {
     False: _ASKED.to_bytes(2, "big") + _COUNTS,
     True: (_ASKED | Flag.CD).to_bytes(2, "big") + _COUNTS,
 }
@@ -28,17 +29,17 @@ def _opt_record(dnssec_ok: bool) -> bytes:
     return b"\x00" + Type.OPT.to_bytes(2, "big") + UDP_PAYLOAD.to_bytes(2, "big") + b"\x00\x00" + flags
 
 
-_OPT = {False: _opt_record(False), True: _opt_record(True)}
+_OPT: Final = {False: _opt_record(False), True: _opt_record(True)}
 
-_QR = Flag.QR >> 8  # these three lie in the header's third octet
-_TC = Flag.TC >> 8
-_QR_AND_OPCODE = 0xF8
-_RCODE = 0x0F
-_QUESTION_AT = HEADER
-_TYPE_AND_CLASS = 4  # octets at the end of a question
+_QR: Final = Flag.QR >> 8  # these three lie in the header's third octet
+_TC: Final = Flag.TC >> 8
+_QR_AND_OPCODE: Final = 0xF8
+_RCODE: Final = 0x0F
+_QUESTION_AT: Final = HEADER
+_TYPE_AND_CLASS: Final = 4  # octets at the end of a question
 
 # What a server says that will not or cannot answer; another server may.
-FAILURES = frozenset({Rcode.FORMERR, Rcode.SERVFAIL, Rcode.NOTIMP, Rcode.REFUSED})
+FAILURES: Final = frozenset({Rcode.FORMERR, Rcode.SERVFAIL, Rcode.NOTIMP, Rcode.REFUSED})
 
 
 def query_tail(question: bytes, *, dnssec_ok: bool, checking_disabled: bool) -> bytes:
@@ -54,11 +55,11 @@ def options_field(options: bytes) -> bytes:
     return len(options).to_bytes(2, "big") + options
 
 
-NO_OPTIONS = options_field(b"")
+NO_OPTIONS: Final = options_field(b"")
 
-_BLOCK = 128  # octets that an encrypted query is padded to a multiple of (RFC 8467 section 4.1)
-_UNPADDED = 2 + 2 + 4  # octets beside tail and padding: ID, length of the options, header of the option
-_PADDINGS = tuple(
+_BLOCK: Final = 128  # octets that an encrypted query is padded to a multiple of (RFC 8467 section 4.1)
+_UNPADDED: Final = 2 + 2 + 4  # octets beside tail and padding: ID, length of the options, header of the option
+_PADDINGS: Final = tuple(
     options_field(edns_option(EdnsOption.PADDING, bytes(-(size + _UNPADDED) % _BLOCK))) for size in range(_BLOCK)
 )
 
@@ -82,8 +83,10 @@ def question_matches(question: bytes, response: bytes) -> bool:
     """
     if response[4:6] != b"\x00\x01" or response[2] & _QR_AND_OPCODE != _QR:
         return False
+    if response.startswith(question, _QUESTION_AT):
+        return True
     echoed = response[_QUESTION_AT : _QUESTION_AT + len(question)]
-    return echoed == question or (
+    return (
         # bytes.lower touches A to Z only, and no length octet of `question` is one of them
         echoed.lower() == question.lower() and echoed[-_TYPE_AND_CLASS:] == question[-_TYPE_AND_CLASS:]
     )
@@ -138,6 +141,8 @@ def cookie_in(response: bytes, client_cookie: bytes) -> bytes | None:
     at = response.find(client_cookie)
     if at < 0:
         return None
+    if at < HEADER:  # no option is there, and a slice must not end before it begins (mypyc)
+        return b""
     size = response[at - 2] << 8 | response[at - 1]
     if response[at - 4 : at - 2] != _COOKIE_CODE or not _SHORTEST_COOKIE <= size <= _LONGEST_COOKIE:
         return b""
@@ -145,5 +150,5 @@ def cookie_in(response: bytes, client_cookie: bytes) -> bytes | None:
     return cookie if len(cookie) == size - len(client_cookie) else b""
 
 
-_COOKIE_CODE = EdnsOption.COOKIE.to_bytes(2, "big")
+_COOKIE_CODE: Final = EdnsOption.COOKIE.to_bytes(2, "big")
 _SHORTEST_COOKIE, _LONGEST_COOKIE = 8 + 8, 8 + 32  # octets of both cookies together

@@ -7,6 +7,7 @@ NotAQuery (drop). What the question *means* is the pipeline's business.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final
 
 from resolver.errors import FormatError, NotAQuery
 from resolver.names import key_of
@@ -22,14 +23,15 @@ from resolver.wire.codes import (
     Type,
 )
 
-_OPCODE_MASK = 0x7800
-_QR = int(Flag.QR)  # an enumeration's member costs as much to fetch as all the rest of a test
-_CD = int(Flag.CD)
-_BITS = {(False, 0): b"\x00", (True, 0): b"\x01", (False, _CD): b"\x02", (True, _CD): b"\x03"}
-_DO = 0x8000  # the first bit of the OPT record's flags (RFC 6891 section 6.1.4)
+_OPCODE_MASK: Final = 0x7800
+_QR: Final = int(Flag.QR)  # an enumeration's member costs as much to fetch as all the rest of a test
+_CD: Final = int(Flag.CD)
+_OPT: Final = int(Type.OPT)
+_BITS: Final = {(False, 0): b"\x00", (True, 0): b"\x01", (False, _CD): b"\x02", (True, _CD): b"\x03"}
+_DO: Final = 0x8000  # the first bit of the OPT record's flags (RFC 6891 section 6.1.4)
 # Between a client and us alone: they change from query to query, and never what is answered, only what is added to it.
 # Whom a client subnet is believed from has it taken for a client.
-_HOP_BY_HOP = frozenset(
+_HOP_BY_HOP: Final = frozenset(
     {
         EdnsOption.NSID,
         EdnsOption.CLIENT_SUBNET,
@@ -38,11 +40,13 @@ _HOP_BY_HOP = frozenset(
         EdnsOption.PADDING,
     }
 )
-_COOKIE = int(EdnsOption.COOKIE)
+_COOKIE: Final = int(EdnsOption.COOKIE)
 _NO_OPTIONS: Mapping[int, bytes] = {}
-_NO_QUESTION = b"\x00\x00"
-_ROOT = b"\x00"
-_MOST_SKIPPED = 32  # questions and records of a query that could not be read
+_NO_QUESTION: Final = b"\x00\x00"
+_ROOT: Final = b"\x00"
+_MOST_SKIPPED: Final = 32  # questions and records of a query that could not be read
+_MOST_ADDITIONAL: Final = 32  # records of a query: OPT, TSIG, SIG(0), and what else nobody needs here
+_MOST_OPTIONS: Final = 256
 
 
 class Question:
@@ -78,8 +82,8 @@ class Question:
         self.end = end
         self.flags = flags
         self.key = key_of(query[HEADER : end - 4] if end > HEADER else _ROOT)
-        self.qtype = int.from_bytes(query[end - 4 : end - 2], "big")
-        self.qclass = int.from_bytes(query[end - 2 : end], "big")
+        self.qtype = query[end - 4] << 8 | query[end - 3]
+        self.qclass = query[end - 2] << 8 | query[end - 1]
         self.edns = False
         self.version = 0
         self.dnssec_ok = False
@@ -197,6 +201,8 @@ def _read_additional(question: Question, count: int) -> None:
     query = question.query
     at = question.end
     size = len(query)
+    if count > _MOST_ADDITIONAL:
+        raise FormatError("more additional records than a query has")
     for _ in range(count):
         owner = at
         at = _skip_name(query, at)
@@ -207,7 +213,7 @@ def _read_additional(question: Question, count: int) -> None:
         at = rdata + (query[at + 8] << 8 | query[at + 9])
         if at > size:
             raise FormatError("an additional record is cut off")
-        if rtype == Type.OPT:
+        if rtype == _OPT:
             if question.edns or query[owner]:
                 raise FormatError("a second OPT record, or one that is not the root's")  # RFC 6891 section 6.1.1
             _read_opt(question, owner, rdata, at)
@@ -241,7 +247,11 @@ def _read_opt(question: Question, owner: int, rdata: int, end: int) -> None:
     kept = bytearray()
     options: dict[int, bytes] = {}
     at = rdata
+    options_left = _MOST_OPTIONS
     while at < end:
+        options_left -= 1
+        if options_left < 0:
+            raise FormatError("more EDNS options than a query has")
         if at + 4 > end:
             raise FormatError("an EDNS option is cut off")
         code = query[at] << 8 | query[at + 1]

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from resolver.wire.codes import HEADER, MAX_MESSAGE, UDP_PAYLOAD, EdnsOption, Flag
 from resolver.wire.question import Question
 
-_ECHOED = Flag.RD | Flag.CD  # copied from the query (RFC 1035 section 4.1.1, RFC 4035 section 3.2.2)
-_ALWAYS = Flag.QR | Flag.RA
-_OPT_START = b"\x00\x00\x29" + UDP_PAYLOAD.to_bytes(2, "big")
-_OPTION_HEADER = 4  # octets of an option's code and length
-_ONE = b"\x00\x01"
-_NONE = b"\x00\x00"
-_BARE_OPT = _OPT_START + bytes(6)
+_ECHOED: Final = Flag.RD | Flag.CD  # copied from the query (RFC 1035 section 4.1.1, RFC 4035 section 3.2.2)
+_ALWAYS: Final = Flag.QR | Flag.RA
+_OPT_START: Final = b"\x00\x00\x29" + UDP_PAYLOAD.to_bytes(2, "big")
+_OPTION_HEADER: Final = 4  # octets of an option's code and length
+_ONE: Final = b"\x00\x01"
+_NONE: Final = b"\x00\x00"
+_BARE_OPT: Final = _OPT_START + bytes(6)
 
 
 def edns_option(code: int, data: bytes) -> bytes:
@@ -42,18 +44,22 @@ def compose(
     only if the query had one (RFC 6891 section 6.1.1), behind all others. `flags` are set beside QR and RA.
     """
     word = _ALWAYS | flags | (question.flags & _ECHOED) | (rcode & 0xF)
-    query = question.query
+    query, edns = question.query, question.edns
+    additional = _ONE if edns else _NONE
+    if additionals:
+        additional = (additionals + edns).to_bytes(2, "big")
     head = (
-        query[:2]
-        + word.to_bytes(2, "big")
-        + query[4:6]
-        + answers.to_bytes(2, "big")
-        + authorities.to_bytes(2, "big")
-        + ((additionals + question.edns).to_bytes(2, "big") if additionals else _ONE if question.edns else _NONE)
-        + query[HEADER : question.end]
-        + body
+        query[:2],
+        word.to_bytes(2, "big"),
+        query[4:6],
+        answers.to_bytes(2, "big"),
+        authorities.to_bytes(2, "big") if authorities else _NONE,
+        additional,
+        query[HEADER : question.end],
+        body,
+        _opt(question, rcode, options) if edns else b"",
     )
-    return head + _opt(question, rcode, options) if question.edns else head
+    return b"".join(head)
 
 
 def _opt(question: Question, rcode: int, options: bytes) -> bytes:

@@ -113,6 +113,20 @@ def test_groups_and_allowed_clients_are_those_of_plain_dns(fetch: Callable[..., 
     assert stranger.headers["cache-control"] == "no-store"
 
 
+def test_queries_with_id_0_are_asked_upstream_with_ids_that_nobody_can_guess(
+    server: Moatdns, certificates: Certificates, upstream: StubUpstream
+) -> None:
+    names = [f"id-{number}.example" for number in range(40)]
+    with tls_connection(server.doh_port, certificates, "h2") as connection:
+        client = Http2Client(connection)
+        for begin in range(0, len(names), 10):
+            for name in names[begin : begin + 10]:
+                client.get(name, message_id=0)
+            assert all(body[:2] == b"\x00\x00" for body in client.bodies(10).values())
+    ids = {each.id for each in upstream.queries if each.question[0].name.to_text(omit_final_dot=True) in names}
+    assert len(ids) > 35
+
+
 def test_what_is_no_query_is_told_why(fetch: Callable[..., Fetched]) -> None:
     wire = query("plain.example").to_wire()
     assert fetch("/other").status == 404

@@ -13,8 +13,10 @@ import dns.opcode
 import dns.rcode
 import pytest
 
+from tests.conftest import StartMoatdns
 from tests.support.clients import TcpClient, UdpClient, ask, is_blocked, query, rdata
 from tests.support.moatdns import Moatdns
+from tests.support.stub import DEFAULT_ANSWER, StubUpstream
 
 MUTATIONS = 4_000
 HEADER = 12
@@ -83,6 +85,16 @@ def test_a_malformed_query_is_a_format_error(office: Moatdns, client: UdpClient,
         assert answer[2] & 0x80
         assert answer[3] & 0xF == dns.rcode.FORMERR
         assert len(answer) <= max(len(wire), HEADER) + len(OPT)
+
+
+def test_nothing_that_is_malformed_goes_on_to_an_upstream(moatdns: StartMoatdns) -> None:
+    with StubUpstream() as upstream:
+        server = moatdns({"upstream": {"servers": [upstream.server]}})
+        with UdpClient(server.port) as udp:
+            for wire in (*FORMAT_ERRORS.values(), *DROPPED.values()):
+                udp.socket.send(wire.replace(b"\x06claude\x02ai", b"\x06public\x02ai"))
+        assert rdata(ask(server.port, "wanted.example")) == [DEFAULT_ANSWER]
+        assert {name for name, *_ in upstream.asked} == {"wanted.example"}
 
 
 DROPPED = {

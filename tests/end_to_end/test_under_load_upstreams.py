@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from prove import dead_upstreams, identical_questions, lying_upstream
+from prove import dead_upstreams, failing_upstreams, identical_questions, lying_upstream
 from prove.chance import chi_square_p, kolmogorov_smirnov_p
 from prove.figures import missed
 
@@ -27,8 +27,26 @@ def test_a_dead_upstream_beside_a_good_one_fails_no_query(tmp_path: Path) -> Non
     assert not missed(dead_upstreams.one_dead(dead_upstreams.SHORT, tmp_path), but_for_times=True)
 
 
+def test_with_the_default_strategy_too_a_dead_upstream_fails_no_query(tmp_path: Path) -> None:
+    assert not missed(dead_upstreams.one_dead_of_the_fastest(dead_upstreams.SHORT, tmp_path), but_for_times=True)
+
+
 def test_with_all_upstreams_dead_every_query_is_told_why_and_blocking_goes_on(tmp_path: Path) -> None:
     assert not missed(dead_upstreams.all_dead(dead_upstreams.SHORT, tmp_path), but_for_times=True)
+
+
+def test_old_answers_are_given_while_all_upstreams_are_dead(tmp_path: Path) -> None:
+    assert not missed(failing_upstreams.stale(failing_upstreams.SHORT, tmp_path), but_for_times=True)
+
+
+@pytest.mark.parametrize("silent_tcp", [False, True])
+def test_truncated_answers_without_tcp_are_asked_for_no_more_than_thrice(tmp_path: Path, *, silent_tcp: bool) -> None:
+    figures = failing_upstreams.truncated(failing_upstreams.SHORT, tmp_path, silent_tcp=silent_tcp)
+    assert not missed(figures, but_for_times=True)
+
+
+def test_no_more_than_a_bound_wait_for_a_slow_upstream(tmp_path: Path) -> None:
+    assert not missed(failing_upstreams.bounded(failing_upstreams.SHORT, tmp_path), but_for_times=True)
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from prove import killed_workers
+from prove import killed_workers, kills
 from prove.figures import missed
 
 pytestmark = pytest.mark.alone
 
 
-def test_a_killed_worker_loses_no_more_than_what_it_held(tmp_path: Path) -> None:
-    assert not missed(killed_workers.killed(killed_workers.SHORT, tmp_path), but_for_times=True)
+def test_a_killed_worker_loses_no_more_than_what_it_held_and_leaves_a_valid_state(tmp_path: Path) -> None:
+    assert not missed(kills.run(kills.SHORT, tmp_path), but_for_times=True)
 
 
 def test_workers_that_are_restarted_or_told_to_end_lose_no_query_over_udp_or_tcp(tmp_path: Path) -> None:

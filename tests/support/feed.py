@@ -16,7 +16,7 @@ Behave = Callable[["Feed", BaseHTTPRequestHandler], None]
 class Feed:
     """Serves `content` at every path. A context manager; `behave` replaces what a request gets."""
 
-    def __init__(self, content: bytes = b"", host: str = "127.0.0.1") -> None:
+    def __init__(self, content: bytes = b"", host: str = "127.0.0.1", port: int = 0) -> None:
         self.content = content
         self.behave: Behave = serve
         self.requests: list[dict[str, str]] = []
@@ -30,7 +30,7 @@ class Feed:
             def log_message(self, *_: Any) -> None:
                 pass
 
-        self._server = ThreadingHTTPServer((host, 0), Handler)
+        self._server = ThreadingHTTPServer((host, port), Handler)
         self._server.daemon_threads = True
         self.port = self._server.server_port
         self.url = f"http://{host}:{self.port}/list.txt"

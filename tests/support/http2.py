@@ -31,10 +31,13 @@ class Http2Client:
         """Send what h2 has to say."""
         self.connection.sendall(self.http.data_to_send())
 
-    def get(self, name: str, *, flush: bool = True) -> int:
-        """Ask; the stream."""
+    def get(self, name: str, *, flush: bool = True, message_id: int | None = None) -> int:
+        """Ask; the stream. The message ID is a random one unless it is given."""
         stream = self.http.get_next_available_stream_id()
-        target = in_url(query(name).to_wire())
+        message = query(name)
+        if message_id is not None:
+            message.id = message_id
+        target = in_url(message.to_wire())
         headers = [(":method", "GET"), (":scheme", "https"), (":authority", SERVER_NAME), (":path", target)]
         self.http.send_headers(stream, headers, end_stream=True)
         if flush:

@@ -51,11 +51,13 @@ class Moatdns:
         self.admin_port = self.dot_port = self.doh_port = 0
         self.process: subprocess.Popen[bytes] | None = None
         self.expects_trouble = False
+        self.environment: dict[str, str] = {}  # beside that of this process
         self._config = config
         self._listen_ipv6 = listen_ipv6
         self._with_api = with_api
         self.certificates = certificates
         self._log_begins_at = 0
+        self._token_is_known = False
 
     # Starting and ending
 
@@ -96,6 +98,7 @@ class Moatdns:
                 stdout=log,
                 stderr=log,
                 cwd=cwd,
+                env={**os.environ, **self.environment},
             )
 
     def stop(self, *, seconds: float = PATIENCE_SECONDS) -> int:
@@ -159,8 +162,16 @@ class Moatdns:
     @property
     def api(self) -> Api:
         """The admin API, with the token of the first start."""
-        token = wait_until(lambda: self._admin_token.is_file() and self._admin_token.read_text().strip(), "a token")
-        return Api(self.admin_port, str(token))
+        token = wait_until(
+            lambda: self._admin_token.is_file() and self._admin_token.read_text().strip(),
+            "a token",
+            seconds=2 * PATIENCE_SECONDS,
+        )
+        api = Api(self.admin_port, str(token))
+        if not self._token_is_known:  # its file is there a moment before the store has it
+            wait_until(lambda: api.call("GET", "lists").status != 401, "the token is known")
+            self._token_is_known = True
+        return api
 
     @property
     def _admin_token(self) -> Path:

@@ -17,7 +17,10 @@ from typing import TypeVar
 PATIENCE_SECONDS = 30.0
 """How long a test waits for what should come at once: other work may keep the machine busy."""
 
-MOATDNS = str(Path(sys.executable).parent / "moatdns")
+PYTHON = os.environ.get("MOATDNS_PYTHON", sys.executable)
+"""The interpreter that the server under test is installed for: another one where a compiled wheel is tested."""
+
+MOATDNS = str(Path(PYTHON).absolute().parent / "moatdns")
 
 _BELOW_EPHEMERAL = range(20_000, 32_000)  # no connection of anybody's gets such a port by chance
 _RUNS_BESIDE = 4

@@ -76,7 +76,7 @@ forward-zone:
 """
 
 
-class _Daemon:
+class Daemon:
     """A program on a port of its own, ended with the context."""
 
     def __init__(self, folder: Path) -> None:
@@ -109,8 +109,28 @@ class _Daemon:
 
         wait_until(answers, f"{name} in {self.folder} answers")
 
+    @property
+    def server(self) -> str:
+        """As `upstream.servers` names it."""
+        return f"udp://{LOCALHOST}:{self.port}"
 
-class SignedZone(_Daemon):
+
+def sign(folder: Path, zone: str, denial: str) -> list[str]:
+    """Sign the zone file called `zone` into `zone.signed`. Gives the files of its keys, the KSK first."""
+    keys = [_ldns(folder, "ldns-keygen", "-a", _ALGORITHM, *flags, zone) for flags in (["-k"], [])]
+    _ldns(folder, "ldns-signzone", *(["-n"] if denial == "NSEC3" else []), zone, *keys)
+    return keys
+
+
+def _ldns(folder: Path, name: str, *arguments: str) -> str:
+    done = subprocess.run(
+        [program(name), *arguments], cwd=folder, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+class SignedZone(Daemon):
     """nsd with the zone, signed by ldns-signzone; one record was changed since. A context manager."""
 
     anchor = ""  # the DS record that a validating resolver is given
@@ -122,28 +142,15 @@ class SignedZone(_Daemon):
 
     def __enter__(self) -> SignedZone:
         (self.folder / ZONE).write_text(_RECORDS)
-        keys = [self._ldns("ldns-keygen", "-a", _ALGORITHM, *flags, ZONE) for flags in (["-k"], [])]
-        self._ldns("ldns-signzone", *(["-n"] if self.denial == "NSEC3" else []), ZONE, *keys)
+        keys = sign(self.folder, ZONE, self.denial)
         signed = self.folder / f"{ZONE}.signed"
         signed.write_text(signed.read_text().replace(_TRUE, _FORGED))
         self.anchor = (self.folder / f"{keys[0]}.ds").read_text().strip().replace("\t", " ")
         self.run("nsd", _NSD.format(port=self.port, folder=self.folder, zone=ZONE), ZONE)
         return self
 
-    @property
-    def server(self) -> str:
-        """As `upstream.servers` names it."""
-        return f"udp://{LOCALHOST}:{self.port}"
 
-    def _ldns(self, name: str, *arguments: str) -> str:
-        done = subprocess.run(
-            [program(name), *arguments], cwd=self.folder, capture_output=True, text=True, timeout=60, check=False
-        )
-        assert done.returncode == 0, done.stderr
-        return done.stdout.strip()
-
-
-class ValidatingUnbound(_Daemon):
+class ValidatingUnbound(Daemon):
     """unbound that validates by a trust anchor, and asks the resolver on the port `forwarder`. A context manager."""
 
     def __init__(self, folder: Path, anchor: str, forwarder: int) -> None:

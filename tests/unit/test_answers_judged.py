@@ -155,7 +155,8 @@ def read(name: str, *lines: str, qtype: str = "A", private: tuple[str, ...] = ()
     response = dns.message.make_response(query)
     for line in lines:
         owner, ttl, rdclass, rdtype, *rdata = line.split()
-        response.answer.append(dns.rrset.from_text(owner, int(ttl), rdclass, rdtype, " ".join(rdata)))
+        section = response.authority if rdtype == "NS" else response.answer
+        section.append(dns.rrset.from_text(owner, int(ttl), rdclass, rdtype, " ".join(rdata)))
     message, qname, number = response.to_wire(), parse_name(name), int(query.question[0].rdtype)
     guard = RebindingGuard(key_of(parse_name(text)) for text in private)
     answer = read_answer(message, qname, number, keep_authority=False)
@@ -200,6 +201,22 @@ def test_only_the_private_ones_go_and_the_chain_stays() -> None:
     answer, _ = read("www.example", *lines)
     assert addresses_in(answer.body, answer.answers) == (bytes((198, 51, 100, 1)),)
     assert answer.targets == (key_of(parse_name("b.example")),)
+
+
+def test_what_is_left_without_data_looks_like_no_delegation_and_lives_for_a_minute() -> None:
+    lines = ("www.example. 300 IN CNAME b.example.", "b.example. 300 IN A 10.0.0.1", "example. 300 IN NS ns.example.")
+    answer, _ = read("www.example", *lines)
+    assert (answer.answers, answer.authorities, answer.negative, answer.ttl_seconds) == (1, 0, True, 60)
+    (ttl_at,) = answer.ttl_offsets
+    assert answer.body[ttl_at : ttl_at + 4] == (60).to_bytes(4, "big")
+
+
+def test_a_signature_goes_with_the_last_address_that_it_signs() -> None:
+    signature = "www.example. 300 IN RRSIG A 13 2 300 20300101000000 20200101000000 1 example. AAAA"
+    bare, _ = read("www.example", "www.example. 300 IN A 10.0.0.1", signature)
+    assert bare.answers == 0
+    partly, _ = read("www.example", "www.example. 300 IN A 10.0.0.1", "www.example. 300 IN A 198.51.100.1", signature)
+    assert partly.answers == 2
 
 
 def test_a_hint_at_a_private_address_takes_its_record_along() -> None:

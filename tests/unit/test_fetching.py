@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp.abc import AbstractResolver
 
 from admin_api import guarded_http
 from admin_api.subscriptions.fetching import Wanted, fetch
@@ -56,6 +58,49 @@ async def test_a_redirect_to_a_private_address_is_not_followed(tmp_path: Path, t
         with pytest.raises(FetchError, match=r"no address of the open Internet|cannot be asked"):
             await get(public.url, tmp_path)
         assert (len(public.requests), private.requests) == (1, [])
+
+
+class Turncoat(AbstractResolver):
+    """A name whose address is public when it is first looked up, and private ever after."""
+
+    looked_up = 0
+
+    async def resolve(self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET) -> Any:
+        Turncoat.looked_up += 1
+        address = "127.0.0.2" if Turncoat.looked_up == 1 else "127.0.0.1"
+        return [{"hostname": host, "host": address, "port": port, "family": socket.AF_INET, "proto": 0, "flags": 0}]
+
+    async def close(self) -> None:
+        """Nothing is open."""
+
+
+@pytest.mark.usefixtures("only_one_is_public")
+async def test_the_address_that_was_checked_is_the_one_that_is_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(guarded_http, "ThreadedResolver", Turncoat)
+    monkeypatch.setattr(Turncoat, "looked_up", 0)
+    with Feed(b"a.example.com\n", host="127.0.0.2") as public, Feed(b"secret.example", port=public.port) as private:
+        url = f"http://turncoat.example:{public.port}/"
+        assert await get(url, tmp_path)
+        assert (tmp_path / "list").read_bytes() == b"a.example.com\n"
+        with pytest.raises(FetchError, match="no address of the open Internet"):
+            await get(url, tmp_path)
+        assert (len(public.requests), private.requests) == (1, [])
+    assert Turncoat.looked_up == 2
+
+
+@pytest.mark.usefixtures("only_one_is_public")
+async def test_whether_something_listens_at_a_private_address_is_not_told(tmp_path: Path) -> None:
+    told = []
+    with Feed(b"secret.example") as private:
+        for port in (private.port, 1):
+            for host in ("127.0.0.1", "[::1]", "localhost"):
+                with pytest.raises(FetchError) as error:
+                    await get(f"http://{host}:{port}/", tmp_path)
+                told.append(str(error.value))
+        assert private.requests == []
+    assert len(set(told)) == 1
 
 
 @pytest.mark.usefixtures("only_one_is_public")

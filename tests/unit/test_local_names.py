@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dns.flags
 import dns.message
 import dns.rcode
 import dns.reversename
@@ -20,6 +21,7 @@ def ask(name: str, qtype: str = "A", *, forwarded: tuple[str, ...] = ()) -> dns.
         return None
     response = dns.message.from_wire(answer)
     assert query.is_response(response)
+    assert response.flags & dns.flags.AA  # RFC 6303 section 3: it is the zone's own server
     return response
 
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from resolver.errors import RuleError
-from resolver.names import key_of, parse_any_name, parse_name, to_text, wire_of_key
+from resolver.names import domain_of, key_of, parse_any_name, parse_name, to_text, wire_of_key
 from resolver.rules import RuleForm, parse_rule
 
 labels = st.binary(min_size=1, max_size=63)
@@ -119,3 +119,32 @@ def test_a_name_is_read_back_from_how_it_is_shown(parts: list[bytes]) -> None:
 def test_any_text_is_a_name_or_a_rule_error(text: str) -> None:
     with contextlib.suppress(RuleError):
         parse_any_name(text)
+
+
+@pytest.mark.parametrize(
+    ("name", "domain"),
+    [
+        ("www.example.com", "example.com"),
+        ("a.b.c.example.com", "example.com"),
+        ("example.com", "example.com"),
+        ("com", "com"),
+        (".", "."),
+        ("www.example.co.uk", "example.co.uk"),
+        ("co.uk", "co.uk"),
+        ("random.web.de", "web.de"),
+        ("a.co.com", "co.com"),
+        ("4.3.2.1.in-addr.arpa", "2.1.in-addr.arpa"),
+        ("1.in-addr.arpa", "1.in-addr.arpa"),
+        ("f.e.d.c.8.b.d.0.1.0.0.2.ip6.arpa", "8.b.d.0.1.0.0.2.ip6.arpa"),
+    ],
+)
+def test_the_domain_of_a_name_is_what_somebody_has_registered(name: str, domain: str) -> None:
+    assert to_text(wire_of_key(domain_of(key_of(parse_any_name(name))))) == domain
+
+
+@given(st.lists(labels, max_size=6))
+def test_any_name_has_a_domain_above_it(octets: list[bytes]) -> None:
+    key = b"".join(bytes((len(label),)) + label for label in octets)
+    domain = domain_of(key)
+    assert key.startswith(domain)
+    assert domain_of(domain) == domain

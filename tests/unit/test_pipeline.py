@@ -73,6 +73,7 @@ class Served:
             ResponseCache(settings),
             settings,
             max_in_flight=100,
+            max_in_flight_per_domain=50,
             dropped=self.counters.dropped,
             loop=loop,
             clock=lambda: self.now,
@@ -206,6 +207,29 @@ async def test_one_client_cannot_take_all_places_in_flight() -> None:
     assert served.counters.dropped["queries_in_flight_per_client"] == 1
 
 
+async def test_names_of_one_domain_cannot_take_all_places_in_flight(served: Served) -> None:
+    answers = [served.ask(f"random{number}.Flooded.co.uk", f"127.0.1.{number}") for number in range(60)]
+    assert sum(answer[0].rcode() == dns.rcode.SERVFAIL for answer in answers if answer) == 10
+    assert served.counters.dropped["queries_in_flight_per_domain"] == 10
+    assert served.ask("other.co.uk") == []
+    served.upstream.answer()
+    assert served.ask("another.flooded.co.uk") == []
+
+
+async def test_those_who_join_a_question_count_and_all_places_come_back(served: Served) -> None:
+    for number in range(49):
+        assert served.ask("same.example", f"127.0.1.{number}") == []
+    assert len(served.upstream.asked) == 1
+    assert served.ask("b.same.example") == []
+    assert served.ask("c.same.example")[0].rcode() == dns.rcode.SERVFAIL
+    while served.upstream.asked:
+        _, done = served.upstream.asked.pop()
+        done(UpstreamTimeout("silence"))
+    for number in range(50):
+        assert served.ask(f"d{number}.same.example") == []
+    assert served.ask("e.same.example")[0].rcode() == dns.rcode.SERVFAIL
+
+
 async def test_a_name_asked_in_other_letter_case_is_answered_in_that_case(served: Served) -> None:
     served.ask("plain.example")
     served.upstream.answer("plain.example. 300 IN A 192.0.2.1")
@@ -248,14 +272,23 @@ async def test_a_waiter_that_fails_costs_the_others_nothing(served: Served) -> N
     assert len(troubles) == 1
 
 
-@pytest.mark.parametrize("qtype", ["AXFR", "IXFR", "TSIG", "TKEY", "TYPE0", "TYPE128"])
-async def test_types_that_are_no_data_of_a_name_never_go_upstream(served: Served, qtype: str) -> None:
+@pytest.mark.parametrize(
+    ("qtype", "rcode"),
+    [
+        *((qtype, dns.rcode.NOTIMP) for qtype in ("AXFR", "IXFR", "TSIG", "TKEY", "TYPE0", "TYPE129")),
+        ("NXNAME", dns.rcode.FORMERR),  # RFC 9824
+        ("OPT", dns.rcode.FORMERR),
+    ],
+)
+async def test_types_that_are_no_data_of_a_name_never_go_upstream(
+    served: Served, qtype: str, rcode: dns.rcode.Rcode
+) -> None:
     query = dns.message.make_query("plain.example", "A").to_wire()
     number = dns.rdatatype.from_text(qtype)
     query = query[:-4] + int(number).to_bytes(2, "big") + query[-2:]
     answer = served.pipeline.answer_now(query, served.pipeline.client("127.0.0.1"), Transport.UDP)
     assert isinstance(answer, bytes)
-    assert answer[3] & 0xF == dns.rcode.NOTIMP
+    assert answer[3] & 0xF == rcode
     assert not served.upstream.asked
 
 

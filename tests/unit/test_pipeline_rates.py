@@ -9,6 +9,7 @@ import dns.edns
 import dns.flags
 import dns.message
 import dns.rcode
+import pytest
 
 from resolver.cache.responses import ResponseCache
 from resolver.config.settings import CacheSettings, Limits, RateLimits
@@ -38,6 +39,7 @@ class Asked:
             ResponseCache(settings),
             settings,
             max_in_flight=100,
+            max_in_flight_per_domain=50,
             dropped=self.counters.dropped,
             loop=asyncio.get_running_loop(),
             clock=lambda: self.now,
@@ -195,6 +197,45 @@ async def test_answers_of_upstreams_are_rationed_too() -> None:
         asked.pipeline.resolve(pending, answers.append)
     asked.upstream.answer("plain.example. 300 IN A 192.0.2.1")
     assert len(answers) == 1
+
+
+@pytest.mark.parametrize(
+    ("transport", "cookie", "waited", "whole"),
+    [
+        (Transport.UDP, False, 1.9, True),
+        (Transport.UDP, False, 2.1, False),
+        (Transport.UDP, True, 2.1, True),
+        (Transport.TCP, False, 4.0, True),
+    ],
+)
+async def test_a_large_answer_after_a_long_wait_goes_by_tcp_or_to_who_is_where_it_says(
+    transport: Transport, cookie: bool, waited: float, whole: bool
+) -> None:
+    asked = Asked(queries_per_second=0)
+    options = [dns.edns.GenericOption(10, cookie_of(asked.ask(cookie=b"abcdefgh")))] if cookie else []
+    query = dns.message.make_query("late.example", "TXT", use_edns=0, options=options)
+    answers: list[bytes] = []
+    pending = asked.pipeline.answer_now(query.to_wire(), asked.pipeline.client("127.0.0.1"), transport)
+    assert isinstance(pending, Pending)
+    asked.pipeline.resolve(pending, answers.append)
+    asked.now += waited
+    asked.upstream.answer(f"late.example. 300 IN TXT {'x' * 250} {'y' * 250}")
+    answer = dns.message.from_wire(answers[0])
+    assert bool(answer.answer) is whole
+    assert bool(answer.flags & dns.flags.TC) is not whole
+    assert asked.counters.dropped["late_answer_seconds"] == (not whole)
+
+
+async def test_a_small_answer_is_given_however_late() -> None:
+    asked = Asked(queries_per_second=0)
+    query = dns.message.make_query("late.example", "A", use_edns=0).to_wire()
+    answers: list[bytes] = []
+    pending = asked.pipeline.answer_now(query, asked.pipeline.client("127.0.0.1"), Transport.UDP)
+    assert isinstance(pending, Pending)
+    asked.pipeline.resolve(pending, answers.append)
+    asked.now += 4.0
+    asked.upstream.answer("late.example. 300 IN A 192.0.2.1")
+    assert dns.message.from_wire(answers[0]).answer
 
 
 async def test_where_responses_are_rationed_the_udp_reader_has_no_answers_of_its_own() -> None:

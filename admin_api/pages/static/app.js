@@ -70,8 +70,47 @@ function charts(root) {
   for (const place of root.querySelectorAll("[data-chart]")) draw(place);
 }
 
+// <button data-copy="id" hidden>: copies the text of that element. Where the browser has no clipboard for us, it is selected.
+document.addEventListener("click", async (event) => {
+  const button = event.target.closest && event.target.closest("[data-copy]");
+  if (!button) return;
+  const source = document.getElementById(button.dataset.copy);
+  try {
+    await navigator.clipboard.writeText(source.textContent);
+    button.textContent = "Copied";
+  } catch {
+    window.getSelection().selectAllChildren(source);
+    button.textContent = "Selected";
+  }
+});
+
+// <button data-print hidden>
+document.addEventListener("click", (event) => {
+  if (event.target.closest && event.target.closest("[data-print]")) window.print();
+});
+
+// <input type="file" data-into="id">: the file's text goes into that field, and only from there to the server.
+document.addEventListener("change", async (event) => {
+  const into = event.target.dataset && event.target.dataset.into;
+  if (into && event.target.files.length) document.getElementById(into).value = await event.target.files[0].text();
+});
+
+// <div hx-get data-refreshed="id">: that notice is shown while what refreshes itself cannot.
+function refreshed(event) {
+  const notice = document.getElementById(event.target.dataset?.refreshed ?? "");
+  if (notice) notice.hidden = event.type === "htmx:afterOnLoad" && event.detail.xhr.status < 400;
+}
+for (const name of ["htmx:afterOnLoad", "htmx:responseError", "htmx:sendError", "htmx:timeout"]) {
+  document.addEventListener(name, refreshed);
+}
+
+function showScripted() {
+  for (const part of document.querySelectorAll("[data-copy], [data-print], [data-needs-script]")) part.hidden = false;
+}
+
 document.addEventListener("DOMContentLoaded", () => {
   unfoldMenu();
+  showScripted();
   localTimes(document);
   charts(document);
   window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => charts(document));

@@ -16,6 +16,7 @@ import pytest
 from aiohttp import ClientResponse, ClientSession
 
 from admin_api.context import AdminSettings, Context, LogPage
+from admin_api.query_log.cursors import BadAfter, BadCursor
 from admin_api.serving import Serving
 from admin_api.store import tokens
 from admin_api.store.store import Store
@@ -25,7 +26,7 @@ from admin_api.webhooks.hooks import Outbox
 from blocklists.loading import load_catalogue
 from resolver.build import compile_policy
 from resolver.config.control_schema import EVENTS
-from resolver.config.schema import Policy
+from resolver.config.policy_schema import Policy
 from resolver.config.settings import WorkerSettings
 from resolver.explaining import access_of
 from resolver.policy.compiler import policy_in_memory
@@ -102,6 +103,9 @@ class Elsewhere:
         counts = {"blocked": 2, "monitored": 1, "exempted": 3}
         return [{"at": start, "key": self.keys.get(dimension, "staff/acme"), **counts, "last_at": start}]
 
+    def dropped(self) -> dict[str, int]:
+        return {"clients": 3}
+
     async def metrics(self) -> bytes:
         return b"# EOF\n"
 
@@ -113,9 +117,12 @@ class Elsewhere:
         *,
         limit: int,
         cursor: str | None,
+        after: str | None = None,
     ) -> LogPage:
         if cursor is not None:
-            raise ValueError(cursor)
+            raise BadCursor(cursor)
+        if after is not None:
+            raise BadAfter(after)
         return LogPage([], None)
 
     def request(self, list_id: int, revision: int) -> None:

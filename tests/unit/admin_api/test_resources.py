@@ -192,6 +192,7 @@ async def test_windows_that_make_no_sense_are_refused(served: Served) -> None:
     assert await served.status("GET", "stats/top?by=colour") == 422
     assert await served.status("GET", f"stats/summary?from={early}&to={late}") == 200
     assert await served.status("GET", "queries?cursor=nonsense") == 422
+    assert await served.status("GET", "queries?after=nonsense") == 422
 
 
 @pytest.mark.parametrize("path", ["stats/summary?to", "reports/usage?to", "queries?from", "audit:export?from"])

@@ -9,7 +9,7 @@ import pytest
 from blocklists.catalogue import Catalogue
 from blocklists.loading import load_catalogue
 from resolver.build import compile_policy
-from resolver.config.schema import Policy
+from resolver.config.policy_schema import Policy
 from resolver.names import key_of, parse_name
 from resolver.policy.compiler import policy_in_memory
 from resolver.policy.decision import Decision, Verdict

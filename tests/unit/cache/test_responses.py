@@ -182,6 +182,18 @@ def test_a_name_that_is_not_there_has_no_other_types_and_nothing_below_it() -> N
     assert kept.counts["nxdomain_cut"] == 3
 
 
+def test_names_below_one_that_is_not_there_cost_little_however_much_was_said_of_it() -> None:
+    kept = cache()
+    one = nxdomain()
+    offsets = tuple(6 + len(one.body) * number for number in range(900))
+    kept.put(negative_key("gone.example"), replace(one, body=one.body * 900, authorities=900, ttl_offsets=offsets), 0.0)
+    names = ("a.gone.example", "b.gone.example")
+    found = [kept.get_absent(negative_key(name), key_of(parse_name(name)), now=1.0) for name in names]
+    assert found[0] is found[1]
+    assert found[0] is not None
+    assert found[0].answer.authorities == 1
+
+
 def test_nothing_else_follows_from_a_name_that_is_not_there() -> None:
     kept = cache()
     kept.put(negative_key("gone.example"), nxdomain(), now=0.0)

@@ -63,6 +63,19 @@ def test_the_defaults_are_those_of_the_contract(tmp_path: Path, monkeypatch: pyt
         "leases": {"most": 100_000, "longest_seconds": 604_800, "history_days": 90},
         "audit": {"syslog": None},
         "webhooks": [],
+        "block_page": {
+            "listen": [],
+            "names": [],
+            "contact": None,
+            "request_form": True,
+            "most_pending": 1000,
+            "most_pending_per_client": 3,
+            "requests_per_minute": 30,
+            "pages_per_second": 100,
+            "pages_per_second_per_client": 20,
+            "connections": 500,
+            "connections_per_client": 20,
+        },
         "policy": {
             "own_vendors": [],
             "response": {"mode": "zero-ip", "ttl_seconds": 10, "ipv4": None, "ipv6": None},
@@ -165,13 +178,13 @@ ENDPOINT = (
             "12: 3",
             "12: is not a known key: known here are listen, tls, workers, state_dir, user, server, clients, "
             "rate_limits, cookies, upstream, cache, limits, admin, store, statistics, query_log, subscriptions, "
-            "leases, audit, webhooks, policy",
+            "leases, audit, webhooks, block_page, policy",
         ),
         (
             '"a\\nb": 3',
             "'a\\nb': is not a known key: known here are listen, tls, workers, state_dir, user, server, clients, "
             "rate_limits, cookies, upstream, cache, limits, admin, store, statistics, query_log, subscriptions, "
-            "leases, audit, webhooks, policy",
+            "leases, audit, webhooks, block_page, policy",
         ),
         # shapes
         ("limits: [1]", "limits: should be a section with keys below it, is a list"),
@@ -181,6 +194,21 @@ ENDPOINT = (
         ("listen: {do53: }", "listen.do53: should be a list, as in [one, two], is empty"),
         ("listen: {do53: []}", "listen.do53: should have at least 1 entry, has none"),
         ("upstream: {servers: []}", "upstream.servers: should have at least 1 entry, has none"),
+        (
+            "block_page: {listen: ['127.0.0.1:8053']}",
+            "block_page.listen[0]: 127.0.0.1:8053 clashes with admin.listen, 127.0.0.1:8053: give each a port or an "
+            "address of its own",
+        ),
+        (
+            "block_page: {listen: ['10.0.0.53:80', '0.0.0.0:5300']}",
+            "block_page.listen[1]: 0.0.0.0:5300 clashes with listen.do53, 127.0.0.1:5300: give each a port or an "
+            "address of its own",
+        ),
+        ("block_page: {most_pending: 0}", "block_page.most_pending: should be at least 1, is 0"),
+        (
+            'block_page: {contact: "two\\nlines"}',
+            "block_page.contact: should be one line of 1 to 300 characters, is 'two\\nlines'; null shows none",
+        ),
         (
             "webhooks: [{url: 'https://a.example/', secret: s}, {url: 'https://a.example/', secret: t}]",
             "webhooks[1].url: is the URL of webhook [0] as well: keep one, with the events of both",

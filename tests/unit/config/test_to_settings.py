@@ -101,6 +101,9 @@ limits:
   queries_in_flight: 3
   queries_in_flight_per_client: 33
   queries_in_flight_per_upstream: 34
+  queries_in_flight_per_domain: 35
+  queries_put_off: 36
+  late_answer_seconds: 1.5
   tcp_connections: 4
   tcp_connections_per_client: 44
   tcp_queries_per_connection: 5
@@ -132,7 +135,7 @@ limits:
             random_case=True,
         ),
         cache=CacheSettings(16 << 20, 1, 2, 3, 4, prefetch=False),
-        limits=Limits(1, 2, 10_000, 9, 3, 33, 34, 4, 44, 5, 6.5, 8, 9, 7, 10, 11, 12, 13),
+        limits=Limits(1, 2, 10_000, 9, 3, 33, 35, 1.5, 36, 34, 4, 44, 5, 6.5, 8, 9, 7, 10, 11, 12, 13),
         rates=RateLimits(11, "truncate", ("127.0.0.0/8", "::1/128"), 12, 3),
         server=Identity("east-1", "none of yours"),
         telemetry=TelemetrySettings(False, str(config.state_dir / "counters"), "all", "network"),

@@ -14,6 +14,7 @@ from admin_api.store.store import Store
 from resolver.config.settings import ControlSettings
 from resolver.telemetry.counter_file import CounterFile
 from resolver.telemetry.log import make_log
+from tests.support.postgres import shared_postgres
 
 NOON = 1_800_000_000 // 86400 * 86400 + 12 * 3600
 
@@ -59,8 +60,11 @@ class Counted:
         return Worker(self.folder)
 
 
-@pytest.fixture
-async def counted(tmp_path: Path) -> AsyncIterator[Counted]:
-    store = await Store.open(None, tmp_path, make_log())
+@pytest.fixture(params=["sqlite", "postgresql"])
+async def counted(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Counted]:
+    url = None if request.param == "sqlite" else await shared_postgres().new_database()
+    store = await Store.open(url, tmp_path, make_log())
     yield Counted(store, tmp_path)
     await store.close()
+    if url is not None:
+        await shared_postgres().drop(url)

@@ -9,10 +9,12 @@ from datetime import UTC, datetime
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy import select
 
 from admin_api.statistics import rows, sketch
 from admin_api.statistics.prometheus import exposition
-from admin_api.statistics.rollups import DAY, HOUR, MINUTE, Rolled, parts
+from admin_api.statistics.rollups import DAY, HOUR, MINUTE, Rolled, parts, roll_up
+from admin_api.store.tables import stats_rollup
 
 from .conftest import NOON, Counted
 
@@ -135,6 +137,36 @@ async def test_beyond_the_most_keys_the_rest_is_other_and_the_sum_is_right(
     worker.file.close()
 
 
+async def test_many_folds_bring_a_minute_and_many_minutes_an_hour_no_more_keys_than_there_may_be(
+    counted: Counted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rows, "MOST_KEYS", 4)
+    worker = counted.worker()
+    for fold in range(12):
+        counted.now = NOON + fold // 3 * MINUTE
+        for number in range(2):
+            worker.client(f"10.0.{fold}.{number}", by=fold + 1)
+        worker.client("10.9.9.9", "monitored", by=100)
+        await counted.service.fold()
+    counted.now = NOON + 2 * HOUR + MINUTE
+    async with counted.store.count() as connection:
+        await roll_up(connection, counted.now)
+    columns = select(stats_rollup.c.period_seconds, stats_rollup.c.at, stats_rollup.c.key, stats_rollup.c.n)
+    async with counted.store.read() as connection:
+        found = (await connection.execute(columns.where(stats_rollup.c.dimension == "client"))).all()
+    by_period: dict[tuple[int, int], dict[str, int]] = {}
+    for row in found:
+        keys = by_period.setdefault((row.period_seconds, row.at), {})
+        keys[row.key] = keys.get(row.key, 0) + row.n
+    assert len(by_period) == 5
+    for keys in by_period.values():
+        assert len(keys.keys() - {"other"}) <= 4
+    assert by_period[HOUR, NOON]["10.9.9.9"] == 1200
+    assert sum(by_period[HOUR, NOON].values()) == 1200 + 2 * sum(range(1, 13))
+    assert (await counted.service.top("client", at(NOON), at(NOON + HOUR), 1))[0]["key"] == "10.9.9.9"
+    worker.file.close()
+
+
 @given(st.sets(st.integers(0, 3000)), st.sets(st.integers(0, 3000)))
 def test_the_sketch_of_a_union_is_that_of_all(one: set[int], other: set[int]) -> None:
     def of(numbers: set[int]) -> list[int]:
@@ -171,7 +203,7 @@ def test_metrics_have_the_right_form() -> None:
         '["dropped","clients"]': 7,
         '["upstream","udp://10.0.0.1:53","timeout"]': 4,
     }
-    text = exposition(totals, {"moatdns_build_info": {("1",): 1}}).decode()
+    text = exposition(totals, {"moatdns_build_info": {("1",): 1}}, {("dropped", "views"): 2}).decode()
     for line in (
         'moatdns_dns_requests_total{protocol="tcp",qtype="none"} 2.0',
         'moatdns_dns_responses_total{rcode="NOERROR",verdict="block"} 3.0',
@@ -186,3 +218,41 @@ def test_metrics_have_the_right_form() -> None:
     ):
         assert line in text.splitlines()
     assert text.count("# HELP") == text.count("# TYPE")
+
+
+async def test_the_most_hit_come_first_equals_by_name_and_no_more_than_asked_for(counted: Counted) -> None:
+    worker = counted.worker()
+    for domain, outcome, by in (
+        ("b.example", "blocked", 2),
+        ("a.example", "blocked", 1),
+        ("a.example", "cached_monitored", 1),
+        ("most.example", "forwarded_exempted", 3),
+        ("least.example", "blocked", 1),
+    ):
+        worker.answer(outcome, domain=domain, by=by)
+    found = await counted.service.top("domain", at(NOON - HOUR), at(NOON + HOUR), 3)
+    assert found == [
+        {"key": "most.example", "blocked": 0, "monitored": 0, "exempted": 3},
+        {"key": "a.example", "blocked": 1, "monitored": 1, "exempted": 0},
+        {"key": "b.example", "blocked": 2, "monitored": 0, "exempted": 0},
+    ]
+    worker.file.close()
+
+
+@pytest.mark.parametrize("step", [MINUTE, 12 * MINUTE, HOUR, 5 * HOUR])
+async def test_a_series_has_each_query_in_its_step(counted: Counted, step: int) -> None:
+    worker = counted.worker()
+    moments = [NOON + number * 1777 for number in range(40)]
+    for moment in moments:
+        counted.now = moment
+        worker.answer("blocked", domain="a.example")
+        worker.answer("cached", by=2)
+        await counted.service.fold()
+        await counted.service._tidy()
+    found = await counted.service.series(step, at(NOON), at(moments[-1] + 1))
+    expected = [0] * len(found)
+    for moment in moments:
+        expected[(moment // MINUTE * MINUTE - NOON) // step] += 1
+    assert [item["blocked"] for item in found] == expected
+    assert [item["queries"] for item in found] == [3 * count for count in expected]
+    worker.file.close()

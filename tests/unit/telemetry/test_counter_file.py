@@ -9,10 +9,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from resolver.telemetry.counter_file import CELLS, CounterFile, CounterFileError, read_counters
+from resolver.telemetry.counters import Counters
+from tests.support.programs import program
 
 
 def test_what_is_counted_is_read_with_its_key(tmp_path: Path) -> None:
@@ -31,13 +33,82 @@ def test_what_is_counted_is_read_with_its_key(tmp_path: Path) -> None:
 
 def test_a_full_file_takes_no_more_keys_and_keeps_room_that_is_reserved(tmp_path: Path) -> None:
     file = CounterFile.create(tmp_path)
-    while file.intern(f"{len(file.keys)}", reserve=CELLS // 2) is not None:
+    while file.intern(f"{file.used}", reserve=CELLS // 2) is not None:
         pass
     assert file.used_share == pytest.approx(0.5, abs=0.01)
-    while file.intern(f"{len(file.keys)}") is not None:
+    while file.intern(f"{file.used}") is not None:
         pass
-    assert len(read_counters(file.path).keys) == len(file.keys) == CELLS
+    assert len(read_counters(file.path).keys) == file.used == CELLS
     file.close()
+
+
+def test_what_was_counted_without_a_file_goes_into_one_with_the_same_cells(tmp_path: Path) -> None:
+    counters = Counters(detailed=True)
+    for number in range(3):
+        for _ in range(number + 1):
+            counters.cells[
+                counters.answer(0, ("default", None, "house", "A", "NOERROR", "udp", None, f"{number}"))
+            ] += 1
+    before = list(zip(counters.store.keys, counters.cells, strict=False))
+    file = CounterFile.create(tmp_path)
+    counters.settle(file)
+    assert counters.has_file
+    counters.cells[counters.answer(0, ("default", None, "house", "A", "NOERROR", "udp", None, "2"))] += 1
+    reading = read_counters(file.path)
+    after = list(zip(reading.keys, reading.values, strict=True))
+    assert after[:-1] == before[:-1]
+    assert after[-1] == (before[-1][0], before[-1][1] + 1)
+
+
+_ON_A_SMALL_DISK = """
+import subprocess, sys
+from pathlib import Path
+from resolver.telemetry.counter_file import CounterFile, MemoryCells, read_counters
+folder = Path(sys.argv[1])
+subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)], check=True)
+file = CounterFile.create(folder)
+cell = file.intern("first")
+with (folder / "filler").open("wb", buffering=0) as filler:
+    try:
+        while filler.write(bytes(4096)) == 4096:
+            pass
+    except OSError:
+        pass
+others = 0
+while file.intern(f"{others:01000}", reserve=10) is not None:
+    file.cells[others + 1] += 1
+    others += 1
+file.cells[cell] += 7
+reading = read_counters(file.path)
+print(others, len(reading.keys), reading.values[0], sum(reading.values[1:]))
+(folder / "filler").unlink()
+print(file.intern("later") == others + 1)
+memory = MemoryCells()
+while memory.intern(f"{len(memory.keys):01000}") is not None and len(memory.keys) < 2000:
+    pass
+file.close()
+file.path.unlink()
+large = CounterFile.create(folder)
+print(large.take_over(memory), list(folder.iterdir()))
+"""
+
+
+def test_without_room_on_the_disk_nobody_is_killed_and_what_is_there_counts_on(tmp_path: Path) -> None:
+    namespace = [program("unshare"), "--mount", "--map-root-user", "--"]
+    ran = subprocess.run(
+        [*namespace, sys.executable, "-c", _ON_A_SMALL_DISK, str(tmp_path)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stderr
+    counted, later, taken = ran.stdout.splitlines()
+    others, keys, first, sum_of_others = map(int, counted.split())
+    assert 200 < others < 300  # of a kilobyte each, in the 256 KiB that were taken beforehand
+    assert (keys, first, sum_of_others) == (others + 1, 7, others)
+    assert later == "True"
+    assert taken == "False []", "a file that cannot hold all is not left behind"
 
 
 def test_a_killed_writer_has_lost_nothing_of_what_it_counted(tmp_path: Path) -> None:
@@ -68,6 +139,7 @@ def test_what_is_no_counter_file_is_refused(content: bytes) -> None:
             read_counters(path)
 
 
+@settings(deadline=None)  # it writes files
 @given(st.lists(st.tuples(st.text(max_size=40), st.integers(0, 2**63)), max_size=30))
 def test_any_keys_and_values_come_back(cells: list[tuple[str, int]]) -> None:
     import tempfile

@@ -8,6 +8,7 @@ import time
 
 import dns.flags
 import dns.message
+import dns.rdatatype
 import dns.rrset
 import pytest
 from hypothesis import given
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 
 from resolver.errors import FormatError
 from resolver.names import key_of, parse_name
-from resolver.wire.answer import MAX_CHAIN, Answer, read_answer
+from resolver.wire.answer import MAX_CHAIN, MAX_RECORDS, MAX_TARGETS, Answer, read_answer
 from resolver.wire.codes import Type
 
 SOA = ("example. 300 IN SOA ns.example. host.example. 1 2 3 4 60",)
@@ -66,7 +67,21 @@ def test_authority_and_additional_of_a_positive_answer_are_left_out() -> None:
     )
     assert read(wire).authorities == 0
     assert b"\xc0\x00\x02\x09" not in read(wire).body
-    assert read(wire, keep_authority=True).authorities == 1
+
+
+def test_of_the_authority_of_a_positive_answer_a_validating_client_gets_the_proofs_alone() -> None:
+    answer = ("a.example. 300 IN A 192.0.2.1",)
+    proof = "*.example. 60 IN NSEC b.example. A RRSIG NSEC"
+    signature = "*.example. 60 IN RRSIG NSEC 13 2 60 20300101000000 20200101000000 1 example. AAAA"
+    servers = "example. 5 IN NS ns.example."
+    signed = "example. 5 IN RRSIG NS 13 1 5 20300101000000 20200101000000 1 example. AAAA"
+    bare = read(message(answer, (servers, signed)), keep_authority=True)
+    assert (bare.authorities, bare.ttl_seconds) == (0, 300)
+    proven = read(message(answer, (proof, signature, servers, signed)), keep_authority=True)
+    assert (proven.authorities, proven.ttl_seconds) == (2, 60)
+    assert b"\x02ns" not in proven.body
+    # Where servers come first, they stay: what follows may point into them.
+    assert read(message(answer, (servers, proof, signature)), keep_authority=True).authorities == 3
 
 
 def test_a_negative_answer_lives_by_the_soa_minimum() -> None:
@@ -89,6 +104,30 @@ def test_foreign_records_are_left_out() -> None:
     answer = read(wire)
     assert answer.answers == 1
     assert b"\xcb\x00\x71\x42" not in answer.body
+
+
+@pytest.mark.parametrize("keep_authority", [False, True])
+@pytest.mark.parametrize("rcode", [0, 3])
+def test_a_negative_answer_brings_no_delegation_and_no_soa_of_others(rcode: int, keep_authority: bool) -> None:
+    authority = (
+        "example. 300 IN NS ns.attacker.test.",
+        "victim.test. 300 IN NS ns.attacker.test.",
+        "victim.test. 300 IN SOA ns.attacker.test. host.example. 1 2 3 4 5",
+        *SOA,
+    )
+    answer = read(
+        message((), authority, ("ns.attacker.test. 300 IN A 192.0.2.66",), rcode=rcode), keep_authority=keep_authority
+    )
+    assert (answer.authorities, answer.ttl_seconds, answer.negative) == (1, 60, True)
+    assert b"attacker" not in answer.body
+    assert b"victim" not in answer.body
+
+
+def test_proofs_that_a_name_is_not_there_reach_those_who_validate_alone() -> None:
+    authority = (*SOA, "example. 300 IN NSEC b.example. A NS")
+    wire = message((), authority, rcode=3)
+    assert read(wire, keep_authority=True).authorities == 2
+    assert read(wire).authorities == 1
 
 
 def test_a_dname_of_the_chain_is_kept() -> None:
@@ -117,6 +156,45 @@ def test_a_cname_loop_and_an_endless_chain_are_refused() -> None:
     chain = tuple(f"{owner} 1 IN CNAME {target}" for owner, target in itertools.pairwise(names))
     with pytest.raises(FormatError, match="chain"):
         read(message(chain))
+
+
+def test_an_alias_that_is_asked_for_itself_is_not_followed() -> None:
+    loop = read(message(("a.example. 300 IN CNAME a.example.",), qtype="CNAME"), qtype=Type.CNAME)
+    assert (loop.answers, loop.negative, loop.ttl_seconds) == (1, False, 300)
+    lines = ("a.example. 300 IN CNAME b.example.", "b.example. 300 IN CNAME c.example.")
+    alias = read(message(lines, qtype="CNAME"), qtype=Type.CNAME)
+    assert alias.answers == 1
+    assert alias.targets == (key_of(parse_name("b.example")),)
+
+
+def test_what_leads_to_more_names_or_addresses_than_can_be_judged_is_refused() -> None:
+    few, many = (
+        tuple(f"a.example. 300 IN HTTPS {number + 1} s{number}.example." for number in range(count))
+        for count in (MAX_TARGETS, MAX_TARGETS + 1)
+    )
+    assert len(read(message(few, qtype="HTTPS"), qtype=Type.HTTPS).targets) == MAX_TARGETS
+    with pytest.raises(FormatError, match="leads to more"):
+        read(message(many, qtype="HTTPS"), qtype=Type.HTTPS)
+    hints = ",".join(f"192.0.{number // 250}.{number % 250}" for number in range(MAX_RECORDS + 1))
+    with pytest.raises(FormatError, match="leads to more"):
+        read(message((f"a.example. 300 IN HTTPS 1 . ipv4hint={hints}",), qtype="HTTPS"), qtype=Type.HTTPS)
+
+
+def test_names_are_whole_once_foreign_records_are_out() -> None:
+    records = (
+        "Foreign.example. 300 IN A 192.0.2.9",
+        "a.example. 300 IN CNAME Long.Name.Foreign.example.",
+        "Long.Name.Foreign.example. 300 IN MX 10 mail.Foreign.example.",
+    )
+    left = read(message(records, SOA, qtype="MX"), qtype=dns.rdatatype.MX)
+    whole = (
+        message(qtype="MX")[:4] + b"\x00\x01" + left.answers.to_bytes(2, "big") + bytes(4) + message(qtype="MX")[12:]
+    )
+    said = dns.message.from_wire(whole + left.body)
+    assert [rrset.to_text() for rrset in said.answer] == [
+        "a.example. 300 IN CNAME Long.Name.Foreign.example.",
+        "Long.Name.Foreign.example. 300 IN MX 10 mail.Foreign.example.",
+    ]
 
 
 def test_a_pointer_that_points_forward_is_refused() -> None:
@@ -154,7 +232,7 @@ def test_the_worst_answers_of_64_kib_are_read_in_little_time(kind: str) -> None:
         with contextlib.suppress(FormatError):
             read_answer(wire, name, Type.A, keep_authority=False)
         took.append(time.process_time() - began)
-    assert min(took) < 0.03
+    assert min(took) < 0.01
 
 
 @given(st.binary(max_size=400))

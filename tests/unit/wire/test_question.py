@@ -97,6 +97,11 @@ def test_that_an_unreadable_query_has_edns_is_seen_where_it_can_be(message: byte
     assert carries_opt(message.ljust(12, b"\x00")) == has_one
 
 
+def with_options(options: bytes) -> bytes:
+    message = query(use_edns=0)
+    return message[:-2] + len(options).to_bytes(2, "big") + options
+
+
 def with_bytes(message: bytes, at: int, value: bytes) -> bytes:
     return message[:at] + value + message[at + len(value) :]
 
@@ -116,6 +121,8 @@ def with_bytes(message: bytes, at: int, value: bytes) -> bytes:
         (query(use_edns=0)[:-3], Rcode.FORMERR),
         (with_bytes(query(use_edns=0) + query(use_edns=0)[-11:], 10, b"\x00\x02"), Rcode.FORMERR),  # two OPT records
         (query()[:12] + b"\x3f" + b"a" * 63 + (b"\x3f" + b"a" * 63) * 3 + b"\x00\x00\x01\x00\x01", Rcode.FORMERR),
+        (with_bytes(query(), 10, b"\x00\x21") + b"\x00\x00\x01\x00\x01" + bytes(6) * 33, Rcode.FORMERR),  # 33 records
+        (with_options(b"\xfd\xe9\x00\x00" * 257), Rcode.FORMERR),
     ],
 )
 def test_a_malformed_query_raises_the_rcode_to_answer_with(message: bytes, rcode: Rcode) -> None:
@@ -129,6 +136,12 @@ def test_a_malformed_query_raises_the_rcode_to_answer_with(message: bytes, rcode
 def test_responses_and_scraps_are_no_queries(message: bytes) -> None:
     with pytest.raises(NotAQuery):
         parse_question(message)
+
+
+def test_as_many_options_and_records_as_a_query_may_have_are_taken() -> None:
+    assert parse_question(with_options(b"\xfd\xe9\x00\x00" * 256)).edns
+    record = b"\x00\x00\x01\x00\x01\x00\x00\x00\x00\x00\x00"
+    assert parse_question(with_bytes(query(), 10, b"\x00\x20") + record * 32).qtype == 1
 
 
 @given(st.binary(max_size=600))

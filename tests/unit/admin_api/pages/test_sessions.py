@@ -35,6 +35,7 @@ def test_a_session_ends_when_it_is_silent_or_old() -> None:
     assert sessions.find(busy)
     clock.now += 1
     assert sessions.find(silent) is None
+    assert sessions.find(busy)
     while clock.now <= 1000 + LONGEST_SECONDS - IDLE_SECONDS:
         clock.now += IDLE_SECONDS
         assert sessions.find(busy)

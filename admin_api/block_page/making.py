@@ -1,0 +1,43 @@
+"""Puts the block page together from the parts of the control process that it needs."""
+
+from __future__ import annotations
+
+from admin_api.block_page.answering import Answering
+from admin_api.block_page.bounds import Bounds
+from admin_api.block_page.findings import Findings
+from admin_api.block_page.pages import Pages
+from admin_api.block_page.requests import Requests
+from admin_api.block_page.serving import Serving
+from admin_api.block_page.visitors import Visitors
+from admin_api.context import PolicyKeeper, StoreDoor
+from admin_api.editing.exemption_form import Terms
+from admin_api.subjects.keeper import SubjectKeeper
+from blocklists.catalogue import Catalogue
+from resolver.build import known_references
+from resolver.config.settings import BlockPageSettings, WorkerSettings
+from resolver.explaining import access_of
+from resolver.telemetry.log import Log
+
+
+def make_block_page(
+    settings: BlockPageSettings,
+    worker_settings: WorkerSettings,
+    terms: Terms,
+    *,
+    door: StoreDoor,
+    policy: PolicyKeeper,
+    subjects: SubjectKeeper,
+    catalogue: Catalogue,
+    log: Log,
+) -> Serving:
+    """The block page, not started yet."""
+    access = access_of(worker_settings)
+    visitors = Visitors(access.allowed, worker_settings.trusted_proxies)
+    bounds = Bounds(settings, log)
+    pages = Pages(settings.contact)
+    findings = Findings(lambda: policy.snapshot, access, lambda: subjects.subjects, catalogue)
+    requests = None
+    if settings.request_form:
+        requests = Requests(door, subjects, known_references(catalogue), terms, settings, bounds, log)
+    answering = Answering(visitors, findings, requests, pages, bounds, settings.names)
+    return Serving(answering, visitors, pages, bounds, settings, log)

@@ -1,0 +1,106 @@
+"""Requests for exemptions: filed as pending, whatever the policy says of approval, and looked up again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from admin_api.block_page.bounds import Bounds, client_key
+from admin_api.block_page.findings import Finding
+from admin_api.block_page.form import Form
+from admin_api.context import StoreDoor
+from admin_api.editing import exemptions as editing
+from admin_api.editing.exemption_form import Terms
+from admin_api.editing.exemptions import Who
+from admin_api.store import exemptions
+from admin_api.store.exemptions import ExemptionRow
+from admin_api.subjects.keeper import SubjectKeeper
+from resolver.config.references import Known
+from resolver.config.settings import BlockPageSettings
+from resolver.errors import MoatdnsError
+from resolver.telemetry.log import Log
+
+ACTOR = "block-page"
+# Who answers for the request is not known: any approver is somebody else.
+_OWNER = "block page (nobody verified)"
+
+
+class TooManyRequests(MoatdnsError):
+    """A bound on what waits is reached; the text is for the visitor."""
+
+
+class Requests:
+    """What clients ask for."""
+
+    def __init__(
+        self,
+        door: StoreDoor,
+        subjects: SubjectKeeper,
+        known: Known,
+        terms: Terms,
+        settings: BlockPageSettings,
+        bounds: Bounds,
+        log: Log,
+    ) -> None:
+        self._door = door
+        self._subjects = subjects
+        self._known = known
+        self._terms = terms
+        self._settings = settings
+        self._bounds = bounds
+        self._log = log
+
+    @property
+    def longest_seconds(self) -> int:
+        """The longest that may be asked for."""
+        return self._terms.longest_seconds
+
+    async def state_of(self, client: str, scope: str) -> ExemptionRow | None:
+        """What the client asked for and did not get (yet): pending, or denied not long ago. Raises StoreAway."""
+        async with self._door.store.read() as connection:
+            rows = await exemptions.undone(connection, ACTOR, client, datetime.now(UTC))
+        return next((row for row in rows if row.scope == (scope,)), None)
+
+    async def file(self, finding: Finding, scope: str, form: Form, request_id: str) -> None:
+        """File a request; one that waits already is not filed again.
+
+        Raises TooManyRequests, Invalid, TooMany, StoreAway.
+        """
+        if not self._bounds.may_ask(finding.client):
+            raise TooManyRequests("Many requests are coming in right now. Wait a minute, and send yours again.")
+
+        filed = True
+
+        def admit(
+            waiting: Sequence[ExemptionRow], kind: str, who: tuple[str, ...], scope: tuple[str, ...]
+        ) -> ExemptionRow | None:
+            nonlocal filed
+            same = next((row for row in waiting if (row.kind, row.who, row.scope) == (kind, who, scope)), None)
+            filed = same is None
+            if filed:
+                self._check_room(waiting, finding.client)
+            return same
+
+        body = {
+            "subject": {"client": finding.client},
+            "scope": [scope],
+            "owner": f"{form.who} (not verified)",
+            "reason": f"{form.reason} (asked on the block page, for {finding.name})",
+            "duration_seconds": form.seconds,
+        }
+        who = Who(ACTOR, _OWNER, request_id)
+        row = await editing.ask(self._subjects, body, known=self._known, terms=self._terms, who=who, admit=admit)
+        self._bounds.events["filed" if filed else "asked_again"] += 1
+        if filed:
+            self._log.info("an exemption is asked for on the block page", id=row.id, client=finding.client, scope=scope)
+
+    def _check_room(self, waiting: Sequence[ExemptionRow], client: str) -> None:
+        """Raise TooManyRequests."""
+        key = client_key(client)
+        own = sum(row.kind == "client" and client_key(row.who[0]) == key for row in waiting)
+        if own >= self._settings.most_pending_per_client:
+            self._bounds.bite("most_pending_per_client", client)
+            raise TooManyRequests(f"{own} requests from your device wait already. Wait until somebody decides on them.")
+        if len(waiting) >= self._settings.most_pending:
+            self._bounds.bite("most_pending", client)
+            raise TooManyRequests("Very many requests wait already. Try again another day.")

@@ -1,0 +1,190 @@
+"""The block page's HTTP server, on the sockets that the supervisor opened."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+
+from aiohttp import web
+from aiohttp.web_protocol import RequestHandler
+
+from admin_api.block_page.answering import Answering
+from admin_api.block_page.bounds import Bounds, client_key
+from admin_api.block_page.pages import Pages
+from admin_api.block_page.visitors import Visitors
+from admin_api.http.connections import Connections
+from resolver.config.settings import BlockPageSettings
+from resolver.policy.groups import parse_client
+from resolver.telemetry.log import Log
+
+_SILENT_SECONDS = 10.0
+_LAST_SECONDS = 2.0  # for answers in flight when the process stops
+_LINE_BYTES = 8190
+_MOST_HEADERS = 64
+_BACKLOG = 512
+
+
+class Serving:
+    """A block page that is served."""
+
+    def __init__(
+        self,
+        answering: Answering,
+        visitors: Visitors,
+        pages: Pages,
+        bounds: Bounds,
+        settings: BlockPageSettings,
+        log: Log,
+    ) -> None:
+        self._answering = answering
+        self._visitors = visitors
+        self._pages = pages
+        self._bounds = bounds
+        self._settings = settings
+        self._log = log
+        self._logger = logging.getLogger("moatdns.block_page")
+        self._logger.setLevel(logging.CRITICAL + 1)  # what went wrong is told by `_failed`
+        self._connections = Connections(
+            log,
+            most=settings.connections,
+            silent_seconds=_SILENT_SECONDS,
+            told="too many connections to the block page: the most silent are closed",
+        )
+        self._open: Counter[str] = Counter()  # connections, by who has them
+        self._server: web.Server | None = None
+        self._listening: list[asyncio.Server] = []
+        self._watching: asyncio.Task[None] | None = None
+
+    @property
+    def dropped(self) -> Mapping[str, int]:
+        """What was refused, by bound."""
+        return self._bounds.dropped
+
+    @property
+    def events(self) -> Mapping[str, int]:
+        """What the page did."""
+        return self._bounds.events
+
+    @property
+    def connections(self) -> int:
+        """How many are open."""
+        return self._open.total()
+
+    async def start(self, sockets: Sequence[socket.socket]) -> None:
+        """Serve on listening sockets."""
+        loop = asyncio.get_running_loop()
+        server = self._server = web.Server(self._answer)
+
+        def protocol() -> RequestHandler:
+            return _Visit(server, loop, self._logger, self._admit, self._leave, self._failed)
+
+        for one in sockets:
+            self._listening.append(await loop.create_server(protocol, sock=one, backlog=_BACKLOG))
+        self._watching = asyncio.ensure_future(self._connections.watch(server))
+
+    async def stop(self) -> None:
+        """Take no more, and finish what is in flight."""
+        for listening in self._listening:
+            listening.close()
+        if self._watching is not None:
+            self._watching.cancel()
+        if self._server is not None:
+            self._server.pre_shutdown()
+            await self._server.shutdown(_LAST_SECONDS)
+
+    async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
+        self._connections.call_began(request)
+        try:
+            return await self._answering.answer(request)
+        finally:
+            self._connections.call_ended(request)
+
+    def _failed(self, status: int, error: BaseException | None) -> web.Response:
+        """What is answered where a request could not be read (4xx), or a fault of ours came up (500)."""
+        if status == 500:
+            self._log.error("unexpected error in the block page", error=repr(error))
+        else:
+            self._bounds.dropped["block_page_malformed"] += 1
+        return self._pages.nothing(status)
+
+    def _admit(self, transport: asyncio.BaseTransport) -> str | None:
+        """What a connection is counted as, if it is taken: from a client or a trusted proxy, and not one too many."""
+        name = transport.get_extra_info("peername")
+        if not name:
+            return None  # it is gone already
+        peer = str(parse_client(name[0]))
+        if not self._visitors.admits(peer):
+            self._bounds.bite("strangers", peer)
+            return None
+        key = client_key(peer)
+        if self._open[key] >= self._settings.connections_per_client and not self._visitors.is_proxy(peer):
+            self._bounds.bite("connections_per_client", peer)
+            return None
+        if self._open.total() >= self._settings.connections:
+            self._bounds.bite("connections", peer)
+            if not self._connections.make_room():
+                return None
+        self._open[key] += 1
+        return key
+
+    def _leave(self, key: str) -> None:
+        self._open[key] -= 1
+        if not self._open[key]:
+            del self._open[key]
+
+
+class _Visit(RequestHandler):
+    """One connection: not begun for who is not admitted, and nothing of ours is told of what could not be read."""
+
+    def __init__(
+        self,
+        server: web.Server,
+        loop: asyncio.AbstractEventLoop,
+        logger: logging.Logger,
+        admit: Callable[[asyncio.BaseTransport], str | None],
+        leave: Callable[[str], None],
+        failed: Callable[[int, BaseException | None], web.Response],
+    ) -> None:
+        super().__init__(
+            server,
+            loop=loop,
+            logger=logger,
+            access_log=logger,  # at a level that writes nothing
+            max_line_size=_LINE_BYTES,
+            max_field_size=_LINE_BYTES,
+            max_headers=_MOST_HEADERS,
+            lingering_time=0.5,
+            auto_decompress=False,
+        )
+        self._admit = admit
+        self._leave = leave
+        self._counted_as: str | None = None
+        self._failed = failed
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin, or end at once: a stranger gets no octet."""
+        self._counted_as = self._admit(transport)
+        if self._counted_as is None:
+            transport.close()
+        else:
+            super().connection_made(transport)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """The end of either."""
+        if self._counted_as is not None:
+            self._leave(self._counted_as)
+            self._counted_as = None
+        super().connection_lost(exc)
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """Answer without a word of the request."""
+        return self._failed(status, exc)

@@ -1,0 +1,54 @@
+"""The audit trail: who did what, and what it changed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aiohttp import web
+
+from admin_api import models
+from admin_api.http.problems import known
+from admin_api.pages.differences import differences
+from admin_api.pages.visit import Visit
+
+_ROWS = 50
+_FILTERS = ("actor", "object", "action")
+_ROWS_A_FILE = 10_000
+ACTIONS = (
+    "create", "update", "delete", "add rules", "remove rules", "grant", "request", "approve", "deny", "renew", "revoke",
+    "expire", "pause", "flush", "ask for refresh", "refresh", "provision", "test",
+)  # fmt: skip
+
+
+async def show(visit: Visit) -> web.StreamResponse:
+    """GET /audit."""
+    filters = {name: value for name in _FILTERS if (value := visit.query.get(name, "").strip())}
+    cursor = {"cursor": visit.query["cursor"]} if "cursor" in visit.query else {}
+    page = models.Audit(items=[], next=None)
+    newest = await visit.ask("GET /audit", query={"limit": 1})
+    try:
+        page = await visit.ask("GET /audit", query={**filters, **cursor, "limit": _ROWS})
+    except Exception as error:  # as the query log does
+        visit.problem = known(error)
+        if visit.problem is None:
+            raise
+    return visit.render(
+        "audit.html",
+        filters=filters,
+        page=page,
+        is_first=not cursor,
+        rows=[(item, differences(item.before, item.after)) for item in page.items],
+        newest=newest.items[0].id if newest.items else 0,
+        actions=ACTIONS,
+        rows_a_file=_ROWS_A_FILE,
+    )
+
+
+async def export(visit: Visit) -> web.StreamResponse:
+    """GET /audit/export.jsonl: rows behind `after_id`, the oldest first, as many as a file has."""
+    query: dict[str, Any] = {"limit": _ROWS_A_FILE}
+    if after := visit.query.get("after_id", "").strip():
+        query["after_id"] = after
+    reply = await visit.call("GET /audit:export", query=query)
+    reply.headers["Content-Disposition"] = 'attachment; filename="audit.jsonl"'
+    return visit.pass_on(reply)

@@ -1,0 +1,70 @@
+"""Where a search of the query log goes on, and what was newest at a moment. Opaque to clients, and checked."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
+
+
+class BadCursor(ValueError):
+    """A `cursor` that we did not give."""
+
+
+class BadAfter(ValueError):
+    """An `after` that we did not give."""
+
+
+class Place(NamedTuple):
+    """All rows of that day whose ids are below, and all older days."""
+
+    day: str
+    below: int
+
+
+MOST_ID: Final = 1 << 62
+START: Final = Place("9", MOST_ID)
+"""All there is."""
+
+Marks = Mapping[str, int]
+"""The newest days of a moment, each with its last id: what has a higher one, or a newer day, was written later."""
+
+
+def cursor_of(place: Place) -> str:
+    """The cursor of a place."""
+    return _encoded(place)
+
+
+def place_of(cursor: str | None) -> Place:
+    """The place of a cursor; of None, the start. Raises BadCursor."""
+    match START if cursor is None else _decoded(cursor):
+        case [str(day), int(below)] if 0 <= below <= MOST_ID and type(below) is int:
+            return Place(day, below)
+    raise BadCursor("a cursor that we did not give")
+
+
+def after_of(marks: Marks) -> str:
+    """The text of marks."""
+    return _encoded(marks)
+
+
+def marks_of(after: str | None) -> Marks | None:
+    """The marks that a text holds; None of None. Raises BadAfter."""
+    if after is None:
+        return None
+    marks = _decoded(after)
+    if not isinstance(marks, dict) or not all(type(mark) is int and 0 <= mark <= MOST_ID for mark in marks.values()):
+        raise BadAfter("an `after` that we did not give")
+    return marks
+
+
+def _encoded(value: Any) -> str:
+    return base64.urlsafe_b64encode(json.dumps(value, separators=(",", ":")).encode()).decode().rstrip("=")
+
+
+def _decoded(text: str) -> Any:
+    try:
+        return json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+    except (ValueError, TypeError, RecursionError):
+        return None

@@ -1,0 +1,55 @@
+"""Whose turn it is to write, and how long anybody waits for it.
+
+While changes are made, those behind them wait as long as that takes. Once one had to give up, since another program
+has the store locked, or the disk is full, those behind it give up after a moment, too: callers hear of it within
+seconds, and no queue grows.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Iterator
+
+from admin_api.store.engine import Limits
+from admin_api.store.errors import StoreAway
+
+_LOOK_SECONDS = 0.2
+
+
+class Turns:
+    """The writers of one store. `trouble` says why the last of them had to give up; None once one came through."""
+
+    def __init__(self, limits: Limits, place: str) -> None:
+        self.trouble: str | None = None
+        self._limits = limits
+        self._place = place
+
+    @contextlib.contextmanager
+    def noted(self) -> Iterator[None]:
+        """Within, something is written; whether that goes well is `trouble`."""
+        try:
+            yield
+        except StoreAway as error:
+            self.trouble = str(error)
+            raise
+        self.trouble = None
+
+    async def acquire(self, lock: asyncio.Lock) -> None:
+        """Take a lock that writers share. Raises StoreAway when that takes too long."""
+        began = time.monotonic()
+        acquiring = asyncio.ensure_future(lock.acquire())
+        try:
+            while not (await asyncio.wait((acquiring,), timeout=_LOOK_SECONDS))[0]:
+                self._check_patience(time.monotonic() - began)
+        except BaseException:
+            if not acquiring.cancel():
+                lock.release()
+            raise
+
+    def _check_patience(self, waited: float) -> None:
+        if waited >= self._limits.turn_seconds:
+            raise StoreAway(f"the store, {self._place}, is busy with other changes")
+        if waited >= self._limits.lock_seconds and self.trouble is not None:
+            raise StoreAway(self.trouble)

@@ -1,0 +1,167 @@
+"""The policy's section: lists, groups, and how blocked queries are answered."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final, Literal
+
+from pydantic import AfterValidator, Field, PrivateAttr, model_validator
+
+from resolver.config import fields
+from resolver.config.fields import NUMBER, Switch
+from resolver.config.schedule import ScheduleSection
+from resolver.config.section import Section
+from resolver.config.subscription import SubscriptionFields
+
+_DAY = 86400
+ResponseMode = Literal["zero-ip", "nxdomain", "nodata", "refused", "address"]
+GroupMode = Literal["enforce", "monitor"]
+
+DEFAULT_GROUP: Final = "default"
+"""The group of every client that no other group claims."""
+
+DEFAULT_BLOCK: Final = ("ai", "bypass", "lists")
+"""What the default group blocks unless it says otherwise."""
+
+
+class Response(Section):
+    """How a blocked query is answered. Complete in itself: a group's takes nothing from the policy's."""
+
+    mode: Annotated[ResponseMode, fields.one_of("zero-ip", "nxdomain", "nodata", "refused", "address")] = Field(
+        default="zero-ip",
+        description="'zero-ip': 0.0.0.0 and '::'; 'address': `ipv4` and `ipv6`, for example those of a block page.",
+    )
+    ttl_seconds: Annotated[int, Field(ge=0, le=_DAY), NUMBER] = Field(
+        default=10,
+        description="TTL of the answer, in seconds: how late a change is noticed by a client that has asked before.",
+    )
+    ipv4: fields.Ipv4 | None = Field(default=None, description="The IPv4 address that mode 'address' answers with.")
+    ipv6: fields.Ipv6 | None = Field(default=None, description="The IPv6 address that mode 'address' answers with.")
+
+    @model_validator(mode="after")
+    def _address_has_one(self) -> Response:
+        if self.mode == "address" and self.ipv4 is None and self.ipv6 is None:
+            why = "is 'address', but no address is given: add ipv4, ipv6 or both beside it"
+            fields.raise_mistakes([fields.mistake(why, self.mode, "mode")])
+        return self
+
+
+class OwnList(SubscriptionFields):
+    """A list of rules: one that the company keeps itself, or one that is fetched (`url`)."""
+
+    name: fields.Name = Field(description="What groups call the list by: lower-case letters, digits and '-'.")
+    block: fields.BlockRules = Field(
+        default=(),
+        description="Rules: 'example.com' (the name and all below), '=example.com', '*.example.com' (only below).",
+    )
+    allow: fields.AllowRules = Field(
+        default=(), description="Rules for names to allow; at the same name, allow beats block."
+    )
+
+    @model_validator(mode="after")
+    def _is_of_one_kind(self) -> OwnList:
+        if self.url is not None and (self.block or self.allow):
+            side = "block" if self.block else "allow"
+            why = "is beside a url: a list is fetched, or has rules of its own; make two lists"
+            fields.raise_mistakes([fields.mistake(why, None, side)])
+        return self
+
+
+class Group(Section):
+    """Networks with one policy. Without networks and client names, only leases and exemptions reach it."""
+
+    name: fields.Name = Field(description="The group's name: lower-case letters, digits and '-'.")
+    description: str = Field(default="", max_length=1000, description="A note for people.")
+    networks: fields.Networks = Field(
+        default=(), description="Networks in CIDR form, each in one group only; the most specific one decides."
+    )
+    client_names: fields.ClientNames = Field(
+        default=(),
+        description=(
+            "Names that its clients call themselves by over DoT (NAME.server_name) or DoH (/dns-query/NAME), each in "
+            "one group only. They go before networks, and prove nothing: whoever learns one may use it."
+        ),
+    )
+    exempt: Switch = Field(
+        default=False, description="Let its queries through, and count what would have been blocked."
+    )
+    mode: Annotated[GroupMode, fields.one_of("enforce", "monitor")] = Field(
+        default="enforce", description="'monitor' answers normally and counts what would have been blocked."
+    )
+    block: fields.References | None = Field(
+        default=None,
+        description=(
+            "What is blocked: 'ai', 'gateways', 'bypass', 'lists', a vendor, a 'vendor/service' or a list. "
+            "Left out: what the group 'default' blocks."
+        ),
+    )
+    allow: fields.References = Field(default=(), description="What is allowed even if blocked; names as in `block`.")
+    schedule: ScheduleSection | None = Field(
+        default=None, description="When the policy is enforced; outside these windows the group is only watched."
+    )
+    response: Response | None = Field(
+        default=None, description="How blocked queries are answered; left out: the policy's."
+    )
+    _is_built_in: bool = PrivateAttr(False)
+    _follows_default: bool = PrivateAttr(False)
+
+    @property
+    def is_built_in(self) -> bool:
+        """Whether it is the default group that no file gave."""
+        return self._is_built_in
+
+    @property
+    def follows_default(self) -> bool:
+        """Whether `block` was left out, and is the default group's."""
+        return self._follows_default
+
+
+def _complete(groups: tuple[Group, ...]) -> tuple[Group, ...]:
+    """Add the built-in default group where none is given, and fill in every `block` that was left out."""
+    default = next((group for group in groups if group.name == DEFAULT_GROUP), None)
+    if default is None:
+        default = Group(name=DEFAULT_GROUP)
+        default._is_built_in = True
+        groups = (default, *groups)
+    block = DEFAULT_BLOCK if default.block is None else default.block
+
+    def completed(group: Group) -> Group:
+        if group.block is not None:
+            return group
+        copy = group.model_copy(update={"block": block})
+        copy._follows_default = True
+        return copy
+
+    return tuple(completed(group) for group in groups)
+
+
+class Policy(Section):
+    """What is blocked, for whom, and how."""
+
+    own_vendors: fields.References = Field(
+        default=(),
+        description="Vendors whose services are the company's own: bundled and subscribed rules for them are left out.",
+    )
+    response: Response = Field(default=Response(), description="How blocked queries are answered.")
+    catalogue: Annotated[Literal["auto", "review"], fields.one_of("auto", "review")] = Field(
+        default="auto",
+        description="A new version's catalogue: 'auto' takes it, 'review' waits for 'moatdns catalogue accept'.",
+    )
+    approval: Annotated[Literal["none", "four-eyes"], fields.one_of("none", "four-eyes")] = Field(
+        default="none",
+        description=(
+            "'four-eyes': an exemption waits until a token of another owner than the requesting one's approves it."
+        ),
+    )
+    longest_exemption_seconds: Annotated[int, Field(ge=1, le=10 * 366 * _DAY), NUMBER] = Field(
+        default=366 * _DAY, description="The longest that an exemption may last, in seconds."
+    )
+    longest_pause_seconds: Annotated[int, Field(ge=1, le=366 * _DAY), NUMBER] = Field(
+        default=_DAY, description="The longest that a pause may last, in seconds."
+    )
+    lists: tuple[OwnList, ...] = Field(default=(), description="Lists: the company's own, and those that are fetched.")
+    groups: Annotated[tuple[Group, ...], AfterValidator(_complete)] = Field(
+        default=(),
+        validate_default=True,
+        description="Groups of networks. 'default' holds every client that no other group claims.",
+        json_schema_extra={"default": [{"name": DEFAULT_GROUP, "block": list(DEFAULT_BLOCK)}]},
+    )

@@ -1,0 +1,94 @@
+"""Pages that account for what was done, where there is more of it than a page or a file holds."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+from .conftest import Served
+
+ROWS = 10_050
+
+
+class Browser:
+    """A session, by its cookie."""
+
+    def __init__(self, served: Served, cookie: str) -> None:
+        self._served = served
+        self._cookie = cookie
+
+    @classmethod
+    async def log_in(cls, served: Served, role: str) -> Browser:
+        """With the token of a role."""
+        async with served.session.post(
+            served.url + "/login", data={"token": served.tokens[role]}, allow_redirects=False
+        ) as response:
+            assert response.status == 303
+            return cls(served, response.headers["Set-Cookie"].partition(";")[0])
+
+    async def get(self, address: str, status: int = 200, **headers: str) -> tuple[str, Any]:
+        """Text and headers of a page."""
+        sent = {"Cookie": self._cookie, **{name.replace("_", "-"): value for name, value in headers.items()}}
+        async with self._served.session.get(self._served.url + address, headers=sent) as response:
+            assert response.status == status, await response.text()
+            return await response.text(), response.headers
+
+
+async def test_a_long_trail_is_downloaded_in_files_that_join(served: Served) -> None:
+    async with served.store.change("somebody") as change:
+        for number in range(ROWS):
+            change.record("test", f"things/{number}", None, {"number": number})
+    browser = await Browser.log_in(served, "viewer")
+    page, _ = await browser.get("/audit")
+    newest = int(re.findall(r"newest row is number (\d+)", page)[0])
+    assert newest >= ROWS
+    assert f'name="after_id" type="number" min="0" max="{newest}" value="{newest - 10_000}"' in page
+    first, headers = await browser.get("/audit/export.jsonl")
+    assert headers["Content-Disposition"] == 'attachment; filename="audit.jsonl"'
+    rows = [json.loads(line)["id"] for line in first.splitlines()]
+    assert len(rows) == 10_000
+    rest, _ = await browser.get(f"/audit/export.jsonl?after_id={rows[-1]}")
+    rows += [json.loads(line)["id"] for line in rest.splitlines()]
+    assert rows == list(range(1, newest + 1))
+    text, _ = await browser.get("/audit/export.jsonl?after_id=-1", status=422)
+    assert "after_id" in text
+
+
+async def test_a_row_with_very_much_in_it_is_a_short_page(served: Served) -> None:
+    async with served.store.change("somebody") as change:
+        change.record("test", "things/large", None, {f"key-{number}": "x" * 1000 for number in range(5000)})
+    browser = await Browser.log_in(served, "viewer")
+    page, _ = await browser.get("/audit?object=things/large")
+    assert "and more" in page
+    assert len(page) < 400_000
+
+
+async def test_the_status_page_asks_for_a_part_of_itself_and_gets_only_that(served: Served) -> None:
+    browser = await Browser.log_in(served, "viewer")
+    whole, _ = await browser.get("/status")
+    part, _ = await browser.get("/status", HX_Request="true")
+    assert "<h1>" in whole
+    assert "<h1>" not in part
+    assert "<html" not in part
+    assert 'id="s-workers"' in part
+    assert "clients" in part, "what was let fall"
+
+
+async def test_a_store_that_is_away_is_told_instead_of_a_page(served: Served) -> None:
+    browser = await Browser.log_in(served, "viewer")
+    served.door.trouble = "the disk is full"
+    text, _ = await browser.get("/status", status=503)
+    assert "he disk is full" in text
+
+
+async def test_pages_for_admins_are_closed_to_others_and_to_nobody(served: Served) -> None:
+    for role in ("viewer", "operator"):
+        browser = await Browser.log_in(served, role)
+        text, _ = await browser.get("/tokens", status=403)
+        assert "a-admin" not in text
+    async with served.session.get(served.url + "/tokens", allow_redirects=False) as response:
+        assert response.status == 303
+        assert response.headers["Location"].startswith("/login")
+    async with served.session.get(served.url + "/reports/usage.csv", allow_redirects=False) as response:
+        assert response.status == 303

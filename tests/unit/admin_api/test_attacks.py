@@ -1,0 +1,93 @@
+"""What attackers of the admin API try: guessing tokens, pages of elsewhere in an admin's browser, paths."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+import pytest
+
+from admin_api.http.auth import MOST_WRONG, Throttle
+from admin_api.http.call import BadRequest
+
+from .conftest import Served
+
+WRONG = "Bearer moat_00000000_" + "A" * 43
+ELSEWHERE = "https://evil.example"
+
+
+@pytest.mark.parametrize("authorization", [None, WRONG])
+async def test_a_call_without_a_good_token_is_refused_before_its_body_is_read(
+    served: Served, authorization: str | None
+) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
+    head = f"POST /api/v1/lists HTTP/1.1\r\nHost: 127.0.0.1:{served.port}\r\nContent-Type: application/json\r\n"
+    token = f"Authorization: {authorization}\r\n" if authorization else ""
+    writer.write(f"{head}{token}Content-Length: 16000000\r\n\r\n".encode())  # and not one octet of it comes
+    assert (await asyncio.wait_for(reader.readline(), 5)).startswith(b"HTTP/1.1 401 ")
+    writer.close()
+    with contextlib.suppress(ConnectionError):
+        await writer.wait_closed()
+
+
+@pytest.mark.parametrize("method", ["OPTIONS", "GET", "POST"])
+@pytest.mark.parametrize("path", ["lists", "/", "/health", "/openapi.json"])
+async def test_pages_of_elsewhere_are_let_in_by_no_header(served: Served, method: str, path: str) -> None:
+    asked = {"Origin": ELSEWHERE, "Access_Control_Request_Method": "POST"}
+    async with served.call(method, path, role=None, **asked) as response:
+        assert not [name for name in response.headers if name.lower().startswith("access-control-")]
+        assert response.status in ((401, 404, 405) if method != "GET" else (200, 401, 404))
+        assert response.headers["Cross-Origin-Resource-Policy"] == "same-origin"
+
+
+@pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"])
+async def test_what_a_form_of_elsewhere_can_send_changes_nothing(served: Served, kind: str) -> None:
+    body = b'{"name": "planted", "block": ["a.example.com"]}'
+    assert await served.status("POST", "lists", body, Content_Type=kind, Origin=ELSEWHERE) == 415
+    assert await served.status("GET", "lists/planted") == 404
+
+
+def test_a_host_with_a_whole_network_of_addresses_is_locked_out_by_it() -> None:
+    now = 100.0
+    throttle = Throttle(clock=lambda: now)
+    for number in range(MOST_WRONG):
+        throttle.wrong(f"2001:db8:0:1::{number:x}")
+    with pytest.raises(BadRequest, match="too many wrong tokens"):
+        throttle.check("2001:db8:0:1:ffff::1")
+    throttle.check("2001:db8:0:2::1")
+    for _ in range(MOST_WRONG):
+        throttle.wrong("192.0.2.1")
+    with pytest.raises(BadRequest, match="too many wrong tokens"):
+        throttle.check("::ffff:192.0.2.1")
+    throttle.check("192.0.2.2")
+    now += 61
+    throttle.check("192.0.2.1")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *(
+            "/../../etc/passwd",
+            "/%2e%2e/%2e%2e/etc/passwd",
+            "/static/../admin.token",
+            "/..%2fadmin.token",
+            "//etc/passwd",
+        ),
+        *("/api/v1/../../admin.token", "/admin.token", "/static/%00", "/%5c..%5cadmin.token"),
+    ],
+)
+async def test_no_path_leads_to_a_file(served: Served, path: str) -> None:
+    (served.store_folder / "admin.token").write_text("secret of the first start")
+    reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
+    writer.write(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{served.port}\r\nConnection: close\r\n\r\n".encode())
+    said = await asyncio.wait_for(reader.read(), 5)
+    assert int(said.split()[1]) in (400, 401, 404)
+    assert b"secret" not in said
+    assert b"root:" not in said
+    writer.close()
+
+
+@pytest.mark.parametrize("name", ["..", "../x", "a/b", "a\\b", ".hidden", "a\x00b", "con fusing", "x" * 200])
+async def test_names_that_could_be_paths_are_no_names(served: Served, name: str) -> None:
+    assert await served.status("POST", "lists", {"name": name, "block": ["a.example.com"]}) == 422

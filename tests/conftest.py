@@ -56,6 +56,7 @@ only.example.               300 IN A     198.51.100.44
 below.only.example.         300 IN A     198.51.100.45
 star.example.               300 IN A     198.51.100.46
 below.star.example.         300 IN A     198.51.100.47
+patient.example.            300 IN A     198.51.100.48
 1.0.0.127.in-addr.arpa.     300 IN PTR   localhost.
 """ + "\n".join(f'large.example. 300 IN TXT "{number:02} {"x" * 60}"' for number in range(60))  # about 4,400 octets
 

@@ -31,7 +31,8 @@ def test_an_exempt_client_gets_the_answers_to_every_type(office: Moatdns) -> Non
 
 
 def test_the_minutes_cap_is_only_for_names_that_would_be_blocked(office: Moatdns) -> None:
-    assert ttls(ask(office.port, "plain.example", client=EXEMPT))[0] > 60
+    # A name that no other test asks for: what was in the cache for minutes has a TTL below the cap by itself.
+    assert ttls(ask(office.port, "patient.example", client=EXEMPT))[0] > 60
 
 
 def test_a_way_round_the_resolver_stays_closed_for_exempt_clients(office: Moatdns) -> None:

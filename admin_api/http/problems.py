@@ -45,6 +45,9 @@ _STATUS: dict[type[Exception], int] = {
     StoreAway: 503,
 }
 
+EXPECTED: tuple[type[Exception], ...] = (BadRequest, web.HTTPException, *_STATUS)
+"""What may be caught to tell the client of it; nobody expects any other exception."""
+
 
 class ProblemError(BaseModel):
     """One mistake in what was sent."""
@@ -87,16 +90,14 @@ class Known:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-def known(error: Exception) -> Known | None:
-    """What to tell of an exception; None for one that nobody expected."""
+def told_of(error: Exception) -> Known:
+    """What to tell of an expected exception."""
     if isinstance(error, BadRequest):
         return Known(error.status, error.detail, error.errors, error.headers)
     if isinstance(error, web.HTTPException):
         kept = {name: error.headers[name] for name in ("Allow",) if name in error.headers}
         return Known(error.status, _DETAILS.get(error.status, error.reason), headers=kept)
-    status = next((status for kind, status in _STATUS.items() if isinstance(error, kind)), None)
-    if status is None:
-        return None
+    status = next(status for kind, status in _STATUS.items() if isinstance(error, kind))
     errors = error.errors if isinstance(error, Invalid) else ()
     detail = "what was sent cannot be used" if isinstance(error, Invalid) else str(error)
     return Known(status, detail, errors, {"Retry-After": _RETRY_SECONDS} if status in _LATER else {})
@@ -104,8 +105,10 @@ def known(error: Exception) -> Known | None:
 
 def problem_of(error: Exception) -> web.Response | None:
     """What to answer for an exception; None for one that nobody expected."""
-    what = known(error)
-    return None if what is None else problem(what.status, what.detail, what.errors, dict(what.headers))
+    if not isinstance(error, EXPECTED):
+        return None
+    what = told_of(error)
+    return problem(what.status, what.detail, what.errors, dict(what.headers))
 
 
 _DETAILS = {

@@ -7,7 +7,7 @@ from typing import Any
 from aiohttp import web
 
 from admin_api import models
-from admin_api.http.problems import known
+from admin_api.http.problems import EXPECTED, told_of
 from admin_api.pages.differences import differences
 from admin_api.pages.visit import Visit
 
@@ -28,10 +28,8 @@ async def show(visit: Visit) -> web.StreamResponse:
     newest = await visit.ask("GET /audit", query={"limit": 1})
     try:
         page = await visit.ask("GET /audit", query={**filters, **cursor, "limit": _ROWS})
-    except Exception as error:  # as the query log does
-        visit.problem = known(error)
-        if visit.problem is None:
-            raise
+    except EXPECTED as error:  # as the query log does
+        visit.problem = told_of(error)
     return visit.render(
         "audit.html",
         filters=filters,

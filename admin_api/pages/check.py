@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from admin_api import models
-from admin_api.http.problems import known
+from admin_api.http.problems import EXPECTED, told_of
 from admin_api.pages.exemption_choices import DURATIONS, TWO_HOURS
 from admin_api.pages.visit import Visit
 
@@ -43,10 +43,8 @@ async def show(visit: Visit) -> web.StreamResponse:
             if client_name := visit.query.get("client_name", "").strip():
                 query["client_name"] = client_name
             explained = await visit.ask("GET /explain", query=query)
-        except Exception as error:  # a mistake in what was asked is told beside the form
-            visit.problem = known(error)
-            if visit.problem is None:
-                raise
+        except EXPECTED as error:  # a mistake in what was asked is told beside the form
+            visit.problem = told_of(error)
     return visit.render(
         "check.html",
         name=name,

@@ -10,7 +10,7 @@ from aiohttp import web
 
 from admin_api import models
 from admin_api.http.call import BadRequest
-from admin_api.http.problems import known
+from admin_api.http.problems import EXPECTED, told_of
 from admin_api.pages import group_form
 from admin_api.pages.check import way_of
 from admin_api.pages.outcome import told, with_version
@@ -188,10 +188,8 @@ async def _find(visit: Visit, address: str, client_name: str) -> tuple[models.Ex
         query["client_name"] = client_name
     try:
         explained: models.Explained = await visit.ask("GET /explain", query=query)
-    except Exception as error:  # what was typed is no address: told on the page
-        visit.problem = known(error)
-        if visit.problem is None:
-            raise
+    except EXPECTED as error:  # what was typed is no address: told on the page
+        visit.problem = told_of(error)
         return None
     way = way_of(explained.trace)
     return explained, way[_WHO_ASKS][1] if way else []

@@ -11,7 +11,7 @@ from aiohttp import web
 from admin_api import models
 from admin_api.editing.errors import Invalid, pointer
 from admin_api.http.call import IN_FORCE_HEADER, BadRequest, Reply
-from admin_api.http.problems import known
+from admin_api.http.problems import told_of
 from admin_api.pages.differences import Line, planned_lines
 from admin_api.pages.visit import Visit
 from admin_api.policy_file.text import as_yaml
@@ -110,8 +110,8 @@ async def _send(visit: Visit, operation: str, **more: Any) -> Reply:
     try:
         return await visit.call(operation, body=read.data, **more)
     except (BadRequest, Invalid) as error:
-        what = known(error)
-        if what is None or not what.errors:
+        what = told_of(error)
+        if not what.errors:
             raise
         raise BadRequest(what.status, what.detail, [("", _by_line(read, *one)) for one in what.errors]) from None
 

@@ -7,7 +7,7 @@ from typing import Any
 from aiohttp import web
 
 from admin_api import models
-from admin_api.http.problems import known
+from admin_api.http.problems import EXPECTED, told_of
 from admin_api.pages.ranges import RANGES, chosen
 from admin_api.pages.visit import Visit
 
@@ -30,10 +30,8 @@ async def show(visit: Visit) -> web.StreamResponse:
     page = models.Log(items=[], next=None, searched_to=None, newest=None)
     try:
         page = await visit.ask("GET /queries", query=_asked(visit, filters))
-    except Exception as error:  # a mistake in a filter is told beside the filters
-        visit.problem = known(error)
-        if visit.problem is None:
-            raise
+    except EXPECTED as error:  # a mistake in a filter is told beside the filters
+        visit.problem = told_of(error)
     facts = {
         "filters": filters,
         "page": page,

@@ -8,7 +8,7 @@ from typing import Any
 from aiohttp import web
 
 from admin_api import models
-from admin_api.http.problems import known
+from admin_api.http.problems import EXPECTED, told_of
 from admin_api.pages.ranges import Range
 from admin_api.pages.visit import Visit
 
@@ -89,10 +89,8 @@ async def _made(visit: Visit, operation: str, chosen: dict[str, str]) -> Any:
     """The report; None where what was asked for is a mistake, which is told beside the form."""
     try:
         return await visit.ask(operation, query=_asked(chosen))
-    except Exception as error:  # as the query log does
-        visit.problem = known(error)
-        if visit.problem is None:
-            raise
+    except EXPECTED as error:  # as the query log does
+        visit.problem = told_of(error)
         return None
 
 

@@ -16,7 +16,7 @@ from multidict import MultiDict, MultiDictProxy
 from admin_api.context import Context
 from admin_api.http.call import BadRequest
 from admin_api.http.callers import REQUEST_ID, Callers, demand
-from admin_api.http.problems import Known, known
+from admin_api.http.problems import EXPECTED, Known, told_of
 from admin_api.pages.login import Door
 from admin_api.pages.operations import Operations
 from admin_api.pages.static_files import FILES
@@ -61,7 +61,7 @@ class Site:
         try:
             visit = await self._visit(request)
         except StoreAway as error:
-            return self._door.page(request, known(error))
+            return self._door.page(request, told_of(error))
         if visit is None:
             return self._door.send_to(request)
         try:
@@ -69,10 +69,8 @@ class Site:
             if request.method == "POST":
                 await self._read_form(request, visit)
             return await page.handler(visit)
-        except Exception as error:  # what is known becomes a page; the rest is told by the application, with its id
-            what = known(error)
-            if what is None:
-                raise
+        except EXPECTED as error:  # the application tells of all others, with the request's id
+            what = told_of(error)
             return await self._tell(visit, page, what)
 
     async def _visit(self, request: web.Request) -> Visit | None:
@@ -110,10 +108,8 @@ class Site:
         if page.shown_again is not None and visit.form and what.status != HTTPStatus.NOT_FOUND:
             try:
                 return await page.shown_again(visit)
-            except Exception as error:  # the page cannot be shown either: then that is what is told
-                again = known(error)
-                if again is None:
-                    raise
+            except EXPECTED as error:  # the page cannot be shown either: then that is what is told
+                again = told_of(error)
                 visit.problem = what = again
         return problem_page(visit, what)
 
@@ -121,10 +117,8 @@ class Site:
         try:
             demand_own_page(request)
             return await self._door.enter(request, await read_form(request))
-        except Exception as error:  # as above
-            what = known(error)
-            if what is None:
-                raise
+        except EXPECTED as error:
+            what = told_of(error)
             return self._door.page(request, what)
 
     async def _logout(self, request: web.Request) -> web.StreamResponse:

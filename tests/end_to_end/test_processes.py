@@ -41,7 +41,7 @@ def ending_with_a_hung_worker(
     """A server that was told to end while one of its workers hangs, and its processes. It waits while others test."""
     config = {**OFFICE, "upstream": {"servers": ["udp://127.0.0.1:9"]}}
     with Moatdns(tmp_path_factory.mktemp("hung"), config) as moatdns:
-        family = moatdns.family()
+        family = moatdns.whole_family()
         os.kill(moatdns.workers()[0].pid, signal.SIGSTOP)
         moatdns.signal(signal.SIGTERM)
         yield moatdns, family
@@ -54,9 +54,7 @@ def gone(processes: list[psutil.Process]) -> bool:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_everything_and_frees_the_port(server: Moatdns, number: signal.Signals) -> None:
-    # Two workers, the control process, the supervisor. The workers may serve before the control process is there.
-    wait_until(lambda: len(server.family()) == 4, "four processes")
-    family = server.family()
+    family = server.whole_family()
     with TcpClient(server.port) as idle:
         assert is_blocked(idle.ask("claude.ai"))
         server.signal(number)
@@ -142,8 +140,7 @@ def test_python_files_in_the_folder_where_it_is_started_are_not_run(server: Moat
 
 
 def test_workers_end_when_the_supervisor_is_killed(server: Moatdns) -> None:
-    family = server.family()
-    assert len(family) == 4
+    family = server.whole_family()
     server.kill()
     wait_until(lambda: gone(family), "the workers end")
     assert is_free(server.port)
@@ -155,7 +152,7 @@ def test_workers_end_when_the_supervisor_is_killed(server: Moatdns) -> None:
 
 def test_a_running_server_has_no_more_processes_than_it_says(lasting: Moatdns) -> None:
     assert len(lasting.workers()) == lasting.wait_for("serving")["workers"] == 2
-    assert len(lasting.family()) == 4  # and the control process; no compiler is left over
+    lasting.whole_family()  # with the control process and the supervisor; no compiler is left over
     for worker in lasting.workers():
         modules = {path for path in (entry.path for entry in worker.memory_maps()) if "pydantic" in path}
         assert not modules, "a worker is lean"

@@ -197,6 +197,14 @@ class Moatdns:
         except psutil.NoSuchProcess:
             return []
 
+    def whole_family(self, count: int = 4) -> list[psutil.Process]:
+        """All its processes, once there are `count`: the supervisor, two workers, the control process.
+
+        Workers may serve before the control process is there.
+        """
+        wait_until(lambda: len(self.family()) == count, f"{count} processes")
+        return self.family()
+
     def workers(self) -> list[psutil.Process]:
         """Its worker processes that run now."""
         found = []

@@ -8,13 +8,11 @@ from __future__ import annotations
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
 
 from tests.conftest import OFFICE, WORLD
 from tests.support.browser import DESK, PHONE, Person, chromium
-from tests.support.clients import ask
 from tests.support.moatdns import Moatdns
-from tests.support.programs import wait_until
+from tests.support.tour import pages_of, something_to_see
 from tests.support.unbound import Unbound
 
 LOOKS: dict[str, tuple[str, dict[str, int]]] = {
@@ -22,60 +20,6 @@ LOOKS: dict[str, tuple[str, dict[str, int]]] = {
     "dark": ("dark", DESK),
     "phone": ("light", PHONE),
 }
-_NAMES = ("claude.ai", "api.openai.com", "chatgpt.com", "plain.example", "house.example", "alias.example", "dns.google")
-
-
-def pages_of(server: Moatdns) -> dict[str, str]:
-    """An address for each page, by the picture's name."""
-    exemption = server.api.get("exemptions")["items"][0]["id"]
-    revision = server.api.get("policy/history")["items"][-1]["revision"]
-    return {
-        "overview": "/",
-        "query-log": "/queries",
-        "check": "/check?name=claude.ai&client=127.0.0.1",
-        "exemptions": "/exemptions",
-        "exemption": f"/exemptions/{exemption}",
-        "exemption-new": "/exemptions/new?client=127.0.0.9&scope=openai",
-        "groups": "/groups",
-        "group": "/groups/default",
-        "group-edit": "/groups/default:edit",
-        "group-new": "/groups/new",
-        "clients": "/clients",
-        "lease-new": "/clients/new",
-        "lease-history": "/clients/history?identity=laptop-7",
-        "catalogue": "/catalogue",
-        "vendor": "/catalogue/anthropic",
-        "lists": "/lists",
-        "list": "/lists/house-rules",
-        "list-edit": "/lists/house-rules:edit",
-        "list-new": "/lists/new",
-        "report-exemptions": "/reports/exemptions",
-        "report-usage": "/reports/usage",
-        "audit": "/audit",
-        "policy": "/policy",
-        "policy-document": "/policy/document",
-        "policy-revision": f"/policy/revisions/{revision}",
-        "status": "/status",
-        "tokens": "/tokens",
-        "setup": "/setup",
-    }
-
-
-def something_to_see(server: Moatdns) -> None:
-    """Queries, an exemption, a lease, a list."""
-    api = server.api
-    wait_until(lambda: api.call("GET", "/ready").status == 200, "the API")
-    for last in range(1, 8):
-        for name in _NAMES[: 2 + last % 6]:
-            ask(server.port, name, client=f"127.0.0.{last}")
-    exemption: dict[str, Any] = {"subject": {"client": "127.0.0.9"}, "scope": ["anthropic"], "owner": "legal"}
-    api.post("exemptions", {**exemption, "reason": "a comparison of contracts", "duration_seconds": 7200})
-    lease = {"identity": "laptop-7", "group": "research", "ttl_seconds": 3600}
-    assert api.call("PUT", "leases/127.0.0.7", lease).status == 201
-    api.post(
-        "lists", {"name": "house-rules", "block": ["games.example", "=video.example"], "allow": ["ok.games.example"]}
-    )
-    wait_until(lambda: api.get("queries?client=127.0.0.7")["items"], "a logged query")
 
 
 def main(folder: Path) -> int:

@@ -8,8 +8,11 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+from playwright.sync_api import Browser
+
 import blocklists
 from blocklists.loading import catalogue_fingerprint
+from tests.support.browser import Person
 from tests.support.clients import ask, is_blocked
 from tests.support.moatdns import Moatdns
 from tests.support.programs import MOATDNS, PATIENCE_SECONDS
@@ -60,6 +63,15 @@ def test_a_new_catalogue_is_held_back_until_it_is_accepted(tmp_path: Path) -> No
         assert not is_blocked(ask(server.port, OLD))
         assert server.api.get("catalogue")["waiting"] is None
         assert _run(server, "diff").returncode == 0
+
+
+def test_the_page_of_the_catalogue_tells_what_waits(tmp_path: Path, chromium: Browser) -> None:
+    _leave_an_older_one(tmp_path / "state")
+    with Moatdns(tmp_path, _config("review"), with_api=True) as server, Person(chromium, server) as person:
+        page = person.log_in("/catalogue")
+        assert "has 3 rules more and 1 less" in page.locator("main").inner_text()
+        assert f"removed: {OLD} (midjourney/midjourney)" in (page.locator("main").text_content() or "")
+        assert person.faults() == []
 
 
 def test_without_review_a_new_catalogue_is_taken_and_told_once(tmp_path: Path) -> None:

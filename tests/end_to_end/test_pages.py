@@ -14,7 +14,7 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from tests.conftest import OFFICE
-from tests.support.browser import PHONE, Person, new_token
+from tests.support.browser import Person, new_token
 from tests.support.clients import UdpClient, dig, is_blocked, rdata
 from tests.support.clients import ask as ask_dns
 from tests.support.moatdns import Moatdns
@@ -316,19 +316,3 @@ def test_hostile_names_are_shown_harmlessly_everywhere(chromium: Browser, server
                 shown = person.go(address)
                 assert shown.locator("main script, main svg").count() == 0
                 assert "\u202e" not in shown.content()
-
-
-@pytest.mark.parametrize(("theme", "size"), [("light", None), ("dark", None), ("light", PHONE)])
-def test_no_page_has_a_grave_fault_for_those_who_see_or_point_otherwise(
-    chromium: Browser, server: Moatdns, theme: str, size: dict[str, int] | None
-) -> None:
-    ask_dns(server.port, "claude.ai", client=LAPTOP)
-    with Person(chromium, server, theme=theme, size=size) as person:
-        page = person.go("/login")
-        assert person.faults() == []
-        person.log_in()
-        for address in ("/", "/queries", "/check?name=claude.ai&client=127.0.0.1", "/exemptions", "/exemptions/new"):
-            person.go(address)
-            assert person.faults() == [], address
-            assert person.overflow() <= 0, address
-        assert page.get_by_role("link", name="Skip to the content").count() == 1

@@ -11,7 +11,6 @@ from playwright.sync_api import Browser
 
 from tests.conftest import OFFICE
 from tests.support.browser import Person
-from tests.support.looks import assert_looks_well
 from tests.support.moatdns import Moatdns
 
 
@@ -92,7 +91,3 @@ def test_a_cursor_that_is_none_is_told(chromium: Browser, server: Moatdns) -> No
         person.expected_statuses.update((400, 422))
         page = person.log_in("/audit?cursor=nonsense")
         assert page.get_by_role("alert").is_visible()
-
-
-def test_the_audit_trail_looks_well(chromium: Browser, server: Moatdns) -> None:
-    assert_looks_well(chromium, server, "/audit")

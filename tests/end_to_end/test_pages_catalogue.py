@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from tests.conftest import OFFICE
-from tests.support.browser import PHONE, Person
+from tests.support.browser import Person
 from tests.support.clients import ask, is_blocked
 from tests.support.moatdns import Moatdns
 from tests.support.unbound import Unbound
@@ -151,15 +151,3 @@ def test_the_whole_catalogue_is_there_within_a_moment(chromium: Browser, server:
             assert response.ok
             spent.append(time.monotonic() - begun[1])
         assert min(spent) < 0.3, spent
-
-
-@pytest.mark.parametrize(("theme", "size"), [("light", None), ("dark", None), ("light", PHONE), ("dark", PHONE)])
-def test_no_page_of_the_catalogue_has_a_grave_fault(
-    chromium: Browser, server: Moatdns, theme: str, size: dict[str, int] | None
-) -> None:
-    with Person(chromium, server, theme=theme, size=size) as person:
-        person.log_in()
-        for address in ("/catalogue?q=claude", "/catalogue?group=research&kind=bypass", "/catalogue/anthropic"):
-            person.go(address)
-            assert person.faults() == [], address
-            assert person.overflow() <= 0, address

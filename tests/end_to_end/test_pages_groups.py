@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Browser, Dialog, Page
 
 from tests.conftest import OFFICE
-from tests.support.browser import PHONE, Person
+from tests.support.browser import Person
 from tests.support.clients import ask, dig, is_blocked, rdata
 from tests.support.moatdns import Moatdns
 from tests.support.unbound import Unbound
@@ -325,24 +325,3 @@ def test_the_pages_of_groups_work_without_scripts(chromium: Browser, server: Moa
         page.get_by_role("button", name="Only watch").click()
         assert "is only watched now" in told(page)
     assert not blocked(server, client, "chatgpt.com")
-
-
-@pytest.mark.parametrize(("theme", "size"), [("light", None), ("dark", None), ("light", PHONE), ("dark", PHONE)])
-def test_no_page_of_groups_has_a_grave_fault(
-    chromium: Browser, server: Moatdns, theme: str, size: dict[str, int] | None
-) -> None:
-    name = f"seen-{theme}-{'phone' if size else 'desk'}"
-    server.api.post("groups", {"name": name, "description": "<b>&" * 50, "allow": ["anthropic/claude", "house", "ai"]})
-    with Person(chromium, server, theme=theme, size=size) as person:
-        person.log_in()
-        for address in (
-            "/groups",
-            "/groups?address=127.0.0.1",
-            "/groups/new",
-            f"/groups/{name}",
-            f"/groups/{name}:edit",
-        ):
-            page = person.go(address)
-            assert person.faults() == [], address
-            assert person.overflow() <= 0, address
-            assert page.locator("main b b").count() == 0

@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, Page
 
 from tests.conftest import OFFICE
 from tests.support import feed as served
-from tests.support.browser import PHONE, Person
+from tests.support.browser import Person
 from tests.support.clients import ask, is_blocked
 from tests.support.feed import Feed
 from tests.support.moatdns import Moatdns
@@ -217,29 +217,3 @@ def test_bundled_lists_and_those_of_the_config_file_are_only_shown(chromium: Bro
         page = person.log_in("/lists/seen")
         assert "seen.example" in page.inner_text("main")
         assert [each.inner_text() for each in page.locator("main").get_by_role("button").all()] == ["Search"]
-
-
-@pytest.mark.parametrize(("theme", "size"), [("light", None), ("dark", None), ("light", PHONE), ("dark", PHONE)])
-def test_no_page_of_lists_has_a_grave_fault(
-    chromium: Browser, server: Moatdns, theme: str, size: dict[str, int] | None
-) -> None:
-    name = f"rules-{theme}-{'phone' if size else 'desk'}"
-    server.api.post(
-        "lists", {"name": name, "block": [f"{'x' * 60}.{'y' * 60}.{'z' * 60}.{name}.example", "/a{2,3}<b>/"]}
-    )
-    far = {"name": f"far-{name}", "url": "https://lists.example/" + "a" * 300, "enabled": False}
-    server.api.post("lists", far)
-    with Person(chromium, server, theme=theme, size=size) as person:
-        person.log_in()
-        for address in (
-            "/lists",
-            "/lists?kind=bundled",
-            "/lists/new",
-            "/lists/new?kind=subscription",
-            f"/lists/{name}",
-            f"/lists/far-{name}",
-            f"/lists/far-{name}:edit",
-        ):
-            person.go(address)
-            assert person.faults() == [], address
-            assert person.overflow() <= 0, address

@@ -14,7 +14,6 @@ from playwright.sync_api import Browser, Page
 from tests.conftest import OFFICE
 from tests.support.browser import Person
 from tests.support.clients import ask, is_blocked, rdata
-from tests.support.looks import assert_looks_well
 from tests.support.moatdns import Moatdns
 from tests.support.programs import wait_until
 from tests.support.unbound import Unbound
@@ -180,9 +179,3 @@ def test_a_revision_that_never_was_is_told(chromium: Browser, server: Moatdns) -
         person.expected_statuses.add(404)
         page = person.log_in("/policy/revisions/999999")
         assert page.get_by_role("heading", name="Not found").is_visible()
-
-
-def test_the_pages_of_the_policy_look_well(chromium: Browser, server: Moatdns) -> None:
-    server.api.post("lists", {"name": "look", "block": ["look.example"]})
-    before = revision(server) - 1
-    assert_looks_well(chromium, server, "/policy", f"/policy/revisions/{before}", "/policy/document")

@@ -13,7 +13,6 @@ from playwright.sync_api import Browser
 from tests.conftest import OFFICE, WATCHED
 from tests.support.browser import Person
 from tests.support.clients import ask, is_blocked, rdata
-from tests.support.looks import assert_looks_well
 from tests.support.moatdns import Moatdns
 from tests.support.unbound import Unbound
 
@@ -130,7 +129,3 @@ def test_the_print_button_prints(chromium: Browser, server: Moatdns) -> None:
         page.evaluate("window.print = () => { window.printed = true }")
         page.get_by_role("button", name="Print").click()
         assert page.evaluate("window.printed")
-
-
-def test_reports_look_well(chromium: Browser, server: Moatdns) -> None:
-    assert_looks_well(chromium, server, "/reports/exemptions", "/reports/usage?step=86400&by=vendor")

@@ -14,7 +14,6 @@ from playwright.sync_api import Browser, Page
 from tests.conftest import OFFICE
 from tests.support.browser import Person
 from tests.support.encrypted import SERVER_NAME, Certificates
-from tests.support.looks import assert_looks_well
 from tests.support.moatdns import Moatdns
 from tests.support.programs import PATIENCE_SECONDS, program
 from tests.support.unbound import Unbound
@@ -112,7 +111,3 @@ def test_a_recipe_is_copied_by_its_button(chromium: Browser, server: Moatdns) ->
         page.get_by_role("button", name="Copy").first.click()
         page.get_by_role("button", name="Copied").wait_for()
         assert page.evaluate("window.copied").strip() == recipe(page, "Plain DNS").strip()
-
-
-def test_the_set_up_page_looks_well(chromium: Browser, server: Moatdns) -> None:
-    assert_looks_well(chromium, server, "/setup")

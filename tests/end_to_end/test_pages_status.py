@@ -12,7 +12,6 @@ from playwright.sync_api import Browser
 from tests.conftest import OFFICE
 from tests.support.browser import Person
 from tests.support.clients import ask, rdata
-from tests.support.looks import assert_looks_well
 from tests.support.moatdns import Moatdns
 from tests.support.programs import free_port, wait_until
 from tests.support.unbound import Unbound
@@ -171,7 +170,3 @@ def test_a_test_reaches_the_webhook(chromium: Browser, server: Moatdns, taken: t
         page.get_by_role("status").filter(has_text="on its way to 1 webhook").wait_for()
     wait_until(lambda: taken[1], "the webhook")
     assert b"test" in taken[1][0]
-
-
-def test_the_status_page_looks_well(chromium: Browser, server: Moatdns) -> None:
-    assert_looks_well(chromium, server, "/status")

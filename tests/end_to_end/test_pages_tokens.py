@@ -9,8 +9,7 @@ from playwright.sync_api import Browser, Page
 
 from tests.conftest import OFFICE
 from tests.support.api import Api
-from tests.support.browser import Person, new_token
-from tests.support.looks import assert_looks_well
+from tests.support.browser import Person
 from tests.support.moatdns import Moatdns
 
 
@@ -129,8 +128,3 @@ def test_an_owner_with_markup_is_shown_as_text(chromium: Browser, server: Moatdn
         assert "<img src=x" in page.get_by_role("row").filter(has_text="odd").inner_text()
         assert page.locator("main img").count() == 0
         assert "\u202e" not in page.content()
-
-
-def test_the_page_of_tokens_looks_well(chromium: Browser, server: Moatdns) -> None:
-    new_token(server, "viewer")
-    assert_looks_well(chromium, server, "/tokens")

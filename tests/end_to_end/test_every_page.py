@@ -1,0 +1,90 @@
+"""Every web page can be seen and used by everybody: light, dark, on a phone, and without scripts."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser
+
+from admin_api.pages.table import PAGES
+from tests.conftest import OFFICE
+from tests.support.browser import PHONE, Person
+from tests.support.moatdns import Moatdns
+from tests.support.tour import odd_addresses, pages_of, something_odd_to_see, something_to_see
+from tests.support.unbound import Unbound
+
+_FILES = re.compile(r"\.(?:csv|jsonl|yaml)$|^/overview/series$")  # what is downloaded, or drawn by a page
+_NAMED = re.compile(r"\{\w+:?((?:[^{}]|\{[^}]*\})*)\}")
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory, world: Unbound) -> Iterator[Moatdns]:
+    """A server with something on each page, of which some is odd, long or hostile."""
+    config = {**OFFICE, "query_log": {"what": "all"}, "upstream": {"servers": [world.server]}}
+    with Moatdns(tmp_path_factory.mktemp("every"), config, with_api=True) as moatdns:
+        something_to_see(moatdns)
+        something_odd_to_see(moatdns)
+        yield moatdns
+
+
+def _shows(path: str, address: str) -> bool:
+    """Whether an address is one of a path of the table."""
+    parts, end = [], 0
+    for named in _NAMED.finditer(path):
+        parts += [re.escape(path[end : named.start()]), named[1] or "[^/]+"]
+        end = named.end()
+    parts.append(re.escape(path[end:]))
+    return re.fullmatch("".join(parts), address.partition("?")[0]) is not None
+
+
+def test_the_tour_leaves_no_page_out(server: Moatdns) -> None:
+    addresses = (*pages_of(server).values(), *odd_addresses())
+    paths = [page.path for page in PAGES if page.method == "GET" and not _FILES.search(page.path)]
+    assert len(paths) > 25
+    assert [path for path in paths if not any(_shows(path, address) for address in addresses)] == []
+
+
+def _tour(person: Person) -> Iterator[str]:
+    """All pages, one after the other; none lets anything hostile come to life."""
+    person.log_in()
+    for address in (*pages_of(person.server).values(), *odd_addresses()):
+        page = person.go(address)
+        yield address
+        assert page.get_by_role("link", name="Skip to the content").count() == 1
+        assert page.locator("main img, main b b").count() == 0, f"{address}: what is hostile came to life"
+
+
+def test_no_page_has_a_grave_fault_or_is_too_wide(chromium: Browser, server: Moatdns) -> None:
+    with Person(chromium, server) as person:
+        person.go("/login")
+        assert person.faults() == []
+        for address in _tour(person):
+            assert person.faults() == [], address
+            assert person.overflow() <= 0, address
+
+
+def test_everything_can_be_read_in_the_dark(chromium: Browser, server: Moatdns) -> None:
+    with Person(chromium, server, theme="dark") as person:
+        person.go("/login")
+        assert person.faults("color-contrast") == []
+        for address in _tour(person):
+            assert person.faults("color-contrast") == [], address
+
+
+def test_no_page_is_too_wide_for_a_phone(chromium: Browser, server: Moatdns) -> None:
+    with Person(chromium, server, size=PHONE) as person:
+        for address in _tour(person):
+            assert person.overflow() <= 0, address
+        assert person.faults() == [], "the last one"
+
+
+def test_every_page_has_its_heading_without_scripts(chromium: Browser, server: Moatdns) -> None:
+    addresses = pages_of(server).values()
+    with Person(chromium, server) as person:
+        person.log_in()
+        headings = {address: person.go(address).locator("h1").inner_text() for address in addresses}
+    with Person(chromium, server, scripts=False) as person:
+        person.log_in()
+        assert {address: person.go(address).locator("h1").inner_text() for address in addresses} == headings

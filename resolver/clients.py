@@ -132,6 +132,7 @@ class Clients:
         self._clock = clock
         self._moment = moment
         self._snapshot: PolicySnapshot
+        self._budget = TableBudget(limits.answer_table_entries, dropped)
 
     def use(self, snapshot: PolicySnapshot) -> None:
         """Judge by a policy: all answers that were ready are forgotten."""
@@ -139,6 +140,7 @@ class Clients:
         self._forget_answers()
 
     def _forget_answers(self) -> None:
+        self._budget.give_up()
         self._budget = TableBudget(self._limits.answer_table_entries, self._dropped)
         self._answers: dict[tuple[int, int | None], ViewAnswers] = {}
         self._refused = ViewAnswers(self._snapshot.views[0], None, self._budget)

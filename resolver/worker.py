@@ -16,12 +16,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import itertools
 import json
 import signal
 import socket
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,6 +32,7 @@ from resolver.cache.responses import ResponseCache
 from resolver.clocks import ClockWatch, now
 from resolver.config.settings import EncryptedSettings, WorkerSettings
 from resolver.errors import ListenError, SnapshotError, SubjectsError
+from resolver.garbage import Garbage, look_seldom
 from resolver.listeners.connection import Door
 from resolver.listeners.connections import Connections
 from resolver.listeners.stream import StreamListener, speak_tcp
@@ -136,9 +137,6 @@ class Worker:
             udp_listener(loop, socket.socket(fileno=fd), self._pipeline, self._counters, settings.limits)
             for fd in first["udp"]
         ]
-        # What is here by now stays: no collection need ever look at it again.
-        gc.collect()
-        gc.freeze()
         self._say("ready", revision=self._pipeline.snapshot.revision)
         drain = asyncio.Event()
         loop.add_signal_handler(signal.SIGTERM, drain.set)
@@ -187,6 +185,7 @@ class Worker:
         """Send query events, bring counts that are kept elsewhere into cells, begin a new file when one fills up."""
         loop = asyncio.get_running_loop()
         synced = loop.time()
+        garbage = Garbage(synced, time.process_time())
         turns = itertools.count(1)
         while True:
             await asyncio.sleep(FLUSH_SECONDS)
@@ -195,6 +194,7 @@ class Worker:
             if loop.time() - synced < _SYNC_SECONDS:
                 continue
             synced = loop.time()
+            garbage.look(synced, time.process_time())
             turn = next(turns)
             if turn % _TIDY_EVERY == 0:
                 self._pipeline.clients.tidy()
@@ -322,7 +322,7 @@ def main(control_fd: int) -> None:
     """Run one worker on the control channel `control_fd`."""
     for ignored in (signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
         signal.signal(ignored, signal.SIG_IGN)  # a terminal sends them to all; the supervisor decides
-    gc.set_threshold(50_000, 20, 50)  # the query path makes no cycles; look for them seldom
+    look_seldom()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(Worker(socket.socket(fileno=control_fd)).run())
 

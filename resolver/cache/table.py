@@ -63,3 +63,9 @@ class TableBudget:
             table.entries.clear()
         self._dropped["answer_table_entries"] += held
         self._stored = 1
+
+    def give_up(self) -> None:
+        """Forget all answers, and the tables, which know this bound: as a cycle they would stay for a long time."""
+        for table in self.tables:
+            table.entries.clear()
+        self.tables.clear()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import Callable
 
 import dns.edns
@@ -116,6 +117,20 @@ async def served() -> Served:
 def addresses(answers: list[dns.message.Message]) -> list[str]:
     (answer,) = answers
     return [rdata.to_text() for rrset in answer.answer for rdata in rrset if rrset.rdtype == 1]
+
+
+async def test_answers_of_an_earlier_policy_are_free_at_once(served: Served) -> None:
+    query = dns.message.make_query("acme.ai", "A").to_wire()
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(3):
+            for client in ("127.0.0.1", "127.0.0.2"):
+                served.pipeline.answer_now(query, served.pipeline.client(client), Transport.UDP)
+            served.pipeline.use(policy())
+        assert gc.collect() == 0, "what is in cycles waits for a look at everything, which is seldom"
+    finally:
+        gc.enable()
 
 
 async def test_clients_of_different_views_who_wait_for_one_answer_are_each_judged(served: Served) -> None:

@@ -1,0 +1,48 @@
+"""When a worker looks for garbage in cycles, which reference counts do not free.
+
+A look goes through all that is young, or through everything, and nobody is answered meanwhile: a tenth of a second with
+full caches. So the young are looked at often, hundreds at a time (less than a millisecond, and a few for those that
+outlived it), and everything only when hardly anybody asks. The query path makes no cycles; what else may, such as a
+traceback that is kept, waits until then.
+"""
+
+from __future__ import annotations
+
+import gc
+from typing import Final
+
+_YOUNG: Final = 500  # objects more than at the last look
+_MIDDLE: Final = 10  # looks at the young, then those that outlived one are looked at, too
+_NEVER: Final = 1 << 30
+_QUIET_SHARE: Final = 0.05  # of a core, since the last call
+_EVERY_SECONDS: Final = 300.0
+_AT_LATEST_SECONDS: Final = 3600.0  # where it is never quiet
+
+
+class Garbage:
+    """The looks of one worker. Times are seconds: `now` is monotonic, `spent` the process's own on a core."""
+
+    def __init__(self, now: float, spent: float) -> None:
+        """What is here by now stays: no look need ever go through it again."""
+        gc.collect()
+        gc.freeze()
+        self._looked = self._asked = now
+        self._spent = spent
+
+    def look(self, now: float, spent: float) -> bool:
+        """Look through everything, if it is time and the worker had next to nothing to do since the last call.
+
+        Gives whether it did.
+        """
+        is_quiet = spent - self._spent <= (now - self._asked) * _QUIET_SHARE
+        self._asked, self._spent = now, spent
+        if now - self._looked < (_EVERY_SECONDS if is_quiet else _AT_LATEST_SECONDS):
+            return False
+        gc.collect()
+        self._looked = now
+        return True
+
+
+def look_seldom() -> None:
+    """Look at the young alone, until `Garbage` says otherwise. First of all that a worker does."""
+    gc.set_threshold(_YOUNG, _MIDDLE, _NEVER)

@@ -30,7 +30,7 @@ from prove.upstream import Upstream
 
 WHAT = "10 million rows of the query log, read while it grows"
 _DAYS = 5
-_MEASURED = ("/api/v1/queries", "/api/v1/stats/")
+_MEASURED = ("/api/v1/queries", "/api/v1/stats/", "/queries")
 _MOST_MS = 300
 _NAMES = [*(f"open-{number}.example" for number in range(4_000)), *(f"n{number}.claude.ai" for number in range(400))]
 _POLL_SECONDS = 2.0
@@ -69,6 +69,7 @@ class _Caller:
 
     def __init__(self, service: Service) -> None:
         self.times: dict[str, _Times] = {}
+        self._cookie = ""
         self._connection = http.client.HTTPConnection("127.0.0.1", service.admin_port, timeout=30)
         self._headers = {"Authorization": f"Bearer {service.api.token}"}
 
@@ -77,16 +78,32 @@ class _Caller:
         self._connection.close()
 
     def get(self, kind: str, path: str, query: Query, *, first: bool = False) -> Any:
-        """The body of a GET, which must succeed."""
+        """The body of a GET of the API, which must succeed."""
+        return json.loads(self._get(kind, f"/api/v1/{path}", query, self._headers, first=first))
+
+    def log_in(self, token: str) -> None:
+        """Have a session, for pages."""
+        headers = {"Content-Type": "application/x-www-form-urlencoded", "Sec-Fetch-Site": "same-origin"}
+        self._connection.request("POST", "/login", urlencode({"token": token}), headers)
+        response = self._connection.getresponse()
+        response.read()
+        assert response.status == 303, response.status
+        self._cookie = str(response.headers["Set-Cookie"]).partition(";")[0]
+
+    def look(self, kind: str, path: str, query: Query, *, first: bool = False) -> None:
+        """Get a page, as a browser does, which must succeed."""
+        self._get(kind, path, query, {"Cookie": self._cookie}, first=first)
+
+    def _get(self, kind: str, path: str, query: Query, headers: dict[str, str], *, first: bool) -> bytes:
         began = time.perf_counter()
-        self._connection.request("GET", f"/api/v1/{path}?{urlencode(query)}", headers=self._headers)
+        self._connection.request("GET", f"{path}?{urlencode(query)}", headers=headers)
         response = self._connection.getresponse()
         body = response.read()
         took = (time.perf_counter() - began) * 1000
         assert response.status == 200, (path, query, body)
         times = self.times.setdefault(kind, _Times())
         (times.first if first else times.later).append(took)
-        return json.loads(body)
+        return body
 
     def walk(self, kind: str, **query: str | int) -> tuple[int, list[dict[str, Any]], str | None]:
         """From page to page to the end: how many pages, all rows, and `newest` of the first."""
@@ -121,15 +138,21 @@ def run(effort: Effort, folder: Path) -> list[Figure]:
         with service, closing(_Caller(service)) as caller, closing(_Caller(service)) as follower:
             service.api.get("status")  # the control process is up
             cases = list(_cases(now))
+            pages_of_site = list(_pages())
+            caller.log_in(str(service.api.token))
+            for kind, path, query in pages_of_site:
+                caller.look(kind, path, query, first=True)
             for kind, path, query in cases:
                 caller.get(kind, path, query, first=True)
             with _following(follower) as followed:
                 with dnsperf(service.port, queries, effort.queries_per_second) as load:
                     for kind, path, query in cases * effort.repeats:
                         caller.get(kind, path, query)
+                    for kind, path, query in pages_of_site * effort.repeats:
+                        caller.look(kind, path, query)
                     pages, rare, _ = caller.walk("log: a rare client, to the end", client=log.RARE_CLIENT)
                 assert load.load
-            calls = [event for event in service.events_named("call") if event["path"].startswith(_MEASURED)]
+            calls = [event for event in service.events_named("call") if _is_measured(event["path"])]
             slowest = max(float(event["ms"]) for event in calls)
             troubles = len(service.troubles)
     return [
@@ -146,6 +169,10 @@ def run(effort: Effort, folder: Path) -> list[Figure]:
         exactly("– seen by following the log, less those that were sent", len(followed) - load.load.sent, 0),
         exactly("unexpected errors", troubles, 0),
     ]
+
+
+def _is_measured(path: str) -> bool:
+    return path == "/" or path.startswith(_MEASURED)
 
 
 @contextmanager
@@ -179,6 +206,21 @@ def _of_times(kinds: dict[str, _Times]) -> Iterator[Figure]:
         yield below("– longest", max(times.later), _MOST_MS, "ms")
         if times.first:
             yield below("– longest of the first after the start", max(times.first), _MOST_MS, "ms")
+
+
+def _pages() -> Iterator[tuple[str, str, Query]]:
+    """Pages that are looked at: kind, path and query."""
+    for window in ("1h", "24h", "7d", "30d"):
+        yield "page: the overview", "/", {"range": window}
+    filters: tuple[Query, ...] = (
+        {},
+        {"verdict": "block"},
+        {"client": log.client_of(0), "range": "7d"},
+        {"client": log.RARE_CLIENT},
+        {"contains": "nowhere"},
+    )
+    for query in filters:
+        yield "page: the query log", "/queries", query
 
 
 def _cases(now: float) -> Iterator[tuple[str, str, Query]]:

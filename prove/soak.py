@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.load import Load
 from bench.servers import running_stub
 from bench.workloads import workloads
 from prove.dnsperf import dnsperf, fed
@@ -43,9 +42,8 @@ class Effort:
     """How much of it."""
 
     queries: int
-    first: int  # of them come slowly, while the caches are empty
-    first_per_second: int
     queries_per_second: int
+    rising_seconds: float  # until they come at that rate, from a tenth of it: the caches are empty at first
     tcp_queries_per_second: int
     look_every_seconds: float
     most_grown_mib: float = _MOST_GROWN_MIB
@@ -53,18 +51,16 @@ class Effort:
 
 FULL = Effort(
     queries=20_000_000,
-    first=200_000,
-    first_per_second=10_000,
     queries_per_second=50_000,
+    rising_seconds=30.0,
     tcp_queries_per_second=1000,
     look_every_seconds=2.0,
 )
 # Caches and tables are not full after so few: what they take on is no leak.
 SHORT = Effort(
     queries=20_000,
-    first=2000,
-    first_per_second=1000,
     queries_per_second=2000,
+    rising_seconds=1.0,
     tcp_queries_per_second=100,
     look_every_seconds=0.25,
     most_grown_mib=3 * _MOST_GROWN_MIB,
@@ -94,27 +90,27 @@ def run(effort: Effort, folder: Path) -> list[Figure]:
             with (
                 Watch(pids, effort.look_every_seconds, lambda: _cache_octets(api)) as watch,
                 dnsperf(service.port, names, effort.tcp_queries_per_second, tcp=True) as over_tcp,
+                fed(
+                    service.port, _paced(effort, _blocks(effort.queries, catalogue)), 2 * effort.queries_per_second
+                ) as over_udp,
             ):
-                blocks = _blocks(effort.queries, catalogue)
-                loads = [
-                    _asked(service.port, itertools.islice(blocks, effort.first // _A_BLOCK), effort.first_per_second),
-                    _asked(service.port, blocks, effort.queries_per_second),
-                ]
+                over_udp.wait()
             seconds = time.monotonic() - began
             metrics = _metrics(api)
             is_same = workers == service.worker_pids() and control.is_running()
             troubles = len(service.troubles)
+    assert over_udp.load
     assert over_tcp.load
-    sent, lost = sum(load.sent for load in loads), sum(load.lost for load in loads)
+    sent, lost = over_udp.load.sent, over_udp.load.lost
     return [
         told("queries over UDP", sent),
         at_least("of them, of those that were to be sent", sent, effort.queries // _A_BLOCK * _A_BLOCK),
-        told("a second, on average", sent / sum(load.seconds for load in loads)),
+        told("a second, on average", sent / over_udp.load.seconds),
         told("lost of them", lost),
         at_most("lost of them", lost / sent * 100, _MOST_LOST_PERCENT, "%"),
         told("queries over TCP", over_tcp.load.sent),
         exactly("lost of them", over_tcp.load.lost, 0),
-        exactly("answered with an rcode that is none of ours", sum(load.failed for load in (*loads, over_tcp.load)), 0),
+        exactly("answered with an rcode that is none of ours", over_udp.load.failed + over_tcp.load.failed, 0),
         *itertools.chain.from_iterable(
             (
                 told(f"memory of {name}, at the end of the warm-up", warm(samples)[0].mib, "MiB"),
@@ -132,12 +128,14 @@ def run(effort: Effort, folder: Path) -> list[Figure]:
     ]
 
 
-def _asked(port: int, blocks: Iterator[bytes], per_second: int) -> Load:
-    """What became of the queries of some blocks."""
-    with fed(port, blocks, per_second) as over_udp:
-        over_udp.wait()
-    assert over_udp.load
-    return over_udp.load
+def _paced(effort: Effort, blocks: Iterator[bytes]) -> Iterator[bytes]:
+    """The blocks, each when it is time."""
+    due = begun = time.monotonic()
+    for block in blocks:
+        time.sleep(max(due - time.monotonic(), 0))
+        yield block
+        risen = min((due - begun) / effort.rising_seconds, 1)
+        due += _A_BLOCK / (effort.queries_per_second * (0.1 + 0.9 * risen))
 
 
 def _blocks(queries: int, catalogue: tuple[str, ...]) -> Iterator[bytes]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import hashlib
 import threading
@@ -70,13 +71,14 @@ def hang(feed: Feed, _: BaseHTTPRequestHandler) -> None:
 
 
 def drip(feed: Feed, handler: BaseHTTPRequestHandler) -> None:
-    """An octet now and then, for ever."""
+    """An octet now and then, until nobody listens any more."""
     handler.send_response(200)
     handler.send_header("Content-Length", "100000")
     handler.end_headers()
     deadline = time.monotonic() + 60
-    while not feed.ended.wait(0.2) and time.monotonic() < deadline:
-        handler.wfile.write(b"#")
+    with contextlib.suppress(ConnectionError):
+        while not feed.ended.wait(0.2) and time.monotonic() < deadline:
+            handler.wfile.write(b"#")
 
 
 def half(feed: Feed, handler: BaseHTTPRequestHandler) -> None:

@@ -57,13 +57,13 @@ class _Fault:
     keeps: float = 1.0  # of the list's rules
 
 
-_FAULTS = (
+_FAULTS = (  # none is said in the words of the one before it: what goes on is told once
     _Fault("shrinks to 40 %", served.serve, "loses more than half", keeps=0.4),
     _Fault("breaks off", served.half, "ended in the middle"),
     _Fault("HTML", served.page, "a web page"),
+    _Fault("hangs", served.hang, "it took longer than"),
     _Fault("404", served.status(404), "the server answered 404"),
     _Fault("500", served.status(500), "the server answered 500"),
-    _Fault("hangs", served.hang, "it took longer than"),
     _Fault("drips", served.drip, "it took longer than"),
     _Fault("empty", served.serve, "there is no rule in it", keeps=0.0),
 )

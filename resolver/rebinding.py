@@ -25,7 +25,8 @@ class RebindingGuard:
     def guarded(self, answer: Answer, message: bytes, qname: bytes, qtype: int, *, keep_authority: bool) -> Answer:
         """The answer, without records that hold private addresses. `message` is what it was read from.
 
-        Raises FormatError where it cannot be mended.
+        Nobody has signed what is left, so it is not called authentic (RFC 4035 section 3.2.3). Raises FormatError where
+        it cannot be mended.
         """
         if qtype not in _TYPES or not answer.answers:
             return answer
@@ -34,9 +35,10 @@ class RebindingGuard:
         self.stripped += 1
         left = read_answer(without_private_addresses(message, qname), qname, qtype, keep_authority=keep_authority)
         if not left.negative:
-            return replace(left, filtered=True)
+            return replace(left, authenticated=False, filtered=True)
         ttl = min(answer.ttl_seconds, _MOST_TTL_SECONDS)
-        return replace(left, body=with_ttl(left.body, left.ttl_offsets, ttl), ttl_seconds=ttl, filtered=True)
+        body = with_ttl(left.body, left.ttl_offsets, ttl)
+        return replace(left, authenticated=False, body=body, ttl_seconds=ttl, filtered=True)
 
     def _may_be_private(self, key: bytes) -> bool:
         at = 0

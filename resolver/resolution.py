@@ -132,12 +132,16 @@ class Resolver:
 
     def _ask(self, flight: _Flight, question: Question) -> None:
         self._flights[flight.cache_key] = flight
-        self._asker.ask(
-            flight.cache_key[:-1],
-            dnssec_ok=question.dnssec_ok,
-            checking_disabled=question.checking_disabled,
-            done=functools.partial(self._land, flight),
-        )
+        try:
+            self._asker.ask(
+                flight.cache_key[:-1],
+                dnssec_ok=question.dnssec_ok,
+                checking_disabled=question.checking_disabled,
+                done=functools.partial(self._land, flight),
+            )
+        except Exception as error:  # likewise: a flight that nobody lands would have all others wait for ever
+            self._loop.call_exception_handler({"message": "a question could not be asked", "exception": error})
+            self._land(flight, UpstreamError("the question could not be asked"))
 
     def _arm_stale(self, flight: _Flight, entry: CacheEntry) -> None:
         now = self._clock()
@@ -169,6 +173,9 @@ class Resolver:
                 entry = self._cache.put(flight.cache_key, answer, now)
             except FormatError as error:
                 entry = self._cache.put_failure(flight.cache_key, (Ede.NETWORK_ERROR, f"unusable answer: {error}"), now)
+            except Exception as error:  # a fault of ours, which is reported; those who wait must hear, and make room
+                self._loop.call_exception_handler({"message": "an answer could not be read", "exception": error})
+                entry = self._cache.put_failure(flight.cache_key, (Ede.OTHER, "an answer could not be read"), now)
         self._tell(flight, entry)
 
     def _tell(self, flight: _Flight, entry: CacheEntry) -> None:

@@ -99,7 +99,7 @@ class Worker:
         sink = socket.socket(fileno=first["events"])
         events = QueryEvents(sink, telemetry.query_log, self._counters.dropped)
         self._forwarder = forwarder_of(settings, loop, self._counters.dropped)
-        self._cache = ResponseCache(settings.cache)
+        self._cache = ResponseCache(settings.cache, (key_of(parse_name(zone.name)) for zone in settings.zones))
         self._resolver = Resolver(
             self._forwarder,
             self._cache,

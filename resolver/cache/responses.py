@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, OrderedDict
+from collections.abc import Iterable
 from typing import Final
 
 from resolver.config.settings import CacheSettings
@@ -95,7 +96,9 @@ class ResponseCache:
     its turn comes, or comes again soon after it went. So names that are asked for once push out each other.
     """
 
-    def __init__(self, settings: CacheSettings) -> None:
+    def __init__(self, settings: CacheSettings, zones: Iterable[bytes] = ()) -> None:
+        """`zones` are keys (resolver.names) of those that have upstreams of their own: others know nothing of them."""
+        self._zones = tuple(zones)
         self._max_bytes = settings.max_bytes
         self._min_ttl = settings.min_ttl_seconds
         self._max_ttl = settings.max_ttl_seconds
@@ -203,9 +206,14 @@ class ResponseCache:
         return len(doomed)
 
     def _note_absent(self, key: bytes, entry: CacheEntry) -> None:
-        if key[-1] in _NO_DNSSEC:
-            entry.absent = key[-1:] + key_of(key[:-5])
-            self._absent[entry.absent] = key
+        if key[-1] not in _NO_DNSSEC:
+            return
+        name = key_of(key[:-5])
+        for zone in self._zones:
+            if zone != name and zone.startswith(name):
+                return  # for other servers than the zone's, nothing is there; for its own, something is
+        entry.absent = key[-1:] + name
+        self._absent[entry.absent] = key
 
     def _store(self, key: bytes, entry: CacheEntry) -> None:
         old = self._remove(key)

@@ -34,6 +34,7 @@ _TTL: Final = struct.Struct("!I")
 _PLAIN_RECORD: Final = struct.Struct("!4s2xIH")  # pointer to the question and type; TTL and length
 _NOERROR: Final = int(Rcode.NOERROR)  # an enumeration's member costs as much to fetch as a record to read
 _AD: Final = int(Flag.AD)
+_SOA_NUMBERS: Final = 20  # octets of serial, refresh, retry, expire and minimum (RFC 1035 section 3.3.13)
 _FEW_RECORDS: Final = 4  # whose offsets cost less in a tuple than in an array
 
 
@@ -129,7 +130,7 @@ def _read_any(message: bytes, start: int, qname: bytes, qtype: int, keep_authori
     kept = records + authority
     lifetime = min((record.ttl for record in kept), default=0)
     if negative:
-        lifetime = min(lifetime, _negative_lifetime(message, authority))
+        lifetime = min(lifetime, _negative_lifetime(names, authority))
     offsets = array("H", [record.ttl_at - start for record in kept])
     body = message[start:authority_end]
     return Answer(
@@ -251,7 +252,9 @@ def _is_dname_of(record: Record, names: Names, chain_keys: list[bytes]) -> bool:
 
 
 def _covered(signature: Record, message: bytes) -> int:
-    """The type that an RRSIG record signs (RFC 4034 section 3.1.1)."""
+    """The type that an RRSIG record signs (RFC 4034 section 3.1.1). Raises FormatError."""
+    if signature.end < signature.rdata + 2:
+        raise FormatError("a signature that does not say of what")
     return message[signature.rdata] << 8 | message[signature.rdata + 1]
 
 
@@ -285,11 +288,18 @@ def _has_data(records: list[Record], name: bytes, qtype: int) -> bool:
     )
 
 
-def _negative_lifetime(message: bytes, authority: list[Record]) -> int:
-    """How long a negative answer may be kept: by its SOA's MINIMUM, else not at all (RFC 2308 section 5)."""
+def _negative_lifetime(names: Names, authority: list[Record]) -> int:
+    """How long a negative answer may be kept: by its SOA's MINIMUM, else not at all (RFC 2308 section 5).
+
+    Raises FormatError for an SOA that is none: `for_name_below` takes it apart.
+    """
     for record in authority:
         if record.rtype == Type.SOA:
-            return int.from_bytes(message[record.end - 4 : record.end], "big")
+            _, at = names.read(record.rdata)
+            _, at = names.read(at)
+            if at + _SOA_NUMBERS != record.end:
+                raise FormatError("an SOA record of another length than its parts have")
+            return int.from_bytes(names.message[record.end - 4 : record.end], "big")
     return 0
 
 

@@ -114,7 +114,9 @@ class Question:
 
     @property
     def cache_key(self) -> bytes:
-        """What an answer is cached under: qname in lower case, qtype, qclass, DO and CD."""
+        """What an answer is cached under: qname in lower case, qtype, qclass, DO and CD. Of a bare query, nothing."""
+        if self.end == HEADER:
+            return b""
         if not self._cache_key:
             query, end = self.query, self.end
             bits = _BITS[self.dnssec_ok, self.flags & _CD]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 
+import dns.flags
 import dns.message
 import dns.rcode
 import pytest
@@ -150,9 +151,13 @@ def test_a_network_s_key_is_a_prefix_of_its_addresses_keys_alone(
 # The guard against rebinding
 
 
-def read(name: str, *lines: str, qtype: str = "A", private: tuple[str, ...] = ()) -> tuple[Answer, RebindingGuard]:
+def read(
+    name: str, *lines: str, qtype: str = "A", private: tuple[str, ...] = (), authentic: bool = False
+) -> tuple[Answer, RebindingGuard]:
     query = dns.message.make_query(name, qtype)
     response = dns.message.make_response(query)
+    if authentic:
+        response.flags |= dns.flags.AD
     for line in lines:
         owner, ttl, rdclass, rdtype, *rdata = line.split()
         section = response.authority if rdtype == "NS" else response.answer
@@ -217,6 +222,13 @@ def test_a_signature_goes_with_the_last_address_that_it_signs() -> None:
     assert bare.answers == 0
     partly, _ = read("www.example", "www.example. 300 IN A 10.0.0.1", "www.example. 300 IN A 198.51.100.1", signature)
     assert partly.answers == 2
+
+
+def test_what_the_guard_has_changed_is_not_called_authentic() -> None:
+    for lines in (("10.0.0.1",), ("10.0.0.1", "198.51.100.1")):
+        answer, _ = read("www.example", *(f"www.example. 300 IN A {line}" for line in lines), authentic=True)
+        assert not answer.authenticated
+    assert read("www.example", "www.example. 300 IN A 198.51.100.1", authentic=True)[0].authenticated
 
 
 def test_a_hint_at_a_private_address_takes_its_record_along() -> None:

@@ -269,6 +269,24 @@ async def test_a_failure_is_told_within_the_size_that_the_client_takes_and_witho
     assert "192.0.2" not in waiting[0].to_text()
 
 
+async def test_a_question_that_cannot_be_asked_is_told_and_gives_its_place_back(served: Served) -> None:
+    reported: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: reported.append(context["exception"]))
+    fault = RuntimeError("a fault of ours")
+
+    def ask(*_: object, **__: object) -> None:
+        raise fault
+
+    asking, served.upstream.ask = served.upstream.ask, ask  # type: ignore[method-assign]
+    (failed,) = served.ask("plain.example")
+    assert (failed.rcode(), reported) == (dns.rcode.SERVFAIL, [fault])
+    served.upstream.ask = asking  # type: ignore[method-assign]
+    served.now += 2
+    again = served.ask("plain.example")
+    served.upstream.answer("plain.example. 300 IN A 192.0.2.9")
+    assert addresses(again) == ["192.0.2.9"]
+
+
 async def test_a_waiter_that_fails_costs_the_others_nothing(served: Served) -> None:
     query = dns.message.make_query("plain.example", "A").to_wire()
     client = served.pipeline.client("127.0.0.1")

@@ -212,6 +212,17 @@ def test_nothing_else_follows_from_a_name_that_is_not_there() -> None:
     assert not absent("x.gone.example")
 
 
+def test_a_name_that_is_not_there_says_nothing_of_zones_with_upstreams_of_their_own() -> None:
+    def zone(name: str) -> bytes:
+        return key_of(parse_name(name))
+
+    kept = ResponseCache(CacheSettings(), [zone("corp.gone.example"), zone("lan")])
+    for name in ("gone.example", "lan"):
+        kept.put(negative_key(name), nxdomain(), now=0.0)
+    assert kept.get_absent(negative_key("www.corp.gone.example"), zone("www.corp.gone.example"), 1.0) is None
+    assert kept.get_absent(negative_key("www.lan"), zone("www.lan"), 1.0) is not None, "the zone's own server said so"
+
+
 def test_a_name_that_an_alias_led_to_is_the_one_that_is_not_there() -> None:
     kept = cache()
     with_alias = replace(nxdomain(), answers=1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import struct
 import time
 
 import dns.flags
@@ -16,7 +17,7 @@ from hypothesis import strategies as st
 
 from resolver.errors import FormatError
 from resolver.names import key_of, parse_name
-from resolver.wire.answer import MAX_CHAIN, MAX_RECORDS, MAX_TARGETS, Answer, read_answer
+from resolver.wire.answer import MAX_CHAIN, MAX_RECORDS, MAX_TARGETS, Answer, read_answer, without_private_addresses
 from resolver.wire.codes import Type
 
 SOA = ("example. 300 IN SOA ns.example. host.example. 1 2 3 4 60",)
@@ -87,6 +88,27 @@ def test_of_the_authority_of_a_positive_answer_a_validating_client_gets_the_proo
 def test_a_negative_answer_lives_by_the_soa_minimum() -> None:
     answer = read(message(authority=SOA, rcode=3))
     assert (answer.negative, answer.ttl_seconds, answer.authorities) == (True, 60, 1)
+
+
+def test_an_soa_that_is_none_makes_an_answer_unusable() -> None:
+    wire = message(authority=SOA, rcode=3)
+    numbers = struct.pack("!5I", 1, 2, 3, 4, 60)
+    at = wire.index(numbers)
+    assert read(wire[:at] + numbers + wire[at + 20 :]).negative
+    length_at = wire.index(b"\x00\x00\x01\x2c") + 4
+    length = int.from_bytes(wire[length_at : length_at + 2], "big")
+    for cut in (4, 20, length - 1, length):
+        shorter = wire[:length_at] + (length - cut).to_bytes(2, "big") + wire[length_at + 2 : at + 20 - cut]
+        with pytest.raises(FormatError):
+            read(shorter)
+
+
+def test_a_signature_that_does_not_say_of_what_is_refused_beside_a_private_address() -> None:
+    wire = message(("a.example. 300 IN A 10.0.0.1",))
+    for length in (0, 1):
+        signature = b"\xc0\x0c\x00\x2e\x00\x01\x00\x00\x01\x2c" + length.to_bytes(2, "big") + bytes(length)
+        with pytest.raises(FormatError):
+            without_private_addresses(wire[:6] + b"\x00\x02" + wire[8:] + signature, parse_name("a.example"))
 
 
 def test_a_negative_answer_without_soa_has_no_lifetime() -> None:

@@ -71,6 +71,7 @@ def test_options_between_a_client_and_us_alone_are_left_out_of_the_table_key(cod
 def test_a_query_for_a_cookie_alone_has_no_question() -> None:
     question = parse_question(bare(b"\x00\x0a\x00\x08abcdefgh"))
     assert question.is_bare
+    assert question.cache_key == b""
     assert question.options == {10: b"abcdefgh"}
     assert not parse_question(query()).is_bare
 

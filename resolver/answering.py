@@ -194,10 +194,7 @@ class Answering:
     def answer_from(self, entry: CacheEntry, pending: Pending, *, cached: bool) -> bytes:
         """An answer from a cache entry, for this client: targets judged, TTLs counted down, cut to size."""
         question = pending.question
-        decision = pending.decision
-        addresses = entry.addresses if self.snapshot.judges_addresses else ()
-        if entry.answer.targets or addresses:
-            decision = judge_targets(decision, entry.answer.targets, addresses, pending.client.view, self.snapshot)
+        decision = self._judged(entry, pending)
         now = self._clock()
         waited = None if cached else now - pending.began
         if decision.verdict is _BLOCK:
@@ -227,6 +224,22 @@ class Answering:
             ends_at = entry.ticks_at(now)
             answers.put(pending.transport, question.table_key, response, ends_at, account)
         return response
+
+    def _judged(self, entry: CacheEntry, pending: Pending) -> Decision:
+        """The decision that counts, with all that the answer leads to."""
+        snapshot, view, targets = self.snapshot, pending.client.view, entry.answer.targets
+        if not snapshot.judges_addresses:
+            return judge_targets(pending.decision, targets, (), view, snapshot) if targets else pending.decision
+        if not entry.is_long_to_judge:
+            addresses = entry.addresses
+            if targets or addresses:
+                return judge_targets(pending.decision, targets, addresses, view, snapshot)
+            return pending.decision
+        known = entry.judged  # else one name of a thousand addresses, in ever other letter case, would cost a worker
+        if known is None or known[0] != snapshot.revision or known[1] != view.number:
+            decision = judge_targets(pending.decision, targets, entry.addresses, view, snapshot)
+            known = entry.judged = (snapshot.revision, view.number, decision)
+        return known[2]
 
 
 def _fit(response: bytes, pending: Pending, rcode: int) -> bytes:

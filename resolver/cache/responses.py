@@ -8,6 +8,7 @@ from typing import Final
 
 from resolver.config.settings import CacheSettings
 from resolver.names import key_of
+from resolver.policy.decision import Decision
 from resolver.wire.addresses import addresses_in
 from resolver.wire.answer import Answer, for_name_below, with_ttl
 from resolver.wire.codes import Rcode
@@ -37,6 +38,7 @@ class CacheEntry:
         "below",
         "expires_at",
         "failed_why",
+        "judged",
         "retry_at",
         "size",
         "stale_until",
@@ -58,6 +60,12 @@ class CacheEntry:
         self.below: CacheEntry | None = None  # what names below it get, where that takes long to make
         self.absent: bytes | None = None  # under what it is known as a name that is not there
         self.failed_why: tuple[int, str] | None = None  # EDE code and text, for a failure that is remembered
+        self.judged: tuple[int, int, Decision] | None = None  # by which policy and view, and how, where that takes long
+
+    @property
+    def is_long_to_judge(self) -> bool:
+        """Whether it holds so many addresses that each judging collects them anew."""
+        return self.answer.answers > _MOST_KEPT_ADDRESSES
 
     @property
     def addresses(self) -> tuple[bytes, ...]:

@@ -28,14 +28,15 @@ from tests.unit.test_pipeline import Served
 BLOCKED_NETWORK = "ip:192.0.2.0/24"
 
 
-def policy(*rules: str, allow: tuple[str, ...] = (), monitor: bool = False) -> PolicySnapshot:
+def policy(*rules: str, allow: tuple[str, ...] = (), monitor: bool = False, revision: int = 0) -> PolicySnapshot:
     own = [SourceRule(parse_rule(text)) for text in rules]
     own += [SourceRule(parse_rule(text), allow=True) for text in allow]
     groups = [
         Group("default", block=frozenset({"house"}), monitor=monitor),
         Group("lab", networks=("127.0.0.2/32",), exempt=True, block=frozenset({"house"})),
     ]
-    return policy_in_memory(compile_rules([RuleSource(Source("house", Rank.OWN), own)]), compile_groups(groups, []))
+    rules = compile_rules([RuleSource(Source("house", Rank.OWN), own)])
+    return policy_in_memory(rules, compile_groups(groups, []), revision)
 
 
 def served(snapshot: PolicySnapshot) -> Served:
@@ -87,6 +88,17 @@ async def test_an_exempt_client_that_asks_first_warms_nothing_for_the_others() -
     assert asked(one, "www.example. 300 IN A 192.0.2.1", client="127.0.0.2").answer[0].ttl <= 60
     assert asked(one).answer[0][0].address == "0.0.0.0"
     assert asked(one, client="127.0.0.2").answer[0][0].address == "192.0.2.1"
+
+
+async def test_many_addresses_are_judged_for_each_view_and_each_policy() -> None:
+    one = served(policy(BLOCKED_NETWORK))
+    many = [f"www.example. 300 IN A 198.51.100.{number}" for number in range(30)]
+    assert len(asked(one, *many, "www.example. 300 IN A 192.0.2.1", client="127.0.0.2").answer[0]) == 31
+    for name in ("www.example", "WWW.example", "wwW.example"):  # none of which an answer is ready for
+        assert [str(each) for each in one.ask(name)[0].answer[0]] == ["0.0.0.0"]
+        assert len(one.ask(name, "127.0.0.2")[0].answer[0]) == 31
+    one.pipeline.use(policy("ip:203.0.113.0/24", revision=1))
+    assert len(asked(one).answer[0]) == 31
 
 
 async def test_an_allow_rule_for_a_name_lets_its_addresses_through() -> None:

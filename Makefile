@@ -12,7 +12,7 @@ REPLACING := $(addprefix --deselect tests/unit/upstream/test_forwarder_failures.
   idle_sockets_are_closed_when_they_are_old when_the_chosen_port_is_taken_the_kernel_chooses)
 COMPILED_WHOLE := $(addprefix tests/end_to_end/test_,blocked_names.py edns.py malformed_packets.py tcp.py upstreams.py)
 
-.PHONY: run test test-compiled check prove bench screenshots compiled lock clean
+.PHONY: run test test-load test-compiled check prove bench screenshots compiled lock clean
 
 run: $(VENV)/.installed-run
 	@echo "moatdns will listen on 127.0.0.1:5300 and [::1]:5300 unless its config says otherwise. In another terminal, try"
@@ -27,7 +27,10 @@ run: $(VENV)/.installed-run
 
 test: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -n auto --dist loadfile tests/unit
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not alone" --ignore tests/unit
+	$(BIN)/python -m pytest -n 3 --dist loadfile -m "not alone" --ignore tests/unit
+
+# Short forms of `make prove`, one after the other: each has the machine to itself.
+test-load: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -m alone --ignore tests/unit
 
 # The compiled wheel's answers are those of the modules that it is made of: their own tests, and the tests of a whole

@@ -27,7 +27,7 @@ class Backlog:
     def __init__(
         self, answer: Callable[[bytes, str, Callable[[bytes], None]], None], most: int, dropped: Counter[str]
     ) -> None:
-        """`answer` answers one."""
+        """`answer` answers one, and never raises."""
         self._answer = answer
         self._most = most
         self._most_of_a_domain = max(most // _SHARE, 1)

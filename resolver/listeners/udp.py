@@ -90,11 +90,7 @@ class UdpListener:
 
     def _work(self) -> None:
         """Answer what was not ready, and come back for what is left: after those who are answered at sight."""
-        has_more = True  # also where an error that nobody expected costs one query: the others have their turn
-        try:
-            has_more = self._backlog.work()
-        finally:
-            self._turn = self._loop.call_soon(self._work) if has_more else None
+        self._turn = self._loop.call_soon(self._work) if self._backlog.work() else None
 
     def _readable(self) -> bool:
         """Answer what is ready of a batch, and keep the rest of it; True if there may be more."""
@@ -136,22 +132,26 @@ class UdpListener:
         return True
 
     def _answer(self, query: bytes, address: str, reply: Callable[[bytes], None]) -> None:
-        pipeline = self._pipeline
-        client = self._clients.at(address)
-        if query.startswith(SIGNATURE):  # as DNS, an inverse query with thirteen questions, which nobody asks
-            proxied = self._proxied(query, client)
-            if proxied is None:
-                return
-            query, client = proxied
-            ready = self._ready(query, client)
-            if ready is not None:
-                reply(ready)
-                return
-        outcome = pipeline.answer_now(query, client, _UDP)
-        if isinstance(outcome, Pending):
-            pipeline.resolve(outcome, reply)
-        elif outcome is not None:
-            reply(outcome)
+        """Answer one query that was not ready, or see that it goes on. Never raises."""
+        try:
+            pipeline = self._pipeline
+            client = self._clients.at(address)
+            if query.startswith(SIGNATURE):  # as DNS, an inverse query with thirteen questions, which nobody asks
+                proxied = self._proxied(query, client)
+                if proxied is None:
+                    return
+                query, client = proxied
+                ready = self._ready(query, client)
+                if ready is not None:
+                    reply(ready)
+                    return
+            outcome = pipeline.answer_now(query, client, _UDP)
+            if isinstance(outcome, Pending):
+                pipeline.resolve(outcome, reply)
+            elif outcome is not None:
+                reply(outcome)
+        except Exception as error:  # it costs one query: the others have their turn, and their bounds; it is reported
+            self._loop.call_exception_handler({"message": "a query could not be answered", "exception": error})
 
     def _proxied(self, datagram: bytes, sender: Client) -> tuple[bytes, Client] | None:
         """The query behind a PROXY header, and whose it is. None: the datagram is dropped, and counted.

@@ -104,6 +104,8 @@ class Connection(asyncio.Protocol):
             self._timer.cancel()
         if self._application is not None:
             self._application.lost()
+        # What is spoken knows us, too: without this, both would wait for a look at all garbage, which is seldom.
+        self._application = self._tls = self._timer = None
 
     def data_received(self, data: bytes) -> None:
         if self._header is not None and self._tls is None:

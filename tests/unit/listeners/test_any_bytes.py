@@ -6,12 +6,12 @@ import asyncio
 import contextlib
 import ssl
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 from typing import Any, cast
 
 import h2.connection
 import hyperframe.frame as frames
 import pytest
-import trustme
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -22,7 +22,7 @@ from resolver.listeners.doh import Exchange
 from resolver.listeners.http1 import Http1
 from resolver.listeners.http2 import Http2
 from resolver.listeners.stream import DnsStream
-from resolver.listeners.tls import DOH, ServerContext, Tls
+from resolver.listeners.tls import ServerContext, Tls
 from resolver.pipeline import Pending, Pipeline, Transport
 from resolver.telemetry.counters import Counters
 from resolver.wire.proxy_header import SIGNATURE
@@ -41,7 +41,7 @@ class Echo:
 
     def client(self, address: str, name: str = "") -> Any:
         """Only PROXY is one."""
-        return type("Client", (), {"is_proxy": address == PROXY, "name": name})
+        return SimpleNamespace(is_proxy=address == PROXY, name=name)
 
     def answer_now(self, query: bytes, client: object, transport: Transport) -> bytes | Pending | None:
         """The query itself."""
@@ -143,18 +143,6 @@ def http1(connection: Connection) -> Application:
 def http2(connection: Connection) -> Application:
     """HTTP/2."""
     return Http2(connection, Exchange(connection))
-
-
-@pytest.fixture(scope="module")
-def context(tmp_path_factory: pytest.TempPathFactory) -> ServerContext:
-    """A certificate."""
-    folder = tmp_path_factory.mktemp("pair")
-    pair = trustme.CA().issue_cert("dns.office.example")
-    pair.private_key_pem.write_to_path(str(folder / "key"))
-    pair.cert_chain_pems[0].write_to_path(str(folder / "certificate"))
-    context = ServerContext(folder / "certificate", folder / "key", DOH)
-    context.renew()
-    return context
 
 
 @pytest.fixture(scope="module")

@@ -35,9 +35,9 @@ class Served:
     def comes(self, *names: str) -> None:
         for name in names:
             query = dns.message.make_query(name, "A").to_wire()
-            self.backlog.fresh.append((query, "127.0.0.1", lambda _: None))
+            self.backlog.fresh.append((query, "127.0.0.1", True, lambda _: None))
 
-    def _answer(self, query: bytes, _address: str, _reply: Callable[[bytes], None]) -> None:
+    def _answer(self, query: bytes, _address: str, _is_paid: bool, _reply: Callable[[bytes], None]) -> None:
         self.answered.append(dns.message.from_wire(query).question[0].name.to_text(omit_final_dot=True))
 
 

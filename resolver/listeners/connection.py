@@ -15,6 +15,7 @@ from resolver.config.settings import Limits
 from resolver.errors import FormatError
 from resolver.listeners.connections import Connections, Handshakes
 from resolver.listeners.tls import ServerContext, Tls
+from resolver.listeners.turns import Turns
 from resolver.pipeline import Pipeline
 from resolver.telemetry.counters import Counters
 from resolver.wire.proxy_header import read_proxy_header, starts_like_proxy_header
@@ -51,6 +52,7 @@ class Door:
     loop: asyncio.AbstractEventLoop
     pipeline: Pipeline
     connections: Connections
+    turns: Turns
     limits: Limits
     counters: Counters
     speak: Callable[[Connection], Application]  # once it is known what

@@ -23,6 +23,7 @@ from resolver.listeners.http1 import Http1
 from resolver.listeners.http2 import Http2
 from resolver.listeners.stream import DnsStream
 from resolver.listeners.tls import ServerContext, Tls
+from resolver.listeners.turns import Turns
 from resolver.pipeline import Pending, Pipeline, Transport
 from resolver.telemetry.counters import Counters
 from resolver.wire.proxy_header import SIGNATURE
@@ -107,7 +108,10 @@ class World:
         self.handshakes = Handshakes(limits.tls_handshakes, counters.dropped)
         self.connections = Connections(limits, counters.dropped)
         pipeline = cast(Pipeline, self.echo)
-        self.door = Door(self.loop, pipeline, self.connections, limits, counters, speak, context, self.handshakes)
+        turns = Turns(self.loop)
+        self.door = Door(
+            self.loop, pipeline, self.connections, turns, limits, counters, speak, context, self.handshakes
+        )
 
     def hear(self, pieces: list[bytes], *, peer: str = CLIENT) -> bytes:
         """One client says all this, and goes; what it was told."""

@@ -39,6 +39,7 @@ _MANY_SPELLINGS: Final = (
     "::",
 )  # sockets show these with a link's name, or with a dotted end
 _HIGHEST_CEILING: Final = 1 << 20  # seconds; no TTL is as high
+_CHANGES_LET_BE: Final = 1_000  # that may have come to nothing, beside as many as there are clients
 
 _NOBODY: dict[str, Client] = {}
 
@@ -202,8 +203,18 @@ class Clients:
             self.known[address] = client
         if until != FOR_EVER:
             heapq.heappush(self._changes, (until, address, name))
+            if len(self._changes) > 2 * (len(self.known) + self._named_clients) + _CHANGES_LET_BE:
+                self._tidy_changes()
             self.next_change = self._changes[0][0]
         return client
+
+    def _tidy_changes(self) -> None:
+        """Forget the changes that came to nothing: a client that is worked out anew before its time leaves one."""
+        changes = [(client.until, client.address, "") for client in self.known.values()]
+        for named in self._named.values():
+            changes += [(client.until, client.address, client.name) for client in named.values()]
+        self._changes = [change for change in changes if change[0] != FOR_EVER]
+        heapq.heapify(self._changes)
 
     def admits(self, client: Client) -> bool:
         """Count one more query of a client; False where it has asked too many. Counted as dropped then."""

@@ -36,6 +36,7 @@ from resolver.garbage import Garbage, look_seldom
 from resolver.listeners.connection import Door
 from resolver.listeners.connections import Connections
 from resolver.listeners.stream import StreamListener, speak_tcp
+from resolver.listeners.turns import Turns
 from resolver.listeners.udp import udp_listener
 from resolver.local_names import local_names_of
 from resolver.names import key_of, parse_any_name, parse_name
@@ -127,7 +128,7 @@ class Worker:
         if first["subjects"] is not None:
             await self._take_subjects(Position.from_plain(first["subjects"]))
         connections = Connections(settings.limits, self._counters.dropped)
-        door = Door(loop, self._pipeline, connections, settings.limits, self._counters, speak_tcp)
+        door = Door(loop, self._pipeline, connections, Turns(loop), settings.limits, self._counters, speak_tcp)
         streams = [StreamListener(socket.socket(fileno=fd), door) for fd in first["tcp"]]
         if first["dot"] or first["doh"]:
             streams += self._encrypted_streams(first, settings.encrypted, door)

@@ -18,16 +18,17 @@ _TURN = 16  # answered in a row, a millisecond's worth; then what is answered at
 _SHARE = 4  # one domain has at most this part of the places
 _BEHIND_PROXY_HEADER = 16  # octets before what its length counts
 
-Waiting = tuple[bytes, str, Callable[[bytes], None]]  # query, client's address, how to reply
+Waiting = tuple[bytes, str, bool, Callable[[bytes], None]]
+"""The query, its client's address, whether it is taken from what the client may ask, and how to reply."""
 
 
 class Backlog:
     """What waits, at most `most` datagrams; others are let fall, and counted."""
 
     def __init__(
-        self, answer: Callable[[bytes, str, Callable[[bytes], None]], None], most: int, dropped: Counter[str]
+        self, answer: Callable[[bytes, str, bool, Callable[[bytes], None]], None], most: int, dropped: Counter[str]
     ) -> None:
-        """`answer` answers one."""
+        """`answer` answers one, and never raises."""
         self._answer = answer
         self._most = most
         self._most_of_a_domain = max(most // _SHARE, 1)

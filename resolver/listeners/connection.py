@@ -15,6 +15,7 @@ from resolver.config.settings import Limits
 from resolver.errors import FormatError
 from resolver.listeners.connections import Connections, Handshakes
 from resolver.listeners.tls import ServerContext, Tls
+from resolver.listeners.turns import Turns
 from resolver.pipeline import Pipeline
 from resolver.telemetry.counters import Counters
 from resolver.wire.proxy_header import read_proxy_header, starts_like_proxy_header
@@ -51,6 +52,7 @@ class Door:
     loop: asyncio.AbstractEventLoop
     pipeline: Pipeline
     connections: Connections
+    turns: Turns
     limits: Limits
     counters: Counters
     speak: Callable[[Connection], Application]  # once it is known what
@@ -104,6 +106,8 @@ class Connection(asyncio.Protocol):
             self._timer.cancel()
         if self._application is not None:
             self._application.lost()
+        # What is spoken knows us, too: without this, both would wait for a look at all garbage, which is seldom.
+        self._application = self._tls = self._timer = None
 
     def data_received(self, data: bytes) -> None:
         if self._header is not None and self._tls is None:

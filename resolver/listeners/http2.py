@@ -108,6 +108,7 @@ class Http2:
         self._is_over = True
         self._streams.clear()
         self._unsent.clear()
+        self._http.let_go()
 
     # What the client says
 
@@ -241,8 +242,12 @@ class Http2:
 class _H2Connection(h2.connection.H2Connection):
     MAX_CLOSED_STREAMS = 1_000  # that are remembered; the library's 65,536 are seven MiB a client
 
+    def let_go(self) -> None:
+        """Take in no more frames: the table of what takes them makes a cycle, which reference counts do not free."""
+        self._frame_dispatch_table.clear()
 
-def _new(streams: int) -> h2.connection.H2Connection:
+
+def _new(streams: int) -> _H2Connection:
     http = _H2Connection(_CONFIG)
     codes = h2.settings.SettingCodes
     bounds = {

@@ -7,6 +7,7 @@ import socket
 from collections import deque
 
 from resolver.listeners.connection import Connection, Door
+from resolver.listeners.turns import IN_A_ROW
 from resolver.pipeline import Pending, Transport
 from resolver.wire.framing import Deframer, frame
 
@@ -14,9 +15,6 @@ from resolver.wire.framing import Deframer, frame
 def speak_tcp(connection: Connection) -> DnsStream:
     """What is spoken on a connection over TCP alone."""
     return DnsStream(connection, Transport.TCP)
-
-
-TURN = 64  # queries of one connection that are answered in a row; then others have their turn
 
 
 class StreamListener:
@@ -52,7 +50,7 @@ class DnsStream:
         self._in_flight = 0
         self._backlog: deque[bytes] = deque()  # queries read, but not begun
         self._is_paused = False  # reading is, until the backlog is worked off
-        self._next_turn: asyncio.Handle | None = None
+        self._waits = False  # for its turn
         self._is_working = False  # the backlog off, and an answer may come while it asks
         self._is_finishing = False
 
@@ -65,7 +63,7 @@ class DnsStream:
         """Answer the queries that `data` completes."""
         queries = self._deframer.feed(data)
         self._backlog.extend(queries)
-        self._work_off()
+        self._go_on()
         if queries:
             self._connection.active()
             self._close_if_done()
@@ -83,37 +81,52 @@ class DnsStream:
         """There is nobody to answer any more."""
         self._backlog.clear()
 
-    def _work_off(self) -> None:
-        """Answer what was read, and read on only while few enough wait for an upstream: TCP slows the client down."""
-        limits = self._connection.door.limits
-        most = limits.tcp_queries_per_connection
-        turn = TURN
+    def abort(self) -> None:
+        """End the connection at once."""
+        self._connection.abort()
+
+    def take_turn(self, most: int) -> bool:
+        """Answer up to `most` of the queries that were read. True: there are more that can be answered."""
+        turns = self._connection.door.turns
         self._is_working = True
         try:
-            while turn and self._backlog and self._in_flight < most and self._connection.is_open:
-                turn -= 1
+            while most > 0 and self._can_answer:
+                most -= 1
+                turns.took()
                 self._answer(self._backlog.popleft())
         finally:
             self._is_working = False
-        if not self._connection.is_open:
-            return
-        if self._backlog and not self._is_paused:
-            if self._in_flight >= most:
+            self._waits = self._can_answer
+        self._read_or_not()
+        self._close_if_done()
+        return self._waits
+
+    @property
+    def _can_answer(self) -> bool:
+        """Whether there is a query, and few enough wait for an upstream that it may be asked."""
+        return bool(self._backlog) and not self._is_full and self._connection.is_open
+
+    @property
+    def _is_full(self) -> bool:
+        return self._in_flight >= self._connection.door.limits.tcp_queries_per_connection
+
+    def _go_on(self) -> None:
+        """Answer what was read, now or when it is our turn."""
+        if not self._waits and self._can_answer:
+            self._waits = self._connection.door.turns.ask(self, self._connection.client)
+        self._read_or_not()
+
+    def _read_or_not(self) -> None:
+        """Read on only where what was read can be answered soon: TCP slows the client down."""
+        if not self._backlog:
+            if self._is_paused:
+                self._is_paused = False
+                self._connection.resume()
+        elif not self._is_paused and (self._is_full or len(self._backlog) > IN_A_ROW) and self._connection.is_open:
+            if self._is_full:
                 self._connection.door.counters.dropped["tcp_queries_per_connection"] += 1
             self._is_paused = True
             self._connection.pause()
-        elif not self._backlog and self._is_paused:
-            self._is_paused = False
-            self._connection.resume()
-        if not turn and self._backlog and self._next_turn is None:
-            self._next_turn = self._connection.door.loop.call_soon(self._take_turn)
-
-    def _take_turn(self) -> None:
-        """Go on where other connections have had their turn."""
-        self._next_turn = None
-        if self._connection.is_open:
-            self._work_off()
-            self._close_if_done()
 
     def _answer(self, query: bytes) -> None:
         connection = self._connection
@@ -133,8 +146,7 @@ class DnsStream:
         self._connection.send(frame(answer))
         if self._is_working:
             return
-        if self._is_paused:
-            self._work_off()
+        self._go_on()
         self._close_if_done()
 
     def _close_if_done(self) -> None:

@@ -25,6 +25,7 @@ from resolver.wire.proxy_header import SIGNATURE, read_proxy_header
 BATCH: Final = 256  # datagrams read in one wake-up, a millisecond's worth, so that timers and TCP get their turn
 _LAST_BATCHES: Final = 250  # read by a reader that stops, about what a receive buffer holds
 _ALL: Final = 1 << 30
+_REFUSALS: Final = 256  # datagrams that wait, when one more of a client that asks too much is let fall
 _DATAGRAM_BYTES: Final = 4096  # a larger buffer costs an mmap for each datagram; no query of use is longer
 
 _UDP: Final = Transport.UDP
@@ -90,11 +91,7 @@ class UdpListener:
 
     def _work(self) -> None:
         """Answer what was not ready, and come back for what is left: after those who are answered at sight."""
-        has_more = True  # also where an error that nobody expected costs one query: the others have their turn
-        try:
-            has_more = self._backlog.work()
-        finally:
-            self._turn = self._loop.call_soon(self._work) if has_more else None
+        self._turn = self._loop.call_soon(self._work) if self._backlog.work() else None
 
     def _readable(self) -> bool:
         """Answer what is ready of a batch, and keep the rest of it; True if there may be more."""
@@ -132,26 +129,51 @@ class UdpListener:
                     if line is not None:
                         self._pipeline.events.put(client.shown, line)
                     continue
-            self._fresh.append((query, peer[0], functools.partial(self._reply, peer)))
+            self._keep(query, peer[0], client, now, functools.partial(self._reply, peer))
         return True
 
-    def _answer(self, query: bytes, address: str, reply: Callable[[bytes], None]) -> None:
-        pipeline = self._pipeline
-        client = self._clients.at(address)
-        if query.startswith(SIGNATURE):  # as DNS, an inverse query with thirteen questions, which nobody asks
-            proxied = self._proxied(query, client)
-            if proxied is None:
+    def _keep(
+        self, query: bytes, address: str, client: Client | None, now: float, reply: Callable[[bytes], None]
+    ) -> None:
+        """Have a query wait for its turn, while its client may ask so many: one takes no places for more.
+
+        It takes one of those that its client has left, and gives it back when the pipeline is asked, which counts.
+        What is beyond is refused if there is time for that, else let fall.
+        """
+        is_paid = False
+        if client is not None:
+            left = client.left or self._clients.refill(client, now)
+            if left:
+                client.left = left - 1
+                is_paid = True
+            elif len(self._backlog) >= _REFUSALS:
+                self._counters.dropped["queries_per_second"] += 1
                 return
-            query, client = proxied
-            ready = self._ready(query, client)
-            if ready is not None:
-                reply(ready)
-                return
-        outcome = pipeline.answer_now(query, client, _UDP)
-        if isinstance(outcome, Pending):
-            pipeline.resolve(outcome, reply)
-        elif outcome is not None:
-            reply(outcome)
+        self._fresh.append((query, address, is_paid, reply))
+
+    def _answer(self, query: bytes, address: str, is_paid: bool, reply: Callable[[bytes], None]) -> None:
+        """Answer one query that was not ready, or see that it goes on. Never raises."""
+        try:
+            pipeline = self._pipeline
+            client = self._clients.at(address)
+            if is_paid:
+                client.left += 1
+            if query.startswith(SIGNATURE):  # as DNS, an inverse query with thirteen questions, which nobody asks
+                proxied = self._proxied(query, client)
+                if proxied is None:
+                    return
+                query, client = proxied
+                ready = self._ready(query, client)
+                if ready is not None:
+                    reply(ready)
+                    return
+            outcome = pipeline.answer_now(query, client, _UDP)
+            if isinstance(outcome, Pending):
+                pipeline.resolve(outcome, reply)
+            elif outcome is not None:
+                reply(outcome)
+        except Exception as error:  # it costs one query: the others have their turn, and their bounds; it is reported
+            self._loop.call_exception_handler({"message": "a query could not be answered", "exception": error})
 
     def _proxied(self, datagram: bytes, sender: Client) -> tuple[bytes, Client] | None:
         """The query behind a PROXY header, and whose it is. None: the datagram is dropped, and counted.
@@ -242,7 +264,7 @@ class WildcardUdpListener(UdpListener):
                     if line is not None:
                         self._pipeline.events.put(client.shown, line)
                     continue
-            self._fresh.append((query, peer[0], functools.partial(self._reply_from, source, peer)))
+            self._keep(query, peer[0], client, now, functools.partial(self._reply_from, source, peer))
         return True
 
     def _reply_from(self, source: Ancillary, peer: _Peer, answer: bytes) -> None:

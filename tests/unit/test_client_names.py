@@ -127,3 +127,21 @@ def test_the_answers_of_a_name_are_not_anothers_at_the_same_address(served: Serv
     by_name, nameless = (served.pipeline.client("127.0.0.1", name) for name in ("kiosk-7", ""))
     for transport in Transport:
         assert by_name.answers.tables[transport] is not nameless.answers.tables[transport]
+
+
+@pytest.mark.parametrize("name", ["", "kiosk-7"])
+def test_after_many_renewals_of_another_s_lease_a_client_is_still_worked_out_anew_in_time(
+    served: Served, name: str
+) -> None:
+    clients = served.pipeline.clients
+    clients.take([lease("127.0.1.1", None).to_plain()])
+    until = clients.at("127.0.1.1", name).until
+    for seconds in range(2_000):
+        clients.take([lease("127.0.1.2", "office", 40_000 + seconds).to_plain()])
+        clients.at("127.0.1.2")
+    first = clients.at("127.0.1.1", name)
+    assert (first.until, clients.next_change) == (until, until)
+    clients.expire(until - 0.1)
+    assert clients.at("127.0.1.1", name) is first
+    clients.expire(until)
+    assert clients.at("127.0.1.1", name) is not first

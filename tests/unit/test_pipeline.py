@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import tracemalloc
 from collections.abc import Callable
 
 import dns.edns
@@ -197,6 +198,23 @@ async def test_a_lease_reaches_a_client_whose_socket_spells_its_address_otherwis
     moment = now()
     clients.take([Lease(meant, "ana", "lab", End.at(moment.wall + 60, moment)).to_plain()])
     assert clients.at(shown).group == "lab"
+
+
+async def test_a_lease_that_is_renewed_all_the_time_takes_no_more_memory(served: Served) -> None:
+    clients, moment = served.pipeline.clients, now()
+
+    def renewed(times: int) -> None:
+        for time in range(times):
+            clients.take([Lease("127.0.0.1", "ana", "lab", End.at(moment.wall + 604_800 + time, moment)).to_plain()])
+            assert clients.at("127.0.0.1").group == "lab"
+
+    renewed(3_000)
+    tracemalloc.start()
+    try:
+        renewed(6_000)
+        assert tracemalloc.get_traced_memory()[0] < 300_000
+    finally:
+        tracemalloc.stop()
 
 
 async def test_an_old_answer_stands_in_while_the_upstreams_fail(served: Served) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import dns.edns
@@ -29,8 +30,9 @@ COOKIE = 10
 class Asked:
     """A pipeline with rate limits, at a time that stands still unless a test moves it."""
 
-    def __init__(self, **rates: Any) -> None:
+    def __init__(self, *, clock: Callable[[], float] | None = None, limits: Limits | None = None, **rates: Any) -> None:
         self.now = 1000.0
+        clock = clock or (lambda: self.now)
         self.counters = Counters()
         self.upstream = Upstream()
         settings = CacheSettings()
@@ -42,19 +44,19 @@ class Asked:
             max_in_flight_per_domain=50,
             dropped=self.counters.dropped,
             loop=asyncio.get_running_loop(),
-            clock=lambda: self.now,
+            clock=clock,
         )
         self.pipeline = Pipeline(
             resolver,
             ("127.0.0.0/8",),
-            Limits(),
+            limits or Limits(),
             self.counters,
             policy(),
             local_names=LocalNames(),
             replies=Replies(ServerCookies([bytes(16)])),
             rates=RateLimits(**rates),
             trusted_proxies=("127.0.0.9/32",),
-            clock=lambda: self.now,
+            clock=clock,
         )
 
     def ask(

@@ -6,12 +6,12 @@ import asyncio
 import contextlib
 import ssl
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 from typing import Any, cast
 
 import h2.connection
 import hyperframe.frame as frames
 import pytest
-import trustme
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -22,7 +22,8 @@ from resolver.listeners.doh import Exchange
 from resolver.listeners.http1 import Http1
 from resolver.listeners.http2 import Http2
 from resolver.listeners.stream import DnsStream
-from resolver.listeners.tls import DOH, ServerContext, Tls
+from resolver.listeners.tls import ServerContext, Tls
+from resolver.listeners.turns import Turns
 from resolver.pipeline import Pending, Pipeline, Transport
 from resolver.telemetry.counters import Counters
 from resolver.wire.proxy_header import SIGNATURE
@@ -41,7 +42,7 @@ class Echo:
 
     def client(self, address: str, name: str = "") -> Any:
         """Only PROXY is one."""
-        return type("Client", (), {"is_proxy": address == PROXY, "name": name})
+        return SimpleNamespace(is_proxy=address == PROXY, name=name)
 
     def answer_now(self, query: bytes, client: object, transport: Transport) -> bytes | Pending | None:
         """The query itself."""
@@ -107,7 +108,10 @@ class World:
         self.handshakes = Handshakes(limits.tls_handshakes, counters.dropped)
         self.connections = Connections(limits, counters.dropped)
         pipeline = cast(Pipeline, self.echo)
-        self.door = Door(self.loop, pipeline, self.connections, limits, counters, speak, context, self.handshakes)
+        turns = Turns(self.loop)
+        self.door = Door(
+            self.loop, pipeline, self.connections, turns, limits, counters, speak, context, self.handshakes
+        )
 
     def hear(self, pieces: list[bytes], *, peer: str = CLIENT) -> bytes:
         """One client says all this, and goes; what it was told."""
@@ -143,18 +147,6 @@ def http1(connection: Connection) -> Application:
 def http2(connection: Connection) -> Application:
     """HTTP/2."""
     return Http2(connection, Exchange(connection))
-
-
-@pytest.fixture(scope="module")
-def context(tmp_path_factory: pytest.TempPathFactory) -> ServerContext:
-    """A certificate."""
-    folder = tmp_path_factory.mktemp("pair")
-    pair = trustme.CA().issue_cert("dns.office.example")
-    pair.private_key_pem.write_to_path(str(folder / "key"))
-    pair.cert_chain_pems[0].write_to_path(str(folder / "certificate"))
-    context = ServerContext(folder / "certificate", folder / "key", DOH)
-    context.renew()
-    return context
 
 
 @pytest.fixture(scope="module")

@@ -35,9 +35,9 @@ class Served:
     def comes(self, *names: str) -> None:
         for name in names:
             query = dns.message.make_query(name, "A").to_wire()
-            self.backlog.fresh.append((query, "127.0.0.1", lambda _: None))
+            self.backlog.fresh.append((query, "127.0.0.1", True, lambda _: None))
 
-    def _answer(self, query: bytes, _address: str, _reply: Callable[[bytes], None]) -> None:
+    def _answer(self, query: bytes, _address: str, _is_paid: bool, _reply: Callable[[bytes], None]) -> None:
         self.answered.append(dns.message.from_wire(query).question[0].name.to_text(omit_final_dot=True))
 
 
@@ -131,3 +131,25 @@ async def test_an_error_that_nobody_expected_costs_one_query_and_no_other() -> N
             answered.append(dns.message.from_wire(wire).question[0].name.to_text(omit_final_dot=True))
         listener.stop()
     assert sorted(answered) == sorted(name for name in names if name != "broken.example")
+
+
+async def test_errors_that_nobody_expected_take_no_turns_and_each_is_reported() -> None:
+    loop = asyncio.get_running_loop()
+    troubles: list[object] = []
+    loop.set_exception_handler(lambda _, context: troubles.append(context["exception"]))
+    with contextlib.ExitStack() as open_sockets:
+        server, client = (
+            open_sockets.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK))
+            for _ in range(2)
+        )
+        server.bind(("127.0.0.1", 0))
+        client.connect(server.getsockname())
+        for _ in range(15):
+            client.send(dns.message.make_query("broken.example", "A").to_wire())
+        client.send(dns.message.make_query("www.example", "A").to_wire())
+        listener = udp_listener(loop, server, cast(Pipeline, Fragile()), Counters())
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)  # the reader has been woken once
+        assert b"www" in client.recv(4096)
+        listener.stop()
+    assert [type(error) for error in troubles] == [ZeroDivisionError] * 15

@@ -11,8 +11,9 @@ import pytest
 
 from resolver.config.settings import Limits
 from resolver.listeners.connection import Connection, Door
-from resolver.listeners.connections import Connections, Handshakes
-from resolver.listeners.stream import TURN, DnsStream
+from resolver.listeners.connections import Connections
+from resolver.listeners.stream import DnsStream
+from resolver.listeners.turns import IN_A_ROW, TURN, Turns
 from resolver.pipeline import Pending, Pipeline, Transport
 from resolver.telemetry.counters import Counters
 
@@ -26,6 +27,7 @@ class Office:
 
     def __init__(self, *, ready: bool, places: int = 0) -> None:
         self.waiting: list[Callable[[], None]] = []
+        self.breaks_once = False
         self._ready = ready
         self._places = places
 
@@ -33,6 +35,9 @@ class Office:
         return type("Client", (), {"is_proxy": False, "name": name})
 
     def answer_now(self, query: bytes, client: object, transport: Transport) -> bytes | Pending | None:
+        if self.breaks_once:
+            self.breaks_once = False
+            raise ZeroDivisionError
         self._query = query
         return query if self._ready else object.__new__(Pending)
 
@@ -44,18 +49,20 @@ class Office:
             reply(query)
 
 
+def door_of(office: Office) -> Door:
+    """What all connections to an office share."""
+    loop = asyncio.get_running_loop()
+    limits, counters = Limits(tcp_queries_per_connection=AT_ONCE), Counters()
+    connections = Connections(limits, counters.dropped)
+    speak = lambda connection: DnsStream(connection, Transport.TCP)  # noqa: E731
+    return Door(loop, cast(Pipeline, office), connections, Turns(loop), limits, counters, speak)
+
+
 class Client:
     """One connection to the office."""
 
-    def __init__(self, office: Office) -> None:
-        self.loop = asyncio.get_running_loop()
-        limits, counters = Limits(tcp_queries_per_connection=AT_ONCE), Counters()
-        connections = Connections(limits, counters.dropped)
-        handshakes = Handshakes(limits.tls_handshakes, counters.dropped)
-        pipeline = cast(Pipeline, office)
-        speak = lambda connection: DnsStream(connection, Transport.TCP)  # noqa: E731
-        door = Door(self.loop, pipeline, connections, limits, counters, speak, None, handshakes)
-        self._wire = Wire("192.0.2.1")
+    def __init__(self, door: Door, address: str = "192.0.2.1") -> None:
+        self._wire = Wire(address)
         self._connection = Connection(door)
         self._connection.connection_made(self._wire)
 
@@ -75,7 +82,7 @@ class Client:
 
 
 async def test_many_queries_in_one_write_are_answered_in_turns_with_the_rest_of_the_loop() -> None:
-    client = Client(Office(ready=True))
+    client = Client(door_of(Office(ready=True)))
     client.says(5 * TURN)
     assert client.answers == TURN
     seen = []
@@ -86,7 +93,7 @@ async def test_many_queries_in_one_write_are_answered_in_turns_with_the_rest_of_
 
 
 async def test_a_client_that_leaves_between_turns_gets_all_answers() -> None:
-    client = Client(Office(ready=True))
+    client = Client(door_of(Office(ready=True)))
     client.says(3 * TURN)
     client.leaves()
     for _ in range(5):
@@ -98,7 +105,7 @@ async def test_a_client_that_leaves_between_turns_gets_all_answers() -> None:
 @pytest.mark.parametrize("queries", [AT_ONCE + 1, 3000])
 async def test_thousands_that_are_told_at_once_that_all_is_busy_are_told_so_one_after_the_other(queries: int) -> None:
     office = Office(ready=False, places=AT_ONCE)
-    client = Client(office)
+    client = Client(door_of(office))
     client.says(queries)
     assert client.answers == 0
     office.waiting[0]()  # its answer lets the others be asked, and they are refused within the asking
@@ -108,3 +115,39 @@ async def test_thousands_that_are_told_at_once_that_all_is_busy_are_told_so_one_
     for landed in office.waiting[1:]:
         landed()
     assert client.answers == queries
+
+
+async def test_connections_share_a_turn_and_one_client_s_many_delay_no_other_s_one() -> None:
+    door = door_of(Office(ready=True))
+    greedy = [Client(door) for _ in range(50)]
+    other = Client(door, "192.0.2.2")
+    for client in greedy:
+        client.says(TURN)
+    other.says(IN_A_ROW)
+    assert sum(client.answers for client in (*greedy, other)) == TURN
+    seen = []
+    while not other.answers:
+        await asyncio.sleep(0)
+        seen.append(sum(client.answers for client in (*greedy, other)))
+    assert seen == [2 * TURN]
+    assert other.answers == IN_A_ROW
+    while any(client.answers < TURN for client in greedy):
+        before = sum(client.answers for client in greedy)
+        await asyncio.sleep(0)
+        assert before < sum(client.answers for client in greedy) <= before + TURN
+
+
+async def test_an_error_that_nobody_expected_costs_one_connection_and_no_other_its_turn() -> None:
+    troubles: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: troubles.append(context["exception"]))
+    office = Office(ready=True)
+    door = door_of(office)
+    first, broken, last = Client(door), Client(door), Client(door)
+    first.says(TURN)
+    broken.says(1)
+    last.says(1)
+    office.breaks_once = True
+    await asyncio.sleep(0)
+    assert broken.is_closed
+    assert (broken.answers, last.answers) == (0, 1)
+    assert [type(error) for error in troubles] == [ZeroDivisionError]

@@ -316,4 +316,6 @@ class Inquiry(Asker):
         if self.in_flight and self.place is not None:
             for channel, message_id in (*self.earlier, self.place):
                 channel.forget(message_id, self)
+        # A place on a connection leads back here, as may the frames of an error: no cycle is to wait for the collector.
+        self.place, self.earlier, self.error = None, (), None
         self.done(result)

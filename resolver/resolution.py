@@ -91,7 +91,12 @@ class Resolver:
         if entry is None:
             return self._cache.get_absent(key, question.key, now)
         if now < entry.expires_at:
-            if self._settings.prefetch and self._ends_soon(entry, now) and question.cache_key not in self._flights:
+            if (
+                self._settings.prefetch
+                and self._ends_soon(entry, now)
+                and now >= entry.retry_at  # else a failure has just been seen (RFC 9520 section 3.2)
+                and question.cache_key not in self._flights
+            ):
                 self._cache.counts["prefetch"] += 1
                 self._ask(_Flight(question, now), question)
             return entry

@@ -70,17 +70,20 @@ class Connection(asyncio.Protocol):
         )
 
     def put(self, exchange: Exchange) -> None:
-        """Ask now, or as soon as the connection is open."""
+        """Ask now, or as soon as the connection is open. Raises UpstreamError, and nothing is in flight then."""
+        exchange.key = self.launch(exchange)
         exchange.connection = self
+        self.in_flight[exchange.key] = exchange
         self.link.server.in_flight += 1
         if self._idle_timer is not None:
             self._idle_timer.cancel()
             self._idle_timer = None
-        exchange.key = self.launch(exchange)
-        self.in_flight[exchange.key] = exchange
 
     def launch(self, exchange: Exchange) -> bytes:
-        """Write the question, or keep it until `opened`; gives the key that nothing else in flight has."""
+        """Write the question, or keep it until `opened`; gives the key that nothing else in flight has.
+
+        Raises UpstreamError where the connection turns out to take no more.
+        """
         raise NotImplementedError
 
     def opened(self, transport: asyncio.Transport) -> None:

@@ -156,6 +156,7 @@ class Probe(Asker):
         """Silent, so down as before, or slow."""
         if self._place is not None and self._link is not None:
             channel, message_id = self._place
+            self._place = None
             channel.forget(message_id, self)
             self._link.server.waited_for(self._health.clock() - self._asked_at)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from h2.config import H2Configuration
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from resolver.upstream.stream import StreamLink
 
 _MOST_STREAMS = 100  # at once, before the server says how many; and never more
+_GIVEN_UP_SHARE = 4  # one in so many streams may still be answered when nobody waits for it any more
 _LONGEST_QUERY = 1024  # octets, padding included: a name of 255 and little else
 _LAST_STREAM_ID = 1 << 30
 _TYPE = b"application/dns-message"
@@ -60,6 +62,7 @@ class HttpsConnection(Connection):
         self._http.initiate_connection()
         self._unread_bytes = 0
         self._replies: dict[bytes, _Reply] = {}
+        self._given_up: dict[bytes, None] = {}  # streams that are open and nobody waits for, the oldest first
         self._is_leaving = False  # the server takes no more
         settings = link.server.settings
         host = f"[{settings.certificate_name}]" if ":" in settings.certificate_name else settings.certificate_name
@@ -79,18 +82,23 @@ class HttpsConnection(Connection):
         return (
             not self._is_leaving
             and super().is_usable
-            and len(self.in_flight) < http.remote_settings.max_concurrent_streams
             and min(http.outbound_flow_control_window, http.remote_settings.initial_window_size) >= _LONGEST_QUERY
             and (http.highest_outbound_stream_id or 0) < _LAST_STREAM_ID
+            and http.open_outbound_streams < http.remote_settings.max_concurrent_streams
         )
 
     def launch(self, exchange: Exchange) -> bytes:
         """Write the question as a request on a stream of its own."""
         tail = exchange.asker.tail
         message = _ID + tail + padding_for(tail)
-        stream_id = self._http.get_next_available_stream_id()
-        self._http.send_headers(stream_id, [*self._head, (b"content-length", b"%d" % len(message))])
-        self._http.send_data(stream_id, message, end_stream=True)
+        try:
+            stream_id = self._http.get_next_available_stream_id()
+            self._http.send_headers(stream_id, [*self._head, (b"content-length", b"%d" % len(message))])
+            self._http.send_data(stream_id, message, end_stream=True)
+        except ProtocolError as error:
+            self._is_leaving = True
+            self.rest()
+            raise UpstreamUnreachable(f"{self.link.server.name}: it takes no question (HTTP/2: {error})") from error
         key = stream_id.to_bytes(4, "big")
         self._replies[key] = _Reply()
         self._flush()
@@ -100,6 +108,25 @@ class HttpsConnection(Connection):
         """The exchange, which is in flight no more."""
         self._replies.pop(key, None)
         return super().take(key)
+
+    def forget(self, exchange: Exchange) -> None:
+        """Its asker does not care any more; the server is told when there are many such.
+
+        A stream is open until it is answered or cancelled, and a server takes only so many. But not every one is
+        cancelled: who often cancels looks like an attacker (CVE-2023-44487), and most answers are on their way.
+        """
+        if self.in_flight.get(exchange.key) is exchange:
+            self._given_up[exchange.key] = None
+            streams = min(self._http.remote_settings.max_concurrent_streams, _MOST_STREAMS)
+            while len(self._given_up) > streams // _GIVEN_UP_SHARE:
+                self._cancel(next(iter(self._given_up)))
+            self._flush()
+        super().forget(exchange)
+
+    def _cancel(self, key: bytes) -> None:
+        self._given_up.pop(key, None)
+        with suppress(ProtocolError):  # it has ended by now, and the event that says so is in the piece being read
+            self._http.reset_stream(int.from_bytes(key, "big"), ErrorCodes.CANCEL)
 
     def opened(self, transport: asyncio.Transport) -> None:
         """Write what was kept. Raises UpstreamInsecure where the server speaks no HTTP/2."""
@@ -118,6 +145,8 @@ class HttpsConnection(Connection):
         """Take in frames, and hand each whole answer to its asker."""
         try:
             events = self._http.receive_data(data)
+            if events and isinstance(events[-1], ConnectionTerminated):
+                self._is_leaving = True  # whoever is answered before it may ask again at once
             for event in events:
                 self._take_in(event)
                 if self.has_ended:
@@ -148,8 +177,10 @@ class HttpsConnection(Connection):
         if isinstance(event, DataReceived) and event.flow_controlled_length:
             self._http.acknowledge_received_data(event.flow_controlled_length, event.stream_id or 0)
         reply = self._replies.get(key)
-        if reply is None:
-            return  # nobody waits for it any more
+        if reply is None:  # nobody waits for it any more
+            if isinstance(event, StreamEnded | StreamReset):
+                self._given_up.pop(key, None)
+            return
         if isinstance(event, ResponseReceived):
             for name, value in event.headers or ():
                 if name == b":status":
@@ -161,8 +192,8 @@ class HttpsConnection(Connection):
         elif isinstance(event, DataReceived):
             reply.body += event.data or b""
             if len(reply.body) > MAX_MESSAGE:
+                self._cancel(key)
                 self._fail(key, UpstreamBadAnswer(f"{self.link.server.name}: an answer that is no DNS message"))
-                self._http.reset_stream(event.stream_id or 0, ErrorCodes.CANCEL)
         elif isinstance(event, StreamEnded):
             self._finish(key, reply)
         else:

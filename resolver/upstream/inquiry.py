@@ -126,7 +126,10 @@ class Inquiry(Asker):
                 server.bad_answers += 1
                 self._failed(link, UpstreamBadAnswer(f"{server.name} truncates its answer over TCP too"))
             else:
-                self._ask_by_stream(server, circumstances.clock())
+                self._is_not_silent(link)
+                now = circumstances.clock()
+                if not self._ask_by_stream(server, now) and not self.in_flight:
+                    self._go_on(now)
         else:
             circumstances.counts["answered"] += 1
             self._finish(response)
@@ -224,12 +227,16 @@ class Inquiry(Asker):
     def _failed(self, link: Link, error: UpstreamError) -> None:
         """A try has failed. Go on at once, unless another one is still listened to; then its deadline stands."""
         self.error = error
+        self._is_not_silent(link)
+        if not self.in_flight:
+            self._go_on(self.circumstances.clock())
+
+    def _is_not_silent(self, link: Link) -> None:
+        """What was asked over the link is answered or refused."""
         if self.awaited is link:
             self.awaited = None
         if self.beside is link:
             self.beside = None
-        if not self.in_flight:
-            self._go_on(self.circumstances.clock())
 
     def _go_on(self, now: float) -> None:
         """Try the next server that can be asked; without one, listen on; with nothing to listen to, give up."""
@@ -316,4 +323,6 @@ class Inquiry(Asker):
         if self.in_flight and self.place is not None:
             for channel, message_id in (*self.earlier, self.place):
                 channel.forget(message_id, self)
+        # A place on a connection leads back here, as may the frames of an error: no cycle is to wait for the collector.
+        self.place, self.earlier, self.error = None, (), None
         self.done(result)

@@ -62,8 +62,9 @@ class StreamLink(Link):
             if connection.is_usable:
                 connection.put(exchange)
                 return
-        if self._last_error is not None and self.dialling.loop.time() < self._back_off_until:
-            raise self._last_error
+        last_error = self._last_error
+        if last_error is not None and self.dialling.loop.time() < self._back_off_until:
+            raise type(last_error)(str(last_error))  # one raised again keeps the frames of each time
         if len(self._connections) >= MAX_CONNECTIONS:
             raise UpstreamBusy(f"{self.server.name}: {MAX_CONNECTIONS} connections to it are full")
         connection = self._kind(self)

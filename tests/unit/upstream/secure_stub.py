@@ -11,8 +11,8 @@ from pathlib import Path
 import trustme
 from h2.config import H2Configuration
 from h2.connection import H2Connection
-from h2.events import DataReceived, RequestReceived, StreamEnded
-from h2.settings import SettingCodes
+from h2.events import DataReceived, RequestReceived, StreamEnded, StreamReset
+from h2.settings import SettingCodes, Settings
 
 from resolver.config.settings import UpstreamServer
 from tests.unit.upstream.stub import Behaviour, answers
@@ -46,6 +46,7 @@ class SecureStub:
 
     def __init__(self) -> None:
         self.queries: list[bytes] = []
+        self.cancelled: list[int] = []  # streams that the client took back
         self.connections: list[asyncio.BaseTransport] = []
         self.resumed: list[bool | None] = []
         self.port = 0
@@ -102,7 +103,9 @@ class HttpsServing(asyncio.Protocol):
     def __init__(self, stub: SecureStub, behaviour: HttpBehaviour, *, most_streams: int = 100) -> None:
         self.stub = stub
         self.http = H2Connection(H2Configuration(client_side=False, header_encoding="ascii"))
-        self.http.local_settings[SettingCodes.MAX_CONCURRENT_STREAMS] = most_streams
+        self.http.local_settings = Settings(
+            client=False, initial_values={SettingCodes.MAX_CONCURRENT_STREAMS: most_streams}
+        )
         self._behaviour = behaviour
         self.headers: dict[int, dict[str, str]] = {}
         self._bodies: dict[int, bytes] = {}
@@ -125,6 +128,8 @@ class HttpsServing(asyncio.Protocol):
                 query = self._bodies.pop(event.stream_id)
                 self.stub.queries.append(query)
                 self._behaviour(self, event.stream_id, query)
+            elif isinstance(event, StreamReset):
+                self.stub.cancelled.append(event.stream_id)
         self.flush()
 
     def say(self, stream_id: int, body: bytes, status: str = "200", **headers: str) -> None:

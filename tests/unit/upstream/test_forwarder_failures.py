@@ -151,6 +151,23 @@ async def test_truncated_and_tcp_refused_everywhere_is_unreachable(start_stub, f
     assert isinstance(await ask(forwarder).error(), UpstreamUnreachable)
 
 
+async def test_truncated_and_tcp_left_alone_for_a_while_fails_at_once(start_stub, forwarder_for) -> None:
+    forwarder = forwarder_for(await start_stub(truncates))
+    for _ in range(6):  # the first are refused, then the connection is not tried for a while
+        asked = ask(forwarder)
+        error = await asked.error()
+        assert isinstance(error, UpstreamUnreachable), repr(error)
+        assert asked.seconds < 0.15
+    assert forwarder.counts["timeouts"] == 0
+
+
+async def test_a_server_that_truncates_and_takes_no_tcp_is_not_counted_as_silent(start_stub, forwarder_for) -> None:
+    first, second = await start_stub(truncates), await start_stub(stays_silent)
+    forwarder = forwarder_for(first, second, strategy="parallel")
+    await ask(forwarder).error()
+    assert (forwarder.servers[0].timeouts, forwarder.servers[0].unreachable) == (0, 1)
+
+
 async def test_truncated_and_tcp_silent_ends_in_time(start_stub, forwarder_for) -> None:
     stub = await start_stub(truncates, stays_silent)
     asked = ask(forwarder_for(stub))

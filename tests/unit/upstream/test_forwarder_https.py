@@ -9,12 +9,14 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from h2.connection import H2Connection
 from h2.errors import ErrorCodes
+from h2.exceptions import TooManyStreamsError
 
-from resolver.errors import UpstreamBadAnswer, UpstreamError, UpstreamInsecure, UpstreamUnreachable
+from resolver.errors import UpstreamBadAnswer, UpstreamError, UpstreamInsecure, UpstreamTimeout, UpstreamUnreachable
 from resolver.upstream import stream
 from tests.unit.upstream.secure_stub import Authority, HttpBehaviour, HttpsServing, SecureStub
-from tests.unit.upstream.stub import ask, question, reply
+from tests.unit.upstream.stub import Asked, ask, question, reply
 
 StartDoh = Callable[..., Awaitable[SecureStub]]
 
@@ -234,6 +236,82 @@ async def test_as_many_streams_as_the_server_takes_and_no_more_connections_than_
     assert len(stub.connections) <= stream.MAX_CONNECTIONS
     assert len(answered) >= 10
     assert len([each for each in at_once if not each.transport.is_closing()]) >= 1  # type: ignore[attr-defined]
+
+
+async def test_questions_given_up_leave_room_for_others_on_the_connection(start_doh, https_forwarder) -> None:
+    def picky(serving: HttpsServing, stream_id: int, query: bytes) -> None:
+        if b"never" not in query:
+            answers(serving, stream_id, query)
+
+    stub = await start_doh(picky, most_streams=8)
+    forwarder = https_forwarder(stub.doh(), timeout_seconds=0.1, max_seconds=0.1)
+    for i in range(12):
+        never = ask(forwarder, question(f"n{i}.never.example"))
+        await ask(forwarder, question(f"n{i}.example")).answer()
+        assert isinstance(await never.error(), UpstreamTimeout)
+    await ask(forwarder).answer()
+    assert len(stub.connections) == 1
+    assert forwarder.servers[0].in_flight == 0
+    assert len(stub.cancelled) == 10, "two may still be answered late"
+
+
+async def test_few_answers_that_come_late_are_not_cancelled(start_doh, https_forwarder) -> None:
+    def late(serving: HttpsServing, stream_id: int, query: bytes) -> None:
+        if b"late" in query:
+            asyncio.get_running_loop().call_later(0.2, serving.say, stream_id, reply(query))
+        else:
+            answers(serving, stream_id, query)
+
+    stub = await start_doh(late, most_streams=8)
+    forwarder = https_forwarder(stub.doh(), timeout_seconds=0.1, max_seconds=0.1)
+    for i in range(6):
+        asked = ask(forwarder, question(f"n{i}.late.example"))
+        await ask(forwarder, question(f"n{i}.example")).answer()
+        assert isinstance(await asked.error(), UpstreamTimeout)
+        await asyncio.sleep(0.1)
+    assert len(stub.connections) == 1
+    assert stub.cancelled == []
+
+
+async def test_who_asks_again_at_once_is_not_sent_over_a_connection_that_has_said_goodbye(
+    start_doh, https_forwarder
+) -> None:
+    def leaves(serving: HttpsServing, stream_id: int, query: bytes) -> None:
+        if len(stub.queries) == 1:
+            serving.http.send_headers(stream_id, [(":status", "200"), ("content-type", "application/dns-message")])
+            serving.http.send_data(stream_id, reply(query), end_stream=True)
+            serving.http.close_connection(last_stream_id=stream_id)
+            serving.flush()
+        else:
+            answers(serving, stream_id, query)
+
+    stub = await start_doh(leaves)
+    forwarder = https_forwarder(stub.doh())
+    second: asyncio.Future[Asked] = asyncio.get_running_loop().create_future()
+    forwarder.ask(
+        question(),
+        dnssec_ok=False,
+        checking_disabled=False,
+        done=lambda _: second.set_result(ask(forwarder, question("second.example"))),
+    )
+    async with asyncio.timeout(6):
+        await (await second).answer()
+    assert len(stub.connections) == 2
+
+
+async def test_a_stream_that_cannot_be_opened_fails_its_question_alone(start_doh, https_forwarder, monkeypatch) -> None:
+    def refuses(*_: object) -> None:
+        raise TooManyStreamsError("injected")
+
+    stub = await start_doh()
+    forwarder = https_forwarder(stub.doh())
+    await ask(forwarder).answer()
+    with monkeypatch.context() as patch:
+        patch.setattr(H2Connection, "send_headers", refuses)
+        assert isinstance(await ask(forwarder, question("second.example")).error(), UpstreamUnreachable)
+    assert forwarder.servers[0].in_flight == 0
+    await ask(forwarder, question("third.example")).answer()
+    assert len(stub.connections) == 2
 
 
 @pytest.mark.parametrize(

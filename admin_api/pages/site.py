@@ -8,15 +8,14 @@ from __future__ import annotations
 import hmac
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
-from urllib.parse import urlsplit
 
 from aiohttp import web
-from multidict import MultiDict, MultiDictProxy
 
 from admin_api.context import Context
 from admin_api.http.call import BadRequest
 from admin_api.http.callers import REQUEST_ID, Callers, demand
 from admin_api.http.problems import EXPECTED, Known, told_of
+from admin_api.pages.forms import demand_own_page, read_door_form, read_form
 from admin_api.pages.login import Door
 from admin_api.pages.operations import Operations
 from admin_api.pages.static_files import FILES
@@ -27,9 +26,6 @@ from admin_api.routes import ROUTES
 from admin_api.store.errors import StoreAway
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-
-_FORM = "application/x-www-form-urlencoded"
-_OWN = ("same-origin", "none")  # Sec-Fetch-Site of what our own pages, or the address bar, send
 
 
 class Site:
@@ -116,7 +112,7 @@ class Site:
     async def _guarded_login(self, request: web.Request) -> web.StreamResponse:
         try:
             demand_own_page(request)
-            return await self._door.enter(request, await read_form(request))
+            return await self._door.enter(request, await read_door_form(request))
         except EXPECTED as error:
             what = told_of(error)
             return self._door.page(request, what)
@@ -138,28 +134,6 @@ def problem_page(visit: Visit, what: Known) -> web.Response:
     response = visit.render("problem.html", what=what)
     response.headers.update(what.headers)
     return response
-
-
-def demand_own_page(request: web.Request) -> None:
-    """Raises BadRequest (403) for what another site's page sends."""
-    # Browsers send the first where the connection is secure or local; no page can set either.
-    site = request.headers.get("Sec-Fetch-Site")
-    origin = request.headers.get("Origin")
-    if site not in _OWN if site is not None else origin is not None and urlsplit(origin).netloc != request.host:
-        raise BadRequest(403, "this was sent from another site's page, and is not done")
-
-
-async def read_form(request: web.Request) -> MultiDictProxy[str]:
-    """What a form sent. Raises BadRequest."""
-    if request.content_type != _FORM:
-        raise BadRequest(415, f"send a form: Content-Type {_FORM}")
-    try:
-        sent = await request.post()
-    except web.HTTPRequestEntityTooLarge:
-        raise BadRequest(413, "this is too much for one form: send it in parts, or by the API") from None
-    except (UnicodeDecodeError, ValueError):
-        raise BadRequest(400, "this form cannot be read: it should be UTF-8") from None
-    return MultiDictProxy(MultiDict((name, value) for name, value in sent.items() if isinstance(value, str)))
 
 
 async def _docs(_: web.Request) -> web.StreamResponse:

@@ -17,6 +17,9 @@ from admin_api.store import tokens
 from admin_api.store.tokens import TokenRow
 
 _LONGEST_ADDRESS = 2000
+_COOKIE = "moatdns"
+# The prefix has browsers take the cookie from this very host only, by TLS (RFC 6265bis section 4.1.3.2).
+_SECURE_COOKIE = f"__Host-{_COOKIE}"
 
 
 class Door:
@@ -28,14 +31,15 @@ class Door:
         self._templates = templates
         self._sessions = Sessions()
         self._is_tls = context.settings.certificate is not None
-        # The prefix has browsers take the cookie from this very host only, by TLS (RFC 6265bis section 4.1.3.2).
-        self._cookie = "__Host-moatdns" if self._is_tls else "moatdns"
+        self._cookie_names = (_SECURE_COOKIE,) if self._is_tls else (_SECURE_COOKIE, _COOKIE)
 
     async def session_of(self, request: web.Request) -> tuple[Session, TokenRow] | None:
         """Whose browser it is; None for nobody's. Raises StoreAway."""
-        text = request.cookies.get(self._cookie)
-        session = None if text is None else self._sessions.find(text)
-        if text is None or session is None:
+        # What htmx gets, pages ask for by themselves, every few seconds, also where nobody sits.
+        is_used = request.method != "GET" or request.headers.get("HX-Request") != "true"
+        known = ((text, self._sessions.find(text, is_used=is_used)) for text in self._cookies(request))
+        text, session = next((pair for pair in known if pair[1] is not None), ("", None))
+        if session is None:
             return None
         async with self._context.door.store.read() as connection:
             token = await tokens.by_id(connection, session.token_id)
@@ -78,13 +82,15 @@ class Door:
         demand(token, "viewer")
         self._callers.note(request, token)
         self._end(request)
+        # A proxy's TLS shows by the page's origin, which browsers send with each form (Fetch, section 3.1).
+        is_secure = self._is_tls or request.headers.get("Origin", "").startswith("https://")
         response = web.Response(status=303, headers={"Location": _ours(request.query.get("next", "/"))})
         response.set_cookie(
-            self._cookie,
+            _SECURE_COOKIE if is_secure else _COOKIE,
             self._sessions.begin(token.id),
             httponly=True,
             samesite="Strict",
-            secure=self._is_tls,
+            secure=is_secure,
             path="/",
         )
         return response
@@ -93,12 +99,17 @@ class Door:
         """End the session, if there is one."""
         self._end(request)
         response = web.Response(status=303, headers={"Location": "/login"})
-        response.del_cookie(self._cookie, path="/", httponly=True, samesite="Strict", secure=self._is_tls)
+        for name in self._cookie_names:
+            is_secure = name == _SECURE_COOKIE
+            response.del_cookie(name, path="/", httponly=True, samesite="Strict", secure=is_secure)
         return response
 
     def _end(self, request: web.Request) -> None:
-        if text := request.cookies.get(self._cookie):
+        for text in self._cookies(request):
             self._sessions.end(text)
+
+    def _cookies(self, request: web.Request) -> list[str]:
+        return [text for name in self._cookie_names if (text := request.cookies.get(name))]
 
 
 def _ours(address: str) -> str:

@@ -116,12 +116,12 @@ def test_a_host_with_a_whole_network_of_addresses_is_locked_out_by_it() -> None:
     now = 100.0
     throttle = Throttle(clock=lambda: now)
     for number in range(MOST_WRONG):
-        throttle.wrong(f"2001:db8:0:1::{number:x}")
+        throttle.wrong(f"2001:db8:0:1::{number:x}", WRONG)
     with pytest.raises(BadRequest, match="too many wrong tokens"):
         throttle.check("2001:db8:0:1:ffff::1")
     throttle.check("2001:db8:0:2::1")
     for _ in range(MOST_WRONG):
-        throttle.wrong("192.0.2.1")
+        throttle.wrong("192.0.2.1", WRONG)
     with pytest.raises(BadRequest, match="too many wrong tokens"):
         throttle.check("::ffff:192.0.2.1")
     throttle.check("192.0.2.2")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl
 
 from aiohttp import web
 from multidict import MultiDict, MultiDictProxy
@@ -11,6 +11,7 @@ from multidict import MultiDict, MultiDictProxy
 from admin_api.http.call import BadRequest
 from admin_api.http.reading import read_within
 from admin_api.http.turns import TURN
+from admin_api.pages.addresses import split
 
 FORM_SECONDS = 20.0  # for a form of somebody who is logged in
 DOOR_BYTES = 4096  # of the form with a token: whoever sends it is a stranger
@@ -26,7 +27,7 @@ def demand_own_page(request: web.Request) -> None:
     # Browsers send the first where the connection is secure or local; no page can set either.
     site = request.headers.get("Sec-Fetch-Site")
     origin = request.headers.get("Origin")
-    if site not in _OWN if site is not None else origin is not None and urlsplit(origin).netloc != request.host:
+    if site not in _OWN if site is not None else origin is not None and split(origin).netloc != request.host:
         raise BadRequest(403, "this was sent from another site's page, and is not done")
 
 
@@ -40,7 +41,7 @@ async def read_form(request: web.Request) -> MultiDictProxy[str]:
         raise BadRequest(408, f"this form did not come within {FORM_SECONDS:g} s") from None
     except web.HTTPRequestEntityTooLarge:
         raise BadRequest(413, "this is too much for one form: send it in parts, or by the API") from None
-    except (UnicodeDecodeError, ValueError):
+    except (ValueError, LookupError):  # LookupError: of a charset that nobody knows
         raise BadRequest(400, "this form cannot be read: it should be UTF-8") from None
     return MultiDictProxy(MultiDict((name, value) for name, value in sent.items() if isinstance(value, str)))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 from aiohttp import web
 from jinja2 import Environment
@@ -12,11 +12,11 @@ from admin_api.context import Context
 from admin_api.http.call import BadRequest
 from admin_api.http.callers import Callers, demand
 from admin_api.http.problems import Known
+from admin_api.pages.addresses import ours, split
 from admin_api.pages.sessions import Session, Sessions
 from admin_api.store import tokens
 from admin_api.store.tokens import TokenRow
 
-_LONGEST_ADDRESS = 2000
 _COOKIE = "moatdns"
 # The prefix has browsers take the cookie from this very host only, by TLS (RFC 6265bis section 4.1.3.2).
 _SECURE_COOKIE = f"__Host-{_COOKIE}"
@@ -53,10 +53,10 @@ class Door:
         wanted = request.rel_url.path_qs if request.method == "GET" else "/"
         if request.headers.get("HX-Request") == "true":
             # htmx asks for a part of the page that the browser shows: after the login that page is wanted.
-            shown = urlsplit(request.headers.get("HX-Current-URL", ""))
+            shown = split(request.headers.get("HX-Current-URL", ""))
             wanted = shown.path + (f"?{shown.query}" if shown.query else "")
-            return web.Response(status=401, headers={"HX-Redirect": f"/login?{urlencode({'next': _ours(wanted)})}"})
-        return web.Response(status=303, headers={"Location": f"/login?{urlencode({'next': _ours(wanted)})}"})
+            return web.Response(status=401, headers={"HX-Redirect": f"/login?{urlencode({'next': ours(wanted)})}"})
+        return web.Response(status=303, headers={"Location": f"/login?{urlencode({'next': ours(wanted)})}"})
 
     async def show(self, request: web.Request) -> web.StreamResponse:
         """GET /login."""
@@ -65,7 +65,7 @@ class Door:
     def page(self, request: web.Request, problem: Known | None) -> web.Response:
         """The door, with what was wrong."""
         text = self._templates.get_template("login.html").render(
-            wanted=_ours(request.query.get("next", "/")),
+            wanted=ours(request.query.get("next", "/")),
             problem=problem,
             token_file=tokens.FIRST_TOKEN_FILE,
         )
@@ -84,7 +84,7 @@ class Door:
         self._end(request)
         # A proxy's TLS shows by the page's origin, which browsers send with each form (Fetch, section 3.1).
         is_secure = self._is_tls or request.headers.get("Origin", "").startswith("https://")
-        response = web.Response(status=303, headers={"Location": _ours(request.query.get("next", "/"))})
+        response = web.Response(status=303, headers={"Location": ours(request.query.get("next", "/"))})
         response.set_cookie(
             _SECURE_COOKIE if is_secure else _COOKIE,
             self._sessions.begin(token.id),
@@ -110,12 +110,3 @@ class Door:
 
     def _cookies(self, request: web.Request) -> list[str]:
         return [text for name in self._cookie_names if (text := request.cookies.get(name))]
-
-
-def _ours(address: str) -> str:
-    """An address on this site; the overview in place of any other, since a link to the door may come from anywhere."""
-    parts = urlsplit(address)
-    is_ours = (
-        not parts.scheme and not parts.netloc and address.startswith("/") and not address.startswith(("//", "/\\"))
-    )
-    return address if is_ours and len(address) <= _LONGEST_ADDRESS and address.isprintable() else "/"

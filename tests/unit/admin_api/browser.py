@@ -29,3 +29,17 @@ class Browser:
         async with self._served.session.get(self._served.url + address, headers=sent) as response:
             assert response.status == status, await response.text()
             return await response.text(), response.headers
+
+    async def send(
+        self, address: str, fields: dict[str, str], status: int = 303, **headers: str
+    ) -> tuple[str, dict[str, str]]:
+        """Text and headers of what a form leads to."""
+        page, _ = await self.get("/setup")
+        csrf = page.partition('name="csrf" value="')[2].partition('"')[0]
+        sent = {"Cookie": self._cookie, **{name.replace("_", "-"): value for name, value in headers.items()}}
+        form = self._served.session.post(
+            self._served.url + address, data={"csrf": csrf, **fields}, headers=sent, allow_redirects=False
+        )
+        async with form as response:
+            assert response.status == status, await response.text()
+            return await response.text(), dict(response.headers)

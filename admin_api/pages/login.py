@@ -33,14 +33,22 @@ class Door:
         self._is_tls = context.settings.certificate is not None
         self._cookie_names = (_SECURE_COOKIE,) if self._is_tls else (_SECURE_COOKIE, _COOKIE)
 
-    async def session_of(self, request: web.Request) -> tuple[Session, TokenRow] | None:
-        """Whose browser it is; None for nobody's. Raises StoreAway."""
+    def find(self, request: web.Request) -> tuple[str, Session] | None:
+        """The cookie and the session of a browser, whether its token still holds or not; None where there is none."""
         # What htmx gets, pages ask for by themselves, every few seconds, also where nobody sits.
         is_used = request.method != "GET" or request.headers.get("HX-Request") != "true"
-        known = ((text, self._sessions.find(text, is_used=is_used)) for text in self._cookies(request))
-        text, session = next((pair for pair in known if pair[1] is not None), ("", None))
-        if session is None:
+        for text in self._cookies(request):
+            session = self._sessions.find(text, is_used=is_used)
+            if session is not None:
+                return text, session
+        return None
+
+    async def session_of(self, request: web.Request) -> tuple[Session, TokenRow] | None:
+        """Whose browser it is; None for nobody's. Raises StoreAway."""
+        found = self.find(request)
+        if found is None:
             return None
+        text, session = found
         async with self._context.door.store.read() as connection:
             token = await tokens.by_id(connection, session.token_id)
         if token is None:
@@ -49,14 +57,14 @@ class Door:
         return session, token
 
     def send_to(self, request: web.Request) -> web.Response:
-        """To the door, and from there to where they wanted to go."""
-        wanted = request.rel_url.path_qs if request.method == "GET" else "/"
+        """To the door, and from there to where they wanted to go; a form is not done, which is told there."""
+        query = {"next": ours(_wanted(request))}
+        if request.method != "GET":
+            query["undone"] = "1"
+        address = f"/login?{urlencode(query)}"
         if request.headers.get("HX-Request") == "true":
-            # htmx asks for a part of the page that the browser shows: after the login that page is wanted.
-            shown = split(request.headers.get("HX-Current-URL", ""))
-            wanted = shown.path + (f"?{shown.query}" if shown.query else "")
-            return web.Response(status=401, headers={"HX-Redirect": f"/login?{urlencode({'next': ours(wanted)})}"})
-        return web.Response(status=303, headers={"Location": f"/login?{urlencode({'next': ours(wanted)})}"})
+            return web.Response(status=401, headers={"HX-Redirect": address})
+        return web.Response(status=303, headers={"Location": address})
 
     async def show(self, request: web.Request) -> web.StreamResponse:
         """GET /login."""
@@ -67,6 +75,7 @@ class Door:
         text = self._templates.get_template("login.html").render(
             wanted=ours(request.query.get("next", "/")),
             problem=problem,
+            is_undone=problem is None and "undone" in request.query,
             token_file=tokens.FIRST_TOKEN_FILE,
         )
         status = 200 if problem is None else problem.status
@@ -110,3 +119,16 @@ class Door:
 
     def _cookies(self, request: web.Request) -> list[str]:
         return [text for name in self._cookie_names if (text := request.cookies.get(name))]
+
+
+def _wanted(request: web.Request) -> str:
+    """The address of the page that somebody looks at, or wants to."""
+    if request.headers.get("HX-Request") == "true":  # htmx asks for a part of the page that the browser shows
+        shown = split(request.headers.get("HX-Current-URL", ""))
+    elif request.method == "GET":
+        return request.rel_url.path_qs
+    else:  # the page that the form was on
+        shown = split(request.headers.get("Referer", ""))
+        if shown.netloc != request.host:
+            return "/"
+    return shown.path + (f"?{shown.query}" if shown.query else "")

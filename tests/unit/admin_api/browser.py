@@ -26,20 +26,24 @@ class Browser:
     async def get(self, address: str, status: int = 200, **headers: str) -> tuple[str, Any]:
         """Text and headers of a page."""
         sent = {"Cookie": self._cookie, **{name.replace("_", "-"): value for name, value in headers.items()}}
-        async with self._served.session.get(self._served.url + address, headers=sent) as response:
+        async with self._served.session.get(
+            self._served.url + address, headers=sent, allow_redirects=False
+        ) as response:
             assert response.status == status, await response.text()
             return await response.text(), response.headers
+
+    async def csrf(self) -> str:
+        """What the session's forms send along."""
+        page, _ = await self.get("/setup")
+        return page.partition('name="csrf" value="')[2].partition('"')[0]
 
     async def send(
         self, address: str, fields: dict[str, str], status: int = 303, **headers: str
     ) -> tuple[str, dict[str, str]]:
-        """Text and headers of what a form leads to."""
-        page, _ = await self.get("/setup")
-        csrf = page.partition('name="csrf" value="')[2].partition('"')[0]
+        """Text and headers of the answer to a form; `csrf` is the session's unless it is given."""
+        fields = fields if "csrf" in fields else {"csrf": await self.csrf(), **fields}
         sent = {"Cookie": self._cookie, **{name.replace("_", "-"): value for name, value in headers.items()}}
-        form = self._served.session.post(
-            self._served.url + address, data={"csrf": csrf, **fields}, headers=sent, allow_redirects=False
-        )
+        form = self._served.session.post(self._served.url + address, data=fields, headers=sent, allow_redirects=False)
         async with form as response:
             assert response.status == status, await response.text()
             return await response.text(), dict(response.headers)

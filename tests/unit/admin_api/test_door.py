@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from urllib.parse import urlencode
 
 import pytest
 
@@ -112,3 +113,45 @@ async def test_a_forgotten_tab_keeps_no_session_alive(served: Served, monkeypatc
             async with served.session.get(served.url + "/status", headers=sent) as response:
                 statuses.append(response.status)
     assert statuses[0] == 200
+
+
+async def test_one_can_leave_while_the_store_is_away(served: Served) -> None:
+    browser = await Browser.log_in(served, "viewer")
+    csrf = await browser.csrf()
+    served.door.trouble = "the disk is full"
+    await browser.send("/logout", {"csrf": "A" * 43}, 403)
+    _, headers = await browser.send("/logout", {"csrf": csrf}, 303)
+    assert headers["Location"] == "/login"
+    served.door.trouble = None
+    _, headers = await browser.get("/status", 303)
+    assert headers["Location"] == "/login?next=%2Fstatus"
+
+
+@pytest.mark.parametrize(
+    ("referer", "leads_to"),
+    [
+        ("{url}/groups/staff?x=1&y=2", "/groups/staff?x=1&y=2"),
+        ("{url}", "/"),
+        ("http://elsewhere.example/groups", "/"),
+        ("http://[", "/"),
+        ("", "/"),
+    ],
+)
+async def test_what_was_sent_after_the_end_of_a_session_is_told_to_be_undone(
+    served: Served, referer: str, leads_to: str
+) -> None:
+    browser = Browser(served, "moatdns=of-earlier")
+    _, headers = await browser.send("/tokens", {"csrf": "x"}, 303, Referer=referer.format(url=served.url))
+    assert headers["Location"] == "/login?" + urlencode({"next": leads_to, "undone": "1"})
+    text, _ = await browser.get(headers["Location"])
+    assert "what you sent was not done" in text
+    assert "undone" not in text.partition("<form")[2], "once is enough"
+    text, _ = await browser.get("/login?next=/tokens")
+    assert "not done" not in text
+
+
+async def test_what_htmx_sent_after_the_end_of_a_session_is_told_to_be_undone_too(served: Served) -> None:
+    browser = Browser(served, "moatdns=of-earlier")
+    sent = {"HX_Request": "true", "HX_Current_URL": f"{served.url}/lists/house"}
+    _, headers = await browser.send("/lists/house", {"csrf": "x"}, 401, **sent)
+    assert headers["HX-Redirect"] == "/login?next=%2Flists%2Fhouse&undone=1"

@@ -21,6 +21,7 @@ from admin_api.http.hosts import Hosts
 from admin_api.http.problems import problem, problem_of
 from admin_api.http.reading import MOST_BODY_BYTES, read_body, read_query
 from admin_api.http.security import HEADERS, HSTS
+from admin_api.http.turns import TURN, Turn
 from admin_api.openapi import document
 from admin_api.pages.site import Site
 from admin_api.pages.static_files import serve_static
@@ -90,7 +91,8 @@ class _Serving:
     async def _answer(self, request: web.Request, handler: Next) -> web.StreamResponse:
         try:
             self._hosts.check(request.headers.get("Host"))
-            async with asyncio.timeout(CALL_SECONDS), self._turns:
+            turn = request[TURN] = Turn(self._turns, self._connections, request)
+            async with asyncio.timeout(CALL_SECONDS), turn:
                 return await handler(request)
         except TimeoutError:
             return problem(503, f"this took longer than {CALL_SECONDS:g} s", headers={"Retry-After": "5"})

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from admin_api.editing.errors import path_of
 from admin_api.policy_file.text import as_yaml
 from resolver.api_client import DEFAULT_URL, Answer, ApiClient, CaOption, TokenFileOption, UrlOption
 from resolver.command_line import JsonOption, fail, print_line, seconds_of
@@ -162,7 +163,7 @@ def _send(client: ApiClient, path: str, document: Document, file: Path, **header
     if answer.status == 422:
         lines = []
         for error in answer.body["errors"]:
-            where = tuple(int(part) if part.isdigit() else part for part in error["pointer"].split("/")[1:])
+            where = path_of(error["pointer"])
             if where == ("replay_seconds",):
                 fail(f"--replay: in seconds, {error['detail']}", code=2)
             lines.append(_line(file, document.places.line_of(where), where, error["detail"]))

@@ -101,7 +101,7 @@ def verify_audit(config: Config, log_file: Path | None, *, as_json: bool) -> Non
 def export_audit(config: Config, since: str | None, out: Path | None) -> None:
     """Write the audit trail as JSON lines, oldest first; `since` is a row's id or a time."""
     last, start = 0, None
-    if since is not None and since.isdigit():
+    if since is not None and since.isascii() and since.isdigit():
         last = int(since)
     elif since is not None:
         try:

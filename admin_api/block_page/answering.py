@@ -21,6 +21,7 @@ from admin_api.block_page.requests import Requests, TooManyRequests
 from admin_api.block_page.tokens import Tokens
 from admin_api.block_page.visitors import Visitors
 from admin_api.editing.errors import Invalid
+from admin_api.http.reading import read_within
 from admin_api.store.errors import StoreAway, TooMany
 
 _LOOK_SECONDS = 2.0  # for the store to say what was asked for before
@@ -108,7 +109,7 @@ class Answering:
         if not _is_same_origin(request) or request.content_type != CONTENT_TYPE:
             self._bounds.bite("foreign_forms", client)
             return self._pages.message(403, "This cannot be used", "It was sent by another page than ours.")
-        body = await _body(request)
+        body = await read_within(request, MOST_BYTES, _BODY_SECONDS)
         if body is None:
             return self._pages.message(
                 413, "This cannot be used", f"A form has at most {MOST_BYTES} octets, and is whole."
@@ -164,17 +165,3 @@ def _is_same_origin(request: web.BaseRequest) -> bool:
     origin = request.headers.get("Origin")
     host = request.headers.get("Host", "")
     return origin is None or origin.lower() in (f"http://{host}".lower(), f"https://{host}".lower())
-
-
-async def _body(request: web.BaseRequest) -> bytes | None:
-    """The body; None where it is too long, broken, or does not come."""
-    body = bytearray()
-    try:
-        async with asyncio.timeout(_BODY_SECONDS):
-            while chunk := await request.content.readany():
-                body += chunk
-                if len(body) > MOST_BYTES:
-                    return None
-    except (OSError, web.RequestPayloadError):  # TimeoutError is an OSError
-        return None
-    return bytes(body)

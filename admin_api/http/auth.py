@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import hashlib
 import ipaddress
 import time
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable
 
 from admin_api.context import Context
 from admin_api.http.call import BadRequest
 from admin_api.store import tokens
-from admin_api.store.tokens import TokenRow
+from admin_api.store.tokens import MOST_TOKENS, TokenRow
+from resolver.rates import Buckets
 
-MOST_WRONG = 10  # wrong tokens of one address within _WINDOW_SECONDS; beyond, none of its calls is looked at
+MOST_WRONG = 10  # wrong tokens of one address within _WINDOW_SECONDS; beyond, it is told no more than that
 _WINDOW_SECONDS = 60.0
 _MOST_ADDRESSES = 10_000
+_LOOKS_PER_SECOND = 10  # at tokens not known yet, of all addresses that were wrong too often; a look takes half a ms
+_ALL = "all"
 _PREFIX_V6 = 64  # one host has as many addresses as it likes in its /64
 
 _RANK = {"viewer": 1, "operator": 2, "admin": 3}
@@ -28,27 +32,57 @@ def may(role: str, least: str) -> bool:
 
 
 class Throttle:
-    """Counts wrong tokens by address; the address that was wrong longest ago is forgotten first."""
+    """Counts wrong tokens by address; the address that was wrong longest ago is forgotten first.
+
+    A good token is let in wherever wrong ones come from, too, since behind a proxy everybody has the proxy's address:
+    at once where it was good before, else as long as that costs little. A wrong one gets the same answer either way.
+    """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._wrong: OrderedDict[str, tuple[int, float]] = OrderedDict()  # how many, and until when they count
+        self._good: OrderedDict[bytes, None] = OrderedDict()  # SHA-256 of tokens; the one used last is at the end
+        self._looks = Buckets(_LOOKS_PER_SECOND, 1, "token_looks", Counter())
 
     def check(self, address: str) -> None:
         """Raises BadRequest (429) while an address has been wrong too often."""
-        count, until = self._wrong.get(_prefix(address), (0, 0.0))
-        left = until - self._clock()
-        if count >= MOST_WRONG and left > 0:
+        left = self._seconds_left(address)
+        if left > 0:
             raise BadRequest(429, "too many wrong tokens from this address", Retry_After=str(int(left) + 1))
 
-    def wrong(self, address: str) -> None:
+    def check_before_look(self, address: str, token: str) -> None:
+        """Raises BadRequest (429) where a token of such an address is not even looked up."""
+        if self._seconds_left(address) <= 0 or _digest(token) in self._good:
+            return
+        if not self._looks.take(_ALL, 1, self._clock()):
+            self.check(address)
+
+    def wrong(self, address: str, token: str) -> None:
         """Count one more."""
+        self._good.pop(_digest(token), None)
         now = self._clock()
         key = _prefix(address)
         count, until = self._wrong.pop(key, (0, 0.0))
         self._wrong[key] = (count + 1, until) if until > now else (1, now + _WINDOW_SECONDS)
         while len(self._wrong) > _MOST_ADDRESSES:
             self._wrong.popitem(last=False)
+
+    def _seconds_left(self, address: str) -> float:
+        """For how long an address is not listened to; 0 or less where it is."""
+        count, until = self._wrong.get(_prefix(address), (0, 0.0))
+        return until - self._clock() if count >= MOST_WRONG else 0.0
+
+    def good(self, token: str) -> None:
+        """Remember a good one."""
+        digest = _digest(token)
+        self._good[digest] = None
+        self._good.move_to_end(digest)
+        while len(self._good) > MOST_TOKENS:
+            self._good.popitem(last=False)
+
+
+def _digest(token: str) -> bytes:
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
 
 
 def _prefix(address: str) -> str:
@@ -63,18 +97,24 @@ def _prefix(address: str) -> str:
 
 
 async def authenticate(context: Context, throttle: Throttle, address: str, authorization: str | None) -> TokenRow:
-    """Whose call it is. Raises BadRequest (401, 429), StoreAway."""
-    throttle.check(address)
+    """Whose call it is. Raises BadRequest (401, 429), StoreAway.
+
+    A good token is let in wherever wrong ones come from, too: behind a proxy everybody has the proxy's address.
+    """
     scheme, _, text = (authorization or "").partition(" ")
     if scheme.lower() != "bearer" or not text:
         raise BadRequest(401, "send a token: Authorization: Bearer TOKEN", WWW_Authenticate='Bearer realm="moatdns"')
+    text = text.strip()
+    throttle.check_before_look(address, text)
     async with context.door.store.read() as connection:
-        token = await tokens.authenticate(connection, text.strip())
+        token = await tokens.authenticate(connection, text)
     if token is None:
-        throttle.wrong(address)
+        throttle.check(address)
+        throttle.wrong(address, text)
         raise BadRequest(
             401,
             "the token is wrong, or its time is over",
             WWW_Authenticate='Bearer realm="moatdns", error="invalid_token"',
         )
+    throttle.good(text)
     return token

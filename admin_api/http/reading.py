@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import typing
 from typing import Any
@@ -57,6 +58,20 @@ async def read_body(request: web.Request, model: type[BaseModel], *, may_lack: b
     if not isinstance(body, dict):
         raise BadRequest(422, "what was sent cannot be used", [("", "should be a JSON object")])
     return check_body(typing.cast(dict[str, Any], body), model)
+
+
+async def read_within(request: web.BaseRequest, most_bytes: int, seconds: float) -> bytes | None:
+    """The body as it is; None where it is longer than that, broken, or does not come in time."""
+    body = bytearray()
+    try:
+        async with asyncio.timeout(seconds):
+            while chunk := await request.content.readany():
+                body += chunk
+                if len(body) > most_bytes:
+                    return None
+    except (OSError, web.RequestPayloadError):  # TimeoutError is an OSError
+        return None
+    return bytes(body)
 
 
 def check_body(body: dict[str, Any], model: type[BaseModel]) -> dict[str, Any]:

@@ -49,14 +49,17 @@ def _between(key: str, before: Any, after: Any) -> Iterator[Line]:
         return
     if isinstance(before, Mapping) or isinstance(after, Mapping):
         yield from _of_mappings(key, before, after)
-    elif isinstance(before, list) and isinstance(after, list) and _are_sets(before, after):
-        yield from (Line("-", key, _text(item)) for item in before if item not in after)
-        yield from (Line("+", key, _text(item)) for item in after if item not in before)
-    else:
-        if before is not _MISSING:
-            yield Line("-", key, _text(before))
-        if after is not _MISSING:
-            yield Line("+", key, _text(after))
+        return
+    if isinstance(before, list) and isinstance(after, list):
+        gone, come = _only_in(before, after), _only_in(after, before)
+        if gone or come:  # else the lists differ by the order of what is in them
+            yield from (Line("-", key, _text(item)) for item in gone)
+            yield from (Line("+", key, _text(item)) for item in come)
+            return
+    if before is not _MISSING:
+        yield Line("-", key, _text(before))
+    if after is not _MISSING:
+        yield Line("+", key, _text(after))
 
 
 def _of_mappings(key: str, before: Any, after: Any) -> Iterator[Line]:
@@ -75,9 +78,14 @@ def _of_mappings(key: str, before: Any, after: Any) -> Iterator[Line]:
         yield Line("+", key, _text(after))
 
 
-def _are_sets(before: list[Any], after: list[Any]) -> bool:
-    """Whether lists differ by what is in them, rather than only by its order."""
-    return any(item not in after for item in before) or any(item not in before for item in after)
+def _only_in(these: list[Any], others: list[Any]) -> list[Any]:
+    """Those items that are not among the others, in their order; in time that grows with the number of items alone."""
+    known = {_as_key(item) for item in others}
+    return [item for item in these if _as_key(item) not in known]
+
+
+def _as_key(item: Any) -> str:
+    return json.dumps(item, sort_keys=True)  # items may be lists and mappings, which no set takes
 
 
 def _text(value: Any) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 from aiohttp import web
 from jinja2 import Environment
@@ -12,11 +12,14 @@ from admin_api.context import Context
 from admin_api.http.call import BadRequest
 from admin_api.http.callers import Callers, demand
 from admin_api.http.problems import Known
+from admin_api.pages.addresses import ours, split
 from admin_api.pages.sessions import Session, Sessions
 from admin_api.store import tokens
 from admin_api.store.tokens import TokenRow
 
-_LONGEST_ADDRESS = 2000
+_COOKIE = "moatdns"
+# The prefix has browsers take the cookie from this very host only, by TLS (RFC 6265bis section 4.1.3.2).
+_SECURE_COOKIE = f"__Host-{_COOKIE}"
 
 
 class Door:
@@ -28,15 +31,24 @@ class Door:
         self._templates = templates
         self._sessions = Sessions()
         self._is_tls = context.settings.certificate is not None
-        # The prefix has browsers take the cookie from this very host only, by TLS (RFC 6265bis section 4.1.3.2).
-        self._cookie = "__Host-moatdns" if self._is_tls else "moatdns"
+        self._cookie_names = (_SECURE_COOKIE,) if self._is_tls else (_SECURE_COOKIE, _COOKIE)
+
+    def find(self, request: web.Request) -> tuple[str, Session] | None:
+        """The cookie and the session of a browser, whether its token still holds or not; None where there is none."""
+        # What htmx gets, pages ask for by themselves, every few seconds, also where nobody sits.
+        is_used = request.method != "GET" or request.headers.get("HX-Request") != "true"
+        for text in self._cookies(request):
+            session = self._sessions.find(text, is_used=is_used)
+            if session is not None:
+                return text, session
+        return None
 
     async def session_of(self, request: web.Request) -> tuple[Session, TokenRow] | None:
         """Whose browser it is; None for nobody's. Raises StoreAway."""
-        text = request.cookies.get(self._cookie)
-        session = None if text is None else self._sessions.find(text)
-        if text is None or session is None:
+        found = self.find(request)
+        if found is None:
             return None
+        text, session = found
         async with self._context.door.store.read() as connection:
             token = await tokens.by_id(connection, session.token_id)
         if token is None:
@@ -45,14 +57,14 @@ class Door:
         return session, token
 
     def send_to(self, request: web.Request) -> web.Response:
-        """To the door, and from there to where they wanted to go."""
-        wanted = request.rel_url.path_qs if request.method == "GET" else "/"
+        """To the door, and from there to where they wanted to go; a form is not done, which is told there."""
+        query = {"next": ours(_wanted(request))}
+        if request.method != "GET":
+            query["undone"] = "1"
+        address = f"/login?{urlencode(query)}"
         if request.headers.get("HX-Request") == "true":
-            # htmx asks for a part of the page that the browser shows: after the login that page is wanted.
-            shown = urlsplit(request.headers.get("HX-Current-URL", ""))
-            wanted = shown.path + (f"?{shown.query}" if shown.query else "")
-            return web.Response(status=401, headers={"HX-Redirect": f"/login?{urlencode({'next': _ours(wanted)})}"})
-        return web.Response(status=303, headers={"Location": f"/login?{urlencode({'next': _ours(wanted)})}"})
+            return web.Response(status=401, headers={"HX-Redirect": address})
+        return web.Response(status=303, headers={"Location": address})
 
     async def show(self, request: web.Request) -> web.StreamResponse:
         """GET /login."""
@@ -61,8 +73,9 @@ class Door:
     def page(self, request: web.Request, problem: Known | None) -> web.Response:
         """The door, with what was wrong."""
         text = self._templates.get_template("login.html").render(
-            wanted=_ours(request.query.get("next", "/")),
+            wanted=ours(request.query.get("next", "/")),
             problem=problem,
+            is_undone=problem is None and "undone" in request.query,
             token_file=tokens.FIRST_TOKEN_FILE,
         )
         status = 200 if problem is None else problem.status
@@ -78,13 +91,15 @@ class Door:
         demand(token, "viewer")
         self._callers.note(request, token)
         self._end(request)
-        response = web.Response(status=303, headers={"Location": _ours(request.query.get("next", "/"))})
+        # A proxy's TLS shows by the page's origin, which browsers send with each form (Fetch, section 3.1).
+        is_secure = self._is_tls or request.headers.get("Origin", "").startswith("https://")
+        response = web.Response(status=303, headers={"Location": ours(request.query.get("next", "/"))})
         response.set_cookie(
-            self._cookie,
+            _SECURE_COOKIE if is_secure else _COOKIE,
             self._sessions.begin(token.id),
             httponly=True,
             samesite="Strict",
-            secure=self._is_tls,
+            secure=is_secure,
             path="/",
         )
         return response
@@ -93,18 +108,27 @@ class Door:
         """End the session, if there is one."""
         self._end(request)
         response = web.Response(status=303, headers={"Location": "/login"})
-        response.del_cookie(self._cookie, path="/", httponly=True, samesite="Strict", secure=self._is_tls)
+        for name in self._cookie_names:
+            is_secure = name == _SECURE_COOKIE
+            response.del_cookie(name, path="/", httponly=True, samesite="Strict", secure=is_secure)
         return response
 
     def _end(self, request: web.Request) -> None:
-        if text := request.cookies.get(self._cookie):
+        for text in self._cookies(request):
             self._sessions.end(text)
 
+    def _cookies(self, request: web.Request) -> list[str]:
+        return [text for name in self._cookie_names if (text := request.cookies.get(name))]
 
-def _ours(address: str) -> str:
-    """An address on this site; the overview in place of any other, since a link to the door may come from anywhere."""
-    parts = urlsplit(address)
-    is_ours = (
-        not parts.scheme and not parts.netloc and address.startswith("/") and not address.startswith(("//", "/\\"))
-    )
-    return address if is_ours and len(address) <= _LONGEST_ADDRESS and address.isprintable() else "/"
+
+def _wanted(request: web.Request) -> str:
+    """The address of the page that somebody looks at, or wants to."""
+    if request.headers.get("HX-Request") == "true":  # htmx asks for a part of the page that the browser shows
+        shown = split(request.headers.get("HX-Current-URL", ""))
+    elif request.method == "GET":
+        return request.rel_url.path_qs
+    else:  # the page that the form was on
+        shown = split(request.headers.get("Referer", ""))
+        if shown.netloc != request.host:
+            return "/"
+    return shown.path + (f"?{shown.query}" if shown.query else "")

@@ -9,7 +9,7 @@ from typing import Any
 from aiohttp import web
 
 from admin_api import models
-from admin_api.editing.errors import Invalid, pointer
+from admin_api.editing.errors import Invalid, path_of, pointer
 from admin_api.http.call import IN_FORCE_HEADER, BadRequest, Reply
 from admin_api.http.problems import told_of
 from admin_api.pages.differences import Line, planned_lines
@@ -135,14 +135,10 @@ def _read(text: str) -> Document:
 
 def _by_line(read: Document, at: str, text: str) -> str:
     """A mistake at a JSON pointer, by the line it stands on."""
-    where = tuple(int(part) if part.isdigit() else part for part in _unescaped(at))
+    where = path_of(at)
     if not where or pointer(where[:1]) not in ("/policy", "/revision"):
         return f"{at.lstrip('/')}: {text}" if at else text
     return _told(read.places.line_of(where), path_text(where), text)
-
-
-def _unescaped(at: str) -> list[str]:
-    return [part.replace("~1", "/").replace("~0", "~") for part in at.split("/")[1:]]
 
 
 def _told(line: int, path: str, text: str) -> str:

@@ -58,8 +58,11 @@ class Sessions:
             self._by_digest.popitem(last=False)
         return text
 
-    def find(self, text: str) -> Session | None:
-        """The session of a cookie; None when there is none, or its time is over."""
+    def find(self, text: str, *, is_used: bool = True) -> Session | None:
+        """The session of a cookie; None when there is none, or its time is over.
+
+        One that is not `is_used` by its person, but by a page that asks by itself, goes on being silent.
+        """
         digest = _digest(text)
         session = self._by_digest.get(digest)
         if session is None:
@@ -68,8 +71,9 @@ class Sessions:
         if now - session.used > IDLE_SECONDS or now - session.began > LONGEST_SECONDS:
             del self._by_digest[digest]
             return None
-        session.used = now
-        self._by_digest.move_to_end(digest)
+        if is_used:
+            session.used = now
+            self._by_digest.move_to_end(digest)
         return session
 
     def end(self, text: str) -> None:

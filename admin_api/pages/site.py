@@ -5,20 +5,22 @@ Session and its token → role → for what is sent: origin, form, CSRF → the 
 
 from __future__ import annotations
 
+import contextlib
 import hmac
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
-from urllib.parse import urlsplit
 
 from aiohttp import web
-from multidict import MultiDict, MultiDictProxy
+from multidict import MultiDictProxy
 
 from admin_api.context import Context
 from admin_api.http.call import BadRequest
 from admin_api.http.callers import REQUEST_ID, Callers, demand
 from admin_api.http.problems import EXPECTED, Known, told_of
+from admin_api.pages.forms import demand_own_page, read_door_form, read_form
 from admin_api.pages.login import Door
 from admin_api.pages.operations import Operations
+from admin_api.pages.sessions import Session
 from admin_api.pages.static_files import FILES
 from admin_api.pages.table import PAGES
 from admin_api.pages.templates import make_templates
@@ -27,9 +29,6 @@ from admin_api.routes import ROUTES
 from admin_api.store.errors import StoreAway
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-
-_FORM = "application/x-www-form-urlencoded"
-_OWN = ("same-origin", "none")  # Sec-Fetch-Site of what our own pages, or the address bar, send
 
 
 class Site:
@@ -67,7 +66,7 @@ class Site:
         try:
             demand(visit.token, page.role)
             if request.method == "POST":
-                await self._read_form(request, visit)
+                visit.form = await _read_form(request, visit.session)
             return await page.handler(visit)
         except EXPECTED as error:  # the application tells of all others, with the request's id
             what = told_of(error)
@@ -94,14 +93,6 @@ class Site:
             is_part=request.headers.get("HX-Request") == "true" and request.headers.get("HX-Boosted") != "true",
         )
 
-    async def _read_form(self, request: web.Request, visit: Visit) -> None:
-        demand_own_page(request)
-        form = await read_form(request)
-        sent = request.headers.get("X-CSRF-Token") or form.get("csrf") or ""
-        if not hmac.compare_digest(sent.encode(), visit.session.csrf.encode()):
-            raise BadRequest(403, "this form is of an earlier session: load the page again, and send it from there")
-        visit.form = form
-
     async def _tell(self, visit: Visit, page: Page, what: Known) -> web.StreamResponse:
         """The page that a form was on, with what is wrong; where there is none, a page about that."""
         visit.problem = what
@@ -116,21 +107,32 @@ class Site:
     async def _guarded_login(self, request: web.Request) -> web.StreamResponse:
         try:
             demand_own_page(request)
-            return await self._door.enter(request, await read_form(request))
+            return await self._door.enter(request, await read_door_form(request))
         except EXPECTED as error:
             what = told_of(error)
             return self._door.page(request, what)
 
     async def _logout(self, request: web.Request) -> web.StreamResponse:
-        visit = await self._visit(request)
-        if visit is not None:
+        """Also while the store, which knows the session's token, is away: whoever leaves needs none."""
+        with contextlib.suppress(StoreAway):
+            await self._visit(request)  # notes whose call it is
+        found = self._door.find(request)
+        if found is not None:
             try:
-                await self._read_form(request, visit)
+                await _read_form(request, found[1])
             except BadRequest as error:
-                what = Known(error.status, error.detail)
-                visit.problem = what
-                return problem_page(visit, what)
+                return self._door.page(request, told_of(error))
         return self._door.leave(request)
+
+
+async def _read_form(request: web.Request, session: Session) -> MultiDictProxy[str]:
+    """What a form of that session sent. Raises BadRequest."""
+    demand_own_page(request)
+    form = await read_form(request)
+    sent = request.headers.get("X-CSRF-Token") or form.get("csrf") or ""
+    if not hmac.compare_digest(sent.encode(), session.csrf.encode()):
+        raise BadRequest(403, "this form is of an earlier session: load the page again, and send it from there")
+    return form
 
 
 def problem_page(visit: Visit, what: Known) -> web.Response:
@@ -138,28 +140,6 @@ def problem_page(visit: Visit, what: Known) -> web.Response:
     response = visit.render("problem.html", what=what)
     response.headers.update(what.headers)
     return response
-
-
-def demand_own_page(request: web.Request) -> None:
-    """Raises BadRequest (403) for what another site's page sends."""
-    # Browsers send the first where the connection is secure or local; no page can set either.
-    site = request.headers.get("Sec-Fetch-Site")
-    origin = request.headers.get("Origin")
-    if site not in _OWN if site is not None else origin is not None and urlsplit(origin).netloc != request.host:
-        raise BadRequest(403, "this was sent from another site's page, and is not done")
-
-
-async def read_form(request: web.Request) -> MultiDictProxy[str]:
-    """What a form sent. Raises BadRequest."""
-    if request.content_type != _FORM:
-        raise BadRequest(415, f"send a form: Content-Type {_FORM}")
-    try:
-        sent = await request.post()
-    except web.HTTPRequestEntityTooLarge:
-        raise BadRequest(413, "this is too much for one form: send it in parts, or by the API") from None
-    except (UnicodeDecodeError, ValueError):
-        raise BadRequest(400, "this form cannot be read: it should be UTF-8") from None
-    return MultiDictProxy(MultiDict((name, value) for name, value in sent.items() if isinstance(value, str)))
 
 
 async def _docs(_: web.Request) -> web.StreamResponse:

@@ -12,6 +12,7 @@ from admin_api import models
 from admin_api.editing.errors import Invalid
 from admin_api.http.call import Call, Reply, rfc3339
 from admin_api.resources.statistics import window
+from admin_api.statistics.rows import OTHER
 from admin_api.store import exemptions
 from admin_api.store.exemptions import ExemptionRow
 
@@ -58,7 +59,7 @@ async def usage_report(call: Call) -> Reply:
     items = [
         {
             "at": rfc3339(item["at"]),
-            **dict(zip(by, item["key"].split("/", len(by) - 1), strict=False)),
+            **_parts(by, item["key"]),
             **{kind: item[kind] for kind in _KINDS},
         }
         for item in found
@@ -66,6 +67,11 @@ async def usage_report(call: Call) -> Reply:
     if query.format == "json":
         return Reply(models.UsageReport(start=start, end=end, by=list(by), items=items))
     return _csv(["at", *by, *_KINDS], items, "usage")
+
+
+def _parts(by: tuple[str, ...], key: str) -> dict[str, str]:
+    """What a key says by dimension; the sum of all that are not counted apart is `other` in each."""
+    return dict.fromkeys(by, OTHER) if key == OTHER else dict(zip(by, key.split("/", len(by) - 1), strict=True))
 
 
 def _window(query: models.Window) -> tuple[datetime, datetime]:

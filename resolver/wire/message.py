@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import functools
+import re
 
 import dnslib
 
 _POINTER_TO_QUESTION = b"\xc0\x0c"
 _ROOT = b"\x00"
 _MAX_TYPE = 65535
+_TYPE_NUMBER = re.compile(r"TYPE[0-9]{1,5}\Z")
 
 
 def record(rtype: int, rdata: dnslib.RD, ttl_seconds: int) -> bytes:
@@ -44,7 +46,7 @@ def soa_record(ttl_seconds: int) -> bytes:
 def type_number(name: str) -> int | None:
     """The number of a record type by its name, or of ``TYPE999`` (RFC 3597 section 5); None for what is neither."""
     upper = name.upper()
-    if upper.startswith("TYPE") and upper[4:].isdigit() and int(upper[4:]) <= _MAX_TYPE:
+    if _TYPE_NUMBER.match(upper) and int(upper[4:]) <= _MAX_TYPE:
         return int(upper[4:])
     found = dnslib.QTYPE.reverse.get(upper)
     return None if found is None else int(found)

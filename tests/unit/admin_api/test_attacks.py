@@ -7,13 +7,17 @@ import contextlib
 
 import pytest
 
+from admin_api.app import MOST_CALLS
+from admin_api.http import connections
 from admin_api.http.auth import MOST_WRONG, Throttle
 from admin_api.http.call import BadRequest
+from admin_api.pages import forms
 
 from .conftest import Served
 
 WRONG = "Bearer moat_00000000_" + "A" * 43
 ELSEWHERE = "https://evil.example"
+FORM = "application/x-www-form-urlencoded"
 
 
 @pytest.mark.parametrize("authorization", [None, WRONG])
@@ -28,6 +32,67 @@ async def test_a_call_without_a_good_token_is_refused_before_its_body_is_read(
     writer.close()
     with contextlib.suppress(ConnectionError):
         await writer.wait_closed()
+
+
+async def begin_login(served: Served, length: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """Ask for the door with a body that is announced alone; the server waits for it when this returns."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
+    head = f"POST /login HTTP/1.1\r\nHost: 127.0.0.1:{served.port}\r\nExpect: 100-continue\r\n"
+    writer.write(f"{head}Content-Type: {FORM}\r\nContent-Length: {length}\r\n\r\n".encode())
+    assert await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5) == b"HTTP/1.1 100 Continue\r\n\r\n"
+    return reader, writer
+
+
+async def test_strangers_who_log_in_slowly_take_no_turns_of_others(served: Served) -> None:
+    slow = [await begin_login(served, 16_000_000) for _ in range(MOST_CALLS + 1)]
+    async with asyncio.timeout(3):
+        assert await served.status("GET", "lists") == 200
+    for _, writer in slow:
+        writer.close()
+
+
+async def test_a_stranger_who_logs_in_slowly_is_not_waited_for(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(forms, "DOOR_SECONDS", 0.2)
+    reader, writer = await begin_login(served, 100)
+    writer.write(b"token=")
+    assert (await asyncio.wait_for(reader.readline(), 5)).startswith(b"HTTP/1.1 413 ")
+    writer.close()
+
+
+async def test_a_stranger_who_sends_much_to_the_door_is_not_read_to_the_end(served: Served) -> None:
+    reader, writer = await begin_login(served, 16_000_000)
+    writer.write(b"token=" + b"x" * forms.DOOR_BYTES)
+    assert (await asyncio.wait_for(reader.readline(), 3)).startswith(b"HTTP/1.1 413 ")
+    writer.close()
+
+
+async def test_of_too_many_connections_those_that_log_in_slowly_are_closed(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "MOST_CONNECTIONS", 5)
+    slow = [await begin_login(served, 100) for _ in range(10)]
+    with contextlib.suppress(ConnectionError):
+        assert await asyncio.wait_for(slow[0][0].read(1), 4) == b""
+    for _, writer in slow:
+        writer.close()
+
+
+@pytest.mark.parametrize("sent", [b"token=%ff", b"token=\xff", b"&".join([b"a=b"] * 11)])
+async def test_what_is_no_form_opens_no_door(served: Served, sent: bytes) -> None:
+    async with served.call("POST", "/login", sent, role=None, Content_Type=FORM) as response:
+        assert response.status == 400
+
+
+async def test_a_form_that_does_not_come_is_told_in_time(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(forms, "FORM_SECONDS", 0.2)
+    login = served.session.post(served.url + "/login", data={"token": served.tokens["admin"]}, allow_redirects=False)
+    async with login as response:
+        cookie = response.headers["Set-Cookie"].partition(";")[0]
+    reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
+    head = f"POST /tokens HTTP/1.1\r\nHost: 127.0.0.1:{served.port}\r\nCookie: {cookie}\r\n"
+    writer.write(f"{head}Content-Type: {FORM}\r\nContent-Length: 100\r\n\r\n".encode())
+    assert (await asyncio.wait_for(reader.readline(), 5)).startswith(b"HTTP/1.1 408 ")
+    writer.close()
 
 
 @pytest.mark.parametrize("method", ["OPTIONS", "GET", "POST"])
@@ -51,12 +116,12 @@ def test_a_host_with_a_whole_network_of_addresses_is_locked_out_by_it() -> None:
     now = 100.0
     throttle = Throttle(clock=lambda: now)
     for number in range(MOST_WRONG):
-        throttle.wrong(f"2001:db8:0:1::{number:x}")
+        throttle.wrong(f"2001:db8:0:1::{number:x}", WRONG)
     with pytest.raises(BadRequest, match="too many wrong tokens"):
         throttle.check("2001:db8:0:1:ffff::1")
     throttle.check("2001:db8:0:2::1")
     for _ in range(MOST_WRONG):
-        throttle.wrong("192.0.2.1")
+        throttle.wrong("192.0.2.1", WRONG)
     with pytest.raises(BadRequest, match="too many wrong tokens"):
         throttle.check("::ffff:192.0.2.1")
     throttle.check("192.0.2.2")

@@ -13,6 +13,7 @@ from admin_api.store import tokens
 from admin_api.store.exemptions import ENDED, STATUSES, TRANSITIONS
 from admin_api.subjects import keeper
 
+from .browser import Browser
 from .conftest import Served, expect_problem
 
 ASKED: dict[str, Any] = {
@@ -241,6 +242,20 @@ async def test_what_was_revoked_before_it_began_is_not_told_as_stale(served: Ser
     await asyncio.sleep(1.01)
     (item,) = (await served.get("reports/exemptions"))["items"]
     assert (item["id"], item["status"], item["stale"]) == (number, "revoked", False)
+
+
+async def test_the_sum_of_what_is_not_counted_apart_is_a_row_of_the_usage_report_and_of_its_page(
+    served: Served,
+) -> None:
+    served.context.statistics.keys["group/vendor"] = "other"  # type: ignore[attr-defined]
+    (item,) = (await served.get("reports/usage?by=group,vendor"))["items"]
+    assert (item["group"], item["vendor"], item["blocked"]) == ("other", "other", 2)
+    async with served.call("GET", "reports/usage?by=group,vendor&format=csv") as response:
+        assert (await response.text()).splitlines()[1].endswith(",other,other,2,1,3")
+    browser = await Browser.log_in(served, "viewer")
+    page, _ = await browser.get("/reports/usage")
+    assert page.count("<span>other</span>") == 2
+    assert "smaller ones in sum" in page
 
 
 async def test_usage_is_reported_by_group_and_vendor(served: Served) -> None:

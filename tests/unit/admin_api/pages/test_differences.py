@@ -47,6 +47,38 @@ def test_another_order_is_a_difference() -> None:
     assert differences({"of": [1, 2]}, {"of": [2, 1]}) == [Line("-", "of", "1, 2"), Line("+", "of", "2, 1")]
 
 
+def test_of_long_lists_what_differs_is_found_without_comparing_each_with_each() -> None:
+    compared = 0
+
+    class Item(str):
+        """Text that counts how often it is compared."""
+
+        __slots__ = ()
+        __hash__ = str.__hash__
+
+        def __eq__(self, other: object) -> bool:
+            nonlocal compared
+            compared += 1
+            return str.__eq__(self, other)
+
+    before = [Item(f"10.{number >> 8}.{number & 255}.0/24") for number in range(5000)]
+    after = [*(Item(item) for item in before[1:]), Item("192.0.2.0/24")]
+    assert differences({"networks": before}, {"networks": after}) == [
+        Line("-", "networks", "10.0.0.0/24"),
+        Line("+", "networks", "192.0.2.0/24"),
+    ]
+    assert compared <= 2 * len(before)
+
+
+def test_items_that_are_things_themselves_are_told_once() -> None:
+    before = [{"days": ["mon"], "from": "08:00"}, {"days": ["tue"]}]
+    after = [{"from": "08:00", "days": ["mon"]}, {"days": ["wed"]}]
+    assert differences({"at": before}, {"at": after}) == [
+        Line("-", "at", '{"days": ["tue"]}'),
+        Line("+", "at", '{"days": ["wed"]}'),
+    ]
+
+
 def test_very_much_is_cut() -> None:
     lines = differences(None, {str(number): number + 1 for number in range(1000)})
     assert len(lines) == 201

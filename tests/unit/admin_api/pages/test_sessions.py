@@ -44,6 +44,17 @@ def test_a_session_ends_when_it_is_silent_or_old() -> None:
     assert len(sessions) == 0
 
 
+def test_a_page_that_asks_by_itself_keeps_no_session_alive() -> None:
+    clock = Clock()
+    sessions = Sessions(clock)
+    forgotten = sessions.begin("a")
+    while clock.now < 1000 + IDLE_SECONDS:
+        clock.now += 5
+        assert sessions.find(forgotten, is_used=False)
+    clock.now += 1
+    assert sessions.find(forgotten, is_used=False) is None
+
+
 def test_of_too_many_sessions_the_most_silent_ends() -> None:
     sessions = Sessions()
     first, second = sessions.begin("a"), sessions.begin("b")

@@ -8,6 +8,7 @@ from aiohttp import web
 
 from admin_api import models
 from admin_api.http.problems import EXPECTED, told_of
+from admin_api.pages.exemption_choices import stays_closed
 from admin_api.pages.ranges import RANGES, chosen
 from admin_api.pages.visit import Visit
 
@@ -37,6 +38,7 @@ async def show(visit: Visit) -> web.StreamResponse:
         "page": page,
         "is_first": "cursor" not in visit.query,
         "lacks": visit.context.settings.log_lacks,
+        "stays_closed": stays_closed,
     }
     if visit.is_part:
         return visit.render("query_rows.html", **facts)

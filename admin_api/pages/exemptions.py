@@ -10,10 +10,12 @@ from aiohttp import web
 from admin_api import models
 from admin_api.http.call import BadRequest
 from admin_api.pages.exemption_choices import DURATIONS, TWO_HOURS
+from admin_api.pages.listings import all_of
 from admin_api.pages.visit import Visit
 
 _SOON = timedelta(hours=24)
 _STALE_DAYS = 30
+_MOST_ROWS = 2000  # of a page
 VIEWS = (
     ("", "All"),
     ("pending", "Waiting"),
@@ -51,9 +53,9 @@ async def show(visit: Visit) -> web.StreamResponse:
         report = await visit.ask("GET /reports/exemptions", query={"from": since.isoformat()})
         items = [_of_report(each) for each in report.items if each.stale]
     elif view == "soon":
-        active = await visit.ask("GET /exemptions", query={"status": "active", "limit": 1000})
-        until = datetime.now(UTC) + _SOON
-        items = sorted((each for each in active.items if each.expires_at <= until), key=lambda each: each.expires_at)
+        until = (datetime.now(UTC) + _SOON).isoformat()
+        ending = await all_of(visit, "GET /exemptions", status="active", ending_before=until)
+        items = sorted(ending, key=lambda each: each.expires_at)
     else:
         query: dict[str, Any] = {"status": view} if view else {}
         if "cursor" in visit.query:
@@ -61,7 +63,13 @@ async def show(visit: Visit) -> web.StreamResponse:
         page = await visit.ask("GET /exemptions", query={**query, "limit": 50})
         items, following = page.items, page.next
     return visit.render(
-        "exemptions.html", views=VIEWS, view=view, items=items, following=following, stale_days=_STALE_DAYS
+        "exemptions.html",
+        views=VIEWS,
+        view=view,
+        items=items[:_MOST_ROWS],
+        count=len(items),
+        following=following,
+        stale_days=_STALE_DAYS,
     )
 
 

@@ -71,7 +71,7 @@ async def show(visit: Visit) -> web.StreamResponse:
 
 
 async def new(visit: Visit) -> web.StreamResponse:
-    """GET /lists/new: of one's own, or (`kind=subscription`) to be fetched."""
+    """GET /lists:new: of one's own, or (`kind=subscription`) to be fetched."""
     kind = _said(visit, "kind") or "own"
     return _form(visit, kind, None, "")
 

@@ -11,6 +11,8 @@ from tests.unit.admin_api.conftest import Served
 @pytest.mark.parametrize("kind", ["groups", "lists"])
 async def test_what_is_called_new_has_a_page_and_a_form(served: Served, kind: str) -> None:
     browser = await Browser.log_in(served, "admin")
+    page, _ = await browser.get(f"/{kind}:new")
+    assert f'<a href="/{kind}" aria-current="page">' in page, "the menu says where that is"
     (making,) = [form for form in await browser.forms(f"/{kind}:new") if form.action == f"/{kind}"]
     address, _ = await browser.send(making.action, {**making.fields, "name": "new", "follows": "yes"})
     assert address == f"/{kind}/new"

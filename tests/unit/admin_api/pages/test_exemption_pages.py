@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from admin_api.store import exemptions
-from tests.unit.admin_api.browsing import Browser
+from tests.unit.admin_api.browsing import Browser, forms_of
 from tests.unit.admin_api.conftest import Served
 
 MANY = 1005  # more than a page of the API has
@@ -105,3 +105,16 @@ async def test_what_some_worker_lacks_is_not_said_to_be_in_force(
     assert said.endswith(f"is granted. {lacks}")
     assert (await act(browser, address, "renew")).endswith(f"is renewed. {lacks}")
     assert (await act(browser, address, "revoke")).endswith(f"is revoked. {lacks}")
+
+
+async def test_a_refusal_keeps_the_reason_and_leaves_other_forms_alone(served: Served) -> None:
+    browser = await Browser.log_in(served, "operator")
+    address, _ = await grant(browser)
+    before = {form.action: form for form in await browser.forms(address)}
+    sent = {**before[f"{address}/revoke"].fields, "reason": "the project is over", "version": '"99"'}
+    _, page = await browser.send(f"{address}/revoke", sent, status=412)
+    after = {form.action: form for form in forms_of(page)}
+    assert after[f"{address}/revoke"].fields["reason"] == "the project is over"
+    chosen = before[f"{address}/renew"].fields["duration_seconds"]
+    assert chosen not in ("", before[f"{address}/renew"].choices["duration_seconds"][0])
+    assert after[f"{address}/renew"].fields["duration_seconds"] == chosen

@@ -104,6 +104,11 @@ for (const name of ["htmx:afterOnLoad", "htmx:responseError", "htmx:sendError", 
   document.addEventListener(name, refreshed);
 }
 
+// <section hx-get data-rests>: it rests while something in it has the focus, which new content would take away.
+document.addEventListener("htmx:beforeRequest", (event) => {
+  if ("rests" in event.target.dataset && event.target.contains(document.activeElement)) event.preventDefault();
+});
+
 function showScripted() {
   for (const part of document.querySelectorAll("[data-copy], [data-print], [data-needs-script]")) part.hidden = false;
 }

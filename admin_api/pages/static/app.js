@@ -7,7 +7,9 @@ function localTimes(root) {
     if (Number.isNaN(at.getTime())) continue;
     time.dataset.local = "";
     time.title = time.textContent;
-    time.textContent = at.toLocaleString(undefined, { dateStyle: "medium", timeStyle: "medium" });
+    // "long" names the zone: what is printed, or shown to others, is read elsewhere.
+    const timeStyle = time.closest("[data-zoned]") ? "long" : "medium";
+    time.textContent = at.toLocaleString(undefined, { dateStyle: "medium", timeStyle });
   }
 }
 

@@ -63,6 +63,15 @@ async def test_a_refused_form_leaves_the_boxes_of_other_forms_ticked(served: Ser
     assert after.fields == unticked
 
 
+async def test_days_of_reports_are_said_to_be_days_of_utc(served: Served) -> None:
+    browser = await Browser.log_in(served, "viewer")
+    for report in ("exemptions", "usage"):
+        page, _ = await browser.get(f"/reports/{report}")
+        assert "from the day (UTC)</label>" in page
+        assert "to the day (UTC)</label>" in page
+        assert page.index("data-zoned") < page.index("<time")
+
+
 async def test_a_store_that_is_away_is_told_instead_of_a_page(served: Served) -> None:
     browser = await Browser.log_in(served, "viewer")
     served.door.trouble = "the disk is full"

@@ -30,6 +30,7 @@ from admin_api.routes import ROUTES
 
 MOST_CALLS = 200  # worked on at once; others wait their turn
 CALL_SECONDS = 60.0  # for a call, its body included
+_MOST_FIELDS = 5000  # of a form: that of a group has one for each list, of which 1,000 may be, vendor and service
 
 Next = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -37,7 +38,7 @@ Next = Callable[[web.Request], Awaitable[web.StreamResponse]]
 def make_app(context: Context, connections: Connections) -> web.Application:
     """The application for one context."""
     serving = _Serving(context, connections)
-    app = web.Application(middlewares=[serving.around], client_max_size=MOST_BODY_BYTES)
+    app = web.Application(middlewares=[serving.around], client_max_size=MOST_BODY_BYTES, client_max_fields=_MOST_FIELDS)
     for route in ROUTES:
         app.router.add_route(route.method, route.path, serving.handler_of(route))
     app.router.add_get("/openapi.json", serving.describe)

@@ -43,7 +43,13 @@ _NICE = 10  # serving comes first
 def known_references(catalogue: Catalogue) -> Known:
     """What a config's `block` and `allow` may name, apart from its own lists. A set without a service is unknown."""
     sets = {name for name in SETS if name == _ALL_LISTS or catalogue.services_of(name)}
-    return Known(sets=frozenset(sets), vendors=frozenset(catalogue.vendors), services=frozenset(catalogue.services))
+    closed = set(catalogue.services_of(BYPASS))
+    return Known(
+        sets=frozenset(sets),
+        vendors=frozenset(catalogue.vendors),
+        services=frozenset(catalogue.services),
+        ways_round=tuple(domain.rule for domain in catalogue.domains if domain.service in closed),
+    )
 
 
 def fingerprint_of(policy: dict[str, Any], catalogue: str) -> str:

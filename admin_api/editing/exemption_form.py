@@ -20,12 +20,14 @@ from resolver.config.section import Section
 from resolver.config.wording import KeyPath, nearest, shown
 from resolver.errors import RuleError
 from resolver.policy.groups import parse_client
-from resolver.rules import RuleKind, parse_rule
+from resolver.rules import Rule, RuleForm, RuleKind, parse_rule
 
 _MOST_AHEAD = timedelta(days=366)  # of a start
 _MOST_CLIENTS = 1000
 _MOST_SCOPES = 100
 _NOT_EXEMPT = "bypass"
+_STAYS_CLOSED = "is a way round the resolver, which stays closed for everybody: allow it in a group"
+_ANY_LABEL = b"\x01*"  # in a key
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,21 +138,25 @@ async def checked_scope(
     read: list[str] = []
     for index, text in enumerate(scope):
         try:
-            read.append(text if text in names else _name(text, names))
+            read.append(text if text in names else _name(text, names, known.ways_round))
         except RuleError as error:
             mistakes.append((("scope", index), str(error)))
     raise_invalid(mistakes)
     return tuple(dict.fromkeys(read))
 
 
-def _name(text: str, known: set[str]) -> str:
+def _name(text: str, known: set[str], ways_round: tuple[Rule, ...]) -> str:
     """A scope that is a domain name. Raises RuleError."""
     if text.partition("/")[0] == _NOT_EXEMPT:
-        raise RuleError("is a way round the resolver, which stays closed for everybody: allow it in a group")
+        raise RuleError(_STAYS_CLOSED)
     if "." not in text:
         meant = nearest(text, known)
         hint = f": did you mean {meant!r}?" if meant else ": name 'ai', a vendor, a vendor/service, a list or a name"
         raise RuleError(f"{shown(text)} is not known{hint}")
-    if parse_rule(text).kind is not RuleKind.NAME:
+    rule = parse_rule(text)
+    if rule.kind is not RuleKind.NAME:
         raise RuleError(f"{shown(text)} is a pattern: write names, as in 'chat.example.com' or '*.example.com'")
+    first = rule.key + _ANY_LABEL if rule.form is RuleForm.BELOW else rule.key
+    if any(way.covers(first) for way in ways_round):
+        raise RuleError(f"{shown(text)} {_STAYS_CLOSED}")
     return read_block_rule(text)

@@ -54,6 +54,7 @@ class ExemptionsPage(Page):
 
     status: ExemptionStatus | None = None
     owner: str | None = Field(None, max_length=200)
+    ending_before: Moment | None = Field(None, description="Only those that end before then, or have.")
 
 
 class LeaseBody(Sent):

@@ -11,6 +11,7 @@ from aiohttp import web
 from admin_api import models
 from admin_api.http.call import BadRequest
 from admin_api.pages.groups import states
+from admin_api.pages.listings import group_names
 from admin_api.pages.outcome import told, with_version
 from admin_api.pages.switches import SETS, Policy, State, found, policy_of, switched
 from admin_api.pages.templates import with_query
@@ -134,14 +135,13 @@ async def _place(visit: Visit) -> _Place:
 
 async def _facts(visit: Visit, place: _Place) -> dict[str, Any]:
     """What both pages show of the group."""
-    groups, pauses = await asyncio.gather(visit.ask("GET /groups", query={"limit": 1000}), visit.ask("GET /pauses"))
-    names = [group.name for group in groups.items]
+    groups, pauses = await asyncio.gather(group_names(visit, place.group.name), visit.ask("GET /pauses"))
     return {
         "catalogue": place.catalogue,
         "policy": place.policy,
         "group": place.group,
         "etag": place.etag,
-        "groups": names if place.group.name in names else [*names, place.group.name],
+        "groups": groups,
         "states": states(place.group, pauses.items),
         "can_switch": place.group.origin != "file" and visit.may_do("PATCH /groups/{name}"),
     }

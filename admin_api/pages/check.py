@@ -8,7 +8,7 @@ from aiohttp import web
 
 from admin_api import models
 from admin_api.http.problems import EXPECTED, told_of
-from admin_api.pages.exemption_choices import DURATIONS, TWO_HOURS
+from admin_api.pages.exemption_choices import DURATIONS, TWO_HOURS, stays_closed
 from admin_api.pages.visit import Visit
 
 TYPES = ("A", "AAAA", "HTTPS", "CNAME", "MX", "TXT", "SRV", "ANY")
@@ -45,6 +45,8 @@ async def show(visit: Visit) -> web.StreamResponse:
             explained = await visit.ask("GET /explain", query=query)
         except EXPECTED as error:  # a mistake in what was asked is told beside the form
             visit.problem = told_of(error)
+    is_hit = explained is not None and explained.verdict in _HITS
+    is_closed = explained is not None and stays_closed(explained.service)
     return visit.render(
         "check.html",
         name=name,
@@ -55,7 +57,8 @@ async def show(visit: Visit) -> web.StreamResponse:
         explained=explained,
         way=[] if explained is None else way_of(explained.trace),
         scopes=[] if explained is None else scopes_of(explained),
-        can_exempt=explained is not None and explained.verdict in _HITS and visit.may_do("POST /exemptions"),
+        can_exempt=is_hit and not is_closed and visit.may_do("POST /exemptions"),
+        stays_closed=is_hit and is_closed,
         durations=DURATIONS,
         two_hours=TWO_HOURS,
     )

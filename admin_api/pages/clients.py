@@ -11,6 +11,7 @@ from aiohttp import web
 from admin_api import models
 from admin_api.http.call import BadRequest
 from admin_api.pages.group_form import number
+from admin_api.pages.listings import group_names
 from admin_api.pages.outcome import told
 from admin_api.pages.ranges import chosen
 from admin_api.pages.visit import Visit
@@ -52,12 +53,12 @@ async def new(visit: Visit) -> web.StreamResponse:
     lease: models.LeaseItem | None = None
     if address and visit.problem is None:
         lease = await visit.ask("GET /leases/{address}", path={"address": address})
-    groups: models.Groups = await visit.ask("GET /groups", query={"limit": 1000})
+    groups = await group_names(visit, visit.value("group", lease.group if lease else None))
     return visit.render(
         "lease_form.html",
         lease=lease,
         others=[each for each in (lease.addresses or []) if each != lease.address] if lease else [],
-        groups=[("", "as its network says"), *((group.name, group.name) for group in groups.items)],
+        groups=[("", "as its network says"), *((name, name) for name in groups)],
         lasts=LASTS,
     )
 

@@ -1,6 +1,8 @@
-"""How long exemptions are asked for, where people choose rather than type."""
+"""What exemptions are asked for, where people choose rather than type: for how long, and not for what stays closed."""
 
 from __future__ import annotations
+
+from resolver.policy.standing import BYPASS
 
 TWO_HOURS = "7200"
 DURATIONS = (
@@ -11,3 +13,8 @@ DURATIONS = (
     ("604800", "1 week"),
     ("2592000", "30 days"),
 )
+
+
+def stays_closed(service: str | None) -> bool:
+    """Whether a service is a way round the resolver, which no exemption opens."""
+    return service is not None and service.partition("/")[0] == BYPASS

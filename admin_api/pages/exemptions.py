@@ -10,10 +10,13 @@ from aiohttp import web
 from admin_api import models
 from admin_api.http.call import BadRequest
 from admin_api.pages.exemption_choices import DURATIONS, TWO_HOURS
+from admin_api.pages.listings import all_of
+from admin_api.pages.outcome import is_in_force, told
 from admin_api.pages.visit import Visit
 
 _SOON = timedelta(hours=24)
 _STALE_DAYS = 30
+_MOST_ROWS = 2000  # of a page
 VIEWS = (
     ("", "All"),
     ("pending", "Waiting"),
@@ -51,9 +54,9 @@ async def show(visit: Visit) -> web.StreamResponse:
         report = await visit.ask("GET /reports/exemptions", query={"from": since.isoformat()})
         items = [_of_report(each) for each in report.items if each.stale]
     elif view == "soon":
-        active = await visit.ask("GET /exemptions", query={"status": "active", "limit": 1000})
-        until = datetime.now(UTC) + _SOON
-        items = sorted((each for each in active.items if each.expires_at <= until), key=lambda each: each.expires_at)
+        until = (datetime.now(UTC) + _SOON).isoformat()
+        ending = await all_of(visit, "GET /exemptions", status="active", ending_before=until)
+        items = sorted(ending, key=lambda each: each.expires_at)
     else:
         query: dict[str, Any] = {"status": view} if view else {}
         if "cursor" in visit.query:
@@ -61,7 +64,13 @@ async def show(visit: Visit) -> web.StreamResponse:
         page = await visit.ask("GET /exemptions", query={**query, "limit": 50})
         items, following = page.items, page.next
     return visit.render(
-        "exemptions.html", views=VIEWS, view=view, items=items, following=following, stale_days=_STALE_DAYS
+        "exemptions.html",
+        views=VIEWS,
+        view=view,
+        items=items[:_MOST_ROWS],
+        count=len(items),
+        following=following,
+        stale_days=_STALE_DAYS,
     )
 
 
@@ -99,10 +108,12 @@ async def create(visit: Visit) -> web.StreamResponse:
     if starts := visit.text("starts_at"):
         body["starts_at"] = _utc(starts)
     body |= _end(visit)
-    made: Any = (await visit.call("POST /exemptions", body=body)).body  # a models.ExemptionItem
-    waits = made.status == "pending"
-    told = f"Exemption {made.id} waits for somebody else's approval." if waits else f"Exemption {made.id} is in force."
-    return visit.go(f"/exemptions/{made.id}", told=told)
+    reply = await visit.call("POST /exemptions", body=body)
+    made: Any = reply.body  # a models.ExemptionItem
+    if made.status == "pending":
+        return visit.go(f"/exemptions/{made.id}", told=f"Exemption {made.id} waits for somebody else's approval.")
+    done = "is in force" if made.in_force and is_in_force(reply) else "is granted"
+    return visit.go(f"/exemptions/{made.id}", told=told(reply, f"Exemption {made.id} {done}{_from(made)}."))
 
 
 async def show_one(visit: Visit) -> web.StreamResponse:
@@ -125,9 +136,17 @@ async def act(visit: Visit) -> web.StreamResponse:
         body |= _end(visit)
     version = visit.text("version") or None
     reply = await visit.call(f"POST /exemptions/{{id}}:{action}", path={"id": number}, body=body, version=version)
-    waits = action == "renew" and getattr(reply.body, "renewal", None) is not None
-    told = "waits for somebody else's approval of its renewal" if waits else _ACTIONS[action]
-    return visit.go(f"/exemptions/{number}", told=f"Exemption {number} {told}.")
+    item: Any = reply.body  # a models.ExemptionItem
+    waits = action == "renew" and item.renewal is not None
+    done = "waits for somebody else's approval of its renewal" if waits else f"{_ACTIONS[action]}{_from(item)}"
+    return visit.go(f"/exemptions/{number}", told=told(reply, f"Exemption {number} {done}."))
+
+
+def _from(item: models.ExemptionItem) -> str:
+    """When it begins, if it has not yet."""
+    if item.status != "active" or item.in_force:
+        return ""
+    return f", and begins at {item.starts_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
 
 def _end(visit: Visit) -> dict[str, Any]:

@@ -68,7 +68,7 @@ async def show(visit: Visit) -> web.StreamResponse:
 
 
 async def new(visit: Visit) -> web.StreamResponse:
-    """GET /groups/new."""
+    """GET /groups:new."""
     return await _form(visit, None, "")
 
 

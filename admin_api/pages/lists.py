@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 from aiohttp import web
@@ -10,8 +9,11 @@ from aiohttp import web
 from admin_api import models
 from admin_api.http.call import BadRequest
 from admin_api.pages.group_form import number
+from admin_api.pages.listings import all_of
 from admin_api.pages.outcome import told, with_version
+from admin_api.pages.switches import block_of
 from admin_api.pages.visit import Visit
+from admin_api.store.policy import DEFAULT_GROUP
 from resolver.config.subscription import DEFAULT_REFRESH_SECONDS, FORMATS
 
 KINDS = (("", "Yours"), ("own", "Own lists"), ("subscription", "Subscriptions"), ("bundled", "Bundled"))
@@ -32,11 +34,13 @@ async def listing(visit: Visit) -> web.StreamResponse:
     kind = visit.query.get("kind", "")
     items: list[models.ListItem] = []
     following = None
-    for one in (kind,) if kind else ("own", "subscription"):
-        query = {"kind": one, "limit": _ROWS if kind else 1000, "cursor": visit.query.get("cursor") if kind else None}
+    if kind:
+        query = {"kind": kind, "limit": _ROWS, "cursor": visit.query.get("cursor")}
         page: models.Lists = await visit.ask("GET /lists", query=query)
-        items += page.items
-        following = page.next if kind else None
+        items, following = page.items, page.next
+    else:
+        for one in ("own", "subscription"):
+            items += await all_of(visit, "GET /lists", kind=one)
     items.sort(key=lambda item: item.name)
     return visit.render("lists.html", items=items, next=following, kind=kind, kinds=KINDS)
 
@@ -67,7 +71,7 @@ async def show(visit: Visit) -> web.StreamResponse:
 
 
 async def new(visit: Visit) -> web.StreamResponse:
-    """GET /lists/new: of one's own, or (`kind=subscription`) to be fetched."""
+    """GET /lists:new: of one's own, or (`kind=subscription`) to be fetched."""
     kind = _said(visit, "kind") or "own"
     return _form(visit, kind, None, "")
 
@@ -181,14 +185,10 @@ def _is_busy(item: models.ListItem) -> bool:
 
 async def _users(visit: Visit, name: str) -> list[str]:
     """The groups in whose policy the list is: by its name, or by all lists."""
-    page: models.Groups = await visit.ask("GET /groups", query={"limit": 1000})
-    default = next((group.block for group in page.items if group.name == "default"), None)
-    found = []
-    for group in page.items:
-        block: Iterable[str] = group.block if group.block is not None else default or ("lists",)
-        if not {name, "lists"}.isdisjoint((*block, *group.allow)):
-            found.append(group.name)
-    return found
+    groups: list[models.GroupItem] = await all_of(visit, "GET /groups")
+    default: models.GroupItem = await visit.ask("GET /groups/{name}", path={"name": DEFAULT_GROUP})
+    named = {name, "lists"}
+    return [group.name for group in groups if not named.isdisjoint((*block_of(group, default), *group.allow))]
 
 
 def _said(visit: Visit, name: str) -> str:

@@ -9,13 +9,16 @@ from admin_api.http.call import IN_FORCE_HEADER, Reply
 from admin_api.pages.visit import Visit
 
 
+def is_in_force(reply: Reply) -> bool:
+    """Whether every worker has it by now."""
+    return reply.status != 202 and reply.headers.get(IN_FORCE_HEADER) != "false"
+
+
 def told(reply: Reply, done: str) -> str:
     """The sentence, and whether it is in force by now: large writes, and those that some worker lacks, are not yet."""
     if reply.status == 202:
         return f"{done} It is stored, and comes in force soon."
-    if reply.headers.get(IN_FORCE_HEADER) == "false":
-        return f"{done} It is stored, but not in force in every worker yet."
-    return done
+    return done if is_in_force(reply) else f"{done} It is stored, but not in force in every worker yet."
 
 
 async def with_version(visit: Visit, operation: str, path: Mapping[str, str]) -> tuple[Any, str]:

@@ -8,6 +8,8 @@ from aiohttp import web
 
 from admin_api import models
 from admin_api.http.problems import EXPECTED, told_of
+from admin_api.pages.exemption_choices import stays_closed
+from admin_api.pages.listings import group_names
 from admin_api.pages.ranges import RANGES, chosen
 from admin_api.pages.visit import Visit
 
@@ -37,15 +39,15 @@ async def show(visit: Visit) -> web.StreamResponse:
         "page": page,
         "is_first": "cursor" not in visit.query,
         "lacks": visit.context.settings.log_lacks,
+        "stays_closed": stays_closed,
     }
     if visit.is_part:
         return visit.render("query_rows.html", **facts)
-    groups = await visit.ask("GET /groups", query={"limit": 1000})
     return visit.render(
         "query_log.html",
         **facts,
         verdicts=VERDICTS,
-        groups=[group.name for group in groups.items],
+        groups=await group_names(visit, filters.get("group")),
         ranges=RANGES,
     )
 

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from admin_api import models
+from admin_api.pages.listings import all_of
 from admin_api.pages.visit import Visit
 
 _PREFIX = "ref:"
@@ -46,8 +47,7 @@ async def shelves(visit: Visit) -> tuple[Shelf, ...]:
     catalogue: models.CatalogueReply = await visit.ask("GET /catalogue")
     lists: list[models.ListItem] = []
     for kind in ("own", "subscription"):
-        page: models.Lists = await visit.ask("GET /lists", query={"kind": kind, "limit": 1000})
-        lists += page.items
+        lists += await all_of(visit, "GET /lists", kind=kind)
     return (
         Shelf("Sets", tuple(Choice(name, label) for name, label in _SETS)),
         Shelf("Your lists", tuple(Choice(each.name, _about_list(each)) for each in lists)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -18,7 +19,7 @@ from resolver import __version__
 
 _FOLDER = Path(__file__).parent / "templates"
 _UNITS = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
-_KEPT = "\n\r\t"
+_ODD = re.compile(r"[^\w\n\r\t -~]")  # all that may be active, and what has to be looked at for that
 _ACTIVE = frozenset({"Cc", "Cf", "Co", "Cs", "Zl", "Zp"})  # control, format (bidi, zero width), private, surrogate
 
 
@@ -34,24 +35,29 @@ def make_templates() -> Environment:
         finalize=_finalize,
     )
     templates.globals.update(static=address_of, version=__version__, with_query=with_query, menu=MENU)
-    templates.filters.update(moment=moment, number=number, span=span, segment=segment)
+    templates.filters.update(moment=moment, number=number, span=span, segment=segment, as_it_is=as_it_is)
     return templates
 
 
 def visible(text: str) -> str:
     """Text with what would act on its surroundings written out: control characters, writing directions, zero widths."""
-    if text.isprintable():  # most is
-        return text
-    return "".join(
-        f"\\u{{{ord(character):x}}}"
-        if unicodedata.category(character) in _ACTIVE and character not in _KEPT
-        else character
-        for character in text
-    )
+    return text if text.isprintable() else _ODD.sub(_written_out, text)
+
+
+def _written_out(found: re.Match[str]) -> str:
+    character = found[0]
+    return f"\\u{{{ord(character):x}}}" if unicodedata.category(character) in _ACTIVE else character
+
+
+def as_it_is(value: Any) -> Markup:
+    """What a form sends back, in a `value` or a textarea: written out it would be another text when it is saved."""
+    text = "" if value is None else str(value)
+    # UTF-8 has nothing for half a surrogate pair.
+    return escape(text if text.isascii() else text.encode(errors="replace").decode())
 
 
 def _finalize(value: Any) -> Any:
-    """What stands in for a value: query names and the like are hostile text wherever they are shown."""
+    """What stands in for a value in what is read: query names and the like are hostile text wherever they are shown."""
     if value is None:
         return ""
     return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value

@@ -126,8 +126,8 @@ class Visit:
         return serves.server_name or serves.identity or self.host
 
     def value(self, name: str, current: Any) -> Any:
-        """What a form's field shows: what was sent, where that was refused; else what is."""
-        return self.form.get(name, "") if self.problem is not None and self.form else current
+        """What a form's field shows: what was sent, where that was refused; else, and in other forms, what is."""
+        return self.form[name] if self.problem is not None and name in self.form else current
 
     def mistakes(self, pointer: str) -> list[str]:
         """What is wrong at a place of what was sent (a JSON pointer, and all below it)."""

@@ -26,7 +26,12 @@ async def listing(call: Call) -> Reply:
         raise bad_cursor() from None
     async with call.context.door.store.read() as connection:
         rows = await exemptions.page(
-            connection, limit=query.limit + 1, before=before, status=query.status, owner=query.owner
+            connection,
+            limit=query.limit + 1,
+            before=before,
+            status=query.status,
+            owner=query.owner,
+            ending_before=query.ending_before,
         )
     shown = rows[: query.limit]
     following = cursor_of(shown[-1].created_at.isoformat(), shown[-1].id) if len(rows) > len(shown) else None

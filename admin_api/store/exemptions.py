@@ -123,8 +123,9 @@ async def page(
     before: tuple[datetime, str] | None = None,
     status: str | None = None,
     owner: str | None = None,
+    ending_before: datetime | None = None,
 ) -> list[ExemptionRow]:
-    """Exemptions, newest first, those older than `before`."""
+    """Exemptions, newest first, those made before `before`."""
     c = exemptions.c
     query = select(exemptions).order_by(c.created_at.desc(), c.id.desc()).limit(limit)
     if before is not None:
@@ -133,6 +134,8 @@ async def page(
     for column, wanted in ((c.status, status), (c.owner, owner)):
         if wanted is not None:
             query = query.where(column == bindable(wanted))
+    if ending_before is not None:
+        query = query.where(c.expires_at < ending_before)
     return [_row(row) for row in await conn.execute(query)]
 
 

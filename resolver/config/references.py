@@ -14,7 +14,7 @@ from typing import Any, Final
 from resolver.config.addresses import read_client_name, read_network
 from resolver.config.wording import KeyPath, nearest, shown
 from resolver.errors import RuleError
-from resolver.rules import MAX_PATTERNS, MAX_REGEXES
+from resolver.rules import MAX_PATTERNS, MAX_REGEXES, Rule
 
 SETS: Final = ("ai", "gateways", "bypass", "lists")
 """Sets of services and lists that groups may name."""
@@ -30,6 +30,7 @@ class Known:
     sets: frozenset[str]  # of SETS
     vendors: frozenset[str]  # "anthropic"
     services: frozenset[str]  # "anthropic/claude"
+    ways_round: tuple[Rule, ...] = ()  # names of ways round the resolver, which no exemption opens
 
 
 def contradictions(policy: Any, known: Known | None, at: KeyPath = ()) -> Iterator[tuple[KeyPath, str]]:

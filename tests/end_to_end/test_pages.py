@@ -265,6 +265,23 @@ def test_the_live_log_shows_a_query_that_comes_in(chromium: Browser, server: Moa
         assert "blocked" in row.first.inner_text()
 
 
+def test_the_live_log_rests_while_somebody_is_in_it_with_the_keyboard(chromium: Browser, server: Moatdns) -> None:
+    client = "127.0.0.83"
+    polled = """new Promise((done) => document.addEventListener(
+        "htmx:beforeRequest", (event) => done(!event.defaultPrevented), { once: true }))"""
+    ask_dns(server.port, "chatgpt.com", client=client)
+    with Person(chromium, server) as person:
+        page = person.log_in(f"/queries?client={client}&live=yes")
+        link = page.get_by_role("link", name="Why?").first
+        link.focus()
+        assert page.evaluate(polled) is False
+        assert link.evaluate("link => link === document.activeElement")
+        ask_dns(server.port, "claude.ai", client=client)
+        link.blur()
+        assert page.evaluate(polled) is True
+        page.get_by_role("row").filter(has_text="claude.ai").first.wait_for()
+
+
 def test_a_wrong_filter_is_told_beside_the_filters(chromium: Browser, server: Moatdns) -> None:
     with Person(chromium, server) as person:
         person.expected_statuses.add(422)
@@ -315,4 +332,4 @@ def test_hostile_names_are_shown_harmlessly_everywhere(chromium: Browser, server
             ):
                 shown = person.go(address)
                 assert shown.locator("main script, main svg").count() == 0
-                assert "\u202e" not in shown.content()
+                assert "\u202e" not in shown.inner_text("body"), "beside the field where it was typed"

@@ -259,7 +259,7 @@ def test_a_refused_form_says_why_and_loses_nothing(chromium: Browser, server: Mo
     make(server, "first", "127.0.4.1")
     with Person(chromium, server) as person:
         person.expected_statuses.add(422)
-        page = person.log_in("/groups/new")
+        page = person.log_in("/groups:new")
         page.get_by_label("Name", exact=True).fill("second")
         page.get_by_label("Networks").fill("127.0.4.1")
         page.get_by_label("openai/chatgpt", exact=True).select_option("allow")
@@ -308,14 +308,14 @@ def test_groups_of_the_config_file_and_other_roles_have_nothing_to_press(chromiu
         person.expected_statuses.add(403)
         page = person.log_in("/groups/only-seen")
         assert page.locator("main").get_by_role("button").count() == 0
-        assert "Not allowed" in person.go("/groups/new").inner_text("main")
+        assert "Not allowed" in person.go("/groups:new").inner_text("main")
         assert "127.0.4.6" in person.go("/groups").inner_text("main")
 
 
 def test_the_pages_of_groups_work_without_scripts(chromium: Browser, server: Moatdns) -> None:
     client = "127.0.4.7"
     with Person(chromium, server, scripts=False) as person:
-        page = person.log_in("/groups/new")
+        page = person.log_in("/groups:new")
         page.get_by_label("Name", exact=True).fill("no-scripts")
         page.get_by_label("Networks").fill(client)
         page.get_by_label("anthropic", exact=True).select_option("allow")

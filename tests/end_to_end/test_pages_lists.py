@@ -106,7 +106,7 @@ def test_rules_that_cannot_be_are_told_and_what_was_pasted_stays(chromium: Brows
         assert "com" in text
         assert "not a name" in text
         assert "fine.careful.example" in page.get_by_label("Rules, one a line").input_value()
-        person.go("/lists/new")
+        person.go("/lists:new")
         page.get_by_label("Name", exact=True).fill("careful")
         page.get_by_role("button", name="Make the list").click()
         assert "careful" in page.get_by_role("alert").inner_text()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -117,6 +118,9 @@ def test_a_printed_report_is_a_document_with_its_window_server_and_time(chromium
         assert "on dns-7" in shown
         assert "Made by first" in shown
         assert f"{datetime.now(UTC).year}" in shown
+        times = page.locator("time").all_inner_texts()
+        assert len(times) > 3
+        assert [time for time in times if not re.search(r" CES?T$", time)] == [], "each with its zone, that of Berlin"
         for gone in ("nav.menu", "header.bar", "form.filters", ".tabs", "text=Download as CSV"):
             assert not page.locator(gone).first.is_visible(), gone
         black = page.evaluate("getComputedStyle(document.querySelector('.made')).color")

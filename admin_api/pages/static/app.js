@@ -7,7 +7,9 @@ function localTimes(root) {
     if (Number.isNaN(at.getTime())) continue;
     time.dataset.local = "";
     time.title = time.textContent;
-    time.textContent = at.toLocaleString(undefined, { dateStyle: "medium", timeStyle: "medium" });
+    // "long" names the zone: what is printed, or shown to others, is read elsewhere.
+    const timeStyle = time.closest("[data-zoned]") ? "long" : "medium";
+    time.textContent = at.toLocaleString(undefined, { dateStyle: "medium", timeStyle });
   }
 }
 
@@ -103,6 +105,11 @@ function refreshed(event) {
 for (const name of ["htmx:afterOnLoad", "htmx:responseError", "htmx:sendError", "htmx:timeout"]) {
   document.addEventListener(name, refreshed);
 }
+
+// <section hx-get data-rests>: it rests while something in it has the focus, which new content would take away.
+document.addEventListener("htmx:beforeRequest", (event) => {
+  if ("rests" in event.target.dataset && event.target.contains(document.activeElement)) event.preventDefault();
+});
 
 function showScripted() {
   for (const part of document.querySelectorAll("[data-copy], [data-print], [data-needs-script]")) part.hidden = false;

@@ -6,6 +6,7 @@ import json
 import re
 
 from .browser import Browser
+from .browsing import Browser, forms_of
 from .conftest import Served
 
 ROWS = 10_050
@@ -49,6 +50,27 @@ async def test_the_status_page_asks_for_a_part_of_itself_and_gets_only_that(serv
     assert "<html" not in part
     assert 'id="s-workers"' in part
     assert "clients" in part, "what was let fall"
+
+
+async def test_a_refused_form_leaves_the_boxes_of_other_forms_ticked(served: Served) -> None:
+    browser = await Browser.log_in(served, "operator")
+    before = {form.action: form for form in await browser.forms("/status") if "below" in form.fields}["/status/flush"]
+    _, page = await browser.send("/status/webhooks-test", {"csrf": before.fields["csrf"]}, status=403)
+    (after,) = [form for form in forms_of(page) if form.action == "/status/flush" and "name" in form.fields]
+    assert after.fields == before.fields
+    unticked = {name: value for name, value in {**before.fields, "name": "..bad"}.items() if name != "below"}
+    _, page = await browser.send("/status/flush", unticked, status=422)
+    (after,) = [form for form in forms_of(page) if form.action == "/status/flush" and "name" in form.fields]
+    assert after.fields == unticked
+
+
+async def test_days_of_reports_are_said_to_be_days_of_utc(served: Served) -> None:
+    browser = await Browser.log_in(served, "viewer")
+    for report in ("exemptions", "usage"):
+        page, _ = await browser.get(f"/reports/{report}")
+        assert "from the day (UTC)</label>" in page
+        assert "to the day (UTC)</label>" in page
+        assert page.index("data-zoned") < page.index("<time")
 
 
 async def test_a_store_that_is_away_is_told_instead_of_a_page(served: Served) -> None:

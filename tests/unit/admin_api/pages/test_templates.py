@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from datetime import UTC, datetime, timedelta, timezone
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from admin_api.pages.templates import make_templates, moment, number, segment, span, visible, with_query
+import admin_api.pages
+from admin_api.pages.templates import as_it_is, make_templates, moment, number, segment, span, visible, with_query
 
 TEMPLATES = make_templates()
+FOLDER = Path(admin_api.pages.__file__).parent / "templates"
+_SENT = re.compile(r'<(?:input|option|button)\b[^<]*? value="([^"]*)"|<textarea[^<]*>\n?([^<]*)</textarea>')
 _HIDDEN = ("Cc", "Cf", "Co", "Cs", "Zl", "Zp")
 
 
@@ -48,6 +53,31 @@ def test_any_text_stays_text_in_content_and_in_attributes(text: str) -> None:
 def test_nothing_invisible_or_turning_is_left_in_what_is_shown(text: str) -> None:
     left = {unicodedata.category(character) for character in visible(text) if character not in "\n\r\t"}
     assert left.isdisjoint(_HIDDEN)
+
+
+@given(st.text())
+def test_what_a_form_sends_back_is_what_it_was_given(text: str) -> None:
+    template = '<input value="{{ text | as_it_is }}"><p>{{ text | as_it_is }}</p>'
+    read = Read(TEMPLATES.from_string(template).render(text=text))
+    assert read.attributes == [("value", text)]
+    assert read.text.replace("\r\n", "\n") == text.replace("\r\n", "\n")
+    assert read.tags == ["input", "p"]
+
+
+def test_nothing_in_a_form_is_none_or_cannot_be_sent() -> None:
+    assert as_it_is(None) == ""
+    assert as_it_is("a\udc80é").encode() == "a?é".encode()
+
+
+def test_every_value_of_every_form_goes_back_as_it_is() -> None:
+    looked_at, wrong = 0, []
+    for path in FOLDER.glob("*.html"):
+        for found in _SENT.finditer(path.read_text(encoding="utf-8")):
+            for shown in re.findall(r"{{ (.*?) }}", found[1] or found[2] or ""):
+                looked_at += 1
+                wrong += [] if shown.endswith("| as_it_is") else [(path.name, shown)]
+    assert looked_at > 50
+    assert wrong == []
 
 
 def test_control_characters_and_directions_are_written_out() -> None:

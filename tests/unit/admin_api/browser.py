@@ -1,7 +1,10 @@
-"""Somebody who is logged in to the pages, as far as a test needs a browser for that."""
+"""A browser without a window: a session, its pages, and the forms that they have."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from html.parser import HTMLParser
+from http import HTTPStatus
 from typing import Any
 
 from .conftest import Served
@@ -27,10 +30,15 @@ class Browser:
         """Text and headers of a page."""
         sent = {"Cookie": self._cookie, **{name.replace("_", "-"): value for name, value in headers.items()}}
         async with self._served.session.get(
-            self._served.url + address, headers=sent, allow_redirects=False
+            self._served.url + address, headers=sent, allow_redirects=status == HTTPStatus.OK
         ) as response:
             assert response.status == status, await response.text()
             return await response.text(), response.headers
+
+    async def forms(self, address: str) -> list[Form]:
+        """The forms of a page, as a browser would send them without a change."""
+        text, _ = await self.get(address)
+        return forms_of(text)
 
     async def csrf(self) -> str:
         """What the session's forms send along."""
@@ -38,7 +46,7 @@ class Browser:
         return page.partition('name="csrf" value="')[2].partition('"')[0]
 
     async def send(
-        self, address: str, fields: dict[str, str], status: int = 303, **headers: str
+        self, address: str, fields: Mapping[str, str], status: int = 303, **headers: str
     ) -> tuple[str, dict[str, str]]:
         """Text and headers of the answer to a form; `csrf` is the session's unless it is given."""
         fields = fields if "csrf" in fields else {"csrf": await self.csrf(), **fields}
@@ -47,3 +55,66 @@ class Browser:
         async with form as response:
             assert response.status == status, await response.text()
             return await response.text(), dict(response.headers)
+
+
+class Form:
+    """A form: where it is sent, and its fields with what they hold."""
+
+    def __init__(self, action: str) -> None:
+        self.action = action
+        self.fields: dict[str, str] = {}
+        self.choices: dict[str, list[str]] = {}  # of each select
+
+    def __repr__(self) -> str:
+        return f"Form({self.action!r}, {self.fields!r})"
+
+
+class _Forms(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=True)
+        self.forms: list[Form] = []
+        self._inside: Form | None = None
+        self._field = ""  # the textarea or select that is open
+        self._is_text = self._is_first = False
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        has = {name: value or "" for name, value in attrs}
+        if tag == "form":
+            self._inside = Form(has.get("action", ""))
+            self.forms.append(self._inside)
+        form, name = self._inside, has.get("name", "")
+        if form is None:
+            return
+        if tag == "input" and name and (has.get("type") not in ("checkbox", "radio") or "checked" in has):
+            form.fields[name] = has.get("value", "")
+        elif tag in ("textarea", "select"):
+            self._field, self._is_text = name, tag == "textarea"
+            form.fields[name] = ""
+            form.choices[name] = []
+        elif tag == "option" and self._field and not self._is_text:
+            value = has.get("value", "")
+            if "selected" in has or not form.choices[self._field]:
+                form.fields[self._field] = value
+            form.choices[self._field].append(value)
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag == "form":
+            self._inside = None
+        elif tag in ("textarea", "select"):
+            self._field, self._is_text = "", False
+
+    def handle_data(self, data: str) -> None:
+        if self._inside is not None and self._is_text:
+            self._inside.fields[self._field] += data
+
+
+def forms_of(page: str) -> list[Form]:
+    """The forms of a page, in their order."""
+    read = _Forms()
+    read.feed(page)
+    read.close()
+    for form in read.forms:
+        for name, value in form.fields.items():
+            if name not in form.choices or not form.choices[name]:
+                form.fields[name] = value.removeprefix("\n")  # which a textarea begins with
+    return read.forms

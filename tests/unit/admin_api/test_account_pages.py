@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import re
 
-from .browser import Browser
-from .browsing import Browser, forms_of
+from .browser import Browser, forms_of
 from .conftest import Served
 
 ROWS = 10_050
@@ -55,11 +54,11 @@ async def test_the_status_page_asks_for_a_part_of_itself_and_gets_only_that(serv
 async def test_a_refused_form_leaves_the_boxes_of_other_forms_ticked(served: Served) -> None:
     browser = await Browser.log_in(served, "operator")
     before = {form.action: form for form in await browser.forms("/status") if "below" in form.fields}["/status/flush"]
-    _, page = await browser.send("/status/webhooks-test", {"csrf": before.fields["csrf"]}, status=403)
+    page, _ = await browser.send("/status/webhooks-test", {"csrf": before.fields["csrf"]}, status=403)
     (after,) = [form for form in forms_of(page) if form.action == "/status/flush" and "name" in form.fields]
     assert after.fields == before.fields
     unticked = {name: value for name, value in {**before.fields, "name": "..bad"}.items() if name != "below"}
-    _, page = await browser.send("/status/flush", unticked, status=422)
+    page, _ = await browser.send("/status/flush", unticked, status=422)
     (after,) = [form for form in forms_of(page) if form.action == "/status/flush" and "name" in form.fields]
     assert after.fields == unticked
 

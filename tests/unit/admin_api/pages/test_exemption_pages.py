@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from admin_api.store import exemptions
-from tests.unit.admin_api.browsing import Browser, forms_of
+from tests.unit.admin_api.browser import Browser, forms_of
 from tests.unit.admin_api.conftest import Served
 
 MANY = 1005  # more than a page of the API has
@@ -60,7 +60,8 @@ async def grant(browser: Browser, **more: str) -> tuple[str, str]:
     """Grant one on its page: its address, and what the page says then."""
     (form,) = [form for form in await browser.forms("/exemptions/new") if form.action == "/exemptions"]
     fields = {**form.fields, "subject": "10.1.2.3", "scope": "anthropic", "reason": "a comparison", **more}
-    address, _ = await browser.send(form.action, fields)
+    _, headers = await browser.send(form.action, fields)
+    address = headers["Location"]
     return address, await notice(browser, address)
 
 
@@ -112,7 +113,7 @@ async def test_a_refusal_keeps_the_reason_and_leaves_other_forms_alone(served: S
     address, _ = await grant(browser)
     before = {form.action: form for form in await browser.forms(address)}
     sent = {**before[f"{address}/revoke"].fields, "reason": "the project is over", "version": '"99"'}
-    _, page = await browser.send(f"{address}/revoke", sent, status=412)
+    page, _ = await browser.send(f"{address}/revoke", sent, status=412)
     after = {form.action: form for form in forms_of(page)}
     assert after[f"{address}/revoke"].fields["reason"] == "the project is over"
     chosen = before[f"{address}/renew"].fields["duration_seconds"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.unit.admin_api.browsing import Browser
+from tests.unit.admin_api.browser import Browser
 from tests.unit.admin_api.conftest import Served
 
 LISTS, GROUPS = 750, 1050

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.unit.admin_api.browsing import Browser
+from tests.unit.admin_api.browser import Browser
 from tests.unit.admin_api.conftest import Served
 
 
@@ -14,7 +14,8 @@ async def test_what_is_called_new_has_a_page_and_a_form(served: Served, kind: st
     page, _ = await browser.get(f"/{kind}:new")
     assert f'<a href="/{kind}" aria-current="page">' in page, "the menu says where that is"
     (making,) = [form for form in await browser.forms(f"/{kind}:new") if form.action == f"/{kind}"]
-    address, _ = await browser.send(making.action, {**making.fields, "name": "new", "follows": "yes"})
+    _, headers = await browser.send(making.action, {**making.fields, "name": "new", "follows": "yes"})
+    address = headers["Location"]
     assert address == f"/{kind}/new"
     page, _ = await browser.get(address)
     assert f"{kind[:-1].capitalize()} new</h1>" in page

@@ -9,7 +9,7 @@ import pytest
 
 from admin_api.context import LogPage
 from blocklists.loading import load_catalogue
-from tests.unit.admin_api.browsing import Browser
+from tests.unit.admin_api.browser import Browser
 from tests.unit.admin_api.conftest import Served
 
 SENTENCE = "stays closed for everybody"

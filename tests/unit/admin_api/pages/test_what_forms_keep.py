@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.unit.admin_api.browsing import Browser, forms_of
+from tests.unit.admin_api.browser import Browser, forms_of
 from tests.unit.admin_api.conftest import Served
 
 JOINED = "👩\u200d💻 and نامه\u200cها \u200f"
@@ -28,7 +28,7 @@ async def test_a_document_that_is_planned_is_what_is_applied(served: Served) -> 
     text, _ = await browser.get("/policy/export.yaml")
     assert await served.status("DELETE", "groups/staff", If_Match=tag) == 204
     (planning,) = [form for form in await browser.forms("/policy/document") if "document" in form.fields]
-    _, page = await browser.send(planning.action, {**planning.fields, "document": text}, status=200)
+    page, _ = await browser.send(planning.action, {**planning.fields, "document": text}, status=200)
     (applying,) = [form for form in forms_of(page) if form.action == "/policy/apply"]
     await browser.send(applying.action, applying.fields)
     assert (await served.get("groups/staff"))["description"] == JOINED.strip()

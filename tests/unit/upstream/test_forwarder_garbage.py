@@ -12,6 +12,7 @@ import pytest
 
 from resolver.config.settings import UpstreamServer
 from resolver.errors import UpstreamError
+from resolver.upstream import connection
 from resolver.upstream.forwarder import Forwarder
 from tests.unit.upstream.secure_stub import Authority, DotServing, HttpsServing, SecureStub
 from tests.unit.upstream.stub import Asked, answers, ask, question, reply, says, stays_silent, truncates
@@ -62,6 +63,28 @@ async def test_a_question_over_an_encrypted_connection(forwarder_for, tmp_path: 
         forwarder = forwarder_for(server, ca_file=str(authority.file), timeout_seconds=2, max_seconds=4)
         assert await left_behind(partial(answered, forwarder)) == 0
         assert len(stub.connections) == 1
+    finally:
+        await stub.stop()
+
+
+async def test_an_http_2_connection_that_has_ended(forwarder_for, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(connection, "ENCRYPTED_IDLE_SECONDS", 0.02)
+    authority = Authority(tmp_path)
+    stub = SecureStub()
+    says_it = partial(HttpsServing, behaviour=lambda serving, i, query: serving.say(i, reply(query)))
+    await stub.start(says_it, authority.context(protocols=["h2"]))
+    try:
+        forwarder = forwarder_for(stub.doh(), ca_file=str(authority.file), timeout_seconds=2, max_seconds=4)
+
+        async def served() -> None:
+            stub.has_lost_one.clear()
+            await answered(forwarder)
+            async with asyncio.timeout(6):
+                await stub.has_lost_one.wait()
+            stub.connections.clear()
+
+        assert await left_behind(served) == 0
+        assert len(stub.resumed) == 4
     finally:
         await stub.stop()
 

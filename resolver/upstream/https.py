@@ -149,8 +149,6 @@ class HttpsConnection(Connection):
 
     def data_received(self, data: bytes) -> None:
         """Take in frames, and hand each whole answer to its asker."""
-        if self.has_ended:
-            return
         try:
             events = self._http.receive_data(data)
             if events and isinstance(events[-1], ConnectionTerminated):

@@ -24,9 +24,13 @@ async def left_behind(round_of: Callable[[], Awaitable[object]]) -> int:
     gc.collect()
     gc.disable()
     try:
-        for _ in range(3):
-            await round_of()
-        return gc.collect()
+        for _ in range(2):  # among the first may be what tests before this one left, whose connections end only now
+            for _ in range(3):
+                await round_of()
+            found = gc.collect()
+            if not found:
+                break
+        return found
     finally:
         gc.enable()
 
@@ -84,7 +88,7 @@ async def test_an_http_2_connection_that_has_ended(forwarder_for, tmp_path: Path
             stub.connections.clear()
 
         assert await left_behind(served) == 0
-        assert len(stub.resumed) == 4
+        assert len(stub.resumed) >= 4
     finally:
         await stub.stop()
 
@@ -121,7 +125,7 @@ async def test_a_question_put_to_a_server_that_is_down_beside_another(start_stub
             await asyncio.sleep(0.01)
 
     assert await left_behind(probed) == 0
-    assert forwarder.counts["probes"] == 4
+    assert forwarder.counts["probes"] >= 4
 
 
 async def test_the_error_of_a_server_that_is_left_alone_for_a_while_does_not_grow(

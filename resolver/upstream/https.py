@@ -135,6 +135,12 @@ class HttpsConnection(Connection):
             raise UpstreamInsecure(f"{self.link.server.name}: the server speaks no HTTP/2 (ALPN h2)")
         self._flush()
 
+    def close(self) -> None:
+        """Close it; nobody who still waits is told."""
+        super().close()
+        # Its methods are in it: a cycle, which would wait for the collector.
+        self._http._frame_dispatch_table.clear()
+
     def _flush(self) -> None:
         if self.transport is not None:
             data = self._http.data_to_send()

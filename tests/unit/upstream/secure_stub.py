@@ -48,6 +48,7 @@ class SecureStub:
         self.queries: list[bytes] = []
         self.cancelled: list[int] = []  # streams that the client took back
         self.connections: list[asyncio.BaseTransport] = []
+        self.has_lost_one = asyncio.Event()  # of the DoH connections
         self.resumed: list[bool | None] = []
         self.port = 0
         self.listener: asyncio.Server | None = None
@@ -131,6 +132,10 @@ class HttpsServing(asyncio.Protocol):
             elif isinstance(event, StreamReset):
                 self.stub.cancelled.append(event.stream_id)
         self.flush()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.http._frame_dispatch_table.clear()  # a cycle: see the connections to upstreams
+        self.stub.has_lost_one.set()
 
     def say(self, stream_id: int, body: bytes, status: str = "200", **headers: str) -> None:
         told = {"content-type": "application/dns-message", **{key.replace("_", "-"): v for key, v in headers.items()}}

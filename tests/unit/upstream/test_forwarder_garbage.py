@@ -12,6 +12,7 @@ import pytest
 
 from resolver.config.settings import UpstreamServer
 from resolver.errors import UpstreamError
+from resolver.upstream import connection
 from resolver.upstream.forwarder import Forwarder
 from tests.unit.upstream.secure_stub import Authority, DotServing, HttpsServing, SecureStub
 from tests.unit.upstream.stub import Asked, answers, ask, question, reply, says, stays_silent, truncates
@@ -23,9 +24,13 @@ async def left_behind(round_of: Callable[[], Awaitable[object]]) -> int:
     gc.collect()
     gc.disable()
     try:
-        for _ in range(3):
-            await round_of()
-        return gc.collect()
+        for _ in range(2):  # among the first may be what tests before this one left, whose connections end only now
+            for _ in range(3):
+                await round_of()
+            found = gc.collect()
+            if not found:
+                break
+        return found
     finally:
         gc.enable()
 
@@ -66,6 +71,28 @@ async def test_a_question_over_an_encrypted_connection(forwarder_for, tmp_path: 
         await stub.stop()
 
 
+async def test_an_http_2_connection_that_has_ended(forwarder_for, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(connection, "ENCRYPTED_IDLE_SECONDS", 0.02)
+    authority = Authority(tmp_path)
+    stub = SecureStub()
+    says_it = partial(HttpsServing, behaviour=lambda serving, i, query: serving.say(i, reply(query)))
+    await stub.start(says_it, authority.context(protocols=["h2"]))
+    try:
+        forwarder = forwarder_for(stub.doh(), ca_file=str(authority.file), timeout_seconds=2, max_seconds=4)
+
+        async def served() -> None:
+            stub.has_lost_one.clear()
+            await answered(forwarder)
+            async with asyncio.timeout(6):
+                await stub.has_lost_one.wait()
+            stub.connections.clear()
+
+        assert await left_behind(served) == 0
+        assert len(stub.resumed) >= 4
+    finally:
+        await stub.stop()
+
+
 async def test_a_question_that_servers_stay_silent_on(start_stub, forwarder_for) -> None:
     stubs = [await start_stub(stays_silent, stays_silent) for _ in range(2)]
     forwarder = forwarder_for(stubs[0], stubs[1].settings("tcp"), timeout_seconds=0.05, max_seconds=0.1)
@@ -98,7 +125,7 @@ async def test_a_question_put_to_a_server_that_is_down_beside_another(start_stub
             await asyncio.sleep(0.01)
 
     assert await left_behind(probed) == 0
-    assert forwarder.counts["probes"] == 4
+    assert forwarder.counts["probes"] >= 4
 
 
 async def test_the_error_of_a_server_that_is_left_alone_for_a_while_does_not_grow(

@@ -274,7 +274,8 @@ async def test_an_answer_that_comes_late_is_not_cancelled(start_doh, https_forwa
         said.clear()
         asked = ask(forwarder, question(f"n{i}.late.example"))
         assert isinstance(await asked.error(), UpstreamTimeout)
-        await said.wait()
+        async with asyncio.timeout(6):
+            await said.wait()
         await ask(forwarder, question(f"n{i}.example")).answer()
     assert len(stub.connections) == 1
     assert stub.cancelled == []

@@ -151,7 +151,7 @@ def test_the_download_is_what_can_be_put_back_from_a_file(chromium: Browser, ser
         assert yaml.safe_load(file.read_text()) == exported(server)
         person.go("/policy/document")
         page.get_by_label("From a file").set_input_files(file)
-        page.wait_for_function("document.getElementById('f-document').value !== ''")
+        wait_until(page.locator("#f-document").input_value, "the file's text in the form")
         page.get_by_role("button", name="Plan").click()
         page.wait_for_load_state()
         assert "Nothing would change" in page.inner_text("main")

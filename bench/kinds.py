@@ -51,9 +51,9 @@ class Server:
 
 
 def moatdns(
-    job: Job, ports: Ports, folder: Path, *, workers: int, python: str = sys.executable, query_log: str = "hits"
+    job: Job, ports: Ports, folder: Path, *, workers: int, python: str = sys.executable, query_log: bool = True
 ) -> list[str]:
-    """Ours, by the interpreter that it is installed for. `query_log` is what it logs: off, hits or all."""
+    """Ours, by the interpreter that it is installed for."""
     config: dict[str, Any] = {
         "listen": {"do53": [f"127.0.0.1:{ports.do53}"]},
         "clients": {"queries_per_second": 0},  # all load comes from one address
@@ -62,7 +62,7 @@ def moatdns(
         "admin": {"listen": None},  # its port is one only, and several servers run beside each other
         "upstream": {"servers": [f"udp://127.0.0.1:{job.upstream_port}"]},
         "cache": {"max_mib": _CACHE_MIB},
-        "query_log": {"what": query_log},
+        "query_log": {"enabled": query_log},
         "policy": {"lists": [] if job.in_catalogue else [{"name": "house", "block": list(job.blocked)}]},
     }
     if job.tls:
@@ -168,7 +168,7 @@ def one_of_each(*, compiled: str | None = None) -> tuple[Server, ...]:
     ours = [Server(MOATDNS, functools.partial(moatdns, workers=1))]
     if compiled:
         ours.append(Server(f"{MOATDNS}, compiled", functools.partial(moatdns, workers=1, python=compiled)))
-    unlogged = functools.partial(moatdns, workers=1, python=compiled or sys.executable, query_log="off")
+    unlogged = functools.partial(moatdns, workers=1, python=compiled or sys.executable, query_log=False)
     ours.append(Server(f"{MOATDNS}{', compiled' if compiled else ''}, no query log", unlogged))
     ours.append(Server(f"{MOATDNS}, 2 workers", functools.partial(moatdns, workers=2)))
     return (*ours, Server("dnsmasq", dnsmasq), Server("unbound", unbound), Server("dnsdist", dnsdist))

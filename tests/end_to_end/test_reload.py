@@ -117,6 +117,7 @@ def test_changed_client_networks_take_effect_and_no_query_is_lost(server: Moatdn
     assert not steady.lost, f"{len(steady.lost)} of {steady.answered}: {steady.lost[:5]}"
 
 
+@pytest.mark.alone
 def test_ten_reloads_under_steady_queries_lose_none(server: Moatdns, world: Unbound) -> None:
     server.reload(config_with(world))
     with SteadyQueries(server.port, ["claude.ai", "plain.example", "notclaude.ai"], tcp=True) as steady:

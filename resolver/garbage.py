@@ -1,9 +1,8 @@
 """When a worker looks for garbage in cycles, which reference counts do not free.
 
 A look goes through all that is young, or through everything, and nobody is answered meanwhile: a tenth of a second with
-full caches. So the young are looked at often, hundreds at a time (less than a millisecond, and a few for those that
-outlived it), and everything only when hardly anybody asks. The query path makes no cycles; what else may, such as a
-traceback that is kept, waits until then.
+full caches. So the young are looked at often, hundreds at a time (a millisecond at most), and everything only when
+hardly anybody asks. The query path makes no cycles; what else may, such as a traceback that is kept, waits until then.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ import gc
 from typing import Final
 
 _YOUNG: Final = 500  # objects more than at the last look
-_MIDDLE: Final = 10  # looks at the young, then those that outlived one are looked at, too
+_MIDDLE: Final = 1  # looks at the young, then those that outlived one are looked at, too: seldom would take longer
 _NEVER: Final = 1 << 30
 _QUIET_SHARE: Final = 0.05  # of a core, since the last call
 _EVERY_SECONDS: Final = 300.0

@@ -21,6 +21,7 @@ from resolver.wire.question import Question
 STALE_AFTER_SECONDS = 1.8  # how long a client waits for a fresh answer before it gets an old one (RFC 8767 section 5)
 _PREFETCH_SHARE = 0.1  # of the TTL, at its end
 _PREFETCH_MIN_TTL_SECONDS = 10
+_OUR_FAULT = (Ede.OTHER, "an error of the resolver's own, which its log tells")
 
 Waiter = Callable[[CacheEntry], None]
 
@@ -144,9 +145,10 @@ class Resolver:
                 checking_disabled=question.checking_disabled,
                 done=functools.partial(self._land, flight),
             )
-        except Exception as error:  # likewise: a flight that nobody lands would have all others wait for ever
+        except Exception as error:  # a fault of ours, which is reported; else all who ask this would wait for ever
             self._loop.call_exception_handler({"message": "a question could not be asked", "exception": error})
-            self._land(flight, UpstreamError("the question could not be asked"))
+            self._flights.pop(flight.cache_key, None)
+            self._tell(flight, self._cache.put_failure(flight.cache_key, _OUR_FAULT, self._clock()))
 
     def _arm_stale(self, flight: _Flight, entry: CacheEntry) -> None:
         now = self._clock()
@@ -180,7 +182,7 @@ class Resolver:
                 entry = self._cache.put_failure(flight.cache_key, (Ede.NETWORK_ERROR, f"unusable answer: {error}"), now)
             except Exception as error:  # a fault of ours, which is reported; those who wait must hear, and make room
                 self._loop.call_exception_handler({"message": "an answer could not be read", "exception": error})
-                entry = self._cache.put_failure(flight.cache_key, (Ede.OTHER, "an answer could not be read"), now)
+                entry = self._cache.put_failure(flight.cache_key, _OUR_FAULT, now)
         self._tell(flight, entry)
 
     def _tell(self, flight: _Flight, entry: CacheEntry) -> None:

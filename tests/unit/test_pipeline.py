@@ -287,7 +287,9 @@ async def test_a_failure_is_told_within_the_size_that_the_client_takes_and_witho
     assert "192.0.2" not in waiting[0].to_text()
 
 
-async def test_a_question_that_cannot_be_asked_is_told_and_gives_its_place_back(served: Served) -> None:
+async def test_a_question_that_cannot_be_asked_is_told_and_gives_its_place_back(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
     reported: list[object] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: reported.append(context["exception"]))
     fault = RuntimeError("a fault of ours")
@@ -295,10 +297,10 @@ async def test_a_question_that_cannot_be_asked_is_told_and_gives_its_place_back(
     def ask(*_: object, **__: object) -> None:
         raise fault
 
-    asking, served.upstream.ask = served.upstream.ask, ask  # type: ignore[method-assign]
+    monkeypatch.setattr(served.upstream, "ask", ask)
     (failed,) = served.ask("plain.example")
     assert (failed.rcode(), reported) == (dns.rcode.SERVFAIL, [fault])
-    served.upstream.ask = asking  # type: ignore[method-assign]
+    monkeypatch.undo()
     served.now += 2
     again = served.ask("plain.example")
     served.upstream.answer("plain.example. 300 IN A 192.0.2.9")

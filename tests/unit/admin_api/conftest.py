@@ -30,6 +30,7 @@ from resolver.config.policy_schema import Policy
 from resolver.config.settings import WorkerSettings
 from resolver.explaining import access_of
 from resolver.policy.compiler import policy_in_memory
+from resolver.policy.snapshot import PolicySnapshot
 from resolver.subjects_file import Position
 
 
@@ -65,7 +66,8 @@ class InForceAtOnce:
     """A policy keeper that needs no time."""
 
     def __init__(self) -> None:
-        self.snapshot = policy_in_memory(*compile_policy(Policy().model_dump(mode="json"), load_catalogue()))
+        compiled = compile_policy(Policy().model_dump(mode="json"), load_catalogue())
+        self.snapshot: PolicySnapshot | None = policy_in_memory(*compiled)
         self.snapshot_revision = 1
         self.revision = self.whole_revision = 0
         self.in_force_since = datetime.now(UTC)
@@ -151,6 +153,7 @@ class Served:
     session: ClientSession
     store_folder: Path
     context: Context
+    counted: dict[str, str]  # what the statistics tell of, by dimension
     tokens: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -233,7 +236,7 @@ async def served(tmp_path: Path) -> AsyncIterator[Served]:
     serving = Serving(context)
     await serving.start(listening)
     async with ClientSession() as session:
-        api = Served(port, store, door, policy, log, session, tmp_path, context)
+        api = Served(port, store, door, policy, log, session, tmp_path, context, elsewhere.keys)
         for role in tokens.ROLES:
             async with store.change("test") as change:
                 _, api.tokens[role] = await tokens.create(change, name=f"a-{role}", owner="tests", role=role)

@@ -250,7 +250,7 @@ async def test_what_was_revoked_before_it_began_is_not_told_as_stale(served: Ser
 async def test_the_sum_of_what_is_not_counted_apart_is_a_row_of_the_usage_report_and_of_its_page(
     served: Served,
 ) -> None:
-    served.context.statistics.keys["group/vendor"] = "other"  # type: ignore[attr-defined]
+    served.counted["group/vendor"] = "other"
     (item,) = (await served.get("reports/usage?by=group,vendor"))["items"]
     assert (item["group"], item["vendor"], item["blocked"]) == ("other", "other", 2)
     async with served.call("GET", "reports/usage?by=group,vendor&format=csv") as response:

@@ -7,7 +7,7 @@ import contextlib
 import math
 import socket
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import cast
 
@@ -110,16 +110,23 @@ class Fragile:
         return query
 
 
-async def test_an_error_that_nobody_expected_costs_one_query_and_no_other() -> None:
-    loop = asyncio.get_running_loop()
-    loop.set_exception_handler(lambda *_: None)
-    with contextlib.ExitStack() as open_sockets:
+@contextlib.contextmanager
+def two_sockets() -> Iterator[tuple[socket.socket, socket.socket]]:
+    """A server's, and a client's that is connected to it."""
+    with contextlib.ExitStack() as both:
         server, client = (
-            open_sockets.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK))
+            both.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK))
             for _ in range(2)
         )
         server.bind(("127.0.0.1", 0))
         client.connect(server.getsockname())
+        yield server, client
+
+
+async def test_an_error_that_nobody_expected_costs_one_query_and_no_other() -> None:
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda *_: None)
+    with two_sockets() as (server, client):
         names = [f"{number}.example" for number in range(100)]
         names[3] = names[50] = names[-2] = "broken.example"
         for name in names:
@@ -137,13 +144,7 @@ async def test_errors_that_nobody_expected_take_no_turns_and_each_is_reported() 
     loop = asyncio.get_running_loop()
     troubles: list[object] = []
     loop.set_exception_handler(lambda _, context: troubles.append(context["exception"]))
-    with contextlib.ExitStack() as open_sockets:
-        server, client = (
-            open_sockets.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK))
-            for _ in range(2)
-        )
-        server.bind(("127.0.0.1", 0))
-        client.connect(server.getsockname())
+    with two_sockets() as (server, client):
         for _ in range(15):
             client.send(dns.message.make_query("broken.example", "A").to_wire())
         client.send(dns.message.make_query("www.example", "A").to_wire())

@@ -12,7 +12,7 @@ import pytest
 from resolver.config.settings import Limits
 from resolver.listeners.connection import Connection, Door
 from resolver.listeners.connections import Connections
-from resolver.listeners.stream import DnsStream
+from resolver.listeners.stream import speak_tcp
 from resolver.listeners.turns import IN_A_ROW, TURN, Turns
 from resolver.pipeline import Pending, Pipeline, Transport
 from resolver.telemetry.counters import Counters
@@ -54,8 +54,7 @@ def door_of(office: Office) -> Door:
     loop = asyncio.get_running_loop()
     limits, counters = Limits(tcp_queries_per_connection=AT_ONCE), Counters()
     connections = Connections(limits, counters.dropped)
-    speak = lambda connection: DnsStream(connection, Transport.TCP)  # noqa: E731
-    return Door(loop, cast(Pipeline, office), connections, Turns(loop), limits, counters, speak)
+    return Door(loop, cast(Pipeline, office), connections, Turns(loop), limits, counters, speak_tcp)
 
 
 class Client:

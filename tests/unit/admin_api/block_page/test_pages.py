@@ -148,6 +148,6 @@ async def test_a_contact_leads_where_it_says(page_with: Open, contact: str, show
 
 
 async def test_before_the_first_policy_it_asks_for_patience(page: Page) -> None:
-    page.served.policy.snapshot = None  # type: ignore[assignment]
+    page.served.policy.snapshot = None
     got = await page.get("claude.ai")
     assert (got.status, got.headers["retry-after"]) == (503, "2")

@@ -18,7 +18,7 @@ run: $(VENV)/.installed-run
 	@echo "moatdns will listen on 127.0.0.1:5300 and [::1]:5300 unless its config says otherwise. In another terminal, try"
 	@echo "    dig @127.0.0.1 -p 5300 claude.ai                  # blocked: 0.0.0.0, and why"
 	@echo "    dig @127.0.0.1 -p 5300 www.example.com            # forwarded to this machine's resolver"
-	@echo "    $(BIN)/moatdns explain claude.ai                 # the whole why of a decision"
+	@echo "    $(BIN)/moatdns explain claude.ai$(if $(CONFIG), --config $(CONFIG))                 # the whole why of a decision"
 	@echo "The web pages: http://127.0.0.1:8053/, the admin API: http://127.0.0.1:8053/docs; the token is in state_dir/admin.token"
 	@echo "An exempt group: 'make run CONFIG=moatdns.example.yaml', then"
 	@echo "    dig @127.0.0.1 -p 5300 -b 127.0.0.2 claude.ai     # the upstream's answer"

@@ -126,8 +126,8 @@ def explain_command(
     as_json: JsonOption = False,
 ) -> None:
     """Tell what becomes of a name for a client, and why, by the code that answers queries."""
-    _, loaded = load(config)
-    policy, origin = policy_of(loaded)
+    path, loaded = load(config)
+    policy, origin = policy_of(path, loaded)
     settings = worker_settings(loaded, workers=1, system_servers=[])
     try:
         explanation = explain_query(

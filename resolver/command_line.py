@@ -46,8 +46,8 @@ def load(explicit: str | None) -> tuple[Path | None, Config]:
         fail(*error.problems)
 
 
-def policy_of(config: Config) -> tuple[PolicySnapshot, str]:
-    """The policy to explain by: the snapshot in the state directory, else the file's, compiled here and now."""
+def policy_of(path: Path | None, config: Config) -> tuple[PolicySnapshot, str]:
+    """The policy to explain by and its origin: the snapshot in the state directory, else compiled from `config`."""
     plain = config.policy.model_dump(mode="json")
     catalogue = load_catalogue(in_force(config.state_dir, review=config.policy.catalogue == "review"))
     try:
@@ -59,7 +59,10 @@ def policy_of(config: Config) -> tuple[PolicySnapshot, str]:
     what = f"revision {policy.revision}" if policy.revision else f"snapshot {manifest.revision}, made without a store,"
     origin = f"{what} in {config.state_dir}"
     if manifest.fingerprint != fingerprint_of(file_policy(config)[0], catalogue.fingerprint):
-        origin += "; the config has changed since and is not in force (send SIGHUP)"
+        origin += (
+            f", which was not made from {path or 'the built-in defaults'}: "
+            "name the server's config with --config, or send it SIGHUP if this one has changed since"
+        )
     return policy, origin
 
 

@@ -112,8 +112,8 @@ def coverage(
     """
     if (names is None) is not query_log:
         fail("say either --names FILE or --query-log", code=2)
-    _, loaded = load(config)
-    policy, origin = policy_of(loaded)
+    path, loaded = load(config)
+    policy, origin = policy_of(path, loaded)
     try:
         view, _ = policy.view_of(client)
     except ValueError as error:

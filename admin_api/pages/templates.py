@@ -34,9 +34,18 @@ def make_templates() -> Environment:
         auto_reload=False,
         finalize=_finalize,
     )
-    templates.globals.update(static=address_of, version=__version__, with_query=with_query, menu=MENU)
-    templates.filters.update(moment=moment, number=number, span=span, segment=segment, as_it_is=as_it_is)
+    templates.globals.update(static=address_of, moatdns_version=__version__, with_query=with_query, menu=MENU)
+    templates.filters.update(
+        moment=moment, number=number, decimal=decimal, grouped=grouped, span=span, segment=segment, as_it_is=as_it_is
+    )
     return templates
+
+
+def rendered(templates: Environment, template: str, facts: Mapping[str, Any]) -> str:
+    """A template filled in. Raises ValueError for a fact that would hide what every template means by that name."""
+    if hidden := sorted(facts.keys() & templates.globals.keys()):
+        raise ValueError(f"{template}: {', '.join(hidden)} cannot be the name of a fact")
+    return templates.get_template(template).render(**facts)
 
 
 def visible(text: str) -> str:
@@ -73,9 +82,23 @@ def moment(at: datetime | str | None, empty: str = "–") -> Markup:
     return Markup('<time datetime="{}">{} UTC</time>').format(machine, utc.strftime("%Y-%m-%d %H:%M:%S"))
 
 
-def number(value: float | None) -> str:
-    """1234567 as '1,234,567'."""
-    return "–" if value is None else f"{value:,}"
+def number(value: float | None) -> Markup:
+    """A number that a script shows as the reader's language writes it; without scripts as `grouped` does."""
+    return escape("–") if value is None else Markup('<data value="{}">{}</data>').format(value, grouped(value))
+
+
+def decimal(value: float | None, digits: int = 1) -> Markup:
+    """A number with that many decimal places, which a script shows as the reader's language writes it."""
+    if value is None:
+        return escape("–")
+    text = f"{value:.{digits}f}"
+    return Markup('<data value="{}" data-digits="{}">{}</data>').format(text, digits, grouped(float(text), digits))
+
+
+def grouped(value: float, digits: int | None = None) -> str:
+    """1234567 as '1 234 567', with narrow no-break spaces (ISO 80000-1): a comma or a point means two things."""
+    text = f"{value:,}" if digits is None else f"{value:,.{digits}f}"
+    return text.replace(",", "\u202f")
 
 
 def span(seconds: float | None) -> str:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from resolver.names import key_of
+from resolver.names import key_of, parse_name
 from resolver.wire.addresses import holds_private_address
 from resolver.wire.answer import Answer, read_answer, with_ttl, without_private_addresses
 from resolver.wire.codes import Type
 
 _TYPES = frozenset({int(Type.A), int(Type.AAAA), int(Type.SVCB), int(Type.HTTPS), int(Type.ANY)})
+_TELLS_NAT64 = key_of(parse_name("ipv4only.arpa"))  # by its addresses, whatever they are (RFC 7050)
 _MOST_TTL_SECONDS = 60  # of an answer that lost all that was asked for: nothing says how long that holds
 
 
@@ -19,7 +20,7 @@ class RebindingGuard:
 
     def __init__(self, private_names: Iterable[bytes]) -> None:
         """`private_names` are keys (resolver.names)."""
-        self._private_names = frozenset(private_names)
+        self._private_names = frozenset((*private_names, _TELLS_NAT64))
         self.stripped = 0  # answers that have lost something
 
     def guarded(self, answer: Answer, message: bytes, qname: bytes, qtype: int, *, keep_authority: bool) -> Answer:

@@ -12,8 +12,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+from resolver.address_kinds import is_private
 from resolver.errors import FormatError
-from resolver.wire.addresses import addresses_of_record, is_private
+from resolver.wire.addresses import addresses_of_record
 from resolver.wire.codes import HEADER, Flag, Rcode, Type
 from resolver.wire.mending import without_foreign_records
 from resolver.wire.reading import TTL_SIGN_BIT, Names, Record

@@ -76,6 +76,34 @@ async def test_one_blocked_address_blocks_the_whole_answer() -> None:
     assert [rdata.address for rrset in response.answer for rdata in rrset] == ["0.0.0.0"]
 
 
+@pytest.mark.parametrize(
+    "address",
+    [
+        "64:ff9b::192.0.2.1",
+        "64:ff9b:1::192.0.2.1",
+        "64:ff9b:1:c000:2:100::",
+        "2002:c000:201::1",
+        "::192.0.2.1",
+        "::ffff:192.0.2.1",
+    ],
+)
+async def test_an_ipv4_address_inside_ipv6_is_judged_as_that_address(address: str) -> None:
+    one = served(policy(BLOCKED_NETWORK))
+    assert asked(one, f"www.example. 300 IN AAAA {address}", qtype="AAAA").answer[0][0].address == "::"
+    hinted = asked(one, f"www.example. 300 IN HTTPS 1 . ipv6hint={address}", qtype="HTTPS")
+    assert not hinted.answer
+    other = served(policy("ip:203.0.113.0/24"))
+    assert asked(other, f"www.example. 300 IN AAAA {address}", qtype="AAAA").answer[0][0].address != "::"
+
+
+async def test_a_rule_for_a_translators_own_prefix_counts_where_none_speaks_of_the_ipv4_address() -> None:
+    one = served(policy("ip:64:ff9b::/96", allow=("ip:198.51.100.0/24",)))
+    assert asked(one, "www.example. 300 IN AAAA 64:ff9b::c000:201", qtype="AAAA").answer[0][0].address == "::"
+    two = served(policy("ip:64:ff9b::/96", allow=("ip:198.51.100.0/24",)))
+    answer = asked(two, "www.example. 300 IN AAAA 64:ff9b::c633:6401", qtype="AAAA").answer
+    assert answer[0][0].address == "64:ff9b::c633:6401"
+
+
 @pytest.mark.parametrize("hints", ["ipv4hint=198.51.100.1,192.0.2.1", "ipv6hint=2001:db8::1"])
 async def test_address_hints_are_judged_too(hints: str) -> None:
     one = served(policy(BLOCKED_NETWORK, "ip:2001:db8::/32"))
@@ -199,7 +227,24 @@ def test_a_private_address_in_a_public_name_is_left_out(address: str) -> None:
     assert 0 < answer.ttl_seconds <= 60
 
 
-@pytest.mark.parametrize("address", ["::", "::1", "fc00::1", "fd12::1", "fe80::1", "::ffff:10.0.0.1"])
+@pytest.mark.parametrize(
+    "address",
+    [
+        "::",
+        "::1",
+        "fc00::1",
+        "fd12::1",
+        "fe80::1",
+        "fec0::1",
+        "::ffff:10.0.0.1",
+        "::192.168.3.4",
+        "64:ff9b::169.254.169.254",
+        "64:ff9b:1::127.0.0.1",
+        "64:ff9b:1:7f00:0:100::",
+        "2002:ac10:1::",
+        "2001:0:5ef5:79fd::f5ff:fffe",
+    ],
+)
 def test_private_addresses_of_version_6_are_left_out(address: str) -> None:
     answer, _ = read("rebind.example", f"rebind.example. 300 IN AAAA {address}", qtype="AAAA")
     assert answer.answers == 0
@@ -211,6 +256,20 @@ def test_private_addresses_of_version_6_are_left_out(address: str) -> None:
 def test_all_other_addresses_stay(address: str) -> None:
     answer, guard = read("www.example", f"www.example. 300 IN A {address}")
     assert (answer.answers, answer.filtered, guard.stripped) == (1, False, 0)
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["64:ff9b::8.8.8.8", "64:ff9b:1::8.8.8.8", "64:ff9b:1:808:8:800::", "64:ff9b:1:cb00:a:500::", "2002:808:808::1"],
+)
+def test_public_addresses_behind_a_translator_stay(address: str) -> None:
+    answer, _ = read("www.example", f"www.example. 300 IN AAAA {address}", qtype="AAAA")
+    assert (answer.answers, answer.filtered) == (1, False)
+
+
+def test_the_name_that_tells_the_prefix_of_a_translator_keeps_its_addresses() -> None:
+    answer, _ = read("ipv4only.arpa", "ipv4only.arpa. 300 IN AAAA fd00:64::c000:aa", qtype="AAAA")  # RFC 7050
+    assert (answer.answers, answer.filtered) == (1, False)
 
 
 def test_only_the_private_ones_go_and_the_chain_stays() -> None:

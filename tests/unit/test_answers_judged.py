@@ -8,6 +8,7 @@ import ipaddress
 import dns.flags
 import dns.message
 import dns.rcode
+import dns.rdatatype
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -192,7 +193,12 @@ def test_a_network_s_key_is_a_prefix_of_its_addresses_keys_alone(
 
 
 def read(
-    name: str, *lines: str, qtype: str = "A", private: tuple[str, ...] = (), authentic: bool = False
+    name: str,
+    *lines: str,
+    qtype: str = "A",
+    private: tuple[str, ...] = (),
+    authentic: bool = False,
+    dnssec: bool = False,
 ) -> tuple[Answer, RebindingGuard]:
     query = dns.message.make_query(name, qtype)
     response = dns.message.make_response(query)
@@ -204,8 +210,15 @@ def read(
         section.append(dns.rrset.from_text(owner, int(ttl), rdclass, rdtype, " ".join(rdata)))
     message, qname, number = response.to_wire(), parse_name(name), int(query.question[0].rdtype)
     guard = RebindingGuard(key_of(parse_name(text)) for text in private)
-    answer = read_answer(message, qname, number, keep_authority=False)
-    return guard.guarded(answer, message, qname, number, keep_authority=False), guard
+    answer = read_answer(message, qname, number, keep_authority=dnssec)
+    return guard.guarded(answer, message, qname, number, keep_authority=dnssec), guard
+
+
+def told(answer: Answer, name: str, qtype: str = "A") -> dns.message.Message:
+    """What a client is told, as another implementation reads it."""
+    response = dns.message.make_response(dns.message.make_query(name, qtype)).to_wire()
+    counts = answer.answers.to_bytes(2, "big") + answer.authorities.to_bytes(2, "big") + bytes(2)
+    return dns.message.from_wire(response[:6] + counts + response[12:] + answer.body)
 
 
 @pytest.mark.parametrize(
@@ -282,16 +295,38 @@ def test_only_the_private_ones_go_and_the_chain_stays() -> None:
 def test_what_is_left_without_data_looks_like_no_delegation_and_lives_for_a_minute() -> None:
     lines = ("www.example. 300 IN CNAME b.example.", "b.example. 300 IN A 10.0.0.1", "example. 300 IN NS ns.example.")
     answer, _ = read("www.example", *lines)
-    assert (answer.answers, answer.authorities, answer.negative, answer.ttl_seconds) == (1, 0, True, 60)
-    (ttl_at,) = answer.ttl_offsets
-    assert answer.body[ttl_at : ttl_at + 4] == (60).to_bytes(4, "big")
+    assert (answer.answers, answer.authorities, answer.negative, answer.ttl_seconds) == (1, 1, True, 60)
+    for ttl_at in answer.ttl_offsets:
+        assert answer.body[ttl_at : ttl_at + 4] == (60).to_bytes(4, "big")
+
+
+@pytest.mark.parametrize(
+    ("lines", "owner"),
+    [
+        (("www.example. 300 IN A 10.0.0.1",), "www.example."),
+        (("www.example. 300 IN CNAME b.c.example.", "b.c.example. 9 IN A 10.0.0.1"), "b.c.example."),
+    ],
+)
+def test_an_answer_that_lost_its_data_has_an_soa_of_its_name(lines: tuple[str, ...], owner: str) -> None:
+    answer, _ = read("www.example", *lines)
+    response = told(answer, "www.example")
+    (soa,) = response.authority
+    assert (soa.name.to_text(), soa.rdtype) == (owner, dns.rdatatype.SOA)
+    assert soa.ttl == answer.ttl_seconds <= soa[0].minimum == 60
+    assert {rrset.rdtype for rrset in response.answer} <= {dns.rdatatype.CNAME}
+
+
+def test_an_answer_that_has_lost_but_some_of_its_data_has_no_soa() -> None:
+    answer, _ = read("www.example", "www.example. 300 IN A 10.0.0.1", "www.example. 300 IN A 198.51.100.1")
+    assert not told(answer, "www.example").authority
 
 
 def test_a_signature_goes_with_the_last_address_that_it_signs() -> None:
     signature = "www.example. 300 IN RRSIG A 13 2 300 20300101000000 20200101000000 1 example. AAAA"
-    bare, _ = read("www.example", "www.example. 300 IN A 10.0.0.1", signature)
+    private, public = "www.example. 300 IN A 10.0.0.1", "www.example. 300 IN A 198.51.100.1"
+    bare, _ = read("www.example", private, signature, dnssec=True)
     assert bare.answers == 0
-    partly, _ = read("www.example", "www.example. 300 IN A 10.0.0.1", "www.example. 300 IN A 198.51.100.1", signature)
+    partly, _ = read("www.example", private, public, signature, dnssec=True)
     assert partly.answers == 2
 
 

@@ -85,12 +85,13 @@ class CacheEntry:
         """When the TTLs in the body next change, at the latest when it expires."""
         return min(self.stored_at + int(now - self.stored_at) + 1, self.expires_at)
 
+    def seconds_left(self, now: float) -> int:
+        """What is left of its TTL, in whole seconds; 0 once expired."""
+        return self.ttl_seconds - int(now - self.stored_at) if now < self.expires_at else 0
+
     def body(self, now: float, *, most: int | None = None) -> bytes:
         """The sections with TTLs counted down to `now`, none above `most` seconds; STALE_TTL_SECONDS once expired."""
-        if now < self.expires_at:
-            ttl = self.ttl_seconds - int(now - self.stored_at)
-        else:
-            ttl = STALE_TTL_SECONDS if self.is_stale(now) else 0
+        ttl = STALE_TTL_SECONDS if self.is_stale(now) else self.seconds_left(now)
         if most is not None and most < ttl:
             ttl = most
         answer = self.answer

@@ -13,7 +13,8 @@ import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.resolver import ThreadedResolver
 
-from resolver.config.subscription import is_public, literal_address
+from resolver.address_kinds import is_public
+from resolver.config.subscription import literal_address
 from resolver.errors import FetchError
 
 SILENCE_SECONDS: Final = 20.0

@@ -26,6 +26,7 @@ from resolver.server_names import ServerNames
 from resolver.telemetry.counters import Counters, Outcome
 from resolver.telemetry.query_events import QueryEvents
 from resolver.transport import Transport
+from resolver.wire.answer import Answer
 from resolver.wire.client_subnet import client_of_subnet, option_for
 from resolver.wire.codes import Ede, EdnsOption, Flag, Rcode
 from resolver.wire.cookies import Standing
@@ -208,19 +209,28 @@ class Pipeline:
             reply(self._answering.busy(pending))
             return
         self._waiting[address] = waiting + 1
-        if not self._resolver.fetch(pending.question, functools.partial(self._landed, pending, reply)):
+        landed = functools.partial(self._landed, pending, reply)
+        if not self._resolver.fetch(pending.question, landed, functools.partial(self._may_have, pending)):
             self._waited(address)
             reply(self._answering.busy(pending))
 
-    def _landed(self, pending: Pending, reply: Callable[[bytes], None], entry: CacheEntry) -> None:
+    def _may_have(self, pending: Pending, answer: Answer) -> bool:
+        self._judge_anew(pending)
+        return self._answering.may_have(answer, pending)
+
+    def _judge_anew(self, pending: Pending) -> None:
+        """Where something changed while a query waited, what is in force now judges the answer, name and targets."""
         before = pending.client
-        self._waited(before.address)
-        answering = self._answering
+        snapshot = self._answering.snapshot
         client = self.clients.at(before.address, before.name)
-        if pending.snapshot is not answering.snapshot or client is not before:
-            # Something changed while we waited: what is in force now judges the answer, name and targets.
+        if pending.snapshot is not snapshot or client is not before:
             pending.client = client
-            pending.decision = answering.snapshot.decide(client.view, pending.question.key)
+            pending.decision = snapshot.decide(client.view, pending.question.key)
+
+    def _landed(self, pending: Pending, reply: Callable[[bytes], None], entry: CacheEntry) -> None:
+        self._waited(pending.client.address)
+        self._judge_anew(pending)
+        answering = self._answering
         answer = answering.answer_from(entry, pending, cached=False)
         if len(answer) > _SMALL_OCTETS and pending.transport is Transport.UDP:
             answer = self._if_late(answer, pending)

@@ -101,6 +101,7 @@ class Worker:
         events = QueryEvents(sink, telemetry.query_log, self._counters.dropped)
         self._forwarder = forwarder_of(settings, loop, self._counters.dropped)
         self._cache = ResponseCache(settings.cache, (key_of(parse_name(zone.name)) for zone in settings.zones))
+        local_names = local_names_of(settings)
         self._resolver = Resolver(
             self._forwarder,
             self._cache,
@@ -110,6 +111,7 @@ class Worker:
             dropped=self._counters.dropped,
             loop=loop,
             guard=_guard_of(settings),
+            local_names=local_names,
         )
         self._pipeline = Pipeline(
             self._resolver,
@@ -118,7 +120,7 @@ class Worker:
             self._counters,
             # No name for it here: what this frame held would stay mapped for ever.
             open_snapshot(read_manifest(Path(first["manifest"])), check=not first["checked"]),
-            local_names=local_names_of(settings),
+            local_names=local_names,
             server_names=ServerNames(settings.server.identity, settings.server.version),
             replies=_replies_of(settings, first["cookie_secret"]),
             rates=settings.rates,

@@ -109,6 +109,16 @@ def _switch(value: Any) -> Any:
     return value
 
 
+def _cut(value: Any) -> Any:
+    if value == "always":
+        return value
+    try:
+        return _switch(value)
+    except PydanticCustomError:
+        why = f"should be true, false or 'always', is {shown(value)}"
+        raise PydanticCustomError("mistake", "{why}", {"why": why}) from None
+
+
 def _workers(value: Any) -> Any:
     if value == "auto":
         return value
@@ -178,21 +188,26 @@ def secret(text: str) -> str:
         raise RuleError(f"{shown(path)} cannot be read: {why}") from None
 
 
-def _normal_zones(value: Any) -> Any:
-    """Normalise the names of zones, and refuse one that is there twice."""
-    if not isinstance(value, dict):
-        return value
-    zones: dict[str, Any] = {}
+def _normal_zones(value: dict[str, Texts]) -> dict[str, Texts]:
+    """Normalise the names of zones, networks as their reverse zones, and refuse one that is there twice.
+
+    A reverse zone of two networks is the longer one's.
+    """
+    zones: dict[str, Texts] = {}
+    lengths: dict[str, int] = {}
     mistakes: list[InitErrorDetails] = []
     for written, servers in value.items():
         try:
-            name = addresses.read_zone(str(written))
+            names, length = addresses.read_zone(written)
         except RuleError as error:
             mistakes.append(mistake(str(error), written, written))
             continue
-        if name in zones:
-            mistakes.append(mistake(f"is the zone {name!r}, which is there already: keep one", written, written))
-        zones[name] = servers
+        for name in names:
+            known = lengths.get(name)
+            if known == length:
+                mistakes.append(mistake(f"is the zone {name!r}, which is there already: keep one", written, written))
+            if known is None or known <= length:
+                zones[name], lengths[name] = servers, length
     raise_mistakes(mistakes)
     return zones
 
@@ -204,10 +219,11 @@ def _moment(value: datetime) -> datetime:
     return value.astimezone(UTC)
 
 
-_ZONE_NAMES = BeforeValidator(_normal_zones)
+_ZONE_NAMES = AfterValidator(_normal_zones)
 NUMBER = BeforeValidator(_number)
 Moment = Annotated[AwareDatetime, AfterValidator(_moment)]
 Switch = Annotated[bool, BeforeValidator(_switch)]
+NxdomainCut = Annotated[bool | Literal["always"], BeforeValidator(_cut)]
 Positive = Annotated[int, Field(gt=0), NUMBER]
 PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False), NUMBER]
 Workers = Annotated[Literal["auto"] | Annotated[int, Field(ge=1, le=_MOST_WORKERS)], BeforeValidator(_workers)]

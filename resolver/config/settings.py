@@ -68,7 +68,7 @@ class CacheSettings:
     max_negative_ttl_seconds: int = 3600
     stale_seconds: int = 86400
     prefetch: bool = True
-    nxdomain_cut: bool = True
+    nxdomain_cut: bool | str = True  # below denials that were validated; "always": below all
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ class Rcode(IntEnum):
     NXDOMAIN = 3
     NOTIMP = 4
     REFUSED = 5
+    YXDOMAIN = 6
     BADVERS = 16
     BADCOOKIE = 23
 
@@ -32,6 +33,9 @@ class Type(IntEnum):
     AAAA = 28
     DNAME = 39
     OPT = 41
+    RRSIG = 46
+    NSEC = 47
+    NSEC3 = 50
     SVCB = 64
     HTTPS = 65
     NXNAME = 128

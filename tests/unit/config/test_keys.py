@@ -231,6 +231,7 @@ ENDPOINT = (
         ("cache: {stale_seconds: 604801}", "cache.stale_seconds: should be at most 604800, is 604801"),
         ("cache: {prefetch: 3}", "cache.prefetch: should be true or false, is 3"),
         ("cache: {prefetch: }", "cache.prefetch: should be true or false, is empty"),
+        ("cache: {nxdomain_cut: sometimes}", "cache.nxdomain_cut: should be true, false or 'always', is 'sometimes'"),
         (
             "cache: {min_ttl_seconds: 20, max_ttl_seconds: 10}",
             "cache.min_ttl_seconds: is 20, above max_ttl_seconds, 10: lower it or raise the other",

@@ -36,7 +36,9 @@ def office(tmp_path_factory: pytest.TempPathFactory, outside: StubUpstream, insi
         "upstream": {
             "servers": [outside.server],
             "zones": {
-                **dict.fromkeys(("corp.test", "corp.example", "10.20.0.0/16"), [inside.server]),
+                "corp.test": [inside.server],
+                "corp.example": [inside.server],
+                "10.20.0.0/16": [inside.server],
                 "dead.corp.test": ["127.0.0.1:1"],
             },
         },

@@ -96,6 +96,8 @@ UDP_PAYLOAD_PLAIN: Final = 512  # a client without EDNS takes no more (RFC 1035 
 def is_meta(qtype: int) -> bool:
     """Whether a type stands for no data of a name (RFC 6895 section 3.1), ANY aside: a transfer, for one."""
     return qtype == 0 or (128 <= qtype < Type.ANY)
+
+
 _DS: Final = int(Type.DS)
 
 

@@ -63,7 +63,7 @@ def explain_query(
         return _without_policy(explanation, REFUSED, Step("access", REFUSED, why))
     if is_meta(number) or number == Type.OPT:
         return _without_policy(explanation, REFUSED, Step("type", REFUSED, f"{qtype} is not a type of data"))
-    zone = access.local_names.zone_of(key_of(wire_name))
+    zone = access.local_names.zone_of(key_of(wire_name), number)
     if zone is not None:
         why = f"{zone.name} is always answered here ({zone.because}): no policy and no upstream is asked"
         return _without_policy(explanation, "allow", Step("local", "answered here", why))

@@ -12,8 +12,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from resolver.config.settings import EncryptedSettings, WorkerSettings
-from resolver.names import key_of, parse_name, to_text, wire_of_key
-from resolver.wire.codes import Flag, Rcode, Type
+from resolver.names import key_of, parent_of, parse_name, to_text, wire_of_key
+from resolver.wire.codes import Flag, Rcode, Type, has_data_above
 from resolver.wire.designation import Designation, designation
 from resolver.wire.message import address_record, name_record, soa_record
 from resolver.wire.question import Question
@@ -74,8 +74,14 @@ class LocalNames:
             return True
         return key[: 1 + key[0]] in self._first_labels
 
-    def zone_of(self, key: bytes) -> LocalZone | None:
-        """The local zone that a name is in, None for all other names."""
+    def zone_of(self, key: bytes, qtype: int = Type.A) -> LocalZone | None:
+        """The local zone that a name's records of a type are in, None for all others.
+
+        DS records of the zone itself are in the public zone above it, which proves that nobody signs this one: so a
+        client that validates takes our unsigned answers (RFC 6303 section 7, RFC 8375 section 4).
+        """
+        if has_data_above(qtype):
+            key = parent_of(key)
         if self._own is not None and key == self._own.key:
             return self._own
         if not key or key[: 1 + key[0]] not in self._first_labels:
@@ -91,7 +97,7 @@ class LocalNames:
 
     def answer(self, question: Question) -> bytes | None:
         """The response to a name that is answered here, else None. It is authoritative (RFC 6303 section 3)."""
-        zone = self.zone_of(question.key)
+        zone = self.zone_of(question.key, question.qtype)
         if zone is None:
             return None
         designated = self._designated.get(question.key)
@@ -107,7 +113,13 @@ class LocalNames:
         soa = (_POINTER | apex).to_bytes(_POINTER_OCTETS, "big") + self._soa
         if question.key == zone.key and question.qtype == Type.SOA:
             return compose(question, Rcode.NOERROR, soa, answers=1, flags=Flag.AA)
-        exists = data is not None or question.key == zone.key or any(name.startswith(owner) for name in self._data)
+        exists = (
+            data is not None
+            or question.key == zone.key
+            or any(name.startswith(owner) for name in self._data)
+            # What is above a zone of others exists, too: its absence would hide that zone (RFC 8020 section 2).
+            or any(name.startswith(question.key) for name in self._forwarded)
+        )
         return compose(question, Rcode.NOERROR if exists else Rcode.NXDOMAIN, soa, authorities=1, flags=Flag.AA)
 
 

@@ -149,6 +149,16 @@ def wire_of_key(key: bytes) -> bytes:
     return wire
 
 
+def parent_of(key: bytes) -> bytes:
+    """The key of the name one label above; the root has none above it, and is its own."""
+    at = parent = 0
+    size = len(key)
+    while at < size:
+        parent = at
+        at += 1 + key[at]
+    return key[:parent]
+
+
 def domain_of(key: bytes) -> bytes:
     """The key of the domain that somebody has registered, and the name with this key is below; a good guess.
 

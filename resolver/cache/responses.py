@@ -7,11 +7,11 @@ from collections.abc import Iterable
 from typing import Final
 
 from resolver.config.settings import CacheSettings
-from resolver.names import key_of
+from resolver.names import key_of, parent_of
 from resolver.policy.decision import Decision
 from resolver.wire.addresses import addresses_in
 from resolver.wire.answer import Answer, for_name_below, with_ttl
-from resolver.wire.codes import Rcode
+from resolver.wire.codes import Rcode, has_data_above
 
 STALE_TTL_SECONDS: Final = 30  # RFC 8767 section 4
 STALE_RETRY_SECONDS: Final = 30  # how long an upstream's failure is believed before a stale name is asked for again
@@ -143,10 +143,14 @@ class ResponseCache:
 
         One of a name above counts only if the upstream has validated it (AD), or the settings say so: there are servers
         that deny names which have nothing but names below. `key` is the question's cache key, `name` the qname's key.
-        Not for clients that validate: the proof of one name's absence need not prove another's.
+        Not for clients that validate: the proof of one name's absence need not prove another's. Of DS, the zone above
+        the name says whether it is there, and so only names above it count.
         """
         if not self._absent or key[-1] not in _NO_DNSSEC:
             return None
+        whole = len(name)
+        if has_data_above(key[-5] << 8 | key[-4]):
+            name = parent_of(name)
         absent, cd, at, size = self._absent, key[-1:], 0, len(name)
         while at < size:
             at += 1 + name[at]
@@ -155,10 +159,10 @@ class ResponseCache:
                 entry = self.get(found)
                 if entry is None or now >= entry.expires_at:
                     return None
-                if at < size and not (self._cuts_always or entry.answer.authenticated):
+                if at < whole and not (self._cuts_always or entry.answer.authenticated):
                     continue
                 self.counts["nxdomain_cut"] += 1
-                return entry if at == size else _below(entry, found)
+                return entry if at == whole else _below(entry, found)
         return None
 
     def put(self, key: bytes, answer: Answer, now: float) -> CacheEntry:
@@ -225,8 +229,9 @@ class ResponseCache:
         if key[-1] not in _NO_DNSSEC:
             return
         name = key_of(key[:-5])
+        is_from_above = has_data_above(key[-5] << 8 | key[-4])
         for zone in self._zones:
-            if zone != name and zone.startswith(name):
+            if zone.startswith(name) and (zone != name or is_from_above):
                 return  # for other servers than the zone's, nothing is there; for its own, something is
         entry.absent = key[-1:] + name
         self._absent[entry.absent] = key

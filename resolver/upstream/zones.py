@@ -1,4 +1,7 @@
-"""Which upstreams a question goes to: those of the most specific zone that has its own, else the default ones."""
+"""Which upstreams a question goes to: those of the most specific zone that has its own, else the default ones.
+
+What says that a zone is signed (DS) is in the zone above it, and asked of the servers for that one.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +12,11 @@ from typing import Any
 
 from resolver.config.settings import UpstreamServer, WorkerSettings
 from resolver.errors import UpstreamError
-from resolver.names import key_of, parse_name
+from resolver.names import key_of, parent_of, parse_name
 from resolver.upstream.bootstrap import Bootstrap
 from resolver.upstream.forwarder import Forwarder
 from resolver.upstream.server import Server
+from resolver.wire.codes import has_data_above
 
 _LOOK_UP_SHARE = 3 / 4  # of the time for connecting
 _TYPE_AND_CLASS = 4  # octets behind the name in a question
@@ -44,6 +48,8 @@ class ZonedForwarder:
 
     def _forwarder_of(self, question: bytes) -> Forwarder:
         key = key_of(question[:-_TYPE_AND_CLASS])
+        if has_data_above(question[-4] << 8 | question[-3]):
+            key = parent_of(key)
         found = self._default
         at = 0
         while at < len(key):

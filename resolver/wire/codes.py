@@ -33,6 +33,7 @@ class Type(IntEnum):
     AAAA = 28
     DNAME = 39
     OPT = 41
+    DS = 43
     RRSIG = 46
     NSEC = 47
     NSEC3 = 50
@@ -99,3 +100,15 @@ UDP_PAYLOAD_PLAIN: Final = 512  # a client without EDNS takes no more (RFC 1035 
 def is_meta(qtype: int) -> bool:
     """Whether a type stands for no data of a name (RFC 6895 section 3.1), ANY aside: a transfer, for one."""
     return qtype == 0 or (128 <= qtype < Type.ANY)
+
+
+_DS: Final = int(Type.DS)
+
+
+def has_data_above(qtype: int) -> bool:
+    """Whether a name's records of a type belong to the zone above it, where the name is the top of one.
+
+    So it is with DS alone (RFC 4035 sections 2.4 and 3.1.4.1): whoever is asked for all else of such a zone does not
+    have it, or says that there is none.
+    """
+    return qtype == _DS

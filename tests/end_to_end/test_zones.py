@@ -35,9 +35,14 @@ def office(tmp_path_factory: pytest.TempPathFactory, outside: StubUpstream, insi
         "workers": 1,
         "upstream": {
             "servers": [outside.server],
-            "zones": {"corp.test": [inside.server], "10.20.0.0/16": [inside.server], "dead.corp.test": ["127.0.0.1:1"]},
+            "zones": {
+                "corp.test": [inside.server],
+                "corp.example": [inside.server],
+                "10.20.0.0/16": [inside.server],
+                "dead.corp.test": ["127.0.0.1:1"],
+            },
         },
-        "policy": {"lists": [{"name": "house", "block": ["blocked.corp.test"]}]},
+        "policy": {"lists": [{"name": "house", "block": ["blocked.corp.test", "sold.example"]}]},
     }
     with Moatdns(tmp_path_factory.mktemp("zones"), config) as moatdns:
         yield moatdns
@@ -92,3 +97,28 @@ def test_names_that_mean_nothing_elsewhere_never_leave(office: Moatdns, outside:
 def test_localhost_is_this_host(office: Moatdns) -> None:
     assert rdata(ask(office.port, "localhost")) == ["127.0.0.1"]
     assert rdata(ask(office.port, "localhost", "AAAA")) == ["::1"]
+
+
+@pytest.mark.parametrize("name", ["corp.example", "10.in-addr.arpa", "home.arpa", "20.10.in-addr.arpa", ".", "example"])
+def test_whether_a_zone_is_signed_is_asked_of_none_of_its_own_servers(
+    office: Moatdns, inside: StubUpstream, outside: StubUpstream, name: str
+) -> None:
+    dig(office.port, name, "DS")
+    asked = (name.rstrip(".") or ".", "DS", "udp")
+    assert asked not in inside.asked
+    assert (asked in outside.asked) == (name != "20.10.in-addr.arpa"), "the zone above that one is answered here"
+
+
+def test_what_is_signed_below_a_zone_is_asked_of_its_servers(
+    office: Moatdns, inside: StubUpstream, outside: StubUpstream
+) -> None:
+    dig(office.port, "sub.corp.example", "DS")
+    assert ("sub.corp.example", "DS", "udp") in inside.asked
+    assert ("sub.corp.example", "DS", "udp") not in outside.asked
+
+
+def test_a_blocked_name_is_blocked_for_every_type(office: Moatdns, outside: StubUpstream) -> None:
+    dug = dig(office.port, "sold.example", "DS")
+    assert (dug.status, dug.answer) == ("NOERROR", ())
+    assert 15 in {code for code, _ in dug.ede}
+    assert not outside.times_asked("sold.example")

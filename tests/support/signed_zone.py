@@ -50,6 +50,12 @@ zone:
   zonefile: "{zone}.signed"
 """
 
+_PLAIN_ZONE = """\
+zone:
+  name: "{zone}"
+  zonefile: "{zone}"
+"""
+
 _UNBOUND = """\
 server:
   username: ""
@@ -68,6 +74,8 @@ server:
   trust-anchor: "{anchor}"
   domain-insecure: "plain.example"
   local-zone: "example." nodefault
+  local-zone: "home.arpa." nodefault
+  local-zone: "10.in-addr.arpa." nodefault
 remote-control:
   control-enable: no
 forward-zone:
@@ -133,20 +141,27 @@ def _ldns(folder: Path, name: str, *arguments: str) -> str:
 class SignedZone(Daemon):
     """nsd with the zone, signed by ldns-signzone; one record was changed since. A context manager."""
 
-    anchor = ""  # the DS record that a validating resolver is given
+    anchor = ""  # the DS record that a validating resolver is given, or the zone above has
 
-    def __init__(self, folder: Path, denial: str = "NSEC") -> None:
-        """`denial` is how it proves that there is nothing: NSEC or NSEC3."""
+    def __init__(self, folder: Path, denial: str = "NSEC", *, zone: str = ZONE, records: str = _RECORDS) -> None:
+        """`denial` is how it proves that there is nothing: NSEC or NSEC3. `records` are lines of a zone file."""
         super().__init__(folder)
         self.denial = denial
+        self.zone = zone
+        self._records = records
+        self.beside: dict[str, str] = {}  # unsigned zones that it serves too: records by name
 
     def __enter__(self) -> SignedZone:
-        (self.folder / ZONE).write_text(_RECORDS)
-        keys = sign(self.folder, ZONE, self.denial)
-        signed = self.folder / f"{ZONE}.signed"
+        (self.folder / self.zone).write_text(self._records)
+        keys = sign(self.folder, self.zone, self.denial)
+        signed = self.folder / f"{self.zone}.signed"
         signed.write_text(signed.read_text().replace(_TRUE, _FORGED))
         self.anchor = (self.folder / f"{keys[0]}.ds").read_text().strip().replace("\t", " ")
-        self.run("nsd", _NSD.format(port=self.port, folder=self.folder, zone=ZONE), ZONE)
+        conf = _NSD.format(port=self.port, folder=self.folder, zone=self.zone)
+        for zone, records in self.beside.items():
+            (self.folder / zone).write_text(records)
+            conf += _PLAIN_ZONE.format(zone=zone)
+        self.run("nsd", conf, self.zone)
         return self
 
 

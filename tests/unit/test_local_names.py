@@ -95,3 +95,26 @@ def test_a_zone_with_upstreams_of_its_own_takes_its_names_back() -> None:
     assert ask(ptr("10.21.1.1"), "PTR", forwarded=forwarded) is not None
     assert ask("a.corp.test", forwarded=forwarded) is None
     assert ask("a.test", forwarded=forwarded) is not None
+
+
+@pytest.mark.parametrize("name", [
+    "10.in-addr.arpa", "31.172.in-addr.arpa", "168.192.in-addr.arpa", "64.100.in-addr.arpa", "d.f.ip6.arpa",
+    "home.arpa", "resolver.arpa", "HOME.ARPA", "localhost", "test", "invalid", "onion",
+    dns.reversename.from_address("::1").to_text(),
+])  # fmt: skip
+def test_whether_a_zone_is_signed_that_is_answered_here_the_public_zone_above_says(name: str) -> None:
+    assert ask(name, "DS") is None
+    assert ask(name, "SOA") is not None
+    assert ask(f"below.{name}", "DS") is not None
+
+
+def test_a_name_above_a_forwarded_zone_exists() -> None:
+    forwarded = ("2.1.10.in-addr.arpa", "corp.test")
+    for name, qtype in (("1.10.in-addr.arpa", "PTR"), ("2.1.10.in-addr.arpa", "DS"), ("corp.test", "DS")):
+        response = ask(name, qtype, forwarded=forwarded)
+        assert response is not None
+        assert response.rcode() == dns.rcode.NOERROR, "an NXDOMAIN would hide what is below (RFC 8020)"
+    for name in ("3.10.in-addr.arpa", "0.2.10.in-addr.arpa"):
+        response = ask(name, "PTR", forwarded=forwarded)
+        assert response is not None
+        assert response.rcode() == dns.rcode.NXDOMAIN

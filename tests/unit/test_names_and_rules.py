@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from resolver.errors import RuleError
-from resolver.names import domain_of, key_of, parse_any_name, parse_name, to_text, wire_of_key
+from resolver.names import domain_of, key_of, parent_of, parse_any_name, parse_name, to_text, wire_of_key
 from resolver.rules import RuleForm, parse_rule
 
 labels = st.binary(min_size=1, max_size=63)
@@ -72,6 +72,11 @@ def test_a_key_is_a_prefix_only_of_names_below_it() -> None:
     parent = key_of(parse_name("example.com"))
     assert key_of(parse_name("a.b.example.com")).startswith(parent)
     assert not key_of(parse_name("notexample.com")).startswith(parent)
+
+
+def test_the_parent_of_a_name_lacks_its_first_label() -> None:
+    assert parent_of(key_of(parse_name("a.b.example"))) == key_of(parse_name("b.example"))
+    assert parent_of(key_of(parse_name("example"))) == parent_of(b"") == b""
 
 
 def test_a_dot_octet_within_a_label_is_no_boundary() -> None:

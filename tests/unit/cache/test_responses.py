@@ -257,6 +257,33 @@ def test_a_name_that_is_not_there_says_nothing_of_zones_with_upstreams_of_their_
     assert kept.get_absent(negative_key("www.lan"), zone("www.lan"), 1.0) is not None, "the zone's own server said so"
 
 
+DS = 43
+
+
+def test_what_the_zone_above_says_of_a_name_says_nothing_of_a_zone_of_that_name_and_the_other_way_round() -> None:
+    corp = key_of(parse_name("corp.example"))
+    for zones in ([corp], [key_of(parse_name("deep.corp.example"))]):
+        kept = ResponseCache(CacheSettings(), zones)
+        kept.put(negative_key("corp.example", DS), nxdomain(), now=0.0)
+        for name in ("corp.example", "www.corp.example"):
+            assert kept.get_absent(negative_key(name), key_of(parse_name(name)), 1.0) is None
+    kept = ResponseCache(CacheSettings(), [corp])
+    kept.put(negative_key("corp.example"), nxdomain(), now=0.0)
+    assert kept.get_absent(negative_key("corp.example", DS), corp, 1.0) is None
+    below = key_of(parse_name("www.corp.example"))
+    assert kept.get_absent(negative_key("www.corp.example", DS), below, 1.0) is not None
+
+
+def test_the_absence_of_a_name_above_holds_for_ds_too() -> None:
+    kept = cache()
+    kept.put(negative_key("gone.example"), nxdomain(owner_at=17), now=0.0)
+    name = "a.gone.example"
+    found = kept.get_absent(negative_key(name, DS), key_of(parse_name(name)), 1.0)
+    assert found is not None
+    message = b"\x00\x00\x81\x83\x00\x01\x00\x00\x00\x01\x00\x00" + negative_key(name, DS)[:-1] + found.body(1.0)
+    assert str(dns.message.from_wire(message).authority[0].name) == "example."
+
+
 def test_a_name_that_an_alias_led_to_is_the_one_that_is_not_there() -> None:
     kept = cache()
     with_alias = replace(nxdomain(), answers=1, authenticated=True)

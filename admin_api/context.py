@@ -31,7 +31,7 @@ class Serves:
     doh: tuple[Address, ...] = ()
     server_name: str | None = None  # in the certificate of DoT and DoH
     identity: str | None = None
-    trusted_proxies: tuple[str, ...] = ()  # networks, CIDR
+    trusted_proxies: tuple[str, ...] = ()  # networks whose PROXY headers are believed, CIDR
 
 
 @dataclass(frozen=True, slots=True)

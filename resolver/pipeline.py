@@ -14,11 +14,12 @@ from resolver.answering import Answering, Pending
 from resolver.cache.responses import CacheEntry
 from resolver.clients import Client, Clients
 from resolver.clocks import now
-from resolver.config.settings import Limits, RateLimits
+from resolver.config.settings import Limits, RateLimits, TrustedProxy
 from resolver.errors import FormatError, NotAQuery
 from resolver.local_names import LocalNames
 from resolver.policy.snapshot import PolicySnapshot
 from resolver.policy.subjects import Moment
+from resolver.proxies import BY_CLIENT_SUBNET
 from resolver.rates import Ration, ResponseRates, network_of
 from resolver.replies import Replies, Reply
 from resolver.resolution import Resolver
@@ -52,7 +53,7 @@ class Pipeline:
         server_names: ServerNames | None = None,
         replies: Replies | None = None,
         rates: RateLimits | None = None,
-        trusted_proxies: Iterable[str] = (),
+        trusted_proxies: Iterable[TrustedProxy] = (),
         events: QueryEvents | None = None,
         clock: Callable[[], float] = time.monotonic,
         moment: Callable[[], Moment] = now,
@@ -161,20 +162,37 @@ class Pipeline:
 
     def _admit(self, question: Question, client: Client, transport: Transport, reply: Reply | None) -> bytes | Pending:
         """Answer a question if its client may ask it."""
+        if client.words:
+            named = self._behind(question, client, reply)
+            if named is None:
+                return self._answering.refuse(question, client, transport, _NOBODY)
+            client = named
         if not client.allowed:
             return self._answering.not_served(question, client, transport)
-        if client.is_proxy and reply is not None and _CLIENT_SUBNET in question.options:
-            named = client_of_subnet(question.options[_CLIENT_SUBNET])
-            if named is not None:  # else a network, or nobody: the proxy speaks for itself
-                reply.options += option_for(question.options[_CLIENT_SUBNET])
-                client = self.clients.at(named)  # (RFC 7871), and the answer is what it may see
-                if not client.allowed:
-                    return self._answering.not_served(question, client, transport)
         if not self.clients.admits(client):
             return self._too_many(question, client, transport, reply)
         if question.is_bare:
             return self._cookie_alone(question, client, transport, reply)
         return self._answering.answer(question, client, transport)
+
+    def _behind(self, question: Question, proxy: Client, reply: Reply | None) -> Client | None:
+        """For whom a trusted proxy asks; None where it does not say, or not so that it can be read: that is counted."""
+        client = proxy
+        subnet = question.options.get(_CLIENT_SUBNET) if proxy.words & BY_CLIENT_SUBNET else None
+        if subnet is not None:
+            named = client_of_subnet(subnet)
+            if named is None:  # a network, or nobody
+                self._counters.dropped["client_subnet"] += 1
+                return None
+            if reply is not None:
+                reply.options += option_for(subnet)
+            client = self.clients.at(named)  # (RFC 7871), and the answer is what it may see
+            if client.packed == proxy.packed:
+                client = client.itself()
+        if client.lacks_word:
+            self._counters.dropped["proxy_says_nothing"] += 1
+            return None
+        return client
 
     def _too_many(self, question: Question, client: Client, transport: Transport, reply: Reply | None) -> bytes:
         """The answer to a client that asks too often."""
@@ -252,6 +270,7 @@ class Pipeline:
             del self._waiting[address]
 
 
+_NOBODY = ede_option(Ede.PROHIBITED, "this proxy did not say for whom it asks: see clients.trusted_proxies")
 _SMALL_OCTETS = 300  # of an answer that amplifies little
 _ERRORS = b"error"
 _KINDS: dict[int, bytes] = {Rcode.NOERROR: b"", Rcode.NXDOMAIN: b"nxdomain"}  # rated by question (b""), or all alike

@@ -32,7 +32,7 @@ def make_block_page(
 ) -> Serving:
     """The block page, not started yet."""
     access = access_of(worker_settings)
-    visitors = Visitors(access.allowed, worker_settings.trusted_proxies)
+    visitors = Visitors(access.allowed, access.proxies)
     bounds = Bounds(settings, log)
     pages = Pages(settings.contact)
     findings = Findings(lambda: policy.snapshot, access, lambda: subjects.subjects, catalogue)

@@ -9,6 +9,21 @@ from typing import Any, Final
 COUNTERS: Final = "counters"
 """The folder of the workers' counter files, below state_dir."""
 
+PROXY: Final = "proxy"
+PROXY_WITHIN_TLS: Final = "proxy-within-tls"
+FORWARDED_FOR: Final = "x-forwarded-for"
+CLIENT_SUBNET: Final = "client-subnet"
+PLAIN_SOURCES: Final = (PROXY, FORWARDED_FOR)
+"""What a proxy is believed by unless the config says."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrustedProxy:
+    """Those of a network who ask for others, and by what they are believed when they say for whom."""
+
+    network: str  # CIDR
+    sources: tuple[str, ...] = PLAIN_SOURCES
+
 
 @dataclass(frozen=True, slots=True)
 class UpstreamServer:
@@ -150,7 +165,7 @@ class WorkerSettings:
     """All that a worker takes from the config; the policy comes by the snapshot."""
 
     clients_allow: tuple[str, ...] = ("127.0.0.0/8", "::1/128")  # networks, CIDR
-    trusted_proxies: tuple[str, ...] = ()  # networks, CIDR
+    trusted_proxies: tuple[TrustedProxy, ...] = ()
     upstream_servers: tuple[UpstreamServer, ...] = ()
     upstream_timeout_seconds: float = 2.0
     upstream: UpstreamOptions = field(default_factory=UpstreamOptions)
@@ -178,7 +193,9 @@ class WorkerSettings:
         """The settings that `to_plain` gave, by way of JSON."""
         return cls(
             clients_allow=tuple(raw["clients_allow"]),
-            trusted_proxies=tuple(raw["trusted_proxies"]),
+            trusted_proxies=tuple(
+                TrustedProxy(one["network"], tuple(one["sources"])) for one in raw["trusted_proxies"]
+            ),
             upstream_servers=_servers(raw["upstream_servers"]),
             zones=tuple(Zone(zone["name"], _servers(zone["servers"])) for zone in raw["zones"]),
             upstream_timeout_seconds=raw["upstream_timeout_seconds"],

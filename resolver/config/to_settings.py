@@ -20,6 +20,7 @@ from resolver.config.settings import (
     Limits,
     RateLimits,
     TelemetrySettings,
+    TrustedProxy,
     UpstreamOptions,
     UpstreamServer,
     WorkerSettings,
@@ -53,7 +54,11 @@ def worker_settings(config: Config, *, workers: int, system_servers: Sequence[Up
     ca_file = config.upstream.ca_file
     return WorkerSettings(
         clients_allow=networks(config.clients.allow),
-        trusted_proxies=networks(config.clients.trusted_proxies),
+        trusted_proxies=tuple(
+            TrustedProxy(network, one.sources)
+            for one in config.clients.trusted_proxies
+            for network in networks((one.network,))
+        ),
         upstream_servers=upstream_servers,
         zones=zones,
         upstream_timeout_seconds=config.upstream.timeout_seconds,

@@ -19,6 +19,7 @@ from resolver.errors import FormatError
 from resolver.listeners.backlog import Backlog
 from resolver.listeners.packet_info import ANCILLARY_BYTES, Ancillary, source_of
 from resolver.pipeline import Pending, Pipeline, Transport
+from resolver.proxies import BY_HEADER
 from resolver.telemetry.counters import Counters
 from resolver.wire.proxy_header import SIGNATURE, read_proxy_header
 
@@ -180,7 +181,7 @@ class UdpListener:
 
         Nobody but a trusted proxy is answered: the answer would go to whomever the sender's address belongs to.
         """
-        if not sender.is_proxy:
+        if not sender.words & BY_HEADER:
             self._counters.dropped["proxy_not_trusted"] += 1
             return None
         try:
@@ -190,8 +191,7 @@ class UdpListener:
         if header is None:  # a datagram has no more to come
             self._counters.dropped["proxy_header"] += 1
             return None
-        client = sender if header.client is None else self._pipeline.client(header.client)
-        return datagram[header.length :], client
+        return datagram[header.length :], self._clients.behind(sender, header)
 
     def _ready(self, query: bytes, client: Client) -> bytes | None:
         """The answer that is ready for a client's query, counted as sent; None where the pipeline is to be asked.

@@ -14,9 +14,10 @@ from admin_api.block_page.bounds import Bounds, client_key
 from admin_api.block_page.form import MOST_BYTES, choices, in_words, plain, read_form
 from admin_api.block_page.tokens import Tokens
 from admin_api.block_page.visitors import Visitors
-from resolver.config.settings import BlockPageSettings
+from resolver.config.settings import BlockPageSettings, TrustedProxy
 from resolver.names import parse_name
 from resolver.policy.groups import NetworkTable
+from resolver.proxies import TrustedProxies
 from tests.unit.admin_api.conftest import Said
 
 OWN = ("blocked.corp.example",)
@@ -145,7 +146,8 @@ def test_no_text_is_a_token(text: str) -> None:
 
 def visitors() -> Visitors:
     allowed = NetworkTable([("10.0.0.0/8", True), ("2001:db8::/32", True)])
-    return Visitors(allowed, ["192.0.2.0/24"])
+    proxies = [TrustedProxy("192.0.2.0/24"), TrustedProxy("192.0.2.64/26", ("proxy",)), TrustedProxy("10.0.5.5/32")]
+    return Visitors(allowed, TrustedProxies(proxies))
 
 
 @pytest.mark.parametrize(
@@ -160,7 +162,15 @@ def visitors() -> Visitors:
         ("192.0.2.1", ["2001:db8::7"], "2001:db8::7"),
         ("192.0.2.1", ["198.51.100.1"], None),
         ("192.0.2.1", ["10.0.0.7, <script>"], None),
+        ("192.0.2.1", ["10.0.0.7:4711"], "10.0.0.7"),
+        ("192.0.2.1", ["10.6.6.6, [2001:db8::7]:443"], "2001:db8::7"),
+        ("192.0.2.1", ["10.6.6.6, unknown"], None),
+        ("192.0.2.1", ["10.6.6.6, "], None),
+        ("192.0.2.1", [""], None),
         ("192.0.2.1", [], None),
+        ("192.0.2.65", ["10.0.0.7"], None),  # believed by a PROXY header alone, which is not read here
+        ("10.0.5.5", [], None),  # a proxy that is a client, too, says nothing
+        ("10.0.5.5", ["10.0.5.5"], "10.0.5.5"),
         ("198.51.100.1", ["10.0.0.7"], None),
     ],
 )

@@ -49,6 +49,7 @@ class AdminSettings:
     longest_pause_seconds: int = 86400
     log_lacks: tuple[str, ...] = ()  # what the query log cannot show, in finished sentences
     serves: Serves = field(default_factory=Serves)
+    ipv6_prefix: int = 64  # bits of an address that wrong tokens are counted by
 
 
 class StoreDoor(Protocol):

@@ -267,6 +267,7 @@ def _admin_settings(settings: ControlSettings, what: str, serves: Serves) -> Adm
         longest_pause_seconds=settings.longest_pause_seconds,
         log_lacks=tuple(_log_lacks(settings, what)),
         serves=serves,
+        ipv6_prefix=settings.networks.ipv6_prefix,
     )
 
 

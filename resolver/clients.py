@@ -16,7 +16,8 @@ from typing import Final
 
 from resolver.accounts import Accounts
 from resolver.cache.table import FOR_EVER, AnswerTable, Prepared, TableBudget
-from resolver.config.settings import Limits, RateLimits, TrustedProxy
+from resolver.client_networks import Networks
+from resolver.config.settings import ClientNetworks, Limits, RateLimits, TrustedProxy
 from resolver.policy.decision import Decision
 from resolver.policy.groups import Address, NetworkTable, parse_client
 from resolver.policy.situation import situation_of
@@ -86,6 +87,7 @@ class Client:
     address: str
     name: str  # what it calls itself, where a group has clients of that name
     packed: bytes  # its address in four or sixteen octets
+    network: bytes  # whose bounds it shares; b"" where there are none
     allowed: bool  # by clients.allow; all others are refused
     words: int  # of a trusted proxy: by which it is believed when it says for whom it asks (resolver.proxies); else 0
     is_unlimited: bool  # a proxy, or by rate_limits.exempt
@@ -131,13 +133,16 @@ class Clients:
         *,
         clock: Callable[[], float],
         moment: Callable[[], Moment],
+        networks: Networks | None = None,
     ) -> None:
         """`clock` gives monotonic seconds, `moment` the time on the clocks that leases and exemptions end by."""
         self.subjects = Subjects()
         self._allowed = NetworkTable((network, True) for network in allowed)
         self.proxies = TrustedProxies(trusted_proxies)
         self._unlimited = NetworkTable((network, True) for network in rates.exempt)
-        self._budgets = QueryBudgets(rates.queries_per_second, limits.clients, dropped)
+        self.networks = networks = networks or Networks(ClientNetworks())
+        per_network = networks.bound(rates.queries_per_second)
+        self._budgets = QueryBudgets(rates.queries_per_second, limits.clients, dropped, per_network)
         self._rates_responses = rates.responses_per_second > 0
         self._limits = limits
         self._accounts = accounts
@@ -202,6 +207,7 @@ class Clients:
             address,
             name,
             parsed.packed,
+            b"" if words else self.networks.of(parsed.packed),
             is_allowed,
             words,
             is_unlimited,
@@ -241,15 +247,25 @@ class Clients:
         """Count one more query of a client; False where it has asked too many. Counted as dropped then."""
         left = client.left or self.refill(client, self._clock())
         if not left:
-            self._dropped["queries_per_second"] += 1
+            self._dropped[self._budgets.ended] += 1
             return False
         client.left = left - 1
         return True
 
     def refill(self, client: Client, now: float) -> int:
         """Let a client that has no queries left have some more, if it may; gives how many. `now`: monotonic seconds."""
-        client.left = self._budgets.portion(client.address, now)
+        client.left = self._budgets.portion(client.address, now, client.network)
         return client.left
+
+    @property
+    def ended(self) -> str:
+        """The bound that left nothing when a client was refilled last, by its name under `dropped`."""
+        return self._budgets.ended
+
+    @property
+    def ended_per_second(self) -> int:
+        """How many queries that bound lets through in a second."""
+        return self._budgets.per_second
 
     def _answers_for(self, address: Address, name: str) -> tuple[ViewAnswers, float]:
         """The answers for a client, and until when (monotonic seconds) they are the right ones."""

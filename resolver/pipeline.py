@@ -12,9 +12,10 @@ from collections.abc import Callable, Iterable
 from resolver.accounts import Accounts
 from resolver.answering import Answering, Pending
 from resolver.cache.responses import CacheEntry
+from resolver.client_networks import Networks
 from resolver.clients import Client, Clients
 from resolver.clocks import now
-from resolver.config.settings import Limits, RateLimits, TrustedProxy
+from resolver.config.settings import ClientNetworks, Limits, RateLimits, TrustedProxy
 from resolver.errors import FormatError, NotAQuery
 from resolver.local_names import LocalNames
 from resolver.policy.snapshot import PolicySnapshot
@@ -54,6 +55,7 @@ class Pipeline:
         replies: Replies | None = None,
         rates: RateLimits | None = None,
         trusted_proxies: Iterable[TrustedProxy] = (),
+        networks: ClientNetworks | None = None,
         events: QueryEvents | None = None,
         clock: Callable[[], float] = time.monotonic,
         moment: Callable[[], Moment] = now,
@@ -72,8 +74,19 @@ class Pipeline:
             else None
         )
         self._waiting: dict[str, int] = {}  # queries in flight, by client address
+        self._waiting_in: dict[bytes, int] = {}  # likewise, by network
+        wide = Networks(networks or ClientNetworks())
+        self._most_waiting_in = wide.bound(limits.queries_in_flight_per_client, limits.queries_in_flight)
         self.clients = Clients(
-            clients_allow, trusted_proxies, limits, rates, self._accounts, counters.dropped, clock=clock, moment=moment
+            clients_allow,
+            trusted_proxies,
+            limits,
+            rates,
+            self._accounts,
+            counters.dropped,
+            clock=clock,
+            moment=moment,
+            networks=wide,
         )
         self._answering = Answering(
             resolver,
@@ -201,7 +214,8 @@ class Pipeline:
             if reply is not None and reply.cookie in (Standing.UNKNOWN, Standing.BAD):
                 return self._answering.refuse(question, client, transport, b"", Rcode.BADCOOKIE)
             return self._answering.refuse(question, client, transport, b"", Rcode.NOERROR, flags=Flag.TC)
-        why = ede_option(Ede.OTHER, f"more than {self._rates.queries_per_second} queries per second")
+        of = " from your network" if self.clients.ended != "queries_per_second" else ""
+        why = ede_option(Ede.OTHER, f"more than {self.clients.ended_per_second} queries per second{of}")
         return self._answering.refuse(question, client, transport, why)
 
     def _cookie_alone(self, question: Question, client: Client, transport: Transport, reply: Reply | None) -> bytes:
@@ -219,20 +233,27 @@ class Pipeline:
 
         if pending.reply is not None:
             reply = functools.partial(self._send, reply, pending.question, pending.reply)
-        address = pending.client.address
+        address, network = pending.client.address, pending.client.network
         waiting = self._waiting.get(address, 0)
         if waiting >= self._limits.queries_in_flight_per_client:
             self._counters.dropped["queries_in_flight_per_client"] += 1
             reply(self._answering.busy(pending))
             return
+        if network:
+            waiting_in = self._waiting_in.get(network, 0)
+            if waiting_in >= self._most_waiting_in:
+                self._counters.dropped["queries_in_flight_per_network"] += 1
+                reply(self._answering.busy(pending))
+                return
+            self._waiting_in[network] = waiting_in + 1
         self._waiting[address] = waiting + 1
         if not self._resolver.fetch(pending.question, functools.partial(self._landed, pending, reply)):
-            self._waited(address)
+            self._waited(address, network)
             reply(self._answering.busy(pending))
 
     def _landed(self, pending: Pending, reply: Callable[[bytes], None], entry: CacheEntry) -> None:
         before = pending.client
-        self._waited(before.address)
+        self._waited(before.address, before.network)
         answering = self._answering
         client = self.clients.at(before.address, before.name)
         if pending.snapshot is not answering.snapshot or client is not before:
@@ -262,12 +283,18 @@ class Pipeline:
         if finished is not None:
             send(finished)
 
-    def _waited(self, address: str) -> None:
+    def _waited(self, address: str, network: bytes) -> None:
         left = self._waiting[address] - 1
         if left:
             self._waiting[address] = left
         else:
             del self._waiting[address]
+        if network:
+            left = self._waiting_in[network] - 1
+            if left:
+                self._waiting_in[network] = left
+            else:
+                del self._waiting_in[network]
 
 
 _NOBODY = ede_option(Ede.PROHIBITED, "this proxy did not say for whom it asks: see clients.trusted_proxies")

@@ -14,6 +14,7 @@ from admin_api.editing.exemption_form import Terms
 from admin_api.subjects.keeper import SubjectKeeper
 from blocklists.catalogue import Catalogue
 from resolver.build import known_references
+from resolver.client_networks import Networks
 from resolver.config.settings import BlockPageSettings, WorkerSettings
 from resolver.explaining import access_of
 from resolver.telemetry.log import Log
@@ -33,7 +34,7 @@ def make_block_page(
     """The block page, not started yet."""
     access = access_of(worker_settings)
     visitors = Visitors(access.allowed, access.proxies)
-    bounds = Bounds(settings, log)
+    bounds = Bounds(settings, log, networks=Networks(worker_settings.networks))
     pages = Pages(settings.contact)
     findings = Findings(lambda: policy.snapshot, access, lambda: subjects.subjects, catalogue)
     requests = None

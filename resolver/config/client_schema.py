@@ -11,11 +11,12 @@ from resolver.config.control_schema import CertificateSection
 from resolver.config.cookies import read_secrets
 from resolver.config.fields import NUMBER, Switch
 from resolver.config.section import Section
-from resolver.config.settings import PLAIN_SOURCES, RateLimits
+from resolver.config.settings import PLAIN_SOURCES, ClientNetworks, RateLimits
 from resolver.config.wording import either, nearest, shown
 from resolver.errors import RuleError
 
 _RATES = RateLimits()
+_NETWORKS = ClientNetworks()
 _FILE = "file:"
 ProxySource = Literal["proxy", "proxy-within-tls", "x-forwarded-for", "client-subnet"]
 _SOURCES: Final = get_args(ProxySource)
@@ -245,5 +246,19 @@ class ClientsSection(Section):
         description=(
             "Queries that a client address may ask a worker in a second, over all transports; 0 is no limit. What "
             "happens beyond it, `rate_limits` says."
+        ),
+    )
+    ipv6_prefix: Annotated[int, Field(ge=16, le=128), NUMBER] = Field(
+        default=_NETWORKS.ipv6_prefix,
+        description=(
+            "Bits of an IPv6 address that make its network: a host has as many addresses as it likes in its own, so "
+            "each bound for a client address stands for its network too, wider by `ipv6_prefix_factor`."
+        ),
+    )
+    ipv6_prefix_factor: Annotated[int, Field(ge=1, le=10_000), NUMBER] = Field(
+        default=_NETWORKS.ipv6_prefix_factor,
+        description=(
+            "How many times as much as one address an IPv6 network may have, which may be a whole LAN; of what there "
+            "is for all clients together, at most half."
         ),
     )

@@ -114,6 +114,14 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
+class ClientNetworks:
+    """What is bounded together of IPv6 clients, and how many times as much it may have as one address."""
+
+    ipv6_prefix: int = 64  # bits
+    ipv6_prefix_factor: int = 20
+
+
+@dataclass(frozen=True, slots=True)
 class RateLimits:
     """How often clients may ask one worker, and how often a network is answered alike."""
 
@@ -175,6 +183,7 @@ class WorkerSettings:
     cache: CacheSettings = field(default_factory=CacheSettings)
     limits: Limits = field(default_factory=Limits)
     rates: RateLimits = field(default_factory=RateLimits)
+    networks: ClientNetworks = field(default_factory=ClientNetworks)
     server: Identity = field(default_factory=Identity)
     encrypted: EncryptedSettings = field(default_factory=EncryptedSettings)
     telemetry: TelemetrySettings = field(default_factory=TelemetrySettings)
@@ -205,6 +214,7 @@ class WorkerSettings:
             cache=CacheSettings(**raw["cache"]),
             limits=Limits(**raw["limits"]),
             rates=RateLimits(**{**raw["rates"], "exempt": tuple(raw["rates"]["exempt"])}),
+            networks=ClientNetworks(**raw["networks"]),
             server=Identity(**raw["server"]),
             encrypted=EncryptedSettings.from_plain(raw["encrypted"]),
             telemetry=TelemetrySettings(**raw["telemetry"]),
@@ -265,6 +275,7 @@ class ControlSettings:
     audit_syslog: str | None = None
     webhooks: tuple[dict[str, Any], ...] = ()  # url, secret, events, allow_private
     block_page: BlockPageSettings = field(default_factory=BlockPageSettings)
+    networks: ClientNetworks = field(default_factory=ClientNetworks)
 
     @property
     def admin_address(self) -> tuple[str, int] | None:
@@ -275,7 +286,11 @@ class ControlSettings:
     def from_plain(cls, raw: dict[str, Any]) -> ControlSettings:
         """What `dataclasses.asdict` gave, by way of JSON."""
         lists = {name: tuple(raw[name]) for name in ("allowed_hosts", "webhooks")}
-        return cls(**{**raw, **lists, "block_page": BlockPageSettings.from_plain(raw["block_page"])})
+        parts = {
+            "block_page": BlockPageSettings.from_plain(raw["block_page"]),
+            "networks": ClientNetworks(**raw["networks"]),
+        }
+        return cls(**{**raw, **lists, **parts})
 
 
 def _servers(raw: list[dict[str, Any]]) -> tuple[UpstreamServer, ...]:

@@ -14,6 +14,7 @@ from resolver.config.settings import (
     COUNTERS,
     BlockPageSettings,
     CacheSettings,
+    ClientNetworks,
     ControlSettings,
     EncryptedSettings,
     Identity,
@@ -81,6 +82,7 @@ def worker_settings(config: Config, *, workers: int, system_servers: Sequence[Up
             exempt=networks(config.rate_limits.exempt),
             **config.rate_limits.model_dump(exclude={"exempt"}),
         ),
+        networks=_networks(config),
         server=Identity(**config.server.model_dump()),
         encrypted=_encrypted(config),
         telemetry=TelemetrySettings(
@@ -90,6 +92,10 @@ def worker_settings(config: Config, *, workers: int, system_servers: Sequence[Up
             clients=config.query_log.clients,
         ),
     )
+
+
+def _networks(config: Config) -> ClientNetworks:
+    return ClientNetworks(config.clients.ipv6_prefix, config.clients.ipv6_prefix_factor)
 
 
 def _plain(servers: Sequence[UpstreamServer]) -> tuple[UpstreamServer, ...]:
@@ -161,6 +167,7 @@ def control_settings(config: Config) -> ControlSettings:
         audit_syslog=config.audit.syslog,
         webhooks=tuple(hook.model_dump(mode="json") for hook in config.webhooks),
         block_page=BlockPageSettings(**config.block_page.model_dump()),
+        networks=_networks(config),
     )
 
 

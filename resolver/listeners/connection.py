@@ -195,7 +195,7 @@ class Connection(asyncio.Protocol):
             door.counters.dropped["no_certificate"] += 1
             self.abort()
         else:
-            door.handshakes.begin(self)
+            door.handshakes.begin(self, door.pipeline.client(self.client).network)
             self._tls = Tls(door.tls.context)
 
     def _speak(self) -> None:

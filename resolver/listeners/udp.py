@@ -142,17 +142,21 @@ class UdpListener:
         What is beyond is refused if there is time for that, else let fall.
         """
         is_paid = False
+        network = b""
         if client is not None:
+            network = client.network
             left = client.left or self._clients.refill(client, now)
             if left:
                 client.left = left - 1
                 is_paid = True
             elif len(self._backlog) >= _REFUSALS:
-                self._counters.dropped["queries_per_second"] += 1
+                self._counters.dropped[self._clients.ended] += 1
                 return
-        self._fresh.append((query, address, is_paid, reply))
+        elif ":" in address:
+            network = self._clients.networks.of_text(address)
+        self._fresh.append((query, address, network, is_paid, reply))
 
-    def _answer(self, query: bytes, address: str, is_paid: bool, reply: Callable[[bytes], None]) -> None:
+    def _answer(self, query: bytes, address: str, _: bytes, is_paid: bool, reply: Callable[[bytes], None]) -> None:
         """Answer one query that was not ready, or see that it goes on. Never raises."""
         try:
             pipeline = self._pipeline

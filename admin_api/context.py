@@ -31,7 +31,7 @@ class Serves:
     doh: tuple[Address, ...] = ()
     server_name: str | None = None  # in the certificate of DoT and DoH
     identity: str | None = None
-    trusted_proxies: tuple[str, ...] = ()  # networks, CIDR
+    trusted_proxies: tuple[str, ...] = ()  # networks whose PROXY headers are believed, CIDR
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +49,7 @@ class AdminSettings:
     longest_pause_seconds: int = 86400
     log_lacks: tuple[str, ...] = ()  # what the query log cannot show, in finished sentences
     serves: Serves = field(default_factory=Serves)
+    ipv6_prefix: int = 64  # bits of an address that wrong tokens are counted by
 
 
 class StoreDoor(Protocol):

@@ -40,7 +40,7 @@ from admin_api.webhooks.delivery import Deliveries
 from admin_api.webhooks.hooks import Outbox
 from admin_api.webhooks.watching import Watcher
 from blocklists.loading import load_catalogue
-from resolver.config.settings import ControlSettings, WorkerSettings
+from resolver.config.settings import PROXY, ControlSettings, WorkerSettings
 from resolver.errors import MoatdnsError
 from resolver.explaining import access_of
 from resolver.telemetry.log import Log, make_log
@@ -250,7 +250,7 @@ def _serves(settings: WorkerSettings, serving: list[dict[str, Any]]) -> Serves:
         doh=of("doh"),
         server_name=settings.encrypted.server_name,
         identity=settings.server.identity,
-        trusted_proxies=settings.trusted_proxies,
+        trusted_proxies=tuple(one.network for one in settings.trusted_proxies if PROXY in one.sources),
     )
 
 
@@ -267,6 +267,7 @@ def _admin_settings(settings: ControlSettings, what: str, serves: Serves) -> Adm
         longest_pause_seconds=settings.longest_pause_seconds,
         log_lacks=tuple(_log_lacks(settings, what)),
         serves=serves,
+        ipv6_prefix=settings.networks.ipv6_prefix,
     )
 
 

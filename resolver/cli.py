@@ -29,6 +29,7 @@ from resolver.command_line import ConfigOption, JsonOption, fail, load, policy_o
 from resolver.config.addresses import parse_endpoint
 from resolver.config.block_page_notes import block_page_notes
 from resolver.config.certificates import check_ca_file
+from resolver.config.client_notes import client_notes
 from resolver.config.json_schema import json_schema
 from resolver.config.load import find_config, load_config
 from resolver.config.to_settings import worker_settings
@@ -99,7 +100,7 @@ def check_config(config: ConfigOption = None, as_json: JsonOption = False) -> No
     try:
         settings = worker_settings(loaded, workers=1, system_servers=[])
         check_ca_file(settings.upstream.ca_file)
-        notes = [*certificate_troubles(settings.encrypted), *block_page_notes(loaded)]
+        notes = [*certificate_troubles(settings.encrypted), *block_page_notes(loaded), *client_notes(loaded)]
     except ListenError as error:
         if as_json:
             print_line(json.dumps({"ok": False, "problems": [str(error)]}))

@@ -14,6 +14,7 @@ from resolver import cookie_secret
 from resolver.config.addresses import NAMED_CLIENTS, parse_endpoint
 from resolver.config.block_page_notes import block_page_notes
 from resolver.config.certificates import check_ca_file, troubles_of
+from resolver.config.client_notes import client_notes
 from resolver.config.schema import Config
 from resolver.config.settings import ControlSettings, EncryptedSettings, UpstreamServer, WorkerSettings
 from resolver.config.to_settings import control_settings, system_servers, worker_settings
@@ -124,6 +125,7 @@ def plan_of(config: Config, policy: dict[str, Any], fingerprint: str, *, catalog
             "rate_limits.responses_per_second, to 100 for example"
         )
     notes += block_page_notes(config)
+    notes += client_notes(config)
     certificate_trouble = ""
     if encrypted_workers:
         try:

@@ -125,12 +125,22 @@ class Worker:
             replies=_replies_of(settings, first["cookie_secret"]),
             rates=settings.rates,
             trusted_proxies=settings.trusted_proxies,
+            networks=settings.networks,
             events=events,
         )
         if first["subjects"] is not None:
             await self._take_subjects(Position.from_plain(first["subjects"]))
-        connections = Connections(settings.limits, self._counters.dropped)
-        door = Door(loop, self._pipeline, connections, Turns(loop), settings.limits, self._counters, speak_tcp)
+        networks = self._pipeline.clients.networks
+        connections = Connections(settings.limits, self._counters.dropped, networks)
+        door = Door(
+            loop,
+            self._pipeline,
+            connections,
+            Turns(loop, networks),
+            settings.limits,
+            self._counters,
+            speak_tcp,
+        )
         streams = [StreamListener(socket.socket(fileno=fd), door) for fd in first["tcp"]]
         if first["dot"] or first["doh"]:
             streams += self._encrypted_streams(first, settings.encrypted, door)

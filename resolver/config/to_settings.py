@@ -14,12 +14,14 @@ from resolver.config.settings import (
     COUNTERS,
     BlockPageSettings,
     CacheSettings,
+    ClientNetworks,
     ControlSettings,
     EncryptedSettings,
     Identity,
     Limits,
     RateLimits,
     TelemetrySettings,
+    TrustedProxy,
     UpstreamOptions,
     UpstreamServer,
     WorkerSettings,
@@ -53,7 +55,11 @@ def worker_settings(config: Config, *, workers: int, system_servers: Sequence[Up
     ca_file = config.upstream.ca_file
     return WorkerSettings(
         clients_allow=networks(config.clients.allow),
-        trusted_proxies=networks(config.clients.trusted_proxies),
+        trusted_proxies=tuple(
+            TrustedProxy(network, one.sources)
+            for one in config.clients.trusted_proxies
+            for network in networks((one.network,))
+        ),
         upstream_servers=upstream_servers,
         zones=zones,
         upstream_timeout_seconds=config.upstream.timeout_seconds,
@@ -76,6 +82,7 @@ def worker_settings(config: Config, *, workers: int, system_servers: Sequence[Up
             exempt=networks(config.rate_limits.exempt),
             **config.rate_limits.model_dump(exclude={"exempt"}),
         ),
+        networks=_networks(config),
         server=Identity(**config.server.model_dump()),
         encrypted=_encrypted(config),
         telemetry=TelemetrySettings(
@@ -85,6 +92,10 @@ def worker_settings(config: Config, *, workers: int, system_servers: Sequence[Up
             clients=config.query_log.clients,
         ),
     )
+
+
+def _networks(config: Config) -> ClientNetworks:
+    return ClientNetworks(config.clients.ipv6_prefix, config.clients.ipv6_prefix_factor)
 
 
 def _plain(servers: Sequence[UpstreamServer]) -> tuple[UpstreamServer, ...]:
@@ -156,6 +167,7 @@ def control_settings(config: Config) -> ControlSettings:
         audit_syslog=config.audit.syslog,
         webhooks=tuple(hook.model_dump(mode="json") for hook in config.webhooks),
         block_page=BlockPageSettings(**config.block_page.model_dump()),
+        networks=_networks(config),
     )
 
 

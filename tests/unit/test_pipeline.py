@@ -110,7 +110,7 @@ class Served:
         )
         self.pipeline = Pipeline(
             resolver,
-            ("127.0.0.0/8",),
+            ("127.0.0.0/8", "2001:db8::/32"),
             Limits(**limits),  # type: ignore[arg-type]
             self.counters,
             snapshot,
@@ -275,6 +275,19 @@ async def test_one_client_cannot_take_all_places_in_flight() -> None:
     served.upstream.answer()
     assert served.ask("n4.example") == []
     assert served.counters.dropped["queries_in_flight_per_client"] == 1
+
+
+async def test_one_network_of_ipv6_cannot_take_all_places_in_flight() -> None:
+    limits = {"queries_in_flight_per_client": 3, "queries_in_flight": 20}  # of which a network has ten
+    served = Served(policy(), asyncio.get_running_loop(), **limits)
+    answers = [served.ask(f"n{number}.example{number}", f"2001:db8::{number:x}") for number in range(15)]
+    assert [answer[0].rcode() for answer in answers if answer] == [dns.rcode.SERVFAIL] * 5
+    assert served.ask("m.example", "2001:db8:0:1::1") == served.ask("m.example", "127.0.0.1") == []
+    assert served.counters.dropped["queries_in_flight_per_network"] == 5
+    while served.upstream.asked:
+        served.upstream.answer()
+    assert served.ask("n.example", "2001:db8::ff") == []
+    assert served.counters.dropped["queries_in_flight_per_network"] == 5
 
 
 async def test_names_of_one_domain_cannot_take_all_places_in_flight(served: Served) -> None:

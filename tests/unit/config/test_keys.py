@@ -24,7 +24,13 @@ def test_the_defaults_are_those_of_the_contract(tmp_path: Path, monkeypatch: pyt
         "state_dir": str(tmp_path / "state"),
         "user": None,
         "server": {"identity": None, "version": None},
-        "clients": {"allow": ["loopback", "private"], "trusted_proxies": [], "queries_per_second": 1000},
+        "clients": {
+            "allow": ["loopback", "private"],
+            "trusted_proxies": [],
+            "queries_per_second": 1000,
+            "ipv6_prefix": 64,
+            "ipv6_prefix_factor": 20,
+        },
         "rate_limits": {"action": "refuse", "exempt": [], "responses_per_second": 0, "slip": 2},
         "cookies": {"enabled": True, "secret": None},
         "upstream": {

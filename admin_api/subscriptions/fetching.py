@@ -120,8 +120,8 @@ async def _follow(
 def _is_of_our_copy(headers: Mapping[str, str], wanted: Wanted) -> bool:
     """Whether a 304 says that the copy we have is the current one (RFC 9111 section 4.3.4).
 
-    It must name our copy's ETag (RFC 9110 section 15.4.5), compared weakly (section 8.8.3.2). Where our copy has none, a
-    Last-Modified must not be another; it may be left out.
+    It must name our copy's ETag (RFC 9110 section 15.4.5), compared weakly (section 8.8.3.2). Where our copy has none,
+    a Last-Modified must not be another; it may be left out.
     """
     if wanted.etag:
         return _opaque(headers.get("ETag", "")) == _opaque(wanted.etag)

@@ -184,7 +184,7 @@ async def test_a_redirect_to_a_private_address_is_not_followed_however_it_is_wri
 
 
 @pytest.mark.usefixtures("only_one_is_public")
-@pytest.mark.parametrize("host", ["127.0.77.1", "::ffff:127.0.77.1", "::1", "0.0.0.0", "fe80::1%lo"])  # noqa: S104
+@pytest.mark.parametrize("host", ["127.0.77.1", "::ffff:127.0.77.1", "::1", "0.0.0.0", "fe80::1%lo"])
 async def test_no_socket_is_made_to_a_private_address_whoever_names_it(
     tmp_path: Path, host: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -235,16 +235,19 @@ async def test_a_304_of_another_copy_is_asked_again_without_conditions(tmp_path:
 
 
 async def test_a_304_with_another_date_is_asked_again_without_conditions(tmp_path: Path) -> None:
-    def behave(feed: Feed, handler: Any) -> None:
-        if "if-modified-since" in feed.requests[-1]:
-            served.send(handler, 304, b"", **dates)
-        else:
-            served.send(handler, 200, b"new.example.com\n")
+    def answers(dates: dict[str, str]) -> Any:
+        def behave(feed: Feed, handler: Any) -> None:
+            if "if-modified-since" in feed.requests[-1]:
+                served.send(handler, 304, b"", **dates)
+            else:
+                served.send(handler, 200, b"new.example.com\n")
+
+        return behave
 
     before, later = "Mon, 02 Nov 2026 10:00:00 GMT", "Tue, 03 Nov 2026 10:00:00 GMT"
     with Feed() as feed:
-        feed.behave = behave
         for dates, is_ours in (({}, True), ({"Last-Modified": before}, True), ({"Last-Modified": later}, False)):
+            feed.behave = answers(dates)
             fetched = await get(feed.url, tmp_path, allow_private=True, last_modified=before)
             assert (fetched is None) is is_ours
 

@@ -6,6 +6,7 @@ import time
 from datetime import UTC, datetime
 
 from admin_api import models
+from admin_api.http.auth import may
 from admin_api.http.call import BadRequest, Call, Reply
 from admin_api.store import lists
 from resolver import __version__
@@ -25,6 +26,7 @@ async def status(call: Call) -> Reply:
     async with context.door.store.read() as connection:
         rows = await lists.all_lists(connection)
     since = policy.in_force_since
+    is_admin = may(call.role, "admin")
     return Reply(
         models.Status(
             version=__version__,
@@ -51,7 +53,12 @@ async def status(call: Call) -> Reply:
                 for server in worker.get("upstreams", [])
             ],
             lists=[
-                {"name": row.name, "rules": row.rules, "updated_at": row.updated_at, "last_error": row.last_error}
+                {
+                    "name": row.name,
+                    "rules": row.rules,
+                    "updated_at": row.updated_at,
+                    "last_error": lists.error_shown(row, is_admin=is_admin),
+                }
                 for row in rows
             ],
             dropped=context.statistics.dropped(),

@@ -1,13 +1,13 @@
 """One download, into a file: bounded in size, time and redirects, and to addresses of the open Internet.
 
-A connection goes to the very address that was checked, also after a redirect, so DNS cannot lead it elsewhere.
+Which address may be connected to is judged by admin_api.guarded_http.
 """
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -15,7 +15,7 @@ from urllib.parse import urljoin
 
 import aiohttp
 
-from admin_api.guarded_http import SILENCE_SECONDS, check_address, guarded_session, why_not
+from admin_api.guarded_http import SILENCE_SECONDS, guarded_session, why_not
 from resolver import __version__
 from resolver.config.subscription import read_url
 from resolver.errors import FetchError, RuleError
@@ -48,6 +48,10 @@ class Fetched:
     last_modified: str | None
 
 
+class _OfAnotherCopy(Exception):
+    """A 304 that names another copy than ours: ask again without conditions."""
+
+
 async def fetch(
     wanted: Wanted, into: Path, *, most_octets: int, timeout_seconds: float, progress: Progress
 ) -> Fetched | None:
@@ -57,7 +61,10 @@ async def fetch(
             asyncio.timeout(timeout_seconds),
             guarded_session(allow_private=wanted.allow_private, headers=_headers(wanted)) as session,
         ):
-            return await _follow(session, wanted, into, most_octets, progress)
+            try:
+                return await _follow(session, wanted, _conditions(wanted), into, most_octets, progress)
+            except _OfAnotherCopy:
+                return await _follow(session, wanted, {}, into, most_octets, progress)
     except FetchError:
         raise
     except TimeoutError as error:
@@ -69,35 +76,60 @@ async def fetch(
 
 
 def _headers(wanted: Wanted) -> dict[str, str]:
-    headers = {
+    return {
         "User-Agent": f"moatdns/{__version__}",
         "Accept": "text/plain, */*;q=0.5",
         # The pin is of the octets of the file itself.
         "Accept-Encoding": "identity" if wanted.sha256 else "gzip, identity;q=0.5",
     }
-    if wanted.etag:
-        headers["If-None-Match"] = wanted.etag
-    if wanted.last_modified:
-        headers["If-Modified-Since"] = wanted.last_modified
-    return headers
+
+
+def _conditions(wanted: Wanted) -> dict[str, str]:
+    """The headers by which only another copy than ours is asked for (RFC 9110 section 13)."""
+    said = {"If-None-Match": wanted.etag, "If-Modified-Since": wanted.last_modified}
+    return {name: value for name, value in said.items() if value}
 
 
 async def _follow(
-    session: aiohttp.ClientSession, wanted: Wanted, into: Path, most_octets: int, progress: Progress
+    session: aiohttp.ClientSession,
+    wanted: Wanted,
+    conditions: dict[str, str],
+    into: Path,
+    most_octets: int,
+    progress: Progress,
 ) -> Fetched | None:
+    """Raises _OfAnotherCopy for a 304 that does not speak of our copy."""
     url = wanted.url
     for _ in range(_MOST_REDIRECTS + 1):
-        check_address(url, allow_private=wanted.allow_private)
-        async with session.get(url, allow_redirects=False) as response:
+        async with session.get(url, headers=conditions, allow_redirects=False) as response:
             if response.status in _REDIRECTS:
                 url = _next_url(url, response.headers.get("Location", ""))
                 continue
-            if response.status == 304 and (wanted.etag or wanted.last_modified):
+            if response.status == 304 and conditions:
+                if not _is_of_our_copy(response.headers, wanted):
+                    raise _OfAnotherCopy
                 return None
+            if response.status == 304:
+                raise FetchError("the server answered 304 Not Modified to what was asked without conditions")
             if response.status != 200:
                 raise FetchError(f"the server answered {response.status} {(response.reason or '')[:60]}".rstrip())
             return await _download(response, wanted, into, most_octets, progress)
     raise FetchError(f"it was redirected more than {_MOST_REDIRECTS} times")
+
+
+def _is_of_our_copy(headers: Mapping[str, str], wanted: Wanted) -> bool:
+    """Whether a 304 says that the copy we have is the current one (RFC 9111 section 4.3.4).
+
+    It must name our copy's ETag (RFC 9110 section 15.4.5), compared weakly (section 8.8.3.2). Where our copy has none,
+    a Last-Modified must not be another; it may be left out.
+    """
+    if wanted.etag:
+        return _opaque(headers.get("ETag", "")) == _opaque(wanted.etag)
+    return headers.get("ETag") is None and headers.get("Last-Modified", wanted.last_modified) == wanted.last_modified
+
+
+def _opaque(etag: str) -> str:
+    return etag.strip().removeprefix("W/")
 
 
 def _next_url(url: str, location: str) -> str:

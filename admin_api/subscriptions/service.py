@@ -235,6 +235,7 @@ class Subscriptions:
             "format": row.format or "auto",
             "most_bytes": self._most_octets * _UNPACKED,
             "state_dir": str(self._state_dir),
+            "quotes": not row.allow_private,
         }
         async with self._reading:
             outcome = await in_child(_CHILD, order, ListError, "the reader of lists")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+import unicodedata
 from typing import Annotated, Final
 from urllib.parse import urlsplit
 
@@ -23,9 +24,13 @@ _SHA256 = re.compile(r"[0-9a-f]{64}\Z")
 
 
 def literal_address(host: str) -> str | None:
-    """The address that a URL's host is, if it is one."""
+    """The address that a URL's host is, if it is one, also in letters that clients take for digits and dots (UTS 46).
+
+    For a mistake to be told early. What may be connected to is judged where the socket is made.
+    """
+    plain = unicodedata.normalize("NFKC", host).replace("\u3002", ".").rstrip(".")
     try:
-        return str(ipaddress.ip_address(host.strip("[]").partition("%")[0]))
+        return str(ipaddress.ip_address(plain.strip("[]").partition("%")[0]))
     except ValueError:
         return None
 

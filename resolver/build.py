@@ -23,7 +23,7 @@ from typing import Any
 
 from blocklists.catalogue import BYPASS, Catalogue
 from blocklists.loading import load_catalogue
-from blocklists.versions import choose
+from blocklists.versions import choose, load_kept
 from resolver.config.file_policy import file_policy, write_contents
 from resolver.config.load import load_config
 from resolver.config.references import Known
@@ -153,12 +153,12 @@ class _Build:
             config = load_config(Path(path) if path else None, known_references(load_catalogue()))
             choice = choose(config.state_dir, review=config.policy.catalogue == "review")
             if choice.folder is not None:  # what only the new one knows cannot be named yet
-                config = load_config(Path(path) if path else None, known_references(load_catalogue(choice.folder)))
+                config = load_config(Path(path) if path else None, known_references(load_kept(choice.folder)))
         except ConfigError as error:
             return {"problems": error.problems}
         except CatalogueError as error:
             return {"problems": [str(error)]}
-        self._catalogue = load_catalogue(choice.folder)
+        self._catalogue = load_kept(choice.folder)
         policy, contents = file_policy(config)
         self._policy = config.policy.model_dump(mode="json")
         self._fingerprint = fingerprint_of(policy, self._catalogue.fingerprint)

@@ -7,7 +7,7 @@ import json
 import typer
 
 from blocklists.loading import load_catalogue
-from blocklists.versions import Difference, accept, difference, in_force
+from blocklists.versions import Difference, accept, difference, in_force, load_kept
 from resolver.command_line import ConfigOption, JsonOption, fail, load, print_line
 from resolver.config.schema import Config
 from resolver.supervisor.boot import forget
@@ -52,4 +52,4 @@ def accept_command(config: ConfigOption = None, as_json: JsonOption = False) -> 
 
 def _waiting(config: Config) -> Difference | None:
     folder = in_force(config.state_dir, review=config.policy.catalogue == "review")
-    return difference(load_catalogue(folder), load_catalogue()) if folder is not None else None
+    return difference(load_kept(folder), load_catalogue()) if folder is not None else None

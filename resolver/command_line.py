@@ -11,7 +11,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from blocklists.loading import load_catalogue
-from blocklists.versions import in_force
+from blocklists.versions import in_force, load_kept
 from resolver.build import compile_policy, fingerprint_of, known_references
 from resolver.clocks import now
 from resolver.config.file_policy import file_policy
@@ -49,7 +49,7 @@ def load(explicit: str | None) -> tuple[Path | None, Config]:
 def policy_of(config: Config) -> tuple[PolicySnapshot, str]:
     """The policy to explain by: the snapshot in the state directory, else the file's, compiled here and now."""
     plain = config.policy.model_dump(mode="json")
-    catalogue = load_catalogue(in_force(config.state_dir, review=config.policy.catalogue == "review"))
+    catalogue = load_kept(in_force(config.state_dir, review=config.policy.catalogue == "review"))
     try:
         policy, manifest, _ = last_good(config.state_dir / SNAPSHOTS)
     except SnapshotError:

@@ -60,6 +60,7 @@ def choose(state_dir: Path, *, review: bool) -> Choice:
             accept(state_dir)
             return Choice()
         if copy.name == catalogue_fingerprint():
+            accept(state_dir)  # for the day when another version holds it back: whole by then, too
             return Choice()
         news = difference(load_kept(copy), load_catalogue())
         if review:
@@ -92,7 +93,8 @@ def accept(state_dir: Path) -> None:
     folder = state_dir / FOLDER
     make_folder(folder)
     wanted = folder / catalogue_fingerprint()
-    if not wanted.is_dir():
+    if not _is_whole(wanted):
+        shutil.rmtree(wanted, ignore_errors=True)
         part = folder / f"{os.getpid()}.part"
         shutil.rmtree(part, ignore_errors=True)
         for name, content in data_files(None):
@@ -103,6 +105,14 @@ def accept(state_dir: Path) -> None:
     for other in folder.iterdir():
         if other != wanted:
             shutil.rmtree(other, ignore_errors=True)
+
+
+def _is_whole(copy: Path) -> bool:
+    """Whether what is in a copy is what was written there."""
+    try:
+        return catalogue_fingerprint(copy) == copy.name
+    except CatalogueError:
+        return False
 
 
 def difference(before: Catalogue, after: Catalogue) -> Difference:

@@ -25,7 +25,16 @@ from resolver.build import known_references
 from resolver.cache_commands import cache_app
 from resolver.catalogue_commands import catalogue_app
 from resolver.clocks import now
-from resolver.command_line import ConfigOption, JsonOption, fail, load, policy_of, print_line, subjects_of
+from resolver.command_line import (
+    ConfigOption,
+    JsonOption,
+    fail,
+    load,
+    policy_of,
+    print_line,
+    subjects_of,
+    work_as_owner,
+)
 from resolver.config.addresses import parse_endpoint
 from resolver.config.block_page_notes import block_page_notes
 from resolver.config.certificates import check_ca_file
@@ -127,6 +136,7 @@ def explain_command(
 ) -> None:
     """Tell what becomes of a name for a client, and why, by the code that answers queries."""
     _, loaded = load(config)
+    work_as_owner(loaded)
     policy, origin = policy_of(loaded)
     settings = worker_settings(loaded, workers=1, system_servers=[])
     try:

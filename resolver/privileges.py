@@ -30,6 +30,16 @@ class Account:
             raise MoatdnsError(f"user: {name!r} is root itself: name an ordinary user")
         return cls(entry.pw_name, entry.pw_uid, entry.pw_gid)
 
+    @classmethod
+    def with_id(cls, uid: int) -> Account:
+        """The user with that id. Raises MoatdnsError."""
+        try:
+            return cls.named(pwd.getpwuid(uid).pw_name)
+        except KeyError:
+            raise MoatdnsError(
+                f"no user of this machine has the id {uid}: run this as root's own, or as that id"
+            ) from None
+
     def take_over(self) -> None:
         """Make this process that user's, with no way back. Raises OSError."""
         os.setgroups([])

@@ -33,7 +33,6 @@ from resolver.command_line import (
     policy_of,
     print_line,
     subjects_of,
-    work_as_owner,
 )
 from resolver.config.addresses import parse_endpoint
 from resolver.config.block_page_notes import block_page_notes
@@ -136,7 +135,6 @@ def explain_command(
 ) -> None:
     """Tell what becomes of a name for a client, and why, by the code that answers queries."""
     _, loaded = load(config)
-    work_as_owner(loaded)
     policy, origin = policy_of(loaded)
     settings = worker_settings(loaded, workers=1, system_servers=[])
     try:

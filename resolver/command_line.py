@@ -66,6 +66,7 @@ def work_as_owner(config: Config) -> None:
 
 def policy_of(config: Config) -> tuple[PolicySnapshot, str]:
     """The policy to explain by: the snapshot in the state directory, else the file's, compiled here and now."""
+    work_as_owner(config)
     plain = config.policy.model_dump(mode="json")
     try:
         catalogue = load_kept(in_force(config.state_dir, review=config.policy.catalogue == "review"))

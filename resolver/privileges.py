@@ -36,9 +36,7 @@ class Account:
         try:
             return cls.named(pwd.getpwuid(uid).pw_name)
         except KeyError:
-            raise MoatdnsError(
-                f"no user of this machine has the id {uid}: run this as root's own, or as that id"
-            ) from None
+            raise MoatdnsError(f"no user of this machine has the id {uid}: run this as that id") from None
 
     def take_over(self) -> None:
         """Make this process that user's, with no way back. Raises OSError."""

@@ -27,21 +27,20 @@ def held_state(state_dir: Path) -> Iterator[None]:
     """Hold the state directory for this process. Raises MoatdnsError when another one has it."""
     path = state_dir / "moatdns.lock"
     try:
-        lock = os.fdopen(open_own(path, os.O_RDWR | os.O_CREAT), "r+", encoding="ascii", errors="replace")
+        lock = os.fdopen(open_own(path, os.O_RDWR | os.O_CREAT), "r+b", buffering=0)
     except OSError as error:
         raise MoatdnsError(f"state_dir: {path}: {error.strerror}") from error
     with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            holder = lock.read(20).strip()
+            holder = lock.read(20).decode("ascii", "replace").strip()
             raise MoatdnsError(
                 f"state_dir: {state_dir} is in use by another moatdns (pid {holder or 'unknown'}); "
                 "give this one a folder of its own"
             ) from None
         lock.truncate(0)
-        lock.write(f"{os.getpid()}\n")
-        lock.flush()
+        lock.write(b"%d\n" % os.getpid())
         yield
 
 

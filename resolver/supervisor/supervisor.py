@@ -112,6 +112,7 @@ class Supervisor:
         self._subjects = Position(journal, journal.stat().st_size) if journal else None
         try:
             manifest = await self._first_policy()
+            await self._source.end()  # where what is on disk is served, nothing of what was read is needed any more
             self._crew = Crew(
                 sockets,
                 self._plan.settings,

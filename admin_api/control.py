@@ -39,7 +39,7 @@ from admin_api.subscriptions.service import Subscriptions
 from admin_api.webhooks.delivery import Deliveries
 from admin_api.webhooks.hooks import Outbox
 from admin_api.webhooks.watching import Watcher
-from blocklists.loading import load_catalogue
+from blocklists.versions import load_kept
 from resolver.config.settings import PROXY, ControlSettings, WorkerSettings
 from resolver.errors import MoatdnsError
 from resolver.explaining import access_of
@@ -58,7 +58,7 @@ class Control:
         self._log = log
         self._state_dir = Path(settings.state_dir)
         self._settings = settings
-        catalogue = load_catalogue(Path(settings.catalogue) if settings.catalogue else None)
+        catalogue = load_kept(Path(settings.catalogue) if settings.catalogue else None)
         self._door = Door(settings.store_url, self._state_dir, log)
         self._keeper = Keeper(
             self._door,

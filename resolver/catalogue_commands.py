@@ -7,9 +7,10 @@ import json
 import typer
 
 from blocklists.loading import load_catalogue
-from blocklists.versions import Difference, accept, difference, in_force
-from resolver.command_line import ConfigOption, JsonOption, fail, load, print_line
+from blocklists.versions import Difference, accept, difference, in_force, load_kept
+from resolver.command_line import ConfigOption, JsonOption, fail, load, print_line, work_as_owner
 from resolver.config.schema import Config
+from resolver.errors import CatalogueError
 from resolver.supervisor.boot import forget
 
 catalogue_app = typer.Typer(help="The bundled catalogue: what a new version changes.", no_args_is_help=True)
@@ -19,7 +20,11 @@ catalogue_app = typer.Typer(help="The bundled catalogue: what a new version chan
 def diff(config: ConfigOption = None, as_json: JsonOption = False) -> None:
     """Tell how the bundled catalogue differs from the one in force: 0 when it does not, 1 when it waits."""
     _, loaded = load(config)
-    found = _waiting(loaded)
+    work_as_owner(loaded)
+    try:
+        found = _waiting(loaded)
+    except CatalogueError as error:
+        fail(str(error))
     if as_json:
         print_line(json.dumps({"added": found.added if found else [], "removed": found.removed if found else []}))
     elif found is None:
@@ -36,7 +41,11 @@ def diff(config: ConfigOption = None, as_json: JsonOption = False) -> None:
 def accept_command(config: ConfigOption = None, as_json: JsonOption = False) -> None:
     """Take the bundled catalogue; it comes in force with the next SIGHUP or start."""
     _, loaded = load(config)
-    found = _waiting(loaded)
+    work_as_owner(loaded)
+    try:
+        found = _waiting(loaded)
+    except CatalogueError:
+        found = None  # a copy that cannot be used is replaced just the same
     try:
         accept(loaded.state_dir)
         forget(loaded.state_dir)
@@ -52,4 +61,4 @@ def accept_command(config: ConfigOption = None, as_json: JsonOption = False) -> 
 
 def _waiting(config: Config) -> Difference | None:
     folder = in_force(config.state_dir, review=config.policy.catalogue == "review")
-    return difference(load_catalogue(folder), load_catalogue()) if folder is not None else None
+    return difference(load_kept(folder), load_catalogue()) if folder is not None else None

@@ -25,7 +25,15 @@ from resolver.build import known_references
 from resolver.cache_commands import cache_app
 from resolver.catalogue_commands import catalogue_app
 from resolver.clocks import now
-from resolver.command_line import ConfigOption, JsonOption, fail, load, policy_of, print_line, subjects_of
+from resolver.command_line import (
+    ConfigOption,
+    JsonOption,
+    fail,
+    load,
+    policy_of,
+    print_line,
+    subjects_of,
+)
 from resolver.config.addresses import parse_endpoint
 from resolver.config.block_page_notes import block_page_notes
 from resolver.config.certificates import check_ca_file

@@ -11,18 +11,20 @@ from typing import Annotated, NoReturn
 import typer
 
 from blocklists.loading import load_catalogue
-from blocklists.versions import in_force
+from blocklists.versions import in_force, load_kept
 from resolver.build import compile_policy, fingerprint_of, known_references
 from resolver.clocks import now
 from resolver.config.file_policy import file_policy
 from resolver.config.load import find_config, load_config
 from resolver.config.schema import Config
-from resolver.errors import ConfigError, SnapshotError, SubjectsError
+from resolver.errors import CatalogueError, ConfigError, MoatdnsError, SnapshotError, SubjectsError
 from resolver.policy.compiler import policy_in_memory
 from resolver.policy.snapshot import PolicySnapshot
 from resolver.policy.subjects import Subjects
+from resolver.privileges import Account
 from resolver.snapshot_file import SNAPSHOTS, last_good
 from resolver.subjects_file import newest, subjects_at
+from resolver.supervisor.state_dir import owner_of
 
 ConfigOption = Annotated[
     str | None,
@@ -46,10 +48,30 @@ def load(explicit: str | None) -> tuple[Path | None, Config]:
         fail(*error.problems)
 
 
+def work_as_owner(config: Config) -> None:
+    """As root: become the user whose state directory it is, before anything there is read or written.
+
+    Root would follow what that user has put there, and leave files that the server cannot open.
+    """
+    if os.geteuid() != 0:
+        return
+    try:
+        owner = owner_of(config.state_dir)
+        if owner:
+            Account.with_id(owner).take_over()
+    except (OSError, MoatdnsError) as error:
+        why = error.strerror if isinstance(error, OSError) else error
+        fail(f"state_dir: {config.state_dir} cannot be used: {why}")
+
+
 def policy_of(path: Path | None, config: Config) -> tuple[PolicySnapshot, str]:
     """The policy to explain by and its origin: the snapshot in the state directory, else compiled from `config`."""
+    work_as_owner(config)
     plain = config.policy.model_dump(mode="json")
-    catalogue = load_catalogue(in_force(config.state_dir, review=config.policy.catalogue == "review"))
+    try:
+        catalogue = load_kept(in_force(config.state_dir, review=config.policy.catalogue == "review"))
+    except CatalogueError as error:
+        fail(str(error))
     try:
         policy, manifest, _ = last_good(config.state_dir / SNAPSHOTS)
     except SnapshotError:

@@ -113,13 +113,14 @@ def coverage(
     if (names is None) is not query_log:
         fail("say either --names FILE or --query-log", code=2)
     path, loaded = load(config)
+    text = _text_of(names) if names is not None else ""
     policy, origin = policy_of(path, loaded)
     try:
         view, _ = policy.view_of(client)
     except ValueError as error:
         fail(f"--client: {error}", code=2)
     if names is not None:
-        _cover(names, lambda key: policy.decide(view, key), origin, as_json=as_json)
+        _cover(names, text, lambda key: policy.decide(view, key), origin, as_json=as_json)
     else:
         layer = policy.layer
         _find_neighbours(
@@ -127,11 +128,14 @@ def coverage(
         )
 
 
-def _cover(source: str, decide: Callable[[bytes], Decision], origin: str, *, as_json: bool) -> None:
+def _text_of(source: str) -> str:
     try:
-        text = sys.stdin.read() if source == _STDIN else Path(source).read_text(encoding="utf-8")
+        return sys.stdin.read() if source == _STDIN else Path(source).read_text(encoding="utf-8")
     except (OSError, ValueError) as error:
         fail(f"{source}: cannot be read: {error}")
+
+
+def _cover(source: str, text: str, decide: Callable[[bytes], Decision], origin: str, *, as_json: bool) -> None:
     rows: list[dict[str, Any]] = []
     for number, line in enumerate(text.splitlines(), 1):
         name = line.partition("#")[0].strip()

@@ -17,7 +17,7 @@ from admin_api.audit_head import noted_heads
 from admin_api.durations import expiry
 from admin_api.store import audit, tokens
 from admin_api.store.store import Store
-from resolver.command_line import fail, print_line
+from resolver.command_line import fail, print_line, work_as_owner
 from resolver.config.fields import secret
 from resolver.config.schema import Config
 from resolver.errors import MoatdnsError
@@ -77,6 +77,7 @@ def revoke_token(config: Config, name: str, *, as_json: bool) -> None:
 def verify_audit(config: Config, log_file: Path | None, *, as_json: bool) -> None:
     """Check the audit trail against its HMACs and the heads that were noted; exit code 1 when it does not hold."""
     try:
+        work_as_owner(config)
         heads = noted_heads(config.state_dir, log_file)
     except MoatdnsError as error:
         fail(str(error))
@@ -110,22 +111,26 @@ def export_audit(config: Config, since: str | None, out: Path | None) -> None:
             fail(f"--since: {since!r} is neither a row's id nor a time as in '2026-01-31T12:00:00Z'", code=2)
         start = start.replace(tzinfo=start.tzinfo or UTC)
 
-    async def export(store: Store) -> None:
-        after = last
-        with out.open("w", encoding="utf-8") if out else contextlib.nullcontext(sys.stdout) as file:
-            async with store.read() as connection:
-                while rows := await audit.rows_after(connection, after, limit=1000, since=start):
-                    for row in rows:
-                        file.write(json.dumps(row.plain(), separators=(",", ":")) + "\n")
-                    after = rows[-1].id
-
     try:
-        _with_store(config, export)
+        # Opened as whoever runs this, before the store is as its owner.
+        with out.open("w", encoding="utf-8") if out else contextlib.nullcontext(sys.stdout) as file:
+
+            async def export(store: Store) -> None:
+                after = last
+                async with store.read() as connection:
+                    while rows := await audit.rows_after(connection, after, limit=1000, since=start):
+                        for row in rows:
+                            file.write(json.dumps(row.plain(), separators=(",", ":")) + "\n")
+                        after = rows[-1].id
+
+            _with_store(config, export)
     except OSError as error:
         fail(f"{out or 'stdout'}: {error.strerror}")
 
 
 def _with_store(config: Config, work: Callable[[Store], Awaitable[T]]) -> T:
+    work_as_owner(config)
+
     async def run() -> T:
         url = secret(config.store.url) if config.store.url else None
         store = await Store.open(url, config.state_dir, make_log())

@@ -26,6 +26,7 @@ from admin_api.store.change import AuditEntry
 from admin_api.store.errors import StoreAway
 from admin_api.store.files import private_file
 from admin_api.store.tables import audit, bindable, canonical, meta, micros
+from resolver.state_files import make_folder, read_own
 
 KEY_FILE = "audit.key"
 _KEY_OCTETS = 32
@@ -177,7 +178,7 @@ def load_key(state_dir: Path) -> bytes | None:
     """The key, or None when there is none yet. Raises StoreAway."""
     path = state_dir / KEY_FILE
     try:
-        key = path.read_bytes()
+        key = read_own(path)
     except FileNotFoundError:
         return None
     except OSError as error:
@@ -191,7 +192,7 @@ def make_key(state_dir: Path) -> bytes:
     """Make the key, whole or not at all; of several that make it at once, one wins. Raises StoreAway."""
     path = state_dir / KEY_FILE
     try:
-        state_dir.mkdir(parents=True, exist_ok=True)
+        make_folder(state_dir)
         with (
             private_file(state_dir, secrets.token_bytes(_KEY_OCTETS)) as temporary,
             contextlib.suppress(FileExistsError),

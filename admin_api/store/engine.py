@@ -19,6 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from admin_api.store.errors import StoreAway, StoreFull
 from resolver.config.fields import secret
 from resolver.errors import RuleError
+from resolver.state_files import check_own, make_folder, open_own
 
 FILE = "moatdns.sqlite"
 """SQLite's file, in the state directory."""
@@ -77,9 +78,10 @@ def open_engines(url: str | None, state_dir: Path, limits: Limits) -> Engines:
 def _sqlite(state_dir: Path, limits: Limits) -> Engines:
     path = state_dir / FILE
     try:
-        state_dir.mkdir(parents=True, exist_ok=True)
+        make_folder(state_dir)
         # Ours alone from the first moment. SQLite gives its -wal and -shm files the mode of this one.
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        os.close(open_own(path, os.O_RDWR | os.O_CREAT))
+        check_own(*(Path(f"{path}{suffix}") for suffix in ("-wal", "-shm", "-journal")))
     except OSError as error:
         raise StoreAway(f"the store {path} cannot be opened: {error.strerror}") from error
     engine = create_async_engine(

@@ -22,6 +22,7 @@ from blocklists.formats.content import ListContent
 from blocklists.formats.reading import read_list
 from resolver.config.file_policy import write_contents
 from resolver.errors import MoatdnsError
+from resolver.state_files import reading
 
 _NICE = 10  # serving comes first
 _PIECE = 1 << 18
@@ -51,7 +52,7 @@ def _report(content: ListContent) -> dict[str, Any]:
 
 
 def _pieces(path: Path) -> Iterator[bytes]:
-    with path.open("rb") as file:
+    with reading(path) as file:
         while piece := file.read(_PIECE):
             yield piece
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from admin_api.guarded_http import SILENCE_SECONDS, guarded_session, why_not
 from resolver import __version__
 from resolver.config.subscription import read_url
 from resolver.errors import FetchError, RuleError
+from resolver.state_files import open_own
 
 _MOST_REDIRECTS: Final = 5
 _PIECE: Final = 1 << 18
@@ -154,7 +156,7 @@ async def _download(
     received = 0
     digest = hashlib.sha256()
     progress(0, total)
-    with into.open("wb") as file:
+    with _new(into) as file:
         async for piece in response.content.iter_chunked(_PIECE):
             received += len(piece)
             if received > most_octets:
@@ -165,6 +167,11 @@ async def _download(
     if wanted.sha256 is not None and digest.hexdigest() != wanted.sha256:
         raise FetchError(f"its SHA-256 is {digest.hexdigest()}, not the one that is pinned")
     return Fetched(received, response.headers.get("ETag"), response.headers.get("Last-Modified"))
+
+
+def _new(path: Path) -> BinaryIO:
+    path.unlink(missing_ok=True)
+    return os.fdopen(open_own(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL), "wb")
 
 
 def _write(file: BinaryIO, piece: bytes) -> None:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
-
 import typer
 
 from blocklists.loading import load_catalogue
 from blocklists.versions import Difference, accept, difference, in_force, load_kept
-from resolver.command_line import ConfigOption, JsonOption, fail, load, print_line, work_as_owner
+from resolver.command_line import ConfigOption, JsonOption, fail, load, print_json, print_line, work_as_owner
 from resolver.config.schema import Config
 from resolver.errors import CatalogueError
 from resolver.supervisor.boot import forget
@@ -26,7 +24,7 @@ def diff(config: ConfigOption = None, as_json: JsonOption = False) -> None:
     except CatalogueError as error:
         fail(str(error))
     if as_json:
-        print_line(json.dumps({"added": found.added if found else [], "removed": found.removed if found else []}))
+        print_json({"added": found.added if found else [], "removed": found.removed if found else []}, indent=None)
     elif found is None:
         print_line("the bundled catalogue is in force")
     else:
@@ -52,7 +50,7 @@ def accept_command(config: ConfigOption = None, as_json: JsonOption = False) -> 
     except OSError as error:
         fail(f"{error.filename or loaded.state_dir}: cannot be written: {error.strerror or error}")
     if as_json:
-        print_line(json.dumps({"accepted": found is not None}))
+        print_json({"accepted": found is not None}, indent=None)
     elif found is None:
         print_line("the bundled catalogue was in force already")
     else:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import getpass
 import importlib
-import json
 import os
 import secrets
 import signal
@@ -25,15 +24,7 @@ from resolver.build import known_references
 from resolver.cache_commands import cache_app
 from resolver.catalogue_commands import catalogue_app
 from resolver.clocks import now
-from resolver.command_line import (
-    ConfigOption,
-    JsonOption,
-    fail,
-    load,
-    policy_of,
-    print_line,
-    subjects_of,
-)
+from resolver.command_line import ConfigOption, JsonOption, fail, load, policy_of, print_json, print_line, subjects_of
 from resolver.config.addresses import parse_endpoint
 from resolver.config.block_page_notes import block_page_notes
 from resolver.config.certificates import check_ca_file
@@ -102,7 +93,7 @@ def check_config(config: ConfigOption = None, as_json: JsonOption = False) -> No
         loaded = load_config(path, known_references(load_catalogue()))
     except ConfigError as error:
         if as_json:
-            print_line(json.dumps({"ok": False, "problems": error.problems}))
+            print_json({"ok": False, "problems": error.problems}, indent=None)
             raise typer.Exit(1) from None
         fail(*error.problems)
     try:
@@ -111,12 +102,12 @@ def check_config(config: ConfigOption = None, as_json: JsonOption = False) -> No
         notes = [*certificate_troubles(settings.encrypted), *block_page_notes(loaded), *client_notes(loaded)]
     except ListenError as error:
         if as_json:
-            print_line(json.dumps({"ok": False, "problems": [str(error)]}))
+            print_json({"ok": False, "problems": [str(error)]}, indent=None)
             raise typer.Exit(1) from None
         fail(str(error))
     policy = loaded.policy
     if as_json:
-        print_line(json.dumps({"ok": True, "config": str(path) if path else None, "notes": notes}))
+        print_json({"ok": True, "config": str(path) if path else None, "notes": notes}, indent=None)
     else:
         rules = sum(len(entry.block) + len(entry.allow) for entry in policy.lists)
         what = f"{len(policy.groups)} groups, {len(policy.lists)} lists with {rules} rules"
@@ -152,7 +143,7 @@ def explain_command(
     except (RuleError, ValueError) as error:
         fail(str(error), code=2)
     if as_json:
-        print_line(json.dumps({**explanation.to_plain(), "origin": origin}, indent=2))
+        print_json({**explanation.to_plain(), "origin": origin})
         return
     print_line(f"{explanation.name} {explanation.type} for {explanation.client}: {explanation.verdict}")
     for step in explanation.trace:
@@ -163,7 +154,7 @@ def explain_command(
 @app.command()
 def schema(as_json: JsonOption = True) -> None:
     """Print the JSON Schema of the config file; it is JSON in any case."""
-    print_line(json.dumps(json_schema(), indent=2))
+    print_json(json_schema())
 
 
 @app.command()
@@ -178,7 +169,7 @@ def healthcheck(
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 (the wildcard is what is replaced)
     trouble = _ask_ourselves(host, port, timeout_seconds)
     if as_json:
-        print_line(json.dumps({"ok": trouble is None, "address": host, "port": port, "why": trouble}))
+        print_json({"ok": trouble is None, "address": host, "port": port, "why": trouble}, indent=None)
     elif trouble is None:
         print_line(f"{host} port {port} answers")
     if trouble is not None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
+import json
 import os
 import re
 import sys
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn, TextIO
 
 import typer
 
@@ -22,6 +24,7 @@ from resolver.policy.compiler import policy_in_memory
 from resolver.policy.snapshot import PolicySnapshot
 from resolver.policy.subjects import Subjects
 from resolver.privileges import Account
+from resolver.safe_text import visible, visible_json, visible_lines
 from resolver.snapshot_file import SNAPSHOTS, last_good
 from resolver.subjects_file import newest, subjects_at
 from resolver.supervisor.state_dir import owner_of
@@ -108,12 +111,28 @@ def seconds_of(text: str, option: str = "--for") -> int:
 
 
 def print_line(text: str) -> None:
-    """One line on stdout."""
-    sys.stdout.write(text + "\n")
+    """One line on stdout. What is in it may come from anywhere: characters that act are written out."""
+    _write(sys.stdout, visible(text))
+
+
+def print_json(value: Any, *, indent: int | None = 2) -> None:
+    """A value as JSON on stdout, which parses as it is and does nothing to a terminal."""
+    _write(sys.stdout, visible_json(json.dumps(value, indent=indent)))
+
+
+def print_lines(text: str) -> None:
+    """A document of several lines on stdout, as it is meant to be saved to a file."""
+    _write(sys.stdout, visible_lines(text))
 
 
 def fail(*problems: str, code: int = 1) -> NoReturn:
-    """Say what is wrong on stderr, and end with that status."""
+    """Say what is wrong on stderr, a line a problem, and end with that status."""
     for problem in problems:
-        sys.stderr.write(problem + "\n")
+        _write(sys.stderr, visible(problem))
     raise typer.Exit(code)
+
+
+def _write(stream: TextIO, text: str) -> None:
+    if isinstance(stream, io.TextIOWrapper):
+        stream.reconfigure(errors="backslashreplace")  # names and texts have letters that a terminal may lack
+    stream.write(text + "\n")

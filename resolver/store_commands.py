@@ -17,10 +17,11 @@ from admin_api.audit_head import noted_heads
 from admin_api.durations import expiry
 from admin_api.store import audit, tokens
 from admin_api.store.store import Store
-from resolver.command_line import fail, print_line, work_as_owner
+from resolver.command_line import fail, print_json, print_line, work_as_owner
 from resolver.config.fields import secret
 from resolver.config.schema import Config
-from resolver.errors import MoatdnsError
+from resolver.errors import MoatdnsError, RuleError
+from resolver.safe_text import refuse_acting, visible_json
 from resolver.telemetry.log import make_log
 
 ACTOR = "command line"
@@ -37,12 +38,21 @@ def create_token(config: Config, name: str, role: str, owner: str, expires: str 
     except ValueError as error:
         fail(f"--expires: {error}", code=2)
 
+    for option, given in (("--name", name), ("--owner", owner)):
+        try:
+            refuse_acting(given)
+        except RuleError as error:
+            fail(f"{option}: {error}", code=2)
+
     async def create(store: Store) -> tuple[tokens.TokenRow, str]:
         async with store.change(ACTOR) as change:
             return await tokens.create(change, name=name, owner=owner, role=role, expires_at=expires_at)
 
     row, text = _with_store(config, create)
-    print_line(json.dumps({**_plain(row), "token": text}) if as_json else text)
+    if as_json:
+        print_json({**_plain(row), "token": text}, indent=None)
+    else:
+        print_line(text)
 
 
 def list_tokens(config: Config, *, as_json: bool) -> None:
@@ -54,7 +64,7 @@ def list_tokens(config: Config, *, as_json: bool) -> None:
 
     rows = _with_store(config, everything)
     if as_json:
-        print_line(json.dumps([_plain(row) for row in rows], indent=2))
+        print_json([_plain(row) for row in rows])
         return
     for row in rows:
         expires = f"expires {_time(row.expires_at)}" if row.expires_at else "does not expire"
@@ -71,7 +81,7 @@ def revoke_token(config: Config, name: str, *, as_json: bool) -> None:
 
     _with_store(config, revoke)
     if as_json:
-        print_line(json.dumps({"revoked": name}))
+        print_json({"revoked": name}, indent=None)
 
 
 def verify_audit(config: Config, log_file: Path | None, *, as_json: bool) -> None:
@@ -89,7 +99,7 @@ def verify_audit(config: Config, log_file: Path | None, *, as_json: bool) -> Non
 
     rows, findings = _with_store(config, verify)
     if as_json:
-        print_line(json.dumps({"ok": not findings, "rows": rows, "heads": len(heads), "findings": findings}, indent=2))
+        print_json({"ok": not findings, "rows": rows, "heads": len(heads), "findings": findings})
     elif not findings:
         print_line(f"the audit trail is whole: {rows} rows, checked against {len(heads)} noted heads")
     else:
@@ -120,7 +130,7 @@ def export_audit(config: Config, since: str | None, out: Path | None) -> None:
                 async with store.read() as connection:
                     while rows := await audit.rows_after(connection, after, limit=1000, since=start):
                         for row in rows:
-                            file.write(json.dumps(row.plain(), separators=(",", ":")) + "\n")
+                            file.write(visible_json(json.dumps(row.plain(), separators=(",", ":"))) + "\n")
                         after = rows[-1].id
 
             _with_store(config, export)

@@ -13,6 +13,7 @@ from pydantic import BaseModel
 
 from admin_api.context import Context
 from admin_api.store.errors import StaleVersion
+from resolver.safe_text import visible_json
 
 IN_FORCE_HEADER = "X-Moatdns-In-Force"
 MOST_RULES_AT_ONCE = 10_000  # a write of more is answered before it is in force
@@ -68,8 +69,8 @@ class Reply:
         if self.body is None or isinstance(self.body, bytes):
             return self.body
         if isinstance(self.body, BaseModel):
-            return self.body.model_dump_json(by_alias=True).encode()
-        return json.dumps(self.body, default=_plain).encode()
+            return visible_json(self.body.model_dump_json(by_alias=True)).encode()
+        return visible_json(json.dumps(self.body, default=_plain)).encode()
 
 
 Handler = Callable[[Call], Awaitable[Reply]]

@@ -25,6 +25,7 @@ from admin_api.store.errors import (
     WrongKind,
     WrongState,
 )
+from resolver.safe_text import visible_json
 
 CONTENT_TYPE = "application/problem+json"
 _RETRY_SECONDS = "5"
@@ -77,7 +78,9 @@ def problem(
         "detail": detail,
         "errors": [{"pointer": pointer, "detail": text} for pointer, text in errors],
     }
-    return web.Response(status=status, body=json.dumps(body).encode(), content_type=CONTENT_TYPE, headers=headers)
+    return web.Response(
+        status=status, body=visible_json(json.dumps(body)).encode(), content_type=CONTENT_TYPE, headers=headers
+    )
 
 
 @dataclass(frozen=True, slots=True)

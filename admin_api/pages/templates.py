@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-import unicodedata
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,11 +14,10 @@ from markupsafe import Markup, escape
 from admin_api.pages.menu import MENU
 from admin_api.pages.static_files import address_of
 from resolver import __version__
+from resolver.safe_text import visible_lines as visible
 
 _FOLDER = Path(__file__).parent / "templates"
 _UNITS = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
-_ODD = re.compile(r"[^\w\n\r\t -~]")  # all that may be active, and what has to be looked at for that
-_ACTIVE = frozenset({"Cc", "Cf", "Co", "Cs", "Zl", "Zp"})  # control, format (bidi, zero width), private, surrogate
 
 
 def make_templates() -> Environment:
@@ -46,16 +43,6 @@ def rendered(templates: Environment, template: str, facts: Mapping[str, Any]) ->
     if hidden := sorted(facts.keys() & templates.globals.keys()):
         raise ValueError(f"{template}: {', '.join(hidden)} cannot be the name of a fact")
     return templates.get_template(template).render(**facts)
-
-
-def visible(text: str) -> str:
-    """Text with what would act on its surroundings written out: control characters, writing directions, zero widths."""
-    return text if text.isprintable() else _ODD.sub(_written_out, text)
-
-
-def _written_out(found: re.Match[str]) -> str:
-    character = found[0]
-    return f"\\u{{{ord(character):x}}}" if unicodedata.category(character) in _ACTIVE else character
 
 
 def as_it_is(value: Any) -> Markup:

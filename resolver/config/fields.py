@@ -20,6 +20,7 @@ from resolver.config.servers import read_bootstrap, read_server
 from resolver.config.wording import either, shown
 from resolver.errors import RuleError
 from resolver.names import parse_name, to_text
+from resolver.safe_text import refuse_acting, refuse_acting_in_prose
 
 _SWITCH = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}\Z")
@@ -174,6 +175,18 @@ def _read_store_url(text: str) -> str:
     if not url.startswith(("postgresql://", "postgres://")):
         raise RuleError("is not the URL of a store: write 'postgresql://USER:PASSWORD@HOST/DATABASE', or null")
     return written
+
+
+def read_one_line(text: str) -> str:
+    """A text that is shown as one line wherever people read it. Raises RuleError."""
+    refuse_acting(text)
+    return text
+
+
+def read_prose(text: str) -> str:
+    """A note for people, which may have line breaks. Raises RuleError."""
+    refuse_acting_in_prose(text)
+    return text
 
 
 def secret(text: str) -> str:

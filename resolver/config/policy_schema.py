@@ -70,7 +70,9 @@ class Group(Section):
     """Networks with one policy. Without networks and client names, only leases and exemptions reach it."""
 
     name: fields.Name = Field(description="The group's name: lower-case letters, digits and '-'.")
-    description: str = Field(default="", max_length=1000, description="A note for people.")
+    description: Annotated[str, fields.reading(fields.read_prose)] = Field(
+        default="", max_length=1000, description="A note for people."
+    )
     networks: fields.Networks = Field(
         default=(), description="Networks in CIDR form, each in one group only; the most specific one decides."
     )

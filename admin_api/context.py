@@ -97,6 +97,25 @@ class PolicyKeeper(Protocol):
         """Wait until every worker serves that revision or a later one; False when it takes unreasonably long."""
 
 
+class AuditHeads(Protocol):
+    """The heads of the audit trail that were noted outside the store."""
+
+    @property
+    def trouble(self) -> str | None:
+        """That rows are gone, and what to do; None while none are."""
+
+    @property
+    def lost(self) -> Sequence[tuple[int, str]]:
+        """Rows and macs of heads that are gone, and that nobody has acknowledged."""
+
+    @property
+    def heads(self) -> int:
+        """How many are noted."""
+
+    async def note(self) -> None:
+        """Look whether they are there, and note the head as it is. Raises StoreAway."""
+
+
 class Subscriptions(Protocol):
     """The lists that are fetched."""
 
@@ -190,6 +209,7 @@ class Context:
     subjects: SubjectKeeper
     outbox: Outbox
     deliveries: Deliveries
+    audit_heads: AuditHeads
     subscriptions: Subscriptions
     statistics: Statistics
     query_log: QueryLog

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, event
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, ProgrammingError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from admin_api.store.errors import StoreAway, StoreFull
+from admin_api.store.errors import StoreAway, StoreFull, StoreLost
 from resolver.config.fields import secret
 from resolver.errors import RuleError
 
@@ -31,6 +31,7 @@ _SYNCHRONOUS = "moatdns_synchronous"  # execution option: SQLite's PRAGMA synchr
 _AWAY = ("08", "25P03", "28", "3D", "40", "53", "55", "57", "58", "XX")
 _DISK_FULL = "53100"
 _FULL = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE)
+_DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _UNREADABLE = (
     "store.url cannot be read: write it as postgresql://USER:PASSWORD@HOST/DATABASE, with special characters of the "
     "password as %XX"
@@ -57,6 +58,7 @@ class Engines:
     changing: AsyncEngine  # a commit outlives a loss of power
     counting: AsyncEngine  # a commit outlives the end of any process
     place: str  # where the store is, fit to show
+    file: Path | None = None  # SQLite's
 
     @property
     def is_sqlite(self) -> bool:
@@ -120,6 +122,7 @@ def _sqlite(state_dir: Path, limits: Limits) -> Engines:
         changing=engine.execution_options(**writing, **{_SYNCHRONOUS: "FULL"}),
         counting=engine.execution_options(**writing, **{_SYNCHRONOUS: "NORMAL"}),
         place=str(path),
+        file=path,
     )
 
 
@@ -200,6 +203,12 @@ def told_as_away(place: str) -> Iterator[None]:
 
 
 def _away(place: str, error: BaseException | None) -> StoreAway:
+    code = getattr(error, "sqlite_errorcode", None)
+    if code is not None and code & 0xFF in _DAMAGED:
+        return StoreLost(
+            f"the store, {place}, is damaged ({_why(error)}). The last policy stays in force. Bring it back, from a "
+            "backup if need be; or say 'moatdns store begin-anew', which puts it aside and makes an empty one"
+        )
     is_full = getattr(error, "sqlite_errorcode", None) in _FULL or getattr(error, "sqlstate", None) == _DISK_FULL
     if is_full:
         return StoreFull(f"the store, {place}, takes nothing more: the disk is full")

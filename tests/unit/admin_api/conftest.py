@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from aiohttp import ClientResponse, ClientSession
 
+from admin_api.audit_head import HeadKeeper
 from admin_api.context import AdminSettings, Context, LogPage
 from admin_api.query_log.cursors import BadAfter, BadCursor
 from admin_api.serving import Serving
@@ -224,6 +225,7 @@ async def served(tmp_path: Path) -> AsyncIterator[Served]:
         subjects=subjects,
         outbox=outbox,
         deliveries=Deliveries(door, outbox, log),
+        audit_heads=HeadKeeper(door, tmp_path, log),
         subscriptions=elsewhere,
         statistics=elsewhere,
         query_log=elsewhere,

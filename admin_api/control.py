@@ -29,6 +29,7 @@ from admin_api.door import Door
 from admin_api.editing.exemption_form import Terms
 from admin_api.editing.leases import LeaseTerms
 from admin_api.gauges import Gauges
+from admin_api.policy_file.plans import Plans
 from admin_api.query_log.reader import QueryLogReader
 from admin_api.query_log.writer import QueryLogWriter
 from admin_api.serving import Serving
@@ -70,6 +71,13 @@ class Control:
             log,
             url=settings.store_url,
             catalogue_folder=settings.catalogue,
+        )
+        self._plans = Plans(
+            settings.store_url,
+            self._state_dir,
+            settings.catalogue,
+            at_once=settings.plans_at_once,
+            seconds=settings.plan_seconds,
         )
         self._outbox = Outbox(settings.webhooks)
         self._deliveries = Deliveries(self._door, self._outbox, log)
@@ -124,6 +132,7 @@ class Control:
                 outbox=self._outbox,
                 deliveries=self._deliveries,
                 audit_heads=self._heads,
+                plans=self._plans,
                 subscriptions=self._subscriptions,
                 statistics=self._statistics,
                 query_log=QueryLogReader(self._state_dir),
@@ -141,10 +150,11 @@ class Control:
     def _own_counts(self) -> Mapping[tuple[str, str], int]:
         """What this process counts by itself: metric and label."""
         page = self._block_page
+        plans = {("dropped", "policy_plans"): self._plans.refused}
         if page is None:
-            return {}
+            return plans
         dropped = {("dropped", what): count for what, count in page.dropped.items()}
-        return {**dropped, **{("block_page", what): count for what, count in page.events.items()}}
+        return {**plans, **dropped, **{("block_page", what): count for what, count in page.events.items()}}
 
     def _troubles(self) -> list[str]:
         """Why the node is not well."""

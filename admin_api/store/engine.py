@@ -46,15 +46,17 @@ class Limits:
     statement_seconds: float = 20.0
     lock_seconds: float = 1.0  # for what another program has locked
     row_lock_seconds: float = 3.0  # on PostgreSQL, where other nodes write as well
-    turn_seconds: float = 30.0  # waiting for other writers, or for a free connection
+    turn_seconds: float = 30.0  # for whoever brings the tables up to date, and for a free connection
+    patience_seconds: float = 4.0  # waiting for other writers
     connections: int = 8
 
 
 @dataclass(frozen=True, slots=True)
 class Engines:
-    """One pool of connections, in three manners of beginning a transaction."""
+    """One pool of connections, in four manners of beginning a transaction."""
 
     reading: AsyncEngine  # sees one state of the store from its first statement to its end
+    trying: AsyncEngine  # like `reading`, and may make temporary tables
     changing: AsyncEngine  # a commit outlives a loss of power
     counting: AsyncEngine  # a commit outlives the end of any process
     place: str  # where the store is, fit to show
@@ -119,6 +121,7 @@ def _sqlite(state_dir: Path, limits: Limits) -> Engines:
     writing = {_BEGIN: "BEGIN IMMEDIATE"}
     return Engines(
         reading=engine.execution_options(**{_BEGIN: "BEGIN"}),
+        trying=engine.execution_options(**{_BEGIN: "BEGIN"}),
         changing=engine.execution_options(**writing, **{_SYNCHRONOUS: "FULL"}),
         counting=engine.execution_options(**writing, **{_SYNCHRONOUS: "NORMAL"}),
         place=str(path),
@@ -162,7 +165,8 @@ def _postgres(dsn: str, limits: Limits) -> Engines:
 
     engine = create_async_engine("postgresql+asyncpg://", async_creator=connect, pool_pre_ping=True, **_pool(limits))
     reading = engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
-    return Engines(reading=reading, changing=engine, counting=engine, place=place)
+    trying = engine.execution_options(isolation_level="REPEATABLE READ")
+    return Engines(reading=reading, trying=trying, changing=engine, counting=engine, place=place)
 
 
 def _pool(limits: Limits) -> dict[str, Any]:

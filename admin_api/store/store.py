@@ -8,6 +8,7 @@ a reason is told by the audit trail afterwards.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
@@ -69,15 +70,16 @@ class Store:
         return self._turns.trouble
 
     @asynccontextmanager
-    async def turn(self, lock: asyncio.Lock, actor: str) -> AsyncIterator[None]:
-        """Hold a lock of those who mean to write; they give up as those inside do. Raises StoreAway."""
+    async def turn(self, lock: asyncio.Lock, actor: str) -> AsyncIterator[float]:
+        """Hold a lock of those who mean to write; gives since when they waited, for `change`. Raises StoreAway."""
+        since = time.monotonic()
         try:
-            await self._turns.acquire(lock)
+            await self._turns.acquire(lock, since)
         except StoreAway as error:
             self._gap.note(actor, str(error))
             raise
         try:
-            yield
+            yield since
         finally:
             lock.release()
 
@@ -89,15 +91,22 @@ class Store:
         """A connection that sees one state of the store throughout. Nothing may be written by it."""
         return self._transaction(self._engines.reading, commits=False)
 
+    def scratch(self) -> AbstractAsyncContextManager[AsyncConnection]:
+        """Like `read`, but temporary tables may be made and written, which are gone with it."""
+        return self._transaction(self._engines.trying, commits=False)
+
     @asynccontextmanager
-    async def change(self, actor: str, request_id: str | None = None, *, synced: bool = True) -> AsyncIterator[Change]:
+    async def change(
+        self, actor: str, request_id: str | None = None, *, synced: bool = True, since: float | None = None
+    ) -> AsyncIterator[Change]:
         """One change: committed at the block's end, rolled back when it raises; one at a time.
 
-        One that is not `synced` outlives the end of any process, but not surely a loss of power.
+        One that is not `synced` outlives the end of any process, but not surely a loss of power. Its turn is waited for
+        since now, or `since` (monotonic), and not for long: StoreAway then.
         """
         engine = self._engines.changing if synced else self._engines.counting
         try:
-            async with self._writing(engine) as connection:
+            async with self._writing(engine, since) as connection:
                 # On PostgreSQL the row's lock keeps out the writers of other processes; on SQLite the begin did.
                 revision = await connection.scalar(select(meta.c.policy_revision).with_for_update())
                 change = Change(connection, actor, request_id, (revision or 0) + 1)
@@ -162,8 +171,8 @@ class Store:
         return self._audit_key
 
     @asynccontextmanager
-    async def _writing(self, engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
-        await self._turns.acquire(self._writer)
+    async def _writing(self, engine: AsyncEngine, since: float | None = None) -> AsyncIterator[AsyncConnection]:
+        await self._turns.acquire(self._writer, time.monotonic() if since is None else since)
         try:
             with self._turns.noted():
                 self.check_place()

@@ -79,6 +79,7 @@ def worker_settings(config: Config, *, workers: int, system_servers: Sequence[Up
         server=Identity(**config.server.model_dump()),
         encrypted=_encrypted(config),
         telemetry=TelemetrySettings(
+            **config.admin.model_dump(include={"plans_at_once", "plan_seconds"}),
             statistics=config.statistics.enabled,
             counters_folder=str(config.state_dir / COUNTERS),
             query_log=config.query_log.what if config.query_log.enabled else "off",

@@ -79,7 +79,6 @@ def worker_settings(config: Config, *, workers: int, system_servers: Sequence[Up
         server=Identity(**config.server.model_dump()),
         encrypted=_encrypted(config),
         telemetry=TelemetrySettings(
-            **config.admin.model_dump(include={"plans_at_once", "plan_seconds"}),
             statistics=config.statistics.enabled,
             counters_folder=str(config.state_dir / COUNTERS),
             query_log=config.query_log.what if config.query_log.enabled else "off",
@@ -144,6 +143,7 @@ def control_settings(config: Config) -> ControlSettings:
         metrics=config.admin.metrics,
         certificate=str(folder / tls.certificate) if tls.certificate else None,
         private_key=str(folder / tls.private_key) if tls.private_key else None,
+        **config.admin.model_dump(include={"plans_at_once", "plan_seconds"}),
         statistics=config.statistics.enabled,
         **config.statistics.model_dump(exclude={"enabled"}),
         query_log=config.query_log.enabled,

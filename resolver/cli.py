@@ -52,8 +52,10 @@ app = typer.Typer(
 
 token_app = typer.Typer(help="Tokens of the admin API.", no_args_is_help=True)
 audit_app = typer.Typer(help="The audit trail.", no_args_is_help=True)
+store_app = typer.Typer(help="The store.", no_args_is_help=True)
 app.add_typer(token_app, name="token")
 app.add_typer(audit_app, name="audit")
+app.add_typer(store_app, name="store")
 app.add_typer(lists_app, name="lists")
 app.add_typer(exemption_app, name="exemption")
 app.add_typer(lease_app, name="lease")
@@ -221,6 +223,31 @@ def audit_verify(
     """Check that no row of the audit trail was changed, taken out or cut off: 0 when it is whole, 1 when not."""
     _, loaded = load(config)
     store_commands().verify_audit(loaded, log_file, as_json=as_json)
+
+
+@audit_app.command("acknowledge")
+def audit_acknowledge(
+    reason: Annotated[str, typer.Option(help="Why rows are gone, as in 'restored from the backup of Monday'.")],
+    config: ConfigOption = None,
+    log_file: Annotated[
+        Path | None, typer.Option("--log", metavar="FILE", help="A log of the server's, for the heads noted in it.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Say that the loss of audit rows is a known one; a row of the trail names what is lost."""
+    _, loaded = load(config)
+    store_commands().acknowledge_loss(loaded, reason, log_file, as_json=as_json)
+
+
+@store_app.command("begin-anew")
+def store_begin_anew(
+    reason: Annotated[str, typer.Option(help="Why the store is gone; the audit trail begins with it.")] = "",
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """After the store was lost: yes, take what is there, and make what is not. A running server goes on with it."""
+    _, loaded = load(config)
+    store_commands().begin_store_anew(loaded, reason, as_json=as_json)
 
 
 @audit_app.command("export")

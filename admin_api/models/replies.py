@@ -27,6 +27,20 @@ class Audit(BaseModel):
     next: str | None
 
 
+class LostHead(BaseModel):
+    """A row of the audit trail that was noted as its last one, and is gone."""
+
+    row: int
+    mac: str
+
+
+class Acknowledged(BaseModel):
+    """What a loss of audit rows consists of, as the row says that acknowledges it."""
+
+    reason: str
+    lost_heads: list[LostHead]
+
+
 class TokenItem(BaseModel):
     """A token, without its secret."""
 
@@ -60,6 +74,7 @@ class Status(BaseModel):
     policy: dict[str, Any] = Field(description="revision, snapshot, in_force_since, age_seconds, trouble")
     subjects: dict[str, Any] = Field(description="How many leases, exemptions and pauses are in force; trouble")
     store: dict[str, Any]
+    audit: dict[str, Any] = Field(description="Noted heads of the audit trail; rows of those that are gone; trouble")
     upstreams: list[dict[str, Any]]
     lists: list[dict[str, Any]]
     dropped: dict[str, int] = Field(description="What was let fall, by what it was too much for; see limits.")

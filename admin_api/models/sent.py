@@ -193,6 +193,12 @@ class TokenBody(Sent):
     expires: str | None = Field(None, description="Instead of `expires_at`: '90d', '12h'.")
 
 
+class AcknowledgeBody(Sent):
+    """Why rows of the audit trail are gone."""
+
+    reason: str = Field(min_length=1, max_length=1000, examples=["restored from the backup of Monday"])
+
+
 class FlushBody(Sent):
     """Which cached answers to forget."""
 

@@ -13,6 +13,7 @@ from resolver import __version__
 from resolver.errors import MoatdnsError
 
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+_MOST_ROWS = 20  # lost ones that are told
 
 
 async def status(call: Call) -> Reply:
@@ -46,6 +47,11 @@ async def status(call: Call) -> Reply:
                 "pauses": len(context.subjects.subjects.pauses),
                 "trouble": context.subjects.trouble,
             },
+            audit={
+                "heads": context.audit_heads.heads,
+                "lost_rows": sorted({row for row, _ in context.audit_heads.lost})[-_MOST_ROWS:],
+                "trouble": context.audit_heads.trouble,
+            },
             store={"place": context.door.store.place, "trouble": context.door.trouble},
             upstreams=[
                 {"worker": worker["pid"], **server}
@@ -76,7 +82,13 @@ async def ready(call: Call) -> Reply:
     context = call.context
     why = [
         text
-        for text in (context.door.trouble, context.policy.trouble, context.subjects.trouble, *context.config_problems())
+        for text in (
+            context.door.trouble,
+            context.audit_heads.trouble,
+            context.policy.trouble,
+            context.subjects.trouble,
+            *context.config_problems(),
+        )
         if text
     ]
     if context.policy.snapshot is None:

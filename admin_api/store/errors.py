@@ -2,7 +2,10 @@
 
 StoreError
 ├── StoreAway      it cannot be reached, or cannot be used
-│   └── StoreFull  there is no room for what was to be written
+│   ├── StoreFull  there is no room for what was to be written
+│   ├── StoreLost  there was one, and it is gone, damaged, or another
+│   └── StoreHeld  another machine serves it
+├── NothingLost    a loss was to be acknowledged, and there is none
 ├── NotFound       no such thing
 ├── Duplicate      a thing of that name is there already
 ├── InUse          something else needs it
@@ -31,6 +34,18 @@ class StoreAway(StoreError):
 
 class StoreFull(StoreAway):
     """The disk is full: what was to be written was not."""
+
+
+class StoreLost(StoreAway):
+    """There was a store, and what is there now is not it. What to do about it is in the text."""
+
+
+class StoreHeld(StoreAway):
+    """Another machine serves from the store, and only one may."""
+
+
+class NothingLost(StoreError):
+    """A loss was to be acknowledged, and nothing is lost."""
 
 
 class NotFound(StoreError):

@@ -91,6 +91,17 @@ meta = Table(
     Column("id", Integer, primary_key=True, autoincrement=False),  # 1: there is one row
     Column("store_id", Text, nullable=False),
     Column("policy_revision", BigInteger, nullable=False),
+    Column("audit_key_check", Text),  # what the audit key makes of the store's id: a key that makes another is not ours
+)
+
+store_owner = Table(
+    "store_owner",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),  # 1: there is one row at most
+    Column("holder", Text, nullable=False),  # of one run of the service
+    Column("told", Text, nullable=False),  # host and process, for people
+    Column("since", BigInteger, nullable=False),  # microseconds since 1970, by the database's clock
+    Column("beat", BigInteger, nullable=False),  # of its last sign of life, by the same clock
 )
 
 lists = Table(

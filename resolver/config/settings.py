@@ -255,6 +255,8 @@ class ControlSettings:
     metrics: bool = True
     certificate: str | None = None
     private_key: str | None = None
+    plans_at_once: int = 2
+    plan_seconds: int = 45
     statistics: bool = True
     minutes_days: int = 2
     hours_days: int = 92

@@ -37,6 +37,14 @@ class Serves:
 
 
 @dataclass(frozen=True, slots=True)
+class ChangeTerms:
+    """What the config says of changes that wait for another owner."""
+
+    most: int = 200
+    wait_seconds: int = 7 * 86400
+
+
+@dataclass(frozen=True, slots=True)
 class AdminSettings:
     """The `admin` section of the config."""
 
@@ -49,6 +57,8 @@ class AdminSettings:
     exemptions: Terms = field(default_factory=lambda: Terms(four_eyes=False, longest_seconds=366 * 86400))
     leases: LeaseTerms = field(default_factory=lambda: LeaseTerms(most=100_000, longest_seconds=7 * 86400))
     longest_pause_seconds: int = 86400
+    longest_emergency_pause_seconds: int = 3600  # that one owner alone makes under four eyes
+    changes: ChangeTerms = field(default_factory=ChangeTerms)
     log_lacks: tuple[str, ...] = ()  # what the query log cannot show, in finished sentences
     serves: Serves = field(default_factory=Serves)
     ipv6_prefix: int = 64  # bits of an address that wrong tokens are counted by

@@ -24,7 +24,7 @@ from admin_api.block_page.serving import Serving as BlockPage
 from admin_api.channel import Channel, Order
 from admin_api.compiling.keeper import Keeper
 from admin_api.config_policy import ConfigPolicy
-from admin_api.context import Address, AdminSettings, Context, Serves
+from admin_api.context import Address, AdminSettings, ChangeTerms, Context, Serves
 from admin_api.door import Door
 from admin_api.editing.exemption_form import Terms
 from admin_api.editing.leases import LeaseTerms
@@ -281,6 +281,8 @@ def _admin_settings(settings: ControlSettings, what: str, serves: Serves) -> Adm
         exemptions=_terms(settings),
         leases=LeaseTerms(settings.most_leases, settings.longest_lease_seconds),
         longest_pause_seconds=settings.longest_pause_seconds,
+        longest_emergency_pause_seconds=settings.longest_emergency_pause_seconds,
+        changes=ChangeTerms(settings.most_change_requests, settings.change_request_seconds),
         log_lacks=tuple(_log_lacks(settings, what)),
         serves=serves,
         ipv6_prefix=settings.networks.ipv6_prefix,

@@ -12,7 +12,9 @@ from typing import Any
 from pydantic import BaseModel
 
 from admin_api.context import Context
+from admin_api.store.change_requests import ChangeRequestRow
 from admin_api.store.errors import StaleVersion
+from admin_api.store.tokens import TokenRow
 from resolver.safe_text import visible_json
 
 IN_FORCE_HEADER = "X-Moatdns-In-Force"
@@ -43,6 +45,9 @@ class Call:
     headers: Mapping[str, str]
     owner: str = ""  # who answers for the token
     role: str = ""
+    token: TokenRow | None = None
+    token_part: str | None = None  # of a token that is made: the half that who asked for it has
+    carry_out: CarryOut | None = None  # does what a change request asks for: second_owner/performing.py
 
     def expected_version(self) -> int | None:
         """The version that If-Match demands; None when it demands none. Raises StaleVersion for none of ours."""
@@ -74,6 +79,7 @@ class Reply:
 
 
 Handler = Callable[[Call], Awaitable[Reply]]
+CarryOut = Callable[[Call, ChangeRequestRow, int | None], Awaitable[Reply]]
 
 
 def tagged(

@@ -50,6 +50,8 @@ class TokenItem(BaseModel):
     created_at: AwareDatetime
     expires_at: AwareDatetime | None
     last_used_at: AwareDatetime | None
+    networks: list[str] | None = Field(None, description="Role lease: whose addresses it may lease; null: any.")
+    groups: list[str] | None = Field(None, description="Role lease: into which groups it may lease; null: any.")
 
 
 class NewToken(TokenItem):

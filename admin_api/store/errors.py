@@ -14,6 +14,7 @@ StoreError
 ├── WrongKind      it is a list of the other kind: fetched, or one's own
 ├── WrongState     an exemption's status does not allow it
 ├── Forbidden      somebody else has to do it
+├── NeedsAnother   it opens something, and another owner has to agree first
 └── TooMany        there are as many of the kind as there may be
 """
 
@@ -101,6 +102,14 @@ class WrongState(StoreError):
 
 class Forbidden(StoreError):
     """Somebody else has to do it."""
+
+
+class NeedsAnother(StoreError):
+    """It opens something, and another owner has to agree first. `opens` says what, in finished phrases."""
+
+    def __init__(self, opens: Sequence[str]) -> None:
+        super().__init__(f"another owner has to agree: {'; '.join(opens)}")
+        self.opens = tuple(opens)
 
 
 class TooMany(StoreError):

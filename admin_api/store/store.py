@@ -18,7 +18,7 @@ from sqlalchemy.exc import ProgrammingError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from admin_api.store import audit, revisions
-from admin_api.store.change import Change
+from admin_api.store.change import JUDGE, Change
 from admin_api.store.engine import Limits, told_as_away
 from admin_api.store.errors import StoreAway, StoreFull, StoreLost
 from admin_api.store.gap import Gap
@@ -111,6 +111,8 @@ class Store:
                 revision = await connection.scalar(select(meta.c.policy_revision).with_for_update())
                 change = Change(connection, actor, request_id, (revision or 0) + 1)
                 yield change
+                if (judge := JUDGE.get()) is not None:
+                    await judge(change)
                 gap, refused = self._gap, self._gap.refused
                 entries = [gap.entry(), *change.entries] if gap else change.entries
                 await audit.append(connection, self._audit_key, self.id, entries)

@@ -21,6 +21,9 @@ EVENTS = (
     "list.refused",
     "node.degraded",
     "node.recovered",
+    "change.pending",
+    "change.decided",
+    "pause.begun",
 )
 
 

@@ -271,6 +271,9 @@ class ControlSettings:
     approval: str = "none"  # or four-eyes
     longest_exemption_seconds: int = 366 * 86400
     longest_pause_seconds: int = 86400
+    longest_emergency_pause_seconds: int = 3600
+    most_change_requests: int = 200
+    change_request_seconds: int = 7 * 86400
     most_leases: int = 100_000
     longest_lease_seconds: int = 7 * 86400
     lease_history_days: int = 90

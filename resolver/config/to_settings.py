@@ -140,6 +140,16 @@ def folder_of(config: Config) -> Path:
     return (config.source.parent if config.source else Path()).absolute()
 
 
+_OF_POLICY = {
+    "approval",
+    "longest_exemption_seconds",
+    "longest_pause_seconds",
+    "longest_emergency_pause_seconds",
+    "most_change_requests",
+    "change_request_seconds",
+}
+
+
 def control_settings(config: Config) -> ControlSettings:
     """What the control process is told."""
     folder = folder_of(config)
@@ -161,7 +171,7 @@ def control_settings(config: Config) -> ControlSettings:
         **config.query_log.model_dump(include={"retention_days", "max_mib", "clients"}),
         fetch_max_mib=config.subscriptions.max_mib,
         fetch_timeout_seconds=config.subscriptions.timeout_seconds,
-        **config.policy.model_dump(include={"approval", "longest_exemption_seconds", "longest_pause_seconds"}),
+        **config.policy.model_dump(include=_OF_POLICY),
         most_leases=config.leases.most,
         longest_lease_seconds=config.leases.longest_seconds,
         lease_history_days=config.leases.history_days,

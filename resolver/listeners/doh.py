@@ -20,8 +20,8 @@ from resolver.wire.ttl import least_ttl
 
 PATH: Final = "/dns-query"
 MEDIA_TYPE: Final = "application/dns-message"
-MOST_HEADER_BYTES: Final = 16384  # of a request: a GET of the longest query of use is far shorter
-MOST_TARGET_BYTES: Final = 8192
+MOST_TARGET: Final = 16_300  # characters of path and parameters: a GET of the longest query of use is far shorter
+MOST_HEADER_BYTES: Final = 16_384  # of a request's other headers
 
 _BASE64URL = re.compile(r"[A-Za-z0-9_-]*\Z")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,62}\Z")
@@ -59,13 +59,17 @@ class Refused(Exception):
 
 def query_of(request: Request) -> bytes:
     """The DNS query that a request carries. Raises Refused."""
+    if len(request.target) > MOST_TARGET:
+        raise Refused(414, f"a path with its parameters has at most {MOST_TARGET} characters: send the query by POST")
+    if sum(len(name) + len(value) for name, value in request.headers.items() if name != ":path") > MOST_HEADER_BYTES:
+        raise Refused(431, f"the headers of a request have at most {MOST_HEADER_BYTES} octets")
     path, _, parameters = request.target.partition("?")
     if _name_in(path) is None:
         raise Refused(404, f"queries go to {PATH}")
-    if request.method == "GET":
+    if request.method in ("GET", "HEAD"):  # the same, but for the body of the response (RFC 9110 section 9.3.2)
         return _of_parameters(parameters)
     if request.method != "POST":
-        raise Refused(405, "queries are sent by GET or POST", ("allow", "GET, POST"))
+        raise Refused(405, "queries are sent by GET or POST", ("allow", "GET, HEAD, POST"))
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != MEDIA_TYPE:
         raise Refused(415, f"a query is of type {MEDIA_TYPE}")

@@ -15,6 +15,7 @@ class Rcode(IntEnum):
     NXDOMAIN = 3
     NOTIMP = 4
     REFUSED = 5
+    NOTAUTH = 9
     BADVERS = 16
     BADCOOKIE = 23
 
@@ -35,6 +36,7 @@ class Type(IntEnum):
     SVCB = 64
     HTTPS = 65
     NXNAME = 128
+    TSIG = 250
     IXFR = 251
     AXFR = 252
     ANY = 255

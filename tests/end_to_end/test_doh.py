@@ -219,6 +219,13 @@ def test_both_versions_are_offered(server: Moatdns, certificates: Certificates) 
     assert alpn_of(s_client(certificates, server.doh_port, "-alpn", "http/1.1")) == "http/1.1"
 
 
+@pytest.mark.parametrize("protocols", ["dot", "http/1.0,h3", "h2c"])
+def test_a_client_that_speaks_no_http_of_ours_is_told_so(
+    server: Moatdns, certificates: Certificates, protocols: str
+) -> None:
+    assert "alert number 120" in s_client(certificates, server.doh_port, "-alpn", protocols)
+
+
 def test_a_thousand_requests_in_one_write_are_answered_in_order(server: Moatdns, certificates: Certificates) -> None:
     slow = in_url(query("slow.example").to_wire())
     fast = in_url(query("claude.ai").to_wire())

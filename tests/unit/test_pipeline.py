@@ -12,6 +12,7 @@ import dns.message
 import dns.rcode
 import dns.rdatatype
 import dns.rrset
+import dns.tsig
 import pytest
 
 from resolver.cache.responses import ResponseCache
@@ -251,6 +252,28 @@ async def test_one_network_of_ipv6_cannot_take_all_places_in_flight() -> None:
         served.upstream.answer()
     assert served.ask("n.example", "2001:db8::ff") == []
     assert served.counters.dropped["queries_in_flight_per_network"] == 5
+
+
+@pytest.mark.parametrize(
+    ("client", "transport", "qtype", "signed"),
+    [
+        ("127.0.0.1", Transport.UDP, "A", True),
+        ("127.0.0.2", Transport.TCP, "AXFR", True),
+        ("127.0.0.1", Transport.HTTPS, "ANY", True),
+        ("192.0.2.1", Transport.UDP, "A", False),  # who is not served is told that, whatever the key
+    ],
+)
+async def test_a_signed_query_is_answered_with_notauth_and_a_tsig_record(
+    served: Served, client: str, transport: Transport, qtype: str, signed: bool
+) -> None:
+    cookie = dns.edns.GenericOption(10, b"abcdefgh")
+    query = dns.message.make_query("acme.ai", qtype, use_edns=0, options=[cookie])
+    query.use_tsig(dns.tsig.Key("key.example.", b"not known", dns.tsig.HMAC_SHA256))
+    outcome = served.pipeline.answer_now(query.to_wire(), served.pipeline.client(client), transport)
+    assert isinstance(outcome, bytes)
+    answer = dns.message.from_wire(outcome, keyring=False)
+    assert (answer.rcode(), answer.tsig is not None) == ((9, True) if signed else (dns.rcode.REFUSED, False))
+    assert answer.tsig is None or answer.tsig[0].error == 17
 
 
 async def test_names_of_one_domain_cannot_take_all_places_in_flight(served: Served) -> None:

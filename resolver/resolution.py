@@ -92,6 +92,11 @@ class Resolver:
         if entry is None:
             return self._cache.get_absent(key, question.key, now)
         if now < entry.expires_at:
+            if entry.failed_why is not None:
+                other = self._cache.instead(key, now)
+                if other is not None:
+                    self._cache.counts["stale"] += other.is_stale(now)
+                    return other
             if (
                 self._settings.prefetch
                 and self._ends_soon(entry, now)
@@ -129,9 +134,7 @@ class Resolver:
         self.waiting += 1
         flight.waiters.append(waiter)
         if flight.stale_timer is None:
-            entry = self._cache.get(flight.cache_key)
-            if entry is not None:
-                self._arm_stale(flight, entry)
+            self._arm_stale(flight)
         if is_new:
             self._ask(flight, question)
         return True
@@ -150,9 +153,12 @@ class Resolver:
             self._flights.pop(flight.cache_key, None)
             self._tell(flight, self._cache.put_failure(flight.cache_key, _OUR_FAULT, self._clock()))
 
-    def _arm_stale(self, flight: _Flight, entry: CacheEntry) -> None:
+    def _arm_stale(self, flight: _Flight) -> None:
         now = self._clock()
-        if entry.failed_why is None and now < entry.stale_until:
+        entry = self._cache.get(flight.cache_key)
+        if entry is None or entry.failed_why is not None or now >= entry.stale_until:
+            entry = self._cache.instead(flight.cache_key, now)
+        if entry is not None:
             patience = max(flight.began + STALE_AFTER_SECONDS - now, 0)  # who joins late waits no longer
             flight.stale_timer = self._loop.call_later(patience, self._give_stale, flight, entry)
 

@@ -89,6 +89,11 @@ class Resolver:
         if entry is None:
             return self._cache.get_absent(key, question.key, now)
         if now < entry.expires_at:
+            if entry.failed_why is not None:
+                other = self._cache.instead(key, now)
+                if other is not None:
+                    self._cache.counts["stale"] += other.is_stale(now)
+                    return other
             if (
                 self._settings.prefetch
                 and self._ends_soon(entry, now)
@@ -125,11 +130,11 @@ class Resolver:
         if not self._places.take(flight.domain):
             return False
         flight.waiters.append((waiter, wants))
-        entry = self._cache.get(key)
-        if entry is not None and flight.stale_timer is None:
-            self._arm_stale(flight, entry)
+        if flight.stale_timer is None:
+            self._arm_stale(flight)
         if not is_new:
             return True
+        entry = self._cache.get(key)
         if entry is not None and entry.answer.leads_on is not None and self._clock() < entry.expires_at:
             self._flights[key] = flight
             self._follow(flight, entry)
@@ -150,9 +155,10 @@ class Resolver:
             self._report("a question could not be asked", error)
             self._fail(flight, OUR_FAULT)
 
-    def _arm_stale(self, flight: Flight, entry: CacheEntry) -> None:
+    def _arm_stale(self, flight: Flight) -> None:
         now = self._clock()
-        if entry.failed_why is None and now < entry.stale_until and entry.answer.leads_on is None:
+        entry = self._cache.old(flight.cache_key, now)
+        if entry is not None:
             patience = max(flight.began + STALE_AFTER_SECONDS - now, 0)  # who joins late waits no longer
             flight.stale_timer = self._loop.call_later(patience, self._give_stale, flight, entry)
 

@@ -6,9 +6,12 @@ import re
 
 from blocklists.formats.content import Collector
 from blocklists.formats.names import Lines, is_sinkhole
+from resolver.rules import is_plain
 
 _DNSMASQ = re.compile(r"(address|server|local)\s*=\s*/(.+)/([^/]*)\Z")
 _SETTING = re.compile(r"[a-z][a-z0-9-]+(?:\s*=.*)?\Z")
+_USUAL = "address=/"
+_NOWHERE = frozenset({"", "#", "0.0.0.0", "::"})  # noqa: S104
 _OPTION = re.compile(r"(?!local-zone:)[a-z][a-z0-9-]*:(?:\s.*)?\Z")
 _COMMENT = re.compile(r"\s#")
 _ZONE = re.compile(r"local-zone:\s*[\"']?([^\"'\s]+)[\"']?\s+[\"']?([a-z_]+)[\"']?\s*(?:#.*)?\Z")
@@ -96,7 +99,13 @@ def read_dnsmasq(lines: Lines, into: Collector) -> None:
     ``server=/name/#`` takes a name out of what is blocked above it.
     """
     rules = _Dnsmasq(into)
+    take = into.name
     for number, line in lines:
+        if line.startswith(_USUAL):  # nearly all, in large lists
+            name, _, value = line[len(_USUAL) :].partition("/")
+            if value in _NOWHERE and is_plain(name):
+                take(number, name)
+                continue
         text = line.strip()
         if not text or text.startswith("#"):
             into.comments += bool(text)

@@ -23,6 +23,7 @@ _KINDS: Final = {
 }
 RECEIVE_BUFFER_BYTES = 4 << 20  # what waits while a worker is busy or being replaced
 _BACKLOG = 1024
+_FREEBIND = {socket.AF_INET: (socket.IPPROTO_IP, 15), socket.AF_INET6: (socket.IPPROTO_IPV6, 78)}  # ip(7), ipv6(7)
 _FAMILIES = (socket.AF_INET, socket.AF_INET6)
 
 
@@ -101,6 +102,11 @@ def open_sockets(
                 if address.optional and error.errno in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
                     notes.append(f"not listening on {address.text}, an address of the defaults: {error.strerror}")
                     continue
+                if isinstance(error, socket.gaierror):  # such an address is bound by its interface's number
+                    interface = address.host.partition("%")[2]
+                    why = f"there is no interface {interface!r} yet; restart once there is"
+                    notes.append(f"not listening on {address.text}: {why}")
+                    continue
                 raise ListenError(_why(address, error)) from error
             for slot in slots[:workers] if address.kind == DO53 else slots[workers:]:
                 for kind, place in _KINDS[address.kind]:
@@ -172,6 +178,17 @@ def open_http_socket(address: Listen, key: str) -> socket.socket:
         raise ListenError(_why(address, error, key=key)) from error
 
 
+def is_there(address: Listen) -> bool:
+    """Whether some interface has an address by now; a wildcard always is."""
+    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as one:
+            one.bind((address.host, 0))
+    except OSError as error:
+        return error.errno != errno.EADDRNOTAVAIL
+    return True
+
+
 def _is_wildcard(address: Listen) -> bool:
     return ipaddress.ip_address(address.host.partition("%")[0]).is_unspecified
 
@@ -205,6 +222,9 @@ def _open(address: Listen, kind: socket.SocketKind, *, shared: bool, listens: bo
             one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # connections of a past run linger in TIME_WAIT
         if family == socket.AF_INET6:
             one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)  # IPv4 has sockets of its own
+        if not address.optional:
+            # The address may come later (a VPN, a failover address, DHCP). By then we may no longer bind its port.
+            one.setsockopt(*_FREEBIND[family], 1)
         one.bind((address.host, address.port))
         if listens or (shared and kind == socket.SOCK_STREAM):
             one.listen(_BACKLOG)

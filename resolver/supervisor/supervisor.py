@@ -24,6 +24,7 @@ from resolver.subjects_file import Position, newest, note_clock_step
 from resolver.supervisor.channels import Channels
 from resolver.supervisor.control import Control
 from resolver.supervisor.crew import Crew
+from resolver.supervisor.late_addresses import LateAddresses
 from resolver.supervisor.own_process import Ownership, raise_file_limit
 from resolver.supervisor.policy import PolicySource
 from resolver.supervisor.service_manager import of_this_process
@@ -134,6 +135,7 @@ class Supervisor:
                 if self._manager.watchdog_seconds:
                     self._tasks.spawn(self._live_for_ever(), "watchdog")
                 self._tasks.spawn(self._reload_for_ever(), "reload")
+                self._tasks.spawn(LateAddresses.of(self._plan.ground, self._log).watch(), "late addresses")
                 self._tasks.spawn(self._restart_for_ever(), "rolling restart")
                 await self._stop_asked.wait()
                 self._log.info("stopping")

@@ -14,6 +14,7 @@ from typing import Final
 import psutil
 
 from resolver.errors import ListenError
+from resolver.listeners.holders import holder_of
 from resolver.listeners.packet_info import ask_for_packet_info
 
 _KINDS: Final = {
@@ -113,7 +114,7 @@ def open_sockets(
                     try:
                         one = _open(address, kind, shared=True)
                     except OSError as error:
-                        raise ListenError(_why(address, error)) from error
+                        raise ListenError(_why(address, error, kind)) from error
                     opened.callback(one.close)
                     slot[place].append(one)
                 for local in _local_addresses(address) if address.kind == DO53 else ():
@@ -209,7 +210,12 @@ def _local_addresses(wildcard: Listen) -> list[Listen]:
 def _probe(address: Listen) -> None:
     """Fail where anybody listens: with SO_REUSEPORT alone, a second moatdns would quietly take half the queries."""
     for kind, _ in _KINDS[address.kind]:
-        _open(address, kind, shared=False).close()
+        try:
+            _open(address, kind, shared=False).close()
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                raise ListenError(_taken(address, kind, f"listen.{address.kind}")) from error
+            raise
 
 
 def _open(address: Listen, kind: socket.SocketKind, *, shared: bool, listens: bool = False) -> socket.socket:
@@ -247,10 +253,15 @@ def _widen(one: socket.socket) -> None:
         one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
 
 
-def _why(address: Listen, error: OSError, key: str | None = None) -> str:
+def _taken(address: Listen, kind: socket.SocketKind, key: str) -> str:
+    holder = holder_of(address.host, address.port, kind)
+    return f"{key}: {address.text} is in use{holder}; end that program or choose another port"
+
+
+def _why(address: Listen, error: OSError, kind: socket.SocketKind = socket.SOCK_STREAM, key: str = "") -> str:
     key = key or f"listen.{address.kind}"
     if error.errno == errno.EADDRINUSE:
-        return f"{key}: {address.text} is in use{_holder(address)}; end that program or choose another port"
+        return _taken(address, kind, key)
     if error.errno == errno.EACCES:
         return (
             f"{key}: {address.text} needs a privilege: start as root, give CAP_NET_BIND_SERVICE, "
@@ -259,16 +270,3 @@ def _why(address: Listen, error: OSError, key: str | None = None) -> str:
     if error.errno == errno.EADDRNOTAVAIL:
         return f"{key}: {address.text}: this host has no such address"
     return f"{key}: {address.text}: {os.strerror(error.errno) if error.errno else error}"
-
-
-def _holder(address: Listen) -> str:
-    """By whom a port is held, as far as this process may see."""
-    try:
-        for connection in psutil.net_connections("inet"):
-            listens = connection.type == socket.SOCK_DGRAM or connection.status == psutil.CONN_LISTEN
-            if listens and connection.laddr and connection.laddr.port == address.port and connection.pid:
-                process = psutil.Process(connection.pid)
-                return f" by {process.name()} (pid {connection.pid})"
-    except psutil.Error:
-        pass
-    return ""

@@ -43,6 +43,14 @@ def test_addresses_that_come_later_are_served_by_every_door_once_they_are_there(
     assert told["web"] == [True, True]
 
 
+def test_an_address_that_never_comes_is_told(tmp_path: Path) -> None:
+    config = {**NO_UPSTREAM, "listen": {"do53": ["192.0.2.1:5399"]}}
+    with Moatdns(tmp_path / "moatdns", config) as server:
+        told = server.wait_for("this host does not have an address that is listened on")
+        assert (told["key"], told["address"]) == ("listen.do53", "192.0.2.1:5399")
+        assert told["level"] == "warning"
+
+
 def test_a_certificate_that_comes_later_is_served_without_a_word(tmp_path: Path) -> None:
     certificates = Certificates(tmp_path / "certificates")
     pair = {file: file.read_bytes() for file in (certificates.certificate, certificates.private_key)}

@@ -47,6 +47,7 @@ from resolver.errors import MoatdnsError
 from resolver.explaining import access_of
 from resolver.telemetry.log import Log, make_log
 
+_CERTIFICATE_SECONDS = 2.0  # between looks for one that is not there yet
 _SETTLING_SECONDS = 3.0  # for the store to be opened; then calls are answered in any case
 
 
@@ -173,28 +174,26 @@ class Control:
         self._config_policy.give(self._first["policy"], self._first["fingerprint"])
         if self._query_log is not None:
             self._query_log.start()
+        orders = asyncio.ensure_future(self._obey())  # from the start: we may be told to stop before all has begun
         work = asyncio.ensure_future(self._work())
         if self._serving is not None or self._block_page is not None:
             # Calls wait in the socket meanwhile, rather than hear that the store is not open yet.
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._config_policy.tried.wait(), _SETTLING_SECONDS)
+            tried = asyncio.ensure_future(self._config_policy.tried.wait())
+            await asyncio.wait([tried, orders], timeout=_SETTLING_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+            tried.cancel()
         if self._block_page is not None:
             await self._block_page.start([socket.socket(fileno=fd) for fd in self._first["block_page"]])
-        if self._serving is not None:
-            try:
-                await self._serving.start(socket.socket(fileno=self._first["listen"]))
-            except MoatdnsError as error:  # a certificate, for one: policy and statistics go on
-                self._log.error("the admin API is not served", why=str(error))
-        orders = asyncio.ensure_future(self._obey())
-        await asyncio.wait([work, orders], return_when=asyncio.FIRST_COMPLETED)
-        for task in (work, orders):
+        serving = asyncio.ensure_future(self._serve_api(self._serving) if self._serving is not None else self._rest())
+        await asyncio.wait([work, orders, serving], return_when=asyncio.FIRST_COMPLETED)
+        for task in (work, orders, serving):
             task.cancel()
-        try:
-            await work
-        except asyncio.CancelledError:
-            pass
-        except Exception as error:  # the supervisor starts another process, which begins anew
-            self._log.error("a task of the control process failed", error=repr(error))
+        for task in (work, serving):
+            try:
+                await task
+            except asyncio.CancelledError:
+                pass
+            except Exception as error:  # the supervisor starts another process, which begins anew
+                self._log.error("a task of the control process failed", error=repr(error))
         for part in (self._block_page, self._serving):
             if part is not None:
                 await part.stop()
@@ -207,6 +206,28 @@ class Control:
             await self._heads.note()  # of the last changes
         await self._door.close()
         self._channel.close()
+
+    async def _serve_api(self, serving: Serving) -> None:
+        """Serve the API, once its certificate can be used: policy and statistics do not wait for that."""
+        listening = socket.socket(fileno=self._first["listen"])
+        told = None
+        while True:
+            try:
+                await serving.start(listening)
+            except MoatdnsError as error:
+                if str(error) != told:
+                    told = str(error)
+                    self._log.error("the admin API is not served", why=told, so="it waits for a certificate")
+                await asyncio.sleep(_CERTIFICATE_SECONDS)
+            else:
+                break
+        if told is not None:
+            self._log.info("the certificate is there by now: the admin API is served")
+        await self._rest()
+
+    async def _rest(self) -> None:
+        """Do nothing, until the process ends."""
+        await asyncio.get_running_loop().create_future()
 
     async def _work(self) -> None:
         """What needs the store begins when it is open; a part that fails ends the process, and the next one begins."""

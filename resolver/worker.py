@@ -214,6 +214,8 @@ class Worker:
             if turn % _FILE_AGAIN_EVERY == 0 and self._telemetry.statistics and not self._counters.has_file:
                 with contextlib.suppress(OSError):
                     self._counters.settle(await self._new_file())
+            if self._encrypted is not None and not self._encrypted.are_open:
+                await self._look_for_certificate(self._encrypted)
             self._counters.sync({**self._forwarder.results, **self._cache.results})
             if self._counters.store.used_share > _FULL_SHARE:
                 self._counters.move(await self._new_cells())
@@ -252,6 +254,12 @@ class Worker:
                 self._encrypted.renew()
             except ListenError as error:
                 self._say("certificate", why=str(error), is_served=self._encrypted.are_open)
+
+    async def _look_for_certificate(self, encrypted: EncryptedListeners) -> None:
+        """See whether there is one by now: it may come later than we do. Read beside the loop."""
+        with contextlib.suppress(ListenError):
+            await asyncio.to_thread(encrypted.renew)
+            self._say("certificate_is_there")
 
     async def _use(self, manifest: Path) -> None:
         """Swap the policy. Reading and checking it is done beside the loop, so that no query waits for the disk."""

@@ -443,8 +443,9 @@ def test_an_alias_that_does_not_follow_from_its_dname_is_replaced() -> None:
     ]
 
 
-def test_asked_for_the_alias_itself_below_a_dname_it_is_made_and_not_followed() -> None:
-    lines = ("old.example. 300 IN DNAME new.example.", "a.new.example. 300 IN CNAME b.example.")
+@pytest.mark.parametrize("beside", ["a.new.example. 300 IN CNAME b.example.", "a.old.example. 9 IN CNAME x.example."])
+def test_asked_for_the_alias_itself_below_a_dname_it_is_made_and_not_followed(beside: str) -> None:
+    lines = ("old.example. 300 IN DNAME new.example.", beside)
     answer = read(message(lines, name="a.old.example", qtype="CNAME"), "a.old.example", Type.CNAME)
     kept = told(answer, "a.old.example", "CNAME").answer
     assert [rrset.to_text() for rrset in kept] == [lines[0], "a.old.example. 300 IN CNAME a.new.example."]

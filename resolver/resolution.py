@@ -305,8 +305,10 @@ class Resolver:
         return self._cache.wrapped(flight.cache_key, answer, now)
 
     def _give_up(self, flight: Flight) -> None:
-        """What the aliases lead to takes longer than a client waits."""
+        """What the aliases lead to takes longer than a client waits. Where none waits any more, it goes on."""
         flight.deadline = None
+        if not flight.waiters:
+            return
         self._dropped["following_seconds"] += 1
         self._fail(flight, TOO_SLOW)
 

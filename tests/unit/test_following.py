@@ -369,6 +369,23 @@ async def test_an_answer_is_asked_for_again_with_all_it_leads_to_before_it_is_ov
     assert addresses(served.ask("aLIAS.example")) == ["192.0.2.2"]
 
 
+async def test_who_has_waited_for_a_target_for_long_gets_the_old_answer_and_the_new_one_is_kept(served: Served) -> None:
+    served.ask("alias.example")
+    served.upstream.answer(ALIAS)
+    served.upstream.answer(TARGET)
+    served.now += 195
+    served.ask("ALIAS.example")  # near its end it is asked for again
+    served.now += 10
+    waiting = served.ask("aLIAS.example")
+    served.upstream.answer(ALIAS)
+    assert (waiting, served.upstream.names) == ([], ["www.far.example"])
+    await asyncio.sleep(0.01)
+    assert (addresses(waiting), {rrset.ttl for rrset in waiting[0].answer}) == (["192.0.2.1"], {30})
+    served.upstream.answer("www.far.example. 200 IN A 192.0.2.2")
+    assert addresses(served.ask("alIAS.example")) == ["192.0.2.2"]
+    assert served.resolver.waiting == 0
+
+
 async def test_targets_of_one_domain_take_no_more_places_than_its_own_names_would(served: Served) -> None:
     for number in range(45):
         served.ask(f"n{number}.victim.example", f"127.0.2.{number}")

@@ -412,7 +412,7 @@ async def test_below_a_name_that_somebody_denies_without_proof_there_may_be_name
     assert served.ask("www.gone.example")[0].rcode() == dns.rcode.NXDOMAIN
 
 
-@settings(max_examples=25)
+@settings(max_examples=25, deadline=None)
 @given(st.data())
 async def test_whatever_leads_where_and_comes_when_all_who_ask_are_answered_once(data: st.DataObject) -> None:
     """Names that lead to each other at random, of servers that answer, fail, or know the rest, in any order."""

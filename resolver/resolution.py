@@ -72,6 +72,7 @@ class Resolver:
         self._loop = loop
         self._clock = clock
         self._flights: dict[bytes, Flight] = {}
+        self._dropped = dropped
         self._places = Places(max_in_flight, max_in_flight_per_domain, dropped)
 
     @property
@@ -272,8 +273,9 @@ class Resolver:
             raise UpstreamBusy("too many queries wait")
         if flight.deadline is None:
             left = max(flight.began + MOST_FOLLOWING_SECONDS - now, 0)
-            flight.deadline = self._loop.call_later(left, self._fail, flight, TOO_SLOW)
+            flight.deadline = self._loop.call_later(left, self._give_up, flight)
         part.followers.append(flight)
+        self._cache.counts["followed"] += 1
         if other is None:
             self._ask(part)
         return None
@@ -307,6 +309,14 @@ class Resolver:
         seconds = min(entry.seconds_left(now), part.seconds_left(now))
         answer = joined(entry.answer, flight.qname, part.answer, target, seconds)
         return self._cache.wrapped(flight.cache_key, answer, now)
+
+    def _give_up(self, flight: Flight) -> None:
+        """What the aliases lead to takes longer than a client waits. Where none waits any more, it goes on."""
+        flight.deadline = None
+        if not flight.waiters:
+            return
+        self._dropped["following_seconds"] += 1
+        self._fail(flight, TOO_SLOW)
 
     def _fail(self, flight: Flight, why: Why) -> None:
         """No answer can be had."""

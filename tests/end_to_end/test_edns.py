@@ -172,6 +172,7 @@ def test_what_the_server_may_tell_of_itself_is_told(server: Moatdns) -> None:
         assert dig(server.port, "CH", "TXT", name).rdata == ['"none of yours"']
     nodata = dig(server.port, "CH", "A", "id.server")
     assert (nodata.status, nodata.answer) == ("NOERROR", ())
+    assert [rtype for _, _, rtype, _ in nodata.authority] == ["SOA"]
     assert dig(server.port, "CH", "TXT", "authors.bind").status == "REFUSED"
     assert "east-1" in dig(server.port, NAME, "+nsid").text
     assert "east-1" not in dig(server.port, NAME).text

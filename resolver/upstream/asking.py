@@ -49,6 +49,7 @@ class Link(ABC):
 
     server: Server
     is_stream = False  # answers cannot be truncated, nor forged by those who do not see the traffic
+    is_on_trial = False  # silence may be that of a connection, not of the server: a fresh connection will tell
 
     @abstractmethod
     def send(self, asker: Asker, besides: Channel | None = None) -> Place:

@@ -148,6 +148,7 @@ class Forwarder:
             "wrong_replies": sum(server.wrong_replies for server in self.servers),
             "unreachable": sum(server.unreachable for server in self.servers),
             "insecure": sum(server.insecure for server in self.servers),
+            "silent_connections": sum(server.silent_connections for server in self.servers),
             "probes": self._health.probes,
         }
 

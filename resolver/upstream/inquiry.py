@@ -184,9 +184,9 @@ class Inquiry(Asker):
         link = self.awaited
         if link is not None:
             self.awaited = None
-            self._note_silence(link.server, now, self.heard_before)
+            self._note_silence(link, now, self.heard_before)
         if self.beside is not None:
-            self._note_silence(self.beside.server, now, self.beside_heard_before)
+            self._note_silence(self.beside, now, self.beside_heard_before)
             self.beside = None
         if link is not None and self._ask_again(link, now):
             return
@@ -197,12 +197,14 @@ class Inquiry(Asker):
         if self.is_open:
             self._finish(UpstreamUnreachable("the resolver is shutting down"))
 
-    def _note_silence(self, server: Server, now: float, heard_before: int) -> None:
+    def _note_silence(self, link: Link, now: float, heard_before: int) -> None:
+        server = link.server
         self.was_silent = True
         self.circumstances.counts["timeouts"] += 1
         server.timeouts += 1
         server.waited_for(now - self.asked_at)
-        if server.heard == heard_before:  # else it is well, and only slow with this question
+        # Else it is well, and only slow with this question; or a connection may be broken, and not the server.
+        if server.heard == heard_before and not link.is_on_trial:
             server.trouble = "silent"
             self.circumstances.health.failed(server)
 

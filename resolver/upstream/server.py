@@ -35,6 +35,7 @@ class Server:
         self.unreachable = 0
         self.insecure = 0  # times that TLS could not be agreed upon, or the certificate was not good
         self.wrong_replies = 0  # late, malformed or forged ones; ignored
+        self.silent_connections = 0  # that were left for a fresh one
         self.took = [0] * len(_BUCKET_NAMES)  # replies by how long they took
         self.took_microseconds = 0
 

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from resolver.cache.responses import CacheEntry, ResponseCache
 from resolver.config.settings import CacheSettings
-from resolver.errors import FormatError, UpstreamBadAnswer, UpstreamBusy, UpstreamError, UpstreamTimeout
+from resolver.errors import FormatError, UpstreamBadAnswer, UpstreamBusy, UpstreamError, UpstreamLame, UpstreamTimeout
 from resolver.names import domain_of
 from resolver.rebinding import RebindingGuard
 from resolver.wire.answer import read_answer
@@ -205,6 +205,8 @@ def _why(error: UpstreamError) -> tuple[int, str]:
     """The extended error that tells a client why there is no answer (RFC 8914 sections 4.23 and 4.24)."""
     if isinstance(error, UpstreamBadAnswer) and error.rcode is not None:
         return Ede.OTHER, f"the upstreams answered {_rcode_name(error.rcode)}"
+    if isinstance(error, UpstreamLame):
+        return Ede.NO_REACHABLE_AUTHORITY, "the upstreams refer to other servers instead of answering"
     if isinstance(error, UpstreamBusy):
         return Ede.OTHER, "too many queries are waiting for an upstream"
     # Clients are not told which upstreams there are.

@@ -18,6 +18,7 @@ class Asker(Waiting):
 
     question: bytes
     tail: bytes  # the query after its ID and before its options
+    has_edns = True  # it is put without its OPT record, and without options, where not
 
     @abstractmethod
     def heard(self, link: Link, response: bytes) -> None:

@@ -10,7 +10,14 @@ from resolver.errors import UpstreamBadAnswer, UpstreamError, UpstreamUnreachabl
 from resolver.upstream.asking import Asker
 from resolver.wire.codes import HEADER
 from resolver.wire.framing import Deframer, frame
-from resolver.wire.query import NO_OPTIONS, is_bare_error, padding_for, question_matches, with_question
+from resolver.wire.query import (
+    NO_OPTIONS,
+    is_bare_error,
+    padding_for,
+    question_matches,
+    with_question,
+    without_edns,
+)
 
 if TYPE_CHECKING:
     from resolver.upstream.stream import StreamLink
@@ -284,13 +291,13 @@ class TcpConnection(Connection):
         if link.context is not None:
             options = padding_for(tail)
         elif marks is not None:
-            exchange.has_cookie = marks.has_cookie
+            exchange.has_cookie = marks.has_cookie and exchange.asker.has_edns
             if marks.has_cookie:
                 options = marks.options
             if marks.wants_case:
                 exchange.question = marks.in_random_case(exchange.asker.question)
                 tail = with_question(tail, exchange.question)
-        framed = frame(message_id + tail + options)
+        framed = frame(message_id + (tail + options if exchange.asker.has_edns else without_edns(tail)))
         if self.transport is None:
             self._unsent.append(framed)
         else:
@@ -315,8 +322,14 @@ class TcpConnection(Connection):
             if exchange is not None and (question_matches(exchange.asker.question, message) or is_bare_error(message)):
                 self.take(message[:2])
                 self.rest()
-                if link.marks is not None:
-                    link.marks.heard_by_stream(message, exchange.question, expects_cookie=exchange.has_cookie)
-                exchange.heard(link, message)
+                marks = link.marks
+                if marks is None or marks.heard_by_stream(
+                    message, exchange.question, expects_cookie=exchange.has_cookie
+                ):
+                    exchange.heard(link, message)
+                else:
+                    link.server.wrong_replies += 1
+                    why = f"{link.server.name}: an answer with a cookie that is not ours"
+                    exchange.lost(link, UpstreamBadAnswer(why))
             else:
                 link.server.wrong_replies += 1  # the late answer to a question given up, most likely

@@ -51,7 +51,9 @@ class Forwarder:
     ) -> None:
         """`bootstrap` knows the addresses of servers with names; `dropped` counts what is over a bound."""
         options = options or UpstreamOptions()
-        self._counts = dict.fromkeys(("asked", "answered", "timeouts", "tcp_retries", "fail_overs", "doubts"), 0)
+        self._counts = dict.fromkeys(
+            ("asked", "answered", "timeouts", "tcp_retries", "fail_overs", "doubts", "without_edns"), 0
+        )
         self.dropped: Counter[str] = Counter() if dropped is None else dropped
         self._is_closed = False
         self.servers = tuple(Server(each) for each in servers)  # for statistics: plain counts, and who is down

@@ -23,7 +23,7 @@ from h2.settings import SettingCodes, Settings
 from resolver.errors import UpstreamBadAnswer, UpstreamError, UpstreamInsecure, UpstreamUnreachable
 from resolver.upstream.connection import Connection, Exchange
 from resolver.wire.codes import HEADER, MAX_MESSAGE
-from resolver.wire.query import aged, is_bare_error, padding_for, question_matches
+from resolver.wire.query import aged, is_bare_error, padding_for, question_matches, without_edns
 
 if TYPE_CHECKING:
     from resolver.upstream.stream import StreamLink
@@ -90,7 +90,7 @@ class HttpsConnection(Connection):
     def launch(self, exchange: Exchange) -> bytes:
         """Write the question as a request on a stream of its own."""
         tail = exchange.asker.tail
-        message = _ID + tail + padding_for(tail)
+        message = _ID + (tail + padding_for(tail) if exchange.asker.has_edns else without_edns(tail))
         try:
             stream_id = self._http.get_next_available_stream_id()
             self._http.send_headers(stream_id, [*self._head, (b"content-length", b"%d" % len(message))])

@@ -131,7 +131,7 @@ async def test_a_question_that_the_network_refuses(forwarder_for, refused_server
 async def test_a_question_put_to_a_server_that_is_down_beside_another(start_stub, forwarder_for, clock) -> None:
     silent, good = await start_stub(stays_silent, stays_silent), await start_stub()
     forwarder = forwarder_for(silent.settings("tcp"), good, timeout_seconds=0.05, max_seconds=0.5)
-    for _ in range(2):
+    for _ in range(4):  # the first silence may be the connection's
         await ask(forwarder).answer()
     assert forwarder.servers[0].is_down
 

@@ -20,7 +20,7 @@ def write(stub, *messages: bytes) -> None:
 
 async def test_many_questions_share_one_connection(start_stub, forwarder_for) -> None:
     stub = await start_stub(stays_silent, answers)
-    forwarder = forwarder_for(stub.settings("tcp"))
+    forwarder = forwarder_for(stub.settings("tcp"), timeout_seconds=2.0)
     for _ in range(3):
         batch = [ask(forwarder, question(f"n{i}.example")) for i in range(100)]
         for i, asked in enumerate(batch):

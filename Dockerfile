@@ -3,15 +3,18 @@
 FROM python:3.11-slim AS build
 WORKDIR /src
 RUN apt-get update && apt-get install -y --no-install-recommends gcc libc6-dev
-COPY requirements.txt ./
-RUN python -m venv /opt/moatdns && /opt/moatdns/bin/pip install --no-cache-dir --require-hashes -r requirements.txt
+COPY requirements.txt requirements-build.txt ./
+# What builds it stays here; what runs it has its own environment, without pip.
+RUN python -m venv /build && /build/bin/pip install --no-cache-dir --require-hashes -r requirements-build.txt \
+ && python -m venv --without-pip /opt/moatdns \
+ && /build/bin/pip --python /opt/moatdns/bin/python install --no-cache-dir --require-hashes -r requirements.txt
 COPY pyproject.toml hatch_build.py README.md LICENSE ./
 COPY resolver resolver
 COPY blocklists blocklists
 COPY admin_api admin_api
 # The query path compiled: as `make compiled` does it.
-RUN MOATDNS_COMPILE=1 /opt/moatdns/bin/pip wheel --no-cache-dir --no-deps --no-build-isolation --wheel-dir /wheels . \
- && /opt/moatdns/bin/pip install --no-cache-dir --no-deps /wheels/*.whl
+RUN MOATDNS_COMPILE=1 /build/bin/pip wheel --no-cache-dir --no-deps --no-build-isolation --wheel-dir /wheels . \
+ && /build/bin/pip --python /opt/moatdns/bin/python install --no-cache-dir --no-deps /wheels/*.whl
 
 FROM python:3.11-slim
 RUN useradd --system --home-dir /var/lib/moatdns --create-home moatdns

@@ -18,7 +18,7 @@ run: $(VENV)/.installed-run
 	@echo "moatdns will listen on 127.0.0.1:5300 and [::1]:5300 unless its config says otherwise. In another terminal, try"
 	@echo "    dig @127.0.0.1 -p 5300 claude.ai                  # blocked: 0.0.0.0, and why"
 	@echo "    dig @127.0.0.1 -p 5300 www.example.com            # forwarded to this machine's resolver"
-	@echo "    $(BIN)/moatdns explain claude.ai                 # the whole why of a decision"
+	@echo "    $(BIN)/moatdns explain claude.ai$(if $(CONFIG), --config $(CONFIG))                 # the whole why of a decision"
 	@echo "The web pages: http://127.0.0.1:8053/, the admin API: http://127.0.0.1:8053/docs; the token is in state_dir/admin.token"
 	@echo "An exempt group: 'make run CONFIG=moatdns.example.yaml', then"
 	@echo "    dig @127.0.0.1 -p 5300 -b 127.0.0.2 claude.ai     # the upstream's answer"
@@ -70,19 +70,21 @@ $(VENV)/compiled/.installed: dist/.compiled
 	$(BIN)/python -m bench.compiled dist/*.whl $(VENV)/compiled
 	@touch $@
 
-# The locks hold names, versions and hashes only.
+# The locks hold names, versions and hashes only: what runs, what builds and installs it, what develops it.
+LOCK := pip-compile --quiet --strip-extras --allow-unsafe --generate-hashes --no-emit-index-url --no-emit-trusted-host \
+  --no-emit-find-links --no-header
 lock: $(VENV)/.installed-dev
 	$(PIP) install 'pip-tools>=7.4'
-	$(BIN)/pip-compile --quiet --strip-extras --allow-unsafe --generate-hashes --no-emit-index-url --no-emit-trusted-host \
-	  --no-emit-find-links --no-header --extra postgres --output-file requirements.txt pyproject.toml build-requirements.in
-	$(BIN)/pip-compile --quiet --strip-extras --allow-unsafe --generate-hashes --no-emit-index-url --no-emit-trusted-host \
-	  --no-emit-find-links --no-header --extra dev --output-file requirements-dev.txt pyproject.toml build-requirements.in
+	$(BIN)/$(LOCK) --extra postgres --output-file requirements.txt pyproject.toml
+	$(BIN)/$(LOCK) --output-file requirements-build.txt build-requirements.in
+	$(BIN)/$(LOCK) --extra dev --constraint requirements.txt --constraint requirements-build.txt \
+	  --output-file requirements-dev.txt pyproject.toml build-requirements.in
 
 clean:
 	rm -rf $(VENV) dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
-$(VENV)/.installed-run: requirements.txt pyproject.toml | $(VENV)/.made
-	$(PIP) install --require-hashes -r requirements.txt
+$(VENV)/.installed-run: requirements.txt requirements-build.txt pyproject.toml | $(VENV)/.made
+	$(PIP) install --require-hashes -r requirements.txt -r requirements-build.txt
 	$(PIP) install --no-deps --no-build-isolation -e .
 	@touch $@
 

@@ -27,6 +27,7 @@ from admin_api.pages.site import Site
 from admin_api.pages.static_files import serve_static
 from admin_api.route import Route
 from admin_api.routes import ROUTES
+from admin_api.second_owner.performing import Performing
 
 MOST_CALLS = 200  # worked on at once; others wait their turn
 CALL_SECONDS = 60.0  # for a call, its body included
@@ -37,13 +38,14 @@ Next = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 def make_app(context: Context, connections: Connections) -> web.Application:
     """The application for one context."""
-    serving = _Serving(context, connections)
+    performing = Performing(ROUTES)
+    serving = _Serving(context, connections, performing)
     app = web.Application(middlewares=[serving.around], client_max_size=MOST_BODY_BYTES, client_max_fields=_MOST_FIELDS)
     for route in ROUTES:
         app.router.add_route(route.method, route.path, serving.handler_of(route))
     app.router.add_get("/openapi.json", serving.describe)
     app.router.add_get("/static/{name:[a-z0-9._/-]+}", serve_static)
-    Site(context, serving.callers).add_to(app.router)
+    Site(context, serving.callers, performing).add_to(app.router)
     app.on_shutdown.append(serving.callers.finish)
     return app
 
@@ -51,11 +53,12 @@ def make_app(context: Context, connections: Connections) -> web.Application:
 class _Serving:
     """What is common to all calls."""
 
-    def __init__(self, context: Context, connections: Connections) -> None:
+    def __init__(self, context: Context, connections: Connections, performing: Performing) -> None:
         self._context = context
         self._connections = connections
         self._hosts = Hosts(context.settings)
         self.callers = Callers(context)
+        self._performing = performing
         self._turns = asyncio.Semaphore(MOST_CALLS)
         self._headers = {**HEADERS, **({"Strict-Transport-Security": HSTS} if context.settings.certificate else {})}
 
@@ -123,8 +126,9 @@ class _Serving:
                 request.headers,
                 owner=token.owner if token else "",
                 role=token.role if token else "",
+                token=token,
             )
-            return _response(await route.handler(call), request)
+            return _response(await self._performing.perform(route, call), request)
 
         return handle
 

@@ -1,6 +1,7 @@
 """The audit trail's head, noted where whoever changes the store cannot: in the log, and in a file in state_dir.
 
-A trail whose end was cut off still holds together; `moatdns audit verify` sees the cut by the heads noted here.
+A trail whose end was cut off still holds together; `moatdns audit verify` sees the cut by the heads noted here. Before
+one is noted, those before it have to be there still, each with its mac: a loss is told until an admin acknowledges it.
 """
 
 from __future__ import annotations
@@ -8,55 +9,81 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from admin_api.door import Door
-from admin_api.store import audit
+from admin_api.store import audit, trail
 from admin_api.store.errors import StoreAway
-from admin_api.store.files import private_file
+from admin_api.store.heads import HEAD_FILE, MOST_HEADS, Head, append_head, read_heads
+from admin_api.store.store import Store
 from resolver.errors import MoatdnsError
 from resolver.telemetry.log import Log
 
-HEAD_FILE = "audit.head"
-_EVERY_SECONDS = 60.0
+_EVERY_SECONDS = 60.0  # a line in the log, and a look at all heads
+_LOOK_SECONDS = 1.0  # for rows that this process wrote
 
 
-async def keep_head(door: Door, state_dir: Path, log: Log) -> None:
-    """Note the head each minute, for ever."""
-    while True:
-        with contextlib.suppress(StoreAway):
-            await note_head(door, state_dir, log)
-        await asyncio.sleep(_EVERY_SECONDS)
+class HeadKeeper:
+    """The one that notes heads. `trouble` says that rows are gone, None while none are."""
 
+    def __init__(self, door: Door, state_dir: Path, log: Log) -> None:
+        self.trouble: str | None = None
+        self.lost: list[trail.Pair] = []
+        self.heads = 0
+        self._door = door
+        self._state_dir = state_dir
+        self._log = log
+        self._noted_at = -1  # `audited` of the store as of the last note
+        self._turn = asyncio.Lock()
 
-async def note_head(door: Door, state_dir: Path, log: Log) -> None:
-    """Note the head as it is. Raises StoreAway."""
-    async with door.store.read() as connection:
-        number, mac = await audit.head(connection)
-    noted = read_head(state_dir)
-    if noted is not None and (number < noted[0] or (number == noted[0] and mac != noted[1])):
-        # Noting this head would hide the cut from whoever verifies the trail.
-        log.error("the audit trail was cut off or replaced", rows=number, rows_before=noted[0], mac_before=noted[1])
-        return
-    log.info("audit head", row=number, mac=mac)
-    try:
-        await asyncio.to_thread(_write, state_dir, f"{number} {mac}\n")
-    except OSError as error:
-        log.error("the audit trail's head cannot be noted", file=str(state_dir / HEAD_FILE), why=error.strerror)
+    async def run(self) -> None:
+        """Note the head whenever it moves, and look at all each minute, for ever."""
+        last = -_EVERY_SECONDS
+        while True:
+            is_due = time.monotonic() - last >= _EVERY_SECONDS
+            with contextlib.suppress(StoreAway):
+                if is_due or self._door.store.audited != self._noted_at:
+                    await self.note(says_so=is_due)
+            if is_due:
+                last = time.monotonic()
+            await asyncio.sleep(_LOOK_SECONDS)
 
+    async def note(self, *, says_so: bool = False) -> None:
+        """Look whether the noted heads are there, and note the head as it is. Raises StoreAway."""
+        async with self._turn:
+            store = self._door.store
+            audited = store.audited
+            heads = await asyncio.to_thread(read_heads, self._state_dir)
+            head = await self._look(store, heads)
+            if says_so:
+                self._log.info("audit head", row=head.row, mac=head.mac)
+            if head.row and (not heads or heads[-1] != head):
+                await self._append(head)
+            self._noted_at = audited
 
-def _write(state_dir: Path, text: str) -> None:
-    with private_file(state_dir, text.encode()) as temporary:
-        temporary.replace(state_dir / HEAD_FILE)
+    async def _look(self, store: Store, heads: Sequence[Head]) -> Head:
+        async with store.read() as connection:
+            row, mac = await audit.head(connection)
+            lost = await trail.lost_heads(connection, store.audit_key, (head.pair for head in heads))
+        if lost and lost != self.lost:
+            self._log.error(
+                "the audit trail was cut off or replaced", rows=row, lost_rows=[number for number, _ in lost][-20:]
+            )
+        self.lost, self.heads = lost, len(heads)
+        self.trouble = trail.told_of_loss(lost, row) if lost else None
+        return Head(row, mac, store.id)
 
-
-def read_head(state_dir: Path) -> tuple[int, str] | None:
-    """The head that was noted last; None where none was."""
-    try:
-        number, mac = (state_dir / HEAD_FILE).read_text(encoding="ascii").split()
-        return int(number), mac
-    except (OSError, ValueError):
-        return None
+    async def _append(self, head: Head) -> None:
+        if len(self.lost) >= MOST_HEADS:  # all that the file holds is evidence
+            return
+        try:
+            await asyncio.to_thread(append_head, self._state_dir, head, frozenset(self.lost))
+            self.heads += 1
+        except OSError as error:
+            file = str(self._state_dir / HEAD_FILE)
+            self._log.error("the audit trail's head cannot be noted", file=file, why=error.strerror)
 
 
 def noted_heads(state_dir: Path, log_file: Path | None) -> list[tuple[int, str]]:
@@ -64,7 +91,7 @@ def noted_heads(state_dir: Path, log_file: Path | None) -> list[tuple[int, str]]
 
     Raises MoatdnsError when the log cannot be read.
     """
-    heads = [head] if (head := read_head(state_dir)) else []
+    heads = [head.pair for head in read_heads(state_dir)]
     if log_file is None:
         return heads
     try:

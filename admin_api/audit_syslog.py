@@ -17,6 +17,7 @@ from admin_api.store import audit, documents
 from admin_api.store.audit import AuditRow
 from resolver.config.addresses import parse_syslog
 from resolver.errors import MoatdnsError
+from resolver.safe_text import visible_json
 from resolver.telemetry.log import Log
 
 _SENT: Final = "audit_syslog"  # the document that remembers
@@ -81,7 +82,7 @@ class AuditSyslog:
         at = row.at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
         priority = _FACILITY_AUDIT * 8 + _SEVERITY_NOTICE
         head = f"<{priority}>1 {at} {self._host} moatdns - audit - "
-        return (head + json.dumps(row.plain(), separators=(",", ":"))).encode()
+        return (head + visible_json(json.dumps(row.plain(), separators=(",", ":")))).encode()
 
     def _send(self, messages: list[bytes]) -> None:
         if self._socket is None:

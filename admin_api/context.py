@@ -10,6 +10,8 @@ from typing import Any, Protocol
 
 from admin_api.editing.exemption_form import Terms
 from admin_api.editing.leases import LeaseTerms
+from admin_api.policy_file.planning import Plan
+from admin_api.policy_file.trying import InForce, Told, Try
 from admin_api.store.store import Store
 from admin_api.subjects.keeper import SubjectKeeper
 from admin_api.webhooks.delivery import Deliveries
@@ -31,7 +33,15 @@ class Serves:
     doh: tuple[Address, ...] = ()
     server_name: str | None = None  # in the certificate of DoT and DoH
     identity: str | None = None
-    trusted_proxies: tuple[str, ...] = ()  # networks, CIDR
+    trusted_proxies: tuple[str, ...] = ()  # networks whose PROXY headers are believed, CIDR
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeTerms:
+    """What the config says of changes that wait for another owner."""
+
+    most: int = 200
+    wait_seconds: int = 7 * 86400
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +57,11 @@ class AdminSettings:
     exemptions: Terms = field(default_factory=lambda: Terms(four_eyes=False, longest_seconds=366 * 86400))
     leases: LeaseTerms = field(default_factory=lambda: LeaseTerms(most=100_000, longest_seconds=7 * 86400))
     longest_pause_seconds: int = 86400
+    longest_emergency_pause_seconds: int = 3600  # that one owner alone makes under four eyes
+    changes: ChangeTerms = field(default_factory=ChangeTerms)
     log_lacks: tuple[str, ...] = ()  # what the query log cannot show, in finished sentences
     serves: Serves = field(default_factory=Serves)
+    ipv6_prefix: int = 64  # bits of an address that wrong tokens are counted by
 
 
 class StoreDoor(Protocol):
@@ -75,6 +88,10 @@ class PolicyKeeper(Protocol):
         """The number of the compiled snapshot."""
 
     @property
+    def manifest_path(self) -> Path | None:
+        """Of the compiled snapshot; None before the first."""
+
+    @property
     def revision(self) -> int:
         """The store's policy revision that is in force in every worker; 0 before the first."""
 
@@ -95,6 +112,37 @@ class PolicyKeeper(Protocol):
 
     async def wait_until_in_force(self, revision: int) -> bool:
         """Wait until every worker serves that revision or a later one; False when it takes unreasonably long."""
+
+
+class AuditHeads(Protocol):
+    """The heads of the audit trail that were noted outside the store."""
+
+    @property
+    def trouble(self) -> str | None:
+        """That rows are gone, and what to do; None while none are."""
+
+    @property
+    def lost(self) -> Sequence[tuple[int, str]]:
+        """Rows and macs of heads that are gone, and that nobody has acknowledged."""
+
+    @property
+    def heads(self) -> int:
+        """How many are noted."""
+
+    async def note(self) -> None:
+        """Look whether they are there, and note the head as it is. Raises StoreAway."""
+
+
+class Plans(Protocol):
+    """Where policies are planned, so many at once."""
+
+    async def tell(
+        self, store: Store, catalogue: Catalogue, wanted: Try, in_force: InForce | None, manifest: Path | None
+    ) -> Told:
+        """Plan it, try it on a copy, and tell. Raises as applying does, and BadRequest (503)."""
+
+    async def make(self, store: Store, sent: dict[str, Any]) -> Plan | None:
+        """The plan of a large policy, to be applied; None for a small one, which is planned in its transaction."""
 
 
 class Subscriptions(Protocol):
@@ -190,6 +238,8 @@ class Context:
     subjects: SubjectKeeper
     outbox: Outbox
     deliveries: Deliveries
+    audit_heads: AuditHeads
+    plans: Plans
     subscriptions: Subscriptions
     statistics: Statistics
     query_log: QueryLog

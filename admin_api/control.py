@@ -17,30 +17,32 @@ from typing import Any
 
 import uvloop
 
-from admin_api.audit_head import keep_head
+from admin_api.audit_head import HeadKeeper
 from admin_api.audit_syslog import AuditSyslog
 from admin_api.block_page.making import make_block_page
 from admin_api.block_page.serving import Serving as BlockPage
 from admin_api.channel import Channel, Order
 from admin_api.compiling.keeper import Keeper
 from admin_api.config_policy import ConfigPolicy
-from admin_api.context import Address, AdminSettings, Context, Serves
+from admin_api.context import Address, AdminSettings, ChangeTerms, Context, Serves
 from admin_api.door import Door
 from admin_api.editing.exemption_form import Terms
 from admin_api.editing.leases import LeaseTerms
 from admin_api.gauges import Gauges
+from admin_api.policy_file.plans import Plans
 from admin_api.query_log.reader import QueryLogReader
 from admin_api.query_log.writer import QueryLogWriter
 from admin_api.serving import Serving
 from admin_api.statistics.service import StatisticsService
+from admin_api.store.errors import StoreAway
 from admin_api.store.tokens import ensure_first_token
 from admin_api.subjects.keeper import SubjectKeeper
 from admin_api.subscriptions.service import Subscriptions
 from admin_api.webhooks.delivery import Deliveries
 from admin_api.webhooks.hooks import Outbox
 from admin_api.webhooks.watching import Watcher
-from blocklists.loading import load_catalogue
-from resolver.config.settings import ControlSettings, WorkerSettings
+from blocklists.versions import load_kept
+from resolver.config.settings import PROXY, ControlSettings, WorkerSettings
 from resolver.errors import MoatdnsError
 from resolver.explaining import access_of
 from resolver.telemetry.log import Log, make_log
@@ -58,8 +60,9 @@ class Control:
         self._log = log
         self._state_dir = Path(settings.state_dir)
         self._settings = settings
-        catalogue = load_catalogue(Path(settings.catalogue) if settings.catalogue else None)
+        catalogue = load_kept(Path(settings.catalogue) if settings.catalogue else None)
         self._door = Door(settings.store_url, self._state_dir, log)
+        self._heads = HeadKeeper(self._door, self._state_dir, log)
         self._keeper = Keeper(
             self._door,
             self._state_dir,
@@ -68,6 +71,13 @@ class Control:
             log,
             url=settings.store_url,
             catalogue_folder=settings.catalogue,
+        )
+        self._plans = Plans(
+            settings.store_url,
+            self._state_dir,
+            settings.catalogue,
+            at_once=settings.plans_at_once,
+            seconds=settings.plan_seconds,
         )
         self._outbox = Outbox(settings.webhooks)
         self._deliveries = Deliveries(self._door, self._outbox, log)
@@ -84,7 +94,7 @@ class Control:
         self._serving: Serving | None = None
         self._block_page: BlockPage | None = None
         self._gauges = Gauges(
-            self._door, self._state_dir, self._keeper, self._subjects, channel, self._open_connections
+            self._door, self._state_dir, self._keeper, self._subjects, self._heads, channel, self._open_connections
         )
         self._subscriptions = Subscriptions(
             self._door,
@@ -121,6 +131,8 @@ class Control:
                 subjects=self._subjects,
                 outbox=self._outbox,
                 deliveries=self._deliveries,
+                audit_heads=self._heads,
+                plans=self._plans,
                 subscriptions=self._subscriptions,
                 statistics=self._statistics,
                 query_log=QueryLogReader(self._state_dir),
@@ -138,14 +150,16 @@ class Control:
     def _own_counts(self) -> Mapping[tuple[str, str], int]:
         """What this process counts by itself: metric and label."""
         page = self._block_page
+        plans = {("dropped", "policy_plans"): self._plans.refused}
         if page is None:
-            return {}
+            return plans
         dropped = {("dropped", what): count for what, count in page.dropped.items()}
-        return {**dropped, **{("block_page", what): count for what, count in page.events.items()}}
+        return {**plans, **dropped, **{("block_page", what): count for what, count in page.events.items()}}
 
     def _troubles(self) -> list[str]:
         """Why the node is not well."""
-        parts = (self._door.trouble, self._keeper.trouble, self._subjects.trouble, *self._config_policy.problems)
+        keepers = (self._door, self._heads, self._keeper, self._subjects)
+        parts = (*(keeper.trouble for keeper in keepers), *self._config_policy.problems)
         return [text for text in parts if text]
 
     def _open_connections(self) -> Mapping[str, int]:
@@ -189,6 +203,8 @@ class Control:
         await self._statistics.close()
         await self._keeper.close()
         await self._subjects.close()
+        with contextlib.suppress(StoreAway):
+            await self._heads.note()  # of the last changes
         await self._door.close()
         self._channel.close()
 
@@ -200,6 +216,7 @@ class Control:
             self._log.info("a first token for the admin API was made; take it from its file", file=str(token))
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._door.watch())
+            tasks.create_task(self._heads.run())
             tasks.create_task(self._subjects.run())
             tasks.create_task(self._deliveries.run())
             tasks.create_task(self._watcher.run())
@@ -209,7 +226,6 @@ class Control:
             await self._config_policy.tried.wait()  # without the config's part, the store's policy is not whole
             tasks.create_task(self._keeper.run())
             tasks.create_task(self._subscriptions.run())
-            tasks.create_task(keep_head(self._door, self._state_dir, self._log))
             tasks.create_task(self._statistics.run())
             tasks.create_task(self._gauges.run())
 
@@ -250,7 +266,7 @@ def _serves(settings: WorkerSettings, serving: list[dict[str, Any]]) -> Serves:
         doh=of("doh"),
         server_name=settings.encrypted.server_name,
         identity=settings.server.identity,
-        trusted_proxies=settings.trusted_proxies,
+        trusted_proxies=tuple(one.network for one in settings.trusted_proxies if PROXY in one.sources),
     )
 
 
@@ -265,8 +281,11 @@ def _admin_settings(settings: ControlSettings, what: str, serves: Serves) -> Adm
         exemptions=_terms(settings),
         leases=LeaseTerms(settings.most_leases, settings.longest_lease_seconds),
         longest_pause_seconds=settings.longest_pause_seconds,
+        longest_emergency_pause_seconds=settings.longest_emergency_pause_seconds,
+        changes=ChangeTerms(settings.most_change_requests, settings.change_request_seconds),
         log_lacks=tuple(_log_lacks(settings, what)),
         serves=serves,
+        ipv6_prefix=settings.networks.ipv6_prefix,
     )
 
 

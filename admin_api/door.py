@@ -5,15 +5,14 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-from sqlalchemy import text
-
-from admin_api.store.errors import StoreAway
+from admin_api.store.errors import StoreAway, StoreLost
 from admin_api.store.store import Store
 from resolver.config.fields import secret
 from resolver.errors import RuleError
 from resolver.telemetry.log import Log
 
 _PAUSES_SECONDS = (0.5, 1.0, 2.0, 5.0, 10.0)  # before it is tried again, by how often it just failed
+_LOST_SECONDS = 1.0  # while an admin's word is waited for
 _LOOK_SECONDS = 5.0
 
 
@@ -50,21 +49,28 @@ class Door:
                 if str(error) != self._trouble:
                     self._log.error("the store cannot be opened; trying again and again", why=str(error))
                 self._trouble = str(error)
-                await asyncio.sleep(_PAUSES_SECONDS[min(failures, len(_PAUSES_SECONDS) - 1)])
+                pause = _PAUSES_SECONDS[min(failures, len(_PAUSES_SECONDS) - 1)]
+                await asyncio.sleep(min(pause, _LOST_SECONDS) if isinstance(error, StoreLost) else pause)
                 failures += 1
             else:
                 self._trouble = None
                 return self._store
 
     async def watch(self) -> None:
-        """Look every few seconds whether it still answers."""
+        """Look every few seconds whether it still answers, and is the same. Raises StoreLost once it is not.
+
+        This process knows too much of the store that was: the next one begins with what is there.
+        """
         told = None
         while True:
             await asyncio.sleep(_LOOK_SECONDS)
             try:
-                async with self.store.read() as connection:
-                    await connection.execute(text("SELECT 1"))
+                await self.store.check_identity()
                 await self.store.tell_gap()
+            except StoreLost as error:
+                self._trouble = str(error)
+                self._log.error("the store is lost; DNS goes on with the policy in force", why=str(error))
+                raise
             except StoreAway as error:
                 self._trouble = str(error)
             else:

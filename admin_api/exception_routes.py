@@ -6,7 +6,7 @@ from pydantic import BaseModel
 
 from admin_api import models
 from admin_api.http.call import Handler
-from admin_api.resources import exemptions, leases, pauses, policy, reports
+from admin_api.resources import changes, exemptions, leases, pauses, policy, reports
 from admin_api.route import BASE, CONFLICT, GONE, Route
 
 ID = r"{id:[a-z]{2}-[0-9a-f]{1,40}}"
@@ -24,6 +24,20 @@ def _exemption_action(action: str, handler: Handler, summary: str, body: type[Ba
         body=body,
         may_fail_with=CONFLICT,
         needs_body=action == "renew",
+    )
+
+
+def _change_action(action: str, handler: Handler, summary: str, reply: type[BaseModel]) -> Route:
+    return Route(
+        "POST",
+        f"{BASE}/change-requests/{ID}:{action}",
+        handler,
+        "operator",
+        summary,
+        {200: reply},
+        body=models.ReasonBody,
+        may_fail_with=CONFLICT,
+        needs_body=False,
     )
 
 
@@ -60,6 +74,27 @@ EXCEPTION_ROUTES: tuple[Route, ...] = (
     _exemption_action("deny", exemptions.deny, "Deny it, or its renewal", models.ReasonBody),
     _exemption_action("revoke", exemptions.revoke, "End it now", models.ReasonBody),
     _exemption_action("renew", exemptions.renew, "Let it last longer", models.RenewBody),
+    Route(
+        "GET",
+        f"{BASE}/change-requests",
+        changes.listing,
+        "viewer",
+        "Changes that wait for another owner, and what became of them, newest first",
+        {200: models.ChangeRequests},
+        query=models.ChangesPage,
+    ),
+    Route(
+        "GET",
+        f"{BASE}/change-requests/{ID}",
+        changes.show,
+        "viewer",
+        "A change that was asked for",
+        {200: models.ChangeRequestWithBody},
+        may_fail_with=GONE,
+    ),
+    _change_action("approve", changes.approve, "Make the change: what another owner asked for", models.ChangeDone),
+    _change_action("deny", changes.deny, "Deny the change", models.ChangeRequestItem),
+    _change_action("withdraw", changes.withdraw, "Take back what one asked for", models.ChangeRequestItem),
     Route(
         "GET",
         f"{BASE}/leases",

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from admin_api.audit_head import HeadKeeper
 from admin_api.channel import Channel
 from admin_api.compiling.keeper import Keeper
 from admin_api.door import Door
@@ -27,6 +28,7 @@ class Gauges:
         state_dir: Path,
         keeper: Keeper,
         subjects: SubjectKeeper,
+        heads: HeadKeeper,
         channel: Channel,
         connections: Callable[[], Mapping[str, int]],
     ) -> None:
@@ -34,6 +36,7 @@ class Gauges:
         self._state_dir = state_dir
         self._keeper = keeper
         self._subjects = subjects
+        self._heads = heads
         self._channel = channel
         self._connections = connections
         self._workers: list[dict[str, Any]] = []
@@ -59,6 +62,8 @@ class Gauges:
             "moatdns_subjects_up_to_date": {(): self._subjects.trouble is None},
             "moatdns_state_free_bytes": {(): free} if (free := free_bytes(self._state_dir)) is not None else {},
             "moatdns_store_up": {(): self._door.trouble is None},
+            "moatdns_audit_heads": {(): self._heads.heads},
+            "moatdns_audit_lost_heads": {(): len(self._heads.lost)},
             "moatdns_policy_up_to_date": {(): self._keeper.trouble is None},
             **{f"moatdns_{part}_connections": {(): count} for part, count in self._connections().items()},
             "moatdns_build_info": {(__version__,): 1},

@@ -1,19 +1,20 @@
 """HTTP to elsewhere: to addresses of the open Internet only, unless it is said otherwise.
 
-A connection goes to the very address that was checked, so DNS cannot lead it elsewhere.
+An address is judged where the socket to it is made, whatever it was written as and whoever named it: a URL (whose host
+the client may read otherwise than any check before it: RFC 3490 section 3.1, UTS 46), a redirect, or DNS.
 """
 
 from __future__ import annotations
 
+import errno
 import socket
-from typing import Final
-from urllib.parse import urlsplit
+from typing import Any, Final
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.resolver import ThreadedResolver
 
-from resolver.config.subscription import is_public, literal_address
+from resolver.address_kinds import is_public
 from resolver.errors import FetchError
 
 SILENCE_SECONDS: Final = 20.0
@@ -32,11 +33,15 @@ class _PublicOnly(AbstractResolver):
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
     ) -> list[ResolveResult]:
-        """As aiohttp asks."""
-        found = [entry for entry in await self._system.resolve(host, port, family) if is_public(entry["host"])]
-        if not found:
+        """As aiohttp asks. That a name is not there is told as what is there and private: both say what is within."""
+        try:
+            found = await self._system.resolve(host, port, family)
+        except OSError as error:
+            raise FetchError(_NOT_PUBLIC) from error
+        public = [entry for entry in found if is_public(entry["host"])]
+        if not public:
             raise FetchError(_NOT_PUBLIC)
-        return found
+        return public
 
     async def close(self) -> None:
         """Nothing is open."""
@@ -44,9 +49,14 @@ class _PublicOnly(AbstractResolver):
 
 def guarded_session(*, allow_private: bool, headers: dict[str, str]) -> aiohttp.ClientSession:
     """A session of one connection at a time, without cookies and proxies; nothing is unpacked."""
-    resolver = ThreadedResolver() if allow_private else _PublicOnly()
     return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(resolver=resolver, use_dns_cache=False, limit=1, force_close=True),
+        connector=aiohttp.TCPConnector(
+            resolver=ThreadedResolver() if allow_private else _PublicOnly(),
+            socket_factory=None if allow_private else _public_socket,
+            use_dns_cache=False,
+            limit=1,
+            force_close=True,
+        ),
         timeout=aiohttp.ClientTimeout(sock_connect=_CONNECT_SECONDS, sock_read=SILENCE_SECONDS),
         cookie_jar=aiohttp.DummyCookieJar(),
         auto_decompress=False,
@@ -55,11 +65,12 @@ def guarded_session(*, allow_private: bool, headers: dict[str, str]) -> aiohttp.
     )
 
 
-def check_address(url: str, *, allow_private: bool) -> None:
-    """Refuse a URL whose host is written as an address that must not be asked. Raises FetchError."""
-    address = literal_address(urlsplit(url).hostname or "")
-    if address is not None and not allow_private and not is_public(address):
-        raise FetchError(_NOT_PUBLIC)
+def _public_socket(to: tuple[Any, ...]) -> socket.socket:
+    """The socket for a connection to an address (as of getaddrinfo), which is connected to nothing else."""
+    family, kind, protocol, _, (host, *_) = to
+    if not is_public(str(host)):
+        raise OSError(errno.EACCES, "not an address of the open Internet") from FetchError(_NOT_PUBLIC)
+    return socket.socket(family, kind, protocol)
 
 
 def why_not(error: Exception) -> str:

@@ -12,8 +12,10 @@ from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 from admin_api.http.call import IN_FORCE_HEADER
 from admin_api.http.problems import CONTENT_TYPE, Problem
-from admin_api.route import Route
+from admin_api.models.changes import ChangeWaits
+from admin_api.route import Route, operation_name
 from admin_api.routes import ROUTES
+from admin_api.second_owner.ways import MAY_WAIT
 from resolver import __version__
 
 _REF = "#/components/schemas/{model}"
@@ -41,7 +43,7 @@ _WHY = {
 @functools.cache
 def document() -> bytes:
     """The description as JSON."""
-    modes: list[tuple[type[BaseModel], JsonSchemaMode]] = [(Problem, "serialization")]
+    modes: list[tuple[type[BaseModel], JsonSchemaMode]] = [(Problem, "serialization"), (ChangeWaits, "serialization")]
     for route in ROUTES:
         if route.body is not None:
             modes.append((route.body, "validation"))
@@ -122,10 +124,13 @@ def _header_parameters(route: Route) -> list[dict[str, Any]]:
 
 def _responses(route: Route, names: dict[Any, dict[str, Any]]) -> dict[str, Any]:
     found: dict[str, Any] = {}
-    for status, model in route.replies.items():
+    may_wait = operation_name(route) in MAY_WAIT
+    for status, model in {**({202: None} if may_wait else {}), **route.replies}.items():
         content: dict[str, Any] = {}
-        if model is not None:
-            content = {"application/json": {"schema": names[model, "serialization"]}}
+        models = [one for one in (model, ChangeWaits if may_wait and status == 202 else None) if one is not None]
+        if models:
+            schemas = [names[one, "serialization"] for one in models]
+            content = {"application/json": {"schema": schemas[0] if len(schemas) == 1 else {"anyOf": schemas}}}
         if status == 200:
             content |= {kind: {"schema": {"type": "string"}} for kind in route.other_types}
         found[str(status)] = {
@@ -135,6 +140,7 @@ def _responses(route: Route, names: dict[Any, dict[str, Any]]) -> dict[str, Any]
         }
     errors = {421, 422, 500, 503, *route.may_fail_with}
     errors |= {401, 403, 429} if route.role else set()
+    errors |= {404, 409} if may_wait else set()
     errors |= {507} if route.method != "GET" else set()
     errors |= {400, 413, 415} if route.body else {400}
     problem = {CONTENT_TYPE: {"schema": names[Problem, "serialization"]}}

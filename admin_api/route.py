@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 
 from pydantic import BaseModel
@@ -11,6 +12,7 @@ from admin_api.http.call import Handler
 BASE = "/api/v1"
 GONE = (404,)
 CONFLICT = (404, 409, 412)
+_PATTERN = re.compile(r"{(\w+)(?::[^{}]*(?:{[^{}]*}[^{}]*)*)?}")  # '{name:regex}', the regex may hold '{2,45}'
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,3 +35,9 @@ class Route:
     def tag(self) -> str:
         """The resource that it is about."""
         return self.path.removeprefix(BASE).split("/")[1].partition(":")[0]
+
+
+def operation_name(route: Route) -> str:
+    """Its method and path, without the base and the patterns of the path's parts: 'PATCH /groups/{name}'."""
+    path = _PATTERN.sub(r"{\1}", route.path).removeprefix(BASE)
+    return f"{route.method} {path}"

@@ -219,6 +219,16 @@ ROUTES: tuple[Route, ...] = (
         query=models.AuditExport,
         other_types=(audit.JSON_LINES,),
     ),
+    Route(
+        "POST",
+        f"{BASE}/audit:acknowledge",
+        audit.acknowledge,
+        "admin",
+        "Name lost rows of the audit trail in the trail itself, so that the loss is a known one",
+        {200: models.Acknowledged},
+        body=models.AcknowledgeBody,
+        may_fail_with=(409,),
+    ),
     Route("GET", f"{BASE}/tokens", tokens.listing, "admin", "All tokens", {200: models.Tokens}, query=models.Page),
     Route(
         "POST",

@@ -27,6 +27,7 @@ from blocklists.catalogue import (
 from resolver.errors import CatalogueError, RuleError
 from resolver.names import to_text, wire_of_key
 from resolver.rules import Rule, RuleKind, parse_rule
+from resolver.state_files import read_own
 from resolver.suffixes import is_public_suffix
 
 _KINDS: Final[dict[str, Kind]] = {"bypass": "bypass", "gateways": "gateway", "vendors": "vendor"}  # by folder
@@ -40,13 +41,18 @@ _DOMAIN_KEYS = ({"rule", "service", "surface", "source", "seen"}, {"needed_by", 
 _SHARED_KEYS: tuple[set[str], set[str]] = ({"rule", "service", "surface", "reason", "source", "seen"}, set())
 
 
-def load_catalogue(folder: Path | None = None) -> Catalogue:
-    """Read and check every data file in `folder` (the bundled ones if None). Raises CatalogueError."""
+def load_catalogue(folder: Path | None = None, fingerprint: str | None = None) -> Catalogue:
+    """Read and check every data file in `folder` (the bundled ones if None). Raises CatalogueError.
+
+    With `fingerprint`, what is there has to have that one.
+    """
     about: dict[str, Vendor] = {}
     services: dict[str, Service] = {}
     domains: list[CatalogueDomain] = []
     shared: list[SharedName] = []
     contents = data_files(folder)
+    if fingerprint is not None and _fingerprint(contents) != fingerprint:
+        raise CatalogueError(f"{folder}: the content is not what was written: somebody has changed it")
     files = {where: _parse(where, content) for where, content in contents}
     for where, data in files.items():
         vendor = _vendor(where, data)
@@ -81,7 +87,8 @@ def data_files(folder: Path | None) -> list[tuple[str, bytes]]:
     if not paths:
         raise CatalogueError(f"{root}: no catalogue here: expected files such as vendors/NAME.yaml")
     try:
-        return [(path, (root / path).read_bytes()) for path in paths]
+        read = read_own if folder else Path.read_bytes
+        return [(path, read(root / path)) for path in paths]
     except OSError as error:
         raise CatalogueError(f"{root}: the catalogue cannot be read: {error}") from error
 

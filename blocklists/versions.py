@@ -16,6 +16,7 @@ from typing import Final
 from blocklists.catalogue import Catalogue
 from blocklists.loading import catalogue_fingerprint, data_files, load_catalogue
 from resolver.errors import CatalogueError
+from resolver.state_files import make_folder, write_whole
 
 FOLDER: Final = "catalogue"
 """The folder of the copy, below state_dir."""
@@ -59,8 +60,9 @@ def choose(state_dir: Path, *, review: bool) -> Choice:
             accept(state_dir)
             return Choice()
         if copy.name == catalogue_fingerprint():
+            accept(state_dir)  # for the day when another version holds it back: whole by then, too
             return Choice()
-        news = difference(load_catalogue(copy), load_catalogue())
+        news = difference(load_kept(copy), load_catalogue())
         if review:
             return Choice(copy, news)
         accept(state_dir)
@@ -75,6 +77,11 @@ def choose(state_dir: Path, *, review: bool) -> Choice:
     return Choice(None, news)
 
 
+def load_kept(folder: Path | None) -> Catalogue:
+    """The catalogue of a `Choice`. A copy is checked by the fingerprint that it is called by. Raises CatalogueError."""
+    return load_catalogue(folder, folder.name) if folder is not None else load_catalogue()
+
+
 def in_force(state_dir: Path, *, review: bool) -> Path | None:
     """The folder that `choose` would give, without changing anything."""
     copy = _copy(state_dir) if review else None
@@ -84,18 +91,28 @@ def in_force(state_dir: Path, *, review: bool) -> Path | None:
 def accept(state_dir: Path) -> None:
     """Make the bundled catalogue the one in force, from the next reading of the config on. Raises OSError."""
     folder = state_dir / FOLDER
+    make_folder(folder)
     wanted = folder / catalogue_fingerprint()
-    if not wanted.is_dir():
+    if not _is_whole(wanted):
+        shutil.rmtree(wanted, ignore_errors=True)
         part = folder / f"{os.getpid()}.part"
         shutil.rmtree(part, ignore_errors=True)
         for name, content in data_files(None):
             path = part / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(content)
+            make_folder(path.parent)
+            write_whole(path, content)
         part.rename(wanted)
     for other in folder.iterdir():
         if other != wanted:
             shutil.rmtree(other, ignore_errors=True)
+
+
+def _is_whole(copy: Path) -> bool:
+    """Whether what is in a copy is what was written there."""
+    try:
+        return catalogue_fingerprint(copy) == copy.name
+    except CatalogueError:
+        return False
 
 
 def difference(before: Catalogue, after: Catalogue) -> Difference:
@@ -107,7 +124,9 @@ def difference(before: Catalogue, after: Catalogue) -> Difference:
 
 def _copy(state_dir: Path) -> Path | None:
     folder = state_dir / FOLDER
+    if folder.is_symlink():
+        raise CatalogueError(f"{folder} is a symbolic link, which is not followed: remove it")
     if not folder.is_dir():
         return None
-    found = [path for path in folder.iterdir() if path.is_dir() and path.suffix != ".part"]
+    found = [path for path in folder.iterdir() if path.is_dir() and not path.is_symlink() and path.suffix != ".part"]
     return max(found, key=lambda path: path.stat().st_mtime, default=None)

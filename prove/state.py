@@ -8,7 +8,7 @@ from contextlib import closing
 from pathlib import Path
 
 from admin_api.audit_head import noted_heads
-from admin_api.store import audit
+from admin_api.store import audit, trail
 from admin_api.store.engine import FILE, Limits, open_engines
 from resolver.clocks import now
 from resolver.errors import MoatdnsError
@@ -47,7 +47,7 @@ async def _wrong_with_audit(state_dir: Path) -> list[str]:
     engines = open_engines(None, state_dir, Limits())
     try:
         async with engines.reading.connect() as connection:
-            return await audit.verify(connection, key, noted_heads(state_dir, None))
+            return await trail.verify(connection, key, noted_heads(state_dir, None))
     finally:
         await engines.reading.dispose()
 

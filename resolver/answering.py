@@ -22,6 +22,7 @@ from resolver.resolution import Resolver
 from resolver.server_names import ServerNames
 from resolver.telemetry.counters import Account, Counters, Outcome
 from resolver.transport import Transport
+from resolver.wire.answer import Answer
 from resolver.wire.codes import MAX_MESSAGE, Class, Ede, Flag, Rcode, Type, is_meta
 from resolver.wire.message import hinfo_record
 from resolver.wire.question import Question
@@ -119,7 +120,9 @@ class Answering:
             minimal = hinfo_record(client.answers.most_ttl(_ANY_TTL_SECONDS) or 0)
             return compose(question, Rcode.NOERROR, minimal, answers=1)  # RFC 8482 section 4.2
         entry = self._resolver.cached(question, now)
-        return pending if entry is None else self.answer_from(entry, pending, cached=True)
+        if entry is None or (entry.answer.leads_on is not None and self.may_have(entry.answer, pending)):
+            return pending
+        return self.answer_from(entry, pending, cached=True)
 
     def busy(self, pending: Pending) -> bytes:
         """The answer where too much waits for an upstream."""
@@ -224,6 +227,11 @@ class Answering:
             ends_at = entry.ticks_at(now)
             answers.put(pending.transport, question.table_key, response, ends_at, account)
         return response
+
+    def may_have(self, answer: Answer, pending: Pending) -> bool:
+        """Whether the names that an answer leads to are open to a client, by the policy in force."""
+        judged = judge_targets(pending.decision, answer.targets, (), pending.client.view, self.snapshot)
+        return judged.verdict is not _BLOCK
 
     def _judged(self, entry: CacheEntry, pending: Pending) -> Decision:
         """The decision that counts, with all that the answer leads to."""

@@ -2,8 +2,12 @@
 
 Run by the supervisor as ``python -m resolver.build``. Lines of JSON on stdin and stdout:
 
-* ``{"read": PATH | null}`` → ``{"plan": …}`` or ``{"problems": […]}``
+* ``{"read": PATH | null}`` → ``{"ground": …}`` or ``{"problems": […]}``: touches nothing but the config
+* ``{"plan": true}`` → ``{"plan": …}`` or ``{"problems": […]}``, of what was read; writes to the state directory
 * ``{"compile": FOLDER}`` → ``{"manifest", "revision", "seconds"}`` or ``{"error"}``
+
+Started as root, it reads the file as root and nothing else: before it opens what the config names (secrets,
+certificates, the state directory) it becomes the user that the config names.
 
 Its memory and its time are nobody else's, and a crash in it leaves the old snapshot in force.
 """
@@ -23,15 +27,18 @@ from typing import Any
 
 from blocklists.catalogue import BYPASS, Catalogue
 from blocklists.loading import load_catalogue
-from blocklists.versions import choose
+from blocklists.versions import choose, load_kept
 from resolver.config.file_policy import file_policy, write_contents
-from resolver.config.load import load_config
+from resolver.config.load import checked, read_document
+from resolver.config.places import Document
 from resolver.config.references import Known
+from resolver.config.schema import Config
 from resolver.errors import CatalogueError, ConfigError, MoatdnsError
-from resolver.plan import plan_of
+from resolver.plan import ground_of, plan_of
 from resolver.policy.compiler import FORMAT, CompiledRules, RuleSource, SourceRule, compile_groups, compile_rules
 from resolver.policy.groups import Group, ResponsePolicy
 from resolver.policy.rules import Rank, Source
+from resolver.privileges import Account
 from resolver.rules import is_plain, parse_rule, plain_key
 from resolver.snapshot_file import Origin, write_snapshot
 
@@ -145,20 +152,38 @@ class _Build:
         self._policy: dict[str, Any] = {}
         self._fingerprint = ""
         self._contents: dict[str, str] = {}
+        self._path: Path | None = None
+        self._document: Document | None = None
+        self._config: Config | None = None
 
     def read(self, path: str | None) -> dict[str, Any]:
-        """Read a config: its plan, or its mistakes."""
+        """Read a config: where it stands, or its mistakes."""
+        self._path = Path(path) if path else None
         try:
+            self._document = read_document(self._path)
+            _become_its_user(self._document)
             # References are checked against the bundled catalogue, which is the newest.
-            config = load_config(Path(path) if path else None, known_references(load_catalogue()))
+            self._config = checked(self._path, self._document, known_references(self._catalogue))
+        except ConfigError as error:
+            return {"problems": error.problems}
+        except MoatdnsError as error:
+            return {"problems": [str(error)]}
+        return {"ground": ground_of(self._config).to_plain()}
+
+    def plan(self) -> dict[str, Any]:
+        """The plan of what was read, or mistakes."""
+        config = self._config
+        if config is None:
+            return {"problems": ["no config has been read"]}
+        try:
             choice = choose(config.state_dir, review=config.policy.catalogue == "review")
             if choice.folder is not None:  # what only the new one knows cannot be named yet
-                config = load_config(Path(path) if path else None, known_references(load_catalogue(choice.folder)))
+                config = checked(self._path, self._document, known_references(load_kept(choice.folder)))
         except ConfigError as error:
             return {"problems": error.problems}
         except CatalogueError as error:
             return {"problems": [str(error)]}
-        self._catalogue = load_catalogue(choice.folder)
+        self._catalogue = load_kept(choice.folder)
         policy, contents = file_policy(config)
         self._policy = config.policy.model_dump(mode="json")
         self._fingerprint = fingerprint_of(policy, self._catalogue.fingerprint)
@@ -183,6 +208,17 @@ class _Build:
         return {"manifest": str(manifest.path), "revision": manifest.revision, "seconds": seconds}
 
 
+def _become_its_user(document: Document | None) -> None:
+    """As root: be the user that a config names, if it names one. Raises MoatdnsError."""
+    data = document.data if document is not None else None
+    user = data.get("user") if isinstance(data, dict) else None
+    if os.geteuid() == 0 and user and isinstance(user, str):
+        try:
+            Account.named(user).take_over()
+        except OSError as error:
+            raise MoatdnsError(f"user: cannot become {user!r}: {error.strerror or error}") from error
+
+
 def main() -> None:
     """Obey the supervisor, order by order, until it closes the channel."""
     for ignored in (signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
@@ -192,7 +228,10 @@ def main() -> None:
     build = _Build()
     for line in sys.stdin:
         order = json.loads(line)
-        outcome = build.read(order["read"]) if "read" in order else build.compile(order["compile"])
+        if "read" in order:
+            outcome = build.read(order["read"])
+        else:
+            outcome = build.compile(order["compile"]) if "compile" in order else build.plan()
         sys.stdout.write(json.dumps(outcome) + "\n")
         sys.stdout.flush()
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from typing import Annotated
 
 import typer
 
 from resolver.api_client import DEFAULT_URL, ApiClient, CaOption, TokenFileOption, UrlOption
-from resolver.command_line import JsonOption, print_line
+from resolver.command_line import JsonOption, print_json, print_line
 
 cache_app = typer.Typer(help="The cache of answers.", no_args_is_help=True)
 
@@ -30,4 +29,7 @@ def flush(
     """Forget cached answers, so that upstreams are asked again."""
     body = {"name": name, "below": not only}
     found = ApiClient(url, token_file, ca).call("POST", "cache:flush", body).body
-    print_line(json.dumps(found) if as_json else f"{found['forgotten']} answers forgotten")
+    if as_json:
+        print_json(found, indent=None)
+    else:
+        print_line(f"{found['forgotten']} answers forgotten")

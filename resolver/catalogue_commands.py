@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
-
 import typer
 
 from blocklists.loading import load_catalogue
-from blocklists.versions import Difference, accept, difference, in_force
-from resolver.command_line import ConfigOption, JsonOption, fail, load, print_line
+from blocklists.versions import Difference, accept, difference, in_force, load_kept
+from resolver.command_line import ConfigOption, JsonOption, fail, load, print_json, print_line, work_as_owner
 from resolver.config.schema import Config
+from resolver.errors import CatalogueError
 from resolver.supervisor.boot import forget
 
 catalogue_app = typer.Typer(help="The bundled catalogue: what a new version changes.", no_args_is_help=True)
@@ -19,9 +18,13 @@ catalogue_app = typer.Typer(help="The bundled catalogue: what a new version chan
 def diff(config: ConfigOption = None, as_json: JsonOption = False) -> None:
     """Tell how the bundled catalogue differs from the one in force: 0 when it does not, 1 when it waits."""
     _, loaded = load(config)
-    found = _waiting(loaded)
+    work_as_owner(loaded)
+    try:
+        found = _waiting(loaded)
+    except CatalogueError as error:
+        fail(str(error))
     if as_json:
-        print_line(json.dumps({"added": found.added if found else [], "removed": found.removed if found else []}))
+        print_json({"added": found.added if found else [], "removed": found.removed if found else []}, indent=None)
     elif found is None:
         print_line("the bundled catalogue is in force")
     else:
@@ -36,14 +39,18 @@ def diff(config: ConfigOption = None, as_json: JsonOption = False) -> None:
 def accept_command(config: ConfigOption = None, as_json: JsonOption = False) -> None:
     """Take the bundled catalogue; it comes in force with the next SIGHUP or start."""
     _, loaded = load(config)
-    found = _waiting(loaded)
+    work_as_owner(loaded)
+    try:
+        found = _waiting(loaded)
+    except CatalogueError:
+        found = None  # a copy that cannot be used is replaced just the same
     try:
         accept(loaded.state_dir)
         forget(loaded.state_dir)
     except OSError as error:
         fail(f"{error.filename or loaded.state_dir}: cannot be written: {error.strerror or error}")
     if as_json:
-        print_line(json.dumps({"accepted": found is not None}))
+        print_json({"accepted": found is not None}, indent=None)
     elif found is None:
         print_line("the bundled catalogue was in force already")
     else:
@@ -52,4 +59,4 @@ def accept_command(config: ConfigOption = None, as_json: JsonOption = False) -> 
 
 def _waiting(config: Config) -> Difference | None:
     folder = in_force(config.state_dir, review=config.policy.catalogue == "review")
-    return difference(load_catalogue(folder), load_catalogue()) if folder is not None else None
+    return difference(load_kept(folder), load_catalogue()) if folder is not None else None

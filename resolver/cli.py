@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import getpass
 import importlib
-import json
 import os
 import secrets
 import signal
@@ -25,10 +24,11 @@ from resolver.build import known_references
 from resolver.cache_commands import cache_app
 from resolver.catalogue_commands import catalogue_app
 from resolver.clocks import now
-from resolver.command_line import ConfigOption, JsonOption, fail, load, policy_of, print_line, subjects_of
+from resolver.command_line import ConfigOption, JsonOption, fail, load, policy_of, print_json, print_line, subjects_of
 from resolver.config.addresses import parse_endpoint
 from resolver.config.block_page_notes import block_page_notes
 from resolver.config.certificates import check_ca_file
+from resolver.config.client_notes import client_notes
 from resolver.config.json_schema import json_schema
 from resolver.config.load import find_config, load_config
 from resolver.config.to_settings import worker_settings
@@ -52,8 +52,10 @@ app = typer.Typer(
 
 token_app = typer.Typer(help="Tokens of the admin API.", no_args_is_help=True)
 audit_app = typer.Typer(help="The audit trail.", no_args_is_help=True)
+store_app = typer.Typer(help="The store.", no_args_is_help=True)
 app.add_typer(token_app, name="token")
 app.add_typer(audit_app, name="audit")
+app.add_typer(store_app, name="store")
 app.add_typer(lists_app, name="lists")
 app.add_typer(exemption_app, name="exemption")
 app.add_typer(lease_app, name="lease")
@@ -93,21 +95,21 @@ def check_config(config: ConfigOption = None, as_json: JsonOption = False) -> No
         loaded = load_config(path, known_references(load_catalogue()))
     except ConfigError as error:
         if as_json:
-            print_line(json.dumps({"ok": False, "problems": error.problems}))
+            print_json({"ok": False, "problems": error.problems}, indent=None)
             raise typer.Exit(1) from None
         fail(*error.problems)
     try:
         settings = worker_settings(loaded, workers=1, system_servers=[])
         check_ca_file(settings.upstream.ca_file)
-        notes = [*certificate_troubles(settings.encrypted), *block_page_notes(loaded)]
+        notes = [*certificate_troubles(settings.encrypted), *block_page_notes(loaded), *client_notes(loaded)]
     except ListenError as error:
         if as_json:
-            print_line(json.dumps({"ok": False, "problems": [str(error)]}))
+            print_json({"ok": False, "problems": [str(error)]}, indent=None)
             raise typer.Exit(1) from None
         fail(str(error))
     policy = loaded.policy
     if as_json:
-        print_line(json.dumps({"ok": True, "config": str(path) if path else None, "notes": notes}))
+        print_json({"ok": True, "config": str(path) if path else None, "notes": notes}, indent=None)
     else:
         rules = sum(len(entry.block) + len(entry.allow) for entry in policy.lists)
         what = f"{len(policy.groups)} groups, {len(policy.lists)} lists with {rules} rules"
@@ -126,8 +128,8 @@ def explain_command(
     as_json: JsonOption = False,
 ) -> None:
     """Tell what becomes of a name for a client, and why, by the code that answers queries."""
-    _, loaded = load(config)
-    policy, origin = policy_of(loaded)
+    path, loaded = load(config)
+    policy, origin = policy_of(path, loaded)
     settings = worker_settings(loaded, workers=1, system_servers=[])
     try:
         explanation = explain_query(
@@ -143,7 +145,7 @@ def explain_command(
     except (RuleError, ValueError) as error:
         fail(str(error), code=2)
     if as_json:
-        print_line(json.dumps({**explanation.to_plain(), "origin": origin}, indent=2))
+        print_json({**explanation.to_plain(), "origin": origin})
         return
     print_line(f"{explanation.name} {explanation.type} for {explanation.client}: {explanation.verdict}")
     for step in explanation.trace:
@@ -154,7 +156,7 @@ def explain_command(
 @app.command()
 def schema(as_json: JsonOption = True) -> None:
     """Print the JSON Schema of the config file; it is JSON in any case."""
-    print_line(json.dumps(json_schema(), indent=2))
+    print_json(json_schema())
 
 
 @app.command()
@@ -169,7 +171,7 @@ def healthcheck(
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 (the wildcard is what is replaced)
     trouble = _ask_ourselves(host, port, timeout_seconds)
     if as_json:
-        print_line(json.dumps({"ok": trouble is None, "address": host, "port": port, "why": trouble}))
+        print_json({"ok": trouble is None, "address": host, "port": port, "why": trouble}, indent=None)
     elif trouble is None:
         print_line(f"{host} port {port} answers")
     if trouble is not None:
@@ -221,6 +223,31 @@ def audit_verify(
     """Check that no row of the audit trail was changed, taken out or cut off: 0 when it is whole, 1 when not."""
     _, loaded = load(config)
     store_commands().verify_audit(loaded, log_file, as_json=as_json)
+
+
+@audit_app.command("acknowledge")
+def audit_acknowledge(
+    reason: Annotated[str, typer.Option(help="Why rows are gone, as in 'restored from the backup of Monday'.")],
+    config: ConfigOption = None,
+    log_file: Annotated[
+        Path | None, typer.Option("--log", metavar="FILE", help="A log of the server's, for the heads noted in it.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Say that the loss of audit rows is a known one; a row of the trail names what is lost."""
+    _, loaded = load(config)
+    store_commands().acknowledge_loss(loaded, reason, log_file, as_json=as_json)
+
+
+@store_app.command("begin-anew")
+def store_begin_anew(
+    reason: Annotated[str, typer.Option(help="Why the store is gone; the audit trail begins with it.")] = "",
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """After the store was lost: yes, take what is there, and make what is not. A running server goes on with it."""
+    _, loaded = load(config)
+    store_commands().begin_store_anew(loaded, reason, as_json=as_json)
 
 
 @audit_app.command("export")

@@ -11,21 +11,24 @@ import heapq
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from resolver.accounts import Accounts
 from resolver.cache.table import FOR_EVER, AnswerTable, Prepared, TableBudget
-from resolver.config.settings import Limits, RateLimits
+from resolver.client_networks import Networks
+from resolver.config.settings import ClientNetworks, Limits, RateLimits, TrustedProxy
 from resolver.policy.decision import Decision
 from resolver.policy.groups import Address, NetworkTable, parse_client
 from resolver.policy.situation import situation_of
 from resolver.policy.snapshot import PolicySnapshot
 from resolver.policy.standing import View
 from resolver.policy.subjects import Moment, Plain, Subjects
+from resolver.proxies import TrustedProxies
 from resolver.rates import PLENTY, QueryBudgets
 from resolver.telemetry.counters import Account
 from resolver.transport import Transport
+from resolver.wire.proxy_header import ProxyHeader
 from resolver.wire.sinkhole import Sinkhole
 
 MARGIN_SECONDS: Final = 0.5
@@ -84,8 +87,9 @@ class Client:
     address: str
     name: str  # what it calls itself, where a group has clients of that name
     packed: bytes  # its address in four or sixteen octets
+    network: bytes  # whose bounds it shares; b"" where there are none
     allowed: bool  # by clients.allow; all others are refused
-    is_proxy: bool  # by clients.trusted_proxies: believed when it says for whom it asks
+    words: int  # of a trusted proxy: by which it is believed when it says for whom it asks (resolver.proxies); else 0
     is_unlimited: bool  # a proxy, or by rate_limits.exempt
     answers: ViewAnswers
     udp: dict[bytes, Prepared]  # which the UDP reader looks into for every query
@@ -93,6 +97,7 @@ class Client:
     shown: bytes  # what the query log says of it, as JSON
     until: float
     left: int  # queries that it may still ask before `Clients.refill` is asked for more
+    speaks_for_itself: bool = False  # as a trusted proxy that has said so
 
     @property
     def view(self) -> View:
@@ -104,6 +109,15 @@ class Client:
         """The group that it belongs to."""
         return self.answers.view.group.name
 
+    @property
+    def lacks_word(self) -> bool:
+        """Whether this is a trusted proxy that has not said for whom it asks: nobody is answered by that."""
+        return self.words != 0 and not self.speaks_for_itself
+
+    def itself(self) -> Client:
+        """A trusted proxy whose query is its own, a health check for one; anybody else as it is."""
+        return replace(self, speaks_for_itself=True) if self.words else self
+
 
 class Clients:
     """The clients that a worker remembers. `known` and `next_change` are read by the UDP reader at each wake-up."""
@@ -111,7 +125,7 @@ class Clients:
     def __init__(
         self,
         allowed: Iterable[str],
-        trusted_proxies: Iterable[str],
+        trusted_proxies: Iterable[TrustedProxy],
         limits: Limits,
         rates: RateLimits,
         accounts: Accounts,
@@ -119,13 +133,16 @@ class Clients:
         *,
         clock: Callable[[], float],
         moment: Callable[[], Moment],
+        networks: Networks | None = None,
     ) -> None:
         """`clock` gives monotonic seconds, `moment` the time on the clocks that leases and exemptions end by."""
         self.subjects = Subjects()
         self._allowed = NetworkTable((network, True) for network in allowed)
-        self._proxies = NetworkTable((network, True) for network in trusted_proxies)
+        self.proxies = TrustedProxies(trusted_proxies)
         self._unlimited = NetworkTable((network, True) for network in rates.exempt)
-        self._budgets = QueryBudgets(rates.queries_per_second, limits.clients, dropped)
+        self.networks = networks = networks or Networks(ClientNetworks())
+        per_network = networks.bound(rates.queries_per_second)
+        self._budgets = QueryBudgets(rates.queries_per_second, limits.clients, dropped, per_network)
         self._rates_responses = rates.responses_per_second > 0
         self._limits = limits
         self._accounts = accounts
@@ -169,24 +186,34 @@ class Clients:
             return client
         return self._work_out(address, name)
 
+    def behind(self, proxy: Client, header: ProxyHeader) -> Client:
+        """Whose query it is that follows a trusted proxy's header; the proxy lacks a word where it names nobody."""
+        if header.is_local:
+            return proxy.itself()
+        if header.client is None:
+            return proxy
+        client = self.at(header.client)
+        return client.itself() if client.packed == proxy.packed else client
+
     def _work_out(self, address: str, name: str) -> Client:
         parsed = parse_client(address)
         answers, until = self._answers_for(parsed, name)
         is_allowed = self._allowed.find(parsed) is not None
         tables = answers.tables if is_allowed else self._refused.tables
         cell, shown = self._accounts.client(address)
-        is_proxy = self._proxies.find(parsed) is not None
-        is_unlimited = is_proxy or self._unlimited.find(parsed) is not None
+        words = self.proxies.words_of(parsed)
+        is_unlimited = words != 0 or self._unlimited.find(parsed) is not None
         client = Client(
             address,
             name,
             parsed.packed,
+            b"" if words else self.networks.of(parsed.packed),
             is_allowed,
-            is_proxy,
+            words,
             is_unlimited,
             answers,
-            # Where responses are rated, each goes through the pipeline.
-            tables[0].entries if is_unlimited or not self._rates_responses else {},
+            # Where responses are rated, each goes through the pipeline; so does what needs a proxy's word.
+            tables[0].entries if not words and (is_unlimited or not self._rates_responses) else {},
             cell,
             shown,
             until,
@@ -220,15 +247,25 @@ class Clients:
         """Count one more query of a client; False where it has asked too many. Counted as dropped then."""
         left = client.left or self.refill(client, self._clock())
         if not left:
-            self._dropped["queries_per_second"] += 1
+            self._dropped[self._budgets.ended] += 1
             return False
         client.left = left - 1
         return True
 
     def refill(self, client: Client, now: float) -> int:
         """Let a client that has no queries left have some more, if it may; gives how many. `now`: monotonic seconds."""
-        client.left = self._budgets.portion(client.address, now)
+        client.left = self._budgets.portion(client.address, now, client.network)
         return client.left
+
+    @property
+    def ended(self) -> str:
+        """The bound that left nothing when a client was refilled last, by its name under `dropped`."""
+        return self._budgets.ended
+
+    @property
+    def ended_per_second(self) -> int:
+        """How many queries that bound lets through in a second."""
+        return self._budgets.per_second
 
     def _answers_for(self, address: Address, name: str) -> tuple[ViewAnswers, float]:
         """The answers for a client, and until when (monotonic seconds) they are the right ones."""

@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
+import io
+import json
 import os
 import re
 import sys
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn, TextIO
 
 import typer
 
 from blocklists.loading import load_catalogue
-from blocklists.versions import in_force
+from blocklists.versions import in_force, load_kept
 from resolver.build import compile_policy, fingerprint_of, known_references
 from resolver.clocks import now
 from resolver.config.file_policy import file_policy
 from resolver.config.load import find_config, load_config
 from resolver.config.schema import Config
-from resolver.errors import ConfigError, SnapshotError, SubjectsError
+from resolver.errors import CatalogueError, ConfigError, MoatdnsError, SnapshotError, SubjectsError
 from resolver.policy.compiler import policy_in_memory
 from resolver.policy.snapshot import PolicySnapshot
 from resolver.policy.subjects import Subjects
+from resolver.privileges import Account
+from resolver.safe_text import visible, visible_json, visible_lines
 from resolver.snapshot_file import SNAPSHOTS, last_good
 from resolver.subjects_file import newest, subjects_at
+from resolver.supervisor.state_dir import owner_of
 
 ConfigOption = Annotated[
     str | None,
@@ -46,10 +51,30 @@ def load(explicit: str | None) -> tuple[Path | None, Config]:
         fail(*error.problems)
 
 
-def policy_of(config: Config) -> tuple[PolicySnapshot, str]:
-    """The policy to explain by: the snapshot in the state directory, else the file's, compiled here and now."""
+def work_as_owner(config: Config) -> None:
+    """As root: become the user whose state directory it is, before anything there is read or written.
+
+    Root would follow what that user has put there, and leave files that the server cannot open.
+    """
+    if os.geteuid() != 0:
+        return
+    try:
+        owner = owner_of(config.state_dir)
+        if owner:
+            Account.with_id(owner).take_over()
+    except (OSError, MoatdnsError) as error:
+        why = error.strerror if isinstance(error, OSError) else error
+        fail(f"state_dir: {config.state_dir} cannot be used: {why}")
+
+
+def policy_of(path: Path | None, config: Config) -> tuple[PolicySnapshot, str]:
+    """The policy to explain by and its origin: the snapshot in the state directory, else compiled from `config`."""
+    work_as_owner(config)
     plain = config.policy.model_dump(mode="json")
-    catalogue = load_catalogue(in_force(config.state_dir, review=config.policy.catalogue == "review"))
+    try:
+        catalogue = load_kept(in_force(config.state_dir, review=config.policy.catalogue == "review"))
+    except CatalogueError as error:
+        fail(str(error))
     try:
         policy, manifest, _ = last_good(config.state_dir / SNAPSHOTS)
     except SnapshotError:
@@ -59,7 +84,10 @@ def policy_of(config: Config) -> tuple[PolicySnapshot, str]:
     what = f"revision {policy.revision}" if policy.revision else f"snapshot {manifest.revision}, made without a store,"
     origin = f"{what} in {config.state_dir}"
     if manifest.fingerprint != fingerprint_of(file_policy(config)[0], catalogue.fingerprint):
-        origin += "; the config has changed since and is not in force (send SIGHUP)"
+        origin += (
+            f", which was not made from {path or 'the built-in defaults'}: "
+            "name the server's config with --config, or send it SIGHUP if this one has changed since"
+        )
     return policy, origin
 
 
@@ -83,12 +111,28 @@ def seconds_of(text: str, option: str = "--for") -> int:
 
 
 def print_line(text: str) -> None:
-    """One line on stdout."""
-    sys.stdout.write(text + "\n")
+    """One line on stdout. What is in it may come from anywhere: characters that act are written out."""
+    _write(sys.stdout, visible(text))
+
+
+def print_json(value: Any, *, indent: int | None = 2) -> None:
+    """A value as JSON on stdout, which parses as it is and does nothing to a terminal."""
+    _write(sys.stdout, visible_json(json.dumps(value, indent=indent)))
+
+
+def print_lines(text: str) -> None:
+    """A document of several lines on stdout, as it is meant to be saved to a file."""
+    _write(sys.stdout, visible_lines(text))
 
 
 def fail(*problems: str, code: int = 1) -> NoReturn:
-    """Say what is wrong on stderr, and end with that status."""
+    """Say what is wrong on stderr, a line a problem, and end with that status."""
     for problem in problems:
-        sys.stderr.write(problem + "\n")
+        _write(sys.stderr, visible(problem))
     raise typer.Exit(code)
+
+
+def _write(stream: TextIO, text: str) -> None:
+    if isinstance(stream, io.TextIOWrapper):
+        stream.reconfigure(errors="backslashreplace")  # names and texts have letters that a terminal may lack
+    stream.write(text + "\n")

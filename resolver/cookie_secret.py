@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import secrets
 from pathlib import Path
 
 from resolver.config.cookies import SECRET_BYTES, read_secrets
 from resolver.errors import MoatdnsError
+from resolver.state_files import make_folder, read_own, write_whole
 
 MADE = "cookie.secret"
 """Below state_dir: the secret that we make ourselves, where the config names none."""
@@ -36,7 +35,7 @@ def load(path: Path, state_dir: Path) -> list[str]:
     if path == state_dir / MADE and not path.exists():
         _write(path, secrets.token_hex(SECRET_BYTES))
     try:
-        return [secret.hex() for secret in read_secrets(path.read_text(encoding="ascii"))]
+        return [secret.hex() for secret in read_secrets(_content(path, state_dir).decode("ascii"))]
     except OSError as error:
         raise MoatdnsError(f"{path} cannot be read: {error.strerror}") from error
     except ValueError as error:
@@ -44,17 +43,14 @@ def load(path: Path, state_dir: Path) -> list[str]:
         raise MoatdnsError(f"{path} {why}") from None
 
 
+def _content(path: Path, state_dir: Path) -> bytes:
+    """A file in `state_dir` is ours alone; what the config names elsewhere may be a link, as secrets often are."""
+    return read_own(path) if path.parent == state_dir else path.read_bytes()
+
+
 def _write(path: Path, text: str) -> None:
-    temporary = path.with_suffix(f".{os.getpid()}.part")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with contextlib.suppress(FileNotFoundError):
-            temporary.unlink()
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w", encoding="ascii") as file:
-            file.write(text + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
+        make_folder(path.parent)
+        write_whole(path, f"{text}\n".encode("ascii"))
     except OSError as error:
         raise MoatdnsError(f"{path} cannot be written: {error.strerror}") from error

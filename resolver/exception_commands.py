@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import urllib.parse
 from collections.abc import Callable
@@ -11,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from resolver.api_client import DEFAULT_URL, ApiClient, CaOption, TokenFileOption, UrlOption
-from resolver.command_line import JsonOption, fail, print_line, seconds_of
+from resolver.command_line import JsonOption, fail, print_json, print_line, seconds_of
 from resolver.policy.groups import parse_client
 
 exemption_app = typer.Typer(help="Exemptions: granted for a while, to whom, by whom and why.", no_args_is_help=True)
@@ -70,7 +69,7 @@ def list_exemptions(
     """List exemptions, newest first."""
     items = list(ApiClient(url, token_file, ca).items("exemptions", status=status, owner=owner))
     if as_json:
-        print_line(json.dumps(items, indent=2))
+        print_json(items)
         return
     for item in items:
         _show_exemption(item, as_json=False)
@@ -167,7 +166,10 @@ def set_lease(
     """Lease an address to an identity, or renew that."""
     body = {"identity": identity, "group": group, "ttl_seconds": seconds_of(lasts), "addresses": also or []}
     item = ApiClient(url, token_file, ca).call("PUT", f"leases/{_address(address)}", body).body
-    print_line(json.dumps(item, indent=2) if as_json else _lease_line(item))
+    if as_json:
+        print_json(item)
+    else:
+        print_line(_lease_line(item))
 
 
 @lease_app.command("list")
@@ -198,7 +200,7 @@ def end_lease(
     query = f"?{urllib.parse.urlencode({'identity': identity})}" if identity is not None else ""
     ApiClient(url, token_file, ca).call("DELETE", f"leases/{_address(address)}{query}")
     if as_json:
-        print_line(json.dumps({"ended": address}))
+        print_json({"ended": address}, indent=None)
 
 
 @pause_app.command("set")
@@ -214,7 +216,10 @@ def set_pause(
     """Only watch a group, or every group, for a while."""
     body = {"group": group, "reason": reason, "duration_seconds": seconds_of(lasts)}
     item = ApiClient(url, token_file, ca).call("POST", "pauses", body).body
-    print_line(json.dumps(item, indent=2) if as_json else _pause_line(item))
+    if as_json:
+        print_json(item)
+    else:
+        print_line(_pause_line(item))
 
 
 @pause_app.command("list")
@@ -240,12 +245,12 @@ def end_pause(
     """End a pause now."""
     ApiClient(url, token_file, ca).call("DELETE", f"pauses/{_id(number)}")
     if as_json:
-        print_line(json.dumps({"ended": number}))
+        print_json({"ended": number}, indent=None)
 
 
 def _show_exemption(item: dict[str, Any], *, as_json: bool) -> None:
     if as_json:
-        print_line(json.dumps(item, indent=2))
+        print_json(item)
         return
     kind, who = next(iter(item["subject"].items()))
     whom = ", ".join(who) if isinstance(who, list) else who
@@ -260,7 +265,7 @@ def _show_exemption(item: dict[str, Any], *, as_json: bool) -> None:
 
 def _show_all(items: list[dict[str, Any]], line: Callable[[dict[str, Any]], str], *, as_json: bool) -> None:
     if as_json:
-        print_line(json.dumps(items, indent=2))
+        print_json(items)
         return
     for item in items:
         print_line(line(item))

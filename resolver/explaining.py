@@ -13,10 +13,17 @@ from resolver.policy.groups import NetworkTable, parse_client
 from resolver.policy.snapshot import PolicySnapshot
 from resolver.policy.subjects import Moment, Subjects
 from resolver.policy.telling import Step
+from resolver.proxies import TrustedProxies
 from resolver.wire.codes import Type, is_meta
 from resolver.wire.message import type_number
 
 REFUSED = "refused"  # the verdict for those who may not ask
+_OF_PROXIES = Step(
+    "access",
+    "asks for others",
+    "clients.trusted_proxies holds this address: a query that does not say for whom it asks is refused; what follows "
+    "is for its own (PROXY LOCAL)",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +32,7 @@ class Access:
 
     allowed: NetworkTable[bool]
     local_names: LocalNames
+    proxies: TrustedProxies
 
 
 def access_of(settings: WorkerSettings) -> Access:
@@ -32,6 +40,7 @@ def access_of(settings: WorkerSettings) -> Access:
     return Access(
         NetworkTable((network, True) for network in settings.clients_allow),
         local_names_of(settings),
+        TrustedProxies(settings.trusted_proxies),
     )
 
 
@@ -55,9 +64,23 @@ def explain_query(
     number = type_number(qtype)
     if number is None:
         raise ValueError(f"{qtype!r} is not a record type: write a name such as AAAA, or TYPE999")
-    explanation = explain(
-        policy, wire_name, client, qtype.upper(), subjects=subjects, now=now, client_name=client_name.lower()
+    explanation = _explained(
+        explain(policy, wire_name, client, qtype.upper(), subjects=subjects, now=now, client_name=client_name.lower()),
+        access,
+        number,
+        wire_name,
+        client,
+        qtype,
     )
+    if access.proxies.words_of(parse_client(client)):
+        return replace(explanation, trace=[_OF_PROXIES, *explanation.trace])
+    return explanation
+
+
+def _explained(
+    explanation: Explanation, access: Access, number: int, wire_name: bytes, client: str, qtype: str
+) -> Explanation:
+    """What the policy says, unless something before it decides."""
     if access.allowed.find(parse_client(client)) is None:
         why = "clients.allow does not hold this address, whatever the policy says"
         return _without_policy(explanation, REFUSED, Step("access", REFUSED, why))

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import ipaddress
 
+from resolver.address_kinds import embedded_ipv4
+
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 _IPV4 = b"\x44"  # above 63: no label is as long
@@ -23,6 +25,15 @@ def key_of_address(packed: bytes) -> bytes:
     if len(packed) == 16 and packed.startswith(b"\0\0\0\0\0\0\0\0\0\0\xff\xff"):
         packed = packed[12:]
     return (_IPV4 if len(packed) == 4 else _IPV6) + b"".join([_BITS[octet] for octet in packed])
+
+
+def keys_of_address(packed: bytes) -> tuple[bytes, ...]:
+    """The keys of an address in four or sixteen octets, that of the IPv4 address that an IPv6 one holds first."""
+    key = key_of_address(packed)
+    if len(packed) == 4 or key[:1] == _IPV4:
+        return (key,)
+    inner = embedded_ipv4(packed)
+    return (key,) if inner is None else (key_of_address(inner), key)
 
 
 def key_of_network(network: Network) -> bytes:

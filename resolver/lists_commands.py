@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import json
 import sqlite3
 import sys
 from collections.abc import Callable, Iterator
@@ -18,7 +16,7 @@ from blocklists.formats.content import ListContent
 from blocklists.formats.reading import FORMATS, read_list
 from blocklists.loading import load_catalogue
 from blocklists.neighbours import Neighbourhood
-from resolver.command_line import ConfigOption, JsonOption, fail, load, policy_of, print_line
+from resolver.command_line import ConfigOption, JsonOption, fail, load, policy_of, print_json, print_line
 from resolver.errors import ListError, RuleError
 from resolver.names import key_of, parse_any_name
 from resolver.policy.decision import Decision, Verdict
@@ -38,8 +36,6 @@ def check(
     """Tell what lists hold, and what of them cannot be read: 0 when all can, 1 when not."""
     if list_format not in FORMATS:
         fail(f"--format: {list_format!r} is not known: take one of {', '.join(FORMATS)}", code=2)
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # lists and file names have letters that a terminal may lack
     reports: list[dict[str, Any]] = []
     for name in files:
         try:
@@ -51,7 +47,7 @@ def check(
         else:
             reports.append({"file": name, "ok": content.problem_count == 0, **_plain(content)})
     if as_json:
-        print_line(json.dumps(reports, indent=2))
+        print_json(reports)
     else:
         for report in reports:
             _tell(report)
@@ -112,14 +108,15 @@ def coverage(
     """
     if (names is None) is not query_log:
         fail("say either --names FILE or --query-log", code=2)
-    _, loaded = load(config)
-    policy, origin = policy_of(loaded)
+    path, loaded = load(config)
+    text = _text_of(names) if names is not None else ""
+    policy, origin = policy_of(path, loaded)
     try:
         view, _ = policy.view_of(client)
     except ValueError as error:
         fail(f"--client: {error}", code=2)
     if names is not None:
-        _cover(names, lambda key: policy.decide(view, key), origin, as_json=as_json)
+        _cover(names, text, lambda key: policy.decide(view, key), origin, as_json=as_json)
     else:
         layer = policy.layer
         _find_neighbours(
@@ -127,11 +124,14 @@ def coverage(
         )
 
 
-def _cover(source: str, decide: Callable[[bytes], Decision], origin: str, *, as_json: bool) -> None:
+def _text_of(source: str) -> str:
     try:
-        text = sys.stdin.read() if source == _STDIN else Path(source).read_text(encoding="utf-8")
+        return sys.stdin.read() if source == _STDIN else Path(source).read_text(encoding="utf-8")
     except (OSError, ValueError) as error:
         fail(f"{source}: cannot be read: {error}")
+
+
+def _cover(source: str, text: str, decide: Callable[[bytes], Decision], origin: str, *, as_json: bool) -> None:
     rows: list[dict[str, Any]] = []
     for number, line in enumerate(text.splitlines(), 1):
         name = line.partition("#")[0].strip()
@@ -153,7 +153,7 @@ def _cover(source: str, decide: Callable[[bytes], Decision], origin: str, *, as_
         )
     open_names = [row for row in rows if row["verdict"] != Verdict.BLOCK.value]
     if as_json:
-        print_line(json.dumps({"origin": origin, "names": rows, "not_blocked": len(open_names)}, indent=2))
+        print_json({"origin": origin, "names": rows, "not_blocked": len(open_names)})
     else:
         for row in rows:
             by = f"{row['rule']} of {row['list']}" if row["rule"] else "no rule matches"
@@ -182,7 +182,7 @@ def _find_neighbours(folder: Path, is_listed: Callable[[bytes], bool], *, as_jso
             row.update(domain=near[0], services=list(near[1]))
     rows = sorted(found.values(), key=lambda row: (-row["queries"], row["name"]))
     if as_json:
-        print_line(json.dumps(rows, indent=2))
+        print_json(rows)
     else:
         for row in rows:
             how = f"below {row['domain']}, as names" if row["by"] == "domain" else "leads to a name"

@@ -12,13 +12,15 @@ from collections.abc import Callable, Iterable
 from resolver.accounts import Accounts
 from resolver.answering import Answering, Pending
 from resolver.cache.responses import CacheEntry
+from resolver.client_networks import Networks
 from resolver.clients import Client, Clients
 from resolver.clocks import now
-from resolver.config.settings import Limits, RateLimits
+from resolver.config.settings import ClientNetworks, Limits, RateLimits, TrustedProxy
 from resolver.errors import FormatError, NotAQuery
 from resolver.local_names import LocalNames
 from resolver.policy.snapshot import PolicySnapshot
 from resolver.policy.subjects import Moment
+from resolver.proxies import BY_CLIENT_SUBNET
 from resolver.rates import Ration, ResponseRates, network_of
 from resolver.replies import Replies, Reply
 from resolver.resolution import Resolver
@@ -26,6 +28,7 @@ from resolver.server_names import ServerNames
 from resolver.telemetry.counters import Counters, Outcome
 from resolver.telemetry.query_events import QueryEvents
 from resolver.transport import Transport
+from resolver.wire.answer import Answer
 from resolver.wire.client_subnet import client_of_subnet, option_for
 from resolver.wire.codes import Ede, EdnsOption, Flag, Rcode
 from resolver.wire.cookies import Standing
@@ -52,7 +55,8 @@ class Pipeline:
         server_names: ServerNames | None = None,
         replies: Replies | None = None,
         rates: RateLimits | None = None,
-        trusted_proxies: Iterable[str] = (),
+        trusted_proxies: Iterable[TrustedProxy] = (),
+        networks: ClientNetworks | None = None,
         events: QueryEvents | None = None,
         clock: Callable[[], float] = time.monotonic,
         moment: Callable[[], Moment] = now,
@@ -71,8 +75,19 @@ class Pipeline:
             else None
         )
         self._waiting: dict[str, int] = {}  # queries in flight, by client address
+        self._waiting_in: dict[bytes, int] = {}  # likewise, by network
+        wide = Networks(networks or ClientNetworks())
+        self._most_waiting_in = wide.bound(limits.queries_in_flight_per_client, limits.queries_in_flight)
         self.clients = Clients(
-            clients_allow, trusted_proxies, limits, rates, self._accounts, counters.dropped, clock=clock, moment=moment
+            clients_allow,
+            trusted_proxies,
+            limits,
+            rates,
+            self._accounts,
+            counters.dropped,
+            clock=clock,
+            moment=moment,
+            networks=wide,
         )
         self._answering = Answering(
             resolver,
@@ -161,20 +176,37 @@ class Pipeline:
 
     def _admit(self, question: Question, client: Client, transport: Transport, reply: Reply | None) -> bytes | Pending:
         """Answer a question if its client may ask it."""
+        if client.words:
+            named = self._behind(question, client, reply)
+            if named is None:
+                return self._answering.refuse(question, client, transport, _NOBODY)
+            client = named
         if not client.allowed:
             return self._answering.not_served(question, client, transport)
-        if client.is_proxy and reply is not None and _CLIENT_SUBNET in question.options:
-            named = client_of_subnet(question.options[_CLIENT_SUBNET])
-            if named is not None:  # else a network, or nobody: the proxy speaks for itself
-                reply.options += option_for(question.options[_CLIENT_SUBNET])
-                client = self.clients.at(named)  # (RFC 7871), and the answer is what it may see
-                if not client.allowed:
-                    return self._answering.not_served(question, client, transport)
         if not self.clients.admits(client):
             return self._too_many(question, client, transport, reply)
         if question.is_bare:
             return self._cookie_alone(question, client, transport, reply)
         return self._answering.answer(question, client, transport)
+
+    def _behind(self, question: Question, proxy: Client, reply: Reply | None) -> Client | None:
+        """For whom a trusted proxy asks; None where it does not say, or not so that it can be read: that is counted."""
+        client = proxy
+        subnet = question.options.get(_CLIENT_SUBNET) if proxy.words & BY_CLIENT_SUBNET else None
+        if subnet is not None:
+            named = client_of_subnet(subnet)
+            if named is None:  # a network, or nobody
+                self._counters.dropped["client_subnet"] += 1
+                return None
+            if reply is not None:
+                reply.options += option_for(subnet)
+            client = self.clients.at(named)  # (RFC 7871), and the answer is what it may see
+            if client.packed == proxy.packed:
+                client = client.itself()
+        if client.lacks_word:
+            self._counters.dropped["proxy_says_nothing"] += 1
+            return None
+        return client
 
     def _too_many(self, question: Question, client: Client, transport: Transport, reply: Reply | None) -> bytes:
         """The answer to a client that asks too often."""
@@ -183,7 +215,8 @@ class Pipeline:
             if reply is not None and reply.cookie in (Standing.UNKNOWN, Standing.BAD):
                 return self._answering.refuse(question, client, transport, b"", Rcode.BADCOOKIE)
             return self._answering.refuse(question, client, transport, b"", Rcode.NOERROR, flags=Flag.TC)
-        why = ede_option(Ede.OTHER, f"more than {self._rates.queries_per_second} queries per second")
+        of = " from your network" if self.clients.ended != "queries_per_second" else ""
+        why = ede_option(Ede.OTHER, f"more than {self.clients.ended_per_second} queries per second{of}")
         return self._answering.refuse(question, client, transport, why)
 
     def _cookie_alone(self, question: Question, client: Client, transport: Transport, reply: Reply | None) -> bytes:
@@ -201,26 +234,42 @@ class Pipeline:
 
         if pending.reply is not None:
             reply = functools.partial(self._send, reply, pending.question, pending.reply)
-        address = pending.client.address
+        address, network = pending.client.address, pending.client.network
         waiting = self._waiting.get(address, 0)
         if waiting >= self._limits.queries_in_flight_per_client:
             self._counters.dropped["queries_in_flight_per_client"] += 1
             reply(self._answering.busy(pending))
             return
+        if network:
+            waiting_in = self._waiting_in.get(network, 0)
+            if waiting_in >= self._most_waiting_in:
+                self._counters.dropped["queries_in_flight_per_network"] += 1
+                reply(self._answering.busy(pending))
+                return
+            self._waiting_in[network] = waiting_in + 1
         self._waiting[address] = waiting + 1
-        if not self._resolver.fetch(pending.question, functools.partial(self._landed, pending, reply)):
-            self._waited(address)
+        landed = functools.partial(self._landed, pending, reply)
+        if not self._resolver.fetch(pending.question, landed, functools.partial(self._may_have, pending)):
+            self._waited(address, network)
             reply(self._answering.busy(pending))
 
-    def _landed(self, pending: Pending, reply: Callable[[bytes], None], entry: CacheEntry) -> None:
+    def _may_have(self, pending: Pending, answer: Answer) -> bool:
+        self._judge_anew(pending)
+        return self._answering.may_have(answer, pending)
+
+    def _judge_anew(self, pending: Pending) -> None:
+        """Where something changed while a query waited, what is in force now judges the answer, name and targets."""
         before = pending.client
-        self._waited(before.address)
-        answering = self._answering
+        snapshot = self._answering.snapshot
         client = self.clients.at(before.address, before.name)
-        if pending.snapshot is not answering.snapshot or client is not before:
-            # Something changed while we waited: what is in force now judges the answer, name and targets.
+        if pending.snapshot is not snapshot or client is not before:
             pending.client = client
-            pending.decision = answering.snapshot.decide(client.view, pending.question.key)
+            pending.decision = snapshot.decide(client.view, pending.question.key)
+
+    def _landed(self, pending: Pending, reply: Callable[[bytes], None], entry: CacheEntry) -> None:
+        self._waited(pending.client.address, pending.client.network)
+        self._judge_anew(pending)
+        answering = self._answering
         answer = answering.answer_from(entry, pending, cached=False)
         if len(answer) > _SMALL_OCTETS and pending.transport is Transport.UDP:
             answer = self._if_late(answer, pending)
@@ -244,14 +293,21 @@ class Pipeline:
         if finished is not None:
             send(finished)
 
-    def _waited(self, address: str) -> None:
+    def _waited(self, address: str, network: bytes) -> None:
         left = self._waiting[address] - 1
         if left:
             self._waiting[address] = left
         else:
             del self._waiting[address]
+        if network:
+            left = self._waiting_in[network] - 1
+            if left:
+                self._waiting_in[network] = left
+            else:
+                del self._waiting_in[network]
 
 
+_NOBODY = ede_option(Ede.PROHIBITED, "this proxy did not say for whom it asks: see clients.trusted_proxies")
 _SMALL_OCTETS = 300  # of an answer that amplifies little
 _ERRORS = b"error"
 _KINDS: dict[int, bytes] = {Rcode.NOERROR: b"", Rcode.NXDOMAIN: b"nxdomain"}  # rated by question (b""), or all alike

@@ -14,6 +14,7 @@ from resolver import cookie_secret
 from resolver.config.addresses import NAMED_CLIENTS, parse_endpoint
 from resolver.config.block_page_notes import block_page_notes
 from resolver.config.certificates import check_ca_file, troubles_of
+from resolver.config.client_notes import client_notes
 from resolver.config.schema import Config
 from resolver.config.settings import ControlSettings, EncryptedSettings, UpstreamServer, WorkerSettings
 from resolver.config.to_settings import control_settings, system_servers, worker_settings
@@ -21,6 +22,36 @@ from resolver.errors import ListenError
 from resolver.listeners.sockets import DO53, DOH, DOT, Listen
 
 _Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What root has to know of a config before it becomes somebody else, and what a reload cannot change."""
+
+    listen: tuple[Listen, ...]
+    workers: int
+    encrypted_workers: int
+    user: str | None
+    state_dir: Path
+    admin: tuple[str, int] | None  # where the API listens
+    block_page: tuple[str, ...]  # where the block page listens
+
+    def to_plain(self) -> dict[str, Any]:
+        """As JSON carries it."""
+        return {**asdict(self), "state_dir": str(self.state_dir)}
+
+    @classmethod
+    def from_plain(cls, plain: dict[str, Any]) -> Ground:
+        """What `to_plain` gave, by way of JSON."""
+        return cls(
+            listen=tuple(Listen(**address) for address in plain["listen"]),
+            workers=plain["workers"],
+            encrypted_workers=plain["encrypted_workers"],
+            user=plain["user"],
+            state_dir=Path(plain["state_dir"]),
+            admin=tuple(plain["admin"]) if plain["admin"] else None,
+            block_page=tuple(plain["block_page"]),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +73,17 @@ class Plan:
     news: str = ""  # how the catalogue changed with this version; told once
 
     @property
-    def fixed(self) -> tuple[object, ...]:
+    def ground(self) -> Ground:
         """What a reload cannot change."""
-        control = self.control
-        addresses = (control.admin_address, control.block_page.listen)
-        return self.listen, self.workers, self.encrypted_workers, self.user, self.state_dir, *addresses
+        return Ground(
+            listen=self.listen,
+            workers=self.workers,
+            encrypted_workers=self.encrypted_workers,
+            user=self.user,
+            state_dir=self.state_dir,
+            admin=self.control.admin_address,
+            block_page=tuple(self.control.block_page.listen),
+        )
 
     def with_fixed_of(self, other: Plan) -> Plan:
         """This plan, but with what cannot change taken from `other`."""
@@ -93,15 +130,28 @@ class Plan:
         )
 
 
+def ground_of(config: Config) -> Ground:
+    """What root has to know of a config, on this machine as it is now. Looks at nothing but the config."""
+    listen = _addresses(config)
+    return Ground(
+        listen=listen,
+        workers=len(os.sched_getaffinity(0)) if config.workers == "auto" else int(config.workers),
+        encrypted_workers=config.tls.workers if any(address.kind != DO53 for address in listen) else 0,
+        user=config.user,
+        state_dir=config.state_dir,
+        admin=parse_endpoint(config.admin.listen) if config.admin.listen else None,
+        block_page=tuple(config.block_page.listen),
+    )
+
+
 def plan_of(config: Config, policy: dict[str, Any], fingerprint: str, *, catalogue: Choice) -> Plan:
     """The plan of a config, on this machine as it is now; `policy` is the config's own, with its fingerprint.
 
     A cookie secret that the config holds itself is written to `state_dir`. Raises MoatdnsError when it cannot be.
     """
-    listen = _addresses(config)
-    workers = len(os.sched_getaffinity(0)) if config.workers == "auto" else int(config.workers)
+    ground = ground_of(config)
+    listen, workers, encrypted_workers = ground.listen, ground.workers, ground.encrypted_workers
     system = [server for server in system_servers() if not _is_ourselves(server, listen)]
-    encrypted_workers = config.tls.workers if any(address.kind != DO53 for address in listen) else 0
     settings = worker_settings(config, workers=workers + encrypted_workers, system_servers=system)
     notes = []
     if not settings.upstream_servers:
@@ -124,6 +174,7 @@ def plan_of(config: Config, policy: dict[str, Any], fingerprint: str, *, catalog
             "rate_limits.responses_per_second, to 100 for example"
         )
     notes += block_page_notes(config)
+    notes += client_notes(config)
     certificate_trouble = ""
     if encrypted_workers:
         try:

@@ -12,7 +12,7 @@ import typer
 from admin_api.editing.errors import path_of
 from admin_api.policy_file.text import as_yaml
 from resolver.api_client import DEFAULT_URL, Answer, ApiClient, CaOption, TokenFileOption, UrlOption
-from resolver.command_line import JsonOption, fail, print_line, seconds_of
+from resolver.command_line import JsonOption, fail, print_json, print_line, print_lines, seconds_of
 from resolver.config.places import Document, read_yaml
 from resolver.config.wording import KeyPath, path_text
 
@@ -40,7 +40,7 @@ def export(
     body = ApiClient(url, token_file, ca).call("GET", "policy").body
     text = json.dumps(body, indent=2) + "\n" if as_json else as_yaml(body)
     if file is None:
-        print_line(text.rstrip("\n"))
+        print_lines(text.rstrip("\n"))
         return
     try:
         file.write_text(text, encoding="utf-8")
@@ -65,7 +65,7 @@ def plan(
     client = ApiClient(url, token_file, ca)
     body = _send(client, f"policy:plan{query}", _read(file), file)[0].body
     if as_json:
-        print_line(json.dumps(body, indent=2))
+        print_json(body)
         return
     _show(body)
     if body["changes"]:
@@ -89,7 +89,10 @@ def apply(
         planned, _ = _send(client, "policy:plan", document, file)
         revision = planned.body["revision"]
         if not planned.body["changes"]:
-            print_line(json.dumps(planned.body, indent=2) if as_json else "nothing would change")
+            if as_json:
+                print_json(planned.body)
+            else:
+                print_line("nothing would change")
             return
         if not as_json:
             _show(planned.body)
@@ -109,7 +112,7 @@ def history(
     """List the policy's revisions, newest first."""
     items = ApiClient(url, token_file, ca).call("GET", f"policy/history?limit={limit}").body["items"]
     if as_json:
-        print_line(json.dumps(items, indent=2))
+        print_json(items)
         return
     for item in items:
         print_line(f"{item['revision']:>6} {item['at'][:19]}Z {item['actor']}: {', '.join(item['changes']) or '-'}")
@@ -128,7 +131,10 @@ def rollback(
     client = ApiClient(url, token_file, ca)
     planned = client.call("POST", "policy:plan", {"to_revision": revision}).body
     if not planned["changes"]:
-        print_line(json.dumps(planned, indent=2) if as_json else "nothing would change")
+        if as_json:
+            print_json(planned)
+        else:
+            print_line("nothing would change")
         return
     if not as_json:
         _show(planned)
@@ -224,7 +230,7 @@ def _ask(yes: bool) -> None:
 
 def _done(answer: Answer, *, as_json: bool) -> None:
     if as_json:
-        print_line(json.dumps(answer.body, indent=2))
+        print_json(answer.body)
     elif answer.status == 202 or answer.headers.get("x-moatdns-in-force") == "false":
         print_line(f"stored as revision {answer.body['revision']}, and in force soon: see /status")
     else:

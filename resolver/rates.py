@@ -12,6 +12,9 @@ from enum import Enum
 
 PLENTY = 1 << 62  # queries that a client without a limit has left
 _PORTIONS = 10  # a bucket is handed out in: the UDP reader counts one down without looking at a clock
+_SCARCE = 400  # a portion is at most this part of what a network has left
+_PER_CLIENT = "queries_per_second"
+_PER_NETWORK = "queries_per_second_per_network"
 _PREFIXES = {4: 24, 6: 56}  # bits of an address that make a client's network
 
 
@@ -39,6 +42,12 @@ class Buckets:
         self._buckets[key] = (tokens - taken, now)
         return taken
 
+    def available(self, key: str | bytes, now: float) -> float:
+        """How many tokens there are."""
+        bucket = self._buckets.get(key)
+        full = self.per_second
+        return full if bucket is None else min(full, bucket[0] + (now - bucket[1]) * full)
+
     def __len__(self) -> int:
         return len(self._buckets)
 
@@ -51,16 +60,39 @@ class Buckets:
 
 
 class QueryBudgets:
-    """How many queries each client address has left. 0 queries per second means no limit."""
+    """How many queries each client address has left, and each network. 0 queries per second means no limit."""
 
-    def __init__(self, per_second: int, most_clients: int, dropped: Counter[str]) -> None:
+    def __init__(self, per_second: int, most_clients: int, dropped: Counter[str], per_network: int = 0) -> None:
         self._buckets = Buckets(per_second, most_clients, "query_rates", dropped)
+        self._networks = Buckets(per_network, most_clients, "query_rates", dropped)
         self._portion = max(per_second // _PORTIONS, 1)
         self.is_limited = per_second > 0
+        self.ended = _PER_CLIENT  # which bound left nothing the last time
 
-    def portion(self, address: str, now: float) -> int:
-        """Some of the queries that a client may ask now; 0 where it has asked enough."""
-        return self._buckets.take(address, self._portion, now) if self.is_limited else PLENTY
+    @property
+    def per_second(self) -> int:
+        """What that bound lets through."""
+        return self._networks.per_second if self.ended == _PER_NETWORK else self._buckets.per_second
+
+    def portion(self, address: str, now: float, network: bytes = b"") -> int:
+        """Some of the queries that a client may ask now; 0 where it has asked enough, or its network has.
+
+        `network` is b"" where none is counted.
+        """
+        if not self.is_limited:
+            return PLENTY
+        if not network:
+            self.ended = _PER_CLIENT
+            return self._buckets.take(address, self._portion, now)
+        # The less there is, the smaller the portions: what clients have and do not use keeps none from others.
+        left = self._networks.available(network, now)
+        most = min(self._portion, max(int(left) // _SCARCE, 1))
+        if left < 1:
+            self.ended = _PER_NETWORK
+            return 0
+        self.ended = _PER_CLIENT
+        taken = self._buckets.take(address, most, now)
+        return self._networks.take(network, taken, now) if taken else 0
 
 
 class Ration(Enum):

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterable
 from dataclasses import replace
 
-from resolver.names import key_of
+from resolver.names import key_of, parse_name, wire_of_key
 from resolver.wire.addresses import holds_private_address
-from resolver.wire.answer import Answer, read_answer, with_ttl, without_private_addresses
+from resolver.wire.answer import Answer, read_answer, with_ttl
 from resolver.wire.codes import Type
+from resolver.wire.message import soa_record
 
 _TYPES = frozenset({int(Type.A), int(Type.AAAA), int(Type.SVCB), int(Type.HTTPS), int(Type.ANY)})
+_TELLS_NAT64 = key_of(parse_name("ipv4only.arpa"))  # by its addresses, whatever they are (RFC 7050)
 _MOST_TTL_SECONDS = 60  # of an answer that lost all that was asked for: nothing says how long that holds
+_POINTER_TO_QUESTION = b"\xc0\x0c"
+_SOA = soa_record(_MOST_TTL_SECONDS).removeprefix(_POINTER_TO_QUESTION)
+_TYPE_AND_CLASS = 4
 
 
 class RebindingGuard:
@@ -19,7 +25,7 @@ class RebindingGuard:
 
     def __init__(self, private_names: Iterable[bytes]) -> None:
         """`private_names` are keys (resolver.names)."""
-        self._private_names = frozenset(private_names)
+        self._private_names = frozenset((*private_names, _TELLS_NAT64))
         self.stripped = 0  # answers that have lost something
 
     def guarded(self, answer: Answer, message: bytes, qname: bytes, qtype: int, *, keep_authority: bool) -> Answer:
@@ -33,12 +39,10 @@ class RebindingGuard:
         if not holds_private_address(answer.body, answer.answers) or self._may_be_private(key_of(qname)):
             return answer
         self.stripped += 1
-        left = read_answer(without_private_addresses(message, qname), qname, qtype, keep_authority=keep_authority)
+        left = read_answer(message, qname, qtype, keep_authority=keep_authority, without_private=True)
         if not left.negative:
             return replace(left, authenticated=False, filtered=True)
-        ttl = min(answer.ttl_seconds, _MOST_TTL_SECONDS)
-        body = with_ttl(left.body, left.ttl_offsets, ttl)
-        return replace(left, authenticated=False, body=body, ttl_seconds=ttl, filtered=True)
+        return _without_data(left, min(answer.ttl_seconds, _MOST_TTL_SECONDS))
 
     def _may_be_private(self, key: bytes) -> bool:
         at = 0
@@ -47,3 +51,18 @@ class RebindingGuard:
             if key[:at] in self._private_names:
                 return True
         return False
+
+
+def _without_data(answer: Answer, ttl_seconds: int) -> Answer:
+    """What is left of a chain whose end has lost its data: NODATA, with an SOA as all of ours (RFC 2308 section 3)."""
+    owner = wire_of_key(answer.targets[-1]) if answer.targets else _POINTER_TO_QUESTION
+    places = array("H", (*answer.ttl_offsets, len(answer.body) + len(owner) + _TYPE_AND_CLASS))
+    return replace(
+        answer,
+        authenticated=False,
+        body=with_ttl(answer.body + owner + _SOA, places, ttl_seconds),
+        authorities=1,
+        ttl_offsets=places,
+        ttl_seconds=ttl_seconds,
+        filtered=True,
+    )

@@ -1,4 +1,8 @@
-"""Answers from the cache or an upstream: identical questions in flight share one, old answers step in when all fail."""
+"""Answers from the cache or an upstream: identical questions in flight share one, old answers step in when all fail.
+
+An answer that ends in an alias, and does not say whether there is anything behind it, is followed: its target is asked
+for as any name is, of the servers of its own zone and under its own exceptions from the guard against rebinding.
+"""
 
 from __future__ import annotations
 
@@ -7,23 +11,25 @@ import functools
 import time
 from collections import Counter
 from collections.abc import Callable
-from typing import Protocol
+from typing import Final, Protocol
 
 from resolver.cache.responses import CacheEntry, ResponseCache
 from resolver.config.settings import CacheSettings
-from resolver.errors import FormatError, UpstreamBadAnswer, UpstreamBusy, UpstreamError, UpstreamLame, UpstreamTimeout
-from resolver.names import domain_of
+from resolver.errors import FormatError, UpstreamBusy, UpstreamError
+from resolver.failures import OUR_FAULT, TOO_SLOW, Why, why_not
+from resolver.flight import Flight, Places, Waiter, Wants
+from resolver.local_names import LocalNames
+from resolver.names import key_of
 from resolver.rebinding import RebindingGuard
-from resolver.wire.answer import read_answer
-from resolver.wire.codes import Ede, Rcode
-from resolver.wire.question import Question
+from resolver.wire.answer import Answer, read_answer
+from resolver.wire.joining import joined
+from resolver.wire.question import Question, parse_question
 
 STALE_AFTER_SECONDS = 1.8  # how long a client waits for a fresh answer before it gets an old one (RFC 8767 section 5)
+MOST_FOLLOWING_SECONDS = 4.5  # for a question and all that its aliases lead on to: a client waits for five
 _PREFETCH_SHARE = 0.1  # of the TTL, at its end
 _PREFETCH_MIN_TTL_SECONDS = 10
-_OUR_FAULT = (Ede.OTHER, "an error of the resolver's own, which its log tells")
-
-Waiter = Callable[[CacheEntry], None]
+_QUERY_HEAD: Final = bytes(5) + b"\x01" + bytes(6)  # of a query with one question
 
 
 class Asker(Protocol):
@@ -40,22 +46,6 @@ class Asker(Protocol):
         """Ask; `done` is called once, with a checked answer or the error."""
 
 
-class _Flight:
-    """One question that is being asked, and who waits for it."""
-
-    __slots__ = ("began", "cache_key", "dnssec_ok", "domain", "qname", "qtype", "stale_timer", "waiters")
-
-    def __init__(self, question: Question, began: float) -> None:
-        self.cache_key = key = question.cache_key
-        self.qname = key[:-5]  # behind it stand qtype, qclass and the two bits
-        self.qtype = question.qtype
-        self.domain = domain_of(question.key)
-        self.dnssec_ok = question.dnssec_ok
-        self.waiters: list[Waiter] = []
-        self.began = began
-        self.stale_timer: asyncio.TimerHandle | None = None
-
-
 class Resolver:
     """The cache and the upstreams behind one door."""
 
@@ -70,23 +60,30 @@ class Resolver:
         dropped: Counter[str],
         loop: asyncio.AbstractEventLoop,
         guard: RebindingGuard | None = None,
+        local_names: LocalNames | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        """`local_names` are never asked of an upstream, not even where an alias leads there."""
         self._asker = asker
         self._guard = guard
+        self._local_names = local_names
         self._cache = cache
         self._settings = settings
-        self._max_in_flight = max_in_flight
-        self._max_in_flight_per_domain = max_in_flight_per_domain
-        self._dropped = dropped
         self._loop = loop
         self._clock = clock
-        self._flights: dict[bytes, _Flight] = {}
-        self._waiting_by_domain: dict[bytes, int] = {}  # registered domains, by key
-        self.waiting = 0
+        self._flights: dict[bytes, Flight] = {}
+        self._places = Places(max_in_flight, max_in_flight_per_domain, dropped)
+
+    @property
+    def waiting(self) -> int:
+        """How many wait for an upstream."""
+        return self._places.taken
 
     def cached(self, question: Question, now: float) -> CacheEntry | None:
-        """An answer that can be given now: fresh, a failure just seen, or an old one while the upstreams are away."""
+        """An answer that can be given now: fresh, a failure just seen, or an old one while the upstreams are away.
+
+        One that leads on is for those alone who may not have what it leads to; all others `fetch` the rest.
+        """
         key = question.cache_key
         entry = self._cache.get(key)
         if entry is None:
@@ -96,10 +93,13 @@ class Resolver:
                 self._settings.prefetch
                 and self._ends_soon(entry, now)
                 and now >= entry.retry_at  # else a failure has just been seen (RFC 9520 section 3.2)
-                and question.cache_key not in self._flights
+                and key not in self._flights
+                and entry.answer.leads_on is None
             ):
                 self._cache.counts["prefetch"] += 1
-                self._ask(_Flight(question, now), question)
+                flight = Flight(key, question.key, now)
+                flight.is_refresh = True
+                self._ask(flight)
             return entry
         if now < entry.retry_at and now < entry.stale_until:
             self._cache.counts["stale"] += 1
@@ -111,109 +111,231 @@ class Resolver:
         lifetime = entry.expires_at - entry.stored_at
         return lifetime >= _PREFETCH_MIN_TTL_SECONDS and entry.expires_at - now < lifetime * _PREFETCH_SHARE
 
-    def fetch(self, question: Question, waiter: Waiter) -> bool:
-        """Ask the upstreams, or join those who already do; `waiter` is called once. False when too many wait."""
-        if self.waiting >= self._max_in_flight:
-            self._dropped["queries_in_flight"] += 1
-            return False
-        flight = self._flights.get(question.cache_key)
+    def fetch(self, question: Question, waiter: Waiter, wants: Wants | None = None) -> bool:
+        """Ask the upstreams, or join those who already do; `waiter` is called once. False when too many wait.
+
+        Where an answer leads on to names that no client which waits `wants`, nobody is asked for them, and it is told
+        what there is.
+        """
+        key = question.cache_key
+        flight = self._flights.get(key)
         is_new = flight is None
         if flight is None:
-            flight = _Flight(question, self._clock())
-        # The servers of one domain, silent under a flood, must leave places for names of all others.
-        waiting = self._waiting_by_domain.get(flight.domain, 0)
-        if waiting >= self._max_in_flight_per_domain:
-            self._dropped["queries_in_flight_per_domain"] += 1
+            flight = Flight(key, question.key, self._clock())
+        if not self._places.take(flight.domain):
             return False
-        self._waiting_by_domain[flight.domain] = waiting + 1
-        self.waiting += 1
-        flight.waiters.append(waiter)
-        if flight.stale_timer is None:
-            entry = self._cache.get(flight.cache_key)
-            if entry is not None:
-                self._arm_stale(flight, entry)
-        if is_new:
-            self._ask(flight, question)
+        flight.waiters.append((waiter, wants))
+        entry = self._cache.get(key)
+        if entry is not None and flight.stale_timer is None:
+            self._arm_stale(flight, entry)
+        if not is_new:
+            return True
+        if entry is not None and entry.answer.leads_on is not None and self._clock() < entry.expires_at:
+            self._flights[key] = flight
+            self._follow(flight, entry)
+        else:
+            self._ask(flight)
         return True
 
-    def _ask(self, flight: _Flight, question: Question) -> None:
+    def _ask(self, flight: Flight) -> None:
         self._flights[flight.cache_key] = flight
         try:
             self._asker.ask(
-                flight.cache_key[:-1],
-                dnssec_ok=question.dnssec_ok,
-                checking_disabled=question.checking_disabled,
+                flight.question,
+                dnssec_ok=flight.dnssec_ok,
+                checking_disabled=flight.checking_disabled,
                 done=functools.partial(self._land, flight),
             )
         except Exception as error:  # a fault of ours, which is reported; else all who ask this would wait for ever
-            self._loop.call_exception_handler({"message": "a question could not be asked", "exception": error})
-            self._flights.pop(flight.cache_key, None)
-            self._tell(flight, self._cache.put_failure(flight.cache_key, _OUR_FAULT, self._clock()))
+            self._report("a question could not be asked", error)
+            self._fail(flight, OUR_FAULT)
 
-    def _arm_stale(self, flight: _Flight, entry: CacheEntry) -> None:
+    def _arm_stale(self, flight: Flight, entry: CacheEntry) -> None:
         now = self._clock()
-        if entry.failed_why is None and now < entry.stale_until:
+        if entry.failed_why is None and now < entry.stale_until and entry.answer.leads_on is None:
             patience = max(flight.began + STALE_AFTER_SECONDS - now, 0)  # who joins late waits no longer
             flight.stale_timer = self._loop.call_later(patience, self._give_stale, flight, entry)
 
-    def _give_stale(self, flight: _Flight, entry: CacheEntry) -> None:
+    def _give_stale(self, flight: Flight, entry: CacheEntry) -> None:
         """Answer those who wait with the old entry; the question stays in flight and mends the cache when it lands."""
         flight.stale_timer = None
         if self._clock() < entry.stale_until:
             self._cache.counts["stale"] += len(flight.waiters)
+            flight.is_refresh = True
             self._tell(flight, entry)
 
-    def _land(self, flight: _Flight, outcome: bytes | UpstreamError) -> None:
-        self._flights.pop(flight.cache_key, None)
-        if flight.stale_timer is not None:
-            flight.stale_timer.cancel()
-        now = self._clock()
+    def _land(self, flight: Flight, outcome: bytes | UpstreamError) -> None:
+        if flight.is_over:
+            return
         if isinstance(outcome, UpstreamError):
-            entry = self._cache.put_failure(flight.cache_key, _why(outcome), now)
-        else:
-            try:
-                answer = read_answer(outcome, flight.qname, flight.qtype, keep_authority=flight.dnssec_ok)
-                if self._guard is not None:
-                    answer = self._guard.guarded(
-                        answer, outcome, flight.qname, flight.qtype, keep_authority=flight.dnssec_ok
-                    )
-                entry = self._cache.put(flight.cache_key, answer, now)
-            except FormatError as error:
-                entry = self._cache.put_failure(flight.cache_key, (Ede.NETWORK_ERROR, f"unusable answer: {error}"), now)
-            except Exception as error:  # a fault of ours, which is reported; those who wait must hear, and make room
-                self._loop.call_exception_handler({"message": "an answer could not be read", "exception": error})
-                entry = self._cache.put_failure(flight.cache_key, _OUR_FAULT, now)
-        self._tell(flight, entry)
-
-    def _tell(self, flight: _Flight, entry: CacheEntry) -> None:
-        waiters, flight.waiters = flight.waiters, []
-        if waiters:
-            self.waiting -= len(waiters)
-            waiting = self._waiting_by_domain[flight.domain] - len(waiters)
-            if waiting:
-                self._waiting_by_domain[flight.domain] = waiting
+            self._fail(flight, why_not(outcome))
+            return
+        try:
+            answer = self._read(outcome, flight)
+            if answer.leads_on is not None:
+                self._follow(flight, self._cache.wrapped(flight.cache_key, answer, self._clock()))
             else:
-                del self._waiting_by_domain[flight.domain]
-        for waiter in waiters:
+                self._end(flight, self._cache.put(flight.cache_key, answer, self._clock()))
+        except FormatError as error:
+            self._fail(flight, why_not(error))
+        except Exception as error:  # a fault of ours, which is reported; those who wait must hear, and make room
+            self._report("an answer could not be read", error)
+            self._fail(flight, OUR_FAULT)
+
+    def _read(self, message: bytes, flight: Flight) -> Answer:
+        """The answer in a message, less what the guard takes out. Raises FormatError."""
+        qname, qtype, dnssec = flight.qname, flight.qtype, flight.dnssec_ok
+        answer = read_answer(message, qname, qtype, keep_authority=dnssec)
+        if self._guard is None:
+            return answer
+        return self._guard.guarded(answer, message, qname, qtype, keep_authority=dnssec)
+
+    def _follow(self, flight: Flight, first: CacheEntry) -> None:
+        """Go on from what was said of the name itself, which leads on."""
+        flight.first = first
+        followers, flight.followers = flight.followers, []
+        self._advance(flight, first)
+        self._tell_followers(flight, followers, first, None)
+
+    def _advance(self, flight: Flight, entry: CacheEntry) -> None:
+        """Follow the aliases as far as it is known where they lead; then the flight ends, or waits for the next name.
+
+        They are at most as many as a chain may have (`joined` sees to it), and so are the turns.
+        """
+        while (target := entry.answer.leads_on) is not None:
+            if not self._is_wanted(flight, entry):
+                self._end(flight, entry)
+                return
+            flight.so_far = entry
+            try:
+                part = self._part(flight, target)
+                if part is None:
+                    return
+                if part.failed_why is not None:
+                    self._fail(flight, part.failed_why)
+                    return
+                entry = self._joined(flight, entry, part, target)
+            except (FormatError, UpstreamBusy) as error:
+                self._fail(flight, why_not(error))
+                return
+        self._end(flight, self._cache.put(flight.cache_key, entry.answer, self._clock()))
+
+    def _is_wanted(self, flight: Flight, entry: CacheEntry) -> bool:
+        """Whether anybody who waits may have what an entry leads on to. All others are told at once what there is."""
+        waiters, flight.waiters = flight.waiters, []
+        others: list[tuple[Waiter, Wants | None]] = []
+        for each in waiters:
+            wanting = flight.waiters if each[1] is None or self._wants(each[1], entry) else others
+            wanting.append(each)
+        self._tell_these(flight, others, entry)
+        if flight.waiters or flight.is_refresh:
+            return True
+        known, now = self._cache.get(flight.cache_key), self._clock()
+        if known is None or known.failed_why is not None or now >= max(known.expires_at, known.stale_until):
+            self._cache.put(flight.cache_key, entry.answer, now)
+        return False
+
+    def _wants(self, wants: Wants, entry: CacheEntry) -> bool:
+        try:
+            return wants(entry.answer)
+        except Exception as error:  # a fault of ours, which is reported; whoever waits is judged again when told
+            self._report("an alias could not be judged", error)
+            return False
+
+    def _part(self, flight: Flight, name: bytes) -> CacheEntry | None:
+        """What is known of the name that a flight leads on to; None where the flight is told when something is.
+
+        Raises UpstreamBusy where too many wait, and FormatError.
+        """
+        key = flight.key_for(name)
+        name_key = key_of(name)
+        now = self._clock()
+        other = self._flights.get(key)
+        if other is not None and other.first is not None:
+            return other.first
+        if other is None:
+            known = self._cache.get(key)
+            if known is not None and now < known.expires_at and not (flight.is_refresh and self._ends_soon(known, now)):
+                return known
+            if known is None:
+                known = self._cache.get_absent(key, name_key, now) or self._local(key, name_key, now)
+                if known is not None:
+                    return known
+        part = Flight(key, name_key, now) if other is None else other
+        if not self._places.take(part.domain):
+            raise UpstreamBusy("too many queries wait")
+        if flight.deadline is None:
+            left = max(flight.began + MOST_FOLLOWING_SECONDS - now, 0)
+            flight.deadline = self._loop.call_later(left, self._fail, flight, TOO_SLOW)
+        part.followers.append(flight)
+        if other is None:
+            self._ask(part)
+        return None
+
+    def _local(self, key: bytes, name_key: bytes, now: float) -> CacheEntry | None:
+        """The answer for a name that no upstream is asked for, None for all other names."""
+        if self._local_names is None or not self._local_names.has(name_key):
+            return None
+        flight = Flight(key, name_key, now)
+        message = self._local_names.answer(parse_question(_QUERY_HEAD + flight.question))
+        if message is None:
+            return None
+        return self._cache.wrapped(key, self._read(message, flight), now)
+
+    def _part_landed(self, flight: Flight, part: CacheEntry, why: Why | None) -> None:
+        """Something is known of the name that a flight waits for."""
+        entry = flight.so_far
+        if flight.is_over or entry is None or entry.answer.leads_on is None:
+            return
+        if why is not None:
+            self._fail(flight, why)
+            return
+        try:
+            self._advance(flight, self._joined(flight, entry, part, entry.answer.leads_on))
+        except FormatError as error:
+            self._fail(flight, why_not(error))
+
+    def _joined(self, flight: Flight, entry: CacheEntry, part: CacheEntry, target: bytes) -> CacheEntry:
+        """What was known and what a part adds, as one entry. Raises FormatError."""
+        now = self._clock()
+        seconds = min(entry.seconds_left(now), part.seconds_left(now))
+        answer = joined(entry.answer, flight.qname, part.answer, target, seconds)
+        return self._cache.wrapped(flight.cache_key, answer, now)
+
+    def _fail(self, flight: Flight, why: Why) -> None:
+        """No answer can be had."""
+        self._end(flight, self._cache.put_failure(flight.cache_key, why, self._clock()), why)
+
+    def _end(self, flight: Flight, entry: CacheEntry, why: Why | None = None) -> None:
+        """Tell all who wait. `why`: it failed, and the entry says so, or is an old one."""
+        flight.is_over = True
+        flight.cancel_timers()
+        if self._flights.get(flight.cache_key) is flight:
+            del self._flights[flight.cache_key]
+        self._tell(flight, entry)
+        followers, flight.followers = flight.followers, []
+        self._tell_followers(flight, followers, entry, why)
+
+    def _tell_followers(self, flight: Flight, followers: list[Flight], entry: CacheEntry, why: Why | None) -> None:
+        self._places.give_back(flight.domain, len(followers))
+        for follower in followers:
+            try:
+                self._part_landed(follower, entry, why)
+            except Exception as error:  # a fault of ours, which is reported; its own waiters must hear
+                self._report("an alias could not be followed", error)
+                self._fail(follower, OUR_FAULT)
+
+    def _tell(self, flight: Flight, entry: CacheEntry) -> None:
+        waiters, flight.waiters = flight.waiters, []
+        self._tell_these(flight, waiters, entry)
+
+    def _tell_these(self, flight: Flight, waiters: list[tuple[Waiter, Wants | None]], entry: CacheEntry) -> None:
+        self._places.give_back(flight.domain, len(waiters))
+        for waiter, _ in waiters:
             try:
                 waiter(entry)
             except Exception as error:  # whatever one client's answer met, the others get theirs; it is reported
-                self._loop.call_exception_handler({"message": "an answer could not be given", "exception": error})
+                self._report("an answer could not be given", error)
 
-
-def _why(error: UpstreamError) -> tuple[int, str]:
-    """The extended error that tells a client why there is no answer (RFC 8914 sections 4.23 and 4.24)."""
-    if isinstance(error, UpstreamBadAnswer) and error.rcode is not None:
-        return Ede.OTHER, f"the upstreams answered {_rcode_name(error.rcode)}"
-    if isinstance(error, UpstreamLame):
-        return Ede.NO_REACHABLE_AUTHORITY, "the upstreams refer to other servers instead of answering"
-    if isinstance(error, UpstreamBusy):
-        return Ede.OTHER, "too many queries are waiting for an upstream"
-    # Clients are not told which upstreams there are.
-    if isinstance(error, UpstreamTimeout):
-        return Ede.NO_REACHABLE_AUTHORITY, "no upstream answers"
-    return Ede.NETWORK_ERROR, "no upstream can be reached"
-
-
-def _rcode_name(rcode: int) -> str:
-    return Rcode(rcode).name if rcode in Rcode._value2member_map_ else f"rcode {rcode}"
+    def _report(self, message: str, error: Exception) -> None:
+        self._loop.call_exception_handler({"message": message, "exception": error})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from resolver.names import key_of, parse_name
 from resolver.wire.codes import Class, Rcode, Type
+from resolver.wire.message import soa_record
 from resolver.wire.question import Question
 from resolver.wire.response import compose
 
@@ -11,6 +12,9 @@ LONGEST = 255  # octets: one character-string (RFC 1035 section 3.3.14)
 
 _OWNER_AND_TYPE = b"\xc0\x0c" + Type.TXT.to_bytes(2, "big")
 _TTL = bytes(4)
+_POINTER_AND_TYPE = 4  # octets
+_SOA = soa_record(0)
+_SOA = _SOA[:_POINTER_AND_TYPE] + Class.CH.to_bytes(2, "big") + _SOA[_POINTER_AND_TYPE + 2 :]
 
 
 class ServerNames:
@@ -28,7 +32,7 @@ class ServerNames:
             return None
         if question.qtype in (Type.TXT, Type.ANY):
             return compose(question, Rcode.NOERROR, record, answers=1)
-        return compose(question, Rcode.NOERROR)
+        return compose(question, Rcode.NOERROR, _SOA, authorities=1)
 
 
 def _record(text: str) -> bytes:

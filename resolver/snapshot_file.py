@@ -31,6 +31,7 @@ from resolver.errors import SnapshotError
 from resolver.policy.compiler import FORMAT, CompiledRules, load_layer, load_policy
 from resolver.policy.rules import RuleLayer
 from resolver.policy.snapshot import PolicySnapshot
+from resolver.state_files import make_folder, read_own, reading, write_whole
 
 SNAPSHOTS = "snapshots"  # the folder of snapshots, below state_dir
 KEPT = 3  # manifests kept, the newest among them
@@ -114,7 +115,7 @@ def write_snapshot(folder: Path, rules: CompiledRules, groups: bytes, origin: Or
 def write_layer(folder: Path, rules: CompiledRules, revision: int) -> LayerFiles:
     """Write the files of a layer, for a manifest to name. Raises SnapshotError."""
     with _told(folder):
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         contents = {"trie": rules.trie, "ids": rules.ids, "sets": rules.sets}
         files = {role: _write_content(folder, "rules", role, content) for role, content in contents.items()}
         return LayerFiles(**files, revision=revision)
@@ -143,7 +144,7 @@ def _write_next(folder: Path, body: dict[str, Any]) -> Path:
         path = folder / f"manifest-{numbered['revision']:06d}.json"
         content = json.dumps({**numbered, "checksum": _checksum(numbered)}, indent=1).encode()
         with contextlib.suppress(FileExistsError):
-            _write_atomically(path, content, exclusive=True)
+            write_whole(path, content, exclusive=True)
             return path
 
 
@@ -158,7 +159,7 @@ def _told(folder: Path) -> Iterator[None]:
 def read_manifest(path: Path) -> Manifest:
     """Read and check a manifest, not yet its files. Raises SnapshotError."""
     try:
-        body = json.loads(path.read_bytes())
+        body = json.loads(read_own(path))
         checksum = body.pop("checksum")
         if checksum != _checksum(body):
             raise SnapshotError(f"{path}: the checksum is wrong")
@@ -190,7 +191,7 @@ def open_snapshot(manifest: Manifest, *, check: bool = True, like: PolicySnapsho
         groups = folder / manifest.groups["name"]
         if check:
             _check(groups, manifest.groups)
-        return load_policy(manifest.revision, layers, groups.read_bytes())
+        return load_policy(manifest.revision, layers, read_own(groups))
     except OSError as error:
         raise SnapshotError(f"{manifest.path}: {error.filename or ''}: {error.strerror or error}") from error
     except (ValueError, KeyError, TypeError, IndexError, StopIteration, RuntimeError) as error:
@@ -215,7 +216,7 @@ def _open_layer(folder: Path, files: LayerFiles, *, check: bool) -> RuleLayer:
     if check:
         for path, entry in zip((trie, ids, sets), files.entries, strict=True):
             _check(path, entry)
-    return load_layer(marisa_trie.BinaryTrie().mmap(str(trie)), _map(ids), sets.read_bytes(), files.content)
+    return load_layer(marisa_trie.BinaryTrie().mmap(str(trie)), _map(ids), read_own(sets), files.content)
 
 
 def last_good(folder: Path) -> tuple[PolicySnapshot, Manifest, list[str]]:
@@ -254,35 +255,12 @@ def _write_content(folder: Path, stem: str, suffix: str, content: bytes) -> Entr
         _check(path, entry)
         os.utime(path)  # named again soon
         return entry
-    _write_atomically(path, content)
+    write_whole(path, content)
     return entry
 
 
-def _write_atomically(path: Path, content: bytes, *, exclusive: bool = False) -> None:
-    """Write a file whole or not at all; `exclusive` raises FileExistsError where there is one."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        if exclusive:
-            os.link(temporary, path)
-            temporary.unlink()
-        else:
-            temporary.replace(path)
-    except OSError:
-        temporary.unlink(missing_ok=True)
-        raise
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
-
-
 def _check(path: Path, entry: dict[str, Any]) -> None:
-    with path.open("rb") as file:
+    with reading(path) as file:
         size = os.fstat(file.fileno()).st_size
         if size != entry["bytes"]:
             raise SnapshotError(f"{path}: {size} octets, {entry['bytes']} were written")
@@ -291,7 +269,7 @@ def _check(path: Path, entry: dict[str, Any]) -> None:
 
 
 def _map(path: Path) -> memoryview:
-    with path.open("rb") as file:
+    with reading(path) as file:
         if os.fstat(file.fileno()).st_size == 0:
             return memoryview(b"")  # an empty file cannot be mapped
         return memoryview(mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ))

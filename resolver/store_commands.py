@@ -7,6 +7,7 @@ import contextlib
 import json
 import sys
 from collections.abc import Awaitable, Callable
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -15,12 +16,16 @@ import typer
 
 from admin_api.audit_head import noted_heads
 from admin_api.durations import expiry
-from admin_api.store import audit, tokens
+from admin_api.store import audit, tokens, trail
+from admin_api.store.anew import begin_anew
+from admin_api.store.heads import Head, append_head
+from admin_api.store.opening import hand_over
 from admin_api.store.store import Store
-from resolver.command_line import fail, print_line
+from resolver.command_line import fail, print_json, print_line, work_as_owner
 from resolver.config.fields import secret
 from resolver.config.schema import Config
-from resolver.errors import MoatdnsError
+from resolver.errors import MoatdnsError, RuleError
+from resolver.safe_text import refuse_acting, visible_json
 from resolver.telemetry.log import make_log
 
 ACTOR = "command line"
@@ -37,12 +42,21 @@ def create_token(config: Config, name: str, role: str, owner: str, expires: str 
     except ValueError as error:
         fail(f"--expires: {error}", code=2)
 
+    for option, given in (("--name", name), ("--owner", owner)):
+        try:
+            refuse_acting(given)
+        except RuleError as error:
+            fail(f"{option}: {error}", code=2)
+
     async def create(store: Store) -> tuple[tokens.TokenRow, str]:
         async with store.change(ACTOR) as change:
             return await tokens.create(change, name=name, owner=owner, role=role, expires_at=expires_at)
 
     row, text = _with_store(config, create)
-    print_line(json.dumps({**_plain(row), "token": text}) if as_json else text)
+    if as_json:
+        print_json({**_plain(row), "token": text}, indent=None)
+    else:
+        print_line(text)
 
 
 def list_tokens(config: Config, *, as_json: bool) -> None:
@@ -54,7 +68,7 @@ def list_tokens(config: Config, *, as_json: bool) -> None:
 
     rows = _with_store(config, everything)
     if as_json:
-        print_line(json.dumps([_plain(row) for row in rows], indent=2))
+        print_json([_plain(row) for row in rows])
         return
     for row in rows:
         expires = f"expires {_time(row.expires_at)}" if row.expires_at else "does not expire"
@@ -71,31 +85,77 @@ def revoke_token(config: Config, name: str, *, as_json: bool) -> None:
 
     _with_store(config, revoke)
     if as_json:
-        print_line(json.dumps({"revoked": name}))
+        print_json({"revoked": name}, indent=None)
 
 
 def verify_audit(config: Config, log_file: Path | None, *, as_json: bool) -> None:
     """Check the audit trail against its HMACs and the heads that were noted; exit code 1 when it does not hold."""
-    try:
-        heads = noted_heads(config.state_dir, log_file)
-    except MoatdnsError as error:
-        fail(str(error))
+    heads = _heads(config, log_file)
 
-    async def verify(store: Store) -> tuple[int, list[str]]:
+    async def verify(store: Store) -> tuple[int, trail.Verified]:
         async with store.read() as connection:
             rows, _ = await audit.head(connection)
-            return rows, await audit.verify(connection, store.audit_key, heads)
+            return rows, await trail.look_through(connection, store.audit_key, heads)
 
-    rows, findings = _with_store(config, verify)
+    rows, found = _with_store(config, verify)
+    findings, gaps = found.findings, found.gaps
     if as_json:
-        print_line(json.dumps({"ok": not findings, "rows": rows, "heads": len(heads), "findings": findings}, indent=2))
-    elif not findings:
-        print_line(f"the audit trail is whole: {rows} rows, checked against {len(heads)} noted heads")
+        print_json({"ok": not findings, "rows": rows, "heads": len(heads), "findings": findings, "gaps": gaps})
     else:
         for finding in findings:
             print_line(finding)
+        if not findings:
+            but = " but for what is known to be lost" if gaps else ""
+            print_line(f"the audit trail is whole{but}: {rows} rows, checked against {len(heads)} noted heads")
+        for gap in gaps:
+            print_line(f"known: {gap}")
     if findings:
         raise typer.Exit(1)
+
+
+def acknowledge_loss(config: Config, reason: str, log_file: Path | None, *, as_json: bool) -> None:
+    """Name lost rows of the audit trail in the trail itself; exit code 1 when none is lost."""
+    if not reason.strip():
+        fail("--reason: say why rows are gone", code=2)
+    heads = _heads(config, log_file)
+
+    async def acknowledge(store: Store) -> list[trail.Pair]:
+        async with store.change(ACTOR) as change:
+            return await trail.acknowledge(change, store.audit_key, heads, reason.strip())
+
+    lost = _with_store(config, acknowledge)
+    if as_json:
+        named = [{"row": row, "mac": mac} for row, mac in lost]
+        print_json({"reason": reason.strip(), "lost_heads": named})
+    else:
+        print_line(
+            f"acknowledged: {len(lost)} noted heads are gone, the last of them row {max(row for row, _ in lost)}"
+        )
+
+
+def begin_store_anew(config: Config, reason: str, *, as_json: bool) -> None:
+    """Take the store that is there as ours, or make one; exit code 1 when none was lost."""
+    work_as_owner(config)
+    url = secret(config.store.url) if config.store.url else None
+    try:
+        begun = asyncio.run(begin_anew(url, config.state_dir, make_log(), actor=ACTOR, reason=reason.strip()))
+    except MoatdnsError as error:
+        fail(str(error))
+    if as_json:
+        print_json({**asdict(begun), "lost": [list(pair) for pair in begun.lost]})
+        return
+    kept = f"with the {begun.rows_kept} audit rows that it has" if begun.rows_kept else "which is empty"
+    print_line(f"the store begins anew: {begun.place}, {kept}; row {begun.row} of its audit trail says so")
+    if begun.put_aside:
+        print_line(f"what was there is {config.state_dir / begun.put_aside} now")
+
+
+def _heads(config: Config, log_file: Path | None) -> list[trail.Pair]:
+    try:
+        work_as_owner(config)
+        return noted_heads(config.state_dir, log_file)
+    except MoatdnsError as error:
+        fail(str(error))
 
 
 def export_audit(config: Config, since: str | None, out: Path | None) -> None:
@@ -110,27 +170,34 @@ def export_audit(config: Config, since: str | None, out: Path | None) -> None:
             fail(f"--since: {since!r} is neither a row's id nor a time as in '2026-01-31T12:00:00Z'", code=2)
         start = start.replace(tzinfo=start.tzinfo or UTC)
 
-    async def export(store: Store) -> None:
-        after = last
-        with out.open("w", encoding="utf-8") if out else contextlib.nullcontext(sys.stdout) as file:
-            async with store.read() as connection:
-                while rows := await audit.rows_after(connection, after, limit=1000, since=start):
-                    for row in rows:
-                        file.write(json.dumps(row.plain(), separators=(",", ":")) + "\n")
-                    after = rows[-1].id
-
     try:
-        _with_store(config, export)
+        # Opened as whoever runs this, before the store is as its owner.
+        with out.open("w", encoding="utf-8") if out else contextlib.nullcontext(sys.stdout) as file:
+
+            async def export(store: Store) -> None:
+                after = last
+                async with store.read() as connection:
+                    while rows := await audit.rows_after(connection, after, limit=1000, since=start):
+                        for row in rows:
+                            file.write(visible_json(json.dumps(row.plain(), separators=(",", ":"))) + "\n")
+                        after = rows[-1].id
+
+            _with_store(config, export)
     except OSError as error:
         fail(f"{out or 'stdout'}: {error.strerror}")
 
 
 def _with_store(config: Config, work: Callable[[Store], Awaitable[T]]) -> T:
+    work_as_owner(config)
+
     async def run() -> T:
         url = secret(config.store.url) if config.store.url else None
         store = await Store.open(url, config.state_dir, make_log())
         try:
-            return await work(store)
+            outcome = await work(store)
+            if store.audited:
+                await _note_head(store, config.state_dir)
+            return outcome
         finally:
             await store.close()
 
@@ -138,6 +205,15 @@ def _with_store(config: Config, work: Callable[[Store], Awaitable[T]]) -> T:
         return asyncio.run(run())
     except MoatdnsError as error:
         fail(str(error))
+
+
+async def _note_head(store: Store, state_dir: Path) -> None:
+    """Note the audit trail's head; where that cannot be done, the server does it within a minute."""
+    async with store.read() as connection:
+        row, mac = await audit.head(connection)
+    with contextlib.suppress(OSError):
+        append_head(state_dir, Head(row, mac, store.id))
+        hand_over(state_dir)
 
 
 def _plain(row: tokens.TokenRow) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from typing import IO, Any
 from resolver.clocks import boot_id
 from resolver.errors import SubjectsError
 from resolver.policy.subjects import End, Moment, Plain, Subject, Subjects, subject_of
+from resolver.state_files import make_folder, open_own, read_own, reading, write_whole, writing_whole
 
 FOLDER = "subjects"
 _FORMAT = 1
@@ -70,30 +71,20 @@ class Journal:
     def begin(cls, state_dir: Path, subjects: Iterable[Subject]) -> Journal:
         """Begin a new file with all that is in force. Raises SubjectsError; the files before are untouched."""
         folder = state_dir / FOLDER
-        temporary = None
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            make_folder(folder)
             number = max(_numbers(folder), default=0) + 1
             path = folder / f"journal-{number:06d}.jsonl"
-            temporary = path.with_suffix(".part")
             lines = 0
-            temporary.unlink(missing_ok=True)
-            # Who has which address is nobody else's business: as private as the store and the query log.
-            with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            with writing_whole(path) as file:
                 file.write(_line({"format": _FORMAT, "boot_id": boot_id()}))
                 for subject in subjects:
                     file.write(_line(subject.to_plain()))
                     lines += 1
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(path)
             for old in sorted(_numbers(folder), reverse=True)[_KEPT:]:
                 (folder / f"journal-{old:06d}.jsonl").unlink(missing_ok=True)
-            return cls(path, path.open("ab", buffering=0), lines)
+            return cls(path, os.fdopen(open_own(path, os.O_WRONLY | os.O_APPEND), "ab", buffering=0), lines)
         except OSError as error:
-            if temporary is not None:
-                with contextlib.suppress(OSError):
-                    temporary.unlink(missing_ok=True)  # on a full disk every octet counts
             raise SubjectsError(f"{folder}: leases and exemptions cannot be written: {error.strerror}") from error
 
     @property
@@ -133,7 +124,7 @@ class JournalReader:
         Ends that another start of the machine reckoned are reckoned anew; what a clock once ended is left out.
         """
         try:
-            with self.path.open("rb") as file:
+            with reading(self.path) as file:
                 file.seek(self._at)
                 content = file.read() if octets is None else file.read(max(octets - self._at, 0))
         except OSError as error:
@@ -175,7 +166,7 @@ def newest(state_dir: Path) -> Path | None:
 def clock_steps(folder: Path) -> list[ClockStep]:
     """The noted steps of the wall clock."""
     try:
-        return [ClockStep(*step) for step in json.loads((folder / _CLOCK).read_bytes())]
+        return [ClockStep(*step) for step in json.loads(read_own(folder / _CLOCK))]
     except (OSError, ValueError, TypeError):
         return []
 
@@ -184,14 +175,10 @@ def note_clock_step(state_dir: Path, now: Moment) -> None:
     """Note that the wall clock was set forward and shows what it shows now. Raises SubjectsError."""
     folder = state_dir / FOLDER
     steps = [*clock_steps(folder), ClockStep(boot_id(), now.boot, now.wall)][-_MOST_STEPS:]
-    temporary = folder / f"{_CLOCK}.part"
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with temporary.open("w", encoding="ascii") as file:
-            json.dump([[step.boot_id, step.boot, step.wall] for step in steps], file)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(folder / _CLOCK)
+        make_folder(folder)
+        content = json.dumps([[step.boot_id, step.boot, step.wall] for step in steps])
+        write_whole(folder / _CLOCK, content.encode("ascii"))
     except OSError as error:
         raise SubjectsError(f"{folder}: cannot be written: {error.strerror}") from error
 

@@ -101,6 +101,7 @@ class Worker:
         events = QueryEvents(sink, telemetry.query_log, self._counters.dropped)
         self._forwarder = forwarder_of(settings, loop, self._counters.dropped)
         self._cache = ResponseCache(settings.cache, (key_of(parse_name(zone.name)) for zone in settings.zones))
+        local_names = local_names_of(settings)
         self._resolver = Resolver(
             self._forwarder,
             self._cache,
@@ -110,6 +111,7 @@ class Worker:
             dropped=self._counters.dropped,
             loop=loop,
             guard=_guard_of(settings),
+            local_names=local_names,
         )
         self._pipeline = Pipeline(
             self._resolver,
@@ -118,17 +120,27 @@ class Worker:
             self._counters,
             # No name for it here: what this frame held would stay mapped for ever.
             open_snapshot(read_manifest(Path(first["manifest"])), check=not first["checked"]),
-            local_names=local_names_of(settings),
+            local_names=local_names,
             server_names=ServerNames(settings.server.identity, settings.server.version),
             replies=_replies_of(settings, first["cookie_secret"]),
             rates=settings.rates,
             trusted_proxies=settings.trusted_proxies,
+            networks=settings.networks,
             events=events,
         )
         if first["subjects"] is not None:
             await self._take_subjects(Position.from_plain(first["subjects"]))
-        connections = Connections(settings.limits, self._counters.dropped)
-        door = Door(loop, self._pipeline, connections, Turns(loop), settings.limits, self._counters, speak_tcp)
+        networks = self._pipeline.clients.networks
+        connections = Connections(settings.limits, self._counters.dropped, networks)
+        door = Door(
+            loop,
+            self._pipeline,
+            connections,
+            Turns(loop, networks),
+            settings.limits,
+            self._counters,
+            speak_tcp,
+        )
         streams = [StreamListener(socket.socket(fileno=fd), door) for fd in first["tcp"]]
         if first["dot"] or first["doh"]:
             streams += self._encrypted_streams(first, settings.encrypted, door)

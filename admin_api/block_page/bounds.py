@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import ipaddress
 import time
 from collections import Counter
 from collections.abc import Callable
 
-from resolver.config.settings import BlockPageSettings
+from resolver.client_networks import Networks
+from resolver.config.settings import BlockPageSettings, ClientNetworks
 from resolver.rates import Buckets
 from resolver.telemetry.log import Log
 
@@ -16,17 +16,18 @@ _TELL_SECONDS = 60.0  # how often the log is told of the same bound
 _ALL = "all"
 
 
-def client_key(address: str) -> str:
-    """What bounds count by: the address, or the /64 of an IPv6 address, which one device may have all of."""
-    parsed = ipaddress.ip_address(address)
-    return address if parsed.version == 4 else str(ipaddress.ip_network((parsed, 64), strict=False))
-
-
 class Bounds:
     """The rates. `dropped` counts what was refused by which bound; `events` what the page did."""
 
-    def __init__(self, settings: BlockPageSettings, log: Log, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        settings: BlockPageSettings,
+        log: Log,
+        clock: Callable[[], float] = time.monotonic,
+        networks: Networks | None = None,
+    ) -> None:
         """`clock` is monotonic, in seconds."""
+        self.networks = networks = networks or Networks(ClientNetworks())
         self.dropped: Counter[str] = Counter()
         self.events: Counter[str] = Counter()
         self._log = log
@@ -35,14 +36,22 @@ class Bounds:
         lost = "block_page_rates"
         self._pages = Buckets(settings.pages_per_second, 1, lost, self.dropped)
         self._pages_of = Buckets(settings.pages_per_second_per_client, _MOST_CLIENTS, lost, self.dropped)
+        per_network = networks.bound(settings.pages_per_second_per_client, settings.pages_per_second)
+        self._pages_in = Buckets(per_network, _MOST_CLIENTS, lost, self.dropped)
         self._requests = Buckets(settings.requests_per_minute, 1, lost, self.dropped)
 
     def may_come(self, client: str) -> bool:
         """Whether an HTTP request of a client is answered."""
         now = self._clock()
-        if not self._pages_of.take(client_key(client), 1, now):
+        network = self.networks.of_text(client)
+        if network and self._pages_in.available(network, now) < 1:
+            self.bite("pages_per_second_per_network", client)
+            return False
+        if not self._pages_of.take(client, 1, now):
             self.bite("pages_per_second_per_client", client)
             return False
+        if network:
+            self._pages_in.take(network, 1, now)
         if not self._pages.take(_ALL, 1, now):
             self.bite("pages_per_second", client)
             return False

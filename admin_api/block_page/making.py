@@ -14,6 +14,7 @@ from admin_api.editing.exemption_form import Terms
 from admin_api.subjects.keeper import SubjectKeeper
 from blocklists.catalogue import Catalogue
 from resolver.build import known_references
+from resolver.client_networks import Networks
 from resolver.config.settings import BlockPageSettings, WorkerSettings
 from resolver.explaining import access_of
 from resolver.telemetry.log import Log
@@ -32,8 +33,8 @@ def make_block_page(
 ) -> Serving:
     """The block page, not started yet."""
     access = access_of(worker_settings)
-    visitors = Visitors(access.allowed, worker_settings.trusted_proxies)
-    bounds = Bounds(settings, log)
+    visitors = Visitors(access.allowed, access.proxies)
+    bounds = Bounds(settings, log, networks=Networks(worker_settings.networks))
     pages = Pages(settings.contact)
     findings = Findings(lambda: policy.snapshot, access, lambda: subjects.subjects, catalogue)
     requests = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from admin_api.block_page.bounds import Bounds, client_key
+from admin_api.block_page.bounds import Bounds
 from admin_api.block_page.findings import Finding
 from admin_api.block_page.form import Form
 from admin_api.context import StoreDoor
@@ -96,11 +96,17 @@ class Requests:
 
     def _check_room(self, waiting: Sequence[ExemptionRow], client: str) -> None:
         """Raise TooManyRequests."""
-        key = client_key(client)
-        own = sum(row.kind == "client" and client_key(row.who[0]) == key for row in waiting)
-        if own >= self._settings.most_pending_per_client:
+        settings, networks = self._settings, self._bounds.networks
+        clients = [row.who[0] for row in waiting if row.kind == "client"]
+        own = clients.count(client)
+        if own >= settings.most_pending_per_client:
             self._bounds.bite("most_pending_per_client", client)
             raise TooManyRequests(f"{own} requests from your device wait already. Wait until somebody decides on them.")
+        if network := networks.of_text(client):
+            others = sum(networks.of_text(other) == network for other in clients)
+            if others >= networks.bound(settings.most_pending_per_client, settings.most_pending):
+                self._bounds.bite("most_pending_per_network", client)
+                raise TooManyRequests(f"{others} requests from your network wait already. Try again another day.")
         if len(waiting) >= self._settings.most_pending:
             self._bounds.bite("most_pending", client)
             raise TooManyRequests("Very many requests wait already. Try again another day.")

@@ -12,7 +12,7 @@ from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
 
 from admin_api.block_page.answering import Answering
-from admin_api.block_page.bounds import Bounds, client_key
+from admin_api.block_page.bounds import Bounds
 from admin_api.block_page.pages import Pages
 from admin_api.block_page.visitors import Visitors
 from admin_api.http.connections import Connections
@@ -54,6 +54,8 @@ class Serving:
             told="too many connections to the block page: the most silent are closed",
         )
         self._open: Counter[str] = Counter()  # connections, by who has them
+        self._open_in: Counter[bytes] = Counter()  # and by network
+        self._per_network = bounds.networks.bound(settings.connections_per_client, settings.connections)
         self._server: web.Server | None = None
         self._listening: list[asyncio.Server] = []
         self._watching: asyncio.Task[None] | None = None
@@ -119,21 +121,36 @@ class Serving:
         if not self._visitors.admits(peer):
             self._bounds.bite("strangers", peer)
             return None
-        key = client_key(peer)
-        if self._open[key] >= self._settings.connections_per_client and not self._visitors.is_proxy(peer):
+        is_proxy = self._visitors.is_proxy(peer)
+        network = self._network_of(peer)
+        if self._open[peer] >= self._settings.connections_per_client and not is_proxy:
             self._bounds.bite("connections_per_client", peer)
+            return None
+        if network and self._open_in[network] >= self._per_network:
+            self._bounds.bite("connections_per_network", peer)
             return None
         if self._open.total() >= self._settings.connections:
             self._bounds.bite("connections", peer)
             if not self._connections.make_room():
                 return None
-        self._open[key] += 1
-        return key
+        self._open[peer] += 1
+        if network:
+            self._open_in[network] += 1
+        return peer
 
-    def _leave(self, key: str) -> None:
-        self._open[key] -= 1
-        if not self._open[key]:
-            del self._open[key]
+    def _network_of(self, peer: str) -> bytes:
+        """Whose bounds a connection shares; b"" where there are none."""
+        return b"" if self._visitors.is_proxy(peer) else self._bounds.networks.of_text(peer)
+
+    def _leave(self, peer: str) -> None:
+        self._open[peer] -= 1
+        if not self._open[peer]:
+            del self._open[peer]
+        network = self._network_of(peer)
+        if network:
+            self._open_in[network] -= 1
+            if not self._open_in[network]:
+                del self._open_in[network]
 
 
 class _Visit(RequestHandler):

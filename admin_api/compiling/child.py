@@ -19,7 +19,7 @@ from typing import Any
 
 from admin_api.compiling.layers import base_rules, overlay_rules, read_wanted
 from admin_api.store.store import Store
-from blocklists.loading import load_catalogue
+from blocklists.versions import load_kept
 from resolver.errors import MoatdnsError
 from resolver.policy.stack import RuleStack
 from resolver.snapshot_file import SNAPSHOTS, LayerFiles, open_layers, write_layer
@@ -33,7 +33,7 @@ async def compile_layer(order: dict[str, Any]) -> tuple[LayerFiles, str]:
     folder = Path(order["state_dir"]) / SNAPSHOTS
     state_dir = Path(order["state_dir"])
     below = [LayerFiles(**layer) for layer in order["below"]]
-    catalogue = load_catalogue(Path(order["catalogue"]) if order["catalogue"] else None)
+    catalogue = load_kept(Path(order["catalogue"]) if order["catalogue"] else None)
     store = await Store.open(order["url"], state_dir, make_log())
     try:
         async with store.read() as connection:

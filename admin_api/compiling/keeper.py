@@ -75,6 +75,11 @@ class Keeper:
         """The number of the compiled snapshot."""
         return self._manifest.revision if self._manifest else 0
 
+    @property
+    def manifest_path(self) -> Path | None:
+        """Of the compiled snapshot; None before the first."""
+        return self._manifest.path if self._manifest else None
+
     async def adopt(self, path: Path | None) -> None:
         """Take over the policy that the workers serve already."""
         if path is None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import io
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -23,6 +25,7 @@ from resolver.policy.overlay import RuleChange, overlay
 from resolver.policy.rules import Rank, Source
 from resolver.policy.stack import RuleStack
 from resolver.rules import is_plain, parse_rule, plain_key
+from resolver.state_files import reading
 
 _RANKS = {"own": Rank.OWN, "subscription": Rank.SUBSCRIPTION}
 
@@ -148,11 +151,14 @@ def _sort_out(pairs: Iterable[tuple[str, str]], names: list[bytes], others: list
 def _read_content(state_dir: Path, row: ListRow) -> list[tuple[str, str]]:
     path = content_path(state_dir, row.content or "")
     try:
-        with path.open(encoding="utf-8") as file:
-            found = [(line[:5].rstrip(), line[6:-1]) for line in file]
+        with reading(path) as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+            file.seek(0)
+            with io.TextIOWrapper(file, encoding="utf-8", errors="replace", newline="\n") as lines:
+                found = [(line[:5].rstrip(), line[6:-1]) for line in lines]
     except OSError as error:
         why = f"the rules of list {row.name!r}, {path}, cannot be read: {error.strerror}; reload the config (SIGHUP)"
         raise SnapshotError(why) from error
-    if len(found) != row.rules:
+    if digest != row.content or len(found) != row.rules:
         raise SnapshotError(f"the rules of list {row.name!r}, {path}, are damaged; remove the file and reload (SIGHUP)")
     return found

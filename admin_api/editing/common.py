@@ -19,6 +19,7 @@ from resolver.config import fields
 from resolver.config.mistakes import sentences
 from resolver.config.wording import KeyPath
 from resolver.errors import RuleError
+from resolver.safe_text import refuse_acting, refuse_acting_in_prose
 
 Row = TypeVar("Row")
 Model = TypeVar("Model", bound=BaseModel)
@@ -55,6 +56,11 @@ def read_said(text: str) -> str:
 Said = Annotated[str, fields.reading(read_said), Field(max_length=1000)]
 """Why, or by whom: what an auditor reads."""
 
+_PROSE: KeyPath = ("description",)
+"""A note for people, of several lines where they like; all other text is one line: a log and a terminal show it so."""
+
+_HAVE_READERS = frozenset({"block", "allow"})  # rules, which are read letter by letter anyway
+
 NOT_WRITABLE = "holds a character that no text can have: leave out NUL and half surrogates"
 
 
@@ -67,6 +73,11 @@ def _unwritable(value: Any, path: KeyPath = ()) -> Iterator[tuple[KeyPath, str]]
     if isinstance(value, str):
         if not is_writable(value):
             yield path, NOT_WRITABLE
+        elif not value.isprintable() and not _HAVE_READERS.intersection(path):
+            try:
+                (refuse_acting_in_prose if path[-1:] == _PROSE else refuse_acting)(value)
+            except RuleError as error:
+                yield path, str(error)
     elif isinstance(value, Mapping):
         for key, part in value.items():
             yield from _unwritable(part, (*path, key))

@@ -10,6 +10,7 @@ from typing import Any, Final
 from admin_api.editing.common import validated
 from admin_api.editing.errors import Invalid
 from admin_api.editing.exemption_form import Asked, Renewal, Terms, checked_scope, end_of, times_of
+from admin_api.persons import is_same_person
 from admin_api.store import exemptions
 from admin_api.store.change import Change
 from admin_api.store.errors import Forbidden, StaleVersion, WrongState
@@ -37,7 +38,7 @@ class Who:
 
     def is_another_than(self, owner: str) -> bool:
         """Whether this is somebody else, so that two have looked at it."""
-        return self.owner.strip().casefold() != owner.strip().casefold()
+        return not is_same_person(self.owner, owner)
 
 
 async def grant(

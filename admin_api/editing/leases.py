@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import ipaddress
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Final
@@ -13,7 +14,7 @@ from pydantic import Field
 from admin_api.editing.common import validated
 from admin_api.editing.errors import Invalid
 from admin_api.store import groups, leases
-from admin_api.store.errors import NotFound, TooMany, WrongState
+from admin_api.store.errors import Forbidden, NotFound, TooMany, WrongState
 from admin_api.store.leases import LeaseRow
 from admin_api.subjects.keeper import SubjectKeeper
 from admin_api.subjects.rows import lease_of
@@ -33,6 +34,25 @@ class LeaseTerms:
 
     most: int
     longest_seconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseBounds:
+    """What a token of role lease is bound to; None: to nothing."""
+
+    networks: tuple[str, ...] | None = None
+    groups: tuple[str, ...] | None = None
+
+    def check(self, rows: Iterable[LeaseRow]) -> None:
+        """Raise Forbidden for leases that are not the token's to set, to replace or to end."""
+        for row in rows:
+            if self.networks is not None:
+                address = ipaddress.ip_address(row.address)
+                if not any(address in ipaddress.ip_network(network) for network in self.networks):
+                    raise Forbidden(f"this token leases addresses in {', '.join(self.networks)}; {address} is not one")
+            if self.groups is not None and row.group is not None and row.group not in self.groups:
+                mine = ", ".join(self.groups) or "no group"
+                raise Forbidden(f"this token leases into {mine}; the lease on {row.address} has group {row.group!r}")
 
 
 def read_address(text: str) -> str:
@@ -64,11 +84,12 @@ async def set_lease(
     terms: LeaseTerms,
     actor: str,
     request_id: str | None = None,
+    bounds: LeaseBounds = LeaseBounds(),
 ) -> tuple[list[LeaseRow], bool, int]:
     """Lease an address, and more of the same device, to an identity, or renew that.
 
     What the device had besides is taken from it. Gives the leases, whether the first is new, and the change to wait
-    for. Raises Invalid, TooMany, StoreAway.
+    for. Raises Invalid, Forbidden, TooMany, StoreAway.
     """
     wanted = validated(_Body, body)
     if wanted.ttl_seconds > terms.longest_seconds:
@@ -108,8 +129,9 @@ async def set_lease(
             actions.append("renewed" if is_renewal else "set")
         of_device = await leases.of_device(conn, device) if is_known else []
         gone = [row for row in of_device if row.address not in all_of_it]
+        bounds.check([*rows, *before.values(), *gone])
         await leases.end(changing.store, gone, "ended")
-        await leases.put(changing.store, rows, actions, instead_of=tuple(before))
+        await leases.put(changing.store, rows, actions, instead_of=before)
         changing.drop += [lease_of(row, moment()) for row in gone]
         changing.put += [lease_of(row, moment()) for row in rows]
     return rows, first is None, changing.number
@@ -122,10 +144,11 @@ async def end_lease(
     identity: str | None,
     actor: str,
     request_id: str | None = None,
+    bounds: LeaseBounds = LeaseBounds(),
 ) -> int:
     """End the leases of a device, all its addresses; `identity` is whose lease is meant, None for anybody's.
 
-    Raises NotFound, WrongState when it is another's, StoreAway.
+    Raises NotFound, Forbidden, WrongState when it is another's, StoreAway.
     """
     async with keeper.change(actor, request_id, synced=False) as changing:
         conn = changing.store.connection
@@ -135,6 +158,7 @@ async def end_lease(
         rows = await leases.of_device(conn, row.device)
         if not rows:
             raise NotFound(f"lease on {address}")
+        bounds.check(rows)
         await leases.end(changing.store, rows, "ended")
         changing.drop += [lease_of(one, moment()) for one in rows]
     return changing.number

@@ -10,7 +10,7 @@ from admin_api.editing.errors import Invalid, raise_invalid
 from admin_api.editing.rules import check_bounds, read_rules, told
 from admin_api.store import groups, lists, rules
 from admin_api.store.change import Change
-from admin_api.store.errors import InUse, TooMany, WrongKind
+from admin_api.store.errors import Forbidden, InUse, TooMany, WrongKind
 from admin_api.store.lists import ListRow
 from admin_api.store.store import Store
 from resolver.config import fields
@@ -29,11 +29,32 @@ class _Body(SubscriptionFields):
     enabled: Switch = True
 
 
+def check_reach(name: str, before: Mapping[str, Any] | None, after: Mapping[str, Any]) -> None:
+    """Refuse what only an admin may do: to lead a list to private addresses. Raises Forbidden.
+
+    Whoever chooses such an address learns from what becomes of the list what answers there. `before` and `after` are
+    settings of the list; others may change those of a list that an admin let there, but not where it leads.
+    """
+    if not after.get("allow_private"):
+        return
+    if before is None or not before.get("allow_private") or before.get("url") != after.get("url"):
+        why = "allow_private lets its url lead to private and local addresses"
+        raise Forbidden(f"list {name!r}: {why}; only the role admin may say so, or change the url of such a list")
+
+
 async def create_list(
-    store: Store, body: Mapping[str, Any], *, known: Known, actor: str, request_id: str | None = None
+    store: Store,
+    body: Mapping[str, Any],
+    *,
+    known: Known,
+    actor: str,
+    is_admin: bool = False,
+    request_id: str | None = None,
 ) -> Written[ListRow]:
-    """Make a list of name, enabled, block and allow. Raises Invalid, Duplicate, TooMany, StoreAway."""
+    """Make a list of name, enabled, block and allow. Raises Invalid, Forbidden, Duplicate, TooMany, StoreAway."""
     wanted = validated(_Body, _said(body))
+    if not is_admin:
+        check_reach(wanted.name, None, _fetching(wanted))
     if wanted.url is not None and (body.get("block") or body.get("allow")):
         side = "block" if body.get("block") else "allow"
         raise Invalid([(f"/{side}", "is beside a url: a list is fetched, or has rules of its own; make two lists")])
@@ -66,11 +87,12 @@ async def update_list(
     *,
     expected_version: int | None = None,
     actor: str,
+    is_admin: bool = False,
     request_id: str | None = None,
 ) -> Written[ListRow]:
     """Make a list what `merge` gives, which gets name and enabled as they are.
 
-    Raises NotFound, StaleVersion, OwnedByFile, Invalid, StoreAway, and what `merge` raises.
+    Raises NotFound, StaleVersion, OwnedByFile, Invalid, Forbidden, StoreAway, and what `merge` raises.
     """
     async with store.change(actor, request_id) as change:
         row = await lists.get(change.connection, name)
@@ -83,9 +105,13 @@ async def update_list(
             raise Invalid([("/name", f"is {row.name!r} and cannot be changed: make a new list")])
         if (wanted.url is None) is (row.kind == "subscription"):
             raise Invalid([("/url", "cannot be given or taken away: a list is fetched or has rules; make a new one")])
+        if not is_admin:
+            check_reach(row.name, now, _fetching(wanted))
         values = {"enabled": wanted.enabled, **(_fetching(wanted) if wanted.url else {})}
         if any(getattr(row, name) != value for name, value in values.items()):
             before = row.plain()
+            if row.allow_private and not wanted.allow_private:
+                values["last_error"] = None  # it was for admins only
             row = await lists.update(change, row, **values)
             change.record("update", f"lists/{name}", before, row.plain())
             change.touches_policy()

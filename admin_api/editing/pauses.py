@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from pydantic import Field
 
 from admin_api.editing.common import Said, validated
 from admin_api.editing.errors import Invalid
-from admin_api.store import groups, pauses
+from admin_api.persons import normal_form
+from admin_api.store import documents, groups, pauses
+from admin_api.store.change import Change
 from admin_api.store.pauses import PauseRow
 from admin_api.subjects.keeper import SubjectKeeper
 from admin_api.subjects.rows import pause_of
 from resolver.clocks import now as moment
 from resolver.config import fields
 from resolver.config.section import Section
+
+BEGUN: Final = "pause.begun"  # the event
+_EMERGENCIES: Final = "emergency_pauses"  # the document: when each owner's first pause of a day began
+_DAY: Final = timedelta(days=1)
+_ROUND: Final = timedelta(minutes=1)  # for the time between two calls
 
 
 class _Body(Section):
@@ -47,7 +55,33 @@ async def pause(
             raise Invalid([("/group", f"there is no group {wanted.group!r}")])
         row = await pauses.create(changing.store, group=wanted.group, reason=wanted.reason, expires_at=ends)
         changing.put.append(pause_of(row, moment()))
+        changing.tell.append((BEGUN, {**row.plain(), "set_by": actor}))
     return row, changing.number
+
+
+async def check_emergency(change: Change, owner: str, longest_seconds: int) -> list[str]:
+    """What a change pauses that its owner may not pause alone, in finished phrases.
+
+    Alone, all of an owner's pauses end within `longest_seconds` of the first one's begin, and the next begin a day
+    after that: one pause after the other would be no emergency.
+    """
+    made = [
+        json.loads(entry.after)
+        for entry in change.entries
+        if entry.action == "pause" and entry.object.startswith("pauses/") and entry.after is not None
+    ]
+    if not made:
+        return []
+    if longest_seconds:
+        now, who = datetime.now(UTC), normal_form(owner)
+        noted = await documents.get(change.connection, _EMERGENCIES) or {}
+        firsts = {name: at for name, at in noted.items() if now - datetime.fromisoformat(at) < _DAY}
+        first = datetime.fromisoformat(firsts.setdefault(who, now.isoformat()))
+        last = max(datetime.fromisoformat(pause["expires_at"]) for pause in made)
+        if last <= first + timedelta(seconds=longest_seconds) + _ROUND:
+            await documents.put(change, _EMERGENCIES, firsts)
+            return []
+    return [f"group {pause['group']!r} is paused" if pause["group"] else "every group is paused" for pause in made]
 
 
 async def end_pause(keeper: SubjectKeeper, number: str, *, actor: str, request_id: str | None = None) -> int:

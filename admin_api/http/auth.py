@@ -19,7 +19,6 @@ _WINDOW_SECONDS = 60.0
 _MOST_ADDRESSES = 10_000
 _LOOKS_PER_SECOND = 10  # at tokens not known yet, of all addresses that were wrong too often; a look takes half a ms
 _ALL = "all"
-_PREFIX_V6 = 64  # one host has as many addresses as it likes in its /64
 
 _RANK = {"viewer": 1, "operator": 2, "admin": 3}
 
@@ -38,8 +37,10 @@ class Throttle:
     at once where it was good before, else as long as that costs little. A wrong one gets the same answer either way.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic, ipv6_prefix: int = 64) -> None:
+        """Wrong ones of IPv6 count by networks of so many bits: a host has as many addresses as it likes in its own."""
         self._clock = clock
+        self._ipv6_prefix = ipv6_prefix
         self._wrong: OrderedDict[str, tuple[int, float]] = OrderedDict()  # how many, and until when they count
         self._good: OrderedDict[bytes, None] = OrderedDict()  # SHA-256 of tokens; the one used last is at the end
         self._looks = Buckets(_LOOKS_PER_SECOND, 1, "token_looks", Counter())
@@ -61,7 +62,7 @@ class Throttle:
         """Count one more."""
         self._good.pop(_digest(token), None)
         now = self._clock()
-        key = _prefix(address)
+        key = self._network(address)
         count, until = self._wrong.pop(key, (0, 0.0))
         self._wrong[key] = (count + 1, until) if until > now else (1, now + _WINDOW_SECONDS)
         while len(self._wrong) > _MOST_ADDRESSES:
@@ -69,8 +70,19 @@ class Throttle:
 
     def _seconds_left(self, address: str) -> float:
         """For how long an address is not listened to; 0 or less where it is."""
-        count, until = self._wrong.get(_prefix(address), (0, 0.0))
+        count, until = self._wrong.get(self._network(address), (0, 0.0))
         return until - self._clock() if count >= MOST_WRONG else 0.0
+
+    def _network(self, address: str) -> str:
+        """What wrong tokens are counted by."""
+        try:
+            parsed = ipaddress.ip_address(address.partition("%")[0])
+        except ValueError:
+            return address
+        parsed = getattr(parsed, "ipv4_mapped", None) or parsed
+        if parsed.version == 6:
+            return str(ipaddress.ip_network((parsed, self._ipv6_prefix), strict=False))
+        return str(parsed)
 
     def good(self, token: str) -> None:
         """Remember a good one."""
@@ -83,17 +95,6 @@ class Throttle:
 
 def _digest(token: str) -> bytes:
     return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
-
-
-def _prefix(address: str) -> str:
-    try:
-        parsed = ipaddress.ip_address(address.partition("%")[0])
-    except ValueError:
-        return address
-    parsed = getattr(parsed, "ipv4_mapped", None) or parsed
-    if parsed.version == 6:
-        return str(ipaddress.ip_network((parsed, _PREFIX_V6), strict=False))
-    return str(parsed)
 
 
 async def authenticate(context: Context, throttle: Throttle, address: str, authorization: str | None) -> TokenRow:

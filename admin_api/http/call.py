@@ -12,7 +12,10 @@ from typing import Any
 from pydantic import BaseModel
 
 from admin_api.context import Context
+from admin_api.store.change_requests import ChangeRequestRow
 from admin_api.store.errors import StaleVersion
+from admin_api.store.tokens import TokenRow
+from resolver.safe_text import visible_json
 
 IN_FORCE_HEADER = "X-Moatdns-In-Force"
 MOST_RULES_AT_ONCE = 10_000  # a write of more is answered before it is in force
@@ -42,6 +45,9 @@ class Call:
     headers: Mapping[str, str]
     owner: str = ""  # who answers for the token
     role: str = ""
+    token: TokenRow | None = None
+    token_part: str | None = None  # of a token that is made: the half that who asked for it has
+    carry_out: CarryOut | None = None  # does what a change request asks for: second_owner/performing.py
 
     def expected_version(self) -> int | None:
         """The version that If-Match demands; None when it demands none. Raises StaleVersion for none of ours."""
@@ -68,11 +74,12 @@ class Reply:
         if self.body is None or isinstance(self.body, bytes):
             return self.body
         if isinstance(self.body, BaseModel):
-            return self.body.model_dump_json(by_alias=True).encode()
-        return json.dumps(self.body, default=_plain).encode()
+            return visible_json(self.body.model_dump_json(by_alias=True)).encode()
+        return visible_json(json.dumps(self.body, default=_plain)).encode()
 
 
 Handler = Callable[[Call], Awaitable[Reply]]
+CarryOut = Callable[[Call, ChangeRequestRow, int | None], Awaitable[Reply]]
 
 
 def tagged(

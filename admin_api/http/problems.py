@@ -16,7 +16,9 @@ from admin_api.store.errors import (
     Duplicate,
     Forbidden,
     InUse,
+    NeedsAnother,
     NotFound,
+    NothingLost,
     OwnedByFile,
     StaleVersion,
     StoreAway,
@@ -25,6 +27,7 @@ from admin_api.store.errors import (
     WrongKind,
     WrongState,
 )
+from resolver.safe_text import visible_json
 
 CONTENT_TYPE = "application/problem+json"
 _RETRY_SECONDS = "5"
@@ -39,7 +42,9 @@ _STATUS: dict[type[Exception], int] = {
     TooMany: 409,
     WrongKind: 409,
     WrongState: 409,
+    NothingLost: 409,
     Forbidden: 403,
+    NeedsAnother: 403,
     StaleVersion: 412,
     StoreFull: 507,
     StoreAway: 503,
@@ -77,7 +82,9 @@ def problem(
         "detail": detail,
         "errors": [{"pointer": pointer, "detail": text} for pointer, text in errors],
     }
-    return web.Response(status=status, body=json.dumps(body).encode(), content_type=CONTENT_TYPE, headers=headers)
+    return web.Response(
+        status=status, body=visible_json(json.dumps(body)).encode(), content_type=CONTENT_TYPE, headers=headers
+    )
 
 
 @dataclass(frozen=True, slots=True)

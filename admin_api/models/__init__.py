@@ -1,5 +1,6 @@
 """What goes over the wire. The description of the API is made from these."""
 
+from admin_api.models.changes import *  # noqa: F403
 from admin_api.models.figures import *  # noqa: F403
 from admin_api.models.policy import *  # noqa: F403
 from admin_api.models.replies import *  # noqa: F403

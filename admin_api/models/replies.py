@@ -27,6 +27,20 @@ class Audit(BaseModel):
     next: str | None
 
 
+class LostHead(BaseModel):
+    """A row of the audit trail that was noted as its last one, and is gone."""
+
+    row: int
+    mac: str
+
+
+class Acknowledged(BaseModel):
+    """What a loss of audit rows consists of, as the row says that acknowledges it."""
+
+    reason: str
+    lost_heads: list[LostHead]
+
+
 class TokenItem(BaseModel):
     """A token, without its secret."""
 
@@ -36,6 +50,8 @@ class TokenItem(BaseModel):
     created_at: AwareDatetime
     expires_at: AwareDatetime | None
     last_used_at: AwareDatetime | None
+    networks: list[str] | None = Field(None, description="Role lease: whose addresses it may lease; null: any.")
+    groups: list[str] | None = Field(None, description="Role lease: into which groups it may lease; null: any.")
 
 
 class NewToken(TokenItem):
@@ -60,6 +76,7 @@ class Status(BaseModel):
     policy: dict[str, Any] = Field(description="revision, snapshot, in_force_since, age_seconds, trouble")
     subjects: dict[str, Any] = Field(description="How many leases, exemptions and pauses are in force; trouble")
     store: dict[str, Any]
+    audit: dict[str, Any] = Field(description="Noted heads of the audit trail; rows of those that are gone; trouble")
     upstreams: list[dict[str, Any]]
     lists: list[dict[str, Any]]
     dropped: dict[str, int] = Field(description="What was let fall, by what it was too much for; see limits.")

@@ -191,6 +191,14 @@ class TokenBody(Sent):
     owner: str = Field(min_length=1, max_length=200, description="Who answers for it.")
     expires_at: Moment | None = None
     expires: str | None = Field(None, description="Instead of `expires_at`: '90d', '12h'.")
+    networks: list[str] | None = Field(None, description="Role lease: whose addresses it may lease; left out: any.")
+    groups: list[str] | None = Field(None, description="Role lease: into which groups it may lease; left out: any.")
+
+
+class AcknowledgeBody(Sent):
+    """Why rows of the audit trail are gone."""
+
+    reason: str = Field(min_length=1, max_length=1000, examples=["restored from the backup of Monday"])
 
 
 class FlushBody(Sent):

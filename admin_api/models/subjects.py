@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, BaseModel, Field
 
 from admin_api.models.sent import Page, Sent, Window
-from resolver.config.fields import Moment
+from resolver.config.fields import Moment, read_one_line, reading
 
 ExemptionStatus = Literal["pending", "active", "expired", "revoked", "denied"]
 
@@ -46,7 +46,7 @@ class RenewBody(Sent):
 class ReasonBody(Sent):
     """Why."""
 
-    reason: str | None = Field(None, max_length=1000)
+    reason: Annotated[str, reading(read_one_line)] | None = Field(None, max_length=1000)
 
 
 class ExemptionsPage(Page):

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from admin_api import models
+from admin_api.pages.templates import grouped
 
 _MOST_LINES = 200
 _MOST_CHARACTERS = 2000  # of a value
@@ -40,7 +41,7 @@ def planned_lines(item: models.PlannedItem) -> list[Line]:
     for sign, side in (("+", item.added), ("-", item.removed)):
         lines += [Line(sign, "rule", rule) for rule in side.some]
         if side.count > len(side.some):
-            lines.append(Line(sign, "", f"and {side.count - len(side.some):,} more rules"))
+            lines.append(Line(sign, "", f"and {grouped(side.count - len(side.some))} more rules"))
     return lines
 
 

@@ -53,7 +53,7 @@ async def read_door_form(request: web.Request) -> MultiDictProxy[str]:
         body = await read_within(request, DOOR_BYTES, DOOR_SECONDS)
         if body is None:
             raise BadRequest(
-                413, f"a token is sent in at most {DOOR_BYTES:,} octets, whole and within {DOOR_SECONDS:g} s"
+                413, f"a token is sent in at most {DOOR_BYTES} octets, whole and within {DOOR_SECONDS:g} s"
             )
     try:
         sent = parse_qsl(body.decode(), keep_blank_values=True, errors="strict", max_num_fields=_DOOR_FIELDS)

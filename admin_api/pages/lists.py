@@ -12,6 +12,7 @@ from admin_api.pages.group_form import number
 from admin_api.pages.listings import all_of
 from admin_api.pages.outcome import told, with_version
 from admin_api.pages.switches import block_of
+from admin_api.pages.templates import grouped
 from admin_api.pages.visit import Visit
 from admin_api.store.policy import DEFAULT_GROUP
 from resolver.config.subscription import DEFAULT_REFRESH_SECONDS, FORMATS
@@ -169,9 +170,9 @@ def _rules(visit: Visit, field: str) -> list[str]:
 def _counted(body: Any, what: str) -> str:
     """What became of rules; a large write does not tell how many."""
     if isinstance(body, models.Added):
-        return f"{body.added:,} rules are added." if body.added != 1 else "One rule is added."
+        return f"{grouped(body.added)} rules are added." if body.added != 1 else "One rule is added."
     if isinstance(body, models.Deleted):
-        return f"{body.deleted:,} rules are removed." if body.deleted != 1 else "One rule is removed."
+        return f"{grouped(body.deleted)} rules are removed." if body.deleted != 1 else "One rule is removed."
     return f"Many rules are {what}."
 
 

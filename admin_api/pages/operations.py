@@ -2,26 +2,42 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
+from admin_api import models
 from admin_api.context import Context
 from admin_api.http.call import Call, Reply
 from admin_api.http.callers import demand
 from admin_api.http.reading import check_body, check_query
-from admin_api.route import BASE, Route
+from admin_api.route import operation_name
+from admin_api.second_owner.performing import Performing
 from admin_api.store.tokens import TokenRow
 
-_PATTERN = re.compile(r"{(\w+)(?::[^{}]*(?:{[^{}]*}[^{}]*)*)?}")  # '{name:regex}', the regex may hold '{2,45}'
+__all__ = ["Operations", "Waits", "operation_name"]
+
+
+class Waits(Exception):
+    """Nothing was changed: what was asked for waits until another owner approves it."""
+
+    def __init__(self, item: models.ChangeWaits) -> None:
+        super().__init__(item.id)
+        self.item = item
+
+    @property
+    def told(self) -> str:
+        """What the page says."""
+        part = self.item.token_part
+        half = f" The first half of the token, shown this once, is {part}" if part else ""
+        return f"Nothing has changed yet: this waits for another owner's approval.{half}"
 
 
 class Operations:
     """All of them, by names such as 'PATCH /groups/{name}'."""
 
-    def __init__(self, context: Context, routes: Iterable[Route]) -> None:
+    def __init__(self, context: Context, performing: Performing) -> None:
         self._context = context
-        self._routes = {operation_name(route): route for route in routes}
+        self._performing = performing
 
     async def call(
         self,
@@ -36,9 +52,9 @@ class Operations:
     ) -> Reply:
         """Do one, as that token. `version` is the ETag that the thing must still have; None demands none.
 
-        Raises what handlers raise, and BadRequest (403, 422). KeyError for an operation that is none.
+        Raises what handlers raise, BadRequest (403, 422), and Waits. KeyError for an operation that is none.
         """
-        route = self._routes[operation]
+        route = self._performing.routes[operation]
         if route.role is not None:
             demand(token, route.role)
         call = Call(
@@ -51,15 +67,13 @@ class Operations:
             {} if version is None else {"If-Match": version},
             owner=token.owner,
             role=token.role,
+            token=token,
         )
-        return await route.handler(call)
+        reply = await self._performing.perform(route, call)
+        if isinstance(reply.body, models.ChangeWaits):
+            raise Waits(reply.body)
+        return reply
 
     def role_of(self, operation: str) -> str | None:
         """The least role that may do it."""
-        return self._routes[operation].role
-
-
-def operation_name(route: Route) -> str:
-    """Its method and path, without the base and the patterns of the path's parts."""
-    path = _PATTERN.sub(r"{\1}", route.path).removeprefix(BASE)
-    return f"{route.method} {path}"
+        return self._performing.routes[operation].role

@@ -75,7 +75,7 @@ async def _top(visit: Visit, by: str, query: dict[str, Any]) -> list[models.TopI
 def _troubles(status: models.Status) -> list[str]:
     """Whatever is not as it should be, in sentences."""
     parts = [status.policy["trouble"], *status.policy["config_problems"], status.subjects["trouble"]]
-    parts.append(status.store["trouble"])
+    parts += [status.store["trouble"], status.audit["trouble"]]
     parts += [f"list {each['name']}: {each['last_error']}" for each in status.lists if each["last_error"]]
     return [part for part in parts if part]
 

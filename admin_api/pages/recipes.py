@@ -173,7 +173,8 @@ def _in_front(at: Addresses, trusted_proxies: Sequence[str]) -> Iterator[Recipe]
         trusted = f"Trusted now: {', '.join(trusted_proxies)}."
     else:
         trusted = (
-            "Nobody is trusted now: set clients.trusted_proxies in the config to the address that dnsdist asks from."
+            "Nobody is trusted now: set clients.trusted_proxies in the config to the address that dnsdist asks from, "
+            "as in [{network: 192.0.2.9, sources: [proxy]}]."
         )
     yield Recipe(
         "dnsdist",

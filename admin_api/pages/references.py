@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from admin_api import models
 from admin_api.pages.listings import all_of
+from admin_api.pages.templates import grouped
 from admin_api.pages.visit import Visit
 
 _PREFIX = "ref:"
@@ -87,7 +88,7 @@ def with_unknown(shelves: tuple[Shelf, ...], chosen: Collection[str]) -> tuple[S
 
 def _about_list(item: models.ListItem) -> str:
     kind = "subscription" if item.kind == "subscription" else "list of your own"
-    return f"{kind}, {item.rules:,} rules" + ("" if item.enabled else ", switched off")
+    return f"{kind}, {grouped(item.rules)} rules" + ("" if item.enabled else ", switched off")
 
 
 def _of_vendors(vendors: Iterable[models.CatalogueVendor]) -> Iterable[Choice]:

@@ -19,13 +19,13 @@ from admin_api.http.callers import REQUEST_ID, Callers, demand
 from admin_api.http.problems import EXPECTED, Known, told_of
 from admin_api.pages.forms import demand_own_page, read_door_form, read_form
 from admin_api.pages.login import Door
-from admin_api.pages.operations import Operations
+from admin_api.pages.operations import Operations, Waits
 from admin_api.pages.sessions import Session
 from admin_api.pages.static_files import FILES
 from admin_api.pages.table import PAGES
 from admin_api.pages.templates import make_templates
 from admin_api.pages.visit import Page, Visit
-from admin_api.routes import ROUTES
+from admin_api.second_owner.performing import Performing
 from admin_api.store.errors import StoreAway
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -34,11 +34,11 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 class Site:
     """The pages of one context."""
 
-    def __init__(self, context: Context, callers: Callers) -> None:
+    def __init__(self, context: Context, callers: Callers, performing: Performing) -> None:
         self._context = context
         self._callers = callers
         self._templates = make_templates()
-        self._operations = Operations(context, ROUTES)
+        self._operations = Operations(context, performing)
         self._door = Door(context, callers, self._templates)
 
     def add_to(self, router: web.UrlDispatcher) -> None:
@@ -68,6 +68,8 @@ class Site:
             if request.method == "POST":
                 visit.form = await _read_form(request, visit.session)
             return await page.handler(visit)
+        except Waits as waits:  # nothing was changed: another owner has to agree
+            return visit.go(f"/changes/{waits.item.id}", told=waits.told)
         except EXPECTED as error:  # the application tells of all others, with the request's id
             what = told_of(error)
             return await self._tell(visit, page, what)

@@ -9,6 +9,7 @@ from typing import Any
 from aiohttp import web
 
 from admin_api import models
+from admin_api.pages.templates import grouped
 from admin_api.pages.visit import Visit
 
 
@@ -36,7 +37,8 @@ async def flush(visit: Visit) -> web.StreamResponse:
     done = (await visit.call("POST /cache:flush", body=body)).body
     count = done.forgotten if isinstance(done, models.Flushed) else 0
     what = "in all workers" if is_all else f"for {name}"
-    return visit.go("/status", told=f"{count:,} cached {'answer' if count == 1 else 'answers'} {what} forgotten.")
+    answers = "cached answer" if count == 1 else "cached answers"
+    return visit.go("/status", told=f"{grouped(count)} {answers} {what} forgotten.")
 
 
 async def test_webhooks(visit: Visit) -> web.StreamResponse:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-import unicodedata
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,11 +14,10 @@ from markupsafe import Markup, escape
 from admin_api.pages.menu import MENU
 from admin_api.pages.static_files import address_of
 from resolver import __version__
+from resolver.safe_text import visible_lines as visible
 
 _FOLDER = Path(__file__).parent / "templates"
 _UNITS = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
-_ODD = re.compile(r"[^\w\n\r\t -~]")  # all that may be active, and what has to be looked at for that
-_ACTIVE = frozenset({"Cc", "Cf", "Co", "Cs", "Zl", "Zp"})  # control, format (bidi, zero width), private, surrogate
 
 
 def make_templates() -> Environment:
@@ -34,19 +31,18 @@ def make_templates() -> Environment:
         auto_reload=False,
         finalize=_finalize,
     )
-    templates.globals.update(static=address_of, version=__version__, with_query=with_query, menu=MENU)
-    templates.filters.update(moment=moment, number=number, span=span, segment=segment, as_it_is=as_it_is)
+    templates.globals.update(static=address_of, moatdns_version=__version__, with_query=with_query, menu=MENU)
+    templates.filters.update(
+        moment=moment, number=number, decimal=decimal, grouped=grouped, span=span, segment=segment, as_it_is=as_it_is
+    )
     return templates
 
 
-def visible(text: str) -> str:
-    """Text with what would act on its surroundings written out: control characters, writing directions, zero widths."""
-    return text if text.isprintable() else _ODD.sub(_written_out, text)
-
-
-def _written_out(found: re.Match[str]) -> str:
-    character = found[0]
-    return f"\\u{{{ord(character):x}}}" if unicodedata.category(character) in _ACTIVE else character
+def rendered(templates: Environment, template: str, facts: Mapping[str, Any]) -> str:
+    """A template filled in. Raises ValueError for a fact that would hide what every template means by that name."""
+    if hidden := sorted(facts.keys() & templates.globals.keys()):
+        raise ValueError(f"{template}: {', '.join(hidden)} cannot be the name of a fact")
+    return templates.get_template(template).render(**facts)
 
 
 def as_it_is(value: Any) -> Markup:
@@ -73,9 +69,23 @@ def moment(at: datetime | str | None, empty: str = "–") -> Markup:
     return Markup('<time datetime="{}">{} UTC</time>').format(machine, utc.strftime("%Y-%m-%d %H:%M:%S"))
 
 
-def number(value: float | None) -> str:
-    """1234567 as '1,234,567'."""
-    return "–" if value is None else f"{value:,}"
+def number(value: float | None) -> Markup:
+    """A number that a script shows as the reader's language writes it; without scripts as `grouped` does."""
+    return escape("–") if value is None else Markup('<data value="{}">{}</data>').format(value, grouped(value))
+
+
+def decimal(value: float | None, digits: int = 1) -> Markup:
+    """A number with that many decimal places, which a script shows as the reader's language writes it."""
+    if value is None:
+        return escape("–")
+    text = f"{value:.{digits}f}"
+    return Markup('<data value="{}" data-digits="{}">{}</data>').format(text, digits, grouped(float(text), digits))
+
+
+def grouped(value: float, digits: int | None = None) -> str:
+    """1234567 as '1 234 567', with narrow no-break spaces (ISO 80000-1): a comma or a point means two things."""
+    text = f"{value:,}" if digits is None else f"{value:,.{digits}f}"
+    return text.replace(",", "\u202f")
 
 
 def span(seconds: float | None) -> str:

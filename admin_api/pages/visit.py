@@ -18,6 +18,7 @@ from admin_api.http.call import Reply
 from admin_api.http.problems import Known
 from admin_api.pages.operations import Operations
 from admin_api.pages.sessions import Session
+from admin_api.pages.templates import rendered
 from admin_api.store.tokens import TokenRow
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
@@ -95,12 +96,8 @@ class Visit:
 
     def render(self, template: str, **facts: Any) -> web.Response:
         """A page, or a part of one."""
-        text = self.templates.get_template(template).render(
-            visit=self,
-            problem=self.problem,
-            told=[] if self.is_part else self.session.take_told(),
-            **facts,
-        )
+        told = [] if self.is_part else self.session.take_told()
+        text = rendered(self.templates, template, {"visit": self, "problem": self.problem, "told": told, **facts})
         status = 200 if self.problem is None else self.problem.status
         return web.Response(text=text, status=status, content_type="text/html")
 

@@ -7,6 +7,8 @@ from typing import Any
 
 import yaml
 
+from resolver.safe_text import visible_lines
+
 _HEAD = """\
 # The policy of moatdns, revision {revision}. Change it, look at what would change, and apply that:
 #   moatdns policy plan FILE
@@ -17,5 +19,12 @@ _HEAD = """\
 
 def as_yaml(document: Mapping[str, Any]) -> str:
     """A document as YAML, with how to use it."""
-    dumped: str = yaml.safe_dump(dict(document), sort_keys=False, allow_unicode=True, width=120)
+    dumped = _dumped(document, as_letters=True)
+    if visible_lines(dumped) != dumped:  # YAML leaves writing directions as they are, unless all letters are escaped
+        dumped = _dumped(document, as_letters=False)
     return _HEAD.format(revision=document["revision"]) + dumped
+
+
+def _dumped(document: Mapping[str, Any], *, as_letters: bool) -> str:
+    dumped: str = yaml.safe_dump(dict(document), sort_keys=False, allow_unicode=as_letters, width=120)
+    return dumped

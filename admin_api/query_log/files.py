@@ -13,6 +13,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from resolver.state_files import check_own, make_folder, open_own
+
 FOLDER: Final = "query-log"
 COLUMNS: Final = (
     "at",
@@ -34,6 +36,7 @@ COLUMNS: Final = (
 BLOCK_BITS: Final = 14
 """Rows whose ids are the same but for so many low bits make a block."""
 
+_BESIDE = ("-wal", "-shm")  # what SQLite keeps beside a file
 _WAIT_SECONDS = 0.05  # of a reader, for a lock: nobody holds one for long
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}\Z")
 _TABLE = """CREATE TABLE IF NOT EXISTS queries (
@@ -61,9 +64,10 @@ def path_of(folder: Path, day: str) -> Path:
 
 def open_to_write(folder: Path, day: str) -> sqlite3.Connection:
     """A day's file, made if need be. Raises sqlite3.Error, OSError."""
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    make_folder(folder)
     path = path_of(folder, day)
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    os.close(open_own(path, os.O_RDWR | os.O_CREAT))
+    check_own(*(Path(f"{path}{suffix}") for suffix in _BESIDE))
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
     try:
         connection.execute("PRAGMA journal_mode=WAL")
@@ -113,7 +117,7 @@ def open_to_read(folder: Path, day: str) -> sqlite3.Connection:
 
 def remove(folder: Path, day: str) -> None:
     """Remove a day's file, and what SQLite keeps beside it."""
-    for suffix in ("", "-wal", "-shm"):
+    for suffix in ("", *_BESIDE):
         Path(f"{path_of(folder, day)}{suffix}").unlink(missing_ok=True)
 
 

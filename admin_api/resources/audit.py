@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 
 from admin_api import models
+from admin_api.audit_head import noted_heads
 from admin_api.http.call import Call, Reply
 from admin_api.http.paging import cursor_of, place_of
-from admin_api.store import audit
+from admin_api.store import audit, trail
 
 JSON_LINES = "application/x-ndjson"
 
@@ -37,3 +39,15 @@ async def export(call: Call) -> Reply:
         rows = await audit.rows_after(connection, query.after_id, limit=query.limit, since=query.start)
     lines = "".join(json.dumps(row.plain(), separators=(",", ":")) + "\n" for row in rows)
     return Reply(lines.encode(), content_type=JSON_LINES)
+
+
+async def acknowledge(call: Call) -> Reply:
+    """POST /audit:acknowledge."""
+    context, reason = call.context, call.body["reason"]
+    store = context.door.store
+    heads = await asyncio.to_thread(noted_heads, context.state_dir, None)
+    async with store.change(call.actor, call.request_id) as change:
+        lost = await trail.acknowledge(change, store.audit_key, heads, reason)
+    await context.audit_heads.note()
+    named = [models.LostHead(row=row, mac=mac) for row, mac in lost]
+    return Reply(models.Acknowledged(reason=reason, lost_heads=named))

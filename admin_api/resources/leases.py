@@ -47,6 +47,7 @@ async def put(call: Call) -> Reply:
         terms=call.context.settings.leases,
         actor=call.actor,
         request_id=call.request_id,
+        bounds=_bounds(call),
     )
     headers = await subjects_in_force(call, number)
     return Reply(_item(rows[0], rows), 201 if is_new else 200, headers)
@@ -59,7 +60,12 @@ async def delete(call: Call) -> Reply:
         why = "role lease ends a lease of the identity that it names: it may be somebody else's by now"
         raise BadRequest(422, why, [("/identity", "is missing: add ?identity=")])
     number = await editing.end_lease(
-        call.context.subjects, _address(call), identity=identity, actor=call.actor, request_id=call.request_id
+        call.context.subjects,
+        _address(call),
+        identity=identity,
+        actor=call.actor,
+        request_id=call.request_id,
+        bounds=_bounds(call),
     )
     return Reply(None, 204, await subjects_in_force(call, number))
 
@@ -79,6 +85,11 @@ async def history(call: Call) -> Reply:
     shown = rows[: query.limit]
     items = [models.LeaseEventItem.model_validate(row, from_attributes=True) for row in shown]
     return Reply(models.LeaseHistory(items=items, next=cursor_of(shown[-1].id) if len(rows) > len(shown) else None))
+
+
+def _bounds(call: Call) -> editing.LeaseBounds:
+    token = call.token
+    return editing.LeaseBounds() if token is None else editing.LeaseBounds(token.networks, token.groups)
 
 
 def _address(call: Call) -> str:

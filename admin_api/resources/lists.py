@@ -8,6 +8,7 @@ from typing import Any
 from admin_api import models
 from admin_api.editing import lists as editing
 from admin_api.editing.errors import Invalid
+from admin_api.http.auth import may
 from admin_api.http.call import MOST_RULES_AT_ONCE, Call, Reply, in_force, tagged
 from admin_api.http.paging import cursor_of, place_of
 from admin_api.resources.merging import merged
@@ -99,6 +100,7 @@ async def _make(call: Call, body: Mapping[str, Any]) -> Reply:
         body,
         known=known_references(call.context.catalogue),
         actor=call.actor,
+        is_admin=may(call.role, "admin"),
         request_id=call.request_id,
     )
     location = {"Location": f"/api/v1/lists/{written.row.name}"}
@@ -116,6 +118,7 @@ async def _update(call: Call, name: str, merge: Any) -> Reply:
         merge,
         expected_version=call.expected_version(),
         actor=call.actor,
+        is_admin=may(call.role, "admin"),
         request_id=call.request_id,
     )
     return tagged(_item(call, written.row), written.row.version, await in_force(call, written.revision))
@@ -131,6 +134,7 @@ def own_list(call: Call) -> str:
 
 def _item(call: Call, row: ListRow) -> models.ListItem:
     item = models.ListItem.model_validate(row, from_attributes=True)
+    item.last_error = lists.error_shown(row, is_admin=may(call.role, "admin"))
     if row.kind == "subscription":
         progress = call.context.subscriptions.progress(row.id)
         item.refresh = models.Refresh(**progress, last_attempt_at=row.last_attempt_at, report=row.report)

@@ -6,12 +6,14 @@ import time
 from datetime import UTC, datetime
 
 from admin_api import models
+from admin_api.http.auth import may
 from admin_api.http.call import BadRequest, Call, Reply
 from admin_api.store import lists
 from resolver import __version__
 from resolver.errors import MoatdnsError
 
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+_MOST_ROWS = 20  # lost ones that are told
 
 
 async def status(call: Call) -> Reply:
@@ -25,6 +27,7 @@ async def status(call: Call) -> Reply:
     async with context.door.store.read() as connection:
         rows = await lists.all_lists(connection)
     since = policy.in_force_since
+    is_admin = may(call.role, "admin")
     return Reply(
         models.Status(
             version=__version__,
@@ -44,6 +47,11 @@ async def status(call: Call) -> Reply:
                 "pauses": len(context.subjects.subjects.pauses),
                 "trouble": context.subjects.trouble,
             },
+            audit={
+                "heads": context.audit_heads.heads,
+                "lost_rows": sorted({row for row, _ in context.audit_heads.lost})[-_MOST_ROWS:],
+                "trouble": context.audit_heads.trouble,
+            },
             store={"place": context.door.store.place, "trouble": context.door.trouble},
             upstreams=[
                 {"worker": worker["pid"], **server}
@@ -51,7 +59,12 @@ async def status(call: Call) -> Reply:
                 for server in worker.get("upstreams", [])
             ],
             lists=[
-                {"name": row.name, "rules": row.rules, "updated_at": row.updated_at, "last_error": row.last_error}
+                {
+                    "name": row.name,
+                    "rules": row.rules,
+                    "updated_at": row.updated_at,
+                    "last_error": lists.error_shown(row, is_admin=is_admin),
+                }
                 for row in rows
             ],
             dropped=context.statistics.dropped(),
@@ -69,7 +82,13 @@ async def ready(call: Call) -> Reply:
     context = call.context
     why = [
         text
-        for text in (context.door.trouble, context.policy.trouble, context.subjects.trouble, *context.config_problems())
+        for text in (
+            context.door.trouble,
+            context.audit_heads.trouble,
+            context.policy.trouble,
+            context.subjects.trouble,
+            *context.config_problems(),
+        )
         if text
     ]
     if context.policy.snapshot is None:

@@ -15,6 +15,7 @@ from admin_api.resources.statistics import window
 from admin_api.statistics.rows import OTHER
 from admin_api.store import exemptions
 from admin_api.store.exemptions import ExemptionRow
+from resolver.safe_text import cell
 
 CSV = "text/csv; charset=utf-8"
 _DAYS = timedelta(days=30)
@@ -28,7 +29,6 @@ _BY = {
 }
 _KINDS = ("blocked", "monitored", "exempted")
 _MOST_STEPS = 1000
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")  # what a spreadsheet would work out
 
 
 async def exemption_report(call: Call) -> Reply:
@@ -116,6 +116,4 @@ def _csv(columns: Sequence[str], items: Sequence[Mapping[str, Any]], name: str) 
 def _cell(value: object) -> object:
     if isinstance(value, bool):
         return "yes" if value else "no"
-    if isinstance(value, str) and value.startswith(_FORMULA):
-        return f"'{value}"
-    return value
+    return cell(value) if isinstance(value, str) else value

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import heapq
+import io
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from admin_api.resources.lists import own_list
 from admin_api.store import lists, rules
 from admin_api.store.errors import StoreAway
 from resolver.config.file_policy import content_path
+from resolver.state_files import reading
 
 Pair = tuple[str, str]
 
@@ -81,7 +83,7 @@ async def delete(call: Call) -> Reply:
 
 def _of_file(path: Path, query: models.RulesPage, after: Pair | None) -> list[Pair]:
     try:
-        with path.open(encoding="utf-8") as lines:
+        with reading(path) as file, io.TextIOWrapper(file, encoding="utf-8", errors="replace", newline="\n") as lines:
             return _least(((line[:5].rstrip(), line[6:-1]) for line in lines), query, after)
     except OSError as error:
         raise StoreAway(f"the list's rules, {path.name}, cannot be read: {error.strerror}") from error

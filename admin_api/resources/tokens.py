@@ -41,7 +41,9 @@ async def create(call: Call) -> Reply:
             body["expires_at"] = expiry(expires, datetime.now(UTC))
         except ValueError as error:
             raise Invalid([("/expires", str(error))]) from None
-    made = await editing.create_token(call.context.door.store, body, actor=call.actor, request_id=call.request_id)
+    made = await editing.create_token(
+        call.context.door.store, body, actor=call.actor, request_id=call.request_id, part=call.token_part
+    )
     item = models.NewToken(**_item(made.row).model_dump(), token=made.text)
     return Reply(item, 201, {"Location": f"/api/v1/tokens/{made.row.name}"})
 

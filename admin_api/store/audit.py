@@ -2,7 +2,7 @@
 
 A row's `mac` is HMAC-SHA256(key, mac of the row before || the row as canonical JSON); the first row stands on the
 store's id. The key is in the state directory. A trail that was cut off still holds together; heads (id and mac of the
-last row) that were noted elsewhere show it.
+last row) that were noted elsewhere show it (`trail`, `heads`).
 """
 
 from __future__ import annotations
@@ -25,12 +25,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from admin_api.store.change import AuditEntry
 from admin_api.store.errors import StoreAway
 from admin_api.store.files import private_file
-from admin_api.store.tables import audit, bindable, canonical, meta, micros
+from admin_api.store.tables import audit, bindable, canonical, micros
+from resolver.state_files import make_folder, read_own
 
 KEY_FILE = "audit.key"
 _KEY_OCTETS = 32
-_MOST_FINDINGS = 100
-_BATCH = 1000  # rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +104,7 @@ async def append(conn: AsyncConnection, key: bytes, store_id: str, entries: Sequ
     if not entries:
         return
     last, mac = await head(conn)
-    mac = mac or _genesis(key, store_id)
+    mac = mac or genesis(key, store_id)
     rows = []
     for number, entry in enumerate(entries, last + 1):
         values = {
@@ -118,53 +117,18 @@ async def append(conn: AsyncConnection, key: bytes, store_id: str, entries: Sequ
             "after": entry.after,
             "request_id": entry.request_id,
         }
-        mac = _mac(key, mac, values)
+        mac = mac_of(key, mac, values)
         rows.append({**values, "mac": mac})
     await conn.execute(insert(audit), rows)
 
 
-async def verify(conn: AsyncConnection, key: bytes, heads: Sequence[tuple[int, str]] = ()) -> list[str]:
-    """What is wrong with the trail, one sentence each (at most a hundred); [] when it is whole.
-
-    `heads` are ids and macs that earlier calls of `head` gave: a trail that lacks one was cut off or written anew.
-    """
-    findings: list[str] = []
-    noted: dict[int, set[str]] = {}
-    for number, mac in heads:
-        if number > 0:
-            noted.setdefault(number, set()).add(mac)
-    store_id = str(await conn.scalar(select(meta.c.store_id)))
-    last, last_mac = 0, _genesis(key, store_id)
-    result = await conn.stream(select(audit).order_by(audit.c.id).execution_options(yield_per=_BATCH))
-    async for row in result:
-        if len(findings) >= _MOST_FINDINGS:
-            break
-        findings += _wrong_with(row, last, last_mac, key)
-        if row.mac not in noted.pop(row.id, {row.mac}):
-            findings.append(f"row {row.id} is not the one that was there when the trail's head was noted")
-        last, last_mac = row.id, row.mac
-    else:
-        cut = [number for number in noted if number > last]
-        if cut:
-            findings.append(f"the trail ends with row {last}, but row {max(cut)} was there once: its end was cut off")
-    await result.close()
-    return findings[:_MOST_FINDINGS]
-
-
-def _wrong_with(row: Row[Any], last: int, last_mac: str, key: bytes) -> list[str]:
-    if row.id != last + 1:
-        gap = f"row {last + 1} is" if row.id == last + 2 else f"rows {last + 1} to {row.id - 1} are"
-        return [f"{gap} missing"]  # without the row before, this one's mac cannot be computed
-    if hmac.compare_digest(_mac(key, last_mac, row._mapping), str(row.mac)):
-        return []
-    return [f"row {row.id} ({row.action} {row.object}) was changed, or does not belong behind row {last}"]
-
-
-def _genesis(key: bytes, store_id: str) -> str:
+def genesis(key: bytes, store_id: str) -> str:
+    """What the first row stands on; also shows whether a key is the store's."""
     return hmac.new(key, store_id.encode(), hashlib.sha256).hexdigest()
 
 
-def _mac(key: bytes, before: str, row: Any) -> str:
+def mac_of(key: bytes, before: str, row: Any) -> str:
+    """The mac of a row behind one with the mac `before`."""
     content = [
         row["id"],
         micros(row["at"]),
@@ -177,8 +141,8 @@ def load_key(state_dir: Path) -> bytes | None:
     """The key, or None when there is none yet. Raises StoreAway."""
     path = state_dir / KEY_FILE
     try:
-        key = path.read_bytes()
-    except FileNotFoundError:
+        key = read_own(path)
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
         raise StoreAway(f"the audit trail's key, {path}, cannot be read: {error.strerror}") from error
@@ -191,7 +155,7 @@ def make_key(state_dir: Path) -> bytes:
     """Make the key, whole or not at all; of several that make it at once, one wins. Raises StoreAway."""
     path = state_dir / KEY_FILE
     try:
-        state_dir.mkdir(parents=True, exist_ok=True)
+        make_folder(state_dir)
         with (
             private_file(state_dir, secrets.token_bytes(_KEY_OCTETS)) as temporary,
             contextlib.suppress(FileExistsError),

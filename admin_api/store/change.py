@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from admin_api.store.revisions import Undo
 from admin_api.store.tables import canonical
+
+if TYPE_CHECKING:
+    from admin_api.store.leases import LeaseRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +40,7 @@ class Change:
         self.revision = revision  # within: what the policy's revision will be; after: what it is
         self.is_of_policy = False
         self.entries: list[AuditEntry] = []
+        self.leased: list[tuple[LeaseRow | None, LeaseRow | None]] = []  # before and after; leases have no audit rows
         self.undo = Undo()
 
     def touches_policy(self) -> None:
@@ -46,3 +52,13 @@ class Change:
         texts = [None if value is None else canonical(value) for value in (before, after)]
         entry = AuditEntry(datetime.now(UTC), self.actor, action, object, texts[0], texts[1], self.request_id)
         self.entries.append(entry)
+
+
+Judge = Callable[[Change], Awaitable[None]]
+
+JUDGE: Final[ContextVar[Judge | None]] = ContextVar("JUDGE", default=None)
+"""Who looks at a change once all of it is written, before it is committed; what is raised rolls it back.
+
+Set around a call of the API (second_owner/performing.py), so that no handler can forget it. What the node does by
+itself, and what root does on the machine, has none.
+"""

@@ -16,9 +16,10 @@ from sqlalchemy import Connection, event
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, ProgrammingError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from admin_api.store.errors import StoreAway, StoreFull
+from admin_api.store.errors import StoreAway, StoreFull, StoreLost
 from resolver.config.fields import secret
 from resolver.errors import RuleError
+from resolver.state_files import check_own, make_folder, open_own
 
 FILE = "moatdns.sqlite"
 """SQLite's file, in the state directory."""
@@ -31,6 +32,7 @@ _SYNCHRONOUS = "moatdns_synchronous"  # execution option: SQLite's PRAGMA synchr
 _AWAY = ("08", "25P03", "28", "3D", "40", "53", "55", "57", "58", "XX")
 _DISK_FULL = "53100"
 _FULL = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE)
+_DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _UNREADABLE = (
     "store.url cannot be read: write it as postgresql://USER:PASSWORD@HOST/DATABASE, with special characters of the "
     "password as %XX"
@@ -45,18 +47,21 @@ class Limits:
     statement_seconds: float = 20.0
     lock_seconds: float = 1.0  # for what another program has locked
     row_lock_seconds: float = 3.0  # on PostgreSQL, where other nodes write as well
-    turn_seconds: float = 30.0  # waiting for other writers, or for a free connection
+    turn_seconds: float = 30.0  # for whoever brings the tables up to date, and for a free connection
+    patience_seconds: float = 4.0  # waiting for other writers
     connections: int = 8
 
 
 @dataclass(frozen=True, slots=True)
 class Engines:
-    """One pool of connections, in three manners of beginning a transaction."""
+    """One pool of connections, in four manners of beginning a transaction."""
 
     reading: AsyncEngine  # sees one state of the store from its first statement to its end
+    trying: AsyncEngine  # like `reading`, and may make temporary tables
     changing: AsyncEngine  # a commit outlives a loss of power
     counting: AsyncEngine  # a commit outlives the end of any process
     place: str  # where the store is, fit to show
+    file: Path | None = None  # SQLite's
 
     @property
     def is_sqlite(self) -> bool:
@@ -77,9 +82,10 @@ def open_engines(url: str | None, state_dir: Path, limits: Limits) -> Engines:
 def _sqlite(state_dir: Path, limits: Limits) -> Engines:
     path = state_dir / FILE
     try:
-        state_dir.mkdir(parents=True, exist_ok=True)
+        make_folder(state_dir)
         # Ours alone from the first moment. SQLite gives its -wal and -shm files the mode of this one.
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        os.close(open_own(path, os.O_RDWR | os.O_CREAT))
+        check_own(*(Path(f"{path}{suffix}") for suffix in ("-wal", "-shm", "-journal")))
     except OSError as error:
         raise StoreAway(f"the store {path} cannot be opened: {error.strerror}") from error
     engine = create_async_engine(
@@ -117,9 +123,11 @@ def _sqlite(state_dir: Path, limits: Limits) -> Engines:
     writing = {_BEGIN: "BEGIN IMMEDIATE"}
     return Engines(
         reading=engine.execution_options(**{_BEGIN: "BEGIN"}),
+        trying=engine.execution_options(**{_BEGIN: "BEGIN"}),
         changing=engine.execution_options(**writing, **{_SYNCHRONOUS: "FULL"}),
         counting=engine.execution_options(**writing, **{_SYNCHRONOUS: "NORMAL"}),
         place=str(path),
+        file=path,
     )
 
 
@@ -159,7 +167,8 @@ def _postgres(dsn: str, limits: Limits) -> Engines:
 
     engine = create_async_engine("postgresql+asyncpg://", async_creator=connect, pool_pre_ping=True, **_pool(limits))
     reading = engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
-    return Engines(reading=reading, changing=engine, counting=engine, place=place)
+    trying = engine.execution_options(isolation_level="REPEATABLE READ")
+    return Engines(reading=reading, trying=trying, changing=engine, counting=engine, place=place)
 
 
 def _pool(limits: Limits) -> dict[str, Any]:
@@ -200,6 +209,12 @@ def told_as_away(place: str) -> Iterator[None]:
 
 
 def _away(place: str, error: BaseException | None) -> StoreAway:
+    code = getattr(error, "sqlite_errorcode", None)
+    if code is not None and code & 0xFF in _DAMAGED:
+        return StoreLost(
+            f"the store, {place}, is damaged ({_why(error)}). The last policy stays in force. Bring it back, from a "
+            "backup if need be; or say 'moatdns store begin-anew', which puts it aside and makes an empty one"
+        )
     is_full = getattr(error, "sqlite_errorcode", None) in _FULL or getattr(error, "sqlstate", None) == _DISK_FULL
     if is_full:
         return StoreFull(f"the store, {place}, takes nothing more: the disk is full")

@@ -2,7 +2,10 @@
 
 StoreError
 ├── StoreAway      it cannot be reached, or cannot be used
-│   └── StoreFull  there is no room for what was to be written
+│   ├── StoreFull  there is no room for what was to be written
+│   ├── StoreLost  there was one, and it is gone, damaged, or another
+│   └── StoreHeld  another machine serves it
+├── NothingLost    a loss was to be acknowledged, and there is none
 ├── NotFound       no such thing
 ├── Duplicate      a thing of that name is there already
 ├── InUse          something else needs it
@@ -11,6 +14,7 @@ StoreError
 ├── WrongKind      it is a list of the other kind: fetched, or one's own
 ├── WrongState     an exemption's status does not allow it
 ├── Forbidden      somebody else has to do it
+├── NeedsAnother   it opens something, and another owner has to agree first
 └── TooMany        there are as many of the kind as there may be
 """
 
@@ -31,6 +35,18 @@ class StoreAway(StoreError):
 
 class StoreFull(StoreAway):
     """The disk is full: what was to be written was not."""
+
+
+class StoreLost(StoreAway):
+    """There was a store, and what is there now is not it. What to do about it is in the text."""
+
+
+class StoreHeld(StoreAway):
+    """Another machine serves from the store, and only one may."""
+
+
+class NothingLost(StoreError):
+    """A loss was to be acknowledged, and nothing is lost."""
 
 
 class NotFound(StoreError):
@@ -86,6 +102,14 @@ class WrongState(StoreError):
 
 class Forbidden(StoreError):
     """Somebody else has to do it."""
+
+
+class NeedsAnother(StoreError):
+    """It opens something, and another owner has to agree first. `opens` says what, in finished phrases."""
+
+    def __init__(self, opens: Sequence[str]) -> None:
+        super().__init__(f"another owner has to agree: {'; '.join(opens)}")
+        self.opens = tuple(opens)
 
 
 class TooMany(StoreError):

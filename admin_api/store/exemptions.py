@@ -12,6 +12,7 @@ from sqlalchemy import func, insert, select
 from sqlalchemy import update as update_table
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from admin_api.persons import normal_form
 from admin_api.store.change import Change
 from admin_api.store.errors import NotFound, TooMany, WrongState
 from admin_api.store.tables import bindable, exemption_events, exemptions
@@ -59,9 +60,26 @@ class ExemptionRow:
     told_ending: bool
     version: int
 
+    @property
+    def requested_seconds(self) -> int | None:
+        """For how long it was asked for; None of what was granted, or approved."""
+        if self.decided_by is not None and self.status != "denied":
+            return None
+        if self.from_approval_seconds is not None:
+            return self.from_approval_seconds
+        return round((self.expires_at - self.starts_at).total_seconds())
+
+    @property
+    def waits_until(self) -> datetime | None:
+        """When what is pending lapses."""
+        return self.expires_at if self.status == "pending" else None
+
     def plain(self) -> dict[str, Any]:
         """As the audit trail keeps it."""
+        waits = self.waits_until
+        asked = {} if waits is None else {"requested_seconds": self.requested_seconds, "waits_until": waits.isoformat()}
         return {
+            **asked,
             "id": self.id,
             "subject": {self.kind: list(self.who)},
             "scope": list(self.scope),
@@ -131,9 +149,10 @@ async def page(
     if before is not None:
         at, number = before
         query = query.where((c.created_at < at) | ((c.created_at == at) & (c.id < bindable(number))))
-    for column, wanted in ((c.status, status), (c.owner, owner)):
-        if wanted is not None:
-            query = query.where(column == bindable(wanted))
+    if status is not None:
+        query = query.where(c.status == bindable(status))
+    if owner is not None:
+        query = query.where(c.owner_form == bindable(normal_form(owner)))
     if ending_before is not None:
         query = query.where(c.expires_at < ending_before)
     return [_row(row) for row in await conn.execute(query)]
@@ -239,11 +258,13 @@ async def _note(change: Change, row: ExemptionRow, action: str, owner: str, note
 
 
 def _columns(row: ExemptionRow) -> dict[str, Any]:
-    return {field.name: _as_json(getattr(row, field.name)) for field in fields(ExemptionRow)}
+    values = {field.name: _as_json(getattr(row, field.name)) for field in fields(ExemptionRow)}
+    return {**values, "owner_form": normal_form(row.owner)}
 
 
 def _row(row: Any) -> ExemptionRow:
     values = dict(row._mapping)
+    del values["owner_form"]  # is for looking up
     return ExemptionRow(**{**values, "who": tuple(values["who"]), "scope": tuple(values["scope"])})
 
 

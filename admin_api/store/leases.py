@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from typing import Any
@@ -97,8 +97,11 @@ async def count(conn: AsyncConnection) -> int:
     return int(await conn.scalar(select(func.count()).select_from(leases)) or 0)
 
 
-async def put(change: Change, rows: Sequence[LeaseRow], actions: Sequence[str], *, instead_of: Sequence[str]) -> None:
-    """Set leases; `instead_of` are addresses that have one by now. `actions` (set, renewed) go into the history."""
+async def put(
+    change: Change, rows: Sequence[LeaseRow], actions: Sequence[str], *, instead_of: Mapping[str, LeaseRow]
+) -> None:
+    """Set leases; `instead_of` is what addresses have by now. `actions` (set, renewed) go into the history."""
+    change.leased += [(instead_of.get(row.address), row) for row in rows]
     if instead_of:
         await change.connection.execute(delete(leases).where(leases.c.address.in_(list(instead_of))))
     await change.connection.execute(insert(leases), [_values(row) for row in rows])
@@ -107,6 +110,7 @@ async def put(change: Change, rows: Sequence[LeaseRow], actions: Sequence[str], 
 
 async def end(change: Change, rows: Sequence[LeaseRow], action: str) -> None:
     """Take leases away: `action` is ended or expired."""
+    change.leased += [(row, None) for row in rows]
     for first in range(0, len(rows), _BATCH):
         some = rows[first : first + _BATCH]
         await change.connection.execute(delete(leases).where(leases.c.address.in_([row.address for row in some])))

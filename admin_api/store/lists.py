@@ -15,6 +15,8 @@ from admin_api.store.change import Change
 from admin_api.store.errors import Duplicate, NotFound
 from admin_api.store.tables import bindable, lists, rules
 
+PRIVATE_ERROR = "it could not be fetched or read; what is at private addresses is told to admins only"
+
 _BATCH = 50_000  # rules removed with one statement
 
 
@@ -56,6 +58,11 @@ class ListRow:
         names = ("name", "kind", "origin", "enabled", "url", "format", "refresh_seconds", "content", "rules", "sha256")
         plain = {name: value for name in names if (value := getattr(self, name)) is not None}
         return {**plain, "allow_private": True} if self.allow_private else plain
+
+
+def error_shown(row: ListRow, *, is_admin: bool) -> str | None:
+    """What to tell of the last fetch that failed; of a private address only an admin learns what is there."""
+    return PRIVATE_ERROR if row.last_error is not None and row.allow_private and not is_admin else row.last_error
 
 
 async def get(conn: AsyncConnection, name: str) -> ListRow:

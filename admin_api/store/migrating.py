@@ -15,9 +15,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from admin_api.store.engine import Engines, Limits
 from admin_api.store.errors import StoreAway
+from resolver.state_files import open_own
 from resolver.telemetry.log import Log
 
-VERSIONS: Final = ("0001", "0002", "0003", "0004", "0005", "0006")
+VERSIONS: Final = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008")
 """The migrations that we know, oldest first."""
 
 _LOCK_FILE = "moatdns.sqlite.lock"
@@ -68,7 +69,7 @@ async def _alone(engines: Engines, state_dir: Path, limits: Limits) -> AsyncIter
         return
     path = state_dir / _LOCK_FILE
     try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        descriptor = open_own(path, os.O_RDWR | os.O_CREAT)
     except OSError as error:
         raise StoreAway(f"{path} cannot be opened: {error.strerror}") from error
     try:

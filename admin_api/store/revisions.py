@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import delete, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from admin_api.store.errors import NotFound
@@ -104,6 +104,12 @@ async def note(change: Change) -> None:
     )
     oldest = change.revision - MOST_REVISIONS
     await conn.execute(delete(policy_revisions).where(policy_revisions.c.revision <= oldest))
+
+
+async def packed_octets(conn: AsyncConnection, revision: int) -> int:
+    """How much is kept of the revisions after one, compressed."""
+    c = policy_revisions.c
+    return int(await conn.scalar(select(func.sum(func.length(c.undo))).where(c.revision > revision)) or 0)
 
 
 async def page(conn: AsyncConnection, *, limit: int, below: int | None = None) -> list[RevisionRow]:

@@ -8,20 +8,21 @@ a reason is told by the audit trail afterwards.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
 from sqlalchemy import select, update
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import ProgrammingError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from admin_api.store import audit, revisions
-from admin_api.store.change import Change
-from admin_api.store.engine import Engines, Limits, open_engines, told_as_away
-from admin_api.store.errors import StoreAway, StoreFull
+from admin_api.store.change import JUDGE, Change
+from admin_api.store.engine import Limits, told_as_away
+from admin_api.store.errors import StoreAway, StoreFull, StoreLost
 from admin_api.store.gap import Gap
-from admin_api.store.migrating import bring_up_to_date
+from admin_api.store.opening import Opened, open_ours
 from admin_api.store.room import check_room
 from admin_api.store.tables import meta
 from admin_api.store.turns import Turns
@@ -33,11 +34,13 @@ __all__ = ["Change", "Store"]
 class Store:
     """The store, open. Made by `Store.open`."""
 
-    def __init__(self, engines: Engines, limits: Limits, state_dir: Path, store_id: str, audit_key: bytes) -> None:
-        self.id = store_id  # of this very database, made with it: a snapshot of another one is not ours
-        self._engines = engines
+    def __init__(self, opened: Opened, limits: Limits, state_dir: Path) -> None:
+        self.id = opened.id  # of this very database, made with it: a snapshot of another one is not ours
+        self.audited = 0  # commits of audit rows by this process
+        self._engines = engines = opened.engines
         self._state_dir = state_dir
-        self._audit_key = audit_key
+        self._audit_key = opened.key
+        self._file = _identity(engines.file)
         self._writer = asyncio.Lock()
         self._turns = Turns(limits, engines.place)
         self._gap = Gap()
@@ -46,27 +49,11 @@ class Store:
     async def open(cls, url: str | None, state_dir: Path, log: Log, limits: Limits | None = None) -> Store:
         """Connect, bring the tables up to date, and read who it is. `url` None: SQLite in state_dir. Raises StoreAway.
 
-        `url` is ``postgresql://…``, or ``file:PATH`` of a file that holds one.
+        `url` is ``postgresql://…``, or ``file:PATH`` of a file that holds one. A store that the state directory knows
+        and that is gone, or another, is StoreLost.
         """
         limits = limits or Limits()
-        engines = open_engines(url, state_dir, limits)
-        try:
-            with told_as_away(engines.place):
-                await bring_up_to_date(engines, state_dir, log, limits)
-                async with engines.reading.connect() as connection:
-                    store_id = await connection.scalar(select(meta.c.store_id))
-                    head = await audit.head(connection)
-                key = await asyncio.to_thread(audit.load_key, state_dir)
-                if key is None:
-                    key = await asyncio.to_thread(audit.make_key, state_dir)
-                    if head[0]:
-                        log.error("the audit key was missing: a new one cannot vouch for the rows so far", rows=head[0])
-            return cls(engines, limits, state_dir, str(store_id), key)
-        except BaseException as error:
-            await engines.changing.dispose()
-            if isinstance(error, SQLAlchemyError):  # no rights to our tables, or tables that are not ours
-                raise StoreAway(f"the store, {engines.place}, cannot be used: {type(error).__name__}") from error
-            raise
+        return cls(await open_ours(url, state_dir, log, limits), limits, state_dir)
 
     @property
     def place(self) -> str:
@@ -83,15 +70,16 @@ class Store:
         return self._turns.trouble
 
     @asynccontextmanager
-    async def turn(self, lock: asyncio.Lock, actor: str) -> AsyncIterator[None]:
-        """Hold a lock of those who mean to write; they give up as those inside do. Raises StoreAway."""
+    async def turn(self, lock: asyncio.Lock, actor: str) -> AsyncIterator[float]:
+        """Hold a lock of those who mean to write; gives since when they waited, for `change`. Raises StoreAway."""
+        since = time.monotonic()
         try:
-            await self._turns.acquire(lock)
+            await self._turns.acquire(lock, since)
         except StoreAway as error:
             self._gap.note(actor, str(error))
             raise
         try:
-            yield
+            yield since
         finally:
             lock.release()
 
@@ -103,19 +91,28 @@ class Store:
         """A connection that sees one state of the store throughout. Nothing may be written by it."""
         return self._transaction(self._engines.reading, commits=False)
 
+    def scratch(self) -> AbstractAsyncContextManager[AsyncConnection]:
+        """Like `read`, but temporary tables may be made and written, which are gone with it."""
+        return self._transaction(self._engines.trying, commits=False)
+
     @asynccontextmanager
-    async def change(self, actor: str, request_id: str | None = None, *, synced: bool = True) -> AsyncIterator[Change]:
+    async def change(
+        self, actor: str, request_id: str | None = None, *, synced: bool = True, since: float | None = None
+    ) -> AsyncIterator[Change]:
         """One change: committed at the block's end, rolled back when it raises; one at a time.
 
-        One that is not `synced` outlives the end of any process, but not surely a loss of power.
+        One that is not `synced` outlives the end of any process, but not surely a loss of power. Its turn is waited for
+        since now, or `since` (monotonic), and not for long: StoreAway then.
         """
         engine = self._engines.changing if synced else self._engines.counting
         try:
-            async with self._writing(engine) as connection:
+            async with self._writing(engine, since) as connection:
                 # On PostgreSQL the row's lock keeps out the writers of other processes; on SQLite the begin did.
                 revision = await connection.scalar(select(meta.c.policy_revision).with_for_update())
                 change = Change(connection, actor, request_id, (revision or 0) + 1)
                 yield change
+                if (judge := JUDGE.get()) is not None:
+                    await judge(change)
                 gap, refused = self._gap, self._gap.refused
                 entries = [gap.entry(), *change.entries] if gap else change.entries
                 await audit.append(connection, self._audit_key, self.id, entries)
@@ -128,6 +125,7 @@ class Store:
         except StoreAway as error:
             self._gap.note(actor, str(error))
             raise
+        self.audited += len(entries)
         self._told(gap, refused)
 
     async def tell_gap(self) -> None:
@@ -136,6 +134,7 @@ class Store:
         if gap:
             async with self._writing(self._engines.changing) as connection:
                 await audit.append(connection, self._audit_key, self.id, [gap.entry()])
+            self.audited += 1
             self._told(gap, refused)
 
     def _told(self, gap: Gap, refused: int) -> None:
@@ -152,16 +151,33 @@ class Store:
         async with self._writing(self._engines.counting) as connection:
             yield connection
 
+    async def check_identity(self) -> None:
+        """Ask whether the store is still there, and the same. Raises StoreAway; StoreLost when it is not."""
+        self.check_place()
+        try:
+            async with self.read() as connection:
+                store_id = await connection.scalar(select(meta.c.store_id))
+        except ProgrammingError:  # PostgreSQL has no such table any more
+            store_id = None
+        if store_id != self.id:
+            raise StoreLost(f"the store, {self.place}, was emptied or replaced while it was in use")
+
+    def check_place(self) -> None:
+        """Raise StoreLost where SQLite's file was taken away or replaced: what is written to it now is lost."""
+        if _identity(self._engines.file) != self._file:
+            raise StoreLost(f"the store, {self.place}, was removed or replaced while it was in use")
+
     @property
     def audit_key(self) -> bytes:
         """What the audit rows' HMACs are made with."""
         return self._audit_key
 
     @asynccontextmanager
-    async def _writing(self, engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
-        await self._turns.acquire(self._writer)
+    async def _writing(self, engine: AsyncEngine, since: float | None = None) -> AsyncIterator[AsyncConnection]:
+        await self._turns.acquire(self._writer, time.monotonic() if since is None else since)
         try:
             with self._turns.noted():
+                self.check_place()
                 async with self._transaction(engine) as connection:
                     yield connection
         finally:
@@ -180,3 +196,14 @@ class Store:
                     # A driver that waited in vain must not be asked to roll back: the server will, without us.
                     await connection.invalidate()
                     raise
+
+
+def _identity(file: Path | None) -> tuple[int, int] | None:
+    """Which file it is; None where there is none."""
+    if file is None:
+        return None
+    try:
+        status = file.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino

@@ -91,6 +91,17 @@ meta = Table(
     Column("id", Integer, primary_key=True, autoincrement=False),  # 1: there is one row
     Column("store_id", Text, nullable=False),
     Column("policy_revision", BigInteger, nullable=False),
+    Column("audit_key_check", Text),  # what the audit key makes of the store's id: a key that makes another is not ours
+)
+
+store_owner = Table(
+    "store_owner",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),  # 1: there is one row at most
+    Column("holder", Text, nullable=False),  # of one run of the service
+    Column("told", Text, nullable=False),  # host and process, for people
+    Column("since", BigInteger, nullable=False),  # microseconds since 1970, by the database's clock
+    Column("beat", BigInteger, nullable=False),  # of its last sign of life, by the same clock
 )
 
 lists = Table(
@@ -201,6 +212,7 @@ exemptions = Table(
     Column("who", Json, nullable=False),
     Column("scope", Json, nullable=False),
     Column("owner", Text, nullable=False),
+    Column("owner_form", Key, nullable=False, server_default="", index=True),  # as persons.py compares it
     Column("reason", Text, nullable=False),
     Column("ticket", Text),
     Column("status", Word, nullable=False, index=True),
@@ -282,6 +294,36 @@ tokens = Table(
     Column("created_at", UtcTime, nullable=False),
     Column("expires_at", UtcTime),
     Column("last_used_at", UtcTime),
+    Column("networks", Json),  # role lease: the addresses that it may lease; NULL: any
+    Column("groups", Json),  # role lease: the groups that it may lease into; NULL: any
+)
+
+change_requests = Table(
+    "change_requests",
+    metadata,
+    Column("id", Key, primary_key=True),
+    Column("operation", Text, nullable=False),  # "PATCH /groups/{name}"
+    Column("path", Json, nullable=False),
+    Column("query", Json, nullable=False),
+    Column("body", LargeBinary),  # JSON, compressed; NULL once it is decided
+    Column("body_octets", BigInteger, nullable=False),  # of `body`
+    Column("sent", Text, nullable=False),  # SHA-256 of operation, path, query, body and If-Match
+    Column("if_match", Text),
+    Column("opens", Json, nullable=False),  # why it needs another owner, in finished phrases
+    Column("changes", Json, nullable=False),  # what it does, as audit rows would tell
+    Column("effect", Text, nullable=False),  # SHA-256 of all that it does
+    Column("status", Word, nullable=False, index=True),
+    Column("requested_by", Text, nullable=False),
+    Column("requested_owner", Text, nullable=False),
+    Column("requested_token", Word, nullable=False),  # the id of the token that asked
+    Column("created_at", UtcTime, nullable=False),
+    Column("expires_at", UtcTime, nullable=False),
+    Column("decided_by", Text),
+    Column("decided_owner", Text),
+    Column("decided_at", UtcTime),
+    Column("note", Text),
+    Column("token_part", Text),  # of a token that is to be made: the half that who asked was shown
+    Column("version", BigInteger, nullable=False),
 )
 
 audit = Table(

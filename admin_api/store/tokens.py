@@ -10,6 +10,7 @@ import hashlib
 import hmac
 import re
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -31,6 +32,8 @@ MOST_TOKENS: Final = 1000
 FIRST_TOKEN_FILE: Final = "admin.token"  # noqa: S105 (a name of a file)
 
 _TOKEN = re.compile(r"moat_([0-9a-f]{8})_[A-Za-z0-9_-]{43}\Z")
+_FIRST_PART, _SECOND_PART = 22, 21  # letters of 43, six bits each: either half alone is beyond guessing
+_PART_OCTETS = 17
 _TOUCHED_ENOUGH = timedelta(minutes=1)
 _NOBODY = "0" * 64  # compared with when no token has the id, so that this takes as long
 
@@ -46,6 +49,8 @@ class TokenRow:
     created_at: datetime
     expires_at: datetime | None
     last_used_at: datetime | None
+    networks: tuple[str, ...] | None = None  # role lease: whose addresses it may lease; None: any
+    groups: tuple[str, ...] | None = None  # role lease: into which groups; None: any
 
     def has_expired(self, now: datetime) -> bool:
         """Whether its time is over."""
@@ -54,7 +59,9 @@ class TokenRow:
     def plain(self) -> dict[str, Any]:
         """As the audit trail keeps it."""
         expires = None if self.expires_at is None else self.expires_at.isoformat()
-        return {"id": self.id, "name": self.name, "owner": self.owner, "role": self.role, "expires_at": expires}
+        plain = {"id": self.id, "name": self.name, "owner": self.owner, "role": self.role, "expires_at": expires}
+        bounds = {"networks": self.networks, "groups": self.groups}
+        return {**plain, **{name: list(bound) for name, bound in bounds.items() if bound is not None}}
 
 
 _COLUMNS = [tokens.c[name] for name in TokenRow.__dataclass_fields__]
@@ -119,9 +126,21 @@ async def touch(store: Store, token: TokenRow, now: datetime | None = None) -> N
 
 
 async def create(
-    change: Change, *, name: str, owner: str, role: str, expires_at: datetime | None = None
+    change: Change,
+    *,
+    name: str,
+    owner: str,
+    role: str,
+    expires_at: datetime | None = None,
+    networks: Sequence[str] | None = None,
+    groups: Sequence[str] | None = None,
+    part: str | None = None,
+    by: str | None = None,
 ) -> tuple[TokenRow, str]:
-    """Make a token; gives it with its text, which is not kept. Raises Duplicate, TooMany."""
+    """Make a token; gives it with its text, which is not kept. Raises Duplicate, TooMany.
+
+    `part` is what `new_part` gave, where somebody has that half already. `by` is told in the audit trail.
+    """
     conn = change.connection
     if await conn.scalar(select(tokens.c.id).where(tokens.c.name == name)) is not None:
         raise Duplicate(f"token {name!r}")
@@ -130,8 +149,9 @@ async def create(
     number = secrets.token_hex(4)
     while await conn.scalar(select(tokens.c.id).where(tokens.c.id == number)) is not None:
         number = secrets.token_hex(4)
-    text = f"moat_{number}_{secrets.token_urlsafe(32)}"
-    row = TokenRow(number, name, owner, role, datetime.now(UTC), expires_at, None)
+    text = f"moat_{number}_{part or new_part()}{secrets.token_urlsafe(_PART_OCTETS)[:_SECOND_PART]}"
+    bounds = [None if bound is None else tuple(bound) for bound in (networks, groups)]
+    row = TokenRow(number, name, owner, role, datetime.now(UTC), expires_at, None, *bounds)
     await conn.execute(
         insert(tokens).values(
             id=number,
@@ -141,10 +161,17 @@ async def create(
             digest=_digest(text),
             created_at=row.created_at,
             expires_at=expires_at,
+            networks=bounds[0],
+            groups=bounds[1],
         )
     )
-    change.record("create", f"tokens/{name}", None, row.plain())
+    change.record("create", f"tokens/{name}", None, {**row.plain(), **({"by": by} if by else {})})
     return row, text
+
+
+def new_part() -> str:
+    """The first half of a token's secret, for the one of two owners who asks for it; the other is given the rest."""
+    return secrets.token_urlsafe(_PART_OCTETS)[:_FIRST_PART]
 
 
 async def revoke(change: Change, name: str) -> None:
@@ -186,4 +213,6 @@ def _digest(text: str) -> str:
 
 
 def _row(row: Any) -> TokenRow:
-    return TokenRow(**{name: row._mapping[name] for name in TokenRow.__dataclass_fields__})
+    values = {name: row._mapping[name] for name in TokenRow.__dataclass_fields__}
+    bounds = {name: None if values[name] is None else tuple(values[name]) for name in ("networks", "groups")}
+    return TokenRow(**{**values, **bounds})

@@ -1,8 +1,8 @@
 """Whose turn it is to write, and how long anybody waits for it.
 
-While changes are made, those behind them wait as long as that takes. Once one had to give up, since another program
-has the store locked, or the disk is full, those behind it give up after a moment, too: callers hear of it within
-seconds, and no queue grows.
+While changes are made, those behind them wait, for a few seconds at most. Once one had to give up, since another
+program has the store locked, or the disk is full, those behind it give up after a moment, too: callers hear of it
+within seconds, and no queue grows.
 """
 
 from __future__ import annotations
@@ -36,20 +36,19 @@ class Turns:
             raise
         self.trouble = None
 
-    async def acquire(self, lock: asyncio.Lock) -> None:
-        """Take a lock that writers share. Raises StoreAway when that takes too long."""
-        began = time.monotonic()
+    async def acquire(self, lock: asyncio.Lock, since: float) -> None:
+        """Take a lock that writers share, waited for `since` then (monotonic). Raises StoreAway when that is long."""
         acquiring = asyncio.ensure_future(lock.acquire())
         try:
             while not (await asyncio.wait((acquiring,), timeout=_LOOK_SECONDS))[0]:
-                self._check_patience(time.monotonic() - began)
+                self._check_patience(time.monotonic() - since)
         except BaseException:
             if not acquiring.cancel():
                 lock.release()
             raise
 
     def _check_patience(self, waited: float) -> None:
-        if waited >= self._limits.turn_seconds:
+        if waited >= self._limits.patience_seconds:
             raise StoreAway(f"the store, {self._place}, is busy with other changes")
         if waited >= self._limits.lock_seconds and self.trouble is not None:
             raise StoreAway(self.trouble)

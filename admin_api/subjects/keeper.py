@@ -92,9 +92,9 @@ class SubjectKeeper:
         """A change of the store, and of what is in force; `synced` as the store has it. Raises StoreAway."""
         if self._journal is None:
             raise StoreAway("leases and exemptions have not been read yet; try again soon")
-        async with self._door.store.turn(self._turn, actor):
+        async with self._door.store.turn(self._turn, actor) as since:
             try:
-                async with self._door.store.change(actor, request_id, synced=synced) as change:
+                async with self._door.store.change(actor, request_id, synced=synced, since=since) as change:
                     changing = SubjectChange(change)
                     yield changing
                     if changing.put:

@@ -1,7 +1,7 @@
 """Reads what was fetched, in a process of its own: its memory and its time are nobody else's.
 
 Run as ``python -m admin_api.subscriptions.child``: one order on stdin,
-``{"file", "format", "most_bytes", "state_dir"}``; one outcome on stdout,
+``{"file", "format", "most_bytes", "state_dir", "quotes"}``; one outcome on stdout,
 ``{"content": SHA-256, "rules", "patterns", "regexes", "report"}`` or ``{"error"}``.
 """
 
@@ -22,6 +22,7 @@ from blocklists.formats.content import ListContent
 from blocklists.formats.reading import read_list
 from resolver.config.file_policy import write_contents
 from resolver.errors import MoatdnsError
+from resolver.state_files import reading
 
 _NICE = 10  # serving comes first
 _PIECE = 1 << 18
@@ -30,7 +31,8 @@ _MOST_TOLD = 20
 
 def read(order: dict[str, Any]) -> dict[str, Any]:
     """Read the list, and write its rules to a content file. Raises MoatdnsError."""
-    content = read_list(_pieces(Path(order["file"])), order["format"], most_bytes=order["most_bytes"])
+    pieces = _pieces(Path(order["file"]))
+    content = read_list(pieces, order["format"], most_bytes=order["most_bytes"], quotes=order["quotes"])
     digest = hashlib.sha256(content.content).hexdigest()
     if content.rules:
         write_contents(Path(order["state_dir"]), {digest: content.content})
@@ -50,7 +52,7 @@ def _report(content: ListContent) -> dict[str, Any]:
 
 
 def _pieces(path: Path) -> Iterator[bytes]:
-    with path.open("rb") as file:
+    with reading(path) as file:
         while piece := file.read(_PIECE):
             yield piece
 

@@ -1,13 +1,14 @@
 """One download, into a file: bounded in size, time and redirects, and to addresses of the open Internet.
 
-A connection goes to the very address that was checked, also after a redirect, so DNS cannot lead it elsewhere.
+Which address may be connected to is judged by admin_api.guarded_http.
 """
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -15,10 +16,11 @@ from urllib.parse import urljoin
 
 import aiohttp
 
-from admin_api.guarded_http import SILENCE_SECONDS, check_address, guarded_session, why_not
+from admin_api.guarded_http import SILENCE_SECONDS, guarded_session, why_not
 from resolver import __version__
 from resolver.config.subscription import read_url
 from resolver.errors import FetchError, RuleError
+from resolver.state_files import open_own
 
 _MOST_REDIRECTS: Final = 5
 _PIECE: Final = 1 << 18
@@ -48,6 +50,10 @@ class Fetched:
     last_modified: str | None
 
 
+class _OfAnotherCopy(Exception):
+    """A 304 that names another copy than ours: ask again without conditions."""
+
+
 async def fetch(
     wanted: Wanted, into: Path, *, most_octets: int, timeout_seconds: float, progress: Progress
 ) -> Fetched | None:
@@ -57,7 +63,10 @@ async def fetch(
             asyncio.timeout(timeout_seconds),
             guarded_session(allow_private=wanted.allow_private, headers=_headers(wanted)) as session,
         ):
-            return await _follow(session, wanted, into, most_octets, progress)
+            try:
+                return await _follow(session, wanted, _conditions(wanted), into, most_octets, progress)
+            except _OfAnotherCopy:
+                return await _follow(session, wanted, {}, into, most_octets, progress)
     except FetchError:
         raise
     except TimeoutError as error:
@@ -69,35 +78,60 @@ async def fetch(
 
 
 def _headers(wanted: Wanted) -> dict[str, str]:
-    headers = {
+    return {
         "User-Agent": f"moatdns/{__version__}",
         "Accept": "text/plain, */*;q=0.5",
         # The pin is of the octets of the file itself.
         "Accept-Encoding": "identity" if wanted.sha256 else "gzip, identity;q=0.5",
     }
-    if wanted.etag:
-        headers["If-None-Match"] = wanted.etag
-    if wanted.last_modified:
-        headers["If-Modified-Since"] = wanted.last_modified
-    return headers
+
+
+def _conditions(wanted: Wanted) -> dict[str, str]:
+    """The headers by which only another copy than ours is asked for (RFC 9110 section 13)."""
+    said = {"If-None-Match": wanted.etag, "If-Modified-Since": wanted.last_modified}
+    return {name: value for name, value in said.items() if value}
 
 
 async def _follow(
-    session: aiohttp.ClientSession, wanted: Wanted, into: Path, most_octets: int, progress: Progress
+    session: aiohttp.ClientSession,
+    wanted: Wanted,
+    conditions: dict[str, str],
+    into: Path,
+    most_octets: int,
+    progress: Progress,
 ) -> Fetched | None:
+    """Raises _OfAnotherCopy for a 304 that does not speak of our copy."""
     url = wanted.url
     for _ in range(_MOST_REDIRECTS + 1):
-        check_address(url, allow_private=wanted.allow_private)
-        async with session.get(url, allow_redirects=False) as response:
+        async with session.get(url, headers=conditions, allow_redirects=False) as response:
             if response.status in _REDIRECTS:
                 url = _next_url(url, response.headers.get("Location", ""))
                 continue
-            if response.status == 304 and (wanted.etag or wanted.last_modified):
+            if response.status == 304 and conditions:
+                if not _is_of_our_copy(response.headers, wanted):
+                    raise _OfAnotherCopy
                 return None
+            if response.status == 304:
+                raise FetchError("the server answered 304 Not Modified to what was asked without conditions")
             if response.status != 200:
                 raise FetchError(f"the server answered {response.status} {(response.reason or '')[:60]}".rstrip())
             return await _download(response, wanted, into, most_octets, progress)
     raise FetchError(f"it was redirected more than {_MOST_REDIRECTS} times")
+
+
+def _is_of_our_copy(headers: Mapping[str, str], wanted: Wanted) -> bool:
+    """Whether a 304 says that the copy we have is the current one (RFC 9111 section 4.3.4).
+
+    It must name our copy's ETag (RFC 9110 section 15.4.5), compared weakly (section 8.8.3.2). Where our copy has none,
+    a Last-Modified must not be another; it may be left out.
+    """
+    if wanted.etag:
+        return _opaque(headers.get("ETag", "")) == _opaque(wanted.etag)
+    return headers.get("ETag") is None and headers.get("Last-Modified", wanted.last_modified) == wanted.last_modified
+
+
+def _opaque(etag: str) -> str:
+    return etag.strip().removeprefix("W/")
 
 
 def _next_url(url: str, location: str) -> str:
@@ -122,7 +156,7 @@ async def _download(
     received = 0
     digest = hashlib.sha256()
     progress(0, total)
-    with into.open("wb") as file:
+    with _new(into) as file:
         async for piece in response.content.iter_chunked(_PIECE):
             received += len(piece)
             if received > most_octets:
@@ -133,6 +167,11 @@ async def _download(
     if wanted.sha256 is not None and digest.hexdigest() != wanted.sha256:
         raise FetchError(f"its SHA-256 is {digest.hexdigest()}, not the one that is pinned")
     return Fetched(received, response.headers.get("ETag"), response.headers.get("Last-Modified"))
+
+
+def _new(path: Path) -> BinaryIO:
+    path.unlink(missing_ok=True)
+    return os.fdopen(open_own(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL), "wb")
 
 
 def _write(file: BinaryIO, piece: bytes) -> None:

@@ -27,6 +27,7 @@ from blocklists.formats.reading import READER
 from resolver.config.file_policy import CONTENTS, content_path
 from resolver.errors import FetchError, ListError, MoatdnsError
 from resolver.rules import MAX_PATTERNS, MAX_REGEXES
+from resolver.state_files import make_folder
 from resolver.telemetry.log import Log
 
 ACTOR: Final = "subscriptions"
@@ -196,7 +197,7 @@ class Subscriptions:
             async with self._turns:
                 progress.state, progress.began = "fetching", datetime.now(UTC)
                 progress.received, progress.total = 0, None
-                file.parent.mkdir(parents=True, exist_ok=True)
+                make_folder(file.parent)
                 await self._fetch_and_keep(row, file, progress)
             progress.failures = 0
         except (FetchError, ListError, MoatdnsError, OSError) as error:
@@ -235,6 +236,7 @@ class Subscriptions:
             "format": row.format or "auto",
             "most_bytes": self._most_octets * _UNPACKED,
             "state_dir": str(self._state_dir),
+            "quotes": not row.allow_private,
         }
         async with self._reading:
             outcome = await in_child(_CHILD, order, ListError, "the reader of lists")

@@ -65,7 +65,8 @@ class Watcher:
         async with self._door.store.read() as connection:
             rows = await lists.all_lists(connection)
             told = (await documents.get(connection, _TOLD) or {}).get("lists", {})
-        failing = {row.name: row.last_error for row in rows if row.last_error is not None}
+        shown = {row.name: lists.error_shown(row, is_admin=False) for row in rows}
+        failing = {name: why for name, why in shown.items() if why is not None}
         if failing == told:
             return
         async with self._door.store.change(_ACTOR) as change:

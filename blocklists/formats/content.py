@@ -19,6 +19,8 @@ MOST_REASONS = 100  # that are told apart: a list may make up as many options as
 _MOST_TEXT = 200
 _OTHER = "other things that are not known to DNS"
 _AN_ADDRESS = "an address is no name: DNS cannot block it"
+_NOT_QUOTED = "it cannot be read (of a private address nothing is quoted)"
+_NOT_NAMED = "it says what is not known to DNS (of a private address nothing is quoted)"
 _SUFFIX = "it is a public suffix: all names below would be blocked"
 _ADDRESS = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,3}){3}\Z")
 
@@ -58,11 +60,15 @@ class ListContent:
 
 
 class Collector:
-    """Takes rules one by one. Raises ListError when there are too many."""
+    """Takes rules one by one. Raises ListError when there are too many.
 
-    def __init__(self, most_rules: int = MOST_RULES, *, may_have_regexes: bool = False) -> None:
+    Without `quotes` nothing is told of lines that are no rules but their numbers: they may be of some other thing.
+    """
+
+    def __init__(self, most_rules: int = MOST_RULES, *, may_have_regexes: bool = False, quotes: bool = True) -> None:
         self._most = most_rules
         self._may_have_regexes = may_have_regexes
+        self._quotes = quotes
         self._rules: dict[Action, set[str]] = {"block": set(), "allow": set()}
         self._unusual: set[str] = set()  # rules that are patterns or expressions
         self._taken = 0
@@ -118,11 +124,15 @@ class Collector:
     def problem(self, line: int, text: str, reason: str) -> None:
         """A line that cannot be read."""
         self.problem_count += 1
+        if not self._quotes:
+            text, reason = "", _NOT_QUOTED
         if len(self._problems) < MOST_PROBLEMS:
             self._problems.append(Problem(line, _shown(text, _MOST_TEXT), _shown(reason, 2 * _MOST_TEXT)))
 
     def inexpressible(self, line: int, reason: str) -> None:
         """A line that says something which cannot be done."""
+        if not self._quotes:
+            reason = _NOT_NAMED
         known = self._inexpressible.get(reason)
         if known is None:
             reason = _shown(reason, _MOST_TEXT) if len(self._inexpressible) < MOST_REASONS else _OTHER

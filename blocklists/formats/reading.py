@@ -35,12 +35,14 @@ def read_list(
     most_rules: int = MOST_RULES,
     most_bytes: int = MOST_BYTES,
     may_have_regexes: bool = False,
+    quotes: bool = True,
 ) -> ListContent:
     """Read a list, plain or gzip, as one of FORMATS. Raises ListError for what is no list at all.
 
-    A line that cannot be read, or that says what DNS cannot do, is counted and told; the rest counts.
+    A line that cannot be read, or that says what DNS cannot do, is counted and told; the rest counts. Without `quotes`
+    it is told by its number only.
     """
-    into = Collector(most_rules, may_have_regexes=may_have_regexes)
+    into = Collector(most_rules, may_have_regexes=may_have_regexes, quotes=quotes)
     counter = _Counter(lines_of(chunks, into.problem, most_bytes=most_bytes))
     lines: Iterator[tuple[int, str]] = iter(counter)
     name = format

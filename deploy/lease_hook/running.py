@@ -32,7 +32,8 @@ class Hook(NamedTuple):
 
 
 def log(text: str) -> None:
-    """Say something to syslog, and on stderr."""
+    """Say something to syslog, and on stderr; what came from elsewhere cannot act on who reads it."""
+    text = "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
     syslog.syslog(syslog.LOG_WARNING, text)
     print(f"moatdns-lease-hook: {text}", file=sys.stderr, flush=True)  # noqa: T201
 

@@ -85,12 +85,13 @@ class CacheEntry:
         """When the TTLs in the body next change, at the latest when it expires."""
         return min(self.stored_at + int(now - self.stored_at) + 1, self.expires_at)
 
+    def seconds_left(self, now: float) -> int:
+        """What is left of its TTL, in whole seconds; 0 once expired."""
+        return self.ttl_seconds - int(now - self.stored_at) if now < self.expires_at else 0
+
     def body(self, now: float, *, most: int | None = None) -> bytes:
         """The sections with TTLs counted down to `now`, none above `most` seconds; STALE_TTL_SECONDS once expired."""
-        if now < self.expires_at:
-            ttl = self.ttl_seconds - int(now - self.stored_at)
-        else:
-            ttl = STALE_TTL_SECONDS if self.is_stale(now) else 0
+        ttl = STALE_TTL_SECONDS if self.is_stale(now) else self.seconds_left(now)
         if most is not None and most < ttl:
             ttl = most
         answer = self.answer
@@ -112,7 +113,8 @@ class ResponseCache:
         self._max_ttl = settings.max_ttl_seconds
         self._max_negative_ttl = settings.max_negative_ttl_seconds
         self._stale_seconds = settings.stale_seconds
-        self._cuts_at_nxdomain = settings.nxdomain_cut
+        self._cuts_at_nxdomain = settings.nxdomain_cut is not False
+        self._cuts_always = settings.nxdomain_cut == "always"
         self._main: OrderedDict[bytes, CacheEntry] = OrderedDict()  # its popitem costs the same at any size
         self._small: OrderedDict[bytes, CacheEntry] = OrderedDict()
         self._small_bytes = 0
@@ -139,9 +141,10 @@ class ResponseCache:
     def get_absent(self, key: bytes, name: bytes, now: float) -> CacheEntry | None:
         """What says that a name is not there: an NXDOMAIN of its own for another type, or of a name above (RFC 8020).
 
-        `key` is the question's cache key, `name` the qname's key. Not for clients that validate: the proof of one
-        name's absence need not prove another's. Of DS, the zone above the name says whether it is there, and so only
-        names above it count.
+        One of a name above counts only if the upstream has validated it (AD), or the settings say so: there are servers
+        that deny names which have nothing but names below. `key` is the question's cache key, `name` the qname's key.
+        Not for clients that validate: the proof of one name's absence need not prove another's. Of DS, the zone above
+        the name says whether it is there, and so only names above it count.
         """
         if not self._absent or key[-1] not in _NO_DNSSEC:
             return None
@@ -156,29 +159,34 @@ class ResponseCache:
                 entry = self.get(found)
                 if entry is None or now >= entry.expires_at:
                     return None
+                if at < whole and not (self._cuts_always or entry.answer.authenticated):
+                    continue
                 self.counts["nxdomain_cut"] += 1
                 return entry if at == whole else _below(entry, found)
         return None
 
     def put(self, key: bytes, answer: Answer, now: float) -> CacheEntry:
         """Keep an answer for as long as it and the settings allow. One with no lifetime is wrapped, but not kept."""
-        negative = answer.negative
-        ceiling = self._max_negative_ttl if negative else self._max_ttl
-        ttl = min(answer.ttl_seconds, ceiling)
-        if ttl < self._min_ttl and (ttl or not negative):
-            # A negative answer without SOA is never kept (RFC 2308 section 5).
-            ttl = max(ttl, min(self._min_ttl, ceiling))
-        size = len(key) + len(answer.body) + 2 * len(answer.ttl_offsets) + _OVERHEAD
-        for target in answer.targets:
-            size += len(target) + _TARGET_OVERHEAD
-        entry = CacheEntry(answer, now, ttl, 0 if negative else self._stale_seconds, size)
-        if ttl:
+        entry = self.wrapped(key, answer, now)
+        if entry.ttl_seconds:
             self._store(key, entry)
             if answer.rcode == _NXDOMAIN and self._cuts_at_nxdomain and not answer.answers:
                 self._note_absent(key, entry)
         else:
             self._remove(key)
         return entry
+
+    def wrapped(self, key: bytes, answer: Answer, now: float) -> CacheEntry:
+        """An answer as it would be kept, without keeping it."""
+        negative = answer.negative
+        ttl = min(answer.ttl_seconds, self._max_negative_ttl if negative else self._max_ttl)
+        if not negative and ttl < self._min_ttl:  # what is not there may come to be at any time (RFC 2308 section 5)
+            ttl = min(self._min_ttl, self._max_ttl)
+        size = len(key) + len(answer.body) + 2 * len(answer.ttl_offsets) + _OVERHEAD
+        for target in answer.targets:
+            size += len(target) + _TARGET_OVERHEAD
+        stale_seconds = 0 if negative or answer.leads_on is not None else self._stale_seconds
+        return CacheEntry(answer, now, ttl, stale_seconds, size)
 
     def put_failure(self, key: bytes, why: tuple[int, str], now: float) -> CacheEntry:
         """Remember that no upstream answered, so that a flood of the same question asks seldom (RFC 9520).

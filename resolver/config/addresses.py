@@ -31,6 +31,7 @@ SCHEME = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://(?P<rest>.*)\Z", re.
 _CLIENT_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}\Z")
 _EVERYONE = frozenset({"all", "any", "everyone", "*"})
 
+_LONGEST_PREFIX = 128
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 _SYSLOG_PORTS = {"udp": 514, "tcp": 601}
 
@@ -126,20 +127,33 @@ def read_syslog(text: str) -> str:
     return text.strip()
 
 
-def read_zone(text: str) -> str:
-    """The name of a zone, in its one normal form; a network gives its reverse zone."""
+def read_zone(text: str) -> tuple[tuple[str, ...], int]:
+    """The names of a zone in their one normal form, and the length of the prefix that they stand for.
+
+    A network gives its reverse zones: one, or up to 128 where its prefix ends within an octet (IPv4), up to eight where
+    it ends within a nibble (IPv6). The name of a reverse zone stands for its network, any other for the longest prefix.
+    """
     if "/" not in text:
-        return to_text(parse_name(text))
+        name = to_text(parse_name(text))
+        return (name,), _reverse_length(name)
     network = ipaddress.ip_network(read_network(text))
     bits_a_label = 8 if network.version == 4 else 4
-    if network.prefixlen == 0 or network.prefixlen % bits_a_label:
-        raise RuleError(
-            f"{shown(text)} has no reverse zone of its own: prefix lengths of IPv{network.version} reverse zones are "
-            f"multiples of {bits_a_label}; write the zones' names"
-        )
-    labels = network.network_address.reverse_pointer.split(".")
-    unused = (network.max_prefixlen - network.prefixlen) // bits_a_label
-    return ".".join(labels[unused:])
+    if network.prefixlen == 0:
+        raise RuleError(f"{shown(text)} is every address: write the zone's name, 'in-addr.arpa' or 'ip6.arpa'")
+    whole = -(-network.prefixlen // bits_a_label) * bits_a_label
+    unused = (network.max_prefixlen - whole) // bits_a_label
+    names = [
+        ".".join(each.network_address.reverse_pointer.split(".")[unused:]) for each in network.subnets(new_prefix=whole)
+    ]
+    return tuple(names), network.prefixlen
+
+
+def _reverse_length(name: str) -> int:
+    """The bits that a reverse zone's name stands for."""
+    for suffix, bits_a_label in ((".in-addr.arpa", 8), (".ip6.arpa", 4)):
+        if name.endswith(suffix):
+            return bits_a_label * (name.removesuffix(suffix).count(".") + 1)
+    return _LONGEST_PREFIX
 
 
 def read_ipv4(text: str) -> str:

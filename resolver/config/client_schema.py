@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Final, Literal, get_args
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from resolver.config import fields
+from resolver.config import addresses, fields
 from resolver.config.control_schema import CertificateSection
 from resolver.config.cookies import read_secrets
 from resolver.config.fields import NUMBER, Switch
 from resolver.config.section import Section
-from resolver.config.settings import RateLimits
-from resolver.config.wording import shown
+from resolver.config.settings import PLAIN_SOURCES, ClientNetworks, RateLimits
+from resolver.config.wording import either, nearest, shown
 from resolver.errors import RuleError
 
 _RATES = RateLimits()
+_NETWORKS = ClientNetworks()
 _FILE = "file:"
+ProxySource = Literal["proxy", "proxy-within-tls", "x-forwarded-for", "client-subnet"]
+_SOURCES: Final = get_args(ProxySource)
 _LONGEST = 255  # octets of a character-string (RFC 1035 section 3.3.14)
 
 
@@ -47,6 +50,24 @@ def _read_server_name(text: str) -> str:
 
 
 _Told = Annotated[str, fields.reading(_read_told)]
+
+
+def _read_sources(value: object) -> object:
+    """Each source once, whatever its letter case."""
+    if not isinstance(value, list | tuple):
+        return value
+    known: dict[str, None] = {}
+    mistakes = []
+    for index, entry in enumerate(value):
+        text = entry.strip().lower() if isinstance(entry, str) else ""
+        if text in _SOURCES:
+            known[text] = None
+            continue
+        meant = nearest(text, _SOURCES)
+        hint = f": did you mean {meant!r}?" if meant else ""
+        mistakes.append(fields.mistake(f"should be {either(_SOURCES)}, is {shown(entry)}{hint}", entry, index))
+    fields.raise_mistakes(mistakes)
+    return tuple(known)
 
 
 class RateLimitsSection(Section):
@@ -139,6 +160,66 @@ class ServerSection(Section):
     version: _Told | None = Field(default=None, description="The answer to version.server and version.bind.")
 
 
+class ProxySection(Section):
+    """Servers that ask for others."""
+
+    network: Annotated[str, fields.reading(addresses.read_client_set)] = Field(
+        description="Their network, or the address of one; sets as in `allow`. The most specific network counts."
+    )
+    sources: Annotated[tuple[ProxySource, ...], BeforeValidator(_read_sources)] = Field(
+        default=PLAIN_SOURCES,
+        description=(
+            "By what they are believed when they say for whom they ask. 'proxy': a PROXY header (version 2), before "
+            "TLS; 'proxy-within-tls': one within TLS that is the proxy's own; 'x-forwarded-for': that header of a "
+            "request by HTTP; 'client-subnet': an EDNS client subnet of full length. A query without is refused. []: "
+            "they ask for themselves."
+        ),
+    )
+
+    @property
+    def is_told(self) -> bool:
+        """Whether the config says by what."""
+        return "sources" in self.model_fields_set
+
+
+def _read_proxies(value: object) -> object:
+    """A network that is plain text is believed by what has always been meant by that, but the client subnet."""
+    if not isinstance(value, list | tuple):
+        return value
+    read: list[object] = []
+    mistakes = []
+    for index, entry in enumerate(value):
+        if isinstance(entry, str):
+            try:
+                read.append({"network": addresses.read_client_set(entry)})
+            except RuleError as error:
+                mistakes.append(fields.mistake(str(error), entry, index))
+        elif isinstance(entry, dict | ProxySection):
+            read.append(entry)
+        else:
+            why = f"should be a network, or {{network: …, sources: […]}}, is {shown(entry)}"
+            mistakes.append(fields.mistake(why, entry, index))
+    fields.raise_mistakes(mistakes)
+    return read
+
+
+def _each_network_once(proxies: tuple[ProxySection, ...]) -> tuple[ProxySection, ...]:
+    kept: dict[str, tuple[int, ProxySection]] = {}
+    mistakes = []
+    for index, one in enumerate(proxies):
+        for network in addresses.NAMED_CLIENTS.get(one.network, (one.network,)):
+            first, other = kept.setdefault(network, (index, one))
+            if set(other.sources) != set(one.sources):
+                why = f"{network} is in entry [{first}] with other sources: name all of them in one entry"
+                mistakes.append(fields.mistake(why, one.network, index))
+    fields.raise_mistakes(mistakes)
+    return tuple({one.network: one for one in proxies}.values())
+
+
+def _admit_text(schema: dict[str, Any]) -> None:
+    schema["items"] = {"anyOf": [{"type": "string"}, schema["items"]]}
+
+
 class ClientsSection(Section):
     """Who is answered."""
 
@@ -149,18 +230,35 @@ class ClientsSection(Section):
             "(RFC 1918, 100.64.0.0/10, fc00::/7 and link-local)."
         ),
     )
-    trusted_proxies: fields.ClientSets = Field(
+    trusted_proxies: Annotated[
+        tuple[ProxySection, ...], BeforeValidator(_read_proxies), AfterValidator(_each_network_once)
+    ] = Field(
         default=(),
         description=(
-            "Networks of forwarders and load balancers that ask for others, and are believed when they say for whom: "
-            "by a PROXY header (version 2) or an EDNS client subnet of full length. List only those that put it there "
-            "themselves. Sets as in `allow`."
+            "Forwarders and load balancers that ask for others, and by what they are believed when they say for whom, "
+            "as in [{network: 10.0.0.9, sources: [proxy]}]. List only those that put it there themselves: what does "
+            "not say it is refused. A plain network means the sources proxy and x-forwarded-for."
         ),
+        json_schema_extra=_admit_text,
     )
     queries_per_second: Annotated[int, Field(ge=0, le=1_000_000), NUMBER] = Field(
         default=_RATES.queries_per_second,
         description=(
             "Queries that a client address may ask a worker in a second, over all transports; 0 is no limit. What "
             "happens beyond it, `rate_limits` says."
+        ),
+    )
+    ipv6_prefix: Annotated[int, Field(ge=16, le=128), NUMBER] = Field(
+        default=_NETWORKS.ipv6_prefix,
+        description=(
+            "Bits of an IPv6 address that make its network: a host has as many addresses as it likes in its own, so "
+            "each bound for a client address stands for its network too, wider by `ipv6_prefix_factor`."
+        ),
+    )
+    ipv6_prefix_factor: Annotated[int, Field(ge=1, le=10_000), NUMBER] = Field(
+        default=_NETWORKS.ipv6_prefix_factor,
+        description=(
+            "How many times as much as one address an IPv6 network may have, which may be a whole LAN; of what there "
+            "is for all clients together, at most half."
         ),
     )

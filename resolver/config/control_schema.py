@@ -21,6 +21,9 @@ EVENTS = (
     "list.refused",
     "node.degraded",
     "node.recovered",
+    "change.pending",
+    "change.decided",
+    "pause.begun",
 )
 
 
@@ -63,6 +66,12 @@ class AdminSection(Section):
     metrics: Switch = Field(default=True, description="Serve /metrics, without a token.")
     insecure: Switch = Field(default=False, description="Allow the API to listen beyond loopback without TLS.")
     tls: CertificateSection = CertificateSection()
+    plans_at_once: Annotated[int, Field(ge=1, le=16), NUMBER] = Field(
+        default=2, description="Policies that are planned (policy:plan) at once; others are told to come again."
+    )
+    plan_seconds: Annotated[int, Field(ge=1, le=50), NUMBER] = Field(
+        default=45, description="Most time for one plan, its replay included."
+    )
 
     @model_validator(mode="after")
     def _is_safe(self) -> AdminSection:

@@ -20,6 +20,7 @@ from resolver.config.servers import read_bootstrap, read_server
 from resolver.config.wording import either, shown
 from resolver.errors import RuleError
 from resolver.names import parse_name, to_text
+from resolver.safe_text import refuse_acting, refuse_acting_in_prose
 
 _SWITCH = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}\Z")
@@ -109,6 +110,16 @@ def _switch(value: Any) -> Any:
     return value
 
 
+def _cut(value: Any) -> Any:
+    if value == "always":
+        return value
+    try:
+        return _switch(value)
+    except PydanticCustomError:
+        why = f"should be true, false or 'always', is {shown(value)}"
+        raise PydanticCustomError("mistake", "{why}", {"why": why}) from None
+
+
 def _workers(value: Any) -> Any:
     if value == "auto":
         return value
@@ -166,6 +177,18 @@ def _read_store_url(text: str) -> str:
     return written
 
 
+def read_one_line(text: str) -> str:
+    """A text that is shown as one line wherever people read it. Raises RuleError."""
+    refuse_acting(text)
+    return text
+
+
+def read_prose(text: str) -> str:
+    """A note for people, which may have line breaks. Raises RuleError."""
+    refuse_acting_in_prose(text)
+    return text
+
+
 def secret(text: str) -> str:
     """A secret as it is, or with ``file:PATH`` the content of that file. Raises RuleError."""
     if not text.startswith("file:"):
@@ -178,21 +201,26 @@ def secret(text: str) -> str:
         raise RuleError(f"{shown(path)} cannot be read: {why}") from None
 
 
-def _normal_zones(value: Any) -> Any:
-    """Normalise the names of zones, and refuse one that is there twice."""
-    if not isinstance(value, dict):
-        return value
-    zones: dict[str, Any] = {}
+def _normal_zones(value: dict[str, Texts]) -> dict[str, Texts]:
+    """Normalise the names of zones, networks as their reverse zones, and refuse one that is there twice.
+
+    A reverse zone of two networks is the longer one's.
+    """
+    zones: dict[str, Texts] = {}
+    lengths: dict[str, int] = {}
     mistakes: list[InitErrorDetails] = []
     for written, servers in value.items():
         try:
-            name = addresses.read_zone(str(written))
+            names, length = addresses.read_zone(written)
         except RuleError as error:
             mistakes.append(mistake(str(error), written, written))
             continue
-        if name in zones:
-            mistakes.append(mistake(f"is the zone {name!r}, which is there already: keep one", written, written))
-        zones[name] = servers
+        for name in names:
+            known = lengths.get(name)
+            if known == length:
+                mistakes.append(mistake(f"is the zone {name!r}, which is there already: keep one", written, written))
+            if known is None or known <= length:
+                zones[name], lengths[name] = servers, length
     raise_mistakes(mistakes)
     return zones
 
@@ -204,10 +232,11 @@ def _moment(value: datetime) -> datetime:
     return value.astimezone(UTC)
 
 
-_ZONE_NAMES = BeforeValidator(_normal_zones)
+_ZONE_NAMES = AfterValidator(_normal_zones)
 NUMBER = BeforeValidator(_number)
 Moment = Annotated[AwareDatetime, AfterValidator(_moment)]
 Switch = Annotated[bool, BeforeValidator(_switch)]
+NxdomainCut = Annotated[bool | Literal["always"], BeforeValidator(_cut)]
 Positive = Annotated[int, Field(gt=0), NUMBER]
 PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False), NUMBER]
 Workers = Annotated[Literal["auto"] | Annotated[int, Field(ge=1, le=_MOST_WORKERS)], BeforeValidator(_workers)]

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import os
 import time
 from collections.abc import Collection, Iterator
 from pathlib import Path
@@ -19,6 +18,7 @@ from resolver.config.policy_schema import OwnList
 from resolver.config.schema import Config
 from resolver.errors import SnapshotError
 from resolver.rules import RuleKind, is_plain, parse_rule
+from resolver.state_files import make_folder, read_own, write_whole
 
 CONTENTS = "lists"
 """The folder of content files, below state_dir."""
@@ -73,16 +73,11 @@ def write_contents(state_dir: Path, contents: dict[str, bytes]) -> None:
     for digest, content in contents.items():
         path = content_path(state_dir, digest)
         with contextlib.suppress(OSError):
-            if path.stat().st_size == len(content):
+            if read_own(path) == content:  # not by its size alone: what was damaged is written anew
                 continue
-        temporary = path.with_suffix(f".{os.getpid()}.part")
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with temporary.open("wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(path)
+            make_folder(path.parent)
+            write_whole(path, content)
         except OSError as error:
             raise SnapshotError(f"cannot write the rules of the config's lists to {path}: {error.strerror}") from error
 

@@ -72,8 +72,8 @@ class UpstreamSection(Section):
         default={},
         description=(
             "Zones with upstreams of their own, by name or, for reverse zones, by network: {'corp.example': "
-            "['10.0.0.53'], '10.0.0.0/8': ['10.0.0.53']}. The most specific zone counts; its names are never asked of "
-            "others, and never answered here as private ones are."
+            "['10.0.0.53'], '172.16.0.0/12': ['10.0.0.53']}. The most specific zone counts; its names are never asked "
+            "of others, and never answered here as private ones are."
         ),
     )
 
@@ -85,7 +85,10 @@ class CacheSection(Section):
         default=64, description="Most memory for cached answers of all workers together, in MiB."
     )
     min_ttl_seconds: Annotated[int, Field(ge=0, le=_DAY), NUMBER] = Field(
-        default=0, description="Answers are kept at least this long, in seconds, even if their TTL is shorter."
+        default=0,
+        description=(
+            "Answers are kept at least this long, in seconds, even if their TTL is shorter; not NXDOMAIN and NODATA."
+        ),
     )
     max_ttl_seconds: Annotated[int, Field(ge=0, le=_LONGEST_TTL), NUMBER] = Field(
         default=_DAY, description="Answers are kept at most this long, in seconds, even if their TTL is longer."
@@ -100,9 +103,13 @@ class CacheSection(Section):
     prefetch: Switch = Field(
         default=True, description="Ask again for popular names shortly before their answers expire."
     )
-    nxdomain_cut: Switch = Field(
+    nxdomain_cut: fields.NxdomainCut = Field(
         default=True,
-        description="What is not there has nothing below it, and no other types (RFC 8020): do not ask for them.",
+        description=(
+            "What is not there has no other types and, where the upstream has validated that (AD), nothing below it "
+            "(RFC 8020): do not ask for them. 'always': nor below what is not validated, though there are servers that "
+            "deny names which have nothing but names below."
+        ),
     )
 
     @model_validator(mode="after")

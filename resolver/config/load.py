@@ -57,9 +57,18 @@ def load_config(path: Path | None, known: Known | None = None, environ: Mapping[
     `known` is what the catalogue holds; without it, references to vendors and services are taken as they stand.
     Raises ConfigError with every mistake as ``FILE:LINE: key.path: what is wrong, how to mend it``, by line.
     """
-    if path is None:
+    return checked(path, read_document(path, environ), known)
+
+
+def read_document(path: Path | None, environ: Mapping[str, str] = os.environ) -> Document | None:
+    """What the file holds, not yet checked; opens no other file. None for the built-in defaults. Raises ConfigError."""
+    return None if path is None else read_yaml(_read(path), lambda text: fill_in(text, environ))
+
+
+def checked(path: Path | None, document: Document | None, known: Known | None = None) -> Config:
+    """The configuration that a file holds. Raises ConfigError as `load_config` does."""
+    if path is None or document is None:
         return Config().placed(None)
-    document = read_yaml(_read(path), lambda text: fill_in(text, environ))
     config, problems = _check(document, known)
     if config is None or problems:
         raise ConfigError([_line(path, problem) for problem in sorted(problems, key=lambda problem: problem.line)])

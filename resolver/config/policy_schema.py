@@ -70,7 +70,9 @@ class Group(Section):
     """Networks with one policy. Without networks and client names, only leases and exemptions reach it."""
 
     name: fields.Name = Field(description="The group's name: lower-case letters, digits and '-'.")
-    description: str = Field(default="", max_length=1000, description="A note for people.")
+    description: Annotated[str, fields.reading(fields.read_prose)] = Field(
+        default="", max_length=1000, description="A note for people."
+    )
     networks: fields.Networks = Field(
         default=(), description="Networks in CIDR form, each in one group only; the most specific one decides."
     )
@@ -149,7 +151,8 @@ class Policy(Section):
     approval: Annotated[Literal["none", "four-eyes"], fields.one_of("none", "four-eyes")] = Field(
         default="none",
         description=(
-            "'four-eyes': an exemption waits until a token of another owner than the requesting one's approves it."
+            "'four-eyes': what opens a name, and a new token, waits until a token of another owner than the asking "
+            "one's approves it."
         ),
     )
     longest_exemption_seconds: Annotated[int, Field(ge=1, le=10 * 366 * _DAY), NUMBER] = Field(
@@ -157,6 +160,15 @@ class Policy(Section):
     )
     longest_pause_seconds: Annotated[int, Field(ge=1, le=366 * _DAY), NUMBER] = Field(
         default=_DAY, description="The longest that a pause may last, in seconds."
+    )
+    longest_emergency_pause_seconds: Annotated[int, Field(ge=0, le=3600), NUMBER] = Field(
+        default=3600, description="With four eyes, how long one owner alone may pause within a day, in seconds."
+    )
+    most_change_requests: Annotated[int, Field(ge=1, le=10_000), NUMBER] = Field(
+        default=200, description="With four eyes, the most changes that wait for another owner."
+    )
+    change_request_seconds: Annotated[int, Field(ge=60, le=366 * _DAY), NUMBER] = Field(
+        default=7 * _DAY, description="With four eyes, how long a change waits for another owner before it lapses."
     )
     lists: tuple[OwnList, ...] = Field(default=(), description="Lists: the company's own, and those that are fetched.")
     groups: Annotated[tuple[Group, ...], AfterValidator(_complete)] = Field(

@@ -9,6 +9,21 @@ from typing import Any, Final
 COUNTERS: Final = "counters"
 """The folder of the workers' counter files, below state_dir."""
 
+PROXY: Final = "proxy"
+PROXY_WITHIN_TLS: Final = "proxy-within-tls"
+FORWARDED_FOR: Final = "x-forwarded-for"
+CLIENT_SUBNET: Final = "client-subnet"
+PLAIN_SOURCES: Final = (PROXY, FORWARDED_FOR)
+"""What a proxy is believed by unless the config says."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrustedProxy:
+    """Those of a network who ask for others, and by what they are believed when they say for whom."""
+
+    network: str  # CIDR
+    sources: tuple[str, ...] = PLAIN_SOURCES
+
 
 @dataclass(frozen=True, slots=True)
 class UpstreamServer:
@@ -68,7 +83,7 @@ class CacheSettings:
     max_negative_ttl_seconds: int = 3600
     stale_seconds: int = 86400
     prefetch: bool = True
-    nxdomain_cut: bool = True
+    nxdomain_cut: bool | str = True  # below denials that were validated; "always": below all
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +111,14 @@ class Limits:
     tls_handshake_seconds: float = 5.0  # for a handshake, and for a proxy's header
     http_streams_per_connection: int = 100
     http_resets_per_connection: int = 100  # requests that a client may take back; an answer gives one back
+
+
+@dataclass(frozen=True, slots=True)
+class ClientNetworks:
+    """What is bounded together of IPv6 clients, and how many times as much it may have as one address."""
+
+    ipv6_prefix: int = 64  # bits
+    ipv6_prefix_factor: int = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +173,7 @@ class WorkerSettings:
     """All that a worker takes from the config; the policy comes by the snapshot."""
 
     clients_allow: tuple[str, ...] = ("127.0.0.0/8", "::1/128")  # networks, CIDR
-    trusted_proxies: tuple[str, ...] = ()  # networks, CIDR
+    trusted_proxies: tuple[TrustedProxy, ...] = ()
     upstream_servers: tuple[UpstreamServer, ...] = ()
     upstream_timeout_seconds: float = 2.0
     upstream: UpstreamOptions = field(default_factory=UpstreamOptions)
@@ -160,6 +183,7 @@ class WorkerSettings:
     cache: CacheSettings = field(default_factory=CacheSettings)
     limits: Limits = field(default_factory=Limits)
     rates: RateLimits = field(default_factory=RateLimits)
+    networks: ClientNetworks = field(default_factory=ClientNetworks)
     server: Identity = field(default_factory=Identity)
     encrypted: EncryptedSettings = field(default_factory=EncryptedSettings)
     telemetry: TelemetrySettings = field(default_factory=TelemetrySettings)
@@ -178,7 +202,9 @@ class WorkerSettings:
         """The settings that `to_plain` gave, by way of JSON."""
         return cls(
             clients_allow=tuple(raw["clients_allow"]),
-            trusted_proxies=tuple(raw["trusted_proxies"]),
+            trusted_proxies=tuple(
+                TrustedProxy(one["network"], tuple(one["sources"])) for one in raw["trusted_proxies"]
+            ),
             upstream_servers=_servers(raw["upstream_servers"]),
             zones=tuple(Zone(zone["name"], _servers(zone["servers"])) for zone in raw["zones"]),
             upstream_timeout_seconds=raw["upstream_timeout_seconds"],
@@ -188,6 +214,7 @@ class WorkerSettings:
             cache=CacheSettings(**raw["cache"]),
             limits=Limits(**raw["limits"]),
             rates=RateLimits(**{**raw["rates"], "exempt": tuple(raw["rates"]["exempt"])}),
+            networks=ClientNetworks(**raw["networks"]),
             server=Identity(**raw["server"]),
             encrypted=EncryptedSettings.from_plain(raw["encrypted"]),
             telemetry=TelemetrySettings(**raw["telemetry"]),
@@ -228,6 +255,8 @@ class ControlSettings:
     metrics: bool = True
     certificate: str | None = None
     private_key: str | None = None
+    plans_at_once: int = 2
+    plan_seconds: int = 45
     statistics: bool = True
     minutes_days: int = 2
     hours_days: int = 92
@@ -242,12 +271,16 @@ class ControlSettings:
     approval: str = "none"  # or four-eyes
     longest_exemption_seconds: int = 366 * 86400
     longest_pause_seconds: int = 86400
+    longest_emergency_pause_seconds: int = 3600
+    most_change_requests: int = 200
+    change_request_seconds: int = 7 * 86400
     most_leases: int = 100_000
     longest_lease_seconds: int = 7 * 86400
     lease_history_days: int = 90
     audit_syslog: str | None = None
     webhooks: tuple[dict[str, Any], ...] = ()  # url, secret, events, allow_private
     block_page: BlockPageSettings = field(default_factory=BlockPageSettings)
+    networks: ClientNetworks = field(default_factory=ClientNetworks)
 
     @property
     def admin_address(self) -> tuple[str, int] | None:
@@ -258,7 +291,11 @@ class ControlSettings:
     def from_plain(cls, raw: dict[str, Any]) -> ControlSettings:
         """What `dataclasses.asdict` gave, by way of JSON."""
         lists = {name: tuple(raw[name]) for name in ("allowed_hosts", "webhooks")}
-        return cls(**{**raw, **lists, "block_page": BlockPageSettings.from_plain(raw["block_page"])})
+        parts = {
+            "block_page": BlockPageSettings.from_plain(raw["block_page"]),
+            "networks": ClientNetworks(**raw["networks"]),
+        }
+        return cls(**{**raw, **lists, **parts})
 
 
 def _servers(raw: list[dict[str, Any]]) -> tuple[UpstreamServer, ...]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import ipaddress
 import re
+import unicodedata
 from typing import Annotated, Final
 from urllib.parse import urlsplit
 
 from pydantic import Field, model_validator
 
+from resolver.address_kinds import is_public
 from resolver.config import fields
 from resolver.config.fields import NUMBER, Switch
 from resolver.config.section import Section
@@ -19,28 +21,16 @@ FORMATS: Final = ("auto", "domains", "hosts", "adblock", "dnsmasq", "unbound", "
 DEFAULT_REFRESH_SECONDS: Final = 86400
 _MOST_URL = 2000
 _SHA256 = re.compile(r"[0-9a-f]{64}\Z")
-_NAT64 = ipaddress.ip_network("64:ff9b::/96")
-
-
-def is_public(address: str) -> bool:
-    """Whether an address is one of the open Internet: not private, local, multicast, or any of these in disguise."""
-    try:
-        ip = ipaddress.ip_address(address.partition("%")[0])
-    except ValueError:
-        return False
-    if isinstance(ip, ipaddress.IPv6Address):
-        inner = ip.ipv4_mapped or ip.sixtofour or (ip.teredo[1] if ip.teredo else None)
-        if ip in _NAT64:
-            inner = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
-        if inner is not None:
-            ip = inner
-    return ip.is_global and not ip.is_multicast
 
 
 def literal_address(host: str) -> str | None:
-    """The address that a URL's host is, if it is one."""
+    """The address that a URL's host is, if it is one, also in letters that clients take for digits and dots (UTS 46).
+
+    For a mistake to be told early. What may be connected to is judged where the socket is made.
+    """
+    plain = unicodedata.normalize("NFKC", host).replace("\u3002", ".").rstrip(".")
     try:
-        return str(ipaddress.ip_address(host.strip("[]").partition("%")[0]))
+        return str(ipaddress.ip_address(plain.strip("[]").partition("%")[0]))
     except ValueError:
         return None
 

@@ -14,12 +14,14 @@ from resolver.config.settings import (
     COUNTERS,
     BlockPageSettings,
     CacheSettings,
+    ClientNetworks,
     ControlSettings,
     EncryptedSettings,
     Identity,
     Limits,
     RateLimits,
     TelemetrySettings,
+    TrustedProxy,
     UpstreamOptions,
     UpstreamServer,
     WorkerSettings,
@@ -53,7 +55,11 @@ def worker_settings(config: Config, *, workers: int, system_servers: Sequence[Up
     ca_file = config.upstream.ca_file
     return WorkerSettings(
         clients_allow=networks(config.clients.allow),
-        trusted_proxies=networks(config.clients.trusted_proxies),
+        trusted_proxies=tuple(
+            TrustedProxy(network, one.sources)
+            for one in config.clients.trusted_proxies
+            for network in networks((one.network,))
+        ),
         upstream_servers=upstream_servers,
         zones=zones,
         upstream_timeout_seconds=config.upstream.timeout_seconds,
@@ -76,6 +82,7 @@ def worker_settings(config: Config, *, workers: int, system_servers: Sequence[Up
             exempt=networks(config.rate_limits.exempt),
             **config.rate_limits.model_dump(exclude={"exempt"}),
         ),
+        networks=_networks(config),
         server=Identity(**config.server.model_dump()),
         encrypted=_encrypted(config),
         telemetry=TelemetrySettings(
@@ -85,6 +92,10 @@ def worker_settings(config: Config, *, workers: int, system_servers: Sequence[Up
             clients=config.query_log.clients,
         ),
     )
+
+
+def _networks(config: Config) -> ClientNetworks:
+    return ClientNetworks(config.clients.ipv6_prefix, config.clients.ipv6_prefix_factor)
 
 
 def _plain(servers: Sequence[UpstreamServer]) -> tuple[UpstreamServer, ...]:
@@ -129,6 +140,16 @@ def folder_of(config: Config) -> Path:
     return (config.source.parent if config.source else Path()).absolute()
 
 
+_OF_POLICY = {
+    "approval",
+    "longest_exemption_seconds",
+    "longest_pause_seconds",
+    "longest_emergency_pause_seconds",
+    "most_change_requests",
+    "change_request_seconds",
+}
+
+
 def control_settings(config: Config) -> ControlSettings:
     """What the control process is told."""
     folder = folder_of(config)
@@ -143,19 +164,21 @@ def control_settings(config: Config) -> ControlSettings:
         metrics=config.admin.metrics,
         certificate=str(folder / tls.certificate) if tls.certificate else None,
         private_key=str(folder / tls.private_key) if tls.private_key else None,
+        **config.admin.model_dump(include={"plans_at_once", "plan_seconds"}),
         statistics=config.statistics.enabled,
         **config.statistics.model_dump(exclude={"enabled"}),
         query_log=config.query_log.enabled,
         **config.query_log.model_dump(include={"retention_days", "max_mib", "clients"}),
         fetch_max_mib=config.subscriptions.max_mib,
         fetch_timeout_seconds=config.subscriptions.timeout_seconds,
-        **config.policy.model_dump(include={"approval", "longest_exemption_seconds", "longest_pause_seconds"}),
+        **config.policy.model_dump(include=_OF_POLICY),
         most_leases=config.leases.most,
         longest_lease_seconds=config.leases.longest_seconds,
         lease_history_days=config.leases.history_days,
         audit_syslog=config.audit.syslog,
         webhooks=tuple(hook.model_dump(mode="json") for hook in config.webhooks),
         block_page=BlockPageSettings(**config.block_page.model_dump()),
+        networks=_networks(config),
     )
 
 

@@ -16,22 +16,30 @@ from resolver.wire.proxy_header import SIGNATURE
 
 _TURN = 16  # answered in a row, a millisecond's worth; then what is answered at sight, timers and upstreams come first
 _SHARE = 4  # one domain has at most this part of the places
+_SHARE_OF_NETWORK = 2  # one network of IPv6 clients, this
 _BEHIND_PROXY_HEADER = 16  # octets before what its length counts
 
-Waiting = tuple[bytes, str, bool, Callable[[bytes], None]]
-"""The query, its client's address, whether it is taken from what the client may ask, and how to reply."""
+Waiting = tuple[bytes, str, bytes, bool, Callable[[bytes], None]]
+"""The query, its client's address and network (b"" where none is counted), whether it is taken from what the client may
+ask, and how to reply.
+"""
 
 
 class Backlog:
     """What waits, at most `most` datagrams; others are let fall, and counted."""
 
     def __init__(
-        self, answer: Callable[[bytes, str, bool, Callable[[bytes], None]], None], most: int, dropped: Counter[str]
+        self,
+        answer: Callable[[bytes, str, bytes, bool, Callable[[bytes], None]], None],
+        most: int,
+        dropped: Counter[str],
     ) -> None:
         """`answer` answers one, and never raises."""
         self._answer = answer
         self._most = most
         self._most_of_a_domain = max(most // _SHARE, 1)
+        self._most_of_a_network = max(most // _SHARE_OF_NETWORK, 1)
+        self._networks: dict[bytes, int] = {}  # how many of each wait in `_domains`
         self._dropped = dropped
         self.fresh: deque[Waiting] = deque()  # what has just been read: the reader puts it here
         self._domains: OrderedDict[bytes, deque[Waiting]] = OrderedDict()  # whose turn it is first
@@ -61,6 +69,8 @@ class Backlog:
             one = waiting.popleft()
             if waiting:
                 domains[domain] = waiting  # and is last now
+            if one[2]:
+                self._network_left(one[2])
             self._answer(*one)
         return bool(domains)
 
@@ -70,10 +80,24 @@ class Backlog:
         if self._count >= self._most or (waiting is not None and len(waiting) >= self._most_of_a_domain):
             self._dropped["queries_put_off"] += 1
             return
+        network = one[2]
+        if network:
+            count = self._networks.get(network, 0)
+            if count >= self._most_of_a_network:
+                self._dropped["queries_put_off_per_network"] += 1
+                return
+            self._networks[network] = count + 1
         if waiting is None:
             waiting = self._domains[domain] = deque()
         waiting.append(one)
         self._count += 1
+
+    def _network_left(self, network: bytes) -> None:
+        left = self._networks[network] - 1
+        if left:
+            self._networks[network] = left
+        else:
+            del self._networks[network]
 
 
 def domain_asked_for(datagram: bytes) -> bytes:

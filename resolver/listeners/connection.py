@@ -11,12 +11,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol, cast
 
+from resolver.clients import Client
 from resolver.config.settings import Limits
 from resolver.errors import FormatError
 from resolver.listeners.connections import Connections, Handshakes
 from resolver.listeners.tls import ServerContext, Tls
 from resolver.listeners.turns import Turns
 from resolver.pipeline import Pipeline
+from resolver.proxies import BY_HEADER, BY_HEADER_WITHIN_TLS
 from resolver.telemetry.counters import Counters
 from resolver.wire.proxy_header import read_proxy_header, starts_like_proxy_header
 
@@ -61,14 +63,19 @@ class Door:
 
 
 class Connection(asyncio.Protocol):
-    """A client's connection. `client` is its address, the real one behind a proxy."""
+    """A client's connection. `client` is its address, the real one behind a proxy.
+
+    `speaks_for_itself`: that is a trusted proxy, which has said that the connection is its own.
+    """
 
     def __init__(self, door: Door) -> None:
         self.door = door
         self.client = ""
+        self.speaks_for_itself = False
         self.is_finishing = False
         self._transport: asyncio.Transport | None = None
         self._header: bytes | None = None  # of a proxy, as far as it has come; None: not waited for
+        self._words = 0  # by which a proxy at the other end is believed
         self._tls: Tls | None = None
         self._application: Application | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -87,15 +94,16 @@ class Connection(asyncio.Protocol):
             self.abort()
             return
         self.client = peer[0]
-        is_proxy = door.pipeline.client(self.client).is_proxy
-        if not door.connections.admit(self, None if is_proxy else self.client):
+        self._words = door.pipeline.client(self.client).words
+        if not door.connections.admit(self, None if self._words else self.client):
             self.abort()
             return
         self._transport.set_write_buffer_limits(high=door.limits.tcp_write_buffer_bytes)
-        if is_proxy:
+        if self._words & BY_HEADER:
             self._header = b""
         else:
             self._begin()
+            self._expect_header_within()
         self._look_after()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -136,7 +144,10 @@ class Connection(asyncio.Protocol):
     # The layers below what is spoken
 
     def _behind_header(self, data: bytes) -> bytes:
-        """What follows a proxy's header, which is optional, and before TLS or within it: dnsdist has it within."""
+        """What follows a proxy's header, of those that are believed by it where it comes: before TLS, or within.
+
+        A connection goes on without: what its requests say may count. One that says nothing is answered by nobody.
+        """
         data = (self._header or b"") + data
         header = None
         if starts_like_proxy_header(data):
@@ -151,6 +162,10 @@ class Connection(asyncio.Protocol):
                 return b""
             data = data[header.length :]
         self._header = None
+        if header is not None:
+            pipeline = self.door.pipeline
+            behind = pipeline.clients.behind(pipeline.client(self.client), header)
+            self.speaks_for_itself = behind.speaks_for_itself
         if header is not None and header.client is not None:
             self.client = header.client
             if not self.door.connections.admit(self, self.client):
@@ -160,9 +175,17 @@ class Connection(asyncio.Protocol):
             self._speak()
             return data
         self._begin()
-        if header is None and self.door.tls is not None:
-            self._header = b""
+        if header is None:
+            self._expect_header_within()
         return data
+
+    def _expect_header_within(self) -> None:
+        """Wait for a proxy's header within TLS, where the TLS is the proxy's own.
+
+        Who is believed by one before TLS alone may pass on TLS of its clients, who would write it themselves.
+        """
+        if self._tls is not None and self._words & BY_HEADER_WITHIN_TLS:
+            self._header = b""
 
     def _begin(self) -> None:
         door = self.door
@@ -172,7 +195,7 @@ class Connection(asyncio.Protocol):
             door.counters.dropped["no_certificate"] += 1
             self.abort()
         else:
-            door.handshakes.begin(self)
+            door.handshakes.begin(self, door.pipeline.client(self.client).network)
             self._tls = Tls(door.tls.context)
 
     def _speak(self) -> None:
@@ -207,6 +230,11 @@ class Connection(asyncio.Protocol):
     def is_busy(self) -> bool:
         """Whether the client waits for an answer."""
         return self._application is not None and self._application.is_busy
+
+    def asker(self, name: str = "") -> Client:
+        """Whose queries come by it, as far as the connection says. `name` is what the client calls itself."""
+        client = self.door.pipeline.client(self.client, name)
+        return client.itself() if self.speaks_for_itself else client
 
     @property
     def is_open(self) -> bool:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from typing import Protocol
 
-from resolver.config.settings import Limits
+from resolver.client_networks import Networks
+from resolver.config.settings import ClientNetworks, Limits
 
 
 class Held(Protocol):
@@ -26,12 +28,17 @@ class Connections:
     """The open connections of a worker, over all its addresses, and how many each client has.
 
     When there are as many as there may be, the one that has asked nothing for longest makes room, unless its client
-    waits for an answer: clients that do nothing cannot keep others out.
+    waits for an answer: clients that do nothing cannot keep others out. In a network of IPv6 clients that has as many
+    as it may, one of its own makes room.
     """
 
-    def __init__(self, limits: Limits, dropped: Counter[str]) -> None:
+    def __init__(self, limits: Limits, dropped: Counter[str], networks: Networks | None = None) -> None:
         self.open: dict[Held, str | None] = {}  # who asked last is last; None: a proxy, for many clients
         self._by_client: Counter[str] = Counter()
+        self._by_network: dict[bytes, dict[Held, None]] = {}  # in the same order
+        self._network_of: dict[Held, bytes] = {}  # those that count by network
+        self._networks = networks or Networks(ClientNetworks())
+        self._per_network = self._networks.bound(limits.tcp_connections_per_client, limits.tcp_connections)
         self._limits = limits
         self._dropped = dropped
 
@@ -43,30 +50,57 @@ class Connections:
         if client is not None and self._by_client[client] >= self._limits.tcp_connections_per_client:
             self._dropped["tcp_connections_per_client"] += 1
             return False
+        network = self._networks.of_text(client) if client is not None else b""
+        of_network = self._by_network.get(network, {}) if network else {}
+        if len(of_network) >= self._per_network:
+            self._dropped["tcp_connections_per_network"] += 1
+            if not self._make_room(of_network):
+                return False
         if connection not in self.open and len(self.open) >= self._limits.tcp_connections:
             self._dropped["tcp_connections"] += 1
-            silent = next((one for one in self.open if not one.is_busy), None)
-            if silent is None:
+            if not self._make_room(self.open):
                 return False
-            self.release(silent)
-            silent.abort()
         self.open[connection] = client
         if client is not None:
             self._by_client[client] += 1
+        if network:
+            self._by_network.setdefault(network, {})[connection] = None
+            self._network_of[connection] = network
+        return True
+
+    def _make_room(self, connections: Iterable[Held]) -> bool:
+        """End the one that has asked nothing for longest; False where all are busy."""
+        silent = next((one for one in connections if not one.is_busy), None)
+        if silent is None:
+            return False
+        self.release(silent)
+        silent.abort()
         return True
 
     def asked(self, connection: Held) -> None:
         """Its client has asked something."""
         if connection in self.open:
             self.open[connection] = self.open.pop(connection)
+            network = self._network_of.get(connection)
+            if network is not None:
+                of_network = self._by_network[network]
+                del of_network[connection]
+                of_network[connection] = None
 
     def release(self, connection: Held) -> None:
         """Forget a connection that has ended."""
         client = self.open.pop(connection, None)
-        if client is not None:
-            self._by_client[client] -= 1
-            if not self._by_client[client]:
-                del self._by_client[client]
+        if client is None:
+            return
+        self._by_client[client] -= 1
+        if not self._by_client[client]:
+            del self._by_client[client]
+        network = self._network_of.pop(connection, None)
+        if network is not None:
+            of_network = self._by_network[network]
+            del of_network[connection]
+            if not of_network:
+                del self._by_network[network]
 
     def drain(self) -> None:
         """End each connection once its queries are answered, the one that may be on its way now included."""
@@ -77,23 +111,40 @@ class Connections:
 class Handshakes:
     """The connections of a worker that are in the middle of a TLS handshake.
 
-    When there are too many, the one that has taken longest makes room: an honest client needs milliseconds.
+    When there are too many, the one that has taken longest makes room: an honest client needs milliseconds. A network
+    of IPv6 clients is in at most half of them, and makes room for its own.
     """
 
     def __init__(self, most: int, dropped: Counter[str]) -> None:
-        self.open: dict[Held, None] = {}  # in the order of their beginning
+        self.open: dict[Held, bytes] = {}  # with their networks, in the order of their beginning
+        self._by_network: dict[bytes, dict[Held, None]] = {}  # in the same order
         self._most = most
+        self._per_network = max(most // 2, 1)
         self._dropped = dropped
 
-    def begin(self, connection: Held) -> None:
-        """One more."""
+    def begin(self, connection: Held, network: bytes = b"") -> None:
+        """One more. `network` is its client's, b"" where none is counted."""
+        of_network = self._by_network.get(network, {}) if network else {}
+        if len(of_network) >= self._per_network:
+            self._dropped["tls_handshakes_per_network"] += 1
+            self._end_first(of_network)
         if len(self.open) >= self._most:
             self._dropped["tls_handshakes"] += 1
-            slowest = next(iter(self.open))
-            self.end(slowest)
-            slowest.abort()
-        self.open[connection] = None
+            self._end_first(self.open)
+        self.open[connection] = network
+        if network:
+            self._by_network.setdefault(network, {})[connection] = None
+
+    def _end_first(self, connections: Iterable[Held]) -> None:
+        slowest = next(iter(connections))
+        self.end(slowest)
+        slowest.abort()
 
     def end(self, connection: Held) -> None:
         """It has succeeded or not, or was none."""
-        self.open.pop(connection, None)
+        network = self.open.pop(connection, b"")
+        if network:
+            of_network = self._by_network[network]
+            del of_network[connection]
+            if not of_network:
+                del self._by_network[network]

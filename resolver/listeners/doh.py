@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import base64
 import binascii
-import ipaddress
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final
 
+from resolver.clients import Client
+from resolver.errors import FormatError
 from resolver.listeners.connection import Connection
 from resolver.pipeline import Pending, Transport
+from resolver.proxies import BY_CLIENT_SUBNET
 from resolver.wire.codes import MAX_MESSAGE, Rcode
 from resolver.wire.ttl import least_ttl
 
@@ -125,6 +127,7 @@ class Exchange:
         connection.active()
         try:
             query = query_of(request)
+            client = self._client(request)
         except Refused as refused:
             reply(refused.response)
             return
@@ -134,7 +137,6 @@ class Exchange:
             connection.active()
             reply(response_of(answer))
 
-        client = pipeline.client(self._client(request), name_of(request.target) or self._name)
         outcome = pipeline.answer_now(query, client, Transport.HTTPS)
         if isinstance(outcome, Pending):
             pipeline.resolve(outcome, landed)
@@ -143,21 +145,26 @@ class Exchange:
         else:
             reply(Refused(400, "this is no DNS query").response)
 
-    def _client(self, request: Request) -> str:
-        """Who asks: a trusted proxy's word counts, up to the first address that is no such proxy."""
+    def _client(self, request: Request) -> Client:
+        """Who asks: a trusted proxy's word counts, up to the first address that is no such proxy. Raises Refused."""
         connection = self._connection
+        pipeline, dropped = connection.door.pipeline, connection.door.counters.dropped
+        name = name_of(request.target) or self._name
+        client = connection.asker(name)
+        if not client.words:
+            return client
         forwarded = request.headers.get("x-forwarded-for")
-        pipeline = connection.door.pipeline
-        if not forwarded or not pipeline.client(connection.client).is_proxy:
-            return connection.client
-        client = connection.client
-        for text in reversed(forwarded.split(",")):
-            try:
-                address = ipaddress.ip_address(text.strip())
-            except ValueError:
-                connection.door.counters.dropped["x_forwarded_for"] += 1
-                return client
-            client = str(getattr(address, "ipv4_mapped", None) or address)
-            if not pipeline.client(client).is_proxy:
-                return client
+        try:
+            asker = pipeline.clients.proxies.forwarded(
+                forwarded, connection.client, speaks_for_itself=connection.speaks_for_itself
+            )
+        except FormatError:
+            dropped["x_forwarded_for"] += 1
+            raise Refused(403, "the proxy's X-Forwarded-For names no address: see clients.trusted_proxies") from None
+        client = pipeline.client(asker.address, name)
+        if not asker.lacks_word:
+            return client.itself()
+        if not client.words & BY_CLIENT_SUBNET:  # else the query may say it
+            dropped["proxy_says_nothing"] += 1
+            raise Refused(403, "this proxy did not say for whom it asks: see clients.trusted_proxies")
         return client

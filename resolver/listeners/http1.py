@@ -9,8 +9,9 @@ from resolver.listeners.doh import MOST_HEADER_BYTES, Exchange, Refused, Request
 from resolver.wire.codes import MAX_MESSAGE
 
 _MOST_PIECES = 1_000  # of a body: chunks of an octet each would hold up others for longer than the body is worth
-_REASONS = {200: "OK", 400: "Bad Request", 404: "Not Found", 405: "Method Not Allowed", 413: "Content Too Large",
-            415: "Unsupported Media Type", 431: "Request Header Fields Too Large"}  # fmt: skip
+_REASONS = {200: "OK", 400: "Bad Request", 403: "Forbidden", 404: "Not Found", 405: "Method Not Allowed",
+            413: "Content Too Large", 415: "Unsupported Media Type",
+            431: "Request Header Fields Too Large"}  # fmt: skip
 
 
 class Http1:

@@ -10,6 +10,7 @@ from resolver.listeners.connection import Connection, Door
 from resolver.listeners.turns import IN_A_ROW
 from resolver.pipeline import Pending, Transport
 from resolver.wire.framing import Deframer, frame
+from resolver.wire.proxy_header import SIGNATURE
 
 
 def speak_tcp(connection: Connection) -> DnsStream:
@@ -47,6 +48,7 @@ class DnsStream:
         self._transport = transport
         self._name = name
         self._deframer = Deframer()
+        self._has_begun = False
         self._in_flight = 0
         self._backlog: deque[bytes] = deque()  # queries read, but not begun
         self._is_paused = False  # reading is, until the backlog is worked off
@@ -61,6 +63,12 @@ class DnsStream:
 
     def received(self, data: bytes) -> None:
         """Answer the queries that `data` completes."""
+        if not self._has_begun:
+            self._has_begun = True
+            if data.startswith(SIGNATURE):  # no query: as one it would be waited for, all its 3,338 octets
+                self._connection.door.counters.dropped["proxy_not_trusted"] += 1
+                self._connection.abort()
+                return
         queries = self._deframer.feed(data)
         self._backlog.extend(queries)
         self._go_on()
@@ -131,7 +139,7 @@ class DnsStream:
     def _answer(self, query: bytes) -> None:
         connection = self._connection
         pipeline = connection.door.pipeline
-        outcome = pipeline.answer_now(query, pipeline.client(connection.client, self._name), self._transport)
+        outcome = pipeline.answer_now(query, connection.asker(self._name), self._transport)
         if isinstance(outcome, Pending):
             self._in_flight += 1
             pipeline.resolve(outcome, self._landed)

@@ -19,6 +19,7 @@ from resolver.errors import FormatError
 from resolver.listeners.backlog import Backlog
 from resolver.listeners.packet_info import ANCILLARY_BYTES, Ancillary, source_of
 from resolver.pipeline import Pending, Pipeline, Transport
+from resolver.proxies import BY_HEADER
 from resolver.telemetry.counters import Counters
 from resolver.wire.proxy_header import SIGNATURE, read_proxy_header
 
@@ -141,17 +142,21 @@ class UdpListener:
         What is beyond is refused if there is time for that, else let fall.
         """
         is_paid = False
+        network = b""
         if client is not None:
+            network = client.network
             left = client.left or self._clients.refill(client, now)
             if left:
                 client.left = left - 1
                 is_paid = True
             elif len(self._backlog) >= _REFUSALS:
-                self._counters.dropped["queries_per_second"] += 1
+                self._counters.dropped[self._clients.ended] += 1
                 return
-        self._fresh.append((query, address, is_paid, reply))
+        elif ":" in address:
+            network = self._clients.networks.of_text(address)
+        self._fresh.append((query, address, network, is_paid, reply))
 
-    def _answer(self, query: bytes, address: str, is_paid: bool, reply: Callable[[bytes], None]) -> None:
+    def _answer(self, query: bytes, address: str, _: bytes, is_paid: bool, reply: Callable[[bytes], None]) -> None:
         """Answer one query that was not ready, or see that it goes on. Never raises."""
         try:
             pipeline = self._pipeline
@@ -180,7 +185,7 @@ class UdpListener:
 
         Nobody but a trusted proxy is answered: the answer would go to whomever the sender's address belongs to.
         """
-        if not sender.is_proxy:
+        if not sender.words & BY_HEADER:
             self._counters.dropped["proxy_not_trusted"] += 1
             return None
         try:
@@ -190,8 +195,7 @@ class UdpListener:
         if header is None:  # a datagram has no more to come
             self._counters.dropped["proxy_header"] += 1
             return None
-        client = sender if header.client is None else self._pipeline.client(header.client)
-        return datagram[header.length :], client
+        return datagram[header.length :], self._clients.behind(sender, header)
 
     def _ready(self, query: bytes, client: Client) -> bytes | None:
         """The answer that is ready for a client's query, counted as sent; None where the pipeline is to be asked.

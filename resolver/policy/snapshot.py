@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from resolver.ip_keys import key_of_address
+from resolver.ip_keys import keys_of_address
 from resolver.policy.decision import Decision, MatchedRule, Verdict
 from resolver.policy.groups import DEFAULT_GROUP, Address, Group, Network, network_table, parse_client
 from resolver.policy.stack import RuleStack
@@ -141,12 +141,15 @@ class PolicySnapshot:
         return self.layer.judges_addresses
 
     def decide_address(self, view: View, packed: bytes) -> Decision | None:
-        """What rules for addresses make of one, in four or sixteen octets, for `view`; None where there is none."""
-        key = key_of_address(packed)
-        walked = self.layer.walk(key)
-        if not walked:
-            return None
-        return decision_of(view, standing_of(self.layer, view, self.layer.matches_of_address(walked)), key)
+        """What rules for addresses make of one, in four or sixteen octets, for `view`; None where there is none.
+
+        One that holds an IPv4 address (resolver.address_kinds) is judged as that one, where a rule speaks of it.
+        """
+        for key in keys_of_address(packed):
+            walked = self.layer.walk(key)
+            if walked:
+                return decision_of(view, standing_of(self.layer, view, self.layer.matches_of_address(walked)), key)
+        return None
 
     def _learn(
         self, row: tuple[int, ...], view: View, key: bytes, walked: list[tuple[bytes, int]]

@@ -20,6 +20,8 @@ from blocklists.loading import catalogue_fingerprint
 from resolver import __version__, cookie_secret
 from resolver.config.file_policy import has_contents
 from resolver.plan import Plan
+from resolver.state_files import read_own, write_whole
+from resolver.supervisor.state_dir import is_roots_alone
 
 _RECORD = "boot.json"
 _RESOLV_CONF = Path("/etc/resolv.conf")
@@ -57,7 +59,9 @@ def recall(path: Path, environ: Mapping[str, str] = os.environ) -> Plan | None:
         # Where to look is a guess; whether what is found there belongs to this file, the digest says.
         guess = _STATE_DIR.search(content)
         state_dir = path.parent.absolute() / (guess[1].decode() if guess else _DEFAULT_STATE_DIR)
-        record = json.loads((state_dir / _RECORD).read_bytes())
+        if os.geteuid() == 0 and not is_roots_alone(state_dir):
+            return None  # while root, nothing is believed that somebody else could have written
+        record = json.loads(read_own(state_dir / _RECORD))
         if record["digest"] == _digest(path, content, environ):
             plan = Plan.from_plain(record["plan"])
             return plan if has_contents(plan.state_dir, plan.policy) and _has_secret(plan) else None
@@ -77,11 +81,6 @@ def forget(state_dir: Path) -> None:
 
 def remember(plan: Plan, digest: str) -> None:
     """Note the plan for the next start. That it cannot be written costs that start some time, and nothing else."""
-    path = plan.state_dir / _RECORD
-    temporary = path.with_suffix(".part")
+    content = json.dumps({"digest": digest, "plan": replace(plan, news="").to_plain()})
     with contextlib.suppress(OSError):
-        temporary.unlink(missing_ok=True)
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)  # a URL may hold a password
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            json.dump({"digest": digest, "plan": replace(plan, news="").to_plain()}, file)
-        temporary.replace(path)
+        write_whole(plan.state_dir / _RECORD, content.encode())  # ours alone: a URL may hold a password

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from resolver.config.addresses import parse_endpoint
-from resolver.config.settings import ControlSettings
 from resolver.listeners.sockets import Listen, open_http_socket
+from resolver.plan import Ground
 
 _EVENT_BUFFER_BYTES = 4 << 20  # query events that wait while the control process is away, as far as the kernel grants
 
@@ -25,15 +25,15 @@ class Channels:
 
     @classmethod
     @contextlib.contextmanager
-    def open(cls, settings: ControlSettings) -> Iterator[Channels]:
+    def open(cls, ground: Ground) -> Iterator[Channels]:
         """Open them, and close them in the end. Raises ListenError."""
         with contextlib.ExitStack() as opened:
             admin = None
-            if settings.admin_address is not None:
-                admin = opened.enter_context(open_http_socket(Listen(*settings.admin_address), "admin.listen"))
+            if ground.admin is not None:
+                admin = opened.enter_context(open_http_socket(Listen(*ground.admin), "admin.listen"))
             block_page = tuple(
                 opened.enter_context(open_http_socket(Listen(*parse_endpoint(text)), "block_page.listen"))
-                for text in settings.block_page.listen
+                for text in ground.block_page
             )
             into, out = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
             opened.callback(into.close)

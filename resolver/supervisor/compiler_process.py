@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from resolver.errors import ConfigError, SnapshotError
-from resolver.plan import Plan
+from resolver.plan import Ground, Plan
 from resolver.snapshot_file import Manifest, read_manifest
 from resolver.telemetry.log import Log
 
@@ -41,9 +41,16 @@ class CompilerProcess:
             raise SnapshotError(f"the compiler cannot be started: {error.strerror or error}") from error
         return cls(process, log)
 
-    async def read(self, path: Path | None) -> Plan:
+    async def read(self, path: Path | None) -> Ground:
         """Read and check a config file, None for the built-in defaults. Raises ConfigError with every mistake."""
         outcome = await self._ask({"read": str(path) if path else None})
+        if "problems" in outcome:
+            raise ConfigError(outcome["problems"])
+        return Ground.from_plain(outcome["ground"])
+
+    async def plan(self) -> Plan:
+        """The plan of what was read, whose state directory is there by now. Raises ConfigError."""
+        outcome = await self._ask({"plan": True})
         if "problems" in outcome:
             raise ConfigError(outcome["problems"])
         return Plan.from_plain(outcome["plan"])

@@ -10,8 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from resolver.errors import MoatdnsError
-from resolver.plan import Plan
-from resolver.supervisor.privileges import Account, become
+from resolver.plan import Ground
+from resolver.state_files import open_own
+from resolver.supervisor.privileges import Account, acting_as, become, check_config_file
+from resolver.supervisor.state_dir import prepare
 
 
 def raise_file_limit() -> None:
@@ -23,31 +25,49 @@ def raise_file_limit() -> None:
 @contextlib.contextmanager
 def held_state(state_dir: Path) -> Iterator[None]:
     """Hold the state directory for this process. Raises MoatdnsError when another one has it."""
+    path = state_dir / "moatdns.lock"
     try:
-        state_dir.mkdir(parents=True, exist_ok=True)
-        lock = (state_dir / "moatdns.lock").open("a+", encoding="ascii")
+        lock = os.fdopen(open_own(path, os.O_RDWR | os.O_CREAT), "r+b", buffering=0)
     except OSError as error:
-        raise MoatdnsError(f"state_dir: {state_dir}: {error.strerror}; choose a folder that can be written") from error
+        raise MoatdnsError(f"state_dir: {path}: {error.strerror}") from error
     with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            lock.seek(0)
+            holder = lock.read(20).decode("ascii", "replace").strip()
             raise MoatdnsError(
-                f"state_dir: {state_dir} is in use by another moatdns (pid {lock.read().strip() or 'unknown'}); "
+                f"state_dir: {state_dir} is in use by another moatdns (pid {holder or 'unknown'}); "
                 "give this one a folder of its own"
             ) from None
         lock.truncate(0)
-        lock.write(f"{os.getpid()}\n")
-        lock.flush()
+        lock.write(b"%d\n" % os.getpid())
         yield
 
 
-def give_up_root(plan: Plan) -> list[str]:
-    """Be an ordinary user from here on, if there is one to be. Gives notes for the admin. Raises MoatdnsError."""
-    if os.geteuid() != 0:
-        return []
-    if plan.user is None:
-        return ["moatdns runs as root: set user, or start it as an ordinary user (deploy/systemd)"]
-    become(Account.named(plan.user), plan.state_dir)
-    return []
+class Ownership:
+    """As whom this process works: whom it is to become, if it was started as root, and what it may be told by then."""
+
+    def __init__(self, path: Path | None, ground: Ground) -> None:
+        """For a config file, None for the built-in defaults. Raises MoatdnsError where the user is none."""
+        self._is_root = os.geteuid() == 0
+        self.account = Account.named(ground.user) if self._is_root and ground.user is not None else None
+        self._state_dir = ground.state_dir
+        self.notes: list[str] = []
+        if self._is_root:
+            self.notes += check_config_file(path, self.account)
+            if self.account is None:
+                self.notes.append("moatdns runs as root: set user, or start it as an ordinary user (deploy/systemd)")
+
+    @contextlib.contextmanager
+    def held_state(self) -> Iterator[None]:
+        """Make the state directory ready, and hold it. Raises MoatdnsError."""
+        self.notes += prepare(self._state_dir, self.account)
+        with contextlib.ExitStack() as held:
+            with acting_as(self.account):
+                held.enter_context(held_state(self._state_dir))
+            yield
+
+    def give_up_root(self) -> None:
+        """Be an ordinary user from here on, if there is one to be. Raises MoatdnsError."""
+        if self.account is not None:
+            become(self.account, self._state_dir)

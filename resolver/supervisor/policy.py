@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from resolver.errors import SnapshotError
-from resolver.plan import Plan
+from resolver.plan import Ground, Plan
 from resolver.snapshot_file import SNAPSHOTS, Manifest, last_good
 from resolver.supervisor import boot
 from resolver.supervisor.compiler_process import CompilerProcess
@@ -26,18 +26,31 @@ class PolicySource:
         """The plan of the last run, if the file has not changed since."""
         return boot.recall(self._path) if self._path else None
 
-    async def read(self) -> Plan:
-        """Read the file. Raises ConfigError with every mistake, or SnapshotError when it cannot be read at all."""
+    async def read_ground(self) -> Ground:
+        """Read the file, and touch nothing else. Raises ConfigError with every mistake, SnapshotError without any."""
         await self.end()
         self._digest = boot.digest_of(self._path) if self._path else None
-        compiler = await CompilerProcess.start(self._log)
+        self._compiler = await CompilerProcess.start(self._log)
         try:
-            plan = await compiler.read(self._path)
+            return await self._compiler.read(self._path)
         except BaseException:
-            await compiler.end()
+            await self.end()
             raise
-        self._compiler = compiler
-        return plan
+
+    async def plan(self) -> Plan:
+        """The plan of what was read last. Raises ConfigError, SnapshotError."""
+        if self._compiler is None:
+            raise SnapshotError("no config has been read")
+        try:
+            return await self._compiler.plan()
+        except BaseException:
+            await self.end()
+            raise
+
+    async def read(self) -> Plan:
+        """Read the file, and plan. Raises ConfigError with every mistake, or SnapshotError when it cannot be read."""
+        await self.read_ground()
+        return await self.plan()
 
     def remember(self, plan: Plan) -> None:
         """Note for the next start what was read; its policy is in force by now."""

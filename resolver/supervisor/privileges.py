@@ -2,49 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-import pwd
 import stat
 import sys
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 
 from resolver.errors import MoatdnsError
+from resolver.privileges import Account, name_of
+from resolver.supervisor.state_dir import prepare
 
-
-@dataclass(frozen=True, slots=True)
-class Account:
-    """A user of this machine."""
-
-    name: str
-    uid: int
-    gid: int
-
-    @classmethod
-    def named(cls, name: str) -> Account:
-        """The user of that name. Raises MoatdnsError."""
-        try:
-            entry = pwd.getpwnam(name)
-        except KeyError:
-            raise MoatdnsError(
-                f"user: there is no user {name!r} on this machine; make one ('useradd --system {name}') or name another"
-            ) from None
-        if entry.pw_uid == 0:
-            raise MoatdnsError(f"user: {name!r} is root itself: name an ordinary user")
-        return cls(entry.pw_name, entry.pw_uid, entry.pw_gid)
+__all__ = ["Account", "acting_as", "become", "check_config_file"]
 
 
 def become(account: Account, state_dir: Path) -> None:
     """Be that user from now on, in this process and all that it starts. Raises MoatdnsError.
 
-    What root has left in the state directory becomes the user's: the files of a first start, and of starts before
-    `user` was set.
+    What root has left in a state directory of its own becomes the user's: the files of starts before `user` was set.
     """
+    prepare(state_dir, account)
     try:
-        _hand_over(state_dir, account)
-        os.setgroups([])
-        os.setresgid(account.gid, account.gid, account.gid)
-        os.setresuid(account.uid, account.uid, account.uid)
+        account.take_over()
     except OSError as error:
         raise MoatdnsError(f"user: cannot become {account.name!r}: {error.strerror or error}") from error
     if not os.access(sys.executable, os.R_OK | os.X_OK):
@@ -59,27 +38,55 @@ def become(account: Account, state_dir: Path) -> None:
         )
 
 
-def _hand_over(state_dir: Path, account: Account) -> None:
-    """Give root's files below a folder to a user, by descriptors.
+@contextlib.contextmanager
+def acting_as(account: Account | None) -> Iterator[None]:
+    """Have the kernel judge what is opened within by that user's rights, and leave root's aside. None: as ever."""
+    if account is None:
+        yield
+        return
+    group = os.getegid()
+    os.setegid(account.gid)
+    os.seteuid(account.uid)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+        os.setegid(group)
 
-    The folder may have been that user's before: a link planted there must not make us give away what it leads to. So
-    links are not followed, and a file that has a second name stays whose it is.
+
+def check_config_file(path: Path | None, account: Account | None) -> list[str]:
+    """Whether a config that root acts on is root's word; gives notes for the admin.
+
+    Raises MoatdnsError where the user who is to serve, or anybody, can write it: it says what root gives to whom.
     """
-    for _, _, files, folder in os.fwalk(state_dir, follow_symlinks=False):
-        _give(folder, account)
-        for name in files:
+    if path is None:
+        return []
+    for place in dict.fromkeys((path.absolute(), path.resolve())):
+        for one in (place, *place.parents):
             try:
-                one = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
-            except OSError:  # a link, a socket, or gone
-                continue
-            try:
-                _give(one, account)
-            finally:
-                os.close(one)
+                facts = one.stat()
+            except OSError:
+                continue  # it was read a moment ago: the reading tells
+            if (whose := _writer(facts, account)) is not None:
+                raise MoatdnsError(
+                    f"{one} can be written by {whose}, who would decide what root does by the config: give it to root "
+                    f"('chown root {one}; chmod go-w {one}')"
+                )
+    facts = path.stat()
+    if account is None and facts.st_uid != 0:
+        return [f"{path} belongs to {name_of(facts.st_uid)}, who thus decides what moatdns does as root: set user"]
+    return []
 
 
-def _give(descriptor: int, account: Account) -> None:
-    facts = os.fstat(descriptor)
-    is_plain = stat.S_ISDIR(facts.st_mode) or (stat.S_ISREG(facts.st_mode) and facts.st_nlink == 1)
-    if facts.st_uid == 0 and is_plain:
-        os.fchown(descriptor, account.uid, account.gid)
+def _writer(facts: os.stat_result, account: Account | None) -> str | None:
+    """Who can write it that must not: the account, or anybody. What is in a sticky folder only its owner replaces."""
+    if stat.S_ISDIR(facts.st_mode) and facts.st_mode & stat.S_ISVTX:
+        return None
+    if facts.st_mode & stat.S_IWOTH:
+        return "everybody"
+    if account is None:
+        return None
+    groups = os.getgrouplist(account.name, account.gid)
+    if facts.st_uid == account.uid or (facts.st_mode & stat.S_IWGRP and facts.st_gid in groups and facts.st_gid):
+        return f"user {account.name!r}"
+    return None

@@ -11,6 +11,8 @@ import socket
 import time
 from collections.abc import MutableMapping
 
+from resolver.safe_text import visible
+
 _FIRST_HANDED = 3  # SD_LISTEN_FDS_START
 _MOST_HANDED = 1024
 
@@ -65,7 +67,7 @@ class ServiceManager:
             contextlib.suppress(OSError),  # it is gone, or does not read: that must not keep us from serving
             socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as channel,
         ):
-            channel.sendto("\n".join(lines).encode(), address)
+            channel.sendto("\n".join(visible(line) for line in lines).encode(), address)
 
 
 def of_this_process() -> ServiceManager:

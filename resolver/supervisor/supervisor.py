@@ -17,14 +17,14 @@ from resolver.config.cookies import SECRET_BYTES
 from resolver.config.settings import ControlSettings
 from resolver.errors import ConfigError, MoatdnsError, SubjectsError
 from resolver.listeners.sockets import DO53, WorkerSockets, open_sockets
-from resolver.plan import Plan
+from resolver.plan import Ground, Plan
 from resolver.policy.subjects import Moment
 from resolver.snapshot_file import Manifest
 from resolver.subjects_file import Position, newest, note_clock_step
 from resolver.supervisor.channels import Channels
 from resolver.supervisor.control import Control
 from resolver.supervisor.crew import Crew
-from resolver.supervisor.own_process import give_up_root, held_state, raise_file_limit
+from resolver.supervisor.own_process import Ownership, raise_file_limit
 from resolver.supervisor.policy import PolicySource
 from resolver.supervisor.service_manager import of_this_process
 from resolver.supervisor.tasks import Tasks
@@ -63,28 +63,34 @@ class Supervisor:
     async def run(self) -> None:
         """Serve until SIGTERM or SIGINT. Raises MoatdnsError, ConfigError for one, when it cannot start."""
         raise_file_limit()
-        self._plan = self._source.recall() or await self._source.read()
         try:
+            recalled = self._source.recall()
+            ground = recalled.ground if recalled else await self._source.read_ground()
+            own = Ownership(self._path, ground)
             with contextlib.ExitStack() as held:
-                held.enter_context(held_state(self._plan.state_dir))
+                held.enter_context(own.held_state())
                 sockets, notes = open_sockets(
-                    list(self._plan.listen),
-                    self._plan.workers,
-                    self._plan.encrypted_workers,
-                    self._manager.take_sockets(),
+                    list(ground.listen), ground.workers, ground.encrypted_workers, self._manager.take_sockets()
                 )
                 for one in sockets:
                     held.callback(one.close)
-                channels = held.enter_context(Channels.open(self._plan.control))
-                if self._plan.user is not None:
-                    await self._source.end()  # what root has started may do as root
-                notes += give_up_root(self._plan)
+                channels = held.enter_context(Channels.open(ground))
+                own.give_up_root()
+                self._plan = recalled or await self._plan_on(ground)
                 self._tell_news(self._plan)
-                for note in (*self._plan.notes, *notes):
+                for note in (*self._plan.notes, *own.notes, *notes):
                     self._log.warning(note)
                 await self._serve(sockets, channels)
         finally:
             await self._source.end()
+
+    async def _plan_on(self, ground: Ground) -> Plan:
+        """The plan for what is open by now: that of the last run, if it may be believed by now, else a new one."""
+        recalled = self._source.recall()
+        if recalled is not None and recalled.ground == ground:
+            await self._source.end()
+            return recalled
+        return await self._source.plan()
 
     async def _serve(self, sockets: list[WorkerSockets], channels: Channels) -> None:
         loop = asyncio.get_running_loop()
@@ -106,6 +112,7 @@ class Supervisor:
         self._subjects = Position(journal, journal.stat().st_size) if journal else None
         try:
             manifest = await self._first_policy()
+            await self._source.end()  # where what is on disk is served, nothing of what was read is needed any more
             self._crew = Crew(
                 sockets,
                 self._plan.settings,
@@ -273,7 +280,7 @@ class Supervisor:
         new = await self._read_anew()
         if new.certificate_trouble:
             raise ConfigError([new.certificate_trouble])
-        needs_restart = new.fixed != old.fixed
+        needs_restart = new.ground != old.ground
         if needs_restart:
             new = new.with_fixed_of(old)
         has_other_catalogue = new.control.catalogue != old.control.catalogue

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from resolver.errors import MoatdnsError
+from resolver.state_files import make_folder, reading
 
 SUFFIX = ".counters"
 CELLS = 65_536
@@ -82,7 +83,7 @@ class CounterFile(MemoryCells):
     @classmethod
     def create(cls, folder: Path) -> CounterFile:
         """Make a new one. Raises OSError."""
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         name = f"{os.getpid()}-{secrets.token_hex(6)}"
         temporary = folder / f".{name}.part"
         descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
@@ -166,7 +167,7 @@ class Reading:
 
 def read_counters(path: Path, known: list[str] | None = None) -> Reading:
     """Read a file; `known` are its keys as they were read before. Raises CounterFileError, FileNotFoundError."""
-    with path.open("rb") as file:
+    with reading(path) as file:
         is_live = not _lock(file.fileno())  # asked first: a writer that ends meanwhile is read again later
         header = file.read(_HEADER.size)
         if len(header) < _HEADER.size:

@@ -6,9 +6,12 @@ import contextlib
 import io
 import os
 import sys
+from collections.abc import Mapping, MutableMapping
 from typing import Any, Protocol
 
 import structlog
+
+from resolver.safe_text import visible_fields
 
 
 class Log(Protocol):
@@ -40,6 +43,11 @@ class _Stderr(io.BufferedIOBase):
         return len(line)
 
 
+def _written_out(_logger: Any, _method: str, fields: MutableMapping[str, Any]) -> Mapping[str, Any]:
+    """Nothing that a line tells of acts on the terminal or the file that it goes to."""
+    return visible_fields(fields)
+
+
 def make_log() -> Log:
     """The log of this process."""
     terminal = sys.stderr.isatty()
@@ -49,6 +57,7 @@ def make_log() -> Log:
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="%H:%M:%S" if terminal else "iso", utc=not terminal),
+            _written_out,
             renderer,
         ],
         logger_factory=structlog.WriteLoggerFactory(file),

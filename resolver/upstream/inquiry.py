@@ -29,7 +29,7 @@ from resolver.upstream.deadlines import Deadlines
 from resolver.upstream.health import Health
 from resolver.upstream.server import Server
 from resolver.upstream.udp import MAX_DATAGRAM
-from resolver.wire.codes import Rcode
+from resolver.wire.codes import Rcode, rcode_name
 from resolver.wire.query import ANSWERS, extended_rcode_of, has_edns, is_referral, is_truncated, wants_dnssec
 
 # How much of a try's time may pass in silence before the next one begins beside it.
@@ -159,7 +159,7 @@ class Inquiry(Asker):
             return
         self.rcode = rcode
         server.bad_answers += 1
-        server.trouble = f"answered with {_rcode_name(rcode)}"
+        server.trouble = f"answered with {rcode_name(rcode)}"
         self._failed(link, UpstreamBadAnswer(f"{server.name} {server.trouble}", rcode))
 
     def _ask_with_new_cookie(self, link: Link) -> bool:
@@ -374,7 +374,3 @@ class Inquiry(Asker):
         # A place on a connection leads back here, as may the frames of an error: no cycle is to wait for the collector.
         self.place, self.earlier, self.error = None, (), None
         self.done(result)
-
-
-def _rcode_name(rcode: int) -> str:
-    return Rcode(rcode).name if rcode in Rcode._value2member_map_ else f"rcode {rcode}"

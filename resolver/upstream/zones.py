@@ -31,6 +31,7 @@ class ZonedForwarder:
         """`zones` are by key (resolver.names); `bootstrap` is closed with them."""
         self._default = default
         self._zones = zones
+        self._forwarders = tuple(dict.fromkeys((default, *zones.values())))  # several zones may have one
         self._bootstrap = bootstrap
 
     def ask(
@@ -60,7 +61,7 @@ class ZonedForwarder:
     def counts(self) -> dict[str, int]:
         """What has happened so far, by name, over all zones."""
         total: Counter[str] = Counter()
-        for forwarder in (self._default, *self._zones.values()):
+        for forwarder in self._forwarders:
             total.update(forwarder.counts)
         return dict(total)
 
@@ -79,12 +80,11 @@ class ZonedForwarder:
 
     @property
     def _servers(self) -> list[Server]:
-        return [server for each in (self._default, *self._zones.values()) for server in each.servers]
+        return [server for each in self._forwarders for server in each.servers]
 
     def close(self) -> None:
         """Close all forwarders."""
-        self._default.close()
-        for forwarder in self._zones.values():
+        for forwarder in self._forwarders:
             forwarder.close()
         if self._bootstrap is not None:
             self._bootstrap.close()
@@ -106,6 +106,8 @@ def forwarder_of(settings: WorkerSettings, loop: asyncio.AbstractEventLoop, drop
         )
         bootstrap = Bootstrap(first, loop)
 
+    made: dict[tuple[UpstreamServer, ...], Forwarder] = {}  # reverse zones of one network have the same servers
+
     def to(servers: Sequence[UpstreamServer]) -> Forwarder:
         return Forwarder(
             servers,
@@ -117,5 +119,10 @@ def forwarder_of(settings: WorkerSettings, loop: asyncio.AbstractEventLoop, drop
             dropped=dropped,
         )
 
-    zones = {key_of(parse_name(zone.name)): to(zone.servers) for zone in settings.zones}
+    zones: dict[bytes, Forwarder] = {}
+    for zone in settings.zones:
+        forwarder = made.get(zone.servers)
+        if forwarder is None:
+            forwarder = made[zone.servers] = to(zone.servers)
+        zones[key_of(parse_name(zone.name))] = forwarder
     return ZonedForwarder(to(settings.upstream_servers), zones, bootstrap)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from resolver.address_kinds import PERHAPS_PRIVATE, is_private
 from resolver.errors import FormatError
 from resolver.wire.codes import Type
 
@@ -13,12 +14,6 @@ _A: Final = int(Type.A)
 _OCTETS: Final = {_A: 4, int(Type.AAAA): 16}
 _SERVICE_TYPES: Final = (int(Type.SVCB), int(Type.HTTPS))
 _HINTS: Final = {4: 4, 6: 16}  # SvcParamKeys ipv4hint and ipv6hint: octets of an address (RFC 9460 section 7.3)
-
-
-_PRIVATE_16: Final = b"\xc0\xa8", b"\xa9\xfe"
-_MAPPED: Final = bytes(10) + b"\xff\xff"
-# Of an IPv4 address: no other first octet begins a private one.
-_PERHAPS_PRIVATE: Final = frozenset({0, 10, 100, 127, 169, 172, 192})
 
 
 def addresses_in(body: bytes, answers: int) -> tuple[bytes, ...]:
@@ -47,7 +42,7 @@ def holds_private_address(body: bytes, answers: int) -> bool:
         start = at + 10
         at = start + (body[at + 8] << 8 | body[at + 9])
         if rtype == _A and at - start == 4:
-            if body[start] in _PERHAPS_PRIVATE and is_private(body[start:at]):
+            if body[start] in PERHAPS_PRIVATE and is_private(body[start:at]):
                 return True
         elif any(is_private(address) for address in addresses_of_record(body, rtype, start, at)):
             return True
@@ -85,23 +80,3 @@ def _behind_name(message: bytes, at: int) -> int:
             raise FormatError("an unknown kind of label")
         at += 1 + length
     return at + 1
-
-
-def is_private(address: bytes) -> bool:
-    """Whether an address is of a network that no name of the internet should lead to.
-
-    0.0.0.0/8, 10.0.0.0/8, 100.64.0.0/10, 127.0.0.0/8, 169.254.0.0/16, 172.16.0.0/12, 192.168.0.0/16; ::, ::1, fc00::/7,
-    fe80::/10, and these IPv4 networks mapped into IPv6 (RFC 1918, 1122, 3927, 6598, 4193, 4291).
-    """
-    if len(address) == 16:
-        if address.startswith(_MAPPED):
-            return is_private(address[12:])
-        first = address[0]
-        return first in (0xFC, 0xFD) or (first == 0xFE and address[1] & 0xC0 == 0x80) or address[:15] == bytes(15)
-    first = address[0]
-    if first in (0, 10, 127):
-        return True
-    second = address[1]
-    return (
-        address[:2] in _PRIVATE_16 or (first == 172 and second & 0xF0 == 16) or (first == 100 and second & 0xC0 == 64)
-    )

@@ -1,7 +1,7 @@
 """An upstream's answer, read once when it arrives: what of it is kept, for how long, and which names it leads to.
 
-Kept is only what the question asked for: the records of its CNAME chain, the authority section where a negative answer
-needs it, or a client that validates; never the additional section (CVE-2025-40778, CVE-2025-11411: foreign records).
+Kept is only what question and DO asked for: the CNAME chain and the asked type at its end (resolver.wire.chain), of the
+authority section an SOA or proofs, never the additional section (CVE-2025-40778, CVE-2025-11411: foreign records).
 """
 
 from __future__ import annotations
@@ -12,27 +12,31 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+from resolver.address_kinds import is_private
 from resolver.errors import FormatError
-from resolver.wire.addresses import addresses_of_record, is_private
-from resolver.wire.codes import HEADER, Flag, Rcode, Type
-from resolver.wire.mending import without_foreign_records
+from resolver.wire.addresses import addresses_of_record
+from resolver.wire.chain import Chain, covered, follow
+from resolver.wire.codes import HEADER, Class, Flag, Rcode, Type
 from resolver.wire.reading import TTL_SIGN_BIT, Names, Record
+from resolver.wire.rewriting import Rewriter
 
-MAX_CHAIN: Final = 11  # CNAMEs followed; unbound and BIND stop at about as many
 MAX_RECORDS: Final = 1000
 MAX_TARGETS: Final = 100  # names that SVCB and HTTPS records lead to
-_MAX_MENDED: Final = 100  # records of an answer from which foreign ones are taken out
 _MORE_THAN_ANY_TTL: Final = 1 << 32
-_RRSIG: Final = 46
-_PROOF_TYPES: Final = frozenset({47, 50})  # NSEC, NSEC3
+_SOA: Final = int(Type.SOA)  # an enumeration's member costs as much to fetch as a record to read
+_RRSIG: Final = int(Type.RRSIG)
+_ANY: Final = int(Type.ANY)
+_IN: Final = int(Class.IN)
+_CLASS_IN: Final = _IN.to_bytes(2, "big")
+_PROOF_TYPES: Final = frozenset({int(Type.NSEC), int(Type.NSEC3)})
 _SERVICE_TYPES: Final = (Type.SVCB, Type.HTTPS)
 _POINTER_TO_QUESTION: Final = b"\xc0\x0c"
 _LEADING_TYPES: Final = frozenset(
     {Type.CNAME, Type.DNAME, Type.SVCB, Type.HTTPS, Type.ANY}
 )  # lead to names, or are many types
 _TTL: Final = struct.Struct("!I")
-_PLAIN_RECORD: Final = struct.Struct("!4s2xIH")  # pointer to the question and type; TTL and length
-_NOERROR: Final = int(Rcode.NOERROR)  # an enumeration's member costs as much to fetch as a record to read
+_PLAIN_RECORD: Final = struct.Struct("!6sIH")  # pointer to the question, type and class; TTL and length
+_NOERROR: Final = int(Rcode.NOERROR)
 _AD: Final = int(Flag.AD)
 _SOA_NUMBERS: Final = 20  # octets of serial, refresh, retry, expire and minimum (RFC 1035 section 3.3.13)
 _FEW_RECORDS: Final = 4  # whose offsets cost less in a tuple than in an array
@@ -48,6 +52,8 @@ class Answer:
     * `targets`: keys of the names it leads to (CNAME chain, SVCB and HTTPS targets), for the policy to judge.
     * `negative`: NXDOMAIN, or no record of the asked type at the chain's end.
     * `filtered`: records were left out because nobody should be led to what they hold.
+    * `aliases`: CNAMEs of its chain; `leads_on`: the end of a chain of which nothing is said, neither data nor that
+      there is none (no SOA), in lower-case wire form. It is to be asked for.
     """
 
     rcode: int
@@ -60,6 +66,8 @@ class Answer:
     negative: bool
     targets: tuple[bytes, ...]
     filtered: bool
+    aliases: int
+    leads_on: bytes | None
 
     # By hand: one that `dataclass` makes is never compiled, and one is made for each answer.
     def __init__(
@@ -74,6 +82,8 @@ class Answer:
         negative: bool,
         targets: tuple[bytes, ...],
         filtered: bool = False,
+        aliases: int = 0,
+        leads_on: bytes | None = None,
     ) -> None:
         self.rcode = rcode
         self.authenticated = authenticated
@@ -85,65 +95,91 @@ class Answer:
         self.negative = negative
         self.targets = targets
         self.filtered = filtered
+        self.aliases = aliases
+        self.leads_on = leads_on
 
 
-def read_answer(message: bytes, qname: bytes, qtype: int, *, keep_authority: bool) -> Answer:
+def read_answer(
+    message: bytes, qname: bytes, qtype: int, *, keep_authority: bool, without_private: bool = False
+) -> Answer:
     """Read an answer whose ID and question were checked before. `qname` is lower-case wire form.
 
-    `keep_authority` is for clients that validate (DO). Raises FormatError, and nothing else, on any bytes.
+    `keep_authority` is for clients that validate (DO): signatures and proofs, which no others get (RFC 4035 section
+    3.2.1). `without_private` leaves out records that hold private addresses, and all of authority. Raises FormatError,
+    and nothing else, on any bytes.
     """
     start = HEADER + len(qname) + 4
     try:
-        plain = None if keep_authority else _read_plain(message, start, qtype)
-        return _read_any(message, start, qname, qtype, keep_authority) if plain is None else plain
+        plain = None if keep_authority or without_private else _read_plain(message, start, qtype)
+        if plain is not None:
+            return plain
+        return _read_any(message, start, qname, qtype, keep_authority, without_private)
     except IndexError:
         raise FormatError("an answer that is cut off") from None
 
 
-def _read_any(message: bytes, start: int, qname: bytes, qtype: int, keep_authority: bool) -> Answer:
+def _read_any(
+    message: bytes, start: int, qname: bytes, qtype: int, keep_authority: bool, without_private: bool
+) -> Answer:
     answer_count = message[6] << 8 | message[7]
     authority_count = message[8] << 8 | message[9]
     if answer_count + authority_count > MAX_RECORDS:
         raise FormatError(f"more than {MAX_RECORDS} records")
     names = Names(message)
     records, at = names.records(start, answer_count)
-    chain = _chain(names, qname, records, 1 if qtype == Type.CNAME else MAX_CHAIN)
-    chain_keys = [names.key(name) for name in chain]
-    if qtype == Type.CNAME:
-        chain = [qname]  # the alias itself is asked for, not what it leads to (RFC 1034 section 3.6.2)
-    keep = [record.owner in chain or _is_dname_of(record, names, chain_keys) for record in records]
-    own = [record for record, is_kept in zip(records, keep, strict=True) if is_kept]
-    rcode = message[3] & 0xF
-    negative = rcode == Rcode.NXDOMAIN or not _has_data(own, chain[-1], qtype)
-    authority, authority_end = names.records(at, authority_count)
-    if not negative:
-        authority = _proofs(message, authority) if keep_authority else []
-        authority_end = authority[-1].end if authority else at
-    keep_below = [
-        not negative or _says_no(record, names, chain_keys, keep_authority=keep_authority) for record in authority
-    ]
-    if not (all(keep) and all(keep_below)):
-        if answer_count + len(authority) > _MAX_MENDED:
-            raise FormatError("foreign records among too many")
-        mended = without_foreign_records(message, keep, keep_below)
-        return _read_any(mended, start, qname, qtype, keep_authority)
-    kept = records + authority
-    lifetime = min((record.ttl for record in kept), default=0)
+    chain = follow(names, records, qname, qtype, dnssec=keep_authority)
+    if without_private:
+        _strip(names, chain, qtype)
+    chain_keys = [names.key(name) for name in chain.names]
+    rcode = Rcode.YXDOMAIN if chain.is_too_long else message[3] & 0xF
+    negative = rcode == Rcode.NXDOMAIN or not (chain.has_data or chain.is_too_long)
+    authority: list[Record] = []
+    proven: list[Record] = []
+    if (negative or keep_authority) and not without_private:
+        authority, _ = names.records(at, authority_count)
+        proven = [
+            record
+            for record in authority
+            if record.rclass == _IN
+            and _belongs_below(record, names, chain_keys, negative=negative, proofs=keep_authority)
+        ]
+    leads_on = None
+    says_no = rcode != _NOERROR or without_private or any(record.rtype == _SOA for record in proven)
+    if negative and len(chain.names) > 1 and not says_no:
+        leads_on, negative = chain.names[-1], False
+    kept = chain.kept + proven
+    lifetime = min([record.ttl for record in kept], default=0)
     if negative:
-        lifetime = min(lifetime, _negative_lifetime(names, authority))
-    offsets = array("H", [record.ttl_at - start for record in kept])
-    body = message[start:authority_end]
+        lifetime = min(lifetime, _negative_lifetime(names, proven))
+    if _is_beginning(chain.kept, records, whole=True) and _is_beginning(proven, authority, whole=False):
+        body = message[start : proven[-1].end if proven else at]
+        offsets = [record.ttl_at - start for record in kept]
+    else:
+        written = Rewriter(qname)
+        for record in kept:
+            written.add(names, record)
+        body, offsets = written.body, written.ttl_offsets
+    places = array("H", offsets)
     return Answer(
         rcode=rcode,
-        authenticated=bool(message[3] & Flag.AD),
-        body=body if all(record.ttl == lifetime for record in kept) else with_ttl(body, offsets, lifetime),
-        answers=answer_count,
-        authorities=len(authority),
-        ttl_offsets=offsets,
+        authenticated=bool(message[3] & _AD) and not chain.is_altered,
+        body=body if all(record.ttl == lifetime for record in kept) else with_ttl(body, places, lifetime),
+        answers=len(chain.kept),
+        authorities=len(proven),
+        ttl_offsets=places,
         ttl_seconds=lifetime,
         negative=negative,
-        targets=tuple(dict.fromkeys((*chain_keys[1:], *_service_targets(names, records)))),
+        targets=tuple(dict.fromkeys((*chain_keys[1:], *_service_targets(names, chain.kept)))),
+        aliases=len(chain.names) - 1,
+        leads_on=leads_on,
     )
+
+
+def _is_beginning(some: list[Record], section: list[Record], *, whole: bool) -> bool:
+    """Whether records are the first of a section, in its order; with `whole`, all of it."""
+    if len(some) > len(section) or (whole and len(some) != len(section)):
+        return False
+    return all(record is there for record, there in zip(some, section, strict=False))
 
 
 def with_ttl(body: bytes, ttl_offsets: Sequence[int], ttl_seconds: int) -> bytes:
@@ -173,24 +209,22 @@ def for_name_below(answer: Answer, qname: bytes) -> Answer:
     return replace(answer, body=head + rdata, authorities=1, ttl_offsets=(len(soa.owner) + 4,))
 
 
-def without_private_addresses(message: bytes, qname: bytes) -> bytes:
-    """A message, read before, without the answer records that hold private addresses. Raises FormatError.
-
-    Its authority section goes, too: NS records beside an answer that is empty now would look like a delegation.
-    """
-    count = message[6] << 8 | message[7]
-    if count > _MAX_MENDED:
-        raise FormatError("private addresses among too many records")
-    records, _ = Names(message).records(HEADER + len(qname) + 4, count)
-    keep = [
-        not any(is_private(address) for address in addresses_of_record(message, record.rtype, record.rdata, record.end))
-        for record in records
+def _strip(names: Names, chain: Chain, qtype: int) -> None:
+    """Take records that hold private addresses out of a chain, and the signatures of sets that are gone with them."""
+    message = names.message
+    left = [
+        record
+        for record in chain.kept
+        if not any(is_private(each) for each in addresses_of_record(message, record.rtype, record.rdata, record.end))
     ]
-    left = {(record.owner, record.rtype) for record, is_kept in zip(records, keep, strict=True) if is_kept}
-    for place, record in enumerate(records):
-        if record.rtype == _RRSIG and (record.owner, _covered(record, message)) not in left:
-            keep[place] = False  # it signs nothing that is left
-    return without_foreign_records(message, keep, [])
+    sets = {(record.owner, record.rtype) for record in left}
+    chain.kept = [
+        record for record in left if record.rtype != _RRSIG or (record.owner, covered(record, message)) in sets
+    ]
+    end = chain.names[-1]
+    chain.has_data = chain.has_data and any(
+        record.owner == end and qtype in (record.rtype, _ANY) for record in chain.kept
+    )
 
 
 def _read_plain(message: bytes, start: int, qtype: int) -> Answer | None:
@@ -199,7 +233,7 @@ def _read_plain(message: bytes, start: int, qtype: int) -> Answer | None:
     flags = message[3]
     if not count or count > MAX_RECORDS or flags & 0xF or qtype in _LEADING_TYPES:
         return None
-    head = _POINTER_TO_QUESTION + qtype.to_bytes(2, "big")
+    head = _POINTER_TO_QUESTION + qtype.to_bytes(2, "big") + _CLASS_IN
     at = start
     lifetime = _MORE_THAN_ANY_TTL
     offsets: list[int] = []
@@ -229,63 +263,20 @@ def _read_plain(message: bytes, start: int, qtype: int) -> Answer | None:
     return Answer(_NOERROR, bool(flags & _AD), body, count, 0, places, lifetime, False, ())
 
 
-def _chain(names: Names, qname: bytes, records: list[Record], most: int) -> list[bytes]:
-    """The names from the question to the end of its CNAME chain, in order; of one alias alone where `most` is 1."""
-    aliases = {r.owner: names.read(r.rdata)[0] for r in records if r.rtype == Type.CNAME}
-    if most == 1:
-        return [qname, *([aliases[qname]] if qname in aliases else [])]
-    chain = [qname]
-    while (target := aliases.get(chain[-1])) is not None:
-        if target in chain or len(chain) > most:
-            raise FormatError(f"a CNAME chain with a loop or of more than {most}")
-        chain.append(target)
-    return chain
+def _belongs_below(record: Record, names: Names, chain_keys: list[bytes], *, negative: bool, proofs: bool) -> bool:
+    """Whether a record of authority belongs to an answer.
 
-
-def _is_dname_of(record: Record, names: Names, chain_keys: list[bytes]) -> bool:
-    """Whether a record is the DNAME, or its signature, that a CNAME of the chain comes from (RFC 6672 section 3.1)."""
-    covered = _covered(record, names.message) if record.rtype == _RRSIG else record.rtype
-    if covered != Type.DNAME:
-        return False
-    owner = names.key(record.owner)
-    return any(key.startswith(owner) for key in chain_keys)
-
-
-def _covered(signature: Record, message: bytes) -> int:
-    """The type that an RRSIG record signs (RFC 4034 section 3.1.1). Raises FormatError."""
-    if signature.end < signature.rdata + 2:
-        raise FormatError("a signature that does not say of what")
-    return message[signature.rdata] << 8 | message[signature.rdata + 1]
-
-
-def _proofs(message: bytes, authority: list[Record]) -> list[Record]:
-    """Up to the last record that proves something: that a wildcard may stand for the name (RFC 4035 section 3.1.3.3).
-
-    What else upstreams put there, the zone's NS records, serves nobody, has TTLs of its own and makes answers large.
+    To a negative one the SOA of a zone of its names (RFC 2308); to clients that validate what proves something: that
+    nothing is there, or that a wildcard may stand for the name (RFC 4035 section 3.1.3). NS records would be somebody's
+    delegation (CVE-2025-11411), have TTLs of their own and make answers large: nobody asked for them.
     """
-    proving = [
-        place
-        for place, record in enumerate(authority)
-        if (_covered(record, message) if record.rtype == _RRSIG else record.rtype) in _PROOF_TYPES
-    ]
-    return authority[: proving[-1] + 1] if proving else []
-
-
-def _says_no(record: Record, names: Names, chain_keys: list[bytes], *, keep_authority: bool) -> bool:
-    """Whether a record of authority belongs to a negative answer: the SOA of a zone of its names (RFC 2308), a proof.
-
-    NS records would be somebody's delegation (CVE-2025-11411): nobody asked for it.
-    """
-    if record.rtype == Type.SOA:
+    rtype = record.rtype
+    if rtype == _RRSIG:
+        rtype = covered(record, names.message) if proofs else _RRSIG
+    if rtype == _SOA:
         owner = names.key(record.owner)
-        return any(key.startswith(owner) for key in chain_keys)
-    return keep_authority and (record.rtype == _RRSIG or record.rtype in _PROOF_TYPES)
-
-
-def _has_data(records: list[Record], name: bytes, qtype: int) -> bool:
-    return any(r.owner == name and qtype in (r.rtype, Type.ANY) for r in records) or (
-        qtype == Type.CNAME and bool(records)
-    )
+        return negative and any(key.startswith(owner) for key in chain_keys)
+    return proofs and rtype in _PROOF_TYPES
 
 
 def _negative_lifetime(names: Names, authority: list[Record]) -> int:
@@ -294,7 +285,7 @@ def _negative_lifetime(names: Names, authority: list[Record]) -> int:
     Raises FormatError for an SOA that is none: `for_name_below` takes it apart.
     """
     for record in authority:
-        if record.rtype == Type.SOA:
+        if record.rtype == _SOA:
             _, at = names.read(record.rdata)
             _, at = names.read(at)
             if at + _SOA_NUMBERS != record.end:

@@ -34,6 +34,9 @@ class Type(IntEnum):
     DNAME = 39
     OPT = 41
     DS = 43
+    RRSIG = 46
+    NSEC = 47
+    NSEC3 = 50
     SVCB = 64
     HTTPS = 65
     NXNAME = 128
@@ -109,3 +112,8 @@ def has_data_above(qtype: int) -> bool:
     have it, or says that there is none.
     """
     return qtype == _DS
+
+
+def rcode_name(rcode: int) -> str:
+    """An rcode as people are told it."""
+    return Rcode(rcode).name if rcode in Rcode._value2member_map_ else f"rcode {rcode}"

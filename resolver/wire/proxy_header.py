@@ -29,12 +29,13 @@ class ProxyHeader:
     """What a header says. `length` is that of the header, in octets: the query is behind it.
 
     `client` is the address that the proxy speaks for, an IPv4 address mapped into IPv6 as IPv4; None where the proxy
-    speaks for itself (LOCAL), or for nobody that has an IP address. `port` is the client's.
+    speaks for itself (`is_local`), or for nobody that has an IP address. `port` is the client's.
     """
 
     length: int
     client: str | None = None
     port: int = 0
+    is_local: bool = False
 
 
 def starts_like_proxy_header(data: bytes) -> bool:
@@ -61,7 +62,7 @@ def read_proxy_header(data: bytes) -> ProxyHeader | None:
     if len(data) < end:
         return None
     if command == _LOCAL:  # the proxy's own, a health check for one; its addresses are to be ignored, and their family
-        return ProxyHeader(end)
+        return ProxyHeader(end, is_local=True)
     if length < _OCTETS_OF_ADDRESSES[family]:
         raise FormatError("a PROXY header whose addresses are cut off")
     if family == _IPV4:

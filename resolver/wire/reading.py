@@ -14,9 +14,9 @@ _POINTER: Final = 0xC0
 
 
 class Record:
-    """One record: its owner in lower case, and where its parts begin."""
+    """One record: its owner in lower case, its type and class, and where its parts begin."""
 
-    __slots__ = ("begin", "end", "owner", "rdata", "rtype", "ttl", "ttl_at")
+    __slots__ = ("begin", "end", "owner", "rclass", "rdata", "rtype", "ttl", "ttl_at")
 
     def __init__(self, names: Names, at: int) -> None:
         """Read the record at `at`; raises FormatError, or IndexError where the message ends too soon."""
@@ -24,6 +24,7 @@ class Record:
         self.begin = at
         self.owner, at = names.read(at)
         self.rtype = message[at] << 8 | message[at + 1]
+        self.rclass = message[at + 2] << 8 | message[at + 3]
         self.ttl_at = at + 4
         ttl = int.from_bytes(message[at + 4 : at + 8], "big")
         self.ttl = 0 if ttl & TTL_SIGN_BIT else ttl  # RFC 2181 section 8
@@ -39,6 +40,7 @@ class Names:
     def __init__(self, message: bytes) -> None:
         self.message = message
         self._known: dict[int, bytes] = {}  # pointer target → name
+        self._written: dict[int, bytes] = {}  # pointer target → name, its letters as they are
         self._keys: dict[bytes, bytes] = {}
         self._labels_left = _MAX_LABELS
 
@@ -56,7 +58,14 @@ class Names:
 
     def as_written(self, at: int) -> bytes:
         """The wire name at `at`, its letters as they are."""
-        return self._follow(at)
+        message = self.message
+        if message[at] < _POINTER:
+            return self._follow(at)
+        target = (message[at] & 0x3F) << 8 | message[at + 1]
+        name = self._written.get(target)
+        if name is None:
+            name = self._written[target] = self._follow(at)
+        return name
 
     def behind(self, at: int) -> int:
         """The offset behind the name at `at`."""
@@ -82,6 +91,12 @@ class Names:
             records.append(record)
             at = record.end
         return records, at
+
+    def add(self, record: bytes) -> Record:
+        """A record of our own making, with whole names, as if the message ended in it."""
+        at = len(self.message)
+        self.message += record
+        return Record(self, at)
 
     def _follow(self, at: int) -> bytes:
         message = self.message

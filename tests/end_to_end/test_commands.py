@@ -209,6 +209,33 @@ def test_explain_tells_the_whole_why_in_words_and_as_json(office: Moatdns) -> No
     assert plain["trace"]
 
 
+def test_a_policy_of_another_config_is_told_with_the_way_to_the_right_one(office: Moatdns, tmp_path: Path) -> None:
+    ours = run("explain", "claude.ai", "--config", str(office.config_file))
+    assert "not made from" not in ours.stdout
+    other = tmp_path / "other.yaml"
+    other.write_text(f"state_dir: {office.state_dir}\n")
+    told = run("explain", "claude.ai", "--config", str(other)).stdout
+    assert f"which was not made from {other}: name the server's config with --config" in told
+
+
+def test_every_explain_of_readme_and_make_names_the_config_that_the_server_was_given() -> None:
+    root = Path(__file__).parents[2]
+    readme = (root / "README.md").read_text()
+    given = re.search(r"make run CONFIG=(\S+?)`", readme)
+    assert given
+    commands = re.findall(r"moatdns explain (?!NAME).*", readme.partition(given[0])[2])
+    assert commands
+    assert [command for command in commands if f"--config {given[1]}" not in command] == []
+    printed = subprocess.run(
+        ["make", "--dry-run", "--assume-old", ".venv/.installed-run", "run", f"CONFIG={given[1]}"],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=root,
+    ).stdout
+    assert f"moatdns explain claude.ai --config {given[1]} " in printed
+
+
 def test_explain_works_without_a_server_and_without_a_snapshot(tmp_path: Path) -> None:
     file = tmp_path / "moatdns.yaml"
     file.write_text("policy: {lists: [{name: house, block: [example.com]}]}\n")

@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import Browser
 
 from admin_api.pages.table import PAGES
+from resolver import __version__
 from tests.conftest import OFFICE
 from tests.support.browser import PHONE, Person
 from tests.support.moatdns import Moatdns
@@ -54,6 +55,7 @@ def _tour(person: Person) -> Iterator[str]:
         yield address
         assert page.get_by_role("link", name="Skip to the content").count() == 1
         assert page.locator("main img, main b b").count() == 0, f"{address}: what is hostile came to life"
+        assert page.locator(".menu-foot").text_content() == f"moatdns {__version__} · API", address
 
 
 def test_no_page_has_a_grave_fault_or_is_too_wide(chromium: Browser, server: Moatdns) -> None:
@@ -91,3 +93,43 @@ def test_every_page_has_its_heading_without_scripts(chromium: Browser, server: M
     with Person(chromium, server, scripts=False) as person:
         person.log_in()
         assert {address: person.go(address).locator("h1").inner_text() for address in addresses} == headings
+
+
+_DRAWN = """
+window.drawnTexts = [];
+const fillText = CanvasRenderingContext2D.prototype.fillText;
+CanvasRenderingContext2D.prototype.fillText = function (text, ...rest) {
+  window.drawnTexts.push(text);
+  return fillText.call(this, text, ...rest);
+};
+"""
+
+
+@pytest.mark.parametrize(
+    ("locale", "number", "time", "on_the_chart"),
+    [
+        ("de-DE", r"\d+,\d ms", r"\d{2}\.\d{2}\.\d{4}, \d{2}:\d{2}:\d{2}", r"\d{2}:\d{2}"),
+        ("en-US", r"\d+\.\d ms", r"\w{3} \d{1,2}, \d{4}, \d{1,2}:\d{2}:\d{2}\s[AP]M", r"\d{2}:\d{2} [AP]M"),
+    ],
+)
+def test_numbers_times_and_the_chart_speak_the_readers_language(
+    chromium: Browser, server: Moatdns, locale: str, number: str, time: str, on_the_chart: str
+) -> None:
+    with Person(chromium, server, locale=locale) as person:
+        person.page.add_init_script(_DRAWN)
+        person.log_in()
+        times: list[str] = person.page.locator("main time").all_text_contents()
+        assert times
+        assert [each for each in times if not re.fullmatch(time, each)] == []
+        person.page.wait_for_function("() => window.drawnTexts.length > 8")
+        labels: list[str] = person.page.evaluate("() => window.drawnTexts")
+        clocks = [each for each in labels if ":" in each]
+        assert clocks
+        assert [each for each in clocks if not re.fullmatch(on_the_chart, each.replace("\u202f", " "))] == []
+        assert [each for each in labels if re.fullmatch(r"\d+/\d+(/\d+)?|\d+:?\d*[ap]m", each)] == [], (
+            "uPlot's own American"
+        )
+        person.go("/queries")
+        took: list[str] = person.page.locator("td[data-label=Answer]").all_text_contents()
+        assert took
+        assert [each for each in took if not re.search(number, each)] == []

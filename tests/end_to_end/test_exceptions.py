@@ -32,7 +32,7 @@ def office(tmp_path_factory: pytest.TempPathFactory, world: Unbound) -> Iterator
     config = {
         "workers": 2,
         "upstream": {"servers": [world.server]},
-        "clients": {"trusted_proxies": [PROXY]},
+        "clients": {"trusted_proxies": [{"network": PROXY, "sources": ["client-subnet"]}]},
         "query_log": {"what": "all"},
     }
     with Moatdns(tmp_path_factory.mktemp("exceptions"), config, with_api=True) as moatdns:
@@ -151,8 +151,11 @@ def test_a_forwarder_that_is_trusted_asks_for_one_client(office: Moatdns) -> Non
     for tcp in ((), ("+tcp",)):
         exempt = kdig(office.port, "claude.ai", "-b", PROXY, "+subnet=127.0.0.30/32", *tcp)
         assert (exempt.rdata != ["0.0.0.0"], "CLIENT-SUBNET: 127.0.0.30/32/32" in exempt.text) == (True, True)
-        for subnet in ("127.0.0.31/32", "127.0.0.0/24"):  # another client; a network is nobody
-            assert kdig(office.port, "claude.ai", "-b", PROXY, f"+subnet={subnet}", *tcp).rdata == ["0.0.0.0"]
+        other = kdig(office.port, "claude.ai", "-b", PROXY, "+subnet=127.0.0.31/32", *tcp)
+        assert other.rdata == ["0.0.0.0"]
+        for nobody in (("+subnet=127.0.0.0/24",), ("+subnet=0.0.0.0/0",), ()):
+            refused = kdig(office.port, "claude.ai", "-b", PROXY, *nobody, *tcp)
+            assert (refused.status, refused.ede[0][0]) == ("REFUSED", 18), nobody
         stranger = kdig(office.port, "claude.ai", "-b", "127.0.0.78", "+subnet=127.0.0.30/32", *tcp)
         assert (stranger.rdata, "CLIENT-SUBNET" in stranger.text) == (["0.0.0.0"], False)
     refused = kdig(office.port, "claude.ai", "-b", PROXY, "+subnet=8.8.8.8/32")

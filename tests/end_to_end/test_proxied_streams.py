@@ -6,12 +6,13 @@ import ipaddress
 import struct
 from collections.abc import Iterator
 
+import dns.edns
 import dns.message
 import dns.rcode
 import pytest
 
 from tests.conftest import EXEMPT, OFFICE
-from tests.support.clients import LOCALHOST, TcpClient, is_blocked, query, rdata
+from tests.support.clients import LOCALHOST, TcpClient, ede, is_blocked, query, rdata
 from tests.support.encrypted import Certificates, DotClient, curl, tls_connection
 from tests.support.moatdns import Moatdns
 from tests.support.programs import wait_until
@@ -19,7 +20,18 @@ from tests.support.stub import DEFAULT_ANSWER, StubUpstream
 
 PROXY = "127.0.0.8"
 INNER_PROXY = "127.0.0.9"
+PASSES_TLS_ON, BY_SUBNET = "127.0.0.6", "127.0.0.7"
+ALL_WORDS = ["proxy", "proxy-within-tls", "x-forwarded-for"]
 SIGNATURE = b"\r\n\r\n\x00\r\nQUIT\n"
+
+
+def _exempt_query() -> bytes:
+    asked = query("claude.ai")
+    asked.use_edns(0, payload=1232, options=[dns.edns.ECSOption(EXEMPT, 32)])
+    return asked.to_wire()
+
+
+EXEMPT_QUERY = _exempt_query()  # as a client writes it that wants to be somebody else
 
 
 @pytest.fixture(scope="module")
@@ -30,13 +42,21 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory, certificates: Certificates) -> Iterator[Moatdns]:
-    """A server that trusts two proxies."""
+    """A server that trusts proxies of several kinds."""
     with StubUpstream() as upstream:
         config = {
             **OFFICE,
             "workers": 1,
             "upstream": {"servers": [upstream.server]},
-            "clients": {"allow": ["127.0.0.0/28"], "trusted_proxies": [PROXY, INNER_PROXY]},
+            "clients": {
+                "allow": ["127.0.0.0/28"],
+                "trusted_proxies": [
+                    {"network": PROXY, "sources": ALL_WORDS},
+                    INNER_PROXY,
+                    {"network": PASSES_TLS_ON, "sources": ["proxy"]},
+                    {"network": BY_SUBNET, "sources": ["client-subnet"]},
+                ],
+            },
             "limits": {"tls_handshake_seconds": 1.0, "tcp_idle_seconds": 1.0},
         }
         with Moatdns(tmp_path_factory.mktemp("proxied"), config, certificates=certificates) as moatdns:
@@ -91,7 +111,47 @@ def test_a_trusted_proxys_header_decides_whose_query_it_is(
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_trusted_proxy_may_speak_for_itself(server: Moatdns, certificates: Certificates, kind: str) -> None:
     assert is_blocked(over(kind, server, certificates, PROXY, header(EXEMPT, command=0)))
-    assert is_blocked(over(kind, server, certificates, PROXY, b""))
+
+
+def test_a_connection_whose_proxy_says_nothing_is_answered_by_nobody(
+    server: Moatdns, certificates: Certificates
+) -> None:
+    before = server.counts().get("proxy_says_nothing", 0)
+    for proxy in (PROXY, PASSES_TLS_ON, BY_SUBNET):
+        for kind in ("tcp", "dot"):
+            answer = over(kind, server, certificates, proxy, b"")
+            assert (answer.rcode(), ede(answer)[0][0]) == (dns.rcode.REFUSED, 18), (proxy, kind)
+    for proxy in (PROXY, PASSES_TLS_ON):
+        fetched = curl(certificates, server.doh_port, "/dns-query", "--interface", proxy, body=EXEMPT_QUERY)
+        assert fetched.status == 403, fetched
+    assert server.counts()["proxy_says_nothing"] == before + 8
+
+
+def test_what_a_client_writes_within_tls_that_its_proxy_passes_on_is_worth_nothing(
+    server: Moatdns, certificates: Certificates
+) -> None:
+    before = server.counts().get("proxy_not_trusted", 0)
+    with pytest.raises((OSError, EOFError)):
+        over("within dot", server, certificates, PASSES_TLS_ON, header(EXEMPT))
+    assert server.counts()["proxy_not_trusted"] == before + 1
+    with (
+        pytest.raises((OSError, EOFError)),
+        DotClient(server.dot_port, certificates, client=PASSES_TLS_ON, before=header(LOCALHOST)) as client,
+    ):
+        client.connection.sendall(header(EXEMPT))
+        client.ask(query("claude.ai"))
+
+
+@pytest.mark.parametrize("version", ["--http1.1", "--http2"])
+def test_over_https_a_proxy_may_name_its_client_by_the_client_subnet_alone(
+    server: Moatdns, certificates: Certificates, version: str
+) -> None:
+    def fetched(source: str) -> dns.message.Message:
+        arguments = (version, "--interface", source, "--header", "x-forwarded-for: 127.0.0.99")
+        return curl(certificates, server.doh_port, "/dns-query", *arguments, body=EXEMPT_QUERY).message
+
+    assert rdata(fetched(BY_SUBNET)) == [DEFAULT_ANSWER]
+    assert is_blocked(fetched(LOCALHOST))
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -134,7 +194,10 @@ def test_a_header_that_does_not_end_is_not_waited_for(server: Moatdns) -> None:
         (PROXY, [f"{EXEMPT}, {INNER_PROXY}"], True),
         (PROXY, [EXEMPT, INNER_PROXY], True),  # each proxy has added a line of its own
         (PROXY, [f"{EXEMPT}, {LOCALHOST}"], False),  # what the client itself had claimed
-        (PROXY, ["nonsense"], False),
+        (PROXY, [f"{EXEMPT}:4711"], True),
+        (PROXY, [f"{LOCALHOST}:4711"], False),
+        (PROXY, [f"[::ffff:{EXEMPT}]:4711"], True),
+        (PROXY, [f"{EXEMPT}, [::ffff:{INNER_PROXY}]:1"], True),
         (LOCALHOST, [EXEMPT], False),
     ],
 )
@@ -155,8 +218,23 @@ def test_forwarded_addresses_are_believed_from_trusted_proxies_only(
     assert is_blocked(fetched.message) is not exempt
 
 
-def test_a_forwarded_address_that_is_none_is_counted(server: Moatdns, certificates: Certificates) -> None:
+@pytest.mark.parametrize("version", ["--http1.1", "--http2"])
+@pytest.mark.parametrize(
+    "forwarded", ["1.2.3", "unknown", "_hidden", f"{EXEMPT}, unknown", f"{EXEMPT},", f"{EXEMPT}:x"]
+)
+def test_a_forwarded_address_that_is_none_is_refused_and_counted(
+    server: Moatdns, certificates: Certificates, version: str, forwarded: str
+) -> None:
     before = server.counts().get("x_forwarded_for", 0)
-    arguments = ("--interface", PROXY, "--header", "x-forwarded-for: 1.2.3")
-    curl(certificates, server.doh_port, "/dns-query", *arguments, body=query("claude.ai").to_wire())
+    arguments = (version, "--interface", PROXY, "--header", f"x-forwarded-for: {forwarded}")
+    fetched = curl(certificates, server.doh_port, "/dns-query", *arguments, body=EXEMPT_QUERY)
+    assert fetched.status == 403
     assert server.counts()["x_forwarded_for"] == before + 1
+
+
+def test_a_proxy_that_another_one_names_must_say_for_whom_it_asks(server: Moatdns, certificates: Certificates) -> None:
+    before = header(INNER_PROXY)
+    answer = over("dot", server, certificates, PROXY, before)
+    assert answer.rcode() == dns.rcode.REFUSED
+    arguments = ("--interface", PROXY, "--header", f"x-forwarded-for: {INNER_PROXY}")
+    assert curl(certificates, server.doh_port, "/dns-query", *arguments, body=EXEMPT_QUERY).status == 403

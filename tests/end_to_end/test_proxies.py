@@ -6,17 +6,20 @@ import ipaddress
 import struct
 from collections.abc import Iterator
 
+import dns.edns
 import dns.message
+import dns.rcode
 import pytest
 
 from resolver.wire.proxy_header import SIGNATURE
-from tests.support.clients import UdpClient, dig, query
+from tests.support.clients import LOCALHOST, UdpClient, dig, ede, query
 from tests.support.dnsdist import Dnsdist
 from tests.support.moatdns import Moatdns
 from tests.support.programs import wait_until
 from tests.support.unbound import Unbound
 
 PROXY = "127.0.0.77"
+BY_HTTP, NO_PROXY = "127.0.0.79", "127.0.0.97"
 EXEMPT, OTHER, NOT_SERVED = "127.0.0.2", "127.0.0.3", "127.9.0.1"
 REAL, BLOCKED = ["198.51.100.1"], ["0.0.0.0"]
 
@@ -27,7 +30,16 @@ def behind(tmp_path_factory: pytest.TempPathFactory, world: Unbound) -> Iterator
     config = {
         "workers": 1,
         "upstream": {"servers": [world.server]},
-        "clients": {"allow": ["127.0.0.0/16"], "trusted_proxies": [f"{PROXY}/32", "127.8.0.1/32"]},
+        "clients": {
+            "allow": ["127.0.0.0/16"],
+            "trusted_proxies": [
+                {"network": PROXY, "sources": ["proxy"]},
+                "127.8.0.1/32",
+                {"network": BY_HTTP, "sources": ["x-forwarded-for"]},
+                {"network": "127.0.0.96/30", "sources": ["proxy"]},
+                {"network": NO_PROXY, "sources": []},
+            ],
+        },
         "policy": {
             "groups": [
                 {"name": "default", "block": ["ai", "bypass", "lists"]},
@@ -120,7 +132,60 @@ def test_a_proxy_that_speaks_for_itself_is_answered_as_itself(behind: Moatdns) -
         assert rdata(answer) == BLOCKED
 
 
+def refused_for_want_of_a_word(answer: bytes) -> bool:
+    message = dns.message.from_wire(answer)
+    return (message.rcode(), [code for code, _ in ede(message)]) == (dns.rcode.REFUSED, [18])
+
+
+@pytest.mark.parametrize("proxy", [PROXY, "127.8.0.1", BY_HTTP, "127.0.0.96"])
+def test_a_query_whose_proxy_says_nothing_is_refused_also_when_its_answer_is_ready(behind: Moatdns, proxy: str) -> None:
+    before = behind.counts().get("proxy_says_nothing", 0)
+    subnet = query("claude.ai")
+    subnet.use_edns(0, payload=1232, options=[dns.edns.ECSOption(EXEMPT, 32)])
+    with UdpClient(behind.port, LOCALHOST) as somebody, UdpClient(behind.port, proxy) as client:
+        for asked in (query("claude.ai"), subnet):
+            for _ in range(2):
+                somebody.exchange(asked.to_wire())
+                assert refused_for_want_of_a_word(client.exchange(asked.to_wire()))
+    assert behind.counts()["proxy_says_nothing"] == before + 4
+
+
+def test_a_header_that_names_no_address_is_no_word(behind: Moatdns) -> None:
+    unspecified = SIGNATURE + bytes((0x21, 0x00, 0, 0))
+    with UdpClient(behind.port, PROXY) as proxy:
+        assert refused_for_want_of_a_word(proxy.exchange(unspecified + query("claude.ai").to_wire()))
+        # Another proxy than it that says nothing: refused; itself: it asks for itself.
+        assert refused_for_want_of_a_word(proxy.exchange(header("127.0.0.98") + query("claude.ai").to_wire()))
+        assert rdata(proxy.exchange(header(PROXY) + query("claude.ai").to_wire())) == BLOCKED
+
+
+def test_a_proxy_is_believed_by_no_other_word_than_those_that_are_named(behind: Moatdns) -> None:
+    with UdpClient(behind.port, BY_HTTP) as proxy:
+        lie = header(EXEMPT) + query("claude.ai").to_wire()
+        assert dropped_more(behind, proxy, lie, "proxy_not_trusted") == 1
+
+
+def test_the_narrowest_network_says_who_is_a_proxy(behind: Moatdns) -> None:
+    with UdpClient(behind.port, NO_PROXY) as client:
+        for _ in range(2):
+            assert rdata(client.exchange(query("claude.ai").to_wire())) == BLOCKED
+        assert dropped_more(behind, client, header(EXEMPT) + query("claude.ai").to_wire(), "proxy_not_trusted") == 1
+
+
+def test_a_plain_network_is_told_what_to_write(behind: Moatdns) -> None:
+    assert [event for event in behind.events if '{network: "127.8.0.1/32", sources: [proxy]}' in event["event"]]
+
+
 def test_only_the_outermost_header_is_taken(behind: Moatdns) -> None:
     with UdpClient(behind.port, PROXY) as proxy:
         answer = proxy.exchange(header(OTHER) + header(EXEMPT) + query("claude.ai").to_wire())
         assert answer[3] & 0xF == 4  # NOTIMP: what is behind the first header is no query that we know
+
+
+def test_explain_says_that_an_address_asks_for_others(behind: Moatdns) -> None:
+    steps = {
+        client: [step["outcome"] for step in behind.api.get(f"explain?name=claude.ai&client={client}")["trace"]]
+        for client in (PROXY, NO_PROXY)
+    }
+    assert steps[PROXY][0] == "asks for others"
+    assert "asks for others" not in steps[NO_PROXY]

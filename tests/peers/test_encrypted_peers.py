@@ -54,7 +54,10 @@ def server(tmp_path_factory: pytest.TempPathFactory, certificates: Certificates)
             **OFFICE,
             "workers": 1,
             "upstream": {"servers": [upstream.server]},
-            "clients": {"allow": ["127.0.0.0/8"], "trusted_proxies": [PROXY]},
+            "clients": {
+                "allow": ["127.0.0.0/8"],
+                "trusted_proxies": [{"network": PROXY, "sources": ["proxy", "proxy-within-tls"]}],
+            },
         }
         with Moatdns(tmp_path_factory.mktemp("behind"), config, certificates=certificates) as moatdns:
             yield moatdns

@@ -52,6 +52,7 @@ class Person:
         theme: str = "light",
         size: dict[str, int] | None = None,
         scripts: bool = True,
+        locale: str = "en-GB",
     ) -> None:
         self.server = server
         self.base = f"http://127.0.0.1:{server.admin_port}"
@@ -62,7 +63,7 @@ class Person:
             color_scheme=theme,  # type: ignore[arg-type]  # a literal there
             viewport=size or DESK,  # type: ignore[arg-type]
             java_script_enabled=scripts,
-            locale="en-GB",
+            locale=locale,
             timezone_id="Europe/Berlin",
         )
         self.page: Page = self._context.new_page()

@@ -11,6 +11,8 @@ from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+_LOOK_SECONDS = 0.02  # for whether it is to end
+
 Behave = Callable[["Feed", BaseHTTPRequestHandler], None]
 
 
@@ -38,7 +40,7 @@ class Feed:
         self.ended = threading.Event()
 
     def __enter__(self) -> Feed:
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        threading.Thread(target=self._server.serve_forever, args=(_LOOK_SECONDS,), daemon=True).start()
         return self
 
     def __exit__(self, *_: object) -> None:

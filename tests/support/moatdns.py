@@ -51,6 +51,7 @@ class Moatdns:
         self.admin_port = self.dot_port = self.doh_port = 0
         self.process: subprocess.Popen[bytes] | None = None
         self.expects_trouble = False
+        self.command = [str(MOATDNS)]
         self.environment: dict[str, str] = {}  # beside that of this process
         self._config = config
         self._listen_ipv6 = listen_ipv6
@@ -93,7 +94,7 @@ class Moatdns:
         with self.log_file.open("ab") as log:
             self._log_begins_at = log.tell()
             self.process = subprocess.Popen(
-                [MOATDNS, "serve", "--config", str(self.config_file)],
+                [*self.command, "serve", "--config", str(self.config_file)],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

@@ -8,6 +8,7 @@ import ipaddress
 import dns.flags
 import dns.message
 import dns.rcode
+import dns.rdatatype
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -74,6 +75,34 @@ async def test_one_blocked_address_blocks_the_whole_answer() -> None:
         served(policy(BLOCKED_NETWORK)), "www.example. 300 IN A 198.51.100.1", "www.example. 300 IN A 192.0.2.1"
     )
     assert [rdata.address for rrset in response.answer for rdata in rrset] == ["0.0.0.0"]
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "64:ff9b::192.0.2.1",
+        "64:ff9b:1::192.0.2.1",
+        "64:ff9b:1:c000:2:100::",
+        "2002:c000:201::1",
+        "::192.0.2.1",
+        "::ffff:192.0.2.1",
+    ],
+)
+async def test_an_ipv4_address_inside_ipv6_is_judged_as_that_address(address: str) -> None:
+    one = served(policy(BLOCKED_NETWORK))
+    assert asked(one, f"www.example. 300 IN AAAA {address}", qtype="AAAA").answer[0][0].address == "::"
+    hinted = asked(one, f"www.example. 300 IN HTTPS 1 . ipv6hint={address}", qtype="HTTPS")
+    assert not hinted.answer
+    other = served(policy("ip:203.0.113.0/24"))
+    assert asked(other, f"www.example. 300 IN AAAA {address}", qtype="AAAA").answer[0][0].address != "::"
+
+
+async def test_a_rule_for_a_translators_own_prefix_counts_where_none_speaks_of_the_ipv4_address() -> None:
+    one = served(policy("ip:64:ff9b::/96", allow=("ip:198.51.100.0/24",)))
+    assert asked(one, "www.example. 300 IN AAAA 64:ff9b::c000:201", qtype="AAAA").answer[0][0].address == "::"
+    two = served(policy("ip:64:ff9b::/96", allow=("ip:198.51.100.0/24",)))
+    answer = asked(two, "www.example. 300 IN AAAA 64:ff9b::c633:6401", qtype="AAAA").answer
+    assert answer[0][0].address == "64:ff9b::c633:6401"
 
 
 @pytest.mark.parametrize("hints", ["ipv4hint=198.51.100.1,192.0.2.1", "ipv6hint=2001:db8::1"])
@@ -164,7 +193,12 @@ def test_a_network_s_key_is_a_prefix_of_its_addresses_keys_alone(
 
 
 def read(
-    name: str, *lines: str, qtype: str = "A", private: tuple[str, ...] = (), authentic: bool = False
+    name: str,
+    *lines: str,
+    qtype: str = "A",
+    private: tuple[str, ...] = (),
+    authentic: bool = False,
+    dnssec: bool = False,
 ) -> tuple[Answer, RebindingGuard]:
     query = dns.message.make_query(name, qtype)
     response = dns.message.make_response(query)
@@ -176,8 +210,15 @@ def read(
         section.append(dns.rrset.from_text(owner, int(ttl), rdclass, rdtype, " ".join(rdata)))
     message, qname, number = response.to_wire(), parse_name(name), int(query.question[0].rdtype)
     guard = RebindingGuard(key_of(parse_name(text)) for text in private)
-    answer = read_answer(message, qname, number, keep_authority=False)
-    return guard.guarded(answer, message, qname, number, keep_authority=False), guard
+    answer = read_answer(message, qname, number, keep_authority=dnssec)
+    return guard.guarded(answer, message, qname, number, keep_authority=dnssec), guard
+
+
+def told(answer: Answer, name: str, qtype: str = "A") -> dns.message.Message:
+    """What a client is told, as another implementation reads it."""
+    response = dns.message.make_response(dns.message.make_query(name, qtype)).to_wire()
+    counts = answer.answers.to_bytes(2, "big") + answer.authorities.to_bytes(2, "big") + bytes(2)
+    return dns.message.from_wire(response[:6] + counts + response[12:] + answer.body)
 
 
 @pytest.mark.parametrize(
@@ -199,7 +240,24 @@ def test_a_private_address_in_a_public_name_is_left_out(address: str) -> None:
     assert 0 < answer.ttl_seconds <= 60
 
 
-@pytest.mark.parametrize("address", ["::", "::1", "fc00::1", "fd12::1", "fe80::1", "::ffff:10.0.0.1"])
+@pytest.mark.parametrize(
+    "address",
+    [
+        "::",
+        "::1",
+        "fc00::1",
+        "fd12::1",
+        "fe80::1",
+        "fec0::1",
+        "::ffff:10.0.0.1",
+        "::192.168.3.4",
+        "64:ff9b::169.254.169.254",
+        "64:ff9b:1::127.0.0.1",
+        "64:ff9b:1:7f00:0:100::",
+        "2002:ac10:1::",
+        "2001:0:5ef5:79fd::f5ff:fffe",
+    ],
+)
 def test_private_addresses_of_version_6_are_left_out(address: str) -> None:
     answer, _ = read("rebind.example", f"rebind.example. 300 IN AAAA {address}", qtype="AAAA")
     assert answer.answers == 0
@@ -213,6 +271,20 @@ def test_all_other_addresses_stay(address: str) -> None:
     assert (answer.answers, answer.filtered, guard.stripped) == (1, False, 0)
 
 
+@pytest.mark.parametrize(
+    "address",
+    ["64:ff9b::8.8.8.8", "64:ff9b:1::8.8.8.8", "64:ff9b:1:808:8:800::", "64:ff9b:1:cb00:a:500::", "2002:808:808::1"],
+)
+def test_public_addresses_behind_a_translator_stay(address: str) -> None:
+    answer, _ = read("www.example", f"www.example. 300 IN AAAA {address}", qtype="AAAA")
+    assert (answer.answers, answer.filtered) == (1, False)
+
+
+def test_the_name_that_tells_the_prefix_of_a_translator_keeps_its_addresses() -> None:
+    answer, _ = read("ipv4only.arpa", "ipv4only.arpa. 300 IN AAAA fd00:64::c000:aa", qtype="AAAA")  # RFC 7050
+    assert (answer.answers, answer.filtered) == (1, False)
+
+
 def test_only_the_private_ones_go_and_the_chain_stays() -> None:
     lines = ("www.example. 300 IN CNAME b.example.", "b.example. 300 IN A 10.0.0.1", "b.example. 300 IN A 198.51.100.1")
     answer, _ = read("www.example", *lines)
@@ -223,16 +295,38 @@ def test_only_the_private_ones_go_and_the_chain_stays() -> None:
 def test_what_is_left_without_data_looks_like_no_delegation_and_lives_for_a_minute() -> None:
     lines = ("www.example. 300 IN CNAME b.example.", "b.example. 300 IN A 10.0.0.1", "example. 300 IN NS ns.example.")
     answer, _ = read("www.example", *lines)
-    assert (answer.answers, answer.authorities, answer.negative, answer.ttl_seconds) == (1, 0, True, 60)
-    (ttl_at,) = answer.ttl_offsets
-    assert answer.body[ttl_at : ttl_at + 4] == (60).to_bytes(4, "big")
+    assert (answer.answers, answer.authorities, answer.negative, answer.ttl_seconds) == (1, 1, True, 60)
+    for ttl_at in answer.ttl_offsets:
+        assert answer.body[ttl_at : ttl_at + 4] == (60).to_bytes(4, "big")
+
+
+@pytest.mark.parametrize(
+    ("lines", "owner"),
+    [
+        (("www.example. 300 IN A 10.0.0.1",), "www.example."),
+        (("www.example. 300 IN CNAME b.c.example.", "b.c.example. 9 IN A 10.0.0.1"), "b.c.example."),
+    ],
+)
+def test_an_answer_that_lost_its_data_has_an_soa_of_its_name(lines: tuple[str, ...], owner: str) -> None:
+    answer, _ = read("www.example", *lines)
+    response = told(answer, "www.example")
+    (soa,) = response.authority
+    assert (soa.name.to_text(), soa.rdtype) == (owner, dns.rdatatype.SOA)
+    assert soa.ttl == answer.ttl_seconds <= soa[0].minimum == 60
+    assert {rrset.rdtype for rrset in response.answer} <= {dns.rdatatype.CNAME}
+
+
+def test_an_answer_that_has_lost_but_some_of_its_data_has_no_soa() -> None:
+    answer, _ = read("www.example", "www.example. 300 IN A 10.0.0.1", "www.example. 300 IN A 198.51.100.1")
+    assert not told(answer, "www.example").authority
 
 
 def test_a_signature_goes_with_the_last_address_that_it_signs() -> None:
     signature = "www.example. 300 IN RRSIG A 13 2 300 20300101000000 20200101000000 1 example. AAAA"
-    bare, _ = read("www.example", "www.example. 300 IN A 10.0.0.1", signature)
+    private, public = "www.example. 300 IN A 10.0.0.1", "www.example. 300 IN A 198.51.100.1"
+    bare, _ = read("www.example", private, signature, dnssec=True)
     assert bare.answers == 0
-    partly, _ = read("www.example", "www.example. 300 IN A 10.0.0.1", "www.example. 300 IN A 198.51.100.1", signature)
+    partly, _ = read("www.example", private, public, signature, dnssec=True)
     assert partly.answers == 2
 
 

@@ -8,6 +8,7 @@ import tracemalloc
 from collections.abc import Callable
 
 import dns.edns
+import dns.flags
 import dns.message
 import dns.rcode
 import dns.rdatatype
@@ -19,12 +20,14 @@ from resolver.clocks import now
 from resolver.config.settings import CacheSettings, Limits
 from resolver.errors import UpstreamError, UpstreamTimeout
 from resolver.local_names import LocalNames
+from resolver.names import to_text
 from resolver.pipeline import Pending, Pipeline, Transport
 from resolver.policy.compiler import RuleSource, SourceRule, compile_groups, compile_rules, policy_in_memory
 from resolver.policy.groups import Group
 from resolver.policy.rules import Rank, Source
 from resolver.policy.snapshot import PolicySnapshot
 from resolver.policy.subjects import End, Lease
+from resolver.rebinding import RebindingGuard
 from resolver.resolution import Resolver
 from resolver.rules import parse_rule
 from resolver.telemetry.counters import Counters
@@ -41,15 +44,31 @@ class Upstream:
     def ask(self, question: bytes, *, dnssec_ok: bool, checking_disabled: bool, done: Done) -> None:
         self.asked.append((question, done))
 
-    def answer(self, *lines: str) -> None:
-        """Answer the oldest question with records in presentation form."""
-        question, done = self.asked.pop(0)
+    @property
+    def names(self) -> list[str]:
+        """The names that are with it."""
+        return [to_text(question[:-4]) for question, _ in self.asked]
+
+    def answer(
+        self, *lines: str, authority: tuple[str, ...] = (), rcode: int = 0, authentic: bool = False, place: int = 0
+    ) -> None:
+        """Answer the oldest question, or that at a `place`, with records in presentation form."""
+        question, done = self.asked.pop(place)
         query = dns.message.from_wire(b"\x00\x07\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00" + question)
         response = dns.message.make_response(query)
-        for line in lines:
-            owner, ttl, rdclass, rdtype, *rdata = line.split()
-            response.answer.append(dns.rrset.from_text(owner, int(ttl), rdclass, rdtype, " ".join(rdata)))
+        response.set_rcode(dns.rcode.Rcode.make(rcode))
+        if authentic:
+            response.flags |= dns.flags.AD
+        for section, texts in ((response.answer, lines), (response.authority, authority)):
+            for line in texts:
+                owner, ttl, rdclass, rdtype, *rdata = line.split()
+                section.append(dns.rrset.from_text(owner, int(ttl), rdclass, rdtype, " ".join(rdata)))
         done(response.to_wire())
+
+    def fail(self, error: UpstreamError, place: int = 0) -> None:
+        """Tell the oldest question, or that at a `place`, that there is no answer."""
+        _, done = self.asked.pop(place)
+        done(error)
 
 
 def policy(*, allow: tuple[str, ...] = (), exempt: str = "127.0.0.2/32") -> PolicySnapshot:
@@ -65,12 +84,19 @@ def policy(*, allow: tuple[str, ...] = (), exempt: str = "127.0.0.2/32") -> Poli
 class Served:
     """A pipeline that a test asks as a client would."""
 
-    def __init__(self, snapshot: PolicySnapshot, loop: asyncio.AbstractEventLoop, **limits: int) -> None:
+    def __init__(
+        self,
+        snapshot: PolicySnapshot,
+        loop: asyncio.AbstractEventLoop,
+        *,
+        guard: RebindingGuard | None = None,
+        **limits: int,
+    ) -> None:
         self.now = 1000.0
         self.upstream = Upstream()
         self.counters = Counters()
         settings = CacheSettings()
-        resolver = Resolver(
+        self.resolver = resolver = Resolver(
             self.upstream,
             ResponseCache(settings),
             settings,
@@ -78,11 +104,13 @@ class Served:
             max_in_flight_per_domain=50,
             dropped=self.counters.dropped,
             loop=loop,
+            guard=guard,
+            local_names=LocalNames(),
             clock=lambda: self.now,
         )
         self.pipeline = Pipeline(
             resolver,
-            ("127.0.0.0/8",),
+            ("127.0.0.0/8", "2001:db8::/32"),
             Limits(**limits),  # type: ignore[arg-type]
             self.counters,
             snapshot,
@@ -91,11 +119,20 @@ class Served:
         )
 
     def ask(
-        self, name: str, client: str = "127.0.0.1", qtype: str = "A", *, client_name: str = ""
+        self,
+        name: str,
+        client: str = "127.0.0.1",
+        qtype: str = "A",
+        *,
+        client_name: str = "",
+        dnssec: bool = False,
+        authentic: bool = False,
     ) -> list[dns.message.Message]:
-        """Ask; the list holds the answer once there is one."""
+        """Ask; the list holds the answer once there is one. `authentic`: the client wants to know (AD)."""
         answers: list[dns.message.Message] = []
-        query = dns.message.make_query(name, qtype, use_edns=0)
+        query = dns.message.make_query(name, qtype, use_edns=0, want_dnssec=dnssec)
+        if authentic:
+            query.flags |= dns.flags.AD
 
         def take(answer: bytes) -> None:
             response = dns.message.from_wire(answer)
@@ -238,6 +275,19 @@ async def test_one_client_cannot_take_all_places_in_flight() -> None:
     served.upstream.answer()
     assert served.ask("n4.example") == []
     assert served.counters.dropped["queries_in_flight_per_client"] == 1
+
+
+async def test_one_network_of_ipv6_cannot_take_all_places_in_flight() -> None:
+    limits = {"queries_in_flight_per_client": 3, "queries_in_flight": 20}  # of which a network has ten
+    served = Served(policy(), asyncio.get_running_loop(), **limits)
+    answers = [served.ask(f"n{number}.example{number}", f"2001:db8::{number:x}") for number in range(15)]
+    assert [answer[0].rcode() for answer in answers if answer] == [dns.rcode.SERVFAIL] * 5
+    assert served.ask("m.example", "2001:db8:0:1::1") == served.ask("m.example", "127.0.0.1") == []
+    assert served.counters.dropped["queries_in_flight_per_network"] == 5
+    while served.upstream.asked:
+        served.upstream.answer()
+    assert served.ask("n.example", "2001:db8::ff") == []
+    assert served.counters.dropped["queries_in_flight_per_network"] == 5
 
 
 async def test_names_of_one_domain_cannot_take_all_places_in_flight(served: Served) -> None:

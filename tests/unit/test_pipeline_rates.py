@@ -13,7 +13,7 @@ import dns.rcode
 import pytest
 
 from resolver.cache.responses import ResponseCache
-from resolver.config.settings import CacheSettings, Limits, RateLimits
+from resolver.config.settings import CacheSettings, Limits, RateLimits, TrustedProxy
 from resolver.local_names import LocalNames
 from resolver.pipeline import Pending, Pipeline, Transport
 from resolver.replies import Replies
@@ -55,7 +55,7 @@ class Asked:
             local_names=LocalNames(),
             replies=Replies(ServerCookies([bytes(16)])),
             rates=RateLimits(**rates),
-            trusted_proxies=("127.0.0.9/32",),
+            trusted_proxies=(TrustedProxy("127.0.0.9/32", ("proxy", "client-subnet")),),
             clock=clock,
         )
 
@@ -133,7 +133,8 @@ async def test_malformed_queries_count_and_are_dropped_beyond_the_limit() -> Non
 async def test_exempt_clients_and_proxies_have_no_limit_and_those_they_ask_for_have() -> None:
     asked = Asked(queries_per_second=3, exempt=("127.0.0.5/32",))
     assert set(asked.rcodes(50, client="127.0.0.5")) == {"NOERROR"}
-    assert set(asked.rcodes(50, client="127.0.0.9")) == {"NOERROR"}
+    assert set(asked.rcodes(50, client="127.0.0.9")) == {"REFUSED"}, "it does not say for whom it asks"
+    assert not asked.counters.dropped["queries_per_second"]
     assert asked.rcodes(5, client="127.0.0.9", subnet="127.0.0.7") == ["NOERROR"] * 3 + ["REFUSED"] * 2
     assert asked.rcodes(1, client="127.0.0.9", subnet="127.0.0.8") == ["NOERROR"]
 
@@ -265,3 +266,11 @@ async def test_a_malformed_cookie_is_a_format_error_with_question_and_edns() -> 
     answer = Asked(queries_per_second=0).ask(cookie=b"short")
     assert answer is not None
     assert (answer.rcode(), answer.edns, len(answer.question)) == (dns.rcode.FORMERR, 0, 1)
+
+
+async def test_the_udp_reader_has_no_answers_ready_for_a_proxy_whose_word_it_does_not_look_for() -> None:
+    asked = Asked(queries_per_second=0)
+    asked.ask()
+    assert asked.pipeline.client("127.0.0.1").udp
+    assert asked.pipeline.client("127.0.0.9").view is asked.pipeline.client("127.0.0.1").view
+    assert not asked.pipeline.client("127.0.0.9").udp

@@ -88,3 +88,39 @@ def test_networks_are_24_and_56_bits_long() -> None:
 
     assert network("192.0.2.77") == "192.0.2.0"
     assert network("2001:db8:1:2ff:a::b") == "2001:db8:1:200::"
+
+
+def test_a_network_s_budget_stands_above_those_of_its_addresses() -> None:
+    budgets = QueryBudgets(100, 1000, Counter(), per_network=250)
+
+    def asks(address: str, queries: int, now: float = 5.0) -> int:
+        left = answered = 0
+        for _ in range(queries):
+            left = left or budgets.portion(address, now, b"net")
+            answered += left > 0
+            left = max(left - 1, 0)
+        return answered
+
+    assert asks("a", 200) == 100
+    assert budgets.ended == "queries_per_second"
+    assert (asks("b", 200), asks("c", 200), asks("d", 200)) == (100, 50, 0)
+    assert budgets.ended == "queries_per_second_per_network"
+    assert budgets.per_second == 250
+    assert budgets.portion("192.0.2.1", 5.0) == 10
+    assert (budgets.ended, budgets.per_second) == ("queries_per_second", 100)
+    assert asks("d", 50, 5.125) == 31
+
+
+def test_hundreds_in_one_network_that_ask_little_are_not_kept_from_it_by_what_others_could_ask() -> None:
+    budgets = QueryBudgets(1000, 65_536, Counter(), per_network=20_000)
+    assert all(budgets.portion(f"2001:db8::{number:x}", 5.0, b"net") for number in range(1000))
+
+
+@given(st.lists(st.tuples(st.floats(0, 0.3), st.integers(0, 30)), max_size=300))
+def test_no_history_gives_a_network_more_than_a_burst_and_its_rate(asked: list[tuple[float, int]]) -> None:
+    budgets = QueryBudgets(10, 1000, Counter(), per_network=40)
+    now, given_out = 1000.0, 0
+    for pause, client in asked:
+        now += pause
+        given_out += budgets.portion(f"client {client}", now, b"net")
+    assert given_out <= 40 + (now - 1000.0) * 40 + 1e-6

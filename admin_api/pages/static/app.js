@@ -1,5 +1,24 @@
-// What pages do beyond links and forms: times in the reader's own zone, a question before what cannot be undone, charts.
+// What pages do beyond links and forms: times and numbers as the reader's language writes them and in his own time zone, a
+// question before what cannot be undone, charts.
 "use strict";
+
+// The browser's languages, for times, numbers and charts alike: its own default may be another one.
+const languages = navigator.languages.length ? navigator.languages : undefined;
+
+function localise(root) {
+  localTimes(root);
+  localNumbers(root);
+}
+
+// <data value="1234.5" data-digits="1">: all numbers that are counts or measures.
+function localNumbers(root) {
+  for (const data of root.querySelectorAll("data[value]:not([data-local])")) {
+    data.dataset.local = "";
+    const digits = Number(data.dataset.digits ?? 0);
+    const shown = { minimumFractionDigits: digits, maximumFractionDigits: digits };
+    data.textContent = Number(data.value).toLocaleString(languages, shown);
+  }
+}
 
 function localTimes(root) {
   for (const time of root.querySelectorAll("time[datetime]:not([data-local])")) {
@@ -9,7 +28,7 @@ function localTimes(root) {
     time.title = time.textContent;
     // "long" names the zone: what is printed, or shown to others, is read elsewhere.
     const timeStyle = time.closest("[data-zoned]") ? "long" : "medium";
-    time.textContent = at.toLocaleString(undefined, { dateStyle: "medium", timeStyle });
+    time.textContent = at.toLocaleString(languages, { dateStyle: "medium", timeStyle });
   }
 }
 
@@ -46,17 +65,35 @@ function unfoldMenu() {
 // <div data-chart="/overview/series?range=24h">: lines over time; the same numbers stand in a table for those who do not see it.
 function colour(name) { return getComputedStyle(document.documentElement).getPropertyValue(name).trim(); }
 
+// Labels of a time axis, for times in seconds that lie `step` seconds apart: the day stands where it changes, the year too.
+function timeLabels(times, step) {
+  let before = new Date(NaN);
+  return times.map((seconds) => {
+    const at = new Date(seconds * 1000);
+    const sameDay = at.toDateString() === before.toDateString();
+    const year = at.getFullYear() === before.getFullYear() || Number.isNaN(before.getTime()) ? undefined : "numeric";
+    before = at;
+    const day = at.toLocaleDateString(languages, { day: "numeric", month: "short", year });
+    if (step >= 86400) return day;
+    const second = step < 60 ? "2-digit" : undefined;
+    const time = at.toLocaleTimeString(languages, { hour: "2-digit", minute: "2-digit", second });
+    return sameDay ? time : `${time}\n${day}`;
+  });
+}
+
 const drawn = new Map();
 
 async function draw(place) {
   const response = await fetch(place.dataset.chart, { headers: { Accept: "application/json" } });
   if (!response.ok) return;
   const data = await response.json();
+  const timeAxis = { values: (_, at, space, step) => timeLabels(at, step), space: 70 };
+  const countAxis = { values: (_, counts) => counts.map((count) => count.toLocaleString(languages)), size: 60 };
   const axis = { stroke: colour("--dim"), grid: { stroke: colour("--line"), width: 1 }, ticks: { stroke: colour("--line") } };
   const options = {
     width: place.clientWidth, height: 240, legend: { show: false }, cursor: { y: false },
     scales: { y: { range: (_, low, high) => [0, Math.max(high, 1)] } },
-    axes: [axis, { ...axis, size: 60 }],
+    axes: [{ ...axis, ...timeAxis }, { ...axis, ...countAxis }],
     series: [{}, ...data.lines.map((line) => ({
       label: line.label, stroke: colour(`--${line.key}`), width: 2, points: { show: data.at.length < 3 },
       fill: line.key === "queries" ? undefined : `${colour(`--${line.key}`)}22`,
@@ -118,11 +155,11 @@ function showScripted() {
 document.addEventListener("DOMContentLoaded", () => {
   unfoldMenu();
   showScripted();
-  localTimes(document);
+  localise(document);
   charts(document);
   window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => charts(document));
   window.addEventListener("resize", () => {
     for (const [place, plot] of drawn) plot.setSize({ width: place.clientWidth, height: 240 });
   });
 });
-document.addEventListener("htmx:load", (event) => localTimes(event.target));
+document.addEventListener("htmx:load", (event) => localise(event.target));

@@ -15,7 +15,9 @@ from typing import Any
 import pytest
 from aiohttp import ClientResponse, ClientSession
 
+from admin_api.audit_head import HeadKeeper
 from admin_api.context import AdminSettings, Context, LogPage
+from admin_api.policy_file.plans import Plans
 from admin_api.query_log.cursors import BadAfter, BadCursor
 from admin_api.serving import Serving
 from admin_api.store import tokens
@@ -69,6 +71,7 @@ class InForceAtOnce:
         compiled = compile_policy(Policy().model_dump(mode="json"), load_catalogue())
         self.snapshot: PolicySnapshot | None = policy_in_memory(*compiled)
         self.snapshot_revision = 1
+        self.manifest_path: Path | None = None
         self.revision = self.whole_revision = 0
         self.in_force_since = datetime.now(UTC)
         self.trouble: str | None = None
@@ -224,6 +227,8 @@ async def served(tmp_path: Path) -> AsyncIterator[Served]:
         subjects=subjects,
         outbox=outbox,
         deliveries=Deliveries(door, outbox, log),
+        audit_heads=HeadKeeper(door, tmp_path, log),
+        plans=Plans(None, tmp_path, None, at_once=2, seconds=30),
         subscriptions=elsewhere,
         statistics=elsewhere,
         query_log=elsewhere,

@@ -228,3 +228,31 @@ def test_rules_are_read_again_as_they_are(text: str, format_name: str) -> None:
     again = read("\n".join(blocks), "domains")
     assert rules(again) == [f"block {rule}" for rule in blocks]
     assert (again.problem_count, again.inexpressible, again.duplicates) == (0, {}, 0)
+
+
+SECRETS = (
+    "the password is hunter2",
+    "||hunter2.example^$password=hunter2",
+    "<p>hunter2</p>",
+    "address=/hunter2.example/10.0.0.7",
+    'local-zone: "hunter2.example" hunter2',
+    "hunter2 IN A",
+    "10.0.0.7 hunter2",
+    "hunter2",
+    "\xff hunter2",
+    "hunter2" * 20_000,
+)
+
+
+@pytest.mark.parametrize("format_name", ["auto", "domains", "hosts", "adblock", "dnsmasq", "unbound", "rpz"])
+def test_of_a_list_at_a_private_address_nothing_is_quoted(format_name: str) -> None:
+    lines = [f"n{number}.feed.example" for number in range(20)] if format_name in ("auto", "domains") else []
+    data = "\n".join([*lines, *SECRETS]).encode("latin-1")
+    try:
+        content = read_list([data], format_name, quotes=False)
+    except ListError as error:
+        assert "hunter2" not in str(error)
+        return
+    told = repr((content.problems, content.inexpressible, content.format))
+    assert "hunter2" not in told
+    assert content.problem_count + sum(each.count for each in content.inexpressible.values()) > 0

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import dns.message
 import dns.rcode
+import pytest
 
 from resolver.cache.responses import FAILURE_SECONDS, STALE_RETRY_SECONDS, STALE_TTL_SECONDS, ResponseCache
 from resolver.config.settings import CacheSettings
@@ -164,9 +165,18 @@ def nxdomain(owner_at: int = 12) -> Answer:
     return Answer(Rcode.NXDOMAIN, False, body, 0, 1, (6,), 60, True, ())
 
 
-def test_a_name_that_is_not_there_has_no_other_types_and_nothing_below_it() -> None:
-    kept = cache()
-    kept.put(negative_key("gone.example"), nxdomain(owner_at=17), now=0.0)  # 17: where "example" begins
+VALIDATED_OR_ALWAYS = pytest.mark.parametrize(
+    ("nxdomain_cut", "authentic"), [(True, True), ("always", False), ("always", True)]
+)
+
+
+@VALIDATED_OR_ALWAYS
+def test_a_name_that_is_not_there_has_no_other_types_and_nothing_below_it(
+    nxdomain_cut: bool | str, authentic: bool
+) -> None:
+    kept = ResponseCache(CacheSettings(nxdomain_cut=nxdomain_cut))
+    gone = replace(nxdomain(owner_at=17), authenticated=authentic)  # 17: where "example" begins
+    kept.put(negative_key("gone.example"), gone, now=0.0)
     for name, qtype in (("gone.example", 28), ("a.gone.example", 1), ("deep.down.below.gone.example", 65)):
         found = kept.get_absent(negative_key(name, qtype), key_of(parse_name(name)), now=10.0)
         assert found is not None
@@ -182,9 +192,33 @@ def test_a_name_that_is_not_there_has_no_other_types_and_nothing_below_it() -> N
     assert kept.counts["nxdomain_cut"] == 3
 
 
+def test_a_denial_that_nobody_validated_says_nothing_of_the_names_below() -> None:
+    kept = cache()
+
+    def absent(name: str) -> bool:
+        return kept.get_absent(negative_key(name), key_of(parse_name(name)), 1.0) is not None
+
+    kept.put(negative_key("gone.example"), nxdomain(), now=0.0)
+    assert absent("gone.example"), "it has no other types (RFC 2308 section 5)"
+    assert not absent("x.gone.example")
+    kept.put(negative_key("x.gone.example"), replace(nxdomain(), authenticated=True), now=0.0)
+    assert absent("x.gone.example")
+    assert absent("deep.x.gone.example")
+    assert not absent("y.gone.example")
+
+
+@pytest.mark.parametrize("rcode", [Rcode.NXDOMAIN, Rcode.NOERROR])
+@pytest.mark.parametrize("seconds", [0, 5, 299, 300, 301, 4000])
+def test_a_least_ttl_lets_no_negative_answer_live_longer(rcode: Rcode, seconds: int) -> None:
+    kept = cache(min_ttl_seconds=300, max_negative_ttl_seconds=3600)
+    entry = kept.put(b"q", replace(answer(seconds, negative=True), rcode=rcode), now=0.0)
+    assert entry.ttl_seconds == min(seconds, 3600)
+    assert kept.put(b"r", answer(5), now=0.0).ttl_seconds == 300
+
+
 def test_names_below_one_that_is_not_there_cost_little_however_much_was_said_of_it() -> None:
     kept = cache()
-    one = nxdomain()
+    one = replace(nxdomain(), authenticated=True)
     offsets = tuple(6 + len(one.body) * number for number in range(900))
     kept.put(negative_key("gone.example"), replace(one, body=one.body * 900, authorities=900, ttl_offsets=offsets), 0.0)
     names = ("a.gone.example", "b.gone.example")
@@ -196,7 +230,7 @@ def test_names_below_one_that_is_not_there_cost_little_however_much_was_said_of_
 
 def test_nothing_else_follows_from_a_name_that_is_not_there() -> None:
     kept = cache()
-    kept.put(negative_key("gone.example"), nxdomain(), now=0.0)
+    kept.put(negative_key("gone.example"), replace(nxdomain(), authenticated=True), now=0.0)
 
     def absent(name: str, bits: int = 0, now: float = 1.0) -> bool:
         return kept.get_absent(negative_key(name, 1, bits), key_of(parse_name(name)), now) is not None
@@ -218,7 +252,7 @@ def test_a_name_that_is_not_there_says_nothing_of_zones_with_upstreams_of_their_
 
     kept = ResponseCache(CacheSettings(), [zone("corp.gone.example"), zone("lan")])
     for name in ("gone.example", "lan"):
-        kept.put(negative_key(name), nxdomain(), now=0.0)
+        kept.put(negative_key(name), replace(nxdomain(), authenticated=True), now=0.0)
     assert kept.get_absent(negative_key("www.corp.gone.example"), zone("www.corp.gone.example"), 1.0) is None
     assert kept.get_absent(negative_key("www.lan"), zone("www.lan"), 1.0) is not None, "the zone's own server said so"
 
@@ -252,7 +286,7 @@ def test_the_absence_of_a_name_above_holds_for_ds_too() -> None:
 
 def test_a_name_that_an_alias_led_to_is_the_one_that_is_not_there() -> None:
     kept = cache()
-    with_alias = replace(nxdomain(), answers=1)
+    with_alias = replace(nxdomain(), answers=1, authenticated=True)
     kept.put(negative_key("alias.example"), with_alias, now=0.0)
     assert kept.get_absent(negative_key("x.alias.example"), key_of(parse_name("x.alias.example")), 1.0) is None
 
@@ -260,7 +294,7 @@ def test_a_name_that_an_alias_led_to_is_the_one_that_is_not_there() -> None:
 def test_what_was_evicted_says_nothing_any_more() -> None:
     kept = cache(max_bytes=20_000)
     for number in range(1000):
-        kept.put(negative_key(f"gone-{number}.example"), nxdomain(), now=0.0)
+        kept.put(negative_key(f"gone-{number}.example"), replace(nxdomain(), authenticated=True), now=0.0)
     found = [
         kept.get_absent(negative_key(f"x.gone-{n}.example"), key_of(parse_name(f"x.gone-{n}.example")), 1.0)
         for n in range(1000)
@@ -270,7 +304,7 @@ def test_what_was_evicted_says_nothing_any_more() -> None:
 
 def test_the_cut_can_be_switched_off() -> None:
     kept = cache(nxdomain_cut=False)
-    kept.put(negative_key("gone.example"), nxdomain(), now=0.0)
+    kept.put(negative_key("gone.example"), replace(nxdomain(), authenticated=True), now=0.0)
     assert kept.get_absent(negative_key("x.gone.example"), key_of(parse_name("x.gone.example")), 1.0) is None
 
 

@@ -24,7 +24,13 @@ def test_the_defaults_are_those_of_the_contract(tmp_path: Path, monkeypatch: pyt
         "state_dir": str(tmp_path / "state"),
         "user": None,
         "server": {"identity": None, "version": None},
-        "clients": {"allow": ["loopback", "private"], "trusted_proxies": [], "queries_per_second": 1000},
+        "clients": {
+            "allow": ["loopback", "private"],
+            "trusted_proxies": [],
+            "queries_per_second": 1000,
+            "ipv6_prefix": 64,
+            "ipv6_prefix_factor": 20,
+        },
         "rate_limits": {"action": "refuse", "exempt": [], "responses_per_second": 0, "slip": 2},
         "cookies": {"enabled": True, "secret": None},
         "upstream": {
@@ -231,6 +237,7 @@ ENDPOINT = (
         ("cache: {stale_seconds: 604801}", "cache.stale_seconds: should be at most 604800, is 604801"),
         ("cache: {prefetch: 3}", "cache.prefetch: should be true or false, is 3"),
         ("cache: {prefetch: }", "cache.prefetch: should be true or false, is empty"),
+        ("cache: {nxdomain_cut: sometimes}", "cache.nxdomain_cut: should be true, false or 'always', is 'sometimes'"),
         (
             "cache: {min_ttl_seconds: 20, max_ttl_seconds: 10}",
             "cache.min_ttl_seconds: is 20, above max_ttl_seconds, 10: lower it or raise the other",

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from resolver.config.client_notes import client_notes
 from resolver.config.load import load_config
 from resolver.config.settings import (
     CacheSettings,
@@ -15,13 +16,14 @@ from resolver.config.settings import (
     Limits,
     RateLimits,
     TelemetrySettings,
+    TrustedProxy,
     UpstreamOptions,
     UpstreamServer,
     WorkerSettings,
 )
 from resolver.config.to_settings import encrypted_settings, system_servers, worker_settings
 
-from .conftest import Load
+from .conftest import Load, Problems
 
 NINE = UpstreamServer("udp", "9.9.9.9")
 
@@ -188,3 +190,51 @@ def test_upstreams_with_names_are_looked_up_at_the_plain_ones_or_at_those_that_a
         "udp://192.0.2.2:53"
     ]
     assert bootstrap("{servers: [192.0.2.2, 'tls://192.0.2.1#dns.example']}") == []
+
+
+def test_trusted_proxies_are_networks_with_what_each_is_believed_by(load: Load) -> None:
+    config = load(
+        """\
+clients:
+  trusted_proxies:
+    - 192.0.2.1
+    - {network: loopback, sources: [Client-Subnet, client-subnet, proxy]}
+    - {network: 192.0.2.0/24, sources: []}
+    - {network: "2001:db8::1"}
+"""
+    )
+    settings = worker_settings(config, workers=1, system_servers=[])
+    assert settings.trusted_proxies == (
+        TrustedProxy("192.0.2.1/32", ("proxy", "x-forwarded-for")),
+        TrustedProxy("127.0.0.0/8", ("client-subnet", "proxy")),
+        TrustedProxy("::1/128", ("client-subnet", "proxy")),
+        TrustedProxy("192.0.2.0/24", ()),
+        TrustedProxy("2001:db8::1/128", ("proxy", "x-forwarded-for")),
+    )
+    assert WorkerSettings.from_plain(json.loads(json.dumps(settings.to_plain()))) == settings
+    (note,) = client_notes(config)
+    assert note.startswith("clients.trusted_proxies: of 192.0.2.1/32, 2001:db8::1/128 it is not said")
+    assert '{network: "192.0.2.1/32", sources: [proxy]}' in note
+
+
+def test_where_each_proxy_has_its_sources_there_is_nothing_to_note(load: Load) -> None:
+    assert not list(client_notes(load("clients: {trusted_proxies: [{network: 192.0.2.1, sources: [proxy]}]}")))
+    assert not list(client_notes(load_config(None)))
+
+
+@pytest.mark.parametrize(
+    ("entry", "said"),
+    [
+        ("{network: 192.0.2.1, sources: [prox]}", "[0].sources[0]: should be 'proxy', 'proxy-within-tls', "
+         "'x-forwarded-for' or 'client-subnet', is 'prox': did you mean 'proxy'?"),
+        ("{network: 192.0.2.1, source: [proxy]}", "[0].source: is not a known key: did you mean 'sources'?"),
+        ("{sources: [proxy]}", "[0].network: is missing: add it"),
+        ("{network: 192.0.2, sources: [proxy]}", "[0].network: '192.0.2' is not a network"),
+        ("192.0.2", "[0]: '192.0.2' is not a network"),
+        ("7", "[0]: should be a network, or {network: …, sources: […]}, is 7"),
+        ("192.0.2.1, {network: 192.0.2.1/32, sources: []}", "[1]: 192.0.2.1/32 is in entry [0] with other sources"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_with_a_proxy_is_told_at_its_place(problems: Problems, entry: str, said: str) -> None:
+    (problem,) = problems(f"clients: {{trusted_proxies: [{entry}]}}")
+    assert f"clients.trusted_proxies{said}" in problem

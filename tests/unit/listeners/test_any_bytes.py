@@ -25,6 +25,7 @@ from resolver.listeners.stream import DnsStream
 from resolver.listeners.tls import ServerContext, Tls
 from resolver.listeners.turns import Turns
 from resolver.pipeline import Pending, Pipeline, Transport
+from resolver.proxies import BY_CLIENT_SUBNET, BY_HEADER, BY_HEADER_WITHIN_TLS, TrustedProxies
 from resolver.telemetry.counters import Counters
 from resolver.wire.proxy_header import SIGNATURE
 
@@ -34,6 +35,20 @@ QUERY = bytes.fromhex("000001000001000000000000") + b"\x01a\x00\x00\x01\x00\x01"
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 
 
+class Asking:
+    """A client, or a proxy."""
+
+    network = b""
+    speaks_for_itself = False
+
+    def __init__(self, words: int) -> None:
+        self.words = words
+
+    def itself(self) -> Asking:
+        """As its own."""
+        return self
+
+
 class Echo:
     """A pipeline that answers with the query itself: at once, later, or not at all, as its first octet says."""
 
@@ -41,8 +56,14 @@ class Echo:
         self.waiting: list[Callable[[], None]] = []
 
     def client(self, address: str, name: str = "") -> Any:
-        """Only PROXY is one."""
-        return SimpleNamespace(is_proxy=address == PROXY, name=name)
+        """Only PROXY is one, by a header wherever it comes."""
+        words = BY_HEADER | BY_HEADER_WITHIN_TLS | BY_CLIENT_SUBNET if address == PROXY else 0
+        return Asking(words)
+
+    @property
+    def clients(self) -> Any:
+        """Who asks by a proxy."""
+        return SimpleNamespace(proxies=TrustedProxies(), behind=lambda proxy, _: proxy)
 
     def answer_now(self, query: bytes, client: object, transport: Transport) -> bytes | Pending | None:
         """The query itself."""

@@ -32,12 +32,14 @@ class Served:
         self.dropped: Counter[str] = Counter()
         self.backlog = Backlog(self._answer, most, self.dropped)
 
-    def comes(self, *names: str) -> None:
+    def comes(self, *names: str, network: bytes = b"") -> None:
         for name in names:
             query = dns.message.make_query(name, "A").to_wire()
-            self.backlog.fresh.append((query, "127.0.0.1", True, lambda _: None))
+            self.backlog.fresh.append((query, "127.0.0.1", network, True, lambda _: None))
 
-    def _answer(self, query: bytes, _address: str, _is_paid: bool, _reply: Callable[[bytes], None]) -> None:
+    def _answer(
+        self, query: bytes, _address: str, _network: bytes, _is_paid: bool, _reply: Callable[[bytes], None]
+    ) -> None:
         self.answered.append(dns.message.from_wire(query).question[0].name.to_text(omit_final_dot=True))
 
 
@@ -86,6 +88,20 @@ def test_a_flooded_domain_has_its_share_of_the_places_and_all_have_an_end() -> N
     assert len(served.backlog) == 40
     assert not served.backlog.work(most=ALL)
     assert len(served.answered) == 41
+
+
+def test_a_network_has_half_of_the_places_whatever_it_asks_for() -> None:
+    served = Served(most=40)
+    served.comes("first.example", *(f"www.{number}.test" for number in range(50)), network=b"net")
+    served.comes("other.test", network=b"other")
+    served.comes("plain.test")
+    served.backlog.work(most=1)
+    assert served.dropped == {"queries_put_off_per_network": 30}
+    assert not served.backlog.work(most=ALL)
+    assert {"other.test", "plain.test"} < set(served.answered)
+    served.comes("second.example", *(f"www.{number}.test" for number in range(20)), network=b"net")
+    served.backlog.work(most=ALL)
+    assert served.dropped == {"queries_put_off_per_network": 30}
 
 
 def test_behind_a_proxys_header_the_query_is_found() -> None:

@@ -9,7 +9,8 @@ from typing import Any, cast
 
 import pytest
 
-from resolver.config.settings import Limits
+from resolver.client_networks import Networks
+from resolver.config.settings import ClientNetworks, Limits
 from resolver.listeners.connection import Connection, Door
 from resolver.listeners.connections import Connections
 from resolver.listeners.stream import speak_tcp
@@ -32,7 +33,7 @@ class Office:
         self._places = places
 
     def client(self, address: str, name: str = "") -> Any:
-        return type("Client", (), {"is_proxy": False, "name": name})
+        return type("Client", (), {"words": 0, "network": b"", "name": name})
 
     def answer_now(self, query: bytes, client: object, transport: Transport) -> bytes | Pending | None:
         if self.breaks_once:
@@ -49,12 +50,12 @@ class Office:
             reply(query)
 
 
-def door_of(office: Office) -> Door:
+def door_of(office: Office, networks: Networks | None = None) -> Door:
     """What all connections to an office share."""
     loop = asyncio.get_running_loop()
     limits, counters = Limits(tcp_queries_per_connection=AT_ONCE), Counters()
     connections = Connections(limits, counters.dropped)
-    return Door(loop, cast(Pipeline, office), connections, Turns(loop), limits, counters, speak_tcp)
+    return Door(loop, cast(Pipeline, office), connections, Turns(loop, networks), limits, counters, speak_tcp)
 
 
 class Client:
@@ -150,3 +151,32 @@ async def test_an_error_that_nobody_expected_costs_one_connection_and_no_other_i
     assert broken.is_closed
     assert (broken.answers, last.answers) == (0, 1)
     assert [type(error) for error in troubles] == [ZeroDivisionError]
+
+
+async def test_of_a_network_few_clients_are_in_turn_at_once_so_that_others_wait_for_no_more() -> None:
+    door = door_of(Office(ready=True), networks=Networks(ClientNetworks(64, 2)))
+    crowd = [Client(door, f"2001:db8::{number:x}") for number in range(1, 41)]
+    other = Client(door, "2001:db8:0:1::1")
+    for client in crowd:
+        client.says(TURN)
+    other.says(IN_A_ROW)
+    while not other.answers:
+        before = sum(client.answers for client in crowd)
+        await asyncio.sleep(0)
+    assert before <= 2 * TURN
+    while any(client.answers < TURN for client in crowd):
+        before = sum(client.answers for client in crowd)
+        await asyncio.sleep(0)
+        assert sum(client.answers for client in crowd) > before
+    waiting = [client.answers for client in crowd]
+    assert waiting == [TURN] * 40
+
+
+async def test_within_a_network_all_have_their_turn() -> None:
+    door = door_of(Office(ready=True), networks=Networks(ClientNetworks(64, 2)))
+    crowd = [Client(door, f"2001:db8::{number:x}") for number in range(1, 9)]
+    for client in crowd:
+        client.says(4 * IN_A_ROW)
+    for _ in range(3):
+        await asyncio.sleep(0)
+    assert all(client.answers for client in crowd), [client.answers for client in crowd]

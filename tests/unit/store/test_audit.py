@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import delete, select, update
 
-from admin_api.store import audit
-from admin_api.store.errors import StoreAway
+from admin_api.store import audit, trail
+from admin_api.store.errors import StoreAway, StoreLost
 from admin_api.store.store import Store
 from admin_api.store.tables import audit as table
 from tests.unit.store.conftest import OpenStore, SilentLog
@@ -22,7 +22,7 @@ async def fill(store: Store, rows: int = 10) -> None:
 
 async def findings(store: Store, heads: list[tuple[int, str]] | None = None) -> list[str]:
     async with store.read() as conn:
-        return await audit.verify(conn, store.audit_key, heads or [])
+        return await trail.verify(conn, store.audit_key, heads or [])
 
 
 async def test_a_row_says_who_did_what_to_what(store: Store) -> None:
@@ -134,7 +134,7 @@ async def test_many_findings_are_cut_to_a_hundred(store: Store) -> None:
     assert len(await findings(store)) == 100
 
 
-async def test_the_key_stays_and_a_lost_one_is_told(open_store: OpenStore, tmp_path: Path, log: SilentLog) -> None:
+async def test_the_key_stays_and_a_store_whose_key_is_lost_is_refused(open_store: OpenStore, tmp_path: Path) -> None:
     first = await open_store()
     await fill(first, 2)
     await first.close()
@@ -142,11 +142,16 @@ async def test_the_key_stays_and_a_lost_one_is_told(open_store: OpenStore, tmp_p
     assert again.audit_key == first.audit_key
     assert len(again.audit_key) == 32
     await again.close()
-    (tmp_path / "state" / "audit.key").unlink()
-    assert [line for line in log.lines if line[0] == "error"] == []
-    last = await open_store()
-    assert last.audit_key != first.audit_key
-    assert [line[2] for line in log.lines if line[0] == "error"] == [{"rows": 2}]
+    key = tmp_path / "state" / "audit.key"
+    key.unlink()
+    with pytest.raises(StoreLost, match=r"audit\.key, is gone: nothing vouches for the 2 rows"):
+        await open_store()
+    assert not key.exists()
+    key.write_bytes(bytes(32))
+    with pytest.raises(StoreLost, match=r"audit\.key, is not that of this store"):
+        await open_store()
+    key.write_bytes(first.audit_key)
+    assert (await open_store()).audit_key == first.audit_key
 
 
 async def test_a_damaged_key_is_told(tmp_path: Path, log: SilentLog) -> None:

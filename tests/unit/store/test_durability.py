@@ -8,14 +8,14 @@ import subprocess
 import sys
 from pathlib import Path
 
-from admin_api.store import audit, documents, lists, rules
+from admin_api.store import audit, documents, lists, rules, trail
 from admin_api.store.store import Store
 from tests.unit.store.conftest import SilentLog
 
 _WRITE = """
 import asyncio, sys
 from pathlib import Path
-from admin_api.store import documents, lists, rules
+from admin_api.store import documents, lists, rules, trail
 from admin_api.store.store import Store
 from resolver.telemetry.log import make_log
 
@@ -61,7 +61,7 @@ async def test_what_was_acknowledged_survives_a_kill(tmp_path: Path, log: Silent
             # One more may have been committed whose acknowledgement the kill cut off.
             assert row.rules == len(kept) in {acknowledged * 10, acknowledged * 10 + 10}
             assert (await audit.head(conn))[0] * 10 == len(kept)
-            assert await audit.verify(conn, store.audit_key) == []
+            assert await trail.verify(conn, store.audit_key) == []
         async with store.change("after") as change:
             await documents.put(change, "still", {"works": True})
         await store.close()

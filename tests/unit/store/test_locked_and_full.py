@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from admin_api.http.problems import problem_of
-from admin_api.store import audit, lists
+from admin_api.store import audit, lists, trail
 from admin_api.store.engine import FILE
 from admin_api.store.errors import StoreAway, StoreFull
 from admin_api.store.room import LEAST_BYTES, check_room
@@ -61,7 +61,7 @@ async def test_with_a_locked_store_any_number_of_writers_give_up_within_five_sec
         assert len(gap["actors"]) == 20
         assert "locked" in gap["why"]
         assert gap["first"] <= gap["last"]
-        assert await audit.verify(connection, store.audit_key) == []
+        assert await trail.verify(connection, store.audit_key) == []
     await store.close()
 
 

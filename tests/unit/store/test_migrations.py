@@ -97,6 +97,8 @@ async def test_groups_of_a_store_from_before_client_names_have_none(open_store: 
         await groups.create(change, name="staff", networks=["10.0.0.0/8"], client_names=["lost"])
     async with store.count() as conn:
         await conn.execute(text("ALTER TABLE groups DROP COLUMN client_names"))
+        await conn.execute(text("ALTER TABLE meta DROP COLUMN audit_key_check"))
+        await conn.execute(text("DROP TABLE store_owner"))
         await conn.execute(text("UPDATE alembic_version SET version_num = '0005'"))
     store = await open_store()
     async with store.read() as conn:

@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 
 from resolver.errors import FormatError
 from resolver.names import key_of, parse_name
-from resolver.wire.answer import MAX_CHAIN, MAX_RECORDS, MAX_TARGETS, Answer, read_answer, without_private_addresses
+from resolver.wire.answer import MAX_RECORDS, MAX_TARGETS, Answer, read_answer
+from resolver.wire.chain import MAX_CHAIN
 from resolver.wire.codes import Type
 
 SOA = ("example. 300 IN SOA ns.example. host.example. 1 2 3 4 60",)
@@ -81,8 +82,9 @@ def test_of_the_authority_of_a_positive_answer_a_validating_client_gets_the_proo
     proven = read(message(answer, (proof, signature, servers, signed)), keep_authority=True)
     assert (proven.authorities, proven.ttl_seconds) == (2, 60)
     assert b"\x02ns" not in proven.body
-    # Where servers come first, they stay: what follows may point into them.
-    assert read(message(answer, (servers, proof, signature)), keep_authority=True).authorities == 3
+    behind = read(message(answer, (servers, proof, signature)), keep_authority=True)
+    assert (behind.authorities, behind.ttl_seconds) == (2, 60)
+    assert b"\x02ns" not in behind.body
 
 
 def test_a_negative_answer_lives_by_the_soa_minimum() -> None:
@@ -103,12 +105,12 @@ def test_an_soa_that_is_none_makes_an_answer_unusable() -> None:
             read(shorter)
 
 
-def test_a_signature_that_does_not_say_of_what_is_refused_beside_a_private_address() -> None:
+def test_a_signature_that_does_not_say_of_what_is_refused() -> None:
     wire = message(("a.example. 300 IN A 10.0.0.1",))
     for length in (0, 1):
         signature = b"\xc0\x0c\x00\x2e\x00\x01\x00\x00\x01\x2c" + length.to_bytes(2, "big") + bytes(length)
         with pytest.raises(FormatError):
-            without_private_addresses(wire[:6] + b"\x00\x02" + wire[8:] + signature, parse_name("a.example"))
+            read(wire[:6] + b"\x00\x02" + wire[8:] + signature, keep_authority=True)
 
 
 def test_a_negative_answer_without_soa_has_no_lifetime() -> None:
@@ -276,3 +278,214 @@ def test_a_mutated_answer_is_an_answer_or_a_format_error(data: st.DataObject) ->
         wire[data.draw(st.integers(26, len(wire) - 1))] = data.draw(st.integers(0, 255))
     with contextlib.suppress(FormatError):
         read(bytes(wire), keep_authority=True)
+
+
+# Only what question and DO asked for
+
+
+SIGNED = "13 2 300 20300101000000 20200101000000 1 example. AAAA"
+FOREIGN_TYPES = (
+    "a.example. 300 IN A 192.0.2.1",
+    "a.example. 300 IN AAAA 2001:db8::1",
+    'a.example. 300 IN TXT "beside"',
+    "a.example. 300 IN MX 10 mail.example.",
+    f"a.example. 300 IN RRSIG A {SIGNED}",
+    f"a.example. 300 IN RRSIG TXT {SIGNED}",
+    "a.example. 300 IN NSEC b.example. A",
+    "a.example. 300 IN DNSKEY 257 3 13 AAAA",
+)
+
+
+def told(answer: Answer, name: str = "a.example", qtype: str = "A") -> dns.message.Message:
+    """What a client is told, as another implementation reads it."""
+    head = message(name=name, qtype=qtype)
+    counts = answer.answers.to_bytes(2, "big") + answer.authorities.to_bytes(2, "big") + bytes(2)
+    return dns.message.from_wire(head[:6] + counts + head[12:] + answer.body, one_rr_per_rrset=True)
+
+
+def types(answer: Answer, qtype: str = "A") -> list[str]:
+    return [
+        "RRSIG " + dns.rdatatype.to_text(rrset.covers) if rrset.rdtype == 46 else dns.rdatatype.to_text(rrset.rdtype)
+        for rrset in told(answer, qtype=qtype).answer
+    ]
+
+
+@pytest.mark.parametrize("backwards", [False, True])
+@pytest.mark.parametrize(
+    ("qtype", "plain", "signed"),
+    [
+        ("A", ["A"], ["A", "RRSIG A"]),
+        ("AAAA", ["AAAA"], ["AAAA"]),
+        ("TXT", ["TXT"], ["TXT", "RRSIG TXT"]),
+        ("MX", ["MX"], ["MX"]),
+        ("NSEC", ["NSEC"], ["NSEC"]),
+        ("DNSKEY", ["DNSKEY"], ["DNSKEY"]),
+        ("SRV", [], []),
+    ],
+)
+def test_an_answer_has_the_asked_type_alone_and_with_do_its_signatures(
+    qtype: str, plain: list[str], signed: list[str], backwards: bool
+) -> None:
+    lines = FOREIGN_TYPES[::-1] if backwards else FOREIGN_TYPES
+    wire, number = message(lines, qtype=qtype), dns.rdatatype.from_text(qtype)
+    assert types(read(wire, qtype=number), qtype) == plain
+    assert types(read(wire, qtype=number, keep_authority=True), qtype) == signed
+    assert read(wire, qtype=number).negative is (not plain)
+
+
+def test_signatures_that_are_asked_for_by_themselves_come_without_do() -> None:
+    wire = message(FOREIGN_TYPES, qtype="RRSIG")
+    for keep_authority in (False, True):
+        kept = read(wire, qtype=Type.RRSIG, keep_authority=keep_authority)
+        assert sorted(types(kept, "RRSIG")) == ["RRSIG A", "RRSIG TXT"]
+
+
+def test_signatures_along_a_chain_come_with_do_alone_each_behind_its_set() -> None:
+    lines = (
+        f"b.example. 300 IN RRSIG A {SIGNED}",
+        "b.example. 300 IN A 192.0.2.1",
+        f"a.example. 300 IN RRSIG CNAME {SIGNED}",
+        "a.example. 300 IN CNAME b.example.",
+    )
+    assert types(read(message(lines))) == ["CNAME", "A"]
+    assert types(read(message(lines), keep_authority=True)) == ["CNAME", "RRSIG CNAME", "A", "RRSIG A"]
+
+
+def test_a_record_of_another_class_is_left_out() -> None:
+    wire = message(("a.example. 300 IN A 192.0.2.1",))
+    at = wire.index(b"\xc0\x0c\x00\x01\x00\x01")
+    chaos = read(wire[: at + 5] + b"\x03" + wire[at + 6 :])
+    assert (chaos.answers, chaos.negative) == (0, True)
+
+
+def test_many_records_beside_what_was_asked_for_do_not_make_an_answer_unusable() -> None:
+    many = tuple(f"a.example. 300 IN A 192.0.{number // 250}.{number % 250}" for number in range(600))
+    answer = read(message((*many, f"a.example. 300 IN RRSIG A {SIGNED}")))
+    assert answer.answers == 600
+    assert len(told(answer).answer) == 600
+
+
+def test_of_the_authority_of_a_negative_answer_no_set_comes_that_proves_nothing() -> None:
+    authority = (
+        *SOA,
+        f"example. 300 IN RRSIG SOA {SIGNED}",
+        f"example. 300 IN RRSIG NS {SIGNED}",
+        "example. 300 IN NS ns.example.",
+        f"example. 300 IN RRSIG NSEC {SIGNED}",
+        "example. 300 IN NSEC b.example. NS",
+    )
+    assert read(message((), authority)).authorities == 1
+    assert read(message((), authority), keep_authority=True).authorities == 4
+
+
+# Aliases
+
+
+def test_of_several_aliases_of_one_name_the_one_that_is_followed_is_passed_on() -> None:
+    lines = (
+        "a.example. 300 IN CNAME b.example.",
+        "a.example. 300 IN CNAME c.example.",
+        "c.example. 300 IN A 192.0.2.3",
+        "b.example. 300 IN A 192.0.2.2",
+    )
+    answer = read(message(lines))
+    assert [rrset.to_text() for rrset in told(answer).answer] == [lines[0], lines[3]]
+    assert answer.targets == (key_of(parse_name("b.example")),)
+    alone = read(message(lines[:2], qtype="CNAME"), qtype=Type.CNAME)
+    assert (alone.answers, alone.targets) == (1, (key_of(parse_name("b.example")),))
+
+
+def test_beside_data_of_the_asked_type_an_alias_is_left_out() -> None:
+    lines = ("a.example. 300 IN CNAME b.example.", "b.example. 300 IN A 192.0.2.2", "a.example. 300 IN A 192.0.2.1")
+    answer = read(message(lines))
+    assert [rrset.to_text() for rrset in told(answer).answer] == [lines[2]]
+    assert answer.targets == ()
+
+
+@pytest.mark.parametrize("keep_authority", [False, True])
+def test_from_a_dname_alone_the_alias_is_made(keep_authority: bool) -> None:
+    lines = ("old.example. 77 IN DNAME new.test.", "z.y.new.test. 300 IN A 192.0.2.1")
+    answer = read(message(lines, name="z.y.old.example"), "z.y.old.example", keep_authority=keep_authority)
+    assert [rrset.to_text() for rrset in told(answer, "z.y.old.example").answer] == [
+        "old.example. 77 IN DNAME new.test.",
+        "z.y.old.example. 77 IN CNAME z.y.new.test.",
+        "z.y.new.test. 77 IN A 192.0.2.1",
+    ]
+    assert answer.targets == (key_of(parse_name("z.y.new.test")),)
+    assert not answer.negative
+
+
+def test_a_dname_behind_an_alias_and_one_behind_a_dname_are_followed() -> None:
+    lines = (
+        "a.example. 300 IN CNAME x.old.example.",
+        "x.newer.example. 300 IN A 192.0.2.1",
+        "new.example. 300 IN DNAME newer.example.",
+        "old.example. 300 IN DNAME new.example.",
+    )
+    answer = read(message(lines))
+    assert types(answer) == ["CNAME", "DNAME", "CNAME", "DNAME", "CNAME", "A"]
+    targets = ("x.old.example", "x.new.example", "x.newer.example")
+    assert answer.targets == tuple(key_of(parse_name(name)) for name in targets)
+
+
+def test_an_alias_that_does_not_follow_from_its_dname_is_replaced() -> None:
+    lines = (
+        "old.example. 300 IN DNAME new.example.",
+        "a.old.example. 300 IN CNAME elsewhere.example.",
+        "elsewhere.example. 300 IN A 192.0.2.66",
+        "a.new.example. 300 IN A 192.0.2.1",
+    )
+    answer = read(message(lines, name="a.old.example"), "a.old.example")
+    assert [rrset.to_text() for rrset in told(answer, "a.old.example").answer] == [
+        lines[0],
+        "a.old.example. 300 IN CNAME a.new.example.",
+        lines[3],
+    ]
+
+
+def test_asked_for_the_alias_itself_below_a_dname_it_is_made_and_not_followed() -> None:
+    lines = ("old.example. 300 IN DNAME new.example.", "a.new.example. 300 IN CNAME b.example.")
+    answer = read(message(lines, name="a.old.example", qtype="CNAME"), "a.old.example", Type.CNAME)
+    kept = told(answer, "a.old.example", "CNAME").answer
+    assert [rrset.to_text() for rrset in kept] == [lines[0], "a.old.example. 300 IN CNAME a.new.example."]
+    assert not answer.negative
+
+
+@pytest.mark.parametrize("name", ["old.example", "notold.example", "a.bold.example"])
+def test_a_dname_says_nothing_of_its_own_name_nor_of_others(name: str) -> None:
+    lines = ("old.example. 300 IN DNAME new.example.", f"{name}. 300 IN A 192.0.2.1")
+    answer = read(message(lines, name=name), name)
+    assert [rrset.to_text() for rrset in told(answer, name).answer] == [lines[1]]
+
+
+def test_a_dname_that_makes_a_name_too_long_is_yxdomain() -> None:
+    label = "x" * 60
+    lines = (f"old.example. 300 IN DNAME {label}.{label}.{label}.example.",)
+    name = f"{label}.{label}.old.example"
+    answer = read(message(lines, name=name, rcode=6), name)
+    assert (answer.rcode, answer.answers, answer.negative, answer.leads_on) == (6, 1, False, None)
+    assert read(message(lines, name=name), name).rcode == 6
+
+
+@given(st.data())
+def test_whatever_aliases_there_are_the_names_passed_on_are_those_that_are_told(data: st.DataObject) -> None:
+    owners = ["a.example", "b.example", "x.b.example", "c.test", "x.c.test", "b.c.test"]
+    kinds = st.tuples(st.sampled_from(owners), st.sampled_from(["CNAME", "DNAME"]), st.sampled_from(owners))
+    lines = [f"{owner}. 300 IN {kind} {target}." for owner, kind, target in data.draw(st.lists(kinds, max_size=8))]
+    lines += [f"{owner}. 300 IN A 192.0.2.1" for owner in data.draw(st.lists(st.sampled_from(owners), max_size=3))]
+    name = data.draw(st.sampled_from(owners))
+    try:
+        answer = read(message(tuple(data.draw(st.permutations(lines))), name=name), name)
+    except FormatError:
+        return
+    at, passed = f"{name}.", []
+    for rrset in told(answer, name).answer:
+        owner = rrset.name.to_text()
+        if rrset.rdtype == Type.DNAME:
+            assert at.endswith(f".{owner}")
+            continue
+        assert owner == at, "each record stands where the one before leads"
+        if rrset.rdtype == Type.CNAME:
+            at = rrset[0].target.to_text()
+            passed.append(key_of(parse_name(at)))
+    assert answer.targets == tuple(passed)

@@ -47,10 +47,10 @@ def test_a_header_is_read_however_few_octets_have_come() -> None:
 
 def test_a_proxy_that_speaks_for_itself_names_nobody() -> None:
     found = header("192.0.2.7", command=0x20)
-    assert read_proxy_header(found + QUERY) == ProxyHeader(len(found))
+    assert read_proxy_header(found + QUERY) == ProxyHeader(len(found), is_local=True)
     for kind in (0x00, 0x12, 0x5F):  # a family that is to be ignored
         bare = SIGNATURE + bytes((0x20, kind, 0, 0))
-        assert read_proxy_header(bare + QUERY) == ProxyHeader(16)
+        assert read_proxy_header(bare + QUERY) == ProxyHeader(16, is_local=True)
 
 
 @pytest.mark.parametrize(("kind", "octets"), [(0x00, 0), (0x31, 216)])

@@ -24,7 +24,7 @@ from admin_api.store.exemptions import ExemptionRow
 from blocklists.loading import load_catalogue
 from resolver.build import compile_policy
 from resolver.config.policy_schema import Policy
-from resolver.config.settings import BlockPageSettings, WorkerSettings
+from resolver.config.settings import BlockPageSettings, TrustedProxy, WorkerSettings
 from resolver.policy.compiler import policy_in_memory
 from resolver.policy.snapshot import PolicySnapshot
 from tests.unit.admin_api.conftest import Served
@@ -124,7 +124,7 @@ async def page_with(served: Served) -> AsyncIterator[Open]:
             generous = {"pages_per_second": 10_000, "pages_per_second_per_client": 10_000, "names": ("ask.example",)}
             serving = make_block_page(
                 BlockPageSettings(**{**generous, **settings}),
-                WorkerSettings(clients_allow=("127.0.0.0/24",), trusted_proxies=(f"{PROXY}/32",)),
+                WorkerSettings(clients_allow=("127.0.0.0/24",), trusted_proxies=(TrustedProxy(f"{PROXY}/32"),)),
                 Terms(four_eyes=False, longest_seconds=longest_seconds),
                 door=context.door,
                 policy=context.policy,

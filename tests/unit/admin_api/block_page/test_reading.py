@@ -10,13 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from admin_api.block_page.asked_names import name_in, read_host
-from admin_api.block_page.bounds import Bounds, client_key
+from admin_api.block_page.bounds import Bounds
 from admin_api.block_page.form import MOST_BYTES, choices, in_words, plain, read_form
 from admin_api.block_page.tokens import Tokens
 from admin_api.block_page.visitors import Visitors
-from resolver.config.settings import BlockPageSettings
+from resolver.client_networks import Networks
+from resolver.config.settings import BlockPageSettings, ClientNetworks, TrustedProxy
 from resolver.names import parse_name
 from resolver.policy.groups import NetworkTable
+from resolver.proxies import TrustedProxies
 from tests.unit.admin_api.conftest import Said
 
 OWN = ("blocked.corp.example",)
@@ -145,7 +147,8 @@ def test_no_text_is_a_token(text: str) -> None:
 
 def visitors() -> Visitors:
     allowed = NetworkTable([("10.0.0.0/8", True), ("2001:db8::/32", True)])
-    return Visitors(allowed, ["192.0.2.0/24"])
+    proxies = [TrustedProxy("192.0.2.0/24"), TrustedProxy("192.0.2.64/26", ("proxy",)), TrustedProxy("10.0.5.5/32")]
+    return Visitors(allowed, TrustedProxies(proxies))
 
 
 @pytest.mark.parametrize(
@@ -160,7 +163,15 @@ def visitors() -> Visitors:
         ("192.0.2.1", ["2001:db8::7"], "2001:db8::7"),
         ("192.0.2.1", ["198.51.100.1"], None),
         ("192.0.2.1", ["10.0.0.7, <script>"], None),
+        ("192.0.2.1", ["10.0.0.7:4711"], "10.0.0.7"),
+        ("192.0.2.1", ["10.6.6.6, [2001:db8::7]:443"], "2001:db8::7"),
+        ("192.0.2.1", ["10.6.6.6, unknown"], None),
+        ("192.0.2.1", ["10.6.6.6, "], None),
+        ("192.0.2.1", [""], None),
         ("192.0.2.1", [], None),
+        ("192.0.2.65", ["10.0.0.7"], None),  # believed by a PROXY header alone, which is not read here
+        ("10.0.5.5", [], None),  # a proxy that is a client, too, says nothing
+        ("10.0.5.5", ["10.0.5.5"], "10.0.5.5"),
         ("198.51.100.1", ["10.0.0.7"], None),
     ],
 )
@@ -175,9 +186,17 @@ def test_connections_are_taken_from_clients_and_proxies_only() -> None:
     assert admitted == [True, True, False, False]
 
 
-def test_a_slash_64_counts_as_one_client() -> None:
-    assert client_key("2001:db8::1") == client_key("2001:db8::ffff:1") != client_key("2001:db8:0:1::1")
-    assert client_key("10.0.0.7") != client_key("10.0.0.8")
+def test_each_address_has_its_pages_and_a_network_of_ipv6_a_multiple_of_them() -> None:
+    settings = BlockPageSettings(pages_per_second=1000, pages_per_second_per_client=2)
+    bounds = Bounds(settings, Said(), clock=lambda: 0.0, networks=Networks(ClientNetworks(64, 3)))
+    assert [bounds.may_come("2001:db8::1") for _ in range(3)] == [True, True, False]
+    assert [bounds.may_come(f"2001:db8::{number:x}") for number in range(2, 8)] == [True] * 4 + [False] * 2
+    assert bounds.may_come("2001:db8:0:1::1")
+    assert all(bounds.may_come(f"10.0.0.{number}") for number in range(50))
+    assert bounds.dropped == {
+        "block_page_pages_per_second_per_client": 1,
+        "block_page_pages_per_second_per_network": 2,
+    }
 
 
 def test_rates_come_back_with_time_and_what_they_refuse_is_counted_and_told_once_a_minute() -> None:

@@ -13,7 +13,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import admin_api.pages
-from admin_api.pages.templates import as_it_is, make_templates, moment, number, segment, span, visible, with_query
+from admin_api.pages.templates import (
+    as_it_is,
+    decimal,
+    grouped,
+    make_templates,
+    moment,
+    number,
+    rendered,
+    segment,
+    span,
+    visible,
+    with_query,
+)
 
 TEMPLATES = make_templates()
 FOLDER = Path(admin_api.pages.__file__).parent / "templates"
@@ -105,8 +117,33 @@ def test_spans_are_told_in_two_units_at_most(seconds: float | None, words: str) 
     assert span(seconds) == words
 
 
-def test_numbers_segments_and_queries() -> None:
-    assert number(1234567) == "1,234,567"
+def test_without_scripts_numbers_are_grouped_by_narrow_spaces_that_no_language_reads_as_a_point() -> None:
+    assert Read(number(1234567)).text == "1\u202f234\u202f567"
+    assert Read(decimal(1234.56)).text == "1\u202f234.6"
+    assert Read(decimal(0.1, digits=3)).text == "0.100"
+    assert (number(None), decimal(None), grouped(999)) == ("–", "–", "999")
+
+
+@given(st.integers() | st.floats(allow_nan=False, allow_infinity=False))
+def test_a_script_reads_the_very_number_that_is_shown(value: float) -> None:
+    read = Read(number(value))
+    assert read.tags == ["data"]
+    assert float(dict(read.attributes)["value"] or "") == float(value)
+
+
+def test_no_fact_of_a_page_hides_what_all_pages_mean_by_a_name() -> None:
+    with pytest.raises(ValueError, match="moatdns_version"):
+        rendered(TEMPLATES, "problem.html", {"moatdns_version": "1"})
+
+
+def test_every_number_of_a_template_goes_through_a_filter_that_knows_languages() -> None:
+    own = re.compile(r'"[^"]*%[.0-9]*[dfg][^"]*" %|:,|\| ?round|\| ?format')
+    assert [
+        path.name for path in FOLDER.glob("*.html") if own.search(path.read_text()) and path.name != "setup.html"
+    ] == []
+
+
+def test_segments_and_queries() -> None:
     assert segment("anthropic/claude?x=1") == "anthropic%2Fclaude%3Fx%3D1"
     assert with_query("/queries", {"name": "a&b", "client": None}, cursor="") == "/queries?name=a%26b"
     assert with_query("/queries", {"client": "::1"}, client=None) == "/queries"

@@ -1,0 +1,127 @@
+"""Plans, as many at once as may be, each within its time: small ones here, large ones in a process of their own."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from admin_api.child_process import in_child
+from admin_api.http.call import BadRequest
+from admin_api.policy_file.planning import Plan, PlannedChange
+from admin_api.policy_file.telling import told_change
+from admin_api.policy_file.trying import InForce, Told, Try, tried
+from admin_api.store import lists
+from admin_api.store.errors import StoreAway
+from admin_api.store.revisions import packed_octets
+from admin_api.store.store import Store
+from blocklists.catalogue import Catalogue
+
+FEW_RULES = 10_000  # of the document and the store together, or of what is taken back: planned in this process
+_FEW_OCTETS = 100_000  # of what revisions did, compressed
+_WAIT_SECONDS = 4.0  # for others' plans
+_CHILD = "admin_api.policy_file.child"
+
+
+class Plans:
+    """All plans of the API go through here. `refused` counts those that were one too many, or took too long."""
+
+    def __init__(
+        self, url: str | None, state_dir: Path, catalogue_folder: str | None, *, at_once: int, seconds: float
+    ) -> None:
+        self.refused = 0
+        self._url = url
+        self._state_dir = state_dir
+        self._catalogue_folder = catalogue_folder
+        self._turns = asyncio.Semaphore(at_once)
+        self._seconds = seconds
+
+    async def tell(
+        self, store: Store, catalogue: Catalogue, wanted: Try, in_force: InForce | None, manifest: Path | None
+    ) -> Told:
+        """Plan it, try it on a copy, and tell. Raises as `tried` does, and BadRequest (503)."""
+        async with self._turn():
+            if await _is_small(store, wanted.sent):
+                plan, found = await tried(store, catalogue, wanted, self._state_dir, lambda: in_force)
+                return Told(plan.revision, [told_change(one) for one in plan.changes], plan.kept, found)
+            outcome = await self._by_child(
+                wanted,
+                manifest=str(manifest) if manifest and in_force else None,
+                revision=in_force.revision if in_force else 0,
+                whole=False,
+            )
+        return Told(**outcome["plan"], replay=outcome["replay"])
+
+    async def make(self, store: Store, sent: dict[str, Any]) -> Plan | None:
+        """The plan of a large policy, to be applied; None for a small one, which is planned in its transaction."""
+        async with self._turn():
+            if await _is_small(store, sent):
+                return None
+            outcome = await self._by_child(Try(sent), manifest=None, revision=0, whole=True)
+            return await asyncio.to_thread(_whole, outcome["plan"])
+
+    @asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        try:
+            async with asyncio.timeout(_WAIT_SECONDS):
+                await self._turns.acquire()
+        except TimeoutError:
+            self.refused += 1
+            why = "as many policies are being planned as may be (admin.plans_at_once): plan again soon"
+            raise BadRequest(503, why, Retry_After="5") from None
+        try:
+            async with asyncio.timeout(self._seconds):
+                yield
+        except TimeoutError:
+            self.refused += 1
+            why = f"this plan takes longer than {self._seconds:g} s (admin.plan_seconds): plan less at once"
+            raise BadRequest(503, why, Retry_After="5") from None
+        finally:
+            self._turns.release()
+
+    async def _by_child(self, wanted: Try, **more: Any) -> Mapping[str, Any]:
+        order = {
+            "url": self._url,
+            "state_dir": str(self._state_dir),
+            "catalogue": self._catalogue_folder,
+            "sent": wanted.sent,
+            "replay_seconds": wanted.replay_seconds,
+            **more,
+        }
+        outcome = await in_child(_CHILD, order, StoreAway, "the planner")
+        if "refused" in outcome:
+            status, detail, errors = outcome["refused"]
+            later = {"Retry_After": "5"} if status == 503 else {}
+            raise BadRequest(status, detail, [(at, text) for at, text in errors], **later)
+        return outcome
+
+
+async def _is_small(store: Store, sent: Mapping[str, Any]) -> bool:
+    """Whether planning it keeps nobody waiting."""
+    rules = 0
+    policy = sent.get("policy")
+    entries = policy.get("lists") if isinstance(policy, dict) else None
+    for entry in entries if isinstance(entries, list) else ():
+        sides = [entry.get(side) for side in ("block", "allow")] if isinstance(entry, dict) else []
+        rules += sum(len(side) for side in sides if isinstance(side, list))
+    async with store.read() as connection:
+        rules += sum(row.rules for row in await lists.all_lists(connection) if row.content is None)
+        if rules > FEW_RULES:
+            return False
+        to = sent.get("to_revision")
+        return not isinstance(to, int) or await packed_octets(connection, to) <= _FEW_OCTETS
+
+
+def _whole(plain: dict[str, Any]) -> Plan:
+    changes = [
+        PlannedChange(
+            **{
+                **change,
+                **{side: frozenset((action, rule) for action, rule in change[side]) for side in ("added", "removed")},
+            }
+        )
+        for change in plain["changes"]
+    ]
+    return Plan(plain["revision"], changes, plain["kept"])

@@ -1,0 +1,57 @@
+"""All that a change does, so that what is approved is what was asked for and nothing else."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any, Final
+
+from sqlalchemy import select
+
+from admin_api.second_owner.openings import Entry
+from admin_api.store.change import Change
+from admin_api.store.change_requests import Finding
+from admin_api.store.tables import canonical, lists, removed_rules, rules
+
+_MOST_TOLD = 64 << 10  # octets of JSON; beyond, what was changed is told, not how
+_PASSING: Final = {
+    # Facts of a moment, or made anew by each try, that do not make it another change.
+    "lists": ("rules",),
+    "tokens": ("id", "expires_at"),
+    "pauses": ("id", "expires_at"),
+}
+
+
+async def finding(change: Change, opens: list[str]) -> Finding:
+    """What a change does, once all of it is written."""
+    digest = hashlib.sha256()
+    told: list[dict[str, Any]] = []
+    for audited in change.entries:
+        entry = Entry.of(audited)
+        name = "" if entry.kind == "pauses" else entry.name
+        states = [_lasting(entry.kind, state) for state in (entry.before, entry.after)]
+        digest.update(canonical([entry.action, entry.kind, name, *states]).encode())
+        told.append({"action": entry.action, "object": audited.object, "before": entry.before, "after": entry.after})
+    for before, after in change.leased:
+        facts = [None if row is None else (row.address, row.identity, row.group) for row in (before, after)]
+        digest.update(canonical(facts).encode())
+        row = after if after is not None else before
+        if row is not None:
+            was, will = ({"identity": f[1], "group": f[2]} if f is not None else None for f in facts)
+            told.append({"action": "lease", "object": f"leases/{row.address}", "before": was, "after": will})
+    for sign, table in (("+", rules), ("-", removed_rules)):
+        query = select(lists.c.name, table.c.action, table.c.rule).join_from(
+            table, lists, lists.c.id == table.c.list_id
+        )
+        query = query.where(table.c.revision == change.revision).order_by(lists.c.name, table.c.action, table.c.rule)
+        result = await change.connection.stream(query.execution_options(yield_per=5000))
+        async for batch in result.partitions():
+            digest.update(canonical([[sign, *row] for row in batch]).encode())
+        await result.close()
+    if len(json.dumps(told)) > _MOST_TOLD:
+        told = [{**one, "before": None, "after": None} for one in told[:200]]
+    return Finding(tuple(opens), told, digest.hexdigest())
+
+
+def _lasting(kind: str, state: dict[str, Any] | None) -> dict[str, Any] | None:
+    return None if state is None else {key: value for key, value in state.items() if key not in _PASSING.get(kind, ())}

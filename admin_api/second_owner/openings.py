@@ -1,0 +1,194 @@
+"""What a change of the store opens, judged by what it wrote, before it is committed.
+
+In doubt, and of what nobody has classified, it opens something. Exemptions have their own second pair of eyes
+(editing/exemptions.py).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import Table, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from admin_api.second_owner.groups import Facts, States, changed
+from admin_api.second_owner.leases import lease_openings
+from admin_api.store import documents, exemptions, groups, lists, pauses
+from admin_api.store import policy as stored
+from admin_api.store.change import AuditEntry, Change
+from admin_api.store.lists import ListRow
+from admin_api.store.tables import leases as lease_table
+from admin_api.store.tables import lists as list_table
+from admin_api.store.tables import removed_rules, rules
+from blocklists.catalogue import Catalogue
+
+OPEN_NOTHING: Final = ("exemptions", "cache", "webhooks", "change-requests")
+"""Objects whose audit rows tell of nothing that opens here: the first have their own four eyes."""
+
+_CLOSING: Final = {("tokens", "revoke"), ("pauses", "end"), ("pauses", "expire")}
+_SOURCE: Final = ("url", "format", "sha256")  # of a subscription: what its rules come from
+_MOST_RULES = 20  # that are named
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An audit row to be, taken apart."""
+
+    action: str
+    kind: str
+    name: str
+    before: dict[str, Any] | None
+    after: dict[str, Any] | None
+
+    @classmethod
+    def of(cls, entry: AuditEntry) -> Entry:
+        """That row."""
+        kind, _, name = entry.object.partition("/")
+        states = [None if text is None else json.loads(text) for text in (entry.before, entry.after)]
+        return cls(entry.action, kind, name, *states)
+
+
+async def openings(change: Change, catalogue: Catalogue, *, of_hook: bool = False) -> list[str]:
+    """What it opens, in finished phrases; pauses are left to the caller.
+
+    `of_hook`: a VPN or DHCP server sets leases; who has the address is its own word, and what ends, ends.
+    """
+    entries = [Entry.of(entry) for entry in change.entries]
+    kinds = {entry.kind for entry in entries}
+    found: list[str] = []
+    if kinds & {"groups", "lists"} or change.leased:
+        lookup = await _Lookup.make(change, entries, catalogue)
+        found += changed(lookup.was, lookup.will, lookup.facts)
+        found += lookup.of_lists(entries)
+        found += [phrase async for phrase in lookup.of_rules(change)]
+        identities = frozenset[str]() if of_hook else lookup.exempt_identities
+        found += await lease_openings(change, lookup.will, lookup.facts, identities, ends_too=not of_hook)
+    for entry in entries:
+        if entry.kind == "tokens" and entry.action == "create" and entry.after is not None:
+            found.append(f"token {entry.name!r} of role {entry.after['role']} is made for {entry.after['owner']}")
+        elif entry.kind not in ("groups", "lists", "pauses", *OPEN_NOTHING) and (
+            (entry.kind, entry.action) not in _CLOSING
+        ):
+            found.append(f"{entry.kind} {entry.name!r}: {entry.action}")
+    return list(dict.fromkeys(found))
+
+
+class _Lookup:
+    """Groups before and after, lists, and what exemptions and pauses name."""
+
+    def __init__(
+        self, was: States, will: States, rows: dict[str, ListRow], facts: Facts, shifting: frozenset[str]
+    ) -> None:
+        self.was = was
+        self.will = will
+        self.rows = rows
+        self.facts = facts
+        self.exempt_identities: frozenset[str] = frozenset()
+        self._shifting = shifting  # lists that open what they decide: allowed in a group, or in an exemption's scope
+
+    @classmethod
+    async def make(cls, change: Change, entries: Iterable[Entry], catalogue: Catalogue) -> _Lookup:
+        """As the change has left it, and, of groups, as it was."""
+        conn = change.connection
+        will = {row.name: row.plain() for row in await groups.all_groups(conn)}
+        was = dict(will)
+        for entry in reversed([entry for entry in entries if entry.kind == "groups"]):
+            if entry.before is None:
+                was.pop(entry.name, None)
+            else:
+                was[entry.name] = {**entry.before, "name": entry.name}
+        rows = {row.name: row for row in await lists.all_lists(conn)}
+        opened = await exemptions.opened(conn)
+        scopes = frozenset(scope for row in opened for scope in row.scope)
+        allowed = {name for state in (*was.values(), *will.values()) for name in state["allow"]}
+        file_policy = await documents.get(conn, stored.FILE_POLICY) or {}
+        with_allow = await _with_allow_rules(conn, rows.values())
+        facts = Facts(
+            response=file_policy.get("response") or stored.DEFAULT_RESPONSE,
+            default_block=stored.DEFAULT_BLOCK,
+            services_of=catalogue.services_of,
+            opening_lists=frozenset(
+                name for name, row in rows.items() if row.enabled and (name in with_allow or _is_in(name, scopes))
+            ),
+            exempt_groups=frozenset(row.who[0] for row in opened if row.kind == "group"),
+            paused_groups=frozenset(row.group for row in await pauses.all_pauses(conn) if row.group is not None),
+            leased_groups=await _leased_groups(conn),
+        )
+        found = cls(was, will, rows, facts, frozenset(allowed | scopes))
+        found.exempt_identities = frozenset(row.who[0] for row in opened if row.kind == "identity")
+        return found
+
+    def of_lists(self, entries: Iterable[Entry]) -> Iterator[str]:
+        """What lists open that are made, changed or removed; their rules are looked at by `of_rules`."""
+        for entry in entries:
+            if entry.kind != "lists":
+                continue
+            before, after, row = entry.before or {}, entry.after or {}, self.rows.get(entry.name)
+            if entry.action == "ask for refresh":
+                if row is not None and row.enabled and row.rules:
+                    yield f"list {entry.name!r} is fetched, and taken even if it lost most of its rules"
+            elif entry.action == "delete":
+                if before.get("enabled") and before.get("rules"):
+                    yield f"list {entry.name!r} goes, with {before['rules']} rules"
+            elif entry.action == "create":
+                if after.get("enabled") and after.get("url") and _is_in(entry.name, self._shifting):
+                    yield f"list {entry.name!r} is made, and an exemption or a group allows what it has"
+            elif entry.action == "update":
+                yield from self._of_update(entry.name, before, after)
+
+    def _of_update(self, name: str, before: dict[str, Any], after: dict[str, Any]) -> Iterator[str]:
+        if before["enabled"] and not after["enabled"] and before.get("rules"):
+            yield f"list {name!r} is disabled, with {before['rules']} rules"
+        elif after["enabled"] and not before["enabled"]:
+            if name in self.facts.opening_lists or _is_in(name, self._shifting):
+                yield f"list {name!r} is enabled, and allows some"
+        elif after["enabled"] and (other := [key for key in _SOURCE if before.get(key) != after.get(key)]):
+            yield f"list {name!r} is of another {' and '.join(other)}"
+
+    async def of_rules(self, change: Change) -> AsyncIterator[str]:
+        """What rules open that were added or removed."""
+        by_id = {row.id: row for row in self.rows.values() if row.enabled}  # of others: when they are enabled
+        for table, is_opening in ((rules, "allow"), (removed_rules, "block"), (rules, "block")):
+            c = table.c
+            query = select(c.list_id).where(c.revision == change.revision, c.action == is_opening).distinct()
+            for number in (await change.connection.execute(query)).scalars().all():
+                row = by_id.get(number)
+                if row is None:
+                    continue
+                names = await _written(change, table, row, is_opening)
+                if table is removed_rules:
+                    yield f"list {row.name!r} no longer blocks {names}"
+                elif is_opening == "allow":
+                    yield f"list {row.name!r} allows {names}"
+                elif _is_in(row.name, self._shifting):
+                    yield f"list {row.name!r}, which an exemption or a group allows, takes up {names}"
+
+
+def _is_in(name: str, scopes: Iterable[str]) -> bool:
+    """Whether scopes name a list, by itself or with all others."""
+    return name in scopes or "lists" in scopes
+
+
+async def _written(change: Change, table: Table, row: ListRow, action: str) -> str:
+    """Some of the rules that this change added or removed, by name."""
+    c = table.c
+    query = select(c.rule).where(c.list_id == row.id, c.revision == change.revision, c.action == action)
+    found = sorted((await change.connection.execute(query.order_by(c.rule).limit(_MOST_RULES + 1))).scalars())
+    more = " and more" if len(found) > _MOST_RULES else ""
+    return ", ".join(found[:_MOST_RULES]) + more
+
+
+async def _with_allow_rules(conn: AsyncConnection, rows: Iterable[ListRow]) -> frozenset[str]:
+    """The own lists that have allow rules, as far as the store knows: those of the config's are in its files."""
+    has_some = select(rules.c.rule).where(rules.c.list_id == list_table.c.id, rules.c.action == "allow").exists()
+    query = select(list_table.c.name).where(has_some)
+    of_file = {row.name for row in rows if row.kind == "own" and row.content is not None}
+    return frozenset({*(await conn.execute(query)).scalars()} | of_file)
+
+
+async def _leased_groups(conn: AsyncConnection) -> frozenset[str]:
+    query = select(lease_table.c.group).where(lease_table.c.group.is_not(None)).distinct()
+    return frozenset((await conn.execute(query)).scalars())

@@ -1,0 +1,185 @@
+"""The one way that each call of the API goes, by HTTP or from a page: under four eyes, what opens waits for another.
+
+A call is done as always, and judged by what it wrote, before that is committed. What opens something is rolled back
+and kept as a change request; its approval by another owner does the same call again, and it has to come to the same.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+from pydantic import BaseModel
+
+from admin_api.editing.pauses import check_emergency
+from admin_api.http.auth import may
+from admin_api.http.call import BadRequest, Call, Reply
+from admin_api.http.reading import check_query
+from admin_api.models.changes import ChangeDone, ChangeWaits
+from admin_api.persons import is_same_person
+from admin_api.resources.changes import CHANGES, DECIDED, item_of
+from admin_api.route import Route, operation_name
+from admin_api.second_owner.effect import finding
+from admin_api.second_owner.openings import openings
+from admin_api.store import change_requests, tokens
+from admin_api.store.change import JUDGE, Change, Judge
+from admin_api.store.change_requests import Asking, ChangeRequestRow, Finding, Sent
+from admin_api.store.errors import Forbidden, NeedsAnother, StaleVersion, WrongState
+
+PENDING = "change.pending"  # the event
+_MAKES_TOKEN = "POST /tokens"  # noqa: S105 (an operation)
+
+
+class Performing:
+    """All operations, by names such as 'PATCH /groups/{name}'."""
+
+    def __init__(self, routes: Iterable[Route]) -> None:
+        self.routes = {operation_name(route): route for route in routes}
+
+    async def perform(self, route: Route, call: Call) -> Reply:
+        """Do it, or keep it for another owner: then the reply has 202 and a ChangeWaits. Raises what handlers raise."""
+        call = dataclasses.replace(call, carry_out=self._carry_out)
+        if not call.context.settings.exemptions.four_eyes or route.role is None or route.method == "GET":
+            return await route.handler(call)
+        found: list[Finding] = []
+        try:
+            with _judged(lambda change: _judge(change, call, found)):
+                return await route.handler(call)
+        except NeedsAnother:
+            return await self._keep(route, call, found[-1])
+
+    async def _keep(self, route: Route, call: Call, found: Finding) -> Reply:
+        """Have a call wait for another owner. Raises TooMany, StoreAway."""
+        query = {} if call.query is None else call.query.model_dump(mode="json", by_alias=True, exclude_none=True)
+        sent = Sent(operation_name(route), dict(call.path), query, dict(call.body), call.headers.get("If-Match"))
+        terms = call.context.settings.changes
+        store = call.context.door.store
+        part = tokens.new_part() if sent.operation == _MAKES_TOKEN else None
+        async with store.change(call.actor, call.request_id) as change:
+            await change_requests.tidy(change)
+            row = await change_requests.same(change.connection, sent, call.actor, datetime.now(UTC))
+            if row is None:
+                row = await change_requests.create(
+                    change,
+                    sent,
+                    found,
+                    Asking(call.actor, call.owner, call.token.id if call.token else ""),
+                    most=terms.most,
+                    wait_seconds=terms.wait_seconds,
+                    token_part=part,
+                )
+                await call.context.outbox.put(change.connection, PENDING, dict(change_requests.facts_of(row)))
+            else:
+                part = None
+        item = ChangeWaits(**item_of(row).model_dump(), token_part=part)
+        return Reply(item, 202, {"Location": f"{CHANGES}/{row.id}"})
+
+    async def _carry_out(self, approval: Call, row: ChangeRequestRow, version: int | None) -> Reply:
+        """Do what was asked for, since another owner approves it: all in one transaction, judged again.
+
+        Raises Forbidden, WrongState, StaleVersion, BadRequest (403), and what the operation's handler raises.
+        """
+        route = self.routes.get(row.operation)
+        if route is None or route.role is None:
+            raise WrongState(f"change request {row.id!r} is of another version of moatdns: deny it, and ask anew")
+        if not may(approval.role, route.role):
+            raise BadRequest(403, f"what it asks for needs the role {route.role}; your token has {approval.role}")
+        async with approval.context.door.store.read() as connection:
+            body = await change_requests.body_of(connection, row)
+            asked_with = await tokens.by_id(connection, row.requested_token)
+        if asked_with is None or not may(asked_with.role, route.role):
+            why = "the token that asked for it is gone, or may not do that any more: deny it, and ask anew"
+            raise WrongState(f"change request {row.id!r}: {why}")
+        call = dataclasses.replace(
+            approval,
+            path=row.path,
+            query=None if route.query is None else check_query(dict(row.query), route.query),
+            body=body,
+            headers={} if row.if_match is None else {"If-Match": row.if_match},
+            token_part=row.token_part,
+        )
+        decided: list[ChangeRequestRow] = []
+
+        async def agree(change: Change) -> None:
+            decided.append(await _agree(change, approval, row, version))
+
+        with _judged(agree):
+            reply = await route.handler(call)
+        if not decided:
+            raise WrongState(f"change request {row.id!r} changes nothing: deny it")
+        item = ChangeDone(**item_of(decided[-1]).model_dump(), result=_plain(reply, row))
+        return Reply(item, 200, {k: v for k, v in reply.headers.items() if k not in ("ETag", "Location")})
+
+
+@contextmanager
+def _judged(judge: Judge) -> Iterator[None]:
+    token = JUDGE.set(judge)
+    try:
+        yield
+    finally:
+        JUDGE.reset(token)
+
+
+async def _judge(change: Change, call: Call, found: list[Finding]) -> None:
+    """Raise NeedsAnother for what this caller may not open alone."""
+    if call.role == "lease":
+        await check_hook(change, call)
+        return
+    longest = call.context.settings.longest_emergency_pause_seconds
+    opens = await openings(change, call.context.catalogue) or await check_emergency(change, call.owner, longest)
+    if opens:
+        found.append(await finding(change, opens))
+        raise NeedsAnother(opens)
+
+
+async def check_hook(change: Change, call: Call) -> None:
+    """Raise Forbidden where a lease hook opens a group that its token is not bound to.
+
+    Thousands of leases a minute have no second pair of eyes; the token that sets them had, when it was made.
+    """
+    if call.token is not None and call.token.groups is not None:
+        return  # editing/leases.py holds it to that
+    opens = await openings(change, call.context.catalogue, of_hook=True)
+    if opens:
+        why = "a token that is bound to no groups may not do that under four eyes: have one made with this group"
+        raise Forbidden(f"{'; '.join(opens)}: {why}")
+
+
+async def _agree(change: Change, approval: Call, row: ChangeRequestRow, version: int | None) -> ChangeRequestRow:
+    """Note the approval, if the change is what was asked for. Raises Forbidden, WrongState, StaleVersion."""
+    now = await change_requests.get(change.connection, row.id)
+    if version is not None and version != now.version:
+        raise StaleVersion(f"change request {row.id!r}")
+    if is_same_person(approval.owner, now.requested_owner):
+        raise Forbidden(f"{now.requested_owner} asked for it, and another owner has to approve it: two have to agree")
+    did = await finding(change, await all_openings(change, approval))
+    if (did.effect, did.opens) != (now.effect, now.opens):
+        raise WrongState(
+            f"change request {row.id!r} would by now do something else than what was asked for: the policy has "
+            "changed meanwhile. Deny it, and have it asked for anew"
+        )
+    decided = await change_requests.decide(change, now, "approve", owner=approval.owner)
+    await approval.context.outbox.put(change.connection, DECIDED, dict(change_requests.facts_of(decided)))
+    return decided
+
+
+async def all_openings(change: Change, call: Call) -> list[str]:
+    """What a change opens, pauses among it, whoever makes it."""
+    return [*await openings(change, call.context.catalogue)] or await check_emergency(change, call.owner, 0)
+
+
+def _plain(reply: Reply, row: ChangeRequestRow) -> Any:
+    body = reply.body
+    if isinstance(body, BaseModel):
+        body = body.model_dump(mode="json", by_alias=True)
+    if not isinstance(body, dict):
+        return None
+    if row.token_part is not None and "token" in body:
+        # Each of the two has one half, so that neither alone has somebody else's token.
+        first = body["token"].index(row.token_part) + len(row.token_part)
+        body = {**body, "token_part": body["token"][first:]}
+        del body["token"]
+    return body

@@ -1,0 +1,250 @@
+"""Changes that wait for another owner, and what became of them: the store's rows.
+
+What a call sent is kept only while it waits; the audit trail has what was done.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from admin_api.store.change import Change
+from admin_api.store.errors import NotFound, TooMany, WrongState
+from admin_api.store.tables import bindable, canonical, change_requests
+
+STATUSES: Final = ("pending", "approved", "denied", "withdrawn", "expired")
+MOST_DECIDED: Final = 1000
+"""Rows that are kept of those that wait no more; then the oldest go."""
+MOST_BODY_OCTETS: Final = 64 << 20
+"""What all that waits may take, compressed."""
+
+_DONE: Final = {"approve": "approved", "deny": "denied", "withdraw": "withdrawn", "expire": "expired"}
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A call, as it was sent and is to be made."""
+
+    operation: str
+    path: dict[str, str]
+    query: dict[str, Any]
+    body: Any
+    if_match: str | None
+
+    def digest(self) -> str:
+        """What stands for it: equal calls have equal ones."""
+        return hashlib.sha256(canonical([getattr(self, field.name) for field in fields(self)]).encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a change does. `opens` are finished phrases; `changes` as audit rows tell; `effect` stands for all of it."""
+
+    opens: tuple[str, ...]
+    changes: list[dict[str, Any]]
+    effect: str
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """Who asks, or decides: the token, its id, and who answers for it."""
+
+    actor: str
+    owner: str
+    token: str
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeRequestRow:
+    """One change that was asked for. `status` as it is noted: see `status_at`."""
+
+    id: str
+    operation: str
+    path: dict[str, str]
+    query: dict[str, Any]
+    body_octets: int
+    sent: str
+    if_match: str | None
+    opens: tuple[str, ...]
+    changes: list[dict[str, Any]]
+    effect: str
+    status: str
+    requested_by: str
+    requested_owner: str
+    requested_token: str
+    created_at: datetime
+    expires_at: datetime
+    decided_by: str | None
+    decided_owner: str | None
+    decided_at: datetime | None
+    note: str | None
+    token_part: str | None
+    version: int
+
+    def status_at(self, now: datetime) -> str:
+        """The status by the clock: what has waited too long has expired, though nobody has noted it yet."""
+        return "expired" if self.status == "pending" and self.expires_at <= now else self.status
+
+    def plain(self) -> dict[str, Any]:
+        """As the audit trail keeps it; half a token is not in it."""
+        return {
+            "id": self.id,
+            "operation": self.operation,
+            "path": self.path,
+            "opens": list(self.opens),
+            "status": self.status,
+            "requested_by": self.requested_by,
+            "requested_owner": self.requested_owner,
+            "expires_at": self.expires_at.isoformat(),
+        }
+
+
+_COLUMNS = [change_requests.c[field.name] for field in fields(ChangeRequestRow)]
+
+
+async def get(conn: AsyncConnection, number: str) -> ChangeRequestRow:
+    """The one of that id. Raises NotFound."""
+    row = (await conn.execute(select(*_COLUMNS).where(change_requests.c.id == bindable(number)))).first()
+    if row is None:
+        raise NotFound(f"change request {number!r}")
+    return _row(row)
+
+
+async def body_of(conn: AsyncConnection, row: ChangeRequestRow) -> Any:
+    """What was sent. Raises WrongState when it is not kept any more."""
+    packed = await conn.scalar(select(change_requests.c.body).where(change_requests.c.id == row.id))
+    if packed is None:
+        raise WrongState(f"change request {row.id!r} is {row.status}: what was sent is not kept")
+    return json.loads(zlib.decompress(packed))
+
+
+async def page(
+    conn: AsyncConnection,
+    now: datetime,
+    *,
+    limit: int,
+    before: tuple[datetime, str] | None = None,
+    status: str | None = None,
+) -> list[ChangeRequestRow]:
+    """Those made before `before`, newest first."""
+    c = change_requests.c
+    query = select(*_COLUMNS).order_by(c.created_at.desc(), c.id.desc()).limit(limit)
+    if before is not None:
+        at, number = before
+        query = query.where((c.created_at < at) | ((c.created_at == at) & (c.id < bindable(number))))
+    is_late = (c.status == "pending") & (c.expires_at <= now)
+    if status == "expired":
+        query = query.where((c.status == status) | is_late)
+    elif status is not None:
+        query = query.where(c.status == bindable(status), ~is_late)
+    return [_row(row) for row in await conn.execute(query)]
+
+
+async def count_pending(conn: AsyncConnection, now: datetime) -> int:
+    """How many wait."""
+    c = change_requests.c
+    query = select(func.count()).select_from(change_requests).where(c.status == "pending", c.expires_at > now)
+    return int(await conn.scalar(query) or 0)
+
+
+async def same(conn: AsyncConnection, sent: Sent, requested_by: str, now: datetime) -> ChangeRequestRow | None:
+    """The same call of the same token that waits already."""
+    c = change_requests.c
+    query = select(*_COLUMNS).where(c.status == "pending", c.sent == sent.digest(), c.requested_by == requested_by)
+    row = (await conn.execute(query.where(c.expires_at > now).limit(1))).first()
+    return None if row is None else _row(row)
+
+
+async def create(
+    change: Change, sent: Sent, found: Finding, who: Asking, *, most: int, wait_seconds: int, token_part: str | None
+) -> ChangeRequestRow:
+    """Have one wait. Raises TooMany."""
+    conn, now, c = change.connection, datetime.now(UTC), change_requests.c
+    packed = zlib.compress(json.dumps(sent.body).encode())
+    held = await conn.scalar(select(func.coalesce(func.sum(c.body_octets), 0)).where(c.status == "pending"))
+    if await count_pending(conn, now) >= most:
+        raise TooMany(f"{most} changes wait for another owner, the most there may be: decide on some, or withdraw them")
+    if int(held or 0) + len(packed) > MOST_BODY_OCTETS:
+        raise TooMany(f"the changes that wait take {MOST_BODY_OCTETS >> 20} MiB, the most they may: decide on some")
+    row = ChangeRequestRow(
+        id=f"ch-{secrets.token_hex(5)}",
+        operation=sent.operation,
+        path=sent.path,
+        query=sent.query,
+        body_octets=len(packed),
+        sent=sent.digest(),
+        if_match=sent.if_match,
+        opens=found.opens,
+        changes=found.changes,
+        effect=found.effect,
+        status="pending",
+        requested_by=who.actor,
+        requested_owner=who.owner,
+        requested_token=who.token,
+        created_at=now,
+        expires_at=now + timedelta(seconds=wait_seconds),
+        decided_by=None,
+        decided_owner=None,
+        decided_at=None,
+        note=None,
+        token_part=token_part,
+        version=1,
+    )
+    values = {field.name: getattr(row, field.name) for field in fields(row)}
+    await conn.execute(insert(change_requests).values(**{**values, "opens": list(row.opens)}, body=packed))
+    change.record("request", f"change-requests/{row.id}", None, row.plain())
+    return row
+
+
+async def decide(
+    change: Change, row: ChangeRequestRow, action: str, *, owner: str, note: str | None = None
+) -> ChangeRequestRow:
+    """Approve, deny, withdraw or expire one that waits; what was sent goes. Raises WrongState."""
+    now = datetime.now(UTC)
+    status = row.status if action == "expire" else row.status_at(now)
+    if status != "pending":
+        raise WrongState(f"change request {row.id!r} is {status}: it cannot be {_DONE[action]}")
+    values = {
+        "status": _DONE[action],
+        "decided_by": change.actor,
+        "decided_owner": owner,
+        "decided_at": now,
+        "note": note,
+        "token_part": None,
+        "body": None,
+        "body_octets": 0,
+        "version": row.version + 1,
+    }
+    statement = update(change_requests).where(change_requests.c.id == row.id).values(values).returning(*_COLUMNS)
+    decided = _row((await change.connection.execute(statement)).one())
+    change.record(action, f"change-requests/{row.id}", row.plain(), {**decided.plain(), "note": note})
+    return decided
+
+
+async def tidy(change: Change) -> None:
+    """Note what has waited too long, and forget the oldest that are decided."""
+    conn, c = change.connection, change_requests.c
+    late = select(*_COLUMNS).where(c.status == "pending", c.expires_at <= datetime.now(UTC))
+    for row in [_row(row) for row in await conn.execute(late)]:
+        await decide(change, row, "expire", owner="moatdns")
+    kept = select(c.id).where(c.status != "pending").order_by(c.decided_at.desc()).limit(MOST_DECIDED)
+    await conn.execute(delete(change_requests).where(c.status != "pending", c.id.not_in(kept)))
+
+
+def facts_of(row: ChangeRequestRow) -> Mapping[str, Any]:
+    """What a webhook is told."""
+    return {**row.plain(), "requested_at": row.created_at.isoformat()}
+
+
+def _row(row: Any) -> ChangeRequestRow:
+    values = dict(row._mapping)
+    return ChangeRequestRow(**{**values, "opens": tuple(values["opens"])})

@@ -1,0 +1,84 @@
+"""Heads of the audit trail, noted where whoever changes the store cannot: lines of a file in the state directory.
+
+A line is ``ROW MAC STORE_ID``; lines are only ever added. Beyond MOST_HEADS, every second of the older half goes, for a
+head vouches for all rows before it; one whose row is gone from the trail stays, since it is evidence.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from admin_api.store.files import private_file
+
+HEAD_FILE: Final = "audit.head"
+MOST_HEADS: Final = 2000
+_MOST_BYTES = 4 << 20  # that are read of the file
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """A row that was the trail's last one; `store_id` is "" where an earlier version noted it."""
+
+    row: int
+    mac: str
+    store_id: str = ""
+
+    @property
+    def pair(self) -> tuple[int, str]:
+        """Row and mac."""
+        return self.row, self.mac
+
+
+def read_heads(state_dir: Path) -> list[Head]:
+    """All heads of the file, the oldest first; lines that cannot be read are left out."""
+    try:
+        with (state_dir / HEAD_FILE).open("rb") as file:
+            text = file.read(_MOST_BYTES).decode("ascii", "replace")
+    except OSError:
+        return []
+    return list(_heads(text))
+
+
+def _heads(text: str) -> Iterator[Head]:
+    for line in text.splitlines():
+        number, _, rest = line.strip().partition(" ")
+        mac, _, store_id = rest.partition(" ")
+        if number.isdecimal() and len(number) < 19 and mac:
+            yield Head(int(number), mac, store_id.strip())
+
+
+def append_head(state_dir: Path, head: Head, lost: Collection[tuple[int, str]] = ()) -> None:
+    """Add a head, synced; of too many, thin those that are not among the `lost`. Raises OSError."""
+    path = state_dir / HEAD_FILE
+    flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
+    descriptor = os.open(path, flags, 0o600)
+    with os.fdopen(descriptor, "r+b", buffering=0) as file:
+        size = file.seek(0, os.SEEK_END)
+        torn = size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"  # by a loss of power
+        file.write((b"\n" if torn else b"") + _line(head))
+        os.fsync(descriptor)
+    heads = read_heads(state_dir)
+    if len(heads) > MOST_HEADS:
+        thinned = thin(heads, lost)
+        if len(thinned) < len(heads):
+            with private_file(state_dir, b"".join(map(_line, thinned))) as temporary:
+                with contextlib.suppress(OSError):  # begun by the command line, as root
+                    status = path.stat()
+                    os.chown(temporary, status.st_uid, status.st_gid)
+                temporary.replace(path)
+
+
+def thin(heads: Sequence[Head], lost: Collection[tuple[int, str]]) -> list[Head]:
+    """Without every second of the older half; lost ones, and the first, stay."""
+    half = len(heads) // 2
+    older = [head for number, head in enumerate(heads[:half]) if number % 2 == 0 or head.pair in lost]
+    return [*older, *heads[half:]]
+
+
+def _line(head: Head) -> bytes:
+    return f"{head.row} {head.mac} {head.store_id}".rstrip().encode() + b"\n"

@@ -1,0 +1,174 @@
+"""Whether the audit trail is whole: each row's mac, and the heads that were noted elsewhere.
+
+A head whose row is gone means that rows were lost. A loss that is known is named, head by head, by a row of the trail
+itself (``acknowledge`` of ``audit``, or ``begin-anew`` of ``store``); it is a gap then, and the trail is whole with it.
+"""
+
+from __future__ import annotations
+
+import hmac
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from sqlalchemy import Row, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from admin_api.store.audit import genesis, head, mac_of
+from admin_api.store.change import Change
+from admin_api.store.errors import NothingLost
+from admin_api.store.tables import audit, meta
+
+ACKNOWLEDGE: Final = ("acknowledge", "audit")
+BEGIN_ANEW: Final = ("begin-anew", "store")
+_MOST_FINDINGS = 100
+_BATCH = 1000  # rows
+_MOST_IDS = 500  # of a statement
+_MOST_NAMED = 20  # rows of a gap that are told
+
+Pair = tuple[int, str]  # row, mac
+
+
+@dataclass(slots=True)
+class Verified:
+    """What was found: what is wrong, one sentence each (at most a hundred), and the gaps that are known."""
+
+    findings: list[str] = field(default_factory=list)
+    gaps: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class _Acknowledgement:
+    row: int
+    actor: str
+    reason: str
+    heads: frozenset[Pair]
+    other_key: int  # rows up to this one were made with another key; 0: none
+
+    def told(self, heads: Iterable[Pair]) -> str:
+        numbers = sorted({number for number, _ in heads})
+        shown = ", ".join(map(str, numbers[:_MOST_NAMED])) + (" and more" if len(numbers) > _MOST_NAMED else "")
+        rows = f"row {shown} is" if len(numbers) == 1 else f"rows {shown} are"
+        return f"{rows} lost, which row {self.row} acknowledges ({self.actor}: {self.reason or 'no reason given'})"
+
+
+async def verify(conn: AsyncConnection, key: bytes, heads: Sequence[Pair] = ()) -> list[str]:
+    """What is wrong with the trail, one sentence each (at most a hundred); [] when it is whole."""
+    return (await look_through(conn, key, heads)).findings
+
+
+async def look_through(conn: AsyncConnection, key: bytes, heads: Sequence[Pair] = ()) -> Verified:
+    """Look at every row, and at the heads (ids and macs that were the last ones once)."""
+    found = Verified()
+    noted: dict[int, set[str]] = {}
+    for number, mac in heads:
+        if number > 0:
+            noted.setdefault(number, set()).add(mac)
+    lost: set[Pair] = set()
+    known: list[_Acknowledgement] = []
+    other_key = await _rows_of_another_key(conn, key)
+    last, last_mac = 0, genesis(key, str(await conn.scalar(select(meta.c.store_id))))
+    result = await conn.stream(select(audit).order_by(audit.c.id).execution_options(yield_per=_BATCH))
+    async for row in result:
+        if len(found.findings) >= _MOST_FINDINGS:
+            break
+        wrong = _wrong_with(row, last, last_mac, None if row.id <= other_key else key)
+        found.findings += wrong
+        if not wrong and row.id > other_key and (acknowledged := _acknowledgement(row)):
+            known.append(acknowledged)
+        lost |= {(row.id, mac) for mac in noted.pop(row.id, ()) if mac != row.mac}
+        last, last_mac = row.id, row.mac
+    else:
+        lost |= {(number, mac) for number, macs in noted.items() for mac in macs}
+    await result.close()
+    if other_key:
+        found.gaps.append(f"rows 1 to {other_key} were made with another key, which cannot vouch for them any more")
+    for acknowledgement in known:
+        if named := lost & acknowledgement.heads:
+            found.gaps.append(acknowledgement.told(named))
+            lost -= named
+    changed = sorted({number for number, _ in lost if number <= last})
+    found.findings += [f"row {row} is not the one that was there when the trail's head was noted" for row in changed]
+    if cut := [number for number, _ in lost if number > last]:
+        found.findings.append(f"the trail ends with row {last}, but row {max(cut)} was there once: its end was cut off")
+    del found.findings[_MOST_FINDINGS:]
+    return found
+
+
+async def lost_heads(conn: AsyncConnection, key: bytes, heads: Iterable[Pair]) -> list[Pair]:
+    """The heads whose rows are gone, or are others, and that no row acknowledges; looks at no other rows."""
+    wanted = sorted({pair for pair in heads if pair[0] > 0})
+    there: dict[int, str] = {}
+    numbers = sorted({number for number, _ in wanted})
+    for first in range(0, len(numbers), _MOST_IDS):
+        some = numbers[first : first + _MOST_IDS]
+        rows = await conn.execute(select(audit.c.id, audit.c.mac).where(audit.c.id.in_(some)))
+        there |= {row.id: row.mac for row in rows}
+    lost = [pair for pair in wanted if there.get(pair[0]) != pair[1]]
+    if not lost:
+        return []
+    acknowledged: set[Pair] = set()
+    for row in await conn.execute(select(audit).where(audit.c.action.in_((ACKNOWLEDGE[0], BEGIN_ANEW[0])))):
+        before = await _mac_before(conn, row, key)
+        if before is not None and hmac.compare_digest(mac_of(key, before, row._mapping), str(row.mac)):
+            known = _acknowledgement(row)
+            acknowledged |= known.heads if known else frozenset()
+    return [pair for pair in lost if pair not in acknowledged]
+
+
+async def acknowledge(change: Change, key: bytes, heads: Iterable[Pair], reason: str) -> list[Pair]:
+    """Name the lost heads in the trail itself; gives them. Raises NothingLost where none is."""
+    lost = await lost_heads(change.connection, key, heads)
+    if not lost:
+        raise NothingLost("nothing is lost: every row that was noted as the audit trail's last is still there")
+    last, _ = await head(change.connection)
+    change.record(*ACKNOWLEDGE, {"rows": last}, {"reason": reason, "lost_heads": [list(pair) for pair in lost]})
+    return lost
+
+
+def told_of_loss(lost: Sequence[Pair], rows: int) -> str:
+    """Why the node is not well."""
+    return (
+        f"the audit trail lacks rows that were there once (row {max(number for number, _ in lost)} for one; it has "
+        f"{rows}): the store was restored from an older copy, or its end was cut off. See 'moatdns audit verify'; an "
+        "admin acknowledges a loss that is known by 'moatdns audit acknowledge --reason …'"
+    )
+
+
+def _acknowledgement(row: Row[Any]) -> _Acknowledgement | None:
+    """What a row of the trail acknowledges; None of any other row."""
+    if (row.action, row.object) not in (ACKNOWLEDGE, BEGIN_ANEW) or row.after is None:
+        return None
+    after = json.loads(row.after)
+    heads = frozenset((int(number), str(mac)) for number, mac in after.get("lost_heads", ()))
+    return _Acknowledgement(row.id, row.actor, after.get("reason", ""), heads, int(after.get("rows_of_another_key", 0)))
+
+
+async def _rows_of_another_key(conn: AsyncConnection, key: bytes) -> int:
+    """Up to which row the trail was made with a key that was lost, as a row made with ours says."""
+    begun = select(audit).where(audit.c.action == BEGIN_ANEW[0], audit.c.object == BEGIN_ANEW[1])
+    for row in await conn.execute(begun.order_by(audit.c.id.desc())):
+        before = await _mac_before(conn, row, key)
+        if before is None or not hmac.compare_digest(mac_of(key, before, row._mapping), str(row.mac)):
+            continue
+        known = _acknowledgement(row)
+        if known is not None and known.other_key == row.id - 1:
+            return known.other_key
+    return 0
+
+
+async def _mac_before(conn: AsyncConnection, row: Row[Any], key: bytes) -> str | None:
+    if row.id == 1:
+        return genesis(key, str(await conn.scalar(select(meta.c.store_id))))
+    before = await conn.scalar(select(audit.c.mac).where(audit.c.id == row.id - 1))
+    return None if before is None else str(before)
+
+
+def _wrong_with(row: Row[Any], last: int, last_mac: str, key: bytes | None) -> list[str]:
+    if row.id != last + 1:
+        gap = f"row {last + 1} is" if row.id == last + 2 else f"rows {last + 1} to {row.id - 1} are"
+        return [f"{gap} missing"]  # without the row before, this one's mac cannot be computed
+    if key is None or hmac.compare_digest(mac_of(key, last_mac, row._mapping), str(row.mac)):
+        return []
+    return [f"row {row.id} ({row.action} {row.object}) was changed, or does not belong behind row {last}"]

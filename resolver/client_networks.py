@@ -1,0 +1,48 @@
+"""Networks of IPv6 clients: one host has as many addresses as it likes in its own, so bounds count those, too.
+
+Above each bound for a client address there is a wide one for its network: a multiple of the first, but never so much
+that it takes all places. It is wide because a network may be an office's whole LAN. IPv4 addresses have none.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+
+from resolver.config.settings import ClientNetworks
+
+_IPV6_OCTETS = 16
+_SHARE = 2  # of all places, one network has at most this part
+
+
+class Networks:
+    """What makes a client's network, and how wide its bounds are."""
+
+    def __init__(self, settings: ClientNetworks) -> None:
+        self._octets, self._bits = divmod(settings.ipv6_prefix, 8)
+        self._mask = 0xFF00 >> self._bits & 0xFF
+        self._factor = settings.ipv6_prefix_factor
+
+    @property
+    def factor(self) -> int:
+        """How many times as much as one of its clients a network may have."""
+        return self._factor
+
+    def of(self, packed: bytes) -> bytes:
+        """The network of an address in four or sixteen octets; b"" where none is counted."""
+        if len(packed) != _IPV6_OCTETS:
+            return b""
+        if not self._bits:
+            return packed[: self._octets]
+        return packed[: self._octets] + bytes((packed[self._octets] & self._mask,))
+
+    def of_text(self, address: str) -> bytes:
+        """The same of an address as sockets show it."""
+        if ":" not in address:
+            return b""
+        parsed = ipaddress.IPv6Address(address)
+        return b"" if parsed.ipv4_mapped is not None else self.of(parsed.packed)
+
+    def bound(self, per_client: int, places: int | None = None) -> int:
+        """How much of something a network may have, of which a client may have `per_client`, out of `places` in all."""
+        wide = per_client * self._factor
+        return wide if places is None else max(min(wide, places // _SHARE), per_client)

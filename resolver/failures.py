@@ -1,0 +1,30 @@
+"""Why there is no answer, as clients are told it: an extended DNS error (RFC 8914). No I/O."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from resolver.errors import FormatError, MoatdnsError, UpstreamBadAnswer, UpstreamBusy, UpstreamLame, UpstreamTimeout
+from resolver.wire.codes import Ede, rcode_name
+
+Why = tuple[int, str]
+"""The code and text of an extended DNS error."""
+
+OUR_FAULT: Final[Why] = (Ede.OTHER, "an error of the resolver's own, which its log tells")
+TOO_SLOW: Final[Why] = (Ede.NO_REACHABLE_AUTHORITY, "what an alias leads to was not told in time")
+
+
+def why_not(error: MoatdnsError) -> Why:
+    """What to tell of an error that an upstream or its answer was met with (RFC 8914 sections 4.23 and 4.24)."""
+    if isinstance(error, FormatError):
+        return Ede.NETWORK_ERROR, f"unusable answer: {error}"
+    if isinstance(error, UpstreamBadAnswer) and error.rcode is not None:
+        return Ede.OTHER, f"the upstreams answered {rcode_name(error.rcode)}"
+    if isinstance(error, UpstreamLame):
+        return Ede.NO_REACHABLE_AUTHORITY, "the upstreams refer to other servers instead of answering"
+    if isinstance(error, UpstreamBusy):
+        return Ede.OTHER, "too many queries are waiting for an upstream"
+    # Clients are not told which upstreams there are.
+    if isinstance(error, UpstreamTimeout):
+        return Ede.NO_REACHABLE_AUTHORITY, "no upstream answers"
+    return Ede.NETWORK_ERROR, "no upstream can be reached"

@@ -14,6 +14,7 @@ MoatdnsError
     │   └── UpstreamInsecure  its certificate, or TLS with it, is not good
     ├── UpstreamBusy       too many queries wait for it already
     └── UpstreamBadAnswer  it answered, but nothing that can be used (SERVFAIL, REFUSED, garbage over TCP)
+        └── UpstreamLame   it refers to other servers instead of answering
 """
 
 from __future__ import annotations
@@ -89,6 +90,10 @@ class UpstreamBadAnswer(UpstreamError):
     def __init__(self, why: str, rcode: int | None = None) -> None:
         super().__init__(why)
         self.rcode = rcode
+
+
+class UpstreamLame(UpstreamBadAnswer):
+    """An upstream neither knows the answer nor looks for it."""
 
 
 class ListError(MoatdnsError):

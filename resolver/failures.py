@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from resolver.errors import FormatError, MoatdnsError, UpstreamBadAnswer, UpstreamBusy, UpstreamTimeout
-from resolver.wire.codes import Ede, Rcode
+from resolver.errors import FormatError, MoatdnsError, UpstreamBadAnswer, UpstreamBusy, UpstreamLame, UpstreamTimeout
+from resolver.wire.codes import Ede, rcode_name
 
 Why = tuple[int, str]
 """The code and text of an extended DNS error."""
@@ -19,14 +19,12 @@ def why_not(error: MoatdnsError) -> Why:
     if isinstance(error, FormatError):
         return Ede.NETWORK_ERROR, f"unusable answer: {error}"
     if isinstance(error, UpstreamBadAnswer) and error.rcode is not None:
-        return Ede.OTHER, f"the upstreams answered {_rcode_name(error.rcode)}"
+        return Ede.OTHER, f"the upstreams answered {rcode_name(error.rcode)}"
+    if isinstance(error, UpstreamLame):
+        return Ede.NO_REACHABLE_AUTHORITY, "the upstreams refer to other servers instead of answering"
     if isinstance(error, UpstreamBusy):
         return Ede.OTHER, "too many queries are waiting for an upstream"
     # Clients are not told which upstreams there are.
     if isinstance(error, UpstreamTimeout):
         return Ede.NO_REACHABLE_AUTHORITY, "no upstream answers"
     return Ede.NETWORK_ERROR, "no upstream can be reached"
-
-
-def _rcode_name(rcode: int) -> str:
-    return Rcode(rcode).name if rcode in Rcode._value2member_map_ else f"rcode {rcode}"

@@ -18,6 +18,7 @@ class Asker(Waiting):
 
     question: bytes
     tail: bytes  # the query after its ID and before its options
+    has_edns = True  # it is put without its OPT record, and without options, where not
 
     @abstractmethod
     def heard(self, link: Link, response: bytes) -> None:
@@ -49,6 +50,7 @@ class Link(ABC):
 
     server: Server
     is_stream = False  # answers cannot be truncated, nor forged by those who do not see the traffic
+    is_on_trial = False  # silence may be that of a connection, not of the server: a fresh connection will tell
 
     @abstractmethod
     def send(self, asker: Asker, besides: Channel | None = None) -> Place:

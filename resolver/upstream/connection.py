@@ -10,7 +10,14 @@ from resolver.errors import UpstreamBadAnswer, UpstreamError, UpstreamUnreachabl
 from resolver.upstream.asking import Asker
 from resolver.wire.codes import HEADER
 from resolver.wire.framing import Deframer, frame
-from resolver.wire.query import NO_OPTIONS, is_bare_error, padding_for, question_matches, with_question
+from resolver.wire.query import (
+    NO_OPTIONS,
+    is_bare_error,
+    padding_for,
+    question_matches,
+    with_question,
+    without_edns,
+)
 
 if TYPE_CHECKING:
     from resolver.upstream.stream import StreamLink
@@ -23,9 +30,9 @@ _SILENCES_UNTIL_STALE = 2
 
 
 class Exchange:
-    """One question on a connection."""
+    """One question on a connection; on two, where the first has fallen silent: then it has a twin."""
 
-    __slots__ = ("asker", "connection", "has_cookie", "has_moved", "key", "question")
+    __slots__ = ("asked_at", "asker", "connection", "has_cookie", "has_moved", "key", "question", "twin")
 
     wrong_replies = 0  # a stream cannot be forged from afar
 
@@ -36,11 +43,41 @@ class Exchange:
         self.key = b""  # by which its answer is known on the connection
         self.has_cookie = False
         self.has_moved = False  # from a connection that ended to a fresh one
+        self.asked_at = 0.0  # by the loop's clock
+        self.twin: Exchange | None = None  # the same question on another connection: the first answer counts
+
+    @property
+    def is_in_flight(self) -> bool:
+        """Whether an answer may still come."""
+        return self.connection is not None and self.connection.in_flight.get(self.key) is self
 
     def forget(self, _message_id: bytes, _asker: Asker) -> None:
         """The asker does not care any more; the ID may have changed since it was told one."""
-        if self.connection is not None:
-            self.connection.forget(self)
+        twin = self._parted()
+        for each in (self, twin):
+            if each is not None and each.connection is not None:
+                each.connection.forget(each)
+
+    def heard(self, link: StreamLink, message: bytes) -> None:
+        """Its answer has come, and it is not in flight any more."""
+        twin = self._parted()
+        if twin is not None and twin.connection is not None:
+            twin.connection.forget(twin, is_answered=True)
+        self.asker.heard(link, message)
+
+    def lost(self, link: StreamLink, error: UpstreamError) -> None:
+        """No answer will come for it; the asker is told, unless one may come for its twin."""
+        twin = self.twin
+        if twin is None or not twin.is_in_flight:
+            self._parted()
+            self.asker.lost(link, error)
+
+    def _parted(self) -> Exchange | None:
+        """The twin, if there was one: two that know each other would wait for the collector."""
+        twin = self.twin
+        if twin is not None:
+            self.twin = twin.twin = None
+        return twin
 
 
 class Connection(asyncio.Protocol):
@@ -56,6 +93,9 @@ class Connection(asyncio.Protocol):
         self.has_spoken = False  # the server has answered something
         self._is_clogged = False  # the server does not read what we write
         self._silences = 0  # questions given up since the server last sent anything
+        self.is_silent = False  # for so long that its questions were asked again on another
+        self.heard_at = 0.0  # when the server last sent anything, by the loop's clock
+        self._look_timer: asyncio.TimerHandle | None = None
         self._idle_timer: asyncio.TimerHandle | None = None
         self._opening = link.dialling.loop.create_task(self._open(), name=f"connect to {link.server.name}")
 
@@ -65,6 +105,7 @@ class Connection(asyncio.Protocol):
         return not (
             self.has_ended
             or self._is_clogged
+            or self.is_silent
             or self._silences >= _SILENCES_UNTIL_STALE
             or len(self.in_flight) >= self.most_in_flight
         )
@@ -75,6 +116,10 @@ class Connection(asyncio.Protocol):
         exchange.connection = self
         self.in_flight[exchange.key] = exchange
         self.link.server.in_flight += 1
+        loop = self.link.dialling.loop
+        exchange.asked_at = loop.time()
+        if self._look_timer is None:
+            self._look_timer = loop.call_later(self._patience, self._look)
         if self._idle_timer is not None:
             self._idle_timer.cancel()
             self._idle_timer = None
@@ -90,12 +135,36 @@ class Connection(asyncio.Protocol):
         """Write what was kept. Raises UpstreamError where the server cannot be talked to."""
         raise NotImplementedError
 
-    def forget(self, exchange: Exchange) -> None:
-        """Its asker does not care any more."""
+    def forget(self, exchange: Exchange, *, is_answered: bool = False) -> None:
+        """Its asker does not care any more; with `is_answered`, since an answer came another way."""
         if self.in_flight.get(exchange.key) is exchange:
             self.take(exchange.key)
-            self._silences += 1
+            if not is_answered:
+                self._silences += 1
             self.rest()
+
+    @property
+    def _patience(self) -> float:
+        return self.link.patience(is_open=self.transport is not None)
+
+    def _look(self) -> None:
+        """See whether nothing has come for longer than the server takes. One timer looks after all in flight."""
+        self._look_timer = None
+        if self.has_ended or not self.in_flight:
+            return
+        loop = self.link.dialling.loop
+        patience, until = self._patience, 0.0
+        for exchange in self.in_flight.values():
+            if exchange.asked_at >= self.heard_at:  # the clock of the loop goes by milliseconds
+                until = exchange.asked_at + patience
+                break
+        else:  # the server has spoken since, and may just be slow with these
+            until = self.heard_at + self.link.patience(is_open=False)
+        left = until - loop.time()
+        if left > 0:
+            self._look_timer = loop.call_later(min(left, patience), self._look)
+        else:
+            self.link.fell_silent(self)
 
     def take(self, key: bytes) -> Exchange | None:
         """The exchange, which is in flight no more."""
@@ -124,11 +193,25 @@ class Connection(asyncio.Protocol):
         except UpstreamError as error:
             self.end(error, may_move=False)
             return
+        self._look_anew()
         self.rest()
+
+    def _look_anew(self) -> None:
+        """Count silence from now on, when what was kept is sent."""
+        loop = self.link.dialling.loop
+        now = loop.time()
+        for exchange in self.in_flight.values():
+            exchange.asked_at = now
+        if self._look_timer is not None:
+            self._look_timer.cancel()
+            self._look_timer = loop.call_later(self._patience, self._look)
 
     def note_life(self) -> None:
         """The server has sent something."""
         self._silences = 0
+        self.is_silent = False
+        self.heard_at = self.link.dialling.loop.time()
+        self.link.is_alive()
         if not self.has_spoken:
             self.has_spoken = True
             self.link.spoke(self)
@@ -181,6 +264,9 @@ class Connection(asyncio.Protocol):
         if self._idle_timer is not None:
             self._idle_timer.cancel()
             self._idle_timer = None
+        if self._look_timer is not None:
+            self._look_timer.cancel()
+            self._look_timer = None
         if self.transport is not None:
             self.transport.abort()
 
@@ -205,13 +291,13 @@ class TcpConnection(Connection):
         if link.context is not None:
             options = padding_for(tail)
         elif marks is not None:
-            exchange.has_cookie = marks.has_cookie
+            exchange.has_cookie = marks.has_cookie and exchange.asker.has_edns
             if marks.has_cookie:
                 options = marks.options
             if marks.wants_case:
                 exchange.question = marks.in_random_case(exchange.asker.question)
                 tail = with_question(tail, exchange.question)
-        framed = frame(message_id + tail + options)
+        framed = frame(message_id + (tail + options if exchange.asker.has_edns else without_edns(tail)))
         if self.transport is None:
             self._unsent.append(framed)
         else:
@@ -236,8 +322,14 @@ class TcpConnection(Connection):
             if exchange is not None and (question_matches(exchange.asker.question, message) or is_bare_error(message)):
                 self.take(message[:2])
                 self.rest()
-                if link.marks is not None:
-                    link.marks.heard_by_stream(message, exchange.question, expects_cookie=exchange.has_cookie)
-                exchange.asker.heard(link, message)
+                marks = link.marks
+                if marks is None or marks.heard_by_stream(
+                    message, exchange.question, expects_cookie=exchange.has_cookie
+                ):
+                    exchange.heard(link, message)
+                else:
+                    link.server.wrong_replies += 1
+                    why = f"{link.server.name}: an answer with a cookie that is not ours"
+                    exchange.lost(link, UpstreamBadAnswer(why))
             else:
                 link.server.wrong_replies += 1  # the late answer to a question given up, most likely

@@ -51,7 +51,9 @@ class Forwarder:
     ) -> None:
         """`bootstrap` knows the addresses of servers with names; `dropped` counts what is over a bound."""
         options = options or UpstreamOptions()
-        self._counts = dict.fromkeys(("asked", "answered", "timeouts", "tcp_retries", "fail_overs", "doubts"), 0)
+        self._counts = dict.fromkeys(
+            ("asked", "answered", "timeouts", "tcp_retries", "fail_overs", "doubts", "without_edns"), 0
+        )
         self.dropped: Counter[str] = Counter() if dropped is None else dropped
         self._is_closed = False
         self.servers = tuple(Server(each) for each in servers)  # for statistics: plain counts, and who is down
@@ -148,6 +150,7 @@ class Forwarder:
             "wrong_replies": sum(server.wrong_replies for server in self.servers),
             "unreachable": sum(server.unreachable for server in self.servers),
             "insecure": sum(server.insecure for server in self.servers),
+            "silent_connections": sum(server.silent_connections for server in self.servers),
             "probes": self._health.probes,
         }
 

@@ -23,7 +23,7 @@ from h2.settings import SettingCodes, Settings
 from resolver.errors import UpstreamBadAnswer, UpstreamError, UpstreamInsecure, UpstreamUnreachable
 from resolver.upstream.connection import Connection, Exchange
 from resolver.wire.codes import HEADER, MAX_MESSAGE
-from resolver.wire.query import aged, is_bare_error, padding_for, question_matches
+from resolver.wire.query import aged, is_bare_error, padding_for, question_matches, without_edns
 
 if TYPE_CHECKING:
     from resolver.upstream.stream import StreamLink
@@ -90,7 +90,7 @@ class HttpsConnection(Connection):
     def launch(self, exchange: Exchange) -> bytes:
         """Write the question as a request on a stream of its own."""
         tail = exchange.asker.tail
-        message = _ID + tail + padding_for(tail)
+        message = _ID + (tail + padding_for(tail) if exchange.asker.has_edns else without_edns(tail))
         try:
             stream_id = self._http.get_next_available_stream_id()
             self._http.send_headers(stream_id, [*self._head, (b"content-length", b"%d" % len(message))])
@@ -109,7 +109,7 @@ class HttpsConnection(Connection):
         self._replies.pop(key, None)
         return super().take(key)
 
-    def forget(self, exchange: Exchange) -> None:
+    def forget(self, exchange: Exchange, *, is_answered: bool = False) -> None:
         """Its asker does not care any more; the server is told when there are many such.
 
         A stream is open until it is answered or cancelled, and a server takes only so many. But not every one is
@@ -121,7 +121,7 @@ class HttpsConnection(Connection):
             while len(self._given_up) > streams // _GIVEN_UP_SHARE:
                 self._cancel(next(iter(self._given_up)))
             self._flush()
-        super().forget(exchange)
+        super().forget(exchange, is_answered=is_answered)
 
     def _cancel(self, key: bytes) -> None:
         self._given_up.pop(key, None)
@@ -225,7 +225,7 @@ class HttpsConnection(Connection):
             return
         self.take(key)
         # What was in a cache on the way has less time left than its TTLs say (RFC 8484 section 5.1).
-        exchange.asker.heard(self.link, aged(message, reply.age) if reply.age else message)
+        exchange.heard(self.link, aged(message, reply.age) if reply.age else message)
 
     def _reset(self, key: bytes, code: ErrorCodes | int | None) -> None:
         exchange = self.in_flight.get(key)
@@ -239,4 +239,4 @@ class HttpsConnection(Connection):
     def _fail(self, key: bytes, error: UpstreamError) -> None:
         exchange = self.take(key)
         if exchange is not None:
-            exchange.asker.lost(self.link, error)
+            exchange.lost(self.link, error)

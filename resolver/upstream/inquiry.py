@@ -4,8 +4,8 @@ A try is one question to one server over one transport. When it stays silent for
 earlier ones are still listened to: whoever answers first has answered. So a lost datagram or a dead server costs a
 client a fraction of the timeout, and a slow server's answer is not thrown away.
 
-A server is asked over UDP once (twice, if there is no other, and once more where it wants another cookie) and over TCP
-once: within the three tries that RFC 9520 section 3.1 allows.
+A server is asked over UDP once (twice, if there is no other, and once more where it wants another cookie, or does not
+know EDNS) and over TCP once: within the three tries that RFC 9520 section 3.1 allows.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from resolver.errors import (
     UpstreamBusy,
     UpstreamError,
     UpstreamInsecure,
+    UpstreamLame,
     UpstreamTimeout,
     UpstreamUnreachable,
 )
@@ -28,13 +29,15 @@ from resolver.upstream.deadlines import Deadlines
 from resolver.upstream.health import Health
 from resolver.upstream.server import Server
 from resolver.upstream.udp import MAX_DATAGRAM
-from resolver.wire.codes import Rcode
-from resolver.wire.query import FAILURES, extended_rcode_of, is_truncated, rcode_of
+from resolver.wire.codes import Rcode, rcode_name
+from resolver.wire.query import ANSWERS, extended_rcode_of, has_edns, is_referral, is_truncated, wants_dnssec
 
 # How much of a try's time may pass in silence before the next one begins beside it.
 _PATIENCE: Final = 1 / 4
 _PATIENCE_WITH_ONE_SERVER: Final = 1 / 2
-_BADCOOKIE: Final = Rcode.BADCOOKIE & 0xF  # as the header has it
+# Answers to EDNS by servers that do not know it, or another version alone (RFC 6891 sections 6.1.3 and 7).
+_NOT_WITH_EDNS: Final = frozenset({int(Rcode.FORMERR), int(Rcode.NOTIMP), int(Rcode.BADVERS)})
+EDNS_AGAIN_SECONDS: Final = 900.0  # after which a server that knew no EDNS is asked with it again
 _BUSY: Final = "queries_in_flight_per_upstream"
 
 
@@ -66,7 +69,10 @@ class Inquiry(Asker):
     heard_before = 0  # what its server had said when it was asked
     beside: Link | None = None  # asked at the same time as the first try, while nothing is known of it
     beside_heard_before = 0
-    has_new_cookie = False  # asked again with the one that the server wanted
+    has_new_cookie: tuple[Server, ...] = ()  # asked again with the one that they wanted
+    asked_without_options: tuple[Server, ...] = ()
+    asked_plainly: tuple[Server, ...] = ()  # without EDNS
+    knows_no_edns: tuple[Server, ...] = ()  # of these, those that seem to know none, whatever the question
     in_flight = 0
     next_server = 0  # place in `order`
     ends_at = 0.0
@@ -74,6 +80,7 @@ class Inquiry(Asker):
     has_asked_again = False
     asked_by_stream: tuple[Server, ...] = ()
     rcode: int | None = None  # the last error rcode heard
+    is_lame = False  # some server was
     was_silent = False  # some server was
     error: UpstreamError | None = None  # the last one
 
@@ -117,10 +124,10 @@ class Inquiry(Asker):
         if server.failures:
             circumstances.health.alive(server)
         self.in_flight -= 1
-        rcode = rcode_of(response)
-        if rcode and self._is_failure(link, response, rcode):
-            return
-        if is_truncated(response) or (len(response) >= MAX_DATAGRAM and not link.is_stream):
+        rcode = extended_rcode_of(response)
+        if rcode and rcode not in ANSWERS:
+            self._go_on_from(link, response, rcode)
+        elif is_truncated(response) or (len(response) >= MAX_DATAGRAM and not link.is_stream):
             # The answer is incomplete: ask again over TCP and never use it (RFC 2181 section 9).
             if link.is_stream or server in self.asked_by_stream:
                 server.bad_answers += 1
@@ -130,36 +137,70 @@ class Inquiry(Asker):
                 now = circumstances.clock()
                 if not self._ask_by_stream(server, now) and not self.in_flight:
                     self._go_on(now)
+        elif is_referral(self.question, response):
+            self.is_lame = True
+            server.bad_answers += 1
+            server.trouble = "refers to other servers instead of answering"
+            self._failed(link, UpstreamLame(f"{server.name} {server.trouble}"))
         else:
+            if server in self.knows_no_edns:
+                server.lacks_edns_until = circumstances.clock() + EDNS_AGAIN_SECONDS
             circumstances.counts["answered"] += 1
             self._finish(response)
 
-    def _is_failure(self, link: Link, response: bytes, rcode: int) -> bool:
-        """Go on from an rcode that is no answer."""
+    def _go_on_from(self, link: Link, response: bytes, rcode: int) -> None:
+        """Go on from an rcode that is no answer: at the same server, if that may help, else at the next one."""
         server = link.server
-        if rcode in FAILURES:
-            self.rcode = rcode
-            server.bad_answers += 1
-            server.trouble = f"answered with {Rcode(rcode).name}"
-            self._failed(link, UpstreamBadAnswer(f"{server.name} answered with rcode {rcode}", rcode))
-            return True
-        if rcode != _BADCOOKIE or extended_rcode_of(response) != Rcode.BADCOOKIE:
-            return False
-        if link.is_stream:
-            server.bad_answers += 1
-            self._failed(link, UpstreamBadAnswer(f"{server.name} wants a cookie over TCP"))
-            return True
-        # Once more with the cookie that came along, then over TCP (RFC 7873 section 5.3).
-        now = self.circumstances.clock()
-        if self.has_new_cookie:
-            if server not in self.asked_by_stream:
-                self._ask_by_stream(server, now)
+        if rcode == Rcode.BADCOOKIE:
+            is_asked_again = self._ask_with_new_cookie(link)
         else:
-            self.has_new_cookie = True
-            self._try(link, now)
-        if not self.in_flight:
-            self._failed(link, UpstreamBadAnswer(f"{server.name} takes none of its own cookies"))
-        return True
+            is_asked_again = rcode in _NOT_WITH_EDNS and self._ask_with_less(link, response, rcode)
+        if is_asked_again:
+            return
+        self.rcode = rcode
+        server.bad_answers += 1
+        server.trouble = f"answered with {rcode_name(rcode)}"
+        self._failed(link, UpstreamBadAnswer(f"{server.name} {server.trouble}", rcode))
+
+    def _ask_with_new_cookie(self, link: Link) -> bool:
+        """Once more with the cookie that came along, then over TCP (RFC 7873 section 5.3)."""
+        server = link.server
+        now = self.circumstances.clock()
+        if link.is_stream:
+            return False
+        if server not in self.has_new_cookie:
+            self.has_new_cookie += (server,)
+            return self._try(link, now)
+        return server not in self.asked_by_stream and self._ask_by_stream(server, now)
+
+    def _ask_with_less(self, link: Link, response: bytes, rcode: int) -> bool:
+        """Ask a server without EDNS that may not know it (RFC 6891 section 7); before that perhaps without a cookie.
+
+        For the cookie, the pool has found out that it is not known. A client that validates needs EDNS (RFC 4035
+        section 3.2.1), and a server that sends an OPT record knows it.
+        """
+        server = link.server
+        now = self.circumstances.clock()
+        if server in self.asked_plainly or self._goes_without_edns(server, now):
+            return False
+        knows_edns = has_edns(response)
+        if (
+            rcode == Rcode.FORMERR
+            and not link.is_stream
+            and server not in self.asked_without_options
+            and (knows_edns or wants_dnssec(self.tail))
+        ):
+            self.asked_without_options += (server,)
+            return self._try(link, now)
+        self.asked_plainly += (server,)
+        if not knows_edns or rcode == Rcode.BADVERS:
+            self.knows_no_edns += (server,)
+        self.circumstances.counts["without_edns"] += 1
+        return self._try(link, now)
+
+    def _goes_without_edns(self, server: Server, now: float) -> bool:
+        """Whether a server is asked without EDNS, as before; never for a client that validates."""
+        return server.lacks_edns_until > now and not wants_dnssec(self.tail)
 
     def doubted(self, link: Link) -> None:
         """Somebody may be forging answers over UDP. TCP is not forged from afar (RFC 5452 section 9.3)."""
@@ -184,9 +225,9 @@ class Inquiry(Asker):
         link = self.awaited
         if link is not None:
             self.awaited = None
-            self._note_silence(link.server, now, self.heard_before)
+            self._note_silence(link, now, self.heard_before)
         if self.beside is not None:
-            self._note_silence(self.beside.server, now, self.beside_heard_before)
+            self._note_silence(self.beside, now, self.beside_heard_before)
             self.beside = None
         if link is not None and self._ask_again(link, now):
             return
@@ -197,12 +238,14 @@ class Inquiry(Asker):
         if self.is_open:
             self._finish(UpstreamUnreachable("the resolver is shutting down"))
 
-    def _note_silence(self, server: Server, now: float, heard_before: int) -> None:
+    def _note_silence(self, link: Link, now: float, heard_before: int) -> None:
+        server = link.server
         self.was_silent = True
         self.circumstances.counts["timeouts"] += 1
         server.timeouts += 1
         server.waited_for(now - self.asked_at)
-        if server.heard == heard_before:  # else it is well, and only slow with this question
+        # Else it is well, and only slow with this question; or a connection may be broken, and not the server.
+        if server.heard == heard_before and not link.is_on_trial:
             server.trouble = "silent"
             self.circumstances.health.failed(server)
 
@@ -256,6 +299,9 @@ class Inquiry(Asker):
         """Ask; False if the question could not be sent."""
         circumstances = self.circumstances
         server = link.server
+        self.has_edns = not (
+            server in self.asked_plainly or (server.lacks_edns_until and self._goes_without_edns(server, now))
+        )
         if server.in_flight >= circumstances.most_in_flight:
             circumstances.dropped[_BUSY] += 1
             self.error = UpstreamBusy(f"{server.name}: too many queries wait for it")
@@ -307,11 +353,13 @@ class Inquiry(Asker):
         self.circumstances.health.failed(server)
 
     def _verdict(self) -> UpstreamError:
-        """What to tell when all have failed: an rcode says most, then silence, then a refusal."""
+        """What to tell when all have failed: an rcode says most, then a referral, silence, and last a refusal."""
         if self.rcode is not None:
             return UpstreamBadAnswer(
                 f"no upstream gave an answer; the last one heard said rcode {self.rcode}", self.rcode
             )
+        if self.is_lame:
+            return UpstreamLame("the upstreams refer to other servers instead of answering")
         if self.was_silent:
             asked = ", ".join(link.server.name for link in self.order[: self.next_server])
             return UpstreamTimeout(f"no answer from {asked}")

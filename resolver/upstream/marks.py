@@ -11,6 +11,7 @@ from typing import Final
 
 from siphash24 import siphash24
 
+from resolver.errors import FormatError
 from resolver.upstream.randomness import Randomness
 from resolver.wire.codes import HEADER, EdnsOption
 from resolver.wire.query import NO_OPTIONS, cookie_in, options_field
@@ -18,6 +19,8 @@ from resolver.wire.response import edns_option
 
 RETRY_SECONDS: Final = 3600.0  # after which a server that knows no cookies, or loses the case, is tried with them again
 _CLIENT_COOKIE: Final = 8  # octets
+_SHORTEST_WITH_SERVERS, _LONGEST_WITH_SERVERS = 8 + 8, 8 + 32  # octets of both cookies together
+_OPTION_HEADER: Final = 4
 
 
 class Marks:
@@ -70,19 +73,33 @@ class Marks:
         self.expected = option  # what knows no cookies and sends all options back is left in peace
 
     def cookie_is_good(self, response: bytes, expected: bytes) -> bool:
-        """Whether a reply counts that lacks what its query made us expect; its cookie is kept."""
-        client_cookie = expected[-_CLIENT_COOKIE:] if len(expected) == 4 + _CLIENT_COOKIE else expected[:_CLIENT_COOKIE]
-        cookie = cookie_in(response, client_cookie)
+        """Whether a reply counts that lacks what its query made us expect; its cookie is kept (RFC 7873 section 5.3).
+
+        What is not ours, of an illegal length, or cut off, is not believed, and says nothing of the server.
+        """
+        client_cookie = expected[_OPTION_HEADER : _OPTION_HEADER + _CLIENT_COOKIE]
+        try:
+            cookie = cookie_in(response)
+        except FormatError:
+            return False
         if cookie is None:
             if self.has_cookie:
                 return False
             self._do_without()
             return True
-        if cookie and client_cookie == self.client_cookie:
-            self.has_cookie = True
-            self.expected = client_cookie + cookie
-            self.options = options_field(edns_option(EdnsOption.COOKIE, self.expected))
+        if not _is_ours(cookie, client_cookie):
+            return False
+        if len(cookie) == _CLIENT_COOKIE:  # as if it had none, which is not believed of one that had
+            return not self.has_cookie
+        if client_cookie == self.client_cookie:
+            self._keep(cookie)
         return True
+
+    def _keep(self, cookie: bytes) -> None:
+        """Send both cookies from now on."""
+        self.has_cookie = True
+        self.expected = edns_option(EdnsOption.COOKIE, cookie)
+        self.options = options_field(self.expected)
 
     def _do_without(self) -> None:
         self.has_cookie = False
@@ -104,10 +121,33 @@ class Marks:
                 cased[at] ^= 0x20
         return bytes(cased)
 
-    def heard_by_stream(self, response: bytes, question: bytes, *, expects_cookie: bool) -> None:
-        """Learn from an answer over TCP to `question` what the server keeps."""
-        if expects_cookie and self.client_cookie not in response:
-            self._do_without()
+    def heard_by_stream(self, response: bytes, question: bytes, *, expects_cookie: bool) -> bool:
+        """Learn from an answer over TCP to `question` what the server keeps; False if it is not to be believed."""
         if self.wants_case:
             is_kept = response[HEADER : HEADER + len(question)] == question
             self._case_again_at = 0.0 if is_kept else self._clock() + RETRY_SECONDS
+        if not expects_cookie:
+            return True
+        try:
+            cookie = cookie_in(response)
+        except FormatError:
+            return False
+        if cookie is None:
+            self._do_without()
+            return True
+        if not _is_ours(cookie, self.client_cookie):
+            return False
+        if len(cookie) > _CLIENT_COOKIE:
+            self._keep(cookie)
+        else:
+            self.has_cookie = False  # it has given up its own
+            self._ask_for_cookie()
+        return True
+
+
+def _is_ours(cookie: bytes, client_cookie: bytes) -> bool:
+    """Whether an option is of a legal length, and begins with our part (RFC 7873 sections 4 and 5.3)."""
+    size = len(cookie)
+    return cookie.startswith(client_cookie) and (
+        size == _CLIENT_COOKIE or _SHORTEST_WITH_SERVERS <= size <= _LONGEST_WITH_SERVERS
+    )

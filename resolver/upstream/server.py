@@ -27,6 +27,7 @@ class Server:
         self.probe_at = 0.0  # when it is asked again beside others, by the clock
         self.in_flight = 0  # questions that wait for it now
         self.latency = 0.0  # smoothed, in seconds; 0.0 before the first reply
+        self.lacks_edns_until = 0.0  # by the clock: it has answered without EDNS what it refused with it
         self.trouble = ""  # why the last try failed that was not answered
 
         self.heard = 0  # replies that counted, whatever they said
@@ -35,6 +36,7 @@ class Server:
         self.unreachable = 0
         self.insecure = 0  # times that TLS could not be agreed upon, or the certificate was not good
         self.wrong_replies = 0  # late, malformed or forged ones; ignored
+        self.silent_connections = 0  # that were left for a fresh one
         self.took = [0] * len(_BUCKET_NAMES)  # replies by how long they took
         self.took_microseconds = 0
 

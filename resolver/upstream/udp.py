@@ -21,7 +21,7 @@ from resolver.upstream.marks import Marks
 from resolver.upstream.randomness import Randomness
 from resolver.upstream.server import Server
 from resolver.wire.codes import HEADER, Rcode
-from resolver.wire.query import is_bare_error, question_matches, rcode_of, with_question
+from resolver.wire.query import is_bare_error, question_matches, rcode_of, with_question, without_edns
 
 MAX_DATAGRAM: Final = 4096  # what is received of a reply; three times what we say we take, and no mmap a datagram
 MAX_QUERIES: Final = 8  # that a socket serves
@@ -34,7 +34,9 @@ RECENT_PORTS: Final = 4096  # that are not used again; of 64,512, so the choice 
 SWEEP_SECONDS: Final = 1.0
 WRONG_REPLIES_UNTIL_DOUBT: Final = 10  # on one socket; then its questions go on over TCP beside it
 _MOST_FORGOTTEN: Final = 64
-_BADCOOKIE: Final = Rcode.BADCOOKIE & 0xF  # as the header has it
+# Rcodes, as the header has them, after which open sockets are of no use: they send the old cookie, or one to a server
+# that cannot read it.
+_RENEWING: Final = frozenset({Rcode.BADCOOKIE & 0xF, int(Rcode.FORMERR)})
 _PORT_TRIES: Final = 3
 _SOCKETS_A_WAKE_UP: Final = 64
 _WRONG_REPLIES_A_WAKE_UP: Final = 64
@@ -88,6 +90,7 @@ class UdpSocket:
         "forgotten",
         "in_flight",
         "options",
+        "plain",
         "pool",
         "send",
         "sent",
@@ -109,6 +112,7 @@ class UdpSocket:
         self.options = pool.marks.options
         self.expected = pool.marks.expected
         self.cased: dict[bytes, bytes] = {}  # questions in random case, by ID
+        self.plain: set[bytes] = set()  # IDs of questions without EDNS, which have no cookie
         self.forgotten: set[bytes] = set()  # IDs whose replies are late, and not wrong
 
     def read(self) -> None:
@@ -126,7 +130,10 @@ class UdpSocket:
             if (
                 asker is not None
                 and (question_matches(asker.question, response) or is_bare_error(response))
-                and ((self.expected in response and not self.cased) or self._is_proven(asker, message_id, response))
+                and (
+                    (self.expected in response and not self.cased and not self.plain)
+                    or self._is_proven(asker, message_id, response)
+                )
             ):
                 del self.in_flight[message_id]
                 pool = self.pool
@@ -149,22 +156,19 @@ class UdpSocket:
         """Whether a reply has the marks of its query, or need not have them."""
         pool = self.pool
         marks = pool.marks
-        if self.expected not in response:
+        if self.expected not in response and message_id not in self.plain:
             if not marks.cookie_is_good(response, self.expected):
                 asker.doubted(pool)
                 return False
-            code = rcode_of(response)
-            if code == _BADCOOKIE:
-                pool.renew()  # those that are open send the old cookie
-            elif code == Rcode.FORMERR and not marks.has_cookie:
-                asker.doubted(pool)  # it may be the option that it does not like
+            if rcode_of(response) in _RENEWING:
+                pool.renew(self)
         cased = self.cased.get(message_id)
-        if cased is None:
-            return True
-        if response[HEADER : HEADER + len(cased)] != cased and not is_bare_error(response):
-            asker.doubted(pool)
-            return False
-        del self.cased[message_id]
+        if cased is not None:
+            if response[HEADER : HEADER + len(cased)] != cased and not is_bare_error(response):
+                asker.doubted(pool)
+                return False
+            del self.cased[message_id]
+        self.plain.discard(message_id)
         return True
 
     def forget(self, message_id: bytes, asker: Asker) -> None:
@@ -172,6 +176,7 @@ class UdpSocket:
         if self.in_flight.get(message_id) is asker:  # else answered, and the ID perhaps in use again
             del self.in_flight[message_id]
             self.cased.pop(message_id, None)
+            self.plain.discard(message_id)
             if len(self.forgotten) < _MOST_FORGOTTEN:
                 self.forgotten.add(message_id)
             self.pool.server.in_flight -= 1
@@ -246,8 +251,13 @@ class UdpPool(Link):
         if self._may_randomise and self.marks.randomises_case:
             cased = udp_socket.cased[message_id] = self.marks.in_random_case(asker.question)
             tail = with_question(tail, cased)
+        if asker.has_edns:
+            message = message_id + tail + udp_socket.options
+        else:
+            message = message_id + without_edns(tail)
+            udp_socket.plain.add(message_id)
         try:  # noqa: SIM105 contextlib.suppress costs half as much again as the rest of this function
-            udp_socket.send(message_id + tail + udp_socket.options)
+            udp_socket.send(message)
         except BlockingIOError:  # no room to send: lost, as a datagram may be
             pass
         udp_socket.sent += 1
@@ -311,11 +321,15 @@ class UdpPool(Link):
         if not udp_socket.in_flight:
             self.drop(udp_socket)
 
-    def renew(self) -> None:
-        """Ask over fresh sockets from now on; those that are there only finish what is in flight on them."""
-        for udp_socket in self._slots:
-            if udp_socket is not None:
-                self._retire(udp_socket)
+    def renew(self, old: UdpSocket) -> None:
+        """Ask over fresh sockets from now on, unless `old` is none of those that are asked over any more.
+
+        Those that are there only finish what is in flight on them.
+        """
+        if self._slots[old.slot] is old:
+            for udp_socket in self._slots:
+                if udp_socket is not None:
+                    self._retire(udp_socket)
 
     def doubt(self, udp_socket: UdpSocket) -> None:
         """Somebody guesses at what is in flight on a socket: nothing more is asked over it, and all go on over TCP."""

@@ -114,3 +114,8 @@ def has_data_above(qtype: int) -> bool:
     have it, or says that there is none.
     """
     return qtype == _DS
+
+
+def rcode_name(rcode: int) -> str:
+    """An rcode as people are told it."""
+    return Rcode(rcode).name if rcode in Rcode._value2member_map_ else f"rcode {rcode}"

@@ -10,13 +10,17 @@ import contextlib
 from typing import Final
 
 from resolver.errors import FormatError
+from resolver.names import key_of
 from resolver.wire.codes import HEADER, UDP_PAYLOAD, EdnsOption, Flag, Rcode, Type
+from resolver.wire.reading import Names
 from resolver.wire.records import records
 from resolver.wire.response import edns_option
 
 # RD: the upstream is asked to recurse. AD: tell us whether the answer was validated (RFC 6840 section 5.7).
 _ASKED: Final = Flag.RD | Flag.AD
 _COUNTS: Final = b"\x00\x01\x00\x00\x00\x00\x00\x01"  # one question; one record, the OPT, in the additional section
+_COUNTS_WITHOUT_EDNS: Final = b"\x00\x01\x00\x00\x00\x00\x00\x00"
+_COUNTS_AT: Final = 2  # in a tail
 _HEAD: Final = {
     False: _ASKED.to_bytes(2, "big") + _COUNTS,
     True: (_ASKED | Flag.CD).to_bytes(2, "big") + _COUNTS,
@@ -30,16 +34,22 @@ def _opt_record(dnssec_ok: bool) -> bytes:
 
 
 _OPT: Final = {False: _opt_record(False), True: _opt_record(True)}
+_OPT_OCTETS: Final = 9  # up to the length of its options
 
 _QR: Final = Flag.QR >> 8  # these three lie in the header's third octet
 _TC: Final = Flag.TC >> 8
 _QR_AND_OPCODE: Final = 0xF8
 _RCODE: Final = 0x0F
+_POINTER: Final = 0xC0
 _QUESTION_AT: Final = HEADER
 _TYPE_AND_CLASS: Final = 4  # octets at the end of a question
 
-# What a server says that will not or cannot answer; another server may.
-FAILURES: Final = frozenset({Rcode.FORMERR, Rcode.SERVFAIL, Rcode.NOTIMP, Rcode.REFUSED})
+# What a server says that answers. Whoever says anything else will not or cannot; another server may.
+ANSWERS: Final = frozenset({int(Rcode.NOERROR), int(Rcode.NXDOMAIN), int(Rcode.YXDOMAIN)})
+_OPT_TYPE: Final = int(Type.OPT)
+_SOA: Final = int(Type.SOA)
+_NS: Final = int(Type.NS)
+_AA: Final = Flag.AA >> 8
 
 
 def query_tail(question: bytes, *, dnssec_ok: bool, checking_disabled: bool) -> bytes:
@@ -69,6 +79,17 @@ def padding_for(tail: bytes) -> bytes:
     return _PADDINGS[len(tail) % _BLOCK]
 
 
+def without_edns(tail: bytes) -> bytes:
+    """All of a query but its ID, without the OPT record that the tail ends with: for a server that knows none."""
+    end = len(tail) - _OPT_OCTETS
+    return tail[:_COUNTS_AT] + _COUNTS_WITHOUT_EDNS + tail[_COUNTS_AT + len(_COUNTS_WITHOUT_EDNS) : end]
+
+
+def wants_dnssec(tail: bytes) -> bool:
+    """Whether the DO bit is set in the OPT record that the tail ends with."""
+    return bool(tail[-2] & 0x80)
+
+
 def with_question(tail: bytes, question: bytes) -> bytes:
     """The tail with another question of the same length."""
     at = _QUESTION_AT - 2
@@ -93,12 +114,15 @@ def question_matches(question: bytes, response: bytes) -> bool:
 
 
 def is_bare_error(response: bytes) -> bool:
-    """Whether `response` is an error without a question: what a server sends that could not read the query."""
+    """Whether `response` is an error without a question: what a server sends that could not read the query.
+
+    Never raises, whatever the bytes.
+    """
     return (
         len(response) >= HEADER
         and response[2] & _QR_AND_OPCODE == _QR
         and response[4:6] == b"\x00\x00"
-        and response[3] & _RCODE in FAILURES
+        and extended_rcode_of(response) not in ANSWERS
     )
 
 
@@ -113,12 +137,64 @@ def rcode_of(response: bytes) -> int:
 
 
 def extended_rcode_of(response: bytes) -> int:
-    """The rcode with the upper bits that an OPT record holds (RFC 6891 section 6.1.3). Never raises."""
+    """The rcode with the upper bits that an OPT record holds (RFC 6891 section 6.1.3). Never raises.
+
+    `response` is at least a header. Every answer of an upstream is looked through, so no record is made an object.
+    """
+    rcode = response[3] & _RCODE
+    additional = response[10] << 8 | response[11]
+    if not additional:
+        return rcode
+    others = (response[6] << 8 | response[7]) + (response[8] << 8 | response[9])
+    at = HEADER
+    try:
+        for _ in range(response[4] << 8 | response[5]):
+            while length := response[at]:
+                if length >= _POINTER:
+                    at += 1
+                    break
+                at += 1 + length
+            at += 1 + _TYPE_AND_CLASS
+        for number in range(others + additional):
+            while length := response[at]:
+                if length >= _POINTER:
+                    at += 1
+                    break
+                at += 1 + length
+            at += 1
+            if number >= others and response[at] << 8 | response[at + 1] == _OPT_TYPE:
+                return response[at + 4] << 4 | rcode
+            at += 10 + (response[at + 8] << 8 | response[at + 9])
+    except IndexError:  # the message is cut off
+        pass
+    return rcode
+
+
+def has_edns(response: bytes) -> bool:
+    """Whether there is an OPT record: whoever sends one knows EDNS (RFC 6891 section 7). Never raises."""
     with contextlib.suppress(FormatError):
-        for record in records(response):
-            if record.rtype == Type.OPT:
-                return response[record.ttl_at] << 4 | rcode_of(response)
-    return rcode_of(response)
+        return any(record.rtype == _OPT_TYPE for record in records(response))
+    return False
+
+
+def is_referral(question: bytes, response: bytes) -> bool:
+    """Whether a response refers to other servers instead of answering (RFC 2308 section 2.1.2, RFC 1034 section 4.3.2).
+
+    No answer, no SOA, not the zone's own server, but NS records at or above the name that was asked for. Never raises.
+    """
+    if response[3] & _RCODE or response[2] & _AA or response[6:8] != b"\x00\x00" or response[8:10] == b"\x00\x00":
+        return False
+    names = Names(response)
+    name = key_of(question[:-_TYPE_AND_CLASS])
+    refers = False
+    try:
+        for record in names.records(HEADER + len(question), response[8] << 8 | response[9])[0]:
+            if record.rtype == _SOA:
+                return False
+            refers = refers or (record.rtype == _NS and name.startswith(names.key(record.owner)))
+    except (FormatError, IndexError):
+        return False  # for others to refuse
+    return refers
 
 
 def aged(response: bytes, seconds: int) -> bytes:
@@ -132,23 +208,26 @@ def aged(response: bytes, seconds: int) -> bytes:
     return bytes(changed)
 
 
-def cookie_in(response: bytes, client_cookie: bytes) -> bytes | None:
-    """The server's cookie beside ours (RFC 7873 section 4): None if ours is not there, b"" if nothing is beside it.
+def cookie_in(response: bytes) -> bytes | None:
+    """The data of the COOKIE option, of several the first (RFC 7873 section 4); None where there is none.
 
-    Ours is looked for in the whole message, not just in the OPT record: whoever can put these eight octets anywhere
-    has seen the query.
+    Raises FormatError where the message is cut off.
     """
-    at = response.find(client_cookie)
-    if at < 0:
-        return None
-    if at < HEADER:  # no option is there, and a slice must not end before it begins (mypyc)
-        return b""
-    size = response[at - 2] << 8 | response[at - 1]
-    if response[at - 4 : at - 2] != _COOKIE_CODE or not _SHORTEST_COOKIE <= size <= _LONGEST_COOKIE:
-        return b""
-    cookie = response[at + len(client_cookie) : at + size]
-    return cookie if len(cookie) == size - len(client_cookie) else b""
+    for record in records(response):
+        if record.rtype != _OPT_TYPE:
+            continue
+        at = record.start
+        while at < record.end:
+            start = at + 4
+            if start > record.end:
+                raise FormatError("an EDNS option is cut off")
+            end = start + (response[at + 2] << 8 | response[at + 3])
+            if end > record.end:
+                raise FormatError("an EDNS option is cut off")
+            if response[at : at + 2] == _COOKIE_CODE:
+                return response[start:end]
+            at = end
+    return None
 
 
 _COOKIE_CODE: Final = EdnsOption.COOKIE.to_bytes(2, "big")
-_SHORTEST_COOKIE, _LONGEST_COOKIE = 8 + 8, 8 + 32  # octets of both cookies together

@@ -109,6 +109,29 @@ def test_a_failure_is_remembered_for_a_second_so_that_a_flood_asks_once(
     assert upstream.times_asked("broken.example") <= 9  # RFC 9520: three tries in a second and transport; slow machines
 
 
+@pytest.mark.parametrize(
+    ("rcode", "why"), [(5, "the upstreams answered REFUSED"), (9, "rcode 9"), (16, "BADVERS"), (4095, "rcode 4095")]
+)
+def test_an_rcode_that_is_no_answer_ends_in_servfail_with_the_reason(
+    only_stub: Moatdns, upstream: StubUpstream, rcode: int, why: str
+) -> None:
+    name = f"rcode-{rcode}.example"
+    upstream.rcodes[name] = dns.rcode.Rcode(rcode)
+    dug = dig(only_stub.port, name)
+    assert (dug.status, dug.answer) == ("SERVFAIL", ())
+    assert [code for code, text in dug.ede if why in text] == [0]
+
+
+def test_a_referral_is_no_answer_and_ends_in_servfail_with_the_reason(
+    only_stub: Moatdns, upstream: StubUpstream
+) -> None:
+    upstream.records["www.lame.example"] = ""
+    upstream.authority["www.lame.example"] = "lame.example. 300 IN NS ns.lame.example."
+    dug = dig(only_stub.port, "www.lame.example")
+    assert (dug.status, dug.authority) == ("SERVFAIL", ())
+    assert [code for code, text in dug.ede if "refer to other servers" in text] == [22]
+
+
 def test_a_truncated_answer_is_asked_for_again_over_tcp(only_stub: Moatdns, upstream: StubUpstream) -> None:
     upstream.truncated.add("cut.example")
     assert dig(only_stub.port, "cut.example").rdata == [DEFAULT_ANSWER]

@@ -99,6 +99,23 @@ async def test_a_question_that_servers_stay_silent_on(start_stub, forwarder_for)
     assert await left_behind(partial(failed, forwarder)) == 0
 
 
+@pytest.mark.parametrize("answered", [True, False], ids=["answered there", "answered nowhere"])
+async def test_a_question_on_a_silent_connection_and_on_a_fresh_one(start_stub, forwarder_for, answered: bool) -> None:
+    def on_the_second(query: bytes) -> list[bytes]:
+        stub.asked = getattr(stub, "asked", 0) + 1
+        return [reply(query)] if answered and not stub.asked % 2 else []
+
+    stub = await start_stub(stays_silent, on_the_second)
+    forwarder = forwarder_for(stub.settings("tcp"), timeout_seconds=0.4, max_seconds=0.4)
+
+    async def asked() -> None:
+        await ask(forwarder).result()
+        await asyncio.sleep(0.02)
+
+    assert await left_behind(asked) == 0
+    assert forwarder.counts["silent_connections"] >= 1
+
+
 async def test_a_question_that_servers_refuse(start_stub, forwarder_for) -> None:
     stub = await start_stub(says(2), says(5))
     forwarder = forwarder_for(stub, stub.settings("tcp"))
@@ -114,7 +131,7 @@ async def test_a_question_that_the_network_refuses(forwarder_for, refused_server
 async def test_a_question_put_to_a_server_that_is_down_beside_another(start_stub, forwarder_for, clock) -> None:
     silent, good = await start_stub(stays_silent, stays_silent), await start_stub()
     forwarder = forwarder_for(silent.settings("tcp"), good, timeout_seconds=0.05, max_seconds=0.5)
-    for _ in range(2):
+    for _ in range(4):  # the first silence may be the connection's
         await ask(forwarder).answer()
     assert forwarder.servers[0].is_down
 

@@ -244,7 +244,7 @@ async def test_questions_given_up_leave_room_for_others_on_the_connection(start_
             answers(serving, stream_id, query)
 
     stub = await start_doh(picky, most_streams=4)
-    forwarder = https_forwarder(stub.doh(), timeout_seconds=0.3, max_seconds=0.3)
+    forwarder = https_forwarder(stub.doh(), max_seconds=0.2)
     for i in range(6):
         never = ask(forwarder, question(f"n{i}.never.example"))
         await ask(forwarder, question(f"n{i}.example")).answer()
@@ -269,7 +269,7 @@ async def test_an_answer_that_comes_late_is_not_cancelled(start_doh, https_forwa
         said.set()
 
     stub = await start_doh(late, most_streams=4)
-    forwarder = https_forwarder(stub.doh(), timeout_seconds=0.3, max_seconds=0.3)
+    forwarder = https_forwarder(stub.doh(), max_seconds=0.2)
     for i in range(4):
         said.clear()
         asked = ask(forwarder, question(f"n{i}.late.example"))

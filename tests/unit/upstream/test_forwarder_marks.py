@@ -9,7 +9,7 @@ import pytest
 
 from resolver.errors import UpstreamBadAnswer, UpstreamTimeout
 from resolver.upstream import udp
-from tests.unit.upstream.stub import Behaviour, answers, ask, question, reply
+from tests.unit.upstream.stub import Behaviour, answers, ask, question, reply, stays_silent
 
 _OPT = b"\x00\x00\x29\x04\xd0"
 _COOKIE = b"\x00\x0a"
@@ -164,6 +164,86 @@ async def test_a_server_that_knows_no_cookies_is_sent_none_after_its_first_answe
     assert any(cookie_of(query) for query in stub.queries[-udp.SLOTS * udp.MAX_QUERIES :])
 
 
+NOT_OURS = {
+    "another's client part, and a server's": lambda ours: b"another!" + b"s" * 16,
+    "another's client part alone": lambda ours: b"another!",
+    "nothing in it": lambda ours: b"",
+    "too short for a client's": lambda ours: ours[:7],
+    "too short for a server's": lambda ours: ours + b"s" * 7,
+    "between": lambda ours: ours + b"s",
+    "too long": lambda ours: ours + b"s" * 33,
+}
+
+
+def with_option(query: bytes, cookie: bytes) -> bytes:
+    """An answer with a COOKIE option, be it empty."""
+    option = _COOKIE + len(cookie).to_bytes(2, "big") + cookie
+    head = reply(query)[: query.index(_OPT)]
+    return head + _OPT + bytes(4) + len(option).to_bytes(2, "big") + option
+
+
+@pytest.mark.parametrize("known", [False, True], ids=["first answer", "of one that has sent a cookie"])
+@pytest.mark.parametrize("forged", NOT_OURS.values(), ids=NOT_OURS)
+async def test_a_reply_whose_cookie_is_not_ours_is_discarded_and_the_true_one_is_taken(
+    start_stub, forwarder_for, cookies: CookieServer, forged: Callable[[bytes], bytes], known: bool
+) -> None:
+    def lies_first(query: bytes) -> list[bytes]:
+        if not known or len(stub.queries) > 1:
+            return [with_option(query, forged(cookie_of(query)[:8])), *cookies.answers(query)]
+        return cookies.answers(query)
+
+    stub = await start_stub(lies_first, stays_silent)
+    forwarder = forwarder_for(stub)
+    for i in range(1 + known):
+        answer = await ask(forwarder, question(f"n{i}.example")).answer()
+        assert cookies.cookie in answer
+    assert forwarder.servers[0].wrong_replies == 1
+    for i in range(udp.SLOTS * udp.MAX_QUERIES):
+        await ask(forwarder, question(f"m{i}.example")).answer()
+    assert cookie_of(stub.queries[-1])[8:] == cookies.cookie, "it gets its cookies as before"
+
+
+async def test_our_cookie_alone_is_as_none_but_of_a_server_that_has_sent_one(
+    start_stub, forwarder_for, cookies: CookieServer
+) -> None:
+    def echoes(query: bytes) -> list[bytes]:
+        return [with_option(query, cookie_of(query)[:8])]
+
+    stub = await start_stub(echoes, echoes)
+    forwarder = forwarder_for(stub)
+    for i in range(3):
+        await ask(forwarder, question(f"n{i}.example")).answer()
+        assert len(cookie_of(stub.queries[-1])) == 8, "it may send one yet"
+    assert not stub.tcp_queries
+    stub.udp = cookies.answers
+    while len(cookie_of(stub.queries[-1])) == 8:
+        await ask(forwarder).answer()
+    stub.udp = echoes
+    answered = await ask(forwarder, question("doubted.example")).answer()
+    assert answered in map(reply_with_cookie, stub.tcp_queries), "over UDP it is not believed any more"
+    await ask(forwarder, question("believed.example")).answer()
+    assert len(stub.tcp_queries) == 1, "over TCP it has said that it keeps none"
+
+
+def reply_with_cookie(query: bytes) -> bytes:
+    return with_option(query, cookie_of(query)[:8])
+
+
+async def test_a_cookie_that_is_not_ours_over_tcp_is_no_answer(
+    start_stub, forwarder_for, cookies: CookieServer
+) -> None:
+    def forges(query: bytes) -> list[bytes]:
+        return [with_option(query, b"another!" + b"s" * 16)]
+
+    def truncates_later(query: bytes) -> list[bytes]:
+        return cookies.answers(query) if len(stub.queries) < 2 else [with_cookie(query, b"", rcode=0)]
+
+    stub, other = await start_stub(truncates_later, forges), await start_stub()
+    forwarder = forwarder_for(stub, other)
+    await ask(forwarder).answer()
+    assert await ask(forwarder, question("next.example")).answer() == reply(other.queries[0])
+
+
 async def test_a_server_that_cannot_read_the_option_is_asked_without_it(start_stub, forwarder_for) -> None:
     def cannot(query: bytes) -> list[bytes]:
         return [with_cookie(query, b"", rcode=1)] if cookie_of(query) else answers(query)
@@ -171,7 +251,10 @@ async def test_a_server_that_cannot_read_the_option_is_asked_without_it(start_st
     stub = await start_stub(cannot, cannot)
     forwarder = forwarder_for(stub)
     await ask(forwarder).answer()
-    assert (len(stub.queries), len(stub.tcp_queries)) == (1, 1)
+    assert (len(stub.queries), len(stub.tcp_queries)) == (2, 0)
+    assert _OPT in stub.queries[1]
+    await ask(forwarder, question("next.example")).answer()
+    assert len(stub.queries) == 3
 
 
 async def test_no_cookies_are_sent_where_they_are_off(start_stub, forwarder_for, cookies: CookieServer) -> None:

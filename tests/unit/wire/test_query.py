@@ -7,8 +7,10 @@ import contextlib
 import dns.edns
 import dns.flags
 import dns.message
+import dns.rcode
 import dns.rdataclass
 import dns.rdatatype
+import dns.rrset
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,12 +20,16 @@ from resolver.wire.query import (
     NO_OPTIONS,
     cookie_in,
     extended_rcode_of,
+    has_edns,
     is_bare_error,
+    is_referral,
     is_truncated,
     padding_for,
     query_tail,
     question_matches,
     rcode_of,
+    wants_dnssec,
+    without_edns,
 )
 from resolver.wire.records import records
 
@@ -77,26 +83,60 @@ def with_cookie(cookie: bytes, rcode: int = 0) -> bytes:
     return message.to_wire()
 
 
-def test_the_servers_cookie_is_what_stands_beside_ours() -> None:
-    assert cookie_in(with_cookie(CLIENT_COOKIE + b"s" * 16), CLIENT_COOKIE) == b"s" * 16
-    assert cookie_in(with_cookie(CLIENT_COOKIE + b"s" * 8), CLIENT_COOKIE) == b"s" * 8
-    assert cookie_in(with_cookie(CLIENT_COOKIE), CLIENT_COOKIE) == b""
-    assert cookie_in(with_cookie(CLIENT_COOKIE + b"s" * 7), CLIENT_COOKIE) == b""
-    assert cookie_in(with_cookie(b"another!" + b"s" * 16), CLIENT_COOKIE) is None
-    assert cookie_in(with_cookie(CLIENT_COOKIE + b"s" * 16)[:-1], CLIENT_COOKIE) == b""
+@pytest.mark.parametrize("size", [0, 7, 8, 15, 24, 41])
+def test_the_cookie_is_the_data_of_its_option(size: int) -> None:
+    cookie = bytes(range(size))
+    assert cookie_in(with_cookie(cookie)) == cookie
+    assert cookie_in(response()) is None
+    with pytest.raises(FormatError):
+        cookie_in(with_cookie(cookie)[:-1])
+
+
+def test_of_several_cookies_the_first_counts_and_one_elsewhere_is_none() -> None:
+    message = dns.message.from_wire(response())
+    message.use_edns(0, options=[dns.edns.GenericOption(10, b"a" * 8), dns.edns.GenericOption(10, b"b" * 8)])
+    assert cookie_in(message.to_wire()) == b"a" * 8
+    message.use_edns(0, options=[dns.edns.GenericOption(65001, b"\x00\x0a\x00\x08" + b"c" * 8)])
+    assert cookie_in(message.to_wire()) is None
 
 
 def test_the_upper_bits_of_the_rcode_are_in_the_opt_record() -> None:
     assert extended_rcode_of(with_cookie(CLIENT_COOKIE, 23)) == 23
     assert extended_rcode_of(response(flags=0x8187)) == 7
+    for rcode in (9, 11, 16, 255, 4095):
+        message = dns.message.from_wire(response())
+        message.answer.append(dns.rrset.from_text("www.example.com.", 60, "IN", "AAAA", "2001:db8::1", "2001:db8::2"))
+        message.authority.append(dns.rrset.from_text("example.com.", 60, "IN", "NS", "ns.example.com."))
+        message.additional.append(dns.rrset.from_text("ns.example.com.", 60, "IN", "A", "192.0.2.1"))
+        message.use_edns(0, options=[dns.edns.GenericOption(15, b"\x00\x03")])
+        message.set_rcode(rcode)
+        assert extended_rcode_of(message.to_wire()) == rcode
+
+
+@given(
+    st.integers(0, 4095),
+    st.lists(st.tuples(st.sampled_from(["answer", "authority", "additional"]), st.integers(0, 3)), max_size=8),
+    st.binary(max_size=40),
+)
+def test_the_rcode_is_found_behind_any_records(rcode: int, parts: list[tuple[str, int]], option: bytes) -> None:
+    message = dns.message.from_wire(response())
+    for number, (section, labels) in enumerate(parts):
+        owner = "".join(f"l{number}." for _ in range(labels)) + "www.example.com."
+        getattr(message, section).append(dns.rrset.from_text(owner, number, "IN", "TXT", f'"{number}"'))
+    message.use_edns(0, options=[dns.edns.GenericOption(65001, option)])
+    message.set_rcode(rcode)
+    wire = message.to_wire()
+    assert extended_rcode_of(wire) == rcode
+    assert all(0 <= extended_rcode_of(wire[:end]) < 4096 for end in range(12, len(wire)))
 
 
 @given(st.binary(min_size=12, max_size=200))
 def test_any_bytes_have_a_cookie_and_an_rcode_or_none(message: bytes) -> None:
     assert 0 <= extended_rcode_of(message) < 4096
-    found = cookie_in(message, message[2:10])
-    assert found is not None
-    assert len(found) <= 32
+    with contextlib.suppress(FormatError):
+        assert len(cookie_in(message) or b"") <= len(message)
+    has_edns(message)
+    is_referral(QUESTION, message)
     with contextlib.suppress(FormatError):
         for record in records(message):
             assert record.ttl_at + 4 < record.start <= record.end <= len(message)
@@ -147,12 +187,57 @@ def test_what_matches_is_a_response_that_begins_with_the_question(question: byte
     assert matches is (flags & 0xF800 == 0x8000)
 
 
-@pytest.mark.parametrize("rcode", [1, 2, 4, 5])
+REFERRALS = {
+    "to the zone's own servers": ("", "example.com. 60 IN NS ns.example.net.", True),
+    "at the name": ("", "WWW.example.com. 60 IN NS ns.example.net.", True),
+    "upwards, to the root": ("", ". 60 IN NS a.root-servers.net.", True),
+    "with a proof that the zone is not signed": (
+        "",
+        "example.com. 60 IN NS ns.example.net.\nexample.com. 60 IN NSEC f.com. NS",
+        True,
+    ),
+    "no data, with the zone's SOA beside its servers": (
+        "",
+        "example.com. 60 IN NS ns.example.net.\nexample.com. 60 IN SOA ns. host. 1 2 3 4 5",
+        False,
+    ),
+    "no data, without anything": ("", "", False),
+    "to servers of what is below the name": ("", "a.www.example.com. 60 IN NS ns.example.net.", False),
+    "to servers of another name": ("", "example.net. 60 IN NS ns.example.net.", False),
+    "beside an answer": ("www.example.com. 60 IN AAAA 2001:db8::1", "example.com. 60 IN NS ns.example.net.", False),
+}
+
+
+@pytest.mark.parametrize(("answer", "authority", "refers"), REFERRALS.values(), ids=REFERRALS)
+def test_a_referral_is_told_from_no_data(answer: str, authority: str, refers: bool) -> None:
+    message = dns.message.from_wire(response(flags=0x8080))
+    for section, text in ((message.answer, answer), (message.authority, authority)):
+        for line in text.splitlines():
+            owner, ttl, rdclass, rdtype, data = line.split(maxsplit=4)
+            section.append(dns.rrset.from_text(owner, int(ttl), rdclass, rdtype, data))
+    assert is_referral(QUESTION, message.to_wire()) is refers
+    message.flags |= dns.flags.AA
+    assert not is_referral(QUESTION, message.to_wire())
+    message.flags &= ~dns.flags.AA
+    message.set_rcode(dns.rcode.NXDOMAIN)
+    assert not is_referral(QUESTION, message.to_wire())
+
+
+def test_a_query_without_edns_is_the_same_query_without_its_opt_record() -> None:
+    for dnssec_ok in (False, True):
+        tail = query_tail(QUESTION, dnssec_ok=dnssec_ok, checking_disabled=True)
+        assert wants_dnssec(tail) is dnssec_ok
+        plain = dns.message.from_wire(b"\x00\x00" + without_edns(tail))
+        assert (plain.edns, plain.flags) == (-1, dns.message.from_wire(b"\x00\x00" + tail + b"\x00\x00").flags)
+        assert plain.question[0].to_text() == "www.example.com. IN AAAA"
+
+
+@pytest.mark.parametrize("rcode", [1, 2, 4, 5, 9])
 def test_a_header_with_an_error_and_no_question_is_a_bare_error(rcode: int) -> None:
     assert is_bare_error(response(b"", 0x8180 | rcode, questions=0))
 
 
-@pytest.mark.parametrize("rcode", [0, 3])
+@pytest.mark.parametrize("rcode", [0, 3, 6])
 def test_a_header_without_a_question_that_claims_an_answer_is_none(rcode: int) -> None:
     assert not is_bare_error(response(b"", 0x8180 | rcode, questions=0))
 

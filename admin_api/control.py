@@ -36,6 +36,7 @@ from admin_api.statistics.service import StatisticsService
 from admin_api.store.tokens import ensure_first_token
 from admin_api.subjects.keeper import SubjectKeeper
 from admin_api.subscriptions.service import Subscriptions
+from admin_api.upstream_watch import UpstreamWatch
 from admin_api.webhooks.delivery import Deliveries
 from admin_api.webhooks.hooks import Outbox
 from admin_api.webhooks.watching import Watcher
@@ -71,6 +72,7 @@ class Control:
         )
         self._outbox = Outbox(settings.webhooks)
         self._deliveries = Deliveries(self._door, self._outbox, log)
+        self._upstreams = UpstreamWatch(channel, self._door, self._outbox, log)
         self._watcher = Watcher(self._door, self._outbox, self._troubles)
         self._subjects = SubjectKeeper(
             self._door,
@@ -129,11 +131,17 @@ class Control:
                 state_dir=self._state_dir,
                 began=first["began"],
                 config_problems=lambda: self._config_policy.problems,
+                upstream_troubles=lambda: self._upstreams.states.troubles,
             )
             self._serving = Serving(context)
 
     def _all_gauges(self) -> Mapping[str, Mapping[tuple[str, ...], float]]:
-        return {**self._gauges.values(), **self._subscriptions.gauges(), **self._deliveries.gauges()}
+        return {
+            **self._gauges.values(),
+            **self._subscriptions.gauges(),
+            **self._deliveries.gauges(),
+            "moatdns_upstream_up": self._upstreams.states.up,
+        }
 
     def _own_counts(self) -> Mapping[tuple[str, str], int]:
         """What this process counts by itself: metric and label."""
@@ -146,7 +154,7 @@ class Control:
     def _troubles(self) -> list[str]:
         """Why the node is not well."""
         parts = (self._door.trouble, self._keeper.trouble, self._subjects.trouble, *self._config_policy.problems)
-        return [text for text in parts if text]
+        return [*(text for text in parts if text), *self._upstreams.states.troubles]
 
     def _open_connections(self) -> Mapping[str, int]:
         parts = {"admin": self._serving, "block_page": self._block_page}
@@ -172,8 +180,9 @@ class Control:
             except MoatdnsError as error:  # a certificate, for one: policy and statistics go on
                 self._log.error("the admin API is not served", why=str(error))
         orders = asyncio.ensure_future(self._obey())
-        await asyncio.wait([work, orders], return_when=asyncio.FIRST_COMPLETED)
-        for task in (work, orders):
+        watching = asyncio.ensure_future(self._upstreams.run())  # whether there is a store or not
+        await asyncio.wait([work, orders, watching], return_when=asyncio.FIRST_COMPLETED)
+        for task in (work, orders, watching):
             task.cancel()
         try:
             await work

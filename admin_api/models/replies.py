@@ -61,6 +61,7 @@ class Status(BaseModel):
     subjects: dict[str, Any] = Field(description="How many leases, exemptions and pauses are in force; trouble")
     store: dict[str, Any]
     upstreams: list[dict[str, Any]]
+    upstream_troubles: list[str] = Field([], description="Which upstreams do not answer, and why.")
     lists: list[dict[str, Any]]
     dropped: dict[str, int] = Field(description="What was let fall, by what it was too much for; see limits.")
 

@@ -76,6 +76,7 @@ def _troubles(status: models.Status) -> list[str]:
     """Whatever is not as it should be, in sentences."""
     parts = [status.policy["trouble"], *status.policy["config_problems"], status.subjects["trouble"]]
     parts.append(status.store["trouble"])
+    parts += status.upstream_troubles
     parts += [f"list {each['name']}: {each['last_error']}" for each in status.lists if each["last_error"]]
     return [part for part in parts if part]
 

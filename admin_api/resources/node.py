@@ -45,6 +45,7 @@ async def status(call: Call) -> Reply:
                 "trouble": context.subjects.trouble,
             },
             store={"place": context.door.store.place, "trouble": context.door.trouble},
+            upstream_troubles=list(context.upstream_troubles()),
             upstreams=[
                 {"worker": worker["pid"], **server}
                 for worker in node["workers"]
@@ -67,11 +68,8 @@ async def health(_: Call) -> Reply:
 async def ready(call: Call) -> Reply:
     """GET /ready."""
     context = call.context
-    why = [
-        text
-        for text in (context.door.trouble, context.policy.trouble, context.subjects.trouble, *context.config_problems())
-        if text
-    ]
+    parts = (context.door.trouble, context.policy.trouble, context.subjects.trouble, *context.config_problems())
+    why = [*(text for text in parts if text), *context.upstream_troubles()]
     if context.policy.snapshot is None:
         return Reply(models.Ready(status="not ready", why=why or ["no policy is in force yet"]), 503)
     return Reply(models.Ready(status="degraded" if why else "ready", why=why))

@@ -23,6 +23,7 @@ GAUGES: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
     "moatdns_list_last_success_timestamp_seconds": ("When a list was last read with success.", ("list",)),
     "moatdns_admin_connections": ("Open connections to the admin API.", ()),
     "moatdns_block_page_connections": ("Open connections to the block page.", ()),
+    "moatdns_upstream_up": ("Whether an upstream answers, as far as questions to it have shown.", ("upstream",)),
     "moatdns_leases": ("Addresses that are leased.", ()),
     "moatdns_exemptions": ("Exemptions that are active.", ()),
     "moatdns_pauses": ("Pauses in force.", ()),

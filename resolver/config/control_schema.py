@@ -21,6 +21,8 @@ EVENTS = (
     "list.refused",
     "node.degraded",
     "node.recovered",
+    "upstream.failing",
+    "upstream.recovered",
 )
 
 

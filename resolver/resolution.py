@@ -14,13 +14,15 @@ from resolver.config.settings import CacheSettings
 from resolver.errors import FormatError, UpstreamBadAnswer, UpstreamBusy, UpstreamError, UpstreamTimeout
 from resolver.names import domain_of
 from resolver.rebinding import RebindingGuard
-from resolver.wire.answer import read_answer
+from resolver.wire.answer import Answer, read_answer
 from resolver.wire.codes import Ede, Rcode
 from resolver.wire.question import Question
+from resolver.wire.remarks import PRIVATE_ADDRESSES, ZERO_ADDRESS, ede_in, is_zero_address, remark_of_ede
 
 STALE_AFTER_SECONDS = 1.8  # how long a client waits for a fresh answer before it gets an old one (RFC 8767 section 5)
 _PREFETCH_SHARE = 0.1  # of the TTL, at its end
 _PREFETCH_MIN_TTL_SECONDS = 10
+_MOST_STRIPPED = 20  # names that are told, for somebody to open them
 _OUR_FAULT = (Ede.OTHER, "an error of the resolver's own, which its log tells")
 
 Waiter = Callable[[CacheEntry], None]
@@ -84,6 +86,13 @@ class Resolver:
         self._flights: dict[bytes, _Flight] = {}
         self._waiting_by_domain: dict[bytes, int] = {}  # registered domains, by key
         self.waiting = 0
+        self.remarks: Counter[str] = Counter()  # answers by what was remarked (resolver.wire.remarks.KINDS)
+        self.stripped: dict[bytes, None] = {}  # the latest names (wire form) whose private addresses were left out
+
+    @property
+    def results(self) -> dict[tuple[str, ...], int]:
+        """What was remarked, as it is counted for metrics."""
+        return {("remark", kind): count for kind, count in self.remarks.items()}
 
     def cached(self, question: Question, now: float) -> CacheEntry | None:
         """An answer that can be given now: fresh, a failure just seen, or an old one while the upstreams are away."""
@@ -172,11 +181,12 @@ class Resolver:
             entry = self._cache.put_failure(flight.cache_key, _why(outcome), now)
         else:
             try:
-                answer = read_answer(outcome, flight.qname, flight.qtype, keep_authority=flight.dnssec_ok)
+                said = answer = read_answer(outcome, flight.qname, flight.qtype, keep_authority=flight.dnssec_ok)
                 if self._guard is not None:
                     answer = self._guard.guarded(
                         answer, outcome, flight.qname, flight.qtype, keep_authority=flight.dnssec_ok
                     )
+                self._remark(answer, said, outcome, flight)
                 entry = self._cache.put(flight.cache_key, answer, now)
             except FormatError as error:
                 entry = self._cache.put_failure(flight.cache_key, (Ede.NETWORK_ERROR, f"unusable answer: {error}"), now)
@@ -184,6 +194,22 @@ class Resolver:
                 self._loop.call_exception_handler({"message": "an answer could not be read", "exception": error})
                 entry = self._cache.put_failure(flight.cache_key, _OUR_FAULT, now)
         self._tell(flight, entry)
+
+    def _remark(self, answer: Answer, said: Answer, message: bytes, flight: _Flight) -> None:
+        """Note where an answer was filtered, here or by the upstream, so that nobody takes it for what there is."""
+        told = ede_in(message)
+        remark = None if told is None else remark_of_ede(told)
+        if remark is None and said.answers and is_zero_address(said.body, said.answers):
+            remark = ZERO_ADDRESS
+        if remark is None and answer.filtered:
+            remark = PRIVATE_ADDRESSES
+            self.stripped.pop(flight.qname, None)
+            self.stripped[flight.qname] = None
+            if len(self.stripped) > _MOST_STRIPPED:
+                del self.stripped[next(iter(self.stripped))]
+        if remark is not None:
+            answer.remark = remark
+            self.remarks[remark[0]] += 1
 
     def _tell(self, flight: _Flight, entry: CacheEntry) -> None:
         waiters, flight.waiters = flight.waiters, []
@@ -204,6 +230,8 @@ class Resolver:
 def _why(error: UpstreamError) -> tuple[int, str]:
     """The extended error that tells a client why there is no answer (RFC 8914 sections 4.23 and 4.24)."""
     if isinstance(error, UpstreamBadAnswer) and error.rcode is not None:
+        if error.told is not None and (remark := remark_of_ede(error.told)) is not None:
+            return remark[1], f"{remark[2]}, and answered {_rcode_name(error.rcode)}"
         return Ede.OTHER, f"the upstreams answered {_rcode_name(error.rcode)}"
     if isinstance(error, UpstreamBusy):
         return Ede.OTHER, "too many queries are waiting for an upstream"

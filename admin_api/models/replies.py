@@ -62,6 +62,9 @@ class Status(BaseModel):
     store: dict[str, Any]
     upstreams: list[dict[str, Any]]
     upstream_troubles: list[str] = Field([], description="Which upstreams do not answer, and why.")
+    stripped: list[str] = Field(
+        [], description="Names whose private addresses were left out lately (upstream.private_names opens them)."
+    )
     lists: list[dict[str, Any]]
     dropped: dict[str, int] = Field(description="What was let fall, by what it was too much for; see limits.")
 

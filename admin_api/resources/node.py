@@ -11,6 +11,7 @@ from admin_api.store import lists
 from resolver import __version__
 from resolver.errors import MoatdnsError
 
+_OF_ALL = ("upstreams", "stripped")  # what is told of all workers together
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
@@ -29,7 +30,9 @@ async def status(call: Call) -> Reply:
         models.Status(
             version=__version__,
             uptime_seconds=round(time.time() - context.began, 1),
-            workers=[{k: v for k, v in worker.items() if k != "upstreams"} for worker in node["workers"]],
+            workers=[
+                {k: v for k, v in worker.items() if k not in ("upstreams", "stripped")} for worker in node["workers"]
+            ],
             policy={
                 "revision": context.subscriptions.in_force(),
                 "snapshot": policy.snapshot_revision,
@@ -51,6 +54,7 @@ async def status(call: Call) -> Reply:
                 for worker in node["workers"]
                 for server in worker.get("upstreams", [])
             ],
+            stripped=sorted({name for worker in node["workers"] for name in worker.get("stripped", ())}),
             lists=[
                 {"name": row.name, "rules": row.rules, "updated_at": row.updated_at, "last_error": row.last_error}
                 for row in rows

@@ -30,6 +30,7 @@ from resolver.upstream.server import Server
 from resolver.upstream.udp import MAX_DATAGRAM
 from resolver.wire.codes import Rcode
 from resolver.wire.query import FAILURES, extended_rcode_of, is_truncated, rcode_of
+from resolver.wire.remarks import ede_in
 
 # How much of a try's time may pass in silence before the next one begins beside it.
 _PATIENCE: Final = 1 / 4
@@ -74,6 +75,7 @@ class Inquiry(Asker):
     has_asked_again = False
     asked_by_stream: tuple[Server, ...] = ()
     rcode: int | None = None  # the last error rcode heard
+    told: tuple[int, str] | None = None  # the extended error that came with one
     was_silent = False  # some server was
     error: UpstreamError | None = None  # the last one
 
@@ -139,6 +141,7 @@ class Inquiry(Asker):
         server = link.server
         if rcode in FAILURES:
             self.rcode = rcode
+            self.told = ede_in(response) or self.told
             server.bad_answers += 1
             server.trouble = f"answered with {Rcode(rcode).name}"
             self._failed(link, UpstreamBadAnswer(f"{server.name} answered with rcode {rcode}", rcode))
@@ -310,7 +313,7 @@ class Inquiry(Asker):
         """What to tell when all have failed: an rcode says most, then silence, then a refusal."""
         if self.rcode is not None:
             return UpstreamBadAnswer(
-                f"no upstream gave an answer; the last one heard said rcode {self.rcode}", self.rcode
+                f"no upstream gave an answer; the last one heard said rcode {self.rcode}", self.rcode, self.told
             )
         if self.was_silent:
             asked = ", ".join(link.server.name for link in self.order[: self.next_server])

@@ -17,6 +17,7 @@ from resolver.wire.addresses import addresses_of_record, is_private
 from resolver.wire.codes import HEADER, Flag, Rcode, Type
 from resolver.wire.mending import without_foreign_records
 from resolver.wire.reading import TTL_SIGN_BIT, Names, Record
+from resolver.wire.remarks import Remark
 
 MAX_CHAIN: Final = 11  # CNAMEs followed; unbound and BIND stop at about as many
 MAX_RECORDS: Final = 1000
@@ -48,6 +49,7 @@ class Answer:
     * `targets`: keys of the names it leads to (CNAME chain, SVCB and HTTPS targets), for the policy to judge.
     * `negative`: NXDOMAIN, or no record of the asked type at the chain's end.
     * `filtered`: records were left out because nobody should be led to what they hold.
+    * `remark`: what clients and the query log are told of it (`resolver.wire.remarks`).
     """
 
     rcode: int
@@ -60,6 +62,7 @@ class Answer:
     negative: bool
     targets: tuple[bytes, ...]
     filtered: bool
+    remark: Remark | None
 
     # By hand: one that `dataclass` makes is never compiled, and one is made for each answer.
     def __init__(
@@ -74,6 +77,7 @@ class Answer:
         negative: bool,
         targets: tuple[bytes, ...],
         filtered: bool = False,
+        remark: Remark | None = None,
     ) -> None:
         self.rcode = rcode
         self.authenticated = authenticated
@@ -85,6 +89,7 @@ class Answer:
         self.negative = negative
         self.targets = targets
         self.filtered = filtered
+        self.remark = remark
 
 
 def read_answer(message: bytes, qname: bytes, qtype: int, *, keep_authority: bool) -> Answer:

@@ -133,5 +133,5 @@ async def test_ready_and_the_overview_name_the_upstream_that_fails(served: Serve
     context = replace(served.context, upstream_troubles=lambda: told)
     call = Call(context, "", "", {}, None, {}, {})
     reply = await node.ready(call)
-    assert (reply.status, reply.body.model_dump()) == (200, {"status": "degraded", "why": told})  # type: ignore[union-attr]
-    assert (await node.status(call)).body.upstream_troubles == told  # type: ignore[union-attr]
+    assert (reply.status, reply.body.model_dump()) == (200, {"status": "degraded", "why": told})
+    assert (await node.status(call)).body.upstream_troubles == told

@@ -38,6 +38,7 @@ from admin_api.store.errors import StoreAway
 from admin_api.store.tokens import ensure_first_token
 from admin_api.subjects.keeper import SubjectKeeper
 from admin_api.subscriptions.service import Subscriptions
+from admin_api.upstream_watch import UpstreamWatch
 from admin_api.webhooks.delivery import Deliveries
 from admin_api.webhooks.hooks import Outbox
 from admin_api.webhooks.watching import Watcher
@@ -82,6 +83,7 @@ class Control:
         )
         self._outbox = Outbox(settings.webhooks)
         self._deliveries = Deliveries(self._door, self._outbox, log)
+        self._upstreams = UpstreamWatch(channel, self._door, self._outbox, log)
         self._watcher = Watcher(self._door, self._outbox, self._troubles)
         self._subjects = SubjectKeeper(
             self._door,
@@ -142,11 +144,17 @@ class Control:
                 state_dir=self._state_dir,
                 began=first["began"],
                 config_problems=lambda: self._config_policy.problems,
+                upstream_troubles=lambda: self._upstreams.states.troubles,
             )
             self._serving = Serving(context)
 
     def _all_gauges(self) -> Mapping[str, Mapping[tuple[str, ...], float]]:
-        return {**self._gauges.values(), **self._subscriptions.gauges(), **self._deliveries.gauges()}
+        return {
+            **self._gauges.values(),
+            **self._subscriptions.gauges(),
+            **self._deliveries.gauges(),
+            "moatdns_upstream_up": self._upstreams.states.up,
+        }
 
     def _own_counts(self) -> Mapping[tuple[str, str], int]:
         """What this process counts by itself: metric and label."""
@@ -161,7 +169,7 @@ class Control:
         """Why the node is not well."""
         keepers = (self._door, self._heads, self._keeper, self._subjects)
         parts = (*(keeper.trouble for keeper in keepers), *self._config_policy.problems)
-        return [text for text in parts if text]
+        return [*(text for text in parts if text), *self._upstreams.states.troubles]
 
     def _open_connections(self) -> Mapping[str, int]:
         parts = {"admin": self._serving, "block_page": self._block_page}
@@ -184,8 +192,9 @@ class Control:
         if self._block_page is not None:
             await self._block_page.start([socket.socket(fileno=fd) for fd in self._first["block_page"]])
         serving = asyncio.ensure_future(self._serve_api(self._serving) if self._serving is not None else self._rest())
-        await asyncio.wait([work, orders, serving], return_when=asyncio.FIRST_COMPLETED)
-        for task in (work, orders, serving):
+        watching = asyncio.ensure_future(self._upstreams.run())  # whether there is a store or not
+        await asyncio.wait([work, orders, serving, watching], return_when=asyncio.FIRST_COMPLETED)
+        for task in (work, orders, serving, watching):
             task.cancel()
         for task in (work, serving):
             try:

@@ -17,6 +17,7 @@ from resolver.cache.responses import CacheEntry, ResponseCache
 from resolver.config.settings import CacheSettings
 from resolver.errors import FormatError, UpstreamBusy, UpstreamError
 from resolver.failures import OUR_FAULT, TOO_SLOW, Why, why_not
+from resolver.filtered import Filtered
 from resolver.flight import Flight, Places, Waiter, Wants
 from resolver.local_names import LocalNames
 from resolver.names import key_of
@@ -74,6 +75,7 @@ class Resolver:
         self._flights: dict[bytes, Flight] = {}
         self._dropped = dropped
         self._places = Places(max_in_flight, max_in_flight_per_domain, dropped)
+        self.filtered = Filtered()
 
     @property
     def waiting(self) -> int:
@@ -178,7 +180,7 @@ class Resolver:
             self._fail(flight, why_not(outcome))
             return
         try:
-            answer = self._read(outcome, flight)
+            answer = self._heard(outcome, flight)
             if answer.leads_on is not None:
                 self._follow(flight, self._cache.wrapped(flight.cache_key, answer, self._clock()))
             else:
@@ -189,13 +191,17 @@ class Resolver:
             self._report("an answer could not be read", error)
             self._fail(flight, OUR_FAULT)
 
-    def _read(self, message: bytes, flight: Flight) -> Answer:
-        """The answer in a message, less what the guard takes out. Raises FormatError."""
-        qname, qtype, dnssec = flight.qname, flight.qtype, flight.dnssec_ok
-        answer = read_answer(message, qname, qtype, keep_authority=dnssec)
+    def _heard(self, message: bytes, flight: Flight) -> Answer:
+        """An upstream's answer, with the remark that it deserves. Raises FormatError."""
+        said = read_answer(message, flight.qname, flight.qtype, keep_authority=flight.dnssec_ok)
+        answer = self._guarded(said, message, flight)
+        self.filtered.note(answer, said, message, flight.qname)
+        return answer
+
+    def _guarded(self, said: Answer, message: bytes, flight: Flight) -> Answer:
         if self._guard is None:
-            return answer
-        return self._guard.guarded(answer, message, qname, qtype, keep_authority=dnssec)
+            return said
+        return self._guard.guarded(said, message, flight.qname, flight.qtype, keep_authority=flight.dnssec_ok)
 
     def _follow(self, flight: Flight, first: CacheEntry) -> None:
         """Go on from what was said of the name itself, which leads on."""
@@ -288,7 +294,8 @@ class Resolver:
         message = self._local_names.answer(parse_question(_QUERY_HEAD + flight.question))
         if message is None:
             return None
-        return self._cache.wrapped(key, self._read(message, flight), now)
+        said = read_answer(message, flight.qname, flight.qtype, keep_authority=flight.dnssec_ok)
+        return self._cache.wrapped(key, self._guarded(said, message, flight), now)  # from outside, nobody leads to us
 
     def _part_landed(self, flight: Flight, part: CacheEntry, why: Why | None) -> None:
         """Something is known of the name that a flight waits for."""

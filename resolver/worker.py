@@ -39,7 +39,7 @@ from resolver.listeners.stream import StreamListener, speak_tcp
 from resolver.listeners.turns import Turns
 from resolver.listeners.udp import udp_listener
 from resolver.local_names import local_names_of
-from resolver.names import key_of, parse_any_name, parse_name
+from resolver.names import key_of, parse_any_name, parse_name, to_text
 from resolver.pipeline import Pipeline
 from resolver.policy.snapshot import PolicySnapshot
 from resolver.rebinding import RebindingGuard
@@ -167,7 +167,7 @@ class Worker:
             with contextlib.suppress(asyncio.CancelledError):
                 await task
         events.flush()
-        self._counters.sync({**self._forwarder.results, **self._cache.results})
+        self._counters.sync({**self._forwarder.results, **self._cache.results, **self._resolver.filtered.results})
         self._forwarder.close()
         self._say_counts()
 
@@ -216,7 +216,7 @@ class Worker:
                     self._counters.settle(await self._new_file())
             if self._encrypted is not None and not self._encrypted.are_open:
                 await self._look_for_certificate(self._encrypted)
-            self._counters.sync({**self._forwarder.results, **self._cache.results})
+            self._counters.sync({**self._forwarder.results, **self._cache.results, **self._resolver.filtered.results})
             if self._counters.store.used_share > _FULL_SHARE:
                 self._counters.move(await self._new_cells())
                 self._pipeline.use(self._pipeline.snapshot)  # answers and clients know the old cells
@@ -234,7 +234,8 @@ class Worker:
             elif order["do"] == "renew":
                 self._renew()
             elif order["do"] == "ping":
-                self._say("alive", cache_bytes=self._cache.bytes, upstreams=self._forwarder.health)
+                stripped = [to_text(name) for name in self._resolver.filtered.stripped]
+                self._say("alive", cache_bytes=self._cache.bytes, upstreams=self._forwarder.health, stripped=stripped)
             elif order["do"] == "count":
                 self._say_counts()
             elif order["do"] == "stop":

@@ -24,6 +24,8 @@ EVENTS = (
     "change.pending",
     "change.decided",
     "pause.begun",
+    "upstream.failing",
+    "upstream.recovered",
 )
 
 

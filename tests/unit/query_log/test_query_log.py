@@ -249,3 +249,25 @@ def test_events_are_kept_while_nobody_takes_them_and_dropped_beyond_the_bound() 
     assert taken + dropped["query_log"] == 30_000
     ours.close()
     theirs.close()
+
+
+def test_a_day_that_a_version_without_remarks_began_is_read_and_gone_on_with(tmp_path: Path) -> None:
+    day = "2026-03-01"
+    old = [*files.COLUMNS[:-1]]
+    with closing(files.open_to_write(tmp_path, day)) as connection:
+        connection.execute("ALTER TABLE queries DROP COLUMN remark")
+        values = [1772323200.0, "10.1.2.3", "default", "a.example", "A", "NOERROR", "allow"]
+        row = [*values, None, None, None, None, "udp", 0.5]
+        connection.execute(f"INSERT INTO queries ({','.join(old)}) VALUES ({','.join('?' * len(old))})", row)
+        connection.execute("INSERT INTO spans VALUES (0, ?, ?)", (row[0], row[0]))
+    assert rows_of(tmp_path) == [("a.example", None)]
+    with closing(files.open_to_write(tmp_path, day)) as connection:
+        files.add(connection, [[*row[:3], "b.example", *row[4:], "left out"], [*row[:3], "c.example", *row[4:]]])
+    assert rows_of(tmp_path) == [("c.example", None), ("b.example", "left out"), ("a.example", None)]
+
+
+def rows_of(folder: Path) -> list[tuple[str, str | None]]:
+    """Name and remark of all rows, newest first."""
+    search = Search(folder, Wanted({}, None, None, None), Place.newest(), 10)
+    search.run(time.monotonic() + 30)
+    return [(row[files.COLUMNS.index("name")], row[files.COLUMNS.index("remark")]) for row in search.rows]

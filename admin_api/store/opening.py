@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import sqlite3
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,6 +27,9 @@ from resolver.telemetry.log import Log
 _SQLITE_FILES = (FILE, f"{FILE}-wal", f"{FILE}-shm")
 
 
+Admit = Callable[[Engines], Awaitable[None]]
+
+
 @dataclass(frozen=True, slots=True)
 class Opened:
     """A store that was opened. `other_key` is up to which row its trail was made with a key that is not ours."""
@@ -36,10 +40,12 @@ class Opened:
     other_key: int = 0
 
 
-async def open_ours(url: str | None, state_dir: Path, log: Log, limits: Limits, *, anew: bool = False) -> Opened:
+async def open_ours(
+    url: str | None, state_dir: Path, log: Log, limits: Limits, *, anew: bool = False, admit: Admit | None = None
+) -> Opened:
     """Connect, bring the tables up to date, and see whose it is. Raises StoreAway; StoreLost for one that is not ours.
 
-    With `anew`, whatever store is there is taken as ours from now on.
+    With `anew`, whatever store is there is taken as ours from now on. `admit` may refuse before that is looked at.
     """
     key = await asyncio.to_thread(audit.load_key, state_dir)
     expected = None if anew else await asyncio.to_thread(known_store, state_dir)
@@ -51,6 +57,8 @@ async def open_ours(url: str | None, state_dir: Path, log: Log, limits: Limits, 
             if expected is not None:
                 await _check_not_empty(engines, state_dir)
             await bring_up_to_date(engines, state_dir, log, limits)
+            if admit is not None:
+                await admit(engines)
             async with engines.reading.connect() as connection:
                 row = (await connection.execute(select(meta.c.store_id, meta.c.audit_key_check))).first()
                 store_id, check = (str(row.store_id), row.audit_key_check) if row else ("", None)

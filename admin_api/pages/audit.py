@@ -16,7 +16,8 @@ _FILTERS = ("actor", "object", "action")
 _ROWS_A_FILE = 10_000
 ACTIONS = (
     "create", "update", "delete", "add rules", "remove rules", "grant", "request", "approve", "deny", "renew", "revoke",
-    "expire", "pause", "flush", "ask for refresh", "refresh", "provision", "test",
+    "expire", "pause", "flush", "ask for refresh", "refresh", "provision", "test", "rollback",
+    "acknowledge", "begin-anew",
 )  # fmt: skip
 
 

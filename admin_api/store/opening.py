@@ -19,6 +19,7 @@ from admin_api.store import audit
 from admin_api.store.engine import FILE, Engines, Limits, open_engines, told_as_away
 from admin_api.store.errors import StoreAway, StoreLost
 from admin_api.store.evidence import how_to_go_on, known_store
+from admin_api.store.heads import HEAD_FILE
 from admin_api.store.migrating import bring_up_to_date
 from admin_api.store.tables import audit as trail
 from admin_api.store.tables import meta
@@ -165,6 +166,6 @@ def hand_over(state_dir: Path) -> None:
     if os.geteuid() != 0:
         return
     owner = state_dir.lstat()
-    for name in (*_SQLITE_FILES, audit.KEY_FILE, "audit.head", f"{FILE}.lock"):
+    for name in (*_SQLITE_FILES, audit.KEY_FILE, HEAD_FILE, f"{FILE}.lock"):
         with contextlib.suppress(FileNotFoundError):
             os.chown(state_dir / name, owner.st_uid, owner.st_gid, follow_symlinks=False)

@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import text
 
 from admin_api.store import owner
+from admin_api.store.anew import begin_anew
 from admin_api.store.errors import StoreHeld
 from admin_api.store.owner import Owner, holder_of
 from admin_api.store.store import Store
@@ -136,3 +137,22 @@ async def test_commands_that_hold_no_lock_change_rows_beside_the_one_that_serves
     await node(1).take(first)
     await write(beside)
     await write(first)
+
+
+async def test_no_store_is_begun_anew_beside_the_node_that_serves_it(
+    nodes: list[Store], tmp_path: Path, log: SilentLog
+) -> None:
+    first, _ = nodes
+    await write(first)
+    await node(1).take(first)
+    keeping = asyncio.ensure_future(node(1).keep(first))
+    url = shared_postgres().url(await database_of(first))
+    with pytest.raises(StoreHeld, match="process 1"):
+        await begin_anew(url, tmp_path / "fresh", log, actor="command line", reason="")
+    await write(first)
+    keeping.cancel()
+
+
+async def database_of(store: Store) -> str:
+    async with store.read() as connection:
+        return str(await connection.scalar(text("SELECT current_database()")))

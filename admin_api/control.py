@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import signal
 import socket
 import sys
@@ -34,8 +35,10 @@ from admin_api.query_log.reader import QueryLogReader
 from admin_api.query_log.writer import QueryLogWriter
 from admin_api.serving import Serving
 from admin_api.statistics.service import StatisticsService
-from admin_api.store.errors import StoreAway
+from admin_api.store.errors import StoreAway, StoreHeld
+from admin_api.store.owner import Owner, holder_of
 from admin_api.store.tokens import ensure_first_token
+from admin_api.subjects.closing import close_what_opens
 from admin_api.subjects.keeper import SubjectKeeper
 from admin_api.subscriptions.service import Subscriptions
 from admin_api.upstream_watch import UpstreamWatch
@@ -63,7 +66,10 @@ class Control:
         self._state_dir = Path(settings.state_dir)
         self._settings = settings
         catalogue = load_kept(Path(settings.catalogue) if settings.catalogue else None)
-        self._door = Door(settings.store_url, self._state_dir, log)
+        supervisor = os.getppid()
+        owner = Owner(holder_of(supervisor, first["began"]), supervisor, lambda: self._tell_store("waits"))
+        self._door = Door(settings.store_url, self._state_dir, log, owner, self._hear_of_store)
+        self._closing: asyncio.Task[None] | None = None
         self._heads = HeadKeeper(self._door, self._state_dir, log)
         self._keeper = Keeper(
             self._door,
@@ -238,14 +244,27 @@ class Control:
         """Do nothing, until the process ends."""
         await asyncio.get_running_loop().create_future()
 
+    def _hear_of_store(self, error: StoreAway | None) -> None:
+        """Tell the supervisor, who ends a start that another node is in the way of."""
+        is_held = isinstance(error, StoreHeld)
+        self._tell_store("told", str(error) if is_held else None)
+        if is_held and self._closing is None:
+            closing = close_what_opens(self._state_dir, self._channel.use_subjects, self._log)
+            self._closing = asyncio.ensure_future(closing)
+
+    def _tell_store(self, state: str, held: str | None = None) -> None:
+        self._channel.say("store", state=state, held=held)
+
     async def _work(self) -> None:
         """What needs the store begins when it is open; a part that fails ends the process, and the next one begins."""
+        self._tell_store("opens")
         await self._door.open()
         token = await ensure_first_token(self._door.store, self._state_dir)
         if token is not None:
             self._log.info("a first token for the admin API was made; take it from its file", file=str(token))
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._door.watch())
+            tasks.create_task(self._door.hold())
             tasks.create_task(self._heads.run())
             tasks.create_task(self._subjects.run())
             tasks.create_task(self._deliveries.run())

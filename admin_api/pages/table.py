@@ -72,6 +72,7 @@ PAGES: tuple[Page, ...] = (
     Page("GET", "/reports/usage.csv", reports.usage_csv),
     Page("GET", "/audit", audit.show),
     Page("GET", "/audit/export.jsonl", audit.export),
+    Page("POST", "/audit/acknowledge", audit.acknowledge, "admin", shown_again=audit.show),
     Page("GET", "/policy", policy.show),
     Page("GET", "/policy/export.yaml", policy.export),
     Page("GET", "/policy/document", policy.document),

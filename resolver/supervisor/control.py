@@ -26,6 +26,8 @@ _HEARTBEAT_SECONDS = 1.0
 _HUNG_AFTER_PINGS = 30  # it may be busy with a store that does not answer
 _ENDED_BY_SIGTERM = f"status {-signal.SIGTERM}"
 LAST_WORD_SECONDS = 0.5  # between a child that hears of the end, and us
+_START_SECONDS = 10.0  # for a control process to say anything, before a start goes on without it
+_STORE_SECONDS = 5.0  # for a store to answer, likewise
 _CONFIG_SECONDS = 120.0  # for a config's policy to be compiled and in force
 
 
@@ -57,6 +59,9 @@ class Control:
         self._configs: dict[str, asyncio.Future[None]] = {}  # by fingerprint: who waits for a config's policy
         self._runs = asyncio.Event()
         self._another_runs = asyncio.Event()
+        self._store_state = "starts"  # then opens, waits (for another node's lock to be over), told
+        self._store_moved = asyncio.Event()
+        self._store_held: str | None = None  # by whom, where another node serves the store
         self._is_started = False
         self.is_stopping = False
 
@@ -92,6 +97,22 @@ class Control:
         finally:
             self._configs.pop(fingerprint, None)
             waiting.cancel()
+
+    async def check_store(self, seconds: float) -> None:
+        """Wait until it has the store, or cannot reach it. Raises MoatdnsError where another node serves the store.
+
+        A store that does not answer keeps no DNS waiting; another node's lock does, for so long.
+        """
+        patience = {"starts": _START_SECONDS, "opens": _STORE_SECONDS, "waits": seconds}
+        while self._store_state in patience:
+            self._store_moved.clear()
+            try:
+                async with asyncio.timeout(patience[self._store_state]):
+                    await self._store_moved.wait()
+            except TimeoutError:
+                break
+        if self._store_held is not None:
+            raise MoatdnsError(self._store_held)
 
     def recompile(self) -> None:
         """Tell it that the compiled policy on disk is gone."""
@@ -166,6 +187,9 @@ class Control:
                 self._tasks.spawn(self._do_and_tell(event["id"], flushing), "flush")
             case "status":
                 self._tell("status", id=event["id"], status=self._status())
+            case "store":
+                self._store_state, self._store_held = event["state"], event["held"]
+                self._store_moved.set()
             case "config_in_force":
                 waiting = self._configs.get(event["fingerprint"])
                 if waiting is not None and not waiting.done():

@@ -32,6 +32,7 @@ from resolver.supervisor.tasks import Tasks
 from resolver.telemetry.log import Log
 
 PATIENCE_SECONDS = 5.0  # how long a start waits for a new policy before it serves the last good one
+_OWNER_SECONDS = 12.0  # for a dead node's lock of the store to be over
 _OTHER_CATALOGUE_SECONDS = 120.0  # for a whole new base, a million rules included
 SQLITE_FILE = "moatdns.sqlite"  # below state_dir: the store, unless store.url names another
 
@@ -157,6 +158,9 @@ class Supervisor:
     async def _first_policy(self) -> Manifest:
         """The policy to start with. Raises MoatdnsError when there is none."""
         good = self._in_use = self._source.on_disk(self._plan.state_dir)
+        if self._plan.control.store_url is not None:  # other machines may serve from it: then we do not start
+            self._control.start()
+            await self._control.check_store(_OWNER_SECONDS)
         if good is not None and good.fingerprint == self._plan.fingerprint:
             return good
         if good is not None or _has_store(self._plan.control):

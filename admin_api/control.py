@@ -24,6 +24,7 @@ from admin_api.block_page.serving import Serving as BlockPage
 from admin_api.channel import Channel, Order
 from admin_api.compiling.keeper import Keeper
 from admin_api.config_policy import ConfigPolicy
+from admin_api.config_told import ConfigTold
 from admin_api.context import Address, AdminSettings, ChangeTerms, Context, Serves
 from admin_api.door import Door
 from admin_api.editing.exemption_form import Terms
@@ -81,6 +82,7 @@ class Control:
             outbox=self._outbox,
         )
         self._config_policy = ConfigPolicy(self._door, self._keeper, channel, log)
+        self._config_told = ConfigTold(self._door, log)
         self._serving: Serving | None = None
         self._block_page: BlockPage | None = None
         self._gauges = Gauges(
@@ -157,6 +159,7 @@ class Control:
         manifest = self._first["manifest"]
         await self._keeper.adopt(Path(manifest) if manifest else None)
         self._config_policy.give(self._first["policy"], self._first["fingerprint"])
+        self._config_told.give(self._first["reading"])
         if self._query_log is not None:
             self._query_log.start()
         work = asyncio.ensure_future(self._work())
@@ -206,6 +209,7 @@ class Control:
             if self._settings.audit_syslog is not None:
                 tasks.create_task(AuditSyslog(self._door, self._settings.audit_syslog, self._log).run())
             tasks.create_task(self._config_policy.run())
+            tasks.create_task(self._config_told.run())
             await self._config_policy.tried.wait()  # without the config's part, the store's policy is not whole
             tasks.create_task(self._keeper.run())
             tasks.create_task(self._subscriptions.run())
@@ -218,6 +222,8 @@ class Control:
             match order["do"]:
                 case "config":
                     self._config_policy.give(order["policy"], order["fingerprint"])
+                case "reading":
+                    self._config_told.give(order["reading"])
                 case "recompile":
                     self._keeper.recompile()
                 case "renew" if self._serving is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 
 import typer
@@ -37,6 +38,10 @@ def accept_command(config: ConfigOption = None, as_json: JsonOption = False) -> 
     """Take the bundled catalogue; it comes in force with the next SIGHUP or start."""
     _, loaded = load(config)
     found = _waiting(loaded)
+    if found is not None:
+        # Loaded here alone: it takes others a quarter of a second. Before it is done: what cannot be told is not done.
+        store_commands = importlib.import_module("resolver.store_commands")
+        store_commands.note_accepted(loaded, {"added": list(found.added)[:100], "removed": list(found.removed)[:100]})
     try:
         accept(loaded.state_dir)
         forget(loaded.state_dir)

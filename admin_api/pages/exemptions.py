@@ -87,7 +87,6 @@ async def show_new(visit: Visit) -> web.StreamResponse:
             "scope": visit.query.get("scope", ""),
             "duration_seconds": TWO_HOURS,
         },
-        four_eyes=visit.context.settings.exemptions.four_eyes,
         longest_seconds=visit.context.settings.exemptions.longest_seconds,
     )
 
@@ -119,12 +118,13 @@ async def create(visit: Visit) -> web.StreamResponse:
 async def show_one(visit: Visit) -> web.StreamResponse:
     """GET /exemptions/{id}."""
     reply = await visit.call("GET /exemptions/{id}", path={"id": visit.path["id"]})
+    item: Any = reply.body  # a models.ExemptionWithHistory
     return visit.render(
         "exemption.html",
-        item=reply.body,
+        item=item,
         version=reply.headers["ETag"],
         durations=DURATIONS,
-        four_eyes=visit.context.settings.exemptions.four_eyes,
+        asked_by_me=visit.is_mine(item.renewal.owner if item.renewal else item.requested_owner),
     )
 
 

@@ -74,6 +74,10 @@ class Operations:
             raise Waits(reply.body)
         return reply
 
+    def has(self, operation: str) -> bool:
+        """Whether there is one of that name."""
+        return operation in self._performing.routes
+
     def role_of(self, operation: str) -> str | None:
         """The least role that may do it."""
         return self._performing.routes[operation].role

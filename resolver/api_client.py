@@ -73,8 +73,6 @@ class ApiClient:
         try:
             with self._opener.open(request, timeout=_SECONDS) as response:
                 answer = _answer(response.status, response.headers, response.read(_MOST_REPLY_BYTES))
-            _end_if_waiting(answer)
-            return answer
         except urllib.error.HTTPError as error:
             with error:
                 answer = _answer(error.code, error.headers, error.read(1 << 20))
@@ -84,6 +82,8 @@ class ApiClient:
         except (OSError, http.client.HTTPException) as error:
             reason = getattr(error, "reason", None) or error
             fail(f"{self._base} cannot be reached: {reason}; is moatdns running, and is --url right?")
+        _end_if_waiting(answer)
+        return answer
 
     def items(self, path: str, **filters: str | None) -> Iterator[dict[str, Any]]:
         """All items of a listing, page by page."""

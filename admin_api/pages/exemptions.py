@@ -8,6 +8,7 @@ from typing import Any
 from aiohttp import web
 
 from admin_api import models
+from admin_api.editing.exemptions import UNVERIFIED
 from admin_api.http.call import BadRequest
 from admin_api.pages.exemption_choices import DURATIONS, TWO_HOURS
 from admin_api.pages.listings import all_of
@@ -124,6 +125,7 @@ async def show_one(visit: Visit) -> web.StreamResponse:
         item=item,
         version=reply.headers["ETag"],
         durations=DURATIONS,
+        nobody_asked=visit.four_eyes and item.status == "pending" and item.requested_owner == UNVERIFIED,
         asked_by_me=visit.is_mine(item.renewal.owner if item.renewal else item.requested_owner),
     )
 
@@ -137,8 +139,11 @@ async def act(visit: Visit) -> web.StreamResponse:
     version = visit.text("version") or None
     reply = await visit.call(f"POST /exemptions/{{id}}:{action}", path={"id": number}, body=body, version=version)
     item: Any = reply.body  # a models.ExemptionItem
-    waits = action == "renew" and item.renewal is not None
-    done = "waits for somebody else's approval of its renewal" if waits else f"{_ACTIONS[action]}{_from(item)}"
+    done = f"{_ACTIONS[action]}{_from(item)}"
+    if action == "renew" and item.renewal is not None:
+        done = "waits for somebody else's approval of its renewal"
+    elif action == "approve" and item.status == "pending":
+        done = "is taken up by you, and waits for somebody else's approval"
     return visit.go(f"/exemptions/{number}", told=told(reply, f"Exemption {number} {done}."))
 
 

@@ -63,7 +63,11 @@ async def create(call: Call) -> Reply:
 async def approve(call: Call) -> Reply:
     """POST /exemptions/{id}:approve."""
     row, number = await editing.approve(
-        call.context.subjects, call.path["id"], who=_who(call), expected_version=call.expected_version()
+        call.context.subjects,
+        call.path["id"],
+        who=_who(call),
+        expected_version=call.expected_version(),
+        four_eyes=call.context.settings.exemptions.four_eyes,
     )
     return _reply(row, await subjects_in_force(call, number))
 

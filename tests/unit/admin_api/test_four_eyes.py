@@ -48,6 +48,7 @@ async def set_up(served: Served) -> None:
             rules=50,
         )
         await groups.create(change, name="open", exempt=True)
+        await groups.create(change, name="seen", exempt=True, mode="monitor")
         await groups.create(change, name="staff", networks=["10.1.0.0/16"])
         await groups.create(
             change, name="strict", networks=["10.2.0.0/16"], block=["ai", "gateways", "bypass", "lists"]
@@ -114,7 +115,10 @@ OPENINGS: dict[str, list[Call]] = {
         ("PATCH", "groups/default", {"exempt": True}),
         ("PUT", "groups/staff", {"exempt": True, "networks": ["10.1.0.0/16"]}),
     ],
-    "a group's mode becomes monitor": [("PATCH", "groups/staff", {"mode": "monitor"})],
+    "a group's mode becomes monitor": [
+        ("PATCH", "groups/seen", {"exempt": False}),  # which had ways round the resolver closed
+        ("PATCH", "groups/staff", {"mode": "monitor"}),
+    ],
     "a group blocks less": [
         ("PATCH", "groups/default", {"block": ["ai", "lists"]}),
         ("PATCH", "groups/strict", {"block": ["ai", "bypass", "lists"]}),

@@ -139,7 +139,7 @@ def _end_if_waiting(answer: Answer) -> None:
     ]
     lines += [f"  {phrase}" for phrase in body["opens"]]
     if body.get("token_part"):
-        lines.append(f"the first half of the token, shown this once: {body['token_part']}")
+        lines.append(f"the second half of the token, shown this once: {body['token_part']}")
     fail(*lines)
 
 

@@ -73,7 +73,7 @@ def approve(
         return
     _show(item)
     if isinstance(item["result"], dict) and item["result"].get("token_part"):
-        print_line(f"the second half of the token, shown this once: {item['result']['token_part']}")
+        print_line(f"the first half of the token, shown this once: {item['result']['token_part']}")
 
 
 @change_app.command("deny")

@@ -28,7 +28,7 @@ class Waits(Exception):
     def told(self) -> str:
         """What the page says."""
         part = self.item.token_part
-        half = f" The first half of the token, shown this once, is {part}" if part else ""
+        half = f" The second half of the token, shown this once, is {part}" if part else ""
         return f"Nothing has changed yet: this waits for another owner's approval.{half}"
 
 

@@ -12,6 +12,7 @@ import signal
 import socket
 import sys
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -30,11 +31,13 @@ from admin_api.door import Door
 from admin_api.editing.exemption_form import Terms
 from admin_api.editing.leases import LeaseTerms
 from admin_api.gauges import Gauges
+from admin_api.http.auth import may
+from admin_api.persons import normal_form
 from admin_api.query_log.reader import QueryLogReader
 from admin_api.query_log.writer import QueryLogWriter
 from admin_api.serving import Serving
 from admin_api.statistics.service import StatisticsService
-from admin_api.store.tokens import ensure_first_token
+from admin_api.store.tokens import all_tokens, ensure_first_token
 from admin_api.subjects.keeper import SubjectKeeper
 from admin_api.subscriptions.service import Subscriptions
 from admin_api.webhooks.delivery import Deliveries
@@ -46,6 +49,7 @@ from resolver.errors import MoatdnsError
 from resolver.explaining import access_of
 from resolver.telemetry.log import Log, make_log
 
+FOUR_EYES = "four-eyes"
 _SETTLING_SECONDS = 3.0  # for the store to be opened; then calls are answered in any case
 
 
@@ -201,6 +205,8 @@ class Control:
         token = await ensure_first_token(self._door.store, self._state_dir)
         if token is not None:
             self._log.info("a first token for the admin API was made; take it from its file", file=str(token))
+        if self._settings.approval == FOUR_EYES:
+            await self._tell_of_owners()
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._door.watch())
             tasks.create_task(self._subjects.run())
@@ -216,6 +222,17 @@ class Control:
             tasks.create_task(keep_head(self._door, self._state_dir, self._log))
             tasks.create_task(self._statistics.run())
             tasks.create_task(self._gauges.run())
+
+    async def _tell_of_owners(self) -> None:
+        """Warn where four eyes leave nobody to approve anything."""
+        async with self._door.store.read() as connection:
+            rows = await all_tokens(connection)
+        deciding = [row for row in rows if may(row.role, "operator") and not row.has_expired(datetime.now(UTC))]
+        if len({normal_form(row.owner) for row in deciding}) < 2:
+            self._log.warning(
+                "policy.approval is four-eyes, and only one owner has a token that decides: nothing can be approved; "
+                "make another's on this machine (moatdns token create --role admin --owner NAME)"
+            )
 
     async def _obey(self) -> None:
         async for order in self._channel.orders():
@@ -243,7 +260,7 @@ def _log_lacks(settings: ControlSettings, what: str) -> Iterator[str]:
 
 
 def _terms(settings: ControlSettings) -> Terms:
-    return Terms(settings.approval == "four-eyes", settings.longest_exemption_seconds)
+    return Terms(settings.approval == FOUR_EYES, settings.longest_exemption_seconds)
 
 
 def _serves(settings: WorkerSettings, serving: list[dict[str, Any]]) -> Serves:

@@ -255,9 +255,7 @@ def _show_exemption(item: dict[str, Any], *, as_json: bool) -> None:
         f"{item['owner']}: {item['reason']}"
     )
     if item["status"] == "pending":
-        print_line(
-            f"  {item['requested_owner']} asks, and waits until {item['waits_until'][:19]}Z; another one approves"
-        )
+        print_line(f"  waits until {item['waits_until'][:19]}Z: another than {item['requested_owner']} approves it")
     if item["renewal"]:
         print_line(f"  renewal until {item['renewal']['expires_at'][:19]}Z waits for approval")
 

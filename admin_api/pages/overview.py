@@ -44,6 +44,7 @@ async def show(visit: Visit) -> web.StreamResponse:
         upstreams=_upstreams(status),
         audit=audit.items,
         pending=await visit.ask("GET /exemptions", query={"status": "pending", "limit": 5}),
+        changes=await visit.ask("GET /change-requests", query={"status": "pending", "limit": 5}),
     )
 
 

@@ -60,6 +60,7 @@ def trail(api: Api, **filters: str) -> list[dict[str, Any]]:
 
 def test_a_name_is_opened_by_two_owners_and_four_eyes_are_ended_by_root_alone(watched: Moatdns, world: Unbound) -> None:
     api = watched.api
+    assert "only one owner has a token" in watched.log_text
     config = ["--config", str(watched.config_file)]
     second = run(watched, "token", "create", "--name", "ben", "--role", "admin", "--owner", "Ben", *config).strip()
     made = trail(api, object="tokens/ben")[0]
@@ -85,6 +86,12 @@ def test_a_name_is_opened_by_two_owners_and_four_eyes_are_ended_by_root_alone(wa
     assert "nothing has changed yet" in run(watched, *lease, token=second, status=1)
     number = json.loads(run(watched, "change", "list", "--status", "pending", "--json", token=second))[0]["id"]
     assert "withdrawn" in run(watched, "change", "withdraw", number, token=second)
+
+    asked_by = ["--client", "127.0.0.61", "--owner", "Eve", "--reason", "a test", "--for", "8h"]
+    said = run(watched, "exemption", "grant", "anthropic", *asked_by, token=second)
+    assert "pending: anthropic for client 127.0.0.61 asks for 8 h" in said
+    assert "another than Ben approves it" in said
+    assert "asks for 8 h" in run(watched, "exemption", "list", token=first)
 
     assert trail(api, object="config")[-1]["action"] == "start"
     watched.reload(config_with(world, "none"))

@@ -13,6 +13,7 @@ import signal
 import socket
 import sys
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +26,14 @@ from admin_api.block_page.serving import Serving as BlockPage
 from admin_api.channel import Channel, Order
 from admin_api.compiling.keeper import Keeper
 from admin_api.config_policy import ConfigPolicy
+from admin_api.config_told import ConfigTold
 from admin_api.context import Address, AdminSettings, ChangeTerms, Context, Serves
 from admin_api.door import Door
 from admin_api.editing.exemption_form import Terms
 from admin_api.editing.leases import LeaseTerms
 from admin_api.gauges import Gauges
+from admin_api.http.auth import may
+from admin_api.persons import normal_form
 from admin_api.policy_file.plans import Plans
 from admin_api.query_log.reader import QueryLogReader
 from admin_api.query_log.writer import QueryLogWriter
@@ -37,7 +41,7 @@ from admin_api.serving import Serving
 from admin_api.statistics.service import StatisticsService
 from admin_api.store.errors import StoreAway, StoreHeld
 from admin_api.store.owner import Owner, holder_of
-from admin_api.store.tokens import ensure_first_token
+from admin_api.store.tokens import all_tokens, ensure_first_token
 from admin_api.subjects.closing import close_what_opens
 from admin_api.subjects.keeper import SubjectKeeper
 from admin_api.subscriptions.service import Subscriptions
@@ -52,6 +56,7 @@ from resolver.explaining import access_of
 from resolver.telemetry.log import Log, make_log
 
 _CERTIFICATE_SECONDS = 2.0  # between looks for one that is not there yet
+FOUR_EYES = "four-eyes"
 _SETTLING_SECONDS = 3.0  # for the store to be opened; then calls are answered in any case
 
 
@@ -100,6 +105,7 @@ class Control:
             outbox=self._outbox,
         )
         self._config_policy = ConfigPolicy(self._door, self._keeper, channel, log)
+        self._config_told = ConfigTold(self._door, log)
         self._serving: Serving | None = None
         self._block_page: BlockPage | None = None
         self._gauges = Gauges(
@@ -186,6 +192,7 @@ class Control:
         manifest = self._first["manifest"]
         await self._keeper.adopt(Path(manifest) if manifest else None)
         self._config_policy.give(self._first["policy"], self._first["fingerprint"])
+        self._config_told.give(self._first["reading"])
         if self._query_log is not None:
             self._query_log.start()
         orders = asyncio.ensure_future(self._obey())  # from the start: we may be told to stop before all has begun
@@ -262,6 +269,8 @@ class Control:
         token = await ensure_first_token(self._door.store, self._state_dir)
         if token is not None:
             self._log.info("a first token for the admin API was made; take it from its file", file=str(token))
+        if self._settings.approval == FOUR_EYES:
+            await self._tell_of_owners()
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._door.watch())
             tasks.create_task(self._door.hold())
@@ -272,17 +281,31 @@ class Control:
             if self._settings.audit_syslog is not None:
                 tasks.create_task(AuditSyslog(self._door, self._settings.audit_syslog, self._log).run())
             tasks.create_task(self._config_policy.run())
+            tasks.create_task(self._config_told.run())
             await self._config_policy.tried.wait()  # without the config's part, the store's policy is not whole
             tasks.create_task(self._keeper.run())
             tasks.create_task(self._subscriptions.run())
             tasks.create_task(self._statistics.run())
             tasks.create_task(self._gauges.run())
 
+    async def _tell_of_owners(self) -> None:
+        """Warn where four eyes leave nobody to approve anything."""
+        async with self._door.store.read() as connection:
+            rows = await all_tokens(connection)
+        deciding = [row for row in rows if may(row.role, "operator") and not row.has_expired(datetime.now(UTC))]
+        if len({normal_form(row.owner) for row in deciding}) < 2:
+            self._log.warning(
+                "policy.approval is four-eyes, and only one owner has a token that decides: nothing can be approved; "
+                "make another's on this machine (moatdns token create --role admin --owner NAME)"
+            )
+
     async def _obey(self) -> None:
         async for order in self._channel.orders():
             match order["do"]:
                 case "config":
                     self._config_policy.give(order["policy"], order["fingerprint"])
+                case "reading":
+                    self._config_told.give(order["reading"])
                 case "recompile":
                     self._keeper.recompile()
                 case "renew" if self._serving is not None:
@@ -302,7 +325,7 @@ def _log_lacks(settings: ControlSettings, what: str) -> Iterator[str]:
 
 
 def _terms(settings: ControlSettings) -> Terms:
-    return Terms(settings.approval == "four-eyes", settings.longest_exemption_seconds)
+    return Terms(settings.approval == FOUR_EYES, settings.longest_exemption_seconds)
 
 
 def _serves(settings: WorkerSettings, serving: list[dict[str, Any]]) -> Serves:

@@ -23,6 +23,7 @@ from resolver import __version__
 from resolver.build import known_references
 from resolver.cache_commands import cache_app
 from resolver.catalogue_commands import catalogue_app
+from resolver.change_commands import change_app
 from resolver.clocks import now
 from resolver.command_line import ConfigOption, JsonOption, fail, load, policy_of, print_json, print_line, subjects_of
 from resolver.config.addresses import parse_endpoint
@@ -58,6 +59,7 @@ app.add_typer(lists_app, name="lists")
 app.add_typer(exemption_app, name="exemption")
 app.add_typer(lease_app, name="lease")
 app.add_typer(pause_app, name="pause")
+app.add_typer(change_app, name="change")
 app.add_typer(policy_app, name="policy")
 app.add_typer(catalogue_app, name="catalogue")
 app.add_typer(cache_app, name="cache")
@@ -177,12 +179,20 @@ def token_create(
     role: Annotated[str, typer.Option(help="viewer, operator, lease or admin.")],
     owner: Annotated[str, typer.Option(help="Who answers for it; left out: who runs this command.")] = "",
     expires: Annotated[str | None, typer.Option(help="'90d', '12h' or a moment; left out: never.")] = None,
+    network: Annotated[
+        list[str] | None, typer.Option(metavar="CIDR", help="Role lease: only addresses in it. May be given again.")
+    ] = None,
+    group: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Role lease: only into it. May be given again.")
+    ] = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Make a token and print it, alone; it is shown this once."""
+    """Make a token and print it, alone; it is shown this once. The audit trail has it, and who ran this."""
     _, loaded = load(config)
-    store_commands().create_token(loaded, name, role, owner or getpass.getuser(), expires, as_json=as_json)
+    bounds = {"networks": network or None, "groups": group or None}
+    wanted = {"name": name, "role": role, "owner": owner or getpass.getuser(), **bounds}
+    store_commands().create_token(loaded, wanted, expires, as_json=as_json)
 
 
 @token_app.command("list")

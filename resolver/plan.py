@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import os
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from resolver.config.certificates import check_ca_file, troubles_of
 from resolver.config.notes import config_notes
 from resolver.config.schema import Config
 from resolver.config.settings import ControlSettings, EncryptedSettings, UpstreamServer, WorkerSettings
+from resolver.config.telling import Told, told_of
 from resolver.config.to_settings import control_settings, system_servers, worker_settings
 from resolver.errors import ListenError
 from resolver.listeners.sockets import DO53, DOH, DOT, Listen
@@ -70,6 +71,7 @@ class Plan:
     cookie_secret: str = ""  # the file that holds it; "" where cookies are off
     certificate_trouble: str = ""  # why the certificate of DoT and DoH cannot be used
     news: str = ""  # how the catalogue changed with this version; told once
+    told: Told = field(default_factory=dict)  # the config as the audit trail tells of it
 
     @property
     def ground(self) -> Ground:
@@ -126,6 +128,7 @@ class Plan:
             cookie_secret=plain["cookie_secret"],
             certificate_trouble=plain["certificate_trouble"],
             news=plain["news"],
+            told={key: (shown, mark) for key, (shown, mark) in plain["told"].items()},
         )
 
 
@@ -198,6 +201,7 @@ def plan_of(config: Config, policy: dict[str, Any], fingerprint: str, *, catalog
         user=config.user,
         cookie_secret=cookie_secret.path_of(config.cookies.secret, config.state_dir) if config.cookies.enabled else "",
         news=str(catalogue.news) if catalogue.news and not catalogue.folder else "",
+        told=told_of(config),
     )
 
 

@@ -46,6 +46,7 @@ async def show(visit: Visit) -> web.StreamResponse:
         to_open=_to_open(status.stripped),
         audit=audit.items,
         pending=await visit.ask("GET /exemptions", query={"status": "pending", "limit": 5}),
+        changes=await visit.ask("GET /change-requests", query={"status": "pending", "limit": 5}),
     )
 
 

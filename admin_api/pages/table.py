@@ -6,6 +6,7 @@ from admin_api.exception_routes import ID
 from admin_api.pages import (
     audit,
     catalogue,
+    changes,
     check,
     clients,
     exemptions,
@@ -41,6 +42,15 @@ PAGES: tuple[Page, ...] = (
         exemptions.act,
         "operator",
         shown_again=exemptions.show_one,
+    ),
+    Page("GET", "/changes", changes.show),
+    Page("GET", f"/changes/{ID}", changes.show_one),
+    Page(
+        "POST",
+        f"/changes/{ID}/{{action:approve|deny|withdraw}}",
+        changes.act,
+        "operator",
+        shown_again=changes.show_one,
     ),
     Page("GET", "/groups", groups.listing),
     Page("POST", "/groups", groups.create, "admin", shown_again=groups.new),

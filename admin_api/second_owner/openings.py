@@ -106,6 +106,7 @@ class _Lookup:
         allowed = {name for state in (*was.values(), *will.values()) for name in state["allow"]}
         file_policy = await documents.get(conn, stored.FILE_POLICY) or {}
         with_allow = await _with_allow_rules(conn, rows.values())
+        paused = [row.group for row in await pauses.all_pauses(conn)]
         facts = Facts(
             response=file_policy.get("response") or stored.DEFAULT_RESPONSE,
             default_block=stored.DEFAULT_BLOCK,
@@ -114,8 +115,9 @@ class _Lookup:
                 name for name, row in rows.items() if row.enabled and (name in with_allow or _is_in(name, scopes))
             ),
             exempt_groups=frozenset(row.who[0] for row in opened if row.kind == "group"),
-            paused_groups=frozenset(row.group for row in await pauses.all_pauses(conn) if row.group is not None),
+            paused_groups=frozenset(group for group in paused if group is not None),
             leased_groups=await _leased_groups(conn),
+            all_paused=None in paused,
         )
         found = cls(was, will, rows, facts, frozenset(allowed | scopes))
         found.exempt_identities = frozenset(row.who[0] for row in opened if row.kind == "identity")

@@ -179,7 +179,6 @@ def _plain(reply: Reply, row: ChangeRequestRow) -> Any:
         return None
     if row.token_part is not None and "token" in body:
         # Each of the two has one half, so that neither alone has somebody else's token.
-        first = body["token"].index(row.token_part) + len(row.token_part)
-        body = {**body, "token_part": body["token"][first:]}
+        body = {**body, "token_part": body["token"].removesuffix(row.token_part)}
         del body["token"]
     return body

@@ -26,6 +26,7 @@ GAUGES: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
     "moatdns_upstream_up": ("Whether an upstream answers, as far as questions to it have shown.", ("upstream",)),
     "moatdns_leases": ("Addresses that are leased.", ()),
     "moatdns_exemptions": ("Exemptions that are active.", ()),
+    "moatdns_change_requests": ("Changes that wait for another owner.", ()),
     "moatdns_pauses": ("Pauses in force.", ()),
     "moatdns_subjects_up_to_date": ("Whether every worker has all leases, exemptions and pauses.", ()),
     "moatdns_webhook_messages_waiting": ("Messages for webhooks that are not delivered yet.", ()),

@@ -157,7 +157,7 @@ async def create(
     number = secrets.token_hex(4)
     while await conn.scalar(select(tokens.c.id).where(tokens.c.id == number)) is not None:
         number = secrets.token_hex(4)
-    text = f"moat_{number}_{part or new_part()}{secrets.token_urlsafe(_PART_OCTETS)[:_SECOND_PART]}"
+    text = f"moat_{number}_{secrets.token_urlsafe(_PART_OCTETS)[:_FIRST_PART]}{part or new_part()}"
     bounds = [None if bound is None else tuple(bound) for bound in (networks, groups)]
     row = TokenRow(number, name, owner, role, datetime.now(UTC), expires_at, None, *bounds)
     await conn.execute(
@@ -178,8 +178,8 @@ async def create(
 
 
 def new_part() -> str:
-    """The first half of a token's secret, for the one of two owners who asks for it; the other is given the rest."""
-    return secrets.token_urlsafe(_PART_OCTETS)[:_FIRST_PART]
+    """The second half of a token's secret, for the one of two owners who asks for it; the other is given the rest."""
+    return secrets.token_urlsafe(_PART_OCTETS)[:_SECOND_PART]
 
 
 async def revoke(change: Change, name: str) -> None:

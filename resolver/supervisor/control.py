@@ -119,6 +119,10 @@ class Control:
         if self._process is not None:
             self._process.tell("recompile")
 
+    def tell_reading(self, reading: dict[str, Any]) -> None:
+        """Have the audit trail know what the config says by now."""
+        self._tell("reading", reading=reading)
+
     def renew(self) -> None:
         """Have it read its certificate again."""
         if self._process is not None:

@@ -59,6 +59,7 @@ class Supervisor:
         self._has_crew = asyncio.Event()
         self._changing = asyncio.Lock()  # one policy or config after the other
         self._reload_asked = asyncio.Event()
+        self._readings = 1  # of the config, since the start
         self._restart_asked = asyncio.Event()
         self._stop_asked = asyncio.Event()
 
@@ -186,10 +187,16 @@ class Supervisor:
             "fingerprint": self._plan.fingerprint,
             "manifest": str(self._in_use.path) if self._in_use else None,
             "began": self._began,
+            "reading": self._reading(),
             "listen": channels.admin_fd,
             "block_page": channels.block_page_fds,
             "events": channels.events_out.fileno(),
         }
+
+    def _reading(self) -> dict[str, Any]:
+        """The config as it was read last, for the audit trail."""
+        source = str(self._path.absolute()) if self._path else "the built-in defaults"
+        return {"began": self._began, "number": self._readings, "told": self._plan.told, "source": source}
 
     def _policy_of(self, plan: Plan) -> dict[str, Any]:
         """A config's policy, with where it can be edited."""
@@ -313,6 +320,8 @@ class Supervisor:
                 "the rest is reloaded"
             )
         self._plan, self._crew.settings = new, new.settings
+        self._readings += 1
+        self._control.tell_reading(self._reading())
         self._crew.cookie_secret = self._cookie_secret(new, self._crew.cookie_secret)
         try:
             replaced = await self._crew.replace(only_outdated=True)

@@ -16,6 +16,7 @@ CLOSED: Final = ("zero-ip", "nxdomain", "nodata")
 _ALL_LISTS = "lists"
 _DEFAULT = "default"
 _MOST_NAMED = 5
+_MOST_PAIRS = 20_000  # of groups that are held against each other for client names; beyond, these count as opened
 
 State = Mapping[str, Any]  # a group, as GroupRow.plain has it
 States = Mapping[str, State]  # by name
@@ -103,9 +104,16 @@ def _moved(touched: Iterable[str], was: States, will: States, facts: Facts) -> I
 
 def _renamed(touched: Iterable[str], was: States, will: States, facts: Facts) -> Iterator[str]:
     """Client names that a group gets or loses: whoever uses one may be in any group else."""
+    renamed = []
     for name in touched:
         before = {*was.get(name, _NOTHING)["client_names"]}
         after = {*will.get(name, _NOTHING)["client_names"]}
+        if before != after:
+            renamed.append((name, before, after))
+    if len(renamed) * len(was) > _MOST_PAIRS:
+        yield f"client names of {len(renamed)} groups"
+        return
+    for name, before, after in renamed:
         pairs = [(other, name) for other in was] if after - before else []
         pairs += [(name, other) for other in will] if before - after else []
         for one, other in pairs:

@@ -75,6 +75,7 @@ class Control:
         owner = Owner(holder_of(supervisor, first["began"]), supervisor, lambda: self._tell_store("waits"))
         self._door = Door(settings.store_url, self._state_dir, log, owner, self._hear_of_store)
         self._closing: asyncio.Task[None] | None = None
+        self._ends_for_good = False  # or another process of this run goes on
         self._heads = HeadKeeper(self._door, self._state_dir, log)
         self._keeper = Keeper(
             self._door,
@@ -226,7 +227,7 @@ class Control:
         await self._subjects.close()
         with contextlib.suppress(StoreAway):
             await self._heads.note()  # of the last changes
-        await self._door.close()
+        await self._door.close(for_good=self._ends_for_good)
         self._channel.close()
 
     async def _serve_api(self, serving: Serving) -> None:
@@ -311,7 +312,9 @@ class Control:
                 case "renew" if self._serving is not None:
                     self._serving.renew()
                 case "stop":
+                    self._ends_for_good = order["for_good"]
                     return
+        self._ends_for_good = True  # the supervisor is gone
 
 
 def _log_lacks(settings: ControlSettings, what: str) -> Iterator[str]:

@@ -115,10 +115,10 @@ class Door:
                 self._log.info("the store is back")
             told = trouble
 
-    async def close(self) -> None:
-        """Close it."""
+    async def close(self, *, for_good: bool = True) -> None:
+        """Close it; `for_good` lets another node have it at once."""
         if self._store is not None:
-            if self._store.is_shared:
+            if self._store.is_shared and for_good:
                 with contextlib.suppress(StoreAway):
                     await self._owner.give_up(self._store)
             await self._store.close()

@@ -132,7 +132,7 @@ class Control:
         """Put a new one in its place, with new settings; gives when it runs, or takes long to."""
         if self._process is not None:
             self._another_runs.clear()
-            await self._process.stop()
+            await self._process.stop(for_good=False)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_CONFIG_SECONDS):
                     await self._another_runs.wait()
@@ -141,7 +141,7 @@ class Control:
         """Let it finish, and end it."""
         self.is_stopping = True
         if self._process is not None:
-            await self._process.stop()
+            await self._process.stop(for_good=True)
         self._tasks.cancel()
         await self._tasks.end()
 

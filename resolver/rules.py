@@ -37,7 +37,7 @@ _IP = "ip:"
 _MAPPED_BITS = 96  # before an IPv4 address that is mapped into IPv6
 _LEAST_BITS = {4: 8, 6: 16}  # of a network that a rule may name
 _STAR_REGEX = "[^.]+"
-_RUN = "**"  # in lists of other programs: any run of characters
+RUN = "**"  # in lists of other programs: any run of characters
 _RUN_REGEX = ".*"
 _OCTET = [bytes((number,)) for number in range(64)]
 _MAX_PLAIN = 254  # characters of a name that has 255 octets at most
@@ -100,7 +100,7 @@ class Rule:
         written = self.written or ""
         if self.kind is RuleKind.REGEX:
             return written
-        runs = [_STAR_REGEX.join(map(re.escape, run.split(_STAR))) for run in written.split(_RUN)]
+        runs = [_STAR_REGEX.join(map(re.escape, run.split(_STAR))) for run in written.split(RUN)]
         name = _RUN_REGEX.join(runs)
         return {
             RuleForm.SUBTREE: rf"^(?:.*\.)?{name}$",
@@ -162,8 +162,9 @@ def _pattern(form: RuleForm, name: str, written: str, *, is_foreign: bool) -> Ru
     labels = name.split(".")
     if labels[-1].count(_STAR):
         raise RuleError(f"{written!r}: the last label must be written out: a '*' there would be every top-level domain")
-    without_runs = name.replace(_RUN, "") if is_foreign else name
-    if name.count(_STAR) - name.count(_RUN) > _MAX_STARS or _RUN in without_runs or "***" in name:
+    parts = name.split(RUN) if is_foreign else [name]
+    stars = _STAR * (2 - (len(parts) > 1))  # not both kinds in one pattern
+    if name.count(_STAR) > _MAX_STARS * (2 if is_foreign else 1) or any(stars in part for part in parts):
         raise RuleError(f"{written!r}: at most {_MAX_STARS} '*' in a pattern, and no two beside each other")
     for label in labels:
         if len(label) > 63 or not _PATTERN_LABEL.match(label):

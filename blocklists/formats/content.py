@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections import Counter
 from collections.abc import Collection, Set
 from dataclasses import dataclass, field
 from typing import Literal
@@ -15,11 +16,12 @@ Action = Literal["block", "allow"]
 
 MOST_RULES = 2_000_000
 MOST_PROBLEMS = 100  # that are kept with line and reason; all are counted
+MOST_ALIKE = 1000  # patterns with one literal end: names that end so are searched for all of them
 MOST_REASONS = 100  # that are told apart: a list may make up as many options as it has lines
 _MOST_TEXT = 200
 _OTHER = "other things that are not known to DNS"
 AN_ADDRESS = "an address is no name: DNS cannot block it"
-_TOO_MANY = f"there are more than {MAX_PATTERNS:,} patterns, the most there may be"
+_TOO_MANY = f"there are more than {MAX_PATTERNS:,} patterns, or {MOST_ALIKE:,} with one end, the most there may be"
 _NOT_QUOTED = "it cannot be read (of a private address nothing is quoted)"
 _NOT_NAMED = "it says what is not known to DNS (of a private address nothing is quoted)"
 _SUFFIX = "it is a public suffix: all names below would be blocked"
@@ -71,6 +73,7 @@ class Collector:
         self._quotes = quotes
         self._rules: dict[Action, set[str]] = {"block": set(), "allow": set()}
         self._unusual: set[str] = set()  # rules that are patterns or expressions
+        self._alike: Counter[str] = Counter()  # patterns, by their literal ends
         self._taken = 0
         self._duplicates = 0
         self._problems: list[Problem] = []
@@ -125,9 +128,12 @@ class Collector:
         elif rule.kind is RuleKind.PATTERN and self._is_too_wide(rule.written or ""):
             self.problem(line, text, "it would match everything below a public suffix")
             return
-        elif rule.kind is RuleKind.PATTERN and len(self._unusual) >= MAX_PATTERNS and rule.text not in self._unusual:
-            self.inexpressible(line, _TOO_MANY)
-            return
+        elif rule.kind is RuleKind.PATTERN and rule.text not in self._unusual:
+            end = (rule.written or "").rpartition("*")[2]
+            if len(self._unusual) >= MAX_PATTERNS or self._alike[end] >= MOST_ALIKE:
+                self.inexpressible(line, _TOO_MANY)
+                return
+            self._alike[end] += is_foreign
         self._add(rule.text, action)
         if rule.kind is not RuleKind.NAME:
             self._unusual.add(rule.text)

@@ -170,6 +170,7 @@ class Control:
         """Work until the supervisor says stop, or is gone."""
         manifest = self._first["manifest"]
         await self._keeper.adopt(Path(manifest) if manifest else None)
+        self._config_policy.miss(self._first["troubles"])
         self._config_policy.give(self._first["policy"], self._first["fingerprint"])
         if self._query_log is not None:
             self._query_log.start()
@@ -234,6 +235,8 @@ class Control:
             match order["do"]:
                 case "config":
                     self._config_policy.give(order["policy"], order["fingerprint"])
+                case "troubles":
+                    self._config_policy.miss(order["troubles"])
                 case "recompile":
                     self._keeper.recompile()
                 case "renew" if self._serving is not None:

@@ -28,7 +28,17 @@ class ConfigPolicy:
         self._fingerprint = ""
         self._given = asyncio.Event()
         self.tried = asyncio.Event()  # the store has taken one, or refused it
-        self.problems: list[str] = []  # why the store does not take it; none when it did
+        self._refused: list[str] = []  # why the store does not take it; none when it did
+        self._machine_lacks: list[str] = []
+
+    @property
+    def problems(self) -> list[str]:
+        """Why the config's policy is not in force, and what the config wants of this machine that it does not have."""
+        return [*self._refused, *self._machine_lacks]
+
+    def miss(self, what: list[str]) -> None:
+        """Note what the machine lacks, in finished sentences; none when it has all."""
+        self._machine_lacks = what
 
     def give(self, policy: dict[str, Any], fingerprint: str) -> None:
         """Take a config's policy; it is stored, and comes in force, by `run`."""
@@ -44,8 +54,8 @@ class ConfigPolicy:
             try:
                 revision = await self._store()
             except ProvisionError as error:
-                self.problems = list(error.problems)
-                self._channel.say("config_refused", fingerprint=fingerprint, problems=self.problems)
+                self._refused = list(error.problems)
+                self._channel.say("config_refused", fingerprint=fingerprint, problems=self._refused)
                 self.tried.set()
                 self._keeper.changed()  # what the store holds goes on
                 continue
@@ -54,7 +64,7 @@ class ConfigPolicy:
                 await asyncio.sleep(_RETRY_SECONDS)
                 self._given.set()
                 continue
-            self.problems = []
+            self._refused = []
             self.tried.set()
             self._keeper.changed()
             # A million rules take longer to compile than the keeper lets a caller wait.

@@ -192,6 +192,7 @@ class Control:
         """Work until the supervisor says stop, or is gone."""
         manifest = self._first["manifest"]
         await self._keeper.adopt(Path(manifest) if manifest else None)
+        self._config_policy.miss(self._first["troubles"])
         self._config_policy.give(self._first["policy"], self._first["fingerprint"])
         self._config_told.give(self._first["reading"])
         if self._query_log is not None:
@@ -307,6 +308,8 @@ class Control:
                     self._config_policy.give(order["policy"], order["fingerprint"])
                 case "reading":
                     self._config_told.give(order["reading"])
+                case "troubles":
+                    self._config_policy.miss(order["troubles"])
                 case "recompile":
                     self._keeper.recompile()
                 case "renew" if self._serving is not None:

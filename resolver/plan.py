@@ -16,10 +16,12 @@ from resolver.config.certificates import check_ca_file, troubles_of
 from resolver.config.notes import config_notes
 from resolver.config.schema import Config
 from resolver.config.settings import ControlSettings, EncryptedSettings, UpstreamServer, WorkerSettings
+from resolver.config.system_servers import PLACE, RESOLV_CONF, SystemPlaces
 from resolver.config.telling import Told, told_of
-from resolver.config.to_settings import control_settings, system_servers, worker_settings
+from resolver.config.to_settings import control_settings, worker_settings
 from resolver.errors import ListenError
 from resolver.listeners.sockets import DO53, DOH, DOT, Listen
+from resolver.ourselves import is_ourselves, usable_system_servers
 
 _Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -72,6 +74,7 @@ class Plan:
     certificate_trouble: str = ""  # why the certificate of DoT and DoH cannot be used
     news: str = ""  # how the catalogue changed with this version; told once
     told: Told = field(default_factory=dict)  # the config as the audit trail tells of it
+    places: SystemPlaces | None = None  # where the system's nameservers go; None where they are not wanted
 
     @property
     def ground(self) -> Ground:
@@ -129,6 +132,7 @@ class Plan:
             certificate_trouble=plain["certificate_trouble"],
             news=plain["news"],
             told={key: (shown, mark) for key, (shown, mark) in plain["told"].items()},
+            places=SystemPlaces.from_plain(plain["places"]) if plain["places"] else None,
         )
 
 
@@ -153,15 +157,19 @@ def plan_of(config: Config, policy: dict[str, Any], fingerprint: str, *, catalog
     """
     ground = ground_of(config)
     listen, workers, encrypted_workers = ground.listen, ground.workers, ground.encrypted_workers
-    system = [server for server in system_servers() if not _is_ourselves(server, listen)]
-    settings = worker_settings(config, workers=workers + encrypted_workers, system_servers=system)
+    settings = worker_settings(config, workers=workers + encrypted_workers, system_servers=[PLACE])
+    places = SystemPlaces.of(settings)
     notes = []
+    if places is not None:
+        system = usable_system_servers(listen)
+        settings = places.filled(settings, system.servers)
+        notes += [left_out(server) for server in system.ourselves]
     if not settings.upstream_servers:
         notes.append("there is no upstream, so only blocked names are answered: set upstream.servers")
     notes += [
         f"upstream.servers: {server.name} is this resolver itself; its queries would go in a circle"
         for server in settings.every_upstream
-        if _is_ourselves(server, listen)
+        if is_ourselves(server, listen)
     ]
     if not settings.upstream.bootstrap:
         notes += [
@@ -202,7 +210,13 @@ def plan_of(config: Config, policy: dict[str, Any], fingerprint: str, *, catalog
         cookie_secret=cookie_secret.path_of(config.cookies.secret, config.state_dir) if config.cookies.enabled else "",
         news=str(catalogue.news) if catalogue.news and not catalogue.folder else "",
         told=told_of(config),
+        places=places,
     )
+
+
+def left_out(server: UpstreamServer) -> str:
+    """What to tell of one of the system's nameservers that is this resolver."""
+    return f"{RESOLV_CONF} names {server.host}, which is this resolver itself: it is not asked"
 
 
 def _addresses(config: Config) -> tuple[Listen, ...]:
@@ -224,21 +238,6 @@ def _public(allowed: Iterable[str]) -> list[str]:
 
 def _is_within(network: _Network, other: _Network) -> bool:
     return network.version == other.version and network.prefixlen >= other.prefixlen and network[0] in other
-
-
-def _is_ourselves(server: UpstreamServer, listen: tuple[Listen, ...]) -> bool:
-    """Whether an upstream is one of our own addresses; behind a wildcard, as far as loopback shows it.
-
-    Of a name it is not known before its address is.
-    """
-    if not server.has_address:
-        return False
-    address = ipaddress.ip_address(server.host.partition("%")[0])
-    return any(
-        server.port == own.port
-        and (address == (bound := ipaddress.ip_address(own.host)) or (bound.is_unspecified and address.is_loopback))
-        for own in listen
-    )
 
 
 def certificate_troubles(encrypted: EncryptedSettings) -> list[str]:

@@ -82,6 +82,10 @@ class Resolver:
         """How many wait for an upstream."""
         return self._places.taken
 
+    def ask_of(self, asker: Asker) -> None:
+        """Ask others from now on; what is in flight ends as it began."""
+        self._asker = asker
+
     def cached(self, question: Question, now: float) -> CacheEntry | None:
         """An answer that can be given now: fresh, a failure just seen, or an old one while the upstreams are away.
 

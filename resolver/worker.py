@@ -233,6 +233,8 @@ class Worker:
                 self._say("flushed", number=order["number"], forgotten=self._flush(order["name"], below=order["below"]))
             elif order["do"] == "renew":
                 self._renew()
+            elif order["do"] == "upstreams":
+                self._use_upstreams(WorkerSettings.from_plain(order["settings"]))
             elif order["do"] == "ping":
                 stripped = [to_text(name) for name in self._resolver.filtered.stripped]
                 self._say("alive", cache_bytes=self._cache.bytes, upstreams=self._forwarder.health, stripped=stripped)
@@ -247,6 +249,17 @@ class Worker:
         forgotten = self._cache.flush(None if name is None else key_of(parse_any_name(name)), below=below)
         self._pipeline.use(self._pipeline.snapshot)
         return forgotten
+
+    def _use_upstreams(self, settings: WorkerSettings) -> None:
+        """Ask other servers from now on; what is in flight ends with the old ones.
+
+        Where there are new ones, cached answers are forgotten: elsewhere, names may mean something else.
+        """
+        old = self._forwarder
+        self._forwarder = forwarder_of(settings, asyncio.get_running_loop(), self._counters.dropped, like=old)
+        self._resolver.ask_of(self._forwarder)
+        if self._forwarder.has_other_servers_than(old):
+            self._flush(None, below=False)
 
     def _renew(self) -> None:
         """Read the certificate again, where there is one."""

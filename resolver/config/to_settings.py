@@ -27,9 +27,7 @@ from resolver.config.settings import (
     WorkerSettings,
     Zone,
 )
-from resolver.errors import RuleError
-
-_MOST_SYSTEM_SERVERS = 8
+from resolver.config.system_servers import PLACE
 
 
 def worker_settings(config: Config, *, workers: int, system_servers: Sequence[UpstreamServer]) -> WorkerSettings:
@@ -99,7 +97,7 @@ def _networks(config: Config) -> ClientNetworks:
 
 
 def _plain(servers: Sequence[UpstreamServer]) -> tuple[UpstreamServer, ...]:
-    return tuple(server for server in servers if server.transport in ("udp", "tcp"))
+    return tuple(server for server in servers if server.transport in ("udp", "tcp") or server == PLACE)
 
 
 def encrypted_settings(server_name: str | None, dot: Sequence[str], doh: Sequence[str]) -> EncryptedSettings:
@@ -180,28 +178,3 @@ def control_settings(config: Config) -> ControlSettings:
         block_page=BlockPageSettings(**config.block_page.model_dump()),
         networks=_networks(config),
     )
-
-
-def system_servers(resolv_conf: Path = Path("/etc/resolv.conf")) -> list[UpstreamServer]:
-    """The first eight nameservers of a resolv.conf(5), in its order; none if it cannot be read.
-
-    What cannot be asked is left out: what is no address, and a link-local address without its interface. An interface
-    is kept, as in ``fe80::1%eth0``.
-    """
-    try:
-        text = resolv_conf.read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return []
-    servers: list[UpstreamServer] = []
-    for line in text.splitlines():
-        words = line.split()
-        if len(words) < 2 or words[0] != "nameserver":
-            continue
-        try:
-            ipaddress.ip_address(words[1])  # resolv.conf knows no ports and no schemes
-            server = parse_server(words[1])
-        except (ValueError, RuleError):
-            continue
-        if server not in servers:
-            servers.append(server)
-    return servers[:_MOST_SYSTEM_SERVERS]

@@ -128,6 +128,11 @@ class Control:
         if self._process is not None:
             self._process.tell("renew")
 
+    def tell_troubles(self, troubles: list[str]) -> None:
+        """Tell it what is wrong with this machine, for /ready."""
+        if self._process is not None:
+            self._process.tell("troubles", troubles=troubles)
+
     async def restart(self) -> None:
         """Put a new one in its place, with new settings; gives when it runs, or takes long to."""
         if self._process is not None:

@@ -89,6 +89,13 @@ class Crew:
                 self._log.error("a worker does not take the new policy and is replaced", pid=worker.pid)
                 await self._replace(slot)
 
+    def use_upstreams(self, settings: WorkerSettings) -> None:
+        """Have every worker ask other upstreams, in which alone `settings` differ. No query is lost."""
+        for worker in self._workers:
+            if worker and worker.settings == self.settings:  # any other is about to be replaced
+                worker.use_upstreams(settings)
+        self.settings = settings
+
     async def use_subjects(self, position: Position) -> None:
         """Have every worker take in leases and exemptions, and replace those that do not. Raises MoatdnsError."""
         self.subjects = position

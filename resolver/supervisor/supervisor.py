@@ -28,6 +28,7 @@ from resolver.supervisor.late_addresses import LateAddresses
 from resolver.supervisor.own_process import Ownership, raise_file_limit
 from resolver.supervisor.policy import PolicySource
 from resolver.supervisor.service_manager import of_this_process
+from resolver.supervisor.system_servers import LOOK_SECONDS, SystemFollower
 from resolver.supervisor.tasks import Tasks
 from resolver.telemetry.log import Log
 
@@ -58,6 +59,8 @@ class Supervisor:
         self._published: asyncio.Future[Manifest]  # the first policy of the control process, where the start waits
         self._has_crew = asyncio.Event()
         self._changing = asyncio.Lock()  # one policy or config after the other
+        self._reconfiguring = asyncio.Lock()  # one config, or set of upstreams, after the other
+        self._system = SystemFollower(log)
         self._reload_asked = asyncio.Event()
         self._readings = 1  # of the config, since the start
         self._restart_asked = asyncio.Event()
@@ -102,6 +105,9 @@ class Supervisor:
         loop.add_signal_handler(signal.SIGHUP, self._reload_asked.set)
         loop.add_signal_handler(signal.SIGUSR2, self._restart_asked.set)
         self._published = loop.create_future()
+        if self._plan.places is not None:
+            await self._system.begin(self._plan.listen)
+            self._plan = self._with_system_servers(self._plan)
         self._control = Control(
             lambda: self._first_words(channels),
             channels.of_control,
@@ -139,6 +145,7 @@ class Supervisor:
                 self._tasks.spawn(self._reload_for_ever(), "reload")
                 self._tasks.spawn(LateAddresses.of(self._plan.ground, self._log).watch(), "late addresses")
                 self._tasks.spawn(self._restart_for_ever(), "rolling restart")
+                self._tasks.spawn(self._follow_system_for_ever(), "nameservers of the system")
                 await self._stop_asked.wait()
                 self._log.info("stopping")
                 self._manager.stopping()
@@ -191,6 +198,7 @@ class Supervisor:
             "listen": channels.admin_fd,
             "block_page": channels.block_page_fds,
             "events": channels.events_out.fileno(),
+            "troubles": self._troubles,
         }
 
     def _reading(self) -> dict[str, Any]:
@@ -287,7 +295,8 @@ class Supervisor:
             self._reload_asked.clear()
             self._manager.reloading()
             try:
-                await self._reload()
+                async with self._reconfiguring:
+                    await self._reload()
             except ConfigError as error:
                 for problem in error.problems:
                     self._log.error("the config is not used; the old one stays in force", problem=problem)
@@ -299,9 +308,38 @@ class Supervisor:
                 self._log.error("reload did not finish", why=str(error), policy=self._crew.manifest.revision)
             self._tell_manager()
 
+    async def _follow_system_for_ever(self) -> None:
+        """Ask the nameservers that the system names by now, where the config wants them."""
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            async with self._reconfiguring:
+                if self._plan.places is None:
+                    continue
+                told = self._troubles
+                await self._system.look(self._plan.listen)
+                self._plan = self._with_system_servers(self._plan)
+                if self._plan.settings != self._crew.settings:
+                    self._crew.use_upstreams(self._plan.settings)
+                if self._troubles != told:
+                    self._control.tell_troubles(self._troubles)
+
+    def _with_system_servers(self, plan: Plan) -> Plan:
+        if plan.places is None:
+            return plan
+        return replace(plan, settings=plan.places.filled(plan.settings, self._system.servers))
+
+    @property
+    def _troubles(self) -> list[str]:
+        """What is wrong with this machine, for /ready."""
+        trouble = self._system.trouble if self._plan.places is not None else None
+        return [trouble] if trouble else []
+
     async def _reload(self) -> None:
         old = self._plan
         new = await self._read_anew()
+        if new.places is not None:
+            await self._system.look(new.listen)
+            new = self._with_system_servers(new)
         if new.certificate_trouble:
             raise ConfigError([new.certificate_trouble])
         needs_restart = new.ground != old.ground
@@ -335,6 +373,7 @@ class Supervisor:
                 await self._control.config_in_force(new.fingerprint, _OTHER_CATALOGUE_SECONDS)
         else:
             self._control.renew()
+        self._control.tell_troubles(self._troubles)
         self._crew.renew()
         if not needs_restart:
             self._source.remember(new)

@@ -198,6 +198,11 @@ class WorkerProcess:
                 )
         return self.revision >= revision and self._process.returncode is None
 
+    def use_upstreams(self, settings: WorkerSettings) -> None:
+        """Tell it to ask other upstreams."""
+        self.settings = settings
+        self._tell("upstreams", settings=settings.to_plain())
+
     def use_subjects(self, position: Position, number: int) -> None:
         """Tell it that leases and exemptions have changed, for the `number`-th time."""
         self._tell("subjects", **position.to_plain(), number=number)

@@ -10,15 +10,16 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from resolver.config.settings import UpstreamServer, WorkerSettings
+from resolver.config.settings import UpstreamOptions, UpstreamServer, WorkerSettings
 from resolver.errors import UpstreamError
 from resolver.names import key_of, parent_of, parse_name
 from resolver.upstream.bootstrap import Bootstrap
-from resolver.upstream.forwarder import Forwarder
+from resolver.upstream.forwarder import MAX_SECONDS, Forwarder
 from resolver.upstream.server import Server
 from resolver.wire.codes import has_data_above
 
 _LOOK_UP_SHARE = 3 / 4  # of the time for connecting
+_SPARE_SECONDS = 0.5  # behind the end of all that may be in flight
 _TYPE_AND_CLASS = 4  # octets behind the name in a question
 
 
@@ -26,13 +27,47 @@ class ZonedForwarder:
     """Forwarders by zone. A zone whose servers are away fails; its names are never asked of others."""
 
     def __init__(
-        self, default: Forwarder, zones: Mapping[bytes, Forwarder], bootstrap: Bootstrap | None = None
+        self,
+        default: Forwarder,
+        zones: Mapping[bytes, Forwarder],
+        options: UpstreamOptions,
+        bootstrap: Bootstrap | None = None,
     ) -> None:
-        """`zones` are by key (resolver.names); `bootstrap` is closed with them."""
-        self._default = default
+        """`zones` are by key (resolver.names); `options` are those of all; `bootstrap` is closed with them."""
+        self.default = default
         self._zones = zones
         self._forwarders = tuple(dict.fromkeys((default, *zones.values())))  # several zones may have one
-        self._bootstrap = bootstrap
+        self.options = options
+        self.bootstrap = bootstrap
+        self._leaving: dict[Forwarder, Bootstrap | None] = {}  # of earlier settings; they finish what is in flight
+        self._left: Counter[tuple[str, ...]] = Counter()  # what the servers of those did that have closed
+
+    def of_zones(self) -> dict[tuple[UpstreamServer, ...], Forwarder]:
+        """The forwarders of zones, by their servers."""
+        return {_settings_of(forwarder): forwarder for forwarder in self._zones.values()}
+
+    def take_over(self, old: ZonedForwarder, loop: asyncio.AbstractEventLoop) -> None:
+        """Take the place of `old`: those of it that are not ours finish what is in flight, its counts go on."""
+        self._left = old._left
+        self._leaving = old._leaving
+        bootstrap = None if old.bootstrap is self.bootstrap else old.bootstrap
+        for forwarder in old._forwarders:
+            if forwarder not in self._forwarders:
+                self._leaving[forwarder] = bootstrap
+                loop.call_later(MAX_SECONDS + _SPARE_SECONDS, self._close_left, forwarder)
+
+    def _close_left(self, forwarder: Forwarder) -> None:
+        bootstrap = self._leaving.pop(forwarder, None)
+        for server in forwarder.servers:
+            self._left.update(server.counts)
+        forwarder.close()
+        if bootstrap is not None:
+            bootstrap.close()
+
+    def has_other_servers_than(self, old: ZonedForwarder) -> bool:
+        """Whether some server is asked that `old` did not ask."""
+        known = {server.settings for server in old._servers}
+        return any(server.settings not in known for server in self._servers)
 
     def ask(
         self,
@@ -43,14 +78,14 @@ class ZonedForwarder:
         done: Callable[[bytes | UpstreamError], None],
     ) -> None:
         """As Forwarder.ask."""
-        forwarder = self._forwarder_of(question) if self._zones else self._default
+        forwarder = self._forwarder_of(question) if self._zones else self.default
         forwarder.ask(question, dnssec_ok=dnssec_ok, checking_disabled=checking_disabled, done=done)
 
     def _forwarder_of(self, question: bytes) -> Forwarder:
         key = key_of(question[:-_TYPE_AND_CLASS])
         if has_data_above(question[-4] << 8 | question[-3]):
             key = parent_of(key)
-        found = self._default
+        found = self.default
         at = 0
         while at < len(key):
             at += 1 + key[at]
@@ -68,9 +103,10 @@ class ZonedForwarder:
     @property
     def results(self) -> dict[tuple[str, ...], int]:
         """What the servers did, as it is counted for metrics."""
-        total: Counter[tuple[str, ...]] = Counter()
-        for server in self._servers:
-            total.update(server.counts)
+        total: Counter[tuple[str, ...]] = Counter(self._left)
+        for forwarder in (*self._forwarders, *self._leaving):
+            for server in forwarder.servers:
+                total.update(server.counts)
         return dict(total)
 
     @property
@@ -84,18 +120,35 @@ class ZonedForwarder:
 
     def close(self) -> None:
         """Close all forwarders."""
-        for forwarder in self._forwarders:
+        for forwarder in (*self._forwarders, *self._leaving):
             forwarder.close()
-        if self._bootstrap is not None:
-            self._bootstrap.close()
+        self._leaving.clear()
+        if self.bootstrap is not None:
+            self.bootstrap.close()
 
 
-def forwarder_of(settings: WorkerSettings, loop: asyncio.AbstractEventLoop, dropped: Counter[str]) -> ZonedForwarder:
-    """The forwarders of a worker, as its settings say; `dropped` counts what is over a bound."""
+def _settings_of(forwarder: Forwarder) -> tuple[UpstreamServer, ...]:
+    return tuple(server.settings for server in forwarder.servers)
+
+
+def forwarder_of(
+    settings: WorkerSettings,
+    loop: asyncio.AbstractEventLoop,
+    dropped: Counter[str],
+    like: ZonedForwarder | None = None,
+) -> ZonedForwarder:
+    """The forwarders of a worker, as its settings say; `dropped` counts what is over a bound.
+
+    They take the place of `like`, whose settings differ in upstreams alone. Those for the same servers are kept, with
+    their sockets, connections and what is known of their servers.
+    """
     options = settings.upstream
     timeout_seconds = settings.upstream_timeout_seconds
     bootstrap = None
-    if options.bootstrap:
+    kept = like if like is not None and like.options == options else None
+    if kept is not None:
+        bootstrap = kept.bootstrap
+    elif options.bootstrap:
         # A look-up is a part of connecting, and leaves time for the rest of it.
         first = Forwarder(
             options.bootstrap,
@@ -106,7 +159,8 @@ def forwarder_of(settings: WorkerSettings, loop: asyncio.AbstractEventLoop, drop
         )
         bootstrap = Bootstrap(first, loop)
 
-    made: dict[tuple[UpstreamServer, ...], Forwarder] = {}  # reverse zones of one network have the same servers
+    # Reverse zones of one network have the same servers.
+    made: dict[tuple[UpstreamServer, ...], Forwarder] = {} if kept is None else kept.of_zones()
 
     def to(servers: Sequence[UpstreamServer]) -> Forwarder:
         return Forwarder(
@@ -125,4 +179,11 @@ def forwarder_of(settings: WorkerSettings, loop: asyncio.AbstractEventLoop, drop
         if forwarder is None:
             forwarder = made[zone.servers] = to(zone.servers)
         zones[key_of(parse_name(zone.name))] = forwarder
-    return ZonedForwarder(to(settings.upstream_servers), zones, bootstrap)
+    if kept is not None and _settings_of(kept.default) == settings.upstream_servers:
+        default = kept.default
+    else:
+        default = to(settings.upstream_servers)
+    zoned = ZonedForwarder(default, zones, options, bootstrap)
+    if like is not None:
+        zoned.take_over(like, loop)
+    return zoned

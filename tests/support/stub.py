@@ -22,7 +22,7 @@ DEFAULT_ANSWER = "192.0.2.1"
 
 
 class StubUpstream:
-    """Answers on a port of 127.0.0.1 from a thread of its own, until closed. A context manager.
+    """Answers on a port of a loopback address from a thread of its own, until closed. A context manager.
 
     Its behaviour may change at any time: `records` gives whole answer sections (lines of a zone file) by name, every
     other name has the address DEFAULT_ANSWER for `ttl` seconds; `delays` holds back answers by name, in seconds;
@@ -30,8 +30,11 @@ class StubUpstream:
     authority sections, and `mend` changes the octets of the whole answer.
     """
 
-    def __init__(self, records: dict[str, str] | None = None, *, ttl: int = 300) -> None:
-        self.port = free_port()
+    def __init__(
+        self, records: dict[str, str] | None = None, *, ttl: int = 300, host: str = "127.0.0.1", port: int = 0
+    ) -> None:
+        self.host = host
+        self.port = port or free_port()
         self.records = records or {}
         self.authority: dict[str, str] = {}
         self.mend: dict[str, Callable[[bytes], bytes]] = {}
@@ -49,7 +52,7 @@ class StubUpstream:
     @property
     def server(self) -> str:
         """As `upstream.servers` names it."""
-        return f"udp://127.0.0.1:{self.port}"
+        return f"udp://{self.host}:{self.port}"
 
     def __enter__(self) -> StubUpstream:
         self._thread.start()
@@ -71,7 +74,7 @@ class StubUpstream:
     async def _serve(self) -> None:
         self._stopped = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
-        address = ("127.0.0.1", self.port)
+        address = (self.host, self.port)
         transport, _ = await self._loop.create_datagram_endpoint(lambda: _Datagrams(self), local_addr=address)
         server = await asyncio.start_server(self._connection, *address)
         self._ready.set()

@@ -21,7 +21,8 @@ from resolver.config.settings import (
     UpstreamServer,
     WorkerSettings,
 )
-from resolver.config.to_settings import encrypted_settings, system_servers, worker_settings
+from resolver.config.system_servers import PLACE, SystemPlaces, system_servers
+from resolver.config.to_settings import encrypted_settings, worker_settings
 
 from .conftest import Load, Problems
 
@@ -190,6 +191,36 @@ def test_upstreams_with_names_are_looked_up_at_the_plain_ones_or_at_those_that_a
         "udp://192.0.2.2:53"
     ]
     assert bootstrap("{servers: [192.0.2.2, 'tls://192.0.2.1#dns.example']}") == []
+
+
+@pytest.mark.parametrize("system", [[], [NINE], [NINE, UpstreamServer("udp", "192.0.2.2")]], ids=len)
+@pytest.mark.parametrize(
+    "upstream",
+    [
+        "{}",
+        "{servers: [system, 192.0.2.2, 9.9.9.9]}",
+        "{servers: ['tls://dns.example', system]}",
+        "{servers: ['tls://dns.example']}",
+        "{servers: ['tls://dns.example', 192.0.2.3], bootstrap: [system]}",
+        "{servers: ['tls://dns.example'], bootstrap: [192.0.2.4, system]}",
+        "{servers: [192.0.2.3], zones: {corp.example: [system, 192.0.2.3], a.example: [192.0.2.5]}}",
+    ],
+)
+def test_the_systems_nameservers_can_be_put_in_their_places_later(
+    load: Load, upstream: str, system: list[UpstreamServer]
+) -> None:
+    config = load(f"upstream: {upstream}")
+    places = SystemPlaces.of(settings := worker_settings(config, workers=1, system_servers=[PLACE]))
+    assert places is not None
+    assert SystemPlaces.from_plain(json.loads(json.dumps(places.to_plain()))) == places
+    for named in (UpstreamServer("udp", "192.0.2.77"),), tuple(system):  # they may change time and again
+        settings = places.filled(settings, named)
+        assert settings == worker_settings(config, workers=1, system_servers=named)
+
+
+def test_without_system_there_are_no_places_for_its_nameservers(load: Load) -> None:
+    config = load("upstream: {servers: [192.0.2.2, 'tls://dns.example']}")
+    assert SystemPlaces.of(worker_settings(config, workers=1, system_servers=[PLACE])) is None
 
 
 def test_trusted_proxies_are_networks_with_what_each_is_believed_by(load: Load) -> None:

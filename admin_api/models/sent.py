@@ -123,7 +123,7 @@ class ListBody(RulesBody):
     url: str | None = Field(None, description="http or https; then it has no rules of its own.")
     format: str | None = Field(None, description="auto, domains, hosts, adblock, dnsmasq, unbound or rpz.")
     refresh_seconds: int | None = Field(None, description="How often it is fetched; 86,400 unless given.")
-    allow_private: bool = Field(False, description="Let the url lead to private and local addresses.")
+    allow_private: bool = Field(False, description="Let the url lead to private and local addresses; for admins.")
     sha256: str | None = Field(None, description="What is fetched must have this SHA-256.")
 
 

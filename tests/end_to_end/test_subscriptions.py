@@ -120,7 +120,8 @@ def _make_due(store: Path) -> None:
 
 
 def test_private_addresses_are_read_only_when_allowed(tmp_path: Path) -> None:
-    with Feed(LIST) as feed, Moatdns(tmp_path, CONFIG, with_api=True) as server:
+    wild = b"\n||lbs-*.elb.feed.example^\n-ads.feed.example^\n@@||lbs-9*.elb.feed.example^\n"
+    with Feed(LIST + wild) as feed, Moatdns(tmp_path, CONFIG, with_api=True) as server:
         refused = server.api.call("POST", "lists", {"name": "feed", "url": feed.url})
         assert refused.status == 422
         assert refused.body["errors"][0]["pointer"] == "/url"
@@ -130,6 +131,10 @@ def test_private_addresses_are_read_only_when_allowed(tmp_path: Path) -> None:
         assert feed.requests == []
         assert server.api.call("PATCH", "lists/feed", {"allow_private": True}).status == 200
         wait_until(lambda: blocked(server, NAMES[0]), "the list is in force", seconds=20)
+        names = ("lbs-1.region.elb.feed.example", "lbs-.elb.feed.example", "x-ads.feed.example")
+        assert [blocked(server, name) for name in names] == [True] * 3
+        assert not blocked(server, "lbs-9.region.elb.feed.example")
+        assert server.api.get(f"explain?name={names[0]}")["rule"] == "lbs-**.elb.feed.example"
 
 
 @pytest.mark.parametrize(

@@ -340,7 +340,7 @@ ENDPOINT = (
         (
             "upstream: {servers: ['https://user@dns.example/']}",
             "upstream.servers[0]: 'https://user@dns.example/': 'user@dns.example' is not a domain name: a label "
-            "is letters, digits, '-' and '_', and begins and ends without '-'",
+            "is letters, digits, '-' and '_'",
         ),
         (
             "upstream: {servers: ['https://dns.example:0/']}",

@@ -129,7 +129,7 @@ class Supervisor:
                     self._tasks.spawn(self._live_for_ever(), "watchdog")
                 self._tasks.spawn(self._reload_for_ever(), "reload")
                 self._tasks.spawn(self._restart_for_ever(), "rolling restart")
-                await self._stop_asked.wait()
+                refused = await self._until_stopped()
                 self._log.info("stopping")
                 self._manager.stopping()
             finally:
@@ -138,6 +138,19 @@ class Supervisor:
         finally:
             await self._control.stop()  # last: it writes down what the workers have counted
         self._log.info("stopped")
+        if refused is not None:
+            raise MoatdnsError(refused)
+
+    async def _until_stopped(self) -> str | None:
+        """Serve until somebody says stop; gives why where that is another node, which serves the store already."""
+        stop = asyncio.ensure_future(self._stop_asked.wait())
+        refused = asyncio.ensure_future(self._control.refused_late())
+        try:
+            await asyncio.wait((stop, refused), return_when=asyncio.FIRST_COMPLETED)
+            return refused.result() if refused.done() else None
+        finally:
+            stop.cancel()
+            refused.cancel()
 
     async def _first_policy(self) -> Manifest:
         """The policy to start with. Raises MoatdnsError when there is none."""

@@ -19,7 +19,7 @@ from admin_api.store.revisions import packed_octets
 from admin_api.store.store import Store
 from blocklists.catalogue import Catalogue
 
-FEW_RULES = 10_000  # of the document and the store together, or of what is taken back: planned in this process
+FEW_RULES = 10_000  # and networks and names, of the document and the store together: planned in this process
 _FEW_OCTETS = 100_000  # of what revisions did, compressed
 _WAIT_SECONDS = 4.0  # for others' plans
 _CHILD = "admin_api.policy_file.child"
@@ -100,18 +100,28 @@ class Plans:
 
 async def _is_small(store: Store, sent: Mapping[str, Any]) -> bool:
     """Whether planning it keeps nobody waiting."""
-    rules = 0
-    policy = sent.get("policy")
-    entries = policy.get("lists") if isinstance(policy, dict) else None
-    for entry in entries if isinstance(entries, list) else ():
-        sides = [entry.get(side) for side in ("block", "allow")] if isinstance(entry, dict) else []
-        rules += sum(len(side) for side in sides if isinstance(side, list))
+    items = _items(sent.get("policy"))
     async with store.read() as connection:
-        rules += sum(row.rules for row in await lists.all_lists(connection) if row.content is None)
-        if rules > FEW_RULES:
+        items += sum(row.rules for row in await lists.all_lists(connection) if row.content is None)
+        if items > FEW_RULES:
             return False
         to = sent.get("to_revision")
         return not isinstance(to, int) or await packed_octets(connection, to) <= _FEW_OCTETS
+
+
+def _items(value: Any) -> int:
+    """How many values there are in lists: rules, networks, names, and whatever else is sent, however deep."""
+    count, left = 0, [value]
+    while left:
+        part = left.pop()
+        if isinstance(part, list):
+            count += len(part)
+        elif isinstance(part, dict):
+            part = part.values()
+        else:
+            continue
+        left += [each for each in part if isinstance(each, list | dict)]
+    return count
 
 
 def _whole(plain: dict[str, Any]) -> Plan:

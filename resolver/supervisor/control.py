@@ -114,6 +114,15 @@ class Control:
         if self._store_held is not None:
             raise MoatdnsError(self._store_held)
 
+    async def refused_late(self) -> str:
+        """Wait for the first word of the store, which a slow start went on without; gives it where it is a refusal."""
+        while self._store_state != "told":
+            self._store_moved.clear()
+            await self._store_moved.wait()
+        if self._store_held is None:
+            await asyncio.Event().wait()  # what comes later is no matter of the start
+        return str(self._store_held)
+
     def recompile(self) -> None:
         """Tell it that the compiled policy on disk is gone."""
         if self._process is not None:

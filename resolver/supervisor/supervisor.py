@@ -146,7 +146,7 @@ class Supervisor:
                 self._tasks.spawn(LateAddresses.of(self._plan.ground, self._log).watch(), "late addresses")
                 self._tasks.spawn(self._restart_for_ever(), "rolling restart")
                 self._tasks.spawn(self._follow_system_for_ever(), "nameservers of the system")
-                await self._stop_asked.wait()
+                refused = await self._until_stopped()
                 self._log.info("stopping")
                 self._manager.stopping()
             finally:
@@ -155,6 +155,19 @@ class Supervisor:
         finally:
             await self._control.stop()  # last: it writes down what the workers have counted
         self._log.info("stopped")
+        if refused is not None:
+            raise MoatdnsError(refused)
+
+    async def _until_stopped(self) -> str | None:
+        """Serve until somebody says stop; gives why where that is another node, which serves the store already."""
+        stop = asyncio.ensure_future(self._stop_asked.wait())
+        refused = asyncio.ensure_future(self._control.refused_late())
+        try:
+            await asyncio.wait((stop, refused), return_when=asyncio.FIRST_COMPLETED)
+            return refused.result() if refused.done() else None
+        finally:
+            stop.cancel()
+            refused.cancel()
 
     def _begin_to_stop(self) -> None:
         """From here on, the end of a child is no fault."""

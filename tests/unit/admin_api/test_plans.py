@@ -40,6 +40,23 @@ async def test_a_plan_too_many_is_told_to_come_again(
     assert await bounded.make(served.store, {"policy": {}}) is None
 
 
+@pytest.mark.parametrize(
+    ("policy", "is_small"),
+    [
+        ({"lists": [{"name": "house", "block": ["a.example"] * 10}]}, True),
+        ({"lists": [{"name": "house", "allow": ["a.example"] * 10_001}]}, False),
+        ({"groups": [{"name": "staff", "networks": ["10.0.0.0/8"] * 10_001}]}, False),
+        ({"groups": [{}] * 10_001}, False),
+        (["x"], True),
+        (None, True),
+    ],
+)
+async def test_whatever_there_is_much_of_makes_a_plan_a_large_one(
+    served: Served, policy: object, is_small: bool
+) -> None:
+    assert await plans._is_small(served.store, {"policy": policy}) is is_small
+
+
 async def test_a_plan_that_takes_too_long_is_given_up(
     served: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -11,6 +11,7 @@ from admin_api.store import audit, trail
 from admin_api.store.errors import StoreAway, StoreLost
 from admin_api.store.store import Store
 from admin_api.store.tables import audit as table
+from admin_api.store.tables import meta
 from tests.unit.store.conftest import OpenStore, SilentLog
 
 
@@ -152,6 +153,27 @@ async def test_the_key_stays_and_a_store_whose_key_is_lost_is_refused(open_store
         await open_store()
     key.write_bytes(first.audit_key)
     assert (await open_store()).audit_key == first.audit_key
+
+
+@pytest.mark.parametrize("tampered", [None, 1, 4])
+async def test_the_key_of_a_store_from_before_it_was_checked_is_known_by_a_row_that_holds(
+    open_store: OpenStore, tmp_path: Path, tampered: int | None
+) -> None:
+    first = await open_store()
+    await fill(first, 4)
+    async with first.count() as conn:
+        await conn.execute(update(meta).values(audit_key_check=None))
+        if tampered:
+            await conn.execute(update(table).where(table.c.id == tampered).values(actor="mallory"))
+    await first.close()
+    again = await open_store()
+    assert len(await findings(again)) == bool(tampered)
+    async with again.count() as conn:
+        await conn.execute(update(meta).values(audit_key_check=None))
+    await again.close()
+    (tmp_path / "state" / "audit.key").write_bytes(bytes(32))
+    with pytest.raises(StoreLost, match="is not that of this store"):
+        await open_store()
 
 
 async def test_a_damaged_key_is_told(tmp_path: Path, log: SilentLog) -> None:

@@ -6,7 +6,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 BUILD_TOOLS := $(if $(wildcard $(VENV)/.installed-dev),$(VENV)/.installed-dev,$(VENV)/.installed-run)
-COMPILED_UNITS := $(addprefix tests/unit/,cache upstream wire test_pipeline.py test_answers_judged.py test_local_names.py)
+COMPILED_UNITS := $(addprefix tests/unit/,cache upstream wire test_pipeline.py test_following.py test_answers_judged.py \
+  test_address_kinds.py test_local_names.py)
 # Tests that put something else in place of a constant or a method, which what is compiled does not look up.
 REPLACING := $(addprefix --deselect tests/unit/upstream/test_forwarder_failures.py::test_, \
   idle_sockets_are_closed_when_they_are_old when_the_chosen_port_is_taken_the_kernel_chooses)

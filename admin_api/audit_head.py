@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Collection
 from pathlib import Path
 
 from admin_api.door import Door
@@ -44,7 +44,8 @@ class HeadKeeper:
         while True:
             is_due = time.monotonic() - last >= _EVERY_SECONDS
             with contextlib.suppress(StoreAway):
-                if is_due or self._door.store.audited != self._noted_at:
+                # While rows are gone, an admin may acknowledge that on the command line.
+                if is_due or self.lost or self._door.store.audited != self._noted_at:
                     await self.note(says_so=is_due)
             if is_due:
                 last = time.monotonic()
@@ -56,22 +57,25 @@ class HeadKeeper:
             store = self._door.store
             audited = store.audited
             heads = await asyncio.to_thread(read_heads, self._state_dir)
-            head = await self._look(store, heads)
+            # Between the minutes, the newest, and what is known to be gone: a head vouches for all before it.
+            some = {head.pair for head in (heads if says_so else heads[-1:])} | set(self.lost)
+            head = await self._look(store, some)
+            self.heads = len(heads)
             if says_so:
                 self._log.info("audit head", row=head.row, mac=head.mac)
             if head.row and (not heads or heads[-1] != head):
                 await self._append(head)
             self._noted_at = audited
 
-    async def _look(self, store: Store, heads: Sequence[Head]) -> Head:
+    async def _look(self, store: Store, noted: Collection[trail.Pair]) -> Head:
         async with store.read() as connection:
             row, mac = await audit.head(connection)
-            lost = await trail.lost_heads(connection, store.audit_key, (head.pair for head in heads))
+            lost = await trail.lost_heads(connection, store.audit_key, noted)
         if lost and lost != self.lost:
             self._log.error(
                 "the audit trail was cut off or replaced", rows=row, lost_rows=[number for number, _ in lost][-20:]
             )
-        self.lost, self.heads = lost, len(heads)
+        self.lost = lost
         self.trouble = trail.told_of_loss(lost, row) if lost else None
         return Head(row, mac, store.id)
 

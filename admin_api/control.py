@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import signal
 import socket
 import sys
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -24,20 +26,26 @@ from admin_api.block_page.serving import Serving as BlockPage
 from admin_api.channel import Channel, Order
 from admin_api.compiling.keeper import Keeper
 from admin_api.config_policy import ConfigPolicy
+from admin_api.config_told import ConfigTold
 from admin_api.context import Address, AdminSettings, ChangeTerms, Context, Serves
 from admin_api.door import Door
 from admin_api.editing.exemption_form import Terms
 from admin_api.editing.leases import LeaseTerms
 from admin_api.gauges import Gauges
+from admin_api.http.auth import may
+from admin_api.persons import normal_form
 from admin_api.policy_file.plans import Plans
 from admin_api.query_log.reader import QueryLogReader
 from admin_api.query_log.writer import QueryLogWriter
 from admin_api.serving import Serving
 from admin_api.statistics.service import StatisticsService
-from admin_api.store.errors import StoreAway
-from admin_api.store.tokens import ensure_first_token
+from admin_api.store.errors import StoreAway, StoreHeld
+from admin_api.store.owner import Owner, holder_of
+from admin_api.store.tokens import all_tokens, ensure_first_token
+from admin_api.subjects.closing import close_what_opens
 from admin_api.subjects.keeper import SubjectKeeper
 from admin_api.subscriptions.service import Subscriptions
+from admin_api.upstream_watch import UpstreamWatch
 from admin_api.webhooks.delivery import Deliveries
 from admin_api.webhooks.hooks import Outbox
 from admin_api.webhooks.watching import Watcher
@@ -47,6 +55,8 @@ from resolver.errors import MoatdnsError
 from resolver.explaining import access_of
 from resolver.telemetry.log import Log, make_log
 
+_CERTIFICATE_SECONDS = 2.0  # between looks for one that is not there yet
+FOUR_EYES = "four-eyes"
 _SETTLING_SECONDS = 3.0  # for the store to be opened; then calls are answered in any case
 
 
@@ -61,7 +71,11 @@ class Control:
         self._state_dir = Path(settings.state_dir)
         self._settings = settings
         catalogue = load_kept(Path(settings.catalogue) if settings.catalogue else None)
-        self._door = Door(settings.store_url, self._state_dir, log)
+        supervisor = os.getppid()
+        owner = Owner(holder_of(supervisor, first["began"]), supervisor, lambda: self._tell_store("waits"))
+        self._door = Door(settings.store_url, self._state_dir, log, owner, self._hear_of_store)
+        self._closing: asyncio.Task[None] | None = None
+        self._ends_for_good = False  # or another process of this run goes on
         self._heads = HeadKeeper(self._door, self._state_dir, log)
         self._keeper = Keeper(
             self._door,
@@ -81,6 +95,7 @@ class Control:
         )
         self._outbox = Outbox(settings.webhooks)
         self._deliveries = Deliveries(self._door, self._outbox, log)
+        self._upstreams = UpstreamWatch(channel, self._door, self._outbox, log)
         self._watcher = Watcher(self._door, self._outbox, self._troubles)
         self._subjects = SubjectKeeper(
             self._door,
@@ -91,6 +106,7 @@ class Control:
             outbox=self._outbox,
         )
         self._config_policy = ConfigPolicy(self._door, self._keeper, channel, log)
+        self._config_told = ConfigTold(self._door, log)
         self._serving: Serving | None = None
         self._block_page: BlockPage | None = None
         self._gauges = Gauges(
@@ -141,11 +157,17 @@ class Control:
                 state_dir=self._state_dir,
                 began=first["began"],
                 config_problems=lambda: self._config_policy.problems,
+                upstream_troubles=lambda: self._upstreams.states.troubles,
             )
             self._serving = Serving(context)
 
     def _all_gauges(self) -> Mapping[str, Mapping[tuple[str, ...], float]]:
-        return {**self._gauges.values(), **self._subscriptions.gauges(), **self._deliveries.gauges()}
+        return {
+            **self._gauges.values(),
+            **self._subscriptions.gauges(),
+            **self._deliveries.gauges(),
+            "moatdns_upstream_up": self._upstreams.states.up,
+        }
 
     def _own_counts(self) -> Mapping[tuple[str, str], int]:
         """What this process counts by itself: metric and label."""
@@ -160,7 +182,7 @@ class Control:
         """Why the node is not well."""
         keepers = (self._door, self._heads, self._keeper, self._subjects)
         parts = (*(keeper.trouble for keeper in keepers), *self._config_policy.problems)
-        return [text for text in parts if text]
+        return [*(text for text in parts if text), *self._upstreams.states.troubles]
 
     def _open_connections(self) -> Mapping[str, int]:
         parts = {"admin": self._serving, "block_page": self._block_page}
@@ -172,30 +194,30 @@ class Control:
         await self._keeper.adopt(Path(manifest) if manifest else None)
         self._config_policy.miss(self._first["troubles"])
         self._config_policy.give(self._first["policy"], self._first["fingerprint"])
+        self._config_told.give(self._first["reading"])
         if self._query_log is not None:
             self._query_log.start()
+        orders = asyncio.ensure_future(self._obey())  # from the start: we may be told to stop before all has begun
         work = asyncio.ensure_future(self._work())
         if self._serving is not None or self._block_page is not None:
             # Calls wait in the socket meanwhile, rather than hear that the store is not open yet.
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._config_policy.tried.wait(), _SETTLING_SECONDS)
+            tried = asyncio.ensure_future(self._config_policy.tried.wait())
+            await asyncio.wait([tried, orders], timeout=_SETTLING_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+            tried.cancel()
         if self._block_page is not None:
             await self._block_page.start([socket.socket(fileno=fd) for fd in self._first["block_page"]])
-        if self._serving is not None:
-            try:
-                await self._serving.start(socket.socket(fileno=self._first["listen"]))
-            except MoatdnsError as error:  # a certificate, for one: policy and statistics go on
-                self._log.error("the admin API is not served", why=str(error))
-        orders = asyncio.ensure_future(self._obey())
-        await asyncio.wait([work, orders], return_when=asyncio.FIRST_COMPLETED)
-        for task in (work, orders):
+        serving = asyncio.ensure_future(self._serve_api(self._serving) if self._serving is not None else self._rest())
+        watching = asyncio.ensure_future(self._upstreams.run())  # whether there is a store or not
+        await asyncio.wait([work, orders, serving, watching], return_when=asyncio.FIRST_COMPLETED)
+        for task in (work, orders, serving, watching):
             task.cancel()
-        try:
-            await work
-        except asyncio.CancelledError:
-            pass
-        except Exception as error:  # the supervisor starts another process, which begins anew
-            self._log.error("a task of the control process failed", error=repr(error))
+        for task in (work, serving):
+            try:
+                await task
+            except asyncio.CancelledError:
+                pass
+            except Exception as error:  # the supervisor starts another process, which begins anew
+                self._log.error("a task of the control process failed", error=repr(error))
         for part in (self._block_page, self._serving):
             if part is not None:
                 await part.stop()
@@ -206,17 +228,54 @@ class Control:
         await self._subjects.close()
         with contextlib.suppress(StoreAway):
             await self._heads.note()  # of the last changes
-        await self._door.close()
+        await self._door.close(for_good=self._ends_for_good)
         self._channel.close()
+
+    async def _serve_api(self, serving: Serving) -> None:
+        """Serve the API, once its certificate can be used: policy and statistics do not wait for that."""
+        listening = socket.socket(fileno=self._first["listen"])
+        told = None
+        while True:
+            try:
+                await serving.start(listening)
+            except MoatdnsError as error:
+                if str(error) != told:
+                    told = str(error)
+                    self._log.error("the admin API is not served", why=told, so="it waits for a certificate")
+                await asyncio.sleep(_CERTIFICATE_SECONDS)
+            else:
+                break
+        if told is not None:
+            self._log.info("the certificate is there by now: the admin API is served")
+        await self._rest()
+
+    async def _rest(self) -> None:
+        """Do nothing, until the process ends."""
+        await asyncio.get_running_loop().create_future()
+
+    def _hear_of_store(self, error: StoreAway | None) -> None:
+        """Tell the supervisor, who ends a start that another node is in the way of."""
+        is_held = isinstance(error, StoreHeld)
+        self._tell_store("told", str(error) if is_held else None)
+        if is_held and self._closing is None:
+            closing = close_what_opens(self._state_dir, self._channel.use_subjects, self._log)
+            self._closing = asyncio.ensure_future(closing)
+
+    def _tell_store(self, state: str, held: str | None = None) -> None:
+        self._channel.say("store", state=state, held=held)
 
     async def _work(self) -> None:
         """What needs the store begins when it is open; a part that fails ends the process, and the next one begins."""
+        self._tell_store("opens")
         await self._door.open()
         token = await ensure_first_token(self._door.store, self._state_dir)
         if token is not None:
             self._log.info("a first token for the admin API was made; take it from its file", file=str(token))
+        if self._settings.approval == FOUR_EYES:
+            await self._tell_of_owners()
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._door.watch())
+            tasks.create_task(self._door.hold())
             tasks.create_task(self._heads.run())
             tasks.create_task(self._subjects.run())
             tasks.create_task(self._deliveries.run())
@@ -224,17 +283,31 @@ class Control:
             if self._settings.audit_syslog is not None:
                 tasks.create_task(AuditSyslog(self._door, self._settings.audit_syslog, self._log).run())
             tasks.create_task(self._config_policy.run())
+            tasks.create_task(self._config_told.run())
             await self._config_policy.tried.wait()  # without the config's part, the store's policy is not whole
             tasks.create_task(self._keeper.run())
             tasks.create_task(self._subscriptions.run())
             tasks.create_task(self._statistics.run())
             tasks.create_task(self._gauges.run())
 
+    async def _tell_of_owners(self) -> None:
+        """Warn where four eyes leave nobody to approve anything."""
+        async with self._door.store.read() as connection:
+            rows = await all_tokens(connection)
+        deciding = [row for row in rows if may(row.role, "operator") and not row.has_expired(datetime.now(UTC))]
+        if len({normal_form(row.owner) for row in deciding}) < 2:
+            self._log.warning(
+                "policy.approval is four-eyes, and only one owner has a token that decides: nothing can be approved; "
+                "make another's on this machine (moatdns token create --role admin --owner NAME)"
+            )
+
     async def _obey(self) -> None:
         async for order in self._channel.orders():
             match order["do"]:
                 case "config":
                     self._config_policy.give(order["policy"], order["fingerprint"])
+                case "reading":
+                    self._config_told.give(order["reading"])
                 case "troubles":
                     self._config_policy.miss(order["troubles"])
                 case "recompile":
@@ -242,7 +315,9 @@ class Control:
                 case "renew" if self._serving is not None:
                     self._serving.renew()
                 case "stop":
+                    self._ends_for_good = order["for_good"]
                     return
+        self._ends_for_good = True  # the supervisor is gone
 
 
 def _log_lacks(settings: ControlSettings, what: str) -> Iterator[str]:
@@ -256,7 +331,7 @@ def _log_lacks(settings: ControlSettings, what: str) -> Iterator[str]:
 
 
 def _terms(settings: ControlSettings) -> Terms:
-    return Terms(settings.approval == "four-eyes", settings.longest_exemption_seconds)
+    return Terms(settings.approval == FOUR_EYES, settings.longest_exemption_seconds)
 
 
 def _serves(settings: WorkerSettings, serving: list[dict[str, Any]]) -> Serves:

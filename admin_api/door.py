@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from collections.abc import Callable
 from pathlib import Path
 
-from admin_api.store.errors import StoreAway, StoreLost
+from admin_api.store.errors import StoreAway, StoreHeld, StoreLost
+from admin_api.store.owner import Owner
 from admin_api.store.store import Store
 from resolver.config.fields import secret
 from resolver.errors import RuleError
@@ -19,10 +22,15 @@ _LOOK_SECONDS = 5.0
 class Door:
     """A store that may be away."""
 
-    def __init__(self, url: str | None, state_dir: Path, log: Log) -> None:
+    def __init__(
+        self, url: str | None, state_dir: Path, log: Log, owner: Owner, hear: Callable[[StoreAway | None], None]
+    ) -> None:
+        """`owner` locks a store that other machines can reach; `hear` is told how each opening went."""
         self._url = url
         self._state_dir = state_dir
         self._log = log
+        self._owner = owner
+        self._hear = hear
         self._store: Store | None = None
         self._trouble: str | None = "the store has not been opened yet"
 
@@ -44,17 +52,42 @@ class Door:
         while True:
             try:
                 url = secret(self._url) if self._url else None
-                self._store = await Store.open(url, self._state_dir, self._log)
+                self._store = await self._open(url)
             except (StoreAway, RuleError) as error:
                 if str(error) != self._trouble:
                     self._log.error("the store cannot be opened; trying again and again", why=str(error))
                 self._trouble = str(error)
+                self._hear(error if isinstance(error, StoreAway) else StoreAway(str(error)))
                 pause = _PAUSES_SECONDS[min(failures, len(_PAUSES_SECONDS) - 1)]
-                await asyncio.sleep(min(pause, _LOST_SECONDS) if isinstance(error, StoreLost) else pause)
+                await asyncio.sleep(min(pause, _LOST_SECONDS) if isinstance(error, StoreLost | StoreHeld) else pause)
                 failures += 1
             else:
                 self._trouble = None
+                self._hear(None)
                 return self._store
+
+    async def _open(self, url: str | None) -> Store:
+        store = await Store.open(url, self._state_dir, self._log, admit=self._owner.admit)
+        try:
+            if store.is_shared:
+                await self._owner.take(store)
+        except BaseException:
+            await store.close()
+            raise
+        return store
+
+    async def hold(self) -> None:
+        """Show that this node is alive, and serves the store. Raises StoreHeld once another has taken it over.
+
+        What this process knows of the store is not how it goes on: the next one waits until it is its turn.
+        """
+        if self.store.is_shared:
+            try:
+                await self._owner.keep(self.store)
+            except StoreHeld as error:
+                self._trouble = str(error)
+                self._log.error("another node serves the store; DNS goes on with the policy in force", why=str(error))
+                raise
 
     async def watch(self) -> None:
         """Look every few seconds whether it still answers, and is the same. Raises StoreLost once it is not.
@@ -82,7 +115,10 @@ class Door:
                 self._log.info("the store is back")
             told = trouble
 
-    async def close(self) -> None:
-        """Close it."""
+    async def close(self, *, for_good: bool = True) -> None:
+        """Close it; `for_good` lets another node have it at once."""
         if self._store is not None:
+            if self._store.is_shared and for_good:
+                with contextlib.suppress(StoreAway):
+                    await self._owner.give_up(self._store)
             await self._store.close()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ from admin_api.audit_head import HeadKeeper
 from admin_api.channel import Channel
 from admin_api.compiling.keeper import Keeper
 from admin_api.door import Door
+from admin_api.store import change_requests
 from admin_api.store.room import free_bytes
 from admin_api.subjects.keeper import SubjectKeeper
 from resolver import __version__
@@ -40,6 +43,7 @@ class Gauges:
         self._channel = channel
         self._connections = connections
         self._workers: list[dict[str, Any]] = []
+        self._changes_waiting = 0
 
     async def run(self) -> None:
         """Ask the supervisor now and then, for ever."""
@@ -48,6 +52,9 @@ class Gauges:
                 self._workers = (await self._channel.status())["workers"]
             except MoatdnsError:
                 self._workers = []
+            with contextlib.suppress(MoatdnsError):  # the store is away: as many as before
+                async with self._door.store.read() as connection:
+                    self._changes_waiting = await change_requests.count_pending(connection, datetime.now(UTC))
             await asyncio.sleep(_EVERY_SECONDS)
 
     def values(self) -> Mapping[str, Mapping[tuple[str, ...], float]]:
@@ -58,6 +65,7 @@ class Gauges:
             "moatdns_workers": {(): len(self._workers)},
             "moatdns_leases": {(): len(self._subjects.subjects.leases)},
             "moatdns_exemptions": {(): len(self._subjects.subjects.exemptions)},
+            "moatdns_change_requests": {(): self._changes_waiting},
             "moatdns_pauses": {(): len(self._subjects.subjects.pauses)},
             "moatdns_subjects_up_to_date": {(): self._subjects.trouble is None},
             "moatdns_state_free_bytes": {(): free} if (free := free_bytes(self._state_dir)) is not None else {},

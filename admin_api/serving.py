@@ -13,6 +13,7 @@ from aiohttp import web
 from admin_api.app import make_app
 from admin_api.context import Context
 from admin_api.http.connections import Connections
+from admin_api.http.odd_octets import with_text_only
 from admin_api.http.security import load_certificate, ssl_context
 from resolver.errors import MoatdnsError
 from resolver.telemetry.log import Log
@@ -61,6 +62,8 @@ class Serving:
             max_field_size=_HEADER_BYTES,
         )
         await self._runner.setup()
+        if self._runner.server is not None:
+            self._runner.server.request_factory = with_text_only(self._runner.server.request_factory)
         await web.SockSite(self._runner, listening, ssl_context=self._tls, backlog=_BACKLOG).start()
         if self._runner.server is not None:
             self._watching = asyncio.ensure_future(self._connections.watch(self._runner.server))

@@ -43,8 +43,16 @@ class Accounts:
         counters = self._counters
         return counters.client(address), json.dumps(shown_client(address, counters.clients)).encode()
 
-    def of(self, outcome: int, decision: Decision, question: Question, transport: int, rcode: int) -> Account:
-        """The account of an answer."""
+    def of(
+        self,
+        outcome: int,
+        decision: Decision,
+        question: Question,
+        transport: int,
+        rcode: int,
+        remark: str | None = None,
+    ) -> Account:
+        """The account of an answer. What is remarked of one that is none of the policy's doing is logged with it."""
         kind = KIND_OF[outcome]
         is_logged = self._events.logs_all or (kind != _NO_HIT and self._events.logs_hits)
         key: tuple[object, ...]
@@ -54,16 +62,26 @@ class Accounts:
             rule = decision.rule if kind != _NO_HIT else None
             name = question.key if is_logged or rule is not None else None
             key = (outcome, decision.group, decision.service, rule and rule.list, rule and rule.key, question.qtype,
-                   transport, rcode, name, decision.exemption)  # fmt: skip
+                   transport, rcode, name, decision.exemption, remark)  # fmt: skip
         account = self._known.get(key)
         if account is None:
             if len(self._known) >= _MOST_REMEMBERED:
                 self._known.clear()
-            account = self._known[key] = self._made(outcome, decision, question, transport, rcode, is_logged=is_logged)
+            account = self._known[key] = self._made(
+                outcome, decision, question, transport, rcode, remark, is_logged=is_logged
+            )
         return account
 
     def _made(
-        self, outcome: int, decision: Decision, question: Question, transport: int, rcode: int, *, is_logged: bool
+        self,
+        outcome: int,
+        decision: Decision,
+        question: Question,
+        transport: int,
+        rcode: int,
+        remark: str | None,
+        *,
+        is_logged: bool,
     ) -> Account:
         kind = KIND_OF[outcome]
         is_hit = kind != _NO_HIT
@@ -82,7 +100,8 @@ class Accounts:
             verdict = verdict_of(outcome)
             said = rule.text if rule else None
             rules = (service, in_list, said, exemption)
-            line = middle((decision.group, domain, qtype, rcode_name, verdict, *rules, protocol))
+            said_last = () if remark is None else (remark,)
+            line = middle((decision.group, domain, qtype, rcode_name, verdict, *rules, protocol, *said_last))
         return self._counters.answer(outcome, facts), kind, line
 
     def count(self, client: Counted, account: Account, milliseconds: float = 0) -> None:

@@ -46,7 +46,6 @@ _NO_DATA: Final = frozenset(qtype for qtype in range(256) if qtype == _OPT or is
 DESPITE_BLOCK_TTL_SECONDS = 60  # a name let through despite a block rule must close soon after the policy does
 _ANY_TTL_SECONDS = 60
 _STALE = ede_option(Ede.STALE_ANSWER)
-_FILTERED = ede_option(Ede.FILTERED, "private addresses were left out: see upstream.private_names")
 
 
 class Pending:
@@ -131,10 +130,17 @@ class Answering:
         return compose(pending.question, Rcode.SERVFAIL, options=why)
 
     def _account(
-        self, pending: Pending, decision: Decision, outcome: Outcome, rcode: int, *, waited: float | None = None
+        self,
+        pending: Pending,
+        decision: Decision,
+        outcome: Outcome,
+        rcode: int,
+        *,
+        waited: float | None = None,
+        remark: str | None = None,
     ) -> Account:
-        """Count an answer; gives what it was counted as."""
-        account = self._accounts.of(outcome, decision, pending.question, pending.transport, rcode)
+        """Count an answer; gives what it was counted as. `remark` is for the query log."""
+        account = self._accounts.of(outcome, decision, pending.question, pending.transport, rcode, remark)
         self._accounts.count(pending.client, account, 0 if waited is None else waited * 1000)
         if waited is not None:
             self._counters.waited(outcome, waited)
@@ -203,14 +209,16 @@ class Answering:
         if decision.verdict is _BLOCK:
             return self._sinkhole(pending, decision, entry.expires_at, waited=waited)
         if entry.failed_why is not None:
-            self._account(pending, decision, Outcome.FAILED, Rcode.SERVFAIL, waited=waited)
+            why = entry.failed_why[1]
+            self._account(pending, decision, Outcome.FAILED, Rcode.SERVFAIL, waited=waited, remark=why)
             failure = compose(question, Rcode.SERVFAIL, options=ede_option(*entry.failed_why))
             return _fit(failure, pending, Rcode.SERVFAIL)
         answer, answers = entry.answer, pending.client.answers
         stale = entry.is_stale(now)
         options = _STALE if stale else b""
-        if answer.filtered:
-            options += _FILTERED
+        remark = answer.remark
+        if remark is not None:
+            options += ede_option(remark[1], remark[2])
         response = compose(
             question,
             answer.rcode,
@@ -222,7 +230,8 @@ class Answering:
         )
         response = _fit(response, pending, answer.rcode)
         outcome = _outcome(decision.verdict, cached=cached)
-        account = self._account(pending, decision, outcome, answer.rcode, waited=waited)
+        said = None if remark is None else remark[2]
+        account = self._account(pending, decision, outcome, answer.rcode, waited=waited, remark=said)
         if cached and not stale:  # a first answer is not kept here: most names are asked for once
             ends_at = entry.ticks_at(now)
             answers.put(pending.transport, question.table_key, response, ends_at, account)

@@ -72,7 +72,7 @@ class ApiClient:
         request = urllib.request.Request(f"{self._base}/api/v1/{path}", data, sent, method=method)  # noqa: S310
         try:
             with self._opener.open(request, timeout=_SECONDS) as response:
-                return _answer(response.status, response.headers, response.read(_MOST_REPLY_BYTES))
+                answer = _answer(response.status, response.headers, response.read(_MOST_REPLY_BYTES))
         except urllib.error.HTTPError as error:
             with error:
                 answer = _answer(error.code, error.headers, error.read(1 << 20))
@@ -82,6 +82,8 @@ class ApiClient:
         except (OSError, http.client.HTTPException) as error:
             reason = getattr(error, "reason", None) or error
             fail(f"{self._base} cannot be reached: {reason}; is moatdns running, and is --url right?")
+        _end_if_waiting(answer)
+        return answer
 
     def items(self, path: str, **filters: str | None) -> Iterator[dict[str, Any]]:
         """All items of a listing, page by page."""
@@ -125,6 +127,20 @@ def _answer(status: int, headers: Any, raw: bytes) -> Answer:
         except ValueError:
             fail("what answered is no moatdns: its JSON cannot be read")
     return Answer(status, body or None, found.get("etag"), found)
+
+
+def _end_if_waiting(answer: Answer) -> None:
+    """End with status 1 where nothing was done, since another owner has to agree first."""
+    body = answer.body
+    if answer.status != 202 or not isinstance(body, dict) or "opens" not in body:
+        return
+    lines = [
+        f"nothing has changed yet: {body['id']} waits for another owner's approval until {body['waits_until'][:19]}Z"
+    ]
+    lines += [f"  {phrase}" for phrase in body["opens"]]
+    if body.get("token_part"):
+        lines.append(f"the second half of the token, shown this once: {body['token_part']}")
+    fail(*lines)
 
 
 def _refused(answer: Answer) -> NoReturn:

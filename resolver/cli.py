@@ -23,21 +23,20 @@ from resolver import __version__
 from resolver.build import known_references
 from resolver.cache_commands import cache_app
 from resolver.catalogue_commands import catalogue_app
+from resolver.change_commands import change_app
 from resolver.clocks import now
 from resolver.command_line import ConfigOption, JsonOption, fail, load, policy_of, print_json, print_line, subjects_of
 from resolver.config.addresses import parse_endpoint
-from resolver.config.block_page_notes import block_page_notes
-from resolver.config.certificates import check_ca_file
-from resolver.config.client_notes import client_notes
 from resolver.config.json_schema import json_schema
-from resolver.config.load import find_config, load_config
+from resolver.config.load import checked, find_config, read_document
+from resolver.config.notes import config_notes
 from resolver.config.to_settings import worker_settings
-from resolver.errors import ConfigError, ListenError, MoatdnsError, RuleError
+from resolver.config_check import look_at_files
+from resolver.errors import ConfigError, MoatdnsError, RuleError
 from resolver.exception_commands import exemption_app, lease_app, pause_app
 from resolver.explaining import access_of, explain_query
 from resolver.lists_commands import lists_app
 from resolver.names import parse_any_name, parse_name
-from resolver.plan import certificate_troubles
 from resolver.policy_commands import policy_app
 from resolver.supervisor.supervisor import Supervisor
 from resolver.telemetry.log import make_log
@@ -60,6 +59,7 @@ app.add_typer(lists_app, name="lists")
 app.add_typer(exemption_app, name="exemption")
 app.add_typer(lease_app, name="lease")
 app.add_typer(pause_app, name="pause")
+app.add_typer(change_app, name="change")
 app.add_typer(policy_app, name="policy")
 app.add_typer(catalogue_app, name="catalogue")
 app.add_typer(cache_app, name="cache")
@@ -92,21 +92,14 @@ def check_config(config: ConfigOption = None, as_json: JsonOption = False) -> No
     """Check a config file: 0 when it is good, 1 with every mistake, its line and key."""
     try:
         path = find_config(config, os.environ)
-        loaded = load_config(path, known_references(load_catalogue()))
+        document = read_document(path)
+        loaded = checked(path, document, known_references(load_catalogue()))
+        notes = [*look_at_files(loaded, document), *config_notes(loaded)]
     except ConfigError as error:
         if as_json:
             print_json({"ok": False, "problems": error.problems}, indent=None)
             raise typer.Exit(1) from None
         fail(*error.problems)
-    try:
-        settings = worker_settings(loaded, workers=1, system_servers=[])
-        check_ca_file(settings.upstream.ca_file)
-        notes = [*certificate_troubles(settings.encrypted), *block_page_notes(loaded), *client_notes(loaded)]
-    except ListenError as error:
-        if as_json:
-            print_json({"ok": False, "problems": [str(error)]}, indent=None)
-            raise typer.Exit(1) from None
-        fail(str(error))
     policy = loaded.policy
     if as_json:
         print_json({"ok": True, "config": str(path) if path else None, "notes": notes}, indent=None)
@@ -186,12 +179,20 @@ def token_create(
     role: Annotated[str, typer.Option(help="viewer, operator, lease or admin.")],
     owner: Annotated[str, typer.Option(help="Who answers for it; left out: who runs this command.")] = "",
     expires: Annotated[str | None, typer.Option(help="'90d', '12h' or a moment; left out: never.")] = None,
+    network: Annotated[
+        list[str] | None, typer.Option(metavar="CIDR", help="Role lease: only addresses in it. May be given again.")
+    ] = None,
+    group: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Role lease: only into it. May be given again.")
+    ] = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Make a token and print it, alone; it is shown this once."""
+    """Make a token and print it, alone; it is shown this once. The audit trail has it, and who ran this."""
     _, loaded = load(config)
-    store_commands().create_token(loaded, name, role, owner or getpass.getuser(), expires, as_json=as_json)
+    bounds = {"networks": network or None, "groups": group or None}
+    wanted = {"name": name, "role": role, "owner": owner or getpass.getuser(), **bounds}
+    store_commands().create_token(loaded, wanted, expires, as_json=as_json)
 
 
 @token_app.command("list")

@@ -110,6 +110,16 @@ def seconds_of(text: str, option: str = "--for") -> int:
     return int(match[1]) * _SECONDS[match[2]]
 
 
+def span_of(seconds: int) -> str:
+    """Seconds as people say them: '8 h', '1 d 12 h', '90 s'."""
+    parts: list[str] = []
+    for unit, length in (("d", 86400), ("h", 3600), ("min", 60), ("s", 1)):
+        count, seconds = divmod(seconds, length)
+        if count:
+            parts.append(f"{count} {unit}")
+    return " ".join(parts) or "0 s"
+
+
 def print_line(text: str) -> None:
     """One line on stdout. What is in it may come from anywhere: characters that act are written out."""
     _write(sys.stdout, visible(text))

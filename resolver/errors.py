@@ -85,11 +85,15 @@ class UpstreamBusy(UpstreamError):
 
 
 class UpstreamBadAnswer(UpstreamError):
-    """An upstream answered with an error or with garbage. `rcode` is what it said, None if it cannot be read."""
+    """An upstream answered with an error or with garbage. `rcode` is what it said, None if it cannot be read.
 
-    def __init__(self, why: str, rcode: int | None = None) -> None:
+    `told` is the extended error that it gave for that, with its text.
+    """
+
+    def __init__(self, why: str, rcode: int | None = None, told: tuple[int, str] | None = None) -> None:
         super().__init__(why)
         self.rcode = rcode
+        self.told = told
 
 
 class UpstreamLame(UpstreamBadAnswer):

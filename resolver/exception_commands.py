@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from resolver.api_client import DEFAULT_URL, ApiClient, CaOption, TokenFileOption, UrlOption
-from resolver.command_line import JsonOption, fail, print_json, print_line, seconds_of
+from resolver.command_line import JsonOption, fail, print_json, print_line, seconds_of, span_of
 from resolver.policy.groups import parse_client
 
 exemption_app = typer.Typer(help="Exemptions: granted for a while, to whom, by whom and why.", no_args_is_help=True)
@@ -256,11 +256,22 @@ def _show_exemption(item: dict[str, Any], *, as_json: bool) -> None:
     whom = ", ".join(who) if isinstance(who, list) else who
     state = item["status"] if item["status"] != "active" or item["in_force"] else f"from {item['starts_at'][:19]}Z"
     print_line(
-        f"{item['id']} {state}: {', '.join(item['scope'])} for {kind} {whom} until {item['expires_at'][:19]}Z, "
+        f"{item['id']} {state}: {', '.join(item['scope'])} for {kind} {whom} {_lasts(item)}, "
         f"{item['owner']}: {item['reason']}"
     )
+    if item["status"] == "pending":
+        print_line(f"  waits until {item['waits_until'][:19]}Z: another than {item['requested_owner']} approves it")
     if item["renewal"]:
         print_line(f"  renewal until {item['renewal']['expires_at'][:19]}Z waits for approval")
+
+
+def _lasts(item: dict[str, Any]) -> str:
+    """For how long it was asked, or until when it lasts."""
+    seconds = item["requested_seconds"]
+    if seconds is None:
+        return f"until {item['expires_at'][:19]}Z"
+    asked = f"{'asks' if item['status'] == 'pending' else 'asked'} for {span_of(seconds)}"
+    return asked if item["from_approval"] else f"{asked}, until {item['expires_at'][:19]}Z"
 
 
 def _show_all(items: list[dict[str, Any]], line: Callable[[dict[str, Any]], str], *, as_json: bool) -> None:

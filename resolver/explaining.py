@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from resolver.config.settings import WorkerSettings
 from resolver.local_names import LocalNames, local_names_of
-from resolver.names import key_of
+from resolver.names import key_of, parse_name
 from resolver.policy.decision import Verdict
 from resolver.policy.explain import Explanation, explain
 from resolver.policy.groups import NetworkTable, parse_client
@@ -17,6 +17,7 @@ from resolver.proxies import TrustedProxies
 from resolver.wire.codes import Type, is_meta
 from resolver.wire.message import type_number
 
+_WITH_ADDRESSES = frozenset({int(Type.A), int(Type.AAAA), int(Type.SVCB), int(Type.HTTPS)})
 REFUSED = "refused"  # the verdict for those who may not ask
 _OF_PROXIES = Step(
     "access",
@@ -33,6 +34,8 @@ class Access:
     allowed: NetworkTable[bool]
     local_names: LocalNames
     proxies: TrustedProxies
+    private_names: frozenset[bytes] | None = None
+    """Keys of the names that may have private addresses, with all below them; None where any name may."""
 
 
 def access_of(settings: WorkerSettings) -> Access:
@@ -41,6 +44,9 @@ def access_of(settings: WorkerSettings) -> Access:
         NetworkTable((network, True) for network in settings.clients_allow),
         local_names_of(settings),
         TrustedProxies(settings.trusted_proxies),
+        frozenset(key_of(parse_name(name)) for name in (*settings.private_names, *(z.name for z in settings.zones)))
+        if settings.rebinding_guard
+        else None,
     )
 
 
@@ -93,7 +99,27 @@ def _explained(
     if number == Type.ANY and explanation.verdict != Verdict.BLOCK:
         minimal = Step("response", "answered here", "ANY gets one HINFO record, whatever there is (RFC 8482)")
         return replace(explanation, trace=[*explanation.trace[:-1], minimal])
+    if explanation.verdict != Verdict.BLOCK and number in _WITH_ADDRESSES:
+        *before, response = explanation.trace
+        return replace(explanation, trace=[*before, _guard_step(access.private_names, key_of(wire_name)), response])
     return explanation
+
+
+def _guard_step(private_names: frozenset[bytes] | None, key: bytes) -> Step:
+    """What the guard against rebinding does to the answer's addresses: the policy allows, and they may be gone."""
+    if private_names is None:
+        return Step("guard", "off", "private addresses are passed on: upstream.rebinding_guard is off")
+    at = 0
+    while at < len(key):
+        at += 1 + key[at]
+        if key[:at] in private_names:
+            return Step("guard", "private name", "may have private addresses: upstream.private_names or zones has it")
+    return Step(
+        "guard",
+        "on",
+        "private addresses are taken out of what upstreams say, unless upstream.private_names or upstream.zones has "
+        "this name or one above it",
+    )
 
 
 def _without_policy(explanation: Explanation, verdict: str, step: Step) -> Explanation:

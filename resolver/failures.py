@@ -6,6 +6,7 @@ from typing import Final
 
 from resolver.errors import FormatError, MoatdnsError, UpstreamBadAnswer, UpstreamBusy, UpstreamLame, UpstreamTimeout
 from resolver.wire.codes import Ede, rcode_name
+from resolver.wire.remarks import remark_of_ede
 
 Why = tuple[int, str]
 """The code and text of an extended DNS error."""
@@ -19,6 +20,8 @@ def why_not(error: MoatdnsError) -> Why:
     if isinstance(error, FormatError):
         return Ede.NETWORK_ERROR, f"unusable answer: {error}"
     if isinstance(error, UpstreamBadAnswer) and error.rcode is not None:
+        if error.told is not None and (remark := remark_of_ede(error.told)) is not None:
+            return remark[1], f"{remark[2]}, and answered {rcode_name(error.rcode)}"
         return Ede.OTHER, f"the upstreams answered {rcode_name(error.rcode)}"
     if isinstance(error, UpstreamLame):
         return Ede.NO_REACHABLE_AUTHORITY, "the upstreams refer to other servers instead of answering"

@@ -17,7 +17,7 @@ from resolver.errors import RuleError
 
 _MAX_LABEL = 63  # RFC 1035 section 2.3.4
 _MAX_NAME = 255
-_LABEL = re.compile(rb"[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?\Z")
+_LABEL = re.compile(rb"[a-z0-9_-]+\Z")  # browsers open names whose labels begin or end with '-'
 _PLAIN_OCTET = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_*=+/")
 _TOKEN = re.compile(r"\\(?:(\d{3})|(.))|(.)", re.DOTALL)  # an escaped octet, or a plain one
 # Below a country's top-level domain these are mostly the registry's; with their length, as in a key.
@@ -56,9 +56,7 @@ def _label(label: str, name: str) -> bytes:
     if len(octets) > _MAX_LABEL:
         raise RuleError(f"{name!r} has a label of {len(octets)} octets: {_MAX_LABEL} is the most")
     if not _LABEL.match(octets):
-        raise RuleError(
-            f"{name!r} is not a domain name: a label is letters, digits, '-' and '_', and begins and ends without '-'"
-        )
+        raise RuleError(f"{name!r} is not a domain name: a label is letters, digits, '-' and '_'")
     return octets
 
 
@@ -106,6 +104,12 @@ def _a_label(label: str, name: str) -> bytes:
     import idna  # noqa: PLC0415 (its tables are 4 MB, and no worker needs them)
 
     try:
+        mapped = idna.uts46_remap(label)
+        if mapped.isascii():
+            return mapped.encode("ascii")
+        if mapped.strip("-") != mapped:  # as UTS 46 has it without CheckHyphens
+            idna.check_label(mapped.strip("-"))
+            return b"xn--" + mapped.encode("punycode")
         return idna.encode(label, uts46=True)
     except (idna.IDNAError, UnicodeError) as error:
         raise RuleError(f"{name!r} is not a domain name: {error}") from error

@@ -30,14 +30,16 @@ from resolver.telemetry.query_events import QueryEvents
 from resolver.transport import Transport
 from resolver.wire.answer import Answer
 from resolver.wire.client_subnet import client_of_subnet, option_for
-from resolver.wire.codes import Ede, EdnsOption, Flag, Rcode
+from resolver.wire.codes import MAX_MESSAGE, Ede, EdnsOption, Flag, Rcode
 from resolver.wire.cookies import Standing
 from resolver.wire.question import Question, carries_opt, parse_question
 from resolver.wire.response import compose, ede_option, error_without_question, truncated
+from resolver.wire.tsig import with_record
 
 __all__ = ["Pending", "Pipeline", "Transport"]
 
 _CLIENT_SUBNET = int(EdnsOption.CLIENT_SUBNET)
+_NOTAUTH = int(Rcode.NOTAUTH)
 
 
 class Pipeline:
@@ -125,9 +127,20 @@ class Pipeline:
         except FormatError as error:
             answer = error_without_question(query, error.rcode, edns=carries_opt(query))
             return self._malformed(answer, client, transport, error.rcode)
+        outcome: bytes | Pending | None
         if question.options or self._response_rates is not None:
-            return self._answer_with(question, client, transport)
-        return self._admit(question, client, transport, None)
+            outcome = self._answer_with(question, client, transport)
+        else:
+            outcome = self._admit(question, client, transport, None)
+        if question.tsig and isinstance(outcome, bytes) and outcome[3] & 0xF == _NOTAUTH:
+            return self._with_tsig(outcome, question, transport)
+        return outcome
+
+    def _with_tsig(self, answer: bytes, question: Question, transport: Transport) -> bytes:
+        """The answer to who signs with a key that is not known, which is of every sort here."""
+        whole = with_record(answer, question.tsig)
+        most = question.max_size if transport is Transport.UDP else MAX_MESSAGE
+        return whole if len(whole) <= most else truncated(question, _NOTAUTH)
 
     def _malformed(self, answer: bytes, client: Client, transport: Transport, rcode: int) -> bytes | None:
         """The answer to what cannot be read, if the client may still ask."""
@@ -185,6 +198,8 @@ class Pipeline:
             return self._answering.not_served(question, client, transport)
         if not self.clients.admits(client):
             return self._too_many(question, client, transport, reply)
+        if question.tsig:  # to answer without a signature would look like tampering
+            return self._answering.refuse(question, client, transport, b"", Rcode.NOTAUTH)
         if question.is_bare:
             return self._cookie_alone(question, client, transport, reply)
         return self._answering.answer(question, client, transport)

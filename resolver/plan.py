@@ -5,19 +5,19 @@ from __future__ import annotations
 import ipaddress
 import os
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from blocklists.versions import Choice
 from resolver import cookie_secret
 from resolver.config.addresses import NAMED_CLIENTS, parse_endpoint
-from resolver.config.block_page_notes import block_page_notes
 from resolver.config.certificates import check_ca_file, troubles_of
-from resolver.config.client_notes import client_notes
+from resolver.config.notes import config_notes
 from resolver.config.schema import Config
 from resolver.config.settings import ControlSettings, EncryptedSettings, UpstreamServer, WorkerSettings
 from resolver.config.system_servers import PLACE, RESOLV_CONF, SystemPlaces
+from resolver.config.telling import Told, told_of
 from resolver.config.to_settings import control_settings, worker_settings
 from resolver.errors import ListenError
 from resolver.listeners.sockets import DO53, DOH, DOT, Listen
@@ -73,6 +73,7 @@ class Plan:
     cookie_secret: str = ""  # the file that holds it; "" where cookies are off
     certificate_trouble: str = ""  # why the certificate of DoT and DoH cannot be used
     news: str = ""  # how the catalogue changed with this version; told once
+    told: Told = field(default_factory=dict)  # the config as the audit trail tells of it
     places: SystemPlaces | None = None  # where the system's nameservers go; None where they are not wanted
 
     @property
@@ -130,6 +131,7 @@ class Plan:
             cookie_secret=plain["cookie_secret"],
             certificate_trouble=plain["certificate_trouble"],
             news=plain["news"],
+            told={key: (shown, mark) for key, (shown, mark) in plain["told"].items()},
             places=SystemPlaces.from_plain(plain["places"]) if plain["places"] else None,
         )
 
@@ -181,8 +183,7 @@ def plan_of(config: Config, policy: dict[str, Any], fingerprint: str, *, catalog
             f"clients.allow has public addresses ({public[0]}), whom forged queries can have flooded with answers: set "
             "rate_limits.responses_per_second, to 100 for example"
         )
-    notes += block_page_notes(config)
-    notes += client_notes(config)
+    notes += config_notes(config)
     certificate_trouble = ""
     if encrypted_workers:
         try:
@@ -208,6 +209,7 @@ def plan_of(config: Config, policy: dict[str, Any], fingerprint: str, *, catalog
         user=config.user,
         cookie_secret=cookie_secret.path_of(config.cookies.secret, config.state_dir) if config.cookies.enabled else "",
         news=str(catalogue.news) if catalogue.news and not catalogue.folder else "",
+        told=told_of(config),
         places=places,
     )
 

@@ -17,6 +17,7 @@ from resolver.cache.responses import CacheEntry, ResponseCache
 from resolver.config.settings import CacheSettings
 from resolver.errors import FormatError, UpstreamBusy, UpstreamError
 from resolver.failures import OUR_FAULT, TOO_SLOW, Why, why_not
+from resolver.filtered import Filtered
 from resolver.flight import Flight, Places, Waiter, Wants
 from resolver.local_names import LocalNames
 from resolver.names import key_of
@@ -72,7 +73,9 @@ class Resolver:
         self._loop = loop
         self._clock = clock
         self._flights: dict[bytes, Flight] = {}
+        self._dropped = dropped
         self._places = Places(max_in_flight, max_in_flight_per_domain, dropped)
+        self.filtered = Filtered()
 
     @property
     def waiting(self) -> int:
@@ -93,6 +96,11 @@ class Resolver:
         if entry is None:
             return self._cache.get_absent(key, question.key, now)
         if now < entry.expires_at:
+            if entry.failed_why is not None:
+                other = self._cache.instead(key, now)
+                if other is not None:
+                    self._cache.counts["stale"] += other.is_stale(now)
+                    return other
             if (
                 self._settings.prefetch
                 and self._ends_soon(entry, now)
@@ -129,11 +137,11 @@ class Resolver:
         if not self._places.take(flight.domain):
             return False
         flight.waiters.append((waiter, wants))
-        entry = self._cache.get(key)
-        if entry is not None and flight.stale_timer is None:
-            self._arm_stale(flight, entry)
+        if flight.stale_timer is None:
+            self._arm_stale(flight)
         if not is_new:
             return True
+        entry = self._cache.get(key)
         if entry is not None and entry.answer.leads_on is not None and self._clock() < entry.expires_at:
             self._flights[key] = flight
             self._follow(flight, entry)
@@ -154,9 +162,10 @@ class Resolver:
             self._report("a question could not be asked", error)
             self._fail(flight, OUR_FAULT)
 
-    def _arm_stale(self, flight: Flight, entry: CacheEntry) -> None:
+    def _arm_stale(self, flight: Flight) -> None:
         now = self._clock()
-        if entry.failed_why is None and now < entry.stale_until and entry.answer.leads_on is None:
+        entry = self._cache.old(flight.cache_key, now)
+        if entry is not None:
             patience = max(flight.began + STALE_AFTER_SECONDS - now, 0)  # who joins late waits no longer
             flight.stale_timer = self._loop.call_later(patience, self._give_stale, flight, entry)
 
@@ -175,7 +184,7 @@ class Resolver:
             self._fail(flight, why_not(outcome))
             return
         try:
-            answer = self._read(outcome, flight)
+            answer = self._heard(outcome, flight)
             if answer.leads_on is not None:
                 self._follow(flight, self._cache.wrapped(flight.cache_key, answer, self._clock()))
             else:
@@ -186,13 +195,17 @@ class Resolver:
             self._report("an answer could not be read", error)
             self._fail(flight, OUR_FAULT)
 
-    def _read(self, message: bytes, flight: Flight) -> Answer:
-        """The answer in a message, less what the guard takes out. Raises FormatError."""
-        qname, qtype, dnssec = flight.qname, flight.qtype, flight.dnssec_ok
-        answer = read_answer(message, qname, qtype, keep_authority=dnssec)
+    def _heard(self, message: bytes, flight: Flight) -> Answer:
+        """An upstream's answer, with the remark that it deserves. Raises FormatError."""
+        said = read_answer(message, flight.qname, flight.qtype, keep_authority=flight.dnssec_ok)
+        answer = self._guarded(said, message, flight)
+        self.filtered.note(answer, said, message, flight.qname)
+        return answer
+
+    def _guarded(self, said: Answer, message: bytes, flight: Flight) -> Answer:
         if self._guard is None:
-            return answer
-        return self._guard.guarded(answer, message, qname, qtype, keep_authority=dnssec)
+            return said
+        return self._guard.guarded(said, message, flight.qname, flight.qtype, keep_authority=flight.dnssec_ok)
 
     def _follow(self, flight: Flight, first: CacheEntry) -> None:
         """Go on from what was said of the name itself, which leads on."""
@@ -270,8 +283,9 @@ class Resolver:
             raise UpstreamBusy("too many queries wait")
         if flight.deadline is None:
             left = max(flight.began + MOST_FOLLOWING_SECONDS - now, 0)
-            flight.deadline = self._loop.call_later(left, self._fail, flight, TOO_SLOW)
+            flight.deadline = self._loop.call_later(left, self._give_up, flight)
         part.followers.append(flight)
+        self._cache.counts["followed"] += 1
         if other is None:
             self._ask(part)
         return None
@@ -284,7 +298,8 @@ class Resolver:
         message = self._local_names.answer(parse_question(_QUERY_HEAD + flight.question))
         if message is None:
             return None
-        return self._cache.wrapped(key, self._read(message, flight), now)
+        said = read_answer(message, flight.qname, flight.qtype, keep_authority=flight.dnssec_ok)
+        return self._cache.wrapped(key, self._guarded(said, message, flight), now)  # from outside, nobody leads to us
 
     def _part_landed(self, flight: Flight, part: CacheEntry, why: Why | None) -> None:
         """Something is known of the name that a flight waits for."""
@@ -305,6 +320,14 @@ class Resolver:
         seconds = min(entry.seconds_left(now), part.seconds_left(now))
         answer = joined(entry.answer, flight.qname, part.answer, target, seconds)
         return self._cache.wrapped(flight.cache_key, answer, now)
+
+    def _give_up(self, flight: Flight) -> None:
+        """What the aliases lead to takes longer than a client waits. Where none waits any more, it goes on."""
+        flight.deadline = None
+        if not flight.waiters:
+            return
+        self._dropped["following_seconds"] += 1
+        self._fail(flight, TOO_SLOW)
 
     def _fail(self, flight: Flight, why: Why) -> None:
         """No answer can be had."""

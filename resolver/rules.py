@@ -8,6 +8,9 @@
 ``ip:192.0.2.0/24``                answers that hold an address of this network, or this address
 ``/^gpt[0-9]+\\./``                a regular expression (RE2 syntax), searched for in the whole name, lower-case
 =================================  ================================================================
+
+Rules of lists that other programs read may have ``**`` as well: any run of characters, none and dots among them, as
+``*`` is in filters of ad blockers and at the beginning of a dnsmasq domain. There it may end within a label.
 """
 
 from __future__ import annotations
@@ -34,11 +37,13 @@ _IP = "ip:"
 _MAPPED_BITS = 96  # before an IPv4 address that is mapped into IPv6
 _LEAST_BITS = {4: 8, 6: 16}  # of a network that a rule may name
 _STAR_REGEX = "[^.]+"
+RUN = "**"  # in lists of other programs: any run of characters
+_RUN_REGEX = ".*"
 _OCTET = [bytes((number,)) for number in range(64)]
 _MAX_PLAIN = 254  # characters of a name that has 255 octets at most
-_PLAIN_LABEL = "[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
+_PLAIN_LABEL = "[a-z0-9_-]{1,63}"
 _PLAIN = re.compile(rf"{_PLAIN_LABEL}(?:\.{_PLAIN_LABEL})*\Z")
-_PATTERN_LABEL = re.compile(r"[a-z0-9_*](?:[a-z0-9_*-]*[a-z0-9_*])?\Z")
+_PATTERN_LABEL = re.compile(r"[a-z0-9_*-]+\Z")
 _MAX_STARS = 8  # in one pattern
 
 
@@ -95,7 +100,8 @@ class Rule:
         written = self.written or ""
         if self.kind is RuleKind.REGEX:
             return written
-        name = _STAR_REGEX.join(re.escape(piece) for piece in written.split(_STAR))
+        runs = [_STAR_REGEX.join(map(re.escape, run.split(_STAR))) for run in written.split(RUN)]
+        name = _RUN_REGEX.join(runs)
         return {
             RuleForm.SUBTREE: rf"^(?:.*\.)?{name}$",
             RuleForm.EXACT: rf"^{name}$",
@@ -115,8 +121,8 @@ def plain_key(text: str) -> bytes:
     return b"".join([_OCTET[len(label)] + label for label in labels])
 
 
-def parse_rule(text: str) -> Rule:
-    """Read one rule. Raises RuleError."""
+def parse_rule(text: str, *, is_foreign: bool = False) -> Rule:
+    """Read one rule; what `is_foreign` was made of a list in another program's format. Raises RuleError."""
     if is_plain(text):  # most rules, by far, in lists of a million
         return Rule(RuleForm.SUBTREE, plain_key(text))
     written = text.strip()
@@ -132,7 +138,7 @@ def parse_rule(text: str) -> Rule:
     if "/" in name or ":" in name:
         raise RuleError(f"{written!r} is not a domain name: leave out scheme, port and path, as in 'example.com'")
     if _STAR in name:
-        return _pattern(form, name.lower().rstrip("."), written)
+        return _pattern(form, name.lower().rstrip("."), written, is_foreign=is_foreign)
     return Rule(form, key_of(parse_name(name)))
 
 
@@ -152,11 +158,13 @@ def _addresses(text: str) -> Rule:
     return Rule(RuleForm.SUBTREE, key_of_network(network))
 
 
-def _pattern(form: RuleForm, name: str, written: str) -> Rule:
+def _pattern(form: RuleForm, name: str, written: str, *, is_foreign: bool) -> Rule:
     labels = name.split(".")
     if labels[-1].count(_STAR):
         raise RuleError(f"{written!r}: the last label must be written out: a '*' there would be every top-level domain")
-    if name.count(_STAR) > _MAX_STARS or "**" in name:
+    parts = name.split(RUN) if is_foreign else [name]
+    stars = _STAR * (2 - (len(parts) > 1))  # not both kinds in one pattern
+    if name.count(_STAR) > _MAX_STARS * (2 if is_foreign else 1) or any(stars in part for part in parts):
         raise RuleError(f"{written!r}: at most {_MAX_STARS} '*' in a pattern, and no two beside each other")
     for label in labels:
         if len(label) > 63 or not _PATTERN_LABEL.match(label):

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import getpass
 import json
+import os
 import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
@@ -16,12 +18,14 @@ import typer
 
 from admin_api.audit_head import noted_heads
 from admin_api.durations import expiry
-from admin_api.store import audit, tokens, trail
+from admin_api.store import audit, groups, tokens, trail
 from admin_api.store.anew import begin_anew
+from admin_api.store.engine import FILE
 from admin_api.store.heads import Head, append_head
 from admin_api.store.opening import hand_over
 from admin_api.store.store import Store
 from resolver.command_line import fail, print_json, print_line, work_as_owner
+from resolver.config.addresses import read_network
 from resolver.config.fields import secret
 from resolver.config.schema import Config
 from resolver.errors import MoatdnsError, RuleError
@@ -33,16 +37,24 @@ ACTOR = "command line"
 T = TypeVar("T")
 
 
-def create_token(config: Config, name: str, role: str, owner: str, expires: str | None, *, as_json: bool) -> None:
-    """Make a token, and print it."""
+def create_token(config: Config, wanted: dict[str, Any], expires: str | None, *, as_json: bool) -> None:
+    """Make a token of name, role, owner, networks and groups, and print it."""
+    role = wanted["role"]
     if role not in tokens.ROLES:
         fail(f"--role: {role!r} is no role: take one of {', '.join(tokens.ROLES)}", code=2)
+    for option, bound in (("--network", "networks"), ("--group", "groups")):
+        if wanted[bound] is not None and role != "lease":
+            fail(f"{option}: is for --role lease", code=2)
+    try:
+        networks = None if wanted["networks"] is None else [read_network(text) for text in wanted["networks"]]
+    except RuleError as error:
+        fail(f"--network: {error}", code=2)
     try:
         expires_at = expiry(expires, datetime.now(UTC)) if expires else None
     except ValueError as error:
         fail(f"--expires: {error}", code=2)
 
-    for option, given in (("--name", name), ("--owner", owner)):
+    for option, given in (("--name", wanted["name"]), ("--owner", wanted["owner"])):
         try:
             refuse_acting(given)
         except RuleError as error:
@@ -50,13 +62,28 @@ def create_token(config: Config, name: str, role: str, owner: str, expires: str 
 
     async def create(store: Store) -> tuple[tokens.TokenRow, str]:
         async with store.change(ACTOR) as change:
-            return await tokens.create(change, name=name, owner=owner, role=role, expires_at=expires_at)
+            for group in wanted["groups"] or ():
+                await groups.get(change.connection, group)
+            values = {**wanted, "networks": networks, "expires_at": expires_at}
+            return await tokens.create(change, **values, by=_who())
 
     row, text = _with_store(config, create)
     if as_json:
         print_json({**_plain(row), "token": text}, indent=None)
     else:
         print_line(text)
+
+
+def note_accepted(config: Config, rules: dict[str, list[str]]) -> None:
+    """Have the audit trail know that a new catalogue was taken, where there is a store yet."""
+    if config.store.url is None and not (config.state_dir / FILE).exists():
+        return
+
+    async def note(store: Store) -> None:
+        async with store.change(ACTOR) as change:
+            change.record("accept", "catalogue", None, {**rules, "by": _who()})
+
+    _with_store(config, note)
 
 
 def list_tokens(config: Config, *, as_json: bool) -> None:
@@ -216,10 +243,18 @@ async def _note_head(store: Store, state_dir: Path) -> None:
         hand_over(state_dir)
 
 
+def _who() -> str:
+    """Who runs this command, as the machine says."""
+    login = os.environ.get("SUDO_USER")
+    return f"{getpass.getuser()}, by sudo from {login}" if login else getpass.getuser()
+
+
 def _plain(row: tokens.TokenRow) -> dict[str, Any]:
     times = {"created_at": row.created_at, "expires_at": row.expires_at, "last_used_at": row.last_used_at}
     shown = {name: _time(at) if at else None for name, at in times.items()}
-    return {"name": row.name, "role": row.role, "owner": row.owner, **shown}
+    bounds = {"networks": row.networks, "groups": row.groups}
+    bound = {name: list(values) for name, values in bounds.items() if values is not None}
+    return {"name": row.name, "role": row.role, "owner": row.owner, **shown, **bound}
 
 
 def _time(at: datetime) -> str:

@@ -39,7 +39,7 @@ from resolver.listeners.stream import StreamListener, speak_tcp
 from resolver.listeners.turns import Turns
 from resolver.listeners.udp import udp_listener
 from resolver.local_names import local_names_of
-from resolver.names import key_of, parse_any_name, parse_name
+from resolver.names import key_of, parse_any_name, parse_name, to_text
 from resolver.pipeline import Pipeline
 from resolver.policy.snapshot import PolicySnapshot
 from resolver.rebinding import RebindingGuard
@@ -167,7 +167,7 @@ class Worker:
             with contextlib.suppress(asyncio.CancelledError):
                 await task
         events.flush()
-        self._counters.sync({**self._forwarder.results, **self._cache.results})
+        self._counters.sync({**self._forwarder.results, **self._cache.results, **self._resolver.filtered.results})
         self._forwarder.close()
         self._say_counts()
 
@@ -214,7 +214,9 @@ class Worker:
             if turn % _FILE_AGAIN_EVERY == 0 and self._telemetry.statistics and not self._counters.has_file:
                 with contextlib.suppress(OSError):
                     self._counters.settle(await self._new_file())
-            self._counters.sync({**self._forwarder.results, **self._cache.results})
+            if self._encrypted is not None and not self._encrypted.are_open:
+                await self._look_for_certificate(self._encrypted)
+            self._counters.sync({**self._forwarder.results, **self._cache.results, **self._resolver.filtered.results})
             if self._counters.store.used_share > _FULL_SHARE:
                 self._counters.move(await self._new_cells())
                 self._pipeline.use(self._pipeline.snapshot)  # answers and clients know the old cells
@@ -234,7 +236,8 @@ class Worker:
             elif order["do"] == "upstreams":
                 self._use_upstreams(WorkerSettings.from_plain(order["settings"]))
             elif order["do"] == "ping":
-                self._say("alive", cache_bytes=self._cache.bytes, upstreams=self._forwarder.health)
+                stripped = [to_text(name) for name in self._resolver.filtered.stripped]
+                self._say("alive", cache_bytes=self._cache.bytes, upstreams=self._forwarder.health, stripped=stripped)
             elif order["do"] == "count":
                 self._say_counts()
             elif order["do"] == "stop":
@@ -265,6 +268,12 @@ class Worker:
                 self._encrypted.renew()
             except ListenError as error:
                 self._say("certificate", why=str(error), is_served=self._encrypted.are_open)
+
+    async def _look_for_certificate(self, encrypted: EncryptedListeners) -> None:
+        """See whether there is one by now: it may come later than we do. Read beside the loop."""
+        with contextlib.suppress(ListenError):
+            await asyncio.to_thread(encrypted.renew)
+            self._say("certificate_is_there")
 
     async def _use(self, manifest: Path) -> None:
         """Swap the policy. Reading and checking it is done beside the loop, so that no query waits for the disk."""

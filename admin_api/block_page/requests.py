@@ -11,7 +11,7 @@ from admin_api.block_page.form import Form
 from admin_api.context import StoreDoor
 from admin_api.editing import exemptions as editing
 from admin_api.editing.exemption_form import Terms
-from admin_api.editing.exemptions import Who
+from admin_api.editing.exemptions import UNVERIFIED, Who
 from admin_api.store import exemptions
 from admin_api.store.exemptions import ExemptionRow
 from admin_api.subjects.keeper import SubjectKeeper
@@ -21,8 +21,6 @@ from resolver.errors import MoatdnsError
 from resolver.telemetry.log import Log
 
 ACTOR = "block-page"
-# Who answers for the request is not known: any approver is somebody else.
-_OWNER = "block page (nobody verified)"
 
 
 class TooManyRequests(MoatdnsError):
@@ -88,7 +86,7 @@ class Requests:
             "reason": f"{form.reason} (asked on the block page, for {finding.name})",
             "duration_seconds": form.seconds,
         }
-        who = Who(ACTOR, _OWNER, request_id)
+        who = Who(ACTOR, UNVERIFIED, request_id)
         row = await editing.ask(self._subjects, body, known=self._known, terms=self._terms, who=who, admit=admit)
         self._bounds.events["filed" if filed else "asked_again"] += 1
         if filed:

@@ -16,6 +16,7 @@ from admin_api.block_page.bounds import Bounds
 from admin_api.block_page.pages import Pages
 from admin_api.block_page.visitors import Visitors
 from admin_api.http.connections import Connections
+from admin_api.http.odd_octets import with_text_only
 from resolver.config.settings import BlockPageSettings
 from resolver.policy.groups import parse_client
 from resolver.telemetry.log import Log
@@ -79,6 +80,7 @@ class Serving:
         """Serve on listening sockets."""
         loop = asyncio.get_running_loop()
         server = self._server = web.Server(self._answer)
+        server.request_factory = with_text_only(server.request_factory)
 
         def protocol() -> RequestHandler:
             return _Visit(server, loop, self._logger, self._admit, self._leave, self._failed)

@@ -145,7 +145,7 @@ def _sort_out(pairs: Iterable[tuple[str, str]], names: list[bytes], others: list
         if action == "block" and is_plain(text):
             names.append(plain_key(text))
         else:
-            others.append(SourceRule(parse_rule(text), allow=action == "allow"))
+            others.append(SourceRule(parse_rule(text, is_foreign=True), allow=action == "allow"))
 
 
 def _read_content(state_dir: Path, row: ListRow) -> list[tuple[str, str]]:

@@ -21,6 +21,8 @@ from resolver.clocks import now as moment
 from resolver.config.references import Known
 
 PENDING: Final = "exemption.pending"  # the event
+UNVERIFIED: Final = "block page (nobody verified)"
+"""Who answers for a request that nobody signed: no owner, and so not one of two."""
 PENDING_SECONDS: Final = 7 * 86400
 """How long an exemption waits for approval that says how long, but not until when, it is to last."""
 
@@ -105,9 +107,12 @@ async def _make(
 
 
 async def approve(
-    keeper: SubjectKeeper, number: str, *, who: Who, expected_version: int | None
+    keeper: SubjectKeeper, number: str, *, who: Who, expected_version: int | None, four_eyes: bool = False
 ) -> tuple[ExemptionRow, int]:
-    """Approve what is pending, or its renewal. Raises NotFound, WrongState, Forbidden, StaleVersion, StoreAway."""
+    """Approve what is pending, or its renewal. Raises NotFound, WrongState, Forbidden, StaleVersion, StoreAway.
+
+    Under four eyes an owner takes up what nobody signed, and another one approves it.
+    """
     async with keeper.change(who.actor, who.request_id) as changing:
         row = await _found(changing.store, number, expected_version)
         renewal = row.renewal
@@ -118,6 +123,10 @@ async def approve(
         _check_not_over(keeper, row)
         if not who.is_another_than(asked_by):
             raise Forbidden(f"{asked_by} asked for it, and somebody else has to approve it: two have to agree")
+        if four_eyes and row.status == "pending" and row.requested_owner == UNVERIFIED:
+            row = await exemptions.move(changing.store, row, "take-up", owner=who.owner, requested_owner=who.owner)
+            changing.tell.append((PENDING, {**row.plain(), "requested_by": row.requested_by}))
+            return row, changing.number
         if renewal:
             ends = datetime.fromisoformat(renewal["expires_at"])
             row = await exemptions.move(

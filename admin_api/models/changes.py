@@ -64,11 +64,11 @@ class ChangeWaits(ChangeRequestItem):
     """Nothing was changed yet."""
 
     token_part: str | None = Field(
-        None, description="Of a token that is to be made: its first half, shown this once; the approver has the second."
+        None, description="Of a token that is to be made: its second half, shown this once; the approver has the first."
     )
 
 
 class ChangeDone(ChangeRequestItem):
     """The change was made; `result` is what its call replied."""
 
-    result: Any = Field(description="A new token's has `token_part`, its second half, and no `token`.")
+    result: Any = Field(description="A new token's has `token_part`, its first half, and no `token`.")

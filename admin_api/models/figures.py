@@ -68,6 +68,9 @@ class LogItem(BaseModel):
     exemption: str | None
     protocol: str
     duration_ms: float
+    remark: str | None = Field(
+        None, description="Why there is no answer, or who filtered it: the guard against rebinding, or the upstream."
+    )
 
 
 class Log(BaseModel):

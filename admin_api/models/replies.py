@@ -78,6 +78,10 @@ class Status(BaseModel):
     store: dict[str, Any]
     audit: dict[str, Any] = Field(description="Noted heads of the audit trail; rows of those that are gone; trouble")
     upstreams: list[dict[str, Any]]
+    upstream_troubles: list[str] = Field([], description="Which upstreams do not answer, and why.")
+    stripped: list[str] = Field(
+        [], description="Names whose private addresses were left out lately (upstream.private_names opens them)."
+    )
     lists: list[dict[str, Any]]
     dropped: dict[str, int] = Field(description="What was let fall, by what it was too much for; see limits.")
 

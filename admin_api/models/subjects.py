@@ -146,10 +146,14 @@ class ExemptionItem(BaseModel):
     status: ExemptionStatus
     in_force: bool
     requested_by: str
+    requested_owner: str = Field(description="Who answers for the token that asked: somebody else has to approve it.")
     decided_by: str | None
     created_at: AwareDatetime
     starts_at: AwareDatetime
-    expires_at: AwareDatetime
+    expires_at: AwareDatetime = Field(description="Of what is pending, and is to last from its approval on: it lapses.")
+    requested_seconds: int | None = Field(description="For how long it was asked; null once granted.")
+    waits_until: AwareDatetime | None = Field(description="When what is pending lapses; null of all others.")
+    from_approval: bool = Field(description="What is asked for is to last from its approval on.")
     ended_at: AwareDatetime | None
     renewal: Renewal | None = Field(description="That waits for approval.")
 
@@ -240,8 +244,10 @@ class ExemptionUse(BaseModel):
     expires_at: AwareDatetime
     ended_at: AwareDatetime | None
     uses: int
-    last_used_at: AwareDatetime | None = Field(description="To the minute, hour or day that counts are kept by.")
+    last_used_at: AwareDatetime | None = Field(description="To the minute, hour or day of counts, within its time.")
     stale: bool = Field(description="It was in force, and nobody used it.")
+    requested_seconds: int | None = Field(description="For how long it was asked; null once granted.")
+    waits_until: AwareDatetime | None = Field(description="When what is pending lapses; null of all others.")
 
 
 class ExemptionReport(BaseModel):

@@ -16,7 +16,8 @@ _FILTERS = ("actor", "object", "action")
 _ROWS_A_FILE = 10_000
 ACTIONS = (
     "create", "update", "delete", "add rules", "remove rules", "grant", "request", "approve", "deny", "renew", "revoke",
-    "expire", "pause", "flush", "ask for refresh", "refresh", "provision", "test",
+    "expire", "pause", "flush", "ask for refresh", "refresh", "provision", "test", "rollback",
+    "acknowledge", "begin-anew",
 )  # fmt: skip
 
 
@@ -30,8 +31,10 @@ async def show(visit: Visit) -> web.StreamResponse:
         page = await visit.ask("GET /audit", query={**filters, **cursor, "limit": _ROWS})
     except EXPECTED as error:  # as the query log does
         visit.problem = told_of(error)
+    status: models.Status = await visit.ask("GET /status")
     return visit.render(
         "audit.html",
+        trouble=status.audit["trouble"],
         filters=filters,
         page=page,
         is_first=not cursor,
@@ -39,6 +42,15 @@ async def show(visit: Visit) -> web.StreamResponse:
         newest=newest.items[0].id if newest.items else 0,
         actions=ACTIONS,
         rows_a_file=_ROWS_A_FILE,
+    )
+
+
+async def acknowledge(visit: Visit) -> web.StreamResponse:
+    """POST /audit/acknowledge: that rows are gone is known."""
+    done = (await visit.call("POST /audit:acknowledge", body={"reason": visit.text("reason")})).body
+    count = len(done.lost_heads) if isinstance(done, models.Acknowledged) else 0
+    return visit.go(
+        "/audit", told=f"The trail says now that {count} noted {'row is' if count == 1 else 'rows are'} lost."
     )
 
 

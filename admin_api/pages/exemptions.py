@@ -8,6 +8,7 @@ from typing import Any
 from aiohttp import web
 
 from admin_api import models
+from admin_api.editing.exemptions import UNVERIFIED
 from admin_api.http.call import BadRequest
 from admin_api.pages.exemption_choices import DURATIONS, TWO_HOURS
 from admin_api.pages.listings import all_of
@@ -87,7 +88,6 @@ async def show_new(visit: Visit) -> web.StreamResponse:
             "scope": visit.query.get("scope", ""),
             "duration_seconds": TWO_HOURS,
         },
-        four_eyes=visit.context.settings.exemptions.four_eyes,
         longest_seconds=visit.context.settings.exemptions.longest_seconds,
     )
 
@@ -119,12 +119,14 @@ async def create(visit: Visit) -> web.StreamResponse:
 async def show_one(visit: Visit) -> web.StreamResponse:
     """GET /exemptions/{id}."""
     reply = await visit.call("GET /exemptions/{id}", path={"id": visit.path["id"]})
+    item: Any = reply.body  # a models.ExemptionWithHistory
     return visit.render(
         "exemption.html",
-        item=reply.body,
+        item=item,
         version=reply.headers["ETag"],
         durations=DURATIONS,
-        four_eyes=visit.context.settings.exemptions.four_eyes,
+        nobody_asked=visit.four_eyes and item.status == "pending" and item.requested_owner == UNVERIFIED,
+        asked_by_me=visit.is_mine(item.renewal.owner if item.renewal else item.requested_owner),
     )
 
 
@@ -137,8 +139,11 @@ async def act(visit: Visit) -> web.StreamResponse:
     version = visit.text("version") or None
     reply = await visit.call(f"POST /exemptions/{{id}}:{action}", path={"id": number}, body=body, version=version)
     item: Any = reply.body  # a models.ExemptionItem
-    waits = action == "renew" and item.renewal is not None
-    done = "waits for somebody else's approval of its renewal" if waits else f"{_ACTIONS[action]}{_from(item)}"
+    done = f"{_ACTIONS[action]}{_from(item)}"
+    if action == "renew" and item.renewal is not None:
+        done = "waits for somebody else's approval of its renewal"
+    elif action == "approve" and item.status == "pending":
+        done = "is taken up by you, and waits for somebody else's approval"
     return visit.go(f"/exemptions/{number}", told=told(reply, f"Exemption {number} {done}."))
 
 

@@ -28,6 +28,7 @@ MENU: tuple[Chapter, ...] = (
         "Decide",
         (
             Entry("Exemptions", "/exemptions"),
+            Entry("Changes", "/changes"),
             Entry("Groups", "/groups"),
             Entry("Clients", "/clients"),
             Entry("Catalogue", "/catalogue"),

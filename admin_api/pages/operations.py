@@ -28,7 +28,7 @@ class Waits(Exception):
     def told(self) -> str:
         """What the page says."""
         part = self.item.token_part
-        half = f" The first half of the token, shown this once, is {part}" if part else ""
+        half = f" The second half of the token, shown this once, is {part}" if part else ""
         return f"Nothing has changed yet: this waits for another owner's approval.{half}"
 
 
@@ -73,6 +73,10 @@ class Operations:
         if isinstance(reply.body, models.ChangeWaits):
             raise Waits(reply.body)
         return reply
+
+    def has(self, operation: str) -> bool:
+        """Whether there is one of that name."""
+        return operation in self._performing.routes
 
     def role_of(self, operation: str) -> str | None:
         """The least role that may do it."""

@@ -10,6 +10,7 @@ from aiohttp import web
 from admin_api import models
 from admin_api.pages.ranges import RANGES, chosen
 from admin_api.pages.visit import Visit
+from resolver.names import domain_of, key_of, parse_any_name, to_text, wire_of_key
 
 _TOP = 8
 _LATELY = 6
@@ -42,8 +43,10 @@ async def show(visit: Visit) -> web.StreamResponse:
         status=status,
         troubles=_troubles(status),
         upstreams=_upstreams(status),
+        to_open=_to_open(status.stripped),
         audit=audit.items,
         pending=await visit.ask("GET /exemptions", query={"status": "pending", "limit": 5}),
+        changes=await visit.ask("GET /change-requests", query={"status": "pending", "limit": 5}),
     )
 
 
@@ -76,8 +79,15 @@ def _troubles(status: models.Status) -> list[str]:
     """Whatever is not as it should be, in sentences."""
     parts = [status.policy["trouble"], *status.policy["config_problems"], status.subjects["trouble"]]
     parts += [status.store["trouble"], status.audit["trouble"]]
+    parts += status.upstream_troubles
     parts += [f"list {each['name']}: {each['last_error']}" for each in status.lists if each["last_error"]]
     return [part for part in parts if part]
+
+
+def _to_open(names: list[str]) -> str:
+    """The line of config that lets names have private addresses: it names their domains."""
+    domains = sorted({to_text(wire_of_key(domain_of(key_of(parse_any_name(name))))) for name in names})
+    return f"upstream: {{private_names: [{', '.join(domains)}]}}"
 
 
 def _upstreams(status: models.Status) -> list[dict[str, Any]]:

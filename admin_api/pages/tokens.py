@@ -31,7 +31,8 @@ async def show(visit: Visit) -> web.StreamResponse:
 
 async def create(visit: Visit) -> web.StreamResponse:
     """POST /tokens. No redirect follows: what is shown once must not be kept anywhere in between."""
-    body = {name: visit.text(name) for name in ("name", "role", "owner")}
+    body: dict[str, Any] = {name: visit.text(name) for name in ("name", "role", "owner")}
+    body |= {name: lines for name in ("networks", "groups") if (lines := visit.lines(name))}
     if expires := visit.text("expires"):
         body["expires"] = expires
     made = (await visit.call("POST /tokens", body=body)).body

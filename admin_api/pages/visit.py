@@ -19,6 +19,7 @@ from admin_api.http.problems import Known
 from admin_api.pages.operations import Operations
 from admin_api.pages.sessions import Session
 from admin_api.pages.templates import rendered
+from admin_api.persons import is_same_person
 from admin_api.store.tokens import TokenRow
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
@@ -50,6 +51,15 @@ class Visit:
     def roles(self) -> list[str]:
         """All that the token's role may be taken for."""
         return [role for role in ("viewer", "operator", "admin") if self.may(role)]
+
+    @property
+    def four_eyes(self) -> bool:
+        """Whether two have to agree to what opens a name."""
+        return self.context.settings.exemptions.four_eyes
+
+    def is_mine(self, owner: str) -> bool:
+        """Whether who looks is that person, and so is not the second one who decides."""
+        return is_same_person(self.token.owner, owner)
 
     def may_do(self, operation: str) -> bool:
         """Whether who looks may do an operation of the API, such as 'POST /groups'."""

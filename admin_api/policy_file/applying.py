@@ -39,6 +39,9 @@ async def apply(change: Change, plan: Plan, known: Known) -> None:
             await lists.delete(change, row)
             change.record("delete", f"lists/{row.name}", row.plain(), None)
     if plan.changes:
+        if plan.back_to is not None:
+            facts = {"revision": change.revision, "to_revision": plan.back_to}
+            change.record("rollback", f"policy/revisions/{plan.back_to}", {"revision": plan.revision}, facts)
         change.touches_policy()
 
 
@@ -61,11 +64,14 @@ async def _put_list(change: Change, planned: PlannedChange) -> None:
         row = await lists.update(change, row, **settings)
         change.record("update", f"lists/{row.name}", before, row.plain())
     await _put_rules(change, row, planned.added, planned.removed)
-    for action, pairs, is_removal in (("add rules", planned.added, False), ("remove rules", planned.removed, True)):
-        if pairs:
-            shown = await told(change, row, len(pairs), removed=is_removal)
-            now, facts = {"rules": row.rules}, {"rules": row.rules, "removed" if is_removal else "added": shown}
-            change.record(action, f"lists/{row.name}", *((facts, now) if is_removal else (now, facts)))
+    between = row.rules - len(planned.removed)
+    if planned.removed:
+        gone = await told(change, row, len(planned.removed), removed=True)
+        change.record("remove rules", f"lists/{row.name}", {"rules": row.rules, "removed": gone}, {"rules": between})
+    if planned.added:
+        after = (await lists.get(change.connection, row.name)).rules
+        new = await told(change, row, len(planned.added))
+        change.record("add rules", f"lists/{row.name}", {"rules": between}, {"rules": after, "added": new})
 
 
 async def _put_rules(change: Change, row: ListRow, added: Pairs, removed: Pairs) -> None:

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from admin_api.editing.errors import Invalid, pointer
 from admin_api.policy_file.document import FETCHING, Document, rows_by_name, rules_of
-from admin_api.store import documents, groups, revisions
+from admin_api.store import documents, groups, revisions, rules
 from admin_api.store.errors import NotFound
 from admin_api.store.lists import ListRow
 from admin_api.store.policy import DEFAULT_GROUP, DEFAULT_RESPONSE, FILE_POLICY, revision
@@ -43,6 +43,7 @@ class Plan:
     revision: int
     changes: list[PlannedChange] = field(default_factory=list)
     kept: list[str] = field(default_factory=list)
+    back_to: int | None = None  # the revision, where it is the way back to one
 
     @property
     def rules(self) -> int:
@@ -136,18 +137,18 @@ async def plan_rollback(conn: AsyncConnection, to: int) -> Plan:
     if not 0 <= to <= now:
         raise NotFound(f"revision {to}: the policy has revision {now}")
     firsts: dict[str, Any] = {}  # objects, as they were at that revision
-    rules: dict[str, dict[tuple[str, str], bool]] = {}  # by list: whether a rule was there then
+    touched: dict[str, dict[tuple[str, str], bool]] = {}  # by list: whether a rule was there then
     async for lines in revisions.since(conn, to, now):
         for line in reversed(lines):
             if line[0] == "object":
                 firsts[line[1]] = line[2]
             else:
                 sign, name, action, texts = line
-                rules.setdefault(name, {}).update({(action, text): sign == "-" for text in texts})
-    plan = Plan(now)
+                touched.setdefault(name, {}).update({(action, text): sign == "-" for text in texts})
+    plan = Plan(now, back_to=to)
     there = await rows_by_name(conn)
     in_groups = {row.name: row for row in await groups.all_groups(conn)}
-    names = {name.partition("/")[2] for name in firsts if name.startswith("lists/")} | rules.keys()
+    names = {name.partition("/")[2] for name in firsts if name.startswith("lists/")} | touched.keys()
     for name in sorted(names):
         row = there.get(name)
         if row is not None and row.origin == "file":
@@ -157,7 +158,7 @@ async def plan_rollback(conn: AsyncConnection, to: int) -> Plan:
         if row is not None and isinstance(was, dict) and was["kind"] != row.kind:
             why = f"list {name!r} was of another kind then ({was['kind']}), and cannot become it: delete it first"
             raise Invalid([("/to_revision", why)])
-        _plan_list_back(plan, name, row, was, rules.get(name, {}))
+        await _plan_list_back(conn, plan, name, row, was, touched.get(name, {}))
     for name in sorted(key.partition("/")[2] for key in firsts if key.startswith("groups/")):
         group, before = in_groups.get(name), firsts[f"groups/{name}"]
         if before is not None:
@@ -177,11 +178,18 @@ async def plan_rollback(conn: AsyncConnection, to: int) -> Plan:
 _NOT_TOUCHED: Any = object()
 
 
-def _plan_list_back(
-    plan: Plan, name: str, row: ListRow | None, was: Any, rules: Mapping[tuple[str, str], bool]
+async def _plan_list_back(
+    conn: AsyncConnection,
+    plan: Plan,
+    name: str,
+    row: ListRow | None,
+    was: Any,
+    touched: Mapping[tuple[str, str], bool],
 ) -> None:
-    back = frozenset(pair for pair, was_there in rules.items() if was_there)
-    away = frozenset(pair for pair, was_there in rules.items() if not was_there)
+    # What came and went between is no change: only what is there now and was not then, or the other way round.
+    there = await rules.those_there(conn, row, list(touched)) if row is not None else frozenset()
+    back = frozenset(pair for pair, was_there in touched.items() if was_there and pair not in there)
+    away = frozenset(pair for pair, was_there in touched.items() if not was_there and pair in there)
     if was is None:
         if row is not None:
             plan.changes.append(PlannedChange("delete", "list", name, _settings(row), None))

@@ -124,4 +124,4 @@ def _whole(plain: dict[str, Any]) -> Plan:
         )
         for change in plain["changes"]
     ]
-    return Plan(plain["revision"], changes, plain["kept"])
+    return Plan(plain["revision"], changes, plain["kept"], plain["back_to"])

@@ -30,8 +30,10 @@ COLUMNS: Final = (
     "exemption",
     "protocol",
     "duration_ms",
+    "remark",
 )
-"""As the events have them; `at` is in Unix seconds, `grp` is the group."""
+"""As the events have them, but for the remark, which they have before the duration, where there is one; `at` is in Unix
+seconds, `grp` is the group."""
 
 BLOCK_BITS: Final = 14
 """Rows whose ids are the same but for so many low bits make a block."""
@@ -42,7 +44,8 @@ _DAY = re.compile(r"\d{4}-\d{2}-\d{2}\Z")
 _TABLE = """CREATE TABLE IF NOT EXISTS queries (
   id INTEGER PRIMARY KEY, at REAL NOT NULL, client TEXT, grp TEXT, name TEXT NOT NULL, type TEXT, rcode TEXT,
   verdict TEXT NOT NULL, service TEXT, list TEXT, rule TEXT, exemption TEXT, protocol TEXT NOT NULL,
-  duration_ms REAL NOT NULL)"""
+  duration_ms REAL NOT NULL, remark TEXT)"""
+_ADD_REMARK = "ALTER TABLE queries ADD COLUMN remark TEXT"
 _SPANS = "CREATE TABLE spans (block INTEGER PRIMARY KEY, oldest REAL NOT NULL, newest REAL NOT NULL)"
 _SPANS_SO_FAR = "INSERT INTO spans SELECT id >> ?, min(at), max(at) FROM queries GROUP BY 1"
 _INSERT = f"INSERT INTO queries ({','.join(COLUMNS)}) VALUES ({','.join('?' * len(COLUMNS))})"  # noqa: S608 (names of ours)
@@ -74,6 +77,8 @@ def open_to_write(folder: Path, day: str) -> sqlite3.Connection:
         connection.execute("PRAGMA synchronous=NORMAL")
         connection.execute("BEGIN IMMEDIATE")
         connection.execute(_TABLE)
+        if lacks_remark(connection):  # a version without them has begun the day
+            connection.execute(_ADD_REMARK)
         if connection.execute("SELECT 1 FROM sqlite_schema WHERE name = 'spans'").fetchone() is None:
             connection.execute(_SPANS)
             connection.execute(_SPANS_SO_FAR, [BLOCK_BITS])  # what a version without spans has written
@@ -95,7 +100,7 @@ def add(connection: sqlite3.Connection, rows: Sequence[Sequence[Any]]) -> None:
     """Add rows, each as COLUMNS says, in one transaction. Raises sqlite3.Error; then none is added."""
     connection.execute("BEGIN IMMEDIATE")
     try:
-        connection.executemany(_INSERT, rows)
+        connection.executemany(_INSERT, (_whole(row) for row in rows))
         _, last = ids(connection)
         first = last - len(rows) + 1
         for block in range(first >> BLOCK_BITS, (last >> BLOCK_BITS) + 1):
@@ -107,6 +112,18 @@ def add(connection: sqlite3.Connection, rows: Sequence[Sequence[Any]]) -> None:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         raise
+
+
+def lacks_remark(connection: sqlite3.Connection) -> bool:
+    """Whether a version that knew of no remarks made the file. Raises sqlite3.Error."""
+    return all(row[1] != COLUMNS[-1] for row in connection.execute("PRAGMA table_info(queries)"))
+
+
+def _whole(row: Sequence[Any]) -> Sequence[Any]:
+    """A row of an event, as COLUMNS says."""
+    if len(row) == len(COLUMNS):
+        return row
+    return (*row, None)
 
 
 def open_to_read(folder: Path, day: str) -> sqlite3.Connection:

@@ -74,4 +74,6 @@ def _seconds(moment: datetime | None) -> float | None:
 def _item(row: Row) -> dict[str, Any]:
     item = dict(zip(files.COLUMNS, row, strict=True))
     at = datetime.fromtimestamp(item.pop("at"), UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    if item["remark"] is None:
+        del item["remark"]  # as of most rows
     return {"at": at, "group": item.pop("grp"), **item}

@@ -24,6 +24,7 @@ _CONDITIONS = {
     "contains": "instr(name, lower(?)) > 0",
 }
 _SELECT = f"SELECT id, {', '.join(files.COLUMNS)} FROM queries WHERE id < ? AND id >= ?"  # noqa: S608 (names of ours)
+_SELECT_OLD = _SELECT.replace(files.COLUMNS[-1], "NULL")  # where a version without remarks wrote the day
 _PASSING = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_INTERRUPT}
 _BLOCK = 1 << files.BLOCK_BITS
 _MARKED_DAYS = 2  # what was asked just before midnight is written just after it
@@ -55,6 +56,7 @@ class Search:
     """For at most `limit` rows at a place or below. It is run once, in a thread."""
 
     def __init__(self, folder: Path, wanted: Wanted, place: Place, limit: int) -> None:
+        self._select = _SELECT
         self.rows: list[Row] = []  # each as files.COLUMNS says
         self.found = Found(0, place, None)  # replaced as a whole
         self.newest: Marks | None = None  # when a search from the start began
@@ -132,6 +134,7 @@ class Search:
     def _look(self, connection: sqlite3.Connection, day: str, below: int, deadline: float) -> bool:
         """Look through a day's rows with ids below; False when there is enough, or the time was over before its end."""
         first, last = files.ids(connection)
+        self._select = _SELECT_OLD if files.lacks_remark(connection) else _SELECT
         mark = (self._wanted.after or {}).get(day, 0)
         low = max(first, mark + 1) if mark <= last else first  # else it is a new file, the old one was damaged
         for bottom, end in _runs(low, min(below, last + 1), self._blocks_beside(connection)):
@@ -148,7 +151,7 @@ class Search:
         began = time.monotonic()
         most = self._limit - len(self.rows)
         rows = connection.execute(
-            f"{_SELECT}{self._where} ORDER BY id DESC LIMIT ?", [top, bottom, *self._values, most]
+            f"{self._select}{self._where} ORDER BY id DESC LIMIT ?", [top, bottom, *self._values, most]
         ).fetchall()
         if len(rows) == most:
             bottom = rows[-1][0]

@@ -127,6 +127,8 @@ class QueryLogWriter:
         by_day: dict[str, list[Row]] = {}
         for row in rows:
             row[1] = row[1] or None
+            if len(row) == len(files.COLUMNS):
+                row.append(row.pop(-2))  # the remark, which events have before the duration
             day = datetime.fromtimestamp(row[0], UTC).strftime("%Y-%m-%d")
             by_day.setdefault(day, []).append(row)
         for day, some in by_day.items():

@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from admin_api import models
-from admin_api.editing.common import read_said
+from admin_api.editing.common import NOT_WRITABLE, is_writable
+from admin_api.editing.errors import Invalid
 from admin_api.http.call import Call, Reply, tagged
 from admin_api.http.paging import bad_cursor, cursor_of, place_of
 from admin_api.persons import is_same_person
@@ -16,7 +17,6 @@ from admin_api.store import change_requests
 from admin_api.store.change import Change
 from admin_api.store.change_requests import ChangeRequestRow
 from admin_api.store.errors import Forbidden, StaleVersion, WrongState
-from resolver.errors import RuleError
 
 CHANGES: Final = f"{BASE}/change-requests"
 DECIDED: Final = "change.decided"  # the event
@@ -90,10 +90,10 @@ async def _found(change: Change, number: str, expected_version: int | None) -> C
 
 
 def _reason(body: Mapping[str, Any]) -> str | None:
-    try:
-        return read_said(body.get("reason") or "")
-    except RuleError:
-        return None
+    reason = (body.get("reason") or "").strip()
+    if not is_writable(reason):
+        raise Invalid([("/reason", NOT_WRITABLE)])
+    return reason or None
 
 
 def item_of(row: ChangeRequestRow) -> models.ChangeRequestItem:

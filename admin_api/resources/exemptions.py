@@ -63,7 +63,11 @@ async def create(call: Call) -> Reply:
 async def approve(call: Call) -> Reply:
     """POST /exemptions/{id}:approve."""
     row, number = await editing.approve(
-        call.context.subjects, call.path["id"], who=_who(call), expected_version=call.expected_version()
+        call.context.subjects,
+        call.path["id"],
+        who=_who(call),
+        expected_version=call.expected_version(),
+        four_eyes=call.context.settings.exemptions.four_eyes,
     )
     return _reply(row, await subjects_in_force(call, number))
 
@@ -121,7 +125,9 @@ def _reply(row: ExemptionRow, headers: Mapping[str, str], status: int = 200) -> 
 
 
 def _facts(row: ExemptionRow) -> dict[str, Any]:
-    names = models.ExemptionItem.model_fields.keys() - {"subject", "in_force"}
+    names = models.ExemptionItem.model_fields.keys() - {"subject", "in_force", "from_approval"}
     now = datetime.now(UTC)
     in_force = row.status == "active" and row.starts_at <= now < row.expires_at
-    return {**{name: getattr(row, name) for name in names}, "subject": subject_of(row), "in_force": in_force}
+    from_approval = row.requested_seconds is not None and row.from_approval_seconds is not None
+    facts = {name: getattr(row, name) for name in names}
+    return {**facts, "subject": subject_of(row), "in_force": in_force, "from_approval": from_approval}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from admin_api import models
 from admin_api.editing.errors import Invalid
 from admin_api.http.call import BadRequest, Call, Reply
@@ -9,8 +11,26 @@ from resolver.clocks import now
 from resolver.errors import RuleError
 from resolver.explaining import explain_query
 from resolver.names import parse_any_name
+from resolver.policy.explain import Explanation
 from resolver.policy.groups import parse_client
+from resolver.policy.telling import Step
 from resolver.wire.message import type_number
+
+_FORWARDED = ("allow", "monitor", "exempt")
+
+
+_LOOKED_AT = 20  # rows of the query log about the name and those below it
+
+
+async def _lately(call: Call, explanation: Explanation) -> Step | None:
+    """What the query log says of a name whose answer was filtered, here or by an upstream; as far as there is a log."""
+    if explanation.verdict not in _FORWARDED:
+        return None
+    page = await call.context.query_log.page({"name": explanation.name}, None, None, limit=_LOOKED_AT, cursor=None)
+    for row in page.items:
+        if row["name"] == explanation.name and row["type"] == explanation.type and row.get("remark"):
+            return Step("lately", str(row["rcode"]), f"at {row['at']}: {row['remark']}")
+    return None
 
 
 async def show(call: Call) -> Reply:
@@ -39,6 +59,9 @@ async def show(call: Call) -> Reply:
         now=now(),
         client_name=query.client_name,
     )
+    lately = await _lately(call, explanation)
+    if lately is not None:
+        explanation = replace(explanation, trace=[*explanation.trace[:-1], lately, explanation.trace[-1]])
     # The snapshot has a number of its own; history, audit and rollback count the store's revisions.
     plain = {**explanation.to_plain(), "revision": call.context.policy.revision}
     return Reply(models.Explained.model_validate(plain))

@@ -12,6 +12,7 @@ from admin_api.store import lists
 from resolver import __version__
 from resolver.errors import MoatdnsError
 
+_OF_ALL = ("upstreams", "stripped")  # what is told of all workers together
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _MOST_ROWS = 20  # lost ones that are told
 
@@ -32,7 +33,9 @@ async def status(call: Call) -> Reply:
         models.Status(
             version=__version__,
             uptime_seconds=round(time.time() - context.began, 1),
-            workers=[{k: v for k, v in worker.items() if k != "upstreams"} for worker in node["workers"]],
+            workers=[
+                {k: v for k, v in worker.items() if k not in ("upstreams", "stripped")} for worker in node["workers"]
+            ],
             policy={
                 "revision": context.subscriptions.in_force(),
                 "snapshot": policy.snapshot_revision,
@@ -53,11 +56,13 @@ async def status(call: Call) -> Reply:
                 "trouble": context.audit_heads.trouble,
             },
             store={"place": context.door.store.place, "trouble": context.door.trouble},
+            upstream_troubles=list(context.upstream_troubles()),
             upstreams=[
                 {"worker": worker["pid"], **server}
                 for worker in node["workers"]
                 for server in worker.get("upstreams", [])
             ],
+            stripped=sorted({name for worker in node["workers"] for name in worker.get("stripped", ())}),
             lists=[
                 {
                     "name": row.name,
@@ -88,6 +93,7 @@ async def ready(call: Call) -> Reply:
             context.policy.trouble,
             context.subjects.trouble,
             *context.config_problems(),
+            *context.upstream_troubles(),
         )
         if text
     ]

@@ -98,9 +98,19 @@ def _use(row: ExemptionRow, used: Mapping[str, Any] | None, end: datetime) -> mo
         expires_at=row.expires_at,
         ended_at=row.ended_at,
         uses=count,
-        last_used_at=used["last_at"] if used else None,
+        last_used_at=_last_used(row, used["last_at"], until) if used else None,
         stale=was_in_force and count == 0,
+        requested_seconds=row.requested_seconds,
+        waits_until=row.waits_until,
     )
+
+
+def _last_used(row: ExemptionRow, counted: datetime, until: datetime) -> datetime:
+    """When it was used last. Counts are kept by the begin of a minute, an hour or a day, which may be before its own.
+
+    A use is counted soon after it happened, so that a count may stand behind an exemption's end, too.
+    """
+    return max(min(counted, until), row.starts_at)
 
 
 def _csv(columns: Sequence[str], items: Sequence[Mapping[str, Any]], name: str) -> Reply:

@@ -16,6 +16,7 @@ CLOSED: Final = ("zero-ip", "nxdomain", "nodata")
 _ALL_LISTS = "lists"
 _DEFAULT = "default"
 _MOST_NAMED = 5
+_MOST_PAIRS = 20_000  # of groups that are held against each other for client names; beyond, these count as opened
 
 State = Mapping[str, Any]  # a group, as GroupRow.plain has it
 States = Mapping[str, State]  # by name
@@ -32,18 +33,22 @@ class Facts:
     exempt_groups: frozenset[str]  # that an open exemption names
     paused_groups: frozenset[str]
     leased_groups: frozenset[str]  # that leases name
+    all_paused: bool = False
 
 
 def opened(before: State, after: State, was: States, will: States, facts: Facts) -> Iterator[str]:
     """What a client may reach in the state `after` that it may not in `before`, in phrases that follow the group."""
-    if before["mode"] == "monitor":
+    if _is_watched(before):
         return  # everything is let through there
-    if after["mode"] == "monitor":
+    if _is_watched(after):
         yield "only watches"
     if after["exempt"] and not before["exempt"]:
         yield "is exempt"
-    if after["schedule"] is not None and after["schedule"] != before["schedule"]:
+    stops_being_exempt = before["exempt"] and not after["exempt"]
+    if after["schedule"] is not None and (after["schedule"] != before["schedule"] or stops_being_exempt):
         yield "only watches outside its schedule"
+    if stops_being_exempt and (facts.all_paused or after["name"] in facts.paused_groups):
+        yield "is paused, and ways round the resolver are let through meanwhile"
     old, new = _block(before, was, facts), _block(after, will, facts)
     covered = {service for reference in new for service in facts.services_of(reference)}
     if lost := sorted(reference for reference in old - new if not _is_covered(reference, new, covered, facts)):
@@ -61,6 +66,11 @@ def opened(before: State, after: State, was: States, will: States, facts: Facts)
             yield "has an exemption"
         if after["name"] in facts.paused_groups:
             yield "is paused"
+
+
+def _is_watched(group: State) -> bool:
+    """Whether everything is let through. What is exempt has ways round the resolver closed, monitored or not."""
+    return bool(group["mode"] == "monitor" and not group["exempt"])
 
 
 def changed(was: States, will: States, facts: Facts) -> Iterator[str]:
@@ -94,9 +104,16 @@ def _moved(touched: Iterable[str], was: States, will: States, facts: Facts) -> I
 
 def _renamed(touched: Iterable[str], was: States, will: States, facts: Facts) -> Iterator[str]:
     """Client names that a group gets or loses: whoever uses one may be in any group else."""
+    renamed = []
     for name in touched:
         before = {*was.get(name, _NOTHING)["client_names"]}
         after = {*will.get(name, _NOTHING)["client_names"]}
+        if before != after:
+            renamed.append((name, before, after))
+    if len(renamed) * len(was) > _MOST_PAIRS:
+        yield f"client names of {len(renamed)} groups"
+        return
+    for name, before, after in renamed:
         pairs = [(other, name) for other in was] if after - before else []
         pairs += [(name, other) for other in will] if before - after else []
         for one, other in pairs:

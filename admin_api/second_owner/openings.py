@@ -6,6 +6,7 @@ In doubt, and of what nobody has classified, it opens something. Exemptions have
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import AsyncIterator, Iterable, Iterator
 from dataclasses import dataclass
@@ -31,6 +32,7 @@ OPEN_NOTHING: Final = ("exemptions", "cache", "webhooks", "change-requests")
 _CLOSING: Final = {("tokens", "revoke"), ("pauses", "end"), ("pauses", "expire")}
 _SOURCE: Final = ("url", "format", "sha256")  # of a subscription: what its rules come from
 _MOST_RULES = 20  # that are named
+_MOST_PHRASES = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +75,8 @@ async def openings(change: Change, catalogue: Catalogue, *, of_hook: bool = Fals
             (entry.kind, entry.action) not in _CLOSING
         ):
             found.append(f"{entry.kind} {entry.name!r}: {entry.action}")
-    return list(dict.fromkeys(found))
+    found = list(dict.fromkeys(found))
+    return found[:_MOST_PHRASES] + (["and more"] if len(found) > _MOST_PHRASES else [])
 
 
 class _Lookup:
@@ -106,16 +109,18 @@ class _Lookup:
         allowed = {name for state in (*was.values(), *will.values()) for name in state["allow"]}
         file_policy = await documents.get(conn, stored.FILE_POLICY) or {}
         with_allow = await _with_allow_rules(conn, rows.values())
+        paused = [row.group for row in await pauses.all_pauses(conn)]
         facts = Facts(
             response=file_policy.get("response") or stored.DEFAULT_RESPONSE,
             default_block=stored.DEFAULT_BLOCK,
-            services_of=catalogue.services_of,
+            services_of=functools.cache(catalogue.services_of),
             opening_lists=frozenset(
                 name for name, row in rows.items() if row.enabled and (name in with_allow or _is_in(name, scopes))
             ),
             exempt_groups=frozenset(row.who[0] for row in opened if row.kind == "group"),
-            paused_groups=frozenset(row.group for row in await pauses.all_pauses(conn) if row.group is not None),
+            paused_groups=frozenset(group for group in paused if group is not None),
             leased_groups=await _leased_groups(conn),
+            all_paused=None in paused,
         )
         found = cls(was, will, rows, facts, frozenset(allowed | scopes))
         found.exempt_identities = frozenset(row.who[0] for row in opened if row.kind == "identity")

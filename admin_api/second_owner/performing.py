@@ -54,7 +54,10 @@ class Performing:
     async def _keep(self, route: Route, call: Call, found: Finding) -> Reply:
         """Have a call wait for another owner. Raises TooMany, StoreAway."""
         query = {} if call.query is None else call.query.model_dump(mode="json", by_alias=True, exclude_none=True)
-        sent = Sent(operation_name(route), dict(call.path), query, dict(call.body), call.headers.get("If-Match"))
+        tag = call.headers.get("If-Match")
+        if tag is not None and not (tag.isascii() and tag.isprintable()):
+            tag = None  # the operation takes none, else it would have refused this one
+        sent = Sent(operation_name(route), dict(call.path), query, dict(call.body), tag)
         terms = call.context.settings.changes
         store = call.context.door.store
         part = tokens.new_part() if sent.operation == _MAKES_TOKEN else None
@@ -179,7 +182,6 @@ def _plain(reply: Reply, row: ChangeRequestRow) -> Any:
         return None
     if row.token_part is not None and "token" in body:
         # Each of the two has one half, so that neither alone has somebody else's token.
-        first = body["token"].index(row.token_part) + len(row.token_part)
-        body = {**body, "token_part": body["token"][first:]}
+        body = {**body, "token_part": body["token"].removesuffix(row.token_part)}
         del body["token"]
     return body

@@ -23,8 +23,10 @@ GAUGES: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
     "moatdns_list_last_success_timestamp_seconds": ("When a list was last read with success.", ("list",)),
     "moatdns_admin_connections": ("Open connections to the admin API.", ()),
     "moatdns_block_page_connections": ("Open connections to the block page.", ()),
+    "moatdns_upstream_up": ("Whether an upstream answers, as far as questions to it have shown.", ("upstream",)),
     "moatdns_leases": ("Addresses that are leased.", ()),
     "moatdns_exemptions": ("Exemptions that are active.", ()),
+    "moatdns_change_requests": ("Changes that wait for another owner.", ()),
     "moatdns_pauses": ("Pauses in force.", ()),
     "moatdns_subjects_up_to_date": ("Whether every worker has all leases, exemptions and pauses.", ()),
     "moatdns_webhook_messages_waiting": ("Messages for webhooks that are not delivered yet.", ()),
@@ -71,6 +73,7 @@ class _Collected(Collector):
         self._dropped: Counter[Labels] = Counter()
         self._block_page: Counter[Labels] = Counter()
         self._upstreams: Counter[Labels] = Counter()
+        self._remarks: Counter[Labels] = Counter()
         self._by_verdict: Counter[str] = Counter()
         self._waited: defaultdict[str, Counter[str]] = defaultdict(Counter)
         self._seconds: Counter[str] = Counter()
@@ -103,6 +106,8 @@ class _Collected(Collector):
                 self._dropped[what,] += count
             case ["block_page", what]:
                 self._block_page[what,] += count
+            case ["remark", what]:
+                self._remarks[what,] += count
             case ["upstream", name, result]:
                 self._upstreams[name, result] += count
             case ["upstream_seconds", name, le]:
@@ -123,6 +128,12 @@ class _Collected(Collector):
                 self._hits,
             ),
             ("upstream_requests", "What came of asking upstreams.", ("upstream", "result"), self._upstreams),
+            (
+                "upstream_remarks",
+                "Upstreams' answers that were filtered: here (private_addresses), or by the upstream.",
+                ("what",),
+                self._remarks,
+            ),
             ("cache_hits", "Queries answered from memory, and those that were not.", ("kind",), self._caches),
             ("cache_events", "What happened in the cache, beside hits and misses.", ("what",), self._cache_events),
             ("dropped", "What was let fall because something was full or wrong.", ("what",), self._dropped),

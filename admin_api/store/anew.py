@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +14,7 @@ from admin_api.store.errors import NothingLost, StoreLost
 from admin_api.store.evidence import known_store
 from admin_api.store.heads import Head, append_head, read_heads
 from admin_api.store.opening import hand_over, open_ours, put_aside_sqlite
+from admin_api.store.owner import Owner, holder_of
 from admin_api.store.store import Store
 from resolver.telemetry.log import Log
 
@@ -30,18 +33,22 @@ class Begun:
 
 
 async def begin_anew(url: str | None, state_dir: Path, log: Log, *, actor: str, reason: str) -> Begun:
-    """Take the store that is there as ours, or make one. Raises NothingLost where none is lost, and StoreAway."""
+    """Take the store that is there as ours, or make one. Raises NothingLost where none is lost, and StoreAway.
+
+    StoreHeld, too, where another node serves it: that one knows it well, and we are new to it.
+    """
     limits = Limits()
+    owner = Owner(holder_of(os.getpid(), time.time()), os.getpid())  # that never takes it: no living node is disturbed
     before = await asyncio.to_thread(known_store, state_dir)
     try:
-        there = await Store.open(url, state_dir, log, limits)
+        there = await Store.open(url, state_dir, log, limits, admit=owner.admit)
     except StoreLost as error:
         why = str(error).partition(". ")[0]
     else:
         await there.close()
         raise NothingLost(f"nothing is lost: {there.place} is the store of {state_dir}")
     aside = await asyncio.to_thread(put_aside_sqlite, state_dir) if url is None else None
-    opened = await open_ours(url, state_dir, log, limits, anew=True)
+    opened = await open_ours(url, state_dir, log, limits, anew=True, admit=owner.admit)
     await asyncio.to_thread(hand_over, state_dir)
     store = Store(opened, limits, state_dir)
     try:

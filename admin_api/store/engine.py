@@ -49,7 +49,7 @@ class Limits:
     row_lock_seconds: float = 3.0  # on PostgreSQL, where other nodes write as well
     turn_seconds: float = 30.0  # for whoever brings the tables up to date, and for a free connection
     patience_seconds: float = 4.0  # waiting for other writers
-    connections: int = 8
+    connections: int = 9  # one is for signs of life, where other nodes may serve the store
 
 
 @dataclass(frozen=True, slots=True)

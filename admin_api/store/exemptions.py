@@ -21,6 +21,7 @@ MOST_OPEN: Final = 20_000  # pending or active
 
 TRANSITIONS: Final[dict[tuple[str, str], str]] = {
     # (status, action): the status after it. What is not here cannot be done; what has ended never comes back.
+    ("pending", "take-up"): "pending",
     ("pending", "approve"): "active",
     ("pending", "deny"): "denied",
     ("pending", "revoke"): "revoked",
@@ -115,6 +116,7 @@ def after(row: ExemptionRow, action: str) -> str:
 
 
 _DONE = {
+    "take-up": "taken up",
     "approve": "approved",
     "deny": "denied",
     "revoke": "revoked",

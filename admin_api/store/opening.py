@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import sqlite3
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,12 +19,16 @@ from admin_api.store import audit
 from admin_api.store.engine import FILE, Engines, Limits, open_engines, told_as_away
 from admin_api.store.errors import StoreAway, StoreLost
 from admin_api.store.evidence import how_to_go_on, known_store
+from admin_api.store.heads import HEAD_FILE
 from admin_api.store.migrating import bring_up_to_date
 from admin_api.store.tables import audit as trail
 from admin_api.store.tables import meta
 from resolver.telemetry.log import Log
 
 _SQLITE_FILES = (FILE, f"{FILE}-wal", f"{FILE}-shm")
+
+
+Admit = Callable[[Engines], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +41,12 @@ class Opened:
     other_key: int = 0
 
 
-async def open_ours(url: str | None, state_dir: Path, log: Log, limits: Limits, *, anew: bool = False) -> Opened:
+async def open_ours(
+    url: str | None, state_dir: Path, log: Log, limits: Limits, *, anew: bool = False, admit: Admit | None = None
+) -> Opened:
     """Connect, bring the tables up to date, and see whose it is. Raises StoreAway; StoreLost for one that is not ours.
 
-    With `anew`, whatever store is there is taken as ours from now on.
+    With `anew`, whatever store is there is taken as ours from now on. `admit` may refuse before that is looked at.
     """
     key = await asyncio.to_thread(audit.load_key, state_dir)
     expected = None if anew else await asyncio.to_thread(known_store, state_dir)
@@ -51,6 +58,8 @@ async def open_ours(url: str | None, state_dir: Path, log: Log, limits: Limits, 
             if expected is not None:
                 await _check_not_empty(engines, state_dir)
             await bring_up_to_date(engines, state_dir, log, limits)
+            if admit is not None:
+                await admit(engines)
             async with engines.reading.connect() as connection:
                 row = (await connection.execute(select(meta.c.store_id, meta.c.audit_key_check))).first()
                 store_id, check = (str(row.store_id), row.audit_key_check) if row else ("", None)
@@ -157,6 +166,6 @@ def hand_over(state_dir: Path) -> None:
     if os.geteuid() != 0:
         return
     owner = state_dir.lstat()
-    for name in (*_SQLITE_FILES, audit.KEY_FILE, "audit.head", f"{FILE}.lock"):
+    for name in (*_SQLITE_FILES, audit.KEY_FILE, HEAD_FILE, f"{FILE}.lock"):
         with contextlib.suppress(FileNotFoundError):
             os.chown(state_dir / name, owner.st_uid, owner.st_gid, follow_symlinks=False)

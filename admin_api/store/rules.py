@@ -77,6 +77,21 @@ async def stream(conn: AsyncConnection, list_id: int) -> AsyncIterator[list[tupl
         yield [(row[0], row[1]) for row in batch]
 
 
+async def those_there(
+    conn: AsyncConnection, row: ListRow, pairs: Sequence[tuple[str, str]]
+) -> frozenset[tuple[str, str]]:
+    """Those of the pairs (action, rule) that the list has."""
+    found: set[tuple[str, str]] = set()
+    for action in ACTIONS:
+        texts = [text for of, text in pairs if of == action]
+        for first in range(0, len(texts), _BATCH):
+            some = among(conn, rules.c.rule, texts[first : first + _BATCH])
+            query = select(rules.c.rule).where(rules.c.list_id == row.id, rules.c.action == action, some)
+            found |= {(action, text) for text in await conn.scalars(query)}
+            await asyncio.sleep(0)
+    return frozenset(found)
+
+
 async def add(change: Change, row: ListRow, *, block: Sequence[str] = (), allow: Sequence[str] = ()) -> int:
     """Add rules in their normal form; those that are there already stay as they are. Gives how many were added."""
     added: Counter[Kind] = Counter()

@@ -20,11 +20,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from admin_api.store import audit, revisions
 from admin_api.store.change import JUDGE, Change
 from admin_api.store.engine import Limits, told_as_away
-from admin_api.store.errors import StoreAway, StoreFull, StoreLost
+from admin_api.store.errors import StoreAway, StoreFull, StoreHeld, StoreLost
 from admin_api.store.gap import Gap
-from admin_api.store.opening import Opened, open_ours
+from admin_api.store.opening import Admit, Opened, open_ours
 from admin_api.store.room import check_room
-from admin_api.store.tables import meta
+from admin_api.store.tables import meta, store_owner
 from admin_api.store.turns import Turns
 from resolver.telemetry.log import Log
 
@@ -37,6 +37,7 @@ class Store:
     def __init__(self, opened: Opened, limits: Limits, state_dir: Path) -> None:
         self.id = opened.id  # of this very database, made with it: a snapshot of another one is not ours
         self.audited = 0  # commits of audit rows by this process
+        self.holder: str | None = None  # by whom the lock has to be held for anything to be written (owner.Owner)
         self._engines = engines = opened.engines
         self._state_dir = state_dir
         self._audit_key = opened.key
@@ -46,14 +47,26 @@ class Store:
         self._gap = Gap()
 
     @classmethod
-    async def open(cls, url: str | None, state_dir: Path, log: Log, limits: Limits | None = None) -> Store:
+    async def open(
+        cls, url: str | None, state_dir: Path, log: Log, limits: Limits | None = None, admit: Admit | None = None
+    ) -> Store:
         """Connect, bring the tables up to date, and read who it is. `url` None: SQLite in state_dir. Raises StoreAway.
 
         `url` is ``postgresql://…``, or ``file:PATH`` of a file that holds one. A store that the state directory knows
-        and that is gone, or another, is StoreLost.
+        and that is gone, or another, is StoreLost. `admit` may refuse a store, too.
         """
         limits = limits or Limits()
-        return cls(await open_ours(url, state_dir, log, limits), limits, state_dir)
+        return cls(await open_ours(url, state_dir, log, limits, admit=admit), limits, state_dir)
+
+    @property
+    def engine(self) -> AsyncEngine:
+        """For what is no change: the lock of who serves the store."""
+        return self._engines.changing
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether other machines can reach it."""
+        return not self._engines.is_sqlite
 
     @property
     def place(self) -> str:
@@ -109,6 +122,7 @@ class Store:
             async with self._writing(engine, since) as connection:
                 # On PostgreSQL the row's lock keeps out the writers of other processes; on SQLite the begin did.
                 revision = await connection.scalar(select(meta.c.policy_revision).with_for_update())
+                await self._check_owner(connection)  # not before: whoever takes it over waits for that row, too
                 change = Change(connection, actor, request_id, (revision or 0) + 1)
                 yield change
                 if (judge := JUDGE.get()) is not None:
@@ -149,6 +163,7 @@ class Store:
         A commit survives the end of any process, but not surely a loss of power.
         """
         async with self._writing(self._engines.counting) as connection:
+            await self._check_owner(connection)
             yield connection
 
     async def check_identity(self) -> None:
@@ -171,6 +186,14 @@ class Store:
     def audit_key(self) -> bytes:
         """What the audit rows' HMACs are made with."""
         return self._audit_key
+
+    async def _check_owner(self, connection: AsyncConnection) -> None:
+        """Raise StoreHeld where another node has taken the store over."""
+        if self.holder is not None:
+            row = (await connection.execute(select(store_owner.c.holder, store_owner.c.told))).first()
+            if row is None or row.holder != self.holder:
+                by = f" by another node ({row.told})" if row else ""
+                raise StoreHeld(f"the store, {self.place}, was taken over{by}: nothing can be changed here")
 
     @asynccontextmanager
     async def _writing(self, engine: AsyncEngine, since: float | None = None) -> AsyncIterator[AsyncConnection]:

@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 import contextlib
-import re
+from collections import Counter
+from collections.abc import Collection, Set
 from dataclasses import dataclass, field
 from typing import Literal
 
 from resolver.errors import ListError, RuleError
-from resolver.rules import RuleKind, is_plain, parse_rule
+from resolver.rules import MAX_PATTERNS, RuleKind, is_plain, parse_rule
 from resolver.suffixes import is_public_suffix
 
 Action = Literal["block", "allow"]
 
 MOST_RULES = 2_000_000
 MOST_PROBLEMS = 100  # that are kept with line and reason; all are counted
+MOST_ALIKE = 1000  # patterns with one literal end: names that end so are searched for all of them
 MOST_REASONS = 100  # that are told apart: a list may make up as many options as it has lines
 _MOST_TEXT = 200
 _OTHER = "other things that are not known to DNS"
-_AN_ADDRESS = "an address is no name: DNS cannot block it"
+AN_ADDRESS = "an address is no name: DNS cannot block it"
+_TOO_MANY = f"there are more than {MAX_PATTERNS:,} patterns, or {MOST_ALIKE:,} with one end, the most there may be"
 _NOT_QUOTED = "it cannot be read (of a private address nothing is quoted)"
 _NOT_NAMED = "it says what is not known to DNS (of a private address nothing is quoted)"
 _SUFFIX = "it is a public suffix: all names below would be blocked"
-_ADDRESS = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,3}){3}\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +73,7 @@ class Collector:
         self._quotes = quotes
         self._rules: dict[Action, set[str]] = {"block": set(), "allow": set()}
         self._unusual: set[str] = set()  # rules that are patterns or expressions
+        self._alike: Counter[str] = Counter()  # patterns, by their literal ends
         self._taken = 0
         self._duplicates = 0
         self._problems: list[Problem] = []
@@ -85,17 +88,25 @@ class Collector:
             self.rule(line, form + name.removesuffix("."), action)
         elif action == "block" and form != "=" and is_public_suffix(name):
             self.problem(line, text, _SUFFIX)
-        elif name[-1] in "0123456789" and _ADDRESS.match(name):
-            self.inexpressible(line, _AN_ADDRESS)
+        elif name[-1] in "0123456789" and name.rpartition(".")[2].isdigit():
+            self.inexpressible(line, AN_ADDRESS)
         elif "." not in name:
             self.problem(line, text, "it has one label only")
         else:
             self._add(form + name, action)
 
-    def rule(self, line: int, text: str, action: Action = "block") -> None:
-        """A rule in our own syntax."""
+    def foreign(self, line: int, text: str, action: Action = "block") -> None:
+        """A rule that another program's format says; ``**`` in it is any run of characters."""
+        if "*" in text.removeprefix("*."):
+            self.rule(line, text, action, is_foreign=True)
+            return
+        form = "*." if text.startswith("*.") else "=" if text.startswith("=") else ""
+        self.name(line, text.removeprefix(form), form, action)
+
+    def rule(self, line: int, text: str, action: Action = "block", *, is_foreign: bool = False) -> None:
+        """A rule in our own syntax; with `is_foreign` as `foreign` has it."""
         try:
-            rule = parse_rule(text)
+            rule = parse_rule(text, is_foreign=is_foreign)
         except RuleError as error:
             self.problem(line, text, str(error))
             return
@@ -108,8 +119,8 @@ class Collector:
             if "." not in name:
                 self.problem(line, text, "it has one label only")
                 return
-            if _ADDRESS.match(name):
-                self.inexpressible(line, _AN_ADDRESS)
+            if name.rpartition(".")[2].isdigit():
+                self.inexpressible(line, AN_ADDRESS)
                 return
         elif rule.kind is RuleKind.REGEX and not self._may_have_regexes:
             self.inexpressible(line, "regular expressions are taken from lists of one's own only")
@@ -117,6 +128,12 @@ class Collector:
         elif rule.kind is RuleKind.PATTERN and self._is_too_wide(rule.written or ""):
             self.problem(line, text, "it would match everything below a public suffix")
             return
+        elif rule.kind is RuleKind.PATTERN and rule.text not in self._unusual:
+            end = (rule.written or "").rpartition("*")[2]
+            if len(self._unusual) >= MAX_PATTERNS or self._alike[end] >= MOST_ALIKE:
+                self.inexpressible(line, _TOO_MANY)
+                return
+            self._alike[end] += is_foreign
         self._add(rule.text, action)
         if rule.kind is not RuleKind.NAME:
             self._unusual.add(rule.text)
@@ -139,10 +156,42 @@ class Collector:
             known = self._inexpressible.get(reason, Inexpressible(0, line))
         self._inexpressible[reason] = Inexpressible(known.count + 1, known.line)
 
+    def taken(self, action: Action) -> Set[str]:
+        """The rules so far, as they are written."""
+        return self._rules[action]
+
     def cancel(self, text: str, action: Action) -> None:
         """Take a rule back; one that cannot be read was never taken."""
         with contextlib.suppress(RuleError):
-            self._rules[action].discard(parse_rule(text).text)
+            self._rules[action].discard(parse_rule(text, is_foreign=True).text)
+
+    def let_exceptions_win(self, *, weak: Collection[str], important: Collection[str]) -> None:
+        """Let what is allowed be stronger than blocks of names below; among our rules the longer name is.
+
+        The `important` blocks stay, and are stronger than what is allowed there and below. What is allowed by `weak`
+        rules is blocked by others all the same.
+        """
+        block, allow = self._rules["block"], self._rules["allow"]
+        for rule in list(allow):
+            if (rule in weak and rule in block) or _is_below(rule, important):
+                allow.discard(rule)
+        trees = {rule for rule in allow if rule[0] not in "=*/" and "*" not in rule} - set(weak)
+        below = {rule[2:] for rule in allow if rule.startswith("*.")} - set(weak)
+        if not trees and not below:
+            return
+        # Most names are told apart by their ends alone.
+        size = min(len(name) for name in (*trees, *below))
+        ends = {name[-size:] for name in (*trees, *below)}
+        for rule in [rule for rule in block if rule[-size:] in ends]:
+            name = rule.removeprefix("=").removeprefix("*.")
+            if "*" in name or rule in important or name[:1] == "/":
+                continue
+            is_excepted = rule in trees
+            while (at := name.find(".")) >= 0 and not is_excepted:
+                name = name[at + 1 :]
+                is_excepted = name in trees or name in below
+            if is_excepted:
+                block.discard(rule)
 
     def finish(self, format_name: str, lines: int) -> ListContent:
         """All that was taken. Raises ListError for what is no list."""
@@ -197,6 +246,20 @@ class Collector:
     def _is_too_wide(written: str) -> bool:
         head, _, suffix = written.rpartition("*")
         return not head.strip("*.") and is_public_suffix(suffix.lstrip("."))
+
+
+def _is_below(rule: str, names: Collection[str]) -> bool:
+    """Whether all that a rule covers is covered by one of the names with all below them."""
+    if not names or rule.startswith("/"):
+        return False
+    name = rule.removeprefix("=").removeprefix("*.").rpartition("*")[2]
+    if "*" in rule.removeprefix("*."):
+        name = name.partition(".")[2]
+    while name:
+        if name in names:
+            return True
+        name = name.partition(".")[2]
+    return False
 
 
 def _rows(action: Action, rules: set[str]) -> bytes:

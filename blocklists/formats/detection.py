@@ -15,8 +15,8 @@ _RECORD = r"\S*(?:\s+(?:[0-9]\w*|IN|CH|HS))*\s+(?:{})\s+\S"  # owner, TTL and cl
 _RPZ = re.compile(_RECORD.format("CNAME|DNAME|NS|AAAA|A|TXT"), re.IGNORECASE)
 _ZONE_FILE = re.compile(r"\$(?:TTL|ORIGIN)\s|" + _RECORD.format("SOA"), re.IGNORECASE)  # nothing else has these
 _UNBOUND = re.compile(r"(?:local-zone|local-data|server):")
-_DNSMASQ = re.compile(r"(?:address|server|local)=/")
-_ADBLOCK = re.compile(r"(?:@@)?\|\|?|@@|\S*\^(?:\$|\Z)|\[(?:Adblock|uBlock|AdGuard)", re.IGNORECASE)
+_DNSMASQ = re.compile(r"(?:address|server|local)\s*=\s*\"?/")
+_ADBLOCK = re.compile(r"(?:@@)?\|\|?|@@|[a-z*]*://[^/\s]*\^|\S*\^(?:\$|\Z)|\[(?:Adblock|uBlock|AdGuard)", re.IGNORECASE)
 _COSMETIC = re.compile(r"[^\s#]*#[@?$%]*##?[^\s#]")  # and no banner: "#####", "## names of others"
 _TRAILING = re.compile(r"\s(?:#|;|//)")
 
@@ -46,8 +46,8 @@ def _vote(line: str) -> str:
         return "dnsmasq"
     if _UNBOUND.match(text):
         return "unbound"
-    first, _, rest = text.partition(" ") if " " in text else text.partition("\t")
-    if rest and is_address(first):
+    words = text.split(maxsplit=1)
+    if len(words) > 1 and is_address(words[0]):
         return "hosts"
     if _ADBLOCK.match(text) or _COSMETIC.match(text):
         return "adblock"

@@ -45,8 +45,9 @@ def read_domains(lines: Lines, into: Collector) -> None:
             text = text[1:]
         if text.startswith(("=", "*", "/")) or "*" in text:
             into.rule(number, text if text.startswith("/") else text.removesuffix("."))
-        elif " " in text or "\t" in text:
-            into.problem(number, text, "it should be one name a line")
+        elif len(words := text.split()) > 1:
+            if not read_hosts_line(number, words, into):
+                into.problem(number, text, "it should be one name a line")
         elif is_address(text):
             into.inexpressible(number, "an address is no name: DNS cannot block it")
         else:
@@ -67,14 +68,19 @@ def read_hosts_line(number: int, words: list[str], into: Collector) -> bool:
     """Take the line of a hosts file; False if it is none."""
     if len(words) < 2 or not is_address(words[0]):
         return False
-    if words[0] not in SINKHOLES:
-        into.comments += all(word.lower() in _OWN_NAMES for word in words[1:])
-        if not all(word.lower() in _OWN_NAMES for word in words[1:]):
-            into.inexpressible(number, "a name with an address of its own is no block")
-        return True
-    for word in words[1:]:
-        if word.lower() in _OWN_NAMES or "." not in word:
-            into.comments += 1  # the machine's own names
+    names = [word for word in words[1:] if "." in word and word.lower() not in _OWN_NAMES]
+    if not names:
+        into.comments += 1  # the machine's own names
+    elif not is_sinkhole(words[0]):
+        into.inexpressible(number, "a name with an address of its own is no block")
+    for name in names if is_sinkhole(words[0]) else ():
+        if "*" in name:
+            into.inexpressible(number, "hosts files know no wildcards: no name has a '*'")
         else:
-            into.name(number, word, "=")
+            into.name(number, name, "=")
     return True
+
+
+def is_sinkhole(address: str) -> bool:
+    """Whether a name that has this address is blocked: it leads nowhere, or to the asking machine itself."""
+    return address in SINKHOLES or (address.startswith("127.") and is_address(address))

@@ -14,7 +14,7 @@ from blocklists.formats.rpz import read_rpz
 from blocklists.formats.servers import read_dnsmasq, read_unbound
 from blocklists.formats.text import MOST_BYTES, lines_of
 
-READER: Final = 2
+READER: Final = 3
 """Goes up when the same list would be read otherwise, so that it is fetched anew."""
 
 _READERS: Final[dict[str, Callable[[Lines, Collector], None]]] = {

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import Final
 
-from blocklists.formats.content import Collector
+from blocklists.formats.content import Action, Collector
 from blocklists.formats.names import Lines
 from resolver.rules import is_plain
 
@@ -21,6 +22,8 @@ _TRIGGERS = {
     ".rpz-nsdname": "triggers by name server",
     ".rpz-nsip": "triggers by name server",
 }
+_LITERAL = "zones have wildcards as the first label only; elsewhere '*' is a character"
+_ACTIONS: Final[tuple[Action, ...]] = ("block", "allow")
 _MOST_HELD = 4096  # characters between parentheses
 
 
@@ -69,6 +72,7 @@ def read_rpz(lines: Lines, into: Collector) -> None:
     """The zone's records. Owner names are taken without the zone's own name."""
     names = _Names()
     owner = ""
+    number = 0
     for number, line in _joined(lines, into):
         words = line.split()
         if (
@@ -98,6 +102,7 @@ def read_rpz(lines: Lines, into: Collector) -> None:
             into.comments += 1
             continue
         _read_record(number, names.trigger(owner), kind, data, into)
+    _end_wildcards(number, into)
 
 
 def _read_directive(number: int, words: list[str], names: _Names, into: Collector) -> None:
@@ -136,6 +141,26 @@ def _joined(lines: Lines, into: Collector) -> Iterator[tuple[int, str]]:
         into.problem(held_at, held, "its parenthesis is not closed")
 
 
+def _end_wildcards(number: int, into: Collector) -> None:
+    """Let no wildcard reach below a name that the zone has (RFC 4592 section 2.2.1), unless it has one of its own.
+
+    What is between two names that the zone has is no such name: servers are not of one mind there, and we block.
+    """
+    owners = [rule for action in _ACTIONS for rule in into.taken(action)]
+    wild = {owner[2:] for owner in owners if owner.startswith("*.")}
+    if not wild:
+        return
+    ended = set()
+    for owner in owners:
+        if owner[0] == "=" and (node := owner[1:]) not in wild:
+            while node := node.partition(".")[2]:
+                if node in wild:
+                    ended.add(owner[1:])
+                    break
+    for name in sorted(ended):
+        into.foreign(number, f"*.{name}", "allow")
+
+
 def _read_record(number: int, name: str, kind: str, data: list[str], into: Collector) -> None:
     for ending, reason in _TRIGGERS.items():
         if name.endswith(ending):
@@ -150,10 +175,13 @@ def _read_record(number: int, name: str, kind: str, data: list[str], into: Colle
     elif kind == "CNAME" and target.startswith("rpz-tcp-only"):
         into.inexpressible(number, "answers that force TCP")
         return
-    elif kind in ("CNAME", "A", "AAAA", "DNAME"):
+    elif kind in ("CNAME", "A", "AAAA"):
         action = "block"  # no data, another name or another address: the name's own is not to be reached
     else:
         into.inexpressible(number, "records other than CNAME, A and AAAA")
         return
     form = "*." if name.startswith("*.") else "="
+    if "*" in name.removeprefix("*."):
+        into.inexpressible(number, _LITERAL if len(name) > 1 else "it is about all names there are")
+        return
     into.name(number, name.removeprefix("*."), form, "allow" if action == "allow" else "block")

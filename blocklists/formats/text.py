@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 
@@ -14,6 +15,8 @@ _PIECE = 1 << 20
 _HEAD = 512  # octets that are looked at before anything is read
 _GZIP = b"\x1f\x8b"
 _UTF8_BOM = b"\xef\xbb\xbf"
+_BOM = "\ufeff"
+_MARKED = re.compile(rf"^[ \t{_BOM}]*{_BOM}", re.MULTILINE)  # lists that are put behind each other
 _UTF16_BOMS = (b"\xff\xfe", b"\xfe\xff")
 
 Tell = Callable[[int, str, str], None]
@@ -74,8 +77,9 @@ def _checked(number: int, text: str, tell: Tell) -> Iterator[tuple[int, str]]:
 def _begin(data: bytes) -> bytes:
     if data.startswith(_UTF16_BOMS):
         raise ListError("this list is UTF-16 text: save it as UTF-8")
-    data = data.removeprefix(_UTF8_BOM)
-    start = data[:_HEAD].lstrip().lower()
+    while data.startswith(_UTF8_BOM):
+        data = data.removeprefix(_UTF8_BOM)
+    start = data[:_HEAD].replace(_UTF8_BOM, b"").lstrip().lower()
     if start.startswith((b"<!doctype", b"<html", b"<head", b"<?xml")):
         raise ListError("this is a web page, not a list: the address is wrong, or asks for a log-in")
     if start.startswith((b"{", b"[{")):
@@ -87,7 +91,10 @@ def _begin(data: bytes) -> bytes:
 
 def _decoded(whole: bytes) -> list[str]:
     text = whole.decode("utf-8", "surrogateescape")
-    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    if _BOM in text:
+        text = _MARKED.sub("", text)
+    lines = text.split("\n")
     lines.pop()  # behind the last line end
     return lines
 

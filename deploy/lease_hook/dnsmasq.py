@@ -26,10 +26,13 @@ def act(hook: Hook, words: list[str], facts: Mapping[str, str]) -> None:
     address = read_address(words[2])
     # For IPv6 the second word is the DUID, and the MAC address is told apart where it is known. A type before the
     # MAC address (06-aa:bb:...) marks what is no Ethernet.
-    mac = facts.get("DNSMASQ_MAC") or hardware
-    client_id = hardware if "DNSMASQ_IAID" in facts else facts.get("DNSMASQ_CLIENT_ID", "")
+    is_v6 = "DNSMASQ_IAID" in facts
+    mac = facts.get("DNSMASQ_MAC", "") if is_v6 else facts.get("DNSMASQ_MAC") or hardware
+    client_id, duid = ("", hardware) if is_v6 else (facts.get("DNSMASQ_CLIENT_ID", ""), "")
     host_name = words[3] if len(words) > 3 else facts.get("DNSMASQ_SUPPLIED_HOSTNAME", "")
-    holder = hook.people.of_device(mac, client_id=client_id, host_name=host_name) if event != "del" else None
+    holder = None
+    if event != "del":
+        holder = hook.people.of_device(mac, client_id=client_id, duid=duid, host_name=host_name)
     if holder is None:
         hook.spool.end(address)
         return

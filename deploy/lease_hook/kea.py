@@ -48,8 +48,12 @@ def _set(hook: Hook, lease: Mapping[str, str], facts: Mapping[str, str]) -> None
         return
     address = read_address(lease.get("ADDRESS", ""))
     mac = lease.get("HWADDR") or facts.get("QUERY6_REMOTE_HWADDR", "")
-    client_id = lease.get("CLIENT_ID") or lease.get("DUID", "")
-    holder = hook.people.of_device(mac, client_id=client_id, host_name=lease.get("HOSTNAME", "").rstrip("."))
+    holder = hook.people.of_device(
+        mac,
+        client_id=lease.get("CLIENT_ID", ""),
+        duid=lease.get("DUID", ""),
+        host_name=lease.get("HOSTNAME", "").rstrip("."),
+    )
     if holder is None:
         hook.spool.end(address)  # of whoever had the address before
         return

@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from .people import Holder, read_identity
 from .running import Hook, log, run
 from .settings import HookError, read_file, shown
 from .spool import read_address
@@ -37,7 +36,7 @@ def _act(hook: Hook, words: list[str]) -> None:
 
 
 def _set(hook: Hook, address: str, common_name: str, *, only_when_due: bool = False) -> None:
-    holder = hook.people.get(common_name) or Holder(read_identity(common_name), hook.settings.group)
+    holder = hook.people.of_name(common_name)
     ttl = hook.settings.ttl_seconds
     hook.spool.set([address], *holder, ttl_seconds=ttl, source=_SOURCE, only_when_due=only_when_due)
 

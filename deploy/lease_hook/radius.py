@@ -7,7 +7,6 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from .people import Holder, read_identity
 from .running import Hook, log, run
 from .settings import HookError, shown
 from .spool import read_address
@@ -35,7 +34,7 @@ def act(hook: Hook, facts: Mapping[str, str]) -> None:
     user = _value(facts, "USER_NAME")
     if not user:
         raise HookError("an Accounting-Request without User-Name: it cannot be told whose lease that is")
-    holder = hook.people.get(user) or Holder(read_identity(user), hook.settings.group)
+    holder = hook.people.of_name(user)
     session = f"radius:{_value(facts, 'ACCT_SESSION_ID')[:_MAX_SESSION]}"
     if status in _GIVEN:
         hook.spool.set(addresses, *holder, ttl_seconds=hook.settings.ttl_seconds, source=session)

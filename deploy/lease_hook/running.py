@@ -45,7 +45,10 @@ def hook() -> Hook:
     people = DeviceMap(settings)
     for fault in people.faults[:10]:
         log(fault)
-    return Hook(settings, people, Spool(settings.state_dir))
+    spool = Spool(settings.state_dir)
+    if people.note and spool.is_new_note(people.note):
+        log(people.note)
+    return Hook(settings, people, spool)
 
 
 def run(work: Callable[[Hook], None]) -> int:

@@ -2,6 +2,7 @@
 
 state_dir/orders/ADDRESS_HASH   what is to be sent; one for each address and identity, a later one takes its place
 state_dir/held/ADDRESS          whose the address is: some servers do not say it when they end a session
+state_dir/noted                what was said of the map, once
 state_dir/edit.lock             held for the moment of a change
 state_dir/sender.lock           held by the one process that sends
 """
@@ -175,6 +176,18 @@ class Spool:
         """Write the sender's process id into its lock, for whoever looks for it."""
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, f"{process_id}\n".encode(), 0)
+
+    def is_new_note(self, text: str) -> bool:
+        """Whether this was not noted before: hooks run at each event, and the log needs it once."""
+        path = self._folder / "noted"
+        try:
+            if path.read_text() == text:
+                return False
+        except (OSError, ValueError):
+            pass
+        with contextlib.suppress(OSError):  # then it is said again
+            path.write_text(text)
+        return True
 
     def _order_file(self, order: Order) -> Path:
         digest = hashlib.sha256(order.identity.encode()).hexdigest()[:16]

@@ -211,11 +211,22 @@ def _is_private_hint(exchange: Exchange, kinds: set[str]) -> bool:
     return exchange.rtype in _SERVICES and kinds == {"answer"} and left == sets_of(exchange.ours.answer)
 
 
+def _is_emptied(exchange: Exchange, kinds: set[str]) -> bool:
+    """Only our own SOA, where the guard has taken all addresses out of what the upstream says."""
+    origin, ours = exchange.origin, exchange.ours
+    has_private = origin is not None and any(
+        _holds_private(key[2], record) for key, (records, _) in origin.answer.items() for record in records
+    )
+    servers = [record.to_text().split()[0] for records, _ in ours.authority.values() for record in records]
+    return has_private and kinds == {"authority"} and _is_soa_alone(ours.authority) and servers == [_OURSELVES]
+
+
 def _holds_private(rtype: int, record: dns.rdata.Rdata) -> bool:
     rdata = record.to_wire() or b""
     return any(is_private(address) for address in addresses_of_record(rdata, rtype, 0, len(rdata)))
 
 
+_OURSELVES = "moatdns.invalid."
 _RESOLVER_ARPA = dns.name.from_text("resolver.arpa.")
 _WITHOUT_RD = "without RD, moatdns answers as with it; unbound: REFUSED"
 _RULES: dict[str, Callable[[Exchange, set[str]], bool]] = {
@@ -228,6 +239,7 @@ _RULES: dict[str, Callable[[Exchange, set[str]], bool]] = {
     "behind an alias: just what the upstream says; unbound asks it anew": _is_behind_an_alias,
     "RRSIG, NSEC, which may stand beside an alias: just what the upstream says": _is_beside_an_alias,
     "SVCB, HTTPS with private addresses as hints: left out": _is_private_hint,
+    "private addresses left out, and nothing left: an SOA of our own": _is_emptied,
 }
 EXPLANATIONS = (_WITHOUT_RD, *_RULES)
 

@@ -23,6 +23,9 @@ _SMALL_SHARE: Final = 0.1  # of the bytes, for entries that nobody has asked for
 _GHOST_BYTES: Final = 130  # of a key that is remembered without its entry
 _NXDOMAIN: Final = int(Rcode.NXDOMAIN)  # an enumeration's member costs as much to fetch as a test
 _NO_DNSSEC: Final = (0x00, 0x02)  # the last octet of a cache key where the client does not want DNSSEC records
+# By the last octet of a cache key (DO, CD): those whose answers are of use for it, too. What was not validated (CD) is
+# of no use for others, nor are signatures for who does not want them.
+_LESS: Final = {0x01: (b"\x00",), 0x02: (b"\x00",), 0x03: (b"\x01", b"\x02", b"\x00")}
 _MOST_KEPT_ADDRESSES: Final = 16  # beside an entry; more would take several times the entry's own octets
 _FEW_AUTHORITIES: Final = 4  # records among which the SOA is found at once
 _OVERHEAD: Final = 600  # octets of Python objects around one entry, measured with tracemalloc
@@ -191,7 +194,8 @@ class ResponseCache:
     def put_failure(self, key: bytes, why: tuple[int, str], now: float) -> CacheEntry:
         """Remember that no upstream answered, so that a flood of the same question asks seldom (RFC 9520).
 
-        Where an old answer is at hand, it is returned instead, to be given as stale for a while without asking.
+        Where an old answer is at hand, it is returned instead, to be given as stale for a while without asking; one for
+        clients that ask for less than this question, too.
         """
         entry = self._main.get(key) or self._small.get(key)
         seconds = FAILURE_SECONDS
@@ -202,10 +206,31 @@ class ResponseCache:
             before = entry.ttl_seconds
             if now - entry.expires_at < before * _FAILS_IN_A_ROW:
                 seconds = min(before * 2, MOST_FAILURE_SECONDS)
+        other = self.instead(key, now)
+        if other is not None:
+            seconds = STALE_RETRY_SECONDS
         failure = CacheEntry(_FAILURE, now, seconds, 0, len(key) + _OVERHEAD)
         failure.failed_why = why
         self._store(key, failure)
-        return failure
+        return failure if other is None else other
+
+    def instead(self, key: bytes, now: float) -> CacheEntry | None:
+        """What was kept for clients that ask for less (DO, CD), for one that would get a failure otherwise."""
+        for bits in _LESS.get(key[-1], ()):
+            entry = self._old_at(key[:-1] + bits, now)
+            if entry is not None:
+                return entry
+        return None
+
+    def old(self, key: bytes, now: float) -> CacheEntry | None:
+        """What can be given as stale: the question's own answer, or one for clients that ask for less."""
+        return self._old_at(key, now) or self.instead(key, now)
+
+    def _old_at(self, key: bytes, now: float) -> CacheEntry | None:
+        entry = self.get(key)
+        if entry is None or entry.failed_why is not None or now >= entry.stale_until:
+            return None
+        return entry if entry.answer.leads_on is None else None
 
     def flush(self, name: bytes | None, *, below: bool) -> int:
         """Forget the answers for a name, and with `below` for all under it; for every name where it is None.

@@ -80,7 +80,7 @@ def read_client_set(text: str) -> str:
 def read_client_name(text: str) -> str:
     """A name that clients call themselves by, over DoT or DoH: one label, in lower case."""
     written = text.strip().lower()
-    if not _CLIENT_NAME.match(written):
+    if not text.isascii() or not _CLIENT_NAME.match(written):  # a Kelvin sign is no k
         raise RuleError(
             f"{shown(text)} is not a client name: take letters, digits and '-', at most 63, and begin with no '-'"
         )

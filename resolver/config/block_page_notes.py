@@ -45,6 +45,6 @@ def block_page_notes(config: Config) -> Iterator[str]:
         )
     if page.request_form and policy.approval == "four-eyes":
         yield (
-            "policy.approval is four-eyes, and a request by the block page counts as one of the two, though nobody "
-            "knows who it is from: set block_page.request_form: false if that is too little"
+            "policy.approval is four-eyes, and a request by the block page counts as one of the two only once an owner "
+            "has taken it up, since nobody knows who it is from: two owners look at each"
         )

@@ -24,6 +24,8 @@ EVENTS = (
     "change.pending",
     "change.decided",
     "pause.begun",
+    "upstream.failing",
+    "upstream.recovered",
 )
 
 
@@ -70,7 +72,7 @@ class AdminSection(Section):
         default=2, description="Policies that are planned (policy:plan) at once; others are told to come again."
     )
     plan_seconds: Annotated[int, Field(ge=1, le=50), NUMBER] = Field(
-        default=45, description="Most time for one plan, its replay included."
+        default=45, description="Most time for one plan, its replay included, in seconds."
     )
 
     @model_validator(mode="after")

@@ -190,8 +190,10 @@ class WorkerSettings:
 
     @property
     def every_upstream(self) -> tuple[UpstreamServer, ...]:
-        """The upstreams of all zones, the default ones first."""
-        return (*self.upstream_servers, *(server for zone in self.zones for server in zone.servers))
+        """The upstreams of all zones, the default ones first, each once."""
+        return tuple(
+            dict.fromkeys((*self.upstream_servers, *(server for zone in self.zones for server in zone.servers)))
+        )
 
     def to_plain(self) -> dict[str, Any]:
         """As JSON carries it to a worker."""

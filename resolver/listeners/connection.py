@@ -20,7 +20,7 @@ from resolver.listeners.turns import Turns
 from resolver.pipeline import Pipeline
 from resolver.proxies import BY_HEADER, BY_HEADER_WITHIN_TLS
 from resolver.telemetry.counters import Counters
-from resolver.wire.proxy_header import read_proxy_header, starts_like_proxy_header
+from resolver.wire.proxy_header import VERSION_1, read_proxy_header, starts_like_proxy_header, starts_like_version_1
 
 GRACE_SECONDS = 0.5  # how long a worker that stops still waits for the first query of a connection
 
@@ -150,6 +150,10 @@ class Connection(asyncio.Protocol):
         """
         data = (self._header or b"") + data
         header = None
+        if starts_like_version_1(data):
+            self._header = data
+            self.refuse_version_1(data)
+            return b""
         if starts_like_proxy_header(data):
             try:
                 header = read_proxy_header(data)
@@ -186,6 +190,12 @@ class Connection(asyncio.Protocol):
         """
         if self._tls is not None and self._words & BY_HEADER_WITHIN_TLS:
             self._header = b""
+
+    def refuse_version_1(self, data: bytes) -> None:
+        """End a connection that begins with a PROXY header of version 1, once it is clear that it is one."""
+        if len(data) >= len(VERSION_1):
+            self.door.counters.dropped["proxy_header_v1"] += 1
+            self.abort()
 
     def _begin(self) -> None:
         door = self.door

@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final
+from urllib.parse import unquote
 
 from resolver.clients import Client
 from resolver.errors import FormatError
@@ -19,11 +20,12 @@ from resolver.wire.ttl import least_ttl
 
 PATH: Final = "/dns-query"
 MEDIA_TYPE: Final = "application/dns-message"
-MOST_HEADER_BYTES: Final = 16384  # of a request: a GET of the longest query of use is far shorter
-MOST_TARGET_BYTES: Final = 8192
+MOST_TARGET: Final = 16_300  # characters of path and parameters: a GET of the longest query of use is far shorter
+MOST_HEADER_BYTES: Final = 16_384  # of a request's other headers
 
 _BASE64URL = re.compile(r"[A-Za-z0-9_-]*\Z")
-_NAME = re.compile(r"/([a-z0-9][a-z0-9-]{0,62})\Z")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,62}\Z")
+_PATH_PARTS = PATH.split("/")
 _KEPT = (Rcode.NOERROR, Rcode.NXDOMAIN)  # answers that a client may keep
 
 
@@ -57,13 +59,17 @@ class Refused(Exception):
 
 def query_of(request: Request) -> bytes:
     """The DNS query that a request carries. Raises Refused."""
+    if len(request.target) > MOST_TARGET:
+        raise Refused(414, f"a path with its parameters has at most {MOST_TARGET} characters: send the query by POST")
+    if sum(len(name) + len(value) for name, value in request.headers.items() if name != ":path") > MOST_HEADER_BYTES:
+        raise Refused(431, f"the headers of a request have at most {MOST_HEADER_BYTES} octets")
     path, _, parameters = request.target.partition("?")
-    if path != PATH and not (path.startswith(PATH) and _NAME.match(path, len(PATH))):
+    if _name_in(path) is None:
         raise Refused(404, f"queries go to {PATH}")
-    if request.method == "GET":
+    if request.method in ("GET", "HEAD"):  # the same, but for the body of the response (RFC 9110 section 9.3.2)
         return _of_parameters(parameters)
     if request.method != "POST":
-        raise Refused(405, "queries are sent by GET or POST", ("allow", "GET, POST"))
+        raise Refused(405, "queries are sent by GET or POST", ("allow", "GET, HEAD, POST"))
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != MEDIA_TYPE:
         raise Refused(415, f"a query is of type {MEDIA_TYPE}")
@@ -90,9 +96,20 @@ def _of_parameters(parameters: str) -> bytes:
 
 def name_of(target: str) -> str:
     """What a client calls itself by the path of its requests; "" where it does not."""
-    path = target.partition("?")[0]
-    found = _NAME.match(path, len(PATH)) if path.startswith(PATH) else None
-    return found[1] if found else ""
+    return _name_in(target.partition("?")[0]) or ""
+
+
+def _name_in(path: str) -> str | None:
+    """The name in a path, in lower case, "" where there is none; None for a path that is not ours.
+
+    Parts are compared as what they stand for: ``%2D`` is ``-`` (RFC 3986 section 6.2.2.2), but ``%2F`` is no slash.
+    """
+    parts = [unquote(part) for part in path.split("/")] if "%" in path else path.split("/")
+    if parts[:2] != _PATH_PARTS or len(parts) > 3:
+        return None
+    if len(parts) == 2:
+        return ""
+    return parts[2].lower() if _NAME.match(parts[2]) else None
 
 
 def response_of(answer: bytes) -> Response:

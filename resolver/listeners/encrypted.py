@@ -56,7 +56,7 @@ class EncryptedListeners:
 
     def _name_of(self, connection: Connection) -> str:
         """What a client calls itself: the one label before our own name."""
-        server_name = (connection.server_name or "").lower()
+        server_name = (connection.server_name or "").lower().rstrip(".")
         if not self._suffix or not server_name.endswith(self._suffix):
             return ""
         label = server_name[: -len(self._suffix)]

@@ -5,12 +5,13 @@ from __future__ import annotations
 import h11
 
 from resolver.listeners.connection import Connection
-from resolver.listeners.doh import MOST_HEADER_BYTES, Exchange, Refused, Request, Response, gathered
+from resolver.listeners.doh import MOST_HEADER_BYTES, MOST_TARGET, Exchange, Refused, Request, Response, gathered
 from resolver.wire.codes import MAX_MESSAGE
 
+_MOST_HEAD_BYTES = MOST_TARGET + MOST_HEADER_BYTES
 _MOST_PIECES = 1_000  # of a body: chunks of an octet each would hold up others for longer than the body is worth
 _REASONS = {200: "OK", 400: "Bad Request", 403: "Forbidden", 404: "Not Found", 405: "Method Not Allowed",
-            413: "Content Too Large", 415: "Unsupported Media Type",
+            413: "Content Too Large", 414: "URI Too Long", 415: "Unsupported Media Type",
             431: "Request Header Fields Too Large"}  # fmt: skip
 
 
@@ -22,7 +23,7 @@ class Http1:
     def __init__(self, connection: Connection, exchange: Exchange) -> None:
         self._connection = connection
         self._exchange = exchange
-        self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=MOST_HEADER_BYTES)
+        self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=_MOST_HEAD_BYTES)
         self._request: h11.Request | None = None
         self._body = bytearray()
         self._pieces = 0  # that it came in
@@ -68,6 +69,8 @@ class Http1:
             self._is_over = True
             if self._http.our_state in (h11.IDLE, h11.SEND_RESPONSE):
                 status = error.error_status_hint if error.error_status_hint in _REASONS else 400
+                if status == 431 and len(self._http.trailing_data[0].partition(b"\r\n")[0]) > MOST_TARGET:
+                    status = 414
                 self._respond(Refused(status, "this is no request that is understood here").response, last=True)
             self._connection.close_later()
         finally:

@@ -19,11 +19,12 @@ import h2.exceptions
 import h2.settings
 
 from resolver.listeners.connection import Connection
-from resolver.listeners.doh import MOST_HEADER_BYTES, Exchange, Refused, Request, Response, gathered
+from resolver.listeners.doh import MOST_HEADER_BYTES, MOST_TARGET, Exchange, Refused, Request, Response, gathered
 from resolver.listeners.http2_frames import FrameGuard, TooMuch
 from resolver.wire.codes import MAX_MESSAGE
 
 _CONFIG = h2.config.H2Configuration(client_side=False, header_encoding="latin-1")
+_MOST_HEAD_BYTES = 96 << 10  # of a request that is read at all, so that a GET of any query is told that it is too long
 _CALM = h2.errors.ErrorCodes.ENHANCE_YOUR_CALM
 
 
@@ -46,7 +47,7 @@ class Http2:
         self._exchange = exchange
         self._http = _new(connection.door.limits.http_streams_per_connection)
         resets = connection.door.limits.http_resets_per_connection
-        self._guard = FrameGuard(resets=resets, header_bytes=MOST_HEADER_BYTES)
+        self._guard = FrameGuard(resets=resets, header_bytes=_MOST_HEAD_BYTES)
         self._streams: dict[int, _Stream] = {}
         self._unsent: dict[int, bytes] = {}  # of answers, by stream: what the client's windows do not let through yet
         self.stalled_since: float | None = None
@@ -252,11 +253,11 @@ def _new(streams: int) -> _H2Connection:
     codes = h2.settings.SettingCodes
     bounds = {
         codes.MAX_CONCURRENT_STREAMS: streams,
-        codes.MAX_HEADER_LIST_SIZE: MOST_HEADER_BYTES,
+        codes.MAX_HEADER_LIST_SIZE: MOST_TARGET + MOST_HEADER_BYTES,
         codes.INITIAL_WINDOW_SIZE: MAX_MESSAGE + 1,  # so that one octet too many can be seen
     }
     http.local_settings = h2.settings.Settings(client=False, initial_values=bounds)
-    http.decoder.max_header_list_size = MOST_HEADER_BYTES
+    http.decoder.max_header_list_size = _MOST_HEAD_BYTES
     return http
 
 

@@ -12,6 +12,7 @@ PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 _HEAD = 9  # octets: length, type, flags, stream
 _DATA, _HEADERS, _RST_STREAM, _CONTINUATION = 0x0, 0x1, 0x3, 0x9
 _END_STREAM, _END_HEADERS = 0x1, 0x4
+_MOST_PIECES = 32  # of a header block; one of the most octets comes in six, of the size that all may send
 _CONTROL_FRAMES = 500  # before a client is taken for a flooder
 _CONTROL_FRAMES_A_REQUEST = 20  # that an answer gives back of them
 
@@ -32,6 +33,7 @@ class FrameGuard:
         self._most_control, self._control = control_frames, control_frames
         self._most_header_bytes = header_bytes
         self._header_bytes = 0  # of a header block that is not complete
+        self._pieces = 0  # that it has come in
         self._head = b""  # of a frame, as far as it has come
         self._skip = len(PREFACE)  # octets until the next head
 
@@ -61,10 +63,11 @@ class FrameGuard:
         if kind in (_HEADERS, _CONTINUATION):
             # An empty piece counts, too: it is work.
             self._header_bytes += max(length, 1)
-            if self._header_bytes > self._most_header_bytes:
+            self._pieces += 1
+            if self._header_bytes > self._most_header_bytes or self._pieces > _MOST_PIECES:
                 raise TooMuch("http_flood")
             if flags & _END_HEADERS:
-                self._header_bytes = 0
+                self._header_bytes = self._pieces = 0
         elif kind == _RST_STREAM:
             self._resets -= 1
             if self._resets < 0:

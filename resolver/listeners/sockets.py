@@ -14,6 +14,7 @@ from typing import Final
 import psutil
 
 from resolver.errors import ListenError
+from resolver.listeners.holders import holder_of
 from resolver.listeners.packet_info import ask_for_packet_info
 
 _KINDS: Final = {
@@ -23,6 +24,7 @@ _KINDS: Final = {
 }
 RECEIVE_BUFFER_BYTES = 4 << 20  # what waits while a worker is busy or being replaced
 _BACKLOG = 1024
+_FREEBIND = {socket.AF_INET: (socket.IPPROTO_IP, 15), socket.AF_INET6: (socket.IPPROTO_IPV6, 78)}  # ip(7), ipv6(7)
 _FAMILIES = (socket.AF_INET, socket.AF_INET6)
 
 
@@ -101,13 +103,18 @@ def open_sockets(
                 if address.optional and error.errno in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
                     notes.append(f"not listening on {address.text}, an address of the defaults: {error.strerror}")
                     continue
+                if isinstance(error, socket.gaierror):  # such an address is bound by its interface's number
+                    interface = address.host.partition("%")[2]
+                    why = f"there is no interface {interface!r} yet; restart once there is"
+                    notes.append(f"not listening on {address.text}: {why}")
+                    continue
                 raise ListenError(_why(address, error)) from error
             for slot in slots[:workers] if address.kind == DO53 else slots[workers:]:
                 for kind, place in _KINDS[address.kind]:
                     try:
                         one = _open(address, kind, shared=True)
                     except OSError as error:
-                        raise ListenError(_why(address, error)) from error
+                        raise ListenError(_why(address, error, kind)) from error
                     opened.callback(one.close)
                     slot[place].append(one)
                 for local in _local_addresses(address) if address.kind == DO53 else ():
@@ -172,6 +179,17 @@ def open_http_socket(address: Listen, key: str) -> socket.socket:
         raise ListenError(_why(address, error, key=key)) from error
 
 
+def is_there(address: Listen) -> bool:
+    """Whether some interface has an address by now; a wildcard always is."""
+    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as one:
+            one.bind((address.host, 0))
+    except OSError as error:
+        return error.errno != errno.EADDRNOTAVAIL
+    return True
+
+
 def _is_wildcard(address: Listen) -> bool:
     return ipaddress.ip_address(address.host.partition("%")[0]).is_unspecified
 
@@ -192,7 +210,12 @@ def _local_addresses(wildcard: Listen) -> list[Listen]:
 def _probe(address: Listen) -> None:
     """Fail where anybody listens: with SO_REUSEPORT alone, a second moatdns would quietly take half the queries."""
     for kind, _ in _KINDS[address.kind]:
-        _open(address, kind, shared=False).close()
+        try:
+            _open(address, kind, shared=False).close()
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                raise ListenError(_taken(address, kind, f"listen.{address.kind}")) from error
+            raise
 
 
 def _open(address: Listen, kind: socket.SocketKind, *, shared: bool, listens: bool = False) -> socket.socket:
@@ -205,6 +228,9 @@ def _open(address: Listen, kind: socket.SocketKind, *, shared: bool, listens: bo
             one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # connections of a past run linger in TIME_WAIT
         if family == socket.AF_INET6:
             one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)  # IPv4 has sockets of its own
+        if not address.optional:
+            # The address may come later (a VPN, a failover address, DHCP). By then we may no longer bind its port.
+            one.setsockopt(*_FREEBIND[family], 1)
         one.bind((address.host, address.port))
         if listens or (shared and kind == socket.SOCK_STREAM):
             one.listen(_BACKLOG)
@@ -227,10 +253,15 @@ def _widen(one: socket.socket) -> None:
         one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
 
 
-def _why(address: Listen, error: OSError, key: str | None = None) -> str:
+def _taken(address: Listen, kind: socket.SocketKind, key: str) -> str:
+    holder = holder_of(address.host, address.port, kind)
+    return f"{key}: {address.text} is in use{holder}; end that program or choose another port"
+
+
+def _why(address: Listen, error: OSError, kind: socket.SocketKind = socket.SOCK_STREAM, key: str = "") -> str:
     key = key or f"listen.{address.kind}"
     if error.errno == errno.EADDRINUSE:
-        return f"{key}: {address.text} is in use{_holder(address)}; end that program or choose another port"
+        return _taken(address, kind, key)
     if error.errno == errno.EACCES:
         return (
             f"{key}: {address.text} needs a privilege: start as root, give CAP_NET_BIND_SERVICE, "
@@ -239,16 +270,3 @@ def _why(address: Listen, error: OSError, key: str | None = None) -> str:
     if error.errno == errno.EADDRNOTAVAIL:
         return f"{key}: {address.text}: this host has no such address"
     return f"{key}: {address.text}: {os.strerror(error.errno) if error.errno else error}"
-
-
-def _holder(address: Listen) -> str:
-    """By whom a port is held, as far as this process may see."""
-    try:
-        for connection in psutil.net_connections("inet"):
-            listens = connection.type == socket.SOCK_DGRAM or connection.status == psutil.CONN_LISTEN
-            if listens and connection.laddr and connection.laddr.port == address.port and connection.pid:
-                process = psutil.Process(connection.pid)
-                return f" by {process.name()} (pid {connection.pid})"
-    except psutil.Error:
-        pass
-    return ""

@@ -10,7 +10,7 @@ from resolver.listeners.connection import Connection, Door
 from resolver.listeners.turns import IN_A_ROW
 from resolver.pipeline import Pending, Transport
 from resolver.wire.framing import Deframer, frame
-from resolver.wire.proxy_header import SIGNATURE
+from resolver.wire.proxy_header import SIGNATURE, starts_like_version_1
 
 
 def speak_tcp(connection: Connection) -> DnsStream:
@@ -48,6 +48,7 @@ class DnsStream:
         self._transport = transport
         self._name = name
         self._deframer = Deframer()
+        self._first = b""  # what came first, while it may be a proxy's header of version 1
         self._has_begun = False
         self._in_flight = 0
         self._backlog: deque[bytes] = deque()  # queries read, but not begun
@@ -63,18 +64,29 @@ class DnsStream:
 
     def received(self, data: bytes) -> None:
         """Answer the queries that `data` completes."""
-        if not self._has_begun:
-            self._has_begun = True
-            if data.startswith(SIGNATURE):  # no query: as one it would be waited for, all its 3,338 octets
-                self._connection.door.counters.dropped["proxy_not_trusted"] += 1
-                self._connection.abort()
-                return
+        # As a query it would be waited for, all its 3,338 octets.
+        if not self._has_begun and data.startswith(SIGNATURE):
+            self._connection.door.counters.dropped["proxy_not_trusted"] += 1
+            self._connection.abort()
+            return
         queries = self._deframer.feed(data)
+        if not queries and not self._has_begun and self._begins_like_version_1(data):
+            return
+        self._has_begun = True
         self._backlog.extend(queries)
         self._go_on()
         if queries:
             self._connection.active()
             self._close_if_done()
+
+    def _begins_like_version_1(self, data: bytes) -> bool:
+        """Whether a proxy that is not trusted speaks first, in the text that DNS takes for a message without end."""
+        self._first += data
+        if not starts_like_version_1(self._first):
+            self._first = b""
+            return False
+        self._connection.refuse_version_1(self._first)
+        return True
 
     def ended(self) -> None:
         """Answer what is in flight, and close."""

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import ssl
 import sys
 from pathlib import Path
 from typing import Final
 
 from resolver.config.certificates import load_pair
+from resolver.wire.client_hello import HelloReader
 
 _CHUNK = 16384  # octets of a TLS record
 _MOST_HELLO_BYTES = 65536  # that a client may send before its handshake is done
 _VERSIONS_FROM = ssl.TLSVersion.TLSv1_2
+_SUITES = "ECDHE+AESGCM:ECDHE+CHACHA20"  # of TLS 1.2: forward secrecy and AEAD, no CBC (RFC 9325 section 4.2)
+_NO_APPLICATION_PROTOCOL = 120  # an alert (RFC 7301 section 3.2)
 
 DOT: Final = ("dot",)
 DOH: Final = ("h2", "http/1.1")
@@ -42,9 +46,11 @@ class ServerContext:
         if content == self._content:
             return
         context.minimum_version = _VERSIONS_FROM
+        context.set_ciphers(_SUITES)
         context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION | ssl.OP_CIPHER_SERVER_PREFERENCE
         context.set_alpn_protocols(list(self._protocols))
-        context.sni_callback = _note_name
+        known = frozenset(name.encode() for name in self._protocols)
+        context.sni_callback = functools.partial(_look_at_hello, known)
         self.context, self._content = context, content
 
 
@@ -62,8 +68,16 @@ def ignore_senseless_names() -> None:
     sys.unraisablehook = hook
 
 
-def _note_name(channel: ssl.SSLObject | ssl.SSLSocket, name: str | None, _: ssl.SSLContext) -> None:
+def _look_at_hello(
+    known: frozenset[bytes], channel: ssl.SSLObject | ssl.SSLSocket, name: str | None, _: ssl.SSLContext
+) -> int | None:
+    """Note the client's name for us, and end the handshake where it speaks nothing that we do.
+
+    Called once the whole ClientHello is here, also where there is no name in it.
+    """
     channel.client_hello_name = name  # type: ignore[union-attr]  # nothing else keeps it on this side
+    offered: list[bytes] | None = getattr(channel, "client_hello_protocols", None)
+    return None if offered is None or known.intersection(offered) else _NO_APPLICATION_PROTOCOL
 
 
 class Tls:
@@ -74,6 +88,7 @@ class Tls:
         self._out = ssl.MemoryBIO()
         self._channel = context.wrap_bio(self._in, self._out, server_side=True)
         self._hello_bytes = 0
+        self._hello = HelloReader()
         self.is_open = False
         self.has_ended = False
 
@@ -82,6 +97,9 @@ class Tls:
         self._in.write(data)
         if not self.is_open:
             self._hello_bytes += len(data)
+            if not self._hello.is_done:
+                self._hello.feed(data)
+                self._channel.client_hello_protocols = self._hello.protocols  # type: ignore[attr-defined]  # as the name
             try:
                 self._channel.do_handshake()
             except ssl.SSLWantReadError:

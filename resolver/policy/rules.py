@@ -9,7 +9,8 @@ from functools import cached_property
 from typing import Any, Protocol
 
 from resolver.ip_keys import FIRST_OCTETS
-from resolver.rules import Rule, RuleForm, RuleKind, search_many
+from resolver.policy.runs import RunSearch
+from resolver.rules import RUN, Rule, RuleForm, RuleKind, search_many
 
 
 class Rank(IntEnum):
@@ -98,11 +99,22 @@ class Matcher:
         # What is written longer says more.
         ordered = sorted(by_text.values(), key=lambda same: (-len(same[0].written or ""), same[0].written))
         self._members = [tuple(same) for same in ordered]
-        self._search = search_many([same[0].rule(b"").regex for same in ordered])
+        runs = [
+            (number, same[0].form, same[0].written or "")
+            for number, same in enumerate(ordered)
+            if same[0].kind is RuleKind.PATTERN and RUN in (same[0].written or "")
+        ]
+        self._runs = RunSearch(runs) if runs else None
+        aside = {number for number, _, _ in runs}
+        self._numbers = [number for number in range(len(ordered)) if number not in aside]
+        self._search = search_many([ordered[number][0].rule(b"").regex for number in self._numbers])
 
     def covering(self, text: str) -> list[tuple[Member, ...]]:
         """The members of each expression that matches the name, in lower-case presentation form."""
-        return [self._members[number] for number in self._search(text)]
+        found = [self._numbers[number] for number in self._search(text)]
+        if self._runs is not None:
+            found = sorted(found + self._runs.found(text))
+        return [self._members[number] for number in found]
 
 
 class RuleSet:

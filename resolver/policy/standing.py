@@ -9,7 +9,7 @@ from resolver.policy.decision import MatchedRule
 from resolver.policy.groups import Group
 from resolver.policy.rules import Match, Member, Rank
 from resolver.policy.stack import RuleStack
-from resolver.rules import Rule
+from resolver.rules import Rule, RuleKind
 
 BYPASS = "bypass"  # ways round the resolver; they stay closed for exempt clients too
 
@@ -144,10 +144,18 @@ class _Judge:
         return self._matched(member, self._matches[self._catalogue_at][0], "block") if member else None
 
     def subscribed_block(self) -> MatchedRule | None:
-        """The longest block of the subscriptions; one's allow rule cancels its own blocks only."""
+        """The longest block of the subscriptions; one's allow rule cancels its own blocks only.
+
+        That of a pattern cancels them all: in the formats that have such, an exception is stronger than what it
+        is an exception to, although patterns come last here.
+        """
         if self._is_own_vendors:
             return None
         judged: set[int] = set()
+        for _, rule_set in self._matches:
+            judged.update(
+                m.source for m in rule_set if m.allow and m.kind is not RuleKind.NAME and self._is_subscribed(m)
+            )
         for key, rule_set in self._matches:
             in_force = [m for m in rule_set if self._is_subscribed(m) and m.source not in judged]
             cancelled = {m.source for m in in_force if m.allow}

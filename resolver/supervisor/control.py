@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import signal
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -23,6 +24,10 @@ _BACKOFF_SECONDS = (0.0, 0.5, 1.0, 2.0, 5.0)  # before it is started again, by h
 _STEADY_SECONDS = 30.0  # having run as long, it did not fail at once
 _HEARTBEAT_SECONDS = 1.0
 _HUNG_AFTER_PINGS = 30  # it may be busy with a store that does not answer
+_ENDED_BY_SIGTERM = f"status {-signal.SIGTERM}"
+LAST_WORD_SECONDS = 0.5  # between a child that hears of the end, and us
+_START_SECONDS = 10.0  # for a control process to say anything, before a start goes on without it
+_STORE_SECONDS = 5.0  # for a store to answer, likewise
 _CONFIG_SECONDS = 120.0  # for a config's policy to be compiled and in force
 
 
@@ -54,8 +59,11 @@ class Control:
         self._configs: dict[str, asyncio.Future[None]] = {}  # by fingerprint: who waits for a config's policy
         self._runs = asyncio.Event()
         self._another_runs = asyncio.Event()
+        self._store_state = "starts"  # then opens, waits (for another node's lock to be over), told
+        self._store_moved = asyncio.Event()
+        self._store_held: str | None = None  # by whom, where another node serves the store
         self._is_started = False
-        self._is_stopping = False
+        self.is_stopping = False
 
     def start(self) -> None:
         """Keep it running from now on."""
@@ -90,10 +98,30 @@ class Control:
             self._configs.pop(fingerprint, None)
             waiting.cancel()
 
+    async def check_store(self, seconds: float) -> None:
+        """Wait until it has the store, or cannot reach it. Raises MoatdnsError where another node serves the store.
+
+        A store that does not answer keeps no DNS waiting; another node's lock does, for so long.
+        """
+        patience = {"starts": _START_SECONDS, "opens": _STORE_SECONDS, "waits": seconds}
+        while self._store_state in patience:
+            self._store_moved.clear()
+            try:
+                async with asyncio.timeout(patience[self._store_state]):
+                    await self._store_moved.wait()
+            except TimeoutError:
+                break
+        if self._store_held is not None:
+            raise MoatdnsError(self._store_held)
+
     def recompile(self) -> None:
         """Tell it that the compiled policy on disk is gone."""
         if self._process is not None:
             self._process.tell("recompile")
+
+    def tell_reading(self, reading: dict[str, Any]) -> None:
+        """Have the audit trail know what the config says by now."""
+        self._tell("reading", reading=reading)
 
     def renew(self) -> None:
         """Have it read its certificate again."""
@@ -109,16 +137,16 @@ class Control:
         """Put a new one in its place, with new settings; gives when it runs, or takes long to."""
         if self._process is not None:
             self._another_runs.clear()
-            await self._process.stop()
+            await self._process.stop(for_good=False)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_CONFIG_SECONDS):
                     await self._another_runs.wait()
 
     async def stop(self) -> None:
         """Let it finish, and end it."""
-        self._is_stopping = True
+        self.is_stopping = True
         if self._process is not None:
-            await self._process.stop()
+            await self._process.stop(for_good=True)
         self._tasks.cancel()
         await self._tasks.end()
 
@@ -127,7 +155,9 @@ class Control:
         while True:
             began = time.monotonic()
             why = await self._run_once()
-            if self._is_stopping:
+            if why == _ENDED_BY_SIGTERM and not self.is_stopping:
+                await asyncio.sleep(LAST_WORD_SECONDS)  # with everybody else, perhaps: then we are about to hear it
+            if self.is_stopping:
                 return
             if why is None:
                 continue
@@ -166,6 +196,9 @@ class Control:
                 self._tasks.spawn(self._do_and_tell(event["id"], flushing), "flush")
             case "status":
                 self._tell("status", id=event["id"], status=self._status())
+            case "store":
+                self._store_state, self._store_held = event["state"], event["held"]
+                self._store_moved.set()
             case "config_in_force":
                 waiting = self._configs.get(event["fingerprint"])
                 if waiting is not None and not waiting.done():

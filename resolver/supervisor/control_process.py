@@ -2,7 +2,7 @@
 
 * supervisor → control: first the settings, then ``{"do": "config"}`` (a policy that the config gives),
   ``{"do": "published"}`` and ``{"do": "status"}`` (answers), ``{"do": "ping"}``, ``{"do": "renew"}`` (read the
-  certificate again), ``{"do": "recompile"}`` (the compiled policy is gone), ``{"do": "stop"}``;
+  certificate again), ``{"do": "recompile"}`` (the compiled policy is gone), ``{"do": "stop", "for_good"}``;
 * control → supervisor: ``{"event": "alive" | "publish" | "subjects" | "status" | "config_in_force" | …}``.
 """
 
@@ -100,10 +100,10 @@ class ControlProcess:
         with contextlib.suppress(ProcessLookupError):
             self._process.kill()
 
-    async def stop(self) -> None:
-        """Let it finish requests and write down what it has counted, and end it."""
+    async def stop(self, *, for_good: bool) -> None:
+        """Let it finish requests and write down what it has counted, and end it; `for_good`: none follows."""
         self.stopping = True
-        self.tell("stop")
+        self.tell("stop", for_good=for_good)
         try:
             async with asyncio.timeout(_STOP_SECONDS):
                 await self._process.wait()

@@ -22,8 +22,9 @@ from resolver.policy.subjects import Moment
 from resolver.snapshot_file import Manifest
 from resolver.subjects_file import Position, newest, note_clock_step
 from resolver.supervisor.channels import Channels
-from resolver.supervisor.control import Control
+from resolver.supervisor.control import LAST_WORD_SECONDS, Control
 from resolver.supervisor.crew import Crew
+from resolver.supervisor.late_addresses import LateAddresses
 from resolver.supervisor.own_process import Ownership, raise_file_limit
 from resolver.supervisor.policy import PolicySource
 from resolver.supervisor.service_manager import of_this_process
@@ -32,6 +33,7 @@ from resolver.supervisor.tasks import Tasks
 from resolver.telemetry.log import Log
 
 PATIENCE_SECONDS = 5.0  # how long a start waits for a new policy before it serves the last good one
+_OWNER_SECONDS = 12.0  # for a dead node's lock of the store to be over
 _OTHER_CATALOGUE_SECONDS = 120.0  # for a whole new base, a million rules included
 SQLITE_FILE = "moatdns.sqlite"  # below state_dir: the store, unless store.url names another
 
@@ -60,6 +62,7 @@ class Supervisor:
         self._reconfiguring = asyncio.Lock()  # one config, or set of upstreams, after the other
         self._system = SystemFollower(log)
         self._reload_asked = asyncio.Event()
+        self._readings = 1  # of the config, since the start
         self._restart_asked = asyncio.Event()
         self._stop_asked = asyncio.Event()
 
@@ -98,7 +101,7 @@ class Supervisor:
     async def _serve(self, sockets: list[WorkerSockets], channels: Channels) -> None:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._stop_asked.set)
+            loop.add_signal_handler(number, self._begin_to_stop)
         loop.add_signal_handler(signal.SIGHUP, self._reload_asked.set)
         loop.add_signal_handler(signal.SIGUSR2, self._restart_asked.set)
         self._published = loop.create_future()
@@ -140,6 +143,7 @@ class Supervisor:
                 if self._manager.watchdog_seconds:
                     self._tasks.spawn(self._live_for_ever(), "watchdog")
                 self._tasks.spawn(self._reload_for_ever(), "reload")
+                self._tasks.spawn(LateAddresses.of(self._plan.ground, self._log).watch(), "late addresses")
                 self._tasks.spawn(self._restart_for_ever(), "rolling restart")
                 self._tasks.spawn(self._follow_system_for_ever(), "nameservers of the system")
                 await self._stop_asked.wait()
@@ -152,9 +156,19 @@ class Supervisor:
             await self._control.stop()  # last: it writes down what the workers have counted
         self._log.info("stopped")
 
+    def _begin_to_stop(self) -> None:
+        """From here on, the end of a child is no fault."""
+        self._control.is_stopping = True
+        if self._has_crew.is_set():
+            self._crew.is_stopping = True
+        self._stop_asked.set()
+
     async def _first_policy(self) -> Manifest:
         """The policy to start with. Raises MoatdnsError when there is none."""
         good = self._in_use = self._source.on_disk(self._plan.state_dir)
+        if self._plan.control.store_url is not None:  # other machines may serve from it: then we do not start
+            self._control.start()
+            await self._control.check_store(_OWNER_SECONDS)
         if good is not None and good.fingerprint == self._plan.fingerprint:
             return good
         if good is not None or _has_store(self._plan.control):
@@ -180,11 +194,17 @@ class Supervisor:
             "fingerprint": self._plan.fingerprint,
             "manifest": str(self._in_use.path) if self._in_use else None,
             "began": self._began,
+            "reading": self._reading(),
             "listen": channels.admin_fd,
             "block_page": channels.block_page_fds,
             "events": channels.events_out.fileno(),
             "troubles": self._troubles,
         }
+
+    def _reading(self) -> dict[str, Any]:
+        """The config as it was read last, for the audit trail."""
+        source = str(self._path.absolute()) if self._path else "the built-in defaults"
+        return {"began": self._began, "number": self._readings, "told": self._plan.told, "source": source}
 
     def _policy_of(self, plan: Plan) -> dict[str, Any]:
         """A config's policy, with where it can be edited."""
@@ -281,6 +301,10 @@ class Supervisor:
                 for problem in error.problems:
                     self._log.error("the config is not used; the old one stays in force", problem=problem)
             except MoatdnsError as error:
+                # A service manager may end all processes at once, and the child that was asked has heard it first.
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._stop_asked.wait(), LAST_WORD_SECONDS)
+                    return
                 self._log.error("reload did not finish", why=str(error), policy=self._crew.manifest.revision)
             self._tell_manager()
 
@@ -334,6 +358,8 @@ class Supervisor:
                 "the rest is reloaded"
             )
         self._plan, self._crew.settings = new, new.settings
+        self._readings += 1
+        self._control.tell_reading(self._reading())
         self._crew.cookie_secret = self._cookie_secret(new, self._crew.cookie_secret)
         try:
             replaced = await self._crew.replace(only_outdated=True)

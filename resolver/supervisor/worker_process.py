@@ -166,6 +166,8 @@ class WorkerProcess:
         elif event == "certificate":
             stays = "the old one stays in force" if report["is_served"] else "DoT and DoH wait for one that can be"
             self._log.error(f"the certificate is not used; {stays}", why=report["why"])
+        elif event == "certificate_is_there":
+            self._log.info("the certificate is there by now: DoT and DoH are served", pid=self.pid)
         elif event == "refused":
             self._log.error("a worker refused the policy", pid=self.pid, why=report["why"])
         elif event == "counts":

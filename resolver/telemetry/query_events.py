@@ -1,7 +1,8 @@
 """Queries for the query log, on their way to the control process: gathered, and sent in datagrams. Nothing waits.
 
 A line is a JSON array: ``[at, client, group, name, type, rcode, verdict, service, list, rule, exemption, protocol,
-duration_ms]``, `at` in Unix seconds. When nobody takes them, they are kept up to a bound, and then dropped and counted.
+duration_ms]``, `at` in Unix seconds; where something is remarked, it stands before the duration. When nobody takes
+them, they are kept up to a bound, and then dropped and counted.
 """
 
 from __future__ import annotations

@@ -31,6 +31,7 @@ from resolver.upstream.server import Server
 from resolver.upstream.udp import MAX_DATAGRAM
 from resolver.wire.codes import Rcode, rcode_name
 from resolver.wire.query import ANSWERS, extended_rcode_of, has_edns, is_referral, is_truncated, wants_dnssec
+from resolver.wire.remarks import ede_in
 
 # How much of a try's time may pass in silence before the next one begins beside it.
 _PATIENCE: Final = 1 / 4
@@ -81,6 +82,7 @@ class Inquiry(Asker):
     asked_by_stream: tuple[Server, ...] = ()
     rcode: int | None = None  # the last error rcode heard
     is_lame = False  # some server was
+    told: tuple[int, str] | None = None  # the extended error that came with an rcode
     was_silent = False  # some server was
     error: UpstreamError | None = None  # the last one
 
@@ -158,6 +160,7 @@ class Inquiry(Asker):
         if is_asked_again:
             return
         self.rcode = rcode
+        self.told = ede_in(response) or self.told
         server.bad_answers += 1
         server.trouble = f"answered with {rcode_name(rcode)}"
         self._failed(link, UpstreamBadAnswer(f"{server.name} {server.trouble}", rcode))
@@ -356,7 +359,7 @@ class Inquiry(Asker):
         """What to tell when all have failed: an rcode says most, then a referral, silence, and last a refusal."""
         if self.rcode is not None:
             return UpstreamBadAnswer(
-                f"no upstream gave an answer; the last one heard said rcode {self.rcode}", self.rcode
+                f"no upstream gave an answer; the last one heard said rcode {self.rcode}", self.rcode, self.told
             )
         if self.is_lame:
             return UpstreamLame("the upstreams refer to other servers instead of answering")

@@ -84,6 +84,8 @@ class Server:
             "healthy": not self.is_down,
             "latency_seconds": round(self.latency, 6) if self.latency else None,
             "trouble": self.trouble if self.failures else None,
+            "answers": self.heard - self.bad_answers,
+            "errors": self.bad_answers,
         }
 
     @property

@@ -18,6 +18,7 @@ from resolver.wire.addresses import addresses_of_record
 from resolver.wire.chain import Chain, covered, follow
 from resolver.wire.codes import HEADER, Class, Flag, Rcode, Type
 from resolver.wire.reading import TTL_SIGN_BIT, Names, Record
+from resolver.wire.remarks import Remark
 from resolver.wire.rewriting import Rewriter
 
 MAX_RECORDS: Final = 1000
@@ -54,6 +55,7 @@ class Answer:
     * `filtered`: records were left out because nobody should be led to what they hold.
     * `aliases`: CNAMEs of its chain; `leads_on`: the end of a chain of which nothing is said, neither data nor that
       there is none (no SOA), in lower-case wire form. It is to be asked for.
+    * `remark`: what clients and the query log are told of it (`resolver.wire.remarks`).
     """
 
     rcode: int
@@ -68,6 +70,7 @@ class Answer:
     filtered: bool
     aliases: int
     leads_on: bytes | None
+    remark: Remark | None
 
     # By hand: one that `dataclass` makes is never compiled, and one is made for each answer.
     def __init__(
@@ -84,6 +87,7 @@ class Answer:
         filtered: bool = False,
         aliases: int = 0,
         leads_on: bytes | None = None,
+        remark: Remark | None = None,
     ) -> None:
         self.rcode = rcode
         self.authenticated = authenticated
@@ -97,6 +101,7 @@ class Answer:
         self.filtered = filtered
         self.aliases = aliases
         self.leads_on = leads_on
+        self.remark = remark
 
 
 def read_answer(

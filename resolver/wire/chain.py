@@ -60,7 +60,9 @@ def follow(names: Names, records: list[Record], qname: bytes, qtype: int, *, dns
     name = qname
     while True:
         here = at.get(name, [])
-        data = _data_of(here, qtype)
+        dname = _above(dnames, names, name)
+        # A CNAME below a DNAME is the one that follows from that, also where it is asked for itself.
+        data = _data_of(here, qtype) if dname is None or qtype != _CNAME else []
         if data:
             _keep(chain, names, data, here if dnssec and qtype != _ANY else [])
             chain.has_data = True
@@ -69,7 +71,6 @@ def follow(names: Names, records: list[Record], qname: bytes, qtype: int, *, dns
                     chain.is_altered = _count_of(here, _CNAME) > 1
                     chain.names.append(names.read(record.rdata)[0])
             return chain
-        dname = _above(dnames, names, name)
         if dname is None:
             aliases = [record for record in here if record.rtype == _CNAME]
             if not aliases:

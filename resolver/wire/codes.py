@@ -16,6 +16,7 @@ class Rcode(IntEnum):
     NOTIMP = 4
     REFUSED = 5
     YXDOMAIN = 6
+    NOTAUTH = 9
     BADVERS = 16
     BADCOOKIE = 23
 
@@ -40,6 +41,7 @@ class Type(IntEnum):
     SVCB = 64
     HTTPS = 65
     NXNAME = 128
+    TSIG = 250
     IXFR = 251
     AXFR = 252
     ANY = 255

@@ -57,6 +57,7 @@ def joined(first: Answer, qname: bytes, then: Answer, target: bytes, ttl_seconds
         filtered=first.filtered or then.filtered,
         aliases=first.aliases + then.aliases,
         leads_on=then.leads_on,
+        remark=then.remark or first.remark,
     )
 
 

@@ -14,6 +14,7 @@ from typing import Final
 from resolver.errors import FormatError
 
 SIGNATURE: Final = b"\r\n\r\n\x00\r\nQUIT\n"
+VERSION_1: Final = b"PROXY "  # how the text begins that is not taken; DNS would wait for 20,562 octets behind it
 MAX_OCTETS: Final = 1024  # of a whole header: addresses, and room for the TLVs that proxies add
 
 _HEAD = struct.Struct("!12sBBH")  # signature, version and command, family and protocol, length of what follows
@@ -41,6 +42,11 @@ class ProxyHeader:
 def starts_like_proxy_header(data: bytes) -> bool:
     """Whether these octets, of which there may be more to come, can begin a header."""
     return data.startswith(SIGNATURE) if len(data) >= len(SIGNATURE) else SIGNATURE.startswith(data)
+
+
+def starts_like_version_1(data: bytes) -> bool:
+    """Whether these octets, of which there may be more to come, can begin a header of version 1."""
+    return data.startswith(VERSION_1) if len(data) >= len(VERSION_1) else VERSION_1.startswith(data)
 
 
 def read_proxy_header(data: bytes) -> ProxyHeader | None:

@@ -22,11 +22,13 @@ from resolver.wire.codes import (
     Rcode,
     Type,
 )
+from resolver.wire.tsig import bad_key_record
 
 _OPCODE_MASK: Final = 0x7800
 _QR: Final = int(Flag.QR)  # an enumeration's member costs as much to fetch as all the rest of a test
 _CD: Final = int(Flag.CD)
 _OPT: Final = int(Type.OPT)
+_TSIG: Final = int(Type.TSIG)
 _BITS: Final = {(False, 0): b"\x00", (True, 0): b"\x01", (False, _CD): b"\x02", (True, _CD): b"\x03"}
 _DO: Final = 0x8000  # the first bit of the OPT record's flags (RFC 6891 section 6.1.4)
 # Between a client and us alone: they change from query to query, and never what is answered, only what is added to it.
@@ -58,6 +60,7 @@ class Question:
     * `max_size`: the octets that the client takes over UDP, at most what we send (RFC 6891 section 6.2.3, RFC 9715).
     * `options`: the data of the hop-by-hop EDNS options that it carries, by code; of several alike, the first.
     * `is_bare`: it has no question, only a cookie (RFC 7873 section 5.4); key, qtype and qclass mean nothing then.
+    * `tsig`: the TSIG record that its answer ends with, where it is signed: no key is known here; else b"".
     * `table_key`: what stands for this query in the answer table: all after the ID, such options left out.
     """
 
@@ -74,6 +77,7 @@ class Question:
         "qtype",
         "query",
         "table_key",
+        "tsig",
         "version",
     )
 
@@ -89,6 +93,7 @@ class Question:
         self.dnssec_ok = False
         self.max_size = UDP_PAYLOAD_PLAIN
         self.options = _NO_OPTIONS
+        self.tsig = b""
         self.table_key = query[2:]
         self._cache_key = b""
 
@@ -205,7 +210,7 @@ def _read_additional(question: Question, count: int) -> None:
     size = len(query)
     if count > _MOST_ADDITIONAL:
         raise FormatError("more additional records than a query has")
-    for _ in range(count):
+    for index in range(count):
         owner = at
         at = _skip_name(query, at)
         if at + 10 > size:
@@ -219,6 +224,10 @@ def _read_additional(question: Question, count: int) -> None:
             if question.edns or query[owner]:
                 raise FormatError("a second OPT record, or one that is not the root's")  # RFC 6891 section 6.1.1
             _read_opt(question, owner, rdata, at)
+        elif rtype == _TSIG:
+            if index != count - 1:
+                raise FormatError("a TSIG record that is not the last")  # RFC 8945 section 5.1
+            question.tsig = bad_key_record(query, owner, rdata, at)
     if at != size:
         raise FormatError("octets behind the last record")
 

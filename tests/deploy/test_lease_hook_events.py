@@ -120,6 +120,33 @@ def test_dnsmasq_tells_an_ipv6_lease_by_duid(hook: Hook) -> None:
     assert told(hook) == [("set", "2001:db8::5", "alice"), ("set", "2001:db8::6", "alice")]
 
 
+def test_a_client_that_calls_itself_by_anothers_mac_address_is_nobody(make_hook: MakeHook) -> None:
+    for devices in (f"{MAC} alice staff\n", f"mac:{MAC} alice staff\n"):
+        hook = make_hook(devices)
+        other = "02:00:5e:00:53:99"
+        dnsmasq.act(hook, ["add", other, "10.7.0.5"], {"DNSMASQ_CLIENT_ID": MAC})
+        dnsmasq.act(hook, ["add", MAC, "2001:db8::5"], {"DNSMASQ_IAID": "7"})  # its DUID
+        kea.act(hook, "lease4_renew", kea_lease("LEASE4", "10.7.0.6", HWADDR=other, CLIENT_ID=MAC))
+        kea.act(hook, "lease6_renew", kea_lease("LEASE6", "2001:db8::6", HWADDR="", DUID=MAC))
+        assert told(hook) == []
+
+
+def test_a_client_identifier_and_a_duid_are_found_by_their_own_kind(make_hook: MakeHook) -> None:
+    hook = make_hook(f"id:{MAC} ana\nduid:{MAC} bob\n")
+    dnsmasq.act(hook, ["add", "02:00:5e:00:53:99", "10.7.0.5"], {"DNSMASQ_CLIENT_ID": MAC})
+    dnsmasq.act(hook, ["add", MAC, "2001:db8::5"], {"DNSMASQ_IAID": "7"})
+    kea.act(hook, "lease4_renew", kea_lease("LEASE4", "10.7.0.6", HWADDR=MAC, CLIENT_ID=MAC))
+    kea.act(hook, "lease6_renew", kea_lease("LEASE6", "2001:db8::6", HWADDR="", DUID=MAC))
+    assert [identity for _, _, identity in told(hook)] == ["ana", "bob", "ana", "bob"]
+
+
+def test_keys_without_a_kind_are_noted_once(make_hook: MakeHook) -> None:
+    hook = make_hook()
+    assert hook.spool.is_new_note(hook.people.note)
+    assert not hook.spool.is_new_note(hook.people.note)
+    assert "2 keys of devices say no kind" in hook.people.note
+
+
 def test_a_lease_without_end_is_renewed_by_the_configs_time(make_hook: MakeHook) -> None:
     hook = make_hook(TTL_SECONDS="7200")
     dnsmasq.act(hook, ["add", MAC, "10.7.0.5"], {"DNSMASQ_TIME_REMAINING": "0"})

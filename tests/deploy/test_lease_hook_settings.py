@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deploy.lease_hook.people import DeviceMap, Holder, normal_key, read_identity
+from deploy.lease_hook.people import KINDS, DeviceMap, Holder, device_key, normal_key, read_identity
 from deploy.lease_hook.settings import HookError, Settings, read_settings
 
 GOOD = "URL=https://moatdns.corp.example:8053/\n"
@@ -108,6 +109,75 @@ def test_a_device_that_nobody_mapped_is_nobody_unless_the_config_says_otherwise(
 def test_a_device_cannot_call_itself_somebody_of_the_map(tmp_path: Path) -> None:
     found = people(tmp_path, "02:00:5e:00:53:07 alice staff\n", "UNMAPPED=host-name")
     assert found.of_device("02:00:5e:00:53:99", host_name="alice") == Holder("host:alice", None)
+
+
+IDENTIFIER = "02:00:5e:00:53:07"
+
+
+@pytest.mark.parametrize("written", [IDENTIFIER, f"mac:{IDENTIFIER}", "02-00-5E-00-53-07", "mac:2:0:5e:0:53:7"])
+def test_what_a_client_says_of_itself_is_no_mac_address_however_it_is_written(tmp_path: Path, written: str) -> None:
+    found = people(tmp_path, f"{written} alice\n")
+    assert found.of_device(IDENTIFIER.upper()) == Holder("alice", None)
+    for said in (IDENTIFIER, IDENTIFIER.upper(), f"mac:{IDENTIFIER}", "02-00-5e-00-53-07"):
+        assert found.of_device("", client_id=said) is None
+        assert found.of_device("06-ff:00:00:00:00:01", client_id=said, duid=said) is None
+
+
+@pytest.mark.parametrize(("kind", "others"), [("id", ("mac", "duid")), ("duid", ("mac", "id"))])
+def test_a_key_of_one_kind_is_none_of_another(tmp_path: Path, kind: str, others: tuple[str, ...]) -> None:
+    found = people(tmp_path, f"{kind}:{IDENTIFIER} alice\n")
+    said = {"mac": {"mac": IDENTIFIER}, "id": {"client_id": IDENTIFIER}, "duid": {"duid": IDENTIFIER}}
+    assert found.of_device(**{"mac": "", **said[kind]}) == Holder("alice", None)
+    for other in others:
+        assert found.of_device(**{"mac": "", **said[other]}) is None
+    assert found.note == ""
+
+
+@pytest.mark.parametrize(
+    ("plain", "kind"),
+    [
+        ("02:00:5e:00:53:07", "mac"),
+        ("06-02:00:5e:00:53:07", "mac"),
+        ("01:02:00:5e:00:53:07", "id"),
+        ("ff:00:00:00:01:00:03:00:01:02:00:5e:00:53:07", "id"),
+        ("00:03:00:01:02:00:5e:00:53:07", "duid"),
+        ("00:04:11:22:33:44:55:66:77:88:99:aa:bb:cc:dd:ee:ff:00", "duid"),
+    ],
+)
+def test_keys_of_earlier_maps_go_on_as_one_kind_and_that_is_noted(tmp_path: Path, plain: str, kind: str) -> None:
+    found = people(tmp_path, f"{plain} alice\n")
+    by = {each: found.of_device("", **{each: plain}) for each in ("client_id", "duid")} | {
+        "mac": found.of_device(plain)
+    }
+    named = {"mac": "mac", "id": "client_id", "duid": "duid"}[kind]
+    assert {each for each, holder in by.items() if holder} == {named}
+    assert "1 keys of devices say no kind" in found.note
+    assert people(tmp_path, f"{kind}:{plain} bob\n{plain} eve\n").faults
+
+
+def test_a_session_of_a_vpn_is_no_device(tmp_path: Path) -> None:
+    found = people(tmp_path, f"mac:{IDENTIFIER} alice\nid:01:02 bob\nana-laptop ana staff\n")
+    assert found.of_name("ana-laptop") == Holder("ana", "staff")
+    assert found.get(f"mac:{IDENTIFIER}") is None
+    for name in (f"mac:{IDENTIFIER}", "host:laptop", "id:01:02", " duid:00:01"):
+        with pytest.raises(HookError, match="only devices have"):
+            found.of_name(name)
+    assert found.of_device("ana-laptop", client_id="ana-laptop", duid="ana-laptop") is None
+
+
+@given(st.text(alphabet="0123456789abcdef:-", max_size=30), st.text(alphabet="0123456789abcdef:-", max_size=30))
+@settings(max_examples=100)
+def test_no_text_of_a_client_is_another_kinds_key(key: str, said: str) -> None:
+    for kind in KINDS:
+        try:
+            found = device_key(kind, key)
+        except HookError:
+            continue
+        assert found[0] == kind
+        assert device_key(kind, found[1]) == found
+        for other in KINDS:
+            with contextlib.suppress(HookError):
+                assert (device_key(other, said) == found) <= (other == kind)
 
 
 @given(st.text(max_size=300))

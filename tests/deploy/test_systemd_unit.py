@@ -27,3 +27,13 @@ def test_the_unit_gives_one_capability_and_no_root() -> None:
     assert lines["NoNewPrivileges"] in ("yes", "true")
     assert lines["ProtectSystem"] == "strict"
     assert lines["SystemCallFilter"]
+
+
+def test_the_unit_is_never_given_up_on_and_its_ports_wait_for_their_addresses() -> None:
+    section = UNIT.read_text().partition("[Service]")[0]
+    assert "StartLimitIntervalSec=0" in section.splitlines()
+    assert "Restart=always" in UNIT.read_text().splitlines()
+    assert "FreeBind=yes" in UNIT.with_suffix(".socket").read_text().splitlines()
+    verify = [program("systemd-analyze"), "verify", "--man=no", str(UNIT.with_suffix(".socket"))]
+    told = subprocess.run(verify, capture_output=True, text=True, timeout=60, check=False)
+    assert "Unknown" not in told.stdout + told.stderr

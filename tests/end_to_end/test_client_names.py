@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
 from collections.abc import Iterator
 
 import pytest
@@ -9,7 +11,7 @@ import pytest
 from tests.support.clients import dig, kdig, query, rdata
 from tests.support.encrypted import SERVER_NAME, Certificates, DotClient, curl
 from tests.support.moatdns import Moatdns
-from tests.support.programs import wait_until
+from tests.support.programs import MOATDNS, PATIENCE_SECONDS, wait_until
 from tests.support.unbound import Unbound
 
 REAL, BLOCKED = ["198.51.100.1"], ["0.0.0.0"]
@@ -28,7 +30,7 @@ def office(tmp_path_factory: pytest.TempPathFactory, world: Unbound, certificate
     config = {"workers": 1, "upstream": {"servers": [world.server]}, "query_log": {"what": "all"}}
     folder = tmp_path_factory.mktemp("names")
     with Moatdns(folder, config, with_api=True, certificates=certificates) as moatdns:
-        moatdns.api.post("groups", {"name": "people", "client_names": [NAME], "exempt": True})
+        moatdns.api.post("groups", {"name": "people", "client_names": ["Alice"], "exempt": True})
         moatdns.api.post("groups", {"name": "strict", "networks": ["127.0.0.200/32"]})
         yield moatdns
 
@@ -60,6 +62,29 @@ def test_the_name_in_the_path_gives_the_group(office: Moatdns, certificates: Cer
         assert by_doh(office, certificates, f"/dns-query/{NAME}", version) == REAL
         assert by_doh(office, certificates, "/dns-query", version) == BLOCKED
         assert by_doh(office, certificates, "/dns-query/bob", version) == BLOCKED
+
+
+@pytest.mark.parametrize("version", ["--http1.1", "--http2"])
+@pytest.mark.parametrize("written", ["Alice", "ALICE", "%61lice", "%41%4c%49%63%65", "alice?x=y"])
+def test_letter_case_and_percent_signs_make_no_other_name(
+    office: Moatdns, certificates: Certificates, version: str, written: str
+) -> None:
+    assert by_doh(office, certificates, f"/dns-query/{written}", version) == REAL
+
+
+@pytest.mark.parametrize(
+    "path", ["dns-query/", "dns-query%2Falice", "dns-query/alice/", "dns-query/-a", "dns-query/%E2%84%AA"]
+)
+def test_what_is_no_name_is_no_path_of_ours(office: Moatdns, certificates: Certificates, path: str) -> None:
+    assert curl(certificates, office.doh_port, f"/{path}", body=query("claude.ai").to_wire()).status == 404
+
+
+def test_a_group_s_names_and_those_that_are_explained_ignore_letter_case(office: Moatdns) -> None:
+    assert office.api.get("groups/people")["client_names"] == ["alice"]
+    assert office.api.get("explain?name=claude.ai&client_name=aLiCe")["group"]["name"] == "people"
+    command = [MOATDNS, "explain", "claude.ai", "--config", str(office.config_file), "--client-name", "ALICE", "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=True)
+    assert json.loads(done.stdout)["group"]["name"] == "people"
 
 
 def test_a_name_goes_before_the_network_and_a_lease_before_the_name(

@@ -131,7 +131,7 @@ def test_what_is_no_query_is_told_why(fetch: Callable[..., Fetched]) -> None:
     wire = query("plain.example").to_wire()
     assert fetch("/other").status == 404
     wrong = fetch("/dns-query", "--request", "PUT", body=wire)
-    assert (wrong.status, wrong.headers["allow"]) == (405, "GET, POST")
+    assert (wrong.status, wrong.headers["allow"]) == (405, "GET, HEAD, POST")
     assert fetch("/dns-query", "--header", "content-type: text/plain", body=wire).status in (415,)
     assert fetch("/dns-query").status == 400
     assert fetch("/dns-query?dns=%21").status == 400
@@ -140,9 +140,50 @@ def test_what_is_no_query_is_told_why(fetch: Callable[..., Fetched]) -> None:
     assert fetch(body=b"abc").status == 400
 
 
-def test_head_gets_headers_alone(fetch: Callable[..., Fetched]) -> None:
-    fetched = fetch("/dns-query", "--head")
-    assert (fetched.status, fetched.body) == (405, b"")
+def test_head_is_answered_as_get_without_the_body(fetch: Callable[..., Fetched]) -> None:
+    for target in (in_url(query("claude.ai").to_wire()), "/dns-query", "/other"):
+        got, head = fetch(target), fetch(target, "--head")
+        assert (head.status, head.body) == (got.status, b"")
+        assert head.headers == got.headers
+        assert int(head.headers["content-length"]) == len(got.body)
+
+
+def get_of(characters: int) -> str:
+    """The target of a GET for claude.ai that has so many characters, within two."""
+    wire = query("claude.ai", edns=False).to_wire()
+    padding = (characters - len("/dns-query?dns=")) * 3 // 4 - len(wire) - 15
+    record = b"\x00\x00\x29\x04\xd0\x00\x00\x00\x00" + (padding + 4).to_bytes(2, "big")
+    record += b"\x00\x0c" + padding.to_bytes(2, "big") + bytes(padding)
+    return in_url(wire[:10] + b"\x00\x01" + wire[12:] + record)
+
+
+@pytest.mark.parametrize("characters", [16_310, 16_500, 60_000])
+def test_a_get_that_is_too_long_is_told_so_and_its_connection_goes_on(
+    fetch: Callable[..., Fetched], characters: int
+) -> None:
+    assert is_blocked(fetch(get_of(16_290)).message)
+    assert fetch(get_of(characters)).status == 414
+    assert fetch(get_of(characters), "--head").status == 414
+
+
+def test_headers_that_are_too_long_are_told_so(fetch: Callable[..., Fetched]) -> None:
+    lines = [part for number in range(3) for part in ("--header", f"x-{number}: {'y' * 8_000}")]
+    assert fetch(in_url(query("claude.ai").to_wire()), *lines).status == 431
+    assert is_blocked(fetch(in_url(query("claude.ai").to_wire()), *lines[:4]).message)
+
+
+def test_after_a_get_that_is_too_long_an_http2_connection_is_used_on(
+    server: Moatdns, certificates: Certificates
+) -> None:
+    with tls_connection(server.doh_port, certificates, "h2") as connection:
+        client = Http2Client(connection)
+        stream = client.http.get_next_available_stream_id()
+        headers = [(":method", "GET"), (":scheme", "https"), (":authority", SERVER_NAME), (":path", get_of(87_000))]
+        client.http.send_headers(stream, headers, end_stream=True)
+        wanted = client.get("claude.ai")
+        bodies = client.bodies(2)
+        assert b"at most" in bodies[stream]
+        assert is_blocked(dns.message.from_wire(bodies[wanted]))
 
 
 def test_a_body_longer_than_a_message_is_refused(fetch: Callable[..., Fetched]) -> None:
@@ -176,6 +217,13 @@ def test_a_long_answer_comes_whole(fetch: Callable[..., Fetched]) -> None:
 def test_both_versions_are_offered(server: Moatdns, certificates: Certificates) -> None:
     assert alpn_of(s_client(certificates, server.doh_port, "-alpn", "h2,http/1.1")) == "h2"
     assert alpn_of(s_client(certificates, server.doh_port, "-alpn", "http/1.1")) == "http/1.1"
+
+
+@pytest.mark.parametrize("protocols", ["dot", "http/1.0,h3", "h2c"])
+def test_a_client_that_speaks_no_http_of_ours_is_told_so(
+    server: Moatdns, certificates: Certificates, protocols: str
+) -> None:
+    assert "alert number 120" in s_client(certificates, server.doh_port, "-alpn", protocols)
 
 
 def test_a_thousand_requests_in_one_write_are_answered_in_order(server: Moatdns, certificates: Certificates) -> None:

@@ -105,6 +105,34 @@ def test_a_session_is_resumed(server: Moatdns, certificates: Certificates, tmp_p
     assert "Reused, " in s_client(certificates, server.dot_port, version, "-sess_in", ticket)
 
 
+@pytest.mark.parametrize("version", ["-tls1_2", "-tls1_3"])
+@pytest.mark.parametrize("protocols", ["h2", "http/1.1,doq", "DOT"])
+def test_a_client_that_speaks_nothing_that_we_do_is_told_so(
+    server: Moatdns, certificates: Certificates, version: str, protocols: str
+) -> None:
+    before = server.counts().get("tls_failed", 0)
+    shown = s_client(certificates, server.dot_port, version, "-alpn", protocols)
+    assert "alert number 120" in shown
+    assert server.counts()["tls_failed"] == before + 1
+
+
+@pytest.mark.parametrize("arguments", [("-alpn", "h2,dot"), ("-alpn", "x,dot,y", "-tls1_2"), ()], ids=str)
+def test_one_protocol_among_many_or_none_at_all_is_enough(
+    server: Moatdns, certificates: Certificates, arguments: tuple[str, ...]
+) -> None:
+    shown = s_client(certificates, server.dot_port, *arguments)
+    assert "Verify return code: 0 (ok)" in shown
+    assert alpn_of(shown) == ("dot" if arguments else "")
+
+
+@pytest.mark.parametrize("suite", ["ECDHE-ECDSA-AES256-SHA384", "ECDHE-ECDSA-AES128-SHA256", "ECDHE-ECDSA-AES128-SHA"])
+def test_no_suite_of_tls_1_2_has_cbc(server: Moatdns, certificates: Certificates, suite: str) -> None:
+    for port in (server.dot_port, server.doh_port):
+        assert "handshake failure" in s_client(certificates, port, "-tls1_2", "-cipher", suite)
+        good = s_client(certificates, port, "-tls1_2", "-cipher", f"{suite}:ECDHE-ECDSA-AES128-GCM-SHA256")
+        assert "Cipher is ECDHE-ECDSA-AES128-GCM-SHA256" in good
+
+
 def test_groups_and_allowed_clients_are_those_of_plain_dns(server: Moatdns, certificates: Certificates) -> None:
     with DotClient(server.dot_port, certificates, client=EXEMPT) as exempt:
         assert rdata(exempt.ask(query("claude.ai"))) == [DEFAULT_ANSWER]

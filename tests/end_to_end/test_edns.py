@@ -172,6 +172,7 @@ def test_what_the_server_may_tell_of_itself_is_told(server: Moatdns) -> None:
         assert dig(server.port, "CH", "TXT", name).rdata == ['"none of yours"']
     nodata = dig(server.port, "CH", "A", "id.server")
     assert (nodata.status, nodata.answer) == ("NOERROR", ())
+    assert [rtype for _, _, rtype, _ in nodata.authority] == ["SOA"]
     assert dig(server.port, "CH", "TXT", "authors.bind").status == "REFUSED"
     assert "east-1" in dig(server.port, NAME, "+nsid").text
     assert "east-1" not in dig(server.port, NAME).text
@@ -295,3 +296,20 @@ def test_header_bits_that_mean_nothing_are_not_echoed(server: Moatdns) -> None:
         answer = udp.exchange(bytes(query))
     assert answer[2] & 0x06 == 0
     assert answer[3] == 0x80
+
+
+SIGNED = ("-y", "hmac-sha256:key.office.example:bm90IGtub3duIGhlcmU=")
+
+
+@pytest.mark.parametrize("how", [(), ("+noedns",), ("+nocookie", "+dnssec"), ("+tcp",), ("CH", "TXT")])
+def test_a_signed_query_is_told_that_its_key_is_not_known_also_where_the_answer_is_ready(
+    server: Moatdns, how: tuple[str, ...]
+) -> None:
+    for name in (NAME, "claude.ai"):
+        plain = dig(server.port, name, *how)
+        for _ in range(3):
+            told = dig(server.port, *SIGNED, name, *how)
+            assert (told.status, told.answer) == ("NOTAUTH", ()), told.text
+            assert re.search(r"key\.office\.example\.\s+0\s+ANY\s+TSIG\s+hmac-sha256\.", told.text), told.text
+            assert "BADKEY" in told.text
+        assert dig(server.port, name, *how).status == plain.status

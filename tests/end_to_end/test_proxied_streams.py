@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import struct
+import time
 from collections.abc import Iterator
 
 import dns.edns
@@ -238,3 +239,45 @@ def test_a_proxy_that_another_one_names_must_say_for_whom_it_asks(server: Moatdn
     assert answer.rcode() == dns.rcode.REFUSED
     arguments = ("--interface", PROXY, "--header", f"x-forwarded-for: {INNER_PROXY}")
     assert curl(certificates, server.doh_port, "/dns-query", *arguments, body=EXEMPT_QUERY).status == 403
+
+
+VERSION_1 = b"PROXY TCP4 127.0.0.2 127.0.0.1 4711 53\r\n"
+
+
+@pytest.mark.parametrize("source", [PROXY, LOCALHOST])
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_header_of_version_1_ends_the_connection_at_once(
+    server: Moatdns, certificates: Certificates, kind: str, source: str
+) -> None:
+    before = server.counts().get("proxy_header_v1", 0)
+    began = time.monotonic()
+    with pytest.raises((OSError, EOFError, dns.exception.DNSException)):
+        over(kind, server, certificates, source, VERSION_1)
+    assert time.monotonic() - began < 0.8, "before any limit of time"
+    if source == PROXY or kind in ("tcp", "within dot"):  # else it is no TLS, and counted as that
+        assert server.counts()["proxy_header_v1"] == before + 1
+
+
+@pytest.mark.parametrize("source", [PROXY, LOCALHOST])
+def test_a_header_of_version_1_is_known_octet_by_octet(server: Moatdns, source: str) -> None:
+    with TcpClient(server.port, source) as client:
+        for octet in VERSION_1[:6]:
+            client.connection.sendall(bytes((octet,)))
+            time.sleep(0.01)
+        with pytest.raises((OSError, EOFError)):
+            client.receive()
+
+
+@pytest.mark.parametrize("source", [PROXY, LOCALHOST])
+def test_a_long_query_that_begins_with_the_same_octet_is_answered(server: Moatdns, source: str) -> None:
+    asked = query("claude.ai")
+    asked.use_edns(options=[dns.edns.GenericOption(12, bytes(0x5000))])
+    wire = asked.to_wire(max_size=65_535)
+    assert struct.pack("!H", len(wire))[:1] == VERSION_1[:1]
+    with TcpClient(server.port, source) as client:
+        for piece in (struct.pack("!H", len(wire))[:1], struct.pack("!H", len(wire))[1:], wire):
+            client.connection.sendall(piece)
+            time.sleep(0.02)
+        answer = client.receive()
+        # Of a trusted proxy, which had to say for whom it asks, the query is read all the same.
+        assert is_blocked(answer) if source == LOCALHOST else answer.rcode() == dns.rcode.REFUSED

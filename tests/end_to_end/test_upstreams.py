@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import dns.flags
 import dns.rcode
@@ -219,6 +220,8 @@ def test_an_old_answer_is_given_when_the_upstream_has_died(only_stub: Moatdns, u
         return time.monotonic() - began < 0.5
 
     wait_until(without_a_wait, "the upstream is known to fail, and nobody waits for it")
+    validating = dig(only_stub.port, "+timeout=6", "+dnssec", "stale.example")  # what was kept is without signatures
+    assert (validating.status, validating.rdata, validating.ede[0][0]) == ("NOERROR", [DEFAULT_ANSWER], 3)
 
 
 def test_a_query_name_in_any_case_is_cached_once_and_echoed_as_asked(
@@ -243,3 +246,32 @@ def test_an_upstream_over_tcp_only_is_asked_over_tcp(moatdns: StartMoatdns, stub
     server = moatdns({"workers": 1, "upstream": {"servers": [f"tcp://127.0.0.1:{stub.port}"]}})
     assert rdata(ask(server.port, "plain.example")) == [DEFAULT_ANSWER]
     assert [transport for _, _, transport in stub.asked] == ["tcp"]
+
+
+def test_dead_upstreams_are_told_everywhere_and_so_is_their_return(tmp_path: Path, stub: StubUpstream) -> None:
+    gone = f"udp://127.0.0.1:{free_port()}"
+    stub.silent = True
+    config = {"workers": 1, "upstream": {"servers": [stub.server, gone]}}
+    with Moatdns(tmp_path / "moatdns", config, with_api=True) as server:
+        _tell_of_dead_upstreams(server, stub, gone)
+
+
+def _tell_of_dead_upstreams(server: Moatdns, stub: StubUpstream, gone: str) -> None:
+    for number in range(3):
+        assert ask(server.port, f"n{number}.example", seconds=WHOLE_ANSWER_SECONDS).rcode() == dns.rcode.SERVFAIL
+    wait_until(lambda: len(server.events_named("an upstream does not answer")) == 2, "both are told")
+    assert {event["upstream"] for event in server.events_named("an upstream does not answer")} == {stub.server, gone}
+    ready = server.api.get("/ready")
+    assert ready["status"] == "degraded"
+    assert any(stub.server in why for why in ready["why"]) and any(gone in why for why in ready["why"])
+    assert any(why.startswith("no upstream answers") for why in ready["why"])
+    metrics = server.api.get("/metrics")
+    for name in (stub.server, gone):
+        assert f'moatdns_upstream_up{{upstream="{name}"}} 0.0' in metrics
+    stub.silent = False
+    ask(server.port, "back.example", seconds=WHOLE_ANSWER_SECONDS)
+    assert server.wait_for("an upstream answers again")["upstream"] == stub.server
+    ready = server.api.get("/ready")
+    assert [gone in why for why in ready["why"]] == [True]
+    assert f'moatdns_upstream_up{{upstream="{stub.server}"}} 1.0' in server.api.get("/metrics")
+    assert len(server.events_named("an upstream does not answer")) == 2

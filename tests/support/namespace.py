@@ -21,9 +21,9 @@ LATE = ("198.51.100.8", "fd00:5e::8")  # not there yet
 
 def main(folder: Path) -> None:
     """Set the namespace up, ask every address, print what was answered."""
-    _ip("link", "set", "lo", "up")
+    command("link", "set", "lo", "up")
     for address in EARLY:
-        _add(address)
+        add_address(address)
     port = free_port()
     config = {
         "listen": {"do53": [f"0.0.0.0:{port}", f"[::]:{port}"]},
@@ -34,18 +34,20 @@ def main(folder: Path) -> None:
     with Moatdns(folder, config) as moatdns:
         moatdns.port = port
         for address in LATE:
-            _add(address)
+            add_address(address)
         hosts = ("127.0.0.1", "127.0.0.99", "::1", *EARLY, *LATE)
         answers = {host: [dig(port, "claude.ai", *how, host=host).rdata for how in ((), ("+tcp",))] for host in hosts}
     sys.stdout.write(json.dumps(answers))
 
 
-def _add(address: str) -> None:
+def add_address(address: str) -> None:
+    """Give loopback an address."""
     length = "128" if ":" in address else "32"
-    _ip("address", "add", f"{address}/{length}", "dev", "lo", *(("nodad",) if ":" in address else ()))
+    command("address", "add", f"{address}/{length}", "dev", "lo", *(("nodad",) if ":" in address else ()))
 
 
-def _ip(*arguments: str) -> None:
+def command(*arguments: str) -> None:
+    """Run ip(8)."""
     subprocess.run([program("ip"), *arguments], check=True)
 
 

@@ -1,4 +1,4 @@
-"""A signed zone that nsd serves, and unbound as a resolver that validates what another one tells it."""
+"""Zones that nsd serves, one of them signed, and unbound as a resolver that validates what another one tells it."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ remote-control:
   control-enable: no
 zone:
   name: "{zone}"
-  zonefile: "{zone}.signed"
+  zonefile: "{zone}.served"
 """
 
 _PLAIN_ZONE = """\
@@ -138,6 +138,21 @@ def _ldns(folder: Path, name: str, *arguments: str) -> str:
     return done.stdout.strip()
 
 
+class Authority(Daemon):
+    """nsd with one unsigned zone. A context manager."""
+
+    def __init__(self, folder: Path, zone: str, records: str) -> None:
+        """`records` are the zone file."""
+        super().__init__(folder)
+        self._zone = zone
+        self._records = records
+
+    def __enter__(self) -> Authority:
+        (self.folder / f"{self._zone}.served").write_text(self._records)
+        self.run("nsd", _NSD.format(port=self.port, folder=self.folder, zone=self._zone), self._zone)
+        return self
+
+
 class SignedZone(Daemon):
     """nsd with the zone, signed by ldns-signzone; one record was changed since. A context manager."""
 
@@ -154,8 +169,8 @@ class SignedZone(Daemon):
     def __enter__(self) -> SignedZone:
         (self.folder / self.zone).write_text(self._records)
         keys = sign(self.folder, self.zone, self.denial)
-        signed = self.folder / f"{self.zone}.signed"
-        signed.write_text(signed.read_text().replace(_TRUE, _FORGED))
+        signed = (self.folder / f"{self.zone}.signed").read_text()
+        (self.folder / f"{self.zone}.served").write_text(signed.replace(_TRUE, _FORGED))
         self.anchor = (self.folder / f"{keys[0]}.ds").read_text().strip().replace("\t", " ")
         conf = _NSD.format(port=self.port, folder=self.folder, zone=self.zone)
         for zone, records in self.beside.items():

@@ -64,13 +64,20 @@ class Unbound:
     """A running unbound that knows `records` (lines of a zone file, names with the last dot). A context manager."""
 
     def __init__(
-        self, folder: Path, records: str, *, negative_ttl: int = 30, certificates: Certificates | None = None
+        self,
+        folder: Path,
+        records: str,
+        *,
+        negative_ttl: int = 30,
+        certificates: Certificates | None = None,
+        more: str = "",
     ) -> None:
-        """With `certificates` it also serves DoT and DoH, on `dot_port` and `doh_port`."""
+        """With `certificates` it also serves DoT and DoH, on `dot_port` and `doh_port`; `more` goes into its config."""
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self.port = self.dot_port = self.doh_port = 0
         self._certificates = certificates
+        self._more = more
         self._records = _HEAD.format(negative_ttl=negative_ttl) + records
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -100,6 +107,7 @@ class Unbound:
                 certificate=self._certificates.certificate,
                 private_key=self._certificates.private_key,
             )
+        text += self._more
         conf.write_text(text)
         with (self.folder / "unbound.log").open("ab") as log:
             self._process = subprocess.Popen(

@@ -9,6 +9,8 @@ import dns.message
 import dns.rcode
 import dns.rdatatype
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from resolver.errors import UpstreamBadAnswer, UpstreamTimeout
 from resolver.names import key_of, parse_name
@@ -346,6 +348,7 @@ async def test_a_target_that_is_silent_for_too_long_fails_in_time(served: Served
     assert waiting == []
     await asyncio.sleep(0.2)
     assert reason(waiting) == (22, "what an alias leads to was not told in time")
+    assert served.counters.dropped["following_seconds"] == 1
     assert served.resolver.waiting == 1, "the target is still with the upstream"
     served.upstream.answer(TARGET)
     assert served.resolver.waiting == 0
@@ -364,6 +367,23 @@ async def test_an_answer_is_asked_for_again_with_all_it_leads_to_before_it_is_ov
     served.upstream.answer(ALIAS)
     served.upstream.answer("www.far.example. 300 IN A 192.0.2.2")
     assert addresses(served.ask("aLIAS.example")) == ["192.0.2.2"]
+
+
+async def test_who_has_waited_for_a_target_for_long_gets_the_old_answer_and_the_new_one_is_kept(served: Served) -> None:
+    served.ask("alias.example")
+    served.upstream.answer(ALIAS)
+    served.upstream.answer(TARGET)
+    served.now += 195
+    served.ask("ALIAS.example")  # near its end it is asked for again
+    served.now += 10
+    waiting = served.ask("aLIAS.example")
+    served.upstream.answer(ALIAS)
+    assert (waiting, served.upstream.names) == ([], ["www.far.example"])
+    await asyncio.sleep(0.01)
+    assert (addresses(waiting), {rrset.ttl for rrset in waiting[0].answer}) == (["192.0.2.1"], {30})
+    served.upstream.answer("www.far.example. 200 IN A 192.0.2.2")
+    assert addresses(served.ask("alIAS.example")) == ["192.0.2.2"]
+    assert served.resolver.waiting == 0
 
 
 async def test_targets_of_one_domain_take_no_more_places_than_its_own_names_would(served: Served) -> None:
@@ -390,3 +410,55 @@ async def test_below_a_name_that_somebody_denies_without_proof_there_may_be_name
     served.upstream.answer("www.ent.example. 300 IN A 192.0.2.1")
     assert addresses(below) == ["192.0.2.1"]
     assert served.ask("www.gone.example")[0].rcode() == dns.rcode.NXDOMAIN
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.data())
+async def test_whatever_leads_where_and_comes_when_all_who_ask_are_answered_once(data: st.DataObject) -> None:
+    """Names that lead to each other at random, of servers that answer, fail, or know the rest, in any order."""
+    served = Served(policy(), asyncio.get_running_loop())
+    names = [f"n{number}.example" for number in range(6)] + ["acme.ai", "localhost"]
+    leads = {name: data.draw(st.sampled_from(["", "fails", "nothing", *names])) for name in names}
+    clients = ["127.0.0.1", EXEMPT, "127.0.0.3"]
+    waiting: list[tuple[str, str, list[dns.message.Message]]] = []
+    for _ in range(data.draw(st.integers(1, 12))):
+        if served.upstream.asked and data.draw(st.booleans()):
+            _say(served, leads, data.draw(st.integers(0, len(served.upstream.asked) - 1)))
+        else:
+            name, client = data.draw(st.sampled_from(names)), data.draw(st.sampled_from(clients))
+            waiting.append((name, client, served.ask(name, client)))
+        served.now += data.draw(st.sampled_from([0, 0.5, 400]))
+    while served.upstream.asked:
+        _say(served, leads, data.draw(st.integers(0, len(served.upstream.asked) - 1)))
+    assert served.resolver.waiting == 0
+    for name, client, answers in waiting:
+        assert len(answers) == 1
+        assert addresses(answers) in _possible(name, leads, client), (name, client, leads)
+
+
+def _say(served: Served, leads: dict[str, str], place: int) -> None:
+    name = served.upstream.names[place]
+    to = leads[name]
+    if to == "fails":
+        served.upstream.fail(UpstreamTimeout("silence"), place)
+    elif to == "nothing":
+        served.upstream.answer(authority=(SOA.replace("target.example", name),), rcode=3, place=place)
+    else:
+        line = f"{name}. 300 IN CNAME {to}." if to else f"{name}. 300 IN A 192.0.2.1"
+        served.upstream.answer(line, place=place)
+
+
+def _possible(name: str, leads: dict[str, str], client: str) -> list[list[str]]:
+    """The addresses that a client may get for a name: those at the end of the way, the sinkhole's, or none."""
+    seen: list[str] = []
+    is_blocked = False
+    while name in leads and name not in seen and name != "localhost":
+        is_blocked = is_blocked or (name == "acme.ai" and client != EXEMPT)
+        seen.append(name)
+        name = leads[name]
+    if name == "fails" or name in seen:
+        # Who may have all of the way may have asked before: that it goes nowhere is remembered for a while.
+        return [["0.0.0.0"], []] if is_blocked else [[]]
+    if is_blocked:
+        return [["0.0.0.0"]]
+    return {"nothing": [[]], "localhost": [["127.0.0.1"]]}.get(name, [["192.0.2.1"]])

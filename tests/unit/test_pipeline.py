@@ -13,6 +13,7 @@ import dns.message
 import dns.rcode
 import dns.rdatatype
 import dns.rrset
+import dns.tsig
 import pytest
 
 from resolver.cache.responses import ResponseCache
@@ -266,6 +267,82 @@ async def test_an_old_answer_stands_in_while_the_upstreams_fail(served: Served) 
     assert waiting[0].options[0].code == 3  # type: ignore[attr-defined]
 
 
+def asks(served: Served, *, dnssec: bool, unchecked: bool, qtype: str = "A") -> list[dns.message.Message]:
+    """Ask for plain.example with or without DO and CD; the list holds the answer once there is one."""
+    query = dns.message.make_query("plain.example", qtype, want_dnssec=dnssec, use_edns=0)
+    query.flags |= dns.flags.CD if unchecked else 0
+    answers: list[dns.message.Message] = []
+    pipeline = served.pipeline
+    outcome = pipeline.answer_now(query.to_wire(), pipeline.client("127.0.0.1"), Transport.UDP)
+    if isinstance(outcome, Pending):
+        pipeline.resolve(outcome, lambda answer: answers.append(dns.message.from_wire(answer)))
+    elif outcome is not None:
+        answers.append(dns.message.from_wire(outcome))
+    return answers
+
+
+DO, CD = {"dnssec": True, "unchecked": False}, {"dnssec": False, "unchecked": True}
+NEITHER, BOTH = {"dnssec": False, "unchecked": False}, {"dnssec": True, "unchecked": True}
+
+
+@pytest.mark.parametrize(
+    ("kept", "asked", "is_given"),
+    [
+        (NEITHER, DO, True),
+        (NEITHER, CD, True),
+        (NEITHER, BOTH, True),
+        (DO, BOTH, True),
+        (CD, BOTH, True),
+        (DO, NEITHER, False),  # who has not asked for signatures gets none
+        (CD, NEITHER, False),  # nor anybody what was not validated, unless he wants it so
+        (CD, DO, False),
+        (BOTH, DO, False),
+    ],
+)
+async def test_an_old_answer_kept_for_who_asks_for_less_is_given_rather_than_a_failure(
+    served: Served, kept: dict[str, bool], asked: dict[str, bool], is_given: bool
+) -> None:
+    asks(served, **kept)
+    served.upstream.answer("plain.example. 10 IN A 192.0.2.1")
+    served.now += 100
+    for wait in (0.0, 0.5, 40.0):
+        served.now += wait
+        answers = asks(served, **asked)
+        if not answers:
+            _, done = served.upstream.asked.pop(0)
+            done(UpstreamTimeout("silence"))
+        assert answers[0].rcode() == (dns.rcode.NOERROR if is_given else dns.rcode.SERVFAIL)
+        assert addresses(answers) == (["192.0.2.1"] if is_given else [])
+        assert not is_given or answers[0].options[0].code == 3  # type: ignore[attr-defined]
+    assert asks(served, **asked, qtype="AAAA") == []
+
+
+async def test_an_old_answer_without_signatures_goes_to_who_has_waited_long_enough_for_some(served: Served) -> None:
+    asks(served, **DO)
+    asks(served, **NEITHER)
+    served.upstream.asked.reverse()
+    served.upstream.answer("plain.example. 10 IN A 192.0.2.1")
+    served.now += 100
+    late = asks(served, **DO)  # joins the first, whose time is over
+    await asyncio.sleep(0.05)
+    assert addresses(late) == ["192.0.2.1"]
+    served.upstream.answer("plain.example. 10 IN A 192.0.2.2")
+    assert addresses(asks(served, **DO)) == ["192.0.2.2"]
+
+
+async def test_a_new_answer_with_signatures_takes_the_place_of_an_old_one_without(served: Served) -> None:
+    asks(served, **NEITHER)
+    served.upstream.answer("plain.example. 10 IN A 192.0.2.1")
+    served.now += 100
+    asks(served, **DO)
+    served.upstream.asked.pop(0)[1](UpstreamTimeout("silence"))
+    assert addresses(asks(served, **DO)) == ["192.0.2.1"]
+    served.now += 31
+    answers = asks(served, **DO)
+    served.upstream.answer("plain.example. 10 IN A 192.0.2.2")
+    assert addresses(answers) == addresses(asks(served, **DO)) == ["192.0.2.2"]
+
+
 async def test_one_client_cannot_take_all_places_in_flight() -> None:
     served = Served(policy(), asyncio.get_running_loop(), queries_in_flight_per_client=3)
     for number in range(3):
@@ -288,6 +365,28 @@ async def test_one_network_of_ipv6_cannot_take_all_places_in_flight() -> None:
         served.upstream.answer()
     assert served.ask("n.example", "2001:db8::ff") == []
     assert served.counters.dropped["queries_in_flight_per_network"] == 5
+
+
+@pytest.mark.parametrize(
+    ("client", "transport", "qtype", "signed"),
+    [
+        ("127.0.0.1", Transport.UDP, "A", True),
+        ("127.0.0.2", Transport.TCP, "AXFR", True),
+        ("127.0.0.1", Transport.HTTPS, "ANY", True),
+        ("192.0.2.1", Transport.UDP, "A", False),  # who is not served is told that, whatever the key
+    ],
+)
+async def test_a_signed_query_is_answered_with_notauth_and_a_tsig_record(
+    served: Served, client: str, transport: Transport, qtype: str, signed: bool
+) -> None:
+    cookie = dns.edns.GenericOption(10, b"abcdefgh")
+    query = dns.message.make_query("acme.ai", qtype, use_edns=0, options=[cookie])
+    query.use_tsig(dns.tsig.Key("key.example.", b"not known", dns.tsig.HMAC_SHA256))
+    outcome = served.pipeline.answer_now(query.to_wire(), served.pipeline.client(client), transport)
+    assert isinstance(outcome, bytes)
+    answer = dns.message.from_wire(outcome, keyring=False)
+    assert (answer.rcode(), answer.tsig is not None) == ((9, True) if signed else (dns.rcode.REFUSED, False))
+    assert answer.tsig is None or answer.tsig[0].error == 17
 
 
 async def test_names_of_one_domain_cannot_take_all_places_in_flight(served: Served) -> None:

@@ -15,7 +15,7 @@ class Browser:
 
     def __init__(self, served: Served, cookie: str) -> None:
         self._served = served
-        self._cookie = cookie
+        self.cookie = cookie
 
     @classmethod
     async def log_in(cls, served: Served, role: str) -> Browser:
@@ -28,7 +28,7 @@ class Browser:
 
     async def get(self, address: str, status: int = 200, **headers: str) -> tuple[str, Any]:
         """Text and headers of a page."""
-        sent = {"Cookie": self._cookie, **{name.replace("_", "-"): value for name, value in headers.items()}}
+        sent = {"Cookie": self.cookie, **{name.replace("_", "-"): value for name, value in headers.items()}}
         async with self._served.session.get(
             self._served.url + address, headers=sent, allow_redirects=status == HTTPStatus.OK
         ) as response:
@@ -50,7 +50,7 @@ class Browser:
     ) -> tuple[str, dict[str, str]]:
         """Text and headers of the answer to a form; `csrf` is the session's unless it is given."""
         fields = fields if "csrf" in fields else {"csrf": await self.csrf(), **fields}
-        sent = {"Cookie": self._cookie, **{name.replace("_", "-"): value for name, value in headers.items()}}
+        sent = {"Cookie": self.cookie, **{name.replace("_", "-"): value for name, value in headers.items()}}
         form = self._served.session.post(self._served.url + address, data=fields, headers=sent, allow_redirects=False)
         async with form as response:
             assert response.status == status, await response.text()

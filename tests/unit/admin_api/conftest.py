@@ -140,6 +140,9 @@ class Elsewhere:
     def in_force(self) -> int:
         return 1
 
+    async def flush(self, name: str | None, *, below: bool) -> int:
+        return 0
+
     async def status(self) -> dict[str, Any]:
         return {"workers": [{"slot": 0, "pid": 1, "revision": 1, "uptime_seconds": 1.0, "upstreams": []}]}
 

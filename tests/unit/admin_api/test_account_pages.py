@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 
+from admin_api.store.heads import Head, append_head
+
 from .browser import Browser, forms_of
 from .conftest import Served
 
@@ -89,3 +91,23 @@ async def test_pages_for_admins_are_closed_to_others_and_to_nobody(served: Serve
         assert response.headers["Location"].startswith("/login")
     async with served.session.get(served.url + "/reports/usage.csv", allow_redirects=False) as response:
         assert response.status == 303
+
+
+async def test_an_admin_acknowledges_lost_audit_rows_on_their_page(served: Served) -> None:
+    append_head(served.store_folder, Head(99, "ab", served.store.id))
+    await served.context.audit_heads.note()
+    viewer, admin = await Browser.log_in(served, "viewer"), await Browser.log_in(served, "admin")
+    for browser, may in ((viewer, False), (admin, True)):
+        page, _ = await browser.get("/audit")
+        assert "lacks rows that were there once" in page
+        assert ("/audit/acknowledge" in page) is may
+    await viewer.send("/audit/acknowledge", {"reason": "mine"}, status=403)
+    page, _ = await admin.send("/audit/acknowledge", {"reason": ""}, status=422)
+    assert "lacks rows" in page
+    await admin.send("/audit/acknowledge", {"reason": "restored"})
+    page, _ = await admin.get("/audit")
+    assert "lacks rows" not in page
+    assert (await served.get("audit?limit=1"))["items"][0]["after"] == {
+        "reason": "restored",
+        "lost_heads": [[99, "ab"]],
+    }

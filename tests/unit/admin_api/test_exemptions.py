@@ -5,12 +5,16 @@ from __future__ import annotations
 import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import quote
 
 import pytest
+from sqlalchemy import select
 
 from admin_api.editing.exemption_form import Terms
-from admin_api.store import tokens
+from admin_api.editing.exemptions import UNVERIFIED
+from admin_api.store import exemptions, tokens
 from admin_api.store.exemptions import ENDED, STATUSES, TRANSITIONS
+from admin_api.store.tables import webhook_messages
 from admin_api.subjects import keeper
 
 from .browser import Browser
@@ -269,3 +273,85 @@ async def test_usage_is_reported_by_group_and_vendor(served: Served) -> None:
         assert (await response.text()).splitlines()[0] == "at,group,vendor,blocked,monitored,exempted"
     assert await served.status("GET", "reports/usage?by=shoe") == 422
     assert await served.status("GET", "reports/usage?step_seconds=3600&from=2001-01-01T00:00:00Z") == 422
+
+
+async def test_who_decides_sees_for_how_long_was_asked_and_until_when_it_waits(four_eyes: Served) -> None:
+    served = four_eyes
+    body = await made(served, duration_seconds=3600)
+    number, waits = body["id"], datetime.fromisoformat(body["waits_until"])
+    assert body["requested_seconds"] == 3600
+    assert waits - datetime.now(UTC) > timedelta(days=6)
+    ends = (datetime.now(UTC) + timedelta(minutes=30)).isoformat()
+    fixed = await made(served, duration_seconds=None, expires_at=ends)
+    assert fixed["requested_seconds"] in range(1795, 1801)
+    assert datetime.fromisoformat(fixed["waits_until"]) == datetime.fromisoformat(ends)
+    (listed,) = [item for item in (await served.get("exemptions"))["items"] if item["id"] == number]
+    (reported,) = [item for item in (await served.get("reports/exemptions"))["items"] if item["id"] == number]
+    for shown in (listed, reported, await served.get(f"exemptions/{number}")):
+        assert (shown["requested_seconds"], shown["waits_until"]) == (3600, body["waits_until"])
+    async with served.store.read() as connection:
+        told = "".join((await connection.execute(select(webhook_messages.c.body))).scalars())
+    assert '"requested_seconds":3600' in told.replace(" ", "")
+    assert '"waits_until"' in told
+    browser = await Browser.log_in(served, "second")
+    for page in ("/exemptions", f"/exemptions/{number}", "/reports/exemptions"):
+        text, _ = await browser.get(page)
+        assert "1 h" in text
+        assert "aits until" in text
+    _, approved = await done(served, number, "approve", role="second")
+    assert (approved["requested_seconds"], approved["waits_until"]) == (None, None)
+
+
+async def test_pages_say_ask_where_two_have_to_agree_and_offer_no_decision_to_who_asked(four_eyes: Served) -> None:
+    served = four_eyes
+    number = (await made(served))["id"]
+    asker, other = [await Browser.log_in(served, role) for role in ("same", "second")]  # of the same owner, and not
+    here = f"/exemptions/{number}"
+    decisions = {f"{here}/approve", f"{here}/deny"}
+    assert decisions.isdisjoint({form.action for form in await asker.forms(here)})
+    assert f"{here}/revoke" in {form.action for form in await asker.forms(here)}  # withdraws it
+    assert decisions <= {form.action for form in await other.forms(here)}
+    for page in ("/exemptions/new", "/check?name=claude.ai&client=127.0.0.9"):
+        text, _ = await asker.get(page)
+        assert ">Ask for it</button>" in text
+        assert ">Grant</button>" not in text
+    assert (await done(served, number, "approve", role="second"))[0] == 200
+    text, _ = await asker.get(here)
+    assert ">Renew</button>" not in text
+    assert (await done(served, number, "renew", {"duration_seconds": 1800}))[0] == 200
+    assert decisions.isdisjoint({form.action for form in await asker.forms(here)})
+
+
+async def test_without_four_eyes_pages_say_grant(served: Served) -> None:
+    browser = await Browser.log_in(served, "operator")
+    for page in ("/exemptions/new", "/check?name=claude.ai&client=127.0.0.9"):
+        assert ">Grant</button>" in (await browser.get(page))[0]
+
+
+async def test_what_was_counted_by_the_hour_is_not_used_before_it_began(served: Served) -> None:
+    body = await made(served)
+    served.counted["exemption"] = body["id"]  # counted at the begin of the window, a month ago
+    (item,) = (await served.get("reports/exemptions"))["items"]
+    assert item["uses"] == 3
+    assert item["last_used_at"] == item["starts_at"]
+
+
+@pytest.mark.parametrize("spelling", ["ana", " ANA ", "Ａｎａ", "A\u200bna"])
+async def test_exemptions_are_found_by_any_spelling_of_their_owner(served: Served, spelling: str) -> None:
+    number = (await made(served))["id"]
+    found = await served.get(f"exemptions?owner={quote(spelling)}")
+    assert [item["id"] for item in found["items"]] == [number]
+    assert (await served.get("exemptions?owner=anna"))["items"] == []
+
+
+async def test_an_owner_takes_up_what_nobody_signed_and_another_one_approves_it(four_eyes: Served) -> None:
+    served = four_eyes
+    async with served.context.subjects.change("block-page") as changing:
+        values = {"kind": "client", "who": ("10.1.2.3",), "scope": ("ai",), "owner": "x", "reason": "y", "ticket": None}
+        times = {"starts_at": datetime.now(UTC), "expires_at": datetime.now(UTC) + timedelta(days=1)}
+        state = {"status": "pending", "decided_by": None, "from_approval_seconds": 600}
+        row = await exemptions.create(changing.store, {**values, **times, **state}, owner=UNVERIFIED)
+    status, body = await done(served, row.id, "approve")
+    assert (status, body["status"], body["requested_owner"]) == (200, "pending", "tests")
+    assert (await done(served, row.id, "approve", role="same"))[0] == 403
+    assert (await done(served, row.id, "approve", role="second"))[1]["status"] == "active"

@@ -236,3 +236,53 @@ async def test_a_plan_is_of_a_policy_or_of_a_revision(office: Served, body: Any)
 async def test_keys_that_are_null_say_nothing(office: Served) -> None:
     body = await document(office)
     assert (await planned(office, {**body, "to_revision": None}))["changes"] == []
+
+
+async def test_a_way_back_tells_what_is_to_change_now_and_not_what_came_and_went(office: Served) -> None:
+    before = await document(office)
+    for path, sent in (
+        ("lists/house/rules", {"block": ["between.example", "stays.example"]}),
+        ("lists/house/rules:batchDelete", {"block": ["between.example", "one.example"]}),
+        ("lists/house/rules", {"block": ["one.example"]}),
+        ("lists/house/rules:batchDelete", {"allow": ["ok.one.example"]}),
+    ):
+        assert await office.status("POST", path, sent) == 200
+    assert await office.status("PATCH", "groups/staff", {"mode": "monitor"}) == 200
+    assert await office.status("PATCH", "groups/staff", {"mode": "enforce"}) == 200
+    back = {"to_revision": before["revision"]}
+    (change,) = (await planned(office, back))["changes"]
+    assert change["object"] == "lists/house"
+    assert change["added"] == {"count": 1, "some": ["allow ok.one.example"]}
+    assert change["removed"] == {"count": 1, "some": ["block stays.example"]}
+    now = (await document(office))["revision"]
+    assert await applied(office, back, now, "rollback") == 200
+    assert (await document(office))["policy"] == before["policy"]
+    rows = {row["action"]: row for row in (await office.get("audit?limit=3"))["items"]}
+    assert rows["remove rules"]["before"] == {"rules": 3, "removed": {"block": ["stays.example"]}}
+    assert rows["remove rules"]["after"] == {"rules": 2}
+    assert rows["add rules"]["before"] == {"rules": 2}
+    assert rows["add rules"]["after"] == {"rules": 3, "added": {"allow": ["ok.one.example"]}}
+    assert rows["rollback"]["object"] == f"policy/revisions/{before['revision']}"
+    assert rows["rollback"]["after"] == {"revision": now + 1, "to_revision": before["revision"]}
+    newest = (await office.get("policy/history?limit=1"))["items"][0]
+    assert f"rollback policy/revisions/{before['revision']}" in newest["changes"]
+
+
+async def test_a_list_that_went_and_came_back_as_it_was_is_no_change(office: Served) -> None:
+    before = await document(office)
+    assert await office.status("PATCH", "groups/staff", {"block": ["ai"]}) == 200
+    assert await office.status("DELETE", "lists/house") == 204
+    assert await office.status("POST", "lists", HOUSE) == 201
+    assert await office.status("PATCH", "groups/staff", {"block": ["ai", "house"]}) == 200
+    assert (await planned(office, {"to_revision": before["revision"]}))["changes"] == []
+    assert await applied(office, {"to_revision": before["revision"]}, before["revision"] + 4, "rollback") == 200
+    assert (await document(office))["revision"] == before["revision"] + 4, "nothing was to be done"
+
+
+async def test_an_applied_document_is_audited_with_the_counts_before_and_after(office: Served) -> None:
+    body = await document(office)
+    body["policy"]["lists"][0]["block"] = ["one.example", "a.example", "b.example", "c.example"]
+    assert await applied(office, body, body["revision"]) == 200
+    rows = {row["action"]: row for row in (await office.get("audit?limit=2"))["items"]}
+    counts = [(rows[action]["before"]["rules"], rows[action]["after"]["rules"]) for action in sorted(rows)]
+    assert counts == [(2, 5), (3, 2)]

@@ -120,8 +120,10 @@ class GivenUp(Store):
     is_slow = False
 
     @asynccontextmanager
-    async def change(self, actor: str, request_id: str | None = None, *, synced: bool = True) -> AsyncIterator[Change]:
-        async with super().change(actor, request_id, synced=synced) as change:
+    async def change(
+        self, actor: str, request_id: str | None = None, *, synced: bool = True, since: float | None = None
+    ) -> AsyncIterator[Change]:
+        async with super().change(actor, request_id, synced=synced, since=since) as change:
             yield change
         if self.is_slow:
             raise asyncio.CancelledError

@@ -165,6 +165,11 @@ def nxdomain(owner_at: int = 12) -> Answer:
     return Answer(Rcode.NXDOMAIN, False, body, 0, 1, (6,), 60, True, ())
 
 
+def validated(owner_at: int = 12) -> Answer:
+    """The same, whose upstream has validated it."""
+    return replace(nxdomain(owner_at), authenticated=True)
+
+
 VALIDATED_OR_ALWAYS = pytest.mark.parametrize(
     ("nxdomain_cut", "authentic"), [(True, True), ("always", False), ("always", True)]
 )
@@ -263,20 +268,20 @@ DS = 43
 def test_what_the_zone_above_says_of_a_name_says_nothing_of_a_zone_of_that_name_and_the_other_way_round() -> None:
     corp = key_of(parse_name("corp.example"))
     for zones in ([corp], [key_of(parse_name("deep.corp.example"))]):
-        kept = ResponseCache(CacheSettings(nxdomain_cut="always"), zones)
-        kept.put(negative_key("corp.example", DS), nxdomain(), now=0.0)
+        kept = ResponseCache(CacheSettings(), zones)
+        kept.put(negative_key("corp.example", DS), validated(), now=0.0)
         for name in ("corp.example", "www.corp.example"):
             assert kept.get_absent(negative_key(name), key_of(parse_name(name)), 1.0) is None
-    kept = ResponseCache(CacheSettings(nxdomain_cut="always"), [corp])
-    kept.put(negative_key("corp.example"), nxdomain(), now=0.0)
+    kept = ResponseCache(CacheSettings(), [corp])
+    kept.put(negative_key("corp.example"), validated(), now=0.0)
     assert kept.get_absent(negative_key("corp.example", DS), corp, 1.0) is None
     below = key_of(parse_name("www.corp.example"))
     assert kept.get_absent(negative_key("www.corp.example", DS), below, 1.0) is not None
 
 
 def test_the_absence_of_a_name_above_holds_for_ds_too() -> None:
-    kept = ResponseCache(CacheSettings(nxdomain_cut="always"))
-    kept.put(negative_key("gone.example"), nxdomain(owner_at=17), now=0.0)
+    kept = cache()
+    kept.put(negative_key("gone.example"), validated(owner_at=17), now=0.0)
     name = "a.gone.example"
     found = kept.get_absent(negative_key(name, DS), key_of(parse_name(name)), 1.0)
     assert found is not None

@@ -59,6 +59,8 @@ def test_the_defaults_are_those_of_the_contract(tmp_path: Path, monkeypatch: pyt
             "listen": "127.0.0.1:8053",
             "allowed_hosts": [],
             "metrics": True,
+            "plans_at_once": 2,
+            "plan_seconds": 45,
             "insecure": False,
             "tls": {"certificate": None, "private_key": None},
         },

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,7 @@ import pytest
 from resolver.config.load import load_config
 from resolver.config.to_settings import worker_settings
 from resolver.errors import ConfigError
+from resolver.upstream.zones import forwarder_of
 
 
 def write(tmp_path: Path, text: str) -> Path:
@@ -57,6 +60,18 @@ def zones_of(tmp_path: Path, *lines: str) -> dict[str, str]:
 def test_a_network_has_all_its_reverse_zones(tmp_path: Path, network: str, first: str, last: str, count: int) -> None:
     names = list(zones_of(tmp_path, f'"{network}": [10.0.0.53]'))
     assert (names[0], names[-1], len(names)) == (first, last, count)
+
+
+def test_the_servers_of_a_network_are_told_once_and_asked_by_one_forwarder(tmp_path: Path) -> None:
+    path = write(tmp_path, "upstream:\n  servers: [192.0.2.1]\n  zones: {10.0.0.0/9: [10.0.0.1, 10.0.0.2]}\n")
+    settings = worker_settings(load_config(path), workers=1, system_servers=[])
+    servers = ["udp://192.0.2.1:53", "udp://10.0.0.1:53", "udp://10.0.0.2:53"]
+    assert [server.name for server in settings.every_upstream] == servers
+    loop = asyncio.new_event_loop()
+    forwarder = forwarder_of(settings, loop, Counter())
+    assert [each["name"] for each in forwarder.health] == servers
+    forwarder.close()
+    loop.close()
 
 
 @pytest.mark.parametrize("longer_first", [False, True])

@@ -7,6 +7,7 @@ import json
 import socket
 import time
 from collections.abc import AsyncIterator
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -249,3 +250,32 @@ def test_events_are_kept_while_nobody_takes_them_and_dropped_beyond_the_bound() 
     assert taken + dropped["query_log"] == 30_000
     ours.close()
     theirs.close()
+
+
+async def test_a_day_that_a_version_without_remarks_began_is_read_and_gone_on_with(tmp_path: Path) -> None:
+    day, folder = "2026-03-01", tmp_path / files.FOLDER
+    at = datetime(2026, 3, 1, tzinfo=UTC).timestamp()
+    old = event(1, at=at, name="a.example")
+    with closing(files.open_to_write(folder, day)) as connection:
+        connection.execute("ALTER TABLE queries DROP COLUMN remark")
+        connection.execute(f"INSERT INTO queries VALUES (1, {','.join('?' * len(old))})", old)
+        connection.execute("INSERT INTO spans VALUES (0, ?, ?)", (at, at))
+    assert await remarks_of(tmp_path) == [("a.example", None)]
+    with closing(files.open_to_write(folder, day)) as connection:
+        more = [[*event(2, at=at + 1, name="b.example"), "left out"], event(3, at=at + 2, name="c.example")]
+        files.add(connection, more)
+    assert await remarks_of(tmp_path) == [("c.example", None), ("b.example", "left out"), ("a.example", None)]
+
+
+async def remarks_of(state_dir: Path) -> list[tuple[str, str | None]]:
+    """Name and remark of all rows, newest first."""
+    page = await QueryLogReader(state_dir).page({}, None, None, limit=10, cursor=None)
+    return [(item["name"], item.get("remark")) for item in page.items]
+
+
+async def test_a_remark_stands_before_the_duration_of_an_event_and_behind_it_in_the_log(
+    logged: Logged, tmp_path: Path
+) -> None:
+    *facts, duration = event(1)
+    await logged.write([*facts, "left out", duration], event(2))
+    assert await remarks_of(tmp_path) == [("n2.example", None), ("n1.example", "left out")]

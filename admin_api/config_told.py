@@ -1,0 +1,57 @@
+"""What each start and each reload of the config changed, for the audit trail: it is root who edits the file."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Final
+
+from admin_api.door import Door
+from admin_api.store import documents
+from admin_api.store.errors import StoreAway
+from resolver.config.telling import Told, differences
+from resolver.telemetry.log import Log
+
+ACTOR: Final = "config"
+_NOTED: Final = "config_told"  # the document: the reading that the trail has
+_RETRY_SECONDS = 2.0
+
+
+class ConfigTold:
+    """Writes a row for each reading of the config, once, though the control process may be started anew meanwhile."""
+
+    def __init__(self, door: Door, log: Log) -> None:
+        self._door = door
+        self._log = log
+        self._readings: asyncio.Queue[dict[str, Any]] = asyncio.Queue(maxsize=1000)
+
+    def give(self, reading: dict[str, Any]) -> None:
+        """Take a reading: began (of the node), number (of the reading), told, source."""
+        try:
+            self._readings.put_nowait(reading)
+        except asyncio.QueueFull:
+            self._log.error("a reading of the config is not in the audit trail", number=reading["number"])
+
+    async def run(self) -> None:
+        """Write what is given, again and again while the store is away."""
+        while True:
+            reading = await self._readings.get()
+            while True:
+                try:
+                    await self._write(reading)
+                    break
+                except StoreAway:
+                    await asyncio.sleep(_RETRY_SECONDS)
+
+    async def _write(self, reading: dict[str, Any]) -> None:
+        told: Told = {key: (shown, mark) for key, (shown, mark) in reading["told"].items()}
+        async with self._door.store.change(ACTOR) as change:
+            noted = await documents.get(change.connection, _NOTED) or {}
+            if (noted.get("began"), noted.get("number")) == (reading["began"], reading["number"]):
+                return  # by the control process before this one
+            is_start = noted.get("began") != reading["began"]
+            before: Told = {key: (shown, mark) for key, (shown, mark) in noted.get("told", {}).items()}
+            changed = differences(before, told)
+            old = {key: shown for key, (shown, _) in changed.items()} if noted else None
+            new = {"source": reading["source"], "changed": {key: shown for key, (_, shown) in changed.items()}}
+            change.record("start" if is_start else "reload", "config", old, new)
+            await documents.put(change, _NOTED, {name: reading[name] for name in ("began", "number", "told")})

@@ -1,0 +1,83 @@
+"""A config as the audit trail tells of it: keys and short values, secrets masked; a change of each shows."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator
+from typing import Any, Final
+
+from resolver.config.schema import Config
+
+Told = dict[str, tuple[str, str]]  # by key path: the value as it is shown, and a mark that another value would not have
+
+MASK: Final = "(secret)"
+_MOST_KEYS = 5000
+_MOST_ENTRIES = 20  # of a list that is written out
+_LONGEST = 200  # characters
+_SECRETS = frozenset(("secret", "password", "token", "client_secret", "key"))
+_URL = re.compile(r"([a-z][a-z0-9+.-]*://)(?:[^/@\s]*@)?([^/?#\s]*)([^\s]*)\Z")
+_OF_FILE = "file:"
+_WORK = {"n": 1 << 13, "r": 8, "p": 1}  # of scrypt: a weak secret should not be found from its mark
+
+
+def told_of(config: Config) -> Told:
+    """All that the file says, in its order."""
+    told: Told = {}
+    for path, value in _leaves(config.model_dump(mode="json", exclude_unset=True), ""):
+        if len(told) >= _MOST_KEYS:
+            break
+        told[path] = _told(path, value)
+    return told
+
+
+def differences(before: Told, after: Told) -> dict[str, tuple[str | None, str | None]]:
+    """The keys that are not the same, as they were and are; None: not in the file."""
+    changed = [key for key in {**before, **after} if before.get(key) != after.get(key)]
+    return {key: (_shown(before, key), _shown(after, key)) for key in sorted(changed)}
+
+
+def _shown(told: Told, key: str) -> str | None:
+    return told[key][0] if key in told else None
+
+
+def _leaves(value: Any, path: str) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, dict) and value:
+        for key, part in value.items():
+            yield from _leaves(part, f"{path}.{key}" if path else str(key))
+    elif isinstance(value, list) and value and all(isinstance(part, dict) for part in value):
+        for index, part in enumerate(value):
+            yield from _leaves(part, f"{path}[{part.get('name', index)}]")
+    else:
+        yield path, value
+
+
+def _told(path: str, value: Any) -> tuple[str, str]:
+    text = value if isinstance(value, str) else json.dumps(value, sort_keys=True)
+    is_secret = path.rpartition(".")[2] in _SECRETS
+    if isinstance(value, str) and value.startswith(_OF_FILE):
+        return text[:_LONGEST], _mark(text)
+    if is_secret and value is not None:
+        return MASK, _secret_mark(path, text)
+    if isinstance(value, str) and (parts := _URL.match(value)) and _may_hold_secret(path, parts):
+        # Passwords stand before the '@'; of many services the path or the query is what lets one in.
+        hides_path = "?" in parts[3] or path.startswith("webhooks")
+        return f"{parts[1]}{parts[2]}{'/' + MASK if hides_path else parts[3]}", _secret_mark(path, text)
+    if isinstance(value, list) and len(value) > _MOST_ENTRIES:
+        return f"{len(value)} entries", _mark(text)
+    return (text if len(text) <= _LONGEST else text[:_LONGEST] + "…"), _mark(text)
+
+
+def _may_hold_secret(path: str, parts: re.Match[str]) -> bool:
+    is_plain = parts[0] == f"{parts[1]}{parts[2]}{parts[3]}"
+    return not is_plain or "?" in parts[3] or (path.startswith("webhooks") and parts[3] not in ("", "/"))
+
+
+def _mark(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+def _secret_mark(path: str, text: str) -> str:
+    salt = hashlib.sha256(path.encode()).digest()
+    return hashlib.scrypt(text.encode("utf-8", "surrogatepass"), salt=salt, dklen=16, **_WORK).hex()

@@ -1,0 +1,43 @@
+"""Answers that were filtered, by us or by an upstream: counted, and the latest names, for somebody to open them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Final
+
+from resolver.wire.answer import Answer
+from resolver.wire.remarks import PRIVATE_ADDRESSES, ZERO_ADDRESS, ede_in, is_zero_address, remark_of_ede
+
+_MOST_STRIPPED: Final = 20  # names that are told
+
+
+class Filtered:
+    """A worker's. `remarks` are answers by kind (resolver.wire.remarks.KINDS).
+
+    `stripped` are the latest names, in wire form, whose private addresses were left out.
+    """
+
+    def __init__(self) -> None:
+        self.remarks: Counter[str] = Counter()
+        self.stripped: dict[bytes, None] = {}
+
+    @property
+    def results(self) -> dict[tuple[str, ...], int]:
+        """What was remarked, as it is counted for metrics."""
+        return {("remark", kind): count for kind, count in self.remarks.items()}
+
+    def note(self, answer: Answer, said: Answer, message: bytes, qname: bytes) -> None:
+        """Remark on an answer, made of what an upstream `said`, where it was filtered and is not all that there is."""
+        told = ede_in(message)
+        remark = None if told is None else remark_of_ede(told)
+        if remark is None and said.answers and is_zero_address(said.body, said.answers):
+            remark = ZERO_ADDRESS
+        if remark is None and answer.filtered:
+            remark = PRIVATE_ADDRESSES
+            self.stripped.pop(qname, None)
+            self.stripped[qname] = None
+            if len(self.stripped) > _MOST_STRIPPED:
+                del self.stripped[next(iter(self.stripped))]
+        if remark is not None:
+            answer.remark = remark
+            self.remarks[remark[0]] += 1

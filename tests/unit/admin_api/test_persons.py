@@ -1,0 +1,55 @@
+"""Names of persons, as they are compared."""
+
+from __future__ import annotations
+
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from admin_api.persons import is_same_person, normal_form
+
+ANA = "Ana Ruiz"
+
+
+@pytest.mark.parametrize(
+    "spelling",
+    [
+        " ana  RUIZ",
+        "ANA\tRUIZ\n",
+        "Ａｎａ Ｒｕｉｚ",
+        "Ana\u00a0Ruiz",
+        "Ana\u2009 \u3000Ruiz",
+        "\ufeffA\u00adna R\u200bu\u200diz\u2060",
+        "A\u034fna Ru\ufe0fiz",
+        "\u202eAna\u202c Ruiz",
+        "Ana Ruiz\x00",
+    ],
+)
+def test_spellings_that_look_alike_are_one_person(spelling: str) -> None:
+    assert is_same_person(ANA, spelling)
+
+
+@pytest.mark.parametrize("other", ["Ana Ruis", "AnaRuiz", "Ben", "Ana R", "Ana Ruiz 2"])
+def test_other_names_are_other_persons(other: str) -> None:
+    assert not is_same_person(ANA, other)
+
+
+@pytest.mark.parametrize("pair", [("STRASSE", "straße"), ("ﬁona", "Fiona"), ("André", "Andre\u0301"), ("Σ", "ς")])
+def test_letters_with_several_codes_are_the_same(pair: tuple[str, str]) -> None:
+    assert is_same_person(*pair)
+
+
+@pytest.mark.parametrize("nobody", ["", " ", "\u200b", "\u3164", "\u2800\u00ad"])
+def test_a_name_that_shows_nothing_is_nobody_and_approves_nothing(nobody: str) -> None:
+    assert is_same_person(ANA, nobody)
+    assert is_same_person(nobody, ANA)
+
+
+@given(st.text())
+def test_the_normal_form_is_its_own(name: str) -> None:
+    once = normal_form(name)
+    assert normal_form(once) == once
+    assert is_same_person(name, unicodedata.normalize("NFD", f"  {name}\u00a0"))
+    assert is_same_person(name, once)

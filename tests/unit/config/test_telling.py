@@ -1,0 +1,58 @@
+"""A config as the audit trail tells of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from resolver.config.load import load_config
+from resolver.config.telling import MASK, Told, differences, told_of
+
+
+def told_by(folder: Path, text: str) -> Told:
+    path = folder / "moatdns.yaml"
+    path.write_text(text)
+    return told_of(load_config(path, None))
+
+
+SECRETS = {
+    "store.url": ('store: {{url: "postgresql://u:{}@db.example/x"}}', "hunter2", "other"),
+    "webhooks[0].secret": ('webhooks: [{{url: "https://h.example/", secret: "{}"}}]', "topsecret", "another"),
+    "webhooks[0].url": ('webhooks: [{{url: "https://h.example/{}", secret: "s"}}]', "T0PATH", "B0PATH"),
+    "cookies.secret": ('cookies: {{secret: "{}"}}', "0123456789abcdef" * 2, "fedcba9876543210" * 2),
+    "policy.lists[a].url": (
+        'policy: {{lists: [{{name: a, url: "https://h.example/l?key={}"}}]}}',
+        "K1LETMEIN",
+        "K2LETMEIN",
+    ),
+}
+
+
+@pytest.mark.parametrize("key", SECRETS)
+def test_a_changed_secret_shows_as_changed_and_never_itself(tmp_path: Path, key: str) -> None:
+    text, *secrets = SECRETS[key]
+    before, after = (told_by(tmp_path, text.format(secret)) for secret in secrets)
+    changed = differences(before, after)
+    assert changed.keys() == {key}
+    assert all(secret not in f"{before}{after}" for secret in secrets)
+    assert told_by(tmp_path, text.format(secrets[0])) == before
+    assert MASK in str(changed) or key == "store.url"
+
+
+def test_only_what_changed_is_told_by_its_key(tmp_path: Path) -> None:
+    before = told_by(tmp_path, "policy: {approval: four-eyes, lists: [{name: house, block: [a.example]}]}")
+    after = told_by(tmp_path, "cache: {max_mib: 32}\npolicy: {lists: [{name: house, block: [b.example]}]}")
+    assert differences(before, after) == {
+        "cache.max_mib": (None, "32"),
+        "policy.approval": ("four-eyes", None),
+        "policy.lists[house].block": ('["a.example"]', '["b.example"]'),
+    }
+
+
+def test_a_long_list_is_told_by_its_length_and_still_shows_a_change(tmp_path: Path) -> None:
+    text = "policy: {{lists: [{{name: house, block: [{}]}}]}}"
+    names = [f"n{number}.example" for number in range(1000)]
+    before = told_by(tmp_path, text.format(", ".join(names)))
+    after = told_by(tmp_path, text.format(", ".join([*names[:-1], "other.example"])))
+    assert differences(before, after) == {"policy.lists[house].block": ("1000 entries", "1000 entries")}

@@ -1,0 +1,42 @@
+"""TLS of one connection: which protocol is agreed on, whatever else the client says."""
+
+from __future__ import annotations
+
+import contextlib
+import ssl
+
+import pytest
+
+from resolver.listeners.tls import ServerContext, Tls
+
+
+def agreed(context: ServerContext, *offered: str, name: str | None, version: ssl.TLSVersion) -> str | None:
+    """What a client and the server agree on. Raises the client's ssl.SSLError where it is told that it cannot."""
+    client_context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    client_context.check_hostname, client_context.verify_mode = False, ssl.CERT_NONE
+    client_context.maximum_version = version
+    if offered:
+        client_context.set_alpn_protocols(list(offered))
+    to_client, from_client = ssl.MemoryBIO(), ssl.MemoryBIO()
+    client = client_context.wrap_bio(to_client, from_client, server_hostname=name)
+    assert context.context is not None
+    server = Tls(context.context)
+    while not server.is_open:
+        with contextlib.suppress(ssl.SSLWantReadError):
+            client.do_handshake()
+        for octet in from_client.read():
+            with contextlib.suppress(ssl.SSLError):  # the alert tells the client
+                server.feed(bytes((octet,)))
+        to_client.write(server.take())
+    return server.protocol
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+@pytest.mark.parametrize("name", ["dns.office.example", None])
+def test_a_client_that_offers_nothing_of_ours_gets_the_alert_with_a_name_or_without(
+    context: ServerContext, name: str | None, version: ssl.TLSVersion
+) -> None:
+    assert agreed(context, "spdy/3", "h2", name=name, version=version) == "h2"
+    assert agreed(context, name=name, version=version) is None
+    with pytest.raises(ssl.SSLError, match=r"(?i)no.application.protocol"):
+        agreed(context, "dot", "h3", name=name, version=version)

@@ -29,6 +29,7 @@ class Dialling:
         self._bootstrap = bootstrap
         self._last_good: dict[Server, str] = {}
         self.contexts: dict[tuple[str, ...], ClientContext] = {}  # by the protocols of ALPN
+        self.ca_stamp: tuple[int, ...] = ()  # of the file as the contexts have it
 
     async def open(
         self, server: Server, made: Callable[[], asyncio.Protocol], context: Callable[[], ssl.SSLContext] | None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import ssl
 import time
 from typing import Final
@@ -55,23 +56,46 @@ class ClientContext(ssl.SSLContext):
 
 
 def _context(dialling: Dialling, protocols: tuple[str, ...]) -> ClientContext:
-    """The context of all servers that speak these by ALPN. Raises UpstreamInsecure."""
-    context = dialling.contexts.get(protocols)
-    if context is None:
-        context = ClientContext(ssl.PROTOCOL_TLS_CLIENT)  # which checks certificates and names
-        context._sessions = {}
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
-        context.hostname_checks_common_name = False
-        if protocols:
-            context.set_alpn_protocols(list(protocols))
+    """The context of all servers that speak these by ALPN, by the CA file as it is now. Raises UpstreamInsecure.
+
+    Where a changed file cannot be used, what was read before goes on: it may be half written.
+    """
+    stamp = _stamp_of(dialling.ca_file)
+    if stamp != dialling.ca_stamp and stamp and dialling.contexts:
+        known, dialling.contexts = dialling.contexts, {}
         try:
-            if dialling.ca_file is None:
-                context.load_default_certs()
-            else:
-                context.load_verify_locations(dialling.ca_file)
-        except OSError as error:
-            raise UpstreamInsecure(f"upstream.ca_file: {dialling.ca_file} cannot be used: {error}") from error
-        dialling.contexts[protocols] = context
+            return _made(dialling, protocols, stamp)
+        except UpstreamInsecure:
+            dialling.contexts = known
+    context = dialling.contexts.get(protocols)
+    return _made(dialling, protocols, stamp) if context is None else context
+
+
+def _stamp_of(ca_file: str | None) -> tuple[int, ...]:
+    """What tells whether a file has changed; nothing where there is none."""
+    try:
+        found = os.stat(ca_file) if ca_file is not None else None  # noqa: PTH116 a path is ten times as dear
+    except OSError:
+        found = None
+    return () if found is None else (found.st_mtime_ns, found.st_size, found.st_ino)
+
+
+def _made(dialling: Dialling, protocols: tuple[str, ...], stamp: tuple[int, ...]) -> ClientContext:
+    context = ClientContext(ssl.PROTOCOL_TLS_CLIENT)  # which checks certificates and names
+    context._sessions = {}
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.hostname_checks_common_name = False
+    if protocols:
+        context.set_alpn_protocols(list(protocols))
+    try:
+        if dialling.ca_file is None:
+            context.load_default_certs()
+        else:
+            context.load_verify_locations(dialling.ca_file)
+    except OSError as error:
+        raise UpstreamInsecure(f"upstream.ca_file: {dialling.ca_file} cannot be used: {error}") from error
+    dialling.contexts[protocols] = context
+    dialling.ca_stamp = stamp
     return context
 
 

@@ -90,9 +90,15 @@ class Server:
 
     @property
     def address(self) -> tuple[Any, ...]:
-        """As socket.connect takes it, with the scope of fe80::1%eth0. Raises OSError where there is no such one."""
-        if self._address is None:
-            host, port = self.settings.host, self.settings.port
-            flags = socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
-            self._address = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM, flags=flags)[0][4]
-        return self._address
+        """As socket.connect takes it, with the scope of fe80::1%eth0. Raises OSError where there is no such one.
+
+        An interface that went and came again has another number, so that one is looked up each time.
+        """
+        if self._address is not None:
+            return self._address
+        host, port = self.settings.host, self.settings.port
+        flags = socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
+        address = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM, flags=flags)[0][4]
+        if "%" not in host:
+            self._address = address
+        return address

@@ -204,3 +204,24 @@ async def test_a_ca_file_that_is_gone_is_told_and_good_again_when_it_is_back(
     assert str(authority.file) in str(error)
     authority.file.write_text(text)
     await ask(forwarder).answer()
+
+
+async def test_a_ca_file_that_changes_is_read_again_for_the_next_connection(
+    start_dot, forwarder_for, authority, tmp_path, monkeypatch
+) -> None:
+    monkeypatch.setattr(connection, "ENCRYPTED_IDLE_SECONDS", 0.01)
+    (tmp_path / "other").mkdir()
+    other = Authority(tmp_path / "other")
+    stub = await start_dot(context=other.context())
+    forwarder = forwarder_for(stub.dot(), ca_file=str(authority.file), timeout_seconds=2, max_seconds=4)
+    assert isinstance(await ask(forwarder).error(), UpstreamInsecure)
+    part = tmp_path / "ca.part"
+    part.write_text(other.file.read_text())
+    part.replace(authority.file)
+    await ask(forwarder, question("renewed.example")).answer()
+    await asyncio.sleep(0.05)
+    authority.file.write_text("half written")
+    await ask(forwarder, question("kept.example")).answer()
+    await asyncio.sleep(0.05)
+    authority.file.unlink()
+    await ask(forwarder, question("gone.example")).answer()

@@ -23,6 +23,7 @@ STALE_AFTER_SECONDS = 1.8  # how long a client waits for a fresh answer before i
 _PREFETCH_SHARE = 0.1  # of the TTL, at its end
 _PREFETCH_MIN_TTL_SECONDS = 10
 _MOST_STRIPPED = 20  # names that are told, for somebody to open them
+_STRIPPED_SECONDS = 86400.0  # for which one is told
 _OUR_FAULT = (Ede.OTHER, "an error of the resolver's own, which its log tells")
 
 Waiter = Callable[[CacheEntry], None]
@@ -87,7 +88,13 @@ class Resolver:
         self._waiting_by_domain: dict[bytes, int] = {}  # registered domains, by key
         self.waiting = 0
         self.remarks: Counter[str] = Counter()  # answers by what was remarked (resolver.wire.remarks.KINDS)
-        self.stripped: dict[bytes, None] = {}  # the latest names (wire form) whose private addresses were left out
+        self._stripped: dict[bytes, float] = {}  # the latest names whose private addresses were left out, and when
+
+    @property
+    def stripped(self) -> list[bytes]:
+        """Names (wire form) whose private addresses were left out within a day, the latest last."""
+        since = self._clock() - _STRIPPED_SECONDS
+        return [name for name, at in self._stripped.items() if at >= since]
 
     @property
     def results(self) -> dict[tuple[str, ...], int]:
@@ -203,10 +210,10 @@ class Resolver:
             remark = ZERO_ADDRESS
         if remark is None and answer.filtered:
             remark = PRIVATE_ADDRESSES
-            self.stripped.pop(flight.qname, None)
-            self.stripped[flight.qname] = None
-            if len(self.stripped) > _MOST_STRIPPED:
-                del self.stripped[next(iter(self.stripped))]
+            self._stripped.pop(flight.qname, None)
+            self._stripped[flight.qname] = self._clock()
+            if len(self._stripped) > _MOST_STRIPPED:
+                del self._stripped[next(iter(self._stripped))]
         if remark is not None:
             answer.remark = remark
             self.remarks[remark[0]] += 1

@@ -199,7 +199,7 @@ class Resolver:
         """An upstream's answer, with the remark that it deserves. Raises FormatError."""
         said = read_answer(message, flight.qname, flight.qtype, keep_authority=flight.dnssec_ok)
         answer = self._guarded(said, message, flight)
-        self.filtered.note(answer, said, message, flight.qname)
+        self.filtered.note(answer, said, message, flight.qname, self._clock())
         return answer
 
     def _guarded(self, said: Answer, message: bytes, flight: Flight) -> Answer:

@@ -236,7 +236,7 @@ class Worker:
             elif order["do"] == "upstreams":
                 self._use_upstreams(WorkerSettings.from_plain(order["settings"]))
             elif order["do"] == "ping":
-                stripped = [to_text(name) for name in self._resolver.filtered.stripped]
+                stripped = [to_text(name) for name in self._resolver.filtered.stripped(time.monotonic())]
                 self._say("alive", cache_bytes=self._cache.bytes, upstreams=self._forwarder.health, stripped=stripped)
             elif order["do"] == "count":
                 self._say_counts()

@@ -43,7 +43,7 @@ async def show(visit: Visit) -> web.StreamResponse:
         status=status,
         troubles=_troubles(status),
         upstreams=_upstreams(status),
-        to_open=_to_open(status.stripped),
+        to_open=[(name, _to_open(name)) for name in status.stripped],
         audit=audit.items,
         pending=await visit.ask("GET /exemptions", query={"status": "pending", "limit": 5}),
         changes=await visit.ask("GET /change-requests", query={"status": "pending", "limit": 5}),
@@ -84,10 +84,13 @@ def _troubles(status: models.Status) -> list[str]:
     return [part for part in parts if part]
 
 
-def _to_open(names: list[str]) -> str:
-    """The line of config that lets names have private addresses: it names their domains."""
-    domains = sorted({to_text(wire_of_key(domain_of(key_of(parse_any_name(name))))) for name in names})
-    return f"upstream: {{private_names: [{', '.join(domains)}]}}"
+def _to_open(name: str) -> str:
+    """The line of config that lets a name's domain have private addresses.
+
+    One a name: nobody should copy a line that opens a stranger's domain beside his own.
+    """
+    domain = to_text(wire_of_key(domain_of(key_of(parse_any_name(name)))))
+    return f"upstream: {{private_names: [{domain}]}}"
 
 
 def _upstreams(status: models.Status) -> list[dict[str, Any]]:

@@ -10,6 +10,7 @@ from admin_api.audit_head import noted_heads
 from admin_api.http.call import Call, Reply
 from admin_api.http.paging import cursor_of, place_of
 from admin_api.store import audit, trail
+from resolver.safe_text import visible_json
 
 JSON_LINES = "application/x-ndjson"
 
@@ -37,7 +38,7 @@ async def export(call: Call) -> Reply:
     query: models.AuditExport = call.query
     async with call.context.door.store.read() as connection:
         rows = await audit.rows_after(connection, query.after_id, limit=query.limit, since=query.start)
-    lines = "".join(json.dumps(row.plain(), separators=(",", ":")) + "\n" for row in rows)
+    lines = "".join(visible_json(json.dumps(row.plain(), separators=(",", ":"))) + "\n" for row in rows)
     return Reply(lines.encode(), content_type=JSON_LINES)
 
 

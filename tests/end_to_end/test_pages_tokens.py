@@ -121,10 +121,11 @@ def test_the_page_of_tokens_is_for_admins(chromium: Browser, server: Moatdns) ->
 
 
 def test_an_owner_with_markup_is_shown_as_text(chromium: Browser, server: Moatdns) -> None:
-    owner = "<img src=x onerror=hit()>\u202e"
+    owner = "<img src=x onerror=hit()>"
     server.api.post("tokens", {"name": "odd", "role": "lease", "owner": owner})
+    turned = {"name": "odder", "role": "lease", "owner": f"{owner}\u202e"}
+    assert server.api.call("POST", "tokens", turned).status == 422
     with Person(chromium, server) as person:
         page = person.log_in("/tokens")
         assert "<img src=x" in page.get_by_role("row").filter(has_text="odd").inner_text()
         assert page.locator("main img").count() == 0
-        assert "\u202e" not in page.content()

@@ -64,13 +64,13 @@ def something_to_see(server: Moatdns) -> None:
     wait_until(lambda: api.get("queries?client=127.0.0.7")["items"], "a logged query")
 
 
-_ODD = "<img src=x onerror=hit()>\u202e" + "x" * 150
+_ODD = "<img src=x onerror=hit()>" + "x" * 150
 
 
 def something_odd_to_see(server: Moatdns) -> None:
     """Markup, very long words and a direction mark, wherever people may write."""
     api = server.api
-    api.post("groups", {"name": "odd", "description": "<b>&" * 50, "allow": ["anthropic/claude", "house", "ai"]})
+    api.post("groups", {"name": "odd", "description": "<b>&\u200f" * 50, "allow": ["anthropic/claude", "house", "ai"]})
     for address, identity in (("127.0.6.20", _ODD), ("2001:db8:1234:5678:9abc:def0:1234:5678", "long@example.com")):
         lease = {"identity": identity, "group": "research", "ttl_seconds": 3600}
         assert api.call("PUT", f"leases/{address}", lease).status == 201

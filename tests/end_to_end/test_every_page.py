@@ -13,7 +13,7 @@ from resolver import __version__
 from tests.conftest import OFFICE
 from tests.support.browser import PHONE, Person
 from tests.support.moatdns import Moatdns
-from tests.support.tour import odd_addresses, pages_of, something_odd_to_see, something_to_see
+from tests.support.tour import odd_addresses, pages_of, something_odd_to_see, something_that_waits, something_to_see
 from tests.support.unbound import Unbound
 
 _FILES = re.compile(r"\.(?:csv|jsonl|yaml)$|^/overview/series$")  # what is downloaded, or drawn by a page
@@ -27,6 +27,7 @@ def server(tmp_path_factory: pytest.TempPathFactory, world: Unbound) -> Iterator
     with Moatdns(tmp_path_factory.mktemp("every"), config, with_api=True) as moatdns:
         something_to_see(moatdns)
         something_odd_to_see(moatdns)
+        something_that_waits(moatdns, config)
         yield moatdns
 
 

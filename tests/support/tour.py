@@ -15,7 +15,10 @@ def pages_of(server: Moatdns) -> dict[str, str]:
     """An address for each page, by the picture's name."""
     exemption = server.api.get("exemptions")["items"][0]["id"]
     revision = server.api.get("policy/history")["items"][-1]["revision"]
+    changes = server.api.get("change-requests?limit=1")["items"]
     return {
+        "changes": "/changes",
+        **({"change": f"/changes/{changes[0]['id']}"} if changes else {}),
         "overview": "/",
         "query-log": "/queries",
         "check": "/check?name=claude.ai&client=127.0.0.1",
@@ -45,6 +48,15 @@ def pages_of(server: Moatdns) -> dict[str, str]:
         "tokens": "/tokens",
         "setup": "/setup",
     }
+
+
+def something_that_waits(server: Moatdns, config: dict[str, Any]) -> None:
+    """A change that another owner has to agree to; `config` is the server's, in force again afterwards."""
+    server.reload({**config, "policy": {**config.get("policy", {}), "approval": "four-eyes"}})
+    wait_until(lambda: server.api.call("GET", "/ready").status == 200, "the API")
+    server.api.post("lists", {"name": "opens", "allow": ["claude.ai"]}, status=202)
+    server.reload(config)
+    wait_until(lambda: server.api.call("GET", "/ready").status == 200, "the API")
 
 
 def something_to_see(server: Moatdns) -> None:

@@ -22,6 +22,7 @@ import signal
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ from blocklists.catalogue import BYPASS, Catalogue
 from blocklists.loading import load_catalogue
 from blocklists.versions import choose, load_kept
 from resolver.config.file_policy import file_policy, write_contents
-from resolver.config.load import checked, read_document
+from resolver.config.load import checked, placed, read_document
 from resolver.config.places import Document
 from resolver.config.references import Known
 from resolver.config.schema import Config
@@ -167,7 +168,7 @@ class _Build:
         except ConfigError as error:
             return {"problems": error.problems}
         except MoatdnsError as error:
-            return {"problems": [str(error)]}
+            return {"problems": [self._placed(error)]}
         return {"ground": ground_of(self._config).to_plain()}
 
     def plan(self) -> dict[str, Any]:
@@ -192,8 +193,13 @@ class _Build:
             write_contents(config.state_dir, contents)
             plan = plan_of(config, policy, self._fingerprint, catalogue=choice)
         except MoatdnsError as error:
-            return {"problems": [str(error)]}
+            return {"problems": [self._placed(error)]}
+        if plan.certificate_trouble:
+            plan = replace(plan, certificate_trouble=placed(self._path, self._document, plan.certificate_trouble))
         return {"plan": plan.to_plain()}
+
+    def _placed(self, error: MoatdnsError) -> str:
+        return placed(self._path, self._document, str(error))
 
     def compile(self, folder: str) -> dict[str, Any]:
         """Compile the policy of what was read."""

@@ -35,17 +35,16 @@ from resolver.command_line import (
     subjects_of,
 )
 from resolver.config.addresses import parse_endpoint
-from resolver.config.block_page_notes import block_page_notes
-from resolver.config.certificates import check_ca_file
 from resolver.config.json_schema import json_schema
-from resolver.config.load import find_config, load_config
+from resolver.config.load import checked, find_config, read_document
+from resolver.config.notes import config_notes
 from resolver.config.to_settings import worker_settings
-from resolver.errors import ConfigError, ListenError, MoatdnsError, RuleError
+from resolver.config_check import look_at_files
+from resolver.errors import ConfigError, MoatdnsError, RuleError
 from resolver.exception_commands import exemption_app, lease_app, pause_app
 from resolver.explaining import access_of, explain_query
 from resolver.lists_commands import lists_app
 from resolver.names import parse_any_name, parse_name
-from resolver.plan import certificate_troubles
 from resolver.policy_commands import policy_app
 from resolver.supervisor.supervisor import Supervisor
 from resolver.telemetry.log import make_log
@@ -98,21 +97,14 @@ def check_config(config: ConfigOption = None, as_json: JsonOption = False) -> No
     """Check a config file: 0 when it is good, 1 with every mistake, its line and key."""
     try:
         path = find_config(config, os.environ)
-        loaded = load_config(path, known_references(load_catalogue()))
+        document = read_document(path)
+        loaded = checked(path, document, known_references(load_catalogue()))
+        notes = [*look_at_files(loaded, document), *config_notes(loaded)]
     except ConfigError as error:
         if as_json:
             print_line(json.dumps({"ok": False, "problems": error.problems}))
             raise typer.Exit(1) from None
         fail(*error.problems)
-    try:
-        settings = worker_settings(loaded, workers=1, system_servers=[])
-        check_ca_file(settings.upstream.ca_file)
-        notes = [*certificate_troubles(settings.encrypted), *block_page_notes(loaded)]
-    except ListenError as error:
-        if as_json:
-            print_line(json.dumps({"ok": False, "problems": [str(error)]}))
-            raise typer.Exit(1) from None
-        fail(str(error))
     policy = loaded.policy
     if as_json:
         print_line(json.dumps({"ok": True, "config": str(path) if path else None, "notes": notes}))

@@ -12,8 +12,8 @@ from typing import Any
 from blocklists.versions import Choice
 from resolver import cookie_secret
 from resolver.config.addresses import NAMED_CLIENTS, parse_endpoint
-from resolver.config.block_page_notes import block_page_notes
 from resolver.config.certificates import check_ca_file, troubles_of
+from resolver.config.notes import config_notes
 from resolver.config.schema import Config
 from resolver.config.settings import ControlSettings, EncryptedSettings, UpstreamServer, WorkerSettings
 from resolver.config.to_settings import control_settings, system_servers, worker_settings
@@ -172,7 +172,7 @@ def plan_of(config: Config, policy: dict[str, Any], fingerprint: str, *, catalog
             f"clients.allow has public addresses ({public[0]}), whom forged queries can have flooded with answers: set "
             "rate_limits.responses_per_second, to 100 for example"
         )
-    notes += block_page_notes(config)
+    notes += config_notes(config)
     certificate_trouble = ""
     if encrypted_workers:
         try:

@@ -96,6 +96,7 @@ class GroupItem(BaseModel):
     origin: Literal["bundled", "file", "api"]
     created_at: AwareDatetime
     updated_at: AwareDatetime
+    notes: list[str] = Field(default=[], description="What an admin should know of how its settings fit together.")
 
 
 class Groups(BaseModel):

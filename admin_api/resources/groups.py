@@ -15,6 +15,7 @@ from admin_api.store import groups
 from admin_api.store.errors import NotFound
 from admin_api.store.groups import GroupRow
 from resolver.build import known_references
+from resolver.config.notes import group_notes
 
 
 async def listing(call: Call) -> Reply:
@@ -99,4 +100,5 @@ async def _update(call: Call, merge: Merge) -> Reply:
 
 
 def _item(row: GroupRow) -> models.GroupItem:
-    return models.GroupItem.model_validate(row, from_attributes=True)
+    item = models.GroupItem.model_validate(row, from_attributes=True)
+    return item.model_copy(update={"notes": list(group_notes(exempt=row.exempt, mode=row.mode))})

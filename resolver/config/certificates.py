@@ -11,9 +11,12 @@ from resolver.errors import ListenError
 _PARTIAL_CHAIN = ssl.VERIFY_X509_PARTIAL_CHAIN
 
 
-def load_pair(context: ssl.SSLContext, certificate: Path, private_key: Path) -> None:
-    """Put a certificate with its key into a context. Raises ListenError that says what is wrong with which file."""
-    for key, path in (("tls.certificate", certificate), ("tls.private_key", private_key)):
+def load_pair(context: ssl.SSLContext, certificate: Path, private_key: Path, section: str = "tls") -> None:
+    """Put a certificate with its key into a context. Raises ListenError that says what is wrong with which file.
+
+    `section` of the config names them.
+    """
+    for key, path in ((f"{section}.certificate", certificate), (f"{section}.private_key", private_key)):
         try:
             path.open("rb").close()
         except OSError as error:
@@ -23,11 +26,11 @@ def load_pair(context: ssl.SSLContext, certificate: Path, private_key: Path) -> 
     except ssl.SSLError as error:
         if error.reason == "KEY_VALUES_MISMATCH":
             raise ListenError(
-                f"tls.private_key: {private_key} is not the key of the certificate in {certificate}"
+                f"{section}.private_key: {private_key} is not the key of the certificate in {certificate}"
             ) from error
         raise ListenError(
-            f"tls.certificate: {certificate} with {private_key} cannot be used ({error.reason or error}): both should "
-            "be PEM files, the certificate first in its chain, the key without a password"
+            f"{section}.certificate: {certificate} with {private_key} cannot be used ({error.reason or error}): both "
+            "should be PEM files, the certificate first in its chain, the key without a password"
         ) from error
 
 

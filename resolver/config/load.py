@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
@@ -22,6 +23,7 @@ VARIABLE: Final = "MOATDNS_CONFIG"
 
 _USUAL_PLACES = (Path("moatdns.yaml"), Path("/etc/moatdns/moatdns.yaml"))
 _MOST_BYTES = 64 << 20
+_KEY = re.compile(r"[a-z0-9_]+(?:\.[a-z0-9_]+)*\Z")
 _LONGEST_LINE = 1000  # characters of one problem
 
 
@@ -73,6 +75,14 @@ def checked(path: Path | None, document: Document | None, known: Known | None = 
     if config is None or problems:
         raise ConfigError([_line(path, problem) for problem in sorted(problems, key=lambda problem: problem.line)])
     return config.placed(path)
+
+
+def placed(path: Path | None, document: Document | None, text: str) -> str:
+    """A mistake that begins with its key, as in ``tls.certificate: …``, with the file and the line before it."""
+    key = text.partition(": ")[0]
+    if path is None or document is None or not document.readable or not _KEY.match(key):
+        return text
+    return f"{path}:{document.places.line_of(tuple(key.split('.')))}: {text}"
 
 
 def _read(path: Path) -> str:

@@ -7,7 +7,6 @@ with the policy that they have, their counts stay in their files, and their quer
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import signal
 import socket
 import sys
@@ -160,14 +159,15 @@ class Control:
         self._config_policy.give(self._first["policy"], self._first["fingerprint"])
         if self._query_log is not None:
             self._query_log.start()
+        orders = asyncio.ensure_future(self._obey())  # from the start: we may be told to stop before all has begun
         work = asyncio.ensure_future(self._work())
         if self._serving is not None or self._block_page is not None:
             # Calls wait in the socket meanwhile, rather than hear that the store is not open yet.
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._config_policy.tried.wait(), _SETTLING_SECONDS)
+            tried = asyncio.ensure_future(self._config_policy.tried.wait())
+            await asyncio.wait([tried, orders], timeout=_SETTLING_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+            tried.cancel()
         if self._block_page is not None:
             await self._block_page.start([socket.socket(fileno=fd) for fd in self._first["block_page"]])
-        orders = asyncio.ensure_future(self._obey())
         serving = asyncio.ensure_future(self._serve_api(self._serving) if self._serving is not None else self._rest())
         await asyncio.wait([work, orders, serving], return_when=asyncio.FIRST_COMPLETED)
         for task in (work, orders, serving):

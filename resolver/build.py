@@ -227,7 +227,7 @@ def _become_its_user(document: Document | None) -> None:
 
 def main() -> None:
     """Obey the supervisor, order by order, until it closes the channel."""
-    for ignored in (signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
+    for ignored in (signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGTERM):
         signal.signal(ignored, signal.SIG_IGN)  # a terminal sends them to all; the supervisor decides
     os.nice(_NICE)
     gc.disable()  # a million rules make no cycles, and the process ends soon

@@ -25,9 +25,11 @@ from admin_api.store.errors import Duplicate, NotFound, StoreAway, TooMany
 from admin_api.store.files import private_file
 from admin_api.store.store import Store
 from admin_api.store.tables import bindable, tokens
+from resolver.state_files import read_own
 
 ROLES: Final = ("viewer", "operator", "lease", "admin")
 MOST_TOKENS: Final = 1000
+FIRST_TOKEN: Final = "first"  # noqa: S105 (a name)
 FIRST_TOKEN_FILE: Final = "admin.token"  # noqa: S105 (a name of a file)
 
 _TOKEN = re.compile(r"moat_([0-9a-f]{8})_[A-Za-z0-9_-]{43}\Z")
@@ -62,10 +64,16 @@ _COLUMNS = [tokens.c[name] for name in TokenRow.__dataclass_fields__]
 
 async def get(conn: AsyncConnection, name: str) -> TokenRow:
     """The token of that name. Raises NotFound."""
-    row = (await conn.execute(select(*_COLUMNS).where(tokens.c.name == bindable(name)))).first()
+    row = await find(conn, name)
     if row is None:
         raise NotFound(f"token {name!r}")
-    return _row(row)
+    return row
+
+
+async def find(conn: AsyncConnection, name: str) -> TokenRow | None:
+    """The token of that name, or None."""
+    row = (await conn.execute(select(*_COLUMNS).where(tokens.c.name == bindable(name)))).first()
+    return None if row is None else _row(row)
 
 
 async def by_id(conn: AsyncConnection, number: str, now: datetime | None = None) -> TokenRow | None:
@@ -155,16 +163,43 @@ async def revoke(change: Change, name: str) -> None:
 
 
 async def ensure_first_token(store: Store, state_dir: Path) -> Path | None:
-    """With no token at all, make one of role `admin` and write it to a file of mode 0600; gives the file's path."""
+    """With no token at all, make one of role `admin` and write it to a file of mode 0600; gives the file's path.
+
+    A file that is there and empty (a disk that was full, a machine that lost power) is written anew, since nobody can
+    read from it what the first token is; one that is not there was taken away on purpose.
+    """
+    is_empty = await asyncio.to_thread(_is_empty, state_dir / FIRST_TOKEN_FILE)
     async with store.read() as connection:
-        if await _any(connection):
+        if await _any(connection) and not is_empty:
             return None
     async with store.change("moatdns") as change:
-        if await _any(change.connection):
+        if await _any(change.connection) and not is_empty:
             return None
-        _, text = await create(change, name="first", owner="whoever installed moatdns", role="admin")
+        name = await _name_of_first(change)
+        _, text = await create(change, name=name, owner="whoever installed moatdns", role="admin")
         # Before the commit: a token that nobody was told would lock everybody out.
         return await asyncio.to_thread(_write_token, state_dir, text)
+
+
+async def _name_of_first(change: Change) -> str:
+    """A name that is free. The first token gives way where it was never used: nobody has it then."""
+    row = await find(change.connection, FIRST_TOKEN)
+    if row is None:
+        return FIRST_TOKEN
+    if row.last_used_at is None:
+        await revoke(change, FIRST_TOKEN)
+        return FIRST_TOKEN
+    number = 2
+    while await find(change.connection, f"{FIRST_TOKEN}-{number}") is not None:
+        number += 1
+    return f"{FIRST_TOKEN}-{number}"
+
+
+def _is_empty(path: Path) -> bool:
+    try:
+        return not read_own(path).strip()
+    except OSError:
+        return False
 
 
 async def _any(conn: AsyncConnection) -> bool:

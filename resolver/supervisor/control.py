@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import signal
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -23,6 +24,8 @@ _BACKOFF_SECONDS = (0.0, 0.5, 1.0, 2.0, 5.0)  # before it is started again, by h
 _STEADY_SECONDS = 30.0  # having run as long, it did not fail at once
 _HEARTBEAT_SECONDS = 1.0
 _HUNG_AFTER_PINGS = 30  # it may be busy with a store that does not answer
+_ENDED_BY_SIGTERM = f"status {-signal.SIGTERM}"
+LAST_WORD_SECONDS = 0.5  # between a child that hears of the end, and us
 _CONFIG_SECONDS = 120.0  # for a config's policy to be compiled and in force
 
 
@@ -55,7 +58,7 @@ class Control:
         self._runs = asyncio.Event()
         self._another_runs = asyncio.Event()
         self._is_started = False
-        self._is_stopping = False
+        self.is_stopping = False
 
     def start(self) -> None:
         """Keep it running from now on."""
@@ -111,7 +114,7 @@ class Control:
 
     async def stop(self) -> None:
         """Let it finish, and end it."""
-        self._is_stopping = True
+        self.is_stopping = True
         if self._process is not None:
             await self._process.stop()
         self._tasks.cancel()
@@ -122,7 +125,9 @@ class Control:
         while True:
             began = time.monotonic()
             why = await self._run_once()
-            if self._is_stopping:
+            if why == _ENDED_BY_SIGTERM and not self.is_stopping:
+                await asyncio.sleep(LAST_WORD_SECONDS)  # with everybody else, perhaps: then we are about to hear it
+            if self.is_stopping:
                 return
             if why is None:
                 continue

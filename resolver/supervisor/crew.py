@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import signal
 import socket
 import time
 from collections.abc import Awaitable, Callable
@@ -22,6 +23,7 @@ from resolver.telemetry.log import Log
 _BACKOFF_SECONDS = (0.0, 0.5, 1.0, 2.0, 5.0, 10.0)  # before a worker is started again, by how often it just failed
 _HEARTBEAT_SECONDS = 1.0
 _HUNG_AFTER_PINGS = 5  # in a row without a sign of life; beats of ours, so that our own pause is not the worker's
+_LAST_WORD_SECONDS = 0.5
 _STEADY_SECONDS = 10.0  # a worker that lived as long did not fail at once
 
 
@@ -62,7 +64,7 @@ class Crew:
         self._failures = [0] * len(sockets)  # by slot, in a row
         self._filling = [asyncio.Lock() for _ in sockets]  # by slot: one worker is being put there
         self._replacing = asyncio.Lock()
-        self._is_stopping = False
+        self.is_stopping = False
 
     def __len__(self) -> int:
         return len(self._workers)
@@ -151,13 +153,13 @@ class Crew:
 
     async def stop(self) -> None:
         """Let all finish what they have in flight, and end them."""
-        self._is_stopping = True
+        self.is_stopping = True
         await asyncio.gather(*(worker.stop() for worker in tuple(self._alive)))
         await self._tasks.end()
 
     async def _replace(self, slot: int) -> None:
         async with self._filling[slot]:
-            if self._is_stopping:
+            if self.is_stopping:
                 return
             old = self._workers[slot]
             await self._fill(slot)
@@ -198,7 +200,9 @@ class Crew:
         """Hear a worker until it ends, and replace one that was not told to."""
         status = await worker.hear()
         self._alive.discard(worker)
-        if worker.stopping or self._is_stopping:
+        if status == -signal.SIGTERM and not (worker.stopping or self.is_stopping):
+            await asyncio.sleep(_LAST_WORD_SECONDS)  # a young one hears of the end of us all before we do
+        if worker.stopping or self.is_stopping:
             return
         async with self._filling[slot]:
             if self._workers[slot] is worker:  # else it was being replaced when it ended
@@ -209,7 +213,7 @@ class Crew:
         """Start workers for a slot, with growing pauses, until one serves."""
         if time.monotonic() - ended.began > _STEADY_SECONDS:
             self._failures[slot] = 0
-        while not self._is_stopping:
+        while not self.is_stopping:
             pause = _BACKOFF_SECONDS[min(self._failures[slot], len(_BACKOFF_SECONDS) - 1)]
             self._failures[slot] += 1
             self._log.error("a worker ended; starting another", pid=ended.pid, status=status, pause_seconds=pause)

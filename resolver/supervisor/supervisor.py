@@ -22,7 +22,7 @@ from resolver.policy.subjects import Moment
 from resolver.snapshot_file import Manifest
 from resolver.subjects_file import Position, newest, note_clock_step
 from resolver.supervisor.channels import Channels
-from resolver.supervisor.control import Control
+from resolver.supervisor.control import LAST_WORD_SECONDS, Control
 from resolver.supervisor.crew import Crew
 from resolver.supervisor.late_addresses import LateAddresses
 from resolver.supervisor.own_process import Ownership, raise_file_limit
@@ -96,7 +96,7 @@ class Supervisor:
     async def _serve(self, sockets: list[WorkerSockets], channels: Channels) -> None:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._stop_asked.set)
+            loop.add_signal_handler(number, self._begin_to_stop)
         loop.add_signal_handler(signal.SIGHUP, self._reload_asked.set)
         loop.add_signal_handler(signal.SIGUSR2, self._restart_asked.set)
         self._published = loop.create_future()
@@ -146,6 +146,13 @@ class Supervisor:
         finally:
             await self._control.stop()  # last: it writes down what the workers have counted
         self._log.info("stopped")
+
+    def _begin_to_stop(self) -> None:
+        """From here on, the end of a child is no fault."""
+        self._control.is_stopping = True
+        if self._has_crew.is_set():
+            self._crew.is_stopping = True
+        self._stop_asked.set()
 
     async def _first_policy(self) -> Manifest:
         """The policy to start with. Raises MoatdnsError when there is none."""
@@ -274,6 +281,10 @@ class Supervisor:
                 for problem in error.problems:
                     self._log.error("the config is not used; the old one stays in force", problem=problem)
             except MoatdnsError as error:
+                # A service manager may end all processes at once, and the child that was asked has heard it first.
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._stop_asked.wait(), LAST_WORD_SECONDS)
+                    return
                 self._log.error("reload did not finish", why=str(error), policy=self._crew.manifest.revision)
             self._tell_manager()
 

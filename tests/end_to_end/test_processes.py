@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -167,3 +168,18 @@ def test_a_worker_that_hangs_does_not_keep_the_server_from_ending(
     assert gone(family)
     assert is_free(moatdns.port)
     assert [event for event in moatdns.events if event["level"] == "error" and "killed" in event["event"]]
+
+
+@pytest.mark.parametrize("whom", ["supervisor", "everybody"])
+def test_an_end_in_the_middle_of_a_reload_is_no_fault(server: Moatdns, whom: str) -> None:
+    """A service manager may tell all processes at once."""
+    server.whole_family()
+    server.write_config({**OFFICE, "upstream": {"servers": ["udp://127.0.0.1:9"]}, "cache": {"max_mib": 32}})
+    server.signal(signal.SIGHUP)
+    wait_until(lambda: len(server.family()) > 4, "a process that reads the config")
+    for process in server.family() if whom == "everybody" else server.family()[:1]:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.terminate()
+    assert server.process
+    assert server.process.wait(25) == 0
+    assert not [event for event in server.events if event["level"] in ("error", "text")]

@@ -141,3 +141,43 @@ async def test_an_empty_store_gets_one_admin_token_in_a_file_of_ours(store: Stor
     assert await tokens.ensure_first_token(store, tmp_path) is None
     assert path.read_text().strip() == text
     assert sorted(names(tmp_path)) == ["admin.token"]  # and no half-written one
+
+
+@pytest.mark.parametrize("content", ["", "\n"])
+async def test_an_empty_token_file_is_written_anew(store: Store, tmp_path: Path, content: str) -> None:
+    path = await tokens.ensure_first_token(store, tmp_path)
+    assert path is not None
+    lost = path.read_text().strip()
+    path.write_text(content)
+    assert await tokens.ensure_first_token(store, tmp_path) == path
+    async with store.read() as conn:
+        again = await tokens.authenticate(conn, path.read_text().strip())
+        assert again is not None
+        assert (again.name, again.role) == ("first", "admin")
+        assert await tokens.authenticate(conn, lost) is None, "nobody ever had it"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+async def test_a_first_token_that_somebody_uses_stays_where_its_file_is_empty(store: Store, tmp_path: Path) -> None:
+    path = await tokens.ensure_first_token(store, tmp_path)
+    assert path is not None
+    used = path.read_text().strip()
+    async with store.read() as conn:
+        row = await tokens.authenticate(conn, used)
+    assert row is not None
+    await tokens.touch(store, row)
+    path.write_text("")
+    await tokens.ensure_first_token(store, tmp_path)
+    async with store.read() as conn:
+        other = await tokens.authenticate(conn, path.read_text().strip())
+        assert other is not None
+        assert (other.name, other.role) == ("first-2", "admin")
+        assert await tokens.authenticate(conn, used) is not None
+
+
+async def test_a_token_file_that_was_taken_away_stays_away(store: Store, tmp_path: Path) -> None:
+    path = await tokens.ensure_first_token(store, tmp_path)
+    assert path is not None
+    path.unlink()
+    assert await tokens.ensure_first_token(store, tmp_path) is None
+    assert not path.exists()

@@ -27,7 +27,7 @@ from typing import Any
 
 import marisa_trie
 
-from resolver.errors import SnapshotError
+from resolver.errors import RuleError, SnapshotError
 from resolver.policy.compiler import FORMAT, CompiledRules, load_layer, load_policy
 from resolver.policy.rules import RuleLayer
 from resolver.policy.snapshot import PolicySnapshot
@@ -37,6 +37,8 @@ SNAPSHOTS = "snapshots"  # the folder of snapshots, below state_dir
 KEPT = 3  # manifests kept, the newest among them
 _UNNAMED_SECONDS = 600.0  # a file that no manifest names may belong to one that is still being written
 _MANIFEST = re.compile(r"manifest-(\d{6,})\.json\Z")
+_CONTENT = re.compile(r"(?:rules|groups)-([0-9a-f]{16})\.(?:trie|ids|sets|json)\Z")
+_MALFORMED = (ValueError, KeyError, TypeError, AttributeError, IndexError, ArithmeticError, RuntimeError, RuleError)
 _LAYER_ROLES = ("trie", "ids", "sets")
 
 Entry = dict[str, Any]  # of a file: name, sha256, bytes
@@ -165,18 +167,23 @@ def read_manifest(path: Path) -> Manifest:
             raise SnapshotError(f"{path}: the checksum is wrong")
         if body["format"] != FORMAT or body["byteorder"] != sys.byteorder:
             raise SnapshotError(f"{path}: written by another version (format {body['format']})")
-        return Manifest(
+        manifest = Manifest(
             path,
-            body["revision"],
-            body["created_at"],
+            int(body["revision"]),
+            float(body["created_at"]),
             Origin(**body["origin"]),
             tuple(LayerFiles(**layer) for layer in body["layers"]),
             body["groups"],
         )
+        for entry in manifest.entries:
+            _check_name(entry)
     except OSError as error:
         raise SnapshotError(f"{path}: {error.strerror}") from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except _MALFORMED as error:
         raise SnapshotError(f"{path}: cannot be read: {error}") from error
+    if not manifest.layers or manifest.revision < 1:
+        raise SnapshotError(f"{path}: has no layer, or no revision")
+    return manifest
 
 
 def open_snapshot(manifest: Manifest, *, check: bool = True, like: PolicySnapshot | None = None) -> PolicySnapshot:
@@ -194,7 +201,7 @@ def open_snapshot(manifest: Manifest, *, check: bool = True, like: PolicySnapsho
         return load_policy(manifest.revision, layers, read_own(groups))
     except OSError as error:
         raise SnapshotError(f"{manifest.path}: {error.filename or ''}: {error.strerror or error}") from error
-    except (ValueError, KeyError, TypeError, IndexError, StopIteration, RuntimeError) as error:
+    except (*_MALFORMED, StopIteration, MemoryError) as error:
         raise SnapshotError(f"{manifest.path}: cannot be read: {error}") from error
 
 
@@ -207,7 +214,7 @@ def open_layers(
         return [known.get(layer.content) or _open_layer(folder, layer, check=check) for layer in layers]
     except OSError as error:
         raise SnapshotError(f"{error.filename or folder}: {error.strerror or error}") from error
-    except (ValueError, KeyError, TypeError, IndexError, StopIteration, RuntimeError) as error:
+    except (*_MALFORMED, StopIteration, MemoryError) as error:
         raise SnapshotError(f"{folder}: a layer cannot be read: {error}") from error
 
 
@@ -216,7 +223,8 @@ def _open_layer(folder: Path, files: LayerFiles, *, check: bool) -> RuleLayer:
     if check:
         for path, entry in zip((trie, ids, sets), files.entries, strict=True):
             _check(path, entry)
-    return load_layer(marisa_trie.BinaryTrie().mmap(str(trie)), _map(ids), read_own(sets), files.content)
+    mapped = marisa_trie.BinaryTrie().mmap(str(trie))
+    return load_layer(mapped, _map(ids), read_own(sets), files.content, check=check)
 
 
 def last_good(folder: Path) -> tuple[PolicySnapshot, Manifest, list[str]]:
@@ -266,6 +274,13 @@ def _check(path: Path, entry: dict[str, Any]) -> None:
             raise SnapshotError(f"{path}: {size} octets, {entry['bytes']} were written")
         if hashlib.file_digest(file, "sha256").hexdigest() != entry["sha256"]:
             raise SnapshotError(f"{path}: the content is not what was written")
+
+
+def _check_name(entry: Entry) -> None:
+    """A file is called by its content, and so is nowhere else. Raises ValueError."""
+    match = _CONTENT.match(entry["name"])
+    if match is None or not str(entry["sha256"]).startswith(match[1]) or type(entry["bytes"]) is not int:
+        raise ValueError(f"{str(entry['name'])[:100]!r} is the name of none of its files")
 
 
 def _map(path: Path) -> memoryview:

@@ -63,6 +63,8 @@ def _check(descriptor: int, path: Path, *, writes: bool) -> None:
         raise NotOursError(path, "is no regular file: remove it")
     if facts.st_uid not in (0, os.geteuid()):
         raise NotOursError(path, f"belongs to the user with the id {facts.st_uid}: give it to ours, or remove it")
+    if not writes and facts.st_mode & stat.S_IWOTH:
+        raise NotOursError(path, f"can be written by everybody: remove it, or take that away ('chmod o-w {path}')")
     if writes and facts.st_nlink != 1:
         raise NotOursError(path, "has a second name (a hard link), whose content would change with it: remove it")
     if writes and facts.st_mode & _OTHERS and facts.st_uid == os.geteuid():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from array import array
 from collections import Counter
@@ -16,6 +17,7 @@ from resolver.policy.snapshot import PolicySnapshot
 from resolver.policy.stack import RuleStack
 from resolver.rules import Rule, RuleForm, RuleKind
 
+_RESPONSES = frozenset(("zero-ip", "nxdomain", "nodata", "refused", "address"))
 FORMAT = 4  # of the compiled bytes; a snapshot of another format is compiled anew
 
 # Nested tries of the index: more take fewer octets a name and more time a look-up (measured: 3 take 16.7 octets and
@@ -148,17 +150,59 @@ def compile_groups(
     )
 
 
-def load_layer(trie: marisa_trie.BinaryTrie, ids: memoryview, sets: bytes, content: str = "") -> RuleLayer:
-    """The layer that `pack` made. `ids` are its bytes, mapped or in memory; `content` stands for it."""
+def load_layer(
+    trie: marisa_trie.BinaryTrie, ids: memoryview, sets: bytes, content: str = "", *, check: bool = False
+) -> RuleLayer:
+    """The layer that `pack` made. `ids` are its bytes, mapped or in memory; `content` stands for it.
+
+    `check` looks at all numbers. Raises ValueError, TypeError, KeyError, RuleError for what `pack` never made.
+    """
     plain = json.loads(sets)
+    numbers = ids.cast(plain["ids"])
+    sources = [Source(name, Rank(rank), identity) for name, rank, identity in plain["sources"]]
+    rule_sets = [[Member.from_plain(member) for member in members] for members in plain["sets"]]
+    regexes = [Member.from_plain(member) for member in plain["regexes"]]
+    if check:
+        _check_numbers(len(trie), numbers, rule_sets)
+        for source in sources:
+            _is_text(source.name, source.identity)
+        for member in itertools.chain(regexes, *rule_sets):
+            _check_member(member, len(sources))
     return RuleLayer(
         trie=trie,
-        ids=ids.cast(plain["ids"]),
-        rule_sets=[RuleSet([Member.from_plain(member) for member in members]) for members in plain["sets"]],
-        sources=[Source(name, Rank(rank), identity) for name, rank, identity in plain["sources"]],
-        regexes=[Member.from_plain(member) for member in plain["regexes"]],
+        ids=numbers,
+        rule_sets=[RuleSet(members) for members in rule_sets],
+        sources=sources,
+        regexes=regexes,
         content=content,
     )
+
+
+def _check_numbers(keys: int, numbers: memoryview, rule_sets: list[list[Member]]) -> None:
+    if not rule_sets or rule_sets[0]:
+        raise ValueError("rule set 0 is not the empty one")
+    if len(numbers) != keys:
+        raise ValueError(f"{len(numbers)} numbers for {keys} keys")
+    if max(numbers, default=0) >= len(rule_sets):
+        raise ValueError(f"a number of a rule set beyond the {len(rule_sets)} that there are")
+
+
+def _check_member(member: Member, sources: int) -> None:
+    """Refuse a rule that would fail when a query comes by."""
+    for number in (member.source, *member.needed_by):
+        if type(number) is not int or not 0 <= number < sources:
+            raise ValueError(f"a rule of source {number!r}, where there are {sources}")
+    if member.response is not None and member.response not in _RESPONSES:
+        raise ValueError(f"a rule with the answer {member.response!r}, which is none")
+    if (member.written is None) is not (member.kind is RuleKind.NAME):
+        raise ValueError("a name with an expression, or an expression without one")
+    if member.written is not None:
+        _is_text(member.written)
+
+
+def _is_text(*values: object) -> None:
+    if not all(isinstance(value, str) for value in values):
+        raise TypeError("text is missing")
 
 
 def load_policy(revision: int, layers: Sequence[RuleLayer], groups: bytes) -> PolicySnapshot:

@@ -20,7 +20,7 @@ import os
 import re
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -223,8 +223,7 @@ def _open_layer(folder: Path, files: LayerFiles, *, check: bool) -> RuleLayer:
     if check:
         for path, entry in zip((trie, ids, sets), files.entries, strict=True):
             _check(path, entry)
-    mapped = marisa_trie.BinaryTrie().mmap(str(trie))
-    return load_layer(mapped, _map(ids), read_own(sets), files.content, check=check)
+    return load_layer(marisa_trie.BinaryTrie().mmap(str(trie)), _map(ids), read_own(sets), files.content)
 
 
 def last_good(folder: Path) -> tuple[PolicySnapshot, Manifest, list[str]]:
@@ -239,6 +238,30 @@ def last_good(folder: Path) -> tuple[PolicySnapshot, Manifest, list[str]]:
             return open_snapshot(manifest), manifest, refused
         except SnapshotError as error:
             refused.append(str(error))
+    raise SnapshotError("\n".join(refused) if refused else f"no compiled policy in {folder}")
+
+
+def newest_whole(folder: Path, harmful: Container[tuple[Path, float]] = ()) -> tuple[Manifest, list[str]]:
+    """The manifest of the newest snapshot whose files are as they were written, and what was wrong with newer ones.
+
+    Nothing is mapped: a file that was made to harm harms a worker alone. `harmful` are left out. Raises SnapshotError
+    when there is none.
+    """
+    refused: list[str] = []
+    for revision in sorted(_revisions(folder), reverse=True):
+        path = folder / f"manifest-{revision:06d}.json"
+        try:
+            manifest = read_manifest(path)
+            if (path, manifest.created_at) in harmful:
+                continue
+            for entry in manifest.entries:
+                _check(folder / entry["name"], entry)
+        except OSError as error:
+            refused.append(f"{path}: {error.filename or ''}: {error.strerror or error}")
+        except SnapshotError as error:
+            refused.append(str(error))
+        else:
+            return manifest, refused
     raise SnapshotError("\n".join(refused) if refused else f"no compiled policy in {folder}")
 
 

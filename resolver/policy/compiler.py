@@ -150,24 +150,21 @@ def compile_groups(
     )
 
 
-def load_layer(
-    trie: marisa_trie.BinaryTrie, ids: memoryview, sets: bytes, content: str = "", *, check: bool = False
-) -> RuleLayer:
+def load_layer(trie: marisa_trie.BinaryTrie, ids: memoryview, sets: bytes, content: str = "") -> RuleLayer:
     """The layer that `pack` made. `ids` are its bytes, mapped or in memory; `content` stands for it.
 
-    `check` looks at all numbers. Raises ValueError, TypeError, KeyError, RuleError for what `pack` never made.
+    Raises ValueError, TypeError, KeyError for what `pack` never made. (What is within the trie cannot be checked.)
     """
     plain = json.loads(sets)
     numbers = ids.cast(plain["ids"])
     sources = [Source(name, Rank(rank), identity) for name, rank, identity in plain["sources"]]
     rule_sets = [[Member.from_plain(member) for member in members] for members in plain["sets"]]
     regexes = [Member.from_plain(member) for member in plain["regexes"]]
-    if check:
-        _check_numbers(len(trie), numbers, rule_sets)
-        for source in sources:
-            _is_text(source.name, source.identity)
-        for member in itertools.chain(regexes, *rule_sets):
-            _check_member(member, len(sources))
+    _check_numbers(len(trie), numbers, rule_sets)
+    for source in sources:
+        _is_text(source.name, source.identity)
+    for member in itertools.chain(regexes, *rule_sets):
+        _check_member(member, len(sources))
     return RuleLayer(
         trie=trie,
         ids=numbers,

@@ -27,6 +27,14 @@ _LAST_WORD_SECONDS = 0.5
 _STEADY_SECONDS = 10.0  # a worker that lived as long did not fail at once
 
 
+class _HarmfulPolicyError(MoatdnsError):
+    """A worker crashed while it read a policy, or before it served: what is on the disk may have been made to harm."""
+
+    def __init__(self, why: str, manifest: Manifest) -> None:
+        super().__init__(why)
+        self.manifest = manifest
+
+
 class Crew:
     """A worker for each slot of sockets. `settings`, `cookie_secret` and `manifest` are what new workers start with."""
 
@@ -35,7 +43,7 @@ class Crew:
         sockets: list[WorkerSockets],
         settings: WorkerSettings,
         manifest: Manifest,
-        mend: Callable[[], Awaitable[Manifest]],
+        mend: Callable[[Manifest | None], Awaitable[Manifest]],
         log: Log,
         *,
         events: socket.socket,
@@ -43,7 +51,8 @@ class Crew:
         subjects: Position | None = None,
         on_clock: Callable[[float, Moment], None],
     ) -> None:
-        """`mend` gives a policy that can be served where a worker could not start; it raises MoatdnsError.
+        """`mend` gives a policy that can be served where a worker could not start; it raises MoatdnsError. It is told
+        the one that a worker died of, where that is why.
 
         `events` is where workers put query events, `subjects` the leases and exemptions that they start with;
         `on_clock` is told when a worker sees that the wall clock was set.
@@ -168,7 +177,11 @@ class Crew:
 
     async def _first_fill(self, slot: int) -> None:
         async with self._filling[slot]:
-            await self._fill(slot, checked=True)
+            try:
+                await self._fill(slot, checked=True)
+            except _HarmfulPolicyError as error:
+                self.manifest = await self._mend(error.manifest)
+                await self._fill(slot)
 
     async def _fill(self, slot: int, *, checked: bool = False) -> None:
         """Start a worker for a slot and wait until it serves. Raises MoatdnsError when it does not.
@@ -186,7 +199,12 @@ class Crew:
             await worker.listens()
             manifest, subjects = self.manifest, self.subjects
             worker.begin(manifest.path, subjects, checked=checked)
-            await worker.ready()
+            try:
+                await worker.ready()
+            except MoatdnsError as error:
+                if worker.is_harmed:
+                    raise _HarmfulPolicyError(str(error), manifest) from error
+                raise
             if self._is_up_to_date(worker):
                 break
             await worker.stop()  # the settings changed while it started
@@ -218,14 +236,16 @@ class Crew:
             self._failures[slot] += 1
             self._log.error("a worker ended; starting another", pid=ended.pid, status=status, pause_seconds=pause)
             await asyncio.sleep(pause)
+            harmful = None
             try:
                 await self._fill(slot)
             except MoatdnsError as error:
                 self._log.error("a worker could not be started", why=str(error))
+                harmful = error.manifest if isinstance(error, _HarmfulPolicyError) else None
             else:
                 return
             try:
-                self.manifest = await self._mend()
+                self.manifest = await self._mend(harmful)
             except MoatdnsError as error:
                 self._log.error("no policy can be served", why=str(error))
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from resolver.errors import SnapshotError
 from resolver.plan import Ground, Plan
-from resolver.snapshot_file import SNAPSHOTS, Manifest, last_good
+from resolver.snapshot_file import SNAPSHOTS, Manifest, newest_whole
 from resolver.supervisor import boot
 from resolver.supervisor.compiler_process import CompilerProcess
 from resolver.telemetry.log import Log
@@ -20,6 +20,7 @@ class PolicySource:
         self._path = path
         self._log = log
         self._compiler: CompilerProcess | None = None  # holds what was read last, until it is compiled
+        self._harmful: set[tuple[Path, float]] = set()  # manifests that workers have died of
         self._digest: str | None = None  # of the file as it was read last
 
     def recall(self) -> Plan | None:
@@ -76,7 +77,7 @@ class PolicySource:
         """The last good snapshot, checked; what is damaged is told."""
         folder = state_dir / SNAPSHOTS
         try:
-            _, manifest, refused = last_good(folder)
+            manifest, refused = newest_whole(folder, self._harmful)
         except SnapshotError as error:
             if folder.is_dir():
                 self._log.error("no compiled policy on disk can be used; compiling anew", why=str(error))
@@ -84,6 +85,13 @@ class PolicySource:
         for why in refused:
             self._log.error("a damaged policy is refused; the last good one is used", why=why, policy=manifest.revision)
         return manifest
+
+    def distrust(self, manifest: Manifest) -> None:
+        """Serve that policy no more: no worker can read it, or one died of it, whatever its hashes say."""
+        what = (manifest.path, manifest.created_at)
+        if what not in self._harmful:
+            self._harmful.add(what)
+            self._log.error("a policy that no worker can read is put aside", policy=manifest.revision)
 
     async def end(self) -> None:
         """End the compiler, if one is waiting or at work."""

@@ -264,10 +264,15 @@ class Supervisor:
             self._log.error("the cookie secret cannot be read", why=str(error))
             return otherwise or [secrets.token_hex(SECRET_BYTES)]
 
-    async def _mended_policy(self) -> Manifest:
-        """Where the policy's files are gone or damaged: the last good one, until it is compiled anew."""
+    async def _mended_policy(self, harmful: Manifest | None) -> Manifest:
+        """Where the policy's files are gone, damaged or harmful: the last good one, until it is compiled anew."""
+        if harmful is not None:
+            self._source.distrust(harmful)
         self._control.recompile()
-        return self._source.on_disk(self._plan.state_dir) or await self._source.from_config(self._plan)
+        good = self._source.on_disk(self._plan.state_dir) or await self._source.from_config(self._plan)
+        if harmful is not None:
+            self._in_use = good
+        return good
 
     async def _reload_for_ever(self) -> None:
         """SIGHUP: what the config says by now."""

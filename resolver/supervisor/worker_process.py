@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import itertools
 import json
+import signal
 import socket
 import sys
 import time
@@ -21,6 +22,7 @@ from resolver.subjects_file import Position
 from resolver.telemetry.log import Log
 
 READY_SECONDS = 30.0  # a worker that is not ready by then is taken for hung
+_FAULTS = (-signal.SIGSEGV, -signal.SIGBUS, -signal.SIGABRT, -signal.SIGILL, -signal.SIGFPE)
 _STOP_SECONDS = 8.0  # for a worker to drain; then it is killed
 
 
@@ -183,6 +185,12 @@ class WorkerProcess:
         if not await self.serves(1):
             self.kill()
             raise MoatdnsError(f"worker {self.pid} ended, or was not ready within {READY_SECONDS:g} s")
+
+    @property
+    def is_harmed(self) -> bool:
+        """Whether the policy cannot be read, or it crashed over it: its end was nobody's kill."""
+        status = self._process.returncode
+        return self._refused or (status is not None and (status > 0 or status in _FAULTS))
 
     def use(self, manifest: Path) -> None:
         """Tell it to put a policy in force."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -171,3 +173,23 @@ def test_only_a_few_revisions_are_kept(server: Moatdns) -> None:
     assert len(list(server.snapshots.glob("manifest-*.json"))) == 3
     assert len(list(server.snapshots.glob("*.trie"))) <= 3
     assert is_blocked(ask(server.port, "number-4.example"))
+
+
+def _put(manifest: Path, role: str, content: bytes) -> None:
+    """Have a manifest name other content for a file of its lowest layer, with hashes that match."""
+    digest = hashlib.sha256(content).hexdigest()
+    name = f"rules-{digest[:16]}.{role}"
+    (manifest.parent / name).write_bytes(content)
+    body = json.loads(manifest.read_text())
+    del body["checksum"]
+    body["layers"][0][role] = {"name": name, "sha256": digest, "bytes": len(content)}
+    checksum = hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
+    manifest.write_text(json.dumps({**body, "checksum": checksum}))
+
+
+@pytest.mark.parametrize(("role", "content"), [("ids", b""), ("trie", b"We love Marisa."), ("sets", b"[]")])
+def test_a_policy_made_to_harm_with_hashes_that_match_is_put_aside(server: Moatdns, role: str, content: bytes) -> None:
+    _put(server.snapshots / "manifest-000002.json", role, content)
+    server.start()
+    assert server.wait_for("a policy that no worker can read is put aside")["policy"] == 2
+    wait_until(lambda: is_blocked(ask(server.port, "second.example")), "the policy is compiled anew")

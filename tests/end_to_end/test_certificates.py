@@ -188,3 +188,24 @@ def test_a_certificate_for_other_names_is_told_of(tmp_path: Path, certificates: 
     tls = {**certificates.section, "server_name": "dns.other.example"}
     _, said = check_config(tmp_path, {**CONFIG, "listen": {"doh": ["127.0.0.1:8443"]}, "tls": tls})
     assert "tls.server_name: the certificate in" in said
+
+
+def test_the_line_of_every_file_that_cannot_be_used_is_told(tmp_path: Path, certificates: Certificates) -> None:
+    config = {
+        **CONFIG,
+        "listen": {"dot": ["127.0.0.1:8853"]},
+        "tls": {**certificates.section, "private_key": "gone.key"},
+        "upstream": {"servers": ["tls://192.0.2.1#dns.example"], "ca_file": "gone.pem"},
+        "admin": {"listen": "127.0.0.1:8054", "tls": {"certificate": "gone.crt", "private_key": "admin.key"}},
+    }
+    code, said = check_config(tmp_path, config)
+    assert code == 1
+    (file,) = tmp_path.glob("*.yaml")
+    lines = file.read_text().splitlines()
+    for key, last, name in (
+        ("tls.private_key", "private_key", "gone.key"),
+        ("upstream.ca_file", "ca_file", "gone.pem"),
+        ("admin.tls.certificate", "certificate", "gone.crt"),
+    ):
+        number = next(at for at, line in enumerate(lines, 1) if line.strip().startswith(f"{last}: {name}"))
+        assert f"{file}:{number}: {key}: {tmp_path / name} cannot be read" in said

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -184,3 +185,25 @@ def test_commands_of_root_leave_nothing_of_roots_in_the_users_folder(folder: Pat
         assert owners_below(server.state_dir) == {LESSER.uid}
         assert (folder / "trail").stat().st_uid == 0
         assert psutil.pid_exists(server.pid)
+
+
+def test_a_state_directory_that_cannot_be_written_is_told_as_that(folder: Path) -> None:
+    lists = [{"name": "house", "block": ["house.example"]}]
+    server = RootStarted(folder, {**NO_UPSTREAM, "policy": {"lists": lists}}, user=None)
+    server.prepare()
+    done = subprocess.run(
+        [*server.command, "serve", "--config", str(server.config_file)],
+        user=LESSER.uid,
+        group=LESSER.gid,
+        extra_groups=[],
+        env=server.environment,
+        cwd="/",
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert f"state_dir: {server.state_dir} cannot be used" in done.stderr
+    assert "set state_dir to a folder that user 'nobody' can write" in done.stderr
+    assert "lists" not in done.stderr

@@ -202,3 +202,11 @@ async def test_times_that_nobody_can_reckon_with_are_refused(served: Served, pat
     token = {"name": "t", "role": "viewer", "owner": "Ana", "expires_at": "9999-12-31T23:59:59-14:00"}
     assert await served.status("POST", "tokens", token) == 422
     assert await served.status("POST", "tokens", {"expires": token.pop("expires_at"), **token}) == 422
+
+
+async def test_a_group_that_is_exempt_and_to_be_watched_is_told_what_that_means(served: Served) -> None:
+    made = await make(served, "groups", name="lab", networks=["10.1.0.0/16"], exempt=True, mode="monitor")
+    assert "exempt: true goes before mode: monitor" in str(made["notes"])
+    async with served.call("PATCH", "groups/lab", {"exempt": False}) as response:
+        assert (await response.json())["notes"] == []
+    assert (await served.get("groups/lab"))["notes"] == []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from pathlib import Path
 
@@ -63,4 +62,4 @@ def test_a_folder_that_is_a_link_is_neither_read_nor_emptied(tmp_path: Path) -> 
     with pytest.raises(CatalogueError, match="symbolic link"):
         choose(tmp_path / "state", review=True)
     assert choose(tmp_path / "state", review=False).folder is None
-    assert os.listdir(elsewhere) == ["kept"]
+    assert [path.name for path in elsewhere.iterdir()] == ["kept"]

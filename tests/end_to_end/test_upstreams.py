@@ -111,7 +111,7 @@ def test_a_failure_is_remembered_for_a_second_so_that_a_flood_asks_once(
 
 
 @pytest.mark.parametrize(
-    ("rcode", "why"), [(5, "the upstreams answered REFUSED"), (9, "rcode 9"), (16, "BADVERS"), (4095, "rcode 4095")]
+    ("rcode", "why"), [(5, "the upstreams answered REFUSED"), (11, "rcode 11"), (16, "BADVERS"), (4095, "rcode 4095")]
 )
 def test_an_rcode_that_is_no_answer_ends_in_servfail_with_the_reason(
     only_stub: Moatdns, upstream: StubUpstream, rcode: int, why: str

@@ -168,7 +168,8 @@ class Policy(Section):
         default=200, description="With four eyes, the most changes that wait for another owner."
     )
     change_request_seconds: Annotated[int, Field(ge=60, le=366 * _DAY), NUMBER] = Field(
-        default=7 * _DAY, description="With four eyes, how long a change waits for another owner before it lapses."
+        default=7 * _DAY,
+        description="With four eyes, how long a change waits for another owner before it lapses, in seconds.",
     )
     lists: tuple[OwnList, ...] = Field(default=(), description="Lists: the company's own, and those that are fetched.")
     groups: Annotated[tuple[Group, ...], AfterValidator(_complete)] = Field(

@@ -91,6 +91,9 @@ def test_the_defaults_are_those_of_the_contract(tmp_path: Path, monkeypatch: pyt
             "approval": "none",
             "longest_exemption_seconds": 366 * 86_400,
             "longest_pause_seconds": 86_400,
+            "longest_emergency_pause_seconds": 3600,
+            "most_change_requests": 200,
+            "change_request_seconds": 7 * 86_400,
             "lists": [],
             "groups": [
                 {

@@ -82,8 +82,20 @@ def changed(was: States, will: States, facts: Facts) -> Iterator[str]:
         elif name in facts.leased_groups:
             what = "is made, and leases that are there name it" if name in will else "goes, and leases name it"
             yield f"group {name!r} {what}"
+    yield from _followed(touched, was, will, facts)
     yield from _moved(touched, was, will, facts)
     yield from _renamed(touched, was, will, facts)
+
+
+def _followed(touched: Collection[str], was: States, will: States, facts: Facts) -> Iterator[str]:
+    """Groups that block what `default` blocks, which changes with it while they stay; one of them is told."""
+    if _DEFAULT not in touched:
+        return
+    for name in sorted(was.keys() & will.keys() - {*touched}):
+        why = next(opened(was[name], will[name], was, will, facts), None)
+        if why is not None:
+            yield f"group {name!r}, which blocks what group {_DEFAULT!r} does, {why}"
+            return
 
 
 def _moved(touched: Iterable[str], was: States, will: States, facts: Facts) -> Iterator[str]:

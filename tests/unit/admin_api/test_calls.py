@@ -84,7 +84,7 @@ async def test_what_cannot_be_used_is_refused_and_changes_nothing(served: Served
 
 
 async def test_errors_point_at_what_is_wrong(served: Served) -> None:
-    body = {"name": "a", "block": ["fine.example", "co.uk"], "allow": ["-"]}
+    body = {"name": "a", "block": ["fine.example", "co.uk"], "allow": ["not a name"]}
     async with served.call("POST", "lists", body) as response:
         problem = await expect_problem(response)
     assert [error["pointer"] for error in problem["errors"]] == ["/block/1", "/allow/0"]

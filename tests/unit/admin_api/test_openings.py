@@ -96,6 +96,15 @@ def closed(policy: PolicySnapshot) -> set[tuple[str, bytes]]:
     return found
 
 
+def test_a_group_that_blocks_what_the_default_one_does_opens_with_it() -> None:
+    watched = filled("default", mode="monitor", block=["ai"])
+    was = {"default": watched, "one": filled("one", networks=["10.0.0.0/8"])}
+    will = {**was, "default": {**watched, "block": []}}
+    (told,) = changed(was, will, FACTS)
+    assert told.startswith("group 'one', which blocks what group 'default' does, does not block")
+    assert list(changed(will, was, FACTS)) == []
+
+
 @settings(max_examples=150, deadline=None)
 @given(changes())
 def test_what_no_owner_is_asked_about_opens_nothing_to_anybody(change: tuple[States, States]) -> None:

@@ -303,7 +303,8 @@ def test_groups_of_the_config_file_and_other_roles_have_nothing_to_press(chromiu
         page = person.log_in(f"/groups/{FROM_FILE}")
         assert "policy.groups" in page.inner_text("main")
         for name in ("Change", "Enforce", "Only watch", "Remove"):
-            assert page.get_by_role("button", name=name).or_(page.get_by_role("link", name=name)).count() == 0
+            here = page.locator("main")
+            assert here.get_by_role("button", name=name).or_(here.get_by_role("link", name=name)).count() == 0
     with Person(chromium, server, role="viewer") as person:
         person.expected_statuses.add(403)
         page = person.log_in("/groups/only-seen")

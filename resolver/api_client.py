@@ -107,9 +107,9 @@ def _scheme_of(url: str) -> str:
     """The scheme of a URL that has a host; "" for what is none."""
     try:
         parts = urllib.parse.urlsplit(url)
-        return parts.scheme if parts.hostname else ""
     except ValueError:  # of brackets that are none of IPv6
         return ""
+    return parts.scheme if parts.hostname else ""
 
 
 def _token(token_file: Path | None) -> str:

@@ -92,6 +92,14 @@ def _of_local_nat64(address: bytes) -> bytes:
     return address[12:]
 
 
+def _readings(address: bytes) -> list[bytes]:
+    """All IPv4 addresses that the owners of 64:ff9b:1::/48 may mean by an address within; [] for any other."""
+    if not address.startswith(_NAT64_LOCAL):
+        return []
+    found = (behind_prefix(address, length) for length in _LOCAL_LENGTHS)
+    return [inner for inner in found if inner is not None and inner[0]]
+
+
 def is_private(address: bytes) -> bool:
     """Whether an address, in four or sixteen octets, is of a network that no name of the internet should lead to.
 
@@ -127,6 +135,8 @@ def is_public(address: str) -> bool:
     if isinstance(ip, ipaddress.IPv6Address):
         packed = ip.packed
         inner = embedded_ipv4(packed)
+        if not all(is_public(str(ipaddress.IPv4Address(reading))) for reading in _readings(packed)):
+            return False  # whose prefix is of which length, only that network knows
         if inner is not None:
             ip = ipaddress.IPv4Address(inner)
         elif ip.is_site_local:  # fec0::/10, which counts as global for ipaddress

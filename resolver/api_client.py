@@ -48,7 +48,7 @@ class ApiClient:
 
     def __init__(self, url: str, token_file: Path | None = None, ca: Path | None = None) -> None:
         self._base = url.rstrip("/")
-        scheme = urllib.parse.urlsplit(self._base).scheme
+        scheme = _scheme_of(self._base)
         if scheme not in ("http", "https"):
             fail(f"--url: {url!r} is no URL: write it as in '{DEFAULT_URL}'", code=2)
         self._token = _token(token_file)
@@ -79,7 +79,7 @@ class ApiClient:
             if answer.status in accept:
                 return answer
             _refused(answer)
-        except (OSError, http.client.HTTPException) as error:
+        except (OSError, http.client.HTTPException, UnicodeError) as error:  # UnicodeError: of a host that is no name
             reason = getattr(error, "reason", None) or error
             fail(f"{self._base} cannot be reached: {reason}; is moatdns running, and is --url right?")
         _end_if_waiting(answer)
@@ -101,6 +101,15 @@ class ApiClient:
 class _NoRedirects(urllib.request.HTTPRedirectHandler):
     def redirect_request(self, *_: Any) -> None:
         """Follow none: a token is for the server that it was meant for."""
+
+
+def _scheme_of(url: str) -> str:
+    """The scheme of a URL that has a host; "" for what is none."""
+    try:
+        parts = urllib.parse.urlsplit(url)
+    except ValueError:  # of brackets that are none of IPv6
+        return ""
+    return parts.scheme if parts.hostname else ""
 
 
 def _token(token_file: Path | None) -> str:

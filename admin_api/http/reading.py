@@ -16,6 +16,7 @@ from resolver.config.mistakes import sentences
 
 MOST_BODY_BYTES = 16 << 20
 _JSON = ("application/json", "application/merge-patch+json")
+BROKEN = (web.RequestPayloadError, ConnectionError)  # what reading a body raises where it is broken, or breaks off
 
 
 def read_query(request: web.Request, model: type[BaseModel] | None) -> Any:
@@ -54,6 +55,8 @@ async def read_body(request: web.Request, model: type[BaseModel], *, may_lack: b
         raw = await request.read()
     except web.HTTPRequestEntityTooLarge:
         raise BadRequest(413, f"the body is larger than {MOST_BODY_BYTES >> 20} MiB: send it in parts") from None
+    except BROKEN:
+        raise BadRequest(400, "the body is not encoded as its headers say, or ends too early") from None
     body = parse_json(raw)
     if not isinstance(body, dict):
         raise BadRequest(422, "what was sent cannot be used", [("", "should be a JSON object")])

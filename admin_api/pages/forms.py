@@ -9,7 +9,7 @@ from aiohttp import web
 from multidict import MultiDict, MultiDictProxy
 
 from admin_api.http.call import BadRequest
-from admin_api.http.reading import read_within
+from admin_api.http.reading import BROKEN, read_within
 from admin_api.http.turns import TURN
 from admin_api.pages.addresses import split
 
@@ -41,6 +41,8 @@ async def read_form(request: web.Request) -> MultiDictProxy[str]:
         raise BadRequest(408, f"this form did not come within {FORM_SECONDS:g} s") from None
     except web.HTTPRequestEntityTooLarge:
         raise BadRequest(413, "this is too much for one form: send it in parts, or by the API") from None
+    except BROKEN:
+        raise BadRequest(400, "this form is not encoded as it says, or ends too early") from None
     except (ValueError, LookupError):  # LookupError: of a charset that nobody knows
         raise BadRequest(400, "this form cannot be read: it should be UTF-8") from None
     return MultiDictProxy(MultiDict((name, value) for name, value in sent.items() if isinstance(value, str)))

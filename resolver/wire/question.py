@@ -43,6 +43,7 @@ _HOP_BY_HOP: Final = frozenset(
     }
 )
 _COOKIE: Final = int(EdnsOption.COOKIE)
+_CLIENT_SUBNET: Final = int(EdnsOption.CLIENT_SUBNET)
 _NO_OPTIONS: Mapping[int, bytes] = {}
 _NO_QUESTION: Final = b"\x00\x00"
 _ROOT: Final = b"\x00"
@@ -58,7 +59,8 @@ class Question:
     * `key`: the qname's key (resolver.names), lower-case; `qtype`, `qclass`: numbers.
     * `flags`: the header's second word; `edns`: an OPT record was sent; `version`, `dnssec_ok`: from it.
     * `max_size`: the octets that the client takes over UDP, at most what we send (RFC 6891 section 6.2.3, RFC 9715).
-    * `options`: the data of the hop-by-hop EDNS options that it carries, by code; of several alike, the first.
+    * `options`: the data of the hop-by-hop EDNS options that it carries, by code; of several alike, the first (RFC
+      7873 section 4), but nothing of client subnets that differ.
     * `is_bare`: it has no question, only a cookie (RFC 7873 section 5.4); key, qtype and qclass mean nothing then.
     * `tsig`: the TSIG record that its answer ends with, where it is signed: no key is known here; else b"".
     * `table_key`: what stands for this query in the answer table: all after the ID, such options left out.
@@ -270,7 +272,9 @@ def _read_opt(question: Question, owner: int, rdata: int, end: int) -> None:
         if following > end:
             raise FormatError("an EDNS option is cut off")
         if code in _HOP_BY_HOP:
-            options.setdefault(code, query[at + 4 : following])  # of several, the first (RFC 7873 section 4)
+            data = query[at + 4 : following]
+            if options.setdefault(code, data) != data and code == _CLIENT_SUBNET:
+                options[code] = b""  # one of them may be the client's own word, which a proxy left: nobody's then
         else:
             kept += query[at:following]
         at = following

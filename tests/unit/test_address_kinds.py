@@ -117,3 +117,17 @@ def test_a_company_s_own_tunnel_addresses_are_not_stripped() -> None:
     assert not is_private(v6("2a00::5efe:10.0.0.1"))  # ISATAP (RFC 5214)
     assert is_private(v6("fe80::5efe:10.0.0.1"))
     assert is_private(v6("fec0::1"))
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "64:ff9b:1:808:a:100::",  # 10.1.0.0 behind /64, and 8.8.10.1 behind /48
+        "64:ff9b:1:808:a:9::",  # likewise 10.0.9.0
+        "64:ff9b:1:8:7f::",  # and 127.0.0.0, where /56 gives 8.127.0.0
+    ],
+)
+def test_an_address_that_some_length_of_prefix_makes_private_is_not_fetched_from(address: str) -> None:
+    assert not is_public(address)
+    assert is_public("64:ff9b:1::8.8.8.8")
+    assert is_public("64:ff9b:1:808:8:800::")

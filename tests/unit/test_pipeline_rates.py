@@ -139,6 +139,22 @@ async def test_exempt_clients_and_proxies_have_no_limit_and_those_they_ask_for_h
     assert asked.rcodes(1, client="127.0.0.9", subnet="127.0.0.8") == ["NOERROR"]
 
 
+@pytest.mark.parametrize("order", [("127.0.0.8", "127.0.0.7"), ("127.0.0.7", "127.0.0.8")])
+async def test_of_two_client_subnets_that_differ_a_proxy_is_believed_by_none(order: tuple[str, str]) -> None:
+    asked = Asked(queries_per_second=0)  # the client may have written one of them, and its proxy the other
+
+    def rcode(*clients: str) -> dns.rcode.Rcode:
+        options = [dns.edns.ECSOption(client, 32) for client in clients]
+        query = dns.message.make_query(BLOCKED, "A", use_edns=0, options=options).to_wire()
+        answer = asked.pipeline.answer_now(query, asked.pipeline.client("127.0.0.9"), Transport.UDP)
+        assert isinstance(answer, bytes)
+        return dns.message.from_wire(answer).rcode()
+
+    assert rcode(*order) == dns.rcode.REFUSED
+    assert asked.counters.dropped["client_subnet"] == 1
+    assert rcode(order[0], order[0]) == dns.rcode.NOERROR
+
+
 async def test_zero_queries_per_second_is_no_limit() -> None:
     assert set(Asked(queries_per_second=0).rcodes(5000)) == {"NOERROR"}
 

@@ -143,6 +143,35 @@ async def test_odd_octets_are_never_our_fault(served: Served) -> None:
     assert not [line for line in served.log.lines if "unexpected" in line[0]]
 
 
+@pytest.mark.parametrize(
+    ("header", "body"),
+    [
+        (b"Content-Encoding: gzip", b"{}"),
+        (b"Content-Encoding: deflate", b"\xff\xfe"),
+        (b"Content-Encoding: gzip", b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03\xff\xff"),
+        (b"Transfer-Encoding: chunked", b"2\r\n{}\r\nxyz\r\n"),
+        (b"Transfer-Encoding: chunked", b"2\r\n{}ab0\r\n\r\n"),
+    ],
+)
+async def test_a_body_that_is_not_encoded_as_it_says_is_the_callers_fault(
+    served: Served, header: bytes, body: bytes
+) -> None:
+    browser = await Browser.log_in(served, "admin")
+    session = {b"Cookie": browser.cookie.encode(), b"X-CSRF-Token": (await browser.csrf()).encode()}
+    token = {b"Authorization": b"Bearer " + served.tokens["admin"].encode()}
+    name, _, value = header.partition(b": ")
+    length = {} if name == b"Transfer-Encoding" else {b"Content-Length": b"%d" % len(body)}
+    for path, known, kind in (
+        (b"/api/v1/groups", token, b"application/json"),
+        (b"/api/v1/cache:flush", token, b"application/json"),
+        (b"/groups", session, FORM),
+    ):
+        octets = request("POST", path, known | length | {name: value, b"Content-Type": kind}) + body
+        status, raw = await send(served.port, octets)
+        assert status == 400, (octets, raw)
+    assert not [line for line in served.log.lines if "unexpected" in line[0]]
+
+
 @pytest.mark.parametrize("odd", ODD)
 async def test_a_csrf_header_of_odd_octets_is_a_form_of_nobody(served: Served, odd: bytes) -> None:
     browser = await Browser.log_in(served, "admin")

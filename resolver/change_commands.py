@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from resolver.api_client import DEFAULT_URL, ApiClient, CaOption, TokenFileOption, UrlOption
-from resolver.command_line import JsonOption, fail, print_line
+from resolver.command_line import JsonOption, fail, print_json, print_line
 
 change_app = typer.Typer(help="Changes that open something, and wait for another owner.", no_args_is_help=True)
 
@@ -31,7 +31,7 @@ def list_changes(
     """List what waits, and what became of the rest, newest first."""
     items = list(ApiClient(url, token_file, ca).items("change-requests", status=status))
     if as_json:
-        print_line(json.dumps(items, indent=2))
+        print_json(items)
         return
     for item in items:
         _show(item)
@@ -48,7 +48,7 @@ def show(
     """Show one, with all that it would do."""
     item = ApiClient(url, token_file, ca).call("GET", f"change-requests/{_id(number)}").body
     if as_json:
-        print_line(json.dumps(item, indent=2))
+        print_json(item)
         return
     _show(item)
     for change in item["changes"]:
@@ -69,7 +69,7 @@ def approve(
     """Have it done: just what another owner asked for, at once."""
     item = ApiClient(url, token_file, ca).call("POST", f"change-requests/{_id(number)}:approve", {}).body
     if as_json:
-        print_line(json.dumps(item, indent=2))
+        print_json(item)
         return
     _show(item)
     if isinstance(item["result"], dict) and item["result"].get("token_part"):
@@ -105,7 +105,7 @@ def withdraw(
 def _end(action: str, number: str, reason: str, client: ApiClient, *, as_json: bool) -> None:
     item = client.call("POST", f"change-requests/{_id(number)}:{action}", {"reason": reason or None}).body
     if as_json:
-        print_line(json.dumps(item, indent=2))
+        print_json(item)
     else:
         _show(item)
 

@@ -16,8 +16,10 @@ from resolver.errors import RuleError
 # Control (C0, C1, ESC), format (writing directions, zero widths, tags), private use, surrogates, line and paragraph
 # separators.
 _ACTING: Final = frozenset({"Cc", "Cf", "Co", "Cs", "Zl", "Zp"})
-_LOOKED_AT: Final = re.compile(r"[^\w -~]")  # all that may act, and what has to be looked at for that
-_LOOKED_AT_IN_LINES: Final = re.compile(r"\r(?!\n)|[^\w\n\r\t -~]")  # a bare CR writes over its line
+# Letters that show nothing, so that two texts look like one (Default_Ignorable_Code_Point, and the blank of Braille).
+_BLANKS: Final = "\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0"
+_LOOKED_AT: Final = re.compile(rf"[^\w -~]|[{_BLANKS}]")  # all that may act, and what has to be looked at for that
+_LOOKED_AT_IN_LINES: Final = re.compile(rf"\r(?!\n)|[^\w\n\r\t -~]|[{_BLANKS}]")  # a bare CR writes over its line
 _BEYOND_ASCII: Final = re.compile("[\x7f-\U0010ffff]")
 # Persian and Indic words are spelled with them (RFC 5892 appendix A); next to ASCII they only hide.
 _JOINERS: Final = "\u200c\u200d"
@@ -27,18 +29,23 @@ _FORMULA: Final = ("=", "+", "-", "@", "＝", "＋", "－", "＠")
 
 
 def acts(character: str) -> bool:
-    """Whether a character does something to its surroundings instead of being seen."""
-    return unicodedata.category(character) in _ACTING
+    """Whether a character does something to its surroundings, or nothing at all, instead of being seen."""
+    return unicodedata.category(character) in _ACTING or character in _BLANKS
+
+
+def _is_plain(text: str) -> bool:
+    """Whether no character has to be looked at. Cheap for ASCII."""
+    return text.isprintable() and (text.isascii() or not any(blank in text for blank in _BLANKS))
 
 
 def visible(text: str) -> str:
     r"""Text on one line, with every character that acts written out, as in ``\u{1b}``."""
-    return text if text.isprintable() else _LOOKED_AT.sub(_written_out, text)
+    return text if _is_plain(text) else _LOOKED_AT.sub(_written_out, text)
 
 
 def visible_lines(text: str) -> str:
     """The same for text that has lines of its own: line breaks and tabs stay."""
-    return text if text.isprintable() else _LOOKED_AT_IN_LINES.sub(_written_out, text)
+    return text if _is_plain(text) else _LOOKED_AT_IN_LINES.sub(_written_out, text)
 
 
 def visible_json(text: str) -> str:
@@ -62,7 +69,7 @@ def cell(text: str) -> str:
 
 def refuse_acting(text: str) -> None:
     """Raise RuleError where a text that is one line holds a character that acts."""
-    if text.isprintable():
+    if _is_plain(text):
         return
     for found in _LOOKED_AT.finditer(text):
         if acts(found[0]) and not (found[0] in _JOINERS and _joins(text, found.start())):
@@ -71,7 +78,7 @@ def refuse_acting(text: str) -> None:
 
 def refuse_acting_in_prose(text: str) -> None:
     """Raise RuleError where a note for people holds a character that acts: all but line breaks, tabs and joiners."""
-    if text.isprintable():
+    if _is_plain(text):
         return
     for found in _LOOKED_AT_IN_LINES.finditer(text):
         if acts(found[0]) and found[0] not in _OF_PROSE:

@@ -73,7 +73,7 @@ def _unwritable(value: Any, path: KeyPath = ()) -> Iterator[tuple[KeyPath, str]]
     if isinstance(value, str):
         if not is_writable(value):
             yield path, NOT_WRITABLE
-        elif not value.isprintable() and not _HAVE_READERS.intersection(path):
+        elif not _HAVE_READERS.intersection(path):
             try:
                 (refuse_acting_in_prose if path[-1:] == _PROSE else refuse_acting)(value)
             except RuleError as error:

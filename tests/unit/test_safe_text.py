@@ -25,6 +25,7 @@ from resolver.config.fields import read_one_line, read_prose
 from resolver.errors import RuleError
 
 ACTING = ("Cc", "Cf", "Co", "Cs", "Zl", "Zp")
+BLANKS = "\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0"  # letters and a symbol that show nothing
 ANY_TEXT = st.text(st.characters())
 HOSTILE = st.text(st.sampled_from("ab \t\r\n\x1b\x07\x7f\x85\x9b\u200b\u200e\u202e\u2028\u2029\u2066\ue000\U000e0041é"))
 
@@ -40,7 +41,7 @@ def test_nothing_that_is_shown_on_a_line_acts(text: str) -> None:
     assert "\r" not in safe_text.visible_lines(text).replace("\r\n", "")
 
 
-@given(st.text(st.characters(exclude_categories=ACTING)))
+@given(st.text(st.characters(exclude_categories=ACTING, exclude_characters=BLANKS)))
 def test_what_does_not_act_is_shown_as_it_is(text: str) -> None:
     assert safe_text.visible(text) == text
     assert read_one_line(text) == text
@@ -132,6 +133,17 @@ def test_a_log_line_on_a_terminal_is_one_line_that_only_the_log_has_coloured() -
     for bad in ("\x1b]", "\x07", "\x1b[2J", "\u202e", "\x9b", "\u2028", "a\rb"):
         assert bad not in shown
     assert r"Ana\u{1b}]0;x\u{7}\u{202e}\u{a}root" in shown
+
+
+@pytest.mark.parametrize("blank", BLANKS)
+def test_letters_that_show_nothing_are_shown_and_refused_on_entry(blank: str) -> None:
+    for text in (f"Ana{blank}", f"{blank}Ана", f"a\n{blank}"):
+        assert blank not in safe_text.visible(text) + safe_text.visible_lines(text)
+        assert f"\\u{{{ord(blank):x}}}" in safe_text.visible(text)
+        assert json.loads(safe_text.visible_json(json.dumps(text, ensure_ascii=False))) == text
+        for read in (read_one_line, read_prose):
+            with pytest.raises(RuleError, match="is not seen"):
+                read(text.replace("\n", ""))
 
 
 def test_a_log_line_in_a_file_is_one_line_of_json() -> None:

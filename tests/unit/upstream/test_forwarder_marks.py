@@ -219,7 +219,10 @@ async def test_our_cookie_alone_is_as_none_but_of_a_server_that_has_sent_one(
     while len(cookie_of(stub.queries[-1])) == 8:
         await ask(forwarder).answer()
     stub.udp = echoes
-    answered = await ask(forwarder, question("doubted.example")).answer()
+    for number in range(100):  # a socket from before goes on with what it expected then
+        answered = await ask(forwarder, question(f"doubted-{number}.example")).answer()
+        if len(cookie_of(stub.queries[-1])) > 8:
+            break
     assert answered in map(reply_with_cookie, stub.tcp_queries), "over UDP it is not believed any more"
     await ask(forwarder, question("believed.example")).answer()
     assert len(stub.tcp_queries) == 1, "over TCP it has said that it keeps none"

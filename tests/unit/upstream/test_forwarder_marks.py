@@ -200,7 +200,8 @@ async def test_a_reply_whose_cookie_is_not_ours_is_discarded_and_the_true_one_is
     assert forwarder.servers[0].wrong_replies == 1
     for i in range(udp.SLOTS * udp.MAX_QUERIES):
         await ask(forwarder, question(f"m{i}.example")).answer()
-    assert cookie_of(stub.queries[-1])[8:] == cookies.cookie, "it gets its cookies as before"
+    got = sum(cookie_of(query)[8:] == cookies.cookie for query in stub.queries[-udp.SLOTS :])
+    assert got > udp.SLOTS // 2, "it gets its cookies as before, but on sockets from before"
 
 
 async def test_our_cookie_alone_is_as_none_but_of_a_server_that_has_sent_one(

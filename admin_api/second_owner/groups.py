@@ -82,6 +82,10 @@ def changed(was: States, will: States, facts: Facts) -> Iterator[str]:
         elif name in facts.leased_groups:
             what = "is made, and leases that are there name it" if name in will else "goes, and leases name it"
             yield f"group {name!r} {what}"
+    if _DEFAULT in was and _is_watched(was[_DEFAULT]):  # nothing opens there, and others block what it blocks
+        heirs = sorted(name for name in {*was} & {*will} if was[name] == will[name] and was[name]["block"] is None)
+        for name in heirs:
+            yield from (f"group {name!r} {why}" for why in opened(was[name], will[name], was, will, facts))
     yield from _moved(touched, was, will, facts)
     yield from _renamed(touched, was, will, facts)
 

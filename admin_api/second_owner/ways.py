@@ -78,6 +78,7 @@ CLOSING: Final[dict[str, str]] = {
     "DELETE /tokens/{name}": "ends a token",
     "POST /change-requests/{id}:deny": "what is denied was not done",
     "POST /change-requests/{id}:withdraw": "what is withdrawn was not done",
+    "POST /audit:acknowledge": "names lost rows in a chained row, by its admin",
     "POST /policy:plan": "changes nothing",
     "POST /webhooks:test": "tells hooks",
     "POST /cache:flush": "forgets answers, which are judged anew",

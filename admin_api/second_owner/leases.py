@@ -25,13 +25,18 @@ async def lease_openings(
         address = before.address if before is not None else after.address if after is not None else ""
         without = await _by_network(change.connection, address)
         was, will = _group(before, without, states), _group(after, without, states)
-        if was == will and before is not None and after is not None and after.ends_at < before.ends_at:
-            will = without  # sooner than it would be
-        if was != will:
-            found += [
-                f"{address} comes from group {was!r} into group {will!r}, which {why}"
-                for why in opened(states[was], states[will], states, states, facts)
-            ]
+        steps = [(was, will)]
+        if ends_too and before is not None and after is not None:
+            if after.ends_at < before.ends_at:  # sooner than it would be
+                steps.append((was, without))
+            elif after.ends_at > before.ends_at:  # for longer than was agreed to
+                steps.append((without, will))
+        found += [
+            f"{address} comes from group {one!r} into group {other!r}, which {why}"
+            for one, other in dict.fromkeys(steps)
+            if one != other
+            for why in opened(states[one], states[other], states, states, facts)
+        ]
         identity = None if after is None else after.identity
         if identity in exempt_identities and (before is None or before.identity != identity):
             found.append(f"{address} becomes {identity!r}, who has an exemption")

@@ -78,8 +78,8 @@ CLOSING: Final[dict[str, str]] = {
     "DELETE /tokens/{name}": "ends a token",
     "POST /change-requests/{id}:deny": "what is denied was not done",
     "POST /change-requests/{id}:withdraw": "what is withdrawn was not done",
+    "POST /audit:acknowledge": "names lost rows in a chained row, by its admin",
     "POST /policy:plan": "changes nothing",
-    "POST /audit:acknowledge": "names lost rows in the trail",
     "POST /webhooks:test": "tells hooks",
     "POST /cache:flush": "forgets answers, which are judged anew",
 }

@@ -267,6 +267,32 @@ async def test_a_lease_in_a_stricter_group_ends_sooner_only_if_two_agree(four_ey
     assert (await said(served, ("PUT", "leases/10.1.2.3", {**LEASE, "group": "strict"}), "ana-operator"))[0] == 200
 
 
+async def test_a_lease_ends_sooner_in_another_strict_group_or_later_in_an_open_one_only_if_two_agree(
+    four_eyes: Served,
+) -> None:
+    served = four_eyes
+    twin: Call = ("POST", "groups", {"name": "twin", "block": ["ai", "gateways", "bypass", "lists"]})
+    assert (await said(served, twin, "ana-admin"))[0] == 201
+    assert (await said(served, ("PUT", "leases/10.1.2.3", {**LEASE, "group": "strict"}), "ana-operator"))[0] == 201
+    to_twin: Call = ("PUT", "leases/10.1.2.3", {**LEASE, "group": "twin", "ttl_seconds": 1})
+    assert (await said(served, to_twin, "ana-operator"))[0] == 202
+    status, body = await said(served, ("PUT", "leases/10.1.2.8", {**LEASE, "group": "open"}), "ana-operator")
+    assert status == 202
+    assert (await decided(served, body["id"], "approve", "ben-operator"))[0] == 200
+    longer: Call = ("PUT", "leases/10.1.2.8", {**LEASE, "group": "open", "ttl_seconds": 7200})
+    assert (await said(served, longer, "ana-operator"))[0] == 202
+
+
+async def test_what_groups_inherit_from_a_default_that_only_watches_is_judged(four_eyes: Served) -> None:
+    served = four_eyes
+    turn(served, on=False)
+    assert (await said(served, ("PATCH", "groups/default", {"mode": "monitor"}), "ana-admin"))[0] == 200
+    turn(served, on=True)
+    status, body = await said(served, ("PATCH", "groups/default", {"block": []}), "ana-admin")
+    assert status == 202
+    assert any("which blocks what group 'default' does, does not block" in phrase for phrase in body["opens"])
+
+
 async def test_a_group_that_leases_name_is_deleted_only_if_two_agree(four_eyes: Served) -> None:
     served = four_eyes
     async with served.store.change("test") as change:

@@ -56,7 +56,11 @@ class HeadKeeper:
         async with self._turn:
             store = self._door.store
             audited = store.audited
-            heads = await asyncio.to_thread(read_heads, self._state_dir)
+            try:
+                heads = await asyncio.to_thread(read_heads, self._state_dir)
+            except StoreAway as error:
+                self.trouble = str(error)
+                raise
             # Between the minutes, the newest, and what is known to be gone: a head vouches for all before it.
             some = {head.pair for head in (heads if says_so else heads[-1:])} | set(self.lost)
             head = await self._look(store, some)

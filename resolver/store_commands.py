@@ -21,8 +21,8 @@ from admin_api.durations import expiry
 from admin_api.store import audit, groups, tokens, trail
 from admin_api.store.anew import begin_anew
 from admin_api.store.engine import FILE
+from admin_api.store.errors import StoreAway
 from admin_api.store.heads import Head, append_head
-from admin_api.store.opening import hand_over
 from admin_api.store.store import Store
 from resolver.command_line import fail, print_json, print_line, work_as_owner
 from resolver.config.addresses import read_network
@@ -238,9 +238,8 @@ async def _note_head(store: Store, state_dir: Path) -> None:
     """Note the audit trail's head; where that cannot be done, the server does it within a minute."""
     async with store.read() as connection:
         row, mac = await audit.head(connection)
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError, StoreAway):
         append_head(state_dir, Head(row, mac, store.id))
-        hand_over(state_dir)
 
 
 def _who() -> str:

@@ -13,7 +13,7 @@ from admin_api.store.engine import Limits
 from admin_api.store.errors import NothingLost, StoreLost
 from admin_api.store.evidence import known_store
 from admin_api.store.heads import Head, append_head, read_heads
-from admin_api.store.opening import hand_over, open_ours, put_aside_sqlite
+from admin_api.store.opening import open_ours, put_aside_sqlite
 from admin_api.store.owner import Owner, holder_of
 from admin_api.store.store import Store
 from resolver.telemetry.log import Log
@@ -49,7 +49,6 @@ async def begin_anew(url: str | None, state_dir: Path, log: Log, *, actor: str, 
         raise NothingLost(f"nothing is lost: {there.place} is the store of {state_dir}")
     aside = await asyncio.to_thread(put_aside_sqlite, state_dir) if url is None else None
     opened = await open_ours(url, state_dir, log, limits, anew=True, admit=owner.admit)
-    await asyncio.to_thread(hand_over, state_dir)
     store = Store(opened, limits, state_dir)
     try:
         async with store.change(actor) as change:
@@ -68,7 +67,6 @@ async def begin_anew(url: str | None, state_dir: Path, log: Log, *, actor: str, 
             row, mac = await audit.head(connection)
         # Last: with this the store is ours, and a server that waits for it goes on.
         await asyncio.to_thread(append_head, state_dir, Head(row, mac, store.id), lost)
-        await asyncio.to_thread(hand_over, state_dir)
     finally:
         await store.close()
     return Begun(opened.engines.place, opened.id, before, row, lost, aside, rows)

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from admin_api.store.files import private_file
+from admin_api.store.errors import StoreAway
+from resolver.state_files import open_own, reading, write_whole
 
 HEAD_FILE: Final = "audit.head"
 MOST_HEADS: Final = 2000
@@ -34,12 +35,15 @@ class Head:
 
 
 def read_heads(state_dir: Path) -> list[Head]:
-    """All heads of the file, the oldest first; lines that cannot be read are left out."""
+    """All heads of the file, the oldest first; lines that cannot be read are left out. Raises StoreAway."""
+    path = state_dir / HEAD_FILE
     try:
-        with (state_dir / HEAD_FILE).open("rb") as file:
+        with reading(path) as file:
             text = file.read(_MOST_BYTES).decode("ascii", "replace")
-    except OSError:
+    except (FileNotFoundError, NotADirectoryError):
         return []
+    except OSError as error:  # without them nobody could say that rows are gone
+        raise StoreAway(f"the heads of the audit trail, {path}, cannot be read: {error.strerror}") from error
     return list(_heads(text))
 
 
@@ -52,10 +56,9 @@ def _heads(text: str) -> Iterator[Head]:
 
 
 def append_head(state_dir: Path, head: Head, lost: Collection[tuple[int, str]] = ()) -> None:
-    """Add a head, synced; of too many, thin those that are not among the `lost`. Raises OSError."""
+    """Add a head, synced; of too many, thin those that are not among the `lost`. Raises OSError, StoreAway."""
     path = state_dir / HEAD_FILE
-    flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
-    descriptor = os.open(path, flags, 0o600)
+    descriptor = open_own(path, os.O_RDWR | os.O_CREAT | os.O_APPEND)
     with os.fdopen(descriptor, "r+b", buffering=0) as file:
         size = file.seek(0, os.SEEK_END)
         torn = size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"  # by a loss of power
@@ -65,11 +68,7 @@ def append_head(state_dir: Path, head: Head, lost: Collection[tuple[int, str]] =
     if len(heads) > MOST_HEADS:
         thinned = thin(heads, lost)
         if len(thinned) < len(heads):
-            with private_file(state_dir, b"".join(map(_line, thinned))) as temporary:
-                if os.geteuid() == 0:  # the command line; the server, which systemd may forbid the call, owns its files
-                    status = path.stat()
-                    os.chown(temporary, status.st_uid, status.st_gid)
-                temporary.replace(path)
+            write_whole(path, b"".join(map(_line, thinned)))
 
 
 def thin(heads: Sequence[Head], lost: Collection[tuple[int, str]]) -> list[Head]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import sqlite3
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -19,7 +18,6 @@ from admin_api.store import audit
 from admin_api.store.engine import FILE, Engines, Limits, open_engines, told_as_away
 from admin_api.store.errors import StoreAway, StoreLost
 from admin_api.store.evidence import how_to_go_on, known_store
-from admin_api.store.heads import HEAD_FILE
 from admin_api.store.migrating import bring_up_to_date
 from admin_api.store.tables import audit as trail
 from admin_api.store.tables import meta
@@ -159,13 +157,3 @@ def _is_sound(path: Path) -> bool:
         raise StoreAway(f"the store {path} cannot be looked at: {error}") from error
     except sqlite3.DatabaseError:
         return False
-
-
-def hand_over(state_dir: Path) -> None:
-    """Give what root made in the state directory to whom that belongs: the server runs as that user."""
-    if os.geteuid() != 0:
-        return
-    owner = state_dir.lstat()
-    for name in (*_SQLITE_FILES, audit.KEY_FILE, HEAD_FILE, f"{FILE}.lock"):
-        with contextlib.suppress(FileNotFoundError):
-            os.chown(state_dir / name, owner.st_uid, owner.st_gid, follow_symlinks=False)

@@ -47,6 +47,14 @@ async def cut(store: Store, behind: int) -> None:
 # Heads
 
 
+@pytest.mark.parametrize("plant", [lambda at: at.symlink_to("/etc/hostname"), Path.mkdir])
+def test_heads_that_cannot_be_read_are_not_taken_for_none(tmp_path: Path, plant: Callable[[Path], None]) -> None:
+    plant(tmp_path / HEAD_FILE)
+    for look in (read_heads, known_store, lambda folder: noted_heads(folder, None)):
+        with pytest.raises(StoreAway, match=r"audit\.head, cannot be read"):
+            look(tmp_path)
+
+
 def test_heads_are_added_and_a_torn_line_hides_none(tmp_path: Path) -> None:
     append_head(tmp_path, Head(3, "aa", "one"))
     with (tmp_path / HEAD_FILE).open("ab") as file:

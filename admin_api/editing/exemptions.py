@@ -194,6 +194,8 @@ async def renew(
         row = await _found(changing.store, number, expected_version)
         exemptions.after(row, "renew")
         _check_not_over(keeper, row)
+        if row.renewal is not None:  # who approves would approve another one than he has read
+            raise WrongState(f"a renewal of exemption {number} waits already: it is approved or denied first")
         ends = end_of(wanted, at, at, terms)
         if ends <= row.expires_at:
             raise Invalid([("/expires_at", f"is no later than its end now, {row.expires_at.isoformat()}")])

@@ -56,7 +56,7 @@ WAYS: Final[tuple[Way, ...]] = (
     Way("a group's response becomes refused, address or another address", "admin", Second.OWNER, _GROUP[1:3]),
     Way("networks or client names come into a more open group", "admin", Second.OWNER, _GROUP),
     Way("a group that leases name is made or deleted", "admin", Second.OWNER, (_GROUP[0], _GROUP[3])),
-    Way("a lease into a more open group, or to who is exempt", "operator", Second.OWNER, ("PUT /leases/{address}",)),
+    Way("a lease into a more open group, for longer there, or to who is exempt", "operator", Second.OWNER, ("PUT /leases/{address}",)),
     Way("a lease by a VPN or DHCP server", "lease", Second.TOKEN, ("PUT /leases/{address}",)),
     Way("a lease in a stricter group ends, or ends sooner", "operator", Second.OWNER, ("DELETE /leases/{address}",)),
     Way("a pause", "admin", Second.EMERGENCY, ("POST /pauses",)),

@@ -21,6 +21,7 @@ from admin_api.store.evidence import how_to_go_on, known_store
 from admin_api.store.migrating import bring_up_to_date
 from admin_api.store.tables import audit as trail
 from admin_api.store.tables import meta
+from resolver.state_files import check_own
 from resolver.telemetry.log import Log
 
 _SQLITE_FILES = (FILE, f"{FILE}-wal", f"{FILE}-shm")
@@ -133,6 +134,10 @@ def _check_sqlite(state_dir: Path) -> None:
 def put_aside_sqlite(state_dir: Path) -> str | None:
     """Take a damaged or empty SQLite store out of the way, never deleted; gives its new name. Raises StoreAway."""
     path = state_dir / FILE
+    try:
+        check_own(*(state_dir / name for name in _SQLITE_FILES))
+    except OSError as error:
+        raise StoreAway(f"the store {error.filename} {error.strerror}") from error
     if _is_sound(path):
         return None
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")

@@ -198,6 +198,8 @@ async def test_with_four_eyes_a_renewal_waits_and_the_old_end_stays(four_eyes: S
     _, before = await done(served, number, "approve", role="second")
     _, asked = await done(served, number, "renew", {"duration_seconds": 1800, "reason": "more"}, role="second")
     assert (asked["status"], asked["expires_at"], asked["renewal"]["owner"]) == ("active", before["expires_at"], "Ben")
+    for role in ("second", "operator"):  # nobody puts another end below what somebody is about to approve
+        assert (await done(served, number, "renew", {"duration_seconds": 86_400}, role=role))[0] == 409
     assert (await done(served, number, "approve", role="second"))[0] == 403
     _, denied = await done(served, number, "deny", {"reason": "no"}, role="operator")
     assert (denied["renewal"], denied["expires_at"], denied["status"]) == (None, before["expires_at"], "active")

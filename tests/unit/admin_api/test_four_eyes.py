@@ -145,7 +145,7 @@ OPENINGS: dict[str, list[Call]] = {
         ("POST", "groups", {"name": "new", "networks": ["10.9.0.0/16"], "exempt": True}),
         ("DELETE", "groups/strict", None),
     ],
-    "a lease into a more open group, or to who is exempt": [
+    "a lease into a more open group, for longer there, or to who is exempt": [
         ("PUT", "leases/10.1.2.3", {**LEASE, "group": "open"}),
         ("PUT", "leases/10.2.2.3", {**LEASE, "group": "staff"}),
     ],

@@ -55,6 +55,16 @@ def test_heads_that_cannot_be_read_are_not_taken_for_none(tmp_path: Path, plant:
             look(tmp_path)
 
 
+async def test_beginning_anew_follows_no_link(tmp_path: Path) -> None:
+    append_head(tmp_path, Head(3, "aa", "one"))
+    (tmp_path / "elsewhere").write_bytes(b"precious")
+    (tmp_path / "moatdns.sqlite").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(StoreAway, match="symbolic link"):
+        await begin_anew(None, tmp_path, SilentLog(), actor="test", reason="")
+    assert (tmp_path / "elsewhere").read_bytes() == b"precious"
+    assert (tmp_path / "moatdns.sqlite").is_symlink()
+
+
 def test_heads_are_added_and_a_torn_line_hides_none(tmp_path: Path) -> None:
     append_head(tmp_path, Head(3, "aa", "one"))
     with (tmp_path / HEAD_FILE).open("ab") as file:

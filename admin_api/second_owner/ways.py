@@ -33,6 +33,7 @@ class Way:
 
 _LIST = ("POST /lists", "PUT /lists/{name}", "PATCH /lists/{name}", "DELETE /lists/{name}")
 _GROUP = ("POST /groups", "PUT /groups/{name}", "PATCH /groups/{name}", "DELETE /groups/{name}")
+_LEASE = ("PUT /leases/{address}",)
 _RULES, _UNRULES = "POST /lists/{name}/rules", "POST /lists/{name}/rules:batchDelete"
 
 WAYS: Final[tuple[Way, ...]] = (
@@ -56,8 +57,8 @@ WAYS: Final[tuple[Way, ...]] = (
     Way("a group's response becomes refused, address or another address", "admin", Second.OWNER, _GROUP[1:3]),
     Way("networks or client names come into a more open group", "admin", Second.OWNER, _GROUP),
     Way("a group that leases name is made or deleted", "admin", Second.OWNER, (_GROUP[0], _GROUP[3])),
-    Way("a lease into a more open group, for longer there, or to who is exempt", "operator", Second.OWNER, ("PUT /leases/{address}",)),
-    Way("a lease by a VPN or DHCP server", "lease", Second.TOKEN, ("PUT /leases/{address}",)),
+    Way("a lease into a more open group, for longer there, or to who is exempt", "operator", Second.OWNER, _LEASE),
+    Way("a lease by a VPN or DHCP server", "lease", Second.TOKEN, _LEASE),
     Way("a lease in a stricter group ends, or ends sooner", "operator", Second.OWNER, ("DELETE /leases/{address}",)),
     Way("a pause", "admin", Second.EMERGENCY, ("POST /pauses",)),
     Way("a policy file is applied", "admin", Second.OWNER, ("POST /policy:apply",)),

@@ -221,6 +221,22 @@ def _is_emptied(exchange: Exchange, kinds: set[str]) -> bool:
     return has_private and kinds == {"authority"} and _is_soa_alone(ours.authority) and servers == [_OURSELVES]
 
 
+def _is_referral(exchange: Exchange, kinds: set[str]) -> bool:
+    """SERVFAIL where the upstream refers to other servers: a lame answer for a forwarder, and no proof of no data."""
+    origin, ours = exchange.origin, exchange.ours
+    if origin is None or origin.rcode != dns.rcode.NOERROR or origin.answer or origin.flags & dns.flags.AA:
+        return False
+    types = {key[2] for key in origin.authority}
+    owners = [key[0] for key in origin.authority if key[2] == dns.rdatatype.NS]
+    return (
+        dns.rdatatype.SOA not in types
+        and any(exchange.name.is_subdomain(owner) for owner in owners)
+        and ours.rcode == dns.rcode.SERVFAIL
+        and not ours.answer
+        and all(kind in {"answer", "authority", "flag TC"} or kind.startswith("rcode") for kind in kinds)
+    )
+
+
 def _holds_private(rtype: int, record: dns.rdata.Rdata) -> bool:
     rdata = record.to_wire() or b""
     return any(is_private(address) for address in addresses_of_record(rdata, rtype, 0, len(rdata)))
@@ -240,6 +256,7 @@ _RULES: dict[str, Callable[[Exchange, set[str]], bool]] = {
     "RRSIG, NSEC, which may stand beside an alias: just what the upstream says": _is_beside_an_alias,
     "SVCB, HTTPS with private addresses as hints: left out": _is_private_hint,
     "private addresses left out, and nothing left: an SOA of our own": _is_emptied,
+    "the upstream refers to other servers: SERVFAIL": _is_referral,
 }
 EXPLANATIONS = (_WITHOUT_RD, *_RULES)
 

@@ -83,6 +83,21 @@ def test_any_explains_one_hinfo_record_and_nothing_else() -> None:
     assert judge(exchange(query, answer(query, OTHER_A), theirs)).explanation is None
 
 
+def test_a_referral_explains_a_failure_and_nothing_else() -> None:
+    query = dns.message.make_query("a.example", "A")
+    lame, theirs = answer(query, rcode=2), answer(query)
+    referral = answer(query, authority="example. 300 IN NS ns.example.")
+    assert judge(exchange(query, lame, theirs, origin=referral)).explanation is not None
+    assert judge(exchange(query, answer(query, OTHER_A, rcode=2), theirs, origin=referral)).explanation is None
+    for origin in (
+        answer(query, authority=SOA),
+        answer(query, A, authority="example. 300 IN NS ns.example."),
+        answer(query, authority="example. 300 IN NS ns.example.", flags=dns.flags.AA),
+        answer(query, authority="b.example. 300 IN NS ns.example."),
+    ):
+        assert judge(exchange(query, lame, theirs, origin=origin)).explanation is None
+
+
 def test_a_local_name_explains_another_soa_but_no_other_data() -> None:
     query = dns.message.make_query("a.onion", "A")
     theirs = answer(query, rcode=3, authority="onion. 1 IN SOA localhost. nobody. 1 2 3 4 5")

@@ -21,6 +21,7 @@ from typing import Any
 import dns.message
 
 from admin_api.store.engine import FILE
+from admin_api.store.lists import PRIVATE_ERROR
 from prove.figures import Figure, at_most, exactly, told
 from prove.queries import in_turn
 from prove.service import Service
@@ -138,8 +139,8 @@ def _failed(api: Api, fault: _Fault) -> dict[str, Any]:
 
 
 def _wait_for_message(came: list[dict[str, Any]], known: int, fault: _Fault) -> None:
-    def has_come() -> bool:
-        return any(m["type"] == "list.refused" and fault.said in m["data"]["why"] for m in came[known:])
+    def has_come() -> bool:  # the feed is at a private address, of which hooks do not hear what is there
+        return any(m["type"] == "list.refused" and m["data"]["why"] == PRIVATE_ERROR for m in came[known:])
 
     wait_until(has_come, f"{fault.how}: a message", seconds=_ENOUGH_SECONDS)
 

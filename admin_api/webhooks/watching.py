@@ -66,13 +66,13 @@ class Watcher:
             rows = await lists.all_lists(connection)
             told = (await documents.get(connection, _TOLD) or {}).get("lists", {})
         shown = {row.name: lists.error_shown(row, is_admin=False) for row in rows}
-        failing = {name: why for name, why in shown.items() if why is not None}
+        failing = {row.name: row.last_error for row in rows if row.last_error is not None}  # each reason is told once
         if failing == told:
             return
         async with self._door.store.change(_ACTOR) as change:
             for name, why in failing.items():
                 if told.get(name) != why:
-                    await self._outbox.put(change.connection, LIST_REFUSED, {"list": name, "why": why})
+                    await self._outbox.put(change.connection, LIST_REFUSED, {"list": name, "why": shown[name]})
             await documents.put(change, _TOLD, {"lists": failing})
 
     async def _look_at_exemptions(self) -> None:

@@ -9,6 +9,7 @@ RUN python -m venv /build && /build/bin/pip install --no-cache-dir --require-has
  && python -m venv --without-pip /opt/moatdns \
  && /build/bin/pip --python /opt/moatdns/bin/python install --no-cache-dir --require-hashes -r requirements.txt
 COPY pyproject.toml hatch_build.py README.md LICENSE ./
+COPY moatdns moatdns
 COPY resolver resolver
 COPY blocklists blocklists
 COPY admin_api admin_api

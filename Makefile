@@ -6,10 +6,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 BUILD_TOOLS := $(if $(wildcard $(VENV)/.installed-dev),$(VENV)/.installed-dev,$(VENV)/.installed-run)
-COMPILED_UNITS := $(addprefix tests/unit/,cache upstream wire test_pipeline.py test_following.py test_answers_judged.py \
-  test_address_kinds.py test_local_names.py)
+COMPILED_UNITS := $(addprefix tests/unit/resolver/,answering cache upstream wire)
 # Tests that put something else in place of a constant or a method, which what is compiled does not look up.
-REPLACING := $(addprefix --deselect tests/unit/upstream/test_forwarder_failures.py::test_, \
+REPLACING := $(addprefix --deselect tests/unit/resolver/upstream/test_forwarder_failures.py::test_, \
   idle_sockets_are_closed_when_they_are_old when_the_chosen_port_is_taken_the_kernel_chooses)
 COMPILED_WHOLE := $(addprefix tests/end_to_end/test_,blocked_names.py edns.py malformed_packets.py tcp.py upstreams.py)
 
@@ -61,7 +60,7 @@ screenshots: $(VENV)/.installed-dev
 compiled: dist/.compiled
 	@ls dist/*.whl
 
-dist/.compiled: hatch_build.py pyproject.toml $(shell find resolver blocklists admin_api -type f -not -name '*.pyc') | $(BUILD_TOOLS)
+dist/.compiled: hatch_build.py pyproject.toml $(shell find moatdns resolver blocklists admin_api -type f -not -name '*.pyc') | $(BUILD_TOOLS)
 	rm -f dist/*.whl
 	MOATDNS_COMPILE=1 $(PIP) wheel --no-deps --no-build-isolation --wheel-dir dist .
 	@touch $@

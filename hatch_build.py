@@ -27,7 +27,7 @@ setup(name="moatdns", packages=[], ext_modules=mypycify(options, opt_level="3"))
 
 
 class CompiledQueryPath(BuildHookInterface):  # type: ignore[type-arg]
-    """Puts an extension module beside each module of `modules`, as pyproject.toml lists them."""
+    """Puts an extension module beside each module that pyproject.toml names here."""
 
     PLUGIN_NAME = "custom"
 
@@ -38,7 +38,7 @@ class CompiledQueryPath(BuildHookInterface):  # type: ignore[type-arg]
         compiler = (sysconfig.get_config_var("CC") or "cc").split()[0]
         if not shutil.which(compiler):
             raise RuntimeError(f"there is no C compiler ({compiler}): install one, or leave MOATDNS_COMPILE out")
-        modules = [name for pattern in self.config["modules"] for name in self._matching(pattern)]
+        modules = self.compiled_modules()
         self._folder = tempfile.TemporaryDirectory()
         built = Path(self._folder.name)
         script = built / "setup.py"
@@ -64,11 +64,16 @@ class CompiledQueryPath(BuildHookInterface):  # type: ignore[type-arg]
         if hasattr(self, "_folder"):
             self._folder.cleanup()
 
-    def _matching(self, pattern: str) -> list[str]:
-        found = sorted(str(path.relative_to(self.root)) for path in Path(self.root).glob(pattern))
-        if not found:
-            raise RuntimeError(f"pyproject.toml: there is no module {pattern}")
-        return [name for name in found if not name.endswith("__init__.py")]
+    def compiled_modules(self) -> list[str]:
+        """Those of `folders` but for `interpreted`, and `modules`. Raises RuntimeError where one is no file."""
+        root = Path(self.root)
+        paths = [path for folder in self.config["folders"] for path in (root / folder).glob("*.py")]
+        inside = {str(path.relative_to(root)) for path in paths}
+        interpreted, named = set(self.config["interpreted"]), set(self.config["modules"])
+        if strangers := (interpreted - inside) | {name for name in named if not (root / name).is_file()}:
+            raise RuntimeError(f"pyproject.toml: there is no module {', '.join(sorted(strangers))}")
+        found = inside - interpreted | named
+        return sorted(name for name in found if not name.endswith("__init__.py"))
 
     def _copied(self, folder: Path) -> Path:
         """The packages alone: mypyc writes beside what it compiles."""

@@ -1,4 +1,4 @@
-"""The control process's channel to its supervisor: JSON lines (resolver.supervisor.control_process has the words)."""
+"""The control process's channel to its supervisor: JSON lines (moatdns.supervisor.control_process has the words)."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from resolver.errors import MoatdnsError
-from resolver.snapshot_file import Manifest
-from resolver.subjects_file import Position
+from resolver.snapshot.snapshot_file import Manifest
+from resolver.snapshot.subjects_file import Position
 
 _MOST_LINE_BYTES = 64 << 20
 _ANSWER_SECONDS = 60.0  # for all workers to take a policy; one that will not is replaced meanwhile

@@ -17,7 +17,7 @@ _RETRY_SECONDS = 2.0
 
 
 class ConfigPolicy:
-    """The policy that the config gives by now. What the supervisor hears of it is in resolver.supervisor.control."""
+    """The policy that the config gives by now. What the supervisor hears of it is in moatdns.supervisor.control."""
 
     def __init__(self, door: Door, keeper: Keeper, channel: Channel, log: Log) -> None:
         self._door = door

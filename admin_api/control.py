@@ -19,25 +19,25 @@ from typing import Any
 
 import uvloop
 
-from admin_api.audit_head import HeadKeeper
-from admin_api.audit_syslog import AuditSyslog
+from admin_api.api.context import Address, AdminSettings, ChangeTerms, Context, Serves
+from admin_api.api.gauges import Gauges
+from admin_api.api.http.auth import may
+from admin_api.api.serving import Serving
+from admin_api.audit.head import HeadKeeper
+from admin_api.audit.syslog import AuditSyslog
 from admin_api.block_page.making import make_block_page
 from admin_api.block_page.serving import Serving as BlockPage
 from admin_api.channel import Channel, Order
 from admin_api.compiling.keeper import Keeper
 from admin_api.config_policy import ConfigPolicy
 from admin_api.config_told import ConfigTold
-from admin_api.context import Address, AdminSettings, ChangeTerms, Context, Serves
 from admin_api.door import Door
 from admin_api.editing.exemption_form import Terms
 from admin_api.editing.leases import LeaseTerms
-from admin_api.gauges import Gauges
-from admin_api.http.auth import may
 from admin_api.persons import normal_form
 from admin_api.policy_file.plans import Plans
 from admin_api.query_log.reader import QueryLogReader
 from admin_api.query_log.writer import QueryLogWriter
-from admin_api.serving import Serving
 from admin_api.statistics.service import StatisticsService
 from admin_api.store.errors import StoreAway, StoreHeld
 from admin_api.store.owner import Owner, holder_of
@@ -50,9 +50,9 @@ from admin_api.webhooks.delivery import Deliveries
 from admin_api.webhooks.hooks import Outbox
 from admin_api.webhooks.watching import Watcher
 from blocklists.versions import load_kept
+from resolver.answering.explaining import access_of
 from resolver.config.settings import PROXY, ControlSettings, WorkerSettings
 from resolver.errors import MoatdnsError
-from resolver.explaining import access_of
 from resolver.telemetry.log import Log, make_log
 
 _CERTIFICATE_SECONDS = 2.0  # between looks for one that is not there yet

@@ -14,8 +14,8 @@ import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.resolver import ThreadedResolver
 
-from resolver.address_kinds import is_public
 from resolver.errors import FetchError
+from resolver.wire.address_kinds import is_public
 
 SILENCE_SECONDS: Final = 20.0
 _CONNECT_SECONDS: Final = 10.0

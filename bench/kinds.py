@@ -70,7 +70,7 @@ def moatdns(
         config["tls"] = {"certificate": str(job.tls.certificate), "private_key": str(job.tls.private_key)}
     path = folder / "moatdns.yaml"
     path.write_text(yaml.safe_dump(config))
-    return [python, "-P", "-m", "resolver.cli", "serve", "--config", str(path)]
+    return [python, "-P", "-m", "moatdns", "serve", "--config", str(path)]
 
 
 def dnsmasq(job: Job, ports: Ports, folder: Path) -> list[str]:

@@ -11,8 +11,8 @@ from bench.errors import BenchError
 from bench.stub import ADDRESS
 from blocklists.catalogue import AI
 from blocklists.loading import load_catalogue
-from resolver.names import to_text, wire_of_key
-from resolver.rules import RuleForm
+from resolver.policy.rule_syntax import RuleForm
+from resolver.wire.names import to_text, wire_of_key
 
 SINKHOLE = "0.0.0.0"
 AI_NAMES = 90

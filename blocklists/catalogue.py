@@ -14,7 +14,7 @@ import datetime
 from dataclasses import dataclass
 from typing import Literal
 
-from resolver.rules import Rule
+from resolver.policy.rule_syntax import Rule
 
 SURFACES = ("web", "api", "auth", "assets", "telemetry", "install", "docs")
 RESPONSES = ("nxdomain",)  # what a domain may force, whatever the group's response mode

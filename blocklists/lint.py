@@ -13,8 +13,8 @@ from typing import Final
 from blocklists.catalogue import Catalogue, CatalogueDomain
 from blocklists.loading import load_catalogue
 from resolver.errors import CatalogueError
-from resolver.names import key_of, parse_name, to_text, wire_of_key
-from resolver.rules import Rule, RuleForm, RuleKind, compile_regex
+from resolver.policy.rule_syntax import Rule, RuleForm, RuleKind, compile_regex
+from resolver.wire.names import key_of, parse_name, to_text, wire_of_key
 
 NEVER: Final = (
     # measuring, errors, support

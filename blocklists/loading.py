@@ -24,11 +24,11 @@ from blocklists.catalogue import (
     SharedName,
     Vendor,
 )
+from resolver.config.suffixes import is_public_suffix
 from resolver.errors import CatalogueError, RuleError
-from resolver.names import to_text, wire_of_key
-from resolver.rules import Rule, RuleKind, parse_rule
-from resolver.state_files import read_own
-from resolver.suffixes import is_public_suffix
+from resolver.policy.rule_syntax import Rule, RuleKind, parse_rule
+from resolver.system.state_files import read_own
+from resolver.wire.names import to_text, wire_of_key
 
 _KINDS: Final[dict[str, Kind]] = {"bypass": "bypass", "gateways": "gateway", "vendors": "vendor"}  # by folder
 _RESERVED = frozenset({AI, BYPASS, GATEWAYS, "lists"})  # what `block` and `allow` use for sets; never a vendor

@@ -6,7 +6,7 @@ from publicsuffixlist import PublicSuffixList
 
 from blocklists.catalogue import BYPASS, Catalogue
 from blocklists.lint import NEVER
-from resolver.names import to_text, wire_of_key
+from resolver.wire.names import to_text, wire_of_key
 
 
 class Neighbourhood:

@@ -16,7 +16,7 @@ from typing import Final
 from blocklists.catalogue import Catalogue
 from blocklists.loading import catalogue_fingerprint, data_files, load_catalogue
 from resolver.errors import CatalogueError
-from resolver.state_files import make_folder, write_whole
+from resolver.system.state_files import make_folder, write_whole
 
 FOLDER: Final = "catalogue"
 """The folder of the copy, below state_dir."""

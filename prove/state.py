@@ -7,13 +7,13 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from admin_api.audit_head import noted_heads
+from admin_api.audit.head import noted_heads
 from admin_api.store import audit, trail
 from admin_api.store.engine import FILE, Limits, open_engines
-from resolver.clocks import now
 from resolver.errors import MoatdnsError
-from resolver.snapshot_file import SNAPSHOTS, last_good
-from resolver.subjects_file import newest, subjects_at
+from resolver.snapshot.clocks import now
+from resolver.snapshot.snapshot_file import SNAPSHOTS, last_good
+from resolver.snapshot.subjects_file import newest, subjects_at
 
 
 def faults_of(state_dir: Path) -> list[str]:

@@ -22,19 +22,19 @@ from prove.service import Service
 from prove.steady import Steady
 from prove.upstream import WorstUpstream
 from prove.worst_messages import ANSWERS, QUERIES, Worst, question_for
+from resolver.answering.local_names import LocalNames
+from resolver.answering.pipeline import Pending, Pipeline
+from resolver.answering.rebinding import RebindingGuard
+from resolver.answering.resolution import Resolver
 from resolver.cache.responses import ResponseCache
 from resolver.config.settings import CacheSettings, Limits
 from resolver.errors import UpstreamError
-from resolver.local_names import LocalNames
-from resolver.pipeline import Pending, Pipeline
 from resolver.policy.compiler import RuleSource, SourceRule, compile_groups, compile_rules, policy_in_memory
 from resolver.policy.groups import Group
+from resolver.policy.rule_syntax import parse_rule
 from resolver.policy.rules import Rank, Source
-from resolver.rebinding import RebindingGuard
-from resolver.resolution import Resolver
-from resolver.rules import parse_rule
 from resolver.telemetry.counters import Counters
-from resolver.transport import Transport
+from resolver.wire.transport import Transport
 from tests.support.encrypted import Certificates, curl
 
 WHAT = "the worst packets of 64 KiB, from upstreams and from clients"

@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 from aiohttp import web
 
+from admin_api.api.http.reading import read_within
 from admin_api.block_page.asked_names import Host, name_in, read_host
 from admin_api.block_page.bounds import Bounds
 from admin_api.block_page.findings import Finding, Findings
@@ -21,7 +22,6 @@ from admin_api.block_page.requests import Requests, TooManyRequests
 from admin_api.block_page.tokens import Tokens
 from admin_api.block_page.visitors import Visitors
 from admin_api.editing.errors import Invalid
-from admin_api.http.reading import read_within
 from admin_api.store.errors import StoreAway, TooMany
 
 _LOOK_SECONDS = 2.0  # for the store to say what was asked for before

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from resolver.errors import RuleError
-from resolver.names import parse_name, to_text
+from resolver.wire.names import parse_name, to_text
 
 _LONGEST = 300  # characters that are read at all; a name in text has 253 at most
 

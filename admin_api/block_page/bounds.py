@@ -6,9 +6,9 @@ import time
 from collections import Counter
 from collections.abc import Callable
 
-from resolver.client_networks import Networks
+from resolver.answering.client_networks import Networks
+from resolver.answering.rates import Buckets
 from resolver.config.settings import BlockPageSettings, ClientNetworks
-from resolver.rates import Buckets
 from resolver.telemetry.log import Log
 
 _MOST_CLIENTS = 20_000  # whose rate is known

@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from blocklists.catalogue import Catalogue
-from resolver.clocks import now
+from resolver.answering.explaining import Access, explain_query
 from resolver.config.rules import read_block_rule
 from resolver.errors import RuleError
-from resolver.explaining import Access, explain_query
-from resolver.names import parse_name
 from resolver.policy.decision import Verdict
 from resolver.policy.snapshot import PolicySnapshot
 from resolver.policy.standing import BYPASS
 from resolver.policy.subjects import Subjects
+from resolver.snapshot.clocks import now
+from resolver.wire.names import parse_name
 
 _BYPASS = "It is a way round the company's DNS resolver, which stays closed for everybody."
 _NO_NAME = "It is not a name that an exemption can be for."

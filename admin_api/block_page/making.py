@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from admin_api.api.context import PolicyKeeper, StoreDoor
 from admin_api.block_page.answering import Answering
 from admin_api.block_page.bounds import Bounds
 from admin_api.block_page.findings import Findings
@@ -9,14 +10,13 @@ from admin_api.block_page.pages import Pages
 from admin_api.block_page.requests import Requests
 from admin_api.block_page.serving import Serving
 from admin_api.block_page.visitors import Visitors
-from admin_api.context import PolicyKeeper, StoreDoor
 from admin_api.editing.exemption_form import Terms
 from admin_api.subjects.keeper import SubjectKeeper
 from blocklists.catalogue import Catalogue
-from resolver.build import known_references
-from resolver.client_networks import Networks
+from blocklists.sources import known_references
+from resolver.answering.client_networks import Networks
+from resolver.answering.explaining import access_of
 from resolver.config.settings import BlockPageSettings, WorkerSettings
-from resolver.explaining import access_of
 from resolver.telemetry.log import Log
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+from admin_api.api.context import StoreDoor
 from admin_api.block_page.bounds import Bounds
 from admin_api.block_page.findings import Finding
 from admin_api.block_page.form import Form
-from admin_api.context import StoreDoor
 from admin_api.editing import exemptions as editing
 from admin_api.editing.exemption_form import Terms
 from admin_api.editing.exemptions import UNVERIFIED, Who

@@ -11,12 +11,12 @@ from collections.abc import Callable, Mapping, Sequence
 from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
 
+from admin_api.api.http.connections import Connections
+from admin_api.api.http.odd_octets import with_text_only
 from admin_api.block_page.answering import Answering
 from admin_api.block_page.bounds import Bounds
 from admin_api.block_page.pages import Pages
 from admin_api.block_page.visitors import Visitors
-from admin_api.http.connections import Connections
-from admin_api.http.odd_octets import with_text_only
 from resolver.config.settings import BlockPageSettings
 from resolver.policy.groups import parse_client
 from resolver.telemetry.log import Log

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from resolver.answering.proxies import TrustedProxies
 from resolver.errors import FormatError
 from resolver.policy.groups import NetworkTable, parse_client
-from resolver.proxies import TrustedProxies
 
 
 class Visitors:

@@ -22,7 +22,7 @@ from admin_api.store.store import Store
 from blocklists.versions import load_kept
 from resolver.errors import MoatdnsError
 from resolver.policy.stack import RuleStack
-from resolver.snapshot_file import SNAPSHOTS, LayerFiles, open_layers, write_layer
+from resolver.snapshot.snapshot_file import SNAPSHOTS, LayerFiles, open_layers, write_layer
 from resolver.telemetry.log import make_log
 
 _NICE = 10  # serving comes first

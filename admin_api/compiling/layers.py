@@ -17,15 +17,15 @@ from admin_api.store import documents, rules
 from admin_api.store.lists import ListRow
 from admin_api.store.policy import FILE_POLICY, PolicyDocument, read_policy
 from blocklists.catalogue import Catalogue
-from resolver.build import base_text, bundled_sources, groups_of, scopes_of
+from blocklists.sources import base_text, bundled_sources, groups_of, scopes_of
 from resolver.config.file_policy import content_path
 from resolver.errors import SnapshotError
 from resolver.policy.compiler import CompiledRules, RuleSource, SourceRule, compile_groups, compile_rules
 from resolver.policy.overlay import RuleChange, overlay
+from resolver.policy.rule_syntax import is_plain, parse_rule, plain_key
 from resolver.policy.rules import Rank, Source
 from resolver.policy.stack import RuleStack
-from resolver.rules import is_plain, parse_rule, plain_key
-from resolver.state_files import reading
+from resolver.system.state_files import reading
 
 _RANKS = {"own": Rank.OWN, "subscription": Rank.SUBSCRIPTION}
 

@@ -19,7 +19,7 @@ from resolver.config import fields
 from resolver.config.mistakes import sentences
 from resolver.config.wording import KeyPath
 from resolver.errors import RuleError
-from resolver.safe_text import refuse_acting, refuse_acting_in_prose
+from resolver.system.safe_text import refuse_acting, refuse_acting_in_prose
 
 Row = TypeVar("Row")
 Model = TypeVar("Model", bound=BaseModel)

@@ -20,7 +20,7 @@ from resolver.config.section import Section
 from resolver.config.wording import KeyPath, nearest, shown
 from resolver.errors import RuleError
 from resolver.policy.groups import parse_client
-from resolver.rules import Rule, RuleForm, RuleKind, parse_rule
+from resolver.policy.rule_syntax import Rule, RuleForm, RuleKind, parse_rule
 
 _MOST_AHEAD = timedelta(days=366)  # of a start
 _MOST_CLIENTS = 1000

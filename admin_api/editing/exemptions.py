@@ -17,8 +17,8 @@ from admin_api.store.errors import Forbidden, StaleVersion, WrongState
 from admin_api.store.exemptions import ExemptionRow
 from admin_api.subjects.keeper import SubjectChange, SubjectKeeper
 from admin_api.subjects.rows import exemption_of
-from resolver.clocks import now as moment
 from resolver.config.references import Known
+from resolver.snapshot.clocks import now as moment
 
 PENDING: Final = "exemption.pending"  # the event
 UNVERIFIED: Final = "block page (nobody verified)"

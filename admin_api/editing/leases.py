@@ -18,12 +18,12 @@ from admin_api.store.errors import Forbidden, NotFound, TooMany, WrongState
 from admin_api.store.leases import LeaseRow
 from admin_api.subjects.keeper import SubjectKeeper
 from admin_api.subjects.rows import lease_of
-from resolver.clocks import now as moment
 from resolver.config import fields
 from resolver.config.section import Section
 from resolver.config.wording import shown
 from resolver.errors import RuleError
 from resolver.policy.groups import parse_client
+from resolver.snapshot.clocks import now as moment
 
 MOST_ADDRESSES: Final = 16  # of one device
 

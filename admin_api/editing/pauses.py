@@ -17,9 +17,9 @@ from admin_api.store.change import Change
 from admin_api.store.pauses import PauseRow
 from admin_api.subjects.keeper import SubjectKeeper
 from admin_api.subjects.rows import pause_of
-from resolver.clocks import now as moment
 from resolver.config import fields
 from resolver.config.section import Section
+from resolver.snapshot.clocks import now as moment
 
 BEGUN: Final = "pause.begun"  # the event
 _EMERGENCIES: Final = "emergency_pauses"  # the document: when each owner's first pause of a day began

@@ -22,7 +22,7 @@ from resolver.config.fields import not_text
 from resolver.config.rules import read_allow_rule, read_block_rule
 from resolver.config.wording import shown
 from resolver.errors import RuleError
-from resolver.rules import MAX_PATTERNS, MAX_REGEXES, is_plain
+from resolver.policy.rule_syntax import MAX_PATTERNS, MAX_REGEXES, is_plain
 
 MOST_RULES: Final = 2_000_000
 """Rules of one list."""

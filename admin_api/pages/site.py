@@ -13,18 +13,18 @@ from http import HTTPStatus
 from aiohttp import web
 from multidict import MultiDictProxy
 
-from admin_api.context import Context
-from admin_api.http.call import BadRequest
-from admin_api.http.callers import REQUEST_ID, Callers, demand
-from admin_api.http.problems import EXPECTED, Known, told_of
-from admin_api.pages.forms import demand_own_page, read_door_form, read_form
-from admin_api.pages.login import Door
-from admin_api.pages.operations import Operations, Waits
-from admin_api.pages.sessions import Session
-from admin_api.pages.static_files import FILES
+from admin_api.api.context import Context
+from admin_api.api.http.call import BadRequest
+from admin_api.api.http.callers import REQUEST_ID, Callers, demand
+from admin_api.api.http.problems import EXPECTED, Known, told_of
+from admin_api.pages.login.login import Door
+from admin_api.pages.login.sessions import Session
+from admin_api.pages.shared.forms import demand_own_page, read_door_form, read_form
+from admin_api.pages.shared.operations import Operations, Waits
+from admin_api.pages.shared.static_files import FILES
+from admin_api.pages.shared.templates import make_templates
+from admin_api.pages.shared.visit import Page, Visit
 from admin_api.pages.table import PAGES
-from admin_api.pages.templates import make_templates
-from admin_api.pages.visit import Page, Visit
 from admin_api.second_owner.performing import Performing
 from admin_api.store.errors import StoreAway
 
@@ -139,7 +139,7 @@ async def _read_form(request: web.Request, session: Session) -> MultiDictProxy[s
 
 def problem_page(visit: Visit, what: Known) -> web.Response:
     """A page that says what went wrong."""
-    response = visit.render("problem.html", what=what)
+    response = visit.render("shared/problem.html", what=what)
     response.headers.update(what.headers)
     return response
 

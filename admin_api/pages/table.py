@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-from admin_api.exception_routes import ID
-from admin_api.pages import (
-    audit,
-    catalogue,
-    changes,
-    check,
-    clients,
-    exemptions,
-    groups,
-    lists,
-    overview,
-    policy,
-    query_log,
-    reports,
-    setup,
-    status,
-    tokens,
-)
-from admin_api.pages.visit import Page
+from admin_api.api.exception_routes import ID
+from admin_api.pages.audit import audit
+from admin_api.pages.catalogue import catalogue
+from admin_api.pages.changes import changes
+from admin_api.pages.check import check
+from admin_api.pages.clients import clients
+from admin_api.pages.exemptions import exemptions
+from admin_api.pages.groups import groups
+from admin_api.pages.lists import lists
+from admin_api.pages.overview import overview
+from admin_api.pages.policy import policy
+from admin_api.pages.query_log import query_log
+from admin_api.pages.reports import reports
+from admin_api.pages.setup import setup
+from admin_api.pages.shared.visit import Page
+from admin_api.pages.status import status
+from admin_api.pages.tokens import tokens
 
 _NAME = r"{name:[a-z0-9][a-z0-9-]*}"
 _LIST = r"{name:[a-z0-9][a-z0-9-]*(?:/[a-z0-9][a-z0-9-]*)?}"  # bundled ones are called vendor/service

@@ -18,18 +18,18 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from admin_api.http.problems import EXPECTED, told_of
+from admin_api.api.http.problems import EXPECTED, told_of
 from admin_api.policy_file.planning import Plan
 from admin_api.policy_file.replay import Replay
 from admin_api.policy_file.telling import told_change
 from admin_api.policy_file.trying import InForce, Try, planned_by, tried
 from admin_api.store.store import Store
 from blocklists.loading import load_catalogue
-from resolver.clocks import now
 from resolver.errors import MoatdnsError
 from resolver.policy.subjects import Subjects
-from resolver.snapshot_file import open_snapshot, read_manifest
-from resolver.subjects_file import newest, subjects_at
+from resolver.snapshot.clocks import now
+from resolver.snapshot.snapshot_file import open_snapshot, read_manifest
+from resolver.snapshot.subjects_file import newest, subjects_at
 from resolver.telemetry.log import make_log
 
 _NICE = 10  # serving comes first

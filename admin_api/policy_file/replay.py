@@ -19,12 +19,12 @@ from admin_api.query_log import files
 from admin_api.store import rules
 from blocklists.catalogue import Catalogue
 from resolver.errors import RuleError
-from resolver.names import key_of, parse_any_name
 from resolver.policy.compiler import layer_in_memory, load_policy
 from resolver.policy.groups import parse_client
 from resolver.policy.situation import situation_of
 from resolver.policy.snapshot import PolicySnapshot
 from resolver.policy.subjects import Moment, Subjects
+from resolver.wire.names import key_of, parse_any_name
 
 MOST_PAIRS = 100_000
 MOST_TOLD = 1000

@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from resolver.safe_text import visible_lines
+from resolver.system.safe_text import visible_lines
 
 # libyaml's takes a fifteenth of the time, of which a million rules need much; PyYAML can be built without it.
 _DUMPER: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)

@@ -24,10 +24,10 @@ from admin_api.store import policy as stored
 from admin_api.store.errors import StoreAway
 from admin_api.store.store import Store
 from blocklists.catalogue import Catalogue
-from resolver.build import known_references
-from resolver.clocks import now as moment
+from blocklists.sources import known_references
 from resolver.policy.snapshot import PolicySnapshot
 from resolver.policy.subjects import Subjects
+from resolver.snapshot.clocks import now as moment
 
 _ACTOR = "plan"
 

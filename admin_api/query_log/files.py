@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from resolver.state_files import check_own, make_folder, open_own
+from resolver.system.state_files import check_own, make_folder, open_own
 
 FOLDER: Final = "query-log"
 COLUMNS: Final = (

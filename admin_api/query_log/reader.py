@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from admin_api.context import LogPage
+from admin_api.api.context import LogPage
 from admin_api.query_log import files
 from admin_api.query_log.cursors import START, after_of, cursor_of, marks_of, place_of
 from admin_api.query_log.search import Row, Search, Wanted

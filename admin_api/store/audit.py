@@ -26,7 +26,7 @@ from admin_api.store.change import AuditEntry
 from admin_api.store.errors import StoreAway
 from admin_api.store.files import private_file
 from admin_api.store.tables import audit, bindable, canonical, micros
-from resolver.state_files import make_folder, read_own
+from resolver.system.state_files import make_folder, read_own
 
 KEY_FILE = "audit.key"
 _KEY_OCTETS = 32

@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from admin_api.store.errors import StoreAway, StoreFull, StoreLost
 from resolver.config.fields import secret
 from resolver.errors import RuleError
-from resolver.state_files import check_own, make_folder, open_own
+from resolver.system.state_files import check_own, make_folder, open_own
 
 FILE = "moatdns.sqlite"
 """SQLite's file, in the state directory."""

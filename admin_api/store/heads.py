@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from admin_api.store.errors import StoreAway
-from resolver.state_files import open_own, reading, write_whole
+from resolver.system.state_files import open_own, reading, write_whole
 
 HEAD_FILE: Final = "audit.head"
 MOST_HEADS: Final = 2000

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from admin_api.store.engine import Engines, Limits
 from admin_api.store.errors import StoreAway
-from resolver.state_files import open_own
+from resolver.system.state_files import open_own
 from resolver.telemetry.log import Log
 
 VERSIONS: Final = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008")

@@ -21,7 +21,7 @@ from admin_api.store.evidence import how_to_go_on, known_store
 from admin_api.store.migrating import bring_up_to_date
 from admin_api.store.tables import audit as trail
 from admin_api.store.tables import meta
-from resolver.state_files import check_own
+from resolver.system.state_files import check_own
 from resolver.telemetry.log import Log
 
 _SQLITE_FILES = (FILE, f"{FILE}-wal", f"{FILE}-shm")

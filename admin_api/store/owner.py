@@ -24,7 +24,7 @@ from admin_api.store.engine import Engines, told_as_away
 from admin_api.store.errors import StoreAway, StoreHeld
 from admin_api.store.store import Store
 from admin_api.store.tables import meta, store_owner
-from resolver.clocks import boot_id
+from resolver.snapshot.clocks import boot_id
 
 BEAT_SECONDS: Final = 2.0
 EXPIRES_SECONDS: Final = 8.0

@@ -14,7 +14,7 @@ from admin_api.store.groups import GroupRow
 from admin_api.store.lists import ListRow
 from admin_api.store.policy import DEFAULT_BLOCK, DEFAULT_GROUP, FILE_POLICY
 from resolver.errors import MoatdnsError
-from resolver.rules import MAX_PATTERNS, MAX_REGEXES
+from resolver.policy.rule_syntax import MAX_PATTERNS, MAX_REGEXES
 
 _CONTENT = ("content", "rules", "patterns", "regexes")
 _FETCHING = ("url", "format", "refresh_seconds", "allow_private", "sha256")

@@ -26,7 +26,7 @@ from admin_api.store.errors import Duplicate, NotFound, StoreAway, TooMany
 from admin_api.store.files import private_file
 from admin_api.store.store import Store
 from admin_api.store.tables import bindable, tokens
-from resolver.state_files import read_own
+from resolver.system.state_files import read_own
 
 ROLES: Final = ("viewer", "operator", "lease", "admin")
 MOST_TOKENS: Final = 1000

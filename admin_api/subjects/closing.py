@@ -6,10 +6,10 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from resolver.clocks import now
 from resolver.errors import MoatdnsError
 from resolver.policy.subjects import Subject, Subjects
-from resolver.subjects_file import Journal, Position, newest, subjects_at
+from resolver.snapshot.clocks import now
+from resolver.snapshot.subjects_file import Journal, Position, newest, subjects_at
 from resolver.telemetry.log import Log
 
 

@@ -22,10 +22,10 @@ from admin_api.store.errors import StoreAway
 from admin_api.store.room import check_room
 from admin_api.subjects.rows import exemption_of, lease_of, pause_of
 from admin_api.webhooks.hooks import Outbox
-from resolver.clocks import ClockWatch, now
 from resolver.errors import MoatdnsError, SubjectsError
 from resolver.policy.subjects import End, Plain, Subject, Subjects, dropped
-from resolver.subjects_file import Journal, Position, newest, subjects_at
+from resolver.snapshot.clocks import ClockWatch, now
+from resolver.snapshot.subjects_file import Journal, Position, newest, subjects_at
 from resolver.telemetry.log import Log
 
 PATIENCE_SECONDS = 10.0  # how long a caller is let wait for its change

@@ -22,7 +22,7 @@ from blocklists.formats.content import ListContent
 from blocklists.formats.reading import read_list
 from resolver.config.file_policy import write_contents
 from resolver.errors import MoatdnsError
-from resolver.state_files import reading
+from resolver.system.state_files import reading
 
 _NICE = 10  # serving comes first
 _PIECE = 1 << 18

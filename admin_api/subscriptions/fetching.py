@@ -20,7 +20,7 @@ from admin_api.guarded_http import SILENCE_SECONDS, guarded_session, why_not
 from resolver import __version__
 from resolver.config.subscription import read_url
 from resolver.errors import FetchError, RuleError
-from resolver.state_files import open_own
+from resolver.system.state_files import open_own
 
 _MOST_REDIRECTS: Final = 5
 _PIECE: Final = 1 << 18

@@ -26,8 +26,8 @@ from admin_api.subscriptions.fetching import Wanted, fetch
 from blocklists.formats.reading import READER
 from resolver.config.file_policy import CONTENTS, content_path
 from resolver.errors import FetchError, ListError, MoatdnsError
-from resolver.rules import MAX_PATTERNS, MAX_REGEXES
-from resolver.state_files import make_folder
+from resolver.policy.rule_syntax import MAX_PATTERNS, MAX_REGEXES
+from resolver.system.state_files import make_folder
 from resolver.telemetry.log import Log
 
 ACTOR: Final = "subscriptions"

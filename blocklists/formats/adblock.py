@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from blocklists.formats.content import AN_ADDRESS, Action, Collector
 from blocklists.formats.names import Lines, read_hosts_line
 from resolver.errors import RuleError
-from resolver.rules import is_plain, parse_rule
+from resolver.policy.rule_syntax import is_plain, parse_rule
 
 _COSMETIC = re.compile(r"(?<!\s)(?:#[@?$%]*#|\$\$|#@?\$?\?#)")  # behind white space it is a comment of a hosts line
 _HEADERS = ("!", "[Adblock", "[uBlock", "[AdGuard")

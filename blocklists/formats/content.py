@@ -8,9 +8,9 @@ from collections.abc import Collection, Set
 from dataclasses import dataclass, field
 from typing import Literal
 
+from resolver.config.suffixes import is_public_suffix
 from resolver.errors import ListError, RuleError
-from resolver.rules import MAX_PATTERNS, RuleKind, is_plain, parse_rule
-from resolver.suffixes import is_public_suffix
+from resolver.policy.rule_syntax import MAX_PATTERNS, RuleKind, is_plain, parse_rule
 
 Action = Literal["block", "allow"]
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 
 from blocklists.formats.content import Collector
-from resolver.rules import is_plain
+from resolver.policy.rule_syntax import is_plain
 
 SINKHOLES = frozenset({"0.0.0.0", "127.0.0.1", "::", "::1", "0", "127.0.1.1", "0:0:0:0:0:0:0:0", "0:0:0:0:0:0:0:1"})  # noqa: S104
 _OWN_NAMES = frozenset(

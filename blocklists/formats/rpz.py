@@ -11,7 +11,7 @@ from typing import Final
 
 from blocklists.formats.content import Action, Collector
 from blocklists.formats.names import Lines
-from resolver.rules import is_plain
+from resolver.policy.rule_syntax import is_plain
 
 _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"?')
 _CLASSES = frozenset({"IN", "CH", "HS", "ANY"})

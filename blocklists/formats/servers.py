@@ -6,7 +6,7 @@ import re
 
 from blocklists.formats.content import Collector
 from blocklists.formats.names import Lines, is_sinkhole
-from resolver.rules import is_plain
+from resolver.policy.rule_syntax import is_plain
 
 _DNSMASQ = re.compile(r"(address|server|local)\s*=\s*/(.+)/([^/]*)\Z")
 _SETTING = re.compile(r"[a-z][a-z0-9-]+(?:\s*=.*)?\Z")

@@ -14,12 +14,12 @@ import dns.rdataclass
 import dns.rdatatype
 
 from prove.same.answers import Section, Seen, sets_of
-from resolver.address_kinds import is_private
-from resolver.local_names import LocalNames
-from resolver.names import key_of
+from resolver.answering.local_names import LocalNames
+from resolver.wire.address_kinds import is_private
 from resolver.wire.addresses import addresses_of_record
 from resolver.wire.chain import MAX_CHAIN
 from resolver.wire.codes import is_meta
+from resolver.wire.names import key_of
 
 FLAGS = {
     "QR": dns.flags.QR,

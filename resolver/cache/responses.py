@@ -7,11 +7,11 @@ from collections.abc import Iterable
 from typing import Final
 
 from resolver.config.settings import CacheSettings
-from resolver.names import key_of, parent_of
 from resolver.policy.decision import Decision
 from resolver.wire.addresses import addresses_in
 from resolver.wire.answer import Answer, for_name_below, with_ttl
 from resolver.wire.codes import Rcode, has_data_above
+from resolver.wire.names import key_of, parent_of
 
 STALE_TTL_SECONDS: Final = 30  # RFC 8767 section 4
 STALE_RETRY_SECONDS: Final = 30  # how long an upstream's failure is believed before a stale name is asked for again
@@ -109,7 +109,7 @@ class ResponseCache:
     """
 
     def __init__(self, settings: CacheSettings, zones: Iterable[bytes] = ()) -> None:
-        """`zones` are keys (resolver.names) of those that have upstreams of their own: others know nothing of them."""
+        """`zones` are keys (wire.names) of those that have upstreams of their own: others know nothing of them."""
         self._zones = tuple(zones)
         self._max_bytes = settings.max_bytes
         self._min_ttl = settings.min_ttl_seconds
@@ -235,7 +235,7 @@ class ResponseCache:
     def flush(self, name: bytes | None, *, below: bool) -> int:
         """Forget the answers for a name, and with `below` for all under it; for every name where it is None.
 
-        `name` is a key (resolver.names). Gives how many were forgotten.
+        `name` is a key (resolver.wire.names). Gives how many were forgotten.
         """
         if name is None:
             doomed = [*self._main, *self._small]

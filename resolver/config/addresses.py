@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from resolver.config.wording import nearest, shown
 from resolver.errors import RuleError
-from resolver.names import parse_name, to_text
+from resolver.wire.names import parse_name, to_text
 
 NAMED_CLIENTS: Final[dict[str, tuple[str, ...]]] = {
     "loopback": ("127.0.0.0/8", "::1/128"),

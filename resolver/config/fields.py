@@ -19,8 +19,8 @@ from resolver.config import addresses, rules
 from resolver.config.servers import read_bootstrap, read_server
 from resolver.config.wording import either, shown
 from resolver.errors import RuleError
-from resolver.names import parse_name, to_text
-from resolver.safe_text import refuse_acting, refuse_acting_in_prose
+from resolver.system.safe_text import refuse_acting, refuse_acting_in_prose
+from resolver.wire.names import parse_name, to_text
 
 _SWITCH = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}\Z")

@@ -17,8 +17,8 @@ from typing import Any
 from resolver.config.policy_schema import OwnList
 from resolver.config.schema import Config
 from resolver.errors import SnapshotError
-from resolver.rules import RuleKind, is_plain, parse_rule
-from resolver.state_files import make_folder, read_own, write_whole
+from resolver.policy.rule_syntax import RuleKind, is_plain, parse_rule
+from resolver.system.state_files import make_folder, read_own, write_whole
 
 CONTENTS = "lists"
 """The folder of content files, below state_dir."""

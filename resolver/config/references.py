@@ -14,7 +14,7 @@ from typing import Any, Final
 from resolver.config.addresses import read_client_name, read_network
 from resolver.config.wording import KeyPath, nearest, shown
 from resolver.errors import RuleError
-from resolver.rules import MAX_PATTERNS, MAX_REGEXES, Rule
+from resolver.policy.rule_syntax import MAX_PATTERNS, MAX_REGEXES, Rule
 
 SETS: Final = ("ai", "gateways", "bypass", "lists")
 """Sets of services and lists that groups may name."""

@@ -1,12 +1,12 @@
-"""Rules of a list that an admin writes: read with `resolver.rules`, and refused where they would block the world."""
+"""Rules of a list that an admin writes: read with `policy.rule_syntax`, refused where they would block the world."""
 
 from __future__ import annotations
 
+from resolver.config.suffixes import is_public_suffix
 from resolver.errors import RuleError
-from resolver.ip_keys import is_ip_key
-from resolver.names import to_text, wire_of_key
-from resolver.rules import RuleForm, RuleKind, compile_regex, is_plain, parse_rule
-from resolver.suffixes import is_public_suffix
+from resolver.policy.rule_syntax import RuleForm, RuleKind, compile_regex, is_plain, parse_rule
+from resolver.wire.ip_keys import is_ip_key
+from resolver.wire.names import to_text, wire_of_key
 
 # Names that nobody means; an expression that is found in one of them is found in nearly all.
 _PROBES = tuple(f"qzjxvkwq.{suffix}" for suffix in ("com", "org", "net", "ai", "io", "co.uk", "de"))

@@ -12,7 +12,7 @@ from resolver.config import fields
 from resolver.config.section import Section
 from resolver.config.wording import nearest, shown
 from resolver.errors import RuleError
-from resolver.schedules import DAYS
+from resolver.policy.schedules import DAYS
 
 _TIME = re.compile(r"(?:[01][0-9]|2[0-3]):[0-5][0-9]\Z")
 _MOST_WINDOWS = 100

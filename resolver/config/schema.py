@@ -1,8 +1,8 @@
 """The configuration: every section of the file. Their keys, defaults, bounds and units are in the modules `*_schema`;
 what keys say to each other is in `references`.
 
-A model here holds values in their one normal form (networks in CIDR, rules as `resolver.rules` writes them), so that
-`model_dump(mode="json")` of equal policies is equal.
+A model here holds values in their one normal form (networks in CIDR, rules as `policy.rule_syntax` writes them), so
+that `model_dump(mode="json")` of equal policies is equal.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from resolver.config.addresses import BARE, BRACKETED, SCHEME, host_of, port_of
 from resolver.config.settings import UpstreamServer
 from resolver.config.wording import shown
 from resolver.errors import RuleError
-from resolver.names import parse_name, to_text
+from resolver.wire.names import parse_name, to_text
 
 SYSTEM: Final = "system"
 """The upstream that stands for the nameservers of the system's resolv.conf."""

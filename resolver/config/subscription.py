@@ -10,12 +10,12 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, model_validator
 
-from resolver.address_kinds import is_public
 from resolver.config import fields
 from resolver.config.fields import NUMBER, Switch
 from resolver.config.section import Section
 from resolver.config.wording import shown
 from resolver.errors import RuleError
+from resolver.wire.address_kinds import is_public
 
 FORMATS: Final = ("auto", "domains", "hosts", "adblock", "dnsmasq", "unbound", "rpz")
 DEFAULT_REFRESH_SECONDS: Final = 86400

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections import Counter, OrderedDict, deque
 from collections.abc import Callable
 
-from resolver.names import domain_of, key_of
 from resolver.wire.codes import HEADER, MAX_NAME
+from resolver.wire.names import domain_of, key_of
 from resolver.wire.proxy_header import SIGNATURE
 
 _TURN = 16  # answered in a row, a millisecond's worth; then what is answered at sight, timers and upstreams come first

@@ -11,14 +11,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol, cast
 
-from resolver.clients import Client
+from resolver.answering.clients import Client
+from resolver.answering.pipeline import Pipeline
+from resolver.answering.proxies import BY_HEADER, BY_HEADER_WITHIN_TLS
 from resolver.config.settings import Limits
 from resolver.errors import FormatError
 from resolver.listeners.connections import Connections, Handshakes
 from resolver.listeners.tls import ServerContext, Tls
 from resolver.listeners.turns import Turns
-from resolver.pipeline import Pipeline
-from resolver.proxies import BY_HEADER, BY_HEADER_WITHIN_TLS
 from resolver.telemetry.counters import Counters
 from resolver.wire.proxy_header import VERSION_1, read_proxy_header, starts_like_proxy_header, starts_like_version_1
 

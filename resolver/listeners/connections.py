@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Protocol
 
-from resolver.client_networks import Networks
+from resolver.answering.client_networks import Networks
 from resolver.config.settings import ClientNetworks, Limits
 
 

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import unquote
 
-from resolver.clients import Client
+from resolver.answering.clients import Client
+from resolver.answering.pipeline import Pending, Transport
+from resolver.answering.proxies import BY_CLIENT_SUBNET
 from resolver.errors import FormatError
 from resolver.listeners.connection import Connection
-from resolver.pipeline import Pending, Transport
-from resolver.proxies import BY_CLIENT_SUBNET
 from resolver.wire.codes import MAX_MESSAGE, Rcode
 from resolver.wire.ttl import least_ttl
 

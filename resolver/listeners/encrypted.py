@@ -6,6 +6,7 @@ import socket
 from dataclasses import replace
 from pathlib import Path
 
+from resolver.answering.pipeline import Transport
 from resolver.config.settings import EncryptedSettings
 from resolver.listeners.connection import Application, Connection, Door
 from resolver.listeners.connections import Handshakes
@@ -14,7 +15,6 @@ from resolver.listeners.http1 import Http1
 from resolver.listeners.http2 import Http2
 from resolver.listeners.stream import DnsStream, StreamListener
 from resolver.listeners.tls import DOH, DOT, ServerContext, ignore_senseless_names
-from resolver.pipeline import Transport
 
 
 class EncryptedListeners:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import ipaddress
 import socket
+from itertools import pairwise
 from typing import Any, Final
 
 import psutil
 
-_MODULES: Final = ("resolver.worker", "resolver.cli", "admin_api.control")  # ours, as they are run
+_MODULES: Final = ("resolver.worker", "moatdns", "admin_api.control")  # ours, as they are run
 _ELSEWHERE: Final = 9  # no conflict
 
 
@@ -61,4 +62,5 @@ def _told(process: psutil.Process) -> str:
 
 def _is_ours(process: psutil.Process) -> bool:
     command = process.cmdline()
-    return any(part in _MODULES for part in command) or any(part.endswith("/moatdns") for part in command[:2])
+    modules = (after for flag, after in pairwise(command) if flag == "-m")
+    return any(module in _MODULES for module in modules) or any(part.endswith("/moatdns") for part in command[:2])

@@ -6,9 +6,9 @@ import asyncio
 import socket
 from collections import deque
 
+from resolver.answering.pipeline import Pending, Transport
 from resolver.listeners.connection import Connection, Door
 from resolver.listeners.turns import IN_A_ROW
-from resolver.pipeline import Pending, Transport
 from resolver.wire.framing import Deframer, frame
 from resolver.wire.proxy_header import SIGNATURE, starts_like_version_1
 

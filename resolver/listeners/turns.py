@@ -10,7 +10,7 @@ import asyncio
 from collections import OrderedDict, deque
 from typing import Final, Protocol
 
-from resolver.client_networks import Networks
+from resolver.answering.client_networks import Networks
 from resolver.config.settings import ClientNetworks
 
 TURN: Final = 64  # queries of all connections that are answered in a row; then datagrams, upstreams and timers come

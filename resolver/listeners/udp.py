@@ -13,13 +13,13 @@ import time
 from collections.abc import Callable
 from typing import Any, Final
 
-from resolver.clients import Client
+from resolver.answering.clients import Client
+from resolver.answering.pipeline import Pending, Pipeline, Transport
+from resolver.answering.proxies import BY_HEADER
 from resolver.config.settings import Limits
 from resolver.errors import FormatError
 from resolver.listeners.backlog import Backlog
 from resolver.listeners.packet_info import ANCILLARY_BYTES, Ancillary, source_of
-from resolver.pipeline import Pending, Pipeline, Transport
-from resolver.proxies import BY_HEADER
 from resolver.telemetry.counters import Counters
 from resolver.wire.proxy_header import SIGNATURE, read_proxy_header
 

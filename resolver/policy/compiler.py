@@ -12,10 +12,10 @@ from dataclasses import dataclass
 import marisa_trie
 
 from resolver.policy.groups import Group
+from resolver.policy.rule_syntax import Rule, RuleForm, RuleKind
 from resolver.policy.rules import Member, Rank, RuleLayer, RuleSet, Source
 from resolver.policy.snapshot import PolicySnapshot
 from resolver.policy.stack import RuleStack
-from resolver.rules import Rule, RuleForm, RuleKind
 
 _RESPONSES = frozenset(("zero-ip", "nxdomain", "nodata", "refused", "address"))
 FORMAT = 4  # of the compiled bytes; a snapshot of another format is compiled anew

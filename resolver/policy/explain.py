@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from resolver.names import key_of, to_text
 from resolver.policy.decision import Decision, MatchedRule, Verdict
 from resolver.policy.groups import Group, parse_client
 from resolver.policy.rules import Match, Rank
@@ -15,6 +14,7 @@ from resolver.policy.snapshot import PolicySnapshot, decision_of
 from resolver.policy.standing import Standing, View, standing_of
 from resolver.policy.subjects import Moment, Subjects
 from resolver.policy.telling import Step, situation_steps
+from resolver.wire.names import key_of, to_text
 
 _RANKS = {Rank.OWN: "own list", Rank.BUNDLED: "catalogue", Rank.SUBSCRIPTION: "subscription"}
 

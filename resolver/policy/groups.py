@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
-from resolver.schedules import Schedule
+from resolver.policy.schedules import Schedule
 
 DEFAULT_GROUP = "default"
 

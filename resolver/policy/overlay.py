@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from resolver.policy.compiler import CompiledRules, RuleSets, pack
+from resolver.policy.rule_syntax import Rule, RuleKind
 from resolver.policy.rules import Member, Source
 from resolver.policy.stack import RuleStack
-from resolver.rules import Rule, RuleKind
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,9 @@ from enum import IntEnum
 from functools import cached_property
 from typing import Any, Protocol
 
-from resolver.ip_keys import FIRST_OCTETS
+from resolver.policy.rule_syntax import RUN, Rule, RuleForm, RuleKind, search_many
 from resolver.policy.runs import RunSearch
-from resolver.rules import RUN, Rule, RuleForm, RuleKind, search_many
+from resolver.wire.ip_keys import FIRST_OCTETS
 
 
 class Rank(IntEnum):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from resolver.rules import RUN, RuleForm
+from resolver.policy.rule_syntax import RUN, RuleForm
 
 _BOUNDARY = "."
 

@@ -6,13 +6,13 @@ import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from resolver.ip_keys import keys_of_address
 from resolver.policy.decision import Decision, MatchedRule, Verdict
 from resolver.policy.groups import DEFAULT_GROUP, Address, Group, Network, network_table, parse_client
+from resolver.policy.rule_syntax import parse_rule
 from resolver.policy.stack import RuleStack
 from resolver.policy.standing import Grant, Standing, View, standing_of
 from resolver.policy.subjects import Exemption
-from resolver.rules import parse_rule
+from resolver.wire.ip_keys import keys_of_address
 
 _MOST_ROWS = 100_000  # remembered decisions; names of the same rules share one
 _MOST_VIEWS = 50_000  # remembered, beside one a group
@@ -107,7 +107,7 @@ class PolicySnapshot:
         return Grant(exemption.id, sources, tuple(names))
 
     def decide(self, view: View, key: bytes) -> Decision:
-        """What becomes of the name `key` (see resolver.names) for `view`."""
+        """What becomes of the name `key` (see resolver.wire.names) for `view`."""
         layer = self.layer
         walked = layer.walk(key)
         if layer.must_search(walked) or (walked and view.minds_names):
@@ -143,7 +143,7 @@ class PolicySnapshot:
     def decide_address(self, view: View, packed: bytes) -> Decision | None:
         """What rules for addresses make of one, in four or sixteen octets, for `view`; None where there is none.
 
-        One that holds an IPv4 address (resolver.address_kinds) is judged as that one, where a rule speaks of it.
+        One that holds an IPv4 address (resolver.wire.address_kinds) is judged as that one, where a rule speaks of it.
         """
         for key in keys_of_address(packed):
             walked = self.layer.walk(key)

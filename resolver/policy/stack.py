@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from resolver.names import to_text, wire_of_key
+from resolver.policy.rule_syntax import RuleForm
 from resolver.policy.rules import Match, Matcher, Member, RuleLayer
-from resolver.rules import RuleForm
+from resolver.wire.names import to_text, wire_of_key
 
 Walked = list[tuple[bytes, int]]
 

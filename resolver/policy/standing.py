@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from resolver.policy.decision import MatchedRule
 from resolver.policy.groups import Group
+from resolver.policy.rule_syntax import Rule, RuleKind
 from resolver.policy.rules import Match, Member, Rank
 from resolver.policy.stack import RuleStack
-from resolver.rules import Rule, RuleKind
 
 BYPASS = "bypass"  # ways round the resolver; they stay closed for exempt clients too
 

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from resolver.errors import MoatdnsError
-from resolver.state_files import make_folder, reading
+from resolver.system.state_files import make_folder, reading
 
 SUFFIX = ".counters"
 CELLS = 65_536

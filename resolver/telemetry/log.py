@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 import structlog
 
-from resolver.safe_text import visible_fields
+from resolver.system.safe_text import visible_fields
 
 
 class Log(Protocol):

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from resolver.errors import FormatError, UpstreamError, UpstreamUnreachable
-from resolver.names import parse_name
 from resolver.wire.codes import Class, Type
+from resolver.wire.names import parse_name
 from resolver.wire.records import records
 
 _LEAST_SECONDS = 30.0  # that addresses are kept, whatever their TTL

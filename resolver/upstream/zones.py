@@ -12,11 +12,11 @@ from typing import Any
 
 from resolver.config.settings import UpstreamOptions, UpstreamServer, WorkerSettings
 from resolver.errors import UpstreamError
-from resolver.names import key_of, parent_of, parse_name
 from resolver.upstream.bootstrap import Bootstrap
 from resolver.upstream.forwarder import MAX_SECONDS, Forwarder
 from resolver.upstream.server import Server
 from resolver.wire.codes import has_data_above
+from resolver.wire.names import key_of, parent_of, parse_name
 
 _LOOK_UP_SHARE = 3 / 4  # of the time for connecting
 _SPARE_SECONDS = 0.5  # behind the end of all that may be in flight
@@ -33,7 +33,7 @@ class ZonedForwarder:
         options: UpstreamOptions,
         bootstrap: Bootstrap | None = None,
     ) -> None:
-        """`zones` are by key (resolver.names); `options` are those of all; `bootstrap` is closed with them."""
+        """`zones` are by key (resolver.wire.names); `options` are those of all; `bootstrap` is closed with them."""
         self.default = default
         self._zones = zones
         self._forwarders = tuple(dict.fromkeys((default, *zones.values())))  # several zones may have one

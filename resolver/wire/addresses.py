@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from resolver.address_kinds import PERHAPS_PRIVATE, is_private
 from resolver.errors import FormatError
+from resolver.wire.address_kinds import PERHAPS_PRIVATE, is_private
 from resolver.wire.codes import Type
 
 _POINTER: Final = 0xC0

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from resolver.address_kinds import is_private
 from resolver.errors import FormatError
+from resolver.wire.address_kinds import is_private
 from resolver.wire.addresses import addresses_of_record
 from resolver.wire.chain import Chain, covered, follow
 from resolver.wire.codes import HEADER, Class, Flag, Rcode, Type

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
-from resolver.names import parse_name
 from resolver.wire.codes import Class, Flag, Rcode, Type
+from resolver.wire.names import parse_name
 from resolver.wire.question import Question
 from resolver.wire.response import compose
 

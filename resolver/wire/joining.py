@@ -6,10 +6,10 @@ from array import array
 from typing import Final
 
 from resolver.errors import FormatError
-from resolver.names import key_of
 from resolver.wire.answer import MAX_RECORDS, Answer, with_ttl
 from resolver.wire.chain import MAX_CHAIN
 from resolver.wire.codes import HEADER
+from resolver.wire.names import key_of
 from resolver.wire.reading import Names
 from resolver.wire.rewriting import Rewriter
 

@@ -10,8 +10,8 @@ import contextlib
 from typing import Final
 
 from resolver.errors import FormatError
-from resolver.names import key_of
 from resolver.wire.codes import HEADER, UDP_PAYLOAD, EdnsOption, Flag, Rcode, Type
+from resolver.wire.names import key_of
 from resolver.wire.reading import Names
 from resolver.wire.records import records
 from resolver.wire.response import edns_option

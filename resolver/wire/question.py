@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from typing import Final
 
 from resolver.errors import FormatError, NotAQuery
-from resolver.names import key_of
 from resolver.wire.codes import (
     HEADER,
     MAX_LABEL,
@@ -22,6 +21,7 @@ from resolver.wire.codes import (
     Rcode,
     Type,
 )
+from resolver.wire.names import key_of
 from resolver.wire.tsig import bad_key_record
 
 _OPCODE_MASK: Final = 0x7800
@@ -56,7 +56,7 @@ class Question:
     """One parsed query. Plain attributes, because one is made for each query that the answer table does not know.
 
     * `query`: the whole message; `end`: the offset behind the question section.
-    * `key`: the qname's key (resolver.names), lower-case; `qtype`, `qclass`: numbers.
+    * `key`: the qname's key (resolver.wire.names), lower-case; `qtype`, `qclass`: numbers.
     * `flags`: the header's second word; `edns`: an OPT record was sent; `version`, `dnssec_ok`: from it.
     * `max_size`: the octets that the client takes over UDP, at most what we send (RFC 6891 section 6.2.3, RFC 9715).
     * `options`: the data of the hop-by-hop EDNS options that it carries, by code; of several alike, the first (RFC

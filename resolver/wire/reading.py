@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 from resolver.errors import FormatError
-from resolver.names import key_of
 from resolver.wire.codes import MAX_LABEL, MAX_NAME
+from resolver.wire.names import key_of
 
 TTL_SIGN_BIT: Final = 0x80000000
 _MAX_LABELS: Final = 5000  # labels and pointers that are followed in one message, a few milliseconds' worth
@@ -77,7 +77,7 @@ class Names:
         return at + 1
 
     def key(self, name: bytes) -> bytes:
-        """The key (resolver.names) of a name that was read. A thousand records may all have the same long one."""
+        """The key (resolver.wire.names) of a name that was read. A thousand records may all have the same long one."""
         key = self._keys.get(name)
         if key is None:
             key = self._keys[name] = key_of(name)

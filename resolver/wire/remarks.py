@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from resolver.errors import FormatError
-from resolver.safe_text import visible
+from resolver.system.safe_text import visible
 from resolver.wire.addresses import addresses_in
 from resolver.wire.codes import Ede, EdnsOption, Type
 from resolver.wire.records import records

@@ -15,7 +15,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from admin_api.openapi import document
+from admin_api.api.openapi import document
 from tests.support.moatdns import Moatdns
 
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]

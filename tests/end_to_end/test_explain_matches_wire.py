@@ -16,14 +16,14 @@ import pytest
 from typer.testing import CliRunner
 
 from blocklists.loading import load_catalogue
-from resolver.cli import app
-from resolver.clocks import now
-from resolver.names import parse_name, to_text, wire_of_key
+from moatdns.cli.main import app
 from resolver.policy.decision import Verdict
 from resolver.policy.explain import Explanation, Step, explain
 from resolver.policy.snapshot import PolicySnapshot
 from resolver.policy.subjects import Subjects
-from resolver.snapshot_file import last_good
+from resolver.snapshot.clocks import now
+from resolver.snapshot.snapshot_file import last_good
+from resolver.wire.names import parse_name, to_text, wire_of_key
 from tests.support.clients import UdpClient, ede, query, rdata, ttls
 from tests.support.moatdns import Moatdns
 from tests.support.programs import MOATDNS, PATIENCE_SECONDS

@@ -14,12 +14,12 @@ import dns.query
 import dns.rcode
 
 from blocklists.formats.reading import read_list
-from resolver.names import key_of, parse_name
 from resolver.policy.compiler import RuleSource, SourceRule, compile_groups, compile_rules, policy_in_memory
 from resolver.policy.decision import Verdict
 from resolver.policy.groups import Group
+from resolver.policy.rule_syntax import parse_rule
 from resolver.policy.rules import Rank, Source
-from resolver.rules import parse_rule
+from resolver.wire.names import key_of, parse_name
 from tests.support.clients import query
 from tests.support.dnsmasq import Dnsmasq
 from tests.support.unbound import Unbound

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from resolver.privileges import Account
+from resolver.system.privileges import Account
 from tests.support.moatdns import Moatdns
 from tests.support.programs import PATIENCE_SECONDS, free_port
 
@@ -32,7 +32,7 @@ def python_for_anybody() -> str:
 
 def _may_run(python: str) -> bool:
     become = f"import os; os.setgroups([]); os.setresgid(*[{LESSER.gid}] * 3); os.setresuid(*[{LESSER.uid}] * 3)"
-    command = [python, "-P", "-c", "import resolver.cli"]
+    command = [python, "-P", "-c", "import moatdns.cli.main"]
     done = subprocess.run(
         [sys.executable, "-c", f"{become}; os.execv({python!r}, {command!r})"],
         env=environment(),
@@ -55,7 +55,7 @@ class RootStarted(Moatdns):
         folder.mkdir(parents=True, exist_ok=True)
         folder.chmod(0o755)
         super().__init__(folder, {"user": user, "workers": 1, **config}, **more)
-        self.command = [python_for_anybody(), "-P", "-m", "resolver.cli"]
+        self.command = [python_for_anybody(), "-P", "-m", "moatdns"]
         self.environment = environment()
         self.ready_to_start: Callable[[], None] = lambda: None  # what a test does once the config is there
 

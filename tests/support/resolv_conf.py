@@ -16,9 +16,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from moatdns.ourselves import is_ourselves
 from resolver.config.settings import UpstreamServer
 from resolver.listeners.sockets import Listen
-from resolver.ourselves import is_ourselves
 from tests.support.clients import Dug, dig
 from tests.support.moatdns import Moatdns
 from tests.support.programs import program, wait_until

@@ -15,25 +15,25 @@ from typing import Any
 import pytest
 from aiohttp import ClientResponse, ClientSession
 
-from admin_api.audit_head import HeadKeeper
-from admin_api.context import AdminSettings, Context, LogPage
+from admin_api.api.context import AdminSettings, Context, LogPage
+from admin_api.api.serving import Serving
+from admin_api.audit.head import HeadKeeper
 from admin_api.policy_file.plans import Plans
 from admin_api.query_log.cursors import BadAfter, BadCursor
-from admin_api.serving import Serving
 from admin_api.store import tokens
 from admin_api.store.store import Store
 from admin_api.subjects.keeper import SubjectKeeper
 from admin_api.webhooks.delivery import Deliveries
 from admin_api.webhooks.hooks import Outbox
 from blocklists.loading import load_catalogue
-from resolver.build import compile_policy
+from blocklists.sources import compile_policy
+from resolver.answering.explaining import access_of
 from resolver.config.control_schema import EVENTS
 from resolver.config.policy_schema import Policy
 from resolver.config.settings import WorkerSettings
-from resolver.explaining import access_of
 from resolver.policy.compiler import policy_in_memory
 from resolver.policy.snapshot import PolicySnapshot
-from resolver.subjects_file import Position
+from resolver.snapshot.subjects_file import Position
 
 
 class Said:

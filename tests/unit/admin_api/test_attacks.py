@@ -7,11 +7,11 @@ import contextlib
 
 import pytest
 
-from admin_api.app import MOST_CALLS
-from admin_api.http import connections
-from admin_api.http.auth import MOST_WRONG, Throttle
-from admin_api.http.call import BadRequest
-from admin_api.pages import forms
+from admin_api.api.app import MOST_CALLS
+from admin_api.api.http import connections
+from admin_api.api.http.auth import MOST_WRONG, Throttle
+from admin_api.api.http.call import BadRequest
+from admin_api.pages.shared import forms
 
 from .conftest import Served
 

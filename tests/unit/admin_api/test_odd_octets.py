@@ -13,9 +13,9 @@ from aiohttp.http_parser import HttpRequestParser
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from admin_api.http.odd_octets import with_text_only
+from admin_api.api.http.odd_octets import with_text_only
+from admin_api.api.routes import ROUTES
 from admin_api.pages.table import PAGES
-from admin_api.routes import ROUTES
 from tests.support.programs import PATIENCE_SECONDS
 
 from .block_page.conftest import Page, page, page_with

@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 from admin_api.second_owner.groups import Facts, States, changed
 from admin_api.store.policy import DEFAULT_BLOCK, DEFAULT_RESPONSE
 from blocklists.loading import load_catalogue
-from resolver.build import compile_policy
+from blocklists.sources import compile_policy
 from resolver.config.policy_schema import Policy
-from resolver.names import key_of, parse_name
 from resolver.policy.compiler import policy_in_memory
 from resolver.policy.decision import Verdict
 from resolver.policy.snapshot import PolicySnapshot
+from resolver.wire.names import key_of, parse_name
 
 CATALOGUE = load_catalogue()
 LISTS = [

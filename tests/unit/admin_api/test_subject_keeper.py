@@ -16,9 +16,9 @@ from admin_api.store.store import Store
 from admin_api.subjects import keeper as keeping
 from admin_api.subjects.keeper import SubjectKeeper
 from admin_api.webhooks.hooks import Outbox
-from resolver.clocks import now
 from resolver.policy.subjects import End, Lease, Plain
-from resolver.subjects_file import Journal, Position, subjects_at
+from resolver.snapshot.clocks import now
+from resolver.snapshot.subjects_file import Journal, Position, subjects_at
 from tests.unit.doubles import Door, Said
 
 

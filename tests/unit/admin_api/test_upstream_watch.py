@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from admin_api import upstream_watch
-from admin_api.http.call import Call
-from admin_api.resources import node
+from admin_api.api.http.call import Call
+from admin_api.api.resources import node
 from admin_api.store import webhooks
 from admin_api.upstream_watch import MOST_ERRORS, UpstreamStates, UpstreamWatch
 from admin_api.webhooks.hooks import Outbox

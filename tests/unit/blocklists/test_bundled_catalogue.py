@@ -9,8 +9,8 @@ import pytest
 
 from blocklists.catalogue import Catalogue, CatalogueDomain
 from blocklists.loading import catalogue_fingerprint, load_catalogue
-from resolver.names import key_of, parse_name
-from resolver.rules import RuleForm, RuleKind
+from resolver.policy.rule_syntax import RuleForm, RuleKind
+from resolver.wire.names import key_of, parse_name
 
 CLAUDE_CODE_NEEDS = (  # the vendor's own "Network access requirements", less the shared hosts
     "api.anthropic.com",

@@ -9,7 +9,7 @@ import pytest
 
 from blocklists.loading import catalogue_fingerprint, load_catalogue
 from resolver.errors import CatalogueError
-from resolver.rules import parse_rule
+from resolver.policy.rule_syntax import parse_rule
 
 ACME = """\
 vendor: acme

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from blocklists.formats.content import ListContent
 from blocklists.formats.reading import FORMATS, read_list
 from resolver.errors import ListError
-from resolver.rules import parse_rule
+from resolver.policy.rule_syntax import parse_rule
 
 
 def rules(content: ListContent) -> list[str]:

@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from blocklists.formats.content import MOST_ALIKE, ListContent
 from blocklists.formats.reading import FORMATS, read_list
 from resolver.errors import ListError
-from resolver.names import key_of, parse_any_name
 from resolver.policy.compiler import RuleSource, SourceRule, compile_groups, compile_rules, policy_in_memory
 from resolver.policy.decision import Verdict
 from resolver.policy.groups import Group
+from resolver.policy.rule_syntax import MAX_PATTERNS, parse_rule
 from resolver.policy.rules import Rank, Source
-from resolver.rules import MAX_PATTERNS, parse_rule
+from resolver.wire.names import key_of, parse_any_name
 
 
 def read(text: str | bytes, format_name: str) -> ListContent:

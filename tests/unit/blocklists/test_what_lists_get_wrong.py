@@ -8,11 +8,11 @@ import pytest
 
 from blocklists.catalogue import Catalogue
 from blocklists.loading import load_catalogue
-from resolver.build import compile_policy
+from blocklists.sources import compile_policy
 from resolver.config.policy_schema import Policy
-from resolver.names import key_of, parse_name
 from resolver.policy.compiler import policy_in_memory
 from resolver.policy.decision import Decision, Verdict
+from resolver.wire.names import key_of, parse_name
 
 CATALOGUE = load_catalogue()
 

@@ -22,7 +22,7 @@ from admin_api.editing.exemption_form import Terms
 from admin_api.store import exemptions
 from admin_api.store.exemptions import ExemptionRow
 from blocklists.loading import load_catalogue
-from resolver.build import compile_policy
+from blocklists.sources import compile_policy
 from resolver.config.policy_schema import Policy
 from resolver.config.settings import BlockPageSettings, TrustedProxy, WorkerSettings
 from resolver.policy.compiler import policy_in_memory

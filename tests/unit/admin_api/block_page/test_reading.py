@@ -14,11 +14,11 @@ from admin_api.block_page.bounds import Bounds
 from admin_api.block_page.form import MOST_BYTES, choices, in_words, plain, read_form
 from admin_api.block_page.tokens import Tokens
 from admin_api.block_page.visitors import Visitors
-from resolver.client_networks import Networks
+from resolver.answering.client_networks import Networks
+from resolver.answering.proxies import TrustedProxies
 from resolver.config.settings import BlockPageSettings, ClientNetworks, TrustedProxy
-from resolver.names import parse_name
 from resolver.policy.groups import NetworkTable
-from resolver.proxies import TrustedProxies
+from resolver.wire.names import parse_name
 from tests.unit.admin_api.conftest import Said
 
 OWN = ("blocked.corp.example",)

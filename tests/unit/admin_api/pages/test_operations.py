@@ -6,11 +6,11 @@ import re
 from pathlib import Path
 
 import admin_api.pages
-from admin_api.http.auth import may
-from admin_api.pages.menu import MENU
-from admin_api.pages.operations import operation_name
+from admin_api.api.http.auth import may
+from admin_api.api.routes import ROUTES
+from admin_api.pages.shared.menu import MENU
+from admin_api.pages.shared.operations import operation_name
 from admin_api.pages.table import PAGES
-from admin_api.routes import ROUTES
 
 FOLDER = Path(admin_api.pages.__file__).parent
 NAMES = {operation_name(route) for route in ROUTES}
@@ -24,7 +24,7 @@ def test_operations_have_names_without_patterns() -> None:
 
 def test_every_operation_that_pages_name_is_one() -> None:
     named = set()
-    for path in (*FOLDER.glob("*.py"), *FOLDER.glob("templates/*.html")):
+    for path in (*FOLDER.rglob("*.py"), *FOLDER.glob("*/*.html")):
         text = path.read_text(encoding="utf-8").replace("{{id}}", "{id}")
         named |= {
             (path.name, name) for name in re.findall(r'(?<!")"((?:GET|POST|PUT|PATCH|DELETE) /[^"\s]*)"(?!")', text)

@@ -6,10 +6,10 @@ import json
 import subprocess
 from pathlib import Path
 
-from admin_api.context import Serves
-from admin_api.pages.recipes import chapters
-from admin_api.pages.setup import lacks_of
-from admin_api.pages.setup_addresses import Addresses, addresses_of, machine_addresses
+from admin_api.api.context import Serves
+from admin_api.pages.setup.recipes import chapters
+from admin_api.pages.setup.setup import lacks_of
+from admin_api.pages.setup.setup_addresses import Addresses, addresses_of, machine_addresses
 from tests.support.programs import program
 
 MACHINE = ["192.0.2.53", "2001:db8::53", "198.51.100.53"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from admin_api.pages.sessions import IDLE_SECONDS, LONGEST_SECONDS, MOST_SESSIONS, Sessions
+from admin_api.pages.login.sessions import IDLE_SECONDS, LONGEST_SECONDS, MOST_SESSIONS, Sessions
 
 
 class Clock:

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 
 import admin_api.pages
-from admin_api.pages.static_files import FILES, address_of
+from admin_api.pages.shared.static_files import FILES, address_of
 
 VENDOR = Path(admin_api.pages.__file__).parent / "static" / "vendor"
 VENDORED = json.loads((VENDOR / "VENDORED.json").read_text(encoding="utf-8"))

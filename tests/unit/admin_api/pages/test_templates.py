@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import admin_api.pages
-from admin_api.pages.templates import (
+from admin_api.pages.shared.templates import (
     as_it_is,
     decimal,
     grouped,
@@ -28,7 +28,7 @@ from admin_api.pages.templates import (
 )
 
 TEMPLATES = make_templates()
-FOLDER = Path(admin_api.pages.__file__).parent / "templates"
+FOLDER = Path(admin_api.pages.__file__).parent
 _SENT = re.compile(r'<(?:input|option|button)\b[^<]*? value="([^"]*)"|<textarea[^<]*>\n?([^<]*)</textarea>')
 _HIDDEN = ("Cc", "Cf", "Co", "Cs", "Zl", "Zp")
 
@@ -83,7 +83,7 @@ def test_nothing_in_a_form_is_none_or_cannot_be_sent() -> None:
 
 def test_every_value_of_every_form_goes_back_as_it_is() -> None:
     looked_at, wrong = 0, []
-    for path in FOLDER.glob("*.html"):
+    for path in FOLDER.glob("*/*.html"):
         for found in _SENT.finditer(path.read_text(encoding="utf-8")):
             for shown in re.findall(r"{{ (.*?) }}", found[1] or found[2] or ""):
                 looked_at += 1
@@ -133,13 +133,13 @@ def test_a_script_reads_the_very_number_that_is_shown(value: float) -> None:
 
 def test_no_fact_of_a_page_hides_what_all_pages_mean_by_a_name() -> None:
     with pytest.raises(ValueError, match="moatdns_version"):
-        rendered(TEMPLATES, "problem.html", {"moatdns_version": "1"})
+        rendered(TEMPLATES, "shared/problem.html", {"moatdns_version": "1"})
 
 
 def test_every_number_of_a_template_goes_through_a_filter_that_knows_languages() -> None:
     own = re.compile(r'"[^"]*%[.0-9]*[dfg][^"]*" %|:,|\| ?round|\| ?format')
     assert [
-        path.name for path in FOLDER.glob("*.html") if own.search(path.read_text()) and path.name != "setup.html"
+        path.name for path in FOLDER.glob("*/*.html") if own.search(path.read_text()) and path.name != "setup.html"
     ] == []
 
 

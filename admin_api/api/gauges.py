@@ -1,0 +1,78 @@
+"""What metrics show as it is now: of the policy, the store, and the workers as the supervisor last told."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from admin_api.audit.head import HeadKeeper
+from admin_api.channel import Channel
+from admin_api.compiling.keeper import Keeper
+from admin_api.door import Door
+from admin_api.store import change_requests
+from admin_api.store.room import free_bytes
+from admin_api.subjects.keeper import SubjectKeeper
+from resolver import __version__
+from resolver.errors import MoatdnsError
+
+_EVERY_SECONDS = 5.0
+
+
+class Gauges:
+    """The gauges; those of the workers are a few seconds old."""
+
+    def __init__(
+        self,
+        door: Door,
+        state_dir: Path,
+        keeper: Keeper,
+        subjects: SubjectKeeper,
+        heads: HeadKeeper,
+        channel: Channel,
+        connections: Callable[[], Mapping[str, int]],
+    ) -> None:
+        self._door = door
+        self._state_dir = state_dir
+        self._keeper = keeper
+        self._subjects = subjects
+        self._heads = heads
+        self._channel = channel
+        self._connections = connections
+        self._workers: list[dict[str, Any]] = []
+        self._changes_waiting = 0
+
+    async def run(self) -> None:
+        """Ask the supervisor now and then, for ever."""
+        while True:
+            try:
+                self._workers = (await self._channel.status())["workers"]
+            except MoatdnsError:
+                self._workers = []
+            with contextlib.suppress(MoatdnsError):  # the store is away: as many as before
+                async with self._door.store.read() as connection:
+                    self._changes_waiting = await change_requests.count_pending(connection, datetime.now(UTC))
+            await asyncio.sleep(_EVERY_SECONDS)
+
+    def values(self) -> Mapping[str, Mapping[tuple[str, ...], float]]:
+        """By metric, and by the values of its labels."""
+        return {
+            "moatdns_policy_revision": {(): self._keeper.revision},
+            "moatdns_cache_bytes": {(): sum(worker.get("cache_bytes", 0) for worker in self._workers)},
+            "moatdns_workers": {(): len(self._workers)},
+            "moatdns_leases": {(): len(self._subjects.subjects.leases)},
+            "moatdns_exemptions": {(): len(self._subjects.subjects.exemptions)},
+            "moatdns_change_requests": {(): self._changes_waiting},
+            "moatdns_pauses": {(): len(self._subjects.subjects.pauses)},
+            "moatdns_subjects_up_to_date": {(): self._subjects.trouble is None},
+            "moatdns_state_free_bytes": {(): free} if (free := free_bytes(self._state_dir)) is not None else {},
+            "moatdns_store_up": {(): self._door.trouble is None},
+            "moatdns_audit_heads": {(): self._heads.heads},
+            "moatdns_audit_lost_heads": {(): len(self._heads.lost)},
+            "moatdns_policy_up_to_date": {(): self._keeper.trouble is None},
+            **{f"moatdns_{part}_connections": {(): count} for part, count in self._connections().items()},
+            "moatdns_build_info": {(__version__,): 1},
+        }

@@ -1,0 +1,113 @@
+"""A call of the API as handlers see it, and what they reply."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from types import MappingProxyType
+from typing import Any
+
+from pydantic import BaseModel
+
+from admin_api.api.context import Context
+from admin_api.store.change_requests import ChangeRequestRow
+from admin_api.store.errors import StaleVersion
+from admin_api.store.tokens import TokenRow
+from resolver.system.safe_text import visible_json
+
+IN_FORCE_HEADER = "X-Moatdns-In-Force"
+MOST_RULES_AT_ONCE = 10_000  # a write of more is answered before it is in force
+
+
+class BadRequest(Exception):
+    """A call that cannot be understood. `status` is what HTTP calls it."""
+
+    def __init__(self, status: int, detail: str, errors: list[tuple[str, str]] | None = None, **headers: str) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.detail = detail
+        self.errors = errors or []
+        self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call, authenticated and in good form."""
+
+    context: Context
+    actor: str
+    request_id: str
+    path: Mapping[str, str]  # the parts of the path that are named
+    query: Any  # of the route's query model; None where it takes none
+    body: dict[str, Any]
+    headers: Mapping[str, str]
+    owner: str = ""  # who answers for the token
+    role: str = ""
+    token: TokenRow | None = None
+    token_part: str | None = None  # of a token that is made: the half that who asked for it has
+    carry_out: CarryOut | None = None  # does what a change request asks for: second_owner/performing.py
+
+    def expected_version(self) -> int | None:
+        """The version that If-Match demands; None when it demands none. Raises StaleVersion for none of ours."""
+        wanted = self.headers.get("If-Match")
+        if wanted is None or wanted.strip() == "*":
+            return None
+        tag = wanted.strip().strip('"')
+        if not (tag.isascii() and tag.isdigit()):
+            raise StaleVersion("the resource")
+        return int(tag[:18])
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What is sent back: a model, plain data for JSON, or bytes of another type."""
+
+    body: BaseModel | Mapping[str, Any] | bytes | None = None
+    status: int = 200
+    headers: dict[str, str] = field(default_factory=dict)
+    content_type: str = "application/json"
+
+    def payload(self) -> bytes | None:
+        """As it goes out."""
+        if self.body is None or isinstance(self.body, bytes):
+            return self.body
+        if isinstance(self.body, BaseModel):
+            return visible_json(self.body.model_dump_json(by_alias=True)).encode()
+        return visible_json(json.dumps(self.body, default=_plain)).encode()
+
+
+Handler = Callable[[Call], Awaitable[Reply]]
+CarryOut = Callable[[Call, ChangeRequestRow, int | None], Awaitable[Reply]]
+
+
+def tagged(
+    body: BaseModel, version: int, headers: Mapping[str, str] = MappingProxyType({}), status: int = 200
+) -> Reply:
+    """A single resource with its ETag."""
+    return Reply(body, status, {"ETag": f'"{version}"', **headers})
+
+
+async def in_force(call: Call, revision: int) -> dict[str, str]:
+    """Wait until a revision is in force; gives a header that says so where it is not."""
+    call.context.policy.changed()
+    is_in_force = await call.context.policy.wait_until_in_force(revision)
+    return {} if is_in_force else {IN_FORCE_HEADER: "false"}
+
+
+async def subjects_in_force(call: Call, number: int) -> dict[str, str]:
+    """Wait until a change of leases, exemptions or pauses is in force; gives a header that says so where it is not."""
+    is_in_force = await call.context.subjects.wait_until_in_force(number)
+    return {} if is_in_force else {IN_FORCE_HEADER: "false"}
+
+
+def rfc3339(at: datetime) -> str:
+    """A time in UTC, to the microsecond where it has any."""
+    return at.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, datetime):
+        return rfc3339(value)
+    raise TypeError(type(value).__name__)

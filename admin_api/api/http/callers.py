@@ -1,0 +1,64 @@
+"""Who calls: tokens of the API, and sessions of the web pages, which stand for tokens."""
+
+from __future__ import annotations
+
+import asyncio
+
+from aiohttp import web
+
+from admin_api.api.context import Context
+from admin_api.api.http.auth import Throttle, authenticate, may
+from admin_api.api.http.call import BadRequest
+from admin_api.store import tokens
+from admin_api.store.errors import StoreAway
+from admin_api.store.tokens import TokenRow
+
+ACTOR = web.RequestKey("actor", str)  # for the log line of a call
+REQUEST_ID = web.RequestKey("request_id", str)
+
+
+class Callers:
+    """Says whose call it is, and notes that a token was used."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._throttle = Throttle(ipv6_prefix=context.settings.ipv6_prefix)
+        self._touching: set[asyncio.Task[None]] = set()
+
+    async def by_header(self, request: web.Request, role: str) -> TokenRow:
+        """Whose token the Authorization header has. Raises BadRequest (401, 403, 429), StoreAway."""
+        token = await authenticate(
+            self._context, self._throttle, request.remote or "", request.headers.get("Authorization")
+        )
+        self.note(request, token)
+        demand(token, role)
+        return token
+
+    async def by_text(self, request: web.Request, text: str) -> TokenRow:
+        """Whose token a text is. Raises BadRequest (401, 429), StoreAway."""
+        return await authenticate(self._context, self._throttle, request.remote or "", f"Bearer {text}")
+
+    def note(self, request: web.Request, token: TokenRow) -> None:
+        """This call is made with that token: for the log, and for the token's last use."""
+        request[ACTOR] = f"token:{token.name}"
+        if tokens.needs_touch(token):
+            task = asyncio.ensure_future(self._touch(token))
+            self._touching.add(task)
+            task.add_done_callback(self._touching.discard)
+
+    async def _touch(self, token: TokenRow) -> None:
+        try:
+            await tokens.touch(self._context.door.store, token)
+        except StoreAway as error:
+            self._context.log.warning("a token's last use is not noted", token=token.name, why=str(error))
+
+    async def finish(self, _: web.Application) -> None:
+        """Wait for what goes on beside calls."""
+        if self._touching:
+            await asyncio.wait(self._touching, timeout=2.0)
+
+
+def demand(token: TokenRow, role: str) -> None:
+    """Raises BadRequest (403) where the token's role is not enough."""
+    if not may(token.role, role):
+        raise BadRequest(403, f"this needs the role {role}; the token {token.name!r} has {token.role}")

@@ -1,0 +1,40 @@
+"""Cursors: where a listing goes on. Opaque to clients, and checked when they come back."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from typing import Any
+
+from admin_api.api.http.call import BadRequest
+
+
+def cursor_of(*place: Any) -> str:
+    """The cursor of a place."""
+    return base64.urlsafe_b64encode(json.dumps(place, separators=(",", ":")).encode()).decode().rstrip("=")
+
+
+def place_of(cursor: str | None, *kinds: type) -> tuple[Any, ...] | None:
+    """The place of a cursor; None for the beginning. Raises BadRequest for one that we did not give."""
+    if cursor is None:
+        return None
+    try:
+        place = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+    except (ValueError, binascii.Error, RecursionError):
+        place = None
+    if not isinstance(place, list) or [type(part) for part in place] != list(kinds):
+        raise bad_cursor()
+    return tuple(place)
+
+
+def bad_cursor() -> BadRequest:
+    """What to say of a cursor that we did not give."""
+    return BadRequest(
+        422, "the cursor is none of ours", [("/cursor", "is not a cursor: take `next` of the page before")]
+    )
+
+
+def bad_after() -> BadRequest:
+    """What to say of an `after` that we did not give."""
+    return BadRequest(422, "`after` is none of ours", [("/after", "is not ours: take `newest` of an earlier page")])

@@ -1,0 +1,9 @@
+"""What goes over the wire. The description of the API is made from these."""
+
+from admin_api.api.models.changes import *  # noqa: F403
+from admin_api.api.models.figures import *  # noqa: F403
+from admin_api.api.models.policy import *  # noqa: F403
+from admin_api.api.models.replies import *  # noqa: F403
+from admin_api.api.models.rules import *  # noqa: F403
+from admin_api.api.models.sent import *  # noqa: F403
+from admin_api.api.models.subjects import *  # noqa: F403

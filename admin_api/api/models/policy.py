@@ -1,0 +1,109 @@
+"""The policy as a document over the wire."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import AwareDatetime, BaseModel, Field
+
+from admin_api.api.models.sent import Sent
+
+
+class PolicyBody(Sent):
+    """A policy, in the shape of the config file's `policy` section."""
+
+    revision: int | None = Field(None, description="That it was written from; nothing goes by it.")
+    policy: dict[str, Any]
+
+
+class PlanBody(Sent):
+    """A policy, or the revision to go back to."""
+
+    revision: int | None = None
+    policy: dict[str, Any] | None = None
+    to_revision: int | None = Field(None, ge=0, strict=True)
+
+
+class RollbackBody(Sent):
+    """The revision to go back to."""
+
+    to_revision: int = Field(ge=0, strict=True)
+
+
+class PlanQuery(Sent):
+    """What else is wanted of a plan."""
+
+    replay_seconds: int | None = Field(
+        None, ge=1, le=366 * 86400, description="Judge the query log's last so many seconds by it."
+    )
+
+
+class SomeRules(BaseModel):
+    """How many rules, and the first of them."""
+
+    count: int
+    some: list[str]
+
+
+class PlannedItem(BaseModel):
+    """One change."""
+
+    action: Literal["create", "update", "delete"]
+    object: str
+    before: dict[str, Any] | None
+    after: dict[str, Any] | None
+    added: SomeRules
+    removed: SomeRules
+
+
+class ReplayItem(BaseModel):
+    """A client and a name that come to another verdict."""
+
+    client: str
+    name: str
+    before: str
+    after: str
+    queries: int
+
+
+class ReplayReply(BaseModel):
+    """What a plan would have made of logged queries."""
+
+    queries: int = Field(description="That were judged.")
+    pairs: int = Field(description="Of client and name.")
+    changed: int = Field(description="Queries that come to another verdict.")
+    items: list[ReplayItem]
+    cannot_show: list[str] = Field(description="What the log cannot show, in finished sentences.")
+
+
+class PlanReply(BaseModel):
+    """What a document changes, or has changed; `revision` is the one it was planned against, or the new one."""
+
+    revision: int
+    changes: list[PlannedItem]
+    kept: list[str]
+    replay: ReplayReply | None = None
+
+
+class PolicyReply(BaseModel):
+    """The policy as a document."""
+
+    revision: int
+    policy: dict[str, Any]
+
+
+class RevisionItem(BaseModel):
+    """One revision of the policy; `changes` in short."""
+
+    revision: int
+    at: AwareDatetime
+    actor: str
+    request_id: str | None
+    changes: list[str]
+
+
+class Revisions(BaseModel):
+    """A page of revisions, newest first."""
+
+    items: list[RevisionItem]
+    next: str | None

@@ -1,0 +1,54 @@
+"""The audit trail."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+from admin_api.api import models
+from admin_api.api.http.call import Call, Reply
+from admin_api.api.http.paging import cursor_of, place_of
+from admin_api.audit.head import noted_heads
+from admin_api.store import audit, trail
+from resolver.system.safe_text import visible_json
+
+JSON_LINES = "application/x-ndjson"
+
+
+async def listing(call: Call) -> Reply:
+    """GET /audit."""
+    query: models.AuditPage = call.query
+    before = place_of(query.cursor, int)
+    async with call.context.door.store.read() as connection:
+        rows = await audit.page(
+            connection,
+            limit=query.limit + 1,
+            before_id=before[0] if before else None,
+            actor=query.actor,
+            object=query.object,
+            action=query.action,
+        )
+    shown = rows[: query.limit]
+    items = [models.AuditItem.model_validate(row, from_attributes=True) for row in shown]
+    return Reply(models.Audit(items=items, next=cursor_of(shown[-1].id) if len(rows) > len(shown) else None))
+
+
+async def export(call: Call) -> Reply:
+    """GET /audit:export."""
+    query: models.AuditExport = call.query
+    async with call.context.door.store.read() as connection:
+        rows = await audit.rows_after(connection, query.after_id, limit=query.limit, since=query.start)
+    lines = "".join(visible_json(json.dumps(row.plain(), separators=(",", ":"))) + "\n" for row in rows)
+    return Reply(lines.encode(), content_type=JSON_LINES)
+
+
+async def acknowledge(call: Call) -> Reply:
+    """POST /audit:acknowledge."""
+    context, reason = call.context, call.body["reason"]
+    store = context.door.store
+    heads = await asyncio.to_thread(noted_heads, context.state_dir, None)
+    async with store.change(call.actor, call.request_id) as change:
+        lost = await trail.acknowledge(change, store.audit_key, heads, reason)
+    await context.audit_heads.note()
+    named = [models.LostHead(row=row, mac=mac) for row, mac in lost]
+    return Reply(models.Acknowledged(reason=reason, lost_heads=named))

@@ -1,0 +1,107 @@
+"""The bundled catalogue."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from functools import lru_cache
+from itertools import groupby
+
+from admin_api.api import models
+from admin_api.api.http.call import Call, Reply
+from admin_api.store import documents
+from admin_api.store.policy import FILE_POLICY
+from blocklists.catalogue import Catalogue, CatalogueDomain, SharedName
+from blocklists.loading import catalogue_fingerprint, load_catalogue
+from blocklists.versions import difference
+
+
+async def show(call: Call) -> Reply:
+    """GET /catalogue."""
+    catalogue = call.context.catalogue
+    domains: defaultdict[str, list[models.CatalogueDomainItem]] = defaultdict(list)
+    for domain in catalogue.domains:
+        domains[domain.service].append(_domain(domain))
+    shared: defaultdict[str, list[models.CatalogueShared]] = defaultdict(list)
+    for name in catalogue.shared:
+        shared[name.service].append(_shared(name))
+    vendors = [
+        models.CatalogueVendor(
+            vendor=vendor.id,
+            name=vendor.name,
+            kind=vendor.kind,
+            serves_models_of=list(vendor.serves_models_of),
+            limits=list(vendor.limits),
+            services=[
+                models.CatalogueService(
+                    id=service.id,
+                    name=service.name,
+                    description=service.description,
+                    domains=domains.get(service.id, []),
+                    shared=shared.get(service.id, []),
+                )
+                for service in services
+            ],
+        )
+        for vendor, services in (
+            (catalogue.about[name], services)
+            for name, services in groupby(catalogue.services.values(), key=lambda service: service.vendor)
+        )
+    ]
+    async with call.context.door.store.read() as connection:
+        file_policy = await documents.get(connection, FILE_POLICY) or {}
+    return Reply(
+        models.CatalogueReply(
+            fingerprint=catalogue.fingerprint,
+            waiting=await asyncio.to_thread(_waiting, catalogue),
+            own_vendors=list(file_policy.get("own_vendors", ())),
+            vendors=vendors,
+        )
+    )
+
+
+def _waiting(catalogue: Catalogue) -> models.CatalogueDifference | None:
+    bundled = catalogue_fingerprint()
+    return None if catalogue.fingerprint == bundled else _news(_Held(catalogue), bundled)
+
+
+class _Held:
+    """A catalogue in force, as a key: its fingerprint stands for all of it."""
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self.catalogue = catalogue
+
+    def __hash__(self) -> int:
+        return hash(self.catalogue.fingerprint)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Held) and self.catalogue.fingerprint == other.catalogue.fingerprint
+
+
+@lru_cache(maxsize=1)
+def _news(held: _Held, bundled: str) -> models.CatalogueDifference:
+    """What the bundled catalogue of that fingerprint would change. Reading one takes a second, so it is kept."""
+    found = difference(held.catalogue, load_catalogue())
+    return models.CatalogueDifference(added=list(found.added), removed=list(found.removed))
+
+
+def _domain(domain: CatalogueDomain) -> models.CatalogueDomainItem:
+    return models.CatalogueDomainItem(
+        rule=domain.rule.text,
+        surface=domain.surface,
+        needed_by=list(domain.needed_by),
+        response=domain.response,
+        source=domain.source,
+        seen=domain.seen.isoformat(),
+        note=domain.note,
+    )
+
+
+def _shared(name: SharedName) -> models.CatalogueShared:
+    return models.CatalogueShared(
+        rule=name.rule.text,
+        surface=name.surface,
+        reason=name.reason,
+        source=name.source,
+        seen=name.seen.isoformat(),
+    )

@@ -1,0 +1,108 @@
+"""Changes that wait for another owner: listed, approved, denied, withdrawn."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from admin_api.api import models
+from admin_api.api.http.call import Call, Reply, tagged
+from admin_api.api.http.paging import bad_cursor, cursor_of, place_of
+from admin_api.api.route import BASE
+from admin_api.editing.common import NOT_WRITABLE, is_writable
+from admin_api.editing.errors import Invalid
+from admin_api.persons import is_same_person
+from admin_api.store import change_requests
+from admin_api.store.change import Change
+from admin_api.store.change_requests import ChangeRequestRow
+from admin_api.store.errors import Forbidden, StaleVersion, WrongState
+
+CHANGES: Final = f"{BASE}/change-requests"
+DECIDED: Final = "change.decided"  # the event
+_MOST_SHOWN = 64 << 10  # octets, compressed, of what was sent
+
+
+async def listing(call: Call) -> Reply:
+    """GET /change-requests."""
+    query: models.ChangesPage = call.query
+    place = place_of(query.cursor, str, str)
+    try:
+        before = (datetime.fromisoformat(place[0]), place[1]) if place else None
+    except ValueError:
+        raise bad_cursor() from None
+    async with call.context.door.store.read() as connection:
+        rows = await change_requests.page(
+            connection, datetime.now(UTC), limit=query.limit + 1, before=before, status=query.status
+        )
+    shown = rows[: query.limit]
+    following = cursor_of(shown[-1].created_at.isoformat(), shown[-1].id) if len(rows) > len(shown) else None
+    return Reply(models.ChangeRequests(items=[item_of(row) for row in shown], next=following))
+
+
+async def show(call: Call) -> Reply:
+    """GET /change-requests/{id}."""
+    async with call.context.door.store.read() as connection:
+        row = await change_requests.get(connection, call.path["id"])
+        is_kept = row.status == "pending" and row.body_octets <= _MOST_SHOWN
+        body = await change_requests.body_of(connection, row) if is_kept else None
+    return tagged(models.ChangeRequestWithBody(**item_of(row).model_dump(), body=body), row.version)
+
+
+async def approve(call: Call) -> Reply:
+    """POST /change-requests/{id}:approve."""
+    async with call.context.door.store.read() as connection:
+        row = await change_requests.get(connection, call.path["id"])
+    if (status := row.status_at(datetime.now(UTC))) != "pending":
+        raise WrongState(f"change request {row.id!r} is {status}: it cannot be approved")
+    if is_same_person(call.owner, row.requested_owner):
+        raise Forbidden(f"{row.requested_owner} asked for it, and another owner has to approve it: two have to agree")
+    if call.carry_out is None:
+        raise WrongState("nobody is there to do it")
+    return await call.carry_out(call, row, call.expected_version())
+
+
+async def deny(call: Call) -> Reply:
+    """POST /change-requests/{id}:deny."""
+    return await _end(call, "deny")
+
+
+async def withdraw(call: Call) -> Reply:
+    """POST /change-requests/{id}:withdraw."""
+    return await _end(call, "withdraw")
+
+
+async def _end(call: Call, action: str) -> Reply:
+    async with call.context.door.store.change(call.actor, call.request_id) as change:
+        row = await _found(change, call.path["id"], call.expected_version())
+        if action == "withdraw" and not is_same_person(call.owner, row.requested_owner):
+            raise Forbidden(f"{row.requested_owner} asked for it, and nobody else withdraws it: deny it")
+        row = await change_requests.decide(change, row, action, owner=call.owner, note=_reason(call.body))
+        await call.context.outbox.put(change.connection, DECIDED, dict(change_requests.facts_of(row)))
+    return tagged(item_of(row), row.version)
+
+
+async def _found(change: Change, number: str, expected_version: int | None) -> ChangeRequestRow:
+    row = await change_requests.get(change.connection, number)
+    if expected_version is not None and expected_version != row.version:
+        raise StaleVersion(f"change request {number!r}")
+    return row
+
+
+def _reason(body: Mapping[str, Any]) -> str | None:
+    reason = (body.get("reason") or "").strip()
+    if not is_writable(reason):
+        raise Invalid([("/reason", NOT_WRITABLE)])
+    return reason or None
+
+
+def item_of(row: ChangeRequestRow) -> models.ChangeRequestItem:
+    """As it is shown. Half a token is not."""
+    taken = models.ChangeRequestItem.model_fields.keys() - {"status", "waits_until", "opens", "changes"}
+    return models.ChangeRequestItem(
+        **{name: getattr(row, name) for name in taken},
+        status=row.status_at(datetime.now(UTC)),  # type: ignore[arg-type]
+        waits_until=row.expires_at,
+        opens=list(row.opens),
+        changes=[models.ChangedThing(**one) for one in row.changes],
+    )

@@ -1,0 +1,67 @@
+"""Why a query is answered as it is."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from admin_api.api import models
+from admin_api.api.http.call import BadRequest, Call, Reply
+from admin_api.editing.errors import Invalid
+from resolver.answering.explaining import explain_query
+from resolver.errors import RuleError
+from resolver.policy.explain import Explanation
+from resolver.policy.groups import parse_client
+from resolver.policy.telling import Step
+from resolver.snapshot.clocks import now
+from resolver.wire.message import type_number
+from resolver.wire.names import parse_any_name
+
+_FORWARDED = ("allow", "monitor", "exempt")
+
+
+_LOOKED_AT = 20  # rows of the query log about the name and those below it
+
+
+async def _lately(call: Call, explanation: Explanation) -> Step | None:
+    """What the query log says of a name whose answer was filtered, here or by an upstream; as far as there is a log."""
+    if explanation.verdict not in _FORWARDED:
+        return None
+    page = await call.context.query_log.page({"name": explanation.name}, None, None, limit=_LOOKED_AT, cursor=None)
+    for row in page.items:
+        if row["name"] == explanation.name and row["type"] == explanation.type and row.get("remark"):
+            return Step("lately", str(row["rcode"]), f"at {row['at']}: {row['remark']}")
+    return None
+
+
+async def show(call: Call) -> Reply:
+    """GET /explain."""
+    query: models.ExplainQuery = call.query
+    snapshot = call.context.policy.snapshot
+    if snapshot is None:
+        raise BadRequest(503, "no policy is in force yet", Retry_After="1")
+    try:
+        name = parse_any_name(query.name)
+    except RuleError as error:
+        raise Invalid([("/name", str(error))]) from None
+    try:
+        parse_client(query.client)
+    except ValueError:
+        raise Invalid([("/client", f"{query.client!r} is not an IP address")]) from None
+    if type_number(query.type) is None:
+        raise Invalid([("/type", f"{query.type!r} is not a record type: write a name such as AAAA, or TYPE999")])
+    explanation = explain_query(
+        snapshot,
+        call.context.access,
+        name,
+        client=query.client,
+        qtype=query.type,
+        subjects=call.context.subjects.subjects,
+        now=now(),
+        client_name=query.client_name,
+    )
+    lately = await _lately(call, explanation)
+    if lately is not None:
+        explanation = replace(explanation, trace=[*explanation.trace[:-1], lately, explanation.trace[-1]])
+    # The snapshot has a number of its own; history, audit and rollback count the store's revisions.
+    plain = {**explanation.to_plain(), "revision": call.context.policy.revision}
+    return Reply(models.Explained.model_validate(plain))

@@ -1,0 +1,104 @@
+"""Groups: networks with one policy."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from admin_api.api import models
+from admin_api.api.http.call import Call, Reply, in_force, tagged
+from admin_api.api.http.paging import cursor_of, place_of
+from admin_api.api.resources.merging import merged
+from admin_api.editing import groups as editing
+from admin_api.editing.common import Merge
+from admin_api.store import groups
+from admin_api.store.errors import NotFound
+from admin_api.store.groups import GroupRow
+from blocklists.sources import known_references
+from resolver.config.notes import group_notes
+
+
+async def listing(call: Call) -> Reply:
+    """GET /groups."""
+    query: models.GroupsPage = call.query
+    after = place_of(query.cursor, str)
+    async with call.context.door.store.read() as connection:
+        rows = await groups.page(
+            connection, limit=query.limit + 1, after=after[0] if after else None, contains=query.contains
+        )
+    shown = rows[: query.limit]
+    following = cursor_of(shown[-1].name) if len(rows) > len(shown) else None
+    return Reply(models.Groups(items=[_item(row) for row in shown], next=following))
+
+
+async def create(call: Call) -> Reply:
+    """POST /groups."""
+    return await _make(call, call.body)
+
+
+async def show(call: Call) -> Reply:
+    """GET /groups/{name}."""
+    async with call.context.door.store.read() as connection:
+        row = await groups.get(connection, call.path["name"])
+    return tagged(_item(row), row.version)
+
+
+async def replace(call: Call) -> Reply:
+    """PUT /groups/{name}."""
+    body = {"name": call.path["name"], **call.body}
+
+    def given(_: Mapping[str, Any]) -> dict[str, Any]:
+        return body
+
+    try:
+        return await _update(call, given)
+    except NotFound:
+        return await _make(call, body)
+
+
+async def change(call: Call) -> Reply:
+    """PATCH /groups/{name}."""
+    return await _update(call, merged(call.body))
+
+
+async def delete(call: Call) -> Reply:
+    """DELETE /groups/{name}."""
+    revision = await editing.delete_group(
+        call.context.door.store,
+        call.path["name"],
+        expected_version=call.expected_version(),
+        actor=call.actor,
+        request_id=call.request_id,
+    )
+    return Reply(None, 204, await in_force(call, revision))
+
+
+async def _make(call: Call, body: Mapping[str, Any]) -> Reply:
+    written = await editing.create_group(
+        call.context.door.store,
+        body,
+        known=known_references(call.context.catalogue),
+        actor=call.actor,
+        request_id=call.request_id,
+    )
+    waited = await in_force(call, written.revision)
+    location = {"Location": f"/api/v1/groups/{written.row.name}"}
+    return tagged(_item(written.row), written.row.version, {**location, **waited}, 201)
+
+
+async def _update(call: Call, merge: Merge) -> Reply:
+    written = await editing.update_group(
+        call.context.door.store,
+        call.path["name"],
+        merge,
+        known=known_references(call.context.catalogue),
+        expected_version=call.expected_version(),
+        actor=call.actor,
+        request_id=call.request_id,
+    )
+    return tagged(_item(written.row), written.row.version, await in_force(call, written.revision))
+
+
+def _item(row: GroupRow) -> models.GroupItem:
+    item = models.GroupItem.model_validate(row, from_attributes=True)
+    return item.model_copy(update={"notes": list(group_notes(exempt=row.exempt, mode=row.mode))})

@@ -1,0 +1,106 @@
+"""Leases: who has which address for now. VPN and DHCP servers set them."""
+
+from __future__ import annotations
+
+from admin_api.api import models
+from admin_api.api.http.call import BadRequest, Call, Reply, subjects_in_force
+from admin_api.api.http.paging import cursor_of, place_of
+from admin_api.editing import leases as editing
+from admin_api.editing.errors import Invalid
+from admin_api.store import leases
+from admin_api.store.leases import LeaseRow
+from resolver.errors import RuleError
+
+
+async def listing(call: Call) -> Reply:
+    """GET /leases."""
+    query: models.LeasesPage = call.query
+    after = place_of(query.cursor, str)
+    async with call.context.door.store.read() as connection:
+        rows = await leases.page(
+            connection,
+            limit=query.limit + 1,
+            after=after[0] if after else None,
+            identity=query.identity,
+            contains=query.contains,
+        )
+    shown = rows[: query.limit]
+    following = cursor_of(shown[-1].address) if len(rows) > len(shown) else None
+    return Reply(models.Leases(items=[_item(row) for row in shown], next=following))
+
+
+async def show(call: Call) -> Reply:
+    """GET /leases/{address}."""
+    async with call.context.door.store.read() as connection:
+        row = await leases.get(connection, _address(call))
+        rows = await leases.of_device(connection, row.device)
+    return Reply(_item(row, rows))
+
+
+async def put(call: Call) -> Reply:
+    """PUT /leases/{address}."""
+    address = _address(call)
+    rows, is_new, number = await editing.set_lease(
+        call.context.subjects,
+        address,
+        call.body,
+        terms=call.context.settings.leases,
+        actor=call.actor,
+        request_id=call.request_id,
+        bounds=_bounds(call),
+    )
+    headers = await subjects_in_force(call, number)
+    return Reply(_item(rows[0], rows), 201 if is_new else 200, headers)
+
+
+async def delete(call: Call) -> Reply:
+    """DELETE /leases/{address}."""
+    identity = call.query.identity
+    if identity is None and call.role == "lease":
+        why = "role lease ends a lease of the identity that it names: it may be somebody else's by now"
+        raise BadRequest(422, why, [("/identity", "is missing: add ?identity=")])
+    number = await editing.end_lease(
+        call.context.subjects,
+        _address(call),
+        identity=identity,
+        actor=call.actor,
+        request_id=call.request_id,
+        bounds=_bounds(call),
+    )
+    return Reply(None, 204, await subjects_in_force(call, number))
+
+
+async def history(call: Call) -> Reply:
+    """GET /lease-history."""
+    query: models.LeaseHistoryPage = call.query
+    before = place_of(query.cursor, int)
+    async with call.context.door.store.read() as connection:
+        rows = await leases.history(
+            connection,
+            limit=query.limit + 1,
+            before_id=before[0] if before else None,
+            address=query.address,
+            identity=query.identity,
+        )
+    shown = rows[: query.limit]
+    items = [models.LeaseEventItem.model_validate(row, from_attributes=True) for row in shown]
+    return Reply(models.LeaseHistory(items=items, next=cursor_of(shown[-1].id) if len(rows) > len(shown) else None))
+
+
+def _bounds(call: Call) -> editing.LeaseBounds:
+    token = call.token
+    return editing.LeaseBounds() if token is None else editing.LeaseBounds(token.networks, token.groups)
+
+
+def _address(call: Call) -> str:
+    try:
+        return editing.read_address(call.path["address"])
+    except RuleError as error:
+        raise Invalid([("", str(error))]) from None
+
+
+def _item(row: LeaseRow, of_device: list[LeaseRow] | None = None) -> models.LeaseItem:
+    item = models.LeaseItem.model_validate(row, from_attributes=True)
+    if of_device is not None:
+        item.addresses = sorted(one.address for one in of_device)
+    return item

@@ -1,0 +1,160 @@
+"""Lists: the bundled ones of the catalogue, the config's, and those made here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from admin_api.api import models
+from admin_api.api.http.auth import may
+from admin_api.api.http.call import MOST_RULES_AT_ONCE, Call, Reply, in_force, tagged
+from admin_api.api.http.paging import cursor_of, place_of
+from admin_api.api.resources.merging import merged
+from admin_api.editing import lists as editing
+from admin_api.editing.errors import Invalid
+from admin_api.store import lists
+from admin_api.store.errors import NotFound, OwnedByFile
+from admin_api.store.lists import ListRow
+from blocklists.catalogue import Catalogue
+from blocklists.sources import known_references
+
+
+async def listing(call: Call) -> Reply:
+    """GET /lists."""
+    query: models.ListsPage = call.query
+    after = place_of(query.cursor, str)
+    async with call.context.door.store.read() as connection:
+        rows = await lists.all_lists(connection)
+    items = [
+        *(_bundled(call.context.catalogue, name) for name in call.context.catalogue.services),
+        *(_item(call, row) for row in rows),
+    ]
+    found = sorted((item for item in items if query.kind in (None, item.kind)), key=lambda item: item.name)
+    if after is not None:
+        found = [item for item in found if item.name > after[0]]
+    shown = found[: query.limit]
+    return Reply(models.Lists(items=shown, next=cursor_of(shown[-1].name) if len(found) > len(shown) else None))
+
+
+async def create(call: Call) -> Reply:
+    """POST /lists."""
+    return await _make(call, call.body)
+
+
+async def show(call: Call) -> Reply:
+    """GET /lists/{name}."""
+    name = call.path["name"]
+    if name in call.context.catalogue.services:
+        return Reply(_bundled(call.context.catalogue, name))
+    async with call.context.door.store.read() as connection:
+        row = await lists.get(connection, name)
+    return tagged(_item(call, row), row.version)
+
+
+async def replace(call: Call) -> Reply:
+    """PUT /lists/{name}: what it is, not its rules."""
+    name = own_list(call)
+    wanted = {"name": name, **call.body}
+    head = {key: value for key, value in wanted.items() if key not in ("block", "allow")}
+    try:
+        written = await _update(call, name, lambda _: head)
+    except NotFound:
+        return await _make(call, wanted)
+    if len(head) < len(wanted):
+        why = "is not changed here: POST /lists/{name}/rules adds rules, rules:batchDelete removes them"
+        raise Invalid([(f"/{key}", why) for key in wanted if key not in head])
+    return written
+
+
+async def change(call: Call) -> Reply:
+    """PATCH /lists/{name}."""
+    return await _update(call, own_list(call), merged(call.body))
+
+
+async def delete(call: Call) -> Reply:
+    """DELETE /lists/{name}."""
+    revision = await editing.delete_list(
+        call.context.door.store,
+        own_list(call),
+        expected_version=call.expected_version(),
+        actor=call.actor,
+        request_id=call.request_id,
+    )
+    return Reply(None, 204, await in_force(call, revision))
+
+
+async def refresh(call: Call) -> Reply:
+    """POST /lists/{name}:refresh."""
+    name = own_list(call)
+    row, revision = await editing.ask_refresh(
+        call.context.door.store, name, actor=call.actor, request_id=call.request_id
+    )
+    call.context.subscriptions.request(row.id, revision)
+    call.context.policy.changed()
+    return Reply(models.Accepted(revision=revision), 202)
+
+
+async def _make(call: Call, body: Mapping[str, Any]) -> Reply:
+    written = await editing.create_list(
+        call.context.door.store,
+        body,
+        known=known_references(call.context.catalogue),
+        actor=call.actor,
+        is_admin=may(call.role, "admin"),
+        request_id=call.request_id,
+    )
+    location = {"Location": f"/api/v1/lists/{written.row.name}"}
+    if written.row.rules > MOST_RULES_AT_ONCE:
+        call.context.policy.changed()
+        return Reply(models.Accepted(revision=written.revision), 202, location)
+    waited = await in_force(call, written.revision)
+    return tagged(_item(call, written.row), written.row.version, {**location, **waited}, 201)
+
+
+async def _update(call: Call, name: str, merge: Any) -> Reply:
+    written = await editing.update_list(
+        call.context.door.store,
+        name,
+        merge,
+        expected_version=call.expected_version(),
+        actor=call.actor,
+        is_admin=may(call.role, "admin"),
+        request_id=call.request_id,
+    )
+    return tagged(_item(call, written.row), written.row.version, await in_force(call, written.revision))
+
+
+def own_list(call: Call) -> str:
+    """The name of a list that may be changed. Raises OwnedByFile for a bundled one."""
+    name = call.path["name"]
+    if name in call.context.catalogue.services:
+        raise OwnedByFile(f"list {name!r}", "it is bundled; take it out of a group's `block`, or allow it there")
+    return name
+
+
+def _item(call: Call, row: ListRow) -> models.ListItem:
+    item = models.ListItem.model_validate(row, from_attributes=True)
+    item.last_error = lists.error_shown(row, is_admin=may(call.role, "admin"))
+    if row.kind == "subscription":
+        progress = call.context.subscriptions.progress(row.id)
+        item.refresh = models.Refresh(**progress, last_attempt_at=row.last_attempt_at, report=row.report)
+    return item
+
+
+def _bundled(catalogue: Catalogue, service: str) -> models.ListItem:
+    count = sum(domain.service == service for domain in catalogue.domains)
+    return models.ListItem(
+        name=service,
+        kind="bundled",
+        origin="bundled",
+        enabled=True,
+        url=None,
+        format=None,
+        refresh_seconds=None,
+        rules=count,
+        created_at=None,
+        updated_at=None,
+        last_success_at=None,
+        last_error=None,
+        refresh=None,
+    )

@@ -1,0 +1,109 @@
+"""How the node is: for people, for load balancers, for Prometheus."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+
+from admin_api.api import models
+from admin_api.api.http.auth import may
+from admin_api.api.http.call import BadRequest, Call, Reply
+from admin_api.store import lists
+from resolver import __version__
+from resolver.errors import MoatdnsError
+
+_OF_ALL = ("upstreams", "stripped")  # what is told of all workers together
+METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+_MOST_ROWS = 20  # lost ones that are told
+
+
+async def status(call: Call) -> Reply:
+    """GET /status."""
+    context = call.context
+    policy = context.policy
+    try:
+        node = await context.node.status()
+    except MoatdnsError:  # the supervisor is busy or going: what we know ourselves is told all the same
+        node = {"workers": []}
+    async with context.door.store.read() as connection:
+        rows = await lists.all_lists(connection)
+    since = policy.in_force_since
+    is_admin = may(call.role, "admin")
+    return Reply(
+        models.Status(
+            version=__version__,
+            uptime_seconds=round(time.time() - context.began, 1),
+            workers=[
+                {k: v for k, v in worker.items() if k not in ("upstreams", "stripped")} for worker in node["workers"]
+            ],
+            policy={
+                "revision": context.subscriptions.in_force(),
+                "snapshot": policy.snapshot_revision,
+                "in_force_since": since,
+                "age_seconds": round((datetime.now(UTC) - since).total_seconds(), 1) if since else None,
+                "trouble": policy.trouble,
+                "config_problems": list(context.config_problems()),
+            },
+            subjects={
+                "leases": len(context.subjects.subjects.leases),
+                "exemptions": len(context.subjects.subjects.exemptions),
+                "pauses": len(context.subjects.subjects.pauses),
+                "trouble": context.subjects.trouble,
+            },
+            audit={
+                "heads": context.audit_heads.heads,
+                "lost_rows": sorted({row for row, _ in context.audit_heads.lost})[-_MOST_ROWS:],
+                "trouble": context.audit_heads.trouble,
+            },
+            store={"place": context.door.store.place, "trouble": context.door.trouble},
+            upstream_troubles=list(context.upstream_troubles()),
+            upstreams=[
+                {"worker": worker["pid"], **server}
+                for worker in node["workers"]
+                for server in worker.get("upstreams", [])
+            ],
+            stripped=sorted({name for worker in node["workers"] for name in worker.get("stripped", ())}),
+            lists=[
+                {
+                    "name": row.name,
+                    "rules": row.rules,
+                    "updated_at": row.updated_at,
+                    "last_error": lists.error_shown(row, is_admin=is_admin),
+                }
+                for row in rows
+            ],
+            dropped=context.statistics.dropped(),
+        )
+    )
+
+
+async def health(_: Call) -> Reply:
+    """GET /health."""
+    return Reply(models.Health(status="ok"))
+
+
+async def ready(call: Call) -> Reply:
+    """GET /ready."""
+    context = call.context
+    why = [
+        text
+        for text in (
+            context.door.trouble,
+            context.audit_heads.trouble,
+            context.policy.trouble,
+            context.subjects.trouble,
+            *context.config_problems(),
+            *context.upstream_troubles(),
+        )
+        if text
+    ]
+    if context.policy.snapshot is None:
+        return Reply(models.Ready(status="not ready", why=why or ["no policy is in force yet"]), 503)
+    return Reply(models.Ready(status="degraded" if why else "ready", why=why))
+
+
+async def metrics(call: Call) -> Reply:
+    """GET /metrics."""
+    if not call.context.settings.metrics:
+        raise BadRequest(404, "admin.metrics is off")
+    return Reply(await call.context.statistics.metrics(), content_type=METRICS_TYPE)

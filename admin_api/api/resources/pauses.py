@@ -1,0 +1,41 @@
+"""Pauses: a group, or every group, is only watched for a while."""
+
+from __future__ import annotations
+
+from admin_api.api import models
+from admin_api.api.http.call import Call, Reply, subjects_in_force
+from admin_api.editing import pauses as editing
+from admin_api.store import pauses
+from admin_api.store.pauses import PauseRow
+
+
+async def listing(call: Call) -> Reply:
+    """GET /pauses."""
+    async with call.context.door.store.read() as connection:
+        rows = await pauses.all_pauses(connection)
+    return Reply(models.Pauses(items=[_item(row) for row in rows]))
+
+
+async def create(call: Call) -> Reply:
+    """POST /pauses."""
+    row, number = await editing.pause(
+        call.context.subjects,
+        call.body,
+        longest_seconds=call.context.settings.longest_pause_seconds,
+        actor=call.actor,
+        request_id=call.request_id,
+    )
+    headers = {"Location": f"/api/v1/pauses/{row.id}", **await subjects_in_force(call, number)}
+    return Reply(_item(row), 201, headers)
+
+
+async def delete(call: Call) -> Reply:
+    """DELETE /pauses/{id}."""
+    number = await editing.end_pause(
+        call.context.subjects, call.path["id"], actor=call.actor, request_id=call.request_id
+    )
+    return Reply(None, 204, await subjects_in_force(call, number))
+
+
+def _item(row: PauseRow) -> models.PauseItem:
+    return models.PauseItem.model_validate(row, from_attributes=True)

@@ -1,0 +1,129 @@
+"""Reports for those who have to show that the policy held: who was exempt, and what was tried. JSON or CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from admin_api.api import models
+from admin_api.api.http.call import Call, Reply, rfc3339
+from admin_api.api.resources.statistics import window
+from admin_api.editing.errors import Invalid
+from admin_api.statistics.rows import OTHER
+from admin_api.store import exemptions
+from admin_api.store.exemptions import ExemptionRow
+from resolver.system.safe_text import cell
+
+CSV = "text/csv; charset=utf-8"
+_DAYS = timedelta(days=30)
+_BY = {
+    "group": ("group",),
+    "vendor": ("vendor",),
+    "service": ("service",),
+    "list": ("list",),
+    "exemption": ("exemption",),
+    "group,vendor": ("group", "vendor"),
+}
+_KINDS = ("blocked", "monitored", "exempted")
+_MOST_STEPS = 1000
+
+
+async def exemption_report(call: Call) -> Reply:
+    """GET /reports/exemptions."""
+    query: models.ReportQuery = call.query
+    start, end = _window(query)
+    async with call.context.door.store.read() as connection:
+        rows = await exemptions.touching(connection, start, end)
+    uses = {item["key"]: item for item in await call.context.statistics.breakdown("exemption", start, end, None)}
+    items = [_use(row, uses.get(row.id), end) for row in rows]
+    report = models.ExemptionReport(start=start, end=end, items=items)
+    if query.format == "json":
+        return Reply(report)
+    return _csv(list(models.ExemptionUse.model_fields), [item.model_dump(mode="json") for item in items], "exemptions")
+
+
+async def usage_report(call: Call) -> Reply:
+    """GET /reports/usage."""
+    query: models.UsageQuery = call.query
+    by = _BY.get(",".join(sorted(part.strip() for part in query.by.split(","))))
+    if by is None:
+        raise Invalid([("/by", f"{query.by!r} is not known: take one of {'; '.join(_BY)}")])
+    start, end = _window(query)
+    step = query.step_seconds
+    if step is not None and (end - start).total_seconds() / step > _MOST_STEPS:
+        raise Invalid([("/step_seconds", f"makes more than {_MOST_STEPS} steps: take longer ones, or less time")])
+    found = await call.context.statistics.breakdown("/".join(by), start, end, step)
+    items = [
+        {
+            "at": rfc3339(item["at"]),
+            **_parts(by, item["key"]),
+            **{kind: item[kind] for kind in _KINDS},
+        }
+        for item in found
+    ]
+    if query.format == "json":
+        return Reply(models.UsageReport(start=start, end=end, by=list(by), items=items))
+    return _csv(["at", *by, *_KINDS], items, "usage")
+
+
+def _parts(by: tuple[str, ...], key: str) -> dict[str, str]:
+    """What a key says by dimension; the sum of all that are not counted apart is `other` in each."""
+    return dict.fromkeys(by, OTHER) if key == OTHER else dict(zip(by, key.split("/", len(by) - 1), strict=True))
+
+
+def _window(query: models.Window) -> tuple[datetime, datetime]:
+    """The last thirty days unless it says otherwise. Raises Invalid."""
+    start, end = window(query)
+    return (start, end) if query.start is not None else (end - _DAYS, end)
+
+
+def _use(row: ExemptionRow, used: Mapping[str, Any] | None, end: datetime) -> models.ExemptionUse:
+    count = int(used["exempted"]) if used else 0
+    until = min(end, row.ended_at or datetime.now(UTC))
+    was_in_force = row.decided_by is not None and row.status != "denied" and row.starts_at < until
+    return models.ExemptionUse(
+        id=row.id,
+        subject=f"{row.kind} {', '.join(row.who)}",
+        scope=", ".join(row.scope),
+        owner=row.owner,
+        reason=row.reason,
+        ticket=row.ticket,
+        status=row.status,  # type: ignore[arg-type]
+        requested_by=row.requested_by,
+        decided_by=row.decided_by,
+        starts_at=row.starts_at,
+        expires_at=row.expires_at,
+        ended_at=row.ended_at,
+        uses=count,
+        last_used_at=_last_used(row, used["last_at"], until) if used else None,
+        stale=was_in_force and count == 0,
+        requested_seconds=row.requested_seconds,
+        waits_until=row.waits_until,
+    )
+
+
+def _last_used(row: ExemptionRow, counted: datetime, until: datetime) -> datetime:
+    """When it was used last. Counts are kept by the begin of a minute, an hour or a day, which may be before its own.
+
+    A use is counted soon after it happened, so that a count may stand behind an exemption's end, too.
+    """
+    return max(min(counted, until), row.starts_at)
+
+
+def _csv(columns: Sequence[str], items: Sequence[Mapping[str, Any]], name: str) -> Reply:
+    out = io.StringIO()
+    writer = csv.writer(out)
+    writer.writerow(columns)
+    for item in items:
+        writer.writerow([_cell(item.get(column)) for column in columns])
+    headers = {"Content-Disposition": f'attachment; filename="{name}.csv"'}
+    return Reply(out.getvalue().encode(), 200, headers, content_type=CSV)
+
+
+def _cell(value: object) -> object:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return cell(value) if isinstance(value, str) else value

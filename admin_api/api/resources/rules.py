@@ -1,0 +1,96 @@
+"""The rules of a list."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import io
+from collections.abc import Iterator
+from pathlib import Path
+
+from admin_api.api import models
+from admin_api.api.http.call import MOST_RULES_AT_ONCE, Call, Reply, in_force
+from admin_api.api.http.paging import cursor_of, place_of
+from admin_api.api.resources.lists import own_list
+from admin_api.editing import rules as editing
+from admin_api.store import lists, rules
+from admin_api.store.errors import StoreAway
+from resolver.config.file_policy import content_path
+from resolver.system.state_files import reading
+
+Pair = tuple[str, str]
+
+
+async def listing(call: Call) -> Reply:
+    """GET /lists/{name}/rules."""
+    query: models.RulesPage = call.query
+    place = place_of(query.cursor, str, str)
+    after = (str(place[0]), str(place[1])) if place else None
+    name = call.path["name"]
+    if name in call.context.catalogue.services:
+        pairs = (("block", d.rule.text) for d in call.context.catalogue.domains if d.service == name)
+        found = _least(pairs, query, after)
+    else:
+        async with call.context.door.store.read() as connection:
+            row = await lists.get(connection, name)
+            if row.content is None:
+                found = await rules.page(connection, row, contains=query.contains, limit=query.limit + 1, after=after)
+            else:
+                path = content_path(call.context.state_dir, row.content)
+                found = await asyncio.to_thread(_of_file, path, query, after)
+    shown = found[: query.limit]
+    items = [models.RuleItem.model_validate({"action": action, "rule": rule}) for action, rule in shown]
+    return Reply(models.Rules(items=items, next=cursor_of(*shown[-1]) if len(found) > len(shown) else None))
+
+
+async def add(call: Call) -> Reply:
+    """POST /lists/{name}/rules."""
+    block, allow = call.body.get("block", []), call.body.get("allow", [])
+    written = await editing.add_rules(
+        call.context.door.store,
+        own_list(call),
+        block=block,
+        allow=allow,
+        expected_version=call.expected_version(),
+        actor=call.actor,
+        request_id=call.request_id,
+    )
+    if len(block) + len(allow) > MOST_RULES_AT_ONCE:
+        call.context.policy.changed()
+        return Reply(models.Accepted(revision=written.revision), 202)
+    waited = await in_force(call, written.revision)
+    return Reply(models.Added(added=written.changed, revision=written.revision), 200, waited)
+
+
+async def delete(call: Call) -> Reply:
+    """POST /lists/{name}/rules:batchDelete."""
+    block, allow = call.body.get("block", []), call.body.get("allow", [])
+    written = await editing.remove_rules(
+        call.context.door.store,
+        own_list(call),
+        block=block,
+        allow=allow,
+        expected_version=call.expected_version(),
+        actor=call.actor,
+        request_id=call.request_id,
+    )
+    if len(block) + len(allow) > MOST_RULES_AT_ONCE:
+        call.context.policy.changed()
+        return Reply(models.Accepted(revision=written.revision), 202)
+    waited = await in_force(call, written.revision)
+    return Reply(models.Deleted(deleted=written.changed, revision=written.revision), 200, waited)
+
+
+def _of_file(path: Path, query: models.RulesPage, after: Pair | None) -> list[Pair]:
+    try:
+        with reading(path) as file, io.TextIOWrapper(file, encoding="utf-8", errors="replace", newline="\n") as lines:
+            return _least(((line[:5].rstrip(), line[6:-1]) for line in lines), query, after)
+    except OSError as error:
+        raise StoreAway(f"the list's rules, {path.name}, cannot be read: {error.strerror}") from error
+
+
+def _least(pairs: Iterator[Pair], query: models.RulesPage, after: Pair | None) -> list[Pair]:
+    """The first pairs behind `after`, in order, without holding them all."""
+    contains = (query.contains or "").lower()
+    wanted = (pair for pair in pairs if (after is None or pair > after) and contains in pair[1].lower())
+    return heapq.nsmallest(query.limit + 1, wanted)

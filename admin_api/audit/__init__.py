@@ -1,0 +1,1 @@
+"""What leaves the audit trail: its head beside the store, and syslog."""

@@ -1,9 +1,0 @@
-"""What goes over the wire. The description of the API is made from these."""
-
-from admin_api.models.changes import *  # noqa: F403
-from admin_api.models.figures import *  # noqa: F403
-from admin_api.models.policy import *  # noqa: F403
-from admin_api.models.replies import *  # noqa: F403
-from admin_api.models.rules import *  # noqa: F403
-from admin_api.models.sent import *  # noqa: F403
-from admin_api.models.subjects import *  # noqa: F403

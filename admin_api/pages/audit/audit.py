@@ -1,0 +1,64 @@
+"""The audit trail: who did what, and what it changed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aiohttp import web
+
+from admin_api.api import models
+from admin_api.api.http.problems import EXPECTED, told_of
+from admin_api.pages.policy.differences import differences
+from admin_api.pages.shared.visit import Visit
+
+_ROWS = 50
+_FILTERS = ("actor", "object", "action")
+_ROWS_A_FILE = 10_000
+ACTIONS = (
+    "create", "update", "delete", "add rules", "remove rules", "grant", "request", "approve", "deny", "renew", "revoke",
+    "expire", "pause", "flush", "ask for refresh", "refresh", "provision", "test", "rollback",
+    "acknowledge", "begin-anew",
+)  # fmt: skip
+
+
+async def show(visit: Visit) -> web.StreamResponse:
+    """GET /audit."""
+    filters = {name: value for name in _FILTERS if (value := visit.query.get(name, "").strip())}
+    cursor = {"cursor": visit.query["cursor"]} if "cursor" in visit.query else {}
+    page = models.Audit(items=[], next=None)
+    newest = await visit.ask("GET /audit", query={"limit": 1})
+    try:
+        page = await visit.ask("GET /audit", query={**filters, **cursor, "limit": _ROWS})
+    except EXPECTED as error:  # as the query log does
+        visit.problem = told_of(error)
+    status: models.Status = await visit.ask("GET /status")
+    return visit.render(
+        "audit/audit.html",
+        trouble=status.audit["trouble"],
+        filters=filters,
+        page=page,
+        is_first=not cursor,
+        rows=[(item, differences(item.before, item.after)) for item in page.items],
+        newest=newest.items[0].id if newest.items else 0,
+        actions=ACTIONS,
+        rows_a_file=_ROWS_A_FILE,
+    )
+
+
+async def acknowledge(visit: Visit) -> web.StreamResponse:
+    """POST /audit/acknowledge: that rows are gone is known."""
+    done = (await visit.call("POST /audit:acknowledge", body={"reason": visit.text("reason")})).body
+    count = len(done.lost_heads) if isinstance(done, models.Acknowledged) else 0
+    return visit.go(
+        "/audit", told=f"The trail says now that {count} noted {'row is' if count == 1 else 'rows are'} lost."
+    )
+
+
+async def export(visit: Visit) -> web.StreamResponse:
+    """GET /audit/export.jsonl: rows behind `after_id`, the oldest first, as many as a file has."""
+    query: dict[str, Any] = {"limit": _ROWS_A_FILE}
+    if after := visit.query.get("after_id", "").strip():
+        query["after_id"] = after
+    reply = await visit.call("GET /audit:export", query=query)
+    reply.headers["Content-Disposition"] = 'attachment; filename="audit.jsonl"'
+    return visit.pass_on(reply)

@@ -1,0 +1,1 @@
+"""Web pages: the catalogue, and what of it is blocked."""

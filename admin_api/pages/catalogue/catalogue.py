@@ -1,0 +1,152 @@
+"""The catalogue: vendors, gateways and ways round the resolver, and what becomes of each for a group, with switches."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any
+
+from aiohttp import web
+
+from admin_api.api import models
+from admin_api.api.http.call import BadRequest
+from admin_api.pages.catalogue.switches import SETS, Policy, State, found, policy_of, switched
+from admin_api.pages.groups.groups import states
+from admin_api.pages.shared.listings import group_names
+from admin_api.pages.shared.outcome import told, with_version
+from admin_api.pages.shared.templates import with_query
+from admin_api.pages.shared.visit import Visit
+from admin_api.store.errors import NotFound
+from admin_api.store.policy import DEFAULT_GROUP
+
+KINDS = (("", "all"), ("vendor", "AI vendors"), ("gateway", "gateways"), ("bypass", "ways round the resolver"))
+_CHOICES = ("block", "allow", "")  # how a group may name a thing
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """The group that is looked at, and the catalogue as it stands there."""
+
+    group: models.GroupItem
+    etag: str
+    catalogue: models.CatalogueReply
+    policy: Policy
+
+    def vendor(self, name: str) -> models.CatalogueVendor:
+        """A vendor by its id. Raises NotFound."""
+        for vendor in self.catalogue.vendors:
+            if vendor.vendor == name:
+                return vendor
+        raise NotFound(f"vendor {name!r}")
+
+    def state_of(self, name: str) -> State:
+        """The state of a set, a vendor or a service. Raises NotFound."""
+        if name in SETS:
+            return self.policy.of_set(name)
+        vendor = self.vendor(name.partition("/")[0])
+        if name == vendor.vendor:
+            return self.policy.of_vendor(vendor)
+        for service in vendor.services:
+            if service.id == name:
+                return self.policy.of_service(vendor, service)
+        raise NotFound(f"service {name!r}")
+
+
+async def listing(visit: Visit) -> web.StreamResponse:
+    """GET /catalogue."""
+    place = await _place(visit)
+    wanted, kind = _said(visit, "q"), _said(visit, "kind")
+    policy = place.policy
+    rows = [
+        (
+            vendor,
+            policy.of_vendor(vendor),
+            [(service, policy.of_service(vendor, service)) for service in services],
+        )
+        for vendor, services in found(place.catalogue.vendors, wanted, kind)
+    ]
+    return visit.render(
+        "catalogue/catalogue.html",
+        **await _facts(visit, place),
+        rows=rows,
+        sets=[(name, policy.of_set(name)) for name in SETS],
+        wanted=wanted,
+        kind=kind,
+        kinds=KINDS,
+    )
+
+
+async def vendor(visit: Visit) -> web.StreamResponse:
+    """GET /catalogue/{vendor}."""
+    place = await _place(visit)
+    about = place.vendor(visit.path["vendor"])
+    return visit.render(
+        "catalogue/catalogue_vendor.html",
+        **await _facts(visit, place),
+        vendor=about,
+        state=place.policy.of_vendor(about),
+        services=[(service, place.policy.of_service(about, service)) for service in about.services],
+        kind_label=dict(KINDS)[about.kind],
+    )
+
+
+async def switch(visit: Visit) -> web.StreamResponse:
+    """POST /catalogue: have a group name a thing as `set` says, such as 'block:openai/chatgpt'."""
+    query = {"group": _said(visit, "group"), "q": _said(visit, "q"), "kind": _said(visit, "kind")}
+    return await _switch(visit, with_query("/catalogue", query))
+
+
+async def switch_at_vendor(visit: Visit) -> web.StreamResponse:
+    """POST /catalogue/{vendor}: the same, on its page."""
+    return await _switch(visit, with_query(f"/catalogue/{visit.path['vendor']}", {"group": _said(visit, "group")}))
+
+
+async def _switch(visit: Visit, back: str) -> web.StreamResponse:
+    to, _, name = visit.text("set").partition(":")
+    if to not in _CHOICES:
+        raise BadRequest(422, f"{to!r} is no way to name a thing: block, allow, or nothing")
+    place = await _place(visit)
+    place.state_of(name)  # which raises what nobody knows
+    body = switched(place.policy, name, to)
+    group = place.group.name
+    if not body:
+        return visit.go(f"{back}#{name}", told=_now(place, name, "as before: nothing had to be changed"))
+    reply = await visit.call(
+        "PATCH /groups/{name}", path={"name": group}, body=body, version=visit.text("version") or None
+    )
+    return visit.go(f"{back}#{name}", told=told(reply, _now(await _place(visit), name, "now")))
+
+
+def _now(place: _Place, name: str, when: str) -> str:
+    state = place.state_of(name)
+    because = f" ({state.because})" if state.because else ""
+    return f"{name} is {state.word}{because} for group {place.group.name}, {when}."
+
+
+async def _place(visit: Visit) -> _Place:
+    name = _said(visit, "group") or DEFAULT_GROUP
+    (group, etag), default, catalogue = await asyncio.gather(
+        with_version(visit, "GET /groups/{name}", {"name": name}),
+        visit.ask("GET /groups/{name}", path={"name": DEFAULT_GROUP}),
+        visit.ask("GET /catalogue"),
+    )
+    return _Place(group, etag, catalogue, policy_of(group, default, catalogue))
+
+
+async def _facts(visit: Visit, place: _Place) -> dict[str, Any]:
+    """What both pages show of the group."""
+    groups, pauses = await asyncio.gather(group_names(visit, place.group.name), visit.ask("GET /pauses"))
+    return {
+        "catalogue": place.catalogue,
+        "policy": place.policy,
+        "group": place.group,
+        "etag": place.etag,
+        "groups": groups,
+        "states": states(place.group, pauses.items),
+        "can_switch": place.group.origin != "file" and visit.may_do("PATCH /groups/{name}"),
+    }
+
+
+def _said(visit: Visit, name: str) -> str:
+    """What the form said, else the address."""
+    return visit.text(name) or visit.query.get(name, "").strip()

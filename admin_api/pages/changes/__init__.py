@@ -1,0 +1,1 @@
+"""Web pages: changes that await a second owner."""

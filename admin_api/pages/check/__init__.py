@@ -1,0 +1,1 @@
+"""Web pages: why a name is blocked for a client."""

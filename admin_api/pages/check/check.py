@@ -1,0 +1,81 @@
+"""Check a name: what becomes of it for a client, drawn as the way that a query goes, and from there to an exemption."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from admin_api.api import models
+from admin_api.api.http.problems import EXPECTED, told_of
+from admin_api.pages.exemptions.exemption_choices import DURATIONS, TWO_HOURS, stays_closed
+from admin_api.pages.shared.visit import Visit
+
+TYPES = ("A", "AAAA", "HTTPS", "CNAME", "MX", "TXT", "SRV", "ANY")
+_HITS = ("block", "monitor")
+
+
+@dataclass(frozen=True, slots=True)
+class Station:
+    """A part of a query's way; `steps` are those of a trace that belong to it."""
+
+    label: str
+    steps: frozenset[str]
+
+
+_STATIONS = (
+    Station("Who asks", frozenset({"access", "lease", "client name", "network", "group"})),
+    Station("What the rules say", frozenset({"type", "local", "rule", "decision"})),
+    Station("What makes an exception", frozenset({"exempt", "exemption", "schedule", "pause", "mode"})),
+    Station("What is answered", frozenset({"response"})),
+)
+
+
+async def show(visit: Visit) -> web.StreamResponse:
+    """GET /check."""
+    name = visit.query.get("name", "").strip()
+    client = visit.query.get("client", "").strip()
+    qtype = visit.query.get("type", "").strip().upper() or "A"
+    explained: models.Explained | None = None
+    if name:
+        try:
+            query = {"name": name, "type": qtype, "client": client or "127.0.0.1"}
+            if client_name := visit.query.get("client_name", "").strip():
+                query["client_name"] = client_name
+            explained = await visit.ask("GET /explain", query=query)
+        except EXPECTED as error:  # a mistake in what was asked is told beside the form
+            visit.problem = told_of(error)
+    is_hit = explained is not None and explained.verdict in _HITS
+    is_closed = explained is not None and stays_closed(explained.service)
+    return visit.render(
+        "check/check.html",
+        name=name,
+        client=client,
+        qtype=qtype,
+        client_name=visit.query.get("client_name", ""),
+        types=TYPES if qtype in TYPES else (*TYPES, qtype),
+        explained=explained,
+        way=[] if explained is None else way_of(explained.trace),
+        scopes=[] if explained is None else scopes_of(explained),
+        can_exempt=is_hit and not is_closed and visit.may_do("POST /exemptions"),
+        stays_closed=is_hit and is_closed,
+        durations=DURATIONS,
+        two_hours=TWO_HOURS,
+    )
+
+
+def way_of(trace: list[dict[str, str]]) -> list[tuple[str, list[dict[str, str]]]]:
+    """The stations of a trace, each with its steps; those without any are left out."""
+    way = [(station.label, [step for step in trace if step["step"] in station.steps]) for station in _STATIONS]
+    return [(label, steps) for label, steps in way if steps]
+
+
+def scopes_of(explained: models.Explained) -> list[tuple[str, str]]:
+    """What an exemption for this name may be for, the narrowest first: scope and what it says."""
+    scopes: list[tuple[str, str]] = []
+    if explained.service and explained.service == explained.list:
+        vendor = explained.service.partition("/")[0]
+        scopes += [(explained.service, f"the service {explained.service}"), (vendor, f"all of {vendor}")]
+    elif explained.list:
+        scopes.append((explained.list, f"the list {explained.list}"))
+    return [*scopes, (explained.name.rstrip("."), f"only the name {explained.name.rstrip('.')} and all below it")]

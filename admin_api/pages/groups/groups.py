@@ -1,0 +1,195 @@
+"""Groups: who is in them, what they block and allow, and whether that is enforced now; make, change, pause, remove."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from zoneinfo import available_timezones
+
+from aiohttp import web
+
+from admin_api.api import models
+from admin_api.api.http.call import BadRequest
+from admin_api.api.http.problems import EXPECTED, told_of
+from admin_api.pages.catalogue.switches import block_of
+from admin_api.pages.check.check import way_of
+from admin_api.pages.groups import group_form
+from admin_api.pages.shared.outcome import told, with_version
+from admin_api.pages.shared.references import shelves, with_unknown
+from admin_api.pages.shared.visit import Visit
+from admin_api.store.policy import DEFAULT_GROUP
+
+PAUSES = (("900", "15 minutes"), ("1800", "30 minutes"), ("3600", "1 hour"), ("14400", "4 hours"), ("86400", "1 day"))
+_ROWS = 100
+_WHO_ASKS = 0  # the first station of a query's way
+
+
+async def listing(visit: Visit) -> web.StreamResponse:
+    """GET /groups: all groups, and which one an address is in."""
+    wanted = visit.query.get("q", "").strip()
+    query = {"limit": _ROWS, "contains": wanted or None, "cursor": visit.query.get("cursor")}
+    page: models.Groups = await visit.ask("GET /groups", query=query)
+    address = visit.query.get("address", "").strip()
+    client_name = visit.query.get("client_name", "").strip()
+    pauses = await _pauses(visit)
+    return visit.render(
+        "groups/groups.html",
+        page=page,
+        wanted=wanted,
+        address=address,
+        client_name=client_name,
+        found=await _find(visit, address, client_name) if address else None,
+        states={group.name: states(group, pauses) for group in page.items},
+        pauses=pauses,
+        pauses_of_all=[pause for pause in pauses if pause.group is None],
+        durations=PAUSES,
+    )
+
+
+async def show(visit: Visit) -> web.StreamResponse:
+    """GET /groups/{name}."""
+    name = visit.path["name"]
+    group, etag = await with_version(visit, "GET /groups/{name}", {"name": name})
+    default: models.GroupItem = await visit.ask("GET /groups/{name}", path={"name": DEFAULT_GROUP})
+    catalogue: models.CatalogueReply = await visit.ask("GET /catalogue")
+    pauses = [pause for pause in await _pauses(visit) if pause.group in (None, name)]
+    return visit.render(
+        "groups/group.html",
+        group=group,
+        etag=etag,
+        vendors={vendor.vendor for vendor in catalogue.vendors},
+        states=states(group, pauses),
+        pauses=pauses,
+        durations=PAUSES,
+        blocked=block_of(group, default),
+        is_mine=group.origin != "file",
+        day_labels=dict(group_form.DAY_LABELS),
+    )
+
+
+async def new(visit: Visit) -> web.StreamResponse:
+    """GET /groups:new."""
+    return await _form(visit, None, "")
+
+
+async def edit(visit: Visit) -> web.StreamResponse:
+    """GET /groups/{name}:edit."""
+    return await _form(visit, *await with_version(visit, "GET /groups/{name}", visit.path))
+
+
+async def create(visit: Visit) -> web.StreamResponse:
+    """POST /groups."""
+    body = group_form.without_nothing(group_form.read(visit))
+    reply = await visit.call("POST /groups", body={"name": visit.text("name"), **body})
+    name = visit.text("name")
+    return visit.go(f"/groups/{name}", told=told(reply, f"Group {name} is made."))
+
+
+async def save(visit: Visit) -> web.StreamResponse:
+    """POST /groups/{name}:edit."""
+    name = visit.path["name"]
+    body = group_form.read(visit)
+    reply = await visit.call(
+        "PATCH /groups/{name}", path={"name": name}, body=body, version=visit.text("version") or None
+    )
+    return visit.go(f"/groups/{name}", told=told(reply, f"Group {name} is changed."))
+
+
+async def act(visit: Visit) -> web.StreamResponse:
+    """POST /groups/{name}: what `do` says."""
+    name = visit.path["name"]
+    version = visit.text("version") or None
+    match visit.text("do"):
+        case "mode":
+            mode = visit.text("mode")
+            reply = await visit.call("PATCH /groups/{name}", path={"name": name}, body={"mode": mode}, version=version)
+            said = "only watched" if mode == "monitor" else "enforced"
+            return visit.go(_back(visit, f"/groups/{name}"), told=told(reply, f"Group {name} is {said} now."))
+        case "delete":
+            reply = await visit.call("DELETE /groups/{name}", path={"name": name}, version=version)
+            return visit.go("/groups", told=told(reply, f"Group {name} is removed."))
+        case "pause":
+            return await _pause(visit, name, f"Group {name} is paused.", f"/groups/{name}")
+        case "end-pause":
+            return await _end_pause(visit, f"/groups/{name}")
+        case other:
+            raise BadRequest(422, f"{other!r} is nothing that can be done to a group")
+
+
+async def act_on_all(visit: Visit) -> web.StreamResponse:
+    """POST /groups:pause: pause every group, or end a pause."""
+    if visit.text("do") == "end-pause":
+        return await _end_pause(visit, "/groups")
+    return await _pause(visit, None, "Every group is paused.", "/groups")
+
+
+def _back(visit: Visit, otherwise: str) -> str:
+    """Where the form says that it came from, if that is the list of groups."""
+    return "/groups" if visit.text("back") == "/groups" else otherwise
+
+
+def states(group: models.GroupItem, pauses: Sequence[models.PauseItem]) -> list[tuple[str, str]]:
+    """Whether the policy is enforced: kinds of badges with words."""
+    found = [("exempt", "exempt")] if group.exempt else []
+    if group.mode == "monitor":
+        found.append(("monitor", "only watched"))
+    if any(pause.group in (None, group.name) for pause in pauses):
+        found.append(("warn", "paused"))
+    if group.schedule is not None:
+        found.append(("info", "by schedule"))
+    return found or [("good", "enforced")]
+
+
+async def _form(visit: Visit, group: models.GroupItem | None, etag: str) -> web.StreamResponse:
+    form = group_form.shown(visit, group)
+    return visit.render(
+        "groups/group_form.html",
+        group=group,
+        etag=etag,
+        form=form,
+        shelves=with_unknown(await shelves(visit), form.chosen),
+        modes=group_form.MODES,
+        response_modes=group_form.RESPONSE_MODES,
+        day_labels=group_form.DAY_LABELS,
+        time_zones=_time_zones(),
+    )
+
+
+@lru_cache(maxsize=1)
+def _time_zones() -> tuple[str, ...]:
+    """All names; finding them looks through a thousand files."""
+    return tuple(sorted(available_timezones()))
+
+
+async def _pauses(visit: Visit) -> list[models.PauseItem]:
+    reply: models.Pauses = await visit.ask("GET /pauses")
+    return reply.items
+
+
+async def _pause(visit: Visit, group: str | None, done: str, address: str) -> web.StreamResponse:
+    body = {
+        "reason": visit.text("reason"),
+        "duration_seconds": group_form.number(visit.text("duration_seconds")),
+        **({} if group is None else {"group": group}),
+    }
+    reply = await visit.call("POST /pauses", body=body)
+    return visit.go(address, told=told(reply, done))
+
+
+async def _end_pause(visit: Visit, address: str) -> web.StreamResponse:
+    reply = await visit.call("DELETE /pauses/{id}", path={"id": visit.text("pause")})
+    return visit.go(address, told=told(reply, "The pause is over."))
+
+
+async def _find(visit: Visit, address: str, client_name: str) -> tuple[models.Explained, list[dict[str, str]]] | None:
+    """The group of an address, and the steps that lead there; a mistake is told beside the form."""
+    query = {"name": "example.com", "client": address}
+    if client_name:
+        query["client_name"] = client_name
+    try:
+        explained: models.Explained = await visit.ask("GET /explain", query=query)
+    except EXPECTED as error:  # what was typed is no address: told on the page
+        visit.problem = told_of(error)
+        return None
+    way = way_of(explained.trace)
+    return explained, way[_WHO_ASKS][1] if way else []

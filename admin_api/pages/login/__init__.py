@@ -1,0 +1,1 @@
+"""Web pages: signing in, and sessions."""

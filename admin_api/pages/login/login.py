@@ -1,0 +1,134 @@
+"""The way in: a token makes a session, and a cookie that only this server gets back."""
+
+from __future__ import annotations
+
+from urllib.parse import urlencode
+
+from aiohttp import web
+from jinja2 import Environment
+from multidict import MultiDictProxy
+
+from admin_api.api.context import Context
+from admin_api.api.http.call import BadRequest
+from admin_api.api.http.callers import Callers, demand
+from admin_api.api.http.problems import Known
+from admin_api.pages.login.sessions import Session, Sessions
+from admin_api.pages.shared.addresses import ours, split
+from admin_api.store import tokens
+from admin_api.store.tokens import TokenRow
+
+_COOKIE = "moatdns"
+# The prefix has browsers take the cookie from this very host only, by TLS (RFC 6265bis section 4.1.3.2).
+_SECURE_COOKIE = f"__Host-{_COOKIE}"
+
+
+class Door:
+    """Lets people in and out."""
+
+    def __init__(self, context: Context, callers: Callers, templates: Environment) -> None:
+        self._context = context
+        self._callers = callers
+        self._templates = templates
+        self._sessions = Sessions()
+        self._is_tls = context.settings.certificate is not None
+        self._cookie_names = (_SECURE_COOKIE,) if self._is_tls else (_SECURE_COOKIE, _COOKIE)
+
+    def find(self, request: web.Request) -> tuple[str, Session] | None:
+        """The cookie and the session of a browser, whether its token still holds or not; None where there is none."""
+        # What htmx gets, pages ask for by themselves, every few seconds, also where nobody sits.
+        is_used = request.method != "GET" or request.headers.get("HX-Request") != "true"
+        for text in self._cookies(request):
+            session = self._sessions.find(text, is_used=is_used)
+            if session is not None:
+                return text, session
+        return None
+
+    async def session_of(self, request: web.Request) -> tuple[Session, TokenRow] | None:
+        """Whose browser it is; None for nobody's. Raises StoreAway."""
+        found = self.find(request)
+        if found is None:
+            return None
+        text, session = found
+        async with self._context.door.store.read() as connection:
+            token = await tokens.by_id(connection, session.token_id)
+        if token is None:
+            self._sessions.end(text)
+            return None
+        return session, token
+
+    def send_to(self, request: web.Request) -> web.Response:
+        """To the door, and from there to where they wanted to go; a form is not done, which is told there."""
+        query = {"next": ours(_wanted(request))}
+        if request.method != "GET":
+            query["undone"] = "1"
+        address = f"/login?{urlencode(query)}"
+        if request.headers.get("HX-Request") == "true":
+            return web.Response(status=401, headers={"HX-Redirect": address})
+        return web.Response(status=303, headers={"Location": address})
+
+    async def show(self, request: web.Request) -> web.StreamResponse:
+        """GET /login."""
+        return self.page(request, None)
+
+    def page(self, request: web.Request, problem: Known | None) -> web.Response:
+        """The door, with what was wrong."""
+        text = self._templates.get_template("login/login.html").render(
+            wanted=ours(request.query.get("next", "/")),
+            problem=problem,
+            is_undone=problem is None and "undone" in request.query,
+            token_file=tokens.FIRST_TOKEN_FILE,
+        )
+        status = 200 if problem is None else problem.status
+        headers = {} if problem is None else {k: v for k, v in problem.headers.items() if k != "WWW-Authenticate"}
+        return web.Response(text=text, status=status, content_type="text/html", headers=headers)
+
+    async def enter(self, request: web.Request, form: MultiDictProxy[str]) -> web.StreamResponse:
+        """POST /login. Raises BadRequest (401, 403, 429), StoreAway."""
+        text = form.get("token", "").strip()
+        if not text:
+            raise BadRequest(422, "enter a token")
+        token = await self._callers.by_text(request, text)
+        demand(token, "viewer")
+        self._callers.note(request, token)
+        self._end(request)
+        # A proxy's TLS shows by the page's origin, which browsers send with each form (Fetch, section 3.1).
+        is_secure = self._is_tls or request.headers.get("Origin", "").startswith("https://")
+        response = web.Response(status=303, headers={"Location": ours(request.query.get("next", "/"))})
+        response.set_cookie(
+            _SECURE_COOKIE if is_secure else _COOKIE,
+            self._sessions.begin(token.id),
+            httponly=True,
+            samesite="Strict",
+            secure=is_secure,
+            path="/",
+        )
+        return response
+
+    def leave(self, request: web.Request) -> web.Response:
+        """End the session, if there is one."""
+        self._end(request)
+        response = web.Response(status=303, headers={"Location": "/login"})
+        for name in self._cookie_names:
+            is_secure = name == _SECURE_COOKIE
+            response.del_cookie(name, path="/", httponly=True, samesite="Strict", secure=is_secure)
+        return response
+
+    def _end(self, request: web.Request) -> None:
+        for text in self._cookies(request):
+            self._sessions.end(text)
+
+    def _cookies(self, request: web.Request) -> list[str]:
+        return [text for name in self._cookie_names if (text := request.cookies.get(name))]
+
+
+def _wanted(request: web.Request) -> str:
+    """The address of the page that somebody looks at, or wants to."""
+    if request.headers.get("HX-Request") == "true":  # htmx asks for a part of the page that the browser shows
+        shown = split(request.headers.get("HX-Current-URL", ""))
+    elif request.method == "GET":
+        return request.rel_url.path_qs
+    else:  # the page that the form was on
+        shown = split(request.headers.get("Referer", ""))
+        if shown.netloc != request.host:
+            return "/"
+    return shown.path + (f"?{shown.query}" if shown.query else "")

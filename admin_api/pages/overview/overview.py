@@ -1,0 +1,107 @@
+"""The first page: how much is asked and blocked, of what and by whom, whether all is well, and what changed lately."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from aiohttp import web
+
+from admin_api.api import models
+from admin_api.pages.shared.ranges import RANGES, chosen
+from admin_api.pages.shared.visit import Visit
+from resolver.wire.names import domain_of, key_of, parse_any_name, to_text, wire_of_key
+
+_TOP = 8
+_LATELY = 6
+_LINES = (("queries", "All queries"), ("blocked", "Blocked"), ("monitored", "Monitored"), ("exempted", "Exempted"))
+_TOPS = (
+    ("vendor", "By vendor", "service"),
+    ("group", "By group", "group"),
+    ("domain", "Names", "name"),
+    ("client", "Clients", "client"),
+)
+
+
+async def show(visit: Visit) -> web.StreamResponse:
+    """GET /."""
+    window = chosen(visit.query)
+    summary, tops, status, audit = await asyncio.gather(
+        visit.ask("GET /stats/summary", query=window.query()),
+        asyncio.gather(*(_top(visit, by, window.query()) for by, _, _ in _TOPS)),
+        visit.ask("GET /status"),
+        visit.ask("GET /audit", query={"limit": _LATELY}),
+    )
+    return visit.render(
+        "overview/overview.html",
+        ranges=RANGES,
+        window=window,
+        lines=_LINES,
+        summary=summary,
+        series=await _series(visit),
+        tops=[(by, label, field, items) for (by, label, field), items in zip(_TOPS, tops, strict=True)],
+        status=status,
+        troubles=_troubles(status),
+        upstreams=_upstreams(status),
+        to_open=[(name, _to_open(name)) for name in status.stripped],
+        audit=audit.items,
+        pending=await visit.ask("GET /exemptions", query={"status": "pending", "limit": 5}),
+        changes=await visit.ask("GET /change-requests", query={"status": "pending", "limit": 5}),
+    )
+
+
+async def series(visit: Visit) -> web.StreamResponse:
+    """GET /overview/series: the chart's lines; the same numbers are in the page's table."""
+    items = await _series(visit)
+    return web.json_response(
+        {
+            "at": [item.at.timestamp() for item in items],
+            "lines": [
+                {"key": key, "label": label, "values": [getattr(item, key) for item in items]} for key, label in _LINES
+            ],
+        }
+    )
+
+
+async def _series(visit: Visit) -> list[models.SeriesItem]:
+    window = chosen(visit.query)
+    query = {**window.query(), "step_seconds": window.step_seconds}
+    reply: models.Series = await visit.ask("GET /stats/series", query=query)
+    return reply.items
+
+
+async def _top(visit: Visit, by: str, query: dict[str, Any]) -> list[models.TopItem]:
+    reply: models.Top = await visit.ask("GET /stats/top", query={**query, "by": by, "limit": _TOP})
+    return reply.items
+
+
+def _troubles(status: models.Status) -> list[str]:
+    """Whatever is not as it should be, in sentences."""
+    parts = [status.policy["trouble"], *status.policy["config_problems"], status.subjects["trouble"]]
+    parts += [status.store["trouble"], status.audit["trouble"]]
+    parts += status.upstream_troubles
+    parts += [f"list {each['name']}: {each['last_error']}" for each in status.lists if each["last_error"]]
+    return [part for part in parts if part]
+
+
+def _to_open(name: str) -> str:
+    """The line of config that lets a name's domain have private addresses.
+
+    One a name: nobody should copy a line that opens a stranger's domain beside his own.
+    """
+    domain = to_text(wire_of_key(domain_of(key_of(parse_any_name(name)))))
+    return f"upstream: {{private_names: [{domain}]}}"
+
+
+def _upstreams(status: models.Status) -> list[dict[str, Any]]:
+    """Each upstream once: well where all workers find it well, as slow as the slowest finds it."""
+    found: dict[str, dict[str, Any]] = {}
+    for each in status.upstreams:
+        known = found.setdefault(
+            each["name"], {"name": each["name"], "well": 0, "of": 0, "latency_ms": 0.0, "trouble": None}
+        )
+        known["of"] += 1
+        known["well"] += bool(each["healthy"])
+        known["latency_ms"] = max(known["latency_ms"], (each["latency_seconds"] or 0.0) * 1000)
+        known["trouble"] = known["trouble"] or each["trouble"]
+    return list(found.values())

@@ -1,0 +1,1 @@
+"""Web pages: the policy: its revisions, and the policy as a file."""

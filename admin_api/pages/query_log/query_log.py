@@ -1,0 +1,61 @@
+"""The query log: filtered, live, with the reason on every row, and a way on to the why and to an exemption."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aiohttp import web
+
+from admin_api.api import models
+from admin_api.api.http.problems import EXPECTED, told_of
+from admin_api.pages.exemptions.exemption_choices import stays_closed
+from admin_api.pages.shared.listings import group_names
+from admin_api.pages.shared.ranges import RANGES, chosen
+from admin_api.pages.shared.visit import Visit
+
+_ROWS = 100
+_FILTERS = ("client", "name", "contains", "group", "service", "verdict")
+VERDICTS = (
+    ("", "all"),
+    ("block", "blocked"),
+    ("monitor", "monitored"),
+    ("exempt", "exempted"),
+    ("allow", "allowed"),
+    ("failed", "failed"),
+    ("refused", "refused"),
+)
+
+
+async def show(visit: Visit) -> web.StreamResponse:
+    """GET /queries: a page, or only its rows where htmx asks."""
+    filters = {name: value for name in (*_FILTERS, "range", "live") if (value := visit.query.get(name, "").strip())}
+    page = models.Log(items=[], next=None, searched_to=None, newest=None)
+    try:
+        page = await visit.ask("GET /queries", query=_asked(visit, filters))
+    except EXPECTED as error:  # a mistake in a filter is told beside the filters
+        visit.problem = told_of(error)
+    facts = {
+        "filters": filters,
+        "page": page,
+        "is_first": "cursor" not in visit.query,
+        "lacks": visit.context.settings.log_lacks,
+        "stays_closed": stays_closed,
+    }
+    if visit.is_part:
+        return visit.render("query_log/query_rows.html", **facts)
+    return visit.render(
+        "query_log/query_log.html",
+        **facts,
+        verdicts=VERDICTS,
+        groups=await group_names(visit, filters.get("group")),
+        ranges=RANGES,
+    )
+
+
+def _asked(visit: Visit, filters: dict[str, str]) -> dict[str, Any]:
+    asked: dict[str, Any] = {name: filters[name] for name in _FILTERS if name in filters}
+    if "range" in filters:
+        asked |= chosen(filters).query()
+    if "cursor" in visit.query:
+        asked["cursor"] = visit.query["cursor"]
+    return {**asked, "limit": _ROWS}

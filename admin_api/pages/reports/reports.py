@@ -1,0 +1,149 @@
+"""Reports to read, print and download: who was exempt, and what was tried."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+from aiohttp import web
+
+from admin_api.api import models
+from admin_api.api.http.problems import EXPECTED, told_of
+from admin_api.pages.shared.ranges import Range
+from admin_api.pages.shared.visit import Visit
+
+WINDOWS = (
+    Range("24h", "last day", 86400, 60),
+    Range("7d", "last 7 days", 7 * 86400, 3600),
+    Range("30d", "last 30 days", 30 * 86400, 3600),
+    Range("90d", "last 90 days", 90 * 86400, 3600),
+    Range("365d", "last year", 365 * 86400, 86400),
+)
+_USUAL = "30d"
+BY = (
+    ("group,vendor", "group and vendor"),
+    ("vendor", "vendor"),
+    ("service", "service"),
+    ("group", "group"),
+    ("list", "list"),
+    ("exemption", "exemption"),
+)
+STEPS = (("", "the whole time"), ("86400", "day by day"), ("604800", "week by week"))
+_MOST_ROWS = 2000  # of a page; the download has all
+_KINDS = ("blocked", "monitored", "exempted")
+
+
+async def first(visit: Visit) -> web.StreamResponse:
+    """GET /reports."""
+    return visit.go("/reports/exemptions")
+
+
+async def exemptions(visit: Visit) -> web.StreamResponse:
+    """GET /reports/exemptions."""
+    chosen = _chosen(visit)
+    report: models.ExemptionReport | None = await _made(visit, "GET /reports/exemptions", chosen)
+    items = [] if report is None else report.items
+    return visit.render(
+        "reports/report_exemptions.html",
+        **_facts(visit, chosen, report),
+        items=items[:_MOST_ROWS],
+        count=len(items),
+        used=sum(1 for item in items if item.uses),
+        stale=sum(1 for item in items if item.stale),
+    )
+
+
+async def usage(visit: Visit) -> web.StreamResponse:
+    """GET /reports/usage."""
+    chosen = _chosen(visit)
+    report: models.UsageReport | None = await _made(visit, "GET /reports/usage", chosen)
+    items = [] if report is None else report.items
+    return visit.render(
+        "reports/report_usage.html",
+        **_facts(visit, chosen, report),
+        items=items[:_MOST_ROWS],
+        count=len(items),
+        total={kind: sum(item[kind] for item in items) for kind in _KINDS},
+        kinds=_KINDS,
+        columns=[] if report is None else report.by,
+        choices=BY,
+        steps=STEPS,
+    )
+
+
+async def exemptions_csv(visit: Visit) -> web.StreamResponse:
+    """GET /reports/exemptions.csv."""
+    return await _csv(visit, "GET /reports/exemptions")
+
+
+async def usage_csv(visit: Visit) -> web.StreamResponse:
+    """GET /reports/usage.csv."""
+    return await _csv(visit, "GET /reports/usage")
+
+
+async def _csv(visit: Visit, operation: str) -> web.StreamResponse:
+    return visit.pass_on(await visit.call(operation, query={**_asked(_chosen(visit)), "format": "csv"}))
+
+
+async def _made(visit: Visit, operation: str, chosen: dict[str, str]) -> Any:
+    """The report; None where what was asked for is a mistake, which is told beside the form."""
+    try:
+        return await visit.ask(operation, query=_asked(chosen))
+    except EXPECTED as error:  # as the query log does
+        visit.problem = told_of(error)
+        return None
+
+
+def _chosen(visit: Visit) -> dict[str, str]:
+    """What the address says, as far as the form has it."""
+    names = ("range", "from", "to", "by", "step")
+    return {name: value for name in names if (value := visit.query.get(name, "").strip())}
+
+
+def _asked(chosen: dict[str, str]) -> dict[str, Any]:
+    """The same as the API takes it. Days are those of UTC, and `to` is the last day that belongs to the report."""
+    asked: dict[str, Any] = {"by": chosen.get("by"), "step_seconds": chosen.get("step")}
+    if "from" in chosen or "to" in chosen:
+        asked |= {"from": _midnight(chosen.get("from")), "to": _midnight(chosen.get("to"), days=1)}
+    else:
+        start = _window(chosen).start()
+        if "step" in chosen:  # whole days and weeks, the last one up to now
+            start = start.replace(hour=0, minute=0)
+        asked["from"] = start.isoformat()
+    return {name: value for name, value in asked.items() if value is not None}
+
+
+def _midnight(text: str | None, *, days: int = 0) -> str | None:
+    """A day's beginning, or what was written instead: the API says what is wrong with it."""
+    if not text:
+        return None
+    try:
+        day = date.fromisoformat(text) + timedelta(days=days)
+    except (ValueError, OverflowError):
+        return text
+    return datetime(day.year, day.month, day.day, tzinfo=UTC).isoformat()
+
+
+def _is_day(text: str) -> bool:
+    """Whether a field for a day can show it."""
+    try:
+        return date.fromisoformat(text).isoformat() == text
+    except ValueError:
+        return False
+
+
+def _window(chosen: dict[str, str]) -> Range:
+    by_key = {each.key: each for each in WINDOWS}
+    return by_key.get(chosen.get("range", _USUAL), by_key[_USUAL])
+
+
+def _facts(visit: Visit, chosen: dict[str, str], report: Any) -> dict[str, Any]:
+    is_dated = "from" in chosen or "to" in chosen
+    return {
+        "chosen": chosen,
+        "days": {name: text for name in ("from", "to") if _is_day(text := chosen.get(name, ""))},
+        "window": None if is_dated else _window(chosen).key,
+        "windows": WINDOWS,
+        "report": report,
+        "made_at": datetime.now(UTC),
+    }

@@ -1,0 +1,1 @@
+"""Web pages: how devices are made to use this resolver."""

@@ -1,0 +1,40 @@
+"""Set-up: how others are made to ask this server, in recipes with its own addresses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from aiohttp import web
+
+from admin_api.pages.setup.recipes import chapters
+from admin_api.pages.setup.setup_addresses import DNS_PORT, Addresses, addresses_of
+from admin_api.pages.shared.visit import Visit
+
+
+async def show(visit: Visit) -> web.StreamResponse:
+    """GET /setup."""
+    serves = visit.context.settings.serves
+    addresses = addresses_of(serves)
+    return visit.render(
+        "setup/setup.html",
+        addresses=addresses,
+        lacks=list(lacks_of(addresses)),
+        chapters=chapters(addresses, serves.trusted_proxies),
+    )
+
+
+def lacks_of(at: Addresses) -> Iterator[str]:
+    """What keeps recipes from being here, and what to do about it; finished sentences."""
+    if at.is_local:
+        yield "Only this machine can ask: the server listens on loopback. Set listen in the config."
+    if at.plain.port != DNS_PORT:
+        yield (
+            f"Plain DNS is on port {at.plain.port}. DHCP, VPN and most machines can only be told an address, and ask "
+            "on port 53: put 53 into listen.do53, and more recipes are shown here."
+        )
+    if not at.doh.addresses:
+        yield "There is no DNS over HTTPS: set listen.doh and tls, and recipes for it are shown here."
+    if not at.dot.addresses:
+        yield "There is no DNS over TLS: set listen.dot and tls, and recipes for it are shown here."
+    if (at.doh.addresses or at.dot.addresses) and not at.has_name:
+        yield "tls.server_name is not set: the address stands for it here, and clients want it in the certificate."

@@ -1,0 +1,108 @@
+"""What a group's `block` and `allow` may name, as people choose from it: sets, lists, vendors and their services."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+
+from admin_api.api import models
+from admin_api.pages.shared.listings import all_of
+from admin_api.pages.shared.templates import grouped
+from admin_api.pages.shared.visit import Visit
+
+_PREFIX = "ref:"
+_SETS = (
+    ("ai", "all AI vendors"),
+    ("gateways", "services that pass on models of others"),
+    ("bypass", "ways round this resolver: public resolvers, relays, browsers' own DoH"),
+    ("lists", "all lists of your own and all subscriptions"),
+)
+_ON_BLOCK = ("block", "both")
+_ON_ALLOW = ("allow", "both")
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One thing that may be named. `is_part`: a service, which stands below its vendor."""
+
+    name: str
+    label: str
+    is_part: bool = False
+
+    @property
+    def field(self) -> str:
+        """What its field of a form is called."""
+        return _PREFIX + self.name
+
+
+@dataclass(frozen=True, slots=True)
+class Shelf:
+    """Choices of one kind."""
+
+    label: str
+    choices: tuple[Choice, ...]
+
+
+async def shelves(visit: Visit) -> tuple[Shelf, ...]:
+    """All that there is to choose from, by kind."""
+    catalogue: models.CatalogueReply = await visit.ask("GET /catalogue")
+    lists: list[models.ListItem] = []
+    for kind in ("own", "subscription"):
+        lists += await all_of(visit, "GET /lists", kind=kind)
+    return (
+        Shelf("Sets", tuple(Choice(name, label) for name, label in _SETS)),
+        Shelf("Your lists", tuple(Choice(each.name, _about_list(each)) for each in lists)),
+        Shelf("AI vendors", tuple(_of_vendors(v for v in catalogue.vendors if v.kind == "vendor"))),
+        Shelf("Gateways", tuple(_of_vendors(v for v in catalogue.vendors if v.kind == "gateway"))),
+        Shelf("Ways round the resolver", tuple(_of_bypass(v for v in catalogue.vendors if v.kind == "bypass"))),
+    )
+
+
+def chosen_of(block: Collection[str], allow: Collection[str]) -> dict[str, str]:
+    """What is chosen for each name: block, allow or both."""
+    chosen = dict.fromkeys(block, "block")
+    for name in allow:
+        chosen[name] = "both" if name in chosen else "allow"
+    return chosen
+
+
+def chosen_in(form: Mapping[str, str]) -> dict[str, str]:
+    """The same, as a form sent it."""
+    return {key.removeprefix(_PREFIX): value for key, value in form.items() if key.startswith(_PREFIX) and value}
+
+
+def named(chosen: Mapping[str, str], side: str) -> list[str]:
+    """The names that are on a side: block or allow."""
+    on = _ON_BLOCK if side == "block" else _ON_ALLOW
+    return [name for name, choice in chosen.items() if choice in on]
+
+
+def with_unknown(shelves: tuple[Shelf, ...], chosen: Collection[str]) -> tuple[Shelf, ...]:
+    """The shelves, and what is chosen but stands on none: it would be lost else."""
+    known = {choice.name for shelf in shelves for choice in shelf.choices}
+    lost = [name for name in chosen if name not in known]
+    if not lost:
+        return shelves
+    return (*shelves, Shelf("Not known any more", tuple(Choice(name, "is in no catalogue or list") for name in lost)))
+
+
+def _about_list(item: models.ListItem) -> str:
+    kind = "subscription" if item.kind == "subscription" else "list of your own"
+    return f"{kind}, {grouped(item.rules)} rules" + ("" if item.enabled else ", switched off")
+
+
+def _of_vendors(vendors: Iterable[models.CatalogueVendor]) -> Iterable[Choice]:
+    for vendor in vendors:
+        yield Choice(vendor.vendor, f"{vendor.name}: all of it")
+        for service in vendor.services:
+            yield Choice(service.id, _about_service(service), is_part=True)
+
+
+def _of_bypass(vendors: Iterable[models.CatalogueVendor]) -> Iterable[Choice]:
+    for vendor in vendors:
+        for service in vendor.services:
+            yield Choice(service.id, _about_service(service))
+
+
+def _about_service(service: models.CatalogueService) -> str:
+    return f"{service.name}: {service.description}" if service.description else service.name

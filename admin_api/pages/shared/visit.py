@@ -1,0 +1,157 @@
+"""One request for a page, as the functions that make pages see it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+from urllib.parse import urlencode
+
+from aiohttp import web
+from jinja2 import Environment
+from multidict import MultiDict, MultiDictProxy
+
+from admin_api.api.context import Context
+from admin_api.api.http.auth import may
+from admin_api.api.http.call import Reply
+from admin_api.api.http.problems import Known
+from admin_api.pages.login.sessions import Session
+from admin_api.pages.shared.operations import Operations
+from admin_api.pages.shared.templates import rendered
+from admin_api.persons import is_same_person
+from admin_api.store.tokens import TokenRow
+
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+
+@dataclass(slots=True)
+class Visit:
+    """Who looks, at what, and what was sent along."""
+
+    context: Context
+    operations: Operations
+    templates: Environment
+    session: Session
+    token: TokenRow
+    request_id: str
+    address: str  # the path that was asked for, without the query
+    host: str  # as the browser calls this server, with the port
+    is_tls: bool
+    path: Mapping[str, str]  # the parts of the path that are named
+    query: Mapping[str, str]
+    form: MultiDictProxy[str] = field(default_factory=lambda: MultiDictProxy(MultiDict()))
+    is_part: bool = False  # htmx asks, for a part of a page
+    problem: Known | None = None  # why what was sent is refused: the page is shown again, with what was sent
+
+    def may(self, role: str) -> bool:
+        """Whether who looks has that role; pages leave out what may not be done."""
+        return may(self.token.role, role)
+
+    def roles(self) -> list[str]:
+        """All that the token's role may be taken for."""
+        return [role for role in ("viewer", "operator", "admin") if self.may(role)]
+
+    @property
+    def four_eyes(self) -> bool:
+        """Whether two have to agree to what opens a name."""
+        return self.context.settings.exemptions.four_eyes
+
+    def is_mine(self, owner: str) -> bool:
+        """Whether who looks is that person, and so is not the second one who decides."""
+        return is_same_person(self.token.owner, owner)
+
+    def may_do(self, operation: str) -> bool:
+        """Whether who looks may do an operation of the API, such as 'POST /groups'."""
+        role = self.operations.role_of(operation)
+        return role is None or self.may(role)
+
+    async def call(
+        self,
+        operation: str,
+        *,
+        query: Mapping[str, Any] = _NOTHING,
+        body: Mapping[str, Any] | None = None,
+        version: str | None = None,
+        path: Mapping[str, str] = _NOTHING,
+    ) -> Reply:
+        """Do an operation of the API, such as 'PATCH /groups/{name}', with `name` in `path`.
+
+        Raises what the API makes problems of: they are told on the page.
+        """
+        return await self.operations.call(
+            operation,
+            token=self.token,
+            request_id=self.request_id,
+            path=path,
+            query=query,
+            body=body,
+            version=version,
+        )
+
+    async def ask(
+        self, operation: str, *, query: Mapping[str, Any] = _NOTHING, path: Mapping[str, str] = _NOTHING
+    ) -> Any:
+        """The model that an operation replies with."""
+        return (await self.call(operation, query=query, path=path)).body
+
+    def text(self, name: str) -> str:
+        """A field of the form, without white space around it; "" where it was not sent."""
+        value = self.form.get(name, "")
+        return value.strip() if isinstance(value, str) else ""
+
+    def lines(self, name: str) -> list[str]:
+        """A field of the form with an item a line (or separated by commas), without empty ones."""
+        return [item for line in self.text(name).splitlines() for part in line.split(",") if (item := part.strip())]
+
+    def render(self, template: str, **facts: Any) -> web.Response:
+        """A page, or a part of one."""
+        told = [] if self.is_part else self.session.take_told()
+        text = rendered(self.templates, template, {"visit": self, "problem": self.problem, "told": told, **facts})
+        status = 200 if self.problem is None else self.problem.status
+        return web.Response(text=text, status=status, content_type="text/html")
+
+    def go(self, address: str, *, told: str | None = None, **query: str) -> web.Response:
+        """Have the browser go on to another page, which says `told` once. The address is one of ours."""
+        if told is not None:
+            self.session.tell(told)
+        place = f"{address}?{urlencode(query)}" if query else address
+        if self.is_part:
+            return web.Response(status=204, headers={"HX-Redirect": place})
+        return web.Response(status=303, headers={"Location": place})
+
+    def pass_on(self, reply: Reply) -> web.Response:
+        """What an operation replied, as it is: a file to download."""
+        return web.Response(
+            status=reply.status, body=reply.payload(), headers={**reply.headers, "Content-Type": reply.content_type}
+        )
+
+    @property
+    def server(self) -> str:
+        """What this server is called, where people see it away from here."""
+        serves = self.context.settings.serves
+        return serves.server_name or serves.identity or self.host
+
+    def value(self, name: str, current: Any) -> Any:
+        """What a form's field shows: what was sent, where that was refused; else, and in other forms, what is."""
+        return self.form[name] if self.problem is not None and name in self.form else current
+
+    def mistakes(self, pointer: str) -> list[str]:
+        """What is wrong at a place of what was sent (a JSON pointer, and all below it)."""
+        if self.problem is None:
+            return []
+        return [text for at, text in self.problem.errors if at == pointer or (pointer and at.startswith(f"{pointer}/"))]
+
+
+Handler = Callable[[Visit], Awaitable[web.StreamResponse]]
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One address of the site. `role` is the least that may; what a refused form was on is `shown_again`."""
+
+    method: str
+    path: str
+    handler: Handler
+    role: str = "viewer"
+    shown_again: Handler | None = None

@@ -1,0 +1,69 @@
+"""How the node is: processes, policy, upstreams, lists, webhooks; and what can be done about it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import UTC, datetime
+from typing import Any
+
+from aiohttp import web
+
+from admin_api.api import models
+from admin_api.pages.shared.templates import grouped
+from admin_api.pages.shared.visit import Visit
+
+
+async def show(visit: Visit) -> web.StreamResponse:
+    """GET /status: the page, or what of it changes by itself where htmx asks."""
+    status: models.Status = await visit.ask("GET /status")
+    webhooks: models.Webhooks = await visit.ask("GET /webhooks")
+    return visit.render(
+        "status/status_now.html" if visit.is_part else "status/status.html",
+        status=status,
+        workers=_workers(status),
+        upstreams=_upstreams(status),
+        lists=sorted(status.lists, key=lambda item: (item["last_error"] is None, item["name"])),
+        dropped=Counter(status.dropped).most_common(),
+        webhooks=webhooks.items,
+        now=datetime.now(UTC),
+    )
+
+
+async def flush(visit: Visit) -> web.StreamResponse:
+    """POST /status/flush."""
+    name = visit.text("name")
+    is_all = visit.text("what") == "all"
+    body = {} if is_all else {"name": name, "below": visit.text("below") == "yes"}
+    done = (await visit.call("POST /cache:flush", body=body)).body
+    count = done.forgotten if isinstance(done, models.Flushed) else 0
+    what = "in all workers" if is_all else f"for {name}"
+    answers = "cached answer" if count == 1 else "cached answers"
+    return visit.go("/status", told=f"{grouped(count)} {answers} {what} forgotten.")
+
+
+async def test_webhooks(visit: Visit) -> web.StreamResponse:
+    """POST /status/webhooks-test."""
+    sent = (await visit.call("POST /webhooks:test")).body
+    count = sent.hooks if isinstance(sent, models.WebhooksTested) else 0
+    return visit.go(
+        "/status",
+        told=f"A test is on its way to {count} {'webhook' if count == 1 else 'webhooks'}: see below how it went.",
+    )
+
+
+def _workers(status: models.Status) -> list[dict[str, Any]]:
+    """Each worker with whether it serves the policy in force."""
+    return [{**worker, "is_current": worker.get("revision") == status.policy["snapshot"]} for worker in status.workers]
+
+
+def _upstreams(status: models.Status) -> list[dict[str, Any]]:
+    """By upstream, how each worker finds it."""
+    found: dict[str, dict[str, Any]] = {}
+    for each in status.upstreams:
+        known = found.setdefault(each["name"], {"name": each["name"], "workers": [], "trouble": None})
+        latency = each["latency_seconds"]
+        known["workers"].append(
+            {"pid": each["worker"], "healthy": bool(each["healthy"]), "ms": latency * 1000 if latency else None}
+        )
+        known["trouble"] = known["trouble"] or each["trouble"]
+    return list(found.values())

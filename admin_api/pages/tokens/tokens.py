@@ -1,0 +1,58 @@
+"""Tokens: who has one, made and revoked. A new one's text is shown on the very page that made it, and nowhere else."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from aiohttp import web
+
+from admin_api.api import models
+from admin_api.pages.shared.visit import Visit
+
+ROLES = (
+    ("viewer", "viewer: reads everything but tokens"),
+    ("operator", "operator: also lists, rules, exemptions, leases"),
+    ("admin", "admin: everything"),
+    ("lease", "lease: only sets and ends leases, for VPN and DHCP servers"),
+)
+EXPIRIES = (
+    ("30d", "in 30 days"),
+    ("90d", "in 90 days"),
+    ("365d", "in a year"),
+    ("", "never"),
+)
+
+
+async def show(visit: Visit) -> web.StreamResponse:
+    """GET /tokens."""
+    return await _page(visit, None)
+
+
+async def create(visit: Visit) -> web.StreamResponse:
+    """POST /tokens. No redirect follows: what is shown once must not be kept anywhere in between."""
+    body: dict[str, Any] = {name: visit.text(name) for name in ("name", "role", "owner")}
+    body |= {name: lines for name in ("networks", "groups") if (lines := visit.lines(name))}
+    if expires := visit.text("expires"):
+        body["expires"] = expires
+    made = (await visit.call("POST /tokens", body=body)).body
+    return await _page(visit, made if isinstance(made, models.NewToken) else None)
+
+
+async def revoke(visit: Visit) -> web.StreamResponse:
+    """POST /tokens/{name}/revoke."""
+    name = visit.path["name"]
+    await visit.call("DELETE /tokens/{name}", path={"name": name})
+    if name == visit.token.name:
+        return visit.go("/login")  # the session is over with its token
+    return visit.go("/tokens", told=f"The token {name} is revoked.")
+
+
+async def _page(visit: Visit, made: models.NewToken | None) -> web.Response:
+    query: dict[str, Any] = {"limit": 100}
+    if "cursor" in visit.query:
+        query["cursor"] = visit.query["cursor"]
+    page: models.Tokens = await visit.ask("GET /tokens", query=query)
+    return visit.render(
+        "tokens/tokens.html", page=page, made=made, roles=ROLES, expiries=EXPIRIES, now=datetime.now(UTC)
+    )

@@ -1,0 +1,114 @@
+"""Sources, groups and references of a policy: what it is compiled from, out of the catalogue and its lists."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from blocklists.catalogue import BYPASS, Catalogue
+from resolver.config.references import SETS, Known
+from resolver.policy.compiler import FORMAT, CompiledRules, RuleSource, SourceRule, compile_groups, compile_rules
+from resolver.policy.groups import Group, ResponsePolicy
+from resolver.policy.rule_syntax import is_plain, parse_rule, plain_key
+from resolver.policy.rules import Rank, Source
+
+_ALL_LISTS = "lists"
+
+
+def known_references(catalogue: Catalogue) -> Known:
+    """What a config's `block` and `allow` may name, apart from its own lists. A set without a service is unknown."""
+    sets = {name for name in SETS if name == _ALL_LISTS or catalogue.services_of(name)}
+    closed = set(catalogue.services_of(BYPASS))
+    return Known(
+        sets=frozenset(sets),
+        vendors=frozenset(catalogue.vendors),
+        services=frozenset(catalogue.services),
+        ways_round=tuple(domain.rule for domain in catalogue.domains if domain.service in closed),
+    )
+
+
+def fingerprint_of(policy: dict[str, Any], catalogue: str) -> str:
+    """What stands for a config's policy (`file_policy`), the catalogue (its fingerprint) and the compiler together."""
+    content = json.dumps([FORMAT, catalogue, policy], sort_keys=True)
+    return hashlib.sha256(content.encode()).hexdigest()
+
+
+def base_text(contents: Mapping[str, str], catalogue: str) -> str:
+    """What the lowest layer holds beside the store's rules: catalogue and compiler, and contents of lists by key."""
+    made_by = hashlib.sha256(json.dumps([FORMAT, catalogue]).encode()).hexdigest()
+    return json.dumps({"made_by": made_by, "contents": dict(sorted(contents.items()))}, separators=(",", ":"))
+
+
+def compile_policy(policy: dict[str, Any], catalogue: Catalogue) -> tuple[CompiledRules, bytes]:
+    """Compile a policy (`Config.policy`, dumped as JSON) with the catalogue: the rules, and the groups."""
+    rules = compile_rules([*bundled_sources(catalogue), *_own(policy["lists"])])
+    groups = compile_groups(groups_of(policy, catalogue), policy["own_vendors"], scopes_of(policy, catalogue))
+    return rules, groups
+
+
+def bundled_sources(catalogue: Catalogue) -> Iterator[RuleSource]:
+    """The catalogue's services, each a source."""
+    for service in catalogue.services:
+        rules = [
+            SourceRule(domain.rule, needed_by=domain.needed_by, response=domain.response)
+            for domain in catalogue.domains
+            if domain.service == service
+        ]
+        yield RuleSource(Source(service, Rank.BUNDLED), rules)
+
+
+def _own(lists: Iterable[dict[str, Any]]) -> Iterator[RuleSource]:
+    for entry in lists:
+        block, allow = entry["block"], entry["allow"]
+        rules = [SourceRule(parse_rule(text)) for text in block if not is_plain(text)]
+        rules += [SourceRule(parse_rule(text), allow=True) for text in allow]
+        names = (plain_key(text) for text in block if is_plain(text))
+        rank = Rank.SUBSCRIPTION if entry["url"] else Rank.OWN
+        yield RuleSource(Source(entry["name"], rank), rules, names)
+
+
+def groups_of(policy: dict[str, Any], catalogue: Catalogue) -> Iterator[Group]:
+    """The groups of a policy, with every reference resolved to keys of sources.
+
+    A list may say its `key` (its name unless given), and whether it is `enabled` (unless it is, nothing names it).
+    """
+    lists = _keys_of_lists(policy)
+
+    def expanded(references: Iterable[str]) -> frozenset[str]:
+        keys: set[str] = set()
+        for reference in references:
+            if reference == _ALL_LISTS:
+                keys.update(lists.values())
+            elif services := catalogue.services_of(reference):
+                keys.update(services)
+            elif reference in lists:
+                keys.add(lists[reference])
+        return frozenset(keys)
+
+    for group in policy["groups"]:
+        response = group["response"] or policy["response"]
+        yield Group(
+            name=group["name"],
+            networks=tuple(group["networks"]),
+            exempt=group["exempt"],
+            monitor=group["mode"] == "monitor",
+            block=expanded(group["block"]),
+            allow=expanded(group["allow"]),
+            response=ResponsePolicy(response["mode"], response["ttl_seconds"], response["ipv4"], response["ipv6"]),
+            schedule_plain=group.get("schedule"),
+            client_names=tuple(group.get("client_names", ())),
+        )
+
+
+def scopes_of(policy: dict[str, Any], catalogue: Catalogue) -> dict[str, Iterable[str]]:
+    """The sets, vendors and lists of a policy that an exemption may name, with the keys of their sources."""
+    lists = _keys_of_lists(policy)
+    names = [name for name in (*SETS, *catalogue.vendors) if name not in (_ALL_LISTS, BYPASS)]
+    scopes: dict[str, Iterable[str]] = {name: catalogue.services_of(name) for name in names}
+    return {**scopes, **{name: (key,) for name, key in lists.items()}, _ALL_LISTS: lists.values()}
+
+
+def _keys_of_lists(policy: dict[str, Any]) -> dict[str, str]:
+    return {entry["name"]: entry.get("key", entry["name"]) for entry in policy["lists"] if entry.get("enabled", True)}

@@ -1,0 +1,159 @@
+"""The admin API as the commands call it: one request, and errors as sentences."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import ssl
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+from moatdns.cli.common import fail
+
+DEFAULT_URL = "http://127.0.0.1:8053"
+TOKEN_VARIABLE = "MOATDNS_TOKEN"  # noqa: S105 (its name)
+_SECONDS = 75.0  # the server ends a call after sixty
+_MOST_REPLY_BYTES = 256 << 20
+
+UrlOption = Annotated[str, typer.Option("--url", envvar="MOATDNS_URL", metavar="URL", help="Where the admin API is.")]
+TokenFileOption = Annotated[
+    Path | None,
+    typer.Option("--token-file", metavar="FILE", help=f"File with the token; else it is taken from ${TOKEN_VARIABLE}."),
+]
+CaOption = Annotated[
+    Path | None, typer.Option("--ca", metavar="FILE", help="PEM file of the authority that signed its certificate.")
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back."""
+
+    status: int
+    body: Any
+    tag: str | None  # its ETag
+    headers: dict[str, str]
+
+
+class ApiClient:
+    """Calls to one admin API. Whatever goes wrong ends the command with a sentence and status 1."""
+
+    def __init__(self, url: str, token_file: Path | None = None, ca: Path | None = None) -> None:
+        self._base = url.rstrip("/")
+        scheme = _scheme_of(self._base)
+        if scheme not in ("http", "https"):
+            fail(f"--url: {url!r} is no URL: write it as in '{DEFAULT_URL}'", code=2)
+        self._token = _token(token_file)
+        try:
+            context = ssl.create_default_context(cafile=str(ca) if ca else None) if scheme == "https" else None
+        except OSError as error:
+            fail(f"--ca: {ca}: {error.strerror or error}", code=2)
+        handlers: list[urllib.request.BaseHandler] = [urllib.request.ProxyHandler({}), _NoRedirects()]
+        if context is not None:
+            handlers.append(urllib.request.HTTPSHandler(context=context))
+        self._opener = urllib.request.build_opener(*handlers)
+
+    def call(self, method: str, path: str, body: Any = None, *, accept: tuple[int, ...] = (), **headers: str) -> Answer:
+        """One request to a path below /api/v1. Statuses of errors end the command unless they are in `accept`."""
+        sent = {"Authorization": f"Bearer {self._token}", "Accept": "application/json"}
+        sent.update({name.replace("_", "-"): value for name, value in headers.items()})
+        data = None
+        if body is not None:
+            data = json.dumps(body).encode()
+            sent["Content-Type"] = "application/json"
+        request = urllib.request.Request(f"{self._base}/api/v1/{path}", data, sent, method=method)  # noqa: S310
+        try:
+            with self._opener.open(request, timeout=_SECONDS) as response:
+                answer = _answer(response.status, response.headers, response.read(_MOST_REPLY_BYTES))
+        except urllib.error.HTTPError as error:
+            with error:
+                answer = _answer(error.code, error.headers, error.read(1 << 20))
+            if answer.status in accept:
+                return answer
+            _refused(answer)
+        except (OSError, http.client.HTTPException, UnicodeError) as error:  # UnicodeError: of a host that is no name
+            reason = getattr(error, "reason", None) or error
+            fail(f"{self._base} cannot be reached: {reason}; is moatdns running, and is --url right?")
+        _end_if_waiting(answer)
+        return answer
+
+    def items(self, path: str, **filters: str | None) -> Iterator[dict[str, Any]]:
+        """All items of a listing, page by page."""
+        cursor: str | None = None
+        while True:
+            given = {"limit": "1000", "cursor": cursor, **filters}
+            query = urllib.parse.urlencode({name: value for name, value in given.items() if value is not None})
+            page = self.call("GET", f"{path}?{query}").body
+            yield from page["items"]
+            cursor = page.get("next")
+            if cursor is None:
+                return
+
+
+class _NoRedirects(urllib.request.HTTPRedirectHandler):
+    def redirect_request(self, *_: Any) -> None:
+        """Follow none: a token is for the server that it was meant for."""
+
+
+def _scheme_of(url: str) -> str:
+    """The scheme of a URL that has a host; "" for what is none."""
+    try:
+        parts = urllib.parse.urlsplit(url)
+    except ValueError:  # of brackets that are none of IPv6
+        return ""
+    return parts.scheme if parts.hostname else ""
+
+
+def _token(token_file: Path | None) -> str:
+    if token_file is None:
+        token = os.environ.get(TOKEN_VARIABLE, "").strip()
+        if not token:
+            fail(f"no token: set ${TOKEN_VARIABLE}, or name a file with --token-file", code=2)
+    else:
+        try:
+            token = token_file.read_text(encoding="ascii").strip()
+        except (OSError, UnicodeError) as error:
+            fail(f"--token-file: {token_file}: {getattr(error, 'strerror', None) or error}", code=2)
+    if not token.isascii() or not token.isprintable():
+        fail("the token has characters that no token has", code=2)
+    return token
+
+
+def _answer(status: int, headers: Any, raw: bytes) -> Answer:
+    found = {name.lower(): value for name, value in headers.items()}
+    body: Any = raw.decode("utf-8", "replace")
+    if "json" in found.get("content-type", ""):
+        try:
+            body = json.loads(body)
+        except ValueError:
+            fail("what answered is no moatdns: its JSON cannot be read")
+    return Answer(status, body or None, found.get("etag"), found)
+
+
+def _end_if_waiting(answer: Answer) -> None:
+    """End with status 1 where nothing was done, since another owner has to agree first."""
+    body = answer.body
+    if answer.status != 202 or not isinstance(body, dict) or "opens" not in body:
+        return
+    lines = [
+        f"nothing has changed yet: {body['id']} waits for another owner's approval until {body['waits_until'][:19]}Z"
+    ]
+    lines += [f"  {phrase}" for phrase in body["opens"]]
+    if body.get("token_part"):
+        lines.append(f"the second half of the token, shown this once: {body['token_part']}")
+    fail(*lines)
+
+
+def _refused(answer: Answer) -> NoReturn:
+    if not isinstance(answer.body, dict) or "detail" not in answer.body:
+        fail(f"the server answered {answer.status}, and not as moatdns does; is --url right?")
+    errors = [f"{error['pointer'].lstrip('/') or 'it'}: {error['detail']}" for error in answer.body.get("errors", [])]
+    fail(*(errors or [str(answer.body["detail"])]))

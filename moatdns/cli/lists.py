@@ -1,0 +1,205 @@
+"""The commands about lists: what is in a file, and what the policy covers."""
+
+from __future__ import annotations
+
+import sqlite3
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any, BinaryIO
+
+import typer
+
+from admin_api.query_log.files import FOLDER, days, open_to_read, path_of
+from blocklists.formats.content import ListContent
+from blocklists.formats.reading import FORMATS, read_list
+from blocklists.loading import load_catalogue
+from blocklists.neighbours import Neighbourhood
+from moatdns.cli.common import ConfigOption, JsonOption, fail, load, policy_of, print_json, print_line
+from resolver.errors import ListError, RuleError
+from resolver.policy.decision import Decision, Verdict
+from resolver.wire.names import key_of, parse_any_name
+
+lists_app = typer.Typer(help="Lists of rules: what a file holds, and what the policy covers.", no_args_is_help=True)
+
+_PIECE = 1 << 16
+_STDIN = "-"
+
+
+@lists_app.command("check")
+def check(
+    files: Annotated[list[str], typer.Argument(metavar="FILE...", help="Lists, plain or gzip; '-' is stdin.")],
+    list_format: Annotated[str, typer.Option("--format", help=f"One of {', '.join(FORMATS)}.")] = "auto",
+    as_json: JsonOption = False,
+) -> None:
+    """Tell what lists hold, and what of them cannot be read: 0 when all can, 1 when not."""
+    if list_format not in FORMATS:
+        fail(f"--format: {list_format!r} is not known: take one of {', '.join(FORMATS)}", code=2)
+    reports: list[dict[str, Any]] = []
+    for name in files:
+        try:
+            content = _read(name, list_format)
+        except ListError as error:
+            reports.append({"file": name, "ok": False, "error": str(error)})
+        except OSError as error:
+            reports.append({"file": name, "ok": False, "error": f"cannot be read: {error.strerror or error}"})
+        else:
+            reports.append({"file": name, "ok": content.problem_count == 0, **_plain(content)})
+    if as_json:
+        print_json(reports)
+    else:
+        for report in reports:
+            _tell(report)
+    if not all(report["ok"] for report in reports):
+        raise typer.Exit(1)
+
+
+def _read(name: str, list_format: str) -> ListContent:
+    if name == _STDIN:
+        return read_list(_pieces(sys.stdin.buffer), list_format, may_have_regexes=True)
+    with Path(name).open("rb") as file:
+        return read_list(_pieces(file), list_format, may_have_regexes=True)
+
+
+def _pieces(file: BinaryIO) -> Iterator[bytes]:
+    while piece := file.read(_PIECE):
+        yield piece
+
+
+def _plain(content: ListContent) -> dict[str, Any]:
+    plain = asdict(content)
+    del plain["content"]
+    return plain
+
+
+def _tell(report: dict[str, Any]) -> None:
+    if "error" in report:
+        print_line(f"{report['file']}: {report['error']}")
+        return
+    print_line(
+        f"{report['file']}: {report['format']}, {report['rules']:,} rules ({report['patterns']} patterns, "
+        f"{report['regexes']} regular expressions), {report['lines']:,} lines, {report['duplicates']:,} twice"
+    )
+    for reason, found in report["inexpressible"].items():
+        print_line(f"  left out: {found['count']:,} (line {found['line']}, …): {reason}")
+    for problem in report["problems"]:
+        print_line(f"  line {problem['line']}: {problem['text']!r}: {problem['reason']}")
+    if report["problem_count"] > len(report["problems"]):
+        print_line(f"  and {report['problem_count'] - len(report['problems']):,} more lines that cannot be read")
+
+
+@lists_app.command("coverage")
+def coverage(
+    names: Annotated[
+        str | None, typer.Option("--names", metavar="FILE", help="Names, one a line; '-' is stdin.")
+    ] = None,
+    config: ConfigOption = None,
+    client: Annotated[str, typer.Option(metavar="IP", help="The address that asks.")] = "127.0.0.1",
+    query_log: Annotated[
+        bool, typer.Option("--query-log", help="Look at the names of the query log instead, for unlisted neighbours.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Tell which names the policy blocks, by which rule, and which not: 0 when all are, 1 when not.
+
+    With --query-log: names that were asked for, match nothing, and lie next to a listed one: below the same registrable
+    domain, or with a listed CNAME target. 0 when there are none, 1 when there are.
+    """
+    if (names is None) is not query_log:
+        fail("say either --names FILE or --query-log", code=2)
+    path, loaded = load(config)
+    text = _text_of(names) if names is not None else ""
+    policy, origin = policy_of(path, loaded)
+    try:
+        view, _ = policy.view_of(client)
+    except ValueError as error:
+        fail(f"--client: {error}", code=2)
+    if names is not None:
+        _cover(names, text, lambda key: policy.decide(view, key), origin, as_json=as_json)
+    else:
+        layer = policy.layer
+        _find_neighbours(
+            loaded.state_dir / FOLDER, lambda key: bool(layer.matches(key, layer.walk(key))), as_json=as_json
+        )
+
+
+def _text_of(source: str) -> str:
+    try:
+        return sys.stdin.read() if source == _STDIN else Path(source).read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        fail(f"{source}: cannot be read: {error}")
+
+
+def _cover(source: str, text: str, decide: Callable[[bytes], Decision], origin: str, *, as_json: bool) -> None:
+    rows: list[dict[str, Any]] = []
+    for number, line in enumerate(text.splitlines(), 1):
+        name = line.partition("#")[0].strip()
+        if not name:
+            continue
+        try:
+            decision = decide(key_of(parse_any_name(name)))
+        except RuleError as error:
+            fail(f"{source}:{number}: {error}", code=2)
+        rule = decision.rule
+        rows.append(
+            {
+                "name": name,
+                "verdict": decision.verdict.value,
+                "service": decision.service,
+                "list": rule.list if rule else None,
+                "rule": rule.text if rule else None,
+            }
+        )
+    open_names = [row for row in rows if row["verdict"] != Verdict.BLOCK.value]
+    if as_json:
+        print_json({"origin": origin, "names": rows, "not_blocked": len(open_names)})
+    else:
+        for row in rows:
+            by = f"{row['rule']} of {row['list']}" if row["rule"] else "no rule matches"
+            print_line(f"{row['verdict']:<8} {row['name']:<50} {by}")
+        print_line(f"{len(rows) - len(open_names)} of {len(rows)} names are blocked (policy: {origin})")
+    if open_names:
+        raise typer.Exit(1)
+
+
+def _find_neighbours(folder: Path, is_listed: Callable[[bytes], bool], *, as_json: bool) -> None:
+    neighbourhood = Neighbourhood(load_catalogue())
+    found: dict[str, dict[str, Any]] = {}
+    for name, count, service in _seen(folder):
+        try:
+            is_matched = is_listed(key_of(parse_any_name(name)))
+        except RuleError:
+            continue
+        near = neighbourhood.of(name)
+        if is_matched or (service is None and near is None):
+            continue
+        row = found.setdefault(name, {"name": name, "queries": 0, "domain": None, "services": [], "by": "domain"})
+        row["queries"] += count
+        if service is not None:  # it matched by what it led to
+            row.update(by="cname", services=[service])
+        elif near is not None and row["by"] == "domain":
+            row.update(domain=near[0], services=list(near[1]))
+    rows = sorted(found.values(), key=lambda row: (-row["queries"], row["name"]))
+    if as_json:
+        print_json(rows)
+    else:
+        for row in rows:
+            how = f"below {row['domain']}, as names" if row["by"] == "domain" else "leads to a name"
+            print_line(f"{row['queries']:>8,} {row['name']:<50} {how} of {', '.join(row['services'])}")
+        print_line(f"{len(rows)} unlisted neighbours in the query log" if rows else "no unlisted neighbours")
+    if rows:
+        raise typer.Exit(1)
+
+
+def _seen(folder: Path) -> Iterator[tuple[str, int, str | None]]:
+    """Each name of the query log, how often, and the service that it was counted for."""
+    for day in days(folder):
+        try:
+            connection = open_to_read(folder, day)
+            try:
+                yield from connection.execute("SELECT name, count(*), service FROM queries GROUP BY name, service")
+            finally:
+                connection.close()
+        except sqlite3.Error as error:
+            fail(f"{path_of(folder, day)}: cannot be read: {error}")

@@ -1,0 +1,237 @@
+"""The commands on the policy as one file: export, plan, apply, history, rollback. They call a running server's API."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from admin_api.editing.errors import path_of
+from admin_api.policy_file.text import as_yaml
+from moatdns.cli.api_client import DEFAULT_URL, Answer, ApiClient, CaOption, TokenFileOption, UrlOption
+from moatdns.cli.common import JsonOption, fail, print_json, print_line, print_lines, seconds_of
+from resolver.config.places import Document, read_yaml
+from resolver.config.wording import KeyPath, path_text
+
+policy_app = typer.Typer(help="The whole policy as one file, and its history.", no_args_is_help=True)
+
+_MOST_BYTES = 16 << 20
+_SIGNS = {"create": "+", "delete": "-", "update": "~"}
+
+FileArgument = Annotated[Path, typer.Argument(metavar="FILE", help="As 'policy export' writes it.")]
+YesOption = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
+RevisionOption = Annotated[
+    int | None, typer.Option("--revision", metavar="N", help="Only if the policy still is what was planned against.")
+]
+
+
+@policy_app.command("export")
+def export(
+    file: Annotated[Path | None, typer.Argument(metavar="FILE", help="Left out: stdout.")] = None,
+    url: UrlOption = DEFAULT_URL,
+    token_file: TokenFileOption = None,
+    ca: CaOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write the whole policy as YAML."""
+    body = ApiClient(url, token_file, ca).call("GET", "policy").body
+    text = json.dumps(body, indent=2) + "\n" if as_json else as_yaml(body)
+    if file is None:
+        print_lines(text.rstrip("\n"))
+        return
+    try:
+        file.write_text(text, encoding="utf-8")
+    except OSError as error:
+        fail(f"{file}: {error.strerror}")
+
+
+@policy_app.command("plan")
+def plan(
+    file: FileArgument,
+    replay: Annotated[
+        str | None,
+        typer.Option("--replay", metavar="DURATION", help="Judge the query log's last '7d', '12h' by it, too."),
+    ] = None,
+    url: UrlOption = DEFAULT_URL,
+    token_file: TokenFileOption = None,
+    ca: CaOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Say what a file would change, and, with --replay, for which clients and names."""
+    query = f"?replay_seconds={seconds_of(replay, '--replay')}" if replay else ""
+    client = ApiClient(url, token_file, ca)
+    body = _send(client, f"policy:plan{query}", _read(file), file)[0].body
+    if as_json:
+        print_json(body)
+        return
+    _show(body)
+    if body["changes"]:
+        print_line(f"to do that: moatdns policy apply {file} --revision {body['revision']}")
+
+
+@policy_app.command("apply")
+def apply(
+    file: FileArgument,
+    revision: RevisionOption = None,
+    yes: YesOption = False,
+    url: UrlOption = DEFAULT_URL,
+    token_file: TokenFileOption = None,
+    ca: CaOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Make the policy what a file says: all of it, or nothing."""
+    client = ApiClient(url, token_file, ca)
+    document = _read(file)
+    if revision is None:
+        planned, _ = _send(client, "policy:plan", document, file)
+        revision = planned.body["revision"]
+        if not planned.body["changes"]:
+            if as_json:
+                print_json(planned.body)
+            else:
+                print_line("nothing would change")
+            return
+        if not as_json:
+            _show(planned.body)
+        _ask(yes)
+    answer, _ = _send(client, "policy:apply", document, file, If_Match=f'"{revision}"')
+    _done(answer, as_json=as_json)
+
+
+@policy_app.command("history")
+def history(
+    url: UrlOption = DEFAULT_URL,
+    token_file: TokenFileOption = None,
+    ca: CaOption = None,
+    as_json: JsonOption = False,
+    limit: Annotated[int, typer.Option("--limit", min=1, max=1000, help="How many revisions.")] = 20,
+) -> None:
+    """List the policy's revisions, newest first."""
+    items = ApiClient(url, token_file, ca).call("GET", f"policy/history?limit={limit}").body["items"]
+    if as_json:
+        print_json(items)
+        return
+    for item in items:
+        print_line(f"{item['revision']:>6} {item['at'][:19]}Z {item['actor']}: {', '.join(item['changes']) or '-'}")
+
+
+@policy_app.command("rollback")
+def rollback(
+    revision: Annotated[int, typer.Argument(metavar="REVISION", min=0)],
+    yes: YesOption = False,
+    url: UrlOption = DEFAULT_URL,
+    token_file: TokenFileOption = None,
+    ca: CaOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Make the policy what it was at a revision. What the config file says of it stays."""
+    client = ApiClient(url, token_file, ca)
+    planned = client.call("POST", "policy:plan", {"to_revision": revision}).body
+    if not planned["changes"]:
+        if as_json:
+            print_json(planned)
+        else:
+            print_line("nothing would change")
+        return
+    if not as_json:
+        _show(planned)
+    _ask(yes)
+    tag = f'"{planned["revision"]}"'
+    _done(client.call("POST", "policy:rollback", {"to_revision": revision}, If_Match=tag), as_json=as_json)
+
+
+def _read(file: Path) -> Document:
+    """The file as plain data, with its lines; ends with status 1 and its mistakes."""
+    try:
+        with file.open("rb") as opened:
+            raw = opened.read(_MOST_BYTES + 1)
+        text = raw.decode("utf-8-sig")
+    except OSError as error:
+        fail(f"{file}: cannot be read: {error.strerror}")
+    except UnicodeDecodeError as error:
+        line = raw[: error.start].count(b"\n") + 1
+        fail(f"{file}:{line}: this line is not UTF-8: save the file as UTF-8")
+    if len(raw) > _MOST_BYTES:
+        fail(f"{file}: is larger than {_MOST_BYTES >> 20} MiB: large lists go in by the API of lists")
+    document = read_yaml(text, lambda value: value)
+    if document.problems:
+        fail(*(_line(file, problem.line, problem.path, problem.text) for problem in document.problems))
+    if not isinstance(document.data, dict) or "policy" not in document.data:
+        fail(f"{file}:1: the file should have a section 'policy', as 'moatdns policy export' writes it")
+    return document
+
+
+def _send(client: ApiClient, path: str, document: Document, file: Path, **headers: str) -> tuple[Answer, Document]:
+    answer = client.call("POST", path, document.data, accept=(422,), **headers)
+    if answer.status == 422:
+        lines = []
+        for error in answer.body["errors"]:
+            where = path_of(error["pointer"])
+            if where == ("replay_seconds",):
+                fail(f"--replay: in seconds, {error['detail']}", code=2)
+            lines.append(_line(file, document.places.line_of(where), where, error["detail"]))
+        fail(*lines)
+    return answer, document
+
+
+def _line(file: Path, line: int, path: KeyPath, text: str) -> str:
+    at = f" {path_text(path)}:" if path else ""
+    return f"{file}:{line}:{at} {text}"
+
+
+def _show(body: dict[str, Any]) -> None:
+    """A plan that reads like a diff."""
+    if not body["changes"]:
+        print_line("nothing would change")
+    for change in body["changes"]:
+        print_line(f"{_SIGNS[change['action']]} {change['object']}")
+        before, after = change["before"] or {}, change["after"] or {}
+        for key in [*before, *(key for key in after if key not in before)]:
+            old, new = before.get(key), after.get(key)
+            if old == new or key == "name":
+                continue
+            if change["action"] != "create":
+                print_line(f"    - {key}: {json.dumps(old)}")
+            if change["action"] != "delete":
+                print_line(f"    + {key}: {json.dumps(new)}")
+        for sign, side in (("+", change["added"]), ("-", change["removed"])):
+            for rule in side["some"]:
+                print_line(f"    {sign} {rule}")
+            if side["count"] > len(side["some"]):
+                print_line(f"    {sign} and {side['count'] - len(side['some'])} more rules")
+    for kept in body["kept"]:
+        print_line(f"stays: {kept}")
+    if body.get("replay"):
+        _show_replay(body["replay"])
+
+
+def _show_replay(replay: dict[str, Any]) -> None:
+    print_line(f"of {replay['queries']} logged queries, {replay['changed']} would come to another verdict")
+    for item in replay["items"]:
+        print_line(
+            f"    {item['client']} {item['name']}: {item['before']} -> {item['after']} ({item['queries']} times)"
+        )
+    for text in replay["cannot_show"]:
+        print_line(f"  not shown: {text}")
+
+
+def _ask(yes: bool) -> None:
+    """Go on only if somebody wants to."""
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        fail("nobody is there to be asked: say --yes", code=2)
+    if not typer.confirm("apply this?", err=True):  # stdout may be JSON
+        fail("nothing was changed")
+
+
+def _done(answer: Answer, *, as_json: bool) -> None:
+    if as_json:
+        print_json(answer.body)
+    elif answer.status == 202 or answer.headers.get("x-moatdns-in-force") == "false":
+        print_line(f"stored as revision {answer.body['revision']}, and in force soon: see /status")
+    else:
+        print_line(f"in force as revision {answer.body['revision']}")

@@ -1,0 +1,260 @@
+"""The commands that work on the store itself, with or without a running server: tokens, and the audit trail."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import getpass
+import json
+import os
+import sys
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+import typer
+
+from admin_api.audit.head import noted_heads
+from admin_api.durations import expiry
+from admin_api.store import audit, groups, tokens, trail
+from admin_api.store.anew import begin_anew
+from admin_api.store.engine import FILE
+from admin_api.store.errors import StoreAway
+from admin_api.store.heads import Head, append_head
+from admin_api.store.store import Store
+from moatdns.cli.common import fail, print_json, print_line, work_as_owner
+from resolver.config.addresses import read_network
+from resolver.config.fields import secret
+from resolver.config.schema import Config
+from resolver.errors import MoatdnsError, RuleError
+from resolver.system.safe_text import refuse_acting, visible_json
+from resolver.telemetry.log import make_log
+
+ACTOR = "command line"
+
+T = TypeVar("T")
+
+
+def create_token(config: Config, wanted: dict[str, Any], expires: str | None, *, as_json: bool) -> None:
+    """Make a token of name, role, owner, networks and groups, and print it."""
+    role = wanted["role"]
+    if role not in tokens.ROLES:
+        fail(f"--role: {role!r} is no role: take one of {', '.join(tokens.ROLES)}", code=2)
+    for option, bound in (("--network", "networks"), ("--group", "groups")):
+        if wanted[bound] is not None and role != "lease":
+            fail(f"{option}: is for --role lease", code=2)
+    try:
+        networks = None if wanted["networks"] is None else [read_network(text) for text in wanted["networks"]]
+    except RuleError as error:
+        fail(f"--network: {error}", code=2)
+    try:
+        expires_at = expiry(expires, datetime.now(UTC)) if expires else None
+    except ValueError as error:
+        fail(f"--expires: {error}", code=2)
+
+    for option, given in (("--name", wanted["name"]), ("--owner", wanted["owner"])):
+        try:
+            refuse_acting(given)
+        except RuleError as error:
+            fail(f"{option}: {error}", code=2)
+
+    async def create(store: Store) -> tuple[tokens.TokenRow, str]:
+        async with store.change(ACTOR) as change:
+            for group in wanted["groups"] or ():
+                await groups.get(change.connection, group)
+            values = {**wanted, "networks": networks, "expires_at": expires_at}
+            return await tokens.create(change, **values, by=_who())
+
+    row, text = _with_store(config, create)
+    if as_json:
+        print_json({**_plain(row), "token": text}, indent=None)
+    else:
+        print_line(text)
+
+
+def note_accepted(config: Config, rules: dict[str, list[str]]) -> None:
+    """Have the audit trail know that a new catalogue was taken, where there is a store yet."""
+    if config.store.url is None and not (config.state_dir / FILE).exists():
+        return
+
+    async def note(store: Store) -> None:
+        async with store.change(ACTOR) as change:
+            change.record("accept", "catalogue", None, {**rules, "by": _who()})
+
+    _with_store(config, note)
+
+
+def list_tokens(config: Config, *, as_json: bool) -> None:
+    """Print all tokens, without their secrets."""
+
+    async def everything(store: Store) -> list[tokens.TokenRow]:
+        async with store.read() as connection:
+            return await tokens.all_tokens(connection)
+
+    rows = _with_store(config, everything)
+    if as_json:
+        print_json([_plain(row) for row in rows])
+        return
+    for row in rows:
+        expires = f"expires {_time(row.expires_at)}" if row.expires_at else "does not expire"
+        used = f"last used {_time(row.last_used_at)}" if row.last_used_at else "never used"
+        print_line(f"{row.name:<24} {row.role:<9} {row.owner}: {expires}, {used}")
+
+
+def revoke_token(config: Config, name: str, *, as_json: bool) -> None:
+    """End a token at once."""
+
+    async def revoke(store: Store) -> None:
+        async with store.change(ACTOR) as change:
+            await tokens.revoke(change, name)
+
+    _with_store(config, revoke)
+    if as_json:
+        print_json({"revoked": name}, indent=None)
+
+
+def verify_audit(config: Config, log_file: Path | None, *, as_json: bool) -> None:
+    """Check the audit trail against its HMACs and the heads that were noted; exit code 1 when it does not hold."""
+    heads = _heads(config, log_file)
+
+    async def verify(store: Store) -> tuple[int, trail.Verified]:
+        async with store.read() as connection:
+            rows, _ = await audit.head(connection)
+            return rows, await trail.look_through(connection, store.audit_key, heads)
+
+    rows, found = _with_store(config, verify)
+    findings, gaps = found.findings, found.gaps
+    if as_json:
+        print_json({"ok": not findings, "rows": rows, "heads": len(heads), "findings": findings, "gaps": gaps})
+    else:
+        for finding in findings:
+            print_line(finding)
+        if not findings:
+            but = " but for what is known to be lost" if gaps else ""
+            print_line(f"the audit trail is whole{but}: {rows} rows, checked against {len(heads)} noted heads")
+        for gap in gaps:
+            print_line(f"known: {gap}")
+    if findings:
+        raise typer.Exit(1)
+
+
+def acknowledge_loss(config: Config, reason: str, log_file: Path | None, *, as_json: bool) -> None:
+    """Name lost rows of the audit trail in the trail itself; exit code 1 when none is lost."""
+    if not reason.strip():
+        fail("--reason: say why rows are gone", code=2)
+    heads = _heads(config, log_file)
+
+    async def acknowledge(store: Store) -> list[trail.Pair]:
+        async with store.change(ACTOR) as change:
+            return await trail.acknowledge(change, store.audit_key, heads, reason.strip())
+
+    lost = _with_store(config, acknowledge)
+    if as_json:
+        named = [{"row": row, "mac": mac} for row, mac in lost]
+        print_json({"reason": reason.strip(), "lost_heads": named})
+    else:
+        print_line(
+            f"acknowledged: {len(lost)} noted heads are gone, the last of them row {max(row for row, _ in lost)}"
+        )
+
+
+def begin_store_anew(config: Config, reason: str, *, as_json: bool) -> None:
+    """Take the store that is there as ours, or make one; exit code 1 when none was lost."""
+    work_as_owner(config)
+    url = secret(config.store.url) if config.store.url else None
+    try:
+        begun = asyncio.run(begin_anew(url, config.state_dir, make_log(), actor=ACTOR, reason=reason.strip()))
+    except MoatdnsError as error:
+        fail(str(error))
+    if as_json:
+        print_json({**asdict(begun), "lost": [list(pair) for pair in begun.lost]})
+        return
+    kept = f"with the {begun.rows_kept} audit rows that it has" if begun.rows_kept else "which is empty"
+    print_line(f"the store begins anew: {begun.place}, {kept}; row {begun.row} of its audit trail says so")
+    if begun.put_aside:
+        print_line(f"what was there is {config.state_dir / begun.put_aside} now")
+
+
+def _heads(config: Config, log_file: Path | None) -> list[trail.Pair]:
+    try:
+        work_as_owner(config)
+        return noted_heads(config.state_dir, log_file)
+    except MoatdnsError as error:
+        fail(str(error))
+
+
+def export_audit(config: Config, since: str | None, out: Path | None) -> None:
+    """Write the audit trail as JSON lines, oldest first; `since` is a row's id or a time."""
+    last, start = 0, None
+    if since is not None and since.isascii() and since.isdigit():
+        last = int(since)
+    elif since is not None:
+        try:
+            start = datetime.fromisoformat(since)
+        except ValueError:
+            fail(f"--since: {since!r} is neither a row's id nor a time as in '2026-01-31T12:00:00Z'", code=2)
+        start = start.replace(tzinfo=start.tzinfo or UTC)
+
+    try:
+        # Opened as whoever runs this, before the store is as its owner.
+        with out.open("w", encoding="utf-8") if out else contextlib.nullcontext(sys.stdout) as file:
+
+            async def export(store: Store) -> None:
+                after = last
+                async with store.read() as connection:
+                    while rows := await audit.rows_after(connection, after, limit=1000, since=start):
+                        for row in rows:
+                            file.write(visible_json(json.dumps(row.plain(), separators=(",", ":"))) + "\n")
+                        after = rows[-1].id
+
+            _with_store(config, export)
+    except OSError as error:
+        fail(f"{out or 'stdout'}: {error.strerror}")
+
+
+def _with_store(config: Config, work: Callable[[Store], Awaitable[T]]) -> T:
+    work_as_owner(config)
+
+    async def run() -> T:
+        url = secret(config.store.url) if config.store.url else None
+        store = await Store.open(url, config.state_dir, make_log())
+        try:
+            outcome = await work(store)
+            if store.audited:
+                await _note_head(store, config.state_dir)
+            return outcome
+        finally:
+            await store.close()
+
+    try:
+        return asyncio.run(run())
+    except MoatdnsError as error:
+        fail(str(error))
+
+
+async def _note_head(store: Store, state_dir: Path) -> None:
+    """Note the audit trail's head; where that cannot be done, the server does it within a minute."""
+    async with store.read() as connection:
+        row, mac = await audit.head(connection)
+    with contextlib.suppress(OSError, StoreAway):
+        append_head(state_dir, Head(row, mac, store.id))
+
+
+def _who() -> str:
+    """Who runs this command, as the machine says."""
+    login = os.environ.get("SUDO_USER")
+    return f"{getpass.getuser()}, by sudo from {login}" if login else getpass.getuser()
+
+
+def _plain(row: tokens.TokenRow) -> dict[str, Any]:
+    times = {"created_at": row.created_at, "expires_at": row.expires_at, "last_used_at": row.last_used_at}
+    shown = {name: _time(at) if at else None for name, at in times.items()}
+    bounds = {"networks": row.networks, "groups": row.groups}
+    bound = {name: list(values) for name, values in bounds.items() if values is not None}
+    return {"name": row.name, "role": row.role, "owner": row.owner, **shown, **bound}
+
+
+def _time(at: datetime) -> str:
+    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,73 @@
+"""What the service does to its own process before it serves: file descriptors, the state directory, the user."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import resource
+from collections.abc import Iterator
+from pathlib import Path
+
+from moatdns.plan import Ground
+from moatdns.supervisor.privileges import Account, acting_as, become, check_config_file
+from moatdns.supervisor.state_dir import prepare
+from resolver.errors import MoatdnsError
+from resolver.system.state_files import open_own
+
+
+def raise_file_limit() -> None:
+    """Use all file descriptors that we may: clients' connections must not starve the upstreams' sockets."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
+@contextlib.contextmanager
+def held_state(state_dir: Path) -> Iterator[None]:
+    """Hold the state directory for this process. Raises MoatdnsError when another one has it."""
+    path = state_dir / "moatdns.lock"
+    try:
+        lock = os.fdopen(open_own(path, os.O_RDWR | os.O_CREAT), "r+b", buffering=0)
+    except OSError as error:
+        raise MoatdnsError(f"state_dir: {path}: {error.strerror}") from error
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            holder = lock.read(20).decode("ascii", "replace").strip()
+            raise MoatdnsError(
+                f"state_dir: {state_dir} is in use by another moatdns (pid {holder or 'unknown'}); "
+                "give this one a folder of its own"
+            ) from None
+        lock.truncate(0)
+        lock.write(b"%d\n" % os.getpid())
+        yield
+
+
+class Ownership:
+    """As whom this process works: whom it is to become, if it was started as root, and what it may be told by then."""
+
+    def __init__(self, path: Path | None, ground: Ground) -> None:
+        """For a config file, None for the built-in defaults. Raises MoatdnsError where the user is none."""
+        self._is_root = os.geteuid() == 0
+        self.account = Account.named(ground.user) if self._is_root and ground.user is not None else None
+        self._state_dir = ground.state_dir
+        self.notes: list[str] = []
+        if self._is_root:
+            self.notes += check_config_file(path, self.account)
+            if self.account is None:
+                self.notes.append("moatdns runs as root: set user, or start it as an ordinary user (deploy/systemd)")
+
+    @contextlib.contextmanager
+    def held_state(self) -> Iterator[None]:
+        """Make the state directory ready, and hold it. Raises MoatdnsError."""
+        self.notes += prepare(self._state_dir, self.account)
+        with contextlib.ExitStack() as held:
+            with acting_as(self.account):
+                held.enter_context(held_state(self._state_dir))
+            yield
+
+    def give_up_root(self) -> None:
+        """Be an ordinary user from here on, if there is one to be. Raises MoatdnsError."""
+        if self.account is not None:
+            become(self.account, self._state_dir)

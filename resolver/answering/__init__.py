@@ -1,0 +1,1 @@
+"""Answering a query: who may ask, what the answer is, and what a reply carries."""

@@ -1,0 +1,125 @@
+"""What an answer is counted as, and what the query log says of it: worked out once, and then remembered."""
+
+from __future__ import annotations
+
+import json
+from typing import Final, Protocol
+
+from resolver.policy.decision import Decision, Verdict
+from resolver.telemetry.counters import KIND_OF, Account, Counters, shown_client, verdict_of
+from resolver.telemetry.query_events import QueryEvents, middle
+from resolver.wire.codes import Rcode
+from resolver.wire.message import type_name
+from resolver.wire.names import to_text, wire_of_key
+from resolver.wire.question import Question
+
+_MOST_REMEMBERED = 50_000
+_PROTOCOLS = ("udp", "tcp", "dot", "doh")  # by transport
+_RCODES = {int(rcode): rcode.name for rcode in Rcode}
+_NO_HIT: Final = 3  # of KINDS
+
+
+class Counted(Protocol):
+    """What is needed of a client."""
+
+    cell: int
+    shown: bytes
+
+
+class Accounts:
+    """The accounts of one worker; what they count is in its counters."""
+
+    def __init__(self, counters: Counters, events: QueryEvents) -> None:
+        self._counters = counters
+        self._events = events
+        self._known: dict[tuple[object, ...], Account] = {}
+
+    def forget(self) -> None:
+        """Begin anew: the policy, or the counters' cells, are others."""
+        self._known.clear()
+
+    def client(self, address: str) -> tuple[int, bytes]:
+        """The cell of a client, and what the query log says of it."""
+        counters = self._counters
+        return counters.client(address), json.dumps(shown_client(address, counters.clients)).encode()
+
+    def of(
+        self,
+        outcome: int,
+        decision: Decision,
+        question: Question,
+        transport: int,
+        rcode: int,
+        remark: str | None = None,
+    ) -> Account:
+        """The account of an answer. What is remarked of one that is none of the policy's doing is logged with it."""
+        kind = KIND_OF[outcome]
+        is_logged = self._events.logs_all or (kind != _NO_HIT and self._events.logs_hits)
+        key: tuple[object, ...]
+        if kind == _NO_HIT and not is_logged:  # most of what is asked for once
+            key = (outcome, decision.group, question.qtype, transport, rcode)
+        else:
+            rule = decision.rule if kind != _NO_HIT else None
+            name = question.key if is_logged or rule is not None else None
+            key = (outcome, decision.group, decision.service, rule and rule.list, rule and rule.key, question.qtype,
+                   transport, rcode, name, decision.exemption, remark)  # fmt: skip
+        account = self._known.get(key)
+        if account is None:
+            if len(self._known) >= _MOST_REMEMBERED:
+                self._known.clear()
+            account = self._known[key] = self._made(
+                outcome, decision, question, transport, rcode, remark, is_logged=is_logged
+            )
+        return account
+
+    def _made(
+        self,
+        outcome: int,
+        decision: Decision,
+        question: Question,
+        transport: int,
+        rcode: int,
+        remark: str | None,
+        *,
+        is_logged: bool,
+    ) -> Account:
+        kind = KIND_OF[outcome]
+        is_hit = kind != _NO_HIT
+        rule = decision.rule if is_hit else None
+        domain = to_text(wire_of_key(question.key)) if is_hit or is_logged else None
+        qtype, protocol = type_name(question.qtype), _PROTOCOLS[transport]
+        rcode_name = _RCODES.get(rcode, str(rcode))
+        service = decision.service if is_hit else None
+        in_list = rule.list if rule else None
+        known_type = qtype if not qtype.startswith("TYPE") else "other"
+        exemption = decision.exemption if is_hit else None
+        of_hit = domain if is_hit else None
+        facts = (decision.group, service, in_list, known_type, rcode_name, protocol, exemption, of_hit)
+        line = None
+        if is_logged:
+            verdict = verdict_of(outcome)
+            said = rule.text if rule else None
+            rules = (service, in_list, said, exemption)
+            said_last = () if remark is None else (remark,)
+            line = middle((decision.group, domain, qtype, rcode_name, verdict, *rules, protocol, *said_last))
+        return self._counters.answer(outcome, facts), kind, line
+
+    def count(self, client: Counted, account: Account, milliseconds: float = 0) -> None:
+        """Count an answer for a client, and log it if it is to be."""
+        cell, kind, line = account
+        cells = self._counters.cells
+        cells[cell] += 1
+        cells[client.cell + kind] += 1
+        if line is not None:
+            self._events.put(client.shown, line, milliseconds)
+
+    def without_policy(
+        self, outcome: int, client: Counted, group: str, question: Question, transport: int, rcode: int
+    ) -> None:
+        """Count an answer that no rule was asked for."""
+        self.count(client, self.of(outcome, Decision(Verdict.ALLOW, group), question, transport, rcode))
+
+    def unreadable(self, outcome: int, client: Counted, group: str, transport: int, rcode: int) -> None:
+        """Count an answer to what could not be read as a query."""
+        facts = (group, None, None, None, _RCODES.get(rcode, str(rcode)), _PROTOCOLS[transport], None, None)
+        self.count(client, (self._counters.answer(outcome, facts), _NO_HIT, None))

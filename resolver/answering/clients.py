@@ -1,0 +1,352 @@
+"""The clients of one worker: who has asked, what each may see right now, and the answers that are ready for it.
+
+A client is worked out when it first asks, and again when something about it changes: by an order (lease, exemption,
+pause, policy) or by time. Answers belong to views, so a client that changes its view leaves no answer behind.
+"""
+
+from __future__ import annotations
+
+import functools
+import heapq
+import math
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from typing import Final
+
+from resolver.answering.accounts import Accounts
+from resolver.answering.client_networks import Networks
+from resolver.answering.proxies import TrustedProxies
+from resolver.answering.rates import PLENTY, QueryBudgets
+from resolver.cache.table import FOR_EVER, AnswerTable, Prepared, TableBudget
+from resolver.config.settings import ClientNetworks, Limits, RateLimits, TrustedProxy
+from resolver.policy.decision import Decision
+from resolver.policy.groups import Address, NetworkTable, parse_client
+from resolver.policy.situation import situation_of
+from resolver.policy.snapshot import PolicySnapshot
+from resolver.policy.standing import View
+from resolver.policy.subjects import Moment, Plain, Subjects
+from resolver.telemetry.counters import Account
+from resolver.wire.proxy_header import ProxyHeader
+from resolver.wire.sinkhole import Sinkhole
+from resolver.wire.transport import Transport
+
+MARGIN_SECONDS: Final = 0.5
+"""A TTL ends so much before what it was given under: room for a worker that is late, and for clients' rounding."""
+
+_MANY_SPELLINGS: Final = (
+    "fe8",
+    "fe9",
+    "fea",
+    "feb",
+    "::",
+)  # sockets show these with a link's name, or with a dotted end
+_HIGHEST_CEILING: Final = 1 << 20  # seconds; no TTL is as high
+_CHANGES_LET_BE: Final = 1_000  # that may have come to nothing, beside as many as there are clients
+
+_NOBODY: dict[str, Client] = {}
+
+sinkhole_of = functools.lru_cache(maxsize=4096)(Sinkhole.build)
+
+
+class ViewAnswers:
+    """The answers that are ready for a view, of TTLs up to a ceiling.
+
+    `ceiling` (seconds) is None where nothing about the view's clients ends soon. With 0, nothing is kept.
+    """
+
+    def __init__(self, view: View, ceiling: int | None, budget: TableBudget) -> None:
+        self.view = view
+        self.ceiling = ceiling
+        self.tables = tuple(AnswerTable(budget) for _ in Transport)  # each counts its own protocol
+
+    def sinkhole(self, decision: Decision) -> Sinkhole:
+        """How a blocked name is answered."""
+        response = self.view.group.response
+        ttl = response.ttl_seconds if self.ceiling is None else min(response.ttl_seconds, self.ceiling)
+        if decision.response:
+            return sinkhole_of(decision.response, ttl)
+        return sinkhole_of(response.mode, ttl, response.ipv4, response.ipv6)
+
+    def most_ttl(self, most: int | None) -> int | None:
+        """The lower of a bound for a TTL and the ceiling; None where there is none."""
+        if self.ceiling is None or most is None:
+            return self.ceiling if most is None else most
+        return min(most, self.ceiling)
+
+    def put(self, transport: int, key: bytes, answer: bytes, ends_at: float, account: Account) -> None:
+        """Keep an answer until `ends_at` (monotonic seconds)."""
+        if self.ceiling != 0:
+            self.tables[transport].put(key, answer, ends_at, account)
+
+
+@dataclass(slots=True)
+class Client:
+    """A client's address with what the policy in force makes of it, until `until` (monotonic seconds)."""
+
+    address: str
+    name: str  # what it calls itself, where a group has clients of that name
+    packed: bytes  # its address in four or sixteen octets
+    network: bytes  # whose bounds it shares; b"" where there are none
+    allowed: bool  # by clients.allow; all others are refused
+    words: int  # of a trusted proxy: by which it is believed when it says for whom it asks (proxies.py); else 0
+    is_unlimited: bool  # a proxy, or by rate_limits.exempt
+    answers: ViewAnswers
+    udp: dict[bytes, Prepared]  # which the UDP reader looks into for every query
+    cell: int  # the first of its own counters
+    shown: bytes  # what the query log says of it, as JSON
+    until: float
+    left: int  # queries that it may still ask before `Clients.refill` is asked for more
+    speaks_for_itself: bool = False  # as a trusted proxy that has said so
+
+    @property
+    def view(self) -> View:
+        """What it may see."""
+        return self.answers.view
+
+    @property
+    def group(self) -> str:
+        """The group that it belongs to."""
+        return self.answers.view.group.name
+
+    @property
+    def lacks_word(self) -> bool:
+        """Whether this is a trusted proxy that has not said for whom it asks: nobody is answered by that."""
+        return self.words != 0 and not self.speaks_for_itself
+
+    def itself(self) -> Client:
+        """A trusted proxy whose query is its own, a health check for one; anybody else as it is."""
+        return replace(self, speaks_for_itself=True) if self.words else self
+
+
+class Clients:
+    """The clients that a worker remembers. `known` and `next_change` are read by the UDP reader at each wake-up."""
+
+    def __init__(
+        self,
+        allowed: Iterable[str],
+        trusted_proxies: Iterable[TrustedProxy],
+        limits: Limits,
+        rates: RateLimits,
+        accounts: Accounts,
+        dropped: Counter[str],
+        *,
+        clock: Callable[[], float],
+        moment: Callable[[], Moment],
+        networks: Networks | None = None,
+    ) -> None:
+        """`clock` gives monotonic seconds, `moment` the time on the clocks that leases and exemptions end by."""
+        self.subjects = Subjects()
+        self._allowed = NetworkTable((network, True) for network in allowed)
+        self.proxies = TrustedProxies(trusted_proxies)
+        self._unlimited = NetworkTable((network, True) for network in rates.exempt)
+        self.networks = networks = networks or Networks(ClientNetworks())
+        per_network = networks.bound(rates.queries_per_second)
+        self._budgets = QueryBudgets(rates.queries_per_second, limits.clients, dropped, per_network)
+        self._rates_responses = rates.responses_per_second > 0
+        self._limits = limits
+        self._accounts = accounts
+        self._dropped = dropped
+        self._clock = clock
+        self._moment = moment
+        self._snapshot: PolicySnapshot
+        self._budget = TableBudget(limits.answer_table_entries, dropped)
+
+    def use(self, snapshot: PolicySnapshot) -> None:
+        """Judge by a policy: all answers that were ready are forgotten."""
+        self._snapshot = snapshot
+        self._forget_answers()
+
+    def _forget_answers(self) -> None:
+        self._budget.give_up()
+        self._budget = TableBudget(self._limits.answer_table_entries, self._dropped)
+        self._answers: dict[tuple[int, int | None], ViewAnswers] = {}
+        self._refused = ViewAnswers(self._snapshot.views[0], None, self._budget)
+        self.forget()
+
+    def forget(self) -> None:
+        """Work out every client anew when it next asks; answers stay ready."""
+        self.known: dict[str, Client] = {}
+        self._named: dict[str, dict[str, Client]] = {}  # by address and name
+        self._named_clients = 0  # how many are in there
+        self._changes: list[tuple[float, str, str]] = []  # a heap: when a client has to be worked out anew
+        self.next_change = FOR_EVER
+
+    def at(self, address: str, name: str = "") -> Client:
+        """The client at an address. Raises ValueError for what is none.
+
+        `name` is what it calls itself, in lower case; one that no group has is forgotten at once.
+        """
+        if name and self._snapshot.view_of_client_name(name) is not None:
+            client = self._named.get(address, _NOBODY).get(name)
+        else:
+            name = ""
+            client = self.known.get(address)
+        if client is not None and (client.until is FOR_EVER or client.until > self._clock()):
+            return client
+        return self._work_out(address, name)
+
+    def behind(self, proxy: Client, header: ProxyHeader) -> Client:
+        """Whose query it is that follows a trusted proxy's header; the proxy lacks a word where it names nobody."""
+        if header.is_local:
+            return proxy.itself()
+        if header.client is None:
+            return proxy
+        client = self.at(header.client)
+        return client.itself() if client.packed == proxy.packed else client
+
+    def _work_out(self, address: str, name: str) -> Client:
+        parsed = parse_client(address)
+        answers, until = self._answers_for(parsed, name)
+        is_allowed = self._allowed.find(parsed) is not None
+        tables = answers.tables if is_allowed else self._refused.tables
+        cell, shown = self._accounts.client(address)
+        words = self.proxies.words_of(parsed)
+        is_unlimited = words != 0 or self._unlimited.find(parsed) is not None
+        client = Client(
+            address,
+            name,
+            parsed.packed,
+            b"" if words else self.networks.of(parsed.packed),
+            is_allowed,
+            words,
+            is_unlimited,
+            answers,
+            # Where responses are rated, each goes through the pipeline; so does what needs a proxy's word.
+            tables[0].entries if not words and (is_unlimited or not self._rates_responses) else {},
+            cell,
+            shown,
+            until,
+            PLENTY if is_unlimited or not self._budgets.is_limited else 0,
+        )
+        if len(self.known) + self._named_clients >= self._limits.clients:
+            self._dropped["clients"] += len(self.known) + self._named_clients
+            self.forget()
+        if name:
+            named = self._named.setdefault(address, {})
+            self._named_clients += name not in named
+            named[name] = client
+        else:
+            self.known[address] = client
+        if until != FOR_EVER:
+            heapq.heappush(self._changes, (until, address, name))
+            if len(self._changes) > 2 * (len(self.known) + self._named_clients) + _CHANGES_LET_BE:
+                self._tidy_changes()
+            self.next_change = self._changes[0][0]
+        return client
+
+    def _tidy_changes(self) -> None:
+        """Forget the changes that came to nothing: a client that is worked out anew before its time leaves one."""
+        changes = [(client.until, client.address, "") for client in self.known.values()]
+        for named in self._named.values():
+            changes += [(client.until, client.address, client.name) for client in named.values()]
+        self._changes = [change for change in changes if change[0] != FOR_EVER]
+        heapq.heapify(self._changes)
+
+    def admits(self, client: Client) -> bool:
+        """Count one more query of a client; False where it has asked too many. Counted as dropped then."""
+        left = client.left or self.refill(client, self._clock())
+        if not left:
+            self._dropped[self._budgets.ended] += 1
+            return False
+        client.left = left - 1
+        return True
+
+    def refill(self, client: Client, now: float) -> int:
+        """Let a client that has no queries left have some more, if it may; gives how many. `now`: monotonic seconds."""
+        client.left = self._budgets.portion(client.address, now, client.network)
+        return client.left
+
+    @property
+    def ended(self) -> str:
+        """The bound that left nothing when a client was refilled last, by its name under `dropped`."""
+        return self._budgets.ended
+
+    @property
+    def ended_per_second(self) -> int:
+        """How many queries that bound lets through in a second."""
+        return self._budgets.per_second
+
+    def _answers_for(self, address: Address, name: str) -> tuple[ViewAnswers, float]:
+        """The answers for a client, and until when (monotonic seconds) they are the right ones."""
+        situation = situation_of(self._snapshot, self.subjects, address, self._moment(), name)
+        ceiling, seconds = ceiling_of(situation.seconds)
+        key = (situation.view.number, ceiling)
+        answers = self._answers.get(key)
+        if answers is None:
+            if len(self._answers) >= self._limits.views:
+                self._dropped["views"] += len(self._answers)
+                self._forget_answers()
+            answers = self._answers[key] = ViewAnswers(situation.view, ceiling, self._budget)
+        return answers, FOR_EVER if seconds == math.inf else self._clock() + seconds
+
+    def expire(self, now: float) -> None:
+        """Forget clients about whom something has changed by time."""
+        changes = self._changes
+        while changes and changes[0][0] <= now:
+            _, address, name = heapq.heappop(changes)
+            client = self._named.get(address, _NOBODY).get(name) if name else self.known.get(address)
+            if client is not None and client.until <= now:
+                self._forget_client(address, name)
+        self.next_change = changes[0][0] if changes else FOR_EVER
+
+    def _forget_client(self, address: str, name: str) -> None:
+        if not name:
+            del self.known[address]
+            return
+        named = self._named[address]
+        del named[name]
+        self._named_clients -= 1
+        if not named:
+            del self._named[address]
+
+    def _forget_address(self, address: str) -> None:
+        """Forget the client at an address, by whatever names."""
+        self.known.pop(address, None)
+        if self._named:
+            self._named_clients -= len(self._named.pop(address, _NOBODY))
+
+    def take(self, records: Iterable[Plain]) -> None:
+        """Take in changes of leases, exemptions and pauses."""
+        for record in records:
+            concerned = self.subjects.apply(record)
+            if concerned is None:
+                self.forget()
+                continue
+            for address in concerned:
+                if address.startswith(_MANY_SPELLINGS):
+                    self.forget()
+                self._forget_address(address)
+                if "." in address:  # as a socket for both versions shows it
+                    self._forget_address(f"::ffff:{address}")
+
+    def replace(self, subjects: Subjects) -> None:
+        """Take other leases, exemptions and pauses in place of all."""
+        self.subjects = subjects
+        self.forget()
+
+    def clock_was_set(self) -> None:
+        """End what is over by now, for good: a clock that is set back opens nothing again."""
+        for subject in self.subjects.over(self._moment()):
+            self.subjects.drop(subject.to_plain()[0], subject.key)
+        self.forget()
+
+    def tidy(self) -> None:
+        """Forget subjects that are over."""
+        for subject in self.subjects.over(self._moment()):
+            self.subjects.drop(subject.to_plain()[0], subject.key)
+
+
+def ceiling_of(seconds: float) -> tuple[int | None, float]:
+    """The highest TTL for a client about whom something changes in `seconds`, and for how long that is the ceiling.
+
+    Ceilings are powers of two, so that clients whose ends differ share answers: a TTL is at least half of what it
+    could be.
+    """
+    room = seconds - MARGIN_SECONDS
+    if room >= _HIGHEST_CEILING:
+        return None, room - _HIGHEST_CEILING
+    if room < 1:
+        return 0, max(seconds, 0.0)
+    ceiling = 1 << (int(room).bit_length() - 1)
+    return ceiling, room - ceiling

@@ -1,0 +1,128 @@
+"""The whole why of one answer: who may ask at all, what is answered here, and then the policy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from resolver.answering.local_names import LocalNames, local_names_of
+from resolver.answering.proxies import TrustedProxies
+from resolver.config.settings import WorkerSettings
+from resolver.policy.decision import Verdict
+from resolver.policy.explain import Explanation, explain
+from resolver.policy.groups import NetworkTable, parse_client
+from resolver.policy.snapshot import PolicySnapshot
+from resolver.policy.subjects import Moment, Subjects
+from resolver.policy.telling import Step
+from resolver.wire.codes import Type, is_meta
+from resolver.wire.message import type_number
+from resolver.wire.names import key_of, parse_name
+
+_WITH_ADDRESSES = frozenset({int(Type.A), int(Type.AAAA), int(Type.SVCB), int(Type.HTTPS)})
+REFUSED = "refused"  # the verdict for those who may not ask
+_OF_PROXIES = Step(
+    "access",
+    "asks for others",
+    "clients.trusted_proxies holds this address: a query that does not say for whom it asks is refused; what follows "
+    "is for its own (PROXY LOCAL)",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Who may ask, and which names are answered without policy: what the config says beside the policy."""
+
+    allowed: NetworkTable[bool]
+    local_names: LocalNames
+    proxies: TrustedProxies
+    private_names: frozenset[bytes] | None = None
+    """Keys of the names that may have private addresses, with all below them; None where any name may."""
+
+
+def access_of(settings: WorkerSettings) -> Access:
+    """What a worker with these settings does."""
+    return Access(
+        NetworkTable((network, True) for network in settings.clients_allow),
+        local_names_of(settings),
+        TrustedProxies(settings.trusted_proxies),
+        frozenset(key_of(parse_name(name)) for name in (*settings.private_names, *(z.name for z in settings.zones)))
+        if settings.rebinding_guard
+        else None,
+    )
+
+
+def explain_query(
+    policy: PolicySnapshot,
+    access: Access,
+    wire_name: bytes,
+    *,
+    client: str,
+    qtype: str,
+    subjects: Subjects,
+    now: Moment,
+    client_name: str = "",
+) -> Explanation:
+    """Explain what the server answers to a query, step by step in its own order.
+
+    `client_name` is what the client calls itself by DoT or DoH, in any case.
+
+    Raises ValueError for what is no address or no type.
+    """
+    number = type_number(qtype)
+    if number is None:
+        raise ValueError(f"{qtype!r} is not a record type: write a name such as AAAA, or TYPE999")
+    explanation = _explained(
+        explain(policy, wire_name, client, qtype.upper(), subjects=subjects, now=now, client_name=client_name.lower()),
+        access,
+        number,
+        wire_name,
+        client,
+        qtype,
+    )
+    if access.proxies.words_of(parse_client(client)):
+        return replace(explanation, trace=[_OF_PROXIES, *explanation.trace])
+    return explanation
+
+
+def _explained(
+    explanation: Explanation, access: Access, number: int, wire_name: bytes, client: str, qtype: str
+) -> Explanation:
+    """What the policy says, unless something before it decides."""
+    if access.allowed.find(parse_client(client)) is None:
+        why = "clients.allow does not hold this address, whatever the policy says"
+        return _without_policy(explanation, REFUSED, Step("access", REFUSED, why))
+    if is_meta(number) or number == Type.OPT:
+        return _without_policy(explanation, REFUSED, Step("type", REFUSED, f"{qtype} is not a type of data"))
+    zone = access.local_names.zone_of(key_of(wire_name), number)
+    if zone is not None:
+        why = f"{zone.name} is always answered here ({zone.because}): no policy and no upstream is asked"
+        return _without_policy(explanation, "allow", Step("local", "answered here", why))
+    if number == Type.ANY and explanation.verdict != Verdict.BLOCK:
+        minimal = Step("response", "answered here", "ANY gets one HINFO record, whatever there is (RFC 8482)")
+        return replace(explanation, trace=[*explanation.trace[:-1], minimal])
+    if explanation.verdict != Verdict.BLOCK and number in _WITH_ADDRESSES:
+        *before, response = explanation.trace
+        return replace(explanation, trace=[*before, _guard_step(access.private_names, key_of(wire_name)), response])
+    return explanation
+
+
+def _guard_step(private_names: frozenset[bytes] | None, key: bytes) -> Step:
+    """What the guard against rebinding does to the answer's addresses: the policy allows, and they may be gone."""
+    if private_names is None:
+        return Step("guard", "off", "private addresses are passed on: upstream.rebinding_guard is off")
+    at = 0
+    while at < len(key):
+        at += 1 + key[at]
+        if key[:at] in private_names:
+            return Step("guard", "private name", "may have private addresses: upstream.private_names or zones has it")
+    return Step(
+        "guard",
+        "on",
+        "private addresses are taken out of what upstreams say, unless upstream.private_names or upstream.zones has "
+        "this name or one above it",
+    )
+
+
+def _without_policy(explanation: Explanation, verdict: str, step: Step) -> Explanation:
+    return replace(
+        explanation, verdict=verdict, service=None, list=None, rule=None, exemption=None, response=None, trace=[step]
+    )

@@ -1,0 +1,85 @@
+"""What one reply carries for its client alone: cookie, keepalive, NSID, client subnet, padding.
+
+Answers in cache and answer table are free of them, and shared; they are put into each reply as it leaves.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from resolver.errors import FormatError
+from resolver.wire.codes import MAX_MESSAGE, EdnsOption
+from resolver.wire.cookies import ServerCookies, Standing
+from resolver.wire.question import Question
+from resolver.wire.response import edns_option, padded, truncated, with_options
+from resolver.wire.transport import Transport
+
+PADDING_BLOCK = 468  # octets: responses are padded to a multiple of it (RFC 8467 section 4.1)
+_MOST_TENTHS = 0xFFFF  # of a second, which keepalive counts in
+
+# Plain numbers: an enumeration's member costs as much to fetch as all the rest of a test.
+_NSID = int(EdnsOption.NSID)
+_COOKIE = int(EdnsOption.COOKIE)
+_KEEPALIVE = int(EdnsOption.TCP_KEEPALIVE)
+_PADDING = int(EdnsOption.PADDING)
+
+
+@dataclass(slots=True)
+class Reply:
+    """What is added to an answer. `cookie` is what the client's proves, None where it sent none."""
+
+    transport: Transport
+    options: bytes = b""
+    nsid: bytes = b""  # an option that is left out where there is no room
+    is_padded: bool = False
+    cookie: Standing | None = None
+    rated_network: bytes = b""  # whose responses are counted; b"" where they are not
+
+    def finish(self, answer: bytes, question: Question) -> bytes:
+        """The answer with what is added to it. What no longer fits into a datagram is truncated."""
+        most = question.max_size if self.transport is Transport.UDP else MAX_MESSAGE
+        whole = with_options(answer, question, self.options + self.nsid)
+        if len(whole) > most:
+            whole = with_options(answer, question, self.options)
+        if len(whole) > most:
+            # Over a stream an answer that fills it up goes without: there is no larger message to ask for.
+            if self.transport is not Transport.UDP:
+                return answer
+            whole = with_options(truncated(question, answer[3] & 0xF), question, self.options)
+        return padded(whole, question, PADDING_BLOCK) if self.is_padded else whole
+
+
+class Replies:
+    """Says what is added to the answer of a query."""
+
+    def __init__(
+        self, cookies: ServerCookies | None = None, identity: str | None = None, *, idle_seconds: float = 10.0
+    ) -> None:
+        """Without `cookies` there are none; `identity` is what NSID tells, `idle_seconds` what keepalive does."""
+        self._cookies = cookies
+        self._nsid = b"" if identity is None else edns_option(_NSID, identity.encode())
+        tenths = min(int(idle_seconds * 10), _MOST_TENTHS)
+        self._keepalive = edns_option(_KEEPALIVE, tenths.to_bytes(2, "big"))
+
+    @property
+    def has_cookies(self) -> bool:
+        """Whether clients' cookies are answered."""
+        return self._cookies is not None
+
+    def of(self, question: Question, address: bytes, transport: Transport) -> Reply:
+        """What is added to the answer of a question that has options. `address` is the client's, packed.
+
+        Raises FormatError for an option that is malformed.
+        """
+        asked = question.options
+        reply = Reply(transport)
+        if self._cookies is not None and (cookie := asked.get(_COOKIE)) is not None:
+            reply.options, reply.cookie = self._cookies.answer(cookie, address)
+        if _KEEPALIVE in asked and transport.has_connections:  # over UDP it is ignored (RFC 7828 section 3.3.1)
+            if asked[_KEEPALIVE]:
+                raise FormatError("a client tells no timeout (RFC 7828 section 3.2.1)")
+            reply.options += self._keepalive
+        if _NSID in asked:
+            reply.nsid = self._nsid
+        reply.is_padded = _PADDING in asked and transport.is_encrypted
+        return reply

@@ -1,0 +1,1 @@
+"""The operating system's side: files of the state directory, privileges, text for terminals."""

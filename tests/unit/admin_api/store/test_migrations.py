@@ -1,0 +1,122 @@
+"""Migrations make just the tables that the code expects, once, whoever opens the store at the same time."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, text
+
+from admin_api.store import groups, migrating
+from admin_api.store.errors import StoreAway
+from admin_api.store.store import Store
+from admin_api.store.tables import metadata
+from tests.unit.admin_api.store.conftest import OpenStore
+
+_OPEN = """
+import asyncio, json, sys
+from pathlib import Path
+from admin_api.store.store import Store
+from resolver.telemetry.log import make_log
+
+async def main():
+    store = await Store.open(sys.argv[1] or None, Path(sys.argv[2]), make_log())
+    print(json.dumps([store.id, store.audit_key.hex(), "alembic" in sys.modules]))
+    await store.close()
+
+asyncio.run(main())
+"""
+
+
+def open_in_a_process(url: str | None, state_dir: Path) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", _OPEN, url or "", str(state_dir)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+async def told_by(process: subprocess.Popen[str]) -> list[Any]:
+    out, err = await asyncio.to_thread(process.communicate)
+    assert process.returncode == 0, err
+    told: list[Any] = json.loads(out)
+    return told
+
+
+async def test_migrations_make_the_tables_of_the_code(store: Store) -> None:
+    def differences(connection: Connection) -> list[Any]:
+        return list(compare_metadata(MigrationContext.configure(connection), metadata))
+
+    async with store.read() as conn:
+        assert await conn.run_sync(differences) == []
+
+
+async def test_columns_sort_by_code_points_on_both_engines(store: Store) -> None:
+    names = ["a-b", "a.b", "a_b", "aa", "b"]
+    async with store.change("tests") as change:
+        for name in reversed(names):
+            await groups.create(change, name=name)
+    async with store.read() as conn:
+        assert [row.name for row in await groups.page(conn, limit=10)] == [*names, "default"]
+
+
+def test_the_known_versions_are_those_of_the_scripts() -> None:
+    config = Config()
+    config.set_main_option("script_location", str(Path(migrating.__file__).parent / "migrations"))
+    scripts = ScriptDirectory.from_config(config)
+    assert [script.revision for script in scripts.walk_revisions()][::-1] == list(migrating.VERSIONS)
+
+
+async def test_two_processes_that_open_an_empty_store_at_once_make_one(url: str | None, tmp_path: Path) -> None:
+    processes = [open_in_a_process(url, tmp_path) for _ in range(3)]
+    told = [await told_by(process) for process in processes]
+    assert len({(identity, key) for identity, key, _ in told}) == 1
+
+
+async def test_a_store_that_is_up_to_date_is_opened_without_alembic(
+    open_store: OpenStore, url: str | None, tmp_path: Path
+) -> None:
+    await (await open_store()).close()
+    assert (await told_by(open_in_a_process(url, tmp_path / "state")))[2] is False
+
+
+async def test_groups_of_a_store_from_before_client_names_have_none(open_store: OpenStore) -> None:
+    store = await open_store()
+    async with store.change("tests") as change:
+        await groups.create(change, name="staff", networks=["10.0.0.0/8"], client_names=["lost"])
+    async with store.count() as conn:
+        await conn.execute(text("ALTER TABLE groups DROP COLUMN client_names"))
+        await conn.execute(text("ALTER TABLE meta DROP COLUMN audit_key_check"))
+        await conn.execute(text("DROP TABLE store_owner"))
+        await conn.execute(text("UPDATE alembic_version SET version_num = '0005'"))
+    store = await open_store()
+    async with store.read() as conn:
+        staff = await groups.get(conn, "staff")
+        assert (staff.networks, staff.client_names) == (("10.0.0.0/8",), ())
+
+
+async def test_a_store_of_a_later_version_is_refused(open_store: OpenStore) -> None:
+    store = await open_store()
+    async with store.count() as conn:
+        await conn.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(StoreAway, match="made by a later version of moatdns"):
+        await open_store()
+
+
+async def test_a_migration_that_was_cut_short_is_done_again(tmp_path: Path) -> None:
+    # What a kill leaves: the file, with nothing committed in it.
+    connection = sqlite3.connect(tmp_path / "moatdns.sqlite")
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.close()
+    assert len(await told_by(open_in_a_process(None, tmp_path))) == 3

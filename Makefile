@@ -12,7 +12,7 @@ REPLACING := $(addprefix --deselect tests/unit/resolver/upstream/test_forwarder_
   idle_sockets_are_closed_when_they_are_old when_the_chosen_port_is_taken_the_kernel_chooses)
 COMPILED_WHOLE := $(addprefix tests/end_to_end/test_,blocked_names.py edns.py malformed_packets.py tcp.py upstreams.py)
 
-.PHONY: run test test-load test-compiled check prove bench screenshots compiled lock clean
+.PHONY: run machine test test-load test-compiled check prove bench screenshots compiled lock clean
 
 run: $(VENV)/.installed-run
 	@echo "moatdns will listen on 127.0.0.1:5300 and [::1]:5300 unless its config says otherwise. In another terminal, try"
@@ -25,17 +25,21 @@ run: $(VENV)/.installed-run
 	@echo "Ctrl-C ends it."
 	@$(BIN)/moatdns serve $(if $(CONFIG),--config $(CONFIG))
 
-test: $(VENV)/.installed-dev
+# Debian packages of the tests: real servers and clients, a compiler, a browser.
+machine:
+	@tests/set-up-machine
+
+test: machine $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -n auto --dist loadfile tests/unit
 	$(BIN)/python -m pytest -n 3 --dist loadfile -m "not alone" --ignore tests/unit
 
 # Short forms of `make prove`, one after the other: each has the machine to itself.
-test-load: $(VENV)/.installed-dev
+test-load: machine $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -m alone --ignore tests/unit
 
 # The compiled wheel's answers are those of the modules that it is made of: their own tests, and the tests of a whole
 # server whose queries take most turns.
-test-compiled: $(VENV)/.installed-dev $(VENV)/compiled/.installed
+test-compiled: machine $(VENV)/.installed-dev $(VENV)/compiled/.installed
 	$(VENV)/compiled/bin/python -P -m pytest -n 2 --dist loadfile -o pythonpath= $(COMPILED_UNITS) $(REPLACING)
 	MOATDNS_PYTHON=$(VENV)/compiled/bin/python $(BIN)/python -m pytest -n 2 --dist loadfile $(COMPILED_WHOLE)
 
@@ -46,7 +50,7 @@ check: $(VENV)/.installed-dev
 	$(BIN)/lint-imports
 	$(BIN)/python -m blocklists.lint
 
-prove: $(VENV)/.installed-dev
+prove: machine $(VENV)/.installed-dev
 	$(BIN)/python -m prove
 
 bench: $(VENV)/.installed-dev

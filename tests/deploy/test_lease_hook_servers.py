@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.support.lease_hooks import in_namespace
+from tests.support.programs import program
 
 ALICE = {"identity": "alice", "group": "staff"}
 
 
 def rig(name: str, folder: Path, *words: str, needs: tuple[str, ...]) -> Any:
-    """What a rig told. Skips where one of the programs that it needs is missing."""
-    for program in needs:
-        if not shutil.which(program, path="/usr/sbin:/usr/bin:/sbin:/bin"):
-            pytest.skip(f"{program} is not installed; .ci/run names the package")
+    """What a rig told. Fails where one of the programs that it needs is missing."""
+    for name_of_program in needs:
+        program(name_of_program)
     return json.loads(in_namespace(name, folder, *words))
 
 

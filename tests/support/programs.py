@@ -30,9 +30,9 @@ T = TypeVar("T")
 
 
 def program(name: str) -> str:
-    """The path of a program. Fails, and does not skip, where it is missing: `.ci/run` installs it."""
+    """The path of a program. Fails, and does not skip, where it is missing: `tests/set-up-machine` installs it."""
     path = shutil.which(name) or shutil.which(name, path=_SYSTEM)
-    assert path, f"{name} is not installed; .ci/run names the packages that the tests need"
+    assert path, f"{name} is not installed; tests/set-up-machine installs what the tests need"
     return path
 
 

@@ -12,7 +12,7 @@ from resolver.upstream.bootstrap import Bootstrap
 from resolver.upstream.server import Server
 
 if TYPE_CHECKING:
-    from resolver.upstream.encrypted import ClientContext
+    from resolver.upstream.client_context import ClientContext
 
 _MOST_ADDRESSES = 4  # of one name that are tried
 

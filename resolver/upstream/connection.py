@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from abc import abstractmethod
+from collections.abc import Callable
 from typing import TYPE_CHECKING, cast
 
 from resolver.errors import UpstreamBadAnswer, UpstreamError, UpstreamUnreachable
-from resolver.upstream.asking import Asker
+from resolver.upstream.asking import Asker, Link
+from resolver.upstream.connecting import Dialling
+from resolver.upstream.marks import Marks
+from resolver.upstream.randomness import Randomness
+from resolver.upstream.server import Server
 from resolver.wire.codes import HEADER
 from resolver.wire.framing import Deframer, frame
 from resolver.wire.query import (
@@ -20,13 +26,58 @@ from resolver.wire.query import (
 )
 
 if TYPE_CHECKING:
-    from resolver.upstream.stream import StreamLink
+    from resolver.upstream.client_context import ClientContext
 
 IDLE_SECONDS = 10.0
 ENCRYPTED_IDLE_SECONDS = 30.0  # a handshake is dear
 MAX_IN_FLIGHT = 4096  # questions on one connection, so that free IDs stay easy to find; then there is another one
 _MAX_UNREAD_BYTES = 1 << 20
 _SILENCES_UNTIL_STALE = 2
+
+
+class ConnectionOwner(Link):
+    """Link that keeps connections to a server, and is told how each of them fares."""
+
+    is_stream = True
+
+    def __init__(
+        self,
+        server: Server,
+        dialling: Dialling,
+        randomness: Randomness,
+        marks: Marks | None,
+        context: Callable[[], ClientContext] | None,
+    ) -> None:
+        """`marks`: of a server that is asked over UDP first; `context`: with TLS."""
+        self.server = server
+        self.dialling = dialling
+        self.randomness = randomness
+        self.marks = marks
+        self.context = context
+
+    @abstractmethod
+    def patience(self, *, is_open: bool) -> float:
+        """For how many seconds nothing may come before a connection counts as silent; the most unless it is open."""
+
+    @abstractmethod
+    def is_alive(self) -> None:
+        """The server has sent something, over whichever connection."""
+
+    @abstractmethod
+    def spoke(self, connection: Connection) -> None:
+        """The server has said its first word over a connection."""
+
+    @abstractmethod
+    def fell_silent(self, connection: Connection) -> None:
+        """Nothing has come over a connection for as long as there is patience."""
+
+    @abstractmethod
+    def move(self, exchange: Exchange) -> None:
+        """Ask once more, over another connection."""
+
+    @abstractmethod
+    def ended(self, connection: Connection, exchanges: list[Exchange], error: UpstreamError, may_move: bool) -> None:
+        """A connection is gone; what was in flight on it is asked once more on a fresh one, if that may help."""
 
 
 class Exchange:
@@ -58,14 +109,14 @@ class Exchange:
             if each is not None and each.connection is not None:
                 each.connection.forget(each)
 
-    def heard(self, link: StreamLink, message: bytes) -> None:
+    def heard(self, link: ConnectionOwner, message: bytes) -> None:
         """Its answer has come, and it is not in flight any more."""
         twin = self._parted()
         if twin is not None and twin.connection is not None:
             twin.connection.forget(twin, is_answered=True)
         self.asker.heard(link, message)
 
-    def lost(self, link: StreamLink, error: UpstreamError) -> None:
+    def lost(self, link: ConnectionOwner, error: UpstreamError) -> None:
         """No answer will come for it; the asker is told, unless one may come for its twin."""
         twin = self.twin
         if twin is None or not twin.is_in_flight:
@@ -85,7 +136,7 @@ class Connection(asyncio.Protocol):
 
     most_in_flight = MAX_IN_FLIGHT
 
-    def __init__(self, link: StreamLink) -> None:
+    def __init__(self, link: ConnectionOwner) -> None:
         self.link = link
         self.in_flight: dict[bytes, Exchange] = {}
         self.transport: asyncio.Transport | None = None  # None until it is open
@@ -217,7 +268,7 @@ class Connection(asyncio.Protocol):
             self.link.spoke(self)
 
     def pause_writing(self) -> None:
-        """What we wrote is not taken: further questions go over another connection."""
+        """The server does not read: further questions go over another connection."""
         self._is_clogged = True
 
     def resume_writing(self) -> None:
@@ -274,7 +325,7 @@ class Connection(asyncio.Protocol):
 class TcpConnection(Connection):
     """DNS over TCP (RFC 7766), and over TLS (RFC 7858): the same, behind a handshake."""
 
-    def __init__(self, link: StreamLink) -> None:
+    def __init__(self, link: ConnectionOwner) -> None:
         super().__init__(link)
         self._deframer = Deframer()
         self._unsent: list[bytes] = []

@@ -4,55 +4,18 @@ from __future__ import annotations
 
 import os
 import ssl
-import time
 from typing import Final
 
 from resolver.errors import UpstreamInsecure
+from resolver.upstream.client_context import ClientContext
 from resolver.upstream.connecting import Dialling
 from resolver.upstream.connection import TcpConnection
 from resolver.upstream.randomness import Randomness
 from resolver.upstream.server import Server
 from resolver.upstream.stream import StreamLink
 
-_RESUMED_SECONDS = 3600.0  # then a server must show its certificate again
-
 _DOT: Final[tuple[str, ...]] = ()
 _DOH: Final[tuple[str, ...]] = ("h2",)
-
-
-class ClientContext(ssl.SSLContext):
-    """What connections are encrypted with. It remembers a session for each name, so that the next one costs less.
-
-    Event loops have no place for a session to be handed over, but all of them call `wrap_bio`.
-    """
-
-    _sessions: dict[str, tuple[ssl.SSLSession, float]]
-
-    def wrap_bio(  # type: ignore[override]  # a session is ours to give
-        self,
-        incoming: ssl.MemoryBIO,
-        outgoing: ssl.MemoryBIO,
-        server_side: bool = False,
-        server_hostname: str | None = None,
-    ) -> ssl.SSLObject:
-        """As SSLContext.wrap_bio, with the session that is remembered."""
-        session, until = self._sessions.get(server_hostname or "", (None, 0.0))
-        return super().wrap_bio(
-            incoming,
-            outgoing,
-            server_side=server_side,
-            server_hostname=server_hostname,
-            session=session if time.monotonic() < until else None,
-        )
-
-    def remember(self, name: str, channel: ssl.SSLObject) -> None:
-        """Keep the session of an open connection for the next one."""
-        session = channel.session
-        if session is None:
-            return
-        known = self._sessions.get(name)
-        until = known[1] if known and channel.session_reused else time.monotonic() + _RESUMED_SECONDS
-        self._sessions[name] = session, until
 
 
 def _context(dialling: Dialling, protocols: tuple[str, ...]) -> ClientContext:
@@ -72,7 +35,7 @@ def _context(dialling: Dialling, protocols: tuple[str, ...]) -> ClientContext:
 
 
 def _stamp_of(ca_file: str | None) -> tuple[int, ...]:
-    """What tells whether a file has changed; nothing where there is none."""
+    """Stamp by which a changed file is noticed; empty where there is no file."""
     try:
         found = os.stat(ca_file) if ca_file is not None else None  # noqa: PTH116 a path is ten times as dear
     except OSError:

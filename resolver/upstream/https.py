@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from typing import TYPE_CHECKING
 
 from h2.config import H2Configuration
 from h2.connection import H2Connection
@@ -21,12 +20,9 @@ from h2.exceptions import ProtocolError
 from h2.settings import SettingCodes, Settings
 
 from resolver.errors import UpstreamBadAnswer, UpstreamError, UpstreamInsecure, UpstreamUnreachable
-from resolver.upstream.connection import Connection, Exchange
+from resolver.upstream.connection import Connection, ConnectionOwner, Exchange
 from resolver.wire.codes import HEADER, MAX_MESSAGE
 from resolver.wire.query import aged, is_bare_error, padding_for, question_matches, without_edns
-
-if TYPE_CHECKING:
-    from resolver.upstream.stream import StreamLink
 
 _MOST_STREAMS = 100  # at once, before the server says how many; and never more
 _GIVEN_UP_SHARE = 4  # one in so many streams may still be answered when nobody waits for it any more
@@ -39,7 +35,7 @@ _HTTPS_PORT = 443
 
 
 class _Reply:
-    """What has come of one answer."""
+    """Parts of one answer that have come so far."""
 
     __slots__ = ("age", "body", "content_type", "status")
 
@@ -55,7 +51,7 @@ class HttpsConnection(Connection):
 
     most_in_flight = _MOST_STREAMS
 
-    def __init__(self, link: StreamLink) -> None:
+    def __init__(self, link: ConnectionOwner) -> None:
         super().__init__(link)
         self._http = H2Connection(H2Configuration(client_side=True, header_encoding=None))
         self._http.local_settings = Settings(client=True, initial_values={SettingCodes.ENABLE_PUSH: 0})

@@ -13,15 +13,15 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from resolver.errors import UpstreamBusy, UpstreamError
-from resolver.upstream.asking import Asker, Channel, Link, Place
+from resolver.upstream.asking import Asker, Channel, Place
 from resolver.upstream.connecting import Dialling
-from resolver.upstream.connection import Connection, Exchange
+from resolver.upstream.connection import Connection, ConnectionOwner, Exchange
 from resolver.upstream.marks import Marks
 from resolver.upstream.randomness import Randomness
 from resolver.upstream.server import Server
 
 if TYPE_CHECKING:
-    from resolver.upstream.encrypted import ClientContext
+    from resolver.upstream.client_context import ClientContext
 
 MAX_CONNECTIONS = 8  # to one server at once; there is a second one only when the first is full or falls silent
 _FAILURES_UNTIL_BACK_OFF = 2
@@ -35,26 +35,20 @@ _LEAST_SILENCE_SECONDS, _LEAST_SILENCE_SHARE = 0.3, 0.15
 _MOST_SILENCE_SECONDS, _MOST_SILENCE_SHARE = 0.8, 0.4
 
 
-class StreamLink(Link):
+class StreamLink(ConnectionOwner):
     """A link to one server over connections."""
-
-    is_stream = True
 
     def __init__(
         self,
         server: Server,
         dialling: Dialling,
-        kind: Callable[[StreamLink], Connection],
+        kind: Callable[[ConnectionOwner], Connection],
         randomness: Randomness,
         marks: Marks | None = None,
         context: Callable[[], ClientContext] | None = None,
     ) -> None:
         """`marks`: of a server that is asked over UDP first; `context`: with TLS."""
-        self.server = server
-        self.dialling = dialling
-        self.randomness = randomness
-        self.marks = marks
-        self.context = context
+        super().__init__(server, dialling, randomness, marks, context)
         self._kind = kind
         self._connections: list[Connection] = []  # the oldest first; some only finish what is in flight
         self._failures = 0  # connections in a row that ended before the server said anything

@@ -1,1 +1,1 @@
-"""The control plane: store, admin API and statistics. Until it is here, the policy is the config file's alone."""
+"""The control process: store, admin API, web pages, block page, statistics and query log. DNS does not depend on it."""

@@ -1,4 +1,4 @@
-"""What the numbers are made of: CPU a query, paired ratios, spread. Pure; no process is touched here."""
+"""Arithmetic of the figures: CPU a query, paired ratios, spread. Pure; no process is touched here."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from bench.errors import BenchError
 
 @dataclass(frozen=True, slots=True)
 class CpuTime:
-    """What one thread, or many together, had of the machine."""
+    """CPU time of one thread, or of many together."""
 
     ran_nanoseconds: int = 0
     waited_nanoseconds: int = 0  # ready to run, while others had the cores
@@ -28,7 +28,7 @@ class CpuTime:
 
 @dataclass(frozen=True, slots=True)
 class CpuReading:
-    """What each thread of a tree had used at one moment, since it began."""
+    """CPU time of each thread of a process tree at one moment, since it began."""
 
     threads: Mapping[tuple[int, int], CpuTime]  # by (pid, tid)
 

@@ -26,7 +26,7 @@ _CONNECTIONS = 1000  # as many as a worker of moatdns holds
 
 @dataclass(frozen=True, slots=True)
 class TlsFiles:
-    """What a server shows to TLS clients."""
+    """Certificate and key that a server shows to TLS clients."""
 
     certificate: Path
     private_key: Path
@@ -34,7 +34,7 @@ class TlsFiles:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What every server is to do: answer `blocked` with 0.0.0.0, forward the rest."""
+    """The task of every server: answer `blocked` with 0.0.0.0, forward the rest."""
 
     blocked: tuple[str, ...]
     in_catalogue: bool  # moatdns knows these names already; else they go into a list of the company's own

@@ -23,7 +23,7 @@ _NOERROR = re.compile(r"Response codes:.*?NOERROR (\d+)")
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What dnsperf saw of one run."""
+    """dnsperf's figures of one run."""
 
     sent: int
     answered: int  # with NOERROR

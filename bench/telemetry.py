@@ -1,4 +1,4 @@
-"""What statistics and the query log cost: CPU a query of the workers, by turns with both switched off, in one run.
+"""Cost of statistics and the query log: CPU a query of the workers, by turns with both switched off, in one run.
 
 ``python -m bench.telemetry [--short]``: at saturation, and at 5,000 queries a second; a fifth of the queries are hits.
 """

@@ -1,4 +1,4 @@
-"""What is asked: the workloads, their names, and dnsperf's data files."""
+"""Workloads: their names, and dnsperf's data files."""
 
 from __future__ import annotations
 

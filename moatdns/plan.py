@@ -1,4 +1,4 @@
-"""What follows from a config: the settings of all processes, its policy, the addresses to listen on."""
+"""The plan, which follows from a config: settings of all processes, the policy, the addresses to listen on."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 @dataclass(frozen=True, slots=True)
 class Ground:
-    """What root has to know of a config before it becomes somebody else, and what a reload cannot change."""
+    """The part of a config that root needs before it becomes somebody else, and that a reload cannot change."""
 
     listen: tuple[Listen, ...]
     workers: int
@@ -44,7 +44,7 @@ class Ground:
 
     @classmethod
     def from_plain(cls, plain: dict[str, Any]) -> Ground:
-        """What `to_plain` gave, by way of JSON."""
+        """Read what `to_plain` gave, by way of JSON."""
         return cls(
             listen=tuple(Listen(**address) for address in plain["listen"]),
             workers=plain["workers"],
@@ -78,7 +78,7 @@ class Plan:
 
     @property
     def ground(self) -> Ground:
-        """What a reload cannot change."""
+        """The part that a reload cannot change."""
         return Ground(
             listen=self.listen,
             workers=self.workers,
@@ -116,7 +116,7 @@ class Plan:
 
     @classmethod
     def from_plain(cls, plain: dict[str, Any]) -> Plan:
-        """What `to_plain` gave, by way of JSON."""
+        """Read what `to_plain` gave, by way of JSON."""
         return cls(
             settings=WorkerSettings.from_plain(plain["settings"]),
             control=ControlSettings.from_plain(plain["control"]),
@@ -137,7 +137,7 @@ class Plan:
 
 
 def ground_of(config: Config) -> Ground:
-    """What root has to know of a config, on this machine as it is now. Looks at nothing but the config."""
+    """Work out the ground of a config, on this machine as it is now. Looks at nothing but the config."""
     listen = _addresses(config)
     return Ground(
         listen=listen,
@@ -215,7 +215,7 @@ def plan_of(config: Config, policy: dict[str, Any], fingerprint: str, *, catalog
 
 
 def left_out(server: UpstreamServer) -> str:
-    """What to tell of one of the system's nameservers that is this resolver."""
+    """The message about one of the system's nameservers that is this resolver."""
     return f"{RESOLV_CONF} names {server.host}, which is this resolver itself: it is not asked"
 
 
@@ -241,7 +241,7 @@ def _is_within(network: _Network, other: _Network) -> bool:
 
 
 def certificate_troubles(encrypted: EncryptedSettings) -> list[str]:
-    """What clients will not like about the certificate of DoT and DoH. Raises ListenError where it cannot be used."""
+    """Faults of the certificate of DoT and DoH that clients will not accept. Raises ListenError for an unusable one."""
     if not encrypted.certificate:
         return []
     return troubles_of(Path(encrypted.certificate), Path(encrypted.private_key), encrypted.server_name)

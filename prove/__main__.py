@@ -69,7 +69,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("run", nargs="*", help="only these; left out, all", metavar="RUN")
-    parser.add_argument("--short", action="store_true", help="a look at each, as `make test` does; no proof")
+    parser.add_argument("--short", action="store_true", help="a look at each, as `make test-load` does; no proof")
     parser.add_argument("--json", action="store_true", help="print JSON, not tables")
     options = parser.parse_args(arguments)
     if unknown := [name for name in options.run if name not in RUNS]:

@@ -224,7 +224,7 @@ def _pages() -> Iterator[tuple[str, str, Query]]:
 
 
 def _cases(now: float) -> Iterator[tuple[str, str, Query]]:
-    """What is asked: kind, path and query."""
+    """The calls to make: kind, path and query."""
 
     def between(hours: float, until: float) -> Query:
         moments = (datetime.fromtimestamp(now, UTC) - timedelta(hours=back) for back in (hours, until))

@@ -24,7 +24,7 @@ RARE_CLIENT: Final = "10.99.99.99"
 RARE_ROWS: Final = 20
 """How many it has."""
 RARE_NAME: Final = "once.rare.example"
-"""What that client asked for."""
+"""Names that that client asked for."""
 
 _NAMES = 40_000
 _HIT_SHARE = 0.08
@@ -73,7 +73,7 @@ def _rows(rows: int, days: int, end: float, chance: random.Random) -> Iterator[R
 
 
 def _question(number: int, chance: random.Random) -> Row:
-    """What a row has behind client and group."""
+    """The columns of a row behind client and group."""
     name = f"{'www' if number % 3 else f'h{number}'}.site-{number // 3}.example"
     qtype = ("A", "AAAA", "HTTPS")[number % 3]
     if chance.random() < _HIT_SHARE:

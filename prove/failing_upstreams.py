@@ -191,7 +191,7 @@ def _most_at_once(missed: list[Asked], asked: list[UpstreamQuery]) -> int:
 
 
 def _seen(wire: bytes) -> str:
-    """What an answer says in few words: "A TTL 30 EDE 3", "SERVFAIL EDE 22"."""
+    """Summary of an answer in few words: "A TTL 30 EDE 3", "SERVFAIL EDE 22"."""
     answer = dns.message.from_wire(wire)
     said = f"A TTL {answer.answer[0].ttl}" if answer.answer else dns.rcode.to_text(answer.rcode())
     codes = [f" EDE {int(option.code)}" for option in answer.options if isinstance(option, dns.edns.EDEOption)]

@@ -16,7 +16,7 @@ WARM_SHARE = 0.25  # of the run; what happens before is filling up
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """What a process held at a monotonic second. `mib` counts its own pages, and its share of those it shares (PSS)."""
+    """Memory of a process at a monotonic second. `mib` counts its own pages, and its share of those it shares (PSS)."""
 
     at: float
     mib: float

@@ -1,4 +1,4 @@
-"""What an off-path forger must guess: identical questions are asked once, message IDs and ports are evenly spread."""
+"""Guesses left to an off-path forger: identical questions are asked once, message IDs and ports are evenly spread."""
 
 from __future__ import annotations
 

@@ -125,7 +125,7 @@ def _locked(state_dir: Path) -> Iterator[None]:
 
 
 def _calls(api: Api, effort: Effort) -> list[_Called]:
-    """What clients got that write and read by turns for so long."""
+    """Replies to clients that write and read by turns for so long."""
     found: list[_Called] = []
     deadline = time.monotonic() + effort.seconds
 

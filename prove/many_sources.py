@@ -105,7 +105,7 @@ def _names_an_address(series: str) -> bool:
 
 
 class _Memory:
-    """What the fullest worker and the control process hold, in MiB."""
+    """Memory of the fullest worker and of the control process, in MiB."""
 
     def __init__(self, service: Service) -> None:
         self.worker = max(service.worker_mib())

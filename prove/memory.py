@@ -9,7 +9,7 @@ import psutil
 
 
 def tree_mib(pid: int) -> float:
-    """What a process and its descendants hold, shared pages counted once (PSS)."""
+    """Memory of a process and its descendants, shared pages counted once (PSS)."""
     total = 0
     root = psutil.Process(pid)
     for process in (root, *root.children(recursive=True)):

@@ -208,7 +208,7 @@ class _OverTcp:
             self._connection.sendall(data)
 
     def _answers(self) -> Iterator[bytes]:
-        """What comes, up to the witness or the end."""
+        """Messages that come, up to the witness or the end."""
         assert self._connection
         buffer = b""
         while True:

@@ -16,7 +16,7 @@ _SAID = {None: "", True: "met", False: "NOT MET"}
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What one run gave. `failure` says why it could not be finished."""
+    """The outcome of one run. `failure` says why it could not be finished."""
 
     name: str
     what: str

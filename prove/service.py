@@ -69,7 +69,7 @@ class Service(Moatdns):
 
     @property
     def troubles(self) -> list[Event]:
-        """What the log tells of crashes and of errors that nobody expected."""
+        """Log lines about crashes and errors that nobody expected."""
         return [event for event in self.events if event["level"] == "text" or event["event"].startswith(_TROUBLES)]
 
     @property
@@ -82,10 +82,10 @@ class Service(Moatdns):
         return sorted(worker.pid for worker in self.workers())
 
     def worker_mib(self) -> list[float]:
-        """What each worker holds of memory that is its own, in MiB; what it shares, it shares."""
+        """Memory of each worker that is its own (USS), in MiB; shared pages do not count."""
         return [psutil.Process(pid).memory_full_info().uss / 2**20 for pid in self.worker_pids()]
 
     def workers_cpu_seconds(self) -> float:
-        """What the workers that run now have used, in seconds of CPU, in user and kernel."""
+        """CPU time that the workers of now have used, in seconds, in user and kernel."""
         times = (psutil.Process(pid).cpu_times() for pid in self.worker_pids())
         return sum(each.user + each.system for each in times)

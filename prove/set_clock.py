@@ -63,7 +63,7 @@ class _Clock:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What the service is started with."""
+        """Environment that the service is started with."""
         library = next((path for folder in _FOLDERS if (path := Path(folder) / _LIBRARY).exists()), None)
         assert library, "libfaketime is not installed; .ci/run names the packages that the tests need"
         return {

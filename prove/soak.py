@@ -154,7 +154,7 @@ def _blocks(queries: int, catalogue: tuple[str, ...]) -> Iterator[bytes]:
 
 
 def _cache_octets(api: Api) -> float:
-    """What the caches hold; 0 where the API is too busy to tell, which is no matter of this run."""
+    """Octets in the caches; 0 where the API is too busy to tell, which is no matter of this run."""
     try:
         return _metrics(api)["moatdns_cache_bytes"]
     except TimeoutError:
@@ -168,6 +168,6 @@ def _metrics(api: Api) -> dict[str, float]:
 
 
 def _dropped(metrics: dict[str, float]) -> dict[str, int]:
-    """What was let fall, by what."""
+    """Counts of what was dropped, by kind."""
     begin = 'moatdns_dropped_total what="'
     return {name.removeprefix(begin).rstrip('"'): int(n) for name, n in metrics.items() if name.startswith(begin) and n}

@@ -17,7 +17,7 @@ from resolver.snapshot.subjects_file import newest, subjects_at
 
 
 def faults_of(state_dir: Path) -> list[str]:
-    """What is wrong with a state directory; [] when all is well."""
+    """Faults of a state directory; [] when there are none."""
     return [
         *_wrong_with_snapshots(state_dir),
         *_wrong_with_store(state_dir),

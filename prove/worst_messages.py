@@ -194,7 +194,7 @@ def _tail(worst: Worst) -> bytes:
 
 
 def number_of(question: bytes) -> int | None:
-    """Which answer a question of `question_for` asks for; None for any other."""
+    """Number of the answer that a question of `question_for` asks for; None for any other."""
     if question[0] == 1:
         return question[1] - ord("a") + 26 * (question[3] - ord("a"))
     label = question[1 : 1 + question[0]]

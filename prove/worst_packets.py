@@ -86,7 +86,7 @@ class _Upstreams:
 
 
 class _Worker:
-    """What of a worker reads, judges and answers; with an empty cache."""
+    """The parts of a worker that read, judge and answer; with an empty cache."""
 
     def __init__(self) -> None:
         limits, counters, self.upstreams = Limits(), Counters(), _Upstreams()

@@ -51,7 +51,7 @@ def make_app(context: Context, connections: Connections) -> web.Application:
 
 
 class _Serving:
-    """What is common to all calls."""
+    """The steps that all calls go through."""
 
     def __init__(self, context: Context, connections: Connections, performing: Performing) -> None:
         self._context = context

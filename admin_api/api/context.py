@@ -1,4 +1,4 @@
-"""What the handlers of the admin API work with: the parts of the control process, as they see them."""
+"""Interfaces of the control process's parts, as the handlers of the admin API see them, and the context of them all."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Serves:
 
 @dataclass(frozen=True, slots=True)
 class ChangeTerms:
-    """What the config says of changes that wait for another owner."""
+    """The config's bounds on changes that wait for another owner."""
 
     most: int = 200
     wait_seconds: int = 7 * 86400
@@ -81,7 +81,7 @@ class PolicyKeeper(Protocol):
 
     @property
     def snapshot(self) -> PolicySnapshot | None:
-        """What the workers answer by; None before the first."""
+        """The compiled policy that the workers answer by; None before the first."""
 
     @property
     def snapshot_revision(self) -> int:
@@ -176,7 +176,7 @@ class Statistics(Protocol):
         """Items of at, key, blocked, monitored, exempted and last_at, a step (None: the window) and key with hits."""
 
     def dropped(self) -> dict[str, int]:
-        """What was let fall because something was full or wrong, by what, as of the last fold."""
+        """Counts of what was dropped because something was full or wrong, by kind, as of the last fold."""
 
     async def metrics(self) -> bytes:
         """All metrics in the Prometheus text format."""

@@ -1,4 +1,4 @@
-"""What metrics show as it is now: of the policy, the store, and the workers as the supervisor last told."""
+"""Gauges of the metrics: the policy, the store, and the workers as the supervisor last told."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ _HEADER_BYTES = 64 << 10  # of a request's line and of each header
 
 
 class _ToLog(logging.Handler):
-    """What aiohttp has to say of its clients' HTTP, as lines of our log."""
+    """aiohttp's complaints about its clients' HTTP, as lines of our log."""
 
     def __init__(self, log: Log) -> None:
         super().__init__()

@@ -33,7 +33,7 @@ _SHOWN = 100  # characters of what somebody typed that is no name
 
 
 class Answering:
-    """What a request is answered with."""
+    """Answers to requests of the block page."""
 
     def __init__(
         self,
@@ -86,7 +86,7 @@ class Answering:
         return pages.blocked(200 if host.is_own else 403, finding, asking)
 
     async def _asking(self, finding: Finding) -> Asking:
-        """What the page says of asking for an exemption."""
+        """The part of the page about asking for an exemption."""
         requests = self._requests
         if requests is None or finding.scope is None:
             return Asking()

@@ -1,4 +1,4 @@
-"""Which name a visitor is here for: by Host, or typed in on the page's own address. Both are hostile text."""
+"""The name that a visitor is here for: by Host, or typed in on the page's own address. Both are hostile text."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Host:
 
 
 def read_host(values: Sequence[str], own_names: Sequence[str]) -> Host:
-    """What the Host headers of a request say.
+    """Read the Host headers of a request.
 
     An address is the page's own: a page of somebody else's that has its name lead here cannot be called by one, so that
     it can neither look up names nor ask for anything but itself (DNS rebinding).

@@ -1,4 +1,4 @@
-"""What the policy says of a name for a client, from the code that explains and answers."""
+"""Findings: the policy's decision on a name for a client, from the code that explains and answers."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Findings:
         self._catalogue = catalogue
 
     def of(self, client: str, name: str) -> Finding | None:
-        """What is answered to a client that asks for `name`; None while there is no policy yet."""
+        """Find how a client that asks for `name` is answered; None while there is no policy yet."""
         policy = self._policy()
         if policy is None:
             return None
@@ -96,7 +96,7 @@ def _via(via: str, network: str | None) -> str:
 
 
 def _scope(name: str, service: str | None, *, is_of_catalogue: bool) -> tuple[str | None, str]:
-    """What an exemption would be for: the service where the catalogue decides, else the name with all below."""
+    """The scope that an exemption would have: the service where the catalogue decides, else the name with all below."""
     if service is not None and service.partition("/")[0] == BYPASS:
         return None, _BYPASS
     if is_of_catalogue:

@@ -22,7 +22,7 @@ _NO_ERRORS = {"who": "", "reason": "", "seconds": ""}
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """What was filled in, as it is shown again; `errors` say what is wrong, by field."""
+    """A form as it was filled in, to be shown again; `errors` say what is wrong, by field."""
 
     name: str = ""  # that it is about
     token: str = ""

@@ -26,7 +26,7 @@ _MAIL = re.compile(r"[A-Za-z0-9._+-]+@[A-Za-z0-9.-]+\Z")
 
 @dataclass(frozen=True, slots=True)
 class Asking:
-    """What a page says of asking for an exemption: a form, the state of what was asked for, or why there is neither."""
+    """The part of a page about asking for an exemption: a form, the state of a request, or why there is neither."""
 
     form: Form | None = None
     choices: tuple[tuple[int, str], ...] = ()

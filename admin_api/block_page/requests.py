@@ -28,7 +28,7 @@ class TooManyRequests(MoatdnsError):
 
 
 class Requests:
-    """What clients ask for."""
+    """Requests for exemptions that clients make."""
 
     def __init__(
         self,
@@ -54,7 +54,7 @@ class Requests:
         return self._terms.longest_seconds
 
     async def state_of(self, client: str, scope: str) -> ExemptionRow | None:
-        """What the client asked for and did not get (yet): pending, or denied not long ago. Raises StoreAway."""
+        """The client's request that was not granted (yet): pending, or denied not long ago. Raises StoreAway."""
         async with self._door.store.read() as connection:
             rows = await exemptions.undone(connection, ACTOR, client, datetime.now(UTC))
         return next((row for row in rows if row.scope == (scope,)), None)

@@ -63,12 +63,12 @@ class Serving:
 
     @property
     def dropped(self) -> Mapping[str, int]:
-        """What was refused, by bound."""
+        """Counts of what was refused, by bound."""
         return self._bounds.dropped
 
     @property
     def events(self) -> Mapping[str, int]:
-        """What the page did."""
+        """Counts of pages, forms and requests, by kind."""
         return self._bounds.events
 
     @property
@@ -107,7 +107,7 @@ class Serving:
             self._connections.call_ended(request)
 
     def _failed(self, status: int, error: BaseException | None) -> web.Response:
-        """What is answered where a request could not be read (4xx), or a fault of ours came up (500)."""
+        """Answer where a request could not be read (4xx), or a fault of ours came up (500)."""
         if status == 500:
             self._log.error("unexpected error in the block page", error=repr(error))
         else:
@@ -115,7 +115,7 @@ class Serving:
         return self._pages.nothing(status)
 
     def _admit(self, transport: asyncio.BaseTransport) -> str | None:
-        """What a connection is counted as, if it is taken: from a client or a trusted proxy, and not one too many."""
+        """Return the key that a connection is counted by; None where it is refused, by its address or by a bound."""
         name = transport.get_extra_info("peername")
         if not name:
             return None  # it is gone already

@@ -1,4 +1,4 @@
-"""What shows that a form came from our own page: an HMAC over the client, the name and the time. No cookie needed."""
+"""Tokens of forms: an HMAC over client, name and time shows that a form came from our own page. No cookie needed."""
 
 from __future__ import annotations
 

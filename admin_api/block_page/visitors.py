@@ -1,4 +1,4 @@
-"""Who comes: by the connection, and by X-Forwarded-For where a trusted proxy says it."""
+"""Addresses of visitors: by the connection, and by X-Forwarded-For where a trusted proxy says it."""
 
 from __future__ import annotations
 

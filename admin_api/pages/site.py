@@ -128,7 +128,7 @@ class Site:
 
 
 async def _read_form(request: web.Request, session: Session) -> MultiDictProxy[str]:
-    """What a form of that session sent. Raises BadRequest."""
+    """Read the fields of a form of that session. Raises BadRequest."""
     demand_own_page(request)
     form = await read_form(request)
     sent = request.headers.get("X-CSRF-Token") or form.get("csrf") or ""

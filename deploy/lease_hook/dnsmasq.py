@@ -11,7 +11,7 @@ from .spool import read_address
 
 
 def main(words: list[str]) -> int:
-    """What dnsmasq calls. Always 0."""
+    """Entry point that dnsmasq calls. Always 0."""
     return run(lambda hook: act(hook, words, os.environ))
 
 

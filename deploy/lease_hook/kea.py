@@ -18,7 +18,7 @@ _OVER: Final = ("release", "expire", "decline")
 
 
 def main(words: list[str]) -> int:
-    """What Kea calls, with the hook point's name and its facts in the environment. Always 0."""
+    """Entry point that Kea calls, with the hook point's name and its facts in the environment. Always 0."""
     return run(lambda hook: act(hook, words[0] if words else "", os.environ))
 
 

@@ -18,7 +18,7 @@ _USAGE: Final = "usage: openvpn-learn-address add|update|delete ADDRESS [COMMON_
 
 
 def main(words: list[str]) -> int:
-    """What OpenVPN calls. Always 0: another status of `add` would turn the client away."""
+    """Entry point that OpenVPN calls. Always 0: another status of `add` would turn the client away."""
     return run(lambda hook: _act(hook, words))
 
 

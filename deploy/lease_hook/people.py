@@ -1,4 +1,4 @@
-"""Who has a device: identities, and the map of keys (MAC addresses, client ids, public keys, names) to them."""
+"""Owners of devices: identities, and the map of keys (MAC addresses, client ids, public keys, names) to them."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def normal_key(text: str) -> str:
 
 
 def device_key(kind: str, text: str) -> DeviceKey:
-    """What a server says of a device, as a key of that kind. Raises HookError for what is none."""
+    """A server's name for a device, as a key of that kind. Raises HookError for what is none."""
     # dnsmasq sets the type before hardware addresses that are no Ethernet, as in 06-aa:bb:...
     if not _OCTETS.fullmatch(text) or (kind == "mac" and not _HARDWARE.fullmatch(text)):
         raise HookError(f"{shown(text)} is no key of kind {kind}: write octets, as in {kind}:02:00:5e:00:53:07")
@@ -89,7 +89,7 @@ class DeviceMap:
 
     @property
     def note(self) -> str:
-        """What to say of keys that are read as devices, and say no kind; empty where all do."""
+        """The warning about keys that are read as devices, and say no kind; empty where all do."""
         if not self._without_kind:
             return ""
         return (

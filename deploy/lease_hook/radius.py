@@ -18,7 +18,7 @@ _ESCAPED: Final = re.compile(r"""\\(["\\])""")  # all others stand for control c
 
 
 def main(_words: list[str]) -> int:
-    """What FreeRADIUS calls. Always 0."""
+    """Entry point that FreeRADIUS calls. Always 0."""
     return run(lambda hook: act(hook, os.environ))
 
 

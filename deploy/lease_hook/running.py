@@ -1,4 +1,4 @@
-"""What every hook runs in: the config, the log, a time limit, and the one process that sends.
+"""The frame that every hook runs in: the config, the log, a time limit, and the one process that sends.
 
 A hook never fails its caller (an OpenVPN server would turn the client away) and never keeps it waiting: two seconds
 after its start it is over, whatever happens. What goes wrong is told to syslog, and to stderr.
@@ -24,7 +24,7 @@ _CONFIG_VARIABLE: Final = "MOATDNS_LEASE_HOOK_CONF"
 
 
 class Hook(NamedTuple):
-    """What a hook works with."""
+    """The parts that a hook works with."""
 
     settings: Settings
     people: DeviceMap

@@ -115,7 +115,7 @@ def _lease(order: Order) -> dict[str, object]:
 
 
 def _told(answer: bytes) -> str:
-    """What a problem document says, short and in one line."""
+    """Text of a problem document, short and in one line."""
     try:
         problem = json.loads(answer)
         parts = [problem.get("detail") or problem.get("title") or ""]

@@ -31,11 +31,11 @@ _DEFAULTS: Final = {
 
 
 class HookError(Exception):
-    """What is wrong, where, and how to mend it."""
+    """A fault: where it is, and how to mend it."""
 
 
 class Settings(NamedTuple):
-    """What the config file says."""
+    """Settings of the config file."""
 
     url: str  # without a slash at the end
     token_file: Path

@@ -1,4 +1,4 @@
-"""What is to be told to moatdns, and who has which address, as files: hooks end at once, and what they said stays.
+"""Orders to moatdns and the addresses that are held, as files: hooks end at once, and their orders stay.
 
 state_dir/orders/ADDRESS_HASH   what is to be sent; one for each address and identity, a later one takes its place
 state_dir/held/ADDRESS          whose the address is: some servers do not say it when they end a session
@@ -128,11 +128,11 @@ class Spool:
         return True
 
     def whose(self, address: str) -> Order | None:
-        """What an address was leased by, unless that was ended."""
+        """The order that leased an address, unless that lease was ended."""
         return self._read(self._held / address)
 
     def held(self) -> list[Order]:
-        """What was set and neither ended nor lapsed. Those that lapsed are forgotten."""
+        """Leases that were set and neither ended nor lapsed. Those that lapsed are forgotten."""
         found = []
         with self._locked("edit.lock"):
             for path in self._files(self._held):
@@ -144,7 +144,7 @@ class Spool:
         return found
 
     def waiting(self) -> list[Order]:
-        """What is to be sent, in the order in which it was said."""
+        """Orders to be sent, oldest first."""
         orders = [order for path in self._files(self._orders) if (order := self._read(path)) is not None]
         return sorted(orders, key=lambda order: order.at)
 

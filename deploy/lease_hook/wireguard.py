@@ -30,7 +30,7 @@ class _Peer(NamedTuple):
 
 
 def main(words: list[str]) -> int:
-    """What PostUp, PostDown and the timer call. Always 0: the tunnel comes up without moatdns, too."""
+    """Entry point that PostUp, PostDown and the timer call. Always 0: the tunnel comes up without moatdns, too."""
     return run(lambda hook: _act(hook, words))
 
 
@@ -67,7 +67,7 @@ def _wanted(interface: str, people: DeviceMap) -> dict[str, _Peer]:
 
 
 def _rows(interface: str, what: str) -> list[list[str]]:
-    """What `wg show` says, by line and tab. Never `wg show dump`: that prints the private key."""
+    """Output of `wg show`, by line and tab. Never `wg show dump`: that prints the private key."""
     command = ["wg", "show", interface, what]
     path = "/usr/sbin:/usr/bin:/sbin:/bin:/usr/local/bin"
     try:

@@ -35,7 +35,7 @@ CaOption = Annotated[
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came back."""
+    """The API's answer to one call."""
 
     status: int
     body: Any

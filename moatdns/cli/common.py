@@ -1,4 +1,4 @@
-"""What the commands share: options, the config, the policy to speak of, and how they print and fail."""
+"""Parts that all commands share: options, the config, the policy to speak of, and how they print and fail."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `check-config` looks at besides the config itself: the files that it names."""
+"""Checks of `check-config` beyond the config itself: the files that it names."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The commands; the only module that sees all packages.
+"""The command line: all commands and their groups, and the commands that belong to none.
 
 Exit codes: 0 done, 1 the answer is no or it failed, 2 wrong usage.
 """

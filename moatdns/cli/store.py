@@ -243,7 +243,7 @@ async def _note_head(store: Store, state_dir: Path) -> None:
 
 
 def _who() -> str:
-    """Who runs this command, as the machine says."""
+    """The user who runs this command, as the machine says."""
     login = os.environ.get("SUDO_USER")
     return f"{getpass.getuser()}, by sudo from {login}" if login else getpass.getuser()
 

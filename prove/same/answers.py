@@ -20,7 +20,7 @@ _PROOFS = frozenset({dns.rdatatype.NSEC, dns.rdatatype.NSEC3})
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What an answer says."""
+    """Content of an answer, to be compared: header, question, EDNS, answer and authority."""
 
     rcode: dns.rcode.Rcode
     flags: int

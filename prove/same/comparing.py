@@ -1,4 +1,4 @@
-"""What differs between two answers to one question, and which differences are as they should be."""
+"""Differences between two answers to one question, and the rules by which some are as they should be."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Exchange:
 
     @property
     def name(self) -> dns.name.Name:
-        """What is asked for."""
+        """The name in the question."""
         return self.query.question[0].name
 
     @property
@@ -263,7 +263,7 @@ EXPLANATIONS = (_WITHOUT_RD, *_RULES)
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What differs; and by which rule it is meant to, None: by none."""
+    """One difference, and the rule by which it is meant; None: by none."""
 
     kinds: tuple[str, ...]
     explanation: str | None = None

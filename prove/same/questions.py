@@ -1,4 +1,4 @@
-"""What is asked: hits on the data and near misses, in many forms, drawn from a seed; some again and again."""
+"""Questions: hits on the data and near misses, in many forms, drawn from a seed; some again and again."""
 
 from __future__ import annotations
 

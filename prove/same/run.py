@@ -117,7 +117,7 @@ def _is_silent(answers: tuple[bytes | None, bytes | None]) -> bool:
 
 
 class _Comparison:
-    """What the comparison of all answers has found."""
+    """Findings of the comparison of all answers."""
 
     def __init__(self, heard: _Heard) -> None:
         self.alike = self.silent = self.theirs_silent = self.with_data = self.without_name = self.by_tcp = (

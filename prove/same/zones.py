@@ -206,7 +206,7 @@ def _delegations(zone: Zone) -> None:
 
 
 def _private(zone: Zone) -> None:
-    """What the guard against rebinding looks at."""
+    """Records that the guard against rebinding looks at."""
     zone.add("private", "A", "10.1.2.3", "192.168.1.1", ttl=300)
     zone.add("partly-private", "A", "10.1.2.3", "198.51.100.30", "198.51.100.31", ttl=300)
     zone.add("private", "AAAA", "fd00::1", ttl=300)

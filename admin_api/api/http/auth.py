@@ -1,4 +1,4 @@
-"""Who calls: tokens, roles, and the throttle for those who guess."""
+"""Authentication by token: roles, and the throttle for those who guess."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class Throttle:
         return until - self._clock() if count >= MOST_WRONG else 0.0
 
     def _network(self, address: str) -> str:
-        """What wrong tokens are counted by."""
+        """Return the address or network that wrong tokens are counted by."""
         try:
             parsed = ipaddress.ip_address(address.partition("%")[0])
         except ValueError:

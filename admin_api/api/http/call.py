@@ -62,7 +62,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What is sent back: a model, plain data for JSON, or bytes of another type."""
+    """A handler's reply: a model, plain data for JSON, or bytes of another type."""
 
     body: BaseModel | Mapping[str, Any] | bytes | None = None
     status: int = 200

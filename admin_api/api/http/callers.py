@@ -1,4 +1,4 @@
-"""Who calls: tokens of the API, and sessions of the web pages, which stand for tokens."""
+"""Callers: tokens of the API, and sessions of the web pages, which stand for tokens."""
 
 from __future__ import annotations
 

@@ -29,12 +29,12 @@ def place_of(cursor: str | None, *kinds: type) -> tuple[Any, ...] | None:
 
 
 def bad_cursor() -> BadRequest:
-    """What to say of a cursor that we did not give."""
+    """The refusal (422) of a cursor that we did not give."""
     return BadRequest(
         422, "the cursor is none of ours", [("/cursor", "is not a cursor: take `next` of the page before")]
     )
 
 
 def bad_after() -> BadRequest:
-    """What to say of an `after` that we did not give."""
+    """The refusal (422) of an `after` that we did not give."""
     return BadRequest(422, "`after` is none of ours", [("/after", "is not ours: take `newest` of an earlier page")])

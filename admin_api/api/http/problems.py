@@ -51,7 +51,7 @@ _STATUS: dict[type[Exception], int] = {
 }
 
 EXPECTED: tuple[type[Exception], ...] = (BadRequest, web.HTTPException, *_STATUS)
-"""What may be caught to tell the client of it; nobody expects any other exception."""
+"""Exceptions that are told to the client; nobody expects any other."""
 
 
 class ProblemError(BaseModel):
@@ -89,7 +89,7 @@ def problem(
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What an exception says to the client."""
+    """An expected exception as the client is told of it: status, detail, mistakes, headers."""
 
     status: int
     detail: str
@@ -98,7 +98,7 @@ class Known:
 
 
 def told_of(error: Exception) -> Known:
-    """What to tell of an expected exception."""
+    """Translate an expected exception for the client."""
     if isinstance(error, BadRequest):
         return Known(error.status, error.detail, error.errors, error.headers)
     if isinstance(error, web.HTTPException):
@@ -111,7 +111,7 @@ def told_of(error: Exception) -> Known:
 
 
 def problem_of(error: Exception) -> web.Response | None:
-    """What to answer for an exception; None for one that nobody expected."""
+    """Return the problem document for an exception; None for one that nobody expected."""
     if not isinstance(error, EXPECTED):
         return None
     what = told_of(error)

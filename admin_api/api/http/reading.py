@@ -1,4 +1,4 @@
-"""What clients send: query parameters and JSON bodies, read strictly."""
+"""Strict readers of query parameters and JSON bodies."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ HSTS = "max-age=31536000"
 
 
 def ssl_context(settings: AdminSettings) -> ssl.SSLContext | None:
-    """What TLS is spoken with; None without a certificate. Raises MoatdnsError when it cannot be read."""
+    """The TLS context of the admin API; None without a certificate. Raises MoatdnsError when it cannot be read."""
     if settings.certificate is None:
         return None
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)

@@ -1,4 +1,4 @@
-"""What goes over the wire. The description of the API is made from these."""
+"""Pydantic models of all that the API takes and sends; its OpenAPI description is made from them."""
 
 from admin_api.api.models.changes import *  # noqa: F403
 from admin_api.api.models.figures import *  # noqa: F403

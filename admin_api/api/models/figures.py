@@ -1,4 +1,4 @@
-"""What is sent back of statistics and the query log."""
+"""Models of statistics and the query log."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ class RollbackBody(Sent):
 
 
 class PlanQuery(Sent):
-    """What else is wanted of a plan."""
+    """Parameters of a plan."""
 
     replay_seconds: int | None = Field(
         None, ge=1, le=366 * 86400, description="Judge the query log's last so many seconds by it."

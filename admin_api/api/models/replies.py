@@ -1,4 +1,4 @@
-"""What is sent back of the audit trail, tokens, webhooks and the node."""
+"""Replies on the audit trail, tokens, webhooks and the node."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is sent back of lists, groups and the catalogue, and of a decision."""
+"""Replies on lists, groups and the catalogue, and on a decision."""
 
 from __future__ import annotations
 

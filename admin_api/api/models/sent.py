@@ -1,4 +1,4 @@
-"""What clients send: query parameters and bodies."""
+"""Request models that many resources share."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class Window(Sent):
 
 
 class TopQuery(Window):
-    """What most hits are about."""
+    """Parameters of the ranking by hits."""
 
     by: Literal["service", "vendor", "list", "domain", "group", "client", "exemption"]
     limit: int = Field(100, ge=1, le=1000)

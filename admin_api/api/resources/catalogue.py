@@ -80,7 +80,7 @@ class _Held:
 
 @lru_cache(maxsize=1)
 def _news(held: _Held, bundled: str) -> models.CatalogueDifference:
-    """What the bundled catalogue of that fingerprint would change. Reading one takes a second, so it is kept."""
+    """Changes that the bundled catalogue of that fingerprint would bring; kept, since reading one takes a second."""
     found = difference(held.catalogue, load_catalogue())
     return models.CatalogueDifference(added=list(found.added), removed=list(found.removed))
 

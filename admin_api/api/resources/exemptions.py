@@ -110,7 +110,7 @@ async def renew(call: Call) -> Reply:
 
 
 def subject_of(row: ExemptionRow) -> dict[str, Any]:
-    """Who is exempt, as it is written in a call."""
+    """The subject of an exemption, as a call has it."""
     if row.kind == "client" and len(row.who) > 1:
         return {"clients": list(row.who)}
     return {row.kind: row.who[0]}

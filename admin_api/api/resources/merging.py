@@ -22,7 +22,7 @@ def merge_patch(target: Any, patch: Any) -> Any:
 
 
 def merged(patch: Mapping[str, Any]) -> Merge:
-    """What the store runs on the resource as it is then."""
+    """Return the function that the store runs on the resource as it is then."""
 
     def merge(current: Mapping[str, Any]) -> dict[str, Any]:
         result: dict[str, Any] = merge_patch(current, patch)

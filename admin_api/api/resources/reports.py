@@ -70,7 +70,7 @@ async def usage_report(call: Call) -> Reply:
 
 
 def _parts(by: tuple[str, ...], key: str) -> dict[str, str]:
-    """What a key says by dimension; the sum of all that are not counted apart is `other` in each."""
+    """Split a key by dimension; the sum of all that are not counted apart is `other` in each."""
     return dict.fromkeys(by, OTHER) if key == OTHER else dict(zip(by, key.split("/", len(by) - 1), strict=True))
 
 

@@ -134,7 +134,7 @@ async def _place(visit: Visit) -> _Place:
 
 
 async def _facts(visit: Visit, place: _Place) -> dict[str, Any]:
-    """What both pages show of the group."""
+    """Values of the group for the templates of both pages."""
     groups, pauses = await asyncio.gather(group_names(visit, place.group.name), visit.ask("GET /pauses"))
     return {
         "catalogue": place.catalogue,
@@ -148,5 +148,5 @@ async def _facts(visit: Visit, place: _Place) -> dict[str, Any]:
 
 
 def _said(visit: Visit, name: str) -> str:
-    """What the form said, else the address."""
+    """A value from the form, else from the address."""
     return visit.text(name) or visit.query.get(name, "").strip()

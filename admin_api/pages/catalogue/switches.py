@@ -1,4 +1,4 @@
-"""What becomes of vendors and services for one group, and the changes of its `block` and `allow` that switches make."""
+"""The state of vendors and services for one group, and the changes of its `block` and `allow` that switches make."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SETS = ("ai", "gateways", "bypass", "lists")
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What holds for one name. `key`: blocked, allowed, none or own; `because` says by which names of the group.
+    """State of one name. `key`: blocked, allowed, none or own; `because` says by which names of the group.
 
     `own` is how the group names it itself: block, allow, both or "".
     """
@@ -86,7 +86,7 @@ class Policy:
 
 
 def switched(policy: Policy, name: str, to: str) -> dict[str, list[str]]:
-    """What a group's `block` and `allow` have to be for it to name `name` as `to` says: block, allow, or "" (neither).
+    """Work out a group's `block` and `allow` for it to name `name` as `to` says: block, allow, or "" (neither).
 
     Only what changes is in it, as a body of PATCH has it. A group that follows `default` gets a `block` of its own
     where one more is to be blocked.
@@ -121,7 +121,7 @@ def policy_of(group: models.GroupItem, default: models.GroupItem, catalogue: mod
 
 
 def block_of(group: models.GroupItem, default: models.GroupItem) -> list[str]:
-    """What a group blocks: its own, else the default group's, else what is bundled."""
+    """The names that a group blocks: its own, else the default group's, else those that are bundled."""
     if group.block is not None:
         return group.block
     return default.block if default.block is not None else list(DEFAULT_BLOCK)

@@ -71,7 +71,7 @@ def way_of(trace: list[dict[str, str]]) -> list[tuple[str, list[dict[str, str]]]
 
 
 def scopes_of(explained: models.Explained) -> list[tuple[str, str]]:
-    """What an exemption for this name may be for, the narrowest first: scope and what it says."""
+    """Scopes that an exemption for this name may have, the narrowest first: scope and its label."""
     scopes: list[tuple[str, str]] = []
     if explained.service and explained.service == explained.list:
         vendor = explained.service.partition("/")[0]

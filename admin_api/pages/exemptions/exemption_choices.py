@@ -1,4 +1,4 @@
-"""What exemptions are asked for, where people choose rather than type: for how long, and not for what stays closed."""
+"""Choices of a form that asks for an exemption: durations, and the scopes that nobody can have opened."""
 
 from __future__ import annotations
 

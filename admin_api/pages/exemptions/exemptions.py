@@ -165,7 +165,7 @@ def _end(visit: Visit) -> dict[str, Any]:
 
 
 def _utc(local: str) -> str:
-    """What <input type=datetime-local> sends, which is labelled as UTC, in RFC 3339."""
+    """A time as <input type=datetime-local>, which is labelled as UTC, sends it, in RFC 3339."""
     return local if local.endswith("Z") or "+" in local else f"{local}{':00' if local.count(':') == 1 else ''}Z"
 
 

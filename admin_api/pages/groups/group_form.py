@@ -38,7 +38,7 @@ class WindowRow:
 
 @dataclass(frozen=True, slots=True)
 class GroupForm:
-    """What those fields show that are no plain text: windows, and what is chosen for each reference."""
+    """Values of the fields that are no plain text: windows, and the choice for each reference."""
 
     windows: tuple[WindowRow, ...]
     chosen: Mapping[str, str]
@@ -46,7 +46,7 @@ class GroupForm:
 
 
 def shown(visit: Visit, group: models.GroupItem | None) -> GroupForm:
-    """What is; or what was sent, where that was refused."""
+    """The group's values; or those that were sent, where they were refused."""
     if visit.problem is not None and visit.form:
         windows = list(_typed_windows(visit))
         chosen, follows = chosen_in(visit.form), "follows" in visit.form
@@ -62,7 +62,7 @@ def shown(visit: Visit, group: models.GroupItem | None) -> GroupForm:
 
 
 def read(visit: Visit) -> dict[str, Any]:
-    """What was typed, as a body of PATCH /groups/{name}: null where nothing is said. Raises Invalid."""
+    """The form as a body of PATCH /groups/{name}: null where a field is empty. Raises Invalid."""
     chosen = chosen_in(visit.form)
     block: list[str] | None = named(chosen, "block")
     if "follows" in visit.form:

@@ -151,7 +151,7 @@ def _form(visit: Visit, kind: str, item: models.ListItem | None, etag: str) -> w
 
 
 def _fetching(visit: Visit) -> dict[str, Any]:
-    """What is sent of a list with a url; null takes a value away."""
+    """The body for a list with a url; null takes a value away."""
     return {
         "url": visit.text("url"),
         "format": visit.text("format") or "auto",
@@ -168,7 +168,7 @@ def _rules(visit: Visit, field: str) -> list[str]:
 
 
 def _counted(body: Any, what: str) -> str:
-    """What became of rules; a large write does not tell how many."""
+    """The message after rules were written; a large write does not tell how many."""
     if isinstance(body, models.Added):
         return f"{grouped(body.added)} rules are added." if body.added != 1 else "One rule is added."
     if isinstance(body, models.Deleted):

@@ -34,7 +34,7 @@ class Session:
         self.told = [*self.told, text][-_MOST_TOLD:]
 
     def take_told(self) -> list[str]:
-        """What is to be said, which is said then."""
+        """Take the messages that are to be shown; they are shown once."""
         told, self.told = self.told, []
         return told
 

@@ -1,4 +1,4 @@
-"""What changed of a thing, in lines that people can read: only what differs, what was before what is."""
+"""Differences between two states of a thing, in lines that people can read: only what differs, old before new."""
 
 from __future__ import annotations
 

@@ -95,7 +95,7 @@ async def _made(visit: Visit, operation: str, chosen: dict[str, str]) -> Any:
 
 
 def _chosen(visit: Visit) -> dict[str, str]:
-    """What the address says, as far as the form has it."""
+    """The query parameters that the form has fields for."""
     names = ("range", "from", "to", "by", "step")
     return {name: value for name in names if (value := visit.query.get(name, "").strip())}
 

@@ -192,7 +192,7 @@ def _in_front(at: Addresses, trusted_proxies: Sequence[str]) -> Iterator[Recipe]
 
 
 def _on_53(at: Addresses, version: int) -> tuple[str, ...]:
-    """What only knows addresses can be told of these."""
+    """Addresses of one IP version, for devices that take an address only; none on a port other than 53."""
     reach: Reach = at.plain
     return reach.of_version(version) if reach.port == DNS_PORT else ()
 

@@ -24,7 +24,7 @@ async def show(visit: Visit) -> web.StreamResponse:
 
 
 def lacks_of(at: Addresses) -> Iterator[str]:
-    """What keeps recipes from being here, and what to do about it; finished sentences."""
+    """Reasons why recipes are missing, and what to do about it; finished sentences."""
     if at.is_local:
         yield "Only this machine can ask: the server listens on loopback. Set listen in the config."
     if at.plain.port != DNS_PORT:

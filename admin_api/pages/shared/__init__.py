@@ -1,1 +1,1 @@
-"""What all web pages share: the visit, forms, templates, the menu."""
+"""Parts that all web pages share: the visit, forms, templates, the menu."""

@@ -32,7 +32,7 @@ def demand_own_page(request: web.Request) -> None:
 
 
 async def read_form(request: web.Request) -> MultiDictProxy[str]:
-    """What a form sent. Raises BadRequest (400, 408, 413, 415)."""
+    """Read the fields of a form. Raises BadRequest (400, 408, 413, 415)."""
     _demand_form(request)
     try:
         async with asyncio.timeout(FORM_SECONDS):
@@ -49,7 +49,7 @@ async def read_form(request: web.Request) -> MultiDictProxy[str]:
 
 
 async def read_door_form(request: web.Request) -> MultiDictProxy[str]:
-    """What the form with a token sent; nobody else waits for it. Raises BadRequest (400, 413, 415)."""
+    """Read the fields of the login form; nobody else waits for it. Raises BadRequest (400, 413, 415)."""
     _demand_form(request)
     async with request[TURN].lent():
         body = await read_within(request, DOOR_BYTES, DOOR_SECONDS)

@@ -26,7 +26,7 @@ class Waits(Exception):
 
     @property
     def told(self) -> str:
-        """What the page says."""
+        """The problem's text, as the page shows it."""
         part = self.item.token_part
         half = f" The second half of the token, shown this once, is {part}" if part else ""
         return f"Nothing has changed yet: this waits for another owner's approval.{half}"

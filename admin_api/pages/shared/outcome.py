@@ -1,4 +1,4 @@
-"""What came of an operation, as pages need it: what to tell, and the version that a form is made from."""
+"""Results of operations, as pages need them: the message to show, and the version that a form is made from."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a group's `block` and `allow` may name, as people choose from it: sets, lists, vendors and their services."""
+"""Names that a group's `block` and `allow` may have, to choose from: sets, lists, vendors and their services."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Choice:
 
     @property
     def field(self) -> str:
-        """What its field of a form is called."""
+        """The name of its field in a form."""
         return _PREFIX + self.name
 
 
@@ -59,7 +59,7 @@ async def shelves(visit: Visit) -> tuple[Shelf, ...]:
 
 
 def chosen_of(block: Collection[str], allow: Collection[str]) -> dict[str, str]:
-    """What is chosen for each name: block, allow or both."""
+    """The choice for each name: block, allow or both."""
     chosen = dict.fromkeys(block, "block")
     for name in allow:
         chosen[name] = "both" if name in chosen else "allow"

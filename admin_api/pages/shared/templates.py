@@ -46,14 +46,14 @@ def rendered(templates: Environment, template: str, facts: Mapping[str, Any]) ->
 
 
 def as_it_is(value: Any) -> Markup:
-    """What a form sends back, in a `value` or a textarea: written out it would be another text when it is saved."""
+    """Text that a form sends back, in a `value` or a textarea: written out it would be saved as another text."""
     text = "" if value is None else str(value)
     # UTF-8 has nothing for half a surrogate pair.
     return escape(text if text.isascii() else text.encode(errors="replace").decode())
 
 
 def _finalize(value: Any) -> Any:
-    """What stands in for a value in what is read: query names and the like are hostile text wherever they are shown."""
+    """Text that is only read: query names and the like are hostile text wherever they are shown, and written out."""
     if value is None:
         return ""
     return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value

@@ -27,7 +27,7 @@ _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 @dataclass(slots=True)
 class Visit:
-    """Who looks, at what, and what was sent along."""
+    """One request to a page: the caller, the path, and what was sent along."""
 
     context: Context
     operations: Operations
@@ -121,23 +121,23 @@ class Visit:
         return web.Response(status=303, headers={"Location": place})
 
     def pass_on(self, reply: Reply) -> web.Response:
-        """What an operation replied, as it is: a file to download."""
+        """Pass an operation's reply on as it is: a file to download."""
         return web.Response(
             status=reply.status, body=reply.payload(), headers={**reply.headers, "Content-Type": reply.content_type}
         )
 
     @property
     def server(self) -> str:
-        """What this server is called, where people see it away from here."""
+        """This server's name, where people see it away from here."""
         serves = self.context.settings.serves
         return serves.server_name or serves.identity or self.host
 
     def value(self, name: str, current: Any) -> Any:
-        """What a form's field shows: what was sent, where that was refused; else, and in other forms, what is."""
+        """The value of a form's field: as it was sent, where that was refused; else, and in other forms, `current`."""
         return self.form[name] if self.problem is not None and name in self.form else current
 
     def mistakes(self, pointer: str) -> list[str]:
-        """What is wrong at a place of what was sent (a JSON pointer, and all below it)."""
+        """Mistakes at a place of what was sent (a JSON pointer, and all below it)."""
         if self.problem is None:
             return []
         return [text for at, text in self.problem.errors if at == pointer or (pointer and at.startswith(f"{pointer}/"))]

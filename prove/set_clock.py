@@ -65,7 +65,7 @@ class _Clock:
     def environment(self) -> dict[str, str]:
         """Environment that the service is started with."""
         library = next((path for folder in _FOLDERS if (path := Path(folder) / _LIBRARY).exists()), None)
-        assert library, "libfaketime is not installed; .ci/run names the packages that the tests need"
+        assert library, "libfaketime is not installed; tests/set-up-machine installs what the tests need"
         return {
             "LD_PRELOAD": str(library),
             "FAKETIME_TIMESTAMP_FILE": str(self._file),

@@ -150,5 +150,5 @@ def _binary(name: str) -> str:
     """Debian keeps the server's programs out of PATH, a folder for each version."""
     found = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"), key=lambda path: int(path.parts[4]))
     path = str(found[-1]) if found else shutil.which(name)
-    assert path, f"{name} of PostgreSQL is not installed; .ci/run names the packages that the tests need"
+    assert path, f"{name} of PostgreSQL is not installed; tests/set-up-machine installs what the tests need"
     return path

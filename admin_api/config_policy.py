@@ -7,7 +7,7 @@ from typing import Any
 
 from admin_api.channel import Channel
 from admin_api.compiling.keeper import Keeper
-from admin_api.door import Door
+from admin_api.store.access import StoreAccess
 from admin_api.store.errors import StoreAway
 from admin_api.store.provision import ProvisionError, provision
 from resolver.telemetry.log import Log
@@ -19,8 +19,8 @@ _RETRY_SECONDS = 2.0
 class ConfigPolicy:
     """The policy that the config gives by now. What the supervisor hears of it is in moatdns.supervisor.control."""
 
-    def __init__(self, door: Door, keeper: Keeper, channel: Channel, log: Log) -> None:
-        self._door = door
+    def __init__(self, access: StoreAccess, keeper: Keeper, channel: Channel, log: Log) -> None:
+        self._access = access
         self._keeper = keeper
         self._channel = channel
         self._log = log
@@ -78,6 +78,6 @@ class ConfigPolicy:
                 self._channel.say("config_waits", fingerprint=fingerprint, why=why)
 
     async def _store(self) -> int:
-        async with self._door.store.change(ACTOR) as change:
+        async with self._access.store.change(ACTOR) as change:
             await provision(change, {**self._policy, "fingerprint": self._fingerprint})
         return change.revision

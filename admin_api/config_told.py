@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import Any, Final
 
-from admin_api.door import Door
 from admin_api.store import documents
+from admin_api.store.access import StoreAccess
 from admin_api.store.errors import StoreAway
 from resolver.config.telling import Told, differences
 from resolver.telemetry.log import Log
@@ -19,8 +19,8 @@ _RETRY_SECONDS = 2.0
 class ConfigTold:
     """Writes a row for each reading of the config, once, though the control process may be started anew meanwhile."""
 
-    def __init__(self, door: Door, log: Log) -> None:
-        self._door = door
+    def __init__(self, access: StoreAccess, log: Log) -> None:
+        self._access = access
         self._log = log
         self._readings: asyncio.Queue[dict[str, Any]] = asyncio.Queue(maxsize=1000)
 
@@ -44,7 +44,7 @@ class ConfigTold:
 
     async def _write(self, reading: dict[str, Any]) -> None:
         told: Told = {key: (shown, mark) for key, (shown, mark) in reading["told"].items()}
-        async with self._door.store.change(ACTOR) as change:
+        async with self._access.store.change(ACTOR) as change:
             noted = await documents.get(change.connection, _NOTED) or {}
             if (noted.get("began"), noted.get("number")) == (reading["began"], reading["number"]):
                 return  # by the control process before this one

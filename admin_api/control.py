@@ -31,7 +31,6 @@ from admin_api.channel import Channel, Order
 from admin_api.compiling.keeper import Keeper
 from admin_api.config_policy import ConfigPolicy
 from admin_api.config_told import ConfigTold
-from admin_api.door import Door
 from admin_api.editing.exemption_form import Terms
 from admin_api.editing.leases import LeaseTerms
 from admin_api.persons import normal_form
@@ -39,6 +38,7 @@ from admin_api.policy_file.plans import Plans
 from admin_api.query_log.reader import QueryLogReader
 from admin_api.query_log.writer import QueryLogWriter
 from admin_api.statistics.service import StatisticsService
+from admin_api.store.access import StoreAccess
 from admin_api.store.errors import StoreAway, StoreHeld
 from admin_api.store.owner import Owner, holder_of
 from admin_api.store.tokens import all_tokens, ensure_first_token
@@ -73,12 +73,12 @@ class Control:
         catalogue = load_kept(Path(settings.catalogue) if settings.catalogue else None)
         supervisor = os.getppid()
         owner = Owner(holder_of(supervisor, first["began"]), supervisor, lambda: self._tell_store("waits"))
-        self._door = Door(settings.store_url, self._state_dir, log, owner, self._hear_of_store)
+        self._access = StoreAccess(settings.store_url, self._state_dir, log, owner, self._hear_of_store)
         self._closing: asyncio.Task[None] | None = None
         self._ends_for_good = False  # or another process of this run goes on
-        self._heads = HeadKeeper(self._door, self._state_dir, log)
+        self._heads = HeadKeeper(self._access, self._state_dir, log)
         self._keeper = Keeper(
-            self._door,
+            self._access,
             self._state_dir,
             catalogue,
             channel.publish,
@@ -94,33 +94,39 @@ class Control:
             seconds=settings.plan_seconds,
         )
         self._outbox = Outbox(settings.webhooks)
-        self._deliveries = Deliveries(self._door, self._outbox, log)
-        self._upstreams = UpstreamWatch(channel, self._door, self._outbox, log)
-        self._watcher = Watcher(self._door, self._outbox, self._troubles)
+        self._deliveries = Deliveries(self._access, self._outbox, log)
+        self._upstreams = UpstreamWatch(channel, self._access, self._outbox, log)
+        self._watcher = Watcher(self._access, self._outbox, self._troubles)
         self._subjects = SubjectKeeper(
-            self._door,
+            self._access,
             self._state_dir,
             channel.use_subjects,
             log,
             history_days=settings.lease_history_days,
             outbox=self._outbox,
         )
-        self._config_policy = ConfigPolicy(self._door, self._keeper, channel, log)
-        self._config_told = ConfigTold(self._door, log)
+        self._config_policy = ConfigPolicy(self._access, self._keeper, channel, log)
+        self._config_told = ConfigTold(self._access, log)
         self._serving: Serving | None = None
         self._block_page: BlockPage | None = None
         self._gauges = Gauges(
-            self._door, self._state_dir, self._keeper, self._subjects, self._heads, channel, self._open_connections
+            self._access,
+            self._state_dir,
+            self._keeper,
+            self._subjects,
+            self._heads,
+            channel,
+            self._open_connections,
         )
         self._subscriptions = Subscriptions(
-            self._door,
+            self._access,
             self._keeper,
             self._state_dir,
             log,
             max_mib=settings.fetch_max_mib,
             timeout_seconds=settings.fetch_timeout_seconds,
         )
-        self._statistics = StatisticsService(self._door, settings, log, self._all_gauges, own_counts=self._own_counts)
+        self._statistics = StatisticsService(self._access, settings, log, self._all_gauges, own_counts=self._own_counts)
         events = socket.socket(fileno=first["events"])
         self._query_log = QueryLogWriter(events, settings, log) if settings.query_log else None
         worker_settings = WorkerSettings.from_plain(first["worker_settings"])
@@ -129,7 +135,7 @@ class Control:
                 settings.block_page,
                 worker_settings,
                 _terms(settings),
-                door=self._door,
+                store_access=self._access,
                 policy=self._keeper,
                 subjects=self._subjects,
                 catalogue=catalogue,
@@ -142,7 +148,7 @@ class Control:
                 ),
                 access=access_of(worker_settings),
                 log=log,
-                door=self._door,
+                store_access=self._access,
                 policy=self._keeper,
                 subjects=self._subjects,
                 outbox=self._outbox,
@@ -180,7 +186,7 @@ class Control:
 
     def _troubles(self) -> list[str]:
         """Why the node is not well."""
-        keepers = (self._door, self._heads, self._keeper, self._subjects)
+        keepers = (self._access, self._heads, self._keeper, self._subjects)
         parts = (*(keeper.trouble for keeper in keepers), *self._config_policy.problems)
         return [*(text for text in parts if text), *self._upstreams.states.troubles]
 
@@ -228,7 +234,7 @@ class Control:
         await self._subjects.close()
         with contextlib.suppress(StoreAway):
             await self._heads.note()  # of the last changes
-        await self._door.close(for_good=self._ends_for_good)
+        await self._access.close(for_good=self._ends_for_good)
         self._channel.close()
 
     async def _serve_api(self, serving: Serving) -> None:
@@ -267,21 +273,21 @@ class Control:
     async def _work(self) -> None:
         """What needs the store begins when it is open; a part that fails ends the process, and the next one begins."""
         self._tell_store("opens")
-        await self._door.open()
-        token = await ensure_first_token(self._door.store, self._state_dir)
+        await self._access.open()
+        token = await ensure_first_token(self._access.store, self._state_dir)
         if token is not None:
             self._log.info("a first token for the admin API was made; take it from its file", file=str(token))
         if self._settings.approval == FOUR_EYES:
             await self._tell_of_owners()
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._door.watch())
-            tasks.create_task(self._door.hold())
+            tasks.create_task(self._access.watch())
+            tasks.create_task(self._access.hold())
             tasks.create_task(self._heads.run())
             tasks.create_task(self._subjects.run())
             tasks.create_task(self._deliveries.run())
             tasks.create_task(self._watcher.run())
             if self._settings.audit_syslog is not None:
-                tasks.create_task(AuditSyslog(self._door, self._settings.audit_syslog, self._log).run())
+                tasks.create_task(AuditSyslog(self._access, self._settings.audit_syslog, self._log).run())
             tasks.create_task(self._config_policy.run())
             tasks.create_task(self._config_told.run())
             await self._config_policy.tried.wait()  # without the config's part, the store's policy is not whole
@@ -292,7 +298,7 @@ class Control:
 
     async def _tell_of_owners(self) -> None:
         """Warn where four eyes leave nobody to approve anything."""
-        async with self._door.store.read() as connection:
+        async with self._access.store.read() as connection:
             rows = await all_tokens(connection)
         deciding = [row for row in rows if may(row.role, "operator") and not row.has_expired(datetime.now(UTC))]
         if len({normal_form(row.owner) for row in deciding}) < 2:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from admin_api.door import Door
+from admin_api.store.access import StoreAccess
 from admin_api.webhooks.hooks import Outbox
 from resolver.errors import MoatdnsError
 from resolver.telemetry.log import Log
@@ -112,10 +112,10 @@ def _has_changed(state: _State, found: Sequence[str | None]) -> bool:
 class UpstreamWatch:
     """Looks at the upstreams all the time, and tells log and webhooks."""
 
-    def __init__(self, channel: Any, door: Door, outbox: Outbox, log: Log) -> None:
+    def __init__(self, channel: Any, access: StoreAccess, outbox: Outbox, log: Log) -> None:
         """`channel` asks the supervisor (admin_api.channel)."""
         self._channel = channel
-        self._door = door
+        self._access = access
         self._outbox = outbox
         self._log = log
         self._told: list[float] = []
@@ -146,7 +146,7 @@ class UpstreamWatch:
         if not self._outbox.wants(event):
             return
         try:
-            async with self._door.store.count() as connection:
+            async with self._access.store.count() as connection:
                 await self._outbox.put(connection, event, data)
         except MoatdnsError as error:
             self._log.warning("webhooks are not told of an upstream", upstream=name, why=str(error))

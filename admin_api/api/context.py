@@ -12,6 +12,7 @@ from admin_api.editing.exemption_form import Terms
 from admin_api.editing.leases import LeaseTerms
 from admin_api.policy_file.planning import Plan
 from admin_api.policy_file.trying import InForce, Told, Try
+from admin_api.store.access import StoreAccess
 from admin_api.store.store import Store
 from admin_api.subjects.keeper import SubjectKeeper
 from admin_api.webhooks.delivery import Deliveries
@@ -62,18 +63,6 @@ class AdminSettings:
     log_lacks: tuple[str, ...] = ()  # what the query log cannot show, in finished sentences
     serves: Serves = field(default_factory=Serves)
     ipv6_prefix: int = 64  # bits of an address that wrong tokens are counted by
-
-
-class StoreDoor(Protocol):
-    """The store, which may be away."""
-
-    @property
-    def store(self) -> Store:
-        """The open store. Raises StoreAway (admin_api.store.errors) while it cannot be reached."""
-
-    @property
-    def trouble(self) -> str | None:
-        """Why it is away; None while it is not."""
 
 
 class PolicyKeeper(Protocol):
@@ -233,7 +222,7 @@ class Context:
     settings: AdminSettings
     access: Access
     log: Log
-    door: StoreDoor
+    store_access: StoreAccess
     policy: PolicyKeeper
     subjects: SubjectKeeper
     outbox: Outbox
@@ -249,3 +238,8 @@ class Context:
     began: float  # when the service started, Unix time
     config_problems: Callable[[], Sequence[str]]  # why the config's policy is not in force; none when it is
     upstream_troubles: Callable[[], Sequence[str]] = tuple  # which upstreams do not answer, in finished phrases
+
+    @property
+    def store(self) -> Store:
+        """The open store. Raises StoreAway (admin_api.store.errors) while it cannot be reached."""
+        return self.store_access.store

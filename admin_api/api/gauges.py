@@ -12,8 +12,8 @@ from typing import Any
 from admin_api.audit.head import HeadKeeper
 from admin_api.channel import Channel
 from admin_api.compiling.keeper import Keeper
-from admin_api.door import Door
 from admin_api.store import change_requests
+from admin_api.store.access import StoreAccess
 from admin_api.store.room import free_bytes
 from admin_api.subjects.keeper import SubjectKeeper
 from resolver import __version__
@@ -27,7 +27,7 @@ class Gauges:
 
     def __init__(
         self,
-        door: Door,
+        access: StoreAccess,
         state_dir: Path,
         keeper: Keeper,
         subjects: SubjectKeeper,
@@ -35,7 +35,7 @@ class Gauges:
         channel: Channel,
         connections: Callable[[], Mapping[str, int]],
     ) -> None:
-        self._door = door
+        self._access = access
         self._state_dir = state_dir
         self._keeper = keeper
         self._subjects = subjects
@@ -53,7 +53,7 @@ class Gauges:
             except MoatdnsError:
                 self._workers = []
             with contextlib.suppress(MoatdnsError):  # the store is away: as many as before
-                async with self._door.store.read() as connection:
+                async with self._access.store.read() as connection:
                     self._changes_waiting = await change_requests.count_pending(connection, datetime.now(UTC))
             await asyncio.sleep(_EVERY_SECONDS)
 
@@ -69,7 +69,7 @@ class Gauges:
             "moatdns_pauses": {(): len(self._subjects.subjects.pauses)},
             "moatdns_subjects_up_to_date": {(): self._subjects.trouble is None},
             "moatdns_state_free_bytes": {(): free} if (free := free_bytes(self._state_dir)) is not None else {},
-            "moatdns_store_up": {(): self._door.trouble is None},
+            "moatdns_store_up": {(): self._access.trouble is None},
             "moatdns_audit_heads": {(): self._heads.heads},
             "moatdns_audit_lost_heads": {(): len(self._heads.lost)},
             "moatdns_policy_up_to_date": {(): self._keeper.trouble is None},

@@ -13,8 +13,8 @@ import time
 from collections.abc import Collection
 from pathlib import Path
 
-from admin_api.door import Door
 from admin_api.store import audit, trail
+from admin_api.store.access import StoreAccess
 from admin_api.store.errors import StoreAway
 from admin_api.store.heads import HEAD_FILE, MOST_HEADS, Head, append_head, read_heads
 from admin_api.store.store import Store
@@ -28,11 +28,11 @@ _LOOK_SECONDS = 1.0  # for rows that this process wrote
 class HeadKeeper:
     """The one that notes heads. `trouble` says that rows are gone, None while none are."""
 
-    def __init__(self, door: Door, state_dir: Path, log: Log) -> None:
+    def __init__(self, access: StoreAccess, state_dir: Path, log: Log) -> None:
         self.trouble: str | None = None
         self.lost: list[trail.Pair] = []
         self.heads = 0
-        self._door = door
+        self._access = access
         self._state_dir = state_dir
         self._log = log
         self._noted_at = -1  # `audited` of the store as of the last note
@@ -45,7 +45,7 @@ class HeadKeeper:
             is_due = time.monotonic() - last >= _EVERY_SECONDS
             with contextlib.suppress(StoreAway):
                 # While rows are gone, an admin may acknowledge that on the command line.
-                if is_due or self.lost or self._door.store.audited != self._noted_at:
+                if is_due or self.lost or self._access.store.audited != self._noted_at:
                     await self.note(says_so=is_due)
             if is_due:
                 last = time.monotonic()
@@ -54,7 +54,7 @@ class HeadKeeper:
     async def note(self, *, says_so: bool = False) -> None:
         """Look whether the noted heads are there, and note the head as it is. Raises StoreAway."""
         async with self._turn:
-            store = self._door.store
+            store = self._access.store
             audited = store.audited
             try:
                 heads = await asyncio.to_thread(read_heads, self._state_dir)

@@ -12,8 +12,8 @@ import socket
 from datetime import UTC
 from typing import Final
 
-from admin_api.door import Door
 from admin_api.store import audit, documents
+from admin_api.store.access import StoreAccess
 from admin_api.store.audit import AuditRow
 from resolver.config.addresses import parse_syslog
 from resolver.errors import MoatdnsError
@@ -34,8 +34,8 @@ _MOST_DATAGRAM = 60_000  # octets
 class AuditSyslog:
     """Sends the trail to one server."""
 
-    def __init__(self, door: Door, url: str, log: Log) -> None:
-        self._door = door
+    def __init__(self, access: StoreAccess, url: str, log: Log) -> None:
+        self._access = access
         self._transport, self._target = parse_syslog(url)
         self._url = url
         self._log = log
@@ -68,13 +68,13 @@ class AuditSyslog:
 
     async def _send_some(self) -> bool:
         """Send what is new; True if there may be more. Raises OSError, StoreAway."""
-        async with self._door.store.read() as connection:
+        async with self._access.store.read() as connection:
             last = int((await documents.get(connection, _SENT) or {}).get("id", 0))
             rows = await audit.rows_after(connection, last, limit=_AT_ONCE)
         if not rows:
             return False
         await asyncio.to_thread(self._send, [self._message(row) for row in rows])
-        async with self._door.store.change(_ACTOR) as change:
+        async with self._access.store.change(_ACTOR) as change:
             await documents.put(change, _SENT, {"id": rows[-1].id})
         return len(rows) == _AT_ONCE
 

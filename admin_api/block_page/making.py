@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from admin_api.api.context import PolicyKeeper, StoreDoor
+from admin_api.api.context import PolicyKeeper
 from admin_api.block_page.answering import Answering
 from admin_api.block_page.bounds import Bounds
 from admin_api.block_page.findings import Findings
@@ -11,6 +11,7 @@ from admin_api.block_page.requests import Requests
 from admin_api.block_page.serving import Serving
 from admin_api.block_page.visitors import Visitors
 from admin_api.editing.exemption_form import Terms
+from admin_api.store.access import StoreAccess
 from admin_api.subjects.keeper import SubjectKeeper
 from blocklists.catalogue import Catalogue
 from blocklists.sources import known_references
@@ -25,7 +26,7 @@ def make_block_page(
     worker_settings: WorkerSettings,
     terms: Terms,
     *,
-    door: StoreDoor,
+    store_access: StoreAccess,
     policy: PolicyKeeper,
     subjects: SubjectKeeper,
     catalogue: Catalogue,
@@ -39,6 +40,6 @@ def make_block_page(
     findings = Findings(lambda: policy.snapshot, access, lambda: subjects.subjects, catalogue)
     requests = None
     if settings.request_form:
-        requests = Requests(door, subjects, known_references(catalogue), terms, settings, bounds, log)
+        requests = Requests(store_access, subjects, known_references(catalogue), terms, settings, bounds, log)
     answering = Answering(visitors, findings, requests, pages, bounds, settings.names)
     return Serving(answering, visitors, pages, bounds, settings, log)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from admin_api.api.context import StoreDoor
 from admin_api.block_page.bounds import Bounds
 from admin_api.block_page.findings import Finding
 from admin_api.block_page.form import Form
@@ -13,6 +12,7 @@ from admin_api.editing import exemptions as editing
 from admin_api.editing.exemption_form import Terms
 from admin_api.editing.exemptions import UNVERIFIED, Who
 from admin_api.store import exemptions
+from admin_api.store.access import StoreAccess
 from admin_api.store.exemptions import ExemptionRow
 from admin_api.subjects.keeper import SubjectKeeper
 from resolver.config.references import Known
@@ -32,7 +32,7 @@ class Requests:
 
     def __init__(
         self,
-        door: StoreDoor,
+        access: StoreAccess,
         subjects: SubjectKeeper,
         known: Known,
         terms: Terms,
@@ -40,7 +40,7 @@ class Requests:
         bounds: Bounds,
         log: Log,
     ) -> None:
-        self._door = door
+        self._access = access
         self._subjects = subjects
         self._known = known
         self._terms = terms
@@ -55,7 +55,7 @@ class Requests:
 
     async def state_of(self, client: str, scope: str) -> ExemptionRow | None:
         """The client's request that was not granted (yet): pending, or denied not long ago. Raises StoreAway."""
-        async with self._door.store.read() as connection:
+        async with self._access.store.read() as connection:
             rows = await exemptions.undone(connection, ACTOR, client, datetime.now(UTC))
         return next((row for row in rows if row.scope == (scope,)), None)
 

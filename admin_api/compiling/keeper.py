@@ -16,9 +16,9 @@ from pathlib import Path
 
 from admin_api.compiling.layers import Wanted, read_wanted
 from admin_api.compiling.stacking import FEW_CHANGES, FEW_RULES, Layers, Order, Stacker
-from admin_api.door import Door
 from admin_api.store import policy as stored_policy
 from admin_api.store import rules
+from admin_api.store.access import StoreAccess
 from admin_api.store.store import Store
 from blocklists.catalogue import Catalogue
 from resolver.config.file_policy import forget_contents
@@ -42,7 +42,7 @@ class Keeper:
 
     def __init__(
         self,
-        door: Door,
+        access: StoreAccess,
         state_dir: Path,
         catalogue: Catalogue,
         publish: Publish,
@@ -52,7 +52,7 @@ class Keeper:
         catalogue_folder: str | None = None,
     ) -> None:
         """`publish` puts a policy in force in every worker, and raises MoatdnsError when that fails."""
-        self._door = door
+        self._access = access
         self._state_dir = state_dir
         self._catalogue = catalogue
         self._publish = publish
@@ -149,12 +149,12 @@ class Keeper:
         if 0 < self._fold_after <= time.monotonic():
             self._fold_after = 0.0
             return True
-        async with self._door.store.read() as connection:
+        async with self._access.store.read() as connection:
             return await stored_policy.revision(connection) != self.revision
 
     async def _round(self) -> None:
         began = time.monotonic()
-        store = self._door.store
+        store = self._access.store
         await self._take_fold(store)
         wanted, layers = await self._stacked(store)
         groups = await asyncio.to_thread(wanted.groups, self._catalogue)

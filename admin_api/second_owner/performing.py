@@ -59,7 +59,7 @@ class Performing:
             tag = None  # the operation takes none, else it would have refused this one
         sent = Sent(operation_name(route), dict(call.path), query, dict(call.body), tag)
         terms = call.context.settings.changes
-        store = call.context.door.store
+        store = call.context.store
         part = tokens.new_part() if sent.operation == _MAKES_TOKEN else None
         async with store.change(call.actor, call.request_id) as change:
             await change_requests.tidy(change)
@@ -90,7 +90,7 @@ class Performing:
             raise WrongState(f"change request {row.id!r} is of another version of moatdns: deny it, and ask anew")
         if not may(approval.role, route.role):
             raise BadRequest(403, f"what it asks for needs the role {route.role}; your token has {approval.role}")
-        async with approval.context.door.store.read() as connection:
+        async with approval.context.store.read() as connection:
             body = await change_requests.body_of(connection, row)
             asked_with = await tokens.by_id(connection, row.requested_token)
         if asked_with is None or not may(asked_with.role, route.role):

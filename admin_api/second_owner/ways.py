@@ -1,4 +1,4 @@
-"""Every way to open a name: by which door, with which role, and who else has to agree under `approval: four-eyes`.
+"""Every way to open a name: by which endpoint, with which role, and who else has to agree under `approval: four-eyes`.
 
 The one table of it. docs/four-eyes.md is made from it, a test walks it through the public API, and another one fails
 when the API has an operation that is neither here nor in CLOSING.

@@ -14,11 +14,11 @@ from typing import Any
 from sqlalchemy import case, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from admin_api.door import Door
 from admin_api.statistics import rollups, sketch
 from admin_api.statistics.folding import Folder
 from admin_api.statistics.prometheus import dropped_of, exposition
 from admin_api.statistics.rollups import DAY, HOUR, MINUTE
+from admin_api.store.access import StoreAccess
 from admin_api.store.errors import StoreAway
 from admin_api.store.tables import stats_clients, stats_rollup
 from resolver.config.settings import COUNTERS, ControlSettings
@@ -36,7 +36,7 @@ class StatisticsService:
 
     def __init__(
         self,
-        door: Door,
+        access: StoreAccess,
         settings: ControlSettings,
         log: Log,
         gauges: Gauges,
@@ -44,7 +44,7 @@ class StatisticsService:
         own_counts: Callable[[], Mapping[tuple[str, str], int]] = dict,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._door = door
+        self._access = access
         self._log = log
         self._gauges = gauges
         self._own_counts = own_counts
@@ -72,7 +72,7 @@ class StatisticsService:
         async with self._folding:
             if self._begun < mine:  # else one that began after we came is done
                 self._begun += 1
-                await self._folder.fold(self._door.store, self._clock())
+                await self._folder.fold(self._access.store, self._clock())
 
     async def _tidy(self) -> None:
         """Once an hour: roll up what is over, forget what is too old."""
@@ -80,7 +80,7 @@ class StatisticsService:
         hour = int(now) // HOUR
         if hour == self._hour:
             return
-        async with self._door.store.count() as connection:
+        async with self._access.store.count() as connection:
             await rollups.roll_up(connection, now)
             await rollups.forget(connection, now, self._days)
         self._hour = hour
@@ -166,7 +166,7 @@ class StatisticsService:
     async def _window(self, start: datetime, end: datetime, step: int | None = None) -> _Window:
         """Fold, and then open a connection with the parts that a window is made of; rows fit into steps of `step`."""
         await self.fold()
-        return _Window(self._door, int(start.timestamp()), math.ceil(end.timestamp()), self._kept_from(), step)
+        return _Window(self._access, int(start.timestamp()), math.ceil(end.timestamp()), self._kept_from(), step)
 
     def _kept_from(self) -> dict[int, int]:
         now = int(self._clock())
@@ -183,8 +183,8 @@ class StatisticsService:
 class _Window:
     """A connection, and the parts of a window as they are at its moment."""
 
-    def __init__(self, door: Door, start: int, end: int, kept_from: dict[int, int], step: int | None) -> None:
-        self._reading = door.store.read()
+    def __init__(self, access: StoreAccess, start: int, end: int, kept_from: dict[int, int], step: int | None) -> None:
+        self._reading = access.store.read()
         self._start, self._end, self._kept_from, self._step = start, end, kept_from, step
 
     async def __aenter__(self) -> tuple[AsyncConnection, list[tuple[int, int, int]]]:

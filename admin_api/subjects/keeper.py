@@ -15,8 +15,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from admin_api.door import Door
 from admin_api.store import exemptions, leases, pauses
+from admin_api.store.access import StoreAccess
 from admin_api.store.change import Change
 from admin_api.store.errors import StoreAway
 from admin_api.store.room import check_room
@@ -55,10 +55,17 @@ class SubjectKeeper:
     """The one that brings them in force."""
 
     def __init__(
-        self, door: Door, state_dir: Path, publish: Publish, log: Log, *, history_days: int, outbox: Outbox
+        self,
+        access: StoreAccess,
+        state_dir: Path,
+        publish: Publish,
+        log: Log,
+        *,
+        history_days: int,
+        outbox: Outbox,
     ) -> None:
         """`publish` has every worker read on, and raises MoatdnsError when that fails."""
-        self._door = door
+        self._access = access
         self._state_dir = state_dir
         self._publish = publish
         self._log = log
@@ -92,9 +99,9 @@ class SubjectKeeper:
         """A change of the store, and of what is in force; `synced` as the store has it. Raises StoreAway."""
         if self._journal is None:
             raise StoreAway("leases and exemptions have not been read yet; try again soon")
-        async with self._door.store.turn(self._turn, actor) as since:
+        async with self._access.store.turn(self._turn, actor) as since:
             try:
-                async with self._door.store.change(actor, request_id, synced=synced, since=since) as change:
+                async with self._access.store.change(actor, request_id, synced=synced, since=since) as change:
                     changing = SubjectChange(change)
                     yield changing
                     if changing.put:
@@ -168,7 +175,7 @@ class SubjectKeeper:
                 gone = reader.dropped
             except SubjectsError as error:
                 self._log.error("the journal of leases and exemptions is written anew", why=str(error))
-        async with self._door.store.read() as connection:
+        async with self._access.store.read() as connection:
             found: list[Subject] = [lease_of(row, moment) for row in await leases.all_leases(connection)]
             found += [
                 exemption_of(row, moment) for row in await exemptions.opened(connection) if row.status == "active"
@@ -267,7 +274,7 @@ class SubjectKeeper:
         kinds: dict[str, list[str]] = {"lease": [], "exemption": [], "pause": []}
         for subject in over:
             kinds[subject.to_plain()[0]].append(subject.key)
-        async with self._door.store.read() as connection:
+        async with self._access.store.read() as connection:
             opened = {row.id: row for row in await exemptions.opened(connection)}
         late = [row.id for row in opened.values() if row.status == "pending" and row.expires_at <= at]
         if not over and not late:
@@ -294,7 +301,7 @@ class SubjectKeeper:
         return subject is not None and subject.ends.seconds_left(now()) <= 0
 
     async def _tidy(self) -> None:
-        async with self._door.store.count() as connection:
+        async with self._access.store.count() as connection:
             await leases.forget_history(connection, datetime.now(UTC) - self._history)
 
     async def _again(self, work: Callable[[], Awaitable[None]]) -> None:

@@ -18,8 +18,8 @@ from typing import Any, Final
 
 from admin_api.child_process import in_child
 from admin_api.compiling.keeper import Keeper
-from admin_api.door import Door
 from admin_api.store import lists
+from admin_api.store.access import StoreAccess
 from admin_api.store.errors import StoreAway
 from admin_api.store.lists import ListRow
 from admin_api.subscriptions.fetching import Wanted, fetch
@@ -62,9 +62,16 @@ class Subscriptions:
     """All lists that are fetched."""
 
     def __init__(
-        self, door: Door, keeper: Keeper, state_dir: Path, log: Log, *, max_mib: int, timeout_seconds: float
+        self,
+        access: StoreAccess,
+        keeper: Keeper,
+        state_dir: Path,
+        log: Log,
+        *,
+        max_mib: int,
+        timeout_seconds: float,
     ) -> None:
-        self._door = door
+        self._access = access
         self._keeper = keeper
         self._state_dir = state_dir
         self._log = log
@@ -151,7 +158,7 @@ class Subscriptions:
             path.unlink(missing_ok=True)
 
     async def _look(self) -> None:
-        async with self._door.store.read() as connection:
+        async with self._access.store.read() as connection:
             rows = await lists.all_lists(connection)
         self._rows = {row.id: row for row in rows if row.kind == "subscription"}
         for gone in self._progress.keys() - self._rows.keys():
@@ -246,7 +253,7 @@ class Subscriptions:
     async def _commit(self, row: ListRow, progress: _Progress, outcome: dict[str, Any]) -> None:
         """Keep what came. Nothing came where it is up to date. Raises ListError for what is not believed."""
         now = datetime.now(UTC)
-        async with self._door.store.change(ACTOR) as change:
+        async with self._access.store.change(ACTOR) as change:
             current = await lists.find(change.connection, row.name)
             if current is None or current.id != row.id or _source_of(current) != _source_of(row):
                 return  # it was removed, or leads elsewhere now
@@ -287,7 +294,7 @@ class Subscriptions:
         kept = "the last good copy stays in force" if row.content else "there is no copy yet"
         self._log.warning("list not fetched", list=row.name, why=why, so=kept)
         with contextlib.suppress(StoreAway, TimeoutError):
-            async with asyncio.timeout(_STORE_PATIENCE_SECONDS), self._door.store.change(ACTOR) as change:
+            async with asyncio.timeout(_STORE_PATIENCE_SECONDS), self._access.store.change(ACTOR) as change:
                 current = await lists.find(change.connection, row.name)
                 if current is not None and current.id == row.id:
                     await lists.update(change, current, last_error=why[:500], last_attempt_at=datetime.now(UTC))
@@ -295,7 +302,7 @@ class Subscriptions:
     async def _note_loss(self, row: ListRow) -> None:
         """The copy is gone from the disk: without it nothing could be compiled, so go on as if there had been none."""
         nothing = {"content": None, "rules": 0, "patterns": 0, "regexes": 0, "fetched": None, "report": None}
-        async with self._door.store.change(ACTOR) as change:
+        async with self._access.store.change(ACTOR) as change:
             current = await lists.find(change.connection, row.name)
             if current is None or current.id != row.id or current.content != row.content:
                 return

@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from admin_api.door import Door
 from admin_api.guarded_http import guarded_session, why_not
 from admin_api.store import webhooks
+from admin_api.store.access import StoreAccess
 from admin_api.store.webhooks import MessageRow
 from admin_api.webhooks.hooks import Hook, Outbox
 from resolver import __version__
@@ -48,8 +48,8 @@ class HookState:
 class Deliveries:
     """The deliveries to all hooks."""
 
-    def __init__(self, door: Door, outbox: Outbox, log: Log) -> None:
-        self._door = door
+    def __init__(self, access: StoreAccess, outbox: Outbox, log: Log) -> None:
+        self._access = access
         self._outbox = outbox
         self._log = log
         self.states = {hook.key: HookState() for hook in outbox.hooks}
@@ -74,7 +74,7 @@ class Deliveries:
         state = self.states[hook.key]
         while True:
             try:
-                async with self._door.store.read() as connection:
+                async with self._access.store.read() as connection:
                     due = await webhooks.due(connection, hook.key, datetime.now(UTC), _AT_ONCE)
                     state.waiting = (await webhooks.waiting(connection)).get(hook.key, 0)
                 for row in due:
@@ -86,7 +86,7 @@ class Deliveries:
     async def _try(self, hook: Hook, row: MessageRow) -> None:
         state = self.states[hook.key]
         why = await send(hook, row)
-        async with self._door.store.count() as connection:
+        async with self._access.store.count() as connection:
             if why is None or row.tries >= len(PAUSES_SECONDS):
                 await webhooks.done(connection, row)
             else:

@@ -7,8 +7,8 @@ import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
-from admin_api.door import Door
 from admin_api.store import documents, exemptions, lists
+from admin_api.store.access import StoreAccess
 from admin_api.store.exemptions import ExemptionRow
 from admin_api.webhooks.hooks import Outbox
 from resolver.errors import MoatdnsError
@@ -26,9 +26,9 @@ _ACTOR = "moatdns"
 class Watcher:
     """The one that looks."""
 
-    def __init__(self, door: Door, outbox: Outbox, troubles: Callable[[], Sequence[str]]) -> None:
+    def __init__(self, access: StoreAccess, outbox: Outbox, troubles: Callable[[], Sequence[str]]) -> None:
         """`troubles` says why the node is not well, in finished phrases; none when it is."""
-        self._door = door
+        self._access = access
         self._outbox = outbox
         self._troubles = troubles
         self._unwell_since: float | None = None
@@ -52,24 +52,24 @@ class Watcher:
         if why:
             self._unwell_since = self._unwell_since or time.monotonic()
             if not self._told_unwell and time.monotonic() - self._unwell_since >= _STEADY_SECONDS:
-                async with self._door.store.count() as connection:
+                async with self._access.store.count() as connection:
                     await self._outbox.put(connection, DEGRADED, {"why": why})
                 self._told_unwell = True
             return
         if self._told_unwell:
-            async with self._door.store.count() as connection:
+            async with self._access.store.count() as connection:
                 await self._outbox.put(connection, RECOVERED, {})
         self._unwell_since, self._told_unwell = None, False
 
     async def _look_at_lists(self) -> None:
-        async with self._door.store.read() as connection:
+        async with self._access.store.read() as connection:
             rows = await lists.all_lists(connection)
             told = (await documents.get(connection, _TOLD) or {}).get("lists", {})
         shown = {row.name: lists.error_shown(row, is_admin=False) for row in rows}
         failing = {row.name: row.last_error for row in rows if row.last_error is not None}  # each reason is told once
         if failing == told:
             return
-        async with self._door.store.change(_ACTOR) as change:
+        async with self._access.store.change(_ACTOR) as change:
             for name, why in failing.items():
                 if told.get(name) != why:
                     await self._outbox.put(change.connection, LIST_REFUSED, {"list": name, "why": shown[name]})
@@ -77,12 +77,12 @@ class Watcher:
 
     async def _look_at_exemptions(self) -> None:
         now = datetime.now(UTC)
-        async with self._door.store.read() as connection:
+        async with self._access.store.read() as connection:
             rows = [row for row in await exemptions.opened(connection) if row.status == "active"]
         soon = [row for row in rows if not row.told_ending and ends_soon(row, now)]
         if not soon:
             return
-        async with self._door.store.change(_ACTOR) as change:
+        async with self._access.store.change(_ACTOR) as change:
             for row in soon:
                 await self._outbox.put(change.connection, ENDING, told_of(row))
             await exemptions.told_ending(change, [row.id for row in soon])

@@ -19,7 +19,7 @@ class Said:
     warning = error = info
 
 
-class Door:
+class SteadyAccess:
     """A store that is there."""
 
     trouble: str | None = None

@@ -107,7 +107,7 @@ async def authenticate(context: Context, throttle: Throttle, address: str, autho
         raise BadRequest(401, "send a token: Authorization: Bearer TOKEN", WWW_Authenticate='Bearer realm="moatdns"')
     text = text.strip()
     throttle.check_before_look(address, text)
-    async with context.door.store.read() as connection:
+    async with context.store.read() as connection:
         token = await tokens.authenticate(connection, text)
     if token is None:
         throttle.check(address)

@@ -48,7 +48,7 @@ class Callers:
 
     async def _touch(self, token: TokenRow) -> None:
         try:
-            await tokens.touch(self._context.door.store, token)
+            await tokens.touch(self._context.store, token)
         except StoreAway as error:
             self._context.log.warning("a token's last use is not noted", token=token.name, why=str(error))
 

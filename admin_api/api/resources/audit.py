@@ -19,7 +19,7 @@ async def listing(call: Call) -> Reply:
     """GET /audit."""
     query: models.AuditPage = call.query
     before = place_of(query.cursor, int)
-    async with call.context.door.store.read() as connection:
+    async with call.context.store.read() as connection:
         rows = await audit.page(
             connection,
             limit=query.limit + 1,
@@ -36,7 +36,7 @@ async def listing(call: Call) -> Reply:
 async def export(call: Call) -> Reply:
     """GET /audit:export."""
     query: models.AuditExport = call.query
-    async with call.context.door.store.read() as connection:
+    async with call.context.store.read() as connection:
         rows = await audit.rows_after(connection, query.after_id, limit=query.limit, since=query.start)
     lines = "".join(visible_json(json.dumps(row.plain(), separators=(",", ":"))) + "\n" for row in rows)
     return Reply(lines.encode(), content_type=JSON_LINES)
@@ -45,7 +45,7 @@ async def export(call: Call) -> Reply:
 async def acknowledge(call: Call) -> Reply:
     """POST /audit:acknowledge."""
     context, reason = call.context, call.body["reason"]
-    store = context.door.store
+    store = context.store
     heads = await asyncio.to_thread(noted_heads, context.state_dir, None)
     async with store.change(call.actor, call.request_id) as change:
         lost = await trail.acknowledge(change, store.audit_key, heads, reason)

@@ -21,6 +21,6 @@ async def flush(call: Call) -> Reply:
         forgotten = await call.context.node.flush(name, below=below)
     except MoatdnsError as error:
         raise BadRequest(503, str(error), Retry_After="1") from None
-    async with call.context.door.store.change(call.actor, call.request_id) as change:
+    async with call.context.store.change(call.actor, call.request_id) as change:
         change.record("flush", "cache", None, {"name": name, "below": below, "forgotten": forgotten})
     return Reply(models.Flushed(forgotten=forgotten))

@@ -48,7 +48,7 @@ async def show(call: Call) -> Reply:
             for name, services in groupby(catalogue.services.values(), key=lambda service: service.vendor)
         )
     ]
-    async with call.context.door.store.read() as connection:
+    async with call.context.store.read() as connection:
         file_policy = await documents.get(connection, FILE_POLICY) or {}
     return Reply(
         models.CatalogueReply(

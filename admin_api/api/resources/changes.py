@@ -31,7 +31,7 @@ async def listing(call: Call) -> Reply:
         before = (datetime.fromisoformat(place[0]), place[1]) if place else None
     except ValueError:
         raise bad_cursor() from None
-    async with call.context.door.store.read() as connection:
+    async with call.context.store.read() as connection:
         rows = await change_requests.page(
             connection, datetime.now(UTC), limit=query.limit + 1, before=before, status=query.status
         )
@@ -42,7 +42,7 @@ async def listing(call: Call) -> Reply:
 
 async def show(call: Call) -> Reply:
     """GET /change-requests/{id}."""
-    async with call.context.door.store.read() as connection:
+    async with call.context.store.read() as connection:
         row = await change_requests.get(connection, call.path["id"])
         is_kept = row.status == "pending" and row.body_octets <= _MOST_SHOWN
         body = await change_requests.body_of(connection, row) if is_kept else None
@@ -51,7 +51,7 @@ async def show(call: Call) -> Reply:
 
 async def approve(call: Call) -> Reply:
     """POST /change-requests/{id}:approve."""
-    async with call.context.door.store.read() as connection:
+    async with call.context.store.read() as connection:
         row = await change_requests.get(connection, call.path["id"])
     if (status := row.status_at(datetime.now(UTC))) != "pending":
         raise WrongState(f"change request {row.id!r} is {status}: it cannot be approved")
@@ -73,7 +73,7 @@ async def withdraw(call: Call) -> Reply:
 
 
 async def _end(call: Call, action: str) -> Reply:
-    async with call.context.door.store.change(call.actor, call.request_id) as change:
+    async with call.context.store.change(call.actor, call.request_id) as change:
         row = await _found(change, call.path["id"], call.expected_version())
         if action == "withdraw" and not is_same_person(call.owner, row.requested_owner):
             raise Forbidden(f"{row.requested_owner} asked for it, and nobody else withdraws it: deny it")

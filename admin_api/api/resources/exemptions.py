@@ -24,7 +24,7 @@ async def listing(call: Call) -> Reply:
         before = (datetime.fromisoformat(place[0]), place[1]) if place else None
     except ValueError:
         raise bad_cursor() from None
-    async with call.context.door.store.read() as connection:
+    async with call.context.store.read() as connection:
         rows = await exemptions.page(
             connection,
             limit=query.limit + 1,
@@ -40,7 +40,7 @@ async def listing(call: Call) -> Reply:
 
 async def show(call: Call) -> Reply:
     """GET /exemptions/{id}."""
-    async with call.context.door.store.read() as connection:
+    async with call.context.store.read() as connection:
         row = await exemptions.get(connection, call.path["id"])
         events = await exemptions.events(connection, row.id)
     history = [models.ExemptionEvent.model_validate(event, from_attributes=True) for event in events]

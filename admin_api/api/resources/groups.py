@@ -22,7 +22,7 @@ async def listing(call: Call) -> Reply:
     """GET /groups."""
     query: models.GroupsPage = call.query
     after = place_of(query.cursor, str)
-    async with call.context.door.store.read() as connection:
+    async with call.context.store.read() as connection:
         rows = await groups.page(
             connection, limit=query.limit + 1, after=after[0] if after else None, contains=query.contains
         )
@@ -38,7 +38,7 @@ async def create(call: Call) -> Reply:
 
 async def show(call: Call) -> Reply:
     """GET /groups/{name}."""
-    async with call.context.door.store.read() as connection:
+    async with call.context.store.read() as connection:
         row = await groups.get(connection, call.path["name"])
     return tagged(_item(row), row.version)
 
@@ -64,7 +64,7 @@ async def change(call: Call) -> Reply:
 async def delete(call: Call) -> Reply:
     """DELETE /groups/{name}."""
     revision = await editing.delete_group(
-        call.context.door.store,
+        call.context.store,
         call.path["name"],
         expected_version=call.expected_version(),
         actor=call.actor,
@@ -75,7 +75,7 @@ async def delete(call: Call) -> Reply:
 
 async def _make(call: Call, body: Mapping[str, Any]) -> Reply:
     written = await editing.create_group(
-        call.context.door.store,
+        call.context.store,
         body,
         known=known_references(call.context.catalogue),
         actor=call.actor,
@@ -88,7 +88,7 @@ async def _make(call: Call, body: Mapping[str, Any]) -> Reply:
 
 async def _update(call: Call, merge: Merge) -> Reply:
     written = await editing.update_group(
-        call.context.door.store,
+        call.context.store,
         call.path["name"],
         merge,
         known=known_references(call.context.catalogue),

@@ -16,7 +16,7 @@ async def listing(call: Call) -> Reply:
     """GET /leases."""
     query: models.LeasesPage = call.query
     after = place_of(query.cursor, str)
-    async with call.context.door.store.read() as connection:
+    async with call.context.store.read() as connection:
         rows = await leases.page(
             connection,
             limit=query.limit + 1,
@@ -31,7 +31,7 @@ async def listing(call: Call) -> Reply:
 
 async def show(call: Call) -> Reply:
     """GET /leases/{address}."""
-    async with call.context.door.store.read() as connection:
+    async with call.context.store.read() as connection:
         row = await leases.get(connection, _address(call))
         rows = await leases.of_device(connection, row.device)
     return Reply(_item(row, rows))
@@ -74,7 +74,7 @@ async def history(call: Call) -> Reply:
     """GET /lease-history."""
     query: models.LeaseHistoryPage = call.query
     before = place_of(query.cursor, int)
-    async with call.context.door.store.read() as connection:
+    async with call.context.store.read() as connection:
         rows = await leases.history(
             connection,
             limit=query.limit + 1,

@@ -23,7 +23,7 @@ async def listing(call: Call) -> Reply:
     """GET /lists."""
     query: models.ListsPage = call.query
     after = place_of(query.cursor, str)
-    async with call.context.door.store.read() as connection:
+    async with call.context.store.read() as connection:
         rows = await lists.all_lists(connection)
     items = [
         *(_bundled(call.context.catalogue, name) for name in call.context.catalogue.services),
@@ -46,7 +46,7 @@ async def show(call: Call) -> Reply:
     name = call.path["name"]
     if name in call.context.catalogue.services:
         return Reply(_bundled(call.context.catalogue, name))
-    async with call.context.door.store.read() as connection:
+    async with call.context.store.read() as connection:
         row = await lists.get(connection, name)
     return tagged(_item(call, row), row.version)
 
@@ -74,7 +74,7 @@ async def change(call: Call) -> Reply:
 async def delete(call: Call) -> Reply:
     """DELETE /lists/{name}."""
     revision = await editing.delete_list(
-        call.context.door.store,
+        call.context.store,
         own_list(call),
         expected_version=call.expected_version(),
         actor=call.actor,
@@ -86,9 +86,7 @@ async def delete(call: Call) -> Reply:
 async def refresh(call: Call) -> Reply:
     """POST /lists/{name}:refresh."""
     name = own_list(call)
-    row, revision = await editing.ask_refresh(
-        call.context.door.store, name, actor=call.actor, request_id=call.request_id
-    )
+    row, revision = await editing.ask_refresh(call.context.store, name, actor=call.actor, request_id=call.request_id)
     call.context.subscriptions.request(row.id, revision)
     call.context.policy.changed()
     return Reply(models.Accepted(revision=revision), 202)
@@ -96,7 +94,7 @@ async def refresh(call: Call) -> Reply:
 
 async def _make(call: Call, body: Mapping[str, Any]) -> Reply:
     written = await editing.create_list(
-        call.context.door.store,
+        call.context.store,
         body,
         known=known_references(call.context.catalogue),
         actor=call.actor,
@@ -113,7 +111,7 @@ async def _make(call: Call, body: Mapping[str, Any]) -> Reply:
 
 async def _update(call: Call, name: str, merge: Any) -> Reply:
     written = await editing.update_list(
-        call.context.door.store,
+        call.context.store,
         name,
         merge,
         expected_version=call.expected_version(),

@@ -25,7 +25,7 @@ async def status(call: Call) -> Reply:
         node = await context.node.status()
     except MoatdnsError:  # the supervisor is busy or going: what we know ourselves is told all the same
         node = {"workers": []}
-    async with context.door.store.read() as connection:
+    async with context.store.read() as connection:
         rows = await lists.all_lists(connection)
     since = policy.in_force_since
     is_admin = may(call.role, "admin")
@@ -55,7 +55,7 @@ async def status(call: Call) -> Reply:
                 "lost_rows": sorted({row for row, _ in context.audit_heads.lost})[-_MOST_ROWS:],
                 "trouble": context.audit_heads.trouble,
             },
-            store={"place": context.door.store.place, "trouble": context.door.trouble},
+            store={"place": context.store.place, "trouble": context.store_access.trouble},
             upstream_troubles=list(context.upstream_troubles()),
             upstreams=[
                 {"worker": worker["pid"], **server}
@@ -88,7 +88,7 @@ async def ready(call: Call) -> Reply:
     why = [
         text
         for text in (
-            context.door.trouble,
+            context.store_access.trouble,
             context.audit_heads.trouble,
             context.policy.trouble,
             context.subjects.trouble,

@@ -11,7 +11,7 @@ from admin_api.store.pauses import PauseRow
 
 async def listing(call: Call) -> Reply:
     """GET /pauses."""
-    async with call.context.door.store.read() as connection:
+    async with call.context.store.read() as connection:
         rows = await pauses.all_pauses(connection)
     return Reply(models.Pauses(items=[_item(row) for row in rows]))
 

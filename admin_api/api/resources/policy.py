@@ -18,7 +18,7 @@ from blocklists.sources import known_references
 
 async def show(call: Call) -> Reply:
     """GET /policy."""
-    async with call.context.door.store.read() as connection:
+    async with call.context.store.read() as connection:
         document = await document_of(connection)
     return Reply(document, 200, {"ETag": f'"{document["revision"]}"'})
 
@@ -32,7 +32,7 @@ async def plan(call: Call) -> Reply:
             raise BadRequest(503, "no policy is in force yet", Retry_After="1")
         now = InForce(keeper.snapshot, keeper.revision, context.subjects.subjects)
     wanted = Try(call.body, seconds)
-    told = await context.plans.tell(context.door.store, context.catalogue, wanted, now, keeper.manifest_path)
+    told = await context.plans.tell(context.store, context.catalogue, wanted, now, keeper.manifest_path)
     replayed = None
     if told.replay is not None:
         replayed = models.ReplayReply.model_validate(told.replay, from_attributes=True)
@@ -59,7 +59,7 @@ async def rollback(call: Call) -> Reply:
 async def history(call: Call) -> Reply:
     """GET /policy/history."""
     before = place_of(call.query.cursor, int)
-    async with call.context.door.store.read() as connection:
+    async with call.context.store.read() as connection:
         rows = await revisions.page(connection, limit=call.query.limit + 1, below=before[0] if before else None)
     shown = rows[: call.query.limit]
     items = [models.RevisionItem.model_validate(row, from_attributes=True) for row in shown]
@@ -71,7 +71,7 @@ async def _apply(call: Call) -> Reply:
     if expected is None:
         why = 'say by If-Match which revision was planned against, as in If-Match: "42"; plan first'
         raise BadRequest(428, why)
-    store = call.context.door.store
+    store = call.context.store
     made = await call.context.plans.make(store, call.body)
     async with store.change(call.actor, call.request_id) as change:
         planned = made or await planned_by(change.connection, call.body)

@@ -35,7 +35,7 @@ async def exemption_report(call: Call) -> Reply:
     """GET /reports/exemptions."""
     query: models.ReportQuery = call.query
     start, end = _window(query)
-    async with call.context.door.store.read() as connection:
+    async with call.context.store.read() as connection:
         rows = await exemptions.touching(connection, start, end)
     uses = {item["key"]: item for item in await call.context.statistics.breakdown("exemption", start, end, None)}
     items = [_use(row, uses.get(row.id), end) for row in rows]

@@ -31,7 +31,7 @@ async def listing(call: Call) -> Reply:
         pairs = (("block", d.rule.text) for d in call.context.catalogue.domains if d.service == name)
         found = _least(pairs, query, after)
     else:
-        async with call.context.door.store.read() as connection:
+        async with call.context.store.read() as connection:
             row = await lists.get(connection, name)
             if row.content is None:
                 found = await rules.page(connection, row, contains=query.contains, limit=query.limit + 1, after=after)
@@ -47,7 +47,7 @@ async def add(call: Call) -> Reply:
     """POST /lists/{name}/rules."""
     block, allow = call.body.get("block", []), call.body.get("allow", [])
     written = await editing.add_rules(
-        call.context.door.store,
+        call.context.store,
         own_list(call),
         block=block,
         allow=allow,
@@ -66,7 +66,7 @@ async def delete(call: Call) -> Reply:
     """POST /lists/{name}/rules:batchDelete."""
     block, allow = call.body.get("block", []), call.body.get("allow", [])
     written = await editing.remove_rules(
-        call.context.door.store,
+        call.context.store,
         own_list(call),
         block=block,
         allow=allow,

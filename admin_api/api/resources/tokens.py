@@ -17,7 +17,7 @@ from admin_api.store.tokens import TokenRow
 async def listing(call: Call) -> Reply:
     """GET /tokens."""
     after = place_of(call.query.cursor, str)
-    async with call.context.door.store.read() as connection:
+    async with call.context.store.read() as connection:
         rows = await tokens.page(connection, limit=call.query.limit + 1, after=after[0] if after else None)
     shown = rows[: call.query.limit]
     following = cursor_of(shown[-1].name) if len(rows) > len(shown) else None
@@ -26,7 +26,7 @@ async def listing(call: Call) -> Reply:
 
 async def show(call: Call) -> Reply:
     """GET /tokens/{name}."""
-    async with call.context.door.store.read() as connection:
+    async with call.context.store.read() as connection:
         return Reply(_item(await tokens.get(connection, call.path["name"])))
 
 
@@ -42,7 +42,7 @@ async def create(call: Call) -> Reply:
         except ValueError as error:
             raise Invalid([("/expires", str(error))]) from None
     made = await editing.create_token(
-        call.context.door.store, body, actor=call.actor, request_id=call.request_id, part=call.token_part
+        call.context.store, body, actor=call.actor, request_id=call.request_id, part=call.token_part
     )
     item = models.NewToken(**_item(made.row).model_dump(), token=made.text)
     return Reply(item, 201, {"Location": f"/api/v1/tokens/{made.row.name}"})
@@ -50,7 +50,7 @@ async def create(call: Call) -> Reply:
 
 async def delete(call: Call) -> Reply:
     """DELETE /tokens/{name}."""
-    await editing.revoke_token(call.context.door.store, call.path["name"], actor=call.actor, request_id=call.request_id)
+    await editing.revoke_token(call.context.store, call.path["name"], actor=call.actor, request_id=call.request_id)
     return Reply(None, 204)
 
 

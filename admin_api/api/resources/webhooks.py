@@ -26,7 +26,7 @@ async def listing(call: Call) -> Reply:
 
 async def test(call: Call) -> Reply:
     """POST /webhooks:test."""
-    async with call.context.door.store.change(call.actor, call.request_id) as change:
+    async with call.context.store.change(call.actor, call.request_id) as change:
         count = await call.context.outbox.put_test(change.connection)
         change.record("test", "webhooks", None, None)
     return Reply(models.WebhooksTested(hooks=count), 202)

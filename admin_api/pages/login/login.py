@@ -49,7 +49,7 @@ class Door:
         if found is None:
             return None
         text, session = found
-        async with self._context.door.store.read() as connection:
+        async with self._context.store.read() as connection:
             token = await tokens.by_id(connection, session.token_id)
         if token is None:
             self._sessions.end(text)

@@ -48,7 +48,7 @@ class Said:
     warning = error = info
 
 
-class Door:
+class BreakableAccess:
     """A store that can be taken away."""
 
     def __init__(self, store: Store) -> None:
@@ -153,7 +153,7 @@ class Served:
 
     port: int
     store: Store
-    door: Door
+    store_access: BreakableAccess
     policy: InForceAtOnce
     log: Said
     session: ClientSession
@@ -209,7 +209,7 @@ async def served(tmp_path: Path) -> AsyncIterator[Served]:
     """The API, with a token of each role."""
     log = Said()
     store = await Store.open(None, tmp_path, log)
-    door, policy, elsewhere = Door(store), InForceAtOnce(), Elsewhere()
+    store_access, policy, elsewhere = BreakableAccess(store), InForceAtOnce(), Elsewhere()
     listening = socket.create_server(("127.0.0.1", 0))
     port = listening.getsockname()[1]
 
@@ -219,18 +219,18 @@ async def served(tmp_path: Path) -> AsyncIterator[Served]:
     outbox = Outbox(
         [{"url": "http://user:pass@127.0.0.1:9/x?k=1", "secret": "s", "events": EVENTS, "allow_private": True}]
     )
-    subjects = SubjectKeeper(door, tmp_path, told, log, history_days=1, outbox=outbox)
+    subjects = SubjectKeeper(store_access, tmp_path, told, log, history_days=1, outbox=outbox)
     keeping = asyncio.ensure_future(subjects.run())
     context = Context(
         settings=AdminSettings("127.0.0.1", port, ("moatdns.corp.example",), True, None, None),
         access=access_of(WorkerSettings()),
         log=log,
-        door=door,
+        store_access=store_access,
         policy=policy,
         subjects=subjects,
         outbox=outbox,
-        deliveries=Deliveries(door, outbox, log),
-        audit_heads=HeadKeeper(door, tmp_path, log),
+        deliveries=Deliveries(store_access, outbox, log),
+        audit_heads=HeadKeeper(store_access, tmp_path, log),
         plans=Plans(None, tmp_path, None, at_once=2, seconds=30),
         subscriptions=elsewhere,
         statistics=elsewhere,
@@ -244,7 +244,7 @@ async def served(tmp_path: Path) -> AsyncIterator[Served]:
     serving = Serving(context)
     await serving.start(listening)
     async with ClientSession() as session:
-        api = Served(port, store, door, policy, log, session, tmp_path, context, elsewhere.keys)
+        api = Served(port, store, store_access, policy, log, session, tmp_path, context, elsewhere.keys)
         for role in tokens.ROLES:
             async with store.change("test") as change:
                 _, api.tokens[role] = await tokens.create(change, name=f"a-{role}", owner="tests", role=role)

@@ -76,7 +76,7 @@ async def test_days_of_reports_are_said_to_be_days_of_utc(served: Served) -> Non
 
 async def test_a_store_that_is_away_is_told_instead_of_a_page(served: Served) -> None:
     browser = await Browser.log_in(served, "viewer")
-    served.door.trouble = "the disk is full"
+    served.store_access.trouble = "the disk is full"
     text, _ = await browser.get("/status", status=503)
     assert "he disk is full" in text
 

@@ -107,7 +107,7 @@ async def test_unknown_paths_and_methods_are_problems_too(served: Served) -> Non
 
 
 async def test_a_store_that_is_away_is_told_as_such_and_shows_in_ready(served: Served) -> None:
-    served.door.trouble = "no connection"
+    served.store_access.trouble = "no connection"
     async with served.call("GET", "lists") as response:
         await expect_problem(response)
         assert (response.status, response.headers["Retry-After"]) == (503, "5")
@@ -149,7 +149,7 @@ async def test_an_unexpected_error_is_a_500_that_tells_nothing_but_an_id(
     def broken() -> None:
         raise RuntimeError("secret detail")
 
-    monkeypatch.setattr(type(served.door), "store", property(lambda _: broken()))
+    monkeypatch.setattr(type(served.store_access), "store", property(lambda _: broken()))
     async with served.call("GET", "lists") as response:
         problem = await expect_problem(response)
         assert response.status == 500

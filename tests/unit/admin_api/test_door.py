@@ -118,11 +118,11 @@ async def test_a_forgotten_tab_keeps_no_session_alive(served: Served, monkeypatc
 async def test_one_can_leave_while_the_store_is_away(served: Served) -> None:
     browser = await Browser.log_in(served, "viewer")
     csrf = await browser.csrf()
-    served.door.trouble = "the disk is full"
+    served.store_access.trouble = "the disk is full"
     await browser.send("/logout", {"csrf": "A" * 43}, 403)
     _, headers = await browser.send("/logout", {"csrf": csrf}, 303)
     assert headers["Location"] == "/login"
-    served.door.trouble = None
+    served.store_access.trouble = None
     _, headers = await browser.get("/status", 303)
     assert headers["Location"] == "/login?next=%2Fstatus"
 

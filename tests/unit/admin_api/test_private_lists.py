@@ -98,5 +98,5 @@ async def test_a_webhook_learns_no_more_than_a_viewer(served: Served) -> None:
         async def put(self, conn: Any, what: str, data: dict[str, Any]) -> None:
             put.append((what, data))
 
-    await Watcher(served.door, Notes(), list)._look_at_lists()
+    await Watcher(served.store_access, Notes(), list)._look_at_lists()
     assert put == [(LIST_REFUSED, {"list": "inside", "why": lists.PRIVATE_ERROR})]

@@ -19,7 +19,7 @@ from admin_api.webhooks.hooks import Outbox
 from resolver.policy.subjects import End, Lease, Plain
 from resolver.snapshot.clocks import now
 from resolver.snapshot.subjects_file import Journal, Position, subjects_at
-from tests.unit.doubles import Door, Said
+from tests.unit.doubles import Said, SteadyAccess
 
 
 class Workers:
@@ -56,7 +56,7 @@ async def test_a_change_is_not_in_force_before_the_workers_have_it(
 ) -> None:
     monkeypatch.setattr(keeping, "PATIENCE_SECONDS", 0.3)
     store, workers = await Store.open(None, tmp_path, Said()), Workers()
-    keeper = SubjectKeeper(Door(store), tmp_path, workers.told, Said(), history_days=1, outbox=Outbox())
+    keeper = SubjectKeeper(SteadyAccess(store), tmp_path, workers.told, Said(), history_days=1, outbox=Outbox())
     running = asyncio.ensure_future(keeper.run())
     await keeper.loaded.wait()
     assert await keeper.wait_until_in_force(1)
@@ -91,7 +91,7 @@ async def test_a_change_whose_call_is_given_up_comes_in_force_all_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store, workers = await Store.open(None, tmp_path, Said()), Workers()
-    keeper = SubjectKeeper(Door(store), tmp_path, workers.told, Said(), history_days=1, outbox=Outbox())
+    keeper = SubjectKeeper(SteadyAccess(store), tmp_path, workers.told, Said(), history_days=1, outbox=Outbox())
     running = asyncio.ensure_future(keeper.run())
     await keeper.loaded.wait()
     may_write, write = threading.Event(), Journal.append
@@ -132,7 +132,7 @@ class GivenUp(Store):
 async def test_what_was_committed_for_a_call_that_is_gone_is_found_in_the_store(tmp_path: Path) -> None:
     store, workers = await GivenUp.open(None, tmp_path, Said()), Workers()
     assert isinstance(store, GivenUp)
-    keeper = SubjectKeeper(Door(store), tmp_path, workers.told, Said(), history_days=1, outbox=Outbox())
+    keeper = SubjectKeeper(SteadyAccess(store), tmp_path, workers.told, Said(), history_days=1, outbox=Outbox())
     running = asyncio.ensure_future(keeper.run())
     await keeper.loaded.wait()
     body, terms = {"identity": "ana", "ttl_seconds": 60}, LeaseTerms(most=9, longest_seconds=60)

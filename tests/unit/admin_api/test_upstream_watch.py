@@ -110,7 +110,7 @@ async def test_log_and_webhooks_are_told_and_a_flapping_upstream_is_no_flood(
     workers, log = Workers(), Said()
     hook = {"url": "http://127.0.0.1:9/", "secret": "s", "events": EVENTS, "allow_private": True}
     outbox = Outbox([hook])
-    watch = UpstreamWatch(workers, served.door, outbox, log)
+    watch = UpstreamWatch(workers, served.store_access, outbox, log)
     running = asyncio.ensure_future(watch.run())
     for turn in range(10):
         workers.upstreams = [said(FIRST, healthy=turn % 2 == 1)]

@@ -22,7 +22,7 @@ from admin_api.webhooks import delivery, watching
 from admin_api.webhooks.delivery import Deliveries, send
 from admin_api.webhooks.hooks import Hook, Outbox
 from admin_api.webhooks.watching import Watcher
-from tests.unit.doubles import Door, Said
+from tests.unit.doubles import Said, SteadyAccess
 
 SECRET = "what both know"
 
@@ -89,7 +89,7 @@ async def test_an_event_arrives_signed_and_is_tried_again_until_it_is_taken(
     monkeypatch.setattr(delivery, "_LOOK_SECONDS", 0.02)
     receiver.answers = [500, 302]
     outbox = Outbox([receiver.hook()])
-    deliveries = Deliveries(Door(store), outbox, Said())
+    deliveries = Deliveries(SteadyAccess(store), outbox, Said())
     async with store.change("test") as change:
         await outbox.put(change.connection, "list.refused", {"list": "feed"})
         await outbox.put(change.connection, "node.degraded", {})  # which this hook does not want
@@ -113,7 +113,7 @@ async def test_a_message_that_nobody_takes_is_given_up_in_the_end(
     monkeypatch.setattr(delivery, "_LOOK_SECONDS", 0.02)
     receiver.answers = [500] * 10
     outbox, log = Outbox([receiver.hook()]), Said()
-    deliveries = Deliveries(Door(store), outbox, log)
+    deliveries = Deliveries(SteadyAccess(store), outbox, log)
     async with store.change("test") as change:
         await outbox.put(change.connection, "list.refused", {})
     running = asyncio.ensure_future(deliveries.run())
@@ -200,7 +200,7 @@ async def test_what_nobody_does_is_noticed_and_told_once(store: Store, monkeypat
         soon = await exemptions.create(change, {**values, **old}, owner="Ana")
         new = {"starts_at": now, "expires_at": now + timedelta(hours=20)}
         await exemptions.create(change, {**values, **new}, owner="Ana")
-    running = asyncio.ensure_future(Watcher(Door(store), Outbox([HOOK]), lambda: troubles).run())
+    running = asyncio.ensure_future(Watcher(SteadyAccess(store), Outbox([HOOK]), lambda: troubles).run())
 
     async def has(count: int) -> list[tuple[str, dict[str, Any]]]:
         for _ in range(200):

@@ -13,7 +13,7 @@ from admin_api.audit import syslog as audit_syslog
 from admin_api.audit.syslog import AuditSyslog
 from admin_api.store import tokens
 from admin_api.store.store import Store
-from tests.unit.doubles import Door, Said
+from tests.unit.doubles import Said, SteadyAccess
 
 
 async def _token(store: Store, name: str) -> None:
@@ -38,7 +38,7 @@ async def test_each_row_goes_to_syslog_once_and_in_order(tmp_path: Path, monkeyp
     url = f"udp://127.0.0.1:{listening.getsockname()[1]}"
     await _token(store, "one")
     for name in ("two", "three"):  # a run that ends, and the next
-        running = asyncio.ensure_future(AuditSyslog(Door(store), url, Said()).run())
+        running = asyncio.ensure_future(AuditSyslog(SteadyAccess(store), url, Said()).run())
         await _token(store, name)
         await asyncio.sleep(0.3)
         running.cancel()
@@ -60,7 +60,7 @@ async def test_a_tcp_server_that_comes_late_gets_everything(tmp_path: Path, monk
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    running = asyncio.ensure_future(AuditSyslog(Door(store), f"tcp://127.0.0.1:{port}", log).run())
+    running = asyncio.ensure_future(AuditSyslog(SteadyAccess(store), f"tcp://127.0.0.1:{port}", log).run())
     await _token(store, "one")
     await asyncio.sleep(0.2)
     came = b""

@@ -126,7 +126,7 @@ async def page_with(served: Served) -> AsyncIterator[Open]:
                 BlockPageSettings(**{**generous, **settings}),
                 WorkerSettings(clients_allow=("127.0.0.0/24",), trusted_proxies=(TrustedProxy(f"{PROXY}/32"),)),
                 Terms(four_eyes=False, longest_seconds=longest_seconds),
-                door=context.door,
+                store_access=context.store_access,
                 policy=context.policy,
                 subjects=context.subjects,
                 catalogue=context.catalogue,

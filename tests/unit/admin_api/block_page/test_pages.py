@@ -116,12 +116,12 @@ async def test_names_are_looked_up_on_the_pages_own_address_alone(page: Page) ->
 
 async def test_the_page_stays_while_the_store_is_away(page: Page) -> None:
     token = await page.token("claude.ai")
-    page.served.door.trouble = "it is away"
+    page.served.store_access.trouble = "it is away"
     got = await page.get("claude.ai")
     assert got.status == 403
     assert "Requests cannot be taken right now" in got.text
     assert (await page.post("claude.ai", {**FORM, "token": token})).status == 503
-    page.served.door.trouble = None
+    page.served.store_access.trouble = None
     assert (await page.post("claude.ai", {**FORM, "token": token})).status == 303
 
 

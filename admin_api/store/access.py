@@ -1,4 +1,4 @@
-"""The door to the store: opened when it can be, tried again while it cannot, looked at now and then."""
+"""Access to the store: opened when it can be, tried again while it cannot, looked at now and then."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ _LOST_SECONDS = 1.0  # while an admin's word is waited for
 _LOOK_SECONDS = 5.0
 
 
-class Door:
-    """A store that may be away."""
+class StoreAccess:
+    """The store of this process, which may be away."""
 
     def __init__(
         self, url: str | None, state_dir: Path, log: Log, owner: Owner, hear: Callable[[StoreAway | None], None]

@@ -8,20 +8,20 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from blocklists.catalogue import BYPASS, Catalogue
-from resolver.config.references import SETS, Known
+from resolver.config.references import SETS, KnownReferences
 from resolver.policy.compiler import FORMAT, CompiledRules, RuleSource, SourceRule, compile_groups, compile_rules
-from resolver.policy.groups import Group, ResponsePolicy
+from resolver.policy.groups import CompiledGroup, ResponsePolicy
+from resolver.policy.rule_layer import Rank, Source
 from resolver.policy.rule_syntax import is_plain, parse_rule, plain_key
-from resolver.policy.rules import Rank, Source
 
 _ALL_LISTS = "lists"
 
 
-def known_references(catalogue: Catalogue) -> Known:
+def known_references(catalogue: Catalogue) -> KnownReferences:
     """What a config's `block` and `allow` may name, apart from its own lists. A set without a service is unknown."""
     sets = {name for name in SETS if name == _ALL_LISTS or catalogue.services_of(name)}
     closed = set(catalogue.services_of(BYPASS))
-    return Known(
+    return KnownReferences(
         sets=frozenset(sets),
         vendors=frozenset(catalogue.vendors),
         services=frozenset(catalogue.services),
@@ -69,7 +69,7 @@ def _own(lists: Iterable[dict[str, Any]]) -> Iterator[RuleSource]:
         yield RuleSource(Source(entry["name"], rank), rules, names)
 
 
-def groups_of(policy: dict[str, Any], catalogue: Catalogue) -> Iterator[Group]:
+def groups_of(policy: dict[str, Any], catalogue: Catalogue) -> Iterator[CompiledGroup]:
     """The groups of a policy, with every reference resolved to keys of sources.
 
     A list may say its `key` (its name unless given), and whether it is `enabled` (unless it is, nothing names it).
@@ -89,7 +89,7 @@ def groups_of(policy: dict[str, Any], catalogue: Catalogue) -> Iterator[Group]:
 
     for group in policy["groups"]:
         response = group["response"] or policy["response"]
-        yield Group(
+        yield CompiledGroup(
             name=group["name"],
             networks=tuple(group["networks"]),
             exempt=group["exempt"],

@@ -42,14 +42,14 @@ class Difference:
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class CatalogueChoice:
     """`folder` is where the catalogue in force is; None: the bundled one. `news` is how the bundled one differs."""
 
     folder: Path | None = None
     news: Difference | None = None
 
 
-def choose(state_dir: Path, *, review: bool) -> Choice:
+def choose(state_dir: Path, *, review: bool) -> CatalogueChoice:
     """The catalogue to use. A first start, and without review each, keeps a copy of the bundled one.
 
     Raises CatalogueError for a copy that cannot be used, with `review`: without, it is there for the news alone.
@@ -58,13 +58,13 @@ def choose(state_dir: Path, *, review: bool) -> Choice:
         copy = _copy(state_dir)
         if copy is None:
             accept(state_dir)
-            return Choice()
+            return CatalogueChoice()
         if copy.name == catalogue_fingerprint():
             accept(state_dir)  # for the day when another version holds it back: whole by then, too
-            return Choice()
+            return CatalogueChoice()
         news = difference(load_kept(copy), load_catalogue())
         if review:
-            return Choice(copy, news)
+            return CatalogueChoice(copy, news)
         accept(state_dir)
     except (OSError, CatalogueError) as error:
         if review:
@@ -73,12 +73,12 @@ def choose(state_dir: Path, *, review: bool) -> Choice:
             ) from error
         with contextlib.suppress(OSError):
             accept(state_dir)
-        return Choice()
-    return Choice(None, news)
+        return CatalogueChoice()
+    return CatalogueChoice(None, news)
 
 
 def load_kept(folder: Path | None) -> Catalogue:
-    """The catalogue of a `Choice`. A copy is checked by the fingerprint that it is called by. Raises CatalogueError."""
+    """The chosen catalogue. A copy is checked by the fingerprint that it is called by. Raises CatalogueError."""
     return load_catalogue(folder, folder.name) if folder is not None else load_catalogue()
 
 

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from blocklists.versions import Choice
+from blocklists.versions import CatalogueChoice
 from moatdns import cookie_secret
 from moatdns.ourselves import is_ourselves, usable_system_servers
 from resolver.config.addresses import NAMED_CLIENTS, parse_endpoint
@@ -150,7 +150,7 @@ def ground_of(config: Config) -> Ground:
     )
 
 
-def plan_of(config: Config, policy: dict[str, Any], fingerprint: str, *, catalogue: Choice) -> Plan:
+def plan_of(config: Config, policy: dict[str, Any], fingerprint: str, *, catalogue: CatalogueChoice) -> Plan:
     """The plan of a config, on this machine as it is now; `policy` is the config's own, with its fingerprint.
 
     A cookie secret that the config holds itself is written to `state_dir`. Raises MoatdnsError when it cannot be.

@@ -30,9 +30,9 @@ from resolver.cache.responses import ResponseCache
 from resolver.config.settings import CacheSettings, Limits
 from resolver.errors import UpstreamError
 from resolver.policy.compiler import RuleSource, SourceRule, compile_groups, compile_rules, policy_in_memory
-from resolver.policy.groups import Group
+from resolver.policy.groups import CompiledGroup
+from resolver.policy.rule_layer import Rank, Source
 from resolver.policy.rule_syntax import parse_rule
-from resolver.policy.rules import Rank, Source
 from resolver.telemetry.counters import Counters
 from resolver.wire.transport import Transport
 from tests.support.encrypted import Certificates, curl
@@ -91,7 +91,7 @@ class _Worker:
     def __init__(self) -> None:
         limits, counters, self.upstreams = Limits(), Counters(), _Upstreams()
         rules = [RuleSource(Source("house", Rank.OWN), [SourceRule(parse_rule(rule)) for rule in _RULES])]
-        groups = [Group("default", block=frozenset({"house"}))]
+        groups = [CompiledGroup("default", block=frozenset({"house"}))]
         resolver = Resolver(
             self.upstreams,
             ResponseCache(CacheSettings()),

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from blocklists.catalogue import Catalogue
 from resolver.answering.explaining import Access, explain_query
-from resolver.config.rules import read_block_rule
+from resolver.config.list_rules import read_block_rule
 from resolver.errors import RuleError
 from resolver.policy.decision import Verdict
 from resolver.policy.snapshot import PolicySnapshot

@@ -15,7 +15,7 @@ from admin_api.store import exemptions
 from admin_api.store.access import StoreAccess
 from admin_api.store.exemptions import ExemptionRow
 from admin_api.subjects.keeper import SubjectKeeper
-from resolver.config.references import Known
+from resolver.config.references import KnownReferences
 from resolver.config.settings import BlockPageSettings
 from resolver.errors import MoatdnsError
 from resolver.telemetry.log import Log
@@ -34,7 +34,7 @@ class Requests:
         self,
         access: StoreAccess,
         subjects: SubjectKeeper,
-        known: Known,
+        known: KnownReferences,
         terms: Terms,
         settings: BlockPageSettings,
         bounds: Bounds,

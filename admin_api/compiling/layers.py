@@ -22,8 +22,8 @@ from resolver.config.file_policy import content_path
 from resolver.errors import SnapshotError
 from resolver.policy.compiler import CompiledRules, RuleSource, SourceRule, compile_groups, compile_rules
 from resolver.policy.overlay import RuleChange, overlay
+from resolver.policy.rule_layer import Rank, Source
 from resolver.policy.rule_syntax import is_plain, parse_rule, plain_key
-from resolver.policy.rules import Rank, Source
 from resolver.policy.stack import RuleStack
 from resolver.system.state_files import reading
 

@@ -14,8 +14,8 @@ from admin_api.editing.errors import Invalid, raise_invalid
 from admin_api.store import groups, lists
 from admin_api.store.change import Change
 from resolver.config import addresses, fields
-from resolver.config.references import Known
-from resolver.config.rules import read_block_rule
+from resolver.config.list_rules import read_block_rule
+from resolver.config.references import KnownReferences
 from resolver.config.section import Section
 from resolver.config.wording import KeyPath, nearest, shown
 from resolver.errors import RuleError
@@ -125,7 +125,7 @@ def _too_long(where: str, terms: Terms) -> Invalid:
 
 
 async def checked_scope(
-    change: Change, kind: str, who: tuple[str, ...], scope: tuple[str, ...], known: Known
+    change: Change, kind: str, who: tuple[str, ...], scope: tuple[str, ...], known: KnownReferences
 ) -> tuple[str, ...]:
     """The scope in its normal form, if all that is named is there. Raises Invalid."""
     if kind == "group" and await groups.find(change.connection, who[0]) is None:

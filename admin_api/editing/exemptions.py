@@ -17,7 +17,7 @@ from admin_api.store.errors import Forbidden, StaleVersion, WrongState
 from admin_api.store.exemptions import ExemptionRow
 from admin_api.subjects.keeper import SubjectChange, SubjectKeeper
 from admin_api.subjects.rows import exemption_of
-from resolver.config.references import Known
+from resolver.config.references import KnownReferences
 from resolver.snapshot.clocks import now as moment
 
 PENDING: Final = "exemption.pending"  # the event
@@ -44,7 +44,7 @@ class Who:
 
 
 async def grant(
-    keeper: SubjectKeeper, body: Mapping[str, Any], *, known: Known, terms: Terms, who: Who
+    keeper: SubjectKeeper, body: Mapping[str, Any], *, known: KnownReferences, terms: Terms, who: Who
 ) -> tuple[ExemptionRow, int]:
     """Grant an exemption, or ask for one where two have to agree; gives the change to wait for as well.
 
@@ -54,7 +54,7 @@ async def grant(
 
 
 async def ask(
-    keeper: SubjectKeeper, body: Mapping[str, Any], *, known: Known, terms: Terms, who: Who, admit: Admit
+    keeper: SubjectKeeper, body: Mapping[str, Any], *, known: KnownReferences, terms: Terms, who: Who, admit: Admit
 ) -> ExemptionRow:
     """Ask for an exemption that waits for approval, whatever the config says of four eyes.
 
@@ -69,7 +69,7 @@ async def _make(
     keeper: SubjectKeeper,
     body: Mapping[str, Any],
     *,
-    known: Known,
+    known: KnownReferences,
     terms: Terms,
     who: Who,
     waits: bool,

@@ -14,7 +14,7 @@ from admin_api.store.groups import GroupRow
 from admin_api.store.policy import DEFAULT_GROUP
 from admin_api.store.store import Store
 from resolver.config.policy_schema import Group
-from resolver.config.references import Known, contradictions
+from resolver.config.references import KnownReferences, contradictions
 from resolver.config.wording import KeyPath
 
 MOST_GROUPS: Final = 2000
@@ -24,7 +24,7 @@ MOST_REFERENCES: Final = 1000  # in `block`, and in `allow`
 
 
 async def create_group(
-    store: Store, body: Mapping[str, Any], *, known: Known, actor: str, request_id: str | None = None
+    store: Store, body: Mapping[str, Any], *, known: KnownReferences, actor: str, request_id: str | None = None
 ) -> Written[GroupRow]:
     """Make a group. Raises Invalid, Duplicate, TooMany, StoreAway."""
     wanted = _read(body)
@@ -45,7 +45,7 @@ async def update_group(
     name: str,
     merge: Merge,
     *,
-    known: Known,
+    known: KnownReferences,
     expected_version: int | None = None,
     actor: str,
     request_id: str | None = None,
@@ -105,7 +105,7 @@ def _too_much(body: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]]:
             yield (field,), f"has {len(value)} entries: {most} are the most"
 
 
-async def _check(change: Change, wanted: dict[str, Any], known: Known) -> None:
+async def _check(change: Change, wanted: dict[str, Any], known: KnownReferences) -> None:
     """What the group says of others: networks and client names that they have, and references. Raises Invalid."""
     claims = await groups.claims(change.connection, wanted["networks"])
     name_claims = await groups.name_claims(change.connection, wanted["client_names"])

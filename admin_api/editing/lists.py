@@ -15,7 +15,7 @@ from admin_api.store.lists import ListRow
 from admin_api.store.store import Store
 from resolver.config import fields
 from resolver.config.fields import Switch
-from resolver.config.references import Known, contradictions
+from resolver.config.references import KnownReferences, contradictions
 from resolver.config.subscription import SubscriptionFields
 
 MOST_LISTS: Final = 1000
@@ -46,7 +46,7 @@ async def create_list(
     store: Store,
     body: Mapping[str, Any],
     *,
-    known: Known,
+    known: KnownReferences,
     actor: str,
     is_admin: bool = False,
     request_id: str | None = None,

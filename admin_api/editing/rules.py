@@ -19,7 +19,7 @@ from admin_api.store.lists import ListRow
 from admin_api.store.rules import Kind, kind_of
 from admin_api.store.store import Store
 from resolver.config.fields import not_text
-from resolver.config.rules import read_allow_rule, read_block_rule
+from resolver.config.list_rules import read_allow_rule, read_block_rule
 from resolver.config.wording import shown
 from resolver.errors import RuleError
 from resolver.policy.rule_syntax import MAX_PATTERNS, MAX_REGEXES, is_plain

@@ -15,10 +15,10 @@ from admin_api.store import groups, lists, rules
 from admin_api.store.change import Change
 from admin_api.store.errors import TooMany
 from admin_api.store.lists import ListRow
-from resolver.config.references import Known, contradictions
+from resolver.config.references import KnownReferences, contradictions
 
 
-async def apply(change: Change, plan: Plan, known: Known) -> None:
+async def apply(change: Change, plan: Plan, known: KnownReferences) -> None:
     """Carry it out. Raises Invalid, TooMany, StoreError; the caller's change is rolled back then."""
     await _check(change, plan, known)
     conn = change.connection
@@ -103,7 +103,7 @@ async def _put_group(change: Change, planned: PlannedChange, rows: dict[str, gro
     change.record("update", f"groups/{name}", planned.before, row.plain())
 
 
-async def _check(change: Change, plan: Plan, known: Known) -> None:
+async def _check(change: Change, plan: Plan, known: KnownReferences) -> None:
     """Whether the policy will hold together. Raises Invalid, TooMany."""
     conn = change.connection
     names = {row.name for row in await lists.all_lists(conn)}

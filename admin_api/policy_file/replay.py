@@ -49,9 +49,9 @@ async def planned_snapshot(
     wanted = await read_wanted(conn, catalogue)
     if await rules.count_changes_since(conn, since) > _MOST_CHANGES:
         raise Invalid([("", f"more than {_MOST_CHANGES} rules change: too many to replay; plan without")])
-    compiled = await overlay_rules(conn, wanted, now.layer, since)
+    compiled = await overlay_rules(conn, wanted, now.stack, since)
     return await asyncio.to_thread(
-        lambda: load_policy(0, [*now.layer.layers, layer_in_memory(compiled)], wanted.groups(catalogue))
+        lambda: load_policy(0, [*now.stack.layers, layer_in_memory(compiled)], wanted.groups(catalogue))
     )
 
 

@@ -28,7 +28,7 @@ _SUFFIX = "it is a public suffix: all names below would be blocked"
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
+class UnreadableLine:
     """A line that cannot be read."""
 
     line: int
@@ -57,7 +57,7 @@ class ListContent:
     comments: int
     duplicates: int
     problem_count: int
-    problems: tuple[Problem, ...] = ()
+    problems: tuple[UnreadableLine, ...] = ()
     inexpressible: dict[str, Inexpressible] = field(default_factory=dict)  # by reason
 
 
@@ -76,7 +76,7 @@ class Collector:
         self._alike: Counter[str] = Counter()  # patterns, by their literal ends
         self._taken = 0
         self._duplicates = 0
-        self._problems: list[Problem] = []
+        self._problems: list[UnreadableLine] = []
         self._inexpressible: dict[str, Inexpressible] = {}
         self.problem_count = 0
         self.comments = 0
@@ -144,7 +144,7 @@ class Collector:
         if not self._quotes:
             text, reason = "", _NOT_QUOTED
         if len(self._problems) < MOST_PROBLEMS:
-            self._problems.append(Problem(line, _shown(text, _MOST_TEXT), _shown(reason, 2 * _MOST_TEXT)))
+            self._problems.append(UnreadableLine(line, _shown(text, _MOST_TEXT), _shown(reason, 2 * _MOST_TEXT)))
 
     def inexpressible(self, line: int, reason: str) -> None:
         """A line that says something which cannot be done."""

@@ -118,9 +118,9 @@ def coverage(
     if names is not None:
         _cover(names, text, lambda key: policy.decide(view, key), origin, as_json=as_json)
     else:
-        layer = policy.layer
+        stack = policy.stack
         _find_neighbours(
-            loaded.state_dir / FOLDER, lambda key: bool(layer.matches(key, layer.walk(key))), as_json=as_json
+            loaded.state_dir / FOLDER, lambda key: bool(stack.matches(key, stack.walk(key))), as_json=as_json
         )
 
 

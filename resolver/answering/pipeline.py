@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterable
 
 from resolver.answering.accounts import Accounts
-from resolver.answering.answering import Answering, Pending
+from resolver.answering.answerer import Answerer, Pending
 from resolver.answering.client_networks import Networks
 from resolver.answering.clients import Client, Clients
 from resolver.answering.local_names import LocalNames
@@ -30,7 +30,7 @@ from resolver.telemetry.query_events import QueryEvents
 from resolver.wire.answer import Answer
 from resolver.wire.client_subnet import client_of_subnet, option_for
 from resolver.wire.codes import MAX_MESSAGE, Ede, EdnsOption, Flag, Rcode
-from resolver.wire.cookies import Standing
+from resolver.wire.cookies import CookieProof
 from resolver.wire.question import Question, carries_opt, parse_question
 from resolver.wire.response import compose, ede_option, error_without_question, truncated
 from resolver.wire.transport import Transport
@@ -91,7 +91,7 @@ class Pipeline:
             moment=moment,
             networks=wide,
         )
-        self._answering = Answering(
+        self._answering = Answerer(
             resolver,
             counters,
             self._accounts,
@@ -169,7 +169,7 @@ class Pipeline:
             reply = self._replies.of(question, client.packed, transport)
         except FormatError as error:
             return self._malformed(compose(question, error.rcode), client, transport, error.rcode)
-        if reply.cookie is not Standing.GOOD:  # else it is where it says, and nobody's victim
+        if reply.cookie is not CookieProof.GOOD:  # else it is where it says, and nobody's victim
             reply.rated_network = self._rated_network(client, transport)
         outcome = self._admit(question, client, transport, reply)
         if isinstance(outcome, Pending):
@@ -227,7 +227,7 @@ class Pipeline:
         """The answer to a client that asks too often."""
         if self._rates.action == "truncate" and transport is Transport.UDP:
             # Who is where it says comes again by TCP, or with the cookie that we give it (RFC 7873 section 5.2.3).
-            if reply is not None and reply.cookie in (Standing.UNKNOWN, Standing.BAD):
+            if reply is not None and reply.cookie in (CookieProof.UNKNOWN, CookieProof.BAD):
                 return self._answering.refuse(question, client, transport, b"", Rcode.BADCOOKIE)
             return self._answering.refuse(question, client, transport, b"", Rcode.NOERROR, flags=Flag.TC)
         of = " from your network" if self.clients.ended != "queries_per_second" else ""
@@ -239,7 +239,7 @@ class Pipeline:
         if reply is None or reply.cookie is None:  # there are no cookies here
             rcode, outcome = Rcode.FORMERR, Outcome.FAILED
         else:
-            rcode = Rcode.BADCOOKIE if reply.cookie is Standing.BAD else Rcode.NOERROR
+            rcode = Rcode.BADCOOKIE if reply.cookie is CookieProof.BAD else Rcode.NOERROR
             outcome = Outcome.CACHED
         self._accounts.unreadable(outcome, client, client.group, transport, rcode)
         return compose(question, rcode)
@@ -298,7 +298,7 @@ class Pipeline:
         """
         if self._clock() - pending.began <= self._limits.late_answer_seconds:
             return answer
-        if pending.reply is not None and pending.reply.cookie is Standing.GOOD:
+        if pending.reply is not None and pending.reply.cookie is CookieProof.GOOD:
             return answer
         self._counters.dropped["late_answer_seconds"] += 1
         return truncated(pending.question, answer[3] & 0xF)

@@ -34,7 +34,7 @@ _MOST_PORT: Final = 65535
 
 
 @dataclass(frozen=True, slots=True)
-class Asker:
+class ForwardedClient:
     """Who asks. `lacks_word`: that is a trusted proxy which has not said for whom."""
 
     address: str
@@ -52,7 +52,7 @@ class TrustedProxies:
         found = self._words.find(address)
         return found[1] if found is not None else 0
 
-    def forwarded(self, header: str | None, peer: str, *, speaks_for_itself: bool = False) -> Asker:
+    def forwarded(self, header: str | None, peer: str, *, speaks_for_itself: bool = False) -> ForwardedClient:
         """Who asks, by X-Forwarded-For: from its end, as long as those who have added to it are believed.
 
         `header` is all its lines as one list, None where there is none; `peer` is whose request it is.
@@ -62,7 +62,7 @@ class TrustedProxies:
         words = self.words_of(speaker)
         lacks_word = words != 0 and not speaks_for_itself
         if header is None:
-            return Asker(peer, lacks_word)
+            return ForwardedClient(peer, lacks_word)
         for text in reversed(header.split(",")):
             if not words & BY_FORWARDED_FOR:
                 break
@@ -70,7 +70,7 @@ class TrustedProxies:
             words = self.words_of(named)
             lacks_word = words != 0 and named != speaker  # who names itself asks for itself
             speaker = named
-        return Asker(str(speaker), lacks_word)
+        return ForwardedClient(str(speaker), lacks_word)
 
 
 def read_forwarded(text: str) -> Address:

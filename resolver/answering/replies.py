@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from resolver.errors import FormatError
 from resolver.wire.codes import MAX_MESSAGE, EdnsOption
-from resolver.wire.cookies import ServerCookies, Standing
+from resolver.wire.cookies import CookieProof, ServerCookies
 from resolver.wire.question import Question
 from resolver.wire.response import edns_option, padded, truncated, with_options
 from resolver.wire.transport import Transport
@@ -32,7 +32,7 @@ class Reply:
     options: bytes = b""
     nsid: bytes = b""  # an option that is left out where there is no room
     is_padded: bool = False
-    cookie: Standing | None = None
+    cookie: CookieProof | None = None
     rated_network: bytes = b""  # whose responses are counted; b"" where they are not
 
     def finish(self, answer: bytes, question: Question) -> bytes:

@@ -33,7 +33,7 @@ _PREFETCH_MIN_TTL_SECONDS = 10
 _QUERY_HEAD: Final = bytes(5) + b"\x01" + bytes(6)  # of a query with one question
 
 
-class Asker(Protocol):
+class Upstreams(Protocol):
     """What is needed of the upstreams (resolver.upstream.forwarder.Forwarder)."""
 
     def ask(
@@ -52,7 +52,7 @@ class Resolver:
 
     def __init__(
         self,
-        asker: Asker,
+        upstreams: Upstreams,
         cache: ResponseCache,
         settings: CacheSettings,
         *,
@@ -65,7 +65,7 @@ class Resolver:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """`local_names` are never asked of an upstream, not even where an alias leads there."""
-        self._asker = asker
+        self._upstreams = upstreams
         self._guard = guard
         self._local_names = local_names
         self._cache = cache
@@ -82,9 +82,9 @@ class Resolver:
         """How many wait for an upstream."""
         return self._places.taken
 
-    def ask_of(self, asker: Asker) -> None:
-        """Ask others from now on; what is in flight ends as it began."""
-        self._asker = asker
+    def ask_of(self, upstreams: Upstreams) -> None:
+        """Ask other upstreams from now on; what is in flight ends as it began."""
+        self._upstreams = upstreams
 
     def cached(self, question: Question, now: float) -> CacheEntry | None:
         """An answer that can be given now: fresh, a failure just seen, or an old one while the upstreams are away.
@@ -152,7 +152,7 @@ class Resolver:
     def _ask(self, flight: Flight) -> None:
         self._flights[flight.cache_key] = flight
         try:
-            self._asker.ask(
+            self._upstreams.ask(
                 flight.question,
                 dnssec_ok=flight.dnssec_ok,
                 checking_disabled=flight.checking_disabled,

@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field, ValidationError
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from resolver.config import addresses, rules
+from resolver.config import addresses, list_rules
 from resolver.config.servers import read_bootstrap, read_server
 from resolver.config.wording import either, shown
 from resolver.errors import RuleError
@@ -259,6 +259,6 @@ ClientSets = Annotated[Texts, read_each(addresses.read_client_set)]
 Networks = Annotated[Texts, read_each(addresses.read_network)]
 ClientNames = Annotated[Texts, read_each(addresses.read_client_name)]
 HostNames = Annotated[Texts, read_each(read_host_name)]
-BlockRules = Annotated[Texts, read_each(rules.read_block_rule)]
-AllowRules = Annotated[Texts, read_each(rules.read_allow_rule)]
+BlockRules = Annotated[Texts, read_each(list_rules.read_block_rule)]
+AllowRules = Annotated[Texts, read_each(list_rules.read_allow_rule)]
 References = Annotated[Texts, read_each(str.strip)]

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from resolver.config.environment import fill_in
 from resolver.config.mistakes import sentences
 from resolver.config.places import Document, Problem, read_yaml
-from resolver.config.references import Known, contradictions
+from resolver.config.references import KnownReferences, contradictions
 from resolver.config.schema import Config
 from resolver.config.wording import KeyPath, path_text, shown
 from resolver.errors import ConfigError
@@ -53,7 +53,9 @@ def _is_there(path: Path) -> bool:
         return True  # likewise: a policy that cannot be read must not give way to defaults
 
 
-def load_config(path: Path | None, known: Known | None = None, environ: Mapping[str, str] = os.environ) -> Config:
+def load_config(
+    path: Path | None, known: KnownReferences | None = None, environ: Mapping[str, str] = os.environ
+) -> Config:
     """Read the configuration at `path`; None gives the built-in defaults.
 
     `known` is what the catalogue holds; without it, references to vendors and services are taken as they stand.
@@ -67,7 +69,7 @@ def read_document(path: Path | None, environ: Mapping[str, str] = os.environ) ->
     return None if path is None else read_yaml(_read(path), lambda text: fill_in(text, environ))
 
 
-def checked(path: Path | None, document: Document | None, known: Known | None = None) -> Config:
+def checked(path: Path | None, document: Document | None, known: KnownReferences | None = None) -> Config:
     """The configuration that a file holds. Raises ConfigError as `load_config` does."""
     if path is None or document is None:
         return Config().placed(None)
@@ -102,7 +104,7 @@ def _read(path: Path) -> str:
         raise ConfigError([f"{path}:{line}: this line is not UTF-8: save the file as UTF-8"]) from error
 
 
-def _check(document: Document, known: Known | None) -> tuple[Config | None, list[Problem]]:
+def _check(document: Document, known: KnownReferences | None) -> tuple[Config | None, list[Problem]]:
     problems = list(document.problems)
     if not document.readable:
         return None, problems

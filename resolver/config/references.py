@@ -24,7 +24,7 @@ _MOST_SUGGESTIONS = 100  # comparing with the whole catalogue takes about a mill
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class KnownReferences:
     """What references may name, beside the lists of the policy itself."""
 
     sets: frozenset[str]  # of SETS
@@ -33,7 +33,7 @@ class Known:
     ways_round: tuple[Rule, ...] = ()  # names of ways round the resolver, which no exemption opens
 
 
-def contradictions(policy: Any, known: Known | None, at: KeyPath = ()) -> Iterator[tuple[KeyPath, str]]:
+def contradictions(policy: Any, known: KnownReferences | None, at: KeyPath = ()) -> Iterator[tuple[KeyPath, str]]:
     """Each mistake as its key path (below `at`) and what is wrong.
 
     Without `known`, any vendor or service may be named.
@@ -80,7 +80,7 @@ def _twice(what: str, things: list[_Named], at: KeyPath) -> Iterator[tuple[KeyPa
             )
 
 
-def _taken_names(lists: list[_Named], known: Known | None) -> Iterator[tuple[KeyPath, str]]:
+def _taken_names(lists: list[_Named], known: KnownReferences | None) -> Iterator[tuple[KeyPath, str]]:
     for index, name, _ in lists:
         if name in SETS:
             yield ("lists", index, "name"), f"{name!r} is the name of a set: give the list another"
@@ -130,7 +130,7 @@ def _claimed_twice(groups: list[_Named]) -> Iterator[tuple[KeyPath, str]]:
 _CLAIMS = (("networks", "network", read_network), ("client_names", "client name", read_client_name))
 
 
-def _unknown_own_vendors(policy: dict[str, Any], known: Known | None) -> Iterator[tuple[KeyPath, str]]:
+def _unknown_own_vendors(policy: dict[str, Any], known: KnownReferences | None) -> Iterator[tuple[KeyPath, str]]:
     if known is None:
         return
     for index, text in _texts(policy.get("own_vendors")):
@@ -140,7 +140,7 @@ def _unknown_own_vendors(policy: dict[str, Any], known: Known | None) -> Iterato
 
 
 def _unknown_references(
-    groups: list[_Named], own_lists: set[str], known: Known | None
+    groups: list[_Named], own_lists: set[str], known: KnownReferences | None
 ) -> Iterator[tuple[KeyPath, str]]:
     names = own_lists | known.sets | known.vendors | known.services if known else set()
     short = {service.partition("/")[2]: service for service in sorted(known.services)} if known else {}

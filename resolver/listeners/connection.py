@@ -48,7 +48,7 @@ class Application(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Door:
+class ListenerContext:
     """What all connections of one listening socket share."""
 
     loop: asyncio.AbstractEventLoop
@@ -57,19 +57,19 @@ class Door:
     turns: Turns
     limits: Limits
     counters: Counters
-    speak: Callable[[Connection], Application]  # once it is known what
+    speak: Callable[[ClientConnection], Application]  # once it is known what
     tls: ServerContext | None = None
     handshakes: Handshakes | None = None
 
 
-class Connection(asyncio.Protocol):
+class ClientConnection(asyncio.Protocol):
     """A client's connection. `client` is its address, the real one behind a proxy.
 
     `speaks_for_itself`: that is a trusted proxy, which has said that the connection is its own.
     """
 
-    def __init__(self, door: Door) -> None:
-        self.door = door
+    def __init__(self, listener: ListenerContext) -> None:
+        self.listener = listener
         self.client = ""
         self.speaks_for_itself = False
         self.is_finishing = False
@@ -79,7 +79,7 @@ class Connection(asyncio.Protocol):
         self._tls: Tls | None = None
         self._application: Application | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._began = self._active_at = door.loop.time()
+        self._began = self._active_at = listener.loop.time()
         self._sent = 0  # octets for the network
         self._mark = 0  # how many of them the client must have taken by `_mark_at` + tcp_write_seconds
         self._mark_at = self._began
@@ -88,17 +88,17 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
-        door = self.door
+        listener = self.listener
         peer = transport.get_extra_info("peername")
         if peer is None:
             self.abort()
             return
         self.client = peer[0]
-        self._words = door.pipeline.client(self.client).words
-        if not door.connections.admit(self, None if self._words else self.client):
+        self._words = listener.pipeline.client(self.client).words
+        if not listener.connections.admit(self, None if self._words else self.client):
             self.abort()
             return
-        self._transport.set_write_buffer_limits(high=door.limits.tcp_write_buffer_bytes)
+        self._transport.set_write_buffer_limits(high=listener.limits.tcp_write_buffer_bytes)
         if self._words & BY_HEADER:
             self._header = b""
         else:
@@ -108,7 +108,7 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
-        self.door.connections.release(self)
+        self.listener.connections.release(self)
         self._end_handshake()
         if self._timer is not None:
             self._timer.cancel()
@@ -138,7 +138,7 @@ class Connection(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         """The client does not read its answers."""
-        self.door.counters.dropped["tcp_write_buffer_bytes"] += 1
+        self.listener.counters.dropped["tcp_write_buffer_bytes"] += 1
         self.abort()
 
     # The layers below what is spoken
@@ -158,7 +158,7 @@ class Connection(asyncio.Protocol):
             try:
                 header = read_proxy_header(data)
             except FormatError:
-                self.door.counters.dropped["proxy_header"] += 1
+                self.listener.counters.dropped["proxy_header"] += 1
                 self.abort()
                 return b""
             if header is None:
@@ -167,12 +167,12 @@ class Connection(asyncio.Protocol):
             data = data[header.length :]
         self._header = None
         if header is not None:
-            pipeline = self.door.pipeline
+            pipeline = self.listener.pipeline
             behind = pipeline.clients.behind(pipeline.client(self.client), header)
             self.speaks_for_itself = behind.speaks_for_itself
         if header is not None and header.client is not None:
             self.client = header.client
-            if not self.door.connections.admit(self, self.client):
+            if not self.listener.connections.admit(self, self.client):
                 self.abort()
                 return b""
         if self._tls is not None:
@@ -194,23 +194,23 @@ class Connection(asyncio.Protocol):
     def refuse_version_1(self, data: bytes) -> None:
         """End a connection that begins with a PROXY header of version 1, once it is clear that it is one."""
         if len(data) >= len(VERSION_1):
-            self.door.counters.dropped["proxy_header_v1"] += 1
+            self.listener.counters.dropped["proxy_header_v1"] += 1
             self.abort()
 
     def _begin(self) -> None:
-        door = self.door
-        if door.tls is None or door.handshakes is None:
+        listener = self.listener
+        if listener.tls is None or listener.handshakes is None:
             self._speak()
-        elif door.tls.context is None:
-            door.counters.dropped["no_certificate"] += 1
+        elif listener.tls.context is None:
+            listener.counters.dropped["no_certificate"] += 1
             self.abort()
         else:
-            door.handshakes.begin(self, door.pipeline.client(self.client).network)
-            self._tls = Tls(door.tls.context)
+            listener.handshakes.begin(self, listener.pipeline.client(self.client).network)
+            self._tls = Tls(listener.tls.context)
 
     def _speak(self) -> None:
-        self._active_at = self.door.loop.time()
-        self._application = self.door.speak(self)
+        self._active_at = self.listener.loop.time()
+        self._application = self.listener.speak(self)
         if self.is_finishing:
             self._application.drain()
 
@@ -219,7 +219,7 @@ class Connection(asyncio.Protocol):
         try:
             plain = tls.feed(data)
         except ssl.SSLError:
-            self.door.counters.dropped["tls_failed"] += 1
+            self.listener.counters.dropped["tls_failed"] += 1
             self._put(tls.take())  # the alert
             self._close_transport()
             return b""
@@ -231,8 +231,8 @@ class Connection(asyncio.Protocol):
         return plain
 
     def _end_handshake(self) -> None:
-        if self.door.handshakes is not None:
-            self.door.handshakes.end(self)
+        if self.listener.handshakes is not None:
+            self.listener.handshakes.end(self)
 
     # For what is spoken
 
@@ -243,7 +243,7 @@ class Connection(asyncio.Protocol):
 
     def asker(self, name: str = "") -> Client:
         """Whose queries come by it, as far as the connection says. `name` is what the client calls itself."""
-        client = self.door.pipeline.client(self.client, name)
+        client = self.listener.pipeline.client(self.client, name)
         return client.itself() if self.speaks_for_itself else client
 
     @property
@@ -273,8 +273,8 @@ class Connection(asyncio.Protocol):
 
     def active(self) -> None:
         """The client has asked something whole, or got it: only that keeps a connection, not octets that drip in."""
-        self.door.connections.asked(self)
-        self._active_at = self.door.loop.time()
+        self.listener.connections.asked(self)
+        self._active_at = self.listener.loop.time()
 
     def pause(self) -> None:
         """Read no more for now."""
@@ -294,7 +294,7 @@ class Connection(asyncio.Protocol):
 
     def close_later(self) -> None:
         """Close when the client had time to read what was sent, though it is sending still: a reset would undo it."""
-        self.door.loop.call_later(GRACE_SECONDS, self.close)
+        self.listener.loop.call_later(GRACE_SECONDS, self.close)
 
     def _close_transport(self) -> None:
         if self._transport is not None:
@@ -313,7 +313,7 @@ class Connection(asyncio.Protocol):
         if self._application is not None:
             self._application.drain()
         if not self.is_busy:
-            self.door.loop.call_later(GRACE_SECONDS, self._close_if_done)
+            self.listener.loop.call_later(GRACE_SECONDS, self._close_if_done)
 
     def _close_if_done(self) -> None:
         if not self.is_busy:
@@ -325,15 +325,15 @@ class Connection(asyncio.Protocol):
         """End the connection if one of its times is over; else look again when the next may be."""
         if self._transport is None:
             return
-        now, limits = self.door.loop.time(), self.door.limits
+        now, limits = self.listener.loop.time(), self.listener.limits
         ends_at = self._beginning_ends_at(limits) if self._application is None else self._next_end(now, limits)
         if ends_at is None:
             return
         if ends_at <= now:
-            self.door.counters.dropped["tls_handshake_seconds"] += 1
+            self.listener.counters.dropped["tls_handshake_seconds"] += 1
             self.abort()
             return
-        self._timer = self.door.loop.call_later(ends_at - now, self._look_after)
+        self._timer = self.listener.loop.call_later(ends_at - now, self._look_after)
 
     def _beginning_ends_at(self, limits: Limits) -> float:
         """Until when it must be known what is spoken."""
@@ -345,18 +345,18 @@ class Connection(asyncio.Protocol):
         if application is None or transport is None:
             return None
         if self._reads_too_slowly(now, limits.tcp_write_seconds):
-            self.door.counters.dropped["tcp_write_seconds"] += 1
+            self.listener.counters.dropped["tcp_write_seconds"] += 1
             self.abort()
             return None
         if application.is_busy:
             self._active_at = now
         elif now >= self._active_at + limits.tcp_idle_seconds:
             if self.is_open:
-                self.door.counters.dropped["tcp_idle_seconds"] += 1
+                self.listener.counters.dropped["tcp_idle_seconds"] += 1
                 self.close()
             return now + limits.tcp_write_seconds  # for it to take what is on its way
         if now >= self._began + limits.tcp_lifetime_seconds and not self.is_finishing:
-            self.door.counters.dropped["tcp_lifetime_seconds"] += 1
+            self.listener.counters.dropped["tcp_lifetime_seconds"] += 1
             self.drain()
         ends_at = self._active_at + limits.tcp_idle_seconds
         if transport.get_write_buffer_size() or application.stalled_since is not None:

@@ -14,7 +14,7 @@ from resolver.answering.clients import Client
 from resolver.answering.pipeline import Pending, Transport
 from resolver.answering.proxies import BY_CLIENT_SUBNET
 from resolver.errors import FormatError
-from resolver.listeners.connection import Connection
+from resolver.listeners.connection import ClientConnection
 from resolver.wire.codes import MAX_MESSAGE, Rcode
 from resolver.wire.ttl import least_ttl
 
@@ -40,7 +40,7 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
-class Response:
+class HttpResponse:
     """A whole response."""
 
     status: int
@@ -54,7 +54,7 @@ class Refused(Exception):
     def __init__(self, status: int, why: str, *headers: tuple[str, str]) -> None:
         super().__init__(why)
         body = f"{why}\n".encode()
-        self.response = Response(status, body, (("content-type", "text/plain; charset=utf-8"), *headers))
+        self.response = HttpResponse(status, body, (("content-type", "text/plain; charset=utf-8"), *headers))
 
 
 def query_of(request: Request) -> bytes:
@@ -112,14 +112,14 @@ def _name_in(path: str) -> str | None:
     return parts[2].lower() if _NAME.match(parts[2]) else None
 
 
-def response_of(answer: bytes) -> Response:
+def response_of(answer: bytes) -> HttpResponse:
     """The response that carries an answer. Its client keeps it no longer than any of its TTLs, and nobody else does:
 
     another one behind the same cache may be in another group.
     """
     kept = answer[3] & 0xF in _KEPT and (ttl := least_ttl(answer)) is not None
     caching = f"private, max-age={ttl}" if kept else "no-store"
-    return Response(200, answer, (("content-type", MEDIA_TYPE), ("cache-control", caching)))
+    return HttpResponse(200, answer, (("content-type", MEDIA_TYPE), ("cache-control", caching)))
 
 
 def gathered(fields: Iterable[tuple[str, str]]) -> dict[str, str]:
@@ -130,15 +130,15 @@ def gathered(fields: Iterable[tuple[str, str]]) -> dict[str, str]:
     return headers
 
 
-class Exchange:
+class HttpExchange:
     """Requests of one connection, answered for whoever asks by it."""
 
-    def __init__(self, connection: Connection, name: str = "") -> None:
+    def __init__(self, connection: ClientConnection, name: str = "") -> None:
         """`name` is what the client calls itself in TLS."""
         self._connection = connection
         self._name = name
 
-    def answer(self, request: Request, reply: Callable[[Response], None]) -> None:
+    def answer(self, request: Request, reply: Callable[[HttpResponse], None]) -> None:
         """Answer one request; `reply` is called once, perhaps before this returns."""
         connection = self._connection
         connection.active()
@@ -148,7 +148,7 @@ class Exchange:
         except Refused as refused:
             reply(refused.response)
             return
-        pipeline = connection.door.pipeline
+        pipeline = connection.listener.pipeline
 
         def landed(answer: bytes) -> None:
             connection.active()
@@ -165,7 +165,7 @@ class Exchange:
     def _client(self, request: Request) -> Client:
         """Who asks: a trusted proxy's word counts, up to the first address that is no such proxy. Raises Refused."""
         connection = self._connection
-        pipeline, dropped = connection.door.pipeline, connection.door.counters.dropped
+        pipeline, dropped = connection.listener.pipeline, connection.listener.counters.dropped
         name = name_of(request.target) or self._name
         client = connection.asker(name)
         if not client.words:

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from resolver.answering.pipeline import Transport
 from resolver.config.settings import EncryptedSettings
-from resolver.listeners.connection import Application, Connection, Door
+from resolver.listeners.connection import Application, ClientConnection, ListenerContext
 from resolver.listeners.connections import Handshakes
-from resolver.listeners.doh import Exchange
+from resolver.listeners.doh import HttpExchange
 from resolver.listeners.http1 import Http1
 from resolver.listeners.http2 import Http2
 from resolver.listeners.stream import DnsStream, StreamListener
@@ -21,7 +21,7 @@ class EncryptedListeners:
     """All DoT and DoH sockets of a process, with the certificate that they share."""
 
     def __init__(
-        self, dot: list[socket.socket], doh: list[socket.socket], settings: EncryptedSettings, plain: Door
+        self, dot: list[socket.socket], doh: list[socket.socket], settings: EncryptedSettings, plain: ListenerContext
     ) -> None:
         """`plain` has what they share with plain TCP. Nobody is served before `renew` has read the certificate."""
         ignore_senseless_names()
@@ -47,14 +47,14 @@ class EncryptedListeners:
         """Whether there is a certificate to serve with."""
         return all(context.context is not None for context in self._contexts)
 
-    def _speak_dns(self, connection: Connection) -> Application:
+    def _speak_dns(self, connection: ClientConnection) -> Application:
         return DnsStream(connection, Transport.TLS, self._name_of(connection))
 
-    def _speak_http(self, connection: Connection) -> Application:
-        exchange = Exchange(connection, self._name_of(connection))
+    def _speak_http(self, connection: ClientConnection) -> Application:
+        exchange = HttpExchange(connection, self._name_of(connection))
         return Http2(connection, exchange) if connection.protocol == "h2" else Http1(connection, exchange)
 
-    def _name_of(self, connection: Connection) -> str:
+    def _name_of(self, connection: ClientConnection) -> str:
         """What a client calls itself: the one label before our own name."""
         server_name = (connection.server_name or "").lower().rstrip(".")
         if not self._suffix or not server_name.endswith(self._suffix):

@@ -4,8 +4,16 @@ from __future__ import annotations
 
 import h11
 
-from resolver.listeners.connection import Connection
-from resolver.listeners.doh import MOST_HEADER_BYTES, MOST_TARGET, Exchange, Refused, Request, Response, gathered
+from resolver.listeners.connection import ClientConnection
+from resolver.listeners.doh import (
+    MOST_HEADER_BYTES,
+    MOST_TARGET,
+    HttpExchange,
+    HttpResponse,
+    Refused,
+    Request,
+    gathered,
+)
 from resolver.wire.codes import MAX_MESSAGE
 
 _MOST_HEAD_BYTES = MOST_TARGET + MOST_HEADER_BYTES
@@ -20,7 +28,7 @@ class Http1:
 
     stalled_since: float | None = None  # what a client does not take is in the network's buffers
 
-    def __init__(self, connection: Connection, exchange: Exchange) -> None:
+    def __init__(self, connection: ClientConnection, exchange: HttpExchange) -> None:
         self._connection = connection
         self._exchange = exchange
         self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=_MOST_HEAD_BYTES)
@@ -65,7 +73,7 @@ class Http1:
                 self._http.receive_data(data)
             self._go_on()
         except h11.RemoteProtocolError as error:
-            self._connection.door.counters.dropped["http_malformed"] += 1
+            self._connection.listener.counters.dropped["http_malformed"] += 1
             self._is_over = True
             if self._http.our_state in (h11.IDLE, h11.SEND_RESPONSE):
                 status = error.error_status_hint if error.error_status_hint in _REASONS else 400
@@ -116,7 +124,7 @@ class Http1:
             self._is_paused = True
             self._connection.pause()  # a client that sends on has what it sends kept for it by the network
 
-    def _replied(self, response: Response) -> None:
+    def _replied(self, response: HttpResponse) -> None:
         self._waits = False
         if self._is_over or not self._connection.is_open:
             return
@@ -133,7 +141,7 @@ class Http1:
         if not self._goes_on:  # the next request may be here already
             self._go_on_safely()
 
-    def _respond(self, response: Response, *, last: bool) -> None:
+    def _respond(self, response: HttpResponse, *, last: bool) -> None:
         headers = [*response.headers, ("content-length", str(len(response.body)))]
         if last:
             headers.append(("connection", "close"))

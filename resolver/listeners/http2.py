@@ -18,8 +18,16 @@ import h2.events
 import h2.exceptions
 import h2.settings
 
-from resolver.listeners.connection import Connection
-from resolver.listeners.doh import MOST_HEADER_BYTES, MOST_TARGET, Exchange, Refused, Request, Response, gathered
+from resolver.listeners.connection import ClientConnection
+from resolver.listeners.doh import (
+    MOST_HEADER_BYTES,
+    MOST_TARGET,
+    HttpExchange,
+    HttpResponse,
+    Refused,
+    Request,
+    gathered,
+)
 from resolver.listeners.http2_frames import FrameGuard, TooMuch
 from resolver.wire.codes import MAX_MESSAGE
 
@@ -42,11 +50,11 @@ class _Stream:
 class Http2:
     """What is spoken where client and server agree on h2."""
 
-    def __init__(self, connection: Connection, exchange: Exchange) -> None:
+    def __init__(self, connection: ClientConnection, exchange: HttpExchange) -> None:
         self._connection = connection
         self._exchange = exchange
-        self._http = _new(connection.door.limits.http_streams_per_connection)
-        resets = connection.door.limits.http_resets_per_connection
+        self._http = _new(connection.listener.limits.http_streams_per_connection)
+        resets = connection.listener.limits.http_resets_per_connection
         self._guard = FrameGuard(resets=resets, header_bytes=_MOST_HEAD_BYTES)
         self._streams: dict[int, _Stream] = {}
         self._unsent: dict[int, bytes] = {}  # of answers, by stream: what the client's windows do not let through yet
@@ -169,7 +177,7 @@ class Http2:
 
     # What we say
 
-    def _replied(self, stream_id: int, response: Response, *, is_head: bool = False) -> None:
+    def _replied(self, stream_id: int, response: HttpResponse, *, is_head: bool = False) -> None:
         self._waiting -= 1
         if self._is_over or not self._connection.is_open:
             return
@@ -206,12 +214,12 @@ class Http2:
             return
         self._unsent[stream_id] = body
         if self.stalled_since is None:
-            self.stalled_since = self._connection.door.loop.time()
+            self.stalled_since = self._connection.listener.loop.time()
 
     def _forget(self, stream_id: int) -> None:
         """Send no more of an answer: it is out, or nobody wants it."""
         if self._unsent.pop(stream_id, None) is not None:
-            self.stalled_since = self._connection.door.loop.time() if self._unsent else None
+            self.stalled_since = self._connection.listener.loop.time() if self._unsent else None
 
     def _reset(self, stream_id: int, error: h2.errors.ErrorCodes) -> None:
         with contextlib.suppress(h2.exceptions.ProtocolError):  # the client has done so already
@@ -224,7 +232,7 @@ class Http2:
 
     def _end(self, why: str, error: h2.errors.ErrorCodes | None = None) -> None:
         """Say goodbye to a client that does not keep to the rules."""
-        self._connection.door.counters.dropped[why] += 1
+        self._connection.listener.counters.dropped[why] += 1
         self._is_over = True
         if error is not None:
             self._http.close_connection(error)

@@ -7,13 +7,13 @@ import socket
 from collections import deque
 
 from resolver.answering.pipeline import Pending, Transport
-from resolver.listeners.connection import Connection, Door
+from resolver.listeners.connection import ClientConnection, ListenerContext
 from resolver.listeners.turns import IN_A_ROW
 from resolver.wire.framing import Deframer, frame
 from resolver.wire.proxy_header import SIGNATURE, starts_like_version_1
 
 
-def speak_tcp(connection: Connection) -> DnsStream:
+def speak_tcp(connection: ClientConnection) -> DnsStream:
     """What is spoken on a connection over TCP alone."""
     return DnsStream(connection, Transport.TCP)
 
@@ -21,15 +21,17 @@ def speak_tcp(connection: Connection) -> DnsStream:
 class StreamListener:
     """Serves one listening TCP socket."""
 
-    def __init__(self, one: socket.socket, door: Door) -> None:
-        self._door = door
+    def __init__(self, one: socket.socket, context: ListenerContext) -> None:
+        self._context = context
         self._socket = one
         self._server: asyncio.Server | None = None
 
     async def start(self) -> None:
         """Accept connections."""
         # The supervisor keeps the socket; the loop closes what it is given, so it is given a duplicate.
-        self._server = await self._door.loop.create_server(lambda: Connection(self._door), sock=self._socket.dup())
+        self._server = await self._context.loop.create_server(
+            lambda: ClientConnection(self._context), sock=self._socket.dup()
+        )
 
     def stop(self) -> None:
         """Accept no more."""
@@ -42,7 +44,7 @@ class DnsStream:
 
     stalled_since: float | None = None  # what a client does not take is in the network's buffers
 
-    def __init__(self, connection: Connection, transport: Transport, name: str = "") -> None:
+    def __init__(self, connection: ClientConnection, transport: Transport, name: str = "") -> None:
         """`name` is what the client calls itself."""
         self._connection = connection
         self._transport = transport
@@ -66,7 +68,7 @@ class DnsStream:
         """Answer the queries that `data` completes."""
         # As a query it would be waited for, all its 3,338 octets.
         if not self._has_begun and data.startswith(SIGNATURE):
-            self._connection.door.counters.dropped["proxy_not_trusted"] += 1
+            self._connection.listener.counters.dropped["proxy_not_trusted"] += 1
             self._connection.abort()
             return
         queries = self._deframer.feed(data)
@@ -107,7 +109,7 @@ class DnsStream:
 
     def take_turn(self, most: int) -> bool:
         """Answer up to `most` of the queries that were read. True: there are more that can be answered."""
-        turns = self._connection.door.turns
+        turns = self._connection.listener.turns
         self._is_working = True
         try:
             while most > 0 and self._can_answer:
@@ -128,12 +130,12 @@ class DnsStream:
 
     @property
     def _is_full(self) -> bool:
-        return self._in_flight >= self._connection.door.limits.tcp_queries_per_connection
+        return self._in_flight >= self._connection.listener.limits.tcp_queries_per_connection
 
     def _go_on(self) -> None:
         """Answer what was read, now or when it is our turn."""
         if not self._waits and self._can_answer:
-            self._waits = self._connection.door.turns.ask(self, self._connection.client)
+            self._waits = self._connection.listener.turns.ask(self, self._connection.client)
         self._read_or_not()
 
     def _read_or_not(self) -> None:
@@ -144,13 +146,13 @@ class DnsStream:
                 self._connection.resume()
         elif not self._is_paused and (self._is_full or len(self._backlog) > IN_A_ROW) and self._connection.is_open:
             if self._is_full:
-                self._connection.door.counters.dropped["tcp_queries_per_connection"] += 1
+                self._connection.listener.counters.dropped["tcp_queries_per_connection"] += 1
             self._is_paused = True
             self._connection.pause()
 
     def _answer(self, query: bytes) -> None:
         connection = self._connection
-        pipeline = connection.door.pipeline
+        pipeline = connection.listener.pipeline
         outcome = pipeline.answer_now(query, connection.asker(self._name), self._transport)
         if isinstance(outcome, Pending):
             self._in_flight += 1

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 import marisa_trie
 
-from resolver.policy.groups import Group
+from resolver.policy.groups import CompiledGroup
+from resolver.policy.rule_layer import Member, Rank, RuleLayer, RuleSet, Source
 from resolver.policy.rule_syntax import Rule, RuleForm, RuleKind
-from resolver.policy.rules import Member, Rank, RuleLayer, RuleSet, Source
 from resolver.policy.snapshot import PolicySnapshot
 from resolver.policy.stack import RuleStack
 
@@ -138,7 +138,7 @@ def _narrowest(count: int) -> str:
 
 
 def compile_groups(
-    groups: Iterable[Group], own_vendors: Iterable[str], scopes: Mapping[str, Iterable[str]] | None = None
+    groups: Iterable[CompiledGroup], own_vendors: Iterable[str], scopes: Mapping[str, Iterable[str]] | None = None
 ) -> bytes:
     """The groups, the vendors that bundled and subscribed blocks leave alone, and what exemptions may name."""
     return _json(
@@ -208,7 +208,7 @@ def load_policy(revision: int, layers: Sequence[RuleLayer], groups: bytes) -> Po
     return PolicySnapshot(
         revision,
         RuleStack(layers),
-        [Group.from_plain(group) for group in plain["groups"]],
+        [CompiledGroup.from_plain(group) for group in plain["groups"]],
         frozenset(plain["own_vendors"]),
         plain.get("scopes"),  # an earlier version wrote none
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from resolver.policy.rules import Member
+from resolver.policy.rule_layer import Member
 
 
 class Verdict(StrEnum):
@@ -19,7 +19,7 @@ class Verdict(StrEnum):
 
 @dataclass(slots=True)
 class MatchedRule:
-    """The rule that decided, and where it stands. `key` is its name's; `meaning` all else (resolver.policy.rules)."""
+    """The rule that decided, and where it stands. `key` is its name's; `meaning` the rest (policy.rule_layer)."""
 
     list: str  # the list's name; a bundled service's list has the service's name
     meaning: Member

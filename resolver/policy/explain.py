@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from resolver.policy.decision import Decision, MatchedRule, Verdict
-from resolver.policy.groups import Group, parse_client
-from resolver.policy.rules import Match, Rank
+from resolver.policy.groups import CompiledGroup, parse_client
+from resolver.policy.rule_layer import Match, Rank
 from resolver.policy.situation import Situation, situation_of
 from resolver.policy.snapshot import PolicySnapshot, decision_of
 from resolver.policy.standing import Standing, View, standing_of
@@ -59,8 +59,8 @@ def explain(
     situation = situation_of(policy, subjects, address, now, client_name)
     view = situation.view
     key = key_of(wire_name)
-    matches = policy.layer.matches(key, policy.layer.walk(key))
-    standing = standing_of(policy.layer, view, matches)
+    matches = policy.stack.matches(key, policy.stack.walk(key))
+    standing = standing_of(policy.stack, view, matches)
     decision = decision_of(view, standing, key)
     trace = [
         *situation_steps(policy, situation, address, now),
@@ -97,13 +97,13 @@ def _rule_steps(policy: PolicySnapshot, view: View, matches: list[Match]) -> lis
     of_catalogue = None  # the place of its strongest match; the others do not say whose a name is
     for place, (key, rule_set) in enumerate(matches):
         for member in rule_set:
-            source = policy.layer.sources[member.source]
+            source = policy.stack.sources[member.source]
             if source.rank is Rank.BUNDLED:
                 of_catalogue = place if of_catalogue is None else of_catalogue
             action = "allow" if member.allow else "block"
             detail = f"{action} rule {member.rule(key).text} of {_RANKS[source.rank]} {source.name}"
             if member.needed_by:
-                detail += ", needed by " + ", ".join(policy.layer.sources[index].name for index in member.needed_by)
+                detail += ", needed by " + ", ".join(policy.stack.sources[index].name for index in member.needed_by)
             if source.rank is Rank.BUNDLED and place != of_catalogue:
                 outcome = "left to stronger"
             elif member.source in view.allowed or not view.allowed.isdisjoint(member.needed_by):
@@ -162,7 +162,7 @@ def _block_steps(
     return steps
 
 
-def _response(group: Group, decision: Decision, qtype: str) -> dict[str, Any]:
+def _response(group: CompiledGroup, decision: Decision, qtype: str) -> dict[str, Any]:
     response = group.response
     forced = decision.response is not None
     mode = decision.response or response.mode

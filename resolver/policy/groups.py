@@ -26,7 +26,7 @@ class ResponsePolicy:
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class CompiledGroup:
     """A set of networks with one policy. `block` and `allow` name sources (services and lists), already expanded.
 
     Clients that call themselves by one of its `client_names` are in it too, wherever they are. With a `schedule`, the
@@ -60,7 +60,7 @@ class Group:
         }
 
     @classmethod
-    def from_plain(cls, plain: dict[str, Any]) -> Group:
+    def from_plain(cls, plain: dict[str, Any]) -> CompiledGroup:
         """What `to_plain` wrote, now or in an earlier version."""
         schedule = plain.get("schedule")
         return cls(
@@ -116,6 +116,6 @@ class NetworkTable(Generic[T]):
         return [one for one in found if one is not None]
 
 
-def network_table(groups: Sequence[Group]) -> NetworkTable[int]:
+def network_table(groups: Sequence[CompiledGroup]) -> NetworkTable[int]:
     """Each network of each group, giving the group's index."""
     return NetworkTable((network, index) for index, group in enumerate(groups) for network in group.networks)

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from resolver.policy.compiler import CompiledRules, RuleSets, pack
+from resolver.policy.rule_layer import Member, Source
 from resolver.policy.rule_syntax import Rule, RuleKind
-from resolver.policy.rules import Member, Source
 from resolver.policy.stack import RuleStack
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from resolver.policy.decision import Decision, MatchedRule, Verdict
-from resolver.policy.groups import DEFAULT_GROUP, Address, Group, Network, network_table, parse_client
+from resolver.policy.groups import DEFAULT_GROUP, Address, CompiledGroup, Network, network_table, parse_client
 from resolver.policy.rule_syntax import parse_rule
 from resolver.policy.stack import RuleStack
 from resolver.policy.standing import Grant, Standing, View, standing_of
@@ -24,16 +24,16 @@ class PolicySnapshot:
     def __init__(
         self,
         revision: int,
-        layer: RuleStack,
-        groups: Sequence[Group],
+        stack: RuleStack,
+        groups: Sequence[CompiledGroup],
         own_vendors: frozenset[str],
         scopes: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
         """`scopes` are the sets, vendors and lists that an exemption may name, with the sources they stand for."""
         self.revision = revision
-        self.layer = layer
+        self.stack = stack
         self._scopes = scopes or {}
-        self._index_of = index_of = {source.key: index for index, source in enumerate(layer.sources)}
+        self._index_of = index_of = {source.key: index for index, source in enumerate(stack.sources)}
         self._numbers = itertools.count(len(groups))
         self._views: dict[tuple[object, ...], View] = {}
         self.views = tuple(
@@ -108,10 +108,10 @@ class PolicySnapshot:
 
     def decide(self, view: View, key: bytes) -> Decision:
         """What becomes of the name `key` (see resolver.wire.names) for `view`."""
-        layer = self.layer
-        walked = layer.walk(key)
-        if layer.must_search(walked) or (walked and view.minds_names):
-            return decision_of(view, standing_of(layer, view, layer.matches(key, walked)), key)
+        stack = self.stack
+        walked = stack.walk(key)
+        if stack.must_search(walked) or (walked and view.minds_names):
+            return decision_of(view, standing_of(stack, view, stack.matches(key, walked)), key)
         if not walked:
             return self._untouched[view.index]
         # Which rule sets stand on and above a name, and whether one is on the name itself, is all that a decision
@@ -138,7 +138,7 @@ class PolicySnapshot:
     @property
     def judges_addresses(self) -> bool:
         """Whether there are rules for addresses at all."""
-        return self.layer.judges_addresses
+        return self.stack.judges_addresses
 
     def decide_address(self, view: View, packed: bytes) -> Decision | None:
         """What rules for addresses make of one, in four or sixteen octets, for `view`; None where there is none.
@@ -146,17 +146,17 @@ class PolicySnapshot:
         One that holds an IPv4 address (resolver.wire.address_kinds) is judged as that one, where a rule speaks of it.
         """
         for key in keys_of_address(packed):
-            walked = self.layer.walk(key)
+            walked = self.stack.walk(key)
             if walked:
-                return decision_of(view, standing_of(self.layer, view, self.layer.matches_of_address(walked)), key)
+                return decision_of(view, standing_of(self.stack, view, self.stack.matches_of_address(walked)), key)
         return None
 
     def _learn(
         self, row: tuple[int, ...], view: View, key: bytes, walked: list[tuple[bytes, int]]
     ) -> tuple[Decision, int]:
         """Decide for a row, and where in what was walked the deciding name is."""
-        matches = self.layer.matches(key, walked)
-        decision = decision_of(view, standing_of(self.layer, view, matches), key) if matches else None
+        matches = self.stack.matches(key, walked)
+        decision = decision_of(view, standing_of(self.stack, view, matches), key) if matches else None
         decision = decision or self._untouched[view.index]
         rule = decision.rule
         place = next((n for n, (prefix, _) in enumerate(walked) if rule is not None and prefix == rule.key), 0)

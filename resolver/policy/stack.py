@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from resolver.policy.rule_layer import Match, Matcher, Member, RuleLayer
 from resolver.policy.rule_syntax import RuleForm
-from resolver.policy.rules import Match, Matcher, Member, RuleLayer
 from resolver.wire.names import to_text, wire_of_key
 
 Walked = list[tuple[bytes, int]]

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from resolver.policy.decision import MatchedRule
-from resolver.policy.groups import Group
+from resolver.policy.groups import CompiledGroup
+from resolver.policy.rule_layer import Match, Member, Rank
 from resolver.policy.rule_syntax import Rule, RuleKind
-from resolver.policy.rules import Match, Member, Rank
 from resolver.policy.stack import RuleStack
 
 BYPASS = "bypass"  # ways round the resolver; they stay closed for exempt clients too
@@ -40,7 +40,7 @@ class View:
 
     number: int
     index: int
-    group: Group
+    group: CompiledGroup
     blocked: frozenset[int]  # sources in force
     allowed: frozenset[int]  # sources that the group allows
     own_vendors: frozenset[str]  # vendors that bundled and subscribed rules do not touch
@@ -74,9 +74,9 @@ class Standing:
         return any(service.partition("/")[0] == BYPASS for service in self.services)
 
 
-def standing_of(layer: RuleStack, view: View, matches: list[Match]) -> Standing:
+def standing_of(stack: RuleStack, view: View, matches: list[Match]) -> Standing:
     """Weigh the matching rules (strongest first) for a view."""
-    judge = _Judge(layer, view, matches)
+    judge = _Judge(stack, view, matches)
     own = list(judge.own_rules())
     lower = judge.bundled_block() or judge.subscribed_block()
     deciding = own[0] if own else lower
@@ -88,8 +88,8 @@ def standing_of(layer: RuleStack, view: View, matches: list[Match]) -> Standing:
 class _Judge:
     """One name's matches before one view."""
 
-    def __init__(self, layer: RuleStack, view: View, matches: list[Match]) -> None:
-        self._sources = layer.sources
+    def __init__(self, stack: RuleStack, view: View, matches: list[Match]) -> None:
+        self._sources = stack.sources
         self._view = view
         self._matches = matches
         self._catalogue_at, self._catalogue = self._strongest_of_catalogue()

@@ -29,7 +29,7 @@ import marisa_trie
 
 from resolver.errors import RuleError, SnapshotError
 from resolver.policy.compiler import FORMAT, CompiledRules, load_layer, load_policy
-from resolver.policy.rules import RuleLayer
+from resolver.policy.rule_layer import RuleLayer
 from resolver.policy.snapshot import PolicySnapshot
 from resolver.system.state_files import make_folder, read_own, reading, write_whole
 
@@ -209,7 +209,7 @@ def open_layers(
     folder: Path, layers: Sequence[LayerFiles], *, check: bool = True, like: PolicySnapshot | None = None
 ) -> list[RuleLayer]:
     """Map layers, or take them from `like`. Raises SnapshotError."""
-    known = {layer.content: layer for layer in like.layer.layers} if like else {}
+    known = {layer.content: layer for layer in like.stack.layers} if like else {}
     try:
         return [known.get(layer.content) or _open_layer(folder, layer, check=check) for layer in layers]
     except OSError as error:

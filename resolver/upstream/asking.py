@@ -33,7 +33,7 @@ class Asker(Waiting):
         """Somebody may be forging answers on this link. What was sent there is in flight as before."""
 
 
-class Channel(Protocol):
+class Carrier(Protocol):
     """What a question is in flight on: a socket, or a place on a connection."""
 
     wrong_replies: int  # what came in and belonged to no question in flight
@@ -42,7 +42,7 @@ class Channel(Protocol):
         """The asker does not care any more; no harm if it is not in flight here."""
 
 
-Place = tuple[Channel, bytes]  # a question in flight: the channel and its ID there
+Place = tuple[Carrier, bytes]  # a question in flight: its carrier, and its ID there
 
 
 class Link(ABC):
@@ -53,8 +53,8 @@ class Link(ABC):
     is_on_trial = False  # silence may be that of a connection, not of the server: a fresh connection will tell
 
     @abstractmethod
-    def send(self, asker: Asker, besides: Channel | None = None) -> Place:
-        """Ask, and not over the channel `besides`. Raises UpstreamError when the question cannot even be sent."""
+    def send(self, asker: Asker, besides: Carrier | None = None) -> Place:
+        """Ask, and not over the carrier `besides`. Raises UpstreamError when the question cannot even be sent."""
 
     @abstractmethod
     def close(self) -> None:

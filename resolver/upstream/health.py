@@ -155,9 +155,9 @@ class Probe(Asker):
     def due(self) -> None:
         """Silent, so down as before, or slow."""
         if self._place is not None and self._link is not None:
-            channel, message_id = self._place
+            carrier, message_id = self._place
             self._place = None
-            channel.forget(message_id, self)
+            carrier.forget(message_id, self)
             self._link.server.waited_for(self._health.clock() - self._asked_at)
 
     def close(self) -> None:

@@ -24,7 +24,7 @@ from resolver.errors import (
     UpstreamTimeout,
     UpstreamUnreachable,
 )
-from resolver.upstream.asking import Asker, Channel, Link, Place
+from resolver.upstream.asking import Asker, Carrier, Link, Place
 from resolver.upstream.deadlines import Deadlines
 from resolver.upstream.health import Health
 from resolver.upstream.server import Server
@@ -256,13 +256,13 @@ class Inquiry(Asker):
         """After silence, put the question once more to the same server, if that is what helps best."""
         if link.is_stream or self.place is None or now >= self.ends_at:
             return False
-        channel = self.place[0]
-        if channel.wrong_replies and link.server not in self.asked_by_stream:
+        carrier = self.place[0]
+        if carrier.wrong_replies and link.server not in self.asked_by_stream:
             # Somebody guesses at the answer, or something mangles it. TCP is not forged from afar (RFC 5452, 9.3)
             return self._ask_by_stream(link.server, now)
         if len(self.order) == 1 and not self.has_asked_again:
             self.has_asked_again = True
-            return self._try(link, now, besides=channel)
+            return self._try(link, now, besides=carrier)
         return False
 
     def _ask_by_stream(self, server: Server, now: float) -> bool:
@@ -298,7 +298,7 @@ class Inquiry(Asker):
         else:
             self._finish(self._verdict())
 
-    def _try(self, link: Link, now: float, besides: Channel | None = None) -> bool:
+    def _try(self, link: Link, now: float, besides: Carrier | None = None) -> bool:
         """Ask; False if the question could not be sent."""
         circumstances = self.circumstances
         server = link.server
@@ -372,8 +372,8 @@ class Inquiry(Asker):
         self.is_open = False
         self.circumstances.deadlines.discard(self)
         if self.in_flight and self.place is not None:
-            for channel, message_id in (*self.earlier, self.place):
-                channel.forget(message_id, self)
+            for carrier, message_id in (*self.earlier, self.place):
+                carrier.forget(message_id, self)
         # A place on a connection leads back here, as may the frames of an error: no cycle is to wait for the collector.
         self.place, self.earlier, self.error = None, (), None
         self.done(result)

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from resolver.errors import UpstreamBusy, UpstreamError
-from resolver.upstream.asking import Asker, Channel, Place
+from resolver.upstream.asking import Asker, Carrier, Place
 from resolver.upstream.connecting import Dialling
 from resolver.upstream.connection import Connection, ConnectionOwner, Exchange
 from resolver.upstream.marks import Marks
@@ -57,7 +57,7 @@ class StreamLink(ConnectionOwner):
         self._fresh: Connection | None = None  # the one that will tell whether the server is silent, too
         self._is_server_silent = False  # so it was; nothing is asked twice until the server says something
 
-    def send(self, asker: Asker, besides: Channel | None = None) -> Place:
+    def send(self, asker: Asker, besides: Carrier | None = None) -> Place:
         """Ask, connecting first if need be. Raises UpstreamError while connecting is of no use; else fails later."""
         exchange = Exchange(asker)
         self._put(exchange)

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from typing import Final
 
 from resolver.errors import UpstreamUnreachable
-from resolver.upstream.asking import Asker, Channel, Link, Place
+from resolver.upstream.asking import Asker, Carrier, Link, Place
 from resolver.upstream.marks import Marks
 from resolver.upstream.randomness import Randomness
 from resolver.upstream.server import Server
@@ -219,7 +219,7 @@ class UdpPool(Link):
         """At most SLOTS + MAX_RETIRED."""
         return len(self._retired) + sum(each is not None for each in self._slots)
 
-    def send(self, asker: Asker, besides: Channel | None = None) -> Place:
+    def send(self, asker: Asker, besides: Carrier | None = None) -> Place:
         """Ask over a socket chosen at random, but not `besides`. Raises UpstreamUnreachable when refused at once."""
         slot = self._randomness.octet() % SLOTS
         udp_socket = self._slots[slot]

@@ -33,7 +33,7 @@ _NEW = b"\x01\x00\x00\x00"
 _TIMES = 1 << 32
 
 
-class Standing(Enum):
+class CookieProof(Enum):
     """What a client's COOKIE option proves."""
 
     UNKNOWN = 0  # it has a client cookie alone
@@ -51,7 +51,7 @@ class ServerCookies:
         self._secrets = tuple(secrets)
         self._clock = clock
 
-    def answer(self, data: bytes, address: bytes) -> tuple[bytes, Standing]:
+    def answer(self, data: bytes, address: bytes) -> tuple[bytes, CookieProof]:
         """The option to answer a query's COOKIE option with, and what that proves. `address` is the client's, packed.
 
         Raises FormatError for an option of a length that no cookie has (RFC 7873 section 5.2.2).
@@ -61,13 +61,13 @@ class ServerCookies:
             raise FormatError("a COOKIE option of a length that no cookie has")
         now = math.floor(self._clock()) % _TIMES
         if not server_bytes:
-            return self._made(data, address, now), Standing.UNKNOWN
+            return self._made(data, address, now), CookieProof.UNKNOWN
         number, age = self._recognised(data, address, now)
         if number is None:
-            return self._made(data[:_CLIENT_BYTES], address, now), Standing.BAD
+            return self._made(data[:_CLIENT_BYTES], address, now), CookieProof.BAD
         if number or age > RENEWED_SECONDS or data[_CLIENT_BYTES:_TIME_AT] != _NEW:
-            return self._made(data[:_CLIENT_BYTES], address, now), Standing.GOOD
-        return edns_option(EdnsOption.COOKIE, data), Standing.GOOD
+            return self._made(data[:_CLIENT_BYTES], address, now), CookieProof.GOOD
+        return edns_option(EdnsOption.COOKIE, data), CookieProof.GOOD
 
     def _made(self, client_cookie: bytes, address: bytes, now: int) -> bytes:
         told = client_cookie + _NEW + now.to_bytes(4, "big")

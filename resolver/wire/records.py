@@ -13,7 +13,7 @@ _FIXED = 10  # octets of a record between its owner and its data
 
 
 @dataclass(slots=True)
-class Record:
+class RecordSpan:
     """The offsets of one record. `section`: 0 answer, 1 authority, 2 additional."""
 
     section: int
@@ -23,7 +23,7 @@ class Record:
     end: int
 
 
-def records(message: bytes) -> Iterator[Record]:
+def records(message: bytes) -> Iterator[RecordSpan]:
     """All records, in order. Raises FormatError where the message is cut off."""
     if len(message) < HEADER:
         raise FormatError("shorter than a header")
@@ -39,7 +39,7 @@ def records(message: bytes) -> Iterator[Record]:
             end = start + (message[at + 8] << 8 | message[at + 9])
             if end > len(message):
                 raise FormatError("a record is cut off")
-            yield Record(section, message[at] << 8 | message[at + 1], at + 4, start, end)
+            yield RecordSpan(section, message[at] << 8 | message[at + 1], at + 4, start, end)
             at = end
 
 

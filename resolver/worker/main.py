@@ -37,7 +37,7 @@ from resolver.answering.server_names import ServerNames
 from resolver.cache.responses import ResponseCache
 from resolver.config.settings import EncryptedSettings, WorkerSettings
 from resolver.errors import ListenError, SnapshotError, SubjectsError
-from resolver.listeners.connection import Door
+from resolver.listeners.connection import ListenerContext
 from resolver.listeners.connections import Connections
 from resolver.listeners.stream import StreamListener, speak_tcp
 from resolver.listeners.turns import Turns
@@ -131,7 +131,7 @@ class Worker:
             await self._take_subjects(Position.from_plain(first["subjects"]))
         networks = self._pipeline.clients.networks
         connections = Connections(settings.limits, self._counters.dropped, networks)
-        door = Door(
+        context = ListenerContext(
             loop,
             self._pipeline,
             connections,
@@ -140,9 +140,9 @@ class Worker:
             self._counters,
             speak_tcp,
         )
-        streams = [StreamListener(socket.socket(fileno=fd), door) for fd in first["tcp"]]
+        streams = [StreamListener(socket.socket(fileno=fd), context) for fd in first["tcp"]]
         if first["dot"] or first["doh"]:
-            streams += self._encrypted_streams(first, settings.encrypted, door)
+            streams += self._encrypted_streams(first, settings.encrypted, context)
         for stream in streams:
             await stream.start()
         datagrams = [
@@ -171,13 +171,13 @@ class Worker:
         self._say_counts()
 
     def _encrypted_streams(
-        self, first: dict[str, Any], settings: EncryptedSettings, door: Door
+        self, first: dict[str, Any], settings: EncryptedSettings, context: ListenerContext
     ) -> Sequence[StreamListener]:
         """The listeners of DoT and DoH. Without a certificate that can be used they wait for one."""
         from resolver.listeners.encrypted import EncryptedListeners  # noqa: PLC0415 (other workers need none of it)
 
         dot, doh = ([socket.socket(fileno=fd) for fd in first[kind]] for kind in ("dot", "doh"))
-        self._encrypted = EncryptedListeners(dot, doh, settings, door)
+        self._encrypted = EncryptedListeners(dot, doh, settings, context)
         self._renew()
         return self._encrypted.listeners
 

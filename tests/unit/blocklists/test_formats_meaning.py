@@ -15,9 +15,9 @@ from blocklists.formats.reading import FORMATS, read_list
 from resolver.errors import ListError
 from resolver.policy.compiler import RuleSource, SourceRule, compile_groups, compile_rules, policy_in_memory
 from resolver.policy.decision import Verdict
-from resolver.policy.groups import Group
+from resolver.policy.groups import CompiledGroup
+from resolver.policy.rule_layer import Rank, Source
 from resolver.policy.rule_syntax import MAX_PATTERNS, parse_rule
-from resolver.policy.rules import Rank, Source
 from resolver.wire.names import key_of, parse_any_name
 
 
@@ -32,7 +32,7 @@ def blocks_of(content: ListContent) -> Callable[[str], bool]:
         for action, _, rule in (row.partition(" ") for row in content.content.decode().splitlines())
     ]
     compiled = compile_rules([RuleSource(Source("feed", Rank.SUBSCRIPTION), rules)])
-    policy = policy_in_memory(compiled, compile_groups([Group("default", block=frozenset({"feed"}))], ()), 1)
+    policy = policy_in_memory(compiled, compile_groups([CompiledGroup("default", block=frozenset({"feed"}))], ()), 1)
     view, _ = policy.view_of("127.0.0.1")
     return lambda name: policy.decide(view, key_of(parse_any_name(name))).verdict is Verdict.BLOCK
 

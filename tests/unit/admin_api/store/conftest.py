@@ -13,10 +13,10 @@ from admin_api.store import lists, rules
 from admin_api.store.engine import Limits
 from admin_api.store.lists import ListRow
 from admin_api.store.store import Store
-from resolver.config.references import Known
+from resolver.config.references import KnownReferences
 from tests.support.postgres import shared_postgres
 
-KNOWN = Known(
+KNOWN = KnownReferences(
     sets=frozenset({"ai", "bypass", "lists"}),
     vendors=frozenset({"anthropic", "openai"}),
     services=frozenset({"anthropic/claude", "openai/chatgpt"}),

@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from resolver.answering.rebinding import RebindingGuard
 from resolver.errors import FormatError, RuleError
 from resolver.policy.compiler import RuleSource, SourceRule, compile_groups, compile_rules, policy_in_memory
-from resolver.policy.groups import Group
+from resolver.policy.groups import CompiledGroup
+from resolver.policy.rule_layer import Rank, Source
 from resolver.policy.rule_syntax import parse_rule
-from resolver.policy.rules import Rank, Source
 from resolver.policy.snapshot import PolicySnapshot
 from resolver.wire.addresses import addresses_in, is_private
 from resolver.wire.answer import Answer, read_answer
@@ -33,8 +33,8 @@ def policy(*rules: str, allow: tuple[str, ...] = (), monitor: bool = False, revi
     own = [SourceRule(parse_rule(text)) for text in rules]
     own += [SourceRule(parse_rule(text), allow=True) for text in allow]
     groups = [
-        Group("default", block=frozenset({"house"}), monitor=monitor),
-        Group("lab", networks=("127.0.0.2/32",), exempt=True, block=frozenset({"house"})),
+        CompiledGroup("default", block=frozenset({"house"}), monitor=monitor),
+        CompiledGroup("lab", networks=("127.0.0.2/32",), exempt=True, block=frozenset({"house"})),
     ]
     rules = compile_rules([RuleSource(Source("house", Rank.OWN), own)])
     return policy_in_memory(rules, compile_groups(groups, []), revision)

@@ -9,9 +9,9 @@ import pytest
 
 from resolver.answering.pipeline import Transport
 from resolver.policy.compiler import RuleSource, SourceRule, compile_groups, compile_rules, policy_in_memory
-from resolver.policy.groups import Group
+from resolver.policy.groups import CompiledGroup
+from resolver.policy.rule_layer import Rank, Source
 from resolver.policy.rule_syntax import parse_rule
-from resolver.policy.rules import Rank, Source
 from resolver.policy.snapshot import PolicySnapshot
 from resolver.policy.subjects import End, Lease, dropped
 from resolver.snapshot.clocks import now
@@ -22,9 +22,9 @@ from .test_pipeline import Served
 def policy(*, kiosk: tuple[str, ...] = ("kiosk-7",)) -> PolicySnapshot:
     block = frozenset({"acme/chat"})
     groups = [
-        Group("default", block=block),
-        Group("office", networks=("127.0.1.0/24",), block=block),
-        Group("kiosk", client_names=kiosk, exempt=True, block=block),
+        CompiledGroup("default", block=block),
+        CompiledGroup("office", networks=("127.0.1.0/24",), block=block),
+        CompiledGroup("kiosk", client_names=kiosk, exempt=True, block=block),
     ]
     rules = [RuleSource(Source("acme/chat", Rank.BUNDLED), [SourceRule(parse_rule("acme.ai"))])]
     return policy_in_memory(compile_rules(rules), compile_groups(groups, []))

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from resolver.answering.rebinding import RebindingGuard
 from resolver.errors import UpstreamBadAnswer, UpstreamTimeout
 from resolver.policy.compiler import RuleSource, SourceRule, compile_groups, compile_rules, policy_in_memory
-from resolver.policy.groups import Group
+from resolver.policy.groups import CompiledGroup
+from resolver.policy.rule_layer import Rank, Source
 from resolver.policy.rule_syntax import parse_rule
-from resolver.policy.rules import Rank, Source
 from resolver.policy.snapshot import PolicySnapshot
 from resolver.wire.names import key_of, parse_name
 from tests.unit.resolver.answering.test_pipeline import Served, addresses, policy
@@ -199,7 +199,9 @@ async def test_the_policy_in_force_when_an_alias_comes_says_whether_its_target_i
 
 def by_address(*networks: str) -> PolicySnapshot:
     rules = [RuleSource(Source("house", Rank.OWN), [SourceRule(parse_rule(f"ip:{text}")) for text in networks])]
-    return policy_in_memory(compile_rules(rules), compile_groups([Group("default", block=frozenset({"house"}))], []))
+    return policy_in_memory(
+        compile_rules(rules), compile_groups([CompiledGroup("default", block=frozenset({"house"}))], [])
+    )
 
 
 async def test_the_addresses_at_the_end_are_judged() -> None:
@@ -212,7 +214,7 @@ async def test_the_addresses_at_the_end_are_judged() -> None:
 
 async def test_a_watched_client_gets_the_target(served: Served) -> None:
     rules = [RuleSource(Source("house", Rank.OWN), [SourceRule(parse_rule("acme.ai"))])]
-    group = Group("default", block=frozenset({"house"}), monitor=True)
+    group = CompiledGroup("default", block=frozenset({"house"}), monitor=True)
     served.pipeline.use(policy_in_memory(compile_rules(rules), compile_groups([group], [])))
     waiting = served.ask("alias.example")
     served.upstream.answer("alias.example. 300 IN CNAME acme.ai.")

@@ -24,9 +24,9 @@ from resolver.cache.responses import ResponseCache
 from resolver.config.settings import CacheSettings, Limits
 from resolver.errors import UpstreamError, UpstreamTimeout
 from resolver.policy.compiler import RuleSource, SourceRule, compile_groups, compile_rules, policy_in_memory
-from resolver.policy.groups import Group
+from resolver.policy.groups import CompiledGroup
+from resolver.policy.rule_layer import Rank, Source
 from resolver.policy.rule_syntax import parse_rule
-from resolver.policy.rules import Rank, Source
 from resolver.policy.snapshot import PolicySnapshot
 from resolver.policy.subjects import End, Lease
 from resolver.snapshot.clocks import now
@@ -78,7 +78,7 @@ def policy(*, allow: tuple[str, ...] = (), exempt: str = "127.0.0.2/32") -> Poli
         RuleSource(Source("house", Rank.OWN), [SourceRule(parse_rule(text), allow=True) for text in allow]),
     ]
     block = frozenset({"acme/chat", "house"})
-    groups = [Group("default", block=block), Group("lab", networks=(exempt,), exempt=True, block=block)]
+    groups = [CompiledGroup("default", block=block), CompiledGroup("lab", networks=(exempt,), exempt=True, block=block)]
     return policy_in_memory(compile_rules(rules), compile_groups(groups, []))
 
 

@@ -12,7 +12,7 @@ from resolver.answering.proxies import (
     BY_CLIENT_SUBNET,
     BY_FORWARDED_FOR,
     BY_HEADER,
-    Asker,
+    ForwardedClient,
     TrustedProxies,
     read_forwarded,
 )
@@ -50,29 +50,33 @@ def test_the_narrowest_network_says_by_what_a_proxy_is_believed(address: str, wo
 @pytest.mark.parametrize(
     ("peer", "header", "asker"),
     [
-        (CLIENT, None, Asker(CLIENT, False)),
-        (CLIENT, "10.9.9.9", Asker(CLIENT, False)),  # no proxy: what it says of others counts for nothing
-        (FRONT, None, Asker(FRONT, True)),
-        (FRONT, CLIENT, Asker(CLIENT, False)),
-        (FRONT, f"10.9.9.9,{CLIENT}", Asker(CLIENT, False)),
-        (FRONT, f"{CLIENT}, {INNER}", Asker(CLIENT, False)),
-        (FRONT, f"nonsense, {CLIENT}", Asker(CLIENT, False)),  # before that, anybody may have written it
-        (FRONT, INNER, Asker(INNER, True)),
-        (FRONT, f"{CLIENT}, {BY_HEADER_ALONE}", Asker(BY_HEADER_ALONE, True)),  # which says nothing by this header
-        (FRONT, FRONT, Asker(FRONT, False)),  # its own
-        (BY_HEADER_ALONE, CLIENT, Asker(BY_HEADER_ALONE, True)),
-        ("2001:db8::9", f"[{CLIENT.replace(CLIENT, '2001:db8:1::7')}]:4711", Asker("2001:db8:1::7", False)),
+        (CLIENT, None, ForwardedClient(CLIENT, False)),
+        (CLIENT, "10.9.9.9", ForwardedClient(CLIENT, False)),  # no proxy: what it says of others counts for nothing
+        (FRONT, None, ForwardedClient(FRONT, True)),
+        (FRONT, CLIENT, ForwardedClient(CLIENT, False)),
+        (FRONT, f"10.9.9.9,{CLIENT}", ForwardedClient(CLIENT, False)),
+        (FRONT, f"{CLIENT}, {INNER}", ForwardedClient(CLIENT, False)),
+        (FRONT, f"nonsense, {CLIENT}", ForwardedClient(CLIENT, False)),  # before that, anybody may have written it
+        (FRONT, INNER, ForwardedClient(INNER, True)),
+        (
+            FRONT,
+            f"{CLIENT}, {BY_HEADER_ALONE}",
+            ForwardedClient(BY_HEADER_ALONE, True),
+        ),  # it says nothing by it
+        (FRONT, FRONT, ForwardedClient(FRONT, False)),  # its own
+        (BY_HEADER_ALONE, CLIENT, ForwardedClient(BY_HEADER_ALONE, True)),
+        ("2001:db8::9", f"[{CLIENT.replace(CLIENT, '2001:db8:1::7')}]:4711", ForwardedClient("2001:db8:1::7", False)),
     ],
 )
 def test_who_asks_is_named_from_the_end_on_as_far_as_proxies_are_believed(
-    peer: str, header: str | None, asker: Asker
+    peer: str, header: str | None, asker: ForwardedClient
 ) -> None:
     assert PROXIES.forwarded(header, peer) == asker
 
 
 def test_a_proxy_that_speaks_for_itself_needs_no_header_but_one_that_is_there_counts() -> None:
-    assert PROXIES.forwarded(None, FRONT, speaks_for_itself=True) == Asker(FRONT, False)
-    assert PROXIES.forwarded(CLIENT, FRONT, speaks_for_itself=True) == Asker(CLIENT, False)
+    assert PROXIES.forwarded(None, FRONT, speaks_for_itself=True) == ForwardedClient(FRONT, False)
+    assert PROXIES.forwarded(CLIENT, FRONT, speaks_for_itself=True) == ForwardedClient(CLIENT, False)
     with pytest.raises(FormatError):
         PROXIES.forwarded("unknown", FRONT, speaks_for_itself=True)
 
@@ -137,4 +141,4 @@ def test_an_address_with_its_port_is_that_address(address: str, port: int, with_
 def test_what_a_client_writes_before_its_own_address_changes_nothing(claimed: list[str], client: str) -> None:
     if PROXIES.words_of(parse_client(client)):
         return
-    assert PROXIES.forwarded(",".join([*claimed, client]), FRONT) == Asker(str(parse_client(client)), False)
+    assert PROXIES.forwarded(",".join([*claimed, client]), FRONT) == ForwardedClient(str(parse_client(client)), False)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from resolver.answering.replies import PADDING_BLOCK, Replies
 from resolver.errors import FormatError
 from resolver.wire.codes import MAX_MESSAGE, Rcode
-from resolver.wire.cookies import ServerCookies, Standing
+from resolver.wire.cookies import CookieProof, ServerCookies
 from resolver.wire.message import address_record
 from resolver.wire.question import Question, parse_question
 from resolver.wire.response import compose
@@ -46,7 +46,7 @@ def test_a_client_cookie_is_answered_over_every_transport(transport: Transport) 
     cookie = options_of(finished(ask((COOKIE, b"abcdefgh")), transport))[COOKIE]
     assert len(cookie) == 24
     assert cookie.startswith(b"abcdefgh")
-    assert REPLIES.of(ask((COOKIE, cookie)), ADDRESS, transport).cookie is Standing.GOOD
+    assert REPLIES.of(ask((COOKIE, cookie)), ADDRESS, transport).cookie is CookieProof.GOOD
 
 
 def test_without_cookies_the_option_is_ignored_whatever_it_holds() -> None:

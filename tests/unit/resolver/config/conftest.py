@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from resolver.config.load import load_config
-from resolver.config.references import Known
+from resolver.config.references import KnownReferences
 from resolver.config.schema import Config
 from resolver.errors import ConfigError
 
-KNOWN = Known(
+KNOWN = KnownReferences(
     sets=frozenset({"ai", "bypass", "lists"}),
     vendors=frozenset({"anthropic", "meta", "openai"}),
     services=frozenset({"anthropic/claude", "anthropic/claude-code", "meta/llama", "openai/chatgpt"}),
@@ -26,7 +26,9 @@ Problems = Callable[..., list[str]]
 def load(tmp_path: Path) -> Load:
     """Load a text as a config file, with a small catalogue and an empty environment unless told otherwise."""
 
-    def load_text(text: str | bytes, known: Known | None = KNOWN, environ: Mapping[str, str] | None = None) -> Config:
+    def load_text(
+        text: str | bytes, known: KnownReferences | None = KNOWN, environ: Mapping[str, str] | None = None
+    ) -> Config:
         path = tmp_path / "moatdns.yaml"
         path.write_bytes(text if isinstance(text, bytes) else text.encode())
         return load_config(path, known, environ or {})
@@ -39,7 +41,7 @@ def problems(load: Load, tmp_path: Path) -> Problems:
     """The problems of a text, the file's name left out: ``3: workers: should be …``; none when it is good."""
 
     def problems_of(
-        text: str | bytes, known: Known | None = KNOWN, environ: Mapping[str, str] | None = None
+        text: str | bytes, known: KnownReferences | None = KNOWN, environ: Mapping[str, str] | None = None
     ) -> list[str]:
         try:
             load(text, known, environ)

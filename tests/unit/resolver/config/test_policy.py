@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from resolver.config.references import Known
+from resolver.config.references import KnownReferences
 
 from .conftest import KNOWN, Load, Problems
 
@@ -235,12 +235,12 @@ def test_without_a_catalogue_any_vendor_and_service_may_be_named(load: Load, pro
 
 
 def test_a_set_is_known_when_the_catalogue_fills_it(load: Load) -> None:
-    known = Known(KNOWN.sets | {"gateways"}, KNOWN.vendors, KNOWN.services)
+    known = KnownReferences(KNOWN.sets | {"gateways"}, KNOWN.vendors, KNOWN.services)
     assert load("policy: {groups: [{name: a, block: [gateways]}]}", known).policy.groups[1].block == ("gateways",)
 
 
 def test_the_built_in_default_group_needs_no_catalogue(load: Load) -> None:
-    nothing = Known(frozenset(), frozenset(), frozenset())
+    nothing = KnownReferences(frozenset(), frozenset(), frozenset())
     assert load("", nothing).policy.groups[0].block == ("ai", "bypass", "lists")
 
 

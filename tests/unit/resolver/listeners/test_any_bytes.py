@@ -18,9 +18,9 @@ from hypothesis import strategies as st
 from resolver.answering.pipeline import Pending, Pipeline, Transport
 from resolver.answering.proxies import BY_CLIENT_SUBNET, BY_HEADER, BY_HEADER_WITHIN_TLS, TrustedProxies
 from resolver.config.settings import Limits
-from resolver.listeners.connection import Application, Connection, Door
+from resolver.listeners.connection import Application, ClientConnection, ListenerContext
 from resolver.listeners.connections import Connections, Handshakes
-from resolver.listeners.doh import Exchange
+from resolver.listeners.doh import HttpExchange
 from resolver.listeners.http1 import Http1
 from resolver.listeners.http2 import Http2
 from resolver.listeners.stream import DnsStream
@@ -119,9 +119,9 @@ class Wire(asyncio.Transport):
 
 
 class World:
-    """A door with one connection at a time behind it."""
+    """A listener with one connection at a time behind it."""
 
-    def __init__(self, speak: Callable[[Connection], Application], context: ServerContext | None = None) -> None:
+    def __init__(self, speak: Callable[[ClientConnection], Application], context: ServerContext | None = None) -> None:
         self.loop = asyncio.new_event_loop()
         self.echo = Echo()
         counters = Counters()
@@ -130,13 +130,13 @@ class World:
         self.connections = Connections(limits, counters.dropped)
         pipeline = cast(Pipeline, self.echo)
         turns = Turns(self.loop)
-        self.door = Door(
+        self.listener = ListenerContext(
             self.loop, pipeline, self.connections, turns, limits, counters, speak, context, self.handshakes
         )
 
     def hear(self, pieces: list[bytes], *, peer: str = CLIENT) -> bytes:
         """One client says all this, and goes; what it was told."""
-        connection, wire = Connection(self.door), Wire(peer)
+        connection, wire = ClientConnection(self.listener), Wire(peer)
         connection.connection_made(wire)
         for piece in pieces:
             if not wire.is_closing():
@@ -155,19 +155,19 @@ class World:
         return bytes(wire.sent)
 
 
-def dns_stream(connection: Connection) -> Application:
+def dns_stream(connection: ClientConnection) -> Application:
     """DNS over TCP."""
     return DnsStream(connection, Transport.TCP)
 
 
-def http1(connection: Connection) -> Application:
+def http1(connection: ClientConnection) -> Application:
     """HTTP/1.1."""
-    return Http1(connection, Exchange(connection))
+    return Http1(connection, HttpExchange(connection))
 
 
-def http2(connection: Connection) -> Application:
+def http2(connection: ClientConnection) -> Application:
     """HTTP/2."""
-    return Http2(connection, Exchange(connection))
+    return Http2(connection, HttpExchange(connection))
 
 
 @pytest.fixture(scope="module")

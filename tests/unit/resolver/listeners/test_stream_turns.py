@@ -12,7 +12,7 @@ import pytest
 from resolver.answering.client_networks import Networks
 from resolver.answering.pipeline import Pending, Pipeline, Transport
 from resolver.config.settings import ClientNetworks, Limits
-from resolver.listeners.connection import Connection, Door
+from resolver.listeners.connection import ClientConnection, ListenerContext
 from resolver.listeners.connections import Connections
 from resolver.listeners.stream import speak_tcp
 from resolver.listeners.turns import IN_A_ROW, TURN, Turns
@@ -50,20 +50,22 @@ class Office:
             reply(query)
 
 
-def door_of(office: Office, networks: Networks | None = None) -> Door:
+def context_of(office: Office, networks: Networks | None = None) -> ListenerContext:
     """What all connections to an office share."""
     loop = asyncio.get_running_loop()
     limits, counters = Limits(tcp_queries_per_connection=AT_ONCE), Counters()
     connections = Connections(limits, counters.dropped)
-    return Door(loop, cast(Pipeline, office), connections, Turns(loop, networks), limits, counters, speak_tcp)
+    return ListenerContext(
+        loop, cast(Pipeline, office), connections, Turns(loop, networks), limits, counters, speak_tcp
+    )
 
 
 class Client:
     """One connection to the office."""
 
-    def __init__(self, door: Door, address: str = "192.0.2.1") -> None:
+    def __init__(self, context: ListenerContext, address: str = "192.0.2.1") -> None:
         self._wire = Wire(address)
-        self._connection = Connection(door)
+        self._connection = ClientConnection(context)
         self._connection.connection_made(self._wire)
 
     def says(self, queries: int) -> None:
@@ -82,7 +84,7 @@ class Client:
 
 
 async def test_many_queries_in_one_write_are_answered_in_turns_with_the_rest_of_the_loop() -> None:
-    client = Client(door_of(Office(ready=True)))
+    client = Client(context_of(Office(ready=True)))
     client.says(5 * TURN)
     assert client.answers == TURN
     seen = []
@@ -93,7 +95,7 @@ async def test_many_queries_in_one_write_are_answered_in_turns_with_the_rest_of_
 
 
 async def test_a_client_that_leaves_between_turns_gets_all_answers() -> None:
-    client = Client(door_of(Office(ready=True)))
+    client = Client(context_of(Office(ready=True)))
     client.says(3 * TURN)
     client.leaves()
     for _ in range(5):
@@ -105,7 +107,7 @@ async def test_a_client_that_leaves_between_turns_gets_all_answers() -> None:
 @pytest.mark.parametrize("queries", [AT_ONCE + 1, 3000])
 async def test_thousands_that_are_told_at_once_that_all_is_busy_are_told_so_one_after_the_other(queries: int) -> None:
     office = Office(ready=False, places=AT_ONCE)
-    client = Client(door_of(office))
+    client = Client(context_of(office))
     client.says(queries)
     assert client.answers == 0
     office.waiting[0]()  # its answer lets the others be asked, and they are refused within the asking
@@ -118,9 +120,9 @@ async def test_thousands_that_are_told_at_once_that_all_is_busy_are_told_so_one_
 
 
 async def test_connections_share_a_turn_and_one_client_s_many_delay_no_other_s_one() -> None:
-    door = door_of(Office(ready=True))
-    greedy = [Client(door) for _ in range(50)]
-    other = Client(door, "192.0.2.2")
+    context = context_of(Office(ready=True))
+    greedy = [Client(context) for _ in range(50)]
+    other = Client(context, "192.0.2.2")
     for client in greedy:
         client.says(TURN)
     other.says(IN_A_ROW)
@@ -141,8 +143,8 @@ async def test_an_error_that_nobody_expected_costs_one_connection_and_no_other_i
     troubles: list[object] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: troubles.append(context["exception"]))
     office = Office(ready=True)
-    door = door_of(office)
-    first, broken, last = Client(door), Client(door), Client(door)
+    context = context_of(office)
+    first, broken, last = Client(context), Client(context), Client(context)
     first.says(TURN)
     broken.says(1)
     last.says(1)
@@ -154,9 +156,9 @@ async def test_an_error_that_nobody_expected_costs_one_connection_and_no_other_i
 
 
 async def test_of_a_network_few_clients_are_in_turn_at_once_so_that_others_wait_for_no_more() -> None:
-    door = door_of(Office(ready=True), networks=Networks(ClientNetworks(64, 2)))
-    crowd = [Client(door, f"2001:db8::{number:x}") for number in range(1, 41)]
-    other = Client(door, "2001:db8:0:1::1")
+    context = context_of(Office(ready=True), networks=Networks(ClientNetworks(64, 2)))
+    crowd = [Client(context, f"2001:db8::{number:x}") for number in range(1, 41)]
+    other = Client(context, "2001:db8:0:1::1")
     for client in crowd:
         client.says(TURN)
     other.says(IN_A_ROW)
@@ -173,8 +175,8 @@ async def test_of_a_network_few_clients_are_in_turn_at_once_so_that_others_wait_
 
 
 async def test_within_a_network_all_have_their_turn() -> None:
-    door = door_of(Office(ready=True), networks=Networks(ClientNetworks(64, 2)))
-    crowd = [Client(door, f"2001:db8::{number:x}") for number in range(1, 9)]
+    context = context_of(Office(ready=True), networks=Networks(ClientNetworks(64, 2)))
+    crowd = [Client(context, f"2001:db8::{number:x}") for number in range(1, 9)]
     for client in crowd:
         client.says(4 * IN_A_ROW)
     for _ in range(3):

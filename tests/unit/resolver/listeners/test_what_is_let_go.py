@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 import h2.connection
 import pytest
 
-from resolver.listeners.connection import Application, Connection
+from resolver.listeners.connection import Application, ClientConnection
 from resolver.listeners.tls import ServerContext
 
 from .test_any_bytes import CLIENT, QUERY, Wire, World, dns_stream, http1, http2
@@ -51,7 +51,7 @@ class AsHttp2:
 class OverTls:
     """A client of a connection over TLS: octets of the network for what it says."""
 
-    def __init__(self, connection: Connection, wire: Wire) -> None:
+    def __init__(self, connection: ClientConnection, wire: Wire) -> None:
         self._in, self._out = ssl.MemoryBIO(), ssl.MemoryBIO()
         trusting = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         trusting.check_hostname, trusting.verify_mode = False, ssl.CERT_NONE
@@ -76,7 +76,7 @@ def no_collector() -> Iterator[None]:
     gc.enable()
 
 
-KINDS: dict[str, tuple[Callable[[Connection], Application], Callable[[], Callable[[bytes], bytes]], bool]] = {
+KINDS: dict[str, tuple[Callable[[ClientConnection], Application], Callable[[], Callable[[bytes], bytes]], bool]] = {
     "tcp": (dns_stream, lambda: as_dns, False),
     "dot": (dns_stream, lambda: as_dns, True),
     "doh by HTTP/1.1": (http1, lambda: as_http1, True),
@@ -91,7 +91,7 @@ def test_a_connection_that_is_over_is_free_at_once(kind: str, context: ServerCon
     world = World(speak, context if is_over_tls else None)
     clients = []  # kept, since their own cycles are no matter of ours
     for queries in ((QUERY, QUERY), (QUERY, LATER)):  # the second client leaves before its last answer
-        connection, wire = Connection(world.door), Wire(CLIENT)
+        connection, wire = ClientConnection(world.listener), Wire(CLIENT)
         connection.connection_made(wire)
         says = client_of()
         seal: Callable[[bytes], bytes] = OverTls(connection, wire) if is_over_tls else bytes

@@ -10,9 +10,9 @@ import pytest
 
 from resolver.policy.compiler import RuleSource, SourceRule, compile_groups, compile_rules, policy_in_memory
 from resolver.policy.decision import Decision, Verdict
-from resolver.policy.groups import Group
+from resolver.policy.groups import CompiledGroup
+from resolver.policy.rule_layer import Rank, Source
 from resolver.policy.rule_syntax import parse_rule
-from resolver.policy.rules import Rank, Source
 from resolver.policy.snapshot import PolicySnapshot
 from resolver.wire.names import key_of, parse_name
 
@@ -35,11 +35,11 @@ SERVICES = ("acme/chat", "acme/code", "acme/api", "bypass/canary")
 
 
 def policy(
-    *lists: RuleSource, own_vendors: Iterable[str] = (), groups: Iterable[Group] = (), **default: Any
+    *lists: RuleSource, own_vendors: Iterable[str] = (), groups: Iterable[CompiledGroup] = (), **default: Any
 ) -> PolicySnapshot:
     default.setdefault("block", frozenset({*SERVICES, *(entry.source.name for entry in lists)}))
     rules = compile_rules([*CATALOGUE, *lists])
-    return policy_in_memory(rules, compile_groups([Group("default", **default), *groups], own_vendors), 7)
+    return policy_in_memory(rules, compile_groups([CompiledGroup("default", **default), *groups], own_vendors), 7)
 
 
 def decide(snapshot: PolicySnapshot, name: str, client: str = "127.0.0.1") -> Decision:
@@ -176,7 +176,7 @@ def test_own_vendors_are_left_out_of_bundled_and_subscribed_blocks_but_not_of_ow
 
 
 def test_an_exempt_group_goes_through_and_the_decision_says_what_it_would_have_been() -> None:
-    snapshot = policy(groups=[Group("lab", networks=("10.0.0.0/8",), exempt=True, block=frozenset(SERVICES))])
+    snapshot = policy(groups=[CompiledGroup("lab", networks=("10.0.0.0/8",), exempt=True, block=frozenset(SERVICES))])
     decision = decide(snapshot, "acme.ai", "10.1.2.3")
     assert decision.verdict is Verdict.EXEMPT
     assert decision.service == "acme/chat"
@@ -185,14 +185,14 @@ def test_an_exempt_group_goes_through_and_the_decision_says_what_it_would_have_b
 
 
 def test_ways_round_the_resolver_stay_closed_for_exempt_groups() -> None:
-    snapshot = policy(groups=[Group("lab", networks=("10.0.0.0/8",), exempt=True, block=frozenset(SERVICES))])
+    snapshot = policy(groups=[CompiledGroup("lab", networks=("10.0.0.0/8",), exempt=True, block=frozenset(SERVICES))])
     decision = decide(snapshot, "canary.example", "10.1.2.3")
     assert decision.verdict is Verdict.BLOCK
     assert decision.response == "nxdomain"
 
 
 def test_a_monitoring_group_answers_and_tells() -> None:
-    snapshot = policy(groups=[Group("lab", networks=("10.0.0.0/8",), monitor=True, block=frozenset(SERVICES))])
+    snapshot = policy(groups=[CompiledGroup("lab", networks=("10.0.0.0/8",), monitor=True, block=frozenset(SERVICES))])
     decision = decide(snapshot, "acme.ai", "10.1.2.3")
     assert decision.verdict is Verdict.MONITOR
     assert not decision.lets_targets_through
@@ -214,10 +214,10 @@ def test_a_monitoring_group_answers_and_tells() -> None:
 def test_the_most_specific_network_gives_the_group(client: str, group: str) -> None:
     snapshot = policy(
         groups=[
-            Group("wide", networks=("10.0.0.0/8",)),
-            Group("narrow", networks=("10.20.0.0/16",)),
-            Group("host", networks=("10.20.0.9/32",)),
-            Group("six", networks=("2001:db8:20::/48",)),
+            CompiledGroup("wide", networks=("10.0.0.0/8",)),
+            CompiledGroup("narrow", networks=("10.20.0.0/16",)),
+            CompiledGroup("host", networks=("10.20.0.9/32",)),
+            CompiledGroup("six", networks=("2001:db8:20::/48",)),
         ]
     )
     assert snapshot.view_of(client)[0].group.name == group
@@ -284,7 +284,7 @@ def test_an_expression_that_is_slow_elsewhere_is_quick_here() -> None:
 
 
 def test_ways_round_the_resolver_stay_closed_for_an_exempt_group_that_only_watches() -> None:
-    lab = Group("lab", networks=("10.0.0.0/8",), exempt=True, monitor=True, block=frozenset(SERVICES))
+    lab = CompiledGroup("lab", networks=("10.0.0.0/8",), exempt=True, monitor=True, block=frozenset(SERVICES))
     assert decide(policy(groups=[lab]), "canary.example", "10.1.2.3").verdict is Verdict.BLOCK
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from resolver.policy.compiler import RuleSource, SourceRule, compile_groups, compile_rules, policy_in_memory
 from resolver.policy.explain import Explanation, explain
-from resolver.policy.groups import Group
+from resolver.policy.groups import CompiledGroup
+from resolver.policy.rule_layer import Rank, Source
 from resolver.policy.rule_syntax import parse_rule
-from resolver.policy.rules import Rank, Source
 from resolver.policy.subjects import End, Lease, Subjects
 from resolver.snapshot.clocks import now
 from resolver.wire.names import parse_name
@@ -24,10 +24,10 @@ POLICY = policy_in_memory(
     ),
     compile_groups(
         [
-            Group("default", block=BLOCK),
-            Group("lab", networks=("10.0.0.0/8",), exempt=True, block=BLOCK),
-            Group("legal", networks=("10.30.0.0/24",), monitor=True, block=BLOCK),
-            Group("kiosk", client_names=("kiosk-7",), block=BLOCK),
+            CompiledGroup("default", block=BLOCK),
+            CompiledGroup("lab", networks=("10.0.0.0/8",), exempt=True, block=BLOCK),
+            CompiledGroup("legal", networks=("10.30.0.0/24",), monitor=True, block=BLOCK),
+            CompiledGroup("kiosk", client_names=("kiosk-7",), block=BLOCK),
         ],
         [],
     ),

@@ -18,10 +18,10 @@ from resolver.policy.compiler import (
     load_policy,
 )
 from resolver.policy.decision import Decision
-from resolver.policy.groups import Group, ResponsePolicy
+from resolver.policy.groups import CompiledGroup, ResponsePolicy
 from resolver.policy.overlay import RuleChange, overlay
+from resolver.policy.rule_layer import Rank, RuleLayer, Source
 from resolver.policy.rule_syntax import parse_rule
-from resolver.policy.rules import Rank, RuleLayer, Source
 from resolver.policy.snapshot import PolicySnapshot
 from resolver.policy.stack import RuleStack
 from resolver.wire.names import key_of, parse_name
@@ -30,8 +30,8 @@ SOURCES = {key: Source(key.partition("#")[0], Rank.OWN, key) for key in ("one#1"
 RESPONSE = ResponsePolicy("zero-ip", 10, None, None)
 GROUPS = compile_groups(
     [
-        Group("default", (), False, False, frozenset(SOURCES), frozenset(), RESPONSE),
-        Group("some", ("127.0.0.2/32",), False, False, frozenset({"one#1"}), frozenset({"two#2"}), RESPONSE),
+        CompiledGroup("default", (), False, False, frozenset(SOURCES), frozenset(), RESPONSE),
+        CompiledGroup("some", ("127.0.0.2/32",), False, False, frozenset({"one#1"}), frozenset({"two#2"}), RESPONSE),
     ],
     [],
 )

@@ -8,9 +8,9 @@ import pytest
 
 from resolver.policy.compiler import RuleSource, SourceRule, compile_groups, compile_rules, policy_in_memory
 from resolver.policy.decision import Decision, Verdict
-from resolver.policy.groups import Group, parse_client
+from resolver.policy.groups import CompiledGroup, parse_client
+from resolver.policy.rule_layer import Rank, Source
 from resolver.policy.rule_syntax import parse_rule
-from resolver.policy.rules import Rank, Source
 from resolver.policy.situation import Situation, situation_of
 from resolver.policy.subjects import End, Exemption, Lease, Moment, Pause, Subjects, subject_of
 from resolver.wire.names import key_of, parse_name
@@ -32,11 +32,11 @@ POLICY = policy_in_memory(
     ),
     compile_groups(
         [
-            Group("default", block=BLOCK | {"acme/login"}),
-            Group("office", networks=("10.0.0.0/8",), block=BLOCK),
-            Group("lab", networks=("10.9.0.0/16",), exempt=True, block=BLOCK),
-            Group("vpn", monitor=True, block=BLOCK),
-            Group("kiosk", client_names=("kiosk-7",), block=BLOCK),
+            CompiledGroup("default", block=BLOCK | {"acme/login"}),
+            CompiledGroup("office", networks=("10.0.0.0/8",), block=BLOCK),
+            CompiledGroup("lab", networks=("10.9.0.0/16",), exempt=True, block=BLOCK),
+            CompiledGroup("vpn", monitor=True, block=BLOCK),
+            CompiledGroup("kiosk", client_names=("kiosk-7",), block=BLOCK),
         ],
         [],
         {"ai": ["acme/chat", "acme/api", "other/chat"], "acme": ["acme/chat", "acme/api"], "house": ["house"]},
@@ -157,7 +157,7 @@ def test_a_pause_watches_a_group_or_everyone_until_its_end() -> None:
 
 def test_a_group_outside_its_windows_is_only_watched() -> None:
     schedule = {"time_zone": "UTC", "windows": [{"days": ["mon"], "start": "13:00", "end": "14:00"}]}
-    groups = [Group("default", block=BLOCK, schedule_plain=schedule)]
+    groups = [CompiledGroup("default", block=BLOCK, schedule_plain=schedule)]
     plain = compile_groups(groups, [])
     rules = compile_rules([RuleSource(Source("acme/chat", Rank.BUNDLED), [SourceRule(parse_rule("acme.ai"))])])
     policy = policy_in_memory(rules, plain)

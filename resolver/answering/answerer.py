@@ -74,7 +74,7 @@ class Pending:
         self.reply: Reply | None = None
 
 
-class Answering:
+class Answerer:
     """Answers by the policy `snapshot`, and counts each."""
 
     def __init__(

@@ -22,11 +22,11 @@ import uvloop
 from admin_api.api.context import Address, AdminSettings, ChangeTerms, Context, Serves
 from admin_api.api.gauges import Gauges
 from admin_api.api.http.auth import may
-from admin_api.api.serving import Serving
+from admin_api.api.serving import ApiServer
 from admin_api.audit.head import HeadKeeper
 from admin_api.audit.syslog import AuditSyslog
 from admin_api.block_page.making import make_block_page
-from admin_api.block_page.serving import Serving as BlockPage
+from admin_api.block_page.serving import BlockPageServer
 from admin_api.channel import Channel, Order
 from admin_api.compiling.keeper import Keeper
 from admin_api.config_policy import ConfigPolicy
@@ -107,8 +107,8 @@ class Control:
         )
         self._config_policy = ConfigPolicy(self._access, self._keeper, channel, log)
         self._config_told = ConfigTold(self._access, log)
-        self._serving: Serving | None = None
-        self._block_page: BlockPage | None = None
+        self._serving: ApiServer | None = None
+        self._block_page: BlockPageServer | None = None
         self._gauges = Gauges(
             self._access,
             self._state_dir,
@@ -165,7 +165,7 @@ class Control:
                 config_problems=lambda: self._config_policy.problems,
                 upstream_troubles=lambda: self._upstreams.states.troubles,
             )
-            self._serving = Serving(context)
+            self._serving = ApiServer(context)
 
     def _all_gauges(self) -> Mapping[str, Mapping[tuple[str, ...], float]]:
         return {
@@ -237,7 +237,7 @@ class Control:
         await self._access.close(for_good=self._ends_for_good)
         self._channel.close()
 
-    async def _serve_api(self, serving: Serving) -> None:
+    async def _serve_api(self, serving: ApiServer) -> None:
         """Serve the API, once its certificate can be used: policy and statistics do not wait for that."""
         listening = socket.socket(fileno=self._first["listen"])
         told = None

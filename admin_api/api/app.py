@@ -14,9 +14,9 @@ from aiohttp import web
 from aiohttp.typedefs import Middleware
 
 from admin_api.api.context import Context
-from admin_api.api.http.call import Call, Reply
+from admin_api.api.http.call import ApiReply, Call
 from admin_api.api.http.callers import ACTOR, REQUEST_ID, Callers
-from admin_api.api.http.connections import Connections
+from admin_api.api.http.connections import HttpConnections
 from admin_api.api.http.hosts import Hosts
 from admin_api.api.http.problems import problem, problem_of
 from admin_api.api.http.reading import MOST_BODY_BYTES, read_body, read_query
@@ -36,7 +36,7 @@ _MOST_FIELDS = 5000  # of a form: that of a group has one for each list, of whic
 Next = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-def make_app(context: Context, connections: Connections) -> web.Application:
+def make_app(context: Context, connections: HttpConnections) -> web.Application:
     """The application for one context."""
     performing = Performing(ROUTES)
     serving = _Serving(context, connections, performing)
@@ -53,7 +53,7 @@ def make_app(context: Context, connections: Connections) -> web.Application:
 class _Serving:
     """The steps that all calls go through."""
 
-    def __init__(self, context: Context, connections: Connections, performing: Performing) -> None:
+    def __init__(self, context: Context, connections: HttpConnections, performing: Performing) -> None:
         self._context = context
         self._connections = connections
         self._hosts = Hosts(context.settings)
@@ -137,7 +137,7 @@ class _Serving:
         return web.Response(body=document(), content_type="application/json")
 
 
-def _response(reply: Reply, request: web.Request) -> web.Response:
+def _response(reply: ApiReply, request: web.Request) -> web.Response:
     tag = reply.headers.get("ETag")
     if tag is not None and request.method == "GET" and tag in (request.headers.get("If-None-Match") or ""):
         return web.Response(status=304, headers={"ETag": tag})

@@ -122,7 +122,7 @@ class AuditHeads(Protocol):
         """Look whether they are there, and note the head as it is. Raises StoreAway."""
 
 
-class Plans(Protocol):
+class PolicyPlans(Protocol):
     """Where policies are planned, so many at once."""
 
     async def tell(
@@ -134,7 +134,7 @@ class Plans(Protocol):
         """The plan of a large policy, to be applied; None for a small one, which is planned in its transaction."""
 
 
-class Subscriptions(Protocol):
+class ListSubscriptions(Protocol):
     """The lists that are fetched."""
 
     def request(self, list_id: int, revision: int) -> None:
@@ -228,8 +228,8 @@ class Context:
     outbox: Outbox
     deliveries: Deliveries
     audit_heads: AuditHeads
-    plans: Plans
-    subscriptions: Subscriptions
+    plans: PolicyPlans
+    subscriptions: ListSubscriptions
     statistics: Statistics
     query_log: QueryLog
     node: Node

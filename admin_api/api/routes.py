@@ -6,7 +6,6 @@ The router and the OpenAPI description are both made from this table.
 from __future__ import annotations
 
 from admin_api.api import models
-from admin_api.api.exception_routes import EXCEPTION_ROUTES
 from admin_api.api.resources import (
     audit,
     cache,
@@ -22,6 +21,7 @@ from admin_api.api.resources import (
     webhooks,
 )
 from admin_api.api.route import BASE, CONFLICT, GONE, Route
+from admin_api.api.subject_routes import SUBJECT_ROUTES
 
 NAME = r"{name:[a-z0-9][a-z0-9-]*}"
 LIST = r"{name:[a-z0-9][a-z0-9-]*(?:/[a-z0-9][a-z0-9-]*)?}"  # bundled lists are called vendor/service
@@ -154,7 +154,7 @@ ROUTES: tuple[Route, ...] = (
         {204: None},
         may_fail_with=CONFLICT,
     ),
-    *EXCEPTION_ROUTES,
+    *SUBJECT_ROUTES,
     Route(
         "GET",
         f"{BASE}/explain",

@@ -12,7 +12,7 @@ from aiohttp import web
 
 from admin_api.api.app import make_app
 from admin_api.api.context import Context
-from admin_api.api.http.connections import Connections
+from admin_api.api.http.connections import HttpConnections
 from admin_api.api.http.odd_octets import with_text_only
 from admin_api.api.http.security import load_certificate, ssl_context
 from resolver.errors import MoatdnsError
@@ -36,14 +36,14 @@ class _ToLog(logging.Handler):
         self._log.warning("a call was not HTTP that can be read", what=record.getMessage()[:200])
 
 
-class Serving:
+class ApiServer:
     """An HTTP server that runs."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
         self._tls: ssl.SSLContext | None = None
         self._runner: web.AppRunner | None = None
-        self._connections = Connections(context.log)
+        self._connections = HttpConnections(context.log)
         self._watching: asyncio.Task[None] | None = None
 
     async def start(self, listening: socket.socket) -> None:

@@ -15,11 +15,11 @@ from aiohttp import web
 from admin_api.api.http.reading import read_within
 from admin_api.block_page.asked_names import Host, name_in, read_host
 from admin_api.block_page.bounds import Bounds
-from admin_api.block_page.findings import Finding, Findings
+from admin_api.block_page.findings import Findings, NameFinding
 from admin_api.block_page.form import CONTENT_TYPE, MOST_BYTES, Form, choices, plain, read_form, read_pairs
-from admin_api.block_page.pages import FORM_PATH, Asking, Pages
+from admin_api.block_page.pages import FORM_PATH, BlockPages, RequestSection
 from admin_api.block_page.requests import Requests, TooManyRequests
-from admin_api.block_page.tokens import Tokens
+from admin_api.block_page.tokens import FormTokens
 from admin_api.block_page.visitors import Visitors
 from admin_api.editing.errors import Invalid
 from admin_api.store.errors import StoreAway, TooMany
@@ -32,7 +32,7 @@ _AWAY = "Requests cannot be taken right now. Try again in a few minutes."
 _SHOWN = 100  # characters of what somebody typed that is no name
 
 
-class Answering:
+class BlockPageHandler:
     """Answers to requests of the block page."""
 
     def __init__(
@@ -40,7 +40,7 @@ class Answering:
         visitors: Visitors,
         findings: Findings,
         requests: Requests | None,
-        pages: Pages,
+        pages: BlockPages,
         bounds: Bounds,
         own_names: tuple[str, ...],
     ) -> None:
@@ -51,7 +51,7 @@ class Answering:
         self._pages = pages
         self._bounds = bounds
         self._own_names = own_names
-        self._tokens = Tokens()
+        self._tokens = FormTokens()
 
     async def answer(self, request: web.BaseRequest) -> web.StreamResponse:
         """The answer to any request."""
@@ -85,24 +85,24 @@ class Answering:
         self._bounds.events["blocked"] += 1
         return pages.blocked(200 if host.is_own else 403, finding, asking)
 
-    async def _asking(self, finding: Finding) -> Asking:
+    async def _asking(self, finding: NameFinding) -> RequestSection:
         """The part of the page about asking for an exemption."""
         requests = self._requests
         if requests is None or finding.scope is None:
-            return Asking()
+            return RequestSection()
         try:
             async with asyncio.timeout(_LOOK_SECONDS):
                 state = await requests.state_of(finding.client, finding.scope)
         except (StoreAway, TimeoutError):
-            return Asking(away=_AWAY)
+            return RequestSection(away=_AWAY)
         if state is not None:
-            return Asking(state=state)
+            return RequestSection(state=state)
         return self._with_form(finding, Form(), requests)
 
-    def _with_form(self, finding: Finding, form: Form, requests: Requests, trouble: str = "") -> Asking:
+    def _with_form(self, finding: NameFinding, form: Form, requests: Requests, trouble: str = "") -> RequestSection:
         token = self._tokens.make(finding.client, finding.name)
         filled = Form(finding.name, token, form.who, form.reason, form.seconds, form.errors)
-        return Asking(filled, tuple(choices(requests.longest_seconds)), trouble=trouble)
+        return RequestSection(filled, tuple(choices(requests.longest_seconds)), trouble=trouble)
 
     async def _take(self, request: web.BaseRequest, host: Host, client: str, requests: Requests) -> web.StreamResponse:
         """A form that was sent."""
@@ -143,7 +143,7 @@ class Answering:
             return self._pages.elsewhere(here)
         return self._pages.blocked(status, finding, self._with_form(finding, form, requests, trouble))
 
-    def _not_blocked(self, finding: Finding, host: Host) -> web.Response:
+    def _not_blocked(self, finding: NameFinding, host: Host) -> web.Response:
         self._bounds.events["not_blocked"] += 1
         return self._pages.not_blocked(200 if host.is_own else 421, finding)
 

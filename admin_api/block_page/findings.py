@@ -22,7 +22,7 @@ _NO_NAME = "It is not a name that an exemption can be for."
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class NameFinding:
     """A name and a client. `scope` is what an exemption for it would be for; None: `closed` says why there is none."""
 
     name: str
@@ -55,7 +55,7 @@ class Findings:
         self._subjects = subjects
         self._catalogue = catalogue
 
-    def of(self, client: str, name: str) -> Finding | None:
+    def of(self, client: str, name: str) -> NameFinding | None:
         """Find how a client that asks for `name` is answered; None while there is no policy yet."""
         policy = self._policy()
         if policy is None:
@@ -67,7 +67,7 @@ class Findings:
         vendor = self._catalogue.about.get(service.vendor) if service else None
         is_of_catalogue = told.list is not None and told.list == told.service
         scope, closed = _scope(name, told.service, is_of_catalogue=is_of_catalogue)
-        return Finding(
+        return NameFinding(
             name=name,
             client=told.client,
             is_blocked=told.verdict == Verdict.BLOCK,

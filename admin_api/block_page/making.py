@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from admin_api.api.context import PolicyKeeper
-from admin_api.block_page.answering import Answering
+from admin_api.block_page.answering import BlockPageHandler
 from admin_api.block_page.bounds import Bounds
 from admin_api.block_page.findings import Findings
-from admin_api.block_page.pages import Pages
+from admin_api.block_page.pages import BlockPages
 from admin_api.block_page.requests import Requests
-from admin_api.block_page.serving import Serving
+from admin_api.block_page.serving import BlockPageServer
 from admin_api.block_page.visitors import Visitors
 from admin_api.editing.exemption_form import Terms
 from admin_api.store.access import StoreAccess
@@ -31,15 +31,15 @@ def make_block_page(
     subjects: SubjectKeeper,
     catalogue: Catalogue,
     log: Log,
-) -> Serving:
+) -> BlockPageServer:
     """The block page, not started yet."""
     access = access_of(worker_settings)
     visitors = Visitors(access.allowed, access.proxies)
     bounds = Bounds(settings, log, networks=Networks(worker_settings.networks))
-    pages = Pages(settings.contact)
+    pages = BlockPages(settings.contact)
     findings = Findings(lambda: policy.snapshot, access, lambda: subjects.subjects, catalogue)
     requests = None
     if settings.request_form:
         requests = Requests(store_access, subjects, known_references(catalogue), terms, settings, bounds, log)
-    answering = Answering(visitors, findings, requests, pages, bounds, settings.names)
-    return Serving(answering, visitors, pages, bounds, settings, log)
+    answering = BlockPageHandler(visitors, findings, requests, pages, bounds, settings.names)
+    return BlockPageServer(answering, visitors, pages, bounds, settings, log)

@@ -14,7 +14,7 @@ from aiohttp import web
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from admin_api.block_page.findings import Finding
+from admin_api.block_page.findings import NameFinding
 from admin_api.block_page.form import LONGEST_REASON, LONGEST_WHO, Form, in_words
 from admin_api.store.exemptions import ExemptionRow
 
@@ -25,7 +25,7 @@ _MAIL = re.compile(r"[A-Za-z0-9._+-]+@[A-Za-z0-9.-]+\Z")
 
 
 @dataclass(frozen=True, slots=True)
-class Asking:
+class RequestSection:
     """The part of a page about asking for an exemption: a form, the state of a request, or why there is neither."""
 
     form: Form | None = None
@@ -35,7 +35,7 @@ class Asking:
     away: str = ""  # why nothing can be asked for now
 
 
-class Pages:
+class BlockPages:
     """Renders them. Every answer ends its connection: a browser that keeps it would come back here once let through."""
 
     def __init__(self, contact: str | None) -> None:
@@ -72,11 +72,11 @@ class Pages:
             longest_reason=LONGEST_REASON,
         )
 
-    def blocked(self, status: int, finding: Finding, asking: Asking) -> web.Response:
+    def blocked(self, status: int, finding: NameFinding, asking: RequestSection) -> web.Response:
         """A name that is blocked for the visitor."""
         return self._page("blocked.html", status, finding=finding, asking=asking)
 
-    def not_blocked(self, status: int, finding: Finding) -> web.Response:
+    def not_blocked(self, status: int, finding: NameFinding) -> web.Response:
         """A name that is not."""
         return self._page("not_blocked.html", status, finding=finding)
 

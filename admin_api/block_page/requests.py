@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from admin_api.block_page.bounds import Bounds
-from admin_api.block_page.findings import Finding
+from admin_api.block_page.findings import NameFinding
 from admin_api.block_page.form import Form
 from admin_api.editing import exemptions as editing
 from admin_api.editing.exemption_form import Terms
@@ -59,7 +59,7 @@ class Requests:
             rows = await exemptions.undone(connection, ACTOR, client, datetime.now(UTC))
         return next((row for row in rows if row.scope == (scope,)), None)
 
-    async def file(self, finding: Finding, scope: str, form: Form, request_id: str) -> None:
+    async def file(self, finding: NameFinding, scope: str, form: Form, request_id: str) -> None:
         """File a request; one that waits already is not filed again.
 
         Raises TooManyRequests, Invalid, TooMany, StoreAway.

@@ -11,11 +11,11 @@ from collections.abc import Callable, Mapping, Sequence
 from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
 
-from admin_api.api.http.connections import Connections
+from admin_api.api.http.connections import HttpConnections
 from admin_api.api.http.odd_octets import with_text_only
-from admin_api.block_page.answering import Answering
+from admin_api.block_page.answering import BlockPageHandler
 from admin_api.block_page.bounds import Bounds
-from admin_api.block_page.pages import Pages
+from admin_api.block_page.pages import BlockPages
 from admin_api.block_page.visitors import Visitors
 from resolver.config.settings import BlockPageSettings
 from resolver.policy.groups import parse_client
@@ -28,14 +28,14 @@ _MOST_HEADERS = 64
 _BACKLOG = 512
 
 
-class Serving:
+class BlockPageServer:
     """A block page that is served."""
 
     def __init__(
         self,
-        answering: Answering,
+        answering: BlockPageHandler,
         visitors: Visitors,
-        pages: Pages,
+        pages: BlockPages,
         bounds: Bounds,
         settings: BlockPageSettings,
         log: Log,
@@ -48,7 +48,7 @@ class Serving:
         self._log = log
         self._logger = logging.getLogger("moatdns.block_page")
         self._logger.setLevel(logging.CRITICAL + 1)  # what went wrong is told by `_failed`
-        self._connections = Connections(
+        self._connections = HttpConnections(
             log,
             most=settings.connections,
             silent_seconds=_SILENT_SECONDS,
@@ -83,7 +83,7 @@ class Serving:
         server.request_factory = with_text_only(server.request_factory)
 
         def protocol() -> RequestHandler:
-            return _Visit(server, loop, self._logger, self._admit, self._leave, self._failed)
+            return _BlockPageConnection(server, loop, self._logger, self._admit, self._leave, self._failed)
 
         for one in sockets:
             self._listening.append(await loop.create_server(protocol, sock=one, backlog=_BACKLOG))
@@ -155,7 +155,7 @@ class Serving:
                 del self._open_in[network]
 
 
-class _Visit(RequestHandler):
+class _BlockPageConnection(RequestHandler):
     """One connection: not begun for who is not admitted, and nothing of ours is told of what could not be read."""
 
     def __init__(

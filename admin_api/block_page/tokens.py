@@ -12,7 +12,7 @@ _LIFE_SECONDS = 3600
 _MOST_DIGITS = 12  # of a time
 
 
-class Tokens:
+class FormTokens:
     """Made and checked with a key of this process: after its end a form has to be sent once more."""
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:

@@ -16,14 +16,14 @@ from multidict import MultiDictProxy
 from admin_api.api.context import Context
 from admin_api.api.http.call import BadRequest
 from admin_api.api.http.callers import REQUEST_ID, Callers, demand
-from admin_api.api.http.problems import EXPECTED, Known, told_of
-from admin_api.pages.login.login import Door
+from admin_api.api.http.problems import EXPECTED, HttpProblem, told_of
+from admin_api.pages.login.login import LoginPages
 from admin_api.pages.login.sessions import Session
-from admin_api.pages.shared.forms import demand_own_page, read_door_form, read_form
+from admin_api.pages.shared.forms import demand_own_page, read_form, read_login_form
 from admin_api.pages.shared.operations import Operations, Waits
 from admin_api.pages.shared.static_files import FILES
 from admin_api.pages.shared.templates import make_templates
-from admin_api.pages.shared.visit import Page, Visit
+from admin_api.pages.shared.visit import PageRoute, Visit
 from admin_api.pages.table import PAGES
 from admin_api.second_owner.performing import Performing
 from admin_api.store.errors import StoreAway
@@ -39,30 +39,30 @@ class Site:
         self._callers = callers
         self._templates = make_templates()
         self._operations = Operations(context, performing)
-        self._door = Door(context, callers, self._templates)
+        self._login = LoginPages(context, callers, self._templates)
 
     def add_to(self, router: web.UrlDispatcher) -> None:
         """Give the router all pages."""
         router.add_get("/docs", _docs)
-        router.add_get("/login", self._door.show)
+        router.add_get("/login", self._login.show)
         router.add_post("/login", self._guarded_login)
         for page in PAGES:
             router.add_route(page.method, page.path, self._handler_of(page))
         router.add_post("/logout", self._logout)
 
-    def _handler_of(self, page: Page) -> Handler:
+    def _handler_of(self, page: PageRoute) -> Handler:
         async def handle(request: web.Request) -> web.StreamResponse:
             return await self._serve(request, page)
 
         return handle
 
-    async def _serve(self, request: web.Request, page: Page) -> web.StreamResponse:
+    async def _serve(self, request: web.Request, page: PageRoute) -> web.StreamResponse:
         try:
             visit = await self._visit(request)
         except StoreAway as error:
-            return self._door.page(request, told_of(error))
+            return self._login.page(request, told_of(error))
         if visit is None:
-            return self._door.send_to(request)
+            return self._login.send_to(request)
         try:
             demand(visit.token, page.role)
             if request.method == "POST":
@@ -75,7 +75,7 @@ class Site:
             return await self._tell(visit, page, what)
 
     async def _visit(self, request: web.Request) -> Visit | None:
-        found = await self._door.session_of(request)
+        found = await self._login.session_of(request)
         if found is None:
             return None
         session, token = found
@@ -95,7 +95,7 @@ class Site:
             is_part=request.headers.get("HX-Request") == "true" and request.headers.get("HX-Boosted") != "true",
         )
 
-    async def _tell(self, visit: Visit, page: Page, what: Known) -> web.StreamResponse:
+    async def _tell(self, visit: Visit, page: PageRoute, what: HttpProblem) -> web.StreamResponse:
         """The page that a form was on, with what is wrong; where there is none, a page about that."""
         visit.problem = what
         if page.shown_again is not None and visit.form and what.status != HTTPStatus.NOT_FOUND:
@@ -109,22 +109,22 @@ class Site:
     async def _guarded_login(self, request: web.Request) -> web.StreamResponse:
         try:
             demand_own_page(request)
-            return await self._door.enter(request, await read_door_form(request))
+            return await self._login.enter(request, await read_login_form(request))
         except EXPECTED as error:
             what = told_of(error)
-            return self._door.page(request, what)
+            return self._login.page(request, what)
 
     async def _logout(self, request: web.Request) -> web.StreamResponse:
         """Also while the store, which knows the session's token, is away: whoever leaves needs none."""
         with contextlib.suppress(StoreAway):
             await self._visit(request)  # notes whose call it is
-        found = self._door.find(request)
+        found = self._login.find(request)
         if found is not None:
             try:
                 await _read_form(request, found[1])
             except BadRequest as error:
-                return self._door.page(request, told_of(error))
-        return self._door.leave(request)
+                return self._login.page(request, told_of(error))
+        return self._login.leave(request)
 
 
 async def _read_form(request: web.Request, session: Session) -> MultiDictProxy[str]:
@@ -137,7 +137,7 @@ async def _read_form(request: web.Request, session: Session) -> MultiDictProxy[s
     return form
 
 
-def problem_page(visit: Visit, what: Known) -> web.Response:
+def problem_page(visit: Visit, what: HttpProblem) -> web.Response:
     """A page that says what went wrong."""
     response = visit.render("shared/problem.html", what=what)
     response.headers.update(what.headers)

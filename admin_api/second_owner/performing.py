@@ -15,7 +15,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from admin_api.api.http.auth import may
-from admin_api.api.http.call import BadRequest, Call, Reply
+from admin_api.api.http.call import ApiReply, BadRequest, Call
 from admin_api.api.http.reading import check_query
 from admin_api.api.models.changes import ChangeDone, ChangeWaits
 from admin_api.api.resources.changes import CHANGES, DECIDED, item_of
@@ -39,7 +39,7 @@ class Performing:
     def __init__(self, routes: Iterable[Route]) -> None:
         self.routes = {operation_name(route): route for route in routes}
 
-    async def perform(self, route: Route, call: Call) -> Reply:
+    async def perform(self, route: Route, call: Call) -> ApiReply:
         """Do it, or keep it for another owner: then the reply has 202 and a ChangeWaits. Raises what handlers raise."""
         call = dataclasses.replace(call, carry_out=self._carry_out)
         if not call.context.settings.exemptions.four_eyes or route.role is None or route.method == "GET":
@@ -51,7 +51,7 @@ class Performing:
         except NeedsAnother:
             return await self._keep(route, call, found[-1])
 
-    async def _keep(self, route: Route, call: Call, found: Finding) -> Reply:
+    async def _keep(self, route: Route, call: Call, found: Finding) -> ApiReply:
         """Have a call wait for another owner. Raises TooMany, StoreAway."""
         query = {} if call.query is None else call.query.model_dump(mode="json", by_alias=True, exclude_none=True)
         tag = call.headers.get("If-Match")
@@ -78,9 +78,9 @@ class Performing:
             else:
                 part = None
         item = ChangeWaits(**item_of(row).model_dump(), token_part=part)
-        return Reply(item, 202, {"Location": f"{CHANGES}/{row.id}"})
+        return ApiReply(item, 202, {"Location": f"{CHANGES}/{row.id}"})
 
-    async def _carry_out(self, approval: Call, row: ChangeRequestRow, version: int | None) -> Reply:
+    async def _carry_out(self, approval: Call, row: ChangeRequestRow, version: int | None) -> ApiReply:
         """Do what was asked for, since another owner approves it: all in one transaction, judged again.
 
         Raises Forbidden, WrongState, StaleVersion, BadRequest (403), and what the operation's handler raises.
@@ -114,7 +114,7 @@ class Performing:
         if not decided:
             raise WrongState(f"change request {row.id!r} changes nothing: deny it")
         item = ChangeDone(**item_of(decided[-1]).model_dump(), result=_plain(reply, row))
-        return Reply(item, 200, {k: v for k, v in reply.headers.items() if k not in ("ETag", "Location")})
+        return ApiReply(item, 200, {k: v for k, v in reply.headers.items() if k not in ("ETag", "Location")})
 
 
 @contextmanager
@@ -174,7 +174,7 @@ async def all_openings(change: Change, call: Call) -> list[str]:
     return [*await openings(change, call.context.catalogue)] or await check_emergency(change, call.owner, 0)
 
 
-def _plain(reply: Reply, row: ChangeRequestRow) -> Any:
+def _plain(reply: ApiReply, row: ChangeRequestRow) -> Any:
     body = reply.body
     if isinstance(body, BaseModel):
         body = body.model_dump(mode="json", by_alias=True)

@@ -34,7 +34,7 @@ CaOption = Annotated[
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ApiAnswer:
     """The API's answer to one call."""
 
     status: int
@@ -61,7 +61,9 @@ class ApiClient:
             handlers.append(urllib.request.HTTPSHandler(context=context))
         self._opener = urllib.request.build_opener(*handlers)
 
-    def call(self, method: str, path: str, body: Any = None, *, accept: tuple[int, ...] = (), **headers: str) -> Answer:
+    def call(
+        self, method: str, path: str, body: Any = None, *, accept: tuple[int, ...] = (), **headers: str
+    ) -> ApiAnswer:
         """One request to a path below /api/v1. Statuses of errors end the command unless they are in `accept`."""
         sent = {"Authorization": f"Bearer {self._token}", "Accept": "application/json"}
         sent.update({name.replace("_", "-"): value for name, value in headers.items()})
@@ -127,7 +129,7 @@ def _token(token_file: Path | None) -> str:
     return token
 
 
-def _answer(status: int, headers: Any, raw: bytes) -> Answer:
+def _answer(status: int, headers: Any, raw: bytes) -> ApiAnswer:
     found = {name.lower(): value for name, value in headers.items()}
     body: Any = raw.decode("utf-8", "replace")
     if "json" in found.get("content-type", ""):
@@ -135,10 +137,10 @@ def _answer(status: int, headers: Any, raw: bytes) -> Answer:
             body = json.loads(body)
         except ValueError:
             fail("what answered is no moatdns: its JSON cannot be read")
-    return Answer(status, body or None, found.get("etag"), found)
+    return ApiAnswer(status, body or None, found.get("etag"), found)
 
 
-def _end_if_waiting(answer: Answer) -> None:
+def _end_if_waiting(answer: ApiAnswer) -> None:
     """End with status 1 where nothing was done, since another owner has to agree first."""
     body = answer.body
     if answer.status != 202 or not isinstance(body, dict) or "opens" not in body:
@@ -152,7 +154,7 @@ def _end_if_waiting(answer: Answer) -> None:
     fail(*lines)
 
 
-def _refused(answer: Answer) -> NoReturn:
+def _refused(answer: ApiAnswer) -> NoReturn:
     if not isinstance(answer.body, dict) or "detail" not in answer.body:
         fail(f"the server answered {answer.status}, and not as moatdns does; is --url right?")
     errors = [f"{error['pointer'].lstrip('/') or 'it'}: {error['detail']}" for error in answer.body.get("errors", [])]

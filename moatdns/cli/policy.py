@@ -11,7 +11,7 @@ import typer
 
 from admin_api.editing.errors import path_of
 from admin_api.policy_file.text import as_yaml
-from moatdns.cli.api_client import DEFAULT_URL, Answer, ApiClient, CaOption, TokenFileOption, UrlOption
+from moatdns.cli.api_client import DEFAULT_URL, ApiAnswer, ApiClient, CaOption, TokenFileOption, UrlOption
 from moatdns.cli.common import JsonOption, fail, print_json, print_line, print_lines, seconds_of
 from resolver.config.places import Document, read_yaml
 from resolver.config.wording import KeyPath, path_text
@@ -164,7 +164,7 @@ def _read(file: Path) -> Document:
     return document
 
 
-def _send(client: ApiClient, path: str, document: Document, file: Path, **headers: str) -> tuple[Answer, Document]:
+def _send(client: ApiClient, path: str, document: Document, file: Path, **headers: str) -> tuple[ApiAnswer, Document]:
     answer = client.call("POST", path, document.data, accept=(422,), **headers)
     if answer.status == 422:
         lines = []
@@ -228,7 +228,7 @@ def _ask(yes: bool) -> None:
         fail("nothing was changed")
 
 
-def _done(answer: Answer, *, as_json: bool) -> None:
+def _done(answer: ApiAnswer, *, as_json: bool) -> None:
     if as_json:
         print_json(answer.body)
     elif answer.status == 202 or answer.headers.get("x-moatdns-in-force") == "false":

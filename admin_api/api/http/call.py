@@ -61,7 +61,7 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class ApiReply:
     """A handler's reply: a model, plain data for JSON, or bytes of another type."""
 
     body: BaseModel | Mapping[str, Any] | bytes | None = None
@@ -78,15 +78,15 @@ class Reply:
         return visible_json(json.dumps(self.body, default=_plain)).encode()
 
 
-Handler = Callable[[Call], Awaitable[Reply]]
-CarryOut = Callable[[Call, ChangeRequestRow, int | None], Awaitable[Reply]]
+Handler = Callable[[Call], Awaitable[ApiReply]]
+CarryOut = Callable[[Call, ChangeRequestRow, int | None], Awaitable[ApiReply]]
 
 
 def tagged(
     body: BaseModel, version: int, headers: Mapping[str, str] = MappingProxyType({}), status: int = 200
-) -> Reply:
+) -> ApiReply:
     """A single resource with its ETag."""
-    return Reply(body, status, {"ETag": f'"{version}"', **headers})
+    return ApiReply(body, status, {"ETag": f'"{version}"', **headers})
 
 
 async def in_force(call: Call, revision: int) -> dict[str, str]:

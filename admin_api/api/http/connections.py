@@ -20,7 +20,7 @@ SILENT_SECONDS = 20.0  # without a whole head of a request
 _LOOK_SECONDS = 1.0
 
 
-class Connections:
+class HttpConnections:
     """Closes what is too silent or too many."""
 
     def __init__(

@@ -88,7 +88,7 @@ def problem(
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class HttpProblem:
     """An expected exception as the client is told of it: status, detail, mistakes, headers."""
 
     status: int
@@ -97,17 +97,17 @@ class Known:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-def told_of(error: Exception) -> Known:
+def told_of(error: Exception) -> HttpProblem:
     """Translate an expected exception for the client."""
     if isinstance(error, BadRequest):
-        return Known(error.status, error.detail, error.errors, error.headers)
+        return HttpProblem(error.status, error.detail, error.errors, error.headers)
     if isinstance(error, web.HTTPException):
         kept = {name: error.headers[name] for name in ("Allow",) if name in error.headers}
-        return Known(error.status, _DETAILS.get(error.status, error.reason), headers=kept)
+        return HttpProblem(error.status, _DETAILS.get(error.status, error.reason), headers=kept)
     status = next(status for kind, status in _STATUS.items() if isinstance(error, kind))
     errors = error.errors if isinstance(error, Invalid) else ()
     detail = "what was sent cannot be used" if isinstance(error, Invalid) else str(error)
-    return Known(status, detail, errors, {"Retry-After": _RETRY_SECONDS} if status in _LATER else {})
+    return HttpProblem(status, detail, errors, {"Retry-After": _RETRY_SECONDS} if status in _LATER else {})
 
 
 def problem_of(error: Exception) -> web.Response | None:

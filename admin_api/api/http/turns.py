@@ -12,13 +12,13 @@ from types import TracebackType
 
 from aiohttp import web
 
-from admin_api.api.http.connections import Connections
+from admin_api.api.http.connections import HttpConnections
 
 
 class Turn:
     """One call's turn, as a context manager."""
 
-    def __init__(self, free: asyncio.Semaphore, connections: Connections, request: web.BaseRequest) -> None:
+    def __init__(self, free: asyncio.Semaphore, connections: HttpConnections, request: web.BaseRequest) -> None:
         self._free = free
         self._connections = connections
         self._request = request

@@ -6,7 +6,7 @@ import asyncio
 import json
 
 from admin_api.api import models
-from admin_api.api.http.call import Call, Reply
+from admin_api.api.http.call import ApiReply, Call
 from admin_api.api.http.paging import cursor_of, place_of
 from admin_api.audit.head import noted_heads
 from admin_api.store import audit, trail
@@ -15,7 +15,7 @@ from resolver.system.safe_text import visible_json
 JSON_LINES = "application/x-ndjson"
 
 
-async def listing(call: Call) -> Reply:
+async def listing(call: Call) -> ApiReply:
     """GET /audit."""
     query: models.AuditPage = call.query
     before = place_of(query.cursor, int)
@@ -30,19 +30,19 @@ async def listing(call: Call) -> Reply:
         )
     shown = rows[: query.limit]
     items = [models.AuditItem.model_validate(row, from_attributes=True) for row in shown]
-    return Reply(models.Audit(items=items, next=cursor_of(shown[-1].id) if len(rows) > len(shown) else None))
+    return ApiReply(models.Audit(items=items, next=cursor_of(shown[-1].id) if len(rows) > len(shown) else None))
 
 
-async def export(call: Call) -> Reply:
+async def export(call: Call) -> ApiReply:
     """GET /audit:export."""
     query: models.AuditExport = call.query
     async with call.context.store.read() as connection:
         rows = await audit.rows_after(connection, query.after_id, limit=query.limit, since=query.start)
     lines = "".join(visible_json(json.dumps(row.plain(), separators=(",", ":"))) + "\n" for row in rows)
-    return Reply(lines.encode(), content_type=JSON_LINES)
+    return ApiReply(lines.encode(), content_type=JSON_LINES)
 
 
-async def acknowledge(call: Call) -> Reply:
+async def acknowledge(call: Call) -> ApiReply:
     """POST /audit:acknowledge."""
     context, reason = call.context, call.body["reason"]
     store = context.store
@@ -51,4 +51,4 @@ async def acknowledge(call: Call) -> Reply:
         lost = await trail.acknowledge(change, store.audit_key, heads, reason)
     await context.audit_heads.note()
     named = [models.LostHead(row=row, mac=mac) for row, mac in lost]
-    return Reply(models.Acknowledged(reason=reason, lost_heads=named))
+    return ApiReply(models.Acknowledged(reason=reason, lost_heads=named))

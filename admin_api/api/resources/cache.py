@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from admin_api.api import models
-from admin_api.api.http.call import BadRequest, Call, Reply
+from admin_api.api.http.call import ApiReply, BadRequest, Call
 from admin_api.editing.errors import Invalid
 from resolver.errors import MoatdnsError, RuleError
 from resolver.wire.names import parse_any_name, to_text
 
 
-async def flush(call: Call) -> Reply:
+async def flush(call: Call) -> ApiReply:
     """POST /cache:flush."""
     name, below = call.body.get("name"), call.body.get("below", True)
     if name is not None:
@@ -23,4 +23,4 @@ async def flush(call: Call) -> Reply:
         raise BadRequest(503, str(error), Retry_After="1") from None
     async with call.context.store.change(call.actor, call.request_id) as change:
         change.record("flush", "cache", None, {"name": name, "below": below, "forgotten": forgotten})
-    return Reply(models.Flushed(forgotten=forgotten))
+    return ApiReply(models.Flushed(forgotten=forgotten))

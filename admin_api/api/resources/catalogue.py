@@ -8,7 +8,7 @@ from functools import lru_cache
 from itertools import groupby
 
 from admin_api.api import models
-from admin_api.api.http.call import Call, Reply
+from admin_api.api.http.call import ApiReply, Call
 from admin_api.store import documents
 from admin_api.store.policy import FILE_POLICY
 from blocklists.catalogue import Catalogue, CatalogueDomain, SharedName
@@ -16,7 +16,7 @@ from blocklists.loading import catalogue_fingerprint, load_catalogue
 from blocklists.versions import difference
 
 
-async def show(call: Call) -> Reply:
+async def show(call: Call) -> ApiReply:
     """GET /catalogue."""
     catalogue = call.context.catalogue
     domains: defaultdict[str, list[models.CatalogueDomainItem]] = defaultdict(list)
@@ -50,7 +50,7 @@ async def show(call: Call) -> Reply:
     ]
     async with call.context.store.read() as connection:
         file_policy = await documents.get(connection, FILE_POLICY) or {}
-    return Reply(
+    return ApiReply(
         models.CatalogueReply(
             fingerprint=catalogue.fingerprint,
             waiting=await asyncio.to_thread(_waiting, catalogue),

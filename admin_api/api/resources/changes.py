@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from admin_api.api import models
-from admin_api.api.http.call import Call, Reply, tagged
+from admin_api.api.http.call import ApiReply, Call, tagged
 from admin_api.api.http.paging import bad_cursor, cursor_of, place_of
 from admin_api.api.route import BASE
 from admin_api.editing.common import NOT_WRITABLE, is_writable
@@ -23,7 +23,7 @@ DECIDED: Final = "change.decided"  # the event
 _MOST_SHOWN = 64 << 10  # octets, compressed, of what was sent
 
 
-async def listing(call: Call) -> Reply:
+async def listing(call: Call) -> ApiReply:
     """GET /change-requests."""
     query: models.ChangesPage = call.query
     place = place_of(query.cursor, str, str)
@@ -37,10 +37,10 @@ async def listing(call: Call) -> Reply:
         )
     shown = rows[: query.limit]
     following = cursor_of(shown[-1].created_at.isoformat(), shown[-1].id) if len(rows) > len(shown) else None
-    return Reply(models.ChangeRequests(items=[item_of(row) for row in shown], next=following))
+    return ApiReply(models.ChangeRequests(items=[item_of(row) for row in shown], next=following))
 
 
-async def show(call: Call) -> Reply:
+async def show(call: Call) -> ApiReply:
     """GET /change-requests/{id}."""
     async with call.context.store.read() as connection:
         row = await change_requests.get(connection, call.path["id"])
@@ -49,7 +49,7 @@ async def show(call: Call) -> Reply:
     return tagged(models.ChangeRequestWithBody(**item_of(row).model_dump(), body=body), row.version)
 
 
-async def approve(call: Call) -> Reply:
+async def approve(call: Call) -> ApiReply:
     """POST /change-requests/{id}:approve."""
     async with call.context.store.read() as connection:
         row = await change_requests.get(connection, call.path["id"])
@@ -62,17 +62,17 @@ async def approve(call: Call) -> Reply:
     return await call.carry_out(call, row, call.expected_version())
 
 
-async def deny(call: Call) -> Reply:
+async def deny(call: Call) -> ApiReply:
     """POST /change-requests/{id}:deny."""
     return await _end(call, "deny")
 
 
-async def withdraw(call: Call) -> Reply:
+async def withdraw(call: Call) -> ApiReply:
     """POST /change-requests/{id}:withdraw."""
     return await _end(call, "withdraw")
 
 
-async def _end(call: Call, action: str) -> Reply:
+async def _end(call: Call, action: str) -> ApiReply:
     async with call.context.store.change(call.actor, call.request_id) as change:
         row = await _found(change, call.path["id"], call.expected_version())
         if action == "withdraw" and not is_same_person(call.owner, row.requested_owner):

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from admin_api.api import models
-from admin_api.api.http.call import Call, Reply, subjects_in_force, tagged
+from admin_api.api.http.call import ApiReply, Call, subjects_in_force, tagged
 from admin_api.api.http.paging import bad_cursor, cursor_of, place_of
 from admin_api.editing import exemptions as editing
 from admin_api.editing.exemptions import Who
@@ -16,7 +16,7 @@ from admin_api.store.exemptions import ExemptionRow
 from blocklists.sources import known_references
 
 
-async def listing(call: Call) -> Reply:
+async def listing(call: Call) -> ApiReply:
     """GET /exemptions."""
     query: models.ExemptionsPage = call.query
     place = place_of(query.cursor, str, str)
@@ -35,10 +35,10 @@ async def listing(call: Call) -> Reply:
         )
     shown = rows[: query.limit]
     following = cursor_of(shown[-1].created_at.isoformat(), shown[-1].id) if len(rows) > len(shown) else None
-    return Reply(models.Exemptions(items=[models.ExemptionItem(**_facts(row)) for row in shown], next=following))
+    return ApiReply(models.Exemptions(items=[models.ExemptionItem(**_facts(row)) for row in shown], next=following))
 
 
-async def show(call: Call) -> Reply:
+async def show(call: Call) -> ApiReply:
     """GET /exemptions/{id}."""
     async with call.context.store.read() as connection:
         row = await exemptions.get(connection, call.path["id"])
@@ -47,7 +47,7 @@ async def show(call: Call) -> Reply:
     return tagged(models.ExemptionWithHistory(**_facts(row), history=history), row.version)
 
 
-async def create(call: Call) -> Reply:
+async def create(call: Call) -> ApiReply:
     """POST /exemptions."""
     row, number = await editing.grant(
         call.context.subjects,
@@ -60,7 +60,7 @@ async def create(call: Call) -> Reply:
     return _reply(row, headers, 201)
 
 
-async def approve(call: Call) -> Reply:
+async def approve(call: Call) -> ApiReply:
     """POST /exemptions/{id}:approve."""
     row, number = await editing.approve(
         call.context.subjects,
@@ -72,7 +72,7 @@ async def approve(call: Call) -> Reply:
     return _reply(row, await subjects_in_force(call, number))
 
 
-async def deny(call: Call) -> Reply:
+async def deny(call: Call) -> ApiReply:
     """POST /exemptions/{id}:deny."""
     row, number = await editing.deny(
         call.context.subjects,
@@ -84,7 +84,7 @@ async def deny(call: Call) -> Reply:
     return _reply(row, await subjects_in_force(call, number))
 
 
-async def revoke(call: Call) -> Reply:
+async def revoke(call: Call) -> ApiReply:
     """POST /exemptions/{id}:revoke."""
     row, number = await editing.revoke(
         call.context.subjects,
@@ -96,7 +96,7 @@ async def revoke(call: Call) -> Reply:
     return _reply(row, await subjects_in_force(call, number))
 
 
-async def renew(call: Call) -> Reply:
+async def renew(call: Call) -> ApiReply:
     """POST /exemptions/{id}:renew."""
     row, number = await editing.renew(
         call.context.subjects,
@@ -120,7 +120,7 @@ def _who(call: Call) -> Who:
     return Who(call.actor, call.owner, call.request_id)
 
 
-def _reply(row: ExemptionRow, headers: Mapping[str, str], status: int = 200) -> Reply:
+def _reply(row: ExemptionRow, headers: Mapping[str, str], status: int = 200) -> ApiReply:
     return tagged(models.ExemptionItem(**_facts(row)), row.version, headers, status)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from admin_api.api import models
-from admin_api.api.http.call import BadRequest, Call, Reply
+from admin_api.api.http.call import ApiReply, BadRequest, Call
 from admin_api.editing.errors import Invalid
 from resolver.answering.explaining import explain_query
 from resolver.errors import RuleError
@@ -33,7 +33,7 @@ async def _lately(call: Call, explanation: Explanation) -> Step | None:
     return None
 
 
-async def show(call: Call) -> Reply:
+async def show(call: Call) -> ApiReply:
     """GET /explain."""
     query: models.ExplainQuery = call.query
     snapshot = call.context.policy.snapshot
@@ -64,4 +64,4 @@ async def show(call: Call) -> Reply:
         explanation = replace(explanation, trace=[*explanation.trace[:-1], lately, explanation.trace[-1]])
     # The snapshot has a number of its own; history, audit and rollback count the store's revisions.
     plain = {**explanation.to_plain(), "revision": call.context.policy.revision}
-    return Reply(models.Explained.model_validate(plain))
+    return ApiReply(models.Explained.model_validate(plain))

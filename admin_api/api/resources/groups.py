@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from admin_api.api import models
-from admin_api.api.http.call import Call, Reply, in_force, tagged
+from admin_api.api.http.call import ApiReply, Call, in_force, tagged
 from admin_api.api.http.paging import cursor_of, place_of
 from admin_api.api.resources.merging import merged
 from admin_api.editing import groups as editing
@@ -18,7 +18,7 @@ from blocklists.sources import known_references
 from resolver.config.notes import group_notes
 
 
-async def listing(call: Call) -> Reply:
+async def listing(call: Call) -> ApiReply:
     """GET /groups."""
     query: models.GroupsPage = call.query
     after = place_of(query.cursor, str)
@@ -28,22 +28,22 @@ async def listing(call: Call) -> Reply:
         )
     shown = rows[: query.limit]
     following = cursor_of(shown[-1].name) if len(rows) > len(shown) else None
-    return Reply(models.Groups(items=[_item(row) for row in shown], next=following))
+    return ApiReply(models.Groups(items=[_item(row) for row in shown], next=following))
 
 
-async def create(call: Call) -> Reply:
+async def create(call: Call) -> ApiReply:
     """POST /groups."""
     return await _make(call, call.body)
 
 
-async def show(call: Call) -> Reply:
+async def show(call: Call) -> ApiReply:
     """GET /groups/{name}."""
     async with call.context.store.read() as connection:
         row = await groups.get(connection, call.path["name"])
     return tagged(_item(row), row.version)
 
 
-async def replace(call: Call) -> Reply:
+async def replace(call: Call) -> ApiReply:
     """PUT /groups/{name}."""
     body = {"name": call.path["name"], **call.body}
 
@@ -56,12 +56,12 @@ async def replace(call: Call) -> Reply:
         return await _make(call, body)
 
 
-async def change(call: Call) -> Reply:
+async def change(call: Call) -> ApiReply:
     """PATCH /groups/{name}."""
     return await _update(call, merged(call.body))
 
 
-async def delete(call: Call) -> Reply:
+async def delete(call: Call) -> ApiReply:
     """DELETE /groups/{name}."""
     revision = await editing.delete_group(
         call.context.store,
@@ -70,10 +70,10 @@ async def delete(call: Call) -> Reply:
         actor=call.actor,
         request_id=call.request_id,
     )
-    return Reply(None, 204, await in_force(call, revision))
+    return ApiReply(None, 204, await in_force(call, revision))
 
 
-async def _make(call: Call, body: Mapping[str, Any]) -> Reply:
+async def _make(call: Call, body: Mapping[str, Any]) -> ApiReply:
     written = await editing.create_group(
         call.context.store,
         body,
@@ -86,7 +86,7 @@ async def _make(call: Call, body: Mapping[str, Any]) -> Reply:
     return tagged(_item(written.row), written.row.version, {**location, **waited}, 201)
 
 
-async def _update(call: Call, merge: Merge) -> Reply:
+async def _update(call: Call, merge: Merge) -> ApiReply:
     written = await editing.update_group(
         call.context.store,
         call.path["name"],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from admin_api.api import models
-from admin_api.api.http.call import BadRequest, Call, Reply, subjects_in_force
+from admin_api.api.http.call import ApiReply, BadRequest, Call, subjects_in_force
 from admin_api.api.http.paging import cursor_of, place_of
 from admin_api.editing import leases as editing
 from admin_api.editing.errors import Invalid
@@ -12,7 +12,7 @@ from admin_api.store.leases import LeaseRow
 from resolver.errors import RuleError
 
 
-async def listing(call: Call) -> Reply:
+async def listing(call: Call) -> ApiReply:
     """GET /leases."""
     query: models.LeasesPage = call.query
     after = place_of(query.cursor, str)
@@ -26,18 +26,18 @@ async def listing(call: Call) -> Reply:
         )
     shown = rows[: query.limit]
     following = cursor_of(shown[-1].address) if len(rows) > len(shown) else None
-    return Reply(models.Leases(items=[_item(row) for row in shown], next=following))
+    return ApiReply(models.Leases(items=[_item(row) for row in shown], next=following))
 
 
-async def show(call: Call) -> Reply:
+async def show(call: Call) -> ApiReply:
     """GET /leases/{address}."""
     async with call.context.store.read() as connection:
         row = await leases.get(connection, _address(call))
         rows = await leases.of_device(connection, row.device)
-    return Reply(_item(row, rows))
+    return ApiReply(_item(row, rows))
 
 
-async def put(call: Call) -> Reply:
+async def put(call: Call) -> ApiReply:
     """PUT /leases/{address}."""
     address = _address(call)
     rows, is_new, number = await editing.set_lease(
@@ -50,10 +50,10 @@ async def put(call: Call) -> Reply:
         bounds=_bounds(call),
     )
     headers = await subjects_in_force(call, number)
-    return Reply(_item(rows[0], rows), 201 if is_new else 200, headers)
+    return ApiReply(_item(rows[0], rows), 201 if is_new else 200, headers)
 
 
-async def delete(call: Call) -> Reply:
+async def delete(call: Call) -> ApiReply:
     """DELETE /leases/{address}."""
     identity = call.query.identity
     if identity is None and call.role == "lease":
@@ -67,10 +67,10 @@ async def delete(call: Call) -> Reply:
         request_id=call.request_id,
         bounds=_bounds(call),
     )
-    return Reply(None, 204, await subjects_in_force(call, number))
+    return ApiReply(None, 204, await subjects_in_force(call, number))
 
 
-async def history(call: Call) -> Reply:
+async def history(call: Call) -> ApiReply:
     """GET /lease-history."""
     query: models.LeaseHistoryPage = call.query
     before = place_of(query.cursor, int)
@@ -84,7 +84,7 @@ async def history(call: Call) -> Reply:
         )
     shown = rows[: query.limit]
     items = [models.LeaseEventItem.model_validate(row, from_attributes=True) for row in shown]
-    return Reply(models.LeaseHistory(items=items, next=cursor_of(shown[-1].id) if len(rows) > len(shown) else None))
+    return ApiReply(models.LeaseHistory(items=items, next=cursor_of(shown[-1].id) if len(rows) > len(shown) else None))
 
 
 def _bounds(call: Call) -> editing.LeaseBounds:

@@ -7,7 +7,7 @@ from typing import Any
 
 from admin_api.api import models
 from admin_api.api.http.auth import may
-from admin_api.api.http.call import MOST_RULES_AT_ONCE, Call, Reply, in_force, tagged
+from admin_api.api.http.call import MOST_RULES_AT_ONCE, ApiReply, Call, in_force, tagged
 from admin_api.api.http.paging import cursor_of, place_of
 from admin_api.api.resources.merging import merged
 from admin_api.editing import lists as editing
@@ -19,7 +19,7 @@ from blocklists.catalogue import Catalogue
 from blocklists.sources import known_references
 
 
-async def listing(call: Call) -> Reply:
+async def listing(call: Call) -> ApiReply:
     """GET /lists."""
     query: models.ListsPage = call.query
     after = place_of(query.cursor, str)
@@ -33,25 +33,25 @@ async def listing(call: Call) -> Reply:
     if after is not None:
         found = [item for item in found if item.name > after[0]]
     shown = found[: query.limit]
-    return Reply(models.Lists(items=shown, next=cursor_of(shown[-1].name) if len(found) > len(shown) else None))
+    return ApiReply(models.Lists(items=shown, next=cursor_of(shown[-1].name) if len(found) > len(shown) else None))
 
 
-async def create(call: Call) -> Reply:
+async def create(call: Call) -> ApiReply:
     """POST /lists."""
     return await _make(call, call.body)
 
 
-async def show(call: Call) -> Reply:
+async def show(call: Call) -> ApiReply:
     """GET /lists/{name}."""
     name = call.path["name"]
     if name in call.context.catalogue.services:
-        return Reply(_bundled(call.context.catalogue, name))
+        return ApiReply(_bundled(call.context.catalogue, name))
     async with call.context.store.read() as connection:
         row = await lists.get(connection, name)
     return tagged(_item(call, row), row.version)
 
 
-async def replace(call: Call) -> Reply:
+async def replace(call: Call) -> ApiReply:
     """PUT /lists/{name}: what it is, not its rules."""
     name = own_list(call)
     wanted = {"name": name, **call.body}
@@ -66,12 +66,12 @@ async def replace(call: Call) -> Reply:
     return written
 
 
-async def change(call: Call) -> Reply:
+async def change(call: Call) -> ApiReply:
     """PATCH /lists/{name}."""
     return await _update(call, own_list(call), merged(call.body))
 
 
-async def delete(call: Call) -> Reply:
+async def delete(call: Call) -> ApiReply:
     """DELETE /lists/{name}."""
     revision = await editing.delete_list(
         call.context.store,
@@ -80,19 +80,21 @@ async def delete(call: Call) -> Reply:
         actor=call.actor,
         request_id=call.request_id,
     )
-    return Reply(None, 204, await in_force(call, revision))
+    return ApiReply(None, 204, await in_force(call, revision))
 
 
-async def refresh(call: Call) -> Reply:
+async def refresh(call: Call) -> ApiReply:
     """POST /lists/{name}:refresh."""
     name = own_list(call)
-    row, revision = await editing.ask_refresh(call.context.store, name, actor=call.actor, request_id=call.request_id)
+    row, revision = await editing.ask_refresh(
+        call.context.store, name, actor=call.actor, request_id=call.request_id
+    )
     call.context.subscriptions.request(row.id, revision)
     call.context.policy.changed()
-    return Reply(models.Accepted(revision=revision), 202)
+    return ApiReply(models.Accepted(revision=revision), 202)
 
 
-async def _make(call: Call, body: Mapping[str, Any]) -> Reply:
+async def _make(call: Call, body: Mapping[str, Any]) -> ApiReply:
     written = await editing.create_list(
         call.context.store,
         body,
@@ -104,12 +106,12 @@ async def _make(call: Call, body: Mapping[str, Any]) -> Reply:
     location = {"Location": f"/api/v1/lists/{written.row.name}"}
     if written.row.rules > MOST_RULES_AT_ONCE:
         call.context.policy.changed()
-        return Reply(models.Accepted(revision=written.revision), 202, location)
+        return ApiReply(models.Accepted(revision=written.revision), 202, location)
     waited = await in_force(call, written.revision)
     return tagged(_item(call, written.row), written.row.version, {**location, **waited}, 201)
 
 
-async def _update(call: Call, name: str, merge: Any) -> Reply:
+async def _update(call: Call, name: str, merge: Any) -> ApiReply:
     written = await editing.update_list(
         call.context.store,
         name,

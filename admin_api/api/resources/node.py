@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from admin_api.api import models
 from admin_api.api.http.auth import may
-from admin_api.api.http.call import BadRequest, Call, Reply
+from admin_api.api.http.call import ApiReply, BadRequest, Call
 from admin_api.store import lists
 from resolver import __version__
 from resolver.errors import MoatdnsError
@@ -17,7 +17,7 @@ METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _MOST_ROWS = 20  # lost ones that are told
 
 
-async def status(call: Call) -> Reply:
+async def status(call: Call) -> ApiReply:
     """GET /status."""
     context = call.context
     policy = context.policy
@@ -29,7 +29,7 @@ async def status(call: Call) -> Reply:
         rows = await lists.all_lists(connection)
     since = policy.in_force_since
     is_admin = may(call.role, "admin")
-    return Reply(
+    return ApiReply(
         models.Status(
             version=__version__,
             uptime_seconds=round(time.time() - context.began, 1),
@@ -77,12 +77,12 @@ async def status(call: Call) -> Reply:
     )
 
 
-async def health(_: Call) -> Reply:
+async def health(_: Call) -> ApiReply:
     """GET /health."""
-    return Reply(models.Health(status="ok"))
+    return ApiReply(models.Health(status="ok"))
 
 
-async def ready(call: Call) -> Reply:
+async def ready(call: Call) -> ApiReply:
     """GET /ready."""
     context = call.context
     why = [
@@ -98,12 +98,12 @@ async def ready(call: Call) -> Reply:
         if text
     ]
     if context.policy.snapshot is None:
-        return Reply(models.Ready(status="not ready", why=why or ["no policy is in force yet"]), 503)
-    return Reply(models.Ready(status="degraded" if why else "ready", why=why))
+        return ApiReply(models.Ready(status="not ready", why=why or ["no policy is in force yet"]), 503)
+    return ApiReply(models.Ready(status="degraded" if why else "ready", why=why))
 
 
-async def metrics(call: Call) -> Reply:
+async def metrics(call: Call) -> ApiReply:
     """GET /metrics."""
     if not call.context.settings.metrics:
         raise BadRequest(404, "admin.metrics is off")
-    return Reply(await call.context.statistics.metrics(), content_type=METRICS_TYPE)
+    return ApiReply(await call.context.statistics.metrics(), content_type=METRICS_TYPE)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from admin_api.api import models
-from admin_api.api.http.call import MOST_RULES_AT_ONCE, BadRequest, Call, Reply, in_force
+from admin_api.api.http.call import MOST_RULES_AT_ONCE, ApiReply, BadRequest, Call, in_force
 from admin_api.api.http.paging import cursor_of, place_of
 from admin_api.policy_file.applying import apply
 from admin_api.policy_file.document import document_of
@@ -16,14 +16,14 @@ from admin_api.store.errors import StaleVersion
 from blocklists.sources import known_references
 
 
-async def show(call: Call) -> Reply:
+async def show(call: Call) -> ApiReply:
     """GET /policy."""
     async with call.context.store.read() as connection:
         document = await document_of(connection)
-    return Reply(document, 200, {"ETag": f'"{document["revision"]}"'})
+    return ApiReply(document, 200, {"ETag": f'"{document["revision"]}"'})
 
 
-async def plan(call: Call) -> Reply:
+async def plan(call: Call) -> ApiReply:
     """POST /policy:plan."""
     context, seconds = call.context, call.query.replay_seconds
     keeper, now = context.policy, None
@@ -43,30 +43,32 @@ async def plan(call: Call) -> Reply:
         kept=told.kept,
         replay=replayed,
     )
-    return Reply(body, 200, {"ETag": f'"{body.revision}"'})
+    return ApiReply(body, 200, {"ETag": f'"{body.revision}"'})
 
 
-async def apply_document(call: Call) -> Reply:
+async def apply_document(call: Call) -> ApiReply:
     """POST /policy:apply."""
     return await _apply(call)
 
 
-async def rollback(call: Call) -> Reply:
+async def rollback(call: Call) -> ApiReply:
     """POST /policy:rollback."""
     return await _apply(call)
 
 
-async def history(call: Call) -> Reply:
+async def history(call: Call) -> ApiReply:
     """GET /policy/history."""
     before = place_of(call.query.cursor, int)
     async with call.context.store.read() as connection:
         rows = await revisions.page(connection, limit=call.query.limit + 1, below=before[0] if before else None)
     shown = rows[: call.query.limit]
     items = [models.RevisionItem.model_validate(row, from_attributes=True) for row in shown]
-    return Reply(models.Revisions(items=items, next=cursor_of(shown[-1].revision) if len(rows) > len(shown) else None))
+    return ApiReply(
+        models.Revisions(items=items, next=cursor_of(shown[-1].revision) if len(rows) > len(shown) else None)
+    )
 
 
-async def _apply(call: Call) -> Reply:
+async def _apply(call: Call) -> ApiReply:
     expected = call.expected_version()
     if expected is None:
         why = 'say by If-Match which revision was planned against, as in If-Match: "42"; plan first'
@@ -85,7 +87,7 @@ async def _apply(call: Call) -> Reply:
     return _reply(planned, 200, await in_force(call, change.revision), revision=change.revision)
 
 
-def _reply(planned: Plan, status: int, headers: dict[str, str] | None = None, *, revision: int) -> Reply:
+def _reply(planned: Plan, status: int, headers: dict[str, str] | None = None, *, revision: int) -> ApiReply:
     changes = [models.PlannedItem.model_validate(told_change(one)) for one in planned.changes]
     body = models.PlanReply(revision=revision, changes=changes, kept=planned.kept)
-    return Reply(body, status, {"ETag": f'"{revision}"', **(headers or {})})
+    return ApiReply(body, status, {"ETag": f'"{revision}"', **(headers or {})})

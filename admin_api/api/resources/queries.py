@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from admin_api.api import models
-from admin_api.api.http.call import Call, Reply
+from admin_api.api.http.call import ApiReply, Call
 from admin_api.api.http.paging import bad_after, bad_cursor
 from admin_api.query_log.cursors import BadAfter, BadCursor
 
 _FILTERS = ("client", "name", "contains", "group", "service", "verdict")
 
 
-async def listing(call: Call) -> Reply:
+async def listing(call: Call) -> ApiReply:
     """GET /queries."""
     query: models.LogQuery = call.query
     filters = {name: str(value) for name in _FILTERS if (value := getattr(query, name)) is not None}
@@ -22,7 +22,7 @@ async def listing(call: Call) -> Reply:
         raise bad_after() from None
     except BadCursor:
         raise bad_cursor() from None
-    return Reply(
+    return ApiReply(
         models.Log(
             items=[models.LogItem.model_validate(item) for item in page.items],
             next=page.next,

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from admin_api.api import models
-from admin_api.api.http.call import Call, Reply, rfc3339
+from admin_api.api.http.call import ApiReply, Call, rfc3339
 from admin_api.api.resources.statistics import window
 from admin_api.editing.errors import Invalid
 from admin_api.statistics.rows import OTHER
@@ -31,7 +31,7 @@ _KINDS = ("blocked", "monitored", "exempted")
 _MOST_STEPS = 1000
 
 
-async def exemption_report(call: Call) -> Reply:
+async def exemption_report(call: Call) -> ApiReply:
     """GET /reports/exemptions."""
     query: models.ReportQuery = call.query
     start, end = _window(query)
@@ -41,11 +41,11 @@ async def exemption_report(call: Call) -> Reply:
     items = [_use(row, uses.get(row.id), end) for row in rows]
     report = models.ExemptionReport(start=start, end=end, items=items)
     if query.format == "json":
-        return Reply(report)
+        return ApiReply(report)
     return _csv(list(models.ExemptionUse.model_fields), [item.model_dump(mode="json") for item in items], "exemptions")
 
 
-async def usage_report(call: Call) -> Reply:
+async def usage_report(call: Call) -> ApiReply:
     """GET /reports/usage."""
     query: models.UsageQuery = call.query
     by = _BY.get(",".join(sorted(part.strip() for part in query.by.split(","))))
@@ -65,7 +65,7 @@ async def usage_report(call: Call) -> Reply:
         for item in found
     ]
     if query.format == "json":
-        return Reply(models.UsageReport(start=start, end=end, by=list(by), items=items))
+        return ApiReply(models.UsageReport(start=start, end=end, by=list(by), items=items))
     return _csv(["at", *by, *_KINDS], items, "usage")
 
 
@@ -113,14 +113,14 @@ def _last_used(row: ExemptionRow, counted: datetime, until: datetime) -> datetim
     return max(min(counted, until), row.starts_at)
 
 
-def _csv(columns: Sequence[str], items: Sequence[Mapping[str, Any]], name: str) -> Reply:
+def _csv(columns: Sequence[str], items: Sequence[Mapping[str, Any]], name: str) -> ApiReply:
     out = io.StringIO()
     writer = csv.writer(out)
     writer.writerow(columns)
     for item in items:
         writer.writerow([_cell(item.get(column)) for column in columns])
     headers = {"Content-Disposition": f'attachment; filename="{name}.csv"'}
-    return Reply(out.getvalue().encode(), 200, headers, content_type=CSV)
+    return ApiReply(out.getvalue().encode(), 200, headers, content_type=CSV)
 
 
 def _cell(value: object) -> object:

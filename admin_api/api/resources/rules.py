@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from admin_api.api import models
-from admin_api.api.http.call import MOST_RULES_AT_ONCE, Call, Reply, in_force
+from admin_api.api.http.call import MOST_RULES_AT_ONCE, ApiReply, Call, in_force
 from admin_api.api.http.paging import cursor_of, place_of
 from admin_api.api.resources.lists import own_list
 from admin_api.editing import rules as editing
@@ -21,7 +21,7 @@ from resolver.system.state_files import reading
 Pair = tuple[str, str]
 
 
-async def listing(call: Call) -> Reply:
+async def listing(call: Call) -> ApiReply:
     """GET /lists/{name}/rules."""
     query: models.RulesPage = call.query
     place = place_of(query.cursor, str, str)
@@ -40,10 +40,10 @@ async def listing(call: Call) -> Reply:
                 found = await asyncio.to_thread(_of_file, path, query, after)
     shown = found[: query.limit]
     items = [models.RuleItem.model_validate({"action": action, "rule": rule}) for action, rule in shown]
-    return Reply(models.Rules(items=items, next=cursor_of(*shown[-1]) if len(found) > len(shown) else None))
+    return ApiReply(models.Rules(items=items, next=cursor_of(*shown[-1]) if len(found) > len(shown) else None))
 
 
-async def add(call: Call) -> Reply:
+async def add(call: Call) -> ApiReply:
     """POST /lists/{name}/rules."""
     block, allow = call.body.get("block", []), call.body.get("allow", [])
     written = await editing.add_rules(
@@ -57,12 +57,12 @@ async def add(call: Call) -> Reply:
     )
     if len(block) + len(allow) > MOST_RULES_AT_ONCE:
         call.context.policy.changed()
-        return Reply(models.Accepted(revision=written.revision), 202)
+        return ApiReply(models.Accepted(revision=written.revision), 202)
     waited = await in_force(call, written.revision)
-    return Reply(models.Added(added=written.changed, revision=written.revision), 200, waited)
+    return ApiReply(models.Added(added=written.changed, revision=written.revision), 200, waited)
 
 
-async def delete(call: Call) -> Reply:
+async def delete(call: Call) -> ApiReply:
     """POST /lists/{name}/rules:batchDelete."""
     block, allow = call.body.get("block", []), call.body.get("allow", [])
     written = await editing.remove_rules(
@@ -76,9 +76,9 @@ async def delete(call: Call) -> Reply:
     )
     if len(block) + len(allow) > MOST_RULES_AT_ONCE:
         call.context.policy.changed()
-        return Reply(models.Accepted(revision=written.revision), 202)
+        return ApiReply(models.Accepted(revision=written.revision), 202)
     waited = await in_force(call, written.revision)
-    return Reply(models.Deleted(deleted=written.changed, revision=written.revision), 200, waited)
+    return ApiReply(models.Deleted(deleted=written.changed, revision=written.revision), 200, waited)
 
 
 def _of_file(path: Path, query: models.RulesPage, after: Pair | None) -> list[Pair]:

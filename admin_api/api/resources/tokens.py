@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from admin_api.api import models
-from admin_api.api.http.call import Call, Reply
+from admin_api.api.http.call import ApiReply, Call
 from admin_api.api.http.paging import cursor_of, place_of
 from admin_api.durations import expiry
 from admin_api.editing import tokens as editing
@@ -14,23 +14,23 @@ from admin_api.store import tokens
 from admin_api.store.tokens import TokenRow
 
 
-async def listing(call: Call) -> Reply:
+async def listing(call: Call) -> ApiReply:
     """GET /tokens."""
     after = place_of(call.query.cursor, str)
     async with call.context.store.read() as connection:
         rows = await tokens.page(connection, limit=call.query.limit + 1, after=after[0] if after else None)
     shown = rows[: call.query.limit]
     following = cursor_of(shown[-1].name) if len(rows) > len(shown) else None
-    return Reply(models.Tokens(items=[_item(row) for row in shown], next=following))
+    return ApiReply(models.Tokens(items=[_item(row) for row in shown], next=following))
 
 
-async def show(call: Call) -> Reply:
+async def show(call: Call) -> ApiReply:
     """GET /tokens/{name}."""
     async with call.context.store.read() as connection:
-        return Reply(_item(await tokens.get(connection, call.path["name"])))
+        return ApiReply(_item(await tokens.get(connection, call.path["name"])))
 
 
-async def create(call: Call) -> Reply:
+async def create(call: Call) -> ApiReply:
     """POST /tokens."""
     body = dict(call.body)
     expires = body.pop("expires", None)
@@ -45,13 +45,13 @@ async def create(call: Call) -> Reply:
         call.context.store, body, actor=call.actor, request_id=call.request_id, part=call.token_part
     )
     item = models.NewToken(**_item(made.row).model_dump(), token=made.text)
-    return Reply(item, 201, {"Location": f"/api/v1/tokens/{made.row.name}"})
+    return ApiReply(item, 201, {"Location": f"/api/v1/tokens/{made.row.name}"})
 
 
-async def delete(call: Call) -> Reply:
+async def delete(call: Call) -> ApiReply:
     """DELETE /tokens/{name}."""
     await editing.revoke_token(call.context.store, call.path["name"], actor=call.actor, request_id=call.request_id)
-    return Reply(None, 204)
+    return ApiReply(None, 204)
 
 
 def _item(row: TokenRow) -> models.TokenItem:

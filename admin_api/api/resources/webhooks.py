@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from admin_api.api import models
-from admin_api.api.http.call import Call, Reply
+from admin_api.api.http.call import ApiReply, Call
 
 
-async def listing(call: Call) -> Reply:
+async def listing(call: Call) -> ApiReply:
     """GET /webhooks."""
     deliveries = call.context.deliveries
     items = []
@@ -21,12 +21,12 @@ async def listing(call: Call) -> Reply:
                 last_error=state.last_error,
             )
         )
-    return Reply(models.Webhooks(items=items))
+    return ApiReply(models.Webhooks(items=items))
 
 
-async def test(call: Call) -> Reply:
+async def test(call: Call) -> ApiReply:
     """POST /webhooks:test."""
     async with call.context.store.change(call.actor, call.request_id) as change:
         count = await call.context.outbox.put_test(change.connection)
         change.record("test", "webhooks", None, None)
-    return Reply(models.WebhooksTested(hooks=count), 202)
+    return ApiReply(models.WebhooksTested(hooks=count), 202)

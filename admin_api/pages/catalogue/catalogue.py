@@ -10,7 +10,7 @@ from aiohttp import web
 
 from admin_api.api import models
 from admin_api.api.http.call import BadRequest
-from admin_api.pages.catalogue.switches import SETS, Policy, State, found, policy_of, switched
+from admin_api.pages.catalogue.switches import SETS, GroupPolicy, State, found, policy_of, switched
 from admin_api.pages.groups.groups import states
 from admin_api.pages.shared.listings import group_names
 from admin_api.pages.shared.outcome import told, with_version
@@ -30,7 +30,7 @@ class _Place:
     group: models.GroupItem
     etag: str
     catalogue: models.CatalogueReply
-    policy: Policy
+    policy: GroupPolicy
 
     def vendor(self, name: str) -> models.CatalogueVendor:
         """A vendor by its id. Raises NotFound."""

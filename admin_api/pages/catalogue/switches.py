@@ -26,7 +26,7 @@ class State:
 
 
 @dataclass(frozen=True, slots=True)
-class Policy:
+class GroupPolicy:
     """A group's, with `block` filled in. `follows`: it has no `block` of its own."""
 
     block: tuple[str, ...]
@@ -85,7 +85,7 @@ class Policy:
         return "block" if on_block else ""
 
 
-def switched(policy: Policy, name: str, to: str) -> dict[str, list[str]]:
+def switched(policy: GroupPolicy, name: str, to: str) -> dict[str, list[str]]:
     """Work out a group's `block` and `allow` for it to name `name` as `to` says: block, allow, or "" (neither).
 
     Only what changes is in it, as a body of PATCH has it. A group that follows `default` gets a `block` of its own
@@ -109,9 +109,9 @@ def without(names: Iterable[str], name: str) -> list[str]:
     return [each for each in names if each != name]
 
 
-def policy_of(group: models.GroupItem, default: models.GroupItem, catalogue: models.CatalogueReply) -> Policy:
+def policy_of(group: models.GroupItem, default: models.GroupItem, catalogue: models.CatalogueReply) -> GroupPolicy:
     """The policy of a group; without a `block` of its own it has that of `default`."""
-    return Policy(
+    return GroupPolicy(
         block=tuple(block_of(group, default)),
         allow=tuple(group.allow),
         follows=group.block is None,

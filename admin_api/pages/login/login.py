@@ -1,4 +1,4 @@
-"""The way in: a token makes a session, and a cookie that only this server gets back."""
+"""Login and logout: a token makes a session, and a cookie that only this server gets back."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from multidict import MultiDictProxy
 from admin_api.api.context import Context
 from admin_api.api.http.call import BadRequest
 from admin_api.api.http.callers import Callers, demand
-from admin_api.api.http.problems import Known
+from admin_api.api.http.problems import HttpProblem
 from admin_api.pages.login.sessions import Session, Sessions
 from admin_api.pages.shared.addresses import ours, split
 from admin_api.store import tokens
@@ -22,8 +22,8 @@ _COOKIE = "moatdns"
 _SECURE_COOKIE = f"__Host-{_COOKIE}"
 
 
-class Door:
-    """Lets people in and out."""
+class LoginPages:
+    """The login page: a token begins a session, /logout ends it."""
 
     def __init__(self, context: Context, callers: Callers, templates: Environment) -> None:
         self._context = context
@@ -57,7 +57,7 @@ class Door:
         return session, token
 
     def send_to(self, request: web.Request) -> web.Response:
-        """To the door, and from there to where they wanted to go; a form is not done, which is told there."""
+        """Redirect to the login page, and from there to where they wanted to go; it says that a form was not done."""
         query = {"next": ours(_wanted(request))}
         if request.method != "GET":
             query["undone"] = "1"
@@ -70,8 +70,8 @@ class Door:
         """GET /login."""
         return self.page(request, None)
 
-    def page(self, request: web.Request, problem: Known | None) -> web.Response:
-        """The door, with what was wrong."""
+    def page(self, request: web.Request, problem: HttpProblem | None) -> web.Response:
+        """The login page, with what was wrong."""
         text = self._templates.get_template("login/login.html").render(
             wanted=ours(request.query.get("next", "/")),
             problem=problem,

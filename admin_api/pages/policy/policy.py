@@ -9,7 +9,7 @@ from typing import Any
 from aiohttp import web
 
 from admin_api.api import models
-from admin_api.api.http.call import IN_FORCE_HEADER, BadRequest, Reply
+from admin_api.api.http.call import IN_FORCE_HEADER, ApiReply, BadRequest
 from admin_api.api.http.problems import told_of
 from admin_api.editing.errors import Invalid, path_of, pointer
 from admin_api.pages.policy.differences import Line, planned_lines
@@ -104,7 +104,7 @@ def _document_page(visit: Visit, planned: Any) -> web.Response:
     )
 
 
-async def _send(visit: Visit, operation: str, **more: Any) -> Reply:
+async def _send(visit: Visit, operation: str, **more: Any) -> ApiReply:
     """Do what takes the document. Raises BadRequest whose mistakes are told by line."""
     read = await asyncio.to_thread(_read, visit.form.get("document", ""))
     try:
@@ -149,7 +149,7 @@ def _changes(planned: models.PlanReply) -> list[Changed]:
     return [Changed(item.action, item.object, planned_lines(item)) for item in planned.changes]
 
 
-def _done(reply: Reply) -> str:
+def _done(reply: ApiReply) -> str:
     revision = reply.body.revision if isinstance(reply.body, models.PlanReply) else 0
     is_in_force = reply.status == 200 and reply.headers.get(IN_FORCE_HEADER) != "false"
     return f"in force as revision {revision}" if is_in_force else f"stored as revision {revision}, and in force soon"

@@ -17,7 +17,7 @@ def split(address: str) -> SplitResult:
 
 
 def ours(address: str) -> str:
-    """An address on this site; the overview in place of any other, since a link to the door may come from anywhere."""
+    """An address on this site; the overview in place of any other, since a link to /login may come from anywhere."""
     parts = split(address)
     is_ours = (
         parts.path.startswith("/")

@@ -14,10 +14,10 @@ from admin_api.api.http.turns import TURN
 from admin_api.pages.shared.addresses import split
 
 FORM_SECONDS = 20.0  # for a form of somebody who is logged in
-DOOR_BYTES = 4096  # of the form with a token: whoever sends it is a stranger
-DOOR_SECONDS = 5.0
+LOGIN_BYTES = 4096  # of the form with a token: whoever sends it is a stranger
+LOGIN_SECONDS = 5.0
 
-_DOOR_FIELDS = 10
+_LOGIN_FIELDS = 10
 _FORM = "application/x-www-form-urlencoded"
 _OWN = ("same-origin", "none")  # Sec-Fetch-Site of what our own pages, or the address bar, send
 
@@ -48,17 +48,17 @@ async def read_form(request: web.Request) -> MultiDictProxy[str]:
     return MultiDictProxy(MultiDict((name, value) for name, value in sent.items() if isinstance(value, str)))
 
 
-async def read_door_form(request: web.Request) -> MultiDictProxy[str]:
+async def read_login_form(request: web.Request) -> MultiDictProxy[str]:
     """Read the fields of the login form; nobody else waits for it. Raises BadRequest (400, 413, 415)."""
     _demand_form(request)
     async with request[TURN].lent():
-        body = await read_within(request, DOOR_BYTES, DOOR_SECONDS)
+        body = await read_within(request, LOGIN_BYTES, LOGIN_SECONDS)
         if body is None:
             raise BadRequest(
-                413, f"a token is sent in at most {DOOR_BYTES} octets, whole and within {DOOR_SECONDS:g} s"
+                413, f"a token is sent in at most {LOGIN_BYTES} octets, whole and within {LOGIN_SECONDS:g} s"
             )
     try:
-        sent = parse_qsl(body.decode(), keep_blank_values=True, errors="strict", max_num_fields=_DOOR_FIELDS)
+        sent = parse_qsl(body.decode(), keep_blank_values=True, errors="strict", max_num_fields=_LOGIN_FIELDS)
     except ValueError:
         raise BadRequest(400, "this form cannot be read: it should be UTF-8") from None
     return MultiDictProxy(MultiDict(sent))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class MenuEntry:
     """A line of the menu; `address` is the first part of those of all pages that belong to it."""
 
     label: str
@@ -15,29 +15,33 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class Chapter:
+class MenuChapter:
     """Entries that belong together."""
 
     label: str
-    entries: tuple[Entry, ...]
+    entries: tuple[MenuEntry, ...]
 
 
-MENU: tuple[Chapter, ...] = (
-    Chapter("Watch", (Entry("Overview", "/"), Entry("Query log", "/queries"), Entry("Check a name", "/check"))),
-    Chapter(
+MENU: tuple[MenuChapter, ...] = (
+    MenuChapter(
+        "Watch", (MenuEntry("Overview", "/"), MenuEntry("Query log", "/queries"), MenuEntry("Check a name", "/check"))
+    ),
+    MenuChapter(
         "Decide",
         (
-            Entry("Exemptions", "/exemptions"),
-            Entry("Changes", "/changes"),
-            Entry("Groups", "/groups"),
-            Entry("Clients", "/clients"),
-            Entry("Catalogue", "/catalogue"),
-            Entry("Lists", "/lists"),
+            MenuEntry("Exemptions", "/exemptions"),
+            MenuEntry("Changes", "/changes"),
+            MenuEntry("Groups", "/groups"),
+            MenuEntry("Clients", "/clients"),
+            MenuEntry("Catalogue", "/catalogue"),
+            MenuEntry("Lists", "/lists"),
         ),
     ),
-    Chapter(
+    MenuChapter(
         "Account for",
-        (Entry("Reports", "/reports"), Entry("Audit trail", "/audit"), Entry("Policy history", "/policy")),
+        (MenuEntry("Reports", "/reports"), MenuEntry("Audit trail", "/audit"), MenuEntry("Policy history", "/policy")),
     ),
-    Chapter("Node", (Entry("Status", "/status"), Entry("Tokens", "/tokens", "admin"), Entry("Set-up", "/setup"))),
+    MenuChapter(
+        "Node", (MenuEntry("Status", "/status"), MenuEntry("Tokens", "/tokens", "admin"), MenuEntry("Set-up", "/setup"))
+    ),
 )

@@ -7,7 +7,7 @@ from typing import Any
 
 from admin_api.api import models
 from admin_api.api.context import Context
-from admin_api.api.http.call import Call, Reply
+from admin_api.api.http.call import ApiReply, Call
 from admin_api.api.http.callers import demand
 from admin_api.api.http.reading import check_body, check_query
 from admin_api.api.route import operation_name
@@ -49,7 +49,7 @@ class Operations:
         query: Mapping[str, Any],
         body: Mapping[str, Any] | None,
         version: str | None,
-    ) -> Reply:
+    ) -> ApiReply:
         """Do one, as that token. `version` is the ETag that the thing must still have; None demands none.
 
         Raises what handlers raise, BadRequest (403, 422), and Waits. KeyError for an operation that is none.

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from admin_api.api.http.call import IN_FORCE_HEADER, Reply
+from admin_api.api.http.call import IN_FORCE_HEADER, ApiReply
 from admin_api.pages.shared.visit import Visit
 
 
-def is_in_force(reply: Reply) -> bool:
+def is_in_force(reply: ApiReply) -> bool:
     """Whether every worker has it by now."""
     return reply.status != 202 and reply.headers.get(IN_FORCE_HEADER) != "false"
 
 
-def told(reply: Reply, done: str) -> str:
+def told(reply: ApiReply, done: str) -> str:
     """The sentence, and whether it is in force by now: large writes, and those that some worker lacks, are not yet."""
     if reply.status == 202:
         return f"{done} It is stored, and comes in force soon."

@@ -22,7 +22,7 @@ _ON_ALLOW = ("allow", "both")
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class ReferenceChoice:
     """One thing that may be named. `is_part`: a service, which stands below its vendor."""
 
     name: str
@@ -40,7 +40,7 @@ class Shelf:
     """Choices of one kind."""
 
     label: str
-    choices: tuple[Choice, ...]
+    choices: tuple[ReferenceChoice, ...]
 
 
 async def shelves(visit: Visit) -> tuple[Shelf, ...]:
@@ -50,8 +50,8 @@ async def shelves(visit: Visit) -> tuple[Shelf, ...]:
     for kind in ("own", "subscription"):
         lists += await all_of(visit, "GET /lists", kind=kind)
     return (
-        Shelf("Sets", tuple(Choice(name, label) for name, label in _SETS)),
-        Shelf("Your lists", tuple(Choice(each.name, _about_list(each)) for each in lists)),
+        Shelf("Sets", tuple(ReferenceChoice(name, label) for name, label in _SETS)),
+        Shelf("Your lists", tuple(ReferenceChoice(each.name, _about_list(each)) for each in lists)),
         Shelf("AI vendors", tuple(_of_vendors(v for v in catalogue.vendors if v.kind == "vendor"))),
         Shelf("Gateways", tuple(_of_vendors(v for v in catalogue.vendors if v.kind == "gateway"))),
         Shelf("Ways round the resolver", tuple(_of_bypass(v for v in catalogue.vendors if v.kind == "bypass"))),
@@ -83,7 +83,10 @@ def with_unknown(shelves: tuple[Shelf, ...], chosen: Collection[str]) -> tuple[S
     lost = [name for name in chosen if name not in known]
     if not lost:
         return shelves
-    return (*shelves, Shelf("Not known any more", tuple(Choice(name, "is in no catalogue or list") for name in lost)))
+    return (
+        *shelves,
+        Shelf("Not known any more", tuple(ReferenceChoice(name, "is in no catalogue or list") for name in lost)),
+    )
 
 
 def _about_list(item: models.ListItem) -> str:
@@ -91,17 +94,17 @@ def _about_list(item: models.ListItem) -> str:
     return f"{kind}, {grouped(item.rules)} rules" + ("" if item.enabled else ", switched off")
 
 
-def _of_vendors(vendors: Iterable[models.CatalogueVendor]) -> Iterable[Choice]:
+def _of_vendors(vendors: Iterable[models.CatalogueVendor]) -> Iterable[ReferenceChoice]:
     for vendor in vendors:
-        yield Choice(vendor.vendor, f"{vendor.name}: all of it")
+        yield ReferenceChoice(vendor.vendor, f"{vendor.name}: all of it")
         for service in vendor.services:
-            yield Choice(service.id, _about_service(service), is_part=True)
+            yield ReferenceChoice(service.id, _about_service(service), is_part=True)
 
 
-def _of_bypass(vendors: Iterable[models.CatalogueVendor]) -> Iterable[Choice]:
+def _of_bypass(vendors: Iterable[models.CatalogueVendor]) -> Iterable[ReferenceChoice]:
     for vendor in vendors:
         for service in vendor.services:
-            yield Choice(service.id, _about_service(service))
+            yield ReferenceChoice(service.id, _about_service(service))
 
 
 def _about_service(service: models.CatalogueService) -> str:

@@ -14,8 +14,8 @@ from multidict import MultiDict, MultiDictProxy
 
 from admin_api.api.context import Context
 from admin_api.api.http.auth import may
-from admin_api.api.http.call import Reply
-from admin_api.api.http.problems import Known
+from admin_api.api.http.call import ApiReply
+from admin_api.api.http.problems import HttpProblem
 from admin_api.pages.login.sessions import Session
 from admin_api.pages.shared.operations import Operations
 from admin_api.pages.shared.templates import rendered
@@ -42,7 +42,7 @@ class Visit:
     query: Mapping[str, str]
     form: MultiDictProxy[str] = field(default_factory=lambda: MultiDictProxy(MultiDict()))
     is_part: bool = False  # htmx asks, for a part of a page
-    problem: Known | None = None  # why what was sent is refused: the page is shown again, with what was sent
+    problem: HttpProblem | None = None  # why what was sent is refused: the page is shown again, with what was sent
 
     def may(self, role: str) -> bool:
         """Whether who looks has that role; pages leave out what may not be done."""
@@ -74,7 +74,7 @@ class Visit:
         body: Mapping[str, Any] | None = None,
         version: str | None = None,
         path: Mapping[str, str] = _NOTHING,
-    ) -> Reply:
+    ) -> ApiReply:
         """Do an operation of the API, such as 'PATCH /groups/{name}', with `name` in `path`.
 
         Raises what the API makes problems of: they are told on the page.
@@ -120,7 +120,7 @@ class Visit:
             return web.Response(status=204, headers={"HX-Redirect": place})
         return web.Response(status=303, headers={"Location": place})
 
-    def pass_on(self, reply: Reply) -> web.Response:
+    def pass_on(self, reply: ApiReply) -> web.Response:
         """Pass an operation's reply on as it is: a file to download."""
         return web.Response(
             status=reply.status, body=reply.payload(), headers={**reply.headers, "Content-Type": reply.content_type}
@@ -147,7 +147,7 @@ Handler = Callable[[Visit], Awaitable[web.StreamResponse]]
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class PageRoute:
     """One address of the site. `role` is the least that may; what a refused form was on is `shown_again`."""
 
     method: str

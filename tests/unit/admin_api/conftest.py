@@ -16,7 +16,7 @@ import pytest
 from aiohttp import ClientResponse, ClientSession
 
 from admin_api.api.context import AdminSettings, Context, LogPage
-from admin_api.api.serving import Serving
+from admin_api.api.serving import ApiServer
 from admin_api.audit.head import HeadKeeper
 from admin_api.policy_file.plans import Plans
 from admin_api.query_log.cursors import BadAfter, BadCursor
@@ -241,7 +241,7 @@ async def served(tmp_path: Path) -> AsyncIterator[Served]:
         began=time.time(),
         config_problems=list,
     )
-    serving = Serving(context)
+    serving = ApiServer(context)
     await serving.start(listening)
     async with ClientSession() as session:
         api = Served(port, store, store_access, policy, log, session, tmp_path, context, elsewhere.keys)

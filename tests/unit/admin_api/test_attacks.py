@@ -52,7 +52,7 @@ async def test_strangers_who_log_in_slowly_take_no_turns_of_others(served: Serve
 
 
 async def test_a_stranger_who_logs_in_slowly_is_not_waited_for(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(forms, "DOOR_SECONDS", 0.2)
+    monkeypatch.setattr(forms, "LOGIN_SECONDS", 0.2)
     reader, writer = await begin_login(served, 100)
     writer.write(b"token=")
     assert (await asyncio.wait_for(reader.readline(), 5)).startswith(b"HTTP/1.1 413 ")
@@ -61,7 +61,7 @@ async def test_a_stranger_who_logs_in_slowly_is_not_waited_for(served: Served, m
 
 async def test_a_stranger_who_sends_much_to_the_door_is_not_read_to_the_end(served: Served) -> None:
     reader, writer = await begin_login(served, 16_000_000)
-    writer.write(b"token=" + b"x" * forms.DOOR_BYTES)
+    writer.write(b"token=" + b"x" * forms.LOGIN_BYTES)
     assert (await asyncio.wait_for(reader.readline(), 3)).startswith(b"HTTP/1.1 413 ")
     writer.close()
 

@@ -9,11 +9,11 @@ import re
 
 import pytest
 
-from admin_api.api.exception_routes import ADDRESS, ID
 from admin_api.api.http import connections
 from admin_api.api.http.auth import MOST_WRONG, may
 from admin_api.api.route import Route
 from admin_api.api.routes import ROUTES
+from admin_api.api.subject_routes import ADDRESS, ID
 
 from .conftest import Served, expect_problem
 

@@ -17,7 +17,7 @@ from urllib.parse import urlencode
 import pytest
 
 from admin_api.block_page.making import make_block_page
-from admin_api.block_page.serving import Serving
+from admin_api.block_page.serving import BlockPageServer
 from admin_api.editing.exemption_form import Terms
 from admin_api.store import exemptions
 from admin_api.store.exemptions import ExemptionRow
@@ -51,7 +51,7 @@ class Page:
     """A block page that is served."""
 
     served: Served
-    serving: Serving
+    serving: BlockPageServer
     port: int
 
     async def send(self, octets: bytes, client: str = ANA) -> Got:

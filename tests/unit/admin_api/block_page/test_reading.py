@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from admin_api.block_page.asked_names import name_in, read_host
 from admin_api.block_page.bounds import Bounds
 from admin_api.block_page.form import MOST_BYTES, choices, in_words, plain, read_form
-from admin_api.block_page.tokens import Tokens
+from admin_api.block_page.tokens import FormTokens
 from admin_api.block_page.visitors import Visitors
 from resolver.answering.client_networks import Networks
 from resolver.answering.proxies import TrustedProxies
@@ -126,12 +126,12 @@ def test_no_choice_is_beyond_the_longest() -> None:
 
 def test_a_token_is_for_one_client_one_name_and_one_hour() -> None:
     now = [1000.0]
-    tokens = Tokens(clock=lambda: now[0])
+    tokens = FormTokens(clock=lambda: now[0])
     token = tokens.make("10.0.0.7", "claude.ai")
     assert tokens.is_good(token, "10.0.0.7", "claude.ai")
     assert not tokens.is_good(token, "10.0.0.8", "claude.ai")
     assert not tokens.is_good(token, "10.0.0.7", "chatgpt.com")
-    assert not Tokens(clock=lambda: now[0]).is_good(token, "10.0.0.7", "claude.ai")
+    assert not FormTokens(clock=lambda: now[0]).is_good(token, "10.0.0.7", "claude.ai")
     later = "2000" + token.removeprefix("1000")
     now[0] = 4600.0
     assert tokens.is_good(token, "10.0.0.7", "claude.ai")
@@ -142,7 +142,7 @@ def test_a_token_is_for_one_client_one_name_and_one_hour() -> None:
 
 @given(st.text(max_size=100))
 def test_no_text_is_a_token(text: str) -> None:
-    assert not Tokens().is_good(text, "10.0.0.7", "claude.ai")
+    assert not FormTokens().is_good(text, "10.0.0.7", "claude.ai")
 
 
 def visitors() -> Visitors:

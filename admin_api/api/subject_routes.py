@@ -1,4 +1,4 @@
-"""The part of the admin API that exceptions and the policy as a whole are about; see routes.py."""
+"""Routes of leases, exemptions, pauses, change requests, the policy as a document, and reports; see routes.py."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def _change_action(action: str, handler: Handler, summary: str, reply: type[Base
     )
 
 
-EXCEPTION_ROUTES: tuple[Route, ...] = (
+SUBJECT_ROUTES: tuple[Route, ...] = (
     Route(
         "GET",
         f"{BASE}/exemptions",

@@ -36,19 +36,19 @@ _MOST_P99_MS = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Effort:
-    """How much of it."""
+class ApiClientsEffort:
+    """Size of a run: the full one, or a short look."""
 
     clients: int
     seconds: float
     queries_per_second: int
 
 
-FULL = Effort(clients=200, seconds=30.0, queries_per_second=5000)
-SHORT = Effort(clients=20, seconds=3.0, queries_per_second=500)
+FULL = ApiClientsEffort(clients=200, seconds=30.0, queries_per_second=5000)
+SHORT = ApiClientsEffort(clients=20, seconds=3.0, queries_per_second=500)
 
 
-def run(effort: Effort, folder: Path) -> list[Figure]:
+def run(effort: ApiClientsEffort, folder: Path) -> list[Figure]:
     """Ask DNS alone, then with API clients beside it."""
     queries = mixed(in_turn(_BLOCKED), in_turn(_OPEN))
     with Upstream(folder / "upstream") as upstream:
@@ -81,7 +81,7 @@ _ADDED = -1  # counts the rules whose addition was acknowledged
 _NO_ANSWER = 599
 
 
-def _clients(api: Api, effort: Effort) -> Counter[int]:
+def _clients(api: Api, effort: ApiClientsEffort) -> Counter[int]:
     """How often each status came; under _ADDED, how many rules were added."""
     found: list[Counter[int]] = []
     deadline = time.monotonic() + effort.seconds

@@ -42,8 +42,8 @@ Query = dict[str, str | int]
 
 
 @dataclass(frozen=True, slots=True)
-class Effort:
-    """How much of it."""
+class BigLogEffort:
+    """Size of a run: the full one, or a short look."""
 
     rows: int
     rollup_days: int
@@ -52,8 +52,8 @@ class Effort:
     queries_per_second: int
 
 
-FULL = Effort(rows=10_000_000, rollup_days=30, minutes_hours=48, repeats=5, queries_per_second=2_000)
-SHORT = Effort(rows=50_000, rollup_days=2, minutes_hours=1, repeats=1, queries_per_second=300)
+FULL = BigLogEffort(rows=10_000_000, rollup_days=30, minutes_hours=48, repeats=5, queries_per_second=2_000)
+SHORT = BigLogEffort(rows=50_000, rollup_days=2, minutes_hours=1, repeats=1, queries_per_second=300)
 
 
 @dataclass(slots=True)
@@ -116,7 +116,7 @@ class _Caller:
         return pages, rows, newest
 
 
-def run(effort: Effort, folder: Path) -> list[Figure]:
+def run(effort: BigLogEffort, folder: Path) -> list[Figure]:
     """Fill, start, and read: alone first, then while queries come in."""
     write_for_dnsperf(queries := folder / "queries", _NAMES)
     with Upstream(folder / "upstream") as upstream:

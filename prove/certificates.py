@@ -19,17 +19,17 @@ WHAT = "the certificate is changed by SIGHUP under a load over DoT and DoH"
 
 
 @dataclass(frozen=True, slots=True)
-class Effort:
-    """How much of it."""
+class CertificatesEffort:
+    """Size of a run: the full one, or a short look."""
 
     changes: int
 
 
-FULL = Effort(changes=10)
-SHORT = Effort(changes=2)
+FULL = CertificatesEffort(changes=10)
+SHORT = CertificatesEffort(changes=2)
 
 
-def run(effort: Effort, folder: Path) -> list[Figure]:
+def run(effort: CertificatesEffort, folder: Path) -> list[Figure]:
     """Change it, and wait until new clients see the new one."""
     certificates = Certificates(folder / "certificates")
     seconds = []

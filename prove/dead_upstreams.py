@@ -31,19 +31,19 @@ _POLICY = {"lists": [{"name": "house", "block": _BLOCKED}]}
 
 
 @dataclass(frozen=True, slots=True)
-class Effort:
-    """How much of it."""
+class DeadUpstreamsEffort:
+    """Size of a run: the full one, or a short look."""
 
     seconds: float  # of each load
     missed_per_second: int = 200
     known_per_second: int = 1000  # queries for blocked or cached names
 
 
-FULL = Effort(seconds=8)
-SHORT = Effort(seconds=1.5)
+FULL = DeadUpstreamsEffort(seconds=8)
+SHORT = DeadUpstreamsEffort(seconds=1.5)
 
 
-def run(effort: Effort, folder: Path) -> list[Figure]:
+def run(effort: DeadUpstreamsEffort, folder: Path) -> list[Figure]:
     """All three, one after the other."""
     return [
         *one_dead(effort, folder / "one"),
@@ -53,7 +53,7 @@ def run(effort: Effort, folder: Path) -> list[Figure]:
     ]
 
 
-def one_dead_of_the_fastest(effort: Effort, folder: Path) -> list[Figure]:
+def one_dead_of_the_fastest(effort: DeadUpstreamsEffort, folder: Path) -> list[Figure]:
     """With the strategy that is the default: the one that was asked first dies, comes back, and then the other dies."""
     with (
         Upstream(folder / "first", address=ADDRESS) as first,
@@ -101,7 +101,7 @@ def one_dead_of_the_fastest(effort: Effort, folder: Path) -> list[Figure]:
     ]
 
 
-def one_dead(effort: Effort, folder: Path) -> list[Figure]:
+def one_dead(effort: DeadUpstreamsEffort, folder: Path) -> list[Figure]:
     """One of two is silent, and comes back."""
     with (
         Upstream(folder / "dead", silent=True, address=ADDRESS) as dead,
@@ -133,7 +133,7 @@ def one_dead(effort: Effort, folder: Path) -> list[Figure]:
     ]
 
 
-def all_dead(effort: Effort, folder: Path) -> list[Figure]:
+def all_dead(effort: DeadUpstreamsEffort, folder: Path) -> list[Figure]:
     """Both are silent."""
     with (
         Upstream(folder / "dead", silent=True) as dead,
@@ -159,7 +159,7 @@ def all_dead(effort: Effort, folder: Path) -> list[Figure]:
     ]
 
 
-def slow(effort: Effort, folder: Path) -> list[Figure]:
+def slow(effort: DeadUpstreamsEffort, folder: Path) -> list[Figure]:
     """One zone's upstream takes five seconds; names from another are in the cache."""
     with (
         Upstream(folder / "upstream", delay_seconds=0.0) as upstream,

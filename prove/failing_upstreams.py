@@ -35,8 +35,8 @@ _PAUSE_SECONDS = 10.0  # between two rounds of asking
 
 
 @dataclass(frozen=True, slots=True)
-class Effort:
-    """How much of it."""
+class FailingUpstreamsEffort:
+    """Size of a run: the full one, or a short look."""
 
     stale_seconds: float
     seconds: float  # of each other load
@@ -46,11 +46,15 @@ class Effort:
     most_in_flight: int  # for one upstream, a worker
 
 
-FULL = Effort(65.0, 8.0, known_per_second=1000, truncated_per_second=50, slow_per_second=400, most_in_flight=100)
-SHORT = Effort(5.0, 1.5, known_per_second=200, truncated_per_second=20, slow_per_second=200, most_in_flight=20)
+FULL = FailingUpstreamsEffort(
+    65.0, 8.0, known_per_second=1000, truncated_per_second=50, slow_per_second=400, most_in_flight=100
+)
+SHORT = FailingUpstreamsEffort(
+    5.0, 1.5, known_per_second=200, truncated_per_second=20, slow_per_second=200, most_in_flight=20
+)
 
 
-def run(effort: Effort, folder: Path) -> list[Figure]:
+def run(effort: FailingUpstreamsEffort, folder: Path) -> list[Figure]:
     """All of it, one after the other."""
     return [
         *stale(effort, folder / "stale"),
@@ -60,7 +64,7 @@ def run(effort: Effort, folder: Path) -> list[Figure]:
     ]
 
 
-def stale(effort: Effort, folder: Path) -> list[Figure]:
+def stale(effort: FailingUpstreamsEffort, folder: Path) -> list[Figure]:
     """All upstreams die when what is in the cache is over (RFC 8767)."""
     with (
         Upstream(folder / "one", ttl_seconds=1) as one,
@@ -103,7 +107,7 @@ def _rounds(asked: Iterable[UpstreamQuery]) -> int:
     return max(found.values(), default=0)
 
 
-def truncated(effort: Effort, folder: Path, *, silent_tcp: bool) -> list[Figure]:
+def truncated(effort: FailingUpstreamsEffort, folder: Path, *, silent_tcp: bool) -> list[Figure]:
     """Every answer over UDP is truncated, and TCP leads nowhere."""
     how = "silent" if silent_tcp else "refused"
     with (
@@ -126,7 +130,7 @@ def truncated(effort: Effort, folder: Path, *, silent_tcp: bool) -> list[Figure]
     ]
 
 
-def bounded(effort: Effort, folder: Path) -> list[Figure]:
+def bounded(effort: FailingUpstreamsEffort, folder: Path) -> list[Figure]:
     """More wait for a slow upstream than may."""
     with (
         Upstream(folder / "upstream") as upstream,

@@ -20,19 +20,19 @@ _ENOUGH_SECONDS = 300
 
 
 @dataclass(frozen=True, slots=True)
-class Effort:
-    """How much of it."""
+class FullDiskEffort:
+    """Size of a run: the full one, or a short look."""
 
     seconds: float  # with a full disk; and so long without load for each kill
     queries_per_second: int
     large_policy_rules: int  # of a change whose compiled form finds no room
 
 
-FULL = Effort(seconds=20.0, queries_per_second=2000, large_policy_rules=100_000)
-SHORT = Effort(seconds=2.0, queries_per_second=500, large_policy_rules=50_000)
+FULL = FullDiskEffort(seconds=20.0, queries_per_second=2000, large_policy_rules=100_000)
+SHORT = FullDiskEffort(seconds=2.0, queries_per_second=500, large_policy_rules=50_000)
 
 
-def run(effort: Effort, folder: Path) -> list[Figure]:
+def run(effort: FullDiskEffort, folder: Path) -> list[Figure]:
     """All of it, in a mount namespace of its own."""
     folder.mkdir(parents=True, exist_ok=True)
     ran = subprocess.run(

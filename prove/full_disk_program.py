@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from prove.figures import Figure, at_least, at_most, exactly, told
-from prove.full_disk import Effort
+from prove.full_disk import FullDiskEffort
 from prove.queries import in_turn, mixed, unique
 from prove.service import Service
 from prove.state import faults_of
@@ -43,7 +43,7 @@ _LAST = 100  # queries: by then all is well
 def main(order: dict[str, Any]) -> list[Figure]:
     """Mount, run, and tell."""
     folder = Path(order.pop("folder"))
-    effort = Effort(**order)
+    effort = FullDiskEffort(**order)
     state_dir = folder / "moatdns" / "state"
     state_dir.mkdir(parents=True)
     options = f"size={_MIB}m,mode=0700"
@@ -62,7 +62,7 @@ def main(order: dict[str, Any]) -> list[Figure]:
     return figures
 
 
-def _filled(service: Service, api: Api, effort: Effort) -> list[Figure]:
+def _filled(service: Service, api: Api, effort: FullDiskEffort) -> list[Figure]:
     before = api.get("stats/summary")["queries"]
     with Steady(service.port, _load("f"), effort.queries_per_second) as steady:
         with full(service.state_dir):
@@ -117,7 +117,7 @@ def _filled(service: Service, api: Api, effort: Effort) -> list[Figure]:
     ]
 
 
-def _compiling(service: Service, upstream: Upstream, api: Api, effort: Effort) -> list[Figure]:
+def _compiling(service: Service, upstream: Upstream, api: Api, effort: FullDiskEffort) -> list[Figure]:
     """The disk is full when a policy is being compiled that the store has taken; and then a new config comes."""
     names = [f"large-{number}.example" for number in range(effort.large_policy_rules)]
     old = service.manifest.revision
@@ -145,7 +145,7 @@ def _compiling(service: Service, upstream: Upstream, api: Api, effort: Effort) -
     ]
 
 
-def _killed(service: Service, api: Api, effort: Effort) -> list[Figure]:
+def _killed(service: Service, api: Api, effort: FullDiskEffort) -> list[Figure]:
     """Processes that begin on a full disk."""
     with full(service.state_dir), Steady(service.port, _load("k"), effort.queries_per_second) as steady:
         victim = service.worker_pids()[0]

@@ -27,8 +27,8 @@ _PATIENCE_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
-class Effort:
-    """How much of it."""
+class IdenticalQuestionsEffort:
+    """Size of a run: the full one, or a short look."""
 
     questions: int  # each asked `at_once` times
     unique: int
@@ -36,16 +36,16 @@ class Effort:
     queries_per_second: int = 2000
 
 
-FULL = Effort(questions=50, unique=10_000)
-SHORT = Effort(questions=5, unique=2000)
+FULL = IdenticalQuestionsEffort(questions=50, unique=10_000)
+SHORT = IdenticalQuestionsEffort(questions=5, unique=2000)
 
 
-def run(effort: Effort, folder: Path) -> list[Figure]:
+def run(effort: IdenticalQuestionsEffort, folder: Path) -> list[Figure]:
     """Ask both, and look at what the upstream saw."""
     return [*_identical(effort, folder / "identical"), *_unique(effort, folder / "unique")]
 
 
-def _identical(effort: Effort, folder: Path) -> list[Figure]:
+def _identical(effort: IdenticalQuestionsEffort, folder: Path) -> list[Figure]:
     names = [f"same-{number}.example" for number in range(effort.questions)]
     with (
         Upstream(folder / "upstream", delay_seconds=0.3) as upstream,
@@ -84,7 +84,7 @@ def _ask_at_once(port: int, name: str, times: int) -> int:
     return answered
 
 
-def _unique(effort: Effort, folder: Path) -> list[Figure]:
+def _unique(effort: IdenticalQuestionsEffort, folder: Path) -> list[Figure]:
     # One worker: two that happen to draw the same port would look like one port that serves too many.
     with (
         Upstream(folder / "upstream") as upstream,

@@ -20,18 +20,18 @@ _BACK_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True)
-class Effort:
-    """How much of it."""
+class KilledControlEffort:
+    """Size of a run: the full one, or a short look."""
 
     kills: int
     queries_per_second: int
 
 
-FULL = Effort(kills=20, queries_per_second=5000)
-SHORT = Effort(kills=2, queries_per_second=1000)
+FULL = KilledControlEffort(kills=20, queries_per_second=5000)
+SHORT = KilledControlEffort(kills=2, queries_per_second=1000)
 
 
-def run(effort: Effort, folder: Path) -> list[Figure]:
+def run(effort: KilledControlEffort, folder: Path) -> list[Figure]:
     """Kill, wait until it is back, count."""
     write_for_dnsperf(queries := folder / "queries", [*_BLOCKED, *_OPEN])
     back: list[float] = []

@@ -33,8 +33,8 @@ _ENOUGH_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True)
-class Effort:
-    """How much of it."""
+class KilledWorkersEffort:
+    """Size of a run: the full one, or a short look."""
 
     seconds_between: float
     hangs: int
@@ -44,11 +44,11 @@ class Effort:
     queries_per_second: int = 2000
 
 
-FULL = Effort(seconds_between=STEADY_SECONDS / _WORKERS, hangs=1, rolling_restarts=10, terms=4, ends=10)
-SHORT = Effort(seconds_between=1.0, hangs=0, rolling_restarts=1, terms=1, ends=2, queries_per_second=1000)
+FULL = KilledWorkersEffort(seconds_between=STEADY_SECONDS / _WORKERS, hangs=1, rolling_restarts=10, terms=4, ends=10)
+SHORT = KilledWorkersEffort(seconds_between=1.0, hangs=0, rolling_restarts=1, terms=1, ends=2, queries_per_second=1000)
 
 
-def run(effort: Effort, folder: Path) -> list[Figure]:
+def run(effort: KilledWorkersEffort, folder: Path) -> list[Figure]:
     """One after the other, each under load."""
     return [
         *(hung(effort, folder / "hung") if effort.hangs else []),
@@ -62,7 +62,7 @@ def successors(service: Service, others: list[int], gone: int) -> list[int]:
     return wait_until(lambda: sorted({*service.worker_pids()} - {*others, gone}), "a new worker")
 
 
-def hung(effort: Effort, folder: Path) -> list[Figure]:
+def hung(effort: KilledWorkersEffort, folder: Path) -> list[Figure]:
     """SIGSTOP: the worker holds its sockets and says nothing."""
     with (
         Upstream(folder / "upstream", delay_seconds=DELAY_SECONDS) as upstream,
@@ -97,7 +97,7 @@ def _held_by_hung(asked: list[Asked], stopped_at: float) -> int:
     return sum(since <= a.sent_at <= stopped_at + _HELD_SLACK_SECONDS and a.answered_at is None for a in asked)
 
 
-def restarted(effort: Effort, folder: Path) -> list[Figure]:
+def restarted(effort: KilledWorkersEffort, folder: Path) -> list[Figure]:
     """SIGUSR2 to the supervisor, SIGTERM to a worker: nothing may be lost, over UDP or on TCP connections."""
     with (
         Upstream(folder / "upstream", delay_seconds=DELAY_SECONDS) as upstream,
@@ -132,7 +132,7 @@ def restarted(effort: Effort, folder: Path) -> list[Figure]:
     ]
 
 
-def ended(effort: Effort, folder: Path) -> list[Figure]:
+def ended(effort: KilledWorkersEffort, folder: Path) -> list[Figure]:
     """SIGTERM to the whole service: what was sent before the signal is answered."""
     sent = unanswered = 0
     slowest = 0.0
@@ -158,7 +158,7 @@ def ended(effort: Effort, folder: Path) -> list[Figure]:
     ]
 
 
-def _ended_in_a_burst(effort: Effort, folder: Path) -> list[Figure]:
+def _ended_in_a_burst(effort: KilledWorkersEffort, folder: Path) -> list[Figure]:
     """The same, with a burst that still waits in the sockets when the order to end comes: the workers were busy."""
     burst, unanswered = 500, 0
     with Upstream(folder / "upstream", delay_seconds=DELAY_SECONDS) as upstream:

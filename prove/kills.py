@@ -43,8 +43,8 @@ _WRITES_PAUSE_SECONDS = 0.05
 
 
 @dataclass(frozen=True, slots=True)
-class Effort:
-    """How much of it."""
+class KillsEffort:
+    """Size of a run: the full one, or a short look."""
 
     kills: int
     workers: int
@@ -54,11 +54,11 @@ class Effort:
 
 
 _WORKERS = 8
-FULL = Effort(100, _WORKERS, seconds_between=STEADY_SECONDS / (_WORKERS - 1), control_with_each=5)
-SHORT = Effort(2, 2, seconds_between=1.0, control_with_each=2, queries_per_second=1000)
+FULL = KillsEffort(100, _WORKERS, seconds_between=STEADY_SECONDS / (_WORKERS - 1), control_with_each=5)
+SHORT = KillsEffort(2, 2, seconds_between=1.0, control_with_each=2, queries_per_second=1000)
 
 
-def run(effort: Effort, folder: Path) -> list[Figure]:
+def run(effort: KillsEffort, folder: Path) -> list[Figure]:
     """Kill a worker in turn, and look."""
     kills: list[float] = []
     faults: list[str] = []

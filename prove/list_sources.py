@@ -42,8 +42,8 @@ _SECRET = "what both know"
 
 
 @dataclass(frozen=True, slots=True)
-class Effort:
-    """How much of it."""
+class ListSourcesEffort:
+    """Size of a run: the full one, or a short look."""
 
     faults: int  # of those in _FAULTS, from the first on
     rules: int
@@ -68,11 +68,11 @@ _FAULTS = (  # none is said in the words of the one before it: what goes on is t
     _Fault("drips", served.drip, "it took longer than"),
     _Fault("empty", served.serve, "there is no rule in it", keeps=0.0),
 )
-FULL = Effort(len(_FAULTS), rules=10_000, queries_per_second=2000)
-SHORT = Effort(3, rules=200, queries_per_second=300)
+FULL = ListSourcesEffort(len(_FAULTS), rules=10_000, queries_per_second=2000)
+SHORT = ListSourcesEffort(3, rules=200, queries_per_second=300)
 
 
-def run(effort: Effort, folder: Path) -> list[Figure]:
+def run(effort: ListSourcesEffort, folder: Path) -> list[Figure]:
     """Fetch it once, let its server fail in each way, and mend it."""
     names = [f"n{number}.feed.example" for number in range(effort.rules)]
     whole = _content(names)

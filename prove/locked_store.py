@@ -35,16 +35,16 @@ _READS = ("lists", "status", "stats/summary", "queries?limit=10", "/ready")
 
 
 @dataclass(frozen=True, slots=True)
-class Effort:
-    """How much of it."""
+class LockedStoreEffort:
+    """Size of a run: the full one, or a short look."""
 
     seconds: float  # of the lock
     clients: int  # that write and read all the time
     queries_per_second: int
 
 
-FULL = Effort(seconds=60.0, clients=20, queries_per_second=2000)
-SHORT = Effort(seconds=4.0, clients=4, queries_per_second=500)
+FULL = LockedStoreEffort(seconds=60.0, clients=20, queries_per_second=2000)
+SHORT = LockedStoreEffort(seconds=4.0, clients=4, queries_per_second=500)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ class _Called:
     seconds: float
 
 
-def run(effort: Effort, folder: Path) -> list[Figure]:
+def run(effort: LockedStoreEffort, folder: Path) -> list[Figure]:
     """Lock it under load, call, let go."""
     queries = mixed(in_turn(_BLOCKED), in_turn(["cached.example"]), unique("m"))
     with Upstream(folder / "upstream") as upstream:
@@ -124,7 +124,7 @@ def _locked(state_dir: Path) -> Iterator[None]:
         connection.close()
 
 
-def _calls(api: Api, effort: Effort) -> list[_Called]:
+def _calls(api: Api, effort: LockedStoreEffort) -> list[_Called]:
     """Replies to clients that write and read by turns for so long."""
     found: list[_Called] = []
     deadline = time.monotonic() + effort.seconds

@@ -35,8 +35,8 @@ _KINDS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Effort:
-    """How much of it."""
+class LyingUpstreamEffort:
+    """Size of a run: the full one, or a short look."""
 
     lies: int  # before each true answer
     names: int  # of each kind
@@ -44,11 +44,11 @@ class Effort:
     names_with_foreign_records: int
 
 
-FULL = Effort(lies=1000, names=200, names_never_true=10, names_with_foreign_records=100)
-SHORT = Effort(lies=300, names=5, names_never_true=2, names_with_foreign_records=5)
+FULL = LyingUpstreamEffort(lies=1000, names=200, names_never_true=10, names_with_foreign_records=100)
+SHORT = LyingUpstreamEffort(lies=300, names=5, names_never_true=2, names_with_foreign_records=5)
 
 
-def run(effort: Effort, folder: Path) -> list[Figure]:
+def run(effort: LyingUpstreamEffort, folder: Path) -> list[Figure]:
     """Ask, ask again, and ask for the names that the lies were about."""
     kinds = {kind: [f"{kind}{number}.example" for number in range(effort.names)] for kind in _KINDS}
     never = [f"never{number}.example" for number in range(effort.names_never_true)]

@@ -31,8 +31,8 @@ _TRIED = "127.0.0.9"  # the client whose lease comes and goes
 
 
 @dataclass(frozen=True, slots=True)
-class Effort:
-    """How much of it."""
+class ManyExceptionsEffort:
+    """Size of a run: the full one, or a short look."""
 
     leases: int
     exemptions: int
@@ -42,8 +42,10 @@ class Effort:
     most_ratio: float
 
 
-FULL = Effort(leases=20_000, exemptions=2_000, rounds=7, seconds=3.0, changes_per_minute=5_000, most_ratio=1.10)
-SHORT = Effort(leases=320, exemptions=50, rounds=3, seconds=0.5, changes_per_minute=1_200, most_ratio=2.0)
+FULL = ManyExceptionsEffort(
+    leases=20_000, exemptions=2_000, rounds=7, seconds=3.0, changes_per_minute=5_000, most_ratio=1.10
+)
+SHORT = ManyExceptionsEffort(leases=320, exemptions=50, rounds=3, seconds=0.5, changes_per_minute=1_200, most_ratio=2.0)
 
 
 class _Calls:
@@ -68,7 +70,7 @@ class _Calls:
         assert status in (200, 201), status
 
 
-def run(effort: Effort, folder: Path) -> list[Figure]:
+def run(effort: ManyExceptionsEffort, folder: Path) -> list[Figure]:
     """Fill one of two servers, measure both by turns, then change leases while it answers."""
     write_for_dnsperf(queries := folder / "queries", [*_OPEN, *_BLOCKED])
     with ExitStack() as running:
@@ -103,7 +105,7 @@ def run(effort: Effort, folder: Path) -> list[Figure]:
     ]
 
 
-def _fill(calls: _Calls, effort: Effort) -> None:
+def _fill(calls: _Calls, effort: ManyExceptionsEffort) -> None:
     for device in range(effort.leases // _A_DEVICE):
         addresses = [f"10.{device >> 8}.{device & 255}.{number}" for number in range(_A_DEVICE)]
         calls.lease(*addresses, group="vpn" if device % 2 else None)
@@ -119,7 +121,7 @@ def _fill(calls: _Calls, effort: Effort) -> None:
         assert status == 201, status
 
 
-def _costs(services: list[Service], queries: Path, effort: Effort) -> list[list[float]]:
+def _costs(services: list[Service], queries: Path, effort: ManyExceptionsEffort) -> list[list[float]]:
     """Microseconds a query of each server's worker, by round."""
     costs: list[list[float]] = [[] for _ in services]
     for number in range(effort.rounds):
@@ -131,7 +133,7 @@ def _costs(services: list[Service], queries: Path, effort: Effort) -> list[list[
     return costs
 
 
-def _paced(service: Service, queries: Path, effort: Effort) -> tuple[float, int]:
+def _paced(service: Service, queries: Path, effort: ManyExceptionsEffort) -> tuple[float, int]:
     """Microseconds a query of the worker at a steady rate, and how many queries were lost."""
     pid = service.worker_pids()[0]
     before = read_tree(pid)

@@ -42,18 +42,18 @@ _WARMING = 2000  # addresses, asked before the memory is looked at
 
 
 @dataclass(frozen=True, slots=True)
-class Effort:
-    """How much of it."""
+class ManySourcesEffort:
+    """Size of a run: the full one, or a short look."""
 
     by_proxy: int  # addresses
     by_themselves: int
 
 
-FULL = Effort(by_proxy=970_000, by_themselves=30_000)
-SHORT = Effort(by_proxy=4_000, by_themselves=200)
+FULL = ManySourcesEffort(by_proxy=970_000, by_themselves=30_000)
+SHORT = ManySourcesEffort(by_proxy=4_000, by_themselves=200)
 
 
-def run(effort: Effort, folder: Path) -> list[Figure]:
+def run(effort: ManySourcesEffort, folder: Path) -> list[Figure]:
     """Ask from all of them, once."""
     with Upstream(folder / "upstream") as upstream:
         config = {

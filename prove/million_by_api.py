@@ -24,8 +24,8 @@ _SOCKETS = 16  # so that both workers are asked
 
 
 @dataclass(frozen=True, slots=True)
-class Effort:
-    """How much of it."""
+class MillionByApiEffort:
+    """Size of a run: the full one, or a short look."""
 
     rules: int
     parts: int
@@ -33,11 +33,11 @@ class Effort:
     queries_per_second: int
 
 
-FULL = Effort(rules=1_000_000, parts=10, changes=20, queries_per_second=2000)
-SHORT = Effort(rules=24_000, parts=2, changes=3, queries_per_second=500)
+FULL = MillionByApiEffort(rules=1_000_000, parts=10, changes=20, queries_per_second=2000)
+SHORT = MillionByApiEffort(rules=24_000, parts=2, changes=3, queries_per_second=500)
 
 
-def run(effort: Effort, folder: Path) -> list[Figure]:
+def run(effort: MillionByApiEffort, folder: Path) -> list[Figure]:
     """Post, poll DNS, time it."""
     names = random_names(effort.rules, seed=2)
     size = effort.rules // effort.parts

@@ -25,18 +25,18 @@ _SOCKETS = 16  # so that both workers are asked
 
 
 @dataclass(frozen=True, slots=True)
-class Effort:
-    """How much of it."""
+class MillionByUrlEffort:
+    """Size of a run: the full one, or a short look."""
 
     rules: int
     queries_per_second: int
 
 
-FULL = Effort(rules=1_000_000, queries_per_second=5000)
-SHORT = Effort(rules=30_000, queries_per_second=500)
+FULL = MillionByUrlEffort(rules=1_000_000, queries_per_second=5000)
+SHORT = MillionByUrlEffort(rules=30_000, queries_per_second=500)
 
 
-def run(effort: Effort, folder: Path) -> list[Figure]:
+def run(effort: MillionByUrlEffort, folder: Path) -> list[Figure]:
     """Subscribe, poll DNS and the API, time it."""
     names = random_names(effort.rules, seed=3)
     content = "".join(f"||{name}^\n" for name in names).encode()

@@ -53,8 +53,8 @@ _OPEN = [f"open-{number}.example" for number in range(100)]
 
 
 @dataclass(frozen=True, slots=True)
-class Effort:
-    """How much of it."""
+class MillionRulesEffort:
+    """Size of a run: the full one, or a short look."""
 
     rules: int
     starts: int
@@ -64,11 +64,11 @@ class Effort:
     seed: int = 1
 
 
-FULL = Effort(rules=1_000_000, starts=5, rounds=7, seconds=2.0)
-SHORT = Effort(rules=20_000, starts=1, rounds=0, seconds=0.0, queries_per_second=1000)
+FULL = MillionRulesEffort(rules=1_000_000, starts=5, rounds=7, seconds=2.0)
+SHORT = MillionRulesEffort(rules=20_000, starts=1, rounds=0, seconds=0.0, queries_per_second=1000)
 
 
-def run(effort: Effort, folder: Path) -> list[Figure]:
+def run(effort: MillionRulesEffort, folder: Path) -> list[Figure]:
     """Compile, start, compare, and put in force under load."""
     names = random_names(effort.rules, effort.seed)
     with Upstream(folder / "upstream") as upstream:
@@ -152,7 +152,7 @@ def _await_answer(port: int, name: str) -> None:
         wait_until(is_right, "the first answer", seconds=_PATIENCE_SECONDS)
 
 
-def _cpu(many: Service, few: Service, names: Sequence[str], effort: Effort, folder: Path) -> list[Figure]:
+def _cpu(many: Service, few: Service, names: Sequence[str], effort: MillionRulesEffort, folder: Path) -> list[Figure]:
     """CPU a blocked query at saturation, by turns; the same queries for many rules and few, but for the last row."""
     count = int(effort.seconds * _FIRST_ASKED_A_SECOND)
     chance = random.Random(effort.seed)
@@ -192,7 +192,7 @@ def _cpu(many: Service, few: Service, names: Sequence[str], effort: Effort, fold
     return figures
 
 
-def _while_serving(names: Sequence[str], effort: Effort, upstream: Upstream, folder: Path) -> list[Figure]:
+def _while_serving(names: Sequence[str], effort: MillionRulesEffort, upstream: Upstream, folder: Path) -> list[Figure]:
     """The rules come by SIGHUP to a service under load; meanwhile a worker is killed."""
     config = {"workers": 2, "upstream": {"servers": [upstream.server]}}
     service = Service(folder / "serving", config, block=names[:_FEW], patience_seconds=_PATIENCE_SECONDS)

@@ -37,19 +37,19 @@ _SINKHOLE = bytes(4)
 
 
 @dataclass(frozen=True, slots=True)
-class Effort:
-    """How much of it."""
+class MutatedPacketsEffort:
+    """Size of a run: the full one, or a short look."""
 
     over_udp: int
     over_tcp: int
     seed: int = 1
 
 
-FULL = Effort(over_udp=1_000_000, over_tcp=50_000)
-SHORT = Effort(over_udp=20_000, over_tcp=1000)
+FULL = MutatedPacketsEffort(over_udp=1_000_000, over_tcp=50_000)
+SHORT = MutatedPacketsEffort(over_udp=20_000, over_tcp=1000)
 
 
-def run(effort: Effort, folder: Path) -> list[Figure]:
+def run(effort: MutatedPacketsEffort, folder: Path) -> list[Figure]:
     """Send them all, and look at the workers before, in between and after."""
     chance = random.Random(effort.seed)
     with Upstream(folder / "upstream", ttl_seconds=3600) as upstream:

@@ -36,8 +36,8 @@ _BOUNDS = ("queries_in_flight", "queries_in_flight_per_client", "queries_in_flig
 
 
 @dataclass(frozen=True, slots=True)
-class Effort:
-    """How much of it."""
+class RandomSubdomainsEffort:
+    """Size of a run: the full one, or a short look."""
 
     flood: int  # queries
     flood_per_second: int
@@ -45,11 +45,11 @@ class Effort:
     queries_per_second: int = 1000
 
 
-FULL = Effort(flood=200_000, flood_per_second=20_000, calm_seconds=5.0)
-SHORT = Effort(flood=4_000, flood_per_second=2_000, calm_seconds=0.5, queries_per_second=200)
+FULL = RandomSubdomainsEffort(flood=200_000, flood_per_second=20_000, calm_seconds=5.0)
+SHORT = RandomSubdomainsEffort(flood=4_000, flood_per_second=2_000, calm_seconds=0.5, queries_per_second=200)
 
 
-def run(effort: Effort, folder: Path) -> list[Figure]:
+def run(effort: RandomSubdomainsEffort, folder: Path) -> list[Figure]:
     """A flood with each kind of upstream."""
     return [
         *_flooded(effort, folder / "answered", "answered at once"),
@@ -59,7 +59,7 @@ def run(effort: Effort, folder: Path) -> list[Figure]:
 
 
 def _flooded(
-    effort: Effort, folder: Path, how: str, *, delay_seconds: float = 0.0, silent: bool = False
+    effort: RandomSubdomainsEffort, folder: Path, how: str, *, delay_seconds: float = 0.0, silent: bool = False
 ) -> list[Figure]:
     with Upstream(
         folder / "upstream",

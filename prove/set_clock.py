@@ -41,16 +41,16 @@ _OUT_OF_PATIENCE_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True)
-class Effort:
-    """How much of it."""
+class SetClockEffort:
+    """Size of a run: the full one, or a short look."""
 
     seconds: float  # with each time
     queries_per_second: int
     brief_seconds: int  # of an exemption that ends by the steady clock
 
 
-FULL = Effort(seconds=15.0, queries_per_second=1000, brief_seconds=20)
-SHORT = Effort(seconds=2.0, queries_per_second=300, brief_seconds=6)
+FULL = SetClockEffort(seconds=15.0, queries_per_second=1000, brief_seconds=20)
+SHORT = SetClockEffort(seconds=2.0, queries_per_second=300, brief_seconds=6)
 
 
 class _Clock:
@@ -82,7 +82,7 @@ class _Clock:
         return time.monotonic()
 
 
-def run(effort: Effort, folder: Path) -> list[Figure]:
+def run(effort: SetClockEffort, folder: Path) -> list[Figure]:
     """Forward by a day, back by two, right again; what is over must stay so, in new processes, too."""
     clock = _Clock(folder)
     with (
@@ -106,7 +106,7 @@ def run(effort: Effort, folder: Path) -> list[Figure]:
     return figures
 
 
-def _by_the_clock(effort: Effort, service: Service, clock: _Clock, short: Upstream) -> list[Figure]:
+def _by_the_clock(effort: SetClockEffort, service: Service, clock: _Clock, short: Upstream) -> list[Figure]:
     api, port = service.api, service.port
     grant(api, _HOUR, 3600)
     grant(api, _TWO_DAYS, 2 * 86400)

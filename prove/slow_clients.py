@@ -38,8 +38,8 @@ _REQUEST = b"POST /dns-query HTTP/1.1\r\nhost: x\r\nx: " + b"y" * 10_000
 
 
 @dataclass(frozen=True, slots=True)
-class Effort:
-    """How much of it."""
+class SlowClientsEffort:
+    """Size of a run: the full one, or a short look."""
 
     of_each: int
     seconds: float
@@ -47,11 +47,11 @@ class Effort:
     patience_seconds: float | None = None  # of the server with silent clients; None: its defaults
 
 
-FULL = Effort(of_each=1000, seconds=40.0, queries_per_second=5000)
-SHORT = Effort(of_each=60, seconds=3.0, queries_per_second=500, patience_seconds=1.0)
+FULL = SlowClientsEffort(of_each=1000, seconds=40.0, queries_per_second=5000)
+SHORT = SlowClientsEffort(of_each=60, seconds=3.0, queries_per_second=500, patience_seconds=1.0)
 
 
-def run(effort: Effort, folder: Path) -> list[Figure]:
+def run(effort: SlowClientsEffort, folder: Path) -> list[Figure]:
     """Ask alone, then with slow clients beside."""
     write_for_dnsperf(names := folder / "queries", [*_OPEN, *_BLOCKED])
     queries = mixed(in_turn(_BLOCKED), in_turn(_OPEN))

@@ -38,8 +38,8 @@ _METRIC = re.compile(r"^(moatdns_\w+)(?:\{(.*)\})? ([\d.e+]+)$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
-class Effort:
-    """How much of it."""
+class SoakEffort:
+    """Size of a run: the full one, or a short look."""
 
     queries: int
     queries_per_second: int
@@ -49,7 +49,7 @@ class Effort:
     most_grown_mib: float = _MOST_GROWN_MIB
 
 
-FULL = Effort(
+FULL = SoakEffort(
     queries=20_000_000,
     queries_per_second=50_000,
     rising_seconds=30.0,
@@ -57,7 +57,7 @@ FULL = Effort(
     look_every_seconds=2.0,
 )
 # Caches and tables are not full after so few: what they take on is no leak.
-SHORT = Effort(
+SHORT = SoakEffort(
     queries=20_000,
     queries_per_second=2000,
     rising_seconds=1.0,
@@ -67,7 +67,7 @@ SHORT = Effort(
 )
 
 
-def run(effort: Effort, folder: Path) -> list[Figure]:
+def run(effort: SoakEffort, folder: Path) -> list[Figure]:
     """Ask, watch, count."""
     folder.mkdir(parents=True, exist_ok=True)
     catalogue = workloads()["blocked"].blocked
@@ -128,7 +128,7 @@ def run(effort: Effort, folder: Path) -> list[Figure]:
     ]
 
 
-def _paced(effort: Effort, blocks: Iterator[bytes]) -> Iterator[bytes]:
+def _paced(effort: SoakEffort, blocks: Iterator[bytes]) -> Iterator[bytes]:
     """The blocks, each when it is time."""
     due = begun = time.monotonic()
     for block in blocks:

@@ -44,8 +44,8 @@ _REFUSED = "the config is not used; the old one stays in force"
 
 
 @dataclass(frozen=True, slots=True)
-class Effort:
-    """How much of it."""
+class SwapsEffort:
+    """Size of a run: the full one, or a short look."""
 
     swaps: int
     dnsperf_queries_per_second: int
@@ -54,13 +54,13 @@ class Effort:
     invalid_with_each: int = 5  # of so many swaps comes a config that cannot be used
 
 
-FULL = Effort(swaps=100, dnsperf_queries_per_second=5000, checked_queries_per_second=1000)
-SHORT = Effort(
+FULL = SwapsEffort(swaps=100, dnsperf_queries_per_second=5000, checked_queries_per_second=1000)
+SHORT = SwapsEffort(
     swaps=5, dnsperf_queries_per_second=2000, checked_queries_per_second=500, settled_after=2, invalid_with_each=2
 )
 
 
-def run(effort: Effort, folder: Path) -> list[Figure]:
+def run(effort: SwapsEffort, folder: Path) -> list[Figure]:
     """Swap, look at the answers, count."""
     write_for_dnsperf(queries := folder / "queries", [*_BLOCKED, *_OPEN, *_ALIASES])
     checked = in_turn([*_BLOCKED, *_ALIASES], edns=True)

@@ -50,18 +50,18 @@ _NO_ID = b"\0\7"
 
 
 @dataclass(frozen=True, slots=True)
-class Effort:
-    """How much of it."""
+class WorstPacketsEffort:
+    """Size of a run: the full one, or a short look."""
 
     rounds: int  # of each in this process
     rounds_of_server: int
 
 
-FULL = Effort(rounds=20, rounds_of_server=20)
-SHORT = Effort(rounds=5, rounds_of_server=1)
+FULL = WorstPacketsEffort(rounds=20, rounds_of_server=20)
+SHORT = WorstPacketsEffort(rounds=5, rounds_of_server=1)
 
 
-def run(effort: Effort, folder: Path) -> list[Figure]:
+def run(effort: WorstPacketsEffort, folder: Path) -> list[Figure]:
     """In this process, for what each costs; then by a server, for what else goes on."""
     costs = asyncio.run(_costs(effort.rounds))
     return [*costs, *_by_a_server(effort, folder)]
@@ -170,7 +170,7 @@ def _cost_of_query(query: bytes) -> float:
     return time.thread_time() - began
 
 
-def _by_a_server(effort: Effort, folder: Path) -> list[Figure]:
+def _by_a_server(effort: WorstPacketsEffort, folder: Path) -> list[Figure]:
     certificates = Certificates(folder / "certificates")
     with WorstUpstream(folder / "upstream") as upstream:
         config = {"workers": _WORKERS, "upstream": {"servers": [upstream.server]}}

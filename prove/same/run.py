@@ -31,16 +31,16 @@ _RD, _TC = 0x01, 0x02  # in the third octet
 
 
 @dataclass(frozen=True, slots=True)
-class Effort:
-    """How much of it."""
+class SameEffort:
+    """Size of a run: the full one, or a short look."""
 
     questions: int
     names: int  # ordinary ones in each of the three large zones
     seed: int = _SEED
 
 
-FULL = Effort(questions=100_000, names=1000)
-SHORT = Effort(questions=5000, names=100)
+FULL = SameEffort(questions=100_000, names=1000)
+SHORT = SameEffort(questions=5000, names=100)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class _Heard:
     seconds: float  # that our answers took: no TTL was counted down by more
 
 
-def run(effort: Effort, folder: Path) -> list[Figure]:
+def run(effort: SameEffort, folder: Path) -> list[Figure]:
     """Ask, compare, count."""
     heard = _hear(effort, folder)
     found = _Comparison(heard)
@@ -77,7 +77,7 @@ def run(effort: Effort, folder: Path) -> list[Figure]:
     ]
 
 
-def _hear(effort: Effort, folder: Path) -> _Heard:
+def _hear(effort: SameEffort, folder: Path) -> _Heard:
     made = zones(effort.seed, effort.names)
     asked = questions(effort.seed, made, effort.questions)
     without_rd = list({one for one in asked if not one.wire[2] & _RD})

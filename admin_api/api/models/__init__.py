@@ -1,9 +1,34 @@
-"""Pydantic models of all that the API takes and sends; its OpenAPI description is made from them."""
+"""Pydantic models of what the API takes and sends, a module a resource; its OpenAPI description is made of them."""
 
-from admin_api.api.models.changes import *  # noqa: F403
-from admin_api.api.models.figures import *  # noqa: F403
-from admin_api.api.models.policy import *  # noqa: F403
-from admin_api.api.models.replies import *  # noqa: F403
-from admin_api.api.models.rules import *  # noqa: F403
-from admin_api.api.models.sent import *  # noqa: F403
-from admin_api.api.models.subjects import *  # noqa: F403
+# ruff: noqa: F401, I001
+# fmt: off
+from admin_api.api.models.audit import AcknowledgeBody, Acknowledged, Audit, AuditExport, AuditItem, AuditPage, LostHead
+from admin_api.api.models.catalogue import (
+    CatalogueDifference, CatalogueDomainItem, CatalogueReply, CatalogueService, CatalogueShared, CatalogueVendor,
+)
+from admin_api.api.models.changes import (
+    ChangeDone, ChangeRequestItem, ChangeRequestWithBody, ChangeRequests, ChangeWaits, ChangedThing, ChangesPage,
+)
+from admin_api.api.models.common import Page, Sent, Window
+from admin_api.api.models.exemptions import (
+    ExemptionBody, ExemptionEvent, ExemptionItem, ExemptionWithHistory, Exemptions, ExemptionsPage, ReasonBody,
+    RenewBody, Renewal, SubjectBody,
+)
+from admin_api.api.models.explain import ExplainQuery, Explained
+from admin_api.api.models.groups import GroupBody, GroupItem, GroupPatch, Groups, GroupsPage, ResponseBody
+from admin_api.api.models.leases import (
+    LeaseBody, LeaseEnd, LeaseEventItem, LeaseHistory, LeaseHistoryPage, LeaseItem, Leases, LeasesPage,
+)
+from admin_api.api.models.lists import ListBody, ListItem, ListPatch, ListPut, Lists, ListsPage, Refresh
+from admin_api.api.models.node import FlushBody, Flushed, Health, Ready, Status
+from admin_api.api.models.pauses import PauseBody, PauseItem, Pauses
+from admin_api.api.models.policy import (
+    PlanBody, PlanQuery, PlanReply, PlannedItem, PolicyBody, PolicyReply, ReplayItem, ReplayReply, RevisionItem,
+    Revisions, RollbackBody, SomeRules,
+)
+from admin_api.api.models.queries import Log, LogItem, LogQuery
+from admin_api.api.models.reports import ExemptionReport, ExemptionUse, ReportQuery, UsageQuery, UsageReport
+from admin_api.api.models.rules import Accepted, Added, Deleted, RuleItem, Rules, RulesBody, RulesPage
+from admin_api.api.models.statistics import Series, SeriesItem, SeriesQuery, Summary, Top, TopItem, TopQuery
+from admin_api.api.models.tokens import NewToken, TokenBody, TokenItem, Tokens
+from admin_api.api.models.webhooks import WebhookItem, Webhooks, WebhooksTested

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import AwareDatetime, BaseModel, Field
 
-from admin_api.api.models.sent import Sent
+from admin_api.api.models.common import Sent
 
 
 class PolicyBody(Sent):

@@ -1,49 +1,27 @@
-"""Replies on lists, groups and the catalogue, and on a decision."""
+"""Models of the rules of a list."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Literal
 
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import BaseModel, Field
 
-
-class Refresh(BaseModel):
-    """How far the fetching of a list is."""
-
-    state: Literal["idle", "waiting", "fetching", "reading", "compiling"]
-    received_bytes: int
-    total_bytes: int | None
-    started_at: AwareDatetime | None
-    next_at: AwareDatetime | None
-    last_attempt_at: AwareDatetime | None
-    report: dict[str, Any] | None = Field(description="What of the copy could not be read or expressed.")
+from admin_api.api.models.common import Page, Sent
 
 
-class ListItem(BaseModel):
-    """A list."""
+class RulesPage(Page):
+    """A page of rules."""
 
-    name: str
-    kind: Literal["bundled", "own", "subscription"]
-    origin: Literal["bundled", "file", "api"]
-    enabled: bool
-    url: str | None
-    format: str | None
-    refresh_seconds: int | None
-    rules: int
-    created_at: AwareDatetime | None
-    updated_at: AwareDatetime | None
-    last_success_at: AwareDatetime | None
-    last_error: str | None
-    allow_private: bool = False
-    sha256: str | None = None
-    refresh: Refresh | None = Field(None, description="Of lists that are fetched.")
+    contains: str | None = Field(None, min_length=1, max_length=253, description="Only rules with this text in them.")
 
 
-class Lists(BaseModel):
-    """A page of lists."""
+class RulesBody(Sent):
+    """Rules of a list."""
 
-    items: list[ListItem]
-    next: str | None
+    block: list[str] = Field(
+        [], description="'example.com' (and all below), '=example.com', '*.example.com', '/regex/'."
+    )
+    allow: list[str] = Field([])
 
 
 class RuleItem(BaseModel):
@@ -77,106 +55,4 @@ class Deleted(BaseModel):
 class Accepted(BaseModel):
     """A large write that is stored, and comes in force: /status shows the revision."""
 
-    revision: int
-
-
-class GroupItem(BaseModel):
-    """A group."""
-
-    name: str
-    description: str
-    networks: list[str]
-    client_names: list[str]
-    exempt: bool
-    mode: Literal["enforce", "monitor"]
-    block: list[str] | None
-    allow: list[str]
-    response: dict[str, Any] | None
-    schedule: dict[str, Any] | None
-    origin: Literal["bundled", "file", "api"]
-    created_at: AwareDatetime
-    updated_at: AwareDatetime
-    notes: list[str] = Field(default=[], description="What an admin should know of how its settings fit together.")
-
-
-class Groups(BaseModel):
-    """A page of groups."""
-
-    items: list[GroupItem]
-    next: str | None
-
-
-class CatalogueDomainItem(BaseModel):
-    """A rule of the catalogue."""
-
-    rule: str
-    surface: str
-    needed_by: list[str]
-    response: str | None
-    source: str
-    seen: str
-    note: str | None
-
-
-class CatalogueShared(BaseModel):
-    """A name that innocent services stand on too: known, and not in force."""
-
-    rule: str
-    surface: str
-    reason: str
-    source: str
-    seen: str
-
-
-class CatalogueService(BaseModel):
-    """A service."""
-
-    id: str
-    name: str
-    description: str
-    domains: list[CatalogueDomainItem]
-    shared: list[CatalogueShared]
-
-
-class CatalogueVendor(BaseModel):
-    """A vendor, a gateway, or (`bypass`) the ways round the resolver."""
-
-    vendor: str
-    name: str
-    kind: Literal["vendor", "gateway", "bypass"]
-    serves_models_of: list[str]
-    limits: list[str] = Field(description="What DNS cannot separate there, and what else breaks.")
-    services: list[CatalogueService]
-
-
-class CatalogueDifference(BaseModel):
-    """Rules with their service, more and less."""
-
-    added: list[str]
-    removed: list[str]
-
-
-class CatalogueReply(BaseModel):
-    """The catalogue in force; `waiting` is what a new version would change, where it is held back."""
-
-    fingerprint: str
-    waiting: CatalogueDifference | None
-    own_vendors: list[str] = Field(description="That bundled and subscribed rules do not touch (policy.own_vendors).")
-    vendors: list[CatalogueVendor]
-
-
-class Explained(BaseModel):
-    """What becomes of a query, and why."""
-
-    name: str
-    type: str
-    client: str
-    group: dict[str, str | None]
-    verdict: Literal["allow", "block", "monitor", "exempt", "refused"]
-    service: str | None
-    list: str | None
-    rule: str | None
-    exemption: str | None
-    response: dict[str, Any] | None
-    trace: Annotated[list[dict[str, str]], Field(description="step, outcome, detail")]  # type: ignore[valid-type]
     revision: int

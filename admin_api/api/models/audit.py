@@ -1,0 +1,66 @@
+"""Models of the audit trail."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import AwareDatetime, BaseModel, Field
+
+from admin_api.api.models.common import Page, Sent
+from resolver.config.fields import Moment
+
+
+class AuditPage(Page):
+    """A page of the audit trail."""
+
+    actor: str | None = Field(None, max_length=300)
+    object: str | None = Field(None, max_length=300)
+    action: str | None = Field(None, max_length=300)
+
+
+class AuditExport(Sent):
+    """A part of the audit trail, oldest first."""
+
+    after_id: int = Field(0, ge=0, le=1 << 62, description="`id` of the last row that is there already.")
+    start: Moment | None = Field(None, alias="from", description="Only rows from then on.")
+    limit: int = Field(10_000, ge=1, le=10_000)
+
+
+class AcknowledgeBody(Sent):
+    """Why rows of the audit trail are gone."""
+
+    reason: str = Field(min_length=1, max_length=1000, examples=["restored from the backup of Monday"])
+
+
+class AuditItem(BaseModel):
+    """Who did what."""
+
+    id: int
+    at: AwareDatetime
+    actor: str
+    action: str
+    object: str
+    before: Any
+    after: Any
+    request_id: str | None
+
+
+class Audit(BaseModel):
+    """A page of the audit trail, newest first."""
+
+    items: list[AuditItem]
+    next: str | None
+
+
+class LostHead(BaseModel):
+    """A row of the audit trail that was noted as its last one, and is gone."""
+
+    row: int
+    mac: str
+
+
+class Acknowledged(BaseModel):
+    """What a loss of audit rows consists of, as the row says that acknowledges it."""
+
+    reason: str
+    lost_heads: list[LostHead]

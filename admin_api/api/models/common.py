@@ -1,0 +1,29 @@
+"""Base models of requests: no unknown names; a page of a listing; a time window."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from resolver.config.fields import Moment
+
+LONGEST_NAME = 1024  # characters: 255 octets, each of which may be written as \DDD (RFC 1035 section 5.1)
+
+
+class Sent(BaseModel):
+    """Something that clients send: unknown names are mistakes."""
+
+    model_config = ConfigDict(extra="forbid", populate_by_name=True)
+
+
+class Page(Sent):
+    """A page of a listing."""
+
+    limit: int = Field(100, ge=1, le=1000, description="Most items of a page.")
+    cursor: str | None = Field(None, max_length=2000, description="`next` of the page before.")
+
+
+class Window(Sent):
+    """A time window, [from, to)."""
+
+    start: Moment | None = Field(None, alias="from", description="Left out: 24 hours before `to`.")
+    end: Moment | None = Field(None, alias="to", description="Left out: now.")

@@ -1,0 +1,116 @@
+"""Models of exemptions."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AwareDatetime, BaseModel, Field
+
+from admin_api.api.models.common import Page, Sent
+from resolver.config.fields import Moment, read_one_line, reading
+
+ExemptionStatus = Literal["pending", "active", "expired", "revoked", "denied"]
+
+
+class SubjectBody(Sent):
+    """Who is exempt: one of these."""
+
+    client: str | None = Field(None, description="An address.", examples=["10.1.2.3"])
+    clients: list[str] | None = Field(None, description="Addresses.")
+    network: str | None = Field(None, description="A network in CIDR form.")
+    group: str | None = None
+    identity: str | None = Field(None, description="As leases have it.")
+
+
+class ExemptionBody(Sent):
+    """An exemption to be. One of `expires_at` and `duration_seconds` is required."""
+
+    subject: SubjectBody
+    scope: list[str] = Field(description="'ai', 'gateways', 'lists', a vendor, a vendor/service, a list, or a name.")
+    owner: str = Field(description="Who asked for it, and answers for it.")
+    reason: str
+    ticket: str | None = None
+    starts_at: Moment | None = Field(None, description="Left out: now.")
+    expires_at: Moment | None = None
+    duration_seconds: int | None = Field(None, description="From the start on; of what waits for approval, from that.")
+
+
+class RenewBody(Sent):
+    """Until when it is to last. One of `expires_at` and `duration_seconds` (from now on) is required."""
+
+    expires_at: Moment | None = None
+    duration_seconds: int | None = None
+    reason: str | None = None
+
+
+class ReasonBody(Sent):
+    """Why."""
+
+    reason: Annotated[str, reading(read_one_line)] | None = Field(None, max_length=1000)
+
+
+class ExemptionsPage(Page):
+    """A page of exemptions."""
+
+    status: ExemptionStatus | None = None
+    owner: str | None = Field(None, max_length=200)
+    ending_before: Moment | None = Field(None, description="Only those that end before then, or have.")
+
+
+class ExemptionEvent(BaseModel):
+    """What happened to an exemption; `status` and `expires_at` are those after it."""
+
+    at: AwareDatetime
+    action: str
+    actor: str
+    owner: str
+    status: ExemptionStatus
+    expires_at: AwareDatetime
+    note: str | None
+
+
+class Renewal(BaseModel):
+    """A renewal that waits for approval."""
+
+    expires_at: AwareDatetime
+    reason: str | None
+    by: str
+    owner: str
+    at: AwareDatetime
+
+
+class ExemptionItem(BaseModel):
+    """An exemption. `in_force`: it is active, and has begun."""
+
+    id: str
+    subject: dict[str, Any]
+    scope: list[str]
+    owner: str
+    reason: str
+    ticket: str | None
+    status: ExemptionStatus
+    in_force: bool
+    requested_by: str
+    requested_owner: str = Field(description="Who answers for the token that asked: somebody else has to approve it.")
+    decided_by: str | None
+    created_at: AwareDatetime
+    starts_at: AwareDatetime
+    expires_at: AwareDatetime = Field(description="Of what is pending, and is to last from its approval on: it lapses.")
+    requested_seconds: int | None = Field(description="For how long it was asked; null once granted.")
+    waits_until: AwareDatetime | None = Field(description="When what is pending lapses; null of all others.")
+    from_approval: bool = Field(description="What is asked for is to last from its approval on.")
+    ended_at: AwareDatetime | None
+    renewal: Renewal | None = Field(description="That waits for approval.")
+
+
+class ExemptionWithHistory(ExemptionItem):
+    """An exemption with all that happened to it."""
+
+    history: list[ExemptionEvent]
+
+
+class Exemptions(BaseModel):
+    """A page of exemptions, newest first."""
+
+    items: list[ExemptionItem]
+    next: str | None

@@ -1,0 +1,35 @@
+"""Models of a decision: a name, asked for by a client, and the verdict with its trace."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, Field
+
+from admin_api.api.models.common import LONGEST_NAME, Sent
+
+
+class ExplainQuery(Sent):
+    """A name, asked for by a client."""
+
+    name: str = Field(min_length=1, max_length=LONGEST_NAME)
+    client: str = Field("127.0.0.1", max_length=100)
+    client_name: str = Field("", max_length=63, description="What the client calls itself by DoT or DoH.")
+    type: str = Field("A", min_length=1, max_length=20)
+
+
+class Explained(BaseModel):
+    """What becomes of a query, and why."""
+
+    name: str
+    type: str
+    client: str
+    group: dict[str, str | None]
+    verdict: Literal["allow", "block", "monitor", "exempt", "refused"]
+    service: str | None
+    list: str | None
+    rule: str | None
+    exemption: str | None
+    response: dict[str, Any] | None
+    trace: Annotated[list[dict[str, str]], Field(description="step, outcome, detail")]  # type: ignore[valid-type]
+    revision: int

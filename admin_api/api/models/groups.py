@@ -1,0 +1,75 @@
+"""Models of groups."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import AwareDatetime, BaseModel, Field
+
+from admin_api.api.models.common import Page, Sent
+
+
+class GroupsPage(Page):
+    """A page of groups."""
+
+    contains: str | None = Field(
+        None, min_length=1, max_length=253, description="Only those with this text in name or description."
+    )
+
+
+class ResponseBody(Sent):
+    """How blocked queries are answered."""
+
+    mode: Literal["zero-ip", "nxdomain", "nodata", "refused", "address"] | None = None
+    ttl_seconds: int | None = None
+    ipv4: str | None = None
+    ipv6: str | None = None
+
+
+class GroupPatch(Sent):
+    """What can be changed of a group (RFC 7396: null takes a value away)."""
+
+    name: str | None = None
+    description: str | None = None
+    networks: list[str] | None = None
+    client_names: list[str] | None = Field(
+        None, description="What its clients call themselves by DoT or DoH; each in one group only."
+    )
+    exempt: bool | None = None
+    mode: Literal["enforce", "monitor"] | None = None
+    block: list[str] | None = Field(None, description="Left out or null: what the group `default` blocks.")
+    allow: list[str] | None = None
+    response: ResponseBody | None = None
+    schedule: dict[str, Any] | None = None
+
+
+class GroupBody(GroupPatch):
+    """A group to be."""
+
+    name: str = Field(examples=["research"])
+
+
+class GroupItem(BaseModel):
+    """A group."""
+
+    name: str
+    description: str
+    networks: list[str]
+    client_names: list[str]
+    exempt: bool
+    mode: Literal["enforce", "monitor"]
+    block: list[str] | None
+    allow: list[str]
+    response: dict[str, Any] | None
+    schedule: dict[str, Any] | None
+    origin: Literal["bundled", "file", "api"]
+    created_at: AwareDatetime
+    updated_at: AwareDatetime
+    notes: list[str] = Field(default=[], description="What an admin should know of how its settings fit together.")
+
+
+class Groups(BaseModel):
+    """A page of groups."""
+
+    items: list[GroupItem]
+    next: str | None

@@ -1,0 +1,80 @@
+"""Models of leases."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import AwareDatetime, BaseModel, Field
+
+from admin_api.api.models.common import Page, Sent
+
+
+class LeaseBody(Sent):
+    """Who has the address, for how long, and which other addresses the device has."""
+
+    identity: str = Field(examples=["alice@example.com"])
+    group: str | None = Field(None, description="Left out: the group that its network gives.")
+    ttl_seconds: int
+    addresses: list[str] = Field([], description="More addresses of the same device.")
+
+
+class LeasesPage(Page):
+    """A page of leases."""
+
+    identity: str | None = Field(None, max_length=200)
+    contains: str | None = Field(
+        None, min_length=1, max_length=200, description="Only those with this text in identity or address."
+    )
+
+
+class LeaseEnd(Sent):
+    """Whose lease is meant."""
+
+    identity: str | None = Field(None, max_length=200, description="Role `lease` has to name it.")
+
+
+class LeaseHistoryPage(Page):
+    """A page of what happened to leases."""
+
+    address: str | None = Field(None, max_length=100)
+    identity: str | None = Field(None, max_length=200)
+
+
+class LeaseItem(BaseModel):
+    """A lease. `addresses` are all of the same device, of single resources only."""
+
+    address: str
+    identity: str
+    group: str | None
+    set_by: str
+    created_at: AwareDatetime
+    updated_at: AwareDatetime
+    ends_at: AwareDatetime
+    addresses: list[str] | None = None
+
+
+class Leases(BaseModel):
+    """A page of leases."""
+
+    items: list[LeaseItem]
+    next: str | None
+
+
+class LeaseEventItem(BaseModel):
+    """What happened to a lease."""
+
+    at: AwareDatetime
+    action: Literal["set", "renewed", "ended", "expired"]
+    address: str
+    identity: str
+    group: str | None
+    ends_at: AwareDatetime
+    actor: str
+    request_id: str | None
+
+
+class LeaseHistory(BaseModel):
+    """A page of what happened to leases, newest first."""
+
+    items: list[LeaseEventItem]
+    next: str | None

@@ -1,0 +1,34 @@
+"""Models of pauses."""
+
+from __future__ import annotations
+
+from pydantic import AwareDatetime, BaseModel, Field
+
+from admin_api.api.models.common import Sent
+from resolver.config.fields import Moment
+
+
+class PauseBody(Sent):
+    """A pause to be. One of `duration_seconds` and `expires_at` is required."""
+
+    group: str | None = Field(None, description="Left out: every group.")
+    reason: str
+    duration_seconds: int | None = None
+    expires_at: Moment | None = None
+
+
+class PauseItem(BaseModel):
+    """A pause; `group` null is every group."""
+
+    id: str
+    group: str | None
+    reason: str
+    set_by: str
+    created_at: AwareDatetime
+    expires_at: AwareDatetime
+
+
+class Pauses(BaseModel):
+    """All pauses."""
+
+    items: list[PauseItem]

@@ -1,0 +1,57 @@
+"""Models of the query log."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import AwareDatetime, BaseModel, Field
+
+from admin_api.api.models.common import LONGEST_NAME, Window
+
+Verdict = Literal["allow", "block", "monitor", "exempt"]
+
+
+class LogQuery(Window):
+    """A page of the query log."""
+
+    limit: int = Field(100, ge=1, le=1000)
+    cursor: str | None = Field(None, max_length=2000, description="`next` of the page before, with the same filters.")
+    after: str | None = Field(
+        None, max_length=2000, description="`newest` of an earlier page: only what was written since."
+    )
+    client: str | None = Field(None, max_length=100)
+    name: str | None = Field(None, max_length=LONGEST_NAME, description="This name and all below it.")
+    contains: str | None = Field(None, min_length=1, max_length=253, description="Names with this text in them.")
+    group: str | None = Field(None, max_length=63)
+    service: str | None = Field(None, max_length=127)
+    verdict: Verdict | Literal["failed", "refused"] | None = None
+
+
+class LogItem(BaseModel):
+    """A logged query."""
+
+    at: str
+    client: str | None
+    group: str | None
+    name: str
+    type: str | None
+    rcode: str | None
+    verdict: str
+    service: str | None
+    list: str | None
+    rule: str | None
+    exemption: str | None
+    protocol: str
+    duration_ms: float
+    remark: str | None = Field(
+        None, description="Why there is no answer, or who filtered it: the guard against rebinding, or the upstream."
+    )
+
+
+class Log(BaseModel):
+    """A page of the query log, newest first. It may be short, or empty, and still have a `next`: its time was over."""
+
+    items: list[LogItem]
+    next: str | None = Field(description="`cursor` to go on; null when all was searched.")
+    searched_to: AwareDatetime | None = Field(description="Down to when was searched; null for nothing, or for all.")
+    newest: str | None = Field(description="`after` to get what comes later; null with a `cursor`.")

@@ -1,0 +1,64 @@
+"""Models of reports: the use of exemptions, and hits."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import AwareDatetime, BaseModel, Field
+
+from admin_api.api.models.common import Window
+from admin_api.api.models.exemptions import ExemptionStatus
+
+
+class ReportQuery(Window):
+    """A report of a window."""
+
+    format: Literal["json", "csv"] = "json"
+
+
+class UsageQuery(ReportQuery):
+    """Hits by what, and over time."""
+
+    by: str = Field("group,vendor", description="'group', 'vendor', 'service', 'list', 'exemption' or 'group,vendor'.")
+    step_seconds: int | None = Field(
+        None, ge=3600, le=86400 * 366, multiple_of=3600, description="Left out: the window as one."
+    )
+
+
+class ExemptionUse(BaseModel):
+    """An exemption, and how often it was used in the window."""
+
+    id: str
+    subject: str
+    scope: str
+    owner: str
+    reason: str
+    ticket: str | None
+    status: ExemptionStatus
+    requested_by: str
+    decided_by: str | None
+    starts_at: AwareDatetime
+    expires_at: AwareDatetime
+    ended_at: AwareDatetime | None
+    uses: int
+    last_used_at: AwareDatetime | None = Field(description="To the minute, hour or day of counts, within its time.")
+    stale: bool = Field(description="It was in force, and nobody used it.")
+    requested_seconds: int | None = Field(description="For how long it was asked; null once granted.")
+    waits_until: AwareDatetime | None = Field(description="When what is pending lapses; null of all others.")
+
+
+class ExemptionReport(BaseModel):
+    """Who had which exemption."""
+
+    start: AwareDatetime = Field(serialization_alias="from")
+    end: AwareDatetime = Field(serialization_alias="to")
+    items: list[ExemptionUse]
+
+
+class UsageReport(BaseModel):
+    """Hits. Each item has `at`, the columns of `by`, blocked, monitored and exempted."""
+
+    start: AwareDatetime = Field(serialization_alias="from")
+    end: AwareDatetime = Field(serialization_alias="to")
+    by: list[str]
+    items: list[dict[str, Any]]

@@ -1,0 +1,69 @@
+"""Models of statistics: counts of a window, rankings, series."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import AwareDatetime, BaseModel, Field
+
+from admin_api.api.models.common import Window
+
+
+class TopQuery(Window):
+    """Parameters of the ranking by hits."""
+
+    by: Literal["service", "vendor", "list", "domain", "group", "client", "exemption"]
+    limit: int = Field(100, ge=1, le=1000)
+
+
+class SeriesQuery(Window):
+    """Counts over time."""
+
+    step_seconds: int = Field(3600, ge=60, le=86400 * 31, multiple_of=60)
+
+
+class Summary(BaseModel):
+    """Counts of a window; `clients` is null where they are hidden, and within 1.6 % above 4,096."""
+
+    start: AwareDatetime = Field(serialization_alias="from")
+    end: AwareDatetime = Field(serialization_alias="to")
+    queries: int
+    blocked: int
+    cached: int
+    forwarded: int
+    failed: int
+    refused: int
+    monitored: int
+    exempted: int
+    clients: int | None
+
+
+class TopItem(BaseModel):
+    """One key and its hits."""
+
+    key: str
+    blocked: int
+    monitored: int
+    exempted: int
+
+
+class Top(BaseModel):
+    """What most hits are about."""
+
+    items: list[TopItem]
+
+
+class SeriesItem(BaseModel):
+    """One step."""
+
+    at: AwareDatetime
+    queries: int
+    blocked: int
+    monitored: int
+    exempted: int
+
+
+class Series(BaseModel):
+    """Counts over time."""
+
+    items: list[SeriesItem]

@@ -1,0 +1,48 @@
+"""Models of the API's tokens."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import AwareDatetime, BaseModel, Field
+
+from admin_api.api.models.common import Sent
+from resolver.config.fields import Moment
+
+
+class TokenBody(Sent):
+    """A token to be."""
+
+    name: str = Field(examples=["dashboard"])
+    role: Literal["viewer", "operator", "lease", "admin"]
+    owner: str = Field(min_length=1, max_length=200, description="Who answers for it.")
+    expires_at: Moment | None = None
+    expires: str | None = Field(None, description="Instead of `expires_at`: '90d', '12h'.")
+    networks: list[str] | None = Field(None, description="Role lease: whose addresses it may lease; left out: any.")
+    groups: list[str] | None = Field(None, description="Role lease: into which groups it may lease; left out: any.")
+
+
+class TokenItem(BaseModel):
+    """A token, without its secret."""
+
+    name: str
+    owner: str
+    role: Literal["viewer", "operator", "lease", "admin"]
+    created_at: AwareDatetime
+    expires_at: AwareDatetime | None
+    last_used_at: AwareDatetime | None
+    networks: list[str] | None = Field(None, description="Role lease: whose addresses it may lease; null: any.")
+    groups: list[str] | None = Field(None, description="Role lease: into which groups it may lease; null: any.")
+
+
+class NewToken(TokenItem):
+    """A token that was just made: `token` is shown this once."""
+
+    token: str
+
+
+class Tokens(BaseModel):
+    """A page of tokens."""
+
+    items: list[TokenItem]
+    next: str | None

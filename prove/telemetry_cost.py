@@ -1,6 +1,6 @@
 """Cost of statistics and the query log: CPU a query of the workers, by turns with both switched off, in one run.
 
-``python -m prove.telemetry_cost [--short]``: at saturation, and at 5,000 queries a second; a fifth of the queries are hits.
+``python -m prove.telemetry_cost [--short]``: at saturation, and at 5,000 queries a second; a fifth are hits.
 """
 
 from __future__ import annotations
@@ -37,7 +37,9 @@ _VARIANTS: dict[str, dict[str, Any]] = {
 
 def main() -> int:
     """Measure and print; 1 when the bound is not kept."""
-    parser = argparse.ArgumentParser(prog="python -m prove.telemetry_cost", description=(__doc__ or "").split("\n\n")[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m prove.telemetry_cost", description=(__doc__ or "").split("\n\n")[0]
+    )
     parser.add_argument("--short", action="store_true", help="fewer and shorter rounds")
     short = parser.parse_args().short
     rounds, seconds = (3, 1.5) if short else (7, 3.0)

@@ -86,9 +86,7 @@ async def delete(call: Call) -> ApiReply:
 async def refresh(call: Call) -> ApiReply:
     """POST /lists/{name}:refresh."""
     name = own_list(call)
-    row, revision = await editing.ask_refresh(
-        call.context.store, name, actor=call.actor, request_id=call.request_id
-    )
+    row, revision = await editing.ask_refresh(call.context.store, name, actor=call.actor, request_id=call.request_id)
     call.context.subscriptions.request(row.id, revision)
     call.context.policy.changed()
     return ApiReply(models.Accepted(revision=revision), 202)

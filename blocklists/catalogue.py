@@ -88,7 +88,7 @@ class Catalogue:
 
     @property
     def vendors(self) -> tuple[str, ...]:
-        """What `block` and `allow` may name beside sets and services: AI vendors and gateways, sorted."""
+        """Vendors that `block` and `allow` may name beside sets and services: AI vendors and gateways, sorted."""
         return tuple(sorted(vendor.id for vendor in self.about.values() if vendor.kind != "bypass"))
 
     def services_of(self, name: str) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""What a catalogue must hold to, beyond being readable: ``python -m blocklists.lint`` (part of ``make check``).
+"""Lint of the catalogue, beyond its being readable: ``python -m blocklists.lint`` (part of ``make check``).
 
 Exit status 0: nothing found. 1: mistakes. Rules that others cover are told, and are no mistake: they may say more.
 """
@@ -44,7 +44,7 @@ _USABLE: Final = {"api", "web", "install"}
 
 
 def mistakes(catalogue: Catalogue) -> Iterator[str]:
-    """What must be mended, as finished sentences."""
+    """Mistakes that must be mended, as finished sentences."""
     for domain in catalogue.domains:
         for name in NEVER:
             if _covers(domain.rule, name):

@@ -76,7 +76,7 @@ def load_catalogue(folder: Path | None = None, fingerprint: str | None = None) -
 
 
 def catalogue_fingerprint(folder: Path | None = None) -> str:
-    """What `load_catalogue(folder).fingerprint` would be, without parsing anything. Raises CatalogueError."""
+    """The fingerprint that `load_catalogue(folder)` would have, without parsing anything. Raises CatalogueError."""
     return _fingerprint(data_files(folder))
 
 

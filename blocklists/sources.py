@@ -18,7 +18,7 @@ _ALL_LISTS = "lists"
 
 
 def known_references(catalogue: Catalogue) -> KnownReferences:
-    """What a config's `block` and `allow` may name, apart from its own lists. A set without a service is unknown."""
+    """Names that a config's `block` and `allow` may use, beside its own lists. A set without a service is unknown."""
     sets = {name for name in SETS if name == _ALL_LISTS or catalogue.services_of(name)}
     closed = set(catalogue.services_of(BYPASS))
     return KnownReferences(
@@ -30,13 +30,13 @@ def known_references(catalogue: Catalogue) -> KnownReferences:
 
 
 def fingerprint_of(policy: dict[str, Any], catalogue: str) -> str:
-    """What stands for a config's policy (`file_policy`), the catalogue (its fingerprint) and the compiler together."""
+    """Fingerprint of a config's policy (`file_policy`), the catalogue (its fingerprint) and the compiler together."""
     content = json.dumps([FORMAT, catalogue, policy], sort_keys=True)
     return hashlib.sha256(content.encode()).hexdigest()
 
 
 def base_text(contents: Mapping[str, str], catalogue: str) -> str:
-    """What the lowest layer holds beside the store's rules: catalogue and compiler, and contents of lists by key."""
+    """Text of the lowest layer's parts beside the store's rules: catalogue, compiler, contents of lists by key."""
     made_by = hashlib.sha256(json.dumps([FORMAT, catalogue]).encode()).hexdigest()
     return json.dumps({"made_by": made_by, "contents": dict(sorted(contents.items()))}, separators=(",", ":"))
 

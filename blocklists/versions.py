@@ -1,4 +1,4 @@
-"""Which version of the catalogue is in force: the bundled one, or the one before, until somebody has looked at the new.
+"""Versions of the catalogue: the bundled one, or the one before, until somebody has looked at the new.
 
 A copy of the catalogue that is in force stands in ``state_dir/catalogue/FINGERPRINT/``. When a new version of moatdns
 brings another, the difference is told; with ``policy.catalogue: review`` the copy goes on, until `accept`.
@@ -26,7 +26,7 @@ _MOST_TOLD = 20
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """What a version has more and less than another, as rules with their service."""
+    """Difference of a version to another, as rules with their service."""
 
     added: tuple[str, ...]
     removed: tuple[str, ...]
@@ -116,7 +116,7 @@ def _is_whole(copy: Path) -> bool:
 
 
 def difference(before: Catalogue, after: Catalogue) -> Difference:
-    """How the rules in force differ."""
+    """The difference between the rules in force."""
     had = {f"{domain.rule.text} ({domain.service})" for domain in before.domains}
     have = {f"{domain.rule.text} ({domain.service})" for domain in after.domains}
     return Difference(tuple(sorted(have - had)), tuple(sorted(had - have)))

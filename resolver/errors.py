@@ -1,10 +1,15 @@
 """The error tree. Each error is raised where it is known and caught once, where it can be acted on.
 
+Errors that one module or an upper floor alone knows stand there, and are MoatdnsErrors too.
+
 MoatdnsError
 ├── ConfigError            the config file: every problem with file, line and key path
 ├── RuleError              a rule, name or network that cannot be read
 ├── CatalogueError         the bundled catalogue does not hold together
+├── ListError              a list of rules that cannot be read at all
+├── FetchError             a list that cannot be fetched
 ├── SnapshotError          a compiled policy that is damaged, missing or of another version
+├── SubjectsError          a journal of leases and exemptions that is damaged, missing or cannot be written
 ├── ListenError            a socket that cannot be opened
 ├── FormatError            bytes that are not a DNS message we can answer; carries the rcode to answer with
 │   └── NotAQuery          bytes that must not be answered at all
@@ -21,7 +26,7 @@ from __future__ import annotations
 
 
 class MoatdnsError(Exception):
-    """Whatever moatdns raises on purpose; its text is fit to show a user."""
+    """Base of all errors that moatdns raises on purpose; the text is fit to show a user."""
 
 
 class ConfigError(MoatdnsError):
@@ -101,7 +106,7 @@ class UpstreamLame(UpstreamBadAnswer):
 
 
 class ListError(MoatdnsError):
-    """What was to be a list of rules cannot be read at all."""
+    """A list of rules that cannot be read at all."""
 
 
 class FetchError(MoatdnsError):

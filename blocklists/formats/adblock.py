@@ -30,7 +30,7 @@ _REGEX = "regular expressions are taken from lists of one's own only"
 
 @dataclass(slots=True)
 class _Said:
-    """What stands beside the rules of a list, in their normal form as far as names go."""
+    """Facts beside the rules of a list, in their normal form as far as names go."""
 
     bad: list[tuple[str, Action]] = field(default_factory=list)  # taken back by $badfilter
     important: set[str] = field(default_factory=set)  # blocked whatever is excepted
@@ -112,7 +112,7 @@ def _read_filter(number: int, line: str, into: Collector, said: _Said) -> None:
 
 
 def _end_of_regex(text: str) -> int | None:
-    """Where an expression between slashes ends; None where the filter is none."""
+    """The end of an expression between slashes; None where the filter is none."""
     if not text.startswith("/"):
         return None
     end = len(text) if text.endswith("/") else text.rfind("/$") + 1

@@ -1,4 +1,4 @@
-"""What is in a list: rules in their one normal form, and all that could not be one."""
+"""Content of a list: rules in their one normal form, and all that could not be one."""
 
 from __future__ import annotations
 

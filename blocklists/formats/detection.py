@@ -1,4 +1,4 @@
-"""Which format a list has, by its first lines."""
+"""Format of a list, told by its first lines."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an answer is counted as, and what the query log says of it: worked out once, and then remembered."""
+"""Accounts of answers: the counters and the query-log text of each, worked out once, and then remembered."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _NO_HIT: Final = 3  # of KINDS
 
 
 class Counted(Protocol):
-    """What is needed of a client."""
+    """Client, as far as its answers are counted."""
 
     cell: int
     shown: bytes

@@ -270,7 +270,7 @@ def _fit(response: bytes, pending: Pending, rcode: int) -> bytes:
 
 
 def _outcome(verdict: Verdict, *, cached: bool) -> Outcome:
-    """What an answer from cache or upstream counts as."""
+    """The outcome that an answer from cache or upstream counts as."""
     if verdict is _MONITOR:
         return Outcome.CACHED_MONITORED if cached else Outcome.FORWARDED_MONITORED
     if verdict is _EXEMPT:

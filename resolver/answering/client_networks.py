@@ -15,7 +15,7 @@ _SHARE = 2  # of all places, one network has at most this part
 
 
 class Networks:
-    """What makes a client's network, and how wide its bounds are."""
+    """Networks of clients: how wide each is, and how wide its bounds are."""
 
     def __init__(self, settings: ClientNetworks) -> None:
         self._octets, self._bits = divmod(settings.ipv6_prefix, 8)
@@ -24,7 +24,7 @@ class Networks:
 
     @property
     def factor(self) -> int:
-        """How many times as much as one of its clients a network may have."""
+        """The bound of a network, in those of one of its clients."""
         return self._factor
 
     def of(self, packed: bytes) -> bytes:
@@ -43,6 +43,6 @@ class Networks:
         return b"" if parsed.ipv4_mapped is not None else self.of(parsed.packed)
 
     def bound(self, per_client: int, places: int | None = None) -> int:
-        """How much of something a network may have, of which a client may have `per_client`, out of `places` in all."""
+        """The bound of a network, where a client's is `per_client`, out of `places` in all."""
         wide = per_client * self._factor
         return wide if places is None else max(min(wide, places // _SHARE), per_client)

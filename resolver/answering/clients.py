@@ -61,7 +61,7 @@ class ViewAnswers:
         self.tables = tuple(AnswerTable(budget) for _ in Transport)  # each counts its own protocol
 
     def sinkhole(self, decision: Decision) -> Sinkhole:
-        """How a blocked name is answered."""
+        """The sinkhole that answers a blocked name."""
         response = self.view.group.response
         ttl = response.ttl_seconds if self.ceiling is None else min(response.ttl_seconds, self.ceiling)
         if decision.response:
@@ -101,7 +101,7 @@ class Client:
 
     @property
     def view(self) -> View:
-        """What it may see."""
+        """The part of the policy that holds for the client."""
         return self.answers.view
 
     @property
@@ -187,7 +187,7 @@ class Clients:
         return self._work_out(address, name)
 
     def behind(self, proxy: Client, header: ProxyHeader) -> Client:
-        """Whose query it is that follows a trusted proxy's header; the proxy lacks a word where it names nobody."""
+        """The client that a trusted proxy's header names; where it names nobody, the proxy itself, lacking a word."""
         if header.is_local:
             return proxy.itself()
         if header.client is None:
@@ -264,7 +264,7 @@ class Clients:
 
     @property
     def ended_per_second(self) -> int:
-        """How many queries that bound lets through in a second."""
+        """The queries per second that this bound lets through."""
         return self._budgets.per_second
 
     def _answers_for(self, address: Address, name: str) -> tuple[ViewAnswers, float]:

@@ -29,7 +29,7 @@ _OF_PROXIES = Step(
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """Who may ask, and which names are answered without policy: what the config says beside the policy."""
+    """Access of clients, and names that are answered without policy: the config's part, beside the policy."""
 
     allowed: NetworkTable[bool]
     local_names: LocalNames
@@ -39,7 +39,7 @@ class Access:
 
 
 def access_of(settings: WorkerSettings) -> Access:
-    """What a worker with these settings does."""
+    """The access rules of a worker with these settings."""
     return Access(
         NetworkTable((network, True) for network in settings.clients_allow),
         local_names_of(settings),
@@ -86,7 +86,7 @@ def explain_query(
 def _explained(
     explanation: Explanation, access: Access, number: int, wire_name: bytes, client: str, qtype: str
 ) -> Explanation:
-    """What the policy says, unless something before it decides."""
+    """The policy's steps, unless something before it decides."""
     if access.allowed.find(parse_client(client)) is None:
         why = "clients.allow does not hold this address, whatever the policy says"
         return _without_policy(explanation, REFUSED, Step("access", REFUSED, why))
@@ -106,7 +106,7 @@ def _explained(
 
 
 def _guard_step(private_names: frozenset[bytes] | None, key: bytes) -> Step:
-    """What the guard against rebinding does to the answer's addresses: the policy allows, and they may be gone."""
+    """The step of the guard against rebinding: the policy allows, and addresses may be gone from the answer."""
     if private_names is None:
         return Step("guard", "off", "private addresses are passed on: upstream.rebinding_guard is off")
     at = 0

@@ -1,4 +1,4 @@
-"""Why there is no answer, as clients are told it: an extended DNS error (RFC 8914). No I/O."""
+"""Extended DNS errors (RFC 8914) for questions that no answer could be had for. No I/O."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ TOO_SLOW: Final[Why] = (Ede.NO_REACHABLE_AUTHORITY, "what an alias leads to was 
 
 
 def why_not(error: MoatdnsError) -> Why:
-    """What to tell of an error that an upstream or its answer was met with (RFC 8914 sections 4.23 and 4.24)."""
+    """The extended error for one that an upstream or its answer was met with (RFC 8914 sections 4.23 and 4.24)."""
     if isinstance(error, FormatError):
         return Ede.NETWORK_ERROR, f"unusable answer: {error}"
     if isinstance(error, UpstreamBadAnswer) and error.rcode is not None:

@@ -21,7 +21,7 @@ class Filtered:
 
     @property
     def results(self) -> dict[tuple[str, ...], int]:
-        """What was remarked, as it is counted for metrics."""
+        """The counts of remarks, as metrics have them."""
         return {("remark", kind): count for kind, count in self.remarks.items()}
 
     def stripped(self, now: float) -> list[bytes]:

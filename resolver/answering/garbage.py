@@ -1,8 +1,8 @@
-"""When a worker looks for garbage in cycles, which reference counts do not free.
+"""Garbage collection of a worker: of the young generation often, of everything only when hardly anybody asks.
 
-A look goes through all that is young, or through everything, and nobody is answered meanwhile: a tenth of a second with
-full caches. So the young are looked at often, hundreds at a time (a millisecond at most), and everything only when
-hardly anybody asks. The query path makes no cycles; what else may, such as a traceback that is kept, waits until then.
+No query is answered meanwhile: for a millisecond at most with the young generation, hundreds of objects at a time, and
+for a tenth of a second with everything, when caches are full. The query path makes no cycles; others, such as a
+traceback that is kept, wait until then.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class Garbage:
     """The looks of one worker. Times are seconds: `now` is monotonic, `spent` the process's own on a core."""
 
     def __init__(self, now: float, spent: float) -> None:
-        """What is here by now stays: no look need ever go through it again."""
+        """Freeze all objects that are here by now: no collection need ever go through them again."""
         gc.collect()
         gc.freeze()
         self._looked = self._asked = now

@@ -141,7 +141,7 @@ _DNS_RESOLVER_ARPA = _key("_dns.resolver.arpa")
 
 
 def local_names_of(settings: WorkerSettings) -> LocalNames:
-    """What a worker with these settings answers by itself."""
+    """The names that a worker with these settings answers by itself."""
     return LocalNames((key_of(parse_name(zone.name)) for zone in settings.zones), settings.encrypted)
 
 
@@ -176,7 +176,7 @@ _IPV6 = (f"0.{_ZEROS}", f"1.{_ZEROS}", "d.f", "8.e.f", "9.e.f", "a.e.f", "b.e.f"
 
 
 def _data() -> dict[bytes, dict[int, bytes]]:
-    """What there is in these zones: owner → qtype → answer section. Without types, the name exists and no more."""
+    """The data of these zones: owner → qtype → answer section. Without types, the name exists and no more."""
     to_localhost = {int(Type.PTR): name_record(Type.PTR, "localhost", TTL_SECONDS)}
     return {
         _LOCALHOST: {

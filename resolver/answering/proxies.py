@@ -35,14 +35,14 @@ _MOST_PORT: Final = 65535
 
 @dataclass(frozen=True, slots=True)
 class ForwardedClient:
-    """Who asks. `lacks_word`: that is a trusted proxy which has not said for whom."""
+    """Client that a request is made for. `lacks_word`: it is a trusted proxy that has not said for whom."""
 
     address: str
     lacks_word: bool
 
 
 class TrustedProxies:
-    """Who is a trusted proxy, and by what it is believed. Of several networks that hold it, the narrowest counts."""
+    """Trusted proxies, and the words each is believed by. Of several networks that hold it, the narrowest counts."""
 
     def __init__(self, proxies: Iterable[TrustedProxy] = ()) -> None:
         self._words = NetworkTable((one.network, sum(_BITS[source] for source in one.sources)) for one in proxies)
@@ -53,7 +53,7 @@ class TrustedProxies:
         return found[1] if found is not None else 0
 
     def forwarded(self, header: str | None, peer: str, *, speaks_for_itself: bool = False) -> ForwardedClient:
-        """Who asks, by X-Forwarded-For: from its end, as long as those who have added to it are believed.
+        """The client by X-Forwarded-For: read from its end, as long as those who have added to it are believed.
 
         `header` is all its lines as one list, None where there is none; `peer` is whose request it is.
         Raises FormatError where a word that would count cannot be read.

@@ -1,4 +1,4 @@
-"""How often clients may ask, and how often a network is answered alike (response rate limiting). No I/O, no clock.
+"""Rates: of queries by client and network, and of like responses by network (response rate limiting). No I/O, no clock.
 
 Both count in token buckets that hold one second's worth. A bucket that has not been used for a second is full, so it
 need not be remembered: the tables stay as small as what happened within a second.
@@ -43,7 +43,7 @@ class Buckets:
         return taken
 
     def available(self, key: str | bytes, now: float) -> float:
-        """How many tokens there are."""
+        """The tokens that are left."""
         bucket = self._buckets.get(key)
         full = self.per_second
         return full if bucket is None else min(full, bucket[0] + (now - bucket[1]) * full)
@@ -60,7 +60,7 @@ class Buckets:
 
 
 class QueryBudgets:
-    """How many queries each client address has left, and each network. 0 queries per second means no limit."""
+    """Budgets of queries, by client address and by network. 0 queries per second means no limit."""
 
     def __init__(self, per_second: int, most_clients: int, dropped: Counter[str], per_network: int = 0) -> None:
         self._buckets = Buckets(per_second, most_clients, "query_rates", dropped)
@@ -71,7 +71,7 @@ class QueryBudgets:
 
     @property
     def per_second(self) -> int:
-        """What that bound lets through."""
+        """The queries per second that this bound lets through."""
         return self._networks.per_second if self.ended == _PER_NETWORK else self._buckets.per_second
 
     def portion(self, address: str, now: float, network: bytes = b"") -> int:
@@ -96,7 +96,7 @@ class QueryBudgets:
 
 
 class Ration(Enum):
-    """What becomes of a response."""
+    """Ways to treat a response under response rate limiting."""
 
     SENT = 0
     TRUNCATED = 1  # so that a real client comes by TCP
@@ -117,7 +117,7 @@ class ResponseRates:
         self._over = 0
 
     def ration(self, network: bytes, kind: bytes, now: float) -> Ration:
-        """What becomes of one more response of a kind to a network (`network_of`)."""
+        """The ration of one more response of a kind to a network (`network_of`)."""
         if self._buckets.take(network + kind, 1, now):
             return Ration.SENT
         self._dropped["responses_per_second"] += 1

@@ -54,7 +54,7 @@ class RebindingGuard:
 
 
 def _without_data(answer: Answer, ttl_seconds: int) -> Answer:
-    """What is left of a chain whose end has lost its data: NODATA, with an SOA as all of ours (RFC 2308 section 3)."""
+    """The answer of a chain whose end has lost its data: NODATA, with an SOA as all of ours (RFC 2308 section 3)."""
     owner = wire_of_key(answer.targets[-1]) if answer.targets else _POINTER_TO_QUESTION
     places = array("H", (*answer.ttl_offsets, len(answer.body) + len(owner) + _TYPE_AND_CLASS))
     return replace(

@@ -1,4 +1,4 @@
-"""What one reply carries for its client alone: cookie, keepalive, NSID, client subnet, padding.
+"""Options of one reply, for its client alone: cookie, keepalive, NSID, client subnet, padding.
 
 Answers in cache and answer table are free of them, and shared; they are put into each reply as it leaves.
 """
@@ -26,7 +26,7 @@ _PADDING = int(EdnsOption.PADDING)
 
 @dataclass(slots=True)
 class Reply:
-    """What is added to an answer. `cookie` is what the client's proves, None where it sent none."""
+    """Parts that are added to an answer. `cookie` is what the client's proves, None where it sent none."""
 
     transport: Transport
     options: bytes = b""
@@ -67,7 +67,7 @@ class Replies:
         return self._cookies is not None
 
     def of(self, question: Question, address: bytes, transport: Transport) -> Reply:
-        """What is added to the answer of a question that has options. `address` is the client's, packed.
+        """The parts of the answer to a question that has options. `address` is the client's, packed.
 
         Raises FormatError for an option that is malformed.
         """

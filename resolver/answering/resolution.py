@@ -34,7 +34,7 @@ _QUERY_HEAD: Final = bytes(5) + b"\x01" + bytes(6)  # of a query with one questi
 
 
 class Upstreams(Protocol):
-    """What is needed of the upstreams (resolver.upstream.forwarder.Forwarder)."""
+    """Upstreams, as far as questions are put to them (resolver.upstream.forwarder.Forwarder)."""
 
     def ask(
         self,
@@ -48,7 +48,7 @@ class Upstreams(Protocol):
 
 
 class Resolver:
-    """The cache and the upstreams behind one door."""
+    """The cache and the upstreams behind one interface."""
 
     def __init__(
         self,
@@ -79,7 +79,7 @@ class Resolver:
 
     @property
     def waiting(self) -> int:
-        """How many wait for an upstream."""
+        """The number of questions that wait for an upstream."""
         return self._places.taken
 
     def ask_of(self, upstreams: Upstreams) -> None:
@@ -260,7 +260,7 @@ class Resolver:
             return False
 
     def _part(self, flight: Flight, name: bytes) -> CacheEntry | None:
-        """What is known of the name that a flight leads on to; None where the flight is told when something is.
+        """The entry of the name that a flight leads on to; None where the flight is told when there is one.
 
         Raises UpstreamBusy where too many wait, and FormatError.
         """
@@ -315,14 +315,14 @@ class Resolver:
             self._fail(flight, why_not(error))
 
     def _joined(self, flight: Flight, entry: CacheEntry, part: CacheEntry, target: bytes) -> CacheEntry:
-        """What was known and what a part adds, as one entry. Raises FormatError."""
+        """The entry so far and a further part, as one entry. Raises FormatError."""
         now = self._clock()
         seconds = min(entry.seconds_left(now), part.seconds_left(now))
         answer = joined(entry.answer, flight.qname, part.answer, target, seconds)
         return self._cache.wrapped(flight.cache_key, answer, now)
 
     def _give_up(self, flight: Flight) -> None:
-        """What the aliases lead to takes longer than a client waits. Where none waits any more, it goes on."""
+        """Answer without the aliases' target, which takes longer than a client waits; with no client left, wait on."""
         flight.deadline = None
         if not flight.waiters:
             return

@@ -85,11 +85,11 @@ class CacheEntry:
         return now >= self.expires_at > self.stored_at
 
     def ticks_at(self, now: float) -> float:
-        """When the TTLs in the body next change, at the latest when it expires."""
+        """The time when the TTLs in the body next change, at the latest when it expires."""
         return min(self.stored_at + int(now - self.stored_at) + 1, self.expires_at)
 
     def seconds_left(self, now: float) -> int:
-        """What is left of its TTL, in whole seconds; 0 once expired."""
+        """The rest of its TTL, in whole seconds; 0 once expired."""
         return self.ttl_seconds - int(now - self.stored_at) if now < self.expires_at else 0
 
     def body(self, now: float, *, most: int | None = None) -> bytes:
@@ -131,7 +131,7 @@ class ResponseCache:
 
     @property
     def results(self) -> dict[tuple[str, ...], int]:
-        """What has happened, as it is counted for metrics."""
+        """The counts of cache events, as metrics have them."""
         return {("cache", what): count for what, count in self.counts.items()}
 
     def get(self, key: bytes) -> CacheEntry | None:
@@ -142,7 +142,7 @@ class ResponseCache:
         return entry
 
     def get_absent(self, key: bytes, name: bytes, now: float) -> CacheEntry | None:
-        """What says that a name is not there: an NXDOMAIN of its own for another type, or of a name above (RFC 8020).
+        """The entry that denies a name: an NXDOMAIN of its own for another type, or of a name above (RFC 8020).
 
         One of a name above counts only if the upstream has validated it (AD), or the settings say so: there are servers
         that deny names which have nothing but names below. `key` is the question's cache key, `name` the qname's key.
@@ -215,7 +215,7 @@ class ResponseCache:
         return failure if other is None else other
 
     def instead(self, key: bytes, now: float) -> CacheEntry | None:
-        """What was kept for clients that ask for less (DO, CD), for one that would get a failure otherwise."""
+        """An entry kept for clients that ask for less (DO, CD), for one that would get a failure otherwise."""
         for bits in _LESS.get(key[-1], ()):
             entry = self._old_at(key[:-1] + bits, now)
             if entry is not None:
@@ -223,7 +223,7 @@ class ResponseCache:
         return None
 
     def old(self, key: bytes, now: float) -> CacheEntry | None:
-        """What can be given as stale: the question's own answer, or one for clients that ask for less."""
+        """An entry that can be given as stale: the question's own answer, or one for clients that ask for less."""
         return self._old_at(key, now) or self.instead(key, now)
 
     def _old_at(self, key: bytes, now: float) -> CacheEntry | None:

@@ -22,7 +22,7 @@ NAMED_CLIENTS: Final[dict[str, tuple[str, ...]]] = {
         "fe80::/10",  # link-local (RFC 4291 section 2.5.6)
     ),
 }
-"""What ``clients.allow`` may call by name, as networks."""
+"""Names of networks that ``clients.allow`` takes."""
 
 _MAPPED = ipaddress.IPv6Network("::ffff:0:0/96")  # IPv4-mapped (RFC 4291 section 2.5.5.2)
 BRACKETED = re.compile(r"\[(?P<host>[^\[\]]*)\](?::(?P<port>[0-9]{1,5}))?\Z")

@@ -1,4 +1,4 @@
-"""What an admin should know of how the block page and the policy's answers fit together."""
+"""Notes for admins on how the block page and the policy's answers fit together."""
 
 from __future__ import annotations
 

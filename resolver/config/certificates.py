@@ -51,7 +51,7 @@ def _no_password() -> str:
 
 
 def troubles_of(certificate: Path, private_key: Path, server_name: str | None, *, days: int = 14) -> list[str]:
-    """What clients will not like about a pair that can be loaded, as sentences: it ends soon, or is for other names."""
+    """Troubles of clients with a pair that can be loaded, as sentences: it ends soon, or is for other names."""
     ends_at = _shown_to_client(certificate, private_key, None)
     if isinstance(ends_at, str):
         return [f"tls.certificate: {certificate}: {ends_at}"]
@@ -65,7 +65,7 @@ def troubles_of(certificate: Path, private_key: Path, server_name: str | None, *
 
 
 def _shown_to_client(certificate: Path, private_key: Path, server_name: str | None) -> datetime | str:
-    """When a certificate ends, as a client that trusts it sees it; or why it would not take it."""
+    """The end of a certificate, as a client that trusts it sees it; or why the client would not take it."""
     server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     load_pair(server, certificate, private_key)
     client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)

@@ -1,4 +1,4 @@
-"""What an admin should know of those who ask for others."""
+"""Notes for admins on proxies, which ask for others."""
 
 from __future__ import annotations
 

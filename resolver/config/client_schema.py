@@ -71,7 +71,7 @@ def _read_sources(value: object) -> object:
 
 
 class RateLimitsSection(Section):
-    """What clients get beyond `clients.queries_per_second`, and how often a network is answered alike."""
+    """Limits beyond `clients.queries_per_second`, and how often a network is answered alike."""
 
     action: Annotated[Literal["refuse", "truncate"], fields.one_of("refuse", "truncate")] = Field(
         default="refuse",
@@ -98,7 +98,7 @@ class RateLimitsSection(Section):
 
 
 class ListenSection(Section):
-    """Where queries are taken."""
+    """Addresses at which queries are taken."""
 
     do53: fields.Endpoints = Field(
         default=("127.0.0.1:5300", "[::1]:5300"),
@@ -124,7 +124,7 @@ class ListenSection(Section):
 
 
 class TlsSection(CertificateSection):
-    """What DoT and DoH are served with."""
+    """The certificate of DoT and DoH, and their workers."""
 
     server_name: Annotated[str, fields.reading(_read_server_name)] | None = Field(
         default=None,
@@ -152,7 +152,7 @@ class CookiesSection(Section):
 
 
 class ServerSection(Section):
-    """What the server tells of itself when asked; REFUSED unless set."""
+    """Identity that the server tells of itself when asked; REFUSED unless set."""
 
     identity: _Told | None = Field(
         default=None, description="The answer to id.server and hostname.bind (class CH, type TXT), and to NSID."
@@ -221,7 +221,7 @@ def _admit_text(schema: dict[str, Any]) -> None:
 
 
 class ClientsSection(Section):
-    """Who is answered."""
+    """Clients that are answered."""
 
     allow: fields.ClientSets = Field(
         default=("loopback", "private"),

@@ -90,7 +90,7 @@ class AdminSection(Section):
 
 
 class StoreSection(Section):
-    """Where lists, groups, tokens, the audit trail and statistics are kept."""
+    """The store: where lists, groups, tokens, the audit trail and statistics are kept."""
 
     url: fields.StoreUrl | None = Field(
         default=None,
@@ -102,7 +102,7 @@ class StoreSection(Section):
 
 
 class QueryLogSection(Section):
-    """Which queries are written down, and how much of who asked."""
+    """The query log: which queries are written down, and how much of who asked."""
 
     enabled: Switch = Field(default=True, description="Keep a query log.")
     what: Annotated[Literal["hits", "all"], fields.one_of("hits", "all")] = Field(

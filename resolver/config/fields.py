@@ -69,7 +69,7 @@ def read_each(read: Callable[[str], str], *, twice: Literal["once", "refuse"] = 
 
 
 def not_text(value: object) -> str:
-    """What to say of a value that should have been text."""
+    """The sentence about a value that should have been text."""
     hint = f': put it in quotes, as in "{value}"' if isinstance(value, int | float) else ""
     return f"should be text, is {shown(value)}{hint}"
 

@@ -28,7 +28,7 @@ _YOUNG_SECONDS = 600.0
 
 
 def content_path(state_dir: Path, digest: str) -> Path:
-    """Where the content file with that SHA-256 is."""
+    """The path of the content file with that SHA-256."""
     return state_dir / CONTENTS / f"{digest}.rules"
 
 

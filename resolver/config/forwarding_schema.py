@@ -18,7 +18,7 @@ UpstreamStrategy = Literal["fastest", "ordered", "parallel", "random"]
 
 
 class UpstreamSection(Section):
-    """Who answers what is neither blocked nor cached."""
+    """Upstream servers, which answer what is neither blocked nor cached."""
 
     servers: fields.Servers = Field(
         default=("system",),

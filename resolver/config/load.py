@@ -65,7 +65,7 @@ def load_config(
 
 
 def read_document(path: Path | None, environ: Mapping[str, str] = os.environ) -> Document | None:
-    """What the file holds, not yet checked; opens no other file. None for the built-in defaults. Raises ConfigError."""
+    """Read the file without checking it; opens no other file. None for the built-in defaults. Raises ConfigError."""
     return None if path is None else read_yaml(_read(path), lambda text: fill_in(text, environ))
 
 

@@ -1,4 +1,4 @@
-"""What an admin should know of a config that is good: sentences for the log, `check-config`, the API and the pages."""
+"""Notes for admins on a config that is good: sentences for the log, `check-config`, the API and the pages."""
 
 from __future__ import annotations
 

@@ -76,7 +76,7 @@ class Place:
 
 @dataclass(slots=True)
 class Document:
-    """What a file holds: plain `data` (None when empty), its places, and the mistakes found on the way."""
+    """Content of a file: plain `data` (None when empty), its places, and the mistakes found on the way."""
 
     data: Any
     places: Place

@@ -20,11 +20,11 @@ DEFAULT_GROUP: Final = "default"
 """The group of every client that no other group claims."""
 
 DEFAULT_BLOCK: Final = ("ai", "bypass", "lists")
-"""What the default group blocks unless it says otherwise."""
+"""Names that the default group blocks unless it says otherwise."""
 
 
 class Response(Section):
-    """How a blocked query is answered. Complete in itself: a group's takes nothing from the policy's."""
+    """Answer to a blocked query. Complete in itself: a group's takes nothing from the policy's."""
 
     mode: Annotated[ResponseMode, fields.one_of("zero-ip", "nxdomain", "nodata", "refused", "address")] = Field(
         default="zero-ip",
@@ -137,7 +137,7 @@ def _complete(groups: tuple[Group, ...]) -> tuple[Group, ...]:
 
 
 class Policy(Section):
-    """What is blocked, for whom, and how."""
+    """The policy: what is blocked, for whom, and how."""
 
     own_vendors: fields.References = Field(
         default=(),

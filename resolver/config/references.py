@@ -1,4 +1,4 @@
-"""What the parts of a policy say to each other: names that must be unique, and references that must lead somewhere.
+"""References within a policy: names that must be unique, and references that must lead somewhere.
 
 Works on plain data, as YAML or JSON gives it, so that these mistakes are told together with all others: what is not of
 the right shape is passed over here, for the schema has already said so.
@@ -25,7 +25,7 @@ _MOST_SUGGESTIONS = 100  # comparing with the whole catalogue takes about a mill
 
 @dataclass(frozen=True, slots=True)
 class KnownReferences:
-    """What references may name, beside the lists of the policy itself."""
+    """Names that references may use, beside the lists of the policy itself."""
 
     sets: frozenset[str]  # of SETS
     vendors: frozenset[str]  # "anthropic"

@@ -65,7 +65,7 @@ class WindowSection(Section):
 
 
 class ScheduleSection(Section):
-    """When a group enforces its policy."""
+    """Schedule by which a group enforces its policy."""
 
     time_zone: Annotated[str, fields.reading(_read_zone)] = Field(
         description="A time zone of the IANA database: 'Europe/Berlin', 'UTC'."

@@ -1,4 +1,4 @@
-"""What workers and the control process must know, as plain data: the supervisor sends it along."""
+"""Settings of workers and the control process, as plain data: the supervisor sends them along."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PROXY_WITHIN_TLS: Final = "proxy-within-tls"
 FORWARDED_FOR: Final = "x-forwarded-for"
 CLIENT_SUBNET: Final = "client-subnet"
 PLAIN_SOURCES: Final = (PROXY, FORWARDED_FOR)
-"""What a proxy is believed by unless the config says."""
+"""Words that a proxy is believed by unless the config says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class UpstreamServer:
 
 @dataclass(frozen=True, slots=True)
 class UpstreamOptions:
-    """How upstreams are asked, all of them alike."""
+    """Options by which all upstreams are asked alike."""
 
     strategy: str = "fastest"  # or ordered, parallel, random
     bootstrap: tuple[UpstreamServer, ...] = ()  # who is asked for the addresses of upstreams with names
@@ -61,7 +61,7 @@ class UpstreamOptions:
 
     @classmethod
     def from_plain(cls, raw: dict[str, Any]) -> UpstreamOptions:
-        """What `dataclasses.asdict` gave, by way of JSON."""
+        """Read what `dataclasses.asdict` gave, by way of JSON."""
         return cls(**{**raw, "bootstrap": _servers(raw["bootstrap"])})
 
 
@@ -115,7 +115,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class ClientNetworks:
-    """What is bounded together of IPv6 clients, and how many times as much it may have as one address."""
+    """Networks of IPv6 clients that are bounded together, and how many times as much each may have as one address."""
 
     ipv6_prefix: int = 64  # bits
     ipv6_prefix_factor: int = 20
@@ -123,7 +123,7 @@ class ClientNetworks:
 
 @dataclass(frozen=True, slots=True)
 class RateLimits:
-    """How often clients may ask one worker, and how often a network is answered alike."""
+    """Rates at which clients may ask one worker, and at which a network is answered alike."""
 
     queries_per_second: int = 1_000  # of a client address; 0 is no limit
     action: str = "refuse"  # what is answered beyond it: "refuse" or "truncate"
@@ -134,7 +134,7 @@ class RateLimits:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """What the server tells of itself when asked (id.server, version.server, NSID); None where it tells nothing."""
+    """Identity that the server tells when asked (id.server, version.server, NSID); None where it tells nothing."""
 
     identity: str | None = None
     version: str | None = None
@@ -142,7 +142,7 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class EncryptedSettings:
-    """What DoT and DoH are served with, and what clients are told of them."""
+    """Settings of DoT and DoH, and how clients are told of them."""
 
     certificate: str = ""  # paths of PEM files; "" where neither is served
     private_key: str = ""
@@ -153,14 +153,14 @@ class EncryptedSettings:
 
     @classmethod
     def from_plain(cls, raw: dict[str, Any]) -> EncryptedSettings:
-        """What `dataclasses.asdict` gave, by way of JSON."""
+        """Read what `dataclasses.asdict` gave, by way of JSON."""
         lists = {name: tuple(raw[name]) for name in ("dot_ports", "doh_ports", "addresses")}
         return cls(**{**raw, **lists})
 
 
 @dataclass(frozen=True, slots=True)
 class TelemetrySettings:
-    """What a worker counts, and what it tells the query log."""
+    """Settings of a worker's counters, and of the query log."""
 
     statistics: bool = False  # by name and client, in a file
     counters_folder: str = ""
@@ -241,7 +241,7 @@ class BlockPageSettings:
 
     @classmethod
     def from_plain(cls, raw: dict[str, Any]) -> BlockPageSettings:
-        """What `dataclasses.asdict` gave, by way of JSON."""
+        """Read what `dataclasses.asdict` gave, by way of JSON."""
         return cls(**{**raw, "listen": tuple(raw["listen"]), "names": tuple(raw["names"])})
 
 
@@ -286,12 +286,12 @@ class ControlSettings:
 
     @property
     def admin_address(self) -> tuple[str, int] | None:
-        """Where the admin API listens; a reload cannot change it."""
+        """Address and port of the admin API; a reload cannot change them."""
         return None if self.admin_host is None else (self.admin_host, self.admin_port)
 
     @classmethod
     def from_plain(cls, raw: dict[str, Any]) -> ControlSettings:
-        """What `dataclasses.asdict` gave, by way of JSON."""
+        """Read what `dataclasses.asdict` gave, by way of JSON."""
         lists = {name: tuple(raw[name]) for name in ("allowed_hosts", "webhooks")}
         parts = {
             "block_page": BlockPageSettings.from_plain(raw["block_page"]),

@@ -1,4 +1,4 @@
-"""What may be said of a list that is fetched, in the config file and by the API."""
+"""Settings of a list that is fetched, as the config file and the API have them."""
 
 from __future__ import annotations
 

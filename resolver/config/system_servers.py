@@ -59,7 +59,7 @@ class SystemPlaces:
 
     @classmethod
     def from_plain(cls, plain: dict[str, Any]) -> SystemPlaces:
-        """What `to_plain` gave, by way of JSON."""
+        """Read what `to_plain` gave, by way of JSON."""
 
         def servers(raw: list[dict[str, Any]]) -> tuple[UpstreamServer, ...]:
             return tuple(UpstreamServer(**server) for server in raw)

@@ -31,7 +31,7 @@ from resolver.config.system_servers import PLACE
 
 
 def worker_settings(config: Config, *, workers: int, system_servers: Sequence[UpstreamServer]) -> WorkerSettings:
-    """What each of `workers` workers is told; `system_servers` stand in for ``system``.
+    """The settings of each of `workers` workers; `system_servers` stand in for ``system``.
 
     `upstream_servers` is empty when only ``system`` is configured and the system names none.
     """
@@ -101,7 +101,7 @@ def _plain(servers: Sequence[UpstreamServer]) -> tuple[UpstreamServer, ...]:
 
 
 def encrypted_settings(server_name: str | None, dot: Sequence[str], doh: Sequence[str]) -> EncryptedSettings:
-    """What clients are told of DoT and DoH, of the endpoints that `listen.dot` and `listen.doh` hold.
+    """The settings of DoT and DoH, with the endpoints of `listen.dot` and `listen.doh` that clients are told of.
 
     No address is told unless each port is served on just the same ones, all of them named one by one.
     """
@@ -134,7 +134,7 @@ def _encrypted(config: Config) -> EncryptedSettings:
 
 
 def folder_of(config: Config) -> Path:
-    """Where relative paths of a config begin."""
+    """The folder at which relative paths of a config begin."""
     return (config.source.parent if config.source else Path()).absolute()
 
 
@@ -149,7 +149,7 @@ _OF_POLICY = {
 
 
 def control_settings(config: Config) -> ControlSettings:
-    """What the control process is told."""
+    """The settings of the control process."""
     folder = folder_of(config)
     host, port = parse_endpoint(config.admin.listen) if config.admin.listen else (None, 0)
     tls = config.admin.tls

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable
 
 KeyPath = tuple[str | int, ...]
-"""Where a value stands in the file: keys and list indexes from the top, as in ``("policy", "groups", 0)``."""
+"""Path of a value in the file: keys and list indexes from the top, as in ``("policy", "groups", 0)``."""
 
 _PLAIN_KEY = re.compile(r"[A-Za-z0-9_-]+\Z")
 _LONGEST_SHOWN = 80  # characters of a value that an error repeats

@@ -2,7 +2,7 @@
 
 While a worker keeps up, they are worked off in the order in which they came. When it falls behind, they wait by the
 registered domain that they ask about, and the domains take turns: names of a domain that is flooded wait for each
-other, and are let fall, while all others find the queue empty.
+other, and are dropped, while all others find the queue empty.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ ask, and how to reply.
 
 
 class Backlog:
-    """What waits, at most `most` datagrams; others are let fall, and counted."""
+    """Queue of at most `most` datagrams; others are dropped, and counted."""
 
     def __init__(
         self,

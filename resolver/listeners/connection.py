@@ -26,7 +26,7 @@ GRACE_SECONDS = 0.5  # how long a worker that stops still waits for the first qu
 
 
 class Application(Protocol):
-    """What is spoken on a connection."""
+    """Protocol that is spoken on a connection: DNS, HTTP/1.1 or HTTP/2."""
 
     stalled_since: float | None  # by the loop's clock: when the client last let us go on sending what it asked for
 
@@ -49,7 +49,7 @@ class Application(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ListenerContext:
-    """What all connections of one listening socket share."""
+    """Context of one listening socket, which all its connections share."""
 
     loop: asyncio.AbstractEventLoop
     pipeline: Pipeline
@@ -144,7 +144,7 @@ class ClientConnection(asyncio.Protocol):
     # The layers below what is spoken
 
     def _behind_header(self, data: bytes) -> bytes:
-        """What follows a proxy's header, of those that are believed by it where it comes: before TLS, or within.
+        """The data behind a proxy's header, of those that are believed by it where it comes: before TLS, or within.
 
         A connection goes on without: what its requests say may count. One that says nothing is answered by nobody.
         """
@@ -215,7 +215,7 @@ class ClientConnection(asyncio.Protocol):
             self._application.drain()
 
     def _opened(self, tls: Tls, data: bytes) -> bytes:
-        """What the client says behind TLS."""
+        """The client's data, decrypted."""
         try:
             plain = tls.feed(data)
         except ssl.SSLError:
@@ -242,7 +242,7 @@ class ClientConnection(asyncio.Protocol):
         return self._application is not None and self._application.is_busy
 
     def asker(self, name: str = "") -> Client:
-        """Whose queries come by it, as far as the connection says. `name` is what the client calls itself."""
+        """The client whose queries come by it, as far as the connection says. `name` is the one it gives itself."""
         client = self.listener.pipeline.client(self.client, name)
         return client.itself() if self.speaks_for_itself else client
 
@@ -253,7 +253,7 @@ class ClientConnection(asyncio.Protocol):
 
     @property
     def protocol(self) -> str | None:
-        """What was agreed on by ALPN."""
+        """The protocol that was agreed on by ALPN."""
         return self._tls.protocol if self._tls else None
 
     @property
@@ -340,7 +340,7 @@ class ClientConnection(asyncio.Protocol):
         return self._began + limits.tls_handshake_seconds
 
     def _next_end(self, now: float, limits: Limits) -> float | None:
-        """When to look again; None where the connection has been ended."""
+        """The time at which to look again; None where the connection has been ended."""
         application, transport = self._application, self._transport
         if application is None or transport is None:
             return None

@@ -11,7 +11,7 @@ from resolver.config.settings import ClientNetworks, Limits
 
 
 class Held(Protocol):
-    """What is needed of a connection."""
+    """Connection, as far as places for it are counted."""
 
     @property
     def is_busy(self) -> bool:

@@ -95,7 +95,7 @@ def _of_parameters(parameters: str) -> bytes:
 
 
 def name_of(target: str) -> str:
-    """What a client calls itself by the path of its requests; "" where it does not."""
+    """The name that a client gives itself by the path of its requests; "" where it gives none."""
     return _name_in(target.partition("?")[0]) or ""
 
 
@@ -163,7 +163,7 @@ class HttpExchange:
             reply(Refused(400, "this is no DNS query").response)
 
     def _client(self, request: Request) -> Client:
-        """Who asks: a trusted proxy's word counts, up to the first address that is no such proxy. Raises Refused."""
+        """The client: a trusted proxy's word counts, up to the first address that is no such proxy. Raises Refused."""
         connection = self._connection
         pipeline, dropped = connection.listener.pipeline, connection.listener.counters.dropped
         name = name_of(request.target) or self._name

@@ -55,7 +55,7 @@ class EncryptedListeners:
         return Http2(connection, exchange) if connection.protocol == "h2" else Http1(connection, exchange)
 
     def _name_of(self, connection: ClientConnection) -> str:
-        """What a client calls itself: the one label before our own name."""
+        """The name that a client gives itself: the one label before our own name."""
         server_name = (connection.server_name or "").lower().rstrip(".")
         if not self._suffix or not server_name.endswith(self._suffix):
             return ""

@@ -24,7 +24,7 @@ _REASONS = {200: "OK", 400: "Bad Request", 403: "Forbidden", 404: "Not Found", 4
 
 
 class Http1:
-    """What is spoken where the client does not offer HTTP/2."""
+    """HTTP/1.1 on a connection, where the client does not offer HTTP/2."""
 
     stalled_since: float | None = None  # what a client does not take is in the network's buffers
 

@@ -48,7 +48,7 @@ class _Stream:
 
 
 class Http2:
-    """What is spoken where client and server agree on h2."""
+    """HTTP/2 on a connection, where client and server agree on h2."""
 
     def __init__(self, connection: ClientConnection, exchange: HttpExchange) -> None:
         self._connection = connection
@@ -279,4 +279,4 @@ _HANDLERS: Final[dict[type[Any], Callable[[Http2, Any], None]]] = {
     h2.events.RemoteSettingsChanged: Http2._on_settings,
     h2.events.ConnectionTerminated: Http2._on_end_of_connection,
 }
-"""What is done with each event of h2; all others are frames that no request needs."""
+"""Handlers of h2's events; all others are frames that no request needs."""

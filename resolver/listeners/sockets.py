@@ -159,7 +159,7 @@ class _Handed:
         return one
 
     def unused(self) -> list[str]:
-        """What the admin should know of those that nobody asked for."""
+        """Notes for the admin on sockets that nobody asked for."""
         left = [f"{host}:{port}" for kind, host, port in self._sockets if (kind, host, port) not in self._used]
         return [
             f"the service manager hands us a socket on {text}, which is not in listen" for text in dict.fromkeys(left)

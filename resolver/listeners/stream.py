@@ -14,7 +14,7 @@ from resolver.wire.proxy_header import SIGNATURE, starts_like_version_1
 
 
 def speak_tcp(connection: ClientConnection) -> DnsStream:
-    """What is spoken on a connection over TCP alone."""
+    """DNS on a connection over TCP alone."""
     return DnsStream(connection, Transport.TCP)
 
 

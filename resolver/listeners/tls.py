@@ -93,7 +93,7 @@ class Tls:
         self.has_ended = False
 
     def feed(self, data: bytes) -> bytes:
-        """What the client says in octets of the network. Raises ssl.SSLError for what is no TLS."""
+        """Decrypt octets of the network; the client's data. Raises ssl.SSLError for what is no TLS."""
         self._in.write(data)
         if not self.is_open:
             self._hello_bytes += len(data)
@@ -135,7 +135,7 @@ class Tls:
 
     @property
     def protocol(self) -> str | None:
-        """What was agreed on by ALPN."""
+        """The protocol that was agreed on by ALPN."""
         return self._channel.selected_alpn_protocol()
 
     @property

@@ -18,7 +18,7 @@ IN_A_ROW: Final = 16  # of one client, while others wait
 
 
 class Stream(Protocol):
-    """What is needed of a connection."""
+    """Stream of queries that takes turns with others."""
 
     def take_turn(self, most: int) -> bool:
         """Answer up to `most` queries, telling of each (`Turns.took`). True: there are more that can be answered."""
@@ -28,7 +28,7 @@ class Stream(Protocol):
 
 
 class Turns:
-    """Whose turn it is, over all connections of a worker."""
+    """Turns of streams, over all connections of a worker."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, networks: Networks | None = None) -> None:
         self._loop = loop

@@ -26,7 +26,7 @@ from resolver.wire.proxy_header import SIGNATURE, read_proxy_header
 BATCH: Final = 256  # datagrams read in one wake-up, a millisecond's worth, so that timers and TCP get their turn
 _LAST_BATCHES: Final = 250  # read by a reader that stops, about what a receive buffer holds
 _ALL: Final = 1 << 30
-_REFUSALS: Final = 256  # datagrams that wait, when one more of a client that asks too much is let fall
+_REFUSALS: Final = 256  # datagrams that wait, when one more of a client that asks too much is dropped
 _DATAGRAM_BYTES: Final = 4096  # a larger buffer costs an mmap for each datagram; no query of use is longer
 
 _UDP: Final = Transport.UDP
@@ -139,7 +139,7 @@ class UdpListener:
         """Have a query wait for its turn, while its client may ask so many: one takes no places for more.
 
         It takes one of those that its client has left, and gives it back when the pipeline is asked, which counts.
-        What is beyond is refused if there is time for that, else let fall.
+        What is beyond is refused if there is time for that, else dropped.
         """
         is_paid = False
         network = b""

@@ -1,4 +1,4 @@
-"""What a policy says of one name for one client, as facts."""
+"""Decisions of a policy on one name for one client, as facts."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from resolver.policy.rule_layer import Member
 
 
 class Verdict(StrEnum):
-    """What becomes of a query."""
+    """Verdicts on a query."""
 
     ALLOW = "allow"  # no block rule in force, or an allow rule was stronger
     BLOCK = "block"  # answered with the sinkhole
@@ -57,5 +57,5 @@ class Decision:
 
     @property
     def what(self) -> str:
-        """What was blocked, in a word: the service, else the list."""
+        """The thing blocked, in a word: the service, else the list."""
         return self.service or (self.rule.list if self.rule else "")

@@ -135,7 +135,7 @@ def _words(rule: MatchedRule) -> str:
 def _block_steps(
     policy: PolicySnapshot, situation: Situation, standing: Standing, decision: Decision, key: bytes
 ) -> list[Step]:
-    """What exemptions and mode make of a block."""
+    """Steps that exemptions and mode add to a block."""
     if standing.deciding is None or standing.deciding.action != "block":
         return []
     group = situation.view.group

@@ -17,7 +17,7 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 @dataclass(frozen=True, slots=True)
 class ResponsePolicy:
-    """How a group's blocked names are answered; see the config's `policy.response`."""
+    """Answer to a group's blocked names; see the config's `policy.response`."""
 
     mode: str = "zero-ip"
     ttl_seconds: int = 10
@@ -61,7 +61,7 @@ class CompiledGroup:
 
     @classmethod
     def from_plain(cls, plain: dict[str, Any]) -> CompiledGroup:
-        """What `to_plain` wrote, now or in an earlier version."""
+        """Read what `to_plain` wrote, now or in an earlier version."""
         schedule = plain.get("schedule")
         return cls(
             name=plain["name"],

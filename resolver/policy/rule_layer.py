@@ -14,7 +14,7 @@ from resolver.wire.ip_keys import FIRST_OCTETS
 
 
 class Rank(IntEnum):
-    """Who speaks first. Within a rank the longest matching name decides."""
+    """Rank of a source: the lower number decides. Within a rank the longest matching name does."""
 
     OWN = 1  # the admin's lists (and what a group allows)
     BUNDLED = 2  # the catalogue
@@ -23,7 +23,7 @@ class Rank(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where rules come from: an admin's list, one service of the catalogue, or a subscription.
+    """Source of rules: an admin's list, one service of the catalogue, or a subscription.
 
     `identity` tells lists of one name apart: one that is made anew must not come by the rules of the one before.
     """
@@ -34,7 +34,7 @@ class Source:
 
     @property
     def key(self) -> str:
-        """What groups call it by."""
+        """The name that groups call it by."""
         return self.identity or self.name
 
     @property
@@ -70,14 +70,14 @@ class Member:
 
     @classmethod
     def from_plain(cls, plain: Sequence[Any]) -> Member:
-        """What `to_plain` wrote."""
+        """Read what `to_plain` wrote."""
         source, allow, form, needed_by, response, *pattern = plain
         kind, written = pattern or (0, None)
         return cls(source, bool(allow), RuleForm(form), tuple(needed_by), response, RuleKind(kind), written)
 
 
 class NameTrie(Protocol):
-    """What a layer needs of its trie (marisa_trie.BinaryTrie)."""
+    """Trie of names' keys, as far as a layer needs it (marisa_trie.BinaryTrie)."""
 
     def prefixes(self, key: bytes) -> list[bytes]:
         """Every key in the trie that `key` begins with, shortest first."""

@@ -48,7 +48,7 @@ _MAX_STARS = 8  # in one pattern
 
 
 class RuleForm(enum.IntEnum):
-    """What a rule covers, relative to the name or pattern that it is written with."""
+    """Names that a rule covers, relative to the name or pattern that it is written with."""
 
     SUBTREE = 0  # example.com: the name and all below
     EXACT = 1  # =example.com: only the name
@@ -56,7 +56,7 @@ class RuleForm(enum.IntEnum):
 
 
 class RuleKind(enum.IntEnum):
-    """How a rule is matched. At the same rank, names speak before patterns, and patterns before expressions."""
+    """Ways to match a rule. At the same rank, names speak before patterns, and patterns before expressions."""
 
     NAME = 0
     PATTERN = 1
@@ -200,7 +200,7 @@ def compile_regex(expression: str) -> Any:
 
 
 def search_many(expressions: Sequence[str]) -> Callable[[str], list[int]]:
-    """What tells, in one pass over a text, the numbers of the expressions that are found in it, in order."""
+    """A search that gives, in one pass over a text, the numbers of the expressions that are found in it, in order."""
     import re2  # noqa: PLC0415
 
     sets: list[tuple[int, Any]] = []

@@ -72,7 +72,7 @@ class Schedule:
         return begins, ends, False
 
     def _merged(self, today: date) -> Iterator[tuple[float, float]]:
-        """When windows around a day are open, in order, those that touch as one."""
+        """The times when windows around a day are open, in order, those that touch as one."""
         current: tuple[float, float] | None = None
         for opens, closes in sorted(self._open_times(today)):
             if current is not None and opens <= current[1]:
@@ -93,7 +93,7 @@ class Schedule:
                     yield self._instant(day, window.begins), self._instant(day, ends, last=True)
 
     def _instant(self, day: date, minutes: int, *, last: bool = False) -> float:
-        """When the zone's clocks show a time, in Unix seconds; the second time of two if `last`."""
+        """The instant when the zone's clocks show a time, in Unix seconds; the second one of two if `last`."""
         shown = datetime.combine(day, datetime.min.time()) + timedelta(minutes=minutes)
         either = [shown.replace(tzinfo=self._zone, fold=fold).timestamp() for fold in (0, 1)]
         early, late = min(either), max(either)

@@ -16,7 +16,7 @@ from resolver.policy.subjects import Exemption, Lease, Moment, Pause, Subjects
 
 @dataclass(frozen=True, slots=True)
 class Situation:
-    """Where a client stands. `seconds` is how long; `lease` is not over, whether or not its group is there.
+    """Situation of a client. `seconds` is how long it lasts; `lease` is not over, whether or not its group is there.
 
     `via` is lease, client name, network or default; `name` is what the client calls itself. `pause` and
     `is_off_schedule` say why its group is only watched.
@@ -37,7 +37,7 @@ class Situation:
 def situation_of(
     policy: PolicySnapshot, subjects: Subjects, address: Address, now: Moment, name: str = ""
 ) -> Situation:
-    """Where the client at `address`, which calls itself `name` (lower-case), stands now."""
+    """The situation now of the client at `address`, which calls itself `name` (lower-case)."""
     view, network = policy.view_of(address)
     via = "network" if network is not None else "default"
     of_name = policy.view_of_client_name(name) if name else None

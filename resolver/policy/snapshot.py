@@ -95,7 +95,7 @@ class PolicySnapshot:
         return known
 
     def grant_of(self, exemption: Exemption) -> Grant:
-        """What an exemption opens under this policy; what its scope names and this policy lacks is nothing."""
+        """The grant of an exemption under this policy; what its scope names and this policy lacks is nothing."""
         keys: set[str] = set()
         names = []
         for scope in exemption.scope:
@@ -107,7 +107,7 @@ class PolicySnapshot:
         return Grant(exemption.id, sources, tuple(names))
 
     def decide(self, view: View, key: bytes) -> Decision:
-        """What becomes of the name `key` (see resolver.wire.names) for `view`."""
+        """Decide on the name `key` (see resolver.wire.names) for `view`."""
         stack = self.stack
         walked = stack.walk(key)
         if stack.must_search(walked) or (walked and view.minds_names):
@@ -141,7 +141,7 @@ class PolicySnapshot:
         return self.stack.judges_addresses
 
     def decide_address(self, view: View, packed: bytes) -> Decision | None:
-        """What rules for addresses make of one, in four or sixteen octets, for `view`; None where there is none.
+        """Decide by rules for addresses on one, in four or sixteen octets, for `view`; None where there is no rule.
 
         One that holds an IPv4 address (resolver.wire.address_kinds) is judged as that one, where a rule speaks of it.
         """
@@ -167,7 +167,7 @@ class PolicySnapshot:
 
 
 def decision_of(view: View, standing: Standing, key: bytes) -> Decision:
-    """What a view makes of the standing of the name `key`."""
+    """The decision of a view on the name `key` of that standing."""
     group = view.group
     rule = standing.deciding
     service = standing.services[0] if standing.services else None

@@ -1,4 +1,4 @@
-"""Which rule decides a name: rank first, then the longest name, then allow before block. Groups' modes come later."""
+"""Standing of a name: rank first, then the longest name, then allow before block. Groups' modes come later."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ BYPASS = "bypass"  # ways round the resolver; they stay closed for exempt client
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """What an exemption opens: sources (services, lists) and names."""
+    """Grant of an exemption: the sources (services, lists) and names that it opens."""
 
     exemption: str  # its id
     sources: frozenset[int]
@@ -32,7 +32,7 @@ class Grant:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What one client may see: its group with names resolved. Answers are shared among all clients of a view.
+    """View of one client: its group with names resolved. Answers are shared among all clients of a view.
 
     `number` tells views apart, `index` their groups. `is_watched`: outside its schedule or paused, the group blocks
     nothing.
@@ -55,7 +55,7 @@ class View:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """How one name stands with one view, before exemption and mode.
+    """Standing of one name with one view, before exemption and mode.
 
     `overridden` is the block rule that an allow rule was stronger than. `services` are those the name belongs to, the
     blocked ones first, else by name; `opened_by` are the sources of those, and of the services that need the name.

@@ -1,5 +1,7 @@
-"""Who has what for a while: leases, exemptions, pauses. They change thousands of times a minute, and only say which
-view a client has: no rule is compiled, and no answer forgotten, when they do.
+"""Subjects of a policy: leases, exemptions and pauses, which end by themselves.
+
+They change thousands of times a minute, and only say which view a client has: no rule is compiled, and no answer
+forgotten, when they do.
 
 An end is reckoned on two clocks: the wall clock, and the one that counts from the machine's start. What comes first
 ends it: a wall clock that is set back prolongs nothing.
@@ -15,7 +17,7 @@ from typing import Any, Final, Literal
 from resolver.policy.groups import Address
 
 EVERYONE: Final = None
-"""What `Subjects.apply` gives when a record may concern any client."""
+"""The result of `Subjects.apply` when a record may concern any client."""
 
 Kind = Literal["client", "network", "group", "identity"]
 Plain = list[Any]  # a record as a journal has it
@@ -43,7 +45,7 @@ class End:
         return cls(wall, now.boot + (wall - now.wall), now.boot)
 
     def seconds_left(self, now: Moment) -> float:
-        """How long it is until then; 0 or less when it is over."""
+        """Seconds until then; 0 or less when it is over."""
         return min(self.wall - now.wall, self.boot - now.boot)
 
     @property
@@ -63,7 +65,7 @@ class Lease:
 
     @property
     def key(self) -> str:
-        """What a record drops it by."""
+        """The key that a record drops it by."""
         return self.address
 
     def with_end(self, ends: End) -> Lease:
@@ -91,7 +93,7 @@ class Exemption:
 
     @property
     def key(self) -> str:
-        """What a record drops it by."""
+        """The key that a record drops it by."""
         return self.id
 
     def with_end(self, ends: End) -> Exemption:
@@ -113,7 +115,7 @@ class Pause:
 
     @property
     def key(self) -> str:
-        """What a record drops it by."""
+        """The key that a record drops it by."""
         return self.id
 
     def with_end(self, ends: End) -> Pause:
@@ -129,7 +131,7 @@ Subject = Lease | Exemption | Pause
 
 
 def subject_of(plain: Plain) -> Subject:
-    """What `to_plain` gave. Raises ValueError, TypeError or KeyError for anything else."""
+    """Read what `to_plain` gave. Raises ValueError, TypeError or KeyError for anything else."""
     what, *facts, end = plain
     ends = End(*end)
     if what == "exemption":
@@ -239,7 +241,7 @@ class Subjects:
         return [pause for pause in self.pauses.values() if pause.group in (None, group)]
 
     def _places(self, exemption: Exemption) -> Iterator[tuple[dict[Any, dict[str, Exemption]], Any]]:
-        """Where it is found: tables, and the place in each."""
+        """The tables that it is found in, and its place in each."""
         for who in exemption.who:
             if exemption.kind == "network":
                 network = ipaddress.ip_network(who)

@@ -1,4 +1,4 @@
-"""What an answer leads to (names of its CNAME chain, SVCB and HTTPS targets, addresses), judged beside its question."""
+"""Targets of an answer (names of its CNAME chain, SVCB and HTTPS targets, addresses), judged beside its question."""
 
 from __future__ import annotations
 

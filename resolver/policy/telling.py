@@ -22,7 +22,7 @@ class Step:
 
 
 def situation_steps(policy: PolicySnapshot, situation: Situation, address: Address, now: Moment) -> Iterator[Step]:
-    """How a client came to its group, and what holds for it by time."""
+    """Steps by which a client came to its group, and what holds for it by time."""
     yield from _group_steps(policy, situation, address)
     for exemption in situation.others:
         if exemption.ends.seconds_left(now) <= 0:

@@ -19,7 +19,7 @@ def now() -> Moment:
 
 
 def boot_id() -> str:
-    """What tells one start of the machine from another; "" where nobody can tell."""
+    """Identity of this start of the machine; "" where nobody can tell."""
     try:
         return _BOOT_ID.read_text(encoding="ascii").strip()
     except OSError:

@@ -55,7 +55,7 @@ class LayerFiles:
 
     @property
     def content(self) -> str:
-        """What stands for all that is in it."""
+        """Digest of all that is in it."""
         return f"{self.trie['sha256']}{self.ids['sha256']}{self.sets['sha256']}"
 
     @property
@@ -66,7 +66,7 @@ class LayerFiles:
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """What a policy was made from.
+    """Origin of a policy: what it was made from.
 
     The lowest layer holds the catalogue, the config's lists and the store's rules up to its revision. Of revision 0, it
     holds none of any store, and so fits under all.
@@ -80,7 +80,7 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What a manifest says."""
+    """Manifest of a compiled policy: its revision, files, groups and origin."""
 
     path: Path
     revision: int

@@ -45,7 +45,7 @@ class Position:
 
     @classmethod
     def from_plain(cls, plain: dict[str, Any]) -> Position:
-        """What `to_plain` gave."""
+        """Read what `to_plain` gave."""
         return cls(Path(plain["file"]), plain["octets"])
 
 

@@ -46,7 +46,7 @@ class Account:
 
 
 def name_of(uid: int) -> str:
-    """What the user with that id is called; the id where nobody has it."""
+    """The name of the user with that id; the id where nobody has it."""
     try:
         return pwd.getpwuid(uid).pw_name
     except KeyError:

@@ -1,1 +1,1 @@
-"""What a worker counts."""
+"""Counters of a worker, query events, and the log."""

@@ -1,4 +1,4 @@
-"""What a worker counts: each answer under all that it was, in cells that are bumped on the query path.
+"""Counters of a worker: each answer under all that it was, in cells that are bumped on the query path.
 
 A cell's key says what it counts, as a JSON array (compact, so that equal keys are equal texts):
 
@@ -31,7 +31,7 @@ _OTHER = "other"
 
 
 class Outcome(IntEnum):
-    """How a query ended. Each query has exactly one; monitored and exempted are parts of cached and forwarded."""
+    """Outcomes of a query. Each query has exactly one; monitored and exempted are parts of cached and forwarded."""
 
     BLOCKED = 0
     CACHED = 1
@@ -205,7 +205,7 @@ def detailed_clients(clients: str) -> bool:
 
 
 def shown_client(address: str, clients: str) -> str:
-    """What of a client's address is kept; "" for nothing."""
+    """The part of a client's address that is kept; "" for nothing."""
     if clients == "hidden":
         return ""
     parsed = ipaddress.ip_address(address.partition("%")[0])

@@ -15,7 +15,7 @@ from resolver.system.safe_text import visible_fields
 
 
 class Log(Protocol):
-    """What is used of a structlog logger. `event` is a short sentence, all else is named."""
+    """Logger, as far as structlog's is used. `event` is a short sentence, all else is named."""
 
     def info(self, event: str, **facts: Any) -> Any:
         """As it should be."""
@@ -28,7 +28,7 @@ class Log(Protocol):
 
 
 class _Stderr(io.BufferedIOBase):
-    """What it does not take, as on a full disk, is lost: nobody stops serving for a line in the log."""
+    """Standard error. Lines that it does not take, as on a full disk, are lost: nobody stops serving for one."""
 
     name = "<stderr>"
 

@@ -24,7 +24,7 @@ Event = tuple[float, bytes, bytes, float]
 
 
 def middle(facts: Sequence[str | None]) -> bytes:
-    """What a line says between client and duration."""
+    """The middle of a line, between client and duration."""
     return json.dumps(facts, separators=(",", ":")).encode()[1:-1]
 
 

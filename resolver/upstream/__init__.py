@@ -1,13 +1,21 @@
-"""How a question is asked of the upstreams; `forwarder` is the door.
+"""Forwarding of questions to upstream servers; others import `zones` alone.
 
-    forwarder   one ask: who is asked, in which order, until when        (Forwarder)
-    inquiry     one question on its way from server to server            (Inquiry)
-    servers     which servers are up, which are down, who is tried first (Servers, Server)
-    udp         one server's pool of short-lived sockets                 (UdpPool)
-    stream      one server's pipelined TCP connection                    (StreamLink)
-    deadlines   one coarse timer for all that waits                      (Deadlines)
-    randomness  message IDs, ports and choices that nobody can guess     (Randomness)
-    asking      what the two transports and those who ask agree upon     (Asker, Link, Place)
+    zones          forwarders by zone                                           (ZonedForwarder)
+    forwarder      the servers of one zone, and the questions put to them       (Forwarder)
+    inquiry        one question on its way from server to server                (Inquiry)
+    health         servers that are up or down, and the order they are tried in (Health)
+    server         one server's state and counts                                (Server)
+    bootstrap      addresses of servers that have names                         (Bootstrap)
+    udp            one server's pool of short-lived sockets                     (UdpPool)
+    stream         one server's connections over TCP, TLS and HTTPS             (StreamLink)
+    connection     one connection, and the questions in flight on it            (Connection, TcpConnection)
+    https          a connection that speaks HTTP/2                              (HttpsConnection)
+    connecting     opening of connections                                       (Dialling)
+    encrypted      links by DoT and DoH; client_context has their TLS           (ClientContext)
+    marks          cookies and letter case, which forged replies lack           (Marks)
+    deadlines      one coarse timer for all that waits                          (Deadlines)
+    randomness     message IDs, ports and choices that nobody can guess         (Randomness)
+    asking         base classes of the transports and of those who ask          (Asker, Link)
 
 Nothing here makes a Future or a Task for a query: a reply runs straight from the socket to the caller's `done`.
 """

@@ -1,4 +1,4 @@
-"""What the transports and those who ask agree upon.
+"""Base classes that the transports to upstreams share with those who ask.
 
 Base classes rather than protocols where every query passes: compiled, a call is then a jump, and not a look-up by name.
 """
@@ -14,7 +14,7 @@ from resolver.upstream.server import Server
 
 
 class Asker(Waiting):
-    """Whoever has a question in flight. Each time it was sent, at most one of `heard` and `lost` is called, once."""
+    """Owner of a question in flight. Each time it was sent, at most one of `heard` and `lost` is called, once."""
 
     question: bytes
     tail: bytes  # the query after its ID and before its options
@@ -34,7 +34,7 @@ class Asker(Waiting):
 
 
 class Carrier(Protocol):
-    """What a question is in flight on: a socket, or a place on a connection."""
+    """Carrier of a question in flight: a socket, or a place on a connection."""
 
     wrong_replies: int  # what came in and belonged to no question in flight
 

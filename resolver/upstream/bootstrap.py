@@ -21,7 +21,7 @@ _OCTETS = {int(Type.A): 4, int(Type.AAAA): 16}
 
 
 class Asks(Protocol):
-    """What is needed of the forwarder that asks."""
+    """Forwarder, as far as the bootstrap needs it."""
 
     def ask(
         self,

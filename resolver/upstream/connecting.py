@@ -1,4 +1,4 @@
-"""How connections to upstreams are opened: where the server is, TCP, and TLS with a certificate that we take."""
+"""Opening of connections to upstreams: where the server is, TCP, and TLS with a certificate that we take."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _MOST_ADDRESSES = 4  # of one name that are tried
 
 
 class Dialling:
-    """What all connections of one forwarder share."""
+    """Settings and state that all connections of one forwarder share."""
 
     def __init__(
         self, loop: asyncio.AbstractEventLoop, connect_seconds: float, bootstrap: Bootstrap | None, ca_file: str | None
@@ -69,7 +69,7 @@ class Dialling:
                 return
 
     async def _addresses(self, server: Server) -> list[str]:
-        """Where a server may be, the address that was good last first. Raises UpstreamUnreachable."""
+        """The addresses of a server, the one that was good last first. Raises UpstreamUnreachable."""
         if server.settings.has_address or server.settings.transport not in ("tls", "https"):
             return [server.address[0]]
         if self._bootstrap is None:

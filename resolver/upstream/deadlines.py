@@ -16,7 +16,7 @@ _TICKS_PER_SECOND: Final = round(1 / TICK_SECONDS)
 
 
 class Waiting(ABC):
-    """Whoever can be told that its time is up."""
+    """Base of all that wait until a deadline."""
 
     tick = 0  # belongs to Deadlines
 
@@ -30,7 +30,7 @@ class Waiting(ABC):
 
 
 class Deadlines:
-    """Who waits until when; each has at most one deadline at a time."""
+    """Deadlines of all that wait; each has at most one at a time."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, clock: Callable[[], float]) -> None:
         self._loop = loop

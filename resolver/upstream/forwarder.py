@@ -1,4 +1,4 @@
-"""The door to the upstreams: a question in, an answer or an error out."""
+"""Forwarder to the upstreams of one zone: a question in, an answer or an error out."""
 
 from __future__ import annotations
 
@@ -144,7 +144,7 @@ class Forwarder:
 
     @property
     def counts(self) -> dict[str, int]:
-        """What has happened so far, by name."""
+        """Counts of events so far, by name."""
         return {
             **self._counts,
             "wrong_replies": sum(server.wrong_replies for server in self.servers),

@@ -1,4 +1,4 @@
-"""Which servers are up, which are down, and who is tried first."""
+"""Health of servers: which are up, which are down, and the order in which they are tried."""
 
 from __future__ import annotations
 
@@ -137,7 +137,7 @@ class Probe(Asker):
         deadlines.add(self, until)
 
     def heard(self, link: Link, _response: bytes) -> None:
-        """Whatever it says, it is there."""
+        """The server is there, whatever it says."""
         server = link.server
         self._place = None
         server.heard += 1

@@ -44,7 +44,7 @@ _BUSY: Final = "queries_in_flight_per_upstream"
 
 @dataclass(frozen=True, slots=True)
 class Circumstances:
-    """What all inquiries of one forwarder share."""
+    """Settings and state that all inquiries of one forwarder share."""
 
     clock: Callable[[], float]
     deadlines: Deadlines
@@ -247,7 +247,7 @@ class Inquiry(Asker):
         self.circumstances.counts["timeouts"] += 1
         server.timeouts += 1
         server.waited_for(now - self.asked_at)
-        # Else it is well, and only slow with this question; or a connection may be broken, and not the server.
+        # Else it is healthy, and only slow with this question; or a connection may be broken, and not the server.
         if server.heard == heard_before and not link.is_on_trial:
             server.trouble = "silent"
             self.circumstances.health.failed(server)
@@ -278,7 +278,7 @@ class Inquiry(Asker):
             self._go_on(self.circumstances.clock())
 
     def _is_not_silent(self, link: Link) -> None:
-        """What was asked over the link is answered or refused."""
+        """Note that the question over this link is answered or refused."""
         if self.awaited is link:
             self.awaited = None
         if self.beside is link:
@@ -356,7 +356,7 @@ class Inquiry(Asker):
         self.circumstances.health.failed(server)
 
     def _verdict(self) -> UpstreamError:
-        """What to tell when all have failed: an rcode says most, then a referral, silence, and last a refusal."""
+        """The error to tell when all have failed: an rcode says most, then a referral, silence, and last a refusal."""
         if self.rcode is not None:
             return UpstreamBadAnswer(
                 f"no upstream gave an answer; the last one heard said rcode {self.rcode}", self.rcode, self.told

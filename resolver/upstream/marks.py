@@ -1,4 +1,4 @@
-"""What queries over UDP carry that only those can know who see them: a DNS cookie (RFC 7873), and a name's letter case.
+"""Marks of queries over UDP that only those know who see them: a DNS cookie (RFC 7873), and the letter case of a name.
 
 A reply without them is not believed, and neither is it held against the server: the question goes on over TCP, which
 is not forged from afar, and what comes there decides whether the server still keeps the cookie or the case.

@@ -15,7 +15,7 @@ _BUCKET_NAMES: Final = (*(f"{bound:g}" for bound in BUCKETS), "+Inf")
 
 
 class Server:
-    """What is known of one upstream, over all transports."""
+    """State and counts of one upstream server, over all transports."""
 
     def __init__(self, settings: UpstreamServer) -> None:
         self.name = settings.name
@@ -78,7 +78,7 @@ class Server:
 
     @property
     def health(self) -> dict[str, Any]:
-        """How it is, for people."""
+        """The server's health, for people."""
         return {
             "name": self.name,
             "healthy": not self.is_down,

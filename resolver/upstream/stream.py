@@ -1,10 +1,10 @@
-"""The way to one server by connections: TCP, TLS, HTTPS. Opened when needed, closed when idle.
+"""Link to one server over connections: TCP, TLS, HTTPS. Opened when needed, closed when idle.
 
 For answers that do not fit into a datagram, and for servers that are to be asked by connections only.
 
-A connection on which nothing comes any more may be broken, while its server is well: a firewall has forgotten it, what
-was behind it has gone. So what is in flight on it is asked once more on a fresh connection, and whichever answers first
-has answered. Until the fresh one has had its time, the silence is not held against the server.
+A connection on which nothing comes any more may be broken, while its server is healthy: a firewall has forgotten it,
+what was behind it has gone. So what is in flight on it is asked once more on a fresh connection, and the first answer
+counts. Until the fresh one has had its time, the silence is not held against the server.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Which upstreams a question goes to: those of the most specific zone that has its own, else the default ones.
+"""Forwarding by zone: a question goes to the servers of the most specific zone that has its own, else the default ones.
 
 What says that a zone is signed (DS) is in the zone above it, and asked of the servers for that one.
 """
@@ -94,7 +94,7 @@ class ZonedForwarder:
 
     @property
     def counts(self) -> dict[str, int]:
-        """What has happened so far, by name, over all zones."""
+        """Counts of events so far, by name, over all zones."""
         total: Counter[str] = Counter()
         for forwarder in self._forwarders:
             total.update(forwarder.counts)
@@ -102,7 +102,7 @@ class ZonedForwarder:
 
     @property
     def results(self) -> dict[tuple[str, ...], int]:
-        """What the servers did, as it is counted for metrics."""
+        """The servers' results, as metrics count them."""
         total: Counter[tuple[str, ...]] = Counter(self._left)
         for forwarder in (*self._forwarders, *self._leaving):
             for server in forwarder.servers:

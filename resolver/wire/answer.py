@@ -45,7 +45,7 @@ _FEW_RECORDS: Final = 4  # whose offsets cost less in a tuple than in an array
 
 @dataclass(slots=True, init=False)
 class Answer:
-    """What is kept of an upstream's answer. Nobody changes it; freezing it would cost a missed query a microsecond.
+    """Answer of an upstream, as it is kept. Nobody changes it; freezing it would cost a missed query a microsecond.
 
     * `body`: answer and authority sections, to stand behind the question they were asked with.
     * `ttl_seconds`: how long the whole may be kept, the least TTL of its records. In `body` all records have it, so
@@ -285,7 +285,7 @@ def _belongs_below(record: Record, names: Names, chain_keys: list[bytes], *, neg
 
 
 def _negative_lifetime(names: Names, authority: list[Record]) -> int:
-    """How long a negative answer may be kept: by its SOA's MINIMUM, else not at all (RFC 2308 section 5).
+    """The seconds that a negative answer may be kept: by its SOA's MINIMUM, else not at all (RFC 2308 section 5).
 
     Raises FormatError for an SOA that is none: `for_name_below` takes it apart.
     """

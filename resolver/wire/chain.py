@@ -22,7 +22,7 @@ _CNAME_HEAD: Final = _CNAME.to_bytes(2, "big") + _IN.to_bytes(2, "big")
 
 
 class Chain:
-    """What an answer section says of a question.
+    """Chain of aliases from a question, as an answer section has it.
 
     * `names`: from the question to the end, lower-case wire form.
     * `kept`: the records that say so, in this order; with DNSSEC, their signatures behind each set.

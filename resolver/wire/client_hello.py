@@ -57,7 +57,7 @@ class HelloReader:
 
 
 def protocols_in(hello: bytes) -> list[bytes] | None:
-    """What a ClientHello, less its head, offers by ALPN; None where it offers nothing, or cannot be read."""
+    """Protocols that a ClientHello, less its head, offers by ALPN; None where it offers none, or cannot be read."""
     try:
         at = 2 + 32  # version and random (RFC 8446 section 4.1.2)
         at += 1 + hello[at]  # session

@@ -34,7 +34,7 @@ _TIMES = 1 << 32
 
 
 class CookieProof(Enum):
-    """What a client's COOKIE option proves."""
+    """Proof that a client's COOKIE option gives."""
 
     UNKNOWN = 0  # it has a client cookie alone
     BAD = 1  # the server cookie is not ours, or too old

@@ -1,4 +1,4 @@
-"""What clients are told of this server's DoT and DoH (DDR, RFC 9462): SVCB records for DNS servers (RFC 9461)."""
+"""Designation of this server's DoT and DoH for clients (DDR, RFC 9462): SVCB records for DNS servers (RFC 9461)."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def designation(
     addresses: Sequence[str] = (),
     ttl_seconds: int,
 ) -> Designation | None:
-    """What designates a server by its name; None where it serves neither DoT nor DoH.
+    """The records that designate a server by its name; None where it serves neither DoT nor DoH.
 
     `addresses` are those on which each of the ports is served; without, a client looks the name up.
     Raises RuleError for what is no name.

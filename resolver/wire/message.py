@@ -1,4 +1,4 @@
-"""The one door to dnslib: whole messages, where their cost does not show (a snapshot's load)."""
+"""Whole messages by dnslib, which no other module imports: for where their cost does not show (a snapshot's load)."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ _OCTETS_OF_ADDRESSES = {0x0: 0, _IPV4: 12, _IPV6: 36, 0x3: 216}  # by family; 3 
 
 @dataclass(frozen=True, slots=True)
 class ProxyHeader:
-    """What a header says. `length` is that of the header, in octets: the query is behind it.
+    """Header of a proxy. `length` is its own, in octets: the query is behind it.
 
     `client` is the address that the proxy speaks for, an IPv4 address mapped into IPv6 as IPv4; None where the proxy
     speaks for itself (`is_local`), or for nobody that has an IP address. `port` is the client's.

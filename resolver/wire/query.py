@@ -61,7 +61,7 @@ def query_tail(question: bytes, *, dnssec_ok: bool, checking_disabled: bool) -> 
 
 
 def options_field(options: bytes) -> bytes:
-    """What stands behind a tail: the options (RFC 6891 section 6.1.2), with their length before them."""
+    """The field behind a tail: the options (RFC 6891 section 6.1.2), with their length before them."""
     return len(options).to_bytes(2, "big") + options
 
 

@@ -121,7 +121,7 @@ class Question:
 
     @property
     def cache_key(self) -> bytes:
-        """What an answer is cached under: qname in lower case, qtype, qclass, DO and CD. Of a bare query, nothing."""
+        """The key of its answer in the cache: qname in lower case, qtype, qclass, DO and CD; b"" without a question."""
         if self.end == HEADER:
             return b""
         if not self._cache_key:

@@ -1,4 +1,4 @@
-"""Where the records of a message are, found without reading their names. No I/O."""
+"""Offsets of the records of a message, found without reading their names. No I/O."""
 
 from __future__ import annotations
 

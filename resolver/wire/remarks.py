@@ -67,7 +67,7 @@ def ede_in(message: bytes) -> tuple[int, str] | None:
 
 
 def remark_of_ede(told: tuple[int, str]) -> Remark | None:
-    """What an upstream's own extended error makes of its answer; None for one about neither filters nor DNSSEC."""
+    """The remark that an upstream's own extended error makes; None for one about neither filters nor DNSSEC."""
     code, text = told
     words = _BLOCKED.get(code) or _BOGUS.get(code)
     if words is None:

@@ -92,7 +92,7 @@ def padded(response: bytes, question: Question, block: int) -> bytes:
 
 
 def _opt_length_at(response: bytes, question: Question) -> int:
-    """Where the OPT record's RDLENGTH is: its options, of known lengths, reach from there to the very end."""
+    """The offset of the OPT record's RDLENGTH: its options, of known lengths, reach from there to the very end."""
     at = response.rfind(_OPT_START)
     while at >= question.end:
         length_at = at + len(_OPT_START) + 4
@@ -103,7 +103,7 @@ def _opt_length_at(response: bytes, question: Question) -> int:
 
 
 def truncated(question: Question, rcode: int, flags: int = 0) -> bytes:
-    """What is sent over UDP in place of a response that is too large: TC and no half RRset (RFC 2181 section 9)."""
+    """A response over UDP in place of one that is too large: TC and no half RRset (RFC 2181 section 9)."""
     return compose(question, rcode, flags=flags | Flag.TC)
 
 

@@ -1,4 +1,4 @@
-"""How a query came: what an answer's form depends on, and what it is counted as."""
+"""Transports that a query comes by: an answer's form depends on them, and they are counted."""
 
 from __future__ import annotations
 

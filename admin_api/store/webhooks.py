@@ -68,8 +68,3 @@ async def later(conn: AsyncConnection, row: MessageRow, at: datetime) -> None:
     """Try it again at a time."""
     statement = update(webhook_messages).where(webhook_messages.c.id == row.id)
     await conn.execute(statement.values(tries=row.tries + 1, next_at=at))
-
-
-async def forget_hooks(conn: AsyncConnection, known: Sequence[str]) -> None:
-    """Remove what waits for hooks that are no longer there."""
-    await conn.execute(delete(webhook_messages).where(webhook_messages.c.hook.not_in(list(known))))

@@ -61,11 +61,6 @@ class Replies:
         tenths = min(int(idle_seconds * 10), _MOST_TENTHS)
         self._keepalive = edns_option(_KEEPALIVE, tenths.to_bytes(2, "big"))
 
-    @property
-    def has_cookies(self) -> bool:
-        """Whether clients' cookies are answered."""
-        return self._cookies is not None
-
     def of(self, question: Question, address: bytes, transport: Transport) -> Reply:
         """The parts of the answer to a question that has options. `address` is the client's, packed.
 

@@ -39,7 +39,6 @@ _UNNAMED_SECONDS = 600.0  # a file that no manifest names may belong to one that
 _MANIFEST = re.compile(r"manifest-(\d{6,})\.json\Z")
 _CONTENT = re.compile(r"(?:rules|groups)-([0-9a-f]{16})\.(?:trie|ids|sets|json)\Z")
 _MALFORMED = (ValueError, KeyError, TypeError, AttributeError, IndexError, ArithmeticError, RuntimeError, RuleError)
-_LAYER_ROLES = ("trie", "ids", "sets")
 
 Entry = dict[str, Any]  # of a file: name, sha256, bytes
 

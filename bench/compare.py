@@ -1,6 +1,7 @@
 """``python -m bench.compare``: moatdns beside dnsmasq, unbound and dnsdist under the same load, in CPU a query.
 
-That of the whole process tree. With ``--compiled``, the compiled wheel is measured too.
+That of the whole process tree. With ``--compiled``, the compiled wheel is measured too; with
+``--before``, a wheel of another version is what ours is compared with.
 
 One run holds everything that is compared: the servers take turns in each round, and what is told is the median of the
 rounds' ratios, so that a slow moment of the machine does not count for or against anybody.
@@ -21,7 +22,7 @@ from pathlib import Path
 
 from bench.compiled import installed
 from bench.errors import BenchError
-from bench.kinds import MOATDNS, PEERS, Server, one_of_each
+from bench.kinds import BEFORE, MOATDNS, PEERS, Server, one_of_each
 from bench.measure import Effort, Measured, measure
 from bench.report import LEGEND, table, to_plain
 from bench.servers import check_programs, versions
@@ -40,11 +41,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options = _options(arguments, list(known))
         default = QUICK if options.quick else FULL
         effort = Effort(options.rounds or default.rounds, options.seconds or default.seconds)
-        peers = options.peer or PEERS
+        peers = options.peer or (() if options.before else PEERS)
         check_programs("dnsperf", *peers)
         with tempfile.TemporaryDirectory(prefix="moatdns-bench-") as folder:
             compiled = installed(options.compiled, Path(folder) / "compiled") if options.compiled else None
-            servers = [each for each in one_of_each(compiled=compiled) if each.name in peers or MOATDNS in each.name]
+            before = installed(options.before, Path(folder) / "before") if options.before else None
+            every = one_of_each(compiled=compiled, before=before)
+            servers = [each for each in every if each.name in (*peers, BEFORE) or MOATDNS in each.name]
             chosen = [known[name] for name in options.workload or known]
             _run(chosen, servers, peers, effort, as_json=options.json)
     except BenchError as error:
@@ -69,10 +72,10 @@ def _run(
             measured = measure(workload, servers, effort, Path(folder), _say)
         every.append(measured)
         if not as_json:
-            print(f"\n{table(measured, peers)}", flush=True)
+            print(f"\n{table(measured, (*peers, BEFORE) if BEFORE in measured.samples else peers)}", flush=True)
     if as_json:
         machine = {"cores": os.cpu_count(), "kernel": platform.release(), "python": platform.python_version()}
-        results = [to_plain(measured, peers) for measured in every]
+        results = [to_plain(measured, (*peers, BEFORE)) for measured in every]
         effort_told = {"rounds": effort.rounds, "seconds": effort.seconds}
         print(json.dumps({"machine": machine, "versions": found, "effort": effort_told, "results": results}, indent=2))
 
@@ -85,6 +88,7 @@ def _options(arguments: Sequence[str] | None, names: list[str]) -> argparse.Name
     parser.add_argument("--workload", action="append", choices=names, help="only this one; may be given again")
     parser.add_argument("--peer", action="append", choices=PEERS, help="beside this one only; may be given again")
     parser.add_argument("--compiled", type=Path, metavar="WHEEL", help="measure this wheel, too: dist/moatdns-….whl")
+    parser.add_argument("--before", type=Path, metavar="WHEEL", help="beside this wheel of another version")
     parser.add_argument("--json", action="store_true", help="print JSON with every sample, not tables")
     return parser.parse_args(arguments)
 

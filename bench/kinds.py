@@ -70,7 +70,7 @@ def moatdns(
         config["tls"] = {"certificate": str(job.tls.certificate), "private_key": str(job.tls.private_key)}
     path = folder / "moatdns.yaml"
     path.write_text(yaml.safe_dump(config))
-    return [python, "-P", "-m", "moatdns", "serve", "--config", str(path)]
+    return [str(Path(python).parent / "moatdns"), "serve", "--config", str(path)]
 
 
 def dnsmasq(job: Job, ports: Ports, folder: Path) -> list[str]:
@@ -161,14 +161,22 @@ def dnsdist(job: Job, ports: Ports, folder: Path) -> list[str]:
 
 MOATDNS = "moatdns"
 PEERS = ("dnsmasq", "unbound", "dnsdist")
+BEFORE = "before"  # another version of moatdns
 
 
-def one_of_each(*, compiled: str | None = None) -> tuple[Server, ...]:
-    """The servers of a comparison; `compiled` is the interpreter that a compiled wheel is installed for."""
+def one_of_each(*, compiled: str | None = None, before: str | None = None) -> tuple[Server, ...]:
+    """Servers of a comparison; `compiled` and `before` are interpreters that wheels are installed for.
+
+    Beside another version, ours is in the form that is compared: compiled where a compiled wheel is given.
+    """
+    peers = (Server("dnsmasq", dnsmasq), Server("unbound", unbound), Server("dnsdist", dnsdist))
+    if before:
+        ours_as = functools.partial(moatdns, workers=1, python=compiled or sys.executable)
+        return Server(MOATDNS, ours_as), Server(BEFORE, functools.partial(moatdns, workers=1, python=before)), *peers
     ours = [Server(MOATDNS, functools.partial(moatdns, workers=1))]
     if compiled:
         ours.append(Server(f"{MOATDNS}, compiled", functools.partial(moatdns, workers=1, python=compiled)))
     unlogged = functools.partial(moatdns, workers=1, python=compiled or sys.executable, query_log=False)
     ours.append(Server(f"{MOATDNS}{', compiled' if compiled else ''}, no query log", unlogged))
     ours.append(Server(f"{MOATDNS}, 2 workers", functools.partial(moatdns, workers=2)))
-    return (*ours, Server("dnsmasq", dnsmasq), Server("unbound", unbound), Server("dnsdist", dnsdist))
+    return (*ours, *peers)

@@ -33,6 +33,7 @@ from admin_api.config_policy import ConfigPolicy
 from admin_api.config_told import ConfigTold
 from admin_api.editing.exemption_form import Terms
 from admin_api.editing.leases import LeaseTerms
+from admin_api.pages.site import add_pages
 from admin_api.persons import normal_form
 from admin_api.policy_file.plans import Plans
 from admin_api.query_log.reader import QueryLogReader
@@ -165,7 +166,7 @@ class Control:
                 config_problems=lambda: self._config_policy.problems,
                 upstream_troubles=lambda: self._upstreams.states.troubles,
             )
-            self._serving = ApiServer(context)
+            self._serving = ApiServer(context, add_pages)
 
     def _all_gauges(self) -> Mapping[str, Mapping[tuple[str, ...], float]]:
         return {

@@ -23,29 +23,27 @@ from admin_api.api.http.reading import MOST_BODY_BYTES, read_body, read_query
 from admin_api.api.http.security import HEADERS, HSTS
 from admin_api.api.http.turns import TURN, Turn
 from admin_api.api.openapi import document
+from admin_api.api.performing import Performing
 from admin_api.api.route import Route
 from admin_api.api.routes import ROUTES
-from admin_api.pages.shared.static_files import serve_static
-from admin_api.pages.site import Site
-from admin_api.second_owner.performing import Performing
 
 MOST_CALLS = 200  # worked on at once; others wait their turn
 CALL_SECONDS = 60.0  # for a call, its body included
 _MOST_FIELDS = 5000  # of a form: that of a group has one for each list, of which 1,000 may be, vendor and service
 
 Next = Callable[[web.Request], Awaitable[web.StreamResponse]]
+AddPages = Callable[[web.UrlDispatcher, Context, Callers, Performing], None]  # admin_api.pages.site.add_pages
 
 
-def make_app(context: Context, connections: HttpConnections) -> web.Application:
-    """The application for one context."""
+def make_app(context: Context, connections: HttpConnections, add_pages: AddPages) -> web.Application:
+    """Make the application for one context; `add_pages` gives its router the web pages."""
     performing = Performing(ROUTES)
     serving = _Serving(context, connections, performing)
     app = web.Application(middlewares=[serving.around], client_max_size=MOST_BODY_BYTES, client_max_fields=_MOST_FIELDS)
     for route in ROUTES:
         app.router.add_route(route.method, route.path, serving.handler_of(route))
     app.router.add_get("/openapi.json", serving.describe)
-    app.router.add_get("/static/{name:[a-z0-9._/-]+}", serve_static)
-    Site(context, serving.callers, performing).add_to(app.router)
+    add_pages(app.router, context, serving.callers, performing)
     app.on_shutdown.append(serving.callers.finish)
     return app
 

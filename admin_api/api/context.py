@@ -12,6 +12,7 @@ from admin_api.editing.exemption_form import Terms
 from admin_api.editing.leases import LeaseTerms
 from admin_api.policy_file.planning import Plan
 from admin_api.policy_file.trying import InForce, Told, Try
+from admin_api.query_log.reader import LogPage
 from admin_api.store.access import StoreAccess
 from admin_api.store.store import Store
 from admin_api.subjects.keeper import SubjectKeeper
@@ -169,20 +170,6 @@ class Statistics(Protocol):
 
     async def metrics(self) -> bytes:
         """All metrics in the Prometheus text format."""
-
-
-@dataclass(frozen=True, slots=True)
-class LogPage:
-    """A page of the query log, newest first, which may be short, or empty, because its time was over.
-
-    `next` is the cursor to go on, None at the end; `searched_to` the time down to which was looked, None where nothing
-    was, or all; `newest` what to give as `after` to get what comes later, None with a cursor.
-    """
-
-    items: Sequence[Mapping[str, Any]]
-    next: str | None
-    searched_to: datetime | None = None
-    newest: str | None = None
 
 
 class QueryLog(Protocol):

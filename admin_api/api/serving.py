@@ -10,7 +10,7 @@ import ssl
 
 from aiohttp import web
 
-from admin_api.api.app import make_app
+from admin_api.api.app import AddPages, make_app
 from admin_api.api.context import Context
 from admin_api.api.http.connections import HttpConnections
 from admin_api.api.http.odd_octets import with_text_only
@@ -39,8 +39,9 @@ class _ToLog(logging.Handler):
 class ApiServer:
     """An HTTP server that runs."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, add_pages: AddPages) -> None:
         self._context = context
+        self._add_pages = add_pages
         self._tls: ssl.SSLContext | None = None
         self._runner: web.AppRunner | None = None
         self._connections = HttpConnections(context.log)
@@ -52,7 +53,7 @@ class ApiServer:
         logger = logging.getLogger("moatdns.http")
         logger.handlers, logger.propagate = [_ToLog(self._context.log)], False
         self._runner = web.AppRunner(
-            make_app(self._context, self._connections),
+            make_app(self._context, self._connections, self._add_pages),
             logger=logger,
             access_log=None,  # the application writes its own
             handle_signals=False,

@@ -15,7 +15,7 @@ from admin_api.editing.common import validated
 from admin_api.editing.errors import Invalid
 from admin_api.store import groups, leases
 from admin_api.store.errors import Forbidden, NotFound, TooMany, WrongState
-from admin_api.store.leases import LeaseRow
+from admin_api.store.lease_row import LeaseRow
 from admin_api.subjects.keeper import SubjectKeeper
 from admin_api.subjects.rows import lease_of
 from resolver.config import fields

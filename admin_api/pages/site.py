@@ -14,21 +14,27 @@ from aiohttp import web
 from multidict import MultiDictProxy
 
 from admin_api.api.context import Context
-from admin_api.api.http.call import BadRequest
 from admin_api.api.http.callers import REQUEST_ID, Callers, demand
-from admin_api.api.http.problems import EXPECTED, HttpProblem, told_of
+from admin_api.api.http.problems import EXPECTED, told_of
+from admin_api.api.performing import Performing
+from admin_api.editing.refusals import BadRequest, Refusal
 from admin_api.pages.login.login import LoginPages
 from admin_api.pages.login.sessions import Session
 from admin_api.pages.shared.forms import demand_own_page, read_form, read_login_form
 from admin_api.pages.shared.operations import Operations, Waits
-from admin_api.pages.shared.static_files import FILES
+from admin_api.pages.shared.static_files import FILES, serve_static
 from admin_api.pages.shared.templates import make_templates
 from admin_api.pages.shared.visit import PageRoute, Visit
 from admin_api.pages.table import PAGES
-from admin_api.second_owner.performing import Performing
 from admin_api.store.errors import StoreAway
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+def add_pages(router: web.UrlDispatcher, context: Context, callers: Callers, performing: Performing) -> None:
+    """Give a router the pages of a context, and their static files."""
+    router.add_get("/static/{name:[a-z0-9._/-]+}", serve_static)
+    Site(context, callers, performing).add_to(router)
 
 
 class Site:
@@ -95,7 +101,7 @@ class Site:
             is_part=request.headers.get("HX-Request") == "true" and request.headers.get("HX-Boosted") != "true",
         )
 
-    async def _tell(self, visit: Visit, page: PageRoute, what: HttpProblem) -> web.StreamResponse:
+    async def _tell(self, visit: Visit, page: PageRoute, what: Refusal) -> web.StreamResponse:
         """The page that a form was on, with what is wrong; where there is none, a page about that."""
         visit.problem = what
         if page.shown_again is not None and visit.form and what.status != HTTPStatus.NOT_FOUND:
@@ -137,7 +143,7 @@ async def _read_form(request: web.Request, session: Session) -> MultiDictProxy[s
     return form
 
 
-def problem_page(visit: Visit, what: HttpProblem) -> web.Response:
+def problem_page(visit: Visit, what: Refusal) -> web.Response:
     """A page that says what went wrong."""
     response = visit.render("shared/problem.html", what=what)
     response.headers.update(what.headers)

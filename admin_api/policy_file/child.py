@@ -18,7 +18,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from admin_api.api.http.problems import EXPECTED, told_of
+from admin_api.editing.refusals import REFUSALS, refusal_of
 from admin_api.policy_file.planning import Plan
 from admin_api.policy_file.replay import Replay
 from admin_api.policy_file.telling import told_change
@@ -46,9 +46,9 @@ async def _outcome(order: dict[str, Any]) -> dict[str, Any]:
         catalogue = load_catalogue(Path(order["catalogue"]) if order["catalogue"] else None)
         plan, replayed = await tried(store, catalogue, wanted, state_dir, lambda: _in_force(order, state_dir))
         return {"plan": _told(plan), "replay": _plain(replayed)}
-    except EXPECTED as error:
-        known = told_of(error)
-        return {"refused": [known.status, known.detail, list(known.errors)]}
+    except REFUSALS as error:
+        refusal = refusal_of(error)
+        return {"refused": [refusal.status, refusal.detail, list(refusal.errors)]}
     finally:
         await store.close()
 

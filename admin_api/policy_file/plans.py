@@ -8,8 +8,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from admin_api.api.http.call import BadRequest
 from admin_api.child_process import in_child
+from admin_api.editing.refusals import BadRequest
 from admin_api.policy_file.planning import Plan, PlannedChange
 from admin_api.policy_file.telling import told_change
 from admin_api.policy_file.trying import InForce, Told, Try, tried

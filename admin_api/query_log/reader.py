@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from admin_api.api.context import LogPage
 from admin_api.query_log import files
 from admin_api.query_log.cursors import START, after_of, cursor_of, marks_of, place_of
 from admin_api.query_log.search import Row, Search, Wanted
@@ -20,6 +20,20 @@ BUDGET_SECONDS: Final = 0.15
 
 _GRACE_SECONDS = 0.04  # then a search that is in the middle of something is told to stop, and not waited for
 _THREADS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class LogPage:
+    """A page of the query log, newest first, which may be short, or empty, because its time was over.
+
+    `next` is the cursor to go on, None at the end; `searched_to` the time down to which was looked, None where nothing
+    was, or all; `newest` what to give as `after` to get what comes later, None with a cursor.
+    """
+
+    items: Sequence[Mapping[str, Any]]
+    next: str | None
+    searched_to: datetime | None = None
+    newest: str | None = None
 
 
 class QueryLogReader:

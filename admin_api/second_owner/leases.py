@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from admin_api.second_owner.groups import Facts, States, networks_around, opened
 from admin_api.store.change import Change
-from admin_api.store.leases import LeaseRow
+from admin_api.store.lease_row import LeaseRow
 from admin_api.store.policy import DEFAULT_GROUP
 from admin_api.store.tables import group_networks, groups
 

@@ -6,15 +6,13 @@ from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from admin_api.store.revisions import Undo
+from admin_api.store.lease_row import LeaseRow
 from admin_api.store.tables import canonical
-
-if TYPE_CHECKING:
-    from admin_api.store.leases import LeaseRow
+from admin_api.store.undo import Undo
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +57,6 @@ Judge = Callable[[Change], Awaitable[None]]
 JUDGE: Final[ContextVar[Judge | None]] = ContextVar("JUDGE", default=None)
 """Who looks at a change once all of it is written, before it is committed; what is raised rolls it back.
 
-Set around a call of the API (second_owner/performing.py), so that no handler can forget it. What the node does by
+Set around a call of the API (api/performing.py), so that no handler can forget it. What the node does by
 itself, and what root does on the machine, has none.
 """

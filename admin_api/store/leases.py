@@ -12,23 +12,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from admin_api.store.change import Change
 from admin_api.store.errors import NotFound
+from admin_api.store.lease_row import LeaseRow
 from admin_api.store.tables import bindable, lease_history, leases
 
 _BATCH = 500
-
-
-@dataclass(frozen=True, slots=True)
-class LeaseRow:
-    """An address's lease. `device` is the same for all addresses that were set in one call."""
-
-    address: str
-    identity: str
-    group: str | None
-    device: str
-    set_by: str
-    created_at: datetime
-    updated_at: datetime
-    ends_at: datetime
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,26 +1,20 @@
-"""The policy's revisions: what each changed of what the API owns, and enough to take it back.
-
-What a revision did is kept as lines of JSON, compressed: ``["object", "groups/x", before, after]``, and ``["+", list,
-action, [rules]]`` or ``["-", …]`` of rules that were added or removed. So a list of a million rules costs what changes.
-"""
+"""The policy's revisions: what each changed of what the API owns, and enough to take it back (`undo`)."""
 
 from __future__ import annotations
 
 import json
-import zlib
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import Final
 
 from sqlalchemy import delete, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from admin_api.store.change import Change
 from admin_api.store.errors import NotFound
 from admin_api.store.tables import lists, policy_revisions, removed_rules, rules
-
-if TYPE_CHECKING:
-    from admin_api.store.change import Change
+from admin_api.store.undo import Line, lines_of
 
 MOST_REVISIONS: Final = 10_000
 """Revisions that are kept; then the oldest go."""
@@ -40,33 +34,6 @@ class RevisionRow:
     actor: str
     request_id: str | None
     changes: tuple[str, ...]
-
-
-Line = list[Any]
-
-
-class Undo:
-    """What a change does, gathered and compressed on the way."""
-
-    def __init__(self) -> None:
-        self._packer = zlib.compressobj()
-        self._packed: list[bytes] = []
-
-    def put(self, line: Line) -> None:
-        """One more line."""
-        self._packed.append(self._packer.compress(json.dumps(line, separators=(",", ":")).encode() + b"\n"))
-
-    def rules(self, sign: str, list_name: str, pairs: Iterable[tuple[str, str]]) -> None:
-        """Rules (action, rule) that were added ("+") or removed ("-")."""
-        by_action: dict[str, list[str]] = {}
-        for action, rule in pairs:
-            by_action.setdefault(action, []).append(rule)
-        for action, texts in by_action.items():
-            self.put([sign, list_name, action, texts])
-
-    def packed(self) -> bytes:
-        """All of it."""
-        return b"".join([*self._packed, self._packer.flush()])
 
 
 async def note(change: Change) -> None:
@@ -132,12 +99,7 @@ async def since(conn: AsyncConnection, revision: int, now: int) -> AsyncIterator
         if row.revision != expected:
             break
         expected -= 1
-        yield list(_lines(row.undo))
+        yield list(lines_of(row.undo))
     await result.close()
     if expected != revision:
         raise NotFound(f"way back to revision {revision}: revision {expected} is not kept (any more)")
-
-
-def _lines(packed: bytes) -> Iterator[Line]:
-    for line in zlib.decompress(packed).splitlines():
-        yield json.loads(line)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import cast
 
 from admin_api.store.exemptions import ExemptionRow
-from admin_api.store.leases import LeaseRow
+from admin_api.store.lease_row import LeaseRow
 from admin_api.store.pauses import PauseRow
 from resolver.policy.subjects import End, Exemption, Kind, Lease, Moment, Pause
 

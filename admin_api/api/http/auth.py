@@ -9,7 +9,7 @@ from collections import Counter, OrderedDict
 from collections.abc import Callable
 
 from admin_api.api.context import Context
-from admin_api.api.http.call import BadRequest
+from admin_api.editing.refusals import BadRequest
 from admin_api.store import tokens
 from admin_api.store.tokens import MOST_TOKENS, TokenRow
 from resolver.answering.rates import Buckets

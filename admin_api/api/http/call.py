@@ -21,17 +21,6 @@ IN_FORCE_HEADER = "X-Moatdns-In-Force"
 MOST_RULES_AT_ONCE = 10_000  # a write of more is answered before it is in force
 
 
-class BadRequest(Exception):
-    """A call that cannot be understood. `status` is what HTTP calls it."""
-
-    def __init__(self, status: int, detail: str, errors: list[tuple[str, str]] | None = None, **headers: str) -> None:
-        super().__init__(detail)
-        self.status = status
-        self.detail = detail
-        self.errors = errors or []
-        self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
-
-
 @dataclass(frozen=True, slots=True)
 class Call:
     """One call, authenticated and in good form."""
@@ -47,7 +36,7 @@ class Call:
     role: str = ""
     token: TokenRow | None = None
     token_part: str | None = None  # of a token that is made: the half that who asked for it has
-    carry_out: CarryOut | None = None  # does what a change request asks for: second_owner/performing.py
+    carry_out: CarryOut | None = None  # does what a change request asks for: api/performing.py
 
     def expected_version(self) -> int | None:
         """The version that If-Match demands; None when it demands none. Raises StaleVersion for none of ours."""

@@ -8,7 +8,7 @@ from aiohttp import web
 
 from admin_api.api.context import Context
 from admin_api.api.http.auth import Throttle, authenticate, may
-from admin_api.api.http.call import BadRequest
+from admin_api.editing.refusals import BadRequest
 from admin_api.store import tokens
 from admin_api.store.errors import StoreAway
 from admin_api.store.tokens import TokenRow

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 
 from admin_api.api.context import AdminSettings
-from admin_api.api.http.call import BadRequest
+from admin_api.editing.refusals import BadRequest
 
 _LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
 

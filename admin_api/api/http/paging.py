@@ -7,7 +7,7 @@ import binascii
 import json
 from typing import Any
 
-from admin_api.api.http.call import BadRequest
+from admin_api.editing.refusals import BadRequest
 
 
 def cursor_of(*place: Any) -> str:

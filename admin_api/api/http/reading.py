@@ -10,8 +10,8 @@ from typing import Any
 from aiohttp import web
 from pydantic import BaseModel, ValidationError
 
-from admin_api.api.http.call import BadRequest
 from admin_api.editing.errors import pointer
+from admin_api.editing.refusals import BadRequest
 from resolver.config.mistakes import sentences
 
 MOST_BODY_BYTES = 16 << 20

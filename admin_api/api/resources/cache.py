@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from admin_api.api import models
-from admin_api.api.http.call import ApiReply, BadRequest, Call
+from admin_api.api.http.call import ApiReply, Call
 from admin_api.editing.errors import Invalid
+from admin_api.editing.refusals import BadRequest
 from resolver.errors import MoatdnsError, RuleError
 from resolver.wire.names import parse_any_name, to_text
 

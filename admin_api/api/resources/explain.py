@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from admin_api.api import models
-from admin_api.api.http.call import ApiReply, BadRequest, Call
+from admin_api.api.http.call import ApiReply, Call
 from admin_api.editing.errors import Invalid
+from admin_api.editing.refusals import BadRequest
 from resolver.answering.explaining import explain_query
 from resolver.errors import RuleError
 from resolver.policy.explain import Explanation

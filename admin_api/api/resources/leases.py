@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from admin_api.api import models
-from admin_api.api.http.call import ApiReply, BadRequest, Call, subjects_in_force
+from admin_api.api.http.call import ApiReply, Call, subjects_in_force
 from admin_api.api.http.paging import cursor_of, place_of
 from admin_api.editing import leases as editing
 from admin_api.editing.errors import Invalid
+from admin_api.editing.refusals import BadRequest
 from admin_api.store import leases
-from admin_api.store.leases import LeaseRow
+from admin_api.store.lease_row import LeaseRow
 from resolver.errors import RuleError
 
 

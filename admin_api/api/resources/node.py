@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 
 from admin_api.api import models
 from admin_api.api.http.auth import may
-from admin_api.api.http.call import ApiReply, BadRequest, Call
+from admin_api.api.http.call import ApiReply, Call
+from admin_api.editing.refusals import BadRequest
 from admin_api.store import lists
 from resolver import __version__
 from resolver.errors import MoatdnsError

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from admin_api.api import models
-from admin_api.api.http.call import MOST_RULES_AT_ONCE, ApiReply, BadRequest, Call, in_force
+from admin_api.api.http.call import MOST_RULES_AT_ONCE, ApiReply, Call, in_force
 from admin_api.api.http.paging import cursor_of, place_of
+from admin_api.editing.refusals import BadRequest
 from admin_api.policy_file.applying import apply
 from admin_api.policy_file.document import document_of
 from admin_api.policy_file.planning import Plan

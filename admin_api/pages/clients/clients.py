@@ -9,7 +9,7 @@ from typing import Any
 from aiohttp import web
 
 from admin_api.api import models
-from admin_api.api.http.call import BadRequest
+from admin_api.editing.refusals import BadRequest
 from admin_api.pages.groups.group_form import number
 from admin_api.pages.shared.listings import group_names
 from admin_api.pages.shared.outcome import told

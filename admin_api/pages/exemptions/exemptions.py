@@ -8,8 +8,8 @@ from typing import Any
 from aiohttp import web
 
 from admin_api.api import models
-from admin_api.api.http.call import BadRequest
 from admin_api.editing.exemptions import UNVERIFIED
+from admin_api.editing.refusals import BadRequest
 from admin_api.pages.exemptions.exemption_choices import DURATIONS, TWO_HOURS
 from admin_api.pages.shared.listings import all_of
 from admin_api.pages.shared.outcome import is_in_force, told

@@ -9,8 +9,8 @@ from zoneinfo import available_timezones
 from aiohttp import web
 
 from admin_api.api import models
-from admin_api.api.http.call import BadRequest
 from admin_api.api.http.problems import EXPECTED, told_of
+from admin_api.editing.refusals import BadRequest
 from admin_api.pages.catalogue.switches import block_of
 from admin_api.pages.check.check import way_of
 from admin_api.pages.groups import group_form

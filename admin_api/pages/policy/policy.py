@@ -9,9 +9,10 @@ from typing import Any
 from aiohttp import web
 
 from admin_api.api import models
-from admin_api.api.http.call import IN_FORCE_HEADER, ApiReply, BadRequest
+from admin_api.api.http.call import IN_FORCE_HEADER, ApiReply
 from admin_api.api.http.problems import told_of
 from admin_api.editing.errors import Invalid, path_of, pointer
+from admin_api.editing.refusals import BadRequest
 from admin_api.pages.policy.differences import Line, planned_lines
 from admin_api.pages.shared.visit import Visit
 from admin_api.policy_file.text import as_yaml

@@ -8,9 +8,9 @@ from urllib.parse import parse_qsl
 from aiohttp import web
 from multidict import MultiDict, MultiDictProxy
 
-from admin_api.api.http.call import BadRequest
 from admin_api.api.http.reading import BROKEN, read_within
 from admin_api.api.http.turns import TURN
+from admin_api.editing.refusals import BadRequest
 from admin_api.pages.shared.addresses import split
 
 FORM_SECONDS = 20.0  # for a form of somebody who is logged in

@@ -10,8 +10,8 @@ from admin_api.api.context import Context
 from admin_api.api.http.call import ApiReply, Call
 from admin_api.api.http.callers import demand
 from admin_api.api.http.reading import check_body, check_query
+from admin_api.api.performing import Performing
 from admin_api.api.route import operation_name
-from admin_api.second_owner.performing import Performing
 from admin_api.store.tokens import TokenRow
 
 __all__ = ["Operations", "Waits", "operation_name"]

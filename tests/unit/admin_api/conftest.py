@@ -15,11 +15,13 @@ from typing import Any
 import pytest
 from aiohttp import ClientResponse, ClientSession
 
-from admin_api.api.context import AdminSettings, Context, LogPage
+from admin_api.api.context import AdminSettings, Context
 from admin_api.api.serving import ApiServer
 from admin_api.audit.head import HeadKeeper
+from admin_api.pages.site import add_pages
 from admin_api.policy_file.plans import Plans
 from admin_api.query_log.cursors import BadAfter, BadCursor
+from admin_api.query_log.reader import LogPage
 from admin_api.store import tokens
 from admin_api.store.store import Store
 from admin_api.subjects.keeper import SubjectKeeper
@@ -241,7 +243,7 @@ async def served(tmp_path: Path) -> AsyncIterator[Served]:
         began=time.time(),
         config_problems=list,
     )
-    serving = ApiServer(context)
+    serving = ApiServer(context, add_pages)
     await serving.start(listening)
     async with ClientSession() as session:
         api = Served(port, store, store_access, policy, log, session, tmp_path, context, elsewhere.keys)

@@ -10,7 +10,7 @@ import pytest
 from admin_api.api.app import MOST_CALLS
 from admin_api.api.http import connections
 from admin_api.api.http.auth import MOST_WRONG, Throttle
-from admin_api.api.http.call import BadRequest
+from admin_api.editing.refusals import BadRequest
 from admin_api.pages.shared import forms
 
 from .conftest import Served

@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 import pytest
 
 from admin_api.api.http.auth import MOST_WRONG, Throttle
-from admin_api.api.http.call import BadRequest
+from admin_api.editing.refusals import BadRequest
 from admin_api.pages.login import sessions
 from admin_api.store import tokens
 

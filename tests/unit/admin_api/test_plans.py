@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from admin_api.api.http.call import BadRequest
+from admin_api.editing.refusals import BadRequest
 from admin_api.policy_file import plans
 from admin_api.policy_file.plans import Plans
 from admin_api.policy_file.trying import Try

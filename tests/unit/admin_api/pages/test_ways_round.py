@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from admin_api.api.context import LogPage
+from admin_api.query_log.reader import LogPage
 from blocklists.loading import load_catalogue
 from tests.unit.admin_api.browser import Browser
 from tests.unit.admin_api.conftest import Served

@@ -16,10 +16,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from admin_api.api.context import LogPage
 from admin_api.query_log import cursors, files
 from admin_api.query_log.cursors import BadAfter, BadCursor
-from admin_api.query_log.reader import QueryLogReader
+from admin_api.query_log.reader import LogPage, QueryLogReader
 
 NOON = datetime(2026, 5, 10, 12, tzinfo=UTC)
 DAY = timedelta(days=1)

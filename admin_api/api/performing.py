@@ -15,12 +15,13 @@ from typing import Any
 from pydantic import BaseModel
 
 from admin_api.api.http.auth import may
-from admin_api.api.http.call import ApiReply, BadRequest, Call
+from admin_api.api.http.call import ApiReply, Call
 from admin_api.api.http.reading import check_query
 from admin_api.api.models.changes import ChangeDone, ChangeWaits
 from admin_api.api.resources.changes import CHANGES, DECIDED, item_of
 from admin_api.api.route import Route, operation_name
 from admin_api.editing.pauses import check_emergency
+from admin_api.editing.refusals import BadRequest
 from admin_api.persons import is_same_person
 from admin_api.second_owner.effect import finding
 from admin_api.second_owner.openings import openings

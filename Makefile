@@ -6,6 +6,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 BUILD_TOOLS := $(if $(wildcard $(VENV)/.installed-dev),$(VENV)/.installed-dev,$(VENV)/.installed-run)
+# Each start of a server would compile all that it imports anew.
+unexport PYTHONDONTWRITEBYTECODE
 COMPILED_UNITS := $(addprefix tests/unit/resolver/,answering cache upstream wire)
 # Tests that put something else in place of a constant or a method, which what is compiled does not look up.
 REPLACING := $(addprefix --deselect tests/unit/resolver/upstream/test_forwarder_failures.py::test_, \

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import datetime
-import hashlib
 import re
 from collections.abc import Hashable, Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import yaml
 
@@ -19,18 +18,16 @@ from blocklists.catalogue import (
     SURFACES,
     Catalogue,
     CatalogueDomain,
-    Kind,
     Service,
     SharedName,
     Vendor,
 )
+from blocklists.data_files import KINDS, data_files, digest_of
 from resolver.config.suffixes import is_public_suffix
 from resolver.errors import CatalogueError, RuleError
 from resolver.policy.rule_syntax import Rule, RuleKind, parse_rule
-from resolver.system.state_files import read_own
 from resolver.wire.names import to_text, wire_of_key
 
-_KINDS: Final[dict[str, Kind]] = {"bypass": "bypass", "gateways": "gateway", "vendors": "vendor"}  # by folder
 _RESERVED = frozenset({AI, BYPASS, GATEWAYS, "lists"})  # what `block` and `allow` use for sets; never a vendor
 _ID = re.compile(r"[a-z0-9][a-z0-9-]{0,62}\Z")
 
@@ -51,7 +48,7 @@ def load_catalogue(folder: Path | None = None, fingerprint: str | None = None) -
     domains: list[CatalogueDomain] = []
     shared: list[SharedName] = []
     contents = data_files(folder)
-    if fingerprint is not None and _fingerprint(contents) != fingerprint:
+    if fingerprint is not None and digest_of(contents) != fingerprint:
         raise CatalogueError(f"{folder}: the content is not what was written: somebody has changed it")
     files = {where: _parse(where, content) for where, content in contents}
     for where, data in files.items():
@@ -71,30 +68,8 @@ def load_catalogue(folder: Path | None = None, fingerprint: str | None = None) -
         dict(sorted(services.items())),
         tuple(domains),
         tuple(shared),
-        _fingerprint(contents),
+        digest_of(contents),
     )
-
-
-def catalogue_fingerprint(folder: Path | None = None) -> str:
-    """The fingerprint that `load_catalogue(folder)` would have, without parsing anything. Raises CatalogueError."""
-    return _fingerprint(data_files(folder))
-
-
-def data_files(folder: Path | None) -> list[tuple[str, bytes]]:
-    """Every data file as ``vendors/anthropic.yaml`` and its bytes, in order of that name."""
-    root = folder or Path(__file__).parent
-    paths = sorted(f"{name}/{path.name}" for name in _KINDS for path in (root / name).glob("*.yaml"))
-    if not paths:
-        raise CatalogueError(f"{root}: no catalogue here: expected files such as vendors/NAME.yaml")
-    try:
-        read = read_own if folder else Path.read_bytes
-        return [(path, read(root / path)) for path in paths]
-    except OSError as error:
-        raise CatalogueError(f"{root}: the catalogue cannot be read: {error}") from error
-
-
-def _fingerprint(contents: list[tuple[str, bytes]]) -> str:
-    return hashlib.sha256(b"".join(content for _, content in contents)).hexdigest()
 
 
 class _Loader(yaml.CSafeLoader):
@@ -142,7 +117,7 @@ def _vendor(where: str, data: dict[str, Any]) -> Vendor:
         if not isinstance(value, list) or not all(isinstance(text, str) and text.strip() for text in value):
             raise CatalogueError(f"{where}: {key}: expected a list of texts, not {value!r}")
         texts[key] = tuple(value)
-    return Vendor(data["vendor"], data["name"], _KINDS[where.partition("/")[0]], **texts)
+    return Vendor(data["vendor"], data["name"], KINDS[where.partition("/")[0]], **texts)
 
 
 def _services(where: str, data: dict[str, Any]) -> Iterator[Service]:

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Final
 
 from blocklists.catalogue import Catalogue
-from blocklists.loading import catalogue_fingerprint, data_files, load_catalogue
+from blocklists.data_files import catalogue_fingerprint, data_files
+from blocklists.loading import load_catalogue
 from resolver.errors import CatalogueError
 from resolver.system.state_files import make_folder, write_whole
 

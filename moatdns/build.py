@@ -27,7 +27,7 @@ from typing import Any
 from blocklists.loading import load_catalogue
 from blocklists.sources import base_text, compile_policy, fingerprint_of, known_references
 from blocklists.versions import choose, load_kept
-from moatdns.plan import ground_of, plan_of
+from moatdns.planning import ground_of, plan_of
 from resolver.config.file_policy import file_policy, write_contents
 from resolver.config.load import checked, placed, read_document
 from resolver.config.places import Document

@@ -2,28 +2,17 @@
 
 from __future__ import annotations
 
-import ipaddress
-import os
-from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from blocklists.versions import CatalogueChoice
 from moatdns import cookie_secret
-from moatdns.ourselves import is_ourselves, usable_system_servers
-from resolver.config.addresses import NAMED_CLIENTS, parse_endpoint
-from resolver.config.certificates import check_ca_file, troubles_of
-from resolver.config.notes import config_notes
-from resolver.config.schema import Config
-from resolver.config.settings import ControlSettings, EncryptedSettings, UpstreamServer, WorkerSettings
-from resolver.config.system_servers import PLACE, RESOLV_CONF, SystemPlaces
-from resolver.config.telling import Told, told_of
-from resolver.config.to_settings import control_settings, worker_settings
-from resolver.errors import ListenError
-from resolver.listeners.sockets import DO53, DOH, DOT, Listen
+from resolver.config.settings import ControlSettings, UpstreamServer, WorkerSettings
+from resolver.config.system_servers import RESOLV_CONF, SystemPlaces
+from resolver.listeners.sockets import Listen
 
-_Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+if TYPE_CHECKING:
+    from resolver.config.telling import Told
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,112 +125,6 @@ class Plan:
         )
 
 
-def ground_of(config: Config) -> Ground:
-    """Work out the ground of a config, on this machine as it is now. Looks at nothing but the config."""
-    listen = _addresses(config)
-    return Ground(
-        listen=listen,
-        workers=len(os.sched_getaffinity(0)) if config.workers == "auto" else int(config.workers),
-        encrypted_workers=config.tls.workers if any(address.kind != DO53 for address in listen) else 0,
-        user=config.user,
-        state_dir=config.state_dir,
-        admin=parse_endpoint(config.admin.listen) if config.admin.listen else None,
-        block_page=tuple(config.block_page.listen),
-    )
-
-
-def plan_of(config: Config, policy: dict[str, Any], fingerprint: str, *, catalogue: CatalogueChoice) -> Plan:
-    """The plan of a config, on this machine as it is now; `policy` is the config's own, with its fingerprint.
-
-    A cookie secret that the config holds itself is written to `state_dir`. Raises MoatdnsError when it cannot be.
-    """
-    ground = ground_of(config)
-    listen, workers, encrypted_workers = ground.listen, ground.workers, ground.encrypted_workers
-    settings = worker_settings(config, workers=workers + encrypted_workers, system_servers=[PLACE])
-    places = SystemPlaces.of(settings)
-    notes = []
-    if places is not None:
-        system = usable_system_servers(listen)
-        settings = places.filled(settings, system.servers)
-        notes += [left_out(server) for server in system.ourselves]
-    if not settings.upstream_servers:
-        notes.append("there is no upstream, so only blocked names are answered: set upstream.servers")
-    notes += [
-        f"upstream.servers: {server.name} is this resolver itself; its queries would go in a circle"
-        for server in settings.every_upstream
-        if is_ourselves(server, listen)
-    ]
-    if not settings.upstream.bootstrap:
-        notes += [
-            f"upstream.servers: nobody can be asked for the address of {server.host}: set upstream.bootstrap"
-            for server in settings.every_upstream
-            if not server.has_address
-        ]
-    check_ca_file(settings.upstream.ca_file)
-    if not settings.rates.responses_per_second and (public := _public(settings.clients_allow)):
-        notes.append(
-            f"clients.allow has public addresses ({public[0]}), whom forged queries can have flooded with answers: set "
-            "rate_limits.responses_per_second, to 100 for example"
-        )
-    notes += config_notes(config)
-    certificate_trouble = ""
-    if encrypted_workers:
-        try:
-            notes += certificate_troubles(settings.encrypted)
-        except ListenError as error:
-            certificate_trouble = str(error)
-    if catalogue.folder is not None:
-        notes.append(
-            f"a new catalogue waits to be accepted, {catalogue.news}; look at it (moatdns catalogue diff), then run "
-            "'moatdns catalogue accept' and send SIGHUP"
-        )
-    return Plan(
-        settings=settings,
-        control=replace(control_settings(config), catalogue=str(catalogue.folder) if catalogue.folder else None),
-        policy=policy,
-        fingerprint=fingerprint,
-        listen=listen,
-        workers=workers,
-        state_dir=config.state_dir,
-        notes=tuple(notes),
-        encrypted_workers=encrypted_workers,
-        certificate_trouble=certificate_trouble,
-        user=config.user,
-        cookie_secret=cookie_secret.path_of(config.cookies.secret, config.state_dir) if config.cookies.enabled else "",
-        news=str(catalogue.news) if catalogue.news and not catalogue.folder else "",
-        told=told_of(config),
-        places=places,
-    )
-
-
 def left_out(server: UpstreamServer) -> str:
     """The message about one of the system's nameservers that is this resolver."""
     return f"{RESOLV_CONF} names {server.host}, which is this resolver itself: it is not asked"
-
-
-def _addresses(config: Config) -> tuple[Listen, ...]:
-    is_default = "do53" not in config.listen.model_fields_set
-    plain = [Listen(*parse_endpoint(text), optional=is_default) for text in config.listen.do53]
-    encrypted = [
-        Listen(*parse_endpoint(text), kind=kind)
-        for kind, texts in ((DOT, config.listen.dot), (DOH, config.listen.doh))
-        for text in texts
-    ]
-    return (*plain, *encrypted)
-
-
-def _public(allowed: Iterable[str]) -> list[str]:
-    """The networks that are not all private."""
-    inner = [ipaddress.ip_network(text) for texts in NAMED_CLIENTS.values() for text in texts]
-    return [text for text in allowed if not any(_is_within(ipaddress.ip_network(text), one) for one in inner)]
-
-
-def _is_within(network: _Network, other: _Network) -> bool:
-    return network.version == other.version and network.prefixlen >= other.prefixlen and network[0] in other
-
-
-def certificate_troubles(encrypted: EncryptedSettings) -> list[str]:
-    """Faults of the certificate of DoT and DoH that clients will not accept. Raises ListenError for an unusable one."""
-    if not encrypted.certificate:
-        return []
-    return troubles_of(Path(encrypted.certificate), Path(encrypted.private_key), encrypted.server_name)

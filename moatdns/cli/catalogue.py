@@ -8,7 +8,8 @@ import typer
 
 from blocklists.loading import load_catalogue
 from blocklists.versions import Difference, accept, difference, in_force, load_kept
-from moatdns.cli.common import ConfigOption, JsonOption, fail, load, print_json, print_line, work_as_owner
+from moatdns.cli.common import ConfigOption, JsonOption, fail, print_json, print_line
+from moatdns.cli.reading import load, work_as_owner
 from moatdns.supervisor.boot import forget
 from resolver.config.schema import Config
 from resolver.errors import CatalogueError

@@ -6,7 +6,7 @@ import ssl
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from moatdns.plan import certificate_troubles
+from moatdns.planning import certificate_troubles
 from resolver.config.certificates import check_ca_file, load_pair
 from resolver.config.load import placed
 from resolver.config.places import Document

@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from blocklists.loading import catalogue_fingerprint
+from blocklists.data_files import catalogue_fingerprint
 from moatdns import cookie_secret
 from moatdns.plan import Plan
 from moatdns.supervisor.state_dir import is_roots_alone

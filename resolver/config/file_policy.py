@@ -12,13 +12,15 @@ import hashlib
 import time
 from collections.abc import Collection, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from resolver.config.policy_schema import OwnList
-from resolver.config.schema import Config
 from resolver.errors import SnapshotError
 from resolver.policy.rule_syntax import RuleKind, is_plain, parse_rule
 from resolver.system.state_files import make_folder, read_own, write_whole
+
+if TYPE_CHECKING:
+    from resolver.config.policy_schema import OwnList
+    from resolver.config.schema import Config
 
 CONTENTS = "lists"
 """The folder of content files, below state_dir."""

@@ -9,8 +9,6 @@ import sys
 from collections.abc import Mapping, MutableMapping
 from typing import Any, Protocol
 
-import structlog
-
 from resolver.system.safe_text import visible_fields
 
 
@@ -50,6 +48,8 @@ def _written_out(_logger: Any, _method: str, fields: MutableMapping[str, Any]) -
 
 def make_log() -> Log:
     """The log of this process."""
+    import structlog  # noqa: PLC0415 (slow to import, and most commands log nothing)
+
     terminal = sys.stderr.isatty()
     renderer: Any = structlog.dev.ConsoleRenderer() if terminal else structlog.processors.JSONRenderer()
     file = io.TextIOWrapper(_Stderr(), encoding="utf-8", errors="backslashreplace", write_through=True)

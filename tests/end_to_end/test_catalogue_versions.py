@@ -11,7 +11,7 @@ from typing import Any
 from playwright.sync_api import Browser
 
 import blocklists
-from blocklists.loading import catalogue_fingerprint
+from blocklists.data_files import catalogue_fingerprint
 from tests.support.browser import Person
 from tests.support.clients import ask, is_blocked
 from tests.support.moatdns import Moatdns

@@ -22,6 +22,8 @@ PYTHON = os.environ.get("MOATDNS_PYTHON", sys.executable)
 
 MOATDNS = str(Path(PYTHON).absolute().parent / "moatdns")
 
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # each start of a server would compile all that it imports anew
+
 _BELOW_EPHEMERAL = range(20_000, 32_000)  # no connection of anybody's gets such a port by chance
 _RUNS_BESIDE = 4
 _SYSTEM = "/usr/sbin:/usr/bin:/sbin:/bin"

@@ -12,7 +12,8 @@ from admin_api.api.http.call import ApiReply, Call
 from admin_api.store import documents
 from admin_api.store.policy import FILE_POLICY
 from blocklists.catalogue import Catalogue, CatalogueDomain, SharedName
-from blocklists.loading import catalogue_fingerprint, load_catalogue
+from blocklists.data_files import catalogue_fingerprint
+from blocklists.loading import load_catalogue
 from blocklists.versions import difference
 
 

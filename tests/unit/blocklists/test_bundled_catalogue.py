@@ -8,7 +8,8 @@ import re
 import pytest
 
 from blocklists.catalogue import Catalogue, CatalogueDomain
-from blocklists.loading import catalogue_fingerprint, load_catalogue
+from blocklists.data_files import catalogue_fingerprint
+from blocklists.loading import load_catalogue
 from resolver.policy.rule_syntax import RuleForm, RuleKind
 from resolver.wire.names import key_of, parse_name
 

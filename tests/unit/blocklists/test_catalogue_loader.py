@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from blocklists.loading import catalogue_fingerprint, load_catalogue
+from blocklists.data_files import catalogue_fingerprint
+from blocklists.loading import load_catalogue
 from resolver.errors import CatalogueError
 from resolver.policy.rule_syntax import parse_rule
 

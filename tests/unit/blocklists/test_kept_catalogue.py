@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from blocklists.loading import catalogue_fingerprint
+from blocklists.data_files import catalogue_fingerprint
 from blocklists.versions import FOLDER, accept, choose, in_force, load_kept
 from resolver.errors import CatalogueError
 

@@ -6,15 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from resolver.config import load
-from resolver.config.load import find_config, load_config
+from resolver.config import finding
+from resolver.config.finding import find_config
+from resolver.config.load import load_config
 from resolver.errors import ConfigError
 
 
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(load, "_USUAL_PLACES", (Path("moatdns.yaml"), tmp_path / "etc" / "moatdns.yaml"))
+    monkeypatch.setattr(finding, "_USUAL_PLACES", (Path("moatdns.yaml"), tmp_path / "etc" / "moatdns.yaml"))
     return tmp_path
 
 
@@ -40,7 +41,7 @@ def test_the_working_directory_comes_before_etc_and_nothing_at_all_means_default
 
 
 def test_the_usual_places_are_those_of_the_contract() -> None:
-    assert (Path("moatdns.yaml"), Path("/etc/moatdns/moatdns.yaml")) == load._USUAL_PLACES
+    assert (Path("moatdns.yaml"), Path("/etc/moatdns/moatdns.yaml")) == finding._USUAL_PLACES
 
 
 def test_a_link_that_leads_nowhere_does_not_give_way_to_defaults(here: Path) -> None:

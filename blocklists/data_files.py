@@ -1,0 +1,36 @@
+"""The catalogue's data files as they are on disk, and their fingerprint; nothing is parsed."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Final
+
+from blocklists.catalogue import Kind
+from resolver.errors import CatalogueError
+from resolver.system.state_files import read_own
+
+KINDS: Final[dict[str, Kind]] = {"bypass": "bypass", "gateways": "gateway", "vendors": "vendor"}  # by folder
+
+
+def catalogue_fingerprint(folder: Path | None = None) -> str:
+    """The fingerprint that `load_catalogue(folder)` would have, without parsing anything. Raises CatalogueError."""
+    return digest_of(data_files(folder))
+
+
+def data_files(folder: Path | None) -> list[tuple[str, bytes]]:
+    """Every data file as ``vendors/anthropic.yaml`` and its bytes, in order of that name."""
+    root = folder or Path(__file__).parent
+    paths = sorted(f"{name}/{path.name}" for name in KINDS for path in (root / name).glob("*.yaml"))
+    if not paths:
+        raise CatalogueError(f"{root}: no catalogue here: expected files such as vendors/NAME.yaml")
+    try:
+        read = read_own if folder else Path.read_bytes
+        return [(path, read(root / path)) for path in paths]
+    except OSError as error:
+        raise CatalogueError(f"{root}: the catalogue cannot be read: {error}") from error
+
+
+def digest_of(contents: list[tuple[str, bytes]]) -> str:
+    """SHA-256 of the content of all data files, as hexadecimal digits."""
+    return hashlib.sha256(b"".join(content for _, content in contents)).hexdigest()

@@ -1,0 +1,137 @@
+"""Commands that look at a config, and at what a server left or answers: check-config, explain, schema, healthcheck."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+from typing import Annotated
+
+import typer
+
+from blocklists.loading import load_catalogue
+from blocklists.sources import known_references
+from moatdns.cli.common import ConfigOption, JsonOption, fail, print_json, print_line
+from moatdns.cli.config_check import look_at_files
+from moatdns.cli.reading import load, policy_of, subjects_of
+from resolver.answering.explaining import access_of, explain_query
+from resolver.config.addresses import parse_endpoint
+from resolver.config.finding import find_config
+from resolver.config.json_schema import json_schema
+from resolver.config.load import checked, read_document
+from resolver.config.notes import config_notes
+from resolver.config.to_settings import worker_settings
+from resolver.errors import ConfigError, RuleError
+from resolver.snapshot.clocks import now
+from resolver.wire.codes import HEADER, Rcode
+from resolver.wire.names import parse_any_name, parse_name
+
+app = typer.Typer()
+
+
+@app.command("check-config")
+def check_config(config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """Check a config file: 0 when it is good, 1 with every mistake, its line and key."""
+    try:
+        path = find_config(config, os.environ)
+        document = read_document(path)
+        loaded = checked(path, document, known_references(load_catalogue()))
+        notes = [*look_at_files(loaded, document), *config_notes(loaded)]
+    except ConfigError as error:
+        if as_json:
+            print_json({"ok": False, "problems": error.problems}, indent=None)
+            raise typer.Exit(1) from None
+        fail(*error.problems)
+    policy = loaded.policy
+    if as_json:
+        print_json({"ok": True, "config": str(path) if path else None, "notes": notes}, indent=None)
+    else:
+        rules = sum(len(entry.block) + len(entry.allow) for entry in policy.lists)
+        what = f"{len(policy.groups)} groups, {len(policy.lists)} lists with {rules} rules"
+        print_line(f"{path or 'built-in defaults'}: good ({what})")
+        for note in notes:
+            print_line(f"note: {note}")
+
+
+@app.command("explain")
+def explain_command(
+    name: Annotated[str, typer.Argument(help="The domain name asked for.")],
+    config: ConfigOption = None,
+    client: Annotated[str, typer.Option(metavar="IP", help="The address that asks.")] = "127.0.0.1",
+    client_name: Annotated[str, typer.Option(metavar="NAME", help="What the client calls itself by DoT or DoH.")] = "",
+    qtype: Annotated[str, typer.Option("--type", metavar="TYPE", help="The record type asked for.")] = "A",
+    as_json: JsonOption = False,
+) -> None:
+    """Tell what becomes of a name for a client, and why, by the code that answers queries."""
+    path, loaded = load(config)
+    policy, origin = policy_of(path, loaded)
+    settings = worker_settings(loaded, workers=1, system_servers=[])
+    try:
+        explanation = explain_query(
+            policy,
+            access_of(settings),
+            parse_any_name(name),
+            client=client,
+            qtype=qtype,
+            subjects=subjects_of(loaded),
+            now=now(),
+            client_name=client_name,
+        )
+    except (RuleError, ValueError) as error:
+        fail(str(error), code=2)
+    if as_json:
+        print_json({**explanation.to_plain(), "origin": origin})
+        return
+    print_line(f"{explanation.name} {explanation.type} for {explanation.client}: {explanation.verdict}")
+    for step in explanation.trace:
+        print_line(f"  {step.step:<11} {step.outcome:<23} {step.detail}")
+    print_line(f"  {'policy':<11} {origin}")
+
+
+@app.command()
+def schema(as_json: JsonOption = True) -> None:
+    """Print the JSON Schema of the config file; it is JSON in any case."""
+    print_json(json_schema())
+
+
+@app.command()
+def healthcheck(
+    config: ConfigOption = None,
+    timeout_seconds: Annotated[float, typer.Option("--timeout", help="Seconds to wait for the answer.")] = 2.0,
+    as_json: JsonOption = False,
+) -> None:
+    """Ask the running resolver a question that it answers itself: 0 when it does, 1 when not."""
+    _, loaded = load(config)
+    host, port = parse_endpoint(loaded.listen.do53[0])
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 (the wildcard is what is replaced)
+    trouble = _ask_ourselves(host, port, timeout_seconds)
+    if as_json:
+        print_json({"ok": trouble is None, "address": host, "port": port, "why": trouble}, indent=None)
+    elif trouble is None:
+        print_line(f"{host} port {port} answers")
+    if trouble is not None:
+        if as_json:
+            raise typer.Exit(1)
+        fail(f"{host} port {port}: {trouble}")
+
+
+def _ask_ourselves(host: str, port: int, timeout_seconds: float) -> str | None:
+    """Ask for _dns.resolver.arpa, which needs no upstream. None when the answer comes, else what went wrong."""
+    ident = secrets.token_bytes(2)
+    query = ident + b"\x01\x00\x00\x01" + bytes(6) + parse_name("_dns.resolver.arpa") + b"\x00\x40\x00\x01"
+    try:
+        with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM) as one:
+            one.settimeout(timeout_seconds)
+            one.connect((host, port))
+            one.send(query)
+            answer = one.recv(4096)
+    except TimeoutError:
+        return f"no answer within {timeout_seconds:g} s"
+    except OSError as error:
+        return error.strerror or str(error)
+    if len(answer) < HEADER:
+        return "a wrong answer, too short for DNS"
+    rcode = answer[3] & 0xF
+    if answer[:2] != ident or rcode not in (Rcode.NOERROR, Rcode.REFUSED):  # clients.allow may leave us out
+        return f"a wrong answer, rcode {rcode}"
+    return None

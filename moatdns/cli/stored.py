@@ -1,0 +1,114 @@
+"""Commands on what is in the store: tokens, the audit trail, the store itself."""
+
+from __future__ import annotations
+
+import getpass
+import importlib
+from pathlib import Path
+from types import ModuleType
+from typing import Annotated
+
+import typer
+
+from moatdns.cli.common import ConfigOption, JsonOption
+from moatdns.cli.reading import load
+
+token_app = typer.Typer(help="Tokens of the admin API.", no_args_is_help=True)
+audit_app = typer.Typer(help="The audit trail.", no_args_is_help=True)
+store_app = typer.Typer(help="The store.", no_args_is_help=True)
+
+
+@token_app.command("create")
+def token_create(
+    name: Annotated[str, typer.Option(help="What the token is called.")],
+    role: Annotated[str, typer.Option(help="viewer, operator, lease or admin.")],
+    owner: Annotated[str, typer.Option(help="Who answers for it; left out: who runs this command.")] = "",
+    expires: Annotated[str | None, typer.Option(help="'90d', '12h' or a moment; left out: never.")] = None,
+    network: Annotated[
+        list[str] | None, typer.Option(metavar="CIDR", help="Role lease: only addresses in it. May be given again.")
+    ] = None,
+    group: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Role lease: only into it. May be given again.")
+    ] = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Make a token and print it, alone; it is shown this once. The audit trail has it, and who ran this."""
+    _, loaded = load(config)
+    bounds = {"networks": network or None, "groups": group or None}
+    wanted = {"name": name, "role": role, "owner": owner or getpass.getuser(), **bounds}
+    _store_commands().create_token(loaded, wanted, expires, as_json=as_json)
+
+
+@token_app.command("list")
+def token_list(config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """Show all tokens, without their secrets."""
+    _, loaded = load(config)
+    _store_commands().list_tokens(loaded, as_json=as_json)
+
+
+@token_app.command("revoke")
+def token_revoke(
+    name: Annotated[str, typer.Argument(help="The token's name.")],
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """End a token at once."""
+    _, loaded = load(config)
+    _store_commands().revoke_token(loaded, name, as_json=as_json)
+
+
+@audit_app.command("verify")
+def audit_verify(
+    config: ConfigOption = None,
+    log_file: Annotated[
+        Path | None, typer.Option("--log", metavar="FILE", help="A log of the server's, for the heads noted in it.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Check that no row of the audit trail was changed, taken out or cut off: 0 when it is whole, 1 when not."""
+    _, loaded = load(config)
+    _store_commands().verify_audit(loaded, log_file, as_json=as_json)
+
+
+@audit_app.command("acknowledge")
+def audit_acknowledge(
+    reason: Annotated[str, typer.Option(help="Why rows are gone, as in 'restored from the backup of Monday'.")],
+    config: ConfigOption = None,
+    log_file: Annotated[
+        Path | None, typer.Option("--log", metavar="FILE", help="A log of the server's, for the heads noted in it.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Say that the loss of audit rows is a known one; a row of the trail names what is lost."""
+    _, loaded = load(config)
+    _store_commands().acknowledge_loss(loaded, reason, log_file, as_json=as_json)
+
+
+@store_app.command("begin-anew")
+def store_begin_anew(
+    reason: Annotated[str, typer.Option(help="Why the store is gone; the audit trail begins with it.")] = "",
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """After the store was lost: yes, take what is there, and make what is not. A running server goes on with it."""
+    _, loaded = load(config)
+    _store_commands().begin_store_anew(loaded, reason, as_json=as_json)
+
+
+@audit_app.command("export")
+def audit_export(
+    config: ConfigOption = None,
+    since: Annotated[
+        str | None, typer.Option("--since", metavar="ID|TIME", help="Only rows behind an id, or from a time on.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Left out: stdout.")] = None,
+) -> None:
+    """Write the audit trail as JSON lines, oldest first."""
+    _, loaded = load(config)
+    _store_commands().export_audit(loaded, since, out)
+
+
+def _store_commands() -> ModuleType:
+    """The commands that need the store; loaded for them alone, since it takes others a quarter of a second."""
+    return importlib.import_module("moatdns.cli.store")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import datetime
 import re
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -51,17 +52,17 @@ def load_catalogue(folder: Path | None = None, fingerprint: str | None = None) -
     if fingerprint is not None and digest_of(contents) != fingerprint:
         raise CatalogueError(f"{folder}: the content is not what was written: somebody has changed it")
     files = {where: _parse(where, content) for where, content in contents}
-    for where, data in files.items():
-        vendor = _vendor(where, data)
+    for where, file in files.items():
+        vendor = file.vendor
         known = about.setdefault(vendor.id, vendor)
         if known.kind != vendor.kind:
             raise CatalogueError(f"{where}: vendor: {vendor.id!r} has a file in another folder already")
         if vendor.kind == "bypass":
             about[vendor.id] = Vendor(vendor.id, vendor.name, "bypass", (), known.limits + vendor.limits)
-        services |= {service.id: service for service in _services(where, data)}
-    for where, data in files.items():  # a second pass, since needed_by may name a service of a later file
-        domains += _domains(where, data, services)
-        shared += _shared(where, data, services)
+        services |= file.services
+    for file in files.values():  # a second pass, since needed_by may name a service of a later file
+        domains += _domains(file, services)
+        shared += _shared(file, services)
     _check_once(domains, shared)
     return Catalogue(
         dict(sorted(about.items())),
@@ -82,22 +83,118 @@ class _Loader(yaml.CSafeLoader):
         return super().construct_mapping(node, deep)
 
 
-def _parse(where: str, content: bytes) -> dict[str, Any]:
-    """One file's mapping, with its keys, vendor and place checked."""
+@dataclass(frozen=True, slots=True)
+class _Mapping:
+    """Mapping of a data file, with the place that an error names. All readers raise CatalogueError."""
+
+    at: str
+    values: Mapping[str, object]
+
+    @classmethod
+    def checked(cls, at: str, value: object, keys: tuple[set[str], set[str]]) -> _Mapping:
+        """Check that all required keys are there, and no unknown ones."""
+        required, optional = keys
+        if not isinstance(value, dict):
+            raise CatalogueError(f"{at}: expected a mapping with {', '.join(sorted(required))}")
+        known = required | optional
+        if unknown := sorted(str(key) for key in value if key not in known):
+            raise CatalogueError(f"{at}: unknown key {unknown[0]!r}; known are {', '.join(sorted(known))}")
+        if missing := sorted(required - value.keys()):
+            raise CatalogueError(f"{at}: {missing[0]!r} is missing")
+        return cls(at, value)
+
+    def text(self, key: str) -> str:
+        """Text that is not blank."""
+        value = self.values[key]
+        if not isinstance(value, str) or not value.strip():
+            raise CatalogueError(f"{self.at}: {key}: expected text, not {value!r}")
+        return value
+
+    def one_of(self, key: str, known: tuple[str, ...]) -> str:
+        """One of some words."""
+        value = self.text(key)
+        if value not in known:
+            raise CatalogueError(f"{self.at}: {key}: {value!r} is none of {', '.join(known)}")
+        return value
+
+    def texts(self, key: str, what: str) -> tuple[str, ...]:
+        """List of texts, empty where there is no such key; an error calls it `what`."""
+        value = self.values.get(key, [])
+        if not isinstance(value, list) or not all(isinstance(text, str) and text.strip() for text in value):
+            raise CatalogueError(f"{self.at}: {key}: expected a list of {what}, not {value!r}")
+        return tuple(value)
+
+    def entries(self, key: str) -> list[tuple[str, object]]:
+        """Entries of a list, each with its place: file, list, index and rule."""
+        value = self.values.get(key, [])
+        if not isinstance(value, list):
+            raise CatalogueError(f"{self.at}: {key}: expected a list")
+        rules = [f" ({one['rule']})" if isinstance(one, dict) and "rule" in one else "" for one in value]
+        return [(f"{self.at}: {key}[{index}]{rules[index]}", one) for index, one in enumerate(value)]
+
+    def seen(self) -> datetime.date:
+        """The date `seen`."""
+        value = self.values["seen"]
+        if not isinstance(value, datetime.date) or isinstance(value, datetime.datetime):
+            raise CatalogueError(f"{self.at}: seen: expected a date such as 2026-11-01, not {value!r}")
+        return value
+
+    def service(self, vendor: str, services: Mapping[str, Service]) -> Service:
+        """The vendor's service that is called by `service`."""
+        return _service(self.at, "service", f"{vendor}/{self.text('service')}", services)
+
+    def needed_by(self, own: Service, services: Mapping[str, Service]) -> tuple[str, ...]:
+        """`needed_by` as service ids: a short name is of the same vendor, ``vendor/service`` of any."""
+        names = self.texts("needed_by", "services")
+        ids = tuple(_service(self.at, "needed_by", n if "/" in n else f"{own.vendor}/{n}", services).id for n in names)
+        if own.id in ids or len(set(ids)) < len(ids):
+            raise CatalogueError(f"{self.at}: needed_by: each other service once, and not {own.id!r} itself")
+        return ids
+
+    def rule(self) -> Rule:
+        """The rule, which is no expression and covers no public suffix."""
+        try:
+            rule = parse_rule(self.text("rule"))
+        except RuleError as error:
+            raise CatalogueError(f"{self.at}: rule: {error}") from error
+        if rule.kind is RuleKind.REGEX:
+            raise CatalogueError(f"{self.at}: rule: no expressions here: a name or a pattern can be checked by eye")
+        name = to_text(wire_of_key(rule.key))
+        if rule.kind is RuleKind.NAME and ("." not in name or is_public_suffix(name)):
+            raise CatalogueError(f"{self.at}: rule: {name!r} is a public suffix: everybody's names are below it")
+        return rule
+
+
+def _service(at: str, key: str, service: str, services: Mapping[str, Service]) -> Service:
+    if service not in services:
+        raise CatalogueError(f"{at}: {key}: no service {service!r} in the catalogue")
+    return services[service]
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    """Data file of one vendor, or of a part of the ways round the resolver."""
+
+    vendor: Vendor
+    services: dict[str, Service]
+    domains: list[tuple[str, object]]  # with their places
+    shared: list[tuple[str, object]]
+
+
+def _parse(where: str, content: bytes) -> _File:
+    """Read one file, and check its keys, vendor and place; its entries are read later."""
     try:
-        data = yaml.load(content, _Loader)  # noqa: S506  a subclass of CSafeLoader
+        loaded = yaml.load(content, _Loader)  # noqa: S506  a subclass of CSafeLoader
     except (yaml.YAMLError, ValueError) as error:  # ValueError: a date such as 2026-02-30
         raise CatalogueError(f"{where}: not readable as YAML: {error}") from error
-    _check_keys(where, data, _FILE_KEYS)
+    data = _Mapping.checked(where, loaded, _FILE_KEYS)
     folder, _, file = where.partition("/")
     stem = file.removesuffix(".yaml")
-    vendor, services = data["vendor"], data["services"]
-    _text(where, data, "name")
+    vendor, services = data.values["vendor"], data.values["services"]
+    name = data.text("name")
     if not isinstance(services, dict) or not services:
         raise CatalogueError(f"{where}: services: expected a mapping of service names")
-    for list_name in ("domains", "shared"):
-        if not isinstance(data.get(list_name, []), list):
-            raise CatalogueError(f"{where}: {list_name}: expected a list")
+    domains, shared = data.entries("domains"), data.entries("shared")
     if folder == BYPASS:
         if vendor != BYPASS or list(services) != [stem]:
             raise CatalogueError(
@@ -107,55 +204,46 @@ def _parse(where: str, content: bytes) -> dict[str, Any]:
         raise CatalogueError(f"{where}: vendor: expected {stem!r}, as the file is named, not {vendor!r}")
     elif vendor in _RESERVED or not _ID.match(vendor):
         raise CatalogueError(f"{where}: vendor: {vendor!r} cannot name a vendor")
-    return dict(data)
+    known = {service.id: service for service in _services(where, vendor, services)}
+    texts = {key: data.texts(key, "texts") for key in ("serves_models_of", "limits")}
+    return _File(Vendor(vendor, name, KINDS[folder], **texts), known, domains, shared)
 
 
-def _vendor(where: str, data: dict[str, Any]) -> Vendor:
-    texts: dict[str, tuple[str, ...]] = {}
-    for key in ("serves_models_of", "limits"):
-        value = data.get(key, [])
-        if not isinstance(value, list) or not all(isinstance(text, str) and text.strip() for text in value):
-            raise CatalogueError(f"{where}: {key}: expected a list of texts, not {value!r}")
-        texts[key] = tuple(value)
-    return Vendor(data["vendor"], data["name"], KINDS[where.partition("/")[0]], **texts)
-
-
-def _services(where: str, data: dict[str, Any]) -> Iterator[Service]:
-    vendor = data["vendor"]
-    for name, entry in data["services"].items():
+def _services(where: str, vendor: str, services: Mapping[object, object]) -> Iterator[Service]:
+    for name, entry in services.items():
         at = f"{where}: services.{name}"
         if not isinstance(name, str) or not _ID.match(name):
             raise CatalogueError(f"{at}: a service is named with lower-case letters, digits and '-'")
-        _check_keys(at, entry, _SERVICE_KEYS)
-        yield Service(f"{vendor}/{name}", vendor, _text(at, entry, "name"), _text(at, entry, "description"))
+        told = _Mapping.checked(at, entry, _SERVICE_KEYS)
+        yield Service(f"{vendor}/{name}", vendor, told.text("name"), told.text("description"))
 
 
-def _domains(where: str, data: dict[str, Any], services: dict[str, Service]) -> Iterator[CatalogueDomain]:
-    for at, entry in _entries(where, data, "domains"):
-        _check_keys(at, entry, _DOMAIN_KEYS)
-        service = _service(at, "service", f"{data['vendor']}/{_text(at, entry, 'service')}", services)
+def _domains(file: _File, services: Mapping[str, Service]) -> Iterator[CatalogueDomain]:
+    for at, value in file.domains:
+        entry = _Mapping.checked(at, value, _DOMAIN_KEYS)
+        service = entry.service(file.vendor.id, services)
         yield CatalogueDomain(
-            rule=_rule(at, entry),
-            service=service,
-            surface=_one_of(at, entry, "surface", SURFACES),
-            needed_by=_needed_by(at, entry, services[service], services),
-            source=_text(at, entry, "source"),
-            seen=_date(at, entry),
-            response=_one_of(at, entry, "response", RESPONSES) if "response" in entry else None,
-            note=_text(at, entry, "note") if "note" in entry else None,
+            rule=entry.rule(),
+            service=service.id,
+            surface=entry.one_of("surface", SURFACES),
+            needed_by=entry.needed_by(service, services),
+            source=entry.text("source"),
+            seen=entry.seen(),
+            response=entry.one_of("response", RESPONSES) if "response" in entry.values else None,
+            note=entry.text("note") if "note" in entry.values else None,
         )
 
 
-def _shared(where: str, data: dict[str, Any], services: dict[str, Service]) -> Iterator[SharedName]:
-    for at, entry in _entries(where, data, "shared"):
-        _check_keys(at, entry, _SHARED_KEYS)
+def _shared(file: _File, services: Mapping[str, Service]) -> Iterator[SharedName]:
+    for at, value in file.shared:
+        entry = _Mapping.checked(at, value, _SHARED_KEYS)
         yield SharedName(
-            rule=_rule(at, entry),
-            service=_service(at, "service", f"{data['vendor']}/{_text(at, entry, 'service')}", services),
-            surface=_one_of(at, entry, "surface", SURFACES),
-            reason=_text(at, entry, "reason"),
-            source=_text(at, entry, "source"),
-            seen=_date(at, entry),
+            rule=entry.rule(),
+            service=entry.service(file.vendor.id, services).id,
+            surface=entry.one_of("surface", SURFACES),
+            reason=entry.text("reason"),
+            source=entry.text("source"),
+            seen=entry.seen(),
         )
 
 
@@ -173,71 +261,3 @@ def _check_once(domains: list[CatalogueDomain], shared: list[SharedName]) -> Non
         if (name.rule, name.service) in pairs:
             raise CatalogueError(f"{name.service}: {name.rule.text}: this shared name is written twice in this service")
         pairs.add((name.rule, name.service))
-
-
-def _entries(where: str, data: dict[str, Any], list_name: str) -> Iterator[tuple[str, Any]]:
-    """The entries of a list, each with the place that an error names: file, list, index and rule."""
-    for index, entry in enumerate(data.get(list_name, [])):
-        rule = f" ({entry['rule']})" if isinstance(entry, dict) and "rule" in entry else ""
-        yield f"{where}: {list_name}[{index}]{rule}", entry
-
-
-def _check_keys(at: str, entry: object, keys: tuple[set[str], set[str]]) -> None:
-    required, optional = keys
-    if not isinstance(entry, dict):
-        raise CatalogueError(f"{at}: expected a mapping with {', '.join(sorted(required))}")
-    if unknown := sorted(str(key) for key in entry if key not in required | optional):
-        raise CatalogueError(f"{at}: unknown key {unknown[0]!r}; known are {', '.join(sorted(required | optional))}")
-    if missing := sorted(required - entry.keys()):
-        raise CatalogueError(f"{at}: {missing[0]!r} is missing")
-
-
-def _text(at: str, entry: dict[str, Any], key: str) -> str:
-    value = entry[key]
-    if not isinstance(value, str) or not value.strip():
-        raise CatalogueError(f"{at}: {key}: expected text, not {value!r}")
-    return value
-
-
-def _one_of(at: str, entry: dict[str, Any], key: str, known: tuple[str, ...]) -> str:
-    value = _text(at, entry, key)
-    if value not in known:
-        raise CatalogueError(f"{at}: {key}: {value!r} is none of {', '.join(known)}")
-    return value
-
-
-def _date(at: str, entry: dict[str, Any]) -> datetime.date:
-    value = entry["seen"]
-    if not isinstance(value, datetime.date) or isinstance(value, datetime.datetime):
-        raise CatalogueError(f"{at}: seen: expected a date such as 2026-11-01, not {value!r}")
-    return value
-
-
-def _service(at: str, key: str, service: str, services: dict[str, Service]) -> str:
-    if service not in services:
-        raise CatalogueError(f"{at}: {key}: no service {service!r} in the catalogue")
-    return service
-
-
-def _needed_by(at: str, entry: dict[str, Any], own: Service, services: dict[str, Service]) -> tuple[str, ...]:
-    """`needed_by` as service ids: a short name is of the same vendor, ``vendor/service`` of any."""
-    names = entry.get("needed_by", [])
-    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise CatalogueError(f"{at}: needed_by: expected a list of services, not {names!r}")
-    ids = tuple(_service(at, "needed_by", n if "/" in n else f"{own.vendor}/{n}", services) for n in names)
-    if own.id in ids or len(set(ids)) < len(ids):
-        raise CatalogueError(f"{at}: needed_by: each other service once, and not {own.id!r} itself")
-    return ids
-
-
-def _rule(at: str, entry: dict[str, Any]) -> Rule:
-    try:
-        rule = parse_rule(_text(at, entry, "rule"))
-    except RuleError as error:
-        raise CatalogueError(f"{at}: rule: {error}") from error
-    if rule.kind is RuleKind.REGEX:
-        raise CatalogueError(f"{at}: rule: no expressions here: a name or a pattern can be checked by eye")
-    name = to_text(wire_of_key(rule.key))
-    if rule.kind is RuleKind.NAME and ("." not in name or is_public_suffix(name)):
-        raise CatalogueError(f"{at}: rule: {name!r} is a public suffix: everybody's names are below it")
-    return rule

@@ -16,6 +16,9 @@ from resolver.policy.rule_syntax import is_plain, parse_rule, plain_key
 
 _ALL_LISTS = "lists"
 
+PlainPolicy = Mapping[str, Any]
+"""A policy as JSON has it: a config's `policy` dumped, or the store's in the same form."""
+
 
 def known_references(catalogue: Catalogue) -> KnownReferences:
     """Names that a config's `block` and `allow` may use, beside its own lists. A set without a service is unknown."""
@@ -29,7 +32,7 @@ def known_references(catalogue: Catalogue) -> KnownReferences:
     )
 
 
-def fingerprint_of(policy: dict[str, Any], catalogue: str) -> str:
+def fingerprint_of(policy: Mapping[str, object], catalogue: str) -> str:
     """Fingerprint of a config's policy (`file_policy`), the catalogue (its fingerprint) and the compiler together."""
     content = json.dumps([FORMAT, catalogue, policy], sort_keys=True)
     return hashlib.sha256(content.encode()).hexdigest()
@@ -41,7 +44,7 @@ def base_text(contents: Mapping[str, str], catalogue: str) -> str:
     return json.dumps({"made_by": made_by, "contents": dict(sorted(contents.items()))}, separators=(",", ":"))
 
 
-def compile_policy(policy: dict[str, Any], catalogue: Catalogue) -> tuple[CompiledRules, bytes]:
+def compile_policy(policy: PlainPolicy, catalogue: Catalogue) -> tuple[CompiledRules, bytes]:
     """Compile a policy (`Config.policy`, dumped as JSON) with the catalogue: the rules, and the groups."""
     rules = compile_rules([*bundled_sources(catalogue), *_own(policy["lists"])])
     groups = compile_groups(groups_of(policy, catalogue), policy["own_vendors"], scopes_of(policy, catalogue))
@@ -59,7 +62,7 @@ def bundled_sources(catalogue: Catalogue) -> Iterator[RuleSource]:
         yield RuleSource(Source(service, Rank.BUNDLED), rules)
 
 
-def _own(lists: Iterable[dict[str, Any]]) -> Iterator[RuleSource]:
+def _own(lists: Iterable[Mapping[str, Any]]) -> Iterator[RuleSource]:
     for entry in lists:
         block, allow = entry["block"], entry["allow"]
         rules = [SourceRule(parse_rule(text)) for text in block if not is_plain(text)]
@@ -69,7 +72,7 @@ def _own(lists: Iterable[dict[str, Any]]) -> Iterator[RuleSource]:
         yield RuleSource(Source(entry["name"], rank), rules, names)
 
 
-def groups_of(policy: dict[str, Any], catalogue: Catalogue) -> Iterator[CompiledGroup]:
+def groups_of(policy: PlainPolicy, catalogue: Catalogue) -> Iterator[CompiledGroup]:
     """The groups of a policy, with every reference resolved to keys of sources.
 
     A list may say its `key` (its name unless given), and whether it is `enabled` (unless it is, nothing names it).
@@ -102,7 +105,7 @@ def groups_of(policy: dict[str, Any], catalogue: Catalogue) -> Iterator[Compiled
         )
 
 
-def scopes_of(policy: dict[str, Any], catalogue: Catalogue) -> dict[str, Iterable[str]]:
+def scopes_of(policy: PlainPolicy, catalogue: Catalogue) -> dict[str, Iterable[str]]:
     """The sets, vendors and lists of a policy that an exemption may name, with the keys of their sources."""
     lists = _keys_of_lists(policy)
     names = [name for name in (*SETS, *catalogue.vendors) if name not in (_ALL_LISTS, BYPASS)]
@@ -110,5 +113,5 @@ def scopes_of(policy: dict[str, Any], catalogue: Catalogue) -> dict[str, Iterabl
     return {**scopes, **{name: (key,) for name, key in lists.items()}, _ALL_LISTS: lists.values()}
 
 
-def _keys_of_lists(policy: dict[str, Any]) -> dict[str, str]:
+def _keys_of_lists(policy: PlainPolicy) -> dict[str, str]:
     return {entry["name"]: entry.get("key", entry["name"]) for entry in policy["lists"] if entry.get("enabled", True)}

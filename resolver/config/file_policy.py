@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,7 +37,7 @@ def content_path(state_dir: Path, digest: str) -> Path:
 def file_policy(config: Config) -> tuple[dict[str, Any], dict[str, bytes]]:
     """The policy as plain data, without rules, and the contents of its lists by their SHA-256."""
     contents: dict[str, bytes] = {}
-    lists: list[dict[str, Any]] = []
+    lists: list[Mapping[str, object]] = []
     for entry in config.policy.lists:
         if entry.url is not None:
             lists.append({"name": entry.name, "kind": "subscription", **entry.model_dump(include=_FETCHING)})
@@ -84,7 +84,7 @@ def write_contents(state_dir: Path, contents: dict[str, bytes]) -> None:
             raise SnapshotError(f"cannot write the rules of the config's lists to {path}: {error.strerror}") from error
 
 
-def has_contents(state_dir: Path, policy: dict[str, Any]) -> bool:
+def has_contents(state_dir: Path, policy: Mapping[str, Any]) -> bool:
     """Whether every content file of a policy is there."""
     return all(content_path(state_dir, entry["content"]).is_file() for entry in policy["lists"] if "content" in entry)
 

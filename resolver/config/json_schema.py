@@ -10,7 +10,7 @@ _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _REFERENCE = r"\$\{"  # text that the environment fills in
 
 
-def json_schema() -> dict[str, Any]:
+def json_schema() -> dict[str, object]:
     """The schema as plain data. Where a number, a switch or a word is due, ``${VAR}`` is accepted as well."""
     schema = _admit_references(Config.model_json_schema())
     return {"$schema": _DIALECT, **schema, "title": "moatdns configuration"}

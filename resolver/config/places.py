@@ -126,7 +126,7 @@ def _yaml_problem(error: yaml.MarkedYAMLError, text: str) -> str:
 class _Level:
     """A list or section that is being read."""
 
-    into: dict[str, Any] | list[Any]
+    into: dict[str, object] | list[object]
     place: Place
     at: str | int | None  # the key or index of the value that comes next; None while a key is due
     line: int = 0  # of that key
@@ -219,7 +219,7 @@ class _Reader:
             self.report(f"it nests deeper than {_DEEPEST} levels", line)
             raise _UnreadableError
         place = Place(line)
-        into: dict[str, Any] | list[Any] = [] if isinstance(event, yaml.SequenceStartEvent) else {}
+        into: dict[str, object] | list[object] = [] if isinstance(event, yaml.SequenceStartEvent) else {}
         self._store(into, place)
         self._levels.append(_Level(into, place, at=0 if isinstance(into, list) else None))
 

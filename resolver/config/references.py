@@ -7,7 +7,7 @@ the right shape is passed over here, for the schema has already said so.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -54,7 +54,7 @@ def contradictions(policy: Any, known: KnownReferences | None, at: KeyPath = ())
         yield (*at, *path), text
 
 
-_Named = tuple[int, str | None, dict[str, Any]]  # index, name, the thing
+_Named = tuple[int, str | None, Mapping[str, object]]  # index, name, the thing
 
 
 def _named(things: Any) -> Iterator[_Named]:
@@ -130,7 +130,7 @@ def _claimed_twice(groups: list[_Named]) -> Iterator[tuple[KeyPath, str]]:
 _CLAIMS = (("networks", "network", read_network), ("client_names", "client name", read_client_name))
 
 
-def _unknown_own_vendors(policy: dict[str, Any], known: KnownReferences | None) -> Iterator[tuple[KeyPath, str]]:
+def _unknown_own_vendors(policy: Mapping[str, object], known: KnownReferences | None) -> Iterator[tuple[KeyPath, str]]:
     if known is None:
         return
     for index, text in _texts(policy.get("own_vendors")):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
 
 from resolver.policy.decision import Decision, MatchedRule, Verdict
 from resolver.policy.groups import CompiledGroup, parse_client
@@ -20,6 +19,18 @@ _RANKS = {Rank.OWN: "own list", Rank.BUNDLED: "catalogue", Rank.SUBSCRIPTION: "s
 
 
 @dataclass(frozen=True, slots=True)
+class ExplainedResponse:
+    """Answer of the resolver's own to a blocked name, and the reason for its mode."""
+
+    mode: str
+    ttl_seconds: int
+    ipv4: str | None
+    ipv6: str | None
+    type: str
+    because: str
+
+
+@dataclass(frozen=True, slots=True)
 class Explanation:
     """A decision with its trace; the fields of the API's `/explain`."""
 
@@ -32,11 +43,11 @@ class Explanation:
     list: str | None
     rule: str | None
     exemption: str | None
-    response: dict[str, Any] | None
+    response: ExplainedResponse | None
     trace: Sequence[Step]
     revision: int
 
-    def to_plain(self) -> dict[str, Any]:
+    def to_plain(self) -> dict[str, object]:
         """As JSON shows it."""
         return asdict(self)
 
@@ -70,7 +81,7 @@ def explain(
     ]
     response = _response(view.group, decision, qtype) if decision.verdict is Verdict.BLOCK else None
     if response:
-        trace.append(Step("response", response["mode"], f"TTL {response['ttl_seconds']} s, {response['because']}"))
+        trace.append(Step("response", response.mode, f"TTL {response.ttl_seconds} s, {response.because}"))
     else:
         judged = "whatever names it leads to" if decision.lets_targets_through else "names it leads to are judged too"
         trace.append(Step("response", "forwarded", f"answered from cache or upstream; {judged}"))
@@ -162,16 +173,9 @@ def _block_steps(
     return steps
 
 
-def _response(group: CompiledGroup, decision: Decision, qtype: str) -> dict[str, Any]:
+def _response(group: CompiledGroup, decision: Decision, qtype: str) -> ExplainedResponse:
     response = group.response
     forced = decision.response is not None
-    mode = decision.response or response.mode
     because = "demanded by the catalogue" if forced else f"as group {group.name} has it"
-    return {
-        "mode": mode,
-        "ttl_seconds": response.ttl_seconds,
-        "ipv4": response.ipv4,
-        "ipv6": response.ipv6,
-        "type": qtype,
-        "because": because,
-    }
+    mode = decision.response or response.mode
+    return ExplainedResponse(mode, response.ttl_seconds, response.ipv4, response.ipv6, qtype, because)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NotRequired, TypedDict, TypeVar
 
-from resolver.policy.schedules import Schedule
+from resolver.policy.schedules import PlainSchedule, Schedule
 
 DEFAULT_GROUP = "default"
 
@@ -25,6 +25,20 @@ class ResponsePolicy:
     ipv6: str | None = None
 
 
+class PlainGroup(TypedDict):
+    """Group as a snapshot has it; earlier versions wrote no client names and no schedule."""
+
+    name: str
+    networks: list[str]
+    client_names: NotRequired[list[str]]
+    exempt: bool
+    monitor: bool
+    block: list[str]
+    allow: list[str]
+    response: Sequence[Any]  # mode, ttl_seconds, ipv4, ipv6
+    schedule: NotRequired[PlainSchedule | None]
+
+
 @dataclass(frozen=True, slots=True)
 class CompiledGroup:
     """A set of networks with one policy. `block` and `allow` name sources (services and lists), already expanded.
@@ -40,11 +54,11 @@ class CompiledGroup:
     block: frozenset[str] = frozenset()
     allow: frozenset[str] = frozenset()
     response: ResponsePolicy = field(default_factory=ResponsePolicy)
-    schedule_plain: dict[str, Any] | None = None
+    schedule_plain: PlainSchedule | None = None
     schedule: Schedule | None = field(default=None, compare=False)
     client_names: tuple[str, ...] = ()  # lower-case
 
-    def to_plain(self) -> dict[str, Any]:
+    def to_plain(self) -> PlainGroup:
         """As it is written into a snapshot."""
         response = self.response
         return {
@@ -60,7 +74,7 @@ class CompiledGroup:
         }
 
     @classmethod
-    def from_plain(cls, plain: dict[str, Any]) -> CompiledGroup:
+    def from_plain(cls, plain: PlainGroup) -> CompiledGroup:
         """Read what `to_plain` wrote, now or in an earlier version."""
         schedule = plain.get("schedule")
         return cls(

@@ -9,13 +9,28 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Any, Final
+from typing import Final, TypedDict
 from zoneinfo import ZoneInfo
 
 DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 DAY_MINUTES: Final = 24 * 60
 _BEFORE_DAYS = 2  # a window that began the day before may still be open
 _AHEAD_DAYS = 9  # the next window of a week is within
+
+
+class PlainWindow(TypedDict):
+    """Window as the config has it: days such as "mon", times such as "08:00"."""
+
+    days: list[str]
+    start: str
+    end: str
+
+
+class PlainSchedule(TypedDict):
+    """Schedule as the config has it."""
+
+    time_zone: str
+    windows: list[PlainWindow]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +55,8 @@ class Schedule:
         self._known = (0.0, 0.0, False)  # from, until, and whether it enforces meanwhile
 
     @classmethod
-    def from_plain(cls, plain: dict[str, Any]) -> Schedule:
-        """As the config has it: time_zone, and windows of days, start and end ("08:00")."""
+    def from_plain(cls, plain: PlainSchedule) -> Schedule:
+        """Read what the config says."""
         windows = tuple(
             Window(frozenset(DAYS.index(day) for day in one["days"]), minutes_of(one["start"]), minutes_of(one["end"]))
             for one in plain["windows"]

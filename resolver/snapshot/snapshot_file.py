@@ -20,7 +20,7 @@ import os
 import re
 import sys
 import time
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -40,25 +40,48 @@ _MANIFEST = re.compile(r"manifest-(\d{6,})\.json\Z")
 _CONTENT = re.compile(r"(?:rules|groups)-([0-9a-f]{16})\.(?:trie|ids|sets|json)\Z")
 _MALFORMED = (ValueError, KeyError, TypeError, AttributeError, IndexError, ArithmeticError, RuntimeError, RuleError)
 
-Entry = dict[str, Any]  # of a file: name, sha256, bytes
+
+@dataclass(frozen=True, slots=True)
+class FileEntry:
+    """File of a snapshot, as a manifest names it."""
+
+    name: str
+    sha256: str
+    bytes: int  # octets
+
+    @classmethod
+    def from_plain(cls, plain: Mapping[str, Any]) -> FileEntry:
+        """Read and check what a manifest says. Raises ValueError, KeyError or TypeError."""
+        entry = cls(plain["name"], plain["sha256"], plain["bytes"])
+        match = _CONTENT.match(entry.name)
+        # A file is called by its content, and so is nowhere else.
+        if match is None or not str(entry.sha256).startswith(match[1]) or type(entry.bytes) is not int:
+            raise ValueError(f"{str(entry.name)[:100]!r} is the name of none of its files")
+        return entry
 
 
 @dataclass(frozen=True, slots=True)
 class LayerFiles:
     """A layer on disk. `revision` is the store's policy revision up to which it holds all changes."""
 
-    trie: Entry
-    ids: Entry
-    sets: Entry
+    trie: FileEntry
+    ids: FileEntry
+    sets: FileEntry
     revision: int = 0
+
+    @classmethod
+    def from_plain(cls, plain: Mapping[str, Any]) -> LayerFiles:
+        """Read and check what a manifest says. Raises ValueError, KeyError or TypeError."""
+        trie, ids, sets = (FileEntry.from_plain(plain[role]) for role in ("trie", "ids", "sets"))
+        return cls(trie, ids, sets, plain["revision"])
 
     @property
     def content(self) -> str:
         """Digest of all that is in it."""
-        return f"{self.trie['sha256']}{self.ids['sha256']}{self.sets['sha256']}"
+        return f"{self.trie.sha256}{self.ids.sha256}{self.sets.sha256}"
 
     @property
-    def entries(self) -> tuple[Entry, Entry, Entry]:
+    def entries(self) -> tuple[FileEntry, FileEntry, FileEntry]:
         """Its files."""
         return self.trie, self.ids, self.sets
 
@@ -86,7 +109,7 @@ class Manifest:
     created_at: float  # Unix time, seconds
     origin: Origin
     layers: tuple[LayerFiles, ...]  # the lowest first
-    groups: Entry
+    groups: FileEntry
 
     @property
     def fingerprint(self) -> str:
@@ -94,18 +117,18 @@ class Manifest:
         return self.origin.fingerprint
 
     @property
-    def entries(self) -> list[Entry]:
+    def entries(self) -> list[FileEntry]:
         """All its files."""
         return [entry for layer in self.layers for entry in layer.entries] + [self.groups]
 
     def holds_groups(self, groups: bytes) -> bool:
         """Whether its groups are these, as they were compiled."""
-        return bool(self.groups["sha256"] == hashlib.sha256(groups).hexdigest())
+        return self.groups.sha256 == hashlib.sha256(groups).hexdigest()
 
     @property
     def mapped_bytes(self) -> int:
         """Octets that a worker maps or reads."""
-        return sum(int(entry["bytes"]) for entry in self.entries)
+        return sum(entry.bytes for entry in self.entries)
 
 
 def write_snapshot(folder: Path, rules: CompiledRules, groups: bytes, origin: Origin) -> Manifest:
@@ -131,14 +154,14 @@ def write_manifest(folder: Path, layers: Sequence[LayerFiles], groups: bytes, or
             "created_at": time.time(),
             "origin": asdict(origin),
             "layers": [asdict(layer) for layer in layers],
-            "groups": _write_content(folder, "groups", "json", groups),
+            "groups": asdict(_write_content(folder, "groups", "json", groups)),
         }
         path = _write_next(folder, body)
     _remove_old(folder)
     return read_manifest(path)
 
 
-def _write_next(folder: Path, body: dict[str, Any]) -> Path:
+def _write_next(folder: Path, body: Mapping[str, object]) -> Path:
     """Write a manifest under the next free number; another process may be writing one as well."""
     while True:
         numbered = {**body, "revision": max(_revisions(folder), default=0) + 1}
@@ -171,11 +194,9 @@ def read_manifest(path: Path) -> Manifest:
             int(body["revision"]),
             float(body["created_at"]),
             Origin(**body["origin"]),
-            tuple(LayerFiles(**layer) for layer in body["layers"]),
-            body["groups"],
+            tuple(LayerFiles.from_plain(layer) for layer in body["layers"]),
+            FileEntry.from_plain(body["groups"]),
         )
-        for entry in manifest.entries:
-            _check_name(entry)
     except OSError as error:
         raise SnapshotError(f"{path}: {error.strerror}") from error
     except _MALFORMED as error:
@@ -194,7 +215,7 @@ def open_snapshot(manifest: Manifest, *, check: bool = True, like: PolicySnapsho
     folder = manifest.path.parent
     try:
         layers = open_layers(folder, manifest.layers, check=check, like=like)
-        groups = folder / manifest.groups["name"]
+        groups = folder / manifest.groups.name
         if check:
             _check(groups, manifest.groups)
         return load_policy(manifest.revision, layers, read_own(groups))
@@ -218,7 +239,7 @@ def open_layers(
 
 
 def _open_layer(folder: Path, files: LayerFiles, *, check: bool) -> RuleLayer:
-    trie, ids, sets = (folder / entry["name"] for entry in files.entries)
+    trie, ids, sets = (folder / entry.name for entry in files.entries)
     if check:
         for path, entry in zip((trie, ids, sets), files.entries, strict=True):
             _check(path, entry)
@@ -254,7 +275,7 @@ def newest_whole(folder: Path, harmful: Container[tuple[Path, float]] = ()) -> t
             if (path, manifest.created_at) in harmful:
                 continue
             for entry in manifest.entries:
-                _check(folder / entry["name"], entry)
+                _check(folder / entry.name, entry)
         except OSError as error:
             refused.append(f"{path}: {error.filename or ''}: {error.strerror or error}")
         except SnapshotError as error:
@@ -272,14 +293,14 @@ def _revisions(folder: Path) -> Iterator[int]:
                 yield int(match[1])
 
 
-def _checksum(body: dict[str, Any]) -> str:
+def _checksum(body: Mapping[str, object]) -> str:
     return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
 
 
-def _write_content(folder: Path, stem: str, suffix: str, content: bytes) -> Entry:
+def _write_content(folder: Path, stem: str, suffix: str, content: bytes) -> FileEntry:
     digest = hashlib.sha256(content).hexdigest()
     name = f"{stem}-{digest[:16]}.{suffix}"
-    entry = {"name": name, "sha256": digest, "bytes": len(content)}
+    entry = FileEntry(name, digest, len(content))
     path = folder / name
     with contextlib.suppress(SnapshotError, OSError):
         _check(path, entry)
@@ -289,20 +310,13 @@ def _write_content(folder: Path, stem: str, suffix: str, content: bytes) -> Entr
     return entry
 
 
-def _check(path: Path, entry: dict[str, Any]) -> None:
+def _check(path: Path, entry: FileEntry) -> None:
     with reading(path) as file:
         size = os.fstat(file.fileno()).st_size
-        if size != entry["bytes"]:
-            raise SnapshotError(f"{path}: {size} octets, {entry['bytes']} were written")
-        if hashlib.file_digest(file, "sha256").hexdigest() != entry["sha256"]:
+        if size != entry.bytes:
+            raise SnapshotError(f"{path}: {size} octets, {entry.bytes} were written")
+        if hashlib.file_digest(file, "sha256").hexdigest() != entry.sha256:
             raise SnapshotError(f"{path}: the content is not what was written")
-
-
-def _check_name(entry: Entry) -> None:
-    """A file is called by its content, and so is nowhere else. Raises ValueError."""
-    match = _CONTENT.match(entry["name"])
-    if match is None or not str(entry["sha256"]).startswith(match[1]) or type(entry["bytes"]) is not int:
-        raise ValueError(f"{str(entry['name'])[:100]!r} is the name of none of its files")
 
 
 def _map(path: Path) -> memoryview:
@@ -319,14 +333,14 @@ def _remove_old(folder: Path) -> None:
     for revision in revisions[:KEPT]:
         with contextlib.suppress(SnapshotError):
             manifest = read_manifest(folder / f"manifest-{revision:06d}.json")
-            named |= {entry["name"] for entry in manifest.entries}
+            named |= {entry.name for entry in manifest.entries}
     unnamed: dict[str, float] = {}  # by manifests that go; with the time of the last one
     for revision in revisions[KEPT:]:
         path = folder / f"manifest-{revision:06d}.json"
         with contextlib.suppress(SnapshotError):
             manifest = read_manifest(path)
             for entry in manifest.entries:
-                unnamed[entry["name"]] = max(unnamed.get(entry["name"], 0.0), manifest.created_at + 1)
+                unnamed[entry.name] = max(unnamed.get(entry.name, 0.0), manifest.created_at + 1)
         path.unlink(missing_ok=True)
     old = time.time() - _UNNAMED_SECONDS
     for path in folder.iterdir():

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 from resolver.errors import RuleError
 
@@ -56,7 +56,7 @@ def visible_json(text: str) -> str:
     return text if text.isascii() and "\x7f" not in text else _BEYOND_ASCII.sub(_as_json, text)
 
 
-def visible_fields(fields: Mapping[str, Any]) -> dict[str, Any]:
+def visible_fields(fields: Mapping[str, object]) -> dict[str, object]:
     """The fields of a log line, however deep their text is."""
     return {visible(name): _visible_value(value) for name, value in fields.items()}
 
@@ -113,7 +113,7 @@ def _as_json(found: re.Match[str]) -> str:
     return f"\\u{0xD800 + (code >> 10):04x}\\u{0xDC00 + (code & 0x3FF):04x}"
 
 
-def _visible_value(value: Any) -> Any:
+def _visible_value(value: object) -> object:
     if isinstance(value, str):
         return visible(value)
     if isinstance(value, Mapping):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 from bisect import bisect_left
-from typing import Any, Final
+from typing import Any, Final, TypedDict
 
 from resolver.config.settings import UpstreamServer
 from resolver.telemetry.counters import BUCKETS
@@ -12,6 +12,17 @@ from resolver.telemetry.counters import BUCKETS
 _REPLY_WEIGHT: Final = 1 / 8  # of the latest reply in the smoothed latency, as in TCP (RFC 6298 section 2)
 _SILENCE_WEIGHT: Final = 1 / 4
 _BUCKET_NAMES: Final = (*(f"{bound:g}" for bound in BUCKETS), "+Inf")
+
+
+class ServerHealth(TypedDict):
+    """Health of one upstream server, for people."""
+
+    name: str
+    healthy: bool
+    latency_seconds: float | None
+    trouble: str | None
+    answers: int
+    errors: int
 
 
 class Server:
@@ -77,7 +88,7 @@ class Server:
         }
 
     @property
-    def health(self) -> dict[str, Any]:
+    def health(self) -> ServerHealth:
         """The server's health, for people."""
         return {
             "name": self.name,

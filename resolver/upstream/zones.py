@@ -8,13 +8,12 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 from resolver.config.settings import UpstreamOptions, UpstreamServer, WorkerSettings
 from resolver.errors import UpstreamError
 from resolver.upstream.bootstrap import Bootstrap
 from resolver.upstream.forwarder import MAX_SECONDS, Forwarder
-from resolver.upstream.server import Server
+from resolver.upstream.server import Server, ServerHealth
 from resolver.wire.codes import has_data_above
 from resolver.wire.names import key_of, parent_of, parse_name
 
@@ -110,7 +109,7 @@ class ZonedForwarder:
         return dict(total)
 
     @property
-    def health(self) -> list[dict[str, Any]]:
+    def health(self) -> list[ServerHealth]:
         """Each server's name, whether it is taken to be up, how soon it answers, and what is wrong with it."""
         return [server.health for server in self._servers]
 

@@ -180,7 +180,7 @@ async def test_a_layer_that_is_lost_is_compiled_anew(node: Node) -> None:
     await node.stop()
     manifest = node.published[-1]
     for entry in manifest.layers[0].entries:
-        (manifest.path.parent / entry["name"]).unlink()
+        (manifest.path.parent / entry.name).unlink()
     node.keeper = node.new_keeper()
     await node.keeper.adopt(manifest.path)
     node.start()

@@ -57,7 +57,7 @@ def test_a_blocked_name_is_told_with_group_rule_and_response() -> None:
     assert explanation.group == {"name": "default", "via": "default", "network": None}
     assert (explanation.service, explanation.list, explanation.rule) == ("acme/chat", "acme/chat", "acme.ai")
     assert explanation.response is not None
-    assert explanation.response["mode"] == "zero-ip"
+    assert explanation.response.mode == "zero-ip"
     assert explanation.revision == 12
     assert steps(explanation) == {
         "group": "default",
@@ -99,7 +99,7 @@ def test_a_canary_is_told_as_closed_for_exempt_groups_with_the_catalogues_respon
     explanation = told("c.example", "10.1.1.1")
     assert explanation.verdict == "block"
     assert explanation.response is not None
-    assert explanation.response["mode"] == "nxdomain"
+    assert explanation.response.mode == "nxdomain"
     assert steps(explanation)["exempt"] == "not covered"
 
 

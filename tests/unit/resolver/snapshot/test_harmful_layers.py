@@ -166,7 +166,7 @@ def test_a_file_that_is_not_ours_alone_is_refused(
     compiled: tuple[CompiledRules, bytes], tmp_path: Path, how: str
 ) -> None:
     manifest = written(tmp_path / "snapshots", *compiled)
-    trie = manifest.path.parent / manifest.layers[0].trie["name"]
+    trie = manifest.path.parent / manifest.layers[0].trie.name
     if how == "link":
         trie.rename(tmp_path / "elsewhere")
         trie.symlink_to(tmp_path / "elsewhere")

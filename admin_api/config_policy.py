@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from typing import Any
 
 from admin_api.channel import Channel
@@ -24,7 +25,7 @@ class ConfigPolicy:
         self._keeper = keeper
         self._channel = channel
         self._log = log
-        self._policy: dict[str, Any] = {}
+        self._policy: Mapping[str, Any] = {}
         self._fingerprint = ""
         self._given = asyncio.Event()
         self.tried = asyncio.Event()  # the store has taken one, or refused it
@@ -40,7 +41,7 @@ class ConfigPolicy:
         """Note what the machine lacks, in finished sentences; none when it has all."""
         self._machine_lacks = what
 
-    def give(self, policy: dict[str, Any], fingerprint: str) -> None:
+    def give(self, policy: Mapping[str, Any], fingerprint: str) -> None:
         """Take a config's policy; it is stored, and comes in force, by `run`."""
         self._policy, self._fingerprint = policy, fingerprint
         self._given.set()

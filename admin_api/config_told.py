@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any, Final
+from collections.abc import Mapping, Sequence
+from typing import Final, TypedDict
 
 from admin_api.store import documents
 from admin_api.store.access import StoreAccess
@@ -16,16 +17,25 @@ _NOTED: Final = "config_told"  # the document: the reading that the trail has
 _RETRY_SECONDS = 2.0
 
 
+class Reading(TypedDict):
+    """One reading of the config: `began` says when the node began, `told` what each key says, and a mark of it."""
+
+    began: float
+    number: int
+    told: Mapping[str, Sequence[str]]
+    source: str
+
+
 class ConfigTold:
     """Writes a row for each reading of the config, once, though the control process may be started anew meanwhile."""
 
     def __init__(self, access: StoreAccess, log: Log) -> None:
         self._access = access
         self._log = log
-        self._readings: asyncio.Queue[dict[str, Any]] = asyncio.Queue(maxsize=1000)
+        self._readings: asyncio.Queue[Reading] = asyncio.Queue(maxsize=1000)
 
-    def give(self, reading: dict[str, Any]) -> None:
-        """Take a reading: began (of the node), number (of the reading), told, source."""
+    def give(self, reading: Reading) -> None:
+        """Take a reading, to be written by `run`."""
         try:
             self._readings.put_nowait(reading)
         except asyncio.QueueFull:
@@ -42,7 +52,7 @@ class ConfigTold:
                 except StoreAway:
                     await asyncio.sleep(_RETRY_SECONDS)
 
-    async def _write(self, reading: dict[str, Any]) -> None:
+    async def _write(self, reading: Reading) -> None:
         told: Told = {key: (shown, mark) for key, (shown, mark) in reading["told"].items()}
         async with self._access.store.change(ACTOR) as change:
             noted = await documents.get(change.connection, _NOTED) or {}
@@ -54,4 +64,6 @@ class ConfigTold:
             old = {key: shown for key, (shown, _) in changed.items()} if noted else None
             new = {"source": reading["source"], "changed": {key: shown for key, (_, shown) in changed.items()}}
             change.record("start" if is_start else "reload", "config", old, new)
-            await documents.put(change, _NOTED, {name: reading[name] for name in ("began", "number", "told")})
+            await documents.put(
+                change, _NOTED, {"began": reading["began"], "number": reading["number"], "told": reading["told"]}
+            )

@@ -13,6 +13,7 @@ from admin_api.editing.leases import LeaseTerms
 from admin_api.policy_file.planning import Plan
 from admin_api.policy_file.trying import InForce, Told, Try
 from admin_api.query_log.reader import LogPage
+from admin_api.statistics.figures import KeyHits, KeyStepHits, StepHits
 from admin_api.store.access import StoreAccess
 from admin_api.store.store import Store
 from admin_api.subjects.keeper import SubjectKeeper
@@ -131,7 +132,7 @@ class PolicyPlans(Protocol):
     ) -> Told:
         """Plan it, try it on a copy, and tell. Raises as applying does, and BadRequest (503)."""
 
-    async def make(self, store: Store, sent: dict[str, Any]) -> Plan | None:
+    async def make(self, store: Store, sent: Mapping[str, Any]) -> Plan | None:
         """The plan of a large policy, to be applied; None for a small one, which is planned in its transaction."""
 
 
@@ -154,15 +155,15 @@ class Statistics(Protocol):
     async def summary(self, start: datetime, end: datetime) -> dict[str, int | None]:
         """queries, blocked, cached, forwarded, failed, refused, monitored, exempted, clients (None: not recorded)."""
 
-    async def top(self, by: str, start: datetime, end: datetime, limit: int) -> list[dict[str, Any]]:
+    async def top(self, by: str, start: datetime, end: datetime, limit: int) -> list[KeyHits]:
         """`by` is service, vendor, list, domain, group or client; items of key, blocked, monitored, exempted."""
 
-    async def series(self, step_seconds: int, start: datetime, end: datetime) -> list[dict[str, Any]]:
+    async def series(self, step_seconds: int, start: datetime, end: datetime) -> list[StepHits]:
         """Items of at (datetime), queries, blocked, monitored, exempted, one a step, empty steps too."""
 
     async def breakdown(
         self, dimension: str, start: datetime, end: datetime, step_seconds: int | None
-    ) -> list[dict[str, Any]]:
+    ) -> list[KeyStepHits]:
         """Items of at, key, blocked, monitored, exempted and last_at, a step (None: the window) and key with hits."""
 
     def dropped(self) -> dict[str, int]:

@@ -9,13 +9,12 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from admin_api.store import documents, rules
+from admin_api.store import rules
 from admin_api.store.lists import ListRow
-from admin_api.store.policy import FILE_POLICY, PolicyDocument, read_policy
+from admin_api.store.policy import PolicyDocument, read_file_policy, read_policy
 from blocklists.catalogue import Catalogue
 from blocklists.sources import base_text, bundled_sources, groups_of, scopes_of
 from resolver.config.file_policy import content_path
@@ -98,7 +97,7 @@ class Wanted:
 async def read_wanted(connection: AsyncConnection, catalogue: Catalogue) -> Wanted:
     """The policy that this connection sees."""
     document = await read_policy(connection)
-    of_file: dict[str, Any] = await documents.get(connection, FILE_POLICY) or {}
+    of_file = await read_file_policy(connection)
     contents = {row.key: row.content for row in document.lists if row.content is not None}
     return Wanted(document, of_file.get("fingerprint", ""), base_text(contents, catalogue.fingerprint))
 

@@ -10,11 +10,10 @@ from pydantic import BaseModel, Field, ValidationError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from admin_api.editing.errors import raise_invalid
-from admin_api.store import documents
 from admin_api.store.errors import OwnedByFile, StaleVersion
 from admin_api.store.groups import GroupRow
 from admin_api.store.lists import ListRow
-from admin_api.store.policy import FILE_POLICY
+from admin_api.store.policy import read_file_policy
 from resolver.config import fields
 from resolver.config.mistakes import sentences
 from resolver.config.wording import KeyPath
@@ -24,7 +23,7 @@ from resolver.system.safe_text import refuse_acting, refuse_acting_in_prose
 Row = TypeVar("Row")
 Model = TypeVar("Model", bound=BaseModel)
 
-Merge = Callable[[dict[str, Any]], Mapping[str, Any]]
+Merge = Callable[[Mapping[str, object]], Mapping[str, Any]]
 """Gives what a thing is to be, from what it is: run within the transaction, so that nobody's change is lost."""
 
 
@@ -93,5 +92,5 @@ async def check_mine(
     if expected_version is not None and expected_version != row.version:
         raise StaleVersion(what)
     if row.origin == "file":
-        source = (await documents.get(conn, FILE_POLICY) or {}).get("source")
+        source = (await read_file_policy(conn)).get("source")
         raise OwnedByFile(what, f"edit {section} in {source}" if source else f"edit {section} there")

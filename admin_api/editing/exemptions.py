@@ -14,7 +14,7 @@ from admin_api.persons import is_same_person
 from admin_api.store import exemptions
 from admin_api.store.change import Change
 from admin_api.store.errors import Forbidden, StaleVersion, WrongState
-from admin_api.store.exemptions import ExemptionRow
+from admin_api.store.exemptions import ExemptionRow, NewExemption, RenewalAsked
 from admin_api.subjects.keeper import SubjectChange, SubjectKeeper
 from admin_api.subjects.rows import exemption_of
 from resolver.config.references import KnownReferences
@@ -79,27 +79,26 @@ async def _make(
     at = datetime.now(UTC)
     starts, ends = times_of(wanted, at, terms)
     kind, whom = wanted.subject.kind_and_who
-    values: dict[str, Any] = {
-        "kind": kind,
-        "who": whom,
-        "owner": wanted.owner,
-        "reason": wanted.reason,
-        "ticket": wanted.ticket,
-        "status": "pending" if waits else "active",
-        "decided_by": None if waits else who.actor,
-        "starts_at": starts,
-        "expires_at": ends,
-        "from_approval_seconds": None,
-    }
-    if waits and wanted.duration_seconds is not None and wanted.starts_at is None:
-        values["from_approval_seconds"] = wanted.duration_seconds
-        values["expires_at"] = at + timedelta(seconds=PENDING_SECONDS)
+    from_approval = wanted.duration_seconds if waits and wanted.starts_at is None else None
     async with keeper.change(who.actor, who.request_id) as changing:
         conn = changing.store.connection
-        scope = values["scope"] = await checked_scope(changing.store, kind, whom, wanted.scope, known)
+        scope = await checked_scope(changing.store, kind, whom, wanted.scope, known)
         if admit is not None and (same := admit(await exemptions.waiting(conn, who.actor), kind, whom, scope)):
             return same, changing.number
-        row = await exemptions.create(changing.store, values, owner=who.owner)
+        new = NewExemption(
+            kind=kind,
+            who=whom,
+            scope=scope,
+            owner=wanted.owner,
+            reason=wanted.reason,
+            ticket=wanted.ticket,
+            status="pending" if waits else "active",
+            decided_by=None if waits else who.actor,
+            starts_at=starts,
+            expires_at=ends if from_approval is None else at + timedelta(seconds=PENDING_SECONDS),
+            from_approval_seconds=from_approval,
+        )
+        row = await exemptions.create(changing.store, new, owner=who.owner)
         _bring(changing, row)
         if row.status == "pending":
             changing.tell.append((PENDING, {**row.plain(), "requested_by": row.requested_by}))
@@ -140,11 +139,19 @@ async def approve(
                 told_ending=False,
             )
         else:
-            times: dict[str, Any] = {}
+            begins, ends = row.starts_at, row.expires_at
             if row.from_approval_seconds is not None:
-                at = datetime.now(UTC)
-                times = {"starts_at": at, "expires_at": at + timedelta(seconds=row.from_approval_seconds)}
-            row = await exemptions.move(changing.store, row, "approve", owner=who.owner, decided_by=who.actor, **times)
+                begins = datetime.now(UTC)
+                ends = begins + timedelta(seconds=row.from_approval_seconds)
+            row = await exemptions.move(
+                changing.store,
+                row,
+                "approve",
+                owner=who.owner,
+                decided_by=who.actor,
+                starts_at=begins,
+                expires_at=ends,
+            )
         _bring(changing, row)
     return row, changing.number
 
@@ -200,7 +207,7 @@ async def renew(
         if ends <= row.expires_at:
             raise Invalid([("/expires_at", f"is no later than its end now, {row.expires_at.isoformat()}")])
         if terms.four_eyes:
-            asked = {
+            asked: RenewalAsked = {
                 "expires_at": ends.isoformat(),
                 "reason": wanted.reason,
                 "by": who.actor,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from admin_api.editing.common import Merge, Written, check_mine, validated
 from admin_api.editing.errors import Invalid, raise_invalid
@@ -12,6 +12,7 @@ from admin_api.store.change import Change
 from admin_api.store.errors import Duplicate, InUse, TooMany
 from admin_api.store.groups import GroupRow
 from admin_api.store.policy import DEFAULT_GROUP
+from admin_api.store.states import GroupState
 from admin_api.store.store import Store
 from resolver.config.policy_schema import Group
 from resolver.config.references import KnownReferences, contradictions
@@ -58,11 +59,11 @@ async def update_group(
         row = await groups.get(change.connection, name)
         await check_mine(change.connection, f"group {name!r}", "policy.groups", row, expected_version)
         wanted = _read(merge(row.plain()))
-        if wanted.pop("name") != name:
+        if wanted["name"] != name:
             raise Invalid([("/name", f"is {name!r} and cannot be changed: make a new group")])
         before = row.plain()
-        if {"name": name, **wanted} != before:
-            await _check(change, {"name": name, **wanted}, known)
+        if wanted != before:
+            await _check(change, wanted, known)
             row = await groups.update(change, row, **wanted)
             change.record("update", f"groups/{name}", before, row.plain())
             change.touches_policy()
@@ -87,10 +88,10 @@ async def delete_group(
     return change.revision
 
 
-def _read(body: Mapping[str, Any]) -> dict[str, Any]:
+def _read(body: Mapping[str, Any]) -> GroupState:
     """The body in its normal form, every field there. Raises Invalid."""
     raise_invalid(_too_much(body))
-    return validated(Group, body).model_dump(mode="json")
+    return cast(GroupState, validated(Group, body).model_dump(mode="json"))
 
 
 def _too_much(body: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]]:
@@ -105,7 +106,7 @@ def _too_much(body: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]]:
             yield (field,), f"has {len(value)} entries: {most} are the most"
 
 
-async def _check(change: Change, wanted: dict[str, Any], known: KnownReferences) -> None:
+async def _check(change: Change, wanted: GroupState, known: KnownReferences) -> None:
     """What the group says of others: networks and client names that they have, and references. Raises Invalid."""
     claims = await groups.claims(change.connection, wanted["networks"])
     name_claims = await groups.name_claims(change.connection, wanted["client_names"])

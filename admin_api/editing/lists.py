@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from admin_api.editing.common import Merge, Written, check_mine, validated
 from admin_api.editing.errors import Invalid, raise_invalid
@@ -12,6 +12,7 @@ from admin_api.store import groups, lists, rules
 from admin_api.store.change import Change
 from admin_api.store.errors import Forbidden, InUse, TooMany, WrongKind
 from admin_api.store.lists import ListRow
+from admin_api.store.states import ListSettings
 from admin_api.store.store import Store
 from resolver.config import fields
 from resolver.config.fields import Switch
@@ -132,7 +133,7 @@ async def ask_refresh(store: Store, name: str, *, actor: str, request_id: str | 
     return row, change.revision
 
 
-def _said(body: Mapping[str, Any]) -> dict[str, Any]:
+def _said(body: Mapping[str, Any]) -> Mapping[str, object]:
     """What a body says besides rules; null is like not said, and so is what only lists with a url have, if false."""
     said = {key: value for key, value in body.items() if key not in {"block", "allow"} and value is not None}
     if said.get("allow_private") is False:
@@ -140,8 +141,8 @@ def _said(body: Mapping[str, Any]) -> dict[str, Any]:
     return said
 
 
-def _fetching(wanted: SubscriptionFields) -> dict[str, Any]:
-    return {name: getattr(wanted, name) for name in _FETCHING}
+def _fetching(wanted: SubscriptionFields) -> ListSettings:
+    return cast(ListSettings, {name: getattr(wanted, name) for name in _FETCHING})
 
 
 async def delete_list(

@@ -162,12 +162,10 @@ async def check_bounds(conn: AsyncConnection, row: ListRow, block: Sequence[str]
             raise Invalid([(at, text)])
 
 
-async def told(change: Change, row: ListRow, changed: int, *, removed: bool = False) -> dict[str, Any]:
+async def told(change: Change, row: ListRow, changed: int, *, removed: bool = False) -> dict[str, object]:
     """The rules that this change really added or removed, as its audit row tells of them: all when they are few."""
     found = await rules.written_by(change, row, removed=removed, limit=_MOST_SHOWN)
-    texts: dict[str, Any] = {}
+    texts: dict[str, list[str]] = {}
     for action, rule in found:
         texts.setdefault(action, []).append(rule)
-    if changed > len(found):
-        texts["more"] = changed - len(found)
-    return texts
+    return {**texts, "more": changed - len(found)} if changed > len(found) else {**texts}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from admin_api.editing.errors import Invalid
@@ -93,7 +93,7 @@ async def _put_group(change: Change, planned: PlannedChange, rows: dict[str, gro
         await groups.delete(change, rows[name])
         change.record("delete", f"groups/{name}", planned.before, None)
         return
-    values: dict[str, Any] = {key: value for key, value in (planned.after or {}).items() if key != "name"}
+    values = {key: value for key, value in (planned.after or {}).items() if key != "name"}
     if planned.action == "create":
         row = await groups.create(change, name=name, **values)
         change.record("create", f"groups/{name}", None, row.plain())
@@ -107,7 +107,7 @@ async def _check(change: Change, plan: Plan, known: KnownReferences) -> None:
     """Whether the policy will hold together. Raises Invalid, TooMany."""
     conn = change.connection
     names = {row.name for row in await lists.all_lists(conn)}
-    states = {row.name: row.plain() for row in await groups.all_groups(conn)}
+    states: dict[str, Mapping[str, Any]] = {row.name: row.plain() for row in await groups.all_groups(conn)}
     for planned in plan.changes:
         if planned.kind == "list":
             names = names - {planned.name} if planned.action == "delete" else names | {planned.name}
@@ -117,7 +117,7 @@ async def _check(change: Change, plan: Plan, known: KnownReferences) -> None:
             states[planned.name] = {"name": planned.name, **planned.after}
     if len(names) > MOST_LISTS or len(states) > MOST_GROUPS:
         raise TooMany(f"a policy has at most {MOST_LISTS} lists and {MOST_GROUPS} groups")
-    policy: dict[str, list[dict[str, Any]]] = {
+    policy: dict[str, list[Mapping[str, Any]]] = {
         "lists": [{"name": name} for name in sorted(names)],
         "groups": list(states.values()),
     }

@@ -31,7 +31,7 @@ class ListEntry(OwnList):
     origin: Origin = "api"
 
     @property
-    def settings(self) -> dict[str, Any]:
+    def settings(self) -> Mapping[str, object]:
         """What it says besides its rules."""
         fetching = {name: getattr(self, name) for name in FETCHING} if self.url is not None else {}
         return {"enabled": self.enabled, **fetching}
@@ -43,7 +43,7 @@ class GroupEntry(Group):
     origin: Origin = "api"
 
     @property
-    def plain(self) -> dict[str, Any]:
+    def plain(self) -> Mapping[str, Any]:
         """As the store's rows say it."""
         return self.model_dump(mode="json", exclude={"origin"})
 
@@ -73,7 +73,7 @@ def read_document(body: Mapping[str, Any]) -> Document:
     return document
 
 
-async def document_of(conn: AsyncConnection) -> dict[str, Any]:
+async def document_of(conn: AsyncConnection) -> Mapping[str, object]:
     """The policy as it is, as plain data."""
     now: PolicyDocument = await read_policy(conn)
     follows = {row.name: row for row in await groups.all_groups(conn)}
@@ -91,8 +91,8 @@ async def document_of(conn: AsyncConnection) -> dict[str, Any]:
     }
 
 
-async def _list(conn: AsyncConnection, row: ListRow) -> dict[str, Any]:
-    plain: dict[str, Any] = {"name": row.name, "origin": row.origin}
+async def _list(conn: AsyncConnection, row: ListRow) -> Mapping[str, object]:
+    plain: dict[str, object] = {"name": row.name, "origin": row.origin}
     if not row.enabled:
         plain["enabled"] = False
     if row.kind == "subscription":

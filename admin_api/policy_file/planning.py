@@ -10,10 +10,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from admin_api.editing.errors import Invalid, pointer
 from admin_api.policy_file.document import FETCHING, Document, rows_by_name, rules_of
-from admin_api.store import documents, groups, revisions, rules
+from admin_api.store import groups, revisions, rules
 from admin_api.store.errors import NotFound
 from admin_api.store.lists import ListRow
-from admin_api.store.policy import DEFAULT_GROUP, DEFAULT_RESPONSE, FILE_POLICY, revision
+from admin_api.store.policy import DEFAULT_GROUP, DEFAULT_RESPONSE, read_file_policy, revision
+from admin_api.store.states import FilePolicy
 
 Pairs = frozenset[tuple[str, str]]  # action, rule
 
@@ -25,8 +26,8 @@ class PlannedChange:
     action: str
     kind: str  # list, group
     name: str
-    before: dict[str, Any] | None
-    after: dict[str, Any] | None
+    before: Mapping[str, Any] | None
+    after: Mapping[str, Any] | None
     added: Pairs = frozenset()
     removed: Pairs = frozenset()
 
@@ -54,9 +55,9 @@ class Plan:
 async def plan_document(conn: AsyncConnection, document: Document) -> Plan:
     """What a document changes. Raises Invalid for what only the config file can change."""
     plan = Plan(await revision(conn))
-    file_policy = await documents.get(conn, FILE_POLICY) or {}
-    source = file_policy.get("source") or "the config file"
-    mistakes = _of_the_file(document, file_policy, source)
+    of_file = await read_file_policy(conn)
+    source = of_file.get("source") or "the config file"
+    mistakes = _of_the_file(document, of_file, source)
     await _plan_lists(conn, document, plan, mistakes, source)
     await _plan_groups(conn, document, plan, mistakes, source)
     if mistakes:
@@ -64,12 +65,12 @@ async def plan_document(conn: AsyncConnection, document: Document) -> Plan:
     return plan
 
 
-def _of_the_file(document: Document, file_policy: Mapping[str, Any], source: str) -> list[tuple[str, str]]:
+def _of_the_file(document: Document, of_file: FilePolicy, source: str) -> list[tuple[str, str]]:
     mistakes = []
     own, response = document.policy.own_vendors, document.policy.response
-    if own is not None and set(own) != set(file_policy.get("own_vendors", ())):
+    if own is not None and set(own) != set(of_file.get("own_vendors", ())):
         mistakes.append(("/policy/own_vendors", f"are the config's: edit policy.own_vendors in {source}"))
-    if response is not None and response.model_dump(mode="json") != (file_policy.get("response") or DEFAULT_RESPONSE):
+    if response is not None and response.model_dump(mode="json") != (of_file.get("response") or DEFAULT_RESPONSE):
         mistakes.append(("/policy/response", f"is the config's: edit policy.response in {source}"))
     return mistakes
 
@@ -136,7 +137,7 @@ async def plan_rollback(conn: AsyncConnection, to: int) -> Plan:
     now = await revision(conn)
     if not 0 <= to <= now:
         raise NotFound(f"revision {to}: the policy has revision {now}")
-    firsts: dict[str, Any] = {}  # objects, as they were at that revision
+    firsts: dict[str, Mapping[str, Any] | None] = {}  # objects, as they were at that revision
     touched: dict[str, dict[tuple[str, str], bool]] = {}  # by list: whether a rule was there then
     async for lines in revisions.since(conn, to, now):
         for line in reversed(lines):
@@ -211,6 +212,6 @@ async def _plan_list_back(
         plan.changes.append(PlannedChange("update", "list", name, before, settings or before, added=back, removed=away))
 
 
-def _settings(row: ListRow) -> dict[str, Any]:
+def _settings(row: ListRow) -> Mapping[str, object]:
     fetching = {name: getattr(row, name) for name in FETCHING} if row.kind == "subscription" else {}
     return {"enabled": row.enabled, **fetching}

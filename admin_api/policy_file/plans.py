@@ -54,7 +54,7 @@ class Plans:
             )
         return Told(**outcome["plan"], replay=outcome["replay"])
 
-    async def make(self, store: Store, sent: dict[str, Any]) -> Plan | None:
+    async def make(self, store: Store, sent: Mapping[str, Any]) -> Plan | None:
         """The plan of a large policy, to be applied; None for a small one, which is planned in its transaction."""
         async with self._turn():
             if await _is_small(store, sent):
@@ -124,7 +124,7 @@ def _items(value: Any) -> int:
     return count
 
 
-def _whole(plain: dict[str, Any]) -> Plan:
+def _whole(plain: Mapping[str, Any]) -> Plan:
     changes = [
         PlannedChange(
             **{

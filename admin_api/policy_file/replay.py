@@ -9,7 +9,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -23,12 +23,23 @@ from resolver.policy.compiler import layer_in_memory, load_policy
 from resolver.policy.groups import parse_client
 from resolver.policy.situation import situation_of
 from resolver.policy.snapshot import PolicySnapshot
+from resolver.policy.standing import View
 from resolver.policy.subjects import Moment, Subjects
 from resolver.wire.names import key_of, parse_any_name
 
 MOST_PAIRS = 100_000
 MOST_TOLD = 1000
 _MOST_CHANGES = 20_000  # rules that are compiled for a replay
+
+
+class ReplayedPair(TypedDict):
+    """A client and a name, with both verdicts and how many queries there were."""
+
+    client: str
+    name: str
+    before: str
+    after: str
+    queries: int
 
 
 @dataclass(slots=True)
@@ -38,7 +49,7 @@ class Replay:
     queries: int = 0
     pairs: int = 0
     changed: int = 0
-    items: list[dict[str, Any]] = field(default_factory=list)
+    items: list[ReplayedPair] = field(default_factory=list)
     cannot_show: list[str] = field(default_factory=list)
 
 
@@ -105,7 +116,7 @@ def _asked(state_dir: Path, start: datetime, found: Replay) -> tuple[dict[tuple[
 
 
 def _judge(policy: PolicySnapshot, subjects: Subjects, moment: Moment) -> Callable[[str, str], str]:
-    views: dict[str, Any] = {}
+    views: dict[str, View] = {}
 
     def verdict(client: str, name: str) -> str:
         view = views.get(client)

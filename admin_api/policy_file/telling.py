@@ -3,14 +3,33 @@
 from __future__ import annotations
 
 import heapq
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, TypedDict
 
 from admin_api.policy_file.planning import Pairs, PlannedChange
 
 _MOST_SHOWN = 20  # rules of a change
 
 
-def told_change(one: PlannedChange) -> dict[str, Any]:
+class SomeRules(TypedDict):
+    """Rules that come or go: how many, and the first of them."""
+
+    count: int
+    some: list[str]
+
+
+class ToldChange(TypedDict):
+    """A planned change as the API tells it."""
+
+    action: str
+    object: str
+    before: Mapping[str, Any] | None
+    after: Mapping[str, Any] | None
+    added: SomeRules
+    removed: SomeRules
+
+
+def told_change(one: PlannedChange) -> ToldChange:
     """One change."""
     return {
         "action": one.action,
@@ -22,6 +41,6 @@ def told_change(one: PlannedChange) -> dict[str, Any]:
     }
 
 
-def _some(pairs: Pairs) -> dict[str, Any]:
+def _some(pairs: Pairs) -> SomeRules:
     shown = heapq.nsmallest(_MOST_SHOWN, pairs)
     return {"count": len(pairs), "some": [f"{action} {rule}" for action, rule in shown]}

@@ -6,7 +6,7 @@ Nothing here takes a writer's turn. A small policy is tried in this process, a l
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -20,6 +20,7 @@ from admin_api.policy_file.document import read_document
 from admin_api.policy_file.planning import Plan, plan_document, plan_rollback
 from admin_api.policy_file.replay import Replay, planned_snapshot, replay
 from admin_api.policy_file.shadow import cover, shadowed
+from admin_api.policy_file.telling import ToldChange
 from admin_api.store import policy as stored
 from admin_api.store.errors import StoreAway
 from admin_api.store.store import Store
@@ -45,7 +46,7 @@ class InForce:
 class Try:
     """A document that was sent, or the revision to go back to; and how far back to replay it."""
 
-    sent: dict[str, Any]  # policy, or to_revision
+    sent: Mapping[str, Any]  # policy, or to_revision
     replay_seconds: int | None = None
 
 
@@ -54,12 +55,12 @@ class Told:
     """A plan as it is told, without most of its rules."""
 
     revision: int
-    changes: list[dict[str, Any]]
+    changes: list[ToldChange]
     kept: list[str]
-    replay: dict[str, Any] | Replay | None = None
+    replay: Mapping[str, Any] | Replay | None = None
 
 
-async def planned_by(conn: AsyncConnection, sent: dict[str, Any]) -> Plan:
+async def planned_by(conn: AsyncConnection, sent: Mapping[str, Any]) -> Plan:
     """By the document that was sent, or by the revision to go back to. Raises Invalid, NotFound."""
     said = {key: value for key, value in sent.items() if value is not None}
     if ("to_revision" in said) == ("policy" in said):  # nothing at all would mean: take everything away

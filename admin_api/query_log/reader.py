@@ -85,7 +85,7 @@ def _seconds(moment: datetime | None) -> float | None:
     return None if moment is None else moment.timestamp()
 
 
-def _item(row: Row) -> dict[str, Any]:
+def _item(row: Row) -> Mapping[str, object]:
     item = dict(zip(files.COLUMNS, row, strict=True))
     at = datetime.fromtimestamp(item.pop("at"), UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     if item["remark"] is None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Any, Final
+from collections.abc import Mapping
+from typing import Final
 
 from sqlalchemy import select
 
 from admin_api.second_owner.openings import Entry
 from admin_api.store.change import Change
-from admin_api.store.change_requests import Finding
+from admin_api.store.change_requests import ChangeTold, Finding
 from admin_api.store.tables import canonical, lists, removed_rules, rules
 
 _MOST_TOLD = 64 << 10  # octets of JSON; beyond, what was changed is told, not how
@@ -25,7 +26,7 @@ _PASSING: Final = {
 async def finding(change: Change, opens: list[str]) -> Finding:
     """What a change does, once all of it is written."""
     digest = hashlib.sha256()
-    told: list[dict[str, Any]] = []
+    told: list[ChangeTold] = []
     for audited in change.entries:
         entry = Entry.of(audited)
         name = "" if entry.kind == "pauses" else entry.name
@@ -53,5 +54,5 @@ async def finding(change: Change, opens: list[str]) -> Finding:
     return Finding(tuple(opens), told, digest.hexdigest())
 
 
-def _lasting(kind: str, state: dict[str, Any] | None) -> dict[str, Any] | None:
+def _lasting(kind: str, state: Mapping[str, object] | None) -> Mapping[str, object] | None:
     return None if state is None else {key: value for key, value in state.items() if key not in _PASSING.get(kind, ())}

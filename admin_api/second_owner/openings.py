@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from sqlalchemy import Table, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from admin_api.second_owner.groups import Facts, States, changed
+from admin_api.second_owner.groups import Facts, State, States, changed
 from admin_api.second_owner.leases import lease_openings
-from admin_api.store import documents, exemptions, groups, lists, pauses
+from admin_api.store import exemptions, groups, lists, pauses
 from admin_api.store import policy as stored
 from admin_api.store.change import AuditEntry, Change
 from admin_api.store.lists import ListRow
@@ -42,8 +42,8 @@ class Entry:
     action: str
     kind: str
     name: str
-    before: dict[str, Any] | None
-    after: dict[str, Any] | None
+    before: Mapping[str, Any] | None
+    after: Mapping[str, Any] | None
 
     @classmethod
     def of(cls, entry: AuditEntry) -> Entry:
@@ -97,7 +97,7 @@ class _Lookup:
         """As the change has left it, and, of groups, as it was."""
         conn = change.connection
         will = {row.name: row.plain() for row in await groups.all_groups(conn)}
-        was = dict(will)
+        was: dict[str, State] = dict(will)
         for entry in reversed([entry for entry in entries if entry.kind == "groups"]):
             if entry.before is None:
                 was.pop(entry.name, None)
@@ -107,11 +107,11 @@ class _Lookup:
         opened = await exemptions.opened(conn)
         scopes = frozenset(scope for row in opened for scope in row.scope)
         allowed = {name for state in (*was.values(), *will.values()) for name in state["allow"]}
-        file_policy = await documents.get(conn, stored.FILE_POLICY) or {}
+        of_file = await stored.read_file_policy(conn)
         with_allow = await _with_allow_rules(conn, rows.values())
         paused = [row.group for row in await pauses.all_pauses(conn)]
         facts = Facts(
-            response=file_policy.get("response") or stored.DEFAULT_RESPONSE,
+            response=of_file.get("response") or stored.DEFAULT_RESPONSE,
             default_block=stored.DEFAULT_BLOCK,
             services_of=functools.cache(catalogue.services_of),
             opening_lists=frozenset(
@@ -144,7 +144,7 @@ class _Lookup:
             elif entry.action == "update":
                 yield from self._of_update(entry.name, before, after)
 
-    def _of_update(self, name: str, before: dict[str, Any], after: dict[str, Any]) -> Iterator[str]:
+    def _of_update(self, name: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str]:
         if before["enabled"] and not after["enabled"] and before.get("rules"):
             yield f"list {name!r} is disabled, with {before['rules']} rules"
         elif after["enabled"] and not before["enabled"]:

@@ -160,7 +160,7 @@ class Folder:
 
 
 async def _write(connection: AsyncConnection, gains: Gains, minute: int) -> None:
-    rows: list[dict[str, Any]] = [
+    rows: list[dict[str, object]] = [
         {"period_seconds": MINUTE, "at": minute, "dimension": dimension, "key": key, "kind": kind, "n": count}
         for (dimension, key, kind), count in gains.rows.items()
     ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -85,7 +85,7 @@ async def _sum_up(connection: AsyncConnection, period: int, at: int, within: Col
         await _bound(connection, and_(*(c[name] == value for name, value in here.items())), here)
 
 
-async def _bound(connection: AsyncConnection, of_one: ColumnElement[bool], key: dict[str, Any]) -> None:
+async def _bound(connection: AsyncConnection, of_one: ColumnElement[bool], key: Mapping[str, object]) -> None:
     """Put the keys of one dimension in one period that are too many, those with least, under OTHER."""
     c = stats_rollup.c
     named = and_(of_one, c.key != bounds.OTHER)

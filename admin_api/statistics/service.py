@@ -15,6 +15,7 @@ from sqlalchemy import case, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from admin_api.statistics import rollups, sketch
+from admin_api.statistics.figures import KeyHits, KeyStepHits, StepHits
 from admin_api.statistics.folding import Folder
 from admin_api.statistics.prometheus import dropped_of, exposition
 from admin_api.statistics.rollups import DAY, HOUR, MINUTE
@@ -98,16 +99,19 @@ class StatisticsService:
         found = _outcomes(counts)
         return {**found, "clients": None if self._hides_clients else sketch.count(clients)}
 
-    async def top(self, by: str, start: datetime, end: datetime, limit: int) -> list[dict[str, Any]]:
+    async def top(self, by: str, start: datetime, end: datetime, limit: int) -> list[KeyHits]:
         """As context.Statistics has it."""
         async with await self._window(start, end) as (connection, some):
             c = stats_rollup.c
             kinds = [func.sum(case((c.kind == kind, c.n), else_=0)).label(kind) for kind in _KINDS]
             query = select(c.key, *kinds).select_from(rollups.rows_of(by, some)).group_by(c.key)
             rows = await connection.execute(query.order_by(func.sum(c.n).desc(), c.key).limit(limit))
-            return [{"key": row.key, **{kind: int(getattr(row, kind)) for kind in _KINDS}} for row in rows]
+            return [
+                {"key": row.key, "blocked": row.blocked, "monitored": row.monitored, "exempted": row.exempted}
+                for row in rows
+            ]
 
-    async def series(self, step_seconds: int, start: datetime, end: datetime) -> list[dict[str, Any]]:
+    async def series(self, step_seconds: int, start: datetime, end: datetime) -> list[StepHits]:
         """As context.Statistics has it."""
         first = int(start.timestamp()) // MINUTE * MINUTE
         steps = max(1, math.ceil((end.timestamp() - first) / step_seconds))
@@ -118,18 +122,20 @@ class StatisticsService:
             query = select(step, c.key, func.sum(c.n).label("n")).select_from(rollups.rows_of("outcome", some))
             for row in await connection.execute(query.group_by(step, c.key)):
                 counts[min(max(0, int(row.step)), steps - 1)][row.key] += int(row.n)
-        shown = ("queries", *_KINDS)
         return [
             {
                 "at": datetime.fromtimestamp(first + number * step_seconds, UTC),
-                **{name: _outcomes(step)[name] for name in shown},
+                "queries": outcomes["queries"],
+                "blocked": outcomes["blocked"],
+                "monitored": outcomes["monitored"],
+                "exempted": outcomes["exempted"],
             }
-            for number, step in enumerate(counts)
+            for number, outcomes in enumerate(map(_outcomes, counts))
         ]
 
     async def breakdown(
         self, dimension: str, start: datetime, end: datetime, step_seconds: int | None
-    ) -> list[dict[str, Any]]:
+    ) -> list[KeyStepHits]:
         """As context.Statistics has it."""
         first = int(start.timestamp()) // MINUTE * MINUTE
         found: defaultdict[tuple[int, str], Counter[str]] = defaultdict(Counter)
@@ -145,7 +151,9 @@ class StatisticsService:
             {
                 "at": datetime.fromtimestamp(first + step * (step_seconds or 0), UTC),
                 "key": key,
-                **{kind: counts[kind] for kind in _KINDS},
+                "blocked": counts["blocked"],
+                "monitored": counts["monitored"],
+                "exempted": counts["exempted"],
                 "last_at": datetime.fromtimestamp(last[step, key], UTC),
             }
             for (step, key), counts in sorted(found.items())

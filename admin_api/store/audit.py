@@ -13,7 +13,7 @@ import hmac
 import json
 import os
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 from pathlib import Path
@@ -46,7 +46,7 @@ class AuditRow:
     request_id: str | None
     mac: str
 
-    def plain(self) -> dict[str, Any]:
+    def plain(self) -> Mapping[str, Any]:
         """As JSON lines have it, with its mac, so that what was exported can be held against the trail."""
         at = self.at.isoformat().replace("+00:00", "Z")
         return {**{field.name: getattr(self, field.name) for field in fields(self)}, "at": at}

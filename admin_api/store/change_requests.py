@@ -12,7 +12,7 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, TypedDict
 
 from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -36,7 +36,7 @@ class Sent:
 
     operation: str
     path: dict[str, str]
-    query: dict[str, Any]
+    query: Mapping[str, object]
     body: Any
     if_match: str | None
 
@@ -45,12 +45,21 @@ class Sent:
         return hashlib.sha256(canonical([getattr(self, field.name) for field in fields(self)]).encode()).hexdigest()
 
 
+class ChangeTold(TypedDict):
+    """One thing that a change does, as an audit row tells; both states None where they are too long to be told."""
+
+    action: str
+    object: str
+    before: Mapping[str, Any] | None
+    after: Mapping[str, Any] | None
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     """What a change does. `opens` are finished phrases; `changes` as audit rows tell; `effect` stands for all of it."""
 
     opens: tuple[str, ...]
-    changes: list[dict[str, Any]]
+    changes: list[ChangeTold]
     effect: str
 
 
@@ -70,12 +79,12 @@ class ChangeRequestRow:
     id: str
     operation: str
     path: dict[str, str]
-    query: dict[str, Any]
+    query: Mapping[str, object]
     body_octets: int
     sent: str
     if_match: str | None
     opens: tuple[str, ...]
-    changes: list[dict[str, Any]]
+    changes: list[ChangeTold]
     effect: str
     status: str
     requested_by: str
@@ -94,7 +103,7 @@ class ChangeRequestRow:
         """The status by the clock: what has waited too long has expired, though nobody has noted it yet."""
         return "expired" if self.status == "pending" and self.expires_at <= now else self.status
 
-    def plain(self) -> dict[str, Any]:
+    def plain(self) -> dict[str, object]:
         """As the audit trail keeps it; half a token is not in it."""
         return {
             "id": self.id,
@@ -240,7 +249,7 @@ async def tidy(change: Change) -> None:
     await conn.execute(delete(change_requests).where(c.status != "pending", c.id.not_in(kept)))
 
 
-def facts_of(row: ChangeRequestRow) -> Mapping[str, Any]:
+def facts_of(row: ChangeRequestRow) -> dict[str, object]:
     """What a webhook is told."""
     return {**row.plain(), "requested_at": row.created_at.isoformat()}
 

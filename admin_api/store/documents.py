@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,13 +13,13 @@ from admin_api.store.change import Change
 from admin_api.store.tables import documents
 
 
-async def get(conn: AsyncConnection, name: str) -> dict[str, Any] | None:
+async def get(conn: AsyncConnection, name: str) -> Mapping[str, Any] | None:
     """The document, or None."""
-    body: dict[str, Any] | None = await conn.scalar(select(documents.c.body).where(documents.c.name == name))
+    body: Mapping[str, Any] | None = await conn.scalar(select(documents.c.body).where(documents.c.name == name))
     return body
 
 
-async def put(change: Change, name: str, body: dict[str, Any]) -> None:
+async def put(change: Change, name: str, body: Mapping[str, object]) -> None:
     """Make or replace the document."""
     await change.connection.execute(delete(documents).where(documents.c.name == name))
     await change.connection.execute(insert(documents).values(name=name, body=body, updated_at=datetime.now(UTC)))

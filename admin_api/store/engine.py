@@ -171,7 +171,7 @@ def _postgres(dsn: str, limits: Limits) -> Engines:
     return Engines(reading=reading, trying=trying, changing=engine, counting=engine, place=place)
 
 
-def _pool(limits: Limits) -> dict[str, Any]:
+def _pool(limits: Limits) -> dict[str, object]:
     return {
         "pool_size": limits.connections,
         "max_overflow": 0,

@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, TypedDict
 
 from sqlalchemy import func, insert, select
 from sqlalchemy import update as update_table
@@ -37,6 +37,16 @@ STATUSES: Final = ("pending", "active", "expired", "revoked", "denied")
 ENDED: Final = ("expired", "revoked", "denied")
 
 
+class RenewalAsked(TypedDict):
+    """A renewal that waits for approval."""
+
+    expires_at: str
+    reason: str | None
+    by: str
+    owner: str
+    at: str
+
+
 @dataclass(frozen=True, slots=True)
 class ExemptionRow:
     """One exemption. `from_approval_seconds`: while it is pending, it lasts so long from its approval on."""
@@ -57,7 +67,7 @@ class ExemptionRow:
     expires_at: datetime
     from_approval_seconds: int | None
     ended_at: datetime | None
-    renewal: dict[str, Any] | None
+    renewal: RenewalAsked | None
     told_ending: bool
     version: int
 
@@ -75,7 +85,7 @@ class ExemptionRow:
         """When what is pending lapses."""
         return self.expires_at if self.status == "pending" else None
 
-    def plain(self) -> dict[str, Any]:
+    def plain(self) -> dict[str, object]:
         """As the audit trail keeps it."""
         waits = self.waits_until
         asked = {} if waits is None else {"requested_seconds": self.requested_seconds, "waits_until": waits.isoformat()}
@@ -92,6 +102,23 @@ class ExemptionRow:
             "expires_at": self.expires_at.isoformat(),
             "renewal": self.renewal,
         }
+
+
+@dataclass(frozen=True, slots=True)
+class NewExemption:
+    """An exemption that is to be made: what ExemptionRow has of it from the beginning."""
+
+    kind: str
+    who: tuple[str, ...]
+    scope: tuple[str, ...]
+    owner: str
+    reason: str
+    ticket: str | None
+    status: str
+    decided_by: str | None
+    starts_at: datetime
+    expires_at: datetime
+    from_approval_seconds: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,14 +227,14 @@ async def events(conn: AsyncConnection, number: str) -> list[EventRow]:
     return [EventRow(**row._mapping) for row in await conn.execute(query)]
 
 
-async def create(change: Change, values: dict[str, Any], *, owner: str) -> ExemptionRow:
+async def create(change: Change, new: NewExemption, *, owner: str) -> ExemptionRow:
     """Make one; `owner` answers for the token that asks. Raises TooMany."""
     conn = change.connection
     count = select(func.count()).select_from(exemptions).where(exemptions.c.status.in_(("pending", "active")))
     if (await conn.scalar(count) or 0) >= MOST_OPEN:
         raise TooMany(f"{MOST_OPEN} exemptions are open, the most there may be: revoke some, or exempt a group")
     row = ExemptionRow(
-        **values,
+        **{field.name: getattr(new, field.name) for field in fields(new)},
         id=f"ex-{secrets.token_hex(5)}",
         requested_by=change.actor,
         requested_owner=owner,
@@ -259,7 +286,7 @@ async def _note(change: Change, row: ExemptionRow, action: str, owner: str, note
     await change.connection.execute(insert(exemption_events).values(values))
 
 
-def _columns(row: ExemptionRow) -> dict[str, Any]:
+def _columns(row: ExemptionRow) -> dict[str, object]:
     values = {field.name: _as_json(getattr(row, field.name)) for field in fields(ExemptionRow)}
     return {**values, "owner_form": normal_form(row.owner)}
 
@@ -270,5 +297,5 @@ def _row(row: Any) -> ExemptionRow:
     return ExemptionRow(**{**values, "who": tuple(values["who"]), "scope": tuple(values["scope"])})
 
 
-def _as_json(value: Any) -> Any:
+def _as_json(value: object) -> object:
     return list(value) if isinstance(value, tuple) else value

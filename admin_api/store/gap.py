@@ -7,7 +7,6 @@ from when to when nothing could be, why, and who had tried.
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
 
 from admin_api.store.change import AuditEntry
 from admin_api.store.tables import canonical
@@ -43,7 +42,7 @@ class Gap:
         after = canonical(self.plain())
         return AuditEntry(datetime.now(UTC), ACTOR, ACTION, OBJECT, None, after, None)
 
-    def plain(self) -> dict[str, Any]:
+    def plain(self) -> dict[str, object]:
         """As the row has it: the times of the first and the last refused change, how many, by whom, and why."""
         return {
             "first": self._first.isoformat(),

@@ -15,10 +15,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from admin_api.store.change import Change
 from admin_api.store.errors import Duplicate, NotFound
 from admin_api.store.json_tables import among
+from admin_api.store.states import GroupState, ResponseState
 from admin_api.store.tables import bindable, group_networks, groups
-
-FIELDS: Final = ("description", "networks", "exempt", "mode", "block", "allow", "response", "schedule", "client_names")
-"""What `create` and `update` take besides name and origin."""
 
 _TUPLES: Final = ("block", "allow", "client_names")  # columns that are lists in JSON
 
@@ -35,17 +33,28 @@ class GroupRow:
     mode: str  # enforce, monitor
     block: tuple[str, ...] | None
     allow: tuple[str, ...]
-    response: dict[str, Any] | None
-    schedule: dict[str, Any] | None
+    response: ResponseState | None
+    schedule: dict[str, object] | None
     client_names: tuple[str, ...]
     origin: str  # bundled, file, api
     version: int
     created_at: datetime
     updated_at: datetime
 
-    def plain(self) -> dict[str, Any]:
+    def plain(self) -> GroupState:
         """What an admin may write of it, as JSON has it."""
-        return {"name": self.name, **{name: _as_json(getattr(self, name)) for name in FIELDS}}
+        return {
+            "name": self.name,
+            "description": self.description,
+            "networks": list(self.networks),
+            "exempt": self.exempt,
+            "mode": self.mode,
+            "block": None if self.block is None else list(self.block),
+            "allow": list(self.allow),
+            "response": self.response,
+            "schedule": self.schedule,
+            "client_names": list(self.client_names),
+        }
 
 
 async def get(conn: AsyncConnection, name: str) -> GroupRow:
@@ -122,8 +131,8 @@ async def create(
     mode: str = "enforce",
     block: Sequence[str] | None = None,
     allow: Sequence[str] = (),
-    response: dict[str, Any] | None = None,
-    schedule: dict[str, Any] | None = None,
+    response: ResponseState | None = None,
+    schedule: dict[str, object] | None = None,
     client_names: Sequence[str] = (),
     origin: str = "api",
 ) -> GroupRow:
@@ -154,7 +163,7 @@ async def create(
 
 
 async def update(change: Change, row: GroupRow, **values: Any) -> GroupRow:
-    """Set what FIELDS or `origin` name; the version goes up by one."""
+    """Set fields of GroupState besides the name, or `origin`; the version goes up by one."""
     networks = values.pop("networks", None)
     for field in _TUPLES:
         if values.get(field) is not None:
@@ -208,7 +217,3 @@ def _row(row: Row[Any], networks: tuple[str, ...]) -> GroupRow:
     for field in _TUPLES:
         values[field] = None if values[field] is None else tuple(values[field])
     return GroupRow(**values, networks=networks)
-
-
-def _as_json(value: Any) -> Any:
-    return list(value) if isinstance(value, tuple) else value

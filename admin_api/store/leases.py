@@ -147,7 +147,7 @@ async def _note(change: Change, happened: Iterable[tuple[LeaseRow, str]]) -> Non
         await change.connection.execute(insert(lease_history), values)
 
 
-def _values(row: LeaseRow) -> dict[str, Any]:
+def _values(row: LeaseRow) -> dict[str, object]:
     return {field.name: getattr(row, field.name) for field in fields(LeaseRow)}
 
 

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from admin_api.store.change import Change
 from admin_api.store.errors import Duplicate, NotFound
+from admin_api.store.states import ListCopy
 from admin_api.store.tables import bindable, lists, rules
 
 PRIVATE_ERROR = "it could not be fetched or read; what is at private addresses is told to admins only"
@@ -45,15 +46,15 @@ class ListRow:
     allow_private: bool = False
     sha256: str | None = None
     last_attempt_at: datetime | None = None
-    fetched: dict[str, Any] | None = None  # url, format, reader, etag, last_modified of the copy that is there
-    report: dict[str, Any] | None = None  # what could not be read of it
+    fetched: ListCopy | None = None
+    report: dict[str, Any] | None = None  # as the reader of lists wrote it in JSON: what could not be read of it
 
     @property
     def key(self) -> str:
         """What the list is called in compiled layers. One made anew under an old name has another."""
         return self.name if self.origin == "file" else f"{self.name}#{self.id}"
 
-    def plain(self) -> dict[str, Any]:
+    def plain(self) -> dict[str, object]:
         """As the audit trail keeps it."""
         names = ("name", "kind", "origin", "enabled", "url", "format", "refresh_seconds", "content", "rules", "sha256")
         plain = {name: value for name in names if (value := getattr(self, name)) is not None}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final, cast
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from admin_api.store import documents, groups, lists
 from admin_api.store.groups import GroupRow
 from admin_api.store.lists import ListRow
+from admin_api.store.states import FilePolicy, ResponseState
 from admin_api.store.tables import canonical, meta
 
 FILE_POLICY: Final = "file_policy"
@@ -20,7 +21,7 @@ FILE_POLICY: Final = "file_policy"
 
 DEFAULT_GROUP: Final = "default"
 DEFAULT_BLOCK: Final = ("ai", "bypass", "lists")
-DEFAULT_RESPONSE: Final[dict[str, Any]] = {"mode": "zero-ip", "ttl_seconds": 10, "ipv4": None, "ipv6": None}
+DEFAULT_RESPONSE: Final[ResponseState] = {"mode": "zero-ip", "ttl_seconds": 10, "ipv4": None, "ipv6": None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,7 @@ class PolicyDocument:
 
     revision: int
     own_vendors: tuple[str, ...]
-    response: dict[str, Any]  # mode, ttl_seconds, ipv4, ipv6
+    response: ResponseState
     lists: tuple[ListRow, ...]
     groups: tuple[GroupRow, ...]
 
@@ -55,16 +56,21 @@ async def revision(conn: AsyncConnection) -> int:
     return int(await conn.scalar(select(meta.c.policy_revision)) or 0)
 
 
+async def read_file_policy(conn: AsyncConnection) -> FilePolicy:
+    """What the config file says of the policy besides lists and groups; nothing before the first."""
+    return cast(FilePolicy, await documents.get(conn, FILE_POLICY) or {})
+
+
 async def read_policy(conn: AsyncConnection) -> PolicyDocument:
     """The policy as that connection sees it."""
-    file_policy = await documents.get(conn, FILE_POLICY) or {}
+    of_file = await read_file_policy(conn)
     all_groups = await groups.all_groups(conn)
     default = next((row.block for row in all_groups if row.name == DEFAULT_GROUP), None)
     block = DEFAULT_BLOCK if default is None else default
     return PolicyDocument(
         revision=await revision(conn),
-        own_vendors=tuple(file_policy.get("own_vendors", ())),
-        response=file_policy.get("response") or DEFAULT_RESPONSE,
+        own_vendors=tuple(of_file.get("own_vendors", ())),
+        response=of_file.get("response") or DEFAULT_RESPONSE,
         lists=tuple(await lists.all_lists(conn)),
         groups=tuple(row if row.block is not None else dataclasses.replace(row, block=block) for row in all_groups),
     )

@@ -6,6 +6,7 @@ A name or a network that an object made through the API has already is a contrad
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from admin_api.store import documents, groups, lists
@@ -18,7 +19,7 @@ from resolver.policy.rule_syntax import MAX_PATTERNS, MAX_REGEXES
 
 _CONTENT = ("content", "rules", "patterns", "regexes")
 _FETCHING = ("url", "format", "refresh_seconds", "allow_private", "sha256")
-_NOTHING: dict[str, Any] = {
+_NOTHING: dict[str, object] = {
     **dict.fromkeys(("url", "format", "refresh_seconds", "sha256", "content", "fetched", "report")),
     **dict.fromkeys(("last_success_at", "last_error", "last_attempt_at")),
     **{"allow_private": False, "rules": 0, "patterns": 0, "regexes": 0},
@@ -34,7 +35,7 @@ class ProvisionError(MoatdnsError):
         self.problems = problems
 
 
-async def provision(change: Change, file_policy: dict[str, Any]) -> bool:
+async def provision(change: Change, file_policy: Mapping[str, Any]) -> bool:
     """Take over what the file says; gives whether anything is new. Raises ProvisionError: let it roll the change back.
 
     `file_policy` has fingerprint, own_vendors, response, lists (name, kind; content, rules, patterns, regexes of an own
@@ -56,7 +57,7 @@ async def provision(change: Change, file_policy: dict[str, Any]) -> bool:
     return True
 
 
-async def _provision_lists(change: Change, wanted: list[dict[str, Any]]) -> list[str]:
+async def _provision_lists(change: Change, wanted: Sequence[Mapping[str, Any]]) -> list[str]:
     problems = []
     there = {row.name: row for row in await lists.all_lists(change.connection)}
     for name in there.keys() - {entry["name"] for entry in wanted}:
@@ -86,7 +87,7 @@ async def _provision_lists(change: Change, wanted: list[dict[str, Any]]) -> list
     return problems
 
 
-async def _provision_list(change: Change, entry: dict[str, Any], row: ListRow | None) -> list[str]:
+async def _provision_list(change: Change, entry: Mapping[str, Any], row: ListRow | None) -> list[str]:
     name = entry["name"]
     is_fetched = entry.get("kind", "own") == "subscription"
     content = {key: entry[key] for key in (_FETCHING if is_fetched else _CONTENT)}
@@ -115,7 +116,7 @@ async def _made_groups_that_name(change: Change, list_name: str) -> str:
     return ("groups " if len(users) > 1 else "the group ") + ", ".join(map(repr, users)) if users else ""
 
 
-async def _provision_groups(change: Change, wanted: list[dict[str, Any]]) -> list[str]:
+async def _provision_groups(change: Change, wanted: Sequence[Mapping[str, Any]]) -> list[str]:
     problems = []
     names = {entry["name"] for entry in wanted}
     there = {row.name: row for row in await groups.all_groups(change.connection)}
@@ -147,7 +148,7 @@ async def _provision_groups(change: Change, wanted: list[dict[str, Any]]) -> lis
     return problems
 
 
-def _names_claimed(entry: dict[str, Any], others: list[GroupRow]) -> list[str]:
+def _names_claimed(entry: Mapping[str, Any], others: list[GroupRow]) -> list[str]:
     """What the groups of the API have of the client names of a group of the file."""
     wanted = set(entry.get("client_names", ()))
     return [
@@ -169,7 +170,7 @@ async def _take_out(change: Change, row: GroupRow) -> None:
     change.record("provision", f"groups/{row.name}", row.plain(), updated.plain())
 
 
-async def _put_in(change: Change, entry: dict[str, Any], row: GroupRow | None) -> None:
+async def _put_in(change: Change, entry: Mapping[str, Any], row: GroupRow | None) -> None:
     values = {"schedule": None, "client_names": [], **entry}
     name = values.pop("name")
     if row is None:

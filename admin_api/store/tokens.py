@@ -58,7 +58,7 @@ class TokenRow:
         """Whether its time is over."""
         return self.expires_at is not None and self.expires_at <= now
 
-    def plain(self) -> dict[str, Any]:
+    def plain(self) -> dict[str, object]:
         """As the audit trail keeps it."""
         expires = None if self.expires_at is None else self.expires_at.isoformat()
         plain = {"id": self.id, "name": self.name, "owner": self.owner, "role": self.role, "expires_at": expires}

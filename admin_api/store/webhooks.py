@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -29,7 +29,7 @@ class MessageRow:
     next_at: datetime
 
 
-async def put(conn: AsyncConnection, hooks: Sequence[str], what: str, data: dict[str, Any]) -> None:
+async def put(conn: AsyncConnection, hooks: Sequence[str], what: str, data: Mapping[str, object]) -> None:
     """Have hooks told of an event."""
     now = datetime.now(UTC)
     message_id = f"msg_{secrets.token_hex(12)}"

@@ -9,11 +9,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import heapq
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 from admin_api.store import exemptions, leases, pauses
 from admin_api.store.access import StoreAccess
@@ -48,7 +47,7 @@ class SubjectChange:
     number: int = 0
     put: list[Subject] = field(default_factory=list)
     drop: list[Subject] = field(default_factory=list)
-    tell: list[tuple[str, dict[str, Any]]] = field(default_factory=list)  # events for webhooks
+    tell: list[tuple[str, Mapping[str, object]]] = field(default_factory=list)  # events for webhooks
 
 
 class SubjectKeeper:

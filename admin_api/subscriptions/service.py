@@ -250,14 +250,14 @@ class Subscriptions:
         copy = {**_source_of(row), "etag": fetched.etag, "last_modified": fetched.last_modified}
         await self._commit(row, progress, {**outcome, "fetched": copy})
 
-    async def _commit(self, row: ListRow, progress: _Progress, outcome: dict[str, Any]) -> None:
+    async def _commit(self, row: ListRow, progress: _Progress, outcome: Mapping[str, Any]) -> None:
         """Keep what came. Nothing came where it is up to date. Raises ListError for what is not believed."""
         now = datetime.now(UTC)
         async with self._access.store.change(ACTOR) as change:
             current = await lists.find(change.connection, row.name)
             if current is None or current.id != row.id or _source_of(current) != _source_of(row):
                 return  # it was removed, or leads elsewhere now
-            values: dict[str, Any] = {**outcome, "last_success_at": now, "last_attempt_at": now, "last_error": None}
+            values: dict[str, object] = {**outcome, "last_success_at": now, "last_attempt_at": now, "last_error": None}
             is_new = "content" in outcome and outcome["content"] != current.content
             if is_new:
                 await self._check(change.connection, current, outcome, is_forced=progress.is_believed)
@@ -271,7 +271,7 @@ class Subscriptions:
             self._keeper.changed()
         self._log.info("list fetched", list=row.name, rules=updated.rules, is_new=is_new)
 
-    async def _check(self, connection: Any, row: ListRow, outcome: dict[str, Any], *, is_forced: bool) -> None:
+    async def _check(self, connection: Any, row: ListRow, outcome: Mapping[str, Any], *, is_forced: bool) -> None:
         before, after = row.rules, outcome["rules"]
         if after == 0:
             raise ListError("there is no rule in it")
@@ -322,10 +322,10 @@ class Subscriptions:
         return self._rows.get(row.id)
 
 
-def _source_of(row: ListRow) -> dict[str, Any]:
+def _source_of(row: ListRow) -> Mapping[str, object]:
     return {"url": row.url, "format": row.format, "sha256": row.sha256, "reader": READER}
 
 
-def _source_of_copy(row: ListRow) -> dict[str, Any]:
+def _source_of_copy(row: ListRow) -> Mapping[str, object]:
     copy = row.fetched or {}
     return {name: copy.get(name) for name in ("url", "format", "sha256", "reader")}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -40,14 +40,14 @@ class Hook:
 class Outbox:
     """Where events are put that hooks are to be told of."""
 
-    def __init__(self, hooks: Iterable[dict[str, Any]] = ()) -> None:
+    def __init__(self, hooks: Iterable[Mapping[str, Any]] = ()) -> None:
         self.hooks: Sequence[Hook] = tuple(Hook(**{**one, "events": tuple(one["events"])}) for one in hooks)
 
     def wants(self, what: str) -> bool:
         """Whether any hook wants to know of it."""
         return any(what in hook.events for hook in self.hooks)
 
-    async def put(self, conn: AsyncConnection, what: str, data: dict[str, Any]) -> None:
+    async def put(self, conn: AsyncConnection, what: str, data: Mapping[str, object]) -> None:
         """Put an event in, within a transaction of the store."""
         keys = [hook.key for hook in self.hooks if what in hook.events]
         if keys:

@@ -9,8 +9,7 @@ from itertools import groupby
 
 from admin_api.api import models
 from admin_api.api.http.call import ApiReply, Call
-from admin_api.store import documents
-from admin_api.store.policy import FILE_POLICY
+from admin_api.store.policy import read_file_policy
 from blocklists.catalogue import Catalogue, CatalogueDomain, SharedName
 from blocklists.data_files import catalogue_fingerprint
 from blocklists.loading import load_catalogue
@@ -50,12 +49,12 @@ async def show(call: Call) -> ApiReply:
         )
     ]
     async with call.context.store.read() as connection:
-        file_policy = await documents.get(connection, FILE_POLICY) or {}
+        of_file = await read_file_policy(connection)
     return ApiReply(
         models.CatalogueReply(
             fingerprint=catalogue.fingerprint,
             waiting=await asyncio.to_thread(_waiting, catalogue),
-            own_vendors=list(file_policy.get("own_vendors", ())),
+            own_vendors=list(of_file.get("own_vendors", ())),
             vendors=vendors,
         )
     )

@@ -12,6 +12,7 @@ from admin_api.api import models
 from admin_api.api.http.call import ApiReply, Call, rfc3339
 from admin_api.api.resources.statistics import window
 from admin_api.editing.errors import Invalid
+from admin_api.statistics.figures import KeyStepHits
 from admin_api.statistics.rows import OTHER
 from admin_api.store import exemptions
 from admin_api.store.exemptions import ExemptionRow
@@ -60,7 +61,9 @@ async def usage_report(call: Call) -> ApiReply:
         {
             "at": rfc3339(item["at"]),
             **_parts(by, item["key"]),
-            **{kind: item[kind] for kind in _KINDS},
+            "blocked": item["blocked"],
+            "monitored": item["monitored"],
+            "exempted": item["exempted"],
         }
         for item in found
     ]
@@ -80,7 +83,7 @@ def _window(query: models.Window) -> tuple[datetime, datetime]:
     return (start, end) if query.start is not None else (end - _DAYS, end)
 
 
-def _use(row: ExemptionRow, used: Mapping[str, Any] | None, end: datetime) -> models.ExemptionUse:
+def _use(row: ExemptionRow, used: KeyStepHits | None, end: datetime) -> models.ExemptionUse:
     count = int(used["exempted"]) if used else 0
     until = min(end, row.ended_at or datetime.now(UTC))
     was_in_force = row.decided_by is not None and row.status != "denied" and row.starts_at < until

@@ -13,7 +13,7 @@ from sqlalchemy import select
 from admin_api.editing.exemption_form import Terms
 from admin_api.editing.exemptions import UNVERIFIED
 from admin_api.store import exemptions, tokens
-from admin_api.store.exemptions import ENDED, STATUSES, TRANSITIONS
+from admin_api.store.exemptions import ENDED, STATUSES, TRANSITIONS, NewExemption
 from admin_api.store.tables import webhook_messages
 from admin_api.subjects import keeper
 
@@ -352,7 +352,7 @@ async def test_an_owner_takes_up_what_nobody_signed_and_another_one_approves_it(
         values = {"kind": "client", "who": ("10.1.2.3",), "scope": ("ai",), "owner": "x", "reason": "y", "ticket": None}
         times = {"starts_at": datetime.now(UTC), "expires_at": datetime.now(UTC) + timedelta(days=1)}
         state = {"status": "pending", "decided_by": None, "from_approval_seconds": 600}
-        row = await exemptions.create(changing.store, {**values, **times, **state}, owner=UNVERIFIED)
+        row = await exemptions.create(changing.store, NewExemption(**values, **times, **state), owner=UNVERIFIED)
     status, body = await done(served, row.id, "approve")
     assert (status, body["status"], body["requested_owner"]) == (200, "pending", "tests")
     assert (await done(served, row.id, "approve", role="same"))[0] == 403

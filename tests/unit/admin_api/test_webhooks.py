@@ -16,6 +16,7 @@ import pytest
 from aiohttp import web
 
 from admin_api.store import documents, exemptions, lists, webhooks
+from admin_api.store.exemptions import NewExemption
 from admin_api.store.store import Store
 from admin_api.store.webhooks import MOST_WAITING
 from admin_api.webhooks import delivery, watching
@@ -197,9 +198,9 @@ async def test_what_nobody_does_is_noticed_and_told_once(store: Store, monkeypat
     async with store.change("test") as change:
         feed = await lists.create(change, name="feed", kind="subscription", url="http://a.example/")
         old = {"starts_at": now - timedelta(days=40), "expires_at": now + timedelta(hours=20)}
-        soon = await exemptions.create(change, {**values, **old}, owner="Ana")
+        soon = await exemptions.create(change, NewExemption(**values, **old), owner="Ana")
         new = {"starts_at": now, "expires_at": now + timedelta(hours=20)}
-        await exemptions.create(change, {**values, **new}, owner="Ana")
+        await exemptions.create(change, NewExemption(**values, **new), owner="Ana")
     running = asyncio.ensure_future(Watcher(SteadyAccess(store), Outbox([HOOK]), lambda: troubles).run())
 
     async def has(count: int) -> list[tuple[str, dict[str, Any]]]:

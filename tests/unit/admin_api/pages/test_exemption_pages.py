@@ -4,32 +4,31 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pytest
 
 from admin_api.store import exemptions
+from admin_api.store.exemptions import NewExemption
 from tests.unit.admin_api.browser import Browser, forms_of
 from tests.unit.admin_api.conftest import Served
 
 MANY = 1005  # more than a page of the API has
 
 
-def facts(ends: datetime, owner: str) -> dict[str, Any]:
-    """An active exemption, as the store takes it."""
-    return {
-        "kind": "client",
-        "who": ("10.1.2.3",),
-        "scope": ("anthropic",),
-        "owner": owner,
-        "reason": "a comparison",
-        "ticket": None,
-        "status": "active",
-        "decided_by": "test",
-        "starts_at": datetime.now(UTC),
-        "expires_at": ends,
-        "from_approval_seconds": None,
-    }
+def facts(ends: datetime, owner: str) -> NewExemption:
+    return NewExemption(
+        kind="client",
+        who=("10.1.2.3",),
+        scope=("anthropic",),
+        owner=owner,
+        reason="a comparison",
+        ticket=None,
+        status="active",
+        decided_by="test",
+        starts_at=datetime.now(UTC),
+        expires_at=ends,
+        from_approval_seconds=None,
+    )
 
 
 async def test_all_that_end_soon_are_shown_however_many_came_later(served: Served) -> None:

@@ -1,0 +1,59 @@
+"""States of groups and lists as JSON has them: in the audit trail, in revisions and in the config file's policy."""
+
+from __future__ import annotations
+
+from typing import TypedDict
+
+
+class ResponseState(TypedDict):
+    """How blocked names are answered."""
+
+    mode: str
+    ttl_seconds: int
+    ipv4: str | None
+    ipv6: str | None
+
+
+class GroupState(TypedDict):
+    """A group as an admin may write it. `block` None: what the group `default` blocks."""
+
+    name: str
+    description: str
+    networks: list[str]
+    exempt: bool
+    mode: str
+    block: list[str] | None
+    allow: list[str]
+    response: ResponseState | None
+    schedule: dict[str, object] | None
+    client_names: list[str]
+
+
+class ListSettings(TypedDict, total=False):
+    """Settings of a list that is fetched, as far as they are said."""
+
+    url: str | None
+    format: str | None
+    refresh_seconds: int | None
+    allow_private: bool
+    sha256: str | None
+
+
+class ListCopy(TypedDict, total=False):
+    """The source of the copy of a list that is there."""
+
+    url: str | None
+    format: str | None
+    sha256: str | None
+    reader: int
+    etag: str | None
+    last_modified: str | None
+
+
+class FilePolicy(TypedDict, total=False):
+    """The document of the config file's policy, besides its lists and groups."""
+
+    fingerprint: str
+    own_vendors: list[str]
+    response: ResponseState
+    source: str | None

@@ -43,7 +43,7 @@ class _Build:
     """One config, from its file to its snapshot."""
 
     def __init__(self) -> None:
-        self._catalogue = load_catalogue()
+        self._bundled = self._catalogue = load_catalogue()
         self._policy: dict[str, Any] = {}
         self._fingerprint = ""
         self._contents: dict[str, str] = {}
@@ -58,7 +58,7 @@ class _Build:
             self._document = read_document(self._path)
             _become_its_user(self._document)
             # References are checked against the bundled catalogue, which is the newest.
-            self._config = checked(self._path, self._document, known_references(self._catalogue))
+            self._config = checked(self._path, self._document, known_references(self._bundled))
         except ConfigError as error:
             return {"problems": error.problems}
         except MoatdnsError as error:
@@ -78,7 +78,7 @@ class _Build:
             return {"problems": error.problems}
         except CatalogueError as error:
             return {"problems": [str(error)]}
-        self._catalogue = load_kept(choice.folder)
+        self._catalogue = load_kept(choice.folder) if choice.folder is not None else self._bundled
         policy, contents = file_policy(config)
         self._policy = config.policy.model_dump(mode="json")
         self._fingerprint = fingerprint_of(policy, self._catalogue.fingerprint)

@@ -27,6 +27,7 @@ from resolver.telemetry.log import Log
 
 _FOLD_SECONDS = 5.0
 _KINDS = ("blocked", "monitored", "exempted")
+_AHEAD_SECONDS = 2 * DAY  # of rows in the future: a clock that is set back leaves some
 
 Gauges = Callable[[], Mapping[str, Mapping[tuple[str, ...], float]]]
 """Gauges by name: values by their labels' values."""
@@ -174,7 +175,10 @@ class StatisticsService:
     async def _window(self, start: datetime, end: datetime, step: int | None = None) -> _Window:
         """Fold, and then open a connection with the parts that a window is made of; rows fit into steps of `step`."""
         await self.fold()
-        return _Window(self._access, int(start.timestamp()), math.ceil(end.timestamp()), self._kept_from(), step)
+        kept_from = self._kept_from()  # beyond that, and beyond now, there is nothing: a window may be of 9,999 years
+        first = max(int(start.timestamp()), kept_from[DAY] - DAY)
+        last = min(math.ceil(end.timestamp()), int(self._clock()) + _AHEAD_SECONDS)
+        return _Window(self._access, first, last, kept_from, step)
 
     def _kept_from(self) -> dict[int, int]:
         now = int(self._clock())

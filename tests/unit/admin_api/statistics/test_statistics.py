@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections import Counter
 from datetime import UTC, datetime
@@ -256,3 +257,19 @@ async def test_a_series_has_each_query_in_its_step(counted: Counted, step: int) 
     assert [item["blocked"] for item in found] == expected
     assert [item["queries"] for item in found] == [3 * count for count in expected]
     worker.file.close()
+
+
+@pytest.mark.parametrize("kind", ["summary", "top", "breakdown"])
+async def test_a_window_of_9999_years_is_told_at_once(counted: Counted, kind: str) -> None:
+    counted.worker().answer("blocked", service="acme/chat", domain="acme.example", by=3)
+    start, end = datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC)
+    service = counted.service
+    asked = {
+        "summary": lambda: service.summary(start, end),
+        "top": lambda: service.top("service", start, end, 10),
+        "breakdown": lambda: service.breakdown("service", start, end, None),
+    }[kind]
+    async with asyncio.timeout(10):  # each minute of it took a step of the store: for ever
+        found = await asked()
+    blocked = found["blocked"] if isinstance(found, dict) else found[0]["blocked"]
+    assert blocked == 3

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from resolver.config.environment import fill_in
 from resolver.config.mistakes import sentences
-from resolver.config.places import Document, Problem, read_yaml
+from resolver.config.places import Document, FileProblem, read_yaml
 from resolver.config.references import KnownReferences, contradictions
 from resolver.config.schema import Config
 from resolver.config.wording import KeyPath, path_text, shown
@@ -73,14 +73,14 @@ def _read(path: Path) -> str:
         raise ConfigError([f"{path}:{line}: this line is not UTF-8: save the file as UTF-8"]) from error
 
 
-def _check(document: Document, known: KnownReferences | None) -> tuple[Config | None, list[Problem]]:
+def _check(document: Document, known: KnownReferences | None) -> tuple[Config | None, list[FileProblem]]:
     problems = list(document.problems)
     if not document.readable:
         return None, problems
     data = {} if document.data is None else document.data
     if not isinstance(data, dict):
         problems.append(
-            Problem(1, (), f"the file should hold keys with values, as in 'workers: 2', and is {shown(data)}")
+            FileProblem(1, (), f"the file should hold keys with values, as in 'workers: 2', and is {shown(data)}")
         )
         return None, problems
     config = None
@@ -92,14 +92,14 @@ def _check(document: Document, known: KnownReferences | None) -> tuple[Config | 
     found += contradictions(data.get("policy"), known, at=("policy",))
     hidden = {problem.path for problem in problems if problem.hides_value}
     problems += [
-        Problem(document.places.line_of(path), path, text)
+        FileProblem(document.places.line_of(path), path, text)
         for path, text in found
         if not any(path[:length] in hidden for length in range(1, len(path) + 1))
     ]
     return config, problems
 
 
-def _line(path: Path, problem: Problem) -> str:
+def _line(path: Path, problem: FileProblem) -> str:
     key_path = f" {path_text(problem.path)}:" if problem.path else ""
     line = f"{path}:{problem.line}:{key_path} {problem.text}"
     line = " ".join(line.splitlines())

@@ -48,7 +48,7 @@ _ADVICE = {  # libyaml's words: what an admin can do about it
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
+class FileProblem:
     """One mistake. `line` counts from 1, `text` says what is wrong and how to mend it; no path: the file as a whole."""
 
     line: int
@@ -80,7 +80,7 @@ class Document:
 
     data: Any
     places: Place
-    problems: list[Problem]
+    problems: list[FileProblem]
     readable: bool = True  # False: it is not YAML, and `data` is None
 
 
@@ -139,7 +139,7 @@ class _Reader:
     def __init__(self, fill_in: Callable[[str], str]) -> None:
         self.data: Any = None
         self.places = Place(1)
-        self.problems: list[Problem] = []
+        self.problems: list[FileProblem] = []
         self._fill_in = fill_in
         self._levels: list[_Level] = []
         self._documents = 0
@@ -147,7 +147,7 @@ class _Reader:
     def report(self, text: str, line: int, path: KeyPath | None = None, *, hides_value: bool = False) -> None:
         """Record a mistake, at the value that comes next unless `path` says otherwise."""
         here = tuple(level.at for level in self._levels if level.at is not None)
-        self.problems.append(Problem(line, here if path is None else path, text, hides_value))
+        self.problems.append(FileProblem(line, here if path is None else path, text, hides_value))
 
     def take(self, event: Any) -> None:
         """Read on by one event."""

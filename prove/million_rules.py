@@ -100,7 +100,7 @@ def _cold_start(many: Service, rules: int) -> list[Figure]:
     many.start()
     seconds = time.monotonic() - began
     compiled = many.wait_for("policy compiled")
-    mapped = many.manifest.mapped_bytes
+    mapped = sum(entry.bytes for entry in many.manifest.entries)
     worker = max(many.worker_mib())
     many.stop()
     return [

@@ -84,6 +84,9 @@ class _Upstreams:
         """As Forwarder.ask."""
         self.asked.append(done)
 
+    def close(self) -> None:
+        """As Forwarder.close."""
+
 
 class _Worker:
     """The parts of a worker that read, judge and answer; with an empty cache."""

@@ -11,7 +11,7 @@ import functools
 import time
 from collections import Counter
 from collections.abc import Callable
-from typing import Final, Protocol
+from typing import Final
 
 from resolver.answering.failures import OUR_FAULT, TOO_SLOW, Why, why_not
 from resolver.answering.filtered import Filtered
@@ -21,6 +21,7 @@ from resolver.answering.rebinding import RebindingGuard
 from resolver.cache.responses import CacheEntry, ResponseCache
 from resolver.config.settings import CacheSettings
 from resolver.errors import FormatError, UpstreamBusy, UpstreamError
+from resolver.upstream.asking import Upstreams
 from resolver.wire.answer import Answer, read_answer
 from resolver.wire.joining import joined
 from resolver.wire.names import key_of
@@ -31,20 +32,6 @@ MOST_FOLLOWING_SECONDS = 4.5  # for a question and all that its aliases lead on 
 _PREFETCH_SHARE = 0.1  # of the TTL, at its end
 _PREFETCH_MIN_TTL_SECONDS = 10
 _QUERY_HEAD: Final = bytes(5) + b"\x01" + bytes(6)  # of a query with one question
-
-
-class Upstreams(Protocol):
-    """Upstreams, as far as questions are put to them (resolver.upstream.forwarder.Forwarder)."""
-
-    def ask(
-        self,
-        question: bytes,
-        *,
-        dnssec_ok: bool,
-        checking_disabled: bool,
-        done: Callable[[bytes | UpstreamError], None],
-    ) -> None:
-        """Ask; `done` is called once, with a checked answer or the error."""
 
 
 class Resolver:

@@ -125,11 +125,6 @@ class Manifest:
         """Whether its groups are these, as they were compiled."""
         return self.groups.sha256 == hashlib.sha256(groups).hexdigest()
 
-    @property
-    def mapped_bytes(self) -> int:
-        """Octets that a worker maps or reads."""
-        return sum(entry.bytes for entry in self.entries)
-
 
 def write_snapshot(folder: Path, rules: CompiledRules, groups: bytes, origin: Origin) -> Manifest:
     """Write a compiled policy of one layer as the next revision. Raises SnapshotError; the old ones are untouched."""

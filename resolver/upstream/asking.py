@@ -6,6 +6,7 @@ Base classes rather than protocols where every query passes: compiled, a call is
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import Protocol
 
 from resolver.errors import UpstreamError
@@ -40,6 +41,23 @@ class Carrier(Protocol):
 
     def forget(self, message_id: bytes, asker: Asker) -> None:
         """The asker does not care any more; no harm if it is not in flight here."""
+
+
+class Upstreams(Protocol):
+    """Servers that questions are put to: a Forwarder, or a ZonedForwarder."""
+
+    def ask(
+        self,
+        question: bytes,
+        *,
+        dnssec_ok: bool,
+        checking_disabled: bool,
+        done: Callable[[bytes | UpstreamError], None],
+    ) -> None:
+        """Ask; `done` is called once, with a checked answer or the error."""
+
+    def close(self) -> None:
+        """Give up all that is in flight."""
 
 
 Place = tuple[Carrier, bytes]  # a question in flight: its carrier, and its ID there

@@ -7,9 +7,9 @@ import ipaddress
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
 
 from resolver.errors import FormatError, UpstreamError, UpstreamUnreachable
+from resolver.upstream.asking import Upstreams
 from resolver.wire.codes import Class, Type
 from resolver.wire.names import parse_name
 from resolver.wire.records import records
@@ -18,23 +18,6 @@ _LEAST_SECONDS = 30.0  # that addresses are kept, whatever their TTL
 _MOST_SECONDS = 86400.0
 _RETRY_SECONDS = 10.0  # after which addresses that could not be renewed are asked for again
 _OCTETS = {int(Type.A): 4, int(Type.AAAA): 16}
-
-
-class Asks(Protocol):
-    """Forwarder, as far as the bootstrap needs it."""
-
-    def ask(
-        self,
-        question: bytes,
-        *,
-        dnssec_ok: bool,
-        checking_disabled: bool,
-        done: Callable[[bytes | UpstreamError], None],
-    ) -> None:
-        """As Forwarder.ask."""
-
-    def close(self) -> None:
-        """As Forwarder.close."""
 
 
 @dataclass(slots=True)
@@ -47,7 +30,7 @@ class Bootstrap:
     """Addresses by name, for as long as their TTL says. Those that cannot be renewed stay."""
 
     def __init__(
-        self, forwarder: Asks, loop: asyncio.AbstractEventLoop, clock: Callable[[], float] = time.monotonic
+        self, forwarder: Upstreams, loop: asyncio.AbstractEventLoop, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._forwarder = forwarder
         self._loop = loop

@@ -79,7 +79,6 @@ class StreamLink(ConnectionOwner):
         connection.put(exchange)
 
     def patience(self, *, is_open: bool) -> float:
-        """For how many seconds nothing may come before a connection counts as silent; the most unless it is open."""
         try_seconds = self.dialling.connect_seconds
         most = min(_MOST_SILENCE_SECONDS, try_seconds * _MOST_SILENCE_SHARE)
         if not is_open:
@@ -88,7 +87,6 @@ class StreamLink(ConnectionOwner):
         return min(max(self.server.latency * _SILENCE_LATENCIES, least), most)
 
     def fell_silent(self, connection: Connection) -> None:
-        """Nothing has come over a connection for as long as there is patience."""
         if connection is self._fresh:
             self._trial_is_over()
         if self._fresh is not None or self._is_server_silent:
@@ -108,7 +106,6 @@ class StreamLink(ConnectionOwner):
                 self.is_on_trial = True
 
     def is_alive(self) -> None:
-        """The server has sent something, over whichever connection."""
         if self.is_on_trial or self._is_server_silent:
             self._fresh, self.is_on_trial, self._is_server_silent = None, False, False
 
@@ -116,7 +113,6 @@ class StreamLink(ConnectionOwner):
         self._fresh, self.is_on_trial, self._is_server_silent = None, False, True
 
     def spoke(self, connection: Connection) -> None:
-        """The server has said its first word over a connection."""
         self._failures = 0
         self.remember(connection)
 
@@ -127,7 +123,6 @@ class StreamLink(ConnectionOwner):
             self.context().remember(self.server.settings.certificate_name, channel)
 
     def ended(self, connection: Connection, exchanges: list[Exchange], error: UpstreamError, may_move: bool) -> None:
-        """A connection is gone; what was in flight on it is asked once more on a fresh one, if that may help."""
         self._connections.remove(connection)
         if connection is self._fresh:
             self._trial_is_over()
@@ -147,7 +142,6 @@ class StreamLink(ConnectionOwner):
                 exchange.lost(self, error)
 
     def move(self, exchange: Exchange) -> None:
-        """Ask once more, over another connection."""
         exchange.has_moved = True
         try:
             self._put(exchange)

@@ -24,7 +24,7 @@ def addresses_in(body: bytes, answers: int) -> tuple[bytes, ...]:
     found: dict[bytes, None] = {}
     at = 0
     for _ in range(answers):
-        at = _behind_name(body, at)
+        at = behind_name(body, at)
         rtype = body[at] << 8 | body[at + 1]
         start = at + 10
         at = start + (body[at + 8] << 8 | body[at + 9])
@@ -37,7 +37,7 @@ def holds_private_address(body: bytes, answers: int) -> bool:
     """Whether an address that `addresses_in` finds there is private. Most answers are public, and told so quickly."""
     at = 0
     for _ in range(answers):
-        at = at + 2 if body[at] >= _POINTER else _behind_name(body, at)
+        at = at + 2 if body[at] >= _POINTER else behind_name(body, at)
         rtype = body[at] << 8 | body[at + 1]
         start = at + 10
         at = start + (body[at + 8] << 8 | body[at + 9])
@@ -61,7 +61,7 @@ def addresses_of_record(message: bytes, rtype: int, start: int, end: int) -> Ite
 
 
 def _hints(message: bytes, start: int, end: int) -> Iterator[bytes]:
-    at = _behind_name(message, start + 2)  # behind priority and target
+    at = behind_name(message, start + 2)  # behind priority and target
     while at + 4 <= end:
         key, size = message[at] << 8 | message[at + 1], message[at + 2] << 8 | message[at + 3]
         at += 4
@@ -72,7 +72,8 @@ def _hints(message: bytes, start: int, end: int) -> Iterator[bytes]:
         at += size
 
 
-def _behind_name(message: bytes, at: int) -> int:
+def behind_name(message: bytes, at: int) -> int:
+    """The offset behind the name at `at`, in a message that was read before."""
     while length := message[at]:
         if length >= _POINTER:
             return at + 2

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+from resolver.wire.addresses import behind_name
 from resolver.wire.codes import HEADER, Type
-
-_POINTER = 0xC0
 
 
 def least_ttl(message: bytes) -> int | None:
@@ -14,21 +13,13 @@ def least_ttl(message: bytes) -> int | None:
     """
     at = HEADER
     for _ in range(message[4] << 8 | message[5]):
-        at = _behind_name(message, at) + 4
+        at = behind_name(message, at) + 4
     least = None
     records = sum(message[place] << 8 | message[place + 1] for place in (6, 8, 10))
     for _ in range(records):
-        at = _behind_name(message, at)
+        at = behind_name(message, at)
         if (message[at] << 8 | message[at + 1]) != Type.OPT:
             ttl = int.from_bytes(message[at + 4 : at + 8], "big")
             least = ttl if least is None or ttl < least else least
         at += 10 + (message[at + 8] << 8 | message[at + 9])
     return least
-
-
-def _behind_name(message: bytes, at: int) -> int:
-    while length := message[at]:
-        if length >= _POINTER:
-            return at + 2
-        at += 1 + length
-    return at + 1

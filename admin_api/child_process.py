@@ -1,37 +1,29 @@
-"""Work that is done in a process of its own: one order as JSON on its stdin, one outcome on its stdout."""
+"""Work that is done in a process of its own: one request, and its answer."""
 
 from __future__ import annotations
 
-import asyncio
-import json
-import sys
-from typing import Any
+from typing import TypeVar
 
-from resolver.errors import MoatdnsError
+from resolver.errors import ChannelError, MoatdnsError
+from resolver.system.channel import Asks, MessageSet
+from resolver.system.child_process import ChildProcess
+
+_MOST_LINE_BYTES = 1 << 30  # plans of millions of rules
+
+_Answer = TypeVar("_Answer")
 
 
-async def in_child(module: str, order: dict[str, Any], error: type[MoatdnsError], what: str) -> dict[str, Any]:
-    """Run ``python -m MODULE`` and give its outcome. Raises `error`; `what` names the child there."""
+async def in_child(
+    module: str, messages: MessageSet, request: Asks[_Answer], error: type[MoatdnsError], name: str
+) -> _Answer:
+    """Run ``python -m MODULE`` and return its answer. Raises `error`; `name` names the child there."""
     try:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-P",  # never code of the folder that we happen to be started in
-            "-m",
-            module,
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-        )
-    except OSError as why:  # no process, no file descriptor left
-        raise error(f"{what} cannot be started: {why.strerror or why}") from why
+        child = await ChildProcess.start(module, messages, name, most_line_bytes=_MOST_LINE_BYTES)
+    except MoatdnsError as why:
+        raise error(str(why)) from why
     try:
-        said, _ = await process.communicate(json.dumps(order).encode() + b"\n")
-    except asyncio.CancelledError:
-        process.kill()
-        await process.wait()
-        raise
-    if not said:
-        raise error(f"{what} ended with status {process.returncode} and no word")
-    outcome: dict[str, Any] = json.loads(said)
-    if "error" in outcome:
-        raise error(outcome["error"])
-    return outcome
+        return await child.ask(request)
+    except ChannelError as why:
+        raise error(str(why)) from why
+    finally:
+        await child.end()

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from typing import Final, TypedDict
+from typing import Final
 
+from admin_api.messages import ConfigReading
 from admin_api.store import documents
 from admin_api.store.access import StoreAccess
 from admin_api.store.errors import StoreAway
@@ -17,29 +17,20 @@ _NOTED: Final = "config_told"  # the document: the reading that the trail has
 _RETRY_SECONDS = 2.0
 
 
-class Reading(TypedDict):
-    """One reading of the config: `began` says when the node began, `told` what each key says, and a mark of it."""
-
-    began: float
-    number: int
-    told: Mapping[str, Sequence[str]]
-    source: str
-
-
 class ConfigTold:
     """Writes a row for each reading of the config, once, though the control process may be started anew meanwhile."""
 
     def __init__(self, access: StoreAccess, log: Log) -> None:
         self._access = access
         self._log = log
-        self._readings: asyncio.Queue[Reading] = asyncio.Queue(maxsize=1000)
+        self._readings: asyncio.Queue[ConfigReading] = asyncio.Queue(maxsize=1000)
 
-    def give(self, reading: Reading) -> None:
-        """Take a reading, to be written by `run`."""
+    def give(self, reading: ConfigReading) -> None:
+        """Take a reading; it is written by `run`."""
         try:
             self._readings.put_nowait(reading)
         except asyncio.QueueFull:
-            self._log.error("a reading of the config is not in the audit trail", number=reading["number"])
+            self._log.error("a reading of the config is not in the audit trail", number=reading.number)
 
     async def run(self) -> None:
         """Write what is given, again and again while the store is away."""
@@ -52,18 +43,17 @@ class ConfigTold:
                 except StoreAway:
                     await asyncio.sleep(_RETRY_SECONDS)
 
-    async def _write(self, reading: Reading) -> None:
-        told: Told = {key: (shown, mark) for key, (shown, mark) in reading["told"].items()}
+    async def _write(self, reading: ConfigReading) -> None:
         async with self._access.store.change(ACTOR) as change:
             noted = await documents.get(change.connection, _NOTED) or {}
-            if (noted.get("began"), noted.get("number")) == (reading["began"], reading["number"]):
+            if (noted.get("began"), noted.get("number")) == (reading.began, reading.number):
                 return  # by the control process before this one
-            is_start = noted.get("began") != reading["began"]
+            is_start = noted.get("began") != reading.began
             before: Told = {key: (shown, mark) for key, (shown, mark) in noted.get("told", {}).items()}
-            changed = differences(before, told)
+            changed = differences(before, dict(reading.told))
             old = {key: shown for key, (shown, _) in changed.items()} if noted else None
-            new = {"source": reading["source"], "changed": {key: shown for key, (_, shown) in changed.items()}}
+            new = {"source": reading.source, "changed": {key: shown for key, (_, shown) in changed.items()}}
             change.record("start" if is_start else "reload", "config", old, new)
             await documents.put(
-                change, _NOTED, {"began": reading["began"], "number": reading["number"], "told": reading["told"]}
+                change, _NOTED, {"began": reading.began, "number": reading.number, "told": dict(reading.told)}
             )

@@ -9,13 +9,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import signal
 import socket
 import sys
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import uvloop
 
@@ -27,12 +25,22 @@ from admin_api.audit.head import HeadKeeper
 from admin_api.audit.syslog import AuditSyslog
 from admin_api.block_page.making import make_block_page
 from admin_api.block_page.serving import BlockPageServer
-from admin_api.channel import Channel, Order
+from admin_api.channel import SupervisorChannel
 from admin_api.compiling.keeper import Keeper
 from admin_api.config_policy import ConfigPolicy
 from admin_api.config_told import ConfigTold
 from admin_api.editing.exemption_form import Terms
 from admin_api.editing.leases import LeaseTerms
+from admin_api.messages import (
+    Begin,
+    NoteReading,
+    NoteTroubles,
+    Recompile,
+    StopControl,
+    StoreState,
+    StoreTold,
+    UseConfigPolicy,
+)
 from admin_api.pages.site import add_pages
 from admin_api.persons import normal_form
 from admin_api.policy_file.plans import Plans
@@ -53,8 +61,11 @@ from admin_api.webhooks.watching import Watcher
 from blocklists.versions import load_kept
 from resolver.answering.explaining import access_of
 from resolver.config.settings import PROXY, ControlSettings, WorkerSettings
-from resolver.errors import MoatdnsError
+from resolver.errors import ChannelError, MoatdnsError
+from resolver.listeners.sockets import Listen
+from resolver.system.child_process import ignore_signals
 from resolver.telemetry.log import Log, make_log
+from resolver.worker.messages import RenewCertificate
 
 _CERTIFICATE_SECONDS = 2.0  # between looks for one that is not there yet
 FOUR_EYES = "four-eyes"
@@ -64,8 +75,8 @@ _SETTLING_SECONDS = 3.0  # for the store to be opened; then calls are answered i
 class Control:
     """All that the control process does, put together."""
 
-    def __init__(self, first: Order, channel: Channel, log: Log) -> None:
-        settings = ControlSettings.from_plain(first["settings"])
+    def __init__(self, first: Begin, channel: SupervisorChannel, log: Log) -> None:
+        settings = first.settings
         self._first = first
         self._channel = channel
         self._log = log
@@ -73,7 +84,7 @@ class Control:
         self._settings = settings
         catalogue = load_kept(Path(settings.catalogue) if settings.catalogue else None)
         supervisor = os.getppid()
-        owner = Owner(holder_of(supervisor, first["began"]), supervisor, lambda: self._tell_store("waits"))
+        owner = Owner(holder_of(supervisor, first.began), supervisor, lambda: self._tell_store(StoreState.WAITS))
         self._access = StoreAccess(settings.store_url, self._state_dir, log, owner, self._hear_of_store)
         self._closing: asyncio.Task[None] | None = None
         self._ends_for_good = False  # or another process of this run goes on
@@ -128,9 +139,9 @@ class Control:
             timeout_seconds=settings.fetch_timeout_seconds,
         )
         self._statistics = StatisticsService(self._access, settings, log, self._all_gauges, own_counts=self._own_counts)
-        events = socket.socket(fileno=first["events"])
+        events = socket.socket(fileno=first.sockets.events)
         self._query_log = QueryLogWriter(events, settings, log) if settings.query_log else None
-        worker_settings = WorkerSettings.from_plain(first["worker_settings"])
+        worker_settings = first.worker_settings
         if settings.block_page.listen:
             self._block_page = make_block_page(
                 settings.block_page,
@@ -145,7 +156,7 @@ class Control:
         if settings.admin_host is not None:
             context = Context(
                 settings=_admin_settings(
-                    settings, worker_settings.telemetry.query_log, _serves(worker_settings, first["serving"])
+                    settings, worker_settings.telemetry.query_log, _serves(worker_settings, first.serving)
                 ),
                 access=access_of(worker_settings),
                 log=log,
@@ -162,7 +173,7 @@ class Control:
                 node=channel,
                 catalogue=catalogue,
                 state_dir=self._state_dir,
-                began=first["began"],
+                began=first.began,
                 config_problems=lambda: self._config_policy.problems,
                 upstream_troubles=lambda: self._upstreams.states.troubles,
             )
@@ -197,11 +208,11 @@ class Control:
 
     async def run(self) -> None:
         """Work until the supervisor says stop, or is gone."""
-        manifest = self._first["manifest"]
-        await self._keeper.adopt(Path(manifest) if manifest else None)
-        self._config_policy.miss(self._first["troubles"])
-        self._config_policy.give(self._first["policy"], self._first["fingerprint"])
-        self._config_told.give(self._first["reading"])
+        first = self._first
+        await self._keeper.adopt(first.manifest)
+        self._config_policy.miss(first.troubles)
+        self._config_policy.give(first.config)
+        self._config_told.give(first.reading)
         if self._query_log is not None:
             self._query_log.start()
         orders = asyncio.ensure_future(self._obey())  # from the start: we may be told to stop before all has begun
@@ -212,7 +223,7 @@ class Control:
             await asyncio.wait([tried, orders], timeout=_SETTLING_SECONDS, return_when=asyncio.FIRST_COMPLETED)
             tried.cancel()
         if self._block_page is not None:
-            await self._block_page.start([socket.socket(fileno=fd) for fd in self._first["block_page"]])
+            await self._block_page.start([socket.socket(fileno=fd) for fd in first.sockets.block_page])
         serving = asyncio.ensure_future(self._serve_api(self._serving) if self._serving is not None else self._rest())
         watching = asyncio.ensure_future(self._upstreams.run())  # whether there is a store or not
         await asyncio.wait([work, orders, serving, watching], return_when=asyncio.FIRST_COMPLETED)
@@ -240,7 +251,7 @@ class Control:
 
     async def _serve_api(self, serving: ApiServer) -> None:
         """Serve the API, once its certificate can be used: policy and statistics do not wait for that."""
-        listening = socket.socket(fileno=self._first["listen"])
+        listening = socket.socket(fileno=self._first.sockets.admin)
         told = None
         while True:
             try:
@@ -263,17 +274,17 @@ class Control:
     def _hear_of_store(self, error: StoreAway | None) -> None:
         """Tell the supervisor, who ends a start that another node is in the way of."""
         is_held = isinstance(error, StoreHeld)
-        self._tell_store("told", str(error) if is_held else None)
+        self._tell_store(StoreState.TOLD, str(error) if is_held else None)
         if is_held and self._closing is None:
             closing = close_what_opens(self._state_dir, self._channel.use_subjects, self._log)
             self._closing = asyncio.ensure_future(closing)
 
-    def _tell_store(self, state: str, held: str | None = None) -> None:
-        self._channel.say("store", state=state, held=held)
+    def _tell_store(self, state: StoreState, held: str | None = None) -> None:
+        self._channel.tell(StoreTold(state, held))
 
     async def _work(self) -> None:
         """What needs the store begins when it is open; a part that fails ends the process, and the next one begins."""
-        self._tell_store("opens")
+        self._tell_store(StoreState.OPENS)
         await self._access.open()
         token = await ensure_first_token(self._access.store, self._state_dir)
         if token is not None:
@@ -310,19 +321,19 @@ class Control:
 
     async def _obey(self) -> None:
         async for order in self._channel.orders():
-            match order["do"]:
-                case "config":
-                    self._config_policy.give(order["policy"], order["fingerprint"])
-                case "reading":
-                    self._config_told.give(order["reading"])
-                case "troubles":
-                    self._config_policy.miss(order["troubles"])
-                case "recompile":
+            match order:
+                case UseConfigPolicy():
+                    self._config_policy.give(order)
+                case NoteReading(reading):
+                    self._config_told.give(reading)
+                case NoteTroubles(troubles):
+                    self._config_policy.miss(troubles)
+                case Recompile():
                     self._keeper.recompile()
-                case "renew" if self._serving is not None:
+                case RenewCertificate() if self._serving is not None:
                     self._serving.renew()
-                case "stop":
-                    self._ends_for_good = order["for_good"]
+                case StopControl(for_good):
+                    self._ends_for_good = for_good
                     return
         self._ends_for_good = True  # the supervisor is gone
 
@@ -341,9 +352,9 @@ def _terms(settings: ControlSettings) -> Terms:
     return Terms(settings.approval == FOUR_EYES, settings.longest_exemption_seconds)
 
 
-def _serves(settings: WorkerSettings, serving: list[dict[str, Any]]) -> Serves:
+def _serves(settings: WorkerSettings, serving: tuple[Listen, ...]) -> Serves:
     def of(kind: str) -> tuple[Address, ...]:
-        return tuple((each["host"], each["port"]) for each in serving if each["kind"] == kind)
+        return tuple((each.host, each.port) for each in serving if each.kind == kind)
 
     return Serves(
         do53=of("do53"),
@@ -375,14 +386,16 @@ def _admin_settings(settings: ControlSettings, what: str, serves: Serves) -> Adm
 
 
 async def _run(fd: int) -> None:
-    channel = await Channel.open(fd)
-    await Control(await channel.first(), channel, make_log()).run()
+    channel = await SupervisorChannel.open(fd)
+    try:
+        await Control(await channel.first(), channel, make_log()).run()
+    except ChannelError as error:
+        sys.exit(f"the control process cannot read its orders: {error}")
 
 
 def main(fd: int) -> None:
     """Run the control process on the channel `fd`."""
-    for ignored in (signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGTERM):
-        signal.signal(ignored, signal.SIG_IGN)  # a terminal sends them to all; the supervisor decides
+    ignore_signals()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_run(fd))
 

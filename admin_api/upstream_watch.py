@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Final
 
+from admin_api.channel import SupervisorChannel
 from admin_api.store.access import StoreAccess
 from admin_api.webhooks.hooks import Outbox
 from resolver.errors import MoatdnsError
@@ -112,8 +113,7 @@ def _has_changed(state: _State, found: Sequence[str | None]) -> bool:
 class UpstreamWatch:
     """Looks at the upstreams all the time, and tells log and webhooks."""
 
-    def __init__(self, channel: Any, access: StoreAccess, outbox: Outbox, log: Log) -> None:
-        """`channel` asks the supervisor (admin_api.channel)."""
+    def __init__(self, channel: SupervisorChannel, access: StoreAccess, outbox: Outbox, log: Log) -> None:
         self._channel = channel
         self._access = access
         self._outbox = outbox
@@ -126,10 +126,10 @@ class UpstreamWatch:
         loop = asyncio.get_running_loop()
         while True:
             try:
-                workers = (await self._channel.status())["workers"]
+                workers = (await self._channel.status()).workers
             except MoatdnsError:
-                workers = []
-            reports = [{"worker": worker["pid"], **each} for worker in workers for each in worker.get("upstreams", ())]
+                workers = ()
+            reports = [{"worker": worker.pid, **asdict(each)} for worker in workers for each in worker.upstreams]
             for name, why in self.states.look(reports):
                 self._told = [at for at in self._told if loop.time() - at < _MINUTE]
                 if len(self._told) < _MOST_TOLD_PER_MINUTE:

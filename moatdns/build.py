@@ -1,10 +1,6 @@
 """The compiler's process: reads the config, and compiles its policy with the bundled catalogue into a snapshot on disk.
 
-Run by the supervisor as ``python -m moatdns.build``. Lines of JSON on stdin and stdout:
-
-* ``{"read": PATH | null}`` → ``{"ground": …}`` or ``{"problems": […]}``: touches nothing but the config
-* ``{"plan": true}`` → ``{"plan": …}`` or ``{"problems": […]}``, of what was read; writes to the state directory
-* ``{"compile": FOLDER}`` → ``{"manifest", "revision", "seconds"}`` or ``{"error"}``
+Run by the supervisor as ``python -m moatdns.build FD`` (moatdns.build_messages has what they say to each other).
 
 Started as root, it reads the file as root and nothing else: before it opens what the config names (secrets,
 certificates, the state directory) it becomes the user that the config names.
@@ -14,19 +10,25 @@ Its memory and its time are nobody else's, and a crash in it leaves the old snap
 
 from __future__ import annotations
 
-import gc
-import json
 import os
-import signal
-import sys
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
+from admin_api.messages import FilePolicy
 from blocklists.loading import load_catalogue
 from blocklists.sources import base_text, compile_policy, fingerprint_of, known_references
 from blocklists.versions import choose, load_kept
+from moatdns.build_messages import (
+    BUILD_CHANNEL,
+    CompilePolicy,
+    ConfigGround,
+    ConfigPlan,
+    ConfigProblems,
+    MakePlan,
+    PolicyCompiled,
+    ReadConfig,
+)
 from moatdns.planning import ground_of, plan_of
 from resolver.config.file_policy import file_policy, write_contents
 from resolver.config.load import checked, placed, read_document
@@ -34,9 +36,9 @@ from resolver.config.places import Document
 from resolver.config.schema import Config
 from resolver.errors import CatalogueError, ConfigError, MoatdnsError
 from resolver.snapshot.snapshot_file import Origin, write_snapshot
+from resolver.system.channel import Refusal
+from resolver.system.child_process import work_for_parent
 from resolver.system.privileges import Account
-
-_NICE = 10  # serving comes first
 
 
 class _Build:
@@ -44,40 +46,40 @@ class _Build:
 
     def __init__(self) -> None:
         self._bundled = self._catalogue = load_catalogue()
-        self._policy: dict[str, Any] = {}
+        self._policy: FilePolicy = {}
         self._fingerprint = ""
         self._contents: dict[str, str] = {}
         self._path: Path | None = None
         self._document: Document | None = None
         self._config: Config | None = None
 
-    def read(self, path: str | None) -> dict[str, Any]:
-        """Read a config: where it stands, or its mistakes."""
-        self._path = Path(path) if path else None
+    def read(self, path: Path | None) -> ConfigGround | ConfigProblems:
+        """Read a config: its ground, or its mistakes."""
+        self._path = path
         try:
             self._document = read_document(self._path)
             _become_its_user(self._document)
             # References are checked against the bundled catalogue, which is the newest.
             self._config = checked(self._path, self._document, known_references(self._bundled))
         except ConfigError as error:
-            return {"problems": error.problems}
+            return ConfigProblems(tuple(error.problems))
         except MoatdnsError as error:
-            return {"problems": [self._placed(error)]}
-        return {"ground": ground_of(self._config).to_plain()}
+            return ConfigProblems((self._placed(error),))
+        return ConfigGround(ground_of(self._config))
 
-    def plan(self) -> dict[str, Any]:
+    def plan(self) -> ConfigPlan | ConfigProblems:
         """The plan of what was read, or mistakes."""
         config = self._config
         if config is None:
-            return {"problems": ["no config has been read"]}
+            return ConfigProblems(("no config has been read",))
         try:
             choice = choose(config.state_dir, review=config.policy.catalogue == "review")
             if choice.folder is not None:  # what only the new one knows cannot be named yet
                 config = checked(self._path, self._document, known_references(load_kept(choice.folder)))
         except ConfigError as error:
-            return {"problems": error.problems}
+            return ConfigProblems(tuple(error.problems))
         except CatalogueError as error:
-            return {"problems": [str(error)]}
+            return ConfigProblems((str(error),))
         self._catalogue = load_kept(choice.folder) if choice.folder is not None else self._bundled
         policy, contents = file_policy(config)
         self._policy = config.policy.model_dump(mode="json")
@@ -87,25 +89,35 @@ class _Build:
             write_contents(config.state_dir, contents)
             plan = plan_of(config, policy, self._fingerprint, catalogue=choice)
         except MoatdnsError as error:
-            return {"problems": [self._placed(error)]}
+            return ConfigProblems((self._placed(error),))
         if plan.certificate_trouble:
             plan = replace(plan, certificate_trouble=placed(self._path, self._document, plan.certificate_trouble))
-        return {"plan": plan.to_plain()}
+        return ConfigPlan(plan)
 
     def _placed(self, error: MoatdnsError) -> str:
         return placed(self._path, self._document, str(error))
 
-    def compile(self, folder: str) -> dict[str, Any]:
+    def compile(self, folder: Path) -> PolicyCompiled | Refusal:
         """Compile the policy of what was read."""
         began = time.monotonic()
         try:
             rules, groups = compile_policy(self._policy, self._catalogue)
             origin = Origin(self._fingerprint, base_text(self._contents, self._catalogue.fingerprint))
-            manifest = write_snapshot(Path(folder), rules, groups, origin)
+            manifest = write_snapshot(folder, rules, groups, origin)
         except MoatdnsError as error:
-            return {"error": str(error)}
-        seconds = round(time.monotonic() - began, 3)
-        return {"manifest": str(manifest.path), "revision": manifest.revision, "seconds": seconds}
+            return Refusal(str(error))
+        return PolicyCompiled(manifest.path, manifest.revision, round(time.monotonic() - began, 3))
+
+    def take(self, request: object) -> object:
+        """Do what the supervisor asks for."""
+        match request:
+            case ReadConfig(path):
+                return self.read(path)
+            case MakePlan():
+                return self.plan()
+            case CompilePolicy(folder):
+                return self.compile(folder)
+        return Refusal(f"{type(request).__name__} is no order for the compiler")
 
 
 def _become_its_user(document: Document | None) -> None:
@@ -119,22 +131,5 @@ def _become_its_user(document: Document | None) -> None:
             raise MoatdnsError(f"user: cannot become {user!r}: {error.strerror or error}") from error
 
 
-def main() -> None:
-    """Obey the supervisor, order by order, until it closes the channel."""
-    for ignored in (signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGTERM):
-        signal.signal(ignored, signal.SIG_IGN)  # a terminal sends them to all; the supervisor decides
-    os.nice(_NICE)
-    gc.disable()  # a million rules make no cycles, and the process ends soon
-    build = _Build()
-    for line in sys.stdin:
-        order = json.loads(line)
-        if "read" in order:
-            outcome = build.read(order["read"])
-        else:
-            outcome = build.compile(order["compile"]) if "compile" in order else build.plan()
-        sys.stdout.write(json.dumps(outcome) + "\n")
-        sys.stdout.flush()
-
-
 if __name__ == "__main__":
-    main()
+    work_for_parent(BUILD_CHANNEL, _Build().take, terminates=False)

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from moatdns import cookie_secret
 from resolver.config.settings import ControlSettings, UpstreamServer, WorkerSettings
 from resolver.config.system_servers import RESOLV_CONF, SystemPlaces
 from resolver.listeners.sockets import Listen
-
-if TYPE_CHECKING:
-    from resolver.config.telling import Told
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,23 +23,6 @@ class Ground:
     state_dir: Path
     admin: tuple[str, int] | None  # where the API listens
     block_page: tuple[str, ...]  # where the block page listens
-
-    def to_plain(self) -> dict[str, Any]:
-        """As JSON carries it."""
-        return {**asdict(self), "state_dir": str(self.state_dir)}
-
-    @classmethod
-    def from_plain(cls, plain: dict[str, Any]) -> Ground:
-        """Read what `to_plain` gave, by way of JSON."""
-        return cls(
-            listen=tuple(Listen(**address) for address in plain["listen"]),
-            workers=plain["workers"],
-            encrypted_workers=plain["encrypted_workers"],
-            user=plain["user"],
-            state_dir=Path(plain["state_dir"]),
-            admin=tuple(plain["admin"]) if plain["admin"] else None,
-            block_page=tuple(plain["block_page"]),
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +42,7 @@ class Plan:
     cookie_secret: str = ""  # the file that holds it; "" where cookies are off
     certificate_trouble: str = ""  # why the certificate of DoT and DoH cannot be used
     news: str = ""  # how the catalogue changed with this version; told once
-    told: Told = field(default_factory=dict)  # the config as the audit trail tells of it
+    told: dict[str, tuple[str, str]] = field(default_factory=dict)  # for the audit trail (resolver.config.telling.Told)
     places: SystemPlaces | None = None  # where the system's nameservers go; None where they are not wanted
 
     @property
@@ -97,31 +77,6 @@ class Plan:
             state_dir=other.state_dir,
             control=control,
             cookie_secret=secret,
-        )
-
-    def to_plain(self) -> dict[str, Any]:
-        """As JSON carries and keeps it."""
-        return {**asdict(self), "state_dir": str(self.state_dir)}
-
-    @classmethod
-    def from_plain(cls, plain: dict[str, Any]) -> Plan:
-        """Read what `to_plain` gave, by way of JSON."""
-        return cls(
-            settings=WorkerSettings.from_plain(plain["settings"]),
-            control=ControlSettings.from_plain(plain["control"]),
-            policy=plain["policy"],
-            fingerprint=plain["fingerprint"],
-            listen=tuple(Listen(**address) for address in plain["listen"]),
-            workers=plain["workers"],
-            state_dir=Path(plain["state_dir"]),
-            notes=tuple(plain["notes"]),
-            encrypted_workers=plain["encrypted_workers"],
-            user=plain["user"],
-            cookie_secret=plain["cookie_secret"],
-            certificate_trouble=plain["certificate_trouble"],
-            news=plain["news"],
-            told={key: (shown, mark) for key, (shown, mark) in plain["told"].items()},
-            places=SystemPlaces.from_plain(plain["places"]) if plain["places"] else None,
         )
 
 

@@ -11,6 +11,10 @@ MoatdnsError
 ├── SnapshotError          a compiled policy that is damaged, missing or of another version
 ├── SubjectsError          a journal of leases and exemptions that is damaged, missing or cannot be written
 ├── ListenError            a socket that cannot be opened
+├── ChannelError           a message between processes that cannot be read, or is of another version
+│   ├── ChannelClosed      the process at the other end is gone
+│   ├── NoAnswer           it did not answer a request in time
+│   └── RequestRefused     it answered that it cannot; carries why
 ├── FormatError            bytes that are not a DNS message we can answer; carries the rcode to answer with
 │   └── NotAQuery          bytes that must not be answered at all
 └── UpstreamError          no answer could be had from an upstream
@@ -55,6 +59,22 @@ class SubjectsError(MoatdnsError):
 
 class ListenError(MoatdnsError):
     """A listening socket cannot be opened."""
+
+
+class ChannelError(MoatdnsError):
+    """A message between processes cannot be read, is not known, or is of another version."""
+
+
+class ChannelClosed(ChannelError):
+    """The process at the other end of a channel is gone."""
+
+
+class NoAnswer(ChannelError):
+    """A request on a channel was not answered within its patience."""
+
+
+class RequestRefused(ChannelError):
+    """The other process cannot do what was asked; the text is its own, fit to show a user."""
 
 
 class FormatError(MoatdnsError):

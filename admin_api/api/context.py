@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from admin_api.editing.exemption_form import Terms
 from admin_api.editing.leases import LeaseTerms
+from admin_api.messages import NodeStatus
 from admin_api.policy_file.planning import Plan
 from admin_api.policy_file.trying import InForce, Told, Try
 from admin_api.query_log.reader import LogPage
@@ -199,8 +200,8 @@ class Node(Protocol):
     async def flush(self, name: str | None, *, below: bool) -> int:
         """Forget cached answers; gives how many there were."""
 
-    async def status(self) -> dict[str, Any]:
-        """workers [{slot, pid, revision, uptime_seconds}], upstreams [{name, healthy, ...}], started_at."""
+    async def status(self) -> NodeStatus:
+        """Return the workers' state."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,11 +7,11 @@ import contextlib
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from admin_api.audit.head import HeadKeeper
-from admin_api.channel import Channel
+from admin_api.channel import SupervisorChannel
 from admin_api.compiling.keeper import Keeper
+from admin_api.messages import WorkerStatus
 from admin_api.store import change_requests
 from admin_api.store.access import StoreAccess
 from admin_api.store.room import free_bytes
@@ -32,7 +32,7 @@ class Gauges:
         keeper: Keeper,
         subjects: SubjectKeeper,
         heads: HeadKeeper,
-        channel: Channel,
+        channel: SupervisorChannel,
         connections: Callable[[], Mapping[str, int]],
     ) -> None:
         self._access = access
@@ -42,16 +42,16 @@ class Gauges:
         self._heads = heads
         self._channel = channel
         self._connections = connections
-        self._workers: list[dict[str, Any]] = []
+        self._workers: tuple[WorkerStatus, ...] = ()
         self._changes_waiting = 0
 
     async def run(self) -> None:
         """Ask the supervisor now and then, for ever."""
         while True:
             try:
-                self._workers = (await self._channel.status())["workers"]
+                self._workers = (await self._channel.status()).workers
             except MoatdnsError:
-                self._workers = []
+                self._workers = ()
             with contextlib.suppress(MoatdnsError):  # the store is away: as many as before
                 async with self._access.store.read() as connection:
                     self._changes_waiting = await change_requests.count_pending(connection, datetime.now(UTC))
@@ -61,7 +61,7 @@ class Gauges:
         """By metric, and by the values of its labels."""
         return {
             "moatdns_policy_revision": {(): self._keeper.revision},
-            "moatdns_cache_bytes": {(): sum(worker.get("cache_bytes", 0) for worker in self._workers)},
+            "moatdns_cache_bytes": {(): sum(worker.health.cache_bytes for worker in self._workers if worker.health)},
             "moatdns_workers": {(): len(self._workers)},
             "moatdns_leases": {(): len(self._subjects.subjects.leases)},
             "moatdns_exemptions": {(): len(self._subjects.subjects.exemptions)},

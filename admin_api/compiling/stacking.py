@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from admin_api.child_process import in_child
 from admin_api.compiling.layers import Wanted, base_rules, overlay_rules
+from admin_api.compiling.messages import LAYER_CHANNEL, CompileLayer
 from admin_api.store import rules
 from blocklists.catalogue import Catalogue
 from resolver.errors import SnapshotError
@@ -90,14 +91,10 @@ class Stacker:
 
     async def by_child(self, order: Order, store_id: str) -> Layers:
         """Do what is ordered, in a process of its own. Raises SnapshotError."""
-        words = {
-            "url": self._url,
-            "state_dir": str(self._state_dir),
-            "catalogue": self._catalogue_folder,
-            "below": [asdict(f) for f in order.below],
-        }
-        outcome = await in_child(_CHILD, words, SnapshotError, "the compiler")
-        return Layers(outcome["base"], store_id, (*order.below, LayerFiles(**outcome["layer"])))
+        catalogue = Path(self._catalogue_folder) if self._catalogue_folder else None
+        request = CompileLayer(self._url, self._state_dir, catalogue, order.below)
+        compiled = await in_child(_CHILD, LAYER_CHANNEL, request, SnapshotError, "the compiler")
+        return Layers(compiled.base, store_id, (*order.below, compiled.layer))
 
     async def must_fold(self, layers: Layers, wanted: Wanted, connection: AsyncConnection) -> bool:
         """Whether a new base should be made: the overlays have grown, or lists were fetched anew."""

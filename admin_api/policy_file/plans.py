@@ -6,10 +6,11 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from admin_api.child_process import in_child
 from admin_api.editing.refusals import BadRequest
+from admin_api.policy_file.messages import PLAN_CHANNEL, MakeWholePlan, PlanMade, PlanRefused, PlanTold, TellPlan
 from admin_api.policy_file.planning import Plan, PlannedChange
 from admin_api.policy_file.telling import told_change
 from admin_api.policy_file.trying import InForce, Told, Try, tried
@@ -18,11 +19,14 @@ from admin_api.store.errors import StoreAway
 from admin_api.store.revisions import packed_octets
 from admin_api.store.store import Store
 from blocklists.catalogue import Catalogue
+from resolver.system.channel import Asks
 
 FEW_RULES = 10_000  # and networks and names, of the document and the store together: planned in this process
 _FEW_OCTETS = 100_000  # of what revisions did, compressed
 _WAIT_SECONDS = 4.0  # for others' plans
 _CHILD = "admin_api.policy_file.child"
+
+_Planned = TypeVar("_Planned", PlanTold, PlanMade)
 
 
 class Plans:
@@ -46,21 +50,26 @@ class Plans:
             if await _is_small(store, wanted.sent):
                 plan, found = await tried(store, catalogue, wanted, self._state_dir, lambda: in_force)
                 return Told(plan.revision, [told_change(one) for one in plan.changes], plan.kept, found)
-            outcome = await self._by_child(
-                wanted,
-                manifest=str(manifest) if manifest and in_force else None,
-                revision=in_force.revision if in_force else 0,
-                whole=False,
+            told = await self._by_child(
+                TellPlan(
+                    self._url,
+                    self._state_dir,
+                    Path(self._catalogue_folder) if self._catalogue_folder else None,
+                    wanted.sent,
+                    wanted.replay_seconds,
+                    manifest=manifest if in_force else None,
+                    revision=in_force.revision if in_force else 0,
+                )
             )
-        return Told(**outcome["plan"], replay=outcome["replay"])
+        return told.told
 
     async def make(self, store: Store, sent: Mapping[str, Any]) -> Plan | None:
         """The plan of a large policy, to be applied; None for a small one, which is planned in its transaction."""
         async with self._turn():
             if await _is_small(store, sent):
                 return None
-            outcome = await self._by_child(Try(sent), manifest=None, revision=0, whole=True)
-            return await asyncio.to_thread(_whole, outcome["plan"])
+            made = await self._by_child(MakeWholePlan(self._url, self._state_dir, sent))
+            return await asyncio.to_thread(_whole, made.plan)
 
     @asynccontextmanager
     async def _turn(self) -> AsyncIterator[None]:
@@ -81,21 +90,12 @@ class Plans:
         finally:
             self._turns.release()
 
-    async def _by_child(self, wanted: Try, **more: Any) -> Mapping[str, Any]:
-        order = {
-            "url": self._url,
-            "state_dir": str(self._state_dir),
-            "catalogue": self._catalogue_folder,
-            "sent": wanted.sent,
-            "replay_seconds": wanted.replay_seconds,
-            **more,
-        }
-        outcome = await in_child(_CHILD, order, StoreAway, "the planner")
-        if "refused" in outcome:
-            status, detail, errors = outcome["refused"]
-            later = {"Retry_After": "5"} if status == 503 else {}
-            raise BadRequest(status, detail, [(at, text) for at, text in errors], **later)
-        return outcome
+    async def _by_child(self, request: Asks[_Planned | PlanRefused]) -> _Planned:
+        answer = await in_child(_CHILD, PLAN_CHANNEL, request, StoreAway, "the planner")
+        if isinstance(answer, PlanRefused):
+            later = {"Retry_After": "5"} if answer.status == 503 else {}
+            raise BadRequest(answer.status, answer.detail, list(answer.errors), **later)
+        return answer
 
 
 async def _is_small(store: Store, sent: Mapping[str, Any]) -> bool:

@@ -57,7 +57,7 @@ class Told:
     revision: int
     changes: list[ToldChange]
     kept: list[str]
-    replay: Mapping[str, Any] | Replay | None = None
+    replay: Replay | None = None
 
 
 async def planned_by(conn: AsyncConnection, sent: Mapping[str, Any]) -> Plan:

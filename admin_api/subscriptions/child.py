@@ -1,43 +1,36 @@
 """Reads what was fetched, in a process of its own: its memory and its time are nobody else's.
 
-Run as ``python -m admin_api.subscriptions.child``: one order on stdin,
-``{"file", "format", "most_bytes", "state_dir", "quotes"}``; one outcome on stdout,
-``{"content": SHA-256, "rules", "patterns", "regexes", "report"}`` or ``{"error"}``.
+Run as ``python -m admin_api.subscriptions.child FD``; asked to `ReadList` (admin_api.subscriptions.messages).
 """
 
 from __future__ import annotations
 
-import gc
 import hashlib
-import json
-import os
-import signal
-import sys
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from admin_api.subscriptions.messages import LIST_CHANNEL, ListRead, ReadList
 from blocklists.formats.content import ListContent
 from blocklists.formats.reading import read_list
 from resolver.config.file_policy import write_contents
 from resolver.errors import MoatdnsError
+from resolver.system.channel import Refusal
+from resolver.system.child_process import work_for_parent
 from resolver.system.state_files import reading
 
-_NICE = 10  # serving comes first
 _PIECE = 1 << 18
 _MOST_TOLD = 20
 
 
-def read(order: dict[str, Any]) -> dict[str, Any]:
-    """Read the list, and write its rules to a content file. Raises MoatdnsError."""
-    pieces = _pieces(Path(order["file"]))
-    content = read_list(pieces, order["format"], most_bytes=order["most_bytes"], quotes=order["quotes"])
+def read(order: ReadList) -> ListRead:
+    """Read the list, and write its rules to a content file. Raises MoatdnsError, OSError."""
+    content = read_list(_pieces(order.file), order.format, most_bytes=order.most_bytes, quotes=order.quotes)
     digest = hashlib.sha256(content.content).hexdigest()
     if content.rules:
-        write_contents(Path(order["state_dir"]), {digest: content.content})
-    counts = {"rules": content.rules, "patterns": content.patterns, "regexes": content.regexes}
-    return {"content": digest, **counts, "report": _report(content)}
+        write_contents(order.state_dir, {digest: content.content})
+    return ListRead(digest, content.rules, content.patterns, content.regexes, _report(content))
 
 
 def _report(content: ListContent) -> dict[str, Any]:
@@ -57,19 +50,15 @@ def _pieces(path: Path) -> Iterator[bytes]:
             yield piece
 
 
-def main() -> None:
-    """Do what stdin says."""
-    for ignored in (signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
-        signal.signal(ignored, signal.SIG_IGN)  # a terminal sends them to all; the supervisor decides
-    os.nice(_NICE)
-    gc.disable()
-    order = json.loads(sys.stdin.readline())
+def take(request: object) -> ListRead | Refusal:
+    """Do what the reader of lists is asked for."""
+    if not isinstance(request, ReadList):
+        return Refusal(f"{type(request).__name__} is no order for this child")
     try:
-        outcome = read(order)
+        return read(request)
     except (MoatdnsError, OSError) as error:
-        outcome = {"error": str(error)}
-    sys.stdout.write(json.dumps(outcome) + "\n")
+        return Refusal(str(error))
 
 
 if __name__ == "__main__":
-    main()
+    work_for_parent(LIST_CHANNEL, take)

@@ -11,7 +11,7 @@ import contextlib
 import random
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -23,6 +23,7 @@ from admin_api.store.access import StoreAccess
 from admin_api.store.errors import StoreAway
 from admin_api.store.lists import ListRow
 from admin_api.subscriptions.fetching import Wanted, fetch
+from admin_api.subscriptions.messages import LIST_CHANNEL, ReadList
 from blocklists.formats.reading import READER
 from resolver.config.file_policy import CONTENTS, content_path
 from resolver.errors import FetchError, ListError, MoatdnsError
@@ -238,17 +239,17 @@ class Subscriptions:
             await self._commit(row, progress, {})
             return
         progress.state = "reading"
-        order = {
-            "file": str(file),
-            "format": row.format or "auto",
-            "most_bytes": self._most_octets * _UNPACKED,
-            "state_dir": str(self._state_dir),
-            "quotes": not row.allow_private,
-        }
+        order = ReadList(
+            file,
+            row.format or "auto",
+            most_bytes=self._most_octets * _UNPACKED,
+            state_dir=self._state_dir,
+            quotes=not row.allow_private,
+        )
         async with self._reading:
-            outcome = await in_child(_CHILD, order, ListError, "the reader of lists")
+            outcome = await in_child(_CHILD, LIST_CHANNEL, order, ListError, "the reader of lists")
         copy = {**_source_of(row), "etag": fetched.etag, "last_modified": fetched.last_modified}
-        await self._commit(row, progress, {**outcome, "fetched": copy})
+        await self._commit(row, progress, {**asdict(outcome), "fetched": copy})
 
     async def _commit(self, row: ListRow, progress: _Progress, outcome: Mapping[str, Any]) -> None:
         """Keep what came. Nothing came where it is up to date. Raises ListError for what is not believed."""

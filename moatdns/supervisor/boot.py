@@ -23,6 +23,7 @@ from moatdns.supervisor.state_dir import is_roots_alone
 from resolver import __version__
 from resolver.config.file_policy import has_contents
 from resolver.system.state_files import read_own, write_whole
+from resolver.system.typed_json import read_as, write_json
 
 _RECORD = "boot.json"
 _RESOLV_CONF = Path("/etc/resolv.conf")
@@ -64,7 +65,7 @@ def recall(path: Path, environ: Mapping[str, str] = os.environ) -> Plan | None:
             return None  # while root, nothing is believed that somebody else could have written
         record = json.loads(read_own(state_dir / _RECORD))
         if record["digest"] == _digest(path, content, environ):
-            plan = Plan.from_plain(record["plan"])
+            plan = read_as(Plan, record["plan"])
             return plan if has_contents(plan.state_dir, plan.policy) and _has_secret(plan) else None
     return None
 
@@ -82,6 +83,6 @@ def forget(state_dir: Path) -> None:
 
 def remember(plan: Plan, digest: str) -> None:
     """Note the plan for the next start. That it cannot be written costs that start some time, and nothing else."""
-    content = json.dumps({"digest": digest, "plan": replace(plan, news="").to_plain()})
+    content = write_json({"digest": digest, "plan": replace(plan, news="")})
     with contextlib.suppress(OSError):
-        write_whole(plan.state_dir / _RECORD, content.encode())  # ours alone: a URL may hold a password
+        write_whole(plan.state_dir / _RECORD, content)  # ours alone: a URL may hold a password

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 import signal
 import socket
-import time
 from collections.abc import Awaitable, Callable
-from typing import Any
 
+from admin_api.messages import WorkerStatus
 from moatdns.supervisor.tasks import Tasks
 from moatdns.supervisor.worker_process import WorkerProcess
 from resolver.config.settings import WorkerSettings
@@ -18,6 +16,7 @@ from resolver.listeners.sockets import WorkerSockets
 from resolver.policy.subjects import Moment
 from resolver.snapshot.snapshot_file import Manifest
 from resolver.snapshot.subjects_file import Position
+from resolver.system.child_process import ChildProcess, StartChild
 from resolver.telemetry.log import Log
 
 _BACKOFF_SECONDS = (0.0, 0.5, 1.0, 2.0, 5.0, 10.0)  # before a worker is started again, by how often it just failed
@@ -50,19 +49,20 @@ class Crew:
         cookie_secret: list[str],
         subjects: Position | None = None,
         on_clock: Callable[[float, Moment], None],
+        start_child: StartChild = ChildProcess.start,
     ) -> None:
         """`mend` gives a policy that can be served where a worker could not start; it raises MoatdnsError. It is told
         the one that a worker died of, where that is why.
 
         `events` is where workers put query events, `subjects` the leases and exemptions that they start with;
-        `on_clock` is told when a worker sees that the wall clock was set.
+        `on_clock` is told when a worker sees that the wall clock was set; `start_child` starts a process.
         """
         self.settings = settings
         self.cookie_secret = cookie_secret
         self.manifest = manifest
         self.subjects = subjects
         self._on_clock = on_clock
-        self._numbers = itertools.count(1)
+        self._start_child = start_child
         self._sockets = sockets
         self._mend = mend
         self._events = events
@@ -89,13 +89,19 @@ class Crew:
     async def use(self, manifest: Manifest) -> None:
         """Put a policy in force in every worker, and replace those that do not obey. Raises MoatdnsError."""
         self.manifest = manifest
+        await self._all_take(lambda worker: worker.use(manifest.path), "the new policy")
+
+    async def use_subjects(self, position: Position) -> None:
+        """Have every worker take in leases and exemptions, and replace those that do not. Raises MoatdnsError."""
+        self.subjects = position
+        await self._all_take(lambda worker: worker.use_subjects(position), "leases and exemptions")
+
+    async def _all_take(self, take: Callable[[WorkerProcess], Awaitable[bool]], what: str) -> None:
         workers = [(slot, worker) for slot, worker in enumerate(self._workers) if worker]
-        for _, worker in workers:
-            worker.use(manifest.path)
-        obeyed = await asyncio.gather(*(worker.serves(manifest.revision) for _, worker in workers))
-        for (slot, worker), obeys in zip(workers, obeyed, strict=True):
-            if not obeys and self._workers[slot] is worker:
-                self._log.error("a worker does not take the new policy and is replaced", pid=worker.pid)
+        taken = await asyncio.gather(*(take(worker) for _, worker in workers))
+        for (slot, worker), has_taken in zip(workers, taken, strict=True):
+            if not has_taken and self._workers[slot] is worker:
+                self._log.error(f"a worker does not take {what} and is replaced", pid=worker.pid)
                 await self._replace(slot)
 
     def use_upstreams(self, settings: WorkerSettings) -> None:
@@ -104,19 +110,6 @@ class Crew:
             if worker and worker.settings == self.settings:  # any other is about to be replaced
                 worker.use_upstreams(settings)
         self.settings = settings
-
-    async def use_subjects(self, position: Position) -> None:
-        """Have every worker take in leases and exemptions, and replace those that do not. Raises MoatdnsError."""
-        self.subjects = position
-        number = next(self._numbers)
-        workers = [(slot, worker) for slot, worker in enumerate(self._workers) if worker]
-        for _, worker in workers:
-            worker.use_subjects(position, number)
-        obeyed = await asyncio.gather(*(worker.has_subjects(number) for _, worker in workers))
-        for (slot, worker), obeys in zip(workers, obeyed, strict=True):
-            if not obeys and self._workers[slot] is worker:
-                self._log.error("a worker does not take leases and exemptions and is replaced", pid=worker.pid)
-                await self._replace(slot)
 
     async def replace(self, *, only_outdated: bool = False) -> int:
         """Put new workers in the place of all, one after the other, or of those with other settings; gives how many.
@@ -135,20 +128,14 @@ class Crew:
     def _is_up_to_date(self, worker: WorkerProcess) -> bool:
         return worker.settings == self.settings and worker.cookie_secret == self.cookie_secret
 
-    def status(self) -> list[dict[str, Any]]:
-        """What is known of each worker that serves, by slot."""
-        now = time.monotonic()
-        return [
-            {
-                "slot": slot,
-                "pid": worker.pid,
-                "revision": worker.revision,
-                "uptime_seconds": round(now - worker.began, 1),
-                **worker.gauges,
-            }
+    def status(self) -> tuple[WorkerStatus, ...]:
+        """Each worker that serves, by slot."""
+        now = asyncio.get_running_loop().time()
+        return tuple(
+            WorkerStatus(slot, worker.pid, worker.revision, round(now - worker.began, 1), worker.health)
             for slot, worker in enumerate(self._workers)
             if worker
-        ]
+        )
 
     def count(self) -> None:
         """Have each worker's counters logged."""
@@ -157,9 +144,8 @@ class Crew:
                 worker.count()
 
     async def flush(self, name: str | None, *, below: bool) -> int:
-        """Have every worker forget cached answers; gives how many there were."""
-        number = next(self._numbers)
-        return sum(await asyncio.gather(*(w.flush(name, number, below=below) for w in self._workers if w)))
+        """Have every worker forget cached answers; return how many there were."""
+        return sum(await asyncio.gather(*(w.flush(name, below=below) for w in self._workers if w)))
 
     def renew(self) -> None:
         """Have certificates read again."""
@@ -172,6 +158,8 @@ class Crew:
         self.is_stopping = True
         await asyncio.gather(*(worker.stop() for worker in tuple(self._alive)))
         await self._tasks.end()
+        for worker in self._alive:
+            worker.kill()  # it was just being started
 
     async def _replace(self, slot: int) -> None:
         async with self._filling[slot]:
@@ -197,7 +185,7 @@ class Crew:
         """
         while True:
             worker = await WorkerProcess.start(
-                self._sockets[slot], self._events, self.settings, self.cookie_secret, self._log
+                self._sockets[slot], self._events, self.settings, self.cookie_secret, self._log, self._start_child
             )
             worker.on_clock = self._on_clock
             self._alive.add(worker)
@@ -205,9 +193,8 @@ class Crew:
             # Not before it listens: while it starts, policies may come and go, and their files with them.
             await worker.listens()
             manifest, subjects = self.manifest, self.subjects
-            worker.begin(manifest.path, subjects, checked=checked)
             try:
-                await worker.ready()
+                await worker.begin(manifest.path, subjects, checked=checked)
             except MoatdnsError as error:
                 if worker.is_harmed:
                     raise _HarmfulPolicyError(str(error), manifest) from error
@@ -216,10 +203,23 @@ class Crew:
                 break
             await worker.stop()  # the settings changed while it started
         self._workers[slot] = worker
-        if manifest is not self.manifest:  # a new policy came while it started
-            worker.use(self.manifest.path)
+        if manifest is not self.manifest or subjects is not self.subjects:
+            self._tasks.spawn(self._catch_up(slot, worker, manifest, subjects), f"worker {worker.pid} catches up")
+
+    async def _catch_up(self, slot: int, worker: WorkerProcess, manifest: Manifest, subjects: Position | None) -> None:
+        """Tell a worker what changed since it was told to begin with these; replace it where it does not obey."""
+        obeys = True
         if subjects is not self.subjects and self.subjects is not None:
-            worker.use_subjects(self.subjects, next(self._numbers))
+            obeys = await worker.use_subjects(self.subjects)
+        if manifest is not self.manifest:
+            obeys = await worker.use(self.manifest.path) and obeys
+        if obeys or self._workers[slot] is not worker:
+            return
+        self._log.error("a worker does not take what changed while it started and is replaced", pid=worker.pid)
+        try:
+            await self._replace(slot)
+        except MoatdnsError as error:
+            self._log.error("a worker could not be started", why=str(error))
 
     async def _watch(self, slot: int, worker: WorkerProcess) -> None:
         """Hear a worker until it ends, and replace one that was not told to."""
@@ -236,7 +236,7 @@ class Crew:
 
     async def _fill_in_the_end(self, slot: int, ended: WorkerProcess, status: int) -> None:
         """Start workers for a slot, with growing pauses, until one serves."""
-        if time.monotonic() - ended.began > _STEADY_SECONDS:
+        if asyncio.get_running_loop().time() - ended.began > _STEADY_SECONDS:
             self._failures[slot] = 0
         while not self.is_stopping:
             pause = _BACKOFF_SECONDS[min(self._failures[slot], len(_BACKOFF_SECONDS) - 1)]

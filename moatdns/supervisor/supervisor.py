@@ -7,19 +7,19 @@ import contextlib
 import secrets
 import signal
 import time
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
+from admin_api.messages import Begin, ConfigReading, FilePolicy, NodeStatus, UseConfigPolicy
 from moatdns import cookie_secret
 from moatdns.plan import Ground, Plan
-from moatdns.supervisor.channels import Channels
-from moatdns.supervisor.control import LAST_WORD_SECONDS, Control
+from moatdns.supervisor.control_keeper import LAST_WORD_SECONDS, ControlKeeper
 from moatdns.supervisor.crew import Crew
 from moatdns.supervisor.late_addresses import LateAddresses
 from moatdns.supervisor.own_process import Ownership, raise_file_limit
 from moatdns.supervisor.policy import PolicySource
 from moatdns.supervisor.service_manager import of_this_process
+from moatdns.supervisor.shared_sockets import SharedSockets
 from moatdns.supervisor.system_servers import LOOK_SECONDS, SystemFollower
 from moatdns.supervisor.tasks import Tasks
 from resolver.config.cookies import SECRET_BYTES
@@ -50,7 +50,7 @@ class Supervisor:
         self._manager = of_this_process()
         self._plan: Plan
         self._crew: Crew
-        self._control: Control
+        self._control: ControlKeeper
         self._tasks = Tasks(log)
         self._in_use: Manifest | None = None  # what the control process builds on
         self._subjects: Position | None = None  # leases and exemptions, as far as the control process has told
@@ -80,13 +80,13 @@ class Supervisor:
                 )
                 for one in sockets:
                     held.callback(one.close)
-                channels = held.enter_context(Channels.open(ground))
+                shared = held.enter_context(SharedSockets.open(ground))
                 own.give_up_root()
                 self._plan = recalled or await self._plan_on(ground)
                 self._tell_news(self._plan)
                 for note in (*self._plan.notes, *own.notes, *notes):
                     self._log.warning(note)
-                await self._serve(sockets, channels)
+                await self._serve(sockets, shared)
         finally:
             await self._source.end()
 
@@ -98,7 +98,7 @@ class Supervisor:
             return recalled
         return await self._source.plan()
 
-    async def _serve(self, sockets: list[WorkerSockets], channels: Channels) -> None:
+    async def _serve(self, sockets: list[WorkerSockets], shared: SharedSockets) -> None:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._begin_to_stop)
@@ -108,15 +108,7 @@ class Supervisor:
         if self._plan.places is not None:
             await self._system.begin(self._plan.listen)
             self._plan = self._with_system_servers(self._plan)
-        self._control = Control(
-            lambda: self._first_words(channels),
-            channels.of_control,
-            self._publish,
-            self._use_subjects,
-            self._flush,
-            self._status,
-            self._log,
-        )
+        self._control = ControlKeeper(lambda: self._first_words(shared), self, self._log)
         journal = newest(self._plan.state_dir)
         self._subjects = Position(journal, journal.stat().st_size) if journal else None
         try:
@@ -128,7 +120,7 @@ class Supervisor:
                 manifest,
                 self._mended_policy,
                 self._log,
-                events=channels.events_in,
+                events=shared.events_in,
                 cookie_secret=self._cookie_secret(self._plan, []),
                 subjects=self._subjects,
                 on_clock=self._clock_was_set,
@@ -197,33 +189,34 @@ class Supervisor:
         self._in_use = await self._source.from_config(self._plan)
         return self._in_use
 
-    def _first_words(self, channels: Channels) -> dict[str, Any]:
-        """What a new control process is told."""
-        return {
-            "settings": asdict(self._plan.control),
-            "worker_settings": self._plan.settings.to_plain(),
-            "serving": [asdict(address) for address in self._plan.listen],
-            "policy": self._policy_of(self._plan),
-            "fingerprint": self._plan.fingerprint,
-            "manifest": str(self._in_use.path) if self._in_use else None,
-            "began": self._began,
-            "reading": self._reading(),
-            "listen": channels.admin_fd,
-            "block_page": channels.block_page_fds,
-            "events": channels.events_out.fileno(),
-            "troubles": self._troubles,
-        }
+    def _first_words(self, shared: SharedSockets) -> Begin:
+        """What a new control process begins with."""
+        return Begin(
+            settings=self._plan.control,
+            worker_settings=self._plan.settings,
+            serving=self._plan.listen,
+            config=UseConfigPolicy(self._policy_of(self._plan), self._plan.fingerprint),
+            manifest=self._in_use.path if self._in_use else None,
+            began=self._began,
+            reading=self._reading(),
+            sockets=shared.of_control,
+            troubles=self._troubles,
+        )
 
-    def _reading(self) -> dict[str, Any]:
+    @property
+    def _source_text(self) -> str:
+        """Where the config can be edited."""
+        return str(self._path.absolute()) if self._path else "the built-in defaults"
+
+    def _reading(self) -> ConfigReading:
         """The config as it was read last, for the audit trail."""
-        source = str(self._path.absolute()) if self._path else "the built-in defaults"
-        return {"began": self._began, "number": self._readings, "told": self._plan.told, "source": source}
+        return ConfigReading(self._began, self._readings, self._plan.told, self._source_text)
 
-    def _policy_of(self, plan: Plan) -> dict[str, Any]:
+    def _policy_of(self, plan: Plan) -> FilePolicy:
         """A config's policy, with where it can be edited."""
-        return {**plan.policy, "source": str(self._path.absolute()) if self._path else "the built-in defaults"}
+        return {**plan.policy, "source": self._source_text}
 
-    async def _publish(self, manifest: Manifest) -> None:
+    async def publish(self, manifest: Manifest) -> None:
         """Put a policy in force that the control process has compiled. Raises MoatdnsError."""
         if not self._published.done():
             self._published.set_result(manifest)
@@ -233,13 +226,13 @@ class Supervisor:
             if self._crew.manifest.path != manifest.path:
                 await self._crew.use(manifest)
 
-    async def _use_subjects(self, position: Position) -> None:
+    async def use_subjects(self, position: Position) -> None:
         """Put leases and exemptions in force. Raises MoatdnsError."""
         self._subjects = position  # which a crew that is just being put together starts with, or is told of here
         await self._has_crew.wait()
         await self._crew.use_subjects(position)
 
-    async def _flush(self, name: str | None, below: bool) -> int:
+    async def flush(self, name: str | None, *, below: bool) -> int:
         """Have all workers forget cached answers; gives how many there were."""
         await self._has_crew.wait()
         return await self._crew.flush(name, below=below)
@@ -256,8 +249,9 @@ class Supervisor:
             except SubjectsError as error:
                 self._log.error("that the clock was set cannot be noted", why=str(error))
 
-    def _status(self) -> dict[str, Any]:
-        return {"workers": self._crew.status() if self._has_crew.is_set() else []}
+    def status(self) -> NodeStatus:
+        """The workers' state."""
+        return NodeStatus(self._crew.status() if self._has_crew.is_set() else ())
 
     def _say_serving(self) -> None:
         self._source.remember(self._plan)
@@ -347,10 +341,10 @@ class Supervisor:
         return replace(plan, settings=plan.places.filled(plan.settings, self._system.servers))
 
     @property
-    def _troubles(self) -> list[str]:
+    def _troubles(self) -> tuple[str, ...]:
         """What is wrong with this machine, for /ready."""
         trouble = self._system.trouble if self._plan.places is not None else None
-        return [trouble] if trouble else []
+        return (trouble,) if trouble else ()
 
     async def _reload(self) -> None:
         old = self._plan

@@ -1,29 +1,51 @@
-"""One worker as the supervisor sees it: a process, a channel of JSON lines (resolver.worker), what it last said."""
+"""A worker as the supervisor sees it: a child process, its channel (resolver.worker.messages), what it last said."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import itertools
-import json
 import signal
 import socket
-import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 from resolver.config.settings import WorkerSettings
-from resolver.errors import MoatdnsError
+from resolver.errors import ChannelError, MoatdnsError, RequestRefused
 from resolver.listeners.sockets import WorkerSockets
 from resolver.policy.subjects import Moment
 from resolver.snapshot.subjects_file import Position
+from resolver.system.channel import Asks, Received
+from resolver.system.child_process import ChildProcess, StartChild
 from resolver.telemetry.log import Log
+from resolver.worker.messages import (
+    START_SECONDS,
+    WORKER_CHANNEL,
+    CertificateFound,
+    CertificateUnusable,
+    ClockSet,
+    Counts,
+    CountsHaveNoFile,
+    Descriptors,
+    Flush,
+    Listening,
+    Ping,
+    RenewCertificate,
+    Serve,
+    StopWorker,
+    TellCounts,
+    UsePolicy,
+    UseSubjects,
+    UseUpstreams,
+    WorkerAlive,
+    WorkerTrouble,
+)
 
-READY_SECONDS = 30.0  # a worker that is not ready by then is taken for hung
 _FAULTS = (-signal.SIGSEGV, -signal.SIGBUS, -signal.SIGABRT, -signal.SIGILL, -signal.SIGFPE)
 _STOP_SECONDS = 8.0  # for a worker to drain; then it is killed
+_MODULE = "resolver.worker"
+
+_Answer = TypeVar("_Answer")
 
 
 class WorkerProcess:
@@ -31,31 +53,25 @@ class WorkerProcess:
 
     def __init__(
         self,
-        process: asyncio.subprocess.Process,
+        child: ChildProcess,
         settings: WorkerSettings,
         cookie_secret: list[str],
-        reader: asyncio.StreamReader,
-        writer: asyncio.StreamWriter,
+        descriptors: Descriptors,
         log: Log,
     ) -> None:
-        self.began = time.monotonic()
+        self.began = asyncio.get_running_loop().time()
         self.settings = settings
         self.cookie_secret = cookie_secret
         self.revision = 0
-        self.subjects_number = 0  # of the changes of leases and exemptions that it has taken in
-        self.flushed = (0, 0)  # the last flush that it has done, and how many answers it had
         self.on_clock: Callable[[float, Moment], None] = lambda by, now: None
         self.stopping = False
-        self._refused = False  # the policy that it was told to use last
         self.unanswered_pings = 0  # since it last said anything
-        self.gauges: dict[str, Any] = {}  # its cache and its upstreams, as it last said
-        self._process = process
-        self._reader = reader
-        self._writer = writer
+        self.health: WorkerAlive | None = None  # its cache and its upstreams, as it last said
+        self._refused = False  # the policy that it was told to use last
+        self._child = child
+        self._descriptors = descriptors
+        self._listens = asyncio.Event()
         self._log = log
-        self._spoke = asyncio.Condition()
-        self._listens = False
-        self._descriptors: dict[str, Any] = {}
 
     @classmethod
     async def start(
@@ -65,204 +81,134 @@ class WorkerProcess:
         settings: WorkerSettings,
         cookie_secret: list[str],
         log: Log,
+        start_child: StartChild = ChildProcess.start,
     ) -> WorkerProcess:
         """Start a worker on its sockets; `begin` tells it the policy. Raises MoatdnsError."""
-        try:
-            return await cls._start(sockets, events, settings, cookie_secret, log)
-        except OSError as error:  # no process, no file descriptor left
-            raise MoatdnsError(f"a worker cannot be started: {error.strerror or error}") from error
-
-    @classmethod
-    async def _start(
-        cls,
-        sockets: WorkerSockets,
-        events: socket.socket,
-        settings: WorkerSettings,
-        cookie_secret: list[str],
-        log: Log,
-    ) -> WorkerProcess:
-        ours, theirs = socket.socketpair()
-        descriptors = {kind: [one.fileno() for one in ones] for kind, ones in sockets.by_kind.items()}
-        with contextlib.ExitStack() as unless_started:
-            unless_started.callback(ours.close)
-            with theirs:
-                process = await asyncio.create_subprocess_exec(
-                    sys.executable,
-                    "-P",  # never code of the folder that we happen to be started in
-                    "-m",
-                    "resolver.worker",
-                    str(theirs.fileno()),
-                    pass_fds=[theirs.fileno(), events.fileno(), *itertools.chain(*descriptors.values())],
-                    stdin=asyncio.subprocess.DEVNULL,
-                )
-            reader, writer = await asyncio.open_connection(sock=ours)
-            unless_started.pop_all()
-        worker = cls(process, settings, cookie_secret, reader, writer, log)
-        worker._descriptors = {**descriptors, "events": events.fileno()}
-        return worker
-
-    async def listens(self) -> None:
-        """Wait until it can be told a policy. Raises MoatdnsError when it ends or says nothing."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(READY_SECONDS), self._spoke:
-                await self._spoke.wait_for(lambda: self._listens or self._process.returncode is not None)
-        if not self._listens:
-            self.kill()
-            raise MoatdnsError(f"worker {self.pid} ended, or said nothing within {READY_SECONDS:g} s")
-
-    def begin(self, manifest: Path, subjects: Position | None, *, checked: bool) -> None:
-        """Tell it what to begin with; it serves once `ready` returns.
-
-        `checked`: the policy's files have just been checked, so the worker need not.
-        """
-        first = {
-            "settings": self.settings.to_plain(),
-            "cookie_secret": self.cookie_secret,
-            "manifest": str(manifest),
-            "checked": checked,
-            "subjects": subjects.to_plain() if subjects else None,
-            **self._descriptors,
-        }
-        self._writer.write(json.dumps(first).encode() + b"\n")
+        descriptors = Descriptors(
+            **{kind: tuple(one.fileno() for one in ones) for kind, ones in sockets.by_kind.items()},
+            events=events.fileno(),
+        )
+        child = await start_child(_MODULE, WORKER_CHANNEL, "a worker", descriptors=descriptors.every)
+        return cls(child, settings, cookie_secret, descriptors, log)
 
     @property
     def pid(self) -> int:
         """Its process id."""
-        return self._process.pid
+        return self._child.pid
 
     async def hear(self) -> int:
-        """Take its reports until it ends; gives its exit status."""
-        with contextlib.suppress(ConnectionError):
-            while line := await self._reader.readline():
-                await self._take(json.loads(line))
-        status = await self._process.wait()
-        self._writer.close()
-        async with self._spoke:
-            self._spoke.notify_all()
+        """Take its reports until it ends; return its exit status."""
+        status = await self._child.hear(self._take, self._is_unreadable)
+        self._listens.set()  # it never will
         return status
 
-    async def _take(self, report: dict[str, Any]) -> None:
-        self.unanswered_pings = 0
-        event = report.pop("event")
-        if event == "alive":
-            self.gauges = report
-        if event in ("ready", "in_force", "refused"):
-            async with self._spoke:
-                self.revision = int(str(report["revision"]))
-                self._refused = event == "refused"
-                self._spoke.notify_all()
-        if event == "listens":
-            async with self._spoke:
-                self._listens = True
-                self._spoke.notify_all()
-        elif event == "subjects":
-            async with self._spoke:
-                self.subjects_number = int(report["number"])
-                self._spoke.notify_all()
-        elif event == "flushed":
-            async with self._spoke:
-                self.flushed = (int(report["number"]), int(report["forgotten"]))
-                self._spoke.notify_all()
-        elif event == "clock":
-            self.on_clock(report["by"], Moment(report["wall"], report["boot"]))
-        elif event == "certificate":
-            stays = "the old one stays in force" if report["is_served"] else "DoT and DoH wait for one that can be"
-            self._log.error(f"the certificate is not used; {stays}", why=report["why"])
-        elif event == "certificate_is_there":
-            self._log.info("the certificate is there by now: DoT and DoH are served", pid=self.pid)
-        elif event == "refused":
-            self._log.error("a worker refused the policy", pid=self.pid, why=report["why"])
-        elif event == "counts":
-            self._log.info("counts", pid=self.pid, **report)
-        elif event == "uncounted":
-            so = "they are kept in memory until there can be one"
-            self._log.error("a worker has no file for its counts", pid=self.pid, why=report["why"], so=so)
-        elif event == "trouble":
-            self._log.error("unexpected error in a worker", pid=self.pid, **report)
+    def _is_unreadable(self, error: ChannelError) -> None:
+        self._log.error("a worker says what cannot be read and is killed", pid=self.pid, why=str(error))
 
-    async def ready(self) -> None:
-        """Wait until it serves. Raises MoatdnsError when it ends or says nothing."""
-        if not await self.serves(1):
+    def _take(self, received: Received) -> None:
+        self.unanswered_pings = 0
+        pid = self.pid
+        match received.message:
+            case Listening():
+                self._listens.set()
+            case WorkerAlive() as health:
+                self.health = health
+            case ClockSet(by, wall, boot):
+                self.on_clock(by, Moment(wall, boot))
+            case CertificateUnusable(why, is_served):
+                stays = "the old one stays in force" if is_served else "DoT and DoH wait for one that can be"
+                self._log.error(f"the certificate is not used; {stays}", why=why)
+            case CertificateFound():
+                self._log.info("the certificate is there by now: DoT and DoH are served", pid=pid)
+            case Counts(counts):
+                self._log.info("counts", pid=pid, **counts)
+            case CountsHaveNoFile(why):
+                so = "they are kept in memory until there can be one"
+                self._log.error("a worker has no file for its counts", pid=pid, why=why, so=so)
+            case WorkerTrouble(what, error):
+                self._log.error("unexpected error in a worker", pid=pid, what=what, error=error)
+
+    async def listens(self) -> None:
+        """Wait until it can be told a policy. Raises MoatdnsError when it ends or says nothing."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(START_SECONDS):
+                await self._listens.wait()
+        if not self._listens.is_set() or self._child.status is not None:
             self.kill()
-            raise MoatdnsError(f"worker {self.pid} ended, or was not ready within {READY_SECONDS:g} s")
+            raise MoatdnsError(f"worker {self.pid} ended, or said nothing within {START_SECONDS:g} s")
+
+    async def begin(self, manifest: Path, subjects: Position | None, *, checked: bool) -> None:
+        """Have it serve, and wait until it does. Raises MoatdnsError when it ends, refuses or says nothing.
+
+        `checked`: the policy's files have just been checked, so the worker need not.
+        """
+        secret = tuple(self.cookie_secret)
+        if not await self._use(Serve(self.settings, secret, manifest, checked, subjects, self._descriptors)):
+            self.kill()
+            raise MoatdnsError(f"worker {self.pid} ended, or was not ready within {START_SECONDS:g} s")
 
     @property
     def is_harmed(self) -> bool:
         """Whether the policy cannot be read, or it crashed over it: its end was nobody's kill."""
-        status = self._process.returncode
+        status = self._child.status
         return self._refused or (status is not None and (status > 0 or status in _FAULTS))
 
-    def use(self, manifest: Path) -> None:
-        """Tell it to put a policy in force."""
-        self._refused = False
-        self._tell("use", manifest=str(manifest))
+    async def use(self, manifest: Path) -> bool:
+        """Have it put a policy in force; False when it refuses, ends, or takes too long."""
+        return await self._use(UsePolicy(manifest))
 
-    async def serves(self, revision: int) -> bool:
-        """Wait until it serves that policy or a later one; False when it ends or the time is over."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(READY_SECONDS), self._spoke:
-                await self._spoke.wait_for(
-                    lambda: self.revision >= revision or self._refused or self._process.returncode is not None
-                )
-        return self.revision >= revision and self._process.returncode is None
+    async def _use(self, request: Serve | UsePolicy) -> bool:
+        self._refused = False
+        try:
+            self.revision = (await self._child.channel.ask(request)).revision
+        except RequestRefused as error:
+            self._refused = True
+            self._log.error("a worker refused the policy", pid=self.pid, why=str(error))
+            return False
+        except ChannelError:
+            return False
+        return self._child.status is None
+
+    async def use_subjects(self, position: Position) -> bool:
+        """Have it take in leases and exemptions; False when it cannot, ends, or takes too long."""
+        return await self._answer_to(UseSubjects(position)) is not None
+
+    async def flush(self, name: str | None, *, below: bool) -> int:
+        """Have it forget the cached answers for a name; return how many there were."""
+        flushed = await self._answer_to(Flush(name, below))
+        return flushed.answers if flushed else 0  # one that has ended has no answers left
+
+    async def _answer_to(self, request: Asks[_Answer]) -> _Answer | None:
+        try:
+            return await self._child.channel.ask(request)
+        except ChannelError:
+            return None
 
     def use_upstreams(self, settings: WorkerSettings) -> None:
         """Tell it to ask other upstreams."""
         self.settings = settings
-        self._tell("upstreams", settings=settings.to_plain())
-
-    def use_subjects(self, position: Position, number: int) -> None:
-        """Tell it that leases and exemptions have changed, for the `number`-th time."""
-        self._tell("subjects", **position.to_plain(), number=number)
-
-    async def has_subjects(self, number: int) -> bool:
-        """Wait until it has taken those in; False when it ends or the time is over."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(READY_SECONDS), self._spoke:
-                await self._spoke.wait_for(
-                    lambda: self.subjects_number >= number or self._process.returncode is not None
-                )
-        return self.subjects_number >= number
-
-    async def flush(self, name: str | None, number: int, *, below: bool) -> int:
-        """Have it forget the cached answers for a name, for the `number`-th time; gives how many there were."""
-        self._tell("flush", name=name, below=below, number=number)
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(READY_SECONDS), self._spoke:
-                await self._spoke.wait_for(lambda: self.flushed[0] >= number or self._process.returncode is not None)
-        return self.flushed[1] if self.flushed[0] == number else 0  # one that has ended has no answers left
+        self._child.channel.tell(UseUpstreams(settings))
 
     def renew(self) -> None:
         """Have it read its certificate again."""
-        self._tell("renew")
+        self._child.channel.tell(RenewCertificate())
 
     def ping(self) -> None:
         """Ask for a sign of life."""
         self.unanswered_pings += 1
-        self._tell("ping")
-
-    def kill(self) -> None:
-        """End it at once."""
-        with contextlib.suppress(ProcessLookupError):
-            self._process.kill()
+        self._child.channel.tell(Ping())
 
     def count(self) -> None:
         """Ask for its counters; they go to the log."""
-        self._tell("count")
+        self._child.channel.tell(TellCounts())
+
+    def kill(self) -> None:
+        """End it at once."""
+        self._child.kill()
 
     async def stop(self) -> None:
         """Let it finish what it has in flight, and end it."""
         self.stopping = True
-        self._tell("stop")
-        try:
-            async with asyncio.timeout(_STOP_SECONDS):
-                await self._process.wait()
-        except TimeoutError:
+        self._child.channel.tell(StopWorker())
+        if not await self._child.end_within(_STOP_SECONDS):
             self._log.error("a worker did not stop and is killed", pid=self.pid)
-            self.kill()
-            await self._process.wait()
-
-    def _tell(self, do: str, **facts: Any) -> None:
-        """Send an order. A worker that is gone does not hear it; its end is seen by `hear`."""
-        if not self._writer.is_closing():
-            self._writer.write(json.dumps({"do": do, **facts}).encode() + b"\n")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -58,11 +57,6 @@ class UpstreamOptions:
     ca_file: str | None = None  # PEM; None: the system's trust store
     cookies: bool = True  # RFC 7873, over UDP
     random_case: bool = False  # of names asked for over UDP
-
-    @classmethod
-    def from_plain(cls, raw: dict[str, Any]) -> UpstreamOptions:
-        """Read what `dataclasses.asdict` gave, by way of JSON."""
-        return cls(**{**raw, "bootstrap": _servers(raw["bootstrap"])})
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,12 +145,6 @@ class EncryptedSettings:
     doh_ports: tuple[int, ...] = ()
     addresses: tuple[str, ...] = ()  # on which all of these ports are served; none where that differs, or is "all"
 
-    @classmethod
-    def from_plain(cls, raw: dict[str, Any]) -> EncryptedSettings:
-        """Read what `dataclasses.asdict` gave, by way of JSON."""
-        lists = {name: tuple(raw[name]) for name in ("dot_ports", "doh_ports", "addresses")}
-        return cls(**{**raw, **lists})
-
 
 @dataclass(frozen=True, slots=True)
 class TelemetrySettings:
@@ -195,33 +183,6 @@ class WorkerSettings:
             dict.fromkeys((*self.upstream_servers, *(server for zone in self.zones for server in zone.servers)))
         )
 
-    def to_plain(self) -> dict[str, Any]:
-        """As JSON carries it to a worker."""
-        return dataclasses.asdict(self)
-
-    @classmethod
-    def from_plain(cls, raw: dict[str, Any]) -> WorkerSettings:
-        """The settings that `to_plain` gave, by way of JSON."""
-        return cls(
-            clients_allow=tuple(raw["clients_allow"]),
-            trusted_proxies=tuple(
-                TrustedProxy(one["network"], tuple(one["sources"])) for one in raw["trusted_proxies"]
-            ),
-            upstream_servers=_servers(raw["upstream_servers"]),
-            zones=tuple(Zone(zone["name"], _servers(zone["servers"])) for zone in raw["zones"]),
-            upstream_timeout_seconds=raw["upstream_timeout_seconds"],
-            upstream=UpstreamOptions.from_plain(raw["upstream"]),
-            rebinding_guard=raw["rebinding_guard"],
-            private_names=tuple(raw["private_names"]),
-            cache=CacheSettings(**raw["cache"]),
-            limits=Limits(**raw["limits"]),
-            rates=RateLimits(**{**raw["rates"], "exempt": tuple(raw["rates"]["exempt"])}),
-            networks=ClientNetworks(**raw["networks"]),
-            server=Identity(**raw["server"]),
-            encrypted=EncryptedSettings.from_plain(raw["encrypted"]),
-            telemetry=TelemetrySettings(**raw["telemetry"]),
-        )
-
 
 @dataclass(frozen=True, slots=True)
 class BlockPageSettings:
@@ -238,11 +199,6 @@ class BlockPageSettings:
     pages_per_second_per_client: int = 20
     connections: int = 500
     connections_per_client: int = 20
-
-    @classmethod
-    def from_plain(cls, raw: dict[str, Any]) -> BlockPageSettings:
-        """Read what `dataclasses.asdict` gave, by way of JSON."""
-        return cls(**{**raw, "listen": tuple(raw["listen"]), "names": tuple(raw["names"])})
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,17 +244,3 @@ class ControlSettings:
     def admin_address(self) -> tuple[str, int] | None:
         """Address and port of the admin API; a reload cannot change them."""
         return None if self.admin_host is None else (self.admin_host, self.admin_port)
-
-    @classmethod
-    def from_plain(cls, raw: dict[str, Any]) -> ControlSettings:
-        """Read what `dataclasses.asdict` gave, by way of JSON."""
-        lists = {name: tuple(raw[name]) for name in ("allowed_hosts", "webhooks")}
-        parts = {
-            "block_page": BlockPageSettings.from_plain(raw["block_page"]),
-            "networks": ClientNetworks(**raw["networks"]),
-        }
-        return cls(**{**raw, **lists, **parts})
-
-
-def _servers(raw: list[dict[str, Any]]) -> tuple[UpstreamServer, ...]:
-    return tuple(UpstreamServer(**server) for server in raw)

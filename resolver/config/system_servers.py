@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from resolver.config.servers import parse_server
 from resolver.config.settings import UpstreamServer, WorkerSettings, Zone
@@ -52,20 +52,6 @@ class SystemPlaces:
             upstream=replace(settings.upstream, bootstrap=bootstrap),
             zones=tuple(Zone(zone.name, filled(zone.servers)) for zone in self.zones),
         )
-
-    def to_plain(self) -> dict[str, Any]:
-        """As JSON carries it."""
-        return asdict(self)
-
-    @classmethod
-    def from_plain(cls, plain: dict[str, Any]) -> SystemPlaces:
-        """Read what `to_plain` gave, by way of JSON."""
-
-        def servers(raw: list[dict[str, Any]]) -> tuple[UpstreamServer, ...]:
-            return tuple(UpstreamServer(**server) for server in raw)
-
-        zones = tuple(Zone(zone["name"], servers(zone["servers"])) for zone in plain["zones"])
-        return cls(servers(plain["servers"]), servers(plain["bootstrap"]), zones)
 
 
 def system_servers(resolv_conf: Path = RESOLV_CONF) -> list[UpstreamServer]:

@@ -17,7 +17,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 from resolver.errors import SubjectsError
 from resolver.policy.subjects import End, Moment, Plain, Subject, Subjects, subject_of
@@ -38,15 +38,6 @@ class Position:
 
     path: Path
     octets: int
-
-    def to_plain(self) -> dict[str, Any]:
-        """As JSON carries it."""
-        return {"file": str(self.path), "octets": self.octets}
-
-    @classmethod
-    def from_plain(cls, plain: dict[str, Any]) -> Position:
-        """Read what `to_plain` gave."""
-        return cls(Path(plain["file"]), plain["octets"])
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import time
+from dataclasses import asdict
 from datetime import UTC, datetime
 
 from admin_api.api import models
 from admin_api.api.http.auth import may
 from admin_api.api.http.call import ApiReply, Call
 from admin_api.editing.refusals import BadRequest
+from admin_api.messages import NodeStatus, WorkerStatus
 from admin_api.store import lists
 from resolver import __version__
 from resolver.errors import MoatdnsError
 
-_OF_ALL = ("upstreams", "stripped")  # what is told of all workers together
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _MOST_ROWS = 20  # lost ones that are told
 
@@ -25,7 +26,7 @@ async def status(call: Call) -> ApiReply:
     try:
         node = await context.node.status()
     except MoatdnsError:  # the supervisor is busy or going: what we know ourselves is told all the same
-        node = {"workers": []}
+        node = NodeStatus()
     async with context.store.read() as connection:
         rows = await lists.all_lists(connection)
     since = policy.in_force_since
@@ -34,9 +35,7 @@ async def status(call: Call) -> ApiReply:
         models.Status(
             version=__version__,
             uptime_seconds=round(time.time() - context.began, 1),
-            workers=[
-                {k: v for k, v in worker.items() if k not in ("upstreams", "stripped")} for worker in node["workers"]
-            ],
+            workers=[_told(worker) for worker in node.workers],
             policy={
                 "revision": context.subscriptions.in_force(),
                 "snapshot": policy.snapshot_revision,
@@ -59,11 +58,9 @@ async def status(call: Call) -> ApiReply:
             store={"place": context.store.place, "trouble": context.store_access.trouble},
             upstream_troubles=list(context.upstream_troubles()),
             upstreams=[
-                {"worker": worker["pid"], **server}
-                for worker in node["workers"]
-                for server in worker.get("upstreams", [])
+                {"worker": worker.pid, **asdict(server)} for worker in node.workers for server in worker.upstreams
             ],
-            stripped=sorted({name for worker in node["workers"] for name in worker.get("stripped", ())}),
+            stripped=sorted({name for worker in node.workers if worker.health for name in worker.health.stripped}),
             lists=[
                 {
                     "name": row.name,
@@ -76,6 +73,13 @@ async def status(call: Call) -> ApiReply:
             dropped=context.statistics.dropped(),
         )
     )
+
+
+def _told(worker: WorkerStatus) -> dict[str, float]:
+    """A worker as it is told by itself; its upstreams are told of all workers together."""
+    cache = {"cache_bytes": worker.health.cache_bytes} if worker.health else {}
+    facts = {"slot": worker.slot, "pid": worker.pid, "revision": worker.revision}
+    return {**facts, "uptime_seconds": worker.uptime_seconds, **cache}
 
 
 async def health(_: Call) -> ApiReply:

@@ -18,6 +18,7 @@ from aiohttp import ClientResponse, ClientSession
 from admin_api.api.context import AdminSettings, Context
 from admin_api.api.serving import ApiServer
 from admin_api.audit.head import HeadKeeper
+from admin_api.messages import NodeStatus, WorkerStatus
 from admin_api.pages.site import add_pages
 from admin_api.policy_file.plans import Plans
 from admin_api.query_log.cursors import BadAfter, BadCursor
@@ -145,8 +146,8 @@ class Elsewhere:
     async def flush(self, name: str | None, *, below: bool) -> int:
         return 0
 
-    async def status(self) -> dict[str, Any]:
-        return {"workers": [{"slot": 0, "pid": 1, "revision": 1, "uptime_seconds": 1.0, "upstreams": []}]}
+    async def status(self) -> NodeStatus:
+        return NodeStatus((WorkerStatus(0, 1, 1, 1.0, None),))
 
 
 @dataclass

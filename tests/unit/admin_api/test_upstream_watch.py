@@ -11,10 +11,12 @@ import pytest
 from admin_api import upstream_watch
 from admin_api.api.http.call import Call
 from admin_api.api.resources import node
+from admin_api.messages import NodeStatus, WorkerStatus
 from admin_api.store import webhooks
 from admin_api.upstream_watch import MOST_ERRORS, UpstreamStates, UpstreamWatch
 from admin_api.webhooks.hooks import Outbox
 from resolver.config.control_schema import EVENTS
+from resolver.worker.messages import UpstreamHealth, WorkerAlive
 
 from .conftest import Said, Served
 
@@ -98,8 +100,10 @@ class Workers:
     def __init__(self) -> None:
         self.upstreams: list[dict[str, Any]] = []
 
-    async def status(self) -> dict[str, Any]:
-        return {"workers": [{"pid": 1, "upstreams": self.upstreams}]}
+    async def status(self) -> NodeStatus:
+        plain = [{key: value for key, value in each.items() if key != "worker"} for each in self.upstreams]
+        upstreams = tuple(UpstreamHealth(**each) for each in plain)
+        return NodeStatus((WorkerStatus(0, 1, 1, 1.0, WorkerAlive(0, upstreams, ())),))
 
 
 async def test_log_and_webhooks_are_told_and_a_flapping_upstream_is_no_flood(

@@ -23,6 +23,7 @@ from resolver.config.settings import (
 )
 from resolver.config.system_servers import PLACE, SystemPlaces, system_servers
 from resolver.config.to_settings import encrypted_settings, worker_settings
+from resolver.system.typed_json import read_as, write_json
 
 from .conftest import Load, Problems
 
@@ -73,7 +74,7 @@ def test_what_is_told_of_dot_and_doh_survives_json() -> None:
         server_name="dns.example", dot_ports=(853, 8853), doh_ports=(443,), addresses=("192.0.2.1",)
     )
     settings = WorkerSettings(encrypted=encrypted)
-    assert WorkerSettings.from_plain(json.loads(json.dumps(settings.to_plain()))) == settings
+    assert read_as(WorkerSettings, json.loads(write_json(settings))) == settings
 
 
 def test_every_value_reaches_the_worker_and_survives_json(load: Load) -> None:
@@ -143,7 +144,7 @@ limits:
         server=Identity("east-1", "none of yours"),
         telemetry=TelemetrySettings(False, str(config.state_dir / "counters"), "all", "network"),
     )
-    assert WorkerSettings.from_plain(json.loads(json.dumps(settings.to_plain()))) == settings
+    assert read_as(WorkerSettings, json.loads(write_json(settings))) == settings
 
 
 def test_system_without_nameservers_leaves_no_upstream() -> None:
@@ -212,7 +213,7 @@ def test_the_systems_nameservers_can_be_put_in_their_places_later(
     config = load(f"upstream: {upstream}")
     places = SystemPlaces.of(settings := worker_settings(config, workers=1, system_servers=[PLACE]))
     assert places is not None
-    assert SystemPlaces.from_plain(json.loads(json.dumps(places.to_plain()))) == places
+    assert read_as(SystemPlaces, json.loads(write_json(places))) == places
     for named in (UpstreamServer("udp", "192.0.2.77"),), tuple(system):  # they may change time and again
         settings = places.filled(settings, named)
         assert settings == worker_settings(config, workers=1, system_servers=named)
@@ -242,7 +243,7 @@ clients:
         TrustedProxy("192.0.2.0/24", ()),
         TrustedProxy("2001:db8::1/128", ("proxy", "x-forwarded-for")),
     )
-    assert WorkerSettings.from_plain(json.loads(json.dumps(settings.to_plain()))) == settings
+    assert read_as(WorkerSettings, json.loads(write_json(settings))) == settings
     (note,) = client_notes(config)
     assert note.startswith("clients.trusted_proxies: of 192.0.2.1/32, 2001:db8::1/128 it is not said")
     assert '{network: "192.0.2.1/32", sources: [proxy]}' in note

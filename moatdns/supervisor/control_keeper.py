@@ -8,17 +8,42 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-import time
-from collections.abc import Awaitable, Callable
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable
+from typing import Protocol
 
-from moatdns.supervisor.control_process import ControlProcess, Event
+from admin_api.messages import (
+    AskStatus,
+    Begin,
+    ConfigInForce,
+    ConfigReading,
+    ConfigRefused,
+    ConfigWaits,
+    FilePolicy,
+    NodeStatus,
+    NoteReading,
+    NoteTroubles,
+    Recompile,
+    StoreState,
+    StoreTold,
+    UseConfigPolicy,
+)
+from moatdns.supervisor.control_process import ControlProcess
 from moatdns.supervisor.tasks import Tasks
 from resolver.errors import ConfigError, MoatdnsError
 from resolver.snapshot.snapshot_file import Manifest, read_manifest
 from resolver.snapshot.subjects_file import Position
+from resolver.system.channel import Received, Refusal
+from resolver.system.child_process import ChildProcess, StartChild
 from resolver.telemetry.log import Log
+from resolver.worker.messages import (
+    Flush,
+    Flushed,
+    PolicyInForce,
+    RenewCertificate,
+    SubjectsInForce,
+    UsePolicy,
+    UseSubjects,
+)
 
 _BACKOFF_SECONDS = (0.0, 0.5, 1.0, 2.0, 5.0)  # before it is started again, by how often it just failed
 _STEADY_SECONDS = 30.0  # having run as long, it did not fail at once
@@ -31,37 +56,44 @@ _STORE_SECONDS = 5.0  # for a store to answer, likewise
 _CONFIG_SECONDS = 120.0  # for a config's policy to be compiled and in force
 
 
-class Control:
-    """The one control process."""
+class Workers(Protocol):
+    """All workers, as the control process has them obey."""
+
+    async def publish(self, manifest: Manifest) -> None:
+        """Put a policy in force. Raises MoatdnsError."""
+
+    async def use_subjects(self, position: Position) -> None:
+        """Put leases and exemptions in force. Raises MoatdnsError."""
+
+    async def flush(self, name: str | None, *, below: bool) -> int:
+        """Have cached answers forgotten; return how many there were."""
+
+    def status(self) -> NodeStatus:
+        """Their state."""
+
+
+class ControlKeeper:
+    """The one control process, kept running."""
 
     def __init__(
         self,
-        first: Callable[[], dict[str, Any]],
-        fds: list[int],
-        publish: Callable[[Manifest], Awaitable[None]],
-        use_subjects: Callable[[Position], Awaitable[None]],
-        flush: Callable[[str | None, bool], Awaitable[int]],
-        status: Callable[[], dict[str, Any]],
+        first: Callable[[], Begin],
+        workers: Workers,
         log: Log,
+        start_child: StartChild = ChildProcess.start,
     ) -> None:
-        """`first` is what a new process is told; `publish` and `use_subjects` put a policy, leases and exemptions in
-        force; `flush` has workers forget answers; `status` tells of the workers.
-        """
+        """`first` gives what a new process begins with; `start_child` starts one."""
         self._first = first
-        self._fds = fds
-        self._publish = publish
-        self._use_subjects = use_subjects
-        self._flush = flush
-        self._status = status
+        self._workers = workers
         self._log = log
+        self._start_child = start_child
         self._tasks = Tasks(log)
         self._process: ControlProcess | None = None
         self._configs: dict[str, asyncio.Future[None]] = {}  # by fingerprint: who waits for a config's policy
         self._runs = asyncio.Event()
         self._another_runs = asyncio.Event()
-        self._store_state = "starts"  # then opens, waits (for another node's lock to be over), told
+        self._store = StoreTold(StoreState.STARTS)
         self._store_moved = asyncio.Event()
-        self._store_held: str | None = None  # by whom, where another node serves the store
         self._is_started = False
         self.is_stopping = False
 
@@ -73,7 +105,7 @@ class Control:
         self._tasks.spawn(self._keep_running(), "control process")
         self._tasks.spawn(self._look_after(), "heartbeat of the control process")
 
-    async def put_in_force(self, policy: dict[str, Any], fingerprint: str) -> None:
+    async def put_in_force(self, policy: FilePolicy, fingerprint: str) -> None:
         """Have a config's policy stored and in force.
 
         Raises ConfigError when the store holds what contradicts it, and MoatdnsError when it does not come to pass.
@@ -83,7 +115,7 @@ class Control:
                 await self._runs.wait()
         except TimeoutError:
             raise MoatdnsError("the control process cannot be started; the config's policy waits for it") from None
-        self._tell("config", policy=policy, fingerprint=fingerprint)
+        self._tell(UseConfigPolicy(policy, fingerprint))
         await self.config_in_force(fingerprint, _CONFIG_SECONDS)
 
     async def config_in_force(self, fingerprint: str, seconds: float) -> None:
@@ -103,44 +135,45 @@ class Control:
 
         A store that does not answer keeps no DNS waiting; another node's lock does, for so long.
         """
-        patience = {"starts": _START_SECONDS, "opens": _STORE_SECONDS, "waits": seconds}
-        while self._store_state in patience:
+        patience = {
+            StoreState.STARTS: _START_SECONDS,
+            StoreState.OPENS: _STORE_SECONDS,
+            StoreState.WAITS: seconds,
+        }
+        while self._store.state in patience:
             self._store_moved.clear()
             try:
-                async with asyncio.timeout(patience[self._store_state]):
+                async with asyncio.timeout(patience[self._store.state]):
                     await self._store_moved.wait()
             except TimeoutError:
                 break
-        if self._store_held is not None:
-            raise MoatdnsError(self._store_held)
+        if self._store.held is not None:
+            raise MoatdnsError(self._store.held)
 
     async def refused_late(self) -> str:
         """Wait for the first word of the store, which a slow start went on without; gives it where it is a refusal."""
-        while self._store_state != "told":
+        while self._store.state is not StoreState.TOLD:
             self._store_moved.clear()
             await self._store_moved.wait()
-        if self._store_held is None:
+        if self._store.held is None:
             await asyncio.Event().wait()  # what comes later is no matter of the start
-        return str(self._store_held)
+        return str(self._store.held)
 
     def recompile(self) -> None:
         """Tell it that the compiled policy on disk is gone."""
-        if self._process is not None:
-            self._process.tell("recompile")
+        self._tell(Recompile())
 
-    def tell_reading(self, reading: dict[str, Any]) -> None:
+    def tell_reading(self, reading: ConfigReading) -> None:
         """Have the audit trail know what the config says by now."""
-        self._tell("reading", reading=reading)
+        self._tell(NoteReading(reading))
 
     def renew(self) -> None:
         """Have it read its certificate again."""
-        if self._process is not None:
-            self._process.tell("renew")
+        self._tell(RenewCertificate())
 
-    def tell_troubles(self, troubles: list[str]) -> None:
+    def tell_troubles(self, troubles: tuple[str, ...]) -> None:
         """Tell it what is wrong with this machine, for /ready."""
-        if self._process is not None:
-            self._process.tell("troubles", troubles=troubles)
+        self._tell(NoteTroubles(troubles))
 
     async def restart(self) -> None:
         """Put a new one in its place, with new settings; gives when it runs, or takes long to."""
@@ -162,7 +195,7 @@ class Control:
     async def _keep_running(self) -> None:
         failures = 0
         while True:
-            began = time.monotonic()
+            began = asyncio.get_running_loop().time()
             why = await self._run_once()
             if why == _ENDED_BY_SIGTERM and not self.is_stopping:
                 await asyncio.sleep(LAST_WORD_SECONDS)  # with everybody else, perhaps: then we are about to hear it
@@ -170,7 +203,7 @@ class Control:
                 return
             if why is None:
                 continue
-            failures = 0 if time.monotonic() - began > _STEADY_SECONDS else failures
+            failures = 0 if asyncio.get_running_loop().time() - began > _STEADY_SECONDS else failures
             pause = _BACKOFF_SECONDS[min(failures, len(_BACKOFF_SECONDS) - 1)]
             failures += 1
             self._log.error("the control process ended; starting another", why=why, pause_seconds=pause)
@@ -179,7 +212,7 @@ class Control:
     async def _run_once(self) -> str | None:
         """Run one until it ends. Gives why it ended, None if it was told to."""
         try:
-            process = self._process = await ControlProcess.start(self._first(), self._fds, self._log)
+            process = self._process = await ControlProcess.start(self._first(), self._log, self._start_child)
         except MoatdnsError as error:
             return str(error)
         self._runs.set()
@@ -192,56 +225,58 @@ class Control:
                 waiting.set_exception(MoatdnsError("the control process ended meanwhile"))
         return None if process.stopping else f"status {status}"
 
-    async def _take(self, event: Event) -> None:
-        match event["event"]:
-            case "publish":
-                publishing = self._publish_policy(Path(event["manifest"]))
-                self._tasks.spawn(self._do_and_tell(event["id"], publishing), "publish")
-            case "subjects":
-                using = self._use_subjects(Position.from_plain(event))
-                self._tasks.spawn(self._do_and_tell(event["id"], using), "leases and exemptions")
-            case "flush":
-                flushing = self._flush(event["name"], event["below"])
-                self._tasks.spawn(self._do_and_tell(event["id"], flushing), "flush")
-            case "status":
-                self._tell("status", id=event["id"], status=self._status())
-            case "store":
-                self._store_state, self._store_held = event["state"], event["held"]
+    def _take(self, received: Received) -> None:
+        match received.message:
+            case UsePolicy() | UseSubjects() | Flush() | AskStatus() as request:
+                self._tasks.spawn(self._answer(request, received.request), type(request).__name__)
+            case StoreTold() as told:
+                self._store = told
                 self._store_moved.set()
-            case "config_in_force":
-                waiting = self._configs.get(event["fingerprint"])
-                if waiting is not None and not waiting.done():
+            case ConfigInForce(fingerprint):
+                if (waiting := self._who_waits_for(fingerprint)) is not None:
                     waiting.set_result(None)
-            case "config_waits":
-                self._log.warning("the config's policy is not in force yet", why=event["why"])
-                waiting = self._configs.get(event["fingerprint"])
-                if waiting is not None and not waiting.done():
-                    waiting.set_exception(MoatdnsError(event["why"]))
-            case "config_refused":
-                self._refused(event)
+            case ConfigWaits(fingerprint, why):
+                self._log.warning("the config's policy is not in force yet", why=why)
+                if (waiting := self._who_waits_for(fingerprint)) is not None:
+                    waiting.set_exception(MoatdnsError(why))
+            case ConfigRefused(fingerprint, problems):
+                if (waiting := self._who_waits_for(fingerprint)) is not None:
+                    waiting.set_exception(ConfigError(list(problems)))
+                    return
+                for problem in problems:
+                    self._log.error("the config's policy is not used; the old one stays in force", problem=problem)
 
-    async def _publish_policy(self, manifest: Path) -> None:
-        await self._publish(read_manifest(manifest))
+    def _who_waits_for(self, fingerprint: str) -> asyncio.Future[None] | None:
+        waiting = self._configs.get(fingerprint)
+        return None if waiting is None or waiting.done() else waiting
 
-    async def _do_and_tell(self, number: int, doing: Awaitable[int | None]) -> None:
-        error = result = None
+    async def _answer(self, request: UsePolicy | UseSubjects | Flush | AskStatus, number: int | None) -> None:
+        asking = self._process
         try:
-            result = await doing
-        except MoatdnsError as failure:
-            error = str(failure)
-        self._tell("published", id=number, error=error, result=result)
+            answer: object = await self._done(request)
+        except MoatdnsError as error:
+            answer = Refusal(str(error))
+        if asking is not None:
+            asking.answer(number, answer)
 
-    def _refused(self, event: Event) -> None:
-        waiting = self._configs.get(event["fingerprint"])
-        if waiting is not None and not waiting.done():
-            waiting.set_exception(ConfigError(event["problems"]))
-            return
-        for problem in event["problems"]:
-            self._log.error("the config's policy is not used; the old one stays in force", problem=problem)
+    async def _done(self, request: UsePolicy | UseSubjects | Flush | AskStatus) -> object:
+        """Have the workers do it. Raises MoatdnsError."""
+        match request:
+            case UsePolicy(path):
+                manifest = read_manifest(path)
+                await self._workers.publish(manifest)
+                return PolicyInForce(manifest.revision)
+            case UseSubjects(position):
+                await self._workers.use_subjects(position)
+                return SubjectsInForce()
+            case Flush(name, below):
+                return Flushed(await self._workers.flush(name, below=below))
+            case AskStatus():
+                return self._workers.status()
 
-    def _tell(self, do: str, **facts: Any) -> None:
+    def _tell(self, message: object) -> None:
         if self._process is not None:
-            self._process.tell(do, **facts)
+            self._process.tell(message)
 
     async def _look_after(self) -> None:
         while True:
@@ -251,7 +286,6 @@ class Control:
                 continue
             if process.unanswered_pings >= _HUNG_AFTER_PINGS:
                 self._log.error("the control process hangs and is killed", pid=process.pid)
-                with contextlib.suppress(ProcessLookupError):
-                    process.kill()
+                process.kill()
             else:
                 process.ping()

@@ -7,6 +7,7 @@ import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from admin_api.messages import ControlDescriptors
 from moatdns.plan import Ground
 from resolver.config.addresses import parse_endpoint
 from resolver.listeners.sockets import Listen, open_http_socket
@@ -15,7 +16,7 @@ _EVENT_BUFFER_BYTES = 4 << 20  # query events that wait while the control proces
 
 
 @dataclass(frozen=True, slots=True)
-class Channels:
+class SharedSockets:
     """`events_in` is where workers put query events, `events_out` where the control process finds them."""
 
     admin: socket.socket | None  # listens; None without an admin API
@@ -25,7 +26,7 @@ class Channels:
 
     @classmethod
     @contextlib.contextmanager
-    def open(cls, ground: Ground) -> Iterator[Channels]:
+    def open(cls, ground: Ground) -> Iterator[SharedSockets]:
         """Open them, and close them in the end. Raises ListenError."""
         with contextlib.ExitStack() as opened:
             admin = None
@@ -42,17 +43,10 @@ class Channels:
             yield cls(admin, block_page, into, out)
 
     @property
-    def admin_fd(self) -> int | None:
-        """The file descriptor that the admin API is served on."""
-        return self.admin.fileno() if self.admin else None
-
-    @property
-    def block_page_fds(self) -> list[int]:
-        """The file descriptors that the block page is served on."""
-        return [one.fileno() for one in self.block_page]
-
-    @property
-    def of_control(self) -> list[int]:
-        """What the control process inherits."""
-        own = [self.events_out.fileno(), *self.block_page_fds]
-        return own if self.admin is None else [*own, self.admin.fileno()]
+    def of_control(self) -> ControlDescriptors:
+        """The descriptors that the control process inherits."""
+        return ControlDescriptors(
+            self.admin.fileno() if self.admin else None,
+            tuple(one.fileno() for one in self.block_page),
+            self.events_out.fileno(),
+        )

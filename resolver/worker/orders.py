@@ -1,0 +1,112 @@
+"""Orders of the supervisor, carried out: policies, leases and exemptions, flushes, upstreams, certificates."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from resolver.errors import ListenError, SnapshotError, SubjectsError
+from resolver.policy.snapshot import PolicySnapshot
+from resolver.snapshot.clocks import now
+from resolver.snapshot.snapshot_file import open_snapshot, read_manifest
+from resolver.snapshot.subjects_file import JournalReader, Position, subjects_at
+from resolver.system.channel import MessageChannel, Refusal
+from resolver.worker.messages import (
+    CertificateUnusable,
+    Counts,
+    Flush,
+    Flushed,
+    Ping,
+    PolicyInForce,
+    RenewCertificate,
+    StopWorker,
+    SubjectsInForce,
+    TellCounts,
+    UsePolicy,
+    UseSubjects,
+    UseUpstreams,
+    WorkerTrouble,
+)
+from resolver.worker.parts import AnsweringParts
+
+if TYPE_CHECKING:
+    from resolver.listeners.encrypted import EncryptedListeners
+
+
+class Orders:
+    """What the supervisor may have one worker do, once it has its parts."""
+
+    def __init__(self, channel: MessageChannel, parts: AnsweringParts) -> None:
+        self._channel = channel
+        self._parts = parts
+        self._encrypted: EncryptedListeners | None = None
+        self._journal: JournalReader | None = None
+
+    async def obey(self) -> None:
+        """Carry out one order after the other, until told to stop or until the supervisor is gone."""
+        async for received in self._channel.heard():
+            match received.message:
+                case UsePolicy(manifest):
+                    self._channel.answer(received.request, await self._use_policy(manifest))
+                case UseSubjects(position):
+                    self._channel.answer(received.request, await self.use_subjects(position))
+                case Flush(name, below):
+                    self._channel.answer(received.request, Flushed(self._parts.flush(name, below=below)))
+                case RenewCertificate():
+                    self.renew_certificate(self._encrypted)
+                case UseUpstreams(settings):
+                    self._parts.use_upstreams(settings)
+                case Ping():
+                    self._channel.tell(self._parts.sign_of_life)
+                case TellCounts():
+                    self.tell_counts()
+                case StopWorker():
+                    return
+
+    def tell_counts(self) -> None:
+        """Tell the counters, for the log."""
+        self._channel.tell(Counts(self._parts.counts))
+
+    def renew_certificate(self, encrypted: EncryptedListeners | None) -> None:
+        """Read the certificate of these listeners (again), now and whenever it is ordered."""
+        self._encrypted = encrypted
+        if encrypted is not None:
+            try:
+                encrypted.renew()
+            except ListenError as error:
+                self._channel.tell(CertificateUnusable(str(error), encrypted.are_open))
+
+    async def _use_policy(self, manifest: Path) -> PolicyInForce | Refusal:
+        """Swap the policy. Reading and checking it is done beside the loop, so that no query waits for the disk."""
+
+        like = self._parts.pipeline.snapshot  # most changes leave most of it as it is
+
+        def opened() -> PolicySnapshot:
+            return open_snapshot(read_manifest(manifest), like=like)
+
+        try:
+            snapshot = await asyncio.get_running_loop().run_in_executor(None, opened)
+        except SnapshotError as error:
+            return Refusal(str(error))
+        self._parts.pipeline.use(snapshot)
+        return PolicyInForce(snapshot.revision)
+
+    async def use_subjects(self, position: Position) -> SubjectsInForce | Refusal:
+        """Take in what has changed of leases and exemptions. What cannot be read is told, and the old ones stay."""
+        clients = self._parts.pipeline.clients
+        loop = asyncio.get_running_loop()
+        journal = self._journal
+        try:
+            if journal is not None and journal.path == position.path:
+                clients.take(await loop.run_in_executor(None, journal.read, position.octets, now()))
+            else:
+                subjects, self._journal = await loop.run_in_executor(
+                    None, subjects_at, position.path, position.octets, now()
+                )
+                clients.replace(subjects)
+        except SubjectsError as error:
+            self._journal = None
+            self._channel.tell(WorkerTrouble("leases and exemptions cannot be read", str(error)))
+            return Refusal(str(error))
+        return SubjectsInForce()

@@ -1,0 +1,90 @@
+"""A worker's upkeep beside queries: events sent, counts brought to their file, clock and certificate watched."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from resolver.answering.garbage import Garbage
+from resolver.config.settings import TelemetrySettings
+from resolver.errors import ListenError
+from resolver.snapshot.clocks import ClockWatch, now
+from resolver.system.channel import MessageChannel
+from resolver.telemetry.counter_file import CounterFile, MemoryCells
+from resolver.telemetry.query_events import FLUSH_SECONDS
+from resolver.worker.messages import CertificateFound, ClockSet, CountsHaveNoFile
+from resolver.worker.parts import AnsweringParts
+
+if TYPE_CHECKING:
+    from resolver.listeners.encrypted import EncryptedListeners
+
+_SYNC_SECONDS = 1.0
+_TIDY_EVERY = 60  # times of these
+_FILE_AGAIN_EVERY = 5  # likewise: while the disk takes no counter file
+_FULL_SHARE = 0.75  # of a counter file; then names and clients of weeks ago make room
+
+
+class Upkeep:
+    """What one worker does again and again."""
+
+    def __init__(self, settings: TelemetrySettings, channel: MessageChannel) -> None:
+        self._settings = settings
+        self._channel = channel
+        self._watch = ClockWatch()
+
+    async def new_cells(self) -> MemoryCells:
+        """Return where to count. A disk that takes no file does not keep anybody from being served."""
+        if self._settings.statistics:
+            try:
+                return await self._new_file()
+            except OSError as error:
+                self._channel.tell(CountsHaveNoFile(error.strerror or str(error)))
+        return MemoryCells()
+
+    async def _new_file(self) -> CounterFile:
+        return await asyncio.to_thread(CounterFile.create, Path(self._settings.counters_folder))
+
+    async def run(self, parts: AnsweringParts, encrypted: EncryptedListeners | None) -> None:
+        """Send query events, bring counts that are kept elsewhere into cells, begin a new file when one fills up."""
+        loop = asyncio.get_running_loop()
+        synced = loop.time()
+        garbage = Garbage(synced, time.process_time())
+        turns = itertools.count(1)
+        counters = parts.counters
+        while True:
+            await asyncio.sleep(FLUSH_SECONDS)
+            parts.events.flush()
+            self._look_at_clock(parts)
+            if loop.time() - synced < _SYNC_SECONDS:
+                continue
+            synced = loop.time()
+            garbage.look(synced, time.process_time())
+            turn = next(turns)
+            if turn % _TIDY_EVERY == 0:
+                parts.pipeline.clients.tidy()
+            if turn % _FILE_AGAIN_EVERY == 0 and self._settings.statistics and not counters.has_file:
+                with contextlib.suppress(OSError):
+                    counters.settle(await self._new_file())
+            if encrypted is not None and not encrypted.are_open:
+                await self._look_for_certificate(encrypted)
+            parts.sync_counts()
+            if counters.store.used_share > _FULL_SHARE:
+                counters.move(await self.new_cells())
+                parts.pipeline.use(parts.pipeline.snapshot)  # answers and clients know the old cells
+
+    async def _look_for_certificate(self, encrypted: EncryptedListeners) -> None:
+        """See whether there is one by now: it may come later than we do. Read beside the loop."""
+        with contextlib.suppress(ListenError):
+            await asyncio.to_thread(encrypted.renew)
+            self._channel.tell(CertificateFound())
+
+    def _look_at_clock(self, parts: AnsweringParts) -> None:
+        by = self._watch.look()
+        if by:
+            parts.pipeline.clients.clock_was_set()
+            moment = now()
+            self._channel.tell(ClockSet(by, moment.wall, moment.boot))

@@ -3,25 +3,33 @@
 from __future__ import annotations
 
 import http.client
+import inspect
 import json
 import os
+import re
 import ssl
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any, Concatenate, NoReturn, ParamSpec
 
 import typer
 
-from moatdns.cli.common import fail
+from moatdns.cli.common import JsonOption, fail, print_json
 
 DEFAULT_URL = "http://127.0.0.1:8053"
 TOKEN_VARIABLE = "MOATDNS_TOKEN"  # noqa: S105 (its name)
 _SECONDS = 75.0  # the server ends a call after sixty
 _MOST_REPLY_BYTES = 256 << 20
+
+Item = dict[str, Any]
+"""A JSON object as the API sent it: its keys are those of the API's description."""
+
+P = ParamSpec("P")
+Command = Callable[Concatenate["ApiClient", P], None]
 
 UrlOption = Annotated[str, typer.Option("--url", envvar="MOATDNS_URL", metavar="URL", help="Where the admin API is.")]
 TokenFileOption = Annotated[
@@ -31,6 +39,8 @@ TokenFileOption = Annotated[
 CaOption = Annotated[
     Path | None, typer.Option("--ca", metavar="FILE", help="PEM file of the authority that signed its certificate.")
 ]
+IdArgument = Annotated[str, typer.Argument(metavar="ID")]
+ReasonOption = Annotated[str, typer.Option("--reason", metavar="TEXT")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +56,11 @@ class ApiAnswer:
 class ApiClient:
     """Calls to one admin API. Whatever goes wrong ends the command with a sentence and status 1."""
 
-    def __init__(self, url: str, token_file: Path | None = None, ca: Path | None = None) -> None:
+    def __init__(
+        self, url: str, token_file: Path | None = None, ca: Path | None = None, *, as_json: bool = False
+    ) -> None:
+        """`as_json`: `show` prints what the API sent as it is."""
+        self.as_json = as_json
         self._base = url.rstrip("/")
         scheme = _scheme_of(self._base)
         if scheme not in ("http", "https"):
@@ -87,7 +101,7 @@ class ApiClient:
         _end_if_waiting(answer)
         return answer
 
-    def items(self, path: str, **filters: str | None) -> Iterator[dict[str, Any]]:
+    def items(self, path: str, **filters: str | None) -> Iterator[Item]:
         """All items of a listing, page by page."""
         cursor: str | None = None
         while True:
@@ -98,6 +112,56 @@ class ApiClient:
             cursor = page.get("next")
             if cursor is None:
                 return
+
+    def show(self, item: Item, in_words: Callable[[Item], None], *, indent: int | None = 2) -> None:
+        """Print one object, as JSON where that is wanted, else in words."""
+        if self.as_json:
+            print_json(item, indent=indent)
+        else:
+            in_words(item)
+
+    def show_all(self, items: Sequence[Item], in_words: Callable[[Item], None]) -> None:
+        """Print objects, as a JSON array where that is wanted, else each in words."""
+        if self.as_json:
+            print_json(items)
+            return
+        for item in items:
+            in_words(item)
+
+
+def api_command(app: typer.Typer, name: str) -> Callable[[Command[P]], Command[P]]:
+    """Make a function a command that calls the API.
+
+    Its first parameter is the client; the options of all such commands are put behind its own.
+    """
+
+    def decorate(function: Command[P]) -> Command[P]:
+        def command(
+            url: UrlOption = DEFAULT_URL,
+            token_file: TokenFileOption = None,
+            ca: CaOption = None,
+            as_json: JsonOption = False,
+            **own: Any,
+        ) -> None:
+            function(ApiClient(url, token_file, ca, as_json=as_json), **own)  # type: ignore[call-arg]
+
+        _, *own = inspect.signature(function, eval_str=True).parameters.values()
+        *common, _ = inspect.signature(command, eval_str=True).parameters.values()
+        parameters = [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in (*own, *common)]
+        command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        command.__annotations__ = {one.name: one.annotation for one in parameters}
+        command.__doc__ = function.__doc__
+        app.command(name)(command)
+        return function
+
+    return decorate
+
+
+def checked_id(text: str, prefix: str, what: str) -> str:
+    """An id with that prefix (a regular expression), fit for a path; ends with status 2 for what is none."""
+    if re.fullmatch(f"{prefix}-[0-9a-f]{{1,40}}", text) is None:
+        fail(f"{text!r} is no {what}", code=2)
+    return text
 
 
 class _NoRedirects(urllib.request.HTTPRedirectHandler):

@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from moatdns.cli.api_client import DEFAULT_URL, ApiClient, CaOption, TokenFileOption, UrlOption
-from moatdns.cli.common import JsonOption, print_json, print_line
+from moatdns.cli.api_client import ApiClient, Item, api_command
+from moatdns.cli.common import print_line
 
 cache_app = typer.Typer(help="The cache of answers.", no_args_is_help=True)
 
@@ -17,19 +17,16 @@ def _cache() -> None:
     """Keep `flush` a command of its own, though it is the only one."""
 
 
-@cache_app.command("flush")
+@api_command(cache_app, "flush")
 def flush(
+    api: ApiClient,
     name: Annotated[str | None, typer.Argument(help="The name to forget. Left out: everything.")] = None,
     only: Annotated[bool, typer.Option("--only", help="This name alone, and not what is below it.")] = False,
-    url: UrlOption = DEFAULT_URL,
-    token_file: TokenFileOption = None,
-    ca: CaOption = None,
-    as_json: JsonOption = False,
 ) -> None:
     """Forget cached answers, so that upstreams are asked again."""
     body = {"name": name, "below": not only}
-    found = ApiClient(url, token_file, ca).call("POST", "cache:flush", body).body
-    if as_json:
-        print_json(found, indent=None)
-    else:
-        print_line(f"{found['forgotten']} answers forgotten")
+    api.show(api.call("POST", "cache:flush", body).body, _print, indent=None)
+
+
+def _print(found: Item) -> None:
+    print_line(f"{found['forgotten']} answers forgotten")

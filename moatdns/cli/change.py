@@ -3,54 +3,65 @@
 from __future__ import annotations
 
 import json
-import re
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from moatdns.cli.api_client import DEFAULT_URL, ApiClient, CaOption, TokenFileOption, UrlOption
-from moatdns.cli.common import JsonOption, fail, print_json, print_line
+from moatdns.cli.api_client import ApiClient, IdArgument, Item, ReasonOption, api_command, checked_id
+from moatdns.cli.common import print_line
 
 change_app = typer.Typer(help="Changes that open something, and wait for another owner.", no_args_is_help=True)
 
-_ID = re.compile(r"ch-[0-9a-f]{1,40}\Z")
 
-IdArgument = Annotated[str, typer.Argument(metavar="ID")]
-
-
-@change_app.command("list")
+@api_command(change_app, "list")
 def list_changes(
+    api: ApiClient,
     status: Annotated[
         str | None, typer.Option("--status", help="pending, approved, denied, withdrawn or expired.")
     ] = None,
-    url: UrlOption = DEFAULT_URL,
-    token_file: TokenFileOption = None,
-    ca: CaOption = None,
-    as_json: JsonOption = False,
 ) -> None:
     """List what waits, and what became of the rest, newest first."""
-    items = list(ApiClient(url, token_file, ca).items("change-requests", status=status))
-    if as_json:
-        print_json(items)
-        return
-    for item in items:
-        _show(item)
+    api.show_all(list(api.items("change-requests", status=status)), _print)
 
 
-@change_app.command("show")
-def show(
-    number: IdArgument,
-    url: UrlOption = DEFAULT_URL,
-    token_file: TokenFileOption = None,
-    ca: CaOption = None,
-    as_json: JsonOption = False,
-) -> None:
+@api_command(change_app, "show")
+def show(api: ApiClient, number: IdArgument) -> None:
     """Show one, with all that it would do."""
-    item = ApiClient(url, token_file, ca).call("GET", f"change-requests/{_id(number)}").body
-    if as_json:
-        print_json(item)
-        return
-    _show(item)
+    api.show(api.call("GET", f"change-requests/{_id(number)}").body, _print_with_changes)
+
+
+@api_command(change_app, "approve")
+def approve(api: ApiClient, number: IdArgument) -> None:
+    """Have it done: just what another owner asked for, at once."""
+    api.show(api.call("POST", f"change-requests/{_id(number)}:approve", {}).body, _print_approved)
+
+
+@api_command(change_app, "deny")
+def deny(api: ApiClient, number: IdArgument, reason: ReasonOption = "") -> None:
+    """Deny what somebody asked for."""
+    _end(api, "deny", number, reason)
+
+
+@api_command(change_app, "withdraw")
+def withdraw(api: ApiClient, number: IdArgument, reason: ReasonOption = "") -> None:
+    """Take back what you asked for."""
+    _end(api, "withdraw", number, reason)
+
+
+def _end(api: ApiClient, action: str, number: str, reason: str) -> None:
+    body = {"reason": reason or None}
+    api.show(api.call("POST", f"change-requests/{_id(number)}:{action}", body).body, _print)
+
+
+def _print(item: Item) -> None:
+    until = f", waits until {item['waits_until'][:19]}Z" if item["status"] == "pending" else ""
+    print_line(f"{item['id']} {item['status']}: asked for by {item['requested_owner']}{until}: {item['operation']}")
+    for phrase in item["opens"]:
+        print_line(f"  {phrase}")
+
+
+def _print_with_changes(item: Item) -> None:
+    _print(item)
     for change in item["changes"]:
         print_line(f"  {change['action']} {change['object']}")
         for sign, state in (("-", change["before"]), ("+", change["after"])):
@@ -58,67 +69,11 @@ def show(
                 print_line(f"    {sign} {json.dumps(state)}")
 
 
-@change_app.command("approve")
-def approve(
-    number: IdArgument,
-    url: UrlOption = DEFAULT_URL,
-    token_file: TokenFileOption = None,
-    ca: CaOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Have it done: just what another owner asked for, at once."""
-    item = ApiClient(url, token_file, ca).call("POST", f"change-requests/{_id(number)}:approve", {}).body
-    if as_json:
-        print_json(item)
-        return
-    _show(item)
+def _print_approved(item: Item) -> None:
+    _print(item)
     if isinstance(item["result"], dict) and item["result"].get("token_part"):
         print_line(f"the first half of the token, shown this once: {item['result']['token_part']}")
 
 
-@change_app.command("deny")
-def deny(
-    number: IdArgument,
-    reason: Annotated[str, typer.Option("--reason", metavar="TEXT")] = "",
-    url: UrlOption = DEFAULT_URL,
-    token_file: TokenFileOption = None,
-    ca: CaOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Deny what somebody asked for."""
-    _end("deny", number, reason, ApiClient(url, token_file, ca), as_json=as_json)
-
-
-@change_app.command("withdraw")
-def withdraw(
-    number: IdArgument,
-    reason: Annotated[str, typer.Option("--reason", metavar="TEXT")] = "",
-    url: UrlOption = DEFAULT_URL,
-    token_file: TokenFileOption = None,
-    ca: CaOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Take back what you asked for."""
-    _end("withdraw", number, reason, ApiClient(url, token_file, ca), as_json=as_json)
-
-
-def _end(action: str, number: str, reason: str, client: ApiClient, *, as_json: bool) -> None:
-    item = client.call("POST", f"change-requests/{_id(number)}:{action}", {"reason": reason or None}).body
-    if as_json:
-        print_json(item)
-    else:
-        _show(item)
-
-
-def _show(item: dict[str, Any]) -> None:
-    until = f", waits until {item['waits_until'][:19]}Z" if item["status"] == "pending" else ""
-    print_line(f"{item['id']} {item['status']}: asked for by {item['requested_owner']}{until}: {item['operation']}")
-    for phrase in item["opens"]:
-        print_line(f"  {phrase}")
-
-
 def _id(text: str) -> str:
-    """An id, fit for a path; ends with status 2 for what is none."""
-    if _ID.match(text) is None:
-        fail(f"{text!r} is no id of a change: 'change list' shows them", code=2)
-    return text
+    return checked_id(text, "ch", "id of a change: 'change list' shows them")

@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from admin_api.editing.errors import path_of
 from admin_api.policy_file.text import as_yaml
-from moatdns.cli.api_client import DEFAULT_URL, ApiAnswer, ApiClient, CaOption, TokenFileOption, UrlOption
-from moatdns.cli.common import JsonOption, fail, print_json, print_line, print_lines, seconds_of
+from moatdns.cli.api_client import ApiAnswer, ApiClient, Item, api_command
+from moatdns.cli.common import fail, print_json, print_line, print_lines, seconds_of
 from resolver.config.places import Document, read_yaml
 from resolver.config.wording import KeyPath, path_text
 
@@ -28,17 +28,14 @@ RevisionOption = Annotated[
 ]
 
 
-@policy_app.command("export")
+@api_command(policy_app, "export")
 def export(
+    api: ApiClient,
     file: Annotated[Path | None, typer.Argument(metavar="FILE", help="Left out: stdout.")] = None,
-    url: UrlOption = DEFAULT_URL,
-    token_file: TokenFileOption = None,
-    ca: CaOption = None,
-    as_json: JsonOption = False,
 ) -> None:
     """Write the whole policy as YAML."""
-    body = ApiClient(url, token_file, ca).call("GET", "policy").body
-    text = json.dumps(body, indent=2) + "\n" if as_json else as_yaml(body)
+    body = api.call("GET", "policy").body
+    text = json.dumps(body, indent=2) + "\n" if api.as_json else as_yaml(body)
     if file is None:
         print_lines(text.rstrip("\n"))
         return
@@ -48,99 +45,71 @@ def export(
         fail(f"{file}: {error.strerror}")
 
 
-@policy_app.command("plan")
+@api_command(policy_app, "plan")
 def plan(
+    api: ApiClient,
     file: FileArgument,
     replay: Annotated[
         str | None,
         typer.Option("--replay", metavar="DURATION", help="Judge the query log's last '7d', '12h' by it, too."),
     ] = None,
-    url: UrlOption = DEFAULT_URL,
-    token_file: TokenFileOption = None,
-    ca: CaOption = None,
-    as_json: JsonOption = False,
 ) -> None:
     """Say what a file would change, and, with --replay, for which clients and names."""
     query = f"?replay_seconds={seconds_of(replay, '--replay')}" if replay else ""
-    client = ApiClient(url, token_file, ca)
-    body = _send(client, f"policy:plan{query}", _read(file), file)[0].body
-    if as_json:
-        print_json(body)
-        return
-    _show(body)
-    if body["changes"]:
-        print_line(f"to do that: moatdns policy apply {file} --revision {body['revision']}")
+    planned = _send(api, f"policy:plan{query}", _read(file), file).body
+    api.show(planned, _print)
+    if planned["changes"] and not api.as_json:
+        print_line(f"to do that: moatdns policy apply {file} --revision {planned['revision']}")
 
 
-@policy_app.command("apply")
+@api_command(policy_app, "apply")
 def apply(
+    api: ApiClient,
     file: FileArgument,
     revision: RevisionOption = None,
     yes: YesOption = False,
-    url: UrlOption = DEFAULT_URL,
-    token_file: TokenFileOption = None,
-    ca: CaOption = None,
-    as_json: JsonOption = False,
 ) -> None:
     """Make the policy what a file says: all of it, or nothing."""
-    client = ApiClient(url, token_file, ca)
     document = _read(file)
     if revision is None:
-        planned, _ = _send(client, "policy:plan", document, file)
-        revision = planned.body["revision"]
-        if not planned.body["changes"]:
-            if as_json:
-                print_json(planned.body)
-            else:
-                print_line("nothing would change")
+        planned = _send(api, "policy:plan", document, file).body
+        revision = planned["revision"]
+        if not _is_wanted(api, planned, yes):
             return
-        if not as_json:
-            _show(planned.body)
-        _ask(yes)
-    answer, _ = _send(client, "policy:apply", document, file, If_Match=f'"{revision}"')
-    _done(answer, as_json=as_json)
+    _done(api, _send(api, "policy:apply", document, file, If_Match=f'"{revision}"'))
 
 
-@policy_app.command("history")
+@api_command(policy_app, "history")
 def history(
-    url: UrlOption = DEFAULT_URL,
-    token_file: TokenFileOption = None,
-    ca: CaOption = None,
-    as_json: JsonOption = False,
+    api: ApiClient,
     limit: Annotated[int, typer.Option("--limit", min=1, max=1000, help="How many revisions.")] = 20,
 ) -> None:
     """List the policy's revisions, newest first."""
-    items = ApiClient(url, token_file, ca).call("GET", f"policy/history?limit={limit}").body["items"]
-    if as_json:
-        print_json(items)
-        return
-    for item in items:
-        print_line(f"{item['revision']:>6} {item['at'][:19]}Z {item['actor']}: {', '.join(item['changes']) or '-'}")
+    api.show_all(api.call("GET", f"policy/history?limit={limit}").body["items"], _print_revision)
 
 
-@policy_app.command("rollback")
+@api_command(policy_app, "rollback")
 def rollback(
+    api: ApiClient,
     revision: Annotated[int, typer.Argument(metavar="REVISION", min=0)],
     yes: YesOption = False,
-    url: UrlOption = DEFAULT_URL,
-    token_file: TokenFileOption = None,
-    ca: CaOption = None,
-    as_json: JsonOption = False,
 ) -> None:
     """Make the policy what it was at a revision. What the config file says of it stays."""
-    client = ApiClient(url, token_file, ca)
-    planned = client.call("POST", "policy:plan", {"to_revision": revision}).body
+    planned = api.call("POST", "policy:plan", {"to_revision": revision}).body
+    if _is_wanted(api, planned, yes):
+        tag = f'"{planned["revision"]}"'
+        _done(api, api.call("POST", "policy:rollback", {"to_revision": revision}, If_Match=tag))
+
+
+def _is_wanted(api: ApiClient, planned: Item, yes: bool) -> bool:
+    """Show a plan, and ask; False where it changes nothing."""
     if not planned["changes"]:
-        if as_json:
-            print_json(planned)
-        else:
-            print_line("nothing would change")
-        return
-    if not as_json:
-        _show(planned)
+        api.show(planned, lambda _: print_line("nothing would change"))
+        return False
+    if not api.as_json:
+        _print(planned)
     _ask(yes)
-    tag = f'"{planned["revision"]}"'
-    _done(client.call("POST", "policy:rollback", {"to_revision": revision}, If_Match=tag), as_json=as_json)
+    return True
 
 
 def _read(file: Path) -> Document:
@@ -164,8 +133,8 @@ def _read(file: Path) -> Document:
     return document
 
 
-def _send(client: ApiClient, path: str, document: Document, file: Path, **headers: str) -> tuple[ApiAnswer, Document]:
-    answer = client.call("POST", path, document.data, accept=(422,), **headers)
+def _send(api: ApiClient, path: str, document: Document, file: Path, **headers: str) -> ApiAnswer:
+    answer = api.call("POST", path, document.data, accept=(422,), **headers)
     if answer.status == 422:
         lines = []
         for error in answer.body["errors"]:
@@ -174,7 +143,7 @@ def _send(client: ApiClient, path: str, document: Document, file: Path, **header
                 fail(f"--replay: in seconds, {error['detail']}", code=2)
             lines.append(_line(file, document.places.line_of(where), where, error["detail"]))
         fail(*lines)
-    return answer, document
+    return answer
 
 
 def _line(file: Path, line: int, path: KeyPath, text: str) -> str:
@@ -182,7 +151,7 @@ def _line(file: Path, line: int, path: KeyPath, text: str) -> str:
     return f"{file}:{line}:{at} {text}"
 
 
-def _show(body: dict[str, Any]) -> None:
+def _print(body: Item) -> None:
     """A plan that reads like a diff."""
     if not body["changes"]:
         print_line("nothing would change")
@@ -205,10 +174,14 @@ def _show(body: dict[str, Any]) -> None:
     for kept in body["kept"]:
         print_line(f"stays: {kept}")
     if body.get("replay"):
-        _show_replay(body["replay"])
+        _print_replay(body["replay"])
 
 
-def _show_replay(replay: dict[str, Any]) -> None:
+def _print_revision(item: Item) -> None:
+    print_line(f"{item['revision']:>6} {item['at'][:19]}Z {item['actor']}: {', '.join(item['changes']) or '-'}")
+
+
+def _print_replay(replay: Item) -> None:
     print_line(f"of {replay['queries']} logged queries, {replay['changed']} would come to another verdict")
     for item in replay["items"]:
         print_line(
@@ -228,8 +201,8 @@ def _ask(yes: bool) -> None:
         fail("nothing was changed")
 
 
-def _done(answer: ApiAnswer, *, as_json: bool) -> None:
-    if as_json:
+def _done(api: ApiClient, answer: ApiAnswer) -> None:
+    if api.as_json:
         print_json(answer.body)
     elif answer.status == 202 or answer.headers.get("x-moatdns-in-force") == "false":
         print_line(f"stored as revision {answer.body['revision']}, and in force soon: see /status")

@@ -8,13 +8,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from blocklists.catalogue import BYPASS, Catalogue
-from resolver.config.references import SETS, KnownReferences
+from resolver.config.references import ALL_LISTS, SETS, KnownReferences
 from resolver.policy.compiler import FORMAT, CompiledRules, RuleSource, SourceRule, compile_groups, compile_rules
 from resolver.policy.groups import CompiledGroup, ResponsePolicy
 from resolver.policy.rule_layer import Rank, Source
 from resolver.policy.rule_syntax import is_plain, parse_rule, plain_key
-
-_ALL_LISTS = "lists"
 
 PlainPolicy = Mapping[str, Any]
 """A policy as JSON has it: a config's `policy` dumped, or the store's in the same form."""
@@ -22,7 +20,7 @@ PlainPolicy = Mapping[str, Any]
 
 def known_references(catalogue: Catalogue) -> KnownReferences:
     """Names that a config's `block` and `allow` may use, beside its own lists. A set without a service is unknown."""
-    sets = {name for name in SETS if name == _ALL_LISTS or catalogue.services_of(name)}
+    sets = {name for name in SETS if name == ALL_LISTS or catalogue.services_of(name)}
     closed = set(catalogue.services_of(BYPASS))
     return KnownReferences(
         sets=frozenset(sets),
@@ -82,7 +80,7 @@ def groups_of(policy: PlainPolicy, catalogue: Catalogue) -> Iterator[CompiledGro
     def expanded(references: Iterable[str]) -> frozenset[str]:
         keys: set[str] = set()
         for reference in references:
-            if reference == _ALL_LISTS:
+            if reference == ALL_LISTS:
                 keys.update(lists.values())
             elif services := catalogue.services_of(reference):
                 keys.update(services)
@@ -108,9 +106,9 @@ def groups_of(policy: PlainPolicy, catalogue: Catalogue) -> Iterator[CompiledGro
 def scopes_of(policy: PlainPolicy, catalogue: Catalogue) -> dict[str, Iterable[str]]:
     """The sets, vendors and lists of a policy that an exemption may name, with the keys of their sources."""
     lists = _keys_of_lists(policy)
-    names = [name for name in (*SETS, *catalogue.vendors) if name not in (_ALL_LISTS, BYPASS)]
+    names = [name for name in (*SETS, *catalogue.vendors) if name not in (ALL_LISTS, BYPASS)]
     scopes: dict[str, Iterable[str]] = {name: catalogue.services_of(name) for name in names}
-    return {**scopes, **{name: (key,) for name, key in lists.items()}, _ALL_LISTS: lists.values()}
+    return {**scopes, **{name: (key,) for name, key in lists.items()}, ALL_LISTS: lists.values()}
 
 
 def _keys_of_lists(policy: PlainPolicy) -> dict[str, str]:

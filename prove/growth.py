@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import statistics
-import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from types import TracebackType
 
 import psutil
+
+from prove.background import Background
 
 WARM_SHARE = 0.25  # of the run; what happens before is filling up
 
@@ -23,33 +23,19 @@ class Sample:
     descriptors: int
 
 
-class Watch:
+class Watch(Background):
     """Looks at processes again and again while the context lasts; `samples` has what was seen, by their names.
 
     `also` is called each time, too, and what it gives is in `others`.
     """
 
     def __init__(self, pids: Mapping[str, int], every_seconds: float, also: Callable[[], float]) -> None:
+        super().__init__("growth watch", self._run)
         self.samples: dict[str, list[Sample]] = {name: [] for name in pids}
         self.others: list[float] = []
-        self.failure: Exception | None = None
         self._processes = {name: psutil.Process(pid) for name, pid in pids.items()}
         self._every_seconds = every_seconds
         self._also = also
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="growth watch")
-
-    def __enter__(self) -> Watch:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._over.set()
-        self._thread.join()
-        if self.failure is not None and kind is None:
-            raise self.failure
 
     def _run(self) -> None:
         try:
@@ -59,7 +45,7 @@ class Watch:
                     self.samples[name].append(Sample(time.monotonic(), held, process.num_fds()))
                 self.others.append(self._also())
         except (psutil.Error, AssertionError, OSError) as error:  # a process has ended, or the API is away
-            self.failure = error
+            self._failure = error
 
 
 def warm(samples: Sequence[Sample]) -> Sequence[Sample]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import threading
+import functools
 from collections.abc import Callable
-from types import TracebackType
 
 import dns.exception
 import dns.message
 
+from prove.background import Background
 from prove.service import Service
 from tests.support.clients import is_blocked, query
 from tests.support.encrypted import DotClient, tls_connection
@@ -18,7 +18,7 @@ _PAUSE_SECONDS = 0.02
 _A_CONNECTION = 200  # queries on one that stays
 
 
-class HonestClients:
+class HonestClients(Background):
     """Ask while the context lasts; then `asked` and `lost` (what went wrong) tell."""
 
     def __init__(self, service: Service) -> None:
@@ -27,26 +27,13 @@ class HonestClients:
         self.lost: list[str] = []
         self._service = service
         self._certificates = service.certificates
-        self._over = threading.Event()
         jobs: list[tuple[Callable[[int], None], int]] = [
             (self._by_dot, 1),
             (self._by_dot, _A_CONNECTION),
             (self._by_doh, 1),
             (self._by_doh, _A_CONNECTION),
         ]
-        self._threads = [threading.Thread(target=self._run, args=job, name="honest client") for job in jobs]
-
-    def __enter__(self) -> HonestClients:
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._over.set()
-        for thread in self._threads:
-            thread.join()
+        super().__init__("honest client", *(functools.partial(self._run, *job) for job in jobs))
 
     def _run(self, ask: Callable[[int], None], times: int) -> None:
         while not self._over.is_set():

@@ -11,18 +11,13 @@ import itertools
 import json
 import random
 import re
-import signal
 import socket
 import struct
-import sys
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Any
-
-import uvloop
 
 from prove.messages import a_record, answer, cname_record, header, name_of, question_end, wire_name
+from prove.programs import Behaviour, run_program, until_told
 
 TRUTH = "192.0.2.1"
 POISON = "203.0.113.66"
@@ -159,7 +154,7 @@ class _Liar:
             writer.close()
 
 
-async def _serve(behaviour: dict[str, Any], ready: Path) -> list[str]:
+async def _serve(behaviour: Behaviour) -> list[str]:
     """Lie until told to end; gives what was asked."""
     loop = asyncio.get_running_loop()
     port = behaviour["port"]
@@ -173,11 +168,7 @@ async def _serve(behaviour: dict[str, Any], ready: Path) -> list[str]:
         liar = _Liar(one, [another_port, another_address], behaviour["lies"])
         server = await asyncio.start_server(liar.connected, "127.0.0.1", port)
         loop.add_reader(one.fileno(), liar.readable)
-        end = asyncio.Event()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, end.set)
-        loop.call_soon(ready.touch)
-        await end.wait()
+        await until_told(behaviour)
         loop.remove_reader(one.fileno())
         server.close()
         for writer in liar.connections:
@@ -186,12 +177,5 @@ async def _serve(behaviour: dict[str, Any], ready: Path) -> list[str]:
     return liar.asked
 
 
-def main(behaviour: dict[str, Any]) -> None:
-    """Run it, and write down what it was asked."""
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        asked = runner.run(_serve(behaviour, Path(behaviour["ready"])))
-    Path(behaviour["asked"]).write_text("\n".join(asked), encoding="ascii")
-
-
 if __name__ == "__main__":
-    main(json.loads(sys.argv[1]))
+    run_program(_serve)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import threading
-from types import TracebackType
-
 import psutil
+
+from prove.background import Background
 
 
 def tree_mib(pid: int) -> float:
@@ -20,26 +19,15 @@ def tree_mib(pid: int) -> float:
     return total / 2**20
 
 
-class Peak:
+class Peak(Background):
     """Looks at the memory of a process tree again and again; `mib` is the most that was seen."""
 
     _PAUSE_SECONDS = 0.25
 
     def __init__(self, pid: int) -> None:
+        super().__init__("memory watch", self._run)
         self.mib = 0.0
         self._pid = pid
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="memory watch")
-
-    def __enter__(self) -> Peak:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._over.set()
-        self._thread.join()
 
     def _run(self) -> None:
         while not self._over.wait(self._PAUSE_SECONDS):

@@ -8,10 +8,10 @@ from __future__ import annotations
 import math
 import select
 import socket
-import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from types import TracebackType
+
+from prove.background import Background
 
 LOST_SECONDS = 2.0  # without an answer for so long, a query is lost
 SOCKETS = 32  # as many source ports, so that every worker has its share
@@ -44,7 +44,7 @@ class Asked:
         return self.answered_at is None or self.answered_at - self.sent_at > LOST_SECONDS
 
 
-class Steady:
+class Steady(Background):
     """Asks `queries` (a name and the wire of each) over UDP while the context lasts; then `asked` tells of each.
 
     `most` is how many it asks, whatever the time; `source` is the client's address.
@@ -63,6 +63,7 @@ class Steady:
         sockets: int = SOCKETS,
         source: str = "127.0.0.1",
     ) -> None:
+        super().__init__("steady load", self._run)
         self.asked: list[Asked] = []
         self._queries = queries
         self._per_second = per_second
@@ -77,23 +78,10 @@ class Steady:
             one.connect(("127.0.0.1", port))
         self._numbers = {one.fileno(): number for number, one in enumerate(self._sockets)}
         self._open: dict[tuple[int, bytes], Asked] = {}
-        self._over = threading.Event()
-        self._failure: BaseException | None = None
-        self._thread = threading.Thread(target=self._run, name="steady load")
 
-    def __enter__(self) -> Steady:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._over.set()
-        self._thread.join()
+    def _ended(self) -> None:
         for one in self._sockets:
             one.close()
-        if self._failure is not None and kind is None:
-            raise self._failure
 
     def stop_sending(self) -> float:
         """Send no more; gives the moment. Answers are still taken until the context ends."""
@@ -102,7 +90,7 @@ class Steady:
 
     def wait_until_sent(self) -> None:
         """Wait until `most` queries were sent."""
-        while self._most is not None and len(self.asked) < self._most and self._thread.is_alive():
+        while self._most is not None and len(self.asked) < self._most and self._threads[0].is_alive():
             time.sleep(0.01)
 
     @property

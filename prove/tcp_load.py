@@ -7,37 +7,24 @@ import socket
 import struct
 import threading
 from collections.abc import Iterator
-from types import TracebackType
 
+from prove.background import Background
 from prove.queries import Query
 from prove.steady import LOST_SECONDS
 
 _CLIENTS = 4
 
 
-class TcpLoad:
+class TcpLoad(Background):
     """Asks while the context lasts; then `asked` and `lost` (what was asked, and why there was no answer) tell."""
 
     def __init__(self, port: int, queries: Iterator[Query]) -> None:
+        super().__init__("TCP client", *[self._run] * _CLIENTS)
         self.asked = 0
         self.lost: list[str] = []
         self._port = port
         self._queries = queries
-        self._over = threading.Event()
         self._lock = threading.Lock()
-        self._threads = [threading.Thread(target=self._run, name=f"TCP client {n}") for n in range(_CLIENTS)]
-
-    def __enter__(self) -> TcpLoad:
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._over.set()
-        for thread in self._threads:
-            thread.join()
 
     def _run(self) -> None:
         for number in itertools.count():

@@ -10,14 +10,10 @@ import contextlib
 import json
 import signal
 import socket
-import sys
 import time
-from pathlib import Path
-from typing import Any
-
-import uvloop
 
 from prove.messages import answer, header, name_of, nxdomain, question_end, wire_name
+from prove.programs import Behaviour, run_program, until_told
 
 _BATCH = 64
 _TRUNCATED = 0x8380  # QR, TC, RD, RA
@@ -25,7 +21,7 @@ _BUFFER_BYTES = 4 << 20
 
 
 class _Upstream:
-    def __init__(self, loop: asyncio.AbstractEventLoop, one: socket.socket, behaviour: dict[str, Any]) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, one: socket.socket, behaviour: Behaviour) -> None:
         self._loop = loop
         self._socket = one
         self._aliases: dict[str, str] = behaviour["aliases"]
@@ -99,7 +95,7 @@ class _Upstream:
             return
 
 
-async def _serve(behaviour: dict[str, Any], ready: Path) -> list[str]:
+async def _serve(behaviour: Behaviour) -> list[str]:
     """Answer until told to end; gives what was asked."""
     loop = asyncio.get_running_loop()
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as one:
@@ -110,21 +106,10 @@ async def _serve(behaviour: dict[str, Any], ready: Path) -> list[str]:
         loop.add_signal_handler(signal.SIGUSR1, upstream.toggle)
         if behaviour["silent_tcp"]:
             await asyncio.start_server(upstream.hear_tcp, "127.0.0.1", behaviour["port"])
-        end = asyncio.Event()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, end.set)
-        loop.call_soon(ready.touch)
-        await end.wait()
+        await until_told(behaviour)
         loop.remove_reader(one.fileno())
     return upstream.asked
 
 
-def main(behaviour: dict[str, Any]) -> None:
-    """Run it, and write down what it was asked."""
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        asked = runner.run(_serve(behaviour, Path(behaviour["ready"])))
-    Path(behaviour["asked"]).write_text("\n".join(asked), encoding="ascii")
-
-
 if __name__ == "__main__":
-    main(json.loads(sys.argv[1]))
+    run_program(_serve)

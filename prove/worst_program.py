@@ -7,16 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import json
-import signal
 import struct
-import sys
 import time
-from pathlib import Path
-from typing import Any
-
-import uvloop
 
 from prove.messages import answer, name_of, question_end
+from prove.programs import Behaviour, run_program, until_told
 from prove.worst_messages import ANSWERS, number_of
 
 ADDRESS = "192.0.2.1"
@@ -50,16 +45,11 @@ class _Upstream:
         return self._kinds[number].message(query[:2], question)
 
 
-async def _serve(behaviour: dict[str, Any], ready: Path) -> list[str]:
+async def _serve(behaviour: Behaviour) -> list[str]:
     """Answer until told to end; gives what was asked."""
-    loop = asyncio.get_running_loop()
     upstream = _Upstream()
     server = await asyncio.start_server(upstream.connected, "127.0.0.1", behaviour["port"])
-    end = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, end.set)
-    loop.call_soon(ready.touch)
-    await end.wait()
+    await until_told(behaviour)
     server.close()
     for writer in upstream.connections:
         writer.close()
@@ -67,12 +57,5 @@ async def _serve(behaviour: dict[str, Any], ready: Path) -> list[str]:
     return upstream.asked
 
 
-def main(behaviour: dict[str, Any]) -> None:
-    """Run it, and write down what it was asked."""
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        asked = runner.run(_serve(behaviour, Path(behaviour["ready"])))
-    Path(behaviour["asked"]).write_text("\n".join(asked), encoding="ascii")
-
-
 if __name__ == "__main__":
-    main(json.loads(sys.argv[1]))
+    run_program(_serve)

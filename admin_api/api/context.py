@@ -157,15 +157,15 @@ class Statistics(Protocol):
         """queries, blocked, cached, forwarded, failed, refused, monitored, exempted, clients (None: not recorded)."""
 
     async def top(self, by: str, start: datetime, end: datetime, limit: int) -> list[KeyHits]:
-        """`by` is service, vendor, list, domain, group or client; items of key, blocked, monitored, exempted."""
+        """The keys with most hits; `by` is service, vendor, list, domain, group or client."""
 
     async def series(self, step_seconds: int, start: datetime, end: datetime) -> list[StepHits]:
-        """Items of at (datetime), queries, blocked, monitored, exempted, one a step, empty steps too."""
+        """Counts of each step, of empty ones too."""
 
     async def breakdown(
         self, dimension: str, start: datetime, end: datetime, step_seconds: int | None
     ) -> list[KeyStepHits]:
-        """Items of at, key, blocked, monitored, exempted and last_at, a step (None: the window) and key with hits."""
+        """Hits by step (None: the window is one) and key; only those that have some."""
 
     def dropped(self) -> dict[str, int]:
         """Counts of what was dropped because something was full or wrong, by kind, as of the last fold."""

@@ -5,10 +5,12 @@ from __future__ import annotations
 import functools
 import json
 import re
+from collections import defaultdict
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import BaseModel
-from pydantic.json_schema import JsonSchemaMode, models_json_schema
+from pydantic.json_schema import JsonSchemaMode, JsonSchemaValue, models_json_schema
 
 from admin_api.api.http.call import IN_FORCE_HEADER
 from admin_api.api.http.problems import CONTENT_TYPE, Problem
@@ -18,6 +20,7 @@ from admin_api.api.routes import ROUTES
 from admin_api.second_owner.ways import MAY_WAIT
 from resolver import __version__
 
+_Names = Mapping[tuple[Any, JsonSchemaMode], JsonSchemaValue]  # references to the models' schemas
 _REF = "#/components/schemas/{model}"
 _PLACE = re.compile(r"\{(\w+):([^{}]*(?:\{[^{}]*\}[^{}]*)*)\}")
 _WHY = {
@@ -49,10 +52,10 @@ def document() -> bytes:
             modes.append((route.body, "validation"))
         modes += [(model, "serialization") for model in route.replies.values() if model is not None]
     names, definitions = models_json_schema(list(dict.fromkeys(modes)), ref_template=_REF)
-    paths: dict[str, dict[str, Any]] = {}
+    paths: defaultdict[str, JsonSchemaValue] = defaultdict(dict)
     for route in ROUTES:
         path = _PLACE.sub(r"{\1}", route.path)
-        paths.setdefault(path, {})[route.method.lower()] = _operation(route, names)
+        paths[path][route.method.lower()] = _operation(route, names)
     described = {
         "openapi": "3.1.0",
         "info": {
@@ -72,8 +75,8 @@ def document() -> bytes:
     return json.dumps(described, indent=1).encode()
 
 
-def _operation(route: Route, names: dict[Any, dict[str, Any]]) -> dict[str, Any]:
-    operation: dict[str, Any] = {
+def _operation(route: Route, names: _Names) -> JsonSchemaValue:
+    operation: JsonSchemaValue = {
         "operationId": f"{route.handler.__module__.rpartition('.')[2]}_{route.handler.__name__}",
         "summary": route.summary,
         "tags": [route.tag],
@@ -89,14 +92,14 @@ def _operation(route: Route, names: dict[Any, dict[str, Any]]) -> dict[str, Any]
     return operation
 
 
-def _path_parameters(route: Route) -> list[dict[str, Any]]:
+def _path_parameters(route: Route) -> list[JsonSchemaValue]:
     return [
         {"name": name, "in": "path", "required": True, "schema": {"type": "string", "pattern": f"^{pattern}$"}}
         for name, pattern in _PLACE.findall(route.path)
     ]
 
 
-def _query_parameters(route: Route) -> list[dict[str, Any]]:
+def _query_parameters(route: Route) -> list[JsonSchemaValue]:
     if route.query is None:
         return []
     schema = route.query.model_json_schema(by_alias=True)
@@ -107,7 +110,7 @@ def _query_parameters(route: Route) -> list[dict[str, Any]]:
     ]
 
 
-def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
+def _without_null(schema: JsonSchemaValue) -> JsonSchemaValue:
     """A query parameter is there or not; it is never null."""
     choices = [choice for choice in schema.get("anyOf", []) if choice.get("type") != "null"]
     rest = {key: value for key, value in schema.items() if key not in ("anyOf", "default", "title")}
@@ -116,17 +119,17 @@ def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
     return {**rest, **(choices[0] if len(choices) == 1 else {"anyOf": choices} if choices else {})}
 
 
-def _header_parameters(route: Route) -> list[dict[str, Any]]:
+def _header_parameters(route: Route) -> list[JsonSchemaValue]:
     if 412 not in route.may_fail_with:
         return []
     return [{"name": "If-Match", "in": "header", "required": False, "schema": {"type": "string"}}]
 
 
-def _responses(route: Route, names: dict[Any, dict[str, Any]]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+def _responses(route: Route, names: _Names) -> JsonSchemaValue:
+    found: JsonSchemaValue = {}
     may_wait = operation_name(route) in MAY_WAIT
     for status, model in {**({202: None} if may_wait else {}), **route.replies}.items():
-        content: dict[str, Any] = {}
+        content: JsonSchemaValue = {}
         models = [one for one in (model, ChangeWaits if may_wait and status == 202 else None) if one is not None]
         if models:
             schemas = [names[one, "serialization"] for one in models]
@@ -149,8 +152,8 @@ def _responses(route: Route, names: dict[Any, dict[str, Any]]) -> dict[str, Any]
     return dict(sorted(found.items()))
 
 
-def _headers(route: Route, status: int) -> dict[str, Any]:
-    headers: dict[str, Any] = {}
+def _headers(route: Route, status: int) -> JsonSchemaValue:
+    headers: JsonSchemaValue = {}
     if status == 201:
         headers["Location"] = {"schema": {"type": "string"}}
     if route.role in ("operator", "admin") and route.method != "GET" and status < 300:

@@ -10,10 +10,11 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from resolver.config.references import ALL_LISTS
+
 CLOSED: Final = ("zero-ip", "nxdomain", "nodata")
 """Responses that open nothing. REFUSED sends stubs to another resolver; an address may be the service's own."""
 
-_ALL_LISTS = "lists"
 _DEFAULT = "default"
 _MOST_NAMED = 5
 _MOST_PAIRS = 20_000  # of groups that are held against each other for client names; beyond, these count as opened
@@ -53,7 +54,7 @@ def opened(before: State, after: State, was: States, will: States, facts: Facts)
     covered = {service for reference in new for service in facts.services_of(reference)}
     if lost := sorted(reference for reference in old - new if not _is_covered(reference, new, covered, facts)):
         yield f"does not block {_some(lost)}"
-    brought = (facts.opening_lists if _ALL_LISTS in new - old else frozenset()) | ((new - old) & facts.opening_lists)
+    brought = (facts.opening_lists if ALL_LISTS in new - old else frozenset()) | ((new - old) & facts.opening_lists)
     if brought:
         yield f"takes up what {_some(sorted(brought))} allow"
     if allowed := sorted({*after["allow"]} - {*before["allow"]}):
@@ -176,7 +177,7 @@ def _block(state: State, states: States, facts: Facts) -> frozenset[str]:
 def _is_covered(reference: str, block: frozenset[str], covered: Collection[str], facts: Facts) -> bool:
     services = facts.services_of(reference)
     if not services:  # a list
-        return reference != _ALL_LISTS and _ALL_LISTS in block
+        return reference != ALL_LISTS and ALL_LISTS in block
     return all(service in covered for service in services)
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import sqlite3
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, BinaryIO
+from typing import Annotated, BinaryIO
 
 import typer
 
@@ -37,30 +37,27 @@ def check(
     """Tell what lists hold, and what of them cannot be read: 0 when all can, 1 when not."""
     if list_format not in FORMATS:
         fail(f"--format: {list_format!r} is not known: take one of {', '.join(FORMATS)}", code=2)
-    reports: list[dict[str, Any]] = []
-    for name in files:
-        try:
-            content = _read(name, list_format)
-        except ListError as error:
-            reports.append({"file": name, "ok": False, "error": str(error)})
-        except OSError as error:
-            reports.append({"file": name, "ok": False, "error": f"cannot be read: {error.strerror or error}"})
-        else:
-            reports.append({"file": name, "ok": content.problem_count == 0, **_plain(content)})
+    found = [(name, _read(name, list_format)) for name in files]
     if as_json:
-        print_json(reports)
+        print_json([{"file": name, **_plain(content)} for name, content in found])
     else:
-        for report in reports:
-            _tell(report)
-    if not all(report["ok"] for report in reports):
+        for name, content in found:
+            _tell(name, content)
+    if any(isinstance(content, str) or content.problem_count for _, content in found):
         raise typer.Exit(1)
 
 
-def _read(name: str, list_format: str) -> ListContent:
-    if name == _STDIN:
-        return read_list(_pieces(sys.stdin.buffer), list_format, may_have_regexes=True)
-    with Path(name).open("rb") as file:
-        return read_list(_pieces(file), list_format, may_have_regexes=True)
+def _read(name: str, list_format: str) -> ListContent | str:
+    """The content of a file, or why it cannot be read."""
+    try:
+        if name == _STDIN:
+            return read_list(_pieces(sys.stdin.buffer), list_format, may_have_regexes=True)
+        with Path(name).open("rb") as file:
+            return read_list(_pieces(file), list_format, may_have_regexes=True)
+    except ListError as error:
+        return str(error)
+    except OSError as error:
+        return f"cannot be read: {error.strerror or error}"
 
 
 def _pieces(file: BinaryIO) -> Iterator[bytes]:
@@ -68,26 +65,28 @@ def _pieces(file: BinaryIO) -> Iterator[bytes]:
         yield piece
 
 
-def _plain(content: ListContent) -> dict[str, Any]:
+def _plain(content: ListContent | str) -> dict[str, object]:
+    if isinstance(content, str):
+        return {"ok": False, "error": content}
     plain = asdict(content)
     del plain["content"]
-    return plain
+    return {"ok": content.problem_count == 0, **plain}
 
 
-def _tell(report: dict[str, Any]) -> None:
-    if "error" in report:
-        print_line(f"{report['file']}: {report['error']}")
+def _tell(name: str, content: ListContent | str) -> None:
+    if isinstance(content, str):
+        print_line(f"{name}: {content}")
         return
     print_line(
-        f"{report['file']}: {report['format']}, {report['rules']:,} rules ({report['patterns']} patterns, "
-        f"{report['regexes']} regular expressions), {report['lines']:,} lines, {report['duplicates']:,} twice"
+        f"{name}: {content.format}, {content.rules:,} rules ({content.patterns} patterns, "
+        f"{content.regexes} regular expressions), {content.lines:,} lines, {content.duplicates:,} twice"
     )
-    for reason, found in report["inexpressible"].items():
-        print_line(f"  left out: {found['count']:,} (line {found['line']}, …): {reason}")
-    for problem in report["problems"]:
-        print_line(f"  line {problem['line']}: {problem['text']!r}: {problem['reason']}")
-    if report["problem_count"] > len(report["problems"]):
-        print_line(f"  and {report['problem_count'] - len(report['problems']):,} more lines that cannot be read")
+    for reason, found in content.inexpressible.items():
+        print_line(f"  left out: {found.count:,} (line {found.line}, …): {reason}")
+    for problem in content.problems:
+        print_line(f"  line {problem.line}: {problem.text!r}: {problem.reason}")
+    if content.problem_count > len(content.problems):
+        print_line(f"  and {content.problem_count - len(content.problems):,} more lines that cannot be read")
 
 
 @lists_app.command("coverage")
@@ -133,7 +132,7 @@ def _text_of(source: str) -> str:
 
 
 def _cover(source: str, text: str, decide: Callable[[bytes], Decision], origin: str, *, as_json: bool) -> None:
-    rows: list[dict[str, Any]] = []
+    rows: list[dict[str, str | None]] = []
     for number, line in enumerate(text.splitlines(), 1):
         name = line.partition("#")[0].strip()
         if not name:
@@ -164,9 +163,20 @@ def _cover(source: str, text: str, decide: Callable[[bytes], Decision], origin: 
         raise typer.Exit(1)
 
 
+@dataclass(slots=True)
+class _Neighbour:
+    """A name of the query log that no list has, next to one that some has."""
+
+    name: str
+    queries: int = 0
+    domain: str | None = None  # registrable, that both are below
+    services: list[str] = field(default_factory=list)
+    by: str = "domain"  # or "cname"
+
+
 def _find_neighbours(folder: Path, is_listed: Callable[[bytes], bool], *, as_json: bool) -> None:
     neighbourhood = Neighbourhood(load_catalogue())
-    found: dict[str, dict[str, Any]] = {}
+    found: dict[str, _Neighbour] = {}
     for name, count, service in _seen(folder):
         try:
             is_matched = is_listed(key_of(parse_any_name(name)))
@@ -175,19 +185,19 @@ def _find_neighbours(folder: Path, is_listed: Callable[[bytes], bool], *, as_jso
         near = neighbourhood.of(name)
         if is_matched or (service is None and near is None):
             continue
-        row = found.setdefault(name, {"name": name, "queries": 0, "domain": None, "services": [], "by": "domain"})
-        row["queries"] += count
+        row = found.setdefault(name, _Neighbour(name))
+        row.queries += count
         if service is not None:  # it matched by what it led to
-            row.update(by="cname", services=[service])
-        elif near is not None and row["by"] == "domain":
-            row.update(domain=near[0], services=list(near[1]))
-    rows = sorted(found.values(), key=lambda row: (-row["queries"], row["name"]))
+            row.by, row.services = "cname", [service]
+        elif near is not None and row.by == "domain":
+            row.domain, row.services = near[0], list(near[1])
+    rows = sorted(found.values(), key=lambda row: (-row.queries, row.name))
     if as_json:
-        print_json(rows)
+        print_json([asdict(row) for row in rows])
     else:
         for row in rows:
-            how = f"below {row['domain']}, as names" if row["by"] == "domain" else "leads to a name"
-            print_line(f"{row['queries']:>8,} {row['name']:<50} {how} of {', '.join(row['services'])}")
+            how = f"below {row.domain}, as names" if row.by == "domain" else "leads to a name"
+            print_line(f"{row.queries:>8,} {row.name:<50} {how} of {', '.join(row.services)}")
         print_line(f"{len(rows)} unlisted neighbours in the query log" if rows else "no unlisted neighbours")
     if rows:
         raise typer.Exit(1)

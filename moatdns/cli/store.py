@@ -12,13 +12,14 @@ from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import typer
 
 from admin_api.audit.head import noted_heads
 from admin_api.durations import expiry
-from admin_api.store import audit, groups, tokens, trail
+from admin_api.store import audit, tokens, trail
+from admin_api.store import groups as stored_groups
 from admin_api.store.anew import begin_anew
 from admin_api.store.engine import FILE
 from admin_api.store.errors import StoreAway
@@ -38,16 +39,25 @@ ACTOR = "command line"
 T = TypeVar("T")
 
 
-def create_token(config: Config, wanted: dict[str, Any], expires: str | None, *, as_json: bool) -> None:
-    """Make a token of name, role, owner, networks and groups, and print it."""
-    role = wanted["role"]
+def create_token(
+    config: Config,
+    *,
+    name: str,
+    role: str,
+    owner: str,
+    networks: list[str] | None,
+    groups: list[str] | None,
+    expires: str | None,
+    as_json: bool,
+) -> None:
+    """Make a token, and print it."""
     if role not in tokens.ROLES:
         fail(f"--role: {role!r} is no role: take one of {', '.join(tokens.ROLES)}", code=2)
-    for option, bound in (("--network", "networks"), ("--group", "groups")):
-        if wanted[bound] is not None and role != "lease":
+    for option, bound in (("--network", networks), ("--group", groups)):
+        if bound is not None and role != "lease":
             fail(f"{option}: is for --role lease", code=2)
     try:
-        networks = None if wanted["networks"] is None else [read_network(text) for text in wanted["networks"]]
+        networks = None if networks is None else [read_network(text) for text in networks]
     except RuleError as error:
         fail(f"--network: {error}", code=2)
     try:
@@ -55,7 +65,7 @@ def create_token(config: Config, wanted: dict[str, Any], expires: str | None, *,
     except ValueError as error:
         fail(f"--expires: {error}", code=2)
 
-    for option, given in (("--name", wanted["name"]), ("--owner", wanted["owner"])):
+    for option, given in (("--name", name), ("--owner", owner)):
         try:
             refuse_acting(given)
         except RuleError as error:
@@ -63,10 +73,18 @@ def create_token(config: Config, wanted: dict[str, Any], expires: str | None, *,
 
     async def create(store: Store) -> tuple[tokens.TokenRow, str]:
         async with store.change(ACTOR) as change:
-            for group in wanted["groups"] or ():
-                await groups.get(change.connection, group)
-            values = {**wanted, "networks": networks, "expires_at": expires_at}
-            return await tokens.create(change, **values, by=_who())
+            for group in groups or ():
+                await stored_groups.get(change.connection, group)
+            return await tokens.create(
+                change,
+                name=name,
+                owner=owner,
+                role=role,
+                expires_at=expires_at,
+                networks=networks,
+                groups=groups,
+                by=_who(),
+            )
 
     row, text = _with_store(config, create)
     if as_json:
@@ -249,7 +267,7 @@ def _who() -> str:
     return f"{getpass.getuser()}, by sudo from {login}" if login else getpass.getuser()
 
 
-def _plain(row: tokens.TokenRow) -> dict[str, Any]:
+def _plain(row: tokens.TokenRow) -> dict[str, object]:
     times = {"created_at": row.created_at, "expires_at": row.expires_at, "last_used_at": row.last_used_at}
     shown = {name: _time(at) if at else None for name, at in times.items()}
     bounds = {"networks": row.networks, "groups": row.groups}

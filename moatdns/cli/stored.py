@@ -35,9 +35,16 @@ def token_create(
 ) -> None:
     """Make a token and print it, alone; it is shown this once. The audit trail has it, and who ran this."""
     _, loaded = load(config)
-    bounds = {"networks": network or None, "groups": group or None}
-    wanted = {"name": name, "role": role, "owner": owner or getpass.getuser(), **bounds}
-    _store_commands().create_token(loaded, wanted, expires, as_json=as_json)
+    _store_commands().create_token(
+        loaded,
+        name=name,
+        role=role,
+        owner=owner or getpass.getuser(),
+        networks=network or None,
+        groups=group or None,
+        expires=expires,
+        as_json=as_json,
+    )
 
 
 @token_app.command("list")

@@ -16,7 +16,10 @@ from resolver.config.wording import KeyPath, nearest, shown
 from resolver.errors import RuleError
 from resolver.policy.rule_syntax import MAX_PATTERNS, MAX_REGEXES, Rule
 
-SETS: Final = ("ai", "gateways", "bypass", "lists")
+ALL_LISTS: Final = "lists"
+"""The set of all lists of one's own and all subscriptions."""
+
+SETS: Final = ("ai", "gateways", "bypass", ALL_LISTS)
 """Sets of services and lists that groups may name."""
 
 _REFERENCE = re.compile(r"[a-z0-9][a-z0-9._-]*(?:/[a-z0-9][a-z0-9._-]*)?\Z")

@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from admin_api.api.context import Context
+from admin_api.api.models.common import JsonObject
 from admin_api.store.change_requests import ChangeRequestRow
 from admin_api.store.errors import StaleVersion
 from admin_api.store.tokens import TokenRow
@@ -30,7 +31,7 @@ class Call:
     request_id: str
     path: Mapping[str, str]  # the parts of the path that are named
     query: Any  # of the route's query model; None where it takes none
-    body: dict[str, Any]
+    body: JsonObject
     headers: Mapping[str, str]
     owner: str = ""  # who answers for the token
     role: str = ""
@@ -53,7 +54,7 @@ class Call:
 class ApiReply:
     """A handler's reply: a model, plain data for JSON, or bytes of another type."""
 
-    body: BaseModel | Mapping[str, Any] | bytes | None = None
+    body: BaseModel | Mapping[str, object] | bytes | None = None
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
     content_type: str = "application/json"

@@ -26,14 +26,12 @@ def with_text_only(make: Make) -> Make:
 
 
 def _readable(message: RawRequestMessage) -> RawRequestMessage:
-    changed: dict[str, Any] = {}
     if not all(value.isascii() for _, value in message.raw_headers):
         headers = CIMultiDict((name, _text(value)) for name, value in message.headers.items())
-        changed["headers"] = CIMultiDictProxy(headers)
+        message = message._replace(headers=CIMultiDictProxy(headers))
     if not message.path.isascii():
-        changed["path"] = _text(message.path)
-        changed["url"] = URL(_text(str(message.url)))
-    return message._replace(**changed) if changed else message
+        message = message._replace(path=_text(message.path), url=URL(_text(str(message.url))))
+    return message
 
 
 def _text(value: str) -> str:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-import typing
+from collections.abc import Mapping
 from typing import Any
 
 from aiohttp import web
 from pydantic import BaseModel, ValidationError
 
+from admin_api.api.models.common import JsonObject
 from admin_api.editing.errors import pointer
 from admin_api.editing.refusals import BadRequest
 from resolver.config.mistakes import sentences
@@ -30,19 +31,19 @@ def read_query(request: web.Request, model: type[BaseModel] | None) -> Any:
             errors = [(f"/{name}", "is not known here: no query parameters are") for name in given]
             raise BadRequest(422, "query parameters cannot be used", errors)
         return None
-    return check_query(dict(given), model)
+    return check_query(given, model)
 
 
-def check_query(given: dict[str, Any], model: type[BaseModel]) -> Any:
+def check_query(given: Mapping[str, object], model: type[BaseModel]) -> Any:
     """Query parameters as a model. Raises BadRequest."""
     try:
-        return model.model_validate(given)
+        return model.model_validate(dict(given))
     except ValidationError as error:
         errors = [(pointer(path), text) for path, text in sentences(error, model)]
         raise BadRequest(422, "query parameters cannot be used", errors) from None
 
 
-async def read_body(request: web.Request, model: type[BaseModel], *, may_lack: bool = False) -> dict[str, Any]:
+async def read_body(request: web.Request, model: type[BaseModel], *, may_lack: bool = False) -> JsonObject:
     """The JSON object that was sent, in the shape of a model; none is an empty one if it `may_lack`.
 
     Raises BadRequest.
@@ -60,7 +61,7 @@ async def read_body(request: web.Request, model: type[BaseModel], *, may_lack: b
     body = parse_json(raw)
     if not isinstance(body, dict):
         raise BadRequest(422, "what was sent cannot be used", [("", "should be a JSON object")])
-    return check_body(typing.cast(dict[str, Any], body), model)
+    return check_body(body, model)
 
 
 async def read_within(request: web.BaseRequest, most_bytes: int, seconds: float) -> bytes | None:
@@ -77,7 +78,7 @@ async def read_within(request: web.BaseRequest, most_bytes: int, seconds: float)
     return bytes(body)
 
 
-def check_body(body: dict[str, Any], model: type[BaseModel]) -> dict[str, Any]:
+def check_body(body: JsonObject, model: type[BaseModel]) -> JsonObject:
     """A JSON object that is in the shape of a model. Raises BadRequest."""
     try:
         model.model_validate(body)
@@ -100,7 +101,7 @@ def parse_json(raw: bytes) -> Any:
         raise BadRequest(400, f"the body is not JSON that can be used: {why}") from None
 
 
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
     found = dict(pairs)
     if len(found) < len(pairs):
         raise ValueError("a name stands twice in one object")

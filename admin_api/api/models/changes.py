@@ -33,7 +33,7 @@ class ChangeRequestItem(BaseModel):
     status: ChangeStatus
     operation: str = Field(description="The call, as in 'PATCH /groups/{name}'.", examples=["PATCH /groups/{name}"])
     path: dict[str, str] = Field(description="The parts of its path that are named.")
-    query: dict[str, Any]
+    query: dict[str, object]
     if_match: str | None
     opens: list[str] = Field(description="Why another owner has to agree.")
     changes: list[ChangedThing]

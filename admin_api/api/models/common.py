@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from pydantic import BaseModel, ConfigDict, Field
 
 from resolver.config.fields import Moment
 
 LONGEST_NAME = 1024  # characters: 255 octets, each of which may be written as \DDD (RFC 1035 section 5.1)
+JsonObject = dict[str, Any]
+"""An object whose keys the API's description leaves open: it entered, or leaves, as JSON."""
 
 
 class Sent(BaseModel):

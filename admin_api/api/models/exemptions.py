@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, BaseModel, Field
 
@@ -83,7 +83,7 @@ class ExemptionItem(BaseModel):
     """An exemption. `in_force`: it is active, and has begun."""
 
     id: str
-    subject: dict[str, Any]
+    subject: dict[str, object]
     scope: list[str]
     owner: str
     reason: str

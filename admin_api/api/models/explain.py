@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
@@ -30,6 +30,6 @@ class Explained(BaseModel):
     list: str | None
     rule: str | None
     exemption: str | None
-    response: dict[str, Any] | None
+    response: dict[str, object] | None
     trace: Annotated[list[dict[str, str]], Field(description="step, outcome, detail")]  # type: ignore[valid-type]
     revision: int

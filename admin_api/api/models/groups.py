@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import AwareDatetime, BaseModel, Field
 
@@ -40,7 +40,7 @@ class GroupPatch(Sent):
     block: list[str] | None = Field(None, description="Left out or null: what the group `default` blocks.")
     allow: list[str] | None = None
     response: ResponseBody | None = None
-    schedule: dict[str, Any] | None = None
+    schedule: dict[str, object] | None = None
 
 
 class GroupBody(GroupPatch):
@@ -60,8 +60,8 @@ class GroupItem(BaseModel):
     mode: Literal["enforce", "monitor"]
     block: list[str] | None
     allow: list[str]
-    response: dict[str, Any] | None
-    schedule: dict[str, Any] | None
+    response: dict[str, object] | None
+    schedule: dict[str, object] | None
     origin: Literal["bundled", "file", "api"]
     created_at: AwareDatetime
     updated_at: AwareDatetime

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import AwareDatetime, BaseModel, Field
 
@@ -61,7 +61,7 @@ class Refresh(BaseModel):
     started_at: AwareDatetime | None
     next_at: AwareDatetime | None
     last_attempt_at: AwareDatetime | None
-    report: dict[str, Any] | None = Field(description="What of the copy could not be read or expressed.")
+    report: dict[str, object] | None = Field(description="What of the copy could not be read or expressed.")
 
 
 class ListItem(BaseModel):

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from admin_api.api.models.common import LONGEST_NAME, Sent
+from admin_api.api.models.common import LONGEST_NAME, JsonObject, Sent
 
 
 class Status(BaseModel):
@@ -14,17 +14,17 @@ class Status(BaseModel):
 
     version: str
     uptime_seconds: float
-    workers: list[dict[str, Any]]
-    policy: dict[str, Any] = Field(description="revision, snapshot, in_force_since, age_seconds, trouble")
-    subjects: dict[str, Any] = Field(description="How many leases, exemptions and pauses are in force; trouble")
-    store: dict[str, Any]
-    audit: dict[str, Any] = Field(description="Noted heads of the audit trail; rows of those that are gone; trouble")
-    upstreams: list[dict[str, Any]]
+    workers: list[JsonObject]
+    policy: JsonObject = Field(description="revision, snapshot, in_force_since, age_seconds, trouble")
+    subjects: JsonObject = Field(description="How many leases, exemptions and pauses are in force; trouble")
+    store: JsonObject
+    audit: JsonObject = Field(description="Noted heads of the audit trail; rows of those that are gone; trouble")
+    upstreams: list[JsonObject]
     upstream_troubles: list[str] = Field([], description="Which upstreams do not answer, and why.")
     stripped: list[str] = Field(
         [], description="Names whose private addresses were left out lately (upstream.private_names opens them)."
     )
-    lists: list[dict[str, Any]]
+    lists: list[JsonObject]
     dropped: dict[str, int] = Field(description="What was let fall, by what it was too much for; see limits.")
 
 

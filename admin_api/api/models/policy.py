@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import AwareDatetime, BaseModel, Field
 
-from admin_api.api.models.common import Sent
+from admin_api.api.models.common import JsonObject, Sent
 
 
 class PolicyBody(Sent):
     """A policy, in the shape of the config file's `policy` section."""
 
     revision: int | None = Field(None, description="That it was written from; nothing goes by it.")
-    policy: dict[str, Any]
+    policy: dict[str, object]
 
 
 class PlanBody(Sent):
     """A policy, or the revision to go back to."""
 
     revision: int | None = None
-    policy: dict[str, Any] | None = None
+    policy: dict[str, object] | None = None
     to_revision: int | None = Field(None, ge=0, strict=True)
 
 
@@ -50,8 +50,8 @@ class PlannedItem(BaseModel):
 
     action: Literal["create", "update", "delete"]
     object: str
-    before: dict[str, Any] | None
-    after: dict[str, Any] | None
+    before: JsonObject | None
+    after: JsonObject | None
     added: SomeRules
     removed: SomeRules
 
@@ -89,7 +89,7 @@ class PolicyReply(BaseModel):
     """The policy as a document."""
 
     revision: int
-    policy: dict[str, Any]
+    policy: dict[str, object]
 
 
 class RevisionItem(BaseModel):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import AwareDatetime, BaseModel, Field
 
@@ -61,4 +61,4 @@ class UsageReport(BaseModel):
     start: AwareDatetime = Field(serialization_alias="from")
     end: AwareDatetime = Field(serialization_alias="to")
     by: list[str]
-    items: list[dict[str, Any]]
+    items: list[dict[str, object]]

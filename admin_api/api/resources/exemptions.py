@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
 
 from admin_api.api import models
 from admin_api.api.http.call import ApiReply, Call, subjects_in_force, tagged
@@ -35,7 +34,7 @@ async def listing(call: Call) -> ApiReply:
         )
     shown = rows[: query.limit]
     following = cursor_of(shown[-1].created_at.isoformat(), shown[-1].id) if len(rows) > len(shown) else None
-    return ApiReply(models.Exemptions(items=[models.ExemptionItem(**_facts(row)) for row in shown], next=following))
+    return ApiReply(models.Exemptions(items=[_item(row) for row in shown], next=following))
 
 
 async def show(call: Call) -> ApiReply:
@@ -44,7 +43,7 @@ async def show(call: Call) -> ApiReply:
         row = await exemptions.get(connection, call.path["id"])
         events = await exemptions.events(connection, row.id)
     history = [models.ExemptionEvent.model_validate(event, from_attributes=True) for event in events]
-    return tagged(models.ExemptionWithHistory(**_facts(row), history=history), row.version)
+    return tagged(models.ExemptionWithHistory(**dict(_item(row)), history=history), row.version)
 
 
 async def create(call: Call) -> ApiReply:
@@ -109,7 +108,7 @@ async def renew(call: Call) -> ApiReply:
     return _reply(row, await subjects_in_force(call, number))
 
 
-def subject_of(row: ExemptionRow) -> dict[str, Any]:
+def subject_of(row: ExemptionRow) -> dict[str, object]:
     """The subject of an exemption, as a call has it."""
     if row.kind == "client" and len(row.who) > 1:
         return {"clients": list(row.who)}
@@ -121,13 +120,13 @@ def _who(call: Call) -> Who:
 
 
 def _reply(row: ExemptionRow, headers: Mapping[str, str], status: int = 200) -> ApiReply:
-    return tagged(models.ExemptionItem(**_facts(row)), row.version, headers, status)
+    return tagged(_item(row), row.version, headers, status)
 
 
-def _facts(row: ExemptionRow) -> dict[str, Any]:
+def _item(row: ExemptionRow) -> models.ExemptionItem:
     names = models.ExemptionItem.model_fields.keys() - {"subject", "in_force", "from_approval"}
     now = datetime.now(UTC)
     in_force = row.status == "active" and row.starts_at <= now < row.expires_at
     from_approval = row.requested_seconds is not None and row.from_approval_seconds is not None
     facts = {name: getattr(row, name) for name in names}
-    return {**facts, "subject": subject_of(row), "in_force": in_force, "from_approval": from_approval}
+    return models.ExemptionItem(**facts, subject=subject_of(row), in_force=in_force, from_approval=from_approval)

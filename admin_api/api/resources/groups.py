@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from admin_api.api import models
 from admin_api.api.http.call import ApiReply, Call, in_force, tagged
@@ -46,12 +45,8 @@ async def show(call: Call) -> ApiReply:
 async def replace(call: Call) -> ApiReply:
     """PUT /groups/{name}."""
     body = {"name": call.path["name"], **call.body}
-
-    def given(_: Mapping[str, Any]) -> dict[str, Any]:
-        return body
-
     try:
-        return await _update(call, given)
+        return await _update(call, lambda _: body)
     except NotFound:
         return await _make(call, body)
 
@@ -73,7 +68,7 @@ async def delete(call: Call) -> ApiReply:
     return ApiReply(None, 204, await in_force(call, revision))
 
 
-async def _make(call: Call, body: Mapping[str, Any]) -> ApiReply:
+async def _make(call: Call, body: Mapping[str, object]) -> ApiReply:
     written = await editing.create_group(
         call.context.store,
         body,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from admin_api.api import models
 from admin_api.api.http.auth import may
@@ -11,6 +10,7 @@ from admin_api.api.http.call import MOST_RULES_AT_ONCE, ApiReply, Call, in_force
 from admin_api.api.http.paging import cursor_of, place_of
 from admin_api.api.resources.merging import merged
 from admin_api.editing import lists as editing
+from admin_api.editing.common import Merge
 from admin_api.editing.errors import Invalid
 from admin_api.store import lists
 from admin_api.store.errors import NotFound, OwnedByFile
@@ -92,7 +92,7 @@ async def refresh(call: Call) -> ApiReply:
     return ApiReply(models.Accepted(revision=revision), 202)
 
 
-async def _make(call: Call, body: Mapping[str, Any]) -> ApiReply:
+async def _make(call: Call, body: Mapping[str, object]) -> ApiReply:
     written = await editing.create_list(
         call.context.store,
         body,
@@ -109,7 +109,7 @@ async def _make(call: Call, body: Mapping[str, Any]) -> ApiReply:
     return tagged(_item(call, written.row), written.row.version, {**location, **waited}, 201)
 
 
-async def _update(call: Call, name: str, merge: Any) -> ApiReply:
+async def _update(call: Call, name: str, merge: Merge) -> ApiReply:
     written = await editing.update_list(
         call.context.store,
         name,

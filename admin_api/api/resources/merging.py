@@ -3,29 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from admin_api.editing.common import Merge
 
 
-def merge_patch(target: Any, patch: Any) -> Any:
-    """RFC 7396 section 2."""
-    if not isinstance(patch, Mapping):
-        return patch
-    result = dict(target) if isinstance(target, Mapping) else {}
+def merge_patch(target: object, patch: Mapping[str, object]) -> dict[str, object]:
+    """RFC 7396 section 2, for a patch that is an object."""
+    result: dict[str, object] = dict(target) if isinstance(target, Mapping) else {}
     for name, value in patch.items():
         if value is None:
             result.pop(name, None)
         else:
-            result[name] = merge_patch(result.get(name), value)
+            result[name] = merge_patch(result.get(name), value) if isinstance(value, Mapping) else value
     return result
 
 
-def merged(patch: Mapping[str, Any]) -> Merge:
+def merged(patch: Mapping[str, object]) -> Merge:
     """Return the function that the store runs on the resource as it is then."""
-
-    def merge(current: Mapping[str, Any]) -> dict[str, Any]:
-        result: dict[str, Any] = merge_patch(current, patch)
-        return result
-
-    return merge
+    return lambda current: merge_patch(current, patch)

@@ -6,7 +6,6 @@ import csv
 import io
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from admin_api.api import models
 from admin_api.api.http.call import ApiReply, Call, rfc3339
@@ -57,7 +56,7 @@ async def usage_report(call: Call) -> ApiReply:
     if step is not None and (end - start).total_seconds() / step > _MOST_STEPS:
         raise Invalid([("/step_seconds", f"makes more than {_MOST_STEPS} steps: take longer ones, or less time")])
     found = await call.context.statistics.breakdown("/".join(by), start, end, step)
-    items = [
+    items: list[dict[str, object]] = [
         {
             "at": rfc3339(item["at"]),
             **_parts(by, item["key"]),
@@ -84,7 +83,7 @@ def _window(query: models.Window) -> tuple[datetime, datetime]:
 
 
 def _use(row: ExemptionRow, used: KeyStepHits | None, end: datetime) -> models.ExemptionUse:
-    count = int(used["exempted"]) if used else 0
+    count = used["exempted"] if used else 0
     until = min(end, row.ended_at or datetime.now(UTC))
     was_in_force = row.decided_by is not None and row.status != "denied" and row.starts_at < until
     return models.ExemptionUse(
@@ -116,7 +115,7 @@ def _last_used(row: ExemptionRow, counted: datetime, until: datetime) -> datetim
     return max(min(counted, until), row.starts_at)
 
 
-def _csv(columns: Sequence[str], items: Sequence[Mapping[str, Any]], name: str) -> ApiReply:
+def _csv(columns: Sequence[str], items: Sequence[Mapping[str, object]], name: str) -> ApiReply:
     out = io.StringIO()
     writer = csv.writer(out)
     writer.writerow(columns)

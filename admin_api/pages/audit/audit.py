@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from aiohttp import web
 
 from admin_api.api import models
@@ -24,11 +22,10 @@ ACTIONS = (
 async def show(visit: Visit) -> web.StreamResponse:
     """GET /audit."""
     filters = {name: value for name in _FILTERS if (value := visit.query.get(name, "").strip())}
-    cursor = {"cursor": visit.query["cursor"]} if "cursor" in visit.query else {}
     page = models.Audit(items=[], next=None)
     newest = await visit.ask("GET /audit", query={"limit": 1})
     try:
-        page = await visit.ask("GET /audit", query={**filters, **cursor, "limit": _ROWS})
+        page = await visit.ask("GET /audit", query=visit.listing(_ROWS, **filters))
     except EXPECTED as error:  # as the query log does
         visit.problem = told_of(error)
     status: models.Status = await visit.ask("GET /status")
@@ -37,7 +34,7 @@ async def show(visit: Visit) -> web.StreamResponse:
         trouble=status.audit["trouble"],
         filters=filters,
         page=page,
-        is_first=not cursor,
+        is_first="cursor" not in visit.query,
         rows=[(item, differences(item.before, item.after)) for item in page.items],
         newest=newest.items[0].id if newest.items else 0,
         actions=ACTIONS,
@@ -56,7 +53,7 @@ async def acknowledge(visit: Visit) -> web.StreamResponse:
 
 async def export(visit: Visit) -> web.StreamResponse:
     """GET /audit/export.jsonl: rows behind `after_id`, the oldest first, as many as a file has."""
-    query: dict[str, Any] = {"limit": _ROWS_A_FILE}
+    query: dict[str, int | str] = {"limit": _ROWS_A_FILE}
     if after := visit.query.get("after_id", "").strip():
         query["after_id"] = after
     reply = await visit.call("GET /audit:export", query=query)

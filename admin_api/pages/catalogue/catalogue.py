@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from typing import Any
 
 from aiohttp import web
 
 from admin_api.api import models
 from admin_api.editing.refusals import BadRequest
-from admin_api.pages.catalogue.switches import SETS, GroupPolicy, State, found, policy_of, switched
+from admin_api.pages.catalogue.switches import GroupPolicy, State, found, policy_of, switched
 from admin_api.pages.groups.groups import states
 from admin_api.pages.shared.listings import group_names
 from admin_api.pages.shared.outcome import told, with_version
@@ -18,6 +17,7 @@ from admin_api.pages.shared.templates import with_query
 from admin_api.pages.shared.visit import Visit
 from admin_api.store.errors import NotFound
 from admin_api.store.policy import DEFAULT_GROUP
+from resolver.config.references import SETS
 
 KINDS = (("", "all"), ("vendor", "AI vendors"), ("gateway", "gateways"), ("bypass", "ways round the resolver"))
 _CHOICES = ("block", "allow", "")  # how a group may name a thing
@@ -133,7 +133,7 @@ async def _place(visit: Visit) -> _Place:
     return _Place(group, etag, catalogue, policy_of(group, default, catalogue))
 
 
-async def _facts(visit: Visit, place: _Place) -> dict[str, Any]:
+async def _facts(visit: Visit, place: _Place) -> dict[str, object]:
     """Values of the group for the templates of both pages."""
     groups, pauses = await asyncio.gather(group_names(visit, place.group.name), visit.ask("GET /pauses"))
     return {

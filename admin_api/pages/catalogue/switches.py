@@ -9,7 +9,6 @@ from admin_api.api import models
 from admin_api.store.policy import DEFAULT_BLOCK
 
 _SET_OF_KIND = {"vendor": "ai", "gateway": "gateways", "bypass": "bypass"}
-SETS = ("ai", "gateways", "bypass", "lists")
 
 
 @dataclass(frozen=True, slots=True)

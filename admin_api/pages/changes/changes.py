@@ -26,10 +26,7 @@ async def show(visit: Visit) -> web.StreamResponse:
     view = visit.query.get("status", "")
     if view not in dict(VIEWS):
         view = ""
-    query: dict[str, Any] = {"limit": 50, **({"status": view} if view else {})}
-    if "cursor" in visit.query:
-        query["cursor"] = visit.query["cursor"]
-    page = await visit.ask("GET /change-requests", query=query)
+    page = await visit.ask("GET /change-requests", query=visit.listing(50, status=view or None))
     return visit.render("changes/changes.html", views=VIEWS, view=view, items=page.items, following=page.next)
 
 
@@ -50,7 +47,7 @@ async def show_one(visit: Visit) -> web.StreamResponse:
 async def act(visit: Visit) -> web.StreamResponse:
     """POST /changes/{id}/{action}."""
     number, action = visit.path["id"], visit.path["action"]
-    body: dict[str, Any] = {"reason": reason} if (reason := visit.text("reason")) else {}
+    body = {"reason": reason} if (reason := visit.text("reason")) else {}
     version = visit.text("version") or None
     reply = await visit.call(f"POST /change-requests/{{id}}:{action}", path={"id": number}, body=body, version=version)
     done = f"Change {number} {_DONE[action]}."

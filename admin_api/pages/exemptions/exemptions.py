@@ -59,10 +59,7 @@ async def show(visit: Visit) -> web.StreamResponse:
         ending = await all_of(visit, "GET /exemptions", status="active", ending_before=until)
         items = sorted(ending, key=lambda each: each.expires_at)
     else:
-        query: dict[str, Any] = {"status": view} if view else {}
-        if "cursor" in visit.query:
-            query["cursor"] = visit.query["cursor"]
-        page = await visit.ask("GET /exemptions", query={**query, "limit": 50})
+        page = await visit.ask("GET /exemptions", query=visit.listing(50, status=view or None))
         items, following = page.items, page.next
     return visit.render(
         "exemptions/exemptions.html",
@@ -97,7 +94,7 @@ async def create(visit: Visit) -> web.StreamResponse:
     kind = visit.text("subject_kind")
     if kind not in dict(KINDS):
         raise BadRequest(422, "say who is to be exempt", [("/subject", "choose what kind of subject it is")])
-    body: dict[str, Any] = {
+    body: dict[str, object] = {
         "subject": {kind: visit.lines("subject") if kind == "clients" else visit.text("subject")},
         "scope": visit.lines("scope"),
         "owner": visit.text("owner"),
@@ -133,7 +130,7 @@ async def show_one(visit: Visit) -> web.StreamResponse:
 async def act(visit: Visit) -> web.StreamResponse:
     """POST /exemptions/{id}/{action}."""
     number, action = visit.path["id"], visit.path["action"]
-    body: dict[str, Any] = {"reason": reason} if (reason := visit.text("reason")) else {}
+    body: dict[str, object] = {"reason": reason} if (reason := visit.text("reason")) else {}
     if action == "renew":
         body |= _end(visit)
     version = visit.text("version") or None
@@ -154,7 +151,7 @@ def _from(item: models.ExemptionItem) -> str:
     return f", and begins at {item.starts_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
 
-def _end(visit: Visit) -> dict[str, Any]:
+def _end(visit: Visit) -> dict[str, object]:
     """When it ends, as the form says: for so long, or until then."""
     seconds, until = visit.text("duration_seconds"), visit.text("expires_at")
     if until:
@@ -169,5 +166,5 @@ def _utc(local: str) -> str:
     return local if local.endswith("Z") or "+" in local else f"{local}{':00' if local.count(':') == 1 else ''}Z"
 
 
-def _of_report(use: models.ExemptionUse) -> dict[str, Any]:
+def _of_report(use: models.ExemptionUse) -> dict[str, object]:
     return {**use.model_dump(), "subject": {"": use.subject}, "scope": [use.scope], "in_force": True, "renewal": None}

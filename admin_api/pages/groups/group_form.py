@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from admin_api.api import models
 from admin_api.editing.errors import Invalid
 from admin_api.pages.shared.references import chosen_in, chosen_of, named
 from admin_api.pages.shared.visit import Visit
+from resolver.config.schedule import ScheduleSection
 from resolver.policy.schedules import DAYS
 
 DAY_LABELS = tuple(zip(DAYS, ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"), strict=True))
@@ -53,15 +53,13 @@ def shown(visit: Visit, group: models.GroupItem | None) -> GroupForm:
     elif group is None:
         windows, chosen, follows = [], {}, True
     else:
-        windows = [
-            WindowRow(frozenset(w["days"]), w["start"], w["end"])
-            for w in (group.schedule or {"windows": []})["windows"]
-        ]
+        kept = ScheduleSection.model_validate(group.schedule).windows if group.schedule else ()
+        windows = [WindowRow(frozenset(window.days), window.start, window.end) for window in kept]
         chosen, follows = chosen_of(group.block or (), group.allow), group.block is None
     return GroupForm((*windows, *[WindowRow()] * _SPARE), chosen, follows)
 
 
-def read(visit: Visit) -> dict[str, Any]:
+def read(visit: Visit) -> dict[str, object]:
     """The form as a body of PATCH /groups/{name}: null where a field is empty. Raises Invalid."""
     chosen = chosen_in(visit.form)
     block: list[str] | None = named(chosen, "block")
@@ -83,7 +81,7 @@ def read(visit: Visit) -> dict[str, Any]:
     }
 
 
-def without_nothing(body: Mapping[str, Any]) -> dict[str, Any]:
+def without_nothing(body: Mapping[str, object]) -> dict[str, object]:
     """The body of POST /groups: what is null is left out, at all depths."""
     return {
         key: without_nothing(value) if isinstance(value, Mapping) else value
@@ -92,7 +90,7 @@ def without_nothing(body: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _response(visit: Visit) -> dict[str, Any] | None:
+def _response(visit: Visit) -> dict[str, object] | None:
     typed = {name: visit.text(field) or None for name, field in _RESPONSE}
     if typed["mode"] is None:
         if any(typed.values()):
@@ -101,7 +99,7 @@ def _response(visit: Visit) -> dict[str, Any] | None:
     return {**typed, "ttl_seconds": number(typed["ttl_seconds"])}
 
 
-def _schedule(visit: Visit) -> dict[str, Any] | None:
+def _schedule(visit: Visit) -> dict[str, object] | None:
     windows = list(_typed_windows(visit))
     zone = visit.text("time_zone")
     if not zone and not windows:

@@ -15,6 +15,7 @@ from admin_api.pages.shared.outcome import told, with_version
 from admin_api.pages.shared.templates import grouped
 from admin_api.pages.shared.visit import Visit
 from admin_api.store.policy import DEFAULT_GROUP
+from resolver.config.references import ALL_LISTS
 from resolver.config.subscription import DEFAULT_REFRESH_SECONDS, FORMATS
 
 KINDS = (("", "Yours"), ("own", "Own lists"), ("subscription", "Subscriptions"), ("bundled", "Bundled"))
@@ -36,8 +37,7 @@ async def listing(visit: Visit) -> web.StreamResponse:
     items: list[models.ListItem] = []
     following = None
     if kind:
-        query = {"kind": kind, "limit": _ROWS, "cursor": visit.query.get("cursor")}
-        page: models.Lists = await visit.ask("GET /lists", query=query)
+        page: models.Lists = await visit.ask("GET /lists", query=visit.listing(_ROWS, kind=kind))
         items, following = page.items, page.next
     else:
         for one in ("own", "subscription"):
@@ -54,7 +54,7 @@ async def show(visit: Visit) -> web.StreamResponse:
     rules: models.Rules | None = None
     is_busy = _is_busy(item)
     if not (is_busy and visit.is_part):  # while it is fetched only the progress is looked at: rules may be millions
-        query = {"limit": _ROWS, "contains": contains or None, "cursor": visit.query.get("cursor")}
+        query = visit.listing(_ROWS, contains=contains or None)
         rules = await visit.ask("GET /lists/{name}/rules", path={"name": name}, query=query)
     is_mine = item.origin == "api"
     return visit.render(
@@ -86,7 +86,7 @@ async def edit(visit: Visit) -> web.StreamResponse:
 async def create(visit: Visit) -> web.StreamResponse:
     """POST /lists."""
     name = visit.text("name")
-    body: dict[str, Any] = {"name": name}
+    body: dict[str, object] = {"name": name}
     if _said(visit, "kind") == "subscription":
         body |= {key: value for key, value in _fetching(visit).items() if value is not None}
     else:
@@ -150,7 +150,7 @@ def _form(visit: Visit, kind: str, item: models.ListItem | None, etag: str) -> w
     )
 
 
-def _fetching(visit: Visit) -> dict[str, Any]:
+def _fetching(visit: Visit) -> dict[str, object]:
     """The body for a list with a url; null takes a value away."""
     return {
         "url": visit.text("url"),
@@ -188,7 +188,7 @@ async def _users(visit: Visit, name: str) -> list[str]:
     """The groups in whose policy the list is: by its name, or by all lists."""
     groups: list[models.GroupItem] = await all_of(visit, "GET /groups")
     default: models.GroupItem = await visit.ask("GET /groups/{name}", path={"name": DEFAULT_GROUP})
-    named = {name, "lists"}
+    named = {name, ALL_LISTS}
     return [group.name for group in groups if not named.isdisjoint((*block_of(group, default), *group.allow))]
 
 

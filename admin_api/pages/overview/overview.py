@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 from aiohttp import web
 
@@ -70,7 +71,7 @@ async def _series(visit: Visit) -> list[models.SeriesItem]:
     return reply.items
 
 
-async def _top(visit: Visit, by: str, query: dict[str, Any]) -> list[models.TopItem]:
+async def _top(visit: Visit, by: str, query: Mapping[str, object]) -> list[models.TopItem]:
     reply: models.Top = await visit.ask("GET /stats/top", query={**query, "by": by, "limit": _TOP})
     return reply.items
 
@@ -93,15 +94,23 @@ def _to_open(name: str) -> str:
     return f"upstream: {{private_names: [{domain}]}}"
 
 
-def _upstreams(status: models.Status) -> list[dict[str, Any]]:
-    """Each upstream once: well where all workers find it well, as slow as the slowest finds it."""
-    found: dict[str, dict[str, Any]] = {}
+@dataclass(slots=True)
+class UpstreamSummary:
+    """An upstream over all workers: in how many it is healthy, and its latency in the slowest."""
+
+    name: str
+    healthy: int = 0
+    of: int = 0  # workers
+    latency_ms: float = 0.0
+    trouble: str | None = None
+
+
+def _upstreams(status: models.Status) -> list[UpstreamSummary]:
+    found: dict[str, UpstreamSummary] = {}
     for each in status.upstreams:
-        known = found.setdefault(
-            each["name"], {"name": each["name"], "well": 0, "of": 0, "latency_ms": 0.0, "trouble": None}
-        )
-        known["of"] += 1
-        known["well"] += bool(each["healthy"])
-        known["latency_ms"] = max(known["latency_ms"], (each["latency_seconds"] or 0.0) * 1000)
-        known["trouble"] = known["trouble"] or each["trouble"]
+        known = found.setdefault(each["name"], UpstreamSummary(each["name"]))
+        known.of += 1
+        known.healthy += bool(each["healthy"])
+        known.latency_ms = max(known.latency_ms, (each["latency_seconds"] or 0.0) * 1000)
+        known.trouble = known.trouble or each["trouble"]
     return list(found.values())

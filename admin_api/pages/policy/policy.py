@@ -35,10 +35,7 @@ class Changed:
 
 async def show(visit: Visit) -> web.StreamResponse:
     """GET /policy."""
-    query: dict[str, Any] = {"limit": _ROWS}
-    if "cursor" in visit.query:
-        query["cursor"] = visit.query["cursor"]
-    history: models.Revisions = await visit.ask("GET /policy/history", query=query)
+    history: models.Revisions = await visit.ask("GET /policy/history", query=visit.listing(_ROWS))
     status: models.Status = await visit.ask("GET /status")
     return visit.render(
         "policy/policy.html",

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from aiohttp import web
 
 from admin_api.api import models
@@ -52,10 +50,6 @@ async def show(visit: Visit) -> web.StreamResponse:
     )
 
 
-def _asked(visit: Visit, filters: dict[str, str]) -> dict[str, Any]:
-    asked: dict[str, Any] = {name: filters[name] for name in _FILTERS if name in filters}
-    if "range" in filters:
-        asked |= chosen(filters).query()
-    if "cursor" in visit.query:
-        asked["cursor"] = visit.query["cursor"]
-    return {**asked, "limit": _ROWS}
+def _asked(visit: Visit, filters: dict[str, str]) -> dict[str, object]:
+    asked = {name: filters[name] for name in _FILTERS if name in filters}
+    return visit.listing(_ROWS, **asked, **(chosen(filters).query() if "range" in filters else {}))

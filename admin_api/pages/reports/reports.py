@@ -63,7 +63,7 @@ async def usage(visit: Visit) -> web.StreamResponse:
         **_facts(visit, chosen, report),
         items=items[:_MOST_ROWS],
         count=len(items),
-        total={kind: sum(item[kind] for item in items) for kind in _KINDS},
+        total={kind: sum(n for item in items if isinstance(n := item[kind], int)) for kind in _KINDS},
         kinds=_KINDS,
         columns=[] if report is None else report.by,
         choices=BY,
@@ -100,9 +100,9 @@ def _chosen(visit: Visit) -> dict[str, str]:
     return {name: value for name in names if (value := visit.query.get(name, "").strip())}
 
 
-def _asked(chosen: dict[str, str]) -> dict[str, Any]:
+def _asked(chosen: dict[str, str]) -> dict[str, str]:
     """The same as the API takes it. Days are those of UTC, and `to` is the last day that belongs to the report."""
-    asked: dict[str, Any] = {"by": chosen.get("by"), "step_seconds": chosen.get("step")}
+    asked = {"by": chosen.get("by"), "step_seconds": chosen.get("step")}
     if "from" in chosen or "to" in chosen:
         asked |= {"from": _midnight(chosen.get("from")), "to": _midnight(chosen.get("to"), days=1)}
     else:
@@ -137,7 +137,7 @@ def _window(chosen: dict[str, str]) -> Range:
     return by_key.get(chosen.get("range", _USUAL), by_key[_USUAL])
 
 
-def _facts(visit: Visit, chosen: dict[str, str], report: Any) -> dict[str, Any]:
+def _facts(visit: Visit, chosen: dict[str, str], report: Any) -> dict[str, object]:
     is_dated = "from" in chosen or "to" in chosen
     return {
         "chosen": chosen,

@@ -10,7 +10,7 @@ _ROWS = 1000  # the most that a page of the API has
 _MOST_PAGES = 20  # all groups are two, all lists are one or two
 
 
-async def all_of(visit: Visit, operation: str, **query: Any) -> list[Any]:
+async def all_of(visit: Visit, operation: str, **query: object) -> list[Any]:
     """The items of a listing such as 'GET /groups', of all its pages."""
     items: list[Any] = []
     cursor: str | None = None

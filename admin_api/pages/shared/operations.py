@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from admin_api.api import models
 from admin_api.api.context import Context
@@ -46,8 +45,8 @@ class Operations:
         token: TokenRow,
         request_id: str,
         path: Mapping[str, str],
-        query: Mapping[str, Any],
-        body: Mapping[str, Any] | None,
+        query: Mapping[str, object],
+        body: Mapping[str, object] | None,
         version: str | None,
     ) -> ApiReply:
         """Do one, as that token. `version` is the ETag that the thing must still have; None demands none.
@@ -62,7 +61,7 @@ class Operations:
             f"token:{token.name}",
             request_id,
             path,
-            None if route.query is None else check_query(dict(query), route.query),
+            None if route.query is None else check_query(query, route.query),
             {} if route.body is None else check_body(dict(body or {}), route.body),
             {} if version is None else {"If-Match": version},
             owner=token.owner,

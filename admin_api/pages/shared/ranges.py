@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +21,7 @@ class Range:
         now = datetime.now(UTC).timestamp()
         return datetime.fromtimestamp((now - self.seconds) // self.step_seconds * self.step_seconds, UTC)
 
-    def query(self) -> dict[str, Any]:
+    def query(self) -> dict[str, str]:
         """As the API's statistics take it."""
         return {"from": self.start().isoformat()}
 

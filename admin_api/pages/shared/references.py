@@ -9,13 +9,14 @@ from admin_api.api import models
 from admin_api.pages.shared.listings import all_of
 from admin_api.pages.shared.templates import grouped
 from admin_api.pages.shared.visit import Visit
+from resolver.config.references import SETS
 
 _PREFIX = "ref:"
-_SETS = (
-    ("ai", "all AI vendors"),
-    ("gateways", "services that pass on models of others"),
-    ("bypass", "ways round this resolver: public resolvers, relays, browsers' own DoH"),
-    ("lists", "all lists of your own and all subscriptions"),
+_LABELS = (  # of SETS
+    "all AI vendors",
+    "services that pass on models of others",
+    "ways round this resolver: public resolvers, relays, browsers' own DoH",
+    "all lists of your own and all subscriptions",
 )
 _ON_BLOCK = ("block", "both")
 _ON_ALLOW = ("allow", "both")
@@ -50,7 +51,7 @@ async def shelves(visit: Visit) -> tuple[Shelf, ...]:
     for kind in ("own", "subscription"):
         lists += await all_of(visit, "GET /lists", kind=kind)
     return (
-        Shelf("Sets", tuple(ReferenceChoice(name, label) for name, label in _SETS)),
+        Shelf("Sets", tuple(map(ReferenceChoice, SETS, _LABELS))),
         Shelf("Your lists", tuple(ReferenceChoice(each.name, _about_list(each)) for each in lists)),
         Shelf("AI vendors", tuple(_of_vendors(v for v in catalogue.vendors if v.kind == "vendor"))),
         Shelf("Gateways", tuple(_of_vendors(v for v in catalogue.vendors if v.kind == "gateway"))),

@@ -22,7 +22,7 @@ from admin_api.pages.shared.templates import rendered
 from admin_api.persons import is_same_person
 from admin_api.store.tokens import TokenRow
 
-_NOTHING: Mapping[str, Any] = MappingProxyType({})
+_NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(slots=True)
@@ -70,8 +70,8 @@ class Visit:
         self,
         operation: str,
         *,
-        query: Mapping[str, Any] = _NOTHING,
-        body: Mapping[str, Any] | None = None,
+        query: Mapping[str, object] = _NOTHING,
+        body: Mapping[str, object] | None = None,
         version: str | None = None,
         path: Mapping[str, str] = _NOTHING,
     ) -> ApiReply:
@@ -90,10 +90,15 @@ class Visit:
         )
 
     async def ask(
-        self, operation: str, *, query: Mapping[str, Any] = _NOTHING, path: Mapping[str, str] = _NOTHING
+        self, operation: str, *, query: Mapping[str, object] = _NOTHING, path: Mapping[str, str] = _NOTHING
     ) -> Any:
         """The model that an operation replies with."""
         return (await self.call(operation, query=query, path=path)).body
+
+    def listing(self, limit: int, **filters: object) -> dict[str, object]:
+        """The query of a listing, which goes on at the cursor that the address has."""
+        cursor = {"cursor": self.query["cursor"]} if "cursor" in self.query else {}
+        return {**filters, **cursor, "limit": limit}
 
     def text(self, name: str) -> str:
         """A field of the form, without white space around it; "" where it was not sent."""

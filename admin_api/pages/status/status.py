@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
 
 from aiohttp import web
 
@@ -51,19 +51,36 @@ async def test_webhooks(visit: Visit) -> web.StreamResponse:
     )
 
 
-def _workers(status: models.Status) -> list[dict[str, Any]]:
+def _workers(status: models.Status) -> list[dict[str, object]]:
     """Each worker with whether it serves the policy in force."""
     return [{**worker, "is_current": worker.get("revision") == status.policy["snapshot"]} for worker in status.workers]
 
 
-def _upstreams(status: models.Status) -> list[dict[str, Any]]:
-    """By upstream, how each worker finds it."""
-    found: dict[str, dict[str, Any]] = {}
+@dataclass(frozen=True, slots=True)
+class UpstreamInWorker:
+    """An upstream as one worker finds it."""
+
+    pid: int  # of the worker
+    healthy: bool
+    ms: float | None  # its latency
+
+
+@dataclass(slots=True)
+class UpstreamByWorker:
+    """An upstream as each worker finds it."""
+
+    name: str
+    workers: list[UpstreamInWorker] = field(default_factory=list)
+    trouble: str | None = None
+
+
+def _upstreams(status: models.Status) -> list[UpstreamByWorker]:
+    found: dict[str, UpstreamByWorker] = {}
     for each in status.upstreams:
-        known = found.setdefault(each["name"], {"name": each["name"], "workers": [], "trouble": None})
+        known = found.setdefault(each["name"], UpstreamByWorker(each["name"]))
         latency = each["latency_seconds"]
-        known["workers"].append(
-            {"pid": each["worker"], "healthy": bool(each["healthy"]), "ms": latency * 1000 if latency else None}
+        known.workers.append(
+            UpstreamInWorker(each["worker"], bool(each["healthy"]), latency * 1000 if latency else None)
         )
-        known["trouble"] = known["trouble"] or each["trouble"]
+        known.trouble = known.trouble or each["trouble"]
     return list(found.values())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
 
 from aiohttp import web
 
@@ -31,7 +30,7 @@ async def show(visit: Visit) -> web.StreamResponse:
 
 async def create(visit: Visit) -> web.StreamResponse:
     """POST /tokens. No redirect follows: what is shown once must not be kept anywhere in between."""
-    body: dict[str, Any] = {name: visit.text(name) for name in ("name", "role", "owner")}
+    body: dict[str, object] = {name: visit.text(name) for name in ("name", "role", "owner")}
     body |= {name: lines for name in ("networks", "groups") if (lines := visit.lines(name))}
     if expires := visit.text("expires"):
         body["expires"] = expires
@@ -49,10 +48,7 @@ async def revoke(visit: Visit) -> web.StreamResponse:
 
 
 async def _page(visit: Visit, made: models.NewToken | None) -> web.Response:
-    query: dict[str, Any] = {"limit": 100}
-    if "cursor" in visit.query:
-        query["cursor"] = visit.query["cursor"]
-    page: models.Tokens = await visit.ask("GET /tokens", query=query)
+    page: models.Tokens = await visit.ask("GET /tokens", query=visit.listing(100))
     return visit.render(
         "tokens/tokens.html", page=page, made=made, roles=ROLES, expiries=EXPIRIES, now=datetime.now(UTC)
     )

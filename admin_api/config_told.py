@@ -1,4 +1,4 @@
-"""What each start and each reload of the config changed, for the audit trail: it is root who edits the file."""
+"""Changes of the config at each start and reload, for the audit trail: it is root who edits the file."""
 
 from __future__ import annotations
 

@@ -74,13 +74,13 @@ def _public_socket(to: tuple[Any, ...]) -> socket.socket:
 
 
 def why_not(error: Exception) -> str:
-    """What went wrong with a request, fit to show."""
+    """Return why a request failed, fit to show."""
     known = _fetch_error_within(error)
     return str(known) if known is not None else _why(error)
 
 
 def _fetch_error_within(error: BaseException | None) -> FetchError | None:
-    """What our own resolver raised, under what aiohttp made of it."""
+    """Find the error of our own resolver under what aiohttp made of it."""
     while error is not None:
         if isinstance(error, FetchError):
             return error

@@ -1,7 +1,7 @@
 """Upstreams as all workers find them: told when one begins to fail and when it answers again.
 
 A worker knows of an upstream only what its own questions showed. One that has asked nothing yet, since it was just
-started, says nothing: so a restart of workers never makes a dead upstream look well.
+started, says nothing: so a restart of workers never makes a dead upstream look healthy.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ class UpstreamStates:
         key: tuple[int, str, int],
         counts: dict[tuple[int, str, int], tuple[int, int]],
     ) -> list[str | None]:
-        """Why one worker finds it failing, None where it is well; nothing where it cannot know."""
+        """Why one worker finds it failing, None where it is healthy; nothing where it cannot know."""
         answers, errors = report.get("answers", 0), report.get("errors", 0)
         before = self._good.get(key)
         counts[key] = before if before is not None and before[0] == answers else (answers, errors)

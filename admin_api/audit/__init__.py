@@ -1,1 +1,1 @@
-"""What leaves the audit trail: its head beside the store, and syslog."""
+"""Copies of the audit trail outside the store: its head beside it, and syslog."""

@@ -1,4 +1,4 @@
-"""What the store holds, compiled: a whole base, or what changed since as a layer over others."""
+"""The store's policy, compiled: a whole base, or what changed since as a layer over others."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _RANKS = {"own": Rank.OWN, "subscription": Rank.SUBSCRIPTION}
 
 @dataclass(frozen=True, slots=True)
 class Lack:
-    """What a base lacks: something that nothing goes on without, or lists fetched anew, from a revision on."""
+    """Lacks of a base: something that nothing goes on without, or lists fetched anew, from a revision on."""
 
     must_wait: bool = False
     since: int | None = None
@@ -51,7 +51,7 @@ class Wanted:
         return self.document.revision
 
     def lacks_of(self, base: str) -> Lack:
-        """What a compiled base does not have, or has of an older state."""
+        """Contents that a compiled base does not have, or has of an older state."""
         try:
             have = json.loads(base)
             contents = have["contents"]
@@ -120,7 +120,7 @@ async def base_rules(
 
 
 async def overlay_rules(connection: AsyncConnection, wanted: Wanted, below: RuleStack, since: int) -> CompiledRules:
-    """What changed after the revision `since`, as a layer over `below`."""
+    """Compile the changes after the revision `since`, as a layer over `below`."""
     changes = await rules.changes_since(connection, since)
     sources = {row.key: _source(row) for row in wanted.document.lists}
 

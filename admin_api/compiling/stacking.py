@@ -1,4 +1,4 @@
-"""Which layers a policy consists of: those that are there, with what changed over them, or new ones."""
+"""Layers of a policy: those that are there, with what changed over them, or new ones."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Layers:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What has to be compiled in a process of its own: an overlay over `below`, or, over nothing, a base."""
+    """Order for the compiler child: an overlay over `below`, or, over nothing, a base."""
 
     below: tuple[LayerFiles, ...]
 
@@ -67,7 +67,7 @@ class Stacker:
     async def over(
         self, layers: Layers, connection: AsyncConnection, wanted: Wanted, like: PolicySnapshot | None
     ) -> Layers | Order:
-        """What changed since, over layers that fit; or what a child has to compile first."""
+        """Layers that fit, with what changed since on top; or what a child has to compile first."""
         if await rules.count_changes_since(connection, layers.files[-1].revision) == 0:
             return layers
         since_base = 0

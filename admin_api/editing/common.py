@@ -1,4 +1,4 @@
-"""What the editing of all kinds shares."""
+"""Validation and version checks that the editing of all kinds shares."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Merge = Callable[[Mapping[str, object]], Mapping[str, Any]]
 
 @dataclass(frozen=True, slots=True)
 class Written(Generic[Row]):
-    """What was written, and the policy revision that has it."""
+    """A row that was written, and the policy revision that has it."""
 
     row: Row
     revision: int

@@ -1,4 +1,4 @@
-"""What is wrong with what was asked for."""
+"""Mistakes in what was asked for, and JSON pointers to them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _INDEX = re.compile(r"(0|[1-9][0-9]{0,8})\Z")
 
 
 class Invalid(MoatdnsError):
-    """What was asked for cannot be. `errors` are pairs of a JSON pointer into it (RFC 6901) and what is wrong there."""
+    """Invalid input. `errors` are pairs of a JSON pointer into it (RFC 6901) and what is wrong there."""
 
     def __init__(self, errors: list[tuple[str, str]]) -> None:
         super().__init__("\n".join(f"{pointer}: {text}" if pointer else text for pointer, text in errors))

@@ -1,4 +1,4 @@
-"""What a call asks for: to whom an exemption is granted, for what, and until when."""
+"""Exemptions as a call asks for them: to whom, for what, and until when; read and checked."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _ANY_LABEL = b"\x01*"  # in a key
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What the config says of exemptions."""
+    """The config's settings of exemptions."""
 
     four_eyes: bool
     longest_seconds: int

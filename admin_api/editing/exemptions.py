@@ -22,7 +22,7 @@ from resolver.snapshot.clocks import now as moment
 
 PENDING: Final = "exemption.pending"  # the event
 UNVERIFIED: Final = "block page (nobody verified)"
-"""Who answers for a request that nobody signed: no owner, and so not one of two."""
+"""Owner of a request that nobody signed: no person, and so not one of two."""
 PENDING_SECONDS: Final = 7 * 86400
 """How long an exemption waits for approval that says how long, but not until when, it is to last."""
 
@@ -32,7 +32,7 @@ Admit = Callable[[Sequence[ExemptionRow], str, tuple[str, ...], tuple[str, ...]]
 
 @dataclass(frozen=True, slots=True)
 class Who:
-    """Who does it: the token, and who answers for it."""
+    """Actor of a call: the token, and who answers for it."""
 
     actor: str
     owner: str

@@ -107,7 +107,7 @@ def _too_much(body: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]]:
 
 
 async def _check(change: Change, wanted: GroupState, known: KnownReferences) -> None:
-    """What the group says of others: networks and client names that they have, and references. Raises Invalid."""
+    """Check a group against others: networks and client names that they have, and references. Raises Invalid."""
     claims = await groups.claims(change.connection, wanted["networks"])
     name_claims = await groups.name_claims(change.connection, wanted["client_names"])
     others = [

@@ -30,7 +30,7 @@ MOST_ADDRESSES: Final = 16  # of one device
 
 @dataclass(frozen=True, slots=True)
 class LeaseTerms:
-    """What the config says of leases."""
+    """The config's settings of leases."""
 
     most: int
     longest_seconds: int
@@ -38,7 +38,7 @@ class LeaseTerms:
 
 @dataclass(frozen=True, slots=True)
 class LeaseBounds:
-    """What a token of role lease is bound to; None: to nothing."""
+    """Networks and groups that a token of role lease is bound to; None: to nothing."""
 
     networks: tuple[str, ...] | None = None
     groups: tuple[str, ...] | None = None

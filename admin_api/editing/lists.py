@@ -24,7 +24,7 @@ _FETCHING: Final = ("url", "format", "refresh_seconds", "allow_private", "sha256
 
 
 class _Body(SubscriptionFields):
-    """What may be written of a list, besides its rules."""
+    """Fields of a list that may be written, besides its rules."""
 
     name: fields.Name
     enabled: Switch = True
@@ -134,7 +134,7 @@ async def ask_refresh(store: Store, name: str, *, actor: str, request_id: str | 
 
 
 def _said(body: Mapping[str, Any]) -> Mapping[str, object]:
-    """What a body says besides rules; null is like not said, and so is what only lists with a url have, if false."""
+    """Fields of a body besides rules; null is like not said, and so is what only lists with a url have, if false."""
     said = {key: value for key, value in body.items() if key not in {"block", "allow"} and value is not None}
     if said.get("allow_private") is False:
         del said["allow_private"]

@@ -60,7 +60,7 @@ async def pause(
 
 
 async def check_emergency(change: Change, owner: str, longest_seconds: int) -> list[str]:
-    """What a change pauses that its owner may not pause alone, in finished phrases.
+    """Pauses of a change that its owner may not make alone, in finished phrases.
 
     Alone, all of an owner's pauses end within `longest_seconds` of the first one's begin, and the next begin a day
     after that: one pause after the other would be no emergency.

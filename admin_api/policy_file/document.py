@@ -32,7 +32,7 @@ class ListEntry(OwnList):
 
     @property
     def settings(self) -> Mapping[str, object]:
-        """What it says besides its rules."""
+        """Its settings, without rules."""
         fetching = {name: getattr(self, name) for name in FETCHING} if self.url is not None else {}
         return {"enabled": self.enabled, **fetching}
 

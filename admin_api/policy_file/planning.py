@@ -1,4 +1,4 @@
-"""What has to change for the policy to be what a document says, or what it was at an earlier revision."""
+"""Plans: changes that make the policy what a document says, or what it was at an earlier revision."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Plan:
 
 
 async def plan_document(conn: AsyncConnection, document: Document) -> Plan:
-    """What a document changes. Raises Invalid for what only the config file can change."""
+    """Plan the changes that a document makes. Raises Invalid for what only the config file can change."""
     plan = Plan(await revision(conn))
     of_file = await read_file_policy(conn)
     source = of_file.get("source") or "the config file"
@@ -133,7 +133,7 @@ async def _plan_groups(
 
 
 async def plan_rollback(conn: AsyncConnection, to: int) -> Plan:
-    """What takes the policy back to a revision; the config's part of it stays. Raises NotFound, Invalid."""
+    """Plan the way back to a revision; the config's part of the policy stays. Raises NotFound, Invalid."""
     now = await revision(conn)
     if not 0 <= to <= now:
         raise NotFound(f"revision {to}: the policy has revision {now}")

@@ -1,4 +1,4 @@
-"""What a planned policy would have made of the queries of the last days, by the very code that decides."""
+"""Replay of the queries of the last days under a planned policy, by the very code that decides."""
 
 from __future__ import annotations
 

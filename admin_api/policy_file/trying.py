@@ -35,7 +35,7 @@ _ACTOR = "plan"
 
 @dataclass(frozen=True, slots=True)
 class InForce:
-    """What a plan is replayed against: the policy of a store's revision, and who is where."""
+    """The policy in force that a plan is replayed against, of a store's revision, and who is where."""
 
     snapshot: PolicySnapshot
     revision: int

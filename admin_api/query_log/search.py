@@ -36,7 +36,7 @@ Row = tuple[Any, ...]
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What is looked for: values by filter; from `start` to before `end`, Unix seconds; newer than marks."""
+    """Filter of a search: values by field; from `start` to before `end`, Unix seconds; newer than marks."""
 
     filters: Mapping[str, str]
     start: float | None = None

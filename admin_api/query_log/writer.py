@@ -93,7 +93,7 @@ class QueryLogWriter:
             connection.close()
 
     def _gathered(self, *, wait: bool) -> list[Row]:
-        """What comes within a moment, parsed."""
+        """Events that come within a moment, parsed."""
         rows: list[Row] = []
         deadline = time.monotonic() + COMMIT_SECONDS
         while len(rows) < 50_000:
@@ -113,7 +113,7 @@ class QueryLogWriter:
         return rows
 
     def _in_turn(self, rows: list[Row], *, is_last: bool) -> list[Row]:
-        """What may be written now, in order of time: each row waits a moment for older ones, of other workers."""
+        """Rows that may be written now, in order of time: each waits a moment for older ones, of other workers."""
         held, self._held = self._held, []
         rows.sort(key=_AT)
         if is_last or not held:

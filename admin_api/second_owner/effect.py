@@ -24,7 +24,7 @@ _PASSING: Final = {
 
 
 async def finding(change: Change, opens: list[str]) -> Finding:
-    """What a change does, once all of it is written."""
+    """Return the effects of a change, once all of it is written."""
     digest = hashlib.sha256()
     told: list[ChangeTold] = []
     for audited in change.entries:

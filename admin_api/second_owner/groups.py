@@ -25,7 +25,7 @@ States = Mapping[str, State]  # by name
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What a judgement has to know beside groups."""
+    """Facts beside groups that a judgement needs."""
 
     response: State  # the policy's, where a group has none of its own
     default_block: tuple[str, ...]  # where no group says what `default` blocks
@@ -38,7 +38,7 @@ class Facts:
 
 
 def opened(before: State, after: State, was: States, will: States, facts: Facts) -> Iterator[str]:
-    """What a client may reach in the state `after` that it may not in `before`, in phrases that follow the group."""
+    """Openings for a client that goes from the state `before` to `after`, in phrases that follow the group."""
     if _is_watched(before):
         return  # everything is let through there
     if _is_watched(after):
@@ -75,7 +75,7 @@ def _is_watched(group: State) -> bool:
 
 
 def changed(was: States, will: States, facts: Facts) -> Iterator[str]:
-    """What changes of groups open, in finished phrases. `was` and `will` are all groups, before and after."""
+    """Openings by changes of groups, in finished phrases. `was` and `will` are all groups, before and after."""
     touched = sorted(name for name in {*was, *will} if was.get(name) != will.get(name))
     for name in touched:
         if name in was and name in will:
@@ -141,7 +141,7 @@ _NOTHING: State = {"networks": (), "client_names": ()}
 
 
 class _Claims:
-    """Which group has which network."""
+    """Networks, each with its group."""
 
     def __init__(self, states: States) -> None:
         self._owners = {network: name for name, state in states.items() for network in state["networks"]}

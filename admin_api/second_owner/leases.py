@@ -1,4 +1,4 @@
-"""What leases open: an address that comes into another group, or to an identity that is exempt."""
+"""Openings by leases: an address that comes into another group, or to an identity that is exempt."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from admin_api.store.tables import group_networks, groups
 async def lease_openings(
     change: Change, states: States, facts: Facts, exempt_identities: Collection[str], *, ends_too: bool = True
 ) -> list[str]:
-    """What the leases that a change set (and ended, with `ends_too`) open, in finished phrases."""
+    """Openings by leases that a change set (and ended, with `ends_too`), in finished phrases."""
     found: list[str] = []
     for before, after in _at_last(change):
         if (before is None or not ends_too) and after is None:

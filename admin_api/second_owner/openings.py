@@ -1,4 +1,4 @@
-"""What a change of the store opens, judged by what it wrote, before it is committed.
+"""Openings by a change of the store, judged by what it wrote, before it is committed.
 
 In doubt, and of what nobody has classified, it opens something. Exemptions have their own second pair of eyes
 (editing/exemptions.py).
@@ -54,7 +54,7 @@ class Entry:
 
 
 async def openings(change: Change, catalogue: Catalogue, *, of_hook: bool = False) -> list[str]:
-    """What it opens, in finished phrases; pauses are left to the caller.
+    """Openings by a change, in finished phrases; pauses are left to the caller.
 
     `of_hook`: a VPN or DHCP server sets leases; who has the address is its own word, and what ends, ends.
     """
@@ -127,7 +127,7 @@ class _Lookup:
         return found
 
     def of_lists(self, entries: Iterable[Entry]) -> Iterator[str]:
-        """What lists open that are made, changed or removed; their rules are looked at by `of_rules`."""
+        """Openings by lists that are made, changed or removed; their rules are looked at by `of_rules`."""
         for entry in entries:
             if entry.kind != "lists":
                 continue
@@ -154,7 +154,7 @@ class _Lookup:
             yield f"list {name!r} is of another {' and '.join(other)}"
 
     async def of_rules(self, change: Change) -> AsyncIterator[str]:
-        """What rules open that were added or removed."""
+        """Openings by rules that were added or removed."""
         by_id = {row.id: row for row in self.rows.values() if row.enabled}  # of others: when they are enabled
         for table, is_opening in ((rules, "allow"), (removed_rules, "block"), (rules, "block")):
             c = table.c

@@ -53,7 +53,7 @@ def exposition(
 
 
 def dropped_of(totals: Mapping[str, int]) -> dict[str, int]:
-    """What was let fall, by what."""
+    """Counts of what was dropped, by reason."""
     return {str(json.loads(key)[1]): count for key, count in totals.items() if key.startswith('["dropped",')}
 
 
@@ -136,7 +136,7 @@ class _Collected(Collector):
             ),
             ("cache_hits", "Queries answered from memory, and those that were not.", ("kind",), self._caches),
             ("cache_events", "What happened in the cache, beside hits and misses.", ("what",), self._cache_events),
-            ("dropped", "What was let fall because something was full or wrong.", ("what",), self._dropped),
+            ("dropped", "What was dropped because something was full or wrong.", ("what",), self._dropped),
             ("block_page", "What the block page showed, and requests that it filed.", ("what",), self._block_page),
         )
         for name, says, labels, samples in counters:

@@ -28,7 +28,7 @@ Row = tuple[str, str, str]  # dimension, key, kind
 
 
 class Gains:
-    """What was counted since the last fold. `known` are the keys that the minute has already, by dimension."""
+    """Counts gained since the last fold. `known` are the keys that the minute has already, by dimension."""
 
     def __init__(self, gains: Iterable[Gain], known: Mapping[str, Set[str]] | None = None) -> None:
         self.rows: Counter[Row] = Counter()

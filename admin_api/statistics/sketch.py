@@ -37,5 +37,5 @@ def to_bytes(sketch: list[int]) -> bytes:
 
 
 def from_bytes(raw: bytes) -> list[int]:
-    """What `to_bytes` gave."""
+    """Read the octets that `to_bytes` gave."""
     return array("Q", raw).tolist()

@@ -21,7 +21,7 @@ from resolver.telemetry.log import Log
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """What was begun. `put_aside` is the new name of a damaged store; `lost` heads are named in `row`."""
+    """Result of beginning anew. `put_aside` is the new name of a damaged store; `lost` heads are named in `row`."""
 
     place: str
     store_id: str

@@ -123,7 +123,7 @@ async def append(conn: AsyncConnection, key: bytes, store_id: str, entries: Sequ
 
 
 def genesis(key: bytes, store_id: str) -> str:
-    """What the first row stands on; also shows whether a key is the store's."""
+    """Return the mac that the first row stands on; it also shows whether a key is the store's."""
     return hmac.new(key, store_id.encode(), hashlib.sha256).hexdigest()
 
 

@@ -55,7 +55,7 @@ class Change:
 Judge = Callable[[Change], Awaitable[None]]
 
 JUDGE: Final[ContextVar[Judge | None]] = ContextVar("JUDGE", default=None)
-"""Who looks at a change once all of it is written, before it is committed; what is raised rolls it back.
+"""Judge of a change, called once all of it is written, before it is committed; what it raises rolls the change back.
 
 Set around a call of the API (api/performing.py), so that no handler can forget it. What the node does by
 itself, and what root does on the machine, has none.

@@ -25,7 +25,7 @@ STATUSES: Final = ("pending", "approved", "denied", "withdrawn", "expired")
 MOST_DECIDED: Final = 1000
 """Rows that are kept of those that wait no more; then the oldest go."""
 MOST_BODY_OCTETS: Final = 64 << 20
-"""What all that waits may take, compressed."""
+"""Octets that the bodies of all waiting requests may take, compressed."""
 
 _DONE: Final = {"approve": "approved", "deny": "denied", "withdraw": "withdrawn", "expire": "expired"}
 
@@ -41,7 +41,7 @@ class Sent:
     if_match: str | None
 
     def digest(self) -> str:
-        """What stands for it: equal calls have equal ones."""
+        """Digest of the call: equal calls have equal ones."""
         return hashlib.sha256(canonical([getattr(self, field.name) for field in fields(self)]).encode()).hexdigest()
 
 
@@ -56,7 +56,7 @@ class ChangeTold(TypedDict):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What a change does. `opens` are finished phrases; `changes` as audit rows tell; `effect` stands for all of it."""
+    """Effects of a change. `opens` are finished phrases; `changes` as audit rows tell; `effect` is a digest of all."""
 
     opens: tuple[str, ...]
     changes: list[ChangeTold]
@@ -65,7 +65,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Asking:
-    """Who asks, or decides: the token, its id, and who answers for it."""
+    """Token that asks or decides: its name, its owner and its id."""
 
     actor: str
     owner: str
@@ -129,7 +129,7 @@ async def get(conn: AsyncConnection, number: str) -> ChangeRequestRow:
 
 
 async def body_of(conn: AsyncConnection, row: ChangeRequestRow) -> Any:
-    """What was sent. Raises WrongState when it is not kept any more."""
+    """Body of the call that waits. Raises WrongState when it is not kept any more."""
     packed = await conn.scalar(select(change_requests.c.body).where(change_requests.c.id == row.id))
     if packed is None:
         raise WrongState(f"change request {row.id!r} is {row.status}: what was sent is not kept")
@@ -250,7 +250,7 @@ async def tidy(change: Change) -> None:
 
 
 def facts_of(row: ChangeRequestRow) -> dict[str, object]:
-    """What a webhook is told."""
+    """Facts of a change request for a webhook."""
     return {**row.plain(), "requested_at": row.created_at.isoformat()}
 
 

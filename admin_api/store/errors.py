@@ -1,4 +1,4 @@
-"""What can go wrong with the store.
+"""Errors of the store.
 
 StoreError
 ├── StoreAway      it cannot be reached, or cannot be used
@@ -97,7 +97,7 @@ class WrongKind(StoreError):
 
 
 class WrongState(StoreError):
-    """What was asked for cannot be done in the status that the thing has."""
+    """The status of an object does not permit the action."""
 
 
 class Forbidden(StoreError):

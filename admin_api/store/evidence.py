@@ -37,7 +37,7 @@ def known_store(state_dir: Path) -> str | None:
 
 
 def how_to_go_on(place: str) -> str:
-    """What an admin does about a store that is lost."""
+    """Advice to an admin whose store is lost."""
     return (
         f"The last policy stays in force. Bring {place} back, from a backup if need be; or say 'moatdns store "
         "begin-anew', which takes what is there and makes what is not"

@@ -201,7 +201,7 @@ async def waiting(conn: AsyncConnection, requested_by: str) -> list[ExemptionRow
 
 
 async def undone(conn: AsyncConnection, requested_by: str, client: str, now: datetime) -> list[ExemptionRow]:
-    """What an actor asked for, for one client: what is pending, or was denied before it lapsed; newest first."""
+    """Requests of an actor for one client that are pending, or were denied before they lapsed; newest first."""
     c = exemptions.c
     query = select(exemptions).where(
         c.status.in_(("pending", "denied")),
@@ -221,7 +221,7 @@ async def touching(conn: AsyncConnection, start: datetime, end: datetime) -> lis
 
 
 async def events(conn: AsyncConnection, number: str) -> list[EventRow]:
-    """What happened to one, in order."""
+    """Events of one exemption, in order."""
     columns = [exemption_events.c[field.name] for field in fields(EventRow)]
     query = select(*columns).where(exemption_events.c.exemption_id == bindable(number)).order_by(exemption_events.c.id)
     return [EventRow(**row._mapping) for row in await conn.execute(query)]

@@ -1,4 +1,4 @@
-"""What the audit trail lacks: changes that were refused because nothing could be written.
+"""Gaps of the audit trail: changes that were refused because nothing could be written.
 
 They changed nothing, and left no row. So that nobody takes the silence for peace, the next row that can be written says
 from when to when nothing could be, why, and who had tried.
@@ -16,7 +16,7 @@ _MOST_ACTORS = 20
 
 
 class Gap:
-    """What was refused since something could last be written."""
+    """Changes refused since something could last be written."""
 
     def __init__(self) -> None:
         self.refused = 0

@@ -42,7 +42,7 @@ class GroupRow:
     updated_at: datetime
 
     def plain(self) -> GroupState:
-        """What an admin may write of it, as JSON has it."""
+        """The fields that an admin may write, as JSON has them."""
         return {
             "name": self.name,
             "description": self.description,
@@ -97,7 +97,7 @@ async def page(
 
 
 async def claims(conn: AsyncConnection, networks: Sequence[str]) -> dict[str, list[str]]:
-    """Which of these networks groups have: names of groups, each with those networks."""
+    """Groups that have one of these networks: names of groups, each with those networks."""
     query = (
         select(groups.c.name, group_networks.c.network)
         .join_from(group_networks, groups)
@@ -110,7 +110,7 @@ async def claims(conn: AsyncConnection, networks: Sequence[str]) -> dict[str, li
 
 
 async def name_claims(conn: AsyncConnection, client_names: Sequence[str]) -> dict[str, list[str]]:
-    """Which of these client names groups have: names of groups, each with those client names."""
+    """Groups that have one of these client names: names of groups, each with those client names."""
     if not client_names:
         return {}
     wanted = set(client_names)

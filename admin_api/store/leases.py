@@ -20,7 +20,7 @@ _BATCH = 500
 
 @dataclass(frozen=True, slots=True)
 class LeaseEvent:
-    """What happened to a lease: set, renewed, ended or expired."""
+    """One event of a lease: set, renewed, ended or expired."""
 
     id: int
     at: datetime
@@ -112,7 +112,7 @@ async def history(
     address: str | None = None,
     identity: str | None = None,
 ) -> list[LeaseEvent]:
-    """What happened, newest first."""
+    """Events of leases, newest first."""
     c = lease_history.c
     query = select(lease_history).order_by(c.id.desc()).limit(limit)
     if before_id is not None:

@@ -51,7 +51,7 @@ class ListRow:
 
     @property
     def key(self) -> str:
-        """What the list is called in compiled layers. One made anew under an old name has another."""
+        """Name of the list in compiled layers. A list made anew under an old name has another."""
         return self.name if self.origin == "file" else f"{self.name}#{self.id}"
 
     def plain(self) -> dict[str, object]:
@@ -62,7 +62,7 @@ class ListRow:
 
 
 def error_shown(row: ListRow, *, is_admin: bool) -> str | None:
-    """What to tell of the last fetch that failed; of a private address only an admin learns what is there."""
+    """Text of the last fetch that failed, fit for its reader: only an admin learns what is at a private address."""
     return PRIVATE_ERROR if row.last_error is not None and row.allow_private and not is_admin else row.last_error
 
 

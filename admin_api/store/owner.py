@@ -1,4 +1,4 @@
-"""Who serves a store that several machines can reach: one node, by a lock that shows signs of life.
+"""Ownership of a store that several machines can reach: one node serves it, by a lock that shows signs of life.
 
 Two nodes would each have leases and exemptions of their own in force: what is revoked on one would stay open on the
 other. The lock is a row with the time of its holder's last sign of life, by the database's clock. A holder that gave
@@ -34,7 +34,7 @@ _c = store_owner.c
 
 
 def holder_of(supervisor: int, began: float) -> str:
-    """What stands for one run of the service: machine, process, and when it began."""
+    """Return the identifier of one run of the service: machine, process, and when it began."""
     return f"{_machine()}|{supervisor}|{began}"
 
 

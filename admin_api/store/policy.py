@@ -35,7 +35,7 @@ class PolicyDocument:
     groups: tuple[GroupRow, ...]
 
     def fingerprint(self) -> str:
-        """What stands for all of it, rules included: equal policies of one store have equal ones."""
+        """Digest of the policy, rules included: equal policies of one store have equal ones."""
         content = [
             list(self.own_vendors),
             self.response,
@@ -57,7 +57,7 @@ async def revision(conn: AsyncConnection) -> int:
 
 
 async def read_file_policy(conn: AsyncConnection) -> FilePolicy:
-    """What the config file says of the policy besides lists and groups; nothing before the first."""
+    """The config file's part of the policy besides lists and groups; empty before the first."""
     return cast(FilePolicy, await documents.get(conn, FILE_POLICY) or {})
 
 

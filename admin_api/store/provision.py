@@ -149,7 +149,7 @@ async def _provision_groups(change: Change, wanted: Sequence[Mapping[str, Any]])
 
 
 def _names_claimed(entry: Mapping[str, Any], others: list[GroupRow]) -> list[str]:
-    """What the groups of the API have of the client names of a group of the file."""
+    """Problems with client names of the file's group that groups of the API have, too."""
     wanted = set(entry.get("client_names", ()))
     return [
         f"policy.groups: client name {', '.join(sorted(shared))} of the group {entry['name']!r} is claimed by the "

@@ -12,7 +12,7 @@ LEAST_BYTES = 1 << 20
 
 
 def free_bytes(state_dir: Path) -> int | None:
-    """What we may still write there; None where nobody can tell."""
+    """Octets that we may still write there; None where nobody can tell."""
     try:
         found = os.statvfs(state_dir)
     except OSError:

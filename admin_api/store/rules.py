@@ -43,14 +43,14 @@ Kind = Literal["rules", "patterns", "regexes"]
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """What happened to rules since a revision: take out `removed`, then put in `added`. Both of key, action, rule."""
+    """Changes of rules since a revision: take out `removed`, then put in `added`. Both of key, action, rule."""
 
     removed: list[tuple[str, str, str]]
     added: list[tuple[str, str, str]]
 
 
 def kind_of(rule: str) -> Kind:
-    """What counts a rule in its normal form: patterns and expressions are bounded more narrowly than names."""
+    """Kind by which a rule in its normal form counts: patterns and expressions are bounded more narrowly than names."""
     if rule.startswith("/"):
         return "regexes"
     return "patterns" if "*" in rule and "*" in rule.removeprefix("=").removeprefix("*.") else "rules"
@@ -132,7 +132,7 @@ async def written_by(change: Change, row: ListRow, *, removed: bool, limit: int)
 
 
 async def changes_since(conn: AsyncConnection, revision: int) -> Changes:
-    """What happened to the rules of API lists after that revision. Lists that are gone are not told of."""
+    """Changes of the rules of API lists after that revision; lists that are gone are left out."""
     found: list[list[tuple[str, str, str]]] = []
     for table in (removed_rules, rules):
         triples: list[tuple[str, str, str]] = []

@@ -75,7 +75,7 @@ class Store:
 
     @property
     def trouble(self) -> str | None:
-        """Why nothing, or no policy, can be written; None when all is well."""
+        """Why nothing, or no policy, can be written; None while both can."""
         try:
             check_room(self._state_dir)
         except StoreFull as error:
@@ -184,7 +184,7 @@ class Store:
 
     @property
     def audit_key(self) -> bytes:
-        """What the audit rows' HMACs are made with."""
+        """Key of the audit rows' HMACs."""
         return self._audit_key
 
     async def _check_owner(self, connection: AsyncConnection) -> None:
@@ -222,7 +222,7 @@ class Store:
 
 
 def _identity(file: Path | None) -> tuple[int, int] | None:
-    """Which file it is; None where there is none."""
+    """Device and inode of a file; None where there is none."""
     if file is None:
         return None
     try:

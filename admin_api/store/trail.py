@@ -32,7 +32,7 @@ Pair = tuple[int, str]  # row, mac
 
 @dataclass(slots=True)
 class Verified:
-    """What was found: what is wrong, one sentence each (at most a hundred), and the gaps that are known."""
+    """Result of verifying the trail: problems, one sentence each (at most a hundred), and the gaps that are known."""
 
     findings: list[str] = field(default_factory=list)
     gaps: list[str] = field(default_factory=list)
@@ -54,7 +54,7 @@ class _Acknowledgement:
 
 
 async def verify(conn: AsyncConnection, key: bytes, heads: Sequence[Pair] = ()) -> list[str]:
-    """What is wrong with the trail, one sentence each (at most a hundred); [] when it is whole."""
+    """Problems of the trail, one sentence each (at most a hundred); [] when it is whole."""
     return (await look_through(conn, key, heads)).findings
 
 
@@ -128,7 +128,7 @@ async def acknowledge(change: Change, key: bytes, heads: Iterable[Pair], reason:
 
 
 def told_of_loss(lost: Sequence[Pair], rows: int) -> str:
-    """Why the node is not well."""
+    """Why the node is degraded."""
     return (
         f"the audit trail lacks rows that were there once (row {max(number for number, _ in lost)} for one; it has "
         f"{rows}): the store was restored from an older copy, or its end was cut off. See 'moatdns audit verify'; an "
@@ -137,7 +137,7 @@ def told_of_loss(lost: Sequence[Pair], rows: int) -> str:
 
 
 def _acknowledgement(row: Row[Any]) -> _Acknowledgement | None:
-    """What a row of the trail acknowledges; None of any other row."""
+    """Acknowledgement of lost rows that a row of the trail holds; None of any other row."""
     if (row.action, row.object) not in (ACKNOWLEDGE, BEGIN_ANEW) or row.after is None:
         return None
     after = json.loads(row.after)

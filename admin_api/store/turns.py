@@ -28,7 +28,7 @@ class Turns:
 
     @contextlib.contextmanager
     def noted(self) -> Iterator[None]:
-        """Within, something is written; whether that goes well is `trouble`."""
+        """Note in `trouble` whether what is written within succeeds."""
         try:
             yield
         except StoreAway as error:

@@ -15,7 +15,7 @@ Line = list[Any]
 
 
 class Undo:
-    """What a change does, gathered and compressed on the way."""
+    """Lines of one change, gathered and compressed on the way."""
 
     def __init__(self) -> None:
         self._packer = zlib.compressobj()

@@ -46,7 +46,7 @@ async def put(conn: AsyncConnection, hooks: Sequence[str], what: str, data: Mapp
 
 
 async def due(conn: AsyncConnection, hook: str, now: datetime, limit: int) -> list[MessageRow]:
-    """What a hook is to be told now, the oldest first."""
+    """Messages due to a hook, the oldest first."""
     c = webhook_messages.c
     query = select(webhook_messages).where(c.hook == hook, c.next_at <= now).order_by(c.id).limit(limit)
     return [MessageRow(**row._mapping) for row in await conn.execute(query)]

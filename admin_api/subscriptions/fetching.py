@@ -32,7 +32,7 @@ Progress = Callable[[int, int | None], None]
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What to fetch. `etag` and `last_modified` are of the copy that is there, if it is still of use."""
+    """Order to fetch a list. `etag` and `last_modified` are of the copy that is there, if it is still of use."""
 
     url: str
     allow_private: bool = False
@@ -43,7 +43,7 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """What came; the octets are in the file."""
+    """A response that came; its octets are in the file."""
 
     octets: int
     etag: str | None

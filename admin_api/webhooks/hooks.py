@@ -24,7 +24,7 @@ class Hook:
 
     @property
     def key(self) -> str:
-        """What its messages are kept under: the URL, which may hold a password, is not."""
+        """Key of its messages in the store; not the URL, which may hold a password."""
         return hashlib.sha256(self.url.encode()).hexdigest()[:16]
 
     @property

@@ -1,4 +1,4 @@
-"""Notices what nobody does, and hooks are told of: exemptions that end soon, failing lists, a node that is not well."""
+"""Watcher of what nobody does and hooks are told of: exemptions that end soon, failing lists, a degraded node."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Watcher:
     """The one that looks."""
 
     def __init__(self, access: StoreAccess, outbox: Outbox, troubles: Callable[[], Sequence[str]]) -> None:
-        """`troubles` says why the node is not well, in finished phrases; none when it is."""
+        """`troubles` says why the node is degraded, in finished phrases; none when it is."""
         self._access = access
         self._outbox = outbox
         self._troubles = troubles
@@ -94,5 +94,5 @@ def ends_soon(row: ExemptionRow, now: datetime) -> bool:
 
 
 def told_of(row: ExemptionRow) -> dict[str, object]:
-    """What a message says of an exemption."""
+    """Facts of an exemption for a message."""
     return {**row.plain(), "requested_by": row.requested_by}

@@ -12,7 +12,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """What is known of a list's copy."""
+    """Add columns for a list's copy."""
     op.add_column("lists", sa.Column("allow_private", sa.Boolean, nullable=False, server_default=sa.false()))
     op.add_column("lists", sa.Column("sha256", sa.Text))
     op.add_column("lists", sa.Column("last_attempt_at", sa.BigInteger))

@@ -1,4 +1,4 @@
-"""What webhooks are still to be told."""
+"""Messages that webhooks have still to get."""
 
 from __future__ import annotations
 

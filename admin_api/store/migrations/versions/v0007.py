@@ -1,4 +1,4 @@
-"""What the audit key must fit, and who serves a store that several machines can reach."""
+"""Mark that the audit key must fit, and the owner of a store that several machines can reach."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from admin_api.audit.head import noted_heads
 from admin_api.store import audit, trail
-from admin_api.store.engine import FILE, Limits, open_engines
+from admin_api.store.engine import FILE, StoreLimits, open_engines
 from resolver.errors import MoatdnsError
 from resolver.snapshot.clocks import now
 from resolver.snapshot.snapshot_file import SNAPSHOTS, last_good
@@ -44,7 +44,7 @@ async def _wrong_with_audit(state_dir: Path) -> list[str]:
     key = audit.load_key(state_dir)
     if key is None:
         return ["the audit key is gone"]
-    engines = open_engines(None, state_dir, Limits())
+    engines = open_engines(None, state_dir, StoreLimits())
     try:
         async with engines.reading.connect() as connection:
             return await trail.verify(connection, key, noted_heads(state_dir, None))

@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from admin_api.compiling.layers import Wanted, read_wanted
+from admin_api.compiling.layers import WantedPolicy, read_wanted
 from admin_api.compiling.stacking import FEW_CHANGES, FEW_RULES, Layers, Order, Stacker
 from admin_api.store import policy as stored_policy
 from admin_api.store import rules
@@ -189,7 +189,7 @@ class Keeper:
             return now
         return write_manifest(self._state_dir / SNAPSHOTS, layers.files, groups, origin)
 
-    async def _stacked(self, store: Store) -> tuple[Wanted, Layers]:
+    async def _stacked(self, store: Store) -> tuple[WantedPolicy, Layers]:
         """The policy as it is, and the layers that it consists of. Raises MoatdnsError."""
         layers = self._layers
         while True:
@@ -221,7 +221,7 @@ class Keeper:
             self._fold_after = time.monotonic() + _FOLD_AGAIN_SECONDS
             self._log.error("a new base could not be compiled; the old one stays", why=str(error))
 
-    async def _tidy(self, store: Store, wanted: Wanted, layers: Layers, *, has_new_base: bool) -> None:
+    async def _tidy(self, store: Store, wanted: WantedPolicy, layers: Layers, *, has_new_base: bool) -> None:
         """Forget what the base has made needless, and have a new one compiled when it is time."""
         if has_new_base:
             needed = {row.content for row in wanted.document.lists if row.content is not None}

@@ -38,7 +38,7 @@ class Lack:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class WantedPolicy:
     """The policy as the store has it at one moment. `fingerprint` is the config's, `base` what a base should hold."""
 
     document: PolicyDocument
@@ -94,16 +94,16 @@ class Wanted:
         return compile_groups(groups_of(plain, catalogue), document.own_vendors, scopes_of(plain, catalogue))
 
 
-async def read_wanted(connection: AsyncConnection, catalogue: Catalogue) -> Wanted:
+async def read_wanted(connection: AsyncConnection, catalogue: Catalogue) -> WantedPolicy:
     """The policy that this connection sees."""
     document = await read_policy(connection)
     of_file = await read_file_policy(connection)
     contents = {row.key: row.content for row in document.lists if row.content is not None}
-    return Wanted(document, of_file.get("fingerprint", ""), base_text(contents, catalogue.fingerprint))
+    return WantedPolicy(document, of_file.get("fingerprint", ""), base_text(contents, catalogue.fingerprint))
 
 
 async def base_rules(
-    connection: AsyncConnection, wanted: Wanted, catalogue: Catalogue, state_dir: Path
+    connection: AsyncConnection, wanted: WantedPolicy, catalogue: Catalogue, state_dir: Path
 ) -> CompiledRules:
     """Everything, compiled into one layer. Raises SnapshotError when a content file cannot be read."""
     sources = list(bundled_sources(catalogue))
@@ -119,7 +119,9 @@ async def base_rules(
     return await asyncio.to_thread(compile_rules, sources)
 
 
-async def overlay_rules(connection: AsyncConnection, wanted: Wanted, below: RuleStack, since: int) -> CompiledRules:
+async def overlay_rules(
+    connection: AsyncConnection, wanted: WantedPolicy, below: RuleStack, since: int
+) -> CompiledRules:
     """Compile the changes after the revision `since`, as a layer over `below`."""
     changes = await rules.changes_since(connection, since)
     sources = {row.key: _source(row) for row in wanted.document.lists}

@@ -9,7 +9,7 @@ from pathlib import Path
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from admin_api.child_process import in_child
-from admin_api.compiling.layers import Wanted, base_rules, overlay_rules
+from admin_api.compiling.layers import WantedPolicy, base_rules, overlay_rules
 from admin_api.compiling.messages import LAYER_CHANNEL, CompileLayer
 from admin_api.store import rules
 from blocklists.catalogue import Catalogue
@@ -38,7 +38,7 @@ class Layers:
         """Those of a policy on disk."""
         return cls(manifest.origin.base, manifest.origin.store_id, manifest.layers)
 
-    def fit(self, wanted: Wanted, store_id: str) -> bool:
+    def fit(self, wanted: WantedPolicy, store_id: str) -> bool:
         """Whether the policy can be built on them."""
         is_of_store = self.store_id in ("", store_id)
         lack = wanted.lacks_of(self.base)
@@ -65,7 +65,7 @@ class Stacker:
         self._catalogue_folder = catalogue_folder
 
     async def over(
-        self, layers: Layers, connection: AsyncConnection, wanted: Wanted, like: PolicySnapshot | None
+        self, layers: Layers, connection: AsyncConnection, wanted: WantedPolicy, like: PolicySnapshot | None
     ) -> Layers | Order:
         """Layers that fit, with what changed since on top; or what a child has to compile first."""
         if await rules.count_changes_since(connection, layers.files[-1].revision) == 0:
@@ -83,7 +83,7 @@ class Stacker:
                 return Layers(layers.base, layers.store_id, (*below, top))
         return Order(layers.files[:1] if since_base <= MANY_CHANGES else ())
 
-    async def small_base(self, connection: AsyncConnection, wanted: Wanted, store_id: str) -> Layers:
+    async def small_base(self, connection: AsyncConnection, wanted: WantedPolicy, store_id: str) -> Layers:
         """A base of few rules."""
         compiled = await base_rules(connection, wanted, self._catalogue, self._state_dir)
         layer = await asyncio.to_thread(write_layer, self._folder, compiled, wanted.revision)
@@ -96,7 +96,7 @@ class Stacker:
         compiled = await in_child(_CHILD, LAYER_CHANNEL, request, SnapshotError, "the compiler")
         return Layers(compiled.base, store_id, (*order.below, compiled.layer))
 
-    async def must_fold(self, layers: Layers, wanted: Wanted, connection: AsyncConnection) -> bool:
+    async def must_fold(self, layers: Layers, wanted: WantedPolicy, connection: AsyncConnection) -> bool:
         """Whether a new base should be made: the overlays have grown, or lists were fetched anew."""
         if wanted.lacks_of(layers.base).since is not None:
             return True

@@ -57,16 +57,16 @@ class PolicyEntry(Section):
     groups: tuple[GroupEntry, ...] = ()
 
 
-class Document(Section):
+class PolicyFile(Section):
     """The whole document; `revision` is that of the policy it was written from."""
 
     revision: int | None = None
     policy: PolicyEntry = Field(default=PolicyEntry())
 
 
-def read_document(body: Mapping[str, Any]) -> Document:
+def read_document(body: Mapping[str, Any]) -> PolicyFile:
     """The document that was sent. Raises Invalid with every mistake."""
-    document = validated(Document, body)
+    document = validated(PolicyFile, body)
     count = sum(len(entry.block) + len(entry.allow) for entry in document.policy.lists)
     if count > MOST_RULES:
         raise Invalid([("/policy/lists", f"have {count} rules: {MOST_RULES} are the most of a document")])

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from admin_api.editing.errors import Invalid, pointer
-from admin_api.policy_file.document import FETCHING, Document, rows_by_name, rules_of
+from admin_api.policy_file.document import FETCHING, PolicyFile, rows_by_name, rules_of
 from admin_api.store import groups, revisions, rules
 from admin_api.store.errors import NotFound
 from admin_api.store.lists import ListRow
@@ -52,7 +52,7 @@ class Plan:
         return sum(len(change.added) + len(change.removed) for change in self.changes)
 
 
-async def plan_document(conn: AsyncConnection, document: Document) -> Plan:
+async def plan_document(conn: AsyncConnection, document: PolicyFile) -> Plan:
     """Plan the changes that a document makes. Raises Invalid for what only the config file can change."""
     plan = Plan(await revision(conn))
     of_file = await read_file_policy(conn)
@@ -65,7 +65,7 @@ async def plan_document(conn: AsyncConnection, document: Document) -> Plan:
     return plan
 
 
-def _of_the_file(document: Document, of_file: FilePolicy, source: str) -> list[tuple[str, str]]:
+def _of_the_file(document: PolicyFile, of_file: FilePolicy, source: str) -> list[tuple[str, str]]:
     mistakes = []
     own, response = document.policy.own_vendors, document.policy.response
     if own is not None and set(own) != set(of_file.get("own_vendors", ())):
@@ -76,7 +76,7 @@ def _of_the_file(document: Document, of_file: FilePolicy, source: str) -> list[t
 
 
 async def _plan_lists(
-    conn: AsyncConnection, document: Document, plan: Plan, mistakes: list[tuple[str, str]], source: str
+    conn: AsyncConnection, document: PolicyFile, plan: Plan, mistakes: list[tuple[str, str]], source: str
 ) -> None:
     there = await rows_by_name(conn)
     for index, entry in enumerate(document.policy.lists):
@@ -109,7 +109,7 @@ async def _plan_lists(
 
 
 async def _plan_groups(
-    conn: AsyncConnection, document: Document, plan: Plan, mistakes: list[tuple[str, str]], source: str
+    conn: AsyncConnection, document: PolicyFile, plan: Plan, mistakes: list[tuple[str, str]], source: str
 ) -> None:
     there = {row.name: row for row in await groups.all_groups(conn)}
     for index, entry in enumerate(document.policy.groups):

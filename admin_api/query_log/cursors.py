@@ -16,7 +16,7 @@ class BadAfter(ValueError):
     """An `after` that we did not give."""
 
 
-class Place(NamedTuple):
+class SearchPlace(NamedTuple):
     """All rows of that day whose ids are below, and all older days."""
 
     day: str
@@ -24,23 +24,23 @@ class Place(NamedTuple):
 
 
 MOST_ID: Final = 1 << 62
-START: Final = Place("9", MOST_ID)
+START: Final = SearchPlace("9", MOST_ID)
 """All there is."""
 
 Marks = Mapping[str, int]
 """The newest days of a moment, each with its last id: what has a higher one, or a newer day, was written later."""
 
 
-def cursor_of(place: Place) -> str:
+def cursor_of(place: SearchPlace) -> str:
     """The cursor of a place."""
     return _encoded(place)
 
 
-def place_of(cursor: str | None) -> Place:
+def place_of(cursor: str | None) -> SearchPlace:
     """The place of a cursor; of None, the start. Raises BadCursor."""
     match START if cursor is None else _decoded(cursor):
         case [str(day), int(below)] if 0 <= below <= MOST_ID and type(below) is int:
-            return Place(day, below)
+            return SearchPlace(day, below)
     raise BadCursor("a cursor that we did not give")
 
 

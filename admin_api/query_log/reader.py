@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from admin_api.query_log import files
 from admin_api.query_log.cursors import START, after_of, cursor_of, marks_of, place_of
-from admin_api.query_log.search import Row, Search, Wanted
+from admin_api.query_log.search import LogFilter, Row, Search
 
 BUDGET_SECONDS: Final = 0.15
 """How long a page is searched for, waiting for a turn included."""
@@ -55,7 +55,7 @@ class QueryLogReader:
         after: str | None = None,
     ) -> LogPage:
         """As context.QueryLog has it."""
-        wanted = Wanted(filters, _seconds(start), _seconds(end), marks_of(after))
+        wanted = LogFilter(filters, _seconds(start), _seconds(end), marks_of(after))
         search = Search(self._folder, wanted, place_of(cursor), limit)
         await self._run(search)
         count, place, searched_to = search.found

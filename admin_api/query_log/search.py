@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from admin_api.query_log import files
-from admin_api.query_log.cursors import MOST_ID, START, Marks, Place
+from admin_api.query_log.cursors import MOST_ID, START, Marks, SearchPlace
 
 _CONDITIONS = {
     "client": "client = ?",
@@ -35,7 +35,7 @@ Row = tuple[Any, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class LogFilter:
     """Filter of a search: values by field; from `start` to before `end`, Unix seconds; newer than marks."""
 
     filters: Mapping[str, str]
@@ -48,14 +48,14 @@ class Found(NamedTuple):
     """How many rows there are so far; where to go on, None at the end; and the time down to which was looked."""
 
     rows: int
-    place: Place | None
+    place: SearchPlace | None
     searched_to: float | None
 
 
 class Search:
     """For at most `limit` rows at a place or below. It is run once, in a thread."""
 
-    def __init__(self, folder: Path, wanted: Wanted, place: Place, limit: int) -> None:
+    def __init__(self, folder: Path, wanted: LogFilter, place: SearchPlace, limit: int) -> None:
         self._select = _SELECT
         self.rows: list[Row] = []  # each as files.COLUMNS says
         self.found = Found(0, place, None)  # replaced as a whole
@@ -95,7 +95,7 @@ class Search:
             except sqlite3.Error as error:
                 if _passes(error):
                     return  # the next page begins where this one had to end
-                self._note(Place(day, 0))  # removed meanwhile, or damaged: the writer sets it aside
+                self._note(SearchPlace(day, 0))  # removed meanwhile, or damaged: the writer sets it aside
             if self._is_over(deadline) and day != days[-1]:
                 return
         self._note(None)
@@ -143,7 +143,7 @@ class Search:
                 top = self._take(connection, day, max(bottom, top - self._pace.ids(deadline)), top)
                 if len(self.rows) >= self._limit or self._is_over(deadline):
                     return False
-        self._note(Place(day, 0))
+        self._note(SearchPlace(day, 0))
         return True
 
     def _take(self, connection: sqlite3.Connection, day: str, bottom: int, top: int) -> int:
@@ -158,7 +158,7 @@ class Search:
         (at,) = connection.execute("SELECT at FROM queries WHERE id >= ? ORDER BY id LIMIT 1", [bottom]).fetchone()
         self._pace.took(top - bottom, time.monotonic() - began)
         self.rows += [row[1:] for row in rows]
-        self._note(Place(day, bottom), at)
+        self._note(SearchPlace(day, bottom), at)
         return int(bottom)
 
     def _blocks_beside(self, connection: sqlite3.Connection) -> Collection[int]:
@@ -175,7 +175,7 @@ class Search:
                 raise
             return ()  # a version that kept no spans wrote this day
 
-    def _note(self, place: Place | None, searched_to: float | None = None) -> None:
+    def _note(self, place: SearchPlace | None, searched_to: float | None = None) -> None:
         self.found = Found(len(self.rows), place, searched_to or self.found.searched_to)
 
     def _is_over(self, deadline: float) -> bool:
@@ -215,7 +215,7 @@ def _runs(low: int, below: int, without: Collection[int]) -> Iterator[tuple[int,
         yield bottom, top
 
 
-def _where(wanted: Wanted) -> tuple[str, list[Any]]:
+def _where(wanted: LogFilter) -> tuple[str, list[Any]]:
     """The conditions as SQL, with their values."""
     parts: list[str] = []
     values: list[Any] = []

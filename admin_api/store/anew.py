@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from admin_api.store import audit, trail
-from admin_api.store.engine import Limits
+from admin_api.store.engine import StoreLimits
 from admin_api.store.errors import NothingLost, StoreLost
 from admin_api.store.evidence import known_store
 from admin_api.store.heads import Head, append_head, read_heads
@@ -37,7 +37,7 @@ async def begin_anew(url: str | None, state_dir: Path, log: Log, *, actor: str, 
 
     StoreHeld, too, where another node serves it: that one knows it well, and we are new to it.
     """
-    limits = Limits()
+    limits = StoreLimits()
     owner = Owner(holder_of(os.getpid(), time.time()), os.getpid())  # that never takes it: no living node is disturbed
     before = await asyncio.to_thread(known_store, state_dir)
     try:

@@ -40,7 +40,7 @@ _UNREADABLE = (
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class StoreLimits:
     """How long anything with the store may take, in seconds, and how many connections it may have."""
 
     connect_seconds: float = 5.0
@@ -69,7 +69,7 @@ class Engines:
         return self.changing.dialect.name == "sqlite"
 
 
-def open_engines(url: str | None, state_dir: Path, limits: Limits) -> Engines:
+def open_engines(url: str | None, state_dir: Path, limits: StoreLimits) -> Engines:
     """The engines for that store; connects to nothing yet. Raises StoreAway."""
     if url is None:
         return _sqlite(state_dir, limits)
@@ -79,7 +79,7 @@ def open_engines(url: str | None, state_dir: Path, limits: Limits) -> Engines:
         raise StoreAway(f"store.url: {error}") from None
 
 
-def _sqlite(state_dir: Path, limits: Limits) -> Engines:
+def _sqlite(state_dir: Path, limits: StoreLimits) -> Engines:
     path = state_dir / FILE
     try:
         make_folder(state_dir)
@@ -131,7 +131,7 @@ def _sqlite(state_dir: Path, limits: Limits) -> Engines:
     )
 
 
-def _postgres(dsn: str, limits: Limits) -> Engines:
+def _postgres(dsn: str, limits: StoreLimits) -> Engines:
     try:
         asyncpg: Any = importlib.import_module("asyncpg")  # an extra, and slow to import
     except ImportError:
@@ -171,7 +171,7 @@ def _postgres(dsn: str, limits: Limits) -> Engines:
     return Engines(reading=reading, trying=trying, changing=engine, counting=engine, place=place)
 
 
-def _pool(limits: Limits) -> dict[str, object]:
+def _pool(limits: StoreLimits) -> dict[str, object]:
     return {
         "pool_size": limits.connections,
         "max_overflow": 0,

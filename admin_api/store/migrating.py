@@ -13,7 +13,7 @@ from typing import Final
 from sqlalchemy import Connection, inspect, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from admin_api.store.engine import Engines, Limits
+from admin_api.store.engine import Engines, StoreLimits
 from admin_api.store.errors import StoreAway
 from resolver.system.state_files import open_own
 from resolver.telemetry.log import Log
@@ -26,7 +26,7 @@ _ADVISORY_LOCK = 0x6D6F6174  # "moat": PostgreSQL's locks have numbers
 _SCRIPTS = Path(__file__).parent / "migrations"
 
 
-async def bring_up_to_date(engines: Engines, state_dir: Path, log: Log, limits: Limits) -> None:
+async def bring_up_to_date(engines: Engines, state_dir: Path, log: Log, limits: StoreLimits) -> None:
     """Run the migrations that lack. Raises StoreAway, too when the store was made by a later version of moatdns."""
     async with engines.reading.connect() as connection:
         if await _is_up_to_date(connection, engines.place):
@@ -63,7 +63,7 @@ def _upgrade(connection: Connection) -> None:
 
 
 @asynccontextmanager
-async def _alone(engines: Engines, state_dir: Path, limits: Limits) -> AsyncIterator[None]:
+async def _alone(engines: Engines, state_dir: Path, limits: StoreLimits) -> AsyncIterator[None]:
     if not engines.is_sqlite:
         yield  # the transaction takes a lock of the database's own
         return

@@ -15,7 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from admin_api.store import audit
-from admin_api.store.engine import FILE, Engines, Limits, open_engines, told_as_away
+from admin_api.store.engine import FILE, Engines, StoreLimits, open_engines, told_as_away
 from admin_api.store.errors import StoreAway, StoreLost
 from admin_api.store.evidence import how_to_go_on, known_store
 from admin_api.store.migrating import bring_up_to_date
@@ -41,7 +41,7 @@ class Opened:
 
 
 async def open_ours(
-    url: str | None, state_dir: Path, log: Log, limits: Limits, *, anew: bool = False, admit: Admit | None = None
+    url: str | None, state_dir: Path, log: Log, limits: StoreLimits, *, anew: bool = False, admit: Admit | None = None
 ) -> Opened:
     """Connect, bring the tables up to date, and see whose it is. Raises StoreAway; StoreLost for one that is not ours.
 

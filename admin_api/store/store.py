@@ -19,13 +19,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from admin_api.store import audit, revisions
 from admin_api.store.change import JUDGE, Change
-from admin_api.store.engine import Limits, told_as_away
+from admin_api.store.engine import StoreLimits, told_as_away
 from admin_api.store.errors import StoreAway, StoreFull, StoreHeld, StoreLost
 from admin_api.store.gap import Gap
 from admin_api.store.opening import Admit, Opened, open_ours
 from admin_api.store.room import check_room
 from admin_api.store.tables import meta, store_owner
-from admin_api.store.turns import Turns
+from admin_api.store.turns import WriteTurns
 from resolver.telemetry.log import Log
 
 __all__ = ["Change", "Store"]
@@ -34,7 +34,7 @@ __all__ = ["Change", "Store"]
 class Store:
     """The store, open. Made by `Store.open`."""
 
-    def __init__(self, opened: Opened, limits: Limits, state_dir: Path) -> None:
+    def __init__(self, opened: Opened, limits: StoreLimits, state_dir: Path) -> None:
         self.id = opened.id  # of this very database, made with it: a snapshot of another one is not ours
         self.audited = 0  # commits of audit rows by this process
         self.holder: str | None = None  # by whom the lock has to be held for anything to be written (owner.Owner)
@@ -43,19 +43,19 @@ class Store:
         self._audit_key = opened.key
         self._file = _identity(engines.file)
         self._writer = asyncio.Lock()
-        self._turns = Turns(limits, engines.place)
+        self._turns = WriteTurns(limits, engines.place)
         self._gap = Gap()
 
     @classmethod
     async def open(
-        cls, url: str | None, state_dir: Path, log: Log, limits: Limits | None = None, admit: Admit | None = None
+        cls, url: str | None, state_dir: Path, log: Log, limits: StoreLimits | None = None, admit: Admit | None = None
     ) -> Store:
         """Connect, bring the tables up to date, and read who it is. `url` None: SQLite in state_dir. Raises StoreAway.
 
         `url` is ``postgresql://…``, or ``file:PATH`` of a file that holds one. A store that the state directory knows
         and that is gone, or another, is StoreLost. `admit` may refuse a store, too.
         """
-        limits = limits or Limits()
+        limits = limits or StoreLimits()
         return cls(await open_ours(url, state_dir, log, limits, admit=admit), limits, state_dir)
 
     @property

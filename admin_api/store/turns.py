@@ -12,16 +12,16 @@ import contextlib
 import time
 from collections.abc import Iterator
 
-from admin_api.store.engine import Limits
+from admin_api.store.engine import StoreLimits
 from admin_api.store.errors import StoreAway
 
 _LOOK_SECONDS = 0.2
 
 
-class Turns:
+class WriteTurns:
     """The writers of one store. `trouble` says why the last of them had to give up; None once one came through."""
 
-    def __init__(self, limits: Limits, place: str) -> None:
+    def __init__(self, limits: StoreLimits, place: str) -> None:
         self.trouble: str | None = None
         self._limits = limits
         self._place = place

@@ -31,7 +31,7 @@ Progress = Callable[[int, int | None], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class FetchOrder:
     """Order to fetch a list. `etag` and `last_modified` are of the copy that is there, if it is still of use."""
 
     url: str
@@ -55,7 +55,7 @@ class _OfAnotherCopy(Exception):
 
 
 async def fetch(
-    wanted: Wanted, into: Path, *, most_octets: int, timeout_seconds: float, progress: Progress
+    wanted: FetchOrder, into: Path, *, most_octets: int, timeout_seconds: float, progress: Progress
 ) -> Fetched | None:
     """Fetch into a file. None: the copy that is there is up to date. Raises FetchError."""
     try:
@@ -77,7 +77,7 @@ async def fetch(
         raise FetchError(why_not(error)) from error
 
 
-def _headers(wanted: Wanted) -> dict[str, str]:
+def _headers(wanted: FetchOrder) -> dict[str, str]:
     return {
         "User-Agent": f"moatdns/{__version__}",
         "Accept": "text/plain, */*;q=0.5",
@@ -86,7 +86,7 @@ def _headers(wanted: Wanted) -> dict[str, str]:
     }
 
 
-def _conditions(wanted: Wanted) -> dict[str, str]:
+def _conditions(wanted: FetchOrder) -> dict[str, str]:
     """The headers by which only another copy than ours is asked for (RFC 9110 section 13)."""
     said = {"If-None-Match": wanted.etag, "If-Modified-Since": wanted.last_modified}
     return {name: value for name, value in said.items() if value}
@@ -94,7 +94,7 @@ def _conditions(wanted: Wanted) -> dict[str, str]:
 
 async def _follow(
     session: aiohttp.ClientSession,
-    wanted: Wanted,
+    wanted: FetchOrder,
     conditions: dict[str, str],
     into: Path,
     most_octets: int,
@@ -119,7 +119,7 @@ async def _follow(
     raise FetchError(f"it was redirected more than {_MOST_REDIRECTS} times")
 
 
-def _is_of_our_copy(headers: Mapping[str, str], wanted: Wanted) -> bool:
+def _is_of_our_copy(headers: Mapping[str, str], wanted: FetchOrder) -> bool:
     """Whether a 304 says that the copy we have is the current one (RFC 9111 section 4.3.4).
 
     It must name our copy's ETag (RFC 9110 section 15.4.5), compared weakly (section 8.8.3.2). Where our copy has none,
@@ -145,7 +145,7 @@ def _next_url(url: str, location: str) -> str:
 
 
 async def _download(
-    response: aiohttp.ClientResponse, wanted: Wanted, into: Path, most_octets: int, progress: Progress
+    response: aiohttp.ClientResponse, wanted: FetchOrder, into: Path, most_octets: int, progress: Progress
 ) -> Fetched:
     encoding = response.headers.get("Content-Encoding", "identity").strip().lower()
     if encoding not in ("identity", "gzip", "x-gzip", ""):

@@ -22,7 +22,7 @@ from admin_api.store import lists
 from admin_api.store.access import StoreAccess
 from admin_api.store.errors import StoreAway
 from admin_api.store.lists import ListRow
-from admin_api.subscriptions.fetching import Wanted, fetch
+from admin_api.subscriptions.fetching import FetchOrder, fetch
 from admin_api.subscriptions.messages import LIST_CHANNEL, ReadList
 from blocklists.formats.reading import READER
 from resolver.config.file_policy import CONTENTS, content_path
@@ -225,7 +225,7 @@ class Subscriptions:
 
         of_copy = row.fetched or {}
         is_same = self._has_copy(row) and _source_of(row) == _source_of_copy(row)
-        wanted = Wanted(
+        wanted = FetchOrder(
             url=row.url or "",
             allow_private=row.allow_private,
             sha256=row.sha256,

@@ -17,8 +17,8 @@ from resolver import errors
 ROOT = Path(__file__).resolve().parents[2]
 FLOORS = ("moatdns", "admin_api", "blocklists", "resolver")
 API_MODELS = ROOT / "admin_api" / "api" / "models"  # their names are those of the API's description
-STILL_TWO_THINGS = {"Control", "Document", "Limits", "Place", "Plan", "Turns", "Wanted"}
-MOST_UNTYPED = 250
+STILL_TWO_THINGS = {"Control", "Plan"}
+MOST_UNTYPED = 160
 
 Documented = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 

@@ -13,7 +13,7 @@ from aiohttp.abc import AbstractResolver
 
 from admin_api import guarded_http
 from admin_api.store.webhooks import MessageRow
-from admin_api.subscriptions.fetching import Wanted, fetch
+from admin_api.subscriptions.fetching import FetchOrder, fetch
 from admin_api.webhooks.delivery import send
 from admin_api.webhooks.hooks import Hook
 from resolver.errors import FetchError
@@ -44,7 +44,7 @@ def test_addresses_of_the_open_internet_are_public(address: str) -> None:
 
 async def get(url: str, tmp_path: Path, **more: Any) -> Any:
     bounds = {"most_octets": 1 << 20, "timeout_seconds": 3.0, "progress": lambda *_: None, **more.pop("bounds", {})}
-    return await fetch(Wanted(url, **more), tmp_path / "list", **bounds)
+    return await fetch(FetchOrder(url, **more), tmp_path / "list", **bounds)
 
 
 @pytest.fixture

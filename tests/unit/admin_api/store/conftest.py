@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from admin_api.store import lists, rules
-from admin_api.store.engine import Limits
+from admin_api.store.engine import StoreLimits
 from admin_api.store.lists import ListRow
 from admin_api.store.store import Store
 from resolver.config.references import KnownReferences
@@ -68,7 +68,7 @@ async def open_store(url: str | None, tmp_path: Path, log: SilentLog) -> AsyncIt
     async with AsyncExitStack() as opened:
 
         async def open_one(**limits: Any) -> Store:
-            store = await Store.open(url, tmp_path / "state", log, Limits(**limits))
+            store = await Store.open(url, tmp_path / "state", log, StoreLimits(**limits))
             opened.push_async_callback(store.close)
             return store
 

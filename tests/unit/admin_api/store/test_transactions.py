@@ -12,7 +12,7 @@ from sqlalchemy import update
 from sqlalchemy.exc import DBAPIError
 
 from admin_api.store import audit, documents, lists, policy, rules, trail
-from admin_api.store.engine import Limits
+from admin_api.store.engine import StoreLimits
 from admin_api.store.errors import Duplicate, NotFound, StoreAway
 from admin_api.store.store import Store
 from admin_api.store.tables import meta
@@ -220,7 +220,7 @@ async def test_postgresql_that_hangs_is_away_and_comes_back(
     own_postgres: Postgres, tmp_path: Path, log: SilentLog
 ) -> None:
     url = await own_postgres.new_database()
-    limits = Limits(connect_seconds=0.5, statement_seconds=0.5, turn_seconds=2)
+    limits = StoreLimits(connect_seconds=0.5, statement_seconds=0.5, turn_seconds=2)
     store = await Store.open(url, tmp_path, log, limits)
     await make_list(store)
     with own_postgres.hung():

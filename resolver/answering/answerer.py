@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Final
 
 from resolver.answering.accounts import Accounts
-from resolver.answering.clients import Client
+from resolver.answering.client import Client
 from resolver.answering.local_names import LocalNames
 from resolver.answering.replies import Reply
 from resolver.answering.resolution import Resolver

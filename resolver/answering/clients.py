@@ -6,30 +6,24 @@ pause, policy) or by time. Answers belong to views, so a client that changes its
 
 from __future__ import annotations
 
-import functools
 import heapq
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
 from typing import Final
 
 from resolver.answering.accounts import Accounts
+from resolver.answering.client import Client, ViewAnswers
 from resolver.answering.client_networks import Networks
 from resolver.answering.proxies import TrustedProxies
 from resolver.answering.rates import PLENTY, QueryBudgets
-from resolver.cache.table import FOR_EVER, AnswerTable, Prepared, TableBudget
+from resolver.cache.table import FOR_EVER, TableBudget
 from resolver.config.settings import ClientNetworks, Limits, RateLimits, TrustedProxy
-from resolver.policy.decision import Decision
 from resolver.policy.groups import Address, NetworkTable, parse_client
 from resolver.policy.situation import situation_of
 from resolver.policy.snapshot import PolicySnapshot
-from resolver.policy.standing import View
 from resolver.policy.subjects import Moment, Plain, Subjects
-from resolver.telemetry.counters import Account
 from resolver.wire.proxy_header import ProxyHeader
-from resolver.wire.sinkhole import Sinkhole
-from resolver.wire.transport import Transport
 
 MARGIN_SECONDS: Final = 0.5
 """A TTL ends so much before what it was given under: room for a worker that is late, and for clients' rounding."""
@@ -45,78 +39,6 @@ _HIGHEST_CEILING: Final = 1 << 20  # seconds; no TTL is as high
 _CHANGES_LET_BE: Final = 1_000  # that may have come to nothing, beside as many as there are clients
 
 _NOBODY: dict[str, Client] = {}
-
-sinkhole_of = functools.lru_cache(maxsize=4096)(Sinkhole.build)
-
-
-class ViewAnswers:
-    """The answers that are ready for a view, of TTLs up to a ceiling.
-
-    `ceiling` (seconds) is None where nothing about the view's clients ends soon. With 0, nothing is kept.
-    """
-
-    def __init__(self, view: View, ceiling: int | None, budget: TableBudget) -> None:
-        self.view = view
-        self.ceiling = ceiling
-        self.tables = tuple(AnswerTable(budget) for _ in Transport)  # each counts its own protocol
-
-    def sinkhole(self, decision: Decision) -> Sinkhole:
-        """The sinkhole that answers a blocked name."""
-        response = self.view.group.response
-        ttl = response.ttl_seconds if self.ceiling is None else min(response.ttl_seconds, self.ceiling)
-        if decision.response:
-            return sinkhole_of(decision.response, ttl)
-        return sinkhole_of(response.mode, ttl, response.ipv4, response.ipv6)
-
-    def most_ttl(self, most: int | None) -> int | None:
-        """The lower of a bound for a TTL and the ceiling; None where there is none."""
-        if self.ceiling is None or most is None:
-            return self.ceiling if most is None else most
-        return min(most, self.ceiling)
-
-    def put(self, transport: int, key: bytes, answer: bytes, ends_at: float, account: Account) -> None:
-        """Keep an answer until `ends_at` (monotonic seconds)."""
-        if self.ceiling != 0:
-            self.tables[transport].put(key, answer, ends_at, account)
-
-
-@dataclass(slots=True)
-class Client:
-    """A client's address with what the policy in force makes of it, until `until` (monotonic seconds)."""
-
-    address: str
-    name: str  # what it calls itself, where a group has clients of that name
-    packed: bytes  # its address in four or sixteen octets
-    network: bytes  # whose bounds it shares; b"" where there are none
-    allowed: bool  # by clients.allow; all others are refused
-    words: int  # of a trusted proxy: by which it is believed when it says for whom it asks (proxies.py); else 0
-    is_unlimited: bool  # a proxy, or by rate_limits.exempt
-    answers: ViewAnswers
-    udp: dict[bytes, Prepared]  # which the UDP reader looks into for every query
-    cell: int  # the first of its own counters
-    shown: bytes  # what the query log says of it, as JSON
-    until: float
-    left: int  # queries that it may still ask before `Clients.refill` is asked for more
-    speaks_for_itself: bool = False  # as a trusted proxy that has said so
-
-    @property
-    def view(self) -> View:
-        """The part of the policy that holds for the client."""
-        return self.answers.view
-
-    @property
-    def group(self) -> str:
-        """The group that it belongs to."""
-        return self.answers.view.group.name
-
-    @property
-    def lacks_word(self) -> bool:
-        """Whether this is a trusted proxy that has not said for whom it asks: nobody is answered by that."""
-        return self.words != 0 and not self.speaks_for_itself
-
-    def itself(self) -> Client:
-        """A trusted proxy whose query is its own, a health check for one; anybody else as it is."""
-        return replace(self, speaks_for_itself=True) if self.words else self
 
 
 class Clients:
@@ -327,8 +249,7 @@ class Clients:
 
     def clock_was_set(self) -> None:
         """End what is over by now, for good: a clock that is set back opens nothing again."""
-        for subject in self.subjects.over(self._moment()):
-            self.subjects.drop(subject.to_plain()[0], subject.key)
+        self.tidy()
         self.forget()
 
     def tidy(self) -> None:

@@ -1,4 +1,4 @@
-"""The whole why of one answer: who may ask at all, what is answered here, and then the policy."""
+"""Explanation of one answer: who may ask at all, what is answered here, and then the policy."""
 
 from __future__ import annotations
 

@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterable
 
 from resolver.answering.accounts import Accounts
 from resolver.answering.answerer import Answerer, Pending
+from resolver.answering.client import Client
 from resolver.answering.client_networks import Networks
-from resolver.answering.clients import Client, Clients
+from resolver.answering.clients import Clients
 from resolver.answering.local_names import LocalNames
 from resolver.answering.proxies import BY_CLIENT_SUBNET
 from resolver.answering.rates import Ration, ResponseRates, network_of

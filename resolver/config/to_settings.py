@@ -1,4 +1,4 @@
-"""From the configuration to what the other processes are told: plain data, with every name resolved."""
+"""Settings of the other processes, made from the configuration: plain data, with every name resolved."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol, cast
 
-from resolver.answering.clients import Client
+from resolver.answering.client import Client
 from resolver.answering.pipeline import Pipeline
 from resolver.answering.proxies import BY_HEADER, BY_HEADER_WITHIN_TLS
 from resolver.config.settings import Limits

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import unquote
 
-from resolver.answering.clients import Client
+from resolver.answering.client import Client
 from resolver.answering.pipeline import Pending, Transport
 from resolver.answering.proxies import BY_CLIENT_SUBNET
 from resolver.errors import FormatError

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from typing import Any, Final
 
-from resolver.answering.clients import Client
+from resolver.answering.client import Client
 from resolver.answering.pipeline import Pending, Pipeline, Transport
 from resolver.answering.proxies import BY_HEADER
 from resolver.config.settings import Limits

@@ -1,4 +1,4 @@
-"""The whole why of one decision, in words, from the very code that decides."""
+"""Explanation of one decision, in words, from the very code that decides."""
 
 from __future__ import annotations
 

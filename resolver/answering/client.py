@@ -1,0 +1,85 @@
+"""One client of a worker, and the answers that are ready for all clients of its view."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass, replace
+
+from resolver.cache.table import AnswerTable, Prepared, TableBudget
+from resolver.policy.decision import Decision
+from resolver.policy.standing import View
+from resolver.telemetry.counters import Account
+from resolver.wire.sinkhole import Sinkhole
+from resolver.wire.transport import Transport
+
+sinkhole_of = functools.lru_cache(maxsize=4096)(Sinkhole.build)
+
+
+class ViewAnswers:
+    """The answers that are ready for a view, of TTLs up to a ceiling.
+
+    `ceiling` (seconds) is None where nothing about the view's clients ends soon. With 0, nothing is kept.
+    """
+
+    def __init__(self, view: View, ceiling: int | None, budget: TableBudget) -> None:
+        self.view = view
+        self.ceiling = ceiling
+        self.tables = tuple(AnswerTable(budget) for _ in Transport)  # each counts its own protocol
+
+    def sinkhole(self, decision: Decision) -> Sinkhole:
+        """The sinkhole that answers a blocked name."""
+        response = self.view.group.response
+        ttl = response.ttl_seconds if self.ceiling is None else min(response.ttl_seconds, self.ceiling)
+        if decision.response:
+            return sinkhole_of(decision.response, ttl)
+        return sinkhole_of(response.mode, ttl, response.ipv4, response.ipv6)
+
+    def most_ttl(self, most: int | None) -> int | None:
+        """The lower of a bound for a TTL and the ceiling; None where there is none."""
+        if self.ceiling is None or most is None:
+            return self.ceiling if most is None else most
+        return min(most, self.ceiling)
+
+    def put(self, transport: int, key: bytes, answer: bytes, ends_at: float, account: Account) -> None:
+        """Keep an answer until `ends_at` (monotonic seconds)."""
+        if self.ceiling != 0:
+            self.tables[transport].put(key, answer, ends_at, account)
+
+
+@dataclass(slots=True)
+class Client:
+    """A client's address with what the policy in force makes of it, until `until` (monotonic seconds)."""
+
+    address: str
+    name: str  # what it calls itself, where a group has clients of that name
+    packed: bytes  # its address in four or sixteen octets
+    network: bytes  # whose bounds it shares; b"" where there are none
+    allowed: bool  # by clients.allow; all others are refused
+    words: int  # of a trusted proxy: by which it is believed when it says for whom it asks (proxies.py); else 0
+    is_unlimited: bool  # a proxy, or by rate_limits.exempt
+    answers: ViewAnswers
+    udp: dict[bytes, Prepared]  # which the UDP reader looks into for every query
+    cell: int  # the first of its own counters
+    shown: bytes  # what the query log says of it, as JSON
+    until: float
+    left: int  # queries that it may still ask before `Clients.refill` is asked for more
+    speaks_for_itself: bool = False  # as a trusted proxy that has said so
+
+    @property
+    def view(self) -> View:
+        """The part of the policy that holds for the client."""
+        return self.answers.view
+
+    @property
+    def group(self) -> str:
+        """The group that it belongs to."""
+        return self.answers.view.group.name
+
+    @property
+    def lacks_word(self) -> bool:
+        """Whether this is a trusted proxy that has not said for whom it asks: nobody is answered by that."""
+        return self.words != 0 and not self.speaks_for_itself
+
+    def itself(self) -> Client:
+        """A trusted proxy whose query is its own, a health check for one; anybody else as it is."""
+        return replace(self, speaks_for_itself=True) if self.words else self

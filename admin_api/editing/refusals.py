@@ -60,7 +60,7 @@ REFUSALS: Final[tuple[type[Exception], ...]] = (BadRequest, *_STATUS)
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class RefusedCall:
     """An expected error as the client is told of it: status, detail, mistakes, headers."""
 
     status: int
@@ -69,11 +69,11 @@ class Refusal:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-def refusal_of(error: Exception) -> Refusal:
+def refusal_of(error: Exception) -> RefusedCall:
     """Translate one of REFUSALS for the client."""
     if isinstance(error, BadRequest):
-        return Refusal(error.status, error.detail, error.errors, error.headers)
+        return RefusedCall(error.status, error.detail, error.errors, error.headers)
     status = next(status for kind, status in _STATUS.items() if isinstance(error, kind))
     errors = error.errors if isinstance(error, Invalid) else ()
     detail = "what was sent cannot be used" if isinstance(error, Invalid) else str(error)
-    return Refusal(status, detail, errors, {"Retry-After": _RETRY_SECONDS} if status in _LATER else {})
+    return RefusedCall(status, detail, errors, {"Retry-After": _RETRY_SECONDS} if status in _LATER else {})

@@ -17,7 +17,7 @@ from admin_api.api.context import Context
 from admin_api.api.http.callers import REQUEST_ID, Callers, demand
 from admin_api.api.http.problems import EXPECTED, told_of
 from admin_api.api.performing import Performing
-from admin_api.editing.refusals import BadRequest, Refusal
+from admin_api.editing.refusals import BadRequest, RefusedCall
 from admin_api.pages.login.login import LoginPages
 from admin_api.pages.login.sessions import Session
 from admin_api.pages.shared.forms import demand_own_page, read_form, read_login_form
@@ -101,7 +101,7 @@ class Site:
             is_part=request.headers.get("HX-Request") == "true" and request.headers.get("HX-Boosted") != "true",
         )
 
-    async def _tell(self, visit: Visit, page: PageRoute, what: Refusal) -> web.StreamResponse:
+    async def _tell(self, visit: Visit, page: PageRoute, what: RefusedCall) -> web.StreamResponse:
         """The page that a form was on, with what is wrong; where there is none, a page about that."""
         visit.problem = what
         if page.shown_again is not None and visit.form and what.status != HTTPStatus.NOT_FOUND:
@@ -143,7 +143,7 @@ async def _read_form(request: web.Request, session: Session) -> MultiDictProxy[s
     return form
 
 
-def problem_page(visit: Visit, what: Refusal) -> web.Response:
+def problem_page(visit: Visit, what: RefusedCall) -> web.Response:
     """A page that says what went wrong."""
     response = visit.render("shared/problem.html", what=what)
     response.headers.update(what.headers)

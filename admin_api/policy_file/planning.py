@@ -14,7 +14,7 @@ from admin_api.store import groups, revisions, rules
 from admin_api.store.errors import NotFound
 from admin_api.store.lists import ListRow
 from admin_api.store.policy import DEFAULT_GROUP, DEFAULT_RESPONSE, read_file_policy, revision
-from admin_api.store.states import FilePolicy
+from admin_api.store.states import KeptFilePolicy
 
 Pairs = frozenset[tuple[str, str]]  # action, rule
 
@@ -65,7 +65,7 @@ async def plan_document(conn: AsyncConnection, document: PolicyFile) -> Plan:
     return plan
 
 
-def _of_the_file(document: PolicyFile, of_file: FilePolicy, source: str) -> list[tuple[str, str]]:
+def _of_the_file(document: PolicyFile, of_file: KeptFilePolicy, source: str) -> list[tuple[str, str]]:
     mistakes = []
     own, response = document.policy.own_vendors, document.policy.response
     if own is not None and set(own) != set(of_file.get("own_vendors", ())):

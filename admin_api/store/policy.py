@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from admin_api.store import documents, groups, lists
 from admin_api.store.groups import GroupRow
 from admin_api.store.lists import ListRow
-from admin_api.store.states import FilePolicy, ResponseState
+from admin_api.store.states import KeptFilePolicy, ResponseState
 from admin_api.store.tables import canonical, meta
 
 FILE_POLICY: Final = "file_policy"
@@ -56,9 +56,9 @@ async def revision(conn: AsyncConnection) -> int:
     return int(await conn.scalar(select(meta.c.policy_revision)) or 0)
 
 
-async def read_file_policy(conn: AsyncConnection) -> FilePolicy:
+async def read_file_policy(conn: AsyncConnection) -> KeptFilePolicy:
     """The config file's part of the policy besides lists and groups; empty before the first."""
-    return cast(FilePolicy, await documents.get(conn, FILE_POLICY) or {})
+    return cast(KeptFilePolicy, await documents.get(conn, FILE_POLICY) or {})
 
 
 async def read_policy(conn: AsyncConnection) -> PolicyDocument:

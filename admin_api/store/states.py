@@ -50,7 +50,7 @@ class ListCopy(TypedDict, total=False):
     last_modified: str | None
 
 
-class FilePolicy(TypedDict, total=False):
+class KeptFilePolicy(TypedDict, total=False):
     """The document of the config file's policy, besides its lists and groups."""
 
     fingerprint: str

@@ -9,7 +9,7 @@ from http import HTTPStatus
 from aiohttp import web
 from pydantic import BaseModel, Field
 
-from admin_api.editing.refusals import REFUSALS, Refusal, refusal_of
+from admin_api.editing.refusals import REFUSALS, RefusedCall, refusal_of
 from resolver.system.safe_text import visible_json
 
 CONTENT_TYPE = "application/problem+json"
@@ -50,11 +50,11 @@ def problem(
     )
 
 
-def told_of(error: Exception) -> Refusal:
+def told_of(error: Exception) -> RefusedCall:
     """Translate an expected exception for the client."""
     if isinstance(error, web.HTTPException):
         kept = {name: error.headers[name] for name in ("Allow",) if name in error.headers}
-        return Refusal(error.status, _DETAILS.get(error.status, error.reason), headers=kept)
+        return RefusedCall(error.status, _DETAILS.get(error.status, error.reason), headers=kept)
     return refusal_of(error)
 
 

@@ -10,7 +10,7 @@ from multidict import MultiDictProxy
 
 from admin_api.api.context import Context
 from admin_api.api.http.callers import Callers, demand
-from admin_api.editing.refusals import BadRequest, Refusal
+from admin_api.editing.refusals import BadRequest, RefusedCall
 from admin_api.pages.login.sessions import Session, Sessions
 from admin_api.pages.shared.addresses import ours, split
 from admin_api.store import tokens
@@ -69,7 +69,7 @@ class LoginPages:
         """GET /login."""
         return self.page(request, None)
 
-    def page(self, request: web.Request, problem: Refusal | None) -> web.Response:
+    def page(self, request: web.Request, problem: RefusedCall | None) -> web.Response:
         """The login page, with what was wrong."""
         text = self._templates.get_template("login/login.html").render(
             wanted=ours(request.query.get("next", "/")),

@@ -15,7 +15,7 @@ from multidict import MultiDict, MultiDictProxy
 from admin_api.api.context import Context
 from admin_api.api.http.auth import may
 from admin_api.api.http.call import ApiReply
-from admin_api.editing.refusals import Refusal
+from admin_api.editing.refusals import RefusedCall
 from admin_api.pages.login.sessions import Session
 from admin_api.pages.shared.operations import Operations
 from admin_api.pages.shared.templates import rendered
@@ -42,7 +42,7 @@ class Visit:
     query: Mapping[str, str]
     form: MultiDictProxy[str] = field(default_factory=lambda: MultiDictProxy(MultiDict()))
     is_part: bool = False  # htmx asks, for a part of a page
-    problem: Refusal | None = None  # why what was sent is refused: the page is shown again, with what was sent
+    problem: RefusedCall | None = None  # why what was sent is refused: the page is shown again, with what was sent
 
     def may(self, role: str) -> bool:
         """Whether who looks has that role; pages leave out what may not be done."""

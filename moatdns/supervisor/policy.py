@@ -9,14 +9,16 @@ from moatdns.supervisor import boot
 from moatdns.supervisor.compiler_process import CompilerProcess
 from resolver.errors import SnapshotError
 from resolver.snapshot.snapshot_file import SNAPSHOTS, Manifest, newest_whole
+from resolver.system.child_process import ChildProcess, StartChild
 from resolver.telemetry.log import Log
 
 
 class PolicySource:
     """One config file and what is made of it. Reading and compiling is done in a process of its own."""
 
-    def __init__(self, path: Path | None, log: Log) -> None:
-        """`path` is the config file, None for the built-in defaults."""
+    def __init__(self, path: Path | None, log: Log, start_child: StartChild = ChildProcess.start) -> None:
+        """`path` is the config file, None for the built-in defaults; `start_child` starts a process."""
+        self._start_child = start_child
         self._path = path
         self._log = log
         self._compiler: CompilerProcess | None = None  # holds what was read last, until it is compiled
@@ -31,7 +33,7 @@ class PolicySource:
         """Read the file, and touch nothing else. Raises ConfigError with every mistake, SnapshotError without any."""
         await self.end()
         self._digest = boot.digest_of(self._path) if self._path else None
-        self._compiler = await CompilerProcess.start(self._log)
+        self._compiler = await CompilerProcess.start(self._log, self._start_child)
         try:
             return await self._compiler.read(self._path)
         except BaseException:

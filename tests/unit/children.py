@@ -115,6 +115,7 @@ class FakeChild:
     process: FakeProcess
     channel: MessageChannel
     theirs: socket.socket
+    module: str = ""
     heard: list[object] = field(default_factory=list)
 
     @property
@@ -130,12 +131,16 @@ Script = Callable[[FakeChild], Awaitable[int | None]]
 
 
 class FakeChildren:
-    """Starts scripts instead of processes, the last of them again and again. A script that returns a status exits."""
+    """Starts scripts instead of processes, the last of them again and again. A script that returns a status exits.
 
-    def __init__(self, *scripts: Script) -> None:
+    `of_modules` has the scripts of modules that have their own.
+    """
+
+    def __init__(self, *scripts: Script, of_modules: dict[str, list[Script]] | None = None) -> None:
         self.started: list[FakeChild] = []
         self.modules: list[str] = []
         self._scripts = list(scripts)
+        self._of_modules = of_modules or {}
         self._pids = itertools.count(1)
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -145,7 +150,8 @@ class FakeChildren:
 
     async def start(self, module: str, messages: MessageSet, name: str, **_: Any) -> ChildProcess:
         """As ChildProcess.start."""
-        script = self._scripts.pop(0) if len(self._scripts) > 1 else self._scripts[0]
+        scripts = self._of_modules.get(module, self._scripts)
+        script = scripts.pop(0) if len(scripts) > 1 else scripts[0]
         ours, theirs = socket.socketpair()
         channel = await channel_on(ours, messages, name)
         child = FakeChild(FakeProcess(next(self._pids)), await channel_on(theirs, messages, "parent"), theirs)
@@ -158,6 +164,7 @@ class FakeChildren:
 
         child.process.on_end = gone
         self.modules.append(module)
+        child.module = module
         self.started.append(child)
         return ChildProcess(child.process, channel, name)  # type: ignore[arg-type]
 

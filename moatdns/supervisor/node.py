@@ -63,6 +63,7 @@ class RunningNode:
         moment = now()
         self._clocks_apart = moment.wall - moment.boot  # at the start, or when a step was told last
         self._changing = asyncio.Lock()  # one policy or config after the other
+        self._mending = asyncio.Lock()  # workers that die of one policy have it compiled anew once
 
     def take_crew(self, sockets: list[WorkerSockets], manifest: Manifest) -> Crew:
         """Put a crew together that begins with a policy; its caller starts it, and then sets `has_crew`."""
@@ -164,7 +165,8 @@ class RunningNode:
         if harmful is not None:
             self._source.distrust(harmful)
         self.control.recompile()
-        good = self._source.on_disk(self.plan.state_dir) or await self._source.from_config(self.plan)
+        async with self._mending:
+            good = self._source.on_disk(self.plan.state_dir) or await self._source.from_config(self.plan)
         if harmful is not None:
             self.in_use = good
         return good

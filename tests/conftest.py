@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser
 
+from tests.support import examples as _profiles  # noqa: F401 hypothesis is set up
 from tests.support.browser import chromium as start_chromium
 from tests.support.moatdns import Moatdns
 from tests.support.stub import StubUpstream

@@ -16,6 +16,7 @@ from deploy.lease_hook.people import DeviceMap
 from deploy.lease_hook.running import Hook
 from deploy.lease_hook.settings import HookError, read_settings
 from deploy.lease_hook.spool import Spool, read_address
+from tests.support.examples import examples
 from tests.support.lease_hooks import VPN, Gateway
 
 MAC = "02:00:5e:00:53:07"
@@ -250,7 +251,7 @@ def test_a_damaged_file_of_the_spool_is_thrown_away(hook: Hook) -> None:
 
 
 @given(st.one_of(st.ip_addresses().map(str), st.text(max_size=50)))
-@hypothesis_settings(max_examples=80)
+@hypothesis_settings(max_examples=examples(80))
 def test_an_address_has_one_normal_form_that_is_a_file_name_or_is_refused(text: str) -> None:
     try:
         address = read_address(text)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from deploy.lease_hook.people import KINDS, DeviceMap, Holder, device_key, normal_key, read_identity
 from deploy.lease_hook.settings import HookError, Settings, read_settings
+from tests.support.examples import examples
 
 GOOD = "URL=https://moatdns.corp.example:8053/\n"
 
@@ -166,7 +167,7 @@ def test_a_session_of_a_vpn_is_no_device(tmp_path: Path) -> None:
 
 
 @given(st.text(alphabet="0123456789abcdef:-", max_size=30), st.text(alphabet="0123456789abcdef:-", max_size=30))
-@settings(max_examples=100)
+@settings(max_examples=examples(100))
 def test_no_text_of_a_client_is_another_kinds_key(key: str, said: str) -> None:
     for kind in KINDS:
         try:
@@ -181,7 +182,7 @@ def test_no_text_of_a_client_is_another_kinds_key(key: str, said: str) -> None:
 
 
 @given(st.text(max_size=300))
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 def test_an_identity_is_one_short_printable_line_or_refused(text: str) -> None:
     try:
         identity = read_identity(text)
@@ -195,13 +196,13 @@ def test_an_identity_is_one_short_printable_line_or_refused(text: str) -> None:
 
 
 @given(st.text(alphabet="0123456789abcdefABCDEF:-", max_size=30))
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 def test_the_normal_form_of_a_key_is_its_own_normal_form(text: str) -> None:
     assert normal_key(normal_key(text)) == normal_key(text)
 
 
 @given(st.text(max_size=200))
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 def test_any_text_is_a_config_or_a_clear_error(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
     file = tmp_path_factory.getbasetemp() / "any.conf"
     file.write_bytes(text.encode(errors="surrogatepass"))

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import io
 import socket
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,20 +24,21 @@ from admin_api.pages.site import add_pages
 from admin_api.policy_file.plans import Plans
 from admin_api.query_log.cursors import BadAfter, BadCursor
 from admin_api.query_log.reader import LogPage
-from admin_api.store import tokens
+from admin_api.store import migrating, tokens
 from admin_api.store.store import Store
 from admin_api.subjects.keeper import SubjectKeeper
 from admin_api.webhooks.delivery import Deliveries
 from admin_api.webhooks.hooks import Outbox
-from blocklists.loading import load_catalogue
 from blocklists.sources import compile_policy
-from resolver.answering.explaining import access_of
+from resolver.answering.explaining import Access, access_of
 from resolver.config.control_schema import EVENTS
 from resolver.config.policy_schema import Policy
 from resolver.config.settings import WorkerSettings
 from resolver.policy.compiler import policy_in_memory
 from resolver.policy.snapshot import PolicySnapshot
 from resolver.snapshot.subjects_file import Position
+from tests.unit.admin_api.migrated import Migrations
+from tests.unit.bundled import bundled_catalogue
 
 
 class Said:
@@ -67,12 +69,21 @@ class BreakableAccess:
         return self._store
 
 
+@functools.cache
+def _default_policy() -> PolicySnapshot:
+    return policy_in_memory(*compile_policy(Policy().model_dump(mode="json"), bundled_catalogue()))
+
+
+@functools.cache
+def _default_access() -> Access:
+    return access_of(WorkerSettings())
+
+
 class InForceAtOnce:
     """A policy keeper that needs no time."""
 
     def __init__(self) -> None:
-        compiled = compile_policy(Policy().model_dump(mode="json"), load_catalogue())
-        self.snapshot: PolicySnapshot | None = policy_in_memory(*compiled)
+        self.snapshot: PolicySnapshot | None = _default_policy()
         self.snapshot_revision = 1
         self.manifest_path: Path | None = None
         self.revision = self.whole_revision = 0
@@ -207,6 +218,13 @@ async def expect_problem(response: ClientResponse) -> dict[str, Any]:
 Serve = Callable[..., Awaitable[Served]]
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _alembic_is_asked_once() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(migrating, "_upgrade", Migrations(migrating._upgrade))
+        yield
+
+
 @pytest.fixture
 async def served(tmp_path: Path) -> AsyncIterator[Served]:
     """The API, with a token of each role."""
@@ -226,7 +244,7 @@ async def served(tmp_path: Path) -> AsyncIterator[Served]:
     keeping = asyncio.ensure_future(subjects.run())
     context = Context(
         settings=AdminSettings("127.0.0.1", port, ("moatdns.corp.example",), True, None, None),
-        access=access_of(WorkerSettings()),
+        access=_default_access(),
         log=log,
         store_access=store_access,
         policy=policy,
@@ -239,7 +257,7 @@ async def served(tmp_path: Path) -> AsyncIterator[Served]:
         statistics=elsewhere,
         query_log=elsewhere,
         node=elsewhere,
-        catalogue=load_catalogue(),
+        catalogue=bundled_catalogue(),
         state_dir=tmp_path,
         began=time.time(),
         config_problems=list,
@@ -248,8 +266,8 @@ async def served(tmp_path: Path) -> AsyncIterator[Served]:
     await serving.start(listening)
     async with ClientSession() as session:
         api = Served(port, store, store_access, policy, log, session, tmp_path, context, elsewhere.keys)
-        for role in tokens.ROLES:
-            async with store.change("test") as change:
+        async with store.change("test") as change:
+            for role in tokens.ROLES:
                 _, api.tokens[role] = await tokens.create(change, name=f"a-{role}", owner="tests", role=role)
         await asyncio.wait_for(subjects.loaded.wait(), 5)
         yield api

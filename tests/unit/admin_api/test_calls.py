@@ -171,12 +171,13 @@ async def test_a_connection_that_stays_silent_is_closed(
     served: Served, monkeypatch: pytest.MonkeyPatch, sent: bytes
 ) -> None:
     monkeypatch.setattr(connections, "SILENT_SECONDS", 1.0)
+    monkeypatch.setattr(connections, "_LOOK_SECONDS", 0.1)
     reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
     writer.write(sent)
     if sent.endswith(b"\r\n\r\n"):
         assert b"200 OK" in await reader.readuntil(b"\r\n\r\n")
         await reader.readuntil(b"}")
-    assert await _is_closed(reader, 5.0)
+    assert await _is_closed(reader, 20.0)
     writer.close()
     assert await served.status("GET", "/health") == 200
 
@@ -185,11 +186,12 @@ async def test_of_too_many_connections_the_most_silent_are_closed(
     served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(connections, "MOST_CONNECTIONS", 20)
+    monkeypatch.setattr(connections, "_LOOK_SECONDS", 0.1)
     opened = [await asyncio.open_connection("127.0.0.1", served.port) for _ in range(30)]
-    closed = await asyncio.gather(*(_is_closed(reader, 4.0) for reader, _ in opened[:10]), return_exceptions=True)
+    closed = await asyncio.gather(*(_is_closed(reader, 20.0) for reader, _ in opened[:10]), return_exceptions=True)
     assert closed == [True] * 10, "the oldest"
     with pytest.raises(TimeoutError):
-        await _is_closed(opened[-1][0], 1.5)
+        await _is_closed(opened[-1][0], 0.5)
     assert await served.status("GET", "/health") == 200
     for _, writer in opened:
         writer.close()

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from admin_api.api.http.odd_octets import with_text_only
 from admin_api.api.routes import ROUTES
 from admin_api.pages.table import PAGES
+from tests.support.examples import examples
 from tests.support.programs import PATIENCE_SECONDS
 
 from .block_page.conftest import Page, page, page_with
@@ -200,7 +201,7 @@ async def test_the_block_page_shrugs_at_odd_octets(page: Page) -> None:
     assert not [line for line in page.served.log.lines if "unexpected" in line[0]]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150))
 @given(st.binary(max_size=60).map(lambda raw: raw.translate(None, bytes(range(33)) + b"\x7f#")))
 def test_any_octets_in_a_message_leave_it_with_text_that_can_be_sent(octets: bytes) -> None:
     parser = HttpRequestParser(Mock(), Mock(), 2**16)

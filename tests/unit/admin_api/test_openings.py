@@ -9,15 +9,16 @@ from hypothesis import strategies as st
 
 from admin_api.second_owner.groups import Facts, States, changed
 from admin_api.store.policy import DEFAULT_BLOCK, DEFAULT_RESPONSE
-from blocklists.loading import load_catalogue
 from blocklists.sources import compile_policy
 from resolver.config.policy_schema import Policy
 from resolver.policy.compiler import policy_in_memory
 from resolver.policy.decision import Verdict
 from resolver.policy.snapshot import PolicySnapshot
 from resolver.wire.names import key_of, parse_name
+from tests.support.examples import examples
+from tests.unit.bundled import bundled_catalogue
 
-CATALOGUE = load_catalogue()
+CATALOGUE = bundled_catalogue()
 LISTS = [
     {"name": "house", "block": ["x.example"], "allow": ["claude.ai", "dns.google"]},
     {"name": "other", "block": ["y.example", "claude.ai", "dns.google"]},
@@ -105,7 +106,7 @@ def test_a_group_that_blocks_what_the_default_one_does_opens_with_it() -> None:
     assert list(changed(will, was, FACTS)) == []
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150))
 @given(changes())
 def test_what_no_owner_is_asked_about_opens_nothing_to_anybody(change: tuple[States, States]) -> None:
     was, will = change
@@ -114,7 +115,7 @@ def test_what_no_owner_is_asked_about_opens_nothing_to_anybody(change: tuple[Sta
 
 
 @given(changes())
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 def test_a_policy_that_stays_as_it_is_opens_nothing(change: tuple[States, States]) -> None:
     for states in change:
         assert list(changed(states, states, FACTS)) == []

@@ -9,9 +9,9 @@ import pytest
 
 from blocklists.catalogue import Catalogue, CatalogueDomain
 from blocklists.data_files import catalogue_fingerprint
-from blocklists.loading import load_catalogue
 from resolver.policy.rule_syntax import RuleForm, RuleKind
 from resolver.wire.names import key_of, parse_name
+from tests.unit.bundled import bundled_catalogue
 
 CLAUDE_CODE_NEEDS = (  # the vendor's own "Network access requirements", less the shared hosts
     "api.anthropic.com",
@@ -79,7 +79,7 @@ CANARIES = ("use-application-dns.net", "mask.icloud.com", "mask-h2.icloud.com", 
 
 @pytest.fixture(scope="module")
 def catalogue() -> Catalogue:
-    return load_catalogue()
+    return bundled_catalogue()
 
 
 def longest_match(catalogue: Catalogue, name: str) -> list[CatalogueDomain]:

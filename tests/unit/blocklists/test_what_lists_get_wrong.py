@@ -7,14 +7,14 @@ from typing import Any
 import pytest
 
 from blocklists.catalogue import Catalogue
-from blocklists.loading import load_catalogue
 from blocklists.sources import compile_policy
 from resolver.config.policy_schema import Policy
 from resolver.policy.compiler import policy_in_memory
 from resolver.policy.decision import Decision, Verdict
 from resolver.wire.names import key_of, parse_name
+from tests.unit.bundled import bundled_catalogue
 
-CATALOGUE = load_catalogue()
+CATALOGUE = bundled_catalogue()
 
 
 def decide(name: str, *, block: tuple[str, ...] = ("ai", "gateways", "bypass"), **policy: Any) -> Decision:

@@ -21,13 +21,13 @@ from admin_api.block_page.serving import BlockPageServer
 from admin_api.editing.exemption_form import Terms
 from admin_api.store import exemptions
 from admin_api.store.exemptions import ExemptionRow
-from blocklists.loading import load_catalogue
 from blocklists.sources import compile_policy
 from resolver.config.policy_schema import Policy
 from resolver.config.settings import BlockPageSettings, TrustedProxy, WorkerSettings
 from resolver.policy.compiler import policy_in_memory
 from resolver.policy.snapshot import PolicySnapshot
 from tests.unit.admin_api.conftest import Served
+from tests.unit.bundled import bundled_catalogue
 
 ANA, BEN, PROXY, STRANGER = "127.0.0.7", "127.0.0.8", "127.0.0.77", "127.0.1.1"
 POLICY = {
@@ -107,7 +107,7 @@ class Page:
 @functools.cache
 def _policy() -> PolicySnapshot:
     policy = Policy.model_validate(POLICY).model_dump(mode="json")
-    return policy_in_memory(*compile_policy(policy, load_catalogue()))
+    return policy_in_memory(*compile_policy(policy, bundled_catalogue()))
 
 
 Open = Callable[..., Awaitable[Page]]

@@ -15,15 +15,15 @@ from admin_api.compiling.keeper import Keeper
 from admin_api.editing import groups, lists
 from admin_api.editing import rules as rules_editing
 from admin_api.store.store import Store
-from blocklists.loading import load_catalogue
 from blocklists.sources import known_references
 from resolver.errors import MoatdnsError
 from resolver.policy.decision import Verdict
 from resolver.snapshot.snapshot_file import Manifest, open_snapshot
 from resolver.telemetry.log import make_log
 from resolver.wire.names import key_of, parse_name
+from tests.unit.bundled import bundled_catalogue
 
-CATALOGUE = load_catalogue()
+CATALOGUE = bundled_catalogue()
 BY = {"known": known_references(CATALOGUE), "actor": "test"}
 
 
@@ -74,7 +74,7 @@ class Node:
 
 async def eventually(true: Callable[[], bool]) -> None:
     """Wait until it is."""
-    for _ in range(3000):
+    for _ in range(12_000):
         if true():
             return
         await asyncio.sleep(0.01)
@@ -82,7 +82,8 @@ async def eventually(true: Callable[[], bool]) -> None:
 
 
 @pytest.fixture
-async def node(tmp_path: Path) -> AsyncIterator[Node]:
+async def node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Node]:
+    monkeypatch.setattr(keeping, "PATIENCE_SECONDS", 120.0)  # a child starts when the machine has time for it
     store = await Store.open(None, tmp_path, make_log())
     made = Node(store, tmp_path)
     made.start()

@@ -28,7 +28,14 @@ async def large(served: Served) -> Served:
     return served
 
 
-async def test_the_last_of_many_groups_stays_chosen(large: Served) -> None:
+async def test_forms_and_pages_of_a_large_policy(large: Served) -> None:
+    """One test of three parts: each would make the policy anew, which takes longer than all of them."""
+    await the_form_of_a_group_is_not_too_much(large)
+    await the_last_of_many_groups_stays_chosen(large)
+    await a_list_that_nobody_blocks_is_not_said_to_be_in_force(large)
+
+
+async def the_last_of_many_groups_stays_chosen(large: Served) -> None:
     lease = {"identity": "ana", "group": LAST, "ttl_seconds": 600}
     async with large.call("PUT", "leases/10.9.8.7", lease) as response:
         assert response.status == 201, await response.text()
@@ -44,7 +51,7 @@ async def test_the_last_of_many_groups_stays_chosen(large: Served) -> None:
     assert filters.fields["group"] == "gone"
 
 
-async def test_a_list_that_nobody_blocks_is_not_said_to_be_in_force(large: Served) -> None:
+async def a_list_that_nobody_blocks_is_not_said_to_be_in_force(large: Served) -> None:
     browser = await Browser.log_in(large, "admin")
     page, _ = await browser.get("/lists/list-0007")
     assert "No group names this list" in page
@@ -56,7 +63,7 @@ async def test_a_list_that_nobody_blocks_is_not_said_to_be_in_force(large: Serve
     assert '<a href="/groups/a-0000">' not in page
 
 
-async def test_the_form_of_a_group_is_not_too_much(large: Served) -> None:
+async def the_form_of_a_group_is_not_too_much(large: Served) -> None:
     browser = await Browser.log_in(large, "admin")
     (form,) = [form for form in await browser.forms(f"/groups/{LAST}:edit") if form.action.endswith(":edit")]
     assert len(form.fields) > 1000

@@ -60,7 +60,7 @@ class Counted:
         return Worker(self.folder)
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
 async def counted(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Counted]:
     url = None if request.param == "sqlite" else await shared_postgres().new_database()
     store = await Store.open(url, tmp_path, make_log())

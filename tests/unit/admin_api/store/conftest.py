@@ -50,7 +50,7 @@ def log() -> SilentLog:
     return SilentLog()
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
 async def url(request: pytest.FixtureRequest) -> AsyncIterator[str | None]:
     """`store.url` of an empty database: None for SQLite."""
     if request.param == "sqlite":

@@ -191,6 +191,7 @@ def own_postgres() -> object:
         yield server
 
 
+@pytest.mark.postgres
 async def test_postgresql_that_ends_is_away_and_comes_back(
     own_postgres: Postgres, tmp_path: Path, log: SilentLog
 ) -> None:
@@ -216,6 +217,7 @@ async def test_postgresql_that_ends_is_away_and_comes_back(
     await store.close()
 
 
+@pytest.mark.postgres
 async def test_postgresql_that_hangs_is_away_and_comes_back(
     own_postgres: Postgres, tmp_path: Path, log: SilentLog
 ) -> None:
@@ -254,12 +256,14 @@ async def test_no_error_shows_the_password(bad: str, tmp_path: Path, log: Silent
     assert "secret-word" not in repr(log.lines)
 
 
+@pytest.mark.postgres
 async def test_a_wrong_password_is_away(tmp_path: Path, log: SilentLog) -> None:
     url = shared_postgres().url("postgres").replace("moat:", "moat:wrong")
     with pytest.raises(StoreAway, match="password authentication failed"):
         await Store.open(url, tmp_path, log)
 
 
+@pytest.mark.postgres
 async def test_the_url_may_be_in_a_file(tmp_path: Path, log: SilentLog) -> None:
     server = shared_postgres()
     (tmp_path / "url").write_text(f"{await server.new_database()}\n")

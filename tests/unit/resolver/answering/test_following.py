@@ -20,6 +20,7 @@ from resolver.policy.rule_layer import Rank, Source
 from resolver.policy.rule_syntax import parse_rule
 from resolver.policy.snapshot import PolicySnapshot
 from resolver.wire.names import key_of, parse_name
+from tests.support.examples import examples
 from tests.unit.resolver.answering.test_pipeline import Served, addresses, policy
 
 SOA = "target.example. 300 IN SOA ns.target.example. host.target.example. 1 2 3 4 60"
@@ -414,7 +415,7 @@ async def test_below_a_name_that_somebody_denies_without_proof_there_may_be_name
     assert served.ask("www.gone.example")[0].rcode() == dns.rcode.NXDOMAIN
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25))
 @given(st.data())
 async def test_whatever_leads_where_and_comes_when_all_who_ask_are_answered_once(data: st.DataObject) -> None:
     """Names that lead to each other at random, of servers that answer, fail, or know the rest, in any order."""

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from resolver.config.load import load_config
 from resolver.config.schema import Config
 from resolver.errors import ConfigError
+from tests.support.examples import examples
 
 from .conftest import KNOWN
 
@@ -71,19 +72,17 @@ def _check(raw: bytes) -> None:
             assert load_config(path, KNOWN, {"A": "1"}).policy == config.policy
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=200) | st.text(max_size=200).map(str.encode))
 def test_arbitrary_text_gives_a_config_or_a_config_error(raw: bytes) -> None:
     _check(raw)
 
 
-@settings(deadline=None)
 @given(st.lists(_PIECES, max_size=40).map("".join))
 def test_pieces_of_yaml_give_a_config_or_a_config_error(text: str) -> None:
     _check(text.encode())
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200))
 @given(_TREES)
 def test_well_formed_yaml_of_any_shape_gives_a_config_or_a_config_error(tree: object) -> None:
     _check(yaml.safe_dump(tree, allow_unicode=True).encode())
@@ -95,7 +94,7 @@ def _sections(path: str, values: st.SearchStrategy[object]) -> st.SearchStrategy
     return values
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300))
 @given(st.one_of(*(_sections(path, _TREES) for path in _PATHS)))
 def test_any_value_under_a_known_key_gives_a_config_or_a_config_error(tree: object) -> None:
     _check(yaml.safe_dump(tree, allow_unicode=True).encode())

@@ -25,6 +25,7 @@ from resolver.policy.rule_syntax import parse_rule
 from resolver.policy.snapshot import PolicySnapshot
 from resolver.policy.stack import RuleStack
 from resolver.wire.names import key_of, parse_name
+from tests.support.examples import examples
 
 SOURCES = {key: Source(key.partition("#")[0], Rank.OWN, key) for key in ("one#1", "two#2", "three#3")}
 RESPONSE = ResponsePolicy("zero-ip", 10, None, None)
@@ -92,7 +93,7 @@ def _facts(decision: Decision) -> object:
     return decision.verdict, rule and rule.action, rule and rule.key, decision.despite_block
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=examples(150))
 @given(st.sets(entries, max_size=12), steps)
 def test_a_stack_decides_as_one_compilation_of_the_final_rules(
     base: set[Entry], steps: list[tuple[set[Entry], set[Entry]]]

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from resolver.policy.schedules import DAYS, Schedule, minutes_of
+from tests.support.examples import examples
 
 BERLIN = ZoneInfo("Europe/Berlin")
 
@@ -84,7 +85,7 @@ _WINDOWS: Any = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60))
 @given(
     windows=_WINDOWS,
     zone=st.sampled_from(["Europe/Berlin", "America/New_York", "Asia/Kolkata", "Australia/Lord_Howe", "UTC"]),

@@ -19,14 +19,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from blocklists.loading import load_catalogue
 from blocklists.sources import compile_policy, known_references
 from resolver.config.load import load_config
 from resolver.errors import SnapshotError
 from resolver.policy.compiler import CompiledRules
 from resolver.snapshot.snapshot_file import Manifest, Origin, newest_whole, open_snapshot, read_manifest, write_snapshot
 from resolver.wire.names import key_of, parse_name
+from tests.support.examples import examples
 from tests.support.programs import PATIENCE_SECONDS
+from tests.unit.bundled import bundled_catalogue
 
 NAMES = ("claude.ai", "house.example", "a.b.pattern-x.example", "plain.example")
 Json = Any
@@ -38,7 +39,7 @@ def compiled(tmp_path_factory: pytest.TempPathFactory) -> tuple[CompiledRules, b
     file = tmp_path_factory.mktemp("config") / "moatdns.yaml"
     block = "[house.example, 'pattern-*.example', '/^ad[0-9]/']"
     file.write_text(f"policy: {{lists: [{{name: house, block: {block}, allow: [ok.example]}}]}}")
-    catalogue = load_catalogue()
+    catalogue = bundled_catalogue()
     return compile_policy(load_config(file, known_references(catalogue)).policy.model_dump(mode="json"), catalogue)
 
 
@@ -83,7 +84,7 @@ VALUES: st.SearchStrategy[Json] = st.one_of(
     st.integers(),
     st.text(max_size=5),
 )
-ASKED = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+ASKED = settings(max_examples=examples(60), suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @ASKED

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from resolver.telemetry.counter_file import CELLS, CounterFile, CounterFileError, read_counters
@@ -139,7 +139,6 @@ def test_what_is_no_counter_file_is_refused(content: bytes) -> None:
             read_counters(path)
 
 
-@settings(deadline=None)  # it writes files
 @given(st.lists(st.tuples(st.text(max_size=40), st.integers(0, 2**63)), max_size=30))
 def test_any_keys_and_values_come_back(cells: list[tuple[str, int]]) -> None:
     import tempfile

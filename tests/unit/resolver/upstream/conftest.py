@@ -13,7 +13,8 @@ import uvloop
 from resolver.config.settings import UpstreamOptions, UpstreamServer
 from resolver.upstream.bootstrap import Bootstrap
 from resolver.upstream.forwarder import Forwarder
-from tests.unit.resolver.upstream.stub import Behaviour, Clock, Stub, answers
+from tests.unit.fair_time import FairTime
+from tests.unit.resolver.upstream.stub import Asked, Behaviour, Clock, Stub, answers
 
 
 def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
@@ -70,11 +71,13 @@ async def forwarder_for(clock: Clock) -> AsyncIterator[Callable[..., Forwarder]]
         forwarders.append(forwarder)
         return forwarder
 
-    yield make
+    async with FairTime() as Asked.clock:
+        yield make
+    Asked.clock = None
     for forwarder in forwarders:
         forwarder.close()
         assert forwarder.in_flight == 0
-    await asyncio.sleep(0.02)
+    await asyncio.sleep(0)
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from resolver.config.settings import UpstreamServer
 from resolver.errors import UpstreamError
 from resolver.upstream.forwarder import Forwarder
+from tests.unit.fair_time import FairTime
 
 QR = 0x80
 TC = 0x02
@@ -114,27 +115,39 @@ class Clock:
 
     def __init__(self) -> None:
         self.ahead_seconds = 0.0
+        self._stopped_at: float | None = None
 
     def __call__(self) -> float:
-        return time.monotonic() + self.ahead_seconds
+        return (time.monotonic() if self._stopped_at is None else self._stopped_at) + self.ahead_seconds
+
+    def stop(self) -> None:
+        """From now on it is the test alone that moves it on."""
+        self._stopped_at = time.monotonic()
 
 
 class Asked:
-    """A question that was asked, and each call of its `done`."""
+    """A question that was asked, and each call of its `done`.
+
+    `seconds` is how long that took; `fair_seconds` is for upper bounds (fair_time).
+    """
+
+    clock: FairTime | None = None  # of the test that runs
 
     def __init__(self) -> None:
         self.calls: list[bytes | UpstreamError] = []
         self._came = asyncio.Event()
         self.asked_at = time.monotonic()
-        self.seconds = 0.0
+        self.seconds = self.fair_seconds = 0.0
+        self._fair_at = Asked.clock.so_far() if Asked.clock else 0.0
 
     def done(self, result: bytes | UpstreamError) -> None:
         self.seconds = time.monotonic() - self.asked_at
+        self.fair_seconds = Asked.clock.so_far() - self._fair_at if Asked.clock else self.seconds
         self.calls.append(result)
         self._came.set()
 
     async def result(self) -> bytes | UpstreamError:
-        async with asyncio.timeout(6):
+        async with asyncio.timeout(20):
             await self._came.wait()
         assert len(self.calls) == 1
         return self.calls[0]
@@ -154,6 +167,13 @@ def ask(forwarder: Forwarder, asked_question: bytes | None = None) -> Asked:
     asked = Asked()
     forwarder.ask(asked_question or question(), dnssec_ok=False, checking_disabled=False, done=asked.done)
     return asked
+
+
+async def eventually(is_true: Callable[[], bool]) -> None:
+    """Wait until something is true."""
+    async with asyncio.timeout(20):
+        while not is_true():  # noqa: ASYNC110 many things become true without telling
+            await asyncio.sleep(0.005)
 
 
 def open_descriptors() -> int:

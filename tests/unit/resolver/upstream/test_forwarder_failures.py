@@ -47,7 +47,8 @@ async def test_a_silent_server_costs_a_quarter_of_the_timeout(start_stub, forwar
     forwarder = forwarder_for(silent, good, timeout_seconds=0.8, max_seconds=2)
     asked = ask(forwarder)
     await asked.answer()
-    assert 0.2 <= asked.seconds < 0.6
+    assert asked.seconds >= 0.2
+    assert asked.fair_seconds < 0.6
     assert forwarder.counts["fail_overs"] == 1
     assert forwarder.counts["timeouts"] == 1
 
@@ -62,7 +63,8 @@ async def test_a_slow_answer_still_counts_after_the_next_server_was_asked(start_
     asked = ask(forwarder_for(slow, silent))
     await asked.answer()
     assert len(silent.queries) == 1
-    assert 0.19 <= asked.seconds < 0.4
+    assert asked.seconds >= 0.19
+    assert asked.fair_seconds < 0.4
 
 
 @pytest.mark.parametrize("rcode", [1, 2, 4, 5])
@@ -70,14 +72,14 @@ async def test_a_server_that_says_it_cannot_is_passed_over_at_once(start_stub, f
     failing, good = await start_stub(says(rcode)), await start_stub()
     asked = ask(forwarder_for(failing, good, timeout_seconds=4, max_seconds=4))
     await asked.answer()
-    assert asked.seconds < 0.5
+    assert asked.fair_seconds < 0.5
 
 
 async def test_a_refused_port_is_passed_over_at_once(start_stub, forwarder_for, refused_server) -> None:
     good = await start_stub()
     asked = ask(forwarder_for(refused_server, good, timeout_seconds=4, max_seconds=4))
     await asked.answer()
-    assert asked.seconds < 0.5
+    assert asked.fair_seconds < 0.5
 
 
 async def test_a_server_that_cannot_be_reached_at_all_is_passed_over_at_once(start_stub, forwarder_for) -> None:
@@ -93,7 +95,8 @@ async def test_one_lost_datagram_to_the_only_server_costs_no_failure(start_stub,
     asked = ask(forwarder_for(stub))
     await asked.answer()
     assert len(set(stub.ports)) == 2
-    assert 0.2 <= asked.seconds < 0.5
+    assert asked.seconds >= 0.2
+    assert asked.fair_seconds < 0.5
 
 
 async def test_the_only_server_is_asked_twice_at_most(start_stub, forwarder_for) -> None:
@@ -108,14 +111,15 @@ async def test_all_silent_is_a_timeout_within_the_time_for_all(start_stub, forwa
     error = await asked.error()
     assert isinstance(error, UpstreamTimeout)
     assert stubs[0].settings().name in str(error)
-    assert 0.4 <= asked.seconds < 0.9
+    assert asked.seconds >= 0.4
+    assert asked.fair_seconds < 0.9
     assert [len(stub.queries) for stub in stubs] == [1] * 5
 
 
 async def test_all_refused_is_unreachable_at_once(forwarder_for, refused_server) -> None:
     asked = ask(forwarder_for(refused_server, refused_server, timeout_seconds=4, max_seconds=4))
     assert isinstance(await asked.error(), UpstreamUnreachable)
-    assert asked.seconds < 0.5
+    assert asked.fair_seconds < 0.5
 
 
 async def test_all_failing_is_a_bad_answer_with_the_last_rcode(start_stub, forwarder_for) -> None:
@@ -151,7 +155,7 @@ async def test_truncated_and_no_tcp_leads_to_the_next_server(start_stub, forward
     forwarder = forwarder_for(truncating, good, timeout_seconds=4, max_seconds=4)
     asked = ask(forwarder)
     await asked.answer()
-    assert asked.seconds < 0.5
+    assert asked.fair_seconds < 0.5
     assert len(good.queries) == 1
 
 
@@ -166,7 +170,7 @@ async def test_truncated_and_tcp_left_alone_for_a_while_fails_at_once(start_stub
         asked = ask(forwarder)
         error = await asked.error()
         assert isinstance(error, UpstreamUnreachable), repr(error)
-        assert asked.seconds < 0.15
+        assert asked.fair_seconds < 0.15
     assert forwarder.counts["timeouts"] == 0
 
 
@@ -181,7 +185,7 @@ async def test_truncated_and_tcp_silent_ends_in_time(start_stub, forwarder_for) 
     stub = await start_stub(truncates, stays_silent)
     asked = ask(forwarder_for(stub))
     assert isinstance(await asked.error(), UpstreamTimeout)
-    assert asked.seconds < 0.9
+    assert asked.fair_seconds < 0.9
     assert (len(stub.queries), len(stub.tcp_queries)) == (1, 2), "the second is for a connection that broke"
 
 
@@ -200,7 +204,7 @@ async def test_a_dead_server_is_tried_last_after_two_failures(start_stub, forwar
     assert forwarder.servers[0].is_down
     asked = ask(forwarder)
     await asked.answer()
-    assert asked.seconds < 0.09
+    assert asked.fair_seconds < 0.09
     assert len(silent.queries) == 2
 
 
@@ -231,7 +235,7 @@ async def test_a_server_that_is_back_is_found_by_a_probe_and_asked_first_again(
     clock.ahead_seconds += 1.01
     asked = ask(forwarder)  # the probe beside it finds silence, and the client does not wait for that
     await asked.answer()
-    assert asked.seconds < 0.09
+    assert asked.fair_seconds < 0.09
     await asyncio.sleep(0.02)
     assert len(first.queries) == 3
     assert forwarder.counts["probes"] == 1
@@ -302,6 +306,7 @@ async def test_sockets_stay_bounded_when_a_server_is_dead_under_load(start_stub,
     assert open_descriptors() - before <= udp.SLOTS
 
 
+@pytest.mark.interpreted_only
 async def test_idle_sockets_are_closed_when_they_are_old(start_stub, forwarder_for, clock, monkeypatch) -> None:
     monkeypatch.setattr(udp, "SWEEP_SECONDS", 0.05)
     before = open_descriptors()
@@ -378,6 +383,7 @@ async def test_done_that_raises_on_a_timeout_does_not_keep_others_waiting(start_
     assert len(crashes) == 3
 
 
+@pytest.mark.interpreted_only
 async def test_when_the_chosen_port_is_taken_the_kernel_chooses(start_stub, forwarder_for, monkeypatch) -> None:
     stub = await start_stub()
     with ExitStack() as holders:

@@ -52,12 +52,23 @@ class Way:
     async def answer_soon(self, name: str) -> None:
         asked = ask(self.forwarder, question(name))
         assert question(name) in await asked.answer()
-        assert asked.seconds < SOON_SECONDS
+        assert asked.fair_seconds < SOON_SECONDS
+
+
+@pytest.fixture
+def patience() -> dict[str, float]:
+    """How long a server is waited for; a test that waits in vain may have less."""
+    return {"timeout_seconds": 2.0, "max_seconds": 4.5}
 
 
 @pytest.fixture(params=KINDS)
 async def way(
-    request: pytest.FixtureRequest, start_stub, start_relay, forwarder_for, tmp_path: Path
+    request: pytest.FixtureRequest,
+    start_stub,
+    start_relay,
+    forwarder_for,
+    tmp_path: Path,
+    patience: dict[str, float],
 ) -> AsyncIterator[Way]:
     made: list[Way] = []
 
@@ -82,7 +93,7 @@ async def way(
         await secure.start(partial(HttpsServing, behaviour=http_behaviour), authority.context(protocols=["h2"]))
         server = secure.doh()
     relay = await start_relay(server)
-    forwarder = forwarder_for(relay.settings, timeout_seconds=2.0, max_seconds=4.5, ca_file=str(authority.file))
+    forwarder = forwarder_for(relay.settings, ca_file=str(authority.file), **patience)
     made.append(Way(relay, forwarder))
     yield made[0]
     await secure.stop()
@@ -98,7 +109,7 @@ async def test_a_question_on_a_connection_that_falls_silent_is_answered_on_a_fre
     assert (server.failures, server.is_down, server.timeouts, server.in_flight) == (0, False, 0, 0)
     asked = ask(way.forwarder, question("third.example"))
     await asked.answer()
-    assert asked.seconds < 0.25, "the silent one is not asked any more"
+    assert asked.fair_seconds < 0.25, "the silent one is not asked any more"
     async with asyncio.timeout(6):
         await way.relay.has_closed_one.wait()
     assert way.relay.opened == 2
@@ -110,7 +121,7 @@ async def test_all_that_was_in_flight_is_answered(way: Way) -> None:
     batch = [ask(way.forwarder, question(f"n{i}.example")) for i in range(50)]
     for i, asked in enumerate(batch):
         assert question(f"n{i}.example") in await asked.answer()
-        assert asked.seconds < SOON_SECONDS
+        assert asked.fair_seconds < SOON_SECONDS
     assert way.relay.opened == 2
     assert way.forwarder.servers[0].in_flight == 0
 
@@ -119,7 +130,7 @@ async def test_a_connection_that_was_silent_from_the_start_is_no_better(way: Way
     way.relay.frozen.add(0)
     asked = ask(way.forwarder)
     await asked.answer()
-    assert asked.seconds < 1.5
+    assert asked.fair_seconds < 1.5
     assert not way.forwarder.servers[0].failures
 
 
@@ -131,13 +142,14 @@ async def test_connections_may_fall_silent_time_and_again(way: Way) -> None:
     assert way.forwarder.counts["silent_connections"] == 3
 
 
+@pytest.mark.parametrize("patience", [{"timeout_seconds": 0.7, "max_seconds": 1.5}], ids=[""])
 async def test_a_server_that_is_silent_itself_is_asked_over_two_connections_and_no_more(way: Way) -> None:
     await way.answer_soon("first.example")
     way.is_silent = True
     known = way.asked
     asked = ask(way.forwarder, question("never.example"))
     assert isinstance(await asked.error(), UpstreamTimeout)
-    assert asked.seconds < 4.5
+    assert asked.fair_seconds < 1.6
     assert way.asked - known == 2
     for i in range(3):
         assert isinstance(await ask(way.forwarder, question(f"n{i}.example")).error(), UpstreamTimeout)
@@ -213,7 +225,8 @@ async def test_a_fresh_connection_that_is_refused_leaves_the_silent_one_to_answe
     relay.freeze()
     asked = ask(forwarder, question("never.example"))
     await asked.error()
-    assert 1.0 < asked.seconds < 4.5, "one whose answer may still come is waited for"
+    assert asked.seconds > 1.0, "one whose answer may still come is waited for"
+    assert asked.fair_seconds < 4.5
 
 
 async def test_a_udp_port_that_a_firewall_forgot_costs_a_client_half_a_try(start_stub, forwarder_for) -> None:
@@ -228,5 +241,5 @@ async def test_a_udp_port_that_a_firewall_forgot_costs_a_client_half_a_try(start
     forwarder = forwarder_for(stub, timeout_seconds=0.8, max_seconds=2.0)
     asked = ask(forwarder, question("dies.example"))
     await asked.answer()
-    assert asked.seconds < 0.6
+    assert asked.fair_seconds < 0.6
     assert len(dead) == 1

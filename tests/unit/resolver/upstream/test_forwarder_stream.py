@@ -70,7 +70,7 @@ async def test_what_is_not_dns_fails_the_questions_at_once(start_stub, forwarder
     error = await asked.error()
     assert isinstance(error, UpstreamBadAnswer)
     assert error.rcode is None
-    assert asked.seconds < 0.3
+    assert asked.fair_seconds < 0.3
 
 
 async def test_questions_on_a_connection_that_the_server_closes_are_asked_once_more(start_stub, forwarder_for) -> None:
@@ -83,7 +83,7 @@ async def test_questions_on_a_connection_that_the_server_closes_are_asked_once_m
     stub = await start_stub(stays_silent, closes_the_first)
     asked = ask(forwarder_for(stub.settings("tcp")))
     await asked.answer()
-    assert asked.seconds < 0.3
+    assert asked.fair_seconds < 0.3
     assert len(stub.connections) == 2
 
 
@@ -97,7 +97,7 @@ async def test_a_server_that_closes_again_has_failed(start_stub, forwarder_for) 
     forwarder = forwarder_for(stub.settings("tcp"))
     asked = ask(forwarder)
     assert isinstance(await asked.error(), UpstreamUnreachable)
-    assert asked.seconds < 0.3
+    assert asked.fair_seconds < 0.3
     assert len(stub.tcp_queries) == 2
     await ask(forwarder_for(stub.settings("tcp"), good)).answer()
 
@@ -107,7 +107,7 @@ async def test_a_connection_that_is_refused_fails_over_at_once(start_stub, forwa
     over_tcp = UpstreamServer("tcp", refused_server.host, refused_server.port)
     asked = ask(forwarder_for(over_tcp, good, timeout_seconds=4, max_seconds=4))
     await asked.answer()
-    assert asked.seconds < 0.5
+    assert asked.fair_seconds < 0.5
     assert isinstance(await ask(forwarder_for(over_tcp)).error(), UpstreamUnreachable)
 
 
@@ -121,7 +121,7 @@ async def test_a_connection_that_does_not_open_is_a_timeout(forwarder_for) -> No
         forwarder = forwarder_for(UpstreamServer("tcp", *listener.getsockname()), timeout_seconds=0.2)
         asked = ask(forwarder)
         assert isinstance(await asked.error(), UpstreamTimeout)
-        assert asked.seconds < 0.8
+        assert asked.fair_seconds < 0.8
 
 
 async def test_an_idle_connection_is_closed_and_a_new_one_opened_when_needed(

@@ -12,7 +12,7 @@ import dns.message
 import dns.rdatatype
 import dns.rrset
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from resolver.errors import FormatError
@@ -468,7 +468,6 @@ def test_a_dname_that_makes_a_name_too_long_is_yxdomain() -> None:
     assert read(message(lines, name=name), name).rcode == 6
 
 
-@settings(deadline=None)
 @given(st.data())
 def test_whatever_aliases_there_are_the_names_passed_on_are_those_that_are_told(data: st.DataObject) -> None:
     owners = ["a.example", "b.example", "x.b.example", "c.test", "x.c.test", "b.c.test"]

@@ -8,7 +8,7 @@ import dns.flags
 import dns.message
 import dns.rrset
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from resolver.errors import FormatError
@@ -69,7 +69,6 @@ def rewritten(message: bytes, answers: int, keep: list[bool], qname: bytes = b"\
     return written
 
 
-@settings(deadline=None)
 @given(records, st.data())
 def test_what_is_kept_is_what_it_was(answers: list[tuple[str, str]], data: st.DataObject) -> None:
     whole = message(answers, [])

@@ -22,6 +22,15 @@ KNOWN = KnownReferences(
     services=frozenset({"anthropic/claude", "openai/chatgpt"}),
 )
 
+# What other work of the machine may not break; a test of the limits themselves says which it means.
+PATIENT: dict[str, Any] = {
+    "connect_seconds": 60.0,
+    "statement_seconds": 120.0,
+    "lock_seconds": 30.0,
+    "row_lock_seconds": 60.0,
+    "patience_seconds": 120.0,
+}
+
 OpenStore = Callable[..., Coroutine[Any, Any, Store]]
 
 
@@ -68,7 +77,7 @@ async def open_store(url: str | None, tmp_path: Path, log: SilentLog) -> AsyncIt
     async with AsyncExitStack() as opened:
 
         async def open_one(**limits: Any) -> Store:
-            store = await Store.open(url, tmp_path / "state", log, StoreLimits(**limits))
+            store = await Store.open(url, tmp_path / "state", log, StoreLimits(**{**PATIENT, **limits}))
             opened.push_async_callback(store.close)
             return store
 

@@ -7,13 +7,14 @@ import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
 from admin_api.api.http.problems import problem_of
 from admin_api.store import audit, lists, trail
-from admin_api.store.engine import FILE
+from admin_api.store.engine import FILE, StoreLimits
 from admin_api.store.errors import StoreAway, StoreFull
 from admin_api.store.room import LEAST_BYTES, check_room
 from admin_api.store.store import Store
@@ -82,7 +83,7 @@ async def test_the_gap_is_told_once_and_without_waiting_for_a_change(tmp_path: P
 
 
 async def test_a_store_that_another_node_keeps_busy_is_told_within_five_seconds(open_store: OpenStore) -> None:
-    one, other = await open_store(), await open_store()
+    one, other = await open_store(), await open_store(**asdict(StoreLimits()))
     async with one.change("one"):
         async with FairTime() as took:
             with pytest.raises(StoreAway):

@@ -26,11 +26,13 @@ from tests.unit.admin_api.store.conftest import OpenStore
 _OPEN = """
 import asyncio, json, sys
 from pathlib import Path
+from admin_api.store.engine import StoreLimits
 from admin_api.store.store import Store
 from resolver.telemetry.log import make_log
 
 async def main():
-    store = await Store.open(sys.argv[1] or None, Path(sys.argv[2]), make_log())
+    patient = StoreLimits(connect_seconds=60, lock_seconds=60, row_lock_seconds=60, statement_seconds=120)
+    store = await Store.open(sys.argv[1] or None, Path(sys.argv[2]), make_log(), patient)
     print(json.dumps([store.id, store.audit_key.hex(), "alembic" in sys.modules]))
     await store.close()
 

@@ -37,21 +37,20 @@ def after(seconds: float, stub_of) -> Behaviour:
 
 
 async def test_the_fastest_is_found_and_asked_first(start_stub, forwarder_for, clock) -> None:
-    slow = await start_stub(after(0.05, lambda: slow))
+    slow = await start_stub(after(0.25, lambda: slow))
     fast = await start_stub()
     forwarder = forwarder_for(slow, fast, strategy="fastest", timeout_seconds=2, max_seconds=4)
     await ask(forwarder).answer()  # the second is measured beside it
-    await asyncio.sleep(0.05)
+    await eventually(lambda: forwarder.servers[1].health["latency_seconds"])
     clock.ahead_seconds += 1.01
     await ask(forwarder).answer()
     asked_slow = len(slow.queries)
     for i in range(20):
         asked = ask(forwarder, question(f"n{i}.example"))
         await asked.answer()
-        assert asked.fair_seconds < 0.045
+        assert asked.fair_seconds < 0.2
     assert len(slow.queries) <= asked_slow + 1
-    assert 0.04 < forwarder.servers[0].health["latency_seconds"] < 0.2
-    assert forwarder.servers[1].health["latency_seconds"] < 0.04
+    assert forwarder.servers[0].health["latency_seconds"] > 0.24 > forwarder.servers[1].health["latency_seconds"]
 
 
 async def test_a_server_that_becomes_faster_is_noticed_without_a_client_waiting_for_it(

@@ -10,7 +10,7 @@ import pytest
 from resolver.config.settings import UpstreamServer
 from resolver.errors import UpstreamBadAnswer, UpstreamTimeout, UpstreamUnreachable
 from resolver.upstream import connection
-from tests.unit.resolver.upstream.stub import answers, ask, question, reply, stays_silent
+from tests.unit.resolver.upstream.stub import answers, ask, eventually, question, reply, stays_silent
 
 
 def write(stub, *messages: bytes) -> None:
@@ -127,17 +127,18 @@ async def test_a_connection_that_does_not_open_is_a_timeout(forwarder_for) -> No
 async def test_an_idle_connection_is_closed_and_a_new_one_opened_when_needed(
     start_stub, forwarder_for, monkeypatch
 ) -> None:
-    monkeypatch.setattr(connection, "IDLE_SECONDS", 0.1)
+    monkeypatch.setattr(connection, "IDLE_SECONDS", 0.5)
     stub = await start_stub(stays_silent, answers)
     forwarder = forwarder_for(stub.settings("tcp"))
-    await ask(forwarder).answer()
-    await asyncio.sleep(0.06)
-    await ask(forwarder).answer()
-    await asyncio.sleep(0.06)
-    assert not stub.connections[0].is_closing()
+    loop = asyncio.get_running_loop()
+    for _ in range(4):  # together longer than it may be idle
+        asked = ask(forwarder)
+        await asked.answer()
+        asked_at = loop.time()
+        await asyncio.sleep(0.15)
     assert len(stub.connections) == 1
-    await asyncio.sleep(0.1)
-    assert stub.connections[0].is_closing()
+    await eventually(stub.connections[0].is_closing)
+    assert loop.time() - asked_at > 0.49
     await ask(forwarder).answer()
     assert len(stub.connections) == 2
 

@@ -9,12 +9,10 @@ BUILD_TOOLS := $(if $(wildcard $(VENV)/.installed-dev),$(VENV)/.installed-dev,$(
 # Each start of a server would compile all that it imports anew.
 unexport PYTHONDONTWRITEBYTECODE
 COMPILED_UNITS := $(addprefix tests/unit/resolver/,answering cache upstream wire)
-# Tests that put something else in place of a constant or a method, which what is compiled does not look up.
-REPLACING := $(addprefix --deselect tests/unit/resolver/upstream/test_forwarder_failures.py::test_, \
-  idle_sockets_are_closed_when_they_are_old when_the_chosen_port_is_taken_the_kernel_chooses)
+UNITS := -n auto --dist worksteal -p no:schemathesis tests/unit
 COMPILED_WHOLE := $(addprefix tests/end_to_end/test_,blocked_names.py edns.py malformed_packets.py tcp.py upstreams.py)
 
-.PHONY: run machine test test-load test-compiled check prove bench screenshots compiled lock clean
+.PHONY: run machine quick test test-load test-compiled check prove bench screenshots compiled lock clean
 
 run: $(VENV)/.installed-run
 	@echo "moatdns will listen on 127.0.0.1:5300 and [::1]:5300 unless its config says otherwise. In another terminal, try"
@@ -31,8 +29,16 @@ run: $(VENV)/.installed-run
 machine:
 	@tests/set-up-machine
 
+# What tells within a minute that a change is right: all but browsers, PostgreSQL, compiled wheels and whole servers.
+quick: $(VENV)/.installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest -q -m "not (postgres or slow)" $(UNITS)
+
 test: machine $(VENV)/.installed-dev
-	$(BIN)/python -m pytest -n auto --dist loadfile tests/unit
+	$(BIN)/python -m pytest $(UNITS)
 	$(BIN)/python -m pytest -n 3 --dist loadfile -m "not alone" --ignore tests/unit
 
 # Short forms of `make prove`, one after the other: each has the machine to itself.
@@ -42,7 +48,8 @@ test-load: machine $(VENV)/.installed-dev
 # The compiled wheel's answers are those of the modules that it is made of: their own tests, and the tests of a whole
 # server whose queries take most turns.
 test-compiled: machine $(VENV)/.installed-dev $(VENV)/compiled/.installed
-	$(VENV)/compiled/bin/python -P -m pytest -n 2 --dist loadfile -o pythonpath= $(COMPILED_UNITS) $(REPLACING)
+	$(VENV)/compiled/bin/python -P -m pytest -n 2 --dist loadfile -o pythonpath= \
+	  -m "not interpreted_only" $(COMPILED_UNITS)
 	MOATDNS_PYTHON=$(VENV)/compiled/bin/python $(BIN)/python -m pytest -n 2 --dist loadfile $(COMPILED_WHOLE)
 
 check: $(VENV)/.installed-dev

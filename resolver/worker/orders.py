@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 
 class Orders:
-    """What the supervisor may have one worker do, once it has its parts."""
+    """Orders of the supervisor to one worker, carried out once it has its parts."""
 
     def __init__(self, channel: MessageChannel, parts: AnsweringParts) -> None:
         self._channel = channel

@@ -29,7 +29,7 @@ _FULL_SHARE = 0.75  # of a counter file; then names and clients of weeks ago mak
 
 
 class Upkeep:
-    """What one worker does again and again."""
+    """Recurring work of one worker."""
 
     def __init__(self, settings: TelemetrySettings, channel: MessageChannel) -> None:
         self._settings = settings

@@ -13,8 +13,9 @@ from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, JsonSchemaValue, models_json_schema
 
 from admin_api.api.http.call import IN_FORCE_HEADER
-from admin_api.api.http.problems import CONTENT_TYPE, Problem
+from admin_api.api.http.problems import CONTENT_TYPE
 from admin_api.api.models.changes import ChangeWaits
+from admin_api.api.models.common import Problem
 from admin_api.api.route import Route, operation_name
 from admin_api.api.routes import ROUTES
 from admin_api.second_owner.ways import MAY_WAIT

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from http import HTTPStatus
 
 from aiohttp import web
-from pydantic import BaseModel, Field
 
 from admin_api.editing.refusals import REFUSALS, RefusedCall, refusal_of
 from resolver.system.safe_text import visible_json
@@ -15,23 +14,6 @@ from resolver.system.safe_text import visible_json
 CONTENT_TYPE = "application/problem+json"
 EXPECTED: tuple[type[Exception], ...] = (web.HTTPException, *REFUSALS)
 """Exceptions that are told to the client; nobody expects any other."""
-
-
-class ProblemError(BaseModel):
-    """One mistake in what was sent."""
-
-    pointer: str = Field(description="JSON pointer (RFC 6901) into the body, or '/NAME' of a query parameter.")
-    detail: str
-
-
-class Problem(BaseModel):
-    """What went wrong (RFC 9457)."""
-
-    type: str = "about:blank"
-    title: str
-    status: int
-    detail: str
-    errors: list[ProblemError] = []
 
 
 def problem(

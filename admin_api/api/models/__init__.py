@@ -9,7 +9,7 @@ from admin_api.api.models.catalogue import (
 from admin_api.api.models.changes import (
     ChangeDone, ChangeRequestItem, ChangeRequestWithBody, ChangeRequests, ChangeWaits, ChangedThing, ChangesPage,
 )
-from admin_api.api.models.common import Page, Sent, Window
+from admin_api.api.models.common import Page, Problem, ProblemError, Sent, Window
 from admin_api.api.models.exemptions import (
     ExemptionBody, ExemptionEvent, ExemptionItem, ExemptionWithHistory, Exemptions, ExemptionsPage, ReasonBody,
     RenewBody, Renewal, SubjectBody,

@@ -1,4 +1,4 @@
-"""Base models of requests: no unknown names; a page of a listing; a time window."""
+"""Base models of requests: no unknown names; a page of a listing; a time window. And the problem document."""
 
 from __future__ import annotations
 
@@ -31,3 +31,20 @@ class Window(Sent):
 
     start: Moment | None = Field(None, alias="from", description="Left out: 24 hours before `to`.")
     end: Moment | None = Field(None, alias="to", description="Left out: now.")
+
+
+class ProblemError(BaseModel):
+    """One mistake in what was sent."""
+
+    pointer: str = Field(description="JSON pointer (RFC 6901) into the body, or '/NAME' of a query parameter.")
+    detail: str
+
+
+class Problem(BaseModel):
+    """What went wrong (RFC 9457)."""
+
+    type: str = "about:blank"
+    title: str
+    status: int
+    detail: str
+    errors: list[ProblemError] = []

@@ -7,7 +7,7 @@ import json
 
 from admin_api.api import models
 from admin_api.api.http.call import ApiReply, Call
-from admin_api.api.http.paging import cursor_of, place_of
+from admin_api.api.http.paging import page_of, place_of
 from admin_api.audit.head import noted_heads
 from admin_api.store import audit, trail
 from resolver.system.safe_text import visible_json
@@ -28,9 +28,9 @@ async def listing(call: Call) -> ApiReply:
             object=query.object,
             action=query.action,
         )
-    shown = rows[: query.limit]
+    shown, following = page_of(rows, query.limit, "id")
     items = [models.AuditItem.model_validate(row, from_attributes=True) for row in shown]
-    return ApiReply(models.Audit(items=items, next=cursor_of(shown[-1].id) if len(rows) > len(shown) else None))
+    return ApiReply(models.Audit(items=items, next=following))
 
 
 async def export(call: Call) -> ApiReply:

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from admin_api.api import models
 from admin_api.api.http.call import ApiReply, Call, tagged
-from admin_api.api.http.paging import bad_cursor, cursor_of, place_of
+from admin_api.api.http.paging import moment_of, page_of
 from admin_api.api.route import BASE
 from admin_api.editing.common import NOT_WRITABLE, is_writable
 from admin_api.editing.errors import Invalid
@@ -26,17 +26,12 @@ _MOST_SHOWN = 64 << 10  # octets, compressed, of what was sent
 async def listing(call: Call) -> ApiReply:
     """GET /change-requests."""
     query: models.ChangesPage = call.query
-    place = place_of(query.cursor, str, str)
-    try:
-        before = (datetime.fromisoformat(place[0]), place[1]) if place else None
-    except ValueError:
-        raise bad_cursor() from None
+    before = moment_of(query.cursor)
     async with call.context.store.read() as connection:
         rows = await change_requests.page(
             connection, datetime.now(UTC), limit=query.limit + 1, before=before, status=query.status
         )
-    shown = rows[: query.limit]
-    following = cursor_of(shown[-1].created_at.isoformat(), shown[-1].id) if len(rows) > len(shown) else None
+    shown, following = page_of(rows, query.limit, "created_at", "id")
     return ApiReply(models.ChangeRequests(items=[item_of(row) for row in shown], next=following))
 
 

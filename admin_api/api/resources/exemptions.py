@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from admin_api.api import models
 from admin_api.api.http.call import ApiReply, Call, subjects_in_force, tagged
-from admin_api.api.http.paging import bad_cursor, cursor_of, place_of
+from admin_api.api.http.paging import moment_of, page_of
 from admin_api.editing import exemptions as editing
 from admin_api.editing.exemptions import Who
 from admin_api.store import exemptions
@@ -18,11 +18,7 @@ from blocklists.sources import known_references
 async def listing(call: Call) -> ApiReply:
     """GET /exemptions."""
     query: models.ExemptionsPage = call.query
-    place = place_of(query.cursor, str, str)
-    try:
-        before = (datetime.fromisoformat(place[0]), place[1]) if place else None
-    except ValueError:
-        raise bad_cursor() from None
+    before = moment_of(query.cursor)
     async with call.context.store.read() as connection:
         rows = await exemptions.page(
             connection,
@@ -32,8 +28,7 @@ async def listing(call: Call) -> ApiReply:
             owner=query.owner,
             ending_before=query.ending_before,
         )
-    shown = rows[: query.limit]
-    following = cursor_of(shown[-1].created_at.isoformat(), shown[-1].id) if len(rows) > len(shown) else None
+    shown, following = page_of(rows, query.limit, "created_at", "id")
     return ApiReply(models.Exemptions(items=[_item(row) for row in shown], next=following))
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from admin_api.api import models
 from admin_api.api.http.call import ApiReply, Call, in_force, tagged
-from admin_api.api.http.paging import cursor_of, place_of
+from admin_api.api.http.paging import page_of, place_of
 from admin_api.api.resources.merging import merged
 from admin_api.editing import groups as editing
 from admin_api.editing.common import Merge
@@ -25,8 +25,7 @@ async def listing(call: Call) -> ApiReply:
         rows = await groups.page(
             connection, limit=query.limit + 1, after=after[0] if after else None, contains=query.contains
         )
-    shown = rows[: query.limit]
-    following = cursor_of(shown[-1].name) if len(rows) > len(shown) else None
+    shown, following = page_of(rows, query.limit, "name")
     return ApiReply(models.Groups(items=[_item(row) for row in shown], next=following))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from admin_api.api import models
 from admin_api.api.http.call import ApiReply, Call, subjects_in_force
-from admin_api.api.http.paging import cursor_of, place_of
+from admin_api.api.http.paging import page_of, place_of
 from admin_api.editing import leases as editing
 from admin_api.editing.errors import Invalid
 from admin_api.editing.refusals import BadRequest
@@ -25,8 +25,7 @@ async def listing(call: Call) -> ApiReply:
             identity=query.identity,
             contains=query.contains,
         )
-    shown = rows[: query.limit]
-    following = cursor_of(shown[-1].address) if len(rows) > len(shown) else None
+    shown, following = page_of(rows, query.limit, "address")
     return ApiReply(models.Leases(items=[_item(row) for row in shown], next=following))
 
 
@@ -83,9 +82,9 @@ async def history(call: Call) -> ApiReply:
             address=query.address,
             identity=query.identity,
         )
-    shown = rows[: query.limit]
+    shown, following = page_of(rows, query.limit, "id")
     items = [models.LeaseEventItem.model_validate(row, from_attributes=True) for row in shown]
-    return ApiReply(models.LeaseHistory(items=items, next=cursor_of(shown[-1].id) if len(rows) > len(shown) else None))
+    return ApiReply(models.LeaseHistory(items=items, next=following))
 
 
 def _bounds(call: Call) -> editing.LeaseBounds:

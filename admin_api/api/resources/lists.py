@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from admin_api.api import models
 from admin_api.api.http.auth import may
 from admin_api.api.http.call import MOST_RULES_AT_ONCE, ApiReply, Call, in_force, tagged
-from admin_api.api.http.paging import cursor_of, place_of
+from admin_api.api.http.paging import page_of, place_of
 from admin_api.api.resources.merging import merged
 from admin_api.editing import lists as editing
 from admin_api.editing.common import Merge
@@ -32,8 +32,8 @@ async def listing(call: Call) -> ApiReply:
     found = sorted((item for item in items if query.kind in (None, item.kind)), key=lambda item: item.name)
     if after is not None:
         found = [item for item in found if item.name > after[0]]
-    shown = found[: query.limit]
-    return ApiReply(models.Lists(items=shown, next=cursor_of(shown[-1].name) if len(found) > len(shown) else None))
+    shown, following = page_of(found, query.limit, "name")
+    return ApiReply(models.Lists(items=list(shown), next=following))
 
 
 async def create(call: Call) -> ApiReply:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from admin_api.api import models
 from admin_api.api.http.call import MOST_RULES_AT_ONCE, ApiReply, Call, in_force
-from admin_api.api.http.paging import cursor_of, place_of
+from admin_api.api.http.paging import page_of, place_of
 from admin_api.editing.refusals import BadRequest
 from admin_api.policy_file.applying import apply
 from admin_api.policy_file.document import document_of
@@ -62,11 +62,9 @@ async def history(call: Call) -> ApiReply:
     before = place_of(call.query.cursor, int)
     async with call.context.store.read() as connection:
         rows = await revisions.page(connection, limit=call.query.limit + 1, below=before[0] if before else None)
-    shown = rows[: call.query.limit]
+    shown, following = page_of(rows, call.query.limit, "revision")
     items = [models.RevisionItem.model_validate(row, from_attributes=True) for row in shown]
-    return ApiReply(
-        models.Revisions(items=items, next=cursor_of(shown[-1].revision) if len(rows) > len(shown) else None)
-    )
+    return ApiReply(models.Revisions(items=items, next=following))
 
 
 async def _apply(call: Call) -> ApiReply:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import heapq
 import io
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
+
+from pydantic import BaseModel
 
 from admin_api.api import models
 from admin_api.api.http.call import MOST_RULES_AT_ONCE, ApiReply, Call, in_force
@@ -45,27 +47,19 @@ async def listing(call: Call) -> ApiReply:
 
 async def add(call: Call) -> ApiReply:
     """POST /lists/{name}/rules."""
-    block, allow = call.body.get("block", []), call.body.get("allow", [])
-    written = await editing.add_rules(
-        call.context.store,
-        own_list(call),
-        block=block,
-        allow=allow,
-        expected_version=call.expected_version(),
-        actor=call.actor,
-        request_id=call.request_id,
-    )
-    if len(block) + len(allow) > MOST_RULES_AT_ONCE:
-        call.context.policy.changed()
-        return ApiReply(models.Accepted(revision=written.revision), 202)
-    waited = await in_force(call, written.revision)
-    return ApiReply(models.Added(added=written.changed, revision=written.revision), 200, waited)
+    return await _write(call, editing.add_rules, lambda n, revision: models.Added(added=n, revision=revision))
 
 
 async def delete(call: Call) -> ApiReply:
     """POST /lists/{name}/rules:batchDelete."""
+    return await _write(call, editing.remove_rules, lambda n, revision: models.Deleted(deleted=n, revision=revision))
+
+
+async def _write(
+    call: Call, write: Callable[..., Awaitable[editing.RulesWritten]], told: Callable[[int, int], BaseModel]
+) -> ApiReply:
     block, allow = call.body.get("block", []), call.body.get("allow", [])
-    written = await editing.remove_rules(
+    written = await write(
         call.context.store,
         own_list(call),
         block=block,
@@ -78,7 +72,7 @@ async def delete(call: Call) -> ApiReply:
         call.context.policy.changed()
         return ApiReply(models.Accepted(revision=written.revision), 202)
     waited = await in_force(call, written.revision)
-    return ApiReply(models.Deleted(deleted=written.changed, revision=written.revision), 200, waited)
+    return ApiReply(told(written.changed, written.revision), 200, waited)
 
 
 def _of_file(path: Path, query: models.RulesPage, after: Pair | None) -> list[Pair]:

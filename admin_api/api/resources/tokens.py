@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from admin_api.api import models
 from admin_api.api.http.call import ApiReply, Call
-from admin_api.api.http.paging import cursor_of, place_of
+from admin_api.api.http.paging import page_of, place_of
 from admin_api.durations import expiry
 from admin_api.editing import tokens as editing
 from admin_api.editing.errors import Invalid
@@ -19,8 +19,7 @@ async def listing(call: Call) -> ApiReply:
     after = place_of(call.query.cursor, str)
     async with call.context.store.read() as connection:
         rows = await tokens.page(connection, limit=call.query.limit + 1, after=after[0] if after else None)
-    shown = rows[: call.query.limit]
-    following = cursor_of(shown[-1].name) if len(rows) > len(shown) else None
+    shown, following = page_of(rows, call.query.limit, "name")
     return ApiReply(models.Tokens(items=[_item(row) for row in shown], next=following))
 
 

@@ -171,7 +171,7 @@ async def _agree(change: Change, approval: Call, row: ChangeRequestRow, version:
 
 
 async def all_openings(change: Change, call: Call) -> list[str]:
-    """What a change opens, pauses among it, whoever makes it."""
+    """Openings of a change, pauses among it, whoever makes it."""
     return [*await openings(change, call.context.catalogue)] or await check_emergency(change, call.owner, 0)
 
 

@@ -126,6 +126,7 @@ def odd_requests(turn: int, method: str, path: str, known: dict[bytes, bytes], c
             yield request(method, at, known | {b"Content-Type": b"application/json"}, body)
 
 
+@pytest.mark.slow
 async def test_odd_octets_are_never_our_fault(served: Served) -> None:
     browser = await Browser.log_in(served, "admin")
     csrf = (await browser.csrf()).encode()

@@ -105,6 +105,7 @@ async def moatdns(served: Served, *words: str) -> tuple[str, str]:
     return out.decode(), err.decode()
 
 
+@pytest.mark.slow
 async def test_what_an_earlier_version_took_does_nothing_to_a_terminal(served: Served) -> None:
     number = await old_row(served)
     out, _ = await moatdns(served, "exemption", "list")

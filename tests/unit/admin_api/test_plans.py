@@ -77,6 +77,7 @@ async def test_a_plan_that_takes_too_long_is_given_up(
     assert (refused.value.status, bounded.refused, ended) == (503, 1, ["admin_api.policy_file.child"])
 
 
+@pytest.mark.slow
 async def test_a_plan_that_its_process_cannot_make_is_told(
     served: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -41,7 +41,7 @@ async def test_so_many_are_taken_in_a_minute(page_with: Open) -> None:
 
 
 async def test_so_many_pages_are_shown_in_a_second(page_with: Open) -> None:
-    page = await page_with(pages_per_second_per_client=3)
+    page = await page_with(pages_per_second_per_client=1)
     got = await asyncio.gather(*(page.get("claude.ai") for _ in range(20)))
     refused = [one for one in got if one.status == 429]
     assert len(refused) >= 10
@@ -49,6 +49,7 @@ async def test_so_many_pages_are_shown_in_a_second(page_with: Open) -> None:
     assert page.serving.dropped["block_page_pages_per_second_per_client"] == len(refused)
 
 
+@pytest.mark.slow
 async def test_a_client_has_few_connections_and_a_silent_one_is_ended(
     page_with: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -129,6 +129,7 @@ async def test_groups_and_switches_need_no_new_layer(node: Node) -> None:
     assert node.published[-1].layers == layers
 
 
+@pytest.mark.slow
 async def test_many_changes_go_through_a_child_and_are_folded_into_a_new_base(
     node: Node, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -31,6 +31,7 @@ def facts(ends: datetime, owner: str) -> NewExemption:
     )
 
 
+@pytest.mark.slow
 async def test_all_that_end_soon_are_shown_however_many_came_later(served: Served) -> None:
     now = datetime.now(UTC)
     async with served.store.change("test") as change:

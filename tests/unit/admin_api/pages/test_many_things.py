@@ -28,6 +28,7 @@ async def large(served: Served) -> Served:
     return served
 
 
+@pytest.mark.slow
 async def test_forms_and_pages_of_a_large_policy(large: Served) -> None:
     """One test of three parts: each would make the policy anew, which takes longer than all of them."""
     await the_form_of_a_group_is_not_too_much(large)

@@ -84,6 +84,7 @@ async def test_a_damaged_file_is_set_aside_and_the_others_count(counted: Counted
     worker.file.close()
 
 
+@pytest.mark.slow
 async def test_hours_and_days_are_rolled_up_and_windows_lose_nothing_by_it(counted: Counted) -> None:
     worker = counted.worker()
     moments = [NOON + number * 1777 for number in range(0, 150)]

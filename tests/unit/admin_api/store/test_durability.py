@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from admin_api.store import audit, documents, lists, rules, trail
 from admin_api.store.store import Store
 from tests.unit.admin_api.store.conftest import SilentLog
@@ -42,6 +44,7 @@ def start_writer(state_dir: Path) -> subprocess.Popen[bytes]:
     )
 
 
+@pytest.mark.slow
 async def test_what_was_acknowledged_survives_a_kill(tmp_path: Path, log: SilentLog) -> None:
     for number in range(3):
         state_dir = tmp_path / f"state-{number}"

@@ -202,6 +202,7 @@ async def test_expressions_are_bounded_over_all_lists(store: Store) -> None:
     assert set(await refused(store, add_rules(store, "two", block=["ok.example", "/^zz/"], actor="ana"))) == {"/block"}
 
 
+@pytest.mark.slow
 async def test_a_hundred_thousand_rules_hold_up_nobody(store: Store) -> None:
     await create_list(store, {"name": "house"}, **ANA)
     block = [f"host{number}.example{number % 977}.com" for number in range(100_000)]

@@ -39,6 +39,7 @@ async def write(store: Store, name: str) -> None:
         change.touches_policy()
 
 
+@pytest.mark.slow
 async def test_with_a_locked_store_any_number_of_writers_give_up_within_five_seconds(
     tmp_path: Path, log: SilentLog
 ) -> None:
@@ -66,6 +67,7 @@ async def test_with_a_locked_store_any_number_of_writers_give_up_within_five_sec
     await store.close()
 
 
+@pytest.mark.slow
 async def test_the_gap_is_told_once_and_without_waiting_for_a_change(tmp_path: Path, log: SilentLog) -> None:
     store = await Store.open(None, tmp_path, log)
     with locked(tmp_path):
@@ -82,6 +84,7 @@ async def test_the_gap_is_told_once_and_without_waiting_for_a_change(tmp_path: P
     await store.close()
 
 
+@pytest.mark.slow
 async def test_a_store_that_another_node_keeps_busy_is_told_within_five_seconds(open_store: OpenStore) -> None:
     one, other = await open_store(), await open_store(**asdict(StoreLimits()))
     async with one.change("one"):
@@ -92,6 +95,7 @@ async def test_a_store_that_another_node_keeps_busy_is_told_within_five_seconds(
     await write(other, "other")
 
 
+@pytest.mark.slow
 async def test_writers_that_are_merely_many_wait_for_each_other(tmp_path: Path, log: SilentLog) -> None:
     store = await Store.open(None, tmp_path, log)
 

@@ -80,6 +80,7 @@ def test_the_known_versions_are_those_of_the_scripts() -> None:
     assert [script.revision for script in scripts.walk_revisions()][::-1] == list(migrating.VERSIONS)
 
 
+@pytest.mark.slow
 async def test_two_processes_that_open_an_empty_store_at_once_make_one(url: str | None, tmp_path: Path) -> None:
     processes = [open_in_a_process(url, tmp_path) for _ in range(3)]
     told = [await told_by(process) for process in processes]

@@ -133,6 +133,7 @@ async def test_a_list_made_anew_has_another_key_and_none_of_the_old_rules(store:
         assert await rules.count_changes_since(conn, 0) == 0
 
 
+@pytest.mark.slow
 async def test_a_hundred_thousand_rules_are_a_matter_of_seconds(store: Store) -> None:
     row = await make_list(store)
     block = [f"host{number * 7919 % 100_003}.example{number % 977}.com" for number in range(100_000)]

@@ -142,6 +142,7 @@ async def test_connections_may_fall_silent_time_and_again(way: Way) -> None:
     assert way.forwarder.counts["silent_connections"] == 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("patience", [{"timeout_seconds": 0.7, "max_seconds": 1.5}], ids=[""])
 async def test_a_server_that_is_silent_itself_is_asked_over_two_connections_and_no_more(way: Way) -> None:
     await way.answer_soon("first.example")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from moatdns.plan import Ground, Plan
+from moatdns.plan import Ground, NodePlan
 from resolver.system.channel import Asks, MessageSet
 
 CONFIG_SECONDS: Final = 600.0
@@ -38,7 +38,7 @@ class ReadConfig(Asks[ConfigGround | ConfigProblems]):
 class ConfigPlan:
     """The plan of the config that was read."""
 
-    plan: Plan
+    plan: NodePlan
 
 
 @dataclass(frozen=True, slots=True)

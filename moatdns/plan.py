@@ -26,8 +26,8 @@ class Ground:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
-    """A config, made ready to act on. `notes` are things that the admin should know of, as finished sentences."""
+class NodePlan:
+    """Plan of a node: a config, made ready to act on. `notes` are for the admin, in finished sentences."""
 
     settings: WorkerSettings
     control: ControlSettings
@@ -58,7 +58,7 @@ class Plan:
             block_page=tuple(self.control.block_page.listen),
         )
 
-    def with_fixed_of(self, other: Plan) -> Plan:
+    def with_fixed_of(self, other: NodePlan) -> NodePlan:
         """This plan, but with what cannot change taken from `other`."""
         host, port = other.control.admin_host, other.control.admin_port
         page = replace(self.control.block_page, listen=other.control.block_page.listen)

@@ -12,7 +12,7 @@ from typing import Any
 from blocklists.versions import CatalogueChoice
 from moatdns import cookie_secret
 from moatdns.ourselves import is_ourselves, usable_system_servers
-from moatdns.plan import Ground, Plan, left_out
+from moatdns.plan import Ground, NodePlan, left_out
 from resolver.config.addresses import NAMED_CLIENTS, parse_endpoint
 from resolver.config.certificates import check_ca_file, troubles_of
 from resolver.config.notes import config_notes
@@ -41,7 +41,7 @@ def ground_of(config: Config) -> Ground:
     )
 
 
-def plan_of(config: Config, policy: dict[str, Any], fingerprint: str, *, catalogue: CatalogueChoice) -> Plan:
+def plan_of(config: Config, policy: dict[str, Any], fingerprint: str, *, catalogue: CatalogueChoice) -> NodePlan:
     """The plan of a config, on this machine as it is now; `policy` is the config's own, with its fingerprint.
 
     A cookie secret that the config holds itself is written to `state_dir`. Raises MoatdnsError when it cannot be.
@@ -86,7 +86,7 @@ def plan_of(config: Config, policy: dict[str, Any], fingerprint: str, *, catalog
             f"a new catalogue waits to be accepted, {catalogue.news}; look at it (moatdns catalogue diff), then run "
             "'moatdns catalogue accept' and send SIGHUP"
         )
-    return Plan(
+    return NodePlan(
         settings=settings,
         control=replace(control_settings(config), catalogue=str(catalogue.folder) if catalogue.folder else None),
         policy=policy,

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from blocklists.data_files import catalogue_fingerprint
 from moatdns import cookie_secret
-from moatdns.plan import Plan
+from moatdns.plan import NodePlan
 from moatdns.supervisor.state_dir import is_roots_alone
 from resolver import __version__
 from resolver.config.file_policy import has_contents
@@ -54,7 +54,7 @@ def _digest(path: Path, content: bytes, environ: Mapping[str, str]) -> str:
     return hashlib.sha256(json.dumps(about).encode() + b"\0" + content).hexdigest()
 
 
-def recall(path: Path, environ: Mapping[str, str] = os.environ) -> Plan | None:
+def recall(path: Path, environ: Mapping[str, str] = os.environ) -> NodePlan | None:
     """The plan of the last run, if it was made from just this file."""
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
         content = path.read_bytes()
@@ -65,12 +65,12 @@ def recall(path: Path, environ: Mapping[str, str] = os.environ) -> Plan | None:
             return None  # while root, nothing is believed that somebody else could have written
         record = json.loads(read_own(state_dir / _RECORD))
         if record["digest"] == _digest(path, content, environ):
-            plan = read_as(Plan, record["plan"])
+            plan = read_as(NodePlan, record["plan"])
             return plan if has_contents(plan.state_dir, plan.policy) and _has_secret(plan) else None
     return None
 
 
-def _has_secret(plan: Plan) -> bool:
+def _has_secret(plan: NodePlan) -> bool:
     """Whether a cookie secret that was configured is still where it was."""
     made = str(plan.state_dir / cookie_secret.MADE)
     return plan.cookie_secret in ("", made) or Path(plan.cookie_secret).is_file()
@@ -81,7 +81,7 @@ def forget(state_dir: Path) -> None:
     (state_dir / _RECORD).unlink(missing_ok=True)
 
 
-def remember(plan: Plan, digest: str) -> None:
+def remember(plan: NodePlan, digest: str) -> None:
     """Note the plan for the next start. That it cannot be written costs that start some time, and nothing else."""
     content = write_json({"digest": digest, "plan": replace(plan, news="")})
     with contextlib.suppress(OSError):

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from moatdns.build_messages import BUILD_CHANNEL, CompilePolicy, ConfigProblems, MakePlan, ReadConfig
-from moatdns.plan import Ground, Plan
+from moatdns.plan import Ground, NodePlan
 from resolver.errors import ChannelError, ConfigError, MoatdnsError, SnapshotError
 from resolver.snapshot.snapshot_file import Manifest, read_manifest
 from resolver.system.channel import Asks
@@ -40,7 +40,7 @@ class CompilerProcess:
             raise ConfigError(list(outcome.problems))
         return outcome.ground
 
-    async def plan(self) -> Plan:
+    async def plan(self) -> NodePlan:
         """The plan of what was read, whose state directory is there by now. Raises ConfigError."""
         outcome = await self._ask(MakePlan())
         if isinstance(outcome, ConfigProblems):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from admin_api.messages import Begin, ConfigReading, FilePolicy, NodeStatus, UseConfigPolicy
 from moatdns import cookie_secret
-from moatdns.plan import Plan
+from moatdns.plan import NodePlan
 from moatdns.supervisor.control_keeper import ControlKeeper
 from moatdns.supervisor.crew import Crew
 from moatdns.supervisor.policy import PolicySource
@@ -32,7 +32,7 @@ class RunningNode:
     def __init__(
         self,
         path: Path | None,
-        plan: Plan,
+        plan: NodePlan,
         source: PolicySource,
         shared: SharedSockets,
         log: Log,
@@ -109,7 +109,7 @@ class RunningNode:
         """The config as it was read last, for the audit trail."""
         return ConfigReading(self._began, self.readings, self.plan.told, self._source_text)
 
-    def policy_of(self, plan: Plan) -> FilePolicy:
+    def policy_of(self, plan: NodePlan) -> FilePolicy:
         """A config's policy, with where it can be edited."""
         return {**plan.policy, "source": self._source_text}
 
@@ -150,7 +150,7 @@ class RunningNode:
         """The workers' state."""
         return NodeStatus(self.crew.status() if self.has_crew.is_set() else ())
 
-    def cookie_secret(self, plan: Plan, otherwise: list[str]) -> list[str]:
+    def cookie_secret(self, plan: NodePlan, otherwise: list[str]) -> list[str]:
         """The secrets of server cookies; `otherwise` where they cannot be read, and none where cookies are off."""
         if not plan.cookie_secret:
             return []
@@ -171,7 +171,7 @@ class RunningNode:
             self.in_use = good
         return good
 
-    def with_system_servers(self, plan: Plan) -> Plan:
+    def with_system_servers(self, plan: NodePlan) -> NodePlan:
         """The plan with the nameservers that the system names by now, where the config wants them."""
         if plan.places is None:
             return plan
@@ -184,7 +184,7 @@ class RunningNode:
         return (trouble,) if trouble else ()
 
 
-def tell_news(plan: Plan, log: Log) -> None:
+def tell_news(plan: NodePlan, log: Log) -> None:
     """Log how the catalogue changed with this version, where the plan says so."""
     if plan.news:
         log.info("the catalogue changed with this version", what=plan.news)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from moatdns.plan import Ground, Plan
+from moatdns.plan import Ground, NodePlan
 from moatdns.supervisor import boot
 from moatdns.supervisor.compiler_process import CompilerProcess
 from resolver.errors import SnapshotError
@@ -25,7 +25,7 @@ class PolicySource:
         self._harmful: set[tuple[Path, float]] = set()  # manifests that workers have died of
         self._digest: str | None = None  # of the file as it was read last
 
-    def recall(self) -> Plan | None:
+    def recall(self) -> NodePlan | None:
         """The plan of the last run, if the file has not changed since."""
         return boot.recall(self._path) if self._path else None
 
@@ -40,7 +40,7 @@ class PolicySource:
             await self.end()
             raise
 
-    async def plan(self) -> Plan:
+    async def plan(self) -> NodePlan:
         """The plan of what was read last. Raises ConfigError, SnapshotError."""
         if self._compiler is None:
             raise SnapshotError("no config has been read")
@@ -50,17 +50,17 @@ class PolicySource:
             await self.end()
             raise
 
-    async def read(self) -> Plan:
+    async def read(self) -> NodePlan:
         """Read the file, and plan. Raises ConfigError with every mistake, or SnapshotError when it cannot be read."""
         await self.read_ground()
         return await self.plan()
 
-    def remember(self, plan: Plan) -> None:
+    def remember(self, plan: NodePlan) -> None:
         """Note for the next start what was read; its policy is in force by now."""
         if self._digest is not None:
             boot.remember(plan, self._digest)
 
-    async def compile(self, plan: Plan) -> Manifest:
+    async def compile(self, plan: NodePlan) -> Manifest:
         """Compile what was read last for `plan`. Raises SnapshotError."""
         if self._compiler is None:
             raise SnapshotError("no config has been read")
@@ -69,7 +69,7 @@ class PolicySource:
         finally:
             await self.end()
 
-    async def from_config(self, plan: Plan) -> Manifest:
+    async def from_config(self, plan: NodePlan) -> Manifest:
         """The policy of the config alone, where there is nothing better. Raises MoatdnsError."""
         if self._compiler is None and (await self.read()).fingerprint != plan.fingerprint:
             self._log.error("no policy is left on disk; that of the config is used, edited though not reloaded")

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from dataclasses import replace
 
-from moatdns.plan import Plan
+from moatdns.plan import NodePlan
 from moatdns.supervisor.control_keeper import LAST_WORD_SECONDS
 from moatdns.supervisor.node import RunningNode, tell_news
 from moatdns.supervisor.policy import PolicySource
@@ -116,7 +116,7 @@ class Reloader:
             self._source.remember(new)
         self._log.info("reloaded", policy=node.crew.manifest.revision, workers_replaced=replaced)
 
-    async def _read_anew(self) -> Plan:
+    async def _read_anew(self) -> NodePlan:
         try:
             return await self._source.read()
         finally:

@@ -8,7 +8,7 @@ import signal
 import time
 from pathlib import Path
 
-from moatdns.plan import Ground, Plan
+from moatdns.plan import Ground, NodePlan
 from moatdns.supervisor.late_addresses import LateAddresses
 from moatdns.supervisor.node import RunningNode, tell_news
 from moatdns.supervisor.own_process import Ownership, raise_file_limit
@@ -71,7 +71,7 @@ class Supervisor:
         finally:
             await self._source.end()
 
-    async def _plan_on(self, ground: Ground) -> Plan:
+    async def _plan_on(self, ground: Ground) -> NodePlan:
         """The plan for what is open by now: that of the last run, if it may be believed by now, else a new one."""
         recalled = self._source.recall()
         if recalled is not None and recalled.ground == ground:

@@ -24,7 +24,7 @@ from moatdns.build_messages import (
     PolicyCompiled,
     ReadConfig,
 )
-from moatdns.plan import Plan
+from moatdns.plan import NodePlan
 from moatdns.supervisor.supervisor import Supervisor
 from resolver.config.load import load_config
 from resolver.config.settings import ControlSettings, WorkerSettings
@@ -53,7 +53,7 @@ def compiled() -> Compiled:
 class Scene:
     state_dir: Path
     compiled: Compiled
-    plan: Plan
+    plan: NodePlan
     children: FakeChildren
     log: Said
     signals: dict[int, Callable[[], None]]
@@ -109,7 +109,7 @@ def any_policy(refused: Collection[Path] = ()) -> Script:
 async def scene(
     tmp_path: Path, compiled: Compiled, *, of_modules: dict[str, list[Script]] | None = None, **changed: Any
 ) -> AsyncIterator[Scene]:
-    plan = Plan(
+    plan = NodePlan(
         settings=WorkerSettings(),
         control=replace(ControlSettings(str(tmp_path / "state"), admin_host=None), **changed),
         policy={"lists": [], "groups": []},

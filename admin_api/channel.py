@@ -14,7 +14,7 @@ from resolver.worker.messages import Flush, Ping, UsePolicy, UseSubjects
 
 
 class SupervisorChannel:
-    """What the supervisor is asked and told, and the orders that it gives."""
+    """Channel to the supervisor: requests to it, news for it, and its orders."""
 
     def __init__(self, channel: MessageChannel) -> None:
         self._channel = channel

@@ -95,7 +95,7 @@ class NoteReading:
 
 @dataclass(frozen=True, slots=True)
 class NoteTroubles:
-    """What is wrong with this machine, in finished sentences, for /ready."""
+    """Troubles of this machine, in finished sentences, for /ready."""
 
     troubles: tuple[str, ...]
 

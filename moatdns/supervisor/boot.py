@@ -1,4 +1,4 @@
-"""What a start can take over from the last one: the plan of a config file that has not changed since.
+"""Record of the last start, for the next one: the plan of a config file that has not changed since.
 
 A config with a million rules takes many seconds to read and check. Its compiled policy is on disk, so a start with the
 very same file needs none of that. The record holds the plan and the digest of all that it was made from: the file, the
@@ -33,7 +33,7 @@ _DEFAULT_STATE_DIR = "state"
 
 
 def digest_of(path: Path, environ: Mapping[str, str] = os.environ) -> str | None:
-    """What stands for a config file: where it is, what is in it, and the variables that it names. None: unreadable."""
+    """Digest of a config file: where it is, what is in it, and the variables that it names. None: unreadable."""
     try:
         return _digest(path, path.read_bytes(), environ)
     except OSError:

@@ -1,4 +1,4 @@
-"""What the service does to its own process before it serves: file descriptors, the state directory, the user."""
+"""Preparation of the service's own process before it serves: file descriptors, the state directory, the user."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ _LOOKS_UNTIL_NONE = 2  # one may find a file that is just being written
 
 
 class SystemFollower:
-    """What the system names by now."""
+    """Follower of the nameservers that the system names."""
 
     def __init__(self, log: Log) -> None:
         self._log = log

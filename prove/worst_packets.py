@@ -22,8 +22,8 @@ from prove.service import Service
 from prove.steady import Steady
 from prove.upstream import WorstUpstream
 from prove.worst_messages import ANSWERS, QUERIES, Worst, question_for
-from resolver.answering.local_names import LocalNames
 from resolver.answering.pipeline import Pending, Pipeline
+from resolver.answering.pipeline_parts import ClientBounds, OwnAnswers
 from resolver.answering.rebinding import RebindingGuard
 from resolver.answering.resolution import Resolver
 from resolver.cache.responses import ResponseCache
@@ -106,7 +106,7 @@ class _Worker:
             guard=RebindingGuard(()),
         )
         policy = policy_in_memory(compile_rules(rules), compile_groups(groups, []))
-        self.pipeline = Pipeline(resolver, ("127.0.0.0/8",), limits, counters, policy, local_names=LocalNames())
+        self.pipeline = Pipeline(resolver, policy, ClientBounds(("127.0.0.0/8",), limits), OwnAnswers(), counters)
         self.client = self.pipeline.client("127.0.0.1")
 
     def ask(self, query: bytes) -> bytes | Pending | None:

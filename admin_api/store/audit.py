@@ -11,7 +11,6 @@ import contextlib
 import hashlib
 import hmac
 import json
-import os
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -24,9 +23,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from admin_api.store.change import AuditEntry
 from admin_api.store.errors import StoreAway
-from admin_api.store.files import private_file
 from admin_api.store.tables import audit, bindable, canonical, micros
-from resolver.system.state_files import make_folder, read_own
+from resolver.system.state_files import make_folder, read_own, write_whole
 
 KEY_FILE = "audit.key"
 _KEY_OCTETS = 32
@@ -156,11 +154,8 @@ def make_key(state_dir: Path) -> bytes:
     path = state_dir / KEY_FILE
     try:
         make_folder(state_dir)
-        with (
-            private_file(state_dir, secrets.token_bytes(_KEY_OCTETS)) as temporary,
-            contextlib.suppress(FileExistsError),
-        ):
-            os.link(temporary, path)
+        with contextlib.suppress(FileExistsError):
+            write_whole(path, secrets.token_bytes(_KEY_OCTETS), exclusive=True)
     except OSError as error:
         raise StoreAway(f"the audit trail's key, {path}, cannot be written: {error.strerror}") from error
     key = load_key(state_dir)

@@ -23,10 +23,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from admin_api.store.change import Change
 from admin_api.store.errors import Duplicate, NotFound, StoreAway, TooMany
-from admin_api.store.files import private_file
 from admin_api.store.store import Store
 from admin_api.store.tables import bindable, tokens
-from resolver.system.state_files import read_own
+from resolver.system.state_files import read_own, write_whole
 
 ROLES: Final = ("viewer", "operator", "lease", "admin")
 MOST_TOKENS: Final = 1000
@@ -236,8 +235,7 @@ async def _any(conn: AsyncConnection) -> bool:
 def _write_token(state_dir: Path, text: str) -> Path:
     path = state_dir / FIRST_TOKEN_FILE
     try:
-        with private_file(state_dir, f"{text}\n".encode()) as temporary:
-            temporary.replace(path)
+        write_whole(path, f"{text}\n".encode())
     except OSError as error:
         raise StoreAway(f"the first token cannot be written to {path}: {error.strerror}") from error
     return path

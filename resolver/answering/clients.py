@@ -15,10 +15,10 @@ from typing import Final
 from resolver.answering.accounts import Accounts
 from resolver.answering.client import Client, ViewAnswers
 from resolver.answering.client_networks import Networks
+from resolver.answering.pipeline_parts import ClientBounds
 from resolver.answering.proxies import TrustedProxies
 from resolver.answering.rates import PLENTY, QueryBudgets
 from resolver.cache.table import FOR_EVER, TableBudget
-from resolver.config.settings import ClientNetworks, Limits, RateLimits, TrustedProxy
 from resolver.policy.groups import Address, NetworkTable, parse_client
 from resolver.policy.situation import situation_of
 from resolver.policy.snapshot import PolicySnapshot
@@ -46,23 +46,20 @@ class Clients:
 
     def __init__(
         self,
-        allowed: Iterable[str],
-        trusted_proxies: Iterable[TrustedProxy],
-        limits: Limits,
-        rates: RateLimits,
+        bounds: ClientBounds,
         accounts: Accounts,
         dropped: Counter[str],
         *,
         clock: Callable[[], float],
         moment: Callable[[], Moment],
-        networks: Networks | None = None,
     ) -> None:
         """`clock` gives monotonic seconds, `moment` the time on the clocks that leases and exemptions end by."""
+        limits, rates = bounds.limits, bounds.rates
         self.subjects = Subjects()
-        self._allowed = NetworkTable((network, True) for network in allowed)
-        self.proxies = TrustedProxies(trusted_proxies)
+        self._allowed = NetworkTable((network, True) for network in bounds.allowed)
+        self.proxies = TrustedProxies(bounds.trusted_proxies)
         self._unlimited = NetworkTable((network, True) for network in rates.exempt)
-        self.networks = networks = networks or Networks(ClientNetworks())
+        self.networks = networks = Networks(bounds.networks)
         per_network = networks.bound(rates.queries_per_second)
         self._budgets = QueryBudgets(rates.queries_per_second, limits.clients, dropped, per_network)
         self._rates_responses = rates.responses_per_second > 0

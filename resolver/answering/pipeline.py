@@ -7,21 +7,18 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 from resolver.answering.accounts import Accounts
 from resolver.answering.answerer import Answerer, Pending
 from resolver.answering.client import Client
-from resolver.answering.client_networks import Networks
 from resolver.answering.clients import Clients
-from resolver.answering.local_names import LocalNames
+from resolver.answering.pipeline_parts import ClientBounds, OwnAnswers
 from resolver.answering.proxies import BY_CLIENT_SUBNET
 from resolver.answering.rates import Ration, ResponseRates, network_of
-from resolver.answering.replies import Replies, Reply
+from resolver.answering.replies import Reply
 from resolver.answering.resolution import Resolver
-from resolver.answering.server_names import ServerNames
 from resolver.cache.responses import CacheEntry
-from resolver.config.settings import ClientNetworks, Limits, RateLimits, TrustedProxy
 from resolver.errors import FormatError, NotAQuery
 from resolver.policy.snapshot import PolicySnapshot
 from resolver.policy.subjects import Moment
@@ -49,29 +46,25 @@ class Pipeline:
     def __init__(
         self,
         resolver: Resolver,
-        clients_allow: Iterable[str],
-        limits: Limits,
-        counters: Counters,
         snapshot: PolicySnapshot,
-        *,
-        local_names: LocalNames,
-        server_names: ServerNames | None = None,
-        replies: Replies | None = None,
-        rates: RateLimits | None = None,
-        trusted_proxies: Iterable[TrustedProxy] = (),
-        networks: ClientNetworks | None = None,
+        bounds: ClientBounds,
+        own: OwnAnswers,
+        counters: Counters,
         events: QueryEvents | None = None,
+        *,
         clock: Callable[[], float] = time.monotonic,
         moment: Callable[[], Moment] = now,
     ) -> None:
+        """`clock` gives monotonic seconds, `moment` the time on the clocks that leases and exemptions end by."""
+        limits, rates = bounds.limits, bounds.rates
         self._resolver = resolver
         self._limits = limits
         self._counters = counters
         self.events = events or QueryEvents(None, "off", counters.dropped)
         self._accounts = Accounts(counters, self.events)
         self._clock = clock
-        self._replies = replies or Replies()
-        self._rates = rates = rates or RateLimits(queries_per_second=0)
+        self._replies = own.replies
+        self._rates = rates
         self._response_rates = (
             ResponseRates(rates.responses_per_second, rates.slip, limits.response_rates, counters.dropped)
             if rates.responses_per_second
@@ -79,26 +72,17 @@ class Pipeline:
         )
         self._waiting: dict[str, int] = {}  # queries in flight, by client address
         self._waiting_in: dict[bytes, int] = {}  # likewise, by network
-        wide = Networks(networks or ClientNetworks())
-        self._most_waiting_in = wide.bound(limits.queries_in_flight_per_client, limits.queries_in_flight)
-        self.clients = Clients(
-            clients_allow,
-            trusted_proxies,
-            limits,
-            rates,
-            self._accounts,
-            counters.dropped,
-            clock=clock,
-            moment=moment,
-            networks=wide,
+        self.clients = Clients(bounds, self._accounts, counters.dropped, clock=clock, moment=moment)
+        self._most_waiting_in = self.clients.networks.bound(
+            limits.queries_in_flight_per_client, limits.queries_in_flight
         )
         self._answering = Answerer(
             resolver,
             counters,
             self._accounts,
             snapshot,
-            local_names=local_names,
-            server_names=server_names or ServerNames(),
+            local_names=own.local_names,
+            server_names=own.server_names,
             clock=clock,
         )
         self.use(snapshot)

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 from resolver.answering.local_names import local_names_of
 from resolver.answering.pipeline import Pipeline
+from resolver.answering.pipeline_parts import ClientBounds, OwnAnswers
 from resolver.answering.rebinding import RebindingGuard
 from resolver.answering.replies import Replies
 from resolver.answering.resolution import Resolver
@@ -53,17 +54,17 @@ class AnsweringParts:
         )
         self.pipeline = Pipeline(
             self.resolver,
-            settings.clients_allow,
-            settings.limits,
-            counters,
             snapshot,
-            local_names=local_names,
-            server_names=ServerNames(settings.server.identity, settings.server.version),
-            replies=_replies_of(settings, cookie_secret),
-            rates=settings.rates,
-            trusted_proxies=settings.trusted_proxies,
-            networks=settings.networks,
-            events=events,
+            ClientBounds(
+                settings.clients_allow, settings.limits, settings.rates, settings.trusted_proxies, settings.networks
+            ),
+            OwnAnswers(
+                local_names,
+                ServerNames(settings.server.identity, settings.server.version),
+                _replies_of(settings, cookie_secret),
+            ),
+            counters,
+            events,
         )
 
     def flush(self, name: str | None, *, below: bool) -> int:

@@ -18,6 +18,7 @@ import pytest
 
 from resolver.answering.local_names import LocalNames
 from resolver.answering.pipeline import Pending, Pipeline, Transport
+from resolver.answering.pipeline_parts import ClientBounds, OwnAnswers
 from resolver.answering.rebinding import RebindingGuard
 from resolver.answering.resolution import Resolver
 from resolver.cache.responses import ResponseCache
@@ -111,11 +112,10 @@ class Served:
         )
         self.pipeline = Pipeline(
             resolver,
-            ("127.0.0.0/8", "2001:db8::/32"),
-            Limits(**limits),  # type: ignore[arg-type]
-            self.counters,
             snapshot,
-            local_names=LocalNames(),
+            ClientBounds(("127.0.0.0/8", "2001:db8::/32"), Limits(**limits)),  # type: ignore[arg-type]
+            OwnAnswers(),
+            self.counters,
             clock=lambda: self.now,
         )
 

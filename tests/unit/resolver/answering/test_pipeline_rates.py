@@ -12,8 +12,8 @@ import dns.message
 import dns.rcode
 import pytest
 
-from resolver.answering.local_names import LocalNames
 from resolver.answering.pipeline import Pending, Pipeline, Transport
+from resolver.answering.pipeline_parts import ClientBounds, OwnAnswers
 from resolver.answering.replies import Replies
 from resolver.answering.resolution import Resolver
 from resolver.cache.responses import ResponseCache
@@ -48,14 +48,15 @@ class Asked:
         )
         self.pipeline = Pipeline(
             resolver,
-            ("127.0.0.0/8",),
-            limits or Limits(),
-            self.counters,
             policy(),
-            local_names=LocalNames(),
-            replies=Replies(ServerCookies([bytes(16)])),
-            rates=RateLimits(**rates),
-            trusted_proxies=(TrustedProxy("127.0.0.9/32", ("proxy", "client-subnet")),),
+            ClientBounds(
+                ("127.0.0.0/8",),
+                limits or Limits(),
+                RateLimits(**rates),
+                (TrustedProxy("127.0.0.9/32", ("proxy", "client-subnet")),),
+            ),
+            OwnAnswers(replies=Replies(ServerCookies([bytes(16)]))),
+            self.counters,
             clock=clock,
         )
 

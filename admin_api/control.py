@@ -188,7 +188,7 @@ class Control:
         }
 
     def _own_counts(self) -> Mapping[tuple[str, str], int]:
-        """What this process counts by itself: metric and label."""
+        """Counts of this process itself, by metric and label."""
         page = self._block_page
         plans = {("dropped", "policy_plans"): self._plans.refused}
         if page is None:
@@ -283,7 +283,7 @@ class Control:
         self._channel.tell(StoreTold(state, held))
 
     async def _work(self) -> None:
-        """What needs the store begins when it is open; a part that fails ends the process, and the next one begins."""
+        """Parts that need the store begin when it is open; one that fails ends the process, and the next one begins."""
         self._tell_store(StoreState.OPENS)
         await self._access.open()
         token = await ensure_first_token(self._access.store, self._state_dir)
@@ -339,7 +339,7 @@ class Control:
 
 
 def _log_lacks(settings: ControlSettings, what: str) -> Iterator[str]:
-    """What cannot be learnt from the query log, as it is kept."""
+    """Gaps of the query log, as it is kept."""
     if what == "off":
         yield "no query log is kept (query_log.enabled)"
     elif what == "hits":

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from admin_api.editing.exemption_form import Terms
 from admin_api.editing.leases import LeaseTerms
 from admin_api.messages import NodeStatus
-from admin_api.policy_file.planning import Plan
+from admin_api.policy_file.planning import PolicyPlan
 from admin_api.policy_file.trying import InForce, Told, Try
 from admin_api.query_log.reader import LogPage
 from admin_api.statistics.figures import KeyHits, KeyStepHits, StepHits
@@ -133,7 +133,7 @@ class PolicyPlans(Protocol):
     ) -> Told:
         """Plan it, try it on a copy, and tell. Raises as applying does, and BadRequest (503)."""
 
-    async def make(self, store: Store, sent: Mapping[str, Any]) -> Plan | None:
+    async def make(self, store: Store, sent: Mapping[str, Any]) -> PolicyPlan | None:
         """The plan of a large policy, to be applied; None for a small one, which is planned in its transaction."""
 
 

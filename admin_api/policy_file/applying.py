@@ -10,7 +10,7 @@ from admin_api.editing.errors import Invalid
 from admin_api.editing.groups import MOST_GROUPS
 from admin_api.editing.lists import MOST_LISTS, note_rules
 from admin_api.editing.rules import check_bounds, told
-from admin_api.policy_file.planning import Pairs, Plan, PlannedChange
+from admin_api.policy_file.planning import Pairs, PlannedChange, PolicyPlan
 from admin_api.store import groups, lists, rules
 from admin_api.store.change import Change
 from admin_api.store.errors import TooMany
@@ -18,7 +18,7 @@ from admin_api.store.lists import ListRow
 from resolver.config.references import KnownReferences, contradictions
 
 
-async def apply(change: Change, plan: Plan, known: KnownReferences) -> None:
+async def apply(change: Change, plan: PolicyPlan, known: KnownReferences) -> None:
     """Carry it out. Raises Invalid, TooMany, StoreError; the caller's change is rolled back then."""
     await _check(change, plan, known)
     conn = change.connection
@@ -103,7 +103,7 @@ async def _put_group(change: Change, planned: PlannedChange, rows: dict[str, gro
     change.record("update", f"groups/{name}", planned.before, row.plain())
 
 
-async def _check(change: Change, plan: Plan, known: KnownReferences) -> None:
+async def _check(change: Change, plan: PolicyPlan, known: KnownReferences) -> None:
     """Whether the policy will hold together. Raises Invalid, TooMany."""
     conn = change.connection
     names = {row.name for row in await lists.all_lists(conn)}

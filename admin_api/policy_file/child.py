@@ -19,7 +19,7 @@ from admin_api.policy_file.messages import (
     PlanTold,
     TellPlan,
 )
-from admin_api.policy_file.planning import Plan
+from admin_api.policy_file.planning import PolicyPlan
 from admin_api.policy_file.telling import told_change
 from admin_api.policy_file.trying import InForce, Told, Try, planned_by, tried
 from admin_api.store.store import Store
@@ -59,7 +59,7 @@ def _in_force(order: TellPlan) -> InForce | None:
     return InForce(open_snapshot(read_manifest(order.manifest), check=False), order.revision, subjects)
 
 
-def _whole(plan: Plan) -> dict[str, Any]:
+def _whole(plan: PolicyPlan) -> dict[str, Any]:
     return asdict(plan) | {
         "changes": [
             {**asdict(one), "added": sorted(one.added), "removed": sorted(one.removed)} for one in plan.changes

@@ -38,7 +38,7 @@ class PlannedChange:
 
 
 @dataclass(slots=True)
-class Plan:
+class PolicyPlan:
     """All changes, and what stays although the document says otherwise, in finished phrases."""
 
     revision: int
@@ -52,9 +52,9 @@ class Plan:
         return sum(len(change.added) + len(change.removed) for change in self.changes)
 
 
-async def plan_document(conn: AsyncConnection, document: PolicyFile) -> Plan:
+async def plan_document(conn: AsyncConnection, document: PolicyFile) -> PolicyPlan:
     """Plan the changes that a document makes. Raises Invalid for what only the config file can change."""
-    plan = Plan(await revision(conn))
+    plan = PolicyPlan(await revision(conn))
     of_file = await read_file_policy(conn)
     source = of_file.get("source") or "the config file"
     mistakes = _of_the_file(document, of_file, source)
@@ -76,7 +76,7 @@ def _of_the_file(document: PolicyFile, of_file: KeptFilePolicy, source: str) -> 
 
 
 async def _plan_lists(
-    conn: AsyncConnection, document: PolicyFile, plan: Plan, mistakes: list[tuple[str, str]], source: str
+    conn: AsyncConnection, document: PolicyFile, plan: PolicyPlan, mistakes: list[tuple[str, str]], source: str
 ) -> None:
     there = await rows_by_name(conn)
     for index, entry in enumerate(document.policy.lists):
@@ -109,7 +109,7 @@ async def _plan_lists(
 
 
 async def _plan_groups(
-    conn: AsyncConnection, document: PolicyFile, plan: Plan, mistakes: list[tuple[str, str]], source: str
+    conn: AsyncConnection, document: PolicyFile, plan: PolicyPlan, mistakes: list[tuple[str, str]], source: str
 ) -> None:
     there = {row.name: row for row in await groups.all_groups(conn)}
     for index, entry in enumerate(document.policy.groups):
@@ -132,7 +132,7 @@ async def _plan_groups(
             plan.changes.append(PlannedChange("delete", "group", row.name, row.plain(), None))
 
 
-async def plan_rollback(conn: AsyncConnection, to: int) -> Plan:
+async def plan_rollback(conn: AsyncConnection, to: int) -> PolicyPlan:
     """Plan the way back to a revision; the config's part of the policy stays. Raises NotFound, Invalid."""
     now = await revision(conn)
     if not 0 <= to <= now:
@@ -146,7 +146,7 @@ async def plan_rollback(conn: AsyncConnection, to: int) -> Plan:
             else:
                 sign, name, action, texts = line
                 touched.setdefault(name, {}).update({(action, text): sign == "-" for text in texts})
-    plan = Plan(now, back_to=to)
+    plan = PolicyPlan(now, back_to=to)
     there = await rows_by_name(conn)
     in_groups = {row.name: row for row in await groups.all_groups(conn)}
     names = {name.partition("/")[2] for name in firsts if name.startswith("lists/")} | touched.keys()
@@ -181,7 +181,7 @@ _NOT_TOUCHED: Any = object()
 
 async def _plan_list_back(
     conn: AsyncConnection,
-    plan: Plan,
+    plan: PolicyPlan,
     name: str,
     row: ListRow | None,
     was: Any,

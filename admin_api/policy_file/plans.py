@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from admin_api.child_process import in_child
 from admin_api.editing.refusals import BadRequest
 from admin_api.policy_file.messages import PLAN_CHANNEL, MakeWholePlan, PlanMade, PlanRefused, PlanTold, TellPlan
-from admin_api.policy_file.planning import Plan, PlannedChange
+from admin_api.policy_file.planning import PlannedChange, PolicyPlan
 from admin_api.policy_file.telling import told_change
 from admin_api.policy_file.trying import InForce, Told, Try, tried
 from admin_api.store import lists
@@ -63,7 +63,7 @@ class Plans:
             )
         return told.told
 
-    async def make(self, store: Store, sent: Mapping[str, Any]) -> Plan | None:
+    async def make(self, store: Store, sent: Mapping[str, Any]) -> PolicyPlan | None:
         """The plan of a large policy, to be applied; None for a small one, which is planned in its transaction."""
         async with self._turn():
             if await _is_small(store, sent):
@@ -124,7 +124,7 @@ def _items(value: Any) -> int:
     return count
 
 
-def _whole(plain: Mapping[str, Any]) -> Plan:
+def _whole(plain: Mapping[str, Any]) -> PolicyPlan:
     changes = [
         PlannedChange(
             **{
@@ -134,4 +134,4 @@ def _whole(plain: Mapping[str, Any]) -> Plan:
         )
         for change in plain["changes"]
     ]
-    return Plan(plain["revision"], changes, plain["kept"], plain["back_to"])
+    return PolicyPlan(plain["revision"], changes, plain["kept"], plain["back_to"])

@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from admin_api.editing.errors import Invalid
 from admin_api.policy_file.applying import apply
 from admin_api.policy_file.document import read_document
-from admin_api.policy_file.planning import Plan, plan_document, plan_rollback
+from admin_api.policy_file.planning import PolicyPlan, plan_document, plan_rollback
 from admin_api.policy_file.replay import Replay, planned_snapshot, replay
 from admin_api.policy_file.shadow import cover, shadowed
 from admin_api.policy_file.telling import ToldChange
@@ -60,7 +60,7 @@ class Told:
     replay: Replay | None = None
 
 
-async def planned_by(conn: AsyncConnection, sent: Mapping[str, Any]) -> Plan:
+async def planned_by(conn: AsyncConnection, sent: Mapping[str, Any]) -> PolicyPlan:
     """By the document that was sent, or by the revision to go back to. Raises Invalid, NotFound."""
     said = {key: value for key, value in sent.items() if value is not None}
     if ("to_revision" in said) == ("policy" in said):  # nothing at all would mean: take everything away
@@ -72,7 +72,7 @@ async def planned_by(conn: AsyncConnection, sent: Mapping[str, Any]) -> Plan:
 
 async def tried(
     store: Store, catalogue: Catalogue, wanted: Try, state_dir: Path, in_force: Callable[[], InForce | None]
-) -> tuple[Plan, Replay | None]:
+) -> tuple[PolicyPlan, Replay | None]:
     """Plan it, see that it holds together, and replay it where that is wanted.
 
     Raises Invalid, TooMany, StoreError as applying does; StoreAway where what is in force is not the newest.

@@ -32,7 +32,7 @@ def show(api: ApiClient, number: IdArgument) -> None:
 
 @api_command(change_app, "approve")
 def approve(api: ApiClient, number: IdArgument) -> None:
-    """Have it done: just what another owner asked for, at once."""
+    """Approve a change: it is made at once, just as another owner asked for it."""
     api.show(api.call("POST", f"change-requests/{_id(number)}:approve", {}).body, _print_approved)
 
 

@@ -98,7 +98,7 @@ def store_begin_anew(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """After the store was lost: yes, take what is there, and make what is not. A running server goes on with it."""
+    """After the store was lost: begin anew, with the one that is there or a new one. A running server takes it."""
     _, loaded = load(config)
     _store_commands().begin_store_anew(loaded, reason, as_json=as_json)
 

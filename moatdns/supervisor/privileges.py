@@ -79,7 +79,7 @@ def check_config_file(path: Path | None, account: Account | None) -> list[str]:
 
 
 def _writer(facts: os.stat_result, account: Account | None) -> str | None:
-    """Who can write it that must not: the account, or anybody. What is in a sticky folder only its owner replaces."""
+    """The writer that must not be one: the account, or anybody. In a sticky folder only an owner replaces a file."""
     if stat.S_ISDIR(facts.st_mode) and facts.st_mode & stat.S_ISVTX:
         return None
     if facts.st_mode & stat.S_IWOTH:

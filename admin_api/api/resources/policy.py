@@ -8,7 +8,7 @@ from admin_api.api.http.paging import page_of, place_of
 from admin_api.editing.refusals import BadRequest
 from admin_api.policy_file.applying import apply
 from admin_api.policy_file.document import document_of
-from admin_api.policy_file.planning import Plan
+from admin_api.policy_file.planning import PolicyPlan
 from admin_api.policy_file.telling import told_change
 from admin_api.policy_file.trying import InForce, Try, planned_by
 from admin_api.store import policy as stored
@@ -86,7 +86,7 @@ async def _apply(call: Call) -> ApiReply:
     return _reply(planned, 200, await in_force(call, change.revision), revision=change.revision)
 
 
-def _reply(planned: Plan, status: int, headers: dict[str, str] | None = None, *, revision: int) -> ApiReply:
+def _reply(planned: PolicyPlan, status: int, headers: dict[str, str] | None = None, *, revision: int) -> ApiReply:
     changes = [models.PlannedItem.model_validate(told_change(one)) for one in planned.changes]
     body = models.PlanReply(revision=revision, changes=changes, kept=planned.kept)
     return ApiReply(body, status, {"ETag": f'"{revision}"', **(headers or {})})

@@ -33,7 +33,7 @@ class AcknowledgeBody(Sent):
 
 
 class AuditItem(BaseModel):
-    """Who did what."""
+    """Entry of the audit trail: an actor and a change."""
 
     id: int
     at: AwareDatetime
@@ -60,7 +60,7 @@ class LostHead(BaseModel):
 
 
 class Acknowledged(BaseModel):
-    """What a loss of audit rows consists of, as the row says that acknowledges it."""
+    """Parts of a loss of audit rows, as the row says that acknowledges it."""
 
     reason: str
     lost_heads: list[LostHead]

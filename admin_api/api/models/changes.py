@@ -18,7 +18,7 @@ class ChangesPage(Page):
 
 
 class ChangedThing(BaseModel):
-    """What a change does to one thing, as the audit trail would tell it."""
+    """Effect of a change on one thing, as the audit trail would tell it."""
 
     action: str
     object: str

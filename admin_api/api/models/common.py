@@ -41,7 +41,7 @@ class ProblemError(BaseModel):
 
 
 class Problem(BaseModel):
-    """What went wrong (RFC 9457)."""
+    """Problem details (RFC 9457)."""
 
     type: str = "about:blank"
     title: str

@@ -13,7 +13,7 @@ ExemptionStatus = Literal["pending", "active", "expired", "revoked", "denied"]
 
 
 class SubjectBody(Sent):
-    """Who is exempt: one of these."""
+    """Subject of an exemption: one of these."""
 
     client: str | None = Field(None, description="An address.", examples=["10.1.2.3"])
     clients: list[str] | None = Field(None, description="Addresses.")
@@ -58,7 +58,7 @@ class ExemptionsPage(Page):
 
 
 class ExemptionEvent(BaseModel):
-    """What happened to an exemption; `status` and `expires_at` are those after it."""
+    """Event of an exemption; `status` and `expires_at` are those after it."""
 
     at: AwareDatetime
     action: str

@@ -19,7 +19,7 @@ class ExplainQuery(Sent):
 
 
 class Explained(BaseModel):
-    """What becomes of a query, and why."""
+    """Explanation of a query: its outcome, and why."""
 
     name: str
     type: str

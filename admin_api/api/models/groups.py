@@ -27,7 +27,7 @@ class ResponseBody(Sent):
 
 
 class GroupPatch(Sent):
-    """What can be changed of a group (RFC 7396: null takes a value away)."""
+    """Changes to a group (RFC 7396: null takes a value away)."""
 
     name: str | None = None
     description: str | None = None

@@ -10,7 +10,7 @@ from admin_api.api.models.common import Page, Sent
 
 
 class LeaseBody(Sent):
-    """Who has the address, for how long, and which other addresses the device has."""
+    """Holder of an address, for how long, and the other addresses of the device."""
 
     identity: str = Field(examples=["alice@example.com"])
     group: str | None = Field(None, description="Left out: the group that its network gives.")
@@ -61,7 +61,7 @@ class Leases(BaseModel):
 
 
 class LeaseEventItem(BaseModel):
-    """What happened to a lease."""
+    """Event of a lease."""
 
     at: AwareDatetime
     action: Literal["set", "renewed", "ended", "expired"]

@@ -41,7 +41,7 @@ class ListPut(RulesBody):
 
 
 class ListPatch(Sent):
-    """What can be changed of a list; its rules have a path of their own."""
+    """Changes to a list; its rules have a path of their own."""
 
     name: str | None = None
     enabled: bool | None = None

@@ -42,7 +42,7 @@ class Ready(BaseModel):
 
 
 class FlushBody(Sent):
-    """Which cached answers to forget."""
+    """Cached answers to forget."""
 
     name: str | None = Field(None, min_length=1, max_length=LONGEST_NAME, description="Left out: all of them.")
     below: bool = Field(True, strict=True, description="Those of all names below it, too.")

@@ -67,7 +67,7 @@ class ReplayItem(BaseModel):
 
 
 class ReplayReply(BaseModel):
-    """What a plan would have made of logged queries."""
+    """Replay of logged queries under a plan."""
 
     queries: int = Field(description="That were judged.")
     pairs: int = Field(description="Of client and name.")
@@ -77,7 +77,7 @@ class ReplayReply(BaseModel):
 
 
 class PlanReply(BaseModel):
-    """What a document changes, or has changed; `revision` is the one it was planned against, or the new one."""
+    """Changes that a document makes, or has made; `revision` is the one it was planned against, or the new one."""
 
     revision: int
     changes: list[PlannedItem]

@@ -48,7 +48,7 @@ class ExemptionUse(BaseModel):
 
 
 class ExemptionReport(BaseModel):
-    """Who had which exemption."""
+    """Exemptions in a span of time, and their holders."""
 
     start: AwareDatetime = Field(serialization_alias="from")
     end: AwareDatetime = Field(serialization_alias="to")

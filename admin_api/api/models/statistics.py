@@ -48,7 +48,7 @@ class TopItem(BaseModel):
 
 
 class Top(BaseModel):
-    """What most hits are about."""
+    """Names, services or clients with the most hits."""
 
     items: list[TopItem]
 

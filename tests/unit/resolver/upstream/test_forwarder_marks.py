@@ -55,7 +55,7 @@ async def test_the_servers_cookie_comes_back_to_it_and_ours_is_one_for_each_serv
     start_stub, forwarder_for, cookies: CookieServer
 ) -> None:
     one, other = await start_stub(cookies.answers), await start_stub(cookies.answers)
-    forwarder = forwarder_for(one, other)
+    forwarder = forwarder_for(one, other, timeout_seconds=10.0, max_seconds=10.0)
     for i in range(udp.SLOTS * udp.MAX_QUERIES * 2):
         await ask(forwarder, question(f"n{i}.example")).answer()
     sent = [cookie_of(query) for query in one.queries]

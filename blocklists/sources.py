@@ -62,12 +62,23 @@ def bundled_sources(catalogue: Catalogue) -> Iterator[RuleSource]:
 
 def _own(lists: Iterable[Mapping[str, Any]]) -> Iterator[RuleSource]:
     for entry in lists:
-        block, allow = entry["block"], entry["allow"]
-        rules = [SourceRule(parse_rule(text)) for text in block if not is_plain(text)]
-        rules += [SourceRule(parse_rule(text), allow=True) for text in allow]
-        names = (plain_key(text) for text in block if is_plain(text))
+        names: list[bytes] = []
+        others: list[SourceRule] = []
+        for action in ("block", "allow"):
+            sort_rules(((action, text) for text in entry[action]), names, others)
         rank = Rank.SUBSCRIPTION if entry["url"] else Rank.OWN
-        yield RuleSource(Source(entry["name"], rank), rules, names)
+        yield RuleSource(Source(entry["name"], rank), others, names)
+
+
+def sort_rules(
+    pairs: Iterable[tuple[str, str]], names: list[bytes], others: list[SourceRule], *, is_foreign: bool = False
+) -> None:
+    """Sort pairs of action and rule: nearly all of a large list are names to block, which go a shorter way."""
+    for action, text in pairs:
+        if action == "block" and is_plain(text):
+            names.append(plain_key(text))
+        else:
+            others.append(SourceRule(parse_rule(text, is_foreign=is_foreign), allow=action == "allow"))
 
 
 def groups_of(policy: PlainPolicy, catalogue: Catalogue) -> Iterator[CompiledGroup]:

@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import io
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,13 +16,13 @@ from admin_api.store import rules
 from admin_api.store.lists import ListRow
 from admin_api.store.policy import PolicyDocument, read_file_policy, read_policy
 from blocklists.catalogue import Catalogue
-from blocklists.sources import base_text, bundled_sources, groups_of, scopes_of
+from blocklists.sources import base_text, bundled_sources, groups_of, scopes_of, sort_rules
 from resolver.config.file_policy import content_path
 from resolver.errors import SnapshotError
 from resolver.policy.compiler import CompiledRules, RuleSource, SourceRule, compile_groups, compile_rules
 from resolver.policy.overlay import RuleChange, overlay
 from resolver.policy.rule_layer import Rank, Source
-from resolver.policy.rule_syntax import is_plain, parse_rule, plain_key
+from resolver.policy.rule_syntax import parse_rule
 from resolver.policy.stack import RuleStack
 from resolver.system.state_files import reading
 
@@ -111,10 +111,11 @@ async def base_rules(
         names: list[bytes] = []
         others: list[SourceRule] = []
         if row.content is not None:
-            _sort_out(await asyncio.to_thread(_read_content, state_dir, row), names, others)
+            pairs = await asyncio.to_thread(_read_content, state_dir, row)
+            sort_rules(pairs, names, others, is_foreign=True)
         else:
             async for batch in rules.stream(connection, row.id):
-                _sort_out(batch, names, others)
+                sort_rules(batch, names, others, is_foreign=True)
         sources.append(RuleSource(_source(row), others, names))
     return await asyncio.to_thread(compile_rules, sources)
 
@@ -138,15 +139,6 @@ def _source(row: ListRow) -> Source:
 
 def _changes(triples: Sequence[tuple[str, str, str]]) -> Iterator[RuleChange]:
     return (RuleChange(key, action == "allow", parse_rule(text)) for key, action, text in triples)
-
-
-def _sort_out(pairs: Iterable[tuple[str, str]], names: list[bytes], others: list[SourceRule]) -> None:
-    """Nearly all rules of a large list are names to block; they go a shorter way."""
-    for action, text in pairs:
-        if action == "block" and is_plain(text):
-            names.append(plain_key(text))
-        else:
-            others.append(SourceRule(parse_rule(text, is_foreign=True), allow=action == "allow"))
 
 
 def _read_content(state_dir: Path, row: ListRow) -> list[tuple[str, str]]:

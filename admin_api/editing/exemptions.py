@@ -144,13 +144,7 @@ async def approve(
                 begins = datetime.now(UTC)
                 ends = begins + timedelta(seconds=row.from_approval_seconds)
             row = await exemptions.move(
-                changing.store,
-                row,
-                "approve",
-                owner=who.owner,
-                decided_by=who.actor,
-                starts_at=begins,
-                expires_at=ends,
+                changing.store, row, "approve", owner=who.owner, decided_by=who.actor, starts_at=begins, expires_at=ends
             )
         _bring(changing, row)
     return row, changing.number

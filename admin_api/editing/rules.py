@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Required, TypedDict, Unpack
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -47,61 +47,58 @@ class RulesWritten:
     revision: int
 
 
-async def add_rules(
-    store: Store,
-    name: str,
-    *,
-    block: Sequence[Any] = (),
-    allow: Sequence[Any] = (),
-    expected_version: int | None = None,
-    actor: str,
-    request_id: str | None = None,
-) -> RulesWritten:
+class RulesAsked(TypedDict, total=False):
+    """Arguments of `add_rules` and `remove_rules`."""
+
+    block: Sequence[Any]
+    allow: Sequence[Any]
+    expected_version: int | None
+    actor: Required[str]
+    request_id: str | None
+
+
+async def add_rules(store: Store, name: str, **asked: Unpack[RulesAsked]) -> RulesWritten:
     """Add rules to a list; those that it has already are passed over.
 
     Raises Invalid, NotFound, StaleVersion, OwnedByFile, WrongKind, StoreAway.
     """
-    blocked, allowed = await read_rules(block, allow)
-    async with store.change(actor, request_id) as change:
-        before = await lists.get(change.connection, name)
-        await check_mine(change.connection, f"list {name!r}", "policy.lists", before, expected_version)
-        _check_own(before)
-        added = await rules.add(change, before, block=blocked, allow=allowed)
-        row = await lists.get(change.connection, name)
-        if added:
-            await check_bounds(change.connection, row, blocked, allowed)
-            after = {"rules": row.rules, "added": await told(change, row, added)}
-            change.record("add rules", f"lists/{name}", {"rules": before.rules}, after)
-            change.touches_policy()
-    return RulesWritten(row, added, change.revision)
+    return await _write(store, name, removes=False, **asked)
 
 
-async def remove_rules(
+async def remove_rules(store: Store, name: str, **asked: Unpack[RulesAsked]) -> RulesWritten:
+    """Remove rules from a list; those that it does not have are passed over. Raises as `add_rules` does."""
+    return await _write(store, name, removes=True, **asked)
+
+
+async def _write(
     store: Store,
     name: str,
     *,
+    removes: bool,
     block: Sequence[Any] = (),
     allow: Sequence[Any] = (),
     expected_version: int | None = None,
     actor: str,
     request_id: str | None = None,
 ) -> RulesWritten:
-    """Remove rules from a list; those that it does not have are passed over.
-
-    Raises Invalid, NotFound, StaleVersion, OwnedByFile, WrongKind, StoreAway.
-    """
-    blocked, allowed = await read_rules(block, allow, read_block=read_allow_rule)
+    blocked, allowed = await read_rules(block, allow, read_block=read_allow_rule if removes else read_block_rule)
     async with store.change(actor, request_id) as change:
         before = await lists.get(change.connection, name)
         await check_mine(change.connection, f"list {name!r}", "policy.lists", before, expected_version)
         _check_own(before)
-        removed = await rules.remove(change, before, block=blocked, allow=allowed)
+        changed = await (rules.remove if removes else rules.add)(change, before, block=blocked, allow=allowed)
         row = await lists.get(change.connection, name)
-        if removed:
-            gone = {"rules": before.rules, "removed": await told(change, row, removed, removed=True)}
-            change.record("remove rules", f"lists/{name}", gone, {"rules": row.rules})
+        if changed:
+            if not removes:
+                await check_bounds(change.connection, row, blocked, allowed)
+            some = await told(change, row, changed, removed=removes)
+            was, now = {"rules": before.rules}, {"rules": row.rules}
+            if removes:
+                change.record("remove rules", f"lists/{name}", {**was, "removed": some}, now)
+            else:
+                change.record("add rules", f"lists/{name}", was, {**now, "added": some})
             change.touches_policy()
-    return RulesWritten(row, removed, change.revision)
+    return RulesWritten(row, changed, change.revision)
 
 
 def _check_own(row: ListRow) -> None:

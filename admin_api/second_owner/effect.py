@@ -7,12 +7,11 @@ import json
 from collections.abc import Mapping
 from typing import Final
 
-from sqlalchemy import select
-
 from admin_api.second_owner.openings import Entry
 from admin_api.store.change import Change
 from admin_api.store.change_requests import ChangeTold, Finding
-from admin_api.store.tables import canonical, lists, removed_rules, rules
+from admin_api.store.rules import of_revision
+from admin_api.store.tables import canonical
 
 _MOST_TOLD = 64 << 10  # octets of JSON; beyond, what was changed is told, not how
 _PASSING: Final = {
@@ -40,15 +39,8 @@ async def finding(change: Change, opens: list[str]) -> Finding:
         if row is not None:
             was, will = ({"identity": f[1], "group": f[2]} if f is not None else None for f in facts)
             told.append({"action": "lease", "object": f"leases/{row.address}", "before": was, "after": will})
-    for sign, table in (("+", rules), ("-", removed_rules)):
-        query = select(lists.c.name, table.c.action, table.c.rule).join_from(
-            table, lists, lists.c.id == table.c.list_id
-        )
-        query = query.where(table.c.revision == change.revision).order_by(lists.c.name, table.c.action, table.c.rule)
-        result = await change.connection.stream(query.execution_options(yield_per=5000))
-        async for batch in result.partitions():
-            digest.update(canonical([[sign, *row] for row in batch]).encode())
-        await result.close()
+    async for sign, piece in of_revision(change.connection, change.revision, in_order=True):
+        digest.update(canonical([[sign, *row] for row in piece]).encode())
     if len(json.dumps(told)) > _MOST_TOLD:
         told = [{**one, "before": None, "after": None} for one in told[:200]]
     return Finding(tuple(opens), told, digest.hexdigest())

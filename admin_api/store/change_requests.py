@@ -18,7 +18,7 @@ from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from admin_api.store.change import Change
-from admin_api.store.errors import NotFound, TooMany, WrongState
+from admin_api.store.errors import TooMany, WrongState, found
 from admin_api.store.tables import bindable, canonical, change_requests
 
 STATUSES: Final = ("pending", "approved", "denied", "withdrawn", "expired")
@@ -123,9 +123,7 @@ _COLUMNS = [change_requests.c[field.name] for field in fields(ChangeRequestRow)]
 async def get(conn: AsyncConnection, number: str) -> ChangeRequestRow:
     """The one of that id. Raises NotFound."""
     row = (await conn.execute(select(*_COLUMNS).where(change_requests.c.id == bindable(number)))).first()
-    if row is None:
-        raise NotFound(f"change request {number!r}")
-    return _row(row)
+    return _row(found(row, f"change request {number!r}"))
 
 
 async def body_of(conn: AsyncConnection, row: ChangeRequestRow) -> Any:

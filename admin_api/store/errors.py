@@ -21,8 +21,11 @@ StoreError
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TypeVar
 
 from resolver.errors import MoatdnsError
+
+Row = TypeVar("Row")
 
 
 class StoreError(MoatdnsError):
@@ -114,3 +117,10 @@ class NeedsAnother(StoreError):
 
 class TooMany(StoreError):
     """There are as many of the kind as there may be."""
+
+
+def found(row: Row | None, what: str) -> Row:
+    """The row that was looked for. Raises NotFound where there is none."""
+    if row is None:
+        raise NotFound(what)
+    return row

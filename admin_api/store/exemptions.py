@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from admin_api.persons import normal_form
 from admin_api.store.change import Change
-from admin_api.store.errors import NotFound, TooMany, WrongState
+from admin_api.store.errors import TooMany, WrongState, found
 from admin_api.store.tables import bindable, exemption_events, exemptions
 
 MOST_OPEN: Final = 20_000  # pending or active
@@ -48,10 +48,9 @@ class RenewalAsked(TypedDict):
 
 
 @dataclass(frozen=True, slots=True)
-class ExemptionRow:
-    """One exemption. `from_approval_seconds`: while it is pending, it lasts so long from its approval on."""
+class NewExemption:
+    """An exemption to be made. `from_approval_seconds`: while it is pending, it lasts so long from its approval on."""
 
-    id: str
     kind: str
     who: tuple[str, ...]
     scope: tuple[str, ...]
@@ -59,13 +58,20 @@ class ExemptionRow:
     reason: str
     ticket: str | None
     status: str
-    requested_by: str
-    requested_owner: str
     decided_by: str | None
-    created_at: datetime
     starts_at: datetime
     expires_at: datetime
     from_approval_seconds: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class ExemptionRow(NewExemption):
+    """One exemption."""
+
+    id: str
+    requested_by: str
+    requested_owner: str
+    created_at: datetime
     ended_at: datetime | None
     renewal: RenewalAsked | None
     told_ending: bool
@@ -105,23 +111,6 @@ class ExemptionRow:
 
 
 @dataclass(frozen=True, slots=True)
-class NewExemption:
-    """An exemption that is to be made: what ExemptionRow has of it from the beginning."""
-
-    kind: str
-    who: tuple[str, ...]
-    scope: tuple[str, ...]
-    owner: str
-    reason: str
-    ticket: str | None
-    status: str
-    decided_by: str | None
-    starts_at: datetime
-    expires_at: datetime
-    from_approval_seconds: int | None
-
-
-@dataclass(frozen=True, slots=True)
 class EventRow:
     """One thing that happened to an exemption; `status` and `expires_at` are those after it."""
 
@@ -158,9 +147,7 @@ _DONE = {
 async def get(conn: AsyncConnection, number: str) -> ExemptionRow:
     """The exemption of that id. Raises NotFound."""
     row = (await conn.execute(select(exemptions).where(exemptions.c.id == bindable(number)))).first()
-    if row is None:
-        raise NotFound(f"exemption {number!r}")
-    return _row(row)
+    return _row(found(row, f"exemption {number!r}"))
 
 
 async def page(

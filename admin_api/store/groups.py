@@ -13,7 +13,7 @@ from sqlalchemy import update as update_table
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from admin_api.store.change import Change
-from admin_api.store.errors import Duplicate, NotFound
+from admin_api.store.errors import Duplicate, found
 from admin_api.store.json_tables import among
 from admin_api.store.states import GroupState, ResponseState
 from admin_api.store.tables import bindable, group_networks, groups
@@ -59,10 +59,7 @@ class GroupRow:
 
 async def get(conn: AsyncConnection, name: str) -> GroupRow:
     """The group of that name. Raises NotFound."""
-    found = await find(conn, name)
-    if found is None:
-        raise NotFound(f"group {name!r}")
-    return found
+    return found(await find(conn, name), f"group {name!r}")
 
 
 async def find(conn: AsyncConnection, name: str) -> GroupRow | None:

@@ -11,7 +11,7 @@ from sqlalchemy import delete, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from admin_api.store.change import Change
-from admin_api.store.errors import NotFound
+from admin_api.store.errors import found
 from admin_api.store.lease_row import LeaseRow
 from admin_api.store.tables import bindable, lease_history, leases
 
@@ -36,9 +36,7 @@ class LeaseEvent:
 async def get(conn: AsyncConnection, address: str) -> LeaseRow:
     """The lease on an address. Raises NotFound."""
     row = (await conn.execute(select(leases).where(leases.c.address == bindable(address)))).first()
-    if row is None:
-        raise NotFound(f"lease on {address}")
-    return _row(row)
+    return _row(found(row, f"lease on {address}"))
 
 
 async def page(

@@ -12,7 +12,7 @@ from sqlalchemy import update as update_table
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from admin_api.store.change import Change
-from admin_api.store.errors import Duplicate, NotFound
+from admin_api.store.errors import Duplicate, found
 from admin_api.store.states import ListCopy
 from admin_api.store.tables import bindable, lists, rules
 
@@ -68,10 +68,7 @@ def error_shown(row: ListRow, *, is_admin: bool) -> str | None:
 
 async def get(conn: AsyncConnection, name: str) -> ListRow:
     """The list of that name. Raises NotFound."""
-    found = await find(conn, name)
-    if found is None:
-        raise NotFound(f"list {name!r}")
-    return found
+    return found(await find(conn, name), f"list {name!r}")
 
 
 async def find(conn: AsyncConnection, name: str) -> ListRow | None:

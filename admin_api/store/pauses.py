@@ -11,7 +11,7 @@ from sqlalchemy import delete, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from admin_api.store.change import Change
-from admin_api.store.errors import NotFound, TooMany
+from admin_api.store.errors import TooMany, found
 from admin_api.store.tables import bindable, pauses
 
 MOST_PAUSES: Final = 1000
@@ -41,9 +41,7 @@ class PauseRow:
 async def get(conn: AsyncConnection, number: str) -> PauseRow:
     """The pause of that id. Raises NotFound."""
     row = (await conn.execute(select(pauses).where(pauses.c.id == bindable(number)))).first()
-    if row is None:
-        raise NotFound(f"pause {number!r}")
-    return PauseRow(**row._mapping)
+    return PauseRow(**found(row, f"pause {number!r}")._mapping)
 
 
 async def all_pauses(conn: AsyncConnection) -> list[PauseRow]:

@@ -13,7 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from admin_api.store.change import Change
 from admin_api.store.errors import NotFound
-from admin_api.store.tables import lists, policy_revisions, removed_rules, rules
+from admin_api.store.rules import of_revision
+from admin_api.store.tables import policy_revisions
 from admin_api.store.undo import Line, lines_of
 
 MOST_REVISIONS: Final = 10_000
@@ -22,7 +23,6 @@ MOST_REVISIONS: Final = 10_000
 _OWNED = ("lists/", "groups/")
 _NOT_OURS = "provision"  # the action of what the config file brings
 _MOST_CHANGES = 50  # that a revision's summary tells
-_PIECE = 5000
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,18 +46,12 @@ async def note(change: Change) -> None:
             before, after = (json.loads(text) if text else None for text in (entry.before, entry.after))
             if any(isinstance(state, dict) and "name" in state for state in (before, after)):  # else it is of its rules
                 change.undo.put(["object", entry.object, before, after])
-    for sign, table in (("+", rules), ("-", removed_rules)):
-        query = select(lists.c.name, table.c.action, table.c.rule).join_from(
-            table, lists, lists.c.id == table.c.list_id
-        )
-        result = await conn.stream(query.where(table.c.revision == change.revision).execution_options(yield_per=_PIECE))
-        async for batch in result.partitions():
-            of_list: dict[str, list[tuple[str, str]]] = {}
-            for name, action, rule in batch:
-                of_list.setdefault(name, []).append((action, rule))
-            for name, pairs in of_list.items():
-                change.undo.rules(sign, name, pairs)
-        await result.close()
+    async for sign, piece in of_revision(conn, change.revision):
+        of_list: dict[str, list[tuple[str, str]]] = {}
+        for name, action, rule in piece:
+            of_list.setdefault(name, []).append((action, rule))
+        for name, pairs in of_list.items():
+            change.undo.rules(sign, name, pairs)
     more = [f"and {len(told) - _MOST_CHANGES} more"] if len(told) > _MOST_CHANGES else []
     await conn.execute(
         insert(policy_revisions).values(

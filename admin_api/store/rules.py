@@ -131,6 +131,20 @@ async def written_by(change: Change, row: ListRow, *, removed: bool, limit: int)
     return sorted((found.action, found.rule) for found in await change.connection.execute(query.limit(limit)))
 
 
+async def of_revision(
+    conn: AsyncConnection, revision: int, *, in_order: bool = False
+) -> AsyncIterator[tuple[str, Sequence[tuple[str, str, str]]]]:
+    """Rules that a revision added ("+") and removed ("-"), in pieces of list name, action, rule."""
+    for sign, table in (("+", rules), ("-", removed_rules)):
+        columns = (lists.c.name, table.c.action, table.c.rule)
+        query = select(*columns).join_from(table, lists, lists.c.id == table.c.list_id)
+        query = query.where(table.c.revision == revision).order_by(*(columns if in_order else ()))
+        result = await conn.stream(query.execution_options(yield_per=_BATCH))  # digests are made of pieces of this size
+        async for piece in result.partitions():
+            yield sign, [(name, action, rule) for name, action, rule in piece]
+        await result.close()
+
+
 async def changes_since(conn: AsyncConnection, revision: int) -> Changes:
     """Changes of the rules of API lists after that revision; lists that are gone are left out."""
     found: list[list[tuple[str, str, str]]] = []

@@ -22,7 +22,7 @@ from sqlalchemy import update as update_table
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from admin_api.store.change import Change
-from admin_api.store.errors import Duplicate, NotFound, StoreAway, TooMany
+from admin_api.store.errors import Duplicate, StoreAway, TooMany, found
 from admin_api.store.store import Store
 from admin_api.store.tables import bindable, tokens
 from resolver.system.state_files import read_own, write_whole
@@ -70,10 +70,7 @@ _COLUMNS = [tokens.c[name] for name in TokenRow.__dataclass_fields__]
 
 async def get(conn: AsyncConnection, name: str) -> TokenRow:
     """The token of that name. Raises NotFound."""
-    row = await find(conn, name)
-    if row is None:
-        raise NotFound(f"token {name!r}")
-    return row
+    return found(await find(conn, name), f"token {name!r}")
 
 
 async def find(conn: AsyncConnection, name: str) -> TokenRow | None:

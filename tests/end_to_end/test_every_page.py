@@ -59,24 +59,31 @@ def _tour(person: Person) -> Iterator[str]:
         assert page.locator(".menu-foot").text_content() == f"moatdns {__version__} · API", address
 
 
-def test_no_page_has_a_grave_fault_or_is_too_wide(chromium: Browser, server: Moatdns) -> None:
+def test_no_page_has_a_grave_fault_light_or_dark_or_is_too_wide_and_each_has_its_heading_without_scripts(
+    chromium: Browser, server: Moatdns
+) -> None:
+    usual = set(pages_of(server).values())
+    headings = {}
     with Person(chromium, server) as person:
         person.go("/login")
-        assert person.faults() == []
-        usual = set(pages_of(server).values())
+        _look_for_faults(person)
         for address in _tour(person):
-            assert address not in usual or person.faults() == [], address
+            if address in usual:
+                headings[address] = person.page.locator("h1").inner_text()
+                _look_for_faults(person)
             assert person.overflow() <= 0, address
-
-
-def test_everything_can_be_read_in_the_dark(chromium: Browser, server: Moatdns) -> None:
-    with Person(chromium, server, theme="dark") as person:
-        person.go("/login")
-        assert person.faults("color-contrast") == []
+    with Person(chromium, server, scripts=False) as person:
         person.log_in()
-        for address in pages_of(server).values():
-            person.go(address)
-            assert person.faults("color-contrast") == [], address
+        assert {address: person.go(address).locator("h1").inner_text() for address in headings} == headings
+    assert len(headings) == len(usual)
+
+
+def _look_for_faults(person: Person) -> None:
+    """Find none on the page that is shown, and that all of it can be read in the dark too."""
+    assert person.faults() == [], person.page.url
+    person.page.emulate_media(color_scheme="dark")
+    assert person.faults("color-contrast") == [], person.page.url
+    person.page.emulate_media(color_scheme="light")
 
 
 def test_no_page_is_too_wide_for_a_phone(chromium: Browser, server: Moatdns) -> None:
@@ -84,16 +91,6 @@ def test_no_page_is_too_wide_for_a_phone(chromium: Browser, server: Moatdns) -> 
         for address in _tour(person):
             assert person.overflow() <= 0, address
         assert person.faults() == [], "the last one"
-
-
-def test_every_page_has_its_heading_without_scripts(chromium: Browser, server: Moatdns) -> None:
-    addresses = pages_of(server).values()
-    with Person(chromium, server) as person:
-        person.log_in()
-        headings = {address: person.go(address).locator("h1").inner_text() for address in addresses}
-    with Person(chromium, server, scripts=False) as person:
-        person.log_in()
-        assert {address: person.go(address).locator("h1").inner_text() for address in addresses} == headings
 
 
 _DRAWN = """

@@ -67,6 +67,7 @@ $ORIGIN example.
 @ 3600 IN NS ns
 ns 3600 IN A 127.0.0.1
 plain 300 IN A 198.51.100.30
+plain.nsd-dot 300 IN A 198.51.100.30
 """
 
 
@@ -107,6 +108,9 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
 def unbound(tmp_path_factory: pytest.TempPathFactory, certificates: Certificates) -> Iterator[Unbound]:
     """unbound, which serves the world by UDP, DoT and DoH."""
     names = f"{SERVER_NAME}. 60 IN A 127.0.0.1\n"
+    for zone in (zone_of(server, form) for server, form in _ASKED):
+        names += f"plain.{zone}. 300 IN A 198.51.100.30\n"
+        names += "".join(f'large.{zone}. 300 IN TXT "{number:02} {"x" * 60}"\n' for number in range(60))
     with Unbound(tmp_path_factory.mktemp("unbound"), WORLD + "\n" + names, certificates=certificates) as server:
         yield server
 
@@ -162,24 +166,41 @@ _FORMS = {
 }
 
 
-@pytest.mark.parametrize(
-    ("server", "form"),
-    [
-        *((name, form) for name in ("unbound", "dnsdist", "kresd") for form in ("DoT", "DoH")),
-        ("unbound", "DoT by address"),
-        ("nsd", "DoT"),
-    ],
-)
-def test_real_servers_are_asked_by_tls_and_https(
-    moatdns: StartMoatdns, start: Callable[[str], Ports], certificates: Certificates, server: str, form: str
-) -> None:
-    ours = moatdns(config(certificates, _FORMS[form](start(server))))
-    assert rdata(ask(ours.port, "plain.example")) == ["198.51.100.30"]
-    assert ask(ours.port, "nothing-here.example").rcode() == dns.rcode.NXDOMAIN
+_ASKED = [
+    *((name, form) for name in ("unbound", "dnsdist", "kresd") for form in ("DoT", "DoH")),
+    ("unbound", "DoT by address"),
+    ("nsd", "DoT"),
+]
+
+
+def zone_of(server: str, form: str) -> str:
+    """The zone whose names are asked of that server in that way."""
+    return f"{server}-{form.replace(' ', '-').lower()}.example"
+
+
+@pytest.fixture(scope="module")
+def asking_all(
+    tmp_path_factory: pytest.TempPathFactory,
+    start: Callable[[str], Ports],
+    certificates: Certificates,
+    unbound: Unbound,
+) -> Iterator[Moatdns]:
+    """A resolver that asks each of them for a zone of its own; all else it asks by DoT too."""
+    zones = {zone_of(server, form): [_FORMS[form](start(server))] for server, form in _ASKED}
+    ours = config(certificates, _FORMS["DoT"](start("unbound")), zones=zones)
+    with Moatdns(tmp_path_factory.mktemp("asking"), ours) as moatdns:
+        yield moatdns
+
+
+@pytest.mark.parametrize(("server", "form"), _ASKED)
+def test_real_servers_are_asked_by_tls_and_https(asking_all: Moatdns, server: str, form: str) -> None:
+    ours, zone = asking_all, zone_of(server, form)
+    assert rdata(ask(ours.port, f"plain.{zone}")) == ["198.51.100.30"]
+    assert ask(ours.port, f"nothing-here.{zone}").rcode() == dns.rcode.NXDOMAIN
     if server != "nsd":
-        assert len(dig(ours.port, "+tcp", "large.example", "TXT").rdata) == 60
+        assert len(dig(ours.port, "+tcp", f"large.{zone}", "TXT").rdata) == 60
         for number in range(100):
-            assert ask(ours.port, f"n{number}.example").rcode() == dns.rcode.NXDOMAIN
+            assert ask(ours.port, f"n{number}.{zone}").rcode() == dns.rcode.NXDOMAIN
 
 
 def health_of(server: Moatdns) -> list[dict[str, Any]]:
@@ -187,32 +208,35 @@ def health_of(server: Moatdns) -> list[dict[str, Any]]:
     return [dict(each) for each in server.api.get("status")["upstreams"]]
 
 
-@pytest.mark.parametrize("form", ["DoT", "DoH"])
 @pytest.mark.parametrize(
     ("is_stranger", "why"), [(False, "Hostname mismatch"), (True, "unable to get local issuer certificate")]
 )
 def test_a_wrong_name_and_an_unknown_issuer_are_refused_and_told(
-    tmp_path: Path,
-    start: Callable[[str], Ports],
-    certificates: Certificates,
-    form: str,
-    is_stranger: bool,
-    why: str,
+    tmp_path: Path, start: Callable[[str], Ports], certificates: Certificates, is_stranger: bool, why: str
 ) -> None:
-    url = _FORMS[form](start("unbound"))
+    by_tls, by_https = (_FORMS[form](start("unbound")) for form in ("DoT", "DoH"))
     authority = Certificates(tmp_path / "stranger") if is_stranger else certificates
     if not is_stranger:
-        url = url.replace(SERVER_NAME, "other.example")
-    with Moatdns(tmp_path / "moatdns", config(authority, url), with_api=True) as ours:
-        for name in ("plain.example", "other.example"):
+        by_tls, by_https = (url.replace(SERVER_NAME, "other.example") for url in (by_tls, by_https))
+    zones = {"dot.example": urls[:1], "doh.example": urls[1:]}
+    with Moatdns(
+        tmp_path / "moatdns", config(authority, by_tls, zones={"doh.example": [by_https]}), with_api=True
+    ) as ours:
+        for name in ("plain.example", "other.example", "plain.doh.example", "other.doh.example"):
             answer = ask(ours.port, name)
             assert answer.rcode() == dns.rcode.SERVFAIL
             assert ede(answer) == [(23, "no upstream can be reached")]
-        (upstream,) = wait_until(lambda: [each for each in health_of(ours) if each["trouble"]], "its health is told")
-        assert why in upstream["trouble"]
-        assert upstream["healthy"] is False
-        counted = f'moatdns_upstream_requests_total{{result="tls",upstream="{upstream["name"]}"}}'
-        wait_until(lambda: counted in ours.api.get("/metrics"), "it is counted")
+        upstreams = wait_until(lambda: _if_all_in_trouble(health_of(ours)), "the health of both is told")
+        assert len(upstreams) == 2
+        for upstream in upstreams:
+            assert why in upstream["trouble"]
+            assert upstream["healthy"] is False
+            counted = f'moatdns_upstream_requests_total{{result="tls",upstream="{upstream["name"]}"}}'
+            wait_until(lambda counted=counted: counted in ours.api.get("/metrics"), "it is counted")
+
+
+def _if_all_in_trouble(upstreams: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return upstreams if upstreams and all(each["trouble"] for each in upstreams) else []
 
 
 def test_names_of_upstreams_are_looked_up_at_the_bootstrap_servers(

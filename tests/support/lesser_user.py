@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import shutil
 import subprocess
@@ -20,6 +21,7 @@ ROOT_OF_PROJECT = Path(__file__).parents[2]
 LESSER = Account.named("nobody")
 
 
+@functools.cache
 def python_for_anybody() -> str:
     """A Python of this version that an ordinary user may run, too: the one in use may lie in root's home."""
     wanted = f"python{sys.version_info.major}.{sys.version_info.minor}"
@@ -32,7 +34,7 @@ def python_for_anybody() -> str:
 
 def _may_run(python: str) -> bool:
     become = f"import os; os.setgroups([]); os.setresgid(*[{LESSER.gid}] * 3); os.setresuid(*[{LESSER.uid}] * 3)"
-    command = [python, "-P", "-c", "import moatdns.cli.main"]
+    command = [python, "-P", "-c", "import moatdns.cli.serve, moatdns.build, admin_api.control"]
     done = subprocess.run(
         [sys.executable, "-c", f"{become}; os.execv({python!r}, {command!r})"],
         env=environment(),

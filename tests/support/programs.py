@@ -25,7 +25,7 @@ MOATDNS = str(Path(PYTHON).absolute().parent / "moatdns")
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # each start of a server would compile all that it imports anew
 
 _BELOW_EPHEMERAL = range(20_000, 32_000)  # no connection of anybody's gets such a port by chance
-_RUNS_BESIDE = 4
+_RUNS_BESIDE = 8
 _SYSTEM = "/usr/sbin:/usr/bin:/sbin:/bin"
 
 T = TypeVar("T")

@@ -218,7 +218,6 @@ def test_a_wrong_name_and_an_unknown_issuer_are_refused_and_told(
     authority = Certificates(tmp_path / "stranger") if is_stranger else certificates
     if not is_stranger:
         by_tls, by_https = (url.replace(SERVER_NAME, "other.example") for url in (by_tls, by_https))
-    zones = {"dot.example": urls[:1], "doh.example": urls[1:]}
     with Moatdns(
         tmp_path / "moatdns", config(authority, by_tls, zones={"doh.example": [by_https]}), with_api=True
     ) as ours:

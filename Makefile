@@ -39,7 +39,7 @@ quick: $(VENV)/.installed-dev
 
 test: machine $(VENV)/.installed-dev
 	$(BIN)/python -m pytest $(UNITS)
-	$(BIN)/python -m pytest -n 3 --dist loadfile -m "not alone" --ignore tests/unit
+	$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder -m "not alone" --ignore tests/unit
 
 # Short forms of `make prove`, one after the other: each has the machine to itself.
 test-load: machine $(VENV)/.installed-dev

@@ -96,6 +96,35 @@ OFFICE: dict[str, Any] = {
 }
 
 
+# Files whose tests take longest together. They are run first, so that no one of them is left for the end.
+_LONGEST = (
+    "root_and_its_files",
+    "every_page",
+    "reload",
+    "processes",
+    "exceptions",
+    "subscriptions",
+    "admin_commands",
+    "store_lost",
+    "two_nodes",
+    "snapshots",
+    "api_description_holds",
+    "upstreams",
+    "edns",
+    "statistics",
+    "catalogue_versions",
+    "certificates",
+    "encrypted_upstreams",
+    "pages_groups",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the longest files first; for pytest-xdist, this takes --no-loadscope-reorder."""
+    places = {f"test_{name}": place for place, name in enumerate(_LONGEST)}
+    items.sort(key=lambda item: places.get(item.path.stem, len(places)))
+
+
 @pytest.fixture(scope="session")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Unbound]:
     """unbound, which knows the world."""

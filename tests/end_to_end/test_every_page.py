@@ -23,7 +23,7 @@ _NAMED = re.compile(r"\{\w+:?((?:[^{}]|\{[^}]*\})*)\}")
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory, world: Unbound) -> Iterator[Moatdns]:
     """A server with something on each page, of which some is odd, long or hostile."""
-    config = {**OFFICE, "query_log": {"what": "all"}, "upstream": {"servers": [world.server]}}
+    config = {**OFFICE, "workers": 1, "query_log": {"what": "all"}, "upstream": {"servers": [world.server]}}
     with Moatdns(tmp_path_factory.mktemp("every"), config, with_api=True) as moatdns:
         something_to_see(moatdns)
         something_odd_to_see(moatdns)

@@ -22,7 +22,7 @@ DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory, world: Unbound) -> Iterator[Moatdns]:
     """A server with groups in its config; tests make more, each with a network of its own."""
-    config = {**OFFICE, "upstream": {"servers": [world.server]}}
+    config = {**OFFICE, "workers": 1, "upstream": {"servers": [world.server]}}
     with Moatdns(tmp_path_factory.mktemp("groups"), config, with_api=True) as moatdns:
         yield moatdns
 

@@ -35,7 +35,7 @@ HOSTILE = [
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory, world: Unbound) -> Iterator[Moatdns]:
     """A server whose query log has everything."""
-    config = {**OFFICE, "workers": 1, "upstream": {"servers": [world.server]}, "query_log": {"what": "all"}}
+    config = {**OFFICE, "upstream": {"servers": [world.server]}, "query_log": {"what": "all"}}
     with Moatdns(tmp_path_factory.mktemp("pages"), config, with_api=True) as moatdns:
         yield moatdns
 

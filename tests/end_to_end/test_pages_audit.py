@@ -17,7 +17,7 @@ from tests.support.moatdns import Moatdns
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Moatdns]:
     """A server where somebody has changed things."""
-    with Moatdns(tmp_path_factory.mktemp("audit"), {**OFFICE, "workers": 1}, with_api=True) as moatdns:
+    with Moatdns(tmp_path_factory.mktemp("audit"), OFFICE, with_api=True) as moatdns:
         api = moatdns.api
         api.post("groups", {"name": "legal", "networks": ["192.0.2.0/24"], "allow": ["anthropic/claude"]})
         changed = {"description": "The <b>lawyers</b>", "networks": ["192.0.2.0/24", "198.51.100.0/24"]}

@@ -20,7 +20,6 @@ def server(tmp_path_factory: pytest.TempPathFactory, world: Unbound) -> Iterator
     """A server with an own vendor; tests make a group each."""
     config = {
         **OFFICE,
-        "workers": 1,
         "policy": {**OFFICE["policy"], "own_vendors": ["mistral"]},
         "upstream": {"servers": [world.server]},
     }

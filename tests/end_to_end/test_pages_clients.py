@@ -18,7 +18,7 @@ from tests.support.unbound import Unbound
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory, world: Unbound) -> Iterator[Moatdns]:
     """A server with an exempt group, into which addresses may be leased."""
-    config = {**OFFICE, "workers": 1, "upstream": {"servers": [world.server]}}
+    config = {**OFFICE, "upstream": {"servers": [world.server]}}
     with Moatdns(tmp_path_factory.mktemp("clients"), config, with_api=True) as moatdns:
         yield moatdns
 

@@ -24,7 +24,7 @@ LIST = "\n".join([*(f"||{name}^" for name in NAMES), "||*^$third-party", "##.ad"
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory, world: Unbound) -> Iterator[Moatdns]:
     """A server; tests make lists of their own."""
-    config = {**OFFICE, "workers": 1, "upstream": {"servers": [world.server]}}
+    config = {**OFFICE, "upstream": {"servers": [world.server]}}
     with Moatdns(tmp_path_factory.mktemp("lists"), config, with_api=True) as moatdns:
         yield moatdns
 

@@ -61,7 +61,7 @@ def test_a_session_behind_a_proxys_tls_is_kept_by_the_browser_for_tls_alone(
     chromium: Browser, tmp_path: Path, world: Unbound
 ) -> None:
     certificates = Certificates(tmp_path)
-    config = {**OFFICE, "workers": 1, "upstream": {"servers": [world.server]}}
+    config = {**OFFICE, "upstream": {"servers": [world.server]}}
     with Moatdns(tmp_path / "served", config, with_api=True) as server:
         token = str(server.api.token)
         with (

@@ -49,7 +49,6 @@ def server(
     hook = {"url": f"http://127.0.0.1:{taken[0]}/hook", "secret": "a-secret-of-16-octets", "allow_private": True}
     config = {
         **OFFICE,
-        "workers": 1,
         "upstream": {"servers": [world.server], "zones": {"away.example": [f"tcp://127.0.0.1:{free_port()}"]}},
         "webhooks": [{**hook, "events": ["node.degraded"]}],
         "limits": {"clients": 16},

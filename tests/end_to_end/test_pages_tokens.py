@@ -16,7 +16,7 @@ from tests.support.moatdns import Moatdns
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Moatdns]:
     """A server to have tokens of."""
-    with Moatdns(tmp_path_factory.mktemp("tokens"), {**OFFICE, "workers": 1}, with_api=True) as moatdns:
+    with Moatdns(tmp_path_factory.mktemp("tokens"), OFFICE, with_api=True) as moatdns:
         yield moatdns
 
 

@@ -57,7 +57,12 @@ class ChildProcess:
                         pass_fds=[theirs.fileno(), *descriptors],
                         stdin=asyncio.subprocess.DEVNULL,
                     )
-                channel = await MessageChannel.on(ours, messages, name, most_line_bytes=most_line_bytes)
+                try:
+                    channel = await MessageChannel.on(ours, messages, name, most_line_bytes=most_line_bytes)
+                except BaseException:
+                    process.kill()
+                    await process.wait()  # else nobody does, and the loop's end finds it dead
+                    raise
                 unless_started.pop_all()
         except OSError as error:  # no process, no file descriptor left
             raise MoatdnsError(f"{name} cannot be started: {error.strerror or error}") from error

@@ -111,7 +111,7 @@ def _flooded(
             "– cached or blocked ones without the right answer", _wrong(kinds["open"]) + _wrong(kinds["blocked"]), 0
         ),
         exactly("– of other zones and not in the cache, without the right answer", _wrong(kinds["miss"]), 0),
-        *(told(f"– limits.{name} has let fall", counts[name]) for name in _BOUNDS if counts.get(name)),
+        *(told(f"– limits.{name} has dropped", counts[name]) for name in _BOUNDS if counts.get(name)),
         at_most("– a worker's memory grows by", after - before, _MOST_MIB, "MiB"),
         exactly("unexpected errors", troubles, 0),
     ]

@@ -122,7 +122,7 @@ def run(effort: SoakEffort, folder: Path) -> list[Figure]:
         ),
         at_most("octets in the caches, most", max(watch.others) / 2**20, _CACHE_MIB, "MiB"),
         told("– looks at them that the API did not answer in time, of all", watch.others.count(0.0)),
-        *(told(f"let fall: {what}", count) for what, count in sorted(_dropped(metrics).items())),
+        *(told(f"dropped: {what}", count) for what, count in sorted(_dropped(metrics).items())),
         exactly("processes ended, unexpected errors", troubles + (not is_same), 0),
         told("whole run", seconds, "s"),
     ]

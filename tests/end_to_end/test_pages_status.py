@@ -93,7 +93,7 @@ def test_what_was_let_fall_is_told(chromium: Browser, server: Moatdns) -> None:
     wait_until(lambda: server.api.get("status")["dropped"].get("clients"), "a bound that bites")
     with Person(chromium, server) as person:
         page = person.log_in("/status")
-        row = page.get_by_role("region", name="What was let fall").get_by_role("row").filter(has_text="clients")
+        row = page.get_by_role("region", name="What was dropped").get_by_role("row").filter(has_text="clients")
         assert int(row.locator("td").last.inner_text().replace(",", "")) > 0
 
 

@@ -25,7 +25,7 @@ class Status(BaseModel):
         [], description="Names whose private addresses were left out lately (upstream.private_names opens them)."
     )
     lists: list[JsonObject]
-    dropped: dict[str, int] = Field(description="What was let fall, by what it was too much for; see limits.")
+    dropped: dict[str, int] = Field(description="What was dropped, by the bound that it was beyond; see limits.")
 
 
 class Health(BaseModel):

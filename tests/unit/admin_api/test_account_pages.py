@@ -50,7 +50,7 @@ async def test_the_status_page_asks_for_a_part_of_itself_and_gets_only_that(serv
     assert "<h1>" not in part
     assert "<html" not in part
     assert 'id="s-workers"' in part
-    assert "clients" in part, "what was let fall"
+    assert "clients" in part, "what was dropped"
 
 
 async def test_a_refused_form_leaves_the_boxes_of_other_forms_ticked(served: Served) -> None:

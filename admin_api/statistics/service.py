@@ -177,7 +177,7 @@ class StatisticsService:
         await self.fold()
         kept_from = self._kept_from()  # beyond that, and beyond now, there is nothing: a window may be of 9,999 years
         first = max(int(start.timestamp()), kept_from[DAY] - DAY)
-        last = min(math.ceil(end.timestamp()), int(self._clock()) + _AHEAD_SECONDS)
+        last = max(first, min(math.ceil(end.timestamp()), int(self._clock()) + _AHEAD_SECONDS))
         return _Window(self._access, first, last, kept_from, step)
 
     def _kept_from(self) -> dict[int, int]:

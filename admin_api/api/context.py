@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
-from admin_api.editing.exemption_form import Terms
+from admin_api.editing.exemption_checks import Terms
 from admin_api.editing.leases import LeaseTerms
 from admin_api.messages import NodeStatus
 from admin_api.policy_file.planning import PolicyPlan

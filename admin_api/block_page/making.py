@@ -10,7 +10,7 @@ from admin_api.block_page.pages import BlockPages
 from admin_api.block_page.requests import Requests
 from admin_api.block_page.serving import BlockPageServer
 from admin_api.block_page.visitors import Visitors
-from admin_api.editing.exemption_form import Terms
+from admin_api.editing.exemption_checks import Terms
 from admin_api.store.access import StoreAccess
 from admin_api.subjects.keeper import SubjectKeeper
 from blocklists.catalogue import Catalogue

@@ -9,7 +9,7 @@ from admin_api.block_page.bounds import Bounds
 from admin_api.block_page.findings import NameFinding
 from admin_api.block_page.form import Form
 from admin_api.editing import exemptions as editing
-from admin_api.editing.exemption_form import Terms
+from admin_api.editing.exemption_checks import Terms
 from admin_api.editing.exemptions import UNVERIFIED, Who
 from admin_api.store import exemptions
 from admin_api.store.access import StoreAccess

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from admin_api.editing.common import validated
 from admin_api.editing.errors import Invalid
-from admin_api.editing.exemption_form import Asked, Renewal, Terms, checked_scope, end_of, times_of
+from admin_api.editing.exemption_checks import Asked, Renewal, Terms, checked_scope, end_of, times_of
 from admin_api.persons import is_same_person
 from admin_api.store import exemptions
 from admin_api.store.change import Change

@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Final
 
-from resolver.answering.failures import OUR_FAULT, TOO_SLOW, Why, why_not
+from resolver.answering.extended_errors import OUR_FAULT, TOO_SLOW, Why, why_not
 from resolver.answering.filtered import Filtered
 from resolver.answering.flight import Flight, Places, Waiter, Wants
 from resolver.answering.local_names import LocalNames

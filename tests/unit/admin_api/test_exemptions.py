@@ -10,7 +10,7 @@ from urllib.parse import quote
 import pytest
 from sqlalchemy import select
 
-from admin_api.editing.exemption_form import Terms
+from admin_api.editing.exemption_checks import Terms
 from admin_api.editing.exemptions import UNVERIFIED
 from admin_api.store import exemptions, tokens
 from admin_api.store.exemptions import ENDED, STATUSES, TRANSITIONS, NewExemption

@@ -13,7 +13,7 @@ from sqlalchemy import select
 from admin_api.api.context import ChangeTerms
 from admin_api.api.route import operation_name
 from admin_api.api.routes import ROUTES
-from admin_api.editing.exemption_form import Terms
+from admin_api.editing.exemption_checks import Terms
 from admin_api.second_owner.ways import CLOSING, WAYS, Second
 from admin_api.store import documents, groups, lists, rules, tokens
 from admin_api.store.tables import webhook_messages

@@ -18,7 +18,7 @@ import pytest
 
 from admin_api.block_page.making import make_block_page
 from admin_api.block_page.serving import BlockPageServer
-from admin_api.editing.exemption_form import Terms
+from admin_api.editing.exemption_checks import Terms
 from admin_api.store import exemptions
 from admin_api.store.exemptions import ExemptionRow
 from blocklists.sources import compile_policy

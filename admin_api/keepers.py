@@ -1,0 +1,81 @@
+"""Keepers: the parts of the control process that keep one thing each in force, counted, fetched or told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from admin_api.api.gauges import Gauges
+from admin_api.audit.head import HeadKeeper
+from admin_api.channel import SupervisorChannel
+from admin_api.compiling.keeper import Keeper
+from admin_api.config_policy import ConfigPolicy
+from admin_api.config_told import ConfigTold
+from admin_api.policy_file.plans import Plans
+from admin_api.statistics.service import StatisticsService
+from admin_api.store.access import StoreAccess
+from admin_api.subjects.keeper import SubjectKeeper
+from admin_api.subscriptions.service import Subscriptions
+from admin_api.upstream_watch import UpstreamWatch
+from admin_api.webhooks.delivery import Deliveries
+from admin_api.webhooks.hooks import Outbox
+from admin_api.webhooks.watching import Watcher
+from blocklists.catalogue import Catalogue
+from resolver.config.settings import ControlSettings
+from resolver.telemetry.log import Log
+
+
+class Keepers:
+    """All of them; `connections` and `counts` tell of the servers that stand over them."""
+
+    def __init__(
+        self,
+        settings: ControlSettings,
+        channel: SupervisorChannel,
+        access: StoreAccess,
+        catalogue: Catalogue,
+        log: Log,
+        *,
+        connections: Callable[[], Mapping[str, int]],
+        counts: Callable[[], Mapping[tuple[str, str], int]],
+    ) -> None:
+        state_dir, url, folder = Path(settings.state_dir), settings.store_url, settings.catalogue
+        self._counts = counts
+        self.access = access
+        self.heads = HeadKeeper(access, state_dir, log)
+        self.policy = Keeper(access, state_dir, catalogue, channel.publish, log, url=url, catalogue_folder=folder)
+        self.plans = Plans(url, state_dir, folder, at_once=settings.plans_at_once, seconds=settings.plan_seconds)
+        self.outbox = Outbox(settings.webhooks)
+        self.deliveries = Deliveries(access, self.outbox, log)
+        self.upstreams = UpstreamWatch(channel, access, self.outbox, log)
+        self.watcher = Watcher(access, self.outbox, self.troubles)
+        days = settings.lease_history_days
+        self.subjects = SubjectKeeper(
+            access, state_dir, channel.use_subjects, log, history_days=days, outbox=self.outbox
+        )
+        self.config_policy = ConfigPolicy(access, self.policy, channel, log)
+        self.config_told = ConfigTold(access, log)
+        self.gauges = Gauges(access, state_dir, self.policy, self.subjects, self.heads, channel, connections)
+        seconds = settings.fetch_timeout_seconds
+        self.subscriptions = Subscriptions(
+            access, self.policy, state_dir, log, max_mib=settings.fetch_max_mib, timeout_seconds=seconds
+        )
+        self.statistics = StatisticsService(access, settings, log, self._all_gauges, own_counts=self._own_counts)
+
+    def troubles(self) -> list[str]:
+        """Reasons why the node is not healthy."""
+        keepers = (self.access, self.heads, self.policy, self.subjects)
+        parts = (*(keeper.trouble for keeper in keepers), *self.config_policy.problems)
+        return [*(text for text in parts if text), *self.upstreams.states.troubles]
+
+    def _all_gauges(self) -> Mapping[str, Mapping[tuple[str, ...], float]]:
+        return {
+            **self.gauges.values(),
+            **self.subscriptions.gauges(),
+            **self.deliveries.gauges(),
+            "moatdns_upstream_up": self.upstreams.states.up,
+        }
+
+    def _own_counts(self) -> Mapping[tuple[str, str], int]:
+        """Counts of this process itself, by metric and label."""
+        return {("dropped", "policy_plans"): self.plans.refused, **self._counts()}

@@ -1,0 +1,118 @@
+"""Servers of the control process: the admin API with its pages, and the block page."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Mapping
+from pathlib import Path
+
+from admin_api.api.context import Context
+from admin_api.api.serving import ApiServer
+from admin_api.api.settings import admin_settings, exemption_terms
+from admin_api.block_page.making import make_block_page
+from admin_api.block_page.serving import BlockPageServer
+from admin_api.channel import SupervisorChannel
+from admin_api.keepers import Keepers
+from admin_api.messages import Begin
+from admin_api.pages.site import add_pages
+from admin_api.query_log.reader import QueryLogReader
+from blocklists.catalogue import Catalogue
+from resolver.answering.explaining import access_of
+from resolver.errors import MoatdnsError
+from resolver.telemetry.log import Log
+
+_CERTIFICATE_SECONDS = 2.0  # between looks for one that is not there yet
+
+
+class Servers:
+    """The API and the block page, each None where the config has none. Made before the keepers that count them."""
+
+    def __init__(self, first: Begin, log: Log) -> None:
+        self._first = first
+        self._log = log
+        self.api: ApiServer | None = None
+        self.block_page: BlockPageServer | None = None
+
+    def make(self, keepers: Keepers, channel: SupervisorChannel, catalogue: Catalogue) -> None:
+        """Make those that the config has, over the keepers."""
+        settings, of_workers = self._first.settings, self._first.worker_settings
+        if settings.block_page.listen:
+            self.block_page = make_block_page(
+                settings.block_page,
+                of_workers,
+                exemption_terms(settings),
+                store_access=keepers.access,
+                policy=keepers.policy,
+                subjects=keepers.subjects,
+                catalogue=catalogue,
+                log=self._log,
+            )
+        if settings.admin_host is not None:
+            context = Context(
+                settings=admin_settings(settings, of_workers, self._first.serving),
+                access=access_of(of_workers),
+                log=self._log,
+                store_access=keepers.access,
+                policy=keepers.policy,
+                subjects=keepers.subjects,
+                outbox=keepers.outbox,
+                deliveries=keepers.deliveries,
+                audit_heads=keepers.heads,
+                plans=keepers.plans,
+                subscriptions=keepers.subscriptions,
+                statistics=keepers.statistics,
+                query_log=QueryLogReader(Path(settings.state_dir)),
+                node=channel,
+                catalogue=catalogue,
+                state_dir=Path(settings.state_dir),
+                began=self._first.began,
+                config_problems=lambda: keepers.config_policy.problems,
+                upstream_troubles=lambda: keepers.upstreams.states.troubles,
+            )
+            self.api = ApiServer(context, add_pages)
+
+    def connections(self) -> Mapping[str, int]:
+        """Open connections by server."""
+        parts = {"admin": self.api, "block_page": self.block_page}
+        return {name: part.connections if part is not None else 0 for name, part in parts.items()}
+
+    def counts(self) -> Mapping[tuple[str, str], int]:
+        """Counts of the block page, by metric and label."""
+        page = self.block_page
+        if page is None:
+            return {}
+        dropped = {("dropped", what): count for what, count in page.dropped.items()}
+        return {**dropped, **{("block_page", what): count for what, count in page.events.items()}}
+
+    async def serve(self) -> None:
+        """Serve the API, for ever, once its certificate can be used: policy and statistics do not wait for that."""
+        if self.api is not None:
+            await self._start_api(self.api, socket.socket(fileno=self._first.sockets.admin))
+        await asyncio.get_running_loop().create_future()
+
+    async def _start_api(self, api: ApiServer, listening: socket.socket) -> None:
+        told = None
+        while True:
+            try:
+                await api.start(listening)
+            except MoatdnsError as error:
+                if str(error) != told:
+                    told = str(error)
+                    self._log.error("the admin API is not served", why=told, so="it waits for a certificate")
+                await asyncio.sleep(_CERTIFICATE_SECONDS)
+            else:
+                break
+        if told is not None:
+            self._log.info("the certificate is there by now: the admin API is served")
+
+    async def start_block_page(self) -> None:
+        """Serve the block page, where there is one."""
+        if self.block_page is not None:
+            await self.block_page.start([socket.socket(fileno=fd) for fd in self._first.sockets.block_page])
+
+    async def stop(self) -> None:
+        """Finish what is in progress, and end both."""
+        for part in (self.block_page, self.api):
+            if part is not None:
+                await part.stop()

@@ -10,7 +10,7 @@ import dns.flags
 import dns.rcode
 import pytest
 
-from tests.conftest import OFFICE, StartMoatdns
+from tests.conftest import OFFICE, WORLD, StartMoatdns
 from tests.support.clients import TcpClient, ask, dig, ede, is_blocked, query, rdata, ttls
 from tests.support.moatdns import Moatdns
 from tests.support.programs import free_port, wait_until
@@ -177,18 +177,21 @@ def test_an_answer_with_a_ttl_of_zero_is_asked_for_each_time(only_stub: Moatdns,
     assert upstream.times_asked("never.example") == 3
 
 
-def test_negative_answers_are_kept_as_long_as_their_soa_says(moatdns: StartMoatdns, world: Unbound) -> None:
-    server = moatdns({"workers": 1, "upstream": {"servers": [world.server]}})
-    for name, qtype, rcode in (
-        ("no-such-name.example", "A", dns.rcode.NXDOMAIN),
-        ("house.example", "TXT", dns.rcode.NOERROR),
-    ):
-        for _ in range(5):
-            response = ask(server.port, name, qtype)
-            assert (response.rcode(), response.answer) == (rcode, [])
-            [soa] = response.authority
-            assert 0 < soa.ttl <= 30
-    assert server.counts() == {"forwarded": 2, "cached": 8}
+def test_negative_answers_are_kept_as_long_as_their_soa_says(moatdns: StartMoatdns, tmp_path: Path) -> None:
+    with Unbound(
+        tmp_path / "world", WORLD
+    ) as world:  # of its own: one that others have asked counts its SOA's TTL down
+        server = moatdns({"workers": 1, "upstream": {"servers": [world.server]}})
+        for name, qtype, rcode in (
+            ("no-such-name.example", "A", dns.rcode.NXDOMAIN),
+            ("house.example", "TXT", dns.rcode.NOERROR),
+        ):
+            for _ in range(5):
+                response = ask(server.port, name, qtype)
+                assert (response.rcode(), response.answer) == (rcode, [])
+                [soa] = response.authority
+                assert 0 < soa.ttl <= 30
+        assert server.counts() == {"forwarded": 2, "cached": 8}
 
 
 def test_a_negative_answer_without_an_soa_is_not_kept(only_stub: Moatdns, upstream: StubUpstream) -> None:

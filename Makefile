@@ -9,7 +9,7 @@ BUILD_TOOLS := $(if $(wildcard $(VENV)/.installed-dev),$(VENV)/.installed-dev,$(
 # Each start of a server would compile all that it imports anew.
 unexport PYTHONDONTWRITEBYTECODE
 COMPILED_UNITS := $(addprefix tests/unit/resolver/,answering cache upstream wire)
-UNITS := -n auto --dist worksteal -p no:schemathesis tests/unit
+UNITS := --dist worksteal -p no:schemathesis tests/unit
 COMPILED_WHOLE := $(addprefix tests/end_to_end/test_,blocked_names.py edns.py malformed_packets.py tcp.py upstreams.py)
 
 .PHONY: run machine quick test test-load test-compiled check prove bench screenshots compiled lock clean
@@ -29,16 +29,16 @@ run: $(VENV)/.installed-run
 machine:
 	@tests/set-up-machine
 
-# What tells within a minute that a change is right: all but browsers, PostgreSQL, compiled wheels and whole servers.
+# Tells in little over a minute that a change is right: all but browsers, PostgreSQL, compiled wheels and whole servers.
 quick: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest -q -m "not (postgres or slow)" $(UNITS)
+	$(BIN)/python -m pytest -q -n 4 -m "not (postgres or slow)" $(UNITS)
 
 test: machine $(VENV)/.installed-dev
-	$(BIN)/python -m pytest $(UNITS)
+	$(BIN)/python -m pytest -n auto $(UNITS)
 	$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder -m "not alone" --ignore tests/unit
 
 # Short forms of `make prove`, one after the other: each has the machine to itself.

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Literal
 
 from pydantic import BaseModel, Field
 
 from admin_api.api.models.common import LONGEST_NAME, Sent
+
+Steps = list[dict[str, str]]
+"""Steps of a decision, each with step, outcome and detail."""
 
 
 class ExplainQuery(Sent):
@@ -31,5 +34,5 @@ class Explained(BaseModel):
     rule: str | None
     exemption: str | None
     response: dict[str, object] | None
-    trace: Annotated[list[dict[str, str]], Field(description="step, outcome, detail")]  # type: ignore[valid-type]
+    trace: Steps = Field(description="step, outcome, detail")
     revision: int

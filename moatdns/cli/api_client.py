@@ -143,12 +143,12 @@ def api_command(app: typer.Typer, name: str) -> Callable[[Command[P]], Command[P
             as_json: JsonOption = False,
             **own: Any,
         ) -> None:
-            function(ApiClient(url, token_file, ca, as_json=as_json), **own)  # type: ignore[call-arg]
+            function(ApiClient(url, token_file, ca, as_json=as_json), **own)  # type: ignore[call-arg]  # P has it first
 
         _, *own = inspect.signature(function, eval_str=True).parameters.values()
         *common, _ = inspect.signature(command, eval_str=True).parameters.values()
         parameters = [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in (*own, *common)]
-        command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # typer reads it
         command.__annotations__ = {one.name: one.annotation for one in parameters}
         command.__doc__ = function.__doc__
         app.command(name)(command)

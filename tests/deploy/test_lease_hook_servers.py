@@ -15,7 +15,7 @@ ALICE = {"identity": "alice", "group": "staff"}
 
 
 def rig(name: str, folder: Path, *words: str, needs: tuple[str, ...]) -> Any:
-    """What a rig told. Fails where one of the programs that it needs is missing."""
+    """The calls that a rig told of. Fails where one of the programs that it needs is missing."""
     for name_of_program in needs:
         program(name_of_program)
     return json.loads(in_namespace(name, folder, *words))

@@ -86,7 +86,7 @@ async def until(true: Callable[[], object], seconds: float = 1000.0) -> None:
 
 
 class FakeProcess:
-    """What is used of asyncio's process. `end` is its exit."""
+    """A stand-in for asyncio's process, as far as it is used. `end` is its exit."""
 
     def __init__(self, pid: int) -> None:
         self.pid = pid

@@ -1,5 +1,6 @@
 """Pydantic models of what the API takes and sends, a module a resource; its OpenAPI description is made of them."""
 
+# Imported for others, who write `models.GroupItem`; by module, as many names on a line as fit.
 # ruff: noqa: F401, I001
 # fmt: off
 from admin_api.api.models.audit import AcknowledgeBody, Acknowledged, Audit, AuditExport, AuditItem, AuditPage, LostHead

@@ -1,4 +1,4 @@
-"""What a question leaves behind is free at once: the collector looks at everything only seldom (answering.garbage)."""
+"""Objects of a question are free at once: the collector looks at everything only seldom (answering.garbage)."""
 
 from __future__ import annotations
 

@@ -31,53 +31,29 @@ def _read_contact(text: str) -> str:
 class BlockPageSection(Section):
     """A page that says what is blocked, for browsers that `policy.response.mode: address` leads to it."""
 
-    listen: fields.OptionalEndpoints = Field(
-        default=(),
-        description="Addresses with ports for plain HTTP, as in ['10.0.0.53:80']; none: there is no block page.",
-    )
-    names: fields.HostNames = Field(
-        default=(),
-        description=(
-            "Names that people open the page by to look up a blocked name, as in ['blocked.corp.example'], beside its "
-            "address. Over HTTPS a browser shows a certificate warning instead of the page, so tell people one of them."
-        ),
-    )
-    contact: Annotated[str, fields.reading(_read_contact)] | None = Field(
-        default=None, description="Whom to ask, shown on the page: a URL, a mail address, or a text of one line."
-    )
-    request_form: Switch = Field(
-        default=True, description="Let clients ask for an exemption, which waits until somebody approves it."
-    )
-    most_pending: Annotated[int, NUMBER] = Field(
-        default=_DEFAULTS.most_pending, ge=1, le=10_000, description="Requests of the page that wait at once."
-    )
-    most_pending_per_client: Annotated[int, NUMBER] = Field(
-        default=_DEFAULTS.most_pending_per_client,
-        ge=1,
-        le=1000,
-        description="Requests that wait at once of one client address (IPv6: of one /64).",
-    )
-    requests_per_minute: Annotated[int, NUMBER] = Field(
-        default=_DEFAULTS.requests_per_minute, ge=1, le=10_000, description="Requests that are taken in a minute."
-    )
-    pages_per_second: Annotated[int, NUMBER] = Field(
-        default=_DEFAULTS.pages_per_second, ge=1, le=10_000, description="HTTP requests that are answered in a second."
-    )
-    pages_per_second_per_client: Annotated[int, NUMBER] = Field(
-        default=_DEFAULTS.pages_per_second_per_client,
-        ge=1,
-        le=10_000,
-        description="Likewise, of one client address (IPv6: of one /64).",
-    )
-    connections: Annotated[int, NUMBER] = Field(
-        default=_DEFAULTS.connections, ge=1, le=10_000, description="HTTP connections that are open at once."
-    )
-    connections_per_client: Annotated[int, NUMBER] = Field(
-        default=_DEFAULTS.connections_per_client,
-        ge=1,
-        le=10_000,
-        description="Likewise, of one client address (IPv6: of one /64); trusted proxies have no such limit.",
-    )
+    listen: fields.OptionalEndpoints = ()
+    """Addresses with ports for plain HTTP, as in ['10.0.0.53:80']; none: there is no block page."""
+    names: fields.HostNames = ()
+    """Names that people open the page by to look up a blocked name, as in ['blocked.corp.example'], beside its address.
+    Over HTTPS a browser shows a certificate warning instead of the page, so tell people one of them."""
+    contact: Annotated[str, fields.reading(_read_contact)] | None = None
+    """Whom to ask, shown on the page: a URL, a mail address, or a text of one line."""
+    request_form: Switch = True
+    """Let clients ask for an exemption, which waits until somebody approves it."""
+    most_pending: Annotated[int, Field(ge=1, le=10_000), NUMBER] = _DEFAULTS.most_pending
+    """Requests of the page that wait at once."""
+    most_pending_per_client: Annotated[int, Field(ge=1, le=1000), NUMBER] = _DEFAULTS.most_pending_per_client
+    """Requests that wait at once of one client address (IPv6: of one /64)."""
+    requests_per_minute: Annotated[int, Field(ge=1, le=10_000), NUMBER] = _DEFAULTS.requests_per_minute
+    """Requests that are taken in a minute."""
+    pages_per_second: Annotated[int, Field(ge=1, le=10_000), NUMBER] = _DEFAULTS.pages_per_second
+    """HTTP requests that are answered in a second."""
+    pages_per_second_per_client: Annotated[int, Field(ge=1, le=10_000), NUMBER] = _DEFAULTS.pages_per_second_per_client
+    """Likewise, of one client address (IPv6: of one /64)."""
+    connections: Annotated[int, Field(ge=1, le=10_000), NUMBER] = _DEFAULTS.connections
+    """HTTP connections that are open at once."""
+    connections_per_client: Annotated[int, Field(ge=1, le=10_000), NUMBER] = _DEFAULTS.connections_per_client
+    """Likewise, of one client address (IPv6: of one /64); trusted proxies have no such limit."""
 
 
 def clashes(block_page: Iterable[str], others: Iterable[tuple[str, str]]) -> Iterator[tuple[int, str]]:

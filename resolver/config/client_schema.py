@@ -73,44 +73,27 @@ def _read_sources(value: object) -> object:
 class RateLimitsSection(Section):
     """Limits beyond `clients.queries_per_second`, and how often a network is answered alike."""
 
-    action: Annotated[Literal["refuse", "truncate"], fields.one_of("refuse", "truncate")] = Field(
-        default="refuse",
-        description=(
-            "What a client gets beyond clients.queries_per_second. 'refuse': REFUSED; 'truncate': TC over UDP, so that "
-            "real clients come by TCP, and BADCOOKIE where a client sends a cookie that is not ours yet."
-        ),
-    )
-    exempt: fields.ClientSets = Field(
-        default=(),
-        description="Networks without any rate limit, as are clients.trusted_proxies. Sets as in clients.allow.",
-    )
-    responses_per_second: Annotated[int, Field(ge=0, le=1_000_000), NUMBER] = Field(
-        default=0,
-        description=(
-            "Responses of one kind (same question; NXDOMAIN; errors) that a client network (/24, /56) gets over UDP in "
-            "a second from a worker; 0 is no limit. Clients with a valid server cookie have none."
-        ),
-    )
-    slip: Annotated[int, Field(ge=0, le=100), NUMBER] = Field(
-        default=2,
-        description="Of responses beyond that, each so-many-th is sent truncated, the others not at all; 0: none.",
-    )
+    action: Annotated[Literal["refuse", "truncate"], fields.one_of("refuse", "truncate")] = "refuse"
+    """What a client gets beyond clients.queries_per_second. 'refuse': REFUSED; 'truncate': TC over UDP, so that real
+    clients come by TCP, and BADCOOKIE where a client sends a cookie that is not ours yet."""
+    exempt: fields.ClientSets = ()
+    """Networks without any rate limit, as are clients.trusted_proxies. Sets as in clients.allow."""
+    responses_per_second: Annotated[int, Field(ge=0, le=1_000_000), NUMBER] = 0
+    """Responses of one kind (same question; NXDOMAIN; errors) that a client network (/24, /56) gets over UDP in a
+    second from a worker; 0 is no limit. Clients with a valid server cookie have none."""
+    slip: Annotated[int, Field(ge=0, le=100), NUMBER] = 2
+    """Of responses beyond that, each so-many-th is sent truncated, the others not at all; 0: none."""
 
 
 class ListenSection(Section):
     """Addresses at which queries are taken."""
 
-    do53: fields.Endpoints = Field(
-        default=("127.0.0.1:5300", "[::1]:5300"),
-        description="Addresses with ports for DNS over UDP and TCP; IPv6 in brackets, '0.0.0.0' and '[::]' are all.",
-    )
-    dot: fields.OptionalEndpoints = Field(
-        default=(), description="Addresses with ports for DNS over TLS (RFC 7858), as in ['0.0.0.0:853']; needs `tls`."
-    )
-    doh: fields.OptionalEndpoints = Field(
-        default=(),
-        description="As `dot`, for DNS over HTTPS (RFC 8484): HTTP/2 and HTTP/1.1, path /dns-query; needs `tls`.",
-    )
+    do53: fields.Endpoints = ("127.0.0.1:5300", "[::1]:5300")
+    """Addresses with ports for DNS over UDP and TCP; IPv6 in brackets, '0.0.0.0' and '[::]' are all."""
+    dot: fields.OptionalEndpoints = ()
+    """Addresses with ports for DNS over TLS (RFC 7858), as in ['0.0.0.0:853']; needs `tls`."""
+    doh: fields.OptionalEndpoints = ()
+    """As `dot`, for DNS over HTTPS (RFC 8484): HTTP/2 and HTTP/1.1, path /dns-query; needs `tls`."""
 
     @model_validator(mode="after")
     def _each_has_its_own(self) -> ListenSection:
@@ -126,55 +109,41 @@ class ListenSection(Section):
 class TlsSection(CertificateSection):
     """The certificate of DoT and DoH, and their workers."""
 
-    server_name: Annotated[str, fields.reading(_read_server_name)] | None = Field(
-        default=None,
-        description=(
-            "The host name that the certificate is for: told to clients that discover DoT and DoH (DDR), and the end "
-            "of the names that clients may call themselves."
-        ),
-    )
-    workers: Annotated[int, Field(ge=1, le=64), NUMBER] = Field(
-        default=1, description="Processes that serve DoT and DoH, beside those that serve plain DNS."
-    )
+    server_name: Annotated[str, fields.reading(_read_server_name)] | None = None
+    """The host name that the certificate is for: told to clients that discover DoT and DoH (DDR), and the end of the
+    names that clients may call themselves."""
+    workers: Annotated[int, Field(ge=1, le=64), NUMBER] = 1
+    """Processes that serve DoT and DoH, beside those that serve plain DNS."""
 
 
 class CookiesSection(Section):
     """Server cookies (RFC 7873, RFC 9018)."""
 
-    enabled: Switch = Field(default=True, description="Answer clients' cookies.")
-    secret: Annotated[str, fields.reading(_read_cookie_secret)] | None = Field(
-        default=None,
-        description=(
-            "32 hex digits, or 'file:PATH'; the same for all servers behind one address. A file's second line, if any, "
-            "is the secret before. null: made at the first start, in state_dir."
-        ),
-    )
+    enabled: Switch = True
+    """Answer clients' cookies."""
+    secret: Annotated[str, fields.reading(_read_cookie_secret)] | None = None
+    """32 hex digits, or 'file:PATH'; the same for all servers behind one address. A file's second line, if any, is the
+    secret before. null: made at the first start, in state_dir."""
 
 
 class ServerSection(Section):
     """Identity that the server tells of itself when asked; REFUSED unless set."""
 
-    identity: _Told | None = Field(
-        default=None, description="The answer to id.server and hostname.bind (class CH, type TXT), and to NSID."
-    )
-    version: _Told | None = Field(default=None, description="The answer to version.server and version.bind.")
+    identity: _Told | None = None
+    """The answer to id.server and hostname.bind (class CH, type TXT), and to NSID."""
+    version: _Told | None = None
+    """The answer to version.server and version.bind."""
 
 
 class ProxySection(Section):
     """Servers that ask for others."""
 
-    network: Annotated[str, fields.reading(addresses.read_client_set)] = Field(
-        description="Their network, or the address of one; sets as in `allow`. The most specific network counts."
-    )
-    sources: Annotated[tuple[ProxySource, ...], BeforeValidator(_read_sources)] = Field(
-        default=PLAIN_SOURCES,
-        description=(
-            "By what they are believed when they say for whom they ask. 'proxy': a PROXY header (version 2), before "
-            "TLS; 'proxy-within-tls': one within TLS that is the proxy's own; 'x-forwarded-for': that header of a "
-            "request by HTTP; 'client-subnet': an EDNS client subnet of full length. A query without is refused. []: "
-            "they ask for themselves."
-        ),
-    )
+    network: Annotated[str, fields.reading(addresses.read_client_set)]
+    """Their network, or the address of one; sets as in `allow`. The most specific network counts."""
+    sources: Annotated[tuple[ProxySource, ...], BeforeValidator(_read_sources)] = PLAIN_SOURCES
+    """By what they are believed when they say for whom they ask. 'proxy': a PROXY header (version 2), before TLS;
+    'proxy-within-tls': one within TLS that is the proxy's own; 'x-forwarded-for': that header of a request by HTTP;
+    'client-subnet': an EDNS client subnet of full length. A query without is refused. []: they ask for themselves."""
 
     @property
     def is_told(self) -> bool:
@@ -223,42 +192,21 @@ def _admit_text(schema: dict[str, Any]) -> None:
 class ClientsSection(Section):
     """Clients that are answered."""
 
-    allow: fields.ClientSets = Field(
-        default=("loopback", "private"),
-        description=(
-            "Networks whose queries are answered; all others get REFUSED. Named sets: 'loopback', and 'private' "
-            "(RFC 1918, 100.64.0.0/10, fc00::/7 and link-local)."
-        ),
-    )
+    allow: fields.ClientSets = ("loopback", "private")
+    """Networks whose queries are answered; all others get REFUSED. Named sets: 'loopback', and 'private' (RFC 1918,
+    100.64.0.0/10, fc00::/7 and link-local)."""
     trusted_proxies: Annotated[
         tuple[ProxySection, ...], BeforeValidator(_read_proxies), AfterValidator(_each_network_once)
-    ] = Field(
-        default=(),
-        description=(
-            "Forwarders and load balancers that ask for others, and by what they are believed when they say for whom, "
-            "as in [{network: 10.0.0.9, sources: [proxy]}]. List only those that put it there themselves: what does "
-            "not say it is refused. A plain network means the sources proxy and x-forwarded-for."
-        ),
-        json_schema_extra=_admit_text,
-    )
-    queries_per_second: Annotated[int, Field(ge=0, le=1_000_000), NUMBER] = Field(
-        default=_RATES.queries_per_second,
-        description=(
-            "Queries that a client address may ask a worker in a second, over all transports; 0 is no limit. What "
-            "happens beyond it, `rate_limits` says."
-        ),
-    )
-    ipv6_prefix: Annotated[int, Field(ge=16, le=128), NUMBER] = Field(
-        default=_NETWORKS.ipv6_prefix,
-        description=(
-            "Bits of an IPv6 address that make its network: a host has as many addresses as it likes in its own, so "
-            "each bound for a client address stands for its network too, wider by `ipv6_prefix_factor`."
-        ),
-    )
-    ipv6_prefix_factor: Annotated[int, Field(ge=1, le=10_000), NUMBER] = Field(
-        default=_NETWORKS.ipv6_prefix_factor,
-        description=(
-            "How many times as much as one address an IPv6 network may have, which may be a whole LAN; of what there "
-            "is for all clients together, at most half."
-        ),
-    )
+    ] = Field(default=(), json_schema_extra=_admit_text)
+    """Forwarders and load balancers that ask for others, and by what they are believed when they say for whom, as in
+    [{network: 10.0.0.9, sources: [proxy]}]. List only those that put it there themselves: what does not say it is
+    refused. A plain network means the sources proxy and x-forwarded-for."""
+    queries_per_second: Annotated[int, Field(ge=0, le=1_000_000), NUMBER] = _RATES.queries_per_second
+    """Queries that a client address may ask a worker in a second, over all transports; 0 is no limit. What happens
+    beyond it, `rate_limits` says."""
+    ipv6_prefix: Annotated[int, Field(ge=16, le=128), NUMBER] = _NETWORKS.ipv6_prefix
+    """Bits of an IPv6 address that make its network: a host has as many addresses as it likes in its own, so each bound
+    for a client address stands for its network too, wider by `ipv6_prefix_factor`."""
+    ipv6_prefix_factor: Annotated[int, Field(ge=1, le=10_000), NUMBER] = _NETWORKS.ipv6_prefix_factor
+    """How many times as much as one address an IPv6 network may have, which may be a whole LAN; of what there is for
+    all clients together, at most half."""

@@ -41,10 +41,10 @@ Clients = Literal["full", "network", "hidden"]
 class CertificateSection(Section):
     """A certificate and its key, as PEM files."""
 
-    certificate: fields.File | None = Field(
-        default=None, description="PEM file with the certificate and its chain; read again at SIGHUP."
-    )
-    private_key: fields.File | None = Field(default=None, description="PEM file with the certificate's private key.")
+    certificate: fields.File | None = None
+    """PEM file with the certificate and its chain; read again at SIGHUP."""
+    private_key: fields.File | None = None
+    """PEM file with the certificate's private key."""
 
     @model_validator(mode="after")
     def _both_or_none(self) -> Self:
@@ -57,23 +57,19 @@ class CertificateSection(Section):
 class AdminSection(Section):
     """The admin API."""
 
-    listen: fields.Endpoint | None = Field(
-        default="127.0.0.1:8053",
-        description="Address with port of the admin API; null for none. Beyond loopback it needs `tls`.",
-    )
-    allowed_hosts: fields.HostNames = Field(
-        default=(),
-        description="Names by which clients may call the API (the Host header), beside the address it listens on.",
-    )
-    metrics: Switch = Field(default=True, description="Serve /metrics, without a token.")
-    insecure: Switch = Field(default=False, description="Allow the API to listen beyond loopback without TLS.")
+    listen: fields.Endpoint | None = "127.0.0.1:8053"
+    """Address with port of the admin API; null for none. Beyond loopback it needs `tls`."""
+    allowed_hosts: fields.HostNames = ()
+    """Names by which clients may call the API (the Host header), beside the address it listens on."""
+    metrics: Switch = True
+    """Serve /metrics, without a token."""
+    insecure: Switch = False
+    """Allow the API to listen beyond loopback without TLS."""
     tls: CertificateSection = CertificateSection()
-    plans_at_once: Annotated[int, Field(ge=1, le=16), NUMBER] = Field(
-        default=2, description="Policies that are planned (policy:plan) at once; others are told to come again."
-    )
-    plan_seconds: Annotated[int, Field(ge=1, le=50), NUMBER] = Field(
-        default=45, description="Most time for one plan, its replay included, in seconds."
-    )
+    plans_at_once: Annotated[int, Field(ge=1, le=16), NUMBER] = 2
+    """Policies that are planned (policy:plan) at once; others are told to come again."""
+    plan_seconds: Annotated[int, Field(ge=1, le=50), NUMBER] = 45
+    """Most time for one plan, its replay included, in seconds."""
 
     @model_validator(mode="after")
     def _is_safe(self) -> AdminSection:
@@ -92,62 +88,50 @@ class AdminSection(Section):
 class StoreSection(Section):
     """The store: where lists, groups, tokens, the audit trail and statistics are kept."""
 
-    url: fields.StoreUrl | None = Field(
-        default=None,
-        description=(
-            "null: SQLite in state_dir. 'postgresql://USER:PASSWORD@HOST/DATABASE' for PostgreSQL; 'file:PATH' reads "
-            "the URL from a file."
-        ),
-    )
+    url: fields.StoreUrl | None = None
+    """null: SQLite in state_dir. 'postgresql://USER:PASSWORD@HOST/DATABASE' for PostgreSQL; 'file:PATH' reads the URL
+    from a file."""
 
 
 class QueryLogSection(Section):
     """The query log: which queries are written down, and how much of who asked."""
 
-    enabled: Switch = Field(default=True, description="Keep a query log.")
-    what: Annotated[Literal["hits", "all"], fields.one_of("hits", "all")] = Field(
-        default="hits", description="'hits': only queries that a rule matched; 'all': every query."
-    )
-    retention_days: Annotated[int, Field(ge=1, le=3660), NUMBER] = Field(
-        default=30, description="Days that the log goes back; then a day's file is removed."
-    )
-    max_mib: Annotated[int, Field(ge=1, le=1 << 20), NUMBER] = Field(
-        default=512, description="Most disk for the log, in MiB; the oldest days go first."
-    )
-    clients: Annotated[Clients, fields.one_of("full", "network", "hidden")] = Field(
-        default="full",
-        description=(
-            "What of a client's address log and statistics keep: all of it, its network (/24, /48), or nothing."
-        ),
-    )
+    enabled: Switch = True
+    """Keep a query log."""
+    what: Annotated[Literal["hits", "all"], fields.one_of("hits", "all")] = "hits"
+    """'hits': only queries that a rule matched; 'all': every query."""
+    retention_days: Annotated[int, Field(ge=1, le=3660), NUMBER] = 30
+    """Days that the log goes back; then a day's file is removed."""
+    max_mib: Annotated[int, Field(ge=1, le=1 << 20), NUMBER] = 512
+    """Most disk for the log, in MiB; the oldest days go first."""
+    clients: Annotated[Clients, fields.one_of("full", "network", "hidden")] = "full"
+    """What of a client's address log and statistics keep: all of it, its network (/24, /48), or nothing."""
 
 
 class StatisticsSection(Section):
     """Counts by service, list, name, group and client."""
 
-    enabled: Switch = Field(default=True, description="Count by service, list, name, group and client.")
-    minutes_days: Annotated[int, Field(ge=1, le=31), NUMBER] = Field(
-        default=2, description="Days for which counts are kept by the minute."
-    )
-    hours_days: Annotated[int, Field(ge=2, le=3660), NUMBER] = Field(
-        default=92, description="Days for which counts are kept by the hour."
-    )
-    days_days: Annotated[int, Field(ge=31, le=36600), NUMBER] = Field(
-        default=1830, description="Days for which counts are kept by the day."
-    )
+    enabled: Switch = True
+    """Count by service, list, name, group and client."""
+    minutes_days: Annotated[int, Field(ge=1, le=31), NUMBER] = 2
+    """Days for which counts are kept by the minute."""
+    hours_days: Annotated[int, Field(ge=2, le=3660), NUMBER] = 92
+    """Days for which counts are kept by the hour."""
+    days_days: Annotated[int, Field(ge=31, le=36600), NUMBER] = 1830
+    """Days for which counts are kept by the day."""
 
 
 class WebhookSection(Section):
     """Somebody who is told of events."""
 
-    url: Annotated[str, fields.reading(read_url)] = Field(description="Where events are sent, http or https, by POST.")
-    secret: Annotated[str, Field(min_length=1, max_length=1000)] = Field(
-        description="What messages are signed with (HMAC-SHA256): the text, 'whsec_' with base64, or 'file:PATH'."
-    )
-    events: Annotated[tuple[str, ...], fields.read_each(_read_event)] = Field(
-        default=EVENTS, description="Of what it is told; left out: all."
-    )
-    allow_private: Switch = Field(default=False, description="Let the URL lead to private and local addresses.")
+    url: Annotated[str, fields.reading(read_url)]
+    """Where events are sent, http or https, by POST."""
+    secret: Annotated[str, Field(min_length=1, max_length=1000)]
+    """What messages are signed with (HMAC-SHA256): the text, 'whsec_' with base64, or 'file:PATH'."""
+    events: Annotated[tuple[str, ...], fields.read_each(_read_event)] = EVENTS
+    """Of what it is told; left out: all."""
+    allow_private: Switch = False
+    """Let the URL lead to private and local addresses."""
 
     @field_validator("events")
     @classmethod
@@ -168,34 +152,25 @@ def each_url_once(hooks: tuple[WebhookSection, ...]) -> tuple[WebhookSection, ..
 class AuditSection(Section):
     """The audit trail beside the store."""
 
-    syslog: Annotated[str, fields.reading(read_syslog)] | None = Field(
-        default=None,
-        description=(
-            "A server that gets each row as it comes (RFC 5424): 'udp://IP:514', 'tcp://IP:601', 'unix:/dev/log'."
-        ),
-    )
+    syslog: Annotated[str, fields.reading(read_syslog)] | None = None
+    """A server that gets each row as it comes (RFC 5424): 'udp://IP:514', 'tcp://IP:601', 'unix:/dev/log'."""
 
 
 class LeasesSection(Section):
     """Bounds of leases: addresses that are somebody's for a while."""
 
-    most: Annotated[int, Field(ge=1, le=1_000_000), NUMBER] = Field(
-        default=100_000, description="Most addresses that are leased at once."
-    )
-    longest_seconds: Annotated[int, Field(ge=1, le=366 * 86400), NUMBER] = Field(
-        default=7 * 86400, description="The longest that a lease may last without being renewed, in seconds."
-    )
-    history_days: Annotated[int, Field(ge=1, le=3660), NUMBER] = Field(
-        default=90, description="Days for which it is kept who had which address."
-    )
+    most: Annotated[int, Field(ge=1, le=1_000_000), NUMBER] = 100_000
+    """Most addresses that are leased at once."""
+    longest_seconds: Annotated[int, Field(ge=1, le=366 * 86400), NUMBER] = 7 * 86400
+    """The longest that a lease may last without being renewed, in seconds."""
+    history_days: Annotated[int, Field(ge=1, le=3660), NUMBER] = 90
+    """Days for which it is kept who had which address."""
 
 
 class SubscriptionsSection(Section):
     """Bounds of what is fetched for lists with a url."""
 
-    max_mib: Annotated[int, Field(ge=1, le=1024), NUMBER] = Field(
-        default=64, description="Most octets of one download, in MiB; unpacked it may be four times as large."
-    )
-    timeout_seconds: Annotated[int, Field(ge=1, le=3600), NUMBER] = Field(
-        default=120, description="Most time for one download with its redirects, in seconds."
-    )
+    max_mib: Annotated[int, Field(ge=1, le=1024), NUMBER] = 64
+    """Most octets of one download, in MiB; unpacked it may be four times as large."""
+    timeout_seconds: Annotated[int, Field(ge=1, le=3600), NUMBER] = 120
+    """Most time for one download with its redirects, in seconds."""

@@ -20,97 +20,54 @@ UpstreamStrategy = Literal["fastest", "ordered", "parallel", "random"]
 class UpstreamSection(Section):
     """Upstream servers, which answer what is neither blocked nor cached."""
 
-    servers: fields.Servers = Field(
-        default=("system",),
-        description=(
-            "Servers that queries are forwarded to: 'udp://IP[:PORT]' (TCP after a truncated answer), "
-            "'tcp://IP[:PORT]', 'tls://IP[:PORT]#NAME' or 'tls://NAME' (DoT), 'https://NAME/dns-query' (DoH), or "
-            "'system' for the nameservers of /etc/resolv.conf. The ports are 53, 853 and 443 unless given."
-        ),
-    )
-    strategy: Annotated[UpstreamStrategy, fields.one_of("fastest", "ordered", "parallel", "random")] = Field(
-        default="fastest",
-        description=(
-            "Who is asked first: the one that answers soonest, the first of the list, the two soonest at once, or any."
-        ),
-    )
-    bootstrap: fields.BootstrapServers = Field(
-        default=(),
-        description=(
-            "Servers, by address, that are asked for the addresses of `servers` with names. Left out: those of "
-            "`servers` that are plain and have an address, else the system's."
-        ),
-    )
-    ca_file: fields.File | None = Field(
-        default=None,
-        description=(
-            "PEM file with the CAs that the certificates of 'tls://' and 'https://' servers must come from; left out: "
-            "the system's. A relative path begins at the config file's folder."
-        ),
-    )
-    cookies: Switch = Field(
-        default=True, description="Send DNS cookies (RFC 7873) over UDP, and take no answer without where there were."
-    )
-    random_case: Switch = Field(
-        default=False,
-        description="Ask over UDP for names in random upper and lower case, and take no answer that has another.",
-    )
-    timeout_seconds: Annotated[float, Field(ge=0.1, le=10, allow_inf_nan=False), NUMBER] = Field(
-        default=2.0, description="How long one server may take to answer, in seconds."
-    )
-    rebinding_guard: Switch = Field(
-        default=True,
-        description=(
-            "Leave private addresses out of answers from upstreams, so that no web page can have browsers ask the "
-            "inner network for it. Names below `zones` and `private_names` may have them."
-        ),
-    )
-    private_names: Annotated[fields.Texts, fields.read_each(fields.read_domain)] = Field(
-        default=(), description="Names that may lead to private addresses, with all below: ['corp.example']."
-    )
-    zones: fields.Zones = Field(
-        default={},
-        description=(
-            "Zones with upstreams of their own, by name or, for reverse zones, by network: {'corp.example': "
-            "['10.0.0.53'], '172.16.0.0/12': ['10.0.0.53']}. The most specific zone counts; its names are never asked "
-            "of others, and never answered here as private ones are."
-        ),
-    )
+    servers: fields.Servers = ("system",)
+    """Servers that queries are forwarded to: 'udp://IP[:PORT]' (TCP after a truncated answer), 'tcp://IP[:PORT]',
+    'tls://IP[:PORT]#NAME' or 'tls://NAME' (DoT), 'https://NAME/dns-query' (DoH), or 'system' for the nameservers of
+    /etc/resolv.conf. The ports are 53, 853 and 443 unless given."""
+    strategy: Annotated[UpstreamStrategy, fields.one_of("fastest", "ordered", "parallel", "random")] = "fastest"
+    """Who is asked first: the one that answers soonest, the first of the list, the two soonest at once, or any."""
+    bootstrap: fields.BootstrapServers = ()
+    """Servers, by address, that are asked for the addresses of `servers` with names. Left out: those of `servers` that
+    are plain and have an address, else the system's."""
+    ca_file: fields.File | None = None
+    """PEM file with the CAs that the certificates of 'tls://' and 'https://' servers must come from; left out: the
+    system's. A relative path begins at the config file's folder."""
+    cookies: Switch = True
+    """Send DNS cookies (RFC 7873) over UDP, and take no answer without where there were."""
+    random_case: Switch = False
+    """Ask over UDP for names in random upper and lower case, and take no answer that has another."""
+    timeout_seconds: Annotated[float, Field(ge=0.1, le=10, allow_inf_nan=False), NUMBER] = 2.0
+    """How long one server may take to answer, in seconds."""
+    rebinding_guard: Switch = True
+    """Leave private addresses out of answers from upstreams, so that no web page can have browsers ask the inner
+    network for it. Names below `zones` and `private_names` may have them."""
+    private_names: Annotated[fields.Texts, fields.read_each(fields.read_domain)] = ()
+    """Names that may lead to private addresses, with all below: ['corp.example']."""
+    zones: fields.Zones = Field(default={})
+    """Zones with upstreams of their own, by name or, for reverse zones, by network: {'corp.example': ['10.0.0.53'],
+    '172.16.0.0/12': ['10.0.0.53']}. The most specific zone counts; its names are never asked of others, and never
+    answered here as private ones are."""
 
 
 class CacheSection(Section):
     """The response cache, shared out evenly among the workers."""
 
-    max_mib: Annotated[int, Field(ge=1, le=1 << 20), NUMBER] = Field(
-        default=64, description="Most memory for cached answers of all workers together, in MiB."
-    )
-    min_ttl_seconds: Annotated[int, Field(ge=0, le=_DAY), NUMBER] = Field(
-        default=0,
-        description=(
-            "Answers are kept at least this long, in seconds, even if their TTL is shorter; not NXDOMAIN and NODATA."
-        ),
-    )
-    max_ttl_seconds: Annotated[int, Field(ge=0, le=_LONGEST_TTL), NUMBER] = Field(
-        default=_DAY, description="Answers are kept at most this long, in seconds, even if their TTL is longer."
-    )
-    max_negative_ttl_seconds: Annotated[int, Field(ge=0, le=_DAY), NUMBER] = Field(
-        default=3600, description="NXDOMAIN and NODATA are kept at most this long, in seconds."
-    )
-    stale_seconds: Annotated[int, Field(ge=0, le=_LONGEST_TTL), NUMBER] = Field(
-        default=_DAY,
-        description="How long past its TTL an answer may be given while upstreams fail, in seconds (RFC 8767).",
-    )
-    prefetch: Switch = Field(
-        default=True, description="Ask again for popular names shortly before their answers expire."
-    )
-    nxdomain_cut: fields.NxdomainCut = Field(
-        default=True,
-        description=(
-            "What is not there has no other types and, where the upstream has validated that (AD), nothing below it "
-            "(RFC 8020): do not ask for them. 'always': nor below what is not validated, though there are servers that "
-            "deny names which have nothing but names below."
-        ),
-    )
+    max_mib: Annotated[int, Field(ge=1, le=1 << 20), NUMBER] = 64
+    """Most memory for cached answers of all workers together, in MiB."""
+    min_ttl_seconds: Annotated[int, Field(ge=0, le=_DAY), NUMBER] = 0
+    """Answers are kept at least this long, in seconds, even if their TTL is shorter; not NXDOMAIN and NODATA."""
+    max_ttl_seconds: Annotated[int, Field(ge=0, le=_LONGEST_TTL), NUMBER] = _DAY
+    """Answers are kept at most this long, in seconds, even if their TTL is longer."""
+    max_negative_ttl_seconds: Annotated[int, Field(ge=0, le=_DAY), NUMBER] = 3600
+    """NXDOMAIN and NODATA are kept at most this long, in seconds."""
+    stale_seconds: Annotated[int, Field(ge=0, le=_LONGEST_TTL), NUMBER] = _DAY
+    """How long past its TTL an answer may be given while upstreams fail, in seconds (RFC 8767)."""
+    prefetch: Switch = True
+    """Ask again for popular names shortly before their answers expire."""
+    nxdomain_cut: fields.NxdomainCut = True
+    """What is not there has no other types and, where the upstream has validated that (AD), nothing below it (RFC
+    8020): do not ask for them. 'always': nor below what is not validated, though there are servers that deny names
+    which have nothing but names below."""
 
     @model_validator(mode="after")
     def _least_is_not_above_most(self) -> CacheSection:
@@ -125,83 +82,46 @@ class CacheSection(Section):
 class LimitsSection(Section):
     """Bounds of each worker, per worker. Reaching one is counted."""
 
-    answer_table_entries: Positive = Field(
-        default=_LIMITS.answer_table_entries,
-        description="Finished answers that a worker keeps ready for repeated queries.",
-    )
-    clients: Positive = Field(default=_LIMITS.clients, description="Client addresses whose policy a worker remembers.")
-    views: Positive = Field(
-        default=_LIMITS.views,
-        description="Views (groups, exemptions, their ends) whose answers a worker keeps ready.",
-    )
-    response_rates: Positive = Field(
-        default=_LIMITS.response_rates,
-        description="Kinds of responses, by client network, whose rate a worker knows (rate_limits).",
-    )
-    queries_in_flight: Positive = Field(
-        default=_LIMITS.queries_in_flight, description="Queries of a worker that wait for an upstream at once."
-    )
-    queries_in_flight_per_upstream: Positive = Field(
-        default=_LIMITS.queries_in_flight_per_upstream,
-        description="Queries that wait for one upstream server at once, in a worker; beyond, the next one is asked.",
-    )
-    queries_in_flight_per_domain: Positive = Field(
-        default=_LIMITS.queries_in_flight_per_domain,
-        description="Queries for names of one registered domain that wait for an upstream at once, in a worker.",
-    )
-    late_answer_seconds: PositiveFloat = Field(
-        default=_LIMITS.late_answer_seconds,
-        description="After this wait for an upstream, in seconds, a worker truncates a large answer over UDP.",
-    )
-    queries_put_off: Positive = Field(
-        default=_LIMITS.queries_put_off,
-        description="Queries over UDP that wait for their turn at one port of a worker that is busy.",
-    )
-    tcp_connections: Positive = Field(
-        default=_LIMITS.tcp_connections, description="TCP connections that a worker holds open."
-    )
-    queries_in_flight_per_client: Positive = Field(
-        default=_LIMITS.queries_in_flight_per_client,
-        description="Queries of one client address that wait for an upstream at once, in a worker.",
-    )
-    tcp_connections_per_client: Positive = Field(
-        default=_LIMITS.tcp_connections_per_client,
-        description="TCP connections of one client address that a worker holds open.",
-    )
-    tcp_queries_per_connection: Positive = Field(
-        default=_LIMITS.tcp_queries_per_connection,
-        description="Queries in flight at once on one TCP connection of a worker.",
-    )
-    tcp_idle_seconds: PositiveFloat = Field(
-        default=_LIMITS.tcp_idle_seconds, description="A worker ends a TCP connection after this silence, in seconds."
-    )
-    tcp_lifetime_seconds: PositiveFloat = Field(
-        default=_LIMITS.tcp_lifetime_seconds,
-        description="After this time, in seconds, a worker closes a TCP connection once its queries are answered.",
-    )
-    tcp_write_seconds: PositiveFloat = Field(
-        default=_LIMITS.tcp_write_seconds,
-        description="How long a client may take to read what a worker has sent to it, in seconds.",
-    )
-    tls_handshakes: Positive = Field(
-        default=_LIMITS.tls_handshakes, description="TLS handshakes that a worker is in the middle of at once."
-    )
-    tls_handshake_seconds: PositiveFloat = Field(
-        default=_LIMITS.tls_handshake_seconds,
-        description="How long a worker waits for the end of a TLS handshake, or of a proxy's header, in seconds.",
-    )
-    http_streams_per_connection: Positive = Field(
-        default=_LIMITS.http_streams_per_connection,
-        description="Requests in flight at once on one HTTP/2 connection of a worker.",
-    )
-    http_resets_per_connection: Positive = Field(
-        default=_LIMITS.http_resets_per_connection,
-        description=(
-            "Requests that an HTTP/2 client may take back on one connection of a worker; each that is answered lets it "
-            "take back one more, up to so many again."
-        ),
-    )
-    tcp_write_buffer_bytes: Positive = Field(
-        default=_LIMITS.tcp_write_buffer_bytes,
-        description="Unread answers, in bytes, that a client may let pile up before a worker ends its TCP connection.",
-    )
+    answer_table_entries: Positive = _LIMITS.answer_table_entries
+    """Finished answers that a worker keeps ready for repeated queries."""
+    clients: Positive = _LIMITS.clients
+    """Client addresses whose policy a worker remembers."""
+    views: Positive = _LIMITS.views
+    """Views (groups, exemptions, their ends) whose answers a worker keeps ready."""
+    response_rates: Positive = _LIMITS.response_rates
+    """Kinds of responses, by client network, whose rate a worker knows (rate_limits)."""
+    queries_in_flight: Positive = _LIMITS.queries_in_flight
+    """Queries of a worker that wait for an upstream at once."""
+    queries_in_flight_per_upstream: Positive = _LIMITS.queries_in_flight_per_upstream
+    """Queries that wait for one upstream server at once, in a worker; beyond, the next one is asked."""
+    queries_in_flight_per_domain: Positive = _LIMITS.queries_in_flight_per_domain
+    """Queries for names of one registered domain that wait for an upstream at once, in a worker."""
+    late_answer_seconds: PositiveFloat = _LIMITS.late_answer_seconds
+    """After this wait for an upstream, in seconds, a worker truncates a large answer over UDP."""
+    queries_put_off: Positive = _LIMITS.queries_put_off
+    """Queries over UDP that wait for their turn at one port of a worker that is busy."""
+    tcp_connections: Positive = _LIMITS.tcp_connections
+    """TCP connections that a worker holds open."""
+    queries_in_flight_per_client: Positive = _LIMITS.queries_in_flight_per_client
+    """Queries of one client address that wait for an upstream at once, in a worker."""
+    tcp_connections_per_client: Positive = _LIMITS.tcp_connections_per_client
+    """TCP connections of one client address that a worker holds open."""
+    tcp_queries_per_connection: Positive = _LIMITS.tcp_queries_per_connection
+    """Queries in flight at once on one TCP connection of a worker."""
+    tcp_idle_seconds: PositiveFloat = _LIMITS.tcp_idle_seconds
+    """A worker ends a TCP connection after this silence, in seconds."""
+    tcp_lifetime_seconds: PositiveFloat = _LIMITS.tcp_lifetime_seconds
+    """After this time, in seconds, a worker closes a TCP connection once its queries are answered."""
+    tcp_write_seconds: PositiveFloat = _LIMITS.tcp_write_seconds
+    """How long a client may take to read what a worker has sent to it, in seconds."""
+    tls_handshakes: Positive = _LIMITS.tls_handshakes
+    """TLS handshakes that a worker is in the middle of at once."""
+    tls_handshake_seconds: PositiveFloat = _LIMITS.tls_handshake_seconds
+    """How long a worker waits for the end of a TLS handshake, or of a proxy's header, in seconds."""
+    http_streams_per_connection: Positive = _LIMITS.http_streams_per_connection
+    """Requests in flight at once on one HTTP/2 connection of a worker."""
+    http_resets_per_connection: Positive = _LIMITS.http_resets_per_connection
+    """Requests that an HTTP/2 client may take back on one connection of a worker; each that is answered lets it take
+    back one more, up to so many again."""
+    tcp_write_buffer_bytes: Positive = _LIMITS.tcp_write_buffer_bytes
+    """Unread answers, in bytes, that a client may let pile up before a worker ends its TCP connection."""

@@ -12,16 +12,18 @@ _REFERENCE = r"\$\{"  # text that the environment fills in
 
 def json_schema() -> dict[str, object]:
     """The schema as plain data. Where a number, a switch or a word is due, ``${VAR}`` is accepted as well."""
-    schema = _admit_references(Config.model_json_schema())
+    schema = _for_editors(Config.model_json_schema())
     return {"$schema": _DIALECT, **schema, "title": "moatdns configuration"}
 
 
-def _admit_references(node: Any) -> Any:
+def _for_editors(node: Any) -> Any:
     if isinstance(node, list):
-        return [_admit_references(part) for part in node]
+        return [_for_editors(part) for part in node]
     if not isinstance(node, dict):
         return node
-    admitted = {key: value if key == "default" else _admit_references(value) for key, value in node.items()}
+    admitted = {key: value if key == "default" else _for_editors(value) for key, value in node.items()}
+    if isinstance(node.get("description"), str):
+        admitted["description"] = " ".join(node["description"].split())  # of a docstring of several lines
     kind = node.get("type")
     if kind in ("integer", "number", "boolean"):  # the pattern concerns text only, the bounds numbers only
         return {**admitted, "type": [kind, "string"], "pattern": _REFERENCE}

@@ -26,16 +26,14 @@ DEFAULT_BLOCK: Final = ("ai", "bypass", "lists")
 class Response(Section):
     """Answer to a blocked query. Complete in itself: a group's takes nothing from the policy's."""
 
-    mode: Annotated[ResponseMode, fields.one_of("zero-ip", "nxdomain", "nodata", "refused", "address")] = Field(
-        default="zero-ip",
-        description="'zero-ip': 0.0.0.0 and '::'; 'address': `ipv4` and `ipv6`, for example those of a block page.",
-    )
-    ttl_seconds: Annotated[int, Field(ge=0, le=_DAY), NUMBER] = Field(
-        default=10,
-        description="TTL of the answer, in seconds: how late a change is noticed by a client that has asked before.",
-    )
-    ipv4: fields.Ipv4 | None = Field(default=None, description="The IPv4 address that mode 'address' answers with.")
-    ipv6: fields.Ipv6 | None = Field(default=None, description="The IPv6 address that mode 'address' answers with.")
+    mode: Annotated[ResponseMode, fields.one_of("zero-ip", "nxdomain", "nodata", "refused", "address")] = "zero-ip"
+    """'zero-ip': 0.0.0.0 and '::'; 'address': `ipv4` and `ipv6`, for example those of a block page."""
+    ttl_seconds: Annotated[int, Field(ge=0, le=_DAY), NUMBER] = 10
+    """TTL of the answer, in seconds: how late a change is noticed by a client that has asked before."""
+    ipv4: fields.Ipv4 | None = None
+    """The IPv4 address that mode 'address' answers with."""
+    ipv6: fields.Ipv6 | None = None
+    """The IPv6 address that mode 'address' answers with."""
 
     @model_validator(mode="after")
     def _address_has_one(self) -> Response:
@@ -48,14 +46,12 @@ class Response(Section):
 class OwnList(SubscriptionFields):
     """A list of rules: one that the company keeps itself, or one that is fetched (`url`)."""
 
-    name: fields.Name = Field(description="What groups call the list by: lower-case letters, digits and '-'.")
-    block: fields.BlockRules = Field(
-        default=(),
-        description="Rules: 'example.com' (the name and all below), '=example.com', '*.example.com' (only below).",
-    )
-    allow: fields.AllowRules = Field(
-        default=(), description="Rules for names to allow; at the same name, allow beats block."
-    )
+    name: fields.Name
+    """What groups call the list by: lower-case letters, digits and '-'."""
+    block: fields.BlockRules = ()
+    """Rules: 'example.com' (the name and all below), '=example.com', '*.example.com' (only below)."""
+    allow: fields.AllowRules = ()
+    """Rules for names to allow; at the same name, allow beats block."""
 
     @model_validator(mode="after")
     def _is_of_one_kind(self) -> OwnList:
@@ -69,40 +65,28 @@ class OwnList(SubscriptionFields):
 class Group(Section):
     """Networks with one policy. Without networks and client names, only leases and exemptions reach it."""
 
-    name: fields.Name = Field(description="The group's name: lower-case letters, digits and '-'.")
-    description: Annotated[str, fields.reading(fields.read_prose)] = Field(
-        default="", max_length=1000, description="A note for people."
-    )
-    networks: fields.Networks = Field(
-        default=(), description="Networks in CIDR form, each in one group only; the most specific one decides."
-    )
-    client_names: fields.ClientNames = Field(
-        default=(),
-        description=(
-            "Names that its clients call themselves by over DoT (NAME.server_name) or DoH (/dns-query/NAME), each in "
-            "one group only. They go before networks, and prove nothing: whoever learns one may use it."
-        ),
-    )
-    exempt: Switch = Field(
-        default=False, description="Let its queries through, and count what would have been blocked."
-    )
-    mode: Annotated[GroupMode, fields.one_of("enforce", "monitor")] = Field(
-        default="enforce", description="'monitor' answers normally and counts what would have been blocked."
-    )
-    block: fields.References | None = Field(
-        default=None,
-        description=(
-            "What is blocked: 'ai', 'gateways', 'bypass', 'lists', a vendor, a 'vendor/service' or a list. "
-            "Left out: what the group 'default' blocks."
-        ),
-    )
-    allow: fields.References = Field(default=(), description="What is allowed even if blocked; names as in `block`.")
-    schedule: ScheduleSection | None = Field(
-        default=None, description="When the policy is enforced; outside these windows the group is only watched."
-    )
-    response: Response | None = Field(
-        default=None, description="How blocked queries are answered; left out: the policy's."
-    )
+    name: fields.Name
+    """The group's name: lower-case letters, digits and '-'."""
+    description: Annotated[str, Field(max_length=1000), fields.reading(fields.read_prose)] = ""
+    """A note for people."""
+    networks: fields.Networks = ()
+    """Networks in CIDR form, each in one group only; the most specific one decides."""
+    client_names: fields.ClientNames = ()
+    """Names that its clients call themselves by over DoT (NAME.server_name) or DoH (/dns-query/NAME), each in one group
+    only. They go before networks, and prove nothing: whoever learns one may use it."""
+    exempt: Switch = False
+    """Let its queries through, and count what would have been blocked."""
+    mode: Annotated[GroupMode, fields.one_of("enforce", "monitor")] = "enforce"
+    """'monitor' answers normally and counts what would have been blocked."""
+    block: fields.References | None = None
+    """What is blocked: 'ai', 'gateways', 'bypass', 'lists', a vendor, a 'vendor/service' or a list. Left out: what the
+    group 'default' blocks."""
+    allow: fields.References = ()
+    """What is allowed even if blocked; names as in `block`."""
+    schedule: ScheduleSection | None = None
+    """When the policy is enforced; outside these windows the group is only watched."""
+    response: Response | None = None
+    """How blocked queries are answered; left out: the policy's."""
     _is_built_in: bool = PrivateAttr(False)
     _follows_default: bool = PrivateAttr(False)
 
@@ -139,42 +123,30 @@ def _complete(groups: tuple[Group, ...]) -> tuple[Group, ...]:
 class Policy(Section):
     """The policy: what is blocked, for whom, and how."""
 
-    own_vendors: fields.References = Field(
-        default=(),
-        description="Vendors whose services are the company's own: bundled and subscribed rules for them are left out.",
-    )
-    response: Response = Field(default=Response(), description="How blocked queries are answered.")
-    catalogue: Annotated[Literal["auto", "review"], fields.one_of("auto", "review")] = Field(
-        default="auto",
-        description="A new version's catalogue: 'auto' takes it, 'review' waits for 'moatdns catalogue accept'.",
-    )
-    approval: Annotated[Literal["none", "four-eyes"], fields.one_of("none", "four-eyes")] = Field(
-        default="none",
-        description=(
-            "'four-eyes': what opens a name, and a new token, waits until a token of another owner than the asking "
-            "one's approves it."
-        ),
-    )
-    longest_exemption_seconds: Annotated[int, Field(ge=1, le=10 * 366 * _DAY), NUMBER] = Field(
-        default=366 * _DAY, description="The longest that an exemption may last, in seconds."
-    )
-    longest_pause_seconds: Annotated[int, Field(ge=1, le=366 * _DAY), NUMBER] = Field(
-        default=_DAY, description="The longest that a pause may last, in seconds."
-    )
-    longest_emergency_pause_seconds: Annotated[int, Field(ge=0, le=3600), NUMBER] = Field(
-        default=3600, description="With four eyes, how long one owner alone may pause within a day, in seconds."
-    )
-    most_change_requests: Annotated[int, Field(ge=1, le=10_000), NUMBER] = Field(
-        default=200, description="With four eyes, the most changes that wait for another owner."
-    )
-    change_request_seconds: Annotated[int, Field(ge=60, le=366 * _DAY), NUMBER] = Field(
-        default=7 * _DAY,
-        description="With four eyes, how long a change waits for another owner before it lapses, in seconds.",
-    )
-    lists: tuple[OwnList, ...] = Field(default=(), description="Lists: the company's own, and those that are fetched.")
+    own_vendors: fields.References = ()
+    """Vendors whose services are the company's own: bundled and subscribed rules for them are left out."""
+    response: Response = Response()
+    """How blocked queries are answered."""
+    catalogue: Annotated[Literal["auto", "review"], fields.one_of("auto", "review")] = "auto"
+    """A new version's catalogue: 'auto' takes it, 'review' waits for 'moatdns catalogue accept'."""
+    approval: Annotated[Literal["none", "four-eyes"], fields.one_of("none", "four-eyes")] = "none"
+    """'four-eyes': what opens a name, and a new token, waits until a token of another owner than the asking one's
+    approves it."""
+    longest_exemption_seconds: Annotated[int, Field(ge=1, le=10 * 366 * _DAY), NUMBER] = 366 * _DAY
+    """The longest that an exemption may last, in seconds."""
+    longest_pause_seconds: Annotated[int, Field(ge=1, le=366 * _DAY), NUMBER] = _DAY
+    """The longest that a pause may last, in seconds."""
+    longest_emergency_pause_seconds: Annotated[int, Field(ge=0, le=3600), NUMBER] = 3600
+    """With four eyes, how long one owner alone may pause within a day, in seconds."""
+    most_change_requests: Annotated[int, Field(ge=1, le=10_000), NUMBER] = 200
+    """With four eyes, the most changes that wait for another owner."""
+    change_request_seconds: Annotated[int, Field(ge=60, le=366 * _DAY), NUMBER] = 7 * _DAY
+    """With four eyes, how long a change waits for another owner before it lapses, in seconds."""
+    lists: tuple[OwnList, ...] = ()
+    """Lists: the company's own, and those that are fetched."""
     groups: Annotated[tuple[Group, ...], AfterValidator(_complete)] = Field(
         default=(),
         validate_default=True,
-        description="Groups of networks. 'default' holds every client that no other group claims.",
         json_schema_extra={"default": [{"name": DEFAULT_GROUP, "block": list(DEFAULT_BLOCK)}]},
     )
+    """Groups of networks. 'default' holds every client that no other group claims."""

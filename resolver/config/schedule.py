@@ -48,13 +48,12 @@ def _read_zone(text: str) -> str:
 class WindowSection(Section):
     """A window of each week. One that ends earlier than it begins ends the day after."""
 
-    days: Annotated[fields.Texts, Field(min_length=1), fields.read_each(_read_day)] = Field(
-        default=DAYS, description="The days on which it begins: mon, tue, wed, thu, fri, sat, sun."
-    )
-    start: Annotated[str, fields.reading(_read_time)] = Field(
-        description="When it begins, by the clocks of the zone: '08:00'."
-    )
-    end: Annotated[str, fields.reading(_read_end)] = Field(description="When it ends; '24:00' is the day's end.")
+    days: Annotated[fields.Texts, Field(min_length=1), fields.read_each(_read_day)] = DAYS
+    """The days on which it begins: mon, tue, wed, thu, fri, sat, sun."""
+    start: Annotated[str, fields.reading(_read_time)]
+    """When it begins, by the clocks of the zone: '08:00'."""
+    end: Annotated[str, fields.reading(_read_end)]
+    """When it ends; '24:00' is the day's end."""
 
     @model_validator(mode="after")
     def _is_not_empty(self) -> WindowSection:
@@ -67,9 +66,7 @@ class WindowSection(Section):
 class ScheduleSection(Section):
     """Schedule by which a group enforces its policy."""
 
-    time_zone: Annotated[str, fields.reading(_read_zone)] = Field(
-        description="A time zone of the IANA database: 'Europe/Berlin', 'UTC'."
-    )
-    windows: Annotated[tuple[WindowSection, ...], Field(min_length=1, max_length=_MOST_WINDOWS)] = Field(
-        description="When the policy is enforced."
-    )
+    time_zone: Annotated[str, fields.reading(_read_zone)]
+    """A time zone of the IANA database: 'Europe/Berlin', 'UTC'."""
+    windows: Annotated[tuple[WindowSection, ...], Field(min_length=1, max_length=_MOST_WINDOWS)]
+    """When the policy is enforced."""

@@ -43,16 +43,12 @@ class Config(Section):
 
     listen: ListenSection = ListenSection()
     tls: TlsSection = TlsSection()
-    workers: fields.Workers = Field(default="auto", description="Worker processes: 'auto' is one a core.")
-    state_dir: fields.Folder = Field(
-        default=Path("state"),
-        description="Folder for what must outlive a restart; a relative path begins at the config file's folder.",
-        json_schema_extra={"default": "./state"},
-    )
-    user: Annotated[str, Field(min_length=1, max_length=64)] | None = Field(
-        default=None,
-        description="The user of this machine to become once the ports are open, where moatdns is started as root.",
-    )
+    workers: fields.Workers = "auto"
+    """Worker processes: 'auto' is one a core."""
+    state_dir: fields.Folder = Field(default=Path("state"), json_schema_extra={"default": "./state"})
+    """Folder for what must outlive a restart; a relative path begins at the config file's folder."""
+    user: Annotated[str, Field(min_length=1, max_length=64)] | None = None
+    """The user of this machine to become once the ports are open, where moatdns is started as root."""
     server: ServerSection = ServerSection()
     clients: ClientsSection = ClientsSection()
     rate_limits: RateLimitsSection = RateLimitsSection()
@@ -67,9 +63,8 @@ class Config(Section):
     subscriptions: SubscriptionsSection = SubscriptionsSection()
     leases: LeasesSection = LeasesSection()
     audit: AuditSection = AuditSection()
-    webhooks: Annotated[tuple[WebhookSection, ...], Field(max_length=20), AfterValidator(each_url_once)] = Field(
-        default=(), description="Who is told of events; see docs/webhooks.md."
-    )
+    webhooks: Annotated[tuple[WebhookSection, ...], Field(max_length=20), AfterValidator(each_url_once)] = ()
+    """Who is told of events; see docs/webhooks.md."""
     block_page: BlockPageSection = BlockPageSection()
     policy: Policy = Policy()
     _source: Path | None = PrivateAttr(None)

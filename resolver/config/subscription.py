@@ -62,21 +62,16 @@ def _read_sha256(text: str) -> str:
 class SubscriptionFields(Section):
     """The part of a list that says where it is fetched from."""
 
-    url: Annotated[str, fields.reading(read_url)] | None = Field(
-        default=None, description="Where the list is fetched from, http or https; left out for a list of one's own."
-    )
-    format: Annotated[str, fields.one_of(*FORMATS)] = Field(
-        default="auto", description="The format of what is fetched; 'auto' looks at its first lines."
-    )
-    refresh_seconds: Annotated[int, Field(ge=300, le=90 * 86400), NUMBER] = Field(
-        default=DEFAULT_REFRESH_SECONDS, description="How often it is fetched, in seconds."
-    )
-    allow_private: Switch = Field(
-        default=False, description="Let the URL lead to private and local addresses, also by redirect and DNS."
-    )
-    sha256: Annotated[str, fields.reading(_read_sha256)] | None = Field(
-        default=None, description="SHA-256 that what is fetched must have, in hexadecimal; else the old copy stays."
-    )
+    url: Annotated[str, fields.reading(read_url)] | None = None
+    """Where the list is fetched from, http or https; left out for a list of one's own."""
+    format: Annotated[str, fields.one_of(*FORMATS)] = "auto"
+    """The format of what is fetched; 'auto' looks at its first lines."""
+    refresh_seconds: Annotated[int, Field(ge=300, le=90 * 86400), NUMBER] = DEFAULT_REFRESH_SECONDS
+    """How often it is fetched, in seconds."""
+    allow_private: Switch = False
+    """Let the URL lead to private and local addresses, also by redirect and DNS."""
+    sha256: Annotated[str, fields.reading(_read_sha256)] | None = None
+    """SHA-256 that what is fetched must have, in hexadecimal; else the old copy stays."""
 
     @model_validator(mode="after")
     def _leads_somewhere_public(self) -> SubscriptionFields:

@@ -30,8 +30,8 @@ class HeadKeeper:
 
     def __init__(self, access: StoreAccess, state_dir: Path, log: Log) -> None:
         self.trouble: str | None = None
-        self.lost: list[trail.Pair] = []
-        self.heads = 0
+        self.lost: list[trail.Pair] = []  # heads that are gone, and that nobody has acknowledged
+        self.heads = 0  # how many are noted
         self._access = access
         self._state_dir = state_dir
         self._log = log

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from admin_api.api.context import PolicyKeeper
 from admin_api.block_page.answering import BlockPageHandler
 from admin_api.block_page.bounds import Bounds
 from admin_api.block_page.findings import Findings
@@ -10,6 +9,7 @@ from admin_api.block_page.pages import BlockPages
 from admin_api.block_page.requests import Requests
 from admin_api.block_page.serving import BlockPageServer
 from admin_api.block_page.visitors import Visitors
+from admin_api.compiling.keeper import Keeper
 from admin_api.editing.exemption_checks import Terms
 from admin_api.store.access import StoreAccess
 from admin_api.subjects.keeper import SubjectKeeper
@@ -27,7 +27,7 @@ def make_block_page(
     terms: Terms,
     *,
     store_access: StoreAccess,
-    policy: PolicyKeeper,
+    policy: Keeper,
     subjects: SubjectKeeper,
     catalogue: Catalogue,
     log: Log,

@@ -64,11 +64,11 @@ class Keeper:
         self._fold_after = 0.0  # on the monotonic clock
         self._changed = asyncio.Event()
         self._came_in_force = asyncio.Condition()
-        self.snapshot: PolicySnapshot | None = None
-        self.revision = 0
-        self.whole_revision = 0
+        self.snapshot: PolicySnapshot | None = None  # that the workers answer by; None before the first
+        self.revision = 0  # of the store, that is in force in every worker; 0 before the first
+        self.whole_revision = 0  # likewise, but with lists that were fetched anew: they take their time
         self.in_force_since: datetime | None = None
-        self.trouble: str | None = None
+        self.trouble: str | None = None  # why the newest revision is not in force; None when all is well
 
     @property
     def snapshot_revision(self) -> int:

@@ -54,7 +54,11 @@ class QueryLogReader:
         cursor: str | None,
         after: str | None = None,
     ) -> LogPage:
-        """As context.QueryLog has it."""
+        """`filters` by client, name (and all below it), contains, group, service, verdict.
+
+        With `after` (`newest` of an earlier page), only what was written since. A page and all that follow it by
+        `next` have each such row once. Raises BadCursor, BadAfter.
+        """
         wanted = LogFilter(filters, _seconds(start), _seconds(end), marks_of(after))
         search = Search(self._folder, wanted, place_of(cursor), limit)
         await self._run(search)

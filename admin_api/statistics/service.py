@@ -34,7 +34,7 @@ Gauges = Callable[[], Mapping[str, Mapping[tuple[str, ...], float]]]
 
 
 class StatisticsService:
-    """Counts of all workers, those that have ended included."""
+    """Counts of all workers, those that have ended included, exact to the moment. Windows are [start, end), UTC."""
 
     def __init__(
         self,
@@ -88,7 +88,7 @@ class StatisticsService:
         self._hour = hour
 
     async def summary(self, start: datetime, end: datetime) -> dict[str, int | None]:
-        """As context.Statistics has it."""
+        """queries, blocked, cached, forwarded, failed, refused, monitored, exempted, clients (None: not recorded)."""
         counts: Counter[str] = Counter()
         async with await self._window(start, end) as (connection, some):
             c = stats_rollup.c
@@ -101,7 +101,7 @@ class StatisticsService:
         return {**found, "clients": None if self._hides_clients else sketch.count(clients)}
 
     async def top(self, by: str, start: datetime, end: datetime, limit: int) -> list[KeyHits]:
-        """As context.Statistics has it."""
+        """The keys with most hits; `by` is service, vendor, list, domain, group or client."""
         async with await self._window(start, end) as (connection, some):
             c = stats_rollup.c
             kinds = [func.sum(case((c.kind == kind, c.n), else_=0)).label(kind) for kind in _KINDS]
@@ -113,7 +113,7 @@ class StatisticsService:
             ]
 
     async def series(self, step_seconds: int, start: datetime, end: datetime) -> list[StepHits]:
-        """As context.Statistics has it."""
+        """Counts of each step, of empty ones too."""
         first = int(start.timestamp()) // MINUTE * MINUTE
         steps = max(1, math.ceil((end.timestamp() - first) / step_seconds))
         counts: list[Counter[str]] = [Counter() for _ in range(steps)]
@@ -137,7 +137,7 @@ class StatisticsService:
     async def breakdown(
         self, dimension: str, start: datetime, end: datetime, step_seconds: int | None
     ) -> list[KeyStepHits]:
-        """As context.Statistics has it."""
+        """Hits by step (None: the window is one) and key; only those that have some."""
         first = int(start.timestamp()) // MINUTE * MINUTE
         found: defaultdict[tuple[int, str], Counter[str]] = defaultdict(Counter)
         last: dict[tuple[int, str], int] = {}
@@ -161,11 +161,11 @@ class StatisticsService:
         ]
 
     def dropped(self) -> dict[str, int]:
-        """As context.Statistics has it."""
+        """Counts of what was dropped because something was full or wrong, by kind, as of the last fold."""
         return dropped_of(self._folder.totals)
 
     async def metrics(self) -> bytes:
-        """As context.Statistics has it. While the store is away: as it was before, with the gauges of now."""
+        """All metrics in the Prometheus text format. While the store is away: as before, with the gauges of now."""
         try:
             await self.fold()
         except StoreAway as error:

@@ -85,14 +85,14 @@ class Subscriptions:
         self._reading = asyncio.Semaphore(1)  # one large process at a time
 
     def request(self, list_id: int, revision: int) -> None:
-        """As context.Subscriptions has it."""
+        """Fetch a list now; the revision is what its answer promised."""
         progress = self._progress.setdefault(list_id, _Progress())
         progress.is_asked_for = True
         progress.promised = revision if progress.promised is None else min(progress.promised, revision)
         self._asked.set()
 
     def progress(self, list_id: int) -> Mapping[str, Any]:
-        """As context.Subscriptions has it."""
+        """state (idle, waiting, fetching, reading, compiling), received_bytes, total_bytes, started_at, next_at."""
         progress = self._progress.get(list_id, _Progress())
         state = progress.state
         if state == "idle" and progress.is_asked_for:
@@ -108,7 +108,7 @@ class Subscriptions:
         }
 
     def in_force(self) -> int:
-        """As context.Subscriptions has it."""
+        """The revision that is in force with all that was promised."""
         whole = self._keeper.whole_revision
         for progress in self._progress.values():
             is_done = progress.state == "idle" and not progress.is_asked_for

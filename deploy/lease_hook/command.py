@@ -30,8 +30,7 @@ def main(words: list[str]) -> int:
 def _set(hook: Hook, addresses: str, name: str, group: str = "") -> None:
     mapped = hook.people.get(name) or Holder(read_identity(name), hook.settings.group)
     wanted = [read_address(text) for text in addresses.split(",")]
-    ttl = hook.settings.ttl_seconds
-    hook.spool.set(wanted, mapped.identity, group or mapped.group, ttl_seconds=ttl, source="command")
+    hook.lease(wanted, mapped._replace(group=group or mapped.group), "command")
 
 
 def _end(hook: Hook, address: str, name: str = "") -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping
 
 from .running import Hook, run
@@ -36,7 +35,5 @@ def act(hook: Hook, words: list[str], facts: Mapping[str, str]) -> None:
     if holder is None:
         hook.spool.end(address)
         return
-    left = facts.get("DNSMASQ_TIME_REMAINING", "")
-    ttl = int(left) if re.fullmatch(r"[1-9][0-9]{0,9}", left) else hook.settings.ttl_seconds
     # A renewal comes at half time at the earliest, so every one of them is due.
-    hook.spool.set([address], *holder, ttl_seconds=ttl, source="dnsmasq")
+    hook.lease([address], holder, "dnsmasq", seconds=facts.get("DNSMASQ_TIME_REMAINING", ""))

@@ -7,7 +7,6 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from .people import Holder
 from .running import Hook, run
 from .settings import HookError
 from .spool import read_address
@@ -57,12 +56,7 @@ def _set(hook: Hook, lease: Mapping[str, str], facts: Mapping[str, str]) -> None
     if holder is None:
         hook.spool.end(address)  # of whoever had the address before
         return
-    _lease_to(hook, address, holder, lease.get("VALID_LIFETIME", ""))
-
-
-def _lease_to(hook: Hook, address: str, holder: Holder, seconds: str) -> None:
-    ttl = int(seconds) if re.fullmatch(r"[1-9][0-9]{0,9}", seconds) else hook.settings.ttl_seconds
-    hook.spool.set([address], *holder, ttl_seconds=ttl, source="kea")
+    hook.lease([address], holder, "kea", seconds=lease.get("VALID_LIFETIME", ""))
 
 
 def _end(hook: Hook, lease: Mapping[str, str]) -> None:

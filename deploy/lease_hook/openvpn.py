@@ -13,7 +13,6 @@ from .spool import read_address
 
 _MAX_STATUS_BYTES: Final = 16 << 20
 _MAC: Final = re.compile(r"([0-9a-f]{2}:){5}[0-9a-f]{2}(@[0-9]+)?", re.IGNORECASE)  # of dev tap; @: the VLAN
-_SOURCE: Final = "openvpn"
 _USAGE: Final = "usage: openvpn-learn-address add|update|delete ADDRESS [COMMON_NAME] | renew STATUS_FILE|-"
 
 
@@ -36,9 +35,7 @@ def _act(hook: Hook, words: list[str]) -> None:
 
 
 def _set(hook: Hook, address: str, common_name: str, *, only_when_due: bool = False) -> None:
-    holder = hook.people.of_name(common_name)
-    ttl = hook.settings.ttl_seconds
-    hook.spool.set([address], *holder, ttl_seconds=ttl, source=_SOURCE, only_when_due=only_when_due)
+    hook.lease([address], hook.people.of_name(common_name), "openvpn", only_when_due=only_when_due)
 
 
 def _client_address(text: str) -> str:
@@ -59,7 +56,8 @@ def _renew(hook: Hook, status_file: str) -> None:
     """
     try:
         # Python's own standard input, not /dev/stdin: opening that asks again whether this user may read the file.
-        text = sys.stdin.read(_MAX_STATUS_BYTES) if status_file == "-" else _read(Path(status_file))
+        is_piped = status_file == "-"
+        text = sys.stdin.read(_MAX_STATUS_BYTES) if is_piped else read_file(Path(status_file), _MAX_STATUS_BYTES)
     except UnicodeDecodeError:
         raise HookError(f"{status_file}: is not UTF-8 text") from None
     rows = [line.split("\t" if "\t" in line else ",") for line in text.splitlines()]
@@ -74,10 +72,3 @@ def _renew(hook: Hook, status_file: str) -> None:
             _set(hook, read_address(row[1].rstrip("C")), row[2], only_when_due=True)  # C: a cached route
         except HookError as error:
             log(str(error))
-
-
-def _read(status_file: Path) -> str:
-    try:
-        return read_file(status_file, _MAX_STATUS_BYTES)
-    except OSError as error:
-        raise HookError(f"{status_file}: cannot be read: {error.strerror}") from None

@@ -130,10 +130,7 @@ class DeviceMap:
         return None
 
     def _read(self, path: Path) -> None:
-        try:
-            text = read_file(path, _MAX_MAP_BYTES)
-        except OSError as error:
-            raise HookError(f"{path}: the map cannot be read: {error.strerror}") from None
+        text = read_file(path, _MAX_MAP_BYTES, called="the map ")
         for number, line in enumerate(text.splitlines(), 1):
             words = line.partition(" #")[0].split()
             if not words or words[0].startswith("#"):

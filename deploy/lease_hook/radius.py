@@ -37,7 +37,7 @@ def act(hook: Hook, facts: Mapping[str, str]) -> None:
     holder = hook.people.of_name(user)
     session = f"radius:{_value(facts, 'ACCT_SESSION_ID')[:_MAX_SESSION]}"
     if status in _GIVEN:
-        hook.spool.set(addresses, *holder, ttl_seconds=hook.settings.ttl_seconds, source=session)
+        hook.lease(addresses, holder, session)
     elif status == "Stop":
         for address in addresses:
             known = hook.spool.whose(address)

@@ -7,6 +7,7 @@ after its start it is over, whatever happens. What goes wrong is told to syslog,
 from __future__ import annotations
 
 import os
+import re
 import signal
 import sys
 import syslog
@@ -15,7 +16,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Final, NamedTuple
 
-from .people import DeviceMap
+from .people import DeviceMap, Holder
 from .settings import DEFAULT_PATH, HookError, Settings, read_settings
 from .spool import Spool
 
@@ -29,6 +30,13 @@ class Hook(NamedTuple):
     settings: Settings
     people: DeviceMap
     spool: Spool
+
+    def lease(
+        self, addresses: list[str], holder: Holder, source: str, *, seconds: str = "", only_when_due: bool = False
+    ) -> bool:
+        """Order a lease, as `Spool.set` does; for as long as a server says in `seconds`, else as the settings say."""
+        ttl = int(seconds) if re.fullmatch(r"[1-9][0-9]{0,9}", seconds) else self.settings.ttl_seconds
+        return self.spool.set(addresses, *holder, ttl_seconds=ttl, source=source, only_when_due=only_when_due)
 
 
 def log(text: str) -> None:

@@ -48,12 +48,7 @@ class Settings(NamedTuple):
 
     def token(self) -> str:
         """The bearer token. Raises HookError."""
-        try:
-            if self.token_file.stat().st_mode & S_IRWXO:
-                raise HookError(f"{self.token_file}: is open to everybody: chmod 640 it")
-            text = read_file(self.token_file, _MAX_TOKEN_BYTES).strip()
-        except OSError as error:
-            raise HookError(f"{self.token_file}: cannot be read: {error.strerror}") from None
+        text = read_file(self.token_file, _MAX_TOKEN_BYTES, is_secret=True).strip()
         if not re.fullmatch(r"[!-~]+", text):
             raise HookError(f"{self.token_file}: holds no token: put there what `moatdns token create` printed")
         return text
@@ -61,10 +56,7 @@ class Settings(NamedTuple):
 
 def read_settings(path: Path) -> Settings:
     """The settings of a file. Raises HookError with file and line."""
-    try:
-        text = read_file(path, _MAX_FILE_BYTES)
-    except OSError as error:
-        raise HookError(f"{path}: cannot be read: {error.strerror}") from None
+    text = read_file(path, _MAX_FILE_BYTES)
     values = dict(_DEFAULTS)
     for number, line in enumerate(text.splitlines(), 1):
         bare = line.strip()
@@ -120,10 +112,18 @@ def _checked(values: Mapping[str, str], path: Path) -> Settings:
     )
 
 
-def read_file(path: Path, max_bytes: int) -> str:
-    """A file's text. Raises OSError, and HookError where it is too big or not UTF-8."""
-    with path.open("rb") as file:
-        data = file.read(max_bytes + 1)
+def read_file(path: Path, max_bytes: int, *, called: str = "", is_secret: bool = False) -> str:
+    """A file's text. Raises HookError, also where it is too big, not UTF-8, or a secret that is open to everybody.
+
+    `called`: what it is, for that error.
+    """
+    try:
+        if is_secret and path.stat().st_mode & S_IRWXO:
+            raise HookError(f"{path}: is open to everybody: chmod 640 it")
+        with path.open("rb") as file:
+            data = file.read(max_bytes + 1)
+    except OSError as error:
+        raise HookError(f"{path}: {called}cannot be read: {error.strerror}") from None
     if len(data) > max_bytes:
         raise HookError(f"{path}: is more than {max_bytes} octets")
     try:

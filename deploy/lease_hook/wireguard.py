@@ -45,9 +45,8 @@ def _act(hook: Hook, words: list[str]) -> None:
         # Only what the config no longer gives ends: an idle peer's lease runs out by itself.
         if address not in wanted or wanted[address].holder != Holder(order.identity, order.group):
             hook.spool.end(address)
-    ttl = hook.settings.ttl_seconds
     for peer in filter(lambda peer: peer.is_recent, wanted.values()):
-        is_new = hook.spool.set(peer.addresses, *peer.holder, ttl_seconds=ttl, source=source, only_when_due=True)
+        is_new = hook.lease(peer.addresses, peer.holder, source, only_when_due=True)
         if is_new and peer.has_networks:
             log(f"the peer of {shown(peer.holder.identity)}: only its single addresses (/32, /128) are leased")
 

@@ -51,29 +51,35 @@ class Service:
 
 
 @dataclass(frozen=True, slots=True)
-class CatalogueDomain:
-    """One rule in force for a service. `service` and `needed_by` are service ids; `seen` is when the source said so."""
+class CatalogueEntry:
+    """One rule of a service. `service` is the service's id; `seen` is when the source said so."""
 
     rule: Rule
     service: str
     surface: str
-    needed_by: tuple[str, ...]
     source: str
     seen: datetime.date
+
+    @property
+    def vendor(self) -> str:
+        """The id of the service's vendor."""
+        return self.service.partition("/")[0]
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogueDomain(CatalogueEntry):
+    """One rule in force. `needed_by` are service ids."""
+
+    needed_by: tuple[str, ...]
     response: str | None
     note: str | None
 
 
 @dataclass(frozen=True, slots=True)
-class SharedName:
+class SharedName(CatalogueEntry):
     """A name a service uses but innocent services stand on too (`reason`): known, and never in force by default."""
 
-    rule: Rule
-    service: str
-    surface: str
     reason: str
-    source: str
-    seen: datetime.date
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator
 from typing import Final
 
-from blocklists.catalogue import Catalogue, CatalogueDomain, SharedName, Vendor
+from blocklists.catalogue import Catalogue, CatalogueEntry, Vendor
 from blocklists.loading import load_catalogue
 
 _INTRO: Final = """\
@@ -73,8 +73,8 @@ def _counts(catalogue: Catalogue) -> Iterator[str]:
     for kind, title in _KINDS:
         ids = {vendor.id for vendor in catalogue.about.values() if vendor.kind == kind}
         services = sum(service.vendor in ids for service in catalogue.services.values())
-        rules = sum(_vendor(domain) in ids for domain in catalogue.domains)
-        shared = sum(_vendor(name) in ids for name in catalogue.shared)
+        rules = sum(domain.vendor in ids for domain in catalogue.domains)
+        shared = sum(name.vendor in ids for name in catalogue.shared)
         yield f"| {title} | {services if kind == 'bypass' else len(ids)} | {services} | {rules} | {shared} |"
     yield ""
 
@@ -107,26 +107,22 @@ def _body(catalogue: Catalogue, vendor: Vendor) -> Iterator[str]:
         yield "| --- | --- | --- | --- | --- | --- |"
         for domain in catalogue.domains:
             if domain.service == service.id:
-                yield _row(domain)
+                answered = f"answered {domain.response.upper()}" if domain.response else ""
+                note = "; ".join(filter(None, (answered, domain.note)))
+                yield _row(domain, f"`{domain.rule.text}`", ", ".join(domain.needed_by), note)
         for name in catalogue.shared:
             if name.service == service.id:
-                cells = (f"`{name.rule.text}` *shared*", name.surface, "", name.source, name.seen, name.reason)
-                yield f"| {' | '.join(_cell(str(cell)) for cell in cells)} |"
+                yield _row(name, f"`{name.rule.text}` *shared*", "", name.reason)
         yield ""
 
 
-def _row(domain: CatalogueDomain) -> str:
-    note = "; ".join(filter(None, (f"answered {domain.response.upper()}" if domain.response else "", domain.note)))
-    cells = (f"`{domain.rule.text}`", domain.surface, ", ".join(domain.needed_by), domain.source, domain.seen, note)
+def _row(entry: CatalogueEntry, rule: str, needed_by: str, note: str) -> str:
+    cells = (rule, entry.surface, needed_by, entry.source, entry.seen, note)
     return f"| {' | '.join(_cell(str(cell)) for cell in cells)} |"
 
 
 def _cell(text: str) -> str:
     return text if text.startswith("`") else text.replace("|", "\\|").replace("*", "\\*")
-
-
-def _vendor(entry: CatalogueDomain | SharedName) -> str:
-    return entry.service.partition("/")[0]
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from blocklists.catalogue import Catalogue, CatalogueDomain
+from blocklists.catalogue import Catalogue
 from blocklists.loading import load_catalogue
 from resolver.errors import CatalogueError
 from resolver.policy.rule_syntax import Rule, RuleForm, RuleKind, compile_regex
@@ -53,7 +53,7 @@ def mistakes(catalogue: Catalogue) -> Iterator[str]:
         if found := sorted(set(labels) & set(_REGISTRIES)):
             yield f"{domain.service}: {domain.rule.text}: {found[0]} is a package registry"
     for vendor in catalogue.about.values():
-        surfaces = {domain.surface for domain in catalogue.domains if _is_of(domain, vendor.id)}
+        surfaces = {domain.surface for domain in catalogue.domains if domain.vendor == vendor.id}
         if vendor.kind != "bypass" and not surfaces & _USABLE:
             yield f"{vendor.id}: no domain in force is its api, web or install surface"
         for other in vendor.serves_models_of:
@@ -68,17 +68,9 @@ def notes(catalogue: Catalogue) -> Iterator[str]:
             if other is domain or other.rule.form is RuleForm.EXACT or other.rule.kind is not RuleKind.NAME:
                 continue
             if domain.rule.key != other.rule.key and _is_below(domain.rule.key, other.rule.key):
-                same = (domain.service, domain.surface, domain.response) == (
-                    other.service,
-                    other.surface,
-                    other.response,
-                )
-                what = "and says the same of it" if same and domain.needed_by == other.needed_by else "and says more"
+                said, of_other = ((one.service, one.surface, one.response, one.needed_by) for one in (domain, other))
+                what = "and says the same of it" if said == of_other else "and says more"
                 yield f"{domain.service}: {domain.rule.text} is below {other.rule.text} of {other.service}, {what}"
-
-
-def _is_of(domain: CatalogueDomain, vendor: str) -> bool:
-    return domain.service.partition("/")[0] == vendor
 
 
 def _covers(rule: Rule, name: str) -> bool:

@@ -164,6 +164,10 @@ class _Mapping:
             raise CatalogueError(f"{self.at}: rule: {name!r} is a public suffix: everybody's names are below it")
         return rule
 
+    def of(self, service: Service) -> tuple[Rule, str, str, str, datetime.date]:
+        """The fields of a `CatalogueEntry` for a service."""
+        return self.rule(), service.id, self.one_of("surface", SURFACES), self.text("source"), self.seen()
+
 
 def _service(at: str, key: str, service: str, services: Mapping[str, Service]) -> Service:
     if service not in services:
@@ -223,12 +227,8 @@ def _domains(file: _File, services: Mapping[str, Service]) -> Iterator[Catalogue
         entry = _Mapping.checked(at, value, _DOMAIN_KEYS)
         service = entry.service(file.vendor.id, services)
         yield CatalogueDomain(
-            rule=entry.rule(),
-            service=service.id,
-            surface=entry.one_of("surface", SURFACES),
+            *entry.of(service),
             needed_by=entry.needed_by(service, services),
-            source=entry.text("source"),
-            seen=entry.seen(),
             response=entry.one_of("response", RESPONSES) if "response" in entry.values else None,
             note=entry.text("note") if "note" in entry.values else None,
         )
@@ -237,14 +237,7 @@ def _domains(file: _File, services: Mapping[str, Service]) -> Iterator[Catalogue
 def _shared(file: _File, services: Mapping[str, Service]) -> Iterator[SharedName]:
     for at, value in file.shared:
         entry = _Mapping.checked(at, value, _SHARED_KEYS)
-        yield SharedName(
-            rule=entry.rule(),
-            service=entry.service(file.vendor.id, services).id,
-            surface=entry.one_of("surface", SURFACES),
-            reason=entry.text("reason"),
-            source=entry.text("source"),
-            seen=entry.seen(),
-        )
+        yield SharedName(*entry.of(entry.service(file.vendor.id, services)), reason=entry.text("reason"))
 
 
 def _check_once(domains: list[CatalogueDomain], shared: list[SharedName]) -> None:

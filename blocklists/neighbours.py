@@ -22,7 +22,7 @@ class Neighbourhood:
         for domain in catalogue.domains:
             name = to_text(wire_of_key(domain.rule.key))
             registrable = self._suffixes.privatesuffix(name)
-            if registrable and registrable not in NEVER and not domain.service.startswith(f"{BYPASS}/"):
+            if registrable and registrable not in NEVER and domain.vendor != BYPASS:
                 self._services.setdefault(registrable, set()).add(domain.service)
 
     def of(self, name: str) -> tuple[str, tuple[str, ...]] | None:

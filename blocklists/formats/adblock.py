@@ -6,7 +6,7 @@ import re
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from blocklists.formats.content import AN_ADDRESS, Action, Collector
+from blocklists.formats.content import AN_ADDRESS, REGEX, Action, Collector
 from blocklists.formats.names import Lines, read_hosts_line
 from resolver.errors import RuleError
 from resolver.policy.rule_syntax import is_plain, parse_rule
@@ -25,7 +25,6 @@ _LONGEST = 300  # characters of a pattern: names have 253
 _STARS = re.compile(r"\*+")
 _PARTS = "addresses of pages (paths, ports, parts of names) are not known to DNS"
 _OPEN = "it is the beginning of names: how they end is not said"
-_REGEX = "regular expressions are taken from lists of one's own only"
 
 
 @dataclass(slots=True)
@@ -78,7 +77,7 @@ def _read_filter(number: int, line: str, into: Collector, said: _Said) -> None:
         if end == len(text):
             into.rule(number, text, action)
         else:
-            into.inexpressible(number, _REGEX)
+            into.inexpressible(number, REGEX)
         return
     text, _, options = text.partition("$")
     denied: list[str] = []

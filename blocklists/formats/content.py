@@ -21,6 +21,9 @@ MOST_REASONS = 100  # that are told apart: a list may make up as many options as
 _MOST_TEXT = 200
 _OTHER = "other things that are not known to DNS"
 AN_ADDRESS = "an address is no name: DNS cannot block it"
+OWN_ADDRESS = "a name with an address of its own is no block"
+EVERYTHING = "it is about all names there are"
+REGEX = "regular expressions are taken from lists of one's own only"
 _TOO_MANY = f"there are more than {MAX_PATTERNS:,} patterns, or {MOST_ALIKE:,} with one end, the most there may be"
 _NOT_QUOTED = "it cannot be read (of a private address nothing is quoted)"
 _NOT_NAMED = "it says what is not known to DNS (of a private address nothing is quoted)"
@@ -80,6 +83,7 @@ class Collector:
         self._inexpressible: dict[str, Inexpressible] = {}
         self.problem_count = 0
         self.comments = 0
+        self.lines = 0
 
     def name(self, line: int, text: str, form: str = "", action: Action = "block") -> None:
         """A name; `form` is the prefix of a rule of ours: nothing, ``=`` or ``*.``."""
@@ -123,7 +127,7 @@ class Collector:
                 self.inexpressible(line, AN_ADDRESS)
                 return
         elif rule.kind is RuleKind.REGEX and not self._may_have_regexes:
-            self.inexpressible(line, "regular expressions are taken from lists of one's own only")
+            self.inexpressible(line, REGEX)
             return
         elif rule.kind is RuleKind.PATTERN and self._is_too_wide(rule.written or ""):
             self.problem(line, text, "it would match everything below a public suffix")
@@ -193,7 +197,7 @@ class Collector:
             if is_excepted:
                 block.discard(rule)
 
-    def finish(self, format_name: str, lines: int) -> ListContent:
+    def finish(self, format_name: str) -> ListContent:
         """All that was taken. Raises ListError for what is no list."""
         meaningful = self._taken + self.problem_count + sum(entry.count for entry in self._inexpressible.values())
         is_nothing = self.problem_count == meaningful
@@ -213,7 +217,7 @@ class Collector:
             rules=len(allow) + len(block),
             patterns=len(unusual) - regexes,
             regexes=regexes,
-            lines=lines,
+            lines=self.lines,
             comments=self.comments,
             duplicates=self._duplicates,
             problem_count=self.problem_count,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from blocklists.formats.content import Collector
+from blocklists.formats.content import AN_ADDRESS, OWN_ADDRESS, Collector
 from resolver.policy.rule_syntax import is_plain
 
 SINKHOLES = frozenset({"0.0.0.0", "127.0.0.1", "::", "::1", "0", "127.0.1.1", "0:0:0:0:0:0:0:0", "0:0:0:0:0:0:0:1"})  # noqa: S104
@@ -49,7 +49,7 @@ def read_domains(lines: Lines, into: Collector) -> None:
             if not read_hosts_line(number, words, into):
                 into.problem(number, text, "it should be one name a line")
         elif is_address(text):
-            into.inexpressible(number, "an address is no name: DNS cannot block it")
+            into.inexpressible(number, AN_ADDRESS)
         else:
             name(number, text)
 
@@ -72,7 +72,7 @@ def read_hosts_line(number: int, words: list[str], into: Collector) -> bool:
     if not names:
         into.comments += 1  # the machine's own names
     elif not is_sinkhole(words[0]):
-        into.inexpressible(number, "a name with an address of its own is no block")
+        into.inexpressible(number, OWN_ADDRESS)
     for name in names if is_sinkhole(words[0]) else ():
         if "*" in name:
             into.inexpressible(number, "hosts files know no wildcards: no name has a '*'")

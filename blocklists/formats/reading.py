@@ -43,8 +43,7 @@ def read_list(
     it is told by its number only.
     """
     into = Collector(most_rules, may_have_regexes=may_have_regexes, quotes=quotes)
-    counter = _Counter(lines_of(chunks, into.problem, most_bytes=most_bytes))
-    lines: Iterator[tuple[int, str]] = iter(counter)
+    lines = _counted(lines_of(chunks, into.problem, most_bytes=most_bytes), into)
     name = format
     if name == "auto":
         head: list[tuple[int, str]] = []
@@ -58,17 +57,10 @@ def read_list(
         name = detect(said)
         lines = chain(head, lines)
     _READERS[name](lines, into)
-    return into.finish(name, counter.last)
+    return into.finish(name)
 
 
-class _Counter:
-    """Remembers the number of the last line."""
-
-    def __init__(self, lines: Iterator[tuple[int, str]]) -> None:
-        self._lines = lines
-        self.last = 0
-
-    def __iter__(self) -> Iterator[tuple[int, str]]:
-        for number, line in self._lines:
-            self.last = number
-            yield number, line
+def _counted(lines: Iterator[tuple[int, str]], into: Collector) -> Iterator[tuple[int, str]]:
+    for number, line in lines:
+        into.lines = number
+        yield number, line

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from blocklists.formats.content import Action, Collector
+from blocklists.formats.content import EVERYTHING, Action, Collector
 from blocklists.formats.names import Lines
 from resolver.policy.rule_syntax import is_plain
 
@@ -182,6 +182,6 @@ def _read_record(number: int, name: str, kind: str, data: list[str], into: Colle
         return
     form = "*." if name.startswith("*.") else "="
     if "*" in name.removeprefix("*."):
-        into.inexpressible(number, _LITERAL if len(name) > 1 else "it is about all names there are")
+        into.inexpressible(number, _LITERAL if len(name) > 1 else EVERYTHING)
         return
     into.name(number, name.removeprefix("*."), form, "allow" if action == "allow" else "block")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from blocklists.formats.content import Collector
+from blocklists.formats.content import EVERYTHING, OWN_ADDRESS, Collector
 from blocklists.formats.names import Lines, is_sinkhole
 from resolver.policy.rule_syntax import is_plain
 
@@ -26,9 +26,7 @@ _BLOCKING = frozenset(
 _ALLOWING = frozenset({"transparent", "typetransparent", "always_transparent", "inform", "noview"})
 _NO_ZONE = "nodefault"  # takes back what unbound has built in, and nothing else
 _NO_BLOCK = "a setting that blocks no name"
-_OWN_ADDRESS = "a name with an address of its own is no block"
 _LITERAL = "a '*' is a wildcard at the beginning of a dnsmasq name only; unbound's names have none"
-_EVERYTHING = "it is about all names there are"
 _NO_NAMES = "it is about names of one label"
 _WEAK = "an exception that is no stronger than a wildcard or a block of the same list"
 _BELOW = "a wildcard that an exception of the same list speaks before, although it says less"
@@ -52,7 +50,7 @@ class _Dnsmasq:
         is_open = what != "address" and value == "#"
         text = name.strip().lower().lstrip(".").removesuffix(".")
         if text in ("#", "*"):
-            self._into.inexpressible(number, _EVERYTHING)
+            self._into.inexpressible(number, EVERYTHING)
         elif not text:
             self._into.inexpressible(number, _NO_NAMES)
         elif "*" in text[1:]:
@@ -123,7 +121,7 @@ def read_dnsmasq(lines: Lines, into: Collector) -> None:
         if what != "address" and value not in ("", "#"):
             into.inexpressible(number, "a server for a name is no block: see upstream.zones")
         elif what == "address" and value and value != "#" and not is_sinkhole(value):
-            into.inexpressible(number, _OWN_ADDRESS)
+            into.inexpressible(number, OWN_ADDRESS)
         else:
             for name in names.split("/"):
                 rules.read(number, what, name, value)
@@ -154,7 +152,7 @@ def _read_statement(number: int, text: str, into: Collector, transparent: dict[s
         elif kind not in _BLOCKING and kind not in _ALLOWING:
             into.problem(number, text, f"{kind!r} is no type of a local-zone that is known")
         elif not name or "*" in name:
-            into.inexpressible(number, _LITERAL if name else _EVERYTHING)
+            into.inexpressible(number, _LITERAL if name else EVERYTHING)
         elif kind in _BLOCKING:
             transparent.pop(name, None)  # of one zone what is said last holds
             into.name(number, name)
@@ -166,7 +164,7 @@ def _read_statement(number: int, text: str, into: Collector, transparent: dict[s
         name, _, address = found.groups()
         name = name.removesuffix(".").lower()
         if not is_sinkhole(address):
-            into.inexpressible(number, _OWN_ADDRESS)
+            into.inexpressible(number, OWN_ADDRESS)
         elif "*" in name:
             into.inexpressible(number, _LITERAL)
         else:

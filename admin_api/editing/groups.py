@@ -30,12 +30,12 @@ async def create_group(
     """Make a group. Raises Invalid, Duplicate, TooMany, StoreAway."""
     wanted = _read(body)
     async with store.change(actor, request_id) as change:
-        if await groups.find(change.connection, wanted["name"]) is not None:
+        if await groups.exists(change.connection, wanted["name"]):
             raise Duplicate(f"group {wanted['name']!r}")
         if len(await groups.all_groups(change.connection)) >= MOST_GROUPS:
             raise TooMany(f"there are {MOST_GROUPS} groups, the most there may be: give one of them more networks")
         await _check(change, wanted, known)
-        row = await groups.create(change, **wanted)
+        row = await groups.create(change, wanted)
         change.record("create", f"groups/{row.name}", None, row.plain())
         change.touches_policy()
     return Written(row, change.revision)

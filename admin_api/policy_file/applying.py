@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, cast
 
 from admin_api.editing.errors import Invalid
 from admin_api.editing.groups import MOST_GROUPS
@@ -15,6 +15,7 @@ from admin_api.store import groups, lists, rules
 from admin_api.store.change import Change
 from admin_api.store.errors import TooMany
 from admin_api.store.lists import ListRow
+from admin_api.store.states import GroupState
 from resolver.config.references import KnownReferences, contradictions
 
 
@@ -93,14 +94,12 @@ async def _put_group(change: Change, planned: PlannedChange, rows: dict[str, gro
         await groups.delete(change, rows[name])
         change.record("delete", f"groups/{name}", planned.before, None)
         return
-    values = {key: value for key, value in (planned.after or {}).items() if key != "name"}
+    state = cast(GroupState, {**(planned.after or {}), "name": name})
     if planned.action == "create":
-        row = await groups.create(change, name=name, **values)
-        change.record("create", f"groups/{name}", None, row.plain())
-        return
-    released = dataclasses.replace(rows[name], networks=())
-    row = await groups.update(change, released, **values)
-    change.record("update", f"groups/{name}", planned.before, row.plain())
+        row = await groups.create(change, state)
+    else:
+        row = await groups.update(change, dataclasses.replace(rows[name], networks=()), **state)
+    change.record(planned.action, f"groups/{name}", planned.before, row.plain())
 
 
 async def _check(change: Change, plan: PolicyPlan, known: KnownReferences) -> None:

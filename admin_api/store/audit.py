@@ -13,7 +13,7 @@ import hmac
 import json
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from admin_api.store.change import AuditEntry
 from admin_api.store.errors import StoreAway
-from admin_api.store.tables import audit, bindable, canonical, micros
+from admin_api.store.queries import narrowed, page_below, values_of
+from admin_api.store.tables import audit, canonical, micros
 from resolver.system.state_files import make_folder, read_own, write_whole
 
 KEY_FILE = "audit.key"
@@ -47,7 +48,7 @@ class AuditRow:
     def plain(self) -> Mapping[str, Any]:
         """As JSON lines have it, with its mac, so that what was exported can be held against the trail."""
         at = self.at.isoformat().replace("+00:00", "Z")
-        return {**{field.name: getattr(self, field.name) for field in fields(self)}, "at": at}
+        return {**values_of(self), "at": at}
 
 
 async def page(
@@ -60,12 +61,9 @@ async def page(
     action: str | None = None,
 ) -> list[AuditRow]:
     """Rows with ids below `before_id`, newest first, that are of all that is given."""
-    query = select(audit).order_by(audit.c.id.desc()).limit(limit)
-    if before_id is not None:
-        query = query.where(audit.c.id < min(before_id, 1 << 62))
-    for column, wanted in ((audit.c.actor, actor), (audit.c.object, object), (audit.c.action, action)):
-        if wanted is not None:
-            query = query.where(column == bindable(wanted))
+    c = audit.c
+    query = page_below(select(audit), c.id, before_id, limit)
+    query = narrowed(query, (c.actor, actor), (c.object, object), (c.action, action))
     return [_row(row) for row in await conn.execute(query)]
 
 
@@ -78,17 +76,8 @@ async def rows_after(conn: AsyncConnection, last: int, *, limit: int, since: dat
 
 
 def _row(row: Row[Any]) -> AuditRow:
-    return AuditRow(
-        row.id,
-        row.at,
-        row.actor,
-        row.action,
-        row.object,
-        None if row.before is None else json.loads(row.before),
-        None if row.after is None else json.loads(row.after),
-        row.request_id,
-        row.mac,
-    )
+    before, after = (None if text is None else json.loads(text) for text in (row.before, row.after))
+    return AuditRow(**{**row._mapping, "before": before, "after": after})
 
 
 async def head(conn: AsyncConnection) -> tuple[int, str]:
@@ -105,16 +94,7 @@ async def append(conn: AsyncConnection, key: bytes, store_id: str, entries: Sequ
     mac = mac or genesis(key, store_id)
     rows = []
     for number, entry in enumerate(entries, last + 1):
-        values = {
-            "id": number,
-            "at": entry.at,
-            "actor": entry.actor,
-            "action": entry.action,
-            "object": entry.object,
-            "before": entry.before,
-            "after": entry.after,
-            "request_id": entry.request_id,
-        }
+        values = {"id": number, **values_of(entry)}
         mac = mac_of(key, mac, values)
         rows.append({**values, "mac": mac})
     await conn.execute(insert(audit), rows)

@@ -10,7 +10,7 @@ import json
 import secrets
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, TypedDict
 
@@ -19,6 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from admin_api.store.change import Change
 from admin_api.store.errors import TooMany, WrongState, found
+from admin_api.store.queries import columns_of, count_of, narrowed, page_of_newest, row_of, rows_of, values_of
 from admin_api.store.tables import bindable, canonical, change_requests
 
 STATUSES: Final = ("pending", "approved", "denied", "withdrawn", "expired")
@@ -42,7 +43,7 @@ class Sent:
 
     def digest(self) -> str:
         """Digest of the call: equal calls have equal ones."""
-        return hashlib.sha256(canonical([getattr(self, field.name) for field in fields(self)]).encode()).hexdigest()
+        return hashlib.sha256(canonical(list(values_of(self).values())).encode()).hexdigest()
 
 
 class ChangeTold(TypedDict):
@@ -92,12 +93,12 @@ class ChangeRequestRow:
     requested_token: str
     created_at: datetime
     expires_at: datetime
-    decided_by: str | None
-    decided_owner: str | None
-    decided_at: datetime | None
-    note: str | None
     token_part: str | None
-    version: int
+    decided_by: str | None = None
+    decided_owner: str | None = None
+    decided_at: datetime | None = None
+    note: str | None = None
+    version: int = 1
 
     def status_at(self, now: datetime) -> str:
         """The status by the clock: what has waited too long has expired, though nobody has noted it yet."""
@@ -117,13 +118,14 @@ class ChangeRequestRow:
         }
 
 
-_COLUMNS = [change_requests.c[field.name] for field in fields(ChangeRequestRow)]
+_COLUMNS = columns_of(change_requests, ChangeRequestRow)
+_EVERY = select(*_COLUMNS)
 
 
 async def get(conn: AsyncConnection, number: str) -> ChangeRequestRow:
     """The one of that id. Raises NotFound."""
-    row = (await conn.execute(select(*_COLUMNS).where(change_requests.c.id == bindable(number)))).first()
-    return _row(found(row, f"change request {number!r}"))
+    query = _EVERY.where(change_requests.c.id == bindable(number))
+    return found(await row_of(conn, ChangeRequestRow, query), f"change request {number!r}")
 
 
 async def body_of(conn: AsyncConnection, row: ChangeRequestRow) -> Any:
@@ -144,31 +146,26 @@ async def page(
 ) -> list[ChangeRequestRow]:
     """Those made before `before`, newest first."""
     c = change_requests.c
-    query = select(*_COLUMNS).order_by(c.created_at.desc(), c.id.desc()).limit(limit)
-    if before is not None:
-        at, number = before
-        query = query.where((c.created_at < at) | ((c.created_at == at) & (c.id < bindable(number))))
+    query = page_of_newest(_EVERY, change_requests, before, limit)
     is_late = (c.status == "pending") & (c.expires_at <= now)
     if status == "expired":
         query = query.where((c.status == status) | is_late)
     elif status is not None:
-        query = query.where(c.status == bindable(status), ~is_late)
-    return [_row(row) for row in await conn.execute(query)]
+        query = narrowed(query.where(~is_late), (c.status, status))
+    return await rows_of(conn, ChangeRequestRow, query)
 
 
 async def count_pending(conn: AsyncConnection, now: datetime) -> int:
     """How many wait."""
     c = change_requests.c
-    query = select(func.count()).select_from(change_requests).where(c.status == "pending", c.expires_at > now)
-    return int(await conn.scalar(query) or 0)
+    return await count_of(conn, change_requests, c.status == "pending", c.expires_at > now)
 
 
 async def same(conn: AsyncConnection, sent: Sent, requested_by: str, now: datetime) -> ChangeRequestRow | None:
     """The same call of the same token that waits already."""
     c = change_requests.c
-    query = select(*_COLUMNS).where(c.status == "pending", c.sent == sent.digest(), c.requested_by == requested_by)
-    row = (await conn.execute(query.where(c.expires_at > now).limit(1))).first()
-    return None if row is None else _row(row)
+    query = _EVERY.where(c.status == "pending", c.sent == sent.digest(), c.requested_by == requested_by)
+    return await row_of(conn, ChangeRequestRow, query.where(c.expires_at > now).limit(1))
 
 
 async def create(
@@ -199,15 +196,9 @@ async def create(
         requested_token=who.token,
         created_at=now,
         expires_at=now + timedelta(seconds=wait_seconds),
-        decided_by=None,
-        decided_owner=None,
-        decided_at=None,
-        note=None,
         token_part=token_part,
-        version=1,
     )
-    values = {field.name: getattr(row, field.name) for field in fields(row)}
-    await conn.execute(insert(change_requests).values(**{**values, "opens": list(row.opens)}, body=packed))
+    await conn.execute(insert(change_requests).values(**values_of(row), body=packed))
     change.record("request", f"change-requests/{row.id}", None, row.plain())
     return row
 
@@ -232,7 +223,7 @@ async def decide(
         "version": row.version + 1,
     }
     statement = update(change_requests).where(change_requests.c.id == row.id).values(values).returning(*_COLUMNS)
-    decided = _row((await change.connection.execute(statement)).one())
+    decided = ChangeRequestRow(**(await change.connection.execute(statement)).one()._mapping)
     change.record(action, f"change-requests/{row.id}", row.plain(), {**decided.plain(), "note": note})
     return decided
 
@@ -240,8 +231,8 @@ async def decide(
 async def tidy(change: Change) -> None:
     """Note what has waited too long, and forget the oldest that are decided."""
     conn, c = change.connection, change_requests.c
-    late = select(*_COLUMNS).where(c.status == "pending", c.expires_at <= datetime.now(UTC))
-    for row in [_row(row) for row in await conn.execute(late)]:
+    late = _EVERY.where(c.status == "pending", c.expires_at <= datetime.now(UTC))
+    for row in await rows_of(conn, ChangeRequestRow, late):
         await decide(change, row, "expire", owner="moatdns")
     kept = select(c.id).where(c.status != "pending").order_by(c.decided_at.desc()).limit(MOST_DECIDED)
     await conn.execute(delete(change_requests).where(c.status != "pending", c.id.not_in(kept)))
@@ -250,8 +241,3 @@ async def tidy(change: Change) -> None:
 def facts_of(row: ChangeRequestRow) -> dict[str, object]:
     """Facts of a change request for a webhook."""
     return {**row.plain(), "requested_at": row.created_at.isoformat()}
-
-
-def _row(row: Any) -> ChangeRequestRow:
-    values = dict(row._mapping)
-    return ChangeRequestRow(**{**values, "opens": tuple(values["opens"])})

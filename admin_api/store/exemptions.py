@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, TypedDict
 
@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from admin_api.persons import normal_form
 from admin_api.store.change import Change
 from admin_api.store.errors import TooMany, WrongState, found
+from admin_api.store.queries import columns_of, count_of, narrowed, page_of_newest, row_of, rows_of, values_of
 from admin_api.store.tables import bindable, exemption_events, exemptions
 
 MOST_OPEN: Final = 20_000  # pending or active
@@ -72,10 +73,10 @@ class ExemptionRow(NewExemption):
     requested_by: str
     requested_owner: str
     created_at: datetime
-    ended_at: datetime | None
-    renewal: RenewalAsked | None
-    told_ending: bool
-    version: int
+    ended_at: datetime | None = None
+    renewal: RenewalAsked | None = None
+    told_ending: bool = False
+    version: int = 1
 
     @property
     def requested_seconds(self) -> int | None:
@@ -144,10 +145,15 @@ _DONE = {
 }
 
 
+_COLUMNS = columns_of(exemptions, ExemptionRow)
+_EVERY = select(*_COLUMNS)
+_IS_OPEN = exemptions.c.status.in_(("pending", "active"))
+
+
 async def get(conn: AsyncConnection, number: str) -> ExemptionRow:
     """The exemption of that id. Raises NotFound."""
-    row = (await conn.execute(select(exemptions).where(exemptions.c.id == bindable(number)))).first()
-    return _row(found(row, f"exemption {number!r}"))
+    query = _EVERY.where(exemptions.c.id == bindable(number))
+    return found(await row_of(conn, ExemptionRow, query), f"exemption {number!r}")
 
 
 async def page(
@@ -160,80 +166,69 @@ async def page(
     ending_before: datetime | None = None,
 ) -> list[ExemptionRow]:
     """Exemptions, newest first, those made before `before`."""
+    form = None if owner is None else normal_form(owner)
     c = exemptions.c
-    query = select(exemptions).order_by(c.created_at.desc(), c.id.desc()).limit(limit)
-    if before is not None:
-        at, number = before
-        query = query.where((c.created_at < at) | ((c.created_at == at) & (c.id < bindable(number))))
-    if status is not None:
-        query = query.where(c.status == bindable(status))
-    if owner is not None:
-        query = query.where(c.owner_form == bindable(normal_form(owner)))
+    query = narrowed(page_of_newest(_EVERY, exemptions, before, limit), (c.status, status), (c.owner_form, form))
     if ending_before is not None:
         query = query.where(c.expires_at < ending_before)
-    return [_row(row) for row in await conn.execute(query)]
+    return await rows_of(conn, ExemptionRow, query)
 
 
 async def opened(conn: AsyncConnection) -> list[ExemptionRow]:
     """All that are pending or active."""
-    query = select(exemptions).where(exemptions.c.status.in_(("pending", "active")))
-    return [_row(row) for row in await conn.execute(query)]
+    return await rows_of(conn, ExemptionRow, _EVERY.where(_IS_OPEN))
 
 
 async def waiting(conn: AsyncConnection, requested_by: str) -> list[ExemptionRow]:
     """All that an actor asked for and that are pending."""
     c = exemptions.c
-    query = select(exemptions).where(c.status == "pending", c.requested_by == bindable(requested_by))
-    return [_row(row) for row in await conn.execute(query)]
+    query = _EVERY.where(c.status == "pending", c.requested_by == bindable(requested_by))
+    return await rows_of(conn, ExemptionRow, query)
 
 
 async def undone(conn: AsyncConnection, requested_by: str, client: str, now: datetime) -> list[ExemptionRow]:
     """Requests of an actor for one client that are pending, or were denied before they lapsed; newest first."""
     c = exemptions.c
-    query = select(exemptions).where(
+    query = _EVERY.where(
         c.status.in_(("pending", "denied")),
         c.expires_at > now,
         c.requested_by == bindable(requested_by),
         c.kind == "client",
         c.who == (client,),
     )
-    return [_row(row) for row in await conn.execute(query.order_by(c.created_at.desc(), c.id.desc()))]
+    return await rows_of(conn, ExemptionRow, query.order_by(c.created_at.desc(), c.id.desc()))
 
 
 async def touching(conn: AsyncConnection, start: datetime, end: datetime) -> list[ExemptionRow]:
     """All that were there within a window, by when they were made."""
     c = exemptions.c
-    query = select(exemptions).where(c.created_at < end, func.coalesce(c.ended_at, c.expires_at) >= start)
-    return [_row(row) for row in await conn.execute(query.order_by(c.created_at, c.id))]
+    query = _EVERY.where(c.created_at < end, func.coalesce(c.ended_at, c.expires_at) >= start)
+    return await rows_of(conn, ExemptionRow, query.order_by(c.created_at, c.id))
 
 
 async def events(conn: AsyncConnection, number: str) -> list[EventRow]:
     """Events of one exemption, in order."""
-    columns = [exemption_events.c[field.name] for field in fields(EventRow)]
-    query = select(*columns).where(exemption_events.c.exemption_id == bindable(number)).order_by(exemption_events.c.id)
-    return [EventRow(**row._mapping) for row in await conn.execute(query)]
+    c = exemption_events.c
+    query = select(*columns_of(exemption_events, EventRow)).where(c.exemption_id == bindable(number)).order_by(c.id)
+    return await rows_of(conn, EventRow, query)
 
 
 async def create(change: Change, new: NewExemption, *, owner: str) -> ExemptionRow:
     """Make one; `owner` answers for the token that asks. Raises TooMany."""
     conn = change.connection
-    count = select(func.count()).select_from(exemptions).where(exemptions.c.status.in_(("pending", "active")))
-    if (await conn.scalar(count) or 0) >= MOST_OPEN:
+    if await count_of(conn, exemptions, _IS_OPEN) >= MOST_OPEN:
         raise TooMany(f"{MOST_OPEN} exemptions are open, the most there may be: revoke some, or exempt a group")
     row = ExemptionRow(
-        **{field.name: getattr(new, field.name) for field in fields(new)},
+        **values_of(new),
         id=f"ex-{secrets.token_hex(5)}",
         requested_by=change.actor,
         requested_owner=owner,
         created_at=datetime.now(UTC),
-        ended_at=None,
-        renewal=None,
-        told_ending=False,
-        version=1,
     )
-    await conn.execute(insert(exemptions).values(_columns(row)))
-    await _note(change, row, "grant" if row.status == "active" else "request", owner, row.reason)
-    change.record("grant" if row.status == "active" else "request", f"exemptions/{row.id}", None, row.plain())
+    await conn.execute(insert(exemptions).values(**values_of(row), owner_form=normal_form(row.owner)))
+    action = "grant" if row.status == "active" else "request"
+    await _note(change, row, action, owner, row.reason)
+    change.record(action, f"exemptions/{row.id}", None, row.plain())
     return row
 
 
@@ -246,8 +241,8 @@ async def move(
         values.setdefault("ended_at", datetime.now(UTC))
         values["renewal"] = None
     written = {**values, "status": status, "version": row.version + 1}
-    statement = update_table(exemptions).where(exemptions.c.id == row.id).values(written).returning(*exemptions.c)
-    moved = _row((await change.connection.execute(statement)).one())
+    statement = update_table(exemptions).where(exemptions.c.id == row.id).values(written).returning(*_COLUMNS)
+    moved = ExemptionRow(**(await change.connection.execute(statement)).one()._mapping)
     await _note(change, moved, action, owner, note)
     change.record(action, f"exemptions/{row.id}", row.plain(), moved.plain())
     return moved
@@ -260,29 +255,5 @@ async def told_ending(change: Change, numbers: Sequence[str]) -> None:
 
 
 async def _note(change: Change, row: ExemptionRow, action: str, owner: str, note: str | None) -> None:
-    values = {
-        "exemption_id": row.id,
-        "at": datetime.now(UTC),
-        "action": action,
-        "actor": change.actor,
-        "owner": owner,
-        "status": row.status,
-        "expires_at": row.expires_at,
-        "note": note,
-    }
-    await change.connection.execute(insert(exemption_events).values(values))
-
-
-def _columns(row: ExemptionRow) -> dict[str, object]:
-    values = {field.name: _as_json(getattr(row, field.name)) for field in fields(ExemptionRow)}
-    return {**values, "owner_form": normal_form(row.owner)}
-
-
-def _row(row: Any) -> ExemptionRow:
-    values = dict(row._mapping)
-    del values["owner_form"]  # is for looking up
-    return ExemptionRow(**{**values, "who": tuple(values["who"]), "scope": tuple(values["scope"])})
-
-
-def _as_json(value: object) -> object:
-    return list(value) if isinstance(value, tuple) else value
+    event = EventRow(datetime.now(UTC), action, change.actor, owner, row.status, row.expires_at, note)
+    await change.connection.execute(insert(exemption_events).values(**values_of(event), exemption_id=row.id))

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any
 
-from sqlalchemy import Row, insert, select
+from sqlalchemy import Select, insert, select
 from sqlalchemy import delete as delete_from
 from sqlalchemy import update as update_table
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -15,10 +15,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from admin_api.store.change import Change
 from admin_api.store.errors import Duplicate, found
 from admin_api.store.json_tables import among
+from admin_api.store.queries import containing, page_behind
 from admin_api.store.states import GroupState, ResponseState
 from admin_api.store.tables import bindable, group_networks, groups
-
-_TUPLES: Final = ("block", "allow", "client_names")  # columns that are lists in JSON
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +63,7 @@ async def get(conn: AsyncConnection, name: str) -> GroupRow:
 
 async def find(conn: AsyncConnection, name: str) -> GroupRow | None:
     """The group of that name, or None."""
-    rows = (await conn.execute(select(groups).where(groups.c.name == bindable(name)))).all()
-    return (await _with_networks(conn, rows))[0] if rows else None
+    return next(iter(await _rows(conn, select(groups).where(groups.c.name == bindable(name)))), None)
 
 
 async def exists(conn: AsyncConnection, name: str) -> bool:
@@ -75,22 +73,15 @@ async def exists(conn: AsyncConnection, name: str) -> bool:
 
 async def all_groups(conn: AsyncConnection) -> list[GroupRow]:
     """All groups by name."""
-    return await _with_networks(conn, (await conn.execute(select(groups).order_by(groups.c.name))).all())
+    return await _rows(conn, select(groups).order_by(groups.c.name))
 
 
 async def page(
     conn: AsyncConnection, *, limit: int, after: str | None = None, contains: str | None = None
 ) -> list[GroupRow]:
     """Groups by name, those behind `after`; `contains` is a text in name or description (any case)."""
-    query = select(groups).order_by(groups.c.name).limit(limit)
-    if contains is not None:
-        text = bindable(contains)
-        query = query.where(
-            groups.c.name.icontains(text, autoescape=True) | groups.c.description.icontains(text, autoescape=True)
-        )
-    if after is not None:
-        query = query.where(groups.c.name > bindable(after))
-    return await _with_networks(conn, (await conn.execute(query)).all())
+    query = page_behind(select(groups), groups.c.name, after, limit)
+    return await _rows(conn, containing(query, contains, groups.c.name, groups.c.description))
 
 
 async def claims(conn: AsyncConnection, networks: Sequence[str]) -> dict[str, list[str]]:
@@ -118,60 +109,30 @@ async def name_claims(conn: AsyncConnection, client_names: Sequence[str]) -> dic
     return found
 
 
-async def create(
-    change: Change,
-    *,
-    name: str,
-    description: str = "",
-    networks: Sequence[str] = (),
-    exempt: bool = False,
-    mode: str = "enforce",
-    block: Sequence[str] | None = None,
-    allow: Sequence[str] = (),
-    response: ResponseState | None = None,
-    schedule: dict[str, object] | None = None,
-    client_names: Sequence[str] = (),
-    origin: str = "api",
-) -> GroupRow:
+async def create(change: Change, state: GroupState, *, origin: str = "api") -> GroupRow:
     """Make a group. Raises Duplicate for its name; a network or client name that another group has is
     the caller's to see.
     """
-    if await find(change.connection, name) is not None:
-        raise Duplicate(f"group {name!r}")
+    if await exists(change.connection, state["name"]):
+        raise Duplicate(f"group {state['name']!r}")
     now = datetime.now(UTC)
-    values = {
-        "name": name,
-        "description": description,
-        "exempt": exempt,
-        "mode": mode,
-        "block": None if block is None else list(block),
-        "allow": list(allow),
-        "response": response,
-        "schedule": schedule,
-        "client_names": list(client_names),
-        "origin": origin,
-        "version": 1,
-        "created_at": now,
-        "updated_at": now,
-    }
+    values: dict[str, Any] = {**state, "origin": origin, "version": 1, "created_at": now, "updated_at": now}
+    networks = tuple(values.pop("networks"))
     row = (await change.connection.execute(insert(groups).values(values).returning(*groups.c))).one()
     await _claim(change, row.id, networks)
-    return _row(row, tuple(networks))
+    return GroupRow(**row._mapping, networks=networks)
 
 
 async def update(change: Change, row: GroupRow, **values: Any) -> GroupRow:
     """Set fields of GroupState besides the name, or `origin`; the version goes up by one."""
-    networks = values.pop("networks", None)
-    for field in _TUPLES:
-        if values.get(field) is not None:
-            values[field] = list(values[field])
+    networks = tuple(values.pop("networks", row.networks))
     written = {**values, "version": row.version + 1, "updated_at": datetime.now(UTC)}
     statement = update_table(groups).where(groups.c.id == row.id).values(written).returning(*groups.c)
     updated = (await change.connection.execute(statement)).one()
-    if networks is not None and tuple(networks) != row.networks:
+    if networks != row.networks:
         await release(change, row)
         await _claim(change, row.id, networks)
-    return _row(updated, row.networks if networks is None else tuple(networks))
+    return GroupRow(**updated._mapping, networks=networks)
 
 
 async def release(change: Change, row: GroupRow) -> None:
@@ -198,19 +159,10 @@ async def _claim(change: Change, group_id: int, networks: Sequence[str]) -> None
         await change.connection.execute(insert(group_networks), rows)
 
 
-async def _with_networks(conn: AsyncConnection, rows: Sequence[Row[Any]]) -> list[GroupRow]:
-    if not rows:
-        return []
-    query = select(group_networks.c.group_id, group_networks.c.network).order_by(group_networks.c.position)
-    query = query.where(group_networks.c.group_id.in_([row.id for row in rows]))
+async def _rows(conn: AsyncConnection, query: Select[Any]) -> list[GroupRow]:
+    rows = (await conn.execute(query)).all()
     networks: dict[int, list[str]] = {row.id: [] for row in rows}
-    for group_id, network in await conn.execute(query):
+    claimed = select(group_networks.c.group_id, group_networks.c.network).order_by(group_networks.c.position)
+    for group_id, network in await conn.execute(claimed.where(group_networks.c.group_id.in_(list(networks)))):
         networks[group_id].append(network)
-    return [_row(row, tuple(networks[row.id])) for row in rows]
-
-
-def _row(row: Row[Any], networks: tuple[str, ...]) -> GroupRow:
-    values = dict(row._mapping)
-    for field in _TUPLES:
-        values[field] = None if values[field] is None else tuple(values[field])
-    return GroupRow(**values, networks=networks)
+    return [GroupRow(**row._mapping, networks=tuple(networks[row.id])) for row in rows]

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
-from sqlalchemy import delete, func, insert, select
+from sqlalchemy import delete, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from admin_api.store.change import Change
 from admin_api.store.errors import found
 from admin_api.store.lease_row import LeaseRow
+from admin_api.store.queries import containing, count_of, narrowed, page_behind, page_below, row_of, rows_of, values_of
 from admin_api.store.tables import bindable, lease_history, leases
 
 _BATCH = 500
@@ -35,8 +35,8 @@ class LeaseEvent:
 
 async def get(conn: AsyncConnection, address: str) -> LeaseRow:
     """The lease on an address. Raises NotFound."""
-    row = (await conn.execute(select(leases).where(leases.c.address == bindable(address)))).first()
-    return _row(found(row, f"lease on {address}"))
+    query = select(leases).where(leases.c.address == bindable(address))
+    return found(await row_of(conn, LeaseRow, query), f"lease on {address}")
 
 
 async def page(
@@ -48,38 +48,29 @@ async def page(
     contains: str | None = None,
 ) -> list[LeaseRow]:
     """Leases by address, those behind `after`; `contains` is a text in identity or address (any case)."""
-    query = select(leases).order_by(leases.c.address).limit(limit)
-    if after is not None:
-        query = query.where(leases.c.address > bindable(after))
-    if identity is not None:
-        query = query.where(leases.c.identity == bindable(identity))
-    if contains is not None:
-        text = bindable(contains)
-        query = query.where(
-            leases.c.identity.icontains(text, autoescape=True) | leases.c.address.icontains(text, autoescape=True)
-        )
-    return [_row(row) for row in await conn.execute(query)]
+    query = narrowed(page_behind(select(leases), leases.c.address, after, limit), (leases.c.identity, identity))
+    return await rows_of(conn, LeaseRow, containing(query, contains, leases.c.identity, leases.c.address))
 
 
 async def all_leases(conn: AsyncConnection) -> list[LeaseRow]:
     """All of them."""
-    return [_row(row) for row in await conn.execute(select(leases))]
+    return await rows_of(conn, LeaseRow, select(leases))
 
 
 async def of_device(conn: AsyncConnection, device: str) -> list[LeaseRow]:
     """The leases of one device."""
-    return [_row(row) for row in await conn.execute(select(leases).where(leases.c.device == device))]
+    return await rows_of(conn, LeaseRow, select(leases).where(leases.c.device == device))
 
 
 async def at(conn: AsyncConnection, addresses: Sequence[str]) -> dict[str, LeaseRow]:
     """The leases on some addresses, by address."""
-    rows = await conn.execute(select(leases).where(leases.c.address.in_(list(addresses))))
-    return {row.address: _row(row) for row in rows}
+    rows = await rows_of(conn, LeaseRow, select(leases).where(leases.c.address.in_(list(addresses))))
+    return {row.address: row for row in rows}
 
 
 async def count(conn: AsyncConnection) -> int:
     """How many there are."""
-    return int(await conn.scalar(select(func.count()).select_from(leases)) or 0)
+    return await count_of(conn, leases)
 
 
 async def put(
@@ -89,7 +80,7 @@ async def put(
     change.leased += [(instead_of.get(row.address), row) for row in rows]
     if instead_of:
         await change.connection.execute(delete(leases).where(leases.c.address.in_(list(instead_of))))
-    await change.connection.execute(insert(leases), [_values(row) for row in rows])
+    await change.connection.execute(insert(leases), [values_of(row) for row in rows])
     await _note(change, zip(rows, actions, strict=True))
 
 
@@ -112,13 +103,8 @@ async def history(
 ) -> list[LeaseEvent]:
     """Events of leases, newest first."""
     c = lease_history.c
-    query = select(lease_history).order_by(c.id.desc()).limit(limit)
-    if before_id is not None:
-        query = query.where(c.id < min(before_id, 1 << 62))
-    for column, wanted in ((c.address, address), (c.identity, identity)):
-        if wanted is not None:
-            query = query.where(column == bindable(wanted))
-    return [LeaseEvent(**row._mapping) for row in await conn.execute(query)]
+    query = page_below(select(lease_history), c.id, before_id, limit)
+    return await rows_of(conn, LeaseEvent, narrowed(query, (c.address, address), (c.identity, identity)))
 
 
 async def forget_history(conn: AsyncConnection, before: datetime) -> None:
@@ -143,11 +129,3 @@ async def _note(change: Change, happened: Iterable[tuple[LeaseRow, str]]) -> Non
     ]
     if values:
         await change.connection.execute(insert(lease_history), values)
-
-
-def _values(row: LeaseRow) -> dict[str, object]:
-    return {field.name: getattr(row, field.name) for field in fields(LeaseRow)}
-
-
-def _row(row: Any) -> LeaseRow:
-    return LeaseRow(**row._mapping)

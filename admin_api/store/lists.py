@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Unpack
 
-from sqlalchemy import Row, insert, select, tuple_
 from sqlalchemy import delete as delete_from
+from sqlalchemy import insert, select, tuple_
 from sqlalchemy import update as update_table
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from admin_api.store.change import Change
 from admin_api.store.errors import Duplicate, found
-from admin_api.store.states import ListCopy
+from admin_api.store.queries import page_behind, row_of, rows_of
+from admin_api.store.states import ListCopy, NewListSettings
 from admin_api.store.tables import bindable, lists, rules
 
 PRIVATE_ERROR = "it could not be fetched or read; what is at private addresses is told to admins only"
@@ -73,72 +74,46 @@ async def get(conn: AsyncConnection, name: str) -> ListRow:
 
 async def find(conn: AsyncConnection, name: str) -> ListRow | None:
     """The list of that name, or None."""
-    row = (await conn.execute(select(lists).where(lists.c.name == bindable(name)))).first()
-    return None if row is None else _row(row)
+    return await row_of(conn, ListRow, select(lists).where(lists.c.name == bindable(name)))
 
 
 async def all_lists(conn: AsyncConnection) -> list[ListRow]:
     """All lists by name."""
-    return [_row(row) for row in await conn.execute(select(lists).order_by(lists.c.name))]
+    return await rows_of(conn, ListRow, select(lists).order_by(lists.c.name))
 
 
 async def page(conn: AsyncConnection, *, limit: int, after: str | None = None) -> list[ListRow]:
     """Lists by name, those behind `after`."""
-    query = select(lists).order_by(lists.c.name).limit(limit)
-    if after is not None:
-        query = query.where(lists.c.name > bindable(after))
-    return [_row(row) for row in await conn.execute(query)]
+    return await rows_of(conn, ListRow, page_behind(select(lists), lists.c.name, after, limit))
 
 
 async def create(
-    change: Change,
-    *,
-    name: str,
-    kind: str,
-    origin: str = "api",
-    enabled: bool = True,
-    url: str | None = None,
-    format: str | None = None,  # noqa: A002 (the contract's word)
-    refresh_seconds: int | None = None,
-    content: str | None = None,
-    rules: int = 0,
-    patterns: int = 0,
-    regexes: int = 0,
-    allow_private: bool = False,
-    sha256: str | None = None,
+    change: Change, *, name: str, kind: str, origin: str = "api", **settings: Unpack[NewListSettings]
 ) -> ListRow:
     """Make a list without rules in the store. Raises Duplicate."""
     if await find(change.connection, name) is not None:
         raise Duplicate(f"list {name!r}")
     now = datetime.now(UTC)
     values = {
+        **{"enabled": True, "rules": 0, "patterns": 0, "regexes": 0},
+        **settings,
         "name": name,
         "kind": kind,
         "origin": origin,
-        "enabled": enabled,
-        "url": url,
-        "format": format,
-        "refresh_seconds": refresh_seconds,
-        "content": content,
-        "rules": rules,
-        "patterns": patterns,
-        "regexes": regexes,
-        "allow_private": allow_private,
-        "sha256": sha256,
         "rules_revision": change.revision,
         "version": 1,
         "created_at": now,
         "updated_at": now,
     }
     row = (await change.connection.execute(insert(lists).values(values).returning(*lists.c))).one()
-    return _row(row)
+    return ListRow(**row._mapping)
 
 
 async def update(change: Change, row: ListRow, **values: Any) -> ListRow:
     """Set columns; the version goes up by one."""
     written = {**values, "version": row.version + 1, "updated_at": datetime.now(UTC)}
     statement = update_table(lists).where(lists.c.id == row.id).values(written).returning(*lists.c)
-    return _row((await change.connection.execute(statement)).one())
+    return ListRow(**(await change.connection.execute(statement)).one()._mapping)
 
 
 async def delete(change: Change, row: ListRow) -> None:
@@ -148,7 +123,3 @@ async def delete(change: Change, row: ListRow) -> None:
     while (await change.connection.execute(piece)).rowcount == _BATCH:
         pass  # a million at once would take longer than one statement may
     await change.connection.execute(delete_from(lists).where(lists.c.id == row.id))
-
-
-def _row(row: Row[Any]) -> ListRow:
-    return ListRow(**row._mapping)

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
-from sqlalchemy import delete, func, insert, select
+from sqlalchemy import delete, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from admin_api.store.change import Change
 from admin_api.store.errors import TooMany, found
+from admin_api.store.queries import count_of, row_of, rows_of, values_of
 from admin_api.store.tables import bindable, pauses
 
 MOST_PAUSES: Final = 1000
@@ -40,21 +41,21 @@ class PauseRow:
 
 async def get(conn: AsyncConnection, number: str) -> PauseRow:
     """The pause of that id. Raises NotFound."""
-    row = (await conn.execute(select(pauses).where(pauses.c.id == bindable(number)))).first()
-    return PauseRow(**found(row, f"pause {number!r}")._mapping)
+    query = select(pauses).where(pauses.c.id == bindable(number))
+    return found(await row_of(conn, PauseRow, query), f"pause {number!r}")
 
 
 async def all_pauses(conn: AsyncConnection) -> list[PauseRow]:
     """All of them, the newest first."""
-    return [PauseRow(**row._mapping) for row in await conn.execute(select(pauses).order_by(pauses.c.created_at.desc()))]
+    return await rows_of(conn, PauseRow, select(pauses).order_by(pauses.c.created_at.desc()))
 
 
 async def create(change: Change, *, group: str | None, reason: str, expires_at: datetime) -> PauseRow:
     """Make one. Raises TooMany."""
-    if (await change.connection.scalar(select(func.count()).select_from(pauses)) or 0) >= MOST_PAUSES:
+    if await count_of(change.connection, pauses) >= MOST_PAUSES:
         raise TooMany(f"there are {MOST_PAUSES} pauses, the most there may be: end some, or pause every group")
     row = PauseRow(f"pa-{secrets.token_hex(5)}", group, reason, change.actor, datetime.now(UTC), expires_at)
-    await change.connection.execute(insert(pauses).values({name: getattr(row, name) for name in PauseRow.__slots__}))
+    await change.connection.execute(insert(pauses).values(values_of(row)))
     change.record("pause", f"pauses/{row.id}", None, row.plain())
     return row
 

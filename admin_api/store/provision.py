@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 from admin_api.store import documents, groups, lists
 from admin_api.store.change import Change
 from admin_api.store.groups import GroupRow
 from admin_api.store.lists import ListRow
 from admin_api.store.policy import DEFAULT_BLOCK, DEFAULT_GROUP, FILE_POLICY
+from admin_api.store.states import GroupState
 from resolver.errors import MoatdnsError
 from resolver.policy.rule_syntax import MAX_PATTERNS, MAX_REGEXES
 
@@ -171,15 +172,14 @@ async def _take_out(change: Change, row: GroupRow) -> None:
 
 
 async def _put_in(change: Change, entry: Mapping[str, Any], row: GroupRow | None) -> None:
-    values = {"schedule": None, "client_names": [], **entry}
-    name = values.pop("name")
+    state = cast(GroupState, {"schedule": None, "client_names": [], **entry})
+    before = None if row is None else row.plain()
     if row is None:
-        made = await groups.create(change, name=name, origin="file", **values)
-        change.record("provision", f"groups/{name}", None, made.plain())
-        return
-    if row.origin == "file" and row.plain() == {"name": name, **values}:
+        made = await groups.create(change, state, origin="file")
+    elif row.origin == "file" and before == state:
         await groups.reclaim(change, row)
         return
-    released = dataclasses.replace(row, networks=()) if row.origin == "file" else row
-    updated = await groups.update(change, released, **values, origin="file")
-    change.record("provision", f"groups/{name}", row.plain(), updated.plain())
+    else:
+        released = dataclasses.replace(row, networks=()) if row.origin == "file" else row
+        made = await groups.update(change, released, **state, origin="file")
+    change.record("provision", f"groups/{made.name}", before, made.plain())

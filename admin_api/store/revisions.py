@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from admin_api.store.change import Change
 from admin_api.store.errors import NotFound
+from admin_api.store.queries import columns_of, page_below, rows_of
 from admin_api.store.rules import of_revision
 from admin_api.store.tables import policy_revisions
 from admin_api.store.undo import Line, lines_of
@@ -75,12 +76,8 @@ async def packed_octets(conn: AsyncConnection, revision: int) -> int:
 
 async def page(conn: AsyncConnection, *, limit: int, below: int | None = None) -> list[RevisionRow]:
     """Revisions, the newest first."""
-    c = policy_revisions.c
-    query = select(c.revision, c.at, c.actor, c.request_id, c.changes).order_by(c.revision.desc()).limit(limit)
-    if below is not None:
-        query = query.where(c.revision < min(below, 1 << 62))
-    rows = await conn.execute(query)
-    return [RevisionRow(row.revision, row.at, row.actor, row.request_id, tuple(row.changes)) for row in rows]
+    query = select(*columns_of(policy_revisions, RevisionRow))
+    return await rows_of(conn, RevisionRow, page_below(query, policy_revisions.c.revision, below, limit))
 
 
 async def since(conn: AsyncConnection, revision: int, now: int) -> AsyncIterator[Sequence[Line]]:

@@ -14,24 +14,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, Literal
 
-from sqlalchemy import (
-    Select,
-    Text,
-    and_,
-    delete,
-    func,
-    literal,
-    select,
-    text,
-    tuple_,
-    update,
-)
+from sqlalchemy import Select, Text, and_, delete, literal, select, text, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from admin_api.store.change import Change
 from admin_api.store.json_tables import among, text_table
 from admin_api.store.lists import ListRow
+from admin_api.store.queries import containing, count_of
 from admin_api.store.tables import bindable, lists, removed_rules, rules
 
 ACTIONS: Final = ("block", "allow")
@@ -61,8 +51,7 @@ async def page(
 ) -> list[tuple[str, str]]:
     """Pairs of action and rule behind `after`, in that order, of rules with that text in them (any case)."""
     query = select(rules.c.action, rules.c.rule).where(rules.c.list_id == row.id)
-    if contains:
-        query = query.where(rules.c.rule.icontains(bindable(contains), autoescape=True))
+    query = containing(query, contains or None, rules.c.rule)
     if after is not None:
         action, rule = (bindable(part) for part in after)
         query = query.where(tuple_(rules.c.action, rules.c.rule) > tuple_(literal(action), literal(rule)))
@@ -163,10 +152,7 @@ async def changes_since(conn: AsyncConnection, revision: int) -> Changes:
 
 async def count_changes_since(conn: AsyncConnection, revision: int) -> int:
     """How many triples `changes_since` would give."""
-    total = 0
-    for table in (removed_rules, rules):
-        total += await conn.scalar(select(func.count()).select_from(table).where(table.c.revision > revision)) or 0
-    return total
+    return sum([await count_of(conn, table, table.c.revision > revision) for table in (removed_rules, rules)])
 
 
 async def forget_removed(change: Change, up_to_revision: int) -> None:

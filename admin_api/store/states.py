@@ -39,6 +39,16 @@ class ListSettings(TypedDict, total=False):
     sha256: str | None
 
 
+class NewListSettings(ListSettings, total=False):
+    """Settings of a new list besides its name and kind; `content` and counts are those of a content file."""
+
+    enabled: bool
+    content: str | None
+    rules: int
+    patterns: int
+    regexes: int
+
+
 class ListCopy(TypedDict, total=False):
     """The source of the copy of a list that is there."""
 

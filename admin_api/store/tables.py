@@ -72,6 +72,16 @@ class Json(TypeDecorator[Any]):
         return None if value is None else json.loads(value)
 
 
+class JsonTuple(Json):
+    """A JSON array, which is a tuple in rows; None is NULL."""
+
+    cache_ok = True
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> Any:
+        """From the column."""
+        return None if value is None else tuple(json.loads(value))
+
+
 # Sorted by code points on both engines: a page's cursor means the same everywhere.
 Key = Text().with_variant(Text(collation="C"), "postgresql")
 Word = String(32)
@@ -133,25 +143,20 @@ lists = Table(
     sqlite_autoincrement=True,  # an id is part of the list's key in compiled layers, and must never come again
 )
 
-rules = Table(
-    "rules",
-    metadata,
-    Column("list_id", Integer, ForeignKey("lists.id", ondelete="CASCADE"), primary_key=True, autoincrement=False),
-    Column("action", Key, primary_key=True),
-    Column("rule", Key, primary_key=True),
-    Column("revision", BigInteger, nullable=False, index=True),
-    sqlite_with_rowid=False,
-)
 
-removed_rules = Table(
-    "removed_rules",
-    metadata,
-    Column("list_id", Integer, ForeignKey("lists.id", ondelete="CASCADE"), primary_key=True, autoincrement=False),
-    Column("action", Key, primary_key=True),
-    Column("rule", Key, primary_key=True),
-    Column("revision", BigInteger, nullable=False, index=True),
-    sqlite_with_rowid=False,
-)
+def _table_of_rules(name: str) -> Table:
+    return Table(
+        name,
+        metadata,
+        Column("list_id", Integer, ForeignKey("lists.id", ondelete="CASCADE"), primary_key=True, autoincrement=False),
+        Column("action", Key, primary_key=True),
+        Column("rule", Key, primary_key=True),
+        Column("revision", BigInteger, nullable=False, index=True),
+        sqlite_with_rowid=False,
+    )
+
+
+rules, removed_rules = _table_of_rules("rules"), _table_of_rules("removed_rules")
 
 groups = Table(
     "groups",
@@ -161,11 +166,11 @@ groups = Table(
     Column("description", Text, nullable=False),
     Column("exempt", Boolean, nullable=False),
     Column("mode", Word, nullable=False),
-    Column("block", Json),  # NULL: what `default` blocks
-    Column("allow", Json, nullable=False),
+    Column("block", JsonTuple),  # NULL: what `default` blocks
+    Column("allow", JsonTuple, nullable=False),
     Column("response", Json),
     Column("schedule", Json),
-    Column("client_names", Json, nullable=False),
+    Column("client_names", JsonTuple, nullable=False),
     Column("origin", Word, nullable=False),  # bundled, file, api
     Column("version", BigInteger, nullable=False),
     Column("created_at", UtcTime, nullable=False),
@@ -188,7 +193,7 @@ policy_revisions = Table(
     Column("at", UtcTime, nullable=False),
     Column("actor", Text, nullable=False),
     Column("request_id", Text),
-    Column("changes", Json, nullable=False),
+    Column("changes", JsonTuple, nullable=False),
     Column("undo", LargeBinary, nullable=False),  # see revisions.py
 )
 
@@ -209,8 +214,8 @@ exemptions = Table(
     metadata,
     Column("id", Key, primary_key=True),
     Column("kind", Word, nullable=False),  # of the subject: client, network, group, identity
-    Column("who", Json, nullable=False),
-    Column("scope", Json, nullable=False),
+    Column("who", JsonTuple, nullable=False),
+    Column("scope", JsonTuple, nullable=False),
     Column("owner", Text, nullable=False),
     Column("owner_form", Key, nullable=False, server_default="", index=True),  # as persons.py compares it
     Column("reason", Text, nullable=False),
@@ -294,8 +299,8 @@ tokens = Table(
     Column("created_at", UtcTime, nullable=False),
     Column("expires_at", UtcTime),
     Column("last_used_at", UtcTime),
-    Column("networks", Json),  # role lease: the addresses that it may lease; NULL: any
-    Column("groups", Json),  # role lease: the groups that it may lease into; NULL: any
+    Column("networks", JsonTuple),  # role lease: the addresses that it may lease; NULL: any
+    Column("groups", JsonTuple),  # role lease: the groups that it may lease into; NULL: any
 )
 
 change_requests = Table(
@@ -309,7 +314,7 @@ change_requests = Table(
     Column("body_octets", BigInteger, nullable=False),  # of `body`
     Column("sent", Text, nullable=False),  # SHA-256 of operation, path, query, body and If-Match
     Column("if_match", Text),
-    Column("opens", Json, nullable=False),  # why it needs another owner, in finished phrases
+    Column("opens", JsonTuple, nullable=False),  # why it needs another owner, in finished phrases
     Column("changes", Json, nullable=False),  # what it does, as audit rows would tell
     Column("effect", Text, nullable=False),  # SHA-256 of all that it does
     Column("status", Word, nullable=False, index=True),

@@ -14,15 +14,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy import delete as delete_from
-from sqlalchemy import func, insert, or_, select
+from sqlalchemy import insert, or_, select
 from sqlalchemy import update as update_table
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from admin_api.store.change import Change
 from admin_api.store.errors import Duplicate, StoreAway, TooMany, found
+from admin_api.store.queries import columns_of, count_of, page_behind, row_of, rows_of, values_of
 from admin_api.store.store import Store
 from admin_api.store.tables import bindable, tokens
 from resolver.system.state_files import read_own, write_whole
@@ -65,7 +66,7 @@ class TokenRow:
         return {**plain, **{name: list(bound) for name, bound in bounds.items() if bound is not None}}
 
 
-_COLUMNS = [tokens.c[name] for name in TokenRow.__dataclass_fields__]
+_COLUMNS = columns_of(tokens, TokenRow)
 
 
 async def get(conn: AsyncConnection, name: str) -> TokenRow:
@@ -75,30 +76,23 @@ async def get(conn: AsyncConnection, name: str) -> TokenRow:
 
 async def find(conn: AsyncConnection, name: str) -> TokenRow | None:
     """The token of that name, or None."""
-    row = (await conn.execute(select(*_COLUMNS).where(tokens.c.name == bindable(name)))).first()
-    return None if row is None else _row(row)
+    return await row_of(conn, TokenRow, select(*_COLUMNS).where(tokens.c.name == bindable(name)))
 
 
 async def by_id(conn: AsyncConnection, number: str, now: datetime | None = None) -> TokenRow | None:
     """The token of that id; None when it was revoked, or its time is over."""
-    row = (await conn.execute(select(*_COLUMNS).where(tokens.c.id == number))).first()
-    if row is None:
-        return None
-    token = _row(row)
-    return None if token.has_expired(now or datetime.now(UTC)) else token
+    token = await row_of(conn, TokenRow, select(*_COLUMNS).where(tokens.c.id == number))
+    return None if token is None or token.has_expired(now or datetime.now(UTC)) else token
 
 
 async def all_tokens(conn: AsyncConnection) -> list[TokenRow]:
     """All tokens by name."""
-    return [_row(row) for row in await conn.execute(select(*_COLUMNS).order_by(tokens.c.name))]
+    return await rows_of(conn, TokenRow, select(*_COLUMNS).order_by(tokens.c.name))
 
 
 async def page(conn: AsyncConnection, *, limit: int, after: str | None = None) -> list[TokenRow]:
     """Tokens by name, those behind `after`."""
-    query = select(*_COLUMNS).order_by(tokens.c.name).limit(limit)
-    if after is not None:
-        query = query.where(tokens.c.name > bindable(after))
-    return [_row(row) for row in await conn.execute(query)]
+    return await rows_of(conn, TokenRow, page_behind(select(*_COLUMNS), tokens.c.name, after, limit))
 
 
 async def authenticate(conn: AsyncConnection, text: str, now: datetime | None = None) -> TokenRow | None:
@@ -106,12 +100,11 @@ async def authenticate(conn: AsyncConnection, text: str, now: datetime | None = 
     match = _TOKEN.match(text)
     row = None
     if match is not None:
-        row = (await conn.execute(select(*_COLUMNS, tokens.c.digest).where(tokens.c.id == match[1]))).first()
-    expected = _NOBODY if row is None else row.digest
-    matches = hmac.compare_digest(_digest(text), expected)
-    if row is None or not matches:
+        row = (await conn.execute(select(tokens.c.digest, *_COLUMNS).where(tokens.c.id == match[1]))).first()
+    expected, *values = (_NOBODY,) if row is None else row
+    if not hmac.compare_digest(_digest(text), expected) or row is None:
         return None
-    token = _row(row)
+    token = TokenRow(*values)
     return None if token.has_expired(now or datetime.now(UTC)) else token
 
 
@@ -148,7 +141,7 @@ async def create(
     conn = change.connection
     if await conn.scalar(select(tokens.c.id).where(tokens.c.name == name)) is not None:
         raise Duplicate(f"token {name!r}")
-    if (await conn.scalar(select(func.count()).select_from(tokens)) or 0) >= MOST_TOKENS:
+    if await count_of(conn, tokens) >= MOST_TOKENS:
         raise TooMany(f"there are {MOST_TOKENS} tokens, the most there may be: revoke those that nobody needs")
     number = secrets.token_hex(4)
     while await conn.scalar(select(tokens.c.id).where(tokens.c.id == number)) is not None:
@@ -156,19 +149,7 @@ async def create(
     text = f"moat_{number}_{secrets.token_urlsafe(_PART_OCTETS)[:_FIRST_PART]}{part or new_part()}"
     bounds = [None if bound is None else tuple(bound) for bound in (networks, groups)]
     row = TokenRow(number, name, owner, role, datetime.now(UTC), expires_at, None, *bounds)
-    await conn.execute(
-        insert(tokens).values(
-            id=number,
-            name=name,
-            owner=owner,
-            role=role,
-            digest=_digest(text),
-            created_at=row.created_at,
-            expires_at=expires_at,
-            networks=bounds[0],
-            groups=bounds[1],
-        )
-    )
+    await conn.execute(insert(tokens).values(**values_of(row), digest=_digest(text)))
     change.record("create", f"tokens/{name}", None, {**row.plain(), **({"by": by} if by else {})})
     return row, text
 
@@ -240,9 +221,3 @@ def _write_token(state_dir: Path, text: str) -> Path:
 
 def _digest(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
-
-
-def _row(row: Any) -> TokenRow:
-    values = {name: row._mapping[name] for name in TokenRow.__dataclass_fields__}
-    bounds = {name: None if values[name] is None else tuple(values[name]) for name in ("networks", "groups")}
-    return TokenRow(**{**values, **bounds})

@@ -11,6 +11,7 @@ from typing import Final
 from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from admin_api.store.queries import rows_of
 from admin_api.store.tables import canonical, webhook_messages
 
 MOST_WAITING: Final = 1000
@@ -49,7 +50,7 @@ async def due(conn: AsyncConnection, hook: str, now: datetime, limit: int) -> li
     """Messages due to a hook, the oldest first."""
     c = webhook_messages.c
     query = select(webhook_messages).where(c.hook == hook, c.next_at <= now).order_by(c.id).limit(limit)
-    return [MessageRow(**row._mapping) for row in await conn.execute(query)]
+    return await rows_of(conn, MessageRow, query)
 
 
 async def waiting(conn: AsyncConnection) -> dict[str, int]:

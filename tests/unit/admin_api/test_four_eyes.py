@@ -17,6 +17,7 @@ from admin_api.editing.exemption_checks import Terms
 from admin_api.second_owner.ways import CLOSING, WAYS, Second
 from admin_api.store import documents, groups, lists, rules, tokens
 from admin_api.store.tables import webhook_messages
+from tests.unit.admin_api.states import group_state
 
 from .browser import Browser
 from .conftest import Served, expect_problem
@@ -50,13 +51,13 @@ async def set_up(served: Served) -> None:
             refresh_seconds=86400,
             rules=50,
         )
-        await groups.create(change, name="open", exempt=True)
-        await groups.create(change, name="seen", exempt=True, mode="monitor")
-        await groups.create(change, name="staff", networks=["10.1.0.0/16"])
+        await groups.create(change, group_state("open", exempt=True))
+        await groups.create(change, group_state("seen", exempt=True, mode="monitor"))
+        await groups.create(change, group_state("staff", networks=["10.1.0.0/16"]))
         await groups.create(
-            change, name="strict", networks=["10.2.0.0/16"], block=["ai", "gateways", "bypass", "lists"]
+            change, group_state("strict", networks=["10.2.0.0/16"], block=["ai", "gateways", "bypass", "lists"])
         )
-        await groups.create(change, name="uses", allow=["named"])
+        await groups.create(change, group_state("uses", allow=["named"]))
         change.touches_policy()
 
 
@@ -296,7 +297,7 @@ async def test_what_groups_inherit_from_a_default_that_only_watches_is_judged(fo
 async def test_a_group_that_leases_name_is_deleted_only_if_two_agree(four_eyes: Served) -> None:
     served = four_eyes
     async with served.store.change("test") as change:
-        await groups.create(change, name="bare", block=["ai", "gateways", "bypass", "lists"])
+        await groups.create(change, group_state("bare", block=["ai", "gateways", "bypass", "lists"]))
     assert (await said(served, ("PUT", "leases/10.1.2.3", {**LEASE, "group": "bare"}), "ana-operator"))[0] == 201
     assert (await said(served, ("DELETE", "groups/bare", None), "ana-admin"))[0] == 202
 

@@ -21,6 +21,7 @@ from admin_api.store import groups, migrating
 from admin_api.store.errors import StoreAway
 from admin_api.store.store import Store
 from admin_api.store.tables import metadata
+from tests.unit.admin_api.states import group_state
 from tests.unit.admin_api.store.conftest import OpenStore
 
 _OPEN = """
@@ -68,7 +69,7 @@ async def test_columns_sort_by_code_points_on_both_engines(store: Store) -> None
     names = ["a-b", "a.b", "a_b", "aa", "b"]
     async with store.change("tests") as change:
         for name in reversed(names):
-            await groups.create(change, name=name)
+            await groups.create(change, group_state(name))
     async with store.read() as conn:
         assert [row.name for row in await groups.page(conn, limit=10)] == [*names, "default"]
 
@@ -97,7 +98,7 @@ async def test_a_store_that_is_up_to_date_is_opened_without_alembic(
 async def test_groups_of_a_store_from_before_client_names_have_none(open_store: OpenStore) -> None:
     store = await open_store()
     async with store.change("tests") as change:
-        await groups.create(change, name="staff", networks=["10.0.0.0/8"], client_names=["lost"])
+        await groups.create(change, group_state("staff", networks=["10.0.0.0/8"], client_names=["lost"]))
     async with store.count() as conn:
         await conn.execute(text("ALTER TABLE groups DROP COLUMN client_names"))
         await conn.execute(text("ALTER TABLE meta DROP COLUMN audit_key_check"))

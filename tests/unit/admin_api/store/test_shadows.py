@@ -13,6 +13,7 @@ from admin_api.store.errors import StoreAway
 from admin_api.store.policy import read_policy
 from admin_api.store.store import Store
 from admin_api.store.tables import rules as table
+from tests.unit.admin_api.states import group_state
 from tests.unit.admin_api.store.conftest import OpenStore, make_list
 from tests.unit.fair_time import FairTime
 
@@ -29,7 +30,7 @@ async def test_what_is_tried_is_seen_by_who_tries_alone(open_store: OpenStore) -
     await make_list(store, "house", block=["one.example", "two.example"])
     await make_list(store, "other", block=["three.example"])
     async with store.change("tests") as change:
-        await groups.create(change, name="staff", networks=["10.0.0.0/8"])
+        await groups.create(change, group_state("staff", networks=["10.0.0.0/8"]))
     before = await state_of(store)
     for _ in range(4):
         async with shadowed(store, "tests") as change:
@@ -41,7 +42,7 @@ async def test_what_is_tried_is_seen_by_who_tries_alone(open_store: OpenStore) -
             await rules.add(change, row, block=["new.example"])
             made = await lists.create(change, name="made", kind="own")
             await groups.release(change, await groups.get(conn, "staff"))
-            await groups.create(change, name="law", networks=["10.0.0.0/8"])
+            await groups.create(change, group_state("law", networks=["10.0.0.0/8"]))
             assert (await lists.get(conn, "house")).rules == 2
             assert made.id not in {row.id for row in before[0]}  # type: ignore[attr-defined]
             await lists.delete(change, await lists.get(conn, "other"))

@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from resolver.telemetry.counters import BUCKETS, OUTCOMES, verdict_of
+from resolver.telemetry.counters import BUCKET_NAMES, OUTCOMES, VERDICT_OF
 
 GAUGES: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
     "moatdns_policy_revision": ("The store's policy revision that is in force in every worker.", ()),
@@ -36,9 +36,9 @@ GAUGES: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
 }
 """Gauges by name: what they say, and their labels."""
 
-_VERDICT: Final = {name: verdict_of(number) for number, name in enumerate(OUTCOMES)}
+_VERDICT: Final = dict(zip(OUTCOMES, VERDICT_OF, strict=True))
 _NONE: Final = "none"
-_FIRST: Final = f"{BUCKETS[0]:g}"
+_FIRST: Final = BUCKET_NAMES[0]
 
 Labels = tuple[str, ...]
 
@@ -175,6 +175,6 @@ class _Collected(Collector):
 
 def _cumulative(waited: Counter[str]) -> Iterator[tuple[str, float]]:
     count = 0
-    for le in (*(f"{bound:g}" for bound in BUCKETS), "+Inf"):
+    for le in BUCKET_NAMES:
         count += waited[le]
         yield le, count

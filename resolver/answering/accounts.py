@@ -6,7 +6,7 @@ import json
 from typing import Final, Protocol
 
 from resolver.policy.decision import Decision, Verdict
-from resolver.telemetry.counters import KIND_OF, Account, Counters, shown_client, verdict_of
+from resolver.telemetry.counters import KIND_OF, VERDICT_OF, Account, Counters, shown_client
 from resolver.telemetry.query_events import QueryEvents, middle
 from resolver.wire.codes import Rcode
 from resolver.wire.message import type_name
@@ -97,11 +97,12 @@ class Accounts:
         facts = (decision.group, service, in_list, known_type, rcode_name, protocol, exemption, of_hit)
         line = None
         if is_logged:
-            verdict = verdict_of(outcome)
             said = rule.text if rule else None
             rules = (service, in_list, said, exemption)
             said_last = () if remark is None else (remark,)
-            line = middle((decision.group, domain, qtype, rcode_name, verdict, *rules, protocol, *said_last))
+            line = middle(
+                (decision.group, domain, qtype, rcode_name, VERDICT_OF[outcome], *rules, protocol, *said_last)
+            )
         return self._counters.answer(outcome, facts), kind, line
 
     def count(self, client: Counted, account: Account, milliseconds: float = 0) -> None:

@@ -15,7 +15,7 @@ from resolver.policy.subjects import Moment, Subjects
 from resolver.policy.telling import Step
 from resolver.wire.codes import Type, is_meta
 from resolver.wire.message import type_number
-from resolver.wire.names import key_of, parse_name
+from resolver.wire.names import ancestors_of, key_of, parse_name
 
 _WITH_ADDRESSES = frozenset({int(Type.A), int(Type.AAAA), int(Type.SVCB), int(Type.HTTPS)})
 REFUSED = "refused"  # the verdict for those who may not ask
@@ -109,11 +109,8 @@ def _guard_step(private_names: frozenset[bytes] | None, key: bytes) -> Step:
     """The step of the guard against rebinding: the policy allows, and addresses may be gone from the answer."""
     if private_names is None:
         return Step("guard", "off", "private addresses are passed on: upstream.rebinding_guard is off")
-    at = 0
-    while at < len(key):
-        at += 1 + key[at]
-        if key[:at] in private_names:
-            return Step("guard", "private name", "may have private addresses: upstream.private_names or zones has it")
+    if any(above in private_names for above in ancestors_of(key)):
+        return Step("guard", "private name", "may have private addresses: upstream.private_names or zones has it")
     return Step(
         "guard",
         "on",

@@ -12,18 +12,16 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from resolver.config.settings import EncryptedSettings, WorkerSettings
-from resolver.wire.codes import Flag, Rcode, Type, has_data_above
+from resolver.wire.codes import POINTER, TYPE_AND_CLASS, Flag, Rcode, Type, has_data_above
 from resolver.wire.designation import Designation, designation
 from resolver.wire.message import address_record, name_record, soa_record
-from resolver.wire.names import key_of, parent_of, parse_name, to_text, wire_of_key
+from resolver.wire.names import ancestors_of, key_of, parent_of, parse_name, to_text, wire_of_key
 from resolver.wire.question import Question
 from resolver.wire.response import compose
 
 TTL_SECONDS = 3600
 _DESIGNATION_TTL_SECONDS = 300  # a client that comes by DoT asks again so soon after DoT is gone
 _POINTER_OCTETS = 2
-_TYPE_AND_CLASS = 4
-_POINTER = 0xC000  # RFC 1035 section 4.1.4
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +87,7 @@ class LocalNames:
         if key.startswith(_RESOLVER_ARPA):  # never forwarded, even where all of arpa is (RFC 9462 section 4)
             return self._zones[_RESOLVER_ARPA]
         found = None
-        for ancestor in _ancestors(key):
+        for ancestor in ancestors_of(key):
             if ancestor in self._forwarded:
                 return None
             found = self._zones.get(ancestor, found)
@@ -109,8 +107,8 @@ class LocalNames:
         if record is not None:
             return compose(question, Rcode.NOERROR, record, answers=1, flags=Flag.AA)
         zone_octets = len(zone.key) + 1  # as a wire name: the key's octets and the root
-        apex = question.end - _TYPE_AND_CLASS - zone_octets
-        soa = (_POINTER | apex).to_bytes(_POINTER_OCTETS, "big") + self._soa
+        apex = question.end - TYPE_AND_CLASS - zone_octets
+        soa = (POINTER << 8 | apex).to_bytes(_POINTER_OCTETS, "big") + self._soa
         if question.key == zone.key and question.qtype == Type.SOA:
             return compose(question, Rcode.NOERROR, soa, answers=1, flags=Flag.AA)
         exists = (
@@ -121,14 +119,6 @@ class LocalNames:
             or any(name.startswith(question.key) for name in self._forwarded)
         )
         return compose(question, Rcode.NOERROR if exists else Rcode.NXDOMAIN, soa, authorities=1, flags=Flag.AA)
-
-
-def _ancestors(key: bytes) -> Iterator[bytes]:
-    """The name's ancestors, the top-level one first, then the name itself."""
-    at = 0
-    while at < len(key):
-        at += 1 + key[at]
-        yield key[:at]
 
 
 def _key(name: str) -> bytes:

@@ -8,16 +8,14 @@ from dataclasses import replace
 
 from resolver.wire.addresses import holds_private_address
 from resolver.wire.answer import Answer, read_answer, with_ttl
-from resolver.wire.codes import Type
+from resolver.wire.codes import POINTER_TO_QUESTION, TYPE_AND_CLASS, Type
 from resolver.wire.message import soa_record
-from resolver.wire.names import key_of, parse_name, wire_of_key
+from resolver.wire.names import ancestors_of, key_of, parse_name, wire_of_key
 
 _TYPES = frozenset({int(Type.A), int(Type.AAAA), int(Type.SVCB), int(Type.HTTPS), int(Type.ANY)})
 _TELLS_NAT64 = key_of(parse_name("ipv4only.arpa"))  # by its addresses, whatever they are (RFC 7050)
 _MOST_TTL_SECONDS = 60  # of an answer that lost all that was asked for: nothing says how long that holds
-_POINTER_TO_QUESTION = b"\xc0\x0c"
-_SOA = soa_record(_MOST_TTL_SECONDS).removeprefix(_POINTER_TO_QUESTION)
-_TYPE_AND_CLASS = 4
+_SOA = soa_record(_MOST_TTL_SECONDS).removeprefix(POINTER_TO_QUESTION)
 
 
 class RebindingGuard:
@@ -45,18 +43,13 @@ class RebindingGuard:
         return _without_data(left, min(answer.ttl_seconds, _MOST_TTL_SECONDS))
 
     def _may_be_private(self, key: bytes) -> bool:
-        at = 0
-        while at < len(key):
-            at += 1 + key[at]
-            if key[:at] in self._private_names:
-                return True
-        return False
+        return any(above in self._private_names for above in ancestors_of(key))
 
 
 def _without_data(answer: Answer, ttl_seconds: int) -> Answer:
     """The answer of a chain whose end has lost its data: NODATA, with an SOA as all of ours (RFC 2308 section 3)."""
-    owner = wire_of_key(answer.targets[-1]) if answer.targets else _POINTER_TO_QUESTION
-    places = array("H", (*answer.ttl_offsets, len(answer.body) + len(owner) + _TYPE_AND_CLASS))
+    owner = wire_of_key(answer.targets[-1]) if answer.targets else POINTER_TO_QUESTION
+    places = array("H", (*answer.ttl_offsets, len(answer.body) + len(owner) + TYPE_AND_CLASS))
     return replace(
         answer,
         authenticated=False,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from resolver.wire.codes import Class, Rcode, Type
+from resolver.wire.codes import POINTER_TO_QUESTION, Class, Rcode, Type
 from resolver.wire.message import soa_record
 from resolver.wire.names import key_of, parse_name
 from resolver.wire.question import Question
@@ -10,7 +10,7 @@ from resolver.wire.response import compose
 
 LONGEST = 255  # octets: one character-string (RFC 1035 section 3.3.14)
 
-_OWNER_AND_TYPE = b"\xc0\x0c" + Type.TXT.to_bytes(2, "big")
+_OWNER_AND_TYPE = POINTER_TO_QUESTION + Type.TXT.to_bytes(2, "big")
 _TTL = bytes(4)
 _POINTER_AND_TYPE = 4  # octets
 _SOA = soa_record(0)

@@ -16,7 +16,7 @@ from resolver.answering.proxies import BY_CLIENT_SUBNET
 from resolver.errors import FormatError
 from resolver.listeners.connection import ClientConnection
 from resolver.wire.codes import MAX_MESSAGE, Rcode
-from resolver.wire.ttl import least_ttl
+from resolver.wire.records import least_ttl
 
 PATH: Final = "/dns-query"
 MEDIA_TYPE: Final = "application/dns-message"

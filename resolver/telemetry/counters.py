@@ -24,6 +24,8 @@ from resolver.telemetry.counter_file import CounterFile, MemoryCells
 KINDS: Final[tuple[str, ...]] = ("blocked", "monitored", "exempted", "other")
 BUCKETS: Final[tuple[float, ...]] = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 """Upper bounds of the histogram of durations, in seconds. Queries that are answered at once are in the first."""
+BUCKET_NAMES: Final[tuple[str, ...]] = (*(f"{bound:g}" for bound in BUCKETS), "+Inf")
+"""The same as histograms write them, and that of all longer ones."""
 
 _RESERVED_CELLS = 8_192  # for all that is bounded by itself; names and clients get the others
 _PREFIXES = {4: 24, 6: 48}
@@ -46,17 +48,9 @@ class Outcome(IntEnum):
 
 OUTCOMES: Final[tuple[str, ...]] = tuple(outcome.name.lower() for outcome in Outcome)
 KIND_OF: Final[tuple[int, ...]] = (0, 3, 1, 2, 3, 1, 2, 3, 3)  # by outcome: an index into KINDS
-_VERDICT_OF: Final[tuple[str, ...]] = (
-    "block",
-    "allow",
-    "monitor",
-    "exempt",
-    "allow",
-    "monitor",
-    "exempt",
-    "failed",
-    "refused",
-)
+_LET_THROUGH: Final = ("allow", "monitor", "exempt")  # from the cache, and by an upstream
+VERDICT_OF: Final[tuple[str, ...]] = ("block", *_LET_THROUGH, *_LET_THROUGH, "failed", "refused")
+"""The verdict that metrics show for an outcome."""
 
 # What an answer is counted as: its cell, which of its client's cells (KINDS), and what the query log says of it between
 # client and duration, None where it says nothing.
@@ -65,17 +59,6 @@ Account = tuple[int, int, bytes | None]
 # What an answer is counted under, beside its outcome: group, service, list, qtype, rcode, protocol, exemption,
 # domain.
 Facts = tuple[str, str | None, str | None, str | None, str, str, str | None, str | None]
-
-
-def verdict_of(outcome: int) -> str:
-    """The verdict that metrics show for an outcome."""
-    return _VERDICT_OF[outcome]
-
-
-def bucket_of(seconds: float) -> str:
-    """The upper bound of a duration's bucket, as histograms write it."""
-    at = bisect_left(BUCKETS, seconds)
-    return f"{BUCKETS[at]:g}" if at < len(BUCKETS) else "+Inf"
 
 
 class Counters:
@@ -98,7 +81,7 @@ class Counters:
         self._others: dict[str, int] = {}
         self._client_cells: dict[str, int] = {}
         self._lost = self._new(["dropped", "statistics_keys"])
-        self._everyone = self._row(_OTHER if detailed_clients(self.clients) else "")
+        self._everyone = self._row(_OTHER if self.clients != "hidden" else "")
 
     def move(self, store: MemoryCells) -> None:
         """Go on in new cells; indices of the old ones are worth nothing from now on."""
@@ -152,8 +135,8 @@ class Counters:
         bucket = bisect_left(BUCKETS, seconds)
         places = self._waits.get((outcome, bucket))
         if places is None:
-            verdict = _VERDICT_OF[outcome]
-            of_bucket, of_sum = _text(["seconds", verdict, bucket_of(seconds)]), _text(["seconds_sum", verdict])
+            verdict = VERDICT_OF[outcome]
+            of_bucket, of_sum = _text(["seconds", verdict, BUCKET_NAMES[bucket]]), _text(["seconds_sum", verdict])
             places = self._waits[outcome, bucket] = self._other(of_bucket), self._other(of_sum)
         in_bucket, in_sum = places
         self.cells[in_bucket] += 1
@@ -197,11 +180,6 @@ class Counters:
             made = self.store.intern(key)
             cell = self._others[key] = self._lost if made is None else made
         return cell
-
-
-def detailed_clients(clients: str) -> bool:
-    """Whether clients are told apart at all."""
-    return clients != "hidden"
 
 
 def shown_client(address: str, clients: str) -> str:

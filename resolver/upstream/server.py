@@ -7,11 +7,10 @@ from bisect import bisect_left
 from typing import Any, Final, TypedDict
 
 from resolver.config.settings import UpstreamServer
-from resolver.telemetry.counters import BUCKETS
+from resolver.telemetry.counters import BUCKET_NAMES, BUCKETS
 
 _REPLY_WEIGHT: Final = 1 / 8  # of the latest reply in the smoothed latency, as in TCP (RFC 6298 section 2)
 _SILENCE_WEIGHT: Final = 1 / 4
-_BUCKET_NAMES: Final = (*(f"{bound:g}" for bound in BUCKETS), "+Inf")
 
 
 class ServerHealth(TypedDict):
@@ -48,7 +47,7 @@ class Server:
         self.insecure = 0  # times that TLS could not be agreed upon, or the certificate was not good
         self.wrong_replies = 0  # late, malformed or forged ones; ignored
         self.silent_connections = 0  # that were left for a fresh one
-        self.took = [0] * len(_BUCKET_NAMES)  # replies by how long they took
+        self.took = [0] * len(BUCKET_NAMES)  # replies by how long they took
         self.took_microseconds = 0
 
     def replied(self, seconds: float) -> None:
@@ -81,7 +80,7 @@ class Server:
             **{("upstream", self.name, result): count for result, count in results.items() if count},
             **{
                 ("upstream_seconds", self.name, bound): count
-                for bound, count in zip(_BUCKET_NAMES, self.took, strict=True)
+                for bound, count in zip(BUCKET_NAMES, self.took, strict=True)
                 if count
             },
             ("upstream_seconds_sum", self.name): self.took_microseconds,

@@ -14,12 +14,11 @@ from resolver.errors import UpstreamError
 from resolver.upstream.bootstrap import Bootstrap
 from resolver.upstream.forwarder import MAX_SECONDS, Forwarder
 from resolver.upstream.server import Server, ServerHealth
-from resolver.wire.codes import has_data_above
+from resolver.wire.codes import TYPE_AND_CLASS, has_data_above
 from resolver.wire.names import key_of, parent_of, parse_name
 
 _LOOK_UP_SHARE = 3 / 4  # of the time for connecting
 _SPARE_SECONDS = 0.5  # behind the end of all that may be in flight
-_TYPE_AND_CLASS = 4  # octets behind the name in a question
 
 
 class ZonedForwarder:
@@ -81,7 +80,7 @@ class ZonedForwarder:
         forwarder.ask(question, dnssec_ok=dnssec_ok, checking_disabled=checking_disabled, done=done)
 
     def _forwarder_of(self, question: bytes) -> Forwarder:
-        key = key_of(question[:-_TYPE_AND_CLASS])
+        key = key_of(question[:-TYPE_AND_CLASS])
         if has_data_above(question[-4] << 8 | question[-3]):
             key = parent_of(key)
         found = self.default

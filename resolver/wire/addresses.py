@@ -7,12 +7,11 @@ from typing import Final
 
 from resolver.errors import FormatError
 from resolver.wire.address_kinds import PERHAPS_PRIVATE, is_private
-from resolver.wire.codes import Type
+from resolver.wire.codes import POINTER, Type
 
-_POINTER: Final = 0xC0
 _A: Final = int(Type.A)
 _OCTETS: Final = {_A: 4, int(Type.AAAA): 16}
-_SERVICE_TYPES: Final = (int(Type.SVCB), int(Type.HTTPS))
+SERVICE_TYPES: Final = (int(Type.SVCB), int(Type.HTTPS))
 _HINTS: Final = {4: 4, 6: 16}  # SvcParamKeys ipv4hint and ipv6hint: octets of an address (RFC 9460 section 7.3)
 
 
@@ -37,7 +36,7 @@ def holds_private_address(body: bytes, answers: int) -> bool:
     """Whether an address that `addresses_in` finds there is private. Most answers are public, and told so quickly."""
     at = 0
     for _ in range(answers):
-        at = at + 2 if body[at] >= _POINTER else behind_name(body, at)
+        at = at + 2 if body[at] >= POINTER else behind_name(body, at)
         rtype = body[at] << 8 | body[at + 1]
         start = at + 10
         at = start + (body[at + 8] << 8 | body[at + 9])
@@ -53,7 +52,7 @@ def addresses_of_record(message: bytes, rtype: int, start: int, end: int) -> Ite
     """The addresses of one record, whose data is from `start` to `end`. What is malformed holds none."""
     if _OCTETS.get(rtype) == end - start:
         yield message[start:end]
-    elif rtype in _SERVICE_TYPES:
+    elif rtype in SERVICE_TYPES:
         try:
             yield from _hints(message, start, end)
         except (IndexError, FormatError):
@@ -75,7 +74,7 @@ def _hints(message: bytes, start: int, end: int) -> Iterator[bytes]:
 def behind_name(message: bytes, at: int) -> int:
     """The offset behind the name at `at`, in a message that was read before."""
     while length := message[at]:
-        if length >= _POINTER:
+        if length >= POINTER:
             return at + 2
         if length >= 64:
             raise FormatError("an unknown kind of label")

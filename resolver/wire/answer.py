@@ -14,9 +14,9 @@ from typing import Final
 
 from resolver.errors import FormatError
 from resolver.wire.address_kinds import is_private
-from resolver.wire.addresses import addresses_of_record
+from resolver.wire.addresses import SERVICE_TYPES, addresses_of_record
 from resolver.wire.chain import Chain, covered, follow
-from resolver.wire.codes import HEADER, Class, Flag, Rcode, Type
+from resolver.wire.codes import HEADER, POINTER_TO_QUESTION, Class, Flag, Rcode, Type
 from resolver.wire.reading import TTL_SIGN_BIT, Names, Record
 from resolver.wire.remarks import Remark
 from resolver.wire.rewriting import Rewriter
@@ -30,8 +30,6 @@ _ANY: Final = int(Type.ANY)
 _IN: Final = int(Class.IN)
 _CLASS_IN: Final = _IN.to_bytes(2, "big")
 _PROOF_TYPES: Final = frozenset({int(Type.NSEC), int(Type.NSEC3)})
-_SERVICE_TYPES: Final = (Type.SVCB, Type.HTTPS)
-_POINTER_TO_QUESTION: Final = b"\xc0\x0c"
 _LEADING_TYPES: Final = frozenset(
     {Type.CNAME, Type.DNAME, Type.SVCB, Type.HTTPS, Type.ANY}
 )  # lead to names, or are many types
@@ -238,7 +236,7 @@ def _read_plain(message: bytes, start: int, qtype: int) -> Answer | None:
     flags = message[3]
     if not count or count > MAX_RECORDS or flags & 0xF or qtype in _LEADING_TYPES:
         return None
-    head = _POINTER_TO_QUESTION + qtype.to_bytes(2, "big") + _CLASS_IN
+    head = POINTER_TO_QUESTION + qtype.to_bytes(2, "big") + _CLASS_IN
     at = start
     lifetime = _MORE_THAN_ANY_TTL
     offsets: list[int] = []
@@ -307,7 +305,7 @@ def _service_targets(names: Names, records: list[Record]) -> list[bytes]:
     targets: dict[bytes, None] = {}
     hints = 0
     for record in records:
-        if record.rtype in _SERVICE_TYPES:
+        if record.rtype in SERVICE_TYPES:
             target, _ = names.read(record.rdata + 2)
             if target != b"\x00":
                 targets[names.key(target)] = None

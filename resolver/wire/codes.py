@@ -97,6 +97,9 @@ MAX_MESSAGE: Final = 65535  # octets of a message over a stream (RFC 1035 sectio
 HEADER: Final = 12  # octets of a message's header
 UDP_PAYLOAD: Final = 1232  # what we send and accept over UDP without fear of fragments (RFC 9715)
 UDP_PAYLOAD_PLAIN: Final = 512  # a client without EDNS takes no more (RFC 1035 section 4.2.1)
+TYPE_AND_CLASS: Final = 4  # octets of a record's or question's type and class, behind its name
+POINTER: Final = 0xC0  # the bits of a length octet that begins a pointer to a name (RFC 1035 section 4.1.4)
+POINTER_TO_QUESTION: Final = b"\xc0\x0c"  # to the first name behind the header
 
 
 def is_meta(qtype: int) -> bool:

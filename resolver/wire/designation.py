@@ -7,12 +7,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
-from resolver.wire.codes import Class, Flag, Rcode, Type
+from resolver.wire.codes import POINTER_TO_QUESTION, Class, Flag, Rcode, Type
 from resolver.wire.names import parse_name
 from resolver.wire.question import Question
 from resolver.wire.response import compose
 
-_POINTER_TO_QUESTION = b"\xc0\x0c"
 _DOT_PRIORITY, _DOH_PRIORITY = 1, 2  # the lower is preferred: DoT says less of a client, and costs both sides less
 _DOH_PATH = b"/dns-query{?dns}"
 
@@ -87,7 +86,7 @@ def designation(
     for priority, port, params in ways:
         ordered = sorted([*params, *hints, (_Key.PORT, port.to_bytes(2, "big"))])
         rdata = priority.to_bytes(2, "big") + target + b"".join(_with_length(key, value) for key, value in ordered)
-        records += _record(_POINTER_TO_QUESTION, Type.SVCB, ttl_seconds, rdata)
+        records += _record(POINTER_TO_QUESTION, Type.SVCB, ttl_seconds, rdata)
     owned = b"".join(
         _record(target, Type.A if address.version == 4 else Type.AAAA, ttl_seconds, address.packed)
         for address in parsed

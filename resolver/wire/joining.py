@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from array import array
-from typing import Final
 
 from resolver.errors import FormatError
 from resolver.wire.answer import MAX_RECORDS, Answer, with_ttl
 from resolver.wire.chain import MAX_CHAIN
-from resolver.wire.codes import HEADER
+from resolver.wire.codes import HEADER, TYPE_AND_CLASS
 from resolver.wire.names import key_of
 from resolver.wire.reading import Names
 from resolver.wire.rewriting import Rewriter
-
-_TYPE_AND_CLASS: Final = 4
 
 
 def joined(first: Answer, qname: bytes, then: Answer, target: bytes, ttl_seconds: int) -> Answer:
@@ -34,7 +31,7 @@ def joined(first: Answer, qname: bytes, then: Answer, target: bytes, ttl_seconds
     below = []
     try:
         for names, answer, name in parts:
-            records, at = names.records(HEADER + len(name) + _TYPE_AND_CLASS, answer.answers)
+            records, at = names.records(HEADER + len(name) + TYPE_AND_CLASS, answer.answers)
             for record in records:
                 written.add(names, record)
             below.append(at)
@@ -62,4 +59,4 @@ def joined(first: Answer, qname: bytes, then: Answer, target: bytes, ttl_seconds
 
 
 def _names(answer: Answer, qname: bytes) -> Names:
-    return Names(bytes(HEADER) + qname + bytes(_TYPE_AND_CLASS) + answer.body)
+    return Names(bytes(HEADER) + qname + bytes(TYPE_AND_CLASS) + answer.body)

@@ -7,7 +7,8 @@ import re
 
 import dnslib
 
-_POINTER_TO_QUESTION = b"\xc0\x0c"
+from resolver.wire.codes import POINTER_TO_QUESTION
+
 _ROOT = b"\x00"
 _MAX_TYPE = 65535
 _TYPE_NUMBER = re.compile(r"TYPE[0-9]{1,5}\Z")
@@ -17,7 +18,7 @@ def record(rtype: int, rdata: dnslib.RD, ttl_seconds: int) -> bytes:
     """One packed record whose owner is a pointer to the question's name."""
     packed = dnslib.DNSBuffer()
     dnslib.RR(".", rtype=rtype, rdata=rdata, ttl=ttl_seconds).pack(packed)
-    return _POINTER_TO_QUESTION + bytes(packed.data).removeprefix(_ROOT)
+    return POINTER_TO_QUESTION + bytes(packed.data).removeprefix(_ROOT)
 
 
 def address_record(address: str, ttl_seconds: int) -> bytes:

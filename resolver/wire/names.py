@@ -12,11 +12,11 @@ A name is kept in one of three shapes:
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 from resolver.errors import RuleError
+from resolver.wire.codes import MAX_LABEL, MAX_NAME
 
-_MAX_LABEL = 63  # RFC 1035 section 2.3.4
-_MAX_NAME = 255
 _LABEL = re.compile(rb"[a-z0-9_-]+\Z")  # browsers open names whose labels begin or end with '-'
 _PLAIN_OCTET = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_*=+/")
 _TOKEN = re.compile(r"\\(?:(\d{3})|(.))|(.)", re.DOTALL)  # an escaped octet, or a plain one
@@ -44,8 +44,8 @@ def parse_name(text: str) -> bytes:
         wire.append(len(octets))
         wire += octets
     wire.append(0)
-    if len(wire) > _MAX_NAME:
-        raise RuleError(f"{text!r} is {len(wire)} octets long: a domain name has at most {_MAX_NAME}")
+    if len(wire) > MAX_NAME:
+        raise RuleError(f"{text!r} is {len(wire)} octets long: a domain name has at most {MAX_NAME}")
     return bytes(wire)
 
 
@@ -53,8 +53,8 @@ def _label(label: str, name: str) -> bytes:
     if not label:
         raise RuleError(f"{name!r} has an empty label: write one dot between labels")
     octets = label.lower().encode("ascii") if label.isascii() else _a_label(label, name)
-    if len(octets) > _MAX_LABEL:
-        raise RuleError(f"{name!r} has a label of {len(octets)} octets: {_MAX_LABEL} is the most")
+    if len(octets) > MAX_LABEL:
+        raise RuleError(f"{name!r} has a label of {len(octets)} octets: {MAX_LABEL} is the most")
     if not _LABEL.match(octets):
         raise RuleError(f"{name!r} is not a domain name: a label is letters, digits, '-' and '_'")
     return octets
@@ -74,13 +74,13 @@ def parse_any_name(text: str) -> bytes:
     if not labels[-1]:
         labels.pop()  # behind the last dot
     for octets in labels:
-        if not 0 < len(octets) <= _MAX_LABEL:
-            raise RuleError(f"{text!r} has a label of {len(octets)} octets: 1 to {_MAX_LABEL} are possible")
+        if not 0 < len(octets) <= MAX_LABEL:
+            raise RuleError(f"{text!r} has a label of {len(octets)} octets: 1 to {MAX_LABEL} are possible")
         wire.append(len(octets))
         wire += octets.lower()
     wire.append(0)
-    if len(wire) > _MAX_NAME:
-        raise RuleError(f"{text!r} is {len(wire)} octets long: a domain name has at most {_MAX_NAME}")
+    if len(wire) > MAX_NAME:
+        raise RuleError(f"{text!r} is {len(wire)} octets long: a domain name has at most {MAX_NAME}")
     return bytes(wire)
 
 
@@ -161,6 +161,14 @@ def parent_of(key: bytes) -> bytes:
         parent = at
         at += 1 + key[at]
     return key[:parent]
+
+
+def ancestors_of(key: bytes) -> Iterator[bytes]:
+    """The keys of a name's ancestors, the top-level one first, then the name's own."""
+    at = 0
+    while at < len(key):
+        at += 1 + key[at]
+        yield key[:at]
 
 
 def domain_of(key: bytes) -> bytes:

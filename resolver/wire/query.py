@@ -10,7 +10,7 @@ import contextlib
 from typing import Final
 
 from resolver.errors import FormatError
-from resolver.wire.codes import HEADER, UDP_PAYLOAD, EdnsOption, Flag, Rcode, Type
+from resolver.wire.codes import HEADER, POINTER, TYPE_AND_CLASS, UDP_PAYLOAD, EdnsOption, Flag, Rcode, Type
 from resolver.wire.names import key_of
 from resolver.wire.reading import Names
 from resolver.wire.records import records
@@ -40,9 +40,7 @@ _QR: Final = Flag.QR >> 8  # these three lie in the header's third octet
 _TC: Final = Flag.TC >> 8
 _QR_AND_OPCODE: Final = 0xF8
 _RCODE: Final = 0x0F
-_POINTER: Final = 0xC0
 _QUESTION_AT: Final = HEADER
-_TYPE_AND_CLASS: Final = 4  # octets at the end of a question
 
 # What a server says that answers. Whoever says anything else will not or cannot; another server may.
 ANSWERS: Final = frozenset({int(Rcode.NOERROR), int(Rcode.NXDOMAIN), int(Rcode.YXDOMAIN)})
@@ -109,7 +107,7 @@ def question_matches(question: bytes, response: bytes) -> bool:
     echoed = response[_QUESTION_AT : _QUESTION_AT + len(question)]
     return (
         # bytes.lower touches A to Z only, and no length octet of `question` is one of them
-        echoed.lower() == question.lower() and echoed[-_TYPE_AND_CLASS:] == question[-_TYPE_AND_CLASS:]
+        echoed.lower() == question.lower() and echoed[-TYPE_AND_CLASS:] == question[-TYPE_AND_CLASS:]
     )
 
 
@@ -150,14 +148,14 @@ def extended_rcode_of(response: bytes) -> int:
     try:
         for _ in range(response[4] << 8 | response[5]):
             while length := response[at]:
-                if length >= _POINTER:
+                if length >= POINTER:
                     at += 1
                     break
                 at += 1 + length
-            at += 1 + _TYPE_AND_CLASS
+            at += 1 + TYPE_AND_CLASS
         for number in range(others + additional):
             while length := response[at]:
-                if length >= _POINTER:
+                if length >= POINTER:
                     at += 1
                     break
                 at += 1 + length
@@ -185,7 +183,7 @@ def is_referral(question: bytes, response: bytes) -> bool:
     if response[3] & _RCODE or response[2] & _AA or response[6:8] != b"\x00\x00" or response[8:10] == b"\x00\x00":
         return False
     names = Names(response)
-    name = key_of(question[:-_TYPE_AND_CLASS])
+    name = key_of(question[:-TYPE_AND_CLASS])
     refers = False
     try:
         for record in names.records(HEADER + len(question), response[8] << 8 | response[9])[0]:

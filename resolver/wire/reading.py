@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import Final
 
 from resolver.errors import FormatError
-from resolver.wire.codes import MAX_LABEL, MAX_NAME
+from resolver.wire.codes import MAX_LABEL, MAX_NAME, POINTER
 from resolver.wire.names import key_of
 
 TTL_SIGN_BIT: Final = 0x80000000
 _MAX_LABELS: Final = 5000  # labels and pointers that are followed in one message, a few milliseconds' worth
-_POINTER: Final = 0xC0
 
 
 class Record:
@@ -47,7 +46,7 @@ class Names:
     def read(self, at: int) -> tuple[bytes, int]:
         """The lower-case wire name at `at`, and the offset behind it. A pointer may only point backwards."""
         message = self.message
-        if message[at] >= _POINTER:
+        if message[at] >= POINTER:
             target = (message[at] & 0x3F) << 8 | message[at + 1]
             name = self._known.get(target)
             if name is None:
@@ -59,7 +58,7 @@ class Names:
     def as_written(self, at: int) -> bytes:
         """The wire name at `at`, its letters as they are."""
         message = self.message
-        if message[at] < _POINTER:
+        if message[at] < POINTER:
             return self._follow(at)
         target = (message[at] & 0x3F) << 8 | message[at + 1]
         name = self._written.get(target)
@@ -71,7 +70,7 @@ class Names:
         """The offset behind the name at `at`."""
         message = self.message
         while length := message[at]:
-            if length >= _POINTER:
+            if length >= POINTER:
                 return at + 2
             at += 1 + length
         return at + 1
@@ -106,7 +105,7 @@ class Names:
             self._labels_left -= 1
             if self._labels_left < 0:
                 raise FormatError("more names than a message needs")
-            if length >= _POINTER:
+            if length >= POINTER:
                 at = (length & 0x3F) << 8 | message[at + 1]
                 if at >= lowest:
                     raise FormatError("a compression pointer that does not point backwards")

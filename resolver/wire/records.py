@@ -6,9 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from resolver.errors import FormatError
-from resolver.wire.codes import HEADER
+from resolver.wire.codes import HEADER, POINTER, Type
 
-_POINTER = 0xC0
 _FIXED = 10  # octets of a record between its owner and its data
 
 
@@ -43,10 +42,23 @@ def records(message: bytes) -> Iterator[RecordSpan]:
             at = end
 
 
+def least_ttl(message: bytes) -> int | None:
+    """The least TTL of the records, in seconds, OPT aside, which is how long all of it is good for; None without any.
+
+    Raises FormatError where the message is cut off.
+    """
+    ttls = (
+        int.from_bytes(message[record.ttl_at : record.ttl_at + 4], "big")
+        for record in records(message)
+        if record.rtype != Type.OPT
+    )
+    return min(ttls, default=None)
+
+
 def _behind_name(message: bytes, at: int) -> int:
     while at < len(message):
         length = message[at]
-        if length >= _POINTER:
+        if length >= POINTER:
             return at + 2
         if not length:
             return at + 1

@@ -5,13 +5,10 @@ from __future__ import annotations
 from typing import Final
 
 from resolver.errors import FormatError
-from resolver.wire.codes import HEADER, MAX_MESSAGE
+from resolver.wire.codes import HEADER, MAX_MESSAGE, POINTER, POINTER_TO_QUESTION, TYPE_AND_CLASS
 from resolver.wire.reading import Names, Record
 
-_TYPE_AND_CLASS: Final = 4
 _CNAME: Final = 5
-_POINTER: Final = 0xC000  # RFC 1035 section 4.1.4
-_POINTER_TO_QUESTION: Final = b"\xc0\x0c"
 _FARTHEST: Final = 0x3FFF  # that a pointer reaches
 
 # Types whose data may hold compressed names (RFC 1035 section 3.3, RFC 3597 section 4): the octets before them, and how
@@ -50,8 +47,8 @@ class Rewriter:
         """`qname` is lower-case wire form."""
         self.body = b""
         self.ttl_offsets: list[int] = []
-        self._first = HEADER + len(qname) + _TYPE_AND_CLASS
-        self._pointers: dict[bytes, bytes] = {qname: _POINTER_TO_QUESTION}
+        self._first = HEADER + len(qname) + TYPE_AND_CLASS
+        self._pointers: dict[bytes, bytes] = {qname: POINTER_TO_QUESTION}
 
     def add(self, names: Names, record: Record) -> None:
         """Write a record. Raises FormatError where it cannot be read, or has no room in a message."""
@@ -61,8 +58,8 @@ class Rewriter:
             owner = names.as_written(record.begin)
             self._note(record.owner, at)
         data = _data(names, record)
-        self.ttl_offsets.append(at + len(owner) + _TYPE_AND_CLASS)
-        head = names.message[record.ttl_at - _TYPE_AND_CLASS : record.ttl_at + 4]
+        self.ttl_offsets.append(at + len(owner) + TYPE_AND_CLASS)
+        head = names.message[record.ttl_at - TYPE_AND_CLASS : record.ttl_at + 4]
         self.body += owner + head + len(data).to_bytes(2, "big") + data
         if record.rtype == _CNAME:
             self._note(data.lower(), len(self.body) - len(data))
@@ -72,7 +69,7 @@ class Rewriter:
     def _note(self, name: bytes, at: int) -> None:
         place = self._first + at
         if place <= _FARTHEST and name not in self._pointers:
-            self._pointers[name] = (_POINTER | place).to_bytes(2, "big")
+            self._pointers[name] = (POINTER << 8 | place).to_bytes(2, "big")
 
 
 def _data(names: Names, record: Record) -> bytes:

@@ -107,7 +107,7 @@ class _Worker:
         )
         policy = policy_in_memory(compile_rules(rules), compile_groups(groups, []))
         self.pipeline = Pipeline(resolver, policy, ClientBounds(("127.0.0.0/8",), limits), OwnAnswers(), counters)
-        self.client = self.pipeline.client("127.0.0.1")
+        self.client = self.pipeline.clients.at("127.0.0.1")
 
     def ask(self, query: bytes) -> bytes | Pending | None:
         return self.pipeline.answer_now(query, self.client, Transport.TCP)

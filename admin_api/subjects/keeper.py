@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import heapq
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -190,7 +190,7 @@ class SubjectKeeper:
                 end = End(end.wall, moment.boot, moment.boot)
             elif abs(known.wall - end.wall) < _SAME_SECONDS:
                 end = known
-            subjects.append(subject.with_end(end))
+            subjects.append(replace(subject, ends=end))
         self.subjects = Subjects(subjects)
         self._reckon()
         await self._begin_journal()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import socket
+from dataclasses import asdict
 from typing import Annotated
 
 import typer
@@ -80,7 +81,7 @@ def explain_command(
     except (RuleError, ValueError) as error:
         fail(str(error), code=2)
     if as_json:
-        print_json({**explanation.to_plain(), "origin": origin})
+        print_json({**asdict(explanation), "origin": origin})
         return
     print_line(f"{explanation.name} {explanation.type} for {explanation.client}: {explanation.verdict}")
     for step in explanation.trace:

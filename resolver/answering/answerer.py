@@ -173,11 +173,6 @@ class Answerer:
             return truncated(question, local[3] & 0xF)
         return local
 
-    def not_served(self, question: Question, client: Client, transport: Transport) -> bytes:
-        """The answer to a client that is none of ours."""
-        why = ede_option(Ede.PROHIBITED, "this resolver does not serve your network")
-        return self.refuse(question, client, transport, why)
-
     def refuse(
         self,
         question: Question,
@@ -245,7 +240,7 @@ class Answerer:
     def _judged(self, entry: CacheEntry, pending: Pending) -> Decision:
         """The decision that counts, with all that the answer leads to."""
         snapshot, view, targets = self.snapshot, pending.client.view, entry.answer.targets
-        if not snapshot.judges_addresses:
+        if not snapshot.stack.judges_addresses:
             return judge_targets(pending.decision, targets, (), view, snapshot) if targets else pending.decision
         if not entry.is_long_to_judge:
             addresses = entry.addresses

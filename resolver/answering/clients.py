@@ -61,7 +61,7 @@ class Clients:
         self._unlimited = NetworkTable((network, True) for network in rates.exempt)
         self.networks = networks = Networks(bounds.networks)
         per_network = networks.bound(rates.queries_per_second)
-        self._budgets = QueryBudgets(rates.queries_per_second, limits.clients, dropped, per_network)
+        self.budgets = QueryBudgets(rates.queries_per_second, limits.clients, dropped, per_network)
         self._rates_responses = rates.responses_per_second > 0
         self._limits = limits
         self._accounts = accounts
@@ -92,7 +92,7 @@ class Clients:
         self.next_change = FOR_EVER
 
     def at(self, address: str, name: str = "") -> Client:
-        """The client at an address. Raises ValueError for what is none.
+        """The client at an address, remembered until something about it changes. Raises ValueError for what is none.
 
         `name` is what it calls itself, in lower case; one that no group has is forgotten at once.
         """
@@ -136,7 +136,7 @@ class Clients:
             cell,
             shown,
             until,
-            PLENTY if is_unlimited or not self._budgets.is_limited else 0,
+            PLENTY if is_unlimited or not self.budgets.is_limited else 0,
         )
         if len(self.known) + self._named_clients >= self._limits.clients:
             self._dropped["clients"] += len(self.known) + self._named_clients
@@ -166,25 +166,15 @@ class Clients:
         """Count one more query of a client; False where it has asked too many. Counted as dropped then."""
         left = client.left or self.refill(client, self._clock())
         if not left:
-            self._dropped[self._budgets.ended] += 1
+            self._dropped[self.budgets.ended] += 1
             return False
         client.left = left - 1
         return True
 
     def refill(self, client: Client, now: float) -> int:
         """Let a client that has no queries left have some more, if it may; gives how many. `now`: monotonic seconds."""
-        client.left = self._budgets.portion(client.address, now, client.network)
+        client.left = self.budgets.portion(client.address, now, client.network)
         return client.left
-
-    @property
-    def ended(self) -> str:
-        """The bound that left nothing when a client was refilled last, by its name under `dropped`."""
-        return self._budgets.ended
-
-    @property
-    def ended_per_second(self) -> int:
-        """The queries per second that this bound lets through."""
-        return self._budgets.per_second
 
     def _answers_for(self, address: Address, name: str) -> tuple[ViewAnswers, float]:
         """The answers for a client, and until when (monotonic seconds) they are the right ones."""

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Final
 
+from resolver.answering.client_networks import take_off
 from resolver.cache.responses import CacheEntry
 from resolver.wire.answer import Answer
 from resolver.wire.names import domain_of
@@ -118,8 +119,4 @@ class Places:
         """Give so many places back."""
         if count:
             self.taken -= count
-            left = self._by_domain[domain] - count
-            if left:
-                self._by_domain[domain] = left
-            else:
-                del self._by_domain[domain]
+            take_off(self._by_domain, domain, count)

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from resolver.answering.accounts import Accounts
 from resolver.answering.answerer import Answerer, Pending
 from resolver.answering.client import Client
+from resolver.answering.client_networks import take_off
 from resolver.answering.clients import Clients
 from resolver.answering.pipeline_parts import ClientBounds, OwnAnswers
 from resolver.answering.proxies import BY_CLIENT_SUBNET
@@ -98,10 +99,6 @@ class Pipeline:
         """The policy in force."""
         return self._answering.snapshot
 
-    def client(self, address: str, name: str = "") -> Client:
-        """The client at an address, remembered until something about it changes. `name` is what it calls itself."""
-        return self.clients.at(address, name)
-
     def answer_now(self, query: bytes, client: Client, transport: Transport) -> bytes | Pending | None:
         """Answer from policy or cache. None: drop the query in silence. Pending: `resolve` it."""
         try:
@@ -180,7 +177,7 @@ class Pipeline:
                 return self._answering.refuse(question, client, transport, _NOBODY)
             client = named
         if not client.allowed:
-            return self._answering.not_served(question, client, transport)
+            return self._answering.refuse(question, client, transport, _NOT_OURS)
         if not self.clients.admits(client):
             return self._too_many(question, client, transport, reply)
         if question.tsig:  # to answer without a signature would look like tampering
@@ -215,8 +212,9 @@ class Pipeline:
             if reply is not None and reply.cookie in (CookieProof.UNKNOWN, CookieProof.BAD):
                 return self._answering.refuse(question, client, transport, b"", Rcode.BADCOOKIE)
             return self._answering.refuse(question, client, transport, b"", Rcode.NOERROR, flags=Flag.TC)
-        of = " from your network" if self.clients.ended != "queries_per_second" else ""
-        why = ede_option(Ede.OTHER, f"more than {self.clients.ended_per_second} queries per second{of}")
+        budgets = self.clients.budgets
+        of = " from your network" if budgets.ended != "queries_per_second" else ""
+        why = ede_option(Ede.OTHER, f"more than {budgets.per_second} queries per second{of}")
         return self._answering.refuse(question, client, transport, why)
 
     def _cookie_alone(self, question: Question, client: Client, transport: Transport, reply: Reply | None) -> bytes:
@@ -294,20 +292,13 @@ class Pipeline:
             send(finished)
 
     def _waited(self, address: str, network: bytes) -> None:
-        left = self._waiting[address] - 1
-        if left:
-            self._waiting[address] = left
-        else:
-            del self._waiting[address]
+        take_off(self._waiting, address)
         if network:
-            left = self._waiting_in[network] - 1
-            if left:
-                self._waiting_in[network] = left
-            else:
-                del self._waiting_in[network]
+            take_off(self._waiting_in, network)
 
 
 _NOBODY = ede_option(Ede.PROHIBITED, "this proxy did not say for whom it asks: see clients.trusted_proxies")
+_NOT_OURS = ede_option(Ede.PROHIBITED, "this resolver does not serve your network")
 _SMALL_OCTETS = 300  # of an answer that amplifies little
 _ERRORS = b"error"
 _KINDS: dict[int, bytes] = {Rcode.NOERROR: b"", Rcode.NXDOMAIN: b"nxdomain"}  # rated by question (b""), or all alike

@@ -67,7 +67,7 @@ class QueryBudgets:
         self._networks = Buckets(per_network, most_clients, "query_rates", dropped)
         self._portion = max(per_second // _PORTIONS, 1)
         self.is_limited = per_second > 0
-        self.ended = _PER_CLIENT  # which bound left nothing the last time
+        self.ended = _PER_CLIENT  # the bound that left nothing the last time, by its name under `dropped`
 
     @property
     def per_second(self) -> int:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter, OrderedDict, deque
 from collections.abc import Callable
 
+from resolver.answering.client_networks import take_off
 from resolver.wire.codes import HEADER, MAX_NAME
 from resolver.wire.names import domain_of, key_of
 from resolver.wire.proxy_header import SIGNATURE
@@ -70,7 +71,7 @@ class Backlog:
             if waiting:
                 domains[domain] = waiting  # and is last now
             if one[2]:
-                self._network_left(one[2])
+                take_off(self._networks, one[2])
             self._answer(*one)
         return bool(domains)
 
@@ -91,13 +92,6 @@ class Backlog:
             waiting = self._domains[domain] = deque()
         waiting.append(one)
         self._count += 1
-
-    def _network_left(self, network: bytes) -> None:
-        left = self._networks[network] - 1
-        if left:
-            self._networks[network] = left
-        else:
-            del self._networks[network]
 
 
 def domain_asked_for(datagram: bytes) -> bytes:

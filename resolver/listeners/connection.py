@@ -94,7 +94,7 @@ class ClientConnection(asyncio.Protocol):
             self.abort()
             return
         self.client = peer[0]
-        self._words = listener.pipeline.client(self.client).words
+        self._words = listener.pipeline.clients.at(self.client).words
         if not listener.connections.admit(self, None if self._words else self.client):
             self.abort()
             return
@@ -168,7 +168,7 @@ class ClientConnection(asyncio.Protocol):
         self._header = None
         if header is not None:
             pipeline = self.listener.pipeline
-            behind = pipeline.clients.behind(pipeline.client(self.client), header)
+            behind = pipeline.clients.behind(pipeline.clients.at(self.client), header)
             self.speaks_for_itself = behind.speaks_for_itself
         if header is not None and header.client is not None:
             self.client = header.client
@@ -205,7 +205,7 @@ class ClientConnection(asyncio.Protocol):
             listener.counters.dropped["no_certificate"] += 1
             self.abort()
         else:
-            listener.handshakes.begin(self, listener.pipeline.client(self.client).network)
+            listener.handshakes.begin(self, listener.pipeline.clients.at(self.client).network)
             self._tls = Tls(listener.tls.context)
 
     def _speak(self) -> None:
@@ -243,7 +243,7 @@ class ClientConnection(asyncio.Protocol):
 
     def asker(self, name: str = "") -> Client:
         """The client whose queries come by it, as far as the connection says. `name` is the one it gives itself."""
-        client = self.listener.pipeline.client(self.client, name)
+        client = self.listener.pipeline.clients.at(self.client, name)
         return client.itself() if self.speaks_for_itself else client
 
     @property

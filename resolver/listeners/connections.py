@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Protocol
 
-from resolver.answering.client_networks import Networks
+from resolver.answering.client_networks import Networks, take_off
 from resolver.config.settings import ClientNetworks, Limits
 
 
@@ -92,9 +92,7 @@ class Connections:
         client = self.open.pop(connection, None)
         if client is None:
             return
-        self._by_client[client] -= 1
-        if not self._by_client[client]:
-            del self._by_client[client]
+        take_off(self._by_client, client)
         network = self._network_of.pop(connection, None)
         if network is not None:
             of_network = self._by_network[network]

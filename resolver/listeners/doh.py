@@ -178,7 +178,7 @@ class HttpExchange:
         except FormatError:
             dropped["x_forwarded_for"] += 1
             raise Refused(403, "the proxy's X-Forwarded-For names no address: see clients.trusted_proxies") from None
-        client = pipeline.client(asker.address, name)
+        client = pipeline.clients.at(asker.address, name)
         if not asker.lacks_word:
             return client.itself()
         if not client.words & BY_CLIENT_SUBNET:  # else the query may say it

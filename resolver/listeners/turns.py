@@ -10,7 +10,7 @@ import asyncio
 from collections import OrderedDict, deque
 from typing import Final, Protocol
 
-from resolver.answering.client_networks import Networks
+from resolver.answering.client_networks import Networks, take_off
 from resolver.config.settings import ClientNetworks
 
 TURN: Final = 64  # queries of all connections that are answered in a row; then datagrams, upstreams and timers come
@@ -101,11 +101,7 @@ class Turns:
             if not behind:
                 del self._behind[network]
             return
-        left = self._in_turn[network] - 1
-        if left:
-            self._in_turn[network] = left
-        else:
-            del self._in_turn[network]
+        take_off(self._in_turn, network)
 
     def _has_more(self, stream: Stream, most: int) -> bool:
         try:

@@ -150,7 +150,7 @@ class UdpListener:
                 client.left = left - 1
                 is_paid = True
             elif len(self._backlog) >= _REFUSALS:
-                self._counters.dropped[self._clients.ended] += 1
+                self._counters.dropped[self._clients.budgets.ended] += 1
                 return
         elif ":" in address:
             network = self._clients.networks.of_text(address)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from resolver.policy.decision import Decision, MatchedRule, Verdict
 from resolver.policy.groups import CompiledGroup, parse_client
@@ -46,10 +46,6 @@ class Explanation:
     response: ExplainedResponse | None
     trace: Sequence[Step]
     revision: int
-
-    def to_plain(self) -> dict[str, object]:
-        """As JSON shows it."""
-        return asdict(self)
 
 
 def explain(

@@ -135,11 +135,6 @@ class PolicySnapshot:
             decision.exemption,
         )
 
-    @property
-    def judges_addresses(self) -> bool:
-        """Whether there are rules for addresses at all."""
-        return self.stack.judges_addresses
-
     def decide_address(self, view: View, packed: bytes) -> Decision | None:
         """Decide by rules for addresses on one, in four or sixteen octets, for `view`; None where there is no rule.
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from resolver.policy.groups import Address
@@ -68,10 +68,6 @@ class Lease:
         """The key that a record drops it by."""
         return self.address
 
-    def with_end(self, ends: End) -> Lease:
-        """The same with another end."""
-        return replace(self, ends=ends)
-
     def to_plain(self) -> Plain:
         """As a record."""
         return ["lease", self.address, self.identity, self.group, self.ends.plain]
@@ -96,10 +92,6 @@ class Exemption:
         """The key that a record drops it by."""
         return self.id
 
-    def with_end(self, ends: End) -> Exemption:
-        """The same with another end."""
-        return replace(self, ends=ends)
-
     def to_plain(self) -> Plain:
         """As a record."""
         return ["exemption", self.id, self.kind, list(self.who), list(self.scope), self.starts, self.ends.plain]
@@ -117,10 +109,6 @@ class Pause:
     def key(self) -> str:
         """The key that a record drops it by."""
         return self.id
-
-    def with_end(self, ends: End) -> Pause:
-        """The same with another end."""
-        return replace(self, ends=ends)
 
     def to_plain(self) -> Plain:
         """As a record."""

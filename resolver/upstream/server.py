@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import socket
 from bisect import bisect_left
-from typing import Any, Final, TypedDict
+from dataclasses import dataclass
+from typing import Any, Final
 
 from resolver.config.settings import UpstreamServer
 from resolver.telemetry.counters import BUCKET_NAMES, BUCKETS
@@ -13,15 +14,16 @@ _REPLY_WEIGHT: Final = 1 / 8  # of the latest reply in the smoothed latency, as 
 _SILENCE_WEIGHT: Final = 1 / 4
 
 
-class ServerHealth(TypedDict):
-    """Health of one upstream server, for people."""
+@dataclass(frozen=True, slots=True)
+class UpstreamHealth:
+    """Health of one upstream server, as a worker finds it."""
 
     name: str
     healthy: bool
     latency_seconds: float | None
     trouble: str | None
-    answers: int
-    errors: int
+    answers: int  # good ones
+    errors: int  # answers of an error
 
 
 class Server:
@@ -87,16 +89,16 @@ class Server:
         }
 
     @property
-    def health(self) -> ServerHealth:
+    def health(self) -> UpstreamHealth:
         """The server's health, for people."""
-        return {
-            "name": self.name,
-            "healthy": not self.is_down,
-            "latency_seconds": round(self.latency, 6) if self.latency else None,
-            "trouble": self.trouble if self.failures else None,
-            "answers": self.heard - self.bad_answers,
-            "errors": self.bad_answers,
-        }
+        return UpstreamHealth(
+            name=self.name,
+            healthy=not self.is_down,
+            latency_seconds=round(self.latency, 6) if self.latency else None,
+            trouble=self.trouble if self.failures else None,
+            answers=self.heard - self.bad_answers,
+            errors=self.bad_answers,
+        )
 
     @property
     def address(self) -> tuple[Any, ...]:

@@ -13,7 +13,7 @@ from resolver.config.settings import UpstreamOptions, UpstreamServer, WorkerSett
 from resolver.errors import UpstreamError
 from resolver.upstream.bootstrap import Bootstrap
 from resolver.upstream.forwarder import MAX_SECONDS, Forwarder
-from resolver.upstream.server import Server, ServerHealth
+from resolver.upstream.server import Server, UpstreamHealth
 from resolver.wire.codes import TYPE_AND_CLASS, has_data_above
 from resolver.wire.names import key_of, parent_of, parse_name
 
@@ -108,7 +108,7 @@ class ZonedForwarder:
         return dict(total)
 
     @property
-    def health(self) -> list[ServerHealth]:
+    def health(self) -> list[UpstreamHealth]:
         """Each server's name, whether it is taken to be up, how soon it answers, and what is wrong with it."""
         return [server.health for server in self._servers]
 

@@ -21,7 +21,7 @@ from resolver.telemetry.query_events import QueryEvents
 from resolver.upstream.zones import forwarder_of
 from resolver.wire.cookies import ServerCookies
 from resolver.wire.names import key_of, parse_any_name, parse_name, to_text
-from resolver.worker.messages import UpstreamHealth, WorkerAlive
+from resolver.worker.messages import WorkerAlive
 
 
 class AnsweringParts:
@@ -100,7 +100,7 @@ class AnsweringParts:
         """The answer to a ping."""
         return WorkerAlive(
             self.cache.bytes,
-            tuple(UpstreamHealth(**health) for health in self.forwarder.health),
+            tuple(self.forwarder.health),
             tuple(to_text(name) for name in self.resolver.filtered.stripped(time.monotonic())),
         )
 

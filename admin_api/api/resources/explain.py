@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 from admin_api.api import models
 from admin_api.api.http.call import ApiReply, Call
@@ -64,5 +64,5 @@ async def show(call: Call) -> ApiReply:
     if lately is not None:
         explanation = replace(explanation, trace=[*explanation.trace[:-1], lately, explanation.trace[-1]])
     # The snapshot has a number of its own; history, audit and rollback count the store's revisions.
-    plain = {**explanation.to_plain(), "revision": call.context.policy.revision}
+    plain = {**asdict(explanation), "revision": call.context.policy.revision}
     return ApiReply(models.Explained.model_validate(plain))

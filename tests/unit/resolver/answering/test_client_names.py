@@ -36,7 +36,7 @@ async def served() -> Served:
 
 
 def group(served: Served, address: str, name: str = "") -> str:
-    return served.pipeline.client(address, name).group
+    return served.pipeline.clients.at(address, name).group
 
 
 def lease(address: str, group: str | None, seconds: float = 60) -> Lease:
@@ -49,7 +49,7 @@ def test_a_name_that_a_group_has_decides_over_the_network(served: Served) -> Non
         for _ in range(2):
             assert group(served, address, "kiosk-7") == "kiosk"
             assert group(served, address) == otherwise
-    assert served.pipeline.client("127.0.1.1", "kiosk-7").address == "127.0.1.1"
+    assert served.pipeline.clients.at("127.0.1.1", "kiosk-7").address == "127.0.1.1"
 
 
 @pytest.mark.parametrize("shown_as", ["127.0.1.1", "::ffff:127.0.1.1"])
@@ -82,9 +82,9 @@ def test_a_named_client_is_worked_out_anew_when_its_time_comes(served: Served) -
 
 
 def test_unknown_names_have_no_effect_and_are_not_remembered(served: Served) -> None:
-    nameless = served.pipeline.client("127.0.0.1")
+    nameless = served.pipeline.clients.at("127.0.0.1")
     for number in range(1000):
-        assert served.pipeline.client("127.0.0.1", f"nobody-{number}") is nameless
+        assert served.pipeline.clients.at("127.0.0.1", f"nobody-{number}") is nameless
     assert served.counters.dropped["clients"] == 0
 
 
@@ -92,12 +92,12 @@ def test_named_and_nameless_clients_share_one_bound() -> None:
     async def run() -> None:
         served = Served(policy(kiosk=("a", "b", "c")), asyncio.get_running_loop(), clients=3)
         for name in ("a", "b", "", "a"):
-            served.pipeline.client("127.0.0.1", name)
+            served.pipeline.clients.at("127.0.0.1", name)
         assert served.counters.dropped["clients"] == 0
-        served.pipeline.client("127.0.0.1", "c")
+        served.pipeline.clients.at("127.0.0.1", "c")
         assert served.counters.dropped["clients"] == 3
         for name in ("", "a"):
-            served.pipeline.client("127.0.0.1", name)
+            served.pipeline.clients.at("127.0.0.1", name)
         assert served.counters.dropped["clients"] == 3
 
     asyncio.run(run())
@@ -124,7 +124,7 @@ async def test_a_policy_without_the_name_takes_the_group_away_from_what_waits(se
 
 
 def test_the_answers_of_a_name_are_not_anothers_at_the_same_address(served: Served) -> None:
-    by_name, nameless = (served.pipeline.client("127.0.0.1", name) for name in ("kiosk-7", ""))
+    by_name, nameless = (served.pipeline.clients.at("127.0.0.1", name) for name in ("kiosk-7", ""))
     for transport in Transport:
         assert by_name.answers.tables[transport] is not nameless.answers.tables[transport]
 

@@ -140,7 +140,9 @@ class Served:
             assert query.is_response(response)
             answers.append(response)
 
-        outcome = self.pipeline.answer_now(query.to_wire(), self.pipeline.client(client, client_name), Transport.UDP)
+        outcome = self.pipeline.answer_now(
+            query.to_wire(), self.pipeline.clients.at(client, client_name), Transport.UDP
+        )
         if isinstance(outcome, Pending):
             self.pipeline.resolve(outcome, take)
         elif outcome is not None:
@@ -165,7 +167,7 @@ async def test_answers_of_an_earlier_policy_are_free_at_once(served: Served) -> 
     try:
         for _ in range(3):
             for client in ("127.0.0.1", "127.0.0.2"):
-                served.pipeline.answer_now(query, served.pipeline.client(client), Transport.UDP)
+                served.pipeline.answer_now(query, served.pipeline.clients.at(client), Transport.UDP)
             served.pipeline.use(policy())
         assert gc.collect() == 0, "what is in cycles waits for a look at everything, which is seldom"
     finally:
@@ -273,7 +275,7 @@ def asks(served: Served, *, dnssec: bool, unchecked: bool, qtype: str = "A") -> 
     query.flags |= dns.flags.CD if unchecked else 0
     answers: list[dns.message.Message] = []
     pipeline = served.pipeline
-    outcome = pipeline.answer_now(query.to_wire(), pipeline.client("127.0.0.1"), Transport.UDP)
+    outcome = pipeline.answer_now(query.to_wire(), pipeline.clients.at("127.0.0.1"), Transport.UDP)
     if isinstance(outcome, Pending):
         pipeline.resolve(outcome, lambda answer: answers.append(dns.message.from_wire(answer)))
     elif outcome is not None:
@@ -382,7 +384,7 @@ async def test_a_signed_query_is_answered_with_notauth_and_a_tsig_record(
     cookie = dns.edns.GenericOption(10, b"abcdefgh")
     query = dns.message.make_query("acme.ai", qtype, use_edns=0, options=[cookie])
     query.use_tsig(dns.tsig.Key("key.example.", b"not known", dns.tsig.HMAC_SHA256))
-    outcome = served.pipeline.answer_now(query.to_wire(), served.pipeline.client(client), transport)
+    outcome = served.pipeline.answer_now(query.to_wire(), served.pipeline.clients.at(client), transport)
     assert isinstance(outcome, bytes)
     answer = dns.message.from_wire(outcome, keyring=False)
     assert (answer.rcode(), answer.tsig is not None) == ((9, True) if signed else (dns.rcode.REFUSED, False))
@@ -458,7 +460,7 @@ async def test_a_question_that_cannot_be_asked_is_told_and_gives_its_place_back(
 
 async def test_a_waiter_that_fails_costs_the_others_nothing(served: Served) -> None:
     query = dns.message.make_query("plain.example", "A").to_wire()
-    client = served.pipeline.client("127.0.0.1")
+    client = served.pipeline.clients.at("127.0.0.1")
     pending = served.pipeline.answer_now(query, client, Transport.UDP)
     assert isinstance(pending, Pending)
     troubles: list[dict[str, object]] = []
@@ -488,7 +490,7 @@ async def test_types_that_are_no_data_of_a_name_never_go_upstream(
     query = dns.message.make_query("plain.example", "A").to_wire()
     number = dns.rdatatype.from_text(qtype)
     query = query[:-4] + int(number).to_bytes(2, "big") + query[-2:]
-    answer = served.pipeline.answer_now(query, served.pipeline.client("127.0.0.1"), Transport.UDP)
+    answer = served.pipeline.answer_now(query, served.pipeline.clients.at("127.0.0.1"), Transport.UDP)
     assert isinstance(answer, bytes)
     assert answer[3] & 0xF == rcode
     assert not served.upstream.asked
@@ -497,7 +499,7 @@ async def test_types_that_are_no_data_of_a_name_never_go_upstream(
 async def test_a_query_with_a_huge_option_is_answered_and_not_kept(served: Served) -> None:
     option = dns.edns.GenericOption(65001, bytes(60_000))
     query = dns.message.make_query("acme.ai", "A", use_edns=0, payload=65535, options=[option])
-    client = served.pipeline.client("127.0.0.1")
+    client = served.pipeline.clients.at("127.0.0.1")
     wire = query.to_wire(max_size=65535)
     assert isinstance(served.pipeline.answer_now(wire, client, Transport.TCP), bytes)
     assert not client.answers.tables[Transport.TCP].entries

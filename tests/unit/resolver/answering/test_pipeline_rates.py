@@ -74,7 +74,7 @@ class Asked:
         if subnet:
             options.append(dns.edns.ECSOption(subnet, 32))
         query = dns.message.make_query(name, "A", use_edns=0, options=options)
-        outcome = self.pipeline.answer_now(query.to_wire(), self.pipeline.client(client), transport)
+        outcome = self.pipeline.answer_now(query.to_wire(), self.pipeline.clients.at(client), transport)
         assert not isinstance(outcome, Pending)
         return dns.message.from_wire(outcome) if outcome is not None else None
 
@@ -126,7 +126,7 @@ async def test_all_transports_share_one_budget() -> None:
 async def test_malformed_queries_count_and_are_dropped_beyond_the_limit() -> None:
     asked = Asked(queries_per_second=3)
     query = dns.message.make_query(BLOCKED, "A").to_wire() + b"x"
-    client = asked.pipeline.client("127.0.0.1")
+    client = asked.pipeline.clients.at("127.0.0.1")
     answers = [asked.pipeline.answer_now(query, client, Transport.UDP) for _ in range(5)]
     assert [answer is not None for answer in answers] == [True] * 3 + [False] * 2
 
@@ -147,7 +147,7 @@ async def test_of_two_client_subnets_that_differ_a_proxy_is_believed_by_none(ord
     def rcode(*clients: str) -> dns.rcode.Rcode:
         options = [dns.edns.ECSOption(client, 32) for client in clients]
         query = dns.message.make_query(BLOCKED, "A", use_edns=0, options=options).to_wire()
-        answer = asked.pipeline.answer_now(query, asked.pipeline.client("127.0.0.9"), Transport.UDP)
+        answer = asked.pipeline.answer_now(query, asked.pipeline.clients.at("127.0.0.9"), Transport.UDP)
         assert isinstance(answer, bytes)
         return dns.message.from_wire(answer).rcode()
 
@@ -193,7 +193,7 @@ async def test_negative_answers_and_errors_are_rationed_by_network_whatever_was_
     asked = Asked(queries_per_second=0, responses_per_second=2, slip=0)
     assert [asked.ask(f"n{number}.invalid") is None for number in range(4)] == [False, False, True, True]
     query = dns.message.make_query(BLOCKED, "A").to_wire() + b"x"
-    client = asked.pipeline.client("127.0.0.1")
+    client = asked.pipeline.clients.at("127.0.0.1")
     errors = [asked.pipeline.answer_now(query, client, Transport.UDP) for _ in range(4)]
     assert [error is None for error in errors] == [False, False, True, True]
 
@@ -212,7 +212,7 @@ async def test_answers_of_upstreams_are_rationed_too() -> None:
     query = dns.message.make_query("plain.example", "A", use_edns=0).to_wire()
     answers: list[bytes] = []
     for _ in range(3):
-        pending = asked.pipeline.answer_now(query, asked.pipeline.client("127.0.0.1"), Transport.UDP)
+        pending = asked.pipeline.answer_now(query, asked.pipeline.clients.at("127.0.0.1"), Transport.UDP)
         assert isinstance(pending, Pending)
         asked.pipeline.resolve(pending, answers.append)
     asked.upstream.answer("plain.example. 300 IN A 192.0.2.1")
@@ -235,7 +235,7 @@ async def test_a_large_answer_after_a_long_wait_goes_by_tcp_or_to_who_is_where_i
     options = [dns.edns.GenericOption(10, cookie_of(asked.ask(cookie=b"abcdefgh")))] if cookie else []
     query = dns.message.make_query("late.example", "TXT", use_edns=0, options=options)
     answers: list[bytes] = []
-    pending = asked.pipeline.answer_now(query.to_wire(), asked.pipeline.client("127.0.0.1"), transport)
+    pending = asked.pipeline.answer_now(query.to_wire(), asked.pipeline.clients.at("127.0.0.1"), transport)
     assert isinstance(pending, Pending)
     asked.pipeline.resolve(pending, answers.append)
     asked.now += waited
@@ -250,7 +250,7 @@ async def test_a_small_answer_is_given_however_late() -> None:
     asked = Asked(queries_per_second=0)
     query = dns.message.make_query("late.example", "A", use_edns=0).to_wire()
     answers: list[bytes] = []
-    pending = asked.pipeline.answer_now(query, asked.pipeline.client("127.0.0.1"), Transport.UDP)
+    pending = asked.pipeline.answer_now(query, asked.pipeline.clients.at("127.0.0.1"), Transport.UDP)
     assert isinstance(pending, Pending)
     asked.pipeline.resolve(pending, answers.append)
     asked.now += 4.0
@@ -259,10 +259,10 @@ async def test_a_small_answer_is_given_however_late() -> None:
 
 
 async def test_where_responses_are_rationed_the_udp_reader_has_no_answers_of_its_own() -> None:
-    assert Asked(queries_per_second=0).pipeline.client("127.0.0.1").udp is not None
+    assert Asked(queries_per_second=0).pipeline.clients.at("127.0.0.1").udp is not None
     asked = Asked(queries_per_second=0, responses_per_second=1)
     asked.ask()
-    client = asked.pipeline.client("127.0.0.1")
+    client = asked.pipeline.clients.at("127.0.0.1")
     assert client.answers.tables[Transport.UDP].entries
     assert not client.udp
 
@@ -272,7 +272,7 @@ async def test_a_cookie_is_answered_from_the_table_and_never_kept_in_it() -> Non
     first, second = asked.ask(cookie=b"abcdefgh"), asked.ask(cookie=b"hgfedcba")
     assert cookie_of(first)[:8] == b"abcdefgh"
     assert cookie_of(second)[:8] == b"hgfedcba"
-    entries = asked.pipeline.client("127.0.0.1").answers.tables[Transport.UDP].entries
+    entries = asked.pipeline.clients.at("127.0.0.1").answers.tables[Transport.UDP].entries
     assert len(entries) == 1
     plain = asked.ask()
     assert plain is not None
@@ -288,6 +288,6 @@ async def test_a_malformed_cookie_is_a_format_error_with_question_and_edns() -> 
 async def test_the_udp_reader_has_no_answers_ready_for_a_proxy_whose_word_it_does_not_look_for() -> None:
     asked = Asked(queries_per_second=0)
     asked.ask()
-    assert asked.pipeline.client("127.0.0.1").udp
-    assert asked.pipeline.client("127.0.0.9").view is asked.pipeline.client("127.0.0.1").view
-    assert not asked.pipeline.client("127.0.0.9").udp
+    assert asked.pipeline.clients.at("127.0.0.1").udp
+    assert asked.pipeline.clients.at("127.0.0.9").view is asked.pipeline.clients.at("127.0.0.1").view
+    assert not asked.pipeline.clients.at("127.0.0.9").udp

@@ -55,15 +55,15 @@ class Echo:
     def __init__(self) -> None:
         self.waiting: list[Callable[[], None]] = []
 
-    def client(self, address: str, name: str = "") -> Any:
-        """Only PROXY is one, by a header wherever it comes."""
-        words = BY_HEADER | BY_HEADER_WITHIN_TLS | BY_CLIENT_SUBNET if address == PROXY else 0
-        return Asking(words)
-
     @property
     def clients(self) -> Any:
-        """Who asks by a proxy."""
-        return SimpleNamespace(proxies=TrustedProxies(), behind=lambda proxy, _: proxy)
+        """Only PROXY is a proxy, by a header wherever it comes."""
+        words = BY_HEADER | BY_HEADER_WITHIN_TLS | BY_CLIENT_SUBNET
+        return SimpleNamespace(
+            proxies=TrustedProxies(),
+            at=lambda address, _name="": Asking(words if address == PROXY else 0),
+            behind=lambda proxy, _: proxy,
+        )
 
     def answer_now(self, query: bytes, client: object, transport: Transport) -> bytes | Pending | None:
         """The query itself."""

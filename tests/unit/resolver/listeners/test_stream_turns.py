@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import struct
 from collections.abc import Callable
-from typing import Any, cast
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
@@ -31,9 +32,7 @@ class Office:
         self.breaks_once = False
         self._ready = ready
         self._places = places
-
-    def client(self, address: str, name: str = "") -> Any:
-        return type("Client", (), {"words": 0, "network": b"", "name": name})
+        self.clients = SimpleNamespace(at=lambda *_: SimpleNamespace(words=0, network=b""))
 
     def answer_now(self, query: bytes, client: object, transport: Transport) -> bytes | Pending | None:
         if self.breaks_once:

@@ -46,7 +46,7 @@ class Office:
         """A client that the worker knows."""
         one = self._socket(address)
         one.connect(("127.0.0.1", self.port))
-        self.asked.pipeline.client(address)
+        self.asked.pipeline.clients.at(address)
         return one
 
 

@@ -31,13 +31,15 @@ Item = dict[str, Any]
 P = ParamSpec("P")
 Command = Callable[Concatenate["ApiClient", P], None]
 
-UrlOption = Annotated[str, typer.Option("--url", envvar="MOATDNS_URL", metavar="URL", help="Where the admin API is.")]
+UrlOption = Annotated[
+    str, typer.Option("--url", envvar="MOATDNS_URL", metavar="URL", help="Base URL of the admin API.")
+]
 TokenFileOption = Annotated[
     Path | None,
-    typer.Option("--token-file", metavar="FILE", help=f"File with the token; else it is taken from ${TOKEN_VARIABLE}."),
+    typer.Option("--token-file", metavar="FILE", help=f"File with the token; default: the value of ${TOKEN_VARIABLE}."),
 ]
 CaOption = Annotated[
-    Path | None, typer.Option("--ca", metavar="FILE", help="PEM file of the authority that signed its certificate.")
+    Path | None, typer.Option("--ca", metavar="FILE", help="PEM file of the CA that signed the server's certificate.")
 ]
 IdArgument = Annotated[str, typer.Argument(metavar="ID")]
 ReasonOption = Annotated[str, typer.Option("--reason", metavar="TEXT")]
@@ -54,7 +56,7 @@ class ApiAnswer:
 
 
 class ApiClient:
-    """Calls to one admin API. Whatever goes wrong ends the command with a sentence and status 1."""
+    """Calls to one admin API. Any failure ends the command with a message and status 1."""
 
     def __init__(
         self, url: str, token_file: Path | None = None, ca: Path | None = None, *, as_json: bool = False
@@ -64,7 +66,7 @@ class ApiClient:
         self._base = url.rstrip("/")
         scheme = _scheme_of(self._base)
         if scheme not in ("http", "https"):
-            fail(f"--url: {url!r} is no URL: write it as in '{DEFAULT_URL}'", code=2)
+            fail(f"--url: {url!r} is not a URL: write it as in '{DEFAULT_URL}'", code=2)
         self._token = _token(token_file)
         try:
             context = ssl.create_default_context(cafile=str(ca) if ca else None) if scheme == "https" else None
@@ -97,7 +99,7 @@ class ApiClient:
             _refused(answer)
         except (OSError, http.client.HTTPException, UnicodeError) as error:  # UnicodeError: of a host that is no name
             reason = getattr(error, "reason", None) or error
-            fail(f"{self._base} cannot be reached: {reason}; is moatdns running, and is --url right?")
+            fail(f"{self._base} cannot be reached: {reason}; is moatdns running, and is --url correct?")
         _end_if_waiting(answer)
         return answer
 
@@ -160,7 +162,7 @@ def api_command(app: typer.Typer, name: str) -> Callable[[Command[P]], Command[P
 def checked_id(text: str, prefix: str, what: str) -> str:
     """An id with that prefix (a regular expression), fit for a path; ends with status 2 for what is none."""
     if re.fullmatch(f"{prefix}-[0-9a-f]{{1,40}}", text) is None:
-        fail(f"{text!r} is no {what}", code=2)
+        fail(f"{text!r} is not an {what}", code=2)
     return text
 
 
@@ -182,14 +184,14 @@ def _token(token_file: Path | None) -> str:
     if token_file is None:
         token = os.environ.get(TOKEN_VARIABLE, "").strip()
         if not token:
-            fail(f"no token: set ${TOKEN_VARIABLE}, or name a file with --token-file", code=2)
+            fail(f"no token: set ${TOKEN_VARIABLE}, or use --token-file", code=2)
     else:
         try:
             token = token_file.read_text(encoding="ascii").strip()
         except (OSError, UnicodeError) as error:
             fail(f"--token-file: {token_file}: {getattr(error, 'strerror', None) or error}", code=2)
     if not token.isascii() or not token.isprintable():
-        fail("the token has characters that no token has", code=2)
+        fail("the token contains invalid characters", code=2)
     return token
 
 
@@ -200,7 +202,7 @@ def _answer(status: int, headers: Any, raw: bytes) -> ApiAnswer:
         try:
             body = json.loads(body)
         except ValueError:
-            fail("what answered is no moatdns: its JSON cannot be read")
+            fail("the server's JSON is invalid: is it moatdns?")
     return ApiAnswer(status, body or None, found.get("etag"), found)
 
 
@@ -214,12 +216,12 @@ def _end_if_waiting(answer: ApiAnswer) -> None:
     ]
     lines += [f"  {phrase}" for phrase in body["opens"]]
     if body.get("token_part"):
-        lines.append(f"the second half of the token, shown this once: {body['token_part']}")
+        lines.append(f"the second half of the token, shown only once: {body['token_part']}")
     fail(*lines)
 
 
 def _refused(answer: ApiAnswer) -> NoReturn:
     if not isinstance(answer.body, dict) or "detail" not in answer.body:
-        fail(f"the server answered {answer.status}, and not as moatdns does; is --url right?")
+        fail(f"the server answered {answer.status}, but not as moatdns does; is --url correct?")
     errors = [f"{error['pointer'].lstrip('/') or 'it'}: {error['detail']}" for error in answer.body.get("errors", [])]
     fail(*(errors or [str(answer.body["detail"])]))

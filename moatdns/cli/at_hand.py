@@ -32,7 +32,7 @@ app = typer.Typer()
 
 @app.command("check-config")
 def check_config(config: ConfigOption = None, as_json: JsonOption = False) -> None:
-    """Check a config file: 0 when it is good, 1 with every mistake, its line and key."""
+    """Check a config file: exit 0 if it is valid, 1 with every error, its line and key."""
     try:
         path = find_config(config, os.environ)
         document = read_document(path)
@@ -49,21 +49,21 @@ def check_config(config: ConfigOption = None, as_json: JsonOption = False) -> No
     else:
         rules = sum(len(entry.block) + len(entry.allow) for entry in policy.lists)
         what = f"{len(policy.groups)} groups, {len(policy.lists)} lists with {rules} rules"
-        print_line(f"{path or 'built-in defaults'}: good ({what})")
+        print_line(f"{path or 'built-in defaults'}: valid ({what})")
         for note in notes:
             print_line(f"note: {note}")
 
 
 @app.command("explain")
 def explain_command(
-    name: Annotated[str, typer.Argument(help="The domain name asked for.")],
+    name: Annotated[str, typer.Argument(help="The domain name to explain.")],
     config: ConfigOption = None,
-    client: Annotated[str, typer.Option(metavar="IP", help="The address that asks.")] = "127.0.0.1",
-    client_name: Annotated[str, typer.Option(metavar="NAME", help="What the client calls itself by DoT or DoH.")] = "",
-    qtype: Annotated[str, typer.Option("--type", metavar="TYPE", help="The record type asked for.")] = "A",
+    client: Annotated[str, typer.Option(metavar="IP", help="The client's address.")] = "127.0.0.1",
+    client_name: Annotated[str, typer.Option(metavar="NAME", help="The client's name over DoT or DoH.")] = "",
+    qtype: Annotated[str, typer.Option("--type", metavar="TYPE", help="The record type.")] = "A",
     as_json: JsonOption = False,
 ) -> None:
-    """Tell what becomes of a name for a client, and why, by the code that answers queries."""
+    """Show the decision on a name for a client, and why, by the code that answers queries."""
     path, loaded = load(config)
     policy, origin = policy_of(path, loaded)
     settings = worker_settings(loaded, workers=1, system_servers=[])
@@ -91,7 +91,7 @@ def explain_command(
 
 @app.command()
 def schema(as_json: JsonOption = True) -> None:
-    """Print the JSON Schema of the config file; it is JSON in any case."""
+    """Print the JSON Schema of the config file; always JSON."""
     print_json(json_schema())
 
 
@@ -101,7 +101,7 @@ def healthcheck(
     timeout_seconds: Annotated[float, typer.Option("--timeout", help="Seconds to wait for the answer.")] = 2.0,
     as_json: JsonOption = False,
 ) -> None:
-    """Ask the running resolver a question that it answers itself: 0 when it does, 1 when not."""
+    """Ask the running resolver a question that it answers itself: exit 0 if it does, else 1."""
     _, loaded = load(config)
     host, port = parse_endpoint(loaded.listen.do53[0])
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 (the wildcard is what is replaced)

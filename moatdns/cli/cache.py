@@ -20,13 +20,13 @@ def _cache() -> None:
 @api_command(cache_app, "flush")
 def flush(
     api: ApiClient,
-    name: Annotated[str | None, typer.Argument(help="The name to forget. Left out: everything.")] = None,
-    only: Annotated[bool, typer.Option("--only", help="This name alone, and not what is below it.")] = False,
+    name: Annotated[str | None, typer.Argument(help="The name to remove. Default: all names.")] = None,
+    only: Annotated[bool, typer.Option("--only", help="This name only, not the names below it.")] = False,
 ) -> None:
-    """Forget cached answers, so that upstreams are asked again."""
+    """Remove cached answers, so that upstreams are asked again."""
     body = {"name": name, "below": not only}
     api.show(api.call("POST", "cache:flush", body).body, _print, indent=None)
 
 
 def _print(found: Item) -> None:
-    print_line(f"{found['forgotten']} answers forgotten")
+    print_line(f"{found['forgotten']} answers removed")

@@ -19,7 +19,7 @@ catalogue_app = typer.Typer(help="The bundled catalogue: what a new version chan
 
 @catalogue_app.command("diff")
 def diff(config: ConfigOption = None, as_json: JsonOption = False) -> None:
-    """Tell how the bundled catalogue differs from the one in force: 0 when it does not, 1 when it waits."""
+    """Compare the bundled catalogue with the one in force: exit 0 if equal, 1 if it waits."""
     _, loaded = load(config)
     work_as_owner(loaded)
     try:
@@ -40,7 +40,7 @@ def diff(config: ConfigOption = None, as_json: JsonOption = False) -> None:
 
 @catalogue_app.command("accept")
 def accept_command(config: ConfigOption = None, as_json: JsonOption = False) -> None:
-    """Take the bundled catalogue; it comes in force with the next SIGHUP or start."""
+    """Accept the bundled catalogue; it takes effect at the next SIGHUP or start."""
     _, loaded = load(config)
     work_as_owner(loaded)
     try:
@@ -59,9 +59,9 @@ def accept_command(config: ConfigOption = None, as_json: JsonOption = False) -> 
     if as_json:
         print_json({"accepted": found is not None}, indent=None)
     elif found is None:
-        print_line("the bundled catalogue was in force already")
+        print_line("the bundled catalogue is already in force")
     else:
-        print_line(f"accepted ({found}); send SIGHUP to bring it in force")
+        print_line(f"accepted ({found}); send SIGHUP to put it in force")
 
 
 def _waiting(config: Config) -> Difference | None:

@@ -10,7 +10,9 @@ import typer
 from moatdns.cli.api_client import ApiClient, IdArgument, Item, ReasonOption, api_command, checked_id
 from moatdns.cli.common import print_line
 
-change_app = typer.Typer(help="Changes that open something, and wait for another owner.", no_args_is_help=True)
+change_app = typer.Typer(
+    help="Changes that open something, and wait for another owner's approval.", no_args_is_help=True
+)
 
 
 @api_command(change_app, "list")
@@ -20,31 +22,31 @@ def list_changes(
         str | None, typer.Option("--status", help="pending, approved, denied, withdrawn or expired.")
     ] = None,
 ) -> None:
-    """List what waits, and what became of the rest, newest first."""
+    """List pending and decided changes, newest first."""
     api.show_all(list(api.items("change-requests", status=status)), _print)
 
 
 @api_command(change_app, "show")
 def show(api: ApiClient, number: IdArgument) -> None:
-    """Show one, with all that it would do."""
+    """Show a change, with its whole effect."""
     api.show(api.call("GET", f"change-requests/{_id(number)}").body, _print_with_changes)
 
 
 @api_command(change_app, "approve")
 def approve(api: ApiClient, number: IdArgument) -> None:
-    """Approve a change: it is made at once, just as another owner asked for it."""
+    """Approve a change: it is made at once, exactly as another owner requested it."""
     api.show(api.call("POST", f"change-requests/{_id(number)}:approve", {}).body, _print_approved)
 
 
 @api_command(change_app, "deny")
 def deny(api: ApiClient, number: IdArgument, reason: ReasonOption = "") -> None:
-    """Deny what somebody asked for."""
+    """Deny a requested change."""
     _end(api, "deny", number, reason)
 
 
 @api_command(change_app, "withdraw")
 def withdraw(api: ApiClient, number: IdArgument, reason: ReasonOption = "") -> None:
-    """Take back what you asked for."""
+    """Withdraw your own request."""
     _end(api, "withdraw", number, reason)
 
 
@@ -55,7 +57,7 @@ def _end(api: ApiClient, action: str, number: str, reason: str) -> None:
 
 def _print(item: Item) -> None:
     until = f", waits until {item['waits_until'][:19]}Z" if item["status"] == "pending" else ""
-    print_line(f"{item['id']} {item['status']}: asked for by {item['requested_owner']}{until}: {item['operation']}")
+    print_line(f"{item['id']} {item['status']}: requested by {item['requested_owner']}{until}: {item['operation']}")
     for phrase in item["opens"]:
         print_line(f"  {phrase}")
 
@@ -72,7 +74,7 @@ def _print_with_changes(item: Item) -> None:
 def _print_approved(item: Item) -> None:
     _print(item)
     if isinstance(item["result"], dict) and item["result"].get("token_part"):
-        print_line(f"the first half of the token, shown this once: {item['result']['token_part']}")
+        print_line(f"the first half of the token, shown only once: {item['result']['token_part']}")
 
 
 def _id(text: str) -> str:

@@ -17,7 +17,7 @@ ConfigOption = Annotated[
     typer.Option(
         "--config",
         metavar="FILE",
-        help="Left out: $MOATDNS_CONFIG, ./moatdns.yaml, /etc/moatdns/moatdns.yaml, built-in defaults.",
+        help="Default: $MOATDNS_CONFIG, ./moatdns.yaml, /etc/moatdns/moatdns.yaml, built-in defaults.",
     ),
 ]
 _DURATION = re.compile(r"([1-9][0-9]{0,8})([smhdw]?)\Z")
@@ -26,15 +26,15 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for script
 
 
 def seconds_of(text: str, option: str = "--for") -> int:
-    """The seconds of a duration; ends with status 2 for what is none."""
+    """The seconds of a duration; an invalid one exits with status 2."""
     match = _DURATION.match(text.strip())
     if match is None:
-        fail(f"{option}: {text!r} is no duration: write '90s', '30m', '8h' or '14d'", code=2)
+        fail(f"{option}: {text!r} is not a duration: write '90s', '30m', '8h' or '14d'", code=2)
     return int(match[1]) * _SECONDS[match[2]]
 
 
 def span_of(seconds: int) -> str:
-    """Seconds as people say them: '8 h', '1 d 12 h', '90 s'."""
+    """Seconds in readable units: '8 h', '1 d 12 h', '90 s'."""
     parts: list[str] = []
     for unit, length in (("d", 86400), ("h", 3600), ("min", 60), ("s", 1)):
         count, seconds = divmod(seconds, length)
@@ -44,22 +44,22 @@ def span_of(seconds: int) -> str:
 
 
 def print_line(text: str) -> None:
-    """One line on stdout. What is in it may come from anywhere: characters that act are written out."""
+    """One line on stdout. Its text is not trusted: control characters are escaped."""
     _write(sys.stdout, visible(text))
 
 
 def print_json(value: Any, *, indent: int | None = 2) -> None:
-    """A value as JSON on stdout, which parses as it is and does nothing to a terminal."""
+    """A value as valid JSON on stdout, without control characters for the terminal."""
     _write(sys.stdout, visible_json(json.dumps(value, indent=indent)))
 
 
 def print_lines(text: str) -> None:
-    """A document of several lines on stdout, as it is meant to be saved to a file."""
+    """A document of several lines on stdout, in the form that a file would have."""
     _write(sys.stdout, visible_lines(text))
 
 
 def fail(*problems: str, code: int = 1) -> NoReturn:
-    """Say what is wrong on stderr, a line a problem, and end with that status."""
+    """Print one line per problem on stderr, and exit with that status."""
     for problem in problems:
         _write(sys.stderr, visible(problem))
     raise typer.Exit(code)

@@ -11,9 +11,9 @@ from moatdns.cli.api_client import ApiClient, IdArgument, Item, ReasonOption, ap
 from moatdns.cli.common import fail, print_json, print_line, seconds_of, span_of
 from resolver.policy.groups import parse_client
 
-exemption_app = typer.Typer(help="Exemptions: granted for a while, to whom, by whom and why.", no_args_is_help=True)
-lease_app = typer.Typer(help="Leases: who has which address for now.", no_args_is_help=True)
-pause_app = typer.Typer(help="Pauses: a group, or every group, is only watched for a while.", no_args_is_help=True)
+exemption_app = typer.Typer(help="Exemptions: temporary permissions with an owner and a reason.", no_args_is_help=True)
+lease_app = typer.Typer(help="Leases: addresses assigned to identities for a while.", no_args_is_help=True)
+pause_app = typer.Typer(help="Pauses: a group, or every group, is only monitored for a while.", no_args_is_help=True)
 
 ForOption = Annotated[str, typer.Option("--for", metavar="DURATION", help="How long: '90s', '30m', '8h', '14d', '2w'.")]
 
@@ -21,23 +21,21 @@ ForOption = Annotated[str, typer.Option("--for", metavar="DURATION", help="How l
 @api_command(exemption_app, "grant")
 def grant(
     api: ApiClient,
-    scope: Annotated[list[str], typer.Argument(help="What is open: 'ai', a vendor, a vendor/service, a list, a name.")],
-    owner: Annotated[str, typer.Option("--owner", metavar="NAME", help="Who asked for it, and answers for it.")],
+    scope: Annotated[list[str], typer.Argument(help="What to open: 'ai', a vendor, a vendor/service, a list, a name.")],
+    owner: Annotated[str, typer.Option("--owner", metavar="NAME", help="The person responsible for it.")],
     reason: ReasonOption,
     lasts: ForOption,
-    client: Annotated[
-        list[str] | None, typer.Option("--client", metavar="IP", help="May be given more than once.")
-    ] = None,
+    client: Annotated[list[str] | None, typer.Option("--client", metavar="IP", help="Repeatable.")] = None,
     network: Annotated[str | None, typer.Option("--network", metavar="CIDR")] = None,
     group: Annotated[str | None, typer.Option("--group", metavar="NAME")] = None,
-    identity: Annotated[str | None, typer.Option("--identity", metavar="WHO", help="As leases have it.")] = None,
+    identity: Annotated[str | None, typer.Option("--identity", metavar="WHO", help="The identity in a lease.")] = None,
     ticket: Annotated[str | None, typer.Option("--ticket", metavar="TEXT")] = None,
 ) -> None:
-    """Grant an exemption, or ask for one where two have to agree. One of client, network, group and identity."""
+    """Grant an exemption, or request one under four eyes. Needs a client, network, group or identity."""
     given = {"clients": client or None, "network": network, "group": group, "identity": identity}
     subject = {name: value for name, value in given.items() if value is not None}
     if len(subject) != 1:
-        fail("say to whom by one of --client, --network, --group and --identity", code=2)
+        fail("use exactly one of --client, --network, --group and --identity", code=2)
     body = {
         "subject": subject,
         "scope": scope,
@@ -61,7 +59,7 @@ def list_exemptions(
 
 @api_command(exemption_app, "show")
 def show(api: ApiClient, number: IdArgument) -> None:
-    """Show an exemption, with all that happened to it."""
+    """Show an exemption, with its history."""
     api.show(api.call("GET", f"exemptions/{_id(number)}").body, _print_with_history)
 
 
@@ -71,7 +69,7 @@ def _act(api: ApiClient, action: str, number: str, **body: str | int | None) -> 
 
 @api_command(exemption_app, "approve")
 def approve(api: ApiClient, number: IdArgument) -> None:
-    """Approve what somebody else asked for: an exemption, or its renewal."""
+    """Approve an exemption, or its renewal, that another owner requested."""
     _act(api, "approve", number)
 
 
@@ -88,7 +86,7 @@ def renew(
     lasts: ForOption,
     reason: ReasonOption = "",
 ) -> None:
-    """Let an exemption last longer, from now on."""
+    """Renew an exemption for a duration from now."""
     _act(api, "renew", number, duration_seconds=seconds_of(lasts), reason=reason or None)
 
 
@@ -104,12 +102,14 @@ def set_lease(
     address: Annotated[str, typer.Argument(metavar="IP")],
     identity: Annotated[str, typer.Option("--identity", metavar="WHO")],
     lasts: ForOption,
-    group: Annotated[str | None, typer.Option("--group", metavar="NAME", help="Left out: its network's.")] = None,
+    group: Annotated[
+        str | None, typer.Option("--group", metavar="NAME", help="Default: the group of its network.")
+    ] = None,
     also: Annotated[
         list[str] | None, typer.Option("--also", metavar="IP", help="One more address of the same device.")
     ] = None,
 ) -> None:
-    """Lease an address to an identity, or renew that."""
+    """Lease an address to an identity, or renew the lease."""
     body = {"identity": identity, "group": group, "ttl_seconds": seconds_of(lasts), "addresses": also or []}
     api.show(api.call("PUT", f"leases/{_address(address)}", body).body, _print_lease)
 
@@ -128,10 +128,11 @@ def end_lease(
     api: ApiClient,
     address: Annotated[str, typer.Argument(metavar="IP")],
     identity: Annotated[
-        str | None, typer.Option("--identity", metavar="WHO", help="Only if it is this one's; role lease has to say.")
+        str | None,
+        typer.Option("--identity", metavar="WHO", help="Only if the lease has this identity; required for role lease."),
     ] = None,
 ) -> None:
-    """End the leases of a device, all its addresses."""
+    """End the leases of all addresses of a device."""
     query = f"?{urllib.parse.urlencode({'identity': identity})}" if identity is not None else ""
     api.call("DELETE", f"leases/{_address(address)}{query}")
     if api.as_json:
@@ -143,9 +144,9 @@ def set_pause(
     api: ApiClient,
     reason: ReasonOption,
     lasts: ForOption,
-    group: Annotated[str | None, typer.Option("--group", metavar="NAME", help="Left out: every group.")] = None,
+    group: Annotated[str | None, typer.Option("--group", metavar="NAME", help="Default: every group.")] = None,
 ) -> None:
-    """Only watch a group, or every group, for a while."""
+    """Only monitor a group, or every group, for a while."""
     body = {"group": group, "reason": reason, "duration_seconds": seconds_of(lasts)}
     api.show(api.call("POST", "pauses", body).body, _print_pause)
 
@@ -173,7 +174,9 @@ def _print_exemption(item: Item) -> None:
         f"{item['owner']}: {item['reason']}"
     )
     if item["status"] == "pending":
-        print_line(f"  waits until {item['waits_until'][:19]}Z: another than {item['requested_owner']} approves it")
+        print_line(
+            f"  waits until {item['waits_until'][:19]}Z for approval by another owner than {item['requested_owner']}"
+        )
     if item["renewal"]:
         print_line(f"  renewal until {item['renewal']['expires_at'][:19]}Z waits for approval")
 
@@ -186,11 +189,11 @@ def _print_with_history(item: Item) -> None:
 
 
 def _lasts(item: Item) -> str:
-    """For how long it was asked, or until when it lasts."""
+    """The requested duration, or the end."""
     seconds = item["requested_seconds"]
     if seconds is None:
         return f"until {item['expires_at'][:19]}Z"
-    asked = f"{'asks' if item['status'] == 'pending' else 'asked'} for {span_of(seconds)}"
+    asked = f"{'requests' if item['status'] == 'pending' else 'requested'} {span_of(seconds)}"
     return asked if item["from_approval"] else f"{asked}, until {item['expires_at'][:19]}Z"
 
 
@@ -208,8 +211,8 @@ def _id(text: str) -> str:
 
 
 def _address(text: str) -> str:
-    """An address, fit for a path; ends with status 2 for what is none."""
+    """An address, fit for a path; an invalid one exits with status 2."""
     try:
         return str(parse_client(text))
     except ValueError:
-        fail(f"{text!r} is no IP address", code=2)
+        fail(f"{text!r} is not an IP address", code=2)

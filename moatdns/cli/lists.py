@@ -22,7 +22,7 @@ from resolver.errors import ListError, RuleError
 from resolver.policy.decision import Decision, Verdict
 from resolver.wire.names import key_of, parse_any_name
 
-lists_app = typer.Typer(help="Lists of rules: what a file holds, and what the policy covers.", no_args_is_help=True)
+lists_app = typer.Typer(help="Lists of rules: the contents of a file, and the policy's coverage.", no_args_is_help=True)
 
 _PIECE = 1 << 16
 _STDIN = "-"
@@ -34,9 +34,9 @@ def check(
     list_format: Annotated[str, typer.Option("--format", help=f"One of {', '.join(FORMATS)}.")] = "auto",
     as_json: JsonOption = False,
 ) -> None:
-    """Tell what lists hold, and what of them cannot be read: 0 when all can, 1 when not."""
+    """Show the contents of lists, and unreadable lines: exit 0 if there are none, else 1."""
     if list_format not in FORMATS:
-        fail(f"--format: {list_format!r} is not known: take one of {', '.join(FORMATS)}", code=2)
+        fail(f"--format: {list_format!r} is not known: use one of {', '.join(FORMATS)}", code=2)
     found = [(name, _read(name, list_format)) for name in files]
     if as_json:
         print_json([{"file": name, **_plain(content)} for name, content in found])
@@ -79,10 +79,10 @@ def _tell(name: str, content: ListContent | str) -> None:
         return
     print_line(
         f"{name}: {content.format}, {content.rules:,} rules ({content.patterns} patterns, "
-        f"{content.regexes} regular expressions), {content.lines:,} lines, {content.duplicates:,} twice"
+        f"{content.regexes} regular expressions), {content.lines:,} lines, {content.duplicates:,} duplicates"
     )
     for reason, found in content.inexpressible.items():
-        print_line(f"  left out: {found.count:,} (line {found.line}, …): {reason}")
+        print_line(f"  skipped: {found.count:,} (line {found.line}, …): {reason}")
     for problem in content.problems:
         print_line(f"  line {problem.line}: {problem.text!r}: {problem.reason}")
     if content.problem_count > len(content.problems):
@@ -95,19 +95,19 @@ def coverage(
         str | None, typer.Option("--names", metavar="FILE", help="Names, one a line; '-' is stdin.")
     ] = None,
     config: ConfigOption = None,
-    client: Annotated[str, typer.Option(metavar="IP", help="The address that asks.")] = "127.0.0.1",
+    client: Annotated[str, typer.Option(metavar="IP", help="The client's address.")] = "127.0.0.1",
     query_log: Annotated[
-        bool, typer.Option("--query-log", help="Look at the names of the query log instead, for unlisted neighbours.")
+        bool, typer.Option("--query-log", help="Search the query log for unlisted names next to listed ones.")
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Tell which names the policy blocks, by which rule, and which not: 0 when all are, 1 when not.
+    """Show which names the policy blocks, by which rule, and which not: exit 0 if all are blocked, else 1.
 
-    With --query-log: names that were asked for, match nothing, and lie next to a listed one: below the same registrable
-    domain, or with a listed CNAME target. 0 when there are none, 1 when there are.
+    With --query-log: queried names that match no rule and are next to a listed one: below the same registrable
+    domain, or with a listed CNAME target. Exit 0 if there are none, else 1.
     """
     if (names is None) is not query_log:
-        fail("say either --names FILE or --query-log", code=2)
+        fail("use either --names FILE or --query-log", code=2)
     path, loaded = load(config)
     text = _text_of(names) if names is not None else ""
     policy, origin = policy_of(path, loaded)
@@ -196,7 +196,7 @@ def _find_neighbours(folder: Path, is_listed: Callable[[bytes], bool], *, as_jso
         print_json([asdict(row) for row in rows])
     else:
         for row in rows:
-            how = f"below {row.domain}, as names" if row.by == "domain" else "leads to a name"
+            how = f"below {row.domain}, like names" if row.by == "domain" else "leads to a name"
             print_line(f"{row.queries:>8,} {row.name:<50} {how} of {', '.join(row.services)}")
         print_line(f"{len(rows)} unlisted neighbours in the query log" if rows else "no unlisted neighbours")
     if rows:

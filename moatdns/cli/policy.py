@@ -21,17 +21,17 @@ policy_app = typer.Typer(help="The whole policy as one file, and its history.", 
 _MOST_BYTES = 16 << 20
 _SIGNS = {"create": "+", "delete": "-", "update": "~"}
 
-FileArgument = Annotated[Path, typer.Argument(metavar="FILE", help="As 'policy export' writes it.")]
-YesOption = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
+FileArgument = Annotated[Path, typer.Argument(metavar="FILE", help="A file in the form of 'policy export'.")]
+YesOption = Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")]
 RevisionOption = Annotated[
-    int | None, typer.Option("--revision", metavar="N", help="Only if the policy still is what was planned against.")
+    int | None, typer.Option("--revision", metavar="N", help="Only if the policy still has this revision.")
 ]
 
 
 @api_command(policy_app, "export")
 def export(
     api: ApiClient,
-    file: Annotated[Path | None, typer.Argument(metavar="FILE", help="Left out: stdout.")] = None,
+    file: Annotated[Path | None, typer.Argument(metavar="FILE", help="Default: stdout.")] = None,
 ) -> None:
     """Write the whole policy as YAML."""
     body = api.call("GET", "policy").body
@@ -51,15 +51,15 @@ def plan(
     file: FileArgument,
     replay: Annotated[
         str | None,
-        typer.Option("--replay", metavar="DURATION", help="Judge the query log's last '7d', '12h' by it, too."),
+        typer.Option("--replay", metavar="DURATION", help="Also evaluate the query log's last '7d', '12h' by it."),
     ] = None,
 ) -> None:
-    """Say what a file would change, and, with --replay, for which clients and names."""
+    """Show the changes of a file, and, with --replay, the affected clients and names."""
     query = f"?replay_seconds={seconds_of(replay, '--replay')}" if replay else ""
     planned = _send(api, f"policy:plan{query}", _read(file), file).body
     api.show(planned, _print)
     if planned["changes"] and not api.as_json:
-        print_line(f"to do that: moatdns policy apply {file} --revision {planned['revision']}")
+        print_line(f"to apply this: moatdns policy apply {file} --revision {planned['revision']}")
 
 
 @api_command(policy_app, "apply")
@@ -69,7 +69,7 @@ def apply(
     revision: RevisionOption = None,
     yes: YesOption = False,
 ) -> None:
-    """Make the policy what a file says: all of it, or nothing."""
+    """Replace the policy by that of a file: all of it, or nothing."""
     document = _read(file)
     if revision is None:
         planned = _send(api, "policy:plan", document, file).body
@@ -94,7 +94,7 @@ def rollback(
     revision: Annotated[int, typer.Argument(metavar="REVISION", min=0)],
     yes: YesOption = False,
 ) -> None:
-    """Make the policy what it was at a revision. What the config file says of it stays."""
+    """Restore the policy of a revision. Parts from the config file stay as they are."""
     planned = api.call("POST", "policy:plan", {"to_revision": revision}).body
     if _is_wanted(api, planned, yes):
         tag = f'"{planned["revision"]}"'
@@ -124,12 +124,12 @@ def _read(file: Path) -> Document:
         line = raw[: error.start].count(b"\n") + 1
         fail(f"{file}:{line}: this line is not UTF-8: save the file as UTF-8")
     if len(raw) > _MOST_BYTES:
-        fail(f"{file}: is larger than {_MOST_BYTES >> 20} MiB: large lists go in by the API of lists")
+        fail(f"{file}: is larger than {_MOST_BYTES >> 20} MiB: add large lists by the API's /lists")
     document = read_yaml(text, lambda value: value)
     if document.problems:
         fail(*(_line(file, problem.line, problem.path, problem.text) for problem in document.problems))
     if not isinstance(document.data, dict) or "policy" not in document.data:
-        fail(f"{file}:1: the file should have a section 'policy', as 'moatdns policy export' writes it")
+        fail(f"{file}:1: the file needs a section 'policy', as 'moatdns policy export' writes it")
     return document
 
 
@@ -182,7 +182,7 @@ def _print_revision(item: Item) -> None:
 
 
 def _print_replay(replay: Item) -> None:
-    print_line(f"of {replay['queries']} logged queries, {replay['changed']} would come to another verdict")
+    print_line(f"of {replay['queries']} logged queries, {replay['changed']} would get another verdict")
     for item in replay["items"]:
         print_line(
             f"    {item['client']} {item['name']}: {item['before']} -> {item['after']} ({item['queries']} times)"
@@ -196,7 +196,7 @@ def _ask(yes: bool) -> None:
     if yes:
         return
     if not sys.stdin.isatty():
-        fail("nobody is there to be asked: say --yes", code=2)
+        fail("there is no terminal to ask on: use --yes", code=2)
     if not typer.confirm("apply this?", err=True):  # stdout may be JSON
         fail("nothing was changed")
 
@@ -205,6 +205,6 @@ def _done(api: ApiClient, answer: ApiAnswer) -> None:
     if api.as_json:
         print_json(answer.body)
     elif answer.status == 202 or answer.headers.get("x-moatdns-in-force") == "false":
-        print_line(f"stored as revision {answer.body['revision']}, and in force soon: see /status")
+        print_line(f"stored as revision {answer.body['revision']}, in force soon: see /status")
     else:
         print_line(f"in force as revision {answer.body['revision']}")

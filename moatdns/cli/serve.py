@@ -20,7 +20,7 @@ app = typer.Typer()
 
 @app.command()
 def serve(config: ConfigOption = None) -> None:
-    """Run everything in the foreground. SIGHUP reloads the config, SIGTERM drains and ends."""
+    """Run everything in the foreground. SIGHUP reloads the config, SIGTERM drains and stops."""
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until it is understood, it must not end us
     log = make_log()
     try:

@@ -52,10 +52,10 @@ def create_token(
 ) -> None:
     """Make a token, and print it."""
     if role not in tokens.ROLES:
-        fail(f"--role: {role!r} is no role: take one of {', '.join(tokens.ROLES)}", code=2)
+        fail(f"--role: {role!r} is not a role: use one of {', '.join(tokens.ROLES)}", code=2)
     for option, bound in (("--network", networks), ("--group", groups)):
         if bound is not None and role != "lease":
-            fail(f"{option}: is for --role lease", code=2)
+            fail(f"{option}: only for --role lease", code=2)
     try:
         networks = None if networks is None else [read_network(text) for text in networks]
     except RuleError as error:
@@ -123,7 +123,7 @@ def list_tokens(config: Config, *, as_json: bool) -> None:
 
 
 def revoke_token(config: Config, name: str, *, as_json: bool) -> None:
-    """End a token at once."""
+    """Revoke a token at once."""
 
     async def revoke(store: Store) -> None:
         async with store.change(ACTOR) as change:
@@ -151,8 +151,8 @@ def verify_audit(config: Config, log_file: Path | None, *, as_json: bool) -> Non
         for finding in findings:
             print_line(finding)
         if not findings:
-            but = " but for what is known to be lost" if gaps else ""
-            print_line(f"the audit trail is whole{but}: {rows} rows, checked against {len(heads)} noted heads")
+            but = " except for acknowledged losses" if gaps else ""
+            print_line(f"the audit trail is intact{but}: {rows} rows, checked against {len(heads)} recorded heads")
         for gap in gaps:
             print_line(f"known: {gap}")
     if findings:
@@ -162,7 +162,7 @@ def verify_audit(config: Config, log_file: Path | None, *, as_json: bool) -> Non
 def acknowledge_loss(config: Config, reason: str, log_file: Path | None, *, as_json: bool) -> None:
     """Name lost rows of the audit trail in the trail itself; exit code 1 when none is lost."""
     if not reason.strip():
-        fail("--reason: say why rows are gone", code=2)
+        fail("--reason: say why rows are lost", code=2)
     heads = _heads(config, log_file)
 
     async def acknowledge(store: Store) -> list[trail.Pair]:
@@ -175,7 +175,7 @@ def acknowledge_loss(config: Config, reason: str, log_file: Path | None, *, as_j
         print_json({"reason": reason.strip(), "lost_heads": named})
     else:
         print_line(
-            f"acknowledged: {len(lost)} noted heads are gone, the last of them row {max(row for row, _ in lost)}"
+            f"acknowledged: {len(lost)} recorded heads are lost, the last of them row {max(row for row, _ in lost)}"
         )
 
 
@@ -190,10 +190,10 @@ def begin_store_anew(config: Config, reason: str, *, as_json: bool) -> None:
     if as_json:
         print_json({**asdict(begun), "lost": [list(pair) for pair in begun.lost]})
         return
-    kept = f"with the {begun.rows_kept} audit rows that it has" if begun.rows_kept else "which is empty"
+    kept = f"with its {begun.rows_kept} audit rows" if begun.rows_kept else "which is empty"
     print_line(f"the store begins anew: {begun.place}, {kept}; row {begun.row} of its audit trail says so")
     if begun.put_aside:
-        print_line(f"what was there is {config.state_dir / begun.put_aside} now")
+        print_line(f"the old store is now {config.state_dir / begun.put_aside}")
 
 
 def _heads(config: Config, log_file: Path | None) -> list[trail.Pair]:
@@ -213,7 +213,7 @@ def export_audit(config: Config, since: str | None, out: Path | None) -> None:
         try:
             start = datetime.fromisoformat(since)
         except ValueError:
-            fail(f"--since: {since!r} is neither a row's id nor a time as in '2026-01-31T12:00:00Z'", code=2)
+            fail(f"--since: {since!r} is neither a row's id nor a time such as '2026-01-31T12:00:00Z'", code=2)
         start = start.replace(tzinfo=start.tzinfo or UTC)
 
     try:

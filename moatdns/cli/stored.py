@@ -20,20 +20,20 @@ store_app = typer.Typer(help="The store.", no_args_is_help=True)
 
 @token_app.command("create")
 def token_create(
-    name: Annotated[str, typer.Option(help="What the token is called.")],
+    name: Annotated[str, typer.Option(help="The token's name.")],
     role: Annotated[str, typer.Option(help="viewer, operator, lease or admin.")],
-    owner: Annotated[str, typer.Option(help="Who answers for it; left out: who runs this command.")] = "",
-    expires: Annotated[str | None, typer.Option(help="'90d', '12h' or a moment; left out: never.")] = None,
+    owner: Annotated[str, typer.Option(help="The person responsible; default: the current user.")] = "",
+    expires: Annotated[str | None, typer.Option(help="'90d', '12h' or a time; default: never.")] = None,
     network: Annotated[
-        list[str] | None, typer.Option(metavar="CIDR", help="Role lease: only addresses in it. May be given again.")
+        list[str] | None, typer.Option(metavar="CIDR", help="Role lease: only addresses in it. Repeatable.")
     ] = None,
     group: Annotated[
-        list[str] | None, typer.Option(metavar="NAME", help="Role lease: only into it. May be given again.")
+        list[str] | None, typer.Option(metavar="NAME", help="Role lease: only into this group. Repeatable.")
     ] = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Make a token and print it, alone; it is shown this once. The audit trail has it, and who ran this."""
+    """Create a token and print it; it is shown only once. The audit trail records it, and the user."""
     _, loaded = load(config)
     _store_commands().create_token(
         loaded,
@@ -60,7 +60,7 @@ def token_revoke(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """End a token at once."""
+    """Revoke a token at once."""
     _, loaded = load(config)
     _store_commands().revoke_token(loaded, name, as_json=as_json)
 
@@ -69,36 +69,36 @@ def token_revoke(
 def audit_verify(
     config: ConfigOption = None,
     log_file: Annotated[
-        Path | None, typer.Option("--log", metavar="FILE", help="A log of the server's, for the heads noted in it.")
+        Path | None, typer.Option("--log", metavar="FILE", help="A log file of the server, for the heads in it.")
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Check that no row of the audit trail was changed, taken out or cut off: 0 when it is whole, 1 when not."""
+    """Check that no row of the audit trail was changed, removed or cut off: exit 0 if intact, else 1."""
     _, loaded = load(config)
     _store_commands().verify_audit(loaded, log_file, as_json=as_json)
 
 
 @audit_app.command("acknowledge")
 def audit_acknowledge(
-    reason: Annotated[str, typer.Option(help="Why rows are gone, as in 'restored from the backup of Monday'.")],
+    reason: Annotated[str, typer.Option(help="Why rows are lost, such as 'restored from the backup of Monday'.")],
     config: ConfigOption = None,
     log_file: Annotated[
-        Path | None, typer.Option("--log", metavar="FILE", help="A log of the server's, for the heads noted in it.")
+        Path | None, typer.Option("--log", metavar="FILE", help="A log file of the server, for the heads in it.")
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Say that the loss of audit rows is a known one; a row of the trail names what is lost."""
+    """Acknowledge a known loss of audit rows; a row of the trail names the lost ones."""
     _, loaded = load(config)
     _store_commands().acknowledge_loss(loaded, reason, log_file, as_json=as_json)
 
 
 @store_app.command("begin-anew")
 def store_begin_anew(
-    reason: Annotated[str, typer.Option(help="Why the store is gone; the audit trail begins with it.")] = "",
+    reason: Annotated[str, typer.Option(help="Why the store was lost; recorded in the new audit trail.")] = "",
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """After the store was lost: begin anew, with the one that is there or a new one. A running server takes it."""
+    """After the store was lost: begin with the existing or a new one. A running server uses it."""
     _, loaded = load(config)
     _store_commands().begin_store_anew(loaded, reason, as_json=as_json)
 
@@ -107,11 +107,11 @@ def store_begin_anew(
 def audit_export(
     config: ConfigOption = None,
     since: Annotated[
-        str | None, typer.Option("--since", metavar="ID|TIME", help="Only rows behind an id, or from a time on.")
+        str | None, typer.Option("--since", metavar="ID|TIME", help="Only rows after this id, or from this time on.")
     ] = None,
-    out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Left out: stdout.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Default: stdout.")] = None,
 ) -> None:
-    """Write the audit trail as JSON lines, oldest first."""
+    """Print the audit trail as JSON lines, oldest first."""
     _, loaded = load(config)
     _store_commands().export_audit(loaded, since, out)
 

@@ -212,9 +212,9 @@ def test_the_commands_grant_list_renew_and_revoke(office: Moatdns) -> None:
         "exemption", "grant", "antropic", *asked, status=1
     )
     run("exemption", "grant", "anthropic", "--owner", "A", "--reason", "r", "--for", "1h", status=2)
-    assert run("exemption", "show", "nope", status=2) == "'nope' is no id: 'list' shows them\n"
+    assert run("exemption", "show", "nope", status=2) == "'nope' is not an id: 'list' shows them\n"
     assert run("exemption", "show", "ex-0", status=1) == "there is no exemption 'ex-0'\n"
-    assert run("lease", "end", "nope", status=2) == "'nope' is no IP address\n"
+    assert run("lease", "end", "nope", status=2) == "'nope' is not an IP address\n"
 
     run("lease", "set", "127.0.0.51", "--identity", "ana", "--group", "vpn", "--for", "1h", "--also", "2001:db8::51")
     assert blocked(office, "127.0.0.51") == {False}
@@ -238,7 +238,7 @@ def test_the_commands_export_plan_apply_and_roll_back(office: Moatdns, tmp_path:
     document["policy"]["lists"].append({"name": "house", "block": ["filed.example"]})
     file.write_text(yaml.safe_dump(document))
     assert "+ lists/house\n" in run("policy", "plan", str(file))
-    assert "say --yes" in run("policy", "apply", str(file), status=2)
+    assert "use --yes" in run("policy", "apply", str(file), status=2)
     assert blocked(office, "127.0.0.61", "filed.example") == {False}
     assert run("policy", "apply", str(file), "--yes").endswith(f"in force as revision {before + 1}\n")
     assert blocked(office, "127.0.0.61", "filed.example") == {True}

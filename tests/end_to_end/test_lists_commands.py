@@ -25,7 +25,7 @@ def test_a_good_list_is_told_and_the_status_is_0(tmp_path: Path) -> None:
     told = run("check", str(path))
     assert told.returncode == 0, told.stderr
     assert b"adblock, 2 rules" in told.stdout
-    assert b"left out: 1 (line 4, \xe2\x80\xa6): parts of pages" in told.stdout
+    assert b"skipped: 1 (line 4, \xe2\x80\xa6): parts of pages" in told.stdout
 
 
 def test_lines_that_cannot_be_read_are_told_and_the_status_is_1() -> None:

@@ -24,7 +24,7 @@ def test_what_is_no_url_is_told_in_one_harmless_line(url: str, token: Path, caps
     assert ended.value.exit_code == 2
     said = capsys.readouterr().err
     assert said.startswith("--url: ")
-    assert said.endswith(" is no URL: write it as in 'http://127.0.0.1:8053'\n")
+    assert said.endswith(" is not a URL: write it as in 'http://127.0.0.1:8053'\n")
     assert said.rstrip("\n").isprintable()
 
 

@@ -16,10 +16,9 @@ from pathlib import Path
 
 import uvloop
 
-from admin_api.api.http.auth import may
-from admin_api.api.settings import FOUR_EYES
 from admin_api.audit.syslog import AuditSyslog
 from admin_api.channel import SupervisorChannel
+from admin_api.editing.exemption_checks import Terms
 from admin_api.keepers import Keepers
 from admin_api.messages import (
     Begin,
@@ -37,7 +36,7 @@ from admin_api.servers import Servers
 from admin_api.store.access import StoreAccess
 from admin_api.store.errors import StoreAway, StoreHeld
 from admin_api.store.owner import Owner, holder_of
-from admin_api.store.tokens import all_tokens, ensure_first_token
+from admin_api.store.tokens import all_tokens, ensure_first_token, may
 from admin_api.subjects.closing import close_what_opens
 from blocklists.versions import load_kept
 from resolver.errors import ChannelError
@@ -131,7 +130,7 @@ class Control:
         token = await ensure_first_token(self._access.store, self._state_dir)
         if token is not None:
             self._log.info("a first token for the admin API was made; take it from its file", file=str(token))
-        if self._settings.approval == FOUR_EYES:
+        if Terms.of(self._settings).four_eyes:
             await self._tell_of_owners()
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._access.watch())

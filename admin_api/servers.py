@@ -5,22 +5,19 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Mapping
-from pathlib import Path
+from typing import TYPE_CHECKING
 
-from admin_api.api.context import Context
-from admin_api.api.serving import ApiServer
-from admin_api.api.settings import admin_settings, exemption_terms
-from admin_api.block_page.making import make_block_page
-from admin_api.block_page.serving import BlockPageServer
 from admin_api.channel import SupervisorChannel
+from admin_api.editing.exemption_checks import Terms
 from admin_api.keepers import Keepers
 from admin_api.messages import Begin
-from admin_api.pages.site import add_pages
-from admin_api.query_log.reader import QueryLogReader
 from blocklists.catalogue import Catalogue
-from resolver.answering.explaining import access_of
 from resolver.errors import MoatdnsError
 from resolver.telemetry.log import Log
+
+if TYPE_CHECKING:
+    from admin_api.api.serving import ApiServer
+    from admin_api.block_page.serving import BlockPageServer
 
 _CERTIFICATE_SECONDS = 2.0  # between looks for one that is not there yet
 
@@ -38,10 +35,12 @@ class Servers:
         """Make those that the config has, over the keepers."""
         settings, of_workers = self._first.settings, self._first.worker_settings
         if settings.block_page.listen:
+            from admin_api.block_page.making import make_block_page  # noqa: PLC0415 (seldom there)
+
             self.block_page = make_block_page(
                 settings.block_page,
                 of_workers,
-                exemption_terms(settings),
+                Terms.of(settings),
                 store_access=keepers.access,
                 policy=keepers.policy,
                 subjects=keepers.subjects,
@@ -49,28 +48,9 @@ class Servers:
                 log=self._log,
             )
         if settings.admin_host is not None:
-            context = Context(
-                settings=admin_settings(settings, of_workers, self._first.serving),
-                access=access_of(of_workers),
-                log=self._log,
-                store_access=keepers.access,
-                policy=keepers.policy,
-                subjects=keepers.subjects,
-                outbox=keepers.outbox,
-                deliveries=keepers.deliveries,
-                audit_heads=keepers.heads,
-                plans=keepers.plans,
-                subscriptions=keepers.subscriptions,
-                statistics=keepers.statistics,
-                query_log=QueryLogReader(Path(settings.state_dir)),
-                node=channel,
-                catalogue=catalogue,
-                state_dir=Path(settings.state_dir),
-                began=self._first.began,
-                config_problems=lambda: keepers.config_policy.problems,
-                upstream_troubles=lambda: keepers.upstreams.states.troubles,
-            )
-            self.api = ApiServer(context, add_pages)
+            from admin_api.making_api import make_api  # noqa: PLC0415 (a quarter of what a start loads)
+
+            self.api = make_api(self._first, keepers, channel, catalogue, self._log)
 
     def connections(self) -> Mapping[str, int]:
         """Open connections by server."""

@@ -14,7 +14,6 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from admin_api.api.http.auth import may
 from admin_api.api.http.call import ApiReply, Call
 from admin_api.api.http.reading import check_query
 from admin_api.api.models.changes import ChangeDone, ChangeWaits
@@ -29,6 +28,7 @@ from admin_api.store import change_requests, tokens
 from admin_api.store.change import JUDGE, Change, Judge
 from admin_api.store.change_requests import Asking, ChangeRequestRow, Finding, Sent
 from admin_api.store.errors import Forbidden, NeedsAnother, StaleVersion, WrongState
+from admin_api.store.tokens import may
 
 PENDING = "change.pending"  # the event
 _MAKES_TOKEN = "POST /tokens"  # noqa: S105 (an operation)

@@ -1,4 +1,4 @@
-"""The API's settings, and the terms of exemptions, as they follow from the config."""
+"""The API's settings as they follow from the config."""
 
 from __future__ import annotations
 
@@ -11,8 +11,6 @@ from admin_api.editing.leases import LeaseTerms
 from resolver.config.settings import PROXY, ControlSettings, WorkerSettings
 from resolver.listeners.sockets import Listen
 
-FOUR_EYES = "four-eyes"
-
 
 def _log_lacks(settings: ControlSettings, what: str) -> Iterator[str]:
     """Gaps of the query log, as it is kept."""
@@ -22,11 +20,6 @@ def _log_lacks(settings: ControlSettings, what: str) -> Iterator[str]:
         yield "the log has hits only (query_log.what): names that no rule matched are not there"
     if settings.clients != "full":
         yield f"the log does not have clients' addresses (query_log.clients is {settings.clients})"
-
-
-def exemption_terms(settings: ControlSettings) -> Terms:
-    """Terms on which exemptions are granted."""
-    return Terms(settings.approval == FOUR_EYES, settings.longest_exemption_seconds)
 
 
 def _serves(settings: WorkerSettings, serving: tuple[Listen, ...]) -> Serves:
@@ -52,7 +45,7 @@ def admin_settings(settings: ControlSettings, of_workers: WorkerSettings, servin
         metrics=settings.metrics,
         certificate=Path(settings.certificate) if settings.certificate else None,
         private_key=Path(settings.private_key) if settings.private_key else None,
-        exemptions=exemption_terms(settings),
+        exemptions=Terms.of(settings),
         leases=LeaseTerms(settings.most_leases, settings.longest_lease_seconds),
         longest_pause_seconds=settings.longest_pause_seconds,
         longest_emergency_pause_seconds=settings.longest_emergency_pause_seconds,

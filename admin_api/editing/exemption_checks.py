@@ -17,6 +17,7 @@ from resolver.config import addresses, fields
 from resolver.config.list_rules import read_block_rule
 from resolver.config.references import KnownReferences
 from resolver.config.section import Section
+from resolver.config.settings import ControlSettings
 from resolver.config.wording import KeyPath, nearest, shown
 from resolver.errors import RuleError
 from resolver.policy.groups import parse_client
@@ -36,6 +37,11 @@ class Terms:
 
     four_eyes: bool
     longest_seconds: int
+
+    @classmethod
+    def of(cls, settings: ControlSettings) -> Terms:
+        """Terms on which exemptions are granted here."""
+        return cls(settings.approval == "four-eyes", settings.longest_exemption_seconds)
 
 
 def _read_client(text: str) -> str:

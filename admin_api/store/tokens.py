@@ -33,11 +33,19 @@ MOST_TOKENS: Final = 1000
 FIRST_TOKEN: Final = "first"  # noqa: S105 (a name)
 FIRST_TOKEN_FILE: Final = "admin.token"  # noqa: S105 (a name of a file)
 
+_RANK = {"viewer": 1, "operator": 2, "admin": 3}
 _TOKEN = re.compile(r"moat_([0-9a-f]{8})_[A-Za-z0-9_-]{43}\Z")
 _FIRST_PART, _SECOND_PART = 22, 21  # letters of 43, six bits each: either half alone is beyond guessing
 _PART_OCTETS = 17
 _TOUCHED_ENOUGH = timedelta(minutes=1)
 _NOBODY = "0" * 64  # compared with when no token has the id, so that this takes as long
+
+
+def may(role: str, least: str) -> bool:
+    """Whether a role is enough. `lease` is apart: it sets and ends leases, and nothing else; operators may, too."""
+    if least == "lease":
+        return role == "lease" or may(role, "operator")
+    return _RANK.get(role, 0) >= _RANK[least]
 
 
 @dataclass(frozen=True, slots=True)

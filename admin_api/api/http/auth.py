@@ -1,4 +1,4 @@
-"""Authentication by token: roles, and the throttle for those who guess."""
+"""Authentication by token, and the throttle for those who guess."""
 
 from __future__ import annotations
 
@@ -19,15 +19,6 @@ _WINDOW_SECONDS = 60.0
 _MOST_ADDRESSES = 10_000
 _LOOKS_PER_SECOND = 10  # at tokens not known yet, of all addresses that were wrong too often; a look takes half a ms
 _ALL = "all"
-
-_RANK = {"viewer": 1, "operator": 2, "admin": 3}
-
-
-def may(role: str, least: str) -> bool:
-    """Whether a role is enough. `lease` is apart: it sets and ends leases, and nothing else; operators may, too."""
-    if least == "lease":
-        return role == "lease" or may(role, "operator")
-    return _RANK.get(role, 0) >= _RANK[least]
 
 
 class Throttle:

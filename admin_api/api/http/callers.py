@@ -7,11 +7,11 @@ import asyncio
 from aiohttp import web
 
 from admin_api.api.context import Context
-from admin_api.api.http.auth import Throttle, authenticate, may
+from admin_api.api.http.auth import Throttle, authenticate
 from admin_api.editing.refusals import BadRequest
 from admin_api.store import tokens
 from admin_api.store.errors import StoreAway
-from admin_api.store.tokens import TokenRow
+from admin_api.store.tokens import TokenRow, may
 
 ACTOR = web.RequestKey("actor", str)  # for the log line of a call
 REQUEST_ID = web.RequestKey("request_id", str)

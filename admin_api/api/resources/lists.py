@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from admin_api.api import models
-from admin_api.api.http.auth import may
 from admin_api.api.http.call import MOST_RULES_AT_ONCE, ApiReply, Call, in_force, tagged
 from admin_api.api.http.paging import page_of, place_of
 from admin_api.api.resources.merging import merged
@@ -15,6 +14,7 @@ from admin_api.editing.errors import Invalid
 from admin_api.store import lists
 from admin_api.store.errors import NotFound, OwnedByFile
 from admin_api.store.lists import ListRow
+from admin_api.store.tokens import may
 from blocklists.catalogue import Catalogue
 from blocklists.sources import known_references
 

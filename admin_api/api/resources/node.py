@@ -7,11 +7,11 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 
 from admin_api.api import models
-from admin_api.api.http.auth import may
 from admin_api.api.http.call import ApiReply, Call
 from admin_api.editing.refusals import BadRequest
 from admin_api.messages import NodeStatus, WorkerStatus
 from admin_api.store import lists
+from admin_api.store.tokens import may
 from resolver import __version__
 from resolver.errors import MoatdnsError
 

@@ -13,14 +13,13 @@ from jinja2 import Environment
 from multidict import MultiDict, MultiDictProxy
 
 from admin_api.api.context import Context
-from admin_api.api.http.auth import may
 from admin_api.api.http.call import ApiReply
 from admin_api.editing.refusals import RefusedCall
 from admin_api.pages.login.sessions import Session
 from admin_api.pages.shared.operations import Operations
 from admin_api.pages.shared.templates import rendered
 from admin_api.persons import is_same_person
-from admin_api.store.tokens import TokenRow
+from admin_api.store.tokens import TokenRow, may
 
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 

@@ -1,0 +1,44 @@
+"""Puts the admin API and its pages together from the parts of the control process that they need."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from admin_api.api.context import Context
+from admin_api.api.serving import ApiServer
+from admin_api.api.settings import admin_settings
+from admin_api.channel import SupervisorChannel
+from admin_api.keepers import Keepers
+from admin_api.messages import Begin
+from admin_api.pages.site import add_pages
+from admin_api.query_log.reader import QueryLogReader
+from blocklists.catalogue import Catalogue
+from resolver.answering.explaining import access_of
+from resolver.telemetry.log import Log
+
+
+def make_api(first: Begin, keepers: Keepers, channel: SupervisorChannel, catalogue: Catalogue, log: Log) -> ApiServer:
+    """The admin API, not started yet."""
+    settings, of_workers = first.settings, first.worker_settings
+    context = Context(
+        settings=admin_settings(settings, of_workers, first.serving),
+        access=access_of(of_workers),
+        log=log,
+        store_access=keepers.access,
+        policy=keepers.policy,
+        subjects=keepers.subjects,
+        outbox=keepers.outbox,
+        deliveries=keepers.deliveries,
+        audit_heads=keepers.heads,
+        plans=keepers.plans,
+        subscriptions=keepers.subscriptions,
+        statistics=keepers.statistics,
+        query_log=QueryLogReader(Path(settings.state_dir)),
+        node=channel,
+        catalogue=catalogue,
+        state_dir=Path(settings.state_dir),
+        began=first.began,
+        config_problems=lambda: keepers.config_policy.problems,
+        upstream_troubles=lambda: keepers.upstreams.states.troubles,
+    )
+    return ApiServer(context, add_pages)

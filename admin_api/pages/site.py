@@ -21,10 +21,9 @@ from admin_api.editing.refusals import BadRequest, RefusedCall
 from admin_api.pages.login.login import LoginPages
 from admin_api.pages.login.sessions import Session
 from admin_api.pages.shared.forms import demand_own_page, read_form, read_login_form
-from admin_api.pages.shared.operations import Operations, Waits
 from admin_api.pages.shared.static_files import FILES, serve_static
 from admin_api.pages.shared.templates import make_templates
-from admin_api.pages.shared.visit import PageRoute, Visit
+from admin_api.pages.shared.visit import PageRoute, Visit, Waits
 from admin_api.pages.table import PAGES
 from admin_api.store.errors import StoreAway
 
@@ -43,8 +42,8 @@ class Site:
     def __init__(self, context: Context, callers: Callers, performing: Performing) -> None:
         self._context = context
         self._callers = callers
+        self._performing = performing
         self._templates = make_templates()
-        self._operations = Operations(context, performing)
         self._login = LoginPages(context, callers, self._templates)
 
     def add_to(self, router: web.UrlDispatcher) -> None:
@@ -77,8 +76,7 @@ class Site:
         except Waits as waits:  # nothing was changed: another owner has to agree
             return visit.go(f"/changes/{waits.item.id}", told=waits.told)
         except EXPECTED as error:  # the application tells of all others, with the request's id
-            what = told_of(error)
-            return await self._tell(visit, page, what)
+            return await self._tell(visit, page, told_of(error))
 
     async def _visit(self, request: web.Request) -> Visit | None:
         found = await self._login.session_of(request)
@@ -88,14 +86,13 @@ class Site:
         self._callers.note(request, token)
         return Visit(
             context=self._context,
-            operations=self._operations,
+            performing=self._performing,
             templates=self._templates,
             session=session,
             token=token,
             request_id=request[REQUEST_ID],
             address=request.path,
             host=request.host,
-            is_tls=self._context.settings.certificate is not None,
             path=request.match_info,
             query=dict(request.query),
             is_part=request.headers.get("HX-Request") == "true" and request.headers.get("HX-Boosted") != "true",
@@ -108,17 +105,17 @@ class Site:
             try:
                 return await page.shown_again(visit)
             except EXPECTED as error:  # the page cannot be shown either: then that is what is told
-                again = told_of(error)
-                visit.problem = what = again
-        return problem_page(visit, what)
+                visit.problem = what = told_of(error)
+        response = visit.render("shared/problem.html", what=what)
+        response.headers.update(what.headers)
+        return response
 
     async def _guarded_login(self, request: web.Request) -> web.StreamResponse:
         try:
             demand_own_page(request)
             return await self._login.enter(request, await read_login_form(request))
         except EXPECTED as error:
-            what = told_of(error)
-            return self._login.page(request, what)
+            return self._login.page(request, told_of(error))
 
     async def _logout(self, request: web.Request) -> web.StreamResponse:
         """Also while the store, which knows the session's token, is away: whoever leaves needs none."""
@@ -141,13 +138,6 @@ async def _read_form(request: web.Request, session: Session) -> MultiDictProxy[s
     if not hmac.compare_digest(sent.encode(), session.csrf.encode()):
         raise BadRequest(403, "this form is of an earlier session: load the page again, and send it from there")
     return form
-
-
-def problem_page(visit: Visit, what: RefusedCall) -> web.Response:
-    """A page that says what went wrong."""
-    response = visit.render("shared/problem.html", what=what)
-    response.headers.update(what.headers)
-    return response
 
 
 async def _docs(_: web.Request) -> web.StreamResponse:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from aiohttp import web
 
 from admin_api.api import models
-from admin_api.api.http.problems import EXPECTED, told_of
 from admin_api.pages.policy.differences import differences
 from admin_api.pages.shared.visit import Visit
 
@@ -21,13 +20,9 @@ ACTIONS = (
 
 async def show(visit: Visit) -> web.StreamResponse:
     """GET /audit."""
-    filters = {name: value for name in _FILTERS if (value := visit.query.get(name, "").strip())}
-    page = models.Audit(items=[], next=None)
+    filters = visit.filters(_FILTERS)
     newest = await visit.ask("GET /audit", query={"limit": 1})
-    try:
-        page = await visit.ask("GET /audit", query=visit.listing(_ROWS, **filters))
-    except EXPECTED as error:  # as the query log does
-        visit.problem = told_of(error)
+    page = await visit.ask_or_tell("GET /audit", visit.listing(_ROWS, **filters), models.Audit(items=[], next=None))
     status: models.Status = await visit.ask("GET /status")
     return visit.render(
         "audit/audit.html",

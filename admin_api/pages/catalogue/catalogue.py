@@ -12,7 +12,7 @@ from admin_api.editing.refusals import BadRequest
 from admin_api.pages.catalogue.switches import GroupPolicy, State, found, policy_of, switched
 from admin_api.pages.groups.groups import states
 from admin_api.pages.shared.listings import group_names
-from admin_api.pages.shared.outcome import told, with_version
+from admin_api.pages.shared.outcome import told_of_reply
 from admin_api.pages.shared.templates import with_query
 from admin_api.pages.shared.visit import Visit
 from admin_api.store.errors import NotFound
@@ -55,7 +55,7 @@ class _Place:
 async def listing(visit: Visit) -> web.StreamResponse:
     """GET /catalogue."""
     place = await _place(visit)
-    wanted, kind = _said(visit, "q"), _said(visit, "kind")
+    wanted, kind = visit.said("q"), visit.said("kind")
     policy = place.policy
     rows = [
         (
@@ -92,13 +92,13 @@ async def vendor(visit: Visit) -> web.StreamResponse:
 
 async def switch(visit: Visit) -> web.StreamResponse:
     """POST /catalogue: have a group name a thing as `set` says, such as 'block:openai/chatgpt'."""
-    query = {"group": _said(visit, "group"), "q": _said(visit, "q"), "kind": _said(visit, "kind")}
+    query = {"group": visit.said("group"), "q": visit.said("q"), "kind": visit.said("kind")}
     return await _switch(visit, with_query("/catalogue", query))
 
 
 async def switch_at_vendor(visit: Visit) -> web.StreamResponse:
     """POST /catalogue/{vendor}: the same, on its page."""
-    return await _switch(visit, with_query(f"/catalogue/{visit.path['vendor']}", {"group": _said(visit, "group")}))
+    return await _switch(visit, with_query(f"/catalogue/{visit.path['vendor']}", {"group": visit.said("group")}))
 
 
 async def _switch(visit: Visit, back: str) -> web.StreamResponse:
@@ -111,10 +111,8 @@ async def _switch(visit: Visit, back: str) -> web.StreamResponse:
     group = place.group.name
     if not body:
         return visit.go(f"{back}#{name}", told=_now(place, name, "as before: nothing had to be changed"))
-    reply = await visit.call(
-        "PATCH /groups/{name}", path={"name": group}, body=body, version=visit.text("version") or None
-    )
-    return visit.go(f"{back}#{name}", told=told(reply, _now(await _place(visit), name, "now")))
+    reply = await visit.call("PATCH /groups/{name}", path={"name": group}, body=body, version=visit.version)
+    return visit.go(f"{back}#{name}", told=told_of_reply(reply, _now(await _place(visit), name, "now")))
 
 
 def _now(place: _Place, name: str, when: str) -> str:
@@ -124,9 +122,9 @@ def _now(place: _Place, name: str, when: str) -> str:
 
 
 async def _place(visit: Visit) -> _Place:
-    name = _said(visit, "group") or DEFAULT_GROUP
+    name = visit.said("group") or DEFAULT_GROUP
     (group, etag), default, catalogue = await asyncio.gather(
-        with_version(visit, "GET /groups/{name}", {"name": name}),
+        visit.ask_with_version("GET /groups/{name}", {"name": name}),
         visit.ask("GET /groups/{name}", path={"name": DEFAULT_GROUP}),
         visit.ask("GET /catalogue"),
     )
@@ -145,8 +143,3 @@ async def _facts(visit: Visit, place: _Place) -> dict[str, object]:
         "states": states(place.group, pauses.items),
         "can_switch": place.group.origin != "file" and visit.may_do("PATCH /groups/{name}"),
     }
-
-
-def _said(visit: Visit, name: str) -> str:
-    """A value from the form, else from the address."""
-    return visit.text(name) or visit.query.get(name, "").strip()

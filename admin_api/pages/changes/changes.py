@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 from aiohttp import web
 
-from admin_api.pages.shared.outcome import told
+from admin_api.api import models
+from admin_api.pages.shared.outcome import told_of_reply
 from admin_api.pages.shared.visit import Visit
 
 VIEWS = (
@@ -32,15 +32,16 @@ async def show(visit: Visit) -> web.StreamResponse:
 
 async def show_one(visit: Visit) -> web.StreamResponse:
     """GET /changes/{id}."""
-    reply = await visit.call("GET /change-requests/{id}", path={"id": visit.path["id"]})
-    item: Any = reply.body  # a models.ChangeRequestWithBody
+    item: models.ChangeRequestWithBody
+    item, version = await visit.ask_with_version("GET /change-requests/{id}", visit.path)
+    operation = visit.performing.routes.get(item.operation)
     return visit.render(
         "changes/change.html",
         item=item,
         sent=None if item.body in (None, {}) else json.dumps(item.body, indent=2, ensure_ascii=False),
-        version=reply.headers["ETag"],
+        version=version,
         is_mine=visit.is_mine(item.requested_owner),
-        role=visit.operations.role_of(item.operation) if visit.operations.has(item.operation) else "admin",
+        role="admin" if operation is None else operation.role,
     )
 
 
@@ -48,10 +49,10 @@ async def act(visit: Visit) -> web.StreamResponse:
     """POST /changes/{id}/{action}."""
     number, action = visit.path["id"], visit.path["action"]
     body = {"reason": reason} if (reason := visit.text("reason")) else {}
-    version = visit.text("version") or None
-    reply = await visit.call(f"POST /change-requests/{{id}}:{action}", path={"id": number}, body=body, version=version)
+    operation = f"POST /change-requests/{{id}}:{action}"
+    reply = await visit.call(operation, path={"id": number}, body=body, version=visit.version)
     done = f"Change {number} {_DONE[action]}."
     result = getattr(reply.body, "result", None)
     if isinstance(result, dict) and (part := result.get("token_part")):
         done += f" The first half of the token, shown this once, is {part}"
-    return visit.go(f"/changes/{number}", told=told(reply, done))
+    return visit.go(f"/changes/{number}", told=told_of_reply(reply, done))

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from admin_api.api import models
-from admin_api.api.http.problems import EXPECTED, told_of
 from admin_api.pages.exemptions.exemption_choices import DURATIONS, TWO_HOURS, stays_closed
 from admin_api.pages.shared.visit import Visit
 
@@ -33,18 +32,12 @@ _STATIONS = (
 
 async def show(visit: Visit) -> web.StreamResponse:
     """GET /check."""
-    name = visit.query.get("name", "").strip()
-    client = visit.query.get("client", "").strip()
-    qtype = visit.query.get("type", "").strip().upper() or "A"
+    asked = visit.filters(("name", "client", "client_name"))
+    name, client = asked.get("name", ""), asked.get("client", "")
+    qtype = visit.said("type").upper() or "A"
     explained: models.Explained | None = None
     if name:
-        try:
-            query = {"name": name, "type": qtype, "client": client or "127.0.0.1"}
-            if client_name := visit.query.get("client_name", "").strip():
-                query["client_name"] = client_name
-            explained = await visit.ask("GET /explain", query=query)
-        except EXPECTED as error:  # a mistake in what was asked is told beside the form
-            visit.problem = told_of(error)
+        explained = await visit.ask_or_tell("GET /explain", {"client": "127.0.0.1", **asked, "type": qtype})
     is_hit = explained is not None and explained.verdict in _HITS
     is_closed = explained is not None and stays_closed(explained.service)
     return visit.render(

@@ -12,7 +12,6 @@ from admin_api.api import models
 from admin_api.editing.refusals import BadRequest
 from admin_api.pages.groups.group_form import number
 from admin_api.pages.shared.listings import group_names
-from admin_api.pages.shared.outcome import told
 from admin_api.pages.shared.ranges import chosen
 from admin_api.pages.shared.visit import Visit
 
@@ -24,7 +23,7 @@ LASTS = (("3600", "1 hour"), ("28800", "8 hours"), ("86400", "1 day"), ("604800"
 
 async def show(visit: Visit) -> web.StreamResponse:
     """GET /clients: leases, and the top clients of the last day."""
-    wanted = visit.query.get("q", "").strip()
+    wanted = visit.said("q")
     query = {"limit": _ROWS, "contains": wanted or None, "cursor": visit.query.get("cursor")}
     leases: models.Leases = await visit.ask("GET /leases", query=query)
     window = chosen({}, _DAY)
@@ -41,7 +40,7 @@ async def show(visit: Visit) -> web.StreamResponse:
 
 async def history(visit: Visit) -> web.StreamResponse:
     """GET /clients/history: what happened to the leases of an address, or of an identity."""
-    filters = {name: value for name in ("address", "identity") if (value := visit.query.get(name, "").strip())}
+    filters = visit.filters(("address", "identity"))
     query: Mapping[str, Any] = {**filters, "limit": _ROWS, "cursor": visit.query.get("cursor")}
     page: models.LeaseHistory = await visit.ask("GET /lease-history", query=query)
     return visit.render("clients/lease_history.html", page=page, filters=filters)
@@ -49,7 +48,7 @@ async def history(visit: Visit) -> web.StreamResponse:
 
 async def new(visit: Visit) -> web.StreamResponse:
     """GET /clients/new: set a lease, or renew one (`address`)."""
-    address = visit.text("address") or visit.query.get("address", "").strip()
+    address = visit.said("address")
     lease: models.LeaseItem | None = None
     if address and visit.problem is None:
         lease = await visit.ask("GET /leases/{address}", path={"address": address})
@@ -76,12 +75,12 @@ async def act(visit: Visit) -> web.StreamResponse:
                 "ttl_seconds": number(visit.text("ttl_seconds")),
                 "addresses": visit.lines("addresses"),
             }
-            reply = await visit.call("PUT /leases/{address}", path={"address": address}, body=body)
-            return visit.go("/clients", told=told(reply, f"{address} is leased to {body['identity']}."))
+            done = f"{address} is leased to {body['identity']}."
+            return await visit.do("PUT /leases/{address}", done, then="/clients", path={"address": address}, body=body)
         case "end":
-            query = {"identity": visit.text("identity")}
-            reply = await visit.call("DELETE /leases/{address}", path={"address": address}, query=query)
-            return visit.go("/clients", told=told(reply, f"The lease of {address} is over."))
+            done, query = f"The lease of {address} is over.", {"identity": visit.text("identity")}
+            here = {"address": address}
+            return await visit.do("DELETE /leases/{address}", done, then="/clients", path=here, query=query)
         case other:
             raise BadRequest(422, f"{other!r} is nothing that can be done to a lease")
 

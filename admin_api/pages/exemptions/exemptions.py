@@ -12,7 +12,7 @@ from admin_api.editing.exemptions import UNVERIFIED
 from admin_api.editing.refusals import BadRequest
 from admin_api.pages.exemptions.exemption_choices import DURATIONS, TWO_HOURS
 from admin_api.pages.shared.listings import all_of
-from admin_api.pages.shared.outcome import is_in_force, told
+from admin_api.pages.shared.outcome import is_in_force, told_of_reply
 from admin_api.pages.shared.visit import Visit
 
 _SOON = timedelta(hours=24)
@@ -110,17 +110,17 @@ async def create(visit: Visit) -> web.StreamResponse:
     if made.status == "pending":
         return visit.go(f"/exemptions/{made.id}", told=f"Exemption {made.id} waits for somebody else's approval.")
     done = "is in force" if made.in_force and is_in_force(reply) else "is granted"
-    return visit.go(f"/exemptions/{made.id}", told=told(reply, f"Exemption {made.id} {done}{_from(made)}."))
+    return visit.go(f"/exemptions/{made.id}", told=told_of_reply(reply, f"Exemption {made.id} {done}{_from(made)}."))
 
 
 async def show_one(visit: Visit) -> web.StreamResponse:
     """GET /exemptions/{id}."""
-    reply = await visit.call("GET /exemptions/{id}", path={"id": visit.path["id"]})
-    item: Any = reply.body  # a models.ExemptionWithHistory
+    item: models.ExemptionWithHistory
+    item, version = await visit.ask_with_version("GET /exemptions/{id}", visit.path)
     return visit.render(
         "exemptions/exemption.html",
         item=item,
-        version=reply.headers["ETag"],
+        version=version,
         durations=DURATIONS,
         nobody_asked=visit.four_eyes and item.status == "pending" and item.requested_owner == UNVERIFIED,
         asked_by_me=visit.is_mine(item.renewal.owner if item.renewal else item.requested_owner),
@@ -133,15 +133,14 @@ async def act(visit: Visit) -> web.StreamResponse:
     body: dict[str, object] = {"reason": reason} if (reason := visit.text("reason")) else {}
     if action == "renew":
         body |= _end(visit)
-    version = visit.text("version") or None
-    reply = await visit.call(f"POST /exemptions/{{id}}:{action}", path={"id": number}, body=body, version=version)
+    reply = await visit.call(f"POST /exemptions/{{id}}:{action}", path={"id": number}, body=body, version=visit.version)
     item: Any = reply.body  # a models.ExemptionItem
     done = f"{_ACTIONS[action]}{_from(item)}"
     if action == "renew" and item.renewal is not None:
         done = "waits for somebody else's approval of its renewal"
     elif action == "approve" and item.status == "pending":
         done = "is taken up by you, and waits for somebody else's approval"
-    return visit.go(f"/exemptions/{number}", told=told(reply, f"Exemption {number} {done}."))
+    return visit.go(f"/exemptions/{number}", told=told_of_reply(reply, f"Exemption {number} {done}."))
 
 
 def _from(item: models.ExemptionItem) -> str:

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from zoneinfo import available_timezones
 
 from aiohttp import web
 
 from admin_api.api import models
-from admin_api.api.http.problems import EXPECTED, told_of
 from admin_api.editing.refusals import BadRequest
 from admin_api.pages.catalogue.switches import block_of
 from admin_api.pages.check.check import way_of
 from admin_api.pages.groups import group_form
-from admin_api.pages.shared.outcome import told, with_version
 from admin_api.pages.shared.references import shelves, with_unknown
 from admin_api.pages.shared.visit import Visit
 from admin_api.store.policy import DEFAULT_GROUP
@@ -26,11 +24,10 @@ _WHO_ASKS = 0  # the first station of a query's way
 
 async def listing(visit: Visit) -> web.StreamResponse:
     """GET /groups: all groups, and which one an address is in."""
-    wanted = visit.query.get("q", "").strip()
+    wanted = visit.said("q")
     query = {"limit": _ROWS, "contains": wanted or None, "cursor": visit.query.get("cursor")}
     page: models.Groups = await visit.ask("GET /groups", query=query)
-    address = visit.query.get("address", "").strip()
-    client_name = visit.query.get("client_name", "").strip()
+    address, client_name = visit.said("address"), visit.said("client_name")
     pauses = await _pauses(visit)
     return visit.render(
         "groups/groups.html",
@@ -49,7 +46,7 @@ async def listing(visit: Visit) -> web.StreamResponse:
 async def show(visit: Visit) -> web.StreamResponse:
     """GET /groups/{name}."""
     name = visit.path["name"]
-    group, etag = await with_version(visit, "GET /groups/{name}", {"name": name})
+    group, etag = await visit.ask_with_version("GET /groups/{name}", {"name": name})
     default: models.GroupItem = await visit.ask("GET /groups/{name}", path={"name": DEFAULT_GROUP})
     catalogue: models.CatalogueReply = await visit.ask("GET /catalogue")
     pauses = [pause for pause in await _pauses(visit) if pause.group in (None, name)]
@@ -74,44 +71,39 @@ async def new(visit: Visit) -> web.StreamResponse:
 
 async def edit(visit: Visit) -> web.StreamResponse:
     """GET /groups/{name}:edit."""
-    return await _form(visit, *await with_version(visit, "GET /groups/{name}", visit.path))
+    return await _form(visit, *await visit.ask_with_version("GET /groups/{name}", visit.path))
 
 
 async def create(visit: Visit) -> web.StreamResponse:
     """POST /groups."""
-    body = group_form.without_nothing(group_form.read(visit))
-    reply = await visit.call("POST /groups", body={"name": visit.text("name"), **body})
     name = visit.text("name")
-    return visit.go(f"/groups/{name}", told=told(reply, f"Group {name} is made."))
+    body = {"name": name, **group_form.without_nothing(group_form.read(visit))}
+    return await visit.do("POST /groups", f"Group {name} is made.", then=f"/groups/{name}", body=body)
 
 
 async def save(visit: Visit) -> web.StreamResponse:
     """POST /groups/{name}:edit."""
-    name = visit.path["name"]
-    body = group_form.read(visit)
-    reply = await visit.call(
-        "PATCH /groups/{name}", path={"name": name}, body=body, version=visit.text("version") or None
-    )
-    return visit.go(f"/groups/{name}", told=told(reply, f"Group {name} is changed."))
+    here = f"/groups/{visit.path['name']}"
+    done = f"Group {visit.path['name']} is changed."
+    return await visit.do("PATCH /groups/{name}", done, then=here, path=visit.path, body=group_form.read(visit))
 
 
 async def act(visit: Visit) -> web.StreamResponse:
     """POST /groups/{name}: what `do` says."""
     name = visit.path["name"]
-    version = visit.text("version") or None
+    here = f"/groups/{name}"
     match visit.text("do"):
         case "mode":
             mode = visit.text("mode")
-            reply = await visit.call("PATCH /groups/{name}", path={"name": name}, body={"mode": mode}, version=version)
-            said = "only watched" if mode == "monitor" else "enforced"
-            return visit.go(_back(visit, f"/groups/{name}"), told=told(reply, f"Group {name} is {said} now."))
+            done = f"Group {name} is {'only watched' if mode == 'monitor' else 'enforced'} now."
+            back = "/groups" if visit.text("back") == "/groups" else here  # the list of groups has the button, too
+            return await visit.do("PATCH /groups/{name}", done, then=back, path=visit.path, body={"mode": mode})
         case "delete":
-            reply = await visit.call("DELETE /groups/{name}", path={"name": name}, version=version)
-            return visit.go("/groups", told=told(reply, f"Group {name} is removed."))
+            return await visit.do("DELETE /groups/{name}", f"Group {name} is removed.", then="/groups", path=visit.path)
         case "pause":
-            return await _pause(visit, name, f"Group {name} is paused.", f"/groups/{name}")
+            return await _pause(visit, {"group": name}, f"Group {name} is paused.", here)
         case "end-pause":
-            return await _end_pause(visit, f"/groups/{name}")
+            return await _end_pause(visit, here)
         case other:
             raise BadRequest(422, f"{other!r} is nothing that can be done to a group")
 
@@ -120,12 +112,7 @@ async def act_on_all(visit: Visit) -> web.StreamResponse:
     """POST /groups:pause: pause every group, or end a pause."""
     if visit.text("do") == "end-pause":
         return await _end_pause(visit, "/groups")
-    return await _pause(visit, None, "Every group is paused.", "/groups")
-
-
-def _back(visit: Visit, otherwise: str) -> str:
-    """Where the form says that it came from, if that is the list of groups."""
-    return "/groups" if visit.text("back") == "/groups" else otherwise
+    return await _pause(visit, {}, "Every group is paused.", "/groups")
 
 
 def states(group: models.GroupItem, pauses: Sequence[models.PauseItem]) -> list[tuple[str, str]]:
@@ -166,30 +153,22 @@ async def _pauses(visit: Visit) -> list[models.PauseItem]:
     return reply.items
 
 
-async def _pause(visit: Visit, group: str | None, done: str, address: str) -> web.StreamResponse:
-    body = {
-        "reason": visit.text("reason"),
-        "duration_seconds": group_form.number(visit.text("duration_seconds")),
-        **({} if group is None else {"group": group}),
-    }
-    reply = await visit.call("POST /pauses", body=body)
-    return visit.go(address, told=told(reply, done))
+async def _pause(visit: Visit, whom: Mapping[str, str], done: str, address: str) -> web.StreamResponse:
+    seconds = group_form.number(visit.text("duration_seconds"))
+    body = {"reason": visit.text("reason"), "duration_seconds": seconds, **whom}
+    return await visit.do("POST /pauses", done, then=address, body=body)
 
 
 async def _end_pause(visit: Visit, address: str) -> web.StreamResponse:
-    reply = await visit.call("DELETE /pauses/{id}", path={"id": visit.text("pause")})
-    return visit.go(address, told=told(reply, "The pause is over."))
+    number = {"id": visit.text("pause")}
+    return await visit.do("DELETE /pauses/{id}", "The pause is over.", then=address, path=number)
 
 
 async def _find(visit: Visit, address: str, client_name: str) -> tuple[models.Explained, list[dict[str, str]]] | None:
     """The group of an address, and the steps that lead there; a mistake is told beside the form."""
-    query = {"name": "example.com", "client": address}
-    if client_name:
-        query["client_name"] = client_name
-    try:
-        explained: models.Explained = await visit.ask("GET /explain", query=query)
-    except EXPECTED as error:  # what was typed is no address: told on the page
-        visit.problem = told_of(error)
+    query = {"name": "example.com", "client": address, **({"client_name": client_name} if client_name else {})}
+    explained: models.Explained | None = await visit.ask_or_tell("GET /explain", query)
+    if explained is None:
         return None
     way = way_of(explained.trace)
     return explained, way[_WHO_ASKS][1] if way else []

@@ -11,7 +11,7 @@ from admin_api.editing.refusals import BadRequest
 from admin_api.pages.catalogue.switches import block_of
 from admin_api.pages.groups.group_form import number
 from admin_api.pages.shared.listings import all_of
-from admin_api.pages.shared.outcome import told, with_version
+from admin_api.pages.shared.outcome import told_of_reply
 from admin_api.pages.shared.templates import grouped
 from admin_api.pages.shared.visit import Visit
 from admin_api.store.policy import DEFAULT_GROUP
@@ -49,8 +49,8 @@ async def listing(visit: Visit) -> web.StreamResponse:
 async def show(visit: Visit) -> web.StreamResponse:
     """GET /lists/{name}."""
     name = visit.path["name"]
-    item, etag = await with_version(visit, "GET /lists/{name}", {"name": name})
-    contains = _said(visit, "q")
+    item, etag = await visit.ask_with_version("GET /lists/{name}", {"name": name})
+    contains = visit.said("q")
     rules: models.Rules | None = None
     is_busy = _is_busy(item)
     if not (is_busy and visit.is_part):  # while it is fetched only the progress is looked at: rules may be millions
@@ -73,13 +73,13 @@ async def show(visit: Visit) -> web.StreamResponse:
 
 async def new(visit: Visit) -> web.StreamResponse:
     """GET /lists:new: of one's own, or (`kind=subscription`) to be fetched."""
-    kind = _said(visit, "kind") or "own"
+    kind = visit.said("kind") or "own"
     return _form(visit, kind, None, "")
 
 
 async def edit(visit: Visit) -> web.StreamResponse:
     """GET /lists/{name}:edit: where it is fetched from."""
-    item, etag = await with_version(visit, "GET /lists/{name}", visit.path)
+    item, etag = await visit.ask_with_version("GET /lists/{name}", visit.path)
     return _form(visit, item.kind, item, etag)
 
 
@@ -87,51 +87,45 @@ async def create(visit: Visit) -> web.StreamResponse:
     """POST /lists."""
     name = visit.text("name")
     body: dict[str, object] = {"name": name}
-    if _said(visit, "kind") == "subscription":
+    if visit.said("kind") == "subscription":
         body |= {key: value for key, value in _fetching(visit).items() if value is not None}
     else:
         body |= {side: _rules(visit, side) for side, _ in _SIDES}
-    reply = await visit.call("POST /lists", body=body)
-    return visit.go(f"/lists/{name}", told=told(reply, f"List {name} is made."))
+    return await visit.do("POST /lists", f"List {name} is made.", then=f"/lists/{name}", body=body)
 
 
 async def save(visit: Visit) -> web.StreamResponse:
     """POST /lists/{name}:edit."""
-    name = visit.path["name"]
-    version = visit.text("version") or None
-    reply = await visit.call("PATCH /lists/{name}", path={"name": name}, body=_fetching(visit), version=version)
-    return visit.go(f"/lists/{name}", told=told(reply, f"List {name} is changed."))
+    here, done = f"/lists/{visit.path['name']}", f"List {visit.path['name']} is changed."
+    return await visit.do("PATCH /lists/{name}", done, then=here, path=visit.path, body=_fetching(visit))
 
 
 async def act(visit: Visit) -> web.StreamResponse:
     """POST /lists/{name}: what `do` says."""
     name = visit.path["name"]
-    here, version = {"name": name}, visit.text("version") or None
-    back = f"/lists/{name}"
+    here = f"/lists/{name}"
     match visit.text("do"):
         case "add":
             body = {visit.text("side") or "block": _rules(visit, "rules")}
-            reply = await visit.call("POST /lists/{name}/rules", path=here, body=body)
-            return visit.go(back, told=told(reply, _counted(reply.body, "added")))
+            reply = await visit.call("POST /lists/{name}/rules", path=visit.path, body=body)
+            return visit.go(here, told=told_of_reply(reply, _counted(reply.body, "added")))
         case "remove":
             chosen = [value.partition(" ")[::2] for value in visit.form.getall("rule", [])]
             if not chosen:
                 raise BadRequest(422, "tick the rules that are to be removed")
             body = {side: [rule for action, rule in chosen if action == side] for side, _ in _SIDES}
-            reply = await visit.call("POST /lists/{name}/rules:batchDelete", path=here, body=body)
+            reply = await visit.call("POST /lists/{name}/rules:batchDelete", path=visit.path, body=body)
             wanted = {"q": visit.text("q")} if visit.text("q") else {}
-            return visit.go(back, told=told(reply, _counted(reply.body, "deleted")), **wanted)
+            return visit.go(here, told=told_of_reply(reply, _counted(reply.body, "deleted")), **wanted)
         case "enable" | "disable" as what:
-            reply = await visit.call(
-                "PATCH /lists/{name}", path=here, body={"enabled": what == "enable"}, version=version
-            )
-            return visit.go(back, told=told(reply, f"List {name} is {'in force' if what == 'enable' else 'off'} now."))
+            is_on = what == "enable"
+            done = f"List {name} is {'in force' if is_on else 'off'} now."
+            return await visit.do("PATCH /lists/{name}", done, then=here, path=visit.path, body={"enabled": is_on})
         case "refresh":
-            await visit.call("POST /lists/{name}:refresh", path=here)
-            return visit.go(back, told=f"List {name} is being fetched.")
+            await visit.call("POST /lists/{name}:refresh", path=visit.path)
+            return visit.go(here, told=f"List {name} is being fetched.")
         case "delete":
-            reply = await visit.call("DELETE /lists/{name}", path=here, version=version)
-            return visit.go("/lists", told=told(reply, f"List {name} is removed."))
+            return await visit.do("DELETE /lists/{name}", f"List {name} is removed.", then="/lists", path=visit.path)
         case other:
             raise BadRequest(422, f"{other!r} is nothing that can be done to a list")
 
@@ -190,7 +184,3 @@ async def _users(visit: Visit, name: str) -> list[str]:
     default: models.GroupItem = await visit.ask("GET /groups/{name}", path={"name": DEFAULT_GROUP})
     named = {name, ALL_LISTS}
     return [group.name for group in groups if not named.isdisjoint((*block_of(group, default), *group.allow))]
-
-
-def _said(visit: Visit, name: str) -> str:
-    return visit.text(name) or visit.query.get(name, "").strip()

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from aiohttp import web
 
 from admin_api.api import models
 from admin_api.pages.shared.ranges import RANGES, chosen
+from admin_api.pages.shared.upstreams import upstreams_of
 from admin_api.pages.shared.visit import Visit
 from resolver.wire.names import domain_of, key_of, parse_any_name, to_text, wire_of_key
 
@@ -43,7 +43,7 @@ async def show(visit: Visit) -> web.StreamResponse:
         tops=[(by, label, field, items) for (by, label, field), items in zip(_TOPS, tops, strict=True)],
         status=status,
         troubles=_troubles(status),
-        upstreams=_upstreams(status),
+        upstreams=upstreams_of(status),
         to_open=[(name, _to_open(name)) for name in status.stripped],
         audit=audit.items,
         pending=await visit.ask("GET /exemptions", query={"status": "pending", "limit": 5}),
@@ -92,25 +92,3 @@ def _to_open(name: str) -> str:
     """
     domain = to_text(wire_of_key(domain_of(key_of(parse_any_name(name)))))
     return f"upstream: {{private_names: [{domain}]}}"
-
-
-@dataclass(slots=True)
-class UpstreamSummary:
-    """An upstream over all workers: in how many it is healthy, and its latency in the slowest."""
-
-    name: str
-    healthy: int = 0
-    of: int = 0  # workers
-    latency_ms: float = 0.0
-    trouble: str | None = None
-
-
-def _upstreams(status: models.Status) -> list[UpstreamSummary]:
-    found: dict[str, UpstreamSummary] = {}
-    for each in status.upstreams:
-        known = found.setdefault(each["name"], UpstreamSummary(each["name"]))
-        known.of += 1
-        known.healthy += bool(each["healthy"])
-        known.latency_ms = max(known.latency_ms, (each["latency_seconds"] or 0.0) * 1000)
-        known.trouble = known.trouble or each["trouble"]
-    return list(found.values())

@@ -9,11 +9,12 @@ from typing import Any
 from aiohttp import web
 
 from admin_api.api import models
-from admin_api.api.http.call import IN_FORCE_HEADER, ApiReply
+from admin_api.api.http.call import ApiReply
 from admin_api.api.http.problems import told_of
 from admin_api.editing.errors import Invalid, path_of, pointer
 from admin_api.editing.refusals import BadRequest
 from admin_api.pages.policy.differences import Line, planned_lines
+from admin_api.pages.shared.outcome import is_in_force
 from admin_api.pages.shared.visit import Visit
 from admin_api.policy_file.text import as_yaml
 from resolver.config.places import Document, read_yaml
@@ -57,8 +58,7 @@ async def export(visit: Visit) -> web.StreamResponse:
 async def back(visit: Visit) -> web.StreamResponse:
     """GET /policy/revisions/{revision}: what going back to it would change."""
     revision = int(visit.path["revision"])
-    reply = await visit.call("POST /policy:plan", body={"to_revision": revision})
-    planned: Any = reply.body
+    planned: Any = (await visit.call("POST /policy:plan", body={"to_revision": revision})).body
     return visit.render("policy/policy_back.html", revision=revision, plan=planned, changes=_changes(planned))
 
 
@@ -149,5 +149,8 @@ def _changes(planned: models.PlanReply) -> list[Changed]:
 
 def _done(reply: ApiReply) -> str:
     revision = reply.body.revision if isinstance(reply.body, models.PlanReply) else 0
-    is_in_force = reply.status == 200 and reply.headers.get(IN_FORCE_HEADER) != "false"
-    return f"in force as revision {revision}" if is_in_force else f"stored as revision {revision}, and in force soon"
+    return (
+        f"in force as revision {revision}"
+        if is_in_force(reply)
+        else f"stored as revision {revision}, and in force soon"
+    )

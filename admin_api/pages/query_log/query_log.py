@@ -5,7 +5,6 @@ from __future__ import annotations
 from aiohttp import web
 
 from admin_api.api import models
-from admin_api.api.http.problems import EXPECTED, told_of
 from admin_api.pages.exemptions.exemption_choices import stays_closed
 from admin_api.pages.shared.listings import group_names
 from admin_api.pages.shared.ranges import RANGES, chosen
@@ -26,12 +25,9 @@ VERDICTS = (
 
 async def show(visit: Visit) -> web.StreamResponse:
     """GET /queries: a page, or only its rows where htmx asks."""
-    filters = {name: value for name in (*_FILTERS, "range", "live") if (value := visit.query.get(name, "").strip())}
-    page = models.Log(items=[], next=None, searched_to=None, newest=None)
-    try:
-        page = await visit.ask("GET /queries", query=_asked(visit, filters))
-    except EXPECTED as error:  # a mistake in a filter is told beside the filters
-        visit.problem = told_of(error)
+    filters = visit.filters((*_FILTERS, "range", "live"))
+    nothing = models.Log(items=[], next=None, searched_to=None, newest=None)
+    page = await visit.ask_or_tell("GET /queries", _asked(visit, filters), nothing)
     facts = {
         "filters": filters,
         "page": page,

@@ -8,7 +8,7 @@ from typing import Any
 from aiohttp import web
 
 from admin_api.api import models
-from admin_api.api.http.problems import EXPECTED, told_of
+from admin_api.pages.shared import ranges
 from admin_api.pages.shared.ranges import Range
 from admin_api.pages.shared.visit import Visit
 
@@ -41,7 +41,7 @@ async def first(visit: Visit) -> web.StreamResponse:
 async def exemptions(visit: Visit) -> web.StreamResponse:
     """GET /reports/exemptions."""
     chosen = _chosen(visit)
-    report: models.ExemptionReport | None = await _made(visit, "GET /reports/exemptions", chosen)
+    report: models.ExemptionReport | None = await visit.ask_or_tell("GET /reports/exemptions", _asked(chosen))
     items = [] if report is None else report.items
     return visit.render(
         "reports/report_exemptions.html",
@@ -56,7 +56,7 @@ async def exemptions(visit: Visit) -> web.StreamResponse:
 async def usage(visit: Visit) -> web.StreamResponse:
     """GET /reports/usage."""
     chosen = _chosen(visit)
-    report: models.UsageReport | None = await _made(visit, "GET /reports/usage", chosen)
+    report: models.UsageReport | None = await visit.ask_or_tell("GET /reports/usage", _asked(chosen))
     items = [] if report is None else report.items
     return visit.render(
         "reports/report_usage.html",
@@ -71,33 +71,15 @@ async def usage(visit: Visit) -> web.StreamResponse:
     )
 
 
-async def exemptions_csv(visit: Visit) -> web.StreamResponse:
-    """GET /reports/exemptions.csv."""
-    return await _csv(visit, "GET /reports/exemptions")
-
-
-async def usage_csv(visit: Visit) -> web.StreamResponse:
-    """GET /reports/usage.csv."""
-    return await _csv(visit, "GET /reports/usage")
-
-
-async def _csv(visit: Visit, operation: str) -> web.StreamResponse:
-    return visit.pass_on(await visit.call(operation, query={**_asked(_chosen(visit)), "format": "csv"}))
-
-
-async def _made(visit: Visit, operation: str, chosen: dict[str, str]) -> Any:
-    """The report; None where what was asked for is a mistake, which is told beside the form."""
-    try:
-        return await visit.ask(operation, query=_asked(chosen))
-    except EXPECTED as error:  # as the query log does
-        visit.problem = told_of(error)
-        return None
+async def csv(visit: Visit) -> web.StreamResponse:
+    """GET /reports/exemptions.csv and /reports/usage.csv."""
+    query = {**_asked(_chosen(visit)), "format": "csv"}
+    return visit.pass_on(await visit.call(f"GET {visit.address.removesuffix('.csv')}", query=query))
 
 
 def _chosen(visit: Visit) -> dict[str, str]:
     """The query parameters that the form has fields for."""
-    names = ("range", "from", "to", "by", "step")
-    return {name: value for name in names if (value := visit.query.get(name, "").strip())}
+    return visit.filters(("range", "from", "to", "by", "step"))
 
 
 def _asked(chosen: dict[str, str]) -> dict[str, str]:
@@ -133,8 +115,7 @@ def _is_day(text: str) -> bool:
 
 
 def _window(chosen: dict[str, str]) -> Range:
-    by_key = {each.key: each for each in WINDOWS}
-    return by_key.get(chosen.get("range", _USUAL), by_key[_USUAL])
+    return ranges.chosen(chosen, _USUAL, WINDOWS)
 
 
 def _facts(visit: Visit, chosen: dict[str, str], report: Any) -> dict[str, object]:

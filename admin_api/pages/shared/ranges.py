@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -34,7 +34,7 @@ RANGES = (
 )
 
 
-def chosen(query: Mapping[str, str], default: str = "24h") -> Range:
+def chosen(query: Mapping[str, str], default: str = "24h", among: Iterable[Range] = RANGES) -> Range:
     """The one that the address names; the default for none."""
-    by_key = {each.key: each for each in RANGES}
+    by_key = {each.key: each for each in among}
     return by_key.get(query.get("range", default), by_key[default])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
@@ -12,11 +12,16 @@ from aiohttp import web
 from jinja2 import Environment
 from multidict import MultiDict, MultiDictProxy
 
+from admin_api.api import models
 from admin_api.api.context import Context
-from admin_api.api.http.call import ApiReply
+from admin_api.api.http.call import ApiReply, Call
+from admin_api.api.http.callers import demand
+from admin_api.api.http.problems import EXPECTED, told_of
+from admin_api.api.http.reading import check_body, check_query
+from admin_api.api.performing import Performing
 from admin_api.editing.refusals import RefusedCall
 from admin_api.pages.login.sessions import Session
-from admin_api.pages.shared.operations import Operations
+from admin_api.pages.shared.outcome import told_of_reply
 from admin_api.pages.shared.templates import rendered
 from admin_api.persons import is_same_person
 from admin_api.store.tokens import TokenRow, may
@@ -24,19 +29,33 @@ from admin_api.store.tokens import TokenRow, may
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
+class Waits(Exception):
+    """Nothing was changed: what was asked for waits until another owner approves it."""
+
+    def __init__(self, item: models.ChangeWaits) -> None:
+        super().__init__(item.id)
+        self.item = item
+
+    @property
+    def told(self) -> str:
+        """The problem's text, as the page shows it."""
+        part = self.item.token_part
+        half = f" The second half of the token, shown this once, is {part}" if part else ""
+        return f"Nothing has changed yet: this waits for another owner's approval.{half}"
+
+
 @dataclass(slots=True)
 class Visit:
     """One request to a page: the caller, the path, and what was sent along."""
 
     context: Context
-    operations: Operations
+    performing: Performing  # the operations of the API, which pages call without HTTP in between
     templates: Environment
     session: Session
     token: TokenRow
     request_id: str
     address: str  # the path that was asked for, without the query
     host: str  # as the browser calls this server, with the port
-    is_tls: bool
     path: Mapping[str, str]  # the parts of the path that are named
     query: Mapping[str, str]
     form: MultiDictProxy[str] = field(default_factory=lambda: MultiDictProxy(MultiDict()))
@@ -62,7 +81,7 @@ class Visit:
 
     def may_do(self, operation: str) -> bool:
         """Whether who looks may do an operation of the API, such as 'POST /groups'."""
-        role = self.operations.role_of(operation)
+        role = self.performing.routes[operation].role
         return role is None or self.may(role)
 
     async def call(
@@ -74,25 +93,63 @@ class Visit:
         version: str | None = None,
         path: Mapping[str, str] = _NOTHING,
     ) -> ApiReply:
-        """Do an operation of the API, such as 'PATCH /groups/{name}', with `name` in `path`.
+        """Do an operation of the API, such as 'PATCH /groups/{name}', with `name` in `path`, as the session's token.
 
-        Raises what the API makes problems of: they are told on the page.
+        `version` is the ETag that the thing must still have; None demands none. Raises Waits, and what the API makes
+        problems of: they are told on the page. KeyError for an operation that is none.
         """
-        return await self.operations.call(
-            operation,
+        route = self.performing.routes[operation]
+        if route.role is not None:
+            demand(self.token, route.role)
+        call = Call(
+            self.context,
+            f"token:{self.token.name}",
+            self.request_id,
+            path,
+            None if route.query is None else check_query(query, route.query),
+            {} if route.body is None else check_body(dict(body or {}), route.body),
+            {} if version is None else {"If-Match": version},
+            owner=self.token.owner,
+            role=self.token.role,
             token=self.token,
-            request_id=self.request_id,
-            path=path,
-            query=query,
-            body=body,
-            version=version,
         )
+        reply = await self.performing.perform(route, call)
+        if isinstance(reply.body, models.ChangeWaits):
+            raise Waits(reply.body)
+        return reply
 
     async def ask(
         self, operation: str, *, query: Mapping[str, object] = _NOTHING, path: Mapping[str, str] = _NOTHING
     ) -> Any:
         """The model that an operation replies with."""
         return (await self.call(operation, query=query, path=path)).body
+
+    async def ask_or_tell(self, operation: str, query: Mapping[str, object], otherwise: Any = None) -> Any:
+        """The same; `otherwise` where what was asked for is a mistake, which the page tells beside its form."""
+        try:
+            return await self.ask(operation, query=query)
+        except EXPECTED as error:
+            self.problem = told_of(error)
+            return otherwise
+
+    async def ask_with_version(self, operation: str, path: Mapping[str, str]) -> tuple[Any, str]:
+        """The model that an operation replies with, and its ETag; "" for what has none."""
+        reply = await self.call(operation, path=path)
+        return reply.body, reply.headers.get("ETag", "")
+
+    async def do(
+        self,
+        operation: str,
+        done: str,
+        *,
+        then: str,
+        path: Mapping[str, str] = _NOTHING,
+        query: Mapping[str, object] = _NOTHING,
+        body: Mapping[str, object] | None = None,
+    ) -> web.Response:
+        """Do what a form asks for, of the version that it was made from; the page `then` says that it is `done`."""
+        reply = await self.call(operation, path=path, query=query, body=body, version=self.version)
+        return self.go(then, told=told_of_reply(reply, done))
 
     def listing(self, limit: int, **filters: object) -> dict[str, object]:
         """The query of a listing, which goes on at the cursor that the address has."""
@@ -103,6 +160,19 @@ class Visit:
         """A field of the form, without white space around it; "" where it was not sent."""
         value = self.form.get(name, "")
         return value.strip() if isinstance(value, str) else ""
+
+    def said(self, name: str) -> str:
+        """A field of the form, else of the address."""
+        return self.text(name) or self.query.get(name, "").strip()
+
+    def filters(self, names: Sequence[str]) -> dict[str, str]:
+        """Those fields of the address that say something."""
+        return {name: value for name in names if (value := self.query.get(name, "").strip())}
+
+    @property
+    def version(self) -> str | None:
+        """The ETag of what the form was made from; None where it does not say."""
+        return self.text("version") or None
 
     def lines(self, name: str) -> list[str]:
         """A field of the form with an item a line (or separated by commas), without empty ones."""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from aiohttp import web
 
 from admin_api.api import models
 from admin_api.pages.shared.templates import grouped
+from admin_api.pages.shared.upstreams import upstreams_of
 from admin_api.pages.shared.visit import Visit
 
 
@@ -21,7 +21,7 @@ async def show(visit: Visit) -> web.StreamResponse:
         "status/status_now.html" if visit.is_part else "status/status.html",
         status=status,
         workers=_workers(status),
-        upstreams=_upstreams(status),
+        upstreams=upstreams_of(status),
         lists=sorted(status.lists, key=lambda item: (item["last_error"] is None, item["name"])),
         dropped=Counter(status.dropped).most_common(),
         webhooks=webhooks.items,
@@ -54,33 +54,3 @@ async def test_webhooks(visit: Visit) -> web.StreamResponse:
 def _workers(status: models.Status) -> list[dict[str, object]]:
     """Each worker with whether it serves the policy in force."""
     return [{**worker, "is_current": worker.get("revision") == status.policy["snapshot"]} for worker in status.workers]
-
-
-@dataclass(frozen=True, slots=True)
-class UpstreamInWorker:
-    """An upstream as one worker finds it."""
-
-    pid: int  # of the worker
-    healthy: bool
-    ms: float | None  # its latency
-
-
-@dataclass(slots=True)
-class UpstreamByWorker:
-    """An upstream as each worker finds it."""
-
-    name: str
-    workers: list[UpstreamInWorker] = field(default_factory=list)
-    trouble: str | None = None
-
-
-def _upstreams(status: models.Status) -> list[UpstreamByWorker]:
-    found: dict[str, UpstreamByWorker] = {}
-    for each in status.upstreams:
-        known = found.setdefault(each["name"], UpstreamByWorker(each["name"]))
-        latency = each["latency_seconds"]
-        known.workers.append(
-            UpstreamInWorker(each["worker"], bool(each["healthy"]), latency * 1000 if latency else None)
-        )
-        known.trouble = known.trouble or each["trouble"]
-    return list(found.values())

@@ -6,9 +6,9 @@ import re
 from pathlib import Path
 
 import admin_api.pages
+from admin_api.api.route import operation_name
 from admin_api.api.routes import ROUTES
 from admin_api.pages.shared.menu import MENU
-from admin_api.pages.shared.operations import operation_name
 from admin_api.pages.table import PAGES
 from admin_api.store.tokens import may
 

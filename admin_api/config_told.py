@@ -54,6 +54,5 @@ class ConfigTold:
             old = {key: shown for key, (shown, _) in changed.items()} if noted else None
             new = {"source": reading.source, "changed": {key: shown for key, (_, shown) in changed.items()}}
             change.record("start" if is_start else "reload", "config", old, new)
-            await documents.put(
-                change, _NOTED, {"began": reading.began, "number": reading.number, "told": dict(reading.told)}
-            )
+            body = {"began": reading.began, "number": reading.number, "told": dict(reading.told)}
+            await documents.put(change.connection, _NOTED, body)

@@ -75,7 +75,7 @@ class AuditSyslog:
             return False
         await asyncio.to_thread(self._send, [self._message(row) for row in rows])
         async with self._access.store.change(_ACTOR) as change:
-            await documents.put(change, _SENT, {"id": rows[-1].id})
+            await documents.put(change.connection, _SENT, {"id": rows[-1].id})
         return len(rows) == _AT_ONCE
 
     def _message(self, row: AuditRow) -> bytes:

@@ -79,7 +79,7 @@ async def check_emergency(change: Change, owner: str, longest_seconds: int) -> l
         first = datetime.fromisoformat(firsts.setdefault(who, now.isoformat()))
         last = max(datetime.fromisoformat(pause["expires_at"]) for pause in made)
         if last <= first + timedelta(seconds=longest_seconds) + _ROUND:
-            await documents.put(change, _EMERGENCIES, firsts)
+            await documents.put(change.connection, _EMERGENCIES, firsts)
             return []
     return [f"group {pause['group']!r} is paused" if pause["group"] else "every group is paused" for pause in made]
 

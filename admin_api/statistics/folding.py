@@ -7,12 +7,10 @@ the fold that read it last.
 from __future__ import annotations
 
 import asyncio
-import json
 from array import array
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +20,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from admin_api.statistics import sketch
 from admin_api.statistics.rows import Gains
+from admin_api.store import documents
 from admin_api.store.store import Store
-from admin_api.store.tables import counter_files, documents, stats_clients, stats_rollup
+from admin_api.store.tables import counter_files, stats_clients, stats_rollup
 from resolver.telemetry.counter_file import SUFFIX, CounterFileError, Reading, read_counters
 from resolver.telemetry.log import Log
 
@@ -95,7 +94,7 @@ class Folder:
                 await _write(connection, gains, minute)
                 await self._mark(connection, changed, gone)
                 if gains.totals:
-                    await _put_totals(connection, totals)
+                    await documents.put(connection, _TOTALS, totals)
             self.totals = totals
             for dimension, keys in gains.keys.items():
                 self._keys_of_minute.setdefault(dimension, set()).update(keys)
@@ -114,8 +113,7 @@ class Folder:
         async with store.read() as connection:
             rows = await connection.execute(select(counter_files.c.name, counter_files.c.cells))
             marks = {row.name: array("Q", row.cells).tolist() for row in rows}
-            totals = await connection.scalar(select(documents.c.body).where(documents.c.name == _TOTALS))
-        return marks, Counter(totals or {})
+            return marks, Counter(await documents.get(connection, _TOTALS) or {})
 
     def _read(self, paths: list[Path]) -> list[_Read]:
         found = []
@@ -173,9 +171,3 @@ async def _write(connection: AsyncConnection, gains: Gains, minute: int) -> None
         await connection.execute(delete(stats_clients).where(here))
         values = {"period_seconds": MINUTE, "at": minute, "sketch": sketch.to_bytes(merged)}
         await connection.execute(insert(stats_clients).values(values))
-
-
-async def _put_totals(connection: AsyncConnection, totals: Counter[str]) -> None:
-    await connection.execute(delete(documents).where(documents.c.name == _TOTALS))
-    values = {"name": _TOTALS, "body": json.loads(json.dumps(totals)), "updated_at": datetime.now(UTC)}
-    await connection.execute(insert(documents).values(values))

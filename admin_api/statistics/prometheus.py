@@ -36,6 +36,33 @@ GAUGES: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
 }
 """Gauges by name: what they say, and their labels."""
 
+COUNTERS: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
+    "moatdns_dns_requests": ("Queries, by protocol and type.", ("protocol", "qtype")),
+    "moatdns_dns_responses": ("Answers, by response code and verdict.", ("rcode", "verdict")),
+    "moatdns_policy_hits": (
+        "Queries that a rule matched; vendor is none for lists of one's own.",
+        ("group", "vendor", "verdict"),
+    ),
+    "moatdns_upstream_requests": ("What came of asking upstreams.", ("upstream", "result")),
+    "moatdns_upstream_remarks": (
+        "Upstreams' answers that were filtered: here (private_addresses), or by the upstream.",
+        ("what",),
+    ),
+    "moatdns_cache_hits": ("Queries answered from memory, and those that were not.", ("kind",)),
+    "moatdns_cache_events": ("What happened in the cache, beside hits and misses.", ("what",)),
+    "moatdns_dropped": ("What was dropped because something was full or wrong.", ("what",)),
+    "moatdns_block_page": ("What the block page showed, and requests that it filed.", ("what",)),
+}
+"""Counters, the same way."""
+
+_METRIC_OF: Final = {
+    # Kinds of totals that are a metric as they are: their further parts are its labels.
+    "upstream": "moatdns_upstream_requests",
+    "remark": "moatdns_upstream_remarks",
+    "cache": "moatdns_cache_events",
+    "dropped": "moatdns_dropped",
+    "block_page": "moatdns_block_page",
+}
 _VERDICT: Final = dict(zip(OUTCOMES, VERDICT_OF, strict=True))
 _NONE: Final = "none"
 _FIRST: Final = BUCKET_NAMES[0]
@@ -65,15 +92,7 @@ class _Collected(Collector):
         own: Mapping[tuple[str, str], int],
     ) -> None:
         self._gauges = gauges
-        self._requests: Counter[Labels] = Counter()
-        self._responses: Counter[Labels] = Counter()
-        self._hits: Counter[Labels] = Counter()
-        self._caches: Counter[Labels] = Counter()
-        self._cache_events: Counter[Labels] = Counter()
-        self._dropped: Counter[Labels] = Counter()
-        self._block_page: Counter[Labels] = Counter()
-        self._upstreams: Counter[Labels] = Counter()
-        self._remarks: Counter[Labels] = Counter()
+        self._counters: defaultdict[str, Counter[Labels]] = defaultdict(Counter)
         self._by_verdict: Counter[str] = Counter()
         self._waited: defaultdict[str, Counter[str]] = defaultdict(Counter)
         self._seconds: Counter[str] = Counter()
@@ -83,94 +102,67 @@ class _Collected(Collector):
             self._take([_NONE if part is None else str(part) for part in json.loads(key)], count)
         for (what, label), count in own.items():
             self._take([what, label], count)
+        for verdict, total in self._by_verdict.items():
+            self._waited[verdict][_FIRST] += max(0, total - self._waited[verdict].total())
 
     def _take(self, parts: list[str], count: int) -> None:
         match parts:
             case ["answer", outcome, group, vendor, qtype, rcode, protocol]:
                 verdict = _VERDICT[outcome]
-                self._requests[protocol, qtype] += count
-                self._responses[rcode, verdict] += count
+                self._counters["moatdns_dns_requests"][protocol, qtype] += count
+                self._counters["moatdns_dns_responses"][rcode, verdict] += count
                 self._by_verdict[verdict] += count
                 if verdict in ("block", "monitor", "exempt"):
-                    self._hits[group, vendor, verdict] += count
+                    self._counters["moatdns_policy_hits"][group, vendor, verdict] += count
                 kind = outcome.partition("_")[0]
                 if kind in ("cached", "forwarded"):
-                    self._caches["hit" if kind == "cached" else "miss",] += count
+                    self._counters["moatdns_cache_hits"]["hit" if kind == "cached" else "miss",] += count
             case ["seconds", verdict, le]:
                 self._waited[verdict][le] += count
             case ["seconds_sum", verdict]:
                 self._seconds[verdict] += count
-            case ["cache", what]:
-                self._cache_events[what,] += count
-            case ["dropped", what]:
-                self._dropped[what,] += count
-            case ["block_page", what]:
-                self._block_page[what,] += count
-            case ["remark", what]:
-                self._remarks[what,] += count
-            case ["upstream", name, result]:
-                self._upstreams[name, result] += count
             case ["upstream_seconds", name, le]:
                 self._upstream_waited[name][le] += count
             case ["upstream_seconds_sum", name]:
                 self._upstream_seconds[name] += count
+            case [kind, *labels] if kind in _METRIC_OF and len(labels) == len(COUNTERS[_METRIC_OF[kind]][1]):
+                self._counters[_METRIC_OF[kind]][tuple(labels)] += count
 
     def collect(self) -> Iterable[Metric]:
         """All metrics, counters first."""
-        prefix = "moatdns_"
-        counters: tuple[tuple[str, str, Labels, Counter[Labels]], ...] = (
-            ("dns_requests", "Queries, by protocol and type.", ("protocol", "qtype"), self._requests),
-            ("dns_responses", "Answers, by response code and verdict.", ("rcode", "verdict"), self._responses),
-            (
-                "policy_hits",
-                "Queries that a rule matched; vendor is none for lists of one's own.",
-                ("group", "vendor", "verdict"),
-                self._hits,
-            ),
-            ("upstream_requests", "What came of asking upstreams.", ("upstream", "result"), self._upstreams),
-            (
-                "upstream_remarks",
-                "Upstreams' answers that were filtered: here (private_addresses), or by the upstream.",
-                ("what",),
-                self._remarks,
-            ),
-            ("cache_hits", "Queries answered from memory, and those that were not.", ("kind",), self._caches),
-            ("cache_events", "What happened in the cache, beside hits and misses.", ("what",), self._cache_events),
-            ("dropped", "What was dropped because something was full or wrong.", ("what",), self._dropped),
-            ("block_page", "What the block page showed, and requests that it filed.", ("what",), self._block_page),
-        )
-        for name, says, labels, samples in counters:
-            family = CounterMetricFamily(prefix + name, says, labels=labels)
-            for values, count in sorted(samples.items()):
+        for name, (says, labels) in COUNTERS.items():
+            family = CounterMetricFamily(name, says, labels=labels)
+            for values, count in sorted(self._counters[name].items()):
                 family.add_metric(values, count)
             yield family
-        yield self._durations()
-        yield self._upstream_durations()
+        yield _histogram(
+            "moatdns_dns_request_duration_seconds",
+            "From reading a query to its answer; those that need no upstream are in the first bucket, unmeasured.",
+            "verdict",
+            {verdict: self._waited[verdict] for verdict in self._by_verdict},
+            self._seconds,
+        )
+        yield _histogram(
+            "moatdns_upstream_request_duration_seconds",
+            "From asking an upstream to its reply.",
+            "upstream",
+            self._upstream_waited,
+            self._upstream_seconds,
+        )
         for name, (says, labels) in GAUGES.items():
             gauge = GaugeMetricFamily(name, says, labels=labels)
             for values, value in sorted(self._gauges.get(name, {}).items()):
                 gauge.add_metric(values, value)
             yield gauge
 
-    def _durations(self) -> HistogramMetricFamily:
-        family = HistogramMetricFamily(
-            "moatdns_dns_request_duration_seconds",
-            "From reading a query to its answer; those that need no upstream are in the first bucket, unmeasured.",
-            labels=("verdict",),
-        )
-        for verdict, total in sorted(self._by_verdict.items()):
-            waited = Counter(self._waited[verdict])
-            waited[_FIRST] += max(0, total - waited.total())
-            family.add_metric((verdict,), list(_cumulative(waited)), self._seconds[verdict] / 1e6)
-        return family
 
-    def _upstream_durations(self) -> HistogramMetricFamily:
-        family = HistogramMetricFamily(
-            "moatdns_upstream_request_duration_seconds", "From asking an upstream to its reply.", labels=("upstream",)
-        )
-        for name, waited in sorted(self._upstream_waited.items()):
-            family.add_metric((name,), list(_cumulative(waited)), self._upstream_seconds[name] / 1e6)
-        return family
+def _histogram(
+    name: str, says: str, label: str, waited: Mapping[str, Counter[str]], microseconds: Mapping[str, int]
+) -> HistogramMetricFamily:
+    family = HistogramMetricFamily(name, says, labels=(label,))
+    for value, buckets in sorted(waited.items()):
+        family.add_metric((value,), list(_cumulative(buckets)), microseconds[value] / 1e6)
+    return family
 
 
 def _cumulative(waited: Counter[str]) -> Iterator[tuple[str, float]]:

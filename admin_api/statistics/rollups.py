@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from sqlalchemy import (
@@ -26,7 +25,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from admin_api.statistics import rows as bounds
 from admin_api.statistics import sketch
-from admin_api.store.tables import documents, stats_clients, stats_rollup
+from admin_api.store import documents
+from admin_api.store.tables import stats_clients, stats_rollup
 
 MINUTE, HOUR, DAY = 60, 3600, 86400
 _FINER = {HOUR: MINUTE, DAY: HOUR}
@@ -37,14 +37,13 @@ _ROLLED = "stats_rolled"  # the document that says up to when hours and days are
 class Rolled:
     """Up to when (Unix seconds) hours and days are made."""
 
-    hours: int
-    days: int
+    hours: int = 0
+    days: int = 0
 
 
 async def rolled(connection: AsyncConnection) -> Rolled:
     """How far the roll-ups are."""
-    body = await connection.scalar(select(documents.c.body).where(documents.c.name == _ROLLED)) or {}
-    return Rolled(body.get("hours", 0), body.get("days", 0))
+    return Rolled(**(await documents.get(connection, _ROLLED) or {}))
 
 
 async def roll_up(connection: AsyncConnection, now: float) -> None:
@@ -52,10 +51,8 @@ async def roll_up(connection: AsyncConnection, now: float) -> None:
     before = await rolled(connection)
     hours = await _roll(connection, HOUR, before.hours, int(now) // HOUR * HOUR)
     days = await _roll(connection, DAY, before.days, hours // DAY * DAY)
-    if Rolled(hours, days) != before:
-        await connection.execute(delete(documents).where(documents.c.name == _ROLLED))
-        values = {"name": _ROLLED, "body": {"hours": hours, "days": days}, "updated_at": datetime.now(UTC)}
-        await connection.execute(insert(documents).values(values))
+    if (now_rolled := Rolled(hours, days)) != before:
+        await documents.put(connection, _ROLLED, asdict(now_rolled))
 
 
 async def _roll(connection: AsyncConnection, period: int, done: int, until: int) -> int:

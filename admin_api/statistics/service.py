@@ -6,10 +6,10 @@ import asyncio
 import math
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from sqlalchemy import case, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -90,7 +90,7 @@ class StatisticsService:
     async def summary(self, start: datetime, end: datetime) -> dict[str, int | None]:
         """queries, blocked, cached, forwarded, failed, refused, monitored, exempted, clients (None: not recorded)."""
         counts: Counter[str] = Counter()
-        async with await self._window(start, end) as (connection, some):
+        async with self._window(start, end) as (connection, some):
             c = stats_rollup.c
             query = select(c.key, func.sum(c.n).label("n")).select_from(rollups.rows_of("outcome", some))
             for row in await connection.execute(query.group_by(c.key)):
@@ -102,7 +102,7 @@ class StatisticsService:
 
     async def top(self, by: str, start: datetime, end: datetime, limit: int) -> list[KeyHits]:
         """The keys with most hits; `by` is service, vendor, list, domain, group or client."""
-        async with await self._window(start, end) as (connection, some):
+        async with self._window(start, end) as (connection, some):
             c = stats_rollup.c
             kinds = [func.sum(case((c.kind == kind, c.n), else_=0)).label(kind) for kind in _KINDS]
             query = select(c.key, *kinds).select_from(rollups.rows_of(by, some)).group_by(c.key)
@@ -117,7 +117,7 @@ class StatisticsService:
         first = int(start.timestamp()) // MINUTE * MINUTE
         steps = max(1, math.ceil((end.timestamp() - first) / step_seconds))
         counts: list[Counter[str]] = [Counter() for _ in range(steps)]
-        async with await self._window(start, end, step_seconds) as (connection, some):
+        async with self._window(start, end, step_seconds) as (connection, some):
             c = stats_rollup.c
             step = ((c.at - first) // step_seconds).label("step")
             query = select(step, c.key, func.sum(c.n).label("n")).select_from(rollups.rows_of("outcome", some))
@@ -141,7 +141,7 @@ class StatisticsService:
         first = int(start.timestamp()) // MINUTE * MINUTE
         found: defaultdict[tuple[int, str], Counter[str]] = defaultdict(Counter)
         last: dict[tuple[int, str], int] = {}
-        async with await self._window(start, end, step_seconds) as (connection, some):
+        async with self._window(start, end, step_seconds) as (connection, some):
             c = stats_rollup.c
             query = select(c.at, c.key, c.kind, func.sum(c.n).label("n")).select_from(rollups.rows_of(dimension, some))
             for row in await connection.execute(query.group_by(c.at, c.key, c.kind)):
@@ -172,17 +172,28 @@ class StatisticsService:
             self._log.warning("metrics are told as of the last fold", why=str(error))
         return exposition(self._folder.totals, self._gauges(), self._own_counts())
 
-    async def _window(self, start: datetime, end: datetime, step: int | None = None) -> _Window:
-        """Fold, and then open a connection with the parts that a window is made of; rows fit into steps of `step`."""
+    @asynccontextmanager
+    async def _window(
+        self, start: datetime, end: datetime, step: int | None = None
+    ) -> AsyncIterator[tuple[AsyncConnection, list[tuple[int, int, int]]]]:
+        """Fold, and then a connection with the parts that a window is made of; rows fit into steps of `step`."""
         await self.fold()
-        kept_from = self._kept_from()  # beyond that, and beyond now, there is nothing: a window may be of 9,999 years
-        first = max(int(start.timestamp()), kept_from[DAY] - DAY)
-        last = max(first, min(math.ceil(end.timestamp()), int(self._clock()) + _AHEAD_SECONDS))
-        return _Window(self._access, first, last, kept_from, step)
-
-    def _kept_from(self) -> dict[int, int]:
         now = int(self._clock())
-        return {period: now - days * DAY for period, days in self._days.items()}
+        # Before that, and after now, there is nothing: a window may be of 9,999 years.
+        kept_from = {period: now - days * DAY for period, days in self._days.items()}
+        first = max(int(start.timestamp()), kept_from[DAY] - DAY)
+        last = max(first, min(math.ceil(end.timestamp()), now + _AHEAD_SECONDS))
+
+        def fitting(period: int, done: int, finer: int) -> int:
+            """Up to when rows of a period may be used: where they lie across two steps, where there are no finer."""
+            if step is None or (step % period == 0 and first % period == 0):
+                return done
+            return min(done, -(-kept_from[finer] // period) * period)
+
+        async with self._access.store.read() as connection:
+            done = await rollups.rolled(connection)
+            usable = rollups.Rolled(fitting(HOUR, done.hours, MINUTE), fitting(DAY, done.days, HOUR))
+            yield connection, list(rollups.parts(first, last, usable, kept_from))
 
     async def close(self) -> None:
         """Fold a last time."""
@@ -190,29 +201,6 @@ class StatisticsService:
             await self.fold()
         except StoreAway as error:
             self._log.warning("the last counts wait in their files", why=str(error))
-
-
-class _Window:
-    """A connection, and the parts of a window as they are at its moment."""
-
-    def __init__(self, access: StoreAccess, start: int, end: int, kept_from: dict[int, int], step: int | None) -> None:
-        self._reading = access.store.read()
-        self._start, self._end, self._kept_from, self._step = start, end, kept_from, step
-
-    async def __aenter__(self) -> tuple[AsyncConnection, list[tuple[int, int, int]]]:
-        connection = await self._reading.__aenter__()
-        done = await rollups.rolled(connection)
-        fitting = rollups.Rolled(self._fitting(HOUR, done.hours, MINUTE), self._fitting(DAY, done.days, HOUR))
-        return connection, list(rollups.parts(self._start, self._end, fitting, self._kept_from))
-
-    def _fitting(self, period: int, done: int, finer: int) -> int:
-        """Up to when rows of a period may be used: where they lie across two steps, only where there are no finer."""
-        if self._step is None or (self._step % period == 0 and self._start % period == 0):
-            return done
-        return min(done, -(-self._kept_from[finer] // period) * period)
-
-    async def __aexit__(self, *error: Any) -> None:
-        await self._reading.__aexit__(*error)
 
 
 def _outcomes(counts: Counter[str]) -> dict[str, int]:

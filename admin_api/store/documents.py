@@ -9,7 +9,6 @@ from typing import Any
 from sqlalchemy import delete, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from admin_api.store.change import Change
 from admin_api.store.tables import documents
 
 
@@ -19,7 +18,7 @@ async def get(conn: AsyncConnection, name: str) -> Mapping[str, Any] | None:
     return body
 
 
-async def put(change: Change, name: str, body: Mapping[str, object]) -> None:
+async def put(conn: AsyncConnection, name: str, body: Mapping[str, object]) -> None:
     """Make or replace the document."""
-    await change.connection.execute(delete(documents).where(documents.c.name == name))
-    await change.connection.execute(insert(documents).values(name=name, body=body, updated_at=datetime.now(UTC)))
+    await conn.execute(delete(documents).where(documents.c.name == name))
+    await conn.execute(insert(documents).values(name=name, body=body, updated_at=datetime.now(UTC)))

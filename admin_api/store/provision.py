@@ -52,7 +52,7 @@ async def provision(change: Change, file_policy: Mapping[str, Any]) -> bool:
     if problems:
         raise ProvisionError(problems)
     after = {name: file_policy[name] for name in _NOTED if name in file_policy}
-    await documents.put(change, FILE_POLICY, after)
+    await documents.put(change.connection, FILE_POLICY, after)
     change.record("provision", "policy", before, after)
     change.touches_policy()
     return True

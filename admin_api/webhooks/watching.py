@@ -73,7 +73,7 @@ class Watcher:
             for name, why in failing.items():
                 if told.get(name) != why:
                     await self._outbox.put(change.connection, LIST_REFUSED, {"list": name, "why": shown[name]})
-            await documents.put(change, _TOLD, {"lists": failing})
+            await documents.put(change.connection, _TOLD, {"lists": failing})
 
     async def _look_at_exemptions(self) -> None:
         now = datetime.now(UTC)

@@ -420,7 +420,7 @@ async def test_one_emergency_does_not_follow_another(four_eyes: Served) -> None:
     for hours, status in ((2, 202), (25, 201)):
         async with served.store.change("test") as change:
             began = (datetime.now(UTC) - timedelta(hours=hours)).isoformat()
-            await documents.put(change, "emergency_pauses", {"ana ruiz": began})
+            await documents.put(change.connection, "emergency_pauses", {"ana ruiz": began})
         call = ("POST", "pauses", {"reason": "again", "duration_seconds": 600})
         assert (await said(served, call, "ana-admin"))[0] == status
 

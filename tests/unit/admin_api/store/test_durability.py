@@ -66,5 +66,5 @@ async def test_what_was_acknowledged_survives_a_kill(tmp_path: Path, log: Silent
             assert (await audit.head(conn))[0] * 10 == len(kept)
             assert await trail.verify(conn, store.audit_key) == []
         async with store.change("after") as change:
-            await documents.put(change, "still", {"works": True})
+            await documents.put(change.connection, "still", {"works": True})
         await store.close()

@@ -37,7 +37,7 @@ async def test_a_change_of_the_policy_brings_one_new_revision(store: Store) -> N
 async def test_a_change_that_is_not_of_the_policy_brings_no_revision(store: Store) -> None:
     before = await revision_of(store)
     async with store.change("ana") as change:
-        await documents.put(change, "note", {"text": "a"})
+        await documents.put(change.connection, "note", {"text": "a"})
     assert change.revision == before == await revision_of(store)
 
 
@@ -62,7 +62,7 @@ async def test_two_writers_lose_nothing(open_store: OpenStore) -> None:
         async with store.change("writer") as change:
             document = await documents.get(change.connection, "counter") or {"n": 0}
             await asyncio.sleep(0)
-            await documents.put(change, "counter", {"n": document["n"] + 1})
+            await documents.put(change.connection, "counter", {"n": document["n"] + 1})
             change.record("count", "counter", document, None)
             change.touches_policy()
 

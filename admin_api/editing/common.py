@@ -4,24 +4,39 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Generic, TypeVar
+from datetime import datetime, timedelta
+from typing import Annotated, Any, Generic, Protocol, TypeVar
 
 from pydantic import BaseModel, Field, ValidationError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from admin_api.editing.errors import raise_invalid
+from admin_api.editing.errors import Invalid, raise_invalid
 from admin_api.store.errors import OwnedByFile, StaleVersion
 from admin_api.store.groups import GroupRow
 from admin_api.store.lists import ListRow
 from admin_api.store.policy import read_file_policy
 from resolver.config import fields
 from resolver.config.mistakes import sentences
-from resolver.config.wording import KeyPath
+from resolver.config.wording import KeyPath, shown
 from resolver.errors import RuleError
+from resolver.policy.groups import parse_client
 from resolver.system.safe_text import refuse_acting, refuse_acting_in_prose
 
 Row = TypeVar("Row")
 Model = TypeVar("Model", bound=BaseModel)
+
+
+class Ending(Protocol):
+    """A body that says when something ends: then, or after so long."""
+
+    @property
+    def expires_at(self) -> datetime | None:
+        """A time to come."""
+
+    @property
+    def duration_seconds(self) -> int | None:
+        """For how long, at least one."""
+
 
 Merge = Callable[[Mapping[str, object]], Mapping[str, Any]]
 """Gives what a thing is to be, from what it is: run within the transaction, so that nobody's change is lost."""
@@ -43,6 +58,31 @@ def validated(model: type[Model], body: Mapping[str, Any]) -> Model:
     except ValidationError as error:
         raise_invalid(sentences(error, model))
         raise
+
+
+def read_address(text: str) -> str:
+    """An address in its one normal form. Raises RuleError."""
+    try:
+        return str(parse_client(text))
+    except ValueError:
+        raise RuleError(f"{shown(text)} is not an IP address") from None
+
+
+def end_of(wanted: Ending, starts: datetime, at: datetime, longest_seconds: int, setting: str) -> datetime:
+    """When it ends, if it may last so long, as a setting of the config says. Raises Invalid."""
+    where = "/expires_at" if wanted.expires_at is not None else "/duration_seconds"
+    most = timedelta(seconds=longest_seconds)
+    too_long = Invalid([(where, f"lets it last longer than {most}, the most there may be: see {setting}")])
+    if (wanted.duration_seconds or 0) > longest_seconds:
+        raise too_long
+    ends = wanted.expires_at or starts + timedelta(seconds=wanted.duration_seconds or 0)
+    if ends <= at:
+        raise Invalid([(where, "is over already: give a time to come")])
+    if ends <= starts:
+        raise Invalid([(where, "is not after starts_at")])
+    if ends - starts > most + timedelta(seconds=1):
+        raise too_long
+    return ends
 
 
 def read_said(text: str) -> str:

@@ -9,7 +9,7 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
-from admin_api.editing.common import Said, read_said
+from admin_api.editing.common import Said, end_of, read_address, read_said
 from admin_api.editing.errors import Invalid, raise_invalid
 from admin_api.store import groups, lists
 from admin_api.store.change import Change
@@ -20,12 +20,12 @@ from resolver.config.section import Section
 from resolver.config.settings import ControlSettings
 from resolver.config.wording import KeyPath, nearest, shown
 from resolver.errors import RuleError
-from resolver.policy.groups import parse_client
 from resolver.policy.rule_syntax import Rule, RuleForm, RuleKind, parse_rule
 
 _MOST_AHEAD = timedelta(days=366)  # of a start
 _MOST_CLIENTS = 1000
 _MOST_SCOPES = 100
+LONGEST = "longest_exemption_seconds"  # the setting
 _NOT_EXEMPT = "bypass"
 _STAYS_CLOSED = "is a way round the resolver, which stays closed for everybody: allow it in a group"
 _ANY_LABEL = b"\x01*"  # in a key
@@ -44,17 +44,10 @@ class Terms:
         return cls(settings.approval == "four-eyes", settings.longest_exemption_seconds)
 
 
-def _read_client(text: str) -> str:
-    try:
-        return str(parse_client(text))
-    except ValueError:
-        raise RuleError(f"{shown(text)} is not an IP address") from None
-
-
 class _Subject(Section):
-    client: Annotated[str, fields.reading(_read_client)] | None = None
+    client: Annotated[str, fields.reading(read_address)] | None = None
     clients: (
-        Annotated[fields.Texts, Field(min_length=1, max_length=_MOST_CLIENTS), fields.read_each(_read_client)] | None
+        Annotated[fields.Texts, Field(min_length=1, max_length=_MOST_CLIENTS), fields.read_each(read_address)] | None
     ) = None
     network: Annotated[str, fields.reading(addresses.read_network)] | None = None
     group: fields.Name | None = None
@@ -107,27 +100,7 @@ def times_of(wanted: Asked, at: datetime, terms: Terms) -> tuple[datetime, datet
     starts = max(wanted.starts_at or at, at)
     if starts > at + _MOST_AHEAD:
         raise Invalid([("/starts_at", "is more than a year ahead")])
-    return starts, end_of(wanted, starts, at, terms)
-
-
-def end_of(wanted: Asked | Renewal, starts: datetime, at: datetime, terms: Terms) -> datetime:
-    """When it ends, if it may last so long. Raises Invalid."""
-    where = "/expires_at" if wanted.expires_at is not None else "/duration_seconds"
-    if wanted.duration_seconds is not None and wanted.duration_seconds > terms.longest_seconds:
-        raise _too_long(where, terms)
-    ends = wanted.expires_at or starts + timedelta(seconds=wanted.duration_seconds or 0)
-    if ends <= at:
-        raise Invalid([(where, "is over already: give a time to come")])
-    if ends <= starts:
-        raise Invalid([(where, "is not after starts_at")])
-    if ends - starts > timedelta(seconds=terms.longest_seconds + 1):
-        raise _too_long(where, terms)
-    return ends
-
-
-def _too_long(where: str, terms: Terms) -> Invalid:
-    most = timedelta(seconds=terms.longest_seconds)
-    return Invalid([(where, f"lets it last longer than {most}, the most there may be: see longest_exemption_seconds")])
+    return starts, end_of(wanted, starts, at, terms.longest_seconds, LONGEST)
 
 
 async def checked_scope(

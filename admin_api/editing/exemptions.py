@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from admin_api.editing.common import validated
+from admin_api.editing.common import end_of, validated
 from admin_api.editing.errors import Invalid
-from admin_api.editing.exemption_checks import Asked, Renewal, Terms, checked_scope, end_of, times_of
+from admin_api.editing.exemption_checks import LONGEST, Asked, Renewal, Terms, checked_scope, times_of
 from admin_api.persons import is_same_person
 from admin_api.store import exemptions
 from admin_api.store.change import Change
@@ -44,37 +44,21 @@ class Who:
 
 
 async def grant(
-    keeper: SubjectKeeper, body: Mapping[str, Any], *, known: KnownReferences, terms: Terms, who: Who
-) -> tuple[ExemptionRow, int]:
-    """Grant an exemption, or ask for one where two have to agree; gives the change to wait for as well.
-
-    Raises Invalid, TooMany, StoreAway.
-    """
-    return await _make(keeper, body, known=known, terms=terms, who=who, waits=terms.four_eyes)
-
-
-async def ask(
-    keeper: SubjectKeeper, body: Mapping[str, Any], *, known: KnownReferences, terms: Terms, who: Who, admit: Admit
-) -> ExemptionRow:
-    """Ask for an exemption that waits for approval, whatever the config says of four eyes.
-
-    `admit` is given what the same actor has waiting, and the kind, subject and scope that are asked for: it gives the
-    one of them that is the same, or raises. Raises Invalid, TooMany, StoreAway.
-    """
-    row, _ = await _make(keeper, body, known=known, terms=terms, who=who, waits=True, admit=admit)
-    return row
-
-
-async def _make(
     keeper: SubjectKeeper,
     body: Mapping[str, Any],
     *,
     known: KnownReferences,
     terms: Terms,
     who: Who,
-    waits: bool,
     admit: Admit | None = None,
 ) -> tuple[ExemptionRow, int]:
+    """Grant an exemption, or ask for one where two have to agree; gives the change to wait for as well.
+
+    With `admit` it is asked for, whatever the config says of four eyes. `admit` is given what the same actor has
+    waiting, and the kind, subject and scope that are asked for: it gives the one of them that is the same, or raises.
+    Raises Invalid, TooMany, StoreAway.
+    """
+    waits = terms.four_eyes or admit is not None
     wanted = validated(Asked, body)
     at = datetime.now(UTC)
     starts, ends = times_of(wanted, at, terms)
@@ -101,7 +85,7 @@ async def _make(
         row = await exemptions.create(changing.store, new, owner=who.owner)
         _bring(changing, row)
         if row.status == "pending":
-            changing.tell.append((PENDING, {**row.plain(), "requested_by": row.requested_by}))
+            changing.tell.append((PENDING, row.told()))
     return row, changing.number
 
 
@@ -124,7 +108,7 @@ async def approve(
             raise Forbidden(f"{asked_by} asked for it, and somebody else has to approve it: two have to agree")
         if four_eyes and row.status == "pending" and row.requested_owner == UNVERIFIED:
             row = await exemptions.move(changing.store, row, "take-up", owner=who.owner, requested_owner=who.owner)
-            changing.tell.append((PENDING, {**row.plain(), "requested_by": row.requested_by}))
+            changing.tell.append((PENDING, row.told()))
             return row, changing.number
         if renewal:
             ends = datetime.fromisoformat(renewal["expires_at"])
@@ -197,7 +181,7 @@ async def renew(
         _check_not_over(keeper, row)
         if row.renewal is not None:  # who approves would approve another one than he has read
             raise WrongState(f"a renewal of exemption {number} waits already: it is approved or denied first")
-        ends = end_of(wanted, at, at, terms)
+        ends = end_of(wanted, at, at, terms.longest_seconds, LONGEST)
         if ends <= row.expires_at:
             raise Invalid([("/expires_at", f"is no later than its end now, {row.expires_at.isoformat()}")])
         if terms.four_eyes:
@@ -214,13 +198,7 @@ async def renew(
             changing.tell.append((PENDING, {**row.plain(), "requested_by": who.actor}))
         else:
             row = await exemptions.move(
-                changing.store,
-                row,
-                "renew",
-                owner=who.owner,
-                note=wanted.reason,
-                expires_at=ends,
-                told_ending=False,
+                changing.store, row, "renew", owner=who.owner, note=wanted.reason, expires_at=ends, told_ending=False
             )
             _bring(changing, row)
     return row, changing.number

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Final
 
 from pydantic import Field
 
-from admin_api.editing.common import validated
+from admin_api.editing.common import read_address, validated
 from admin_api.editing.errors import Invalid
 from admin_api.store import groups, leases
 from admin_api.store.errors import Forbidden, NotFound, TooMany, WrongState
@@ -20,9 +20,7 @@ from admin_api.subjects.keeper import SubjectKeeper
 from admin_api.subjects.rows import lease_of
 from resolver.config import fields
 from resolver.config.section import Section
-from resolver.config.wording import shown
 from resolver.errors import RuleError
-from resolver.policy.groups import parse_client
 from resolver.snapshot.clocks import now as moment
 
 MOST_ADDRESSES: Final = 16  # of one device
@@ -53,14 +51,6 @@ class LeaseBounds:
             if self.groups is not None and row.group is not None and row.group not in self.groups:
                 mine = ", ".join(self.groups) or "no group"
                 raise Forbidden(f"this token leases into {mine}; the lease on {row.address} has group {row.group!r}")
-
-
-def read_address(text: str) -> str:
-    """An address in its one normal form. Raises RuleError."""
-    try:
-        return str(parse_client(text))
-    except ValueError:
-        raise RuleError(f"{shown(text)} is not an IP address") from None
 
 
 def _read_identity(text: str) -> str:

@@ -11,7 +11,7 @@ from admin_api.editing.rules import check_bounds, read_rules, told
 from admin_api.store import groups, lists, rules
 from admin_api.store.change import Change
 from admin_api.store.errors import Forbidden, InUse, TooMany, WrongKind
-from admin_api.store.lists import ListRow
+from admin_api.store.lists import FETCHING, ListRow
 from admin_api.store.states import ListSettings
 from admin_api.store.store import Store
 from resolver.config import fields
@@ -20,7 +20,6 @@ from resolver.config.references import KnownReferences, contradictions
 from resolver.config.subscription import SubscriptionFields
 
 MOST_LISTS: Final = 1000
-_FETCHING: Final = ("url", "format", "refresh_seconds", "allow_private", "sha256")
 
 
 class _Body(SubscriptionFields):
@@ -98,9 +97,7 @@ async def update_list(
     async with store.change(actor, request_id) as change:
         row = await lists.get(change.connection, name)
         await check_mine(change.connection, f"list {name!r}", "policy.lists", row, expected_version)
-        now = {"name": row.name, "enabled": row.enabled}
-        if row.kind == "subscription":
-            now |= {name: getattr(row, name) for name in _FETCHING}
+        now = {"name": row.name, **row.settings}
         wanted = validated(_Body, _said(merge(now)))
         if wanted.name != row.name:
             raise Invalid([("/name", f"is {row.name!r} and cannot be changed: make a new list")])
@@ -142,7 +139,7 @@ def _said(body: Mapping[str, Any]) -> Mapping[str, object]:
 
 
 def _fetching(wanted: SubscriptionFields) -> ListSettings:
-    return cast(ListSettings, {name: getattr(wanted, name) for name in _FETCHING})
+    return cast(ListSettings, {name: getattr(wanted, name) for name in FETCHING})
 
 
 async def delete_list(

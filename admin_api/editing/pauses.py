@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final
 
 from pydantic import Field
 
-from admin_api.editing.common import Said, validated
+from admin_api.editing.common import Said, end_of, validated
 from admin_api.editing.errors import Invalid
 from admin_api.persons import normal_form
 from admin_api.store import documents, groups, pauses
@@ -42,14 +42,7 @@ async def pause(
     if (wanted.expires_at is None) == (wanted.duration_seconds is None):
         raise Invalid([("/duration_seconds", "give one of duration_seconds and expires_at")])
     at = datetime.now(UTC)
-    where = "/expires_at" if wanted.expires_at is not None else "/duration_seconds"
-    if (wanted.duration_seconds or 0) > longest_seconds:
-        raise _too_long(where, longest_seconds)
-    ends = wanted.expires_at or at + timedelta(seconds=wanted.duration_seconds or 0)
-    if ends <= at:
-        raise Invalid([(where, "is over already: give a time to come")])
-    if ends - at > timedelta(seconds=longest_seconds + 1):
-        raise _too_long(where, longest_seconds)
+    ends = end_of(wanted, at, at, longest_seconds, "longest_pause_seconds")
     async with keeper.change(actor, request_id) as changing:
         if wanted.group is not None and await groups.find(changing.store.connection, wanted.group) is None:
             raise Invalid([("/group", f"there is no group {wanted.group!r}")])
@@ -91,8 +84,3 @@ async def end_pause(keeper: SubjectKeeper, number: str, *, actor: str, request_i
         await pauses.end(changing.store, row, "end")
         changing.drop.append(pause_of(row, moment()))
     return changing.number
-
-
-def _too_long(where: str, longest_seconds: int) -> Invalid:
-    most = timedelta(seconds=longest_seconds)
-    return Invalid([(where, f"lets it last longer than {most}, the most there may be: see longest_pause_seconds")])

@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Required, TypedDict, Unpack
+from typing import Any, Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -16,13 +16,13 @@ from admin_api.store import lists, rules
 from admin_api.store.change import Change
 from admin_api.store.errors import WrongKind
 from admin_api.store.lists import ListRow
-from admin_api.store.rules import Kind, kind_of
+from admin_api.store.rules import KIND_BOUNDS, kind_of
 from admin_api.store.store import Store
 from resolver.config.fields import not_text
 from resolver.config.list_rules import read_allow_rule, read_block_rule
 from resolver.config.wording import shown
 from resolver.errors import RuleError
-from resolver.policy.rule_syntax import MAX_PATTERNS, MAX_REGEXES, is_plain
+from resolver.policy.rule_syntax import is_plain
 
 MOST_RULES: Final = 2_000_000
 """Rules of one list."""
@@ -31,11 +31,6 @@ _TURN_SECONDS = 0.005  # of checking, before others of the event loop have their
 _MOST_ERRORS = 100  # told of one request
 _LONGEST_RULE = 600  # characters; PostgreSQL's indexes take 2,700 octets
 _MOST_SHOWN = 100  # rules that one audit row repeats
-
-_BOUNDS: Final[tuple[tuple[Kind, int, str], ...]] = (
-    ("patterns", MAX_PATTERNS, "patterns"),
-    ("regexes", MAX_REGEXES, "regular expressions"),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,45 +42,27 @@ class RulesWritten:
     revision: int
 
 
-class RulesAsked(TypedDict, total=False):
-    """Arguments of `add_rules` and `remove_rules`."""
-
-    block: Sequence[Any]
-    allow: Sequence[Any]
-    expected_version: int | None
-    actor: Required[str]
-    request_id: str | None
-
-
-async def add_rules(store: Store, name: str, **asked: Unpack[RulesAsked]) -> RulesWritten:
-    """Add rules to a list; those that it has already are passed over.
-
-    Raises Invalid, NotFound, StaleVersion, OwnedByFile, WrongKind, StoreAway.
-    """
-    return await _write(store, name, removes=False, **asked)
-
-
-async def remove_rules(store: Store, name: str, **asked: Unpack[RulesAsked]) -> RulesWritten:
-    """Remove rules from a list; those that it does not have are passed over. Raises as `add_rules` does."""
-    return await _write(store, name, removes=True, **asked)
-
-
-async def _write(
+async def write_rules(
     store: Store,
     name: str,
     *,
-    removes: bool,
+    removes: bool = False,
     block: Sequence[Any] = (),
     allow: Sequence[Any] = (),
     expected_version: int | None = None,
     actor: str,
     request_id: str | None = None,
 ) -> RulesWritten:
+    """Add rules to a list, or remove some; those that it has already, or does not have, are passed over.
+
+    Raises Invalid, NotFound, StaleVersion, OwnedByFile, WrongKind, StoreAway.
+    """
     blocked, allowed = await read_rules(block, allow, read_block=read_allow_rule if removes else read_block_rule)
     async with store.change(actor, request_id) as change:
         before = await lists.get(change.connection, name)
         await check_mine(change.connection, f"list {name!r}", "policy.lists", before, expected_version)
-        _check_own(before)
+        if before.kind != "own":
+            raise WrongKind(f"list {name!r} is fetched from its url: put rules of your own into a list of your own")
         changed = await (rules.remove if removes else rules.add)(change, before, block=blocked, allow=allowed)
         row = await lists.get(change.connection, name)
         if changed:
@@ -99,11 +76,6 @@ async def _write(
                 change.record("add rules", f"lists/{name}", was, {**now, "added": some})
             change.touches_policy()
     return RulesWritten(row, changed, change.revision)
-
-
-def _check_own(row: ListRow) -> None:
-    if row.kind != "own":
-        raise WrongKind(f"list {row.name!r} is fetched from its url: put rules of your own into a list of your own")
 
 
 async def read_rules(
@@ -152,7 +124,7 @@ async def check_bounds(conn: AsyncConnection, row: ListRow, block: Sequence[str]
     if not row.patterns and not row.regexes:
         return
     rows = await lists.all_lists(conn)
-    for kind, most, words in _BOUNDS:
+    for kind, most, words in KIND_BOUNDS:
         if getattr(row, kind) and sum(getattr(each, kind) for each in rows) > most:
             at = "/block" if any(kind_of(rule) == kind for rule in block) else "/allow"
             text = f"is too many: a policy has at most {most} {words}; write plain names where you can"

@@ -20,8 +20,7 @@ from admin_api.policy_file.messages import (
     TellPlan,
 )
 from admin_api.policy_file.planning import PolicyPlan
-from admin_api.policy_file.telling import told_change
-from admin_api.policy_file.trying import InForce, Told, Try, planned_by, tried
+from admin_api.policy_file.trying import InForce, Try, planned_by, tried
 from admin_api.store.store import Store
 from blocklists.loading import load_catalogue
 from resolver.errors import MoatdnsError
@@ -42,8 +41,7 @@ async def _outcome(order: TellPlan | MakeWholePlan) -> PlanTold | PlanMade | Pla
                 return PlanMade(_whole(await planned_by(connection, order.sent)))
         catalogue = load_catalogue(order.catalogue)
         wanted = Try(order.sent, order.replay_seconds)
-        plan, replayed = await tried(store, catalogue, wanted, order.state_dir, lambda: _in_force(order))
-        return PlanTold(Told(plan.revision, [told_change(one) for one in plan.changes], plan.kept, replayed))
+        return PlanTold(await tried(store, catalogue, wanted, order.state_dir, lambda: _in_force(order)))
     except REFUSALS as error:
         refusal = refusal_of(error)
         return PlanRefused(refusal.status, refusal.detail, tuple(refusal.errors))

@@ -10,15 +10,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from admin_api.editing.common import validated
 from admin_api.editing.errors import Invalid
-from admin_api.store import groups, lists, rules
-from admin_api.store.lists import ListRow
+from admin_api.store import groups, rules
+from admin_api.store.lists import FETCHING, ListRow
 from admin_api.store.policy import PolicyDocument, read_policy
 from resolver.config import fields
 from resolver.config.fields import Switch
 from resolver.config.policy_schema import Group, OwnList, Response
 from resolver.config.section import Section
 
-FETCHING = ("url", "format", "refresh_seconds", "allow_private", "sha256")
 MOST_RULES = 1_000_000  # of a document; more is for the API of lists
 
 Origin = Literal["bundled", "file", "api"]
@@ -96,8 +95,7 @@ async def _list(conn: AsyncConnection, row: ListRow) -> Mapping[str, object]:
     if not row.enabled:
         plain["enabled"] = False
     if row.kind == "subscription":
-        said = {name: getattr(row, name) for name in FETCHING}
-        return {**plain, **{name: value for name, value in said.items() if value not in (None, False)}}
+        return {**plain, **{name: value for name, value in row.fetching.items() if value not in (None, False)}}
     sides = await rules_of(conn, row)
     return {**plain, **{side: texts for side, texts in sides.items() if texts}}
 
@@ -110,8 +108,3 @@ async def rules_of(conn: AsyncConnection, row: ListRow) -> dict[str, list[str]]:
             for action, rule in batch:
                 sides[action].append(rule)
     return sides
-
-
-async def rows_by_name(conn: AsyncConnection) -> dict[str, ListRow]:
-    """All lists."""
-    return {row.name: row for row in await lists.all_lists(conn)}

@@ -9,10 +9,10 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from admin_api.editing.errors import Invalid, pointer
-from admin_api.policy_file.document import FETCHING, PolicyFile, rows_by_name, rules_of
-from admin_api.store import groups, revisions, rules
+from admin_api.policy_file.document import PolicyFile, rules_of
+from admin_api.store import groups, lists, revisions, rules
 from admin_api.store.errors import NotFound
-from admin_api.store.lists import ListRow
+from admin_api.store.lists import FETCHING, ListRow
 from admin_api.store.policy import DEFAULT_GROUP, DEFAULT_RESPONSE, read_file_policy, revision
 from admin_api.store.states import KeptFilePolicy
 
@@ -51,6 +51,21 @@ class PolicyPlan:
         """How many rules it adds and removes."""
         return sum(len(change.added) + len(change.removed) for change in self.changes)
 
+    def change(
+        self,
+        kind: str,
+        name: str,
+        before: Mapping[str, Any] | None,
+        after: Mapping[str, Any] | None,
+        *,
+        added: Pairs = frozenset(),
+        removed: Pairs = frozenset(),
+    ) -> None:
+        """Plan for a thing to be `after`; None is not there. Nothing is planned where it is so."""
+        if before != after or added or removed:
+            action = "create" if before is None else "delete" if after is None else "update"
+            self.changes.append(PlannedChange(action, kind, name, before, after, added, removed))
+
 
 async def plan_document(conn: AsyncConnection, document: PolicyFile) -> PolicyPlan:
     """Plan the changes that a document makes. Raises Invalid for what only the config file can change."""
@@ -78,17 +93,17 @@ def _of_the_file(document: PolicyFile, of_file: KeptFilePolicy, source: str) -> 
 async def _plan_lists(
     conn: AsyncConnection, document: PolicyFile, plan: PolicyPlan, mistakes: list[tuple[str, str]], source: str
 ) -> None:
-    there = await rows_by_name(conn)
+    there = {row.name: row for row in await lists.all_lists(conn)}
     for index, entry in enumerate(document.policy.lists):
         at = pointer(("policy", "lists", index))
         row = there.pop(entry.name, None)
         wanted = frozenset((action, rule) for action in ("block", "allow") for rule in getattr(entry, action))
         if row is None:
             settings = {"kind": "subscription" if entry.url else "own", **entry.settings}
-            plan.changes.append(PlannedChange("create", "list", entry.name, None, settings, added=wanted))
+            plan.change("list", entry.name, None, settings, added=wanted)
             continue
         if row.origin == "file":
-            if entry.settings != _settings(row) or (wanted and entry.origin != "file"):
+            if entry.settings != row.settings or (wanted and entry.origin != "file"):
                 mistakes.append((at, f"list {entry.name!r} is the config's: edit policy.lists in {source}"))
             continue
         if (row.kind == "subscription") != (entry.url is not None):
@@ -96,16 +111,12 @@ async def _plan_lists(
             continue
         now = frozenset((a, rule) for a, texts in (await rules_of(conn, row)).items() for rule in texts)
         now = frozenset() if row.kind == "subscription" else now
-        before, after = _settings(row), entry.settings
-        if before != after or now != wanted:
-            plan.changes.append(
-                PlannedChange("update", "list", entry.name, before, after, added=wanted - now, removed=now - wanted)
-            )
+        plan.change("list", entry.name, row.settings, entry.settings, added=wanted - now, removed=now - wanted)
     for row in there.values():
         if row.origin == "file":
             plan.kept.append(f"list {row.name!r}, which {source} has")
         else:
-            plan.changes.append(PlannedChange("delete", "list", row.name, _settings(row), None))
+            plan.change("list", row.name, row.settings, None)
 
 
 async def _plan_groups(
@@ -114,22 +125,19 @@ async def _plan_groups(
     there = {row.name: row for row in await groups.all_groups(conn)}
     for index, entry in enumerate(document.policy.groups):
         row = there.pop(entry.name, None)
-        after = entry.plain
-        if row is None:
-            plan.changes.append(PlannedChange("create", "group", entry.name, None, after))
-        elif row.plain() != after:
-            if row.origin == "file":
-                at = pointer(("policy", "groups", index))
-                mistakes.append((at, f"group {entry.name!r} is the config's: edit policy.groups in {source}"))
-            else:
-                plan.changes.append(PlannedChange("update", "group", entry.name, row.plain(), after))
+        before = None if row is None else row.plain()
+        if row is not None and row.origin == "file" and before != entry.plain:
+            at = pointer(("policy", "groups", index))
+            mistakes.append((at, f"group {entry.name!r} is the config's: edit policy.groups in {source}"))
+        else:
+            plan.change("group", entry.name, before, entry.plain)
     for row in there.values():
         if row.origin == "file":
             plan.kept.append(f"group {row.name!r}, which {source} has")
         elif row.name == DEFAULT_GROUP:
             plan.kept.append("group 'default', which everybody is in whom no other group has")
         else:
-            plan.changes.append(PlannedChange("delete", "group", row.name, row.plain(), None))
+            plan.change("group", row.name, row.plain(), None)
 
 
 async def plan_rollback(conn: AsyncConnection, to: int) -> PolicyPlan:
@@ -147,7 +155,7 @@ async def plan_rollback(conn: AsyncConnection, to: int) -> PolicyPlan:
                 sign, name, action, texts = line
                 touched.setdefault(name, {}).update({(action, text): sign == "-" for text in texts})
     plan = PolicyPlan(now, back_to=to)
-    there = await rows_by_name(conn)
+    there = {row.name: row for row in await lists.all_lists(conn)}
     in_groups = {row.name: row for row in await groups.all_groups(conn)}
     names = {name.partition("/")[2] for name in firsts if name.startswith("lists/")} | touched.keys()
     for name in sorted(names):
@@ -166,13 +174,8 @@ async def plan_rollback(conn: AsyncConnection, to: int) -> PolicyPlan:
             before = {"client_names": [], **before}  # an earlier version had none
         if group is not None and group.origin == "file":
             plan.kept.append(f"group {name!r}, which the config file has")
-        elif before is None:
-            if group is not None:
-                plan.changes.append(PlannedChange("delete", "group", name, group.plain(), None))
-        elif group is None:
-            plan.changes.append(PlannedChange("create", "group", name, None, before))
-        elif group.plain() != before:
-            plan.changes.append(PlannedChange("update", "group", name, group.plain(), before))
+        else:
+            plan.change("group", name, None if group is None else group.plain(), before)
     return plan
 
 
@@ -192,8 +195,7 @@ async def _plan_list_back(
     back = frozenset(pair for pair, was_there in touched.items() if was_there and pair not in there)
     away = frozenset(pair for pair, was_there in touched.items() if not was_there and pair in there)
     if was is None:
-        if row is not None:
-            plan.changes.append(PlannedChange("delete", "list", name, _settings(row), None))
+        plan.change("list", name, None if row is None else row.settings, None)
         return
     settings = None
     if was is not _NOT_TOUCHED:
@@ -201,17 +203,7 @@ async def _plan_list_back(
         if was["kind"] == "subscription":
             defaults = {"allow_private": False, "sha256": None}
             settings |= {key: was.get(key, defaults.get(key)) for key in FETCHING}
-    if row is None:
-        if settings is not None:
-            plan.changes.append(
-                PlannedChange("create", "list", name, None, {"kind": was["kind"], **settings}, added=back)
-            )
-        return
-    before = _settings(row)
-    if (settings is not None and settings != before) or back or away:
-        plan.changes.append(PlannedChange("update", "list", name, before, settings or before, added=back, removed=away))
-
-
-def _settings(row: ListRow) -> Mapping[str, object]:
-    fetching = {name: getattr(row, name) for name in FETCHING} if row.kind == "subscription" else {}
-    return {"enabled": row.enabled, **fetching}
+    if row is not None:
+        plan.change("list", name, row.settings, settings or row.settings, added=back, removed=away)
+    elif settings is not None:
+        plan.change("list", name, None, {"kind": was["kind"], **settings}, added=back)

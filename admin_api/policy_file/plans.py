@@ -12,7 +12,6 @@ from admin_api.child_process import in_child
 from admin_api.editing.refusals import BadRequest
 from admin_api.policy_file.messages import PLAN_CHANNEL, MakeWholePlan, PlanMade, PlanRefused, PlanTold, TellPlan
 from admin_api.policy_file.planning import PlannedChange, PolicyPlan
-from admin_api.policy_file.telling import told_change
 from admin_api.policy_file.trying import InForce, Told, Try, tried
 from admin_api.store import lists
 from admin_api.store.errors import StoreAway
@@ -48,8 +47,7 @@ class Plans:
         """Plan it, try it on a copy, and tell. Raises as `tried` does, and BadRequest (503)."""
         async with self._turn():
             if await _is_small(store, wanted.sent):
-                plan, found = await tried(store, catalogue, wanted, self._state_dir, lambda: in_force)
-                return Told(plan.revision, [told_change(one) for one in plan.changes], plan.kept, found)
+                return await tried(store, catalogue, wanted, self._state_dir, lambda: in_force)
             told = await self._by_child(
                 TellPlan(
                     self._url,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from admin_api.policy_file.document import read_document
 from admin_api.policy_file.planning import PolicyPlan, plan_document, plan_rollback
 from admin_api.policy_file.replay import Replay, planned_snapshot, replay
 from admin_api.policy_file.shadow import cover, shadowed
-from admin_api.policy_file.telling import ToldChange
+from admin_api.policy_file.telling import ToldChange, told_change
 from admin_api.store import policy as stored
 from admin_api.store.errors import StoreAway
 from admin_api.store.store import Store
@@ -72,7 +72,7 @@ async def planned_by(conn: AsyncConnection, sent: Mapping[str, Any]) -> PolicyPl
 
 async def tried(
     store: Store, catalogue: Catalogue, wanted: Try, state_dir: Path, in_force: Callable[[], InForce | None]
-) -> tuple[PolicyPlan, Replay | None]:
+) -> Told:
     """Plan it, see that it holds together, and replay it where that is wanted.
 
     Raises Invalid, TooMany, StoreError as applying does; StoreAway where what is in force is not the newest.
@@ -82,12 +82,13 @@ async def tried(
         plan = await planned_by(conn, wanted.sent)
         await cover(conn, [one.name for one in plan.changes if one.kind == "list" and one.action != "create"])
         await apply(change, plan, known_references(catalogue))
+        told = Told(plan.revision, [told_change(one) for one in plan.changes], plan.kept)
         if wanted.replay_seconds is None:
-            return plan, None
+            return told
         now = in_force()
         if now is None or await stored.revision(conn) != now.revision:
             raise StoreAway("the newest policy is not in force yet: plan again soon")
         after = await planned_snapshot(conn, catalogue, now.snapshot, now.revision)
     start = datetime.now(UTC) - timedelta(seconds=wanted.replay_seconds)
     found = await asyncio.to_thread(replay, state_dir, start, now.snapshot, after, now.subjects, moment())
-    return plan, found
+    return replace(told, replay=found)

@@ -22,7 +22,6 @@ from admin_api.store.errors import TooMany, WrongState, found
 from admin_api.store.queries import columns_of, count_of, narrowed, page_of_newest, row_of, rows_of, values_of
 from admin_api.store.tables import bindable, canonical, change_requests
 
-STATUSES: Final = ("pending", "approved", "denied", "withdrawn", "expired")
 MOST_DECIDED: Final = 1000
 """Rows that are kept of those that wait no more; then the oldest go."""
 MOST_BODY_OCTETS: Final = 64 << 20

@@ -57,7 +57,6 @@ class NotFound(StoreError):
 
     def __init__(self, what: str) -> None:
         super().__init__(f"there is no {what}")
-        self.what = what
 
 
 class Duplicate(StoreError):
@@ -65,7 +64,6 @@ class Duplicate(StoreError):
 
     def __init__(self, what: str) -> None:
         super().__init__(f"there is a {what} already: take another name, or change that one")
-        self.what = what
 
 
 class InUse(StoreError):
@@ -74,8 +72,6 @@ class InUse(StoreError):
     def __init__(self, what: str, by: Sequence[str]) -> None:
         shown = ", ".join(by[:10]) + (f" and {len(by) - 10} more" if len(by) > 10 else "")
         super().__init__(f"{what} is in use by {shown}: take it out there first")
-        self.what = what
-        self.by = tuple(by)
 
 
 class OwnedByFile(StoreError):
@@ -83,8 +79,6 @@ class OwnedByFile(StoreError):
 
     def __init__(self, what: str, where: str) -> None:
         super().__init__(f"{what} comes from the config file: {where}")
-        self.what = what
-        self.where = where
 
 
 class StaleVersion(StoreError):
@@ -92,7 +86,6 @@ class StaleVersion(StoreError):
 
     def __init__(self, what: str) -> None:
         super().__init__(f"{what} has been changed meanwhile: read it again, and repeat your change on what it is now")
-        self.what = what
 
 
 class WrongKind(StoreError):
@@ -112,7 +105,6 @@ class NeedsAnother(StoreError):
 
     def __init__(self, opens: Sequence[str]) -> None:
         super().__init__(f"another owner has to agree: {'; '.join(opens)}")
-        self.opens = tuple(opens)
 
 
 class TooMany(StoreError):

@@ -110,6 +110,10 @@ class ExemptionRow(NewExemption):
             "renewal": self.renewal,
         }
 
+    def told(self) -> dict[str, object]:
+        """As webhooks are told of it."""
+        return {**self.plain(), "requested_by": self.requested_by}
+
 
 @dataclass(frozen=True, slots=True)
 class EventRow:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Unpack
+from typing import Any, Final, Unpack, cast
 
 from sqlalchemy import delete as delete_from
 from sqlalchemy import insert, select, tuple_
@@ -14,10 +14,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from admin_api.store.change import Change
 from admin_api.store.errors import Duplicate, found
 from admin_api.store.queries import page_behind, row_of, rows_of
-from admin_api.store.states import ListCopy, NewListSettings
+from admin_api.store.states import ListCopy, ListSettings, NewListSettings
 from admin_api.store.tables import bindable, lists, rules
 
 PRIVATE_ERROR = "it could not be fetched or read; what is at private addresses is told to admins only"
+
+FETCHING: Final = ("url", "format", "refresh_seconds", "allow_private", "sha256")
+"""Columns that say how a subscription is fetched."""
 
 _BATCH = 50_000  # rules removed with one statement
 
@@ -54,6 +57,16 @@ class ListRow:
     def key(self) -> str:
         """Name of the list in compiled layers. A list made anew under an old name has another."""
         return self.name if self.origin == "file" else f"{self.name}#{self.id}"
+
+    @property
+    def fetching(self) -> ListSettings:
+        """How it is fetched."""
+        return cast(ListSettings, {name: getattr(self, name) for name in FETCHING})
+
+    @property
+    def settings(self) -> dict[str, object]:
+        """Its settings, without rules."""
+        return {"enabled": self.enabled, **(self.fetching if self.kind == "subscription" else {})}
 
     def plain(self) -> dict[str, object]:
         """As the audit trail keeps it."""

@@ -12,14 +12,13 @@ from typing import Any, cast
 from admin_api.store import documents, groups, lists
 from admin_api.store.change import Change
 from admin_api.store.groups import GroupRow
-from admin_api.store.lists import ListRow
+from admin_api.store.lists import FETCHING, ListRow
 from admin_api.store.policy import DEFAULT_BLOCK, DEFAULT_GROUP, FILE_POLICY
+from admin_api.store.rules import KIND_BOUNDS
 from admin_api.store.states import GroupState
 from resolver.errors import MoatdnsError
-from resolver.policy.rule_syntax import MAX_PATTERNS, MAX_REGEXES
 
 _CONTENT = ("content", "rules", "patterns", "regexes")
-_FETCHING = ("url", "format", "refresh_seconds", "allow_private", "sha256")
 _NOTHING: dict[str, object] = {
     **dict.fromkeys(("url", "format", "refresh_seconds", "sha256", "content", "fetched", "report")),
     **dict.fromkeys(("last_success_at", "last_error", "last_attempt_at")),
@@ -76,13 +75,11 @@ async def _provision_lists(change: Change, wanted: Sequence[Mapping[str, Any]]) 
     for entry in wanted:
         problems += await _provision_list(change, entry, there.get(entry["name"]))
     rows = await lists.all_lists(change.connection)
-    for what, most, count in (
-        ("patterns", MAX_PATTERNS, sum(row.patterns for row in rows)),
-        ("regular expressions", MAX_REGEXES, sum(row.regexes for row in rows)),
-    ):
+    for kind, most, words in KIND_BOUNDS:
+        count = sum(getattr(row, kind) for row in rows)
         if count > most:
             problems.append(
-                f"policy.lists: with the lists made through the API there are {count} {what}, and a policy has at "
+                f"policy.lists: with the lists made through the API there are {count} {words}, and a policy has at "
                 f"most {most}: write plain names where you can"
             )
     return problems
@@ -91,7 +88,7 @@ async def _provision_lists(change: Change, wanted: Sequence[Mapping[str, Any]]) 
 async def _provision_list(change: Change, entry: Mapping[str, Any], row: ListRow | None) -> list[str]:
     name = entry["name"]
     is_fetched = entry.get("kind", "own") == "subscription"
-    content = {key: entry[key] for key in (_FETCHING if is_fetched else _CONTENT)}
+    content = {key: entry[key] for key in (FETCHING if is_fetched else _CONTENT)}
     if row is None:
         made = await lists.create(change, name=name, kind=entry.get("kind", "own"), origin="file", **content)
         change.record("provision", f"lists/{name}", None, made.plain())

@@ -23,12 +23,18 @@ from admin_api.store.json_tables import among, text_table
 from admin_api.store.lists import ListRow
 from admin_api.store.queries import containing, count_of
 from admin_api.store.tables import bindable, lists, removed_rules, rules
+from resolver.policy.rule_syntax import MAX_PATTERNS, MAX_REGEXES
 
 ACTIONS: Final = ("block", "allow")
 _BATCH = 5000  # rules of one statement
 _PIECE = 2000  # rows that are made into Python's at once, while nothing else runs
 
 Kind = Literal["rules", "patterns", "regexes"]
+KIND_BOUNDS: Final[tuple[tuple[Kind, int, str], ...]] = (
+    ("patterns", MAX_PATTERNS, "patterns"),
+    ("regexes", MAX_REGEXES, "regular expressions"),
+)
+"""Kinds of rules of which a policy has so many at most, and what people call them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,7 +40,7 @@ class Store:
         self.holder: str | None = None  # by whom the lock has to be held for anything to be written (owner.Owner)
         self._engines = engines = opened.engines
         self._state_dir = state_dir
-        self._audit_key = opened.key
+        self.audit_key = opened.key  # of the audit rows' HMACs
         self._file = _identity(engines.file)
         self._writer = asyncio.Lock()
         self._turns = WriteTurns(limits, engines.place)
@@ -129,7 +129,7 @@ class Store:
                     await judge(change)
                 gap, refused = self._gap, self._gap.refused
                 entries = [gap.entry(), *change.entries] if gap else change.entries
-                await audit.append(connection, self._audit_key, self.id, entries)
+                await audit.append(connection, self.audit_key, self.id, entries)
                 if change.is_of_policy:
                     check_room(self._state_dir)
                     await revisions.note(change)
@@ -147,7 +147,7 @@ class Store:
         gap, refused = self._gap, self._gap.refused
         if gap:
             async with self._writing(self._engines.changing) as connection:
-                await audit.append(connection, self._audit_key, self.id, [gap.entry()])
+                await audit.append(connection, self.audit_key, self.id, [gap.entry()])
             self.audited += 1
             self._told(gap, refused)
 
@@ -181,11 +181,6 @@ class Store:
         """Raise StoreLost where SQLite's file was taken away or replaced: what is written to it now is lost."""
         if _identity(self._engines.file) != self._file:
             raise StoreLost(f"the store, {self.place}, was removed or replaced while it was in use")
-
-    @property
-    def audit_key(self) -> bytes:
-        """Key of the audit rows' HMACs."""
-        return self._audit_key
 
     async def _check_owner(self, connection: AsyncConnection) -> None:
         """Raise StoreHeld where another node has taken the store over."""

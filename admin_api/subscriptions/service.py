@@ -22,12 +22,12 @@ from admin_api.store import lists
 from admin_api.store.access import StoreAccess
 from admin_api.store.errors import StoreAway
 from admin_api.store.lists import ListRow
+from admin_api.store.rules import KIND_BOUNDS
 from admin_api.subscriptions.fetching import FetchOrder, fetch
 from admin_api.subscriptions.messages import LIST_CHANNEL, ReadList
 from blocklists.formats.reading import READER
 from resolver.config.file_policy import CONTENTS, content_path
 from resolver.errors import FetchError, ListError, MoatdnsError
-from resolver.policy.rule_syntax import MAX_PATTERNS, MAX_REGEXES
 from resolver.system.state_files import make_folder
 from resolver.telemetry.log import Log
 
@@ -283,10 +283,7 @@ class Subscriptions:
                 "believed; if it is meant, POST to its :refresh"
             )
         rows = [other for other in await lists.all_lists(connection) if other.id != row.id]
-        for kind, most, words in (
-            ("patterns", MAX_PATTERNS, "patterns"),
-            ("regexes", MAX_REGEXES, "regular expressions"),
-        ):
+        for kind, most, words in KIND_BOUNDS:
             count = outcome[kind] + sum(getattr(other, kind) for other in rows)
             if count > most:
                 raise ListError(f"with it there would be {count} {words}, and a policy has at most {most}")

@@ -84,15 +84,10 @@ class Watcher:
             return
         async with self._access.store.change(_ACTOR) as change:
             for row in soon:
-                await self._outbox.put(change.connection, ENDING, told_of(row))
+                await self._outbox.put(change.connection, ENDING, row.told())
             await exemptions.told_ending(change, [row.id for row in soon])
 
 
 def ends_soon(row: ExemptionRow, now: datetime) -> bool:
     """Whether it is time to say so."""
     return row.expires_at - now <= min(SOON, (row.expires_at - row.starts_at) / 10)
-
-
-def told_of(row: ExemptionRow) -> dict[str, object]:
-    """Facts of an exemption for a message."""
-    return {**row.plain(), "requested_by": row.requested_by}

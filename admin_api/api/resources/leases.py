@@ -6,6 +6,7 @@ from admin_api.api import models
 from admin_api.api.http.call import ApiReply, Call, subjects_in_force
 from admin_api.api.http.paging import page_of, place_of
 from admin_api.editing import leases as editing
+from admin_api.editing.common import read_address
 from admin_api.editing.errors import Invalid
 from admin_api.editing.refusals import BadRequest
 from admin_api.store import leases
@@ -94,7 +95,7 @@ def _bounds(call: Call) -> editing.LeaseBounds:
 
 def _address(call: Call) -> str:
     try:
-        return editing.read_address(call.path["address"])
+        return read_address(call.path["address"])
     except RuleError as error:
         raise Invalid([("", str(error))]) from None
 

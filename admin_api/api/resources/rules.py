@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 import io
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from pydantic import BaseModel
@@ -14,7 +14,7 @@ from admin_api.api import models
 from admin_api.api.http.call import MOST_RULES_AT_ONCE, ApiReply, Call, in_force
 from admin_api.api.http.paging import cursor_of, place_of
 from admin_api.api.resources.lists import own_list
-from admin_api.editing import rules as editing
+from admin_api.editing.rules import write_rules
 from admin_api.store import lists, rules
 from admin_api.store.errors import StoreAway
 from resolver.config.file_policy import content_path
@@ -47,21 +47,20 @@ async def listing(call: Call) -> ApiReply:
 
 async def add(call: Call) -> ApiReply:
     """POST /lists/{name}/rules."""
-    return await _write(call, editing.add_rules, lambda n, revision: models.Added(added=n, revision=revision))
+    return await _write(call, lambda n, revision: models.Added(added=n, revision=revision))
 
 
 async def delete(call: Call) -> ApiReply:
     """POST /lists/{name}/rules:batchDelete."""
-    return await _write(call, editing.remove_rules, lambda n, revision: models.Deleted(deleted=n, revision=revision))
+    return await _write(call, lambda n, revision: models.Deleted(deleted=n, revision=revision), removes=True)
 
 
-async def _write(
-    call: Call, write: Callable[..., Awaitable[editing.RulesWritten]], told: Callable[[int, int], BaseModel]
-) -> ApiReply:
+async def _write(call: Call, told: Callable[[int, int], BaseModel], *, removes: bool = False) -> ApiReply:
     block, allow = call.body.get("block", []), call.body.get("allow", [])
-    written = await write(
+    written = await write_rules(
         call.context.store,
         own_list(call),
+        removes=removes,
         block=block,
         allow=allow,
         expected_version=call.expected_version(),

@@ -100,7 +100,7 @@ async def test_a_small_change_is_a_layer_over_what_is_there(node: Node) -> None:
     assert node.blocks("claude.ai")
     assert node.published[-1].layers[0] == base
     assert len(node.published[-1].layers) == 2
-    written = await rules_editing.remove_rules(node.store, "house", block=["a.example"], actor="test")
+    written = await rules_editing.write_rules(node.store, "house", removes=True, block=["a.example"], actor="test")
     await node.in_force(written.revision)
     assert not node.blocks("x.a.example")
     assert node.published[-1].layers[0] == base
@@ -144,7 +144,7 @@ async def test_many_changes_go_through_a_child_and_are_folded_into_a_new_base(
     await eventually(lambda: node.published[-1].layers[0] != base)
     assert node.blocks("n0.example")
     assert node.blocks("fresh.example")
-    written = await rules_editing.remove_rules(node.store, "house", block=["n0.example"], actor="test")
+    written = await rules_editing.write_rules(node.store, "house", removes=True, block=["n0.example"], actor="test")
     await node.in_force(written.revision)
     assert not node.blocks("n0.example")
     assert node.blocks("n1.example")

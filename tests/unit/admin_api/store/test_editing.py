@@ -15,7 +15,7 @@ from admin_api.editing import rules as editing_rules
 from admin_api.editing.errors import Invalid
 from admin_api.editing.groups import create_group, delete_group, update_group
 from admin_api.editing.lists import create_list, delete_list, update_list
-from admin_api.editing.rules import add_rules, remove_rules
+from admin_api.editing.rules import write_rules
 from admin_api.store import audit, groups, lists, rules
 from admin_api.store.errors import Duplicate, InUse, NotFound, OwnedByFile, StaleVersion, TooMany
 from admin_api.store.policy import read_policy
@@ -158,9 +158,9 @@ async def test_names_are_unique(store: Store) -> None:
 
 async def test_rules_are_added_and_removed_and_the_trail_says_which(store: Store) -> None:
     made = await create_list(store, {"name": "house", "block": ["a.example"]}, **ANA)
-    added = await add_rules(store, "house", block=["a.example", "B.example"], allow=["c.example"], actor="ana")
+    added = await write_rules(store, "house", block=["a.example", "B.example"], allow=["c.example"], actor="ana")
     assert (added.changed, added.row.rules, added.row.version) == (2, 3, made.row.version + 1)
-    removed = await remove_rules(store, "house", block=["A.example", "z.example"], actor="ben")
+    removed = await write_rules(store, "house", removes=True, block=["A.example", "z.example"], actor="ben")
     assert (removed.changed, removed.row.rules, removed.revision) == (1, 2, added.revision + 1)
     assert (await trail(store))[:2] == [
         ("remove rules", "lists/house", {"rules": 3, "removed": {"block": ["a.example"]}}, {"rules": 2}),
@@ -171,7 +171,7 @@ async def test_rules_are_added_and_removed_and_the_trail_says_which(store: Store
             {"rules": 3, "added": {"allow": ["c.example"], "block": ["b.example"]}},
         ),
     ]
-    nothing = await add_rules(store, "house", block=["b.example"], actor="ana")
+    nothing = await write_rules(store, "house", block=["b.example"], actor="ana")
     assert (nothing.changed, nothing.revision, nothing.row) == (0, removed.revision, removed.row)
 
 
@@ -179,14 +179,14 @@ async def test_a_rule_that_would_be_refused_today_can_be_removed(store: Store) -
     await create_list(store, {"name": "house"}, **ANA)
     async with store.change("an older version") as change:
         await rules.add(change, await lists.get(change.connection, "house"), block=["com"])
-    assert (await remove_rules(store, "house", block=["com"], actor="ana")).changed == 1
+    assert (await write_rules(store, "house", removes=True, block=["com"], actor="ana")).changed == 1
 
 
 async def test_a_list_is_bounded(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(editing_rules, "MOST_RULES", 3)
     await create_list(store, {"name": "house", "block": ["a.example", "b.example"]}, **ANA)
-    await add_rules(store, "house", block=["a.example", "b.example", "c.example"], actor="ana")
-    errors = await refused(store, add_rules(store, "house", allow=["d.example"], actor="ana"))
+    await write_rules(store, "house", block=["a.example", "b.example", "c.example"], actor="ana")
+    errors = await refused(store, write_rules(store, "house", allow=["d.example"], actor="ana"))
     assert "at most 3" in errors["/allow"]
     monkeypatch.setattr(editing_lists, "MOST_LISTS", 1)
     with pytest.raises(TooMany):
@@ -199,7 +199,9 @@ async def test_expressions_are_bounded_over_all_lists(store: Store) -> None:
     errors = await refused(store, create_list(store, {"name": "two", "allow": more}, **ANA))
     assert "at most 1000 regular expressions" in errors["/allow"]
     await create_list(store, {"name": "two", "allow": more[:400]}, **ANA)
-    assert set(await refused(store, add_rules(store, "two", block=["ok.example", "/^zz/"], actor="ana"))) == {"/block"}
+    assert set(await refused(store, write_rules(store, "two", block=["ok.example", "/^zz/"], actor="ana"))) == {
+        "/block"
+    }
 
 
 @pytest.mark.slow
@@ -218,7 +220,7 @@ async def test_a_hundred_thousand_rules_hold_up_nobody(store: Store) -> None:
     gc.collect()
     gc.freeze()  # what other tests have left is no work of this one
     watcher = asyncio.create_task(watch())
-    written = await add_rules(store, "house", block=block, actor="ana")
+    written = await write_rules(store, "house", block=block, actor="ana")
     watcher.cancel()
     gc.unfreeze()
     assert written.row.rules == 100_000
@@ -327,15 +329,15 @@ async def test_a_writer_that_looked_too_long_ago_is_told(store: Store) -> None:
     row = (await create_group(store, {"name": "staff"}, **ANA)).row
     await update_group(store, "staff", lambda now: {**now, "exempt": True}, expected_version=row.version, **ANA)
     house = (await create_list(store, {"name": "house"}, **ANA)).row
-    await add_rules(store, "house", block=["a.example"], expected_version=house.version, actor="ana")
+    await write_rules(store, "house", block=["a.example"], expected_version=house.version, actor="ana")
     before = await state(store)
     for attempt in (
         update_group(store, "staff", lambda now: {**now, "mode": "monitor"}, expected_version=row.version, **ANA),
         delete_group(store, "staff", expected_version=row.version, actor="ana"),
         update_list(store, "house", lambda now: {**now, "enabled": False}, expected_version=1, actor="ana"),
         delete_list(store, "house", expected_version=1, actor="ana"),
-        add_rules(store, "house", block=["b.example"], expected_version=1, actor="ana"),
-        remove_rules(store, "house", block=["a.example"], expected_version=1, actor="ana"),
+        write_rules(store, "house", block=["b.example"], expected_version=1, actor="ana"),
+        write_rules(store, "house", removes=True, block=["a.example"], expected_version=1, actor="ana"),
     ):
         with pytest.raises(StaleVersion, match="has been changed meanwhile"):
             await attempt
@@ -361,8 +363,8 @@ async def test_what_the_file_made_only_the_file_changes(store: Store) -> None:
     for section, attempt in (
         ("lists", update_list(store, "house", lambda now: now, actor="ana")),
         ("lists", delete_list(store, "house", actor="ana")),
-        ("lists", add_rules(store, "house", block=["a.example"], actor="ana")),
-        ("lists", remove_rules(store, "house", block=["a.example"], actor="ana")),
+        ("lists", write_rules(store, "house", block=["a.example"], actor="ana")),
+        ("lists", write_rules(store, "house", removes=True, block=["a.example"], actor="ana")),
         ("groups", update_group(store, "staff", lambda now: now, **ANA)),
         ("groups", delete_group(store, "staff", actor="ana")),
     ):

@@ -21,7 +21,9 @@ from admin_api.subscriptions.service import Subscriptions
 from admin_api.webhooks.delivery import Deliveries
 from admin_api.webhooks.hooks import Outbox
 from blocklists.catalogue import Catalogue
+from blocklists.sources import known_references
 from resolver.answering.explaining import Access
+from resolver.config.references import KnownReferences
 from resolver.telemetry.log import Log
 
 Address = tuple[str, int]
@@ -90,6 +92,11 @@ class Context:
     began: float  # when the service started, Unix time
     config_problems: Callable[[], Sequence[str]]  # why the config's policy is not in force; none when it is
     upstream_troubles: Callable[[], Sequence[str]] = tuple  # which upstreams do not answer, in finished phrases
+
+    @property
+    def known(self) -> KnownReferences:
+        """Names that policies may refer to beside lists."""
+        return known_references(self.catalogue)
 
     @property
     def store(self) -> Store:

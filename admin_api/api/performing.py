@@ -17,7 +17,7 @@ from pydantic import BaseModel
 from admin_api.api.http.call import ApiReply, Call
 from admin_api.api.http.reading import check_query
 from admin_api.api.models.changes import ChangeDone, ChangeWaits
-from admin_api.api.resources.changes import CHANGES, DECIDED, item_of
+from admin_api.api.resources.changes import CHANGES, DECIDED, told_as
 from admin_api.api.route import Route, operation_name
 from admin_api.editing.pauses import check_emergency
 from admin_api.editing.refusals import BadRequest
@@ -60,9 +60,8 @@ class Performing:
             tag = None  # the operation takes none, else it would have refused this one
         sent = Sent(operation_name(route), dict(call.path), query, dict(call.body), tag)
         terms = call.context.settings.changes
-        store = call.context.store
         part = tokens.new_part() if sent.operation == _MAKES_TOKEN else None
-        async with store.change(call.actor, call.request_id) as change:
+        async with call.change() as change:
             await change_requests.tidy(change)
             row = await change_requests.same(change.connection, sent, call.actor, datetime.now(UTC))
             if row is None:
@@ -78,8 +77,7 @@ class Performing:
                 await call.context.outbox.put(change.connection, PENDING, dict(change_requests.facts_of(row)))
             else:
                 part = None
-        item = ChangeWaits(**item_of(row).model_dump(), token_part=part)
-        return ApiReply(item, 202, {"Location": f"{CHANGES}/{row.id}"})
+        return ApiReply(told_as(ChangeWaits, row, token_part=part), 202, {"Location": f"{CHANGES}/{row.id}"})
 
     async def _carry_out(self, approval: Call, row: ChangeRequestRow, version: int | None) -> ApiReply:
         """Do what was asked for, since another owner approves it: all in one transaction, judged again.
@@ -114,7 +112,7 @@ class Performing:
             reply = await route.handler(call)
         if not decided:
             raise WrongState(f"change request {row.id!r} changes nothing: deny it")
-        item = ChangeDone(**item_of(decided[-1]).model_dump(), result=_plain(reply, row))
+        item = told_as(ChangeDone, decided[-1], result=_plain(reply, row))
         return ApiReply(item, 200, {k: v for k, v in reply.headers.items() if k not in ("ETag", "Location")})
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from admin_api.api.subject_routes import ID
+from admin_api.api.routes import ID
 from admin_api.pages.audit import audit
 from admin_api.pages.catalogue import catalogue
 from admin_api.pages.changes import changes

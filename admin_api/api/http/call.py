@@ -4,22 +4,33 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypedDict, TypeVar
 
 from pydantic import BaseModel
 
 from admin_api.api.context import Context
 from admin_api.api.models.common import JsonObject
+from admin_api.store.change import Change
 from admin_api.store.change_requests import ChangeRequestRow
 from admin_api.store.errors import StaleVersion
-from admin_api.store.tokens import TokenRow
+from admin_api.store.tokens import TokenRow, may
 from resolver.system.safe_text import visible_json
 
 IN_FORCE_HEADER = "X-Moatdns-In-Force"
 MOST_RULES_AT_ONCE = 10_000  # a write of more is answered before it is in force
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+class By(TypedDict):
+    """Whose change it is, as the functions of admin_api.editing take it."""
+
+    actor: str
+    request_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +49,20 @@ class Call:
     token: TokenRow | None = None
     token_part: str | None = None  # of a token that is made: the half that who asked for it has
     carry_out: CarryOut | None = None  # does what a change request asks for: api/performing.py
+
+    @property
+    def by(self) -> By:
+        """Whose call it is."""
+        return {"actor": self.actor, "request_id": self.request_id}
+
+    @property
+    def is_admin(self) -> bool:
+        """Whether the role admin is what it is made with."""
+        return may(self.role, "admin")
+
+    def change(self) -> AbstractAsyncContextManager[Change]:
+        """A change of the store by this call. Raises StoreAway."""
+        return self.context.store.change(self.actor, self.request_id)
 
     def expected_version(self) -> int | None:
         """The version that If-Match demands; None when it demands none. Raises StaleVersion for none of ours."""
@@ -70,6 +95,13 @@ class ApiReply:
 
 Handler = Callable[[Call], Awaitable[ApiReply]]
 CarryOut = Callable[[Call, ChangeRequestRow, int | None], Awaitable[ApiReply]]
+
+
+def as_model(model: type[Model], row: object, **more: object) -> Model:
+    """A row as the API tells of it: its attributes of the model's names, and `more` beside or instead of them."""
+    names = model.model_fields.keys() - more.keys()
+    own = {name: getattr(row, name) for name in names if hasattr(row, name)}
+    return model.model_validate({**own, **more}, from_attributes=True)
 
 
 def tagged(

@@ -5,13 +5,18 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 
+from pydantic import BaseModel
+
+from admin_api.api.http.call import ApiReply
+from admin_api.api.models.common import Listing
 from admin_api.editing.refusals import BadRequest
 
 Row = TypeVar("Row")
+Part = TypeVar("Part")
 
 
 def cursor_of(*place: Any) -> str:
@@ -32,6 +37,12 @@ def place_of(cursor: str | None, *kinds: type) -> tuple[Any, ...] | None:
     return tuple(place)
 
 
+def part_of(cursor: str | None, kind: type[Part]) -> Part | None:
+    """The one part of a cursor's place; None for the beginning. Raises BadRequest for one that we did not give."""
+    place = place_of(cursor, kind)
+    return place[0] if place else None
+
+
 def moment_of(cursor: str | None) -> tuple[datetime, str] | None:
     """The place of a cursor by time and id. Raises BadRequest for one that we did not give."""
     place = place_of(cursor, str, str)
@@ -41,12 +52,20 @@ def moment_of(cursor: str | None) -> tuple[datetime, str] | None:
         raise bad_cursor() from None
 
 
-def page_of(rows: Sequence[Row], limit: int, *columns: str) -> tuple[Sequence[Row], str | None]:
-    """The first `limit` of rows, and where there are more, the cursor behind the last: the values of its columns."""
-    if len(rows) <= limit:
-        return rows, None
-    place = [getattr(rows[limit - 1], column) for column in columns]
-    return rows[:limit], cursor_of(*(part.isoformat() if isinstance(part, datetime) else part for part in place))
+def page_reply(
+    model: type[Listing[Any]],
+    rows: Sequence[Row],
+    limit: int,
+    *columns: str,
+    item: Callable[[Row], BaseModel] | None = None,
+) -> ApiReply:
+    """The first `limit` of rows, each as `item` makes it, or as it is; the cursor is of the last one's columns."""
+    shown, following = rows[:limit], None
+    if len(rows) > limit:
+        place = [getattr(shown[-1], column) for column in columns]
+        following = cursor_of(*(part.isoformat() if isinstance(part, datetime) else part for part in place))
+    items = shown if item is None else [item(row) for row in shown]
+    return ApiReply(model.model_validate({"items": items, "next": following}, from_attributes=True))
 
 
 def bad_cursor() -> BadRequest:

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import AwareDatetime, BaseModel, Field
 
-from admin_api.api.models.common import Page, Sent
+from admin_api.api.models.common import Listing, Page, Sent
 from resolver.config.fields import Moment
 
 
@@ -45,11 +45,8 @@ class AuditItem(BaseModel):
     request_id: str | None
 
 
-class Audit(BaseModel):
+class Audit(Listing[AuditItem]):
     """A page of the audit trail, newest first."""
-
-    items: list[AuditItem]
-    next: str | None
 
 
 class LostHead(BaseModel):

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import AwareDatetime, BaseModel, Field
 
-from admin_api.api.models.common import Page
+from admin_api.api.models.common import Listing, Page
 
 ChangeStatus = Literal["pending", "approved", "denied", "withdrawn", "expired"]
 
@@ -53,11 +53,8 @@ class ChangeRequestWithBody(ChangeRequestItem):
     body: Any
 
 
-class ChangeRequests(BaseModel):
+class ChangeRequests(Listing[ChangeRequestItem]):
     """A page of change requests, newest first."""
-
-    items: list[ChangeRequestItem]
-    next: str | None
 
 
 class ChangeWaits(ChangeRequestItem):

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Generic, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from resolver.config.fields import Moment
 
 LONGEST_NAME = 1024  # characters: 255 octets, each of which may be written as \DDD (RFC 1035 section 5.1)
 JsonObject = dict[str, Any]
 """An object whose keys the API's description leaves open: it entered, or leaves, as JSON."""
+
+Item = TypeVar("Item", bound=BaseModel)
 
 
 class Sent(BaseModel):
@@ -31,6 +33,25 @@ class Window(Sent):
 
     start: Moment | None = Field(None, alias="from", description="Left out: 24 hours before `to`.")
     end: Moment | None = Field(None, alias="to", description="Left out: now.")
+
+
+class WindowReply(BaseModel):
+    """A reply about a time window."""
+
+    start: AwareDatetime = Field(serialization_alias="from")
+    end: AwareDatetime = Field(serialization_alias="to")
+
+
+class Items(BaseModel, Generic[Item]):
+    """Things of one kind."""
+
+    items: list[Item]
+
+
+class Listing(Items[Item], Generic[Item]):
+    """Some of many things; `next` is the cursor to go on, null at the end."""
+
+    next: str | None
 
 
 class ProblemError(BaseModel):

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, BaseModel, Field
 
-from admin_api.api.models.common import Page, Sent
+from admin_api.api.models.common import Listing, Page, Sent
 from resolver.config.fields import Moment, read_one_line, reading
 
 ExemptionStatus = Literal["pending", "active", "expired", "revoked", "denied"]
@@ -109,8 +109,5 @@ class ExemptionWithHistory(ExemptionItem):
     history: list[ExemptionEvent]
 
 
-class Exemptions(BaseModel):
+class Exemptions(Listing[ExemptionItem]):
     """A page of exemptions, newest first."""
-
-    items: list[ExemptionItem]
-    next: str | None

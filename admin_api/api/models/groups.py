@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import AwareDatetime, BaseModel, Field
 
-from admin_api.api.models.common import Page, Sent
+from admin_api.api.models.common import Listing, Page, Sent
 
 
 class GroupsPage(Page):
@@ -68,8 +68,5 @@ class GroupItem(BaseModel):
     notes: list[str] = Field(default=[], description="What an admin should know of how its settings fit together.")
 
 
-class Groups(BaseModel):
+class Groups(Listing[GroupItem]):
     """A page of groups."""
-
-    items: list[GroupItem]
-    next: str | None

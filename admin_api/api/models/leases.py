@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import AwareDatetime, BaseModel, Field
 
-from admin_api.api.models.common import Page, Sent
+from admin_api.api.models.common import Listing, Page, Sent
 
 
 class LeaseBody(Sent):
@@ -53,11 +53,8 @@ class LeaseItem(BaseModel):
     addresses: list[str] | None = None
 
 
-class Leases(BaseModel):
+class Leases(Listing[LeaseItem]):
     """A page of leases."""
-
-    items: list[LeaseItem]
-    next: str | None
 
 
 class LeaseEventItem(BaseModel):
@@ -73,8 +70,5 @@ class LeaseEventItem(BaseModel):
     request_id: str | None
 
 
-class LeaseHistory(BaseModel):
+class LeaseHistory(Listing[LeaseEventItem]):
     """A page of what happened to leases, newest first."""
-
-    items: list[LeaseEventItem]
-    next: str | None

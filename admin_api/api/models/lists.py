@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import AwareDatetime, BaseModel, Field
 
-from admin_api.api.models.common import Page, Sent
+from admin_api.api.models.common import Listing, Page, Sent
 from admin_api.api.models.rules import RulesBody
 
 
@@ -84,8 +84,5 @@ class ListItem(BaseModel):
     refresh: Refresh | None = Field(None, description="Of lists that are fetched.")
 
 
-class Lists(BaseModel):
+class Lists(Listing[ListItem]):
     """A page of lists."""
-
-    items: list[ListItem]
-    next: str | None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import AwareDatetime, BaseModel, Field
 
-from admin_api.api.models.common import Sent
+from admin_api.api.models.common import Items, Sent
 from resolver.config.fields import Moment
 
 
@@ -28,7 +28,5 @@ class PauseItem(BaseModel):
     expires_at: AwareDatetime
 
 
-class Pauses(BaseModel):
+class Pauses(Items[PauseItem]):
     """All pauses."""
-
-    items: list[PauseItem]

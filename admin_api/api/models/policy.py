@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import AwareDatetime, BaseModel, Field
 
-from admin_api.api.models.common import JsonObject, Sent
+from admin_api.api.models.common import JsonObject, Listing, Sent
 
 
 class PolicyBody(Sent):
@@ -102,8 +102,5 @@ class RevisionItem(BaseModel):
     changes: list[str]
 
 
-class Revisions(BaseModel):
+class Revisions(Listing[RevisionItem]):
     """A page of revisions, newest first."""
-
-    items: list[RevisionItem]
-    next: str | None

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import AwareDatetime, BaseModel, Field
 
-from admin_api.api.models.common import Window
+from admin_api.api.models.common import Window, WindowReply
 from admin_api.api.models.exemptions import ExemptionStatus
 
 
@@ -47,18 +47,14 @@ class ExemptionUse(BaseModel):
     waits_until: AwareDatetime | None = Field(description="When what is pending lapses; null of all others.")
 
 
-class ExemptionReport(BaseModel):
+class ExemptionReport(WindowReply):
     """Exemptions in a span of time, and their holders."""
 
-    start: AwareDatetime = Field(serialization_alias="from")
-    end: AwareDatetime = Field(serialization_alias="to")
     items: list[ExemptionUse]
 
 
-class UsageReport(BaseModel):
+class UsageReport(WindowReply):
     """Hits. Each item has `at`, the columns of `by`, blocked, monitored and exempted."""
 
-    start: AwareDatetime = Field(serialization_alias="from")
-    end: AwareDatetime = Field(serialization_alias="to")
     by: list[str]
     items: list[dict[str, object]]

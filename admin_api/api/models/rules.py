@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from admin_api.api.models.common import Page, Sent
+from admin_api.api.models.common import Listing, Page, Sent
 
 
 class RulesPage(Page):
@@ -31,11 +31,8 @@ class RuleItem(BaseModel):
     rule: str
 
 
-class Rules(BaseModel):
+class Rules(Listing[RuleItem]):
     """A page of rules."""
-
-    items: list[RuleItem]
-    next: str | None
 
 
 class Added(BaseModel):

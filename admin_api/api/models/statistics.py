@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import AwareDatetime, BaseModel, Field
 
-from admin_api.api.models.common import Window
+from admin_api.api.models.common import Items, Window, WindowReply
 
 
 class TopQuery(Window):
@@ -22,11 +22,9 @@ class SeriesQuery(Window):
     step_seconds: int = Field(3600, ge=60, le=86400 * 31, multiple_of=60)
 
 
-class Summary(BaseModel):
+class Summary(WindowReply):
     """Counts of a window; `clients` is null where they are hidden, and within 1.6 % above 4,096."""
 
-    start: AwareDatetime = Field(serialization_alias="from")
-    end: AwareDatetime = Field(serialization_alias="to")
     queries: int
     blocked: int
     cached: int
@@ -47,10 +45,8 @@ class TopItem(BaseModel):
     exempted: int
 
 
-class Top(BaseModel):
+class Top(Items[TopItem]):
     """Names, services or clients with the most hits."""
-
-    items: list[TopItem]
 
 
 class SeriesItem(BaseModel):
@@ -63,7 +59,5 @@ class SeriesItem(BaseModel):
     exempted: int
 
 
-class Series(BaseModel):
+class Series(Items[SeriesItem]):
     """Counts over time."""
-
-    items: list[SeriesItem]

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import AwareDatetime, BaseModel, Field
 
-from admin_api.api.models.common import Sent
+from admin_api.api.models.common import Listing, Sent
 from resolver.config.fields import Moment
 
 
@@ -41,8 +41,5 @@ class NewToken(TokenItem):
     token: str
 
 
-class Tokens(BaseModel):
+class Tokens(Listing[TokenItem]):
     """A page of tokens."""
-
-    items: list[TokenItem]
-    next: str | None

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pydantic import AwareDatetime, BaseModel, Field
 
+from admin_api.api.models.common import Items
+
 
 class WebhookItem(BaseModel):
     """A webhook; its URL without what may be secret in it."""
@@ -15,10 +17,8 @@ class WebhookItem(BaseModel):
     last_error: str | None
 
 
-class Webhooks(BaseModel):
+class Webhooks(Items[WebhookItem]):
     """All webhooks of the config."""
-
-    items: list[WebhookItem]
 
 
 class WebhooksTested(BaseModel):

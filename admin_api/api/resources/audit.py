@@ -7,7 +7,7 @@ import json
 
 from admin_api.api import models
 from admin_api.api.http.call import ApiReply, Call
-from admin_api.api.http.paging import page_of, place_of
+from admin_api.api.http.paging import page_reply, part_of
 from admin_api.audit.head import noted_heads
 from admin_api.store import audit, trail
 from resolver.system.safe_text import visible_json
@@ -18,19 +18,16 @@ JSON_LINES = "application/x-ndjson"
 async def listing(call: Call) -> ApiReply:
     """GET /audit."""
     query: models.AuditPage = call.query
-    before = place_of(query.cursor, int)
     async with call.context.store.read() as connection:
         rows = await audit.page(
             connection,
             limit=query.limit + 1,
-            before_id=before[0] if before else None,
+            before_id=part_of(query.cursor, int),
             actor=query.actor,
             object=query.object,
             action=query.action,
         )
-    shown, following = page_of(rows, query.limit, "id")
-    items = [models.AuditItem.model_validate(row, from_attributes=True) for row in shown]
-    return ApiReply(models.Audit(items=items, next=following))
+    return page_reply(models.Audit, rows, query.limit, "id")
 
 
 async def export(call: Call) -> ApiReply:
@@ -45,10 +42,9 @@ async def export(call: Call) -> ApiReply:
 async def acknowledge(call: Call) -> ApiReply:
     """POST /audit:acknowledge."""
     context, reason = call.context, call.body["reason"]
-    store = context.store
     heads = await asyncio.to_thread(noted_heads, context.state_dir, None)
-    async with store.change(call.actor, call.request_id) as change:
-        lost = await trail.acknowledge(change, store.audit_key, heads, reason)
+    async with call.change() as change:
+        lost = await trail.acknowledge(change, context.store.audit_key, heads, reason)
     await context.audit_heads.note()
     named = [models.LostHead(row=row, mac=mac) for row, mac in lost]
     return ApiReply(models.Acknowledged(reason=reason, lost_heads=named))

@@ -22,6 +22,6 @@ async def flush(call: Call) -> ApiReply:
         forgotten = await call.context.node.flush(name, below=below)
     except MoatdnsError as error:
         raise BadRequest(503, str(error), Retry_After="1") from None
-    async with call.context.store.change(call.actor, call.request_id) as change:
+    async with call.change() as change:
         change.record("flush", "cache", None, {"name": name, "below": below, "forgotten": forgotten})
     return ApiReply(models.Flushed(forgotten=forgotten))

@@ -8,9 +8,9 @@ from functools import lru_cache
 from itertools import groupby
 
 from admin_api.api import models
-from admin_api.api.http.call import ApiReply, Call
+from admin_api.api.http.call import ApiReply, Call, as_model
 from admin_api.store.policy import read_file_policy
-from blocklists.catalogue import Catalogue, CatalogueDomain, SharedName
+from blocklists.catalogue import Catalogue
 from blocklists.data_files import catalogue_fingerprint
 from blocklists.loading import load_catalogue
 from blocklists.versions import difference
@@ -21,10 +21,12 @@ async def show(call: Call) -> ApiReply:
     catalogue = call.context.catalogue
     domains: defaultdict[str, list[models.CatalogueDomainItem]] = defaultdict(list)
     for domain in catalogue.domains:
-        domains[domain.service].append(_domain(domain))
+        seen = domain.seen.isoformat()
+        domains[domain.service].append(as_model(models.CatalogueDomainItem, domain, rule=domain.rule.text, seen=seen))
     shared: defaultdict[str, list[models.CatalogueShared]] = defaultdict(list)
     for name in catalogue.shared:
-        shared[name.service].append(_shared(name))
+        seen = name.seen.isoformat()
+        shared[name.service].append(as_model(models.CatalogueShared, name, rule=name.rule.text, seen=seen))
     vendors = [
         models.CatalogueVendor(
             vendor=vendor.id,
@@ -33,10 +35,9 @@ async def show(call: Call) -> ApiReply:
             serves_models_of=list(vendor.serves_models_of),
             limits=list(vendor.limits),
             services=[
-                models.CatalogueService(
-                    id=service.id,
-                    name=service.name,
-                    description=service.description,
+                as_model(
+                    models.CatalogueService,
+                    service,
                     domains=domains.get(service.id, []),
                     shared=shared.get(service.id, []),
                 )
@@ -83,25 +84,3 @@ def _news(held: _Held, bundled: str) -> models.CatalogueDifference:
     """Changes that the bundled catalogue of that fingerprint would bring; kept, since reading one takes a second."""
     found = difference(held.catalogue, load_catalogue())
     return models.CatalogueDifference(added=list(found.added), removed=list(found.removed))
-
-
-def _domain(domain: CatalogueDomain) -> models.CatalogueDomainItem:
-    return models.CatalogueDomainItem(
-        rule=domain.rule.text,
-        surface=domain.surface,
-        needed_by=list(domain.needed_by),
-        response=domain.response,
-        source=domain.source,
-        seen=domain.seen.isoformat(),
-        note=domain.note,
-    )
-
-
-def _shared(name: SharedName) -> models.CatalogueShared:
-    return models.CatalogueShared(
-        rule=name.rule.text,
-        surface=name.surface,
-        reason=name.reason,
-        source=name.source,
-        seen=name.seen.isoformat(),
-    )

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from admin_api.api import models
-from admin_api.api.http.call import ApiReply, Call, tagged
-from admin_api.api.http.paging import moment_of, page_of
+from admin_api.api.http.call import ApiReply, Call, as_model, tagged
+from admin_api.api.http.paging import moment_of, page_reply
 from admin_api.api.route import BASE
 from admin_api.editing.common import NOT_WRITABLE, is_writable
 from admin_api.editing.errors import Invalid
@@ -22,6 +22,8 @@ CHANGES: Final = f"{BASE}/change-requests"
 DECIDED: Final = "change.decided"  # the event
 _MOST_SHOWN = 64 << 10  # octets, compressed, of what was sent
 
+_Told = TypeVar("_Told", bound=models.ChangeRequestItem)
+
 
 async def listing(call: Call) -> ApiReply:
     """GET /change-requests."""
@@ -31,8 +33,7 @@ async def listing(call: Call) -> ApiReply:
         rows = await change_requests.page(
             connection, datetime.now(UTC), limit=query.limit + 1, before=before, status=query.status
         )
-    shown, following = page_of(rows, query.limit, "created_at", "id")
-    return ApiReply(models.ChangeRequests(items=[item_of(row) for row in shown], next=following))
+    return page_reply(models.ChangeRequests, rows, query.limit, "created_at", "id", item=_item)
 
 
 async def show(call: Call) -> ApiReply:
@@ -41,7 +42,7 @@ async def show(call: Call) -> ApiReply:
         row = await change_requests.get(connection, call.path["id"])
         is_kept = row.status == "pending" and row.body_octets <= _MOST_SHOWN
         body = await change_requests.body_of(connection, row) if is_kept else None
-    return tagged(models.ChangeRequestWithBody(**item_of(row).model_dump(), body=body), row.version)
+    return tagged(told_as(models.ChangeRequestWithBody, row, body=body), row.version)
 
 
 async def approve(call: Call) -> ApiReply:
@@ -68,13 +69,13 @@ async def withdraw(call: Call) -> ApiReply:
 
 
 async def _end(call: Call, action: str) -> ApiReply:
-    async with call.context.store.change(call.actor, call.request_id) as change:
+    async with call.change() as change:
         row = await _found(change, call.path["id"], call.expected_version())
         if action == "withdraw" and not is_same_person(call.owner, row.requested_owner):
             raise Forbidden(f"{row.requested_owner} asked for it, and nobody else withdraws it: deny it")
         row = await change_requests.decide(change, row, action, owner=call.owner, note=_reason(call.body))
         await call.context.outbox.put(change.connection, DECIDED, dict(change_requests.facts_of(row)))
-    return tagged(item_of(row), row.version)
+    return tagged(_item(row), row.version)
 
 
 async def _found(change: Change, number: str, expected_version: int | None) -> ChangeRequestRow:
@@ -91,13 +92,11 @@ def _reason(body: Mapping[str, Any]) -> str | None:
     return reason or None
 
 
-def item_of(row: ChangeRequestRow) -> models.ChangeRequestItem:
-    """As it is shown. Half a token is not."""
-    taken = models.ChangeRequestItem.model_fields.keys() - {"status", "waits_until", "opens", "changes"}
-    return models.ChangeRequestItem(
-        **{name: getattr(row, name) for name in taken},
-        status=row.status_at(datetime.now(UTC)),  # type: ignore[arg-type]
-        waits_until=row.expires_at,
-        opens=list(row.opens),
-        changes=[models.ChangedThing(**one) for one in row.changes],
-    )
+def told_as(model: type[_Told], row: ChangeRequestRow, **more: object) -> _Told:
+    """A change request as the API tells of it. Half a token is not told."""
+    status = row.status_at(datetime.now(UTC))
+    return as_model(model, row, status=status, waits_until=row.expires_at, **{"token_part": None, **more})
+
+
+def _item(row: ChangeRequestRow) -> models.ChangeRequestItem:
+    return told_as(models.ChangeRequestItem, row)

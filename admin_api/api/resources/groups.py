@@ -5,28 +5,24 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from admin_api.api import models
-from admin_api.api.http.call import ApiReply, Call, in_force, tagged
-from admin_api.api.http.paging import page_of, place_of
+from admin_api.api.http.call import ApiReply, Call, as_model, in_force, tagged
+from admin_api.api.http.paging import page_reply, part_of
 from admin_api.api.resources.merging import merged
 from admin_api.editing import groups as editing
 from admin_api.editing.common import Merge
 from admin_api.store import groups
 from admin_api.store.errors import NotFound
 from admin_api.store.groups import GroupRow
-from blocklists.sources import known_references
 from resolver.config.notes import group_notes
 
 
 async def listing(call: Call) -> ApiReply:
     """GET /groups."""
     query: models.GroupsPage = call.query
-    after = place_of(query.cursor, str)
+    after = part_of(query.cursor, str)
     async with call.context.store.read() as connection:
-        rows = await groups.page(
-            connection, limit=query.limit + 1, after=after[0] if after else None, contains=query.contains
-        )
-    shown, following = page_of(rows, query.limit, "name")
-    return ApiReply(models.Groups(items=[_item(row) for row in shown], next=following))
+        rows = await groups.page(connection, limit=query.limit + 1, after=after, contains=query.contains)
+    return page_reply(models.Groups, rows, query.limit, "name", item=_item)
 
 
 async def create(call: Call) -> ApiReply:
@@ -57,42 +53,26 @@ async def change(call: Call) -> ApiReply:
 
 async def delete(call: Call) -> ApiReply:
     """DELETE /groups/{name}."""
-    revision = await editing.delete_group(
-        call.context.store,
-        call.path["name"],
-        expected_version=call.expected_version(),
-        actor=call.actor,
-        request_id=call.request_id,
-    )
+    name, version = call.path["name"], call.expected_version()
+    revision = await editing.delete_group(call.context.store, name, expected_version=version, **call.by)
     return ApiReply(None, 204, await in_force(call, revision))
 
 
 async def _make(call: Call, body: Mapping[str, object]) -> ApiReply:
-    written = await editing.create_group(
-        call.context.store,
-        body,
-        known=known_references(call.context.catalogue),
-        actor=call.actor,
-        request_id=call.request_id,
-    )
+    context = call.context
+    written = await editing.create_group(context.store, body, known=context.known, **call.by)
     waited = await in_force(call, written.revision)
     location = {"Location": f"/api/v1/groups/{written.row.name}"}
     return tagged(_item(written.row), written.row.version, {**location, **waited}, 201)
 
 
 async def _update(call: Call, merge: Merge) -> ApiReply:
+    context, version = call.context, call.expected_version()
     written = await editing.update_group(
-        call.context.store,
-        call.path["name"],
-        merge,
-        known=known_references(call.context.catalogue),
-        expected_version=call.expected_version(),
-        actor=call.actor,
-        request_id=call.request_id,
+        context.store, call.path["name"], merge, known=context.known, expected_version=version, **call.by
     )
     return tagged(_item(written.row), written.row.version, await in_force(call, written.revision))
 
 
 def _item(row: GroupRow) -> models.GroupItem:
-    item = models.GroupItem.model_validate(row, from_attributes=True)
-    return item.model_copy(update={"notes": list(group_notes(exempt=row.exempt, mode=row.mode))})
+    return as_model(models.GroupItem, row, notes=list(group_notes(exempt=row.exempt, mode=row.mode)))

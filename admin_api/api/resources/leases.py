@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from admin_api.api import models
-from admin_api.api.http.call import ApiReply, Call, subjects_in_force
-from admin_api.api.http.paging import page_of, place_of
+from admin_api.api.http.call import ApiReply, Call, as_model, subjects_in_force
+from admin_api.api.http.paging import page_reply, part_of
 from admin_api.editing import leases as editing
 from admin_api.editing.common import read_address
 from admin_api.editing.errors import Invalid
@@ -17,17 +17,15 @@ from resolver.errors import RuleError
 async def listing(call: Call) -> ApiReply:
     """GET /leases."""
     query: models.LeasesPage = call.query
-    after = place_of(query.cursor, str)
     async with call.context.store.read() as connection:
         rows = await leases.page(
             connection,
             limit=query.limit + 1,
-            after=after[0] if after else None,
+            after=part_of(query.cursor, str),
             identity=query.identity,
             contains=query.contains,
         )
-    shown, following = page_of(rows, query.limit, "address")
-    return ApiReply(models.Leases(items=[_item(row) for row in shown], next=following))
+    return page_reply(models.Leases, rows, query.limit, "address")
 
 
 async def show(call: Call) -> ApiReply:
@@ -40,15 +38,9 @@ async def show(call: Call) -> ApiReply:
 
 async def put(call: Call) -> ApiReply:
     """PUT /leases/{address}."""
-    address = _address(call)
+    terms = call.context.settings.leases
     rows, is_new, number = await editing.set_lease(
-        call.context.subjects,
-        address,
-        call.body,
-        terms=call.context.settings.leases,
-        actor=call.actor,
-        request_id=call.request_id,
-        bounds=_bounds(call),
+        call.context.subjects, _address(call), call.body, terms=terms, bounds=_bounds(call), **call.by
     )
     headers = await subjects_in_force(call, number)
     return ApiReply(_item(rows[0], rows), 201 if is_new else 200, headers)
@@ -61,12 +53,7 @@ async def delete(call: Call) -> ApiReply:
         why = "role lease ends a lease of the identity that it names: it may be somebody else's by now"
         raise BadRequest(422, why, [("/identity", "is missing: add ?identity=")])
     number = await editing.end_lease(
-        call.context.subjects,
-        _address(call),
-        identity=identity,
-        actor=call.actor,
-        request_id=call.request_id,
-        bounds=_bounds(call),
+        call.context.subjects, _address(call), identity=identity, bounds=_bounds(call), **call.by
     )
     return ApiReply(None, 204, await subjects_in_force(call, number))
 
@@ -74,18 +61,15 @@ async def delete(call: Call) -> ApiReply:
 async def history(call: Call) -> ApiReply:
     """GET /lease-history."""
     query: models.LeaseHistoryPage = call.query
-    before = place_of(query.cursor, int)
     async with call.context.store.read() as connection:
         rows = await leases.history(
             connection,
             limit=query.limit + 1,
-            before_id=before[0] if before else None,
+            before_id=part_of(query.cursor, int),
             address=query.address,
             identity=query.identity,
         )
-    shown, following = page_of(rows, query.limit, "id")
-    items = [models.LeaseEventItem.model_validate(row, from_attributes=True) for row in shown]
-    return ApiReply(models.LeaseHistory(items=items, next=following))
+    return page_reply(models.LeaseHistory, rows, query.limit, "id")
 
 
 def _bounds(call: Call) -> editing.LeaseBounds:
@@ -100,8 +84,5 @@ def _address(call: Call) -> str:
         raise Invalid([("", str(error))]) from None
 
 
-def _item(row: LeaseRow, of_device: list[LeaseRow] | None = None) -> models.LeaseItem:
-    item = models.LeaseItem.model_validate(row, from_attributes=True)
-    if of_device is not None:
-        item.addresses = sorted(one.address for one in of_device)
-    return item
+def _item(row: LeaseRow, of_device: list[LeaseRow]) -> models.LeaseItem:
+    return as_model(models.LeaseItem, row, addresses=sorted(one.address for one in of_device))

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from admin_api.api import models
-from admin_api.api.http.call import MOST_RULES_AT_ONCE, ApiReply, Call, in_force, tagged
-from admin_api.api.http.paging import page_of, place_of
+from admin_api.api.http.call import MOST_RULES_AT_ONCE, ApiReply, Call, as_model, in_force, tagged
+from admin_api.api.http.paging import page_reply, part_of
 from admin_api.api.resources.merging import merged
 from admin_api.editing import lists as editing
 from admin_api.editing.common import Merge
@@ -14,15 +14,13 @@ from admin_api.editing.errors import Invalid
 from admin_api.store import lists
 from admin_api.store.errors import NotFound, OwnedByFile
 from admin_api.store.lists import ListRow
-from admin_api.store.tokens import may
 from blocklists.catalogue import Catalogue
-from blocklists.sources import known_references
 
 
 async def listing(call: Call) -> ApiReply:
     """GET /lists."""
     query: models.ListsPage = call.query
-    after = place_of(query.cursor, str)
+    after = part_of(query.cursor, str)
     async with call.context.store.read() as connection:
         rows = await lists.all_lists(connection)
     items = [
@@ -31,9 +29,8 @@ async def listing(call: Call) -> ApiReply:
     ]
     found = sorted((item for item in items if query.kind in (None, item.kind)), key=lambda item: item.name)
     if after is not None:
-        found = [item for item in found if item.name > after[0]]
-    shown, following = page_of(found, query.limit, "name")
-    return ApiReply(models.Lists(items=list(shown), next=following))
+        found = [item for item in found if item.name > after]
+    return page_reply(models.Lists, found, query.limit, "name")
 
 
 async def create(call: Call) -> ApiReply:
@@ -73,34 +70,22 @@ async def change(call: Call) -> ApiReply:
 
 async def delete(call: Call) -> ApiReply:
     """DELETE /lists/{name}."""
-    revision = await editing.delete_list(
-        call.context.store,
-        own_list(call),
-        expected_version=call.expected_version(),
-        actor=call.actor,
-        request_id=call.request_id,
-    )
+    name, version = own_list(call), call.expected_version()
+    revision = await editing.delete_list(call.context.store, name, expected_version=version, **call.by)
     return ApiReply(None, 204, await in_force(call, revision))
 
 
 async def refresh(call: Call) -> ApiReply:
     """POST /lists/{name}:refresh."""
-    name = own_list(call)
-    row, revision = await editing.ask_refresh(call.context.store, name, actor=call.actor, request_id=call.request_id)
+    row, revision = await editing.ask_refresh(call.context.store, own_list(call), **call.by)
     call.context.subscriptions.request(row.id, revision)
     call.context.policy.changed()
     return ApiReply(models.Accepted(revision=revision), 202)
 
 
 async def _make(call: Call, body: Mapping[str, object]) -> ApiReply:
-    written = await editing.create_list(
-        call.context.store,
-        body,
-        known=known_references(call.context.catalogue),
-        actor=call.actor,
-        is_admin=may(call.role, "admin"),
-        request_id=call.request_id,
-    )
+    context = call.context
+    written = await editing.create_list(context.store, body, known=context.known, is_admin=call.is_admin, **call.by)
     location = {"Location": f"/api/v1/lists/{written.row.name}"}
     if written.row.rules > MOST_RULES_AT_ONCE:
         call.context.policy.changed()
@@ -110,15 +95,8 @@ async def _make(call: Call, body: Mapping[str, object]) -> ApiReply:
 
 
 async def _update(call: Call, name: str, merge: Merge) -> ApiReply:
-    written = await editing.update_list(
-        call.context.store,
-        name,
-        merge,
-        expected_version=call.expected_version(),
-        actor=call.actor,
-        is_admin=may(call.role, "admin"),
-        request_id=call.request_id,
-    )
+    store, version = call.context.store, call.expected_version()
+    written = await editing.update_list(store, name, merge, expected_version=version, is_admin=call.is_admin, **call.by)
     return tagged(_item(call, written.row), written.row.version, await in_force(call, written.revision))
 
 
@@ -131,12 +109,11 @@ def own_list(call: Call) -> str:
 
 
 def _item(call: Call, row: ListRow) -> models.ListItem:
-    item = models.ListItem.model_validate(row, from_attributes=True)
-    item.last_error = lists.error_shown(row, is_admin=may(call.role, "admin"))
+    refresh = None
     if row.kind == "subscription":
         progress = call.context.subscriptions.progress(row.id)
-        item.refresh = models.Refresh(**progress, last_attempt_at=row.last_attempt_at, report=row.report)
-    return item
+        refresh = as_model(models.Refresh, row, **progress)
+    return as_model(models.ListItem, row, last_error=lists.error_shown(row, is_admin=call.is_admin), refresh=refresh)
 
 
 def _bundled(catalogue: Catalogue, service: str) -> models.ListItem:

@@ -11,7 +11,6 @@ from admin_api.api.http.call import ApiReply, Call
 from admin_api.editing.refusals import BadRequest
 from admin_api.messages import NodeStatus, WorkerStatus
 from admin_api.store import lists
-from admin_api.store.tokens import may
 from resolver import __version__
 from resolver.errors import MoatdnsError
 
@@ -30,7 +29,6 @@ async def status(call: Call) -> ApiReply:
     async with context.store.read() as connection:
         rows = await lists.all_lists(connection)
     since = policy.in_force_since
-    is_admin = may(call.role, "admin")
     return ApiReply(
         models.Status(
             version=__version__,
@@ -66,7 +64,7 @@ async def status(call: Call) -> ApiReply:
                     "name": row.name,
                     "rules": row.rules,
                     "updated_at": row.updated_at,
-                    "last_error": lists.error_shown(row, is_admin=is_admin),
+                    "last_error": lists.error_shown(row, is_admin=call.is_admin),
                 }
                 for row in rows
             ],

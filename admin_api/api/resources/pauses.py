@@ -3,39 +3,27 @@
 from __future__ import annotations
 
 from admin_api.api import models
-from admin_api.api.http.call import ApiReply, Call, subjects_in_force
+from admin_api.api.http.call import ApiReply, Call, as_model, subjects_in_force
 from admin_api.editing import pauses as editing
 from admin_api.store import pauses
-from admin_api.store.pauses import PauseRow
 
 
 async def listing(call: Call) -> ApiReply:
     """GET /pauses."""
     async with call.context.store.read() as connection:
         rows = await pauses.all_pauses(connection)
-    return ApiReply(models.Pauses(items=[_item(row) for row in rows]))
+    return ApiReply(models.Pauses(items=[as_model(models.PauseItem, row) for row in rows]))
 
 
 async def create(call: Call) -> ApiReply:
     """POST /pauses."""
-    row, number = await editing.pause(
-        call.context.subjects,
-        call.body,
-        longest_seconds=call.context.settings.longest_pause_seconds,
-        actor=call.actor,
-        request_id=call.request_id,
-    )
+    longest = call.context.settings.longest_pause_seconds
+    row, number = await editing.pause(call.context.subjects, call.body, longest_seconds=longest, **call.by)
     headers = {"Location": f"/api/v1/pauses/{row.id}", **await subjects_in_force(call, number)}
-    return ApiReply(_item(row), 201, headers)
+    return ApiReply(as_model(models.PauseItem, row), 201, headers)
 
 
 async def delete(call: Call) -> ApiReply:
     """DELETE /pauses/{id}."""
-    number = await editing.end_pause(
-        call.context.subjects, call.path["id"], actor=call.actor, request_id=call.request_id
-    )
+    number = await editing.end_pause(call.context.subjects, call.path["id"], **call.by)
     return ApiReply(None, 204, await subjects_in_force(call, number))
-
-
-def _item(row: PauseRow) -> models.PauseItem:
-    return models.PauseItem.model_validate(row, from_attributes=True)

@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 from admin_api.api import models
-from admin_api.api.http.call import ApiReply, Call, rfc3339
-from admin_api.api.resources.statistics import window
+from admin_api.api.http.call import ApiReply, Call, as_model, rfc3339
+from admin_api.api.resources.statistics import check_steps, window
 from admin_api.editing.errors import Invalid
 from admin_api.statistics.figures import KeyStepHits
 from admin_api.statistics.rows import OTHER
@@ -34,7 +34,7 @@ _MOST_STEPS = 1000
 async def exemption_report(call: Call) -> ApiReply:
     """GET /reports/exemptions."""
     query: models.ReportQuery = call.query
-    start, end = _window(query)
+    start, end = window(query, _DAYS)
     async with call.context.store.read() as connection:
         rows = await exemptions.touching(connection, start, end)
     uses = {item["key"]: item for item in await call.context.statistics.breakdown("exemption", start, end, None)}
@@ -51,10 +51,10 @@ async def usage_report(call: Call) -> ApiReply:
     by = _BY.get(",".join(sorted(part.strip() for part in query.by.split(","))))
     if by is None:
         raise Invalid([("/by", f"{query.by!r} is not known: take one of {'; '.join(_BY)}")])
-    start, end = _window(query)
+    start, end = window(query, _DAYS)
     step = query.step_seconds
-    if step is not None and (end - start).total_seconds() / step > _MOST_STEPS:
-        raise Invalid([("/step_seconds", f"makes more than {_MOST_STEPS} steps: take longer ones, or less time")])
+    if step is not None:
+        check_steps(start, end, step, _MOST_STEPS)
     found = await call.context.statistics.breakdown("/".join(by), start, end, step)
     items: list[dict[str, object]] = [
         {
@@ -76,34 +76,18 @@ def _parts(by: tuple[str, ...], key: str) -> dict[str, str]:
     return dict.fromkeys(by, OTHER) if key == OTHER else dict(zip(by, key.split("/", len(by) - 1), strict=True))
 
 
-def _window(query: models.Window) -> tuple[datetime, datetime]:
-    """The last thirty days unless it says otherwise. Raises Invalid."""
-    start, end = window(query)
-    return (start, end) if query.start is not None else (end - _DAYS, end)
-
-
 def _use(row: ExemptionRow, used: KeyStepHits | None, end: datetime) -> models.ExemptionUse:
     count = used["exempted"] if used else 0
     until = min(end, row.ended_at or datetime.now(UTC))
     was_in_force = row.decided_by is not None and row.status != "denied" and row.starts_at < until
-    return models.ExemptionUse(
-        id=row.id,
+    return as_model(
+        models.ExemptionUse,
+        row,
         subject=f"{row.kind} {', '.join(row.who)}",
         scope=", ".join(row.scope),
-        owner=row.owner,
-        reason=row.reason,
-        ticket=row.ticket,
-        status=row.status,  # type: ignore[arg-type]
-        requested_by=row.requested_by,
-        decided_by=row.decided_by,
-        starts_at=row.starts_at,
-        expires_at=row.expires_at,
-        ended_at=row.ended_at,
         uses=count,
         last_used_at=_last_used(row, used["last_at"], until) if used else None,
         stale=was_in_force and count == 0,
-        requested_seconds=row.requested_seconds,
-        waits_until=row.waits_until,
     )
 
 

@@ -57,15 +57,9 @@ async def delete(call: Call) -> ApiReply:
 
 async def _write(call: Call, told: Callable[[int, int], BaseModel], *, removes: bool = False) -> ApiReply:
     block, allow = call.body.get("block", []), call.body.get("allow", [])
+    store, name, version = call.context.store, own_list(call), call.expected_version()
     written = await write_rules(
-        call.context.store,
-        own_list(call),
-        removes=removes,
-        block=block,
-        allow=allow,
-        expected_version=call.expected_version(),
-        actor=call.actor,
-        request_id=call.request_id,
+        store, name, removes=removes, block=block, allow=allow, expected_version=version, **call.by
     )
     if len(block) + len(allow) > MOST_RULES_AT_ONCE:
         call.context.policy.changed()

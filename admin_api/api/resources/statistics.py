@@ -30,17 +30,22 @@ async def series(call: Call) -> ApiReply:
     """GET /stats/series."""
     start, end = window(call.query)
     step = call.query.step_seconds
-    if (end - start).total_seconds() / step > _MOST_STEPS:
-        raise Invalid([("/step_seconds", f"makes more than {_MOST_STEPS} steps: take longer ones, or less time")])
+    check_steps(start, end, step, _MOST_STEPS)
     items = await call.context.statistics.series(step, start, end)
     return ApiReply(models.Series.model_validate({"items": items}))
 
 
-def window(query: models.Window) -> tuple[datetime, datetime]:
-    """The time that is asked about. Raises Invalid."""
+def check_steps(start: datetime, end: datetime, step_seconds: int, most: int) -> None:
+    """Raise Invalid for a window of more steps."""
+    if (end - start).total_seconds() / step_seconds > most:
+        raise Invalid([("/step_seconds", f"makes more than {most} steps: take longer ones, or less time")])
+
+
+def window(query: models.Window, usual: timedelta = _DAY) -> tuple[datetime, datetime]:
+    """The time that is asked about; where it says only until when, the `usual` before. Raises Invalid."""
     # What has just been counted belongs to it: the end is the end of this second.
     end = query.end or datetime.now(UTC) + timedelta(seconds=1)
-    start = query.start or end - _DAY
+    start = query.start or end - usual
     if start >= end:
         raise Invalid([("/from", "is not before `to`")])
     return start, end

@@ -12,8 +12,7 @@ import pytest
 from admin_api.api.http import connections
 from admin_api.api.http.auth import MOST_WRONG
 from admin_api.api.route import Route
-from admin_api.api.routes import ROUTES
-from admin_api.api.subject_routes import ADDRESS, ID
+from admin_api.api.routes import ADDRESS, ID, ROUTES
 from admin_api.store.tokens import may
 
 from .conftest import Served, expect_problem

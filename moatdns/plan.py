@@ -18,8 +18,8 @@ class Ground:
 
     listen: tuple[Listen, ...]
     workers: int
-    encrypted_workers: int
-    user: str | None
+    encrypted_workers: int  # beside `workers`: those that serve DoT and DoH
+    user: str | None  # to become, where we are root
     state_dir: Path
     admin: tuple[str, int] | None  # where the API listens
     block_page: tuple[str, ...]  # where the block page listens
@@ -29,34 +29,17 @@ class Ground:
 class NodePlan:
     """Plan of a node: a config, made ready to act on. `notes` are for the admin, in finished sentences."""
 
+    ground: Ground
     settings: WorkerSettings
     control: ControlSettings
     policy: dict[str, Any]  # as resolver.config.file_policy gives it
     fingerprint: str  # of the policy, the catalogue and the compiler
-    listen: tuple[Listen, ...]
-    workers: int
-    state_dir: Path
     notes: tuple[str, ...]
-    user: str | None = None  # to become, where we are root
-    encrypted_workers: int = 0  # beside `workers`: those that serve DoT and DoH
     cookie_secret: str = ""  # the file that holds it; "" where cookies are off
     certificate_trouble: str = ""  # why the certificate of DoT and DoH cannot be used
     news: str = ""  # how the catalogue changed with this version; told once
     told: dict[str, tuple[str, str]] = field(default_factory=dict)  # for the audit trail (resolver.config.telling.Told)
     places: SystemPlaces | None = None  # where the system's nameservers go; None where they are not wanted
-
-    @property
-    def ground(self) -> Ground:
-        """The part that a reload cannot change."""
-        return Ground(
-            listen=self.listen,
-            workers=self.workers,
-            encrypted_workers=self.encrypted_workers,
-            user=self.user,
-            state_dir=self.state_dir,
-            admin=self.control.admin_address,
-            block_page=tuple(self.control.block_page.listen),
-        )
 
     def with_fixed_of(self, other: NodePlan) -> NodePlan:
         """This plan, but with what cannot change taken from `other`."""
@@ -66,18 +49,9 @@ class NodePlan:
             self.control, state_dir=other.control.state_dir, admin_host=host, admin_port=port, block_page=page
         )
         secret = self.cookie_secret
-        if secret == str(self.state_dir / cookie_secret.MADE):
-            secret = str(other.state_dir / cookie_secret.MADE)
-        return replace(
-            self,
-            listen=other.listen,
-            workers=other.workers,
-            encrypted_workers=other.encrypted_workers,
-            user=other.user,
-            state_dir=other.state_dir,
-            control=control,
-            cookie_secret=secret,
-        )
+        if secret == str(self.ground.state_dir / cookie_secret.MADE):
+            secret = str(other.ground.state_dir / cookie_secret.MADE)
+        return replace(self, ground=other.ground, control=control, cookie_secret=secret)
 
 
 def left_out(server: UpstreamServer) -> str:

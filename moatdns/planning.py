@@ -47,12 +47,11 @@ def plan_of(config: Config, policy: dict[str, Any], fingerprint: str, *, catalog
     A cookie secret that the config holds itself is written to `state_dir`. Raises MoatdnsError when it cannot be.
     """
     ground = ground_of(config)
-    listen, workers, encrypted_workers = ground.listen, ground.workers, ground.encrypted_workers
-    settings = worker_settings(config, workers=workers + encrypted_workers, system_servers=[PLACE])
+    settings = worker_settings(config, workers=ground.workers + ground.encrypted_workers, system_servers=[PLACE])
     places = SystemPlaces.of(settings)
     notes = []
     if places is not None:
-        system = usable_system_servers(listen)
+        system = usable_system_servers(ground.listen)
         settings = places.filled(settings, system.servers)
         notes += [left_out(server) for server in system.ourselves]
     if not settings.upstream_servers:
@@ -60,7 +59,7 @@ def plan_of(config: Config, policy: dict[str, Any], fingerprint: str, *, catalog
     notes += [
         f"upstream.servers: {server.name} is this resolver itself; its queries would go in a circle"
         for server in settings.every_upstream
-        if is_ourselves(server, listen)
+        if is_ourselves(server, ground.listen)
     ]
     if not settings.upstream.bootstrap:
         notes += [
@@ -76,7 +75,7 @@ def plan_of(config: Config, policy: dict[str, Any], fingerprint: str, *, catalog
         )
     notes += config_notes(config)
     certificate_trouble = ""
-    if encrypted_workers:
+    if ground.encrypted_workers:
         try:
             notes += certificate_troubles(settings.encrypted)
         except ListenError as error:
@@ -87,17 +86,13 @@ def plan_of(config: Config, policy: dict[str, Any], fingerprint: str, *, catalog
             "'moatdns catalogue accept' and send SIGHUP"
         )
     return NodePlan(
+        ground=ground,
         settings=settings,
         control=replace(control_settings(config), catalogue=str(catalogue.folder) if catalogue.folder else None),
         policy=policy,
         fingerprint=fingerprint,
-        listen=listen,
-        workers=workers,
-        state_dir=config.state_dir,
         notes=tuple(notes),
-        encrypted_workers=encrypted_workers,
         certificate_trouble=certificate_trouble,
-        user=config.user,
         cookie_secret=cookie_secret.path_of(config.cookies.secret, config.state_dir) if config.cookies.enabled else "",
         news=str(catalogue.news) if catalogue.news and not catalogue.folder else "",
         told=told_of(config),

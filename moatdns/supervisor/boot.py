@@ -22,11 +22,11 @@ from moatdns.plan import NodePlan
 from moatdns.supervisor.state_dir import is_roots_alone
 from resolver import __version__
 from resolver.config.file_policy import has_contents
+from resolver.config.system_servers import RESOLV_CONF
 from resolver.system.state_files import read_own, write_whole
 from resolver.system.typed_json import read_as, write_json
 
 _RECORD = "boot.json"
-_RESOLV_CONF = Path("/etc/resolv.conf")
 _VARIABLE = re.compile(rb"\$\{([A-Za-z_][A-Za-z0-9_]*)")
 _STATE_DIR = re.compile(rb"^state_dir:[ \t]*[\"']?([^\"'#\n$]+?)[\"']?[ \t]*(?:#.*)?$", re.MULTILINE)
 _DEFAULT_STATE_DIR = "state"
@@ -49,7 +49,7 @@ def _digest(path: Path, content: bytes, environ: Mapping[str, str]) -> str:
         [[name, environ.get(name)] for name in names],
     ]
     with contextlib.suppress(OSError):  # `system` upstreams come from there
-        about.append(_RESOLV_CONF.read_text(encoding="utf-8", errors="replace"))
+        about.append(RESOLV_CONF.read_text(encoding="utf-8", errors="replace"))
     about.append(sorted(os.sched_getaffinity(0)))  # and `auto` workers from here
     return hashlib.sha256(json.dumps(about).encode() + b"\0" + content).hexdigest()
 
@@ -66,13 +66,13 @@ def recall(path: Path, environ: Mapping[str, str] = os.environ) -> NodePlan | No
         record = json.loads(read_own(state_dir / _RECORD))
         if record["digest"] == _digest(path, content, environ):
             plan = read_as(NodePlan, record["plan"])
-            return plan if has_contents(plan.state_dir, plan.policy) and _has_secret(plan) else None
+            return plan if has_contents(plan.ground.state_dir, plan.policy) and _has_secret(plan) else None
     return None
 
 
 def _has_secret(plan: NodePlan) -> bool:
     """Whether a cookie secret that was configured is still where it was."""
-    made = str(plan.state_dir / cookie_secret.MADE)
+    made = str(plan.ground.state_dir / cookie_secret.MADE)
     return plan.cookie_secret in ("", made) or Path(plan.cookie_secret).is_file()
 
 
@@ -85,4 +85,4 @@ def remember(plan: NodePlan, digest: str) -> None:
     """Note the plan for the next start. That it cannot be written costs that start some time, and nothing else."""
     content = write_json({"digest": digest, "plan": replace(plan, news="")})
     with contextlib.suppress(OSError):
-        write_whole(plan.state_dir / _RECORD, content)  # ours alone: a URL may hold a password
+        write_whole(plan.ground.state_dir / _RECORD, content)  # ours alone: a URL may hold a password

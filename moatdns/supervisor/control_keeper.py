@@ -15,7 +15,6 @@ from admin_api.messages import (
     AskStatus,
     Begin,
     ConfigInForce,
-    ConfigReading,
     ConfigRefused,
     ConfigWaits,
     FilePolicy,
@@ -23,6 +22,7 @@ from admin_api.messages import (
     NoteReading,
     NoteTroubles,
     Recompile,
+    StopControl,
     StoreState,
     StoreTold,
     UseConfigPolicy,
@@ -115,7 +115,7 @@ class ControlKeeper:
                 await self._runs.wait()
         except TimeoutError:
             raise MoatdnsError("the control process cannot be started; the config's policy waits for it") from None
-        self._tell(UseConfigPolicy(policy, fingerprint))
+        self.tell(UseConfigPolicy(policy, fingerprint))
         await self.config_in_force(fingerprint, _CONFIG_SECONDS)
 
     async def config_in_force(self, fingerprint: str, seconds: float) -> None:
@@ -159,27 +159,16 @@ class ControlKeeper:
             await asyncio.Event().wait()  # what comes later is no matter of the start
         return str(self._store.held)
 
-    def recompile(self) -> None:
-        """Tell it that the compiled policy on disk is gone."""
-        self._tell(Recompile())
-
-    def tell_reading(self, reading: ConfigReading) -> None:
-        """Have the audit trail know what the config says by now."""
-        self._tell(NoteReading(reading))
-
-    def renew(self) -> None:
-        """Have it read its certificate again."""
-        self._tell(RenewCertificate())
-
-    def tell_troubles(self, troubles: tuple[str, ...]) -> None:
-        """Tell it what is wrong with this machine, for /ready."""
-        self._tell(NoteTroubles(troubles))
+    def tell(self, message: NoteReading | NoteTroubles | Recompile | RenewCertificate | UseConfigPolicy) -> None:
+        """Give it an order; while it is away, nobody hears it."""
+        if self._process is not None:
+            self._process.tell(message)
 
     async def restart(self) -> None:
         """Put a new one in its place, with new settings; gives when it runs, or takes long to."""
         if self._process is not None:
             self._another_runs.clear()
-            await self._process.stop(for_good=False)
+            await self._process.stop_by(StopControl(for_good=False))
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_CONFIG_SECONDS):
                     await self._another_runs.wait()
@@ -188,7 +177,7 @@ class ControlKeeper:
         """Let it finish, and end it."""
         self.is_stopping = True
         if self._process is not None:
-            await self._process.stop(for_good=True)
+            await self._process.stop_by(StopControl(for_good=True))
         self._tasks.cancel()
         await self._tasks.end()
 
@@ -274,18 +263,8 @@ class ControlKeeper:
             case AskStatus():
                 return self._workers.status()
 
-    def _tell(self, message: object) -> None:
-        if self._process is not None:
-            self._process.tell(message)
-
     async def _look_after(self) -> None:
         while True:
             await asyncio.sleep(_HEARTBEAT_SECONDS)
-            process = self._process
-            if process is None or process.stopping:
-                continue
-            if process.unanswered_pings >= _HUNG_AFTER_PINGS:
-                self._log.error("the control process hangs and is killed", pid=process.pid)
-                process.kill()
-            else:
-                process.ping()
+            if self._process is not None:
+                self._process.look_after(_HUNG_AFTER_PINGS)

@@ -223,7 +223,7 @@ class Crew:
 
     async def _watch(self, slot: int, worker: WorkerProcess) -> None:
         """Hear a worker until it ends, and replace one that was not told to."""
-        status = await worker.hear()
+        status = await worker.take_reports()
         self._alive.discard(worker)
         if status == -signal.SIGTERM and not (worker.stopping or self.is_stopping):
             await asyncio.sleep(_LAST_WORD_SECONDS)  # a young one hears of the end of us all before we do
@@ -261,10 +261,5 @@ class Crew:
         while True:
             await asyncio.sleep(_HEARTBEAT_SECONDS)
             for worker in self._workers:
-                if worker is None or worker.stopping:
-                    continue
-                if worker.unanswered_pings >= _HUNG_AFTER_PINGS:
-                    self._log.error("a worker hangs and is killed", pid=worker.pid, pings=worker.unanswered_pings)
-                    worker.kill()
-                else:
-                    worker.ping()
+                if worker is not None:
+                    worker.look_after(_HUNG_AFTER_PINGS)

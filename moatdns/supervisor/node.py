@@ -7,7 +7,7 @@ import secrets
 from dataclasses import replace
 from pathlib import Path
 
-from admin_api.messages import Begin, ConfigReading, FilePolicy, NodeStatus, UseConfigPolicy
+from admin_api.messages import Begin, ConfigReading, FilePolicy, NodeStatus, Recompile, UseConfigPolicy
 from moatdns import cookie_secret
 from moatdns.plan import NodePlan
 from moatdns.supervisor.control_keeper import ControlKeeper
@@ -58,7 +58,7 @@ class RunningNode:
         self.has_crew = asyncio.Event()
         self.in_use: Manifest | None = None  # what the control process builds on
         self.published: asyncio.Future[Manifest] = asyncio.get_running_loop().create_future()  # its first policy
-        journal = newest(plan.state_dir)  # leases and exemptions, as far as the control process has told
+        journal = newest(plan.ground.state_dir)  # leases and exemptions, as far as the control process has told
         self._subjects = Position(journal, journal.stat().st_size) if journal else None
         moment = now()
         self._clocks_apart = moment.wall - moment.boot  # at the start, or when a step was told last
@@ -91,7 +91,7 @@ class RunningNode:
         return Begin(
             settings=self.plan.control,
             worker_settings=self.plan.settings,
-            serving=self.plan.listen,
+            serving=self.plan.ground.listen,
             config=UseConfigPolicy(self.policy_of(self.plan), self.plan.fingerprint),
             manifest=self.in_use.path if self.in_use else None,
             began=self._began,
@@ -142,7 +142,7 @@ class RunningNode:
         self._log.warning("the wall clock was set; exemptions may end early, never late", by_seconds=round(by, 1))
         if by > 0:
             try:
-                note_clock_step(self.plan.state_dir, seen)
+                note_clock_step(self.plan.ground.state_dir, seen)
             except SubjectsError as error:
                 self._log.error("that the clock was set cannot be noted", why=str(error))
 
@@ -155,7 +155,7 @@ class RunningNode:
         if not plan.cookie_secret:
             return []
         try:
-            return cookie_secret.load(Path(plan.cookie_secret), plan.state_dir)
+            return cookie_secret.load(Path(plan.cookie_secret), plan.ground.state_dir)
         except MoatdnsError as error:  # clients take up another one by themselves: no reason not to serve
             self._log.error("the cookie secret cannot be read", why=str(error))
             return otherwise or [secrets.token_hex(SECRET_BYTES)]
@@ -164,9 +164,9 @@ class RunningNode:
         """Where the policy's files are gone, damaged or harmful: the last good one, until it is compiled anew."""
         if harmful is not None:
             self._source.distrust(harmful)
-        self.control.recompile()
+        self.control.tell(Recompile())
         async with self._mending:
-            good = self._source.on_disk(self.plan.state_dir) or await self._source.from_config(self.plan)
+            good = self._source.on_disk(self.plan.ground.state_dir) or await self._source.from_config(self.plan)
         if harmful is not None:
             self.in_use = good
         return good

@@ -65,7 +65,7 @@ class PolicySource:
         if self._compiler is None:
             raise SnapshotError("no config has been read")
         try:
-            return await self._compiler.compile(plan.state_dir / SNAPSHOTS)
+            return await self._compiler.compile(plan.ground.state_dir / SNAPSHOTS)
         finally:
             await self.end()
 

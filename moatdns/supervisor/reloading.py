@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from dataclasses import replace
 
+from admin_api.messages import NoteReading, NoteTroubles
 from moatdns.plan import NodePlan
 from moatdns.supervisor.control_keeper import LAST_WORD_SECONDS
 from moatdns.supervisor.node import RunningNode, tell_news
@@ -14,6 +15,7 @@ from moatdns.supervisor.service_manager import ServiceManager
 from moatdns.supervisor.system_servers import LOOK_SECONDS
 from resolver.errors import ConfigError, MoatdnsError
 from resolver.telemetry.log import Log
+from resolver.worker.messages import RenewCertificate
 
 _OTHER_CATALOGUE_SECONDS = 120.0  # for a whole new base, a million rules included
 
@@ -63,19 +65,19 @@ class Reloader:
                 if node.plan.places is None:
                     continue
                 told = node.troubles
-                await node.system.look(node.plan.listen)
+                await node.system.look(node.plan.ground.listen)
                 node.plan = node.with_system_servers(node.plan)
                 if node.plan.settings != node.crew.settings:
                     node.crew.use_upstreams(node.plan.settings)
                 if node.troubles != told:
-                    node.control.tell_troubles(node.troubles)
+                    node.control.tell(NoteTroubles(node.troubles))
 
     async def _reload(self) -> None:
         node = self._node
         old = node.plan
         new = await self._read_anew()
         if new.places is not None:
-            await node.system.look(new.listen)
+            await node.system.look(new.ground.listen)
             new = node.with_system_servers(new)
         if new.certificate_trouble:
             raise ConfigError([new.certificate_trouble])
@@ -96,7 +98,7 @@ class Reloader:
             )
         node.plan, node.crew.settings = new, new.settings
         node.readings += 1
-        node.control.tell_reading(node.reading())
+        node.control.tell(NoteReading(node.reading()))
         node.crew.cookie_secret = node.cookie_secret(new, node.crew.cookie_secret)
         try:
             replaced = await node.crew.replace(only_outdated=True)
@@ -109,8 +111,8 @@ class Reloader:
             if has_other_catalogue:
                 await node.control.config_in_force(new.fingerprint, _OTHER_CATALOGUE_SECONDS)
         else:
-            node.control.renew()
-        node.control.tell_troubles(node.troubles)
+            node.control.tell(RenewCertificate())
+        node.control.tell(NoteTroubles(node.troubles))
         node.crew.renew()
         if not needs_restart:
             self._source.remember(new)

@@ -88,7 +88,7 @@ class Supervisor:
         loop.add_signal_handler(signal.SIGHUP, reloader.reload_asked.set)
         loop.add_signal_handler(signal.SIGUSR2, reloader.restart_asked.set)
         if node.plan.places is not None:
-            await node.system.begin(node.plan.listen)
+            await node.system.begin(node.plan.ground.listen)
             node.plan = node.with_system_servers(node.plan)
         try:
             manifest = await self._first_policy()
@@ -140,7 +140,7 @@ class Supervisor:
     async def _first_policy(self) -> Manifest:
         """The policy to start with. Raises MoatdnsError when there is none."""
         node = self._node
-        good = node.in_use = self._source.on_disk(node.plan.state_dir)
+        good = node.in_use = self._source.on_disk(node.plan.ground.state_dir)
         if node.plan.control.store_url is not None:  # other machines may serve from it: then we do not start
             node.control.start()
             await node.control.check_store(_OWNER_SECONDS)
@@ -163,12 +163,12 @@ class Supervisor:
         plan, manifest = self._node.plan, self._node.crew.manifest
         self._source.remember(plan)
         listening: dict[str, list[str]] = {}  # by what is spoken there
-        for address in plan.listen:
+        for address in plan.ground.listen:
             listening.setdefault("listen" if address.kind == DO53 else address.kind, []).append(address.text)
         self._log.info(
             "serving",
             **listening,
-            workers=plan.workers,
+            workers=plan.ground.workers,
             policy=manifest.revision,
             policy_is_the_configs=manifest.fingerprint == plan.fingerprint,
             upstreams=[server.name for server in plan.settings.upstream_servers],

@@ -8,8 +8,9 @@ import signal
 import socket
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import ClassVar, TypeVar
 
+from moatdns.supervisor.watched_process import WatchedProcess
 from resolver.config.settings import WorkerSettings
 from resolver.errors import ChannelError, MoatdnsError, RequestRefused
 from resolver.listeners.sockets import WorkerSockets
@@ -29,7 +30,6 @@ from resolver.worker.messages import (
     Descriptors,
     Flush,
     Listening,
-    Ping,
     RenewCertificate,
     Serve,
     StopWorker,
@@ -42,14 +42,15 @@ from resolver.worker.messages import (
 )
 
 _FAULTS = (-signal.SIGSEGV, -signal.SIGBUS, -signal.SIGABRT, -signal.SIGILL, -signal.SIGFPE)
-_STOP_SECONDS = 8.0  # for a worker to drain; then it is killed
 _MODULE = "resolver.worker"
 
 _Answer = TypeVar("_Answer")
 
 
-class WorkerProcess:
+class WorkerProcess(WatchedProcess):
     """A running worker. `revision` is the policy that it serves, 0 before it is ready."""
+
+    NAME: ClassVar = "a worker"
 
     def __init__(
         self,
@@ -59,19 +60,16 @@ class WorkerProcess:
         descriptors: Descriptors,
         log: Log,
     ) -> None:
+        super().__init__(child, log)
         self.began = asyncio.get_running_loop().time()
         self.settings = settings
         self.cookie_secret = cookie_secret
         self.revision = 0
         self.on_clock: Callable[[float, Moment], None] = lambda by, now: None
-        self.stopping = False
-        self.unanswered_pings = 0  # since it last said anything
         self.health: WorkerAlive | None = None  # its cache and its upstreams, as it last said
         self._refused = False  # the policy that it was told to use last
-        self._child = child
         self._descriptors = descriptors
         self._listens = asyncio.Event()
-        self._log = log
 
     @classmethod
     async def start(
@@ -88,25 +86,16 @@ class WorkerProcess:
             **{kind: tuple(one.fileno() for one in ones) for kind, ones in sockets.by_kind.items()},
             events=events.fileno(),
         )
-        child = await start_child(_MODULE, WORKER_CHANNEL, "a worker", descriptors=descriptors.every)
+        child = await start_child(_MODULE, WORKER_CHANNEL, cls.NAME, descriptors=descriptors.every)
         return cls(child, settings, cookie_secret, descriptors, log)
 
-    @property
-    def pid(self) -> int:
-        """Its process id."""
-        return self._child.pid
-
-    async def hear(self) -> int:
+    async def take_reports(self) -> int:
         """Take its reports until it ends; return its exit status."""
-        status = await self._child.hear(self._take, self._is_unreadable)
+        status = await self.hear(self._take)
         self._listens.set()  # it never will
         return status
 
-    def _is_unreadable(self, error: ChannelError) -> None:
-        self._log.error("a worker says what cannot be read and is killed", pid=self.pid, why=str(error))
-
     def _take(self, received: Received) -> None:
-        self.unanswered_pings = 0
         pid = self.pid
         match received.message:
             case Listening():
@@ -187,28 +176,16 @@ class WorkerProcess:
     def use_upstreams(self, settings: WorkerSettings) -> None:
         """Tell it to ask other upstreams."""
         self.settings = settings
-        self._child.channel.tell(UseUpstreams(settings))
+        self.tell(UseUpstreams(settings))
 
     def renew(self) -> None:
         """Have it read its certificate again."""
-        self._child.channel.tell(RenewCertificate())
-
-    def ping(self) -> None:
-        """Ask for a sign of life."""
-        self.unanswered_pings += 1
-        self._child.channel.tell(Ping())
+        self.tell(RenewCertificate())
 
     def count(self) -> None:
         """Ask for its counters; they go to the log."""
-        self._child.channel.tell(TellCounts())
-
-    def kill(self) -> None:
-        """End it at once."""
-        self._child.kill()
+        self.tell(TellCounts())
 
     async def stop(self) -> None:
         """Let it finish what it has in flight, and end it."""
-        self.stopping = True
-        self._child.channel.tell(StopWorker())
-        if not await self._child.end_within(_STOP_SECONDS):
-            self._log.error("a worker did not stop and is killed", pid=self.pid)
+        await self.stop_by(StopWorker())

@@ -295,13 +295,11 @@ def test_an_answer_goes_to_the_process_that_asked_and_not_to_its_successor() -> 
 def test_orders_come_as_they_are_meant() -> None:
     async def scenario() -> None:
         async with scene(control()) as one:
-            one.keeper.renew()  # nobody hears it
+            one.keeper.tell(RenewCertificate())  # nobody hears it
             await until(lambda: one.children.started and one.children.started[0].heard)
-            one.keeper.recompile()
-            one.keeper.renew()
-            one.keeper.tell_troubles(("no nameserver",))
-            one.keeper.tell_reading(READING)
             wanted = [Recompile(), RenewCertificate(), NoteTroubles(("no nameserver",)), NoteReading(READING)]
+            for order in wanted:
+                one.keeper.tell(order)
             await until(lambda: one.children.started[0].heard[1:] == wanted)
 
     run(scenario())

@@ -24,7 +24,7 @@ from moatdns.build_messages import (
     PolicyCompiled,
     ReadConfig,
 )
-from moatdns.plan import NodePlan
+from moatdns.plan import Ground, NodePlan
 from moatdns.supervisor.supervisor import Supervisor
 from resolver.config.load import load_config
 from resolver.config.settings import ControlSettings, WorkerSettings
@@ -109,19 +109,18 @@ def any_policy(refused: Collection[Path] = ()) -> Script:
 async def scene(
     tmp_path: Path, compiled: Compiled, *, of_modules: dict[str, list[Script]] | None = None, **changed: Any
 ) -> AsyncIterator[Scene]:
+    ground = Ground((), 2, encrypted_workers=0, user=None, state_dir=tmp_path / "state", admin=None, block_page=())
     plan = NodePlan(
+        ground=ground,
         settings=WorkerSettings(),
         control=replace(ControlSettings(str(tmp_path / "state"), admin_host=None), **changed),
         policy={"lists": [], "groups": []},
         fingerprint="first",
-        listen=(),
-        workers=2,
-        state_dir=tmp_path / "state",
         notes=("a note",),
     )
     signals: dict[int, Callable[[], None]] = {}
     asyncio.get_running_loop().add_signal_handler = signals.__setitem__  # type: ignore[method-assign, assignment]
-    one = Scene(plan.state_dir, compiled, plan, FakeChildren(), Said(), signals)
+    one = Scene(ground.state_dir, compiled, plan, FakeChildren(), Said(), signals)
     scripts = {BUILD: [one.builds()], CONTROL: [control()], WORKER: [any_policy()], **(of_modules or {})}
     one.children = FakeChildren(of_modules=scripts)
     yield one

@@ -9,12 +9,7 @@ import typer
 from moatdns.cli.api_client import ApiClient, Item, api_command
 from moatdns.cli.common import print_line
 
-cache_app = typer.Typer(help="The cache of answers.", no_args_is_help=True)
-
-
-@cache_app.callback()
-def _cache() -> None:
-    """Keep `flush` a command of its own, though it is the only one."""
+cache_app = typer.Typer()
 
 
 @api_command(cache_app, "flush")

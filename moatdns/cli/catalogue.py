@@ -14,7 +14,7 @@ from moatdns.supervisor.boot import forget
 from resolver.config.schema import Config
 from resolver.errors import CatalogueError
 
-catalogue_app = typer.Typer(help="The bundled catalogue: what a new version changes.", no_args_is_help=True)
+catalogue_app = typer.Typer()
 
 
 @catalogue_app.command("diff")

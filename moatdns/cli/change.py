@@ -10,9 +10,7 @@ import typer
 from moatdns.cli.api_client import ApiClient, IdArgument, Item, ReasonOption, api_command, checked_id
 from moatdns.cli.common import print_line
 
-change_app = typer.Typer(
-    help="Changes that open something, and wait for another owner's approval.", no_args_is_help=True
-)
+change_app = typer.Typer()
 
 
 @api_command(change_app, "list")

@@ -11,9 +11,9 @@ from moatdns.cli.api_client import ApiClient, IdArgument, Item, ReasonOption, ap
 from moatdns.cli.common import fail, print_json, print_line, seconds_of, span_of
 from resolver.policy.groups import parse_client
 
-exemption_app = typer.Typer(help="Exemptions: temporary permissions with an owner and a reason.", no_args_is_help=True)
-lease_app = typer.Typer(help="Leases: addresses assigned to identities for a while.", no_args_is_help=True)
-pause_app = typer.Typer(help="Pauses: a group, or every group, is only monitored for a while.", no_args_is_help=True)
+exemption_app = typer.Typer()
+lease_app = typer.Typer()
+pause_app = typer.Typer()
 
 ForOption = Annotated[str, typer.Option("--for", metavar="DURATION", help="How long: '90s', '30m', '8h', '14d', '2w'.")]
 

@@ -22,7 +22,7 @@ from resolver.errors import ListError, RuleError
 from resolver.policy.decision import Decision, Verdict
 from resolver.wire.names import key_of, parse_any_name
 
-lists_app = typer.Typer(help="Lists of rules: the contents of a file, and the policy's coverage.", no_args_is_help=True)
+lists_app = typer.Typer()
 
 _PIECE = 1 << 16
 _STDIN = "-"

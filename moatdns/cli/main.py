@@ -20,16 +20,45 @@ _COMMANDS: Final = {  # and the modules that they are in
     "serve": "serve",
     **dict.fromkeys(("check-config", "explain", "schema", "healthcheck"), "at_hand"),
 }
-_GROUPS: Final = {
-    **{name: ("stored", f"{name}_app") for name in ("token", "audit", "store")},
-    "lists": ("lists", "lists_app"),
-    **{name: ("exception", f"{name}_app") for name in ("exemption", "lease", "pause")},
-    **{name: (name, f"{name}_app") for name in ("change", "policy", "catalogue", "cache")},
+_GROUPS: Final = {  # with their modules, where each is NAME_app, and their help
+    "token": ("store", "Tokens of the admin API."),
+    "audit": ("store", "The audit trail."),
+    "store": ("store", "The store."),
+    "lists": ("lists", "Lists of rules: the contents of a file, and the policy's coverage."),
+    "exemption": ("exception", "Exemptions: temporary permissions with an owner and a reason."),
+    "lease": ("exception", "Leases: addresses assigned to identities for a while."),
+    "pause": ("exception", "Pauses: a group, or every group, is only monitored for a while."),
+    "change": ("change", "Changes that open something, and wait for another owner's approval."),
+    "policy": ("policy", "The whole policy as one file, and its history."),
+    "catalogue": ("catalogue", "The bundled catalogue: what a new version changes."),
+    "cache": ("cache", "The cache of answers."),
 }
+
+# The types of a context and a command are click's, or those of typer's own copy of it.
+
+
+class _Group(TyperGroup):
+    """A group of commands, imported when they are listed or one of them is called."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Give the names, in the order of the help."""
+        return self._imported().list_commands(ctx)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Give a command; None for a name of none."""
+        return self._imported().get_command(ctx, cmd_name)
+
+    def resolve_command(self, ctx: Any, args: Any) -> Any:
+        """Give the command that the arguments name, or end with what may have been meant."""
+        return self._imported().resolve_command(ctx, args)
+
+    def _imported(self) -> TyperGroup:
+        module, _ = _GROUPS[str(self.name)]
+        return get_group(getattr(_module(module), f"{self.name}_app"))
 
 
 class _Commands(TyperGroup):
-    """All commands, by name. The types of a context and a command are click's, or those of typer's own copy of it."""
+    """All commands, by name."""
 
     def list_commands(self, ctx: Any) -> list[str]:
         """Give the names, in the order of the help."""
@@ -39,12 +68,9 @@ class _Commands(TyperGroup):
         """Import a command; None for a name of none."""
         if cmd_name in _COMMANDS:
             return get_group(_module(_COMMANDS[cmd_name]).app).get_command(ctx, cmd_name)
-        if cmd_name not in _GROUPS:
-            return None
-        module, attribute = _GROUPS[cmd_name]
-        group = get_group(getattr(_module(module), attribute))
-        group.name = cmd_name
-        return group
+        if cmd_name in _GROUPS:
+            return _Group(name=cmd_name, help=_GROUPS[cmd_name][1], no_args_is_help=True)
+        return None
 
 
 app = typer.Typer(

@@ -16,7 +16,7 @@ from moatdns.cli.common import fail, print_json, print_line, print_lines, second
 from resolver.config.places import Document, read_yaml
 from resolver.config.wording import KeyPath, path_text
 
-policy_app = typer.Typer(help="The whole policy as one file, and its history.", no_args_is_help=True)
+policy_app = typer.Typer()
 
 _MOST_BYTES = 16 << 20
 _SIGNS = {"create": "+", "delete": "-", "update": "~"}

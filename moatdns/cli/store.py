@@ -1,4 +1,4 @@
-"""The commands that work on the store itself, with or without a running server: tokens, and the audit trail."""
+"""Commands on the store itself, with or without a running server: tokens, the audit trail, a new beginning."""
 
 from __future__ import annotations
 
@@ -12,21 +12,20 @@ from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
 import typer
 
 from admin_api.audit.head import noted_heads
 from admin_api.durations import expiry
-from admin_api.store import audit, tokens, trail
-from admin_api.store import groups as stored_groups
+from admin_api.store import audit, groups, tokens, trail
 from admin_api.store.anew import begin_anew
 from admin_api.store.engine import FILE
 from admin_api.store.errors import StoreAway
 from admin_api.store.heads import Head, append_head
 from admin_api.store.store import Store
-from moatdns.cli.common import fail, print_json, print_line
-from moatdns.cli.reading import work_as_owner
+from moatdns.cli.common import ConfigOption, JsonOption, fail, print_json, print_line
+from moatdns.cli.reading import load, work_as_owner
 from resolver.config.addresses import read_network
 from resolver.config.fields import secret
 from resolver.config.schema import Config
@@ -36,28 +35,42 @@ from resolver.telemetry.log import make_log
 
 ACTOR = "command line"
 
+token_app = typer.Typer()
+audit_app = typer.Typer()
+store_app = typer.Typer()
+
+LogOption = Annotated[
+    Path | None, typer.Option("--log", metavar="FILE", help="A log file of the server, for the heads in it.")
+]
+
 T = TypeVar("T")
 
 
+@token_app.command("create")
 def create_token(
-    config: Config,
-    *,
-    name: str,
-    role: str,
-    owner: str,
-    networks: list[str] | None,
-    groups: list[str] | None,
-    expires: str | None,
-    as_json: bool,
+    name: Annotated[str, typer.Option(help="The token's name.")],
+    role: Annotated[str, typer.Option(help="viewer, operator, lease or admin.")],
+    owner: Annotated[str, typer.Option(help="The person responsible; default: the current user.")] = "",
+    expires: Annotated[str | None, typer.Option(help="'90d', '12h' or a time; default: never.")] = None,
+    network: Annotated[
+        list[str] | None, typer.Option(metavar="CIDR", help="Role lease: only addresses in it. Repeatable.")
+    ] = None,
+    group: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Role lease: only into this group. Repeatable.")
+    ] = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
 ) -> None:
-    """Make a token, and print it."""
+    """Create a token and print it; it is shown only once. The audit trail records it, and the user."""
+    _, loaded = load(config)
+    owner = owner or getpass.getuser()
     if role not in tokens.ROLES:
         fail(f"--role: {role!r} is not a role: use one of {', '.join(tokens.ROLES)}", code=2)
-    for option, bound in (("--network", networks), ("--group", groups)):
-        if bound is not None and role != "lease":
+    for option, bound in (("--network", network), ("--group", group)):
+        if bound and role != "lease":
             fail(f"{option}: only for --role lease", code=2)
     try:
-        networks = None if networks is None else [read_network(text) for text in networks]
+        networks = [read_network(text) for text in network] if network else None
     except RuleError as error:
         fail(f"--network: {error}", code=2)
     try:
@@ -73,8 +86,8 @@ def create_token(
 
     async def create(store: Store) -> tuple[tokens.TokenRow, str]:
         async with store.change(ACTOR) as change:
-            for group in groups or ():
-                await stored_groups.get(change.connection, group)
+            for one in group or ():
+                await groups.get(change.connection, one)
             return await tokens.create(
                 change,
                 name=name,
@@ -82,11 +95,11 @@ def create_token(
                 role=role,
                 expires_at=expires_at,
                 networks=networks,
-                groups=groups,
+                groups=group or None,
                 by=_who(),
             )
 
-    row, text = _with_store(config, create)
+    row, text = _with_store(loaded, create)
     if as_json:
         print_json({**_plain(row), "token": text}, indent=None)
     else:
@@ -105,14 +118,16 @@ def note_accepted(config: Config, rules: dict[str, list[str]]) -> None:
     _with_store(config, note)
 
 
-def list_tokens(config: Config, *, as_json: bool) -> None:
-    """Print all tokens, without their secrets."""
+@token_app.command("list")
+def list_tokens(config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """Show all tokens, without their secrets."""
+    _, loaded = load(config)
 
     async def everything(store: Store) -> list[tokens.TokenRow]:
         async with store.read() as connection:
             return await tokens.all_tokens(connection)
 
-    rows = _with_store(config, everything)
+    rows = _with_store(loaded, everything)
     if as_json:
         print_json([_plain(row) for row in rows])
         return
@@ -122,28 +137,36 @@ def list_tokens(config: Config, *, as_json: bool) -> None:
         print_line(f"{row.name:<24} {row.role:<9} {row.owner}: {expires}, {used}")
 
 
-def revoke_token(config: Config, name: str, *, as_json: bool) -> None:
+@token_app.command("revoke")
+def revoke_token(
+    name: Annotated[str, typer.Argument(help="The token's name.")],
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
     """Revoke a token at once."""
+    _, loaded = load(config)
 
     async def revoke(store: Store) -> None:
         async with store.change(ACTOR) as change:
             await tokens.revoke(change, name)
 
-    _with_store(config, revoke)
+    _with_store(loaded, revoke)
     if as_json:
         print_json({"revoked": name}, indent=None)
 
 
-def verify_audit(config: Config, log_file: Path | None, *, as_json: bool) -> None:
-    """Check the audit trail against its HMACs and the heads that were noted; exit code 1 when it does not hold."""
-    heads = _heads(config, log_file)
+@audit_app.command("verify")
+def verify_audit(config: ConfigOption = None, log_file: LogOption = None, as_json: JsonOption = False) -> None:
+    """Check that no row of the audit trail was changed, removed or cut off: exit 0 if intact, else 1."""
+    _, loaded = load(config)
+    heads = _heads(loaded, log_file)
 
     async def verify(store: Store) -> tuple[int, trail.Verified]:
         async with store.read() as connection:
             rows, _ = await audit.head(connection)
             return rows, await trail.look_through(connection, store.audit_key, heads)
 
-    rows, found = _with_store(config, verify)
+    rows, found = _with_store(loaded, verify)
     findings, gaps = found.findings, found.gaps
     if as_json:
         print_json({"ok": not findings, "rows": rows, "heads": len(heads), "findings": findings, "gaps": gaps})
@@ -159,17 +182,24 @@ def verify_audit(config: Config, log_file: Path | None, *, as_json: bool) -> Non
         raise typer.Exit(1)
 
 
-def acknowledge_loss(config: Config, reason: str, log_file: Path | None, *, as_json: bool) -> None:
-    """Name lost rows of the audit trail in the trail itself; exit code 1 when none is lost."""
+@audit_app.command("acknowledge")
+def acknowledge_loss(
+    reason: Annotated[str, typer.Option(help="Why rows are lost, such as 'restored from the backup of Monday'.")],
+    config: ConfigOption = None,
+    log_file: LogOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Acknowledge a known loss of audit rows; a row of the trail names the lost ones."""
+    _, loaded = load(config)
     if not reason.strip():
         fail("--reason: say why rows are lost", code=2)
-    heads = _heads(config, log_file)
+    heads = _heads(loaded, log_file)
 
     async def acknowledge(store: Store) -> list[trail.Pair]:
         async with store.change(ACTOR) as change:
             return await trail.acknowledge(change, store.audit_key, heads, reason.strip())
 
-    lost = _with_store(config, acknowledge)
+    lost = _with_store(loaded, acknowledge)
     if as_json:
         named = [{"row": row, "mac": mac} for row, mac in lost]
         print_json({"reason": reason.strip(), "lost_heads": named})
@@ -179,12 +209,18 @@ def acknowledge_loss(config: Config, reason: str, log_file: Path | None, *, as_j
         )
 
 
-def begin_store_anew(config: Config, reason: str, *, as_json: bool) -> None:
-    """Take the store that is there as ours, or make one; exit code 1 when none was lost."""
-    work_as_owner(config)
-    url = secret(config.store.url) if config.store.url else None
+@store_app.command("begin-anew")
+def begin_store_anew(
+    reason: Annotated[str, typer.Option(help="Why the store was lost; recorded in the new audit trail.")] = "",
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """After the store was lost: begin with the existing or a new one. A running server uses it."""
+    _, loaded = load(config)
+    work_as_owner(loaded)
+    url = secret(loaded.store.url) if loaded.store.url else None
     try:
-        begun = asyncio.run(begin_anew(url, config.state_dir, make_log(), actor=ACTOR, reason=reason.strip()))
+        begun = asyncio.run(begin_anew(url, loaded.state_dir, make_log(), actor=ACTOR, reason=reason.strip()))
     except MoatdnsError as error:
         fail(str(error))
     if as_json:
@@ -193,7 +229,7 @@ def begin_store_anew(config: Config, reason: str, *, as_json: bool) -> None:
     kept = f"with its {begun.rows_kept} audit rows" if begun.rows_kept else "which is empty"
     print_line(f"the store begins anew: {begun.place}, {kept}; row {begun.row} of its audit trail says so")
     if begun.put_aside:
-        print_line(f"the old store is now {config.state_dir / begun.put_aside}")
+        print_line(f"the old store is now {loaded.state_dir / begun.put_aside}")
 
 
 def _heads(config: Config, log_file: Path | None) -> list[trail.Pair]:
@@ -204,8 +240,16 @@ def _heads(config: Config, log_file: Path | None) -> list[trail.Pair]:
         fail(str(error))
 
 
-def export_audit(config: Config, since: str | None, out: Path | None) -> None:
-    """Write the audit trail as JSON lines, oldest first; `since` is a row's id or a time."""
+@audit_app.command("export")
+def export_audit(
+    config: ConfigOption = None,
+    since: Annotated[
+        str | None, typer.Option("--since", metavar="ID|TIME", help="Only rows after this id, or from this time on.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Default: stdout.")] = None,
+) -> None:
+    """Print the audit trail as JSON lines, oldest first."""
+    _, loaded = load(config)
     last, start = 0, None
     if since is not None and since.isascii() and since.isdigit():
         last = int(since)
@@ -228,7 +272,7 @@ def export_audit(config: Config, since: str | None, out: Path | None) -> None:
                             file.write(visible_json(json.dumps(row.plain(), separators=(",", ":"))) + "\n")
                         after = rows[-1].id
 
-            _with_store(config, export)
+            _with_store(loaded, export)
     except OSError as error:
         fail(f"{out or 'stdout'}: {error.strerror}")
 

@@ -7,12 +7,13 @@ Synchronous, and shared by all transports. Who may ask, and what a reply carries
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Final
 
 from resolver.answering.accounts import Accounts
 from resolver.answering.client import Client
 from resolver.answering.local_names import LocalNames
-from resolver.answering.replies import Reply
+from resolver.answering.replies import Replies, Reply
 from resolver.answering.resolution import Resolver
 from resolver.answering.server_names import ServerNames
 from resolver.cache.responses import CacheEntry
@@ -74,6 +75,15 @@ class Pending:
         self.reply: Reply | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class OwnAnswers:
+    """Answers that come of no upstream: local names and the server's own; `replies` adds cookies to all."""
+
+    local_names: LocalNames = field(default_factory=LocalNames)
+    server_names: ServerNames = field(default_factory=ServerNames)
+    replies: Replies = field(default_factory=Replies)
+
+
 class Answerer:
     """Answers by the policy `snapshot`, and counts each."""
 
@@ -83,9 +93,7 @@ class Answerer:
         counters: Counters,
         accounts: Accounts,
         snapshot: PolicySnapshot,
-        *,
-        local_names: LocalNames,
-        server_names: ServerNames,
+        own: OwnAnswers,
         clock: Callable[[], float],
     ) -> None:
         """`clock` gives monotonic seconds."""
@@ -93,8 +101,8 @@ class Answerer:
         self._resolver = resolver
         self._counters = counters
         self._accounts = accounts
-        self._local_names = local_names
-        self._server_names = server_names
+        self._local_names = own.local_names
+        self._server_names = own.server_names
         self._clock = clock
 
     def answer(self, question: Question, client: Client, transport: Transport) -> bytes | Pending:

@@ -10,15 +10,16 @@ import heapq
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from typing import Final
 
 from resolver.answering.accounts import Accounts
 from resolver.answering.client import Client, ViewAnswers
 from resolver.answering.client_networks import Networks
-from resolver.answering.pipeline_parts import ClientBounds
 from resolver.answering.proxies import TrustedProxies
 from resolver.answering.rates import PLENTY, QueryBudgets
 from resolver.cache.table import FOR_EVER, TableBudget
+from resolver.config.settings import ClientNetworks, Limits, RateLimits, TrustedProxy
 from resolver.policy.groups import Address, NetworkTable, parse_client
 from resolver.policy.situation import situation_of
 from resolver.policy.snapshot import PolicySnapshot
@@ -39,6 +40,17 @@ _HIGHEST_CEILING: Final = 1 << 20  # seconds; no TTL is as high
 _CHANGES_LET_BE: Final = 1_000  # that may have come to nothing, beside as many as there are clients
 
 _NOBODY: dict[str, Client] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class ClientBounds:
+    """Clients that may ask, proxies that may ask for others, and how much each and all may have."""
+
+    allowed: Iterable[str]  # networks, CIDR
+    limits: Limits = field(default_factory=Limits)
+    rates: RateLimits = field(default_factory=lambda: RateLimits(queries_per_second=0))
+    trusted_proxies: Iterable[TrustedProxy] = ()
+    networks: ClientNetworks = field(default_factory=ClientNetworks)
 
 
 class Clients:

@@ -10,11 +10,10 @@ import time
 from collections.abc import Callable
 
 from resolver.answering.accounts import Accounts
-from resolver.answering.answerer import Answerer, Pending
+from resolver.answering.answerer import Answerer, OwnAnswers, Pending
 from resolver.answering.client import Client
 from resolver.answering.client_networks import take_off
-from resolver.answering.clients import Clients
-from resolver.answering.pipeline_parts import ClientBounds, OwnAnswers
+from resolver.answering.clients import ClientBounds, Clients
 from resolver.answering.proxies import BY_CLIENT_SUBNET
 from resolver.answering.rates import Ration, ResponseRates, network_of
 from resolver.answering.replies import Reply
@@ -77,15 +76,7 @@ class Pipeline:
         self._most_waiting_in = self.clients.networks.bound(
             limits.queries_in_flight_per_client, limits.queries_in_flight
         )
-        self._answering = Answerer(
-            resolver,
-            counters,
-            self._accounts,
-            snapshot,
-            local_names=own.local_names,
-            server_names=own.server_names,
-            clock=clock,
-        )
+        self._answering = Answerer(resolver, counters, self._accounts, snapshot, own, clock)
         self.use(snapshot)
 
     def use(self, snapshot: PolicySnapshot) -> None:

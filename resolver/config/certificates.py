@@ -22,7 +22,7 @@ def load_pair(context: ssl.SSLContext, certificate: Path, private_key: Path, sec
         except OSError as error:
             raise ListenError(f"{key}: {path} cannot be read: {error.strerror or error}") from error
     try:
-        context.load_cert_chain(certificate, private_key, password=_no_password)
+        context.load_cert_chain(certificate, private_key, password=lambda: "")  # else OpenSSL would ask on a terminal
     except ssl.SSLError as error:
         if error.reason == "KEY_VALUES_MISMATCH":
             raise ListenError(
@@ -44,10 +44,6 @@ def check_ca_file(ca_file: str | None) -> None:
         raise ListenError(f"upstream.ca_file: {ca_file} holds no certificates in PEM form") from error
     except OSError as error:
         raise ListenError(f"upstream.ca_file: {ca_file} cannot be read: {error.strerror or error}") from error
-
-
-def _no_password() -> str:
-    return ""  # else OpenSSL would ask on a terminal
 
 
 def troubles_of(certificate: Path, private_key: Path, server_name: str | None, *, days: int = 14) -> list[str]:

@@ -23,26 +23,24 @@ def read_block_rule(text: str) -> str:
         _refuse_public_suffix(text)
         return text
     rule = parse_rule(text)
-    written = rule.text
     if is_ip_key(rule.key):
-        return written
+        return rule.text
     name = to_text(wire_of_key(rule.key))
     if rule.kind is RuleKind.REGEX:
         found = next((probe for probe in _PROBES if compile_regex(rule.regex).search(probe)), None)
         if found:
             raise RuleError(
-                f"{written} covers the whole of a top-level domain, {found!r} for one: say more of the names"
+                f"{rule.text} covers the whole of a top-level domain, {found!r} for one: say more of the names"
             )
-        return written
-    if rule.kind is RuleKind.NAME and rule.form is RuleForm.EXACT:
-        return written
-    if rule.kind is RuleKind.PATTERN:
+    elif rule.kind is RuleKind.PATTERN:
         free = (rule.written or "").removesuffix(name)
         if not free.strip("*.") and is_public_suffix(name):
-            raise RuleError(f"{written!r} covers every name below the public suffix {name!r}: write more of the names")
-        return written
-    _refuse_public_suffix(name)
-    return written
+            raise RuleError(
+                f"{rule.text!r} covers every name below the public suffix {name!r}: write more of the names"
+            )
+    elif rule.form is not RuleForm.EXACT:
+        _refuse_public_suffix(name)
+    return rule.text
 
 
 def _refuse_public_suffix(name: str) -> None:

@@ -6,9 +6,10 @@ import ipaddress
 from collections.abc import Iterator
 
 from resolver.config.addresses import parse_endpoint
-from resolver.config.block_page_notes import block_page_notes
-from resolver.config.client_notes import client_notes
 from resolver.config.schema import Config
+
+_HTTP = 80  # where browsers come
+_MOST_SHOWN = 3  # of a list that a note names
 
 
 def config_notes(config: Config) -> Iterator[str]:
@@ -49,3 +50,55 @@ def _listen_notes(config: Config) -> Iterator[str]:
             if not any(":" not in other for other, of_other in bound if of_other == port):
                 so = f"use 0.0.0.0:{port} to have IPv4" if key == "admin.listen" else f"add 0.0.0.0:{port} for IPv4"
                 yield f"{key}: [::]:{port} is IPv6 only: {so}"
+
+
+def block_page_notes(config: Config) -> Iterator[str]:
+    """How the block page and the policy's answers fit together."""
+    policy, page = config.policy, config.block_page
+    answers = [("policy.response", policy.response)]
+    answers += [(f"the response of group {one.name!r}", one.response) for one in policy.groups if one.response]
+    leading = [(where, one) for where, one in answers if one.mode == "address"]
+    if not page.listen:
+        if leading:
+            yield (
+                f"{leading[0][0]} leads to an address, and no block page is served here: set block_page.listen unless "
+                "another server shows one there"
+            )
+        return
+    served = [parse_endpoint(text) for text in page.listen]
+    hosts = [ipaddress.ip_address(host.partition("%")[0]) for host, _ in served]
+    if not leading:
+        yield (
+            "block_page.listen is set, but nothing in this file leads to it: set policy.response to {mode: address, "
+            "ipv4: …}, or a group's response"
+        )
+    for where, one in leading:
+        for text in filter(None, (one.ipv4, one.ipv6)):
+            address = ipaddress.ip_address(text)
+            if not any(host == address or (host.is_unspecified and host.version == address.version) for host in hosts):
+                yield f"{where} leads to {text}, where block_page.listen has no address: is it this host's by NAT?"
+    if all(port != _HTTP for _, port in served):
+        yield f"block_page.listen has no port {_HTTP}, where browsers come: let something lead from there to it"
+    if page.request_form and config.admin.listen is None and config.store.url is None:
+        yield (
+            "block_page.request_form takes requests that nobody can approve, since admin.listen is null: set it, or "
+            "request_form: false"
+        )
+    if page.request_form and policy.approval == "four-eyes":
+        yield (
+            "policy.approval is four-eyes, and a request by the block page counts as one of the two only once an owner "
+            "has taken it up, since nobody knows who it is from: two owners look at each"
+        )
+
+
+def client_notes(config: Config) -> Iterator[str]:
+    """Of proxies, which ask for others."""
+    plain = [one.network for one in config.clients.trusted_proxies if not one.is_told]
+    if plain:
+        more = ", …" if len(plain) > _MOST_SHOWN else ""
+        yield (
+            f"clients.trusted_proxies: of {', '.join(plain[:_MOST_SHOWN])}{more} it is not said by what each is "
+            "believed: by a PROXY header and by X-Forwarded-For then, not by the EDNS client subnet, and what says "
+            f'nothing is refused. Write {{network: "{plain[0]}", sources: [proxy]}}, with those of proxy, '
+            "proxy-within-tls, x-forwarded-for and client-subnet that it sends itself"
+        )

@@ -91,9 +91,13 @@ class Config(Section):
         """The file it was read from, as it was given; None for the built-in defaults."""
         return self._source
 
+    @property
+    def folder(self) -> Path:
+        """The folder at which its relative paths begin."""
+        return (self._source.parent if self._source else Path()).absolute()
+
     def placed(self, source: Path | None) -> Config:
         """The same configuration as read from `source`: `state_dir` becomes absolute."""
-        folder = (source.parent if source else Path()).absolute()
-        placed = self.model_copy(update={"state_dir": folder / self.state_dir})
+        placed = self.model_copy()
         placed._source = source
-        return placed
+        return placed.model_copy(update={"state_dir": placed.folder / self.state_dir})

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import ipaddress
 from collections.abc import Sequence
-from pathlib import Path
 
 from resolver.config.addresses import NAMED_CLIENTS, parse_endpoint
 from resolver.config.schema import Config
@@ -64,7 +63,7 @@ def worker_settings(config: Config, *, workers: int, system_servers: Sequence[Up
         upstream=UpstreamOptions(
             strategy=config.upstream.strategy,
             bootstrap=() if all(server.has_address for server in every) else bootstrap,
-            ca_file=str(folder_of(config) / ca_file) if ca_file else None,
+            ca_file=str(config.folder / ca_file) if ca_file else None,
             cookies=config.upstream.cookies,
             random_case=config.upstream.random_case,
         ),
@@ -125,17 +124,12 @@ def _encrypted(config: Config) -> EncryptedSettings:
     tls = config.tls
     if not (config.listen.dot or config.listen.doh) or tls.certificate is None or tls.private_key is None:
         return EncryptedSettings()
-    folder = folder_of(config)
+    folder = config.folder
     return dataclasses.replace(
         encrypted_settings(tls.server_name, config.listen.dot, config.listen.doh),
         certificate=str(folder / tls.certificate),
         private_key=str(folder / tls.private_key),
     )
-
-
-def folder_of(config: Config) -> Path:
-    """The folder at which relative paths of a config begin."""
-    return (config.source.parent if config.source else Path()).absolute()
 
 
 _OF_POLICY = {
@@ -150,7 +144,7 @@ _OF_POLICY = {
 
 def control_settings(config: Config) -> ControlSettings:
     """The settings of the control process."""
-    folder = folder_of(config)
+    folder = config.folder
     host, port = parse_endpoint(config.admin.listen) if config.admin.listen else (None, 0)
     tls = config.admin.tls
     return ControlSettings(

@@ -26,9 +26,12 @@ GRACE_SECONDS = 0.5  # how long a worker that stops still waits for the first qu
 
 
 class Application(Protocol):
-    """Protocol that is spoken on a connection: DNS, HTTP/1.1 or HTTP/2."""
+    """Base of what is spoken on a connection: DNS, HTTP/1.1 or HTTP/2."""
 
-    stalled_since: float | None  # by the loop's clock: when the client last let us go on sending what it asked for
+    # By the loop's clock: when the client last let us go on sending what it asked for. None where nothing is kept here:
+    # what it does not take is in the network's buffers then.
+    stalled_since: float | None = None
+    is_finishing: bool = False
 
     @property
     def is_busy(self) -> bool:
@@ -41,7 +44,8 @@ class Application(Protocol):
         """The client says no more, but may still listen."""
 
     def drain(self) -> None:
-        """We are about to close: nothing new is begun."""
+        """Begin nothing new: we are about to close, with the next answer or the last of those that are awaited."""
+        self.is_finishing = True
 
     def lost(self) -> None:
         """The connection is gone."""
@@ -326,7 +330,8 @@ class ClientConnection(asyncio.Protocol):
         if self._transport is None:
             return
         now, limits = self.listener.loop.time(), self.listener.limits
-        ends_at = self._beginning_ends_at(limits) if self._application is None else self._next_end(now, limits)
+        is_beginning = self._application is None  # it is not known yet what is spoken
+        ends_at = self._began + limits.tls_handshake_seconds if is_beginning else self._next_end(now, limits)
         if ends_at is None:
             return
         if ends_at <= now:
@@ -334,10 +339,6 @@ class ClientConnection(asyncio.Protocol):
             self.abort()
             return
         self._timer = self.listener.loop.call_later(ends_at - now, self._look_after)
-
-    def _beginning_ends_at(self, limits: Limits) -> float:
-        """Until when it must be known what is spoken."""
-        return self._began + limits.tls_handshake_seconds
 
     def _next_end(self, now: float, limits: Limits) -> float | None:
         """The time at which to look again; None where the connection has been ended."""

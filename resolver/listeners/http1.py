@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import h11
 
-from resolver.listeners.connection import ClientConnection
+from resolver.listeners.connection import Application, ClientConnection
 from resolver.listeners.doh import (
     MOST_HEADER_BYTES,
     MOST_TARGET,
@@ -23,10 +23,8 @@ _REASONS = {200: "OK", 400: "Bad Request", 403: "Forbidden", 404: "Not Found", 4
             431: "Request Header Fields Too Large"}  # fmt: skip
 
 
-class Http1:
+class Http1(Application):
     """HTTP/1.1 on a connection, where the client does not offer HTTP/2."""
-
-    stalled_since: float | None = None  # what a client does not take is in the network's buffers
 
     def __init__(self, connection: ClientConnection, exchange: HttpExchange) -> None:
         self._connection = connection
@@ -38,7 +36,6 @@ class Http1:
         self._waits = False  # for the answer to the last request
         self._is_paused = False  # reading is, until then
         self._goes_on = False  # in the loop that takes the client's words
-        self._is_finishing = False
         self._is_over = False
 
     @property
@@ -57,10 +54,6 @@ class Http1:
             self._http.receive_data(b"")  # which says so, behind the requests that are here already
             if not self._waits:
                 self._go_on_safely()
-
-    def drain(self) -> None:
-        """Close with the next answer."""
-        self._is_finishing = True
 
     def lost(self) -> None:
         """There is nobody to answer any more."""
@@ -90,7 +83,8 @@ class Http1:
             event = self._http.next_event()
             if event is h11.NEED_DATA:
                 if self._http.they_are_waiting_for_100_continue:
-                    self._say(h11.InformationalResponse(status_code=100, headers=[]))
+                    goes_on = h11.InformationalResponse(status_code=100, headers=[])
+                    self._connection.send(self._http.send(goes_on) or b"")
                 return
             if event is h11.PAUSED:
                 return
@@ -128,8 +122,8 @@ class Http1:
         self._waits = False
         if self._is_over or not self._connection.is_open:
             return
-        self._respond(response, last=self._is_finishing)
-        if self._is_finishing or self._http.our_state is not h11.DONE or self._http.their_state is not h11.DONE:
+        self._respond(response, last=self.is_finishing)
+        if self.is_finishing or self._http.our_state is not h11.DONE or self._http.their_state is not h11.DONE:
             self._is_over = True
             self._connection.close()
             return
@@ -153,8 +147,3 @@ class Http1:
             h11.EndOfMessage(),
         )
         self._connection.send(b"".join(self._http.send(event) or b"" for event in events))
-
-    def _say(self, event: h11.Event) -> None:
-        data = self._http.send(event)
-        if data:
-            self._connection.send(data)

@@ -18,7 +18,7 @@ import h2.events
 import h2.exceptions
 import h2.settings
 
-from resolver.listeners.connection import ClientConnection
+from resolver.listeners.connection import Application, ClientConnection
 from resolver.listeners.doh import (
     MOST_HEADER_BYTES,
     MOST_TARGET,
@@ -47,7 +47,7 @@ class _Stream:
         self.octets = 0  # of the connection's window that it holds
 
 
-class Http2:
+class Http2(Application):
     """HTTP/2 on a connection, where client and server agree on h2."""
 
     def __init__(self, connection: ClientConnection, exchange: HttpExchange) -> None:
@@ -58,9 +58,7 @@ class Http2:
         self._guard = FrameGuard(resets=resets, header_bytes=_MOST_HEAD_BYTES)
         self._streams: dict[int, _Stream] = {}
         self._unsent: dict[int, bytes] = {}  # of answers, by stream: what the client's windows do not let through yet
-        self.stalled_since: float | None = None
         self._waiting = 0  # requests that are being answered
-        self._is_finishing = False
         self._is_over = False
         self._http.initiate_connection()
         self._http.increment_flow_control_window(
@@ -105,12 +103,8 @@ class Http2:
 
     def ended(self) -> None:
         """Answer what is in flight, and close."""
-        self._is_finishing = True
+        self.is_finishing = True
         self._close_if_done()
-
-    def drain(self) -> None:
-        """Begin no more requests; close when those that are here are answered."""
-        self._is_finishing = True
 
     def lost(self) -> None:
         """There is nobody to answer any more."""
@@ -122,7 +116,7 @@ class Http2:
     # What the client says
 
     def _on_request(self, event: h2.events.RequestReceived) -> None:
-        if self._is_finishing and self.is_busy:
+        if self.is_finishing and self.is_busy:
             self._reset(event.stream_id, h2.errors.ErrorCodes.REFUSED_STREAM)  # it may ask elsewhere
             return
         headers = gathered((str(name), str(value)) for name, value in event.headers)
@@ -167,7 +161,7 @@ class Http2:
             self._send_body(stream_id)
 
     def _on_end_of_connection(self, _: h2.events.ConnectionTerminated) -> None:
-        self._is_finishing = True
+        self.is_finishing = True
 
     def _let_go(self, stream_id: int) -> None:
         """Forget a request, and open the connection's window for what it held of it."""
@@ -240,7 +234,7 @@ class Http2:
         self._connection.close_later()
 
     def _close_if_done(self) -> None:
-        if self._is_finishing and not self.is_busy and not self._is_over:
+        if self.is_finishing and not self.is_busy and not self._is_over:
             self._is_over = True
             with contextlib.suppress(h2.exceptions.ProtocolError):  # the client has said goodbye before
                 self._http.close_connection()

@@ -7,7 +7,7 @@ import socket
 from collections import deque
 
 from resolver.answering.pipeline import Pending, Transport
-from resolver.listeners.connection import ClientConnection, ListenerContext
+from resolver.listeners.connection import Application, ClientConnection, ListenerContext
 from resolver.listeners.turns import IN_A_ROW
 from resolver.wire.framing import Deframer, frame
 from resolver.wire.proxy_header import SIGNATURE, starts_like_version_1
@@ -39,10 +39,8 @@ class StreamListener:
             self._server.close()
 
 
-class DnsStream:
+class DnsStream(Application):
     """Queries and answers in frames (RFC 1035 section 4.2.2)."""
-
-    stalled_since: float | None = None  # what a client does not take is in the network's buffers
 
     def __init__(self, connection: ClientConnection, transport: Transport, name: str = "") -> None:
         """`name` is what the client calls itself."""
@@ -57,7 +55,6 @@ class DnsStream:
         self._is_paused = False  # reading is, until the backlog is worked off
         self._waits = False  # for its turn
         self._is_working = False  # the backlog off, and an answer may come while it asks
-        self._is_finishing = False
 
     @property
     def is_busy(self) -> bool:
@@ -92,12 +89,8 @@ class DnsStream:
 
     def ended(self) -> None:
         """Answer what is in flight, and close."""
-        self._is_finishing = True
+        self.is_finishing = True
         self._close_if_done()
-
-    def drain(self) -> None:
-        """Close with the next answer."""
-        self._is_finishing = True
 
     def lost(self) -> None:
         """There is nobody to answer any more."""
@@ -172,5 +165,5 @@ class DnsStream:
         self._close_if_done()
 
     def _close_if_done(self) -> None:
-        if self._is_finishing and not self.is_busy:
+        if self.is_finishing and not self.is_busy:
             self._connection.close()

@@ -13,7 +13,6 @@ from resolver.upstream.asking import Asker, Link
 from resolver.upstream.connecting import Dialling
 from resolver.upstream.marks import Marks
 from resolver.upstream.randomness import Randomness
-from resolver.upstream.server import Server
 from resolver.wire.codes import HEADER
 from resolver.wire.framing import Deframer, frame
 from resolver.wire.query import (
@@ -39,21 +38,10 @@ class ConnectionOwner(Link):
     """Link that keeps connections to a server, and is told how each of them fares."""
 
     is_stream = True
-
-    def __init__(
-        self,
-        server: Server,
-        dialling: Dialling,
-        randomness: Randomness,
-        marks: Marks | None,
-        context: Callable[[], ClientContext] | None,
-    ) -> None:
-        """`marks`: of a server that is asked over UDP first; `context`: with TLS."""
-        self.server = server
-        self.dialling = dialling
-        self.randomness = randomness
-        self.marks = marks
-        self.context = context
+    dialling: Dialling
+    randomness: Randomness
+    marks: Marks | None  # of a server that is asked over UDP first
+    context: Callable[[], ClientContext] | None  # with TLS
 
     @abstractmethod
     def patience(self, *, is_open: bool) -> float:
@@ -312,12 +300,10 @@ class Connection(asyncio.Protocol):
         self.link.server.in_flight -= len(self.in_flight)
         self.in_flight.clear()
         self._opening.cancel()  # without effect if it is done, or if it is the one that calls
-        if self._idle_timer is not None:
-            self._idle_timer.cancel()
-            self._idle_timer = None
-        if self._look_timer is not None:
-            self._look_timer.cancel()
-            self._look_timer = None
+        for timer in (self._idle_timer, self._look_timer):
+            if timer is not None:
+                timer.cancel()
+        self._idle_timer = self._look_timer = None
         if self.transport is not None:
             self.transport.abort()
 

@@ -48,7 +48,11 @@ class StreamLink(ConnectionOwner):
         context: Callable[[], ClientContext] | None = None,
     ) -> None:
         """`marks`: of a server that is asked over UDP first; `context`: with TLS."""
-        super().__init__(server, dialling, randomness, marks, context)
+        self.server = server
+        self.dialling = dialling
+        self.randomness = randomness
+        self.marks = marks
+        self.context = context
         self._kind = kind
         self._connections: list[Connection] = []  # the oldest first; some only finish what is in flight
         self._failures = 0  # connections in a row that ended before the server said anything

@@ -6,9 +6,10 @@ import asyncio
 import time
 from collections.abc import Mapping
 
+from resolver.answering.answerer import OwnAnswers
+from resolver.answering.clients import ClientBounds
 from resolver.answering.local_names import local_names_of
 from resolver.answering.pipeline import Pipeline
-from resolver.answering.pipeline_parts import ClientBounds, OwnAnswers
 from resolver.answering.rebinding import RebindingGuard
 from resolver.answering.replies import Replies
 from resolver.answering.resolution import Resolver

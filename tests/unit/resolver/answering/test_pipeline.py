@@ -16,9 +16,10 @@ import dns.rrset
 import dns.tsig
 import pytest
 
+from resolver.answering.answerer import OwnAnswers
+from resolver.answering.clients import ClientBounds
 from resolver.answering.local_names import LocalNames
 from resolver.answering.pipeline import Pending, Pipeline, Transport
-from resolver.answering.pipeline_parts import ClientBounds, OwnAnswers
 from resolver.answering.rebinding import RebindingGuard
 from resolver.answering.resolution import Resolver
 from resolver.cache.responses import ResponseCache

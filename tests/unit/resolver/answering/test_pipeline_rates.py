@@ -12,8 +12,9 @@ import dns.message
 import dns.rcode
 import pytest
 
+from resolver.answering.answerer import OwnAnswers
+from resolver.answering.clients import ClientBounds
 from resolver.answering.pipeline import Pending, Pipeline, Transport
-from resolver.answering.pipeline_parts import ClientBounds, OwnAnswers
 from resolver.answering.replies import Replies
 from resolver.answering.resolution import Resolver
 from resolver.cache.responses import ResponseCache

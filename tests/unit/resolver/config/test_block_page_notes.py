@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from resolver.config.block_page_notes import block_page_notes
+from resolver.config.notes import block_page_notes
 from resolver.config.schema import Config
 
 PAGE = {"listen": ["10.0.0.53:80", "[2001:db8::53]:80"]}

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from resolver.config.client_notes import client_notes
 from resolver.config.load import load_config
+from resolver.config.notes import client_notes
 from resolver.config.settings import (
     CacheSettings,
     EncryptedSettings,

@@ -14,6 +14,7 @@ import psutil
 import yaml
 
 from tests.support.api import Api
+from tests.support.empty_store import put_empty_store
 from tests.support.encrypted import Certificates
 from tests.support.programs import MOATDNS, PATIENCE_SECONDS, end, free_port, wait_until
 
@@ -51,6 +52,7 @@ class Moatdns:
         self.admin_port = self.dot_port = self.doh_port = 0
         self.process: subprocess.Popen[bytes] | None = None
         self.expects_trouble = False
+        self.makes_its_store = "user" in config  # or one that is there already, which takes less time
         self.command = [str(MOATDNS)]
         self.environment: dict[str, str] = {}  # beside that of this process
         self._config = config
@@ -78,6 +80,8 @@ class Moatdns:
                 self.port, self.admin_port = free_port(), free_port()
                 self.dot_port, self.doh_port = free_port(), free_port()
             self.write_config(self._config)
+            if not self.state_dir.exists() and not self.makes_its_store and "store" not in self._config:
+                put_empty_store(self.state_dir)
             self.launch()
             assert self.process
             with contextlib.suppress(EOFError):

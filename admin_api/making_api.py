@@ -6,7 +6,7 @@ from pathlib import Path
 
 from admin_api.api.context import Context
 from admin_api.api.serving import ApiServer
-from admin_api.api.settings import admin_settings
+from admin_api.api.settings import Serves, log_lacks
 from admin_api.channel import SupervisorChannel
 from admin_api.keepers import Keepers
 from admin_api.messages import Begin
@@ -21,7 +21,9 @@ def make_api(first: Begin, keepers: Keepers, channel: SupervisorChannel, catalog
     """The admin API, not started yet."""
     settings, of_workers = first.settings, first.worker_settings
     context = Context(
-        settings=admin_settings(settings, of_workers, first.serving),
+        settings=settings,
+        serves=Serves.of(of_workers, first.serving),
+        log_lacks=tuple(log_lacks(settings, of_workers.telemetry.query_log)),
         access=access_of(of_workers),
         log=log,
         store_access=keepers.access,

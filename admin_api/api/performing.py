@@ -43,7 +43,7 @@ class Performing:
     async def perform(self, route: Route, call: Call) -> ApiReply:
         """Do it, or keep it for another owner: then the reply has 202 and a ChangeWaits. Raises what handlers raise."""
         call = dataclasses.replace(call, carry_out=self._carry_out)
-        if not call.context.settings.exemptions.four_eyes or route.role is None or route.method == "GET":
+        if not call.context.terms.four_eyes or route.role is None or route.method == "GET":
             return await route.handler(call)
         found: list[Finding] = []
         try:
@@ -59,7 +59,7 @@ class Performing:
         if tag is not None and not (tag.isascii() and tag.isprintable()):
             tag = None  # the operation takes none, else it would have refused this one
         sent = Sent(operation_name(route), dict(call.path), query, dict(call.body), tag)
-        terms = call.context.settings.changes
+        settings = call.context.settings
         part = tokens.new_part() if sent.operation == _MAKES_TOKEN else None
         async with call.change() as change:
             await change_requests.tidy(change)
@@ -70,8 +70,8 @@ class Performing:
                     sent,
                     found,
                     Asking(call.actor, call.owner, call.token.id if call.token else ""),
-                    most=terms.most,
-                    wait_seconds=terms.wait_seconds,
+                    most=settings.most_change_requests,
+                    wait_seconds=settings.change_request_seconds,
                     token_part=part,
                 )
                 await call.context.outbox.put(change.connection, PENDING, dict(change_requests.facts_of(row)))

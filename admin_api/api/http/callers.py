@@ -22,7 +22,7 @@ class Callers:
 
     def __init__(self, context: Context) -> None:
         self._context = context
-        self._throttle = Throttle(ipv6_prefix=context.settings.ipv6_prefix)
+        self._throttle = Throttle(ipv6_prefix=context.settings.networks.ipv6_prefix)
         self._touching: set[asyncio.Task[None]] = set()
 
     async def by_header(self, request: web.Request, role: str) -> TokenRow:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import ipaddress
 
-from admin_api.api.context import AdminSettings
 from admin_api.editing.refusals import BadRequest
+from resolver.config.settings import ControlSettings
 
 _LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
 
@@ -13,8 +13,8 @@ _LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
 class Hosts:
     """The names that the API answers to."""
 
-    def __init__(self, settings: AdminSettings) -> None:
-        address = ipaddress.ip_address(settings.host.partition("%")[0])
+    def __init__(self, settings: ControlSettings) -> None:
+        address = ipaddress.ip_address(str(settings.admin_host).partition("%")[0])
         self._names = {*settings.allowed_hosts, str(address)}
         if address.is_loopback or address.is_unspecified:
             self._names.update(_LOOPBACK_NAMES)

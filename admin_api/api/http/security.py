@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ssl
 
-from admin_api.api.context import AdminSettings
+from resolver.config.settings import ControlSettings
 from resolver.errors import MoatdnsError
 
 HEADERS = {
@@ -24,7 +24,7 @@ _SUITES = "ECDHE+AESGCM:ECDHE+CHACHA20"  # of TLS 1.2: forward secrecy and AEAD,
 HSTS = "max-age=31536000"
 
 
-def ssl_context(settings: AdminSettings) -> ssl.SSLContext | None:
+def ssl_context(settings: ControlSettings) -> ssl.SSLContext | None:
     """The TLS context of the admin API; None without a certificate. Raises MoatdnsError when it cannot be read."""
     if settings.certificate is None:
         return None
@@ -35,7 +35,7 @@ def ssl_context(settings: AdminSettings) -> ssl.SSLContext | None:
     return context
 
 
-def load_certificate(context: ssl.SSLContext, settings: AdminSettings) -> None:
+def load_certificate(context: ssl.SSLContext, settings: ControlSettings) -> None:
     """Read certificate and key (again): connections to come use them. Raises MoatdnsError."""
     try:
         context.load_cert_chain(str(settings.certificate), str(settings.private_key))

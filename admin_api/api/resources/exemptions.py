@@ -43,7 +43,7 @@ async def create(call: Call) -> ApiReply:
     """POST /exemptions."""
     context = call.context
     row, number = await editing.grant(
-        context.subjects, call.body, known=context.known, terms=context.settings.exemptions, who=_who(call)
+        context.subjects, call.body, known=context.known, terms=context.terms, who=_who(call)
     )
     headers = {"Location": f"/api/v1/exemptions/{row.id}", **await subjects_in_force(call, number)}
     return tagged(_item(row), row.version, headers, 201)
@@ -51,7 +51,7 @@ async def create(call: Call) -> ApiReply:
 
 async def approve(call: Call) -> ApiReply:
     """POST /exemptions/{id}:approve."""
-    four_eyes = call.context.settings.exemptions.four_eyes
+    four_eyes = call.context.terms.four_eyes
     done = await editing.approve(call.context.subjects, call.path["id"], four_eyes=four_eyes, **_acting(call))
     return await _reply(call, *done)
 
@@ -72,7 +72,7 @@ async def revoke(call: Call) -> ApiReply:
 
 async def renew(call: Call) -> ApiReply:
     """POST /exemptions/{id}:renew."""
-    terms = call.context.settings.exemptions
+    terms = call.context.terms
     done = await editing.renew(call.context.subjects, call.path["id"], call.body, terms=terms, **_acting(call))
     return await _reply(call, *done)
 

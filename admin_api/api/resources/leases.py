@@ -38,7 +38,8 @@ async def show(call: Call) -> ApiReply:
 
 async def put(call: Call) -> ApiReply:
     """PUT /leases/{address}."""
-    terms = call.context.settings.leases
+    settings = call.context.settings
+    terms = editing.LeaseTerms(settings.most_leases, settings.longest_lease_seconds)
     rows, is_new, number = await editing.set_lease(
         call.context.subjects, _address(call), call.body, terms=terms, bounds=_bounds(call), **call.by
     )

@@ -34,7 +34,7 @@ async def plan(call: Call) -> ApiReply:
     told = await context.plans.tell(context.store, context.catalogue, wanted, now, keeper.manifest_path)
     body = as_model(models.PlanReply, told)
     if body.replay is not None:
-        body.replay.cannot_show += context.settings.log_lacks
+        body.replay.cannot_show += context.log_lacks
     return tagged(body, body.revision)
 
 

@@ -85,7 +85,7 @@ async def show_new(visit: Visit) -> web.StreamResponse:
             "scope": visit.query.get("scope", ""),
             "duration_seconds": TWO_HOURS,
         },
-        longest_seconds=visit.context.settings.exemptions.longest_seconds,
+        longest_seconds=visit.context.terms.longest_seconds,
     )
 
 

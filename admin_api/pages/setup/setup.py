@@ -13,7 +13,7 @@ from admin_api.pages.shared.visit import Visit
 
 async def show(visit: Visit) -> web.StreamResponse:
     """GET /setup."""
-    serves = visit.context.settings.serves
+    serves = visit.context.serves
     addresses = addresses_of(serves)
     return visit.render(
         "setup/setup.html",

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import psutil
 
-from admin_api.api.context import Address, Serves
+from admin_api.api.settings import Address, Serves
 
 _Ip = ipaddress.IPv4Address | ipaddress.IPv6Address
 DNS_PORT = 53

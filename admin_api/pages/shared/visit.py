@@ -73,7 +73,7 @@ class Visit:
     @property
     def four_eyes(self) -> bool:
         """Whether two have to agree to what opens a name."""
-        return self.context.settings.exemptions.four_eyes
+        return self.context.terms.four_eyes
 
     def is_mine(self, owner: str) -> bool:
         """Whether who looks is that person, and so is not the second one who decides."""
@@ -203,7 +203,7 @@ class Visit:
     @property
     def server(self) -> str:
         """This server's name, where people see it away from here."""
-        serves = self.context.settings.serves
+        serves = self.context.serves
         return serves.server_name or serves.identity or self.host
 
     def value(self, name: str, current: Any) -> Any:

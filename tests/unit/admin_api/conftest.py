@@ -16,8 +16,9 @@ from typing import Any
 import pytest
 from aiohttp import ClientResponse, ClientSession
 
-from admin_api.api.context import AdminSettings, Context
+from admin_api.api.context import Context
 from admin_api.api.serving import ApiServer
+from admin_api.api.settings import Serves
 from admin_api.audit.head import HeadKeeper
 from admin_api.messages import NodeStatus, WorkerStatus
 from admin_api.pages.site import add_pages
@@ -33,7 +34,7 @@ from blocklists.sources import compile_policy
 from resolver.answering.explaining import Access, access_of
 from resolver.config.control_schema import EVENTS
 from resolver.config.policy_schema import Policy
-from resolver.config.settings import WorkerSettings
+from resolver.config.settings import ControlSettings, WorkerSettings
 from resolver.policy.compiler import policy_in_memory
 from resolver.policy.snapshot import PolicySnapshot
 from resolver.snapshot.subjects_file import Position
@@ -243,7 +244,9 @@ async def served(tmp_path: Path) -> AsyncIterator[Served]:
     subjects = SubjectKeeper(store_access, tmp_path, told, log, history_days=1, outbox=outbox)
     keeping = asyncio.ensure_future(subjects.run())
     context = Context(
-        settings=AdminSettings("127.0.0.1", port, ("moatdns.corp.example",), True, None, None),
+        settings=ControlSettings(str(tmp_path), admin_port=port, allowed_hosts=("moatdns.corp.example",)),
+        serves=Serves(),
+        log_lacks=(),
         access=_default_access(),
         log=log,
         store_access=store_access,

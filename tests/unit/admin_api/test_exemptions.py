@@ -10,7 +10,6 @@ from urllib.parse import quote
 import pytest
 from sqlalchemy import select
 
-from admin_api.editing.exemption_checks import Terms
 from admin_api.editing.exemptions import UNVERIFIED
 from admin_api.store import exemptions, tokens
 from admin_api.store.exemptions import ENDED, STATUSES, TRANSITIONS, NewExemption
@@ -46,7 +45,8 @@ async def done(served: Served, number: str, action: str, body: Any = None, **mor
 @pytest.fixture
 async def four_eyes(served: Served) -> Served:
     """The API where two have to agree; `second` is a token of another owner."""
-    object.__setattr__(served.context.settings, "exemptions", Terms(four_eyes=True, longest_seconds=3600))
+    object.__setattr__(served.context.settings, "approval", "four-eyes")
+    object.__setattr__(served.context.settings, "longest_exemption_seconds", 3600)
     async with served.store.change("test") as change:
         _, served.tokens["second"] = await tokens.create(change, name="second", owner="Ben", role="operator")
         _, served.tokens["same"] = await tokens.create(change, name="same", owner=" TESTS ", role="admin")

@@ -10,10 +10,8 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from admin_api.api.context import ChangeTerms
 from admin_api.api.route import operation_name
 from admin_api.api.routes import ROUTES
-from admin_api.editing.exemption_checks import Terms
 from admin_api.second_owner.ways import CLOSING, WAYS, Second
 from admin_api.store import documents, groups, lists, rules, tokens
 from admin_api.store.tables import webhook_messages
@@ -71,8 +69,8 @@ async def four_eyes(served: Served) -> Served:
 
 def turn(served: Served, *, on: bool, **more: Any) -> None:
     settings = served.context.settings
-    object.__setattr__(settings, "exemptions", Terms(four_eyes=on, longest_seconds=86400))
-    for name, value in more.items():
+    approval = "four-eyes" if on else "none"
+    for name, value in {"approval": approval, "longest_exemption_seconds": 86400, **more}.items():
         object.__setattr__(settings, name, value)
 
 
@@ -375,13 +373,13 @@ async def test_what_is_denied_or_whose_token_is_gone_is_not_done(four_eyes: Serv
 
 async def test_what_waits_lapses_is_bounded_and_is_not_asked_for_twice(four_eyes: Served) -> None:
     served = four_eyes
-    turn(served, on=True, changes=ChangeTerms(most=2, wait_seconds=3600))
+    turn(served, on=True, most_change_requests=2, change_request_seconds=3600)
     first = await said(served, ("PATCH", "groups/staff", {"exempt": True}), "ana-admin")
     assert (await said(served, ("PATCH", "groups/staff", {"exempt": True}), "ana-admin"))[1]["id"] == first[1]["id"]
     assert (await said(served, ("PATCH", "groups/staff", {"mode": "monitor"}), "ana-admin"))[0] == 202
     assert (await said(served, ("PATCH", "groups/staff", {"allow": ["ai"]}), "ana-admin"))[0] == 409
     assert len((await served.get("change-requests?status=pending"))["items"]) == 2
-    turn(served, on=True, changes=ChangeTerms(most=9, wait_seconds=-1))
+    turn(served, on=True, most_change_requests=9, change_request_seconds=-1)
     _, late = await said(served, ("PATCH", "groups/staff", {"allow": ["ai"]}), "ana-admin")
     assert late["status"] == "expired"
     assert (await decided(served, late["id"], "approve", "ben-admin"))[0] == 409

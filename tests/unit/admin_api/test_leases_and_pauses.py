@@ -7,8 +7,6 @@ from typing import Any
 
 import pytest
 
-from admin_api.editing.leases import LeaseTerms
-
 from .conftest import Served, expect_problem
 
 ANA = {"identity": "ana", "ttl_seconds": 60}
@@ -89,7 +87,8 @@ async def test_what_cannot_be_leased_is_refused(served: Served, address: str, bo
 
 
 async def test_there_are_no_more_leases_than_there_may_be(served: Served) -> None:
-    object.__setattr__(served.context.settings, "leases", LeaseTerms(most=2, longest_seconds=60))
+    object.__setattr__(served.context.settings, "most_leases", 2)
+    object.__setattr__(served.context.settings, "longest_lease_seconds", 60)
     assert (await put(served, "10.0.0.1", {**ANA, "addresses": ["10.0.0.2"]}))[0] == 201
     assert (await put(served, "10.0.0.3", ANA))[0] == 409
     assert (await put(served, "10.0.0.1", {**ANA, "addresses": ["10.0.0.2", "10.0.0.3"]}))[0] == 409

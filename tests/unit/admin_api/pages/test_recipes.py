@@ -6,7 +6,7 @@ import json
 import subprocess
 from pathlib import Path
 
-from admin_api.api.context import Serves
+from admin_api.api.settings import Serves
 from admin_api.pages.setup.recipes import chapters
 from admin_api.pages.setup.setup import lacks_of
 from admin_api.pages.setup.setup_addresses import Addresses, addresses_of, machine_addresses

@@ -22,13 +22,12 @@ from blocklists.versions import choose, load_kept
 from moatdns.build_messages import (
     BUILD_CHANNEL,
     CompilePolicy,
-    ConfigGround,
-    ConfigPlan,
     ConfigProblems,
     MakePlan,
     PolicyCompiled,
     ReadConfig,
 )
+from moatdns.plan import Ground, NodePlan
 from moatdns.planning import ground_of, plan_of
 from resolver.config.file_policy import file_policy, write_contents
 from resolver.config.load import checked, placed, read_document
@@ -53,7 +52,7 @@ class _Build:
         self._document: Document | None = None
         self._config: Config | None = None
 
-    def read(self, path: Path | None) -> ConfigGround | ConfigProblems:
+    def read(self, path: Path | None) -> Ground | ConfigProblems:
         """Read a config: its ground, or its mistakes."""
         self._path = path
         try:
@@ -65,9 +64,9 @@ class _Build:
             return ConfigProblems(tuple(error.problems))
         except MoatdnsError as error:
             return ConfigProblems((self._placed(error),))
-        return ConfigGround(ground_of(self._config))
+        return ground_of(self._config)
 
-    def plan(self) -> ConfigPlan | ConfigProblems:
+    def plan(self) -> NodePlan | ConfigProblems:
         """The plan of what was read, or mistakes."""
         config = self._config
         if config is None:
@@ -92,7 +91,7 @@ class _Build:
             return ConfigProblems((self._placed(error),))
         if plan.certificate_trouble:
             plan = replace(plan, certificate_trouble=placed(self._path, self._document, plan.certificate_trouble))
-        return ConfigPlan(plan)
+        return plan
 
     def _placed(self, error: MoatdnsError) -> str:
         return placed(self._path, self._document, str(error))

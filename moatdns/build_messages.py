@@ -21,28 +21,14 @@ class ConfigProblems:
 
 
 @dataclass(frozen=True, slots=True)
-class ConfigGround:
-    """The ground of a config that was read."""
-
-    ground: Ground
-
-
-@dataclass(frozen=True, slots=True)
-class ReadConfig(Asks[ConfigGround | ConfigProblems]):
+class ReadConfig(Asks[Ground | ConfigProblems]):
     """Read and check a config file, None for the built-in defaults; touch nothing else."""
 
     path: Path | None
 
 
 @dataclass(frozen=True, slots=True)
-class ConfigPlan:
-    """The plan of the config that was read."""
-
-    plan: NodePlan
-
-
-@dataclass(frozen=True, slots=True)
-class MakePlan(Asks[ConfigPlan | ConfigProblems]):
+class MakePlan(Asks[NodePlan | ConfigProblems]):
     """Plan the config that was read; writes to its state directory."""
 
 
@@ -65,6 +51,6 @@ class CompilePolicy(Asks[PolicyCompiled]):
 BUILD_CHANNEL: Final = MessageSet(
     "build",
     1,
-    *(ConfigProblems, ConfigGround, ConfigPlan, PolicyCompiled),
+    *(ConfigProblems, Ground, NodePlan, PolicyCompiled),
     patience_seconds={ReadConfig: CONFIG_SECONDS, MakePlan: CONFIG_SECONDS, CompilePolicy: CONFIG_SECONDS},
 )

@@ -35,17 +35,14 @@ def load(path: Path, state_dir: Path) -> list[str]:
     if path == state_dir / MADE and not path.exists():
         _write(path, secrets.token_hex(SECRET_BYTES))
     try:
-        return [secret.hex() for secret in read_secrets(_content(path, state_dir).decode("ascii"))]
+        # A file in `state_dir` is ours alone; what the config names elsewhere may be a link, as secrets often are.
+        content = read_own(path) if path.parent == state_dir else path.read_bytes()
+        return [secret.hex() for secret in read_secrets(content.decode("ascii"))]
     except OSError as error:
         raise MoatdnsError(f"{path} cannot be read: {error.strerror}") from error
     except ValueError as error:
         why = "is not text" if isinstance(error, UnicodeError) else str(error)
         raise MoatdnsError(f"{path} {why}") from None
-
-
-def _content(path: Path, state_dir: Path) -> bytes:
-    """A file in `state_dir` is ours alone; what the config names elsewhere may be a link, as secrets often are."""
-    return read_own(path) if path.parent == state_dir else path.read_bytes()
 
 
 def _write(path: Path, text: str) -> None:

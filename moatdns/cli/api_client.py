@@ -51,7 +51,6 @@ class ApiAnswer:
 
     status: int
     body: Any
-    tag: str | None  # its ETag
     headers: dict[str, str]
 
 
@@ -203,7 +202,7 @@ def _answer(status: int, headers: Any, raw: bytes) -> ApiAnswer:
             body = json.loads(body)
         except ValueError:
             fail("the server's JSON is invalid: is it moatdns?")
-    return ApiAnswer(status, body or None, found.get("etag"), found)
+    return ApiAnswer(status, body or None, found)
 
 
 def _end_if_waiting(answer: ApiAnswer) -> None:

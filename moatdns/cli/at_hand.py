@@ -5,7 +5,10 @@ from __future__ import annotations
 import os
 import secrets
 import socket
+import ssl
+from collections.abc import Callable, Iterable
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -13,16 +16,19 @@ import typer
 from blocklists.loading import load_catalogue
 from blocklists.sources import known_references
 from moatdns.cli.common import ConfigOption, JsonOption, fail, print_json, print_line
-from moatdns.cli.config_check import look_at_files
 from moatdns.cli.reading import load, policy_of, subjects_of
+from moatdns.planning import certificate_troubles
 from resolver.answering.explaining import access_of, explain_query
 from resolver.config.addresses import parse_endpoint
+from resolver.config.certificates import check_ca_file, load_pair
 from resolver.config.finding import find_config
 from resolver.config.json_schema import json_schema
-from resolver.config.load import checked, read_document
+from resolver.config.load import checked, placed, read_document
 from resolver.config.notes import config_notes
-from resolver.config.to_settings import worker_settings
-from resolver.errors import ConfigError, RuleError
+from resolver.config.places import Document
+from resolver.config.schema import Config
+from resolver.config.to_settings import control_settings, worker_settings
+from resolver.errors import ConfigError, ListenError, RuleError
 from resolver.snapshot.clocks import now
 from resolver.wire.codes import HEADER, Rcode
 from resolver.wire.names import parse_any_name, parse_name
@@ -37,7 +43,7 @@ def check_config(config: ConfigOption = None, as_json: JsonOption = False) -> No
         path = find_config(config, os.environ)
         document = read_document(path)
         loaded = checked(path, document, known_references(load_catalogue()))
-        notes = [*look_at_files(loaded, document), *config_notes(loaded)]
+        notes = [*_look_at_files(loaded, document), *config_notes(loaded)]
     except ConfigError as error:
         if as_json:
             print_json({"ok": False, "problems": error.problems}, indent=None)
@@ -114,6 +120,29 @@ def healthcheck(
         if as_json:
             raise typer.Exit(1)
         fail(f"{host} port {port}: {trouble}")
+
+
+def _look_at_files(config: Config, document: Document | None) -> list[str]:
+    """Notes on the certificates that a config names. Raises ConfigError with all that cannot be used of them."""
+    settings = worker_settings(config, workers=1, system_servers=[])
+    admin = control_settings(config)
+    notes: list[str] = []
+    problems: list[str] = []
+
+    def look(check: Callable[[], Iterable[str] | None]) -> None:
+        try:
+            notes.extend(check() or ())
+        except ListenError as error:
+            problems.append(placed(config.source, document, str(error)))
+
+    look(lambda: check_ca_file(settings.upstream.ca_file))
+    look(lambda: certificate_troubles(settings.encrypted))
+    if admin.certificate and admin.private_key:
+        pair = Path(admin.certificate), Path(admin.private_key)
+        look(lambda: load_pair(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), *pair, section="admin.tls"))
+    if problems:
+        raise ConfigError(problems)
+    return notes
 
 
 def _ask_ourselves(host: str, port: int, timeout_seconds: float) -> str | None:

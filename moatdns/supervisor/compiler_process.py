@@ -35,17 +35,11 @@ class CompilerProcess:
 
     async def read(self, path: Path | None) -> Ground:
         """Read and check a config file, None for the built-in defaults. Raises ConfigError with every mistake."""
-        outcome = await self._ask(ReadConfig(path))
-        if isinstance(outcome, ConfigProblems):
-            raise ConfigError(list(outcome.problems))
-        return outcome.ground
+        return _good(await self._ask(ReadConfig(path)))
 
     async def plan(self) -> NodePlan:
         """The plan of what was read, whose state directory is there by now. Raises ConfigError."""
-        outcome = await self._ask(MakePlan())
-        if isinstance(outcome, ConfigProblems):
-            raise ConfigError(list(outcome.problems))
-        return outcome.plan
+        return _good(await self._ask(MakePlan()))
 
     async def compile(self, snapshots: Path) -> Manifest:
         """Compile the policy of what was read into a folder of snapshots. Raises SnapshotError."""
@@ -62,3 +56,10 @@ class CompilerProcess:
     async def end(self) -> None:
         """End it, whatever it does."""
         await self._child.end()
+
+
+def _good(answer: _Answer | ConfigProblems) -> _Answer:
+    """The answer about a config. Raises ConfigError where it is a bad one."""
+    if isinstance(answer, ConfigProblems):
+        raise ConfigError(list(answer.problems))
+    return answer

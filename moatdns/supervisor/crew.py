@@ -18,6 +18,7 @@ from resolver.snapshot.snapshot_file import Manifest
 from resolver.snapshot.subjects_file import Position
 from resolver.system.child_process import ChildProcess, StartChild
 from resolver.telemetry.log import Log
+from resolver.worker.messages import RenewCertificate, TellCounts
 
 _BACKOFF_SECONDS = (0.0, 0.5, 1.0, 2.0, 5.0, 10.0)  # before a worker is started again, by how often it just failed
 _HEARTBEAT_SECONDS = 1.0
@@ -75,15 +76,12 @@ class Crew:
         self._replacing = asyncio.Lock()
         self.is_stopping = False
 
-    def __len__(self) -> int:
-        return len(self._workers)
-
     async def start(self) -> None:
         """Start all workers and wait until they serve. The policy's files have just been checked.
 
         Raises MoatdnsError.
         """
-        await asyncio.gather(*(self._first_fill(slot) for slot in range(len(self))))
+        await asyncio.gather(*(self._first_fill(slot) for slot in range(len(self._workers))))
         self._tasks.spawn(self._look_after(), "heartbeat")
 
     async def use(self, manifest: Manifest) -> None:
@@ -137,21 +135,15 @@ class Crew:
             if worker
         )
 
-    def count(self) -> None:
-        """Have each worker's counters logged."""
+    def tell(self, order: RenewCertificate | TellCounts) -> None:
+        """Give every worker an order."""
         for worker in self._workers:
             if worker:
-                worker.count()
+                worker.tell(order)
 
     async def flush(self, name: str | None, *, below: bool) -> int:
         """Have every worker forget cached answers; return how many there were."""
         return sum(await asyncio.gather(*(w.flush(name, below=below) for w in self._workers if w)))
-
-    def renew(self) -> None:
-        """Have certificates read again."""
-        for worker in self._workers:
-            if worker:
-                worker.renew()
 
     async def stop(self) -> None:
         """Let all finish what they have in flight, and end them."""

@@ -10,9 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from moatdns.plan import Ground
-from moatdns.supervisor.privileges import Account, acting_as, become, check_config_file
+from moatdns.supervisor.privileges import acting_as, become, check_config_file
 from moatdns.supervisor.state_dir import prepare
 from resolver.errors import MoatdnsError
+from resolver.system.privileges import Account
 from resolver.system.state_files import open_own
 
 

@@ -60,20 +60,16 @@ class PolicySource:
         if self._digest is not None:
             boot.remember(plan, self._digest)
 
-    async def compile(self, plan: NodePlan) -> Manifest:
-        """Compile what was read last for `plan`. Raises SnapshotError."""
+    async def from_config(self, plan: NodePlan) -> Manifest:
+        """The policy of the config alone, where there is nothing better. Raises MoatdnsError."""
+        if self._compiler is None and (await self.read()).fingerprint != plan.fingerprint:
+            self._log.error("no policy is left on disk; that of the config is used, edited though not reloaded")
         if self._compiler is None:
             raise SnapshotError("no config has been read")
         try:
             return await self._compiler.compile(plan.ground.state_dir / SNAPSHOTS)
         finally:
             await self.end()
-
-    async def from_config(self, plan: NodePlan) -> Manifest:
-        """The policy of the config alone, where there is nothing better. Raises MoatdnsError."""
-        if self._compiler is None and (await self.read()).fingerprint != plan.fingerprint:
-            self._log.error("no policy is left on disk; that of the config is used, edited though not reloaded")
-        return await self.compile(plan)
 
     def on_disk(self, state_dir: Path) -> Manifest | None:
         """The last good snapshot, checked; what is damaged is told."""

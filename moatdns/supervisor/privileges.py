@@ -13,8 +13,6 @@ from moatdns.supervisor.state_dir import prepare
 from resolver.errors import MoatdnsError
 from resolver.system.privileges import Account, name_of
 
-__all__ = ["Account", "acting_as", "become", "check_config_file"]
-
 
 def become(account: Account, state_dir: Path) -> None:
     """Be that user from now on, in this process and all that it starts. Raises MoatdnsError.

@@ -113,7 +113,7 @@ class Reloader:
         else:
             node.control.tell(RenewCertificate())
         node.control.tell(NoteTroubles(node.troubles))
-        node.crew.renew()
+        node.crew.tell(RenewCertificate())
         if not needs_restart:
             self._source.remember(new)
         self._log.info("reloaded", policy=node.crew.manifest.revision, workers_replaced=replaced)

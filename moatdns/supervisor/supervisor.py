@@ -23,6 +23,7 @@ from resolver.listeners.sockets import DO53, WorkerSockets, open_sockets
 from resolver.snapshot.snapshot_file import Manifest
 from resolver.system.child_process import ChildProcess, StartChild
 from resolver.telemetry.log import Log
+from resolver.worker.messages import TellCounts
 
 PATIENCE_SECONDS = 5.0  # how long a start waits for a new policy before it serves the last good one
 _OWNER_SECONDS = 12.0  # for a dead node's lock of the store to be over
@@ -94,7 +95,7 @@ class Supervisor:
             manifest = await self._first_policy()
             await self._source.end()  # where what is on disk is served, nothing of what was read is needed any more
             crew = node.take_crew(sockets, manifest)
-            loop.add_signal_handler(signal.SIGUSR1, crew.count)
+            loop.add_signal_handler(signal.SIGUSR1, lambda: crew.tell(TellCounts()))
             try:
                 await crew.start()
                 node.has_crew.set()

@@ -30,10 +30,8 @@ from resolver.worker.messages import (
     Descriptors,
     Flush,
     Listening,
-    RenewCertificate,
     Serve,
     StopWorker,
-    TellCounts,
     UsePolicy,
     UseSubjects,
     UseUpstreams,
@@ -177,14 +175,6 @@ class WorkerProcess(WatchedProcess):
         """Tell it to ask other upstreams."""
         self.settings = settings
         self.tell(UseUpstreams(settings))
-
-    def renew(self) -> None:
-        """Have it read its certificate again."""
-        self.tell(RenewCertificate())
-
-    def count(self) -> None:
-        """Ask for its counters; they go to the log."""
-        self.tell(TellCounts())
 
     async def stop(self) -> None:
         """Let it finish what it has in flight, and end it."""

@@ -11,15 +11,16 @@ from pathlib import Path
 
 import pytest
 
-from moatdns.supervisor.privileges import Account
 from resolver.errors import MoatdnsError
+from resolver.system.privileges import Account
 
 _CHILD = """
 import os, sys
 sys.executable = "/bin/sh"  # that anybody may run, wherever this Python is
 from pathlib import Path
 from resolver.errors import MoatdnsError
-from moatdns.supervisor.privileges import Account, become
+from moatdns.supervisor.privileges import become
+from resolver.system.privileges import Account
 try:
     become(Account.named("nobody"), Path(sys.argv[1]))
 except MoatdnsError as error:

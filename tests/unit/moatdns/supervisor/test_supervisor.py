@@ -17,8 +17,6 @@ from blocklists.loading import load_catalogue
 from blocklists.sources import compile_policy, known_references
 from moatdns.build_messages import (
     CompilePolicy,
-    ConfigGround,
-    ConfigPlan,
     ConfigProblems,
     MakePlan,
     PolicyCompiled,
@@ -73,9 +71,9 @@ class Scene:
                 answer: Any
                 match received.message:
                     case ReadConfig():
-                        answer = ConfigGround(self.plan.ground)
+                        answer = self.plan.ground
                     case MakePlan():
-                        answer = ConfigPlan(self.plan)
+                        answer = self.plan
                     case CompilePolicy(folder):
                         manifest = write_snapshot(folder, *self.compiled, Origin(self.plan.fingerprint))
                         answer = PolicyCompiled(manifest.path, manifest.revision, 0.1)

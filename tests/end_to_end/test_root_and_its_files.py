@@ -64,12 +64,14 @@ def test_a_prepared_record_of_the_last_start_moves_nothing(folder: Path) -> None
         for lie in ("state_dir", "user", "listen"):
             server.stop()
             content = json.loads(record.read_bytes())
+            ground = content["plan"]["ground"]
+            assert lie in ground
             if lie == "state_dir":
-                content["plan"]["state_dir"] = content["plan"]["control"]["state_dir"] = str(victim)
+                ground["state_dir"] = content["plan"]["control"]["state_dir"] = str(victim)
             elif lie == "user":
-                content["plan"]["user"] = None
+                ground["user"] = None
             else:
-                content["plan"]["listen"][0]["port"] = 1023
+                ground["listen"][0]["port"] = 1023
             record.write_text(json.dumps(content))
             shutil.chown(record, LESSER.uid, LESSER.gid)
             server.start()

@@ -1,16 +1,18 @@
-"""Work that is done in a process of its own: one request, and its answer."""
+"""Work that is done in a process of its own: one request, and its answer; both ends of it."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TypeVar
 
 from resolver.errors import ChannelError, MoatdnsError
-from resolver.system.channel import Asks, MessageSet
-from resolver.system.child_process import ChildProcess
+from resolver.system.channel import Asks, MessageSet, Refusal
+from resolver.system.child_process import ChildProcess, work_for_parent
 
 _MOST_LINE_BYTES = 1 << 30  # plans of millions of rules
 
 _Answer = TypeVar("_Answer")
+_Request = TypeVar("_Request")
 
 
 async def in_child(
@@ -27,3 +29,17 @@ async def in_child(
         raise error(str(why)) from why
     finally:
         await child.end()
+
+
+def do_for_parent(messages: MessageSet, kinds: tuple[type[_Request], ...], do: Callable[[_Request], object]) -> None:
+    """The whole life of such a child: do what it is asked for. What cannot be done is refused, with why."""
+
+    def take(request: object) -> object:
+        if not isinstance(request, kinds):
+            return Refusal(f"{type(request).__name__} is no order for this child")
+        try:
+            return do(request)
+        except (MoatdnsError, OSError) as error:
+            return Refusal(str(error))
+
+    work_for_parent(messages, take)

@@ -47,7 +47,7 @@ async def _wrong_with_audit(state_dir: Path) -> list[str]:
     engines = open_engines(None, state_dir, StoreLimits())
     try:
         async with engines.reading.connect() as connection:
-            return await trail.verify(connection, key, noted_heads(state_dir, None))
+            return (await trail.look_through(connection, key, noted_heads(state_dir, None))).findings
     finally:
         await engines.reading.dispose()
 

@@ -84,8 +84,4 @@ def plain(text: str) -> str:
 
     An approver reads it in a page, in a terminal, or in the log.
     """
-    return " ".join("".join(letter if _is_visible(letter) else " " for letter in text).split())
-
-
-def _is_visible(letter: str) -> bool:
-    return unicodedata.category(letter)[0] not in "CZ"
+    return " ".join("".join(" " if unicodedata.category(letter)[0] in "CZ" else letter for letter in text).split())

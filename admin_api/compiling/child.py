@@ -7,15 +7,13 @@ from __future__ import annotations
 
 import asyncio
 
+from admin_api.child_process import do_for_parent
 from admin_api.compiling.layers import base_rules, overlay_rules, read_wanted
 from admin_api.compiling.messages import LAYER_CHANNEL, CompileLayer, LayerCompiled
 from admin_api.store.store import Store
 from blocklists.versions import load_kept
-from resolver.errors import MoatdnsError
 from resolver.policy.stack import RuleStack
 from resolver.snapshot.snapshot_file import SNAPSHOTS, open_layers, write_layer
-from resolver.system.channel import Refusal
-from resolver.system.child_process import work_for_parent
 from resolver.telemetry.log import make_log
 
 
@@ -37,15 +35,5 @@ async def compile_layer(order: CompileLayer) -> LayerCompiled:
     return LayerCompiled(write_layer(folder, rules, wanted.revision), wanted.base)
 
 
-def take(request: object) -> LayerCompiled | Refusal:
-    """Do what the keeper asks for."""
-    if not isinstance(request, CompileLayer):
-        return Refusal(f"{type(request).__name__} is no order for this child")
-    try:
-        return asyncio.run(compile_layer(request))
-    except MoatdnsError as error:
-        return Refusal(str(error))
-
-
 if __name__ == "__main__":
-    work_for_parent(LAYER_CHANNEL, take)
+    do_for_parent(LAYER_CHANNEL, (CompileLayer,), lambda order: asyncio.run(compile_layer(order)))

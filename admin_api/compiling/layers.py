@@ -76,20 +76,7 @@ class WantedPolicy:
         plain = {
             "response": document.response,
             "lists": [{"name": row.name, "key": row.key, "enabled": row.enabled} for row in document.lists],
-            "groups": [
-                {
-                    "name": row.name,
-                    "networks": row.networks,
-                    "client_names": row.client_names,
-                    "exempt": row.exempt,
-                    "mode": row.mode,
-                    "block": row.block,
-                    "allow": row.allow,
-                    "response": row.response,
-                    "schedule": row.schedule,
-                }
-                for row in document.groups
-            ],
+            "groups": [row.plain() for row in document.groups],
         }
         return compile_groups(groups_of(plain, catalogue), document.own_vendors, scopes_of(plain, catalogue))
 

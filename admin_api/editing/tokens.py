@@ -62,16 +62,7 @@ async def create_token(
     async with store.change(actor, request_id) as change:
         missing = [name for name in wanted.groups or () if not await groups.exists(change.connection, name)]
         raise_invalid((("groups",), f"there is no group {name!r}") for name in missing)
-        row, text = await tokens.create(
-            change,
-            name=wanted.name,
-            owner=wanted.owner,
-            role=wanted.role,
-            expires_at=wanted.expires_at,
-            networks=wanted.networks,
-            groups=wanted.groups,
-            part=part,
-        )
+        row, text = await tokens.create(change, **wanted.model_dump(), part=part)
     return TokenMade(row, text)
 
 

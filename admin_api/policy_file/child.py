@@ -10,26 +10,17 @@ import asyncio
 from dataclasses import asdict
 from typing import Any
 
+from admin_api.child_process import do_for_parent
 from admin_api.editing.refusals import REFUSALS, refusal_of
-from admin_api.policy_file.messages import (
-    PLAN_CHANNEL,
-    MakeWholePlan,
-    PlanMade,
-    PlanRefused,
-    PlanTold,
-    TellPlan,
-)
+from admin_api.policy_file.messages import PLAN_CHANNEL, MakeWholePlan, PlanMade, PlanRefused, TellPlan
 from admin_api.policy_file.planning import PolicyPlan
-from admin_api.policy_file.trying import InForce, Try, planned_by, tried
+from admin_api.policy_file.trying import InForce, PlanTold, Try, planned_by, tried
 from admin_api.store.store import Store
 from blocklists.loading import load_catalogue
-from resolver.errors import MoatdnsError
 from resolver.policy.subjects import Subjects
 from resolver.snapshot.clocks import now
 from resolver.snapshot.snapshot_file import open_snapshot, read_manifest
 from resolver.snapshot.subjects_file import newest, subjects_at
-from resolver.system.channel import Refusal
-from resolver.system.child_process import work_for_parent
 from resolver.telemetry.log import make_log
 
 
@@ -41,7 +32,7 @@ async def _outcome(order: TellPlan | MakeWholePlan) -> PlanTold | PlanMade | Pla
                 return PlanMade(_whole(await planned_by(connection, order.sent)))
         catalogue = load_catalogue(order.catalogue)
         wanted = Try(order.sent, order.replay_seconds)
-        return PlanTold(await tried(store, catalogue, wanted, order.state_dir, lambda: _in_force(order)))
+        return await tried(store, catalogue, wanted, order.state_dir, lambda: _in_force(order))
     except REFUSALS as error:
         refusal = refusal_of(error)
         return PlanRefused(refusal.status, refusal.detail, tuple(refusal.errors))
@@ -65,15 +56,6 @@ def _whole(plan: PolicyPlan) -> dict[str, Any]:
     }
 
 
-def take(request: object) -> PlanTold | PlanMade | PlanRefused | Refusal:
-    """Do what the planner is asked for."""
-    if not isinstance(request, TellPlan | MakeWholePlan):
-        return Refusal(f"{type(request).__name__} is no order for this child")
-    try:
-        return asyncio.run(_outcome(request))
-    except MoatdnsError as error:
-        return Refusal(str(error))
-
-
 if __name__ == "__main__":
-    work_for_parent(PLAN_CHANNEL, take)
+    orders: tuple[type[TellPlan | MakeWholePlan], ...] = (TellPlan, MakeWholePlan)
+    do_for_parent(PLAN_CHANNEL, orders, lambda order: asyncio.run(_outcome(order)))

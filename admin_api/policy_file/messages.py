@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from admin_api.policy_file.trying import Told
+from admin_api.policy_file.trying import PlanTold
 from resolver.system.channel import Asks, MessageSet
 
 PLAN_SECONDS: Final = 600.0
@@ -21,13 +21,6 @@ class PlanRefused:
     status: int
     detail: str
     errors: tuple[tuple[str, str], ...]  # JSON pointer, and what is wrong there
-
-
-@dataclass(frozen=True, slots=True)
-class PlanTold:
-    """A plan without most of its rules, with its replay."""
-
-    told: Told
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,9 +10,9 @@ from typing import Any, TypeVar
 
 from admin_api.child_process import in_child
 from admin_api.editing.refusals import BadRequest
-from admin_api.policy_file.messages import PLAN_CHANNEL, MakeWholePlan, PlanMade, PlanRefused, PlanTold, TellPlan
+from admin_api.policy_file.messages import PLAN_CHANNEL, MakeWholePlan, PlanMade, PlanRefused, TellPlan
 from admin_api.policy_file.planning import PlannedChange, PolicyPlan
-from admin_api.policy_file.trying import InForce, Told, Try, tried
+from admin_api.policy_file.trying import InForce, PlanTold, Try, tried
 from admin_api.store import lists
 from admin_api.store.errors import StoreAway
 from admin_api.store.revisions import packed_octets
@@ -43,12 +43,12 @@ class Plans:
 
     async def tell(
         self, store: Store, catalogue: Catalogue, wanted: Try, in_force: InForce | None, manifest: Path | None
-    ) -> Told:
+    ) -> PlanTold:
         """Plan it, try it on a copy, and tell. Raises as `tried` does, and BadRequest (503)."""
         async with self._turn():
             if await _is_small(store, wanted.sent):
                 return await tried(store, catalogue, wanted, self._state_dir, lambda: in_force)
-            told = await self._by_child(
+            return await self._by_child(
                 TellPlan(
                     self._url,
                     self._state_dir,
@@ -59,7 +59,6 @@ class Plans:
                     revision=in_force.revision if in_force else 0,
                 )
             )
-        return told.told
 
     async def make(self, store: Store, sent: Mapping[str, Any]) -> PolicyPlan | None:
         """The plan of a large policy, to be applied; None for a small one, which is planned in its transaction."""

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Mapping
-from typing import Any, TypedDict
+from typing import TypedDict
 
 from admin_api.policy_file.planning import Pairs, PlannedChange
+from admin_api.store.change_requests import ChangeTold
 
 _MOST_SHOWN = 20  # rules of a change
 
@@ -18,13 +18,9 @@ class SomeRules(TypedDict):
     some: list[str]
 
 
-class ToldChange(TypedDict):
+class ToldChange(ChangeTold):
     """A planned change as the API tells it."""
 
-    action: str
-    object: str
-    before: Mapping[str, Any] | None
-    after: Mapping[str, Any] | None
     added: SomeRules
     removed: SomeRules
 

@@ -51,7 +51,7 @@ class Try:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class PlanTold:
     """A plan as it is told, without most of its rules."""
 
     revision: int
@@ -72,7 +72,7 @@ async def planned_by(conn: AsyncConnection, sent: Mapping[str, Any]) -> PolicyPl
 
 async def tried(
     store: Store, catalogue: Catalogue, wanted: Try, state_dir: Path, in_force: Callable[[], InForce | None]
-) -> Told:
+) -> PlanTold:
     """Plan it, see that it holds together, and replay it where that is wanted.
 
     Raises Invalid, TooMany, StoreError as applying does; StoreAway where what is in force is not the newest.
@@ -82,7 +82,7 @@ async def tried(
         plan = await planned_by(conn, wanted.sent)
         await cover(conn, [one.name for one in plan.changes if one.kind == "list" and one.action != "create"])
         await apply(change, plan, known_references(catalogue))
-        told = Told(plan.revision, [told_change(one) for one in plan.changes], plan.kept)
+        told = PlanTold(plan.revision, [told_change(one) for one in plan.changes], plan.kept)
         if wanted.replay_seconds is None:
             return told
         now = in_force()

@@ -31,22 +31,12 @@ Marks = Mapping[str, int]
 """The newest days of a moment, each with its last id: what has a higher one, or a newer day, was written later."""
 
 
-def cursor_of(place: SearchPlace) -> str:
-    """The cursor of a place."""
-    return _encoded(place)
-
-
 def place_of(cursor: str | None) -> SearchPlace:
     """The place of a cursor; of None, the start. Raises BadCursor."""
     match START if cursor is None else _decoded(cursor):
         case [str(day), int(below)] if 0 <= below <= MOST_ID and type(below) is int:
             return SearchPlace(day, below)
     raise BadCursor("a cursor that we did not give")
-
-
-def after_of(marks: Marks) -> str:
-    """The text of marks."""
-    return _encoded(marks)
 
 
 def marks_of(after: str | None) -> Marks | None:
@@ -59,7 +49,8 @@ def marks_of(after: str | None) -> Marks | None:
     return marks
 
 
-def _encoded(value: Any) -> str:
+def text_of(value: SearchPlace | Marks) -> str:
+    """The cursor of a place, or the text of marks."""
     return base64.urlsafe_b64encode(json.dumps(value, separators=(",", ":")).encode()).decode().rstrip("=")
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from admin_api.query_log import files
-from admin_api.query_log.cursors import START, after_of, cursor_of, marks_of, place_of
+from admin_api.query_log.cursors import START, marks_of, place_of, text_of
 from admin_api.query_log.search import LogFilter, Row, Search
 
 BUDGET_SECONDS: Final = 0.15
@@ -64,10 +64,10 @@ class QueryLogReader:
         await self._run(search)
         count, place, searched_to = search.found
         rows = sorted(search.rows[:count], key=lambda row: float(row[0]), reverse=True)
-        newest = None if search.newest is None else after_of(search.newest)
+        newest = None if search.newest is None else text_of(search.newest)
         return LogPage(
             [_item(row) for row in rows],
-            None if place is None else cursor_of(place),
+            None if place is None else text_of(place),
             None if place is None or searched_to is None else datetime.fromtimestamp(searched_to, UTC),
             newest or (after if place_of(cursor) == START else None),
         )

@@ -67,9 +67,7 @@ class QueryLogWriter:
         for _ in range(_DRAINED_AT_ONCE):
             try:
                 datagram = self._events.recv(_DATAGRAM_BYTES)
-            except BlockingIOError:
-                return False
-            except OSError:
+            except OSError:  # nothing waits (BlockingIOError), or the socket is closed
                 return False
             try:
                 self._queue.put_nowait(datagram)

@@ -79,18 +79,16 @@ async def openings(change: Change, catalogue: Catalogue, *, of_hook: bool = Fals
     return found[:_MOST_PHRASES] + (["and more"] if len(found) > _MOST_PHRASES else [])
 
 
+@dataclass(frozen=True, slots=True)
 class _Lookup:
     """Groups before and after, lists, and what exemptions and pauses name."""
 
-    def __init__(
-        self, was: States, will: States, rows: dict[str, ListRow], facts: Facts, shifting: frozenset[str]
-    ) -> None:
-        self.was = was
-        self.will = will
-        self.rows = rows
-        self.facts = facts
-        self.exempt_identities: frozenset[str] = frozenset()
-        self._shifting = shifting  # lists that open what they decide: allowed in a group, or in an exemption's scope
+    was: States
+    will: States
+    rows: dict[str, ListRow]
+    facts: Facts
+    shifting: frozenset[str]  # lists that open what they decide: allowed in a group, or in an exemption's scope
+    exempt_identities: frozenset[str]
 
     @classmethod
     async def make(cls, change: Change, entries: Iterable[Entry], catalogue: Catalogue) -> _Lookup:
@@ -122,9 +120,8 @@ class _Lookup:
             leased_groups=await _leased_groups(conn),
             all_paused=None in paused,
         )
-        found = cls(was, will, rows, facts, frozenset(allowed | scopes))
-        found.exempt_identities = frozenset(row.who[0] for row in opened if row.kind == "identity")
-        return found
+        identities = frozenset(row.who[0] for row in opened if row.kind == "identity")
+        return cls(was, will, rows, facts, frozenset(allowed | scopes), identities)
 
     def of_lists(self, entries: Iterable[Entry]) -> Iterator[str]:
         """Openings by lists that are made, changed or removed; their rules are looked at by `of_rules`."""
@@ -139,7 +136,7 @@ class _Lookup:
                 if before.get("enabled") and before.get("rules"):
                     yield f"list {entry.name!r} goes, with {before['rules']} rules"
             elif entry.action == "create":
-                if after.get("enabled") and after.get("url") and _is_in(entry.name, self._shifting):
+                if after.get("enabled") and after.get("url") and _is_in(entry.name, self.shifting):
                     yield f"list {entry.name!r} is made, and an exemption or a group allows what it has"
             elif entry.action == "update":
                 yield from self._of_update(entry.name, before, after)
@@ -148,7 +145,7 @@ class _Lookup:
         if before["enabled"] and not after["enabled"] and before.get("rules"):
             yield f"list {name!r} is disabled, with {before['rules']} rules"
         elif after["enabled"] and not before["enabled"]:
-            if name in self.facts.opening_lists or _is_in(name, self._shifting):
+            if name in self.facts.opening_lists or _is_in(name, self.shifting):
                 yield f"list {name!r} is enabled, and allows some"
         elif after["enabled"] and (other := [key for key in _SOURCE if before.get(key) != after.get(key)]):
             yield f"list {name!r} is of another {' and '.join(other)}"
@@ -168,7 +165,7 @@ class _Lookup:
                     yield f"list {row.name!r} no longer blocks {names}"
                 elif is_opening == "allow":
                     yield f"list {row.name!r} allows {names}"
-                elif _is_in(row.name, self._shifting):
+                elif _is_in(row.name, self.shifting):
                     yield f"list {row.name!r}, which an exemption or a group allows, takes up {names}"
 
 

@@ -203,7 +203,7 @@ def told_as_away(place: str) -> Iterator[None]:
     except (SQLAlchemyError, ConnectionError, TimeoutError, sqlite3.Error) as error:
         raise _away(place, error) from error
     except Exception as error:
-        if _is_of_asyncpg(error):
+        if any(kind.__module__.startswith("asyncpg.") for kind in type(error).__mro__):
             raise _away(place, error) from error
         raise
 
@@ -219,10 +219,6 @@ def _away(place: str, error: BaseException | None) -> StoreAway:
     if is_full:
         return StoreFull(f"the store, {place}, takes nothing more: the disk is full")
     return StoreAway(f"the store, {place}, does not answer: {_why(error)}")
-
-
-def _is_of_asyncpg(error: Exception) -> bool:
-    return any(kind.__module__.startswith("asyncpg.") for kind in type(error).__mro__)
 
 
 def _why(error: BaseException | None) -> str:

@@ -38,16 +38,12 @@ class Gap:
             self._actors.append(actor)
 
     def entry(self) -> AuditEntry:
-        """The row that tells it."""
-        after = canonical(self.plain())
-        return AuditEntry(datetime.now(UTC), ACTOR, ACTION, OBJECT, None, after, None)
-
-    def plain(self) -> dict[str, object]:
-        """As the row has it: the times of the first and the last refused change, how many, by whom, and why."""
-        return {
+        """The row that tells the times of the first and the last refused change, how many, by whom, and why."""
+        after = {
             "first": self._first.isoformat(),
             "last": self._last.isoformat(),
             "refused": self.refused,
             "actors": sorted(self._actors),
             "why": self._why,
         }
+        return AuditEntry(datetime.now(UTC), ACTOR, ACTION, OBJECT, None, canonical(after), None)

@@ -82,9 +82,11 @@ class JsonTuple(Json):
         return None if value is None else tuple(json.loads(value))
 
 
+# Types that the migrations have, too: a change of one would be a migration of its own.
 # Sorted by code points on both engines: a page's cursor means the same everywhere.
 Key = Text().with_variant(Text(collation="C"), "postgresql")
 Word = String(32)
+BigId = BigInteger().with_variant(Integer, "sqlite")  # SQLite numbers rows by INTEGER alone, which has 64 bits there
 
 metadata = MetaData(
     naming_convention={
@@ -200,7 +202,7 @@ policy_revisions = Table(
 webhook_messages = Table(
     "webhook_messages",
     metadata,
-    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    Column("id", BigId, primary_key=True),
     Column("hook", Key, nullable=False),
     Column("message_id", Text, nullable=False),
     Column("body", Text, nullable=False),
@@ -264,7 +266,7 @@ leases = Table(
 lease_history = Table(
     "lease_history",
     metadata,
-    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    Column("id", BigId, primary_key=True),
     Column("at", UtcTime, nullable=False, index=True),
     Column("action", Word, nullable=False),  # set, renewed, ended, expired
     Column("address", Key, nullable=False),
@@ -334,7 +336,7 @@ change_requests = Table(
 audit = Table(
     "audit",
     metadata,
-    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=False),
+    Column("id", BigId, primary_key=True, autoincrement=False),
     Column("at", UtcTime, nullable=False),
     Column("actor", Text, nullable=False),
     Column("action", Text, nullable=False),

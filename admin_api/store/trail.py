@@ -53,11 +53,6 @@ class _Acknowledgement:
         return f"{rows} lost, which row {self.row} acknowledges ({self.actor}: {self.reason or 'no reason given'})"
 
 
-async def verify(conn: AsyncConnection, key: bytes, heads: Sequence[Pair] = ()) -> list[str]:
-    """Problems of the trail, one sentence each (at most a hundred); [] when it is whole."""
-    return (await look_through(conn, key, heads)).findings
-
-
 async def look_through(conn: AsyncConnection, key: bytes, heads: Sequence[Pair] = ()) -> Verified:
     """Look at every row, and at the heads (ids and macs that were the last ones once)."""
     found = Verified()

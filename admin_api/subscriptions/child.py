@@ -11,13 +11,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from admin_api.child_process import do_for_parent
 from admin_api.subscriptions.messages import LIST_CHANNEL, ListRead, ReadList
 from blocklists.formats.content import ListContent
 from blocklists.formats.reading import read_list
 from resolver.config.file_policy import write_contents
-from resolver.errors import MoatdnsError
-from resolver.system.channel import Refusal
-from resolver.system.child_process import work_for_parent
 from resolver.system.state_files import reading
 
 _PIECE = 1 << 18
@@ -50,15 +48,5 @@ def _pieces(path: Path) -> Iterator[bytes]:
             yield piece
 
 
-def take(request: object) -> ListRead | Refusal:
-    """Do what the reader of lists is asked for."""
-    if not isinstance(request, ReadList):
-        return Refusal(f"{type(request).__name__} is no order for this child")
-    try:
-        return read(request)
-    except (MoatdnsError, OSError) as error:
-        return Refusal(str(error))
-
-
 if __name__ == "__main__":
-    work_for_parent(LIST_CHANNEL, take)
+    do_for_parent(LIST_CHANNEL, (ReadList,), read)

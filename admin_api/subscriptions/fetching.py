@@ -162,7 +162,7 @@ async def _download(
             if received > most_octets:
                 raise FetchError(f"it has more than the {most_octets >> 20} MiB that subscriptions.max_mib allows")
             digest.update(piece)
-            await asyncio.to_thread(_write, file, piece)
+            await asyncio.to_thread(file.write, piece)
             progress(received, total)
     if wanted.sha256 is not None and digest.hexdigest() != wanted.sha256:
         raise FetchError(f"its SHA-256 is {digest.hexdigest()}, not the one that is pinned")
@@ -172,7 +172,3 @@ async def _download(
 def _new(path: Path) -> BinaryIO:
     path.unlink(missing_ok=True)
     return os.fdopen(open_own(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL), "wb")
-
-
-def _write(file: BinaryIO, piece: bytes) -> None:
-    file.write(piece)

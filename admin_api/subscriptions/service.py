@@ -27,7 +27,7 @@ from admin_api.subscriptions.fetching import FetchOrder, fetch
 from admin_api.subscriptions.messages import LIST_CHANNEL, ReadList
 from blocklists.formats.reading import READER
 from resolver.config.file_policy import CONTENTS, content_path
-from resolver.errors import FetchError, ListError, MoatdnsError
+from resolver.errors import ListError, MoatdnsError
 from resolver.system.state_files import make_folder
 from resolver.telemetry.log import Log
 
@@ -175,13 +175,10 @@ class Subscriptions:
         if progress.wishes != wishes:
             progress.wishes, progress.next_at, progress.failures = wishes, 0.0, 0
         if not self._has_copy(row) or _source_of(row) != _source_of_copy(row):
-            return time.time() >= self._retry_at(row, progress)
+            return time.time() >= (progress.next_at if progress.failures else 0.0)
         if not progress.next_at:
             progress.next_at = self._next_at(row, progress)
         return time.time() >= progress.next_at
-
-    def _retry_at(self, row: ListRow, progress: _Progress) -> float:
-        return progress.next_at if progress.failures else 0.0
 
     def _next_at(self, row: ListRow, progress: _Progress) -> float:
         refresh = row.refresh_seconds or 86400
@@ -208,7 +205,7 @@ class Subscriptions:
                 make_folder(file.parent)
                 await self._fetch_and_keep(row, file, progress)
             progress.failures = 0
-        except (FetchError, ListError, MoatdnsError, OSError) as error:
+        except (MoatdnsError, OSError) as error:
             progress.failures += 1
             await self._note_failure(row, str(error))
         finally:

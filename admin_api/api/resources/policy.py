@@ -9,7 +9,7 @@ from admin_api.editing.refusals import BadRequest
 from admin_api.policy_file.applying import apply
 from admin_api.policy_file.document import document_of
 from admin_api.policy_file.telling import told_change
-from admin_api.policy_file.trying import InForce, Told, Try, planned_by
+from admin_api.policy_file.trying import InForce, PlanTold, Try, planned_by
 from admin_api.store import policy as stored
 from admin_api.store import revisions
 from admin_api.store.errors import StaleVersion
@@ -68,7 +68,7 @@ async def _apply(call: Call) -> ApiReply:
         if not planned.revision == now == expected:
             raise StaleVersion(f"the policy (revision {now} now, planned against {expected})")
         await apply(change, planned, call.context.known)
-    told = Told(change.revision, [told_change(one) for one in planned.changes], planned.kept)
+    told = PlanTold(change.revision, [told_change(one) for one in planned.changes], planned.kept)
     body = as_model(models.PlanReply, told)
     if planned.rules > MOST_RULES_AT_ONCE:
         call.context.policy.changed()

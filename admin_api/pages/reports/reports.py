@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -45,9 +46,7 @@ async def exemptions(visit: Visit) -> web.StreamResponse:
     items = [] if report is None else report.items
     return visit.render(
         "reports/report_exemptions.html",
-        **_facts(visit, chosen, report),
-        items=items[:_MOST_ROWS],
-        count=len(items),
+        **_facts(chosen, report, items),
         used=sum(1 for item in items if item.uses),
         stale=sum(1 for item in items if item.stale),
     )
@@ -60,9 +59,7 @@ async def usage(visit: Visit) -> web.StreamResponse:
     items = [] if report is None else report.items
     return visit.render(
         "reports/report_usage.html",
-        **_facts(visit, chosen, report),
-        items=items[:_MOST_ROWS],
-        count=len(items),
+        **_facts(chosen, report, items),
         total={kind: sum(n for item in items if isinstance(n := item[kind], int)) for kind in _KINDS},
         kinds=_KINDS,
         columns=[] if report is None else report.by,
@@ -118,7 +115,7 @@ def _window(chosen: dict[str, str]) -> Range:
     return ranges.chosen(chosen, _USUAL, WINDOWS)
 
 
-def _facts(visit: Visit, chosen: dict[str, str], report: Any) -> dict[str, object]:
+def _facts(chosen: dict[str, str], report: Any, items: Sequence[Any]) -> dict[str, object]:
     is_dated = "from" in chosen or "to" in chosen
     return {
         "chosen": chosen,
@@ -126,5 +123,7 @@ def _facts(visit: Visit, chosen: dict[str, str], report: Any) -> dict[str, objec
         "window": None if is_dated else _window(chosen).key,
         "windows": WINDOWS,
         "report": report,
+        "items": items[:_MOST_ROWS],
+        "count": len(items),
         "made_at": datetime.now(UTC),
     }

@@ -5,28 +5,24 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
+from admin_api.store.tables import BigId, Key, Word
+
 revision = "0003"
 down_revision = "0002"
-branch_labels = None
-depends_on = None
-
-_KEY = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
-_WORD = sa.String(32)
-_NUMBER = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 
 
 def upgrade() -> None:
     """Their tables."""
     op.create_table(
         "exemptions",
-        sa.Column("id", _KEY, primary_key=True),
-        sa.Column("kind", _WORD, nullable=False),
+        sa.Column("id", Key, primary_key=True),
+        sa.Column("kind", Word, nullable=False),
         sa.Column("who", sa.Text, nullable=False),
         sa.Column("scope", sa.Text, nullable=False),
         sa.Column("owner", sa.Text, nullable=False),
         sa.Column("reason", sa.Text, nullable=False),
         sa.Column("ticket", sa.Text),
-        sa.Column("status", _WORD, nullable=False, index=True),
+        sa.Column("status", Word, nullable=False, index=True),
         sa.Column("requested_by", sa.Text, nullable=False),
         sa.Column("requested_owner", sa.Text, nullable=False),
         sa.Column("decided_by", sa.Text),
@@ -42,21 +38,21 @@ def upgrade() -> None:
     op.create_table(
         "exemption_events",
         sa.Column("id", sa.Integer, primary_key=True),
-        sa.Column("exemption_id", _KEY, sa.ForeignKey("exemptions.id", ondelete="CASCADE"), nullable=False, index=True),
+        sa.Column("exemption_id", Key, sa.ForeignKey("exemptions.id", ondelete="CASCADE"), nullable=False, index=True),
         sa.Column("at", sa.BigInteger, nullable=False),
-        sa.Column("action", _WORD, nullable=False),
+        sa.Column("action", Word, nullable=False),
         sa.Column("actor", sa.Text, nullable=False),
         sa.Column("owner", sa.Text, nullable=False),
-        sa.Column("status", _WORD, nullable=False),
+        sa.Column("status", Word, nullable=False),
         sa.Column("expires_at", sa.BigInteger, nullable=False),
         sa.Column("note", sa.Text),
     )
     op.create_table(
         "leases",
-        sa.Column("address", _KEY, primary_key=True),
-        sa.Column("identity", _KEY, nullable=False, index=True),
-        sa.Column("group", _KEY),
-        sa.Column("device", _KEY, nullable=False, index=True),
+        sa.Column("address", Key, primary_key=True),
+        sa.Column("identity", Key, nullable=False, index=True),
+        sa.Column("group", Key),
+        sa.Column("device", Key, nullable=False, index=True),
         sa.Column("set_by", sa.Text, nullable=False),
         sa.Column("created_at", sa.BigInteger, nullable=False),
         sa.Column("updated_at", sa.BigInteger, nullable=False),
@@ -64,12 +60,12 @@ def upgrade() -> None:
     )
     op.create_table(
         "lease_history",
-        sa.Column("id", _NUMBER, primary_key=True),
+        sa.Column("id", BigId, primary_key=True),
         sa.Column("at", sa.BigInteger, nullable=False, index=True),
-        sa.Column("action", _WORD, nullable=False),
-        sa.Column("address", _KEY, nullable=False),
-        sa.Column("identity", _KEY, nullable=False),
-        sa.Column("group", _KEY),
+        sa.Column("action", Word, nullable=False),
+        sa.Column("address", Key, nullable=False),
+        sa.Column("identity", Key, nullable=False),
+        sa.Column("group", Key),
         sa.Column("ends_at", sa.BigInteger, nullable=False),
         sa.Column("actor", sa.Text, nullable=False),
         sa.Column("request_id", sa.Text),
@@ -78,8 +74,8 @@ def upgrade() -> None:
     )
     op.create_table(
         "pauses",
-        sa.Column("id", _KEY, primary_key=True),
-        sa.Column("group", _KEY),
+        sa.Column("id", Key, primary_key=True),
+        sa.Column("group", Key),
         sa.Column("reason", sa.Text, nullable=False),
         sa.Column("set_by", sa.Text, nullable=False),
         sa.Column("created_at", sa.BigInteger, nullable=False),

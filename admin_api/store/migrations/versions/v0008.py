@@ -6,13 +6,10 @@ import sqlalchemy as sa
 from alembic import op
 
 from admin_api.persons import normal_form
+from admin_api.store.tables import Key, Word
 
 revision = "0008"
 down_revision = "0007"
-branch_labels = None
-depends_on = None
-
-_KEY = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 
 
 def upgrade() -> None:
@@ -23,7 +20,7 @@ def upgrade() -> None:
         return  # a store that was set back to an earlier number has it all
     op.add_column("tokens", sa.Column("networks", sa.Text))
     op.add_column("tokens", sa.Column("groups", sa.Text))
-    op.add_column("exemptions", sa.Column("owner_form", _KEY, nullable=False, server_default=""))
+    op.add_column("exemptions", sa.Column("owner_form", Key, nullable=False, server_default=""))
     op.create_index("ix_exemptions_owner_form", "exemptions", ["owner_form"])
     exemptions = sa.table("exemptions", sa.column("owner", sa.Text), sa.column("owner_form", sa.Text))
     for owner in connection.execute(sa.select(exemptions.c.owner).distinct()).scalars().all():
@@ -32,7 +29,7 @@ def upgrade() -> None:
         )
     op.create_table(
         "change_requests",
-        sa.Column("id", _KEY, primary_key=True),
+        sa.Column("id", Key, primary_key=True),
         sa.Column("operation", sa.Text, nullable=False),
         sa.Column("path", sa.Text, nullable=False),
         sa.Column("query", sa.Text, nullable=False),
@@ -43,10 +40,10 @@ def upgrade() -> None:
         sa.Column("opens", sa.Text, nullable=False),
         sa.Column("changes", sa.Text, nullable=False),
         sa.Column("effect", sa.Text, nullable=False),
-        sa.Column("status", sa.String(32), nullable=False),
+        sa.Column("status", Word, nullable=False),
         sa.Column("requested_by", sa.Text, nullable=False),
         sa.Column("requested_owner", sa.Text, nullable=False),
-        sa.Column("requested_token", sa.String(32), nullable=False),
+        sa.Column("requested_token", Word, nullable=False),
         sa.Column("created_at", sa.BigInteger, nullable=False),
         sa.Column("expires_at", sa.BigInteger, nullable=False),
         sa.Column("decided_by", sa.Text),

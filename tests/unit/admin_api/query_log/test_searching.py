@@ -270,7 +270,7 @@ def test_any_text_is_a_cursor_of_ours_or_refused(text: str) -> None:
     )
 )
 def test_any_json_is_a_cursor_of_ours_or_refused(value: Any) -> None:
-    text = cursors._encoded(value)
+    text = cursors.text_of(value)
     with suppress(BadCursor):
         assert list(cursors.place_of(text)) == value
     with suppress(BadAfter):
@@ -280,5 +280,5 @@ def test_any_json_is_a_cursor_of_ours_or_refused(value: Any) -> None:
 @given(st.text(max_size=10), st.integers(0, cursors.MOST_ID), st.dictionaries(st.text(max_size=10), st.integers(0, 9)))
 def test_cursors_are_read_as_they_were_made(day: str, below: int, marks: dict[str, int]) -> None:
     place = cursors.SearchPlace(day, below)
-    assert cursors.place_of(cursors.cursor_of(place)) == place
-    assert cursors.marks_of(cursors.after_of(marks)) == marks
+    assert cursors.place_of(cursors.text_of(place)) == place
+    assert cursors.marks_of(cursors.text_of(marks)) == marks

@@ -88,16 +88,16 @@ def _explained(
 ) -> Explanation:
     """The policy's steps, unless something before it decides."""
     if access.allowed.find(parse_client(client)) is None:
-        why = "clients.allow does not hold this address, whatever the policy says"
+        why = "clients.allow does not contain this address; the policy does not matter"
         return _without_policy(explanation, REFUSED, Step("access", REFUSED, why))
     if is_meta(number) or number == Type.OPT:
         return _without_policy(explanation, REFUSED, Step("type", REFUSED, f"{qtype} is not a type of data"))
     zone = access.local_names.zone_of(key_of(wire_name), number)
     if zone is not None:
-        why = f"{zone.name} is always answered here ({zone.because}): no policy and no upstream is asked"
+        why = f"{zone.name} is always answered here ({zone.because}), without policy or upstream"
         return _without_policy(explanation, "allow", Step("local", "answered here", why))
     if number == Type.ANY and explanation.verdict != Verdict.BLOCK:
-        minimal = Step("response", "answered here", "ANY gets one HINFO record, whatever there is (RFC 8482)")
+        minimal = Step("response", "answered here", "ANY always gets one HINFO record (RFC 8482)")
         return replace(explanation, trace=[*explanation.trace[:-1], minimal])
     if explanation.verdict != Verdict.BLOCK and number in _WITH_ADDRESSES:
         *before, response = explanation.trace
@@ -110,11 +110,11 @@ def _guard_step(private_names: frozenset[bytes] | None, key: bytes) -> Step:
     if private_names is None:
         return Step("guard", "off", "private addresses are passed on: upstream.rebinding_guard is off")
     if any(above in private_names for above in ancestors_of(key)):
-        return Step("guard", "private name", "may have private addresses: upstream.private_names or zones has it")
+        return Step("guard", "private name", "may have private addresses: it is in upstream.private_names or zones")
     return Step(
         "guard",
         "on",
-        "private addresses are taken out of what upstreams say, unless upstream.private_names or upstream.zones has "
+        "private addresses are removed from upstreams' answers, unless upstream.private_names or upstream.zones has "
         "this name or one above it",
     )
 

@@ -11,8 +11,8 @@ from resolver.wire.remarks import remark_of_ede
 Why = tuple[int, str]
 """The code and text of an extended DNS error."""
 
-OUR_FAULT: Final[Why] = (Ede.OTHER, "an error of the resolver's own, which its log tells")
-TOO_SLOW: Final[Why] = (Ede.NO_REACHABLE_AUTHORITY, "what an alias leads to was not told in time")
+OUR_FAULT: Final[Why] = (Ede.OTHER, "an internal error of the resolver: see its log")
+TOO_SLOW: Final[Why] = (Ede.NO_REACHABLE_AUTHORITY, "the target of an alias was not answered in time")
 
 
 def why_not(error: MoatdnsError) -> Why:
@@ -24,7 +24,7 @@ def why_not(error: MoatdnsError) -> Why:
             return remark[1], f"{remark[2]}, and answered {rcode_name(error.rcode)}"
         return Ede.OTHER, f"the upstreams answered {rcode_name(error.rcode)}"
     if isinstance(error, UpstreamLame):
-        return Ede.NO_REACHABLE_AUTHORITY, "the upstreams refer to other servers instead of answering"
+        return Ede.NO_REACHABLE_AUTHORITY, "the upstreams return referrals instead of answers"
     if isinstance(error, UpstreamBusy):
         return Ede.OTHER, "too many queries are waiting for an upstream"
     # Clients are not told which upstreams there are.

@@ -288,7 +288,7 @@ class Pipeline:
             take_off(self._waiting_in, network)
 
 
-_NOBODY = ede_option(Ede.PROHIBITED, "this proxy did not say for whom it asks: see clients.trusted_proxies")
+_NOBODY = ede_option(Ede.PROHIBITED, "this proxy did not name its client: see clients.trusted_proxies")
 _NOT_OURS = ede_option(Ede.PROHIBITED, "this resolver does not serve your network")
 _SMALL_OCTETS = 300  # of an answer that amplifies little
 _ERRORS = b"error"

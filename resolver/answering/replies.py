@@ -72,7 +72,7 @@ class Replies:
             reply.options, reply.cookie = self._cookies.answer(cookie, address)
         if _KEEPALIVE in asked and transport.has_connections:  # over UDP it is ignored (RFC 7828 section 3.3.1)
             if asked[_KEEPALIVE]:
-                raise FormatError("a client tells no timeout (RFC 7828 section 3.2.1)")
+                raise FormatError("a client must not send a timeout (RFC 7828 section 3.2.1)")
             reply.options += self._keepalive
         if _NSID in asked:
             reply.nsid = self._nsid

@@ -47,7 +47,7 @@ def read_network(text: str) -> str:
             f"{shown(text)} is not a network: write it as in '10.20.0.0/16', '2001:db8:20::/48' or '10.20.0.7'"
         ) from None
     if isinstance(address, ipaddress.IPv6Address) and address.scope_id:
-        raise RuleError(f"{shown(text)}: leave out the interface after '%'; a network has none")
+        raise RuleError(f"{shown(text)}: remove the interface after '%'; a network has none")
     length = _prefix_length(prefix, address, written) if slash else address.max_prefixlen
     if isinstance(address, ipaddress.IPv6Address) and address in _MAPPED and length >= _MAPPED.prefixlen:
         address, length = ipaddress.IPv4Address(address.packed[-4:]), length - _MAPPED.prefixlen
@@ -61,7 +61,7 @@ def _prefix_length(prefix: str, address: _Address, written: str) -> int:
     if prefix.isascii() and prefix.isdigit() and len(prefix) <= 3 and int(prefix) <= address.max_prefixlen:
         return int(prefix)
     raise RuleError(
-        f"{shown(written)} is not a network: after '/' comes the length of the prefix, 0 to {address.max_prefixlen}"
+        f"{shown(written)} is not a network: after '/' write the prefix length, 0 to {address.max_prefixlen}"
     )
 
 
@@ -82,7 +82,7 @@ def read_client_name(text: str) -> str:
     written = text.strip().lower()
     if not text.isascii() or not _CLIENT_NAME.match(written):  # a Kelvin sign is no k
         raise RuleError(
-            f"{shown(text)} is not a client name: take letters, digits and '-', at most 63, and begin with no '-'"
+            f"{shown(text)} is not a client name: use letters, digits and '-', at most 63, and no '-' at the beginning"
         )
     return written
 
@@ -113,7 +113,9 @@ def parse_syslog(text: str) -> tuple[str, Any]:
     scheme = SCHEME.match(written)
     transport = scheme["scheme"].lower() if scheme else ""
     if scheme is None or transport not in _SYSLOG_PORTS:
-        raise RuleError(f"{shown(text)} is no syslog server: write 'udp://IP:514', 'tcp://IP:601' or 'unix:/dev/log'")
+        raise RuleError(
+            f"{shown(text)} is not a syslog server: write 'udp://IP:514', 'tcp://IP:601' or 'unix:/dev/log'"
+        )
     match = BRACKETED.match(scheme["rest"]) or BARE.match(scheme["rest"])
     if match is None:
         raise RuleError(f"{shown(text)}: name the server by its address, as in '{transport}://192.0.2.1:514'")
@@ -182,7 +184,7 @@ def host_of(match: re.Match[str], text: str) -> str:
     except ValueError:
         raise RuleError(f"{shown(text)}: {shown(match['host'])} is not an IP address") from None
     if (address.version == 6) != match[0].startswith("["):
-        raise RuleError(f"{shown(text)}: only an IPv6 address stands in brackets, and it must")
+        raise RuleError(f"{shown(text)}: put IPv6 addresses, and only those, in brackets")
     if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped:
         return str(address.ipv4_mapped)
     return str(address)

@@ -30,7 +30,7 @@ def load_pair(context: ssl.SSLContext, certificate: Path, private_key: Path, sec
             ) from error
         raise ListenError(
             f"{section}.certificate: {certificate} with {private_key} cannot be used ({error.reason or error}): both "
-            "should be PEM files, the certificate first in its chain, the key without a password"
+            "should be PEM files, the server's certificate before its chain, the key without a password"
         ) from error
 
 
@@ -41,7 +41,7 @@ def check_ca_file(ca_file: str | None) -> None:
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(ca_file)
     except ssl.SSLError as error:
-        raise ListenError(f"upstream.ca_file: {ca_file} holds no certificates in PEM form") from error
+        raise ListenError(f"upstream.ca_file: {ca_file} contains no certificates in PEM form") from error
     except OSError as error:
         raise ListenError(f"upstream.ca_file: {ca_file} cannot be read: {error.strerror or error}") from error
 
@@ -83,5 +83,5 @@ def _shown_to_client(certificate: Path, private_key: Path, server_name: str | No
                 return error.verify_message
     facts = ends[0].getpeercert()
     if not facts:
-        return "no certificate is shown"
+        return "no certificate was sent"
     return datetime.fromtimestamp(ssl.cert_time_to_seconds(str(facts["notAfter"])), UTC)

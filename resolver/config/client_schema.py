@@ -38,14 +38,14 @@ def _read_cookie_secret(text: str) -> str:
 def _read_told(text: str) -> str:
     octets = len(text.encode())
     if not 1 <= octets <= _LONGEST:
-        raise RuleError(f"should be text of 1 to {_LONGEST} octets, is of {octets}; null tells nothing")
+        raise RuleError(f"should be text of 1 to {_LONGEST} octets, has {octets}; null returns nothing")
     return text
 
 
 def _read_server_name(text: str) -> str:
     name = fields.read_host_name(text)
     if "." not in name or name[-1].isdigit() or ":" in name:
-        raise RuleError(f"{shown(text)} is not the name of a host: write it whole, as in 'dns.corp.example'")
+        raise RuleError(f"{shown(text)} is not a host name: write it in full, as in 'dns.corp.example'")
     return name
 
 
@@ -101,7 +101,7 @@ class ListenSection(Section):
         seen: dict[str, str] = {}
         for key, index, one in streams:
             if seen.setdefault(one, key) != key:
-                why = f"{one} is in listen.{seen[one]} too: give each a port of its own"
+                why = f"{one} is in listen.{seen[one]} too: give each a separate port"
                 fields.raise_mistakes([fields.mistake(why, one, key, index)])
         return self
 

@@ -32,7 +32,7 @@ EVENTS = (
 def _read_event(text: str) -> str:
     if text in EVENTS:
         return text
-    raise RuleError(f"{shown(text)} is no event: take {', '.join(EVENTS)}")
+    raise RuleError(f"{shown(text)} is not an event: use {', '.join(EVENTS)}")
 
 
 Clients = Literal["full", "network", "hidden"]
@@ -78,8 +78,8 @@ class AdminSection(Section):
         host, _ = parse_endpoint(self.listen)
         if not ipaddress.ip_address(host.partition("%")[0]).is_loopback:
             why = (
-                f"{self.listen} can be reached from elsewhere, and tokens would travel in clear: set admin.tls, "
-                "listen on 127.0.0.1, or say admin.insecure: true (behind a proxy that does TLS)"
+                f"{self.listen} can be reached from elsewhere, and tokens would be sent unencrypted: set admin.tls, "
+                "listen on 127.0.0.1, or set admin.insecure: true (behind a proxy that does TLS)"
             )
             fields.raise_mistakes([fields.mistake(why, self.listen, "listen")])
         return self

@@ -16,5 +16,5 @@ def read_secrets(text: str) -> tuple[bytes, ...]:
     """
     lines = text.split()
     if not 1 <= len(lines) <= 2 or not all(_SECRET.match(line) for line in lines):
-        raise ValueError("should hold 32 hex digits, and on a second line, if any, those of the secret before")
+        raise ValueError("should contain 32 hex digits, and on an optional second line those of the previous secret")
     return tuple(bytes.fromhex(line) for line in lines)

@@ -92,7 +92,7 @@ def _read_name(text: str) -> str:
     if _NAME.match(text):
         return text
     raise RuleError(
-        f"{shown(text)} is not a name: take lower-case letters, digits and '-', at most 63, and begin with no '-'"
+        f"{shown(text)} is not a name: use lower-case letters, digits and '-', at most 63, and no '-' at the beginning"
     )
 
 
@@ -218,7 +218,7 @@ def _normal_zones(value: dict[str, Texts]) -> dict[str, Texts]:
         for name in names:
             known = lengths.get(name)
             if known == length:
-                mistakes.append(mistake(f"is the zone {name!r}, which is there already: keep one", written, written))
+                mistakes.append(mistake(f"is the zone {name!r}, which is already listed: keep one", written, written))
             if known is None or known <= length:
                 zones[name], lengths[name] = servers, length
     raise_mistakes(mistakes)
@@ -227,7 +227,7 @@ def _normal_zones(value: dict[str, Texts]) -> dict[str, Texts]:
 
 def _moment(value: datetime) -> datetime:
     if value.year not in _YEARS:
-        why = f"should be a time of the years {_YEARS[0]} to {_YEARS[-1]}"
+        why = f"should be a time in the years {_YEARS[0]} to {_YEARS[-1]}"
         raise PydanticCustomError("mistake", "{why}", {"why": why})
     return value.astimezone(UTC)
 

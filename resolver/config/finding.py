@@ -29,7 +29,7 @@ def find_config(explicit: str | None, environ: Mapping[str, str]) -> Path | None
 def _existing(name: str, given_by: str) -> Path:
     path = Path(name)
     if not _is_there(path):
-        raise ConfigError([f"{name}: the config file that {given_by} names does not exist"])
+        raise ConfigError([f"{name}: the config file named by {given_by} does not exist"])
     return path
 
 

@@ -30,7 +30,7 @@ def read_block_rule(text: str) -> str:
         found = next((probe for probe in _PROBES if compile_regex(rule.regex).search(probe)), None)
         if found:
             raise RuleError(
-                f"{rule.text} covers the whole of a top-level domain, {found!r} for one: say more of the names"
+                f"{rule.text} covers a whole top-level domain, such as {found!r}: write more of the names"
             )
     elif rule.kind is RuleKind.PATTERN:
         free = (rule.written or "").removesuffix(name)

@@ -80,7 +80,7 @@ def _check(document: Document, known: KnownReferences | None) -> tuple[Config | 
     data = {} if document.data is None else document.data
     if not isinstance(data, dict):
         problems.append(
-            FileProblem(1, (), f"the file should hold keys with values, as in 'workers: 2', and is {shown(data)}")
+            FileProblem(1, (), f"the file should contain keys with values, as in 'workers: 2', and is {shown(data)}")
         )
         return None, problems
     config = None

@@ -52,7 +52,7 @@ def sentences(error: ValidationError, model: type[BaseModel]) -> Iterator[tuple[
 def unknown_key(key: str, known: list[str]) -> str:
     """The sentence about a key that is not among the known ones."""
     meant = nearest(key, known)
-    hint = f"did you mean {meant!r}?" if meant else f"known here are {', '.join(known)}"
+    hint = f"did you mean {meant!r}?" if meant else f"known keys are {', '.join(known)}"
     return f"is not a known key: {hint}"
 
 

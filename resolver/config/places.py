@@ -31,8 +31,8 @@ _INTEGER = re.compile(r"(?:[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+)\Z")
 _FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?\Z")
 _SPECIAL_FLOAT = re.compile(r"(?:[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))\Z")
 
-_QUOTE_IT = 'a value that begins with such a character is put in quotes, as in "*.example.com" or "[::1]:53"'
-_WRITE_OUT = f"write the value out; {_QUOTE_IT}"
+_QUOTE_IT = 'put a value that begins with such a character in quotes, as in "*.example.com" or "[::1]:53"'
+_WRITE_OUT = f"write the value in full; {_QUOTE_IT}"
 _ADVICE = {  # libyaml's words: what an admin can do about it
     "found character that cannot start any token": _QUOTE_IT,
     "did not find expected alphabetic or numeric character": _QUOTE_IT,
@@ -40,7 +40,7 @@ _ADVICE = {  # libyaml's words: what an admin can do about it
     "mapping values are not allowed in this context": "put text that holds ': ' in quotes, and check the indentation",
     "could not find expected ':'": "write a key as 'key: value'",
     "did not find expected key": "check the indentation and the quotes of this line and the one before",
-    "did not find expected '-' indicator": "check the indentation: the entries of a list stand in one column",
+    "did not find expected '-' indicator": "check the indentation: the entries of a list must be in one column",
     "did not find expected ',' or ']'": "close the list with ']'",
     "did not find expected ',' or '}'": "close the section with '}'",
     "found unexpected end of stream": "a quote or a bracket is not closed",
@@ -99,8 +99,10 @@ def read_yaml(text: str, fill_in: Callable[[str], str]) -> Document:
         reader.report(_yaml_problem(error, text), line=mark.line + 1 if mark else 1, path=())
     except yaml.reader.ReaderError as error:
         line = text.encode()[: error.position].count(b"\n") + 1
-        what = f"the character U+{error.character:04X}" if error.character > 0 else "a character that text cannot hold"
-        reader.report(f"it is not YAML: {what} stands here; remove it", line=line, path=())
+        what = (
+            f"the character U+{error.character:04X}" if error.character > 0 else "a character that text cannot contain"
+        )
+        reader.report(f"it is not YAML: {what} is not allowed here; remove it", line=line, path=())
     except _UnreadableError:
         pass
     else:
@@ -190,9 +192,7 @@ class _Reader:
         if event.anchor is not None:
             self.report(f"the anchor &{event.anchor} is not accepted: {_WRITE_OUT}", self._line(event))
         if event.tag is not None:
-            self.report(
-                f"the tag {shown(event.tag)} is not accepted: leave it out", self._line(event), hides_value=True
-            )
+            self.report(f"the tag {shown(event.tag)} is not accepted: remove it", self._line(event), hides_value=True)
 
     def _take_key(self, event: Any) -> None:
         level = self._levels[-1]

@@ -57,7 +57,7 @@ class OwnList(SubscriptionFields):
     def _is_of_one_kind(self) -> OwnList:
         if self.url is not None and (self.block or self.allow):
             side = "block" if self.block else "allow"
-            why = "is beside a url: a list is fetched, or has rules of its own; make two lists"
+            why = "is not allowed with a url: a list is fetched, or has its own rules; make two lists"
             fields.raise_mistakes([fields.mistake(why, None, side)])
         return self
 

@@ -126,7 +126,7 @@ def _claimed_twice(groups: list[_Named]) -> Iterator[tuple[KeyPath, str]]:
                     yield (
                         ("groups", index, field, entry),
                         f"{claimed} belongs to the group {shown(other_name)} and to {shown(name)}: "
-                        f"a {what} has one group, so take it out of one",
+                        f"a {what} has one group, so remove it from one",
                     )
 
 
@@ -164,7 +164,7 @@ def _unknown_reference(text: str, meant: str | None) -> str:
     if meant is None and "." in text:
         return f"{shown(text)} looks like a domain name: put it in a list under policy.lists, and name that list here"
     if meant is None and text in SETS:
-        return f"{shown(text)} has nothing in it here: leave it out"
+        return f"{shown(text)} has nothing in it here: remove it"
     hint = _did_you_mean(meant) or f": name one of the sets {', '.join(SETS)}, a vendor, a vendor/service or a list"
     return f"{shown(text)} is not known{hint}"
 

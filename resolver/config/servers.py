@@ -49,7 +49,7 @@ def parse_server(text: str) -> UpstreamServer:
     port = port_of(match, text) if match["port"] else _PORTS[transport]
     if is_encrypted and not _is_address(match["host"]):
         if has_name:
-            raise RuleError(f"{shown(text)}: '#NAME' stands behind an address; here the name is there already")
+            raise RuleError(f"{shown(text)}: '#NAME' follows an address; here the name is given already")
         host = _name(match["host"], text)
         return UpstreamServer(transport, host, port, host, path)
     try:
@@ -70,7 +70,7 @@ def _split_path(rest: str, text: str) -> tuple[str, str]:
     authority, slash, path = rest.partition("/")
     path = (slash + path).removesuffix(_TEMPLATE) if slash else _USUAL_PATH
     if not _PATH.match(path) or len(path) > _LONGEST_PATH:
-        raise RuleError(f"{shown(text)}: a path is of printable ASCII without spaces, such as '{_USUAL_PATH}'")
+        raise RuleError(f"{shown(text)}: a path has printable ASCII without spaces, such as '{_USUAL_PATH}'")
     return authority.removesuffix(_TEMPLATE), path
 
 
@@ -104,5 +104,5 @@ def read_bootstrap(text: str) -> str:
         return SYSTEM
     server = parse_server(text)
     if not server.has_address:
-        raise RuleError(f"{shown(text)}: a bootstrap server is named by its address, as in 'udp://192.0.2.1'")
+        raise RuleError(f"{shown(text)}: a bootstrap server must be an address, as in 'udp://192.0.2.1'")
     return server.name

@@ -83,6 +83,6 @@ class SubscriptionFields(Section):
             return self
         address = literal_address(urlsplit(self.url).hostname or "")
         if address is not None and not self.allow_private and not is_public(address):
-            why = f"leads to {address}, which is private or local: say allow_private: true if that is meant"
+            why = f"leads to {address}, which is private or local: set allow_private: true if this is intended"
             fields.raise_mistakes([fields.mistake(why, self.url, "url")])
         return self

@@ -160,7 +160,7 @@ class HttpExchange:
         elif outcome is not None:
             reply(response_of(outcome))
         else:
-            reply(Refused(400, "this is no DNS query").response)
+            reply(Refused(400, "this is not a DNS query").response)
 
     def _client(self, request: Request) -> Client:
         """The client: a trusted proxy's word counts, up to the first address that is no such proxy. Raises Refused."""
@@ -183,5 +183,5 @@ class HttpExchange:
             return client.itself()
         if not client.words & BY_CLIENT_SUBNET:  # else the query may say it
             dropped["proxy_says_nothing"] += 1
-            raise Refused(403, "this proxy did not say for whom it asks: see clients.trusted_proxies")
+            raise Refused(403, "this proxy did not name its client: see clients.trusted_proxies")
         return client

@@ -57,7 +57,7 @@ def _told(process: psutil.Process) -> str:
         return f"{process.name()} (pid {process.pid})"
     parent = process.parent()
     supervisor = parent if parent is not None and _is_ours(parent) else process
-    return f"moatdns itself (pid {supervisor.pid}), which runs already"
+    return f"moatdns itself (pid {supervisor.pid}), which is already running"
 
 
 def _is_ours(process: psutil.Process) -> bool:

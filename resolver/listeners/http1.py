@@ -72,7 +72,7 @@ class Http1(Application):
                 status = error.error_status_hint if error.error_status_hint in _REASONS else 400
                 if status == 431 and len(self._http.trailing_data[0].partition(b"\r\n")[0]) > MOST_TARGET:
                     status = 414
-                self._respond(Refused(status, "this is no request that is understood here").response, last=True)
+                self._respond(Refused(status, "this is not a supported request").response, last=True)
             self._connection.close_later()
         finally:
             self._goes_on = False

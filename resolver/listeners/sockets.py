@@ -255,7 +255,7 @@ def _widen(one: socket.socket) -> None:
 
 def _taken(address: Listen, kind: socket.SocketKind, key: str) -> str:
     holder = holder_of(address.host, address.port, kind)
-    return f"{key}: {address.text} is in use{holder}; end that program or choose another port"
+    return f"{key}: {address.text} is in use{holder}; stop that program or choose another port"
 
 
 def _why(address: Listen, error: OSError, kind: socket.SocketKind = socket.SOCK_STREAM, key: str = "") -> str:

@@ -79,7 +79,9 @@ def explain(
     if response:
         trace.append(Step("response", response.mode, f"TTL {response.ttl_seconds} s, {response.because}"))
     else:
-        judged = "whatever names it leads to" if decision.lets_targets_through else "names it leads to are judged too"
+        judged = (
+            "whatever names it leads to" if decision.lets_targets_through else "names that it leads to are checked too"
+        )
         trace.append(Step("response", "forwarded", f"answered from cache or upstream; {judged}"))
     network = situation.network
     return Explanation(
@@ -149,14 +151,14 @@ def _block_steps(
     steps = []
     if group.exempt:
         steps.append(
-            Step("exempt", "not covered", "a way round the resolver stays closed for exempt groups too")
+            Step("exempt", "not covered", "a way around the resolver stays blocked for exempt groups too")
             if standing.is_bypass
             else Step("exempt", "exempt", f"group {group.name} is exempt")
         )
     for exemption in situation.exemptions:
         scope = ", ".join(exemption.scope)
         if standing.is_bypass:
-            steps.append(Step("exemption", "not covered", f"{exemption.id}: a way round the resolver stays closed"))
+            steps.append(Step("exemption", "not covered", f"{exemption.id}: a way around the resolver stays blocked"))
         elif not policy.grant_of(exemption).covers(standing, key):
             steps.append(Step("exemption", "not covered", f"{exemption.id} is for {scope}, not for this name"))
         elif decision.exemption == exemption.id:
@@ -164,7 +166,7 @@ def _block_steps(
         else:
             steps.append(Step("exemption", "not needed", f"{exemption.id} covers it too: {scope}"))
     if decision.verdict is Verdict.MONITOR:
-        why = "only watches" if group.monitor else "only watches for now (see pause and schedule)"
+        why = "only watches" if group.monitor else "is only monitored for now (see pause and schedule)"
         steps.append(Step("mode", "monitor", f"group {group.name} {why}"))
     return steps
 
@@ -172,6 +174,6 @@ def _block_steps(
 def _response(group: CompiledGroup, decision: Decision, qtype: str) -> ExplainedResponse:
     response = group.response
     forced = decision.response is not None
-    because = "demanded by the catalogue" if forced else f"as group {group.name} has it"
+    because = "required by the catalogue" if forced else f"set by group {group.name}"
     mode = decision.response or response.mode
     return ExplainedResponse(mode, response.ttl_seconds, response.ipv4, response.ipv6, qtype, because)

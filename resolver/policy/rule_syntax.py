@@ -136,7 +136,7 @@ def parse_rule(text: str, *, is_foreign: bool = False) -> Rule:
     elif written.startswith("*."):
         form, name = RuleForm.BELOW, written[2:]
     if "/" in name or ":" in name:
-        raise RuleError(f"{written!r} is not a domain name: leave out scheme, port and path, as in 'example.com'")
+        raise RuleError(f"{written!r} is not a domain name: remove scheme, port and path, as in 'example.com'")
     if _STAR in name:
         return _pattern(form, name.lower().rstrip("."), written, is_foreign=is_foreign)
     return Rule(form, key_of(parse_name(name)))
@@ -146,14 +146,14 @@ def _addresses(text: str) -> Rule:
     try:
         network = ipaddress.ip_network(text)
     except ValueError as error:
-        why = f"{_IP}{text} is no address or network: write it as in '{_IP}192.0.2.0/24' ({error})"
+        why = f"{_IP}{text} is not an address or network: write it as in '{_IP}192.0.2.0/24' ({error})"
         raise RuleError(why) from None
     mapped = network.network_address.ipv4_mapped if isinstance(network, ipaddress.IPv6Network) else None
     if mapped is not None and network.prefixlen >= _MAPPED_BITS:
         network = ipaddress.ip_network((mapped, network.prefixlen - _MAPPED_BITS))
     if network.prefixlen < _LEAST_BITS[network.version]:
         raise RuleError(
-            f"{_IP}{network} is too much of the internet: name networks of /{_LEAST_BITS[network.version]} or longer"
+            f"{_IP}{network} covers too much of the Internet: use networks of /{_LEAST_BITS[network.version]} or longer"
         )
     return Rule(RuleForm.SUBTREE, key_of_network(network))
 
@@ -165,10 +165,12 @@ def _pattern(form: RuleForm, name: str, written: str, *, is_foreign: bool) -> Ru
     parts = name.split(RUN) if is_foreign else [name]
     stars = _STAR * (2 - (len(parts) > 1))  # not both kinds in one pattern
     if name.count(_STAR) > _MAX_STARS * (2 if is_foreign else 1) or any(stars in part for part in parts):
-        raise RuleError(f"{written!r}: at most {_MAX_STARS} '*' in a pattern, and no two beside each other")
+        raise RuleError(f"{written!r}: at most {_MAX_STARS} '*' in a pattern, and no two next to each other")
     for label in labels:
         if len(label) > 63 or not _PATTERN_LABEL.match(label):
-            raise RuleError(f"{written!r}: {label!r} is no label: letters, digits, '-', '_', and '*' for any of these")
+            raise RuleError(
+                f"{written!r}: {label!r} is not a label: letters, digits, '-', '_', and '*' for any of these"
+            )
     last = max(place for place, label in enumerate(labels) if _STAR in label)
     suffix = parse_name(".".join(labels[last + 1 :]))
     return Rule(form, key_of(suffix), RuleKind.PATTERN, name)
@@ -181,10 +183,10 @@ def _regex(expression: str) -> Rule:
     if compiled.programsize > MAX_REGEX_PROGRAM:
         raise RuleError(
             f"/{expression}/ costs too much: it compiles to {compiled.programsize} instructions, "
-            f"{MAX_REGEX_PROGRAM} are the most; use fewer or smaller repetitions"
+            f"at most {MAX_REGEX_PROGRAM} are allowed; use fewer or smaller repetitions"
         )
     if compiled.search(""):
-        raise RuleError(f"/{expression}/ matches every name, even the empty one: say what must be there")
+        raise RuleError(f"/{expression}/ matches every name, even the empty one: write what must be there")
     return Rule(RuleForm.SUBTREE, b"", RuleKind.REGEX, expression)
 
 

@@ -50,7 +50,7 @@ def _group_steps(policy: PolicySnapshot, situation: Situation, address: Address)
     if lease is not None:
         said = f"{address} is leased to {lease.identity} until {_shown(lease.ends.wall)}"
         if lease.group is None:
-            yield Step("lease", lease.identity, f"{said}, and says no group")
+            yield Step("lease", lease.identity, f"{said}, without a group")
         elif situation.via == "lease":
             yield Step("lease", lease.identity, f"{said}, in group {lease.group}")
         else:
@@ -60,13 +60,13 @@ def _group_steps(policy: PolicySnapshot, situation: Situation, address: Address)
     considered = policy.networks_of(address)
     for place, (network, owner) in enumerate(considered):
         outcome = _LEFT_TO.get(situation.via, "chosen" if place == 0 else "less specific")
-        yield Step("network", outcome, f"{network} of group {owner} holds {address}")
+        yield Step("network", outcome, f"{network} of group {owner} contains {address}")
     if situation.via == "lease":
         yield Step("group", group, "the lease says so")
     elif situation.via == "client name":
-        yield Step("group", group, f"the client calls itself {situation.name}, which is a name of this group")
+        yield Step("group", group, f"the client's name is {situation.name}, which is a name of this group")
     elif considered:
-        yield Step("group", group, f"{address} is in {situation.network}, the most specific network that a group has")
+        yield Step("group", group, f"{address} is in {situation.network}, the most specific network of any group")
     else:
         yield Step("group", group, f"no group has a network with {address}")
 

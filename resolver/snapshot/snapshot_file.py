@@ -56,7 +56,7 @@ class FileEntry:
         match = _CONTENT.match(entry.name)
         # A file is called by its content, and so is nowhere else.
         if match is None or not str(entry.sha256).startswith(match[1]) or type(entry.bytes) is not int:
-            raise ValueError(f"{str(entry.name)[:100]!r} is the name of none of its files")
+            raise ValueError(f"{str(entry.name)[:100]!r} is not the name of one of its files")
         return entry
 
 
@@ -309,9 +309,9 @@ def _check(path: Path, entry: FileEntry) -> None:
     with reading(path) as file:
         size = os.fstat(file.fileno()).st_size
         if size != entry.bytes:
-            raise SnapshotError(f"{path}: {size} octets, {entry.bytes} were written")
+            raise SnapshotError(f"{path}: {size} octets instead of {entry.bytes}")
         if hashlib.file_digest(file, "sha256").hexdigest() != entry.sha256:
-            raise SnapshotError(f"{path}: the content is not what was written")
+            raise SnapshotError(f"{path}: the content has been changed")
 
 
 def _map(path: Path) -> memoryview:

@@ -60,7 +60,7 @@ class MessageSet:
         """A message's line. Raises ChannelError for one of another channel."""
         kind = type(message).__name__
         if self._kinds.get(kind) is not type(message):
-            raise ChannelError(f"{kind} is no message of the {self.name} channel")
+            raise ChannelError(f"{kind} is not a message of the {self.name} channel")
         numbers = {name: number for name, number in (("request", request), ("answers", answers)) if number is not None}
         line = {"channel": self.name, "version": self.version, "message": kind, **numbers, "fields": message}
         return write_json(line) + b"\n"
@@ -72,7 +72,7 @@ class MessageSet:
         except ValueError:
             said = None
         if not isinstance(said, dict) or said.get("channel") != self.name:
-            raise ChannelError(f"no message of the {self.name} channel: {line[:80]!r}")
+            raise ChannelError(f"not a message of the {self.name} channel: {line[:80]!r}")
         if said.get("version") != self.version:
             raise ChannelError(
                 f"the {self.name} channel has version {self.version} here, and {said.get('version')!r} at the other "
@@ -145,7 +145,7 @@ class MessageChannel:
         if isinstance(answer, Refusal):
             raise RequestRefused(answer.why)
         if not self._messages.accepts(answer, request):
-            raise ChannelError(f"{type(answer).__name__} is no answer to {type(request).__name__}")
+            raise ChannelError(f"{type(answer).__name__} is not an answer to {type(request).__name__}")
         return cast(_Answer, answer)
 
     async def receive(self) -> Received | None:

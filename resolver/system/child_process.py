@@ -100,7 +100,7 @@ class ChildProcess:
             return await self.channel.ask(request)
         except ChannelClosed:
             await self.end_within(_LAST_SECONDS)
-            raise ChannelClosed(f"{self._name} ended with status {self.status} and no word") from None
+            raise ChannelClosed(f"{self._name} ended with status {self.status} and no message") from None
         finally:
             hearing.cancel()
 

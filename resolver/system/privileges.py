@@ -24,10 +24,10 @@ class Account:
             entry = pwd.getpwnam(name)
         except KeyError:
             raise MoatdnsError(
-                f"user: there is no user {name!r} on this machine; make one ('useradd --system {name}') or name another"
+                f"user: there is no user {name!r} on this machine; add one ('useradd --system {name}') or name another"
             ) from None
         if entry.pw_uid == 0:
-            raise MoatdnsError(f"user: {name!r} is root itself: name an ordinary user")
+            raise MoatdnsError(f"user: {name!r} is root: name an ordinary user")
         return cls(entry.pw_name, entry.pw_uid, entry.pw_gid)
 
     @classmethod

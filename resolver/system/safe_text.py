@@ -87,8 +87,8 @@ def refuse_acting_in_prose(text: str) -> None:
 
 def _told(found: re.Match[str]) -> str:
     return (
-        f"holds {_written_out(found)} at character {found.start() + 1}, which is not seen but acts on what is around "
-        "it: leave out control characters, writing directions and zero widths"
+        f"holds {_written_out(found)} at character {found.start() + 1}, which is invisible but changes the text "
+        "around it: remove control characters, writing directions and zero-width characters"
     )
 
 

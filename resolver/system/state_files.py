@@ -47,7 +47,7 @@ def open_own(path: Path, flags: int) -> int:
         if error.errno == errno.ELOOP:
             raise NotOursError(path, "is a symbolic link, which is not followed: remove it") from error
         if error.errno == errno.ENXIO:  # a pipe that nobody reads, a socket
-            raise NotOursError(path, "is no regular file: remove it") from error
+            raise NotOursError(path, "is not a regular file: remove it") from error
         raise
     try:
         _check(descriptor, path, writes=flags & os.O_ACCMODE != os.O_RDONLY)
@@ -60,13 +60,17 @@ def open_own(path: Path, flags: int) -> int:
 def _check(descriptor: int, path: Path, *, writes: bool) -> None:
     facts = os.fstat(descriptor)
     if not stat.S_ISREG(facts.st_mode):
-        raise NotOursError(path, "is no regular file: remove it")
+        raise NotOursError(path, "is not a regular file: remove it")
     if facts.st_uid not in (0, os.geteuid()):
-        raise NotOursError(path, f"belongs to the user with the id {facts.st_uid}: give it to ours, or remove it")
+        raise NotOursError(
+            path, f"belongs to the user with the id {facts.st_uid}: give it to the user of moatdns, or remove it"
+        )
     if not writes and facts.st_mode & stat.S_IWOTH:
-        raise NotOursError(path, f"can be written by everybody: remove it, or take that away ('chmod o-w {path}')")
+        raise NotOursError(
+            path, f"can be written by everybody: remove it, or remove that permission ('chmod o-w {path}')"
+        )
     if writes and facts.st_nlink != 1:
-        raise NotOursError(path, "has a second name (a hard link), whose content would change with it: remove it")
+        raise NotOursError(path, "has a second name (a hard link), which would change with it: remove it")
     if writes and facts.st_mode & _OTHERS and facts.st_uid == os.geteuid():
         os.fchmod(descriptor, stat.S_IMODE(facts.st_mode) & ~_OTHERS)
 

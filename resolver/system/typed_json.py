@@ -38,7 +38,7 @@ def _plain(value: Any) -> object:
         return sorted(value)
     if isinstance(value, enum.Enum):
         return value.value
-    raise TypeError(f"{type(value).__name__} has no form in JSON")
+    raise TypeError(f"{type(value).__name__} cannot be written as JSON")
 
 
 def read_as(kind: type[_Value], raw: object) -> _Value:

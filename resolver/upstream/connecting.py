@@ -42,7 +42,7 @@ class Dialling:
         except TimeoutError:
             raise UpstreamTimeout(f"{server.name}: no {what} connection within {self.connect_seconds:g} s") from None
         except ssl.SSLCertVerificationError as error:
-            raise UpstreamInsecure(f"{server.name}: its certificate is not good: {error.verify_message}") from error
+            raise UpstreamInsecure(f"{server.name}: its certificate is not valid: {error.verify_message}") from error
         except ssl.SSLError as error:
             raise UpstreamInsecure(f"{server.name}: TLS: {error.reason or error}") from error
         except OSError as error:
@@ -73,10 +73,10 @@ class Dialling:
         if server.settings.has_address or server.settings.transport not in ("tls", "https"):
             return [server.address[0]]
         if self._bootstrap is None:
-            raise UpstreamUnreachable(f"{server.name}: nobody can be asked for its address")
+            raise UpstreamUnreachable(f"{server.name}: no server can resolve its name")
         try:
             addresses = await self._bootstrap.addresses(server.settings.host)
         except UpstreamError as error:
-            raise UpstreamUnreachable(f"{server.name}: its address is not known: {error}") from error
+            raise UpstreamUnreachable(f"{server.name}: its name cannot be resolved: {error}") from error
         good = self._last_good.get(server)
         return sorted(addresses, key=lambda address: address != good)[:_MOST_ADDRESSES]

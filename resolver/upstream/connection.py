@@ -352,7 +352,7 @@ class TcpConnection(Connection):
         link = self.link
         for message in self._deframer.feed(data):
             if len(message) < HEADER:
-                why = f"{link.server.name}: what it sent over TCP is not DNS"
+                why = f"{link.server.name}: its data over TCP is not DNS"
                 self.end(UpstreamBadAnswer(why), may_move=False)
                 return
             exchange = self.in_flight.get(message[:2])

@@ -94,7 +94,7 @@ class HttpsConnection(Connection):
         except ProtocolError as error:
             self._is_leaving = True
             self.rest()
-            raise UpstreamUnreachable(f"{self.link.server.name}: it takes no question (HTTP/2: {error})") from error
+            raise UpstreamUnreachable(f"{self.link.server.name}: it accepts no query (HTTP/2: {error})") from error
         key = stream_id.to_bytes(4, "big")
         self._replies[key] = _Reply()
         self._flush()
@@ -128,7 +128,7 @@ class HttpsConnection(Connection):
         """Write what was kept. Raises UpstreamInsecure where the server speaks no HTTP/2."""
         channel = self.channel
         if channel is None or channel.selected_alpn_protocol() != "h2":
-            raise UpstreamInsecure(f"{self.link.server.name}: the server speaks no HTTP/2 (ALPN h2)")
+            raise UpstreamInsecure(f"{self.link.server.name}: the server does not support HTTP/2 (ALPN h2)")
         self._flush()
 
     def close(self) -> None:
@@ -164,13 +164,13 @@ class HttpsConnection(Connection):
         self.rest()
 
     def _end_nonsense(self, what: str) -> None:
-        why = f"{self.link.server.name}: what it sent is not HTTP/2: {what}"
+        why = f"{self.link.server.name}: its data is not HTTP/2: {what}"
         self.end(UpstreamBadAnswer(why), may_move=True)  # answers may have been in the same piece
 
     def _take_in(self, event: Event) -> None:
         if isinstance(event, ConnectionTerminated):
             # What it might still answer is asked elsewhere, too: h2 reads nothing behind a GOAWAY.
-            why = f"{self.link.server.name}: it ended the connection (HTTP/2 {event.error_code!r})"
+            why = f"{self.link.server.name}: it closed the connection (HTTP/2 {event.error_code!r})"
             self.end(UpstreamUnreachable(why), may_move=True)
             return
         if not isinstance(event, ResponseReceived | DataReceived | StreamEnded | StreamReset):
@@ -195,7 +195,7 @@ class HttpsConnection(Connection):
             reply.body += event.data or b""
             if len(reply.body) > MAX_MESSAGE:
                 self._cancel(key)
-                self._fail(key, UpstreamBadAnswer(f"{self.link.server.name}: an answer that is no DNS message"))
+                self._fail(key, UpstreamBadAnswer(f"{self.link.server.name}: a response that is not a DNS message"))
         elif isinstance(event, StreamEnded):
             self._finish(key, reply)
         else:
@@ -217,7 +217,7 @@ class HttpsConnection(Connection):
             or not (question_matches(exchange.asker.question, message) or is_bare_error(message))
         ):
             self.link.server.wrong_replies += 1
-            self._fail(key, UpstreamBadAnswer(f"{name}: an answer that is none to the question"))
+            self._fail(key, UpstreamBadAnswer(f"{name}: an answer to another question"))
             return
         self.take(key)
         # What was in a cache on the way has less time left than its TTLs say (RFC 8484 section 5.1).
@@ -230,7 +230,7 @@ class HttpsConnection(Connection):
             self.take(key)
             self.link.move(exchange)
         else:
-            self._fail(key, UpstreamUnreachable(f"{self.link.server.name}: it took the answer back (HTTP/2 {code!r})"))
+            self._fail(key, UpstreamUnreachable(f"{self.link.server.name}: it reset the request (HTTP/2 {code!r})"))
 
     def _fail(self, key: bytes, error: UpstreamError) -> None:
         exchange = self.take(key)

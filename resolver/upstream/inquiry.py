@@ -142,7 +142,7 @@ class Inquiry(Asker):
         elif is_referral(self.question, response):
             self.is_lame = True
             server.bad_answers += 1
-            server.trouble = "refers to other servers instead of answering"
+            server.trouble = "returns a referral instead of an answer"
             self._failed(link, UpstreamLame(f"{server.name} {server.trouble}"))
         else:
             if server in self.knows_no_edns:
@@ -359,10 +359,10 @@ class Inquiry(Asker):
         """The error to tell when all have failed: an rcode says most, then a referral, silence, and last a refusal."""
         if self.rcode is not None:
             return UpstreamBadAnswer(
-                f"no upstream gave an answer; the last one heard said rcode {self.rcode}", self.rcode, self.told
+                f"no upstream gave an answer; the last response had rcode {self.rcode}", self.rcode, self.told
             )
         if self.is_lame:
-            return UpstreamLame("the upstreams refer to other servers instead of answering")
+            return UpstreamLame("the upstreams return referrals instead of answers")
         if self.was_silent:
             asked = ", ".join(link.server.name for link in self.order[: self.next_server])
             return UpstreamTimeout(f"no answer from {asked}")

@@ -292,7 +292,7 @@ def _negative_lifetime(names: Names, authority: list[Record]) -> int:
             _, at = names.read(record.rdata)
             _, at = names.read(at)
             if at + _SOA_NUMBERS != record.end:
-                raise FormatError("an SOA record of another length than its parts have")
+                raise FormatError("an SOA record whose length does not match its parts")
             return int.from_bytes(names.message[record.end - 4 : record.end], "big")
     return 0
 

@@ -100,7 +100,7 @@ def follow(names: Names, records: list[Record], qname: bytes, qtype: int, *, dns
 def covered(signature: Record, message: bytes) -> int:
     """The type that an RRSIG record signs (RFC 4034 section 3.1.1). Raises FormatError."""
     if signature.end < signature.rdata + 2:
-        raise FormatError("a signature that does not say of what")
+        raise FormatError("a signature without the type that it covers")
     return message[signature.rdata] << 8 | message[signature.rdata + 1]
 
 

@@ -58,7 +58,7 @@ class ServerCookies:
         """
         server_bytes = len(data) - _CLIENT_BYTES
         if server_bytes and not _SERVER_SHORTEST <= server_bytes <= _SERVER_LONGEST:
-            raise FormatError("a COOKIE option of a length that no cookie has")
+            raise FormatError("a COOKIE option of an invalid length")
         now = math.floor(self._clock()) % _TIMES
         if not server_bytes:
             return self._made(data, address, now), CookieProof.UNKNOWN

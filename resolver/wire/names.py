@@ -54,7 +54,7 @@ def _label(label: str, name: str) -> bytes:
         raise RuleError(f"{name!r} has an empty label: write one dot between labels")
     octets = label.lower().encode("ascii") if label.isascii() else _a_label(label, name)
     if len(octets) > MAX_LABEL:
-        raise RuleError(f"{name!r} has a label of {len(octets)} octets: {MAX_LABEL} is the most")
+        raise RuleError(f"{name!r} has a label of {len(octets)} octets: at most {MAX_LABEL} are allowed")
     if not _LABEL.match(octets):
         raise RuleError(f"{name!r} is not a domain name: a label is letters, digits, '-' and '_'")
     return octets
@@ -94,7 +94,7 @@ def _labels(text: str) -> list[bytes]:
         elif digits is None:
             labels[-1] += (escaped or plain).encode("ascii")
         elif int(digits) > 255:
-            raise RuleError(f"'\\\\{digits}' is no octet: 000 to 255 are possible")
+            raise RuleError(f"'\\\\{digits}' is not an octet: 000 to 255 are possible")
         else:
             labels[-1].append(int(digits))
     return [bytes(label) for label in labels]

@@ -62,7 +62,7 @@ def read_proxy_header(data: bytes) -> ProxyHeader | None:
     if version_and_command & 0xF0 != _VERSION or command not in (_LOCAL, _PROXY):
         raise FormatError(f"a PROXY header of an unknown version or command, {version_and_command:#04x}")
     if end > MAX_OCTETS:
-        raise FormatError(f"a PROXY header of {end} octets: {MAX_OCTETS} are the most")
+        raise FormatError(f"a PROXY header of {end} octets: at most {MAX_OCTETS} are allowed")
     if command == _PROXY and (family not in _OCTETS_OF_ADDRESSES or protocol not in (_UNSPECIFIED, _STREAM, _DATAGRAM)):
         raise FormatError(f"a PROXY header of an unknown family or protocol, {kind:#04x}")
     if len(data) < end:

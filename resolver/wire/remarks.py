@@ -24,7 +24,7 @@ PRIVATE_ADDRESSES: Final[Remark] = (
 ZERO_ADDRESS: Final[Remark] = (
     "upstream_zero_address",
     int(Ede.FILTERED),
-    "the upstream answered 0.0.0.0 or ::, as filters do for names that they block",
+    "the upstream answered 0.0.0.0 or ::, as filters do for blocked names",
 )
 KINDS: Final = ("private_addresses", "upstream_zero_address", "upstream_blocked", "upstream_bogus")
 

@@ -92,5 +92,5 @@ def test_a_user_that_is_none_is_told() -> None:
 
 
 def test_root_is_no_ordinary_user() -> None:
-    with pytest.raises(MoatdnsError, match="is root itself"):
+    with pytest.raises(MoatdnsError, match="is root"):
         Account.named("root")

@@ -182,9 +182,9 @@ def test_a_compiler_that_ends_or_says_garbage_ends_the_start(tmp_path: Path, com
 
     async def scenario() -> None:
         async with scene(tmp_path, compiled, of_modules={BUILD: [dies, garbles]}) as one:
-            with pytest.raises(SnapshotError, match="the compiler ended with status 1 and no word"):
+            with pytest.raises(SnapshotError, match="the compiler ended with status 1 and no message"):
                 await Supervisor(None, one.log, one.children.start).run()
-            with pytest.raises(SnapshotError, match="no message of the build channel: b'MemoryError"):
+            with pytest.raises(SnapshotError, match="not a message of the build channel: b'MemoryError"):
                 await Supervisor(None, one.log, one.children.start).run()
 
     run(scenario())

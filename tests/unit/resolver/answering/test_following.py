@@ -350,7 +350,7 @@ async def test_a_target_that_is_silent_for_too_long_fails_in_time(served: Served
     served.upstream.answer(ALIAS)
     assert waiting == []
     await asyncio.sleep(0.2)
-    assert reason(waiting) == (22, "what an alias leads to was not told in time")
+    assert reason(waiting) == (22, "the target of an alias was not answered in time")
     assert served.counters.dropped["following_seconds"] == 1
     assert served.resolver.waiting == 1, "the target is still with the upstream"
     served.upstream.answer(TARGET)

@@ -56,8 +56,8 @@ def test_a_link_that_leads_nowhere_does_not_give_way_to_defaults(here: Path) -> 
 @pytest.mark.parametrize(
     ("flag", "environ", "problem"),
     [
-        ("gone.yaml", {}, "gone.yaml: the config file that --config names does not exist"),
-        (None, {"MOATDNS_CONFIG": "g.yaml"}, "g.yaml: the config file that $MOATDNS_CONFIG names does not exist"),
+        ("gone.yaml", {}, "gone.yaml: the config file named by --config does not exist"),
+        (None, {"MOATDNS_CONFIG": "g.yaml"}, "g.yaml: the config file named by $MOATDNS_CONFIG does not exist"),
     ],
 )
 def test_a_file_that_is_named_must_exist(here: Path, flag: str | None, environ: dict[str, str], problem: str) -> None:

@@ -168,7 +168,7 @@ SERVERS = (
     "'https://NAME/dns-query', IPv6 in brackets"
 )
 SECRET = (
-    "should hold 32 hex digits, and on a second line, if any, those of the secret before; "
+    "should contain 32 hex digits, and on an optional second line those of the previous secret; "
     "make one with 'openssl rand -hex 16'"
 )
 TOLD = "should be text of 1 to 255 octets"
@@ -184,16 +184,16 @@ ENDPOINT = (
         # keys
         ("wrokers: 2", "wrokers: is not a known key: did you mean 'workers'?"),
         ("cache: {max_mb: 2}", "cache.max_mb: is not a known key: did you mean 'max_mib'?"),
-        ("listen: {zzz: 2}", "listen.zzz: is not a known key: known here are do53, dot, doh"),
+        ("listen: {zzz: 2}", "listen.zzz: is not a known key: known keys are do53, dot, doh"),
         (
             "12: 3",
-            "12: is not a known key: known here are listen, tls, workers, state_dir, user, server, clients, "
+            "12: is not a known key: known keys are listen, tls, workers, state_dir, user, server, clients, "
             "rate_limits, cookies, upstream, cache, limits, admin, store, statistics, query_log, subscriptions, "
             "leases, audit, webhooks, block_page, policy",
         ),
         (
             '"a\\nb": 3',
-            "'a\\nb': is not a known key: known here are listen, tls, workers, state_dir, user, server, clients, "
+            "'a\\nb': is not a known key: known keys are listen, tls, workers, state_dir, user, server, clients, "
             "rate_limits, cookies, upstream, cache, limits, admin, store, statistics, query_log, subscriptions, "
             "leases, audit, webhooks, block_page, policy",
         ),
@@ -266,15 +266,15 @@ ENDPOINT = (
         (f"cookies: {{secret: {'g' * 32}}}", f"cookies.secret: {SECRET}"),
         ("cookies: {secret: 'file:/nowhere'}", "cookies.secret: '/nowhere' cannot be read: No such file or directory"),
         ("cookies: {secret: 'file:/dev/null'}", f"cookies.secret: '/dev/null' {SECRET}"),
-        (f"server: {{identity: {'x' * 256}}}", f"server.identity: {TOLD}, is of 256; null tells nothing"),
-        ("server: {version: ''}", f"server.version: {TOLD}, is of 0; null tells nothing"),
+        (f"server: {{identity: {'x' * 256}}}", f"server.identity: {TOLD}, has 256; null returns nothing"),
+        ("server: {version: ''}", f"server.version: {TOLD}, has 0; null returns nothing"),
         # addresses
         ("listen: {do53: [localhost:53]}", "listen.do53[0]: 'localhost:53': 'localhost' is not an IP address"),
         ("listen: {do53: [127.0.0.1]}", f"listen.do53[0]: '127.0.0.1' {ENDPOINT}"),
         ("listen: {do53: ['::1:53']}", f"listen.do53[0]: '::1:53' {ENDPOINT}"),
         (
             "listen: {do53: ['[127.0.0.1]:53']}",
-            "listen.do53[0]: '[127.0.0.1]:53': only an IPv6 address stands in brackets, and it must",
+            "listen.do53[0]: '[127.0.0.1]:53': put IPv6 addresses, and only those, in brackets",
         ),
         ("listen: {do53: ['127.0.0.1:0']}", "listen.do53[0]: '127.0.0.1:0' has no such port: 1 to 65535"),
         ("listen: {do53: ['[::1]:65536']}", "listen.do53[0]: '[::1]:65536' has no such port: 1 to 65535"),
@@ -302,12 +302,11 @@ ENDPOINT = (
         ),
         (
             "clients: {allow: [10.0.0.0/255.0.0.0]}",
-            "clients.allow[0]: '10.0.0.0/255.0.0.0' is not a network: after '/' comes the length of the prefix, 0 to "
-            "32",
+            "clients.allow[0]: '10.0.0.0/255.0.0.0' is not a network: after '/' write the prefix length, 0 to 32",
         ),
         (
             "clients: {allow: ['fe80::1%eth0']}",
-            "clients.allow[0]: 'fe80::1%eth0': leave out the interface after '%'; a network has none",
+            "clients.allow[0]: 'fe80::1%eth0': remove the interface after '%'; a network has none",
         ),
         (
             "upstream: {servers: [quic://9.9.9.9]}",
@@ -327,8 +326,8 @@ ENDPOINT = (
         ),
         (
             "upstream: {servers: ['tls://dns.example#other.example']}",
-            "upstream.servers[0]: 'tls://dns.example#other.example': '#NAME' stands behind an address; here the name "
-            "is there already",
+            "upstream.servers[0]: 'tls://dns.example#other.example': '#NAME' follows an address; here the "
+            "name is given already",
         ),
         (
             "upstream: {servers: ['tls://192.0.2.300']}",
@@ -337,7 +336,7 @@ ENDPOINT = (
         ),
         (
             "upstream: {servers: ['https://dns.example/a b']}",
-            "upstream.servers[0]: 'https://dns.example/a b': a path is of printable ASCII without spaces, such as "
+            "upstream.servers[0]: 'https://dns.example/a b': a path has printable ASCII without spaces, such as "
             "'/dns-query'",
         ),
         (
@@ -355,7 +354,7 @@ ENDPOINT = (
         ),
         (
             "upstream: {bootstrap: ['tls://dns.example']}",
-            "upstream.bootstrap[0]: 'tls://dns.example': a bootstrap server is named by its address, as in "
+            "upstream.bootstrap[0]: 'tls://dns.example': a bootstrap server must be an address, as in "
             "'udp://192.0.2.1'",
         ),
         (
@@ -392,7 +391,7 @@ def test_a_long_value_is_shortened(problems: Problems) -> None:
 def test_an_unknown_key_suggests_the_nearest_known_one(problems: Problems) -> None:
     assert problems("policy:\n  groups:\n  - name: a\n    netwroks: []\n    response:\n      ttl: 5\n") == [
         "4: policy.groups[0].netwroks: is not a known key: did you mean 'networks'?",
-        "6: policy.groups[0].response.ttl: is not a known key: known here are mode, ttl_seconds, ipv4, ipv6",
+        "6: policy.groups[0].response.ttl: is not a known key: known keys are mode, ttl_seconds, ipv4, ipv6",
     ]
 
 

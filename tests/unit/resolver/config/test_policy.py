@@ -98,8 +98,8 @@ def test_equal_policies_give_equal_json(load: Load) -> None:
         ("groups: [{name: 7}]", 'groups[0].name: should be text, is 7: put it in quotes, as in "7"'),
         (
             "groups: [{name: Über}]",
-            "groups[0].name: 'Über' is not a name: take lower-case letters, digits and '-', at most 63, and begin "
-            "with no '-'",
+            "groups[0].name: 'Über' is not a name: use lower-case letters, digits and '-', at most 63, and no "
+            "'-' at the beginning",
         ),
         (
             "groups: [{name: a}, {name: a}]",
@@ -107,8 +107,8 @@ def test_equal_policies_give_equal_json(load: Load) -> None:
         ),
         (
             "groups: [{name: a, networks: [10.0.0.0/8]}, {name: b, networks: [192.0.2.0/24, '::ffff:10.0.0.0/104']}]",
-            "groups[1].networks[1]: 10.0.0.0/8 belongs to the group 'a' and to 'b': a network has one group, so take "
-            "it out of one",
+            "groups[1].networks[1]: 10.0.0.0/8 belongs to the group 'a' and to 'b': a network has one group, "
+            "so remove it from one",
         ),
         (
             "groups: [{name: a, networks: [10.20.0.1/16]}]",
@@ -132,7 +132,7 @@ def test_equal_policies_give_equal_json(load: Load) -> None:
         ),
         (
             "lists: [{name: a, allow: ['https://x.com']}]",
-            "lists[0].allow[0]: 'https://x.com' is not a domain name: leave out scheme, port and path, as in "
+            "lists[0].allow[0]: 'https://x.com' is not a domain name: remove scheme, port and path, as in "
             "'example.com'",
         ),
         (
@@ -150,11 +150,11 @@ def test_equal_policies_give_equal_json(load: Load) -> None:
         ),
         (
             "lists: [{name: a, url: 'http://127.0.0.1/l'}]",
-            "lists[0].url: leads to 127.0.0.1, which is private or local: say allow_private: true if that is meant",
+            "lists[0].url: leads to 127.0.0.1, which is private or local: set allow_private: true if this is intended",
         ),
         (
             "lists: [{name: a, url: 'https://x.com/l', block: [b.com]}]",
-            "lists[0].block: is beside a url: a list is fetched, or has rules of its own; make two lists",
+            "lists[0].block: is not allowed with a url: a list is fetched, or has its own rules; make two lists",
         ),
         (
             "lists: [{name: a, sha256: 'ab'}]",
@@ -181,18 +181,18 @@ def test_equal_policies_give_equal_json(load: Load) -> None:
         ),
         (
             "groups: [{name: a, client_names: [k, 'no name']}]",
-            "groups[0].client_names[1]: 'no name' is not a client name: take letters, digits and '-', at most 63, "
-            "and begin with no '-'",
+            "groups[0].client_names[1]: 'no name' is not a client name: use letters, digits and '-', at most "
+            "63, and no '-' at the beginning",
         ),
         (
             "groups: [{name: a, client_names: [Kiosk-7]}, {name: b, client_names: [x, kiosk-7]}]",
-            "groups[1].client_names[1]: kiosk-7 belongs to the group 'a' and to 'b': a client name has one group, so "
-            "take it out of one",
+            "groups[1].client_names[1]: kiosk-7 belongs to the group 'a' and to 'b': a client name has one "
+            "group, so remove it from one",
         ),
         ("groups: [{name: a, allow: [ai, zzzzzz]}]", f"groups[0].allow[1]: 'zzzzzz' is not known: {SETS}"),
         (
             "groups: [{name: a, block: [gateways]}]",
-            "groups[0].block[0]: 'gateways' has nothing in it here: leave it out",
+            "groups[0].block[0]: 'gateways' has nothing in it here: remove it",
         ),
         (
             "groups: [{name: a, allow: [www.example.net]}]",

@@ -12,7 +12,7 @@ from resolver.errors import ConfigError
 
 from .conftest import Load, Problems
 
-QUOTES = 'a value that begins with such a character is put in quotes, as in "*.example.com" or "[::1]:53"'
+QUOTES = 'put a value that begins with such a character in quotes, as in "*.example.com" or "[::1]:53"'
 
 
 @pytest.mark.parametrize("text", ["", "# nothing but a comment\n", "---\n", "{}", "policy:\n", "null"])
@@ -47,13 +47,13 @@ def test_a_byte_order_mark_is_skipped(load: Load) -> None:
             "listen:\n  do53:\n  - [::1]:53\n",
             f"3: it is not YAML: while parsing a flow node, did not find expected node content; {QUOTES}",
         ),
-        ("# é\nworkers: '\x07'\n", "2: it is not YAML: the character U+0007 stands here; remove it"),
+        ("# é\nworkers: '\x07'\n", "2: it is not YAML: the character U+0007 is not allowed here; remove it"),
         ("workers: 2\n---\nworkers: 3\n", "2: a second document begins here: keep one"),
-        ("- workers\n", "1: the file should hold keys with values, as in 'workers: 2', and is a list"),
-        ("workers\n", "1: the file should hold keys with values, as in 'workers: 2', and is 'workers'"),
+        ("- workers\n", "1: the file should contain keys with values, as in 'workers: 2', and is a list"),
+        ("workers\n", "1: the file should contain keys with values, as in 'workers: 2', and is 'workers'"),
         ("listen:\n  do53: [[::1]:53]\n", f"2: listen.do53[0]: a list or section cannot be a key: {QUOTES}"),
-        ("workers: !!int 2\n", "1: workers: the tag 'tag:yaml.org,2002:int' is not accepted: leave it out"),
-        ("workers: &n 2\n", f"1: workers: the anchor &n is not accepted: write the value out; {QUOTES}"),
+        ("workers: !!int 2\n", "1: workers: the tag 'tag:yaml.org,2002:int' is not accepted: remove it"),
+        ("workers: &n 2\n", f"1: workers: the anchor &n is not accepted: write the value in full; {QUOTES}"),
         (
             "workers: 2\ncache:\n  prefetch: true\nworkers: 3\n",
             "4: workers: is written twice, first on line 1: keep one",

@@ -90,7 +90,7 @@ def test_a_reverse_zone_of_two_networks_is_the_longer_ones(tmp_path: Path, longe
         ("{172.16.0.0/12: [nonsense]}", "upstream.zones.'172.16.0.0/12'[0]: "),
         (
             "{10.0.0.0/8: [10.0.0.53], 10.in-addr.arpa: [10.0.0.54]}",
-            "upstream.zones.'10.in-addr.arpa': is the zone '10.in-addr.arpa', which is there already",
+            "upstream.zones.'10.in-addr.arpa': is the zone '10.in-addr.arpa', which is already listed",
         ),
         ("{a.example: []}", "upstream.zones.'a.example': "),
         ("{a.example: [nonsense]}", "upstream.zones.'a.example'[0]: "),

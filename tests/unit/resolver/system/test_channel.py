@@ -148,7 +148,7 @@ def test_an_answer_of_another_kind_is_refused() -> None:
         received = await other.receive()
         assert received is not None
         other.answer(received.request, Note("3"))
-        with pytest.raises(ChannelError, match="Note is no answer to Add"):
+        with pytest.raises(ChannelError, match="Note is not an answer to Add"):
             await asking
         hearing.cancel()
 
@@ -163,10 +163,10 @@ def line(**changed: Any) -> bytes:
 @pytest.mark.parametrize(
     ("said", "told"),
     [
-        (b"Traceback (most recent call last):\n", "no message of the words channel: b'Traceback"),
-        (b"\xff\xfe\n", "no message of the words channel"),
-        (b"[1]\n", "no message of the words channel"),
-        (line(channel="worker"), "no message of the words channel"),
+        (b"Traceback (most recent call last):\n", "not a message of the words channel: b'Traceback"),
+        (b"\xff\xfe\n", "not a message of the words channel"),
+        (b"[1]\n", "not a message of the words channel"),
+        (line(channel="worker"), "not a message of the words channel"),
         (line(version=4), "version 3 here, and 4 at the other end: moatdns was replaced while it ran"),
         (line(version=None), "version 3 here, and None at the other end"),
         (line(message="Shout"), "the words channel has no message 'Shout'"),
@@ -191,7 +191,7 @@ def test_what_is_no_message_is_a_clear_error(said: bytes, told: str) -> None:
 def test_a_message_of_another_channel_is_not_sent() -> None:
     async def scenario() -> None:
         one, _, _ = await pair()
-        with pytest.raises(ChannelError, match="Stranger is no message of the words channel"):
+        with pytest.raises(ChannelError, match="Stranger is not a message of the words channel"):
             one.tell(Stranger())
 
     run(scenario())

@@ -79,14 +79,14 @@ async def test_a_child_ends_when_its_parent_closes_the_channel(written: Path) ->
 
 async def test_a_child_that_crashes_is_told_of_with_its_status(written: Path) -> None:
     child = await start(written, "sys.exit(3)")
-    with pytest.raises(ChannelClosed, match="the child ended with status 3 and no word"):
+    with pytest.raises(ChannelClosed, match="the child ended with status 3 and no message"):
         await child.ask(Double("a"))
     assert child.status == 3
 
 
 async def test_a_child_that_says_garbage_is_told_of(written: Path) -> None:
     child = await start(written, 'socket.socket(fileno=int(sys.argv[1])).sendall(b"hello\\n"); time.sleep(60)')
-    with pytest.raises(ChannelError, match="no message of the words channel: b'hello"):
+    with pytest.raises(ChannelError, match="not a message of the words channel: b'hello"):
         await child.ask(Double("a"))
     await child.end()
 

@@ -94,5 +94,5 @@ def test_a_field_that_is_missing_is_told() -> None:
 
 
 def test_what_has_no_form_in_json_is_not_written() -> None:
-    with pytest.raises(TypeError, match="bytes has no form"):
+    with pytest.raises(TypeError, match="bytes cannot be written"):
         write_json(Inner(b"x", 1.0))  # type: ignore[arg-type]

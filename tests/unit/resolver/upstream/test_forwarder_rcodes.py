@@ -184,7 +184,7 @@ async def test_a_server_that_refers_to_others_is_lame_and_the_next_one_is_asked(
     forwarder = forwarder_for(lame.settings(transport), good, timeout_seconds=2.0)
     assert await ask(forwarder).answer() == reply(good.queries[0])
     assert forwarder.servers[0].bad_answers == 1
-    assert "refers" in forwarder.servers[0].trouble
+    assert "referral" in forwarder.servers[0].trouble
     assert isinstance(await ask(forwarder_for(lame.settings(transport))).error(), UpstreamLame)
 
 

@@ -71,7 +71,7 @@ async def test_a_certificate_for_another_name_is_refused_and_that_is_told(
     forwarder = forwarder_for(stub.dot(wanted), ca_file=str(authority.file), timeout_seconds=2, max_seconds=4)
     error = await ask(forwarder).error()
     assert isinstance(error, UpstreamInsecure)
-    assert f"its certificate is not good: {why}" in str(error)
+    assert f"its certificate is not valid: {why}" in str(error)
     assert stub.queries == []
     (server,) = forwarder.servers
     assert server.counts["upstream", server.name, "tls"] == 1

@@ -19,7 +19,7 @@ def expiry(text: str, now: datetime) -> datetime:
     except (ValueError, OverflowError):
         at = None
     if at is None:
-        raise ValueError(f"{text!r} is not a time: write '90d', '12h' or a moment as in '2027-01-31T12:00:00Z'")
+        raise ValueError(f"{text!r} is not a time: write '90d', '12h' or a time as in '2027-01-31T12:00:00Z'")
     if at <= now:
-        raise ValueError(f"{text!r} is over already")
+        raise ValueError(f"{text!r} is already past")
     return at

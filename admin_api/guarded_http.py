@@ -19,9 +19,7 @@ from resolver.wire.address_kinds import is_public
 
 SILENCE_SECONDS: Final = 20.0
 _CONNECT_SECONDS: Final = 10.0
-_NOT_PUBLIC = (
-    "its host has no address of the open Internet; private and local ones are asked only with allow_private: true"
-)
+_NOT_PUBLIC = "its host has no public address; private and local ones need allow_private: true"
 
 
 class _PublicOnly(AbstractResolver):
@@ -69,7 +67,7 @@ def _public_socket(to: tuple[Any, ...]) -> socket.socket:
     """The socket for a connection to an address (as of getaddrinfo), which is connected to nothing else."""
     family, kind, protocol, _, (host, *_) = to
     if not is_public(str(host)):
-        raise OSError(errno.EACCES, "not an address of the open Internet") from FetchError(_NOT_PUBLIC)
+        raise OSError(errno.EACCES, "not a public address") from FetchError(_NOT_PUBLIC)
     return socket.socket(family, kind, protocol)
 
 
@@ -90,19 +88,19 @@ def _fetch_error_within(error: BaseException | None) -> FetchError | None:
 
 def _why(error: Exception) -> str:
     if isinstance(error, aiohttp.ClientConnectorDNSError):
-        return "its host's name has no address"
+        return "its host name has no address"
     if isinstance(error, aiohttp.ClientConnectorCertificateError | aiohttp.ClientSSLError):
-        return "its certificate is not good"
+        return "its certificate is not valid"
     if isinstance(error, aiohttp.ClientPayloadError):
-        return "the answer ended in the middle"
+        return "the response is truncated"
     if isinstance(error, aiohttp.ClientConnectorError):
         return "its host cannot be reached"
     if isinstance(error, aiohttp.ServerDisconnectedError):
         return "the server closed the connection"
     if isinstance(error, aiohttp.InvalidURL):
-        return "the URL cannot be asked"
+        return "the URL cannot be fetched"
     if isinstance(error, aiohttp.ClientError):
-        return "the server's answer is not HTTP that can be read"
+        return "the server's response is not valid HTTP"
     if isinstance(error, OSError):
-        return f"what came cannot be kept: {error.strerror or error}"
-    return "the URL cannot be asked"
+        return f"the download cannot be stored: {error.strerror or error}"
+    return "the URL cannot be fetched"

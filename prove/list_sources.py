@@ -60,13 +60,13 @@ class _Fault:
 
 _FAULTS = (  # none is said in the words of the one before it: what goes on is told once
     _Fault("shrinks to 40 %", served.serve, "loses more than half", keeps=0.4),
-    _Fault("breaks off", served.half, "ended in the middle"),
+    _Fault("breaks off", served.half, "is truncated"),
     _Fault("HTML", served.page, "a web page"),
     _Fault("hangs", served.hang, "it took longer than"),
     _Fault("404", served.status(404), "the server answered 404"),
     _Fault("500", served.status(500), "the server answered 500"),
     _Fault("drips", served.drip, "it took longer than"),
-    _Fault("empty", served.serve, "there is no rule in it", keeps=0.0),
+    _Fault("empty", served.serve, "it contains no rules", keeps=0.0),
 )
 FULL = ListSourcesEffort(len(_FAULTS), rules=10_000, queries_per_second=2000)
 SHORT = ListSourcesEffort(3, rules=200, queries_per_second=300)

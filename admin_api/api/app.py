@@ -105,7 +105,7 @@ class _Serving:
             self._context.log.error(
                 "unexpected error in the admin API", request_id=request[REQUEST_ID], error=repr(error)
             )
-            return problem(500, "something went wrong here; the log says more under this request's id")
+            return problem(500, "internal error; see this request's id in the log")
 
     def handler_of(self, route: Route) -> Next:
         """A route's handler as aiohttp calls it."""

@@ -30,17 +30,17 @@ _WHY = {
     401: "No token, or a wrong one",
     403: "The token's role is not enough",
     404: "No such thing",
-    409: "There already, in use, or owned by the config file",
+    409: "Already exists, in use, or owned by the config file",
     412: "Changed meanwhile: If-Match",
     413: "The body is too large",
     415: "Not JSON",
     421: "A Host that is not known here",
-    422: "What was sent cannot be used; `errors` says where and why",
+    422: "The input is invalid; `errors` says where and why",
     428: "If-Match is missing",
     429: "Too many wrong tokens from this address",
-    500: "An error of the server's",
-    503: "The store is away; DNS goes on",
-    507: "The disk is full; DNS goes on",
+    500: "Internal error",
+    503: "The store is unavailable; DNS continues",
+    507: "The disk is full; DNS continues",
 }
 
 
@@ -64,7 +64,7 @@ def document() -> bytes:
             "version": __version__,
             "description": "Lists, groups, exemptions, leases and tokens of a DNS resolver that enforces a company's "
             "AI-access policy. "
-            "A change is in force in every worker when its 2xx comes.",
+            "A change is in force in every worker when its 2xx arrives.",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "paths": paths,
@@ -158,6 +158,6 @@ def _headers(route: Route, status: int) -> JsonSchemaValue:
     if status == 201:
         headers["Location"] = {"schema": {"type": "string"}}
     if route.role in ("operator", "admin") and route.method != "GET" and status < 300:
-        why = "'false' where the change is stored, and not yet in force in every worker"
+        why = "'false' if the change is stored, but not yet in force in every worker"
         headers[IN_FORCE_HEADER] = {"description": why, "schema": {"type": "string"}}
     return {"headers": headers} if headers else {}

@@ -86,14 +86,16 @@ class Performing:
         """
         route = self.routes.get(row.operation)
         if route is None or route.role is None:
-            raise WrongState(f"change request {row.id!r} is of another version of moatdns: deny it, and ask anew")
+            raise WrongState(
+                f"change request {row.id!r} is from another version of moatdns: deny it, and request it again"
+            )
         if not may(approval.role, route.role):
-            raise BadRequest(403, f"what it asks for needs the role {route.role}; your token has {approval.role}")
+            raise BadRequest(403, f"its change needs the role {route.role}; your token has {approval.role}")
         async with approval.context.store.read() as connection:
             body = await change_requests.body_of(connection, row)
             asked_with = await tokens.by_id(connection, row.requested_token)
         if asked_with is None or not may(asked_with.role, route.role):
-            why = "the token that asked for it is gone, or may not do that any more: deny it, and ask anew"
+            why = "the requesting token is gone, or no longer has the role: deny it, and request it again"
             raise WrongState(f"change request {row.id!r}: {why}")
         call = dataclasses.replace(
             approval,
@@ -146,7 +148,7 @@ async def check_hook(change: Change, call: Call) -> None:
         return  # editing/leases.py holds it to that
     opens = await openings(change, call.context.catalogue, of_hook=True)
     if opens:
-        why = "a token that is bound to no groups may not do that under four eyes: have one made with this group"
+        why = "under four eyes a token without bound groups may not do this: use one bound to this group"
         raise Forbidden(f"{'; '.join(opens)}: {why}")
 
 
@@ -156,12 +158,12 @@ async def _agree(change: Change, approval: Call, row: ChangeRequestRow, version:
     if version is not None and version != now.version:
         raise StaleVersion(f"change request {row.id!r}")
     if is_same_person(approval.owner, now.requested_owner):
-        raise Forbidden(f"{now.requested_owner} asked for it, and another owner has to approve it: two have to agree")
+        raise Forbidden(f"{now.requested_owner} requested it: another owner has to approve it")
     did = await finding(change, await all_openings(change, approval))
     if (did.effect, did.opens) != (now.effect, now.opens):
         raise WrongState(
-            f"change request {row.id!r} would by now do something else than what was asked for: the policy has "
-            "changed meanwhile. Deny it, and have it asked for anew"
+            f"change request {row.id!r} would now have another effect than the requested one: the policy has "
+            "changed. Deny it, and request it again"
         )
     decided = await change_requests.decide(change, now, "approve", owner=approval.owner)
     await approval.context.outbox.put(change.connection, DECIDED, dict(change_requests.facts_of(decided)))

@@ -44,6 +44,6 @@ def log_lacks(settings: ControlSettings, what: str) -> Iterator[str]:
     if what == "off":
         yield "no query log is kept (query_log.enabled)"
     elif what == "hits":
-        yield "the log has hits only (query_log.what): names that no rule matched are not there"
+        yield "the log has hits only (query_log.what): names that no rule matched are missing"
     if settings.clients != "full":
-        yield f"the log does not have clients' addresses (query_log.clients is {settings.clients})"
+        yield f"the log has no client addresses (query_log.clients is {settings.clients})"

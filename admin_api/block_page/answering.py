@@ -28,7 +28,7 @@ _LOOK_SECONDS = 2.0  # for the store to say what was asked for before
 _BODY_SECONDS = 5.0
 _FILE_SECONDS = 10.0
 _METHODS = ("GET", "HEAD", "POST")
-_AWAY = "Requests cannot be taken right now. Try again in a few minutes."
+_AWAY = "Requests cannot be accepted right now. Try again in a few minutes."
 _SHOWN = 100  # characters of what somebody typed that is no name
 
 
@@ -108,11 +108,11 @@ class BlockPageHandler:
         """A form that was sent."""
         if not _is_same_origin(request) or request.content_type != CONTENT_TYPE:
             self._bounds.bite("foreign_forms", client)
-            return self._pages.message(403, "This cannot be used", "It was sent by another page than ours.")
+            return self._pages.message(403, "This cannot be used", "It was sent from another page.")
         body = await read_within(request, MOST_BYTES, _BODY_SECONDS)
         if body is None:
             return self._pages.message(
-                413, "This cannot be used", f"A form has at most {MOST_BYTES} octets, and is whole."
+                413, "This cannot be used", f"A form must be complete, with at most {MOST_BYTES} octets."
             )
         form = read_form(body, requests.longest_seconds)
         name = name_in(form.name) if host.is_own else host.name
@@ -127,7 +127,7 @@ class BlockPageHandler:
             trouble = "This page was open for too long, or your address has changed. Please send it once more."
             return self._pages.blocked(403, finding, self._with_form(finding, form, requests, trouble))
         if form.is_wrong:
-            trouble = "Something is missing in it: see below."
+            trouble = "Something is missing: see below."
             return self._pages.blocked(422, finding, self._with_form(finding, form, requests, trouble))
         try:
             async with asyncio.timeout(_FILE_SECONDS):
@@ -148,7 +148,7 @@ class BlockPageHandler:
         return self._pages.not_blocked(200 if host.is_own else 421, finding)
 
     def _no_name(self) -> web.Response:
-        return self._pages.message(400, "No name", "Your browser did not say the name of a host that could be blocked.")
+        return self._pages.message(400, "No name", "Your browser did not send a host name that could be blocked.")
 
     def _no_policy(self) -> web.Response:
         text = "This server has just been started. Try again in a few seconds."

@@ -17,8 +17,8 @@ from resolver.policy.subjects import Subjects
 from resolver.snapshot.clocks import now
 from resolver.wire.names import parse_name
 
-_BYPASS = "It is a way round the company's DNS resolver, which stays closed for everybody."
-_NO_NAME = "It is not a name that an exemption can be for."
+_BYPASS = "It is a way around the company's DNS resolver, which stays blocked for everybody."
+_NO_NAME = "There are no exemptions for this name."
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +91,7 @@ class Findings:
 def _via(via: str, network: str | None) -> str:
     """How a client came to its group."""
     if via == "default":
-        return "that of all who are in no other"
+        return "the group of all clients in no other group"
     return f"by your network, {network}" if via == "network" else f"by your {via}"
 
 

@@ -99,12 +99,12 @@ class Requests:
         own = clients.count(client)
         if own >= settings.most_pending_per_client:
             self._bounds.bite("most_pending_per_client", client)
-            raise TooManyRequests(f"{own} requests from your device wait already. Wait until somebody decides on them.")
+            raise TooManyRequests(f"{own} requests from your device are pending. Wait until somebody decides on them.")
         if network := networks.of_text(client):
             others = sum(networks.of_text(other) == network for other in clients)
             if others >= networks.bound(settings.most_pending_per_client, settings.most_pending):
                 self._bounds.bite("most_pending_per_network", client)
-                raise TooManyRequests(f"{others} requests from your network wait already. Try again another day.")
+                raise TooManyRequests(f"{others} requests from your network are pending. Try again another day.")
         if len(waiting) >= self._settings.most_pending:
             self._bounds.bite("most_pending", client)
-            raise TooManyRequests("Very many requests wait already. Try again another day.")
+            raise TooManyRequests("Too many requests are pending. Try again another day.")

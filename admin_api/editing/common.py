@@ -72,12 +72,12 @@ def end_of(wanted: Ending, starts: datetime, at: datetime, longest_seconds: int,
     """When it ends, if it may last so long, as a setting of the config says. Raises Invalid."""
     where = "/expires_at" if wanted.expires_at is not None else "/duration_seconds"
     most = timedelta(seconds=longest_seconds)
-    too_long = Invalid([(where, f"lets it last longer than {most}, the most there may be: see {setting}")])
+    too_long = Invalid([(where, f"lets it last longer than the maximum, {most}: see {setting}")])
     if (wanted.duration_seconds or 0) > longest_seconds:
         raise too_long
     ends = wanted.expires_at or starts + timedelta(seconds=wanted.duration_seconds or 0)
     if ends <= at:
-        raise Invalid([(where, "is over already: give a time to come")])
+        raise Invalid([(where, "is already past: use a future time")])
     if ends <= starts:
         raise Invalid([(where, "is not after starts_at")])
     if ends - starts > most + timedelta(seconds=1):
@@ -89,7 +89,7 @@ def read_said(text: str) -> str:
     """A text that says something. Raises RuleError."""
     if text.strip():
         return text.strip()
-    raise RuleError("is empty: an auditor will want to know")
+    raise RuleError("is empty: auditors need it")
 
 
 Said = Annotated[str, fields.reading(read_said), Field(max_length=1000)]
@@ -100,7 +100,7 @@ _PROSE: KeyPath = ("description",)
 
 _HAVE_READERS = frozenset({"block", "allow"})  # rules, which are read letter by letter anyway
 
-NOT_WRITABLE = "holds a character that no text can have: leave out NUL and half surrogates"
+NOT_WRITABLE = "contains a character that is not allowed in text: remove NUL and lone surrogates"
 
 
 def is_writable(text: str) -> bool:

@@ -27,7 +27,7 @@ _MOST_CLIENTS = 1000
 _MOST_SCOPES = 100
 LONGEST = "longest_exemption_seconds"  # the setting
 _NOT_EXEMPT = "bypass"
-_STAYS_CLOSED = "is a way round the resolver, which stays closed for everybody: allow it in a group"
+_STAYS_CLOSED = "is a way around the resolver, which stays blocked for everybody: allow it in a group"
 _ANY_LABEL = b"\x01*"  # in a key
 
 
@@ -56,7 +56,7 @@ class _Subject(Section):
     @model_validator(mode="after")
     def _is_one(self) -> _Subject:
         if len(self.model_dump(exclude_none=True)) != 1:
-            why = "names one of client, clients, network, group and identity"
+            why = "needs exactly one of client, clients, network, group and identity"
             fields.raise_mistakes([fields.mistake(why, None)])
         return self
 
@@ -82,8 +82,12 @@ class Asked(Section):
     @model_validator(mode="after")
     def _ends(self) -> Asked:
         if (self.expires_at is None) == (self.duration_seconds is None):
-            why = "is required, or duration_seconds" if self.expires_at is None else "stands beside duration_seconds"
-            fields.raise_mistakes([fields.mistake(f"{why}: give one of them", None, "expires_at")])
+            why = (
+                "is required, or duration_seconds"
+                if self.expires_at is None
+                else "is given together with duration_seconds"
+            )
+            fields.raise_mistakes([fields.mistake(f"{why}: use one of them", None, "expires_at")])
         return self
 
 
@@ -130,7 +134,7 @@ def _name(text: str, known: set[str], ways_round: tuple[Rule, ...]) -> str:
         raise RuleError(_STAYS_CLOSED)
     if "." not in text:
         meant = nearest(text, known)
-        hint = f": did you mean {meant!r}?" if meant else ": name 'ai', a vendor, a vendor/service, a list or a name"
+        hint = f": did you mean {meant!r}?" if meant else ": use 'ai', a vendor, a vendor/service, a list or a name"
         raise RuleError(f"{shown(text)} is not known{hint}")
     rule = parse_rule(text)
     if rule.kind is not RuleKind.NAME:

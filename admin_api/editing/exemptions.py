@@ -52,7 +52,7 @@ async def grant(
     who: Who,
     admit: Admit | None = None,
 ) -> tuple[ExemptionRow, int]:
-    """Grant an exemption, or ask for one where two have to agree; gives the change to wait for as well.
+    """Grant an exemption, or request one under four eyes; gives the change to wait for as well.
 
     With `admit` it is asked for, whatever the config says of four eyes. `admit` is given what the same actor has
     waiting, and the kind, subject and scope that are asked for: it gives the one of them that is the same, or raises.
@@ -105,7 +105,7 @@ async def approve(
         exemptions.after(row, "approve-renewal" if renewal else "approve")
         _check_not_over(keeper, row)
         if not who.is_another_than(asked_by):
-            raise Forbidden(f"{asked_by} asked for it, and somebody else has to approve it: two have to agree")
+            raise Forbidden(f"{asked_by} requested it: somebody else has to approve it")
         if four_eyes and row.status == "pending" and row.requested_owner == UNVERIFIED:
             row = await exemptions.move(changing.store, row, "take-up", owner=who.owner, requested_owner=who.owner)
             changing.tell.append((PENDING, row.told()))
@@ -173,17 +173,17 @@ async def renew(
     """Let it last longer, or ask for that. Raises NotFound, Invalid, WrongState, StaleVersion, StoreAway."""
     wanted = validated(Renewal, body)
     if (wanted.expires_at is None) == (wanted.duration_seconds is None):
-        raise Invalid([("/expires_at", "give one of expires_at and duration_seconds (from now on)")])
+        raise Invalid([("/expires_at", "use one of expires_at and duration_seconds (from now)")])
     at = datetime.now(UTC)
     async with keeper.change(who.actor, who.request_id) as changing:
         row = await _found(changing.store, number, expected_version)
         exemptions.after(row, "renew")
         _check_not_over(keeper, row)
         if row.renewal is not None:  # who approves would approve another one than he has read
-            raise WrongState(f"a renewal of exemption {number} waits already: it is approved or denied first")
+            raise WrongState(f"a renewal of exemption {number} is already pending: approve or deny it first")
         ends = end_of(wanted, at, at, terms.longest_seconds, LONGEST)
         if ends <= row.expires_at:
-            raise Invalid([("/expires_at", f"is no later than its end now, {row.expires_at.isoformat()}")])
+            raise Invalid([("/expires_at", f"is not later than its current end, {row.expires_at.isoformat()}")])
         if terms.four_eyes:
             asked: RenewalAsked = {
                 "expires_at": ends.isoformat(),
@@ -220,4 +220,4 @@ def _check_not_over(keeper: SubjectKeeper, row: ExemptionRow) -> None:
     """Raise WrongState for what has ended for the workers, though nobody has noted it here yet."""
     is_over = row.expires_at <= datetime.now(UTC) or (row.status == "active" and not keeper.holds("exemption", row.id))
     if is_over and row.status not in exemptions.ENDED:
-        raise WrongState(f"exemption {row.id!r} is over; what has ended stays so, grant a new one")
+        raise WrongState(f"exemption {row.id!r} has ended and cannot be changed: grant a new one")

@@ -33,7 +33,7 @@ async def create_group(
         if await groups.exists(change.connection, wanted["name"]):
             raise Duplicate(f"group {wanted['name']!r}")
         if len(await groups.all_groups(change.connection)) >= MOST_GROUPS:
-            raise TooMany(f"there are {MOST_GROUPS} groups, the most there may be: give one of them more networks")
+            raise TooMany(f"there are {MOST_GROUPS} groups, the maximum: give one of them more networks")
         await _check(change, wanted, known)
         row = await groups.create(change, wanted)
         change.record("create", f"groups/{row.name}", None, row.plain())
@@ -60,7 +60,7 @@ async def update_group(
         await check_mine(change.connection, f"group {name!r}", "policy.groups", row, expected_version)
         wanted = _read(merge(row.plain()))
         if wanted["name"] != name:
-            raise Invalid([("/name", f"is {name!r} and cannot be changed: make a new group")])
+            raise Invalid([("/name", f"is {name!r} and cannot be changed: create a new group")])
         before = row.plain()
         if wanted != before:
             await _check(change, wanted, known)
@@ -81,7 +81,7 @@ async def delete_group(
         row = await groups.get(change.connection, name)
         await check_mine(change.connection, f"group {name!r}", "policy.groups", row, expected_version)
         if name == DEFAULT_GROUP:
-            raise InUse(f"group {name!r}", ["every client that no other group has"])
+            raise InUse(f"group {name!r}", ["all clients in no other group"])
         await groups.delete(change, row)
         change.record("delete", f"groups/{name}", row.plain(), None)
         change.touches_policy()
@@ -103,7 +103,7 @@ def _too_much(body: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]]:
     ):
         value = body.get(field)
         if isinstance(value, list | tuple) and len(value) > most:
-            yield (field,), f"has {len(value)} entries: {most} are the most"
+            yield (field,), f"has {len(value)} entries: at most {most} are allowed"
 
 
 async def _check(change: Change, wanted: GroupState, known: KnownReferences) -> None:

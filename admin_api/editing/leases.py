@@ -47,7 +47,7 @@ class LeaseBounds:
             if self.networks is not None:
                 address = ipaddress.ip_address(row.address)
                 if not any(address in ipaddress.ip_network(network) for network in self.networks):
-                    raise Forbidden(f"this token leases addresses in {', '.join(self.networks)}; {address} is not one")
+                    raise Forbidden(f"this token leases addresses in {', '.join(self.networks)}; not {address}")
             if self.groups is not None and row.group is not None and row.group not in self.groups:
                 mine = ", ".join(self.groups) or "no group"
                 raise Forbidden(f"this token leases into {mine}; the lease on {row.address} has group {row.group!r}")
@@ -56,7 +56,7 @@ class LeaseBounds:
 def _read_identity(text: str) -> str:
     if text.strip():
         return text.strip()
-    raise RuleError("is empty: say who has the address")
+    raise RuleError("is empty: name the user or device")
 
 
 class _Body(Section):
@@ -87,7 +87,7 @@ async def set_lease(
     at = datetime.now(UTC)
     all_of_it = tuple(dict.fromkeys((address, *wanted.addresses)))
     if len(all_of_it) > MOST_ADDRESSES:
-        raise Invalid([("/addresses", f"make more than {MOST_ADDRESSES} addresses of one device")])
+        raise Invalid([("/addresses", f"exceed {MOST_ADDRESSES} addresses of one device")])
     # Not synced: thousands come in a minute, and after a loss of power devices call again.
     async with keeper.change(actor, request_id, synced=False) as changing:
         conn = changing.store.connection
@@ -96,7 +96,7 @@ async def set_lease(
         before = await leases.at(conn, all_of_it)
         more = len(all_of_it) - len(before)
         if more and await leases.count(conn) + more > terms.most:
-            raise TooMany(f"{terms.most} addresses are leased, the most there may be: see leases.most")
+            raise TooMany(f"{terms.most} addresses are leased, the maximum: see leases.most")
         first = before.get(address)
         is_known = first is not None and first.identity == wanted.identity
         device = first.device if first is not None and is_known else secrets.token_hex(8)
@@ -144,7 +144,7 @@ async def end_lease(
         conn = changing.store.connection
         row = await leases.get(conn, address)
         if identity is not None and row.identity != identity:
-            raise WrongState(f"{address} is leased to somebody else by now; that lease stays")
+            raise WrongState(f"{address} is now leased to somebody else; that lease stays")
         rows = await leases.of_device(conn, row.device)
         if not rows:
             raise NotFound(f"lease on {address}")

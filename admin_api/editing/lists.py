@@ -38,8 +38,8 @@ def check_reach(name: str, before: Mapping[str, Any] | None, after: Mapping[str,
     if not after.get("allow_private"):
         return
     if before is None or not before.get("allow_private") or before.get("url") != after.get("url"):
-        why = "allow_private lets its url lead to private and local addresses"
-        raise Forbidden(f"list {name!r}: {why}; only the role admin may say so, or change the url of such a list")
+        why = "allow_private permits private and local addresses in its url"
+        raise Forbidden(f"list {name!r}: {why}; only the role admin may set it, or change the url of such a list")
 
 
 async def create_list(
@@ -71,7 +71,7 @@ async def create_list(
             **(_fetching(wanted) if wanted.url else {}),
         )
         if len(await lists.all_lists(change.connection)) > MOST_LISTS:
-            raise TooMany(f"there are {MOST_LISTS} lists, the most there may be: put the rules into one of them")
+            raise TooMany(f"there are {MOST_LISTS} lists, the maximum: put the rules into one of them")
         added = await rules.add(change, row, block=block, allow=allow)
         row = await lists.get(change.connection, row.name)
         await check_bounds(change.connection, row, block, allow)
@@ -100,9 +100,9 @@ async def update_list(
         now = {"name": row.name, **row.settings}
         wanted = validated(_Body, _said(merge(now)))
         if wanted.name != row.name:
-            raise Invalid([("/name", f"is {row.name!r} and cannot be changed: make a new list")])
+            raise Invalid([("/name", f"is {row.name!r} and cannot be changed: create a new list")])
         if (wanted.url is None) is (row.kind == "subscription"):
-            raise Invalid([("/url", "cannot be given or taken away: a list is fetched or has rules; make a new one")])
+            raise Invalid([("/url", "cannot be added or removed: a list is fetched or has rules; create a new one")])
         if not is_admin:
             check_reach(row.name, now, _fetching(wanted))
         values = {"enabled": wanted.enabled, **(_fetching(wanted) if wanted.url else {})}
@@ -124,7 +124,7 @@ async def ask_refresh(store: Store, name: str, *, actor: str, request_id: str | 
     async with store.change(actor, request_id) as change:
         row = await lists.get(change.connection, name)
         if row.kind != "subscription":
-            raise WrongKind(f"list {name!r} is not fetched: it has rules of its own")
+            raise WrongKind(f"list {name!r} is not fetched: it has its own rules")
         change.record("ask for refresh", f"lists/{name}", None, None)
         change.touches_policy()
     return row, change.revision

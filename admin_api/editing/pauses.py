@@ -40,7 +40,7 @@ async def pause(
     """Pause; gives the change to wait for as well. Raises Invalid, TooMany, StoreAway."""
     wanted = validated(_Body, body)
     if (wanted.expires_at is None) == (wanted.duration_seconds is None):
-        raise Invalid([("/duration_seconds", "give one of duration_seconds and expires_at")])
+        raise Invalid([("/duration_seconds", "use one of duration_seconds and expires_at")])
     at = datetime.now(UTC)
     ends = end_of(wanted, at, at, longest_seconds, "longest_pause_seconds")
     async with keeper.change(actor, request_id) as changing:

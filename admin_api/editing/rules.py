@@ -62,7 +62,7 @@ async def write_rules(
         before = await lists.get(change.connection, name)
         await check_mine(change.connection, f"list {name!r}", "policy.lists", before, expected_version)
         if before.kind != "own":
-            raise WrongKind(f"list {name!r} is fetched from its url: put rules of your own into a list of your own")
+            raise WrongKind(f"list {name!r} is fetched from its url: put your rules into your own list")
         changed = await (rules.remove if removes else rules.add)(change, before, block=blocked, allow=allowed)
         row = await lists.get(change.connection, name)
         if changed:
@@ -100,7 +100,7 @@ async def read_rules(
                 begun = time.perf_counter()
         sides.append(list(seen))
     if count > _MOST_ERRORS:
-        errors.append(("", f"there are {count} mistakes: the first {_MOST_ERRORS} are told"))
+        errors.append(("", f"there are {count} errors: the first {_MOST_ERRORS} are shown"))
     if errors:
         raise Invalid(errors)
     return sides[0], sides[1]
@@ -120,7 +120,7 @@ async def check_bounds(conn: AsyncConnection, row: ListRow, block: Sequence[str]
     """Refuse what is one too many, now that it is written: the transaction is rolled back. Raises Invalid."""
     if row.rules > MOST_RULES:
         at = "/block" if block else "/allow"
-        raise Invalid([(at, f"would make {row.rules} rules: a list has at most {MOST_RULES}, so make another")])
+        raise Invalid([(at, f"would make {row.rules} rules: a list has at most {MOST_RULES}, so create another")])
     if not row.patterns and not row.regexes:
         return
     rows = await lists.all_lists(conn)

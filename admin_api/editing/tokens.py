@@ -52,10 +52,10 @@ async def create_token(
     """
     wanted = validated(_Body, body)
     if wanted.expires_at is not None and wanted.expires_at <= (now or datetime.now(UTC)):
-        raise Invalid([("/expires_at", "is over already: give a time to come, or leave it out")])
+        raise Invalid([("/expires_at", "is already past: use a future time, or omit it")])
     if wanted.role != "lease":
         raise_invalid(
-            ((name,), f"is for role lease: a token of role {wanted.role} is bound to none")
+            ((name,), f"is for role lease: a token of role {wanted.role} cannot be bound")
             for name in ("networks", "groups")
             if getattr(wanted, name) is not None
         )

@@ -136,7 +136,7 @@ async def _read_form(request: web.Request, session: Session) -> MultiDictProxy[s
     form = await read_form(request)
     sent = request.headers.get("X-CSRF-Token") or form.get("csrf") or ""
     if not hmac.compare_digest(sent.encode(), session.csrf.encode()):
-        raise BadRequest(403, "this form is of an earlier session: load the page again, and send it from there")
+        raise BadRequest(403, "this form belongs to an earlier session: reload the page, and send it again")
     return form
 
 

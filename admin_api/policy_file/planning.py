@@ -107,7 +107,7 @@ async def _plan_lists(
                 mistakes.append((at, f"list {entry.name!r} is the config's: edit policy.lists in {source}"))
             continue
         if (row.kind == "subscription") != (entry.url is not None):
-            mistakes.append((at, f"list {entry.name!r} cannot become the other kind: take another name"))
+            mistakes.append((at, f"list {entry.name!r} cannot change its kind: use another name"))
             continue
         now = frozenset((a, rule) for a, texts in (await rules_of(conn, row)).items() for rule in texts)
         now = frozenset() if row.kind == "subscription" else now
@@ -135,7 +135,7 @@ async def _plan_groups(
         if row.origin == "file":
             plan.kept.append(f"group {row.name!r}, which {source} has")
         elif row.name == DEFAULT_GROUP:
-            plan.kept.append("group 'default', which everybody is in whom no other group has")
+            plan.kept.append("group 'default', for all clients in no other group")
         else:
             plan.change("group", row.name, row.plain(), None)
 
@@ -165,7 +165,7 @@ async def plan_rollback(conn: AsyncConnection, to: int) -> PolicyPlan:
             continue
         was = firsts.get(f"lists/{name}", _NOT_TOUCHED)
         if row is not None and isinstance(was, dict) and was["kind"] != row.kind:
-            why = f"list {name!r} was of another kind then ({was['kind']}), and cannot become it: delete it first"
+            why = f"list {name!r} had another kind then ({was['kind']}), and cannot change: delete it first"
             raise Invalid([("/to_revision", why)])
         await _plan_list_back(conn, plan, name, row, was, touched.get(name, {}))
     for name in sorted(key.partition("/")[2] for key in firsts if key.startswith("groups/")):

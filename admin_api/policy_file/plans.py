@@ -75,7 +75,7 @@ class Plans:
                 await self._turns.acquire()
         except TimeoutError:
             self.refused += 1
-            why = "as many policies are being planned as may be (admin.plans_at_once): plan again soon"
+            why = "too many plans at once (admin.plans_at_once): plan again soon"
             raise BadRequest(503, why, Retry_After="5") from None
         try:
             async with asyncio.timeout(self._seconds):

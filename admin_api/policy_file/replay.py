@@ -83,12 +83,14 @@ def replay(
             found.items.append({"client": client, "name": name, "before": old, "after": new, "queries": count})
     found.pairs = len(asked)
     if now.has_client_names or planned.has_client_names:
-        found.cannot_show.append("the log keeps no client names: everybody was judged by address")
+        found.cannot_show.append("the log has no client names: clients were evaluated by address")
     found.items.sort(key=lambda item: (-item["queries"], item["client"], item["name"]))
     if cut:
-        found.cannot_show.append(f"the log has more than {MOST_PAIRS} pairs of client and name: the newest were judged")
+        found.cannot_show.append(
+            f"the log has more than {MOST_PAIRS} pairs of client and name: the newest were evaluated"
+        )
     if len(found.items) > MOST_TOLD:
-        found.cannot_show.append(f"{len(found.items)} pairs change, {MOST_TOLD} are told")
+        found.cannot_show.append(f"{len(found.items)} pairs change, {MOST_TOLD} are shown")
         del found.items[MOST_TOLD:]
     return found
 

@@ -13,10 +13,10 @@ from resolver.system.safe_text import visible_lines
 _DUMPER: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
 _HEAD = """\
-# The policy of moatdns, revision {revision}. Change it, look at what would change, and apply that:
+# The policy of moatdns, revision {revision}. Edit it, plan the changes, and apply them:
 #   moatdns policy plan FILE
 #   moatdns policy apply FILE
-# What has 'origin: file' stands in the config file, and is changed there.
+# Parts with 'origin: file' come from the config file; change them there.
 """
 
 

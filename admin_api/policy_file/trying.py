@@ -64,7 +64,7 @@ async def planned_by(conn: AsyncConnection, sent: Mapping[str, Any]) -> PolicyPl
     """By the document that was sent, or by the revision to go back to. Raises Invalid, NotFound."""
     said = {key: value for key, value in sent.items() if value is not None}
     if ("to_revision" in said) == ("policy" in said):  # nothing at all would mean: take everything away
-        raise Invalid([("/policy", "give one of policy and to_revision")])
+        raise Invalid([("/policy", "use one of policy and to_revision")])
     if "to_revision" in said:
         return await plan_rollback(conn, said["to_revision"])
     return await plan_document(conn, read_document(said))

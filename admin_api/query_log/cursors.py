@@ -36,7 +36,7 @@ def place_of(cursor: str | None) -> SearchPlace:
     match START if cursor is None else _decoded(cursor):
         case [str(day), int(below)] if 0 <= below <= MOST_ID and type(below) is int:
             return SearchPlace(day, below)
-    raise BadCursor("a cursor that we did not give")
+    raise BadCursor("an invalid cursor")
 
 
 def marks_of(after: str | None) -> Marks | None:
@@ -45,7 +45,7 @@ def marks_of(after: str | None) -> Marks | None:
         return None
     marks = _decoded(after)
     if not isinstance(marks, dict) or not all(type(mark) is int and 0 <= mark <= MOST_ID for mark in marks.values()):
-        raise BadAfter("an `after` that we did not give")
+        raise BadAfter("an invalid `after`")
     return marks
 
 

@@ -47,16 +47,16 @@ def opened(before: State, after: State, was: States, will: States, facts: Facts)
         yield "is exempt"
     stops_being_exempt = before["exempt"] and not after["exempt"]
     if after["schedule"] is not None and (after["schedule"] != before["schedule"] or stops_being_exempt):
-        yield "only watches outside its schedule"
+        yield "is only monitored outside its schedule"
     if stops_being_exempt and (facts.all_paused or after["name"] in facts.paused_groups):
-        yield "is paused, and ways round the resolver are let through meanwhile"
+        yield "is paused, and ways around the resolver are let through meanwhile"
     old, new = _block(before, was, facts), _block(after, will, facts)
     covered = {service for reference in new for service in facts.services_of(reference)}
     if lost := sorted(reference for reference in old - new if not _is_covered(reference, new, covered, facts)):
         yield f"does not block {_some(lost)}"
     brought = (facts.opening_lists if ALL_LISTS in new - old else frozenset()) | ((new - old) & facts.opening_lists)
     if brought:
-        yield f"takes up what {_some(sorted(brought))} allow"
+        yield f"gets the allow rules of {_some(sorted(brought))}"
     if allowed := sorted({*after["allow"]} - {*before["allow"]}):
         yield f"allows {_some(allowed)}"
     answer = after["response"] or facts.response
@@ -81,7 +81,7 @@ def changed(was: States, will: States, facts: Facts) -> Iterator[str]:
         if name in was and name in will:
             yield from (f"group {name!r} {why}" for why in opened(was[name], will[name], was, will, facts))
         elif name in facts.leased_groups:
-            what = "is made, and leases that are there name it" if name in will else "goes, and leases name it"
+            what = "is created, and existing leases name it" if name in will else "is deleted, and leases name it"
             yield f"group {name!r} {what}"
     yield from _followed(touched, was, will, facts)
     yield from _moved(touched, was, will, facts)

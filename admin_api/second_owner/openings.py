@@ -70,7 +70,7 @@ async def openings(change: Change, catalogue: Catalogue, *, of_hook: bool = Fals
         found += await lease_openings(change, lookup.will, lookup.facts, identities, ends_too=not of_hook)
     for entry in entries:
         if entry.kind == "tokens" and entry.action == "create" and entry.after is not None:
-            found.append(f"token {entry.name!r} of role {entry.after['role']} is made for {entry.after['owner']}")
+            found.append(f"token {entry.name!r} of role {entry.after['role']} is created for {entry.after['owner']}")
         elif entry.kind not in ("groups", "lists", "pauses", *OPEN_NOTHING) and (
             (entry.kind, entry.action) not in _CLOSING
         ):
@@ -131,13 +131,13 @@ class _Lookup:
             before, after, row = entry.before or {}, entry.after or {}, self.rows.get(entry.name)
             if entry.action == "ask for refresh":
                 if row is not None and row.enabled and row.rules:
-                    yield f"list {entry.name!r} is fetched, and taken even if it lost most of its rules"
+                    yield f"list {entry.name!r} is fetched, and accepted even if it lost most of its rules"
             elif entry.action == "delete":
                 if before.get("enabled") and before.get("rules"):
-                    yield f"list {entry.name!r} goes, with {before['rules']} rules"
+                    yield f"list {entry.name!r} is deleted, with {before['rules']} rules"
             elif entry.action == "create":
                 if after.get("enabled") and after.get("url") and _is_in(entry.name, self.shifting):
-                    yield f"list {entry.name!r} is made, and an exemption or a group allows what it has"
+                    yield f"list {entry.name!r} is created, and an exemption or a group allows its names"
             elif entry.action == "update":
                 yield from self._of_update(entry.name, before, after)
 
@@ -146,9 +146,9 @@ class _Lookup:
             yield f"list {name!r} is disabled, with {before['rules']} rules"
         elif after["enabled"] and not before["enabled"]:
             if name in self.facts.opening_lists or _is_in(name, self.shifting):
-                yield f"list {name!r} is enabled, and allows some"
+                yield f"list {name!r} is enabled, and allows names"
         elif after["enabled"] and (other := [key for key in _SOURCE if before.get(key) != after.get(key)]):
-            yield f"list {name!r} is of another {' and '.join(other)}"
+            yield f"list {name!r} gets another {' and '.join(other)}"
 
     async def of_rules(self, change: Change) -> AsyncIterator[str]:
         """Openings by rules that were added or removed."""
@@ -166,7 +166,7 @@ class _Lookup:
                 elif is_opening == "allow":
                     yield f"list {row.name!r} allows {names}"
                 elif _is_in(row.name, self.shifting):
-                    yield f"list {row.name!r}, which an exemption or a group allows, takes up {names}"
+                    yield f"list {row.name!r}, which an exemption or a group allows, gains {names}"
 
 
 def _is_in(name: str, scopes: Iterable[str]) -> bool:

@@ -16,9 +16,9 @@ class Second(Enum):
 
     OWNER = "another owner approves the change request"
     EXEMPTION = "another owner approves the exemption"
-    EMERGENCY = "none for 60 minutes; beyond, another owner approves the change request"
-    TOKEN = "two owners made the token, and bound it to groups; unbound, it is refused"  # noqa: S105 (no secret)
-    ROOT = "none: whoever is root can do anything; the audit trail and its copies elsewhere tell"
+    EMERGENCY = "none for 60 minutes; above that, another owner approves the change request"
+    TOKEN = "two owners created the token, and bound it to groups; unbound, it is refused"  # noqa: S105 (no secret)
+    ROOT = "none: root can do anything; the audit trail and its copies elsewhere record it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,14 +56,14 @@ WAYS: Final[tuple[Way, ...]] = (
     Way("a group gets a schedule, or another one", "admin", Second.OWNER, _GROUP[1:3]),
     Way("a group's response becomes refused, address or another address", "admin", Second.OWNER, _GROUP[1:3]),
     Way("networks or client names come into a more open group", "admin", Second.OWNER, _GROUP),
-    Way("a group that leases name is made or deleted", "admin", Second.OWNER, (_GROUP[0], _GROUP[3])),
-    Way("a lease into a more open group, for longer there, or to who is exempt", "operator", Second.OWNER, _LEASE),
+    Way("a group that leases name is created or deleted", "admin", Second.OWNER, (_GROUP[0], _GROUP[3])),
+    Way("a lease into a more open group, for longer there, or to an exempt identity", "operator", Second.OWNER, _LEASE),
     Way("a lease by a VPN or DHCP server", "lease", Second.TOKEN, _LEASE),
     Way("a lease in a stricter group ends, or ends sooner", "operator", Second.OWNER, ("DELETE /leases/{address}",)),
     Way("a pause", "admin", Second.EMERGENCY, ("POST /pauses",)),
     Way("a policy file is applied", "admin", Second.OWNER, ("POST /policy:apply",)),
     Way("the policy goes back to a revision", "admin", Second.OWNER, ("POST /policy:rollback",)),
-    Way("a token is made, of whatever role", "admin", Second.OWNER, ("POST /tokens",)),
+    Way("a token of any role is created", "admin", Second.OWNER, ("POST /tokens",)),
     Way("a change request is approved", "operator", Second.OWNER, ("POST /change-requests/{id}:approve",)),
     Way("config file: policy.own_vendors, lists, groups, response, approval; upstream", "root", Second.ROOT),
     Way("moatdns token create", "root", Second.ROOT),

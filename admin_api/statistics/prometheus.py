@@ -14,24 +14,24 @@ from prometheus_client.registry import Collector
 from resolver.telemetry.counters import BUCKET_NAMES, OUTCOMES, VERDICT_OF
 
 GAUGES: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
-    "moatdns_policy_revision": ("The store's policy revision that is in force in every worker.", ()),
-    "moatdns_cache_bytes": ("Octets that the workers' response caches hold.", ()),
+    "moatdns_policy_revision": ("The policy revision in force in every worker.", ()),
+    "moatdns_cache_bytes": ("Octets in the workers' response caches.", ()),
     "moatdns_workers": ("Worker processes that serve.", ()),
     "moatdns_store_up": ("Whether the store can be read and written.", ()),
-    "moatdns_state_free_bytes": ("Room that is left on the disk of state_dir.", ()),
+    "moatdns_state_free_bytes": ("Free octets on the disk of state_dir.", ()),
     "moatdns_policy_up_to_date": ("Whether the newest policy is in force.", ()),
-    "moatdns_list_last_success_timestamp_seconds": ("When a list was last read with success.", ("list",)),
+    "moatdns_list_last_success_timestamp_seconds": ("When a list was last read successfully.", ("list",)),
     "moatdns_admin_connections": ("Open connections to the admin API.", ()),
     "moatdns_block_page_connections": ("Open connections to the block page.", ()),
-    "moatdns_upstream_up": ("Whether an upstream answers, as far as questions to it have shown.", ("upstream",)),
-    "moatdns_leases": ("Addresses that are leased.", ()),
-    "moatdns_exemptions": ("Exemptions that are active.", ()),
+    "moatdns_upstream_up": ("Whether an upstream answers, as far as known from queries.", ("upstream",)),
+    "moatdns_leases": ("Leased addresses.", ()),
+    "moatdns_exemptions": ("Active exemptions.", ()),
     "moatdns_change_requests": ("Changes that wait for another owner.", ()),
     "moatdns_pauses": ("Pauses in force.", ()),
     "moatdns_subjects_up_to_date": ("Whether every worker has all leases, exemptions and pauses.", ()),
     "moatdns_webhook_messages_waiting": ("Messages for webhooks that are not delivered yet.", ()),
     "moatdns_webhook_failing": ("Webhooks whose last message could not be delivered.", ()),
-    "moatdns_list_failing": ("Whether a list could not be fetched the last time.", ("list",)),
+    "moatdns_list_failing": ("Whether the last fetch of a list failed.", ("list",)),
     "moatdns_build_info": ("The version that runs.", ("version",)),
 }
 """Gauges by name: what they say, and their labels."""
@@ -40,18 +40,18 @@ COUNTERS: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
     "moatdns_dns_requests": ("Queries, by protocol and type.", ("protocol", "qtype")),
     "moatdns_dns_responses": ("Answers, by response code and verdict.", ("rcode", "verdict")),
     "moatdns_policy_hits": (
-        "Queries that a rule matched; vendor is none for lists of one's own.",
+        "Queries that a rule matched; vendor is none for own lists.",
         ("group", "vendor", "verdict"),
     ),
-    "moatdns_upstream_requests": ("What came of asking upstreams.", ("upstream", "result")),
+    "moatdns_upstream_requests": ("Results of queries to upstreams.", ("upstream", "result")),
     "moatdns_upstream_remarks": (
         "Upstreams' answers that were filtered: here (private_addresses), or by the upstream.",
         ("what",),
     ),
     "moatdns_cache_hits": ("Queries answered from memory, and those that were not.", ("kind",)),
-    "moatdns_cache_events": ("What happened in the cache, beside hits and misses.", ("what",)),
-    "moatdns_dropped": ("What was dropped because something was full or wrong.", ("what",)),
-    "moatdns_block_page": ("What the block page showed, and requests that it filed.", ("what",)),
+    "moatdns_cache_events": ("Events in the cache, except hits and misses.", ("what",)),
+    "moatdns_dropped": ("Drops because something was full or invalid.", ("what",)),
+    "moatdns_block_page": ("Pages of the block page, and requests filed there.", ("what",)),
 }
 """Counters, the same way."""
 
@@ -137,14 +137,14 @@ class _Collected(Collector):
             yield family
         yield _histogram(
             "moatdns_dns_request_duration_seconds",
-            "From reading a query to its answer; those that need no upstream are in the first bucket, unmeasured.",
+            "From reading a query to its answer; answers without upstream are in the first bucket, unmeasured.",
             "verdict",
             {verdict: self._waited[verdict] for verdict in self._by_verdict},
             self._seconds,
         )
         yield _histogram(
             "moatdns_upstream_request_duration_seconds",
-            "From asking an upstream to its reply.",
+            "From sending a query to an upstream to its response.",
             "upstream",
             self._upstream_waited,
             self._upstream_seconds,

@@ -131,7 +131,7 @@ async def body_of(conn: AsyncConnection, row: ChangeRequestRow) -> Any:
     """Body of the call that waits. Raises WrongState when it is not kept any more."""
     packed = await conn.scalar(select(change_requests.c.body).where(change_requests.c.id == row.id))
     if packed is None:
-        raise WrongState(f"change request {row.id!r} is {row.status}: what was sent is not kept")
+        raise WrongState(f"change request {row.id!r} is {row.status}: its body is no longer stored")
     return json.loads(zlib.decompress(packed))
 
 
@@ -175,9 +175,9 @@ async def create(
     packed = zlib.compress(json.dumps(sent.body).encode())
     held = await conn.scalar(select(func.coalesce(func.sum(c.body_octets), 0)).where(c.status == "pending"))
     if await count_pending(conn, now) >= most:
-        raise TooMany(f"{most} changes wait for another owner, the most there may be: decide on some, or withdraw them")
+        raise TooMany(f"{most} changes wait for another owner, the maximum: decide on some, or withdraw them")
     if int(held or 0) + len(packed) > MOST_BODY_OCTETS:
-        raise TooMany(f"the changes that wait take {MOST_BODY_OCTETS >> 20} MiB, the most they may: decide on some")
+        raise TooMany(f"the pending changes take {MOST_BODY_OCTETS >> 20} MiB, the maximum: decide on some")
     row = ChangeRequestRow(
         id=f"ch-{secrets.token_hex(5)}",
         operation=sent.operation,

@@ -217,7 +217,7 @@ def _away(place: str, error: BaseException | None) -> StoreAway:
         )
     is_full = getattr(error, "sqlite_errorcode", None) in _FULL or getattr(error, "sqlstate", None) == _DISK_FULL
     if is_full:
-        return StoreFull(f"the store, {place}, takes nothing more: the disk is full")
+        return StoreFull(f"the store, {place}, cannot be written: the disk is full")
     return StoreAway(f"the store, {place}, does not answer: {_why(error)}")
 
 

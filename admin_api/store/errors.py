@@ -63,7 +63,7 @@ class Duplicate(StoreError):
     """A thing of that name is there already."""
 
     def __init__(self, what: str) -> None:
-        super().__init__(f"there is a {what} already: take another name, or change that one")
+        super().__init__(f"there is a {what} already: use another name, or change that one")
 
 
 class InUse(StoreError):
@@ -71,7 +71,7 @@ class InUse(StoreError):
 
     def __init__(self, what: str, by: Sequence[str]) -> None:
         shown = ", ".join(by[:10]) + (f" and {len(by) - 10} more" if len(by) > 10 else "")
-        super().__init__(f"{what} is in use by {shown}: take it out there first")
+        super().__init__(f"{what} is in use by {shown}: remove it there first")
 
 
 class OwnedByFile(StoreError):
@@ -85,7 +85,7 @@ class StaleVersion(StoreError):
     """The thing changed since the caller looked at it."""
 
     def __init__(self, what: str) -> None:
-        super().__init__(f"{what} has been changed meanwhile: read it again, and repeat your change on what it is now")
+        super().__init__(f"{what} has been changed meanwhile: read it again, and repeat your change")
 
 
 class WrongKind(StoreError):

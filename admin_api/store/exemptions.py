@@ -142,8 +142,8 @@ _DONE = {
     "deny": "denied",
     "revoke": "revoked",
     "expire": "ended",
-    "renew": "renewed; what has ended stays so, grant a new one",
-    "request-renewal": "renewed; what has ended stays so, ask for a new one",
+    "renew": "renewed; it has ended: grant a new one",
+    "request-renewal": "renewed; it has ended: request a new one",
     "approve-renewal": "approved",
     "deny-renewal": "denied",
 }
@@ -221,7 +221,7 @@ async def create(change: Change, new: NewExemption, *, owner: str) -> ExemptionR
     """Make one; `owner` answers for the token that asks. Raises TooMany."""
     conn = change.connection
     if await count_of(conn, exemptions, _IS_OPEN) >= MOST_OPEN:
-        raise TooMany(f"{MOST_OPEN} exemptions are open, the most there may be: revoke some, or exempt a group")
+        raise TooMany(f"{MOST_OPEN} exemptions are open, the maximum: revoke some, or exempt a group")
     row = ExemptionRow(
         **values_of(new),
         id=f"ex-{secrets.token_hex(5)}",

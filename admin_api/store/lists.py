@@ -17,7 +17,7 @@ from admin_api.store.queries import page_behind, row_of, rows_of
 from admin_api.store.states import ListCopy, ListSettings, NewListSettings
 from admin_api.store.tables import bindable, lists, rules
 
-PRIVATE_ERROR = "it could not be fetched or read; what is at private addresses is told to admins only"
+PRIVATE_ERROR = "it could not be fetched or read; details of private addresses are for admins only"
 
 FETCHING: Final = ("url", "format", "refresh_seconds", "allow_private", "sha256")
 """Columns that say how a subscription is fetched."""

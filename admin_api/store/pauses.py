@@ -53,7 +53,7 @@ async def all_pauses(conn: AsyncConnection) -> list[PauseRow]:
 async def create(change: Change, *, group: str | None, reason: str, expires_at: datetime) -> PauseRow:
     """Make one. Raises TooMany."""
     if await count_of(change.connection, pauses) >= MOST_PAUSES:
-        raise TooMany(f"there are {MOST_PAUSES} pauses, the most there may be: end some, or pause every group")
+        raise TooMany(f"there are {MOST_PAUSES} pauses, the maximum: end some, or pause every group")
     row = PauseRow(f"pa-{secrets.token_hex(5)}", group, reason, change.actor, datetime.now(UTC), expires_at)
     await change.connection.execute(insert(pauses).values(values_of(row)))
     change.record("pause", f"pauses/{row.id}", None, row.plain())

@@ -67,7 +67,7 @@ async def _provision_lists(change: Change, wanted: Sequence[Mapping[str, Any]]) 
         if users := await _made_groups_that_name(change, name):
             problems.append(
                 f"policy.lists: {name!r} is no longer in the config file, but {users}, made through the API, "
-                "still name it: take it out there first, or put the list back"
+                "still name it: remove it there first, or restore the list"
             )
             continue
         await lists.delete(change, row)
@@ -94,7 +94,7 @@ async def _provision_list(change: Change, entry: Mapping[str, Any], row: ListRow
         change.record("provision", f"lists/{name}", None, made.plain())
     elif row.origin != "file":
         return [
-            f"policy.lists: a list {name!r} was made through the API already: rename the one in the config file, or "
+            f"policy.lists: a list {name!r} already exists in the API: rename the one in the config file, or "
             "delete that one"
         ]
     elif row.kind != entry.get("kind", "own"):
@@ -128,7 +128,7 @@ async def _provision_groups(change: Change, wanted: Sequence[Mapping[str, Any]])
         found = there.get(entry["name"])
         if found is not None and found.origin == "api":
             problems.append(
-                f"policy.groups: a group {found.name!r} was made through the API already: rename the one in the "
+                f"policy.groups: a group {found.name!r} already exists in the API: rename the one in the "
                 "config file, or delete that one"
             )
             continue
@@ -137,7 +137,7 @@ async def _provision_groups(change: Change, wanted: Sequence[Mapping[str, Any]])
         for owner, networks in claims.items():
             problems.append(
                 f"policy.groups: {', '.join(networks)} of the group {entry['name']!r} is claimed by the group "
-                f"{owner!r}, made through the API: a network has one group, so take it out of one"
+                f"{owner!r}, made through the API: a network has one group, so remove it from one"
             )
         names_claimed = _names_claimed(entry, [row for row in there.values() if row.name not in names])
         problems += names_claimed
@@ -151,7 +151,7 @@ def _names_claimed(entry: Mapping[str, Any], others: list[GroupRow]) -> list[str
     wanted = set(entry.get("client_names", ()))
     return [
         f"policy.groups: client name {', '.join(sorted(shared))} of the group {entry['name']!r} is claimed by the "
-        f"group {row.name!r}, made through the API: a client name has one group, so take it out of one"
+        f"group {row.name!r}, made through the API: a client name has one group, so remove it from one"
         for row in others
         if row.origin != "file" and (shared := wanted.intersection(row.client_names))
     ]

@@ -150,7 +150,7 @@ async def create(
     if await conn.scalar(select(tokens.c.id).where(tokens.c.name == name)) is not None:
         raise Duplicate(f"token {name!r}")
     if await count_of(conn, tokens) >= MOST_TOKENS:
-        raise TooMany(f"there are {MOST_TOKENS} tokens, the most there may be: revoke those that nobody needs")
+        raise TooMany(f"there are {MOST_TOKENS} tokens, the maximum: revoke unused ones")
     number = secrets.token_hex(4)
     while await conn.scalar(select(tokens.c.id).where(tokens.c.id == number)) is not None:
         number = secrets.token_hex(4)

@@ -78,15 +78,15 @@ async def look_through(conn: AsyncConnection, key: bytes, heads: Sequence[Pair] 
         lost |= {(number, mac) for number, macs in noted.items() for mac in macs}
     await result.close()
     if other_key:
-        found.gaps.append(f"rows 1 to {other_key} were made with another key, which cannot vouch for them any more")
+        found.gaps.append(f"rows 1 to {other_key} were made with another key, which can no longer verify them")
     for acknowledgement in known:
         if named := lost & acknowledgement.heads:
             found.gaps.append(acknowledgement.told(named))
             lost -= named
     changed = sorted({number for number, _ in lost if number <= last})
-    found.findings += [f"row {row} is not the one that was there when the trail's head was noted" for row in changed]
+    found.findings += [f"row {row} is not the row that was recorded as the trail's head" for row in changed]
     if cut := [number for number, _ in lost if number > last]:
-        found.findings.append(f"the trail ends with row {last}, but row {max(cut)} was there once: its end was cut off")
+        found.findings.append(f"the trail ends with row {last}, but row {max(cut)} existed: its end was cut off")
     del found.findings[_MOST_FINDINGS:]
     return found
 
@@ -116,7 +116,7 @@ async def acknowledge(change: Change, key: bytes, heads: Iterable[Pair], reason:
     """Name the lost heads in the trail itself; gives them. Raises NothingLost where none is."""
     lost = await lost_heads(change.connection, key, heads)
     if not lost:
-        raise NothingLost("nothing is lost: every row that was noted as the audit trail's last is still there")
+        raise NothingLost("nothing is lost: every recorded head of the audit trail still exists")
     last, _ = await head(change.connection)
     change.record(*ACKNOWLEDGE, {"rows": last}, {"reason": reason, "lost_heads": [list(pair) for pair in lost]})
     return lost
@@ -125,9 +125,9 @@ async def acknowledge(change: Change, key: bytes, heads: Iterable[Pair], reason:
 def told_of_loss(lost: Sequence[Pair], rows: int) -> str:
     """Why the node is degraded."""
     return (
-        f"the audit trail lacks rows that were there once (row {max(number for number, _ in lost)} for one; it has "
+        f"the audit trail lacks rows that existed (row {max(number for number, _ in lost)} for one; it has "
         f"{rows}): the store was restored from an older copy, or its end was cut off. See 'moatdns audit verify'; an "
-        "admin acknowledges a loss that is known by 'moatdns audit acknowledge --reason …'"
+        "admin acknowledges a known loss by 'moatdns audit acknowledge --reason …'"
     )
 
 
@@ -166,4 +166,4 @@ def _wrong_with(row: Row[Any], last: int, last_mac: str, key: bytes | None) -> l
         return [f"{gap} missing"]  # without the row before, this one's mac cannot be computed
     if key is None or hmac.compare_digest(mac_of(key, last_mac, row._mapping), str(row.mac)):
         return []
-    return [f"row {row.id} ({row.action} {row.object}) was changed, or does not belong behind row {last}"]
+    return [f"row {row.id} ({row.action} {row.object}) was changed, or does not follow row {last}"]

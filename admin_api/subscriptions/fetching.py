@@ -71,7 +71,7 @@ async def fetch(
         raise
     except TimeoutError as error:
         raise FetchError(
-            f"it took longer than {timeout_seconds:g} s, or was silent for {SILENCE_SECONDS:g} s"
+            f"it took longer than {timeout_seconds:g} s, or sent nothing for {SILENCE_SECONDS:g} s"
         ) from error
     except (aiohttp.ClientError, OSError, ValueError) as error:
         raise FetchError(why_not(error)) from error
@@ -112,7 +112,7 @@ async def _follow(
                     raise _OfAnotherCopy
                 return None
             if response.status == 304:
-                raise FetchError("the server answered 304 Not Modified to what was asked without conditions")
+                raise FetchError("the server answered 304 Not Modified to an unconditional request")
             if response.status != 200:
                 raise FetchError(f"the server answered {response.status} {(response.reason or '')[:60]}".rstrip())
             return await _download(response, wanted, into, most_octets, progress)
@@ -138,7 +138,7 @@ def _next_url(url: str, location: str) -> str:
     try:
         following = read_url(urljoin(url, location))
     except (RuleError, ValueError) as error:
-        raise FetchError("it was redirected to what is no URL of http or https") from error
+        raise FetchError("it was redirected to a URL other than http or https") from error
     if url.startswith("https:") and not following.startswith("https:"):
         raise FetchError("it was redirected from https to http")
     return following
@@ -149,7 +149,7 @@ async def _download(
 ) -> Fetched:
     encoding = response.headers.get("Content-Encoding", "identity").strip().lower()
     if encoding not in ("identity", "gzip", "x-gzip", ""):
-        raise FetchError(f"it is encoded as {encoding[:40]!r}, which was not asked for")
+        raise FetchError(f"it is encoded as {encoding[:40]!r}, which was not requested")
     total = response.content_length
     if total is not None and total > most_octets:
         raise FetchError(f"it has {total >> 20} MiB; subscriptions.max_mib allows {most_octets >> 20}")
@@ -165,7 +165,7 @@ async def _download(
             await asyncio.to_thread(file.write, piece)
             progress(received, total)
     if wanted.sha256 is not None and digest.hexdigest() != wanted.sha256:
-        raise FetchError(f"its SHA-256 is {digest.hexdigest()}, not the one that is pinned")
+        raise FetchError(f"its SHA-256 is {digest.hexdigest()}, not the pinned one")
     return Fetched(received, response.headers.get("ETag"), response.headers.get("Last-Modified"))
 
 

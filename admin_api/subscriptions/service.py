@@ -272,12 +272,12 @@ class Subscriptions:
     async def _check(self, connection: Any, row: ListRow, outcome: Mapping[str, Any], *, is_forced: bool) -> None:
         before, after = row.rules, outcome["rules"]
         if after == 0:
-            raise ListError("there is no rule in it")
+            raise ListError("it contains no rules")
         is_same_source = _source_of(row) == _source_of_copy(row)
         if is_same_source and before >= _MANY_RULES and after * 2 < before and not is_forced:
             raise ListError(
                 f"it has {after:,} rules, and had {before:,}: a list that loses more than half of them is not "
-                "believed; if it is meant, POST to its :refresh"
+                "accepted; if this is intended, POST to its :refresh"
             )
         rows = [other for other in await lists.all_lists(connection) if other.id != row.id]
         for kind, most, words in KIND_BOUNDS:

@@ -132,7 +132,7 @@ def signed(key: str, message_id: str, timestamp: int, body: str) -> dict[str, st
         try:
             raw = base64.b64decode(key.removeprefix(_SECRET_PREFIX), validate=True)
         except ValueError:
-            raise RuleError(f"what follows {_SECRET_PREFIX} is not base64") from None
+            raise RuleError(f"the text after {_SECRET_PREFIX} is not base64") from None
     mac = hmac.new(raw, f"{message_id}.{timestamp}.{body}".encode(), hashlib.sha256).digest()
     return {
         "User-Agent": f"moatdns/{__version__}",

@@ -55,5 +55,5 @@ class Outbox:
 
     async def put_test(self, conn: AsyncConnection) -> int:
         """Put in a test for every hook; gives how many there are."""
-        await webhooks.put(conn, [hook.key for hook in self.hooks], "test", {"text": "a test, asked for by an admin"})
+        await webhooks.put(conn, [hook.key for hook in self.hooks], "test", {"text": "a test, requested by an admin"})
         return len(self.hooks)

@@ -29,9 +29,7 @@ def read_block_rule(text: str) -> str:
     if rule.kind is RuleKind.REGEX:
         found = next((probe for probe in _PROBES if compile_regex(rule.regex).search(probe)), None)
         if found:
-            raise RuleError(
-                f"{rule.text} covers a whole top-level domain, such as {found!r}: write more of the names"
-            )
+            raise RuleError(f"{rule.text} covers a whole top-level domain, such as {found!r}: write more of the names")
     elif rule.kind is RuleKind.PATTERN:
         free = (rule.written or "").removesuffix(name)
         if not free.strip("*.") and is_public_suffix(name):

@@ -118,7 +118,7 @@ def test_without_tls_it_does_not_listen_beyond_loopback(tmp_path: Path) -> None:
     refused = run(server, "check-config")
     assert refused.returncode == 1
     assert "admin.listen" in refused.stderr
-    assert "tokens would travel in clear" in refused.stderr
+    assert "tokens would be sent unencrypted" in refused.stderr
 
 
 def test_dns_goes_on_while_postgresql_is_away_and_the_api_comes_back_with_it(tmp_path: Path) -> None:

@@ -170,7 +170,7 @@ def test_a_person_asks_in_a_browser_and_sees_how_it_stands(office: Moatdns, tab:
     tab.get_by_label("For how long, from approval").select_option(label="1 day")
     tab.get_by_role("button", name="Send the request").click()
     tab.get_by_role("status").wait_for()
-    assert "An exemption was asked for" in tab.inner_text("[role=status]")
+    assert "An exemption was requested" in tab.inner_text("[role=status]")
     (row,) = requests_of(office, BROWSER)
     assert (row["status"], row["scope"], row["owner"]) == (
         "pending",

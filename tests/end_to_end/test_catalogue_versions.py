@@ -69,7 +69,7 @@ def test_the_page_of_the_catalogue_tells_what_waits(tmp_path: Path, chromium: Br
     _leave_an_older_one(tmp_path / "state")
     with Moatdns(tmp_path, _config("review"), with_api=True) as server, Person(chromium, server) as person:
         page = person.log_in("/catalogue")
-        assert "has 3 rules more and 1 less" in page.locator("main").inner_text()
+        assert "has 3 new rules and 1 removed ones" in page.locator("main").inner_text()
         assert f"removed: {OLD} (midjourney/midjourney)" in (page.locator("main").text_content() or "")
         assert person.faults() == []
 

@@ -139,7 +139,7 @@ def test_a_second_server_on_the_same_port_or_state_is_refused(tmp_path: Path, of
     file.write_text(f"listen: {{do53: ['127.0.0.1:{office.port}']}}\n")
     done = run("serve", "--config", str(file))
     assert done.returncode == 1
-    itself = f"moatdns itself (pid {office.pid}), which runs already"
+    itself = f"moatdns itself (pid {office.pid}), which is already running"
     assert f"listen.do53: 127.0.0.1:{office.port} is in use by {itself}" in done.stderr
 
 

@@ -114,7 +114,7 @@ def test_a_form_without_the_sessions_own_token_does_nothing(server: Moatdns) -> 
     for more in ({}, {"csrf": ""}, {"csrf": "A" * 43}):
         status, _, body = form(server, "/exemptions", {**fields, "duration_seconds": "60", **more}, Cookie=cookie)
         assert status == 403
-        assert "load the page again" in body
+        assert "reload the page" in body
     assert not [e for e in server.api.get("exemptions")["items"] if e["subject"] == {"client": "127.0.0.66"}]
 
 
@@ -256,7 +256,7 @@ def test_the_live_log_shows_a_query_that_comes_in(chromium: Browser, server: Moa
     client = "127.0.0.81"
     with Person(chromium, server) as person:
         page = person.log_in(f"/queries?client={client}")
-        assert "No query in the log fits" in page.inner_text("main")
+        assert "No query in the log matches" in page.inner_text("main")
         page.get_by_role("link", name="Live").click()
         assert is_blocked(ask_dns(server.port, "chatgpt.com", client=client))
         row = page.get_by_role("row").filter(has_text="chatgpt.com")

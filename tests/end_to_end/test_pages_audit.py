@@ -54,7 +54,7 @@ def test_rows_lead_to_all_that_the_same_one_did_and_back(chromium: Browser, serv
         page.get_by_role("link", name="Clear").click()
         page.wait_for_url("**/audit")
         person.go("/audit?actor=nobody")
-        assert "No row fits" in page.inner_text("main")
+        assert "No row matches" in page.inner_text("main")
 
 
 def test_pages_go_back_to_the_first_row(chromium: Browser, server: Moatdns) -> None:

@@ -77,7 +77,7 @@ def test_what_a_service_opens_of_others_is_told(chromium: Browser, server: Moatd
     server.api.post("groups", {"name": "coding", "networks": [client], "allow": ["anthropic/claude-code"]})
     with Person(chromium, server) as person:
         page = person.log_in("/catalogue?group=coding&q=claude")
-        assert "some names are open, for anthropic/claude-code" in row(page, "anthropic/claude")
+        assert "some names are allowed, for anthropic/claude-code" in row(page, "anthropic/claude")
     assert not blocked(server, client, "claude.ai")
 
 
@@ -96,7 +96,7 @@ def test_the_search_finds_vendors_services_and_domains_as_one_types(chromium: Br
         assert "openai/chatgpt" in page.inner_text("main")
         page.wait_for_url("**q=chatgpt.com**")
         page.get_by_label("Vendor, service or domain").fill("no such thing")
-        page.get_by_text("Nothing in the catalogue has that").wait_for()
+        page.get_by_text("No entry of the catalogue has that").wait_for()
         person.go("/catalogue?kind=gateway")
         assert "openrouter" in page.inner_text("main")
         assert page.locator("[id='openai']").count() == 0

@@ -73,9 +73,9 @@ def test_a_group_is_made_with_what_it_blocks_and_allows_chosen_from_the_catalogu
         page.get_by_label("openai/api", exact=True).select_option("allow")
         page.get_by_label("Answer").select_option("nxdomain")
         page.get_by_label("TTL in seconds").fill("7")
-        page.get_by_role("button", name="Make the group").click()
+        page.get_by_role("button", name="Create the group").click()
         page.wait_for_url("**/groups/chosen")
-        assert told(page) == "Group chosen is made."
+        assert told(page) == "Group chosen was created."
     found = server.api.get("groups/chosen")
     assert (sorted(found["block"]), found["allow"]) == (["house", "openai/chatgpt"], ["openai/api"])
     for each in (client, "127.0.1.2", "127.0.1.3"):
@@ -91,11 +91,11 @@ def test_enforcing_and_watching_is_one_click_with_a_question_before(chromium: Br
     with Person(chromium, server) as person:
         page = person.log_in("/groups/one-click")
         asked = answer(page, yes=False)
-        page.get_by_role("button", name="Only watch").click()
+        page.get_by_role("button", name="Only monitor").click()
         assert "Nothing is blocked" in asked[0]
         assert blocked(server, client)
         answer(page, yes=True)
-        page.get_by_role("button", name="Only watch").click()
+        page.get_by_role("button", name="Only monitor").click()
         page.get_by_text("is only watched now").wait_for()
         assert not blocked(server, client)
         person.go("/groups")
@@ -197,7 +197,7 @@ def test_a_pause_lets_through_and_is_ended(chromium: Browser, server: Moatdns) -
         assert not blocked(server, client)
         assert blocked(server, "127.0.0.1")
         page.get_by_role("button", name="End the pause").click()
-        page.get_by_text("The pause is over.").wait_for()
+        page.get_by_text("The pause has ended.").wait_for()
     assert blocked(server, client)
 
 
@@ -211,7 +211,7 @@ def test_every_group_is_paused_and_that_is_ended(chromium: Browser, server: Moat
         page.get_by_text("Every group is paused.").wait_for()
         assert not blocked(server, "127.0.0.1")
         page.get_by_role("button", name="End the pause").click()
-        page.get_by_text("The pause is over.").wait_for()
+        page.get_by_text("The pause has ended.").wait_for()
     assert blocked(server, "127.0.0.1")
 
 
@@ -226,7 +226,7 @@ def test_a_group_is_removed_only_after_a_yes(chromium: Browser, server: Moatdns)
         answer(page, yes=True)
         page.get_by_role("button", name="Remove the group").click()
         page.wait_for_url("**/groups")
-        assert told(page) == "Group to-go is removed."
+        assert told(page) == "Group to-go was removed."
         assert person.go("/groups/default").get_by_role("button", name="Remove").count() == 0
     assert blocked(server, client)
 
@@ -243,7 +243,7 @@ def test_which_group_an_address_is_in_is_told_with_the_reason(chromium: Browser,
             ("127.0.9.1", "kiosk-9", "by-net", "calls itself kiosk-9"),
             ("127.0.2.9", "", "by-lease", "leased to ana"),
             ("127.0.9.1", "", "default", "no group has a network"),
-            ("192.0.2.1", "", "default", "may not ask here"),
+            ("192.0.2.1", "", "default", "does not serve it"),
         ):
             page.get_by_label("Client address").fill(address)
             page.get_by_label("Client name").fill(name)
@@ -265,22 +265,22 @@ def test_a_refused_form_says_why_and_loses_nothing(chromium: Browser, server: Mo
         page.get_by_label("openai/chatgpt", exact=True).select_option("allow")
         page.get_by_label("Time zone").fill("Europe/Berlim")
         page.get_by_role("group", name="Window 2").get_by_label("from").fill("25:00")
-        page.get_by_role("button", name="Make the group").click()
+        page.get_by_role("button", name="Create the group").click()
         text = page.get_by_role("alert").inner_text()
         assert "Europe/Berlin" in text
         assert page.get_by_label("openai/chatgpt", exact=True).input_value() == "allow"
         assert page.get_by_role("group", name="Window 1").get_by_label("from").input_value() == "25:00"
         page.get_by_label("Time zone").fill("")
         page.get_by_role("group", name="Window 1").get_by_label("from").fill("")
-        page.get_by_role("button", name="Make the group").click()
+        page.get_by_role("button", name="Create the group").click()
         page.get_by_role("alert").filter(has_text="belongs to the group").wait_for()
         assert "127.0.4.1/32 belongs to the group 'first'" in page.locator("#m-networks").inner_text()
         page.get_by_label("openai/api", exact=True).select_option("block")
-        page.get_by_role("button", name="Make the group").click()
-        page.get_by_role("alert").filter(has_text="take the tick away").wait_for()
+        page.get_by_role("button", name="Create the group").click()
+        page.get_by_role("alert").filter(has_text="clear the checkbox").wait_for()
         page.get_by_label("openai/api", exact=True).select_option("–")
         page.get_by_label("Networks").fill("127.0.4.2")
-        page.get_by_role("button", name="Make the group").click()
+        page.get_by_role("button", name="Create the group").click()
         page.wait_for_url("**/groups/second")
     assert server.api.get("groups/second")["allow"] == ["openai/chatgpt"]
 
@@ -302,7 +302,7 @@ def test_groups_of_the_config_file_and_other_roles_have_nothing_to_press(chromiu
     with Person(chromium, server) as person:
         page = person.log_in(f"/groups/{FROM_FILE}")
         assert "policy.groups" in page.inner_text("main")
-        for name in ("Change", "Enforce", "Only watch", "Remove"):
+        for name in ("Change", "Enforce", "Only monitor", "Remove"):
             here = page.locator("main")
             assert here.get_by_role("button", name=name).or_(here.get_by_role("link", name=name)).count() == 0
     with Person(chromium, server, role="viewer") as person:
@@ -320,9 +320,9 @@ def test_the_pages_of_groups_work_without_scripts(chromium: Browser, server: Moa
         page.get_by_label("Name", exact=True).fill("no-scripts")
         page.get_by_label("Networks").fill(client)
         page.get_by_label("anthropic", exact=True).select_option("allow")
-        page.get_by_role("button", name="Make the group").click()
-        assert told(page) == "Group no-scripts is made."
+        page.get_by_role("button", name="Create the group").click()
+        assert told(page) == "Group no-scripts was created."
         assert not blocked(server, client)
-        page.get_by_role("button", name="Only watch").click()
+        page.get_by_role("button", name="Only monitor").click()
         assert "is only watched now" in told(page)
     assert not blocked(server, client, "chatgpt.com")

@@ -48,15 +48,15 @@ def test_a_list_is_made_filled_searched_emptied_switched_off_and_removed(chromiu
         page.get_by_label("Name", exact=True).fill("mine")
         page.get_by_label("Block these names").fill("# ours\none.mine.example\n\n/^gpt[0-9]{1,3}[.]/\n")
         page.get_by_label("Allow these names").fill("fine.one.mine.example")
-        page.get_by_role("button", name="Make the list").click()
-        told(page, "List mine is made.")
+        page.get_by_role("button", name="Create the list").click()
+        told(page, "List mine was created.")
         assert blocked(server, "one.mine.example")
         assert blocked(server, "gpt42.example")
         assert not blocked(server, "fine.one.mine.example")
 
-        page.get_by_label("Rules, one a line").fill("\n".join(f"many{n}.mine.example" for n in range(150)))
+        page.get_by_label("Rules, one per line").fill("\n".join(f"many{n}.mine.example" for n in range(150)))
         page.get_by_role("button", name="Add").click()
-        told(page, "150 rules are added.")
+        told(page, "150 rules were added.")
         assert blocked(server, "many149.mine.example")
         page.get_by_role("link", name="More").click()
         page.wait_for_url("**cursor=**")
@@ -69,17 +69,17 @@ def test_a_list_is_made_filled_searched_emptied_switched_off_and_removed(chromiu
         page.get_by_label("block many148.mine.example").check()
         page.get_by_label("block many149.mine.example").check()
         say_yes(page)
-        page.get_by_role("button", name="Remove those ticked").click()
-        told(page, "2 rules are removed.")
+        page.get_by_role("button", name="Remove selected rules").click()
+        told(page, "2 rules were removed.")
         assert page.locator("#rules tbody tr").count() == 9
         assert not blocked(server, "many149.mine.example")
         assert blocked(server, "many147.mine.example")
 
         person.go("/lists/mine")
         page.get_by_label("What they do").select_option("allow")
-        page.get_by_label("Rules, one a line").fill("many147.mine.example")
+        page.get_by_label("Rules, one per line").fill("many147.mine.example")
         page.get_by_role("button", name="Add").click()
-        told(page, "One rule is added.")
+        told(page, "One rule was added.")
         assert not blocked(server, "many147.mine.example")
 
         say_yes(page)
@@ -91,7 +91,7 @@ def test_a_list_is_made_filled_searched_emptied_switched_off_and_removed(chromiu
         assert blocked(server, "one.mine.example")
         say_yes(page)
         page.get_by_role("button", name="Remove the list").click()
-        told(page, "List mine is removed.")
+        told(page, "List mine was removed.")
     assert not blocked(server, "one.mine.example")
 
 
@@ -100,15 +100,15 @@ def test_rules_that_cannot_be_are_told_and_what_was_pasted_stays(chromium: Brows
     with Person(chromium, server) as person:
         person.expected_statuses.update({409, 422})
         page = person.log_in("/lists/careful")
-        page.get_by_label("Rules, one a line").fill("fine.careful.example\ncom\nnot a name")
+        page.get_by_label("Rules, one per line").fill("fine.careful.example\ncom\nnot a name")
         page.get_by_role("button", name="Add").click()
         text = page.get_by_role("alert").inner_text()
         assert "com" in text
         assert "not a name" in text
-        assert "fine.careful.example" in page.get_by_label("Rules, one a line").input_value()
+        assert "fine.careful.example" in page.get_by_label("Rules, one per line").input_value()
         person.go("/lists:new")
         page.get_by_label("Name", exact=True).fill("careful")
-        page.get_by_role("button", name="Make the list").click()
+        page.get_by_role("button", name="Create the list").click()
         assert "careful" in page.get_by_role("alert").inner_text()
         assert page.get_by_label("Name", exact=True).input_value() == "careful"
     assert not blocked(server, "fine.careful.example")
@@ -151,8 +151,8 @@ def test_a_subscription_is_made_and_its_progress_is_seen_until_it_holds(chromium
         page.get_by_label("Address (URL)").fill(feed.url)
         page.get_by_label("private and local addresses").check()
         page.get_by_label("Fetched").select_option("every hour")
-        page.get_by_role("button", name="Make the list").click()
-        told(page, "List feed is made.")
+        page.get_by_role("button", name="Create the list").click()
+        told(page, "List feed was created.")
         page.locator("#facts").get_by_text("fetching", exact=True).wait_for()
         assert page.get_by_role("progressbar").count() == 1
         go_on.set()
@@ -183,7 +183,7 @@ def test_a_subscription_is_changed_and_a_wrong_address_is_told(chromium: Browser
         page.get_by_label("SHA-256").fill("ab" * 32)
         page.get_by_label("Fetched").select_option("every week")
         page.get_by_role("button", name="Save").click()
-        told(page, "List moved is changed.")
+        told(page, "List moved was changed.")
         found = server.api.get("lists/moved")
         assert (found["format"], found["sha256"], found["refresh_seconds"]) == ("adblock", "ab" * 32, 604800)
         person.go("/lists/moved:edit")
@@ -193,7 +193,7 @@ def test_a_subscription_is_changed_and_a_wrong_address_is_told(chromium: Browser
         assert "private or local" in page.locator("#m-url").inner_text()
         page.get_by_label("Address (URL)").fill("https://lists.example/new.txt")
         page.get_by_role("button", name="Save").click()
-        told(page, "List moved is changed.")
+        told(page, "List moved was changed.")
         found = server.api.get("lists/moved")
         assert (found["url"], found["sha256"], found["allow_private"]) == ("https://lists.example/new.txt", None, False)
 

@@ -64,7 +64,10 @@ def test_the_url_reaches_the_server_by_the_name_of_its_certificate(chromium: Bro
         line = recipe(page, "DNS over TLS and over HTTPS").splitlines()[-1]
         url = f"https://{SERVER_NAME}:{server.doh_port}/dns-query"
         assert url in line
-        assert f"{SERVER_NAME}:{server.doh_port}" in page.get_by_role("region", name="Where it is").inner_text()
+        assert (
+            f"{SERVER_NAME}:{server.doh_port}"
+            in page.get_by_role("region", name="Addresses of this server").inner_text()
+        )
         profile = plistlib.loads(recipe(page, "macOS and iOS, over HTTPS").encode())
         assert profile["PayloadContent"][0]["DNSSettings"] == {"DNSProtocol": "HTTPS", "ServerURL": url}
         assert f'"DnsOverHttpsTemplates": "{url}"' in recipe(page, "Chrome, Linux")
@@ -98,7 +101,7 @@ def test_what_keeps_recipes_away_is_told_with_what_to_do(chromium: Browser, serv
     with Person(chromium, server) as person:
         page = person.log_in("/setup")
         text = page.inner_text("main")
-        assert "Only this machine can ask" in text
+        assert "Only this machine can query it" in text
         assert f"Plain DNS is on port {server.port}" in text
         assert "dnsmasq" not in text, "DHCP cannot tell a port"
 

@@ -129,10 +129,10 @@ def test_the_answers_for_a_name_are_forgotten(chromium: Browser, server: Moatdns
     with Person(chromium, server, role="operator") as person:
         page = person.log_in("/status")
         page.get_by_label("Name", exact=True).fill("plain.example")
-        page.get_by_role("button", name="Forget this name").click()
-        told = page.get_by_role("status").filter(has_text="forgotten")
+        page.get_by_role("button", name="Remove this name").click()
+        told = page.get_by_role("status").filter(has_text="removed")
         told.wait_for()
-        assert "for plain.example forgotten" in told.inner_text()
+        assert "for plain.example removed" in told.inner_text()
         assert not told.inner_text().startswith("0 ")
     row = server.api.get("audit?action=flush")["items"][0]
     assert row["after"]["name"] == "plain.example"
@@ -145,7 +145,7 @@ def test_all_answers_are_forgotten_after_a_question(chromium: Browser, server: M
         page = person.log_in("/status")
         page.on("dialog", lambda dialog: dialog.accept())
         page.get_by_role("button", name="Forget all").click()
-        page.get_by_role("status").filter(has_text="in all workers forgotten").wait_for()
+        page.get_by_role("status").filter(has_text="in all workers removed").wait_for()
     assert server.api.get("audit?action=flush")["items"][0]["after"]["name"] is None
 
 
@@ -156,7 +156,7 @@ def test_a_name_that_is_none_is_told_at_its_field(chromium: Browser, server: Moa
         page = person.log_in("/status")
         page.get_by_label("Name", exact=True).fill("a..b")
         page.get_by_label("and all names below it").uncheck()
-        page.get_by_role("button", name="Forget this name").click()
+        page.get_by_role("button", name="Remove this name").click()
         page.locator("#m-name").wait_for()
         assert page.get_by_label("Name", exact=True).input_value() == "a..b"
         assert not page.get_by_label("and all names below it").is_checked()

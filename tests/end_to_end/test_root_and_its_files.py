@@ -166,7 +166,7 @@ def test_a_lock_that_is_a_pipe_is_told_and_waits_for_nobody(folder: Path) -> Non
     server.give_state_away()
     os.mkfifo(server.state_dir / "moatdns.lock")
     shutil.chown(server.state_dir / "moatdns.lock", LESSER.uid, LESSER.gid)
-    assert "moatdns.lock: is no regular file: remove it" in server.refusal()
+    assert "moatdns.lock: is not a regular file: remove it" in server.refusal()
 
 
 def test_commands_of_root_leave_nothing_of_roots_in_the_users_folder(folder: Path) -> None:

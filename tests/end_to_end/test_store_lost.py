@@ -114,7 +114,7 @@ def test_a_store_restored_from_an_older_copy_is_told_until_an_admin_acknowledges
     shutil.copy(server.folder / "backup", store)
     server.start()
     (why,) = ready(server, "degraded")
-    assert "lacks rows that were there once" in why
+    assert "lacks rows that existed" in why
     assert server.events_named("the audit trail was cut off or replaced")
     for name in ("three", "four", "five"):  # more rows than were lost
         api.post("lists", {"name": name})

@@ -52,11 +52,11 @@ def test_a_list_is_fetched_and_whatever_its_server_does_the_last_good_copy_stays
             (served.status(500), "the server answered 500"),
             (served.hang, "it took longer than 3 s"),
             (served.drip, "it took longer than 3 s"),
-            (served.half, "ended in the middle"),
+            (served.half, "is truncated"),
             (served.page, "a web page"),
             (served.bomb, "larger than 4 MiB when unpacked"),
             (served.too_large, "more than the 1 MiB"),
-            (served.redirect("file:///etc/passwd"), "no URL of http or https"),
+            (served.redirect("file:///etc/passwd"), "other than http or https"),
             (served.redirect("/list.txt"), "redirected more than 5 times"),
         ):
             feed.behave = behave
@@ -127,7 +127,7 @@ def test_private_addresses_are_read_only_when_allowed(tmp_path: Path) -> None:
         assert refused.body["errors"][0]["pointer"] == "/url"
         server.api.post("lists", {"name": "feed", "url": f"http://localhost:{feed.port}/list.txt"})
         wait_until(lambda: item(server)["last_error"] is not None, "the list has an error", seconds=20)
-        assert "no address of the open Internet" in item(server)["last_error"]
+        assert "no public address" in item(server)["last_error"]
         assert feed.requests == []
         assert server.api.call("PATCH", "lists/feed", {"allow_private": True}).status == 200
         wait_until(lambda: blocked(server, NAMES[0]), "the list is in force", seconds=20)
@@ -174,6 +174,6 @@ def test_a_pinned_list_is_taken_only_as_it_was(tmp_path: Path) -> None:
         server.api.post("lists", {"name": "feed", "url": feed.url, "allow_private": True, "sha256": pin})
         wait_until(lambda: blocked(server, NAMES[0]), "the list is in force", seconds=20)
         feed.content = LIST + b"\n||evil.example^"
-        assert "not the one that is pinned" in refresh(server)["last_error"]
+        assert "not the pinned one" in refresh(server)["last_error"]
         assert not blocked(server, "evil.example")
         assert blocked(server, NAMES[0])

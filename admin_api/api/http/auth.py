@@ -105,7 +105,7 @@ async def authenticate(context: Context, throttle: Throttle, address: str, autho
         throttle.wrong(address, text)
         raise BadRequest(
             401,
-            "the token is wrong, or its time is over",
+            "the token is wrong, or has expired",
             WWW_Authenticate='Bearer realm="moatdns", error="invalid_token"',
         )
     throttle.good(text)

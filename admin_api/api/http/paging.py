@@ -69,12 +69,10 @@ def page_reply(
 
 
 def bad_cursor() -> BadRequest:
-    """The refusal (422) of a cursor that we did not give."""
-    return BadRequest(
-        422, "the cursor is none of ours", [("/cursor", "is not a cursor: take `next` of the page before")]
-    )
+    """The refusal (422) of an invalid cursor."""
+    return BadRequest(422, "the cursor is invalid", [("/cursor", "is not a cursor: use `next` of the last page")])
 
 
 def bad_after() -> BadRequest:
-    """The refusal (422) of an `after` that we did not give."""
-    return BadRequest(422, "`after` is none of ours", [("/after", "is not ours: take `newest` of an earlier page")])
+    """The refusal (422) of an invalid `after`."""
+    return BadRequest(422, "`after` is invalid", [("/after", "is invalid: use `newest` of an earlier page")])

@@ -50,6 +50,6 @@ def problem_of(error: Exception) -> web.Response | None:
 
 _DETAILS = {
     404: "there is nothing at this path",
-    405: "this method is not known here; Allow says which are",
+    405: "this method is not allowed here; see Allow",
     413: "the body is too large",
 }

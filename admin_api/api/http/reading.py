@@ -28,8 +28,8 @@ def read_query(request: web.Request, model: type[BaseModel] | None) -> Any:
         raise BadRequest(422, "a query parameter is given twice", [(f"/{name}", "is given twice") for name in twice])
     if model is None:
         if given:
-            errors = [(f"/{name}", "is not known here: no query parameters are") for name in given]
-            raise BadRequest(422, "query parameters cannot be used", errors)
+            errors = [(f"/{name}", "is not a known query parameter: there are none") for name in given]
+            raise BadRequest(422, "query parameters are invalid", errors)
         return None
     return check_query(given, model)
 
@@ -40,7 +40,7 @@ def check_query(given: Mapping[str, object], model: type[BaseModel]) -> Any:
         return model.model_validate(dict(given))
     except ValidationError as error:
         errors = [(pointer(path), text) for path, text in sentences(error, model)]
-        raise BadRequest(422, "query parameters cannot be used", errors) from None
+        raise BadRequest(422, "query parameters are invalid", errors) from None
 
 
 async def read_body(request: web.Request, model: type[BaseModel], *, may_lack: bool = False) -> JsonObject:
@@ -57,7 +57,7 @@ async def read_body(request: web.Request, model: type[BaseModel], *, may_lack: b
     except web.HTTPRequestEntityTooLarge:
         raise BadRequest(413, f"the body is larger than {MOST_BODY_BYTES >> 20} MiB: send it in parts") from None
     except BROKEN:
-        raise BadRequest(400, "the body is not encoded as its headers say, or ends too early") from None
+        raise BadRequest(400, "the body is not encoded as its headers say, or is truncated") from None
     body = parse_json(raw)
     if not isinstance(body, dict):
         raise BadRequest(422, "what was sent cannot be used", [("", "should be a JSON object")])
@@ -97,14 +97,14 @@ def parse_json(raw: bytes) -> Any:
     except json.JSONDecodeError as error:
         raise BadRequest(400, f"the body is not JSON: {error.msg}, line {error.lineno} column {error.colno}") from None
     except (ValueError, RecursionError) as error:
-        why = str(error) if isinstance(error, ValueError) else "it nests too deep"
-        raise BadRequest(400, f"the body is not JSON that can be used: {why}") from None
+        why = str(error) if isinstance(error, ValueError) else "it is nested too deeply"
+        raise BadRequest(400, f"the JSON of the body cannot be used: {why}") from None
 
 
 def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        raise ValueError("a name stands twice in one object")
+        raise ValueError("a name occurs twice in one object")
     return found
 
 

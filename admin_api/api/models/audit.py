@@ -21,8 +21,8 @@ class AuditPage(Page):
 class AuditExport(Sent):
     """A part of the audit trail, oldest first."""
 
-    after_id: int = Field(0, ge=0, le=1 << 62, description="`id` of the last row that is there already.")
-    start: Moment | None = Field(None, alias="from", description="Only rows from then on.")
+    after_id: int = Field(0, ge=0, le=1 << 62, description="`id` of the last row that the client has.")
+    start: Moment | None = Field(None, alias="from", description="Only rows from this time on.")
     limit: int = Field(10_000, ge=1, le=10_000)
 
 

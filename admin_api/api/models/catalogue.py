@@ -46,7 +46,7 @@ class CatalogueVendor(BaseModel):
     name: str
     kind: Literal["vendor", "gateway", "bypass"]
     serves_models_of: list[str]
-    limits: list[str] = Field(description="What DNS cannot separate there, and what else breaks.")
+    limits: list[str] = Field(description="What DNS cannot separate there, and side effects.")
     services: list[CatalogueService]
 
 
@@ -62,5 +62,7 @@ class CatalogueReply(BaseModel):
 
     fingerprint: str
     waiting: CatalogueDifference | None
-    own_vendors: list[str] = Field(description="That bundled and subscribed rules do not touch (policy.own_vendors).")
+    own_vendors: list[str] = Field(
+        description="Vendors that bundled and subscribed rules do not block (policy.own_vendors)."
+    )
     vendors: list[CatalogueVendor]

@@ -40,7 +40,7 @@ class ChangeRequestItem(BaseModel):
     requested_by: str
     requested_owner: str
     created_at: AwareDatetime
-    waits_until: AwareDatetime = Field(description="Then it lapses.")
+    waits_until: AwareDatetime = Field(description="When it lapses.")
     decided_by: str | None
     decided_owner: str | None
     decided_at: AwareDatetime | None
@@ -61,7 +61,7 @@ class ChangeWaits(ChangeRequestItem):
     """Nothing was changed yet."""
 
     token_part: str | None = Field(
-        None, description="Of a token that is to be made: its second half, shown this once; the approver has the first."
+        None, description="The second half of a new token, shown only once; the approver gets the first."
     )
 
 

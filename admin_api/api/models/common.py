@@ -24,14 +24,14 @@ class Sent(BaseModel):
 class Page(Sent):
     """A page of a listing."""
 
-    limit: int = Field(100, ge=1, le=1000, description="Most items of a page.")
-    cursor: str | None = Field(None, max_length=2000, description="`next` of the page before.")
+    limit: int = Field(100, ge=1, le=1000, description="Maximum number of items of a page.")
+    cursor: str | None = Field(None, max_length=2000, description="`next` of the last page.")
 
 
 class Window(Sent):
     """A time window, [from, to)."""
 
-    start: Moment | None = Field(None, alias="from", description="Left out: 24 hours before `to`.")
+    start: Moment | None = Field(None, alias="from", description="Default: 24 hours before `to`.")
     end: Moment | None = Field(None, alias="to", description="Left out: now.")
 
 

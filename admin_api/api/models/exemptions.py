@@ -19,7 +19,7 @@ class SubjectBody(Sent):
     clients: list[str] | None = Field(None, description="Addresses.")
     network: str | None = Field(None, description="A network in CIDR form.")
     group: str | None = None
-    identity: str | None = Field(None, description="As leases have it.")
+    identity: str | None = Field(None, description="The identity in a lease.")
 
 
 class ExemptionBody(Sent):
@@ -27,12 +27,14 @@ class ExemptionBody(Sent):
 
     subject: SubjectBody
     scope: list[str] = Field(description="'ai', 'gateways', 'lists', a vendor, a vendor/service, a list, or a name.")
-    owner: str = Field(description="Who asked for it, and answers for it.")
+    owner: str = Field(description="The person responsible for it.")
     reason: str
     ticket: str | None = None
     starts_at: Moment | None = Field(None, description="Left out: now.")
     expires_at: Moment | None = None
-    duration_seconds: int | None = Field(None, description="From the start on; of what waits for approval, from that.")
+    duration_seconds: int | None = Field(
+        None, description="From the start; while approval is pending, from the approval."
+    )
 
 
 class RenewBody(Sent):
@@ -54,7 +56,7 @@ class ExemptionsPage(Page):
 
     status: ExemptionStatus | None = None
     owner: str | None = Field(None, max_length=200)
-    ending_before: Moment | None = Field(None, description="Only those that end before then, or have.")
+    ending_before: Moment | None = Field(None, description="Only those that end, or ended, before this time.")
 
 
 class ExemptionEvent(BaseModel):
@@ -91,16 +93,16 @@ class ExemptionItem(BaseModel):
     status: ExemptionStatus
     in_force: bool
     requested_by: str
-    requested_owner: str = Field(description="Who answers for the token that asked: somebody else has to approve it.")
+    requested_owner: str = Field(description="The owner of the requesting token: somebody else has to approve it.")
     decided_by: str | None
     created_at: AwareDatetime
     starts_at: AwareDatetime
-    expires_at: AwareDatetime = Field(description="Of what is pending, and is to last from its approval on: it lapses.")
-    requested_seconds: int | None = Field(description="For how long it was asked; null once granted.")
-    waits_until: AwareDatetime | None = Field(description="When what is pending lapses; null of all others.")
-    from_approval: bool = Field(description="What is asked for is to last from its approval on.")
+    expires_at: AwareDatetime = Field(description="Null while a pending one counts from its approval.")
+    requested_seconds: int | None = Field(description="The requested duration; null once granted.")
+    waits_until: AwareDatetime | None = Field(description="When a pending one lapses; otherwise null.")
+    from_approval: bool = Field(description="The requested duration counts from the approval.")
     ended_at: AwareDatetime | None
-    renewal: Renewal | None = Field(description="That waits for approval.")
+    renewal: Renewal | None = Field(description="The renewal that waits for approval.")
 
 
 class ExemptionWithHistory(ExemptionItem):

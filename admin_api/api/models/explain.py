@@ -17,7 +17,7 @@ class ExplainQuery(Sent):
 
     name: str = Field(min_length=1, max_length=LONGEST_NAME)
     client: str = Field("127.0.0.1", max_length=100)
-    client_name: str = Field("", max_length=63, description="What the client calls itself by DoT or DoH.")
+    client_name: str = Field("", max_length=63, description="The client's name over DoT or DoH.")
     type: str = Field("A", min_length=1, max_length=20)
 
 

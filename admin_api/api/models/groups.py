@@ -33,11 +33,11 @@ class GroupPatch(Sent):
     description: str | None = None
     networks: list[str] | None = None
     client_names: list[str] | None = Field(
-        None, description="What its clients call themselves by DoT or DoH; each in one group only."
+        None, description="Names of its clients over DoT or DoH; each in one group only."
     )
     exempt: bool | None = None
     mode: Literal["enforce", "monitor"] | None = None
-    block: list[str] | None = Field(None, description="Left out or null: what the group `default` blocks.")
+    block: list[str] | None = Field(None, description="Default or null: the blocks of the group `default`.")
     allow: list[str] | None = None
     response: ResponseBody | None = None
     schedule: dict[str, object] | None = None
@@ -65,7 +65,7 @@ class GroupItem(BaseModel):
     origin: Literal["bundled", "file", "api"]
     created_at: AwareDatetime
     updated_at: AwareDatetime
-    notes: list[str] = Field(default=[], description="What an admin should know of how its settings fit together.")
+    notes: list[str] = Field(default=[], description="Notes on how its settings interact.")
 
 
 class Groups(Listing[GroupItem]):

@@ -13,7 +13,7 @@ class LeaseBody(Sent):
     """Holder of an address, for how long, and the other addresses of the device."""
 
     identity: str = Field(examples=["alice@example.com"])
-    group: str | None = Field(None, description="Left out: the group that its network gives.")
+    group: str | None = Field(None, description="Default: the group of its network.")
     ttl_seconds: int
     addresses: list[str] = Field([], description="More addresses of the same device.")
 
@@ -30,7 +30,7 @@ class LeasesPage(Page):
 class LeaseEnd(Sent):
     """Whose lease is meant."""
 
-    identity: str | None = Field(None, max_length=200, description="Role `lease` has to name it.")
+    identity: str | None = Field(None, max_length=200, description="Required for role `lease`.")
 
 
 class LeaseHistoryPage(Page):

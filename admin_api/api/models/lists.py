@@ -21,11 +21,11 @@ class ListBody(RulesBody):
 
     name: str = Field(description="Lower-case letters, digits and '-'.", examples=["house"])
     enabled: bool = True
-    url: str | None = Field(None, description="http or https; then it has no rules of its own.")
+    url: str | None = Field(None, description="http or https; the list then has no own rules.")
     format: str | None = Field(None, description="auto, domains, hosts, adblock, dnsmasq, unbound or rpz.")
-    refresh_seconds: int | None = Field(None, description="How often it is fetched; 86,400 unless given.")
-    allow_private: bool = Field(False, description="Let the url lead to private and local addresses; for admins.")
-    sha256: str | None = Field(None, description="What is fetched must have this SHA-256.")
+    refresh_seconds: int | None = Field(None, description="How often it is fetched; default 86,400.")
+    allow_private: bool = Field(False, description="Permits private and local addresses in the url; for admins.")
+    sha256: str | None = Field(None, description="The SHA-256 that a download must have.")
 
 
 class ListPut(RulesBody):
@@ -61,7 +61,7 @@ class Refresh(BaseModel):
     started_at: AwareDatetime | None
     next_at: AwareDatetime | None
     last_attempt_at: AwareDatetime | None
-    report: dict[str, object] | None = Field(description="What of the copy could not be read or expressed.")
+    report: dict[str, object] | None = Field(description="Lines of the copy that could not be read or expressed.")
 
 
 class ListItem(BaseModel):
@@ -81,7 +81,7 @@ class ListItem(BaseModel):
     last_error: str | None
     allow_private: bool = False
     sha256: str | None = None
-    refresh: Refresh | None = Field(None, description="Of lists that are fetched.")
+    refresh: Refresh | None = Field(None, description="For subscriptions.")
 
 
 class Lists(Listing[ListItem]):

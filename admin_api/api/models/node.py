@@ -10,7 +10,7 @@ from admin_api.api.models.common import LONGEST_NAME, JsonObject, Sent
 
 
 class Status(BaseModel):
-    """How the node is."""
+    """The state of the node."""
 
     version: str
     uptime_seconds: float
@@ -18,14 +18,14 @@ class Status(BaseModel):
     policy: JsonObject = Field(description="revision, snapshot, in_force_since, age_seconds, trouble")
     subjects: JsonObject = Field(description="How many leases, exemptions and pauses are in force; trouble")
     store: JsonObject
-    audit: JsonObject = Field(description="Noted heads of the audit trail; rows of those that are gone; trouble")
+    audit: JsonObject = Field(description="Recorded heads of the audit trail; rows of lost ones; trouble")
     upstreams: list[JsonObject]
     upstream_troubles: list[str] = Field([], description="Which upstreams do not answer, and why.")
     stripped: list[str] = Field(
-        [], description="Names whose private addresses were left out lately (upstream.private_names opens them)."
+        [], description="Names whose private addresses were removed recently (upstream.private_names permits them)."
     )
     lists: list[JsonObject]
-    dropped: dict[str, int] = Field(description="What was dropped, by the bound that it was beyond; see limits.")
+    dropped: dict[str, int] = Field(description="Counts of drops by bound; see limits.")
 
 
 class Health(BaseModel):
@@ -44,8 +44,8 @@ class Ready(BaseModel):
 class FlushBody(Sent):
     """Cached answers to forget."""
 
-    name: str | None = Field(None, min_length=1, max_length=LONGEST_NAME, description="Left out: all of them.")
-    below: bool = Field(True, strict=True, description="Those of all names below it, too.")
+    name: str | None = Field(None, min_length=1, max_length=LONGEST_NAME, description="Default: all names.")
+    below: bool = Field(True, strict=True, description="Also those of all names below it.")
 
 
 class Flushed(BaseModel):

@@ -11,7 +11,7 @@ from resolver.config.fields import Moment
 class PauseBody(Sent):
     """A pause to be. One of `duration_seconds` and `expires_at` is required."""
 
-    group: str | None = Field(None, description="Left out: every group.")
+    group: str | None = Field(None, description="Default: every group.")
     reason: str
     duration_seconds: int | None = None
     expires_at: Moment | None = None

@@ -12,7 +12,7 @@ from admin_api.api.models.common import JsonObject, Listing, Sent
 class PolicyBody(Sent):
     """A policy, in the shape of the config file's `policy` section."""
 
-    revision: int | None = Field(None, description="That it was written from; nothing goes by it.")
+    revision: int | None = Field(None, description="The revision that it was exported from; not used.")
     policy: dict[str, object]
 
 
@@ -34,7 +34,7 @@ class PlanQuery(Sent):
     """Parameters of a plan."""
 
     replay_seconds: int | None = Field(
-        None, ge=1, le=366 * 86400, description="Judge the query log's last so many seconds by it."
+        None, ge=1, le=366 * 86400, description="Evaluate this many seconds of the query log by it."
     )
 
 
@@ -69,11 +69,11 @@ class ReplayItem(BaseModel):
 class ReplayReply(BaseModel):
     """Replay of logged queries under a plan."""
 
-    queries: int = Field(description="That were judged.")
-    pairs: int = Field(description="Of client and name.")
-    changed: int = Field(description="Queries that come to another verdict.")
+    queries: int = Field(description="Queries that were evaluated.")
+    pairs: int = Field(description="Pairs of client and name.")
+    changed: int = Field(description="Queries with another verdict.")
     items: list[ReplayItem]
-    cannot_show: list[str] = Field(description="What the log cannot show, in finished sentences.")
+    cannot_show: list[str] = Field(description="Limits of the replay, as sentences.")
 
 
 class PlanReply(BaseModel):

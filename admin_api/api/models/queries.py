@@ -15,13 +15,13 @@ class LogQuery(Window):
     """A page of the query log."""
 
     limit: int = Field(100, ge=1, le=1000)
-    cursor: str | None = Field(None, max_length=2000, description="`next` of the page before, with the same filters.")
+    cursor: str | None = Field(None, max_length=2000, description="`next` of the last page, with the same filters.")
     after: str | None = Field(
         None, max_length=2000, description="`newest` of an earlier page: only what was written since."
     )
     client: str | None = Field(None, max_length=100)
-    name: str | None = Field(None, max_length=LONGEST_NAME, description="This name and all below it.")
-    contains: str | None = Field(None, min_length=1, max_length=253, description="Names with this text in them.")
+    name: str | None = Field(None, max_length=LONGEST_NAME, description="This name and all names below it.")
+    contains: str | None = Field(None, min_length=1, max_length=253, description="Names that contain this text.")
     group: str | None = Field(None, max_length=63)
     service: str | None = Field(None, max_length=127)
     verdict: Verdict | Literal["failed", "refused"] | None = None
@@ -52,6 +52,8 @@ class Log(BaseModel):
     """A page of the query log, newest first. It may be short, or empty, and still have a `next`: its time was over."""
 
     items: list[LogItem]
-    next: str | None = Field(description="`cursor` to go on; null when all was searched.")
-    searched_to: AwareDatetime | None = Field(description="Down to when was searched; null for nothing, or for all.")
-    newest: str | None = Field(description="`after` to get what comes later; null with a `cursor`.")
+    next: str | None = Field(description="`cursor` for the next page; null if all was searched.")
+    searched_to: AwareDatetime | None = Field(
+        description="The time down to which was searched; null for nothing, or for all."
+    )
+    newest: str | None = Field(description="`after` for later rows; null with a `cursor`.")

@@ -21,7 +21,7 @@ class UsageQuery(ReportQuery):
 
     by: str = Field("group,vendor", description="'group', 'vendor', 'service', 'list', 'exemption' or 'group,vendor'.")
     step_seconds: int | None = Field(
-        None, ge=3600, le=86400 * 366, multiple_of=3600, description="Left out: the window as one."
+        None, ge=3600, le=86400 * 366, multiple_of=3600, description="Default: one step for the whole window."
     )
 
 
@@ -41,10 +41,10 @@ class ExemptionUse(BaseModel):
     expires_at: AwareDatetime
     ended_at: AwareDatetime | None
     uses: int
-    last_used_at: AwareDatetime | None = Field(description="To the minute, hour or day of counts, within its time.")
-    stale: bool = Field(description="It was in force, and nobody used it.")
-    requested_seconds: int | None = Field(description="For how long it was asked; null once granted.")
-    waits_until: AwareDatetime | None = Field(description="When what is pending lapses; null of all others.")
+    last_used_at: AwareDatetime | None = Field(description="Precise to the minute, hour or day of the counts.")
+    stale: bool = Field(description="It was in force, but never used.")
+    requested_seconds: int | None = Field(description="The requested duration; null once granted.")
+    waits_until: AwareDatetime | None = Field(description="When a pending one lapses; otherwise null.")
 
 
 class ExemptionReport(WindowReply):

@@ -12,7 +12,7 @@ from admin_api.api.models.common import Listing, Page, Sent
 class RulesPage(Page):
     """A page of rules."""
 
-    contains: str | None = Field(None, min_length=1, max_length=253, description="Only rules with this text in them.")
+    contains: str | None = Field(None, min_length=1, max_length=253, description="Only rules that contain this text.")
 
 
 class RulesBody(Sent):

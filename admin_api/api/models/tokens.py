@@ -15,11 +15,13 @@ class TokenBody(Sent):
 
     name: str = Field(examples=["dashboard"])
     role: Literal["viewer", "operator", "lease", "admin"]
-    owner: str = Field(min_length=1, max_length=200, description="Who answers for it.")
+    owner: str = Field(min_length=1, max_length=200, description="The person responsible.")
     expires_at: Moment | None = None
     expires: str | None = Field(None, description="Instead of `expires_at`: '90d', '12h'.")
-    networks: list[str] | None = Field(None, description="Role lease: whose addresses it may lease; left out: any.")
-    groups: list[str] | None = Field(None, description="Role lease: into which groups it may lease; left out: any.")
+    networks: list[str] | None = Field(
+        None, description="Role lease: networks whose addresses it may lease; default: any."
+    )
+    groups: list[str] | None = Field(None, description="Role lease: groups into which it may lease; default: any.")
 
 
 class TokenItem(BaseModel):
@@ -31,8 +33,10 @@ class TokenItem(BaseModel):
     created_at: AwareDatetime
     expires_at: AwareDatetime | None
     last_used_at: AwareDatetime | None
-    networks: list[str] | None = Field(None, description="Role lease: whose addresses it may lease; null: any.")
-    groups: list[str] | None = Field(None, description="Role lease: into which groups it may lease; null: any.")
+    networks: list[str] | None = Field(
+        None, description="Role lease: networks whose addresses it may lease; null: any."
+    )
+    groups: list[str] | None = Field(None, description="Role lease: groups into which it may lease; null: any.")
 
 
 class NewToken(TokenItem):

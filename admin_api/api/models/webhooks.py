@@ -12,7 +12,7 @@ class WebhookItem(BaseModel):
 
     url: str
     events: list[str]
-    waiting: int = Field(description="Messages that it has not taken yet.")
+    waiting: int = Field(description="Messages that it has not accepted yet.")
     last_success_at: AwareDatetime | None
     last_error: str | None
 

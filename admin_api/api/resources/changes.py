@@ -52,9 +52,9 @@ async def approve(call: Call) -> ApiReply:
     if (status := row.status_at(datetime.now(UTC))) != "pending":
         raise WrongState(f"change request {row.id!r} is {status}: it cannot be approved")
     if is_same_person(call.owner, row.requested_owner):
-        raise Forbidden(f"{row.requested_owner} asked for it, and another owner has to approve it: two have to agree")
+        raise Forbidden(f"{row.requested_owner} requested it: another owner has to approve it")
     if call.carry_out is None:
-        raise WrongState("nobody is there to do it")
+        raise WrongState("no handler is available")
     return await call.carry_out(call, row, call.expected_version())
 
 
@@ -72,7 +72,7 @@ async def _end(call: Call, action: str) -> ApiReply:
     async with call.change() as change:
         row = await _found(change, call.path["id"], call.expected_version())
         if action == "withdraw" and not is_same_person(call.owner, row.requested_owner):
-            raise Forbidden(f"{row.requested_owner} asked for it, and nobody else withdraws it: deny it")
+            raise Forbidden(f"{row.requested_owner} requested it, and only that owner may withdraw it: deny it")
         row = await change_requests.decide(change, row, action, owner=call.owner, note=_reason(call.body))
         await call.context.outbox.put(change.connection, DECIDED, dict(change_requests.facts_of(row)))
     return tagged(_item(row), row.version)

@@ -51,7 +51,7 @@ async def delete(call: Call) -> ApiReply:
     """DELETE /leases/{address}."""
     identity = call.query.identity
     if identity is None and call.role == "lease":
-        why = "role lease ends a lease of the identity that it names: it may be somebody else's by now"
+        why = "role lease has to name the identity of the lease: the address may have a new one"
         raise BadRequest(422, why, [("/identity", "is missing: add ?identity=")])
     number = await editing.end_lease(
         call.context.subjects, _address(call), identity=identity, bounds=_bounds(call), **call.by

@@ -104,7 +104,7 @@ def own_list(call: Call) -> str:
     """The name of a list that may be changed. Raises OwnedByFile for a bundled one."""
     name = call.path["name"]
     if name in call.context.catalogue.services:
-        raise OwnedByFile(f"list {name!r}", "it is bundled; take it out of a group's `block`, or allow it there")
+        raise OwnedByFile(f"list {name!r}", "it is bundled; remove it from a group's `block`, or allow it there")
     return name
 
 

@@ -1,4 +1,4 @@
-"""How the node is: for people, for load balancers, for Prometheus."""
+"""The state of the node: for people, for load balancers, for Prometheus."""
 
 from __future__ import annotations
 

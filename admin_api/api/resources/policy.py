@@ -59,7 +59,7 @@ async def history(call: Call) -> ApiReply:
 async def _apply(call: Call) -> ApiReply:
     expected = call.expected_version()
     if expected is None:
-        why = 'say by If-Match which revision was planned against, as in If-Match: "42"; plan first'
+        why = 'name the planned revision by If-Match, as in If-Match: "42"; plan first'
         raise BadRequest(428, why)
     made = await call.context.plans.make(call.context.store, call.body)
     async with call.change() as change:

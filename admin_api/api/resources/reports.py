@@ -50,7 +50,7 @@ async def usage_report(call: Call) -> ApiReply:
     query: models.UsageQuery = call.query
     by = _BY.get(",".join(sorted(part.strip() for part in query.by.split(","))))
     if by is None:
-        raise Invalid([("/by", f"{query.by!r} is not known: take one of {'; '.join(_BY)}")])
+        raise Invalid([("/by", f"{query.by!r} is not known: use one of {'; '.join(_BY)}")])
     start, end = window(query, _DAYS)
     step = query.step_seconds
     if step is not None:

@@ -38,7 +38,7 @@ async def series(call: Call) -> ApiReply:
 def check_steps(start: datetime, end: datetime, step_seconds: int, most: int) -> None:
     """Raise Invalid for a window of more steps."""
     if (end - start).total_seconds() / step_seconds > most:
-        raise Invalid([("/step_seconds", f"makes more than {most} steps: take longer ones, or less time")])
+        raise Invalid([("/step_seconds", f"makes more than {most} steps: use longer steps, or a shorter window")])
 
 
 def window(query: models.Window, usual: timedelta = _DAY) -> tuple[datetime, datetime]:

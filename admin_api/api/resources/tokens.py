@@ -33,7 +33,7 @@ async def create(call: Call) -> ApiReply:
     expires = body.pop("expires", None)
     if expires is not None:
         if body.get("expires_at") is not None:
-            raise Invalid([("/expires", "stands beside expires_at: give one of them")])
+            raise Invalid([("/expires", "is given together with expires_at: use one of them")])
         try:
             body["expires_at"] = expiry(expires, datetime.now(UTC))
         except ValueError as error:

@@ -42,7 +42,7 @@ async def acknowledge(visit: Visit) -> web.StreamResponse:
     done = (await visit.call("POST /audit:acknowledge", body={"reason": visit.text("reason")})).body
     count = len(done.lost_heads) if isinstance(done, models.Acknowledged) else 0
     return visit.go(
-        "/audit", told=f"The trail says now that {count} noted {'row is' if count == 1 else 'rows are'} lost."
+        "/audit", told=f"The trail now records that {count} recorded {'row is' if count == 1 else 'rows are'} lost."
     )
 
 

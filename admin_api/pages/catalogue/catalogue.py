@@ -1,4 +1,4 @@
-"""The catalogue: vendors, gateways and ways round the resolver, and what becomes of each for a group, with switches."""
+"""The catalogue: vendors, gateways and ways around the resolver, with switches for the state of each in a group."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from admin_api.store.errors import NotFound
 from admin_api.store.policy import DEFAULT_GROUP
 from resolver.config.references import SETS
 
-KINDS = (("", "all"), ("vendor", "AI vendors"), ("gateway", "gateways"), ("bypass", "ways round the resolver"))
+KINDS = (("", "all"), ("vendor", "AI vendors"), ("gateway", "gateways"), ("bypass", "ways around the resolver"))
 _CHOICES = ("block", "allow", "")  # how a group may name a thing
 
 
@@ -104,13 +104,13 @@ async def switch_at_vendor(visit: Visit) -> web.StreamResponse:
 async def _switch(visit: Visit, back: str) -> web.StreamResponse:
     to, _, name = visit.text("set").partition(":")
     if to not in _CHOICES:
-        raise BadRequest(422, f"{to!r} is no way to name a thing: block, allow, or nothing")
+        raise BadRequest(422, f"{to!r} is not a switch: use block, allow, or nothing")
     place = await _place(visit)
     place.state_of(name)  # which raises what nobody knows
     body = switched(place.policy, name, to)
     group = place.group.name
     if not body:
-        return visit.go(f"{back}#{name}", told=_now(place, name, "as before: nothing had to be changed"))
+        return visit.go(f"{back}#{name}", told=_now(place, name, "as before: no change was needed"))
     reply = await visit.call("PATCH /groups/{name}", path={"name": group}, body=body, version=visit.version)
     return visit.go(f"{back}#{name}", told=told_of_reply(reply, _now(await _place(visit), name, "now")))
 

@@ -55,7 +55,7 @@ class GroupPolicy:
         opened = sorted({user for domain in service.domains for user in domain.needed_by if self._allows(user)})
         if not opened:
             return state
-        for_them = f"some names are open, for {', '.join(opened)}"
+        for_them = f"some names are allowed, for {', '.join(opened)}"
         return State("blocked", "blocked", "; ".join(filter(None, (state.because, for_them))), state.own)
 
     def _state(self, names: Sequence[str], itself: str) -> State:

@@ -54,5 +54,5 @@ async def act(visit: Visit) -> web.StreamResponse:
     done = f"Change {number} {_DONE[action]}."
     result = getattr(reply.body, "result", None)
     if isinstance(result, dict) and (part := result.get("token_part")):
-        done += f" The first half of the token, shown this once, is {part}"
+        done += f" The first half of the token, shown only once, is {part}"
     return visit.go(f"/changes/{number}", told=told_of_reply(reply, done))

@@ -57,7 +57,7 @@ async def new(visit: Visit) -> web.StreamResponse:
         "clients/lease_form.html",
         lease=lease,
         others=[each for each in (lease.addresses or []) if each != lease.address] if lease else [],
-        groups=[("", "as its network says"), *((name, name) for name in groups)],
+        groups=[("", "from its network"), *((name, name) for name in groups)],
         lasts=LASTS,
     )
 
@@ -82,7 +82,7 @@ async def act(visit: Visit) -> web.StreamResponse:
             here = {"address": address}
             return await visit.do("DELETE /leases/{address}", done, then="/clients", path=here, query=query)
         case other:
-            raise BadRequest(422, f"{other!r} is nothing that can be done to a lease")
+            raise BadRequest(422, f"{other!r} is not an action on a lease")
 
 
 async def shown_again(visit: Visit) -> web.StreamResponse:

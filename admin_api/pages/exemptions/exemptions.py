@@ -78,7 +78,7 @@ async def show_new(visit: Visit) -> web.StreamResponse:
     return visit.render(
         "exemptions/exemption_new.html",
         kinds=KINDS,
-        durations=(*DURATIONS, ("", "until a moment, below")),
+        durations=(*DURATIONS, ("", "until the time below")),
         filled={
             "subject_kind": visit.query.get("kind", "client"),
             "subject": client or visit.query.get("subject", ""),
@@ -93,7 +93,7 @@ async def create(visit: Visit) -> web.StreamResponse:
     """POST /exemptions."""
     kind = visit.text("subject_kind")
     if kind not in dict(KINDS):
-        raise BadRequest(422, "say who is to be exempt", [("/subject", "choose what kind of subject it is")])
+        raise BadRequest(422, "enter who is to be exempt", [("/subject", "choose what kind of subject it is")])
     body: dict[str, object] = {
         "subject": {kind: visit.lines("subject") if kind == "clients" else visit.text("subject")},
         "scope": visit.lines("scope"),
@@ -139,7 +139,7 @@ async def act(visit: Visit) -> web.StreamResponse:
     if action == "renew" and item.renewal is not None:
         done = "waits for somebody else's approval of its renewal"
     elif action == "approve" and item.status == "pending":
-        done = "is taken up by you, and waits for somebody else's approval"
+        done = "has you as its sponsor, and waits for somebody else's approval"
     return visit.go(f"/exemptions/{number}", told=told_of_reply(reply, f"Exemption {number} {done}."))
 
 
@@ -157,7 +157,7 @@ def _end(visit: Visit) -> dict[str, object]:
         return {"expires_at": _utc(until)}
     if seconds.isascii() and seconds.isdigit():
         return {"duration_seconds": int(seconds[:12])}
-    raise BadRequest(422, "say when it ends", [("/duration_seconds", "choose how long, or enter a moment below")])
+    raise BadRequest(422, "enter when it ends", [("/duration_seconds", "choose how long, or enter a time below")])
 
 
 def _utc(local: str) -> str:

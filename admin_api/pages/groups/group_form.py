@@ -21,7 +21,7 @@ RESPONSE_MODES = (
     ("refused", "refused: REFUSED"),
     ("address", "address: the addresses below"),
 )
-MODES = (("enforce", "Enforce: block what is to be blocked"), ("monitor", "Only watch: count, and block nothing"))
+MODES = (("enforce", "Enforce: block names by the policy"), ("monitor", "Only monitor: count, and block nothing"))
 _MOST_WINDOWS = 100
 _SPARE = 2  # empty windows to fill in
 _RESPONSE = (("mode", "response_mode"), ("ttl_seconds", "ttl_seconds"), ("ipv4", "ipv4"), ("ipv6", "ipv6"))
@@ -65,7 +65,7 @@ def read(visit: Visit) -> dict[str, object]:
     block: list[str] | None = named(chosen, "block")
     if "follows" in visit.form:
         if block:
-            why = f"names {', '.join(block[:5])} beside what is blocked anyway: take the tick away, or leave these out"
+            why = f"names {', '.join(block[:5])} in addition to the default: clear the checkbox, or remove these"
             raise Invalid([("/block", why)])
         block = None
     return {
@@ -105,7 +105,7 @@ def _schedule(visit: Visit) -> dict[str, object] | None:
     if not zone and not windows:
         return None
     if not windows:
-        raise Invalid([("/schedule/windows", "are missing: fill one in, or leave the time zone empty")])
+        raise Invalid([("/schedule/windows", "are missing: enter one, or leave the time zone empty")])
     return {
         "time_zone": zone,
         "windows": [

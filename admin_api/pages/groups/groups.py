@@ -78,7 +78,7 @@ async def create(visit: Visit) -> web.StreamResponse:
     """POST /groups."""
     name = visit.text("name")
     body = {"name": name, **group_form.without_nothing(group_form.read(visit))}
-    return await visit.do("POST /groups", f"Group {name} is made.", then=f"/groups/{name}", body=body)
+    return await visit.do("POST /groups", f"Group {name} was created.", then=f"/groups/{name}", body=body)
 
 
 async def save(visit: Visit) -> web.StreamResponse:
@@ -99,13 +99,15 @@ async def act(visit: Visit) -> web.StreamResponse:
             back = "/groups" if visit.text("back") == "/groups" else here  # the list of groups has the button, too
             return await visit.do("PATCH /groups/{name}", done, then=back, path=visit.path, body={"mode": mode})
         case "delete":
-            return await visit.do("DELETE /groups/{name}", f"Group {name} is removed.", then="/groups", path=visit.path)
+            return await visit.do(
+                "DELETE /groups/{name}", f"Group {name} was removed.", then="/groups", path=visit.path
+            )
         case "pause":
             return await _pause(visit, {"group": name}, f"Group {name} is paused.", here)
         case "end-pause":
             return await _end_pause(visit, here)
         case other:
-            raise BadRequest(422, f"{other!r} is nothing that can be done to a group")
+            raise BadRequest(422, f"{other!r} is not an action on a group")
 
 
 async def act_on_all(visit: Visit) -> web.StreamResponse:
@@ -161,7 +163,7 @@ async def _pause(visit: Visit, whom: Mapping[str, str], done: str, address: str)
 
 async def _end_pause(visit: Visit, address: str) -> web.StreamResponse:
     number = {"id": visit.text("pause")}
-    return await visit.do("DELETE /pauses/{id}", "The pause is over.", then=address, path=number)
+    return await visit.do("DELETE /pauses/{id}", "The pause has ended.", then=address, path=number)
 
 
 async def _find(visit: Visit, address: str, client_name: str) -> tuple[models.Explained, list[dict[str, str]]] | None:

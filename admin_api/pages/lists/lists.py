@@ -91,7 +91,7 @@ async def create(visit: Visit) -> web.StreamResponse:
         body |= {key: value for key, value in _fetching(visit).items() if value is not None}
     else:
         body |= {side: _rules(visit, side) for side, _ in _SIDES}
-    return await visit.do("POST /lists", f"List {name} is made.", then=f"/lists/{name}", body=body)
+    return await visit.do("POST /lists", f"List {name} was created.", then=f"/lists/{name}", body=body)
 
 
 async def save(visit: Visit) -> web.StreamResponse:
@@ -112,7 +112,7 @@ async def act(visit: Visit) -> web.StreamResponse:
         case "remove":
             chosen = [value.partition(" ")[::2] for value in visit.form.getall("rule", [])]
             if not chosen:
-                raise BadRequest(422, "tick the rules that are to be removed")
+                raise BadRequest(422, "select the rules to remove")
             body = {side: [rule for action, rule in chosen if action == side] for side, _ in _SIDES}
             reply = await visit.call("POST /lists/{name}/rules:batchDelete", path=visit.path, body=body)
             wanted = {"q": visit.text("q")} if visit.text("q") else {}
@@ -125,9 +125,9 @@ async def act(visit: Visit) -> web.StreamResponse:
             await visit.call("POST /lists/{name}:refresh", path=visit.path)
             return visit.go(here, told=f"List {name} is being fetched.")
         case "delete":
-            return await visit.do("DELETE /lists/{name}", f"List {name} is removed.", then="/lists", path=visit.path)
+            return await visit.do("DELETE /lists/{name}", f"List {name} was removed.", then="/lists", path=visit.path)
         case other:
-            raise BadRequest(422, f"{other!r} is nothing that can be done to a list")
+            raise BadRequest(422, f"{other!r} is not an action on a list")
 
 
 def _form(visit: Visit, kind: str, item: models.ListItem | None, etag: str) -> web.Response:
@@ -138,7 +138,7 @@ def _form(visit: Visit, kind: str, item: models.ListItem | None, etag: str) -> w
         kind=kind,
         list=item,
         etag=etag,
-        formats=[(each, "find out by itself" if each == "auto" else each) for each in FORMATS],
+        formats=[(each, "detect automatically" if each == "auto" else each) for each in FORMATS],
         refresh=every,
         refreshes=_EVERY if known else (*_EVERY, (every, f"every {every} s")),
     )
@@ -164,9 +164,9 @@ def _rules(visit: Visit, field: str) -> list[str]:
 def _counted(body: Any, what: str) -> str:
     """The message after rules were written; a large write does not tell how many."""
     if isinstance(body, models.Added):
-        return f"{grouped(body.added)} rules are added." if body.added != 1 else "One rule is added."
+        return f"{grouped(body.added)} rules were added." if body.added != 1 else "One rule was added."
     if isinstance(body, models.Deleted):
-        return f"{grouped(body.deleted)} rules are removed." if body.deleted != 1 else "One rule is removed."
+        return f"{grouped(body.deleted)} rules were removed." if body.deleted != 1 else "One rule was removed."
     return f"Many rules are {what}."
 
 

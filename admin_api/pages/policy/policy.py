@@ -66,7 +66,7 @@ async def go_back(visit: Visit) -> web.StreamResponse:
     """POST /policy/revisions/{revision}."""
     revision = int(visit.path["revision"])
     reply = await visit.call("POST /policy:rollback", body={"to_revision": revision}, version=visit.text("version"))
-    return visit.go("/policy", told=f"The policy is what it was at revision {revision}: {_done(reply)}.")
+    return visit.go("/policy", told=f"The policy is that of revision {revision} again: {_done(reply)}.")
 
 
 async def document(visit: Visit) -> web.StreamResponse:
@@ -127,7 +127,7 @@ def _read(text: str) -> Document:
             [("", _told(problem.line, path_text(problem.path), problem.text)) for problem in read.problems[:100]],
         )
     if not isinstance(read.data, dict) or "policy" not in read.data:
-        raise BadRequest(422, "the document should have a section 'policy', as the download has it")
+        raise BadRequest(422, "the document needs a section 'policy', like the download")
     return read
 
 
@@ -149,8 +149,4 @@ def _changes(planned: models.PlanReply) -> list[Changed]:
 
 def _done(reply: ApiReply) -> str:
     revision = reply.body.revision if isinstance(reply.body, models.PlanReply) else 0
-    return (
-        f"in force as revision {revision}"
-        if is_in_force(reply)
-        else f"stored as revision {revision}, and in force soon"
-    )
+    return f"in force as revision {revision}" if is_in_force(reply) else f"stored as revision {revision}, soon in force"

@@ -54,7 +54,7 @@ def _try(at: Addresses) -> Iterator[Recipe]:
             "Plain DNS",
             "a terminal of a client",
             _joined(lines),
-            "A blocked name is answered 0.0.0.0, unless your policy says otherwise; an extended error tells why.",
+            "A blocked name is answered 0.0.0.0, unless your policy sets another response; an extended error says why.",
         )
     encrypted = []
     if at.dot.addresses:
@@ -72,7 +72,7 @@ def _dhcp(at: Addresses) -> Iterator[Recipe]:
     v4, v6 = _on_53(at, 4), _on_53(at, 6)
     if v4:
         option = {"Dhcp4": {"option-data": [{"name": "domain-name-servers", "data": ", ".join(v4)}]}}
-        yield Recipe("ISC Kea, IPv4", "kea-dhcp4.conf", _json(option), "Put option-data beside what is there.")
+        yield Recipe("ISC Kea, IPv4", "kea-dhcp4.conf", _json(option), "Add option-data to the existing settings.")
     if v6:
         option = {"Dhcp6": {"option-data": [{"name": "dns-servers", "data": ", ".join(v6)}]}}
         yield Recipe("ISC Kea, IPv6", "kea-dhcp6.conf", _json(option))
@@ -104,7 +104,7 @@ def _by_hand(at: Addresses) -> Iterator[Recipe]:
             "macOS and iOS, over HTTPS",
             "moatdns.mobileconfig",
             _apple_profile(at.template),
-            "Hand it out by your device management, or open it on the device.",
+            "Distribute it by your device management, or open it on the device.",
         )
     if on_53:
         yield Recipe("Linux", "/etc/resolv.conf", _joined(f"nameserver {each}" for each in on_53[:3]))
@@ -173,20 +173,20 @@ def _in_front(at: Addresses, trusted_proxies: Sequence[str]) -> Iterator[Recipe]
         trusted = f"Trusted now: {', '.join(trusted_proxies)}."
     else:
         trusted = (
-            "Nobody is trusted now: set clients.trusted_proxies in the config to the address that dnsdist asks from, "
+            "No proxy is trusted now: set clients.trusted_proxies in the config to the address that dnsdist uses, "
             "as in [{network: 192.0.2.9, sources: [proxy]}]."
         )
     yield Recipe(
         "dnsdist",
         "dnsdist.conf",
         f'newServer({{address="{_endpoint(address, at.plain.port)}", useProxyProtocol=true}})\n',
-        f"It says by a PROXY header for whom it asks. {trusted}",
+        f"It names its client in a PROXY header. {trusted}",
     )
     yield Recipe(
         "unbound",
         "unbound.conf",
         f'forward-zone:\n    name: "."\n    forward-addr: {address}@{at.plain.port}\n',
-        "It does not say for whom it asks: all its clients are one here, in one group. Better: let clients ask "
+        "It does not name its clients: all of them are one client here, in one group. Better: let clients ask "
         "moatdns, and moatdns ask unbound (upstream.servers).",
     )
 

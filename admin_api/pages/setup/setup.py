@@ -26,15 +26,15 @@ async def show(visit: Visit) -> web.StreamResponse:
 def lacks_of(at: Addresses) -> Iterator[str]:
     """Reasons why recipes are missing, and what to do about it; finished sentences."""
     if at.is_local:
-        yield "Only this machine can ask: the server listens on loopback. Set listen in the config."
+        yield "Only this machine can query it: the server listens on loopback. Set listen in the config."
     if at.plain.port != DNS_PORT:
         yield (
             f"Plain DNS is on port {at.plain.port}. DHCP, VPN and most machines can only be told an address, and ask "
             "on port 53: put 53 into listen.do53, and more recipes are shown here."
         )
     if not at.doh.addresses:
-        yield "There is no DNS over HTTPS: set listen.doh and tls, and recipes for it are shown here."
+        yield "There is no DNS over HTTPS: set listen.doh and tls to see recipes for it here."
     if not at.dot.addresses:
-        yield "There is no DNS over TLS: set listen.dot and tls, and recipes for it are shown here."
+        yield "There is no DNS over TLS: set listen.dot and tls to see recipes for it here."
     if (at.doh.addresses or at.dot.addresses) and not at.has_name:
-        yield "tls.server_name is not set: the address stands for it here, and clients want it in the certificate."
+        yield "tls.server_name is not set: the address is used instead, and clients require it in the certificate."

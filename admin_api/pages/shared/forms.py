@@ -28,7 +28,7 @@ def demand_own_page(request: web.Request) -> None:
     site = request.headers.get("Sec-Fetch-Site")
     origin = request.headers.get("Origin")
     if site not in _OWN if site is not None else origin is not None and split(origin).netloc != request.host:
-        raise BadRequest(403, "this was sent from another site's page, and is not done")
+        raise BadRequest(403, "this was sent from another site's page, and was not executed")
 
 
 async def read_form(request: web.Request) -> MultiDictProxy[str]:
@@ -38,11 +38,11 @@ async def read_form(request: web.Request) -> MultiDictProxy[str]:
         async with asyncio.timeout(FORM_SECONDS):
             sent = await request.post()
     except TimeoutError:
-        raise BadRequest(408, f"this form did not come within {FORM_SECONDS:g} s") from None
+        raise BadRequest(408, f"this form did not arrive within {FORM_SECONDS:g} s") from None
     except web.HTTPRequestEntityTooLarge:
-        raise BadRequest(413, "this is too much for one form: send it in parts, or by the API") from None
+        raise BadRequest(413, "this is too large for one form: send it in parts, or by the API") from None
     except BROKEN:
-        raise BadRequest(400, "this form is not encoded as it says, or ends too early") from None
+        raise BadRequest(400, "this form is not encoded as declared, or is truncated") from None
     except (ValueError, LookupError):  # LookupError: of a charset that nobody knows
         raise BadRequest(400, "this form cannot be read: it should be UTF-8") from None
     return MultiDictProxy(MultiDict((name, value) for name, value in sent.items() if isinstance(value, str)))

@@ -13,5 +13,5 @@ def is_in_force(reply: ApiReply) -> bool:
 def told_of_reply(reply: ApiReply, done: str) -> str:
     """The sentence, and whether it is in force by now: large writes, and those that some worker lacks, are not yet."""
     if reply.status == 202:
-        return f"{done} It is stored, and comes in force soon."
+        return f"{done} It is stored, and will soon be in force."
     return done if is_in_force(reply) else f"{done} It is stored, but not in force in every worker yet."

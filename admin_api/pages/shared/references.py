@@ -14,9 +14,9 @@ from resolver.config.references import SETS
 _PREFIX = "ref:"
 _LABELS = (  # of SETS
     "all AI vendors",
-    "services that pass on models of others",
-    "ways round this resolver: public resolvers, relays, browsers' own DoH",
-    "all lists of your own and all subscriptions",
+    "services that give access to other vendors' models",
+    "ways around this resolver: public resolvers, relays, browsers' own DoH",
+    "all own lists and all subscriptions",
 )
 _ON_BLOCK = ("block", "both")
 _ON_ALLOW = ("allow", "both")
@@ -55,7 +55,7 @@ async def shelves(visit: Visit) -> tuple[Shelf, ...]:
         Shelf("Your lists", tuple(ReferenceChoice(each.name, _about_list(each)) for each in lists)),
         Shelf("AI vendors", tuple(_of_vendors(v for v in catalogue.vendors if v.kind == "vendor"))),
         Shelf("Gateways", tuple(_of_vendors(v for v in catalogue.vendors if v.kind == "gateway"))),
-        Shelf("Ways round the resolver", tuple(_of_bypass(v for v in catalogue.vendors if v.kind == "bypass"))),
+        Shelf("Ways around the resolver", tuple(_of_bypass(v for v in catalogue.vendors if v.kind == "bypass"))),
     )
 
 
@@ -86,12 +86,12 @@ def with_unknown(shelves: tuple[Shelf, ...], chosen: Collection[str]) -> tuple[S
         return shelves
     return (
         *shelves,
-        Shelf("Not known any more", tuple(ReferenceChoice(name, "is in no catalogue or list") for name in lost)),
+        Shelf("No longer known", tuple(ReferenceChoice(name, "is not in the catalogue or a list") for name in lost)),
     )
 
 
 def _about_list(item: models.ListItem) -> str:
-    kind = "subscription" if item.kind == "subscription" else "list of your own"
+    kind = "subscription" if item.kind == "subscription" else "own list"
     return f"{kind}, {grouped(item.rules)} rules" + ("" if item.enabled else ", switched off")
 
 

@@ -40,7 +40,7 @@ class Waits(Exception):
     def told(self) -> str:
         """The problem's text, as the page shows it."""
         part = self.item.token_part
-        half = f" The second half of the token, shown this once, is {part}" if part else ""
+        half = f" The second half of the token, shown only once, is {part}" if part else ""
         return f"Nothing has changed yet: this waits for another owner's approval.{half}"
 
 

@@ -1,4 +1,4 @@
-"""How the node is: processes, policy, upstreams, lists, webhooks; and what can be done about it."""
+"""The state of the node: processes, policy, upstreams, lists, webhooks; and what can be done about it."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ async def flush(visit: Visit) -> web.StreamResponse:
     count = done.forgotten if isinstance(done, models.Flushed) else 0
     what = "in all workers" if is_all else f"for {name}"
     answers = "cached answer" if count == 1 else "cached answers"
-    return visit.go("/status", told=f"{grouped(count)} {answers} {what} forgotten.")
+    return visit.go("/status", told=f"{grouped(count)} {answers} {what} removed.")
 
 
 async def test_webhooks(visit: Visit) -> web.StreamResponse:
@@ -47,7 +47,7 @@ async def test_webhooks(visit: Visit) -> web.StreamResponse:
     count = sent.hooks if isinstance(sent, models.WebhooksTested) else 0
     return visit.go(
         "/status",
-        told=f"A test is on its way to {count} {'webhook' if count == 1 else 'webhooks'}: see below how it went.",
+        told=f"A test is on its way to {count} {'webhook' if count == 1 else 'webhooks'}: see the result below.",
     )
 
 

@@ -10,7 +10,7 @@ from admin_api.api import models
 from admin_api.pages.shared.visit import Visit
 
 ROLES = (
-    ("viewer", "viewer: reads everything but tokens"),
+    ("viewer", "viewer: reads everything except tokens"),
     ("operator", "operator: also lists, rules, exemptions, leases"),
     ("admin", "admin: everything"),
     ("lease", "lease: only sets and ends leases, for VPN and DHCP servers"),

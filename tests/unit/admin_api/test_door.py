@@ -144,7 +144,7 @@ async def test_what_was_sent_after_the_end_of_a_session_is_told_to_be_undone(
     _, headers = await browser.send("/tokens", {"csrf": "x"}, 303, Referer=referer.format(url=served.url))
     assert headers["Location"] == "/login?" + urlencode({"next": leads_to, "undone": "1"})
     text, _ = await browser.get(headers["Location"])
-    assert "what you sent was not done" in text
+    assert "your change was not made" in text
     assert "undone" not in text.partition("<form")[2], "once is enough"
     text, _ = await browser.get("/login?next=/tokens")
     assert "not done" not in text

@@ -264,7 +264,7 @@ async def test_the_sum_of_what_is_not_counted_apart_is_a_row_of_the_usage_report
     browser = await Browser.log_in(served, "viewer")
     page, _ = await browser.get("/reports/usage")
     assert page.count("<span>other</span>") == 2
-    assert "smaller ones in sum" in page
+    assert "sum of all smaller ones" in page
 
 
 async def test_usage_is_reported_by_group_and_vendor(served: Served) -> None:

@@ -21,7 +21,7 @@ from .browser import Browser
 from .conftest import Served, expect_problem
 
 Call = tuple[str, str, Any]
-HALF = re.compile(r"half of the token, shown this once, is ([\w-]+)")
+HALF = re.compile(r"half of the token, shown only once, is ([\w-]+)")
 
 
 async def set_up(served: Served) -> None:
@@ -118,7 +118,7 @@ OPENINGS: dict[str, list[Call]] = {
         ("PUT", "groups/staff", {"exempt": True, "networks": ["10.1.0.0/16"]}),
     ],
     "a group's mode becomes monitor": [
-        ("PATCH", "groups/seen", {"exempt": False}),  # which had ways round the resolver closed
+        ("PATCH", "groups/seen", {"exempt": False}),  # which had ways around the resolver closed
         ("PATCH", "groups/staff", {"mode": "monitor"}),
     ],
     "a group blocks less": [
@@ -144,7 +144,7 @@ OPENINGS: dict[str, list[Call]] = {
         ("POST", "groups", {"name": "new", "networks": ["10.9.0.0/16"], "exempt": True}),
         ("DELETE", "groups/strict", None),
     ],
-    "a lease into a more open group, for longer there, or to who is exempt": [
+    "a lease into a more open group, for longer there, or to an exempt identity": [
         ("PUT", "leases/10.1.2.3", {**LEASE, "group": "open"}),
         ("PUT", "leases/10.2.2.3", {**LEASE, "group": "staff"}),
     ],
@@ -152,7 +152,7 @@ OPENINGS: dict[str, list[Call]] = {
         ("POST", "pauses", {"reason": "longer", "duration_seconds": 3700}),
         ("POST", "pauses", {"reason": "longer", "group": "staff", "duration_seconds": 7200}),
     ],
-    "a token is made, of whatever role": [
+    "a token of any role is created": [
         ("POST", "tokens", {"name": "fresh", "role": role, "owner": "Ana Ruiz"}) for role in tokens.ROLES
     ],
 }
@@ -161,7 +161,7 @@ ELSEWHERE = {
     "an exemption is granted",
     "an exemption is renewed",
     "an exemption, or its renewal, is approved",
-    "a group that leases name is made or deleted",
+    "a group that leases name is created or deleted",
     "a lease by a VPN or DHCP server",
     "a lease in a stricter group ends, or ends sooner",
     "a policy file is applied",
@@ -453,7 +453,7 @@ async def test_a_lease_token_is_held_to_its_networks_and_groups(four_eyes: Serve
 async def test_a_page_says_that_it_waits_and_another_owner_decides_there(four_eyes: Served) -> None:
     served = four_eyes
     asker, other = [await Browser.log_in(served, role) for role in ("ana-admin", "ben-admin")]
-    assert "Two have to agree here" in (await asker.get("/lists/house"))[0]
+    assert "Four eyes: a change" in (await asker.get("/lists/house"))[0]
     _, headers = await asker.send("/lists/house", {"do": "disable"})
     here = headers["Location"]
     assert here.startswith("/changes/ch-")

@@ -1,4 +1,4 @@
-"""Lists that may lead to private addresses: who may say so, and who learns what is there."""
+"""Lists that may use private addresses: who may say so, and who learns what is there."""
 
 from __future__ import annotations
 

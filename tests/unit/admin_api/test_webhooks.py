@@ -128,8 +128,8 @@ async def test_a_message_that_nobody_takes_is_given_up_in_the_end(
 @pytest.mark.parametrize(
     ("more", "why"),
     [
-        ({"allow_private": False}, "no address of the open Internet"),
-        ({"url": "http://localhost:9/", "allow_private": False}, "no address of the open Internet"),
+        ({"allow_private": False}, "no public address"),
+        ({"url": "http://localhost:9/", "allow_private": False}, "no public address"),
         ({"url": "http://127.0.0.1:1/"}, "cannot be reached"),
         ({"secret": "file:/nowhere/secret"}, "its secret"),
         ({"secret": "whsec_%%%"}, "its secret"),

@@ -14,7 +14,7 @@ async def test_a_client_has_few_requests_waiting(page_with: Open) -> None:
     assert [(await page.ask(host)).status for host in ("claude.ai", "chatgpt.com")] == [303, 303]
     fresh = await page.ask("www.house.example")
     assert fresh.status == 429
-    assert "2 requests from your device wait already" in fresh.text
+    assert "2 requests from your device are pending" in fresh.text
     assert (await page.ask(client=BEN)).status == 303
     assert len(await page.rows()) == 3
     assert page.serving.dropped["block_page_most_pending_per_client"] == 1

@@ -19,7 +19,7 @@ async def test_the_page_says_what_is_blocked_for_whom_and_why(page: Page) -> Non
     assert "<dd>rule claude.ai of the catalogue</dd>" in got.text
     other = await page.get("www.house.example", client=BEN)
     assert "<dd>rule house.example of the list house</dd>" in other.text
-    assert "<dd>default (that of all who are in no other)</dd>" in other.text
+    assert "<dd>default (the group of all clients in no other group)</dd>" in other.text
 
 
 async def test_nothing_but_the_page_may_be_done_with_it(page: Page) -> None:
@@ -119,7 +119,7 @@ async def test_the_page_stays_while_the_store_is_away(page: Page) -> None:
     page.served.store_access.trouble = "it is away"
     got = await page.get("claude.ai")
     assert got.status == 403
-    assert "Requests cannot be taken right now" in got.text
+    assert "Requests cannot be accepted right now" in got.text
     assert (await page.post("claude.ai", {**FORM, "token": token})).status == 503
     page.served.store_access.trouble = None
     assert (await page.post("claude.ai", {**FORM, "token": token})).status == 303

@@ -1,4 +1,4 @@
-"""Ways round the resolver: no exemption opens them, so no page offers one, and none can be made."""
+"""Ways around the resolver: no exemption opens them, so no page offers one, and none can be made."""
 
 from __future__ import annotations
 

@@ -104,9 +104,7 @@ async def test_a_trail_that_was_cut_off_shows_by_a_head_that_was_noted(store: St
     async with store.count() as conn:
         await conn.execute(delete(table).where(table.c.id > 7))
     assert await findings(store) == []
-    assert await findings(store, [head]) == [
-        "the trail ends with row 7, but row 10 was there once: its end was cut off"
-    ]
+    assert await findings(store, [head]) == ["the trail ends with row 7, but row 10 existed: its end was cut off"]
 
 
 async def test_a_trail_that_was_cut_off_and_grew_again_shows_by_a_head_that_was_noted(store: Store) -> None:
@@ -116,7 +114,7 @@ async def test_a_trail_that_was_cut_off_and_grew_again_shows_by_a_head_that_was_
     async with store.count() as conn:
         await conn.execute(delete(table).where(table.c.id > 7))
     await fill(store, 5)
-    assert await findings(store, [head]) == ["row 10 is not the one that was there when the trail's head was noted"]
+    assert await findings(store, [head]) == ["row 10 is not the row that was recorded as the trail's head"]
 
 
 async def test_a_trail_that_was_emptied_shows_by_a_head_that_was_noted(store: Store) -> None:

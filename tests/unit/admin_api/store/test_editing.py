@@ -103,7 +103,7 @@ async def test_every_bad_rule_is_told_at_its_place(store: Store) -> None:
 async def test_of_very_many_mistakes_the_first_are_told(store: Store) -> None:
     errors = await refused(store, create_list(store, {"name": "house", "block": ["com"] * 5000}, **ANA))
     assert len(errors) == 101
-    assert errors[""] == "there are 5000 mistakes: the first 100 are told"
+    assert errors[""] == "there are 5000 errors: the first 100 are shown"
 
 
 @pytest.mark.parametrize(

@@ -113,9 +113,7 @@ async def test_a_trail_that_was_cut_and_grew_beyond_its_noted_head_shows(store: 
     await cut(store, 2)
     await fill(store, 6)
     await note(store, tmp_path)  # the later head stands beside the earlier one, not in its place
-    assert (await verified(store, tmp_path)).findings == [
-        "row 4 is not the one that was there when the trail's head was noted"
-    ]
+    assert (await verified(store, tmp_path)).findings == ["row 4 is not the row that was recorded as the trail's head"]
 
 
 async def test_an_acknowledged_loss_is_a_gap_and_later_ones_are_not(store: Store, tmp_path: Path) -> None:
@@ -270,7 +268,7 @@ async def test_a_store_without_its_key_keeps_its_rows_when_it_begins_anew(
     again = await open_store()
     await fill(again, 2)
     assert await verified(again, state_dir) == trail.Verified(
-        [], ["rows 1 to 4 were made with another key, which cannot vouch for them any more"]
+        [], ["rows 1 to 4 were made with another key, which can no longer verify them"]
     )
     async with again.count() as conn:
         await conn.execute(table.update().where(table.c.id == 6).values(actor="mallory"))

@@ -142,7 +142,7 @@ async def test_a_client_name_that_the_api_gave_away_is_a_contradiction(store: St
     await create_group(store, {"name": "staff", "client_names": ["kiosk-7", "kiosk-8"]}, known=KNOWN, actor="ana")
     assert await problems(store, a_file("1", a_group("kiosk", client_names=["kiosk-7", "fine", "kiosk-8"]))) == [
         "policy.groups: client name kiosk-7, kiosk-8 of the group 'kiosk' is claimed by the group 'staff', made "
-        "through the API: a client name has one group, so take it out of one"
+        "through the API: a client name has one group, so remove it from one"
     ]
 
 
@@ -168,12 +168,11 @@ async def test_what_the_api_made_already_is_a_contradiction_and_all_are_told(sto
     assert await problems(
         store, a_file("1", a_list("house"), a_group("staff"), a_group("other", "10.0.0.0/8"), a_group("fine"))
     ) == [
-        "policy.lists: a list 'house' was made through the API already: rename the one in the config file, or delete "
-        "that one",
-        "policy.groups: a group 'staff' was made through the API already: rename the one in the config file, or delete "
+        "policy.lists: a list 'house' already exists in the API: rename the one in the config file, or delete that one",
+        "policy.groups: a group 'staff' already exists in the API: rename the one in the config file, or delete "
         "that one",
         "policy.groups: 10.0.0.0/8 of the group 'other' is claimed by the group 'staff', made through the API: a "
-        "network has one group, so take it out of one",
+        "network has one group, so remove it from one",
     ]
 
 

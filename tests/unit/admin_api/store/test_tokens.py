@@ -93,7 +93,7 @@ async def test_every_mistake_of_a_token_is_told_at_its_place(store: Store) -> No
         with pytest.raises(Invalid) as raised:
             await create_token(store, {**BODY, "expires_at": expires}, actor="ana")
         assert [pointer for pointer, _ in raised.value.errors] == ["/expires_at"]
-    with pytest.raises(Invalid, match="leave out NUL"):
+    with pytest.raises(Invalid, match="remove NUL"):
         await create_token(store, {**BODY, "owner": "\0"}, actor="ana")
 
 

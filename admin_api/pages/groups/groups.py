@@ -84,7 +84,7 @@ async def create(visit: Visit) -> web.StreamResponse:
 async def save(visit: Visit) -> web.StreamResponse:
     """POST /groups/{name}:edit."""
     here = f"/groups/{visit.path['name']}"
-    done = f"Group {visit.path['name']} is changed."
+    done = f"Group {visit.path['name']} was changed."
     return await visit.do("PATCH /groups/{name}", done, then=here, path=visit.path, body=group_form.read(visit))
 
 

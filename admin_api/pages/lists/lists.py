@@ -96,7 +96,7 @@ async def create(visit: Visit) -> web.StreamResponse:
 
 async def save(visit: Visit) -> web.StreamResponse:
     """POST /lists/{name}:edit."""
-    here, done = f"/lists/{visit.path['name']}", f"List {visit.path['name']} is changed."
+    here, done = f"/lists/{visit.path['name']}", f"List {visit.path['name']} was changed."
     return await visit.do("PATCH /lists/{name}", done, then=here, path=visit.path, body=_fetching(visit))
 
 

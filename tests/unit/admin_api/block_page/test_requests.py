@@ -40,7 +40,7 @@ async def test_it_is_for_the_name_where_a_list_decides(page: Page) -> None:
 
 async def test_ways_round_the_resolver_cannot_be_asked_for(page: Page) -> None:
     got = await page.get("dns.google")
-    assert "stays closed for everybody" in got.text
+    assert "stays blocked for everybody" in got.text
     assert "<form" not in got.text
     sent = await page.post("dns.google", {**FORM, "token": await page.token("claude.ai")})
     assert sent.status == 303

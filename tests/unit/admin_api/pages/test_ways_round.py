@@ -12,7 +12,7 @@ from tests.unit.admin_api.browser import Browser
 from tests.unit.admin_api.conftest import Served
 from tests.unit.bundled import bundled_catalogue
 
-SENTENCE = "stays closed for everybody"
+SENTENCE = "stays blocked for everybody"
 
 
 def logged(name: str, service: str) -> dict[str, Any]:

@@ -15,7 +15,6 @@ from typing import Any, Final
 from resolver.config.settings import ControlSettings, WorkerSettings
 from resolver.listeners.sockets import Listen
 from resolver.system.channel import Asks, MessageSet
-from resolver.upstream.server import UpstreamHealth
 from resolver.worker.messages import (
     CHANGE_SECONDS,
     Flush,
@@ -24,6 +23,7 @@ from resolver.worker.messages import (
     PolicyInForce,
     RenewCertificate,
     SubjectsInForce,
+    UpstreamHealth,
     UsePolicy,
     UseSubjects,
     WorkerAlive,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 from bisect import bisect_left
-from dataclasses import dataclass
 from typing import Any, Final
 
 from resolver.config.settings import UpstreamServer
@@ -12,18 +11,6 @@ from resolver.telemetry.counters import BUCKET_NAMES, BUCKETS
 
 _REPLY_WEIGHT: Final = 1 / 8  # of the latest reply in the smoothed latency, as in TCP (RFC 6298 section 2)
 _SILENCE_WEIGHT: Final = 1 / 4
-
-
-@dataclass(frozen=True, slots=True)
-class UpstreamHealth:
-    """Health of one upstream server, as a worker finds it."""
-
-    name: str
-    healthy: bool
-    latency_seconds: float | None
-    trouble: str | None
-    answers: int  # good ones
-    errors: int  # answers of an error
 
 
 class Server:
@@ -87,18 +74,6 @@ class Server:
             },
             ("upstream_seconds_sum", self.name): self.took_microseconds,
         }
-
-    @property
-    def health(self) -> UpstreamHealth:
-        """The server's health, for people."""
-        return UpstreamHealth(
-            name=self.name,
-            healthy=not self.is_down,
-            latency_seconds=round(self.latency, 6) if self.latency else None,
-            trouble=self.trouble if self.failures else None,
-            answers=self.heard - self.bad_answers,
-            errors=self.bad_answers,
-        )
 
     @property
     def address(self) -> tuple[Any, ...]:

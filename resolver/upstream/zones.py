@@ -13,7 +13,7 @@ from resolver.config.settings import UpstreamOptions, UpstreamServer, WorkerSett
 from resolver.errors import UpstreamError
 from resolver.upstream.bootstrap import Bootstrap
 from resolver.upstream.forwarder import MAX_SECONDS, Forwarder
-from resolver.upstream.server import Server, UpstreamHealth
+from resolver.upstream.server import Server
 from resolver.wire.codes import TYPE_AND_CLASS, has_data_above
 from resolver.wire.names import key_of, parent_of, parse_name
 
@@ -64,8 +64,8 @@ class ZonedForwarder:
 
     def has_other_servers_than(self, old: ZonedForwarder) -> bool:
         """Whether some server is asked that `old` did not ask."""
-        known = {server.settings for server in old._servers}
-        return any(server.settings not in known for server in self._servers)
+        known = {server.settings for server in old.servers}
+        return any(server.settings not in known for server in self.servers)
 
     def ask(
         self,
@@ -108,12 +108,8 @@ class ZonedForwarder:
         return dict(total)
 
     @property
-    def health(self) -> list[UpstreamHealth]:
-        """Each server's name, whether it is taken to be up, how soon it answers, and what is wrong with it."""
-        return [server.health for server in self._servers]
-
-    @property
-    def _servers(self) -> list[Server]:
+    def servers(self) -> list[Server]:
+        """All servers that are asked, those of the default zone first."""
         return [server for each in self._forwarders for server in each.servers]
 
     def close(self) -> None:

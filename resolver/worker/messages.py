@@ -14,7 +14,6 @@ from typing import Final
 from resolver.config.settings import WorkerSettings
 from resolver.snapshot.subjects_file import Position
 from resolver.system.channel import Asks, MessageSet
-from resolver.upstream.server import UpstreamHealth
 
 START_SECONDS: Final = 30.0
 """For a worker to listen, and then to serve; one that takes longer is taken for hung."""
@@ -130,6 +129,18 @@ class StopWorker:
 @dataclass(frozen=True, slots=True)
 class Listening:
     """The worker can be told what to begin with."""
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamHealth:
+    """Health of one upstream server, as a worker finds it."""
+
+    name: str
+    healthy: bool
+    latency_seconds: float | None
+    trouble: str | None
+    answers: int  # good ones
+    errors: int  # answers of an error
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,10 +19,11 @@ from resolver.config.settings import WorkerSettings
 from resolver.policy.snapshot import PolicySnapshot
 from resolver.telemetry.counters import Counters
 from resolver.telemetry.query_events import QueryEvents
+from resolver.upstream.server import Server
 from resolver.upstream.zones import forwarder_of
 from resolver.wire.cookies import ServerCookies
 from resolver.wire.names import key_of, parse_any_name, parse_name, to_text
-from resolver.worker.messages import WorkerAlive
+from resolver.worker.messages import UpstreamHealth, WorkerAlive
 
 
 class AnsweringParts:
@@ -101,9 +102,20 @@ class AnsweringParts:
         """The answer to a ping."""
         return WorkerAlive(
             self.cache.bytes,
-            tuple(self.forwarder.health),
+            tuple(_health_of(server) for server in self.forwarder.servers),
             tuple(to_text(name) for name in self.resolver.filtered.stripped(time.monotonic())),
         )
+
+
+def _health_of(server: Server) -> UpstreamHealth:
+    return UpstreamHealth(
+        name=server.name,
+        healthy=not server.is_down,
+        latency_seconds=round(server.latency, 6) if server.latency else None,
+        trouble=server.trouble if server.failures else None,
+        answers=server.heard - server.bad_answers,
+        errors=server.bad_answers,
+    )
 
 
 def _replies_of(settings: WorkerSettings, cookie_secret: tuple[str, ...]) -> Replies:

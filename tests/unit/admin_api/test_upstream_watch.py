@@ -16,8 +16,7 @@ from admin_api.store import webhooks
 from admin_api.upstream_watch import MOST_ERRORS, UpstreamStates, UpstreamWatch
 from admin_api.webhooks.hooks import Outbox
 from resolver.config.control_schema import EVENTS
-from resolver.upstream.server import UpstreamHealth
-from resolver.worker.messages import WorkerAlive
+from resolver.worker.messages import UpstreamHealth, WorkerAlive
 
 from .conftest import Said, Served
 

@@ -69,7 +69,7 @@ def test_the_servers_of_a_network_are_told_once_and_asked_by_one_forwarder(tmp_p
     assert [server.name for server in settings.every_upstream] == servers
     loop = asyncio.new_event_loop()
     forwarder = forwarder_of(settings, loop, Counter())
-    assert [each.name for each in forwarder.health] == servers
+    assert [each.name for each in forwarder.servers] == servers
     forwarder.close()
     loop.close()
 

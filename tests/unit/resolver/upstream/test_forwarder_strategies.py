@@ -41,7 +41,7 @@ async def test_the_fastest_is_found_and_asked_first(start_stub, forwarder_for, c
     fast = await start_stub()
     forwarder = forwarder_for(slow, fast, strategy="fastest", timeout_seconds=2, max_seconds=4)
     await ask(forwarder).answer()  # the second is measured beside it
-    await eventually(lambda: forwarder.servers[1].health.latency_seconds)
+    await eventually(lambda: forwarder.servers[1].latency)
     clock.ahead_seconds += 1.01
     await ask(forwarder).answer()
     asked_slow = len(slow.queries)
@@ -50,7 +50,7 @@ async def test_the_fastest_is_found_and_asked_first(start_stub, forwarder_for, c
         await asked.answer()
         assert asked.fair_seconds < 0.2
     assert len(slow.queries) <= asked_slow + 1
-    assert forwarder.servers[0].health.latency_seconds > 0.24 > forwarder.servers[1].health.latency_seconds
+    assert forwarder.servers[0].latency > 0.24 > forwarder.servers[1].latency
 
 
 async def test_a_server_that_becomes_faster_is_noticed_without_a_client_waiting_for_it(

@@ -36,20 +36,17 @@ class LateAddresses:
 
     def look(self) -> None:
         """See which are there, and tell what changed since."""
-        for key, address in self._addresses:
-            was_missing = (key, address) in self._missing
-            if is_there(address) is was_missing:
-                self._tell(key, address, is_missing=not was_missing)
-
-    def _tell(self, key: str, address: Listen, *, is_missing: bool) -> None:
-        if is_missing:
-            self._missing.add((key, address))
-            so = "it is served as soon as it comes; the others are served"
-            event = "this host does not have an address that is listened on"
-            self._log.warning(event, key=key, address=address.text, so=so)
-        else:
-            self._missing.discard((key, address))
-            self._log.info("an address that is listened on is there by now", key=key, address=address.text)
+        for place in self._addresses:
+            key, address = place
+            is_missing = not is_there(address)
+            if is_missing and place not in self._missing:
+                self._missing.add(place)
+                so = "it is served as soon as it comes; the others are served"
+                event = "this host does not have an address that is listened on"
+                self._log.warning(event, key=key, address=address.text, so=so)
+            elif not is_missing and place in self._missing:
+                self._missing.discard(place)
+                self._log.info("an address that is listened on is there by now", key=key, address=address.text)
 
     async def watch(self) -> None:
         """Look every second, for ever."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -184,7 +185,9 @@ class RunningNode:
         return (trouble,) if trouble else ()
 
 
-def tell_news(plan: NodePlan, log: Log) -> None:
-    """Log how the catalogue changed with this version, where the plan says so."""
+def tell_notes(plan: NodePlan, log: Log, more: Iterable[str] = ()) -> None:
+    """Log how the catalogue changed with this version, where the plan says so, and the notes for the admin."""
     if plan.news:
         log.info("the catalogue changed with this version", what=plan.news)
+    for note in (*plan.notes, *more):
+        log.warning(note)

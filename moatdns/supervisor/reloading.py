@@ -9,7 +9,7 @@ from dataclasses import replace
 from admin_api.messages import NoteReading, NoteTroubles
 from moatdns.plan import NodePlan
 from moatdns.supervisor.control_keeper import LAST_WORD_SECONDS
-from moatdns.supervisor.node import RunningNode, tell_news
+from moatdns.supervisor.node import RunningNode, tell_notes
 from moatdns.supervisor.policy import PolicySource
 from moatdns.supervisor.service_manager import ServiceManager
 from moatdns.supervisor.system_servers import LOOK_SECONDS
@@ -88,9 +88,7 @@ class Reloader:
         # Another catalogue is for a new control process: the one that runs has read the old.
         if new.fingerprint != node.crew.manifest.fingerprint and not has_other_catalogue:
             await node.control.put_in_force(node.policy_of(new), new.fingerprint)
-        tell_news(new, self._log)
-        for note in new.notes:
-            self._log.warning(note)
+        tell_notes(new, self._log)
         if needs_restart:
             self._log.warning(
                 "listen, workers, state_dir, admin.listen and block_page.listen change only with a restart; "

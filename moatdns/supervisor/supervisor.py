@@ -10,7 +10,7 @@ from pathlib import Path
 
 from moatdns.plan import Ground, NodePlan
 from moatdns.supervisor.late_addresses import LateAddresses
-from moatdns.supervisor.node import RunningNode, tell_news
+from moatdns.supervisor.node import RunningNode, tell_notes
 from moatdns.supervisor.own_process import Ownership, raise_file_limit
 from moatdns.supervisor.policy import PolicySource
 from moatdns.supervisor.reloading import Reloader
@@ -62,9 +62,7 @@ class Supervisor:
                 shared = held.enter_context(SharedSockets.open(ground))
                 own.give_up_root()
                 plan = recalled or await self._plan_on(ground)
-                tell_news(plan, self._log)
-                for note in (*plan.notes, *own.notes, *notes):
-                    self._log.warning(note)
+                tell_notes(plan, self._log, (*own.notes, *notes))
                 self._node = RunningNode(
                     self._path, plan, self._source, shared, self._log, self._start_child, began=self._began
                 )

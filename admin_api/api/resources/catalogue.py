@@ -28,12 +28,10 @@ async def show(call: Call) -> ApiReply:
         seen = name.seen.isoformat()
         shared[name.service].append(as_model(models.CatalogueShared, name, rule=name.rule.text, seen=seen))
     vendors = [
-        models.CatalogueVendor(
+        as_model(
+            models.CatalogueVendor,
+            vendor,
             vendor=vendor.id,
-            name=vendor.name,
-            kind=vendor.kind,
-            serves_models_of=list(vendor.serves_models_of),
-            limits=list(vendor.limits),
             services=[
                 as_model(
                     models.CatalogueService,

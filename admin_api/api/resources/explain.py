@@ -18,8 +18,6 @@ from resolver.wire.message import type_number
 from resolver.wire.names import parse_any_name
 
 _FORWARDED = ("allow", "monitor", "exempt")
-
-
 _LOOKED_AT = 20  # rows of the query log about the name and those below it
 
 

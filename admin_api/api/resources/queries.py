@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from admin_api.api import models
-from admin_api.api.http.call import ApiReply, Call
+from admin_api.api.http.call import ApiReply, Call, as_model
 from admin_api.api.http.paging import bad_after, bad_cursor
 from admin_api.query_log.cursors import BadAfter, BadCursor
 
@@ -22,11 +22,4 @@ async def listing(call: Call) -> ApiReply:
         raise bad_after() from None
     except BadCursor:
         raise bad_cursor() from None
-    return ApiReply(
-        models.Log(
-            items=[models.LogItem.model_validate(item) for item in page.items],
-            next=page.next,
-            searched_to=page.searched_to,
-            newest=page.newest,
-        )
-    )
+    return ApiReply(as_model(models.Log, page))

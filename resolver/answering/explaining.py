@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from resolver.answering.local_names import LocalNames, local_names_of
 from resolver.answering.proxies import TrustedProxies
+from resolver.answering.rebinding import private_names_of
 from resolver.config.settings import WorkerSettings
 from resolver.policy.decision import Verdict
 from resolver.policy.explain import Explanation, explain
@@ -15,7 +16,7 @@ from resolver.policy.subjects import Moment, Subjects
 from resolver.policy.telling import Step
 from resolver.wire.codes import Type, is_meta
 from resolver.wire.message import type_number
-from resolver.wire.names import ancestors_of, key_of, parse_name
+from resolver.wire.names import ancestors_of, key_of
 
 _WITH_ADDRESSES = frozenset({int(Type.A), int(Type.AAAA), int(Type.SVCB), int(Type.HTTPS)})
 REFUSED = "refused"  # the verdict for those who may not ask
@@ -44,9 +45,7 @@ def access_of(settings: WorkerSettings) -> Access:
         NetworkTable((network, True) for network in settings.clients_allow),
         local_names_of(settings),
         TrustedProxies(settings.trusted_proxies),
-        frozenset(key_of(parse_name(name)) for name in (*settings.private_names, *(z.name for z in settings.zones)))
-        if settings.rebinding_guard
-        else None,
+        private_names_of(settings),
     )
 
 

@@ -6,6 +6,7 @@ from array import array
 from collections.abc import Iterable
 from dataclasses import replace
 
+from resolver.config.settings import WorkerSettings
 from resolver.wire.addresses import holds_private_address
 from resolver.wire.answer import Answer, read_answer, with_ttl
 from resolver.wire.codes import POINTER_TO_QUESTION, TYPE_AND_CLASS, Type
@@ -16,6 +17,13 @@ _TYPES = frozenset({int(Type.A), int(Type.AAAA), int(Type.SVCB), int(Type.HTTPS)
 _TELLS_NAT64 = key_of(parse_name("ipv4only.arpa"))  # by its addresses, whatever they are (RFC 7050)
 _MOST_TTL_SECONDS = 60  # of an answer that lost all that was asked for: nothing says how long that holds
 _SOA = soa_record(_MOST_TTL_SECONDS).removeprefix(POINTER_TO_QUESTION)
+
+
+def private_names_of(settings: WorkerSettings) -> frozenset[bytes] | None:
+    """Keys of the names that may have private addresses, with all below them; None where any name may."""
+    if not settings.rebinding_guard:
+        return None
+    return frozenset(key_of(parse_name(name)) for name in (*settings.private_names, *(z.name for z in settings.zones)))
 
 
 class RebindingGuard:

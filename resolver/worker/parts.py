@@ -10,7 +10,7 @@ from resolver.answering.answerer import OwnAnswers
 from resolver.answering.clients import ClientBounds
 from resolver.answering.local_names import local_names_of
 from resolver.answering.pipeline import Pipeline
-from resolver.answering.rebinding import RebindingGuard
+from resolver.answering.rebinding import RebindingGuard, private_names_of
 from resolver.answering.replies import Replies
 from resolver.answering.resolution import Resolver
 from resolver.answering.server_names import ServerNames
@@ -42,7 +42,7 @@ class AnsweringParts:
         self.events = events
         self.forwarder = forwarder_of(settings, loop, counters.dropped)
         self.cache = ResponseCache(settings.cache, (key_of(parse_name(zone.name)) for zone in settings.zones))
-        local_names = local_names_of(settings)
+        local_names, private_names = local_names_of(settings), private_names_of(settings)
         self.resolver = Resolver(
             self.forwarder,
             self.cache,
@@ -51,7 +51,7 @@ class AnsweringParts:
             max_in_flight_per_domain=settings.limits.queries_in_flight_per_domain,
             dropped=counters.dropped,
             loop=loop,
-            guard=_guard_of(settings),
+            guard=None if private_names is None else RebindingGuard(private_names),
             local_names=local_names,
         )
         self.pipeline = Pipeline(
@@ -121,10 +121,3 @@ def _health_of(server: Server) -> UpstreamHealth:
 def _replies_of(settings: WorkerSettings, cookie_secret: tuple[str, ...]) -> Replies:
     cookies = ServerCookies([bytes.fromhex(secret) for secret in cookie_secret]) if cookie_secret else None
     return Replies(cookies, settings.server.identity, idle_seconds=settings.limits.tcp_idle_seconds)
-
-
-def _guard_of(settings: WorkerSettings) -> RebindingGuard | None:
-    if not settings.rebinding_guard:
-        return None
-    names = (*settings.private_names, *(zone.name for zone in settings.zones))
-    return RebindingGuard(key_of(parse_name(name)) for name in names)

@@ -12,51 +12,51 @@ from blocklists.loading import load_catalogue
 _INTRO: Final = """\
 # The catalogue
 
-Which domain names belong to which AI service. Made from `blocklists/` by `python -m blocklists.document`; a test holds
-the two together. `GET /api/v1/catalogue` serves the same.
+Which domain names belong to which AI service. Generated from `blocklists/` by `python -m blocklists.document`; a test
+compares the two. `GET /api/v1/catalogue` serves the same.
 
-- `ai` is all vendors below, `gateways` all routes to their models that are not their own, `bypass` the ways round the
+- `ai` is all vendors below, `gateways` all third-party access to their models, `bypass` the ways around the
   resolver. A group's `block` and `allow` may also name a vendor or gateway (`openrouter`), or one service
   (`anthropic/claude-code`).
-- `example.com` is the name and all below, `=example.com` the name alone; `*` stands for one or more characters of a
-  label.
-- The longest rule that covers a name says which service it belongs to. *Needed by*: services that do not work without
-  it; whoever allows one of them gets this name too.
-- *Shared* names are known and never blocked by default: innocent services stand on them.
-- *Limits*: what DNS cannot separate, and what else breaks.
+- `example.com` is the name and all names below, `=example.com` only the name; `*` stands for one or more characters of
+  a label.
+- The longest rule that covers a name determines its service. *Needed by*: services that do not work without
+  it; allowing one of them allows this name too.
+- *Shared* names are known and never blocked by default: innocent services use them.
+- *Limits*: what DNS cannot separate, and side effects.
 
 ## New versions
 
-What a new version changes is told at its first start. With `policy.catalogue: review` the old catalogue stays in force:
-`moatdns catalogue diff` (or `waiting` in `GET /api/v1/catalogue`) shows what waits, `moatdns catalogue accept`
-and SIGHUP take it.
+The first start of a new version reports its changes. With `policy.catalogue: review` the old catalogue stays in force:
+`moatdns catalogue diff` (or `waiting` in `GET /api/v1/catalogue`) shows the changes, `moatdns catalogue accept`
+and SIGHUP accept them.
 
 ## False positives
 
-A name that is blocked and should not be is an error of ours, whatever list it came from. So:
+A wrongly blocked name is our error, whichever list it came from. So:
 
-- Nothing is taken from a list without looking at it: every entry names its source and the date it was seen there.
+- Every entry from a list is reviewed, and names its source and the date when it was seen there.
 - Names are matched by whole labels: `americanphilanthropic.com` is not below `anthropic.com`.
-- Hosts that everybody rents (buckets, CDNs, front doors) are listed by the vendor's own host alone, never by the
+- Shared hosting (buckets, CDNs, front doors) is listed by the vendor's own host only, never by the
   suffix.
 - Sign-in, payment, error reports, feature switches, package registries and users' own pages stay open.
   `blocklists/lint.py` refuses rules that cover them.
-- A doubtful owner is left out, and said so at the end of the vendor's file.
+- Names with a doubtful owner are omitted, with a note at the end of the vendor's file.
 
-One name can be opened at once, without waiting for a new version: a list with `allow`, named in the group's `block`.
+You can allow a name at once, without waiting for a new version: a list with `allow`, named in the group's `block`.
 
 ## Proposing a change
 
 Edit the vendor's file under `blocklists/vendors/`, `gateways/` or `bypass/`. An entry needs `rule`, `service`,
-`surface` (api, web, auth, assets, telemetry, install or docs), `source` (where it can be looked up: the vendor's own
-network page is best) and `seen` (the day). Add `needed_by` where another service would break. Then
+`surface` (api, web, auth, assets, telemetry, install or docs), `source` (where to verify it: preferably the vendor's
+own network page) and `seen` (the day). Add `needed_by` if another service would break. Then
 `make check` and `make test`.
 """
 
 _KINDS: Final = (
     ("vendor", "Vendors"),
     ("gateway", "Gateways"),
-    ("bypass", "Ways round the resolver"),
+    ("bypass", "Ways around the resolver"),
 )
 
 

@@ -50,7 +50,7 @@ def load_catalogue(folder: Path | None = None, fingerprint: str | None = None) -
     shared: list[SharedName] = []
     contents = data_files(folder)
     if fingerprint is not None and digest_of(contents) != fingerprint:
-        raise CatalogueError(f"{folder}: the content is not what was written: somebody has changed it")
+        raise CatalogueError(f"{folder}: the content has been changed")
     files = {where: _parse(where, content) for where, content in contents}
     for where, file in files.items():
         vendor = file.vendor

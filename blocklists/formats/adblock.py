@@ -23,8 +23,8 @@ _PATTERN = re.compile(
 )
 _LONGEST = 300  # characters of a pattern: names have 253
 _STARS = re.compile(r"\*+")
-_PARTS = "addresses of pages (paths, ports, parts of names) are not known to DNS"
-_OPEN = "it is the beginning of names: how they end is not said"
+_PARTS = "parts of URLs (paths, ports, parts of names) do not exist in DNS"
+_OPEN = "it is the beginning of names, without an end"
 
 
 @dataclass(slots=True)
@@ -90,7 +90,7 @@ def _read_filter(number: int, line: str, into: Collector, said: _Said) -> None:
         elif key in ("badfilter", "important"):
             flags.add(key)
         elif key not in _HARMLESS:
-            into.inexpressible(number, f"the option ${key.removeprefix('~')[:40]} is not known to DNS")
+            into.inexpressible(number, f"the option ${key.removeprefix('~')[:40]} does not exist in DNS")
             return
     rule, why_not = _rule_of(text)
     if "badfilter" in flags:

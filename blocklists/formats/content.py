@@ -19,14 +19,14 @@ MOST_PROBLEMS = 100  # that are kept with line and reason; all are counted
 MOST_ALIKE = 1000  # patterns with one literal end: names that end so are searched for all of them
 MOST_REASONS = 100  # that are told apart: a list may make up as many options as it has lines
 _MOST_TEXT = 200
-_OTHER = "other things that are not known to DNS"
-AN_ADDRESS = "an address is no name: DNS cannot block it"
-OWN_ADDRESS = "a name with an address of its own is no block"
-EVERYTHING = "it is about all names there are"
-REGEX = "regular expressions are taken from lists of one's own only"
-_TOO_MANY = f"there are more than {MAX_PATTERNS:,} patterns, or {MOST_ALIKE:,} with one end, the most there may be"
+_OTHER = "other things that do not exist in DNS"
+AN_ADDRESS = "an address is not a name: DNS cannot block it"
+OWN_ADDRESS = "a name with its own address is not a block"
+EVERYTHING = "it matches all names"
+REGEX = "regular expressions are accepted in own lists only"
+_TOO_MANY = f"there are more than {MAX_PATTERNS:,} patterns, or {MOST_ALIKE:,} with one ending, the maximum"
 _NOT_QUOTED = "it cannot be read (of a private address nothing is quoted)"
-_NOT_NAMED = "it says what is not known to DNS (of a private address nothing is quoted)"
+_NOT_NAMED = "DNS cannot express it (of a private address nothing is quoted)"
 _SUFFIX = "it is a public suffix: all names below would be blocked"
 
 
@@ -233,7 +233,7 @@ class Collector:
         if len(rules) == before:
             self._duplicates += 1
         elif before >= self._most:
-            raise ListError(f"this list has more than {self._most:,} rules, the most a list may have")
+            raise ListError(f"this list has more than {self._most:,} rules, the maximum of a list")
 
     def _whole_trees(self, rules: set[str]) -> set[str]:
         """``=x`` and ``*.x`` together are ``x``."""

@@ -75,7 +75,7 @@ def read_hosts_line(number: int, words: list[str], into: Collector) -> bool:
         into.inexpressible(number, OWN_ADDRESS)
     for name in names if is_sinkhole(words[0]) else ():
         if "*" in name:
-            into.inexpressible(number, "hosts files know no wildcards: no name has a '*'")
+            into.inexpressible(number, "hosts files have no wildcards: no name has a '*'")
         else:
             into.name(number, name, "=")
     return True

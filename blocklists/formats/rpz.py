@@ -17,12 +17,12 @@ _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"?')
 _CLASSES = frozenset({"IN", "CH", "HS", "ANY"})
 _TYPES = frozenset({"A", "AAAA", "CNAME", "SOA", "NS", "TXT", "DNAME", "MX", "PTR", "SRV", "RRSIG", "NSEC", "DNSKEY"})
 _TRIGGERS = {
-    ".rpz-client-ip": "triggers by client address: make a group with those networks",
+    ".rpz-client-ip": "triggers by client address: create a group with those networks",
     ".rpz-ip": "triggers by the answer's address",
     ".rpz-nsdname": "triggers by name server",
     ".rpz-nsip": "triggers by name server",
 }
-_LITERAL = "zones have wildcards as the first label only; elsewhere '*' is a character"
+_LITERAL = "zones have wildcards only as the first label; elsewhere '*' is a character"
 _ACTIONS: Final[tuple[Action, ...]] = ("block", "allow")
 _MOST_HELD = 4096  # characters between parentheses
 

@@ -26,10 +26,10 @@ _BLOCKING = frozenset(
 _ALLOWING = frozenset({"transparent", "typetransparent", "always_transparent", "inform", "noview"})
 _NO_ZONE = "nodefault"  # takes back what unbound has built in, and nothing else
 _NO_BLOCK = "a setting that blocks no name"
-_LITERAL = "a '*' is a wildcard at the beginning of a dnsmasq name only; unbound's names have none"
-_NO_NAMES = "it is about names of one label"
-_WEAK = "an exception that is no stronger than a wildcard or a block of the same list"
-_BELOW = "a wildcard that an exception of the same list speaks before, although it says less"
+_LITERAL = "'*' is a wildcard only at the beginning of a dnsmasq name; unbound's names have none"
+_NO_NAMES = "it matches names of one label"
+_WEAK = "an exception that is not stronger than a wildcard or a block of the same list"
+_BELOW = "a wildcard that a less specific exception of the same list overrides"
 
 
 class _Dnsmasq:
@@ -119,7 +119,7 @@ def read_dnsmasq(lines: Lines, into: Collector) -> None:
         what, names, value = found.groups()
         value = value.strip()
         if what != "address" and value not in ("", "#"):
-            into.inexpressible(number, "a server for a name is no block: see upstream.zones")
+            into.inexpressible(number, "a server for a name is not a block: see upstream.zones")
         elif what == "address" and value and value != "#" and not is_sinkhole(value):
             into.inexpressible(number, OWN_ADDRESS)
         else:
@@ -150,7 +150,7 @@ def _read_statement(number: int, text: str, into: Collector, transparent: dict[s
         if kind == _NO_ZONE:
             into.inexpressible(number, _NO_BLOCK)
         elif kind not in _BLOCKING and kind not in _ALLOWING:
-            into.problem(number, text, f"{kind!r} is no type of a local-zone that is known")
+            into.problem(number, text, f"{kind!r} is not a known type of local-zone")
         elif not name or "*" in name:
             into.inexpressible(number, _LITERAL if name else EVERYTHING)
         elif kind in _BLOCKING:
@@ -171,7 +171,7 @@ def _read_statement(number: int, text: str, into: Collector, transparent: dict[s
             with_data.add(name)
             into.name(number, name, "=")
     elif text.startswith("local-data"):
-        into.inexpressible(number, "records of one's own are no block")
+        into.inexpressible(number, "own records are not a block")
     elif _OPTION.match(text):
         into.inexpressible(number, _NO_BLOCK)
     else:

@@ -81,11 +81,11 @@ def _begin(data: bytes) -> bytes:
         data = data.removeprefix(_UTF8_BOM)
     start = data[:_HEAD].replace(_UTF8_BOM, b"").lstrip().lower()
     if start.startswith((b"<!doctype", b"<html", b"<head", b"<?xml")):
-        raise ListError("this is a web page, not a list: the address is wrong, or asks for a log-in")
+        raise ListError("this is a web page, not a list: the URL is wrong, or needs a login")
     if start.startswith((b"{", b"[{")):
         raise ListError("this is JSON, not a list")
     if b"\0" in data[:_HEAD]:
-        raise ListError("this is no text")
+        raise ListError("this is not text")
     return data
 
 
@@ -108,7 +108,7 @@ def _bounded(pieces: Iterable[bytes], most: int) -> Iterator[bytes]:
     for piece in pieces:
         size += len(piece)
         if size > most:
-            raise ListError(f"this list is larger than {most >> 20} MiB when unpacked, the most a list may have")
+            raise ListError(f"this list is larger than {most >> 20} MiB when unpacked, the maximum of a list")
         yield piece
 
 
@@ -143,4 +143,4 @@ def _unpacked(chunks: Iterable[bytes]) -> Iterator[bytes]:
     except zlib.error as error:
         raise ListError("this gzip file is damaged") from error
     if not unpacker.eof:
-        raise ListError("this gzip file ends in the middle")
+        raise ListError("this gzip file is truncated")

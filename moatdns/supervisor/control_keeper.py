@@ -125,7 +125,7 @@ class ControlKeeper:
             async with asyncio.timeout(seconds):
                 await asyncio.shield(waiting)
         except TimeoutError:
-            raise MoatdnsError(f"the config's policy is not in force after {seconds:g} s; it comes later") from None
+            raise MoatdnsError(f"the config's policy is not in force after {seconds:g} s; it follows later") from None
         finally:
             self._configs.pop(fingerprint, None)
             waiting.cancel()

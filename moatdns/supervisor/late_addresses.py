@@ -41,7 +41,7 @@ class LateAddresses:
             is_missing = not is_there(address)
             if is_missing and place not in self._missing:
                 self._missing.add(place)
-                so = "it is served as soon as it comes; the others are served"
+                so = "it is served as soon as it appears; the others are served"
                 event = "this host does not have an address that is listened on"
                 self._log.warning(event, key=key, address=address.text, so=so)
             elif not is_missing and place in self._missing:

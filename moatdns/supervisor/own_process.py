@@ -38,7 +38,7 @@ def held_state(state_dir: Path) -> Iterator[None]:
             holder = lock.read(20).decode("ascii", "replace").strip()
             raise MoatdnsError(
                 f"state_dir: {state_dir} is in use by another moatdns (pid {holder or 'unknown'}); "
-                "give this one a folder of its own"
+                "give this one a separate folder"
             ) from None
         lock.truncate(0)
         lock.write(b"%d\n" % os.getpid())

@@ -26,13 +26,13 @@ def become(account: Account, state_dir: Path) -> None:
         raise MoatdnsError(f"user: cannot become {account.name!r}: {error.strerror or error}") from error
     if not os.access(sys.executable, os.R_OK | os.X_OK):
         raise MoatdnsError(
-            f"user: {account.name!r} may not run {sys.executable}, which workers are started with: install moatdns "
+            f"user: {account.name!r} may not run {sys.executable}, which starts the workers: install moatdns "
             "where that user may read it, in /opt/moatdns for example"
         )
     if not os.access(state_dir, os.R_OK | os.W_OK | os.X_OK):
         raise MoatdnsError(
             f"state_dir: {state_dir} cannot be written by user {account.name!r}: give it to that user "
-            f"('chown -R {account.name} {state_dir}'), and let it pass the folders above"
+            f"('chown -R {account.name} {state_dir}'), and let that user access the folders above"
         )
 
 
@@ -67,12 +67,12 @@ def check_config_file(path: Path | None, account: Account | None) -> list[str]:
                 continue  # it was read a moment ago: the reading tells
             if (whose := _writer(facts, account)) is not None:
                 raise MoatdnsError(
-                    f"{one} can be written by {whose}, who would decide what root does by the config: give it to root "
+                    f"{one} can be written by {whose}, who could control root by the config: give it to root "
                     f"('chown root {one}; chmod go-w {one}')"
                 )
     facts = path.stat()
     if account is None and facts.st_uid != 0:
-        return [f"{path} belongs to {name_of(facts.st_uid)}, who thus decides what moatdns does as root: set user"]
+        return [f"{path} belongs to {name_of(facts.st_uid)}, who thus controls moatdns as root: set user"]
     return []
 
 

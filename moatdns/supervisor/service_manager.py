@@ -53,7 +53,7 @@ class ServiceManager:
 
     def stopping(self) -> None:
         """We finish what is in flight, and end."""
-        self._tell("STOPPING=1", "STATUS=finishing what is in flight")
+        self._tell("STOPPING=1", "STATUS=finishing queries in flight")
 
     def alive(self) -> None:
         """A sign of life, for its watchdog."""

@@ -44,7 +44,7 @@ def prepare(state_dir: Path, account: Account | None) -> list[str]:
     except OSError as error:
         raise MoatdnsError(
             f"state_dir: {state_dir} cannot be used: {error.filename or state_dir}: {error.strerror}; set state_dir to "
-            f"a folder that user {name_of(os.geteuid())!r} can write (left out, it is 'state' beside the config file)"
+            f"a folder that user {name_of(os.geteuid())!r} can write (default: 'state' beside the config file)"
         ) from error
     return []
 
@@ -82,8 +82,8 @@ def _prepare_as_root(state_dir: Path, account: Account | None) -> list[str]:
             )
         if account is not None and owner not in (0, account.uid):
             raise MoatdnsError(
-                f"state_dir: {state_dir} belongs to {name_of(owner)}, neither to root nor to {account.name!r}, whom "
-                f"user names: give it to that user ('chown -R {account.name} {state_dir}'), or name another folder"
+                f"state_dir: {state_dir} belongs to {name_of(owner)}, neither to root nor to {account.name!r}, the "
+                f"configured user: give it to that user ('chown -R {account.name} {state_dir}'), or name another folder"
             )
         notes = []
         if account is not None and owner == 0:
@@ -138,7 +138,7 @@ def _open(path: Path, *, make: bool) -> tuple[int, bool]:
 
 def _target(folder: int, name: str, path: Path, *, is_safe: bool) -> Path:
     if not is_safe:
-        raise NotOursError(path, f"{name!r} is a symbolic link that others than root could have put there")
+        raise NotOursError(path, f"{name!r} is a symbolic link that users other than root could have created")
     return Path(os.readlink(name, dir_fd=folder))
 
 
@@ -163,7 +163,7 @@ def _check_it_is_ours(descriptor: int, state_dir: Path) -> None:
     if names and not names & _OURS:
         raise MoatdnsError(
             f"state_dir: {state_dir} is root's and holds other things ({min(names)}, for example): it is not given to "
-            "another user; choose a folder that is empty, or not there yet"
+            "another user; choose a folder that is empty, or does not exist yet"
         )
 
 

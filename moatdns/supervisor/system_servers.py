@@ -58,5 +58,5 @@ class SystemFollower:
         if found.trouble != self.trouble and (found.servers or self._found_none >= _LOOKS_UNTIL_NONE):
             self.trouble = found.trouble
             if self.trouble is not None:
-                so = "those that it named before are asked on" if self.servers else "nobody can be asked"
+                so = "the previous ones are still used" if self.servers else "no server can be asked"
                 self._log.warning("the system names no nameserver", why=self.trouble, so=so)

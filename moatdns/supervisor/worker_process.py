@@ -103,14 +103,14 @@ class WorkerProcess(WatchedProcess):
             case ClockSet(by, wall, boot):
                 self.on_clock(by, Moment(wall, boot))
             case CertificateUnusable(why, is_served):
-                stays = "the old one stays in force" if is_served else "DoT and DoH wait for one that can be"
+                stays = "the old one stays in force" if is_served else "DoT and DoH wait for a usable one"
                 self._log.error(f"the certificate is not used; {stays}", why=why)
             case CertificateFound():
                 self._log.info("the certificate is there by now: DoT and DoH are served", pid=pid)
             case Counts(counts):
                 self._log.info("counts", pid=pid, **counts)
             case CountsHaveNoFile(why):
-                so = "they are kept in memory until there can be one"
+                so = "they are kept in memory until there is one"
                 self._log.error("a worker has no file for its counts", pid=pid, why=why, so=so)
             case WorkerTrouble(what, error):
                 self._log.error("unexpected error in a worker", pid=pid, what=what, error=error)
@@ -122,7 +122,7 @@ class WorkerProcess(WatchedProcess):
                 await self._listens.wait()
         if not self._listens.is_set() or self._child.status is not None:
             self.kill()
-            raise MoatdnsError(f"worker {self.pid} ended, or said nothing within {START_SECONDS:g} s")
+            raise MoatdnsError(f"worker {self.pid} ended, or did not answer within {START_SECONDS:g} s")
 
     async def begin(self, manifest: Path, subjects: Position | None, *, checked: bool) -> None:
         """Have it serve, and wait until it does. Raises MoatdnsError when it ends, refuses or says nothing.

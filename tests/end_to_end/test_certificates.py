@@ -106,7 +106,7 @@ def test_without_a_certificate_plain_dns_is_served_and_dot_once_there_is_one(tmp
         server.launch()
         server.wait_for("serving")
         try:
-            told = server.wait_for("the certificate is not used; DoT and DoH wait for one that can be")
+            told = server.wait_for("the certificate is not used; DoT and DoH wait for a usable one")
             assert f"tls.private_key: {certificates.private_key} cannot be read" in told["why"]
             assert is_blocked(ask(server.port, "claude.ai"))
             plain = socket.create_connection(("127.0.0.1", server.dot_port), PATIENCE_SECONDS)

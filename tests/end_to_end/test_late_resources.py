@@ -60,7 +60,7 @@ def test_a_certificate_that_comes_later_is_served_without_a_word(tmp_path: Path)
     config = {**NO_UPSTREAM, "admin": {"tls": tls}}
     with Moatdns(tmp_path / "moatdns", config, with_api=True, certificates=certificates) as server:
         assert is_blocked(ask(server.port, "claude.ai"))
-        waits = server.wait_for("the certificate is not used; DoT and DoH wait for one that can be")
+        waits = server.wait_for("the certificate is not used; DoT and DoH wait for a usable one")
         assert "cannot be read" in waits["why"]
         assert str(certificates.certificate) in server.wait_for("the admin API is not served")["why"]
         for file, content in pair.items():

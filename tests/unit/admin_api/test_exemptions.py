@@ -157,7 +157,7 @@ async def test_what_is_over_for_the_workers_is_not_renewed_even_if_nobody_has_no
     number = (await made(served, duration_seconds=1))["id"]
     await asyncio.sleep(1.01)
     status, problem = await done(served, number, "renew", {"duration_seconds": 60})
-    assert (status, "is over" in problem["detail"]) == (409, True)
+    assert (status, "has ended" in problem["detail"]) == (409, True)
     assert (await served.get(f"exemptions/{number}"))["in_force"] is False
 
 

@@ -60,7 +60,7 @@ def only_one_is_public(monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_a_redirect_to_a_private_address_is_not_followed(tmp_path: Path, to: str) -> None:
     with Feed(b"secret.example") as private, Feed(host="127.0.0.2") as public:
         public.behave = served.redirect(to.format(private.port))
-        with pytest.raises(FetchError, match=r"no public address|cannot be asked"):
+        with pytest.raises(FetchError, match=r"no public address|cannot be fetched"):
             await get(public.url, tmp_path)
         assert (len(public.requests), private.requests) == (1, [])
 
@@ -126,7 +126,7 @@ async def test_a_copy_that_is_up_to_date_is_not_fetched_again(tmp_path: Path) ->
 async def test_a_host_that_is_not_there_is_told_in_a_line(tmp_path: Path) -> None:
     with pytest.raises(FetchError, match="cannot be reached"):
         await get("http://127.0.0.1:1/", tmp_path, allow_private=True)
-    with pytest.raises(FetchError, match=r"has no address|open Internet"):
+    with pytest.raises(FetchError, match=r"has no address|public address"):
         await get("http://nowhere.invalid/", tmp_path)
 
 
@@ -159,7 +159,7 @@ _WRITINGS_OF_A_PRIVATE_ADDRESS = [
 async def test_a_private_address_is_not_asked_however_it_is_written(tmp_path: Path, host: str) -> None:
     with Feed(b"secret.example", host="127.0.77.1") as private:
         url = f"http://{host}:{private.port}/"
-        with pytest.raises(FetchError, match=r"no public address|cannot be asked"):
+        with pytest.raises(FetchError, match=r"no public address|cannot be fetched"):
             await get(url, tmp_path)
         hook = Hook(url=url, secret="s" * 16, events=("test",), allow_private=False)
         why = await send(hook, MessageRow(1, hook.key, "msg_1", "{}", 0, datetime.now(UTC)))
@@ -178,7 +178,7 @@ async def test_where_it_is_allowed_an_address_is_asked_however_it_is_written(tmp
 async def test_a_redirect_to_a_private_address_is_not_followed_however_it_is_written(tmp_path: Path, host: str) -> None:
     with Feed(b"secret.example", host="127.0.77.1") as private, Feed(host="127.0.0.2") as public:
         public.behave = served.redirect(f"http://{quote(host, safe='[]:%')}:{private.port}/")
-        with pytest.raises(FetchError, match=r"no public address|cannot be asked|no URL of http"):
+        with pytest.raises(FetchError, match=r"no public address|cannot be fetched|no URL of http"):
             await get(public.url, tmp_path)
         assert (len(public.requests), private.requests) == (1, [])
 

@@ -95,7 +95,7 @@ def test_a_line_of_a_filter_list(line: str, made: list[str]) -> None:
         ("||c.example.com^$client=laptop", "$client"),
         ("||c.example.com^$script", "$script"),
         ("||c.example.com^$third-party", "$third-party"),
-        ("||1.2.3.4^", "an address is no name"),
+        ("||1.2.3.4^", "an address is not a name"),
         ("/ads[0-9]+/", "regular expressions"),
     ],
 )
@@ -220,7 +220,7 @@ def test_gzip_files_behind_each_other_are_one_list() -> None:
         (b'{"error": "gone"}', "JSON"),
         (b"\xff\xfea\0.\0b\0", "UTF-16"),
         (b"\0\1\2\3", "no text"),
-        (gzip.compress(b"a.example.com\n" * 5000, mtime=0)[:-20], "ends in the middle"),
+        (gzip.compress(b"a.example.com\n" * 5000, mtime=0)[:-20], "is truncated"),
         (gzip.compress(b"a.example.com\n", mtime=0)[:12] + b"xxxxxxxxxxxxxxxx", "damaged"),
         (b"what is this\n" * 30, "does not look like a list"),
     ],

@@ -319,8 +319,8 @@ def test_a_config_is_in_force_when_the_control_process_says_so() -> None:
     [
         (ConfigRefused("new", ("a", "b")), ConfigError, "a\nb"),
         (ConfigWaits("new", "the store is away"), MoatdnsError, "the store is away"),
-        (ConfigInForce("old"), MoatdnsError, "not in force after 120 s; it comes later"),
-        (None, MoatdnsError, "not in force after 120 s; it comes later"),
+        (ConfigInForce("old"), MoatdnsError, "not in force after 120 s; it follows later"),
+        (None, MoatdnsError, "not in force after 120 s; it follows later"),
     ],
 )
 def test_a_config_that_is_not_in_force_is_told_of(said: object, error: type[MoatdnsError], why: str) -> None:

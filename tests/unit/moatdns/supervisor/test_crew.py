@@ -171,8 +171,8 @@ def test_a_worker_that_says_what_cannot_be_read_is_killed_and_replaced(says: byt
 @pytest.mark.parametrize(
     ("script", "seconds", "why"),
     [
-        (silent, 30.0, "worker 1 ended, or said nothing within 30 s"),
-        (dies, 0.0, "worker 1 ended, or said nothing within 30 s"),
+        (silent, 30.0, "worker 1 ended, or did not answer within 30 s"),
+        (dies, 0.0, "worker 1 ended, or did not answer within 30 s"),
         (deaf, 30.0, "worker 1 ended, or was not ready within 30 s"),
     ],
 )

@@ -217,7 +217,7 @@ def test_another_node_that_is_told_of_late_ends_the_service(tmp_path: Path, comp
 def test_workers_that_do_not_start_end_the_start_and_leave_no_process(tmp_path: Path, compiled: Compiled) -> None:
     async def scenario() -> None:
         async with scene(tmp_path, compiled, of_modules={WORKER: [dies]}) as one:
-            with pytest.raises(MoatdnsError, match="ended, or said nothing within 30 s"):
+            with pytest.raises(MoatdnsError, match="ended, or did not answer within 30 s"):
                 async with serving(one):
                     pass
 

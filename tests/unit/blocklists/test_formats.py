@@ -219,7 +219,7 @@ def test_gzip_files_behind_each_other_are_one_list() -> None:
         (b"\n  <html>\n", "a web page"),
         (b'{"error": "gone"}', "JSON"),
         (b"\xff\xfea\0.\0b\0", "UTF-16"),
-        (b"\0\1\2\3", "no text"),
+        (b"\0\1\2\3", "not text"),
         (gzip.compress(b"a.example.com\n" * 5000, mtime=0)[:-20], "is truncated"),
         (gzip.compress(b"a.example.com\n", mtime=0)[:12] + b"xxxxxxxxxxxxxxxx", "damaged"),
         (b"what is this\n" * 30, "does not look like a list"),

@@ -31,7 +31,11 @@ _YEARS = range(1970, 9000)  # of a moment: room to reckon with it, in any time z
 
 def mistake(why: str, value: object, *path: str | int) -> InitErrorDetails:
     """One mistake, at `path` below what is being validated."""
-    return InitErrorDetails(type=PydanticCustomError("mistake", "{why}", {"why": why}), loc=path, input=value)
+    return InitErrorDetails(type=_refusal(why), loc=path, input=value)
+
+
+def _refusal(why: str) -> PydanticCustomError:
+    return PydanticCustomError("mistake", "{why}", {"why": why})
 
 
 def raise_mistakes(mistakes: list[InitErrorDetails]) -> None:
@@ -83,7 +87,7 @@ def reading(read: Callable[[str], str]) -> BeforeValidator:
         try:
             return read(value)
         except RuleError as error:
-            raise PydanticCustomError("mistake", "{why}", {"why": str(error)}) from None
+            raise _refusal(str(error)) from None
 
     return BeforeValidator(read_one)
 
@@ -98,7 +102,7 @@ def _read_name(text: str) -> str:
 
 def _number(value: Any) -> Any:
     if isinstance(value, bool):  # pydantic would take true for 1
-        raise PydanticCustomError("mistake", "{why}", {"why": f"should be a number, is {shown(value)}"})
+        raise _refusal(f"should be a number, is {shown(value)}")
     return value
 
 
@@ -106,7 +110,7 @@ def _switch(value: Any) -> Any:
     if isinstance(value, str):
         value = _SWITCH.get(value.strip().lower(), value)
     if not isinstance(value, bool):
-        raise PydanticCustomError("mistake", "{why}", {"why": f"should be true or false, is {shown(value)}"})
+        raise _refusal(f"should be true or false, is {shown(value)}")
     return value
 
 
@@ -116,8 +120,7 @@ def _cut(value: Any) -> Any:
     try:
         return _switch(value)
     except PydanticCustomError:
-        why = f"should be true, false or 'always', is {shown(value)}"
-        raise PydanticCustomError("mistake", "{why}", {"why": why}) from None
+        raise _refusal(f"should be true, false or 'always', is {shown(value)}") from None
 
 
 def _workers(value: Any) -> Any:
@@ -128,8 +131,7 @@ def _workers(value: Any) -> Any:
     except (TypeError, ValueError):
         count = None
     if count is None or not 1 <= count <= _MOST_WORKERS:
-        why = f"should be 'auto' or a whole number from 1 to {_MOST_WORKERS}, is {shown(value)}"
-        raise PydanticCustomError("mistake", "{why}", {"why": why})
+        raise _refusal(f"should be 'auto' or a whole number from 1 to {_MOST_WORKERS}, is {shown(value)}")
     return count
 
 
@@ -138,8 +140,7 @@ def one_of(*words: str) -> BeforeValidator:
 
     def check(value: Any) -> Any:
         if value not in words:
-            why = f"should be {either(words)}, is {shown(value)}"
-            raise PydanticCustomError("mistake", "{why}", {"why": why})
+            raise _refusal(f"should be {either(words)}, is {shown(value)}")
         return value
 
     return BeforeValidator(check)
@@ -227,8 +228,7 @@ def _normal_zones(value: dict[str, Texts]) -> dict[str, Texts]:
 
 def _moment(value: datetime) -> datetime:
     if value.year not in _YEARS:
-        why = f"should be a time in the years {_YEARS[0]} to {_YEARS[-1]}"
-        raise PydanticCustomError("mistake", "{why}", {"why": why})
+        raise _refusal(f"should be a time in the years {_YEARS[0]} to {_YEARS[-1]}")
     return value.astimezone(UTC)
 
 

@@ -29,13 +29,8 @@ from resolver.wire.proxy_header import ProxyHeader
 MARGIN_SECONDS: Final = 0.5
 """A TTL ends so much before what it was given under: room for a worker that is late, and for clients' rounding."""
 
-_MANY_SPELLINGS: Final = (
-    "fe8",
-    "fe9",
-    "fea",
-    "feb",
-    "::",
-)  # sockets show these with a link's name, or with a dotted end
+# Sockets show addresses that begin so with a link's name, or with a dotted end.
+_MANY_SPELLINGS: Final = ("fe8", "fe9", "fea", "feb", "::")
 _HIGHEST_CEILING: Final = 1 << 20  # seconds; no TTL is as high
 _CHANGES_LET_BE: Final = 1_000  # that may have come to nothing, beside as many as there are clients
 

@@ -61,9 +61,8 @@ class Http2(Application):
         self._waiting = 0  # requests that are being answered
         self._is_over = False
         self._http.initiate_connection()
-        self._http.increment_flow_control_window(
-            MAX_MESSAGE
-        )  # beside the 65,535 octets that each connection begins with
+        # Beside the 65,535 octets that each connection begins with.
+        self._http.increment_flow_control_window(MAX_MESSAGE)
         self._flush()
 
     @property

@@ -15,14 +15,7 @@ from resolver.upstream.marks import Marks
 from resolver.upstream.randomness import Randomness
 from resolver.wire.codes import HEADER
 from resolver.wire.framing import Deframer, frame
-from resolver.wire.query import (
-    NO_OPTIONS,
-    is_bare_error,
-    padding_for,
-    question_matches,
-    with_question,
-    without_edns,
-)
+from resolver.wire.query import NO_OPTIONS, is_bare_error, padding_for, question_matches, with_question, without_edns
 
 if TYPE_CHECKING:
     from resolver.upstream.client_context import ClientContext

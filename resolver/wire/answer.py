@@ -30,9 +30,8 @@ _ANY: Final = int(Type.ANY)
 _IN: Final = int(Class.IN)
 _CLASS_IN: Final = _IN.to_bytes(2, "big")
 _PROOF_TYPES: Final = frozenset({int(Type.NSEC), int(Type.NSEC3)})
-_LEADING_TYPES: Final = frozenset(
-    {Type.CNAME, Type.DNAME, Type.SVCB, Type.HTTPS, Type.ANY}
-)  # lead to names, or are many types
+# They lead to names, or are many types.
+_LEADING_TYPES: Final = frozenset({Type.CNAME, Type.DNAME, Type.SVCB, Type.HTTPS, Type.ANY})
 _TTL: Final = struct.Struct("!I")
 _PLAIN_RECORD: Final = struct.Struct("!6sIH")  # pointer to the question, type and class; TTL and length
 _NOERROR: Final = int(Rcode.NOERROR)

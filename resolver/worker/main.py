@@ -29,14 +29,7 @@ from resolver.system.channel import MessageChannel, Refusal
 from resolver.system.child_process import ignore_signals
 from resolver.telemetry.counters import Counters
 from resolver.telemetry.query_events import QueryEvents
-from resolver.worker.messages import (
-    WORKER_CHANNEL,
-    Descriptors,
-    Listening,
-    PolicyInForce,
-    Serve,
-    WorkerTrouble,
-)
+from resolver.worker.messages import WORKER_CHANNEL, Descriptors, Listening, PolicyInForce, Serve, WorkerTrouble
 from resolver.worker.orders import Orders
 from resolver.worker.parts import AnsweringParts
 from resolver.worker.upkeep import Upkeep

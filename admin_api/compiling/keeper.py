@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from admin_api.compiling.layers import WantedPolicy, read_wanted
-from admin_api.compiling.stacking import FEW_CHANGES, FEW_RULES, Layers, Order, Stacker
+from admin_api.compiling.stacking import FEW_CHANGES, FEW_RULES, Below, Layers, Stacker
 from admin_api.store import policy as stored_policy
 from admin_api.store import rules
 from admin_api.store.access import StoreAccess
@@ -198,7 +198,7 @@ class Keeper:
                 if layers is None or not layers.fit(wanted, store.id):
                     if wanted.rules <= FEW_RULES:
                         return wanted, await self._stacker.small_base(connection, wanted, store.id)
-                    outcome: Layers | Order = Order(())
+                    outcome: Layers | Below = ()
                 else:
                     outcome = await self._stacker.over(layers, connection, wanted, self.snapshot)
             if isinstance(outcome, Layers):
@@ -232,5 +232,5 @@ class Keeper:
             async with store.read() as connection:
                 must_fold = await self._stacker.must_fold(layers, wanted, connection)
             if must_fold:
-                self._folding = asyncio.ensure_future(self._stacker.by_child(Order(()), store.id))
+                self._folding = asyncio.ensure_future(self._stacker.by_child((), store.id))
                 self._folding.add_done_callback(lambda _: self._changed.set())

@@ -47,11 +47,8 @@ class Layers:
         return is_of_store and all(f.revision <= wanted.revision for f in self.files)
 
 
-@dataclass(frozen=True, slots=True)
-class Order:
-    """Order for the compiler child: an overlay over `below`, or, over nothing, a base."""
-
-    below: tuple[LayerFiles, ...]
+Below = tuple[LayerFiles, ...]
+"""Layers over which the compiler child is to make one; over none, it makes a base."""
 
 
 class Stacker:
@@ -66,7 +63,7 @@ class Stacker:
 
     async def over(
         self, layers: Layers, connection: AsyncConnection, wanted: WantedPolicy, like: PolicySnapshot | None
-    ) -> Layers | Order:
+    ) -> Layers | Below:
         """Layers that fit, with what changed since on top; or what a child has to compile first."""
         if await rules.count_changes_since(connection, layers.files[-1].revision) == 0:
             return layers
@@ -81,7 +78,7 @@ class Stacker:
                 compiled = await overlay_rules(connection, wanted, stack, below[-1].revision)
                 top = await asyncio.to_thread(write_layer, self._folder, compiled, wanted.revision)
                 return Layers(layers.base, layers.store_id, (*below, top))
-        return Order(layers.files[:1] if since_base <= MANY_CHANGES else ())
+        return layers.files[:1] if since_base <= MANY_CHANGES else ()
 
     async def small_base(self, connection: AsyncConnection, wanted: WantedPolicy, store_id: str) -> Layers:
         """A base of few rules."""
@@ -89,12 +86,12 @@ class Stacker:
         layer = await asyncio.to_thread(write_layer, self._folder, compiled, wanted.revision)
         return Layers(wanted.base, store_id, (layer,))
 
-    async def by_child(self, order: Order, store_id: str) -> Layers:
-        """Do what is ordered, in a process of its own. Raises SnapshotError."""
+    async def by_child(self, below: Below, store_id: str) -> Layers:
+        """A layer over those, made in a process of its own. Raises SnapshotError."""
         catalogue = Path(self._catalogue_folder) if self._catalogue_folder else None
-        request = CompileLayer(self._url, self._state_dir, catalogue, order.below)
+        request = CompileLayer(self._url, self._state_dir, catalogue, below)
         compiled = await in_child(_CHILD, LAYER_CHANNEL, request, SnapshotError, "the compiler")
-        return Layers(compiled.base, store_id, (*order.below, compiled.layer))
+        return Layers(compiled.base, store_id, (*below, compiled.layer))
 
     async def must_fold(self, layers: Layers, wanted: WantedPolicy, connection: AsyncConnection) -> bool:
         """Whether a new base should be made: the overlays have grown, or lists were fetched anew."""

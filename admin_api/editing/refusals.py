@@ -7,40 +7,26 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from admin_api.editing.errors import Invalid
-from admin_api.store.errors import (
-    Duplicate,
-    Forbidden,
-    InUse,
-    NeedsAnother,
-    NotFound,
-    NothingLost,
-    OwnedByFile,
-    StaleVersion,
-    StoreAway,
-    StoreFull,
-    TooMany,
-    WrongKind,
-    WrongState,
-)
+from admin_api.store import errors as store_errors
 
 _RETRY_SECONDS = "5"
 _LATER = (503, 507)  # the same call may go well later
 
 _STATUS: dict[type[Exception], int] = {
     Invalid: 422,
-    NotFound: 404,
-    Duplicate: 409,
-    InUse: 409,
-    OwnedByFile: 409,
-    TooMany: 409,
-    WrongKind: 409,
-    WrongState: 409,
-    NothingLost: 409,
-    Forbidden: 403,
-    NeedsAnother: 403,
-    StaleVersion: 412,
-    StoreFull: 507,
-    StoreAway: 503,
+    store_errors.NotFound: 404,
+    store_errors.Duplicate: 409,
+    store_errors.InUse: 409,
+    store_errors.OwnedByFile: 409,
+    store_errors.TooMany: 409,
+    store_errors.WrongKind: 409,
+    store_errors.WrongState: 409,
+    store_errors.NothingLost: 409,
+    store_errors.Forbidden: 403,
+    store_errors.NeedsAnother: 403,
+    store_errors.StaleVersion: 412,
+    store_errors.StoreFull: 507,
+    store_errors.StoreAway: 503,
 }
 
 
@@ -74,6 +60,6 @@ def refusal_of(error: Exception) -> RefusedCall:
     if isinstance(error, BadRequest):
         return RefusedCall(error.status, error.detail, error.errors, error.headers)
     status = next(status for kind, status in _STATUS.items() if isinstance(error, kind))
-    errors = error.errors if isinstance(error, Invalid) else ()
-    detail = "what was sent cannot be used" if isinstance(error, Invalid) else str(error)
-    return RefusedCall(status, detail, errors, {"Retry-After": _RETRY_SECONDS} if status in _LATER else {})
+    if isinstance(error, Invalid):
+        return RefusedCall(status, "what was sent cannot be used", error.errors)
+    return RefusedCall(status, str(error), headers={"Retry-After": _RETRY_SECONDS} if status in _LATER else {})

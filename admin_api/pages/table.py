@@ -65,7 +65,7 @@ PAGES: tuple[PageRoute, ...] = (
     PageRoute("GET", "/catalogue", catalogue.listing),
     PageRoute("POST", "/catalogue", catalogue.switch, "admin", shown_again=catalogue.listing),
     PageRoute("GET", f"/catalogue/{_VENDOR}", catalogue.vendor),
-    PageRoute("POST", f"/catalogue/{_VENDOR}", catalogue.switch_at_vendor, "admin", shown_again=catalogue.vendor),
+    PageRoute("POST", f"/catalogue/{_VENDOR}", catalogue.switch, "admin", shown_again=catalogue.vendor),
     PageRoute("GET", "/lists", lists.listing),
     PageRoute("POST", "/lists", lists.create, "operator", shown_again=lists.new),
     PageRoute("GET", "/lists:new", lists.new, "operator"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, cast
 
 from admin_api.editing.errors import Invalid
@@ -30,7 +30,7 @@ async def apply(change: Change, plan: PolicyPlan, known: KnownReferences) -> Non
     for planned in plan.changes:
         if planned.kind == "list" and planned.action != "delete":
             await _put_list(change, planned)
-    for planned in _first_those_that_go(plan.changes):
+    for planned in sorted(plan.changes, key=lambda planned: planned.action != "delete"):  # first those that go
         if planned.kind == "group":
             await _put_group(change, planned, rows)
     for planned in plan.changes:
@@ -44,10 +44,6 @@ async def apply(change: Change, plan: PolicyPlan, known: KnownReferences) -> Non
             facts = {"revision": change.revision, "to_revision": plan.back_to}
             change.record("rollback", f"policy/revisions/{plan.back_to}", {"revision": plan.revision}, facts)
         change.touches_policy()
-
-
-def _first_those_that_go(changes: Iterable[PlannedChange]) -> list[PlannedChange]:
-    return sorted(changes, key=lambda planned: planned.action != "delete")
 
 
 async def _put_list(change: Change, planned: PlannedChange) -> None:

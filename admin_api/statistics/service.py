@@ -10,12 +10,13 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import case, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from admin_api.statistics import rollups, sketch
-from admin_api.statistics.figures import KeyHits, KeyStepHits, StepHits
+from admin_api.statistics.figures import Hits, KeyHits, KeyStepHits, StepHits
 from admin_api.statistics.folding import Folder
 from admin_api.statistics.prometheus import dropped_of, exposition
 from admin_api.statistics.rollups import DAY, HOUR, MINUTE
@@ -107,10 +108,7 @@ class StatisticsService:
             kinds = [func.sum(case((c.kind == kind, c.n), else_=0)).label(kind) for kind in _KINDS]
             query = select(c.key, *kinds).select_from(rollups.rows_of(by, some)).group_by(c.key)
             rows = await connection.execute(query.order_by(func.sum(c.n).desc(), c.key).limit(limit))
-            return [
-                {"key": row.key, "blocked": row.blocked, "monitored": row.monitored, "exempted": row.exempted}
-                for row in rows
-            ]
+            return [{"key": row.key, **_hits(row._mapping)} for row in rows]
 
     async def series(self, step_seconds: int, start: datetime, end: datetime) -> list[StepHits]:
         """Counts of each step, of empty ones too."""
@@ -127,9 +125,7 @@ class StatisticsService:
             {
                 "at": datetime.fromtimestamp(first + number * step_seconds, UTC),
                 "queries": outcomes["queries"],
-                "blocked": outcomes["blocked"],
-                "monitored": outcomes["monitored"],
-                "exempted": outcomes["exempted"],
+                **_hits(outcomes),
             }
             for number, outcomes in enumerate(map(_outcomes, counts))
         ]
@@ -152,9 +148,7 @@ class StatisticsService:
             {
                 "at": datetime.fromtimestamp(first + step * (step_seconds or 0), UTC),
                 "key": key,
-                "blocked": counts["blocked"],
-                "monitored": counts["monitored"],
-                "exempted": counts["exempted"],
+                **_hits(counts),
                 "last_at": datetime.fromtimestamp(last[step, key], UTC),
             }
             for (step, key), counts in sorted(found.items())
@@ -201,6 +195,10 @@ class StatisticsService:
             await self.fold()
         except StoreAway as error:
             self._log.warning("the last counts wait in their files", why=str(error))
+
+
+def _hits(counts: Mapping[Any, int]) -> Hits:
+    return {"blocked": counts["blocked"], "monitored": counts["monitored"], "exempted": counts["exempted"]}
 
 
 def _outcomes(counts: Counter[str]) -> dict[str, int]:

@@ -105,8 +105,7 @@ async def lost_heads(conn: AsyncConnection, key: bytes, heads: Iterable[Pair]) -
         return []
     acknowledged: set[Pair] = set()
     for row in await conn.execute(select(audit).where(audit.c.action.in_((ACKNOWLEDGE[0], BEGIN_ANEW[0])))):
-        before = await _mac_before(conn, row, key)
-        if before is not None and hmac.compare_digest(mac_of(key, before, row._mapping), str(row.mac)):
+        if await _holds(conn, row, key):
             known = _acknowledgement(row)
             acknowledged |= known.heads if known else frozenset()
     return [pair for pair in lost if pair not in acknowledged]
@@ -144,20 +143,20 @@ async def _rows_of_another_key(conn: AsyncConnection, key: bytes) -> int:
     """Up to which row the trail was made with a key that was lost, as a row made with ours says."""
     begun = select(audit).where(audit.c.action == BEGIN_ANEW[0], audit.c.object == BEGIN_ANEW[1])
     for row in await conn.execute(begun.order_by(audit.c.id.desc())):
-        before = await _mac_before(conn, row, key)
-        if before is None or not hmac.compare_digest(mac_of(key, before, row._mapping), str(row.mac)):
-            continue
-        known = _acknowledgement(row)
+        known = _acknowledgement(row) if await _holds(conn, row, key) else None
         if known is not None and known.other_key == row.id - 1:
             return known.other_key
     return 0
 
 
-async def _mac_before(conn: AsyncConnection, row: Row[Any], key: bytes) -> str | None:
+async def _holds(conn: AsyncConnection, row: Row[Any], key: bytes) -> bool:
+    """Whether a row's mac is that of our key over the row before."""
+    before: str | None
     if row.id == 1:
-        return genesis(key, str(await conn.scalar(select(meta.c.store_id))))
-    before = await conn.scalar(select(audit.c.mac).where(audit.c.id == row.id - 1))
-    return None if before is None else str(before)
+        before = genesis(key, str(await conn.scalar(select(meta.c.store_id))))
+    else:
+        before = await conn.scalar(select(audit.c.mac).where(audit.c.id == row.id - 1))
+    return before is not None and hmac.compare_digest(mac_of(key, before, row._mapping), str(row.mac))
 
 
 def _wrong_with(row: Row[Any], last: int, last_mac: str, key: bytes | None) -> list[str]:

@@ -91,17 +91,8 @@ async def vendor(visit: Visit) -> web.StreamResponse:
 
 
 async def switch(visit: Visit) -> web.StreamResponse:
-    """POST /catalogue: have a group name a thing as `set` says, such as 'block:openai/chatgpt'."""
-    query = {"group": visit.said("group"), "q": visit.said("q"), "kind": visit.said("kind")}
-    return await _switch(visit, with_query("/catalogue", query))
-
-
-async def switch_at_vendor(visit: Visit) -> web.StreamResponse:
-    """POST /catalogue/{vendor}: the same, on its page."""
-    return await _switch(visit, with_query(f"/catalogue/{visit.path['vendor']}", {"group": visit.said("group")}))
-
-
-async def _switch(visit: Visit, back: str) -> web.StreamResponse:
+    """POST /catalogue, and of a vendor: have a group name a thing as `set` says, such as 'block:openai/chatgpt'."""
+    back = with_query(visit.address, {name: visit.said(name) for name in ("group", "q", "kind")})
     to, _, name = visit.text("set").partition(":")
     if to not in _CHOICES:
         raise BadRequest(422, f"{to!r} is not a switch: use block, allow, or nothing")

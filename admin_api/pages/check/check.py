@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from aiohttp import web
 
 from admin_api.api import models
@@ -14,19 +12,11 @@ TYPES = ("A", "AAAA", "HTTPS", "CNAME", "MX", "TXT", "SRV", "ANY")
 _HITS = ("block", "monitor")
 
 
-@dataclass(frozen=True, slots=True)
-class Station:
-    """A part of a query's way; `steps` are those of a trace that belong to it."""
-
-    label: str
-    steps: frozenset[str]
-
-
-_STATIONS = (
-    Station("Who asks", frozenset({"access", "lease", "client name", "network", "group"})),
-    Station("What the rules say", frozenset({"type", "local", "rule", "decision"})),
-    Station("What makes an exception", frozenset({"exempt", "exemption", "schedule", "pause", "mode"})),
-    Station("What is answered", frozenset({"response"})),
+_STATIONS = (  # parts of a query's way, each with the steps of a trace that belong to it
+    ("Who asks", ("access", "lease", "client name", "network", "group")),
+    ("What the rules say", ("type", "local", "rule", "decision")),
+    ("What makes an exception", ("exempt", "exemption", "schedule", "pause", "mode")),
+    ("What is answered", ("response",)),
 )
 
 
@@ -59,7 +49,7 @@ async def show(visit: Visit) -> web.StreamResponse:
 
 def way_of(trace: list[dict[str, str]]) -> list[tuple[str, list[dict[str, str]]]]:
     """The stations of a trace, each with its steps; those without any are left out."""
-    way = [(station.label, [step for step in trace if step["step"] in station.steps]) for station in _STATIONS]
+    way = [(label, [step for step in trace if step["step"] in its]) for label, its in _STATIONS]
     return [(label, steps) for label, steps in way if steps]
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
 from typing import Any
 
 from aiohttp import web
@@ -23,15 +22,6 @@ from resolver.config.wording import path_text
 _ROWS = 50
 _MOST_PAIRS = 500  # of a replay, on a page
 REPLAYS = (("", "not"), ("86400", "the last day"), ("604800", "the last 7 days"))
-
-
-@dataclass(frozen=True, slots=True)
-class Changed:
-    """A planned change as a page shows it."""
-
-    action: str
-    object: str
-    lines: list[Line]
 
 
 async def show(visit: Visit) -> web.StreamResponse:
@@ -143,8 +133,9 @@ def _told(line: int, path: str, text: str) -> str:
     return f"line {line}: {path}: {text}" if path else f"line {line}: {text}"
 
 
-def _changes(planned: models.PlanReply) -> list[Changed]:
-    return [Changed(item.action, item.object, planned_lines(item)) for item in planned.changes]
+def _changes(planned: models.PlanReply) -> list[tuple[models.PlannedItem, list[Line]]]:
+    """Each planned change with its lines."""
+    return [(item, planned_lines(item)) for item in planned.changes]
 
 
 def _done(reply: ApiReply) -> str:

@@ -34,10 +34,10 @@ class BlockPageSection(Section):
     listen: fields.OptionalEndpoints = ()
     """Addresses with ports for plain HTTP, as in ['10.0.0.53:80']; none: there is no block page."""
     names: fields.HostNames = ()
-    """Names that people open the page by to look up a blocked name, as in ['blocked.corp.example'], beside its address.
-    Over HTTPS a browser shows a certificate warning instead of the page, so tell people one of them."""
+    """Names of the page for users who look up a blocked name, as in ['blocked.corp.example'], beside its address.
+    Over HTTPS a browser shows a certificate warning instead of the page, so tell users one of them."""
     contact: Annotated[str, fields.reading(_read_contact)] | None = None
-    """Whom to ask, shown on the page: a URL, a mail address, or a text of one line."""
+    """The contact shown on the page: a URL, a mail address, or one line of text."""
     request_form: Switch = True
     """Let clients ask for an exemption, which waits until somebody approves it."""
     most_pending: Annotated[int, Field(ge=1, le=10_000), NUMBER] = _DEFAULTS.most_pending

@@ -86,7 +86,7 @@ class RateLimitsSection(Section):
 
 
 class ListenSection(Section):
-    """Addresses at which queries are taken."""
+    """Addresses that the server listens on."""
 
     do53: fields.Endpoints = ("127.0.0.1:5300", "[::1]:5300")
     """Addresses with ports for DNS over UDP and TCP; IPv6 in brackets, '0.0.0.0' and '[::]' are all."""
@@ -113,7 +113,7 @@ class TlsSection(CertificateSection):
     """The host name that the certificate is for: told to clients that discover DoT and DoH (DDR), and the end of the
     names that clients may call themselves."""
     workers: Annotated[int, Field(ge=1, le=64), NUMBER] = 1
-    """Processes that serve DoT and DoH, beside those that serve plain DNS."""
+    """Processes that serve DoT and DoH, in addition to those of plain DNS."""
 
 
 class CookiesSection(Section):
@@ -127,7 +127,7 @@ class CookiesSection(Section):
 
 
 class ServerSection(Section):
-    """Identity that the server tells of itself when asked; REFUSED unless set."""
+    """Identity and version that the server reveals; REFUSED unless set."""
 
     identity: _Told | None = None
     """The answer to id.server and hostname.bind (class CH, type TXT), and to NSID."""
@@ -136,7 +136,7 @@ class ServerSection(Section):
 
 
 class ProxySection(Section):
-    """Servers that ask for others."""
+    """Proxies that send queries for others."""
 
     network: Annotated[str, fields.reading(addresses.read_client_set)]
     """Their network, or the address of one; sets as in `allow`. The most specific network counts."""
@@ -202,7 +202,7 @@ class ClientsSection(Section):
     [{network: 10.0.0.9, sources: [proxy]}]. List only those that put it there themselves: what does not say it is
     refused. A plain network means the sources proxy and x-forwarded-for."""
     queries_per_second: Annotated[int, Field(ge=0, le=1_000_000), NUMBER] = _RATES.queries_per_second
-    """Queries that a client address may ask a worker in a second, over all transports; 0 is no limit. What happens
+    """Queries per second that a worker accepts from a client address, over all transports; 0 is no limit. What happens
     beyond it, `rate_limits` says."""
     ipv6_prefix: Annotated[int, Field(ge=16, le=128), NUMBER] = _NETWORKS.ipv6_prefix
     """Bits of an IPv6 address that make its network: a host has as many addresses as it likes in its own, so each bound

@@ -67,9 +67,9 @@ class AdminSection(Section):
     """Allow the API to listen beyond loopback without TLS."""
     tls: CertificateSection = CertificateSection()
     plans_at_once: Annotated[int, Field(ge=1, le=16), NUMBER] = 2
-    """Policies that are planned (policy:plan) at once; others are told to come again."""
+    """Policies planned (policy:plan) at once; others get 503."""
     plan_seconds: Annotated[int, Field(ge=1, le=50), NUMBER] = 45
-    """Most time for one plan, its replay included, in seconds."""
+    """Time limit of one plan, including its replay, in seconds."""
 
     @model_validator(mode="after")
     def _is_safe(self) -> AdminSection:
@@ -94,18 +94,18 @@ class StoreSection(Section):
 
 
 class QueryLogSection(Section):
-    """The query log: which queries are written down, and how much of who asked."""
+    """The query log: which queries are recorded, and how clients are recorded."""
 
     enabled: Switch = True
     """Keep a query log."""
     what: Annotated[Literal["hits", "all"], fields.one_of("hits", "all")] = "hits"
     """'hits': only queries that a rule matched; 'all': every query."""
     retention_days: Annotated[int, Field(ge=1, le=3660), NUMBER] = 30
-    """Days that the log goes back; then a day's file is removed."""
+    """Days that the log is kept; then a day's file is removed."""
     max_mib: Annotated[int, Field(ge=1, le=1 << 20), NUMBER] = 512
-    """Most disk for the log, in MiB; the oldest days go first."""
+    """Disk limit of the log, in MiB; the oldest days are removed first."""
     clients: Annotated[Clients, fields.one_of("full", "network", "hidden")] = "full"
-    """What of a client's address log and statistics keep: all of it, its network (/24, /48), or nothing."""
+    """The part of a client's address in log and statistics: all, its network (/24, /48), or nothing."""
 
 
 class StatisticsSection(Section):
@@ -122,16 +122,16 @@ class StatisticsSection(Section):
 
 
 class WebhookSection(Section):
-    """Somebody who is told of events."""
+    """A receiver of events."""
 
     url: Annotated[str, fields.reading(read_url)]
     """Where events are sent, http or https, by POST."""
     secret: Annotated[str, Field(min_length=1, max_length=1000)]
-    """What messages are signed with (HMAC-SHA256): the text, 'whsec_' with base64, or 'file:PATH'."""
+    """The key that signs messages (HMAC-SHA256): the text, 'whsec_' with base64, or 'file:PATH'."""
     events: Annotated[tuple[str, ...], fields.read_each(_read_event)] = EVENTS
-    """Of what it is told; left out: all."""
+    """The events that it receives; default: all."""
     allow_private: Switch = False
-    """Let the URL lead to private and local addresses."""
+    """Permit private and local addresses in the URL."""
 
     @field_validator("events")
     @classmethod
@@ -150,27 +150,27 @@ def each_url_once(hooks: tuple[WebhookSection, ...]) -> tuple[WebhookSection, ..
 
 
 class AuditSection(Section):
-    """The audit trail beside the store."""
+    """Copies of the audit trail outside the store."""
 
     syslog: Annotated[str, fields.reading(read_syslog)] | None = None
-    """A server that gets each row as it comes (RFC 5424): 'udp://IP:514', 'tcp://IP:601', 'unix:/dev/log'."""
+    """A server that receives each row at once (RFC 5424): 'udp://IP:514', 'tcp://IP:601', 'unix:/dev/log'."""
 
 
 class LeasesSection(Section):
-    """Bounds of leases: addresses that are somebody's for a while."""
+    """Bounds of leases: addresses assigned to identities for a while."""
 
     most: Annotated[int, Field(ge=1, le=1_000_000), NUMBER] = 100_000
-    """Most addresses that are leased at once."""
+    """Maximum number of leased addresses."""
     longest_seconds: Annotated[int, Field(ge=1, le=366 * 86400), NUMBER] = 7 * 86400
-    """The longest that a lease may last without being renewed, in seconds."""
+    """Maximum duration of a lease without renewal, in seconds."""
     history_days: Annotated[int, Field(ge=1, le=3660), NUMBER] = 90
-    """Days for which it is kept who had which address."""
+    """Days that the lease history is kept."""
 
 
 class SubscriptionsSection(Section):
-    """Bounds of what is fetched for lists with a url."""
+    """Bounds of downloads for lists with a url."""
 
     max_mib: Annotated[int, Field(ge=1, le=1024), NUMBER] = 64
-    """Most octets of one download, in MiB; unpacked it may be four times as large."""
+    """Size limit of one download, in MiB; unpacked it may be four times as large."""
     timeout_seconds: Annotated[int, Field(ge=1, le=3600), NUMBER] = 120
-    """Most time for one download with its redirects, in seconds."""
+    """Time limit of one download with its redirects, in seconds."""

@@ -18,14 +18,14 @@ UpstreamStrategy = Literal["fastest", "ordered", "parallel", "random"]
 
 
 class UpstreamSection(Section):
-    """Upstream servers, which answer what is neither blocked nor cached."""
+    """Upstream servers, which answer queries that are neither blocked nor cached."""
 
     servers: fields.Servers = ("system",)
     """Servers that queries are forwarded to: 'udp://IP[:PORT]' (TCP after a truncated answer), 'tcp://IP[:PORT]',
     'tls://IP[:PORT]#NAME' or 'tls://NAME' (DoT), 'https://NAME/dns-query' (DoH), or 'system' for the nameservers of
     /etc/resolv.conf. The ports are 53, 853 and 443 unless given."""
     strategy: Annotated[UpstreamStrategy, fields.one_of("fastest", "ordered", "parallel", "random")] = "fastest"
-    """Who is asked first: the one that answers soonest, the first of the list, the two soonest at once, or any."""
+    """The server to ask first: the fastest, the first of the list, the two fastest at once, or any."""
     bootstrap: fields.BootstrapServers = ()
     """Servers, by address, that are asked for the addresses of `servers` with names. Left out: those of `servers` that
     are plain and have an address, else the system's."""
@@ -37,12 +37,12 @@ class UpstreamSection(Section):
     random_case: Switch = False
     """Ask over UDP for names in random upper and lower case, and take no answer that has another."""
     timeout_seconds: Annotated[float, Field(ge=0.1, le=10, allow_inf_nan=False), NUMBER] = 2.0
-    """How long one server may take to answer, in seconds."""
+    """Time limit of one server for its answer, in seconds."""
     rebinding_guard: Switch = True
     """Leave private addresses out of answers from upstreams, so that no web page can have browsers ask the inner
     network for it. Names below `zones` and `private_names` may have them."""
     private_names: Annotated[fields.Texts, fields.read_each(fields.read_domain)] = ()
-    """Names that may lead to private addresses, with all below: ['corp.example']."""
+    """Names that may lead to private addresses, with all names below: ['corp.example']."""
     zones: fields.Zones = Field(default={})
     """Zones with upstreams of their own, by name or, for reverse zones, by network: {'corp.example': ['10.0.0.53'],
     '172.16.0.0/12': ['10.0.0.53']}. The most specific zone counts; its names are never asked of others, and never
@@ -53,7 +53,7 @@ class CacheSection(Section):
     """The response cache, shared out evenly among the workers."""
 
     max_mib: Annotated[int, Field(ge=1, le=1 << 20), NUMBER] = 64
-    """Most memory for cached answers of all workers together, in MiB."""
+    """Memory limit of cached answers of all workers together, in MiB."""
     min_ttl_seconds: Annotated[int, Field(ge=0, le=_DAY), NUMBER] = 0
     """Answers are kept at least this long, in seconds, even if their TTL is shorter; not NXDOMAIN and NODATA."""
     max_ttl_seconds: Annotated[int, Field(ge=0, le=_LONGEST_TTL), NUMBER] = _DAY
@@ -61,7 +61,7 @@ class CacheSection(Section):
     max_negative_ttl_seconds: Annotated[int, Field(ge=0, le=_DAY), NUMBER] = 3600
     """NXDOMAIN and NODATA are kept at most this long, in seconds."""
     stale_seconds: Annotated[int, Field(ge=0, le=_LONGEST_TTL), NUMBER] = _DAY
-    """How long past its TTL an answer may be given while upstreams fail, in seconds (RFC 8767)."""
+    """How long past its TTL an answer may be used while upstreams fail, in seconds (RFC 8767)."""
     prefetch: Switch = True
     """Ask again for popular names shortly before their answers expire."""
     nxdomain_cut: fields.NxdomainCut = True
@@ -83,7 +83,7 @@ class LimitsSection(Section):
     """Bounds of each worker, per worker. Reaching one is counted."""
 
     answer_table_entries: Positive = _LIMITS.answer_table_entries
-    """Finished answers that a worker keeps ready for repeated queries."""
+    """Finished answers that a worker keeps for repeated queries."""
     clients: Positive = _LIMITS.clients
     """Client addresses whose policy a worker remembers."""
     views: Positive = _LIMITS.views
@@ -109,13 +109,13 @@ class LimitsSection(Section):
     tcp_queries_per_connection: Positive = _LIMITS.tcp_queries_per_connection
     """Queries in flight at once on one TCP connection of a worker."""
     tcp_idle_seconds: PositiveFloat = _LIMITS.tcp_idle_seconds
-    """A worker ends a TCP connection after this silence, in seconds."""
+    """A worker closes a TCP connection after this idle time, in seconds."""
     tcp_lifetime_seconds: PositiveFloat = _LIMITS.tcp_lifetime_seconds
     """After this time, in seconds, a worker closes a TCP connection once its queries are answered."""
     tcp_write_seconds: PositiveFloat = _LIMITS.tcp_write_seconds
     """How long a client may take to read what a worker has sent to it, in seconds."""
     tls_handshakes: Positive = _LIMITS.tls_handshakes
-    """TLS handshakes that a worker is in the middle of at once."""
+    """Simultaneous TLS handshakes of a worker."""
     tls_handshake_seconds: PositiveFloat = _LIMITS.tls_handshake_seconds
     """How long a worker waits for the end of a TLS handshake, or of a proxy's header, in seconds."""
     http_streams_per_connection: Positive = _LIMITS.http_streams_per_connection

@@ -239,8 +239,8 @@ def test_which_group_an_address_is_in_is_told_with_the_reason(chromium: Browser,
         person.expected_statuses.add(422)
         page = person.log_in("/groups")
         for address, name, group, why in (
-            ("127.0.2.1", "", "by-net", "127.0.2.0/24 of group by-net holds"),
-            ("127.0.9.1", "kiosk-9", "by-net", "calls itself kiosk-9"),
+            ("127.0.2.1", "", "by-net", "127.0.2.0/24 of group by-net contains"),
+            ("127.0.9.1", "kiosk-9", "by-net", "client's name is kiosk-9"),
             ("127.0.2.9", "", "by-lease", "leased to ana"),
             ("127.0.9.1", "", "default", "no group has a network"),
             ("192.0.2.1", "", "default", "does not serve it"),

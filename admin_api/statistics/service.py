@@ -176,7 +176,8 @@ class StatisticsService:
         # Before that, and after now, there is nothing: a window may be of 9,999 years.
         kept_from = {period: now - days * DAY for period, days in self._days.items()}
         first = max(int(start.timestamp()), kept_from[DAY] - DAY)
-        last = max(first, min(math.ceil(end.timestamp()), now + _AHEAD_SECONDS))
+        # At least a second, so that a window before or after all that is kept has a part: one without rows.
+        last = max(first + 1, min(math.ceil(end.timestamp()), now + _AHEAD_SECONDS))
 
         def fitting(period: int, done: int, finer: int) -> int:
             """Up to when rows of a period may be used: where they lie across two steps, where there are no finer."""

@@ -276,8 +276,10 @@ async def test_a_window_of_9999_years_is_told_at_once(counted: Counted, kind: st
     assert blocked == 3
 
 
-async def test_a_window_that_ends_before_all_that_is_kept_is_empty(counted: Counted) -> None:
-    start, end = datetime(1970, 1, 1, tzinfo=UTC), datetime(1970, 1, 2, tzinfo=UTC)
+@pytest.mark.parametrize("year", [1970, 2769])
+async def test_a_window_before_or_after_all_that_is_kept_is_empty(counted: Counted, year: int) -> None:
+    start, end = datetime(year, 1, 1, tzinfo=UTC), datetime(year, 1, 2, tzinfo=UTC)
     assert (await counted.service.summary(start, end))["queries"] == 0
     assert await counted.service.top("service", start, end, 10) == []
     assert await counted.service.breakdown("service", start, end, None) == []
+    assert [step["queries"] for step in await counted.service.series(86400, start, end)] == [0]

@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Browser
+from xdist.remote import Producer
+from xdist.scheduler import LoadFileScheduling
 
 from tests.support import examples as _profiles  # noqa: F401 hypothesis is set up
 from tests.support.browser import chromium as start_chromium
@@ -96,33 +98,58 @@ OFFICE: dict[str, Any] = {
 }
 
 
-# Files whose tests take longest together. They are run first, so that no one of them is left for the end.
+# Files whose tests take longest together, and folders that share a server. They are run first, so that no one of them
+# is left for the end.
 _LONGEST = (
-    "root_and_its_files",
-    "every_page",
-    "reload",
-    "processes",
-    "exceptions",
-    "subscriptions",
-    "admin_commands",
-    "store_lost",
-    "two_nodes",
-    "snapshots",
-    "api_description_holds",
-    "upstreams",
-    "edns",
-    "statistics",
-    "catalogue_versions",
-    "certificates",
-    "encrypted_upstreams",
-    "pages_groups",
+    "end_to_end/pages",
+    "end_to_end/test_root_and_its_files.py",
+    "end_to_end/test_reload.py",
+    "end_to_end/test_processes.py",
+    "end_to_end/test_exceptions.py",
+    "end_to_end/test_subscriptions.py",
+    "end_to_end/test_admin_commands.py",
+    "end_to_end/test_store_lost.py",
+    "end_to_end/test_two_nodes.py",
+    "end_to_end/test_snapshots.py",
+    "end_to_end/test_api_description_holds.py",
+    "end_to_end/test_upstreams.py",
+    "end_to_end/test_edns.py",
+    "end_to_end/test_statistics.py",
+    "end_to_end/test_catalogue_versions.py",
+    "end_to_end/test_certificates.py",
+    "peers/test_encrypted_upstreams.py",
 )
+_TESTS = Path(__file__).parent
+
+
+def _kept_together(file: str) -> str:
+    """The file, or its folder where the files of that share a server: which tests run one after the other."""
+    folder = file.rpartition("/")[0]
+    return folder if folder == "end_to_end/pages" else file
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the longest files first; for pytest-xdist, this takes --no-loadscope-reorder."""
-    places = {f"test_{name}": place for place, name in enumerate(_LONGEST)}
-    items.sort(key=lambda item: places.get(item.path.stem, len(places)))
+    places = {name: place for place, name in enumerate(_LONGEST)}
+
+    def place(item: pytest.Item) -> int:
+        return places.get(_kept_together(item.path.relative_to(_TESTS).as_posix()), len(places))
+
+    items.sort(key=place)
+
+
+class _SharedServersScheduling(LoadFileScheduling):
+    """A worker gets a whole file, or a whole folder whose files share a server."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        """What is given to one worker, of the test with this ID."""
+        return _kept_together(super()._split_scope(nodeid).removeprefix("tests/"))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFileScheduling | None:
+    """With --dist loadfile, keep together what shares a server."""
+    return _SharedServersScheduling(config, log) if config.getoption("dist") == "loadfile" else None
 
 
 @pytest.fixture(scope="session")

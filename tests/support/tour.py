@@ -50,13 +50,16 @@ def pages_of(server: Moatdns) -> dict[str, str]:
     }
 
 
+def under_four_eyes(config: dict[str, Any]) -> dict[str, Any]:
+    """A config with which another owner has to agree to what opens a name."""
+    return {**config, "policy": {**config.get("policy", {}), "approval": "four-eyes"}}
+
+
 def something_that_waits(server: Moatdns, config: dict[str, Any]) -> None:
-    """A change that another owner has to agree to; `config` is the server's, in force again afterwards."""
-    server.reload({**config, "policy": {**config.get("policy", {}), "approval": "four-eyes"}})
+    """A change that another owner has to agree to, of a server under four eyes; afterwards `config` is in force."""
     wait_until(lambda: server.api.call("GET", "/ready").status == 200, "the API")
     server.api.post("lists", {"name": "opens", "allow": ["claude.ai"]}, status=202)
     server.reload(config)
-    wait_until(lambda: server.api.call("GET", "/ready").status == 200, "the API")
 
 
 def something_to_see(server: Moatdns) -> None:

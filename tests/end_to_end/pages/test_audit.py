@@ -3,29 +3,25 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser
 
-from tests.conftest import OFFICE
 from tests.support.browser import Person
 from tests.support.moatdns import Moatdns
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Moatdns]:
-    """A server where somebody has changed things."""
-    with Moatdns(tmp_path_factory.mktemp("audit"), OFFICE, with_api=True) as moatdns:
-        api = moatdns.api
-        api.post("groups", {"name": "legal", "networks": ["192.0.2.0/24"], "allow": ["anthropic/claude"]})
-        changed = {"description": "The <b>lawyers</b>", "networks": ["192.0.2.0/24", "198.51.100.0/24"]}
-        assert api.call("PATCH", "groups/legal", changed).status == 200
-        api.post("lists", {"name": "casino", "block": ["bet.example"]})
-        for number in range(60):
-            api.post("lists/casino/rules", {"block": [f"b{number}.example"]}, status=200)
-        yield moatdns
+@pytest.fixture(scope="module", autouse=True)
+def _somebody_changed_things(server: Moatdns) -> None:
+    """A group is made and changed, and a list gets a page of rules."""
+    api = server.api
+    api.post("groups", {"name": "legal", "networks": ["203.0.113.0/24"], "allow": ["anthropic/claude"]})
+    changed = {"description": "The <b>lawyers</b>", "networks": ["203.0.113.0/24", "198.51.100.0/24"]}
+    assert api.call("PATCH", "groups/legal", changed).status == 200
+    api.post("lists", {"name": "casino", "block": ["bet.example"]})
+    for number in range(60):
+        api.post("lists/casino/rules", {"block": [f"b{number}.example"]}, status=200)
 
 
 def test_a_change_is_shown_as_what_differs_and_nothing_else(chromium: Browser, server: Moatdns) -> None:
@@ -42,7 +38,7 @@ def test_a_change_is_shown_as_what_differs_and_nothing_else(chromium: Browser, s
         lines = [" ".join(line.split()) for line in row.locator(".difference li").all_inner_texts()]
         assert "+ now description: The <b>lawyers</b>" in lines
         assert "+ now networks: 198.51.100.0/24" in lines
-        assert not any("192.0.2.0/24" in line or "anthropic" in line for line in lines), "they did not change"
+        assert not any("203.0.113.0/24" in line or "anthropic" in line for line in lines), "they did not change"
 
 
 def test_rows_lead_to_all_that_the_same_one_did_and_back(chromium: Browser, server: Moatdns) -> None:
@@ -59,7 +55,7 @@ def test_rows_lead_to_all_that_the_same_one_did_and_back(chromium: Browser, serv
 
 def test_pages_go_back_to_the_first_row(chromium: Browser, server: Moatdns) -> None:
     with Person(chromium, server) as person:
-        page = person.log_in("/audit?action=add%20rules")
+        page = person.log_in("/audit?action=add%20rules&object=lists/casino")
         numbers = [int(text) for text in page.locator("td[data-label=Row]").all_inner_texts()]
         page.get_by_role("link", name="Older").click()
         page.wait_for_url("**cursor=**")

@@ -16,6 +16,8 @@ from tests.support.moatdns import Moatdns
 from tests.support.programs import free_port, wait_until
 from tests.support.unbound import Unbound
 
+_REFRESHED_MS = 5_000  # after so long the page asks again
+
 
 class Hook(BaseHTTPRequestHandler):
     """Takes every webhook, and remembers it."""
@@ -99,11 +101,13 @@ def test_what_was_let_fall_is_told(chromium: Browser, server: Moatdns) -> None:
 
 def test_the_page_refreshes_itself_and_the_keyboard_stays_where_it_is(chromium: Browser, server: Moatdns) -> None:
     with Person(chromium, server) as person:
+        person.page.clock.install()
         page = person.log_in("/status")
         link = page.get_by_role("link", name="policy revision")
         before = page.locator(".tile").filter(has=link).inner_text()
         link.focus()
         server.api.post("lists", {"name": "fresh", "block": ["fresh.example"]})
+        page.clock.fast_forward(_REFRESHED_MS)
         page.get_by_role("region", name="Lists").get_by_role("link", name="fresh").wait_for()
         assert page.locator(".tile").filter(has=link).inner_text() != before
         assert page.evaluate("document.activeElement.id") == "s-policy"
@@ -112,13 +116,16 @@ def test_the_page_refreshes_itself_and_the_keyboard_stays_where_it_is(chromium: 
 
 def test_a_page_that_cannot_refresh_itself_says_so_until_it_can(chromium: Browser, server: Moatdns) -> None:
     with Person(chromium, server) as person:
+        person.page.clock.install()
         page = person.log_in("/status")
         notice = page.locator("#not-refreshed")
         assert not notice.is_visible()
         person.expected_statuses.add(503)
         page.route("**/status", lambda route: route.fulfill(status=503, body="away"))
+        page.clock.fast_forward(_REFRESHED_MS)
         notice.wait_for()
         page.unroute("**/status")
+        page.clock.fast_forward(_REFRESHED_MS)
         notice.wait_for(state="hidden")
         # htmx also says so in the browser's console, and that is wanted here.
         person.complaints = [text for text in person.complaints if "Response Status Error Code 503" not in text]

@@ -2,22 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-import pytest
 from playwright.sync_api import Browser, Page
 
-from tests.conftest import OFFICE
 from tests.support.api import Api
 from tests.support.browser import Person
 from tests.support.moatdns import Moatdns
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Moatdns]:
-    """A server to have tokens of."""
-    with Moatdns(tmp_path_factory.mktemp("tokens"), OFFICE, with_api=True) as moatdns:
-        yield moatdns
 
 
 def make(page: Page, name: str, role: str = "viewer", expires: str = "in 30 days") -> None:

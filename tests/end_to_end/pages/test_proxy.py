@@ -12,10 +12,8 @@ from pathlib import Path
 
 from playwright.sync_api import Browser
 
-from tests.conftest import OFFICE
 from tests.support.encrypted import Certificates
 from tests.support.moatdns import Moatdns
-from tests.support.unbound import Unbound
 
 
 @contextlib.contextmanager
@@ -58,24 +56,22 @@ def tls_in_front_of(port: int, certificates: Certificates) -> Iterator[int]:
 
 
 def test_a_session_behind_a_proxys_tls_is_kept_by_the_browser_for_tls_alone(
-    chromium: Browser, tmp_path: Path, world: Unbound
+    chromium: Browser, server: Moatdns, tmp_path: Path
 ) -> None:
     certificates = Certificates(tmp_path)
-    config = {**OFFICE, "upstream": {"servers": [world.server]}}
-    with Moatdns(tmp_path / "served", config, with_api=True) as server:
-        token = str(server.api.token)
-        with (
-            tls_in_front_of(server.admin_port, certificates) as port,
-            chromium.new_context(ignore_https_errors=True) as context,
-        ):
-            page = context.new_page()
-            page.goto(f"https://127.0.0.1:{port}/status")
-            page.get_by_label("Token").fill(token)
-            page.get_by_role("button", name="Log in").click()
-            page.wait_for_url(f"https://127.0.0.1:{port}/status")
-            (cookie,) = context.cookies()
-            assert (cookie["name"], cookie["secure"], cookie["httpOnly"]) == ("__Host-moatdns", True, True)
-            page.get_by_text("first", exact=True).click()
-            page.get_by_role("button", name="Log out").click()
-            page.wait_for_url("**/login")
-            assert context.cookies() == []
+    token = str(server.api.token)
+    with (
+        tls_in_front_of(server.admin_port, certificates) as port,
+        chromium.new_context(ignore_https_errors=True) as context,
+    ):
+        page = context.new_page()
+        page.goto(f"https://127.0.0.1:{port}/status")
+        page.get_by_label("Token").fill(token)
+        page.get_by_role("button", name="Log in").click()
+        page.wait_for_url(f"https://127.0.0.1:{port}/status")
+        (cookie,) = context.cookies()
+        assert (cookie["name"], cookie["secure"], cookie["httpOnly"]) == ("__Host-moatdns", True, True)
+        page.get_by_text("first", exact=True).click()
+        page.get_by_role("button", name="Log out").click()
+        page.wait_for_url("**/login")
+        assert context.cookies() == []

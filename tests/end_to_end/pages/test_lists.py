@@ -3,30 +3,18 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler
 
-import pytest
 from playwright.sync_api import Browser, Page
 
-from tests.conftest import OFFICE
 from tests.support import feed as served
 from tests.support.browser import Person
 from tests.support.clients import ask, is_blocked
 from tests.support.feed import Feed
 from tests.support.moatdns import Moatdns
-from tests.support.unbound import Unbound
 
 NAMES = [f"n{number}.feed.example" for number in range(40)]
 LIST = "\n".join([*(f"||{name}^" for name in NAMES), "||*^$third-party", "##.ad"]).encode()
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory, world: Unbound) -> Iterator[Moatdns]:
-    """A server; tests make lists of their own."""
-    config = {**OFFICE, "upstream": {"servers": [world.server]}}
-    with Moatdns(tmp_path_factory.mktemp("lists"), config, with_api=True) as moatdns:
-        yield moatdns
 
 
 def blocked(server: Moatdns, name: str) -> bool:
@@ -212,8 +200,8 @@ def test_bundled_lists_and_those_of_the_config_file_are_only_shown(chromium: Bro
         assert "house.example" in page.locator("#rules").inner_text()
         for name in ("Add", "Remove", "Switch"):
             assert page.locator("main").get_by_role("button", name=name).count() == 0
-    server.api.post("lists", {"name": "seen", "block": ["seen.example"]})
+    server.api.post("lists", {"name": "house-seen", "block": ["seen.example"]})
     with Person(chromium, server, role="viewer") as person:
-        page = person.log_in("/lists/seen")
+        page = person.log_in("/lists/house-seen")
         assert "seen.example" in page.inner_text("main")
         assert [each.inner_text() for each in page.locator("main").get_by_role("button").all()] == ["Search"]

@@ -2,29 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import pytest
 from playwright.sync_api import Browser, Dialog, Page
 
-from tests.conftest import OFFICE
 from tests.support.browser import Person
 from tests.support.clients import ask, dig, is_blocked, rdata
 from tests.support.moatdns import Moatdns
-from tests.support.unbound import Unbound
 
 FROM_FILE = "watched"  # a group of OFFICE
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory, world: Unbound) -> Iterator[Moatdns]:
-    """A server with groups in its config; tests make more, each with a network of its own."""
-    config = {**OFFICE, "workers": 1, "upstream": {"servers": [world.server]}}
-    with Moatdns(tmp_path_factory.mktemp("groups"), config, with_api=True) as moatdns:
-        yield moatdns
 
 
 def blocked(server: Moatdns, client: str, name: str = "claude.ai") -> bool:

@@ -3,28 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 
-import pytest
 from playwright.sync_api import Browser, Page
 
-from tests.conftest import OFFICE
 from tests.support.browser import Person
 from tests.support.clients import ask, is_blocked
 from tests.support.moatdns import Moatdns
-from tests.support.unbound import Unbound
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory, world: Unbound) -> Iterator[Moatdns]:
-    """A server with an own vendor; tests make a group each."""
-    config = {
-        **OFFICE,
-        "policy": {**OFFICE["policy"], "own_vendors": ["mistral"]},
-        "upstream": {"servers": [world.server]},
-    }
-    with Moatdns(tmp_path_factory.mktemp("catalogue"), config, with_api=True) as moatdns:
-        yield moatdns
 
 
 def blocked(server: Moatdns, client: str, name: str) -> bool:

@@ -23,7 +23,7 @@ LET_THROUGH, UNUSED = "127.0.0.91", "127.0.0.92"
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory, world: Unbound) -> Iterator[Moatdns]:
     """A server where two are exempt, and one of them makes use of it."""
-    config = {**OFFICE, "upstream": {"servers": [world.server]}, "server": {"identity": "dns-7"}}
+    config = {**OFFICE, "workers": 1, "upstream": {"servers": [world.server]}, "server": {"identity": "dns-7"}}
     with Moatdns(tmp_path_factory.mktemp("reports"), config, with_api=True) as moatdns:
         for client, reason in ((LET_THROUGH, "a tender"), (UNUSED, "=never used")):
             body = {"subject": {"client": client}, "scope": ["openai"], "owner": "Ada", "reason": reason}

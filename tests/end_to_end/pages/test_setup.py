@@ -25,7 +25,12 @@ _BALANCER = "127.0.0.9"
 def server(tmp_path_factory: pytest.TempPathFactory, world: Unbound) -> Iterator[Moatdns]:
     """A server with DoT and DoH, a name, and a proxy that it trusts."""
     folder = tmp_path_factory.mktemp("setup")
-    config = {**OFFICE, "upstream": {"servers": [world.server]}, "clients": {"trusted_proxies": [_BALANCER]}}
+    config = {
+        **OFFICE,
+        "workers": 1,
+        "upstream": {"servers": [world.server]},
+        "clients": {"trusted_proxies": [_BALANCER]},
+    }
     with Moatdns(folder, config, with_api=True, certificates=Certificates(folder / "tls")) as moatdns:
         yield moatdns
 

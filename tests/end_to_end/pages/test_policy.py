@@ -3,28 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pytest
 import yaml
 from playwright.sync_api import Browser, Page
 
-from tests.conftest import OFFICE
 from tests.support.browser import Person
 from tests.support.clients import ask, is_blocked, rdata
 from tests.support.moatdns import Moatdns
 from tests.support.programs import wait_until
-from tests.support.unbound import Unbound
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory, world: Unbound) -> Iterator[Moatdns]:
-    """A server whose query log has everything."""
-    config = {**OFFICE, "upstream": {"servers": [world.server]}, "query_log": {"what": "all"}}
-    with Moatdns(tmp_path_factory.mktemp("policy"), config, with_api=True) as moatdns:
-        yield moatdns
 
 
 def revision(server: Moatdns) -> int:

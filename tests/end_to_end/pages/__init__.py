@@ -1,0 +1,1 @@
+"""The web pages as people use them, in a real browser: one browser and one server for most files of this folder."""

@@ -98,10 +98,15 @@ OFFICE: dict[str, Any] = {
 }
 
 
-# Files whose tests take longest together, and folders that share a server. They are run first, so that no one of them
-# is left for the end.
+_TESTS = Path(__file__).parent
+_SHARING = "end_to_end/pages"  # a folder whose files share a server, but for the longest, which has its own
+_APART = f"{_SHARING}/test_every_page.py"
+
+# Files whose tests take longest together, and the folder that shares a server. They are run first, so that no one of
+# them is left for the end.
 _LONGEST = (
-    "end_to_end/pages",
+    _SHARING,
+    _APART,
     "end_to_end/test_root_and_its_files.py",
     "end_to_end/test_reload.py",
     "end_to_end/test_processes.py",
@@ -119,13 +124,11 @@ _LONGEST = (
     "end_to_end/test_certificates.py",
     "peers/test_encrypted_upstreams.py",
 )
-_TESTS = Path(__file__).parent
 
 
 def _kept_together(file: str) -> str:
-    """The file, or its folder where the files of that share a server: which tests run one after the other."""
-    folder = file.rpartition("/")[0]
-    return folder if folder == "end_to_end/pages" else file
+    """The file, or the folder that shares a server: tests of the same run one after the other in one process."""
+    return _SHARING if file.startswith(f"{_SHARING}/") and file != _APART else file
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -72,7 +72,7 @@ def test_the_node_is_told_as_the_api_has_it(chromium: Browser, server: Moatdns, 
         assert status["store"]["place"] in text
         assert "house" in page.get_by_role("region", name="Lists").inner_text()
         assert "127.0.0.1" in page.get_by_role("region", name="Webhooks").inner_text()
-        assert page.get_by_role("button", name="Forget").count() == 0, "a viewer changes nothing"
+        assert page.get_by_role("button", name="Remove").count() == 0, "a viewer changes nothing"
         assert page.get_by_role("button", name="Send a test").count() == 0
 
 
@@ -151,7 +151,7 @@ def test_all_answers_are_forgotten_after_a_question(chromium: Browser, server: M
     with Person(chromium, server) as person:
         page = person.log_in("/status")
         page.on("dialog", lambda dialog: dialog.accept())
-        page.get_by_role("button", name="Forget all").click()
+        page.get_by_role("button", name="Remove all cached answers").click()
         page.get_by_role("status").filter(has_text="in all workers removed").wait_for()
     assert server.api.get("audit?action=flush")["items"][0]["after"]["name"] is None
 

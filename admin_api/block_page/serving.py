@@ -44,6 +44,8 @@ class BlockPageServer:
         self._visitors = visitors
         self._pages = pages
         self._bounds = bounds
+        self.dropped: Mapping[str, int] = bounds.dropped  # what was refused, by bound
+        self.events: Mapping[str, int] = bounds.events  # pages, forms and requests, by kind
         self._settings = settings
         self._log = log
         self._logger = logging.getLogger("moatdns.block_page")
@@ -60,16 +62,6 @@ class BlockPageServer:
         self._server: web.Server | None = None
         self._listening: list[asyncio.Server] = []
         self._watching: asyncio.Task[None] | None = None
-
-    @property
-    def dropped(self) -> Mapping[str, int]:
-        """Counts of what was refused, by bound."""
-        return self._bounds.dropped
-
-    @property
-    def events(self) -> Mapping[str, int]:
-        """Counts of pages, forms and requests, by kind."""
-        return self._bounds.events
 
     @property
     def connections(self) -> int:

@@ -38,10 +38,6 @@ class Who:
     owner: str
     request_id: str | None = None
 
-    def is_another_than(self, owner: str) -> bool:
-        """Whether this is somebody else, so that two have looked at it."""
-        return not is_same_person(self.owner, owner)
-
 
 async def grant(
     keeper: SubjectKeeper,
@@ -104,7 +100,7 @@ async def approve(
             raise WrongState(f"exemption {number!r} is active: there is nothing to approve")
         exemptions.after(row, "approve-renewal" if renewal else "approve")
         _check_not_over(keeper, row)
-        if not who.is_another_than(asked_by):
+        if is_same_person(who.owner, asked_by):
             raise Forbidden(f"{asked_by} requested it: somebody else has to approve it")
         if four_eyes and row.status == "pending" and row.requested_owner == UNVERIFIED:
             row = await exemptions.move(changing.store, row, "take-up", owner=who.owner, requested_owner=who.owner)

@@ -6,8 +6,8 @@ Session and its token → role → for what is sent: origin, form, CSRF → the 
 from __future__ import annotations
 
 import contextlib
+import functools
 import hmac
-from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 
 from aiohttp import web
@@ -26,8 +26,6 @@ from admin_api.pages.shared.templates import make_templates
 from admin_api.pages.shared.visit import PageRoute, Visit, Waits
 from admin_api.pages.table import PAGES
 from admin_api.store.errors import StoreAway
-
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 def add_pages(router: web.UrlDispatcher, context: Context, callers: Callers, performing: Performing) -> None:
@@ -52,16 +50,10 @@ class Site:
         router.add_get("/login", self._login.show)
         router.add_post("/login", self._guarded_login)
         for page in PAGES:
-            router.add_route(page.method, page.path, self._handler_of(page))
+            router.add_route(page.method, page.path, functools.partial(self._serve, page))
         router.add_post("/logout", self._logout)
 
-    def _handler_of(self, page: PageRoute) -> Handler:
-        async def handle(request: web.Request) -> web.StreamResponse:
-            return await self._serve(request, page)
-
-        return handle
-
-    async def _serve(self, request: web.Request, page: PageRoute) -> web.StreamResponse:
+    async def _serve(self, page: PageRoute, request: web.Request) -> web.StreamResponse:
         try:
             visit = await self._visit(request)
         except StoreAway as error:

@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import TypedDict
 
@@ -99,7 +99,7 @@ def _asked(state_dir: Path, start: datetime, found: Replay) -> tuple[dict[tuple[
     """How often each client asked for each name, the newest days first; and whether there was more."""
     asked: dict[tuple[str, str], int] = {}
     folder = state_dir / files.FOLDER
-    earliest = start.astimezone(UTC).strftime("%Y-%m-%d")
+    earliest = files.day_of(start.timestamp())
     query = "SELECT client, name, count(*) FROM queries WHERE at >= ? AND client IS NOT NULL GROUP BY client, name"
     for day in files.days(folder):
         if day < earliest:

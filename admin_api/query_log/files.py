@@ -10,6 +10,7 @@ import os
 import re
 import sqlite3
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -60,6 +61,11 @@ def days(folder: Path) -> list[str]:
     return sorted((path.stem for path in folder.glob("*.sqlite") if _DAY.match(path.stem)), reverse=True)
 
 
+def day_of(at: float) -> str:
+    """The day (UTC) of a Unix time."""
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d")
+
+
 def path_of(folder: Path, day: str) -> Path:
     """A day's file."""
     return folder / f"{day}.sqlite"
@@ -97,10 +103,13 @@ def ids(connection: sqlite3.Connection) -> tuple[int, int]:
 
 
 def add(connection: sqlite3.Connection, rows: Sequence[Sequence[Any]]) -> None:
-    """Add rows, each as COLUMNS says, in one transaction. Raises sqlite3.Error; then none is added."""
+    """Add rows, each as COLUMNS says, or without the remark, in one transaction.
+
+    Raises sqlite3.Error; then none is added.
+    """
     connection.execute("BEGIN IMMEDIATE")
     try:
-        connection.executemany(_INSERT, (_whole(row) for row in rows))
+        connection.executemany(_INSERT, (row if len(row) == len(COLUMNS) else (*row, None) for row in rows))
         _, last = ids(connection)
         first = last - len(rows) + 1
         for block in range(first >> BLOCK_BITS, (last >> BLOCK_BITS) + 1):
@@ -117,13 +126,6 @@ def add(connection: sqlite3.Connection, rows: Sequence[Sequence[Any]]) -> None:
 def lacks_remark(connection: sqlite3.Connection) -> bool:
     """Whether a version that knew of no remarks made the file. Raises sqlite3.Error."""
     return all(row[1] != COLUMNS[-1] for row in connection.execute("PRAGMA table_info(queries)"))
-
-
-def _whole(row: Sequence[Any]) -> Sequence[Any]:
-    """A row of an event, as COLUMNS says."""
-    if len(row) == len(COLUMNS):
-        return row
-    return (*row, None)
 
 
 def open_to_read(folder: Path, day: str) -> sqlite3.Connection:

@@ -9,7 +9,6 @@ import time
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -114,10 +113,10 @@ class Search:
 
     def _is_in_reach(self, day: str) -> bool:
         wanted = self._wanted
-        oldest = "" if wanted.start is None else _day_of(wanted.start)
+        oldest = "" if wanted.start is None else files.day_of(wanted.start)
         if wanted.after:
             oldest = max(oldest, min(wanted.after))
-        newest = self._place.day if wanted.end is None else min(self._place.day, _day_of(wanted.end))
+        newest = self._place.day if wanted.end is None else min(self._place.day, files.day_of(wanted.end))
         return oldest <= day <= newest and (day, 0) != self._place
 
     @contextmanager
@@ -232,10 +231,6 @@ def _where(wanted: LogFilter) -> tuple[str, list[Any]]:
             parts.append(f"at {sign} ?")
             values.append(at)
     return "".join(f" AND {part}" for part in parts), values
-
-
-def _day_of(at: float) -> str:
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d")
 
 
 def _passes(error: sqlite3.Error) -> bool:

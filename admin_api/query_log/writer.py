@@ -13,7 +13,6 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -127,8 +126,7 @@ class QueryLogWriter:
             row[1] = row[1] or None
             if len(row) == len(files.COLUMNS):
                 row.append(row.pop(-2))  # the remark, which events have before the duration
-            day = datetime.fromtimestamp(row[0], UTC).strftime("%Y-%m-%d")
-            by_day.setdefault(day, []).append(row)
+            by_day.setdefault(files.day_of(row[0]), []).append(row)
         for day, some in by_day.items():
             try:
                 files.add(self._connection(day), some)
@@ -140,15 +138,18 @@ class QueryLogWriter:
         connection = self._connections.get(day)
         if connection is None:
             for other in [each for each in self._connections if each != day][:-1]:
-                self._connections.pop(other).close()
+                self._close(other)
             connection = self._connections[day] = files.open_to_write(self._folder, day)
         return connection
+
+    def _close(self, day: str) -> None:
+        if (connection := self._connections.pop(day, None)) is not None:
+            connection.close()
 
     def _trouble(self, day: str, error: Exception) -> None:
         """Tell it, once a minute; what is no database is set aside, and a new file begun."""
         if any(said in str(error) for said in ("malformed", "not a database")):
-            if (connection := self._connections.pop(day, None)) is not None:
-                connection.close()
+            self._close(day)
             path = files.path_of(self._folder, day)
             with contextlib.suppress(OSError):
                 path.rename(path.with_suffix(".damaged"))
@@ -158,17 +159,14 @@ class QueryLogWriter:
 
     def _tidy(self) -> None:
         """Remove days that are too old, and the oldest while there is too much."""
-        oldest = datetime.fromtimestamp(time.time() - (self._settings.retention_days - 1) * 86400, UTC).strftime(
-            "%Y-%m-%d"
-        )
+        oldest = files.day_of(time.time() - (self._settings.retention_days - 1) * 86400)
         days = files.days(self._folder)
         most = self._settings.max_mib << 20
         total = 0
         for day in days:
             total += files.size(self._folder, day)
             if day < oldest or (total > most and day != days[0]):
-                if (connection := self._connections.pop(day, None)) is not None:
-                    connection.close()
+                self._close(day)
                 files.remove(self._folder, day)
         if days and files.size(self._folder, days[0]) > most:
             self._shorten(days[0])

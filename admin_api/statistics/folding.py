@@ -19,6 +19,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from admin_api.statistics import sketch
+from admin_api.statistics.rollups import MINUTE
 from admin_api.statistics.rows import Gains
 from admin_api.store import documents
 from admin_api.store.store import Store
@@ -26,7 +27,6 @@ from admin_api.store.tables import counter_files, stats_clients, stats_rollup
 from resolver.telemetry.counter_file import SUFFIX, CounterFileError, Reading, read_counters
 from resolver.telemetry.log import Log
 
-MINUTE = 60
 _FILES_AT_ONCE = 4  # that are read into memory; a fold of many clients has more of them, each with 65,536 cells
 _TOTALS = "metrics_totals"  # the document of the metrics' totals
 

@@ -119,7 +119,7 @@ async def create(change: Change, state: GroupState, *, origin: str = "api") -> G
     values: dict[str, Any] = {**state, "origin": origin, "version": 1, "created_at": now, "updated_at": now}
     networks = tuple(values.pop("networks"))
     row = (await change.connection.execute(insert(groups).values(values).returning(*groups.c))).one()
-    await _claim(change, row.id, networks)
+    await claim(change, row.id, networks)
     return GroupRow(**row._mapping, networks=networks)
 
 
@@ -131,7 +131,7 @@ async def update(change: Change, row: GroupRow, **values: Any) -> GroupRow:
     updated = (await change.connection.execute(statement)).one()
     if networks != row.networks:
         await release(change, row)
-        await _claim(change, row.id, networks)
+        await claim(change, row.id, networks)
     return GroupRow(**updated._mapping, networks=networks)
 
 
@@ -140,17 +140,13 @@ async def release(change: Change, row: GroupRow) -> None:
     await change.connection.execute(delete_from(group_networks).where(group_networks.c.group_id == row.id))
 
 
-async def reclaim(change: Change, row: GroupRow) -> None:
-    """Undo `release`."""
-    await _claim(change, row.id, row.networks)
-
-
 async def delete(change: Change, row: GroupRow) -> None:
     """Remove the group and its claims."""
     await change.connection.execute(delete_from(groups).where(groups.c.id == row.id))
 
 
-async def _claim(change: Change, group_id: int, networks: Sequence[str]) -> None:
+async def claim(change: Change, group_id: int, networks: Sequence[str]) -> None:
+    """Give a group networks that nobody has."""
     if networks:
         rows = [
             {"network": network, "group_id": group_id, "position": position}

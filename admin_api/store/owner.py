@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Final
 
 from sqlalchemy import BigInteger, ColumnElement, cast, delete, extract, func, insert, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from admin_api.store.engine import Engines, told_as_away
 from admin_api.store.errors import StoreAway, StoreHeld
@@ -95,7 +95,9 @@ class Owner:
                 # While the store is away, it is for all: whoever comes back first has it.
                 async with store.engine.connect() as connection:  # of its own: readers may have taken all others
                     while is_mine:
-                        is_mine = await self._beat(connection)
+                        async with connection.begin():
+                            beat = update(store_owner).where(_c.holder == self._holder).values(beat=_now())
+                            is_mine = bool((await connection.execute(beat)).rowcount)
                         await asyncio.sleep(BEAT_SECONDS)
             await asyncio.sleep(_LOOK_SECONDS)
         held = await _look(store.engine, store.place)
@@ -121,11 +123,6 @@ class Owner:
                 else:
                     await connection.execute(update(store_owner).values(values))
         return True
-
-    async def _beat(self, connection: AsyncConnection) -> bool:
-        async with connection.begin():
-            mine = update(store_owner).where(_c.holder == self._holder).values(beat=_now())
-            return bool((await connection.execute(mine)).rowcount)
 
 
 async def _look(engine: AsyncEngine, place: str) -> _Held | None:

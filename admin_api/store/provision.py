@@ -86,25 +86,24 @@ async def _provision_lists(change: Change, wanted: Sequence[Mapping[str, Any]]) 
 
 
 async def _provision_list(change: Change, entry: Mapping[str, Any], row: ListRow | None) -> list[str]:
-    name = entry["name"]
-    is_fetched = entry.get("kind", "own") == "subscription"
+    name, kind = entry["name"], entry.get("kind", "own")
+    is_fetched = kind == "subscription"
     content = {key: entry[key] for key in (FETCHING if is_fetched else _CONTENT)}
     if row is None:
-        made = await lists.create(change, name=name, kind=entry.get("kind", "own"), origin="file", **content)
-        change.record("provision", f"lists/{name}", None, made.plain())
+        made = await lists.create(change, name=name, kind=kind, origin="file", **content)
     elif row.origin != "file":
         return [
             f"policy.lists: a list {name!r} already exists in the API: rename the one in the config file, or "
             "delete that one"
         ]
-    elif row.kind != entry.get("kind", "own"):
-        anew = {**_NOTHING, "kind": entry.get("kind", "own"), **content}
-        updated = await lists.update(change, row, **anew, rules_revision=change.revision)
-        change.record("provision", f"lists/{name}", row.plain(), updated.plain())
+    elif row.kind != kind:
+        made = await lists.update(change, row, **{**_NOTHING, "kind": kind, **content}, rules_revision=change.revision)
     elif any(getattr(row, key) != value for key, value in content.items()):
         revision = row.rules_revision if is_fetched else change.revision
-        updated = await lists.update(change, row, **content, rules_revision=revision)
-        change.record("provision", f"lists/{name}", row.plain(), updated.plain())
+        made = await lists.update(change, row, **content, rules_revision=revision)
+    else:
+        return []
+    change.record("provision", f"lists/{name}", None if row is None else row.plain(), made.plain())
     return []
 
 
@@ -174,7 +173,7 @@ async def _put_in(change: Change, entry: Mapping[str, Any], row: GroupRow | None
     if row is None:
         made = await groups.create(change, state, origin="file")
     elif row.origin == "file" and before == state:
-        await groups.reclaim(change, row)
+        await groups.claim(change, row.id, row.networks)
         return
     else:
         released = dataclasses.replace(row, networks=()) if row.origin == "file" else row

@@ -28,7 +28,7 @@ async def listing(visit: Visit) -> web.StreamResponse:
     query = {"limit": _ROWS, "contains": wanted or None, "cursor": visit.query.get("cursor")}
     page: models.Groups = await visit.ask("GET /groups", query=query)
     address, client_name = visit.said("address"), visit.said("client_name")
-    pauses = await _pauses(visit)
+    pauses = (await visit.ask("GET /pauses")).items
     return visit.render(
         "groups/groups.html",
         page=page,
@@ -49,7 +49,8 @@ async def show(visit: Visit) -> web.StreamResponse:
     group, etag = await visit.ask_with_version("GET /groups/{name}", {"name": name})
     default: models.GroupItem = await visit.ask("GET /groups/{name}", path={"name": DEFAULT_GROUP})
     catalogue: models.CatalogueReply = await visit.ask("GET /catalogue")
-    pauses = [pause for pause in await _pauses(visit) if pause.group in (None, name)]
+    all_pauses: models.Pauses = await visit.ask("GET /pauses")
+    pauses = [pause for pause in all_pauses.items if pause.group in (None, name)]
     return visit.render(
         "groups/group.html",
         group=group,
@@ -148,11 +149,6 @@ async def _form(visit: Visit, group: models.GroupItem | None, etag: str) -> web.
 def _time_zones() -> tuple[str, ...]:
     """All names; finding them looks through a thousand files."""
     return tuple(sorted(available_timezones()))
-
-
-async def _pauses(visit: Visit) -> list[models.PauseItem]:
-    reply: models.Pauses = await visit.ask("GET /pauses")
-    return reply.items
 
 
 async def _pause(visit: Visit, whom: Mapping[str, str], done: str, address: str) -> web.StreamResponse:

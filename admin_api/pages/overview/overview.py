@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
 
 from aiohttp import web
 
@@ -27,9 +26,10 @@ _TOPS = (
 async def show(visit: Visit) -> web.StreamResponse:
     """GET /."""
     window = chosen(visit.query)
+    most = {**window.query(), "limit": _TOP}
     summary, tops, status, audit = await asyncio.gather(
         visit.ask("GET /stats/summary", query=window.query()),
-        asyncio.gather(*(_top(visit, by, window.query()) for by, _, _ in _TOPS)),
+        asyncio.gather(*(visit.ask("GET /stats/top", query={**most, "by": by}) for by, _, _ in _TOPS)),
         visit.ask("GET /status"),
         visit.ask("GET /audit", query={"limit": _LATELY}),
     )
@@ -40,7 +40,7 @@ async def show(visit: Visit) -> web.StreamResponse:
         lines=_LINES,
         summary=summary,
         series=await _series(visit),
-        tops=[(by, label, field, items) for (by, label, field), items in zip(_TOPS, tops, strict=True)],
+        tops=[(*which, top.items) for which, top in zip(_TOPS, tops, strict=True)],
         status=status,
         troubles=_troubles(status),
         upstreams=upstreams_of(status),
@@ -68,11 +68,6 @@ async def _series(visit: Visit) -> list[models.SeriesItem]:
     window = chosen(visit.query)
     query = {**window.query(), "step_seconds": window.step_seconds}
     reply: models.Series = await visit.ask("GET /stats/series", query=query)
-    return reply.items
-
-
-async def _top(visit: Visit, by: str, query: Mapping[str, object]) -> list[models.TopItem]:
-    reply: models.Top = await visit.ask("GET /stats/top", query={**query, "by": by, "limit": _TOP})
     return reply.items
 
 

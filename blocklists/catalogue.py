@@ -82,7 +82,7 @@ class SharedName(CatalogueEntry):
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)  # compared by its fingerprint, where at all
 class Catalogue:
     """All that is known. `services` is sorted by id; `fingerprint` is the hex SHA-256 of the data files."""
 

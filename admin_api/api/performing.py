@@ -17,7 +17,7 @@ from pydantic import BaseModel
 from admin_api.api.http.call import ApiReply, Call
 from admin_api.api.http.reading import check_query
 from admin_api.api.models.changes import ChangeDone, ChangeWaits
-from admin_api.api.resources.changes import CHANGES, DECIDED, told_as
+from admin_api.api.resources.changes import CHANGES, DECIDED, found_request, told_as
 from admin_api.api.route import Route, operation_name
 from admin_api.editing.pauses import check_emergency
 from admin_api.editing.refusals import BadRequest
@@ -27,7 +27,7 @@ from admin_api.second_owner.openings import openings
 from admin_api.store import change_requests, tokens
 from admin_api.store.change import JUDGE, Change, Judge
 from admin_api.store.change_requests import Asking, ChangeRequestRow, Finding, Sent
-from admin_api.store.errors import Forbidden, NeedsAnother, StaleVersion, WrongState
+from admin_api.store.errors import Forbidden, NeedsAnother, WrongState
 from admin_api.store.tokens import may
 
 PENDING = "change.pending"  # the event
@@ -154,9 +154,7 @@ async def check_hook(change: Change, call: Call) -> None:
 
 async def _agree(change: Change, approval: Call, row: ChangeRequestRow, version: int | None) -> ChangeRequestRow:
     """Note the approval, if the change is what was asked for. Raises Forbidden, WrongState, StaleVersion."""
-    now = await change_requests.get(change.connection, row.id)
-    if version is not None and version != now.version:
-        raise StaleVersion(f"change request {row.id!r}")
+    now = await found_request(change, row.id, version)
     if is_same_person(approval.owner, now.requested_owner):
         raise Forbidden(f"{now.requested_owner} requested it: another owner has to approve it")
     did = await finding(change, await all_openings(change, approval))

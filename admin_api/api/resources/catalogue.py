@@ -61,24 +61,11 @@ async def show(call: Call) -> ApiReply:
 
 def _waiting(catalogue: Catalogue) -> models.CatalogueDifference | None:
     bundled = catalogue_fingerprint()
-    return None if catalogue.fingerprint == bundled else _news(_Held(catalogue), bundled)
-
-
-class _Held:
-    """A catalogue in force, as a key: its fingerprint stands for all of it."""
-
-    def __init__(self, catalogue: Catalogue) -> None:
-        self.catalogue = catalogue
-
-    def __hash__(self) -> int:
-        return hash(self.catalogue.fingerprint)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Held) and self.catalogue.fingerprint == other.catalogue.fingerprint
+    return None if catalogue.fingerprint == bundled else _news(catalogue, bundled)
 
 
 @lru_cache(maxsize=1)
-def _news(held: _Held, bundled: str) -> models.CatalogueDifference:
+def _news(catalogue: Catalogue, bundled: str) -> models.CatalogueDifference:
     """Changes that the bundled catalogue of that fingerprint would bring; kept, since reading one takes a second."""
-    found = difference(held.catalogue, load_catalogue())
+    found = difference(catalogue, load_catalogue())
     return models.CatalogueDifference(added=list(found.added), removed=list(found.removed))

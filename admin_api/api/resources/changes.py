@@ -70,7 +70,7 @@ async def withdraw(call: Call) -> ApiReply:
 
 async def _end(call: Call, action: str) -> ApiReply:
     async with call.change() as change:
-        row = await _found(change, call.path["id"], call.expected_version())
+        row = await found_request(change, call.path["id"], call.expected_version())
         if action == "withdraw" and not is_same_person(call.owner, row.requested_owner):
             raise Forbidden(f"{row.requested_owner} requested it, and only that owner may withdraw it: deny it")
         row = await change_requests.decide(change, row, action, owner=call.owner, note=_reason(call.body))
@@ -78,7 +78,8 @@ async def _end(call: Call, action: str) -> ApiReply:
     return tagged(_item(row), row.version)
 
 
-async def _found(change: Change, number: str, expected_version: int | None) -> ChangeRequestRow:
+async def found_request(change: Change, number: str, expected_version: int | None) -> ChangeRequestRow:
+    """A change request within a change. Raises NotFound, StaleVersion."""
     row = await change_requests.get(change.connection, number)
     if expected_version is not None and expected_version != row.version:
         raise StaleVersion(f"change request {number!r}")

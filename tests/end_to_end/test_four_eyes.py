@@ -73,7 +73,7 @@ def test_a_name_is_opened_by_two_owners_and_four_eyes_are_ended_by_root_alone(wa
     first = str(api.token)
     assert "asks, and" not in run(watched, "change", "list", token=first)
     assert "list 'house' allows claude.ai" in run(watched, "change", "show", asked["id"], token=second)
-    assert "two have to agree" in run(watched, "change", "approve", asked["id"], token=first, status=1)
+    assert "another owner has to approve it" in run(watched, "change", "approve", asked["id"], token=first, status=1)
     assert is_blocked(ask(watched.port, "claude.ai"))
     assert "approved" in run(watched, "change", "approve", asked["id"], token=second)
     assert not is_blocked(ask(watched.port, "claude.ai"))

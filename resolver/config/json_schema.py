@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
+import textwrap
+from itertools import pairwise
 from typing import Any
+
+from pydantic import BaseModel
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
+from pydantic_core.core_schema import ModelSchema
 
 from resolver.config.schema import Config
 
@@ -12,8 +20,35 @@ _REFERENCE = r"\$\{"  # text that the environment fills in
 
 def json_schema() -> dict[str, object]:
     """The schema as plain data. Where a number, a switch or a word is due, ``${VAR}`` is accepted as well."""
-    schema = _for_editors(Config.model_json_schema())
+    schema = _for_editors(Config.model_json_schema(schema_generator=_Described))
     return {"$schema": _DIALECT, **schema, "title": "moatdns configuration"}
+
+
+class _Described(GenerateJsonSchema):
+    """A key's docstring is its description. Pydantic would read them at each import."""
+
+    def model_schema(self, schema: ModelSchema) -> JsonSchemaValue:
+        """The schema of one section."""
+        made = super().model_schema(schema)
+        fields = schema["cls"].model_fields
+        docstrings = _docstrings(schema["cls"])
+        for name, field in fields.items():
+            if name in docstrings:
+                made["properties"][field.alias or name].setdefault("description", docstrings[name])
+        return made
+
+
+def _docstrings(section: type[BaseModel]) -> dict[str, str]:
+    """The docstrings of a section's keys, those of its bases among them."""
+    found = {}
+    for base in reversed(section.__mro__):
+        if issubclass(base, BaseModel) and base is not BaseModel:
+            tree = ast.parse(textwrap.dedent(inspect.getsource(base)))
+            for key, below in pairwise(ast.iter_child_nodes(tree.body[0])):
+                match key, below:
+                    case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(text))):
+                        found[name] = inspect.cleandoc(text)
+    return found
 
 
 def _for_editors(node: Any) -> Any:

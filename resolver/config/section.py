@@ -1,4 +1,4 @@
-"""Base class of all sections of the configuration. A key's docstring is its description in the JSON Schema."""
+"""Base class of all sections of the configuration. A key's docstring is its description (json_schema.py)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, model_validator
 class Section(BaseModel):
     """Unknown keys are errors, values do not change, an empty section is its defaults."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     @model_validator(mode="before")
     @classmethod

@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Error, Page, sync_playwright
+from playwright.sync_api import Browser, Error, Page
 
+from tests.support.browser import chromium
 from tests.support.clients import dig
 from tests.support.moatdns import Moatdns
 from tests.support.programs import PATIENCE_SECONDS, free_port, program, wait_until
@@ -56,7 +57,7 @@ EVIL = f"""
 """
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def evil_port() -> Iterator[int]:
     """A page of somebody else's, in the same network."""
 
@@ -78,16 +79,19 @@ def evil_port() -> Iterator[int]:
         thread.join()
 
 
-@pytest.fixture
-def tab(web_port: int, evil_port: int) -> Iterator[Page]:
-    """A tab of a browser whose blocked names lead to the block page, as the resolver has them."""
+@pytest.fixture(scope="module")
+def browser(web_port: int, evil_port: int) -> Iterator[Browser]:
+    """A browser whose blocked names lead to the block page, as the resolver has them."""
     rules = ",".join([f"MAP evil.example 127.0.0.66:{evil_port}", *(f"MAP {name} {WEB}:{web_port}" for name in SEEN)])
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=program("chromium"), args=["--no-sandbox", f"--host-resolver-rules={rules}"]
-        )
-        yield browser.new_page()
-        browser.close()
+    with chromium(f"--host-resolver-rules={rules}") as browser:
+        yield browser
+
+
+@pytest.fixture
+def tab(browser: Browser) -> Iterator[Page]:
+    """A tab of it, which knows nothing of earlier ones."""
+    with browser.new_context() as context:
+        yield context.new_page()
 
 
 def curl(web_port: int, host: str, *arguments: str, client: str = ANA, path: str = "/") -> tuple[int, str]:

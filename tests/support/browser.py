@@ -30,7 +30,7 @@ _FIND = """async ([rules, but]) => {
     const which = rules.length ? {runOnly: rules} : {rules: Object.fromEntries(but.map(id => [id, {enabled: false}]))};
     return (await axe.run({...which, resultTypes: ["violations"]})).violations;
 }"""
-_HIDE_ALIKE = """() => {
+_REMOVE_ALIKE = """() => {
     const telling = ["class", "type", "aria-current", "aria-pressed", "open"];
     const look = node => [node.tagName, node.disabled, node.checked,
         ...[...node.attributes].map(({name, value}) => telling.includes(name) ? name + value : name)].join(" ");
@@ -38,7 +38,7 @@ _HIDE_ALIKE = """() => {
     const seen = new Set();
     for (const row of document.querySelectorAll("main tbody tr, main .choice")) {
         const all = [...around(row), ...row.querySelectorAll("*")].map(look).join();
-        row.hidden = seen.has(all);
+        if (seen.has(all)) row.remove();
         seen.add(all);
     }
 }"""
@@ -144,12 +144,12 @@ class Person:
             for node in each["nodes"]
         ]
 
-    def hide_alike_rows(self) -> None:
-        """Hide each row and choice that is made of the same elements, classes and states as one before.
+    def remove_alike_rows(self) -> None:
+        """Take away each row and choice that is made of the same elements, classes and states as one before.
 
         Its colours are the same, and axe takes seconds to hold those of all rows of the catalogue against each other.
         """
-        self.page.evaluate(_HIDE_ALIKE)
+        self.page.evaluate(_REMOVE_ALIKE)
 
     def overflow(self) -> int:
         """By how many pixels the page is wider than the window."""

@@ -89,7 +89,7 @@ def test_no_page_has_a_grave_fault_light_or_dark_or_is_too_wide_and_each_has_its
 def _look_for_faults(person: Person) -> None:
     """Find none on the page that is shown, and that all of it can be read by light and in the dark."""
     assert person.faults(but=_CONTRAST) == [], person.page.url
-    person.hide_alike_rows()
+    person.remove_alike_rows()
     for scheme in ("light", "dark"):
         person.page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]  # a literal there
         assert person.faults(_CONTRAST) == [], f"{scheme}: {person.page.url}"

@@ -8,6 +8,7 @@ import io
 import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -226,10 +227,42 @@ def _alembic_is_asked_once() -> Iterator[None]:
         yield
 
 
+@dataclass(frozen=True)
+class Prepared:
+    """The files of a store, and the tokens in it, by role."""
+
+    files: dict[str, bytes]
+    tokens: dict[str, str]
+
+
+@pytest.fixture(scope="session")
+def with_tokens(tmp_path_factory: pytest.TempPathFactory, _alembic_is_asked_once: None) -> Prepared:
+    """A store with a token of each role, which is made once and copied for each test."""
+    folder = tmp_path_factory.mktemp("with-tokens")
+
+    async def made() -> dict[str, str]:
+        store = await Store.open(None, folder, Said())
+        async with store.change("test") as change:
+            made = {
+                role: (await tokens.create(change, name=f"a-{role}", owner="tests", role=role))[1]
+                for role in tokens.ROLES
+            }
+        await store.close()
+        return made
+
+    # In a thread, where no loop runs.
+    with ThreadPoolExecutor(1) as beside:
+        made_tokens = beside.submit(asyncio.run, made()).result()
+    return Prepared({path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}, made_tokens)
+
+
 @pytest.fixture
-async def served(tmp_path: Path) -> AsyncIterator[Served]:
+async def served(tmp_path: Path, with_tokens: Prepared) -> AsyncIterator[Served]:
     """The API, with a token of each role."""
     log = Said()
+    for name, content in with_tokens.files.items():
+        (tmp_path / name).touch(0o600)
+        (tmp_path / name).write_bytes(content)
     store = await Store.open(None, tmp_path, log)
     store_access, policy, elsewhere = BreakableAccess(store), InForceAtOnce(), Elsewhere()
     listening = socket.create_server(("127.0.0.1", 0))
@@ -269,9 +302,7 @@ async def served(tmp_path: Path) -> AsyncIterator[Served]:
     await serving.start(listening)
     async with ClientSession() as session:
         api = Served(port, store, store_access, policy, log, session, tmp_path, context, elsewhere.keys)
-        async with store.change("test") as change:
-            for role in tokens.ROLES:
-                _, api.tokens[role] = await tokens.create(change, name=f"a-{role}", owner="tests", role=role)
+        api.tokens.update(with_tokens.tokens)
         await asyncio.wait_for(subjects.loaded.wait(), 5)
         yield api
     await serving.stop()

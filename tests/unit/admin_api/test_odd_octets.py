@@ -189,6 +189,7 @@ async def test_a_token_of_odd_octets_is_nobodys(served: Served, odd: bytes) -> N
     assert (await send(served.port, request("GET", b"/api/v1/lists", {b"Host": odd})))[0] == 421
 
 
+@pytest.mark.slow
 async def test_the_block_page_shrugs_at_odd_octets(page: Page) -> None:
     for turn, path in enumerate(("/", "/request-an-exemption", "/x", "/favicon.ico")):
         for method in ("GET", "POST", "HEAD"):

@@ -149,6 +149,7 @@ async def test_a_receiver_that_hangs_is_not_waited_for(receiver: Receiver, monke
     assert "took longer" in (await send(Hook(**receiver.hook()), row) or "")
 
 
+@pytest.mark.slow
 async def test_no_more_than_a_bound_waits_for_a_hook(store: Store) -> None:
     async with store.change("test") as change:
         for number in range(MOST_WAITING + 5):

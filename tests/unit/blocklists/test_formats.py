@@ -265,6 +265,7 @@ def test_the_format_is_seen_from_the_first_lines(lines: list[str], format_name: 
     assert read("\n".join(lines)).format == format_name
 
 
+@pytest.mark.slow
 def test_200000_lines_are_read_in_seconds() -> None:
     chance = random.Random(4)
     lines = [f"||n{chance.randrange(10**9)}.example{chance.randrange(9999)}.com^\n" for _ in range(200_000)]

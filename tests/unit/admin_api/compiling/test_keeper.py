@@ -191,6 +191,7 @@ async def test_a_layer_that_is_lost_is_compiled_anew(node: Node) -> None:
     assert node.blocks("b.example")
 
 
+@pytest.mark.slow
 async def test_many_writers_share_rounds_and_all_are_in_force(node: Node) -> None:
     revisions = await asyncio.gather(*(node.make(f"list-{number}", f"n{number}.example") for number in range(40)))
     await asyncio.gather(*(node.in_force(revision) for revision in revisions))

@@ -86,6 +86,7 @@ async def test_a_search_whose_time_is_over_says_how_far_it_came_and_goes_on_from
     assert (pages[-1].next, pages[-1].searched_to) == (None, None)
 
 
+@pytest.mark.slow
 async def test_one_page_has_it_all_where_there_is_time(written: Written) -> None:
     for back in range(3):
         written.bulk(NOON - back * DAY, 40_000)
@@ -174,6 +175,7 @@ async def test_polling_goes_on_in_the_file_that_takes_the_place_of_a_damaged_one
     assert names(page) == ["again.example"]
 
 
+@pytest.mark.slow
 async def test_a_time_window_has_rows_that_were_written_out_of_order(written: Written) -> None:
     """By a clock that was set back, or a worker that nobody listened to for long."""
     hours = [timedelta(hours=number) for number in range(6)]
@@ -185,6 +187,7 @@ async def test_a_time_window_has_rows_that_were_written_out_of_order(written: Wr
     assert (names(page), page.next) == (["late.example"], None)
 
 
+@pytest.mark.slow
 async def test_a_time_window_far_back_is_found_without_looking_at_what_is_beside_it(written: Written) -> None:
     for hour in range(6):
         written.bulk(NOON + timedelta(hours=hour), BLOCK)

@@ -260,6 +260,7 @@ async def test_a_series_has_each_query_in_its_step(counted: Counted, step: int) 
     worker.file.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["summary", "top", "breakdown"])
 async def test_a_window_of_9999_years_is_told_at_once(counted: Counted, kind: str) -> None:
     counted.worker().answer("blocked", service="acme/chat", domain="acme.example", by=3)

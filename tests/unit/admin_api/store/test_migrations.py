@@ -118,6 +118,7 @@ async def test_a_store_of_a_later_version_is_refused(open_store: OpenStore) -> N
         await open_store()
 
 
+@pytest.mark.slow
 async def test_a_migration_that_was_cut_short_is_done_again(tmp_path: Path) -> None:
     # What a kill leaves: the file, with nothing committed in it.
     connection = sqlite3.connect(tmp_path / "moatdns.sqlite")

@@ -241,6 +241,7 @@ async def test_a_lease_reaches_a_client_whose_socket_spells_its_address_otherwis
     assert clients.at(shown).group == "lab"
 
 
+@pytest.mark.slow
 async def test_a_lease_that_is_renewed_all_the_time_takes_no_more_memory(served: Served) -> None:
     clients, moment = served.pipeline.clients, now()
 

@@ -157,6 +157,7 @@ async def test_of_two_client_subnets_that_differ_a_proxy_is_believed_by_none(ord
     assert rcode(order[0], order[0]) == dns.rcode.NOERROR
 
 
+@pytest.mark.slow
 async def test_zero_queries_per_second_is_no_limit() -> None:
     assert set(Asked(queries_per_second=0).rcodes(5000)) == {"NOERROR"}
 

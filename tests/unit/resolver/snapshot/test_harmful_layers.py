@@ -193,6 +193,7 @@ except SnapshotError:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("share", [0.0, 0.01, 0.5, 0.99])
 def test_a_trie_that_is_cut_off_is_refused(compiled: tuple[CompiledRules, bytes], tmp_path: Path, share: float) -> None:
     rules, groups = compiled

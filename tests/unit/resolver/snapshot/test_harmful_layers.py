@@ -176,7 +176,7 @@ def test_a_file_that_is_not_ours_alone_is_refused(
     else:
         trie.unlink()
         subprocess.run(["mkfifo", str(trie)], check=True)
-    with pytest.raises(SnapshotError, match=r"symbolic link|by everybody|no regular file"):
+    with pytest.raises(SnapshotError, match=r"symbolic link|by everybody|not a regular file"):
         open_snapshot(manifest)
 
 

@@ -1,6 +1,7 @@
 """An upstream as companies have one: unbound, which resolves names of a zone file that holds the whole little world.
 
-The zone is the root. unbound looks its names up as on the Internet and follows CNAMEs anywhere, without a network.
+The zone is the root. unbound looks its names up as on the Internet and follows CNAMEs anywhere, without a network. TTLs
+do not count down there: what a test hears is not how long ago another one asked.
 """
 
 from __future__ import annotations
@@ -45,6 +46,7 @@ server:
   module-config: "iterator"
   num-threads: 1
   minimal-responses: yes
+  serve-original-ttl: yes
   rrset-roundrobin: no
   local-zone: "example." nodefault
   local-zone: "invalid." nodefault

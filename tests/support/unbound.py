@@ -84,7 +84,11 @@ class Unbound:
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Unbound:
-        self.start()
+        try:
+            self.start()
+        except BaseException:
+            self.stop()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:

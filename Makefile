@@ -8,11 +8,12 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 BUILD_TOOLS := $(if $(wildcard $(VENV)/.installed-dev),$(VENV)/.installed-dev,$(VENV)/.installed-run)
 # Each start of a server would compile all that it imports anew.
 unexport PYTHONDONTWRITEBYTECODE
-COMPILED_UNITS := $(addprefix tests/unit/resolver/,answering cache upstream wire)
+COMPILED_SERVERS := -n 4 --dist loadfile --no-loadscope-reorder
+UNITS := $(addprefix tests/unit/resolver/,answering cache upstream wire)
 UNITS := --dist worksteal -p no:schemathesis tests/unit
 COMPILED_WHOLE := $(addprefix tests/end_to_end/test_,blocked_names.py edns.py malformed_packets.py tcp.py upstreams.py)
 
-.PHONY: run machine quick test test-load test-compiled check prove bench screenshots compiled lock clean
+.PHONY: run machine quick test test-faults test-load test-compiled check prove bench screenshots compiled lock clean
 
 run: $(VENV)/.installed-run
 	@echo "moatdns will listen on 127.0.0.1:5300 and [::1]:5300 unless its config says otherwise. In another terminal, try"
@@ -38,8 +39,12 @@ quick: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -q -n 4 -m "not (postgres or slow)" $(UNITS)
 
 test: machine $(VENV)/.installed-dev
-	$(BIN)/python -m pytest -n auto $(UNITS)
-	$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder -m "not alone" --ignore tests/unit
+	$(BIN)/python -m pytest -n 4 $(UNITS)
+	$(BIN)/python -m pytest $(SERVERS) -m "not alone" --ignore tests/unit --ignore tests/faults
+
+# Whole servers that are killed, damaged, started again, late or attacked from their own files.
+test-faults: machine $(VENV)/.installed-dev
+	$(BIN)/python -m pytest $(SERVERS) tests/faults
 
 # Short forms of `make prove`, one after the other: each has the machine to itself.
 test-load: machine $(VENV)/.installed-dev

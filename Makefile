@@ -30,7 +30,7 @@ run: $(VENV)/.installed-run
 machine:
 	@tests/set-up-machine
 
-# Tells in little over a minute that a change is right: all but browsers, PostgreSQL, compiled wheels and whole servers.
+# Tells in a minute that a change is right: all but browsers, PostgreSQL, compiled wheels and whole servers.
 quick: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .

@@ -83,6 +83,7 @@ async def test_a_body_that_is_broken_is_the_clients_fault(page: Page, octets: by
     assert not [line for line in page.served.log.lines if "unexpected" in line[0]]
 
 
+@pytest.mark.slow
 async def test_a_body_that_breaks_later_is_the_clients_fault_too(page: Page) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", page.port, local_addr=(ANA, 0))
     writer.write(FORM_HEAD + b"Transfer-Encoding: chunked\r\n\r\n5\r\nwho=a\r\n")

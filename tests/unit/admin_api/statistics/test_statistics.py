@@ -241,6 +241,7 @@ async def test_the_most_hit_come_first_equals_by_name_and_no_more_than_asked_for
     worker.file.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", [MINUTE, 12 * MINUTE, HOUR, 5 * HOUR])
 async def test_a_series_has_each_query_in_its_step(counted: Counted, step: int) -> None:
     worker = counted.worker()

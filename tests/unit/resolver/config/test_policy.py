@@ -260,6 +260,7 @@ def test_mistakes_between_groups_are_told_beside_mistakes_within_them(problems: 
     ]
 
 
+@pytest.mark.slow
 def test_a_hundred_thousand_rules_are_read_in_seconds(load: Load) -> None:
     rules = "\n".join(f"    - host{number}.example{number % 977}.com" for number in range(100_000))
     assert len(load(f"policy:\n  lists:\n  - name: big\n    block:\n{rules}\n").policy.lists[0].block) == 100_000

@@ -98,8 +98,8 @@ async def base_rules(
         names: list[bytes] = []
         others: list[SourceRule] = []
         if row.content is not None:
-            pairs = await asyncio.to_thread(_read_content, state_dir, row)
-            sort_rules(pairs, names, others, is_foreign=True)
+            # Under no name of their own: a million pairs must be gone when the rules are compiled.
+            sort_rules(await asyncio.to_thread(_read_content, state_dir, row), names, others, is_foreign=True)
         else:
             async for batch in rules.stream(connection, row.id):
                 sort_rules(batch, names, others, is_foreign=True)

@@ -9,7 +9,7 @@ BUILD_TOOLS := $(if $(wildcard $(VENV)/.installed-dev),$(VENV)/.installed-dev,$(
 # Each start of a server would compile all that it imports anew.
 unexport PYTHONDONTWRITEBYTECODE
 COMPILED_UNITS := $(addprefix tests/unit/resolver/,answering cache upstream wire)
-SERVERS := -n 6 --dist loadfile --no-loadscope-reorder
+SERVERS := -n 4 --dist loadfile --no-loadscope-reorder
 UNITS := --dist worksteal -p no:schemathesis tests/unit
 COMPILED_WHOLE := $(addprefix tests/end_to_end/test_,blocked_names.py edns.py malformed_packets.py tcp.py upstreams.py)
 

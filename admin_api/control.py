@@ -83,8 +83,8 @@ class Control:
         orders = asyncio.ensure_future(self._obey())  # from the start: we may be told to stop before all has begun
         work = asyncio.ensure_future(self._work())
         if servers.api is not None or servers.block_page is not None:
-            # Calls wait in the socket meanwhile, rather than hear that the store is not open yet.
-            tried = asyncio.ensure_future(keepers.config_policy.tried.wait())
+            # Calls wait in the socket meanwhile, rather than hear that the store is not open, or leases are not read.
+            tried = asyncio.gather(keepers.config_policy.tried.wait(), keepers.subjects.loaded.wait())
             await asyncio.wait([tried, orders], timeout=_SETTLING_SECONDS, return_when=asyncio.FIRST_COMPLETED)
             tried.cancel()
         await servers.start_block_page()

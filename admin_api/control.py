@@ -84,9 +84,9 @@ class Control:
         work = asyncio.ensure_future(self._work())
         if servers.api is not None or servers.block_page is not None:
             # Calls wait in the socket meanwhile, rather than hear that the store is not open, or leases are not read.
-            tried = asyncio.gather(keepers.config_policy.tried.wait(), keepers.subjects.loaded.wait())
-            await asyncio.wait([tried, orders], timeout=_SETTLING_SECONDS, return_when=asyncio.FIRST_COMPLETED)
-            tried.cancel()
+            settled = asyncio.ensure_future(self._settled())
+            await asyncio.wait([settled, orders], timeout=_SETTLING_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+            settled.cancel()
         await servers.start_block_page()
         serving = asyncio.ensure_future(servers.serve())
         watching = asyncio.ensure_future(keepers.upstreams.run())  # whether there is a store or not
@@ -110,6 +110,10 @@ class Control:
             await keepers.heads.note()  # of the last changes
         await self._access.close(for_good=self._ends_for_good)
         self._channel.close()
+
+    async def _settled(self) -> None:
+        await self._keepers.config_policy.tried.wait()
+        await self._keepers.subjects.loaded.wait()
 
     def _hear_of_store(self, error: StoreAway | None) -> None:
         """Tell the supervisor, who ends a start that another node is in the way of."""

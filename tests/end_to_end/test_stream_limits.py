@@ -79,7 +79,7 @@ def test_of_too_many_handshakes_the_slowest_makes_room(server: Moatdns, certific
         ]
         with DotClient(server.dot_port, certificates) as honest:
             assert is_blocked(honest.ask(query("claude.ai")))
-        assert seconds_until_end(slow[0]) < 2  # by silence it ends soon, too: the count says that it made room
+        assert seconds_until_end(slow[0]) < 0.5
     assert server.counts()["tls_handshakes"] > before
 
 

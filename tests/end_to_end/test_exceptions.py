@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -119,6 +121,24 @@ def test_exemptions_and_leases_outlive_a_restart_and_end_in_time_after_it(office
     assert blocked(office, "127.0.0.12") == {False}
     assert blocked(office, "127.0.0.13") == {False}
     assert until_blocked(office, "127.0.0.12", end_of(made)) < IN_FORCE_SECONDS
+
+
+_MANY_LEASES = """
+WITH RECURSIVE numbers(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM numbers WHERE n < 9999)
+INSERT INTO leases (address, identity, "group", device, set_by, created_at, updated_at, ends_at)
+SELECT '10.9.' || (n / 256) || '.' || (n % 256), identity, "group", 'd' || n, set_by, created_at, updated_at, ends_at
+FROM leases, numbers WHERE address = '127.0.0.9'
+"""
+
+
+def test_the_first_call_after_a_start_waits_until_leases_are_read(tmp_path: Path) -> None:
+    with Moatdns(tmp_path / "many", {"workers": 1}, with_api=True) as server:
+        lease(server, "127.0.0.9")
+        server.stop()
+        with closing(sqlite3.connect(server.state_dir / "moatdns.sqlite")) as store, store:
+            store.execute(_MANY_LEASES)  # which take a moment to read
+        server.start()
+        lease(server, "127.0.0.15")
 
 
 def test_a_revoked_exemption_is_closed_at_once(office: Moatdns) -> None:

@@ -137,6 +137,8 @@ def api_command(app: typer.Typer, name: str) -> Callable[[Command[P]], Command[P
     """
 
     def decorate(function: Command[P]) -> Command[P]:
+        run: Callable[..., None] = function  # typer gives by keyword what it has read by the signature below
+
         def command(
             url: UrlOption = DEFAULT_URL,
             token_file: TokenFileOption = None,
@@ -144,7 +146,7 @@ def api_command(app: typer.Typer, name: str) -> Callable[[Command[P]], Command[P
             as_json: JsonOption = False,
             **own: Any,
         ) -> None:
-            function(ApiClient(url, token_file, ca, as_json=as_json), **own)  # type: ignore[call-arg]  # P has it first
+            run(ApiClient(url, token_file, ca, as_json=as_json), **own)
 
         _, *own = inspect.signature(function, eval_str=True).parameters.values()
         *common, _ = inspect.signature(command, eval_str=True).parameters.values()

@@ -13,17 +13,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal, Self
 from urllib.parse import urlencode
 
 import axe_playwright_python
-from playwright.sync_api import Browser, ConsoleMessage, Page, Request, Response, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, Request, Response, ViewportSize, sync_playwright
 
 from tests.support.moatdns import Moatdns
 from tests.support.programs import is_free, wait_until
 
-DESK = {"width": 1280, "height": 900}
-PHONE = {"width": 390, "height": 844}
+Theme = Literal["light", "dark"]
+THEMES: tuple[Theme, ...] = ("light", "dark")
+DESK: ViewportSize = {"width": 1280, "height": 900}
+PHONE: ViewportSize = {"width": 390, "height": 844}
 _AXE = Path(axe_playwright_python.__file__).parent / "axe.min.js"
 # Nothing is gathered of what is right, which is most of a page.
 _FIND = """async ([rules, but]) => {
@@ -75,8 +77,8 @@ class Person:
         server: Moatdns,
         *,
         role: str = "admin",
-        theme: str = "light",
-        size: dict[str, int] | None = None,
+        theme: Theme = "light",
+        size: ViewportSize = DESK,
         scripts: bool = True,
         locale: str = "en-GB",
     ) -> None:
@@ -86,8 +88,8 @@ class Person:
         self.complaints: list[str] = []
         self.expected_statuses: set[int] = set()  # of answers that a browser calls errors, and the test wants
         self._context = browser.new_context(
-            color_scheme=theme,  # type: ignore[arg-type]  # a literal there
-            viewport=size or DESK,  # type: ignore[arg-type]
+            color_scheme=theme,
+            viewport=size,
             java_script_enabled=scripts,
             locale=locale,
             timezone_id="Europe/Berlin",
@@ -132,7 +134,7 @@ class Person:
         return self.page
 
     def faults(self, *rules: str, but: str = "") -> list[str]:
-        """What axe finds to be serious on the page that is shown, by these of its rules, or by all but one."""
+        """Serious faults that axe finds on the page that is shown, by these of its rules, or by all but one."""
         # By the debugger's way, since the policy of the page lets no foreign script in.
         if not self.page.evaluate("typeof axe === 'object'"):
             self.page.evaluate(_AXE.read_text(encoding="utf-8"))

@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, Page
 from admin_api.pages.table import PAGES
 from resolver import __version__
 from tests.conftest import OFFICE
-from tests.support.browser import DESK, PHONE, Person, session
+from tests.support.browser import DESK, PHONE, THEMES, Person, session
 from tests.support.moatdns import Moatdns
 from tests.support.programs import wait_until
 from tests.support.tour import (
@@ -79,9 +79,9 @@ def test_no_page_has_a_grave_fault_light_or_dark_or_is_too_wide_and_each_has_its
         for address in (*usual, *odd_addresses()):
             page = _look_at(person, address)
             assert person.overflow() <= 0, address
-            page.set_viewport_size(PHONE)  # type: ignore[arg-type]  # a typed dictionary there
+            page.set_viewport_size(PHONE)
             wait_until(lambda: person.overflow() <= 0, f"{address} on a phone, where a chart follows a moment later")
-            page.set_viewport_size(DESK)  # type: ignore[arg-type]
+            page.set_viewport_size(DESK)
             if address in usual:
                 assert _heading_as_sent(server, address) == page.locator("h1").inner_text()
                 _look_for_faults(person)
@@ -91,8 +91,8 @@ def _look_for_faults(person: Person) -> None:
     """Find none on the page that is shown, and that all of it can be read by light and in the dark."""
     assert person.faults(but=_CONTRAST) == [], person.page.url
     person.remove_alike_rows()
-    for scheme in ("light", "dark"):
-        person.page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]  # a literal there
+    for scheme in THEMES:
+        person.page.emulate_media(color_scheme=scheme)
         assert person.faults(_CONTRAST) == [], f"{scheme}: {person.page.url}"
     person.page.emulate_media(color_scheme="light")
 

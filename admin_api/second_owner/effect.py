@@ -10,8 +10,8 @@ from typing import Final
 from admin_api.second_owner.openings import Entry
 from admin_api.store.change import Change
 from admin_api.store.change_requests import ChangeTold, Finding
+from admin_api.store.columns import canonical
 from admin_api.store.rules import of_revision
-from admin_api.store.tables import canonical
 
 _MOST_TOLD = 64 << 10  # octets of JSON; beyond, what was changed is told, not how
 _PASSING: Final = {

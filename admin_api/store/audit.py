@@ -22,9 +22,10 @@ from sqlalchemy import Row, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from admin_api.store.change import AuditEntry
+from admin_api.store.columns import canonical, micros
 from admin_api.store.errors import StoreAway
 from admin_api.store.queries import narrowed, page_below, values_of
-from admin_api.store.tables import audit, canonical, micros
+from admin_api.store.tables import audit
 from resolver.system.state_files import make_folder, read_own, write_whole
 
 KEY_FILE = "audit.key"

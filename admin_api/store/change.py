@@ -10,8 +10,8 @@ from typing import Any, Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from admin_api.store.columns import canonical
 from admin_api.store.lease_row import LeaseRow
-from admin_api.store.tables import canonical
 from admin_api.store.undo import Undo
 
 

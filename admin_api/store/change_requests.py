@@ -18,9 +18,10 @@ from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from admin_api.store.change import Change
+from admin_api.store.columns import bindable, canonical
 from admin_api.store.errors import TooMany, WrongState, found
 from admin_api.store.queries import columns_of, count_of, narrowed, page_of_newest, row_of, rows_of, values_of
-from admin_api.store.tables import bindable, canonical, change_requests
+from admin_api.store.tables import change_requests
 
 MOST_DECIDED: Final = 1000
 """Rows that are kept of those that wait no more; then the oldest go."""

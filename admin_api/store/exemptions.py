@@ -14,9 +14,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from admin_api.persons import normal_form
 from admin_api.store.change import Change
+from admin_api.store.columns import bindable
 from admin_api.store.errors import TooMany, WrongState, found
 from admin_api.store.queries import columns_of, count_of, narrowed, page_of_newest, row_of, rows_of, values_of
-from admin_api.store.tables import bindable, exemption_events, exemptions
+from admin_api.store.tables import exemption_events, exemptions
 
 MOST_OPEN: Final = 20_000  # pending or active
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from admin_api.store.change import AuditEntry
-from admin_api.store.tables import canonical
+from admin_api.store.columns import canonical
 
 ACTION, OBJECT, ACTOR = "gap", "audit", "moatdns"
 _MOST_ACTORS = 20

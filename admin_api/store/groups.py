@@ -13,11 +13,12 @@ from sqlalchemy import update as update_table
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from admin_api.store.change import Change
+from admin_api.store.columns import bindable
 from admin_api.store.errors import Duplicate, found
 from admin_api.store.json_tables import among
 from admin_api.store.queries import containing, page_behind
 from admin_api.store.states import GroupState, ResponseState
-from admin_api.store.tables import bindable, group_networks, groups
+from admin_api.store.tables import group_networks, groups
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,8 +117,9 @@ async def create(change: Change, state: GroupState, *, origin: str = "api") -> G
     if await exists(change.connection, state["name"]):
         raise Duplicate(f"group {state['name']!r}")
     now = datetime.now(UTC)
-    values: dict[str, Any] = {**state, "origin": origin, "version": 1, "created_at": now, "updated_at": now}
-    networks = tuple(values.pop("networks"))
+    networks = tuple(state["networks"])
+    made = {"origin": origin, "version": 1, "created_at": now, "updated_at": now}
+    values = {**{name: value for name, value in state.items() if name != "networks"}, **made}
     row = (await change.connection.execute(insert(groups).values(values).returning(*groups.c))).one()
     await claim(change, row.id, networks)
     return GroupRow(**row._mapping, networks=networks)

@@ -10,10 +10,11 @@ from sqlalchemy import delete, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from admin_api.store.change import Change
+from admin_api.store.columns import bindable
 from admin_api.store.errors import found
 from admin_api.store.lease_row import LeaseRow
 from admin_api.store.queries import containing, count_of, narrowed, page_behind, page_below, row_of, rows_of, values_of
-from admin_api.store.tables import bindable, lease_history, leases
+from admin_api.store.tables import lease_history, leases
 
 _BATCH = 500
 

@@ -12,10 +12,11 @@ from sqlalchemy import update as update_table
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from admin_api.store.change import Change
+from admin_api.store.columns import bindable
 from admin_api.store.errors import Duplicate, found
 from admin_api.store.queries import page_behind, row_of, rows_of
 from admin_api.store.states import ListCopy, ListSettings, NewListSettings
-from admin_api.store.tables import bindable, lists, rules
+from admin_api.store.tables import lists, rules
 
 PRIVATE_ERROR = "it could not be fetched or read; details of private addresses are for admins only"
 
@@ -60,7 +61,7 @@ class ListRow:
 
     @property
     def fetching(self) -> ListSettings:
-        """How it is fetched."""
+        """The settings of its fetching."""
         return cast(ListSettings, {name: getattr(self, name) for name in FETCHING})
 
     @property

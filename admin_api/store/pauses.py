@@ -11,9 +11,10 @@ from sqlalchemy import delete, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from admin_api.store.change import Change
+from admin_api.store.columns import bindable
 from admin_api.store.errors import TooMany, found
 from admin_api.store.queries import count_of, row_of, rows_of, values_of
-from admin_api.store.tables import bindable, pauses
+from admin_api.store.tables import pauses
 
 MOST_PAUSES: Final = 1000
 

@@ -11,10 +11,11 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from admin_api.store import documents, groups, lists
+from admin_api.store.columns import canonical
 from admin_api.store.groups import GroupRow
 from admin_api.store.lists import ListRow
 from admin_api.store.states import KeptFilePolicy, ResponseState
-from admin_api.store.tables import canonical, meta
+from admin_api.store.tables import meta
 
 FILE_POLICY: Final = "file_policy"
 """The document that holds what the config file says of the policy besides lists and groups."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from sqlalchemy import Column, ColumnElement, Select, Table, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from admin_api.store.tables import bindable
+from admin_api.store.columns import bindable
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -33,7 +33,7 @@ async def row_of(conn: AsyncConnection, kind: Callable[..., Row], query: Select[
 
 
 async def count_of(conn: AsyncConnection, table: Table, *where: ColumnElement[bool]) -> int:
-    """How many rows of a table there are."""
+    """The number of rows of a table."""
     return int(await conn.scalar(select(func.count()).select_from(table).where(*where)) or 0)
 
 

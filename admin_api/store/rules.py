@@ -19,10 +19,11 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from admin_api.store.change import Change
+from admin_api.store.columns import bindable
 from admin_api.store.json_tables import among, text_table
 from admin_api.store.lists import ListRow
 from admin_api.store.queries import containing, count_of
-from admin_api.store.tables import bindable, lists, removed_rules, rules
+from admin_api.store.tables import lists, removed_rules, rules
 from resolver.policy.rule_syntax import MAX_PATTERNS, MAX_REGEXES
 
 ACTIONS: Final = ("block", "allow")

@@ -22,10 +22,11 @@ from sqlalchemy import update as update_table
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from admin_api.store.change import Change
+from admin_api.store.columns import bindable
 from admin_api.store.errors import Duplicate, StoreAway, TooMany, found
 from admin_api.store.queries import columns_of, count_of, page_behind, row_of, rows_of, values_of
 from admin_api.store.store import Store
-from admin_api.store.tables import bindable, tokens
+from admin_api.store.tables import tokens
 from resolver.system.state_files import read_own, write_whole
 
 ROLES: Final = ("viewer", "operator", "lease", "admin")

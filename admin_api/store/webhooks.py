@@ -11,8 +11,9 @@ from typing import Final
 from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from admin_api.store.columns import canonical
 from admin_api.store.queries import rows_of
-from admin_api.store.tables import canonical, webhook_messages
+from admin_api.store.tables import webhook_messages
 
 MOST_WAITING: Final = 1000
 """Messages that wait for one hook; then the oldest go."""

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import sqlalchemy as sa
 from alembic import op
 
-from admin_api.store.tables import BigId, Key, Word
+from admin_api.store.columns import BigId, Key, Word
 
 revision = "0001"
 down_revision = None

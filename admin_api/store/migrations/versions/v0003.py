@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from admin_api.store.tables import BigId, Key, Word
+from admin_api.store.columns import BigId, Key, Word
 
 revision = "0003"
 down_revision = "0002"

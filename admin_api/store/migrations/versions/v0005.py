@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from admin_api.store.tables import BigId, Key
+from admin_api.store.columns import BigId, Key
 
 revision = "0005"
 down_revision = "0004"

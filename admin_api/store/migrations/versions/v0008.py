@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from alembic import op
 
 from admin_api.persons import normal_form
-from admin_api.store.tables import Key, Word
+from admin_api.store.columns import Key, Word
 
 revision = "0008"
 down_revision = "0007"

@@ -145,7 +145,7 @@ class _SharedServersScheduling(LoadFileScheduling):
     """A worker gets a whole file, or a whole folder whose files share a server."""
 
     def _split_scope(self, nodeid: str) -> str:
-        """What is given to one worker, of the test with this ID."""
+        """The unit that one worker gets whole, for the test with this ID."""
         return _kept_together(super()._split_scope(nodeid).removeprefix("tests/"))
 
 

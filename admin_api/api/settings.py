@@ -13,7 +13,7 @@ Address = tuple[str, int]
 
 @dataclass(frozen=True, slots=True)
 class Serves:
-    """Where DNS is served, as the config says, and what clients are told of it."""
+    """Addresses of the DNS service as the config has them, and what clients are told of it."""
 
     do53: tuple[Address, ...] = ()
     dot: tuple[Address, ...] = ()

@@ -69,7 +69,7 @@ def read_address(text: str) -> str:
 
 
 def end_of(wanted: Ending, starts: datetime, at: datetime, longest_seconds: int, setting: str) -> datetime:
-    """When it ends, if it may last so long, as a setting of the config says. Raises Invalid."""
+    """The end that was asked for, if the setting of the config allows it to last so long. Raises Invalid."""
     where = "/expires_at" if wanted.expires_at is not None else "/duration_seconds"
     most = timedelta(seconds=longest_seconds)
     too_long = Invalid([(where, f"lets it last longer than the maximum, {most}: see {setting}")])

@@ -74,8 +74,8 @@ class RateLimitsSection(Section):
     """Limits beyond `clients.queries_per_second`, and how often a network is answered alike."""
 
     action: Annotated[Literal["refuse", "truncate"], fields.one_of("refuse", "truncate")] = "refuse"
-    """What a client gets beyond clients.queries_per_second. 'refuse': REFUSED; 'truncate': TC over UDP, so that real
-    clients come by TCP, and BADCOOKIE where a client sends a cookie that is not ours yet."""
+    """The answer to a client beyond clients.queries_per_second. 'refuse': REFUSED; 'truncate': TC over UDP, so that
+    real clients come by TCP, and BADCOOKIE where a client sends a cookie that is not ours yet."""
     exempt: fields.ClientSets = ()
     """Networks without any rate limit, as are clients.trusted_proxies. Sets as in clients.allow."""
     responses_per_second: Annotated[int, Field(ge=0, le=1_000_000), NUMBER] = 0
@@ -208,5 +208,5 @@ class ClientsSection(Section):
     """Bits of an IPv6 address that make its network: a host has as many addresses as it likes in its own, so each bound
     for a client address stands for its network too, wider by `ipv6_prefix_factor`."""
     ipv6_prefix_factor: Annotated[int, Field(ge=1, le=10_000), NUMBER] = _NETWORKS.ipv6_prefix_factor
-    """How many times as much as one address an IPv6 network may have, which may be a whole LAN; of what there is for
-    all clients together, at most half."""
+    """The bound of an IPv6 network, which may be a whole LAN, in those of one address; of what there is for all clients
+    together, at most half."""

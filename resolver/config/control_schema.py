@@ -125,7 +125,7 @@ class WebhookSection(Section):
     """A receiver of events."""
 
     url: Annotated[str, fields.reading(read_url)]
-    """Where events are sent, http or https, by POST."""
+    """The address, http or https, to which events are sent by POST."""
     secret: Annotated[str, Field(min_length=1, max_length=1000)]
     """The key that signs messages (HMAC-SHA256): the text, 'whsec_' with base64, or 'file:PATH'."""
     events: Annotated[tuple[str, ...], fields.read_each(_read_event)] = EVENTS

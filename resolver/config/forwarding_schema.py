@@ -61,12 +61,12 @@ class CacheSection(Section):
     max_negative_ttl_seconds: Annotated[int, Field(ge=0, le=_DAY), NUMBER] = 3600
     """NXDOMAIN and NODATA are kept at most this long, in seconds."""
     stale_seconds: Annotated[int, Field(ge=0, le=_LONGEST_TTL), NUMBER] = _DAY
-    """How long past its TTL an answer may be used while upstreams fail, in seconds (RFC 8767)."""
+    """Time past its TTL, in seconds, for which an answer may be used while upstreams fail (RFC 8767)."""
     prefetch: Switch = True
     """Ask again for popular names shortly before their answers expire."""
     nxdomain_cut: fields.NxdomainCut = True
-    """What is not there has no other types and, where the upstream has validated that (AD), nothing below it (RFC
-    8020): do not ask for them. 'always': nor below what is not validated, though there are servers that deny names
+    """A name that does not exist has no other types and, where the upstream has validated that (AD), nothing below it
+    (RFC 8020): do not ask for them. 'always': nor below what is not validated, though there are servers that deny names
     which have nothing but names below."""
 
     @model_validator(mode="after")
@@ -113,11 +113,11 @@ class LimitsSection(Section):
     tcp_lifetime_seconds: PositiveFloat = _LIMITS.tcp_lifetime_seconds
     """After this time, in seconds, a worker closes a TCP connection once its queries are answered."""
     tcp_write_seconds: PositiveFloat = _LIMITS.tcp_write_seconds
-    """How long a client may take to read what a worker has sent to it, in seconds."""
+    """Time, in seconds, that a client may take to read what a worker has sent to it."""
     tls_handshakes: Positive = _LIMITS.tls_handshakes
     """Simultaneous TLS handshakes of a worker."""
     tls_handshake_seconds: PositiveFloat = _LIMITS.tls_handshake_seconds
-    """How long a worker waits for the end of a TLS handshake, or of a proxy's header, in seconds."""
+    """Time, in seconds, that a worker waits for the end of a TLS handshake, or of a proxy's header."""
     http_streams_per_connection: Positive = _LIMITS.http_streams_per_connection
     """Requests in flight at once on one HTTP/2 connection of a worker."""
     http_resets_per_connection: Positive = _LIMITS.http_resets_per_connection

@@ -53,7 +53,7 @@ def _listen_notes(config: Config) -> Iterator[str]:
 
 
 def block_page_notes(config: Config) -> Iterator[str]:
-    """How the block page and the policy's answers fit together."""
+    """Notes on how the block page and the policy's answers fit together."""
     policy, page = config.policy, config.block_page
     answers = [("policy.response", policy.response)]
     answers += [(f"the response of group {one.name!r}", one.response) for one in policy.groups if one.response]

@@ -47,7 +47,7 @@ class OwnList(SubscriptionFields):
     """A list of rules: one that the company keeps itself, or one that is fetched (`url`)."""
 
     name: fields.Name
-    """What groups call the list by: lower-case letters, digits and '-'."""
+    """Name of the list in groups: lower-case letters, digits and '-'."""
     block: fields.BlockRules = ()
     """Rules: 'example.com' (the name and all below), '=example.com', '*.example.com' (only below)."""
     allow: fields.AllowRules = ()
@@ -79,14 +79,14 @@ class Group(Section):
     mode: Annotated[GroupMode, fields.one_of("enforce", "monitor")] = "enforce"
     """'monitor' answers normally and counts what would have been blocked."""
     block: fields.References | None = None
-    """What is blocked: 'ai', 'gateways', 'bypass', 'lists', a vendor, a 'vendor/service' or a list. Left out: what the
-    group 'default' blocks."""
+    """Blocked sets and names: 'ai', 'gateways', 'bypass', 'lists', a vendor, a 'vendor/service' or a list. Left out:
+    those of the group 'default'."""
     allow: fields.References = ()
-    """What is allowed even if blocked; names as in `block`."""
+    """Sets and names that are allowed even if blocked; written as in `block`."""
     schedule: ScheduleSection | None = None
-    """When the policy is enforced; outside these windows the group is only watched."""
+    """Windows in which the policy is enforced; outside them the group is only monitored."""
     response: Response | None = None
-    """How blocked queries are answered; left out: the policy's."""
+    """The answer to blocked queries; left out: the policy's."""
     _is_built_in: bool = PrivateAttr(False)
     _follows_default: bool = PrivateAttr(False)
 
@@ -126,7 +126,7 @@ class Policy(Section):
     own_vendors: fields.References = ()
     """Vendors whose services are the company's own: bundled and subscribed rules for them are left out."""
     response: Response = Response()
-    """How blocked queries are answered."""
+    """The answer to blocked queries."""
     catalogue: Annotated[Literal["auto", "review"], fields.one_of("auto", "review")] = "auto"
     """A new version's catalogue: 'auto' takes it, 'review' waits for 'moatdns catalogue accept'."""
     approval: Annotated[Literal["none", "four-eyes"], fields.one_of("none", "four-eyes")] = "none"

@@ -51,9 +51,9 @@ class WindowSection(Section):
     days: Annotated[fields.Texts, Field(min_length=1), fields.read_each(_read_day)] = DAYS
     """The days on which it begins: mon, tue, wed, thu, fri, sat, sun."""
     start: Annotated[str, fields.reading(_read_time)]
-    """When it begins, by the clocks of the zone: '08:00'."""
+    """Its beginning, by the clocks of the zone: '08:00'."""
     end: Annotated[str, fields.reading(_read_end)]
-    """When it ends; '24:00' is the day's end."""
+    """Its end; '24:00' is the day's end."""
 
     @model_validator(mode="after")
     def _is_not_empty(self) -> WindowSection:
@@ -69,4 +69,4 @@ class ScheduleSection(Section):
     time_zone: Annotated[str, fields.reading(_read_zone)]
     """A time zone of the IANA database: 'Europe/Berlin', 'UTC'."""
     windows: Annotated[tuple[WindowSection, ...], Field(min_length=1, max_length=_MOST_WINDOWS)]
-    """When the policy is enforced."""
+    """Windows in which the policy is enforced."""

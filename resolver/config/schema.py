@@ -64,7 +64,7 @@ class Config(Section):
     leases: LeasesSection = LeasesSection()
     audit: AuditSection = AuditSection()
     webhooks: Annotated[tuple[WebhookSection, ...], Field(max_length=20), AfterValidator(each_url_once)] = ()
-    """Who is told of events; see docs/webhooks.md."""
+    """Receivers of events; see docs/webhooks.md."""
     block_page: BlockPageSection = BlockPageSection()
     policy: Policy = Policy()
     _source: Path | None = PrivateAttr(None)

@@ -63,11 +63,11 @@ class SubscriptionFields(Section):
     """The part of a list that says where it is fetched from."""
 
     url: Annotated[str, fields.reading(read_url)] | None = None
-    """Where the list is fetched from, http or https; left out for a list of one's own."""
+    """The address, http or https, that the list is fetched from; left out for a list of one's own."""
     format: Annotated[str, fields.one_of(*FORMATS)] = "auto"
     """The format of what is fetched; 'auto' looks at its first lines."""
     refresh_seconds: Annotated[int, Field(ge=300, le=90 * 86400), NUMBER] = DEFAULT_REFRESH_SECONDS
-    """How often it is fetched, in seconds."""
+    """Time between two fetches, in seconds."""
     allow_private: Switch = False
     """Let the URL lead to private and local addresses, also by redirect and DNS."""
     sha256: Annotated[str, fields.reading(_read_sha256)] | None = None

@@ -27,7 +27,7 @@ Model = TypeVar("Model", bound=BaseModel)
 
 
 class By(TypedDict):
-    """Whose change it is, as the functions of admin_api.editing take it."""
+    """The author of a change, as the functions of admin_api.editing take it."""
 
     actor: str
     request_id: str
@@ -52,12 +52,12 @@ class Call:
 
     @property
     def by(self) -> By:
-        """Whose call it is."""
+        """The author of the call."""
         return {"actor": self.actor, "request_id": self.request_id}
 
     @property
     def is_admin(self) -> bool:
-        """Whether the role admin is what it is made with."""
+        """Whether it is made with the role admin."""
         return may(self.role, "admin")
 
     def change(self) -> AbstractAsyncContextManager[Change]:

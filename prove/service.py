@@ -34,6 +34,7 @@ class Service(Moatdns):
     ) -> None:
         super().__init__(folder, config, with_api=with_api, certificates=certificates)
         self.expects_trouble = True
+        self.makes_its_store = True  # as a first start does, whose time is a figure
         self.block = block
         self._patience_seconds = patience_seconds
 

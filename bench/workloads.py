@@ -9,7 +9,6 @@ from pathlib import Path
 
 from bench.errors import BenchError
 from bench.stub import ADDRESS
-from blocklists.catalogue import AI
 from blocklists.loading import load_catalogue
 from resolver.policy.rule_syntax import RuleForm
 from resolver.wire.names import to_text, wire_of_key
@@ -81,7 +80,7 @@ def _mixed(many: Sequence[str], few: Sequence[str]) -> Iterator[str]:
 def _ai_names() -> tuple[str, ...]:
     """Names that the catalogue blocks by default, evenly spread over it."""
     catalogue = load_catalogue()
-    services = set(catalogue.services_of(AI))
+    services = set(catalogue.services_of("ai"))
     names = sorted(
         {
             to_text(wire_of_key(domain.rule.key))

@@ -1,8 +1,9 @@
 """The bundled catalogue: which domain names belong to which AI service.
 
-The data files are under ``vendors/`` (one file an AI vendor), ``gateways/`` (one a route to vendors' models that is not
-theirs) and ``bypass/`` (one a way around the resolver); `loading` reads and checks them. The catalogue knows nothing of
-groups or verdicts: the policy decides what is done about a name.
+The data files are under ``vendors/`` (one file an AI vendor), ``resellers/`` (one a firm whose only purpose is access
+to AI models), ``clouds/`` (one a cloud's model service) and ``bypass/`` (one a way around the resolver). `loading`
+reads and checks them. Copies that an earlier version kept have ``gateways/`` instead of resellers and clouds. The
+catalogue knows nothing of groups or verdicts: the policy decides what is done about a name.
 
 For a queried name the longest matching rule alone says which services it belongs to; the same rule may stand in
 several services. Blocking looks at a domain's `service`; allowing a service also opens the domains `needed_by` it.
@@ -11,23 +12,37 @@ several services. Blocking looks at a domain's `service`; allowing a service als
 from __future__ import annotations
 
 import datetime
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal, get_args
 
+from resolver.config.references import KIND_PREFIX
 from resolver.policy.rule_syntax import Rule
 
 SURFACES = ("web", "api", "auth", "assets", "telemetry", "install", "docs")
 RESPONSES = ("nxdomain",)  # what a domain may force, whatever the group's response mode
-AI = "ai"
-GATEWAYS = "gateways"
 BYPASS = "bypass"
 
-Kind = Literal["vendor", "gateway", "bypass"]
+Kind = Literal["vendor", "reseller", "cloud", "gateway", "bypass"]
+"""Kind of a vendor. A gateway is a reseller or a cloud in a copy of an earlier version, which does not say which."""
+
+ServiceKind = Literal["assistant", "coding", "model-api", "search", "media", "writing", "meeting", "companion"]
+SERVICE_KINDS: Final[tuple[ServiceKind, ...]] = get_args(ServiceKind)
+
+KINDS_OF_SET: Final[Mapping[str, frozenset[Kind]]] = {
+    "ai": frozenset(("vendor", "reseller")),
+    "vendors": frozenset(("vendor",)),
+    "resellers": frozenset(("reseller",)),
+    "clouds": frozenset(("cloud",)),
+    "gateways": frozenset(("reseller", "cloud", "gateway")),
+    BYPASS: frozenset(("bypass",)),
+}
+"""Sets that a group may name, with the kinds of vendors whose services are in them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Vendor:
-    """A vendor, a gateway, or the ways around the resolver.
+    """A vendor, a reseller, a cloud's model service, or the ways around the resolver.
 
     `serves_models_of` are ids of vendors whose models it serves. `limits` says what DNS cannot separate there, and what
     else breaks, in finished phrases.
@@ -42,12 +57,16 @@ class Vendor:
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """One product of a vendor. `id` is ``vendor/service``, as `block` and `allow` name it."""
+    """One product of a vendor. `id` is ``vendor/service``, as `block` and `allow` name it.
+
+    `kind` is what people use it for; None for ways around the resolver, and in copies of an earlier version.
+    """
 
     id: str
     vendor: str
     name: str
     description: str
+    kind: ServiceKind | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,12 +113,16 @@ class Catalogue:
 
     @property
     def vendors(self) -> tuple[str, ...]:
-        """Vendors that `block` and `allow` may name beside sets and services: AI vendors and gateways, sorted."""
+        """Vendors that `block` and `allow` may name beside sets and services: all but `bypass`, sorted."""
         return tuple(sorted(vendor.id for vendor in self.about.values() if vendor.kind != "bypass"))
 
     def services_of(self, name: str) -> tuple[str, ...]:
-        """The ids of the services that a set, a vendor, a gateway or a service id stands for; () if unknown."""
-        kind = {AI: "vendor", GATEWAYS: "gateway"}.get(name)
-        if kind is not None:
-            return tuple(s.id for s in self.services.values() if self.about[s.vendor].kind == kind)
+        """The ids of the services that a set, a kind (``kind:coding``), a vendor or a service id stands for.
+
+        () if unknown.
+        """
+        if kinds := KINDS_OF_SET.get(name):
+            return tuple(s.id for s in self.services.values() if self.about[s.vendor].kind in kinds)
+        if name.startswith(KIND_PREFIX):
+            return tuple(s.id for s in self.services.values() if s.kind == name.removeprefix(KIND_PREFIX))
         return tuple(s.id for s in self.services.values() if name in (s.vendor, s.id))

@@ -10,7 +10,13 @@ from blocklists.catalogue import Kind
 from resolver.errors import CatalogueError
 from resolver.system.state_files import read_own
 
-KINDS: Final[dict[str, Kind]] = {"bypass": "bypass", "gateways": "gateway", "vendors": "vendor"}  # by folder
+KINDS: Final[dict[str, Kind]] = {  # by folder
+    "bypass": "bypass",
+    "clouds": "cloud",
+    "gateways": "gateway",  # in a copy that an earlier version kept
+    "resellers": "reseller",
+    "vendors": "vendor",
+}
 
 
 def catalogue_fingerprint(folder: Path | None = None) -> str:

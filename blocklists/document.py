@@ -15,9 +15,11 @@ _INTRO: Final = """\
 Which domain names belong to which AI service. Generated from `blocklists/` by `python -m blocklists.document`; a test
 compares the two. `GET /api/v1/catalogue` serves the same.
 
-- `ai` is all vendors below, `gateways` all third-party access to their models, `bypass` the ways around the
-  resolver. A group's `block` and `allow` may also name a vendor or gateway (`openrouter`), or one service
-  (`anthropic/claude-code`).
+- `vendors` are all vendors below. `resellers` exist only to give access to vendors' models; `clouds` are the model
+  services of clouds and data platforms, which a company's own systems may use. `ai` is vendors and resellers,
+  `gateways` resellers and clouds, `bypass` the ways around the resolver.
+- A group's `block` and `allow` may name a set, a kind of service (`kind:assistant`; each service below says its kind),
+  a vendor (`openrouter`), or one service (`anthropic/claude-code`).
 - `example.com` is the name and all names below, `=example.com` only the name; `*` stands for one or more characters of
   a label.
 - The longest rule that covers a name determines its service. *Needed by*: services that do not work without
@@ -47,15 +49,16 @@ You can allow a name at once, without waiting for a new version: a list with `al
 
 ## Proposing a change
 
-Edit the vendor's file under `blocklists/vendors/`, `gateways/` or `bypass/`. An entry needs `rule`, `service`,
-`surface` (api, web, auth, assets, telemetry, install or docs), `source` (where to verify it: preferably the vendor's
-own network page) and `seen` (the day). Add `needed_by` if another service would break. Then
+Edit the vendor's file under `blocklists/vendors/`, `resellers/`, `clouds/` or `bypass/`. An entry needs `rule`,
+`service`, `surface` (api, web, auth, assets, telemetry, install or docs), `source` (where to verify it: preferably the
+vendor's own network page) and `seen` (the day). Add `needed_by` if another service would break. Then
 `make check` and `make test`.
 """
 
 _KINDS: Final = (
     ("vendor", "Vendors"),
-    ("gateway", "Gateways"),
+    ("reseller", "Resellers"),
+    ("cloud", "Clouds"),
     ("bypass", "Ways around the resolver"),
 )
 
@@ -101,7 +104,8 @@ def _body(catalogue: Catalogue, vendor: Vendor) -> Iterator[str]:
     for service in catalogue.services.values():
         if service.vendor != vendor.id:
             continue
-        yield f"**{service.name}** (`{service.id}`): {service.description}"
+        kind = f" Kind: `{service.kind}`." if service.kind else ""
+        yield f"**{service.name}** (`{service.id}`): {service.description}.{kind}"
         yield ""
         yield "| rule | surface | needed by | source | seen | note |"
         yield "| --- | --- | --- | --- | --- | --- |"

@@ -7,15 +7,14 @@ import re
 from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 
 from blocklists.catalogue import (
-    AI,
     BYPASS,
-    GATEWAYS,
     RESPONSES,
+    SERVICE_KINDS,
     SURFACES,
     Catalogue,
     CatalogueDomain,
@@ -24,17 +23,18 @@ from blocklists.catalogue import (
     Vendor,
 )
 from blocklists.data_files import KINDS, data_files, digest_of
+from resolver.config.references import SETS
 from resolver.config.suffixes import is_public_suffix
 from resolver.errors import CatalogueError, RuleError
 from resolver.policy.rule_syntax import Rule, RuleKind, parse_rule
 from resolver.wire.names import to_text, wire_of_key
 
-_RESERVED = frozenset({AI, BYPASS, GATEWAYS, "lists"})  # what `block` and `allow` use for sets; never a vendor
+_Word = TypeVar("_Word", bound=str)
 _ID = re.compile(r"[a-z0-9][a-z0-9-]{0,62}\Z")
 
 # required, optional
 _FILE_KEYS = ({"vendor", "name", "services", "domains"}, {"shared", "serves_models_of", "limits"})
-_SERVICE_KEYS: tuple[set[str], set[str]] = ({"name", "description"}, set())
+_SERVICE_KEYS = ({"name", "description"}, {"kind"})
 _DOMAIN_KEYS = ({"rule", "service", "surface", "source", "seen"}, {"needed_by", "response", "note"})
 _SHARED_KEYS: tuple[set[str], set[str]] = ({"rule", "service", "surface", "reason", "source", "seen"}, set())
 
@@ -110,12 +110,13 @@ class _Mapping:
             raise CatalogueError(f"{self.at}: {key}: expected text, not {value!r}")
         return value
 
-    def one_of(self, key: str, known: tuple[str, ...]) -> str:
+    def one_of(self, key: str, known: tuple[_Word, ...]) -> _Word:
         """One of some words."""
         value = self.text(key)
-        if value not in known:
-            raise CatalogueError(f"{self.at}: {key}: {value!r} is none of {', '.join(known)}")
-        return value
+        for word in known:
+            if word == value:
+                return word
+        raise CatalogueError(f"{self.at}: {key}: {value!r} is none of {', '.join(known)}")
 
     def texts(self, key: str, what: str) -> tuple[str, ...]:
         """List of texts, empty where there is no such key; an error calls it `what`."""
@@ -206,7 +207,7 @@ def _parse(where: str, content: bytes) -> _File:
             )
     elif vendor != stem:
         raise CatalogueError(f"{where}: vendor: expected {stem!r}, as the file is named, not {vendor!r}")
-    elif vendor in _RESERVED or not _ID.match(vendor):
+    elif vendor in SETS or not _ID.match(vendor):
         raise CatalogueError(f"{where}: vendor: {vendor!r} cannot name a vendor")
     known = {service.id: service for service in _services(where, vendor, services)}
     texts = {key: data.texts(key, "texts") for key in ("serves_models_of", "limits")}
@@ -219,7 +220,8 @@ def _services(where: str, vendor: str, services: Mapping[object, object]) -> Ite
         if not isinstance(name, str) or not _ID.match(name):
             raise CatalogueError(f"{at}: a service is named with lower-case letters, digits and '-'")
         told = _Mapping.checked(at, entry, _SERVICE_KEYS)
-        yield Service(f"{vendor}/{name}", vendor, told.text("name"), told.text("description"))
+        kind = told.one_of("kind", SERVICE_KINDS) if "kind" in told.values else None
+        yield Service(f"{vendor}/{name}", vendor, told.text("name"), told.text("description"), kind)
 
 
 def _domains(file: _File, services: Mapping[str, Service]) -> Iterator[CatalogueDomain]:

@@ -7,12 +7,14 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from blocklists.catalogue import BYPASS, Catalogue
-from resolver.config.references import ALL_LISTS, SETS, KnownReferences
+from blocklists.catalogue import BYPASS, SERVICE_KINDS, Catalogue
+from resolver.config.references import ALL_LISTS, KIND_PREFIX, SETS, KnownReferences
 from resolver.policy.compiler import FORMAT, CompiledRules, RuleSource, SourceRule, compile_groups, compile_rules
 from resolver.policy.groups import CompiledGroup, ResponsePolicy
 from resolver.policy.rule_layer import Rank, Source
 from resolver.policy.rule_syntax import is_plain, parse_rule, plain_key
+
+_KINDS = tuple(KIND_PREFIX + kind for kind in SERVICE_KINDS)
 
 PlainPolicy = Mapping[str, Any]
 """A policy as JSON has it: a config's `policy` dumped, or the store's in the same form."""
@@ -26,6 +28,7 @@ def known_references(catalogue: Catalogue) -> KnownReferences:
         sets=frozenset(sets),
         vendors=frozenset(catalogue.vendors),
         services=frozenset(catalogue.services),
+        kinds=frozenset(name for name in _KINDS if catalogue.services_of(name)),
         ways_round=tuple(domain.rule for domain in catalogue.domains if domain.service in closed),
     )
 
@@ -115,9 +118,9 @@ def groups_of(policy: PlainPolicy, catalogue: Catalogue) -> Iterator[CompiledGro
 
 
 def scopes_of(policy: PlainPolicy, catalogue: Catalogue) -> dict[str, Iterable[str]]:
-    """The sets, vendors and lists of a policy that an exemption may name, with the keys of their sources."""
+    """The sets, kinds, vendors and lists that an exemption may name, with the keys of their sources."""
     lists = _keys_of_lists(policy)
-    names = [name for name in (*SETS, *catalogue.vendors) if name not in (ALL_LISTS, BYPASS)]
+    names = [name for name in (*SETS, *_KINDS, *catalogue.vendors) if name not in (ALL_LISTS, BYPASS)]
     scopes: dict[str, Iterable[str]] = {name: catalogue.services_of(name) for name in names}
     return {**scopes, **{name: (key,) for name, key in lists.items()}, ALL_LISTS: lists.values()}
 

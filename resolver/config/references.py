@@ -19,10 +19,13 @@ from resolver.policy.rule_syntax import MAX_PATTERNS, MAX_REGEXES, Rule
 ALL_LISTS: Final = "lists"
 """The set of all lists of one's own and all subscriptions."""
 
-SETS: Final = ("ai", "gateways", "bypass", ALL_LISTS)
+SETS: Final = ("ai", "vendors", "resellers", "clouds", "gateways", "bypass", ALL_LISTS)
 """Sets of services and lists that groups may name."""
 
-_REFERENCE = re.compile(r"[a-z0-9][a-z0-9._-]*(?:/[a-z0-9][a-z0-9._-]*)?\Z")
+KIND_PREFIX: Final = "kind:"
+"""Beginning of a reference to all services of a kind: ``kind:assistant``."""
+
+_REFERENCE = re.compile(r"(?:kind:)?[a-z0-9][a-z0-9._-]*(?:/[a-z0-9][a-z0-9._-]*)?\Z")
 _MOST_SUGGESTIONS = 100  # comparing with the whole catalogue takes about a millisecond
 
 
@@ -33,6 +36,7 @@ class KnownReferences:
     sets: frozenset[str]  # of SETS
     vendors: frozenset[str]  # "anthropic"
     services: frozenset[str]  # "anthropic/claude"
+    kinds: frozenset[str] = frozenset()  # "kind:assistant"
     ways_round: tuple[Rule, ...] = ()  # names of ways round the resolver, which no exemption opens
 
 
@@ -145,7 +149,7 @@ def _unknown_own_vendors(policy: Mapping[str, object], known: KnownReferences | 
 def _unknown_references(
     groups: list[_Named], own_lists: set[str], known: KnownReferences | None
 ) -> Iterator[tuple[KeyPath, str]]:
-    names = own_lists | known.sets | known.vendors | known.services if known else set()
+    names = own_lists | known.sets | known.kinds | known.vendors | known.services if known else set()
     short = {service.partition("/")[2]: service for service in sorted(known.services)} if known else {}
     suggestions = 0
     for index, _, group in groups:
@@ -165,8 +169,8 @@ def _unknown_reference(text: str, meant: str | None) -> str:
         return f"{shown(text)} looks like a domain name: put it in a list under policy.lists, and name that list here"
     if meant is None and text in SETS:
         return f"{shown(text)} has nothing in it here: remove it"
-    hint = _did_you_mean(meant) or f": name one of the sets {', '.join(SETS)}, a vendor, a vendor/service or a list"
-    return f"{shown(text)} is not known{hint}"
+    any_of = f"one of the sets {', '.join(SETS)}, a kind such as kind:assistant, a vendor, a vendor/service or a list"
+    return f"{shown(text)} is not known{_did_you_mean(meant) or f': name {any_of}'}"
 
 
 def _did_you_mean(meant: str | None) -> str:

@@ -25,7 +25,7 @@ OLD = "gone.example"  # what it had, and the bundled one has not
 def _leave_an_older_one(state_dir: Path) -> Path:
     """As a version before would have: without one vendor, and with one name more."""
     folder = state_dir / "catalogue" / "older"
-    for part in ("vendors", "gateways", "bypass"):
+    for part in ("vendors", "resellers", "clouds", "bypass"):
         shutil.copytree(BUNDLED / part, folder / part)
     (folder / "vendors" / "suno.yaml").unlink()
     midjourney = folder / "vendors" / "midjourney.yaml"

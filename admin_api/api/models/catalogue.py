@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from pydantic import BaseModel, Field
+
+from blocklists.catalogue import Kind, ServiceKind
 
 
 class CatalogueDomainItem(BaseModel):
@@ -35,16 +35,20 @@ class CatalogueService(BaseModel):
     id: str
     name: str
     description: str
+    kind: ServiceKind | None = Field(description="What people use it for; null for ways round the resolver.")
     domains: list[CatalogueDomainItem]
     shared: list[CatalogueShared]
 
 
 class CatalogueVendor(BaseModel):
-    """A vendor, a gateway, or (`bypass`) the ways round the resolver."""
+    """A vendor, a reseller, a cloud's model service, or (`bypass`) the ways round the resolver.
+
+    `gateway` is a reseller or a cloud in a catalogue of an earlier version that is still in force.
+    """
 
     vendor: str
     name: str
-    kind: Literal["vendor", "gateway", "bypass"]
+    kind: Kind
     serves_models_of: list[str]
     limits: list[str] = Field(description="What DNS cannot separate there, and side effects.")
     services: list[CatalogueService]

@@ -1,4 +1,4 @@
-"""The catalogue: vendors, gateways and ways around the resolver, with switches for the state of each in a group."""
+"""The catalogue, from vendors to ways around the resolver, with switches for the state of each in a group."""
 
 from __future__ import annotations
 
@@ -13,13 +13,21 @@ from admin_api.pages.catalogue.switches import GroupPolicy, State, found, policy
 from admin_api.pages.groups.groups import states
 from admin_api.pages.shared.listings import group_names
 from admin_api.pages.shared.outcome import told_of_reply
+from admin_api.pages.shared.references import SET_LABELS, kinds_in
 from admin_api.pages.shared.templates import with_query
 from admin_api.pages.shared.visit import Visit
 from admin_api.store.errors import NotFound
 from admin_api.store.policy import DEFAULT_GROUP
-from resolver.config.references import SETS
+from blocklists.catalogue import SERVICE_KINDS
+from resolver.config.references import KIND_PREFIX, SETS
 
-KINDS = (("", "all"), ("vendor", "AI vendors"), ("gateway", "gateways"), ("bypass", "ways around the resolver"))
+KINDS = (
+    ("", "all"),
+    ("vendor", "AI vendors"),
+    ("reseller", "resellers"),
+    ("cloud", "clouds' model services"),
+    ("bypass", "ways around the resolver"),
+)
 _CHOICES = ("block", "allow", "")  # how a group may name a thing
 
 
@@ -41,7 +49,7 @@ class _Place:
 
     def state_of(self, name: str) -> State:
         """The state of a set, a vendor or a service. Raises NotFound."""
-        if name in SETS:
+        if name in SETS or name.removeprefix(KIND_PREFIX) in SERVICE_KINDS:
             return self.policy.of_set(name)
         vendor = self.vendor(name.partition("/")[0])
         if name == vendor.vendor:
@@ -69,7 +77,7 @@ async def listing(visit: Visit) -> web.StreamResponse:
         "catalogue/catalogue.html",
         **await _facts(visit, place),
         rows=rows,
-        sets=[(name, policy.of_set(name)) for name in SETS],
+        sets=[(name, label, policy.of_set(name)) for name, label in (*SET_LABELS.items(), *kinds_in(place.catalogue))],
         wanted=wanted,
         kind=kind,
         kinds=KINDS,
@@ -86,7 +94,7 @@ async def vendor(visit: Visit) -> web.StreamResponse:
         vendor=about,
         state=place.policy.of_vendor(about),
         services=[(service, place.policy.of_service(about, service)) for service in about.services],
-        kind_label=dict(KINDS)[about.kind],
+        kind_label=dict(KINDS).get(about.kind, "gateways"),
     )
 
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from admin_api.api import models
 from admin_api.store.policy import DEFAULT_BLOCK
-
-_SET_OF_KIND = {"vendor": "ai", "gateway": "gateways", "bypass": "bypass"}
+from blocklists.catalogue import KINDS_OF_SET, Kind
+from resolver.config.references import KIND_PREFIX
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class GroupPolicy:
     allow: tuple[str, ...]
     follows: bool
     own_vendors: frozenset[str]
-    kinds: Mapping[str, str]  # of vendors
+    names_of: Mapping[str, tuple[str, ...]]  # of services: all by which a group may name them
 
     def of_set(self, name: str) -> State:
         """The state of a set."""
@@ -42,17 +42,18 @@ class GroupPolicy:
         """The state of all that a vendor has; services may stand otherwise."""
         if vendor.vendor in self.own_vendors:
             return State("own", "not in force", "it is an own vendor: see policy.own_vendors", self._own(vendor.vendor))
-        return self._state((vendor.vendor, _SET_OF_KIND[vendor.kind]), vendor.vendor)
+        return self._state((vendor.vendor, *_sets_with(vendor.kind)), vendor.vendor)
 
     def of_service(self, vendor: models.CatalogueVendor, service: models.CatalogueService) -> State:
         """The state of a service's names."""
-        names = (service.id, vendor.vendor, _SET_OF_KIND[vendor.kind])
+        names = self.names_of[service.id]
         if vendor.vendor in self.own_vendors:
             return State("own", "not in force", "its vendor is an own vendor", self._own(service.id))
         state = self._state(names, service.id)
         if state.key != "blocked":
             return state
-        opened = sorted({user for domain in service.domains for user in domain.needed_by if self._allows(user)})
+        users = {user for domain in service.domains for user in domain.needed_by}
+        opened = sorted(user for user in users if any(name in self.allow for name in self.names_of.get(user, ())))
         if not opened:
             return state
         for_them = f"some names are allowed, for {', '.join(opened)}"
@@ -71,11 +72,6 @@ class GroupPolicy:
         if blocked is not None:
             return State("blocked", "blocked", "" if blocked == itself else f"because {blocked} is", own)
         return State("none", "not in force", "", own)
-
-    def _allows(self, service: str) -> bool:
-        vendor = service.partition("/")[0]
-        set_of_it = _SET_OF_KIND.get(self.kinds.get(vendor, ""))
-        return any(name in self.allow for name in (service, vendor, set_of_it))
 
     def _own(self, name: str) -> str:
         on_block = name in self.block and not self.follows
@@ -115,8 +111,22 @@ def policy_of(group: models.GroupItem, default: models.GroupItem, catalogue: mod
         allow=tuple(group.allow),
         follows=group.block is None,
         own_vendors=frozenset(catalogue.own_vendors),
-        kinds={vendor.vendor: vendor.kind for vendor in catalogue.vendors},
+        names_of={
+            service.id: (
+                *(service.id, vendor.vendor),
+                *((KIND_PREFIX + service.kind,) if service.kind else ()),
+                *_sets_with(vendor.kind),
+            )
+            for vendor in catalogue.vendors
+            for service in vendor.services
+        },
     )
+
+
+def _sets_with(kind: Kind) -> tuple[str, ...]:
+    """The sets that a vendor of that kind is in, the narrowest first."""
+    sets = [name for name, kinds in KINDS_OF_SET.items() if kind in kinds]
+    return tuple(sorted(sets, key=lambda name: len(KINDS_OF_SET[name])))
 
 
 def block_of(group: models.GroupItem, default: models.GroupItem) -> list[str]:

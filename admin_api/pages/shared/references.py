@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from itertools import starmap
+from typing import Final
 
 from admin_api.api import models
 from admin_api.pages.shared.listings import all_of
 from admin_api.pages.shared.templates import grouped
 from admin_api.pages.shared.visit import Visit
-from resolver.config.references import SETS
+from blocklists.catalogue import SERVICE_KINDS
+from resolver.config.references import KIND_PREFIX
 
 _PREFIX = "ref:"
-_LABELS = (  # of SETS
-    "all AI vendors",
-    "services that give access to other vendors' models",
-    "ways around this resolver: public resolvers, relays, browsers' own DoH",
-    "all own lists and all subscriptions",
-)
+SET_LABELS: Final = {
+    "ai": "all AI vendors and resellers of their models",
+    "vendors": "AI vendors alone",
+    "resellers": "services whose only purpose is access to vendors' models",
+    "clouds": "model services of clouds, which a company's own systems may use",
+    "gateways": "resellers and clouds",
+    "bypass": "ways around this resolver: public resolvers, relays, browsers' own DoH",
+    "lists": "all own lists and all subscriptions",
+}
 _ON_BLOCK = ("block", "both")
 _ON_ALLOW = ("allow", "both")
 
@@ -51,10 +58,12 @@ async def shelves(visit: Visit) -> tuple[Shelf, ...]:
     for kind in ("own", "subscription"):
         lists += await all_of(visit, "GET /lists", kind=kind)
     return (
-        Shelf("Sets", tuple(map(ReferenceChoice, SETS, _LABELS))),
+        Shelf("Sets", tuple(starmap(ReferenceChoice, SET_LABELS.items()))),
+        Shelf("Kinds of services", tuple(starmap(ReferenceChoice, kinds_in(catalogue)))),
         Shelf("Your lists", tuple(ReferenceChoice(each.name, _about_list(each)) for each in lists)),
         Shelf("AI vendors", tuple(_of_vendors(v for v in catalogue.vendors if v.kind == "vendor"))),
-        Shelf("Gateways", tuple(_of_vendors(v for v in catalogue.vendors if v.kind == "gateway"))),
+        Shelf("Resellers", tuple(_of_vendors(v for v in catalogue.vendors if v.kind in ("reseller", "gateway")))),
+        Shelf("Clouds' model services", tuple(_of_vendors(v for v in catalogue.vendors if v.kind == "cloud"))),
         Shelf("Ways around the resolver", tuple(_of_bypass(v for v in catalogue.vendors if v.kind == "bypass"))),
     )
 
@@ -100,6 +109,14 @@ def _of_vendors(vendors: Iterable[models.CatalogueVendor]) -> Iterable[Reference
         yield ReferenceChoice(vendor.vendor, f"{vendor.name}: all of it")
         for service in vendor.services:
             yield ReferenceChoice(service.id, _about_service(service), is_part=True)
+
+
+def kinds_in(catalogue: models.CatalogueReply) -> Iterable[tuple[str, str]]:
+    """The kinds that services have, as references, each with a label."""
+    count = Counter(service.kind for vendor in catalogue.vendors for service in vendor.services)
+    for kind in SERVICE_KINDS:
+        if count[kind]:
+            yield KIND_PREFIX + kind, f"all {count[kind]} services of this kind"
 
 
 def _of_bypass(vendors: Iterable[models.CatalogueVendor]) -> Iterable[ReferenceChoice]:

@@ -43,7 +43,8 @@ def test_switches_change_what_a_group_blocks_and_allows(chromium: Browser, serve
         assert blocked(server, client, "chatgpt.com")
         press(page, "gateways", "Block")
         assert server.api.get("groups/switched")["block"] == ["ai", "bypass", "lists", "gateways"]
-        assert "because gateways is" in row(page, "openrouter")
+        assert "because gateways is" in row(page, "amazon-bedrock")
+        assert "because ai is" in row(page, "openrouter")
         assert "not in force" in press(page, "ai", "Neither")
         assert not blocked(server, client, "claude.ai")
         assert "anthropic/claude is blocked for group" in press(page, "anthropic/claude", "Block")

@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from blocklists.catalogue import Catalogue, CatalogueDomain
+from blocklists.catalogue import SERVICE_KINDS, Catalogue, CatalogueDomain
 from blocklists.data_files import catalogue_fingerprint
 from resolver.policy.rule_syntax import RuleForm, RuleKind
 from resolver.wire.names import key_of, parse_name
@@ -137,9 +137,24 @@ def test_bypass_is_no_vendor_and_not_in_ai(catalogue: Catalogue) -> None:
     assert {"anthropic", "openai"} <= set(catalogue.vendors)
     assert "bypass" not in catalogue.vendors
     assert not set(catalogue.services_of("ai")) & set(catalogue.services_of("bypass"))
-    assert not set(catalogue.services_of("ai")) & set(catalogue.services_of("gateways"))
-    sets = [set(catalogue.services_of(name)) for name in ("ai", "gateways", "bypass")]
+    sets = [set(catalogue.services_of(name)) for name in ("vendors", "resellers", "clouds", "bypass")]
     assert set.union(*sets) == set(catalogue.services)
+    assert sum(map(len, sets)) == len(catalogue.services)
+
+
+def test_ai_is_vendors_and_resellers_and_gateways_are_resellers_and_clouds(catalogue: Catalogue) -> None:
+    vendors, resellers, clouds = (set(catalogue.services_of(name)) for name in ("vendors", "resellers", "clouds"))
+    assert {"openrouter/openrouter", "poe/poe"} <= resellers
+    assert {"amazon-bedrock/bedrock", "google-vertex/vertex-ai", "azure-openai/azure-openai"} <= clouds
+    assert set(catalogue.services_of("ai")) == vendors | resellers
+    assert set(catalogue.services_of("gateways")) == resellers | clouds
+
+
+def test_a_kind_gives_the_services_of_that_kind_in_all_sets(catalogue: Catalogue) -> None:
+    for kind in SERVICE_KINDS:
+        of_kind = tuple(service.id for service in catalogue.services.values() if service.kind == kind)
+        assert catalogue.services_of(f"kind:{kind}") == of_kind
+    assert catalogue.services_of("kind:none-such") == ()
 
 
 def test_a_vendor_or_service_name_gives_its_services(catalogue: Catalogue) -> None:

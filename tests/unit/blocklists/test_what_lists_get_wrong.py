@@ -34,10 +34,10 @@ def catalogue() -> Catalogue:
     return CATALOGUE
 
 
-def test_the_catalogue_knows_at_least_85_vendors_and_20_gateways(catalogue: Catalogue) -> None:
+def test_the_catalogue_knows_at_least_85_vendors_and_20_resellers_and_clouds(catalogue: Catalogue) -> None:
     kinds = [vendor.kind for vendor in catalogue.about.values()]
     assert kinds.count("vendor") >= 85
-    assert kinds.count("gateway") >= 20
+    assert kinds.count("reseller") + kinds.count("cloud") >= 20
     assert {s.id for s in catalogue.services.values() if s.vendor == "bypass"} >= {
         "bypass/canary",
         "bypass/public-doh",
@@ -87,15 +87,20 @@ def test_4_rules_match_whole_labels(name: str) -> None:
         "aiplatform.googleapis.com",
         "somebody.openai.azure.com",
         "somebody.services.ai.azure.com",
-        "openrouter.ai",
-        "ai-gateway.vercel.sh",
         "gateway.ai.cloudflare.com",
-        "api.groq.com",
     ],
 )
-def test_5_gateways_are_known_and_are_a_set_of_their_own(name: str) -> None:
+def test_5_clouds_model_services_are_known_and_are_a_set_of_their_own(name: str) -> None:
     assert blocked(name, block=("gateways",))
+    assert blocked(name, block=("clouds",))
     assert not blocked(name, block=("ai", "bypass"))
+
+
+@pytest.mark.parametrize("name", ["openrouter.ai", "poe.com", "ai-gateway.vercel.sh", "api.groq.com"])
+def test_5_resellers_are_known_and_blocked_like_vendors(name: str) -> None:
+    for block in ("gateways", "resellers", "ai"):
+        assert blocked(name, block=(block,))
+    assert not blocked(name, block=("vendors", "clouds", "bypass"))
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,10 @@ from resolver.config.references import KnownReferences
 
 from .conftest import KNOWN, Load, Problems
 
-SETS = "name one of the sets ai, gateways, bypass, lists, a vendor, a vendor/service or a list"
+SETS = (
+    "name one of the sets ai, vendors, resellers, clouds, gateways, bypass, lists, a kind such as kind:assistant, "
+    "a vendor, a vendor/service or a list"
+)
 
 
 def test_a_whole_policy_is_read_into_its_normal_form(load: Load) -> None:

@@ -36,6 +36,8 @@ class GroupRow:
     response: ResponseState | None
     schedule: dict[str, object] | None
     client_names: tuple[str, ...]
+    monitor: tuple[str, ...]
+    monitor_until: datetime | None
     origin: str  # bundled, file, api
     version: int
     created_at: datetime

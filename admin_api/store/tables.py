@@ -103,6 +103,8 @@ groups = Table(
     Column("response", Json),
     Column("schedule", Json),
     Column("client_names", JsonTuple, nullable=False),
+    Column("monitor", JsonTuple, nullable=False, server_default="[]"),
+    Column("monitor_until", UtcTime),
     Column("origin", Word, nullable=False),  # bundled, file, api
     Column("version", BigInteger, nullable=False),
     Column("created_at", UtcTime, nullable=False),

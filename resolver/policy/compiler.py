@@ -205,12 +205,15 @@ def _is_text(*values: object) -> None:
 def load_policy(revision: int, layers: Sequence[RuleLayer], groups: bytes) -> PolicySnapshot:
     """The snapshot of layers, the lowest first, and what `compile_groups` made."""
     plain = json.loads(groups)
+    scopes = plain.get("scopes") or {}  # an earlier version wrote none
+    if "ai" in scopes:
+        scopes.setdefault("vendors", scopes["ai"])  # an earlier version's `ai` had no resellers in it
     return PolicySnapshot(
         revision,
         RuleStack(layers),
         [CompiledGroup.from_plain(group) for group in plain["groups"]],
         frozenset(plain["own_vendors"]),
-        plain.get("scopes"),  # an earlier version wrote none
+        scopes,
     )
 
 

@@ -25,7 +25,8 @@ from resolver.snapshot.clocks import boot_id
 from resolver.system.state_files import make_folder, open_own, read_own, reading, write_whole, writing_whole
 
 FOLDER = "subjects"
-_FORMAT = 1
+_FORMAT = 2
+_BEFORE_RESELLERS = 1  # the set `ai` had no resellers in it: what is `vendors` now
 _NAME = re.compile(r"journal-(\d{6,})\.jsonl\Z")
 _KEPT = 2  # files: workers may still be reading the last but one
 _CLOCK = "clock.json"
@@ -108,6 +109,7 @@ class JournalReader:
         self.path = path
         self.dropped: set[tuple[str, str]] = set()  # kinds and keys, as far as it was read
         self._at = 0
+        self._format = _FORMAT
 
     def read(self, octets: int | None, now: Moment) -> list[Plain]:
         """The records up to an offset that have not been read yet. Raises SubjectsError.
@@ -124,10 +126,13 @@ class JournalReader:
         try:
             records = [json.loads(line) for line in whole.splitlines()]
             if self._at == 0:
-                if not records or records[0].get("format") != _FORMAT:
+                if not records or records[0].get("format") not in (_FORMAT, _BEFORE_RESELLERS):
                     raise SubjectsError(f"{self.path}: written by another version")
                 header = records.pop(0)
+                self._format = header["format"]
                 records = list(_as_of_now(records, header["boot_id"], now, clock_steps(self.path.parent)))
+            if self._format == _BEFORE_RESELLERS:
+                records = [_without_resellers(record) for record in records]
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise SubjectsError(f"{self.path}: cannot be read: {error}") from error
         self._at += len(whole)
@@ -188,6 +193,14 @@ def _as_of_now(records: Iterable[Plain], written_in: str, now: Moment, steps: li
             yield ["drop", record[0], subject.key]
         else:
             yield [*record[:-1], (ends if is_this_start else End.at(ends.wall, now)).plain]
+
+
+def _without_resellers(record: Plain) -> Plain:
+    """A record of an earlier version, whose scopes name ``ai`` for what is ``vendors`` now."""
+    if record[0] != "exemption":
+        return record
+    what, number, kind, who, scope, *ends = record
+    return [what, number, kind, who, ["vendors" if name == "ai" else name for name in scope], *ends]
 
 
 def _numbers(folder: Path) -> Iterator[int]:

@@ -58,6 +58,13 @@ def stand(*subjects: Any, client: str = "192.0.2.1", now: Moment = NOW, name: st
     return situation_of(POLICY, Subjects(subjects), parse_client(client), now, name)
 
 
+def test_a_snapshot_from_before_resellers_has_vendors_in_what_ai_was() -> None:
+    # Exemptions of `ai` say `vendors` from the upgrade on, and the old snapshot may serve for some seconds more.
+    view = stand(exemption("vendors")).view
+    verdicts = [POLICY.decide(view, key_of(parse_name(name))).verdict for name in ("acme.ai", "dns.example")]
+    assert verdicts == [Verdict.EXEMPT, Verdict.BLOCK]
+
+
 def decide(name: str, *subjects: Any, client: str = "192.0.2.1", now: Moment = NOW) -> Decision:
     return POLICY.decide(stand(*subjects, client=client, now=now).view, key_of(parse_name(name)))
 

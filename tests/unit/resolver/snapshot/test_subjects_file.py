@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import itertools
 import json
 from pathlib import Path
 
@@ -35,6 +37,23 @@ def test_what_is_added_is_read_on_from_where_the_reader_was(tmp_path: Path) -> N
     journal.close()
 
 
+def test_ai_in_a_journal_of_the_version_before_is_vendors(tmp_path: Path) -> None:
+    # Its control process may still be writing, when a worker of this version reads it.
+    journal = Journal.begin(tmp_path, [exempt(), lease(1)])
+    journal.close()
+    content = journal.path.read_bytes()
+    assert b'"format":2' in content
+    journal.path.write_bytes(content.replace(b'"format":2', b'"format":1'))
+    subjects, reader = subjects_at(journal.path, None, NOW)
+    assert (subjects.exemptions["ex-1"].scope, list(subjects.leases)) == (("vendors",), ["10.0.0.1"])
+    more = dataclasses.replace(exempt(), id="ex-2", scope=("house", "ai"))
+    with journal.path.open("ab") as file:
+        file.write(b"".join(json.dumps(record).encode() + b"\n" for record in (more.to_plain(), dropped(exempt()))))
+    for record in reader.read(None, NOW):
+        subjects.apply(record)
+    assert [exemption.scope for exemption in subjects.exemptions.values()] == [("house", "vendors")]
+
+
 def test_who_has_which_address_is_for_us_alone_to_read(tmp_path: Path) -> None:
     (tmp_path / "subjects").mkdir()
     (tmp_path / "subjects" / "journal-000001.part").write_bytes(b"left behind, and for all to read")
@@ -61,14 +80,16 @@ def test_the_newest_journal_counts_and_only_two_are_kept(tmp_path: Path) -> None
     assert len(list(path.parent.iterdir())) == 2
 
 
-@pytest.mark.parametrize("content", [b"", b"[]\n", b'{"format":9,"boot_id":""}\n', b"\xff\n", b'{"format":1}\n'])
+@pytest.mark.parametrize(
+    "content", [b"", b"[]\n", b'{"format":9,"boot_id":""}\n', b"\xff\n", b'{"format":1}\n', b'{"format":2}\n']
+)
 def test_a_damaged_journal_is_told_as_such(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "journal-000001.jsonl"
     path.write_bytes(content)
     with pytest.raises(SubjectsError):
         subjects_at(path, None, NOW)
-    for record in ([["lease"]], [["exemption", 1, 2]], [["what", "a", "b"]]):
-        lines = [{"format": 1, "boot_id": "x"}, *record]
+    for number, record in itertools.product((1, 2), ([["lease"]], [["exemption", 1, 2]], [["what", "a", "b"]])):
+        lines = [{"format": number, "boot_id": "x"}, *record]
         path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="ascii")
         with pytest.raises(SubjectsError):
             subjects_at(path, None, NOW)

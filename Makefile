@@ -13,7 +13,7 @@ SERVERS := -n 4 --dist loadfile --no-loadscope-reorder
 UNITS := --dist worksteal -p no:schemathesis tests/unit
 COMPILED_WHOLE := $(addprefix tests/end_to_end/test_,blocked_names.py edns.py malformed_packets.py tcp.py upstreams.py)
 
-.PHONY: run machine quick test test-faults test-load test-compiled check prove bench screenshots compiled lock clean
+.PHONY: run machine quick test test-faults test-peers test-load test-compiled check prove bench screenshots compiled lock clean
 
 run: $(VENV)/.installed-run
 	@echo "moatdns will listen on 127.0.0.1:5300 and [::1]:5300 unless its config says otherwise. In another terminal, try"
@@ -40,11 +40,15 @@ quick: $(VENV)/.installed-dev
 
 test: machine $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -n 4 $(UNITS)
-	$(BIN)/python -m pytest $(SERVERS) -m "not alone" --ignore tests/unit --ignore tests/faults
+	$(BIN)/python -m pytest $(SERVERS) -m "not alone" tests/end_to_end
 
 # Whole servers that are killed, damaged, started again, late or attacked from their own files.
 test-faults: machine $(VENV)/.installed-dev
 	$(BIN)/python -m pytest $(SERVERS) tests/faults
+
+# Beside unbound, dnsdist, Knot Resolver, NSD and Chromium's own resolver; VPN servers' hooks, units, the installation.
+test-peers: machine $(VENV)/.installed-dev
+	$(BIN)/python -m pytest $(SERVERS) tests/peers tests/deploy
 
 # Short forms of `make prove`, one after the other: each has the machine to itself.
 test-load: machine $(VENV)/.installed-dev

@@ -13,7 +13,7 @@ SERVERS := -n 4 --dist loadfile --no-loadscope-reorder
 UNITS := --dist worksteal -p no:schemathesis tests/unit
 COMPILED_WHOLE := $(addprefix tests/end_to_end/test_,blocked_names.py edns.py malformed_packets.py tcp.py upstreams.py)
 
-.PHONY: run machine quick test test-faults test-peers test-load test-compiled check prove bench screenshots compiled lock clean
+.PHONY: run machine quick test test-pages test-faults test-peers test-load test-compiled check prove bench screenshots compiled lock clean
 
 run: $(VENV)/.installed-run
 	@echo "moatdns will listen on 127.0.0.1:5300 and [::1]:5300 unless its config says otherwise. In another terminal, try"
@@ -40,7 +40,11 @@ quick: $(VENV)/.installed-dev
 
 test: machine $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -n 4 $(UNITS)
-	$(BIN)/python -m pytest $(SERVERS) -m "not alone" tests/end_to_end
+	$(BIN)/python -m pytest $(SERVERS) -m "not alone" tests/end_to_end --ignore tests/end_to_end/pages
+
+# The web pages in Chromium: what they do, and that each is readable on a phone, in the dark and by a screen reader.
+test-pages: machine $(VENV)/.installed-dev
+	$(BIN)/python -m pytest $(SERVERS) tests/end_to_end/pages
 
 # Whole servers that are killed, damaged, started again, late or attacked from their own files.
 test-faults: machine $(VENV)/.installed-dev

@@ -82,7 +82,7 @@ def test_the_search_finds_vendors_services_and_domains_as_one_types(chromium: Br
         page.wait_for_url("**q=chatgpt.com**")
         page.get_by_label("Vendor, service or domain").fill("no such thing")
         page.get_by_text("No entry of the catalogue has that").wait_for()
-        person.go("/catalogue?kind=gateway")
+        person.go("/catalogue?kind=reseller")
         assert "openrouter" in page.inner_text("main")
         assert page.locator("[id='openai']").count() == 0
 

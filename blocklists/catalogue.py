@@ -103,13 +103,22 @@ class SharedName(CatalogueEntry):
 
 @dataclass(frozen=True, slots=True, eq=False)  # compared by its fingerprint, where at all
 class Catalogue:
-    """All that is known. `services` is sorted by id; `fingerprint` is the hex SHA-256 of the data files."""
+    """All that is known. `services` is sorted by id; `fingerprint` is the hex SHA-256 of the data files.
+
+    `fed` are rules that a feed has beside those (blocklists.feed): they block where no other rule decides.
+    """
 
     about: dict[str, Vendor]
     services: dict[str, Service]
     domains: tuple[CatalogueDomain, ...]
     shared: tuple[SharedName, ...]
     fingerprint: str
+    fed: tuple[CatalogueDomain, ...] = ()
+
+    @property
+    def every_domain(self) -> tuple[CatalogueDomain, ...]:
+        """The rules in force, with those of a feed."""
+        return (*self.domains, *self.fed)
 
     @property
     def vendors(self) -> tuple[str, ...]:

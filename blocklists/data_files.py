@@ -18,6 +18,9 @@ KINDS: Final[dict[str, Kind]] = {  # by folder
     "vendors": "vendor",
 }
 
+VERSION: Final = "version.txt"
+"""The file with the catalogue's number: the date of its last change, and two digits that count within a day."""
+
 
 def catalogue_fingerprint(folder: Path | None = None) -> str:
     """The fingerprint that `load_catalogue(folder)` would have, without parsing anything. Raises CatalogueError."""
@@ -35,6 +38,15 @@ def data_files(folder: Path | None) -> list[tuple[str, bytes]]:
         return [(path, read(root / path)) for path in paths]
     except OSError as error:
         raise CatalogueError(f"{root}: the catalogue cannot be read: {error}") from error
+
+
+def catalogue_version(folder: Path | None = None) -> int:
+    """The number of the catalogue in `folder` (the bundled one if None) within its series; 0 where it has none."""
+    try:
+        text = read_own(folder / VERSION) if folder else (Path(__file__).parent / VERSION).read_bytes()
+        return int(text)
+    except (OSError, ValueError):
+        return 0  # a copy that an earlier version kept
 
 
 def digest_of(contents: list[tuple[str, bytes]]) -> str:

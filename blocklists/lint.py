@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
@@ -76,10 +77,15 @@ def notes(catalogue: Catalogue) -> Iterator[str]:
 def _covers(rule: Rule, name: str) -> bool:
     if rule.kind is not RuleKind.NAME:
         return compile_regex(rule.regex).search(name) is not None
-    key = key_of(parse_name(name))
+    key = _key(name)
     if rule.form is RuleForm.EXACT:
         return rule.key == key
     return rule.key == key or _is_below(key, rule.key)
+
+
+@lru_cache(maxsize=4096)
+def _key(name: str) -> bytes:
+    return key_of(parse_name(name))
 
 
 def _is_below(key: bytes, parent: bytes) -> bool:

@@ -27,6 +27,7 @@ from resolver.config.references import SETS
 from resolver.config.suffixes import is_public_suffix
 from resolver.errors import CatalogueError, RuleError
 from resolver.policy.rule_syntax import Rule, RuleKind, parse_rule
+from resolver.wire.ip_keys import is_ip_key
 from resolver.wire.names import to_text, wire_of_key
 
 _Word = TypeVar("_Word", bound=str)
@@ -44,15 +45,23 @@ def load_catalogue(folder: Path | None = None, fingerprint: str | None = None) -
 
     With `fingerprint`, what is there has to have that one.
     """
+    contents = data_files(folder)
+    if fingerprint is not None and digest_of(contents) != fingerprint:
+        raise CatalogueError(f"{folder}: the content has been changed")
+    return catalogue_of({where: _parsed(where, content) for where, content in contents}, digest_of(contents))
+
+
+def catalogue_of(files: Mapping[str, object], fingerprint: str, beside: Catalogue | None = None) -> Catalogue:
+    """Check data files that were parsed, by their names (``vendors/acme.yaml``). Raises CatalogueError.
+
+    Their names may be `needed_by` the services of another catalogue `beside` them, too.
+    """
     about: dict[str, Vendor] = {}
     services: dict[str, Service] = {}
     domains: list[CatalogueDomain] = []
     shared: list[SharedName] = []
-    contents = data_files(folder)
-    if fingerprint is not None and digest_of(contents) != fingerprint:
-        raise CatalogueError(f"{folder}: the content has been changed")
-    files = {where: _parse(where, content) for where, content in contents}
-    for where, file in files.items():
+    read = {where: _file(where, content) for where, content in files.items()}
+    for where, file in read.items():
         vendor = file.vendor
         known = about.setdefault(vendor.id, vendor)
         if known.kind != vendor.kind:
@@ -60,16 +69,13 @@ def load_catalogue(folder: Path | None = None, fingerprint: str | None = None) -
         if vendor.kind == "bypass":
             about[vendor.id] = Vendor(vendor.id, vendor.name, "bypass", (), known.limits + vendor.limits)
         services |= file.services
-    for file in files.values():  # a second pass, since needed_by may name a service of a later file
-        domains += _domains(file, services)
-        shared += _shared(file, services)
+    all_services = services if beside is None else {**beside.services, **services}
+    for file in read.values():  # a second pass, since needed_by may name a service of a later file
+        domains += _domains(file, all_services)
+        shared += _shared(file, all_services)
     _check_once(domains, shared)
     return Catalogue(
-        dict(sorted(about.items())),
-        dict(sorted(services.items())),
-        tuple(domains),
-        tuple(shared),
-        digest_of(contents),
+        dict(sorted(about.items())), dict(sorted(services.items())), tuple(domains), tuple(shared), fingerprint
     )
 
 
@@ -160,6 +166,8 @@ class _Mapping:
             raise CatalogueError(f"{self.at}: rule: {error}") from error
         if rule.kind is RuleKind.REGEX:
             raise CatalogueError(f"{self.at}: rule: no expressions here: a name or a pattern can be checked by eye")
+        if is_ip_key(rule.key):
+            raise CatalogueError(f"{self.at}: rule: no addresses here: they change hands")
         name = to_text(wire_of_key(rule.key))
         if rule.kind is RuleKind.NAME and ("." not in name or is_public_suffix(name)):
             raise CatalogueError(f"{self.at}: rule: {name!r} is a public suffix: everybody's names are below it")
@@ -186,12 +194,20 @@ class _File:
     shared: list[tuple[str, object]]
 
 
-def _parse(where: str, content: bytes) -> _File:
-    """Read one file, and check its keys, vendor and place; its entries are read later."""
+def parsed_folder(folder: Path) -> dict[str, object]:
+    """The data files of a folder, parsed and not checked yet. Raises CatalogueError."""
+    return {where: _parsed(where, content) for where, content in data_files(folder)}
+
+
+def _parsed(where: str, content: bytes) -> object:
     try:
-        loaded = yaml.load(content, _Loader)  # noqa: S506  a subclass of CSafeLoader
+        return yaml.load(content, _Loader)  # noqa: S506  a subclass of CSafeLoader
     except (yaml.YAMLError, ValueError) as error:  # ValueError: a date such as 2026-02-30
         raise CatalogueError(f"{where}: not readable as YAML: {error}") from error
+
+
+def _file(where: str, loaded: object) -> _File:
+    """Check one file's keys, vendor and place; its entries are read later."""
     data = _Mapping.checked(where, loaded, _FILE_KEYS)
     folder, _, file = where.partition("/")
     stem = file.removesuffix(".yaml")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from blocklists.catalogue import BYPASS, SERVICE_KINDS, Catalogue
@@ -29,7 +31,7 @@ def known_references(catalogue: Catalogue) -> KnownReferences:
         vendors=frozenset(catalogue.vendors),
         services=frozenset(catalogue.services),
         kinds=frozenset(name for name in _KINDS if catalogue.services_of(name)),
-        ways_round=tuple(domain.rule for domain in catalogue.domains if domain.service in closed),
+        ways_round=tuple(domain.rule for domain in catalogue.every_domain if domain.service in closed),
     )
 
 
@@ -53,7 +55,7 @@ def compile_policy(policy: PlainPolicy, catalogue: Catalogue) -> tuple[CompiledR
 
 
 def bundled_sources(catalogue: Catalogue) -> Iterator[RuleSource]:
-    """The catalogue's services, each a source."""
+    """The catalogue's services, each a source, and what a feed adds."""
     for service in catalogue.services:
         rules = [
             SourceRule(domain.rule, needed_by=domain.needed_by, response=domain.response)
@@ -61,6 +63,37 @@ def bundled_sources(catalogue: Catalogue) -> Iterator[RuleSource]:
             if domain.service == service
         ]
         yield RuleSource(Source(service, Rank.BUNDLED), rules)
+    fed: defaultdict[FedSource, list[SourceRule]] = defaultdict(list)
+    for domain in catalogue.fed:
+        fed[FedSource(domain.service, domain.needed_by)].append(SourceRule(domain.rule, response=domain.response))
+    for source, rules in fed.items():
+        yield RuleSource(Source(source.service, Rank.FEED, source.key), rules)
+
+
+@dataclass(frozen=True, slots=True)
+class FedSource:
+    """Source of a feed's rules: those of one service that the same others need.
+
+    Where a group allows any of them, none of these rules is in force for it.
+    """
+
+    service: str
+    needed_by: tuple[str, ...]
+
+    @property
+    def key(self) -> str:
+        """The key of the source."""
+        return "feed:" + ",".join((self.service, *self.needed_by))
+
+    @property
+    def users(self) -> frozenset[str]:
+        """The services whose names these are."""
+        return frozenset((self.service, *self.needed_by))
+
+    @classmethod
+    def all_of(cls, catalogue: Catalogue) -> frozenset[FedSource]:
+        """Those of a catalogue."""
+        return frozenset(cls(domain.service, domain.needed_by) for domain in catalogue.fed)
 
 
 def _own(lists: Iterable[Mapping[str, Any]]) -> Iterator[RuleSource]:
@@ -96,21 +129,24 @@ def groups_of(policy: PlainPolicy, catalogue: Catalogue) -> Iterator[CompiledGro
         for reference in references:
             if reference == ALL_LISTS:
                 keys.update(lists.values())
-            elif services := catalogue.services_of(reference):
-                keys.update(services)
-            elif reference in lists:
+            elif reference in lists:  # first: no vendor of a feed takes the place of a list that has its name
                 keys.add(lists[reference])
+            else:
+                keys.update(catalogue.services_of(reference))
         return frozenset(keys)
 
+    fed = FedSource.all_of(catalogue)
     for group in policy["groups"]:
+        allow, block = expanded(group["allow"]), expanded(group["block"])
+        block |= {source.key for source in fed if source.service in block and source.users.isdisjoint(allow)}
         response = group["response"] or policy["response"]
         yield CompiledGroup(
             name=group["name"],
             networks=tuple(group["networks"]),
             exempt=group["exempt"],
             monitor=group["mode"] == "monitor",
-            block=expanded(group["block"]),
-            allow=expanded(group["allow"]),
+            block=block,
+            allow=allow,
             response=ResponsePolicy(response["mode"], response["ttl_seconds"], response["ipv4"], response["ipv6"]),
             schedule_plain=group.get("schedule"),
             client_names=tuple(group.get("client_names", ())),
@@ -122,6 +158,9 @@ def scopes_of(policy: PlainPolicy, catalogue: Catalogue) -> dict[str, Iterable[s
     lists = _keys_of_lists(policy)
     names = [name for name in (*SETS, *_KINDS, *catalogue.vendors) if name not in (ALL_LISTS, BYPASS)]
     scopes: dict[str, Iterable[str]] = {name: catalogue.services_of(name) for name in names}
+    fed = FedSource.all_of(catalogue)
+    scopes |= {name: (name,) for source in fed for name in source.users}  # else a service stands for itself
+    scopes = {name: (*of, *(source.key for source in fed if source.users & {*of})) for name, of in scopes.items()}
     return {**scopes, **{name: (key,) for name, key in lists.items()}, ALL_LISTS: lists.values()}
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from blocklists.catalogue import Catalogue
-from blocklists.data_files import catalogue_fingerprint, data_files
+from blocklists.data_files import VERSION, catalogue_fingerprint, catalogue_version, data_files
 from blocklists.loading import load_catalogue
 from resolver.errors import CatalogueError
 from resolver.system.state_files import make_folder, write_whole
@@ -102,6 +102,7 @@ def accept(state_dir: Path) -> None:
             path = part / name
             make_folder(path.parent)
             write_whole(path, content)
+        write_whole(part / VERSION, b"%d\n" % catalogue_version())
         part.rename(wanted)
     for other in folder.iterdir():
         if other != wanted:
@@ -118,8 +119,8 @@ def _is_whole(copy: Path) -> bool:
 
 def difference(before: Catalogue, after: Catalogue) -> Difference:
     """The difference between the rules in force."""
-    had = {f"{domain.rule.text} ({domain.service})" for domain in before.domains}
-    have = {f"{domain.rule.text} ({domain.service})" for domain in after.domains}
+    had = {f"{domain.rule.text} ({domain.service})" for domain in before.every_domain}
+    have = {f"{domain.rule.text} ({domain.service})" for domain in after.every_domain}
     return Difference(tuple(sorted(have - had)), tuple(sorted(had - have)))
 
 

@@ -72,7 +72,7 @@ class _Build:
         if config is None:
             return ConfigProblems(("no config has been read",))
         try:
-            choice = choose(config.state_dir, review=config.policy.catalogue == "review")
+            choice = choose(config.state_dir, review=config.policy.catalogue.mode == "review")
             if choice.folder is not None:  # what only the new one knows cannot be named yet
                 config = checked(self._path, self._document, known_references(load_kept(choice.folder)))
         except ConfigError as error:

@@ -8,6 +8,7 @@ import typer
 
 from blocklists.loading import load_catalogue
 from blocklists.versions import Difference, accept, difference, in_force, load_kept
+from moatdns.cli import publishing
 from moatdns.cli.common import ConfigOption, JsonOption, fail, print_json, print_line
 from moatdns.cli.reading import load, work_as_owner
 from moatdns.supervisor.boot import forget
@@ -15,6 +16,8 @@ from resolver.config.schema import Config
 from resolver.errors import CatalogueError
 
 catalogue_app = typer.Typer()
+for _command in (publishing.keygen, publishing.build, publishing.sign, publishing.verify):
+    catalogue_app.command(_command.__name__)(_command)
 
 
 @catalogue_app.command("diff")
@@ -65,5 +68,5 @@ def accept_command(config: ConfigOption = None, as_json: JsonOption = False) -> 
 
 
 def _waiting(config: Config) -> Difference | None:
-    folder = in_force(config.state_dir, review=config.policy.catalogue == "review")
+    folder = in_force(config.state_dir, review=config.policy.catalogue.mode == "review")
     return difference(load_kept(folder), load_catalogue()) if folder is not None else None

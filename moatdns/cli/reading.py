@@ -54,7 +54,7 @@ def policy_of(path: Path | None, config: Config) -> tuple[PolicySnapshot, str]:
     work_as_owner(config)
     plain = config.policy.model_dump(mode="json")
     try:
-        catalogue = load_kept(in_force(config.state_dir, review=config.policy.catalogue == "review"))
+        catalogue = load_kept(in_force(config.state_dir, review=config.policy.catalogue.mode == "review"))
     except CatalogueError as error:
         fail(str(error))
     try:

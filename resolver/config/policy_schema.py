@@ -7,6 +7,7 @@ from typing import Annotated, Final, Literal
 from pydantic import AfterValidator, Field, PrivateAttr, model_validator
 
 from resolver.config import fields
+from resolver.config.catalogue_schema import CatalogueField, CatalogueSection
 from resolver.config.fields import NUMBER, Switch
 from resolver.config.schedule import ScheduleSection
 from resolver.config.section import Section
@@ -127,8 +128,8 @@ class Policy(Section):
     """Vendors whose services are the company's own: bundled and subscribed rules for them are left out."""
     response: Response = Response()
     """The answer to blocked queries."""
-    catalogue: Annotated[Literal["auto", "review"], fields.one_of("auto", "review")] = "auto"
-    """A new version's catalogue: 'auto' takes it, 'review' waits for 'moatdns catalogue accept'."""
+    catalogue: CatalogueField = CatalogueSection()
+    """The catalogue's versions: how a new one is taken ('auto' or 'review'), and where signed ones come from."""
     approval: Annotated[Literal["none", "four-eyes"], fields.one_of("none", "four-eyes")] = "none"
     """'four-eyes': what opens a name, and a new token, waits until a token of another owner than the asking one's
     approves it."""

@@ -202,6 +202,18 @@ class BlockPageSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class FeedSettings:
+    """The feed of signed catalogues: a URL or an absolute path, and the public keys that are trusted."""
+
+    source: str
+    keys: tuple[str, ...]
+    is_reviewed: bool = False  # whether each version waits until somebody accepts it
+    refresh_seconds: int = 21600
+    max_mib: int = 8
+    allow_private: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class ControlSettings:
     """All that the control process takes from the config, beside the policy and what it shares with the workers."""
 
@@ -224,6 +236,7 @@ class ControlSettings:
     max_mib: int = 512
     clients: str = "full"  # full, network or hidden
     catalogue: str | None = None  # the folder of an older one that is kept; None: the bundled
+    feed: FeedSettings | None = None
     fetch_max_mib: int = 64
     fetch_timeout_seconds: int = 120
     approval: str = "none"  # or four-eyes

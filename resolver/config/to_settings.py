@@ -7,6 +7,7 @@ import ipaddress
 from collections.abc import Sequence
 
 from resolver.config.addresses import NAMED_CLIENTS, parse_endpoint
+from resolver.config.catalogue_schema import CatalogueSection
 from resolver.config.schema import Config
 from resolver.config.servers import SYSTEM, parse_server
 from resolver.config.settings import (
@@ -16,6 +17,7 @@ from resolver.config.settings import (
     ClientNetworks,
     ControlSettings,
     EncryptedSettings,
+    FeedSettings,
     Identity,
     Limits,
     RateLimits,
@@ -161,6 +163,7 @@ def control_settings(config: Config) -> ControlSettings:
         **config.statistics.model_dump(exclude={"enabled"}),
         query_log=config.query_log.enabled,
         **config.query_log.model_dump(include={"retention_days", "max_mib", "clients"}),
+        feed=_feed(config.policy.catalogue),
         fetch_max_mib=config.subscriptions.max_mib,
         fetch_timeout_seconds=config.subscriptions.timeout_seconds,
         **config.policy.model_dump(include=_OF_POLICY),
@@ -172,3 +175,10 @@ def control_settings(config: Config) -> ControlSettings:
         block_page=BlockPageSettings(**config.block_page.model_dump()),
         networks=_networks(config),
     )
+
+
+def _feed(catalogue: CatalogueSection) -> FeedSettings | None:
+    if catalogue.feed is None:
+        return None
+    shared = catalogue.model_dump(include={"keys", "refresh_seconds", "max_mib", "allow_private"})
+    return FeedSettings(catalogue.feed, is_reviewed=catalogue.mode == "review", **shared)

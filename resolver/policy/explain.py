@@ -15,7 +15,12 @@ from resolver.policy.subjects import Moment, Subjects
 from resolver.policy.telling import Step, situation_steps
 from resolver.wire.names import key_of, to_text
 
-_RANKS = {Rank.OWN: "own list", Rank.BUNDLED: "catalogue", Rank.SUBSCRIPTION: "subscription"}
+_RANKS = {
+    Rank.OWN: "own list",
+    Rank.BUNDLED: "catalogue",
+    Rank.SUBSCRIPTION: "subscription",
+    Rank.FEED: "catalogue feed",
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,11 +19,12 @@ class Rank(IntEnum):
     OWN = 1  # the admin's lists (and what a group allows)
     BUNDLED = 2  # the catalogue
     SUBSCRIPTION = 3  # lists from elsewhere
+    FEED = 4  # what a feed adds to the catalogue: it decides where nothing else does, and never allows
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Source of rules: an admin's list, one service of the catalogue, or a subscription.
+    """Source of rules: an admin's list, one service of the catalogue, a subscription, or what a feed adds to a service.
 
     `identity` tells lists of one name apart: one that is made anew must not come by the rules of the one before.
     """
@@ -39,8 +40,8 @@ class Source:
 
     @property
     def vendor(self) -> str | None:
-        """The vendor of a bundled service."""
-        return self.name.partition("/")[0] if self.rank is Rank.BUNDLED else None
+        """The vendor of a service of the catalogue, or of a feed."""
+        return self.name.partition("/")[0] if self.rank in (Rank.BUNDLED, Rank.FEED) else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,6 +79,12 @@ def standing_of(stack: RuleStack, view: View, matches: list[Match]) -> Standing:
     judge = _Judge(stack, view, matches)
     own = list(judge.own_rules())
     lower = judge.bundled_block() or judge.subscribed_block()
+    if lower is None:
+        fed = judge.fed_block()
+        if fed is not None and not own:  # then the name belongs to the service that the feed says
+            opened_by = judge.opened_by()
+            return Standing(fed, None, (fed.list,), fed.meaning.response, opened_by)
+        lower = fed
     deciding = own[0] if own else lower
     block = next((rule for rule in own if rule.action == "block"), lower)
     overridden = block if deciding is not None and deciding.action == "allow" else None
@@ -163,6 +169,18 @@ class _Judge:
             if block is not None:
                 return self._matched(block, key, "block")
             judged |= cancelled
+        return None
+
+    def fed_block(self) -> MatchedRule | None:
+        """The block of what a feed adds to the catalogue."""
+        if self._is_own_vendors:
+            return None
+        for key, rule_set in self._matches:
+            for member in rule_set:
+                source = self._sources[member.source]
+                is_in_force = source.rank is Rank.FEED and member.source in self._view.blocked
+                if is_in_force and source.vendor not in self._view.own_vendors:
+                    return self._matched(member, key, "block")
         return None
 
     def _is_subscribed(self, member: Member) -> bool:

@@ -87,7 +87,14 @@ def test_the_defaults_are_those_of_the_contract(tmp_path: Path, monkeypatch: pyt
         "policy": {
             "own_vendors": [],
             "response": {"mode": "zero-ip", "ttl_seconds": 10, "ipv4": None, "ipv6": None},
-            "catalogue": "auto",
+            "catalogue": {
+                "mode": "auto",
+                "feed": None,
+                "keys": [],
+                "refresh_seconds": 21_600,
+                "max_mib": 8,
+                "allow_private": False,
+            },
             "approval": "none",
             "longest_exemption_seconds": 366 * 86_400,
             "longest_pause_seconds": 86_400,

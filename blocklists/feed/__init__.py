@@ -1,0 +1,1 @@
+"""Signed catalogues between releases: their file, their signature, and what they add to the bundled catalogue."""

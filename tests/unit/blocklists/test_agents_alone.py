@@ -45,6 +45,22 @@ NEEDS = {
     "zhipu/zcode": ("zcode.z.ai", "cdn-zcode.z.ai", "cdn.codegeex.cn", "chat.z.ai", "api.z.ai", "open.bigmodel.cn"),
     "lovable/lovable": ("lovable.dev", "lovable-api.com", "cdn.gpteng.co", "x.lovableproject.com"),
     "cursor/cursor": ("auth.grokusercontent.com", "accounts.spacex.ai"),
+    # channel configuration of warpdotdev/warp
+    "warp/warp": ("app.warp.dev", "rtc.app.warp.dev", "sessions.app.warp.dev", "oz.warp.dev"),
+    # sdk/src/constants.ts of CodebuffAI/codebuff
+    "codebuff/codebuff": ("codebuff.com", "www.codebuff.com", "freebuff.com", "manicode-backend.onrender.com"),
+    "commandcode/commandcode": ("commandcode.ai", "api.commandcode.ai"),
+    "ibm-bob/bob": ("bob.ibm.com", "api.us-east.bob.ibm.com"),
+    # Verdent's security policy
+    "verdent/verdent": (
+        *("www.verdent.ai", "api.verdent.ai", "agent.verdent.ai", "llm-proxy.verdent.ai", "log.verdent.ai"),
+        "login.verdent.ai",
+    ),
+    "roo-code/roo-code": ("api.roocode.com", "app.roocode.com", "cloud-api.roocode.com"),
+    "zencoder/zencoder": ("auth.zencoder.ai", "download.zencoder.ai"),
+    "traycer/traycer": ("authn.traycer.ai", "platform.traycer.ai", "relay.traycer.ai"),
+    # an API whose keys are made at the chat
+    "longcat/api": ("api.longcat.chat", "longcat.chat", "www.longcat.chat"),
 }
 
 
@@ -82,6 +98,7 @@ def test_an_agent_allowed_alone_reaches_what_it_names(agent: str) -> None:
         ("windsurf/windsurf", "deepwiki.com"),
         ("moonshot/kimi-code", "chatgpt.com"),
         ("zhipu/zcode", "autoglm.zhipuai.cn"),
+        ("ibm-bob/bob", "us-south.ml.cloud.ibm.com"),
     ],
 )
 def test_an_agent_allowed_alone_leaves_other_products_closed(agent: str, name: str) -> None:

@@ -8,6 +8,7 @@ from typing import Final
 
 from blocklists.catalogue import Catalogue, CatalogueEntry, Vendor
 from blocklists.loading import load_catalogue
+from blocklists.recall import recall
 
 _INTRO: Final = """\
 # The catalogue
@@ -47,6 +48,9 @@ A wrongly blocked name is our error, whichever list it came from. So:
 
 You can allow a name at once, without waiting for a new version: a list with `allow`, named in the group's `block`.
 
+At least 24,000 innocent names (`tests/innocents`: homepages of Debian's packages, hosters and their customers, vendors'
+other products, look-alikes) are asked in a test; each that a rule covers has its reason there.
+
 ## Proposing a change
 
 Edit the vendor's file under `blocklists/vendors/`, `resellers/`, `clouds/` or `bypass/`. An entry needs `rule`,
@@ -65,7 +69,7 @@ _KINDS: Final = (
 
 def document(catalogue: Catalogue) -> str:
     """The whole page."""
-    return "\n".join([_INTRO, *_counts(catalogue), *_bodies(catalogue)]) + "\n"
+    return "\n".join([_INTRO, *_counts(catalogue), *_completeness(catalogue), *_bodies(catalogue)]) + "\n"
 
 
 def _counts(catalogue: Catalogue) -> Iterator[str]:
@@ -79,6 +83,23 @@ def _counts(catalogue: Catalogue) -> Iterator[str]:
         rules = sum(domain.vendor in ids for domain in catalogue.domains)
         shared = sum(name.vendor in ids for name in catalogue.shared)
         yield f"| {title} | {services if kind == 'bypass' else len(ids)} | {services} | {rules} | {shared} |"
+    yield ""
+
+
+def _completeness(catalogue: Catalogue) -> Iterator[str]:
+    newest = max(domain.seen for domain in catalogue.domains)
+    yield "## How complete"
+    yield ""
+    yield f"With rules up to {newest}, `ai`, `clouds` and `bypass` cover of each sample in `blocklists/samples/`:"
+    yield ""
+    yield "| sample | names of | date | names | covered |"
+    yield "| --- | --- | --- | --- | --- |"
+    for one in recall(catalogue):
+        sample = one.sample
+        yield f"| {sample.id} | {sample.told} | {sample.date} | {one.names} | {one.percent:.1f} % |"
+    yield ""
+    yield "The catalogue has since taken up names from these samples: expect less of any others."
+    yield "`python -m blocklists.recall` names what is missing; `tests/unit/blocklists/test_recall.py` holds them."
     yield ""
 
 

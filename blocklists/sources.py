@@ -7,12 +7,13 @@ import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from blocklists.catalogue import BYPASS, SERVICE_KINDS, Catalogue
 from resolver.config.references import ALL_LISTS, KIND_PREFIX, SETS, KnownReferences
 from resolver.policy.compiler import FORMAT, CompiledRules, RuleSource, SourceRule, compile_groups, compile_rules
-from resolver.policy.groups import CompiledGroup, ResponsePolicy
+from resolver.policy.groups import CompiledGroup, ResponsePolicy, Watch
 from resolver.policy.rule_layer import Rank, Source
 from resolver.policy.rule_syntax import is_plain, parse_rule, plain_key
 
@@ -136,20 +137,29 @@ def groups_of(policy: PlainPolicy, catalogue: Catalogue) -> Iterator[CompiledGro
         return frozenset(keys)
 
     fed = FedSource.all_of(catalogue)
+
+    def closed(references: Iterable[str], allow: frozenset[str]) -> frozenset[str]:
+        keys = expanded(references)
+        return keys | {source.key for source in fed if source.service in keys and source.users.isdisjoint(allow)}
+
     for group in policy["groups"]:
-        allow, block = expanded(group["allow"]), expanded(group["block"])
-        block |= {source.key for source in fed if source.service in block and source.users.isdisjoint(allow)}
+        allow = expanded(group["allow"])
         response = group["response"] or policy["response"]
+        until = group.get("monitor_until")
         yield CompiledGroup(
             name=group["name"],
             networks=tuple(group["networks"]),
             exempt=group["exempt"],
             monitor=group["mode"] == "monitor",
-            block=block,
+            block=closed(group["block"], allow),
             allow=allow,
             response=ResponsePolicy(response["mode"], response["ttl_seconds"], response["ipv4"], response["ipv6"]),
             schedule_plain=group.get("schedule"),
             client_names=tuple(group.get("client_names", ())),
+            watch=Watch(
+                tuple((name, closed((name,), allow)) for name in group.get("monitor", ())),
+                None if until is None else datetime.fromisoformat(until).timestamp(),
+            ),
         )
 
 

@@ -116,7 +116,7 @@ async def checked_scope(
     if kind == "network" and ipaddress.ip_network(who[0]).prefixlen == 0:
         raise Invalid([("/subject/network", "is everybody: change the policy instead")])
     own = {row.name for row in await lists.all_lists(change.connection)}
-    names = own | (known.sets - {_NOT_EXEMPT}) | known.vendors | known.services
+    names = own | (known.sets - {_NOT_EXEMPT}) | known.kinds | known.vendors | known.services
     mistakes: list[tuple[KeyPath, str]] = []
     read: list[str] = []
     for index, text in enumerate(scope):

@@ -21,7 +21,7 @@ from resolver.config.wording import KeyPath
 MOST_GROUPS: Final = 2000
 MOST_NETWORKS: Final = 5000  # of one group
 MOST_CLIENT_NAMES: Final = 5000  # of one group
-MOST_REFERENCES: Final = 1000  # in `block`, and in `allow`
+MOST_REFERENCES: Final = 1000  # in each of `block`, `monitor` and `allow`
 
 
 async def create_group(
@@ -99,6 +99,7 @@ def _too_much(body: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]]:
         ("networks", MOST_NETWORKS),
         ("client_names", MOST_CLIENT_NAMES),
         ("block", MOST_REFERENCES),
+        ("monitor", MOST_REFERENCES),
         ("allow", MOST_REFERENCES),
     ):
         value = body.get(field)

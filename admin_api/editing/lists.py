@@ -153,9 +153,7 @@ async def delete_list(
         row = await lists.get(change.connection, name)
         await check_mine(change.connection, f"list {name!r}", "policy.lists", row, expected_version)
         users = [
-            f"group {group.name!r}"
-            for group in await groups.all_groups(change.connection)
-            if name in (*(group.block or ()), *group.allow)
+            f"group {group.name!r}" for group in await groups.all_groups(change.connection) if name in group.references
         ]
         if users:
             raise InUse(f"list {name!r}", users)

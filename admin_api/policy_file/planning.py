@@ -14,7 +14,7 @@ from admin_api.store import groups, lists, revisions, rules
 from admin_api.store.errors import NotFound
 from admin_api.store.lists import FETCHING, ListRow
 from admin_api.store.policy import DEFAULT_GROUP, DEFAULT_RESPONSE, read_file_policy, revision
-from admin_api.store.states import KeptFilePolicy
+from admin_api.store.states import UNWATCHED, KeptFilePolicy
 
 Pairs = frozenset[tuple[str, str]]  # action, rule
 
@@ -171,7 +171,7 @@ async def plan_rollback(conn: AsyncConnection, to: int) -> PolicyPlan:
     for name in sorted(key.partition("/")[2] for key in firsts if key.startswith("groups/")):
         group, before = in_groups.get(name), firsts[f"groups/{name}"]
         if before is not None:
-            before = {"client_names": [], **before}  # an earlier version had none
+            before = {"client_names": [], **UNWATCHED, **before}  # an earlier version had none
         if group is not None and group.origin == "file":
             plan.kept.append(f"group {name!r}, which the config file has")
         else:

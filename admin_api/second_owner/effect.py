@@ -12,6 +12,7 @@ from admin_api.store.change import Change
 from admin_api.store.change_requests import ChangeTold, Finding
 from admin_api.store.columns import canonical
 from admin_api.store.rules import of_revision
+from admin_api.store.states import UNWATCHED
 
 _MOST_TOLD = 64 << 10  # octets of JSON; beyond, what was changed is told, not how
 _PASSING: Final = {
@@ -47,4 +48,12 @@ async def finding(change: Change, opens: list[str]) -> Finding:
 
 
 def _lasting(kind: str, state: Mapping[str, object] | None) -> Mapping[str, object] | None:
-    return None if state is None else {key: value for key, value in state.items() if key not in _PASSING.get(kind, ())}
+    if state is None:
+        return None
+    # A field that says nothing is left out, so that a request of the version before it is the same change still.
+    unsaid = UNWATCHED if kind == "groups" else {}
+    return {
+        key: value
+        for key, value in state.items()
+        if key not in _PASSING.get(kind, ()) and not (key in unsaid and value == unsaid[key])
+    }

@@ -17,6 +17,11 @@ def micros(at: datetime) -> int:
     return (at - _EPOCH) // _MICROSECOND
 
 
+def iso_text(at: datetime) -> str:
+    """A time as states have it: ISO 8601, UTC."""
+    return at.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
 class UtcTime(TypeDecorator[datetime]):
     """An aware datetime, kept as a number: exact on both engines, and equal wherever it is read."""
 

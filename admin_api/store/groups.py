@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -13,7 +13,7 @@ from sqlalchemy import update as update_table
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from admin_api.store.change import Change
-from admin_api.store.columns import bindable
+from admin_api.store.columns import bindable, iso_text
 from admin_api.store.errors import Duplicate, found
 from admin_api.store.json_tables import among
 from admin_api.store.queries import containing, page_behind
@@ -43,6 +43,11 @@ class GroupRow:
     created_at: datetime
     updated_at: datetime
 
+    @property
+    def references(self) -> frozenset[str]:
+        """Sets, vendors, services and lists that it names."""
+        return frozenset((*(self.block or ()), *self.monitor, *self.allow))
+
     def plain(self) -> GroupState:
         """The fields that an admin may write, as JSON has them."""
         return {
@@ -52,6 +57,8 @@ class GroupRow:
             "exempt": self.exempt,
             "mode": self.mode,
             "block": None if self.block is None else list(self.block),
+            "monitor": list(self.monitor),
+            "monitor_until": None if self.monitor_until is None else iso_text(self.monitor_until),
             "allow": list(self.allow),
             "response": self.response,
             "schedule": self.schedule,
@@ -121,7 +128,7 @@ async def create(change: Change, state: GroupState, *, origin: str = "api") -> G
     now = datetime.now(UTC)
     networks = tuple(state["networks"])
     made = {"origin": origin, "version": 1, "created_at": now, "updated_at": now}
-    values = {**{name: value for name, value in state.items() if name != "networks"}, **made}
+    values = {**_columns({name: value for name, value in state.items() if name != "networks"}), **made}
     row = (await change.connection.execute(insert(groups).values(values).returning(*groups.c))).one()
     await claim(change, row.id, networks)
     return GroupRow(**row._mapping, networks=networks)
@@ -130,13 +137,19 @@ async def create(change: Change, state: GroupState, *, origin: str = "api") -> G
 async def update(change: Change, row: GroupRow, **values: Any) -> GroupRow:
     """Set fields of GroupState besides the name, or `origin`; the version goes up by one."""
     networks = tuple(values.pop("networks", row.networks))
-    written = {**values, "version": row.version + 1, "updated_at": datetime.now(UTC)}
+    written = {**_columns(values), "version": row.version + 1, "updated_at": datetime.now(UTC)}
     statement = update_table(groups).where(groups.c.id == row.id).values(written).returning(*groups.c)
     updated = (await change.connection.execute(statement)).one()
     if networks != row.networks:
         await release(change, row)
         await claim(change, row.id, networks)
     return GroupRow(**updated._mapping, networks=networks)
+
+
+def _columns(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Fields of GroupState as columns have them."""
+    until = values.get("monitor_until")
+    return {**values, **({"monitor_until": datetime.fromisoformat(until)} if until is not None else {})}
 
 
 async def release(change: Change, row: GroupRow) -> None:

@@ -11,7 +11,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from admin_api.store import documents, groups, lists
-from admin_api.store.columns import canonical
+from admin_api.store.columns import canonical, iso_text
 from admin_api.store.groups import GroupRow
 from admin_api.store.lists import ListRow
 from admin_api.store.states import KeptFilePolicy, ResponseState
@@ -44,7 +44,11 @@ class PolicyDocument:
             [
                 [
                     *(row.name, row.networks, row.exempt, row.mode, row.block, row.allow, row.response, row.schedule),
-                    row.client_names,
+                    *(
+                        row.client_names,
+                        row.monitor,
+                        None if row.monitor_until is None else iso_text(row.monitor_until),
+                    ),
                 ]
                 for row in self.groups
             ],

@@ -15,7 +15,7 @@ from admin_api.store.groups import GroupRow
 from admin_api.store.lists import FETCHING, ListRow
 from admin_api.store.policy import DEFAULT_BLOCK, DEFAULT_GROUP, FILE_POLICY
 from admin_api.store.rules import KIND_BOUNDS
-from admin_api.store.states import GroupState
+from admin_api.store.states import UNWATCHED, GroupState
 from resolver.errors import MoatdnsError
 
 _CONTENT = ("content", "rules", "patterns", "regexes")
@@ -40,8 +40,8 @@ async def provision(change: Change, file_policy: Mapping[str, Any]) -> bool:
 
     `file_policy` has fingerprint, own_vendors, response, lists (name, kind; content, rules, patterns, regexes of an own
     one; url, format, refresh_seconds, allow_private, sha256 of a subscription) and groups
-    (name, description, networks, client_names, exempt, mode, block, allow, response, schedule); `source`, the file's
-    path, may be there too.
+    (name, description, networks, client_names, exempt, mode, block, monitor, monitor_until, allow, response, schedule);
+    `source`, the file's path, may be there too.
     """
     before = await documents.get(change.connection, FILE_POLICY)
     if before is not None and before.get("fingerprint") == file_policy["fingerprint"]:
@@ -109,7 +109,7 @@ async def _provision_list(change: Change, entry: Mapping[str, Any], row: ListRow
 
 async def _made_groups_that_name(change: Change, list_name: str) -> str:
     rows = await groups.all_groups(change.connection)
-    users = [row.name for row in rows if row.origin != "file" and list_name in (*(row.block or ()), *row.allow)]
+    users = [row.name for row in rows if row.origin != "file" and list_name in row.references]
     return ("groups " if len(users) > 1 else "the group ") + ", ".join(map(repr, users)) if users else ""
 
 
@@ -163,12 +163,13 @@ async def _take_out(change: Change, row: GroupRow) -> None:
         return
     defaults = {"description": "", "networks": (), "exempt": False, "mode": "enforce", "block": DEFAULT_BLOCK}
     rest = {"allow": (), "response": None, "schedule": None, "client_names": (), "origin": "bundled"}
+    rest |= {"monitor": (), "monitor_until": None}
     updated = await groups.update(change, dataclasses.replace(row, networks=()), **defaults, **rest)
     change.record("provision", f"groups/{row.name}", row.plain(), updated.plain())
 
 
 async def _put_in(change: Change, entry: Mapping[str, Any], row: GroupRow | None) -> None:
-    state = cast(GroupState, {"schedule": None, "client_names": [], **entry})
+    state = cast(GroupState, {"schedule": None, "client_names": [], **UNWATCHED, **entry})
     before = None if row is None else row.plain()
     if row is None:
         made = await groups.create(change, state, origin="file")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TypedDict
+from collections.abc import Mapping
+from typing import Final, TypedDict
 
 
 class ResponseState(TypedDict):
@@ -15,7 +16,7 @@ class ResponseState(TypedDict):
 
 
 class GroupState(TypedDict):
-    """A group as an admin may write it. `block` None: what the group `default` blocks."""
+    """A group as an admin may write it. `block` None: what the group `default` blocks. `monitor_until` is ISO 8601."""
 
     name: str
     description: str
@@ -23,10 +24,16 @@ class GroupState(TypedDict):
     exempt: bool
     mode: str
     block: list[str] | None
+    monitor: list[str]
+    monitor_until: str | None
     allow: list[str]
     response: ResponseState | None
     schedule: dict[str, object] | None
     client_names: list[str]
+
+
+UNWATCHED: Final[Mapping[str, object]] = {"monitor": [], "monitor_until": None}
+"""Fields of a group that watches nothing: states that an earlier version wrote have none."""
 
 
 class ListSettings(TypedDict, total=False):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Protocol
 
 from resolver.config.addresses import parse_endpoint
 from resolver.config.schema import Config
@@ -16,18 +18,59 @@ def config_notes(config: Config) -> Iterator[str]:
     """Finished sentences, each with its key first."""
     yield from _listen_notes(config)
     for group in config.policy.groups:
-        for note in group_notes(exempt=group.exempt, mode=group.mode):
+        for note in group_notes(group, datetime.now(UTC)):
             yield f"policy.groups: group {group.name!r}: {note}"
+    yield from _old_meaning_notes(config)
     yield from block_page_notes(config)
     yield from client_notes(config)
 
 
-def group_notes(*, exempt: bool, mode: str) -> Iterator[str]:
+class Noted(Protocol):
+    """Fields of a group, the config's or the store's, that notes are about."""
+
+    @property
+    def exempt(self) -> bool:
+        """Whether its queries go through."""
+
+    @property
+    def mode(self) -> str:
+        """Enforce or monitor."""
+
+    @property
+    def monitor(self) -> tuple[str, ...]:
+        """References that are watched."""
+
+    @property
+    def monitor_until(self) -> datetime | None:
+        """End of that."""
+
+
+def group_notes(group: Noted, now: datetime) -> Iterator[str]:
     """Of one group."""
-    if exempt and mode == "monitor":
+    end = group.monitor_until
+    if end is not None and not group.monitor:
+        yield "monitor_until: has no effect, since monitor names nothing: remove it"
+    elif end is not None and end <= now:
+        yield (
+            f"monitor: {', '.join(group.monitor[:_MOST_SHOWN])} is no longer watched, since monitor_until is past: put "
+            "it into block, set a later end, or remove both"
+        )
+    if group.exempt and group.mode == "monitor":
         yield (
             "exempt: true goes before mode: monitor: its queries go through and are counted as exempted, not as "
             "monitored, and ways round the resolver ('bypass') stay blocked; leave one of the two out"
+        )
+
+
+def _old_meaning_notes(config: Config) -> Iterator[str]:
+    """A group that allows `ai` may have been written when resellers were not in it; the store's are migrated."""
+    allowing = [group.name for group in config.policy.groups if "ai" in group.allow]
+    if allowing:
+        more = f" and {len(allowing) - _MOST_SHOWN} more" if len(allowing) > _MOST_SHOWN else ""
+        names = ", ".join(map(repr, allowing[:_MOST_SHOWN])) + more
+        yield (
+            f"policy.groups: allow: 'ai' of {names} includes resellers of models now (OpenRouter, Poe), unlike in "
+            "earlier versions: write 'vendors' for what it meant then, or 'vendors' and 'resellers' if both are meant"
         )
 
 

@@ -82,6 +82,12 @@ class Group(Section):
     block: fields.References | None = None
     """Blocked sets and names: 'ai', 'gateways', 'bypass', 'lists', a vendor, a 'vendor/service' or a list. Left out:
     those of the group 'default'."""
+    monitor: fields.References = ()
+    """Sets and names that are watched, written as in `block`: answered, and counted as monitored where they would have
+    been blocked. What `block` blocks is blocked."""
+    monitor_until: fields.Moment | None = None
+    """End of that watch, a time with zone ('2026-12-10T08:00:00Z'). Then nothing is blocked or counted by it. Left out:
+    it has no end."""
     allow: fields.References = ()
     """Sets and names that are allowed even if blocked; written as in `block`."""
     schedule: ScheduleSection | None = None

@@ -153,7 +153,7 @@ def _unknown_references(
     short = {service.partition("/")[2]: service for service in sorted(known.services)} if known else {}
     suggestions = 0
     for index, _, group in groups:
-        for side in ("block", "allow"):
+        for side in ("block", "allow", "monitor"):
             for entry, text in _texts(group.get(side)):
                 if text in names or (known is None and _REFERENCE.match(text) and "." not in text):
                     continue

@@ -9,8 +9,8 @@ from resolver.policy.decision import Decision, MatchedRule, Verdict
 from resolver.policy.groups import CompiledGroup, parse_client
 from resolver.policy.rule_layer import Match, Rank
 from resolver.policy.situation import Situation, situation_of
-from resolver.policy.snapshot import PolicySnapshot, decision_of
-from resolver.policy.standing import Standing, View, standing_of
+from resolver.policy.snapshot import PolicySnapshot, decision_on
+from resolver.policy.standing import Standing, View, standing_of, watched_block
 from resolver.policy.subjects import Moment, Subjects
 from resolver.policy.telling import Step, situation_steps
 from resolver.wire.names import key_of, to_text
@@ -73,12 +73,14 @@ def explain(
     key = key_of(wire_name)
     matches = policy.stack.matches(key, policy.stack.walk(key))
     standing = standing_of(policy.stack, view, matches)
-    decision = decision_of(view, standing, key)
+    watched = watched_block(policy.stack, view, matches, standing)
+    decision = decision_on(policy.stack, view, matches, key)
     trace = [
         *situation_steps(policy, situation, address, now),
         *_rule_steps(policy, view, matches),
         _rule_verdict(standing),
         *_block_steps(policy, situation, standing, decision, key),
+        *_watch_steps(policy, situation, watched, decision, key),
     ]
     response = _response(view.group, decision, qtype) if decision.verdict is Verdict.BLOCK else None
     if response:
@@ -123,7 +125,8 @@ def _rule_steps(policy: PolicySnapshot, view: View, matches: list[Match]) -> lis
             elif member.source in view.allowed or not view.allowed.isdisjoint(member.needed_by):
                 outcome = "allowed by the group"
             elif member.source not in view.blocked:
-                outcome = "not in force for the group"
+                is_watched = member.source in view.blocked_or_watched
+                outcome = "watched by the group" if is_watched else "not in force for the group"
             elif source.vendor in view.own_vendors:
                 outcome = "left out: own vendor"
             else:
@@ -174,6 +177,23 @@ def _block_steps(
         why = "only watches" if group.monitor else "is only monitored for now (see pause and schedule)"
         steps.append(Step("mode", "monitor", f"group {group.name} {why}"))
     return steps
+
+
+def _watch_steps(
+    policy: PolicySnapshot, situation: Situation, watched: Standing | None, decision: Decision, key: bytes
+) -> list[Step]:
+    """Steps on a name that only what the group watches would block."""
+    if watched is None or watched.deciding is None:
+        return []
+    rule, group = watched.deciding, situation.view.group
+    source = policy.stack.sources[rule.meaning.source].key
+    by = ", ".join(name for name, sources in group.watch.named if source in sources)
+    would = f"{_words(rule)} would block it if group {group.name} blocked {by}"
+    if decision.verdict is Verdict.MONITOR:
+        return [Step("watch", "monitor", f"{would}, which it only watches")]
+    covering = next((one.id for one in situation.exemptions if policy.grant_of(one).covers(watched, key)), None)
+    why = f"group {group.name} is exempt" if group.exempt else f"{covering} covers it"
+    return [Step("watch", "not counted", f"{would}; but {why}")]
 
 
 def _response(group: CompiledGroup, decision: Decision, qtype: str) -> ExplainedResponse:

@@ -25,8 +25,41 @@ class ResponsePolicy:
     ipv6: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """Sources whose blocks a group only counts: by the references that name them, until `until` (Unix time)."""
+
+    named: tuple[tuple[str, frozenset[str]], ...] = ()
+    until: float | None = None
+
+    @property
+    def sources(self) -> frozenset[str]:
+        """All of them."""
+        return frozenset(source for _, sources in self.named for source in sources)
+
+    def is_over(self, wall: float) -> bool:
+        """Whether its end has come."""
+        return self.until is not None and self.until <= wall
+
+    def to_plain(self) -> PlainWatch:
+        """As it is written into a snapshot."""
+        return {"named": [[name, sorted(sources)] for name, sources in self.named], "until": self.until}
+
+    @classmethod
+    def from_plain(cls, plain: PlainWatch) -> Watch:
+        """Read what `to_plain` wrote."""
+        return cls(tuple((name, frozenset(sources)) for name, sources in plain["named"]), plain["until"])
+
+
+class PlainWatch(TypedDict):
+    """Watch as a snapshot has it."""
+
+    named: list[list[Any]]  # a reference, and its sources
+    until: float | None
+
+
 class PlainGroup(TypedDict):
-    """Group as a snapshot has it; earlier versions wrote no client names and no schedule."""
+    """Group as a snapshot has it; earlier versions wrote no client names, no schedule and no watch."""
 
     name: str
     networks: list[str]
@@ -37,6 +70,7 @@ class PlainGroup(TypedDict):
     allow: list[str]
     response: Sequence[Any]  # mode, ttl_seconds, ipv4, ipv6
     schedule: NotRequired[PlainSchedule | None]
+    watch: NotRequired[PlainWatch]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +91,7 @@ class CompiledGroup:
     schedule_plain: PlainSchedule | None = None
     schedule: Schedule | None = field(default=None, compare=False)
     client_names: tuple[str, ...] = ()  # lower-case
+    watch: Watch = field(default_factory=Watch)
 
     def to_plain(self) -> PlainGroup:
         """As it is written into a snapshot."""
@@ -71,12 +106,14 @@ class CompiledGroup:
             "allow": sorted(self.allow),
             "response": [response.mode, response.ttl_seconds, response.ipv4, response.ipv6],
             "schedule": self.schedule_plain,
+            "watch": self.watch.to_plain(),
         }
 
     @classmethod
     def from_plain(cls, plain: PlainGroup) -> CompiledGroup:
         """Read what `to_plain` wrote, now or in an earlier version."""
         schedule = plain.get("schedule")
+        watch = plain.get("watch")
         return cls(
             name=plain["name"],
             networks=tuple(plain["networks"]),
@@ -88,6 +125,7 @@ class CompiledGroup:
             response=ResponsePolicy(*plain["response"]),
             schedule_plain=schedule,
             schedule=Schedule.from_plain(schedule) if schedule else None,
+            watch=Watch.from_plain(watch) if watch else Watch(),
         )
 
 

@@ -71,8 +71,13 @@ def situation_of(
         enforces, changes = group.schedule.at(now.wall)
         is_off_schedule = not enforces
         until = min(until, changes - now.wall)
+    watches = not group.watch.is_over(now.wall)
+    if watches and group.watch.until is not None:
+        until = min(until, group.watch.until - now.wall)
     return Situation(
-        policy.view_with(view, is_watched=is_off_schedule or pause is not None, exemptions=tuple(in_force)),
+        policy.view_with(
+            view, is_watched=is_off_schedule or pause is not None, exemptions=tuple(in_force), watches=watches
+        ),
         via,
         name,
         network,

@@ -8,9 +8,10 @@ from dataclasses import replace
 
 from resolver.policy.decision import Decision, MatchedRule, Verdict
 from resolver.policy.groups import DEFAULT_GROUP, Address, CompiledGroup, Network, network_table, parse_client
+from resolver.policy.rule_layer import Match
 from resolver.policy.rule_syntax import parse_rule
 from resolver.policy.stack import RuleStack
-from resolver.policy.standing import Grant, Standing, View, standing_of
+from resolver.policy.standing import Grant, Standing, View, standing_of, watched_block
 from resolver.policy.subjects import Exemption
 from resolver.wire.ip_keys import keys_of_address
 
@@ -33,26 +34,24 @@ class PolicySnapshot:
         self.revision = revision
         self.stack = stack
         self._scopes = scopes or {}
-        self._index_of = index_of = {source.key: index for index, source in enumerate(stack.sources)}
+        self._index_of = {source.key: index for index, source in enumerate(stack.sources)}
         self._numbers = itertools.count(len(groups))
         self._views: dict[tuple[object, ...], View] = {}
-        self.views = tuple(
-            View(
-                number=number,
-                index=number,
-                group=group,
-                blocked=frozenset(index_of[name] for name in group.block if name in index_of),
-                allowed=frozenset(index_of[name] for name in group.allow if name in index_of),
-                own_vendors=own_vendors,
-            )
-            for number, group in enumerate(groups)
-        )
+        self.views = tuple(self._view_of_group(number, group, own_vendors) for number, group in enumerate(groups))
         self._untouched = tuple(Decision(Verdict.ALLOW, group.name) for group in groups)
         self._known: dict[tuple[int, ...], tuple[Decision, int]] = {}
         self._networks = network_table(groups)
         self._by_name = {view.group.name: view for view in self.views}
         self._by_client_name = {name: view for view in self.views for name in view.group.client_names}
         self._default = next(view for view in self.views if view.group.name == DEFAULT_GROUP)
+
+    def _view_of_group(self, number: int, group: CompiledGroup, own_vendors: frozenset[str]) -> View:
+        blocked, allowed, watched = (
+            frozenset(self._index_of[name] for name in names if name in self._index_of)
+            for names in (group.block, group.allow, group.watch.sources)
+        )
+        counted = blocked | watched if watched - blocked else frozenset[int]()
+        return View(number, number, group, blocked, allowed, own_vendors, blocked_or_watched=counted)
 
     def view_of(self, address: str | Address) -> tuple[View, Network | None]:
         """The view of a client, and the network that gave it (None: the default group). Raises ValueError."""
@@ -80,17 +79,24 @@ class PolicySnapshot:
         """The view of a group; None where there is no such group."""
         return self._by_name.get(name)
 
-    def view_with(self, view: View, *, is_watched: bool, exemptions: tuple[Exemption, ...]) -> View:
-        """The view of a group as clients have it whose group is only watched, or who hold exemptions."""
-        if not is_watched and not exemptions:
+    def view_with(
+        self, view: View, *, is_watched: bool, exemptions: tuple[Exemption, ...], watches: bool = True
+    ) -> View:
+        """The view of a group as clients have it whose group is only watched, or who hold exemptions.
+
+        `watches`: what the group watches has not come to its end.
+        """
+        counted = view.blocked_or_watched if watches else frozenset[int]()
+        if not is_watched and not exemptions and counted == view.blocked_or_watched:
             return view
-        what = (view.index, is_watched, *[(exemption.id, exemption.scope) for exemption in exemptions])
+        what = (view.index, is_watched, bool(counted), *[(exemption.id, exemption.scope) for exemption in exemptions])
         known = self._views.get(what)
         if known is None:
             if len(self._views) >= _MOST_VIEWS:
                 self._views.clear()
             grants = tuple(self.grant_of(exemption) for exemption in exemptions)
-            known = replace(view, number=next(self._numbers), is_watched=is_watched, grants=grants)
+            number = next(self._numbers)
+            known = replace(view, number=number, is_watched=is_watched, grants=grants, blocked_or_watched=counted)
             self._views[what] = known
         return known
 
@@ -111,7 +117,7 @@ class PolicySnapshot:
         stack = self.stack
         walked = stack.walk(key)
         if stack.must_search(walked) or (walked and view.minds_names):
-            return decision_of(view, standing_of(stack, view, stack.matches(key, walked)), key)
+            return decision_on(stack, view, stack.matches(key, walked), key)
         if not walked:
             return self._untouched[view.index]
         # Which rule sets stand on and above a name, and whether one is on the name itself, is all that a decision
@@ -143,7 +149,7 @@ class PolicySnapshot:
         for key in keys_of_address(packed):
             walked = self.stack.walk(key)
             if walked:
-                return decision_of(view, standing_of(self.stack, view, self.stack.matches_of_address(walked)), key)
+                return decision_on(self.stack, view, self.stack.matches_of_address(walked), key)
         return None
 
     def _learn(
@@ -151,7 +157,7 @@ class PolicySnapshot:
     ) -> tuple[Decision, int]:
         """Decide for a row, and where in what was walked the deciding name is."""
         matches = self.stack.matches(key, walked)
-        decision = decision_of(view, standing_of(self.stack, view, matches), key) if matches else None
+        decision = decision_on(self.stack, view, matches, key) if matches else None
         decision = decision or self._untouched[view.index]
         rule = decision.rule
         place = next((n for n, (prefix, _) in enumerate(walked) if rule is not None and prefix == rule.key), 0)
@@ -159,6 +165,26 @@ class PolicySnapshot:
             self._known.clear()
         self._known[row] = (decision, place)
         return decision, place
+
+
+def decision_on(stack: RuleStack, view: View, matches: list[Match], key: bytes) -> Decision:
+    """The decision of a view on the name `key` by the rules that match it, strongest first."""
+    standing = standing_of(stack, view, matches)
+    watched = watched_block(stack, view, matches, standing)
+    decision = counted_decision(view, watched, key) if watched is not None else None
+    return decision or decision_of(view, standing, key)
+
+
+def counted_decision(view: View, watched: Standing, key: bytes) -> Decision | None:
+    """The decision on a name that only what the group watches would block.
+
+    None for whom it would not be blocked then either: nothing is let through for them, so they are not told as exempt.
+    """
+    group = view.group
+    if not watched.is_bypass and (group.exempt or any(grant.covers(watched, key) for grant in view.grants)):
+        return None
+    service = watched.services[0] if watched.services else None
+    return Decision(Verdict.MONITOR, group.name, watched.deciding, service, despite_block=True)
 
 
 def decision_of(view: View, standing: Standing, key: bytes) -> Decision:

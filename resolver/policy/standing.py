@@ -35,7 +35,8 @@ class View:
     """View of one client: its group with names resolved. Answers are shared among all clients of a view.
 
     `number` tells views apart, `index` their groups. `is_watched`: outside its schedule or paused, the group blocks
-    nothing.
+    nothing. `blocked_or_watched` are the sources that would be in force if the group blocked what it watches; none
+    where it watches nothing now.
     """
 
     number: int
@@ -46,6 +47,7 @@ class View:
     own_vendors: frozenset[str]  # vendors that bundled and subscribed rules do not touch
     is_watched: bool = False
     grants: tuple[Grant, ...] = ()
+    blocked_or_watched: frozenset[int] = frozenset()
 
     @property
     def minds_names(self) -> bool:
@@ -76,7 +78,21 @@ class Standing:
 
 def standing_of(stack: RuleStack, view: View, matches: list[Match]) -> Standing:
     """Weigh the matching rules (strongest first) for a view."""
-    judge = _Judge(stack, view, matches)
+    return _weighed(_Judge(stack, view, matches, view.blocked))
+
+
+def watched_block(stack: RuleStack, view: View, matches: list[Match], standing: Standing) -> Standing | None:
+    """The block that would be if the group blocked what it watches; None where there is none.
+
+    A rule that is in force already decides alone, whatever its rank: what is watched changes no answer.
+    """
+    if standing.deciding is not None or not view.blocked_or_watched:
+        return None
+    would_be = _weighed(_Judge(stack, view, matches, view.blocked_or_watched))
+    return would_be if would_be.deciding is not None and would_be.deciding.action == "block" else None
+
+
+def _weighed(judge: _Judge) -> Standing:
     own = list(judge.own_rules())
     lower = judge.bundled_block() or judge.subscribed_block()
     if lower is None:
@@ -92,11 +108,12 @@ def standing_of(stack: RuleStack, view: View, matches: list[Match]) -> Standing:
 
 
 class _Judge:
-    """One name's matches before one view."""
+    """One name's matches before one view, with the sources `blocked` in force."""
 
-    def __init__(self, stack: RuleStack, view: View, matches: list[Match]) -> None:
+    def __init__(self, stack: RuleStack, view: View, matches: list[Match], blocked: frozenset[int]) -> None:
         self._sources = stack.sources
         self._view = view
+        self._blocked = blocked
         self._matches = matches
         self._catalogue_at, self._catalogue = self._strongest_of_catalogue()
         self._is_own_vendors = any(self._sources[m.source].vendor in view.own_vendors for m in self._catalogue)
@@ -107,7 +124,7 @@ class _Judge:
             members = [m for m in rule_set if self._sources[m.source].rank is Rank.BUNDLED]
             if members:
                 # The service that is blocked counts before others of the same name, then the first by name.
-                members.sort(key=lambda m: (m.source not in self._view.blocked, self._sources[m.source].name))
+                members.sort(key=lambda m: (m.source not in self._blocked, self._sources[m.source].name))
                 return place, members
         return -1, []
 
@@ -140,13 +157,13 @@ class _Judge:
         return member.source in allowed or (member.allow and self._is_own_in_force(member))
 
     def _is_own_in_force(self, member: Member) -> bool:
-        return self._sources[member.source].rank is Rank.OWN and member.source in self._view.blocked
+        return self._sources[member.source].rank is Rank.OWN and member.source in self._blocked
 
     def bundled_block(self) -> MatchedRule | None:
         """The catalogue's block, by the name's own service."""
         if self._is_own_vendors:
             return None
-        member = next((member for member in self._catalogue if member.source in self._view.blocked), None)
+        member = next((member for member in self._catalogue if member.source in self._blocked), None)
         return self._matched(member, self._matches[self._catalogue_at][0], "block") if member else None
 
     def subscribed_block(self) -> MatchedRule | None:
@@ -178,13 +195,13 @@ class _Judge:
         for key, rule_set in self._matches:
             for member in rule_set:
                 source = self._sources[member.source]
-                is_in_force = source.rank is Rank.FEED and member.source in self._view.blocked
+                is_in_force = source.rank is Rank.FEED and member.source in self._blocked
                 if is_in_force and source.vendor not in self._view.own_vendors:
                     return self._matched(member, key, "block")
         return None
 
     def _is_subscribed(self, member: Member) -> bool:
-        return self._sources[member.source].rank is Rank.SUBSCRIPTION and member.source in self._view.blocked
+        return self._sources[member.source].rank is Rank.SUBSCRIPTION and member.source in self._blocked
 
     def _matched(self, member: Member, key: bytes, action: str) -> MatchedRule:
         return MatchedRule(self._sources[member.source].name, member, key, action)

@@ -38,6 +38,14 @@ def situation_steps(policy: PolicySnapshot, situation: Situation, address: Addre
             yield Step("schedule", "watched", f"outside the windows of group {group.name}: {clock}")
         else:
             yield Step("schedule", "enforced", f"within a window of group {group.name}: {clock}")
+    if group.watch.named:
+        names = ", ".join(name for name, _ in group.watch.named)
+        end = group.watch.until
+        if group.watch.is_over(now.wall) and end is not None:
+            yield Step("watch", "over", f"group {group.name} watched {names} until {_shown(end)}; now it does not")
+        else:
+            until_end = f" until {_shown(end)}" if end is not None else ""
+            yield Step("watch", "watched", f"group {group.name} watches {names}{until_end}: counted, and not blocked")
     if situation.pause is not None:
         whom = f"group {situation.pause.group}" if situation.pause.group else "every group"
         until_pause = _shown(situation.pause.ends.wall)

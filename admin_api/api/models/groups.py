@@ -38,6 +38,10 @@ class GroupPatch(Sent):
     exempt: bool | None = None
     mode: Literal["enforce", "monitor"] | None = None
     block: list[str] | None = Field(None, description="Default or null: the blocks of the group `default`.")
+    monitor: list[str] | None = Field(
+        None, description="Watched: answered, and counted as monitored where it would have been blocked."
+    )
+    monitor_until: str | None = Field(None, description="End of the watch, with a time zone; null: none.")
     allow: list[str] | None = None
     response: ResponseBody | None = None
     schedule: dict[str, object] | None = None
@@ -59,6 +63,8 @@ class GroupItem(BaseModel):
     exempt: bool
     mode: Literal["enforce", "monitor"]
     block: list[str] | None
+    monitor: list[str]
+    monitor_until: AwareDatetime | None
     allow: list[str]
     response: dict[str, object] | None
     schedule: dict[str, object] | None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 
 from admin_api.api import models
 from admin_api.api.http.call import ApiReply, Call, as_model, in_force, tagged
@@ -75,4 +76,4 @@ async def _update(call: Call, merge: Merge) -> ApiReply:
 
 
 def _item(row: GroupRow) -> models.GroupItem:
-    return as_model(models.GroupItem, row, notes=list(group_notes(exempt=row.exempt, mode=row.mode)))
+    return as_model(models.GroupItem, row, notes=list(group_notes(row, datetime.now(UTC))))

@@ -15,7 +15,7 @@ _HITS = ("block", "monitor")
 _STATIONS = (  # parts of a query's way, each with the steps of a trace that belong to it
     ("Who asks", ("access", "lease", "client name", "network", "group")),
     ("What the rules say", ("type", "local", "rule", "decision")),
-    ("What makes an exception", ("exempt", "exemption", "schedule", "pause", "mode")),
+    ("What makes an exception", ("exempt", "exemption", "schedule", "pause", "mode", "watch")),
     ("What is answered", ("response",)),
 )
 

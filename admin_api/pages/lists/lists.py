@@ -183,4 +183,8 @@ async def _users(visit: Visit, name: str) -> list[str]:
     groups: list[models.GroupItem] = await all_of(visit, "GET /groups")
     default: models.GroupItem = await visit.ask("GET /groups/{name}", path={"name": DEFAULT_GROUP})
     named = {name, ALL_LISTS}
-    return [group.name for group in groups if not named.isdisjoint((*block_of(group, default), *group.allow))]
+    return [
+        group.name
+        for group in groups
+        if not named.isdisjoint((*block_of(group, default), *group.monitor, *group.allow))
+    ]

@@ -13,6 +13,8 @@ _UNSAID: GroupState = {
     "exempt": False,
     "mode": "enforce",
     "block": None,
+    "monitor": [],
+    "monitor_until": None,
     "allow": [],
     "response": None,
     "schedule": None,

@@ -171,8 +171,8 @@ async def test_a_renewal_is_not_approved_once_the_old_end_has_come(nobody_looks:
 
 
 async def test_names_are_kept_in_their_normal_form_and_once(served: Served) -> None:
-    body = await made(served, scope=["Chat.Example.COM", "chat.example.com.", "ai"])
-    assert body["scope"] == ["chat.example.com", "ai"]
+    body = await made(served, scope=["Chat.Example.COM", "chat.example.com.", "ai", "kind:assistant"])
+    assert body["scope"] == ["chat.example.com", "ai", "kind:assistant"]
 
 
 async def test_with_four_eyes_another_owner_has_to_approve(four_eyes: Served) -> None:

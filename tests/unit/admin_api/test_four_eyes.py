@@ -124,6 +124,7 @@ OPENINGS: dict[str, list[Call]] = {
     "a group blocks less": [
         ("PATCH", "groups/default", {"block": ["ai", "lists"]}),
         ("PATCH", "groups/strict", {"block": ["ai", "bypass", "lists"]}),
+        ("PATCH", "groups/strict", {"block": ["ai", "bypass", "lists"], "monitor": ["gateways"]}),
         ("PATCH", "groups/staff", {"block": ["anthropic"]}),
         ("PATCH", "groups/strict", {"block": None}),
     ],
@@ -229,6 +230,8 @@ CLOSINGS: Sequence[Call] = (
     ("DELETE", "lists/shut", None),
     ("PATCH", "groups/staff", {"description": "a note"}),
     ("PATCH", "groups/staff", {"block": ["ai", "gateways", "bypass", "lists"]}),
+    ("PATCH", "groups/staff", {"monitor": ["clouds", "house"], "monitor_until": "2099-01-01T00:00:00Z"}),
+    ("PATCH", "groups/staff", {"monitor": [], "monitor_until": None}),
     ("PATCH", "groups/open", {"exempt": False}),
     ("PATCH", "groups/uses", {"allow": []}),
     ("PATCH", "groups/staff", {"response": {"mode": "nxdomain"}}),

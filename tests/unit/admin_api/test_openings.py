@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from admin_api.second_owner.groups import Facts, States, changed
 from admin_api.store.policy import DEFAULT_BLOCK, DEFAULT_RESPONSE
+from admin_api.store.states import UNWATCHED
 from blocklists.sources import compile_policy
 from resolver.config.policy_schema import Policy
 from resolver.policy.compiler import policy_in_memory
@@ -33,10 +34,14 @@ FACTS = Facts(
     leased_groups=frozenset(),
 )
 CLIENTS = ("10.1.2.3", "10.1.9.9", "10.9.9.9", "192.0.2.1", "2001:db8::1")
-TEXTS = ("claude.ai", "chatgpt.com", "openrouter.ai", "dns.google", "x.example", "y.example")
+CLOUD = "bedrock-runtime.eu-west-1.amazonaws.com"
+TEXTS = ("claude.ai", "chatgpt.com", "openrouter.ai", CLOUD, "dns.google", "x.example", "y.example")
 NAMES = tuple(key_of(parse_name(text)) for text in TEXTS)
 NETWORKS = ("10.0.0.0/8", "10.1.0.0/16", "10.1.2.0/24", "192.0.2.0/24", "2001:db8::/32", "2001:db8::1/128")
-REFERENCES = ("ai", "gateways", "bypass", "lists", "anthropic", "openai", "anthropic/claude", "house", "other")
+REFERENCES = (
+    *("ai", "vendors", "gateways", "clouds", "bypass", "lists"),
+    *("anthropic", "openai", "anthropic/claude", "house", "other"),
+)
 SCHEDULES = ({"time_zone": "UTC", "windows": [{"days": ["mon"], "start": "08:00", "end": "18:00"}]},)
 
 FIELDS = {
@@ -44,6 +49,7 @@ FIELDS = {
     "mode": st.sampled_from(("enforce", "enforce", "monitor")),
     "block": st.none() | st.lists(st.sampled_from(REFERENCES), unique=True, max_size=5),
     "allow": st.lists(st.sampled_from(REFERENCES), unique=True, max_size=2),
+    "monitor": st.lists(st.sampled_from(REFERENCES), unique=True, max_size=3),
     "response": st.none() | st.sampled_from(("zero-ip", "nxdomain", "refused")).map(lambda mode: {"mode": mode}),
 }
 
@@ -52,7 +58,7 @@ def filled(name: str, **values: Any) -> dict[str, Any]:
     """A group as rows tell of it."""
     nothing = {"description": "", "schedule": None, "client_names": [], "networks": []}
     rest = {"exempt": False, "mode": "enforce", "block": None, "allow": [], "response": None}
-    return {"name": name, **nothing, **rest, **values}
+    return {"name": name, **nothing, **UNWATCHED, **rest, **values}
 
 
 @st.composite
@@ -123,4 +129,4 @@ def test_a_policy_that_stays_as_it_is_opens_nothing(change: tuple[States, States
 
 def test_the_names_of_these_tests_are_blocked_by_default() -> None:
     states = {"default": filled("default"), "one": filled("one", networks=["10.0.0.0/8"])}
-    assert len(closed(compiled(states))) == len(CLIENTS) * (len(NAMES) - 3)  # the house list allows two; no gateways
+    assert len(closed(compiled(states))) == len(CLIENTS) * (len(NAMES) - 3)  # the house list allows two; no clouds

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from typing import Any
 
 import pytest
 
@@ -210,3 +211,35 @@ async def test_a_group_that_is_exempt_and_to_be_watched_is_told_what_that_means(
     async with served.call("PATCH", "groups/lab", {"exempt": False}) as response:
         assert (await response.json())["notes"] == []
     assert (await served.get("groups/lab"))["notes"] == []
+
+
+async def test_what_a_group_watches_is_kept_told_and_taken_away(served: Served) -> None:
+    wanted = {"monitor": ["clouds", "kind:coding"], "monitor_until": "2099-12-10T09:00:00+01:00"}
+    made = await make(served, "groups", name="lab", networks=["10.1.0.0/16"], **wanted)
+    assert (made["monitor"], made["monitor_until"]) == (["clouds", "kind:coding"], "2099-12-10T08:00:00Z")
+    async with served.call("PATCH", "groups/lab", {"monitor_until": "2020-01-01T00:00:00Z"}) as response:
+        assert "clouds, kind:coding is no longer watched" in str((await response.json())["notes"])
+    async with served.call("PATCH", "groups/lab", {"monitor": None, "monitor_until": None}) as response:
+        body = await response.json()
+        assert (body["monitor"], body["monitor_until"], body["notes"]) == ([], None, [])
+
+
+@pytest.mark.parametrize(
+    ("wrong", "pointer"),
+    [
+        ({"monitor": ["cloud"]}, "/monitor/0"),
+        ({"monitor": ["clouds"], "monitor_until": "2099-12-10T09:00:00"}, "/monitor_until"),
+        ({"monitor": ["clouds"], "monitor_until": "tomorrow"}, "/monitor_until"),
+        ({"monitor": [f"x{number}" for number in range(1001)]}, "/monitor"),
+    ],
+)
+async def test_a_watch_that_cannot_be_is_refused(served: Served, wrong: dict[str, Any], pointer: str) -> None:
+    async with served.call("POST", "groups", {"name": "lab", **wrong}) as response:
+        problem = await expect_problem(response)
+    assert (problem["status"], [error["pointer"] for error in problem["errors"]]) == (422, [pointer])
+
+
+async def test_a_list_that_a_group_watches_is_in_use(served: Served) -> None:
+    await make(served, "lists", name="house", block=["x.example"])
+    await make(served, "groups", name="lab", monitor=["house"])
+    assert await served.status("DELETE", "lists/house") == 409

@@ -40,6 +40,8 @@ async def make_old(store: Store) -> None:
     async with store.count() as conn:
         await conn.execute(text("ALTER TABLE groups DROP COLUMN monitor"))
         await conn.execute(text("ALTER TABLE groups DROP COLUMN monitor_until"))
+        unsaid = {"unsaid": '"monitor":[],"monitor_until":null,'}
+        await conn.execute(text("UPDATE change_requests SET changes = replace(changes, :unsaid, '')"), unsaid)
         await conn.execute(text("UPDATE alembic_version SET version_num = '0008'"))
 
 

@@ -111,6 +111,8 @@ def test_the_defaults_are_those_of_the_contract(tmp_path: Path, monkeypatch: pyt
                     "exempt": False,
                     "mode": "enforce",
                     "block": ["ai", "bypass", "lists"],
+                    "monitor": [],
+                    "monitor_until": None,
                     "allow": [],
                     "response": None,
                     "schedule": None,

@@ -49,3 +49,29 @@ def test_an_exempt_group_that_is_to_be_watched_is_told(tmp_path: Path, exempt: b
     found = [note for note in notes_of(tmp_path, {"policy": {"groups": [group]}}) if "'lab'" in note]
     assert bool(found) is (exempt and mode == "monitor")
     assert all("exempt: true goes before mode: monitor" in note for note in found)
+
+
+@pytest.mark.parametrize("allow", [["ai"], ["vendors", "resellers"], ["openai"]])
+def test_a_group_that_allows_what_ai_means_now_is_told_how_to_write_what_it_meant(
+    tmp_path: Path, allow: list[str]
+) -> None:
+    groups = [{"name": "legal", "allow": allow}, {"name": "default", "block": ["ai"]}]
+    found = [note for note in notes_of(tmp_path, {"policy": {"groups": groups}}) if "resellers" in note]
+    assert len(found) == ("ai" in allow)
+    assert all("'legal'" in note and "'default'" not in note and "write 'vendors'" in note for note in found)
+
+
+@pytest.mark.parametrize(
+    ("monitor", "until", "told"),
+    [
+        (["clouds"], None, None),
+        (["clouds"], "2099-01-01T00:00:00Z", None),
+        (["clouds"], "2020-01-01T00:00:00+02:00", "clouds is no longer watched"),
+        ([], "2099-01-01T00:00:00Z", "has no effect"),
+    ],
+)
+def test_a_watch_that_is_none_is_told(tmp_path: Path, monitor: list[str], until: str | None, told: str | None) -> None:
+    group = {"name": "default", "monitor": monitor, "monitor_until": until}
+    found = [note for note in notes_of(tmp_path, {"policy": {"groups": [group]}}) if "'default'" in note]
+    assert len(found) == (told is not None)
+    assert all(str(told) in note for note in found)

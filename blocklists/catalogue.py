@@ -45,7 +45,7 @@ class Vendor:
     """A vendor, a reseller, a cloud's model service, or the ways around the resolver.
 
     `serves_models_of` are ids of vendors whose models it serves. `limits` says what DNS cannot separate there, and what
-    else breaks, in finished phrases.
+    else breaks, in finished phrases. `closed`: the day since which there is nothing of it, though policies may name it.
     """
 
     id: str
@@ -53,6 +53,7 @@ class Vendor:
     kind: Kind
     serves_models_of: tuple[str, ...] = ()
     limits: tuple[str, ...] = ()
+    closed: datetime.date | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -118,6 +118,9 @@ def _body(catalogue: Catalogue, vendor: Vendor) -> Iterator[str]:
     if vendor.serves_models_of:
         yield f"Serves models of {', '.join(vendor.serves_models_of)}."
         yield ""
+    if vendor.closed:
+        yield f"Closed on {vendor.closed}: nothing is blocked for it; a policy that names it stays good."
+        yield ""
     for limit in vendor.limits:
         yield f"- Limit: {limit}."
     if vendor.limits:

@@ -55,7 +55,7 @@ def mistakes(catalogue: Catalogue) -> Iterator[str]:
             yield f"{domain.service}: {domain.rule.text}: {found[0]} is a package registry"
     for vendor in catalogue.about.values():
         surfaces = {domain.surface for domain in catalogue.domains if domain.vendor == vendor.id}
-        if vendor.kind != "bypass" and not surfaces & _USABLE:
+        if vendor.kind != "bypass" and vendor.closed is None and not surfaces & _USABLE:
             yield f"{vendor.id}: no domain in force is its api, web or install surface"
         for other in vendor.serves_models_of:
             if other not in catalogue.about:

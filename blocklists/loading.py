@@ -34,7 +34,7 @@ _Word = TypeVar("_Word", bound=str)
 _ID = re.compile(r"[a-z0-9][a-z0-9-]{0,62}\Z")
 
 # required, optional
-_FILE_KEYS = ({"vendor", "name", "services", "domains"}, {"shared", "serves_models_of", "limits"})
+_FILE_KEYS = ({"vendor", "name", "services", "domains"}, {"shared", "serves_models_of", "limits", "closed"})
 _SERVICE_KEYS = ({"name", "description"}, {"kind"})
 _DOMAIN_KEYS = ({"rule", "service", "surface", "source", "seen"}, {"needed_by", "response", "note"})
 _SHARED_KEYS: tuple[set[str], set[str]] = ({"rule", "service", "surface", "reason", "source", "seen"}, set())
@@ -139,11 +139,11 @@ class _Mapping:
         rules = [f" ({one['rule']})" if isinstance(one, dict) and "rule" in one else "" for one in value]
         return [(f"{self.at}: {key}[{index}]{rules[index]}", one) for index, one in enumerate(value)]
 
-    def seen(self) -> datetime.date:
-        """The date `seen`."""
-        value = self.values["seen"]
+    def date(self, key: str) -> datetime.date:
+        """A date."""
+        value = self.values[key]
         if not isinstance(value, datetime.date) or isinstance(value, datetime.datetime):
-            raise CatalogueError(f"{self.at}: seen: expected a date such as 2026-11-01, not {value!r}")
+            raise CatalogueError(f"{self.at}: {key}: expected a date such as 2026-11-01, not {value!r}")
         return value
 
     def service(self, vendor: str, services: Mapping[str, Service]) -> Service:
@@ -175,7 +175,7 @@ class _Mapping:
 
     def of(self, service: Service) -> tuple[Rule, str, str, str, datetime.date]:
         """The fields of a `CatalogueEntry` for a service."""
-        return self.rule(), service.id, self.one_of("surface", SURFACES), self.text("source"), self.seen()
+        return self.rule(), service.id, self.one_of("surface", SURFACES), self.text("source"), self.date("seen")
 
 
 def _service(at: str, key: str, service: str, services: Mapping[str, Service]) -> Service:
@@ -227,7 +227,8 @@ def _file(where: str, loaded: object) -> _File:
         raise CatalogueError(f"{where}: vendor: {vendor!r} cannot name a vendor")
     known = {service.id: service for service in _services(where, vendor, services)}
     texts = {key: data.texts(key, "texts") for key in ("serves_models_of", "limits")}
-    return _File(Vendor(vendor, name, KINDS[folder], **texts), known, domains, shared)
+    closed = data.date("closed") if "closed" in data.values else None
+    return _File(Vendor(vendor, name, KINDS[folder], **texts, closed=closed), known, domains, shared)
 
 
 def _services(where: str, vendor: str, services: Mapping[object, object]) -> Iterator[Service]:

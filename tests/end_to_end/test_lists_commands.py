@@ -9,6 +9,11 @@ import subprocess
 from pathlib import Path
 
 from admin_api.query_log.files import COLUMNS, FOLDER, open_to_write
+from blocklists.catalogue import CatalogueDomain
+from blocklists.loading import load_catalogue
+from blocklists.neighbours import Neighbourhood
+from resolver.policy.rule_syntax import RuleForm, RuleKind
+from resolver.wire.names import to_text, wire_of_key
 from tests.support.clients import ask
 from tests.support.moatdns import Moatdns
 from tests.support.programs import MOATDNS, PATIENCE_SECONDS, wait_until
@@ -72,10 +77,28 @@ def test_coverage_tells_which_names_are_blocked_and_by_what(tmp_path: Path) -> N
     assert run("coverage", "--names", str(tmp_path / "none"), "--config", str(config)).returncode == 1
 
 
+def _listed_alone() -> tuple[str, str, list[str]]:
+    """A name that a vendor's one exact rule names, its registrable domain, and the services that are listed there."""
+    catalogue = load_catalogue()
+    neighbourhood = Neighbourhood(catalogue)
+    found: dict[str, list[CatalogueDomain]] = {}
+    for domain in catalogue.domains:
+        if near := neighbourhood.of(to_text(wire_of_key(domain.rule.key))):
+            found.setdefault(near[0], []).append(domain)
+    for registrable, (first, *others) in sorted(found.items()):
+        name = to_text(wire_of_key(first.rule.key))
+        is_exact = first.rule.kind is RuleKind.NAME and first.rule.form is RuleForm.EXACT
+        if is_exact and not others and name != registrable:
+            return name, registrable, [first.service]
+    raise AssertionError("no exact rule stands alone in its domain")
+
+
 def test_names_next_to_listed_ones_are_found_in_the_query_log(tmp_path: Path) -> None:
     config = {"workers": 1, "upstream": {"servers": ["127.0.0.1:1"]}, "query_log": {"what": "all"}}
     with Moatdns(tmp_path, config, with_api=True) as server:
-        asked = ["console.302.ai", "console.302.ai", "claude.ai", "www.example.org", "www.google.com", "api.302.ai"]
+        listed, domain, services = _listed_alone()
+        beside = f"not-listed.{domain}"
+        asked = [beside, beside, "claude.ai", "www.example.org", "www.google.com", listed]
         for name in asked:
             ask(server.port, name)
         wait_until(lambda: len(server.api.get("queries")["items"]) == len(asked), "all are in the log")
@@ -83,10 +106,10 @@ def test_names_next_to_listed_ones_are_found_in_the_query_log(tmp_path: Path) ->
         assert told.returncode == 1, told.stderr
         assert json.loads(told.stdout) == [
             {
-                "name": "console.302.ai",
+                "name": beside,
                 "queries": 2,
-                "domain": "302.ai",
-                "services": ["aggregators/aggregators"],
+                "domain": domain,
+                "services": services,
                 "by": "domain",
             },
         ]

@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
@@ -26,6 +27,7 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # each start of a server would 
 
 _BELOW_EPHEMERAL = range(20_000, 32_000)  # no connection of anybody's gets such a port by chance
 _RUNS_BESIDE = 8
+_given: deque[int] = deque(maxlen=200)  # of late: a server that is about to start may want them
 _SYSTEM = "/usr/sbin:/usr/bin:/sbin:/bin"
 
 T = TypeVar("T")
@@ -40,8 +42,9 @@ def program(name: str) -> str:
 
 def free_port() -> int:
     """A port that nobody holds now, for UDP and TCP, on IPv4 and IPv6."""
-    for port in random.sample(_ports(), 200):
-        if is_free(port):
+    for port in random.sample(_ports(), 500):
+        if port not in _given and is_free(port):
+            _given.append(port)
             return port
     raise AssertionError("no free port")
 

@@ -212,3 +212,14 @@ def test_texts_about_a_vendor_must_be_texts(tmp_path: Path, wrong: str) -> None:
 def test_a_vendor_has_a_file_in_one_folder_only(tmp_path: Path) -> None:
     with pytest.raises(CatalogueError, match="acme"):
         load_catalogue(write(tmp_path, **{"clouds/acme": ACME}))
+
+
+def test_a_closed_vendor_can_be_named_and_has_no_names(tmp_path: Path) -> None:
+    services = "services: {chat: {name: Chat, description: talked}}"
+    gone = f"vendor: gone\nname: Gone\nclosed: 2026-01-16\n{services}\ndomains: []\n"
+    catalogue = load_catalogue(write(tmp_path, **{"vendors/gone": gone}))
+    assert str(catalogue.about["gone"].closed) == "2026-01-16"
+    assert catalogue.services_of("gone") == ("gone/chat",)
+    assert not [domain for domain in catalogue.domains if domain.vendor == "gone"]
+    with pytest.raises(CatalogueError, match=r"vendors/gone.yaml: closed: expected a date"):
+        load_catalogue(write(tmp_path, **{"vendors/gone": gone.replace("2026-01-16", "soon")}))

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import datetime
 import re
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import yaml
 
@@ -23,6 +23,7 @@ from blocklists.catalogue import (
     Vendor,
 )
 from blocklists.data_files import KINDS, data_files, digest_of
+from blocklists.yaml_files import parse_yaml
 from resolver.config.references import SETS
 from resolver.config.suffixes import is_public_suffix
 from resolver.errors import CatalogueError, RuleError
@@ -77,16 +78,6 @@ def catalogue_of(files: Mapping[str, object], fingerprint: str, beside: Catalogu
     return Catalogue(
         dict(sorted(about.items())), dict(sorted(services.items())), tuple(domains), tuple(shared), fingerprint
     )
-
-
-class _Loader(yaml.CSafeLoader):
-    """CSafeLoader that refuses a key written twice: the later one would silently win."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
-        if twice := sorted({key for key in keys if keys.count(key) > 1}):
-            raise yaml.constructor.ConstructorError(None, None, f"key {twice[0]!r} is written twice", node.start_mark)
-        return super().construct_mapping(node, deep)
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +192,7 @@ def parsed_folder(folder: Path) -> dict[str, object]:
 
 def _parsed(where: str, content: bytes) -> object:
     try:
-        return yaml.load(content, _Loader)  # noqa: S506  a subclass of CSafeLoader
+        return parse_yaml(content)
     except (yaml.YAMLError, ValueError) as error:  # ValueError: a date such as 2026-02-30
         raise CatalogueError(f"{where}: not readable as YAML: {error}") from error
 

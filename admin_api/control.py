@@ -35,10 +35,12 @@ from admin_api.query_log.writer import QueryLogWriter
 from admin_api.servers import Servers
 from admin_api.store.access import StoreAccess
 from admin_api.store.errors import StoreAway, StoreHeld
+from admin_api.store.groups import all_groups
 from admin_api.store.owner import Owner, holder_of
 from admin_api.store.tokens import all_tokens, ensure_first_token, may
 from admin_api.subjects.closing import close_what_opens
 from blocklists.versions import load_kept
+from resolver.config.notes import leaves_clouds_open
 from resolver.errors import ChannelError
 from resolver.system.child_process import ignore_signals
 from resolver.telemetry.log import Log, make_log
@@ -148,6 +150,8 @@ class Control:
             tasks.create_task(keepers.config_policy.run())
             tasks.create_task(keepers.config_told.run())
             await keepers.config_policy.tried.wait()  # without the config's part, the store's policy is not whole
+            if token is not None:
+                await self._tell_of_clouds()
             tasks.create_task(keepers.policy.run())
             tasks.create_task(keepers.subscriptions.run())
             tasks.create_task(keepers.statistics.run())
@@ -162,6 +166,16 @@ class Control:
             self._log.warning(
                 "policy.approval is four-eyes, and only one owner has a token that decides: nothing can be approved; "
                 "make another's on this machine (moatdns token create --role admin --owner NAME)"
+            )
+
+    async def _tell_of_clouds(self) -> None:
+        """Say at a first start what is open, though it serves rivals' models to whoever has an account."""
+        async with self._access.store.read() as connection:
+            rows = await all_groups(connection)
+        if leaves_clouds_open(rows, datetime.now(UTC)):
+            self._log.info(
+                "model services of clouds are open (Amazon Bedrock, Vertex AI, Azure OpenAI and others), since a "
+                "company's own systems may use them: block the set 'clouds', or watch it first (docs/policy.md)"
             )
 
     async def _obey(self) -> None:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from resolver.config.addresses import parse_endpoint
-from resolver.config.schema import Config
+
+if TYPE_CHECKING:
+    from resolver.config.schema import Config
 
 _HTTP = 80  # where browsers come
+_CLOUDS = frozenset(("clouds", "gateways"))  # sets that they are in
 _MOST_SHOWN = 3  # of a list that a note names
 
 
@@ -37,12 +40,25 @@ class Noted(Protocol):
         """Enforce or monitor."""
 
     @property
-    def monitor(self) -> tuple[str, ...]:
+    def block(self) -> Sequence[str] | None:
+        """References that are blocked; None: those of `default`."""
+
+    @property
+    def monitor(self) -> Sequence[str]:
         """References that are watched."""
 
     @property
     def monitor_until(self) -> datetime | None:
         """End of that."""
+
+
+def leaves_clouds_open(groups: Iterable[Noted], now: datetime) -> bool:
+    """Whether no group blocks or watches the model services of clouds, which no default does."""
+    for group in groups:
+        watched = group.monitor if group.monitor_until is None or group.monitor_until > now else ()
+        if not _CLOUDS.isdisjoint((*(group.block or ()), *watched)):
+            return False
+    return True
 
 
 def group_notes(group: Noted, now: datetime) -> Iterator[str]:

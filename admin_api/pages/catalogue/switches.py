@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from admin_api.api import models
 from admin_api.store.policy import DEFAULT_BLOCK
@@ -13,7 +14,7 @@ from resolver.config.references import KIND_PREFIX
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """State of one name. `key`: blocked, allowed, none or own; `because` says by which names of the group.
+    """State of one name. `key`: blocked, watched, allowed, none or own; `because` says by which names of the group.
 
     `own` is how the group names it itself: block, allow, both or "".
     """
@@ -33,6 +34,7 @@ class GroupPolicy:
     follows: bool
     own_vendors: frozenset[str]
     names_of: Mapping[str, tuple[str, ...]]  # of services: all by which a group may name them
+    watch: tuple[str, ...] = ()  # that is watched now
 
     def of_set(self, name: str) -> State:
         """The state of a set."""
@@ -71,6 +73,9 @@ class GroupPolicy:
             return State("allowed", "allowed by exception", ", ".join(filter(None, (because, exception))), own)
         if blocked is not None:
             return State("blocked", "blocked", "" if blocked == itself else f"because {blocked} is", own)
+        watched = next((name for name in names if name in self.watch), None)
+        if watched is not None:
+            return State("watched", "watched", "" if watched == itself else f"because {watched} is", own)
         return State("none", "not in force", "", own)
 
     def _own(self, name: str) -> str:
@@ -109,6 +114,7 @@ def policy_of(group: models.GroupItem, default: models.GroupItem, catalogue: mod
     return GroupPolicy(
         block=tuple(block_of(group, default)),
         allow=tuple(group.allow),
+        watch=() if group.monitor_until and group.monitor_until <= datetime.now(UTC) else tuple(group.monitor),
         follows=group.block is None,
         own_vendors=frozenset(catalogue.own_vendors),
         names_of={

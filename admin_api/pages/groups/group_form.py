@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 
 from admin_api.api import models
 from admin_api.editing.errors import Invalid
-from admin_api.pages.shared.references import chosen_in, chosen_of, named
+from admin_api.pages.shared.references import SET_LABELS, chosen_in, chosen_of, named
 from admin_api.pages.shared.visit import Visit
 from resolver.config.schedule import ScheduleSection
 from resolver.policy.schedules import DAYS
@@ -24,6 +25,7 @@ RESPONSE_MODES = (
 MODES = (("enforce", "Enforce: block names by the policy"), ("monitor", "Only monitor: count, and block nothing"))
 _MOST_WINDOWS = 100
 _SPARE = 2  # empty windows to fill in
+_TWO_WEEKS = timedelta(days=14)
 _RESPONSE = (("mode", "response_mode"), ("ttl_seconds", "ttl_seconds"), ("ipv4", "ipv4"), ("ipv6", "ipv6"))
 
 
@@ -43,20 +45,31 @@ class GroupForm:
     windows: tuple[WindowRow, ...]
     chosen: Mapping[str, str]
     follows: bool
+    monitor_until: str
 
 
 def shown(visit: Visit, group: models.GroupItem | None) -> GroupForm:
     """The group's values; or those that were sent, where they were refused."""
     if visit.problem is not None and visit.form:
         windows = list(_typed_windows(visit))
-        chosen, follows = chosen_in(visit.form), "follows" in visit.form
+        chosen, follows, until = chosen_in(visit.form), "follows" in visit.form, visit.text("monitor_until")
     elif group is None:
-        windows, chosen, follows = [], {}, True
+        windows, chosen, follows, until = [], {}, True, ""
     else:
         kept = ScheduleSection.model_validate(group.schedule).windows if group.schedule else ()
         windows = [WindowRow(frozenset(window.days), window.start, window.end) for window in kept]
-        chosen, follows = chosen_of(group.block or (), group.allow), group.block is None
-    return GroupForm((*windows, *[WindowRow()] * _SPARE), chosen, follows)
+        named_in = {"block": group.block or (), "monitor": group.monitor, "allow": group.allow}
+        chosen, follows, until = chosen_of(named_in), group.block is None, iso_text(group.monitor_until)
+        watch = visit.query.get("watch", "")  # of a link that proposes it
+        if watch in SET_LABELS and watch not in chosen:
+            chosen[watch] = "monitor"
+            until = iso_text((datetime.now(UTC) + _TWO_WEEKS).replace(minute=0, second=0, microsecond=0))
+    return GroupForm((*windows, *[WindowRow()] * _SPARE), chosen, follows, until)
+
+
+def iso_text(at: datetime | None) -> str:
+    """A time as the field has it."""
+    return "" if at is None else at.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 def read(visit: Visit) -> dict[str, object]:
@@ -75,6 +88,8 @@ def read(visit: Visit) -> dict[str, object]:
         "exempt": "exempt" in visit.form,
         "mode": visit.text("mode") or "enforce",
         "block": block,
+        "monitor": named(chosen, "monitor"),
+        "monitor_until": visit.text("monitor_until") or None,
         "allow": named(chosen, "allow"),
         "response": _response(visit),
         "schedule": _schedule(visit),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from functools import lru_cache
 from zoneinfo import available_timezones
 
@@ -36,6 +37,7 @@ async def listing(visit: Visit) -> web.StreamResponse:
         address=address,
         client_name=client_name,
         found=await _find(visit, address, client_name) if address else None,
+        is_over=is_over,
         states={group.name: states(group, pauses) for group in page.items},
         pauses=pauses,
         pauses_of_all=[pause for pause in pauses if pause.group is None],
@@ -56,6 +58,7 @@ async def show(visit: Visit) -> web.StreamResponse:
         group=group,
         etag=etag,
         vendors={vendor.vendor for vendor in catalogue.vendors},
+        is_over=is_over(group),
         states=states(group, pauses),
         pauses=pauses,
         durations=PAUSES,
@@ -116,6 +119,11 @@ async def act_on_all(visit: Visit) -> web.StreamResponse:
     if visit.text("do") == "end-pause":
         return await _end_pause(visit, "/groups")
     return await _pause(visit, {}, "Every group is paused.", "/groups")
+
+
+def is_over(group: models.GroupItem) -> bool:
+    """Whether what it watches is no longer watched."""
+    return group.monitor_until is not None and group.monitor_until <= datetime.now(UTC)
 
 
 def states(group: models.GroupItem, pauses: Sequence[models.PauseItem]) -> list[tuple[str, str]]:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime
 
 from aiohttp import web
 
 from admin_api.api import models
+from admin_api.pages.shared.listings import all_of
 from admin_api.pages.shared.ranges import RANGES, chosen
 from admin_api.pages.shared.upstreams import upstreams_of
 from admin_api.pages.shared.visit import Visit
+from admin_api.store.policy import DEFAULT_GROUP
+from resolver.config.notes import leaves_clouds_open
 from resolver.wire.names import domain_of, key_of, parse_any_name, to_text, wire_of_key
 
 _TOP = 8
@@ -46,6 +50,7 @@ async def show(visit: Visit) -> web.StreamResponse:
         upstreams=upstreams_of(status),
         to_open=[(name, _to_open(name)) for name in status.stripped],
         audit=audit.items,
+        clouds=await _clouds(visit),
         pending=await visit.ask("GET /exemptions", query={"status": "pending", "limit": 5}),
         changes=await visit.ask("GET /change-requests", query={"status": "pending", "limit": 5}),
     )
@@ -69,6 +74,16 @@ async def _series(visit: Visit) -> list[models.SeriesItem]:
     query = {**window.query(), "step_seconds": window.step_seconds}
     reply: models.Series = await visit.ask("GET /stats/series", query=query)
     return reply.items
+
+
+async def _clouds(visit: Visit) -> models.GroupItem | None:
+    """The group `default`, where clouds' model services are open and whoever looks can change that; else None."""
+    if not visit.may_do("PATCH /groups/{name}"):
+        return None
+    groups: list[models.GroupItem] = await all_of(visit, "GET /groups")
+    if not leaves_clouds_open(groups, datetime.now(UTC)):
+        return None
+    return next((group for group in groups if group.name == DEFAULT_GROUP), None)
 
 
 def _troubles(status: models.Status) -> list[str]:

@@ -1,4 +1,4 @@
-"""Names that a group's `block` and `allow` may have, to choose from: sets, lists, vendors and their services."""
+"""Names that a group may block, watch and allow, to choose from: sets, kinds, lists, vendors and their services."""
 
 from __future__ import annotations
 
@@ -25,8 +25,9 @@ SET_LABELS: Final = {
     "bypass": "ways around this resolver: public resolvers, relays, browsers' own DoH",
     "lists": "all own lists and all subscriptions",
 }
-_ON_BLOCK = ("block", "both")
-_ON_ALLOW = ("allow", "both")
+SIDES: Final = ("block", "monitor", "allow")
+"""Fields of a group that names stand in."""
+_AND = "+"  # between the sides of a name that stands on several
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,12 +69,10 @@ async def shelves(visit: Visit) -> tuple[Shelf, ...]:
     )
 
 
-def chosen_of(block: Collection[str], allow: Collection[str]) -> dict[str, str]:
-    """The choice for each name: block, allow or both."""
-    chosen = dict.fromkeys(block, "block")
-    for name in allow:
-        chosen[name] = "both" if name in chosen else "allow"
-    return chosen
+def chosen_of(named: Mapping[str, Collection[str]]) -> dict[str, str]:
+    """The choice for each name: the sides that it is on (``block``, ``block+allow``)."""
+    every = dict.fromkeys(name for side in SIDES for name in named.get(side, ()))
+    return {name: _AND.join(side for side in SIDES if name in named.get(side, ())) for name in every}
 
 
 def chosen_in(form: Mapping[str, str]) -> dict[str, str]:
@@ -82,9 +81,8 @@ def chosen_in(form: Mapping[str, str]) -> dict[str, str]:
 
 
 def named(chosen: Mapping[str, str], side: str) -> list[str]:
-    """The names that are on a side: block or allow."""
-    on = _ON_BLOCK if side == "block" else _ON_ALLOW
-    return [name for name, choice in chosen.items() if choice in on]
+    """The names that are on a side."""
+    return [name for name, choice in chosen.items() if side in choice.split(_AND)]
 
 
 def with_unknown(shelves: tuple[Shelf, ...], chosen: Collection[str]) -> tuple[Shelf, ...]:

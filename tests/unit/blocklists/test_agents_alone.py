@@ -59,6 +59,64 @@ NEEDS = {
     "roo-code/roo-code": ("api.roocode.com", "app.roocode.com", "cloud-api.roocode.com"),
     "zencoder/zencoder": ("auth.zencoder.ai", "download.zencoder.ai"),
     "traycer/traycer": ("authn.traycer.ai", "platform.traycer.ai", "relay.traycer.ai"),
+    # Claude Code's network configuration
+    "anthropic/claude-code": (
+        *("api.anthropic.com", "claude.ai", "platform.claude.com", "downloads.claude.ai", "mcp-proxy.anthropic.com"),
+        *("bridge.claudeusercontent.com", "code.claude.com", "statsig.anthropic.com"),
+    ),
+    # QwenLM/qwen-code: sign-in, keys and base URLs that it offers
+    "alibaba/qwen-code": (
+        *("portal.qwen.ai", "chat.qwen.ai", "dashscope.aliyuncs.com", "dashscope-intl.aliyuncs.com"),
+        *("coding.dashscope.aliyuncs.com", "token-plan.cn-beijing.maas.aliyuncs.com", "bailian.console.aliyun.com"),
+        *("modelstudio.console.alibabacloud.com", "home.qwencloud.com", "token-plan.maas.qwencloudapi.com"),
+        "qwen-code-assets.oss-cn-hangzhou.aliyuncs.com",
+    ),
+    # firewall pages of Qoder CN and Lingma, clients of Qoder
+    "alibaba/qoder": (
+        *("qoder.com", "openapi.qoder.sh", "api3.qoder.sh", "center.qoder.sh", "gateway.qoder.com.cn", "docs.qoder.cn"),
+        *("lingma-api.tongyi.aliyun.com", "lingma.alibabacloud.com", "marketplace.lingma.aliyun.com"),
+    ),
+    # AWS's firewall page, clients of Kiro
+    "amazon/kiro": (
+        *("app.kiro.dev", "runtime.us-east-1.kiro.dev", "prod.us-east-1.auth.desktop.kiro.dev", "cli.kiro.dev"),
+        *("prod.us-east-1.telemetry.kiro.aws.dev", "q.us-east-1.amazonaws.com", "q.eu-central-1.amazonaws.com"),
+        *("codewhisperer.us-east-1.amazonaws.com", "desktop-release.q.us-east-1.amazonaws.com"),
+    ),
+    "augment/augment": ("auth.augmentcode.com", "d16.api.augmentcode.com", "cdn.augmentcode.com"),
+    "bytedance/trae": (
+        *("www.trae.ai", "growsg-normal.trae.ai", "grow-normal.traeapi.us", "icube-normal.traeapi.us"),
+        *("api.trae.com.cn", "lf-cdn.trae.com.cn", "trae-api-cn.mchost.guru", "a0ai.marscode.cn"),
+    ),
+    "cline/cline": ("api.cline.bot", "app.cline.bot", "data.cline.bot", "otel.cline.bot"),
+    "continue/continue": ("api.continue.dev", "hub.continue.dev"),
+    "factory/droid": ("app.factory.ai", "auth.factory.ai", "api.factory.ai"),
+    # GitHub's allowlist reference
+    "github/copilot-business": (
+        *("api.business.githubcopilot.com", "copilot-proxy.githubusercontent.com", "copilot-reports.github.com"),
+        *("origin-tracker.githubusercontent.com", "copilot-telemetry.githubusercontent.com"),
+    ),
+    "github/copilot-enterprise": (
+        *("api.enterprise.githubcopilot.com", "copilot-proxy.acme.ghe.com", "copilot-api.acme.ghe.com"),
+        *("copilot-telemetry-service.acme.ghe.com", "origin-tracker.githubusercontent.com"),
+    ),
+    # google-gemini/gemini-cli; hosts in the binary of Antigravity's command line
+    "google/code-assist": (
+        *("cloudcode-pa.googleapis.com", "generativelanguage.googleapis.com", "cloudaicompanion.googleapis.com"),
+        *("aicode.googleapis.com", "codeassist.google.com", "geminicli.com"),
+    ),
+    "google/antigravity": (
+        *("antigravity.google", "antigravity.google.com", "antigravity-unleash.goog", "aicode.googleapis.com"),
+        *("daily-cloudcode-pa.googleapis.com", "cloudcode-pa.googleapis.com", "businessaicode.googleapis.com"),
+        *("daily-cloudcode-pa.sandbox.googleapis.com", "generativelanguage.googleapis.com"),
+        *("alkalimakersuiteapplets.pa.googleapis.com", "vertexaisearch.cloud.google.com"),
+        "antigravity-cli-auto-updater-974169037036.us-central1.run.app",
+    ),
+    "google/jules": ("jules.google.com", "jules.googleapis.com", "aida.googleapis.com"),
+    # an API whose platform, documents and assets stand beside the chat
+    "deepseek/api": (
+        *("api.deepseek.com", "platform.deepseek.com", "api-docs.deepseek.com", "cdn.deepseek.com"),
+        *("static.deepseek.com", "fe-static.deepseek.com"),
+    ),
     # an API whose keys are made at the chat
     "longcat/api": ("api.longcat.chat", "longcat.chat", "www.longcat.chat"),
 }
@@ -98,6 +156,13 @@ def test_an_agent_allowed_alone_reaches_what_it_names(agent: str) -> None:
         ("windsurf/windsurf", "deepwiki.com"),
         ("moonshot/kimi-code", "chatgpt.com"),
         ("zhipu/zcode", "autoglm.zhipuai.cn"),
+        ("deepseek/api", "chat.deepseek.com"),
+        ("github/copilot-business", "copilot-api.acme.ghe.com"),
+        ("google/jules", "gemini.google.com"),
+        ("google/antigravity", "notebooklm.google.com"),
+        ("alibaba/qoder", "chat.qwen.ai"),
+        ("amazon/kiro", "nova.amazon.com"),
+        ("bytedance/trae", "www.doubao.com"),
         ("ibm-bob/bob", "us-south.ml.cloud.ibm.com"),
     ],
 )

@@ -25,6 +25,11 @@ class Neighbourhood:
             if registrable and registrable not in NEVER and domain.vendor != BYPASS:
                 self._services.setdefault(registrable, set()).add(domain.service)
 
+    @property
+    def domains(self) -> tuple[str, ...]:
+        """All of them."""
+        return tuple(self._services)
+
     def of(self, name: str) -> tuple[str, tuple[str, ...]] | None:
         """The registrable domain of a name and the services listed in it; None where there is none."""
         registrable = self._suffixes.privatesuffix(name.lower().rstrip("."))

@@ -39,6 +39,7 @@ from admin_api.store.groups import all_groups
 from admin_api.store.owner import Owner, holder_of
 from admin_api.store.tokens import all_tokens, ensure_first_token, may
 from admin_api.subjects.closing import close_what_opens
+from admin_api.unlisted.reading import UnlistedReader
 from blocklists.versions import load_kept
 from resolver.config.notes import leaves_clouds_open
 from resolver.errors import ChannelError
@@ -70,7 +71,12 @@ class Control:
         self._keepers = Keepers(settings, channel, self._access, catalogue, log, connections=connections, counts=counts)
         self._servers.make(self._keepers, channel, catalogue)
         events = socket.socket(fileno=first.sockets.events)
-        self._query_log = QueryLogWriter(events, settings, log) if settings.query_log else None
+        take = self._keepers.inbox.take if settings.unlisted.enabled else None
+        self._events: QueryLogWriter | UnlistedReader | None = None
+        if settings.query_log:
+            self._events = QueryLogWriter(events, settings, log, take)
+        elif take is not None:
+            self._events = UnlistedReader(events, take)
 
     async def run(self) -> None:
         """Work until the supervisor says stop, or is gone."""
@@ -80,8 +86,8 @@ class Control:
         keepers.config_policy.miss(first.troubles)
         keepers.config_policy.give(first.config)
         keepers.config_told.give(first.reading)
-        if self._query_log is not None:
-            self._query_log.start()
+        if self._events is not None:
+            self._events.start()
         orders = asyncio.ensure_future(self._obey())  # from the start: we may be told to stop before all has begun
         work = asyncio.ensure_future(self._work())
         if servers.api is not None or servers.block_page is not None:
@@ -103,8 +109,8 @@ class Control:
             except Exception as error:  # the supervisor starts another process, which begins anew
                 self._log.error("a task of the control process failed", error=repr(error))
         await servers.stop()
-        if self._query_log is not None:
-            await self._query_log.close()
+        if self._events is not None:
+            await self._events.close()
         await keepers.statistics.close()
         await keepers.policy.close()
         await keepers.subjects.close()
@@ -154,6 +160,7 @@ class Control:
                 await self._tell_of_clouds()
             tasks.create_task(keepers.policy.run())
             tasks.create_task(keepers.subscriptions.run())
+            tasks.create_task(keepers.inbox.run())
             tasks.create_task(keepers.statistics.run())
             tasks.create_task(keepers.gauges.run())
 

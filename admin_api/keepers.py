@@ -16,6 +16,7 @@ from admin_api.statistics.service import StatisticsService
 from admin_api.store.access import StoreAccess
 from admin_api.subjects.keeper import SubjectKeeper
 from admin_api.subscriptions.service import Subscriptions
+from admin_api.unlisted.inbox import Inbox
 from admin_api.upstream_watch import UpstreamWatch
 from admin_api.webhooks.delivery import Deliveries
 from admin_api.webhooks.hooks import Outbox
@@ -56,6 +57,7 @@ class Keepers:
         self.config_policy = ConfigPolicy(access, self.policy, channel, log)
         self.config_told = ConfigTold(access, log)
         self.gauges = Gauges(access, state_dir, self.policy, self.subjects, self.heads, channel, connections)
+        self.inbox = Inbox(access, self.policy, self.outbox, catalogue, settings.unlisted, log)
         seconds = settings.fetch_timeout_seconds
         self.subscriptions = Subscriptions(
             access, self.policy, state_dir, log, max_mib=settings.fetch_max_mib, timeout_seconds=seconds
@@ -73,9 +75,11 @@ class Keepers:
             **self.gauges.values(),
             **self.subscriptions.gauges(),
             **self.deliveries.gauges(),
+            **self.inbox.gauges(),
             "moatdns_upstream_up": self.upstreams.states.up,
         }
 
     def _own_counts(self) -> Mapping[tuple[str, str], int]:
         """Counts of this process itself, by metric and label."""
-        return {("dropped", "policy_plans"): self.plans.refused, **self._counts()}
+        dropped = {("dropped", what): count for what, count in self.inbox.dropped.items()}
+        return {("dropped", "policy_plans"): self.plans.refused, **dropped, **self._counts()}

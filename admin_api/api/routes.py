@@ -27,6 +27,7 @@ from admin_api.api.resources import (
     rules,
     statistics,
     tokens,
+    unlisted,
     webhooks,
 )
 from admin_api.api.route import BASE, CONFLICT, GONE, Route
@@ -34,6 +35,7 @@ from admin_api.api.route import BASE, CONFLICT, GONE, Route
 NAME = r"{name:[a-z0-9][a-z0-9-]*}"
 LIST = r"{name:[a-z0-9][a-z0-9-]*(?:/[a-z0-9][a-z0-9-]*)?}"  # bundled lists are called vendor/service
 ID = r"{id:[a-z]{2}-[0-9a-f]{1,40}}"
+DOMAIN = r"{domain:[a-z0-9_-]+(?:\.[a-z0-9_-]+)+}"
 ADDRESS = r"{address:[0-9A-Fa-f:.]{2,45}}"
 
 
@@ -85,6 +87,23 @@ ROUTES: tuple[Route, ...] = (
           may_fail_with=CONFLICT),
     Route("GET", f"{BASE}/catalogue", catalogue.show, "viewer", "The bundled catalogue",
           {200: models.CatalogueReply}),
+    Route("GET", f"{BASE}/unlisted", unlisted.listing, "viewer",
+          "Domains that look like an AI service and match no rule, most evidence first",
+          {200: models.UnlistedNames}, query=models.UnlistedPage),
+    Route("GET", f"{BASE}/unlisted/{DOMAIN}", unlisted.show, "viewer", "An unlisted domain",
+          {200: models.UnlistedItem}, may_fail_with=GONE),
+    Route("POST", f"{BASE}/unlisted/{DOMAIN}:block", unlisted.block, "operator",
+          "Block it by a rule in your own list", {200: models.UnlistedDone}, body=models.UnlistedRuleBody,
+          may_fail_with=CONFLICT, needs_body=False),
+    Route("POST", f"{BASE}/unlisted/{DOMAIN}:allow", unlisted.allow, "operator",
+          "Allow it by a rule in your own list", {200: models.UnlistedDone}, body=models.UnlistedRuleBody,
+          may_fail_with=CONFLICT, needs_body=False),
+    Route("POST", f"{BASE}/unlisted/{DOMAIN}:ignore", unlisted.ignore, "operator",
+          "Ignore it: no rule, and no longer new", {200: models.UnlistedDone}, body=models.ReasonBody,
+          may_fail_with=CONFLICT, needs_body=False),
+    Route("POST", f"{BASE}/unlisted/{DOMAIN}:want", unlisted.want, "operator",
+          "Note that people need it: no rule yet, and no longer new", {200: models.UnlistedDone},
+          body=models.ReasonBody, may_fail_with=CONFLICT, needs_body=False),
     Route("GET", f"{BASE}/groups", groups.listing, "viewer", "All groups", {200: models.Groups},
           query=models.GroupsPage),
     Route("POST", f"{BASE}/groups", groups.create, "admin", "Make a group", {201: models.GroupItem},

@@ -63,19 +63,30 @@ async def write_rules(
         await check_mine(change.connection, f"list {name!r}", "policy.lists", before, expected_version)
         if before.kind != "own":
             raise WrongKind(f"list {name!r} is fetched from its url: put your rules into your own list")
-        changed = await (rules.remove if removes else rules.add)(change, before, block=blocked, allow=allowed)
-        row = await lists.get(change.connection, name)
-        if changed:
-            if not removes:
-                await check_bounds(change.connection, row, blocked, allowed)
-            some = await told(change, row, changed, removed=removes)
-            was, now = {"rules": before.rules}, {"rules": row.rules}
-            if removes:
-                change.record("remove rules", f"lists/{name}", {**was, "removed": some}, now)
-            else:
-                change.record("add rules", f"lists/{name}", was, {**now, "added": some})
-            change.touches_policy()
+        row, changed = await write_into(change, before, removes=removes, block=blocked, allow=allowed)
     return RulesWritten(row, changed, change.revision)
+
+
+async def write_into(
+    change: Change, before: ListRow, *, removes: bool, block: Sequence[str] = (), allow: Sequence[str] = ()
+) -> tuple[ListRow, int]:
+    """Add rules in their normal form to an own list, or remove them, within a change; gives it, and how many it were.
+
+    Raises Invalid where there would be too many.
+    """
+    changed = await (rules.remove if removes else rules.add)(change, before, block=block, allow=allow)
+    row = await lists.get(change.connection, before.name)
+    if changed:
+        if not removes:
+            await check_bounds(change.connection, row, block, allow)
+        some = await told(change, row, changed, removed=removes)
+        was, now = {"rules": before.rules}, {"rules": row.rules}
+        if removes:
+            change.record("remove rules", f"lists/{row.name}", {**was, "removed": some}, now)
+        else:
+            change.record("add rules", f"lists/{row.name}", was, {**now, "added": some})
+        change.touches_policy()
+    return row, changed
 
 
 async def read_rules(

@@ -19,6 +19,7 @@ from typing import Any
 from admin_api.query_log import files
 from resolver.config.settings import ControlSettings
 from resolver.telemetry.log import Log
+from resolver.telemetry.query_events import UNLISTED_HEAD
 
 COMMIT_SECONDS = 0.5
 _MOST_DATAGRAMS = 2_000  # that wait for the thread, each of up to 60,000 octets
@@ -33,9 +34,17 @@ _AT: Callable[[Row], float] = operator.itemgetter(0)
 class QueryLogWriter:
     """One writer. `dropped` counts datagrams that found the queue full, and rows that could not be written."""
 
-    def __init__(self, events: socket.socket, settings: ControlSettings, log: Log) -> None:
+    def __init__(
+        self,
+        events: socket.socket,
+        settings: ControlSettings,
+        log: Log,
+        beside: Callable[[bytes], None] | None = None,
+    ) -> None:
+        """`beside` takes the datagrams that hold unlisted names instead of queries."""
         self.dropped = 0
         self._events = events
+        self._beside = beside
         self._folder = Path(settings.state_dir) / files.FOLDER
         self._settings = settings
         self._log = log
@@ -68,6 +77,10 @@ class QueryLogWriter:
                 datagram = self._events.recv(_DATAGRAM_BYTES)
             except OSError:  # nothing waits (BlockingIOError), or the socket is closed
                 return False
+            if datagram.startswith(UNLISTED_HEAD):
+                if self._beside is not None:
+                    self._beside(datagram)
+                continue
             try:
                 self._queue.put_nowait(datagram)
             except queue.Full:

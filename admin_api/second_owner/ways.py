@@ -34,15 +34,21 @@ class Way:
 _LIST = ("POST /lists", "PUT /lists/{name}", "PATCH /lists/{name}", "DELETE /lists/{name}")
 _GROUP = ("POST /groups", "PUT /groups/{name}", "PATCH /groups/{name}", "DELETE /groups/{name}")
 _LEASE = ("PUT /leases/{address}",)
+_BLOCKED, _ALLOWED = "POST /unlisted/{domain}:block", "POST /unlisted/{domain}:allow"
 _RULES, _UNRULES = "POST /lists/{name}/rules", "POST /lists/{name}/rules:batchDelete"
 
 WAYS: Final[tuple[Way, ...]] = (
     Way("an exemption is granted", "operator", Second.EXEMPTION, ("POST /exemptions",)),
     Way("an exemption is renewed", "operator", Second.EXEMPTION, ("POST /exemptions/{id}:renew",)),
     Way("an exemption, or its renewal, is approved", "operator", Second.EXEMPTION, ("POST /exemptions/{id}:approve",)),
-    Way("a list gets allow rules", "operator", Second.OWNER, (_RULES, *_LIST[:2])),
-    Way("a list loses block rules", "operator", Second.OWNER, (_UNRULES,)),
-    Way("a list that a group or an exemption allows gets rules", "operator", Second.OWNER, (_RULES, *_LIST[:2])),
+    Way("a list gets allow rules", "operator", Second.OWNER, (_RULES, *_LIST[:2], _ALLOWED)),
+    Way("a list loses block rules", "operator", Second.OWNER, (_UNRULES, _ALLOWED)),
+    Way(
+        "a list that a group or an exemption allows gets rules",
+        "operator",
+        Second.OWNER,
+        (_RULES, *_LIST[:2], _BLOCKED, _ALLOWED),
+    ),
     Way("a list with rules is disabled", "operator", Second.OWNER, _LIST[1:3]),
     Way("a list with allow rules is enabled", "operator", Second.OWNER, _LIST[1:3]),
     Way("a list gets another url, format or sha256", "operator", Second.OWNER, _LIST[1:3]),
@@ -82,6 +88,8 @@ CLOSING: Final[dict[str, str]] = {
     "POST /audit:acknowledge": "names lost rows in a chained row, by its admin",
     "POST /policy:plan": "changes nothing",
     "POST /webhooks:test": "tells hooks",
+    "POST /unlisted/{domain}:ignore": "writes no rule",
+    "POST /unlisted/{domain}:want": "writes no rule",
     "POST /cache:flush": "forgets answers, which are judged anew",
 }
 

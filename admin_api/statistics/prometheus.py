@@ -32,6 +32,7 @@ GAUGES: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
     "moatdns_webhook_messages_waiting": ("Messages for webhooks that are not delivered yet.", ()),
     "moatdns_webhook_failing": ("Webhooks whose last message could not be delivered.", ()),
     "moatdns_list_failing": ("Whether the last fetch of a list failed.", ("list",)),
+    "moatdns_unlisted_names": ("Domains in the inbox of unlisted names.", ("status",)),
     "moatdns_build_info": ("The version that runs.", ("version",)),
 }
 """Gauges by name: what they say, and their labels."""

@@ -316,3 +316,24 @@ counter_files = Table(
     Column("name", Key, primary_key=True),
     Column("cells", LargeBinary, nullable=False),  # the values that were folded last
 )
+
+unlisted = Table(
+    "unlisted",
+    metadata,
+    Column("domain", Key, primary_key=True),
+    Column("status", Word, nullable=False),
+    Column("score", Integer, nullable=False),
+    Column("evidence", JsonTuple, nullable=False),  # of kind, what, points
+    Column("hosts", JsonTuple, nullable=False),
+    Column("queries", BigInteger, nullable=False),
+    Column("clients", Integer, nullable=False),  # about, of the day that had most
+    Column("days", JsonTuple, nullable=False),  # of day, queries, clients; the newest last
+    Column("first_at", UtcTime, nullable=False),
+    Column("last_at", UtcTime, nullable=False),
+    Column("rule", Text),
+    Column("list", Key),  # that has the rule
+    Column("decided_by", Text),
+    Column("decided_at", UtcTime),
+    Column("version", BigInteger, nullable=False),  # one more with each decision
+    Index("ix_unlisted_status_score", "status", "score"),
+)

@@ -31,6 +31,7 @@ _GROUPS: Final = {  # with their modules, where each is NAME_app, and their help
     "change": ("change", "Changes that open something, and wait for another owner's approval."),
     "policy": ("policy", "The whole policy as one file, and its history."),
     "catalogue": ("catalogue", "The bundled catalogue: what a new version changes."),
+    "unlisted": ("unlisted", "The inbox of domains that look like an AI service and match no rule."),
     "cache": ("cache", "The cache of answers."),
 }
 

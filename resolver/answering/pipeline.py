@@ -18,6 +18,7 @@ from resolver.answering.proxies import BY_CLIENT_SUBNET
 from resolver.answering.rates import Ration, ResponseRates, network_of
 from resolver.answering.replies import Reply
 from resolver.answering.resolution import Resolver
+from resolver.answering.unlisted import UnlistedNames
 from resolver.cache.responses import CacheEntry
 from resolver.errors import FormatError, NotAQuery
 from resolver.policy.snapshot import PolicySnapshot
@@ -52,15 +53,20 @@ class Pipeline:
         counters: Counters,
         events: QueryEvents | None = None,
         *,
+        unlisted: UnlistedNames | None = None,
         clock: Callable[[], float] = time.monotonic,
         moment: Callable[[], Moment] = now,
     ) -> None:
-        """`clock` gives monotonic seconds, `moment` the time on the clocks that leases and exemptions end by."""
+        """`clock` gives monotonic seconds, `moment` the time on the clocks that leases and exemptions end by.
+
+        `unlisted` is None where there is no inbox of unlisted names.
+        """
         limits, rates = bounds.limits, bounds.rates
         self._resolver = resolver
         self._limits = limits
         self._counters = counters
         self.events = events or QueryEvents(None, "off", counters.dropped)
+        self.unlisted = unlisted
         self._accounts = Accounts(counters, self.events)
         self._clock = clock
         self._replies = own.replies
@@ -258,6 +264,8 @@ class Pipeline:
     def _landed(self, pending: Pending, reply: Callable[[bytes], None], entry: CacheEntry) -> None:
         self._waited(pending.client.address, pending.client.network)
         self._judge_anew(pending)
+        if self.unlisted is not None:
+            self.unlisted.note(pending, entry)
         answering = self._answering
         answer = answering.answer_from(entry, pending, cached=False)
         if len(answer) > _SMALL_OCTETS and pending.transport is Transport.UDP:

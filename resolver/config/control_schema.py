@@ -26,6 +26,7 @@ EVENTS = (
     "pause.begun",
     "upstream.failing",
     "upstream.recovered",
+    "unlisted.new",
 )
 
 

@@ -118,6 +118,8 @@ class LimitsSection(Section):
     """Simultaneous TLS handshakes of a worker."""
     tls_handshake_seconds: PositiveFloat = _LIMITS.tls_handshake_seconds
     """Time, in seconds, that a worker waits for the end of a TLS handshake, or of a proxy's header."""
+    unlisted_queries_per_second: Positive = _LIMITS.unlisted_queries_per_second
+    """Forwarded queries a second of a worker at which the inbox of unlisted names looks (unlisted.enabled)."""
     http_streams_per_connection: Positive = _LIMITS.http_streams_per_connection
     """Requests in flight at once on one HTTP/2 connection of a worker."""
     http_resets_per_connection: Positive = _LIMITS.http_resets_per_connection

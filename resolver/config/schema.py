@@ -36,6 +36,7 @@ from resolver.config.control_schema import (
 from resolver.config.forwarding_schema import CacheSection, LimitsSection, UpstreamSection
 from resolver.config.policy_schema import Policy
 from resolver.config.section import Section
+from resolver.config.unlisted_schema import UnlistedSection
 
 
 class Config(Section):
@@ -66,6 +67,7 @@ class Config(Section):
     webhooks: Annotated[tuple[WebhookSection, ...], Field(max_length=20), AfterValidator(each_url_once)] = ()
     """Receivers of events; see docs/webhooks.md."""
     block_page: BlockPageSection = BlockPageSection()
+    unlisted: UnlistedSection = UnlistedSection()
     policy: Policy = Policy()
     _source: Path | None = PrivateAttr(None)
 
@@ -84,6 +86,16 @@ class Config(Section):
             others.append(("admin.listen", self.admin.listen))
         found = clashes(self.block_page.listen, others)
         fields.raise_mistakes([fields.mistake(why, None, "block_page", "listen", index) for index, why in found])
+        return self
+
+    @model_validator(mode="after")
+    def _unlisted_has_clients(self) -> Config:
+        if self.unlisted.enabled and self.unlisted.clients > 1 and self.query_log.clients == "hidden":
+            why = (
+                "names are shown from so many clients on, and query_log.clients: hidden says that none is counted: "
+                "set 1, which shows every name, or query_log.clients: network"
+            )
+            fields.raise_mistakes([fields.mistake(why, self.unlisted.clients, "unlisted", "clients")])
         return self
 
     @property

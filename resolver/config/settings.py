@@ -104,6 +104,7 @@ class Limits:
     tls_handshakes: int = 200  # in the middle of which a worker may be
     tls_handshake_seconds: float = 5.0  # for a handshake, and for a proxy's header
     http_streams_per_connection: int = 100
+    unlisted_queries_per_second: int = 500  # forwarded, at which the inbox of unlisted names looks
     http_resets_per_connection: int = 100  # requests that a client may take back; an answer gives one back
 
 
@@ -154,6 +155,7 @@ class TelemetrySettings:
     counters_folder: str = ""
     query_log: str = "off"  # off, hits or all
     clients: str = "full"  # full, network or hidden
+    unlisted: bool = False  # names that no rule matches are told to the inbox
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,6 +216,18 @@ class FeedSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class UnlistedSettings:
+    """The inbox of unlisted names. `local` are zones with upstreams of their own, whose names are the company's."""
+
+    enabled: bool = False
+    clients: int = 3  # of one day, from which on a name is shown
+    least_score: int = 20
+    most_names: int = 20_000  # in memory
+    most_kept: int = 2_000  # in the store
+    local: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class ControlSettings:
     """All that the control process takes from the config, beside the policy and what it shares with the workers."""
 
@@ -252,6 +266,7 @@ class ControlSettings:
     webhooks: tuple[dict[str, Any], ...] = ()  # url, secret, events, allow_private
     block_page: BlockPageSettings = field(default_factory=BlockPageSettings)
     networks: ClientNetworks = field(default_factory=ClientNetworks)
+    unlisted: UnlistedSettings = field(default_factory=UnlistedSettings)
 
     @property
     def admin_address(self) -> tuple[str, int] | None:

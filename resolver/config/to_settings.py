@@ -23,6 +23,7 @@ from resolver.config.settings import (
     RateLimits,
     TelemetrySettings,
     TrustedProxy,
+    UnlistedSettings,
     UpstreamOptions,
     UpstreamServer,
     WorkerSettings,
@@ -89,6 +90,7 @@ def worker_settings(config: Config, *, workers: int, system_servers: Sequence[Up
             counters_folder=str(config.state_dir / COUNTERS),
             query_log=config.query_log.what if config.query_log.enabled else "off",
             clients=config.query_log.clients,
+            unlisted=config.unlisted.enabled,
         ),
     )
 
@@ -173,6 +175,9 @@ def control_settings(config: Config) -> ControlSettings:
         audit_syslog=config.audit.syslog,
         webhooks=tuple(hook.model_dump(mode="json") for hook in config.webhooks),
         block_page=BlockPageSettings(**config.block_page.model_dump()),
+        unlisted=UnlistedSettings(
+            **config.unlisted.model_dump(), local=(*config.upstream.zones, *config.upstream.private_names)
+        ),
         networks=_networks(config),
     )
 

@@ -130,6 +130,10 @@ class Counters:
             self._client_cells[name] = cell
         return cell
 
+    def is_of_one_client(self, cell: int) -> bool:
+        """Whether a client's cell counts one address alone, rather than a network's, or everybody's."""
+        return cell != self._everyone and self.clients == "full"
+
     def waited(self, outcome: int, seconds: float) -> None:
         """Note how long a query took that was not answered at once."""
         bucket = bisect_left(BUCKETS, seconds)

@@ -15,6 +15,9 @@ from collections import Counter
 from collections.abc import Sequence
 
 FLUSH_SECONDS = 0.25
+UNLISTED_HEAD = b'{"unlisted":1}\n'
+"""First line of datagrams that are no query events but unlisted names (resolver.answering.unlisted)."""
+
 _FLUSH_AT = 500  # events
 _MOST_EVENTS = 20_000
 _DATAGRAM_BYTES = 60_000

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import uvloop
 
 from resolver.answering.garbage import look_seldom
+from resolver.answering.unlisted import UnlistedNames
 from resolver.config.settings import EncryptedSettings
 from resolver.errors import ChannelError, SnapshotError
 from resolver.listeners.connection import ListenerContext
@@ -69,13 +70,17 @@ class Worker:
         self._counters = counters = Counters(
             await upkeep.new_cells(), detailed=telemetry.statistics, clients=telemetry.clients
         )
+        events = socket.socket(fileno=first.sockets.events)
         parts = AnsweringParts(
             settings,
             first.cookie_secret,
             # No name for it here: what this frame held would stay mapped for ever.
             open_snapshot(read_manifest(first.manifest), check=not first.is_checked),
             counters,
-            QueryEvents(socket.socket(fileno=first.sockets.events), telemetry.query_log, counters.dropped),
+            QueryEvents(events, telemetry.query_log, counters.dropped),
+            UnlistedNames(events, counters, settings.limits.unlisted_queries_per_second)
+            if telemetry.unlisted
+            else None,
         )
         orders = Orders(self._channel, parts)
         if first.subjects is not None:

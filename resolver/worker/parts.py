@@ -14,6 +14,7 @@ from resolver.answering.rebinding import RebindingGuard, private_names_of
 from resolver.answering.replies import Replies
 from resolver.answering.resolution import Resolver
 from resolver.answering.server_names import ServerNames
+from resolver.answering.unlisted import UnlistedNames
 from resolver.cache.responses import ResponseCache
 from resolver.config.settings import WorkerSettings
 from resolver.policy.snapshot import PolicySnapshot
@@ -36,10 +37,12 @@ class AnsweringParts:
         snapshot: PolicySnapshot,
         counters: Counters,
         events: QueryEvents,
+        unlisted: UnlistedNames | None = None,
     ) -> None:
         loop = asyncio.get_running_loop()
         self.counters = counters
         self.events = events
+        self.unlisted = unlisted
         self.forwarder = forwarder_of(settings, loop, counters.dropped)
         self.cache = ResponseCache(settings.cache, (key_of(parse_name(zone.name)) for zone in settings.zones))
         local_names, private_names = local_names_of(settings), private_names_of(settings)
@@ -67,6 +70,7 @@ class AnsweringParts:
             ),
             counters,
             events,
+            unlisted=unlisted,
         )
 
     def flush(self, name: str | None, *, below: bool) -> int:

@@ -63,6 +63,8 @@ class Upkeep:
                 continue
             synced = loop.time()
             garbage.look(synced, time.process_time())
+            if parts.unlisted is not None:
+                parts.unlisted.flush(synced)
             turn = next(turns)
             if turn % _TIDY_EVERY == 0:
                 parts.pipeline.clients.tidy()

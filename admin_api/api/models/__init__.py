@@ -32,4 +32,7 @@ from admin_api.api.models.reports import ExemptionReport, ExemptionUse, ReportQu
 from admin_api.api.models.rules import Accepted, Added, Deleted, RuleItem, Rules, RulesBody, RulesPage
 from admin_api.api.models.statistics import Series, SeriesItem, SeriesQuery, Summary, Top, TopItem, TopQuery
 from admin_api.api.models.tokens import NewToken, TokenBody, TokenItem, Tokens
+from admin_api.api.models.unlisted import (
+    UnlistedDone, UnlistedEvidence, UnlistedForecast, UnlistedItem, UnlistedNames, UnlistedPage, UnlistedRuleBody,
+)
 from admin_api.api.models.webhooks import WebhookItem, Webhooks, WebhooksTested

@@ -84,6 +84,7 @@ def test_the_defaults_are_those_of_the_contract(tmp_path: Path, monkeypatch: pyt
             "connections": 500,
             "connections_per_client": 20,
         },
+        "unlisted": {"enabled": False, "clients": 3, "least_score": 20, "most_names": 20_000, "most_kept": 2_000},
         "policy": {
             "own_vendors": [],
             "response": {"mode": "zero-ip", "ttl_seconds": 10, "ipv4": None, "ipv6": None},
@@ -198,13 +199,13 @@ ENDPOINT = (
             "12: 3",
             "12: is not a known key: known keys are listen, tls, workers, state_dir, user, server, clients, "
             "rate_limits, cookies, upstream, cache, limits, admin, store, statistics, query_log, subscriptions, "
-            "leases, audit, webhooks, block_page, policy",
+            "leases, audit, webhooks, block_page, unlisted, policy",
         ),
         (
             '"a\\nb": 3',
             "'a\\nb': is not a known key: known keys are listen, tls, workers, state_dir, user, server, clients, "
             "rate_limits, cookies, upstream, cache, limits, admin, store, statistics, query_log, subscriptions, "
-            "leases, audit, webhooks, block_page, policy",
+            "leases, audit, webhooks, block_page, unlisted, policy",
         ),
         # shapes
         ("limits: [1]", "limits: should be a section with keys below it, is a list"),
@@ -223,6 +224,11 @@ ENDPOINT = (
             "block_page: {listen: ['10.0.0.53:80', '0.0.0.0:5300']}",
             "block_page.listen[1]: 0.0.0.0:5300 clashes with listen.do53, 127.0.0.1:5300: give each a port or an "
             "address of its own",
+        ),
+        (
+            "{query_log: {clients: hidden}, unlisted: {enabled: true}}",
+            "unlisted.clients: names are shown from so many clients on, and query_log.clients: hidden says that none "
+            "is counted: set 1, which shows every name, or query_log.clients: network",
         ),
         ("block_page: {most_pending: 0}", "block_page.most_pending: should be at least 1, is 0"),
         (

@@ -51,6 +51,16 @@ You can allow a name at once, without waiting for a new version: a list with `al
 At least 24,000 innocent names (`tests/innocents`: homepages of Debian's packages, hosters and their customers, vendors'
 other products, look-alikes) are asked in a test; each that a rule covers has its reason there.
 
+## From registers
+
+`python -m blocklists.gather SOURCE…` reads registers of providers: a checkout of models.dev, Cline's list of providers,
+catwalk's configurations, LiteLLM's JSON, a file of v2fly's `data/`, AdGuard's services, or a table with tabs. It leaves
+out what is local, a template, shared or a cloud's, compares the rest with the catalogue, and writes what is new, moved
+and gone to `review.yaml`, each with register, revision and date. Set `decision: accept` or `decline` there;
+`python -m blocklists.gather --accept review.yaml` then edits the catalogue's files and remembers what was declined in
+`blocklists/declined.tsv`, so that a second run says nothing. A name that stands only in lists made to filter needs
+`confirmed:` with the place where its owner names it.
+
 ## Proposing a change
 
 Edit the vendor's file under `blocklists/vendors/`, `resellers/`, `clouds/` or `bypass/`. An entry needs `rule`,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from admin_api.api.routes import ID
+from admin_api.api.routes import DOMAIN, ID
 from admin_api.pages.audit import audit
 from admin_api.pages.catalogue import catalogue
 from admin_api.pages.changes import changes
@@ -19,6 +19,7 @@ from admin_api.pages.setup import setup
 from admin_api.pages.shared.visit import PageRoute
 from admin_api.pages.status import status
 from admin_api.pages.tokens import tokens
+from admin_api.pages.unlisted import unlisted
 
 _NAME = r"{name:[a-z0-9][a-z0-9-]*}"
 _LIST = r"{name:[a-z0-9][a-z0-9-]*(?:/[a-z0-9][a-z0-9-]*)?}"  # bundled ones are called vendor/service
@@ -73,6 +74,14 @@ PAGES: tuple[PageRoute, ...] = (
     PageRoute("POST", f"/lists/{_NAME}", lists.act, "operator", shown_again=lists.show),
     PageRoute("GET", f"/lists/{_NAME}:edit", lists.edit, "operator"),
     PageRoute("POST", f"/lists/{_NAME}:edit", lists.save, "operator", shown_again=lists.edit),
+    PageRoute("GET", "/unlisted", unlisted.show),
+    PageRoute(
+        "POST",
+        f"/unlisted/{DOMAIN}/{{action:block|allow|ignore|want}}",
+        unlisted.act,
+        "operator",
+        shown_again=unlisted.show,
+    ),
     PageRoute("GET", "/reports", reports.first),
     PageRoute("GET", "/reports/exemptions", reports.exemptions),
     PageRoute("GET", "/reports/exemptions.csv", reports.csv),

@@ -38,6 +38,7 @@ def pages_of(server: Moatdns) -> dict[str, str]:
         "list": "/lists/house-rules",
         "list-edit": "/lists/house-rules:edit",
         "list-new": "/lists:new",
+        "unlisted": "/unlisted",
         "report-exemptions": "/reports/exemptions",
         "report-usage": "/reports/usage",
         "audit": "/audit",
@@ -77,6 +78,9 @@ def something_to_see(server: Moatdns) -> None:
         "lists", {"name": "house-rules", "block": ["games.example", "=video.example"], "allow": ["ok.games.example"]}
     )
     wait_until(lambda: api.get("queries?client=127.0.0.7")["items"], "a logged query")
+    if api.get("unlisted")["enabled"]:
+        ask(server.port, "notclaude.ai")
+        wait_until(lambda: api.get("unlisted")["items"], "an unlisted name")
 
 
 _ODD = "<img src=x onerror=hit()>" + "x" * 150
@@ -110,6 +114,7 @@ def odd_addresses() -> tuple[str, ...]:
         "/lists/odd",
         "/lists/far",
         "/lists/far:edit",
+        "/unlisted?status=all&q=claude",
         "/reports",  # leads to the first
         "/reports/usage?step=86400&by=vendor",
     )

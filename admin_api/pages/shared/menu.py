@@ -35,6 +35,7 @@ MENU: tuple[MenuChapter, ...] = (
             MenuEntry("Clients", "/clients"),
             MenuEntry("Catalogue", "/catalogue"),
             MenuEntry("Lists", "/lists"),
+            MenuEntry("Unlisted names", "/unlisted"),
         ),
     ),
     MenuChapter(

@@ -35,6 +35,7 @@ _NAMED = re.compile(r"\{\w+:?((?:[^{}]|\{[^}]*\})*)\}")
 def server(tmp_path_factory: pytest.TempPathFactory, world: Unbound) -> Iterator[Moatdns]:
     """A server with something on each page, of which some is odd, long or hostile."""
     config = {**OFFICE, "workers": 1, "query_log": {"what": "all"}, "upstream": {"servers": [world.server]}}
+    config["unlisted"] = {"enabled": True, "clients": 1}
     with Moatdns(tmp_path_factory.mktemp("every"), under_four_eyes(config), with_api=True) as moatdns:
         something_that_waits(moatdns, config)
         something_to_see(moatdns)
@@ -110,6 +111,7 @@ def _heading_as_sent(server: Moatdns, address: str) -> str:
 # With a chart, with tables and with long forms; all others are narrowed to a phone's width after they are loaded.
 _LOADED_ON_A_PHONE = (
     *("/", "/queries", "/catalogue/anthropic", "/groups/odd:edit", "/clients", "/lists/odd", "/audit", "/status"),
+    "/unlisted",
     *("/reports/usage", "/tokens"),
 )
 

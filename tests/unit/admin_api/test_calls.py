@@ -12,14 +12,14 @@ import pytest
 from admin_api.api.http import connections
 from admin_api.api.http.auth import MOST_WRONG
 from admin_api.api.route import Route
-from admin_api.api.routes import ADDRESS, ID, ROUTES
+from admin_api.api.routes import ADDRESS, DOMAIN, ID, ROUTES
 from admin_api.store.tokens import may
 
 from .conftest import Served, expect_problem
 
 
 def _example(path: str) -> str:
-    path = path.replace(ID, "ex-0123456789").replace(ADDRESS, "192.0.2.1")
+    path = path.replace(ID, "ex-0123456789").replace(ADDRESS, "192.0.2.1").replace(DOMAIN, "nobody.example")
     return re.sub(r"\{name:.*\}(?=[/:]|$)|\{name:.*?\}+(?=/rules)", "nobody", path)
 
 

@@ -1,0 +1,1 @@
+"""Web pages: the inbox of unlisted names."""

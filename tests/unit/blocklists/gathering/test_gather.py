@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import datetime
 import json
+import re
 from pathlib import Path
 
 import pytest
 
+import blocklists
 from blocklists.gather import main
 from blocklists.lint import mistakes
 from blocklists.loading import load_catalogue
 
 from . import forms
 from .command import DELTA, FULL, TODAY, accept, decide, findings, gather, register
+
+BUNDLED = Path(blocklists.__file__).parent
 
 
 def test_what_is_new_moved_and_gone_is_told_with_its_provenance(folder: Path, review: Path, tmp_path: Path) -> None:
@@ -215,3 +219,18 @@ def test_a_wrong_call_is_refused(arguments: list[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         main(arguments, TODAY)
     assert caught.value.code == 2
+
+
+def test_the_bundled_catalogue_has_all_that_three_clients_registers_have(
+    review: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sample = (BUNDLED / "samples" / "registers-2026-08.tsv").read_text().splitlines()
+    origins = [re.sub(r"# \S+: (.*) @(\w+) (\S+) .*", r"# \1 at \2 (\3)", line) for line in sample[1:4]]
+    rows = [line.split("\t") for line in sample if line[0] != "#"]
+    table = [f"{register}\t{provider}\t{provider}\thttps://{host}/v1" for host, register, provider in rows]
+    path = forms.one(tmp_path, "registers.tsv", "\n".join([*origins, "# registry\tid\tname\tapi", *table]))
+    main([str(path), "--review", str(review), "--json"], TODAY)
+    found = json.loads(capsys.readouterr().out)[
+        "findings"
+    ]  # the sample has no addresses of documents: gone tells nothing
+    assert [one["host"] for one in found if one["change"] != "gone"] == []

@@ -39,8 +39,8 @@ from admin_api.store.groups import all_groups
 from admin_api.store.owner import Owner, holder_of
 from admin_api.store.tokens import all_tokens, ensure_first_token, may
 from admin_api.subjects.closing import close_what_opens
+from admin_api.subscriptions.feed.opening import open_catalogue
 from admin_api.unlisted.reading import UnlistedReader
-from blocklists.versions import load_kept
 from resolver.config.notes import leaves_clouds_open
 from resolver.errors import ChannelError
 from resolver.system.child_process import ignore_signals
@@ -65,11 +65,11 @@ class Control:
         supervisor = os.getppid()
         owner = Owner(holder_of(supervisor, first.began), supervisor, lambda: self._tell_store(StoreState.WAITS))
         self._access = StoreAccess(settings.store_url, self._state_dir, log, owner, self._hear_of_store)
-        catalogue = load_kept(Path(settings.catalogue) if settings.catalogue else None)
+        opened = open_catalogue(settings)
         self._servers = Servers(first, log)
         connections, counts = self._servers.connections, self._servers.counts
-        self._keepers = Keepers(settings, channel, self._access, catalogue, log, connections=connections, counts=counts)
-        self._servers.make(self._keepers, channel, catalogue)
+        self._keepers = Keepers(settings, channel, self._access, opened, log, connections=connections, counts=counts)
+        self._servers.make(self._keepers, channel)
         events = socket.socket(fileno=first.sockets.events)
         take = self._keepers.inbox.take if settings.unlisted.enabled else None
         self._events: QueryLogWriter | UnlistedReader | None = None
@@ -161,6 +161,7 @@ class Control:
             tasks.create_task(keepers.policy.run())
             tasks.create_task(keepers.subscriptions.run())
             tasks.create_task(keepers.inbox.run())
+            tasks.create_task(keepers.feed.run())
             tasks.create_task(keepers.statistics.run())
             tasks.create_task(keepers.gauges.run())
 

@@ -15,13 +15,15 @@ from admin_api.policy_file.plans import Plans
 from admin_api.statistics.service import StatisticsService
 from admin_api.store.access import StoreAccess
 from admin_api.subjects.keeper import SubjectKeeper
+from admin_api.subscriptions.feed.keeper import FeedKeeper
+from admin_api.subscriptions.feed.opening import OpenedCatalogue
 from admin_api.subscriptions.service import Subscriptions
 from admin_api.unlisted.inbox import Inbox
 from admin_api.upstream_watch import UpstreamWatch
 from admin_api.webhooks.delivery import Deliveries
 from admin_api.webhooks.hooks import Outbox
 from admin_api.webhooks.watching import Watcher
-from blocklists.catalogue import Catalogue
+from blocklists.feed.place import CurrentCatalogue
 from resolver.config.settings import ControlSettings
 from resolver.telemetry.log import Log
 
@@ -34,18 +36,20 @@ class Keepers:
         settings: ControlSettings,
         channel: SupervisorChannel,
         access: StoreAccess,
-        catalogue: Catalogue,
+        opened: OpenedCatalogue,
         log: Log,
         *,
         connections: Callable[[], Mapping[str, int]],
         counts: Callable[[], Mapping[tuple[str, str], int]],
     ) -> None:
-        state_dir, url, folder = Path(settings.state_dir), settings.store_url, settings.catalogue
+        state_dir, url = Path(settings.state_dir), settings.store_url
         self._counts = counts
         self.access = access
         self.heads = HeadKeeper(access, state_dir, log)
-        self.policy = Keeper(access, state_dir, catalogue, channel.publish, log, url=url, catalogue_folder=folder)
-        self.plans = Plans(url, state_dir, folder, at_once=settings.plans_at_once, seconds=settings.plan_seconds)
+        self.catalogue = CurrentCatalogue(opened.loaded)
+        self.policy = Keeper(access, state_dir, self.catalogue, channel.publish, log, url=url)
+        self.feed = FeedKeeper(settings, access, self.policy, self.catalogue, opened, log)
+        self.plans = Plans(url, state_dir, at_once=settings.plans_at_once, seconds=settings.plan_seconds)
         self.outbox = Outbox(settings.webhooks)
         self.deliveries = Deliveries(access, self.outbox, log)
         self.upstreams = UpstreamWatch(channel, access, self.outbox, log)
@@ -57,7 +61,7 @@ class Keepers:
         self.config_policy = ConfigPolicy(access, self.policy, channel, log)
         self.config_told = ConfigTold(access, log)
         self.gauges = Gauges(access, state_dir, self.policy, self.subjects, self.heads, channel, connections)
-        self.inbox = Inbox(access, self.policy, self.outbox, catalogue, settings.unlisted, log)
+        self.inbox = Inbox(access, self.policy, self.outbox, opened.loaded.catalogue, settings.unlisted, log)
         seconds = settings.fetch_timeout_seconds
         self.subscriptions = Subscriptions(
             access, self.policy, state_dir, log, max_mib=settings.fetch_max_mib, timeout_seconds=seconds
@@ -68,12 +72,13 @@ class Keepers:
         """Reasons why the node is not healthy."""
         keepers = (self.access, self.heads, self.policy, self.subjects)
         parts = (*(keeper.trouble for keeper in keepers), *self.config_policy.problems)
-        return [*(text for text in parts if text), *self.upstreams.states.troubles]
+        return [*(text for text in parts if text), *self.feed.troubles, *self.upstreams.states.troubles]
 
     def _all_gauges(self) -> Mapping[str, Mapping[tuple[str, ...], float]]:
         return {
             **self.gauges.values(),
             **self.subscriptions.gauges(),
+            **self.feed.gauges(),
             **self.deliveries.gauges(),
             **self.inbox.gauges(),
             "moatdns_upstream_up": self.upstreams.states.up,
@@ -82,4 +87,4 @@ class Keepers:
     def _own_counts(self) -> Mapping[tuple[str, str], int]:
         """Counts of this process itself, by metric and label."""
         dropped = {("dropped", what): count for what, count in self.inbox.dropped.items()}
-        return {("dropped", "policy_plans"): self.plans.refused, **dropped, **self._counts()}
+        return {("dropped", "policy_plans"): self.plans.refused, **dropped, **self.feed.counts(), **self._counts()}

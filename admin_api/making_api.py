@@ -12,12 +12,11 @@ from admin_api.keepers import Keepers
 from admin_api.messages import Begin
 from admin_api.pages.site import add_pages
 from admin_api.query_log.reader import QueryLogReader
-from blocklists.catalogue import Catalogue
 from resolver.answering.explaining import access_of
 from resolver.telemetry.log import Log
 
 
-def make_api(first: Begin, keepers: Keepers, channel: SupervisorChannel, catalogue: Catalogue, log: Log) -> ApiServer:
+def make_api(first: Begin, keepers: Keepers, channel: SupervisorChannel, log: Log) -> ApiServer:
     """The admin API, not started yet."""
     settings, of_workers = first.settings, first.worker_settings
     context = Context(
@@ -37,7 +36,8 @@ def make_api(first: Begin, keepers: Keepers, channel: SupervisorChannel, catalog
         statistics=keepers.statistics,
         query_log=QueryLogReader(Path(settings.state_dir)),
         node=channel,
-        catalogue=catalogue,
+        current=keepers.catalogue,
+        feed=keepers.feed,
         state_dir=Path(settings.state_dir),
         began=first.began,
         config_problems=lambda: keepers.config_policy.problems,

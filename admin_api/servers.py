@@ -11,7 +11,6 @@ from admin_api.channel import SupervisorChannel
 from admin_api.editing.exemption_checks import Terms
 from admin_api.keepers import Keepers
 from admin_api.messages import Begin
-from blocklists.catalogue import Catalogue
 from resolver.errors import MoatdnsError
 from resolver.telemetry.log import Log
 
@@ -31,7 +30,7 @@ class Servers:
         self.api: ApiServer | None = None
         self.block_page: BlockPageServer | None = None
 
-    def make(self, keepers: Keepers, channel: SupervisorChannel, catalogue: Catalogue) -> None:
+    def make(self, keepers: Keepers, channel: SupervisorChannel) -> None:
         """Make those that the config has, over the keepers."""
         settings, of_workers = self._first.settings, self._first.worker_settings
         if settings.block_page.listen:
@@ -44,13 +43,13 @@ class Servers:
                 store_access=keepers.access,
                 policy=keepers.policy,
                 subjects=keepers.subjects,
-                catalogue=catalogue,
+                catalogue=keepers.catalogue,
                 log=self._log,
             )
         if settings.admin_host is not None:
             from admin_api.making_api import make_api  # noqa: PLC0415 (a quarter of what a start loads)
 
-            self.api = make_api(self._first, keepers, channel, catalogue, self._log)
+            self.api = make_api(self._first, keepers, channel, self._log)
 
     def connections(self) -> Mapping[str, int]:
         """Open connections by server."""

@@ -17,10 +17,12 @@ from admin_api.statistics.service import StatisticsService
 from admin_api.store.access import StoreAccess
 from admin_api.store.store import Store
 from admin_api.subjects.keeper import SubjectKeeper
+from admin_api.subscriptions.feed.keeper import FeedKeeper
 from admin_api.subscriptions.service import Subscriptions
 from admin_api.webhooks.delivery import Deliveries
 from admin_api.webhooks.hooks import Outbox
 from blocklists.catalogue import Catalogue
+from blocklists.feed.place import CurrentCatalogue
 from blocklists.sources import known_references
 from resolver.answering.explaining import Access
 from resolver.config.references import KnownReferences
@@ -48,11 +50,17 @@ class Context:
     statistics: StatisticsService
     query_log: QueryLogReader
     node: SupervisorChannel
-    catalogue: Catalogue
+    current: CurrentCatalogue
+    feed: FeedKeeper
     state_dir: Path
     began: float  # when the service started, Unix time
     config_problems: Callable[[], Sequence[str]]  # why the config's policy is not in force; none when it is
     upstream_troubles: Callable[[], Sequence[str]] = tuple  # which upstreams do not answer, in finished phrases
+
+    @property
+    def catalogue(self) -> Catalogue:
+        """The catalogue in force."""
+        return self.current.catalogue
 
     @property
     def terms(self) -> Terms:

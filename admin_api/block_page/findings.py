@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from blocklists.catalogue import Catalogue
+from blocklists.feed.place import CurrentCatalogue
 from resolver.answering.explaining import Access, explain_query
 from resolver.config.list_rules import read_block_rule
 from resolver.errors import RuleError
@@ -48,7 +48,7 @@ class Findings:
         policy: Callable[[], PolicySnapshot | None],
         access: Access,
         subjects: Callable[[], Subjects],
-        catalogue: Catalogue,
+        catalogue: CurrentCatalogue,
     ) -> None:
         self._policy = policy
         self._access = access
@@ -63,8 +63,9 @@ class Findings:
         told = explain_query(
             policy, self._access, parse_name(name), client=client, qtype="A", subjects=self._subjects(), now=now()
         )
-        service = self._catalogue.services.get(told.service or "")
-        vendor = self._catalogue.about.get(service.vendor) if service else None
+        catalogue = self._catalogue.catalogue
+        service = catalogue.services.get(told.service or "")
+        vendor = catalogue.about.get(service.vendor) if service else None
         is_of_catalogue = told.list is not None and told.list == told.service
         scope, closed = _scope(name, told.service, is_of_catalogue=is_of_catalogue)
         return NameFinding(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 from admin_api.block_page.answering import BlockPageHandler
 from admin_api.block_page.bounds import Bounds
 from admin_api.block_page.findings import Findings
@@ -13,10 +15,11 @@ from admin_api.compiling.keeper import Keeper
 from admin_api.editing.exemption_checks import Terms
 from admin_api.store.access import StoreAccess
 from admin_api.subjects.keeper import SubjectKeeper
-from blocklists.catalogue import Catalogue
+from blocklists.feed.place import CurrentCatalogue
 from blocklists.sources import known_references
 from resolver.answering.client_networks import Networks
 from resolver.answering.explaining import access_of
+from resolver.config.references import KnownReferences
 from resolver.config.settings import BlockPageSettings, WorkerSettings
 from resolver.telemetry.log import Log
 
@@ -29,7 +32,7 @@ def make_block_page(
     store_access: StoreAccess,
     policy: Keeper,
     subjects: SubjectKeeper,
-    catalogue: Catalogue,
+    catalogue: CurrentCatalogue,
     log: Log,
 ) -> BlockPageServer:
     """The block page, not started yet."""
@@ -40,6 +43,11 @@ def make_block_page(
     findings = Findings(lambda: policy.snapshot, access, lambda: subjects.subjects, catalogue)
     requests = None
     if settings.request_form:
-        requests = Requests(store_access, subjects, known_references(catalogue), terms, settings, bounds, log)
+        known = functools.partial(_known, catalogue)
+        requests = Requests(store_access, subjects, known, terms, settings, bounds, log)
     answering = BlockPageHandler(visitors, findings, requests, pages, bounds, settings.names)
     return BlockPageServer(answering, visitors, pages, bounds, settings, log)
+
+
+def _known(catalogue: CurrentCatalogue) -> KnownReferences:
+    return known_references(catalogue.catalogue)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 from admin_api.block_page.bounds import Bounds
@@ -34,7 +34,7 @@ class Requests:
         self,
         access: StoreAccess,
         subjects: SubjectKeeper,
-        known: KnownReferences,
+        known: Callable[[], KnownReferences],
         terms: Terms,
         settings: BlockPageSettings,
         bounds: Bounds,
@@ -87,7 +87,7 @@ class Requests:
             "duration_seconds": form.seconds,
         }
         who = Who(ACTOR, UNVERIFIED, request_id)
-        row, _ = await editing.grant(self._subjects, body, known=self._known, terms=self._terms, who=who, admit=admit)
+        row, _ = await editing.grant(self._subjects, body, known=self._known(), terms=self._terms, who=who, admit=admit)
         self._bounds.events["filed" if filed else "asked_again"] += 1
         if filed:
             self._log.info("an exemption is asked for on the block page", id=row.id, client=finding.client, scope=scope)

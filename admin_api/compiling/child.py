@@ -11,7 +11,6 @@ from admin_api.child_process import do_for_parent
 from admin_api.compiling.layers import base_rules, overlay_rules, read_wanted
 from admin_api.compiling.messages import LAYER_CHANNEL, CompileLayer, LayerCompiled
 from admin_api.store.store import Store
-from blocklists.versions import load_kept
 from resolver.policy.stack import RuleStack
 from resolver.snapshot.snapshot_file import SNAPSHOTS, open_layers, write_layer
 from resolver.telemetry.log import make_log
@@ -20,7 +19,7 @@ from resolver.telemetry.log import make_log
 async def compile_layer(order: CompileLayer) -> LayerCompiled:
     """Compile what is ordered, and write it. Raises MoatdnsError."""
     folder = order.state_dir / SNAPSHOTS
-    catalogue = load_kept(order.catalogue)
+    catalogue = order.catalogue.load()
     store = await Store.open(order.store_url, order.state_dir, make_log())
     try:
         async with store.read() as connection:

@@ -21,6 +21,7 @@ from admin_api.store import rules
 from admin_api.store.access import StoreAccess
 from admin_api.store.store import Store
 from blocklists.catalogue import Catalogue
+from blocklists.feed.place import CurrentCatalogue
 from resolver.config.file_policy import forget_contents
 from resolver.errors import MoatdnsError, SnapshotError
 from resolver.policy.snapshot import PolicySnapshot
@@ -28,6 +29,7 @@ from resolver.snapshot.snapshot_file import SNAPSHOTS, Manifest, Origin, open_sn
 from resolver.telemetry.log import Log
 
 PATIENCE_SECONDS = 10.0  # how long a caller is let wait for its change
+_NEW_BASE_SECONDS = 120.0  # for a whole new base, a million rules included
 _PAUSE_SECONDS = 0.1  # between rounds, so that a flood of changes shares them
 _LOOK_SECONDS = 1.0  # how often the store is asked for changes that others made
 _RETRY_SECONDS = (0.5, 1.0, 2.0, 5.0, 10.0)
@@ -44,20 +46,20 @@ class Keeper:
         self,
         access: StoreAccess,
         state_dir: Path,
-        catalogue: Catalogue,
+        current: CurrentCatalogue,
         publish: Publish,
         log: Log,
         *,
         url: str | None,
-        catalogue_folder: str | None = None,
     ) -> None:
         """`publish` puts a policy in force in every worker, and raises MoatdnsError when that fails."""
         self._access = access
         self._state_dir = state_dir
-        self._catalogue = catalogue
+        self._current = current
+        self._loaded = current.loaded  # that this round compiles with: one and the same from its beginning to its end
         self._publish = publish
         self._log = log
-        self._stacker = Stacker(state_dir, catalogue, url, catalogue_folder)
+        self._stacker = Stacker(state_dir, self._loaded, url)
         self._manifest: Manifest | None = None
         self._layers: Layers | None = None  # that rounds build on
         self._folding: asyncio.Task[Layers] | None = None
@@ -68,6 +70,7 @@ class Keeper:
         self.revision = 0  # of the store, that is in force in every worker; 0 before the first
         self.whole_revision = 0  # likewise, but with lists that were fetched anew: they take their time
         self.in_force_since: datetime | None = None
+        self.catalogue_in_force: Catalogue | None = None  # that the policy in force was compiled with
         self.trouble: str | None = None  # why the newest revision is not in force; None when all is well
 
     @property
@@ -108,6 +111,15 @@ class Keeper:
         try:
             async with asyncio.timeout(PATIENCE_SECONDS), self._came_in_force:
                 await self._came_in_force.wait_for(lambda: self.revision >= revision)
+        except TimeoutError:
+            return False
+        return True
+
+    async def wait_until_compiled_with(self, catalogue: Catalogue) -> bool:
+        """Wait until every worker serves a policy of that catalogue; False when it takes unreasonably long."""
+        try:
+            async with asyncio.timeout(_NEW_BASE_SECONDS), self._came_in_force:
+                await self._came_in_force.wait_for(lambda: self.catalogue_in_force is catalogue)
         except TimeoutError:
             return False
         return True
@@ -155,9 +167,11 @@ class Keeper:
     async def _round(self) -> None:
         began = time.monotonic()
         store = self._access.store
+        self._loaded = self._current.loaded
+        self._stacker.use(self._loaded)
         await self._take_fold(store)
         wanted, layers = await self._stacked(store)
-        groups = await asyncio.to_thread(wanted.groups, self._catalogue)
+        groups = await asyncio.to_thread(wanted.groups, self._loaded.catalogue)
         origin = Origin(wanted.fingerprint, wanted.base, layers.store_id, wanted.revision)
         manifest = await asyncio.to_thread(self._written, layers, groups, origin)
         if manifest is not self._manifest:
@@ -176,7 +190,7 @@ class Keeper:
         self._layers = layers
         self.trouble = None
         async with self._came_in_force:
-            self.revision = wanted.revision
+            self.revision, self.catalogue_in_force = wanted.revision, self._loaded.catalogue
             since = wanted.lacks_of(layers.base).since
             self.whole_revision = wanted.revision if since is None else min(wanted.revision, since - 1)
             self._came_in_force.notify_all()
@@ -194,7 +208,7 @@ class Keeper:
         layers = self._layers
         while True:
             async with store.read() as connection:
-                wanted = await read_wanted(connection, self._catalogue)
+                wanted = await read_wanted(connection, self._loaded.catalogue)
                 if layers is None or not layers.fit(wanted, store.id):
                     if wanted.rules <= FEW_RULES:
                         return wanted, await self._stacker.small_base(connection, wanted, store.id)

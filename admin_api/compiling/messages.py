@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from blocklists.feed.place import CataloguePlace
 from resolver.snapshot.snapshot_file import LayerFiles
 from resolver.system.channel import Asks, MessageSet
 
@@ -27,7 +28,7 @@ class CompileLayer(Asks[LayerCompiled]):
 
     store_url: str | None
     state_dir: Path
-    catalogue: Path | None  # the folder of a kept one
+    catalogue: CataloguePlace
     below: tuple[LayerFiles, ...]
 
 

@@ -12,7 +12,7 @@ from admin_api.child_process import in_child
 from admin_api.compiling.layers import WantedPolicy, base_rules, overlay_rules
 from admin_api.compiling.messages import LAYER_CHANNEL, CompileLayer
 from admin_api.store import rules
-from blocklists.catalogue import Catalogue
+from blocklists.feed.place import LoadedCatalogue
 from resolver.errors import SnapshotError
 from resolver.policy.snapshot import PolicySnapshot
 from resolver.policy.stack import RuleStack
@@ -54,12 +54,15 @@ Below = tuple[LayerFiles, ...]
 class Stacker:
     """Makes layers, here or in a child."""
 
-    def __init__(self, state_dir: Path, catalogue: Catalogue, url: str | None, catalogue_folder: str | None) -> None:
+    def __init__(self, state_dir: Path, loaded: LoadedCatalogue, url: str | None) -> None:
         self._state_dir = state_dir
         self._folder = state_dir / SNAPSHOTS
-        self._catalogue = catalogue
+        self._loaded = loaded
         self._url = url
-        self._catalogue_folder = catalogue_folder
+
+    def use(self, loaded: LoadedCatalogue) -> None:
+        """Compile with another catalogue from now on."""
+        self._loaded = loaded
 
     async def over(
         self, layers: Layers, connection: AsyncConnection, wanted: WantedPolicy, like: PolicySnapshot | None
@@ -82,14 +85,13 @@ class Stacker:
 
     async def small_base(self, connection: AsyncConnection, wanted: WantedPolicy, store_id: str) -> Layers:
         """A base of few rules."""
-        compiled = await base_rules(connection, wanted, self._catalogue, self._state_dir)
+        compiled = await base_rules(connection, wanted, self._loaded.catalogue, self._state_dir)
         layer = await asyncio.to_thread(write_layer, self._folder, compiled, wanted.revision)
         return Layers(wanted.base, store_id, (layer,))
 
     async def by_child(self, below: Below, store_id: str) -> Layers:
         """A layer over those, made in a process of its own. Raises SnapshotError."""
-        catalogue = Path(self._catalogue_folder) if self._catalogue_folder else None
-        request = CompileLayer(self._url, self._state_dir, catalogue, below)
+        request = CompileLayer(self._url, self._state_dir, self._loaded.place, below)
         compiled = await in_child(_CHILD, LAYER_CHANNEL, request, SnapshotError, "the compiler")
         return Layers(compiled.base, store_id, (*below, compiled.layer))
 

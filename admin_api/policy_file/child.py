@@ -16,7 +16,6 @@ from admin_api.policy_file.messages import PLAN_CHANNEL, MakeWholePlan, PlanMade
 from admin_api.policy_file.planning import PolicyPlan
 from admin_api.policy_file.trying import InForce, PlanTold, Try, planned_by, tried
 from admin_api.store.store import Store
-from blocklists.loading import load_catalogue
 from resolver.policy.subjects import Subjects
 from resolver.snapshot.clocks import now
 from resolver.snapshot.snapshot_file import open_snapshot, read_manifest
@@ -30,7 +29,7 @@ async def _outcome(order: TellPlan | MakeWholePlan) -> PlanTold | PlanMade | Pla
         if isinstance(order, MakeWholePlan):
             async with store.read() as connection:
                 return PlanMade(_whole(await planned_by(connection, order.sent)))
-        catalogue = load_catalogue(order.catalogue)
+        catalogue = order.catalogue.load()
         wanted = Try(order.sent, order.replay_seconds)
         return await tried(store, catalogue, wanted, order.state_dir, lambda: _in_force(order))
     except REFUSALS as error:

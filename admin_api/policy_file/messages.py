@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from admin_api.policy_file.trying import PlanTold
+from blocklists.feed.place import CataloguePlace
 from resolver.system.channel import Asks, MessageSet
 
 PLAN_SECONDS: Final = 600.0
@@ -29,7 +30,7 @@ class TellPlan(Asks[PlanTold | PlanRefused]):
 
     store_url: str | None
     state_dir: Path
-    catalogue: Path | None
+    catalogue: CataloguePlace
     sent: Mapping[str, Any]  # JSON, as the caller sent it
     replay_seconds: int | None
     manifest: Path | None

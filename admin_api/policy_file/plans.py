@@ -17,7 +17,7 @@ from admin_api.store import lists
 from admin_api.store.errors import StoreAway
 from admin_api.store.revisions import packed_octets
 from admin_api.store.store import Store
-from blocklists.catalogue import Catalogue
+from blocklists.feed.place import LoadedCatalogue
 from resolver.system.channel import Asks
 
 FEW_RULES = 10_000  # and networks and names, of the document and the store together: planned in this process
@@ -31,28 +31,25 @@ _Planned = TypeVar("_Planned", PlanTold, PlanMade)
 class Plans:
     """All plans of the API go through here. `refused` counts those that were one too many, or took too long."""
 
-    def __init__(
-        self, url: str | None, state_dir: Path, catalogue_folder: str | None, *, at_once: int, seconds: float
-    ) -> None:
+    def __init__(self, url: str | None, state_dir: Path, *, at_once: int, seconds: float) -> None:
         self.refused = 0
         self._url = url
         self._state_dir = state_dir
-        self._catalogue_folder = catalogue_folder
         self._turns = asyncio.Semaphore(at_once)
         self._seconds = seconds
 
     async def tell(
-        self, store: Store, catalogue: Catalogue, wanted: Try, in_force: InForce | None, manifest: Path | None
+        self, store: Store, loaded: LoadedCatalogue, wanted: Try, in_force: InForce | None, manifest: Path | None
     ) -> PlanTold:
         """Plan it, try it on a copy, and tell. Raises as `tried` does, and BadRequest (503)."""
         async with self._turn():
             if await _is_small(store, wanted.sent):
-                return await tried(store, catalogue, wanted, self._state_dir, lambda: in_force)
+                return await tried(store, loaded.catalogue, wanted, self._state_dir, lambda: in_force)
             return await self._by_child(
                 TellPlan(
                     self._url,
                     self._state_dir,
-                    Path(self._catalogue_folder) if self._catalogue_folder else None,
+                    loaded.place,
                     wanted.sent,
                     wanted.replay_seconds,
                     manifest=manifest if in_force else None,

@@ -90,6 +90,7 @@ CLOSING: Final[dict[str, str]] = {
     "POST /webhooks:test": "tells hooks",
     "POST /unlisted/{domain}:ignore": "writes no rule",
     "POST /unlisted/{domain}:want": "writes no rule",
+    "POST /catalogue:refresh": "a feed only adds to the bundled catalogue, and takes its own back",
     "POST /cache:flush": "forgets answers, which are judged anew",
 }
 

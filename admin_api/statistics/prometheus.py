@@ -33,6 +33,11 @@ GAUGES: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
     "moatdns_webhook_failing": ("Webhooks whose last message could not be delivered.", ()),
     "moatdns_list_failing": ("Whether the last fetch of a list failed.", ("list",)),
     "moatdns_unlisted_names": ("Domains in the inbox of unlisted names.", ("status",)),
+    "moatdns_catalogue_version": ("The number of the catalogue in force: bundled, and of the feed.", ("of",)),
+    "moatdns_feed_failing": ("Whether the catalogue feed is refused, away or expired.", ()),
+    "moatdns_feed_waiting": ("Whether a catalogue from the feed waits to be accepted.", ()),
+    "moatdns_feed_last_success_timestamp_seconds": ("When the catalogue feed was last looked at successfully.", ()),
+    "moatdns_feed_expires_timestamp_seconds": ("When the feed's catalogue in force expires.", ()),
     "moatdns_build_info": ("The version that runs.", ("version",)),
 }
 """Gauges by name: what they say, and their labels."""
@@ -52,6 +57,7 @@ COUNTERS: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
     "moatdns_cache_hits": ("Queries answered from memory, and those that were not.", ("kind",)),
     "moatdns_cache_events": ("Events in the cache, except hits and misses.", ("what",)),
     "moatdns_dropped": ("Drops because something was full or invalid.", ("what",)),
+    "moatdns_feed_refused": ("Catalogues from the feed that were refused, by reason.", ("reason",)),
     "moatdns_block_page": ("Pages of the block page, and requests filed there.", ("what",)),
 }
 """Counters, the same way."""
@@ -63,6 +69,7 @@ _METRIC_OF: Final = {
     "cache": "moatdns_cache_events",
     "dropped": "moatdns_dropped",
     "block_page": "moatdns_block_page",
+    "feed_refused": "moatdns_feed_refused",
 }
 _VERDICT: Final = dict(zip(OUTCOMES, VERDICT_OF, strict=True))
 _NONE: Final = "none"

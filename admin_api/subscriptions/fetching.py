@@ -39,6 +39,12 @@ class FetchOrder:
     sha256: str | None = None
     etag: str | None = None
     last_modified: str | None = None
+    is_plain: bool = False  # as it is, not compressed on the way
+    bound: str = "subscriptions.max_mib"  # that says how large it may be
+
+
+class TooLargeToFetch(FetchError):
+    """More than may be fetched."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +88,7 @@ def _headers(wanted: FetchOrder) -> dict[str, str]:
         "User-Agent": f"moatdns/{__version__}",
         "Accept": "text/plain, */*;q=0.5",
         # The pin is of the octets of the file itself.
-        "Accept-Encoding": "identity" if wanted.sha256 else "gzip, identity;q=0.5",
+        "Accept-Encoding": "identity" if wanted.sha256 or wanted.is_plain else "gzip, identity;q=0.5",
     }
 
 
@@ -152,7 +158,7 @@ async def _download(
         raise FetchError(f"it is encoded as {encoding[:40]!r}, which was not requested")
     total = response.content_length
     if total is not None and total > most_octets:
-        raise FetchError(f"it has {total >> 20} MiB; subscriptions.max_mib allows {most_octets >> 20}")
+        raise TooLargeToFetch(f"it has {_size(total)}; {wanted.bound} allows {_size(most_octets)}")
     received = 0
     digest = hashlib.sha256()
     progress(0, total)
@@ -160,13 +166,17 @@ async def _download(
         async for piece in response.content.iter_chunked(_PIECE):
             received += len(piece)
             if received > most_octets:
-                raise FetchError(f"it has more than the {most_octets >> 20} MiB that subscriptions.max_mib allows")
+                raise TooLargeToFetch(f"it has more than the {_size(most_octets)} that {wanted.bound} allows")
             digest.update(piece)
             await asyncio.to_thread(file.write, piece)
             progress(received, total)
     if wanted.sha256 is not None and digest.hexdigest() != wanted.sha256:
         raise FetchError(f"its SHA-256 is {digest.hexdigest()}, not the pinned one")
     return Fetched(received, response.headers.get("ETag"), response.headers.get("Last-Modified"))
+
+
+def _size(octets: int) -> str:
+    return f"{octets >> 20} MiB" if octets >= 1 << 20 else f"{octets >> 10} KiB"
 
 
 def _new(path: Path) -> BinaryIO:

@@ -5,7 +5,8 @@
 # fmt: off
 from admin_api.api.models.audit import AcknowledgeBody, Acknowledged, Audit, AuditExport, AuditItem, AuditPage, LostHead
 from admin_api.api.models.catalogue import (
-    CatalogueDifference, CatalogueDomainItem, CatalogueReply, CatalogueService, CatalogueShared, CatalogueVendor,
+    CatalogueDifference, CatalogueDomainItem, CatalogueFeed, CatalogueReply, CatalogueService, CatalogueShared,
+    CatalogueVendor, FedVersion, FedWaiting,
 )
 from admin_api.api.models.changes import (
     ChangeDone, ChangeRequestItem, ChangeRequestWithBody, ChangeRequests, ChangeWaits, ChangedThing, ChangesPage,

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+from typing import Literal
+
 from pydantic import BaseModel, Field
 
 from blocklists.catalogue import Kind, ServiceKind
@@ -17,6 +20,7 @@ class CatalogueDomainItem(BaseModel):
     source: str
     seen: str
     note: str | None
+    fed: bool = Field(False, description="Whether it comes from the feed, and not from the bundled catalogue.")
 
 
 class CatalogueShared(BaseModel):
@@ -61,11 +65,45 @@ class CatalogueDifference(BaseModel):
     removed: list[str]
 
 
+class FedVersion(BaseModel):
+    """A version of the feed."""
+
+    series: str
+    version: int
+    expires_at: datetime
+    rules: int | None = Field(None, description="How many it adds to the bundled catalogue, where it is in force.")
+
+
+class FedWaiting(FedVersion):
+    """A version of the feed that waits to be accepted."""
+
+    why: str
+    added: list[str]
+    removed: list[str]
+
+
+class CatalogueFeed(BaseModel):
+    """The feed of signed catalogues: what is in force of it, what waits, and how the last look at it went."""
+
+    source: str
+    mode: Literal["auto", "review"]
+    keys: list[str] = Field(description="The public keys that it may be signed with.")
+    in_force: FedVersion | None
+    waiting: FedWaiting | None
+    last_success_at: datetime | None
+    last_attempt_at: datetime | None
+    next_at: datetime | None
+    last_error: str | None
+    troubles: list[str] = Field(description="Why the node is degraded because of it.")
+
+
 class CatalogueReply(BaseModel):
     """The catalogue in force; `waiting` is what a new version would change, where it is held back."""
 
     fingerprint: str
+    version: int = Field(description="The number of the bundled catalogue; 0 in a copy that an earlier version kept.")
     waiting: CatalogueDifference | None
+    feed: CatalogueFeed | None = Field(description="The feed of signed catalogues; null where the config has none.")
     own_vendors: list[str] = Field(
         description="Vendors that bundled and subscribed rules do not block (policy.own_vendors)."
     )

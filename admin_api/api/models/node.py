@@ -19,6 +19,7 @@ class Status(BaseModel):
     subjects: JsonObject = Field(description="How many leases, exemptions and pauses are in force; trouble")
     store: JsonObject
     audit: JsonObject = Field(description="Recorded heads of the audit trail; rows of lost ones; trouble")
+    catalogue: JsonObject = Field(description="Numbers of the bundled and the fed catalogue; waits; troubles")
     upstreams: list[JsonObject]
     upstream_troubles: list[str] = Field([], description="Which upstreams do not answer, and why.")
     stripped: list[str] = Field(

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
+from datetime import UTC, datetime
 from functools import lru_cache
 from itertools import groupby
 
 from admin_api.api import models
 from admin_api.api.http.call import ApiReply, Call, as_model
+from admin_api.editing.refusals import BadRequest
 from admin_api.store.policy import read_file_policy
+from admin_api.subscriptions.feed.keeper import FeedKeeper
 from blocklists.catalogue import Catalogue
 from blocklists.data_files import catalogue_fingerprint
 from blocklists.loading import load_catalogue
@@ -20,9 +23,10 @@ async def show(call: Call) -> ApiReply:
     """GET /catalogue."""
     catalogue = call.context.catalogue
     domains: defaultdict[str, list[models.CatalogueDomainItem]] = defaultdict(list)
-    for domain in catalogue.domains:
-        seen = domain.seen.isoformat()
-        domains[domain.service].append(as_model(models.CatalogueDomainItem, domain, rule=domain.rule.text, seen=seen))
+    for is_fed, part in ((False, catalogue.domains), (True, catalogue.fed)):
+        for domain in part:
+            written = {"rule": domain.rule.text, "seen": domain.seen.isoformat(), "fed": is_fed}
+            domains[domain.service].append(as_model(models.CatalogueDomainItem, domain, **written))
     shared: defaultdict[str, list[models.CatalogueShared]] = defaultdict(list)
     for name in catalogue.shared:
         seen = name.seen.isoformat()
@@ -52,11 +56,59 @@ async def show(call: Call) -> ApiReply:
     return ApiReply(
         models.CatalogueReply(
             fingerprint=catalogue.fingerprint,
-            waiting=await asyncio.to_thread(_waiting, catalogue),
+            version=call.context.feed.bundled_version,
+            waiting=await asyncio.to_thread(_waiting, call.context.feed.base.catalogue),
+            feed=_feed(call.context.feed, catalogue),
             own_vendors=list(of_file.get("own_vendors", ())),
             vendors=vendors,
         )
     )
+
+
+async def refresh(call: Call) -> ApiReply:
+    """POST /catalogue:refresh."""
+    feed = call.context.feed
+    feed.look_now()
+    told = _feed(feed, call.context.catalogue)
+    if told is None:
+        raise BadRequest(409, "there is no feed: set policy.catalogue.feed in the config")
+    return ApiReply(told, 202)
+
+
+def _feed(feed: FeedKeeper, catalogue: Catalogue) -> models.CatalogueFeed | None:
+    settings, version, held, record = feed.settings, feed.version, feed.held, feed.record
+    if settings is None:
+        return None
+    in_force = waiting = None
+    if version is not None:
+        in_force = models.FedVersion(
+            series=version.series, version=version.number, expires_at=version.expires, rules=len(catalogue.fed)
+        )
+    if held is not None:
+        waiting = as_model(
+            models.FedWaiting,
+            held,
+            expires_at=_moment(held.expires),
+            rules=None,
+            added=list(held.added),
+            removed=list(held.removed),
+        )
+    return models.CatalogueFeed(
+        source=settings.source,
+        mode="review" if settings.is_reviewed else "auto",
+        keys=list(settings.keys),
+        in_force=in_force,
+        waiting=waiting,
+        last_success_at=_moment(record.success_at),
+        last_attempt_at=_moment(record.attempt_at),
+        next_at=_moment(feed.next_at or None),
+        last_error=record.error or None,
+        troubles=feed.troubles,
+    )
+
+
+def _moment(at: float | None) -> datetime | None:
+    return datetime.fromtimestamp(at, UTC) if at is not None else None
 
 
 def _waiting(catalogue: Catalogue) -> models.CatalogueDifference | None:

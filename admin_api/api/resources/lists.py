@@ -117,7 +117,7 @@ def _item(call: Call, row: ListRow) -> models.ListItem:
 
 
 def _bundled(catalogue: Catalogue, service: str) -> models.ListItem:
-    count = sum(domain.service == service for domain in catalogue.domains)
+    count = sum(domain.service == service for domain in catalogue.every_domain)
     return models.ListItem(
         name=service,
         kind="bundled",

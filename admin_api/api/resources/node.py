@@ -54,6 +54,12 @@ async def status(call: Call) -> ApiReply:
                 "trouble": context.audit_heads.trouble,
             },
             store={"place": context.store.place, "trouble": context.store_access.trouble},
+            catalogue={
+                "bundled": context.feed.bundled_version,
+                "feed": context.feed.version.number if context.feed.version else None,
+                "waits": context.feed.held is not None,
+                "troubles": context.feed.troubles,
+            },
             upstream_troubles=list(context.upstream_troubles()),
             upstreams=[
                 {"worker": worker.pid, **asdict(server)} for worker in node.workers for server in worker.upstreams
@@ -96,6 +102,7 @@ async def ready(call: Call) -> ApiReply:
             context.policy.trouble,
             context.subjects.trouble,
             *context.config_problems(),
+            *context.feed.troubles,
             *context.upstream_troubles(),
         )
         if text

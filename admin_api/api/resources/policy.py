@@ -31,7 +31,7 @@ async def plan(call: Call) -> ApiReply:
             raise BadRequest(503, "no policy is in force yet", Retry_After="1")
         now = InForce(keeper.snapshot, keeper.revision, context.subjects.subjects)
     wanted = Try(call.body, seconds)
-    told = await context.plans.tell(context.store, context.catalogue, wanted, now, keeper.manifest_path)
+    told = await context.plans.tell(context.store, context.current.loaded, wanted, now, keeper.manifest_path)
     body = as_model(models.PlanReply, told)
     if body.replay is not None:
         body.replay.cannot_show += context.log_lacks

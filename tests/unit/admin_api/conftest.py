@@ -29,8 +29,11 @@ from admin_api.query_log.reader import LogPage
 from admin_api.store import migrating, tokens
 from admin_api.store.store import Store
 from admin_api.subjects.keeper import SubjectKeeper
+from admin_api.subscriptions.feed.keeper import FeedKeeper
+from admin_api.subscriptions.feed.opening import OpenedCatalogue
 from admin_api.webhooks.delivery import Deliveries
 from admin_api.webhooks.hooks import Outbox
+from blocklists.feed.place import CurrentCatalogue, LoadedCatalogue
 from blocklists.sources import compile_policy
 from resolver.answering.explaining import Access, access_of
 from resolver.config.control_schema import EVENTS
@@ -276,8 +279,11 @@ async def served(tmp_path: Path, with_tokens: Prepared) -> AsyncIterator[Served]
     )
     subjects = SubjectKeeper(store_access, tmp_path, told, log, history_days=1, outbox=outbox)
     keeping = asyncio.ensure_future(subjects.run())
+    settings = ControlSettings(str(tmp_path), admin_port=port, allowed_hosts=("moatdns.corp.example",))
+    loaded = LoadedCatalogue(bundled_catalogue())
+    current = CurrentCatalogue(loaded)
     context = Context(
-        settings=ControlSettings(str(tmp_path), admin_port=port, allowed_hosts=("moatdns.corp.example",)),
+        settings=settings,
         serves=Serves(),
         log_lacks=(),
         access=_default_access(),
@@ -288,12 +294,13 @@ async def served(tmp_path: Path, with_tokens: Prepared) -> AsyncIterator[Served]
         outbox=outbox,
         deliveries=Deliveries(store_access, outbox, log),
         audit_heads=HeadKeeper(store_access, tmp_path, log),
-        plans=Plans(None, tmp_path, None, at_once=2, seconds=30),
+        plans=Plans(None, tmp_path, at_once=2, seconds=30),
         subscriptions=elsewhere,
         statistics=elsewhere,
         query_log=elsewhere,
         node=elsewhere,
-        catalogue=bundled_catalogue(),
+        current=current,
+        feed=FeedKeeper(settings, store_access, policy, current, OpenedCatalogue(loaded, loaded), log),
         state_dir=tmp_path,
         began=time.time(),
         config_problems=list,

@@ -18,7 +18,7 @@ async def test_a_plan_too_many_is_told_to_come_again(
     served: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(plans, "_WAIT_SECONDS", 0.2)
-    bounded = Plans(None, tmp_path, None, at_once=2, seconds=30)
+    bounded = Plans(None, tmp_path, at_once=2, seconds=30)
     gate = asyncio.Event()
 
     async def slow(*_: object) -> bool:
@@ -28,7 +28,9 @@ async def test_a_plan_too_many_is_told_to_come_again(
     with monkeypatch.context() as patched:
         patched.setattr(plans, "_is_small", slow)
         running = [
-            asyncio.ensure_future(bounded.tell(served.store, served.context.catalogue, Try({"policy": {}}), None, None))
+            asyncio.ensure_future(
+                bounded.tell(served.store, served.context.current.loaded, Try({"policy": {}}), None, None)
+            )
             for _ in range(2)
         ]
         await asyncio.sleep(0)
@@ -71,7 +73,7 @@ async def test_a_plan_that_takes_too_long_is_given_up(
         return {}
 
     monkeypatch.setattr(plans, "in_child", never)
-    bounded = Plans(None, tmp_path, None, at_once=1, seconds=0.3)
+    bounded = Plans(None, tmp_path, at_once=1, seconds=0.3)
     with pytest.raises(BadRequest, match="plan_seconds") as refused:
         await bounded.make(served.store, {"policy": {}})
     assert (refused.value.status, bounded.refused, ended) == (503, 1, ["admin_api.policy_file.child"])
@@ -83,5 +85,5 @@ async def test_a_plan_that_its_process_cannot_make_is_told(
 ) -> None:
     monkeypatch.setattr(plans, "FEW_RULES", -1)
     with pytest.raises(BadRequest) as refused:
-        await served.context.plans.tell(served.store, served.context.catalogue, Try({}), None, None)
+        await served.context.plans.tell(served.store, served.context.current.loaded, Try({}), None, None)
     assert (refused.value.status, refused.value.errors[0][0]) == (422, "/policy")

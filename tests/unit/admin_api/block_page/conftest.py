@@ -129,7 +129,7 @@ async def page_with(served: Served) -> AsyncIterator[Open]:
                 store_access=context.store_access,
                 policy=context.policy,
                 subjects=context.subjects,
-                catalogue=context.catalogue,
+                catalogue=context.current,
                 log=served.log,
             )
             listening = socket.create_server(("127.0.0.1", 0))

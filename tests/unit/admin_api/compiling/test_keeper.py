@@ -15,6 +15,7 @@ from admin_api.compiling.keeper import Keeper
 from admin_api.editing import groups, lists
 from admin_api.editing import rules as rules_editing
 from admin_api.store.store import Store
+from blocklists.feed.place import CurrentCatalogue, LoadedCatalogue
 from blocklists.sources import known_references
 from resolver.errors import MoatdnsError
 from resolver.policy.decision import Verdict
@@ -40,7 +41,8 @@ class Node:
         self.task: asyncio.Task[None] | None = None
 
     def new_keeper(self) -> Keeper:
-        return Keeper(self, self.state_dir, CATALOGUE, self.publish, make_log(), url=None)  # type: ignore[arg-type]
+        current = CurrentCatalogue(LoadedCatalogue(CATALOGUE))
+        return Keeper(self, self.state_dir, current, self.publish, make_log(), url=None)  # type: ignore[arg-type]
 
     async def publish(self, manifest: Manifest) -> None:
         if self.refuses:

@@ -1,0 +1,1 @@
+"""The feed of signed catalogues: fetched, judged, put in force or held back."""

@@ -1,7 +1,8 @@
 """Gather names that must stay open: ``python -m tests.innocents.gather`` writes tests/innocents/names.txt.xz anew.
 
 On a Debian machine, after ``apt-get update``: homepages of Debian's packages, the domains of hosters (the public suffix
-list), products.txt, and look-alikes made of these, of words in package descriptions and of the catalogue's own names.
+list), products.txt, fresh-2026-11.txt, and look-alikes made of these, of words in package descriptions and of the
+catalogue's own names.
 Each line of the file is a name and a letter, its kind (`KINDS`), sorted by name.
 """
 
@@ -52,11 +53,10 @@ def main() -> int:
     """Write the file, and say how many names of each kind it has."""
     packages = subprocess.run(["apt-cache", "dumpavail"], capture_output=True, text=True, check=True).stdout
     kinds: dict[str, str] = {}
-    fresh = Path(sys.argv[1]).read_text() if len(sys.argv) > 1 else ""
     homepages = sorted(_homepages(packages))
     firms = sorted({firm for host in homepages if (firm := SUFFIXES.privatesuffix(host))})
     for kind, names in (
-        ("f", (line.split("\t")[0] for line in fresh.splitlines() if not line.startswith("#"))),
+        ("f", (HERE / "fresh-2026-11.txt").read_text().splitlines()[1:]),
         ("p", _products()),
         ("d", [*homepages, *firms]),
         ("h", _hosters()),

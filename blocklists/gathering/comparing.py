@@ -74,8 +74,8 @@ class _Comparing:
         """Take up all addresses of a provider."""
         where = register.provenance.name
         if not provider.addresses:
-            at = provider.documents[0].at if provider.documents else ""
-            self.left_out.append(LeftOut(provider.name, Why.NO_HOST, provider.id, where, at))
+            told = provider.documents[0] if provider.documents else Told(provider.name, "")
+            self.left_out.append(LeftOut(told.text[:200], Why.NO_HOST, provider.id, where, told.at))
         for told in provider.addresses:
             host = host_of(told)
             if isinstance(host, Why):
@@ -171,9 +171,9 @@ def _all_told(register: Register) -> Iterator[Told]:
 def _cites(domain: CatalogueDomain, register: Register) -> bool:
     """Whether an entry is from this register (of a list, from this file of it) and not from a later revision."""
     origin = register.provenance
-    if origin.name not in domain.source or domain.surface != "api" or domain.seen > origin.date:
+    if origin.name not in domain.source or domain.seen > origin.date:
         return False
-    return not register.is_list or origin.path in domain.source
+    return origin.path in domain.source if register.is_list else domain.surface == "api"
 
 
 def _alike(name: str) -> str:

@@ -64,6 +64,7 @@ def read_litellm(path: Path) -> tuple[Provider, ...]:
     if not isinstance(data, dict):
         raise CatalogueError(f"{path}:1: expected an object of providers, or of models with 'litellm_provider'")
     found: dict[str, list[Told]] = {}
+    documents: dict[str, dict[str, Told]] = {}
     for key, value in data.items():
         if not isinstance(value, dict):
             raise CatalogueError(f"{path}:{line_of(text, json.dumps(key))}: {key!r}: expected an object")
@@ -73,10 +74,13 @@ def read_litellm(path: Path) -> tuple[Provider, ...]:
         if not isinstance(id_, str):
             raise CatalogueError(f"{path}:{line_of(text, json.dumps(key))}: {key!r}: litellm_provider: expected text")
         told = found.setdefault(id_, [])
+        if isinstance(source := value.get("source"), str) and source.startswith("https://"):
+            documents.setdefault(id_, {}).setdefault(source, Told(source, path.name))
         for field in ("base_url", "api_base"):
             if value.get(field):
                 told.append(Told(_text(path, text, value, field), f"{path.name}:{line_of(text, json.dumps(key))}"))
-    return bounded([Provider(id_, id_, tuple(told)) for id_, told in found.items()], str(path))
+    providers = [Provider(id_, id_, tuple(told), tuple(documents.get(id_, {}).values())) for id_, told in found.items()]
+    return bounded(providers, str(path))
 
 
 def read_json(path: Path) -> tuple[str, object]:

@@ -175,6 +175,16 @@ def test_a_name_of_a_filter_list_alone_needs_its_owners_word(
     assert entry.source.startswith("echo-chat.dev/legal; v2fly/domain-list-community data/category-ai-!cn @")
 
 
+def test_an_entry_that_a_filter_list_has_no_more_is_gone(folder: Path, review: Path, tmp_path: Path) -> None:
+    source = 'source: "v2fly/domain-list-community data/category-ai-!cn @00aa", seen: 2026-01-01'
+    entries = [f"  - {{rule: {name}, service: chat, surface: web, {source}}}" for name in ("echo-chat.dev", "old.dev")]
+    file = folder / "vendors" / "delta.yaml"
+    file.write_text(DELTA.replace("  # kept apart\n", "\n".join([*entries, ""])))
+    path = forms.tree(tmp_path / "data", forms.V2FLY) / "category-ai-!cn"
+    assert gather(folder, review, f"{path},revision=0123abcd,date=2026-07-02") == 1
+    assert [one["host"] for one in findings(review).values() if one["change"] == "gone"] == ["old.dev"]
+
+
 def test_half_a_register_tells_nothing_as_gone(folder: Path, review: Path, tmp_path: Path) -> None:
     source = register(tmp_path, acme=FULL["acme"])
     assert gather(folder, review, source) == 1

@@ -65,6 +65,7 @@ def test_litellms_two_files_are_read(tmp_path: Path) -> None:
     assert addresses(register) == {"acme": ["https://api.acme.chat/v1"]}
     (prices,) = read_registers(f"{forms.one(tmp_path, 'model_prices_and_context_window.json', forms.PRICES)}{ORIGIN}")
     assert addresses(prices) == {"acme": ["https://two.acme.chat/v1"], "echo": []}
+    assert [told.text for told in prices.providers[0].documents] == ["https://acme.chat/prices"]
 
 
 def test_v2flys_file_is_read_with_those_it_includes(tmp_path: Path) -> None:

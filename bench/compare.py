@@ -46,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with tempfile.TemporaryDirectory(prefix="moatdns-bench-") as folder:
             compiled = installed(options.compiled, Path(folder) / "compiled") if options.compiled else None
             before = installed(options.before, Path(folder) / "before") if options.before else None
-            every = one_of_each(compiled=compiled, before=before)
+            every = one_of_each(compiled=compiled, before=before, unlisted=options.unlisted)
             servers = [each for each in every if each.name in (*peers, BEFORE) or MOATDNS in each.name]
             chosen = [known[name] for name in options.workload or known]
             _run(chosen, servers, peers, effort, as_json=options.json)
@@ -89,6 +89,7 @@ def _options(arguments: Sequence[str] | None, names: list[str]) -> argparse.Name
     parser.add_argument("--peer", action="append", choices=PEERS, help="beside this one only; may be given again")
     parser.add_argument("--compiled", type=Path, metavar="WHEEL", help="measure this wheel, too: dist/moatdns-….whl")
     parser.add_argument("--before", type=Path, metavar="WHEEL", help="beside this wheel of another version")
+    parser.add_argument("--unlisted", action="store_true", help="measure ours with the inbox of unlisted names, too")
     parser.add_argument("--json", action="store_true", help="print JSON with every sample, not tables")
     return parser.parse_args(arguments)
 

@@ -51,7 +51,14 @@ class Server:
 
 
 def moatdns(
-    job: Job, ports: Ports, folder: Path, *, workers: int, python: str = sys.executable, query_log: bool = True
+    job: Job,
+    ports: Ports,
+    folder: Path,
+    *,
+    workers: int,
+    python: str = sys.executable,
+    query_log: bool = True,
+    unlisted: bool = False,
 ) -> list[str]:
     """Ours, by the interpreter that it is installed for."""
     config: dict[str, Any] = {
@@ -63,6 +70,7 @@ def moatdns(
         "upstream": {"servers": [f"udp://127.0.0.1:{job.upstream_port}"]},
         "cache": {"max_mib": _CACHE_MIB},
         "query_log": {"enabled": query_log},
+        **({"unlisted": {"enabled": True}} if unlisted else {}),
         "policy": {"lists": [] if job.in_catalogue else [{"name": "house", "block": list(job.blocked)}]},
     }
     if job.tls:
@@ -164,8 +172,12 @@ PEERS = ("dnsmasq", "unbound", "dnsdist")
 BEFORE = "before"  # another version of moatdns
 
 
-def one_of_each(*, compiled: str | None = None, before: str | None = None) -> tuple[Server, ...]:
+def one_of_each(
+    *, compiled: str | None = None, before: str | None = None, unlisted: bool = False
+) -> tuple[Server, ...]:
     """Servers of a comparison; `compiled` and `before` are interpreters that wheels are installed for.
+
+    With `unlisted`, ours comes a second time, with the inbox of unlisted names on.
 
     Beside another version, ours is in the form that is compared: compiled where a compiled wheel is given.
     """
@@ -176,6 +188,9 @@ def one_of_each(*, compiled: str | None = None, before: str | None = None) -> tu
     ours = [Server(MOATDNS, functools.partial(moatdns, workers=1))]
     if compiled:
         ours.append(Server(f"{MOATDNS}, compiled", functools.partial(moatdns, workers=1, python=compiled)))
+    if unlisted:
+        watching = functools.partial(moatdns, workers=1, python=compiled or sys.executable, unlisted=True)
+        ours.append(Server(f"{MOATDNS}{', compiled' if compiled else ''}, unlisted names", watching))
     unlogged = functools.partial(moatdns, workers=1, python=compiled or sys.executable, query_log=False)
     ours.append(Server(f"{MOATDNS}{', compiled' if compiled else ''}, no query log", unlogged))
     ours.append(Server(f"{MOATDNS}, 2 workers", functools.partial(moatdns, workers=2)))

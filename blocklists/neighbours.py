@@ -30,6 +30,10 @@ class Neighbourhood:
         """All of them."""
         return tuple(self._services)
 
+    def services_in(self, registrable: str) -> tuple[str, ...]:
+        """The services listed in a registrable domain."""
+        return tuple(sorted(self._services.get(registrable, ())))
+
     def of(self, name: str) -> tuple[str, tuple[str, ...]] | None:
         """The registrable domain of a name and the services listed in it; None where there is none."""
         registrable = self._suffixes.privatesuffix(name.lower().rstrip("."))

@@ -61,7 +61,7 @@ async def decide_unlisted(
     said = {key: value for key, value in body.items() if value is not None and key in _Body.model_fields}
     wanted = validated(_Body, said)
     side = _RULED.get(action)
-    rule = await _rule(wanted.rule or domain, domain) if side is not None else None
+    rule = await _rule(domain if wanted.rule is None else wanted.rule, domain) if side is not None else None
     async with store.change(actor, request_id) as change:
         before = await unlisted.get(change.connection, domain)
         await _take_back(change, before, action)

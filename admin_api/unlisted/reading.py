@@ -18,7 +18,7 @@ _DRAINED_AT_ONCE: Final = 32
 _PLAIN = re.compile(r"[a-z0-9_-]+(?:\.[a-z0-9_-]+)+")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class SeenName:
     """A name that was forwarded and matches no rule. `client` is "" where none may be told."""
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -12,7 +11,7 @@ from publicsuffixlist import PublicSuffixList
 
 from blocklists.catalogue import Catalogue
 from blocklists.likeness.evidence import Evidence
-from blocklists.likeness.names import evidence_in_name
+from blocklists.likeness.names import LEAST_BRAND, Brands, evidence_in_name
 from blocklists.likeness.words import COMMON
 from blocklists.lint import NEVER
 from blocklists.neighbours import Neighbourhood
@@ -21,7 +20,6 @@ REGISTER: Final = Path(__file__).with_name("register.txt")
 
 _REGISTER_POINTS, _SIBLING_POINTS, _LISTED_TARGET_POINTS, _NEAR_TARGET_POINTS = 50, 20, 40, 15
 _ADDRESS_POINTS: Final = 15
-_LEAST_BRAND: Final = 5  # characters
 _MOST_COMPANY_POINTS: Final = 40
 _LEAST_COMPANY_CLIENTS: Final = 3  # that asked for it within seconds of a listed name
 _LEAST_LIFT: Final = 3.0  # times as often as names are asked for then on the whole
@@ -48,7 +46,7 @@ class Likeness:
         self._suffixes = PublicSuffixList(accept_unknown=False)
         self._neighbourhood = Neighbourhood(catalogue)
         self._register = read_register(register)
-        self._brands = _brands_of(catalogue)
+        self._brands = Brands(_brands_of(catalogue))
 
     def registrable(self, name: str) -> str | None:
         """The registrable domain of a name in lower case; None for what nobody could block or register.
@@ -69,9 +67,8 @@ class Likeness:
         found = []
         if domain in self._register:
             found.append(Evidence("register", self._register[domain], _REGISTER_POINTS))
-        neighbour = self._neighbourhood.of(domain)
-        if neighbour is not None:
-            found.append(Evidence("sibling", ", ".join(neighbour[1][:3]), _SIBLING_POINTS))
+        if services := self._neighbourhood.services_in(domain):
+            found.append(Evidence("sibling", ", ".join(services[:3]), _SIBLING_POINTS))
         return tuple(found)
 
     def by_target(self, target: str, listed_as: str | None) -> Evidence | None:
@@ -111,12 +108,11 @@ def read_register(path: Path) -> dict[str, str]:
     return found
 
 
-def _brands_of(catalogue: Catalogue) -> re.Pattern[str] | None:
-    labels = {domain.partition(".")[0] for domain in Neighbourhood(catalogue).domains}
-    found: Sequence[str] = sorted(
-        (label for label in labels if len(label) >= _LEAST_BRAND and label not in COMMON), key=len, reverse=True
-    )
-    return re.compile("|".join(map(re.escape, found))) if found else None
+def _brands_of(catalogue: Catalogue) -> Iterator[str]:
+    for domain in Neighbourhood(catalogue).domains:
+        label = domain.partition(".")[0]
+        if len(label) >= LEAST_BRAND and label not in COMMON:
+            yield label
 
 
 _INNOCENT: Final = frozenset(name for name in NEVER if name.count(".") == 1)

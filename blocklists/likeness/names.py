@@ -12,6 +12,10 @@ from resolver.config.suffixes import is_public_suffix
 
 _PARTS: Final = re.compile(r"[a-z]+")
 _ANYWHERE: Final = re.compile("|".join(sorted(ANYWHERE, key=len, reverse=True)))
+_ENDS_LONGEST_FIRST: Final = "|".join(sorted(ENDS, key=len, reverse=True))
+_BEGINS: Final = re.compile(_ENDS_LONGEST_FIRST)
+_ENDS: Final = re.compile(f"(?:{_ENDS_LONGEST_FIRST})\\Z")
+LEAST_BRAND: Final = 5  # characters: shorter names are parts of too many words
 _LEAST_BEHIND: Final = 3  # letters that are left of a part beside a word at its end
 _ENDS_IN_AI, _BEGINS_WITH_AI = 24, 10
 _BELOW: Final = 0.2  # of its points has a word in a label in front of the registrable domain: everybody calls hosts so
@@ -20,7 +24,27 @@ _MOST_LABELS: Final = 6
 _LONGEST_LABEL: Final = 40  # characters; what is longer is nobody's word
 
 
-def evidence_in_name(registrable: str, hosts: Iterable[str], brands: re.Pattern[str] | None) -> Iterator[Evidence]:
+class Brands:
+    """Names of listed services, found within labels: hundreds of them, so that an expression would try each."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        """Each has LEAST_BRAND characters or more."""
+        found: dict[str, list[str]] = {}
+        for name in sorted(set(names), key=len, reverse=True):
+            found.setdefault(name[:LEAST_BRAND], []).append(name)
+        self._by_begin = found
+
+    def within(self, label: str) -> str | None:
+        """The first of them that is in a label; None where there is none."""
+        by_begin = self._by_begin
+        for start in range(len(label) - LEAST_BRAND + 1):
+            for name in by_begin.get(label[start : start + LEAST_BRAND], ()):
+                if label.startswith(name, start):
+                    return name
+        return None
+
+
+def evidence_in_name(registrable: str, hosts: Iterable[str], brands: Brands) -> Iterator[Evidence]:
     """Evidence in a registrable domain and hosts below it, all in lower case. `brands` finds listed services' names."""
     own, _, suffix = registrable.partition(".")
     if points := TOP_LEVEL.get(suffix, 0):
@@ -48,15 +72,16 @@ def _labels_below(registrable: str, hosts: Iterable[str]) -> list[str]:
     return list(labels)[:_MOST_LABELS]
 
 
-def _words(label: str, brands: re.Pattern[str] | None) -> Iterator[tuple[str, int]]:
+def _words(label: str, brands: Brands) -> Iterator[tuple[str, int]]:
     """Words of one label with their points, each once."""
     if len(label) > _LONGEST_LABEL:
         return
     found: dict[str, int] = {}
     for match in _ANYWHERE.finditer(label):
         found[match[0]] = ANYWHERE[match[0]]
-    if brands is not None and (brand := brands.search(label)) and brand[0] not in found:
-        found[brand[0]] = BRAND_POINTS
+    brand = brands.within(label)
+    if brand is not None and brand not in found:
+        found[brand] = BRAND_POINTS
     for part in _PARTS.findall(label):
         if points := PARTS.get(part, 0):
             found.setdefault(part, points)
@@ -70,6 +95,6 @@ def _at_ends(part: str) -> Iterator[tuple[str, int]]:
         yield "…ai", _ENDS_IN_AI
     elif part.startswith("ai") and len(part) - 2 >= _LEAST_BEHIND - 1 and not part.startswith(NO_AI_BEGINS):
         yield "ai…", _BEGINS_WITH_AI
-    for word, points in ENDS.items():
-        if len(part) - len(word) >= _LEAST_BEHIND - 1 and (part.startswith(word) or part.endswith(word)):
-            yield word, points
+    for found in (_BEGINS.match(part), _ENDS.search(part)):
+        if found is not None and len(part) - len(found[0]) >= _LEAST_BEHIND - 1:
+            yield found[0], ENDS[found[0]]

@@ -105,7 +105,7 @@ class Candidates:
         if one.targets or one.addresses:
             self._look_at_answer(candidate, one, snapshot)
         if candidate.has_evidence or one.is_near:
-            bit = self._key.bit_of(one.client)
+            bit = self._key.bit_of(one.client) if one.client else 0
             candidate.clients |= bit
             if one.is_near:
                 candidate.near += one.queries

@@ -20,7 +20,7 @@ _PLAIN = re.compile(r"[a-z0-9_-]+(?:\.[a-z0-9_-]+)+")
 
 @dataclass(slots=True)
 class SeenName:
-    """A name that was forwarded and matches no rule. `client` is "" where none may be told."""
+    """A name that was forwarded and matches no rule. `client` is "" where none may be, or is, told."""
 
     key: str
     client: str

@@ -1,7 +1,8 @@
 """Names that no rule matches and an upstream answered, on their way to the inbox of unlisted names.
 
 A missed query is only put into a list here, of at most so many a second; all else is done once a second, for all of
-them together. A query that is answered from the cache never comes here. The inbox is in the control process, and takes
+them together: of most, that is one look-up, since a name is told of seldom once it was told of, and new names come at
+a rate. A query that is answered from the cache never comes here. The inbox is in the control process, and takes
 them as datagrams: the line ``{"unlisted":1}``, then a JSON array a line, either ``["seen", key, client, queries,
 is_near, targets, addresses]`` or, of a name that was forwarded although it is listed, ``["listed", key, addresses]``.
 Keys are those of resolver.wire.names, as Latin-1; addresses are in hexadecimal digits; clients as the query log may
@@ -25,23 +26,39 @@ from resolver.telemetry.query_events import UNLISTED_HEAD
 _DATAGRAM_BYTES: Final = 60_000
 _MOST_TARGETS: Final = 4
 _MOST_ADDRESSES: Final = 4
+_ALWAYS_TOLD: Final = 8  # times that a name is told of within the hour; then at every second, fourth … of these
+_BURST_SECONDS: Final = 10.0  # for which new names that did not come may come later
+_MOST_KNOWN: Final = 10_000  # names of this hour; beyond, all begin anew
+_HOUR: Final = 3600.0
 _NOERROR: Final = 0
 _ALLOW: Final = Verdict.ALLOW
 
-_Seen = tuple[str, str | None]  # key and client
+
+class _Known:
+    """How often a name was forwarded in this hour, and how many of these times the inbox does not know of."""
+
+    __slots__ = ("times", "untold")
+
+    def __init__(self) -> None:
+        self.times = 0
+        self.untold = 0
 
 
 class UnlistedNames:
     """The names of one worker."""
 
-    def __init__(self, sink: socket.socket, counters: Counters, most_per_second: int) -> None:
-        """`sink` is a datagram socket that does not block."""
+    def __init__(self, sink: socket.socket, counters: Counters, queries_per_second: int, names_per_second: int) -> None:
+        """`sink` is a datagram socket that does not block. A name is new when it was not seen within the hour."""
         self._sink = sink
         self._counters = counters
-        self._most = most_per_second
+        self._most = queries_per_second
+        self._names_per_second = names_per_second
+        self._new_names = names_per_second * _BURST_SECONDS  # that may come now
         self._lost = 0
         self._noted: list[tuple[Pending, CacheEntry]] = []
         self._near = NearListed(counters)
+        self._known: dict[bytes, _Known] = {}
+        self._begun = self._flushed = 0.0
 
     def note(self, pending: Pending, entry: CacheEntry) -> None:
         """Take a query that an upstream has just answered."""
@@ -58,7 +75,13 @@ class UnlistedNames:
         if self._lost:
             self._counters.dropped["unlisted_queries_per_second"] += self._lost
             self._lost = 0
-        lines = self._lines(noted, now)
+        most = self._names_per_second * _BURST_SECONDS
+        self._new_names = min(most, self._new_names + (now - self._flushed) * self._names_per_second)
+        self._flushed = now
+        rows = self._rows(noted, now)
+        if now - self._begun >= _HOUR or len(self._known) >= _MOST_KNOWN:
+            rows += self._begin_hour(now)
+        lines = [json.dumps(row, separators=(",", ":")).encode() + b"\n" for row in rows]
         at, size = 0, len(UNLISTED_HEAD)
         for number, line in enumerate(lines):
             if size + len(line) > _DATAGRAM_BYTES:
@@ -67,27 +90,49 @@ class UnlistedNames:
             size += len(line)
         self._send(lines[at:])
 
-    def _lines(self, noted: Sequence[tuple[Pending, CacheEntry]], now: float) -> list[bytes]:
-        seen: dict[_Seen, list[object]] = {}
-        listed: dict[str, list[object]] = {}
+    def _rows(self, noted: Sequence[tuple[Pending, CacheEntry]], now: float) -> list[list[object]]:
+        rows: list[list[object]] = []
+        unknown = 0
         for pending, entry in noted:
             answer, decision = entry.answer, pending.decision
-            if entry.failed_why is not None or answer.negative or answer.rcode != _NOERROR:
+            if answer.negative or entry.failed_why is not None or answer.rcode != _NOERROR:
                 continue
-            key = pending.question.key.decode("latin-1")
-            if decision.service is not None or decision.despite_block:
-                listed[key] = ["listed", key, _addresses(entry)]
-            elif decision.rule is None and decision.verdict is _ALLOW:
-                client = pending.client
-                shown = client.shown.decode()[1:-1] or None  # as JSON it is in quotation marks
-                is_near = self._near.is_near(client.cell, now)
-                row = seen.get((key, shown))
-                if row is None:
-                    targets = [target.decode("latin-1") for target in answer.targets[:_MOST_TARGETS]]
-                    seen[key, shown] = ["seen", key, shown, 1, int(is_near), targets, _addresses(entry)]
-                else:
-                    row[3] = int(str(row[3])) + 1
-        return [json.dumps(row, separators=(",", ":")).encode() + b"\n" for row in (*seen.values(), *listed.values())]
+            is_listed = decision.service is not None or decision.despite_block
+            if not is_listed and (decision.rule is not None or decision.verdict is not _ALLOW):
+                continue
+            key = pending.question.key
+            known = self._known.get(key)
+            if known is None:
+                if self._new_names < 1:
+                    unknown += 1
+                    continue
+                self._new_names -= 1
+                known = self._known[key] = _Known()
+            known.times += 1
+            if is_listed:
+                if known.times == 1:
+                    rows.append(["listed", key.decode("latin-1"), _addresses(entry)])
+                continue
+            known.untold += 1
+            client = pending.client
+            is_near = self._near.is_near(client.cell, now)
+            if known.times > _ALWAYS_TOLD and not is_near and known.times & (known.times - 1):
+                continue
+            shown = client.shown.decode()[1:-1] or None  # as JSON it is in quotation marks
+            targets = [target.decode("latin-1") for target in answer.targets[:_MOST_TARGETS]]
+            rows.append(["seen", key.decode("latin-1"), shown, known.untold, int(is_near), targets, _addresses(entry)])
+            known.untold = 0
+        if unknown:
+            self._counters.dropped["unlisted_names_per_second"] += unknown
+        return rows
+
+    def _begin_hour(self, now: float) -> list[list[object]]:
+        """Forget all names; gives the counts of those that the inbox does not know all of."""
+        known, self._known = self._known, {}
+        self._begun = now
+        return [
+            ["seen", key.decode("latin-1"), None, one.untold, 0, [], []] for key, one in known.items() if one.untold
+        ]
 
     def _send(self, lines: Sequence[bytes]) -> None:
         if not lines:

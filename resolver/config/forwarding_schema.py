@@ -120,6 +120,8 @@ class LimitsSection(Section):
     """Time, in seconds, that a worker waits for the end of a TLS handshake, or of a proxy's header."""
     unlisted_queries_per_second: Positive = _LIMITS.unlisted_queries_per_second
     """Forwarded queries a second of a worker at which the inbox of unlisted names looks (unlisted.enabled)."""
+    unlisted_names_per_second: Positive = _LIMITS.unlisted_names_per_second
+    """Names a second that were not seen within the hour and a worker tells the inbox of; ten seconds' worth at once."""
     http_streams_per_connection: Positive = _LIMITS.http_streams_per_connection
     """Requests in flight at once on one HTTP/2 connection of a worker."""
     http_resets_per_connection: Positive = _LIMITS.http_resets_per_connection

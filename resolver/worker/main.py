@@ -18,7 +18,7 @@ import uvloop
 
 from resolver.answering.garbage import look_seldom
 from resolver.answering.unlisted import UnlistedNames
-from resolver.config.settings import EncryptedSettings
+from resolver.config.settings import EncryptedSettings, WorkerSettings
 from resolver.errors import ChannelError, SnapshotError
 from resolver.listeners.connection import ListenerContext
 from resolver.listeners.connections import Connections
@@ -78,9 +78,7 @@ class Worker:
             open_snapshot(read_manifest(first.manifest), check=not first.is_checked),
             counters,
             QueryEvents(events, telemetry.query_log, counters.dropped),
-            UnlistedNames(events, counters, settings.limits.unlisted_queries_per_second)
-            if telemetry.unlisted
-            else None,
+            _unlisted_names(settings, events, counters),
         )
         orders = Orders(self._channel, parts)
         if first.subjects is not None:
@@ -130,6 +128,14 @@ class Worker:
         if self._troubles <= _MOST_TROUBLES:
             self._channel.tell(WorkerTrouble(str(context.get("message", "")), repr(context.get("exception"))))
             loop.default_exception_handler(dict(context))
+
+
+def _unlisted_names(settings: WorkerSettings, sink: socket.socket, counters: Counters) -> UnlistedNames | None:
+    """Names for the inbox of unlisted ones, where there is one."""
+    if not settings.telemetry.unlisted:
+        return None
+    limits = settings.limits
+    return UnlistedNames(sink, counters, limits.unlisted_queries_per_second, limits.unlisted_names_per_second)
 
 
 def _encrypted_listeners(

@@ -28,11 +28,11 @@ def _key(name: str) -> str:
 class Told:
     """A served pipeline whose missed queries are told to a socket."""
 
-    def __init__(self, most_per_second: int = 100, *, clients: str = "full") -> None:
+    def __init__(self, queries_per_second: int = 100, names_per_second: int = 100, *, clients: str = "full") -> None:
         self.served = Served(policy(), asyncio.get_running_loop())
         ours, self.theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
         self.served.counters.clients = clients
-        self.names = UnlistedNames(ours, self.served.counters, most_per_second)
+        self.names = UnlistedNames(ours, self.served.counters, queries_per_second, names_per_second)
         self.served.pipeline.unlisted = self.names
         self._ours = ours
 
@@ -87,7 +87,7 @@ async def test_a_listed_name_that_is_let_through_is_told_as_listed(told: Told) -
 
 
 async def test_beyond_so_many_a_second_queries_are_counted_and_not_looked_at() -> None:
-    told = Told(most_per_second=5)
+    told = Told(queries_per_second=5)
     for number in range(8):
         told.ask(f"n{number}.example")
     assert len(told.heard()) == 5
@@ -95,6 +95,33 @@ async def test_beyond_so_many_a_second_queries_are_counted_and_not_looked_at() -
     told.ask("another.example")
     assert len(told.heard()) == 1
     told.close()
+
+
+async def test_new_names_come_at_a_rate_and_those_beyond_it_are_counted_and_may_come_again() -> None:
+    told = Told(names_per_second=1)
+    for number in range(15):
+        told.ask(f"n{number}.example")
+    assert len(told.heard()) == 10
+    assert told.served.counters.dropped["unlisted_names_per_second"] == 5
+    told.served.now += 400
+    told.ask("n14.example")
+    told.ask("n0.example")
+    assert {text_of(one.key) for one in told.heard()} == {"n14.example", "n0.example"}
+    told.close()
+
+
+async def test_a_name_that_is_asked_for_often_is_told_of_ever_more_seldom_and_none_is_lost(told: Told) -> None:
+    heard: list[SeenName | ListedName] = []
+    for _ in range(100):
+        told.served.now += 10  # so that the cache has none of it
+        told.ask("www.new.example", "www.new.example. 1 IN A 192.0.2.1")
+        heard += told.heard()
+    assert len(heard) == 11
+    told.served.now += 3600
+    heard += told.heard()
+    assert sum(one.queries for one in heard if isinstance(one, SeenName)) == 100
+    assert isinstance(heard[-1], SeenName)
+    assert heard[-1].client == ""
 
 
 @pytest.mark.parametrize(("clients", "shown"), [("full", "127.0.0.1"), ("network", "127.0.0.0/24"), ("hidden", "")])

@@ -119,6 +119,7 @@ limits:
   tls_handshake_seconds: 11
   http_streams_per_connection: 12
   unlisted_queries_per_second: 14
+  unlisted_names_per_second: 15
   http_resets_per_connection: 13
 """)
     settings = worker_settings(config, workers=4, system_servers=[UpstreamServer("udp", "192.0.2.53"), NINE])
@@ -140,7 +141,7 @@ limits:
             random_case=True,
         ),
         cache=CacheSettings(16 << 20, 1, 2, 3, 4, prefetch=False),
-        limits=Limits(1, 2, 10_000, 9, 3, 33, 35, 1.5, 36, 34, 4, 44, 5, 6.5, 8, 9, 7, 10, 11, 12, 14, 13),
+        limits=Limits(1, 2, 10_000, 9, 3, 33, 35, 1.5, 36, 34, 4, 44, 5, 6.5, 8, 9, 7, 10, 11, 12, 14, 15, 13),
         rates=RateLimits(11, "truncate", ("127.0.0.0/8", "::1/128"), 12, 3),
         server=Identity("east-1", "none of yours"),
         telemetry=TelemetrySettings(False, str(config.state_dir / "counters"), "all", "network"),

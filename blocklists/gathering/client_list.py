@@ -18,7 +18,7 @@ _BASE_KEYS: Final = frozenset(("baseUrl", "baseURL", "base_url", "apiBase", "api
 _DOCUMENT_KEYS: Final = frozenset(("docsUrl", "docs", "website", "homepage"))
 _DEEPEST: Final = 64
 _TOKEN = re.compile(
-    r"""//[^\n]* | /\*.*?\*/ | (?P<text>"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'|`(?:[^`\\]|\\.)*`)"""
+    r"""//[^\n]* | /\*.*?(?:\*/|\Z) | (?P<text>"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'|`(?:[^`\\]|\\.)*(?:`|\Z))"""
     r""" | (?P<mark>[{}\[\]():,]) | (?P<word>[A-Za-z_$][\w$]*)""",
     re.VERBOSE | re.DOTALL,
 )

@@ -9,7 +9,7 @@ from typing import Final
 
 import yaml
 
-from blocklists.gathering.registers import Provider, Told, ToldReach, bounded, line_of, read_text
+from blocklists.gathering.registers import MOST_YAML_OCTETS, Provider, Told, ToldReach, bounded, line_of, read_text
 from blocklists.gathering.structured import files_of, read_json
 from resolver.errors import CatalogueError
 
@@ -97,7 +97,7 @@ def read_adguard(path: Path) -> tuple[Provider, ...]:
 
 
 def _service_file(path: Path) -> tuple[str, str, object]:
-    text = read_text(path)
+    text = read_text(path, most=MOST_YAML_OCTETS)
     try:
         return str(path), text, yaml.safe_load(text)
     except (yaml.YAMLError, ValueError, RecursionError) as error:

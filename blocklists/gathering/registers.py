@@ -22,6 +22,14 @@ MOST_PROVIDERS: Final = 20_000
 MOST_NAMES: Final = 100_000
 """Addresses and names that a register may have."""
 
+MOST_YAML_OCTETS: Final = 4 * 1024 * 1024
+"""Size up to which YAML is read, which takes ten seconds a megabyte; AdGuard's files have 2 KB."""
+
+MOST_TOML_OCTETS: Final = 64 * 1024
+"""Size up to which TOML is read, whose reader takes minutes over a key of a megabyte; models.dev's files have 1 KB."""
+
+_LONGEST: Final = 4_000  # of a text of a register
+
 
 class RegisterForm(enum.StrEnum):
     """Form of a register's files."""
@@ -91,16 +99,17 @@ class Register:
     is_whole: bool
 
 
-def read_text(path: Path, called: str | None = None) -> str:
+def read_text(path: Path, called: str | None = None, most: int | None = None) -> str:
     """The text of a file. Raises CatalogueError with the file if it is too large, no UTF-8, or not to be read."""
     where = called or str(path)
+    limit = most or MOST_OCTETS
     try:
         with path.open("rb") as file:
-            content = file.read(MOST_OCTETS + 1)
+            content = file.read(limit + 1)
     except OSError as error:
         raise CatalogueError(f"{where}: cannot be read: {error.strerror}") from error
-    if len(content) > MOST_OCTETS:
-        raise CatalogueError(f"{where}: more than {MOST_OCTETS} octets: name the file of the register itself")
+    if len(content) > limit:
+        raise CatalogueError(f"{where}: more than {limit} octets: name the file of the register itself")
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -117,7 +126,20 @@ def bounded(providers: list[Provider], where: str) -> tuple[Provider, ...]:
         raise CatalogueError(
             f"{where}: {len(providers)} providers, {names} names: at most {MOST_PROVIDERS} and {MOST_NAMES} are read"
         )
-    return tuple(providers)
+    return tuple(
+        Provider(_plain(one.id), _plain(one.name), _plain_told(one.addresses), _plain_told(one.documents))
+        for one in providers
+    )
+
+
+def _plain(text: str) -> str:
+    """A text that can be shown and written: what cannot (control characters, half of a pair) is replaced."""
+    short = text[:_LONGEST]
+    return short if short.isprintable() else "".join(one if one.isprintable() else "\ufffd" for one in short)
+
+
+def _plain_told(told: tuple[Told, ...]) -> tuple[Told, ...]:
+    return tuple(Told(_plain(one.text), _plain(one.at), one.reach) for one in told)
 
 
 def line_of(text: str, needle: str) -> int:

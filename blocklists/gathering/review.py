@@ -13,7 +13,7 @@ import yaml
 
 from blocklists.catalogue import SERVICE_KINDS, SURFACES
 from blocklists.gathering.findings import Comparison, RegisterChange, RegisterFinding, Seen
-from blocklists.gathering.registers import Register, read_text
+from blocklists.gathering.registers import MOST_YAML_OCTETS, Register, read_text
 from resolver.errors import CatalogueError
 
 FOLDERS: Final = ("vendors", "resellers", "clouds")
@@ -80,7 +80,7 @@ def _plain(finding: RegisterFinding) -> dict[str, object]:
 
 def read_review(path: Path) -> list[DecidedFinding]:
     """The findings of a review file. Raises CatalogueError with file and line."""
-    text = read_text(path)
+    text = read_text(path, most=MOST_YAML_OCTETS)
     try:
         loader = _Loader(text)
         try:
@@ -120,7 +120,7 @@ def _decided(path: Path, one: object) -> DecidedFinding:
             value = ""
         if not isinstance(value, str) or (known and value not in known):
             raise CatalogueError(f"{at}: {key}: {value!r:.60}: expected {', '.join(known) or 'text'}")
-        return value.strip()
+        return " ".join(value.split())
 
     decision = text("decision", ("", *_DECISIONS))
     change = RegisterChange(text("change", list(RegisterChange)))

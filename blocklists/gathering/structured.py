@@ -7,7 +7,7 @@ import tomllib
 from collections.abc import Iterable
 from pathlib import Path
 
-from blocklists.gathering.registers import MOST_FILES, Provider, Told, bounded, line_of, read_text
+from blocklists.gathering.registers import MOST_FILES, MOST_TOML_OCTETS, Provider, Told, bounded, line_of, read_text
 from resolver.errors import CatalogueError
 
 
@@ -30,7 +30,7 @@ def read_models_dev(path: Path) -> tuple[Provider, ...]:
 
 
 def _toml(path: Path, where: str) -> Provider:
-    text = read_text(path)
+    text = read_text(path, most=MOST_TOML_OCTETS)
     try:
         data = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError) as error:

@@ -11,6 +11,8 @@ from blocklists.gathering.registers import Provenance, Provider, Register, Told,
 from resolver.errors import CatalogueError
 
 _COLUMNS: Final = ("id", "name", "api")
+_MOST_COMMENTS: Final = 50
+_LONGEST_COMMENT: Final = 2_000
 _ORIGIN = re.compile(r"([\w.-]+/[\w.-]+),? ([^;]{1,200}?) at ([0-9a-f]{7,40}) \((\d{4}-\d\d-\d\d)\)")
 
 
@@ -21,7 +23,9 @@ def read_tables(path: Path) -> list[Register]:
     `name`, `api`, and perhaps `docs`, and `registry` where there are several.
     """
     lines = read_text(path).splitlines()
-    comments = [line.lstrip("# ") for line in lines if line.startswith("#")]
+    comments = [line[:_LONGEST_COMMENT].lstrip("# ") for line in lines if line.startswith("#")]
+    if len(comments) > _MOST_COMMENTS:
+        raise CatalogueError(f"{path}: {len(comments)} comments: at most {_MOST_COMMENTS}, above the rows")
     origins = [_provenance(path, found) for line in comments for found in _ORIGIN.findall(line)]
     columns = comments[-1].split("\t") if comments else []
     if missing := [name for name in _COLUMNS if name not in columns]:

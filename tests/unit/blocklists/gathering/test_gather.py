@@ -185,6 +185,13 @@ def test_an_entry_that_a_filter_list_has_no_more_is_gone(folder: Path, review: P
     assert [one["host"] for one in findings(review).values() if one["change"] == "gone"] == ["old.dev"]
 
 
+def test_characters_that_cannot_be_written_are_replaced(folder: Path, review: Path, tmp_path: Path) -> None:
+    text = '{"a\\ud800": {"base_url": "https://api.acme.chat/v1"}, "b": {"base_url": "\\u0000\\udfff"}}'
+    path = forms.one(tmp_path, "providers.json", text)
+    assert gather(folder, review, f"{path},revision=0123abcd,date=2026-07-02") == 1
+    assert findings(review)["api.acme.chat"]["name"] == "a\ufffd"
+
+
 def test_half_a_register_tells_nothing_as_gone(folder: Path, review: Path, tmp_path: Path) -> None:
     source = register(tmp_path, acme=FULL["acme"])
     assert gather(folder, review, source) == 1

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import tempfile
+import time
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,7 @@ from blocklists.gathering.declined import FILE, DeclinedFinding, declined_text, 
 from blocklists.gathering.filter_lists import read_adguard, read_v2fly
 from blocklists.gathering.findings import RegisterChange
 from blocklists.gathering.hosts import Why, host_of
+from blocklists.gathering.reading import read_registers
 from blocklists.gathering.registers import Told
 from blocklists.gathering.review import read_review
 from blocklists.gathering.structured import read_catwalk, read_litellm, read_models_dev
@@ -72,6 +75,24 @@ def test_any_address_gives_a_host_that_can_be_a_rule_or_a_reason(text: str) -> N
     if not isinstance(host, Why):
         assert parse_rule(host).text == host
         assert host_of(Told(f"https://{host}/v1", "a:1")) == host
+
+
+@pytest.mark.parametrize(
+    ("name", "piece"),
+    [
+        *(("a.ts", piece) for piece in ("/* ", "`a", "'", "{a:")),
+        *(("registry.tsv", piece) for piece in ("# a/a ", "#\n")),
+        *(("category-ai", piece) for piece in ("include:a ", "a.dev\n")),
+        *(("services.json", piece) for piece in ('{"a":', "[")),
+        ("provider.toml", "a."),
+    ],
+)
+def test_no_file_takes_long(name: str, piece: str, tmp_path: Path) -> None:
+    path = forms.one(tmp_path, name, piece * (1_000_000 // len(piece)))
+    before = time.process_time()
+    with contextlib.suppress(CatalogueError):
+        read_registers(f"{path},revision=0123abcd,date=2026-07-02")
+    assert time.process_time() - before < 5
 
 
 WORDS = st.text(st.characters(codec="utf-8", exclude_categories=("Cc", "Cs", "Zl", "Zp")), min_size=1, max_size=30)

@@ -1,4 +1,4 @@
-"""What the store remembers of the feed: tries, their outcome, and the highest versions seen, whatever was restored."""
+"""Record of the feed in the store: tries, their outcome, and the highest versions seen, whatever was restored."""
 
 from __future__ import annotations
 

@@ -11,6 +11,7 @@ import hashlib
 import json
 import subprocess
 import sys
+from array import array
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -117,7 +118,8 @@ def test_numbers_that_are_not_as_many_as_keys_are_refused(
     compiled: tuple[CompiledRules, bytes], tmp_path: Path, by: int
 ) -> None:
     rules, groups = compiled
-    ids = rules.ids + bytes(by) if by > 0 else rules.ids[:by]
+    octets = by * array(json.loads(rules.sets)["ids"]).itemsize
+    ids = rules.ids + bytes(octets) if by > 0 else rules.ids[:octets]
     with pytest.raises(SnapshotError, match="numbers for"):
         open_snapshot(written(tmp_path, CompiledRules(rules.trie, ids, rules.sets), groups))
 

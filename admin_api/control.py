@@ -31,6 +31,8 @@ from admin_api.messages import (
     UseConfigPolicy,
 )
 from admin_api.persons import normal_form
+from admin_api.policy_file.growth import Growth
+from admin_api.query_log.gaps import log_lacks
 from admin_api.query_log.writer import QueryLogWriter
 from admin_api.servers import Servers
 from admin_api.store.access import StoreAccess
@@ -83,13 +85,18 @@ class Control:
         first = self._first
         keepers, servers = self._keepers, self._servers
         await keepers.policy.adopt(first.manifest)
+        growth = Growth(
+            *(keepers.policy, keepers.subjects, self._access, self._state_dir, self._log),
+            lacks=tuple(log_lacks(self._settings, first.worker_settings.telemetry.query_log)),
+            waits=self._settings.catalogue is not None,
+        )
         keepers.config_policy.miss(first.troubles)
         keepers.config_policy.give(first.config)
         keepers.config_told.give(first.reading)
         if self._events is not None:
             self._events.start()
         orders = asyncio.ensure_future(self._obey())  # from the start: we may be told to stop before all has begun
-        work = asyncio.ensure_future(self._work())
+        work = asyncio.ensure_future(self._work(growth))
         if servers.api is not None or servers.block_page is not None:
             # Calls wait in the socket meanwhile, rather than hear that the store is not open, or leases are not read.
             settled = asyncio.ensure_future(self._settled())
@@ -134,7 +141,7 @@ class Control:
     def _tell_store(self, state: StoreState, held: str | None = None) -> None:
         self._channel.tell(StoreTold(state, held))
 
-    async def _work(self) -> None:
+    async def _work(self, growth: Growth) -> None:
         """Parts that need the store begin when it is open; one that fails ends the process, and the next one begins."""
         keepers = self._keepers
         self._tell_store(StoreState.OPENS)
@@ -159,6 +166,7 @@ class Control:
             if token is not None:
                 await self._tell_of_clouds()
             tasks.create_task(keepers.policy.run())
+            tasks.create_task(growth.run())
             tasks.create_task(keepers.subscriptions.run())
             tasks.create_task(keepers.inbox.run())
             tasks.create_task(keepers.feed.run())

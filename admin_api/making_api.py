@@ -6,11 +6,12 @@ from pathlib import Path
 
 from admin_api.api.context import Context
 from admin_api.api.serving import ApiServer
-from admin_api.api.settings import Serves, log_lacks
+from admin_api.api.settings import Serves
 from admin_api.channel import SupervisorChannel
 from admin_api.keepers import Keepers
 from admin_api.messages import Begin
 from admin_api.pages.site import add_pages
+from admin_api.query_log.gaps import log_lacks
 from admin_api.query_log.reader import QueryLogReader
 from resolver.answering.explaining import access_of
 from resolver.telemetry.log import Log

@@ -30,9 +30,14 @@ compares the two. `GET /api/v1/catalogue` serves the same.
 
 ## New versions
 
-The first start of a new version reports its changes. With `policy.catalogue: review` the old catalogue stays in force:
-`moatdns catalogue diff` (or `waiting` in `GET /api/v1/catalogue`) shows the changes, `moatdns catalogue accept`
-and SIGHUP accept them.
+The first start of a new version reports its changes: names, and services that came into a set or left it. Once the
+new policy is in force, the log, the page Catalogue and `news` in `GET /api/v1/catalogue` tell how many logged queries
+of the last seven days the new catalogue would have blocked, of how many clients, and by which services; under `review`,
+how many the one that waits would have blocked. With `query_log.what: hits`, names that no rule matched are missing.
+
+With `policy.catalogue: review` the old catalogue stays in force: `moatdns catalogue diff` (or `waiting` in
+`GET /api/v1/catalogue`) shows the changes, `moatdns catalogue accept` and SIGHUP accept them. An old catalogue has the
+old sets: its `ai` is without resellers.
 
 ## False positives
 

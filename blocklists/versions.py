@@ -9,11 +9,12 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from blocklists.catalogue import Catalogue
+from blocklists.catalogue import KINDS_OF_SET, Catalogue
 from blocklists.data_files import VERSION, catalogue_fingerprint, catalogue_version, data_files
 from blocklists.loading import load_catalogue
 from resolver.errors import CatalogueError
@@ -27,16 +28,21 @@ _MOST_TOLD = 20
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """Difference of a version to another, as rules with their service."""
+    """Difference of a version to another: rules with their service, and services that came into a set, or left it."""
 
     added: tuple[str, ...]
     removed: tuple[str, ...]
+    moved: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         parts = [
-            f"{len(some)} name{'' if len(some) == 1 else 's'} {what}: {', '.join(some[:_MOST_TOLD])}"
+            f"{len(some)} {thing}{'' if len(some) == 1 else 's'} {what}: {', '.join(some[:_MOST_TOLD])}"
             + (f" and {len(some) - _MOST_TOLD} more" if len(some) > _MOST_TOLD else "")
-            for some, what in ((self.added, "added"), (self.removed, "removed"))
+            for some, thing, what in (
+                (self.added, "name", "added"),
+                (self.removed, "name", "removed"),
+                (self.moved, "service", "moved"),
+            )
             if some
         ]
         return "; ".join(parts) or "no name added or removed, other facts changed"
@@ -118,10 +124,20 @@ def _is_whole(copy: Path) -> bool:
 
 
 def difference(before: Catalogue, after: Catalogue) -> Difference:
-    """The difference between the rules in force."""
+    """The difference between the rules in force, and between what sets have in them."""
     had = {f"{domain.rule.text} ({domain.service})" for domain in before.every_domain}
     have = {f"{domain.rule.text} ({domain.service})" for domain in after.every_domain}
-    return Difference(tuple(sorted(have - had)), tuple(sorted(had - have)))
+    return Difference(tuple(sorted(have - had)), tuple(sorted(had - have)), tuple(_moves(before, after)))
+
+
+def _moves(before: Catalogue, after: Catalogue) -> Iterator[str]:
+    """Services of both that are in a set of one and not of the other; sets that only one of them has are left out."""
+    both = before.services.keys() & after.services.keys()
+    for name in KINDS_OF_SET:
+        was, is_now = ({*catalogue.services_of(name)} for catalogue in (before, after))
+        if was and is_now:
+            yield from (f"{service} (now in {name})" for service in sorted((is_now - was) & both))
+            yield from (f"{service} (no longer in {name})" for service in sorted((was - is_now) & both))
 
 
 def _copy(state_dir: Path) -> Path | None:

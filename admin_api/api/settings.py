@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
-from resolver.config.settings import PROXY, ControlSettings, WorkerSettings
+from resolver.config.settings import PROXY, WorkerSettings
 from resolver.listeners.sockets import DO53, DOH, DOT, Listen
 
 Address = tuple[str, int]
@@ -37,13 +36,3 @@ class Serves:
             identity=settings.server.identity,
             trusted_proxies=tuple(one.network for one in settings.trusted_proxies if PROXY in one.sources),
         )
-
-
-def log_lacks(settings: ControlSettings, what: str) -> Iterator[str]:
-    """Gaps of the query log, as it is kept."""
-    if what == "off":
-        yield "no query log is kept (query_log.enabled)"
-    elif what == "hits":
-        yield "the log has hits only (query_log.what): names that no rule matched are missing"
-    if settings.clients != "full":
-        yield f"the log has no client addresses (query_log.clients is {settings.clients})"

@@ -20,6 +20,7 @@ from admin_api.store import rules
 from blocklists.catalogue import Catalogue
 from resolver.errors import RuleError
 from resolver.policy.compiler import layer_in_memory, load_policy
+from resolver.policy.decision import Decision
 from resolver.policy.groups import parse_client
 from resolver.policy.situation import situation_of
 from resolver.policy.snapshot import PolicySnapshot
@@ -71,33 +72,41 @@ def replay(
 ) -> Replay:
     """Judge what the query log has since `start` by both policies. Runs in a thread."""
     found = Replay()
-    asked, cut = _asked(state_dir, start, found)
-    before, after = _judge(now, subjects, moment), _judge(planned, subjects, moment)
-    for (client, name), count in asked.items():
+    asked = asked_since(state_dir, start)
+    found.queries = asked.queries
+    before, after = judge(now, subjects, moment), judge(planned, subjects, moment)
+    for (client, name), count in asked.pairs.items():
         try:
-            old, new = before(client, name), after(client, name)
+            old, new = str(before(client, name).verdict), str(after(client, name).verdict)
         except (ValueError, RuleError):  # a network, or a name that nobody could ask for
             continue
         if old != new:
             found.changed += count
             found.items.append({"client": client, "name": name, "before": old, "after": new, "queries": count})
-    found.pairs = len(asked)
+    found.pairs = len(asked.pairs)
     if now.has_client_names or planned.has_client_names:
         found.cannot_show.append("the log has no client names: clients were evaluated by address")
     found.items.sort(key=lambda item: (-item["queries"], item["client"], item["name"]))
-    if cut:
-        found.cannot_show.append(
-            f"the log has more than {MOST_PAIRS} pairs of client and name: the newest were evaluated"
-        )
+    found.cannot_show += asked.cannot_show
     if len(found.items) > MOST_TOLD:
         found.cannot_show.append(f"{len(found.items)} pairs change, {MOST_TOLD} are shown")
         del found.items[MOST_TOLD:]
     return found
 
 
-def _asked(state_dir: Path, start: datetime, found: Replay) -> tuple[dict[tuple[str, str], int], bool]:
-    """How often each client asked for each name, the newest days first; and whether there was more."""
-    asked: dict[tuple[str, str], int] = {}
+@dataclass(slots=True)
+class AskedNames:
+    """How often each client asked for each name, the newest days first. `queries` is how many were looked at."""
+
+    pairs: dict[tuple[str, str], int] = field(default_factory=dict)
+    queries: int = 0
+    cannot_show: tuple[str, ...] = ()
+
+
+def asked_since(state_dir: Path, start: datetime) -> AskedNames:
+    """Read what the query log has since `start`, as far as there is room for it. Runs in a thread."""
+    asked = AskedNames()
+    pairs = asked.pairs
     folder = state_dir / files.FOLDER
     earliest = files.day_of(start.timestamp())
     query = "SELECT client, name, count(*) FROM queries WHERE at >= ? AND client IS NOT NULL GROUP BY client, name"
@@ -107,23 +116,26 @@ def _asked(state_dir: Path, start: datetime, found: Replay) -> tuple[dict[tuple[
         try:
             with closing(files.open_to_read(folder, day)) as connection:
                 for client, name, count in connection.execute(query, [start.timestamp()]):
-                    found.queries += count
+                    asked.queries += count
                     pair = (client, name)
-                    if pair not in asked and len(asked) >= MOST_PAIRS:
-                        return asked, True
-                    asked[pair] = asked.get(pair, 0) + count
+                    if pair not in pairs and len(pairs) >= MOST_PAIRS:
+                        why = f"the log has more than {MOST_PAIRS} pairs of client and name: the newest were evaluated"
+                        asked.cannot_show = (why,)
+                        return asked
+                    pairs[pair] = pairs.get(pair, 0) + count
         except sqlite3.Error:
             continue  # removed meanwhile, or damaged
-    return asked, False
+    return asked
 
 
-def _judge(policy: PolicySnapshot, subjects: Subjects, moment: Moment) -> Callable[[str, str], str]:
+def judge(policy: PolicySnapshot, subjects: Subjects, moment: Moment) -> Callable[[str, str], Decision]:
+    """Give the function that decides for a client and a name; it raises ValueError, RuleError where either is none."""
     views: dict[str, View] = {}
 
-    def verdict(client: str, name: str) -> str:
+    def decide(client: str, name: str) -> Decision:
         view = views.get(client)
         if view is None:
             view = views[client] = situation_of(policy, subjects, parse_client(client), moment).view
-        return str(policy.decide(view, key_of(parse_any_name(name))).verdict)
+        return policy.decide(view, key_of(parse_any_name(name)))
 
-    return verdict
+    return decide

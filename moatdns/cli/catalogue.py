@@ -18,6 +18,8 @@ from moatdns.supervisor.boot import forget
 from resolver.config.schema import Config
 from resolver.errors import CatalogueError
 
+_PARTS = ("added", "removed", "moved")  # of a difference
+
 catalogue_app = typer.Typer()
 for _command in (publishing.keygen, publishing.build, publishing.sign, publishing.verify):
     catalogue_app.command(_command.__name__)(_command)
@@ -33,7 +35,8 @@ def diff(config: ConfigOption = None, as_json: JsonOption = False) -> None:
     except CatalogueError as error:
         fail(str(error))
     if as_json:
-        plain = {"added": found.added if found else [], "removed": found.removed if found else []}
+        told = found or Difference((), ())
+        plain = {"added": told.added, "removed": told.removed, "moved": told.moved}
         print_json({**plain, "feed": fed.to_plain()} if fed else plain, indent=None)
     else:
         print_line("a new catalogue of this version waits:" if found else "the bundled catalogue is in force")
@@ -46,7 +49,8 @@ def diff(config: ConfigOption = None, as_json: JsonOption = False) -> None:
 
 
 def _print_rules(change: Difference | None) -> None:
-    for sign, rules in (("+", change.added), ("-", change.removed)) if change else ():
+    signs = (("+", change.added), ("-", change.removed), ("~", change.moved)) if change else ()
+    for sign, rules in signs:
         for rule in rules:
             print_line(f"{sign} {rule}")
 
@@ -62,10 +66,10 @@ def accept_command(config: ConfigOption = None, as_json: JsonOption = False) -> 
         found, fed = None, None  # a copy that cannot be used is replaced just the same
     held = fed.held if fed is not None else None
     if found is not None or held is not None:
-        change = Difference(*(tuple(_both(part, found, fed.change if fed else None)) for part in ("added", "removed")))
+        change = Difference(*(tuple(_both(part, found, fed.change if fed else None)) for part in _PARTS))
         # Loaded here alone: it takes others a quarter of a second. Before it is done: what cannot be told is not done.
         store_commands = importlib.import_module("moatdns.cli.store")
-        store_commands.note_accepted(loaded, {"added": list(change.added)[:100], "removed": list(change.removed)[:100]})
+        store_commands.note_accepted(loaded, {part: list(getattr(change, part))[:100] for part in _PARTS})
     try:
         accept(loaded.state_dir)
         if held is not None:

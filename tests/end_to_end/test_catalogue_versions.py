@@ -75,8 +75,16 @@ def test_a_new_catalogue_is_held_back_until_it_is_accepted_and_the_page_tells_wh
 
 def test_without_review_a_new_catalogue_is_taken_and_told_once(tmp_path: Path) -> None:
     _leave_an_older_one(tmp_path / "state")
-    with Moatdns(tmp_path, _config("auto")) as server:
+    log = {"query_log": {"what": "all"}}
+    with Moatdns(tmp_path, _config("review") | log) as before:
+        for name in (NEW, NEW, "plain.example"):
+            assert not is_blocked(ask(before.port, name))
+        held = before.wait_for("queries of the last days that the waiting catalogue would have blocked")
+        assert (held["queries"], held["of"], held["cannot_show"]) == (0, 0, [])
+    with Moatdns(tmp_path, _config("auto") | log) as server:
         assert is_blocked(ask(server.port, NEW))
+        grown = server.wait_for("queries of the last days that the changed catalogue would have blocked")
+        assert (grown["queries"], grown["clients"], grown["services"]) == (2, 1, {"suno/suno": 2})
         told = server.wait_for("the catalogue changed with this version")
         assert told["what"].startswith("3 names added: midjourney.com (midjourney/midjourney), suno.ai")
         assert told["what"].endswith(f"1 name removed: {OLD} (midjourney/midjourney)")

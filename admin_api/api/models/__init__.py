@@ -5,8 +5,8 @@
 # fmt: off
 from admin_api.api.models.audit import AcknowledgeBody, Acknowledged, Audit, AuditExport, AuditItem, AuditPage, LostHead
 from admin_api.api.models.catalogue import (
-    CatalogueDifference, CatalogueDomainItem, CatalogueFeed, CatalogueReply, CatalogueService, CatalogueShared,
-    CatalogueVendor, FedVersion, FedWaiting,
+    CatalogueDifference, CatalogueDomainItem, CatalogueFeed, CatalogueNews, CatalogueReply, CatalogueService,
+    CatalogueShared, CatalogueVendor, FedVersion, FedWaiting, ServiceQueries,
 )
 from admin_api.api.models.changes import (
     ChangeDone, ChangeRequestItem, ChangeRequestWithBody, ChangeRequests, ChangeWaits, ChangedThing, ChangesPage,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Literal
 
-from pydantic import BaseModel, Field
+from pydantic import AwareDatetime, BaseModel, Field
 
 from blocklists.catalogue import Kind, ServiceKind
 
@@ -63,6 +63,27 @@ class CatalogueDifference(BaseModel):
 
     added: list[str]
     removed: list[str]
+    moved: list[str] = Field(description="Services that came into a set or left it, with the set.")
+
+
+class ServiceQueries(BaseModel):
+    """Queries of a service."""
+
+    service: str
+    queries: int
+
+
+class CatalogueNews(BaseModel):
+    """Queries of the last days that another catalogue would have blocked: one that came into force, or that waits."""
+
+    at: AwareDatetime
+    waits: bool = Field(description="Whether it waits to be accepted; else it came into force with a new version.")
+    days: int
+    logged: int = Field(description="Queries that the query log has of these days, with a client.")
+    queries: int
+    clients: int
+    services: list[ServiceQueries] = Field(description="The most asked first.")
+    cannot_show: list[str] = Field(description="Limits of these figures, as sentences.")
 
 
 class FedVersion(BaseModel):
@@ -104,6 +125,7 @@ class CatalogueReply(BaseModel):
     version: int = Field(description="The number of the bundled catalogue; 0 in a copy that an earlier version kept.")
     waiting: CatalogueDifference | None
     feed: CatalogueFeed | None = Field(description="The feed of signed catalogues; null where the config has none.")
+    news: CatalogueNews | None = Field(description="The last change of the catalogue, by queries of the days before.")
     own_vendors: list[str] = Field(
         description="Vendors that bundled and subscribed rules do not block (policy.own_vendors)."
     )

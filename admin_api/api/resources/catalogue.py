@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
 from itertools import groupby
+from typing import Any
 
 from admin_api.api import models
 from admin_api.api.http.call import ApiReply, Call, as_model
 from admin_api.editing.refusals import BadRequest
+from admin_api.policy_file.growth import NEWS
+from admin_api.store import documents
 from admin_api.store.policy import read_file_policy
 from admin_api.subscriptions.feed.keeper import FeedKeeper
 from blocklists.catalogue import Catalogue
@@ -53,12 +57,14 @@ async def show(call: Call) -> ApiReply:
     ]
     async with call.context.store.read() as connection:
         of_file = await read_file_policy(connection)
+        news = await documents.get(connection, NEWS)
     return ApiReply(
         models.CatalogueReply(
             fingerprint=catalogue.fingerprint,
             version=call.context.feed.bundled_version,
             waiting=await asyncio.to_thread(_waiting, call.context.feed.base.catalogue),
             feed=_feed(call.context.feed, catalogue),
+            news=None if news is None else _told(news),
             own_vendors=list(of_file.get("own_vendors", ())),
             vendors=vendors,
         )
@@ -111,6 +117,11 @@ def _moment(at: float | None) -> datetime | None:
     return datetime.fromtimestamp(at, UTC) if at is not None else None
 
 
+def _told(news: Mapping[str, Any]) -> models.CatalogueNews:
+    services = [models.ServiceQueries(service=service, queries=queries) for service, queries in news["services"]]
+    return models.CatalogueNews(**{**news, "services": services})
+
+
 def _waiting(catalogue: Catalogue) -> models.CatalogueDifference | None:
     bundled = catalogue_fingerprint()
     return None if catalogue.fingerprint == bundled else _news(catalogue, bundled)
@@ -120,4 +131,4 @@ def _waiting(catalogue: Catalogue) -> models.CatalogueDifference | None:
 def _news(catalogue: Catalogue, bundled: str) -> models.CatalogueDifference:
     """Changes that the bundled catalogue of that fingerprint would bring; kept, since reading one takes a second."""
     found = difference(catalogue, load_catalogue())
-    return models.CatalogueDifference(added=list(found.added), removed=list(found.removed))
+    return models.CatalogueDifference(added=list(found.added), removed=list(found.removed), moved=list(found.moved))

@@ -63,3 +63,36 @@ def test_a_folder_that_is_a_link_is_neither_read_nor_emptied(tmp_path: Path) -> 
         choose(tmp_path / "state", review=True)
     assert choose(tmp_path / "state", review=False).folder is None
     assert [path.name for path in elsewhere.iterdir()] == ["kept"]
+
+
+@pytest.fixture
+def from_before_resellers(tmp_path: Path) -> Path:
+    """A copy of a version whose routes to others' models were all of one kind, and in no set but `gateways`."""
+    accept(tmp_path)
+    copy = tmp_path / FOLDER / catalogue_fingerprint()
+    (copy / "gateways").mkdir()
+    for part in ("resellers", "clouds"):
+        for file in (copy / part).iterdir():
+            file.rename(copy / "gateways" / file.name)
+        (copy / part).rmdir()
+    return copy.rename(copy.with_name(catalogue_fingerprint(copy)))
+
+
+def test_under_review_an_old_copy_means_by_ai_what_it_meant(tmp_path: Path, from_before_resellers: Path) -> None:
+    choice = choose(tmp_path, review=True)
+    assert choice.folder == from_before_resellers
+    kept = load_kept(choice.folder)
+    assert "openrouter/openrouter" not in kept.services_of("ai")
+    assert {"openrouter/openrouter", "amazon-bedrock/bedrock"} <= {*kept.services_of("gateways")}
+    assert kept.services_of("ai") == kept.services_of("vendors")
+
+
+def test_services_that_come_into_a_set_are_news_though_no_name_is_new(
+    tmp_path: Path, from_before_resellers: Path
+) -> None:
+    news = choose(tmp_path, review=False).news
+    assert news is not None
+    assert (news.added, news.removed) == ((), ())
+    resellers = load_kept(None).services_of("resellers")
+    assert news.moved == tuple(f"{service} (now in ai)" for service in sorted(resellers))
+    assert str(news).startswith(f"{len(resellers)} services moved: ")

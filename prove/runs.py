@@ -10,6 +10,7 @@ from types import ModuleType
 from prove import (
     api_clients,
     big_log,
+    catalogue_feed,
     certificates,
     dead_upstreams,
     failing_upstreams,
@@ -64,6 +65,7 @@ _MODULES: dict[str, ModuleType] = {
     "failing-upstreams": failing_upstreams,
     "set-clock": set_clock,
     "list-sources": list_sources,
+    "catalogue-feed": catalogue_feed,
     "big-log": big_log,
     "same-answers": same_answers,
     "soak": soak,

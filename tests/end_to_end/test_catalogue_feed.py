@@ -9,26 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from playwright.sync_api import Browser
 
 from blocklists.feed.minisign import SecretKey
 from tests.support import feed as bad
+from tests.support.browser import Person
 from tests.support.clients import ask, is_blocked
 from tests.support.moatdns import Moatdns
 from tests.support.programs import MOATDNS, PATIENCE_SECONDS, wait_until
-from tests.support.publisher import Publisher, catalogue
-
-REFUSED = {
-    "tampered": "signature",
-    "older": "lower",
-    "other content": "lower",
-    "expired": "expired",
-    "wrong key": "signature",
-    "unsigned": "unsigned",
-    "truncated": "fetch",
-    "huge": "huge",
-    "no list": "signature",
-    "with innocents": "faults",
-}
+from tests.support.publisher import REFUSED, Publisher, catalogue
 
 
 def config(publisher: Publisher, mode: str = "auto", *keys: SecretKey) -> dict[str, Any]:
@@ -99,7 +88,7 @@ def test_what_is_refused_is_told_and_changes_nothing(server: Moatdns, publisher:
     in_force(server, number)
     told = 0
     for case, reason in REFUSED.items():
-        serve_wrongly(publisher, case, number)
+        publisher.publish_wrongly(case, number)
         look(server)
         name, told = "catalogue from the feed refused", told + 1
         wait_until(lambda: len(server.events_named(name)) >= told, f"a catalogue that is {case} is refused")  # noqa: B023
@@ -122,34 +111,9 @@ def test_what_is_refused_is_told_and_changes_nothing(server: Moatdns, publisher:
     assert not any("feed" in why for why in server.api.get("/ready")["why"])
 
 
-def serve_wrongly(publisher: Publisher, case: str, number: int) -> None:
-    """Serve something that is not to be taken, where `number` is in force."""
-    newer = catalogue(number + 1, "good.example", "evil.example")
-    publisher.publish(newer)
-    match case:
-        case "tampered":
-            publisher.put(newer.replace(b"evil.example", b"loki.example"), publisher.signature)
-        case "older":
-            publisher.publish(catalogue(number - 1, "good.example", "evil.example"))
-        case "other content":
-            publisher.publish(catalogue(number, "good.example", "evil.example"))
-        case "expired":
-            publisher.publish(catalogue(number + 1, "evil.example", expires="2026-01-01T00:00:00Z"))
-        case "wrong key":
-            publisher.publish(newer, key=SecretKey.generate())
-        case "unsigned":
-            publisher.put(newer, None)
-        case "truncated":
-            publisher.behave = bad.half
-        case "huge":
-            publisher.publish(newer + b" " * (2 << 20))
-        case "no list":
-            publisher.behave = bad.page
-        case "with innocents":
-            publisher.publish(catalogue(number + 2, "evil.example", "wikipedia.org"))
-
-
-def test_a_change_of_more_than_a_tenth_waits_for_a_person(server: Moatdns, publisher: Publisher) -> None:
+def test_a_change_of_more_than_a_tenth_waits_for_a_person(
+    server: Moatdns, publisher: Publisher, chromium: Browser
+) -> None:
     number = server.api.get("catalogue")["feed"]["in_force"]["version"] + 1
     publisher.publish(catalogue(number, *(f"n{one}.example" for one in range(200))))
     look(server)
@@ -166,6 +130,10 @@ def test_a_change_of_more_than_a_tenth_waits_for_a_person(server: Moatdns, publi
     assert shown.returncode == 1
     assert "+ n7.example (newco/chat)" in shown.stdout
     assert "moatdns_feed_waiting 1.0" in server.api.get("/metrics").splitlines()
+    with Person(chromium, server) as person:
+        shown_on_page = person.log_in("/catalogue").locator("section[aria-labelledby=feed]")
+        assert f"Version {number} of acme waits: it changes 201 rules" in shown_on_page.inner_text()
+        assert person.faults() == []
     accepted = run(server, "accept")
     assert accepted.returncode == 0, accepted.stderr
     in_force(server, number)

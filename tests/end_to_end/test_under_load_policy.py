@@ -8,7 +8,7 @@ import dns.edns
 import dns.message
 import pytest
 
-from prove import million_rules, swaps
+from prove import catalogue_feed, million_rules, swaps
 from prove.figures import missed
 
 pytestmark = pytest.mark.alone
@@ -20,6 +20,10 @@ def test_swaps_of_the_policy_lose_no_query_and_no_answer_is_made_of_two_policies
 
 def test_many_rules_are_put_in_force_under_load_and_are_there_at_once_after_a_restart(tmp_path: Path) -> None:
     assert not missed(million_rules.run(million_rules.SHORT, tmp_path), but_for_times=True)
+
+
+def test_a_feed_brings_catalogues_under_load_and_bad_ones_change_nothing(tmp_path: Path) -> None:
+    assert not missed(catalogue_feed.run(catalogue_feed.SHORT, tmp_path), but_for_times=True)
 
 
 @pytest.mark.parametrize(

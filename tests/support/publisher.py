@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 from blocklists.feed.minisign import SecretKey, Signature
-from tests.support.feed import Behave, Feed, send, serve
+from tests.support.feed import Behave, Feed, half, page, send, serve
 
 SERIES = "acme"
+REFUSED = {
+    "tampered": "signature",
+    "older": "lower",
+    "other content": "lower",
+    "expired": "expired",
+    "wrong key": "signature",
+    "unsigned": "unsigned",
+    "truncated": "fetch",
+    "huge": "huge",
+    "no list": "signature",
+    "with innocents": "faults",
+}
+"""Ways to publish wrongly, each with the reason for which it is refused."""
 
 
 def catalogue(version: int, *rules: str, **different: Any) -> bytes:
@@ -62,9 +76,36 @@ class Publisher:
         """Serve what nobody has signed so."""
         self._feed.content, self.signature, self.behave = content, signature, serve
 
+    def publish_wrongly(self, case: str, number: int) -> None:
+        """Serve something that is not to be taken, where version `number` with ``good.example`` is in force."""
+        newer = catalogue(number + 1, "good.example", "evil.example")
+        self.publish(newer)
+        match case:
+            case "tampered":
+                self.put(newer.replace(b"evil.example", b"loki.example"), self.signature)
+            case "older":
+                self.publish(catalogue(number - 1, "good.example", "evil.example"))
+            case "other content":
+                self.publish(catalogue(number, "good.example", "evil.example"))
+            case "expired":
+                self.publish(catalogue(number + 1, "evil.example", expires="2026-01-01T00:00:00Z"))
+            case "wrong key":
+                self.publish(newer, key=SecretKey.generate())
+            case "unsigned":
+                self.put(newer, None)
+            case "truncated":
+                self.behave = half
+            case "huge":
+                self.publish(newer + b" " * (2 << 20))
+            case "no list":
+                self.behave = page
+            case "with innocents":
+                self.publish(catalogue(number + 2, "evil.example", "wikipedia.org"))
+
     def _answer(self, feed: Feed, handler: BaseHTTPRequestHandler) -> None:
         if not handler.path.endswith(".minisig"):
-            self.behave(feed, handler)
+            with contextlib.suppress(ConnectionError):  # who was sent too much has gone
+                self.behave(feed, handler)
         elif self.signature is None:
             send(handler, 404, b"no")
         else:

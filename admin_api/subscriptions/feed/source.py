@@ -67,7 +67,8 @@ class FeedSource:
         try:
             if self._copying is None or self._copying.done():  # on a file system that hangs, one thread waits, not many
                 self._copying = asyncio.ensure_future(asyncio.to_thread(copy))
-            return await asyncio.wait_for(asyncio.shield(self._copying), self._timeout_seconds)
+            async with asyncio.timeout(self._timeout_seconds):  # wait_for may swallow that we are told to end
+                return await asyncio.shield(self._copying)
         except TimeoutError as error:
             raise FetchError(f"reading it took longer than {self._timeout_seconds:g} s") from error
         except OSError as error:

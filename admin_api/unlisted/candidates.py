@@ -36,7 +36,7 @@ class Candidate:
     clients: int = 0  # a bitmap (sketch.py)
     near_clients: int = 0  # likewise
     written: int = 0  # of its queries
-    is_changed: bool = True
+    is_changed: bool = False
 
     @property
     def has_evidence(self) -> bool:
@@ -78,6 +78,7 @@ class Candidates:
         """Forget all, and the key with it."""
         self._key = self._new_key()
         self._found: dict[str, Candidate] = {}
+        self._changed: list[Candidate] = []
         self._queries = self._near = 0
 
     def __len__(self) -> int:
@@ -101,7 +102,9 @@ class Candidates:
             return
         candidate.queries += one.queries
         candidate.last_at = at
-        candidate.is_changed = True
+        if not candidate.is_changed:
+            candidate.is_changed = True
+            self._changed.append(candidate)
         if one.targets or one.addresses:
             self._look_at_answer(candidate, one, snapshot)
         if candidate.has_evidence or one.is_near:
@@ -179,9 +182,8 @@ class Candidates:
     def changed(self, least_score: int) -> list[tuple[Candidate, tuple[Evidence, ...]]]:
         """Domains seen since they were last asked for here, with so much evidence."""
         found = []
-        for candidate in self._found.values():
-            if not candidate.is_changed:
-                continue
+        changed, self._changed = self._changed, []
+        for candidate in changed:
             candidate.is_changed = False
             if candidate.has_evidence or candidate.near:
                 evidence = self.evidence_of(candidate)

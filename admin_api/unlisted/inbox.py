@@ -35,6 +35,7 @@ NEW = "unlisted.new"
 """The event that hooks are told of."""
 
 _WRITE_SECONDS = 5.0
+_COUNT_SECONDS = 60.0  # between looks at the number of entries, where nothing was written
 _HOUR = 3600
 _DAY = 86400
 _MOST_WRITTEN = 500  # domains at once; the others with the next
@@ -74,6 +75,7 @@ class Inbox:
         self._unwritten: list[Piece] = []
         self._day = self._hour = -1
         self._counts: Mapping[str, int] = {}
+        self._counted_at = 0.0
 
     @property
     def watched(self) -> int:
@@ -130,8 +132,10 @@ class Inbox:
             self._hour = int(at // _HOUR)
             candidates.forget(least)
             await self._forget_listed()
-        async with self._access.store.read() as connection:
-            self._counts = await unlisted.counts(connection)
+        if pieces or at - self._counted_at >= _COUNT_SECONDS:
+            self._counted_at = at
+            async with self._access.store.read() as connection:
+                self._counts = await unlisted.counts(connection)
 
     async def _write(self, pieces: Sequence[Piece], at: float) -> None:
         day = datetime.fromtimestamp(at, UTC).date().isoformat()

@@ -57,10 +57,7 @@ class Pipeline:
         clock: Callable[[], float] = time.monotonic,
         moment: Callable[[], Moment] = now,
     ) -> None:
-        """`clock` gives monotonic seconds, `moment` the time on the clocks that leases and exemptions end by.
-
-        `unlisted` is None where there is no inbox of unlisted names.
-        """
+        """`clock` gives monotonic seconds, `moment` the time that leases and exemptions end by; `unlisted` tells the inbox."""
         limits, rates = bounds.limits, bounds.rates
         self._resolver = resolver
         self._limits = limits

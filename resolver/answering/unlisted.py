@@ -93,21 +93,22 @@ class UnlistedNames:
     def _rows(self, noted: Sequence[tuple[Pending, CacheEntry]], now: float) -> list[list[object]]:
         rows: list[list[object]] = []
         unknown = 0
+        names = self._known
         for pending, entry in noted:
+            key = pending.question.key
+            known = names.get(key)
+            if known is None and self._new_names < 1:  # before all else: of a flood of names, most end here
+                unknown += 1
+                continue
             answer, decision = entry.answer, pending.decision
             if answer.negative or entry.failed_why is not None or answer.rcode != _NOERROR:
                 continue
             is_listed = decision.service is not None or decision.despite_block
             if not is_listed and (decision.rule is not None or decision.verdict is not _ALLOW):
                 continue
-            key = pending.question.key
-            known = self._known.get(key)
             if known is None:
-                if self._new_names < 1:
-                    unknown += 1
-                    continue
                 self._new_names -= 1
-                known = self._known[key] = _Known()
+                known = names[key] = _Known()
             known.times += 1
             if is_listed:
                 if known.times == 1:

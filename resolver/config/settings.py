@@ -104,7 +104,7 @@ class Limits:
     tls_handshakes: int = 200  # in the middle of which a worker may be
     tls_handshake_seconds: float = 5.0  # for a handshake, and for a proxy's header
     http_streams_per_connection: int = 100
-    unlisted_queries_per_second: int = 500  # forwarded, at which the inbox of unlisted names looks
+    unlisted_queries_per_second: int = 300  # forwarded, at which the inbox of unlisted names looks
     unlisted_names_per_second: int = 20  # that were not seen within the hour
     http_resets_per_connection: int = 100  # requests that a client may take back; an answer gives one back
 

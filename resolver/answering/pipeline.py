@@ -57,7 +57,7 @@ class Pipeline:
         clock: Callable[[], float] = time.monotonic,
         moment: Callable[[], Moment] = now,
     ) -> None:
-        """`clock` gives monotonic seconds, `moment` the time that leases and exemptions end by; `unlisted` tells the inbox."""
+        """`clock` gives monotonic seconds, `moment` the time that leases and exemptions end by; `unlisted` is told."""
         limits, rates = bounds.limits, bounds.rates
         self._resolver = resolver
         self._limits = limits

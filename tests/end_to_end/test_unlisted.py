@@ -132,6 +132,25 @@ def test_metrics_count_names_by_status_and_name_none(server: Moatdns) -> None:
     assert "brandnewgpt" not in metrics
 
 
+def test_a_name_without_a_word_is_found_by_clients_that_ask_for_listed_ones_within_seconds(server: Moatdns) -> None:
+    near = [f"127.0.8.{number}" for number in range(1, 6)]
+    others = [f"127.0.7.{number}" for number in range(1, 31)]
+    found: dict[str, Any] = {}
+
+    def is_found() -> bool:
+        for client in others:
+            ask(server.port, "www.plain-shop.com", client=client)
+        for client in near:
+            ask(server.port, "claude.ai", client=client)
+            ask(server.port, "edge.monikaworks.com", client=client)
+        found.update({item["domain"]: item for item in server.api.get("unlisted?status=new")["items"]})
+        return "monikaworks.com" in found
+
+    wait_until(is_found, "a name by its company", seconds=60)
+    assert [piece["kind"] for piece in found["monikaworks.com"]["evidence"]] == ["company"]
+    assert "plain-shop.com" not in found
+
+
 def test_without_the_setting_there_is_no_inbox_and_nothing_is_told(tmp_path: Path, upstream: StubUpstream) -> None:
     config = {"workers": 1, "upstream": {"servers": [upstream.server]}}
     with Moatdns(tmp_path, config, with_api=True) as moatdns:

@@ -90,6 +90,7 @@ class Control:
             lacks=tuple(log_lacks(self._settings, first.worker_settings.telemetry.query_log)),
             waits=self._settings.catalogue is not None,
         )
+        keepers.feed.foretell = growth.tell_fed
         keepers.config_policy.miss(first.troubles)
         keepers.config_policy.give(first.config)
         keepers.config_told.give(first.reading)

@@ -23,6 +23,7 @@ from admin_api.store.access import StoreAccess
 from admin_api.store.errors import StoreAway
 from admin_api.store.policy import read_policy
 from admin_api.subjects.keeper import SubjectKeeper
+from blocklists.catalogue import Catalogue
 from blocklists.loading import load_catalogue
 from blocklists.sources import bundled_sources
 from resolver.errors import MoatdnsError, RuleError
@@ -142,6 +143,15 @@ class Growth:
                 wanted = WantedPolicy(await read_policy(connection), "", "")
             await self._tell(after, await asyncio.to_thread(_with_bundled, wanted), waits=True)
 
+    async def tell_fed(self, before: PolicySnapshot, catalogue: Catalogue, waits: bool) -> None:
+        """Tell what a catalogue from the feed would block beside what `before` blocks, or blocks by now.
+
+        Raises StoreAway.
+        """
+        async with self._access.store.read() as connection:
+            wanted = WantedPolicy(await read_policy(connection), "", "")
+        await self._tell(before, await asyncio.to_thread(_with, wanted, catalogue), waits=waits)
+
     async def _tell(self, before: PolicySnapshot, after: PolicySnapshot, *, waits: bool) -> None:
         at = datetime.now(UTC)
         asked = await asyncio.to_thread(asked_since, self._state_dir, at - timedelta(days=_DAYS))
@@ -168,7 +178,10 @@ class Growth:
 
 def _with_bundled(wanted: WantedPolicy) -> PolicySnapshot:
     """The policy with the bundled catalogue, and without lists. Runs in a thread."""
-    catalogue = load_catalogue()
+    return _with(wanted, load_catalogue())
+
+
+def _with(wanted: WantedPolicy, catalogue: Catalogue) -> PolicySnapshot:
     return policy_in_memory(compile_rules(bundled_sources(catalogue)), wanted.groups(catalogue))
 
 

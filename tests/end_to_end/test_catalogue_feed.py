@@ -23,7 +23,8 @@ from tests.support.publisher import REFUSED, Publisher, catalogue
 def config(publisher: Publisher, mode: str = "auto", *keys: SecretKey) -> dict[str, Any]:
     trusted = [key.public.line for key in keys or (publisher.key,)]
     feed = {"mode": mode, "feed": publisher.url, "keys": trusted, "allow_private": True, "max_mib": 1}
-    return {"workers": 1, "upstream": {"servers": ["127.0.0.1:1"]}, "policy": {"catalogue": feed}}
+    policy, log_all = {"catalogue": feed}, {"what": "all"}
+    return {"workers": 1, "upstream": {"servers": ["127.0.0.1:1"]}, "policy": policy, "query_log": log_all}
 
 
 @pytest.fixture(scope="module")
@@ -79,6 +80,23 @@ def test_a_new_version_comes_in_force_and_one_takes_its_own_back(server: Moatdns
         ["second.example (newco/chat)"],
     )
     assert server.api.get("status")["catalogue"]["feed"] == 2
+
+
+def test_queries_of_the_days_before_that_a_version_would_have_blocked_are_told(
+    server: Moatdns, publisher: Publisher
+) -> None:
+    number = server.api.get("catalogue")["feed"]["in_force"]["version"] + 1
+    ask(server.port, "soon.example")
+    wait_until(lambda: server.api.get("queries?name=soon.example")["items"], "the query is in the log")
+    publisher.publish(catalogue(number, "soon.example"))
+    look(server)
+    in_force(server, number)
+
+    def told() -> bool:
+        news = server.api.get("catalogue")["news"]
+        return bool(news) and news["services"] == [{"service": "newco/chat", "queries": 1}] and not news["waits"]
+
+    wait_until(told, "the news count it")
 
 
 def test_what_is_refused_is_told_and_changes_nothing(server: Moatdns, publisher: Publisher) -> None:

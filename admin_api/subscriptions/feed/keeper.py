@@ -31,7 +31,8 @@ from admin_api.subscriptions.feed.outcomes import (
 )
 from admin_api.subscriptions.feed.record import FeedRecord, read_record, write_record
 from admin_api.subscriptions.feed.source import FeedSource
-from admin_api.subscriptions.feed.told import Gauges, expiry, gauges_of_feed, gauges_of_version
+from admin_api.subscriptions.feed.told import Foretell, Gauges, expiry, gauges_of_feed, gauges_of_version, troubles_of
+from blocklists.catalogue import Catalogue
 from blocklists.data_files import catalogue_version
 from blocklists.feed.content import FeedVersion
 from blocklists.feed.judging import REASONS, FeedRefused
@@ -48,6 +49,7 @@ from blocklists.feed.kept import (
 from blocklists.feed.place import CurrentCatalogue
 from resolver.config.settings import ControlSettings, FeedSettings
 from resolver.errors import CatalogueError, FetchError, MoatdnsError
+from resolver.policy.snapshot import PolicySnapshot
 from resolver.telemetry.log import Log
 
 ACTOR: Final = "catalogue-feed"
@@ -75,6 +77,7 @@ class FeedKeeper:
         self.held: HeldCatalogue | None = None
         self.record = FeedRecord()
         self.next_at = 0.0  # Unix time
+        self.foretell: Foretell | None = None
         self.refused: Counter[str] = Counter()
         self._access = access
         self._policy = policy
@@ -93,14 +96,7 @@ class FeedKeeper:
     @property
     def troubles(self) -> list[str]:
         """Reasons why the feed is not healthy, in finished sentences."""
-        if self.settings is None:
-            return []
-        found = [self._opening_trouble] if self._opening_trouble else []
-        if self.record.error:
-            found.append(f"the catalogue feed is not used: {self.record.error}")
-        if self.version is not None and (expired := expiry(self.version)):
-            found.append(expired)
-        return found
+        return troubles_of(self._opening_trouble, self.record, self.version) if self.settings else []
 
     @property
     def bundled_version(self) -> int:
@@ -236,8 +232,12 @@ class FeedKeeper:
             if self._state.held != judged.digest:
                 so = "look at it (moatdns catalogue diff), then run 'moatdns catalogue accept'"
                 self._log.warning("catalogue from the feed held", **told(judged), why=why, so=so)
+            is_news = self._state.held != judged.digest
             self.held = HeldCatalogue.of(judged, why)
             self._write(replace(self._state, held=judged.digest, held_why=why, refused=record.error))
+            if is_news:
+                opened = await asyncio.to_thread(with_copy, self.base, self._state_dir, judged.digest, settings.keys)
+                await self._tell_growth(self._policy.snapshot, opened.loaded.catalogue, waits=True)
         else:
             await self._put_in_force(settings, judged, record)
 
@@ -253,12 +253,18 @@ class FeedKeeper:
             await write_record(change, record)
         self.record = record
         self._write(replace(self._state, in_force=judged.digest, held=None, held_why="", refused=record.error))
+        snapshot = self._policy.snapshot
         self._current.loaded, self.held = opened.loaded, None
         self._policy.changed()
         is_in_force = await self._policy.wait_until_compiled_with(opened.loaded.catalogue)
         self.version, self._opening_trouble, self._told_expired = opened.version, "", False
         if is_in_force:
             self._log.info("catalogue from the feed in force", **told(judged), key=judged.key)
+            await self._tell_growth(snapshot, opened.loaded.catalogue, waits=False)
+
+    async def _tell_growth(self, before: PolicySnapshot | None, catalogue: Catalogue, *, waits: bool) -> None:
+        if self.foretell is not None and before is not None:
+            await self.foretell(before, catalogue, waits)
 
     async def _reconsider(self, settings: FeedSettings) -> None:
         """Judge again what is held back: somebody has accepted it, or the config is another."""

@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 
 from admin_api.subscriptions.feed.record import FeedRecord
+from blocklists.catalogue import Catalogue
 from blocklists.feed.content import FeedVersion
+from resolver.policy.snapshot import PolicySnapshot
 
 Gauges = Mapping[str, Mapping[tuple[str, ...], float]]
+
+Foretell = Callable[[PolicySnapshot, Catalogue, bool], Awaitable[None]]
+"""Tells which logged queries a catalogue would block that a policy does not; True: it waits to be accepted."""
+
+
+def troubles_of(at_opening: str, record: FeedRecord, version: FeedVersion | None) -> list[str]:
+    """Reasons why a feed is not healthy, in finished sentences."""
+    refused = f"the catalogue feed is not used: {record.error}" if record.error else ""
+    expired = expiry(version) if version is not None else ""
+    return [text for text in (at_opening, refused, expired) if text]
 
 
 def expiry(version: FeedVersion) -> str:

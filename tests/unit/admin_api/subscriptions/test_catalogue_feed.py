@@ -33,6 +33,8 @@ LONG_AGO = "2026-01-01T00:00:00Z"
 class Compiles:
     """A policy keeper that needs no time."""
 
+    snapshot = None
+
     def changed(self) -> None:
         """Something is new."""
 

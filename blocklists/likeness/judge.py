@@ -11,7 +11,7 @@ from publicsuffixlist import PublicSuffixList
 
 from blocklists.catalogue import Catalogue
 from blocklists.likeness.evidence import Evidence
-from blocklists.likeness.names import LEAST_BRAND, Brands, evidence_in_name
+from blocklists.likeness.names import Brands, evidence_in_name
 from blocklists.likeness.words import COMMON
 from blocklists.lint import NEVER
 from blocklists.neighbours import Neighbourhood
@@ -20,6 +20,7 @@ REGISTER: Final = Path(__file__).with_name("register.txt")
 
 _REGISTER_POINTS, _SIBLING_POINTS, _LISTED_TARGET_POINTS, _NEAR_TARGET_POINTS = 50, 20, 40, 15
 _ADDRESS_POINTS: Final = 15
+_LEAST_BRAND: Final = 5  # characters: shorter names are parts of too many words
 _MOST_COMPANY_POINTS: Final = 40
 _LEAST_COMPANY_CLIENTS: Final = 3  # that asked for it within seconds of a listed name
 _LEAST_LIFT: Final = 3.0  # times as often as names are asked for then on the whole
@@ -111,7 +112,7 @@ def read_register(path: Path) -> dict[str, str]:
 def _brands_of(catalogue: Catalogue) -> Iterator[str]:
     for domain in Neighbourhood(catalogue).domains:
         label = domain.partition(".")[0]
-        if len(label) >= LEAST_BRAND and label not in COMMON:
+        if len(label) >= _LEAST_BRAND and label not in COMMON:
             yield label
 
 

@@ -7,7 +7,17 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from blocklists.likeness.evidence import Evidence
-from blocklists.likeness.words import ANYWHERE, BRAND_POINTS, ENDS, HOSTS, NO_AI_BEGINS, NO_AI_ENDS, PARTS, TOP_LEVEL
+from blocklists.likeness.words import (
+    ANYWHERE,
+    BRAND_POINTS,
+    ENDS,
+    HOSTS,
+    NO_AI_BEGINS,
+    NO_AI_ENDS,
+    PARTS,
+    SHORT_BRANDS,
+    TOP_LEVEL,
+)
 from resolver.config.suffixes import is_public_suffix
 
 _PARTS: Final = re.compile(r"[a-z]+")
@@ -15,7 +25,7 @@ _ANYWHERE: Final = re.compile("|".join(sorted(ANYWHERE, key=len, reverse=True)))
 _ENDS_LONGEST_FIRST: Final = "|".join(sorted(ENDS, key=len, reverse=True))
 _BEGINS: Final = re.compile(_ENDS_LONGEST_FIRST)
 _ENDS: Final = re.compile(f"(?:{_ENDS_LONGEST_FIRST})\\Z")
-LEAST_BRAND: Final = 5  # characters: shorter names are parts of too many words
+LEAST_BRAND: Final = 4  # characters
 _LEAST_BEHIND: Final = 3  # letters that are left of a part beside a word at its end
 _ENDS_IN_AI, _BEGINS_WITH_AI = 24, 10
 _BELOW: Final = 0.2  # of its points has a word in a label in front of the registrable domain: everybody calls hosts so
@@ -28,19 +38,20 @@ class Brands:
     """Names of listed services, found within labels: hundreds of them, so that an expression would try each."""
 
     def __init__(self, names: Iterable[str]) -> None:
-        """Each has LEAST_BRAND characters or more."""
+        """Each has LEAST_BRAND characters or more; others are left out."""
         found: dict[str, list[str]] = {}
-        for name in sorted(set(names), key=len, reverse=True):
-            found.setdefault(name[:LEAST_BRAND], []).append(name)
+        for name in sorted({*names, *SHORT_BRANDS}, key=len, reverse=True):
+            if len(name) >= LEAST_BRAND:
+                found.setdefault(name[:LEAST_BRAND], []).append(name)
         self._by_begin = found
 
-    def within(self, label: str) -> str | None:
-        """The first of them that is in a label; None where there is none."""
+    def within(self, label: str) -> tuple[str, int] | None:
+        """The first of them that is in a label, with its points; None where there is none."""
         by_begin = self._by_begin
         for start in range(len(label) - LEAST_BRAND + 1):
             for name in by_begin.get(label[start : start + LEAST_BRAND], ()):
                 if label.startswith(name, start):
-                    return name
+                    return name, BRAND_POINTS[0 if name == label else 1 if start == 0 else 2]
         return None
 
 
@@ -80,8 +91,8 @@ def _words(label: str, brands: Brands) -> Iterator[tuple[str, int]]:
     for match in _ANYWHERE.finditer(label):
         found[match[0]] = ANYWHERE[match[0]]
     brand = brands.within(label)
-    if brand is not None and brand not in found:
-        found[brand] = BRAND_POINTS
+    if brand is not None:
+        found.setdefault(*brand)
     for part in _PARTS.findall(label):
         if points := PARTS.get(part, 0):
             found.setdefault(part, points)

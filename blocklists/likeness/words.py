@@ -8,7 +8,7 @@ ANYWHERE: Final[dict[str, int]] = {
     # Within a label, whatever is around it.
     "gpt": 45, "llm": 40, "llama": 40, "openai": 50, "genai": 40, "aigc": 40, "vertexai": 45, "copilot": 40,
     "chatbot": 35, "generativeai": 50, "diffusion": 25, "inference": 30, "bedrock": 25, "usercontent": 6,
-    "neural": 18, "deepseek": 45, "claude": 40, "gemini": 20, "mistral": 30, "qwen": 40, "grok": 30, "kimi": 25,
+    "neural": 18,
 }  # fmt: skip
 
 PARTS: Final[dict[str, int]] = {
@@ -41,8 +41,13 @@ TOP_LEVEL: Final[dict[str, int]] = {
     "tv": 1, "us": 1, "id": 1,
 }  # fmt: skip
 
-BRAND_POINTS: Final = 26
-"""For the name of a listed service within a label, such as ``acmetpcontent.com`` beside ``acme.com``."""
+BRAND_POINTS: Final = (26, 18, 7)
+"""For the name of a listed service that is a label, its begin, or within it: a firm's further domains begin with its
+name (``acmetpcontent.com`` beside ``acme.com``), and names of strangers end with it.
+"""
+
+SHORT_BRANDS: Final = ("grok", "qwen", "kimi")
+"""Names of listed services that are found although they are short."""
 
 NO_AI_ENDS: Final = (
     "shanghai", "mumbai", "dubai", "chennai", "thai", "chai", "bonsai", "samurai", "sinai", "hyundai", "hokkai",

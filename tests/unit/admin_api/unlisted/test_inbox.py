@@ -152,6 +152,15 @@ async def test_counts_go_on_over_days_and_restarts(node: Node) -> None:
     assert await again.messages() == await node.messages(), "it is not new any more"
 
 
+async def test_where_no_client_is_told_every_domain_counts_one(store: Store) -> None:
+    node = Node(store, clients=1)
+    await node.inbox.open()
+    row = ["seen", _key("api.brandnewgpt.ai"), None, 7, 0, [], []]
+    node.inbox.take(UNLISTED_HEAD + json.dumps(row).encode() + b"\n")
+    found = (await node.rows())["brandnewgpt.ai"]
+    assert (found.clients, found.queries) == (1, 7)
+
+
 async def test_what_has_no_evidence_is_forgotten_hourly(node: Node) -> None:
     for number in range(50):
         node.see(f"www.plain-shop-{number}.com", *_THREE)

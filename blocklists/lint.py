@@ -5,6 +5,7 @@ Exit status 0: nothing found. 1: mistakes. Rules that others cover are told, and
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterator
 from functools import lru_cache
@@ -41,6 +42,12 @@ NEVER: Final = (
 _REGISTRIES: Final = ("pypi", "pythonhosted", "npmjs", "crates", "rubygems", "packagist", "nuget", "debian", "conda")
 """Labels of package registries: everybody's software comes from there."""
 
+_LISTS: Final = re.compile(
+    "v2fly|VPSDance|blackmatrix7|hagezi|SaltyMonkey|antonme|nullgen|olbat/|\\bUT1\\b|Quantumult|category-ai",
+    re.IGNORECASE,
+)
+"""Third-party lists of domains: they point to a name, but do not prove whose it is."""
+
 _USABLE: Final = {"api", "web", "install"}
 
 
@@ -60,6 +67,16 @@ def mistakes(catalogue: Catalogue) -> Iterator[str]:
         for other in vendor.serves_models_of:
             if other not in catalogue.about:
                 yield f"{vendor.id}: serves_models_of: no vendor {other!r} in the catalogue"
+
+
+def gaps(catalogue: Catalogue) -> Iterator[str]:
+    """Mistakes in the bundled catalogue, which a company's own or a feed's may have."""
+    for domain in catalogue.domains:
+        if all(_LISTS.search(part) for part in domain.source.split(";")):
+            yield f"{domain.service}: {domain.rule.text}: its source is a third-party list alone: {domain.source}"
+    for service in catalogue.services.values():
+        if service.kind is None and catalogue.about[service.vendor].kind != "bypass":
+            yield f"{service.id}: no kind of service"
 
 
 def notes(catalogue: Catalogue) -> Iterator[str]:
@@ -99,7 +116,7 @@ def main() -> int:
     except CatalogueError as error:
         sys.stderr.write(f"{error}\n")
         return 1
-    found = list(mistakes(catalogue))
+    found = [*mistakes(catalogue), *gaps(catalogue)]
     told = list(notes(catalogue))
     sys.stderr.writelines(f"{text}\n" for text in found)
     sys.stdout.writelines(f"note: {text}\n" for text in told if text.endswith("the same of it"))

@@ -172,17 +172,20 @@ def _files(value: Any) -> dict[str, object]:
 
 
 def _with_dates(file: Any) -> Any:
-    """A data file, in whose entries `seen` is a date again; what is none is left for the loader to refuse."""
+    """A data file, in which `closed` and its entries' `seen` are dates again; the loader refuses what is none."""
     if not isinstance(file, dict):
         return file
-    return {key: [_dated(entry) for entry in part] if isinstance(part, list) else part for key, part in file.items()}
+    parts = {
+        key: [_dated(entry, "seen") for entry in part] if isinstance(part, list) else part for key, part in file.items()
+    }
+    return _dated(parts, "closed")
 
 
-def _dated(entry: Any) -> Any:
-    if not isinstance(entry, dict) or not isinstance(seen := entry.get("seen"), str) or not _DAY.match(seen):
+def _dated(entry: Any, key: str) -> Any:
+    if not isinstance(entry, dict) or not isinstance(day := entry.get(key), str) or not _DAY.match(day):
         return entry
     try:
-        return {**entry, "seen": datetime.date.fromisoformat(seen)}
+        return {**entry, key: datetime.date.fromisoformat(day)}
     except ValueError:
         return entry
 

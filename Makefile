@@ -46,7 +46,7 @@ test: machine $(VENV)/.installed-dev
 test-pages: machine $(VENV)/.installed-dev
 	$(BIN)/python -m pytest $(SERVERS) tests/end_to_end/pages
 
-# Whole servers that are killed, damaged, started again, late or attacked from their own files.
+# Whole servers that are killed, damaged, started again, late or attacked, and sources of lists that fail.
 test-faults: machine $(VENV)/.installed-dev
 	$(BIN)/python -m pytest $(SERVERS) tests/faults
 

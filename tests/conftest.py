@@ -111,7 +111,7 @@ _LONGEST = (
     "end_to_end/test_reload.py",
     "faults/test_processes.py",
     "end_to_end/test_exceptions.py",
-    "end_to_end/test_subscriptions.py",
+    "faults/test_subscriptions.py",
     "end_to_end/test_admin_commands.py",
     "faults/test_store_lost.py",
     "faults/test_two_nodes.py",
@@ -120,7 +120,7 @@ _LONGEST = (
     "end_to_end/test_upstreams.py",
     "end_to_end/test_edns.py",
     "end_to_end/test_statistics.py",
-    "end_to_end/test_catalogue_versions.py",
+    "faults/test_catalogue_versions.py",
     "faults/test_certificates.py",
     "peers/test_encrypted_upstreams.py",
 )

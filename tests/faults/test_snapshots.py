@@ -33,7 +33,9 @@ SECOND = config_with(  # every file of its snapshot differs from those of FIRST
 @pytest.fixture(scope="module")
 def two_revisions(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A state directory with the snapshots of FIRST and SECOND."""
-    with Moatdns(tmp_path_factory.mktemp("two-revisions"), FIRST) as moatdns:
+    moatdns = Moatdns(tmp_path_factory.mktemp("two-revisions"), FIRST)
+    moatdns.makes_its_store = True  # then the config's policy is the first, however slow the control process is
+    with moatdns:
         assert moatdns.wait_for("serving")["policy"] == 1
         moatdns.reload(SECOND)
     return moatdns.state_dir

@@ -80,6 +80,8 @@ class Candidates:
         self._found: dict[str, Candidate] = {}
         self._changed: list[Candidate] = []
         self._queries = self._near = 0
+        self._domains.clear()  # else names of the day before would lead to candidates that are gone
+        self._addresses.clear()
 
     def __len__(self) -> int:
         return len(self._found)

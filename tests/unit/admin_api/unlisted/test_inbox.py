@@ -247,6 +247,15 @@ async def test_a_decided_domain_whose_rule_is_gone_is_new_again(node: Node) -> N
     assert (await node.rows())["brandnewgpt.ai"].status == "new"
 
 
+async def test_names_of_the_day_before_are_counted_after_midnight_too(node: Node) -> None:
+    node.see("api.brandnewgpt.ai", *_THREE)
+    assert (await node.rows())["brandnewgpt.ai"].queries == 3
+    node.now = _NOON + 86_400
+    node.see("api.brandnewgpt.ai", *_THREE, "10.0.0.4")
+    row = (await node.rows())["brandnewgpt.ai"]
+    assert (row.queries, [of for of, _, _ in row.days]) == (7, ["2026-11-26", "2026-11-27"])
+
+
 async def test_the_store_has_no_client_and_no_sketch(node: Node, tmp_path: Path) -> None:
     node.see("api.brandnewgpt.ai", *_THREE)
     await node.rows()

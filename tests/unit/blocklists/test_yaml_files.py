@@ -24,6 +24,7 @@ _VALUES = st.recursive(
 )
 
 
+@pytest.mark.slow
 def test_all_files_of_the_catalogue_are_read_as_a_full_yaml_reader_reads_them() -> None:
     for _, content in data_files(None):
         assert parse_yaml(content) == yaml.safe_load(content)

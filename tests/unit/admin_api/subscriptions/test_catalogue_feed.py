@@ -26,6 +26,8 @@ from resolver.config.settings import ControlSettings, FeedSettings
 from tests.support.publisher import Publisher, catalogue
 from tests.unit.doubles import Said, SteadyAccess
 
+pytestmark = pytest.mark.slow
+
 KEY = SecretKey.generate()
 LONG_AGO = "2026-01-01T00:00:00Z"
 

@@ -77,6 +77,7 @@ def test_any_address_gives_a_host_that_can_be_a_rule_or_a_reason(text: str) -> N
         assert host_of(Told(f"https://{host}/v1", "a:1")) == host
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "piece"),
     [

@@ -8,6 +8,8 @@ import pytest
 
 from .command import DELTA, FULL, accept, decide, findings, gather, register
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize(
     ("host", "change", "said"),

@@ -17,6 +17,8 @@ from resolver.wire.names import to_text, wire_of_key
 from tests.innocents.gather import read_names
 from tests.unit.bundled import bundled_catalogue
 
+pytestmark = pytest.mark.slow
+
 _FRESH = Path(__file__).parents[4] / "blocklists" / "samples" / "fresh-2026-11.tsv"
 _MADE_UP = "t"  # names that imitate a listed one, and are nobody's: the inbox should show them
 _TIMES = 100

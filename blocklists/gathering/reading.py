@@ -133,7 +133,7 @@ def _form_of_json(data: object) -> RegisterForm | None:
 
 
 def _provenance(asked: NamedSource, form: RegisterForm) -> Provenance:
-    """What the person says of the register, and what git says where he does not."""
+    """Provenance of the register: as the person says, and as git says where no person does."""
     settings = {**_git(asked.path), **asked.settings}
     missing = [key for key in ("revision", "date") if key not in settings]
     if missing:

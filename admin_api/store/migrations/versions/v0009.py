@@ -60,7 +60,7 @@ def _references(connection: sa.Connection, table: sa.TableClause, column: sa.Col
 
 
 def _ways_back(connection: sa.Connection) -> None:
-    """What takes back revisions of groups: states in which they were."""
+    """Ways back to revisions of groups: states in which they were."""
     c = _REVISIONS.c
     # A summary of many changes is cut short ("and 7 more"), and may have groups in what is left out.
     may_have = sa.or_(c.changes.like("% groups/%"), c.changes.like('%"and % more"%'))
@@ -84,7 +84,7 @@ def _way_back(line: bytes) -> bytes:
 
 
 def _requests(connection: sa.Connection) -> None:
-    """What waits for another owner: the call, and what was said of it, so that an approval finds both alike."""
+    """Changes that wait for another owner: the call, and what was said of it, so that an approval finds both alike."""
     c = _REQUESTS.c
     for row in connection.execute(sa.select(_REQUESTS).where(c.status == "pending")).all():
         body = json.loads(zlib.decompress(row.body))
@@ -128,7 +128,7 @@ def _told(change: Any) -> Any:
 
 
 def _phrase(phrase: str) -> str:
-    """What a group opens, as it is told."""
+    """Phrase that tells what a group opens, with the names renamed."""
     told, allows, names = phrase.rpartition(" allows ")
     if not allows or phrase.startswith("list ") or " " in names.replace(", ", ""):
         return phrase

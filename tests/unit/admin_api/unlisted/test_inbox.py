@@ -80,7 +80,7 @@ class Node:
         return {row.domain: row for row in page}
 
     async def messages(self) -> list[dict[str, Any]]:
-        """What hooks are to be told."""
+        """Messages that wait for hooks."""
         from admin_api.store.webhooks import due
 
         async with self.store.read() as connection:

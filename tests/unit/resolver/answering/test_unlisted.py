@@ -43,7 +43,7 @@ class Told:
             self.served.upstream.answer(*(records or (f"{name}. 60 IN A 192.0.2.1",)), rcode=rcode)
 
     def heard(self) -> list[SeenName | ListedName]:
-        """What is told now."""
+        """The news that is told now."""
         self.names.flush(self.served.now)
         found: list[SeenName | ListedName] = []
         while True:

@@ -1,4 +1,4 @@
-"""What a group watches: answered, and counted as what would have been blocked; it changes no answer."""
+"""Names that a group watches are answered, and counted as what would have been blocked; no answer changes."""
 
 from __future__ import annotations
 

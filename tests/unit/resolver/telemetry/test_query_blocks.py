@@ -1,0 +1,230 @@
+"""Blocks of the query log: what is packed is read again, and octets from anywhere are read or refused."""
+
+from __future__ import annotations
+
+import json
+import struct
+import zlib
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from resolver.telemetry import query_blocks
+from resolver.telemetry.query_block_reading import (
+    BlockClient,
+    BlockError,
+    QueryBlock,
+    about_of,
+    packable,
+    read_header,
+    without,
+)
+from resolver.telemetry.query_blocks import HEADER, LogFacts, pack
+
+NOON = 1_779_000_000_000
+REST = ["default", "A", "NOERROR", "block", "a/b", "a/b", None, None, "udp"]
+
+LoggedQuery = tuple[int, Any, str, tuple[str | None, ...], float]
+
+
+def packed(queries: Sequence[LoggedQuery], about: bytes = b"") -> bytes:
+    """The block of queries: moment, client, name, rest, milliseconds."""
+    memo: dict[tuple[str, tuple[str | None, ...]], LogFacts] = {}
+    facts = [
+        memo.setdefault((name, rest), LogFacts(json.dumps(name).encode(), json.dumps(rest).encode()))
+        for _, _, name, rest, _ in queries
+    ]
+    moments, clients, _, _, durations = zip(*queries, strict=True)
+    return pack(moments, [json.dumps(client).encode() for client in clients], facts, durations, about)
+
+
+def read(octets: bytes) -> list[LoggedQuery]:
+    """The queries of a block."""
+    block = QueryBlock(octets)
+    text, columns = block.text(), block.columns()
+    found: list[LoggedQuery] = []
+    for moment, client, name, duration in zip(
+        columns.moments, columns.clients, columns.names, columns.durations, strict=True
+    ):
+        address, identity = text.clients[client]
+        who = address if identity is None else [address, identity]
+        found.append((moment, who, text.names[name], tuple(text.facts[columns.facts[name]]), duration))
+    return found
+
+
+def query(number: int, client: Any = "10.0.0.1", **rest: Any) -> LoggedQuery:
+    return NOON + number, client, f"n{number}.example", tuple(REST), 0.0
+
+
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
+FACTS = st.tuples(TEXTS, TEXTS, TEXTS, TEXTS, *[st.none() | TEXTS] * 4, TEXTS) | st.tuples(
+    TEXTS, TEXTS, TEXTS, TEXTS, *[st.none() | TEXTS] * 4, TEXTS, TEXTS
+)
+QUERIES = st.lists(
+    st.tuples(
+        st.integers(0, 4 * NOON),
+        TEXTS | st.lists(TEXTS, min_size=2, max_size=2),
+        TEXTS,
+        FACTS,
+        st.floats(0, 60_000, width=16),
+    ),
+    min_size=1,
+    max_size=40,
+)
+
+
+@given(QUERIES)
+def test_what_is_packed_is_read_again_whatever_it_holds(queries: list[LoggedQuery]) -> None:
+    octets = packed(queries)
+    assert read(octets) == queries
+    head = read_header(octets)
+    assert (head.rows, head.oldest, head.newest) == (len(queries), min(queries)[0], max(one[0] for one in queries))
+    again = packable(QueryBlock(octets))
+    assert read(pack(*again)) == queries
+
+
+def test_as_many_rows_clients_and_names_as_may_be_are_read_again_and_no_more_are_packed() -> None:
+    most = [query(number, f"10.0.{number >> 8}.{number & 255}") for number in range(query_blocks.MOST_ROWS)]
+    assert read(packed(most)) == most
+    for count in (255, 256, 257):
+        assert read(packed(most[:count])) == most[:count]
+    with pytest.raises(ValueError, match="no block"):
+        packed([*most, query(9999)])
+
+
+def test_a_duration_keeps_its_three_digits_and_what_is_beyond_all_measure_is_bounded() -> None:
+    spoken = [float(f"{digits}e{power}") for digits in range(100, 1000) for power in (-6, -4, -3, -2, -1, 0)]
+    for first in range(0, len(spoken), 4000):
+        some = [(NOON, "", "a", tuple(REST), one) for one in spoken[first : first + 4000]]
+        assert [float(f"{one[4]:.3g}") for one in read(packed(some))] == [one[4] for one in some]
+    ends = [(NOON, "", "a", tuple(REST), one) for one in (-1.0, 1e300, float("inf"))]
+    assert [one[4] for one in read(packed(ends))] == [0.0, 65504.0, 65504.0]
+
+
+def test_a_clock_that_is_set_back_or_far_ahead_leaves_each_row_its_time() -> None:
+    moments = [NOON, NOON - 86_400_000, NOON + 3_000_000_000_000, NOON + 40_000, NOON]
+    queries = [(moment, "", "a.example", tuple(REST), 0.0) for moment in moments]
+    assert [one[0] for one in read(packed(queries))] == moments
+
+
+def test_a_repeated_row_takes_hardly_an_octet_and_varied_ones_few() -> None:
+    same = [(NOON + number // 50, "10.0.0.1", f"n{number % 20}.example", tuple(REST), 0.0) for number in range(500)]
+    varied = [
+        (NOON + number, f"10.0.0.{number * 7919 % 200}", f"n{number * 104_729 % 1500}.example", tuple(REST), 0.0)
+        for number in range(500)
+    ]
+    assert len(packed(same)) < 500
+    assert len(packed(varied)) < 500 * 8
+
+
+@given(st.binary(max_size=300))
+def test_octets_from_anywhere_are_no_block(octets: bytes) -> None:
+    with pytest.raises(BlockError):
+        QueryBlock(octets)
+    with pytest.raises(BlockError):
+        QueryBlock(query_blocks.MAGIC + octets)
+
+
+def sealed(octets: bytes) -> bytes:
+    """Octets with the checksum that a block of them would have."""
+    head = octets[: query_blocks.BEFORE_CRC]
+    crc = zlib.crc32(octets[HEADER.size :], zlib.crc32(head))
+    return head + struct.pack("<I", crc) + octets[HEADER.size :]
+
+
+def read_or_refused(octets: bytes) -> None:
+    with suppress(BlockError):
+        read(octets)
+    with suppress(BlockError):
+        without(octets, lambda client: client.address == "10.0.0.1")
+
+
+@given(st.data())
+def test_a_block_with_changed_octets_is_refused_and_with_a_true_checksum_read_or_refused(data: st.DataObject) -> None:
+    octets = bytearray(
+        packed([query(number, f"10.0.0.{number % 3}") for number in range(data.draw(st.integers(1, 9)))])
+    )
+    for _ in range(data.draw(st.integers(1, 3))):
+        octets[data.draw(st.integers(0, len(octets) - 1))] ^= data.draw(st.integers(1, 255))
+    changed = bytes(octets[: data.draw(st.integers(0, len(octets)))])
+    with pytest.raises(BlockError):
+        QueryBlock(changed)
+    if len(changed) > HEADER.size:
+        read_or_refused(sealed(changed))
+
+
+JSON = st.recursive(
+    st.none() | st.integers() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=11) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=30,
+)
+
+
+@given(
+    st.fixed_dictionaries({}, optional={"clients": JSON, "names": JSON, "facts": JSON}) | JSON,
+    st.binary(max_size=40),
+    st.lists(st.integers(0, 3), min_size=5, max_size=5),
+)
+def test_any_text_and_columns_behind_a_true_header_are_read_or_refused(
+    value: object, columns: bytes, counts: list[int]
+) -> None:
+    text = json.dumps(value).encode()
+    plain = zlib.compress(text + columns, 1, -15)
+    sizes = (len(text), len(text) + len(columns), 0)
+    head = HEADER.pack(b"MQB", query_blocks.VERSION, counts[4], *counts[:4], NOON, NOON + counts[3], *sizes)
+    read_or_refused(sealed(head + plain))
+
+
+def test_a_block_that_inflates_without_end_is_not_inflated_beyond_what_its_header_says() -> None:
+    octets = packed([query(1)])
+    bomb = octets[: HEADER.size] + zlib.compress(bytes(50_000_000), 9, -15)
+    with pytest.raises(BlockError):
+        read(sealed(bomb))
+    huge = bytearray(bomb)
+    struct.pack_into("<I", huge, HEADER.size - 8, 1 << 31)
+    with pytest.raises(BlockError, match="sizes"):
+        read(sealed(bytes(huge)))
+
+
+@pytest.mark.parametrize("what", ["names", "facts"])
+def test_half_a_character_is_refused_since_no_answer_could_hold_it(what: str) -> None:
+    facts = LogFacts(b'"\\ud800"' if what == "names" else b'"a"', json.dumps(REST).encode())
+    if what == "facts":
+        facts = LogFacts(b'"a"', json.dumps([*REST[:6], "\ud800", *REST[7:]]).encode())
+    with pytest.raises(BlockError, match="Unicode"):
+        read(pack([NOON], [b'""'], [facts], [0.0]))
+
+
+def test_a_block_of_a_later_version_is_refused_by_its_version() -> None:
+    octets = bytearray(packed([query(1)]))
+    octets[3] += 1
+    with pytest.raises(BlockError, match="version 2, not 1"):
+        read_header(sealed(bytes(octets)))
+
+
+def test_a_person_is_taken_out_by_address_or_identity_and_all_else_stays_as_it_was() -> None:
+    people: list[Any] = ["10.0.0.1", ["10.0.0.2", "alice"], ["10.0.0.1", "bob"], "", ["10.0.0.3", "alice"]]
+    queries = [query(number, people[number % 5]) for number in range(50)]
+    octets = packed(queries, b'"node":"n-1","more":{"a":[1]},')
+    for is_theirs, gone in (
+        (lambda client: client.address == "10.0.0.1", (0, 2)),
+        (lambda client: client.identity == "alice", (1, 4)),
+        (lambda client: client == BlockClient(""), (3,)),
+    ):
+        left = without(octets, is_theirs)
+        assert left is not None
+        assert read(left) == [one for number, one in enumerate(queries) if number % 5 not in gone]
+        block = QueryBlock(left)
+        assert not any(is_theirs(client) for client in block.text().clients)
+        assert block.text().about == {"node": "n-1", "more": {"a": [1]}}
+        assert about_of(block) == b'"node":"n-1","more":{"a":[1]},'
+    alice = without(octets, lambda client: client.identity == "alice")
+    assert alice is not None
+    assert b"alice" not in QueryBlock(alice).octets
+    assert b"n1.example" not in QueryBlock(alice).octets
+    assert without(octets, lambda client: client.address == "10.9.9.9") is octets
+    assert without(octets, lambda client: True) is None

@@ -14,6 +14,7 @@ from __future__ import annotations
 import datetime
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final, Literal, get_args
 
 from resolver.config.references import KIND_PREFIX
@@ -102,7 +103,7 @@ class SharedName(CatalogueEntry):
     reason: str
 
 
-@dataclass(frozen=True, slots=True, eq=False)  # compared by its fingerprint, where at all
+@dataclass(frozen=True, eq=False)  # compared by its fingerprint, where at all
 class Catalogue:
     """All that is known. `services` is sorted by id; `fingerprint` is the hex SHA-256 of the data files.
 
@@ -116,10 +117,18 @@ class Catalogue:
     fingerprint: str
     fed: tuple[CatalogueDomain, ...] = ()
 
-    @property
+    @cached_property
     def every_domain(self) -> tuple[CatalogueDomain, ...]:
         """The rules in force, with those of a feed."""
         return (*self.domains, *self.fed)
+
+    @cached_property
+    def domains_of(self) -> Mapping[str, tuple[CatalogueDomain, ...]]:
+        """The rules in force by service, with those of a feed behind the bundled ones. Each service is a key."""
+        by_service: dict[str, list[CatalogueDomain]] = {service: [] for service in self.services}
+        for domain in self.every_domain:
+            by_service[domain.service].append(domain)
+        return {service: tuple(domains) for service, domains in by_service.items()}
 
     @property
     def vendors(self) -> tuple[str, ...]:
@@ -131,8 +140,16 @@ class Catalogue:
 
         () if unknown.
         """
-        if kinds := KINDS_OF_SET.get(name):
-            return tuple(s.id for s in self.services.values() if self.about[s.vendor].kind in kinds)
-        if name.startswith(KIND_PREFIX):
-            return tuple(s.id for s in self.services.values() if s.kind == name.removeprefix(KIND_PREFIX))
-        return tuple(s.id for s in self.services.values() if name in (s.vendor, s.id))
+        return self._services_by_name.get(name, ())
+
+    @cached_property
+    def _services_by_name(self) -> Mapping[str, tuple[str, ...]]:
+        by_name: dict[str, list[str]] = {name: [] for name in KINDS_OF_SET}
+        for service in self.services.values():
+            kind_of_vendor = self.about[service.vendor].kind
+            sets = [name for name, kinds in KINDS_OF_SET.items() if kind_of_vendor in kinds]
+            own = {service.id, service.vendor} - KINDS_OF_SET.keys()  # a set's name means the set, whoever bears it
+            kind = [] if service.kind is None else [KIND_PREFIX + service.kind]
+            for name in (*sets, *own, *kind):
+                by_name.setdefault(name, []).append(service.id)
+        return {name: tuple(ids) for name, ids in by_name.items()}

@@ -57,12 +57,11 @@ def compile_policy(policy: PlainPolicy, catalogue: Catalogue) -> tuple[CompiledR
 
 def bundled_sources(catalogue: Catalogue) -> Iterator[RuleSource]:
     """The catalogue's services, each a source, and what a feed adds."""
-    for service in catalogue.services:
-        rules = [
-            SourceRule(domain.rule, needed_by=domain.needed_by, response=domain.response)
-            for domain in catalogue.domains
-            if domain.service == service
-        ]
+    by_service: dict[str, list[SourceRule]] = {service: [] for service in catalogue.services}
+    for domain in catalogue.domains:
+        rule = SourceRule(domain.rule, needed_by=domain.needed_by, response=domain.response)
+        by_service[domain.service].append(rule)
+    for service, rules in by_service.items():
         yield RuleSource(Source(service, Rank.BUNDLED), rules)
     fed: defaultdict[FedSource, list[SourceRule]] = defaultdict(list)
     for domain in catalogue.fed:

@@ -117,7 +117,6 @@ def _item(call: Call, row: ListRow) -> models.ListItem:
 
 
 def _bundled(catalogue: Catalogue, service: str) -> models.ListItem:
-    count = sum(domain.service == service for domain in catalogue.every_domain)
     return models.ListItem(
         name=service,
         kind="bundled",
@@ -126,7 +125,7 @@ def _bundled(catalogue: Catalogue, service: str) -> models.ListItem:
         url=None,
         format=None,
         refresh_seconds=None,
-        rules=count,
+        rules=len(catalogue.domains_of[service]),
         created_at=None,
         updated_at=None,
         last_success_at=None,

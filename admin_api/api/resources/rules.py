@@ -30,7 +30,7 @@ async def listing(call: Call) -> ApiReply:
     after = (str(place[0]), str(place[1])) if place else None
     name = call.path["name"]
     if name in call.context.catalogue.services:
-        pairs = (("block", d.rule.text) for d in call.context.catalogue.every_domain if d.service == name)
+        pairs = (("block", domain.rule.text) for domain in call.context.catalogue.domains_of[name])
         found = _least(pairs, query, after)
     else:
         async with call.context.store.read() as connection:

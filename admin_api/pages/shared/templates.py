@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,8 +21,9 @@ _FOLDER = Path(__file__).parents[1]  # a template is beside the code of its subj
 _UNITS = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
 
 
+@functools.cache
 def make_templates() -> Environment:
-    """The one environment."""
+    """The one environment, which keeps what it has compiled."""
     templates = Environment(
         loader=FileSystemLoader(_FOLDER),
         autoescape=True,

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 
+import pytest
+
 from admin_api.store.heads import Head, append_head
 
 from .browser import Browser, forms_of
@@ -13,6 +15,7 @@ from .conftest import Served
 ROWS = 10_050
 
 
+@pytest.mark.slow
 async def test_a_long_trail_is_downloaded_in_files_that_join(served: Served) -> None:
     async with served.store.change("somebody") as change:
         for number in range(ROWS):
@@ -33,6 +36,7 @@ async def test_a_long_trail_is_downloaded_in_files_that_join(served: Served) -> 
     assert "after_id" in text
 
 
+@pytest.mark.slow
 async def test_a_row_with_very_much_in_it_is_a_short_page(served: Served) -> None:
     async with served.store.change("somebody") as change:
         change.record("test", "things/large", None, {f"key-{number}": "x" * 1000 for number in range(5000)})

@@ -66,6 +66,7 @@ async def test_a_stranger_who_sends_much_to_the_door_is_not_read_to_the_end(serv
     writer.close()
 
 
+@pytest.mark.slow
 async def test_of_too_many_connections_those_that_log_in_slowly_are_closed(
     served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -164,6 +164,7 @@ async def _is_closed(reader: asyncio.StreamReader, within: float) -> bool:
     return True
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "sent", [b"", b"GET /health HTTP/1.1\r\nHost: local", b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n"]
 )
@@ -182,6 +183,7 @@ async def test_a_connection_that_stays_silent_is_closed(
     assert await served.status("GET", "/health") == 200
 
 
+@pytest.mark.slow
 async def test_of_too_many_connections_the_most_silent_are_closed(
     served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:

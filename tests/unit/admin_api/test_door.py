@@ -32,6 +32,7 @@ async def log_in(served: Served, token: str, **headers: str) -> tuple[int, str]:
         return response.status, response.headers.get("Set-Cookie", "")
 
 
+@pytest.mark.slow
 async def test_guesses_of_others_at_the_same_address_lock_nobody_out(served: Served) -> None:
     await guess(served)
     assert await served.status("GET", "lists") == 200
@@ -40,6 +41,7 @@ async def test_guesses_of_others_at_the_same_address_lock_nobody_out(served: Ser
     assert await served.status("GET", "lists", Authorization=f"Bearer {WRONG}") == 429
 
 
+@pytest.mark.slow
 async def test_in_a_flood_of_guesses_a_token_that_was_good_before_is_good_until_it_is_revoked(served: Served) -> None:
     assert await served.status("GET", "lists", role="viewer") == 200
     await guess(served)
@@ -103,6 +105,7 @@ async def test_one_of_two_cookies_is_enough(served: Served) -> None:
     await Browser(served, f"__Host-moatdns=of-earlier; {cookie.partition(';')[0]}").get("/status")
 
 
+@pytest.mark.slow
 async def test_a_forgotten_tab_keeps_no_session_alive(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sessions, "IDLE_SECONDS", 0.5)
     _, cookie = await log_in(served, served.tokens["viewer"])

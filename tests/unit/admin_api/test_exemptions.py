@@ -84,6 +84,7 @@ async def test_a_revoked_exemption_is_gone_and_comes_not_back(served: Served) ->
     assert shown["history"][-1]["note"] == "project is over"
 
 
+@pytest.mark.slow
 async def test_an_exemption_ends_by_itself_and_says_when(served: Served) -> None:
     number = (await made(served, duration_seconds=1))["id"]
     for _ in range(40):
@@ -151,6 +152,7 @@ def nobody_looks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(keeper, "_LOOK_SECONDS", 3600)
 
 
+@pytest.mark.slow
 async def test_what_is_over_for_the_workers_is_not_renewed_even_if_nobody_has_noted_it(
     nobody_looks: None, served: Served
 ) -> None:
@@ -161,6 +163,7 @@ async def test_what_is_over_for_the_workers_is_not_renewed_even_if_nobody_has_no
     assert (await served.get(f"exemptions/{number}"))["in_force"] is False
 
 
+@pytest.mark.slow
 async def test_a_renewal_is_not_approved_once_the_old_end_has_come(nobody_looks: None, four_eyes: Served) -> None:
     number = (await made(four_eyes, duration_seconds=1))["id"]
     assert (await done(four_eyes, number, "approve", role="second"))[0] == 200
@@ -244,6 +247,7 @@ async def test_the_report_shows_who_was_exempt_and_what_nobody_used(served: Serv
         assert "'=cmd" in await response.text()  # no spreadsheet works it out
 
 
+@pytest.mark.slow
 async def test_what_was_revoked_before_it_began_is_not_told_as_stale(served: Served) -> None:
     begins = datetime.now(UTC) + timedelta(seconds=1)
     number = (await made(served, starts_at=begins.isoformat()))["id"]

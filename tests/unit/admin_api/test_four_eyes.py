@@ -202,6 +202,7 @@ async def everything(served: Served) -> Any:
     return document, parts
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", OPENINGS)
 async def test_nobody_opens_a_name_alone_and_two_do(four_eyes: Served, what: str) -> None:
     served = four_eyes
@@ -244,6 +245,7 @@ CLOSINGS: Sequence[Call] = (
 )
 
 
+@pytest.mark.slow
 async def test_what_closes_is_done_at_once_by_one(four_eyes: Served) -> None:
     for call in CLOSINGS:
         status, body = await said(four_eyes, call, "ana-admin")
@@ -257,6 +259,7 @@ async def test_without_four_eyes_nothing_waits(served: Served) -> None:
     assert (await served.get("change-requests"))["items"] == []
 
 
+@pytest.mark.slow
 async def test_a_lease_in_a_stricter_group_ends_sooner_only_if_two_agree(four_eyes: Served) -> None:
     served = four_eyes
     assert (await said(served, ("PUT", "leases/10.1.2.3", {**LEASE, "group": "strict"}), "ana-operator"))[0] == 201
@@ -269,6 +272,7 @@ async def test_a_lease_in_a_stricter_group_ends_sooner_only_if_two_agree(four_ey
     assert (await said(served, ("PUT", "leases/10.1.2.3", {**LEASE, "group": "strict"}), "ana-operator"))[0] == 200
 
 
+@pytest.mark.slow
 async def test_a_lease_ends_sooner_in_another_strict_group_or_later_in_an_open_one_only_if_two_agree(
     four_eyes: Served,
 ) -> None:
@@ -312,6 +316,7 @@ async def test_whoever_is_exempt_is_nobody_whom_an_operator_makes_of_an_address(
     assert (await said(served, ("PUT", "leases/10.1.2.3", LEASE), "ana-lease"))[0] == 201  # the VPN server's word
 
 
+@pytest.mark.slow
 async def test_a_policy_file_and_a_rollback_that_open_wait_and_those_that_close_do_not(four_eyes: Served) -> None:
     served = four_eyes
     now = await served.get("policy")
@@ -332,6 +337,7 @@ async def test_a_policy_file_and_a_rollback_that_open_wait_and_those_that_close_
     assert (await decided(served, again["id"], "approve", "ben-admin"))[0] == 412  # planned against what is gone
 
 
+@pytest.mark.slow
 async def test_what_is_approved_is_what_was_asked_for_or_nothing(four_eyes: Served) -> None:
     served = four_eyes
     _, body = await said(served, ("PATCH", "groups/staff", {"allow": ["anthropic"]}), "ana-admin")
@@ -362,6 +368,7 @@ async def test_another_spelling_of_the_same_name_is_not_another_owner(four_eyes:
     assert (await decided(four_eyes, body["id"], "withdraw", "other"))[0] == 200
 
 
+@pytest.mark.slow
 async def test_what_is_denied_or_whose_token_is_gone_is_not_done(four_eyes: Served) -> None:
     served = four_eyes
     _, body = await said(served, ("PATCH", "groups/staff", {"exempt": True}), "ana-admin")
@@ -374,6 +381,7 @@ async def test_what_is_denied_or_whose_token_is_gone_is_not_done(four_eyes: Serv
     assert (await served.get("groups/staff"))["exempt"] is False
 
 
+@pytest.mark.slow
 async def test_what_waits_lapses_is_bounded_and_is_not_asked_for_twice(four_eyes: Served) -> None:
     served = four_eyes
     turn(served, on=True, most_change_requests=2, change_request_seconds=3600)
@@ -426,6 +434,7 @@ async def test_one_emergency_does_not_follow_another(four_eyes: Served) -> None:
         assert (await said(served, call, "ana-admin"))[0] == status
 
 
+@pytest.mark.slow
 async def test_a_lease_token_is_held_to_its_networks_and_groups(four_eyes: Served) -> None:
     served = four_eyes
     body = {"name": "vpn", "role": "lease", "owner": "Ana Ruiz", "networks": ["10.1.0.0/16"], "groups": ["open"]}
@@ -453,6 +462,7 @@ async def test_a_lease_token_is_held_to_its_networks_and_groups(four_eyes: Serve
     assert (await said(served, ("DELETE", "leases/10.1.2.5?identity=eve", None), "ana-lease"))[0] == 204
 
 
+@pytest.mark.slow
 async def test_a_page_says_that_it_waits_and_another_owner_decides_there(four_eyes: Served) -> None:
     served = four_eyes
     asker, other = [await Browser.log_in(served, role) for role in ("ana-admin", "ben-admin")]
@@ -472,6 +482,7 @@ async def test_a_page_says_that_it_waits_and_another_owner_decides_there(four_ey
     assert "approved" in (await asker.get(here))[0]
 
 
+@pytest.mark.slow
 async def test_a_token_that_is_asked_for_on_a_page_is_shown_in_two_halves(four_eyes: Served) -> None:
     served = four_eyes
     asker, other = [await Browser.log_in(served, role) for role in ("ana-admin", "ben-admin")]

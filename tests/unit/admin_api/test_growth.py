@@ -55,6 +55,7 @@ def log(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_what_only_the_new_catalogue_blocks_is_counted_by_queries_clients_and_services(log: Path) -> None:
     found = asked_since(log, datetime.now(UTC) - timedelta(days=7))
     now = moment()
@@ -67,6 +68,7 @@ def test_what_only_the_new_catalogue_blocks_is_counted_by_queries_clients_and_se
     assert (nothing.queries, nothing.clients, nothing.services) == (0, 0, ())
 
 
+@pytest.mark.slow
 async def test_the_catalogue_and_its_page_tell_it(served: Served) -> None:
     assert (await served.get("catalogue"))["news"] is None
     news = {"at": datetime.now(UTC).isoformat(), "waits": False, "days": 7, "logged": 1234, "queries": 77, "clients": 2}

@@ -58,6 +58,7 @@ async def test_a_mapped_address_is_the_one_in_it(served: Served) -> None:
     assert (await served.get("leases/10.0.0.1"))["identity"] == "ana"
 
 
+@pytest.mark.slow
 async def test_a_lease_that_is_over_is_noted_and_gone(served: Served) -> None:
     await put(served, "10.0.0.1", {**ANA, "ttl_seconds": 1})
     for _ in range(40):

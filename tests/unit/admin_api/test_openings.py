@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -112,6 +113,7 @@ def test_a_group_that_blocks_what_the_default_one_does_opens_with_it() -> None:
     assert list(changed(will, was, FACTS)) == []
 
 
+@pytest.mark.slow
 @settings(max_examples=examples(150))
 @given(changes())
 def test_what_no_owner_is_asked_about_opens_nothing_to_anybody(change: tuple[States, States]) -> None:

@@ -173,6 +173,7 @@ async def test_the_default_group_stays_and_so_does_what_the_file_has(office: Ser
     assert (plan["changes"], len(plan["kept"])) == ([], 1)
 
 
+@pytest.mark.slow
 async def test_every_revision_is_kept_and_can_be_gone_back_to(office: Served) -> None:
     states = [await document(office)]
     for method, path, sent in (
@@ -196,6 +197,7 @@ async def test_every_revision_is_kept_and_can_be_gone_back_to(office: Served) ->
         assert (await document(office))["policy"] == state["policy"], state["revision"]
 
 
+@pytest.mark.slow
 async def test_a_list_of_another_kind_is_in_the_way_back_until_it_is_deleted(office: Served) -> None:
     before = await document(office)
     await office.status("PATCH", "groups/staff", {"block": ["ai"]})
@@ -238,6 +240,7 @@ async def test_keys_that_are_null_say_nothing(office: Served) -> None:
     assert (await planned(office, {**body, "to_revision": None}))["changes"] == []
 
 
+@pytest.mark.slow
 async def test_a_way_back_tells_what_is_to_change_now_and_not_what_came_and_went(office: Served) -> None:
     before = await document(office)
     for path, sent in (
@@ -268,6 +271,7 @@ async def test_a_way_back_tells_what_is_to_change_now_and_not_what_came_and_went
     assert f"rollback policy/revisions/{before['revision']}" in newest["changes"]
 
 
+@pytest.mark.slow
 async def test_a_list_that_went_and_came_back_as_it_was_is_no_change(office: Served) -> None:
     before = await document(office)
     assert await office.status("PATCH", "groups/staff", {"block": ["ai"]}) == 200

@@ -34,6 +34,7 @@ async def upgrade(served: Served) -> None:
     await (await Store.open(None, served.store_folder, served.log)).close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", ALLOWS)
 async def test_an_approval_allows_vendors_and_no_resellers(four_eyes: Served, what: str) -> None:
     _, path, body = ALLOWS[what]
@@ -48,6 +49,7 @@ async def test_an_approval_allows_vendors_and_no_resellers(four_eyes: Served, wh
     assert (await four_eyes.get(path))["allow"] == allow
 
 
+@pytest.mark.slow
 async def test_the_same_call_by_its_new_name_is_the_same_request(four_eyes: Served) -> None:
     asked = await waiting(four_eyes, ("PATCH", "groups/staff", {"allow": ["ai"]}))
     await upgrade(four_eyes)
@@ -55,6 +57,7 @@ async def test_the_same_call_by_its_new_name_is_the_same_request(four_eyes: Serv
     assert (await waiting(four_eyes, ("PATCH", "groups/staff", {"allow": ["ai"]})))["id"] != asked["id"]
 
 
+@pytest.mark.slow
 async def test_a_policy_file_that_waits_allows_vendors_and_no_resellers(four_eyes: Served) -> None:
     document = await four_eyes.get("policy")
     for group in document["policy"]["groups"]:
@@ -69,6 +72,7 @@ async def test_a_policy_file_that_waits_allows_vendors_and_no_resellers(four_eye
     assert [(await four_eyes.get(f"groups/{name}"))["allow"] for name in ("staff", "legal")] == [["vendors"]] * 2
 
 
+@pytest.mark.slow
 async def test_rules_of_lists_keep_what_they_say(four_eyes: Served) -> None:
     asked = await waiting(four_eyes, ("POST", "lists/house/rules", {"allow": ["ai"]}))
     await upgrade(four_eyes)

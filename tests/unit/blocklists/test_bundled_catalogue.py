@@ -319,6 +319,7 @@ def test_every_canary_is_one_exact_name(catalogue: Catalogue) -> None:
     assert {domain.response for domain in canaries} == {"nxdomain"}
 
 
+@pytest.mark.slow
 def test_no_rule_only_repeats_a_shorter_one(catalogue: Catalogue) -> None:
     for domain in catalogue.domains:
         if domain.rule.form is RuleForm.EXACT:

@@ -19,6 +19,7 @@ GOOD = ACME.replace("description: talks}", "description: talks, kind: assistant}
 )
 
 
+@pytest.mark.slow
 def test_the_bundled_catalogue_holds_to_its_rules() -> None:
     assert list(mistakes(bundled_catalogue())) == []
     assert list(gaps(bundled_catalogue())) == []

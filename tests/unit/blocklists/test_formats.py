@@ -230,6 +230,7 @@ def test_what_is_no_list_is_refused_as_a_whole(data: bytes, said: str) -> None:
         read(data)
 
 
+@pytest.mark.slow
 def test_a_bomb_is_not_unpacked() -> None:
     bomb = gzip.compress(b"#" * (40 << 20))
     assert len(bomb) < 100_000

@@ -182,6 +182,7 @@ def test_empty_pieces_and_padding_change_nothing_in_a_gzip_file() -> None:
 # Harm
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("format_name", FORMATS)
 @pytest.mark.parametrize(
     "unit", [" ", "\t", '"', "(", "#", ";", "$", "^", "|", "*", "*.", "a.", "/", " A", " 1", "'", "ü.", "a", "-", "://"]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import collections
 
+import pytest
+
 from blocklists.sources import compile_policy
 from resolver.config.policy_schema import Policy
 from resolver.policy.compiler import policy_in_memory
@@ -21,6 +23,7 @@ RIGHT_HITS = {  # the name or what is above it: why it is blocked although it wa
 }
 
 
+@pytest.mark.slow
 def test_no_innocent_name_is_blocked_without_a_reason() -> None:
     group = {"name": "default", "block": ["ai", "clouds", "bypass"], "allow": []}
     policy = Policy.model_validate({"groups": [group]}).model_dump(mode="json")

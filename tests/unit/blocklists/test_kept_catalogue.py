@@ -21,12 +21,14 @@ def older(tmp_path: Path) -> Path:
     return copy.rename(copy.with_name(catalogue_fingerprint(copy)))
 
 
+@pytest.mark.slow
 def test_a_copy_is_kept_in_force_as_it_was_written(tmp_path: Path, older: Path) -> None:
     choice = choose(tmp_path, review=True)
     assert choice.folder == older
     assert "suno" not in load_kept(choice.folder).vendors
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", ["a name less", "a file less", "a file more", "a link"])
 def test_a_copy_that_was_changed_is_refused_under_review(tmp_path: Path, older: Path, change: str) -> None:
     file = older / "vendors" / "openai.yaml"
@@ -46,6 +48,7 @@ def test_a_copy_that_was_changed_is_refused_under_review(tmp_path: Path, older: 
     assert choose(tmp_path, review=False).folder is None
 
 
+@pytest.mark.slow
 def test_a_changed_copy_of_the_bundled_one_is_written_anew(tmp_path: Path) -> None:
     accept(tmp_path)
     copy = tmp_path / FOLDER / catalogue_fingerprint()
@@ -78,6 +81,7 @@ def from_before_resellers(tmp_path: Path) -> Path:
     return copy.rename(copy.with_name(catalogue_fingerprint(copy)))
 
 
+@pytest.mark.slow
 def test_under_review_an_old_copy_means_by_ai_what_it_meant(tmp_path: Path, from_before_resellers: Path) -> None:
     choice = choose(tmp_path, review=True)
     assert choice.folder == from_before_resellers
@@ -87,6 +91,7 @@ def test_under_review_an_old_copy_means_by_ai_what_it_meant(tmp_path: Path, from
     assert kept.services_of("ai") == kept.services_of("vendors")
 
 
+@pytest.mark.slow
 def test_services_that_come_into_a_set_are_news_though_no_name_is_new(
     tmp_path: Path, from_before_resellers: Path
 ) -> None:

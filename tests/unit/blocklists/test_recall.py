@@ -36,6 +36,7 @@ def test_the_page_says_how_complete_the_catalogue_is_by_which_samples_on_which_d
         assert f"| {one.sample.date} | {one.names} | {one.percent:.1f} % |" in page
 
 
+@pytest.mark.slow
 def test_the_command_names_what_is_missing(capsys: pytest.CaptureFixture[str]) -> None:
     assert main([]) == 0
     told = capsys.readouterr().out

@@ -28,6 +28,7 @@ def _rows(messages: list[bytes]) -> list[tuple[int, str]]:
     return [(row["id"], row["object"]) for row in rows]
 
 
+@pytest.mark.slow
 async def test_each_row_goes_to_syslog_once_and_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(audit_syslog, "_LOOK_SECONDS", 0.02)
     monkeypatch.setattr(audit_syslog, "_RETRY_SECONDS", 0.02)

@@ -9,6 +9,7 @@ import pytest
 from tests.unit.admin_api.block_page.conftest import ANA, BEN, Open, rest
 
 
+@pytest.mark.slow
 async def test_a_client_has_few_requests_waiting(page_with: Open) -> None:
     page = await page_with(most_pending_per_client=2)
     assert [(await page.ask(host)).status for host in ("claude.ai", "chatgpt.com")] == [303, 303]
@@ -68,6 +69,7 @@ async def test_a_client_has_few_connections_and_a_silent_one_is_ended(
         writer.close()
 
 
+@pytest.mark.slow
 async def test_of_too_many_connections_the_most_silent_makes_room(page_with: Open) -> None:
     page = await page_with(connections=2)
     first, _ = held = await asyncio.open_connection("127.0.0.1", page.port, local_addr=(ANA, 0))

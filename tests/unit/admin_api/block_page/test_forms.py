@@ -50,6 +50,7 @@ async def test_a_form_that_lacks_something_is_shown_again_with_what_was_typed(pa
     assert await page.rows() == []
 
 
+@pytest.mark.slow
 async def test_no_more_is_read_of_a_form_than_it_may_have(page: Page) -> None:
     got = await page.ask(reason="x" * 9000)
     assert got.status == 413

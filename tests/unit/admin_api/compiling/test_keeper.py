@@ -95,6 +95,7 @@ async def node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator
     await store.close()
 
 
+@pytest.mark.slow
 async def test_a_small_change_is_a_layer_over_what_is_there(node: Node) -> None:
     base = node.published[-1].layers[0]
     await node.in_force(await node.make("house", "a.example"))
@@ -108,6 +109,7 @@ async def test_a_small_change_is_a_layer_over_what_is_there(node: Node) -> None:
     assert node.published[-1].layers[0] == base
 
 
+@pytest.mark.slow
 async def test_a_list_made_anew_under_an_old_name_has_none_of_its_rules(node: Node) -> None:
     await node.in_force(await node.make("house", "old.example"))
     revision = await lists.delete_list(node.store, "house", actor="test")
@@ -118,6 +120,7 @@ async def test_a_list_made_anew_under_an_old_name_has_none_of_its_rules(node: No
     assert not node.blocks("old.example")
 
 
+@pytest.mark.slow
 async def test_groups_and_switches_need_no_new_layer(node: Node) -> None:
     await node.in_force(await node.make("house", "a.example"))
     layers = node.published[-1].layers
@@ -152,6 +155,7 @@ async def test_many_changes_go_through_a_child_and_are_folded_into_a_new_base(
     assert node.blocks("n1.example")
 
 
+@pytest.mark.slow
 async def test_a_start_with_what_is_in_force_compiles_nothing(node: Node) -> None:
     await node.in_force(await node.make("house", "a.example"))
     await node.stop()
@@ -166,6 +170,7 @@ async def test_a_start_with_what_is_in_force_compiles_nothing(node: Node) -> Non
     assert node.blocks("b.example")
 
 
+@pytest.mark.slow
 async def test_while_workers_refuse_the_old_policy_stays_and_trouble_says_why(node: Node) -> None:
     node.refuses = True
     revision = await node.make("house", "a.example")
@@ -179,6 +184,7 @@ async def test_while_workers_refuse_the_old_policy_stays_and_trouble_says_why(no
     assert node.keeper.trouble is None
 
 
+@pytest.mark.slow
 async def test_a_layer_that_is_lost_is_compiled_anew(node: Node) -> None:
     await node.in_force(await node.make("house", "a.example"))
     await node.stop()

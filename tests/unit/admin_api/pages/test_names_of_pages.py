@@ -8,6 +8,7 @@ from tests.unit.admin_api.browser import Browser
 from tests.unit.admin_api.conftest import Served
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["groups", "lists"])
 async def test_what_is_called_new_has_a_page_and_a_form(served: Served, kind: str) -> None:
     browser = await Browser.log_in(served, "admin")
@@ -24,6 +25,7 @@ async def test_what_is_called_new_has_a_page_and_a_form(served: Served, kind: st
     assert f'href="/{kind}/new"' in listing
 
 
+@pytest.mark.slow
 async def test_a_group_called_new_can_be_changed(served: Served) -> None:
     async with served.call("POST", "groups", {"name": "new"}) as response:
         assert response.status == 201, await response.text()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from tests.unit.admin_api.browser import Browser
 from tests.unit.admin_api.conftest import Served
 
@@ -11,6 +13,7 @@ OPEN = "no group blocks or watches <code>clouds</code>"
 WATCH = "/groups/default:edit?watch=clouds"
 
 
+@pytest.mark.slow
 async def test_clouds_that_are_open_are_told_until_somebody_watches_or_blocks_them(served: Served) -> None:
     browser = await Browser.log_in(served, "admin")
     page, _ = await browser.get("/")
@@ -28,6 +31,7 @@ async def test_clouds_that_are_open_are_told_until_somebody_watches_or_blocks_th
         assert (OPEN in (await browser.get("/"))[0]) is is_told, change
 
 
+@pytest.mark.slow
 async def test_the_link_fills_in_two_weeks_and_what_is_saved_is_watched(served: Served) -> None:
     browser = await Browser.log_in(served, "admin")
     (form,) = [form for form in await browser.forms(WATCH) if form.action.endswith(":edit")]
@@ -53,6 +57,7 @@ async def test_a_watch_that_is_over_is_shown_as_such(served: Served) -> None:
     assert "because clouds is" not in (await browser.get("/catalogue/amazon-bedrock?group=default"))[0]
 
 
+@pytest.mark.slow
 async def test_a_group_that_names_a_thing_on_several_sides_is_saved_as_it_was(served: Served) -> None:
     sides = {"block": ["clouds", "ai"], "monitor": ["clouds", "openai", "kind:coding"], "allow": ["openai", "ai"]}
     until = {"monitor_until": "2099-01-01T00:00:00Z"}
@@ -65,6 +70,7 @@ async def test_a_group_that_names_a_thing_on_several_sides_is_saved_as_it_was(se
     assert group["monitor_until"] == until["monitor_until"]
 
 
+@pytest.mark.slow
 async def test_an_end_without_a_zone_is_told_beside_its_field_and_kept_there(served: Served) -> None:
     browser = await Browser.log_in(served, "admin")
     (form,) = [form for form in await browser.forms(WATCH) if form.action.endswith(":edit")]

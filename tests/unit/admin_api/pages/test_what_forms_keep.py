@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.unit.admin_api.browser import Browser, forms_of
 from tests.unit.admin_api.conftest import Served
 
@@ -9,6 +11,7 @@ JOINED = "👩\u200d💻 and نامه\u200cها \u200f"
 """With joiners that emoji and Persian are written with, and a mark of direction."""
 
 
+@pytest.mark.slow
 async def test_a_group_is_saved_with_the_description_that_it_had(served: Served) -> None:
     browser = await Browser.log_in(served, "admin")
     description = JOINED.strip()

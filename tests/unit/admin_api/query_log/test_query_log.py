@@ -122,6 +122,7 @@ async def test_rows_that_come_meanwhile_disturb_no_page(tmp_path: Path) -> None:
     assert seen == [f"n{number}.example" for number in reversed(range(50))]
 
 
+@pytest.mark.slow
 async def test_pages_are_in_order_of_time_though_workers_tell_of_their_queries_one_after_the_other(
     logged: Logged,
 ) -> None:
@@ -150,6 +151,7 @@ async def test_what_is_no_event_is_dropped_and_counted_and_the_rest_written(logg
     assert len(await logged.all_pages()) == 1
 
 
+@pytest.mark.slow
 async def test_old_days_and_too_much_go_the_oldest_first(tmp_path: Path) -> None:
     old = Logged(tmp_path)
     old.writer.start()
@@ -194,6 +196,7 @@ async def test_a_day_that_is_too_much_loses_its_older_half_once(tmp_path: Path) 
     small._theirs.close()
 
 
+@pytest.mark.slow
 async def test_a_damaged_day_is_set_aside_and_a_new_one_begun(tmp_path: Path) -> None:
     day = datetime.fromtimestamp(NOW - 1000, UTC).strftime("%Y-%m-%d")
     (tmp_path / files.FOLDER).mkdir()

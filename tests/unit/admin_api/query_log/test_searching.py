@@ -96,6 +96,7 @@ async def test_one_page_has_it_all_where_there_is_time(written: Written) -> None
     assert page.next is None
 
 
+@pytest.mark.slow
 async def test_paging_gives_each_row_once_while_rows_are_added_and_days_removed(written: Written) -> None:
     chance = random.Random(7)
     for back in (3, 2, 1, 0):
@@ -203,6 +204,7 @@ async def test_a_time_window_far_back_is_found_without_looking_at_what_is_beside
     assert pages <= 2 + BLOCK // 1000  # of six blocks, one was looked through, a thousand rows a page
 
 
+@pytest.mark.slow
 async def test_the_files_of_a_version_without_spans_are_read_and_get_them_when_written_to(written: Written) -> None:
     written.bulk(NOON, 3 * BLOCK)
     day = NOON.strftime("%Y-%m-%d")
@@ -235,6 +237,7 @@ async def test_a_file_that_is_locked_for_long_costs_a_page_its_time_and_no_row(w
     assert len((await written.walk(written.reader, page))[0]) == 20
 
 
+@pytest.mark.slow
 async def test_many_readers_at_once_are_all_answered_in_time(written: Written) -> None:
     written.bulk(NOON, 30_000)
     reader = QueryLogReader(written.folder.parent, budget_seconds=0.05)
@@ -246,6 +249,7 @@ async def test_many_readers_at_once_are_all_answered_in_time(written: Written) -
     assert not any(page.items for page in pages)
 
 
+@pytest.mark.slow
 async def test_a_caller_that_goes_away_ends_its_search(written: Written) -> None:
     written.bulk(NOON, 30_000)
     tasks = [

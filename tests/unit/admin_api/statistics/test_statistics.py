@@ -179,6 +179,7 @@ def test_the_sketch_of_a_union_is_that_of_all(one: set[int], other: set[int]) ->
     assert sketch.count(both) == len(one | other)
 
 
+@pytest.mark.slow
 def test_the_sketch_errs_by_a_few_percent_at_most() -> None:
     many = sketch.union({sketch.hash_of(str(number)) for number in range(100_000)})
     assert abs(sketch.count(many) - 100_000) < 5_000

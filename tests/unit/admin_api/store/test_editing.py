@@ -193,6 +193,7 @@ async def test_a_list_is_bounded(store: Store, monkeypatch: pytest.MonkeyPatch) 
         await create_list(store, {"name": "other"}, **ANA)
 
 
+@pytest.mark.slow
 async def test_expressions_are_bounded_over_all_lists(store: Store) -> None:
     await create_list(store, {"name": "one", "block": [f"/^a{number}x/" for number in range(600)]}, **ANA)
     more = [f"/^b{number}x/" for number in range(401)]

@@ -87,6 +87,7 @@ def test_a_link_is_not_followed(tmp_path: Path) -> None:
     assert (tmp_path / "elsewhere").read_text() == "precious\n"
 
 
+@pytest.mark.slow
 def test_too_many_heads_are_thinned_but_never_lost_ones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(heads, "MOST_HEADS", 40)
     lost = {(row, f"{row:x}") for row in (2, 3, 4, 17)}

@@ -88,6 +88,7 @@ async def test_two_processes_that_open_an_empty_store_at_once_make_one(url: str 
     assert len({(identity, key) for identity, key, _ in told}) == 1
 
 
+@pytest.mark.slow
 async def test_a_store_that_is_up_to_date_is_opened_without_alembic(
     open_store: OpenStore, url: str | None, tmp_path: Path
 ) -> None:

@@ -77,6 +77,7 @@ async def test_a_search_takes_the_text_as_it_is(store: Store) -> None:
             assert [rule for _, rule in await rules.page(conn, row, contains=text, limit=9, after=None)] == found
 
 
+@pytest.mark.slow
 async def test_changes_since_a_revision_lead_from_then_to_now(store: Store) -> None:
     random.seed(7)
     names = [f"host-{number}.example" for number in range(30)]

@@ -25,6 +25,7 @@ async def state_of(store: Store) -> list[object]:
         return [policy.lists, policy.groups, texts]
 
 
+@pytest.mark.slow
 async def test_what_is_tried_is_seen_by_who_tries_alone(open_store: OpenStore) -> None:
     store = await open_store(connections=2)  # so that each connection is used again and again
     await make_list(store, "house", block=["one.example", "two.example"])
@@ -73,6 +74,7 @@ async def test_lists_that_go_take_their_copied_rules_along(store: Store) -> None
     assert (await state_of(store))[2] == ["one.example"]
 
 
+@pytest.mark.slow
 async def test_whoever_waits_for_another_writer_hears_of_it_within_seconds(open_store: OpenStore) -> None:
     store = await open_store(patience_seconds=0.5)
     subjects = asyncio.Lock()

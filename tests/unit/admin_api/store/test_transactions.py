@@ -55,6 +55,7 @@ async def test_what_raises_leaves_neither_rows_nor_audit_nor_revision(store: Sto
     assert await revision_of(store) == before
 
 
+@pytest.mark.slow
 async def test_two_writers_lose_nothing(open_store: OpenStore) -> None:
     stores = [await open_store(), await open_store()]
 
@@ -129,6 +130,7 @@ async def test_a_second_list_of_a_name_is_refused(store: Store) -> None:
         await make_list(store)
 
 
+@pytest.mark.slow
 async def test_many_readers_and_writers_at_once_all_come_through(store: Store) -> None:
     async def write(number: int) -> None:
         await make_list(store, f"list-{number}", block=[f"host-{number}.example"])

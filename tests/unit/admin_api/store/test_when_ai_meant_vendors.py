@@ -82,6 +82,7 @@ async def verdicts(store: Store, client: str) -> Iterator[str]:
     return (str(policy.decide(view, key_of(parse_name(name))).verdict) for name in names)
 
 
+@pytest.mark.slow
 async def test_what_was_open_is_open_and_nothing_else(upgraded: Store) -> None:
     active = exemptions.STATUSES.index("active")
     assert list(await verdicts(upgraded, f"10.9.0.{active}")) == ["exempt", "block", "block"]

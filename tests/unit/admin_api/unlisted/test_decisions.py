@@ -134,6 +134,7 @@ async def test_where_no_group_has_the_list_in_force_the_reply_says_so(served: Se
     assert done["groups"] == []
 
 
+@pytest.mark.slow
 async def test_under_four_eyes_a_block_is_done_at_once_and_an_allow_waits_for_another_owner(served: Served) -> None:
     await _put(served, "gpt.ai", "llm.ai")
     async with served.store.change("test") as change:

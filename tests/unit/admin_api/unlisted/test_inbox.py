@@ -109,6 +109,7 @@ async def node(store: Store) -> AsyncIterator[Node]:
 _THREE = ("10.0.0.1", "10.0.0.2", "10.0.0.3")
 
 
+@pytest.mark.slow
 async def test_a_domain_is_kept_from_three_clients_on_and_hooks_are_told_once(node: Node) -> None:
     node.see("api.brandnewgpt.ai", *_THREE[:2])
     assert await node.rows() == {}
@@ -123,6 +124,7 @@ async def test_a_domain_is_kept_from_three_clients_on_and_hooks_are_told_once(no
     assert (message["type"], message["data"]["names"][0]["domain"]) == ("unlisted.new", "brandnewgpt.ai")
 
 
+@pytest.mark.slow
 async def test_neither_innocent_nor_listed_nor_local_names_are_kept(store: Store) -> None:
     node = Node(store, local=("corp-ai.com",))
     await node.inbox.open()
@@ -132,6 +134,7 @@ async def test_neither_innocent_nor_listed_nor_local_names_are_kept(store: Store
     assert await node.rows() == {}
 
 
+@pytest.mark.slow
 async def test_what_fewer_clients_ask_for_is_forgotten_with_the_day_and_the_key(node: Node) -> None:
     node.see("api.brandnewgpt.ai", *_THREE[:2])
     node.now += 86_400
@@ -139,6 +142,7 @@ async def test_what_fewer_clients_ask_for_is_forgotten_with_the_day_and_the_key(
     assert await node.rows() == {}
 
 
+@pytest.mark.slow
 async def test_counts_go_on_over_days_and_restarts(node: Node) -> None:
     node.see("api.brandnewgpt.ai", *_THREE)
     await node.rows()
@@ -152,6 +156,7 @@ async def test_counts_go_on_over_days_and_restarts(node: Node) -> None:
     assert await again.messages() == await node.messages(), "it is not new any more"
 
 
+@pytest.mark.slow
 async def test_where_no_client_is_told_every_domain_counts_one(store: Store) -> None:
     node = Node(store, clients=1)
     await node.inbox.open()
@@ -161,6 +166,7 @@ async def test_where_no_client_is_told_every_domain_counts_one(store: Store) -> 
     assert (found.clients, found.queries) == (1, 7)
 
 
+@pytest.mark.slow
 async def test_what_has_no_evidence_is_forgotten_hourly(node: Node) -> None:
     for number in range(50):
         node.see(f"www.plain-shop-{number}.com", *_THREE)
@@ -173,6 +179,7 @@ async def test_what_has_no_evidence_is_forgotten_hourly(node: Node) -> None:
     assert node.inbox.watched == 1
 
 
+@pytest.mark.slow
 async def test_the_table_is_bounded_and_what_does_not_go_in_is_counted(store: Store) -> None:
     node = Node(store, most_names=100)
     await node.inbox.open()
@@ -181,6 +188,7 @@ async def test_the_table_is_bounded_and_what_does_not_go_in_is_counted(store: St
     assert node.inbox.dropped == Counter({"unlisted_names": 30})
 
 
+@pytest.mark.slow
 async def test_of_too_many_entries_new_ones_with_the_least_evidence_go(store: Store) -> None:
     node = Node(store, most_kept=10)
     await node.inbox.open()
@@ -194,6 +202,7 @@ async def test_of_too_many_entries_new_ones_with_the_least_evidence_go(store: St
     assert node.inbox.dropped["unlisted_kept"] == 1
 
 
+@pytest.mark.slow
 async def test_a_domain_that_a_rule_matches_by_now_is_no_longer_new(node: Node) -> None:
     node.see("api.brandnewgpt.ai", *_THREE)
     await node.rows()
@@ -202,6 +211,7 @@ async def test_a_domain_that_a_rule_matches_by_now_is_no_longer_new(node: Node) 
     assert await node.rows() == {}
 
 
+@pytest.mark.slow
 async def test_a_name_that_leads_to_a_listed_one_or_shares_its_address_shows_so(node: Node) -> None:
     node.see("www.plain-shop.com", *_THREE, target="claude.ai")
     listed = ["listed", _key("claude.ai"), ["c6336401"]]
@@ -212,6 +222,7 @@ async def test_a_name_that_leads_to_a_listed_one_or_shares_its_address_shows_so(
     assert ("address", "claude.ai", 15) in rows["brandnew.chat"].evidence
 
 
+@pytest.mark.slow
 async def test_an_address_that_everybody_shares_says_nothing(node: Node) -> None:
     listed = ["listed", _key("claude.ai"), ["c6336401"]]
     node.inbox.take(UNLISTED_HEAD + json.dumps(listed).encode() + b"\n")
@@ -222,6 +233,7 @@ async def test_an_address_that_everybody_shares_says_nothing(node: Node) -> None
     assert [kind for kind, _, _ in row.evidence] == ["top-level"]
 
 
+@pytest.mark.slow
 async def test_clients_that_ask_for_listed_names_within_seconds_are_evidence(node: Node) -> None:
     for number in range(300):
         node.see(f"www.plain-shop-{number}.com", f"10.0.1.{number % 250}", near=number % 50 == 0)
@@ -234,6 +246,7 @@ async def test_clients_that_ask_for_listed_names_within_seconds_are_evidence(nod
     assert "100 %" in what
 
 
+@pytest.mark.slow
 async def test_a_decided_domain_whose_rule_is_gone_is_new_again(node: Node) -> None:
     node.see("api.brandnewgpt.ai", *_THREE)
     await node.rows()
@@ -247,6 +260,7 @@ async def test_a_decided_domain_whose_rule_is_gone_is_new_again(node: Node) -> N
     assert (await node.rows())["brandnewgpt.ai"].status == "new"
 
 
+@pytest.mark.slow
 async def test_names_of_the_day_before_are_counted_after_midnight_too(node: Node) -> None:
     node.see("api.brandnewgpt.ai", *_THREE)
     assert (await node.rows())["brandnewgpt.ai"].queries == 3
@@ -256,6 +270,7 @@ async def test_names_of_the_day_before_are_counted_after_midnight_too(node: Node
     assert (row.queries, [of for of, _, _ in row.days]) == (7, ["2026-11-26", "2026-11-27"])
 
 
+@pytest.mark.slow
 async def test_the_store_has_no_client_and_no_sketch(node: Node, tmp_path: Path) -> None:
     node.see("api.brandnewgpt.ai", *_THREE)
     await node.rows()
@@ -265,6 +280,7 @@ async def test_the_store_has_no_client_and_no_sketch(node: Node, tmp_path: Path)
     assert not any(client in text for client in _THREE)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "octets",
     [b"", b"{", b"[1]\n", b'["seen"]\n', b'["seen", 1, "c", 1, 0, [], []]\n', b'["seen","\\u0100","c",1,0,[],[]]\n',
@@ -275,6 +291,7 @@ async def test_what_is_no_name_is_passed_over(node: Node, octets: bytes) -> None
     assert await node.rows() == {}
 
 
+@pytest.mark.slow
 async def test_while_the_store_is_away_nothing_is_lost(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
     node.see("api.brandnewgpt.ai", *_THREE)
 

@@ -91,6 +91,7 @@ def test_what_was_declined_is_not_asked_again(folder: Path, review: Path, tmp_pa
     load_catalogue(folder)  # which the file beside its folders does not concern
 
 
+@pytest.mark.slow
 def test_a_finding_without_a_decision_is_asked_again(folder: Path, review: Path, tmp_path: Path) -> None:
     source = register(tmp_path, **FULL)
     gather(folder, review, source)
@@ -201,6 +202,7 @@ def test_half_a_register_tells_nothing_as_gone(folder: Path, review: Path, tmp_p
     assert {one["change"] for one in findings(review).values()} == {"new", "moved"}  # entries are newer than it
 
 
+@pytest.mark.slow
 def test_a_review_with_decisions_is_not_written_over(
     folder: Path, review: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -238,6 +240,7 @@ def test_a_wrong_call_is_refused(arguments: list[str]) -> None:
     assert caught.value.code == 2
 
 
+@pytest.mark.slow
 def test_the_bundled_catalogue_has_all_that_three_clients_registers_have(
     review: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -39,6 +39,7 @@ def keys(tmp_path: Path) -> tuple[Path, Path]:
     return secret, public
 
 
+@pytest.mark.slow
 def test_a_company_publishes_its_own(tmp_path: Path, folder: Path, keys: tuple[Path, Path]) -> None:
     secret, public = keys
     out = tmp_path / "c.json"
@@ -61,6 +62,7 @@ def test_a_key_is_never_overwritten_and_nobody_elses_to_read(keys: tuple[Path, P
     SecretKey.parse(secret.read_text())
 
 
+@pytest.mark.slow
 def test_a_secret_key_that_others_may_read_signs_nothing(tmp_path: Path, folder: Path, keys: tuple[Path, Path]) -> None:
     secret, _ = keys
     out = tmp_path / "c.json"
@@ -73,6 +75,7 @@ def test_a_secret_key_that_others_may_read_signs_nothing(tmp_path: Path, folder:
     assert secret.read_text().splitlines()[1] not in done.output
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("good", "bad", "said"),
     [
@@ -91,6 +94,7 @@ def test_what_receivers_refuse_is_not_built(tmp_path: Path, folder: Path, good: 
     assert not (tmp_path / "c.json").exists()
 
 
+@pytest.mark.slow
 def test_verify_says_in_a_word_what_is_wrong(tmp_path: Path, folder: Path, keys: tuple[Path, Path]) -> None:
     secret, public = keys
     out = tmp_path / "c.json"

@@ -269,6 +269,7 @@ def test_sighup_with_nothing_new_replaces_nobody(tmp_path: Path, compiled: Compi
     run(scenario())
 
 
+@pytest.mark.slow
 def test_a_reload_that_cannot_be_leaves_everything_as_it_is(tmp_path: Path, compiled: Compiled) -> None:
     async def scenario() -> None:
         async with scene(tmp_path, compiled) as one, serving(one):

@@ -33,6 +33,7 @@ def test_everything_is_looked_at_after_five_minutes_when_there_is_nothing_else_t
     assert not garbage.look(now=301.0, spent=1.04)
 
 
+@pytest.mark.slow
 def test_a_busy_worker_is_left_alone_for_an_hour() -> None:
     garbage = Garbage(now=0.0, spent=0.0)
     assert not any(garbage.look(now=float(now), spent=0.5 * now) for now in range(1, 3600))

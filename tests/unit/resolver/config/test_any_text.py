@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
+import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -94,6 +95,7 @@ def _sections(path: str, values: st.SearchStrategy[object]) -> st.SearchStrategy
     return values
 
 
+@pytest.mark.slow
 @settings(max_examples=examples(300))
 @given(st.one_of(*(_sections(path, _TREES) for path in _PATHS)))
 def test_any_value_under_a_known_key_gives_a_config_or_a_config_error(tree: object) -> None:

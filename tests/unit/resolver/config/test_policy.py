@@ -269,6 +269,7 @@ def test_a_hundred_thousand_rules_are_read_in_seconds(load: Load) -> None:
     assert len(load(f"policy:\n  lists:\n  - name: big\n    block:\n{rules}\n").policy.lists[0].block) == 100_000
 
 
+@pytest.mark.slow
 def test_in_a_hundred_thousand_rules_each_bad_one_is_told_with_its_line(problems: Problems) -> None:
     rules = "\n".join(
         f"    - {'two words' if number in {7, 99_999} else f'h{number}.com'}" for number in range(100_000)

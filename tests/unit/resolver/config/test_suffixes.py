@@ -6,10 +6,12 @@ import random
 from pathlib import Path
 
 import publicsuffixlist
+import pytest
 
 from resolver.config.suffixes import is_public_suffix
 
 
+@pytest.mark.slow
 def test_our_look_up_says_what_the_package_says() -> None:
     theirs = publicsuffixlist.PublicSuffixList(accept_unknown=False, only_icann=True)
     lines = Path(publicsuffixlist.PSLFILE).read_text(encoding="utf-8").splitlines()

@@ -68,6 +68,7 @@ def query(name: str) -> bytes:
     return dns.message.make_query(name, "A", use_edns=0).to_wire()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bind", ["127.0.0.1", "0.0.0.0"])
 async def test_a_client_that_floods_names_of_ever_new_domains_takes_no_places_of_others(
     bind: str, open_sockets: contextlib.ExitStack

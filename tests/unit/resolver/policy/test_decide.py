@@ -296,6 +296,7 @@ def test_a_dot_octet_within_a_label_is_no_boundary_for_a_pattern() -> None:
     assert snapshot.decide(view, key_of(b"\x05oai.1" + parent)).verdict is Verdict.BLOCK
 
 
+@pytest.mark.slow
 def test_thousands_of_patterns_below_one_name_compile_quickly() -> None:
     began = time.process_time()
     snapshot = policy(own("house", block(*(f"h{number}*.example" for number in range(3000)))))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import marisa_trie
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -93,6 +94,7 @@ def _facts(decision: Decision) -> object:
     return decision.verdict, rule and rule.action, rule and rule.key, decision.despite_block
 
 
+@pytest.mark.slow
 @settings(max_examples=examples(150))
 @given(st.sets(entries, max_size=12), steps)
 def test_a_stack_decides_as_one_compilation_of_the_final_rules(

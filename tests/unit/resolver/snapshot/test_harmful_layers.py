@@ -88,6 +88,7 @@ VALUES: st.SearchStrategy[Json] = st.one_of(
 ASKED = settings(max_examples=examples(60), suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
+@pytest.mark.slow
 @ASKED
 @given(place=st.integers(0, 10_000), value=VALUES, part=st.sampled_from(["sets", "groups"]))
 def test_a_layer_with_any_value_anywhere_is_refused_or_judges(

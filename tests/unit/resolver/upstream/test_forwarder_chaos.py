@@ -61,6 +61,7 @@ class Chaos:
         return [reply(query)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("transports", [("udp",), ("udp", "udp"), ("udp", "tcp", "udp"), ("tcp",)])
 async def test_whatever_the_servers_do_each_question_ends_once(start_stub, forwarder_for, transports) -> None:
     servers = []

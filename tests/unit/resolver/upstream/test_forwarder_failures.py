@@ -100,12 +100,14 @@ async def test_one_lost_datagram_to_the_only_server_costs_no_failure(start_stub,
     assert asked.fair_seconds < 0.5
 
 
+@pytest.mark.slow
 async def test_the_only_server_is_asked_twice_at_most(start_stub, forwarder_for) -> None:
     stub = await start_stub(stays_silent)
     assert isinstance(await ask(forwarder_for(stub, max_seconds=2)).error(), UpstreamTimeout)
     assert len(stub.queries) == 2
 
 
+@pytest.mark.slow
 async def test_all_silent_is_a_timeout_within_the_time_for_all(start_stub, forwarder_for) -> None:
     stubs = [await start_stub(stays_silent) for _ in range(5)]
     asked = ask(forwarder_for(*stubs, timeout_seconds=2, max_seconds=0.5))
@@ -129,6 +131,7 @@ async def test_all_failing_is_a_bad_answer_with_the_last_rcode(start_stub, forwa
     assert error.rcode == 5
 
 
+@pytest.mark.slow
 async def test_an_rcode_says_more_than_silence_and_silence_more_than_a_refusal(
     start_stub, forwarder_for, refused_server
 ) -> None:
@@ -266,6 +269,7 @@ async def test_a_refused_server_is_found_again_too(start_stub, forwarder_for, cl
     await eventually(lambda: not forwarder.servers[0].is_down)
 
 
+@pytest.mark.slow
 async def test_with_all_down_all_are_tried_in_order(start_stub, forwarder_for) -> None:
     stubs = [await start_stub(stays_silent), await start_stub(stays_silent)]
     forwarder = forwarder_for(*stubs, timeout_seconds=0.2, max_seconds=0.4)
@@ -292,6 +296,7 @@ async def test_a_server_that_restarts_answers_the_next_question(start_stub, forw
         await ask(forwarder, question(f"o{i}.example")).answer()
 
 
+@pytest.mark.slow
 async def test_sockets_stay_bounded_when_a_server_is_dead_under_load(start_stub, forwarder_for) -> None:
     silent = await start_stub(stays_silent)
     forwarder = forwarder_for(silent)

@@ -99,6 +99,7 @@ async def test_a_question_that_servers_stay_silent_on(start_stub, forwarder_for)
     assert await left_behind(partial(failed, forwarder)) == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("answered", [True, False], ids=["answered there", "answered nowhere"])
 async def test_a_question_on_a_silent_connection_and_on_a_fresh_one(start_stub, forwarder_for, answered: bool) -> None:
     def on_the_second(query: bytes) -> list[bytes]:

@@ -210,6 +210,7 @@ async def test_a_stream_that_is_reset_fails_its_question_alone(start_doh, https_
     assert len(stub.connections) == 1
 
 
+@pytest.mark.slow
 async def test_as_many_streams_as_the_server_takes_and_no_more_connections_than_the_bound(
     start_doh, https_forwarder
 ) -> None:
@@ -238,6 +239,7 @@ async def test_as_many_streams_as_the_server_takes_and_no_more_connections_than_
     assert len([each for each in at_once if not each.transport.is_closing()]) >= 1  # type: ignore[attr-defined]
 
 
+@pytest.mark.slow
 async def test_questions_given_up_leave_room_for_others_on_the_connection(start_doh, https_forwarder) -> None:
     def picky(serving: HttpsServing, stream_id: int, query: bytes) -> None:
         if b"never" not in query:
@@ -255,6 +257,7 @@ async def test_questions_given_up_leave_room_for_others_on_the_connection(start_
     assert len(stub.cancelled) == 5, "one may still be answered late"
 
 
+@pytest.mark.slow
 async def test_an_answer_that_comes_late_is_not_cancelled(start_doh, https_forwarder) -> None:
     said = asyncio.Event()
 

@@ -374,6 +374,7 @@ async def test_a_socket_with_many_wrong_replies_serves_no_further_question(start
     assert len(set(stub.ports)) == len(stub.ports)
 
 
+@pytest.mark.slow
 async def test_late_replies_are_no_reason_for_doubt(start_stub, forwarder_for) -> None:
     late: dict[int, list[bytes]] = {}  # by port: what nobody waits for any more
     sent = 0

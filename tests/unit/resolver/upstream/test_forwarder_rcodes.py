@@ -188,6 +188,7 @@ async def test_a_server_that_refers_to_others_is_lame_and_the_next_one_is_asked(
     assert isinstance(await ask(forwarder_for(lame.settings(transport))).error(), UpstreamLame)
 
 
+@pytest.mark.slow
 async def test_what_another_server_says_tells_more_than_a_referral(start_stub, forwarder_for) -> None:
     for others in (says(5), stays_silent):
         lame, other = await start_stub(refers), await start_stub(others)

@@ -161,6 +161,7 @@ def chi_square(counts: list[int]) -> float:
     return sum((each - expected) ** 2 / expected for each in counts)
 
 
+@pytest.mark.slow
 async def test_ids_and_ports_look_uniform(start_stub, forwarder_for) -> None:
     stub = await start_stub()
     forwarder = forwarder_for(stub, timeout_seconds=2)

@@ -126,6 +126,7 @@ async def test_all_that_was_in_flight_is_answered(way: Way) -> None:
     assert way.forwarder.servers[0].in_flight == 0
 
 
+@pytest.mark.slow
 async def test_a_connection_that_was_silent_from_the_start_is_no_better(way: Way) -> None:
     way.relay.frozen.add(0)
     asked = ask(way.forwarder)
@@ -134,6 +135,7 @@ async def test_a_connection_that_was_silent_from_the_start_is_no_better(way: Way
     assert not way.forwarder.servers[0].failures
 
 
+@pytest.mark.slow
 async def test_connections_may_fall_silent_time_and_again(way: Way) -> None:
     for i in range(3):
         await way.answer_soon(f"n{i}.example")
@@ -161,6 +163,7 @@ async def test_a_server_that_is_silent_itself_is_asked_over_two_connections_and_
     await way.answer_soon("again.example")
 
 
+@pytest.mark.slow
 async def test_a_question_is_asked_once_while_its_server_answers_others(way: Way) -> None:
     await way.answer_soon("first.example")
     way.is_silent = True
@@ -200,6 +203,7 @@ async def test_whichever_connection_answers_first_has_answered_and_the_other_is_
     assert forwarder.servers[0].heard == 1
 
 
+@pytest.mark.slow
 async def test_a_server_whose_connection_fell_silent_is_not_taken_to_be_down(
     start_stub, forwarder_for, start_relay
 ) -> None:
@@ -214,6 +218,7 @@ async def test_a_server_whose_connection_fell_silent_is_not_taken_to_be_down(
     assert not other.queries
 
 
+@pytest.mark.slow
 async def test_a_fresh_connection_that_is_refused_leaves_the_silent_one_to_answer(
     start_stub, forwarder_for, start_relay
 ) -> None:

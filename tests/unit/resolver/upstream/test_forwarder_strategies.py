@@ -53,6 +53,7 @@ async def test_the_fastest_is_found_and_asked_first(start_stub, forwarder_for, c
     assert forwarder.servers[0].latency > 0.24 > forwarder.servers[1].latency
 
 
+@pytest.mark.slow
 async def test_a_server_that_becomes_faster_is_noticed_without_a_client_waiting_for_it(
     start_stub, forwarder_for, clock
 ) -> None:
@@ -115,6 +116,7 @@ async def test_parallel_asks_two_and_takes_the_first_answer(start_stub, forwarde
     assert forwarder.servers[0].in_flight == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bad", [stays_silent, says(2)])
 async def test_parallel_does_not_notice_that_one_fails(start_stub, forwarder_for, bad: Behaviour) -> None:
     failing, good = await start_stub(bad), await start_stub(after(0.02, lambda: good))

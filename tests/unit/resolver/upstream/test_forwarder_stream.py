@@ -124,6 +124,7 @@ async def test_a_connection_that_does_not_open_is_a_timeout(forwarder_for) -> No
         assert asked.fair_seconds < 0.8
 
 
+@pytest.mark.slow
 async def test_an_idle_connection_is_closed_and_a_new_one_opened_when_needed(
     start_stub, forwarder_for, monkeypatch
 ) -> None:

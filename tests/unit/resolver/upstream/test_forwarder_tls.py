@@ -178,6 +178,7 @@ async def test_a_dead_server_is_not_dialled_for_every_question_and_is_found_when
     assert again.queries
 
 
+@pytest.mark.slow
 async def test_without_another_server_questions_wait_no_longer_than_the_server_is_away(
     start_dot, forwarder_for, authority
 ) -> None:

@@ -36,7 +36,7 @@ quick: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest -q -n 4 -m "not (postgres or slow)" $(UNITS)
+	$(BIN)/python -m pytest -q -n 3 -m "not (postgres or slow)" $(UNITS)
 
 test: machine $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -n 4 $(UNITS)

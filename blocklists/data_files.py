@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from blocklists.catalogue import Kind
 from resolver.errors import CatalogueError
 from resolver.system.state_files import read_own
+
+if TYPE_CHECKING:
+    from blocklists.catalogue import Kind
 
 KINDS: Final[dict[str, Kind]] = {  # by folder
     "bypass": "bypass",

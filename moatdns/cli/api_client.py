@@ -18,7 +18,8 @@ from typing import Annotated, Any, Concatenate, NoReturn, ParamSpec
 
 import typer
 
-from moatdns.cli.common import JsonOption, fail, print_json
+from moatdns.cli.common import JsonOption, fail
+from moatdns.cli.output import print_json
 
 DEFAULT_URL = "http://127.0.0.1:8053"
 TOKEN_VARIABLE = "MOATDNS_TOKEN"  # noqa: S105 (its name)

@@ -15,7 +15,8 @@ import typer
 
 from blocklists.loading import load_catalogue
 from blocklists.sources import known_references
-from moatdns.cli.common import ConfigOption, JsonOption, fail, print_json, print_line
+from moatdns.cli.common import ConfigOption, JsonOption, fail
+from moatdns.cli.output import print_json, print_line
 from moatdns.cli.reading import load, policy_of, subjects_of
 from moatdns.planning import certificate_troubles
 from resolver.answering.explaining import access_of, explain_query

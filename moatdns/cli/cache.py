@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from moatdns.cli.api_client import ApiClient, Item, api_command
-from moatdns.cli.common import print_line
+from moatdns.cli.output import print_line
 
 cache_app = typer.Typer()
 

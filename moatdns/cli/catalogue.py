@@ -11,8 +11,9 @@ from blocklists.feed.kept import accept_held
 from blocklists.loading import load_catalogue
 from blocklists.versions import Difference, accept, difference, in_force, load_kept
 from moatdns.cli import publishing
-from moatdns.cli.common import ConfigOption, JsonOption, fail, print_json, print_line
+from moatdns.cli.common import ConfigOption, JsonOption, fail
 from moatdns.cli.feed_state import told_of
+from moatdns.cli.output import print_json, print_line
 from moatdns.cli.reading import load, work_as_owner
 from moatdns.supervisor.boot import forget
 from resolver.config.schema import Config

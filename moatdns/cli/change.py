@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from moatdns.cli.api_client import ApiClient, IdArgument, Item, ReasonOption, api_command, checked_id
-from moatdns.cli.common import print_line
+from moatdns.cli.output import print_line
 
 change_app = typer.Typer()
 

@@ -1,16 +1,13 @@
-"""Parts that all commands share: options, durations, and how they print and fail."""
+"""Parts that all commands share: options, durations, and how they fail."""
 
 from __future__ import annotations
 
-import io
-import json
 import re
-import sys
-from typing import Annotated, Any, NoReturn, TextIO
+from typing import Annotated, NoReturn
 
 import typer
 
-from resolver.system.safe_text import visible, visible_json, visible_lines
+from moatdns.cli.output import print_problems
 
 ConfigOption = Annotated[
     str | None,
@@ -43,29 +40,7 @@ def span_of(seconds: int) -> str:
     return " ".join(parts) or "0 s"
 
 
-def print_line(text: str) -> None:
-    """One line on stdout. Its text is not trusted: control characters are escaped."""
-    _write(sys.stdout, visible(text))
-
-
-def print_json(value: Any, *, indent: int | None = 2) -> None:
-    """A value as valid JSON on stdout, without control characters for the terminal."""
-    _write(sys.stdout, visible_json(json.dumps(value, indent=indent)))
-
-
-def print_lines(text: str) -> None:
-    """A document of several lines on stdout, in the form that a file would have."""
-    _write(sys.stdout, visible_lines(text))
-
-
 def fail(*problems: str, code: int = 1) -> NoReturn:
     """Print one line per problem on stderr, and exit with that status."""
-    for problem in problems:
-        _write(sys.stderr, visible(problem))
+    print_problems(*problems)
     raise typer.Exit(code)
-
-
-def _write(stream: TextIO, text: str) -> None:
-    if isinstance(stream, io.TextIOWrapper):
-        stream.reconfigure(errors="backslashreplace")  # names and texts have letters that a terminal may lack
-    stream.write(text + "\n")

@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from moatdns.cli.api_client import ApiClient, IdArgument, Item, ReasonOption, api_command, checked_id
-from moatdns.cli.common import fail, print_json, print_line, seconds_of, span_of
+from moatdns.cli.common import fail, seconds_of, span_of
+from moatdns.cli.output import print_json, print_line
 from resolver.policy.groups import parse_client
 
 exemption_app = typer.Typer()

@@ -16,7 +16,8 @@ from blocklists.formats.content import ListContent
 from blocklists.formats.reading import FORMATS, read_list
 from blocklists.loading import load_catalogue
 from blocklists.neighbours import Neighbourhood
-from moatdns.cli.common import ConfigOption, JsonOption, fail, print_json, print_line
+from moatdns.cli.common import ConfigOption, JsonOption, fail
+from moatdns.cli.output import print_json, print_line
 from moatdns.cli.reading import load, policy_of
 from resolver.errors import ListError, RuleError
 from resolver.policy.decision import Decision, Verdict

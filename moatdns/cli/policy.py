@@ -12,7 +12,8 @@ import typer
 from admin_api.editing.errors import path_of
 from admin_api.policy_file.text import as_yaml
 from moatdns.cli.api_client import ApiAnswer, ApiClient, Item, api_command
-from moatdns.cli.common import fail, print_json, print_line, print_lines, seconds_of
+from moatdns.cli.common import fail, seconds_of
+from moatdns.cli.output import print_json, print_line, print_lines
 from resolver.config.places import Document, read_yaml
 from resolver.config.wording import KeyPath, path_text
 

@@ -16,7 +16,8 @@ from blocklists.feed.judging import FeedRefused, authentic, check_expiry, is_sup
 from blocklists.feed.kept import MOST_OCTETS, SIGNATURE
 from blocklists.feed.minisign import PublicKey, SecretKey, Signature, SignatureError
 from blocklists.loading import load_catalogue, parsed_folder
-from moatdns.cli.common import ConfigOption, JsonOption, fail, print_json, print_line, seconds_of
+from moatdns.cli.common import ConfigOption, JsonOption, fail, seconds_of
+from moatdns.cli.output import print_json, print_line
 from moatdns.cli.reading import load
 from resolver.errors import CatalogueError
 from resolver.system.state_files import write_whole

@@ -24,7 +24,8 @@ from admin_api.store.engine import FILE
 from admin_api.store.errors import StoreAway
 from admin_api.store.heads import Head, append_head
 from admin_api.store.store import Store
-from moatdns.cli.common import ConfigOption, JsonOption, fail, print_json, print_line
+from moatdns.cli.common import ConfigOption, JsonOption, fail
+from moatdns.cli.output import print_json, print_line
 from moatdns.cli.reading import load, work_as_owner
 from resolver.config.addresses import read_network
 from resolver.config.fields import secret

@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 
 from moatdns.cli.api_client import ApiClient, Item, ReasonOption, api_command
-from moatdns.cli.common import fail, print_line
+from moatdns.cli.common import fail
+from moatdns.cli.output import print_line
 from resolver.errors import RuleError
 from resolver.wire.names import parse_name, to_text
 

@@ -11,10 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-import psutil
-
 from resolver.errors import ListenError
-from resolver.listeners.holders import holder_of
 from resolver.listeners.packet_info import ask_for_packet_info
 
 _KINDS: Final = {
@@ -202,6 +199,8 @@ def _local_addresses(wildcard: Listen) -> list[Listen]:
     """
     if not _is_wildcard(wildcard):
         return []
+    import psutil  # noqa: PLC0415 (slow to import, and for wildcards alone)
+
     family = socket.AF_INET6 if ":" in wildcard.host else socket.AF_INET
     hosts = {entry.address for entries in psutil.net_if_addrs().values() for entry in entries if entry.family == family}
     return [Listen(host, wildcard.port) for host in sorted(hosts) if "%" not in host]
@@ -254,6 +253,8 @@ def _widen(one: socket.socket) -> None:
 
 
 def _taken(address: Listen, kind: socket.SocketKind, key: str) -> str:
+    from resolver.listeners.holders import holder_of  # noqa: PLC0415 (slow to import, and for an error alone)
+
     holder = holder_of(address.host, address.port, kind)
     return f"{key}: {address.text} is in use{holder}; stop that program or choose another port"
 

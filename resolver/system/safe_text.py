@@ -6,6 +6,7 @@ the log, the web pages, CSV. Text that people give as one line (owners, reasons,
 
 from __future__ import annotations
 
+import functools
 import re
 import unicodedata
 from collections.abc import Mapping
@@ -18,14 +19,29 @@ from resolver.errors import RuleError
 _ACTING: Final = frozenset({"Cc", "Cf", "Co", "Cs", "Zl", "Zp"})
 # Letters that show nothing, so that two texts look like one (Default_Ignorable_Code_Point, and the blank of Braille).
 _BLANKS: Final = "\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0"
-_LOOKED_AT: Final = re.compile(rf"[^\w -~]|[{_BLANKS}]")  # all that may act, and what has to be looked at for that
-_LOOKED_AT_IN_LINES: Final = re.compile(rf"\r(?!\n)|[^\w\n\r\t -~]|[{_BLANKS}]")  # a bare CR writes over its line
-_BEYOND_ASCII: Final = re.compile("[\x7f-\U0010ffff]")
 # Persian and Indic words are spelled with them (RFC 5892 appendix A); next to ASCII they only hide.
 _JOINERS: Final = "\u200c\u200d"
 _OF_PROSE: Final = _JOINERS + "\u200e\u200f\u061c"  # emoji, and marks between words of two directions; no overrides
 # Signs that have a spreadsheet work out what follows; tabs and line breaks are written out before.
 _FORMULA: Final = ("=", "+", "-", "@", "＝", "＋", "－", "＠")
+
+
+# Each is compiled when the first text comes that is not plain: that takes milliseconds, and most processes see none.
+@functools.cache
+def _looked_at() -> re.Pattern[str]:
+    """Of one line: all that may act, and what has to be looked at for that."""
+    return re.compile(rf"[^\w -~]|[{_BLANKS}]")
+
+
+@functools.cache
+def _looked_at_in_lines() -> re.Pattern[str]:
+    """Likewise of several lines; a bare CR writes over its line."""
+    return re.compile(rf"\r(?!\n)|[^\w\n\r\t -~]|[{_BLANKS}]")
+
+
+@functools.cache
+def _beyond_ascii() -> re.Pattern[str]:
+    return re.compile("[\x7f-\U0010ffff]")
 
 
 def acts(character: str) -> bool:
@@ -40,12 +56,12 @@ def _is_plain(text: str) -> bool:
 
 def visible(text: str) -> str:
     r"""Text on one line, with every character that acts written out, as in ``\u{1b}``."""
-    return text if _is_plain(text) else _LOOKED_AT.sub(_written_out, text)
+    return text if _is_plain(text) else _looked_at().sub(_written_out, text)
 
 
 def visible_lines(text: str) -> str:
     """The same for text that has lines of its own: line breaks and tabs stay."""
-    return text if _is_plain(text) else _LOOKED_AT_IN_LINES.sub(_written_out, text)
+    return text if _is_plain(text) else _looked_at_in_lines().sub(_written_out, text)
 
 
 def visible_json(text: str) -> str:
@@ -53,7 +69,7 @@ def visible_json(text: str) -> str:
 
     JSON's own rules write out C0 only: C1 and writing directions would act where somebody prints a reply.
     """
-    return text if text.isascii() and "\x7f" not in text else _BEYOND_ASCII.sub(_as_json, text)
+    return text if text.isascii() and "\x7f" not in text else _beyond_ascii().sub(_as_json, text)
 
 
 def visible_fields(fields: Mapping[str, object]) -> dict[str, object]:
@@ -71,7 +87,7 @@ def refuse_acting(text: str) -> None:
     """Raise RuleError where a text that is one line holds a character that acts."""
     if _is_plain(text):
         return
-    for found in _LOOKED_AT.finditer(text):
+    for found in _looked_at().finditer(text):
         if acts(found[0]) and not (found[0] in _JOINERS and _joins(text, found.start())):
             raise RuleError(f"{_told(found)}; it is one line")
 
@@ -80,7 +96,7 @@ def refuse_acting_in_prose(text: str) -> None:
     """Raise RuleError where a note for people holds a character that acts: all but line breaks, tabs and joiners."""
     if _is_plain(text):
         return
-    for found in _LOOKED_AT_IN_LINES.finditer(text):
+    for found in _looked_at_in_lines().finditer(text):
         if acts(found[0]) and found[0] not in _OF_PROSE:
             raise RuleError(_told(found))
 

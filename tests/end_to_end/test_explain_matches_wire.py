@@ -16,7 +16,7 @@ import pytest
 from typer.testing import CliRunner
 
 from blocklists.loading import load_catalogue
-from moatdns.cli.main import app
+from moatdns.cli.commands import app
 from resolver.policy.decision import Verdict
 from resolver.policy.explain import Explanation, Step, explain
 from resolver.policy.snapshot import PolicySnapshot

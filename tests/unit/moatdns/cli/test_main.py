@@ -1,0 +1,55 @@
+"""The command `moatdns`: a server is started without typer, and whatever typer understands means the same."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from moatdns.cli.main import main
+
+
+@pytest.fixture(autouse=True)
+def _signals_as_before() -> Iterator[None]:
+    hang_up = signal.getsignal(signal.SIGHUP)
+    yield
+    signal.signal(signal.SIGHUP, hang_up)
+
+
+def ended(arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> object:
+    """The exit status of a command."""
+    monkeypatch.setattr(sys, "argv", ["moatdns", *arguments])
+    with pytest.raises(SystemExit) as end:
+        main()
+    return end.value.code
+
+
+@pytest.mark.parametrize(
+    "arguments", [["serve", "--config", "nowhere.yaml"], ["serve", "--config=nowhere.yaml"]], ids=" ".join
+)
+def test_a_config_file_that_is_not_there_ends_a_server(
+    arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert ended(arguments, monkeypatch) == 1
+    assert capsys.readouterr().err == "nowhere.yaml: the config file named by --config does not exist\n"
+
+
+def test_typers_way_to_a_server_ends_alike(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    # The last of two counts: that is typer's to know.
+    assert ended(["serve", "--config", "a", "--config", "nowhere.yaml"], monkeypatch) == 1
+    assert capsys.readouterr().err == "nowhere.yaml: the config file named by --config does not exist\n"
+
+
+@pytest.mark.parametrize("arguments", [["serve", "--config"], ["serve", "--confg=x"], ["serve", "now"]], ids=" ".join)
+def test_wrong_usage_of_serve_is_told(
+    arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert ended(arguments, monkeypatch) == 2
+    assert "Error" in capsys.readouterr().err
+
+
+def test_help_of_serve_is_typers(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    assert ended(["serve", "--help"], monkeypatch) == 0
+    assert "--config" in capsys.readouterr().out

@@ -1,0 +1,28 @@
+"""Imports of processes: each loads what it needs, since that is most of a start's time and of a process's memory."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+_HEAVY = {"typer", "rich", "pydantic", "yaml", "aiohttp", "sqlalchemy", "alembic", "jinja2", "psutil", "structlog"}
+
+
+def loaded_by(code: str) -> set[str]:
+    """The top-level packages that a new interpreter has after that code."""
+    code = f"{code}\nimport sys\nprint(*sys.modules)"
+    done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, check=True, text=True)
+    return {name.partition(".")[0] for name in done.stdout.split()}
+
+
+@pytest.mark.parametrize("module", ["moatdns.cli.serving", "resolver.worker.main"])
+def test_the_supervisor_and_a_worker_load_nothing_heavy(module: str) -> None:
+    assert loaded_by(f"import {module}") & _HEAVY == set()
+
+
+def test_the_command_loads_nothing_before_it_knows_what_to_do() -> None:
+    loaded = loaded_by("import moatdns.cli.main")
+    assert loaded & {*_HEAVY, "asyncio"} == set()
+    assert "resolver" not in loaded

@@ -24,6 +24,7 @@ Wants = Callable[[Answer], bool]
 class Flight:
     """A question by its cache key. First its name is asked for, then, one by one, what its aliases lead on to.
 
+    * `dnssec_ok`, `checking_disabled`: the DO and CD bits.
     * `waiters`: clients' queries; `followers`: flights whose aliases lead to its name.
     * `first`: what was said of the name itself, once that leads on; `so_far`: with all that was said since.
     * `is_refresh`: there is, or was, an answer in the cache, which is to be had again whoever waits.
@@ -32,7 +33,9 @@ class Flight:
     __slots__ = (
         "began",
         "cache_key",
+        "checking_disabled",
         "deadline",
+        "dnssec_ok",
         "domain",
         "first",
         "followers",
@@ -51,6 +54,9 @@ class Flight:
         self.qname = cache_key[:-_BEHIND_NAME]
         behind = len(self.qname)
         self.qtype = cache_key[behind] << 8 | cache_key[behind + 1]
+        bits = cache_key[-1]
+        self.dnssec_ok = bits & _DO != 0
+        self.checking_disabled = bits & _CD != 0
         self.domain = domain_of(key)
         self.waiters: list[tuple[Waiter, Wants | None]] = []
         self.followers: list[Flight] = []
@@ -61,16 +67,6 @@ class Flight:
         self.so_far: CacheEntry | None = None
         self.is_refresh = False
         self.is_over = False
-
-    @property
-    def dnssec_ok(self) -> bool:
-        """The DO bit."""
-        return bool(self.cache_key[-1] & _DO)
-
-    @property
-    def checking_disabled(self) -> bool:
-        """The CD bit."""
-        return bool(self.cache_key[-1] & _CD)
 
     @property
     def question(self) -> bytes:

@@ -8,7 +8,8 @@ from dataclasses import replace
 
 from resolver.config.settings import WorkerSettings
 from resolver.wire.addresses import holds_private_address
-from resolver.wire.answer import Answer, read_answer, with_ttl
+from resolver.wire.answer import Answer, with_ttl
+from resolver.wire.answer_reader import read_answer
 from resolver.wire.codes import POINTER_TO_QUESTION, TYPE_AND_CLASS, Type
 from resolver.wire.message import soa_record
 from resolver.wire.names import ancestors_of, key_of, parse_name, wire_of_key

@@ -18,14 +18,16 @@ from resolver.answering.filtered import Filtered
 from resolver.answering.flight import Flight, Places, Waiter, Wants
 from resolver.answering.local_names import LocalNames
 from resolver.answering.rebinding import RebindingGuard
-from resolver.cache.responses import CacheEntry, ResponseCache
+from resolver.cache.responses import LESS, CacheEntry, ResponseCache
 from resolver.config.settings import CacheSettings
 from resolver.errors import FormatError, UpstreamBusy, UpstreamError
 from resolver.upstream.asking import Upstreams
-from resolver.wire.answer import Answer, read_answer
+from resolver.wire.answer import Answer
+from resolver.wire.answer_reader import read_answer
 from resolver.wire.joining import joined
 from resolver.wire.names import key_of
 from resolver.wire.question import Question, parse_question
+from resolver.wire.remarks import EDE_CODE
 
 STALE_AFTER_SECONDS = 1.8  # how long a client waits for a fresh answer before it gets an old one (RFC 8767 section 5)
 MOST_FOLLOWING_SECONDS = 4.5  # for a question and all that its aliases lead on to: a client waits for five
@@ -117,19 +119,23 @@ class Resolver:
         what there is.
         """
         key = question.cache_key
+        now = self._clock()
         flight = self._flights.get(key)
-        is_new = flight is None
-        if flight is None:
-            flight = Flight(key, question.key, self._clock())
+        if flight is not None:
+            if not self._places.take(flight.domain):
+                return False
+            flight.waiters.append((waiter, wants))
+            if flight.stale_timer is None:
+                self._arm_stale(flight, now)
+            return True
+        flight = Flight(key, question.key, now)
         if not self._places.take(flight.domain):
             return False
         flight.waiters.append((waiter, wants))
-        if flight.stale_timer is None:
-            self._arm_stale(flight)
-        if not is_new:
-            return True
         entry = self._cache.get(key)
-        if entry is not None and entry.answer.leads_on is not None and self._clock() < entry.expires_at:
+        if entry is not None or key[-1] in LESS:  # else nothing is old enough to step in, as with most names
+            self._arm_stale(flight, now)
+        if entry is not None and entry.answer.leads_on is not None and now < entry.expires_at:
             self._flights[key] = flight
             self._follow(flight, entry)
         else:
@@ -149,8 +155,7 @@ class Resolver:
             self._report("a question could not be asked", error)
             self._fail(flight, OUR_FAULT)
 
-    def _arm_stale(self, flight: Flight) -> None:
-        now = self._clock()
+    def _arm_stale(self, flight: Flight, now: float) -> None:
         entry = self._cache.old(flight.cache_key, now)
         if entry is not None:
             patience = max(flight.began + STALE_AFTER_SECONDS - now, 0)  # who joins late waits no longer
@@ -170,23 +175,25 @@ class Resolver:
         if isinstance(outcome, UpstreamError):
             self._fail(flight, why_not(outcome))
             return
+        now = self._clock()
         try:
-            answer = self._heard(outcome, flight)
+            answer = read_answer(outcome, flight.qname, flight.qtype, keep_authority=flight.dnssec_ok)
+            if not answer.is_public or EDE_CODE in outcome:
+                answer = self._remarked(answer, outcome, flight, now)
             if answer.leads_on is not None:
-                self._follow(flight, self._cache.wrapped(flight.cache_key, answer, self._clock()))
+                self._follow(flight, self._cache.wrapped(flight.cache_key, answer, now))
             else:
-                self._end(flight, self._cache.put(flight.cache_key, answer, self._clock()))
+                self._end(flight, self._cache.put(flight.cache_key, answer, now))
         except FormatError as error:
             self._fail(flight, why_not(error))
         except Exception as error:  # a fault of ours, which is reported; those who wait must hear, and make room
             self._report("an answer could not be read", error)
             self._fail(flight, OUR_FAULT)
 
-    def _heard(self, message: bytes, flight: Flight) -> Answer:
-        """An upstream's answer, with the remark that it deserves. Raises FormatError."""
-        said = read_answer(message, flight.qname, flight.qtype, keep_authority=flight.dnssec_ok)
+    def _remarked(self, said: Answer, message: bytes, flight: Flight, now: float) -> Answer:
+        """An upstream's answer as it is kept, with the remark that it deserves. Raises FormatError."""
         answer = self._guarded(said, message, flight)
-        self.filtered.note(answer, said, message, flight.qname, self._clock())
+        self.filtered.note(answer, said, message, flight.qname, now)
         return answer
 
     def _guarded(self, said: Answer, message: bytes, flight: Flight) -> Answer:
@@ -323,12 +330,15 @@ class Resolver:
     def _end(self, flight: Flight, entry: CacheEntry, why: Why | None = None) -> None:
         """Tell all who wait. `why`: it failed, and the entry says so, or is an old one."""
         flight.is_over = True
-        flight.cancel_timers()
+        if flight.stale_timer is not None or flight.deadline is not None:
+            flight.cancel_timers()
         if self._flights.get(flight.cache_key) is flight:
             del self._flights[flight.cache_key]
-        self._tell(flight, entry)
-        followers, flight.followers = flight.followers, []
-        self._tell_followers(flight, followers, entry, why)
+        if flight.waiters:
+            self._tell(flight, entry)
+        if flight.followers:
+            followers, flight.followers = flight.followers, []
+            self._tell_followers(flight, followers, entry, why)
 
     def _tell_followers(self, flight: Flight, followers: list[Flight], entry: CacheEntry, why: Why | None) -> None:
         self._places.give_back(flight.domain, len(followers))

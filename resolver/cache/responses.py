@@ -25,7 +25,7 @@ _NXDOMAIN: Final = int(Rcode.NXDOMAIN)  # an enumeration's member costs as much 
 _NO_DNSSEC: Final = (0x00, 0x02)  # the last octet of a cache key where the client does not want DNSSEC records
 # By the last octet of a cache key (DO, CD): those whose answers are of use for it, too. What was not validated (CD) is
 # of no use for others, nor are signatures for who does not want them.
-_LESS: Final = {0x01: (b"\x00",), 0x02: (b"\x00",), 0x03: (b"\x01", b"\x02", b"\x00")}
+LESS: Final = {0x01: (b"\x00",), 0x02: (b"\x00",), 0x03: (b"\x01", b"\x02", b"\x00")}
 _MOST_KEPT_ADDRESSES: Final = 16  # beside an entry; more would take several times the entry's own octets
 _FEW_AUTHORITIES: Final = 4  # records among which the SOA is found at once
 _OVERHEAD: Final = 600  # octets of Python objects around one entry, measured with tracemalloc
@@ -182,7 +182,10 @@ class ResponseCache:
     def wrapped(self, key: bytes, answer: Answer, now: float) -> CacheEntry:
         """An answer as it would be kept, without keeping it."""
         negative = answer.negative
-        ttl = min(answer.ttl_seconds, self._max_negative_ttl if negative else self._max_ttl)
+        ttl = answer.ttl_seconds
+        most = self._max_negative_ttl if negative else self._max_ttl
+        if ttl > most:  # noqa: PLR1730 min() would be a call for each answer
+            ttl = most
         if not negative and ttl < self._min_ttl:  # what is not there may come to be at any time (RFC 2308 section 5)
             ttl = min(self._min_ttl, self._max_ttl)
         size = len(key) + len(answer.body) + 2 * len(answer.ttl_offsets) + _OVERHEAD
@@ -216,7 +219,7 @@ class ResponseCache:
 
     def instead(self, key: bytes, now: float) -> CacheEntry | None:
         """An entry kept for clients that ask for less (DO, CD), for one that would get a failure otherwise."""
-        for bits in _LESS.get(key[-1], ()):
+        for bits in LESS.get(key[-1], ()):
             entry = self._old_at(key[:-1] + bits, now)
             if entry is not None:
                 return entry
@@ -262,7 +265,7 @@ class ResponseCache:
         self._absent[entry.absent] = key
 
     def _store(self, key: bytes, entry: CacheEntry) -> None:
-        old = self._remove(key)
+        old = self._remove(key) if key in self._small or key in self._main else None
         self.bytes += entry.size
         ghost = hash(key)
         if ghost in self._ghosts:

@@ -12,11 +12,12 @@ from resolver.config.settings import Limits, UpstreamOptions, UpstreamServer
 from resolver.errors import UpstreamError, UpstreamUnreachable
 from resolver.upstream.asking import Link
 from resolver.upstream.bootstrap import Bootstrap
+from resolver.upstream.circumstances import Circumstances
 from resolver.upstream.connecting import Dialling
 from resolver.upstream.connection import TcpConnection
 from resolver.upstream.deadlines import Deadlines
 from resolver.upstream.health import Health
-from resolver.upstream.inquiry import Circumstances, Inquiry
+from resolver.upstream.inquiry import Inquiry
 from resolver.upstream.marks import Marks
 from resolver.upstream.randomness import Randomness
 from resolver.upstream.server import Server

@@ -5,7 +5,8 @@ from __future__ import annotations
 from array import array
 
 from resolver.errors import FormatError
-from resolver.wire.answer import MAX_RECORDS, Answer, with_ttl
+from resolver.wire.answer import Answer, with_ttl
+from resolver.wire.answer_reader import MAX_RECORDS
 from resolver.wire.chain import MAX_CHAIN
 from resolver.wire.codes import HEADER, TYPE_AND_CLASS
 from resolver.wire.names import key_of

@@ -35,6 +35,7 @@ def _opt_record(dnssec_ok: bool) -> bytes:
 
 _OPT: Final = {False: _opt_record(False), True: _opt_record(True)}
 _OPT_OCTETS: Final = 9  # up to the length of its options
+_OPT_OWNER_AND_TYPE: Final = b"\x00" + Type.OPT.to_bytes(2, "big")
 
 _QR: Final = Flag.QR >> 8  # these three lie in the header's third octet
 _TC: Final = Flag.TC >> 8
@@ -143,6 +144,17 @@ def extended_rcode_of(response: bytes) -> int:
     additional = response[10] << 8 | response[11]
     if not additional:
         return rcode
+    # Of most, the OPT record is the only one there, and reaches to the end. Data that look so, in an answer of whoever
+    # owns its name, are his own answer's trouble.
+    if additional == 1:
+        at = response.find(_OPT_OWNER_AND_TYPE, HEADER)
+        end = at + _OPT_OCTETS + 2
+        if (
+            at >= HEADER
+            and end <= len(response)
+            and end + (response[end - 2] << 8 | response[end - 1]) == len(response)
+        ):
+            return response[at + 5] << 4 | rcode
     others = (response[6] << 8 | response[7]) + (response[8] << 8 | response[9])
     at = HEADER
     try:

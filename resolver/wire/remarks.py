@@ -28,7 +28,8 @@ ZERO_ADDRESS: Final[Remark] = (
 )
 KINDS: Final = ("private_addresses", "upstream_zero_address", "upstream_blocked", "upstream_bogus")
 
-_EDE: Final = int(EdnsOption.EDE).to_bytes(2, "big")
+EDE_CODE: Final = int(EdnsOption.EDE).to_bytes(2, "big")
+"""Octets without which a message has no extended error."""
 _OPT: Final = int(Type.OPT)
 _ADDITIONAL: Final = 2
 _LONGEST_TEXT: Final = 100  # characters of somebody else's
@@ -48,7 +49,7 @@ _BOGUS: Final = {
 
 def ede_in(message: bytes) -> tuple[int, str] | None:
     """The first extended error of a message and its text; None where there is none, or none that can be read."""
-    if _EDE not in message:  # nearly all: not a record is looked at
+    if EDE_CODE not in message:  # nearly all: not a record is looked at
         return None
     try:
         for record in records(message):
@@ -57,7 +58,7 @@ def ede_in(message: bytes) -> tuple[int, str] | None:
             at = record.start
             while at + 4 <= record.end:
                 size = message[at + 2] << 8 | message[at + 3]
-                if message[at : at + 2] == _EDE and size >= 2 and at + 4 + size <= record.end:
+                if message[at : at + 2] == EDE_CODE and size >= 2 and at + 4 + size <= record.end:
                     text = message[at + 6 : at + 4 + size].rstrip(b"\x00").decode("utf-8", "replace")
                     return message[at + 4] << 8 | message[at + 5], visible(text)[:_LONGEST_TEXT]
                 at += 4 + size

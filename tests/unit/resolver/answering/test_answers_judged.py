@@ -21,7 +21,8 @@ from resolver.policy.rule_layer import Rank, Source
 from resolver.policy.rule_syntax import parse_rule
 from resolver.policy.snapshot import PolicySnapshot
 from resolver.wire.addresses import addresses_in, is_private
-from resolver.wire.answer import Answer, read_answer
+from resolver.wire.answer import Answer
+from resolver.wire.answer_reader import read_answer
 from resolver.wire.ip_keys import is_ip_key, key_of_address, key_of_network, network_of_key
 from resolver.wire.names import key_of, parse_name
 from tests.unit.resolver.answering.test_pipeline import Served

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ipaddress
 import itertools
 import struct
 import time
@@ -16,7 +17,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from resolver.errors import FormatError
-from resolver.wire.answer import MAX_RECORDS, MAX_TARGETS, Answer, read_answer
+from resolver.wire.address_kinds import is_private
+from resolver.wire.answer import Answer
+from resolver.wire.answer_reader import MAX_RECORDS, MAX_TARGETS, read_answer
 from resolver.wire.chain import MAX_CHAIN
 from resolver.wire.codes import Type
 from resolver.wire.names import key_of, parse_name
@@ -490,3 +493,25 @@ def test_whatever_aliases_there_are_the_names_passed_on_are_those_that_are_told(
             at = rrset[0].target.to_text()
             passed.append(key_of(parse_name(at)))
     assert answer.targets == tuple(passed)
+
+
+@given(st.lists(st.ip_addresses(v=4), min_size=1, max_size=6))
+def test_an_answer_is_called_public_where_none_of_its_addresses_is_private(found: list[ipaddress.IPv4Address]) -> None:
+    query = dns.message.make_query("www.example.com", "A")
+    message = dns.message.make_response(query)
+    message.answer.append(dns.rrset.from_text("www.example.com.", 60, "IN", "A", *map(str, found)))
+    qname = parse_name("www.example.com")
+    read = read_answer(message.to_wire(), qname, Type.A, keep_authority=False)
+    assert read.is_public == (not any(is_private(address.packed) for address in found))
+
+
+@pytest.mark.parametrize(
+    ("qtype", "data", "is_public"), [("AAAA", "2001:db8::1", False), ("MX", "1 mx.example.", True)]
+)
+def test_of_other_types_only_those_without_addresses_are_called_public(qtype: str, data: str, is_public: bool) -> None:
+    query = dns.message.make_query("www.example.com", qtype)
+    message = dns.message.make_response(query)
+    message.answer.append(dns.rrset.from_text("www.example.com.", 60, "IN", qtype, data))
+    rtype = dns.rdatatype.from_text(qtype)
+    read = read_answer(message.to_wire(), parse_name("www.example.com"), rtype, keep_authority=False)
+    assert read.is_public is is_public

@@ -130,6 +130,15 @@ def test_the_rcode_is_found_behind_any_records(rcode: int, parts: list[tuple[str
     assert all(0 <= extended_rcode_of(wire[:end]) < 4096 for end in range(12, len(wire)))
 
 
+@pytest.mark.parametrize("data", [b"\x00\x00\x29\x04\xd0\x02" + bytes(5), b"\x00\x00\x29", b"\x00\x00\x29" + bytes(8)])
+def test_an_option_that_looks_like_an_opt_record_has_no_say_in_the_rcode(data: bytes) -> None:
+    message = dns.message.from_wire(response())
+    message.answer.append(dns.rrset.from_text("www.example.com.", 60, "IN", "AAAA", "2001:db8::1"))
+    message.use_edns(0, options=[dns.edns.GenericOption(65001, data)])
+    message.set_rcode(dns.rcode.BADVERS)
+    assert extended_rcode_of(message.to_wire()) == dns.rcode.BADVERS
+
+
 @given(st.binary(min_size=12, max_size=200))
 def test_any_bytes_have_a_cookie_and_an_rcode_or_none(message: bytes) -> None:
     assert 0 <= extended_rcode_of(message) < 4096

@@ -10,12 +10,24 @@ def main() -> None:
     """The `moatdns` script."""
     options = _plain_serve(sys.argv[1:])
     if options is not None:
-        from moatdns.cli.serving import serve_until_stopped  # noqa: PLC0415 (other commands need none of it)
-
-        sys.exit(serve_until_stopped(*options))
+        sys.exit(_serve(*options))
     from moatdns.cli.commands import app  # noqa: PLC0415 (a server needs none of typer)
 
     app()
+
+
+def _serve(config: str | None) -> int:
+    """Serve; return the exit status. What workers are forked from loads while the supervisor does."""
+    from moatdns.supervisor.spawning import spawned_early  # noqa: PLC0415 (other commands need none of it)
+
+    early = spawned_early()
+    try:
+        from moatdns.cli.serving import serve_until_stopped  # noqa: PLC0415
+
+        return serve_until_stopped(config, early)
+    finally:
+        if early is not None:
+            early.end()
 
 
 def _plain_serve(arguments: Sequence[str]) -> tuple[str | None] | None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import resource
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,12 +14,6 @@ from moatdns.supervisor.state_dir import prepare
 from resolver.errors import MoatdnsError
 from resolver.system.privileges import Account
 from resolver.system.state_files import open_own
-
-
-def raise_file_limit() -> None:
-    """Use all file descriptors that we may: clients' connections must not starve the upstreams' sockets."""
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 @contextlib.contextmanager

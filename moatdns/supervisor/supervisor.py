@@ -11,11 +11,12 @@ from pathlib import Path
 from moatdns.plan import Ground, NodePlan
 from moatdns.supervisor.late_addresses import LateAddresses
 from moatdns.supervisor.node import RunningNode, tell_notes
-from moatdns.supervisor.own_process import Ownership, raise_file_limit
+from moatdns.supervisor.own_process import Ownership
 from moatdns.supervisor.policy import PolicySource
 from moatdns.supervisor.reloading import Reloader
 from moatdns.supervisor.service_manager import of_this_process
 from moatdns.supervisor.shared_sockets import SharedSockets
+from moatdns.supervisor.spawning import raise_file_limit
 from moatdns.supervisor.tasks import Tasks
 from resolver.config.settings import ControlSettings
 from resolver.errors import MoatdnsError

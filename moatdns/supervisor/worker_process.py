@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import ClassVar, TypeVar
 
+from moatdns.supervisor.spawning import WORKER_MODULE
 from moatdns.supervisor.watched_process import WatchedProcess
 from resolver.config.settings import WorkerSettings
 from resolver.errors import ChannelError, MoatdnsError, RequestRefused
@@ -40,7 +41,6 @@ from resolver.worker.messages import (
 )
 
 _FAULTS = (-signal.SIGSEGV, -signal.SIGBUS, -signal.SIGABRT, -signal.SIGILL, -signal.SIGFPE)
-_MODULE = "resolver.worker"
 
 _Answer = TypeVar("_Answer")
 
@@ -84,7 +84,7 @@ class WorkerProcess(WatchedProcess):
             **{kind: tuple(one.fileno() for one in ones) for kind, ones in sockets.by_kind.items()},
             events=events.fileno(),
         )
-        child = await start_child(_MODULE, WORKER_CHANNEL, cls.NAME, descriptors=descriptors.every)
+        child = await start_child(WORKER_MODULE, WORKER_CHANNEL, cls.NAME, descriptors=descriptors.every)
         return cls(child, settings, cookie_secret, descriptors, log)
 
     async def take_reports(self) -> int:

@@ -55,8 +55,9 @@ def _told(process: psutil.Process) -> str:
     """A process by name; of ours, the supervisor, which others cannot tell from any Python."""
     if not _is_ours(process):
         return f"{process.name()} (pid {process.pid})"
-    parent = process.parent()
-    supervisor = parent if parent is not None and _is_ours(parent) else process
+    supervisor = process
+    while (parent := supervisor.parent()) is not None and _is_ours(parent):  # a worker's is the nursery
+        supervisor = parent
     return f"moatdns itself (pid {supervisor.pid}), which is already running"
 
 

@@ -13,7 +13,7 @@ import signal
 import socket
 import sys
 from collections.abc import Awaitable, Callable, Iterable
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from resolver.errors import ChannelClosed, ChannelError, MoatdnsError
 from resolver.system.channel import MOST_LINE_BYTES, Asks, MessageChannel, MessageSet, Received
@@ -24,10 +24,28 @@ _LAST_SECONDS = 5.0  # between the end of a channel and that of its process
 _Answer = TypeVar("_Answer")
 
 
+class RunningProcess(Protocol):
+    """A process that was started, as far as a child is looked after. asyncio's is one."""
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+
+    @property
+    def returncode(self) -> int | None:
+        """Its exit status, negative for a signal; None while it runs."""
+
+    async def wait(self) -> int:
+        """Wait for its end; return its exit status."""
+
+    def kill(self) -> None:
+        """End it at once. May raise ProcessLookupError where it has ended."""
+
+
 class ChildProcess:
     """A running child with its channel."""
 
-    def __init__(self, process: asyncio.subprocess.Process, channel: MessageChannel, name: str) -> None:
+    def __init__(self, process: RunningProcess, channel: MessageChannel, name: str) -> None:
         self.channel = channel
         self._process = process
         self._name = name

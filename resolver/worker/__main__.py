@@ -1,7 +1,10 @@
-"""``python -m resolver.worker FD``: a worker, started by the supervisor."""
+"""``python -m resolver.worker CHANNEL PASSING``: the nursery, and the workers that are forked from it."""
 
 import sys
 
 from resolver.worker.main import main
+from resolver.worker.nursery import forked_worker
 
-main(int(sys.argv[1]))
+control = forked_worker(int(sys.argv[1]), int(sys.argv[2]))
+if control is not None:
+    main(control)

@@ -38,7 +38,7 @@ def owners_below(place: Path) -> set[int]:
 
 def users_of(server: RootStarted) -> set[int]:
     """The ids of the users that its processes run as."""
-    return {uid for process in server.whole_family(3) for uid in process.uids()}
+    return {uid for process in server.whole_family(4) for uid in process.uids()}
 
 
 def test_all_is_the_users_after_a_first_start_and_the_next_believes_its_own_record(folder: Path) -> None:

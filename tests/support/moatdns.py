@@ -13,6 +13,7 @@ from typing import Any
 import psutil
 import yaml
 
+from resolver.worker.nursery import WORKER_NAME
 from tests.support.api import Api
 from tests.support.empty_store import put_empty_store
 from tests.support.encrypted import Certificates
@@ -207,8 +208,8 @@ class Moatdns:
         except psutil.NoSuchProcess:
             return []
 
-    def whole_family(self, count: int = 4) -> list[psutil.Process]:
-        """All its processes, once there are `count`: the supervisor, two workers, the control process.
+    def whole_family(self, count: int = 5) -> list[psutil.Process]:
+        """All its processes, once there are `count`: the supervisor, the nursery and two workers, the control process.
 
         Workers may serve before the control process is there.
         """
@@ -220,7 +221,7 @@ class Moatdns:
         found = []
         for process in self.family()[1:]:
             with contextlib.suppress(psutil.NoSuchProcess):
-                if "resolver.worker" in process.cmdline() and process.status() != psutil.STATUS_ZOMBIE:
+                if process.name() == WORKER_NAME and process.status() != psutil.STATUS_ZOMBIE:
                     found.append(process)
         return found
 

@@ -7,8 +7,6 @@ import socket
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-import psutil
-
 from admin_api.api.settings import Address, Serves
 
 _Ip = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -58,6 +56,8 @@ class Addresses:
 
 def machine_addresses() -> list[str]:
     """Those of this machine's interfaces that others can reach it by."""
+    import psutil  # noqa: PLC0415 (slow to import, and for this page alone)
+
     found = []
     for entries in psutil.net_if_addrs().values():
         for entry in entries:

@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator
 
 from admin_api.messages import CONTROL_CHANNEL, AskStatus, Begin, ControlAlive, NodeStatus
 from resolver.errors import ChannelError
-from resolver.snapshot.snapshot_file import Manifest
-from resolver.snapshot.subjects_file import Position
+from resolver.snapshot.journal_places import Position
+from resolver.snapshot.manifests import Manifest
 from resolver.system.channel import MessageChannel
 from resolver.worker.messages import Flush, Ping, UsePolicy, UseSubjects
 

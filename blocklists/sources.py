@@ -12,7 +12,8 @@ from typing import Any
 
 from blocklists.catalogue import BYPASS, SERVICE_KINDS, Catalogue
 from resolver.config.references import ALL_LISTS, KIND_PREFIX, SETS, KnownReferences
-from resolver.policy.compiler import FORMAT, CompiledRules, RuleSource, SourceRule, compile_groups, compile_rules
+from resolver.policy.compiled_format import FORMAT
+from resolver.policy.compiler import CompiledRules, RuleSource, SourceRule, compile_groups, compile_rules
 from resolver.policy.groups import CompiledGroup, ResponsePolicy, Watch
 from resolver.policy.rule_layer import Rank, Source
 from resolver.policy.rule_syntax import is_plain, parse_rule, plain_key

@@ -34,7 +34,8 @@ from resolver.config.load import checked, placed, read_document
 from resolver.config.places import Document
 from resolver.config.schema import Config
 from resolver.errors import CatalogueError, ConfigError, MoatdnsError
-from resolver.snapshot.snapshot_file import Origin, write_snapshot
+from resolver.snapshot.manifests import Origin
+from resolver.snapshot.snapshot_file import write_snapshot
 from resolver.system.channel import Refusal
 from resolver.system.child_process import work_for_parent
 from resolver.system.privileges import Account

@@ -9,7 +9,7 @@ from typing import Any, Self
 
 import psutil
 
-from resolver.snapshot.snapshot_file import Manifest, read_manifest
+from resolver.snapshot.manifests import Manifest, read_manifest
 from tests.support.encrypted import Certificates
 from tests.support.moatdns import Event, Moatdns
 

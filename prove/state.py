@@ -12,8 +12,10 @@ from admin_api.store import audit, trail
 from admin_api.store.engine import FILE, StoreLimits, open_engines
 from resolver.errors import MoatdnsError
 from resolver.snapshot.clocks import now
-from resolver.snapshot.snapshot_file import SNAPSHOTS, last_good
-from resolver.snapshot.subjects_file import newest, subjects_at
+from resolver.snapshot.journal_places import newest
+from resolver.snapshot.manifests import SNAPSHOTS
+from resolver.snapshot.snapshot_file import last_good
+from resolver.snapshot.subjects_file import subjects_at
 
 
 def faults_of(state_dir: Path) -> list[str]:

@@ -12,7 +12,8 @@ from admin_api.compiling.layers import base_rules, overlay_rules, read_wanted
 from admin_api.compiling.messages import LAYER_CHANNEL, CompileLayer, LayerCompiled
 from admin_api.store.store import Store
 from resolver.policy.stack import RuleStack
-from resolver.snapshot.snapshot_file import SNAPSHOTS, open_layers, write_layer
+from resolver.snapshot.manifests import SNAPSHOTS
+from resolver.snapshot.snapshot_file import open_layers, write_layer
 from resolver.telemetry.log import make_log
 
 

@@ -25,7 +25,8 @@ from blocklists.feed.place import CurrentCatalogue
 from resolver.config.file_policy import forget_contents
 from resolver.errors import MoatdnsError, SnapshotError
 from resolver.policy.snapshot import PolicySnapshot
-from resolver.snapshot.snapshot_file import SNAPSHOTS, Manifest, Origin, open_snapshot, read_manifest, write_manifest
+from resolver.snapshot.manifests import SNAPSHOTS, Manifest, Origin, read_manifest
+from resolver.snapshot.snapshot_file import open_snapshot, write_manifest
 from resolver.telemetry.log import Log
 
 PATIENCE_SECONDS = 10.0  # how long a caller is let wait for its change

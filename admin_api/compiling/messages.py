@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from blocklists.feed.place import CataloguePlace
-from resolver.snapshot.snapshot_file import LayerFiles
+from resolver.snapshot.manifests import LayerFiles
 from resolver.system.channel import Asks, MessageSet
 
 LAYER_SECONDS: Final = 3600.0

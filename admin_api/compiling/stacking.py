@@ -16,7 +16,8 @@ from blocklists.feed.place import LoadedCatalogue
 from resolver.errors import SnapshotError
 from resolver.policy.snapshot import PolicySnapshot
 from resolver.policy.stack import RuleStack
-from resolver.snapshot.snapshot_file import SNAPSHOTS, LayerFiles, Manifest, open_layers, write_layer
+from resolver.snapshot.manifests import SNAPSHOTS, LayerFiles, Manifest
+from resolver.snapshot.snapshot_file import open_layers, write_layer
 
 FEW_CHANGES = 2_000  # at most, of an overlay that is compiled in this process
 MANY_CHANGES = 250_000  # beyond, a new base is the shorter way

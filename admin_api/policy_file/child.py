@@ -18,8 +18,10 @@ from admin_api.policy_file.trying import InForce, PlanTold, Try, planned_by, tri
 from admin_api.store.store import Store
 from resolver.policy.subjects import Subjects
 from resolver.snapshot.clocks import now
-from resolver.snapshot.snapshot_file import open_snapshot, read_manifest
-from resolver.snapshot.subjects_file import newest, subjects_at
+from resolver.snapshot.journal_places import newest
+from resolver.snapshot.manifests import read_manifest
+from resolver.snapshot.snapshot_file import open_snapshot
+from resolver.snapshot.subjects_file import subjects_at
 from resolver.telemetry.log import make_log
 
 

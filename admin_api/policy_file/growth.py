@@ -29,11 +29,12 @@ from blocklists.sources import bundled_sources
 from resolver.errors import MoatdnsError, RuleError
 from resolver.policy.compiler import compile_rules, policy_in_memory
 from resolver.policy.decision import Decision, Verdict
+from resolver.policy.moments import Moment
 from resolver.policy.rule_layer import Rank
 from resolver.policy.snapshot import PolicySnapshot
-from resolver.policy.subjects import Moment, Subjects
+from resolver.policy.subjects import Subjects
 from resolver.snapshot.clocks import now as moment
-from resolver.snapshot.snapshot_file import read_manifest
+from resolver.snapshot.manifests import read_manifest
 from resolver.telemetry.log import Log
 
 NEWS: Final = "catalogue_news"

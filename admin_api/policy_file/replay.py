@@ -22,10 +22,11 @@ from resolver.errors import RuleError
 from resolver.policy.compiler import layer_in_memory, load_policy
 from resolver.policy.decision import Decision
 from resolver.policy.groups import parse_client
+from resolver.policy.moments import Moment
 from resolver.policy.situation import situation_of
 from resolver.policy.snapshot import PolicySnapshot
 from resolver.policy.standing import View
-from resolver.policy.subjects import Moment, Subjects
+from resolver.policy.subjects import Subjects
 from resolver.wire.names import key_of, parse_any_name
 
 MOST_PAIRS = 100_000

@@ -13,7 +13,7 @@ from typing import Final
 from admin_api.store.audit import KEY_FILE
 from admin_api.store.heads import read_heads
 from resolver.errors import SnapshotError
-from resolver.snapshot.snapshot_file import SNAPSHOTS, read_manifest
+from resolver.snapshot.manifests import SNAPSHOTS, read_manifest
 
 UNNAMED: Final = ""
 """There was a store; which, nobody noted."""

@@ -9,7 +9,8 @@ from pathlib import Path
 from resolver.errors import MoatdnsError
 from resolver.policy.subjects import Subject, Subjects
 from resolver.snapshot.clocks import now
-from resolver.snapshot.subjects_file import Journal, Position, newest, subjects_at
+from resolver.snapshot.journal_places import Position, newest
+from resolver.snapshot.subjects_file import Journal, subjects_at
 from resolver.telemetry.log import Log
 
 

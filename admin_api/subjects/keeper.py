@@ -22,9 +22,11 @@ from admin_api.store.room import check_room
 from admin_api.subjects.rows import exemption_of, lease_of, pause_of
 from admin_api.webhooks.hooks import Outbox
 from resolver.errors import MoatdnsError, SubjectsError
-from resolver.policy.subjects import End, Plain, Subject, Subjects, dropped
+from resolver.policy.moments import End
+from resolver.policy.subjects import Plain, Subject, Subjects, dropped
 from resolver.snapshot.clocks import ClockWatch, now
-from resolver.snapshot.subjects_file import Journal, Position, newest, subjects_at
+from resolver.snapshot.journal_places import Position, newest
+from resolver.snapshot.subjects_file import Journal, subjects_at
 from resolver.telemetry.log import Log
 
 PATIENCE_SECONDS = 10.0  # how long a caller is let wait for its change

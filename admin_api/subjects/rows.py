@@ -7,7 +7,8 @@ from typing import cast
 from admin_api.store.exemptions import ExemptionRow
 from admin_api.store.lease_row import LeaseRow
 from admin_api.store.pauses import PauseRow
-from resolver.policy.subjects import End, Exemption, Kind, Lease, Moment, Pause
+from resolver.policy.moments import End, Moment
+from resolver.policy.subjects import Exemption, Kind, Lease, Pause
 
 
 def lease_of(row: LeaseRow, now: Moment) -> Lease:

@@ -19,8 +19,10 @@ from resolver.policy.compiler import policy_in_memory
 from resolver.policy.snapshot import PolicySnapshot
 from resolver.policy.subjects import Subjects
 from resolver.snapshot.clocks import now
-from resolver.snapshot.snapshot_file import SNAPSHOTS, last_good
-from resolver.snapshot.subjects_file import newest, subjects_at
+from resolver.snapshot.journal_places import newest
+from resolver.snapshot.manifests import SNAPSHOTS
+from resolver.snapshot.snapshot_file import last_good
+from resolver.snapshot.subjects_file import subjects_at
 from resolver.system.privileges import Account
 
 

@@ -8,7 +8,7 @@ from typing import TypeVar
 from moatdns.build_messages import BUILD_CHANNEL, CompilePolicy, ConfigProblems, MakePlan, ReadConfig
 from moatdns.plan import Ground, NodePlan
 from resolver.errors import ChannelError, ConfigError, MoatdnsError, SnapshotError
-from resolver.snapshot.snapshot_file import Manifest, read_manifest
+from resolver.snapshot.manifests import Manifest, read_manifest
 from resolver.system.channel import Asks
 from resolver.system.child_process import ChildProcess, StartChild
 from resolver.telemetry.log import Log

@@ -30,8 +30,8 @@ from admin_api.messages import (
 from moatdns.supervisor.control_process import ControlProcess
 from moatdns.supervisor.tasks import Tasks
 from resolver.errors import ConfigError, MoatdnsError
-from resolver.snapshot.snapshot_file import Manifest, read_manifest
-from resolver.snapshot.subjects_file import Position
+from resolver.snapshot.journal_places import Position
+from resolver.snapshot.manifests import Manifest, read_manifest
 from resolver.system.channel import Received, Refusal
 from resolver.system.child_process import ChildProcess, StartChild
 from resolver.telemetry.log import Log

@@ -13,9 +13,9 @@ from moatdns.supervisor.worker_process import WorkerProcess
 from resolver.config.settings import WorkerSettings
 from resolver.errors import MoatdnsError
 from resolver.listeners.sockets import WorkerSockets
-from resolver.policy.subjects import Moment
-from resolver.snapshot.snapshot_file import Manifest
-from resolver.snapshot.subjects_file import Position
+from resolver.policy.moments import Moment
+from resolver.snapshot.journal_places import Position
+from resolver.snapshot.manifests import Manifest
 from resolver.system.child_process import ChildProcess, StartChild
 from resolver.telemetry.log import Log
 from resolver.worker.messages import RenewCertificate, TellCounts

@@ -19,10 +19,10 @@ from moatdns.supervisor.system_servers import SystemFollower
 from resolver.config.cookies import SECRET_BYTES
 from resolver.errors import MoatdnsError, SubjectsError
 from resolver.listeners.sockets import WorkerSockets
-from resolver.policy.subjects import Moment
+from resolver.policy.moments import Moment
 from resolver.snapshot.clocks import STEP_SECONDS, now
-from resolver.snapshot.snapshot_file import Manifest
-from resolver.snapshot.subjects_file import Position, newest, note_clock_step
+from resolver.snapshot.journal_places import Position, newest, note_clock_step
+from resolver.snapshot.manifests import Manifest
 from resolver.system.child_process import StartChild
 from resolver.telemetry.log import Log
 

@@ -8,7 +8,7 @@ from moatdns.plan import Ground, NodePlan
 from moatdns.supervisor import boot
 from moatdns.supervisor.compiler_process import CompilerProcess
 from resolver.errors import SnapshotError
-from resolver.snapshot.snapshot_file import SNAPSHOTS, Manifest, newest_whole
+from resolver.snapshot.manifests import SNAPSHOTS, Manifest, newest_whole
 from resolver.system.child_process import ChildProcess, StartChild
 from resolver.telemetry.log import Log
 

@@ -21,7 +21,7 @@ from moatdns.supervisor.tasks import Tasks
 from resolver.config.settings import ControlSettings
 from resolver.errors import MoatdnsError
 from resolver.listeners.sockets import DO53, WorkerSockets, open_sockets
-from resolver.snapshot.snapshot_file import Manifest
+from resolver.snapshot.manifests import Manifest
 from resolver.system.child_process import ChildProcess, StartChild
 from resolver.telemetry.log import Log
 from resolver.worker.messages import TellCounts

@@ -15,8 +15,8 @@ from moatdns.supervisor.watched_process import WatchedProcess
 from resolver.config.settings import WorkerSettings
 from resolver.errors import ChannelError, MoatdnsError, RequestRefused
 from resolver.listeners.sockets import WorkerSockets
-from resolver.policy.subjects import Moment
-from resolver.snapshot.subjects_file import Position
+from resolver.policy.moments import Moment
+from resolver.snapshot.journal_places import Position
 from resolver.system.channel import Asks, Received
 from resolver.system.child_process import ChildProcess, StartChild
 from resolver.telemetry.log import Log

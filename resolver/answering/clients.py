@@ -21,9 +21,10 @@ from resolver.answering.rates import PLENTY, QueryBudgets
 from resolver.cache.table import FOR_EVER, TableBudget
 from resolver.config.settings import ClientNetworks, Limits, RateLimits, TrustedProxy
 from resolver.policy.groups import Address, NetworkTable, parse_client
+from resolver.policy.moments import Moment
 from resolver.policy.situation import situation_of
 from resolver.policy.snapshot import PolicySnapshot
-from resolver.policy.subjects import Moment, Plain, Subjects
+from resolver.policy.subjects import Plain, Subjects
 from resolver.wire.proxy_header import ProxyHeader
 
 MARGIN_SECONDS: Final = 0.5

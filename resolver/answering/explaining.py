@@ -11,8 +11,9 @@ from resolver.config.settings import WorkerSettings
 from resolver.policy.decision import Verdict
 from resolver.policy.explain import Explanation, explain
 from resolver.policy.groups import NetworkTable, parse_client
+from resolver.policy.moments import Moment
 from resolver.policy.snapshot import PolicySnapshot
-from resolver.policy.subjects import Moment, Subjects
+from resolver.policy.subjects import Subjects
 from resolver.policy.telling import Step
 from resolver.wire.codes import Type, is_meta
 from resolver.wire.message import type_number

@@ -21,8 +21,8 @@ from resolver.answering.resolution import Resolver
 from resolver.answering.unlisted import UnlistedNames
 from resolver.cache.responses import CacheEntry
 from resolver.errors import FormatError, NotAQuery
+from resolver.policy.moments import Moment
 from resolver.policy.snapshot import PolicySnapshot
-from resolver.policy.subjects import Moment
 from resolver.snapshot.clocks import now
 from resolver.telemetry.counters import Counters, Outcome
 from resolver.telemetry.query_events import QueryEvents

@@ -18,7 +18,6 @@ from resolver.policy.snapshot import PolicySnapshot
 from resolver.policy.stack import RuleStack
 
 _RESPONSES = frozenset(("zero-ip", "nxdomain", "nodata", "refused", "address"))
-FORMAT = 4  # of the compiled bytes; a snapshot of another format is compiled anew
 
 # Nested tries of the index: more take fewer octets a name and more time a look-up (measured: 3 take 16.7 octets and
 # 2.7 µs for names of two random labels, 5 take 14.5 octets and 3.5 µs).

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 from resolver.policy.decision import Decision, MatchedRule, Verdict
 from resolver.policy.groups import CompiledGroup, parse_client
+from resolver.policy.moments import Moment
 from resolver.policy.rule_layer import Match, Rank
 from resolver.policy.situation import Situation, situation_of
 from resolver.policy.snapshot import PolicySnapshot, decision_on
 from resolver.policy.standing import Standing, View, standing_of, watched_block
-from resolver.policy.subjects import Moment, Subjects
+from resolver.policy.subjects import Subjects
 from resolver.policy.telling import Step, situation_steps
 from resolver.wire.names import key_of, to_text
 

@@ -9,9 +9,10 @@ import math
 from dataclasses import dataclass
 
 from resolver.policy.groups import Address, Network
+from resolver.policy.moments import Moment
 from resolver.policy.snapshot import PolicySnapshot
 from resolver.policy.standing import View
-from resolver.policy.subjects import Exemption, Lease, Moment, Pause, Subjects
+from resolver.policy.subjects import Exemption, Lease, Pause, Subjects
 
 
 @dataclass(frozen=True, slots=True)

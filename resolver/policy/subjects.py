@@ -15,43 +15,13 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from resolver.policy.groups import Address
+from resolver.policy.moments import End, Moment
 
 EVERYONE: Final = None
 """The result of `Subjects.apply` when a record may concern any client."""
 
 Kind = Literal["client", "network", "group", "identity"]
 Plain = list[Any]  # a record as a journal has it
-
-
-@dataclass(frozen=True, slots=True)
-class Moment:
-    """A time on both clocks, in seconds: since 1970, and since the machine started (its sleep counts)."""
-
-    wall: float
-    boot: float
-
-
-@dataclass(frozen=True, slots=True)
-class End:
-    """An end on both clocks; `reckoned` is when (since the machine's start) the second was worked out."""
-
-    wall: float
-    boot: float
-    reckoned: float
-
-    @classmethod
-    def at(cls, wall: float, now: Moment) -> End:
-        """The end at a wall time, as seen now."""
-        return cls(wall, now.boot + (wall - now.wall), now.boot)
-
-    def seconds_left(self, now: Moment) -> float:
-        """Seconds until then; 0 or less when it is over."""
-        return min(self.wall - now.wall, self.boot - now.boot)
-
-    @property
-    def plain(self) -> list[float]:
-        """As a record has it."""
-        return [self.wall, self.boot, self.reckoned]
 
 
 @dataclass(frozen=True, slots=True)

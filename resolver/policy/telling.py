@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from resolver.policy.groups import Address
+from resolver.policy.moments import Moment
 from resolver.policy.situation import Situation
 from resolver.policy.snapshot import PolicySnapshot
-from resolver.policy.subjects import Moment
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from resolver.policy.subjects import Moment
+from resolver.policy.moments import Moment
 
 STEP_SECONDS = 0.1
 """A wall clock that runs so much apart from the steady one was set; both are slewed alike."""

@@ -4,50 +4,26 @@
 line more; the next file begins when most lines are outdated, and when a control process starts. So a worker that
 starts while the control process is dead knows all that was in force. The store has the truth: a line that a loss of
 power takes is written anew from there.
-
-Beside it, ``clock.json`` notes when the wall clock was set forward: what was over by then stays so.
 """
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
 from resolver.errors import SubjectsError
-from resolver.policy.subjects import End, Moment, Plain, Subject, Subjects, subject_of
+from resolver.policy.moments import End, Moment
+from resolver.policy.subjects import Plain, Subject, Subjects, subject_of
 from resolver.snapshot.clocks import boot_id
-from resolver.system.state_files import make_folder, open_own, read_own, reading, write_whole, writing_whole
+from resolver.snapshot.journal_places import FOLDER, ClockStep, Position, clock_steps, journal_numbers
+from resolver.system.state_files import make_folder, open_own, reading, writing_whole
 
-FOLDER = "subjects"
 _FORMAT = 2
 _BEFORE_RESELLERS = 1  # the set `ai` had no resellers in it: what is `vendors` now
-_NAME = re.compile(r"journal-(\d{6,})\.jsonl\Z")
 _KEPT = 2  # files: workers may still be reading the last but one
-_CLOCK = "clock.json"
-_MOST_STEPS = 100
-
-
-@dataclass(frozen=True, slots=True)
-class Position:
-    """So much of a journal: all lines that end within its first `octets`."""
-
-    path: Path
-    octets: int
-
-
-@dataclass(frozen=True, slots=True)
-class ClockStep:
-    """The wall clock was seen to show `wall`, `boot` seconds after the machine's start `boot_id`."""
-
-    boot_id: str
-    boot: float
-    wall: float
 
 
 class Journal:
@@ -65,7 +41,7 @@ class Journal:
         folder = state_dir / FOLDER
         try:
             make_folder(folder)
-            number = max(_numbers(folder), default=0) + 1
+            number = max(journal_numbers(folder), default=0) + 1
             path = folder / f"journal-{number:06d}.jsonl"
             lines = 0
             with writing_whole(path) as file:
@@ -73,7 +49,7 @@ class Journal:
                 for subject in subjects:
                     file.write(_line(subject.to_plain()))
                     lines += 1
-            for old in sorted(_numbers(folder), reverse=True)[_KEPT:]:
+            for old in sorted(journal_numbers(folder), reverse=True)[_KEPT:]:
                 (folder / f"journal-{old:06d}.jsonl").unlink(missing_ok=True)
             return cls(path, os.fdopen(open_own(path, os.O_WRONLY | os.O_APPEND), "ab", buffering=0), lines)
         except OSError as error:
@@ -152,33 +128,6 @@ def subjects_at(path: Path, octets: int | None, now: Moment) -> tuple[Subjects, 
     return subjects, reader
 
 
-def newest(state_dir: Path) -> Path | None:
-    """The newest journal; None where there is none."""
-    folder = state_dir / FOLDER
-    numbers = list(_numbers(folder)) if folder.is_dir() else []
-    return folder / f"journal-{max(numbers):06d}.jsonl" if numbers else None
-
-
-def clock_steps(folder: Path) -> list[ClockStep]:
-    """The noted steps of the wall clock."""
-    try:
-        return [ClockStep(*step) for step in json.loads(read_own(folder / _CLOCK))]
-    except (OSError, ValueError, TypeError):
-        return []
-
-
-def note_clock_step(state_dir: Path, now: Moment) -> None:
-    """Note that the wall clock was set forward and shows what it shows now. Raises SubjectsError."""
-    folder = state_dir / FOLDER
-    steps = [*clock_steps(folder), ClockStep(boot_id(), now.boot, now.wall)][-_MOST_STEPS:]
-    try:
-        make_folder(folder)
-        content = json.dumps([[step.boot_id, step.boot, step.wall] for step in steps])
-        write_whole(folder / _CLOCK, content.encode("ascii"))
-    except OSError as error:
-        raise SubjectsError(f"{folder}: cannot be written: {error.strerror}") from error
-
-
 def _as_of_now(records: Iterable[Plain], written_in: str, now: Moment, steps: list[ClockStep]) -> Iterator[Plain]:
     """Records with their ends reckoned on this start's clocks."""
     is_this_start = written_in == boot_id()
@@ -201,14 +150,6 @@ def _without_resellers(record: Plain) -> Plain:
         return record
     what, number, kind, who, scope, *ends = record
     return [what, number, kind, who, ["vendors" if name == "ai" else name for name in scope], *ends]
-
-
-def _numbers(folder: Path) -> Iterator[int]:
-    with contextlib.suppress(FileNotFoundError):
-        for entry in folder.iterdir():
-            match = _NAME.match(entry.name)
-            if match:
-                yield int(match[1])
 
 
 def _line(value: object) -> bytes:

@@ -25,7 +25,8 @@ from resolver.listeners.connections import Connections
 from resolver.listeners.stream import StreamListener, speak_tcp
 from resolver.listeners.turns import Turns
 from resolver.listeners.udp import udp_listener
-from resolver.snapshot.snapshot_file import open_snapshot, read_manifest
+from resolver.snapshot.manifests import read_manifest
+from resolver.snapshot.snapshot_file import open_snapshot
 from resolver.system.channel import MessageChannel, Refusal
 from resolver.system.child_process import ignore_signals
 from resolver.telemetry.counters import Counters

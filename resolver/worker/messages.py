@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from resolver.config.settings import WorkerSettings
-from resolver.snapshot.subjects_file import Position
+from resolver.snapshot.journal_places import Position
 from resolver.system.channel import Asks, MessageSet
 
 START_SECONDS: Final = 30.0

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 from resolver.errors import ListenError, SnapshotError, SubjectsError
 from resolver.policy.snapshot import PolicySnapshot
 from resolver.snapshot.clocks import now
-from resolver.snapshot.snapshot_file import open_snapshot, read_manifest
-from resolver.snapshot.subjects_file import JournalReader, Position, subjects_at
+from resolver.snapshot.journal_places import Position
+from resolver.snapshot.manifests import read_manifest
+from resolver.snapshot.snapshot_file import open_snapshot
+from resolver.snapshot.subjects_file import JournalReader, subjects_at
 from resolver.system.channel import MessageChannel, Refusal
 from resolver.worker.messages import (
     CertificateUnusable,

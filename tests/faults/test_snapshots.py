@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from resolver.snapshot.snapshot_file import last_good, newest_whole
+from resolver.snapshot.manifests import newest_whole
+from resolver.snapshot.snapshot_file import last_good
 from tests.support.clients import ask, is_blocked
 from tests.support.moatdns import Moatdns
 from tests.support.programs import wait_until

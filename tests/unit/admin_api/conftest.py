@@ -41,7 +41,7 @@ from resolver.config.policy_schema import Policy
 from resolver.config.settings import ControlSettings, WorkerSettings
 from resolver.policy.compiler import policy_in_memory
 from resolver.policy.snapshot import PolicySnapshot
-from resolver.snapshot.subjects_file import Position
+from resolver.snapshot.journal_places import Position
 from tests.unit.admin_api.migrated import Migrations
 from tests.unit.bundled import bundled_catalogue
 

@@ -15,8 +15,9 @@ from admin_api.store import documents
 from blocklists.sources import compile_policy
 from resolver.config.policy_schema import Policy
 from resolver.policy.compiler import policy_in_memory
+from resolver.policy.moments import End
 from resolver.policy.snapshot import PolicySnapshot
-from resolver.policy.subjects import End, Exemption, Subjects
+from resolver.policy.subjects import Exemption, Subjects
 from resolver.snapshot.clocks import now as moment
 from tests.unit.bundled import bundled_catalogue
 

@@ -16,9 +16,11 @@ from admin_api.store.store import Store
 from admin_api.subjects import keeper as keeping
 from admin_api.subjects.keeper import SubjectKeeper
 from admin_api.webhooks.hooks import Outbox
-from resolver.policy.subjects import End, Lease, Plain
+from resolver.policy.moments import End
+from resolver.policy.subjects import Lease, Plain
 from resolver.snapshot.clocks import now
-from resolver.snapshot.subjects_file import Journal, Position, subjects_at
+from resolver.snapshot.journal_places import Position
+from resolver.snapshot.subjects_file import Journal, subjects_at
 from tests.unit.doubles import Said, SteadyAccess
 
 

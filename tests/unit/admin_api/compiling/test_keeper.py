@@ -19,7 +19,8 @@ from blocklists.feed.place import CurrentCatalogue, LoadedCatalogue
 from blocklists.sources import known_references
 from resolver.errors import MoatdnsError
 from resolver.policy.decision import Verdict
-from resolver.snapshot.snapshot_file import Manifest, open_snapshot
+from resolver.snapshot.manifests import Manifest
+from resolver.snapshot.snapshot_file import open_snapshot
 from resolver.telemetry.log import make_log
 from resolver.wire.names import key_of, parse_name
 from tests.unit.bundled import bundled_catalogue

@@ -18,8 +18,9 @@ from admin_api.subjects.rows import exemption_of
 from blocklists.sources import bundled_sources
 from resolver.policy.compiler import compile_rules, policy_in_memory
 from resolver.policy.groups import parse_client
+from resolver.policy.moments import Moment
 from resolver.policy.situation import situation_of
-from resolver.policy.subjects import Moment, Subjects
+from resolver.policy.subjects import Subjects
 from resolver.wire.names import key_of, parse_name
 from tests.unit.admin_api.states import group_state
 from tests.unit.admin_api.store.conftest import OpenStore

@@ -16,8 +16,9 @@ from blocklists.sources import compile_policy
 from resolver.policy.compiler import policy_in_memory
 from resolver.policy.decision import Decision, Verdict
 from resolver.policy.explain import explain
+from resolver.policy.moments import End, Moment
 from resolver.policy.snapshot import PolicySnapshot
-from resolver.policy.subjects import End, Exemption, Moment, Subjects
+from resolver.policy.subjects import Exemption, Subjects
 from resolver.wire.names import key_of, parse_name
 
 from .signed import entry, fed, vendor

@@ -34,8 +34,8 @@ from admin_api.messages import (
 from moatdns.supervisor.control_keeper import ControlKeeper
 from resolver.config.settings import ControlSettings
 from resolver.errors import ConfigError, MoatdnsError, NoAnswer, RequestRefused
-from resolver.snapshot.snapshot_file import Manifest
-from resolver.snapshot.subjects_file import Position
+from resolver.snapshot.journal_places import Position
+from resolver.snapshot.manifests import Manifest
 from resolver.worker.messages import Flush, Flushed, Ping, RenewCertificate, SubjectsInForce, UsePolicy, UseSubjects
 from tests.unit.children import KILLED, FakeChild, FakeChildren, Script, clock, run, until
 from tests.unit.doubles import Said

@@ -15,9 +15,9 @@ import pytest
 from moatdns.supervisor.crew import Crew
 from resolver.errors import MoatdnsError
 from resolver.listeners.sockets import WorkerSockets
-from resolver.policy.subjects import Moment
-from resolver.snapshot.snapshot_file import Manifest
-from resolver.snapshot.subjects_file import Position
+from resolver.policy.moments import Moment
+from resolver.snapshot.journal_places import Position
+from resolver.snapshot.manifests import Manifest
 from resolver.worker.messages import (
     ClockSet,
     Listening,

@@ -28,7 +28,8 @@ from resolver.config.load import load_config
 from resolver.config.settings import ControlSettings, WorkerSettings
 from resolver.errors import ConfigError, MoatdnsError, RequestRefused, SnapshotError
 from resolver.policy.compiler import CompiledRules
-from resolver.snapshot.snapshot_file import Origin, write_snapshot
+from resolver.snapshot.manifests import Origin
+from resolver.snapshot.snapshot_file import write_snapshot
 from resolver.system.channel import Refusal
 from resolver.worker.messages import Listening, Ping, PolicyInForce, Serve, StopWorker, UsePolicy, WorkerAlive
 from tests.unit.children import FakeChild, FakeChildren, Script, run, until

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from resolver.config.settings import WorkerSettings
-from resolver.snapshot.snapshot_file import LayerFiles, Manifest, Origin
-from resolver.snapshot.subjects_file import Position
+from resolver.snapshot.journal_places import Position
+from resolver.snapshot.manifests import LayerFiles, Manifest, Origin
 from resolver.system.channel import Refusal
 from resolver.worker.messages import (
     Counts,

@@ -10,10 +10,11 @@ import pytest
 from resolver.answering.pipeline import Transport
 from resolver.policy.compiler import RuleSource, SourceRule, compile_groups, compile_rules, policy_in_memory
 from resolver.policy.groups import CompiledGroup
+from resolver.policy.moments import End
 from resolver.policy.rule_layer import Rank, Source
 from resolver.policy.rule_syntax import parse_rule
 from resolver.policy.snapshot import PolicySnapshot
-from resolver.policy.subjects import End, Lease, dropped
+from resolver.policy.subjects import Lease, dropped
 from resolver.snapshot.clocks import now
 
 from .test_pipeline import Served

@@ -27,10 +27,11 @@ from resolver.config.settings import CacheSettings, Limits
 from resolver.errors import UpstreamError, UpstreamTimeout
 from resolver.policy.compiler import RuleSource, SourceRule, compile_groups, compile_rules, policy_in_memory
 from resolver.policy.groups import CompiledGroup
+from resolver.policy.moments import End
 from resolver.policy.rule_layer import Rank, Source
 from resolver.policy.rule_syntax import parse_rule
 from resolver.policy.snapshot import PolicySnapshot
-from resolver.policy.subjects import End, Lease
+from resolver.policy.subjects import Lease
 from resolver.snapshot.clocks import now
 from resolver.telemetry.counters import Counters
 from resolver.wire.names import to_text

@@ -5,9 +5,10 @@ from __future__ import annotations
 from resolver.policy.compiler import RuleSource, SourceRule, compile_groups, compile_rules, policy_in_memory
 from resolver.policy.explain import Explanation, explain
 from resolver.policy.groups import CompiledGroup
+from resolver.policy.moments import End
 from resolver.policy.rule_layer import Rank, Source
 from resolver.policy.rule_syntax import parse_rule
-from resolver.policy.subjects import End, Lease, Subjects
+from resolver.policy.subjects import Lease, Subjects
 from resolver.snapshot.clocks import now
 from resolver.wire.names import parse_name
 

@@ -9,10 +9,11 @@ import pytest
 from resolver.policy.compiler import RuleSource, SourceRule, compile_groups, compile_rules, policy_in_memory
 from resolver.policy.decision import Decision, Verdict
 from resolver.policy.groups import CompiledGroup, parse_client
+from resolver.policy.moments import End, Moment
 from resolver.policy.rule_layer import Rank, Source
 from resolver.policy.rule_syntax import parse_rule
 from resolver.policy.situation import Situation, situation_of
-from resolver.policy.subjects import End, Exemption, Lease, Moment, Pause, Subjects, subject_of
+from resolver.policy.subjects import Exemption, Lease, Pause, Subjects, subject_of
 from resolver.wire.names import key_of, parse_name
 
 NOW = Moment(1_000_000.0, 500.0)

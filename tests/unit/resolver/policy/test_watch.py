@@ -11,10 +11,11 @@ from resolver.policy.compiler import RuleSource, compile_groups, compile_rules, 
 from resolver.policy.decision import Verdict
 from resolver.policy.explain import explain
 from resolver.policy.groups import CompiledGroup, Watch, parse_client
+from resolver.policy.moments import End, Moment
 from resolver.policy.rule_layer import Rank, Source
 from resolver.policy.situation import Situation, situation_of
 from resolver.policy.snapshot import PolicySnapshot
-from resolver.policy.subjects import End, Exemption, Moment, Subjects
+from resolver.policy.subjects import Exemption, Subjects
 from resolver.policy.targets import judge_targets
 from resolver.wire.names import key_of, parse_name
 from tests.support.examples import examples

@@ -24,7 +24,8 @@ from blocklists.sources import compile_policy, known_references
 from resolver.config.load import load_config
 from resolver.errors import SnapshotError
 from resolver.policy.compiler import CompiledRules
-from resolver.snapshot.snapshot_file import Manifest, Origin, newest_whole, open_snapshot, read_manifest, write_snapshot
+from resolver.snapshot.manifests import Manifest, Origin, newest_whole, read_manifest
+from resolver.snapshot.snapshot_file import open_snapshot, write_snapshot
 from resolver.wire.names import key_of, parse_name
 from tests.support.examples import examples
 from tests.support.programs import PATIENCE_SECONDS
@@ -188,7 +189,7 @@ import sys
 from pathlib import Path
 from resolver.errors import SnapshotError
 from tests.unit.resolver.snapshot.test_harmful_layers import judged
-from resolver.snapshot.snapshot_file import read_manifest
+from resolver.snapshot.manifests import read_manifest
 try:
     judged(read_manifest(Path(sys.argv[1])))
 except SnapshotError:

@@ -10,9 +10,11 @@ from pathlib import Path
 import pytest
 
 from resolver.errors import SubjectsError
-from resolver.policy.subjects import End, Exemption, Lease, Moment, dropped
+from resolver.policy.moments import End, Moment
+from resolver.policy.subjects import Exemption, Lease, dropped
 from resolver.snapshot import subjects_file
-from resolver.snapshot.subjects_file import Journal, JournalReader, newest, note_clock_step, subjects_at
+from resolver.snapshot.journal_places import newest, note_clock_step
+from resolver.snapshot.subjects_file import Journal, JournalReader, subjects_at
 
 NOW = Moment(1_000_000.0, 500.0)
 

@@ -11,6 +11,7 @@ import contextlib
 import os
 import socket
 import sys
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -69,8 +70,10 @@ class Control:
         self._access = StoreAccess(settings.store_url, self._state_dir, log, owner, self._hear_of_store)
         opened = open_catalogue(settings)
         self._servers = Servers(first, log)
-        connections, counts = self._servers.connections, self._servers.counts
-        self._keepers = Keepers(settings, channel, self._access, opened, log, connections=connections, counts=counts)
+        connections = self._servers.connections
+        self._keepers = Keepers(
+            settings, channel, self._access, opened, log, connections=connections, counts=self._counts
+        )
         self._servers.make(self._keepers, channel)
         events = socket.socket(fileno=first.sockets.events)
         take = self._keepers.inbox.take if settings.unlisted.enabled else None
@@ -79,6 +82,11 @@ class Control:
             self._events = QueryLogWriter(events, settings, log, take)
         elif take is not None:
             self._events = UnlistedReader(events, take)
+
+    def _counts(self) -> Mapping[tuple[str, str], int]:
+        """Counts of the servers, and what could not be written into the query log, by metric and label."""
+        lost = self._events.dropped if isinstance(self._events, QueryLogWriter) else 0
+        return {**self._servers.counts(), ("dropped", "query_log"): lost}
 
     async def run(self) -> None:
         """Work until the supervisor says stop, or is gone."""

@@ -15,6 +15,7 @@ from typing import Any, Final
 from admin_api.query_log import files
 from admin_api.statistics import sketch
 from admin_api.statistics.rollups import DAY, HOUR, MINUTE
+from tests.support.log_blocks import add_rows
 
 CLIENTS: Final = 5_000
 GROUPS: Final = 20
@@ -44,9 +45,7 @@ def fill_query_log(state_dir: Path, rows: int, days: int, end: float, chance: ra
     made = _rows(rows, days, end, chance)
     for day, some in itertools.groupby(made, key=lambda row: int(row[0]) // DAY):
         name = datetime.fromtimestamp(day * DAY, UTC).strftime("%Y-%m-%d")
-        with closing(files.open_to_write(folder, name)) as connection:
-            for batch in iter(lambda some=some: list(itertools.islice(some, _AT_ONCE)), []):  # type: ignore[misc]
-                files.add(connection, batch)
+        add_rows(folder, name, some)
 
 
 def _rows(rows: int, days: int, end: float, chance: random.Random) -> Iterator[Row]:

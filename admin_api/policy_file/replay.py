@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from admin_api.compiling.layers import overlay_rules, read_wanted
 from admin_api.editing.errors import Invalid
 from admin_api.query_log import files
+from admin_api.query_log.tallies import pairs_of
 from admin_api.store import rules
 from blocklists.catalogue import Catalogue
 from resolver.errors import RuleError
@@ -110,13 +111,12 @@ def asked_since(state_dir: Path, start: datetime) -> AskedNames:
     pairs = asked.pairs
     folder = state_dir / files.FOLDER
     earliest = files.day_of(start.timestamp())
-    query = "SELECT client, name, count(*) FROM queries WHERE at >= ? AND client IS NOT NULL GROUP BY client, name"
     for day in files.days(folder):
         if day < earliest:
             continue
         try:
             with closing(files.open_to_read(folder, day)) as connection:
-                for client, name, count in connection.execute(query, [start.timestamp()]):
+                for client, name, count in pairs_of(connection, start.timestamp()):
                     asked.queries += count
                     pair = (client, name)
                     if pair not in pairs and len(pairs) >= MOST_PAIRS:

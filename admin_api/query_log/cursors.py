@@ -17,10 +17,16 @@ class BadAfter(ValueError):
 
 
 class SearchPlace(NamedTuple):
-    """All rows of that day whose ids are below, and all older days."""
+    """All queries of a day's blocks that are lower by time (Unix milliseconds) and then by id, and no higher than the
+    last; all of its rows, where an older version has written some; and all older days.
+
+    Without a time: all rows of that day whose ids are below, and all older days.
+    """
 
     day: str
     below: int
+    at: int | None = None
+    last: int = 0
 
 
 MOST_ID: Final = 1 << 62
@@ -33,9 +39,15 @@ Marks = Mapping[str, int]
 
 def place_of(cursor: str | None) -> SearchPlace:
     """The place of a cursor; of None, the start. Raises BadCursor."""
-    match START if cursor is None else _decoded(cursor):
-        case [str(day), int(below)] if 0 <= below <= MOST_ID and type(below) is int:
-            return SearchPlace(day, below)
+    if cursor is None:
+        return START
+    match _decoded(cursor):
+        case [str(day), int(below), *more] if _are_numbers(below, *more):
+            match more:
+                case []:
+                    return SearchPlace(day, below)
+                case [int(at), int(last)]:
+                    return SearchPlace(day, below, at, last)
     raise BadCursor("an invalid cursor")
 
 
@@ -49,9 +61,15 @@ def marks_of(after: str | None) -> Marks | None:
     return marks
 
 
-def text_of(value: SearchPlace | Marks) -> str:
+def text_of(value: tuple[str | int | None, ...] | Marks) -> str:
     """The cursor of a place, or the text of marks."""
+    if isinstance(value, SearchPlace) and value.at is None:
+        value = value[:2]
     return base64.urlsafe_b64encode(json.dumps(value, separators=(",", ":")).encode()).decode().rstrip("=")
+
+
+def _are_numbers(*values: object) -> bool:
+    return all(type(value) is int and 0 <= value <= MOST_ID for value in values)
 
 
 def _decoded(text: str) -> Any:

@@ -1,7 +1,9 @@
-"""The query log's files: one a day, of the queries and of what time each block of them is about.
+"""The query log's files: one a day, of blocks as workers packed them, or as days of earlier versions have it, of rows.
 
-Rows are only ever added, and have ascending ids. No column has an index: a row would cost several times as much to
-write, and a million rows are looked through in a tenth of a second.
+A block's row in the table `blocks` says of what time it is, so that a search passes it over. A logged query has an id:
+that of its block, and its place in it; whatever was written later has a higher one. Older versions kept a row a query
+in the table `queries`, with lower ids. Their days are read; a version that knows no blocks passes over days of ours,
+and its rows may stand beside our blocks.
 """
 
 from __future__ import annotations
@@ -9,10 +11,9 @@ from __future__ import annotations
 import os
 import re
 import sqlite3
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from resolver.system.state_files import check_own, make_folder, open_own
 
@@ -33,25 +34,23 @@ COLUMNS: Final = (
     "duration_ms",
     "remark",
 )
-"""As the events have them, but for the remark, which they have before the duration, where there is one; `at` is in Unix
-seconds, `grp` is the group."""
+"""What a search finds of a query; `at` is in Unix seconds, `grp` is the group."""
 
-BLOCK_BITS: Final = 14
-"""Rows whose ids are the same but for so many low bits make a block."""
+PLACE_BITS: Final = 12
+"""Low bits of an id, for the place in the block."""
+MOST_PLACE: Final = (1 << PLACE_BITS) - 1
+FIRST_BLOCK: Final = 1 << 30
+"""Lowest id of a block: ids of queries in blocks are above all those of rows."""
+FIRST_IN_BLOCKS: Final = FIRST_BLOCK << PLACE_BITS
 
 _BESIDE = ("-wal", "-shm")  # what SQLite keeps beside a file
 _WAIT_SECONDS = 0.05  # of a reader, for a lock: nobody holds one for long
+_PAGE_BYTES = 2048  # a block takes some thousand octets: of larger pages more would be left empty
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}\Z")
-_TABLE = """CREATE TABLE IF NOT EXISTS queries (
-  id INTEGER PRIMARY KEY, at REAL NOT NULL, client TEXT, grp TEXT, name TEXT NOT NULL, type TEXT, rcode TEXT,
-  verdict TEXT NOT NULL, service TEXT, list TEXT, rule TEXT, exemption TEXT, protocol TEXT NOT NULL,
-  duration_ms REAL NOT NULL, remark TEXT)"""
-_ADD_REMARK = "ALTER TABLE queries ADD COLUMN remark TEXT"
-_SPANS = "CREATE TABLE spans (block INTEGER PRIMARY KEY, oldest REAL NOT NULL, newest REAL NOT NULL)"
-_SPANS_SO_FAR = "INSERT INTO spans SELECT id >> ?, min(at), max(at) FROM queries GROUP BY 1"
-_INSERT = f"INSERT INTO queries ({','.join(COLUMNS)}) VALUES ({','.join('?' * len(COLUMNS))})"  # noqa: S608 (names of ours)
-_SPAN = """INSERT INTO spans VALUES (?, ?, ?) ON CONFLICT (block) DO UPDATE SET
-  oldest = min(oldest, excluded.oldest), newest = max(newest, excluded.newest)"""
+_BLOCKS = """CREATE TABLE IF NOT EXISTS blocks (
+  id INTEGER PRIMARY KEY, oldest INTEGER NOT NULL, newest INTEGER NOT NULL, count INTEGER NOT NULL,
+  packed BLOB NOT NULL)"""
+_BY_TIME = "CREATE INDEX IF NOT EXISTS blocks_by_time ON blocks (newest, oldest)"
 
 
 def days(folder: Path) -> list[str]:
@@ -72,22 +71,19 @@ def path_of(folder: Path, day: str) -> Path:
 
 
 def open_to_write(folder: Path, day: str) -> sqlite3.Connection:
-    """A day's file, made if need be. Raises sqlite3.Error, OSError."""
+    """A day's file, made if need be, with a table of blocks. Raises sqlite3.Error, OSError."""
     make_folder(folder)
     path = path_of(folder, day)
     os.close(open_own(path, os.O_RDWR | os.O_CREAT))
     check_own(*(Path(f"{path}{suffix}") for suffix in _BESIDE))
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
     try:
+        connection.execute(f"PRAGMA page_size={_PAGE_BYTES}")
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=NORMAL")
         connection.execute("BEGIN IMMEDIATE")
-        connection.execute(_TABLE)
-        if lacks_remark(connection):  # a version without them has begun the day
-            connection.execute(_ADD_REMARK)
-        if connection.execute("SELECT 1 FROM sqlite_schema WHERE name = 'spans'").fetchone() is None:
-            connection.execute(_SPANS)
-            connection.execute(_SPANS_SO_FAR, [BLOCK_BITS])  # what a version without spans has written
+        connection.execute(_BLOCKS)
+        connection.execute(_BY_TIME)
         connection.execute("COMMIT")
     except sqlite3.Error:
         connection.close()
@@ -95,43 +91,28 @@ def open_to_write(folder: Path, day: str) -> sqlite3.Connection:
     return connection
 
 
-def ids(connection: sqlite3.Connection) -> tuple[int, int]:
-    """The first and the last id; (0, 0) where there are none. Raises sqlite3.Error."""
-    # Both in one SELECT would look through all rows: SQLite finds one end of a table at once, not two.
-    first, last = connection.execute("SELECT (SELECT min(id) FROM queries), (SELECT max(id) FROM queries)").fetchone()
-    return first or 0, last or 0
-
-
-def add(connection: sqlite3.Connection, rows: Sequence[Sequence[Any]]) -> None:
-    """Add rows, each as COLUMNS says, or without the remark, in one transaction.
-
-    Raises sqlite3.Error; then none is added.
-    """
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        connection.executemany(_INSERT, (row if len(row) == len(COLUMNS) else (*row, None) for row in rows))
-        _, last = ids(connection)
-        first = last - len(rows) + 1
-        for block in range(first >> BLOCK_BITS, (last >> BLOCK_BITS) + 1):
-            begin, end = block << BLOCK_BITS, (block + 1) << BLOCK_BITS
-            times = [row[0] for row in rows[max(0, begin - first) : end - first]]
-            connection.execute(_SPAN, (block, min(times), max(times)))
-        connection.execute("COMMIT")
-    except sqlite3.Error:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise
-
-
-def lacks_remark(connection: sqlite3.Connection) -> bool:
-    """Whether a version that knew of no remarks made the file. Raises sqlite3.Error."""
-    return all(row[1] != COLUMNS[-1] for row in connection.execute("PRAGMA table_info(queries)"))
-
-
 def open_to_read(folder: Path, day: str) -> sqlite3.Connection:
     """A day's file. Raises sqlite3.Error."""
     path = path_of(folder, day)
     return sqlite3.connect(f"file:{path}?mode=ro", uri=True, check_same_thread=False, timeout=_WAIT_SECONDS)
+
+
+def tables(connection: sqlite3.Connection) -> set[str]:
+    """The tables that a day has: `blocks`, `queries`, or both. Raises sqlite3.Error."""
+    return {name for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
+
+
+def last_id(connection: sqlite3.Connection) -> int:
+    """The highest id; 0 where there are no queries. Raises sqlite3.Error."""
+    found = tables(connection)
+    if "blocks" in found:
+        last = connection.execute("SELECT id, count FROM blocks ORDER BY id DESC LIMIT 1").fetchone()
+        if last is not None:
+            return int(last[0]) << PLACE_BITS | int(last[1]) - 1
+    if "queries" in found:
+        (row,) = connection.execute("SELECT max(id) FROM queries").fetchone()
+        return int(row or 0)
+    return 0
 
 
 def remove(folder: Path, day: str) -> None:

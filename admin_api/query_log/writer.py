@@ -1,38 +1,61 @@
-"""Writes the query log: events of the workers, through a bounded queue, to one thread that commits batches."""
+"""Writes the query log: blocks of the workers, through a bounded queue, to one thread that commits batches."""
 
 from __future__ import annotations
 
 import asyncio
-import bisect
 import contextlib
-import json
-import operator
 import queue
 import socket
 import sqlite3
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Final
 
 from admin_api.query_log import files
+from admin_api.query_log.day_blocks import DayBlocks, StoredBlock, extend, picked
 from resolver.config.settings import ControlSettings
 from resolver.telemetry.log import Log
+from resolver.telemetry.query_block_reading import (
+    BlockClient,
+    BlockError,
+    PackableRows,
+    QueryBlock,
+    packable,
+    read_header,
+)
 from resolver.telemetry.query_events import UNLISTED_HEAD
 
 COMMIT_SECONDS = 0.5
+WHOLE_ROWS: Final = 128
+"""Rows from which on a block is stored as it came: the fewer, the more of it is what all rows share."""
+
 _MOST_DATAGRAMS = 2_000  # that wait for the thread, each of up to 60,000 octets
+_MOST_ROWS = 50_000  # of a batch
 _DRAINED_AT_ONCE = 32
 _DATAGRAM_BYTES = 65_536
 _TIDY_SECONDS = 60.0
+_DAY_MILLISECONDS = 86_400_000
 
-Row = list[Any]
-_AT: Callable[[Row], float] = operator.itemgetter(0)
+
+@dataclass(slots=True)
+class _OfDay:
+    """Blocks to be stored as they came, and rows of others."""
+
+    whole: list[StoredBlock] = field(default_factory=list)
+    small: PackableRows = field(default_factory=lambda: PackableRows([], [], [], []))
+
+    @property
+    def rows(self) -> int:
+        return sum(head.rows for head, _ in self.whole) + len(self.small.moments)
 
 
 class QueryLogWriter:
-    """One writer. `dropped` counts datagrams that found the queue full, and rows that could not be written."""
+    """One writer. `dropped` counts queries that found the queue full, could not be read, or could not be written."""
 
     def __init__(
         self,
@@ -49,10 +72,10 @@ class QueryLogWriter:
         self._settings = settings
         self._log = log
         self._queue: queue.Queue[bytes] = queue.Queue(_MOST_DATAGRAMS)
+        self._erasures: queue.SimpleQueue[tuple[Callable[[BlockClient], bool], Future[int]]] = queue.SimpleQueue()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._write, name="query log")
-        self._connections: dict[str, sqlite3.Connection] = {}
-        self._held: list[Row] = []  # in order of time; they are written with the next that come
+        self._days: dict[str, DayBlocks] = {}
         self._told_at = 0.0
 
     def start(self) -> None:
@@ -70,6 +93,15 @@ class QueryLogWriter:
             self._queue.put_nowait(b"")  # the thread may be waiting for something to come
         await asyncio.to_thread(self._thread.join)
 
+    async def take_out(self, is_theirs: Callable[[BlockClient], bool]) -> int:
+        """Remove the queries of some clients that are written by now from all days; gives how many.
+
+        `is_theirs` is called in the writer's thread. Raises sqlite3.Error, OSError: days may be left then.
+        """
+        asked: Future[int] = Future()
+        self._erasures.put((is_theirs, asked))
+        return await asyncio.wrap_future(asked)
+
     def _readable(self) -> bool:
         """Take what waits in the socket; True when there may be more."""
         for _ in range(_DRAINED_AT_ONCE):
@@ -84,29 +116,39 @@ class QueryLogWriter:
             try:
                 self._queue.put_nowait(datagram)
             except queue.Full:
-                self.dropped += datagram.count(b"\n")
+                self._drop(datagram)
         return True
+
+    def _drop(self, datagram: bytes) -> None:
+        try:
+            self.dropped += read_header(datagram).rows
+        except BlockError:
+            self.dropped += 1
 
     def _write(self) -> None:
         """The thread: commit what came, and tidy up, until told to stop."""
         tidied = 0.0
         while True:
             is_last = self._stop.is_set()
-            self._commit(self._in_turn(self._gathered(wait=not is_last), is_last=is_last and self._queue.empty()))
+            for day, some in self._gathered(wait=not is_last).items():
+                self._commit(day, some)
+            while not self._erasures.empty():
+                self._erase(*self._erasures.get())
             if time.monotonic() - tidied > _TIDY_SECONDS:
                 tidied = time.monotonic()
                 with contextlib.suppress(OSError, sqlite3.Error):
                     self._tidy()
             if is_last and self._queue.empty():
                 break
-        for connection in self._connections.values():
-            connection.close()
+        for blocks in self._days.values():
+            blocks.close()
 
-    def _gathered(self, *, wait: bool) -> list[Row]:
-        """Events that come within a moment, parsed."""
-        rows: list[Row] = []
+    def _gathered(self, *, wait: bool) -> dict[str, _OfDay]:
+        """Blocks that come within a moment, by day."""
+        found: dict[str, _OfDay] = defaultdict(_OfDay)
+        rows = 0
         deadline = time.monotonic() + COMMIT_SECONDS
-        while len(rows) < 50_000:
+        while rows < _MOST_ROWS:
             left = deadline - time.monotonic()
             if wait and left <= 0:
                 break
@@ -114,50 +156,42 @@ class QueryLogWriter:
                 datagram = self._queue.get(timeout=left) if wait else self._queue.get_nowait()
             except queue.Empty:
                 break
-            try:
-                rows += json.loads(b"[" + b",".join(datagram.splitlines()) + b"]")
-            except ValueError:
-                self.dropped += 1
             if self._stop.is_set():
                 wait = False
-        return rows
-
-    def _in_turn(self, rows: list[Row], *, is_last: bool) -> list[Row]:
-        """Rows that may be written now, in order of time: each waits a moment for older ones, of other workers."""
-        held, self._held = self._held, []
-        rows.sort(key=_AT)
-        if is_last or not held:
-            split = len(rows) if is_last else 0
-        else:
-            split = bisect.bisect_right(rows, held[-1][0], key=_AT)
-        self._held = rows[split:]
-        return sorted(held + rows[:split], key=_AT)
-
-    def _commit(self, rows: list[Row]) -> None:
-        by_day: dict[str, list[Row]] = {}
-        for row in rows:
-            row[1] = row[1] or None
-            if len(row) == len(files.COLUMNS):
-                row.append(row.pop(-2))  # the remark, which events have before the duration
-            by_day.setdefault(files.day_of(row[0]), []).append(row)
-        for day, some in by_day.items():
+            if not datagram:
+                continue
             try:
-                files.add(self._connection(day), some)
-            except (sqlite3.Error, OSError) as error:
-                self.dropped += len(some)
-                self._trouble(day, error)
+                rows += _sort_in(datagram, found)
+            except BlockError:
+                self._drop(datagram)
+        return found
 
-    def _connection(self, day: str) -> sqlite3.Connection:
-        connection = self._connections.get(day)
-        if connection is None:
-            for other in [each for each in self._connections if each != day][:-1]:
+    def _erase(self, is_theirs: Callable[[BlockClient], bool], asked: Future[int]) -> None:
+        if not asked.set_running_or_notify_cancel():
+            return
+        try:
+            asked.set_result(sum(self._blocks_of(day).take_out(is_theirs) for day in files.days(self._folder)))
+        except Exception as error:  # goes to who asked
+            asked.set_exception(error)
+
+    def _commit(self, day: str, some: _OfDay) -> None:
+        try:
+            self._blocks_of(day).add(some.whole, some.small)
+        except (sqlite3.Error, OSError) as error:
+            self.dropped += some.rows
+            self._trouble(day, error)
+
+    def _blocks_of(self, day: str) -> DayBlocks:
+        blocks = self._days.get(day)
+        if blocks is None:
+            for other in [each for each in self._days if each != day][:-1]:
                 self._close(other)
-            connection = self._connections[day] = files.open_to_write(self._folder, day)
-        return connection
+            blocks = self._days[day] = DayBlocks(self._folder, day)
+        return blocks
 
     def _close(self, day: str) -> None:
-        if (connection := self._connections.pop(day, None)) is not None:
-            connection.close()
+        if (blocks := self._days.pop(day, None)) is not None:
+            blocks.close()
 
     def _trouble(self, day: str, error: Exception) -> None:
         """Tell it, once a minute; what is no database is set aside, and a new file begun."""
@@ -181,16 +215,25 @@ class QueryLogWriter:
             if day < oldest or (total > most and day != days[0]):
                 self._close(day)
                 files.remove(self._folder, day)
-        if days and files.size(self._folder, days[0]) > most:
-            self._shorten(days[0])
+        if days and files.size(self._folder, days[0]) > most:  # today alone is too much
+            self._blocks_of(days[0]).shorten()
 
-    def _shorten(self, day: str) -> None:
-        """Today alone is too much: remove its older half."""
-        connection = self._connection(day)
-        first, last = files.ids(connection)
-        if last:
-            middle = (first + last) // 2
-            connection.execute("DELETE FROM queries WHERE id <= ?", (middle,))
-            connection.execute("DELETE FROM spans WHERE block < ?", (middle >> files.BLOCK_BITS,))
-            connection.execute("VACUUM")
-            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # else what VACUUM wrote counts twice, in two files
+
+def _sort_in(datagram: bytes, found: dict[str, _OfDay]) -> int:
+    """Put a block to those of its day; gives how many rows it has. Raises BlockError."""
+    head = read_header(datagram)
+    begins = head.oldest // _DAY_MILLISECONDS
+    if head.rows >= WHOLE_ROWS and begins == head.newest // _DAY_MILLISECONDS:
+        found[files.day_of(head.oldest / 1000)].whole.append((head, datagram))
+        return head.rows
+    block = QueryBlock(datagram)
+    if block.about():  # which would be lost among rows of others
+        raise BlockError("a small block that is told of")
+    rows = packable(block)
+    by_day: dict[int, list[int]] = defaultdict(list)
+    for place, moment in enumerate(rows.moments):
+        by_day[moment // _DAY_MILLISECONDS].append(place)
+    for number, places in by_day.items():
+        of_day = found[files.day_of(number * _DAY_MILLISECONDS / 1000)]
+        extend(of_day.small, rows if len(by_day) == 1 else picked(rows, places))
+    return head.rows

@@ -12,6 +12,7 @@ from typing import Annotated, BinaryIO
 import typer
 
 from admin_api.query_log.files import FOLDER, days, open_to_read, path_of
+from admin_api.query_log.tallies import names_of
 from blocklists.formats.content import ListContent
 from blocklists.formats.reading import FORMATS, read_list
 from blocklists.loading import load_catalogue
@@ -205,12 +206,12 @@ def _find_neighbours(folder: Path, is_listed: Callable[[bytes], bool], *, as_jso
 
 
 def _seen(folder: Path) -> Iterator[tuple[str, int, str | None]]:
-    """Each name of the query log, how often, and the service that it was counted for."""
+    """Names of the query log, how often, and the service that each was counted for."""
     for day in days(folder):
         try:
             connection = open_to_read(folder, day)
             try:
-                yield from connection.execute("SELECT name, count(*), service FROM queries GROUP BY name, service")
+                yield from names_of(connection)
             finally:
                 connection.close()
         except sqlite3.Error as error:

@@ -1,4 +1,4 @@
-"""Accounts of answers: the counters and the query-log text of each, worked out once, and then remembered."""
+"""Accounts of answers: the counters and the query-log facts of each, worked out once, and then remembered."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import Final, Protocol
 
 from resolver.policy.decision import Decision, Verdict
 from resolver.telemetry.counters import KIND_OF, VERDICT_OF, Account, Counters, shown_client
-from resolver.telemetry.query_events import QueryEvents, middle
+from resolver.telemetry.query_blocks import LogFacts, log_facts
+from resolver.telemetry.query_events import QueryEvents
 from resolver.wire.codes import Rcode
 from resolver.wire.message import type_name
 from resolver.wire.names import to_text, wire_of_key
@@ -33,10 +34,12 @@ class Accounts:
         self._counters = counters
         self._events = events
         self._known: dict[tuple[object, ...], Account] = {}
+        self._rests: dict[bytes, bytes] = {}  # of facts: many names have the same
 
     def forget(self) -> None:
         """Begin anew: the policy, or the counters' cells, are others."""
         self._known.clear()
+        self._rests.clear()
 
     def client(self, address: str) -> tuple[int, bytes]:
         """The cell of a client, and what the query log says of it."""
@@ -66,7 +69,7 @@ class Accounts:
         account = self._known.get(key)
         if account is None:
             if len(self._known) >= _MOST_REMEMBERED:
-                self._known.clear()
+                self.forget()
             account = self._known[key] = self._made(
                 outcome, decision, question, transport, rcode, remark, is_logged=is_logged
             )
@@ -95,24 +98,25 @@ class Accounts:
         exemption = decision.exemption if is_hit else None
         of_hit = domain if is_hit else None
         facts = (decision.group, service, in_list, known_type, rcode_name, protocol, exemption, of_hit)
-        line = None
-        if is_logged:
+        logged: LogFacts | None = None
+        if domain is not None and is_logged:
             said = rule.text if rule else None
             rules = (service, in_list, said, exemption)
             said_last = () if remark is None else (remark,)
-            line = middle(
-                (decision.group, domain, qtype, rcode_name, VERDICT_OF[outcome], *rules, protocol, *said_last)
+            logged = log_facts(
+                domain, (decision.group, qtype, rcode_name, VERDICT_OF[outcome], *rules, protocol, *said_last)
             )
-        return self._counters.answer(outcome, facts), kind, line
+            logged.rest = self._rests.setdefault(logged.rest, logged.rest)
+        return self._counters.answer(outcome, facts), kind, logged
 
     def count(self, client: Counted, account: Account, milliseconds: float = 0) -> None:
         """Count an answer for a client, and log it if it is to be."""
-        cell, kind, line = account
+        cell, kind, facts = account
         cells = self._counters.cells
         cells[cell] += 1
         cells[client.cell + kind] += 1
-        if line is not None:
-            self._events.put(client.shown, line, milliseconds)
+        if facts is not None:
+            self._events.put(client.shown, facts, milliseconds)
 
     def without_policy(
         self, outcome: int, client: Counted, group: str, question: Question, transport: int, rcode: int

@@ -10,13 +10,14 @@ from collections import Counter
 from typing import Final
 
 from resolver.telemetry.counters import Account
+from resolver.telemetry.query_blocks import LogFacts
 
 FOR_EVER: Final = math.inf
 MAX_ENTRY_OCTETS: Final = 2048  # of key and answer: room for every answer over UDP, and a bound in memory for the table
 
 # What stands under a query's `table_key`: all of the answer after the ID, the (monotonic) second at which it ends, and
 # the account, flat, since every repeated query reads it.
-Prepared = tuple[bytes, float, int, int, bytes | None]
+Prepared = tuple[bytes, float, int, int, LogFacts | None]
 
 
 class AnswerTable:

@@ -20,6 +20,7 @@ from enum import IntEnum
 from typing import Final
 
 from resolver.telemetry.counter_file import CounterFile, MemoryCells
+from resolver.telemetry.query_blocks import LogFacts
 
 KINDS: Final[tuple[str, ...]] = ("blocked", "monitored", "exempted", "other")
 BUCKETS: Final[tuple[float, ...]] = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
@@ -52,9 +53,9 @@ _LET_THROUGH: Final = ("allow", "monitor", "exempt")  # from the cache, and by a
 VERDICT_OF: Final[tuple[str, ...]] = ("block", *_LET_THROUGH, *_LET_THROUGH, "failed", "refused")
 """The verdict that metrics show for an outcome."""
 
-# What an answer is counted as: its cell, which of its client's cells (KINDS), and what the query log says of it between
-# client and duration, None where it says nothing.
-Account = tuple[int, int, bytes | None]
+# What an answer is counted as: its cell, which of its client's cells (KINDS), and what the query log says of it, None
+# where it says nothing.
+Account = tuple[int, int, LogFacts | None]
 
 # What an answer is counted under, beside its outcome: group, service, list, qtype, rcode, protocol, exemption,
 # domain.

@@ -1,4 +1,4 @@
-"""Reading of query-log blocks: header, text and columns, each when it is wanted; and a block without some clients.
+"""Reading of query-log blocks: header, texts and columns, each when it is wanted; and a block without some clients.
 
 Blocks may have been damaged, or come from anywhere: all is checked, and bounded, before it is used.
 """
@@ -11,18 +11,22 @@ import struct
 import sys
 import zlib
 from array import array
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple, final
 
 from resolver.telemetry import query_blocks as blocks
 from resolver.telemetry.query_blocks import LogFacts, pack
 
 MOST_PLAIN_BYTES: Final = 16 << 20
-"""Octets of text and columns together: rows of a block have at most some four thousand each."""
+"""Octets of texts and columns together: four thousand a row."""
 
 _MOST_MOMENT: Final = 253_402_300_800_000  # Unix milliseconds: the year 10000
+_MOST_MILLISECONDS: Final = 65_504.0
 _NEEDED_FACTS: Final = len(blocks.FACTS) - 1  # the remark may be missing
-_PLAIN_MEMBERS: Final = ("clients", "names", "facts")
+_VERDICT: Final = blocks.FACTS.index("verdict")
+_PROTOCOL: Final = blocks.FACTS.index("protocol")
+
+Facts = Sequence[str | None]
 
 
 class BlockError(ValueError):
@@ -39,7 +43,10 @@ class BlockHeader(NamedTuple):
     facts: int
     oldest: int
     newest: int
-    text_bytes: int
+    clients_bytes: int
+    names_bytes: int
+    facts_bytes: int
+    about_bytes: int
     plain_bytes: int
 
 
@@ -50,23 +57,23 @@ class BlockClient(NamedTuple):
     identity: str | None = None
 
 
-class BlockText(NamedTuple):
-    """Text of a block. `about` is what it has beside: a node, or what a later version adds."""
-
-    clients: Sequence[BlockClient]
-    names: Sequence[str]
-    facts: Sequence[Sequence[str | None]]
-    about: Mapping[str, Any]
-
-
 class BlockColumns(NamedTuple):
-    """Columns of a block, of all rows but for `facts`; client, name and facts are places in the text's arrays."""
+    """Columns of a block: of a row its client and its name, of a name its facts, as numbers of lines; and octets."""
 
-    moments: Sequence[int]  # Unix milliseconds
     clients: Sequence[int]
     names: Sequence[int]
-    facts: Sequence[int]  # a name's
-    durations: Sequence[float]  # milliseconds that answers took
+    facts: Sequence[int]
+    steps: bytes
+    durations: bytes
+
+
+class PackableRows(NamedTuple):
+    """Rows as `pack` takes them."""
+
+    moments: list[int]
+    clients: list[bytes]
+    facts: list[LogFacts]
+    durations: list[float]
 
 
 def read_header(packed: bytes) -> BlockHeader:
@@ -82,96 +89,166 @@ def read_header(packed: bytes) -> BlockHeader:
     if zlib.crc32(view[blocks.HEADER.size :], zlib.crc32(view[: blocks.BEFORE_CRC])) != crc:
         raise BlockError("a damaged block: its checksum is another")
     head = BlockHeader(*rest)
-    counts = (head.clients, head.names, head.facts)
-    if not (0 < head.rows <= blocks.MOST_ROWS and all(0 < count <= head.rows for count in counts)):
+    if not (0 < head.rows <= blocks.MOST_ROWS and 0 < head.clients <= head.rows and 0 < head.names <= head.rows):
+        raise BlockError("a block with counts that cannot be")
+    if not 0 < head.facts <= head.names:
         raise BlockError("a block with counts that cannot be")
     if not 0 <= head.oldest <= head.newest < _MOST_MOMENT:
         raise BlockError("a block with times that cannot be")
-    if not 0 < head.text_bytes < head.plain_bytes <= MOST_PLAIN_BYTES:
+    texts = head.clients_bytes + head.names_bytes + head.facts_bytes + head.about_bytes
+    if not (min(head.clients_bytes, head.names_bytes, head.facts_bytes) > 0 and texts < head.plain_bytes):
+        raise BlockError("a block with sizes that cannot be")
+    if head.plain_bytes > MOST_PLAIN_BYTES:
         raise BlockError("a block with sizes that cannot be")
     return head
 
 
 @final
 class QueryBlock:
-    """Block whose header is checked. `octets` is its text as it stands: what it does not hold, no row has."""
+    """Block whose header is checked; the rest is inflated as far as it is read, which raises BlockError, too."""
 
     def __init__(self, packed: bytes) -> None:
-        """Raises BlockError."""
         self.head: BlockHeader = read_header(packed)
-        self._inflating: Any = zlib.decompressobj(-zlib.MAX_WBITS)
-        self.octets: bytes = self._inflated(memoryview(packed)[blocks.HEADER.size :], self.head.text_bytes)
-        self._text: BlockText | None = None
+        self._packed: Any = memoryview(packed)[blocks.HEADER.size :]
+        self._inflating = zlib.decompressobj(-zlib.MAX_WBITS)
+        self._parts: list[bytes] = []  # clients, names, facts, about, columns, as far as they were inflated
         self._columns: BlockColumns | None = None
 
-    def _inflated(self, packed: object, count: int) -> bytes:
+    @property
+    def clients_text(self) -> bytes:
+        """Lines of the clients."""
+        return self._part(0)
+
+    @property
+    def names_text(self) -> bytes:
+        """Lines of the names."""
+        return self._part(1)
+
+    @property
+    def facts_text(self) -> bytes:
+        """Lines of the facts."""
+        return self._part(2)
+
+    def clients(self) -> list[BlockClient]:
+        """The clients, by number."""
+        return list(map(_client_of, _entries(self.clients_text, self.head.clients)))
+
+    def names(self) -> list[str]:
+        """The names, by number."""
+        names: list[str] = _entries(self.names_text, self.head.names)
+        if set(map(type, names)) != {str}:
+            raise BlockError("a block with names that are none")
+        return names
+
+    def facts(self) -> list[Facts]:
+        """The facts, by number; each has at least all of FACTS but the remark."""
+        return list(map(_facts_of, _entries(self.facts_text, self.head.facts)))
+
+    def about(self) -> bytes:
+        """The object about the block as a whole, as `pack` takes it; empty where there is none."""
+        text = self._part(3)
+        if text and not isinstance(_json_of(text), dict):
+            raise BlockError("a block that is told of in no object")
+        return text
+
+    def columns(self) -> BlockColumns:
+        """The columns; what they point at is there."""
+        if self._columns is None:
+            self._columns = _columns_of(self._part(4), self.head)
+        return self._columns
+
+    def moments(self) -> list[int]:
+        """When each row was, in Unix milliseconds."""
+        steps = _numbers(blocks.SIGNED[self.head.flags & blocks.STEP_WIDTH], self.columns().steps)
+        moments = list(itertools.accumulate(steps, initial=self.head.oldest))[1:]
+        if min(moments) != self.head.oldest or max(moments) != self.head.newest:
+            raise BlockError("a block whose times are not those of its header")
+        return moments
+
+    def durations(self) -> Sequence[float]:
+        """How long each answer took, in milliseconds."""
+        octets = self.columns().durations
+        if not octets:
+            return (0.0,) * self.head.rows
+        durations = struct.unpack(f"<{self.head.rows}e", octets)
+        if not (min(durations) >= 0 and sum(durations) <= self.head.rows * _MOST_MILLISECONDS):  # nor what is no number
+            raise BlockError("a block with durations that are none")
+        return durations
+
+    def _part(self, number: int) -> bytes:
+        head = self.head
+        sizes = (head.clients_bytes, head.names_bytes, head.facts_bytes, head.about_bytes)
+        while len(self._parts) <= number:
+            at = len(self._parts)
+            self._parts.append(self._inflated(sizes[at] if at < len(sizes) else head.plain_bytes - sum(sizes)))
+        return self._parts[number]
+
+    def _inflated(self, count: int) -> bytes:
+        if not count:  # which for zlib were no bound
+            return b""
         try:
-            plain: bytes = self._inflating.decompress(packed, count)
+            plain = self._inflating.decompress(self._packed, count)
         except zlib.error:
             raise BlockError("a block that does not inflate") from None
         if len(plain) != count:
             raise BlockError("a block that ends too early")
+        self._packed = self._inflating.unconsumed_tail
         return plain
 
-    def text(self) -> BlockText:
-        """The text, read. Raises BlockError."""
-        if self._text is None:
-            self._text = _text_of(self.octets, self.head)
-        return self._text
 
-    def columns(self) -> BlockColumns:
-        """The columns, read. Raises BlockError."""
-        if self._columns is None:
-            wanted = self.head.plain_bytes - self.head.text_bytes
-            self._columns = _columns_of(self._inflated(self._inflating.unconsumed_tail, wanted), self.head)
-        return self._columns
-
-
-def _text_of(octets: bytes, head: BlockHeader) -> BlockText:
+def _json_of(text: bytes) -> Any:
     try:
-        read = json.loads(octets)
+        read = json.loads(text.decode("ascii"))
+        if b"\\u" in text:
+            json.dumps(read, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise BlockError("a block with half a character, which no answer could hold") from None
     except (ValueError, RecursionError):
         raise BlockError("a block whose text is no JSON") from None
-    if not isinstance(read, dict):
-        raise BlockError("a block whose text is no object")
-    found = [read.pop(member, None) for member in _PLAIN_MEMBERS]
-    for some, count in zip(found, (head.clients, head.names, head.facts), strict=True):
-        if not isinstance(some, list) or len(some) != count:
-            raise BlockError("a block whose text has other counts than its header")
-    clients, names, facts = found
-    if not all(isinstance(name, str) for name in names):
-        raise BlockError("a block with names that are none")
-    if not all(_are_facts(one) for one in facts):
-        raise BlockError("a block with facts that are none")
-    if b"\\ud" in octets or b"\\uD" in octets:
-        _refuse_surrogates(found)
-    return BlockText([_client_of(one) for one in clients], names, facts, read)
+    return read
 
 
-def _are_facts(one: object) -> bool:
-    return (
-        isinstance(one, list)
-        and len(one) >= _NEEDED_FACTS
-        and all(fact is None or isinstance(fact, str) for fact in one)
-        and one[3] is not None
-        and one[8] is not None
-    )
+def _entries(text: bytes, count: int) -> list[Any]:
+    """Read lines all at once."""
+    read = _json_of(b"[%b]" % text.replace(b"\n", b","))
+    if text.count(b"\n") + 1 != count or len(read) != count:
+        raise BlockError("a block with other counts than its header has")
+    return list(read)
 
 
-def _client_of(one: object) -> BlockClient:
-    match one:
+def client_of(line: bytes) -> BlockClient:
+    """Read a line of the clients. Raises BlockError."""
+    return _client_of(_json_of(line))
+
+
+def _client_of(read: object) -> BlockClient:
+    match read:
         case str():
-            return BlockClient(one)
+            return BlockClient(read)
         case [str(address), str() | None as identity, *_]:
             return BlockClient(address, identity)
     raise BlockError("a block with a client that is none")
 
 
-def _refuse_surrogates(found: list[Any]) -> None:
-    try:
-        json.dumps(found, ensure_ascii=False).encode()
-    except UnicodeEncodeError:
-        raise BlockError("a block with texts that are no Unicode") from None
+def name_of(line: bytes) -> str:
+    """Read a line of the names. Raises BlockError."""
+    name = _json_of(line)
+    if not isinstance(name, str):
+        raise BlockError("a block with names that are none")
+    return name
+
+
+def facts_of(line: bytes) -> Facts:
+    """Read a line of the facts. Raises BlockError."""
+    return _facts_of(_json_of(line))
+
+
+def _facts_of(read: object) -> Facts:
+    if not isinstance(read, list) or len(read) < _NEEDED_FACTS or not set(map(type, read)) <= {str, type(None)}:
+        raise BlockError("a block with facts that are none")
+    if read[_VERDICT] is None or read[_PROTOCOL] is None:
+        raise BlockError("a block with facts that lack what each has")
+    return read
 
 
 def _columns_of(octets: bytes, head: BlockHeader) -> BlockColumns:
@@ -182,22 +259,15 @@ def _columns_of(octets: bytes, head: BlockHeader) -> BlockColumns:
     ends = list(itertools.accumulate(sizes))
     if ends[-1] != len(octets):
         raise BlockError("a block whose columns have another length")
-    moments = list(itertools.accumulate(_numbers(blocks.SIGNED[width], octets[: ends[0]]), initial=head.oldest))[1:]
-    if min(moments) != head.oldest or max(moments) != head.newest:
-        raise BlockError("a block whose times are not those of its header")
     places: list[Sequence[int]] = []
     for (_, most), begin, end in zip(counts, ends, ends[1:], strict=False):
         part = octets[begin:end]
         column: Sequence[int] = part if most <= blocks.ONE_OCTET else _numbers("H", part)
         if max(column) >= most:
-            raise BlockError("a block whose columns point beyond its text")
+            raise BlockError("a block whose columns point beyond its lines")
         places.append(column)
-    durations: Sequence[float] = (0.0,) * rows
-    if has_durations:
-        durations = struct.unpack(f"<{rows}e", octets[ends[3] :])
-        if not all(0 <= one <= 65_504 for one in durations):  # nor what is no number
-            raise BlockError("a block with durations that are none")
-    return BlockColumns(moments, places[0], places[1], places[2], durations)
+    clients, names, facts = places
+    return BlockColumns(clients, names, facts, octets[: ends[0]], octets[ends[3] :])
 
 
 def _numbers(code: str, octets: bytes) -> array[int]:
@@ -207,26 +277,17 @@ def _numbers(code: str, octets: bytes) -> array[int]:
     return numbers
 
 
-class PackableRows(NamedTuple):
-    """Rows as `pack` takes them."""
-
-    moments: list[int]
-    clients: list[bytes]
-    facts: list[LogFacts]
-    durations: list[float]
-
-
 def packable(block: QueryBlock) -> PackableRows:
-    """Give all rows of a block, to be packed anew. Raises BlockError."""
-    text, columns = block.text(), block.columns()
-    clients = [_json([*one] if one.identity is not None else one.address) for one in text.clients]
-    rests = [_json(one) for one in text.facts]
-    facts = [LogFacts(_json(name), rests[place]) for name, place in zip(text.names, columns.facts, strict=True)]
+    """Give all rows of a block, checked, to be packed anew. Raises BlockError."""
+    block.clients(), block.names(), block.facts()
+    columns = block.columns()
+    clients, rests = block.clients_text.split(b"\n"), block.facts_text.split(b"\n")
+    facts = [LogFacts(name, rests[one]) for name, one in zip(block.names_text.split(b"\n"), columns.facts, strict=True)]
     return PackableRows(
-        list(columns.moments),
-        [clients[place] for place in columns.clients],
-        [facts[place] for place in columns.names],
-        list(columns.durations),
+        block.moments(),
+        [clients[one] for one in columns.clients],
+        [facts[one] for one in columns.names],
+        list(block.durations()),
     )
 
 
@@ -236,26 +297,18 @@ def without(packed: bytes, is_theirs: Callable[[BlockClient], bool]) -> bytes | 
     The very same octets come back where no row is theirs. Raises BlockError.
     """
     block = QueryBlock(packed)
-    theirs = {place for place, client in enumerate(block.text().clients) if is_theirs(client)}
+    theirs = {number for number, client in enumerate(block.clients()) if is_theirs(client)}
     if not theirs:
         return packed
-    kept = [place not in theirs for place in block.columns().clients]
+    rows = packable(block)
+    kept = [number not in theirs for number in block.columns().clients]
     if not any(kept):
         return None
-    moments, clients, facts, durations = packable(block)
+    moments, clients, facts, durations = rows
     return pack(
         list(itertools.compress(moments, kept)),
         list(itertools.compress(clients, kept)),
         list(itertools.compress(facts, kept)),
         list(itertools.compress(durations, kept)),
-        about_of(block),
+        block.about(),
     )
-
-
-def about_of(block: QueryBlock) -> bytes:
-    """Give the further members of a block's text, as `pack` takes them. Raises BlockError."""
-    return b"".join(b"%b:%b," % (_json(name), _json(value)) for name, value in block.text().about.items())
-
-
-def _json(value: object) -> bytes:
-    return json.dumps(value, separators=(",", ":")).encode()

@@ -1,16 +1,17 @@
 """Blocks of the query log: some hundred logged queries as octets, packed by workers, stored and searched as they are.
 
-A block is a header and what raw deflate made of a text and of columns, one behind the other. The header is
+A block is a header and what raw deflate made of four texts and of columns, one behind the other. The header is
 little-endian: ``MQB``, the version (8 bits), flags (16), rows, clients, names, facts (16 each), oldest and newest in
-Unix milliseconds (64 each), octets of the text, and of text and columns (32 each), CRC-32 of the header before it and
-all behind it.
+Unix milliseconds (64 each), octets of the four texts, and of texts and columns (32 each), CRC-32 of what of the header
+is before it and of all behind.
 
-The text is a JSON object in ASCII: `clients`, each an address or a network, "" where none may be told, or an array of
-that and who it is; `names`, one of which may be there again with other facts; `facts`, arrays of FACTS, behind which a
-later version may have more. Other members of the object, such as a `node`, are kept. The columns: a row's milliseconds
-since the row before (since `oldest` in the first), its client, its name; a name's facts; and, by a flag, milliseconds
-that a row's answer took, as half floats, which hold three digits. Client, name and facts are places in the text's
-arrays, of one octet, or of two where there are more than 256.
+The texts are ASCII, an entry a line, JSON each: clients, an address or a network, "" where none may be told, or an
+array of that and who it is; names, of which one is there again where its facts are others; facts, arrays of FACTS,
+behind which a later version may have more; and an object about the block, or nothing: for its `node`, and what a later
+version adds. The columns: a row's milliseconds since the row before (since `oldest` in the first), its client, its
+name; a name's facts; and, by a flag, milliseconds that a row's answer took, as half floats, which hold three digits.
+Client, name and facts are numbers of lines, of one octet, or of two where there are more than 256. A search that looks
+for a client or a name so inflates no more than it has to.
 
 Nothing here reads or writes files: the same octets may lie in any database. What reads them is `query_block_reading`.
 """
@@ -18,6 +19,7 @@ Nothing here reads or writes files: the same octets may lie in any database. Wha
 from __future__ import annotations
 
 import itertools
+import json
 import operator
 import struct
 import sys
@@ -28,7 +30,7 @@ from typing import Final, final
 
 MAGIC: Final = b"MQB"
 VERSION: Final = 1
-HEADER: Final = struct.Struct("<3sBHHHHHqqIII")
+HEADER: Final = struct.Struct("<3sBHHHHHqqIIIIII")
 BEFORE_CRC: Final = HEADER.size - 4
 MOST_ROWS: Final = 4096
 """Rows of a block."""
@@ -56,6 +58,11 @@ class LogFacts:
         self.rest = rest
 
 
+def log_facts(name: str, rest: Sequence[str | None]) -> LogFacts:
+    """Give the facts of a name and, as FACTS says, of the rest."""
+    return LogFacts(json.dumps(name).encode(), json.dumps(rest, separators=(",", ":")).encode())
+
+
 def pack(
     moments: Sequence[int],
     clients: Sequence[bytes],
@@ -65,8 +72,7 @@ def pack(
 ) -> bytes:
     """Give the block of rows: Unix milliseconds, clients (JSON), facts, and milliseconds that the answers took.
 
-    `about` is JSON of further members of the text, each with a comma behind it. Raises ValueError where there are none,
-    or too many.
+    `about` is a JSON object. Raises ValueError where there are no rows, or too many.
     """
     rows = len(moments)
     if not 0 < rows <= MOST_ROWS:
@@ -76,14 +82,12 @@ def pack(
     of_names = [one.name for one in what]
     of_rests = [one.rest for one in what]
     rests = _numbered(of_rests)
-    # An entry a line: a line break is in no JSON string, so that entries can be told apart without reading them.
-    lines = tuple(b",\n".join(one) for one in (who, of_names, rests))
-    text = b'{%b"clients":[\n%b],"names":[\n%b],"facts":[\n%b]}' % (about, *lines)
+    texts = (b"\n".join(who), b"\n".join(of_names), b"\n".join(rests), about)
     oldest, newest = min(moments), max(moments)
     steps = list(map(operator.sub, moments, [oldest, *moments]))
     flags = _width(min(steps), max(steps))
-    columns = [
-        text,
+    parts = [
+        *texts,
         _octets(array(SIGNED[flags], steps)),
         _column(map(who.__getitem__, clients), len(who)),
         _column(map(what.__getitem__, facts), len(what)),
@@ -91,11 +95,12 @@ def pack(
     ]
     if any(durations):
         flags |= HAS_DURATIONS
-        columns.append(_halves(durations))
-    plain = b"".join(columns)
+        parts.append(_halves(durations))
+    plain = b"".join(parts)
     packed = zlib.compress(plain, _LEVEL, -zlib.MAX_WBITS)
     counts = (rows, len(who), len(what), len(rests))
-    head = HEADER.pack(MAGIC, VERSION, flags, *counts, oldest, newest, len(text), len(plain), 0)[:BEFORE_CRC]
+    sizes = (*map(len, texts), len(plain))
+    head = HEADER.pack(MAGIC, VERSION, flags, *counts, oldest, newest, *sizes, 0)[:BEFORE_CRC]
     return b"".join((head, zlib.crc32(packed, zlib.crc32(head)).to_bytes(4, "little"), packed))
 
 

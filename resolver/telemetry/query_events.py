@@ -1,34 +1,25 @@
-"""Queries for the query log, on their way to the control process: gathered, and sent in datagrams. Nothing waits.
+"""Queries for the query log, on their way to the control process: gathered, and sent as blocks, one a datagram.
 
-A line is a JSON array: ``[at, client, group, name, type, rcode, verdict, service, list, rule, exemption, protocol,
-duration_ms]``, `at` in Unix seconds; where something is remarked, it stands before the duration. When nobody takes
-them, they are kept up to a bound, and then dropped and counted.
+Nothing waits: when nobody takes them, they are kept up to a bound, and then dropped and counted.
 """
 
 from __future__ import annotations
 
-import contextlib
-import json
 import socket
 import time
 from collections import Counter
-from collections.abc import Sequence
+from typing import Final
+
+from resolver.telemetry.query_blocks import LogFacts, pack
 
 FLUSH_SECONDS = 0.25
 UNLISTED_HEAD = b'{"unlisted":1}\n'
 """First line of datagrams that are no query events but unlisted names (resolver.answering.unlisted)."""
 
-_FLUSH_AT = 500  # events
-_MOST_EVENTS = 20_000
-_DATAGRAM_BYTES = 60_000
-
-# When (Unix seconds), who (JSON), the middle of the line (JSON), and how long in milliseconds.
-Event = tuple[float, bytes, bytes, float]
-
-
-def middle(facts: Sequence[str | None]) -> bytes:
-    """The middle of a line, between client and duration."""
-    return json.dumps(facts, separators=(",", ":")).encode()[1:-1]
+_FLUSH_AT: Final = 500  # events
+_MOST_EVENTS: Final = 20_000
+_DATAGRAM_BYTES: Final = 60_000
+_MILLISECONDS: Final = 1000.0
 
 
 class QueryEvents:
@@ -40,47 +31,59 @@ class QueryEvents:
         self.logs_all = what == "all"
         self._sink = sink
         self._dropped = dropped
-        self._events: list[Event] = []
-        self._datagrams: list[bytes] = []  # that could not be sent yet
-        self._waiting = 0  # events in those, at most
+        self._blocks: list[tuple[int, bytes]] = []  # that could not be sent yet, with how many events each has
+        self._waiting = 0  # events in those
+        self._begin()
 
-    def put(self, client: bytes, line: bytes, milliseconds: float = 0) -> None:
-        """Note one query."""
-        events = self._events
-        if len(events) + self._waiting >= _MOST_EVENTS:
+    def _begin(self) -> None:
+        """Have a list a column, since that is what a block is made of."""
+        self._moments: list[float] = []  # Unix seconds
+        self._clients: list[bytes] = []
+        self._facts: list[LogFacts] = []
+        self._durations: list[float] = []
+
+    def put(self, client: bytes, facts: LogFacts, milliseconds: float = 0.0) -> None:
+        """Note one query, of a client (JSON)."""
+        moments = self._moments
+        if len(moments) + self._waiting >= _MOST_EVENTS:
             self._dropped["query_log"] += 1
             return
-        events.append((time.time(), client, line, milliseconds))
-        if len(events) >= _FLUSH_AT:
+        moments.append(time.time())
+        self._clients.append(client)
+        self._facts.append(facts)
+        self._durations.append(milliseconds)
+        if len(moments) >= _FLUSH_AT:
             self.flush()
 
     def flush(self) -> None:
         """Send what there is, as far as it is taken."""
         if self._sink is None:
             return
-        if self._events:
-            self._pack()
-        with contextlib.suppress(BlockingIOError):
-            while self._datagrams:
-                try:
-                    self._sink.send(self._datagrams[0])
-                except BlockingIOError:
-                    raise
-                except OSError:  # nobody is there, nor ever will be: the supervisor is gone
-                    self._dropped["query_log"] += 1
-                del self._datagrams[0]
-            self._waiting = 0
+        if self._moments:
+            moments = [round(moment * _MILLISECONDS) for moment in self._moments]
+            self._pack(moments, self._clients, self._facts, self._durations)
+            self._begin()
+        while self._blocks:
+            count, block = self._blocks[0]
+            try:
+                self._sink.send(block)
+            except BlockingIOError:
+                return
+            except OSError:  # nobody is there, nor ever will be: the supervisor is gone
+                self._dropped["query_log"] += count
+            del self._blocks[0]
+            self._waiting -= count
 
-    def _pack(self) -> None:
-        lines: list[bytes] = []
-        size = 0
-        for at, client, line, milliseconds in self._events:
-            text = b"[%.3f,%s,%s,%.3g]\n" % (at, client, line, milliseconds)
-            if size + len(text) > _DATAGRAM_BYTES:
-                self._datagrams.append(b"".join(lines))
-                lines, size = [], 0
-            lines.append(text)
-            size += len(text)
-        self._datagrams.append(b"".join(lines))
-        self._waiting += len(self._events)
-        self._events = []
+    def _pack(self, moments: list[int], clients: list[bytes], facts: list[LogFacts], durations: list[float]) -> None:
+        """Make a block of events, or two where it would not fit into a datagram."""
+        count = len(moments)
+        block = pack(moments, clients, facts, durations)
+        if len(block) <= _DATAGRAM_BYTES:
+            self._blocks.append((count, block))
+            self._waiting += count
+        elif count == 1:
+            self._dropped["query_log"] += 1
+        else:
+            half = count // 2
+            self._pack(moments[:half], clients[:half], facts[:half], durations[:half])
+            self._pack(moments[half:], clients[half:], facts[half:], durations[half:])

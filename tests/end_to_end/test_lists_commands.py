@@ -8,14 +8,16 @@ import os
 import subprocess
 from pathlib import Path
 
-from admin_api.query_log.files import COLUMNS, FOLDER, open_to_write
+from admin_api.query_log.files import COLUMNS, FOLDER
 from blocklists.catalogue import CatalogueDomain
 from blocklists.loading import load_catalogue
 from blocklists.neighbours import Neighbourhood
 from resolver.policy.rule_syntax import RuleForm, RuleKind
 from resolver.wire.names import to_text, wire_of_key
 from tests.support.clients import ask
+from tests.support.log_blocks import add_rows
 from tests.support.moatdns import Moatdns
+from tests.support.old_query_log import add_old_rows
 from tests.support.programs import MOATDNS, PATIENCE_SECONDS, wait_until
 
 
@@ -118,16 +120,16 @@ def test_names_next_to_listed_ones_are_found_in_the_query_log(tmp_path: Path) ->
 def test_names_that_led_to_listed_ones_are_found_in_the_query_log(tmp_path: Path) -> None:
     config = tmp_path / "moatdns.yaml"
     config.write_text("state_dir: s\n")
-    log = open_to_write(tmp_path / "s" / FOLDER, "2026-11-24")
+    rows = []
     for name, service in (("portal.example", "openai/chatgpt"), ("chatgpt.com", "openai/chatgpt"), ("a.example", None)):
         row = dict.fromkeys(COLUMNS) | {"at": 1.0, "name": name, "verdict": "block", "service": service}
-        row |= {"protocol": "udp", "duration_ms": 1.0}
-        log.execute(f"INSERT INTO queries ({','.join(row)}) VALUES ({','.join('?' * len(row))})", [*row.values()])
-    log.close()
+        rows.append([*(row | {"protocol": "udp", "duration_ms": 1.0}).values()])
+    add_rows(tmp_path / "s" / FOLDER, "2026-11-24", rows)
+    add_old_rows(tmp_path / "s" / FOLDER, "2026-11-23", rows)
     told = run("coverage", "--query-log", "--config", str(config))
     assert told.returncode == 1, told.stderr
     first = " ".join(told.stdout.decode().splitlines()[0].split())
-    assert first == "1 portal.example leads to a name of openai/chatgpt"
+    assert first == "2 portal.example leads to a name of openai/chatgpt"
     assert b"1 unlisted neighbours" in told.stdout
 
 

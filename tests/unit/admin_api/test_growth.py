@@ -19,6 +19,8 @@ from resolver.policy.moments import End
 from resolver.policy.snapshot import PolicySnapshot
 from resolver.policy.subjects import Exemption, Subjects
 from resolver.snapshot.clocks import now as moment
+from tests.support.log_blocks import add_rows
+from tests.support.old_query_log import add_old_rows
 from tests.unit.bundled import bundled_catalogue
 
 from .browser import Browser
@@ -36,9 +38,9 @@ def policy(*block: str, lists: bool = True) -> PolicySnapshot:
 def asked(state_dir: Path, at: datetime, client: str | None, name: str, times: int = 1) -> None:
     """Write rows of the query log."""
     row: list[Any] = [at.timestamp(), client, "default", name, "A", "NOERROR", "allow", *[None] * 4, "udp", 0.1]
-    connection = files.open_to_write(state_dir / files.FOLDER, files.day_of(at.timestamp()))
-    files.add(connection, [row] * times)
-    connection.close()
+    for add, some in ((add_old_rows, times // 2), (add_rows, times - times // 2)):  # as an update has it
+        if some:
+            add(state_dir / files.FOLDER, files.day_of(at.timestamp()), [row] * some)
 
 
 @pytest.fixture

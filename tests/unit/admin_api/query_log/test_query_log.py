@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import json
+import base64
+import contextlib
+import os
 import socket
 import time
-from collections.abc import AsyncIterator
-from contextlib import closing
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,7 +21,10 @@ from admin_api.query_log.reader import QueryLogReader
 from admin_api.query_log.writer import COMMIT_SECONDS, QueryLogWriter
 from resolver.config.settings import ControlSettings
 from resolver.telemetry.log import make_log
-from resolver.telemetry.query_events import QueryEvents, middle
+from resolver.telemetry.query_block_reading import QueryBlock, read_header
+from resolver.telemetry.query_blocks import LogFacts, log_facts, pack
+from resolver.telemetry.query_events import QueryEvents
+from tests.support.log_blocks import BlockMaker, add_rows
 from tests.support.programs import wait_until
 
 NOW = time.time()
@@ -29,6 +34,11 @@ def event(number: int, *, at: float | None = None, name: str = "", client: str |
     moment = NOW - 1000 + number * 0.01 if at is None else at
     name = name or f"n{number}.example"
     return [moment, client, "default", name, "A", "NOERROR", "block", "a/b", "a/b", name, None, "udp", 0]
+
+
+def random_text(length: int) -> str:
+    """Text that no compression makes smaller by much."""
+    return base64.b32encode(os.urandom(length)).decode().lower()[:length]
 
 
 class Logged:
@@ -41,14 +51,23 @@ class Logged:
         self.writer = QueryLogWriter(theirs, ControlSettings(str(state_dir), **settings), make_log())
         self.reader = QueryLogReader(state_dir)
 
+    def send(self, events: Sequence[list[Any]]) -> None:
+        """Send events as a worker does, in a block."""
+        self.ours.send(BlockMaker().block(events))
+
     async def write(self, *events: list[Any]) -> None:
         """Send events, end the writer, and so have them written."""
         for first in range(0, len(events), 200):
-            self.ours.send("".join(json.dumps(each) + "\n" for each in events[first : first + 200]).encode())
+            self.send(events[first : first + 200])
             self.writer._readable()
         await self.writer.close()
         self.ours.close()
         self._theirs.close()
+
+    def close_days(self) -> None:
+        """Close what a tidy-up opened, in a writer that has no thread."""
+        for blocks in self.writer._days.values():
+            blocks.close()
 
     async def all_pages(self, limit: int = 100, **filters: str) -> list[dict[str, Any]]:
         """Page by page, to the end."""
@@ -130,13 +149,30 @@ async def test_pages_are_in_order_of_time_though_workers_tell_of_their_queries_o
     for first in range(0, 400, 40):
         for worker in (0, 1):
             some = [event(number) for number in range(first + worker, first + 40, 2)]
-            logged.ours.send("".join(json.dumps(each) + "\n" for each in some).encode())
+            logged.send(some)
         logged.writer._readable()
         await asyncio.sleep(COMMIT_SECONDS / 4)
     await logged.write()
     assert [item["name"] for item in await logged.all_pages(limit=7)] == [
         f"n{number}.example" for number in reversed(range(400))
     ]
+
+
+async def test_a_person_is_taken_out_of_all_days_while_the_log_goes_on(logged: Logged) -> None:
+    people = ["10.0.0.1", "10.0.0.2"]
+    for back in range(4):
+        logged.send([event(number, at=NOW - back * 86_400, client=people[number % 2]) for number in range(200)])
+    logged.send([event(1, client="10.0.0.2"), event(2)])
+    logged.writer._readable()
+
+    def count() -> int:
+        return sum(path.stat().st_size > 0 for path in logged.folder.glob("*.sqlite"))
+
+    await asyncio.to_thread(wait_until, lambda: count() >= 4, "all days are written")
+    assert await logged.writer.take_out(lambda client: client.address == "10.0.0.2") == 401
+    await logged.write(event(3, client="10.0.0.2"))
+    found = [item["client"] for item in await logged.all_pages(limit=1000)]
+    assert sorted(found) == ["10.0.0.1"] * 401 + ["10.0.0.2"]
 
 
 async def test_a_hidden_client_is_null(logged: Logged) -> None:
@@ -146,8 +182,13 @@ async def test_a_hidden_client_is_null(logged: Logged) -> None:
 
 async def test_what_is_no_event_is_dropped_and_counted_and_the_rest_written(logged: Logged) -> None:
     logged.ours.send(b"nonsense\n")
+    damaged = bytearray(BlockMaker().block([event(2), event(3)]))
+    damaged[-1] ^= 1
+    logged.ours.send(damaged)
+    unread = pack([1000], [b"1"], [facts("a")], [0.0])  # its checksum is right, and it has no client
+    logged.ours.send(unread)
     await logged.write(event(1))
-    assert logged.writer.dropped == 1
+    assert logged.writer.dropped == 3
     assert len(await logged.all_pages()) == 1
 
 
@@ -162,20 +203,13 @@ async def test_old_days_and_too_much_go_the_oldest_first(tmp_path: Path) -> None
     new.writer._tidy()
     assert len(files.days(new.folder)) == 3
     day = files.days(new.folder)[0]
-    for _ in range(30):
-        connection = files.open_to_write(new.folder, day)
-        with connection:
-            connection.executemany(
-                "INSERT INTO queries (at, name, verdict, protocol, duration_ms) VALUES (?, ?, 'block', 'udp', 0)",
-                [(NOW, "x" * 200)] * 500,
-            )
-        connection.close()
+    add_rows(new.folder, day, (event(number, name=f"{random_text(180)}.example") for number in range(12_000)))
+    assert files.size(new.folder, day) > 1 << 20
     small = Logged(tmp_path, max_mib=1)
     small.writer._tidy()
     assert files.days(small.folder) == [day]
-    for connection in small.writer._connections.values():
-        connection.close()
-    assert files.size(small.folder, day) < 3 << 20
+    small.close_days()
+    assert files.size(small.folder, day) < 2 << 20
     small.ours.close()
     small._theirs.close()
 
@@ -183,15 +217,15 @@ async def test_old_days_and_too_much_go_the_oldest_first(tmp_path: Path) -> None
 async def test_a_day_that_is_too_much_loses_its_older_half_once(tmp_path: Path) -> None:
     logged = Logged(tmp_path)
     logged.writer.start()
-    await logged.write(*(event(number, name=f"{number}.{'x' * 60}.example") for number in range(6000)))
+    events = [event(number, name=f"{number}.{random_text(180)}.example") for number in range(7200)]
+    await logged.write(*events)
     small = Logged(tmp_path, max_mib=1)
     assert 1 << 20 < files.size(small.folder, files.days(small.folder)[0]) < 2 << 20
     for _ in range(3):
         small.writer._tidy()
-    for connection in small.writer._connections.values():
-        connection.close()
+    small.close_days()
     found = [item["name"].partition(".")[0] for item in await small.all_pages(limit=1000)]
-    assert found == [str(number) for number in reversed(range(3000, 6000))]
+    assert found == [str(number) for number in reversed(range(3600, 7200))]
     small.ours.close()
     small._theirs.close()
 
@@ -203,7 +237,7 @@ async def test_a_damaged_day_is_set_aside_and_a_new_one_begun(tmp_path: Path) ->
     files.path_of(tmp_path / files.FOLDER, day).write_bytes(b"this is no database at all, whatever it says" * 200)
     logged = Logged(tmp_path)
     logged.writer.start()
-    logged.ours.send((json.dumps(event(1)) + "\n").encode())
+    logged.send([event(1)])
     logged.writer._readable()
     await asyncio.to_thread(wait_until, lambda: list(logged.folder.glob("*.damaged")), "the file is set aside")
     await logged.write(event(2))
@@ -217,57 +251,79 @@ async def test_a_cursor_that_is_none_of_ours_is_refused(logged: Logged) -> None:
             await logged.reader.page({}, None, None, limit=1, cursor=cursor)
 
 
-def test_events_are_valid_lines_whatever_the_name_holds() -> None:
-    from collections import Counter
-
+@pytest.fixture
+def told() -> Iterator[tuple[QueryEvents, socket.socket, Counter[str]]]:
+    """Events of a worker, the socket that they come out of, and what was dropped."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
     dropped: Counter[str] = Counter()
-    events = QueryEvents(ours, "all", dropped)
-    name = '"\\\n\x00<script>'
-    events.put(b'"10.0.0.1"', middle(("g", name, "A", "NOERROR", "block", None, "l", None, None, "udp")), 1.5)
-    events.flush()
-    (line,) = theirs.recv(65536).splitlines()
-    assert json.loads(line)[3] == name
-    assert json.loads(line)[12] == 1.5
+    yield QueryEvents(ours, "all", dropped), theirs, dropped
     ours.close()
     theirs.close()
 
 
-def test_events_are_kept_while_nobody_takes_them_and_dropped_beyond_the_bound() -> None:
-    from collections import Counter
+def facts(name: str, **more: str) -> LogFacts:
+    return log_facts(name, ("g", "A", "NOERROR", "block", None, more.get("list", "l"), None, None, "udp"))
 
-    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
-    dropped: Counter[str] = Counter()
-    events = QueryEvents(ours, "all", dropped)
-    line = middle(("g", "n" * 2000, "A", "NOERROR", "block", None, "l", None, None, "udp"))
-    for _ in range(30_000):
-        events.put(b'"10.0.0.1"', line)
+
+Told = tuple[QueryEvents, socket.socket, Counter[str]]
+
+
+def test_events_come_as_a_block_whatever_the_name_holds(told: Told) -> None:
+    events, theirs, _ = told
+    name = '"\\\n\x00<script>'
+    events.put(b'"10.0.0.1"', facts(name), 1.5)
+    events.put(b'"10.0.0.1"', facts("b.example"))
+    events.flush()
+    block = QueryBlock(theirs.recv(65536))
+    assert block.names() == [name, "b.example"]
+    assert list(block.durations()) == [1.5, 0.0]
+    assert abs(block.moments()[0] / 1000 - time.time()) < 60
+
+
+def test_events_are_kept_while_nobody_takes_them_and_dropped_beyond_the_bound(told: Told) -> None:
+    events, theirs, dropped = told
+    for number in range(30_000):
+        events.put(b'"10.0.0.1"', facts(f"{number}.{random_text(200)}.example") if number % 10 == 0 else facts("a"))
     taken = 0
     for _ in range(2000):
         events.flush()
         try:
-            taken += theirs.recv(65536).count(b"\n")
+            taken += read_header(theirs.recv(65536)).rows
         except BlockingIOError:
             break
     assert dropped["query_log"] > 0
     assert taken + dropped["query_log"] == 30_000
-    ours.close()
+    events.put(b'"10.0.0.1"', facts("there is room again"))
+    events.flush()
+    assert read_header(theirs.recv(65536)).rows == 1
+
+
+def test_events_that_are_too_long_for_a_datagram_come_in_several_and_one_alone_is_dropped(told: Told) -> None:
+    events, theirs, dropped = told
+    names = [f"{number}.{random_text(1000)}" for number in range(200)]
+    for number, name in enumerate(names):
+        events.put(b'""', facts(name))
+        if number == 100:
+            events.put(b'""', facts("too long", list=random_text(100_000)))
+    events.flush()
+    found: list[str] = []
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            datagram = theirs.recv(65536)
+            assert len(datagram) <= 60_000
+            found += QueryBlock(datagram).names()
+            events.flush()
+    assert found == names
+    assert dropped["query_log"] == 1
+
+
+def test_events_that_nobody_will_ever_take_are_dropped_one_by_one(told: Told) -> None:
+    events, theirs, dropped = told
     theirs.close()
-
-
-async def test_a_day_that_a_version_without_remarks_began_is_read_and_gone_on_with(tmp_path: Path) -> None:
-    day, folder = "2026-03-01", tmp_path / files.FOLDER
-    at = datetime(2026, 3, 1, tzinfo=UTC).timestamp()
-    old = event(1, at=at, name="a.example")
-    with closing(files.open_to_write(folder, day)) as connection:
-        connection.execute("ALTER TABLE queries DROP COLUMN remark")
-        connection.execute(f"INSERT INTO queries VALUES (1, {','.join('?' * len(old))})", old)
-        connection.execute("INSERT INTO spans VALUES (0, ?, ?)", (at, at))
-    assert await remarks_of(tmp_path) == [("a.example", None)]
-    with closing(files.open_to_write(folder, day)) as connection:
-        more = [[*event(2, at=at + 1, name="b.example"), "left out"], event(3, at=at + 2, name="c.example")]
-        files.add(connection, more)
-    assert await remarks_of(tmp_path) == [("c.example", None), ("b.example", "left out"), ("a.example", None)]
+    for _ in range(3):
+        events.put(b'""', facts("a"))
+    events.flush()
+    assert dropped["query_log"] == 3
 
 
 async def remarks_of(state_dir: Path) -> list[tuple[str, str | None]]:
@@ -276,9 +332,6 @@ async def remarks_of(state_dir: Path) -> list[tuple[str, str | None]]:
     return [(item["name"], item.get("remark")) for item in page.items]
 
 
-async def test_a_remark_stands_before_the_duration_of_an_event_and_behind_it_in_the_log(
-    logged: Logged, tmp_path: Path
-) -> None:
-    *facts, duration = event(1)
-    await logged.write([*facts, "left out", duration], event(2))
+async def test_a_remark_is_in_the_log_where_there_is_one(logged: Logged, tmp_path: Path) -> None:
+    await logged.write([*event(1), "left out"], event(2))
     assert await remarks_of(tmp_path) == [("n2.example", None), ("n1.example", "left out")]

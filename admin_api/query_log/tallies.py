@@ -1,0 +1,63 @@
+"""Tallies of a day of the query log: how often each client asked for each name, and each name was asked for."""
+
+from __future__ import annotations
+
+import math
+import sqlite3
+from collections import Counter
+from collections.abc import Iterator
+
+from admin_api.query_log import files
+from resolver.telemetry.query_block_reading import BlockError, QueryBlock
+from resolver.telemetry.query_blocks import FACTS
+
+_SERVICE = FACTS.index("service")
+_BLOCKS = "SELECT packed FROM blocks WHERE newest >= ? ORDER BY id DESC"
+_PAIRS = "SELECT client, name, count(*) FROM queries WHERE at >= ? AND client IS NOT NULL GROUP BY client, name"
+_NAMES = "SELECT name, count(*), service FROM queries GROUP BY name, service"
+
+
+def pairs_of(connection: sqlite3.Connection, start: float) -> Iterator[tuple[str, str, int]]:
+    """Clients and names of a day since a Unix time, and how often: a pair may come again. Raises sqlite3.Error."""
+    since = math.ceil(round(start * 1000, 3))
+    for block in _blocks(connection, since):
+        try:
+            columns = block.columns()
+            asked = list(zip(columns.clients, columns.names, strict=True))
+            if block.head.oldest < since:
+                asked = [pair for pair, moment in zip(asked, block.moments(), strict=True) if moment >= since]
+            clients, names = block.clients(), block.names()
+        except BlockError:
+            continue
+        for (client, name), count in Counter(asked).items():
+            if address := clients[client].address:
+                yield address, names[name], count
+    if "queries" in files.tables(connection):
+        yield from connection.execute(_PAIRS, [start])
+
+
+def names_of(connection: sqlite3.Connection) -> Iterator[tuple[str, int, str | None]]:
+    """Names of a day, how often, and the service that each was counted for: a name may come again.
+
+    Raises sqlite3.Error.
+    """
+    for block in _blocks(connection, 0):
+        try:
+            columns, names, facts = block.columns(), block.names(), block.facts()
+        except BlockError:
+            continue
+        for number, count in Counter(columns.names).items():
+            yield names[number], count, facts[columns.facts[number]][_SERVICE]
+    if "queries" in files.tables(connection):
+        yield from connection.execute(_NAMES)
+
+
+def _blocks(connection: sqlite3.Connection, since: int) -> Iterator[QueryBlock]:
+    """The blocks of a day, the newest first, without those that cannot be read."""
+    if "blocks" not in files.tables(connection):
+        return
+    for (packed,) in connection.execute(_BLOCKS, [since]):
+        try:
+            yield QueryBlock(packed)
+        except BlockError:
+            continue

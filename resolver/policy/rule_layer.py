@@ -166,6 +166,8 @@ class RuleLayer:
         """The names that have rules, from `key` itself upwards, each with the number of its rule set."""
         trie, ids = self._trie, self._ids
         prefixes = trie.prefixes(key)
+        if not prefixes:
+            return []
         prefixes.reverse()
         return [(prefix, ids[trie.key_id(prefix)]) for prefix in prefixes]
 

@@ -116,10 +116,10 @@ class PolicySnapshot:
         """Decide on the name `key` (see resolver.wire.names) for `view`."""
         stack = self.stack
         walked = stack.walk(key)
+        if not walked and not stack.has_regexes:  # as of most names
+            return self._untouched[view.index]
         if stack.must_search(walked) or (walked and view.minds_names):
             return decision_on(stack, view, stack.matches(key, walked), key)
-        if not walked:
-            return self._untouched[view.index]
         # Which rule sets stand on and above a name, and whether one is on the name itself, is all that a decision
         # depends on; a million names have few such rows.
         row = (view.number, len(walked[0][0]) == len(key), *[number for _, number in walked])

@@ -23,6 +23,7 @@ class RuleStack:
         top = self.layers[-1]
         self.sources = top.sources
         self._regexes = Matcher(top.regexes) if top.regexes else None
+        self.has_regexes = bool(top.regexes)
         self._rule_sets = tuple(rule_set for layer in self.layers for rule_set in layer.rule_sets)
         self._overlays: list[tuple[int, RuleLayer]] = []  # with the number of its first rule set
         first = 0

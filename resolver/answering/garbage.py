@@ -1,9 +1,9 @@
 """Garbage collection of a worker: of the young generation often, of everything only when hardly anybody asks.
 
 No query is answered meanwhile: for a quarter of a millisecond with the young generation, thousands of objects at a
-time, and for a tenth of a second with everything, when caches are full. Some twenty objects are there for each query
-that waits for an upstream, and go with it: looked at by hundreds, they would be looked at all the time. The query path makes no cycles; others, such as a
-traceback that is kept, wait until then.
+time, and for a tenth of a second with everything, when caches are full. For each query that waits for an upstream some
+twenty objects are there, and go with it: looked at by hundreds, they would be looked at all the time. The query path
+makes no cycles; others, such as a traceback that is kept, wait until then.
 """
 
 from __future__ import annotations

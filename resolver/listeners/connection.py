@@ -9,46 +9,24 @@ import asyncio
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol, cast
+from typing import cast
 
 from resolver.answering.client import Client
 from resolver.answering.pipeline import Pipeline
 from resolver.answering.proxies import BY_HEADER, BY_HEADER_WITHIN_TLS
 from resolver.config.settings import Limits
 from resolver.errors import FormatError
+from resolver.listeners.application import Application
 from resolver.listeners.connections import Connections, Handshakes
+from resolver.listeners.header import HeaderReader
+from resolver.listeners.layers import GONE, HANDSHAKE, HEADER, HEADER_WITHIN, NEW, SPEAKING
+from resolver.listeners.times import IDLE, LIFETIME, ConnectionTimes
 from resolver.listeners.tls import ServerContext, Tls
 from resolver.listeners.turns import Turns
 from resolver.telemetry.counters import Counters
-from resolver.wire.proxy_header import VERSION_1, read_proxy_header, starts_like_proxy_header, starts_like_version_1
+from resolver.wire.proxy_header import VERSION_1
 
 GRACE_SECONDS = 0.5  # how long a worker that stops still waits for the first query of a connection
-
-
-class Application(Protocol):
-    """Base of what is spoken on a connection: DNS, HTTP/1.1 or HTTP/2."""
-
-    # By the loop's clock: when the client last let us go on sending what it asked for. None where nothing is kept here:
-    # what it does not take is in the network's buffers then.
-    stalled_since: float | None = None
-    is_finishing: bool = False
-
-    @property
-    def is_busy(self) -> bool:
-        """Whether the client waits for an answer."""
-
-    def received(self, data: bytes) -> None:
-        """The client says something."""
-
-    def ended(self) -> None:
-        """The client says no more, but may still listen."""
-
-    def drain(self) -> None:
-        """Begin nothing new: we are about to close, with the next answer or the last of those that are awaited."""
-        self.is_finishing = True
-
-    def lost(self) -> None:
-        """The connection is gone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,16 +55,15 @@ class ClientConnection(asyncio.Protocol):
         self.client = ""
         self.speaks_for_itself = False
         self.is_finishing = False
+        self._layer = NEW
         self._transport: asyncio.Transport | None = None
-        self._header: bytes | None = None  # of a proxy, as far as it has come; None: not waited for
+        self._header = HeaderReader()
+        self._may_have_header_within = False
         self._words = 0  # by which a proxy at the other end is believed
         self._tls: Tls | None = None
         self._application: Application | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._began = self._active_at = listener.loop.time()
-        self._sent = 0  # octets for the network
-        self._mark = 0  # how many of them the client must have taken by `_mark_at` + tcp_write_seconds
-        self._mark_at = self._began
+        self._times = ConnectionTimes(listener.limits, listener.loop.time())
 
     # What the network does
 
@@ -104,14 +81,14 @@ class ClientConnection(asyncio.Protocol):
             return
         self._transport.set_write_buffer_limits(high=listener.limits.tcp_write_buffer_bytes)
         if self._words & BY_HEADER:
-            self._header = b""
+            self._layer = HEADER
         else:
-            self._begin()
-            self._expect_header_within()
+            self._begin(has_header=False)
         self._look_after()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
+        self._layer = GONE
         self.listener.connections.release(self)
         self._end_handshake()
         if self._timer is not None:
@@ -122,16 +99,19 @@ class ClientConnection(asyncio.Protocol):
         self._application = self._tls = self._timer = None
 
     def data_received(self, data: bytes) -> None:
-        if self._header is not None and self._tls is None:
+        if self._layer is HEADER:
             data = self._behind_header(data)
-        if data and self._tls is not None:
-            data = self._opened(self._tls, data)
-            if data and self._header is not None:
+        tls = self._tls
+        if data and tls is not None:
+            data = self._opened(tls, data)
+            if data and self._layer is HEADER_WITHIN:
                 data = self._behind_header(data)
-        if data and self._application is not None and self._transport is not None:
-            self._application.received(data)
-        if self._tls is not None and self._tls.has_ended and self._application is not None:
-            self._application.ended()
+        application = self._application
+        if application is not None:
+            if data and self._layer is SPEAKING:
+                application.received(data)
+            if tls is not None and tls.has_ended and self._layer is SPEAKING:
+                application.ended()
 
     def eof_received(self) -> bool:
         """The client sends no more, but may still read (RFC 7766 section 6.2.4): answer what is in flight."""
@@ -152,56 +132,44 @@ class ClientConnection(asyncio.Protocol):
 
         A connection goes on without: what its requests say may count. One that says nothing is answered by nobody.
         """
-        data = (self._header or b"") + data
-        header = None
-        if starts_like_version_1(data):
-            self._header = data
-            self.refuse_version_1(data)
+        try:
+            has_come = self._header.feed(data)
+        except FormatError:
+            self.listener.counters.dropped["proxy_header"] += 1
+            self.abort()
             return b""
-        if starts_like_proxy_header(data):
-            try:
-                header = read_proxy_header(data)
-            except FormatError:
-                self.listener.counters.dropped["proxy_header"] += 1
-                self.abort()
-                return b""
-            if header is None:
-                self._header = data
-                return b""
-            data = data[header.length :]
-        self._header = None
+        if not has_come:
+            self.refuse_version_1(self._header.rest)
+            return b""
+        header, data = self._header.header, self._header.rest
+        self._header = HeaderReader()
         if header is not None:
             pipeline = self.listener.pipeline
             behind = pipeline.clients.behind(pipeline.clients.at(self.client), header)
             self.speaks_for_itself = behind.speaks_for_itself
-        if header is not None and header.client is not None:
-            self.client = header.client
-            if not self.listener.connections.admit(self, self.client):
-                self.abort()
-                return b""
-        if self._tls is not None:
+            if header.client is not None:
+                self.client = header.client
+                if not self.listener.connections.admit(self, self.client):
+                    self.abort()
+                    return b""
+        if self._layer is HEADER_WITHIN:
             self._speak()
-            return data
-        self._begin()
-        if header is None:
-            self._expect_header_within()
+        else:
+            self._begin(has_header=header is not None)
         return data
-
-    def _expect_header_within(self) -> None:
-        """Wait for a proxy's header within TLS, where the TLS is the proxy's own.
-
-        Who is believed by one before TLS alone may pass on TLS of its clients, who would write it themselves.
-        """
-        if self._tls is not None and self._words & BY_HEADER_WITHIN_TLS:
-            self._header = b""
 
     def refuse_version_1(self, data: bytes) -> None:
         """End a connection that begins with a PROXY header of version 1, once it is clear that it is one."""
-        if len(data) >= len(VERSION_1):
+        if data.startswith(VERSION_1):
             self.listener.counters.dropped["proxy_header_v1"] += 1
             self.abort()
 
-    def _begin(self) -> None:
+    def _begin(self, *, has_header: bool) -> None:
+        """Begin what is spoken, or the handshake before it. `has_header`: the proxy has sent its own in clear.
+
+        Else it may come within TLS, where the TLS is the proxy's own: who is believed by one before TLS alone may pass
+        on TLS of its clients, who would write it themselves.
+        """
         listener = self.listener
         if listener.tls is None or listener.handshakes is None:
             self._speak()
@@ -211,9 +179,12 @@ class ClientConnection(asyncio.Protocol):
         else:
             listener.handshakes.begin(self, listener.pipeline.clients.at(self.client).network)
             self._tls = Tls(listener.tls.context)
+            self._layer = HANDSHAKE
+            self._may_have_header_within = not has_header and self._words & BY_HEADER_WITHIN_TLS != 0
 
     def _speak(self) -> None:
-        self._active_at = self.listener.loop.time()
+        self._times.active_at = self.listener.loop.time()
+        self._layer = SPEAKING
         self._application = self.listener.speak(self)
         if self.is_finishing:
             self._application.drain()
@@ -228,9 +199,11 @@ class ClientConnection(asyncio.Protocol):
             self._close_transport()
             return b""
         self._put(tls.take())
-        if tls.is_open and self._application is None and self._transport is not None:
+        if tls.is_open and self._layer is HANDSHAKE:
             self._end_handshake()
-            if self._header is None:
+            if self._may_have_header_within:
+                self._layer = HEADER_WITHIN
+            else:
                 self._speak()
         return plain
 
@@ -272,13 +245,13 @@ class ClientConnection(asyncio.Protocol):
 
     def _put(self, data: bytes) -> None:
         if data and self._transport is not None:
-            self._sent += len(data)
+            self._times.sent += len(data)
             self._transport.write(data)
 
     def active(self) -> None:
         """The client has asked something whole, or got it: only that keeps a connection, not octets that drip in."""
         self.listener.connections.asked(self)
-        self._active_at = self.listener.loop.time()
+        self._times.active_at = self.listener.loop.time()
 
     def pause(self) -> None:
         """Read no more for now."""
@@ -323,58 +296,26 @@ class ClientConnection(asyncio.Protocol):
         if not self.is_busy:
             self.close()
 
-    # Time
-
     def _look_after(self) -> None:
         """End the connection if one of its times is over; else look again when the next may be."""
-        if self._transport is None:
+        transport, application = self._transport, self._application
+        if transport is None:
             return
-        now, limits = self.listener.loop.time(), self.listener.limits
-        is_beginning = self._application is None  # it is not known yet what is spoken
-        ends_at = self._began + limits.tls_handshake_seconds if is_beginning else self._next_end(now, limits)
-        if ends_at is None:
-            return
-        if ends_at <= now:
-            self.listener.counters.dropped["tls_handshake_seconds"] += 1
-            self.abort()
-            return
-        self._timer = self.listener.loop.call_later(ends_at - now, self._look_after)
-
-    def _next_end(self, now: float, limits: Limits) -> float | None:
-        """The time at which to look again; None where the connection has been ended."""
-        application, transport = self._application, self._transport
-        if application is None or transport is None:
-            return None
-        if self._reads_too_slowly(now, limits.tcp_write_seconds):
-            self.listener.counters.dropped["tcp_write_seconds"] += 1
-            self.abort()
-            return None
-        if application.is_busy:
-            self._active_at = now
-        elif now >= self._active_at + limits.tcp_idle_seconds:
-            if self.is_open:
-                self.listener.counters.dropped["tcp_idle_seconds"] += 1
+        now = self.listener.loop.time()
+        if application is None:  # it is not known yet what is spoken
+            over, look_at = self._times.look_at_beginning(now)
+        else:
+            unsent, since, is_busy = transport.get_write_buffer_size(), application.stalled_since, application.is_busy
+            over, look_at = self._times.look(now, unsent, since, is_busy=is_busy, is_finishing=self.is_finishing)
+        if over == IDLE and not self.is_open:
+            over = ""  # it is closing, and takes what is on its way
+        if over:
+            self.listener.counters.dropped[over] += 1
+            if over == IDLE:
                 self.close()
-            return now + limits.tcp_write_seconds  # for it to take what is on its way
-        if now >= self._began + limits.tcp_lifetime_seconds and not self.is_finishing:
-            self.listener.counters.dropped["tcp_lifetime_seconds"] += 1
-            self.drain()
-        ends_at = self._active_at + limits.tcp_idle_seconds
-        if transport.get_write_buffer_size() or application.stalled_since is not None:
-            ends_at = min(ends_at, now + limits.tcp_write_seconds)
-        if not self.is_finishing:
-            ends_at = min(ends_at, self._began + limits.tcp_lifetime_seconds)
-        return max(ends_at, now + 0.01)
-
-    def _reads_too_slowly(self, now: float, seconds: float) -> bool:
-        """Whether something that was sent, or could not even be sent, is older than so many seconds."""
-        application, transport = self._application, self._transport
-        if application is None or transport is None:
-            return False
-        if application.stalled_since is not None and now >= application.stalled_since + seconds:
-            return True
-        taken = self._sent - transport.get_write_buffer_size()
-        if taken >= self._mark:
-            self._mark, self._mark_at = self._sent, now
-            return False
-        return now >= self._mark_at + seconds
+            elif over == LIFETIME:
+                self.drain()
+            else:
+                self.abort()
+                return
+        self._timer = self.listener.loop.call_later(look_at - now, self._look_after)

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from resolver.answering.pipeline import Transport
 from resolver.config.settings import EncryptedSettings
-from resolver.listeners.connection import Application, ClientConnection, ListenerContext
+from resolver.listeners.application import Application
+from resolver.listeners.connection import ClientConnection, ListenerContext
 from resolver.listeners.connections import Handshakes
 from resolver.listeners.doh import HttpExchange
 from resolver.listeners.http1 import Http1

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import h11
 
-from resolver.listeners.connection import Application, ClientConnection
+from resolver.listeners.application import Application
+from resolver.listeners.connection import ClientConnection
 from resolver.listeners.doh import (
     MOST_HEADER_BYTES,
     MOST_TARGET,

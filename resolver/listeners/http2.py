@@ -18,7 +18,8 @@ import h2.events
 import h2.exceptions
 import h2.settings
 
-from resolver.listeners.connection import Application, ClientConnection
+from resolver.listeners.application import Application
+from resolver.listeners.connection import ClientConnection
 from resolver.listeners.doh import (
     MOST_HEADER_BYTES,
     MOST_TARGET,

@@ -5,12 +5,16 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections import deque
+from typing import Final
 
+from resolver.answering.client import Client
 from resolver.answering.pipeline import Pending, Transport
-from resolver.listeners.connection import Application, ClientConnection, ListenerContext
+from resolver.listeners.connection import ClientConnection, ListenerContext
 from resolver.listeners.turns import IN_A_ROW
 from resolver.wire.framing import Deframer, frame
 from resolver.wire.proxy_header import SIGNATURE, starts_like_version_1
+
+_MOST_TOGETHER: Final = 65_536  # octets of answers that are written at once
 
 
 def speak_tcp(connection: ClientConnection) -> DnsStream:
@@ -39,8 +43,11 @@ class StreamListener:
             self._server.close()
 
 
-class DnsStream(Application):
-    """Queries and answers in frames (RFC 1035 section 4.2.2)."""
+class DnsStream:
+    """Queries and answers in frames (RFC 1035 section 4.2.2): an Application. Answers of one turn are one write."""
+
+    # Nothing is kept here that the client does not take.
+    stalled_since: float | None = None
 
     def __init__(self, connection: ClientConnection, transport: Transport, name: str = "") -> None:
         """`name` is what the client calls itself."""
@@ -54,7 +61,10 @@ class DnsStream(Application):
         self._backlog: deque[bytes] = deque()  # queries read, but not begun
         self._is_paused = False  # reading is, until the backlog is worked off
         self._waits = False  # for its turn
+        self.is_finishing = False
         self._is_working = False  # the backlog off, and an answer may come while it asks
+        self._answers: list[bytes] = []  # of this turn, in frames
+        self._octets = 0  # of those
 
     @property
     def is_busy(self) -> bool:
@@ -92,6 +102,10 @@ class DnsStream(Application):
         self.is_finishing = True
         self._close_if_done()
 
+    def drain(self) -> None:
+        """Begin nothing new: we are about to close."""
+        self.is_finishing = True
+
     def lost(self) -> None:
         """There is nobody to answer any more."""
         self._backlog.clear()
@@ -102,15 +116,20 @@ class DnsStream(Application):
 
     def take_turn(self, most: int) -> bool:
         """Answer up to `most` of the queries that were read. True: there are more that can be answered."""
-        turns = self._connection.listener.turns
+        connection, backlog = self._connection, self._backlog
+        listener = connection.listener
+        turns, most_in_flight = listener.turns, listener.limits.tcp_queries_per_connection
         self._is_working = True
         try:
-            while most > 0 and self._can_answer:
-                most -= 1
-                turns.took()
-                self._answer(self._backlog.popleft())
+            if connection.is_open:
+                client = connection.asker(self._name)
+                while most > 0 and backlog and self._in_flight < most_in_flight:
+                    most -= 1
+                    turns.took()
+                    self._answer(backlog.popleft(), client)
         finally:
             self._is_working = False
+            self._write()
             self._waits = self._can_answer
         self._read_or_not()
         self._close_if_done()
@@ -143,24 +162,41 @@ class DnsStream(Application):
             self._is_paused = True
             self._connection.pause()
 
-    def _answer(self, query: bytes) -> None:
-        connection = self._connection
-        pipeline = connection.listener.pipeline
-        outcome = pipeline.answer_now(query, connection.asker(self._name), self._transport)
+    def _answer(self, query: bytes, client: Client) -> None:
+        pipeline = self._connection.listener.pipeline
+        outcome = pipeline.answer_now(query, client, self._transport)
         if isinstance(outcome, Pending):
             self._in_flight += 1
             pipeline.resolve(outcome, self._landed)
         elif outcome is not None:
-            connection.send(frame(outcome))
-        else:
-            connection.abort()  # a peer that sends responses or fragments of headers is no client
+            self._put(outcome)
+        else:  # a peer that sends responses or fragments of headers is no client
+            self._write()
+            self._backlog.clear()
+            self._connection.abort()
+
+    def _put(self, answer: bytes) -> None:
+        """Keep an answer until the turn ends, or what is kept is much."""
+        framed = frame(answer)
+        self._answers.append(framed)
+        self._octets += len(framed)
+        if self._octets >= _MOST_TOGETHER:
+            self._write()
+
+    def _write(self) -> None:
+        answers = self._answers
+        if answers:
+            self._connection.send(answers[0] if len(answers) == 1 else b"".join(answers))
+            answers.clear()
+            self._octets = 0
 
     def _landed(self, answer: bytes) -> None:
         self._in_flight -= 1
         self._connection.active()
-        self._connection.send(frame(answer))
         if self._is_working:
+            self._put(answer)
             return
+        self._connection.send(frame(answer))
         self._go_on()
         self._close_if_done()
 

@@ -111,6 +111,9 @@ class Tls:
         try:
             while chunk := self._channel.read(_CHUNK):
                 plain.append(chunk)
+                # Asked once more it would only raise that it wants more, which costs as much as the reading.
+                if not (self._in.pending or self._channel.pending()):
+                    return chunk if len(plain) == 1 else b"".join(plain)
             self.has_ended = True
         except ssl.SSLWantReadError:
             pass

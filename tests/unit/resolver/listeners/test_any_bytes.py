@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 from resolver.answering.pipeline import Pending, Pipeline, Transport
 from resolver.answering.proxies import BY_CLIENT_SUBNET, BY_HEADER, BY_HEADER_WITHIN_TLS, TrustedProxies
 from resolver.config.settings import Limits
-from resolver.listeners.connection import Application, ClientConnection, ListenerContext
+from resolver.listeners.application import Application
+from resolver.listeners.connection import ClientConnection, ListenerContext
 from resolver.listeners.connections import Connections, Handshakes
 from resolver.listeners.doh import HttpExchange
 from resolver.listeners.http1 import Http1
@@ -88,12 +89,14 @@ class Wire(asyncio.Transport):
     def __init__(self, peer: str) -> None:
         super().__init__({"peername": (peer, 4711)})
         self.sent = bytearray()
+        self.writes = 0
         self._is_closing = False
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Take it."""
         assert not self._is_closing
         self.sent += data
+        self.writes += 1
 
     def close(self) -> None:
         """No more is taken."""

@@ -30,6 +30,7 @@ class Office:
     def __init__(self, *, ready: bool, places: int = 0) -> None:
         self.waiting: list[Callable[[], None]] = []
         self.breaks_once = False
+        self.answer = b""  # else the query is sent back
         self._ready = ready
         self._places = places
         self.clients = SimpleNamespace(at=lambda *_: SimpleNamespace(words=0, network=b""))
@@ -39,7 +40,7 @@ class Office:
             self.breaks_once = False
             raise ZeroDivisionError
         self._query = query
-        return query if self._ready else object.__new__(Pending)
+        return (self.answer or query) if self._ready else object.__new__(Pending)
 
     def resolve(self, pending: Pending, reply: Callable[[bytes], None]) -> None:
         query = self._query
@@ -78,6 +79,14 @@ class Client:
         return len(self._wire.sent) // (2 + len(QUERY))
 
     @property
+    def octets(self) -> int:
+        return len(self._wire.sent)
+
+    @property
+    def writes(self) -> int:
+        return self._wire.writes
+
+    @property
     def is_closed(self) -> bool:
         return self._wire.is_closing()
 
@@ -91,6 +100,26 @@ async def test_many_queries_in_one_write_are_answered_in_turns_with_the_rest_of_
         await asyncio.sleep(0)
         seen.append(client.answers)
     assert seen == [2 * TURN, 3 * TURN, 4 * TURN, 5 * TURN]
+
+
+async def test_the_answers_of_a_turn_are_one_write() -> None:
+    client = Client(context_of(Office(ready=True)))
+    client.says(IN_A_ROW)
+    assert (client.answers, client.writes) == (IN_A_ROW, 1)
+    client.says(2 * TURN)
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert client.answers == IN_A_ROW + 2 * TURN
+    assert client.writes == 1 + 1 + (2 * TURN - (TURN - IN_A_ROW)) // IN_A_ROW
+
+
+async def test_long_answers_of_a_turn_are_not_gathered_beyond_what_a_message_may_have() -> None:
+    office = Office(ready=True)
+    office.answer = bytes(20_000)
+    client = Client(context_of(office))
+    client.says(12)
+    assert client.octets == 12 * 20_002
+    assert client.writes == 3
 
 
 async def test_a_client_that_leaves_between_turns_gets_all_answers() -> None:

@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterator
 import h2.connection
 import pytest
 
-from resolver.listeners.connection import Application, ClientConnection
+from resolver.listeners.application import Application
+from resolver.listeners.connection import ClientConnection
 from resolver.listeners.tls import ServerContext
 
 from .test_any_bytes import CLIENT, QUERY, Wire, World, dns_stream, http1, http2

@@ -8,10 +8,11 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 BUILD_TOOLS := $(if $(wildcard $(VENV)/.installed-dev),$(VENV)/.installed-dev,$(VENV)/.installed-run)
 # Each start of a server would compile all that it imports anew.
 unexport PYTHONDONTWRITEBYTECODE
-COMPILED_UNITS := $(addprefix tests/unit/resolver/,answering cache upstream wire)
+COMPILED_UNITS := $(addprefix tests/unit/resolver/,answering cache upstream wire) \
+  $(wildcard tests/unit/resolver/listeners/test_http2_*.py)
 SERVERS := -n 4 --dist loadfile --no-loadscope-reorder
 UNITS := --dist worksteal -p no:schemathesis tests/unit
-COMPILED_WHOLE := $(addprefix tests/end_to_end/test_,blocked_names.py edns.py malformed_packets.py tcp.py upstreams.py)
+COMPILED_WHOLE := $(addprefix tests/end_to_end/test_,blocked_names.py doh.py edns.py malformed_packets.py tcp.py upstreams.py)
 
 .PHONY: run machine quick test test-pages test-faults test-peers test-load test-compiled check prove bench screenshots compiled lock clean
 

@@ -238,10 +238,10 @@ class ClientConnection(asyncio.Protocol):
         """As whom the client addresses us (SNI)."""
         return self._tls.server_name if self._tls else None
 
-    def send(self, data: bytes) -> None:
-        """Say something to the client."""
+    def send(self, *pieces: bytes) -> None:
+        """Say something to the client, in one write; over TLS each piece has a record of its own."""
         if self.is_open:
-            self._put(self._tls.seal(data) if self._tls else data)
+            self._put(self._tls.seal(*pieces) if self._tls else b"".join(pieces))
 
     def _put(self, data: bytes) -> None:
         if data and self._transport is not None:

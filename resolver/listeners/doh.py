@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import base64
 import binascii
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import Final
 from urllib.parse import unquote
 
@@ -23,59 +21,88 @@ MEDIA_TYPE: Final = "application/dns-message"
 MOST_TARGET: Final = 16_300  # characters of path and parameters: a GET of the longest query of use is far shorter
 MOST_HEADER_BYTES: Final = 16_384  # of a request's other headers
 
-_BASE64URL = re.compile(r"[A-Za-z0-9_-]*\Z")
+NOT_KEPT: Final = -1  # by anybody
+CACHING_UNSAID: Final = -2
+
+# Of base64url (RFC 4648 section 5) to base64, whose own two characters are not taken.
+_FROM_URL: Final = bytes.maketrans(b"-_+/", b"+/!!")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,62}\Z")
 _PATH_PARTS = PATH.split("/")
 _KEPT = (Rcode.NOERROR, Rcode.NXDOMAIN)  # answers that a client may keep
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
-    """A whole request. Header names are in lower case."""
+class RequestHead:
+    """A request's fields but for its target, as far as DoH looks at them."""
 
-    method: str
-    target: str
-    headers: dict[str, str]
-    body: bytes = b""
+    def __init__(self, method: str, headers: dict[str, str]) -> None:
+        """`headers` are by names in lower case; HTTP/2's own (RFC 9113 section 8.3) may be among them."""
+        self.method = method
+        self.media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
+        self.forwarded = headers.get("x-forwarded-for")
+        self.is_too_long = (
+            sum(len(name) + len(value) for name, value in headers.items() if name != ":path") > MOST_HEADER_BYTES
+        )
 
 
-@dataclass(frozen=True, slots=True)
 class HttpResponse:
-    """A whole response."""
+    """A whole response. Its `caching` is for how many seconds its client may keep it, or one of the two below."""
 
-    status: int
-    body: bytes = b""
-    headers: tuple[tuple[str, str], ...] = ()
+    def __init__(
+        self, status: int, body: bytes, media_type: str = MEDIA_TYPE, *, caching: int = NOT_KEPT, allow: str = ""
+    ) -> None:
+        self.status = status
+        self.body = body
+        self.media_type = media_type
+        self.caching = caching
+        self.allow = allow  # the methods that there are, where it was another one
+
+    @property
+    def cache_control(self) -> str:
+        """The client keeps it no longer than this, and nobody else does: "" for nothing said.
+
+        Another client behind the same cache may be in another group.
+        """
+        if self.caching >= 0:
+            return f"private, max-age={self.caching}"
+        return "no-store" if self.caching == NOT_KEPT else ""
+
+    def fields(self) -> list[tuple[str, str]]:
+        """The header fields."""
+        fields = [("content-type", self.media_type)]
+        if self.cache_control:
+            fields.append(("cache-control", self.cache_control))
+        if self.allow:
+            fields.append(("allow", self.allow))
+        return [*fields, ("content-length", str(len(self.body)))]
 
 
 class Refused(Exception):
     """A request that is no query, with what is answered."""
 
-    def __init__(self, status: int, why: str, *headers: tuple[str, str]) -> None:
+    def __init__(self, status: int, why: str, allow: str = "") -> None:
         super().__init__(why)
         body = f"{why}\n".encode()
-        self.response = HttpResponse(status, body, (("content-type", "text/plain; charset=utf-8"), *headers))
+        self.response = HttpResponse(status, body, "text/plain; charset=utf-8", caching=CACHING_UNSAID, allow=allow)
 
 
-def query_of(request: Request) -> bytes:
+def query_of(head: RequestHead, target: str, body: bytes) -> bytes:
     """The DNS query that a request carries. Raises Refused."""
-    if len(request.target) > MOST_TARGET:
+    if len(target) > MOST_TARGET:
         raise Refused(414, f"a path with its parameters has at most {MOST_TARGET} characters: send the query by POST")
-    if sum(len(name) + len(value) for name, value in request.headers.items() if name != ":path") > MOST_HEADER_BYTES:
+    if head.is_too_long:
         raise Refused(431, f"the headers of a request have at most {MOST_HEADER_BYTES} octets")
-    path, _, parameters = request.target.partition("?")
-    if _name_in(path) is None:
+    path, _, parameters = target.partition("?")
+    if path != PATH and _name_in(path) is None:
         raise Refused(404, f"queries go to {PATH}")
-    if request.method in ("GET", "HEAD"):  # the same, but for the body of the response (RFC 9110 section 9.3.2)
+    if head.method in ("GET", "HEAD"):  # the same, but for the body of the response (RFC 9110 section 9.3.2)
         return _of_parameters(parameters)
-    if request.method != "POST":
-        raise Refused(405, "queries are sent by GET or POST", ("allow", "GET, HEAD, POST"))
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind != MEDIA_TYPE:
+    if head.method != "POST":
+        raise Refused(405, "queries are sent by GET or POST", "GET, HEAD, POST")
+    if head.media_type != MEDIA_TYPE:
         raise Refused(415, f"a query is of type {MEDIA_TYPE}")
-    if not request.body:
+    if not body:
         raise Refused(400, "the body is empty: it should be a DNS query")
-    return request.body
+    return body
 
 
 def _of_parameters(parameters: str) -> bytes:
@@ -83,12 +110,14 @@ def _of_parameters(parameters: str) -> bytes:
     if len(given) != 1:
         raise Refused(400, "give one parameter dns: a DNS query in base64url")
     text = given[0].rstrip("=")  # RFC 8484 section 6: without padding; some send it
-    if not text or not _BASE64URL.match(text):
-        raise Refused(400, "the parameter dns is not base64url")
     try:
-        query = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
-    except (binascii.Error, ValueError):
-        raise Refused(400, "the parameter dns is not base64url") from None
+        # In strict mode, nothing but the alphabet is taken.
+        coded = text.encode("latin-1").translate(_FROM_URL)
+        query = binascii.a2b_base64(coded + b"=" * (-len(coded) % 4), strict_mode=True)
+    except ValueError:  # binascii.Error is one
+        query = b""
+    if not query:
+        raise Refused(400, "the parameter dns is not base64url")
     if len(query) > MAX_MESSAGE:
         raise Refused(413, f"a query has at most {MAX_MESSAGE} octets")
     return query
@@ -96,7 +125,8 @@ def _of_parameters(parameters: str) -> bytes:
 
 def name_of(target: str) -> str:
     """The name that a client gives itself by the path of its requests; "" where it gives none."""
-    return _name_in(target.partition("?")[0]) or ""
+    path = target.partition("?")[0]
+    return "" if path == PATH else _name_in(path) or ""
 
 
 def _name_in(path: str) -> str | None:
@@ -113,13 +143,9 @@ def _name_in(path: str) -> str | None:
 
 
 def response_of(answer: bytes) -> HttpResponse:
-    """The response that carries an answer. Its client keeps it no longer than any of its TTLs, and nobody else does:
-
-    another one behind the same cache may be in another group.
-    """
-    kept = answer[3] & 0xF in _KEPT and (ttl := least_ttl(answer)) is not None
-    caching = f"private, max-age={ttl}" if kept else "no-store"
-    return HttpResponse(200, answer, (("content-type", MEDIA_TYPE), ("cache-control", caching)))
+    """The response that carries an answer. Its client keeps it no longer than any of its TTLs."""
+    kept = least_ttl(answer) if answer[3] & 0xF in _KEPT else None
+    return HttpResponse(200, answer, caching=NOT_KEPT if kept is None else kept)
 
 
 def gathered(fields: Iterable[tuple[str, str]]) -> dict[str, str]:
@@ -136,49 +162,47 @@ class HttpExchange:
     def __init__(self, connection: ClientConnection, name: str = "") -> None:
         """`name` is what the client calls itself in TLS."""
         self._connection = connection
+        self._pipeline = connection.listener.pipeline
         self._name = name
 
-    def answer(self, request: Request, reply: Callable[[HttpResponse], None]) -> None:
-        """Answer one request; `reply` is called once, perhaps before this returns."""
-        connection = self._connection
-        connection.active()
+    def answer(self, head: RequestHead, target: str, body: bytes) -> HttpResponse | Pending:
+        """The response to a request. Pending: `resolve` it."""
         try:
-            query = query_of(request)
-            client = self._client(request)
+            query = query_of(head, target, body)
+            client = self._client(head, target)
         except Refused as refused:
-            reply(refused.response)
-            return
-        pipeline = connection.listener.pipeline
+            return refused.response
+        outcome = self._pipeline.answer_now(query, client, Transport.HTTPS)
+        if outcome is None:
+            return Refused(400, "this is not a DNS query").response
+        return outcome if isinstance(outcome, Pending) else response_of(outcome)
+
+    def resolve(self, pending: Pending, reply: Callable[[HttpResponse], None]) -> None:
+        """Ask an upstream; `reply` is called once, perhaps before this returns."""
+        connection = self._connection
 
         def landed(answer: bytes) -> None:
             connection.active()
             reply(response_of(answer))
 
-        outcome = pipeline.answer_now(query, client, Transport.HTTPS)
-        if isinstance(outcome, Pending):
-            pipeline.resolve(outcome, landed)
-        elif outcome is not None:
-            reply(response_of(outcome))
-        else:
-            reply(Refused(400, "this is not a DNS query").response)
+        self._pipeline.resolve(pending, landed)
 
-    def _client(self, request: Request) -> Client:
+    def _client(self, head: RequestHead, target: str) -> Client:
         """The client: a trusted proxy's word counts, up to the first address that is no such proxy. Raises Refused."""
         connection = self._connection
-        pipeline, dropped = connection.listener.pipeline, connection.listener.counters.dropped
-        name = name_of(request.target) or self._name
+        name = name_of(target) or self._name
         client = connection.asker(name)
         if not client.words:
             return client
-        forwarded = request.headers.get("x-forwarded-for")
+        clients, dropped = self._pipeline.clients, connection.listener.counters.dropped
         try:
-            asker = pipeline.clients.proxies.forwarded(
-                forwarded, connection.client, speaks_for_itself=connection.speaks_for_itself
+            asker = clients.proxies.forwarded(
+                head.forwarded, connection.client, speaks_for_itself=connection.speaks_for_itself
             )
         except FormatError:
             dropped["x_forwarded_for"] += 1
             raise Refused(403, "the proxy's X-Forwarded-For names no address: see clients.trusted_proxies") from None
-        client = pipeline.clients.at(asker.address, name)
+        client = clients.at(asker.address, name)
         if not asker.lacks_word:
             return client.itself()
         if not client.words & BY_CLIENT_SUBNET:  # else the query may say it

@@ -12,7 +12,7 @@ from resolver.listeners.doh import (
     HttpExchange,
     HttpResponse,
     Refused,
-    Request,
+    RequestHead,
     gathered,
 )
 from resolver.wire.codes import MAX_MESSAGE
@@ -112,9 +112,14 @@ class Http1(Application):
         if head is None:
             return
         headers = gathered((name.decode("ascii"), value.decode("latin-1")) for name, value in head.headers)
-        request = Request(head.method.decode("ascii"), head.target.decode("latin-1"), headers, bytes(self._body))
         self._waits = True
-        self._exchange.answer(request, self._replied)
+        self._connection.active()
+        target = head.target.decode("latin-1")
+        answer = self._exchange.answer(RequestHead(head.method.decode("ascii"), headers), target, bytes(self._body))
+        if isinstance(answer, HttpResponse):
+            self._replied(answer)
+            return
+        self._exchange.resolve(answer, self._replied)
         if self._waits:
             self._is_paused = True
             self._connection.pause()  # a client that sends on has what it sends kept for it by the network
@@ -137,7 +142,7 @@ class Http1(Application):
             self._go_on_safely()
 
     def _respond(self, response: HttpResponse, *, last: bool) -> None:
-        headers = [*response.headers, ("content-length", str(len(response.body)))]
+        headers = response.fields()
         if last:
             headers.append(("connection", "close"))
         reason = _REASONS[response.status].encode()

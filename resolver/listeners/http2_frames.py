@@ -1,78 +1,123 @@
-"""Bounds for what HTTP/2 lets a client send that asks for nothing (CVE-2023-44487, CVE-2024-27316 and their kin).
-
-The frames are counted as they come, by their heads alone (RFC 9113 section 4.1), before anybody works on them.
-"""
+"""Frames of HTTP/2 as octets (RFC 9113 sections 4.1 and 6), and what may be wrong with them. No I/O."""
 
 from __future__ import annotations
 
+import struct
 from typing import Final
 
 PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+HEAD: Final = 9  # octets of a frame before its payload: length, type, flags, stream
+MOST_PAYLOAD: Final = 16_384  # octets that a client may send in a frame: what all begin with (section 6.5.2)
+MOST_WINDOW: Final = (1 << 31) - 1
+FIRST_WINDOW: Final = 65_535  # of each connection, and of a stream unless SETTINGS say otherwise
 
-_HEAD = 9  # octets: length, type, flags, stream
-_DATA, _HEADERS, _RST_STREAM, _CONTINUATION = 0x0, 0x1, 0x3, 0x9
-_END_STREAM, _END_HEADERS = 0x1, 0x4
-_MOST_PIECES = 32  # of a header block; one of the most octets comes in six, of the size that all may send
-_CONTROL_FRAMES = 500  # before a client is taken for a flooder
-_CONTROL_FRAMES_A_REQUEST = 20  # that an answer gives back of them
+DATA: Final = 0x0
+HEADERS: Final = 0x1
+PRIORITY: Final = 0x2
+RST_STREAM: Final = 0x3
+SETTINGS: Final = 0x4
+PUSH_PROMISE: Final = 0x5
+PING: Final = 0x6
+GOAWAY: Final = 0x7
+WINDOW_UPDATE: Final = 0x8
+CONTINUATION: Final = 0x9
+
+ACK: Final = 0x1
+END_STREAM: Final = 0x1
+END_HEADERS: Final = 0x4
+PADDED: Final = 0x8
+WITH_PRIORITY: Final = 0x20
+
+ENABLE_PUSH: Final = 0x2
+MAX_CONCURRENT_STREAMS: Final = 0x3
+INITIAL_WINDOW_SIZE: Final = 0x4
+MAX_FRAME_SIZE: Final = 0x5
+MAX_HEADER_LIST_SIZE: Final = 0x6
+
+NO_ERROR: Final = 0x0
+PROTOCOL_ERROR: Final = 0x1
+FLOW_CONTROL_ERROR: Final = 0x3
+STREAM_CLOSED: Final = 0x5
+FRAME_SIZE_ERROR: Final = 0x6
+REFUSED_STREAM: Final = 0x7
+COMPRESSION_ERROR: Final = 0x9
+ENHANCE_YOUR_CALM: Final = 0xB
+
+_HEAD_FORM: Final = struct.Struct("!HBBBI")
+_SETTING: Final = struct.Struct("!HI")
+_MALFORMED: Final = "http_malformed"
 
 
-class TooMuch(Exception):
-    """A client goes beyond a bound; `bound` is what that is counted as."""
+class Http2Violation(Exception):
+    """A client that does not keep to the rules, which ends its connection; `bound` is what that is counted as.
 
-    def __init__(self, bound: str) -> None:
+    An error of a stream is taken for one of its connection, as section 5.4.1 allows: so no client can have us reset
+    streams without end (CVE-2025-8671).
+    """
+
+    def __init__(self, code: int, bound: str = _MALFORMED) -> None:
         super().__init__(bound)
+        self.code = code
         self.bound = bound
 
 
-class FrameGuard:
-    """The frames of one client."""
+def frame_of(kind: int, flags: int, stream_id: int, payload: bytes) -> bytes:
+    """A whole frame."""
+    size = len(payload)
+    return _HEAD_FORM.pack(size >> 8, size & 0xFF, kind, flags, stream_id) + payload
 
-    def __init__(self, *, resets: int, header_bytes: int, control_frames: int = _CONTROL_FRAMES) -> None:
-        self._most_resets, self._resets = resets, resets
-        self._most_control, self._control = control_frames, control_frames
-        self._most_header_bytes = header_bytes
-        self._header_bytes = 0  # of a header block that is not complete
-        self._pieces = 0  # that it has come in
-        self._head = b""  # of a frame, as far as it has come
-        self._skip = len(PREFACE)  # octets until the next head
 
-    def answered(self) -> None:
-        """A request was answered to its end: its client may take one more back, and needs some frames for it."""
-        self._resets = min(self._resets + 1, self._most_resets)
-        self._control = min(self._control + _CONTROL_FRAMES_A_REQUEST, self._most_control)
+def settings_frame(settings: dict[int, int]) -> bytes:
+    """SETTINGS (section 6.5)."""
+    return frame_of(SETTINGS, 0, 0, b"".join([_SETTING.pack(name, value) for name, value in settings.items()]))
 
-    def take(self, data: bytes) -> None:
-        """Count what has come. Raises TooMuch."""
-        at = 0
-        while at < len(data):
-            if self._skip:
-                step = min(self._skip, len(data) - at)
-                self._skip -= step
-                at += step
-                continue
-            wanted = _HEAD - len(self._head)
-            self._head += data[at : at + wanted]
-            at += wanted
-            if len(self._head) == _HEAD:
-                head, self._head = self._head, b""
-                self._skip = int.from_bytes(head[:3], "big")
-                self._count(head[3], head[4], self._skip)
 
-    def _count(self, kind: int, flags: int, length: int) -> None:
-        if kind in (_HEADERS, _CONTINUATION):
-            # An empty piece counts, too: it is work.
-            self._header_bytes += max(length, 1)
-            self._pieces += 1
-            if self._header_bytes > self._most_header_bytes or self._pieces > _MOST_PIECES:
-                raise TooMuch("http_flood")
-            if flags & _END_HEADERS:
-                self._header_bytes = self._pieces = 0
-        elif kind == _RST_STREAM:
-            self._resets -= 1
-            if self._resets < 0:
-                raise TooMuch("http_resets_per_connection")
-        elif kind != _DATA or (not length and not flags & _END_STREAM):
-            self._control -= 1
-            if self._control < 0:
-                raise TooMuch("http_flood")
+def read_settings(payload: bytes) -> dict[int, int]:
+    """The settings of a frame; of what is set twice, the last. Raises Http2Violation for values that none may have."""
+    if len(payload) % 6:
+        raise Http2Violation(FRAME_SIZE_ERROR)
+    settings: dict[int, int] = {}
+    for name, value in _SETTING.iter_unpack(payload):
+        if name == ENABLE_PUSH and value > 1:
+            raise Http2Violation(PROTOCOL_ERROR)
+        if name == INITIAL_WINDOW_SIZE and value > MOST_WINDOW:
+            raise Http2Violation(FLOW_CONTROL_ERROR)
+        if name == MAX_FRAME_SIZE and not MOST_PAYLOAD <= value < 1 << 24:
+            raise Http2Violation(PROTOCOL_ERROR)
+        settings[name] = value
+    return settings
+
+
+def number_frame(kind: int, stream_id: int, number: int) -> bytes:
+    """RST_STREAM with an error, or WINDOW_UPDATE with an increment."""
+    return frame_of(kind, 0, stream_id, number.to_bytes(4, "big"))
+
+
+def goaway_frame(last_stream: int, error: int) -> bytes:
+    """GOAWAY (section 6.8)."""
+    return frame_of(GOAWAY, 0, 0, last_stream.to_bytes(4, "big") + error.to_bytes(4, "big"))
+
+
+def response_frames(stream_id: int, block: bytes, body: bytes, *, with_body: bool) -> bytes:
+    """HEADERS with a block, and DATA that ends the stream, or HEADERS that does. Both fit into a frame."""
+    size = len(block)
+    if not with_body:
+        return _HEAD_FORM.pack(size >> 8, size & 0xFF, HEADERS, END_HEADERS | END_STREAM, stream_id) + block
+    of_data = len(body)
+    return b"".join(
+        [
+            _HEAD_FORM.pack(size >> 8, size & 0xFF, HEADERS, END_HEADERS, stream_id),
+            block,
+            _HEAD_FORM.pack(of_data >> 8, of_data & 0xFF, DATA, END_STREAM, stream_id),
+            body,
+        ]
+    )
+
+
+def unpadded(payload: bytes, flags: int) -> bytes:
+    """A payload without its padding (section 6.1). Raises Http2Violation where it is nothing but more of that."""
+    if not flags & PADDED:
+        return payload
+    if not payload or payload[0] >= len(payload):
+        raise Http2Violation(PROTOCOL_ERROR if payload else FRAME_SIZE_ERROR)
+    return payload[1 : len(payload) - payload[0]]

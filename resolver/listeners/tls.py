@@ -121,9 +121,10 @@ class Tls:
             self.has_ended = True
         return b"".join(plain)
 
-    def seal(self, data: bytes) -> bytes:
-        """Octets for the network that say `data` to the client."""
-        self._channel.write(data)
+    def seal(self, *pieces: bytes) -> bytes:
+        """Octets for the network that say all this to the client, each piece in records of its own."""
+        for piece in pieces:
+            self._channel.write(piece)
         return self._out.read()
 
     def take(self) -> bytes:

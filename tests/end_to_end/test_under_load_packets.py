@@ -1,4 +1,4 @@
-"""Short form of `make prove`: mutated packets."""
+"""Short form of `make prove`: mutated packets and frames."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from pathlib import Path
 import dns.message
 import pytest
 
-from prove import mutated_packets
+from prove import mutated_frames, mutated_packets
 from prove.figures import missed
+from prove.frame_mutations import conversation
 from prove.mutations import is_response, mutated, seeds
 
 pytestmark = pytest.mark.alone
@@ -19,6 +20,12 @@ OPCODE = 0x78  # its bits in the third octet
 
 def test_mutated_packets_crash_nothing_and_responses_are_never_answered(tmp_path: Path) -> None:
     assert not missed(mutated_packets.run(mutated_packets.SHORT, tmp_path), but_for_times=True)
+
+
+def test_mutated_frames_raise_no_other_error_and_are_the_same_for_the_same_seed(tmp_path: Path) -> None:
+    assert not missed(mutated_frames.run(mutated_frames.SHORT, tmp_path), but_for_times=True)
+    said = [[conversation(chance) for _ in range(50)] for chance in (random.Random(1), random.Random(1))]
+    assert said[0] == said[1]
 
 
 def test_the_packets_begin_as_valid_queries_and_are_the_same_for_the_same_seed() -> None:

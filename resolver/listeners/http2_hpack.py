@@ -9,6 +9,7 @@ Blocks that we write refer to the static table alone and change no other, so the
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 import hpack
@@ -110,7 +111,7 @@ class HeaderBlocks:
     def _see_table(self) -> None:
         """Note whether the table is another one now. Entries are added at one end, and evicted at the other."""
         table = self._decoder.header_table
-        entries = table.dynamic_entries
+        entries: Sequence[object] = table.dynamic_entries  # as tuples, mypyc would make new ones
         first = entries[0] if entries else None
         self._has_changed = len(entries) != self._entries or first is not self._first or table.maxsize != self._size
         self._entries, self._first, self._size = len(entries), first, table.maxsize

@@ -18,15 +18,25 @@ _FAILS: Final[int] = HUFFMAN_FAIL
 
 
 class HuffmanStep:
-    """Effect of an octet in some state: what it completes, and the state behind it."""
+    """Effect of an octet in some state: what it completes, and the steps that may come next."""
 
     def __init__(self, state: int, emitted: bytes, may_end: bool) -> None:
         self.state = state
         self.emitted = emitted
         self.may_end = may_end  # the rest is padding: the first bits of EOS, fewer than eight
+        self.following = _following(state)
 
 
-_STEPS: Final[dict[int, HuffmanStep]] = {}  # by state and octet; at most 65,536, some 2,000 for paths
+_FOLLOWING: Final[dict[int, list[HuffmanStep | None]]] = {}  # by state, of 256; then by octet. Some 60 for paths
+
+
+def _following(state: int) -> list[HuffmanStep | None]:
+    steps = _FOLLOWING.get(state)
+    if steps is None:
+        steps = _FOLLOWING[state] = [None] * 256
+    return steps
+
+
 _BEGIN: Final = HuffmanStep(0, b"", True)
 
 
@@ -35,26 +45,24 @@ def decode_huffman(data: bytes) -> bytes:
     step = _BEGIN
     pieces = []
     for octet in data:
-        place = step.state << 8 | octet
-        known = _STEPS.get(place)
-        step = _made(place) if known is None else known
-        if step.emitted:
-            pieces.append(step.emitted)
+        known = step.following[octet]
+        step = _made(step, octet) if known is None else known
+        pieces.append(step.emitted)
     if not step.may_end:
         raise FormatError("Huffman code without an end")
     return b"".join(pieces)
 
 
-def _made(place: int) -> HuffmanStep:
+def _made(before: HuffmanStep, octet: int) -> HuffmanStep:
     """The step of an octet, from its two halves. Raises FormatError where there is none."""
-    state, flags = place >> 8, 0
+    state, flags = before.state, 0
     emitted = bytearray()
-    for half in (place >> 4 & 0xF, place & 0xF):
+    for half in (octet >> 4, octet & 0xF):
         state, flags, symbol = HUFFMAN_TABLE[state << 4 | half]
         if flags & _FAILS:
             raise FormatError("EOS within Huffman code")
         if flags & _EMITS:
             emitted.append(symbol)
     step = HuffmanStep(state, bytes(emitted), bool(flags & _COMPLETE))
-    _STEPS[place] = step
+    before.following[octet] = step
     return step

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Final
 
 from resolver.errors import FormatError
 from resolver.wire.codes import HEADER, POINTER, Type
 
 _FIXED = 10  # octets of a record between its owner and its data
+_OPT: Final = int(Type.OPT)
 
 
 @dataclass(slots=True)
@@ -24,22 +26,12 @@ class RecordSpan:
 
 def records(message: bytes) -> Iterator[RecordSpan]:
     """All records, in order. Raises FormatError where the message is cut off."""
-    if len(message) < HEADER:
-        raise FormatError("shorter than a header")
-    at = HEADER
-    for _ in range(message[4] << 8 | message[5]):
-        at = _behind_name(message, at) + 4
+    at = _behind_questions(message)
     for section, place in enumerate((6, 8, 10)):
         for _ in range(message[place] << 8 | message[place + 1]):
-            at = _behind_name(message, at)
-            if at + _FIXED > len(message):
-                raise FormatError("a record is cut off")
-            start = at + _FIXED
-            end = start + (message[at + 8] << 8 | message[at + 9])
-            if end > len(message):
-                raise FormatError("a record is cut off")
-            yield RecordSpan(section, message[at] << 8 | message[at + 1], at + 4, start, end)
-            at = end
+            fixed = _fixed_part(message, at)
+            at = _end_of_data(message, fixed)
+            yield RecordSpan(section, message[fixed] << 8 | message[fixed + 1], fixed + 4, fixed + _FIXED, at)
 
 
 def least_ttl(message: bytes) -> int | None:
@@ -47,12 +39,44 @@ def least_ttl(message: bytes) -> int | None:
 
     Raises FormatError where the message is cut off.
     """
-    ttls = (
-        int.from_bytes(message[record.ttl_at : record.ttl_at + 4], "big")
-        for record in records(message)
-        if record.rtype != Type.OPT
-    )
-    return min(ttls, default=None)
+    least = -1
+    at = _behind_questions(message)
+    count = 0
+    for place in (6, 8, 10):
+        count += message[place] << 8 | message[place + 1]
+    for _ in range(count):
+        fixed = _fixed_part(message, at)
+        at = _end_of_data(message, fixed)
+        if message[fixed] << 8 | message[fixed + 1] == _OPT:
+            continue
+        ttl = message[fixed + 4] << 24 | message[fixed + 5] << 16 | message[fixed + 6] << 8 | message[fixed + 7]
+        if ttl < least or least < 0:
+            least = ttl
+    return None if least < 0 else least
+
+
+def _behind_questions(message: bytes) -> int:
+    if len(message) < HEADER:
+        raise FormatError("shorter than a header")
+    at = HEADER
+    for _ in range(message[4] << 8 | message[5]):
+        at = _behind_name(message, at) + 4
+    return at
+
+
+def _fixed_part(message: bytes, at: int) -> int:
+    """The offset of what stands behind a record's owner: type, class, TTL and length."""
+    at = _behind_name(message, at)
+    if at + _FIXED > len(message):
+        raise FormatError("a record is cut off")
+    return at
+
+
+def _end_of_data(message: bytes, fixed: int) -> int:
+    end = fixed + _FIXED + (message[fixed + 8] << 8 | message[fixed + 9])
+    if end > len(message):
+        raise FormatError("a record is cut off")
+    return end
 
 
 def _behind_name(message: bytes, at: int) -> int:

@@ -122,6 +122,18 @@ def test_a_path_that_is_another_each_time_is_read_from_its_place(path: str) -> N
     for number in range(300):
         wanted = f"{path}{number}"
         assert blocks.request(block_of(encoder, wanted, OTHERS, "without")).path == wanted
+    if "?" in path:
+        assert blocks.kept_octets < 600  # they are one
+
+
+def test_a_block_is_read_once_as_long_as_the_table_is_the_same() -> None:
+    blocks, encoder = HeaderBlocks(MOST), hpack.Encoder()
+    blocks.request(block_of(encoder, "/dns-query", OTHERS, "without"))
+    assert not blocks.kept_octets
+    block = block_of(encoder, "/dns-query", OTHERS, "without")
+    known = blocks.request(block)
+    assert blocks.request(block) is known
+    assert 100 < blocks.kept_octets < 300
 
 
 @pytest.mark.parametrize("wrong", [b"\x04\x00", b"\x04\x02 a", b"\x04\x02a\n", b"\x04\x82\xff\xff", b"\x04\x7f\x01a"])

@@ -121,3 +121,19 @@ def unpadded(payload: bytes, flags: int) -> bytes:
     if not payload or payload[0] >= len(payload):
         raise Http2Violation(PROTOCOL_ERROR if payload else FRAME_SIZE_ERROR)
     return payload[1 : len(payload) - payload[0]]
+
+
+def check_of_connection(stream_id: int, *, is_right_size: bool) -> None:
+    """Raise Http2Violation for a frame of the whole connection that names a stream, or has another size."""
+    if stream_id:
+        raise Http2Violation(PROTOCOL_ERROR)
+    if not is_right_size:
+        raise Http2Violation(FRAME_SIZE_ERROR)
+
+
+def check_priority(stream_id: int, priority: bytes) -> None:
+    """Raise Http2Violation for a priority of another size, or that makes a stream depend on itself. It is not used."""
+    if len(priority) != 5:
+        raise Http2Violation(FRAME_SIZE_ERROR)
+    if int.from_bytes(priority[:4], "big") & MOST_WINDOW == stream_id:
+        raise Http2Violation(PROTOCOL_ERROR)

@@ -130,7 +130,7 @@ class Http2Server:
             raise Http2Violation(frames.PROTOCOL_ERROR)
         fragment = frames.unpadded(payload, flags)
         if flags & frames.WITH_PRIORITY:
-            _check_priority(stream_id, fragment[:5])
+            frames.check_priority(stream_id, fragment[:5])
             fragment = fragment[5:]
         is_last = bool(flags & frames.END_HEADERS)
         self._budget.piece(len(payload), is_last=is_last)
@@ -269,35 +269,19 @@ class Http2Server:
             self.sender.on_window(stream_id, payload)
         elif kind == frames.SETTINGS:
             is_ack = bool(flags & frames.ACK)
-            _check_connection(stream_id, is_right_size=not is_ack or not payload)
+            frames.check_of_connection(stream_id, is_right_size=not is_ack or not payload)
             if not is_ack:
                 self.sender.on_settings(payload)
         elif kind == frames.PING:
-            _check_connection(stream_id, is_right_size=len(payload) == 8)
+            frames.check_of_connection(stream_id, is_right_size=len(payload) == 8)
             if not flags & frames.ACK:
                 self.sender.write(frames.frame_of(frames.PING, frames.ACK, 0, payload))
         elif kind == frames.PRIORITY:
             if not stream_id:
                 raise Http2Violation(frames.PROTOCOL_ERROR)
-            _check_priority(stream_id, payload)
+            frames.check_priority(stream_id, payload)
         elif kind == frames.GOAWAY:
-            _check_connection(stream_id, is_right_size=len(payload) >= 8)
+            frames.check_of_connection(stream_id, is_right_size=len(payload) >= 8)
             self.is_closing = True
         elif kind == frames.PUSH_PROMISE:
             raise Http2Violation(frames.PROTOCOL_ERROR)
-
-
-def _check_connection(stream_id: int, *, is_right_size: bool) -> None:
-    """Raise Http2Violation for a frame of the whole connection that names a stream, or has another size."""
-    if stream_id:
-        raise Http2Violation(frames.PROTOCOL_ERROR)
-    if not is_right_size:
-        raise Http2Violation(frames.FRAME_SIZE_ERROR)
-
-
-def _check_priority(stream_id: int, priority: bytes) -> None:
-    """Raise Http2Violation for a priority of another size, or that makes a stream depend on itself. It is not used."""
-    if len(priority) != 5:
-        raise Http2Violation(frames.FRAME_SIZE_ERROR)
-    if int.from_bytes(priority[:4], "big") & frames.MOST_WINDOW == stream_id:
-        raise Http2Violation(frames.PROTOCOL_ERROR)

@@ -13,11 +13,12 @@ from typing import Final
 from resolver.answering.accounts import Accounts
 from resolver.answering.client import Client
 from resolver.answering.local_names import LocalNames
+from resolver.answering.ready import ReadyAnswers
 from resolver.answering.replies import Replies, Reply
 from resolver.answering.resolution import Resolver
 from resolver.answering.server_names import ServerNames
 from resolver.cache.responses import CacheEntry
-from resolver.cache.table import FOR_EVER
+from resolver.cache.table import FOR_EVER, Origin
 from resolver.policy.decision import Decision, Verdict
 from resolver.policy.snapshot import PolicySnapshot
 from resolver.policy.targets import judge_targets
@@ -94,9 +95,11 @@ class Answerer:
         accounts: Accounts,
         snapshot: PolicySnapshot,
         own: OwnAnswers,
+        ready: ReadyAnswers,
         clock: Callable[[], float],
     ) -> None:
         """`clock` gives monotonic seconds."""
+        self._ready = ready
         self.snapshot = snapshot
         self._resolver = resolver
         self._counters = counters
@@ -107,11 +110,10 @@ class Answerer:
 
     def answer(self, question: Question, client: Client, transport: Transport) -> bytes | Pending:
         """Answer a client's question from what is ready, from policy or cache."""
-        prepared = client.answers.tables[transport].entries.get(question.table_key)  # the query, less its cookie
         now = self._clock()
-        if prepared is not None and prepared[1] > now:
-            self._accounts.count(client, prepared[2:])
-            return question.query[:2] + prepared[0]
+        ready = self._ready.answer_to(question, client, transport, now)
+        if ready is not None:
+            return ready
         if question.version or question.qclass != _IN or question.qtype in _NO_DATA:
             return self._answer_odd(question, client, transport)
         if self._local_names.has(question.key):
@@ -200,7 +202,7 @@ class Answerer:
         answer = client.answers.sinkhole(decision).answer(question, blocked_option(decision.what, decision.group))
         answer = _fit(answer, pending, answer[3] & 0xF)
         account = self._account(pending, decision, Outcome.BLOCKED, answer[3] & 0xF, waited=waited)
-        client.answers.put(pending.transport, question.table_key, answer, ends_at, account)
+        client.answers.put(pending.transport, question, answer, ends_at, account)
         return answer
 
     def answer_from(self, entry: CacheEntry, pending: Pending, *, cached: bool) -> bytes:
@@ -222,22 +224,23 @@ class Answerer:
         remark = answer.remark
         if remark is not None:
             options += ede_option(remark[1], remark[2])
-        response = compose(
+        most = answers.most_ttl(DESPITE_BLOCK_TTL_SECONDS if decision.despite_block else None)
+        whole = compose(
             question,
             answer.rcode,
-            entry.body(now, most=answers.most_ttl(DESPITE_BLOCK_TTL_SECONDS if decision.despite_block else None)),
+            entry.body(now, most=most),
             answers=answer.answers,
             authorities=answer.authorities,
             options=options,
             flags=_AD if answer.authenticated and question.wants_ad else 0,
         )
-        response = _fit(response, pending, answer.rcode)
+        response = _fit(whole, pending, answer.rcode)
         outcome = _outcome(decision.verdict, cached=cached)
         said = None if remark is None else remark[2]
         account = self._account(pending, decision, outcome, answer.rcode, waited=waited, remark=said)
         if cached and not stale:  # a first answer is not kept here: most names are asked for once
-            ends_at = entry.ticks_at(now)
-            answers.put(pending.transport, question.table_key, response, ends_at, account)
+            origin = Origin(question.cache_key, entry.stored_at, most) if response is whole else None
+            answers.put(pending.transport, question, response, entry.ticks_at(now), account, origin)
         return response
 
     def may_have(self, answer: Answer, pending: Pending) -> bool:

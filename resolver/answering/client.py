@@ -5,10 +5,11 @@ from __future__ import annotations
 import functools
 from dataclasses import dataclass, replace
 
-from resolver.cache.table import AnswerTable, Prepared, TableBudget
+from resolver.cache.table import AnswerTable, Origin, Prepared, TableBudget
 from resolver.policy.decision import Decision
 from resolver.policy.standing import View
 from resolver.telemetry.counters import Account
+from resolver.wire.question import Question
 from resolver.wire.sinkhole import Sinkhole
 from resolver.wire.transport import Transport
 
@@ -40,10 +41,18 @@ class ViewAnswers:
             return self.ceiling if most is None else most
         return min(most, self.ceiling)
 
-    def put(self, transport: int, key: bytes, answer: bytes, ends_at: float, account: Account) -> None:
-        """Keep an answer until `ends_at` (monotonic seconds)."""
+    def put(
+        self,
+        transport: int,
+        question: Question,
+        answer: bytes,
+        ends_at: float,
+        account: Account,
+        origin: Origin | None = None,
+    ) -> None:
+        """Keep an answer until `ends_at` (monotonic seconds), or for as long as it can be renewed from its origin."""
         if self.ceiling != 0:
-            self.tables[transport].put(key, answer, ends_at, account)
+            self.tables[transport].put(question, answer, ends_at, account, origin)
 
 
 @dataclass(slots=True)
@@ -58,12 +67,15 @@ class Client:
     words: int  # of a trusted proxy: by which it is believed when it says for whom it asks (proxies.py); else 0
     is_unlimited: bool  # a proxy, or by rate_limits.exempt
     answers: ViewAnswers
-    udp: dict[bytes, Prepared]  # which the UDP reader looks into for every query
+    tables: tuple[dict[bytes, Prepared], ...]  # by transport: what is looked into before a query is read
     cell: int  # the first of its own counters
     shown: bytes  # what the query log says of it, as JSON
     until: float
     left: int  # queries that it may still ask before `Clients.refill` is asked for more
     speaks_for_itself: bool = False  # as a trusted proxy that has said so
+    octets: bytes = b""  # of its socket address, by which `Clients.by_octets` has it; b"" where it has not
+    cookie: bytes = b""  # the COOKIE option by which it proved last where it is, and until when that is believed
+    cookie_until: float = 0.0
 
     @property
     def view(self) -> View:

@@ -18,7 +18,7 @@ from resolver.answering.client import Client, ViewAnswers
 from resolver.answering.client_networks import Networks
 from resolver.answering.proxies import TrustedProxies
 from resolver.answering.rates import PLENTY, QueryBudgets
-from resolver.cache.table import FOR_EVER, TableBudget
+from resolver.cache.table import FOR_EVER, AnswerTable, Prepared, TableBudget
 from resolver.config.settings import ClientNetworks, Limits, RateLimits, TrustedProxy
 from resolver.policy.groups import Address, NetworkTable, parse_client
 from resolver.policy.moments import Moment
@@ -50,7 +50,7 @@ class ClientBounds:
 
 
 class Clients:
-    """The clients that a worker remembers. `known` and `next_change` are read by the UDP reader at each wake-up."""
+    """The clients that a worker remembers. UDP readers read `known`, `by_octets` and `next_change` at each wake-up."""
 
     def __init__(
         self,
@@ -94,6 +94,7 @@ class Clients:
     def forget(self) -> None:
         """Work out every client anew when it next asks; answers stay ready."""
         self.known: dict[str, Client] = {}
+        self.by_octets: dict[bytes, Client] = {}  # of these, whom the UDP reader has seen, by socket address
         self._named: dict[str, dict[str, Client]] = {}  # by address and name
         self._named_clients = 0  # how many are in there
         self._changes: list[tuple[float, str, str]] = []  # a heap: when a client has to be worked out anew
@@ -139,8 +140,7 @@ class Clients:
             words,
             is_unlimited,
             answers,
-            # Where responses are rated, each goes through the pipeline; so does what needs a proxy's word.
-            tables[0].entries if not words and (is_unlimited or not self._rates_responses) else {},
+            self._ready_tables(tables, words, is_unlimited=is_unlimited),
             cell,
             shown,
             until,
@@ -154,6 +154,7 @@ class Clients:
             self._named_clients += name not in named
             named[name] = client
         else:
+            self._forget_octets(self.known.get(address))
             self.known[address] = client
         if until != FOR_EVER:
             heapq.heappush(self._changes, (until, address, name))
@@ -161,6 +162,29 @@ class Clients:
                 self._tidy_changes()
             self.next_change = self._changes[0][0]
         return client
+
+    def _ready_tables(
+        self, tables: tuple[AnswerTable, ...], words: int, *, is_unlimited: bool
+    ) -> tuple[dict[bytes, Prepared], ...]:
+        """By transport, the answers that a client may have before its query is read."""
+        if words:  # what needs a proxy's word goes through the pipeline
+            return tuple({} for _ in tables)
+        ready = tuple(table.entries for table in tables)
+        # Where responses over UDP are rated, so does each of them.
+        return ready if is_unlimited or not self._rates_responses else ({}, *ready[1:])
+
+    def met(self, octets: bytes, address: str) -> Client | None:
+        """The client at a socket address, remembered by its octets from now on; None where it is not known yet."""
+        client = self.known.get(address)
+        if client is not None:
+            self._forget_octets(client)
+            client.octets = octets
+            self.by_octets[octets] = client
+        return client
+
+    def _forget_octets(self, client: Client | None) -> None:
+        if client is not None and client.octets:
+            self.by_octets.pop(client.octets, None)
 
     def _tidy_changes(self) -> None:
         """Forget the changes that came to nothing: a client that is worked out anew before its time leaves one."""
@@ -172,9 +196,15 @@ class Clients:
 
     def admits(self, client: Client) -> bool:
         """Count one more query of a client; False where it has asked too many. Counted as dropped then."""
-        left = client.left or self.refill(client, self._clock())
+        if self.spend(client, self._clock()):
+            return True
+        self._dropped[self.budgets.ended] += 1
+        return False
+
+    def spend(self, client: Client, now: float) -> bool:
+        """Take one query from what a client may ask; False where there is none left. `now`: monotonic seconds."""
+        left = client.left or self.refill(client, now)
         if not left:
-            self._dropped[self.budgets.ended] += 1
             return False
         client.left = left - 1
         return True
@@ -209,7 +239,7 @@ class Clients:
 
     def _forget_client(self, address: str, name: str) -> None:
         if not name:
-            del self.known[address]
+            self._forget_octets(self.known.pop(address))
             return
         named = self._named[address]
         del named[name]
@@ -219,7 +249,7 @@ class Clients:
 
     def _forget_address(self, address: str) -> None:
         """Forget the client at an address, by whatever names."""
-        self.known.pop(address, None)
+        self._forget_octets(self.known.pop(address, None))
         if self._named:
             self._named_clients -= len(self._named.pop(address, _NOBODY))
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import time
 from collections.abc import Callable
+from typing import Final
 
 from resolver.answering.accounts import Accounts
 from resolver.answering.answerer import Answerer, OwnAnswers, Pending
@@ -16,6 +17,7 @@ from resolver.answering.client_networks import take_off
 from resolver.answering.clients import ClientBounds, Clients
 from resolver.answering.proxies import BY_CLIENT_SUBNET
 from resolver.answering.rates import Ration, ResponseRates, network_of
+from resolver.answering.ready import ReadyAnswers
 from resolver.answering.replies import Reply
 from resolver.answering.resolution import Resolver
 from resolver.answering.unlisted import UnlistedNames
@@ -38,6 +40,7 @@ from resolver.wire.tsig import with_record
 __all__ = ["Pending", "Pipeline", "Transport"]
 
 _CLIENT_SUBNET = int(EdnsOption.CLIENT_SUBNET)
+_UDP: Final = Transport.UDP
 _NOTAUTH = int(Rcode.NOTAUTH)
 
 
@@ -79,7 +82,8 @@ class Pipeline:
         self._most_waiting_in = self.clients.networks.bound(
             limits.queries_in_flight_per_client, limits.queries_in_flight
         )
-        self._answering = Answerer(resolver, counters, self._accounts, snapshot, own, clock)
+        self.ready = ReadyAnswers(self.clients, resolver, counters, self.events, own.replies)
+        self._answering = Answerer(resolver, counters, self._accounts, snapshot, own, self.ready, clock)
         self.use(snapshot)
 
     def use(self, snapshot: PolicySnapshot) -> None:
@@ -95,6 +99,10 @@ class Pipeline:
 
     def answer_now(self, query: bytes, client: Client, transport: Transport) -> bytes | Pending | None:
         """Answer from policy or cache. None: drop the query in silence. Pending: `resolve` it."""
+        if transport is not _UDP:  # whose readers have looked
+            ready = self.ready.answer(query, client, transport, self._clock())
+            if ready is not None:
+                return ready
         try:
             question = parse_question(query)
         except NotAQuery:

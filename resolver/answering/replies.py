@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from resolver.answering.client import Client
 from resolver.errors import FormatError
 from resolver.wire.codes import MAX_MESSAGE, EdnsOption
 from resolver.wire.cookies import CookieProof, ServerCookies
@@ -15,6 +16,8 @@ from resolver.wire.response import edns_option, padded, truncated, with_options
 from resolver.wire.transport import Transport
 
 PADDING_BLOCK = 468  # octets: responses are padded to a multiple of it (RFC 8467 section 4.1)
+_BELIEVED_SECONDS = 60.0  # a cookie that was checked; it is good for an hour (resolver.wire.cookies)
+_OPTION_HEADER = 4  # octets of an option's code and length
 _MOST_TENTHS = 0xFFFF  # of a second, which keepalive counts in
 
 # Plain numbers: an enumeration's member costs as much to fetch as all the rest of a test.
@@ -78,3 +81,21 @@ class Replies:
             reply.nsid = self._nsid
         reply.is_padded = _PADDING in asked and transport.is_encrypted
         return reply
+
+    def cookie_option(self, option: bytes, client: Client, now: float) -> bytes | None:
+        """The option that answers a client's COOKIE option, which is whole; b"" without cookies, None: it is malformed.
+
+        Most clients send the one that they were given, again and again: it is checked once a minute. `now` is in
+        monotonic seconds.
+        """
+        if option == client.cookie and now < client.cookie_until:
+            return option
+        if self._cookies is None:
+            return b""
+        try:
+            answered, proof = self._cookies.answer(option[_OPTION_HEADER:], client.packed)
+        except FormatError:
+            return None
+        if proof is CookieProof.GOOD and answered == option:
+            client.cookie, client.cookie_until = option, now + _BELIEVED_SECONDS
+        return answered

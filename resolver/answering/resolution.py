@@ -107,6 +107,13 @@ class Resolver:
             return entry
         return None
 
+    def unchanged(self, cache_key: bytes, stored_at: float, now: float) -> CacheEntry | None:
+        """The fresh entry that was stored then, while nothing is to be seen to; else `cached` says what there is."""
+        entry = self._cache.get(cache_key)
+        if entry is None or entry.stored_at != stored_at or now >= entry.expires_at or entry.failed_why is not None:
+            return None
+        return None if self._settings.prefetch and self._ends_soon(entry, now) else entry
+
     @staticmethod
     def _ends_soon(entry: CacheEntry, now: float) -> bool:
         lifetime = entry.expires_at - entry.stored_at

@@ -1,6 +1,6 @@
 """The answer table: finished answers by view and query bytes, so that a repeated query costs one look-up and an ID.
 
-The listeners read `entries` directly; whatever fills it goes through `AnswerTable`, which keeps the bound.
+resolver.answering.ready reads `entries`; whatever fills it goes through `AnswerTable`, which keeps the bound.
 """
 
 from __future__ import annotations
@@ -10,14 +10,72 @@ from collections import Counter
 from typing import Final
 
 from resolver.telemetry.counters import Account
-from resolver.telemetry.query_blocks import LogFacts
+from resolver.wire.codes import HEADER
+from resolver.wire.question import Question
+from resolver.wire.response import options_at
 
 FOR_EVER: Final = math.inf
 MAX_ENTRY_OCTETS: Final = 2048  # of key and answer: room for every answer over UDP, and a bound in memory for the table
 
-# What stands under a query's `table_key`: all of the answer after the ID, the (monotonic) second at which it ends, and
-# the account, flat, since every repeated query reads it.
-Prepared = tuple[bytes, float, int, int, LogFacts | None]
+_NONE: Final = b"\x00\x00"
+
+
+class Origin:
+    """The cache entry that an answer was made from, and the bound of its TTLs: from these it is renewed each second."""
+
+    __slots__ = ("cache_key", "most_seconds", "stored_at")
+
+    def __init__(self, cache_key: bytes, stored_at: float, most_seconds: int | None) -> None:
+        self.cache_key = cache_key
+        self.stored_at = stored_at
+        self.most_seconds = most_seconds
+
+
+class Prepared:
+    """A finished answer, and the account that it is counted under, flat, since every repeated query reads it.
+
+    * `answer`: all of it after the ID, the name in the letter case of the table's key;
+    * `question_end`: the offset in the query at which the question ends; what lies before it is the client's own;
+    * `options_at`: the offset, in `answer`, of the RDLENGTH of the OPT record that it ends with, 0 where it has none;
+    * `ends_at`: the (monotonic) second from which on it is none any more;
+    * `origin`: where it can be renewed then.
+    """
+
+    __slots__ = ("answer", "cell", "ends_at", "kind", "line", "options_at", "origin", "question_end")
+
+    def __init__(
+        self, question: Question, answer: bytes, ends_at: float, account: Account, origin: Origin | None
+    ) -> None:
+        """`answer` is a whole message."""
+        end = question.end
+        self.answer = answer[2:HEADER] + question.table_key[HEADER - 2 : end - 2] + answer[end:]
+        self.question_end = end
+        self.options_at = options_at(answer, end) - 2 if question.edns and answer[10:12] != _NONE else 0
+        self.ends_at = ends_at
+        self.origin = origin
+        self.cell, self.kind, self.line = account
+
+    def renew(self, body: bytes, ends_at: float) -> None:
+        """Go on with other TTLs: `body`, of the same length, follows the question."""
+        start = self.question_end - 2
+        answer = self.answer
+        self.answer = answer[:start] + body + answer[start + len(body) :]
+        self.ends_at = ends_at
+
+    def reply(self, query: bytes) -> bytes:
+        """The answer to a query of the same key, with its ID and in its letter case."""
+        answer, end = self.answer, self.question_end
+        return query[:2] + answer[:10] + query[HEADER:end] + answer[end - 2 :]
+
+    def reply_with(self, query: bytes, option: bytes) -> bytes:
+        """The same with one more option in the OPT record; where there is none, without."""
+        at = self.options_at
+        if not at:
+            return self.reply(query)
+        answer, end = self.answer, self.question_end
+        length = (answer[at] << 8 | answer[at + 1]) + len(option)
+        told = length.to_bytes(2, "big")
+        return query[:2] + answer[:10] + query[HEADER:end] + answer[end - 2 : at] + told + answer[at + 2 :] + option
 
 
 class AnswerTable:
@@ -34,12 +92,15 @@ class AnswerTable:
         self.entries: dict[bytes, Prepared] = {}
         budget.tables.append(self)
 
-    def put(self, key: bytes, answer: bytes, ends_at: float, account: Account) -> None:
-        """Keep `answer` (a whole message) for queries with this key until `ends_at`, unless it is unusually large."""
+    def put(
+        self, question: Question, answer: bytes, ends_at: float, account: Account, origin: Origin | None = None
+    ) -> None:
+        """Keep `answer` (a whole message) for queries with its key until `ends_at`, unless it is unusually large."""
+        key = question.table_key
         if len(key) + len(answer) > MAX_ENTRY_OCTETS:
             return
         self._budget.make_room()
-        self.entries[key] = (answer[2:], ends_at, *account)
+        self.entries[key] = Prepared(question, answer, ends_at, account, origin)
 
 
 class TableBudget:

@@ -19,15 +19,17 @@ from resolver.answering.proxies import BY_HEADER
 from resolver.config.settings import Limits
 from resolver.errors import FormatError
 from resolver.listeners.backlog import Backlog
+from resolver.listeners.datagrams import BATCH, DATAGRAM_BYTES, DatagramBatches, batches_for, peer_of
 from resolver.listeners.packet_info import ANCILLARY_BYTES, Ancillary, source_of
 from resolver.telemetry.counters import Counters
 from resolver.wire.proxy_header import SIGNATURE, read_proxy_header
 
-BATCH: Final = 256  # datagrams read in one wake-up, a millisecond's worth, so that timers and TCP get their turn
+_FIRST: Final = 8  # datagrams that are read one by one; more are a backlog, which is read by the batch
+_BATCHES: Final = 4  # read in one wake-up, a millisecond's worth, so that timers and TCP get their turn
+_MOST: Final = _FIRST + _BATCHES * BATCH
 _LAST_BATCHES: Final = 250  # read by a reader that stops, about what a receive buffer holds
 _ALL: Final = 1 << 30
 _REFUSALS: Final = 256  # datagrams that wait, when one more of a client that asks too much is dropped
-_DATAGRAM_BYTES: Final = 4096  # a larger buffer costs an mmap for each datagram; no query of use is longer
 
 _UDP: Final = Transport.UDP
 
@@ -40,11 +42,16 @@ def udp_listener(
     pipeline: Pipeline,
     counters: Counters,
     limits: Limits | None = None,
+    *,
+    by_batch: bool = True,
 ) -> UdpListener:
-    """The reader that fits a non-blocking, bound UDP socket; it reads on the loop until stopped."""
+    """The reader that fits a non-blocking, bound UDP socket; it reads on the loop until stopped.
+
+    `by_batch`: a backlog is read by the batch, where that can be done; else datagrams are read one by one.
+    """
     host = one.getsockname()[0]
     kind = WildcardUdpListener if ipaddress.ip_address(host.partition("%")[0]).is_unspecified else UdpListener
-    return kind(loop, one, pipeline, counters, limits or Limits())
+    return kind(loop, one, pipeline, counters, limits or Limits(), by_batch=by_batch)
 
 
 class UdpListener:
@@ -60,6 +67,8 @@ class UdpListener:
         pipeline: Pipeline,
         counters: Counters,
         limits: Limits,
+        *,
+        by_batch: bool = True,
     ) -> None:
         self._loop = loop
         self._socket = one
@@ -69,6 +78,9 @@ class UdpListener:
         self._backlog = Backlog(self._answer, limits.queries_put_off, counters.dropped)
         self._fresh = self._backlog.fresh
         self._turn: asyncio.Handle | None = None
+        self._number = one.fileno()
+        self._is_ipv6 = one.family == socket.AF_INET6
+        self._batches = batches_for(one.family) if by_batch else None
         loop.add_reader(one.fileno(), self._wake_up)
 
     def stop(self) -> None:
@@ -95,42 +107,66 @@ class UdpListener:
         self._turn = self._loop.call_soon(self._work) if self._backlog.work() else None
 
     def _readable(self) -> bool:
-        """Answer what is ready of a batch, and keep the rest of it; True if there may be more."""
-        # Every line here runs for every query: locals, no calls but the two system calls and two look-ups.
-        receive = self._socket.recvfrom
-        send = self._socket.sendto
-        cells = self._counters.cells
-        now = time.monotonic()
-        if now >= self._clients.next_change:
-            self._clients.expire(now)
+        """Answer what is ready of what waits, and keep the rest of it; True if there may be more."""
+        # Every line here runs for every query: locals, and no calls but the two system calls and the look-up.
+        receive, send, ready = self._socket.recvfrom, self._socket.sendto, self._pipeline.ready
+        now = self._now()
         clients = self._clients.known
-        for _ in range(BATCH):
+        for _ in range(_MOST if self._batches is None else _FIRST):
             try:
-                query, peer = receive(_DATAGRAM_BYTES)
+                query, peer = receive(DATAGRAM_BYTES)
             except BlockingIOError:
                 return False
             except OSError:
                 continue  # an ICMP error for an answer sent before; the next datagram waits behind it
             client = clients.get(peer[0])
             if client is not None:
-                prepared = client.udp.get(query[2:])
-                if (
-                    prepared is not None
-                    and prepared[1] > now
-                    and (left := client.left or self._clients.refill(client, now))
-                ):
-                    client.left = left - 1
-                    answer, _, cell, kind, line = prepared
-                    cells[cell] += 1  # before it is sent: whatever was answered is counted
-                    cells[client.cell + kind] += 1
+                answer = ready.answer(query, client, _UDP, now)
+                if answer is not None:
                     try:
-                        send(query[:2] + answer, peer)
+                        send(answer, peer)
                     except OSError:
                         self._counters.dropped["send_failed"] += 1
-                    if line is not None:
-                        self._pipeline.events.put(client.shown, line)
                     continue
             self._keep(query, peer[0], client, now, functools.partial(self._reply, peer))
+        return self._batches is None or self._has_more(self._batches)
+
+    def _now(self) -> float:
+        """Monotonic seconds, at which no client is known about whom something has changed by time."""
+        now = time.monotonic()
+        if now >= self._clients.next_change:
+            self._clients.expire(now)
+        return now
+
+    def _has_more(self, batches: DatagramBatches) -> bool:
+        """What `_readable` does, with the batches that a backlog is read by."""
+        number, ready, is_ipv6 = self._number, self._pipeline.ready, self._is_ipv6
+        for _ in range(_BATCHES):
+            now = self._now()
+            clients = self._clients.by_octets
+            try:
+                came = batches.receive(number)
+            except BlockingIOError:
+                return False
+            except OSError:
+                continue
+            answers: list[tuple[bytes, bytes]] = []
+            for name, query in came:
+                octets = name[8:28] if is_ipv6 else name[4:8]
+                client = clients.get(octets)
+                if client is None:
+                    client = self._clients.met(octets, peer_of(name)[0])
+                if client is not None:
+                    answer = ready.answer(query, client, _UDP, now)
+                    if answer is not None:
+                        answers.append((name, answer))
+                        continue
+                peer = peer_of(name)
+                self._keep(query, peer[0], client, now, functools.partial(self._reply, peer))
+            if answers and (failed := batches.send(number, answers)):
+                self._counters.dropped["send_failed"] += failed
+            if len(came) < BATCH:
+                return False
         return True
 
     def _keep(
@@ -145,11 +181,8 @@ class UdpListener:
         network = b""
         if client is not None:
             network = client.network
-            left = client.left or self._clients.refill(client, now)
-            if left:
-                client.left = left - 1
-                is_paid = True
-            elif len(self._backlog) >= _REFUSALS:
+            is_paid = self._clients.spend(client, now)
+            if not is_paid and len(self._backlog) >= _REFUSALS:
                 self._counters.dropped[self._clients.budgets.ended] += 1
                 return
         elif ":" in address:
@@ -168,7 +201,7 @@ class UdpListener:
                 if proxied is None:
                     return
                 query, client = proxied
-                ready = self._ready(query, client)
+                ready = pipeline.ready.answer(query, client, _UDP, time.monotonic())
                 if ready is not None:
                     reply(ready)
                     return
@@ -197,27 +230,6 @@ class UdpListener:
             return None
         return datagram[header.length :], self._clients.behind(sender, header)
 
-    def _ready(self, query: bytes, client: Client) -> bytes | None:
-        """The answer that is ready for a client's query, counted as sent; None where the pipeline is to be asked.
-
-        What the readers' loops do without a call.
-        """
-        prepared = client.udp.get(query[2:])
-        now = time.monotonic()
-        if prepared is None or prepared[1] <= now:
-            return None
-        left = client.left or self._clients.refill(client, now)
-        if not left:
-            return None
-        client.left = left - 1
-        answer, _, cell, kind, line = prepared
-        cells = self._counters.cells
-        cells[cell] += 1
-        cells[client.cell + kind] += 1
-        if line is not None:
-            self._pipeline.events.put(client.shown, line)
-        return query[:2] + answer
-
     def _reply(self, peer: _Peer, answer: bytes) -> None:
         try:
             self._socket.sendto(answer, peer)
@@ -234,16 +246,12 @@ class WildcardUdpListener(UdpListener):
     """
 
     def _readable(self) -> bool:
-        receive = self._socket.recvmsg
-        send = self._socket.sendmsg
-        cells = self._counters.cells
-        now = time.monotonic()
-        if now >= self._clients.next_change:
-            self._clients.expire(now)
+        receive, send, ready = self._socket.recvmsg, self._socket.sendmsg, self._pipeline.ready
+        now = self._now()
         clients = self._clients.known
-        for _ in range(BATCH):
+        for _ in range(_MOST):
             try:
-                query, ancillary, _, peer = receive(_DATAGRAM_BYTES, ANCILLARY_BYTES)
+                query, ancillary, _, peer = receive(DATAGRAM_BYTES, ANCILLARY_BYTES)
             except BlockingIOError:
                 return False
             except OSError:
@@ -251,22 +259,12 @@ class WildcardUdpListener(UdpListener):
             source = source_of(ancillary[0]) if ancillary else []
             client = clients.get(peer[0])
             if client is not None:
-                prepared = client.udp.get(query[2:])
-                if (
-                    prepared is not None
-                    and prepared[1] > now
-                    and (left := client.left or self._clients.refill(client, now))
-                ):
-                    client.left = left - 1
-                    answer, _, cell, kind, line = prepared
-                    cells[cell] += 1
-                    cells[client.cell + kind] += 1
+                answer = ready.answer(query, client, _UDP, now)
+                if answer is not None:
                     try:
-                        send((query[:2] + answer,), source, 0, peer)
+                        send((answer,), source, 0, peer)
                     except OSError:
                         self._counters.dropped["send_failed"] += 1
-                    if line is not None:
-                        self._pipeline.events.put(client.shown, line)
                     continue
             self._keep(query, peer[0], client, now, functools.partial(self._reply_from, source, peer))
         return True

@@ -22,6 +22,7 @@ from resolver.wire.codes import (
     Type,
 )
 from resolver.wire.names import key_of
+from resolver.wire.table_key import lower_case
 from resolver.wire.tsig import bad_key_record
 
 _OPCODE_MASK: Final = 0x7800
@@ -63,7 +64,7 @@ class Question:
       7873 section 4), but nothing of client subnets that differ.
     * `is_bare`: it has no question, only a cookie (RFC 7873 section 5.4); key, qtype and qclass mean nothing then.
     * `tsig`: the TSIG record that its answer ends with, where it is signed: no key is known here; else b"".
-    * `table_key`: what stands for this query in the answer table: all after the ID, such options left out.
+    * `table_key`: what stands for this query in the answer table (resolver.wire.table_key).
     """
 
     __slots__ = (
@@ -96,7 +97,7 @@ class Question:
         self.max_size = UDP_PAYLOAD_PLAIN
         self.options = _NO_OPTIONS
         self.tsig = b""
-        self.table_key = query[2:]
+        self.table_key = lower_case(query)
         self._cache_key = b""
 
     @property
@@ -280,4 +281,6 @@ def _read_opt(question: Question, owner: int, rdata: int, end: int) -> None:
         at = following
     if options:
         question.options = options
-        question.table_key = query[2 : rdata - 2] + len(kept).to_bytes(2, "big") + bytes(kept) + query[end:]
+        # The key has no ID.
+        whole = question.table_key
+        question.table_key = whole[: rdata - 4] + len(kept).to_bytes(2, "big") + bytes(kept) + whole[end - 2 :]

@@ -74,7 +74,7 @@ def with_options(response: bytes, question: Question, options: bytes) -> bytes:
     """
     if not question.edns or response[10:12] == _NONE:
         return response
-    at = _opt_length_at(response, question)
+    at = options_at(response, question.end)
     length = int.from_bytes(response[at : at + 2], "big") + len(options)
     return response[:at] + length.to_bytes(2, "big") + response[at + 2 :] + options
 
@@ -91,10 +91,13 @@ def padded(response: bytes, question: Question, block: int) -> bytes:
     return with_options(response, question, edns_option(EdnsOption.PADDING, zeros))
 
 
-def _opt_length_at(response: bytes, question: Question) -> int:
-    """The offset of the OPT record's RDLENGTH: its options, of known lengths, reach from there to the very end."""
+def options_at(response: bytes, question_end: int) -> int:
+    """The offset of the OPT record's RDLENGTH: its options, of known lengths, reach from there to the very end.
+
+    Raises ValueError for a response without one.
+    """
     at = response.rfind(_OPT_START)
-    while at >= question.end:
+    while at >= question_end:
         length_at = at + len(_OPT_START) + 4
         if length_at + 2 + int.from_bytes(response[length_at : length_at + 2], "big") == len(response):
             return length_at

@@ -369,6 +369,7 @@ async def test_an_answer_is_asked_for_again_with_all_it_leads_to_before_it_is_ov
     assert addresses(served.ask("ALIAS.example")) == ["192.0.2.1"]
     served.upstream.answer(ALIAS)
     served.upstream.answer("www.far.example. 300 IN A 192.0.2.2")
+    served.now += 1  # until then, the answer that is ready is given, in any letter case
     assert addresses(served.ask("aLIAS.example")) == ["192.0.2.2"]
 
 

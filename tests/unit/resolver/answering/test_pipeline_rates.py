@@ -261,12 +261,14 @@ async def test_a_small_answer_is_given_however_late() -> None:
 
 
 async def test_where_responses_are_rationed_the_udp_reader_has_no_answers_of_its_own() -> None:
-    assert Asked(queries_per_second=0).pipeline.clients.at("127.0.0.1").udp is not None
+    asked = Asked(queries_per_second=0)
+    asked.ask()
+    assert asked.pipeline.clients.at("127.0.0.1").tables[Transport.UDP]
     asked = Asked(queries_per_second=0, responses_per_second=1)
     asked.ask()
     client = asked.pipeline.clients.at("127.0.0.1")
     assert client.answers.tables[Transport.UDP].entries
-    assert not client.udp
+    assert not client.tables[Transport.UDP]
 
 
 async def test_a_cookie_is_answered_from_the_table_and_never_kept_in_it() -> None:
@@ -290,6 +292,6 @@ async def test_a_malformed_cookie_is_a_format_error_with_question_and_edns() -> 
 async def test_the_udp_reader_has_no_answers_ready_for_a_proxy_whose_word_it_does_not_look_for() -> None:
     asked = Asked(queries_per_second=0)
     asked.ask()
-    assert asked.pipeline.clients.at("127.0.0.1").udp
+    assert asked.pipeline.clients.at("127.0.0.1").tables[Transport.UDP]
     assert asked.pipeline.clients.at("127.0.0.9").view is asked.pipeline.clients.at("127.0.0.1").view
-    assert not asked.pipeline.clients.at("127.0.0.9").udp
+    assert not asked.pipeline.clients.at("127.0.0.9").tables[Transport.UDP]

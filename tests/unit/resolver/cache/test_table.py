@@ -4,7 +4,21 @@ from __future__ import annotations
 
 from collections import Counter
 
+import dns.message
+
 from resolver.cache.table import FOR_EVER, AnswerTable, TableBudget
+from resolver.wire.question import Question, parse_question
+from resolver.wire.response import compose
+
+
+def query(name: str) -> bytes:
+    """A query without EDNS."""
+    return dns.message.make_query(name, "A").to_wire()
+
+
+def composed(question: Question) -> bytes:
+    """An answer without records."""
+    return compose(question, 0)
 
 
 def test_full_tables_start_afresh_and_count_what_they_let_go() -> None:
@@ -12,15 +26,18 @@ def test_full_tables_start_afresh_and_count_what_they_let_go() -> None:
     budget = TableBudget(100, dropped)
     one, other = AnswerTable(budget), AnswerTable(budget)
     for number in range(1000):
-        (one if number % 2 else other).put(b"%d" % number, b"IDanswer", FOR_EVER, (0, 3, None))
+        question = parse_question(query(f"{number}.example"))
+        (one if number % 2 else other).put(question, composed(question), FOR_EVER, (0, 3, None))
         assert len(one.entries) + len(other.entries) <= 100
     assert dropped["answer_table_entries"] == 900
-    assert one.entries[b"999"] == (b"answer", FOR_EVER, 0, 3, None)
+    asked = query("999.example")
+    assert one.entries[asked[2:]].reply(asked) == composed(parse_question(asked))
 
 
 def test_replacing_entries_does_not_fill_the_table() -> None:
     dropped: Counter[str] = Counter()
     table = AnswerTable(TableBudget(10, dropped))
+    question = parse_question(query("same.example"))
     for _ in range(1000):
-        table.put(b"same", b"IDanswer", FOR_EVER, (0, 3, None))
+        table.put(question, composed(question), FOR_EVER, (0, 3, None))
     assert not dropped

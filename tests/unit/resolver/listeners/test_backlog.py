@@ -118,7 +118,8 @@ def test_any_octets_ask_for_a_domain_or_none(datagram: bytes) -> None:
 class Fragile:
     """A pipeline that answers with the query, and fails at one name."""
 
-    clients = SimpleNamespace(next_change=math.inf, known={}, at=lambda _: None)
+    clients = SimpleNamespace(next_change=math.inf, known={}, by_octets={}, at=lambda _: None, met=lambda *_: None)
+    ready = None
 
     def answer_now(self, query: bytes, client: object, transport: Transport) -> bytes:
         if b"broken" in query:

@@ -19,7 +19,8 @@ from resolver.answering.proxies import BY_HEADER
 from resolver.config.settings import Limits
 from resolver.errors import FormatError
 from resolver.listeners.backlog import Backlog
-from resolver.listeners.datagrams import BATCH, DATAGRAM_BYTES, DatagramBatches, batches_for, peer_of
+from resolver.listeners.batched_calls import BATCH
+from resolver.listeners.datagrams import DATAGRAM_BYTES, DatagramBatches, batches_for, peer_of
 from resolver.listeners.packet_info import ANCILLARY_BYTES, Ancillary, source_of
 from resolver.telemetry.counters import Counters
 from resolver.wire.proxy_header import SIGNATURE, read_proxy_header

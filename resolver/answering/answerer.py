@@ -18,7 +18,7 @@ from resolver.answering.replies import Replies, Reply
 from resolver.answering.resolution import Resolver
 from resolver.answering.server_names import ServerNames
 from resolver.cache.responses import CacheEntry
-from resolver.cache.table import FOR_EVER, Origin
+from resolver.cache.table import FOR_EVER, CachedOrigin
 from resolver.policy.decision import Decision, Verdict
 from resolver.policy.snapshot import PolicySnapshot
 from resolver.policy.targets import judge_targets
@@ -239,7 +239,7 @@ class Answerer:
         said = None if remark is None else remark[2]
         account = self._account(pending, decision, outcome, answer.rcode, waited=waited, remark=said)
         if cached and not stale:  # a first answer is not kept here: most names are asked for once
-            origin = Origin(question.cache_key, entry.stored_at, most) if response is whole else None
+            origin = CachedOrigin(question.cache_key, entry.stored_at, most) if response is whole else None
             answers.put(pending.transport, question, response, entry.ticks_at(now), account, origin)
         return response
 

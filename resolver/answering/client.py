@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from dataclasses import dataclass, replace
 
-from resolver.cache.table import AnswerTable, Origin, Prepared, TableBudget
+from resolver.cache.table import AnswerTable, CachedOrigin, Prepared, TableBudget
 from resolver.policy.decision import Decision
 from resolver.policy.standing import View
 from resolver.telemetry.counters import Account
@@ -48,7 +48,7 @@ class ViewAnswers:
         answer: bytes,
         ends_at: float,
         account: Account,
-        origin: Origin | None = None,
+        origin: CachedOrigin | None = None,
     ) -> None:
         """Keep an answer until `ends_at` (monotonic seconds), or for as long as it can be renewed from its origin."""
         if self.ceiling != 0:

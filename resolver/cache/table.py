@@ -20,7 +20,7 @@ MAX_ENTRY_OCTETS: Final = 2048  # of key and answer: room for every answer over 
 _NONE: Final = b"\x00\x00"
 
 
-class Origin:
+class CachedOrigin:
     """The cache entry that an answer was made from, and the bound of its TTLs: from these it is renewed each second."""
 
     __slots__ = ("cache_key", "most_seconds", "stored_at")
@@ -44,7 +44,7 @@ class Prepared:
     __slots__ = ("answer", "cell", "ends_at", "kind", "line", "options_at", "origin", "question_end")
 
     def __init__(
-        self, question: Question, answer: bytes, ends_at: float, account: Account, origin: Origin | None
+        self, question: Question, answer: bytes, ends_at: float, account: Account, origin: CachedOrigin | None
     ) -> None:
         """`answer` is a whole message."""
         end = question.end
@@ -93,7 +93,7 @@ class AnswerTable:
         budget.tables.append(self)
 
     def put(
-        self, question: Question, answer: bytes, ends_at: float, account: Account, origin: Origin | None = None
+        self, question: Question, answer: bytes, ends_at: float, account: Account, origin: CachedOrigin | None = None
     ) -> None:
         """Keep `answer` (a whole message) for queries with its key until `ends_at`, unless it is unusually large."""
         key = question.table_key

@@ -42,8 +42,8 @@ class _Header(ctypes.Structure):
     _fields_ = (("message", _Message), ("length", ctypes.c_uint32))
 
 
-class Places:
-    """Places of a batch's datagrams, each its socket address and its octets, as the system calls take them."""
+class DatagramPlaces:
+    """DatagramPlaces of a batch's datagrams, each its socket address and its octets, as the system calls take them."""
 
     def __init__(self, name_bytes: int, datagram_bytes: int) -> None:
         self.stride = stride = NAME_BYTES + datagram_bytes

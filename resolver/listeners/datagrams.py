@@ -12,10 +12,10 @@ import struct
 import sys
 from typing import Final
 
-from resolver.listeners.batched_calls import BATCH, HEADER_BYTES, NAME_BYTES, Places, last_error, system_calls
+from resolver.listeners.batched_calls import BATCH, HEADER_BYTES, NAME_BYTES, DatagramPlaces, last_error, system_calls
+from resolver.wire.codes import UDP_PAYLOAD
 
 DATAGRAM_BYTES: Final = 4096  # of a query that are read; no query of use is longer
-_REPLY_BYTES: Final = 4096  # of an answer: those over UDP are shorter (resolver.wire.codes.UDP_PAYLOAD)
 _DO_NOT_WAIT: Final = int(socket.MSG_DONTWAIT)
 _NAME: Final = {socket.AF_INET: 16, socket.AF_INET6: 28}  # octets of sockaddr_in, sockaddr_in6
 _LINK_LOCAL: Final = b"\xfe\x80"
@@ -28,10 +28,10 @@ class DatagramBatches:
         """Raises OSError where there are no such calls."""
         self._receive, self._send = system_calls()
         self._name_bytes = _NAME[socket.AddressFamily(family)]
-        self._came = Places(self._name_bytes, DATAGRAM_BYTES)
-        self._leaves = Places(self._name_bytes, _REPLY_BYTES)
+        self._came = DatagramPlaces(self._name_bytes, DATAGRAM_BYTES)
+        self._leaves = DatagramPlaces(self._name_bytes, UDP_PAYLOAD)
         # By length of the datagram: its address and its octets, from a place, and into one.
-        self._forms: list[struct.Struct | None] = [None] * (max(DATAGRAM_BYTES, _REPLY_BYTES) + 1)
+        self._forms: list[struct.Struct | None] = [None] * (DATAGRAM_BYTES + 1)
 
     def _form(self, size: int) -> struct.Struct:
         form = self._forms[size]
@@ -59,7 +59,10 @@ class DatagramBatches:
         return datagrams
 
     def send(self, descriptor: int, answers: list[tuple[bytes, bytes]]) -> int:
-        """Send so many answers, at most BATCH, each to the socket address before it; gives how many could not be."""
+        """Send so many answers, at most BATCH, each to the socket address before it; gives how many could not be.
+
+        None is longer than UDP_PAYLOAD.
+        """
         leaves, forms = self._leaves, self._forms
         octets, stride, to_send = leaves.octets, leaves.stride, leaves.to_send
         at = 0

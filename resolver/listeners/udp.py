@@ -20,7 +20,7 @@ from resolver.config.settings import Limits
 from resolver.errors import FormatError
 from resolver.listeners.backlog import Backlog
 from resolver.listeners.batched_calls import BATCH
-from resolver.listeners.datagrams import DATAGRAM_BYTES, DatagramBatches, batches_for, peer_of
+from resolver.listeners.datagrams import DATAGRAM_BYTES, batches_for, peer_of
 from resolver.listeners.packet_info import ANCILLARY_BYTES, Ancillary, source_of
 from resolver.telemetry.counters import Counters
 from resolver.wire.proxy_header import SIGNATURE, read_proxy_header
@@ -81,7 +81,7 @@ class UdpListener:
         self._turn: asyncio.Handle | None = None
         self._number = one.fileno()
         self._is_ipv6 = one.family == socket.AF_INET6
-        self._batches = batches_for(one.family) if by_batch else None
+        self._by_batch = by_batch
         loop.add_reader(one.fileno(), self._wake_up)
 
     def stop(self) -> None:
@@ -113,7 +113,7 @@ class UdpListener:
         receive, send, ready = self._socket.recvfrom, self._socket.sendto, self._pipeline.ready
         now = self._now()
         clients = self._clients.known
-        for _ in range(_MOST if self._batches is None else _FIRST):
+        for _ in range(_FIRST if self._by_batch else _MOST):
             try:
                 query, peer = receive(DATAGRAM_BYTES)
             except BlockingIOError:
@@ -130,7 +130,7 @@ class UdpListener:
                         self._counters.dropped["send_failed"] += 1
                     continue
             self._keep(query, peer[0], client, now, functools.partial(self._reply, peer))
-        return self._batches is None or self._has_more(self._batches)
+        return not self._by_batch or self._has_more()
 
     def _now(self) -> float:
         """Monotonic seconds, at which no client is known about whom something has changed by time."""
@@ -139,9 +139,13 @@ class UdpListener:
             self._clients.expire(now)
         return now
 
-    def _has_more(self, batches: DatagramBatches) -> bool:
-        """What `_readable` does, with the batches that a backlog is read by."""
+    def _has_more(self) -> bool:
+        """What `_readable` does, by the batch, for those that wait behind the first."""
         number, ready, is_ipv6 = self._number, self._pipeline.ready, self._is_ipv6
+        batches = batches_for(self._socket.family)
+        if batches is None:
+            self._by_batch = False
+            return True
         for _ in range(_BATCHES):
             now = self._now()
             clients = self._clients.by_octets

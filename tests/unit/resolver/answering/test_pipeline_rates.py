@@ -56,7 +56,7 @@ class Asked:
                 RateLimits(**rates),
                 (TrustedProxy("127.0.0.9/32", ("proxy", "client-subnet")),),
             ),
-            OwnAnswers(replies=Replies(ServerCookies([bytes(16)]))),
+            OwnAnswers(replies=Replies(ServerCookies([bytes(16)], clock=lambda: 1_790_000_000 + self.now))),
             self.counters,
             clock=clock,
         )

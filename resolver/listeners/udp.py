@@ -80,6 +80,7 @@ class UdpListener:
         self._fresh = self._backlog.fresh
         self._turn: asyncio.Handle | None = None
         self._number = one.fileno()
+        self._family = one.family
         self._is_ipv6 = one.family == socket.AF_INET6
         self._by_batch = by_batch
         loop.add_reader(one.fileno(), self._wake_up)
@@ -142,7 +143,7 @@ class UdpListener:
     def _has_more(self) -> bool:
         """What `_readable` does, by the batch, for those that wait behind the first."""
         number, ready, is_ipv6 = self._number, self._pipeline.ready, self._is_ipv6
-        batches = batches_for(self._socket.family)
+        batches = batches_for(self._family)
         if batches is None:
             self._by_batch = False
             return True

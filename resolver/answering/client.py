@@ -74,6 +74,7 @@ class Client:
     left: int  # queries that it may still ask before `Clients.refill` is asked for more
     speaks_for_itself: bool = False  # as a trusted proxy that has said so
     octets: bytes = b""  # of its socket address, by which `Clients.by_octets` has it; b"" where it has not
+    varies: bool = False  # its last query was in another letter case than the answer table has, or with a cookie
     cookie: bytes = b""  # the COOKIE option by which it proved last where it is, and until when that is believed
     cookie_until: float = 0.0
 

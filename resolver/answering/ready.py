@@ -17,7 +17,7 @@ from resolver.telemetry.counters import Counters
 from resolver.telemetry.query_events import QueryEvents
 from resolver.wire.codes import MAX_MESSAGE, UDP_PAYLOAD, UDP_PAYLOAD_PLAIN
 from resolver.wire.question import Question
-from resolver.wire.table_key import lone_cookie_at, lower_case, without_options
+from resolver.wire.table_key import key_and_cookie
 from resolver.wire.transport import Transport
 
 _UDP: Final = int(Transport.UDP)
@@ -44,6 +44,8 @@ class ReadyAnswers:
         """
         # Every line here runs for every query: no calls but the look-up, and the one that counts what the client asks.
         table = client.tables[transport]
+        if client.varies:
+            return self._answer_varied(query, client, transport, now)
         prepared = table.get(query[2:])
         if prepared is None:
             return self._answer_varied(query, client, transport, now) if table else None
@@ -86,13 +88,10 @@ class ReadyAnswers:
             self._events.put(client.shown, prepared.line)
 
     def _answer_varied(self, query: bytes, client: Client, transport: int, now: float) -> bytes | None:
-        """The same for a query that is not in the table as it is written."""
+        """The same for a query that is not in the table as it is written, or whose client's last one was not."""
         if len(query) < _SHORTEST:
             return None
-        key = lower_case(query)
-        cookie_at = lone_cookie_at(query)
-        if cookie_at:
-            key = without_options(key, cookie_at)
+        key, cookie_at = key_and_cookie(query)
         prepared = client.tables[transport].get(key)
         if prepared is None or (prepared.ends_at <= now and not self._renewed(prepared, now)):
             return None
@@ -110,6 +109,7 @@ class ReadyAnswers:
         if not self._clients.spend(client, now):
             return None
         self._count(prepared, client)
+        client.varies = cookie_at != 0 or key != query[2:]  # then the next one does, too
         return reply
 
 

@@ -10,7 +10,6 @@ from typing import Final
 
 from resolver.wire.codes import HEADER, EdnsOption, Type
 
-_OPT_AND_COOKIE: Final = 15  # octets of an OPT record up to the data of its first option
 _OPT: Final = b"\x00" + Type.OPT.to_bytes(2, "big")
 _COOKIE: Final = EdnsOption.COOKIE.to_bytes(2, "big")
 _ONE: Final = b"\x00\x01"
@@ -29,24 +28,25 @@ def lower_case(query: bytes) -> bytes:
     return query[2:HEADER] + query[HEADER:zero].lower() + query[zero:]
 
 
-def lone_cookie_at(query: bytes) -> int:
-    """The offset of a COOKIE option that is all that an OPT record right behind the question holds; 0 where none is.
+def key_and_cookie(query: bytes) -> tuple[bytes, int]:
+    """The table key of a query whose OPT record, right behind the question, holds a COOKIE option alone; and where.
 
-    Never raises, whatever the octets. Of a name with an octet 0 within a label it may be wrong: whoever uses it
-    compares it with where the question ends.
+    The offset is 0 where there is none, and the key then that of all the query. Never raises, whatever the octets. Of a
+    name with an octet 0 within a label both may be wrong: whoever uses them compares the offset with where the question
+    ends.
     """
     zero = query.find(_ROOT, HEADER)
-    end = zero + 5
+    if zero < 0:
+        return query[2:], 0
+    at = zero + 16  # behind type, class and eleven octets of the OPT record
     size = len(query)
-    if zero < 0 or query[10:12] != _ONE or size < end + _OPT_AND_COOKIE or query[end : end + 3] != _OPT:
-        return 0
-    at = end + 11
-    length = query[at - 2] << 8 | query[at - 1]
-    if at + length != size or query[at : at + 2] != _COOKIE or (query[at + 2] << 8 | query[at + 3]) != length - 4:
-        return 0
-    return at
-
-
-def without_options(key: bytes, at: int) -> bytes:
-    """A key without the options that begin at offset `at` of its query, and are its end."""
-    return key[: at - 4] + _NO_OPTIONS
+    if (
+        size >= at + 4
+        and query[zero + 5 : zero + 8] == _OPT
+        and query[10:12] == _ONE
+        and (length := query[at - 2] << 8 | query[at - 1]) == size - at
+        and query[at : at + 2] == _COOKIE
+        and (query[at + 2] << 8 | query[at + 3]) == length - 4
+    ):
+        return query[2:HEADER] + query[HEADER:zero].lower() + query[zero : at - 2] + _NO_OPTIONS, at
+    return query[2:HEADER] + query[HEADER:zero].lower() + query[zero:], 0

@@ -54,8 +54,8 @@ class ReadyAnswers:
         cells = self._counters.cells
         cells[prepared.cell] += 1  # before it is sent: whatever was answered is counted
         cells[client.cell + prepared.kind] += 1
-        if prepared.line is not None:
-            self._events.put(client.shown, prepared.line)
+        if prepared.facts is not None:
+            self._events.put(client.shown, prepared.facts)
         return query[:2] + prepared.answer
 
     def answer_to(self, question: Question, client: Client, transport: int, now: float) -> bytes | None:
@@ -84,8 +84,8 @@ class ReadyAnswers:
         cells = self._counters.cells
         cells[prepared.cell] += 1
         cells[client.cell + prepared.kind] += 1
-        if prepared.line is not None:
-            self._events.put(client.shown, prepared.line)
+        if prepared.facts is not None:
+            self._events.put(client.shown, prepared.facts)
 
     def _answer_varied(self, query: bytes, client: Client, transport: int, now: float) -> bytes | None:
         """The same for a query that is not in the table as it is written, or whose client's last one was not."""

@@ -41,7 +41,7 @@ class Prepared:
     * `origin`: where it can be renewed then.
     """
 
-    __slots__ = ("answer", "cell", "ends_at", "kind", "line", "options_at", "origin", "question_end")
+    __slots__ = ("answer", "cell", "ends_at", "facts", "kind", "options_at", "origin", "question_end")
 
     def __init__(
         self, question: Question, answer: bytes, ends_at: float, account: Account, origin: CachedOrigin | None
@@ -53,7 +53,7 @@ class Prepared:
         self.options_at = options_at(answer, end) - 2 if question.edns and answer[10:12] != _NONE else 0
         self.ends_at = ends_at
         self.origin = origin
-        self.cell, self.kind, self.line = account
+        self.cell, self.kind, self.facts = account
 
     def renew(self, body: bytes, ends_at: float) -> None:
         """Go on with other TTLs: `body`, of the same length, follows the question."""

@@ -14,7 +14,7 @@ SERVERS := -n 4 --dist loadfile --no-loadscope-reorder
 UNITS := --dist worksteal -p no:schemathesis tests/unit
 COMPILED_WHOLE := $(addprefix tests/end_to_end/test_,blocked_names.py doh.py edns.py malformed_packets.py tcp.py upstreams.py)
 
-.PHONY: run machine quick test test-pages test-faults test-peers test-load test-compiled check prove bench screenshots compiled lock clean
+.PHONY: run machine quick test test-pages test-faults test-peers test-load test-compiled check prove bench bench-smoke screenshots compiled lock clean
 
 run: $(VENV)/.installed-run
 	@echo "moatdns will listen on 127.0.0.1:5300 and [::1]:5300 unless its config says otherwise. In another terminal, try"
@@ -76,8 +76,14 @@ check: $(VENV)/.installed-dev
 prove: machine $(VENV)/.installed-dev
 	$(BIN)/python -m prove
 
-bench: $(VENV)/.installed-dev
-	$(BIN)/python -m bench.compare
+# moatdns beside other servers, on an otherwise idle machine, in 40 minutes at most: dist/performance.json and .svg, which
+# `python -m bench.document` brings into docs/performance.md. QUICK=1: a look of five minutes.
+bench: machine $(VENV)/.installed-dev dist/.compiled
+	$(BIN)/python -m bench.compare $(if $(QUICK),--quick) --compiled dist/*.whl --json dist/performance.json --svg dist/performance.svg
+
+# Fails when a ratio to another server is twice the one in bench/recorded.json.
+bench-smoke: machine $(VENV)/.installed-dev $(VENV)/compiled/.installed
+	$(BIN)/python -m bench.smoke --compiled $(VENV)/compiled
 
 # Each web page in a real browser, light, dark and on a phone: screenshots/*.png.
 screenshots: $(VENV)/.installed-dev

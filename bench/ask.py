@@ -11,17 +11,19 @@ import dns.rdatatype
 
 from bench.stub import COUNT_NAME
 
+_ADDRESSES = (dns.rdatatype.A, dns.rdatatype.AAAA)
 
-def addresses(port: int, name: str, *, timeout_seconds: float = 5.0) -> list[str] | None:
-    """The addresses in the answer to an A query; None without an answer, or with any other rcode than NOERROR."""
-    query = dns.message.make_query(name, dns.rdatatype.A)
+
+def addresses(port: int, name: str, qtype: str = "A", *, timeout_seconds: float = 5.0) -> list[str] | None:
+    """The addresses in an answer; None without an answer, or with any other rcode than NOERROR."""
+    query = dns.message.make_query(name, qtype)
     try:
         answer = dns.query.udp(query, "127.0.0.1", port=port, timeout=timeout_seconds, ignore_unexpected=True)
     except (dns.exception.DNSException, OSError):
         return None
     if answer.rcode() != dns.rcode.NOERROR:
         return None
-    return [record.to_text() for rrset in answer.answer for record in rrset if record.rdtype == dns.rdatatype.A]
+    return [record.to_text() for rrset in answer.answer for record in rrset if record.rdtype in _ADDRESSES]
 
 
 def stub_count(port: int) -> int:

@@ -16,9 +16,13 @@ _BORROWED = "borrowed.pth"
 def installed(wheel: Path, folder: Path) -> str:
     """Install a wheel into a new environment in `folder`; its interpreter. Raises BenchError where that fails.
 
+    In place of a wheel, an environment that this made before may be named.
+
     What moatdns needs besides is borrowed from the environment that we run in, and tests from the source tree; started
     with -P, it finds moatdns itself in the wheel alone.
     """
+    if (wheel / "bin" / "python").exists():
+        return str(wheel.absolute() / "bin" / "python")
     if not wheel.is_file():
         raise BenchError(f"there is no {wheel}: 'make compiled' makes it")
     _run(sys.executable, "-m", "venv", "--without-pip", str(folder))

@@ -12,6 +12,7 @@ from bench.errors import BenchError
 SOCKETS = 8
 OUTSTANDING = 200
 LOST_AFTER_SECONDS = 2
+_MOST_SECONDS = 120  # of one run: it waits without end for a connection that is never answered
 _NUMBERS = {
     "sent": re.compile(r"Queries sent:\s+(\d+)"),
     "completed": re.compile(r"Queries completed:\s+(\d+)"),
@@ -51,7 +52,10 @@ def run_dnsperf(port: int, queries: Path, *options: str) -> Load:
     """One run of dnsperf with the socket and query counts above. Raises BenchError when it fails."""
     command = ["dnsperf", "-s", "127.0.0.1", "-p", str(port), "-d", str(queries)]
     command += ["-c", str(SOCKETS), "-q", str(OUTSTANDING), "-t", str(LOST_AFTER_SECONDS), *options]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=_MOST_SECONDS)
+    except subprocess.TimeoutExpired:
+        raise BenchError(f"dnsperf {' '.join(options)} did not end within {_MOST_SECONDS} s") from None
     if done.returncode:
         raise BenchError(f"dnsperf ended with status {done.returncode}: {done.stderr.strip()}")
     return parse_report(done.stdout)

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import dns.message
 
+from bench.memory import tree_mib
 from prove.figures import Figure, at_most, exactly, told
-from prove.memory import Peak, tree_mib
+from prove.memory import Peak
 from prove.million_rules import random_names
 from prove.queries import in_turn, mixed, query
 from prove.service import Service

@@ -16,8 +16,9 @@ from pathlib import Path
 from bench import load
 from bench.arithmetic import microseconds_a_query, paired_ratios, spread, turns
 from bench.cpu import read_tree
+from bench.memory import tree_mib
 from prove.figures import Figure, at_most, below, exactly, told
-from prove.memory import Peak, tree_mib
+from prove.memory import Peak
 from prove.queries import in_turn, mixed, query, write_for_dnsperf
 from prove.service import Service
 from prove.steady import Steady, back_seconds

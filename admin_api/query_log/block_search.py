@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
 from admin_api.query_log import files
@@ -17,8 +17,9 @@ Row = tuple[Any, ...]
 
 _REMARK: Final = FACTS.index("remark")
 _IN_REACH = "newest >= ? AND oldest < ? AND oldest <= ? AND id >= ? AND id <= ?"
-# By the index alone, so that what is passed over costs next to nothing; or what was written last, which is little.
-_BY_TIME = f"SELECT id, newest FROM blocks INDEXED BY blocks_by_time WHERE {_IN_REACH} ORDER BY newest DESC"  # noqa: S608
+# By an index, so that what is passed over costs next to nothing; or by id, what was written last, which is little.
+_BY_TIME = f"""SELECT id, newest, packed FROM blocks INDEXED BY blocks_by_time
+  WHERE {_IN_REACH} ORDER BY newest DESC"""  # noqa: S608 (texts of ours)
 _WRITTEN_LAST = f"SELECT id, newest FROM blocks WHERE {_IN_REACH} ORDER BY +newest DESC"  # noqa: S608 (texts of ours)
 
 
@@ -64,16 +65,15 @@ class BlockSearch:
         first = max(mark >> files.PLACE_BITS, files.FIRST_BLOCK)
         reach = (self._start, self._end, self._at, first, place.last >> files.PLACE_BITS)
         has_read = False
-        for number, newest in connection.execute(_WRITTEN_LAST if mark else _BY_TIME, reach):
+        for number, newest, packed in _blocks(connection, reach) if mark else connection.execute(_BY_TIME, reach):
             if self._time.is_stopped:
                 return False
             # Only when we have come further does it end: else the next page would begin where this one did.
             if newest < self._at and (self._given_above(newest) or (has_read and self._time.is_over)):
                 return False
             has_read = True
-            block = connection.execute("SELECT packed FROM blocks WHERE id = ?", (number,)).fetchone()
             try:
-                self._read(number, block[0])
+                self._read(number, packed)
             except BlockError:
                 self._pass_over(number)
         return not self._given_above(-1)
@@ -100,9 +100,8 @@ class BlockSearch:
         places = self._matcher.matching(block)
         if not places:
             return
-        moments = block.moments()
         base = number << files.PLACE_BITS
-        here = [(moments[place], base | place) for place in places]
+        here = [(at, base | place) for at, place in zip(block.moments_at(places), places, strict=True)]
         bound = (self._at, self._place.below)
         if self._needs_look(block, base, bound):
             here = [
@@ -127,11 +126,21 @@ class BlockSearch:
         )
 
 
+def _blocks(connection: sqlite3.Connection, reach: tuple[int, ...]) -> Iterator[tuple[int, int, bytes]]:
+    """Give id, newest and octets of blocks that were written last: sorted without the octets, should they be many."""
+    for number, newest in connection.execute(_WRITTEN_LAST, reach):
+        (packed,) = connection.execute("SELECT packed FROM blocks WHERE id = ?", (number,)).fetchone()
+        yield number, newest, packed
+
+
 def rows_of(block: QueryBlock, wanted: Sequence[tuple[int, int]], base: int) -> list[FoundRow]:
     """Give rows of a block by time and id, each as files.COLUMNS says. Raises BlockError."""
     columns = block.columns()
-    texts = (block.clients_text, block.names_text, block.facts_text)
-    clients, names, facts = (text.split(b"\n") for text in texts)
+    places = [number - base for _, number in wanted]
+    of_names = [columns.names[place] for place in places]
+    clients = _lines_at(block.clients_text, [columns.clients[place] for place in places])
+    names = _lines_at(block.names_text, of_names)
+    facts = _lines_at(block.facts_text, [columns.facts[name] for name in of_names])
     durations = block.durations()
     read: dict[int, Sequence[str | None]] = {}
     found = []
@@ -149,3 +158,8 @@ def rows_of(block: QueryBlock, wanted: Sequence[tuple[int, int]], base: int) -> 
         row = (at / 1000, client, group, name_of(names[name]), qtype, *rest, duration, remark)
         found.append(FoundRow(at, number, row))
     return found
+
+
+def _lines_at(text: bytes, numbers: Sequence[int]) -> list[bytes]:
+    """Give the lines of a text down to the last that is wanted."""
+    return text.split(b"\n", max(numbers, default=0) + 1)

@@ -14,6 +14,7 @@ from resolver.telemetry.query_block_reading import QueryBlock, client_of, facts_
 from resolver.telemetry.query_blocks import FACTS
 
 _MOST_REMEMBERED: Final = 10_000  # lines of facts: many blocks have the same
+_FEW: Final = 4  # numbers that are looked for one after the other
 _OF_FACTS: Final = {field: FACTS.index(field) for field in ("group", "service", "verdict")}
 
 
@@ -55,36 +56,36 @@ class BlockMatcher:
         self._name = None if name is None else lowered(name.strip().rstrip("."))
         self._contains = None if "contains" not in filters else lowered(filters["contains"])
         self._facts = [(place, filters[field]) for field, place in _OF_FACTS.items() if field in filters]
+        needles = [json.dumps(value).encode() for _, value in self._facts]
+        self._needles = sorted(needles, key=len, reverse=True)
         self._known: dict[bytes, bool] = {}
 
     def matching(self, block: QueryBlock) -> Sequence[int]:
         """Give the places of rows that match, ascending. Raises BlockError."""
-        clients = names = facts = None
+        clients = names = None
         if self._client is not None and not (clients := self._clients(block, self._client)):
             return ()
         if (self._name is not None or self._contains is not None) and not (names := self._names(block)):
             return ()
-        if self._facts and not (facts := self._matching_facts(block)):
-            return ()
-        rows: Sequence[int] = range(block.head.rows)
+        if self._facts:
+            if not (facts := self._matching_facts(block)):
+                return ()
+            of_facts = _places_of(facts, block.columns().facts)
+            names = set(of_facts) if names is None else names.intersection(of_facts)
         columns = block.columns()
-        if clients is not None:
-            rows = _places_of(clients, columns.clients)
-        if names is not None:
-            rows = [row for row in rows if columns.names[row] in names]
-        if facts is not None:
-            of_names, of_rows = columns.facts, columns.names
-            rows = [row for row in rows if of_names[of_rows[row]] in facts]
-        return rows
+        if clients is None:
+            return range(block.head.rows) if names is None else _places_of(names, columns.names)
+        rows = _places_of(clients, columns.clients)
+        return rows if names is None else [row for row in rows if columns.names[row] in names]
 
-    def _clients(self, block: QueryBlock, address: str) -> Collection[int]:
+    def _clients(self, block: QueryBlock, address: str) -> set[int]:
         if not address:  # of rows without a client, nobody is the client
-            return ()
+            return set()
         needle = json.dumps(address).encode()
         lines = _lines_with(needle, block.clients_text)
         return {number for number, line in lines if line == needle or client_of(line).address == address}
 
-    def _names(self, block: QueryBlock) -> Collection[int]:
+    def _names(self, block: QueryBlock) -> set[int]:
         needle = max((one for one in (self._name, self._contains) if one is not None), key=len)
         lines = _lines_with(json.dumps(needle)[1:-1].encode(), block.names_text)
         return {number for number, line in lines if self._is_wanted(name_of(line))}
@@ -94,33 +95,37 @@ class BlockMatcher:
             return False
         return self._contains is None or self._contains in name
 
-    def _matching_facts(self, block: QueryBlock) -> Collection[int]:
-        text, known = block.facts_text, self._known
-        if any(json.dumps(value).encode() not in text for _, value in self._facts):
-            return ()
-        found = set()
-        for number, line in enumerate(text.split(b"\n")):
-            matches = known.get(line)
-            if matches is None:
+    def _matching_facts(self, block: QueryBlock) -> set[int]:
+        text, needle = block.facts_text, self._needles[0]
+        if any(one not in text for one in self._needles):
+            return set()
+        if text.count(needle) > _FEW:
+            return {number for number, line in enumerate(text.split(b"\n")) if self._is_matched(line)}
+        return {number for number, line in _lines_with(needle, text) if self._is_matched(line)}
+
+    def _is_matched(self, line: bytes) -> bool:
+        matches = self._known.get(line)
+        if matches is None:
+            matches = all(one in line for one in self._needles)
+            if matches:
                 facts = facts_of(line)
                 matches = all(facts[place] == value for place, value in self._facts)
-                if len(known) < _MOST_REMEMBERED:
-                    known[line] = matches
-            if matches:
-                found.add(number)
-        return found
+            if len(self._known) < _MOST_REMEMBERED:
+                self._known[line] = matches
+        return matches
 
 
 def _places_of(wanted: Collection[int], column: Sequence[int]) -> list[int]:
-    """Give where a column has a wanted number."""
-    if len(wanted) > 1:
+    """Give where a column has wanted numbers, ascending."""
+    if len(wanted) > _FEW:
         return [place for place, number in enumerate(column) if number in wanted]
     found: list[int] = []
-    (number,) = wanted
-    place = -1
-    with contextlib.suppress(ValueError):  # there is no further one
-        while True:
-            found.append(place := column.index(number, place + 1))
+    for number in wanted:
+        place = -1
+        with contextlib.suppress(ValueError):  # there is no further one
+            while True:
+                found.append(place := column.index(number, place + 1))
+    found.sort()
     return found
 
 

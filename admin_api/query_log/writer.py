@@ -28,6 +28,7 @@ from resolver.telemetry.query_block_reading import (
     packable,
     read_header,
 )
+from resolver.telemetry.query_blocks import pack
 from resolver.telemetry.query_events import UNLISTED_HEAD
 
 COMMIT_SECONDS = 0.5
@@ -227,13 +228,16 @@ def _sort_in(datagram: bytes, found: dict[str, _OfDay]) -> int:
         found[files.day_of(head.oldest / 1000)].whole.append((head, datagram))
         return head.rows
     block = QueryBlock(datagram)
-    if block.about():  # which would be lost among rows of others
-        raise BlockError("a small block that is told of")
-    rows = packable(block)
+    rows, about = packable(block), block.about()
     by_day: dict[int, list[int]] = defaultdict(list)
     for place, moment in enumerate(rows.moments):
         by_day[moment // _DAY_MILLISECONDS].append(place)
     for number, places in by_day.items():
         of_day = found[files.day_of(number * _DAY_MILLISECONDS / 1000)]
-        extend(of_day.small, rows if len(by_day) == 1 else picked(rows, places))
+        some = rows if len(by_day) == 1 else picked(rows, places)
+        if about:  # it would be lost among rows of others
+            packed = pack(*some, about)
+            of_day.whole.append((read_header(packed), packed))
+        else:
+            extend(of_day.small, some)
     return head.rows

@@ -22,6 +22,7 @@ MOST_PLAIN_BYTES: Final = 16 << 20
 
 _MOST_MOMENT: Final = 253_402_300_800_000  # Unix milliseconds: the year 10000
 _MOST_MILLISECONDS: Final = 65_504.0
+_FEW: Final = 8  # rows whose times are added up one by one
 _NEEDED_FACTS: Final = len(blocks.FACTS) - 1  # the remark may be missing
 _VERDICT: Final = blocks.FACTS.index("verdict")
 _PROTOCOL: Final = blocks.FACTS.index("protocol")
@@ -159,11 +160,24 @@ class QueryBlock:
 
     def moments(self) -> list[int]:
         """When each row was, in Unix milliseconds."""
-        steps = _numbers(blocks.SIGNED[self.head.flags & blocks.STEP_WIDTH], self.columns().steps)
-        moments = list(itertools.accumulate(steps, initial=self.head.oldest))[1:]
+        moments = list(itertools.accumulate(self._steps(), initial=self.head.oldest))[1:]
         if min(moments) != self.head.oldest or max(moments) != self.head.newest:
             raise BlockError("a block whose times are not those of its header")
         return moments
+
+    def moments_at(self, places: Sequence[int]) -> list[int]:
+        """When the rows at some places were."""
+        if len(places) > _FEW:
+            moments = self.moments()
+            return [moments[place] for place in places]
+        steps = self._steps()
+        found = [self.head.oldest + sum(steps[: place + 1]) for place in places]
+        if not all(self.head.oldest <= moment <= self.head.newest for moment in found):
+            raise BlockError("a block whose times are not those of its header")
+        return found
+
+    def _steps(self) -> array[int]:
+        return _numbers(blocks.SIGNED[self.head.flags & blocks.STEP_WIDTH], self.columns().steps)
 
     def durations(self) -> Sequence[float]:
         """How long each answer took, in milliseconds."""

@@ -37,7 +37,7 @@ class QueryEvents:
 
     def _begin(self) -> None:
         """Have a list a column, since that is what a block is made of."""
-        self._moments: list[float] = []  # Unix seconds
+        self._moments: list[int] = []  # Unix milliseconds
         self._clients: list[bytes] = []
         self._facts: list[LogFacts] = []
         self._durations: list[float] = []
@@ -48,7 +48,7 @@ class QueryEvents:
         if len(moments) + self._waiting >= _MOST_EVENTS:
             self._dropped["query_log"] += 1
             return
-        moments.append(time.time())
+        moments.append(int(time.time() * _MILLISECONDS))
         self._clients.append(client)
         self._facts.append(facts)
         self._durations.append(milliseconds)
@@ -60,8 +60,7 @@ class QueryEvents:
         if self._sink is None:
             return
         if self._moments:
-            moments = [round(moment * _MILLISECONDS) for moment in self._moments]
-            self._pack(moments, self._clients, self._facts, self._durations)
+            self._pack(self._moments, self._clients, self._facts, self._durations)
             self._begin()
         while self._blocks:
             count, block = self._blocks[0]

@@ -1,10 +1,8 @@
-"""Commands that look at a config, and at what a server left or answers: check-config, explain, schema, healthcheck."""
+"""Commands that look at a config and at what a server left: check-config, explain, schema."""
 
 from __future__ import annotations
 
 import os
-import secrets
-import socket
 import ssl
 from collections.abc import Callable, Iterable
 from dataclasses import asdict
@@ -20,7 +18,6 @@ from moatdns.cli.output import print_json, print_line
 from moatdns.cli.reading import load, policy_of, subjects_of
 from moatdns.planning import certificate_troubles
 from resolver.answering.explaining import access_of, explain_query
-from resolver.config.addresses import parse_endpoint
 from resolver.config.certificates import check_ca_file, load_pair
 from resolver.config.finding import find_config
 from resolver.config.json_schema import json_schema
@@ -31,8 +28,7 @@ from resolver.config.schema import Config
 from resolver.config.to_settings import control_settings, worker_settings
 from resolver.errors import ConfigError, ListenError, RuleError
 from resolver.snapshot.clocks import now
-from resolver.wire.codes import HEADER, Rcode
-from resolver.wire.names import parse_any_name, parse_name
+from resolver.wire.names import parse_any_name
 
 app = typer.Typer()
 
@@ -102,27 +98,6 @@ def schema(as_json: JsonOption = True) -> None:
     print_json(json_schema())
 
 
-@app.command()
-def healthcheck(
-    config: ConfigOption = None,
-    timeout_seconds: Annotated[float, typer.Option("--timeout", help="Seconds to wait for the answer.")] = 2.0,
-    as_json: JsonOption = False,
-) -> None:
-    """Ask the running resolver a question that it answers itself: exit 0 if it does, else 1."""
-    _, loaded = load(config)
-    host, port = parse_endpoint(loaded.listen.do53[0])
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 (the wildcard is what is replaced)
-    trouble = _ask_ourselves(host, port, timeout_seconds)
-    if as_json:
-        print_json({"ok": trouble is None, "address": host, "port": port, "why": trouble}, indent=None)
-    elif trouble is None:
-        print_line(f"{host} port {port} answers")
-    if trouble is not None:
-        if as_json:
-            raise typer.Exit(1)
-        fail(f"{host} port {port}: {trouble}")
-
-
 def _look_at_files(config: Config, document: Document | None) -> list[str]:
     """Notes on the certificates that a config names. Raises ConfigError with all that cannot be used of them."""
     settings = worker_settings(config, workers=1, system_servers=[])
@@ -144,25 +119,3 @@ def _look_at_files(config: Config, document: Document | None) -> list[str]:
     if problems:
         raise ConfigError(problems)
     return notes
-
-
-def _ask_ourselves(host: str, port: int, timeout_seconds: float) -> str | None:
-    """Ask for _dns.resolver.arpa, which needs no upstream. None when the answer comes, else what went wrong."""
-    ident = secrets.token_bytes(2)
-    query = ident + b"\x01\x00\x00\x01" + bytes(6) + parse_name("_dns.resolver.arpa") + b"\x00\x40\x00\x01"
-    try:
-        with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM) as one:
-            one.settimeout(timeout_seconds)
-            one.connect((host, port))
-            one.send(query)
-            answer = one.recv(4096)
-    except TimeoutError:
-        return f"no answer within {timeout_seconds:g} s"
-    except OSError as error:
-        return error.strerror or str(error)
-    if len(answer) < HEADER:
-        return "a wrong answer, too short for DNS"
-    rcode = answer[3] & 0xF
-    if answer[:2] != ident or rcode not in (Rcode.NOERROR, Rcode.REFUSED):  # clients.allow may leave us out
-        return f"a wrong answer, rcode {rcode}"
-    return None

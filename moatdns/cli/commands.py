@@ -7,15 +7,27 @@ from types import ModuleType
 from typing import Annotated, Any, Final
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 from typer.main import get_group
 
 from moatdns.cli.output import print_line
 from resolver import __version__
 
-_COMMANDS: Final = {  # and the modules that they are in
-    "serve": "serve",
-    **dict.fromkeys(("check-config", "explain", "schema", "healthcheck"), "at_hand"),
+_COMMANDS: Final = {  # with their modules, and their help, for the list of all
+    "serve": ("serve", "Run everything in the foreground. SIGHUP reloads the config, SIGTERM drains and stops."),
+    "check-config": (
+        "at_hand",
+        "Check a config file: exit 0 if it is valid, 1 with every error, its line and key.",
+    ),
+    "explain": (
+        "at_hand",
+        "Show the decision on a name for a client, and why, by the code that answers queries.",
+    ),
+    "schema": ("at_hand", "Print the JSON Schema of the config file; always JSON."),
+    "healthcheck": (
+        "health",
+        "Ask the running resolver a question that it answers itself: exit 0 if it does, else 1.",
+    ),
 }
 _GROUPS: Final = {  # with their modules, where each is NAME_app, and their help
     "token": ("store", "Tokens of the admin API."),
@@ -63,12 +75,19 @@ class _Commands(TyperGroup):
         return [*_COMMANDS, *_GROUPS]
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        """Import a command; None for a name of none."""
+        """Give a command as the list of all shows it, which imports none; None for a name of none."""
         if cmd_name in _COMMANDS:
-            return get_group(_module(_COMMANDS[cmd_name]).app).get_command(ctx, cmd_name)
+            return TyperCommand(cmd_name, help=_COMMANDS[cmd_name][1])
         if cmd_name in _GROUPS:
             return _Group(name=cmd_name, help=_GROUPS[cmd_name][1], no_args_is_help=True)
         return None
+
+    def resolve_command(self, ctx: Any, args: Any) -> Any:
+        """Import the command that the arguments name, or end with what may have been meant."""
+        name, command, rest = super().resolve_command(ctx, args)
+        if name in _COMMANDS:
+            command = get_group(_module(_COMMANDS[name][0]).app).get_command(ctx, name)
+        return name, command, rest
 
 
 app = typer.Typer(

@@ -17,6 +17,7 @@ def loaded_by(code: str) -> set[str]:
     return {name.partition(".")[0] for name in done.stdout.split()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("module", ["moatdns.cli.serving", "resolver.worker.main"])
 def test_the_supervisor_and_a_worker_load_nothing_heavy(module: str) -> None:
     assert loaded_by(f"import {module}") & _HEAVY == set()
@@ -26,3 +27,11 @@ def test_the_command_loads_nothing_before_it_knows_what_to_do() -> None:
     loaded = loaded_by("import moatdns.cli.main")
     assert loaded & {*_HEAVY, "asyncio"} == set()
     assert "resolver" not in loaded
+
+
+@pytest.mark.slow
+def test_the_list_of_commands_imports_none_of_them() -> None:
+    listing = "import contextlib, sys\nsys.argv = ['moatdns', '--help']\nfrom moatdns.cli.main import main\n"
+    loaded = loaded_by(f"{listing}with contextlib.suppress(SystemExit), contextlib.redirect_stdout(None):\n    main()")
+    assert "typer" in loaded
+    assert loaded & {"asyncio", "pydantic", "yaml", "aiohttp", "sqlalchemy"} == set()

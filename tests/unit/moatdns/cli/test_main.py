@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import sys
 from collections.abc import Iterator
@@ -53,3 +54,20 @@ def test_wrong_usage_of_serve_is_told(
 def test_help_of_serve_is_typers(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     assert ended(["serve", "--help"], monkeypatch) == 0
     assert "--config" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_the_list_of_commands_says_of_each_what_its_own_help_says(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def told(*arguments: str) -> str:
+        assert ended([*arguments, "--help"], monkeypatch) == 0
+        return " ".join(re.sub("[│╭╮╰╯─]", " ", capsys.readouterr().out).split())
+
+    listed = told()
+    for command in ("serve", "check-config", "explain", "schema", "healthcheck"):
+        help_of_it, _, after = told(command).partition("[OPTIONS]")[2].partition("Options")
+        first = help_of_it.strip().removeprefix("{name} ").partition(" Arguments")[0]
+        assert after
+        assert first
+        assert f"{command} {first}" in listed

@@ -47,3 +47,7 @@ async def _serve(path: Path | None, log: Log, early: Spawned | None) -> None:
         await Supervisor(path, log, nursery.start).run()
     finally:
         await nursery.end()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):  # told again, we are ending already: the exit status stays
+            loop.remove_signal_handler(number)
+            signal.signal(number, signal.SIG_IGN)

@@ -70,7 +70,8 @@ class _ForkedProcess:
 
     def kill(self) -> None:
         if not self._ended.done():
-            os.kill(self.pid, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):  # about to be told
+                os.kill(self.pid, signal.SIGKILL)
 
     def end(self, status: int) -> None:
         """It has ended."""

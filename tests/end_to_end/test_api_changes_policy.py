@@ -18,6 +18,7 @@ from tests.support.programs import PATIENCE_SECONDS, program
 from tests.support.unbound import Unbound
 
 IN_FORCE_SECONDS = 1.0  # after its 2xx, a change is in force in every worker
+MOST_MIB = 150  # of memory in all processes, shared pages counted once (PSS)
 _SOCKETS = 32  # that no worker of two is asked by any of them has a chance of one in 2^31
 
 
@@ -56,6 +57,11 @@ def becomes(moatdns: Moatdns, name: str, *, blocked: bool) -> float:
     while blocked_everywhere(moatdns, name) != {blocked}:
         assert time.monotonic() - began < PATIENCE_SECONDS
     return time.monotonic() - began
+
+
+def test_two_workers_and_the_bundled_lists_take_at_most_150_mib(office: Moatdns) -> None:
+    assert office.api.call("GET", "status").status == 200  # all is loaded
+    assert sum(process.memory_full_info().pss for process in office.whole_family()) <= MOST_MIB << 20
 
 
 def test_a_list_made_by_curl_is_in_force_in_every_worker_and_audited_and_survives_a_restart(office: Moatdns) -> None:

@@ -33,6 +33,7 @@ _ASK_SECONDS = 0.005
 _START_SECONDS = 60.0
 _FIRST_SECONDS = 8.0  # for the first start to write all that later ones find
 _STOP_SECONDS = 30.0
+_MOST_LOG = 2000  # characters of its end
 _QUERY = dns.message.make_query("claude.ai", "A").to_wire()
 
 
@@ -57,6 +58,7 @@ class Starter:
             "state_dir": str(self.folder / "state"),
         }
         config.write_text(yaml.safe_dump(whole), encoding="utf-8")
+        paths = (str(self.tree), os.environ.get("PYTHONPATH"))
         with (self.folder / "log").open("wb") as log:
             began = time.monotonic()
             process = subprocess.Popen(
@@ -64,7 +66,7 @@ class Starter:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env={**os.environ, "PYTHONPATH": str(self.tree)},
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))},
             )
             try:
                 self._await_answer(process, began)
@@ -91,7 +93,8 @@ class Starter:
                     time.sleep(_ASK_SECONDS)
                     continue
                 return
-        raise BenchError(f"no answer from the server of {self.tree}; its log is {self.folder / 'log'}")
+        said = (self.folder / "log").read_text(encoding="utf-8", errors="replace")[-_MOST_LOG:]
+        raise BenchError(f"no answer from the server of {self.tree}, which says:\n{said}")
 
     def report(self) -> str:
         """All that was measured, as lines of Markdown."""

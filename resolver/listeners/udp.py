@@ -25,7 +25,8 @@ from resolver.listeners.packet_info import ANCILLARY_BYTES, Ancillary, source_of
 from resolver.telemetry.counters import Counters
 from resolver.wire.proxy_header import SIGNATURE, read_proxy_header
 
-_FIRST: Final = 8  # datagrams that are read one by one; more are a backlog, which is read by the batch
+_FIRST: Final = 4  # datagrams that are read one by one; more are a backlog, which is read by the batch
+_WORTH_A_BATCH: Final = 16  # datagrams
 _BATCHES: Final = 4  # read in one wake-up, a millisecond's worth, so that timers and TCP get their turn
 _MOST: Final = _FIRST + _BATCHES * BATCH
 _LAST_BATCHES: Final = 250  # read by a reader that stops, about what a receive buffer holds
@@ -83,6 +84,7 @@ class UdpListener:
         self._family = one.family
         self._is_ipv6 = one.family == socket.AF_INET6
         self._by_batch = by_batch
+        self._is_behind = False  # the last wake-up ended with a batch that was worth it: so will the next begin
         loop.add_reader(one.fileno(), self._wake_up)
 
     def stop(self) -> None:
@@ -114,7 +116,7 @@ class UdpListener:
         receive, send, ready = self._socket.recvfrom, self._socket.sendto, self._pipeline.ready
         now = self._now()
         clients = self._clients.known
-        for _ in range(_FIRST if self._by_batch else _MOST):
+        for _ in range(_MOST if not self._by_batch else 0 if self._is_behind else _FIRST):
             try:
                 query, peer = receive(DATAGRAM_BYTES)
             except BlockingIOError:
@@ -153,6 +155,7 @@ class UdpListener:
             try:
                 came = batches.receive(number)
             except BlockingIOError:
+                self._is_behind = False
                 return False
             except OSError:
                 continue
@@ -171,6 +174,7 @@ class UdpListener:
                 self._keep(query, peer[0], client, now, functools.partial(self._reply, peer))
             if answers and (failed := batches.send(number, answers)):
                 self._counters.dropped["send_failed"] += failed
+            self._is_behind = len(came) >= _WORTH_A_BATCH
             if len(came) < BATCH:
                 return False
         return True

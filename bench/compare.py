@@ -60,8 +60,8 @@ class Extent:
     minutes: float
 
 
-FULL = Extent(Effort(5, 0.8), Effort(5, 1.2), Effort(5, 0.8), Effort(3, 2.0), 5, plan.SIZES, 40.0)
-QUICK = Extent(Effort(2, 0.3), Effort(2, 0.6), Effort(2, 0.3), Effort(1, 0.5), 2, plan.QUICK_SIZES, 5.0)
+FULL = Extent(Effort(5, 0.8), Effort(5, 1.2), Effort(5, 0.8), Effort(3, 2.0), 5, plan.SIZES, 37.0)
+QUICK = Extent(Effort(2, 0.3), Effort(2, 0.6), Effort(2, 0.3), Effort(1, 0.5), 2, plan.QUICK_SIZES, 4.0)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -105,7 +105,7 @@ def _measured(options: argparse.Namespace, extent: Extent) -> tuple[Results, lis
         results = Results(
             date=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
             command=shlex.join(["python", "-m", "bench.compare", *(options.told or ())]),
-            machine={"cores": os.cpu_count() or 0, "kernel": platform.release(), "python": platform.python_version()},
+            machine=_machine(),
             versions=versions(*programs),
             effort={"rounds": extent.plain.rounds, "seconds": extent.plain.seconds},
         )
@@ -158,6 +158,15 @@ def _all_parts(
         print(f"\n{table(measured, columns)}", flush=True)
 
 
+def _machine() -> dict[str, str | float]:
+    return {
+        "cores": os.cpu_count() or 0,
+        "kernel": platform.release(),
+        "python": platform.python_version(),
+        "load_average": round(os.getloadavg()[0], 2),
+    }
+
+
 def _over(results: Results, name: str, effort: Effort) -> bool:
     """Whether there is no time for a part, which is noted then."""
     if effort.is_over():
@@ -168,7 +177,7 @@ def _over(results: Results, name: str, effort: Effort) -> bool:
 def _columns(servers: Sequence[Server], peers: Sequence[str]) -> list[str]:
     names = [server.name for server in servers]
     if plan.BEFORE in names:
-        return [plan.BEFORE]
+        return [plan.BEFORE, FEWEST]
     compared = (UNBOUND, ECHO) if UNBOUND in peers else [name for name in names if not name.startswith(MOATDNS)]
     return [*compared[:1], *([SAME_LOG] if UNBOUND in peers else []), *compared[1:], FEWEST]
 

@@ -25,10 +25,10 @@ def told(run: dict[str, object]) -> str:
     assert isinstance(versions, dict)
     assert isinstance(effort, dict)
     programs = ", ".join(f"{program} {version}" for program, version in versions.items())
-    head = (
-        f"`{run['command']}` on {str(run['date'])[:10]}: {machine['cores']} cores, CPython {machine['python']}, Linux "
-        f"{machine['kernel']}; {effort['rounds']} rounds of {effort['seconds']:g} s; {programs}."
-    )
+    system = f"{machine['cores']} cores, CPython {machine['python']}, Linux {machine['kernel']}"
+    effort_told = f"{effort['rounds']} rounds of {effort['seconds']:g} s"
+    idle = f"load average before {machine['load_average']}"
+    head = f"`{run['command']}` on {str(run['date'])[:10]}: {system}, {idle}; {effort_told}; {programs}."
     picture = "![CPU a query of each server in relation to unbound's](performance.svg)"
     return f"{head}\n\n{picture}\n\n{run['tables']}"
 

@@ -100,11 +100,10 @@ def stream_servers(servers: Sequence[Server]) -> list[Server]:
 
 
 def rules_servers(servers: Sequence[Server]) -> list[Server]:
-    """Those that are given many rules: each program as it comes; ours in its fastest form."""
-    best = next((server for server in servers if server.name == COMPILED), None)
-    return [server for server in servers if _as_it_comes(server) and server.program != echo.ECHO] + (
-        [best] if best else [server for server in servers if server.name == ours.MOATDNS]
-    )
+    """Those that are given many rules: each program as it comes; ours in its fastest form, with another version."""
+    best = COMPILED if any(server.name == COMPILED for server in servers) else ours.MOATDNS
+    peers = [server for server in servers if _as_it_comes(server) and server.program != echo.ECHO]
+    return [*peers, *(server for server in servers if server.name in (best, BEFORE))]
 
 
 def latency_servers(servers: Sequence[Server]) -> list[Server]:

@@ -17,7 +17,7 @@ class Results:
 
     date: str
     command: str
-    machine: dict[str, str | int]
+    machine: dict[str, str | float]
     versions: dict[str, str]
     effort: dict[str, float]
     measured: list[Measured] = field(default_factory=list)

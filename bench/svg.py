@@ -24,8 +24,8 @@ _MARKS = (
     ("echo", "#606060", "#b0b0b0", "circle"),
 )
 _LEFT, _RIGHT, _ROW, _LEGEND_ROW, _WIDTH = 110, 24, 46, 20, 820
-_LEAST, _MOST = 0.25, 16.0
-_TICKS = (0.25, 0.5, 1, 2, 4, 8, 16)
+_LEAST, _MOST = 0.125, 16.0
+_TICKS = (0.125, 0.25, 0.5, 1, 2, 4, 8, 16)
 _LEGEND_COLUMNS = 3
 
 

@@ -10,7 +10,7 @@ from bench.errors import BenchError
 RUN: dict[str, object] = {
     "command": "python -m bench.compare",
     "date": "2026-11-27T01:02:03+00:00",
-    "machine": {"cores": 2, "kernel": "6.1", "python": "3.11.7"},
+    "machine": {"cores": 2, "kernel": "6.1", "python": "3.11.7", "load_average": 0.1},
     "versions": {"unbound": "1.17.1"},
     "effort": {"rounds": 5, "seconds": 0.8},
     "tables": "| a | b |",
@@ -19,7 +19,10 @@ RUN: dict[str, object] = {
 
 def test_a_part_says_when_how_and_on_what_it_was_measured() -> None:
     part = told(RUN)
-    assert "on 2026-11-27: 2 cores, CPython 3.11.7, Linux 6.1; 5 rounds of 0.8 s; unbound 1.17.1." in part
+    assert (
+        "on 2026-11-27: 2 cores, CPython 3.11.7, Linux 6.1, load average before 0.1; 5 rounds of 0.8 s; unbound 1.17.1."
+        in part
+    )
     assert part.endswith("| a | b |")
 
 

@@ -6,16 +6,14 @@ import asyncio
 import ssl
 from abc import abstractmethod
 from collections.abc import Callable
-from typing import TYPE_CHECKING, cast
+from enum import Enum
+from typing import TYPE_CHECKING, Final, cast
 
-from resolver.errors import UpstreamBadAnswer, UpstreamError, UpstreamUnreachable
+from resolver.errors import UpstreamError, UpstreamUnreachable
 from resolver.upstream.asking import Asker, Link
 from resolver.upstream.connecting import Dialling
 from resolver.upstream.marks import Marks
 from resolver.upstream.randomness import Randomness
-from resolver.wire.codes import HEADER
-from resolver.wire.framing import Deframer, frame
-from resolver.wire.query import NO_OPTIONS, is_bare_error, padding_for, question_matches, with_question, without_edns
 
 if TYPE_CHECKING:
     from resolver.upstream.client_context import ClientContext
@@ -25,6 +23,20 @@ ENCRYPTED_IDLE_SECONDS = 30.0  # a handshake is dear
 MAX_IN_FLIGHT = 4096  # questions on one connection, so that free IDs stay easy to find; then there is another one
 _MAX_UNREAD_BYTES = 1 << 20
 _SILENCES_UNTIL_STALE = 2
+
+
+class Course(Enum):
+    """Course of a connection: OPENING, OPEN, ENDED, in this order; it may end before it was open."""
+
+    OPENING = 0
+    OPEN = 1
+    ENDED = 2
+
+
+# Fetched once: an enumeration's member costs as much to fetch as all the rest of a test.
+_OPENING: Final = Course.OPENING
+_OPEN: Final = Course.OPEN
+_ENDED: Final = Course.ENDED
 
 
 class ConnectionOwner(Link):
@@ -121,7 +133,7 @@ class Connection(asyncio.Protocol):
         self.link = link
         self.in_flight: dict[bytes, Exchange] = {}
         self.transport: asyncio.Transport | None = None  # None until it is open
-        self.has_ended = False
+        self.course = _OPENING
         self.has_spoken = False  # the server has answered something
         self._is_clogged = False  # the server does not read what we write
         self._silences = 0  # questions given up since the server last sent anything
@@ -132,10 +144,15 @@ class Connection(asyncio.Protocol):
         self._opening = link.dialling.loop.create_task(self._open(), name=f"connect to {link.server.name}")
 
     @property
+    def has_ended(self) -> bool:
+        """Whether nothing goes over it any more."""
+        return self.course is _ENDED
+
+    @property
     def is_usable(self) -> bool:
         """Whether another question may go over it. One that fell silent (a NAT forgot it) is not waited for."""
         return not (
-            self.has_ended
+            self.course is _ENDED
             or self._is_clogged
             or self.is_silent
             or self._silences >= _SILENCES_UNTIL_STALE
@@ -177,12 +194,12 @@ class Connection(asyncio.Protocol):
 
     @property
     def _patience(self) -> float:
-        return self.link.patience(is_open=self.transport is not None)
+        return self.link.patience(is_open=self.course is _OPEN)
 
     def _look(self) -> None:
         """See whether nothing has come for longer than the server takes. One timer looks after all in flight."""
         self._look_timer = None
-        if self.has_ended or not self.in_flight:
+        if self.course is _ENDED or not self.in_flight:
             return
         loop = self.link.dialling.loop
         patience, until = self._patience, 0.0
@@ -215,9 +232,10 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Open: send what has waited for it."""
         opened = cast(asyncio.Transport, transport)  # uvloop's is one in all but its ancestry
-        if self.has_ended:
+        if self.course is _ENDED:
             opened.abort()
             return
+        self.course = _OPEN
         self.transport = opened
         opened.set_write_buffer_limits(high=_MAX_UNREAD_BYTES)
         try:
@@ -268,11 +286,11 @@ class Connection(asyncio.Protocol):
 
     def rest(self) -> None:
         """With nothing in flight, close: soon if it may serve again, else now (RFC 7766 section 6.2.3)."""
-        if self.in_flight or self.has_ended:
+        if self.in_flight or self.course is _ENDED:
             return
         if not self.is_usable:
             self._rest_is_over()
-        elif self._idle_timer is None and self.transport is not None:
+        elif self._idle_timer is None and self.course is _OPEN:
             seconds = IDLE_SECONDS if self.link.context is None else ENCRYPTED_IDLE_SECONDS
             self._idle_timer = self.link.dialling.loop.call_later(seconds, self._rest_is_over)
 
@@ -281,7 +299,7 @@ class Connection(asyncio.Protocol):
 
     def end(self, why: UpstreamError, *, may_move: bool) -> None:
         """Close; what is in flight is asked elsewhere if it may be, or fails."""
-        if self.has_ended:
+        if self.course is _ENDED:
             return
         exchanges = list(self.in_flight.values())
         self.close()
@@ -289,7 +307,7 @@ class Connection(asyncio.Protocol):
 
     def close(self) -> None:
         """Close it; nobody who still waits is told."""
-        self.has_ended = True
+        self.course = _ENDED
         self.link.server.in_flight -= len(self.in_flight)
         self.in_flight.clear()
         self._opening.cancel()  # without effect if it is done, or if it is the one that calls
@@ -299,67 +317,3 @@ class Connection(asyncio.Protocol):
         self._idle_timer = self._look_timer = None
         if self.transport is not None:
             self.transport.abort()
-
-
-class TcpConnection(Connection):
-    """DNS over TCP (RFC 7766), and over TLS (RFC 7858): the same, behind a handshake."""
-
-    def __init__(self, link: ConnectionOwner) -> None:
-        super().__init__(link)
-        self._deframer = Deframer()
-        self._unsent: list[bytes] = []
-
-    def launch(self, exchange: Exchange) -> bytes:
-        """Write the question under an ID that is free."""
-        link = self.link
-        message_id = link.randomness.message_id()
-        while message_id in self.in_flight:
-            message_id = link.randomness.message_id()
-        tail = exchange.asker.tail
-        options = NO_OPTIONS
-        marks = link.marks
-        if link.context is not None:
-            options = padding_for(tail)
-        elif marks is not None:
-            exchange.has_cookie = marks.has_cookie and exchange.asker.has_edns
-            if marks.has_cookie:
-                options = marks.options
-            if marks.wants_case:
-                exchange.question = marks.in_random_case(exchange.asker.question)
-                tail = with_question(tail, exchange.question)
-        framed = frame(message_id + (tail + options if exchange.asker.has_edns else without_edns(tail)))
-        if self.transport is None:
-            self._unsent.append(framed)
-        else:
-            self.transport.write(framed)
-        return message_id
-
-    def opened(self, transport: asyncio.Transport) -> None:
-        """Write what was kept, in one piece."""
-        transport.write(b"".join(self._unsent))
-        self._unsent.clear()
-
-    def data_received(self, data: bytes) -> None:
-        """Hand each answer to its asker, in whatever order they come."""
-        self.note_life()
-        link = self.link
-        for message in self._deframer.feed(data):
-            if len(message) < HEADER:
-                why = f"{link.server.name}: its data over TCP is not DNS"
-                self.end(UpstreamBadAnswer(why), may_move=False)
-                return
-            exchange = self.in_flight.get(message[:2])
-            if exchange is not None and (question_matches(exchange.asker.question, message) or is_bare_error(message)):
-                self.take(message[:2])
-                self.rest()
-                marks = link.marks
-                if marks is None or marks.heard_by_stream(
-                    message, exchange.question, expects_cookie=exchange.has_cookie
-                ):
-                    exchange.heard(link, message)
-                else:
-                    link.server.wrong_replies += 1
-                    why = f"{link.server.name}: an answer with a cookie that is not ours"
-                    exchange.lost(link, UpstreamBadAnswer(why))
-            else:
-                link.server.wrong_replies += 1  # the late answer to a question given up, most likely

@@ -9,10 +9,10 @@ from typing import Final
 from resolver.errors import UpstreamInsecure
 from resolver.upstream.client_context import ClientContext
 from resolver.upstream.connecting import Dialling
-from resolver.upstream.connection import TcpConnection
 from resolver.upstream.randomness import Randomness
 from resolver.upstream.server import Server
 from resolver.upstream.stream import StreamLink
+from resolver.upstream.tcp import TcpConnection
 
 _DOT: Final[tuple[str, ...]] = ()
 _DOH: Final[tuple[str, ...]] = ("h2",)

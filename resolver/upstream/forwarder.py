@@ -14,7 +14,6 @@ from resolver.upstream.asking import Link
 from resolver.upstream.bootstrap import Bootstrap
 from resolver.upstream.circumstances import Circumstances
 from resolver.upstream.connecting import Dialling
-from resolver.upstream.connection import TcpConnection
 from resolver.upstream.deadlines import Deadlines
 from resolver.upstream.health import Health
 from resolver.upstream.inquiry import Inquiry
@@ -22,6 +21,7 @@ from resolver.upstream.marks import Marks
 from resolver.upstream.randomness import Randomness
 from resolver.upstream.server import Server
 from resolver.upstream.stream import StreamLink
+from resolver.upstream.tcp import TcpConnection
 from resolver.upstream.udp import Readiness, UdpPool
 from resolver.wire.query import query_tail
 

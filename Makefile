@@ -9,7 +9,7 @@ BUILD_TOOLS := $(if $(wildcard $(VENV)/.installed-dev),$(VENV)/.installed-dev,$(
 # Each start of a server would compile all that it imports anew.
 unexport PYTHONDONTWRITEBYTECODE
 COMPILED_UNITS := $(addprefix tests/unit/resolver/,answering cache upstream wire) \
-  $(wildcard tests/unit/resolver/listeners/test_http2_*.py)
+  $(wildcard tests/unit/resolver/listeners/test_http2_*.py) tests/unit/resolver/listeners/test_udp_readers.py
 SERVERS := -n 4 --dist loadfile --no-loadscope-reorder
 UNITS := --dist worksteal -p no:schemathesis tests/unit
 COMPILED_WHOLE := $(addprefix tests/end_to_end/test_,blocked_names.py doh.py edns.py malformed_packets.py tcp.py upstreams.py)

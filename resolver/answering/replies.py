@@ -16,7 +16,7 @@ from resolver.wire.response import edns_option, padded, truncated, with_options
 from resolver.wire.transport import Transport
 
 PADDING_BLOCK = 468  # octets: responses are padded to a multiple of it (RFC 8467 section 4.1)
-_BELIEVED_SECONDS = 60.0  # a cookie that was checked; it is good for an hour (resolver.wire.cookies)
+_BELIEVED_SECONDS = 60  # a cookie that was checked; at most until it is renewed (resolver.wire.cookies)
 _OPTION_HEADER = 4  # octets of an option's code and length
 _MOST_TENTHS = 0xFFFF  # of a second, which keepalive counts in
 
@@ -97,5 +97,6 @@ class Replies:
         except FormatError:
             return None
         if proof is CookieProof.GOOD and answered == option:
-            client.cookie, client.cookie_until = option, now + _BELIEVED_SECONDS
+            left = self._cookies.seconds_left(option[_OPTION_HEADER:])
+            client.cookie, client.cookie_until = option, now + min(left, _BELIEVED_SECONDS)
         return answered

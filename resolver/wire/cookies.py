@@ -69,6 +69,11 @@ class ServerCookies:
             return self._made(data[:_CLIENT_BYTES], address, now), CookieProof.GOOD
         return edns_option(EdnsOption.COOKIE, data), CookieProof.GOOD
 
+    def seconds_left(self, data: bytes) -> int:
+        """Seconds for which a cookie that has just been found good, and was answered with itself, goes on to be."""
+        age = (math.floor(self._clock()) - int.from_bytes(data[_TIME_AT:_HASH_AT], "big")) % _TIMES
+        return RENEWED_SECONDS - (age if age < _TIMES >> 1 else 0)
+
     def _made(self, client_cookie: bytes, address: bytes, now: int) -> bytes:
         told = client_cookie + _NEW + now.to_bytes(4, "big")
         return edns_option(EdnsOption.COOKIE, told + _hash(self._secrets[0], told, address))

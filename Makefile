@@ -12,7 +12,7 @@ COMPILED_UNITS := $(addprefix tests/unit/resolver/,answering cache upstream wire
   $(wildcard tests/unit/resolver/listeners/test_http2_*.py) tests/unit/resolver/listeners/test_udp_readers.py
 SERVERS := -n 4 --dist loadfile --no-loadscope-reorder
 UNITS := --dist worksteal -p no:schemathesis tests/unit
-COMPILED_WHOLE := $(addprefix tests/end_to_end/test_,blocked_names.py doh.py edns.py malformed_packets.py tcp.py upstreams.py)
+COMPILED_WHOLE := $(addprefix tests/end_to_end/test_,blocked_names.py doh.py dot.py edns.py malformed_packets.py tcp.py upstreams.py)
 
 .PHONY: run machine quick test test-pages test-faults test-peers test-load test-compiled check prove bench bench-smoke screenshots compiled lock clean
 

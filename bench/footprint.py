@@ -16,7 +16,7 @@ from bench.datagrams import saturate, write_queries
 from bench.errors import BenchError
 from bench.kinds.job import Job, Server
 from bench.kinds.ours import MOATDNS
-from bench.measure import Effort, Say
+from bench.measure import Effort, Say, settle
 from bench.memory import tree_mib
 from bench.queries import Asked, encode
 from bench.servers import free_ports, process_of, running_stub
@@ -24,7 +24,6 @@ from bench.workloads import Workload
 
 _PATIENCE_SECONDS = 60.0
 _POLL_SECONDS = 0.002
-_SETTLED_SECONDS = 1.0
 _LOAD_SECONDS = 0.5
 _NOBODY = 65534
 # Root's rights to open ports cost moatdns a process at the start: it is an unprivileged one that is timed. Reading is
@@ -60,14 +59,16 @@ def measure_footprints(
             own = folder / str(number)
             own.mkdir()
             try:
-                found.append(_measured(server, job, workload, effort.rounds, own, folder / "queries"))
+                found.append(_measured(server, job, workload, effort.rounds, own, folder / "queries", say))
             except BenchError as error:
                 missing[server.name] = str(error)
                 say(str(error))
     return found, missing
 
 
-def _measured(server: Server, job: Job, workload: Workload, starts: int, folder: Path, queries: Path) -> Footprint:
+def _measured(
+    server: Server, job: Job, workload: Workload, starts: int, folder: Path, queries: Path, say: Say
+) -> Footprint:
     ports = free_ports()
     command = server.command(job, ports, folder)
     unprivileged = server.program == MOATDNS and os.geteuid() == 0 and shutil.which("setpriv") is not None
@@ -77,9 +78,9 @@ def _measured(server: Server, job: Job, workload: Workload, starts: int, folder:
             os.chown(path, _NOBODY, _NOBODY)
         folder.parent.parent.chmod(0o755)  # the temporary folder of this run
     blocked = workload.blocked[0]
-    with process_of(server.name, command, folder):  # moatdns compiles its first snapshot
+    with process_of(server.name, command, folder) as process:  # moatdns compiles its first snapshot
         _first_answer(server, ports.do53, blocked)
-        time.sleep(_SETTLED_SECONDS)
+        settle([process.pid], say)
     seconds = []
     for number in range(starts):
         began = time.monotonic()
@@ -90,10 +91,8 @@ def _measured(server: Server, job: Job, workload: Workload, starts: int, folder:
                 raise BenchError(f"{server.name} does not block {blocked} right after its start")
             if number == starts - 1:
                 saturate(ports.do53, queries, _LOAD_SECONDS)
-                time.sleep(_SETTLED_SECONDS)
+                settle([process.pid], say)
                 mib = tree_mib(process.pid)
-            else:
-                time.sleep(_SETTLED_SECONDS / 4)
     own_user = unprivileged or os.geteuid() != 0
     return Footprint(server.name, mib, spread(seconds), own_user)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from bench.arithmetic import microseconds_a_query, turns
 from bench.ask import addresses, stub_count
-from bench.cpu import CpuTime, read_tree
+from bench.cpu import CpuReading, CpuTime, read_tree
 from bench.errors import BenchError
 from bench.kinds.echo import ECHO
 from bench.kinds.job import Job, Log, Server, TlsFiles
@@ -106,20 +106,35 @@ def scene(
             except BenchError as error:
                 started.missing[server.name] = str(error)
                 say(str(error))
-        settle(started.servers, say)
+        settle([server.pid for server in started.servers], say)
         yield started
 
 
-def settle(servers: Sequence[Running], say: Say) -> None:
-    """Wait until no server is busy with its start any more, so that this does not count as a cost of queries."""
+def settle(pids: Sequence[int], say: Say) -> None:
+    """Wait until no server (by its pid) is busy any more, so that its start does not count as a cost of queries."""
     deadline = time.monotonic() + _MOST_SETTLING_SECONDS
     while time.monotonic() < deadline:
-        before = [read_tree(server.pid) for server in servers]
+        before = [_reading(pid) for pid in pids]
         time.sleep(_SETTLED_SECONDS)
-        used = [read_tree(server.pid).since(then) for server, then in zip(servers, before, strict=True)]
+        used = [_used_since(pid, then) for pid, then in zip(pids, before, strict=True)]
         if all(cpu.ran_nanoseconds < _SETTLED_SHARE * _SETTLED_SECONDS * 1e9 for cpu in used):
             return
     say(f"some server is still busy {_MOST_SETTLING_SECONDS:g} s after its start")
+
+
+def _reading(pid: int) -> CpuReading:
+    try:
+        return read_tree(pid)
+    except BenchError:
+        return CpuReading({})
+
+
+def _used_since(pid: int, then: CpuReading) -> CpuTime:
+    """Much, where a process ended meanwhile: a start has such for a while."""
+    try:
+        return read_tree(pid).since(then)
+    except BenchError:
+        return CpuTime(ran_nanoseconds=10**9)
 
 
 def prepared(

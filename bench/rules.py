@@ -68,7 +68,7 @@ def measure_rules(
                 except BenchError as error:
                     found.missing[name] = str(error)
                     say(str(error))
-        settle(found.servers, say)
+        settle([server.pid for server in found.servers], say)
         measured = measure(found, workload, effort, say)
     for size in sizes[1:]:
         measured.fewest.update({named(server.name, size): named(server.name, sizes[0]) for server in servers})

@@ -51,8 +51,8 @@ _MALFORMED: Final = "http_malformed"
 class Http2Violation(Exception):
     """A client that does not keep to the rules, which ends its connection; `bound` is what that is counted as.
 
-    An error of a stream is taken for one of its connection, as section 5.4.1 allows: so no client can have us reset
-    streams without end (CVE-2025-8671).
+    An error of a stream is taken for one of its connection, as section 5.4.1 allows, but for one (Http2Server): so no
+    client can have us reset streams without end (CVE-2025-8671).
     """
 
     def __init__(self, code: int, bound: str = _MALFORMED) -> None:

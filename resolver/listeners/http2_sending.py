@@ -73,8 +73,8 @@ class Http2Sender:
             self.end(stream)
         self._out.clear()
 
-    def on_window(self, stream_id: int, payload: bytes) -> None:
-        """WINDOW_UPDATE (section 6.9). Raises Http2Violation."""
+    def on_window(self, stream_id: int, payload: bytes) -> Http2Stream | None:
+        """WINDOW_UPDATE (section 6.9); gives the stream whose window would be too large. Raises Http2Violation."""
         if len(payload) != 4:
             raise Http2Violation(frames.FRAME_SIZE_ERROR)
         increment = int.from_bytes(payload, "big") & frames.MOST_WINDOW
@@ -83,13 +83,17 @@ class Http2Sender:
         if not stream_id:
             self._window = _opened(self._window, increment)
             self._send_all()
-            return
+            return None
         self._streams.check_begun(stream_id)
         stream = self._streams.open.get(stream_id)
-        if stream is not None:
-            stream.window = _opened(stream.window, increment)
-            if stream.unsent:
-                self._send_on(stream)
+        if stream is None:
+            return None
+        if stream.window + increment > frames.MOST_WINDOW:
+            return stream
+        stream.window += increment
+        if stream.unsent:
+            self._send_on(stream)
+        return None
 
     def on_settings(self, payload: bytes) -> None:
         """SETTINGS (section 6.5). Raises Http2Violation."""

@@ -1,8 +1,9 @@
 """HTTP/2 as a server of DoH speaks it (RFC 9113): octets in, requests out; responses in, octets out. No I/O.
 
-No push, no priorities, no CONNECT, no use of the table for what we write. Each error ends the connection. What a
-client may have open is bounded by our settings; what of bodies is on its way, by the connection's window, which is
-opened again only when a request is whole; what it sends besides, by `FrameBudget`.
+No push, no priorities, no CONNECT, no use of the table for what we write. Each error ends the connection, but for a
+stream's window that is opened too far: that resets the stream, as if the client had. What a client may have open is
+bounded by our settings; what of bodies is on its way, by the connection's window, which is opened again only when a
+request is whole; what it sends besides, by `FrameBudget`.
 """
 
 from __future__ import annotations
@@ -259,14 +260,21 @@ class Http2Server:
         self._streams.check_begun(stream_id)
         stream = self._streams.open.get(stream_id)
         if stream is not None:
-            self._release(stream)
-            self.sender.end(stream)
-            if stream in self._ready:
-                self._ready.remove(stream)  # it is not begun
+            self._take_back(stream)
+
+    def _take_back(self, stream: Http2Stream) -> None:
+        self._release(stream)
+        self.sender.end(stream)
+        if stream in self._ready:
+            self._ready.remove(stream)  # it is not begun
 
     def _on_control(self, kind: int, flags: int, stream_id: int, payload: bytes) -> None:
         if kind == frames.WINDOW_UPDATE:
-            self.sender.on_window(stream_id, payload)
+            opened_too_far = self.sender.on_window(stream_id, payload)
+            if opened_too_far is not None:  # section 6.9.1
+                self._budget.reset()  # the client's doing (CVE-2025-8671)
+                self._take_back(opened_too_far)
+                self._reset(stream_id, frames.FLOW_CONTROL_ERROR, ends=opened_too_far.is_whole)
         elif kind == frames.SETTINGS:
             is_ack = bool(flags & frames.ACK)
             frames.check_of_connection(stream_id, is_right_size=not is_ack or not payload)

@@ -7,12 +7,14 @@ from collections.abc import Iterator
 import hyperframe.frame as frames
 import pytest
 
-from tests.support.http2_conversation import hear
+from tests.support.http2_conversation import RESETS, hear
 from tests.support.http2_frames import HELLO, PREFACE, Told, block, data, headers, post, raw, settings
 
 from .http2_sections import (
     DONE,
     ENDS,
+    FIELDS,
+    FLOW_CONTROL,
     GET,
     HALF_CLOSED,
     LATER,
@@ -25,6 +27,9 @@ from .http2_sections import (
     RIGHT,
     WRONG,
 )
+
+TOO_FAR = raw(8, 0, 1, b"\x7f\xff\xff\xff")  # what its window is opened by
+CALM = 0xB
 
 
 def say(*pieces: bytes) -> Told:
@@ -120,6 +125,29 @@ def test_what_is_on_its_way_to_a_request_that_was_refused_is_no_error() -> None:
     assert answer.opened == 65_535 + 65_536 + 0
     answer = say(OPEN, *[data(1, bytes(16_384))] * 4, headers(1, block({"x": "y"}), ENDS), post(3, QUERY))
     assert answer.bodies[3] == QUERY
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        [OPEN + TOO_FAR + data(1, QUERY, ENDS), post(3, QUERY)],
+        [HALF_CLOSED + TOO_FAR + post(3, QUERY)],
+        [HALF_CLOSED + post(3, LATER), TOO_FAR],  # 3 is answered behind the first
+    ],
+    ids=["its body is on its way", "it is whole", "it is being answered"],
+)
+def test_a_stream_whose_window_is_opened_too_far_is_reset_alone(pieces: list[bytes]) -> None:  # section 6.9.1
+    answer = say(*pieces)
+    assert answer.resets == {1: FLOW_CONTROL}
+    assert answer.statuses == {3: "200"}
+    assert answer.goodbye == NO_ERROR
+
+
+def test_windows_that_are_opened_too_far_count_as_requests_taken_back() -> None:  # CVE-2025-8671
+    pieces = [headers(number, FIELDS) + raw(8, 0, number, b"\x7f\xff\xff\xff") for number in range(1, 205, 2)]
+    outcome = hear([HELLO, *pieces])
+    assert len(outcome.told.resets) == RESETS
+    assert (outcome.told.goodbye, outcome.bound) == (CALM, "http_resets_per_connection")
 
 
 def test_a_client_that_says_goodbye_is_answered_and_told_the_last_stream() -> None:  # section 6.8

@@ -129,8 +129,9 @@ class BlockSearch:
 def _blocks(connection: sqlite3.Connection, reach: tuple[int, ...]) -> Iterator[tuple[int, int, bytes]]:
     """Give id, newest and octets of blocks that were written last: sorted without the octets, should they be many."""
     for number, newest in connection.execute(_WRITTEN_LAST, reach):
-        (packed,) = connection.execute("SELECT packed FROM blocks WHERE id = ?", (number,)).fetchone()
-        yield number, newest, packed
+        found = connection.execute("SELECT packed FROM blocks WHERE id = ?", (number,)).fetchone()
+        if found is not None:  # else it was removed meanwhile
+            yield number, newest, found[0]
 
 
 def rows_of(block: QueryBlock, wanted: Sequence[tuple[int, int]], base: int) -> list[FoundRow]:

@@ -103,7 +103,6 @@ class DayBlocks:
         Raises sqlite3.Error; then nothing was removed.
         """
         connection = self._connection
-        connection.execute("PRAGMA secure_delete=ON")
         connection.execute("BEGIN IMMEDIATE")
         gone = 0
         try:

@@ -81,6 +81,7 @@ def open_to_write(folder: Path, day: str) -> sqlite3.Connection:
         connection.execute(f"PRAGMA page_size={_PAGE_BYTES}")
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=NORMAL")
+        connection.execute("PRAGMA secure_delete=ON")  # else what a tail was before is still there
         connection.execute("BEGIN IMMEDIATE")
         connection.execute(_BLOCKS)
         connection.execute(_BY_TIME)

@@ -178,7 +178,7 @@ class QueryLogWriter:
     def _commit(self, day: str, some: _OfDay) -> None:
         try:
             self._blocks_of(day).add(some.whole, some.small)
-        except (sqlite3.Error, OSError) as error:
+        except (sqlite3.Error, OSError, BlockError) as error:
             self.dropped += some.rows
             self._trouble(day, error)
 

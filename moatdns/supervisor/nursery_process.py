@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import select
 import signal
 import socket
 from collections.abc import Iterable
@@ -60,6 +61,9 @@ class _ForkedProcess:
     def __init__(self, pid: int) -> None:
         self.pid = pid
         self._ended: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self._descriptor: int | None = None  # of the process: its number may be another's, once it has ended
+        with contextlib.suppress(ProcessLookupError):  # its nursery tells of its end
+            self._descriptor = os.pidfd_open(pid)
 
     @property
     def returncode(self) -> int | None:
@@ -69,19 +73,27 @@ class _ForkedProcess:
         return await asyncio.shield(self._ended)
 
     def kill(self) -> None:
-        if not self._ended.done():
+        if self._descriptor is not None:
             with contextlib.suppress(ProcessLookupError):  # about to be told
-                os.kill(self.pid, signal.SIGKILL)
+                signal.pidfd_send_signal(self._descriptor, signal.SIGKILL)
 
     def end(self, status: int) -> None:
         """It has ended."""
         if not self._ended.done():
             self._ended.set_result(status)
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
 
     async def look_for_end(self) -> None:
         """Notice its end where no nursery tells of it; with which status, nobody knows then."""
-        while _is_there(self.pid):  # noqa: ASYNC110 (nobody tells)
-            await asyncio.sleep(_LOOK_SECONDS)
+        if self._descriptor is not None:
+            looking = select.poll()
+            looking.register(self._descriptor, select.POLLIN)
+            while not looking.poll(0):  # noqa: ASYNC110 (nobody tells)
+                await asyncio.sleep(_LOOK_SECONDS)
+            with contextlib.suppress(ChildProcessError):  # as process 1, we are its parent now
+                os.waitpid(self.pid, os.WNOHANG)  # noqa: ASYNC222 (which does not wait)
         self.end(-signal.SIGKILL)
 
 
@@ -152,36 +164,43 @@ class NurseryKeeper:
             return await self._start_child(
                 module, messages, name, descriptors=descriptors, most_line_bytes=most_line_bytes
             )
-        ours, theirs = socket.socketpair()
-        with contextlib.ExitStack() as unless_started:
-            unless_started.callback(ours.close)
-            with theirs:
-                try:
-                    async with self._forking:
-                        process = await self._fork(theirs.fileno(), tuple(descriptors))
-                except (OSError, ChannelError) as error:
-                    raise MoatdnsError(f"{name} cannot be started: {error}") from error
-            try:
-                channel = await MessageChannel.on(ours, messages, name, most_line_bytes=most_line_bytes)
-            except BaseException:
-                process.kill()
-                raise
-            unless_started.pop_all()
+        try:
+            async with self._forking:
+                process, control = await self._fork(tuple(descriptors))
+        except (OSError, ChannelError) as error:
+            raise MoatdnsError(f"{name} cannot be started: {error}") from error
+        try:
+            channel = await MessageChannel.on(control, messages, name, most_line_bytes=most_line_bytes)
+        except BaseException:
+            control.close()
+            process.kill()
+            raise
         return ChildProcess(process, channel, name)
 
-    async def _fork(self, control: int, descriptors: tuple[int, ...]) -> _ForkedProcess:
-        """Have the nursery fork, and another one where it has ended. Raises OSError, ChannelError."""
+    async def _fork(self, descriptors: tuple[int, ...]) -> tuple[_ForkedProcess, socket.socket]:
+        """A worker that the nursery forked, or another one where that has ended; and our end of its channel.
+
+        Raises OSError, ChannelError.
+        """
         for left in reversed(range(_TRIES)):
             nursery = await self._ready()
-            try:
-                return await nursery.fork(control, descriptors)
-            except RequestRefused:
-                raise
-            except (OSError, ChannelError):
-                nursery.child.kill()  # it hangs, if it has not ended
-                nursery.has_ended = True
-                if not left:
+            # A pair for each try: whom a nursery forked that failed then has nobody at the other end, and ends.
+            ours, theirs = socket.socketpair()
+            with contextlib.ExitStack() as unless_forked:
+                unless_forked.callback(ours.close)
+                try:
+                    with theirs:
+                        process = await nursery.fork(theirs.fileno(), descriptors)
+                except RequestRefused:
                     raise
+                except (OSError, ChannelError):
+                    nursery.child.kill()  # it hangs, if it has not ended
+                    nursery.has_ended = True
+                    if not left:
+                        raise
+                    continue
+                unless_forked.pop_all()
+                return process, ours
         raise AssertionError("a fork is tried at least once")
 
     async def _ready(self) -> _NurseryProcess:
@@ -223,16 +242,3 @@ class NurseryKeeper:
         for nursery in tuple(self._all):
             await nursery.child.end()
         await self._tasks.end()
-
-
-def _is_there(pid: int) -> bool:
-    """Whether a process lives that was forked by a nursery which is gone. As process 1, we are its parent now."""
-    try:
-        ended, _ = os.waitpid(pid, os.WNOHANG)
-    except ChildProcessError:
-        try:
-            os.kill(pid, 0)
-        except ProcessLookupError:
-            return False
-        return True
-    return ended == 0

@@ -18,7 +18,9 @@ from resolver.telemetry import query_blocks as blocks
 from resolver.telemetry.query_blocks import LogFacts, pack
 
 MOST_PLAIN_BYTES: Final = 16 << 20
-"""Octets of texts and columns together: four thousand a row."""
+"""Octets of texts and columns together."""
+MOST_ROW_BYTES: Final = 16 << 10
+"""The same, a row, beside as many of the object about the block: no name, rule or remark is nearly as long."""
 
 _MOST_MOMENT: Final = 253_402_300_800_000  # Unix milliseconds: the year 10000
 _MOST_MILLISECONDS: Final = 65_504.0
@@ -99,7 +101,7 @@ def read_header(packed: bytes) -> BlockHeader:
     texts = head.clients_bytes + head.names_bytes + head.facts_bytes + head.about_bytes
     if not (min(head.clients_bytes, head.names_bytes, head.facts_bytes) > 0 and texts < head.plain_bytes):
         raise BlockError("a block with sizes that cannot be")
-    if head.plain_bytes > MOST_PLAIN_BYTES:
+    if head.plain_bytes > min(MOST_PLAIN_BYTES, MOST_ROW_BYTES * (head.rows + 1)):
         raise BlockError("a block with sizes that cannot be")
     return head
 
@@ -291,12 +293,23 @@ def _numbers(code: str, octets: bytes) -> array[int]:
     return numbers
 
 
+def _lines(text: bytes, check: Callable[[bytes], object], count: int) -> list[bytes]:
+    """Give lines, each of which is right by itself: they go among those of other blocks. Raises BlockError."""
+    lines = text.split(b"\n")
+    if len(lines) != count:
+        raise BlockError("a block with other counts than its header has")
+    for line in lines:
+        check(line)
+    return lines
+
+
 def packable(block: QueryBlock) -> PackableRows:
     """Give all rows of a block, checked, to be packed anew. Raises BlockError."""
-    block.clients(), block.names(), block.facts()
     columns = block.columns()
-    clients, rests = block.clients_text.split(b"\n"), block.facts_text.split(b"\n")
-    facts = [LogFacts(name, rests[one]) for name, one in zip(block.names_text.split(b"\n"), columns.facts, strict=True)]
+    clients = _lines(block.clients_text, client_of, block.head.clients)
+    names = _lines(block.names_text, name_of, block.head.names)
+    rests = _lines(block.facts_text, facts_of, block.head.facts)
+    facts = [LogFacts(name, rests[one]) for name, one in zip(names, columns.facts, strict=True)]
     return PackableRows(
         block.moments(),
         [clients[one] for one in columns.clients],

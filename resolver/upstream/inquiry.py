@@ -246,6 +246,9 @@ class Inquiry(Asker):
             self._failures_so_far().note(error)
             circumstances.note_failure(server, error)
             return False
+        if self.stage is ENDED:  # an earlier question was refused while this one was sent, and it was the last
+            place[0].forget(place[1], self)
+            return True
         if self.place is not None:
             self.earlier += (self.place,)
         self.stage = ASKING

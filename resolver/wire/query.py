@@ -145,7 +145,7 @@ def extended_rcode_of(response: bytes) -> int:
     if not additional:
         return rcode
     # Of most, the OPT record is the only one there, and reaches to the end. Data that look so, in an answer of whoever
-    # owns its name, are his own answer's trouble.
+    # owns its name, can hide upper bits from us, but not make any up: by them servers are judged.
     if additional == 1:
         at = response.find(_OPT_OWNER_AND_TYPE, HEADER)
         end = at + _OPT_OCTETS + 2
@@ -153,8 +153,9 @@ def extended_rcode_of(response: bytes) -> int:
             at >= HEADER
             and end <= len(response)
             and end + (response[end - 2] << 8 | response[end - 1]) == len(response)
+            and not response[at + 5]
         ):
-            return response[at + 5] << 4 | rcode
+            return rcode
     others = (response[6] << 8 | response[7]) + (response[8] << 8 | response[9])
     at = HEADER
     try:

@@ -14,7 +14,7 @@ from typing import Final
 from resolver.errors import ChannelError
 from resolver.system.channel import Asks, MessageSet
 
-_FORK_SECONDS: Final = 10.0  # with the time that a new interpreter takes to load on a busy machine
+_FORK_SECONDS: Final = 30.0  # with the time that a new interpreter takes to load on a busy machine
 _MOST_AT_ONCE: Final = 200  # descriptors in one message; the kernel takes 253 (unix(7), SCM_RIGHTS)
 
 

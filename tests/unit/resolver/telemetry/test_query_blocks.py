@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from resolver.telemetry import query_blocks
 from resolver.telemetry.query_block_reading import (
+    MOST_ROW_BYTES,
     BlockClient,
     BlockError,
     QueryBlock,
@@ -230,3 +231,16 @@ def test_a_person_is_taken_out_by_address_or_identity_and_all_else_stays_as_it_w
     assert b"n1.example" not in QueryBlock(alice).names_text
     assert without(octets, lambda client: client.address == "10.9.9.9") is octets
     assert without(octets, lambda client: True) is None
+
+
+def test_lines_that_are_right_only_together_are_not_put_among_others() -> None:
+    facts = [LogFacts(b'"a.example"', json.dumps(REST).encode())] * 2
+    block = QueryBlock(pack([NOON, NOON], [b'["a"', b'"b"],"c"'], facts, [0.0, 0.0]))
+    with pytest.raises(BlockError):
+        packable(block)
+
+
+def test_a_row_longer_than_any_may_be_is_refused() -> None:
+    long = LogFacts(json.dumps("n" * MOST_ROW_BYTES * 2).encode(), json.dumps(REST).encode())
+    with pytest.raises(BlockError, match="sizes"):
+        read_header(pack([NOON], [b'"a"'], [long], [0.0]))

@@ -139,6 +139,19 @@ def test_an_option_that_looks_like_an_opt_record_has_no_say_in_the_rcode(data: b
     assert extended_rcode_of(message.to_wire()) == dns.rcode.BADVERS
 
 
+def test_data_of_whoever_owns_a_name_cannot_make_up_an_rcode() -> None:
+    message = dns.message.from_wire(response())
+    message.answer.append(dns.rrset.from_text("www.example.com.", 60, "IN", "TXT", "x"))
+    message.use_edns(0, options=[dns.edns.GenericOption(10, bytes(24))])
+    behind = message.to_wire().index(b"\x00\x00\x29\x04")
+    rest = len(message.to_wire()) - behind
+    data = b"\x00\x00\x29\x04\xd0\x01\x00\x00\x00" + rest.to_bytes(2, "big")
+    message.answer[0] = dns.rrset.from_rdata(
+        "www.example.com.", 60, dns.rdata.GenericRdata(dns.rdataclass.IN, dns.rdatatype.TXT, data)
+    )
+    assert extended_rcode_of(message.to_wire()) == dns.rcode.NOERROR
+
+
 @given(st.binary(min_size=12, max_size=200))
 def test_any_bytes_have_a_cookie_and_an_rcode_or_none(message: bytes) -> None:
     assert 0 <= extended_rcode_of(message) < 4096

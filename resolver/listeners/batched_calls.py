@@ -43,7 +43,7 @@ class _Header(ctypes.Structure):
 
 
 class DatagramPlaces:
-    """DatagramPlaces of a batch's datagrams, each its socket address and its octets, as the system calls take them."""
+    """Places of a batch's datagrams, each its socket address and its octets, as the system calls take them."""
 
     def __init__(self, name_bytes: int, datagram_bytes: int) -> None:
         self.stride = stride = NAME_BYTES + datagram_bytes

@@ -44,8 +44,12 @@ class Http2:
             return
         if requests:
             self._connection.active()
-            for request in requests:
-                self._answer(request)
+            self._waiting += 1  # for those behind: none that is answered at once may be taken for the last
+            try:
+                for request in requests:
+                    self._answer(request)
+            finally:
+                self._waiting -= 1
         if self._http.is_closing:
             self.is_finishing = True
         self._flush()
@@ -94,6 +98,9 @@ class Http2:
         pieces = sender.to_send()
         if pieces:
             self._connection.send(*pieces)
+        if sender.unsent_octets > self._connection.listener.limits.tcp_write_buffer_bytes:
+            self._connection.pause_writing()
+            return
         if not sender.unsent:
             self.stalled_since = None
         elif self.stalled_since is None or sender.let_through != self._let_through:

@@ -14,10 +14,14 @@ _HEAD: Final = "HEAD"
 
 
 class Http2Sender:
-    """Frames for one client. `unsent`: responses of which something is left; `let_through`: of which nothing is now."""
+    """Frames for one client.
+
+    `unsent`: responses of which something is left, `unsent_octets` in all; `let_through`: of which nothing is now.
+    """
 
     def __init__(self, streams: Http2Streams) -> None:
         self.unsent = 0
+        self.unsent_octets = 0
         self.let_through = 0
         self.stream_window = frames.FIRST_WINDOW  # of each new stream
         self._streams = streams
@@ -56,6 +60,7 @@ class Http2Sender:
             self._out.append(frames.frame_of(frames.HEADERS, frames.END_HEADERS, stream.stream_id, block))
             stream.unsent = body
             self.unsent += 1
+            self.unsent_octets += octets
             self._send_on(stream)
 
     def end(self, stream: Http2Stream) -> None:
@@ -63,6 +68,7 @@ class Http2Sender:
         stream.is_over = True
         self._streams.open.pop(stream.stream_id, None)
         if stream.unsent:
+            self.unsent_octets -= len(stream.unsent)
             stream.unsent = b""
             self.unsent -= 1
             self.let_through += 1
@@ -120,6 +126,7 @@ class Http2Sender:
             room = min(self._window, stream.window, self._most_payload, size - at)
             if room <= 0:
                 stream.unsent = body[at:]
+                self.unsent_octets -= at
                 return
             end = at + room
             flags = frames.END_STREAM if end == size else 0

@@ -203,6 +203,7 @@ class Http2Server:
             self._streams.check_begun(stream_id)
             if not self._streams.may_still_send(stream_id, is_last=ends):
                 raise Http2Violation(frames.STREAM_CLOSED)
+            self._budget.control()
             self._give_back(octets)
             return
         stream.octets += octets
@@ -221,9 +222,10 @@ class Http2Server:
     def _refuse_body(self, stream: Http2Stream, *, ends: bool) -> None:
         self._release(stream)
         stream.pieces.clear()
+        stream.is_whole = True
         self.respond(stream, Refused(413, f"a query has at most {MAX_MESSAGE} octets").response)
-        self.sender.end(stream)
         if not ends:
+            self.sender.end(stream)
             self._reset(stream.stream_id, frames.NO_ERROR, ends=False)  # no need to send the rest
 
     def _reset(self, stream_id: int, code: int, *, ends: bool) -> None:

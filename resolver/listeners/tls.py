@@ -94,6 +94,8 @@ class Tls:
 
     def feed(self, data: bytes) -> bytes:
         """Decrypt octets of the network; the client's data. Raises ssl.SSLError for what is no TLS."""
+        if self.has_ended:
+            return b""  # TLS would keep it, and never look at it
         self._in.write(data)
         if not self.is_open:
             self._hello_bytes += len(data)

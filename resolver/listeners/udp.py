@@ -6,6 +6,7 @@ A trusted proxy's datagram may begin with a PROXY header; what is behind it is t
 from __future__ import annotations
 
 import asyncio
+import errno
 import functools
 import ipaddress
 import socket
@@ -32,6 +33,8 @@ _MOST: Final = _FIRST + _BATCHES * BATCH
 _LAST_BATCHES: Final = 250  # read by a reader that stops, about what a receive buffer holds
 _ALL: Final = 1 << 30
 _REFUSALS: Final = 256  # datagrams that wait, when one more of a client that asks too much is dropped
+
+_DENIED: Final = (errno.ENOSYS, errno.EPERM)  # by a sandbox: the system call is not to be had
 
 _UDP: Final = Transport.UDP
 
@@ -157,7 +160,10 @@ class UdpListener:
             except BlockingIOError:
                 self._is_behind = False
                 return False
-            except OSError:
+            except OSError as error:
+                if error.errno in _DENIED:
+                    self._by_batch = False
+                    return True
                 continue
             answers: list[tuple[bytes, bytes]] = []
             for name, query in came:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import hyperframe.frame as frames
 import pytest
 
+from resolver.listeners.http2_server import Http2Server
 from tests.support.http2_conversation import RESETS, hear
 from tests.support.http2_frames import HELLO, PREFACE, Told, block, data, headers, post, raw, settings
 
@@ -148,6 +149,28 @@ def test_windows_that_are_opened_too_far_count_as_requests_taken_back() -> None:
     outcome = hear([HELLO, *pieces])
     assert len(outcome.told.resets) == RESETS
     assert (outcome.told.goodbye, outcome.bound) == (CALM, "http_resets_per_connection")
+
+
+def test_that_a_body_is_too_long_is_told_once_the_window_lets_it_through() -> None:  # section 6.9
+    shut, opened = settings({4: 0}), raw(8, 0, 1, (1_000).to_bytes(4, "big"))
+    answer = say(shut, post(1, bytes(65_536)), opened, post(3, QUERY))
+    assert (answer.statuses[1], answer.whole) == ("413", {1})
+    assert answer.bodies[1]
+
+
+def test_data_without_end_for_a_request_that_was_refused_is_a_flood() -> None:
+    outcome = hear([HELLO, OPEN, *[data(1, bytes(16_384))] * 4, *[data(1, b"x")] * 600])
+    assert (outcome.told.goodbye, outcome.bound) == (CALM, "http_flood")
+
+
+def test_what_waits_for_windows_is_counted_in_octets() -> None:
+    server = Http2Server(streams=100, resets=100)
+    hear([HELLO, settings({4: 3}), *[post(number, QUERY) for number in range(1, 11, 2)]], server=server)
+    assert (server.sender.unsent, server.sender.unsent_octets) == (5, 5 * (len(QUERY) - 3))
+    server.take(raw(8, 0, 1, b"\0\0\0\2") + raw(3, 0, 3, bytes(4)))
+    assert server.sender.unsent_octets == 4 * (len(QUERY) - 3) - 2
+    server.take(settings({4: 1_000}))
+    assert (server.sender.unsent, server.sender.unsent_octets) == (0, 0)
 
 
 def test_a_client_that_says_goodbye_is_answered_and_told_the_last_stream() -> None:  # section 6.8

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ssl
 
+import psutil
 import pytest
 
 from resolver.listeners.tls import ServerContext, Tls
@@ -40,3 +41,25 @@ def test_a_client_that_offers_nothing_of_ours_gets_the_alert_with_a_name_or_with
     assert agreed(context, name=name, version=version) is None
     with pytest.raises(ssl.SSLError, match=r"(?i)no.application.protocol"):
         agreed(context, "dot", "h3", name=name, version=version)
+
+
+def test_what_comes_behind_a_clients_goodbye_is_not_kept(context: ServerContext) -> None:
+    assert context.context is not None
+    client_context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    client_context.check_hostname, client_context.verify_mode = False, ssl.CERT_NONE
+    to_client, from_client = ssl.MemoryBIO(), ssl.MemoryBIO()
+    client = client_context.wrap_bio(to_client, from_client)
+    server = Tls(context.context)
+    while not server.is_open:
+        with contextlib.suppress(ssl.SSLWantReadError):
+            client.do_handshake()
+        server.feed(from_client.read())
+        to_client.write(server.take())
+    with contextlib.suppress(ssl.SSLWantReadError):
+        client.unwrap()
+    server.feed(from_client.read())
+    assert server.has_ended
+    before = psutil.Process().memory_info().rss
+    for _ in range(1_000):
+        assert server.feed(bytes(65_536)) == b""
+    assert psutil.Process().memory_info().rss - before < 16 << 20

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import random
 import socket
 import time
@@ -15,6 +16,7 @@ import pytest
 
 from prove.mutations import is_response, mutated, seeds
 from resolver.config.settings import Limits
+from resolver.listeners import udp
 from resolver.listeners.batched_calls import BATCH
 from resolver.listeners.datagrams import batches_for, peer_of
 from resolver.listeners.udp import udp_listener
@@ -192,3 +194,24 @@ async def test_an_answer_that_cannot_be_sent_keeps_no_other_from_being_sent(
     name = name[:2] + receiver.getsockname()[1].to_bytes(2, "big") + name[4:]
     assert batches.send(sender.fileno(), [(nobody, b"1"), (name, b"2"), (nobody, b"3"), (name, b"4")]) == 2
     assert await heard(receiver, 2) == [b"2", b"4"]
+
+
+class Denied:
+    """Batches in a sandbox that lets nobody receive any."""
+
+    def receive(self, descriptor: int) -> list[tuple[bytes, bytes]]:
+        raise PermissionError(errno.EPERM, f"recvmmsg on {descriptor}")
+
+
+@pytest.mark.interpreted_only
+async def test_where_batches_are_denied_datagrams_are_read_one_by_one(
+    open_sockets: contextlib.ExitStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(udp, "batches_for", lambda _family: Denied())
+    office = Office(open_sockets, by_batch=True)
+    client = office.client()
+    for _ in range(2):
+        for number in range(BURST):
+            client.send(query(number))
+        assert len(await heard(client, BURST)) == BURST
+    office.listener.stop()

@@ -12,7 +12,7 @@ import pytest
 
 from tests.support.clients import LOCALHOST, TcpClient, is_blocked, query
 from tests.support.encrypted import Certificates, DotClient, tls_connection
-from tests.support.http2 import Http2Client
+from tests.support.http2 import Http2Client, in_url
 from tests.support.moatdns import Moatdns
 from tests.support.programs import wait_until
 from tests.support.stub import StubUpstream
@@ -175,3 +175,19 @@ def test_no_connection_lives_for_ever_and_none_is_cut_off_in_an_answer(
         assert 2.5 < time.monotonic() - began < 5
     assert asked > 20
     assert server.counts()["tcp_lifetime_seconds"] == before + 1
+
+
+def test_answers_that_wait_for_the_windows_of_http2_are_bounded_as_those_in_a_buffer(
+    server: Moatdns, certificates: Certificates
+) -> None:
+    before = server.counts().get("tcp_write_buffer_bytes", 0)
+    with tls_connection(server.doh_port, certificates, "h2") as connection:
+        client = Http2Client(connection)
+        client.http.update_settings({4: 0})  # INITIAL_WINDOW_SIZE
+        for _ in range(40):  # of some 60,000 octets each
+            target = in_url(query("large.example", "TXT").to_wire())
+            headers = [(":method", "GET"), (":scheme", "https"), (":authority", "x"), (":path", target)]
+            client.http.send_headers(client.http.get_next_available_stream_id(), headers, end_stream=True)
+        client.flush()
+        assert seconds_until_end(connection) < 5
+    assert server.counts()["tcp_write_buffer_bytes"] == before + 1

@@ -46,14 +46,18 @@ def main() -> int:
     """Write the three files; the exit code."""
     parser = argparse.ArgumentParser(prog="python -m bench.document", description=(__doc__ or "").split("\n\n")[0])
     parser.add_argument("file", type=Path)
-    run = json.loads(parser.parse_args().file.read_text())
+    file = parser.parse_args().file
+    picture = file.with_suffix(".svg")
+    if missing := [str(one) for one in (file, picture) if not one.is_file()]:
+        parser.error(f"there is no {' and no '.join(missing)}: --json and --svg of bench.compare write them")
+    run = json.loads(file.read_text())
     page = DOCS / "performance.md"
     page.write_text(replaced(page.read_text(), told(run)))
     for result in run["results"]:
         for server in result["servers"].values():
             server.pop("samples", None)  # megabytes
     (DOCS / "performance.json").write_text(json.dumps(run, indent=1, ensure_ascii=False) + "\n")
-    shutil.copy(parser.parse_args().file.with_suffix(".svg"), DOCS / "performance.svg")
+    shutil.copy(picture, DOCS / "performance.svg")
     return 0
 
 

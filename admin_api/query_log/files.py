@@ -34,7 +34,7 @@ COLUMNS: Final = (
     "duration_ms",
     "remark",
 )
-"""What a search finds of a query; `at` is in Unix seconds, `grp` is the group."""
+"""Columns that a search finds of a query; `at` is in Unix seconds, `grp` is the group."""
 
 PLACE_BITS: Final = 12
 """Low bits of an id, for the place in the block."""

@@ -146,7 +146,7 @@ class UdpListener:
         return now
 
     def _has_more(self) -> bool:
-        """What `_readable` does, by the batch, for those that wait behind the first."""
+        """Do what `_readable` does, by the batch, for those that wait behind the first."""
         number, ready, is_ipv6 = self._number, self._pipeline.ready, self._is_ipv6
         batches = batches_for(self._family)
         if batches is None:

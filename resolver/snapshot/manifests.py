@@ -32,7 +32,7 @@ MALFORMED: Final = (
     RuntimeError,
     RuleError,
 )
-"""What the reading of a damaged file may raise."""
+"""Errors that the reading of a damaged file may raise."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ OF_QUERIES = ("-H", "content-type: application/dns-message")
 
 
 def run(*command: str) -> str:
-    """What a program says."""
+    """Text that a program prints."""
     done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=True)
     return done.stdout
 

@@ -51,7 +51,7 @@ def post(stream: int, body: bytes) -> bytes:
 
 @dataclass(slots=True)
 class Told:
-    """What a server said."""
+    """Words of a server: all that it said on a connection."""
 
     settings: list[dict[int, int]] = field(default_factory=list)  # all but those that acknowledge
     acknowledged: int = 0

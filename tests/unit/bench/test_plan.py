@@ -1,4 +1,4 @@
-"""Which servers take part in what."""
+"""Table of servers and the workloads that they take part in."""
 
 from __future__ import annotations
 

@@ -21,12 +21,12 @@ FORWARDED = "www.example"
 
 
 def ready(asked: Asked, query: bytes, client: str = BLOCKED_HERE, transport: Transport = UDP) -> bytes | None:
-    """What is answered at sight."""
+    """Answers at sight."""
     return asked.pipeline.ready.answer(query, asked.pipeline.clients.at(client), transport, asked.now)
 
 
 def whole_way(asked: Asked, query: bytes, client: str = BLOCKED_HERE) -> bytes | Pending | None:
-    """What the pipeline answers that has nothing ready."""
+    """Answers of the pipeline that has nothing ready."""
     asked.pipeline.use(asked.pipeline.snapshot)
     return asked.pipeline.answer_now(query, asked.pipeline.clients.at(client), UDP)
 

@@ -1,4 +1,4 @@
-"""What asks for nothing is counted, and bounded."""
+"""Frames that ask for nothing are counted, and bounded."""
 
 from __future__ import annotations
 

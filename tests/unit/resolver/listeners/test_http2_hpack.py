@@ -56,7 +56,7 @@ def block_of(encoder: hpack.Encoder, path: str, others: list[tuple[str, str]], h
 
 
 def meaning(decoder: hpack.Decoder, block: bytes) -> tuple[object, ...]:
-    """What a block means by the library alone."""
+    """Fields of a block by the library alone."""
     try:
         decoded = [(name, value) for name, value in decoder.decode(block, raw=True)]
     except (hpack.HPACKError, IndexError, TypeError):
@@ -69,7 +69,7 @@ def meaning(decoder: hpack.Decoder, block: bytes) -> tuple[object, ...]:
 
 
 def known_meaning(blocks: HeaderBlocks, block: bytes) -> tuple[object, ...]:
-    """What ours says it means."""
+    """Fields of a block as ours reads them."""
     try:
         known = blocks.request(block)
     except Http2Violation as violation:

@@ -34,7 +34,7 @@ CALM = 0xB
 
 
 def say(*pieces: bytes) -> Told:
-    """What a client is told that says all this behind its preface, and goes."""
+    """Words to a client that says all this behind its preface, and goes."""
     return hear([HELLO, *pieces]).told
 
 

@@ -1,4 +1,4 @@
-"""What is done about a refusal: a table, and no remedy twice."""
+"""Remedies for a refusal: a table, and no remedy twice."""
 
 from __future__ import annotations
 

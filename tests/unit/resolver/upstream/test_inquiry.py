@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 
+import pytest
+
 from resolver.config.settings import UpstreamServer
 from resolver.errors import UpstreamError
 from resolver.upstream.asking import Asker, Carrier, Link, Place
@@ -48,6 +50,7 @@ class EndsWhileSending(Link):
         """Nothing is open."""
 
 
+@pytest.mark.interpreted_only
 async def test_what_ends_while_its_question_is_sent_stays_ended_and_leaves_nothing_in_flight() -> None:
     loop, clock = asyncio.get_running_loop(), Clock()
     link = EndsWhileSending(Server(UpstreamServer("udp", "192.0.2.1", 53)))

@@ -15,7 +15,7 @@ from resolver.wire.codes import HEADER, MAX_NAME
 from resolver.wire.names import domain_of, key_of
 from resolver.wire.proxy_header import SIGNATURE
 
-_TURN = 48  # answered in a row, a millisecond's worth; then what is answered at sight, timers and upstreams come first
+_TURN = 16  # answered in a row, a millisecond's worth; then what is answered at sight, timers and upstreams come first
 _SHARE = 4  # one domain has at most this part of the places
 _SHARE_OF_NETWORK = 2  # one network of IPv6 clients, this
 _BEHIND_PROXY_HEADER = 16  # octets before what its length counts

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -37,11 +38,11 @@ class DayBlocks:
         """Raises sqlite3.Error, OSError."""
         self._connection = files.open_to_write(folder, day)
         try:
-            (last,) = self._connection.execute("SELECT max(id) FROM blocks").fetchone()
+            last = files.last_id(self._connection)
         except sqlite3.Error:
             self._connection.close()
             raise
-        self._next = max(files.FIRST_BLOCK, (last or 0) + 1)  # id of the tail, or of the next block
+        self._next = max(files.FIRST_BLOCK, (last >> files.PLACE_BITS) + 1)  # id of the tail, or of the next block
         self._tail = PackableRows([], [], [], [])
 
     def close(self) -> None:
@@ -68,44 +69,51 @@ class DayBlocks:
         self._next, self._tail = at, tail
 
     def _put(self, found: Iterable[tuple[int, BlockHeader, bytes]]) -> None:
-        connection = self._connection
-        connection.execute("BEGIN IMMEDIATE")
-        try:
+        with self._transaction() as connection:
             connection.executemany(
                 _PUT, [(number, head.oldest, head.newest, head.rows, packed) for number, head, packed in found]
             )
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        """All of a block or nothing, whatever fails in it."""
+        connection = self._connection
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield connection
             connection.execute("COMMIT")
-        except sqlite3.Error:
+        finally:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
-            raise
 
     def shorten(self) -> None:
         """Remove the older half, and give back its room. Raises sqlite3.Error."""
-        connection = self._connection
-        is_of_rows = "queries" in files.tables(connection)
-        if is_of_rows and connection.execute("SELECT 1 FROM queries LIMIT 1").fetchone():
-            # A version without blocks has begun this day: its rows are older, and take far more room.
-            connection.execute("DELETE FROM queries WHERE id <= (SELECT (min(id) + max(id)) / 2 FROM queries)")
-            connection.execute("DROP TABLE IF EXISTS spans")  # of blocks of which some are gone
-        else:
-            connection.execute("DELETE FROM blocks WHERE id <= (SELECT (min(id) + max(id)) / 2 FROM blocks)")
-            if not connection.execute("SELECT 1 FROM blocks WHERE id = ?", (self._next,)).fetchone():
-                self._begin_tail()
+        with self._transaction() as connection:
+            files.note_last(connection)
+            is_of_rows = "queries" in files.tables(connection)
+            if is_of_rows and connection.execute("SELECT 1 FROM queries LIMIT 1").fetchone():
+                # A version without blocks has begun this day: its rows are older, and take far more room.
+                connection.execute("DELETE FROM queries WHERE id <= (SELECT (min(id) + max(id)) / 2 FROM queries)")
+                connection.execute("DROP TABLE IF EXISTS spans")  # of blocks of which some are gone
+            else:
+                connection.execute("DELETE FROM blocks WHERE id <= (SELECT (min(id) + max(id)) / 2 FROM blocks)")
+        if not connection.execute("SELECT 1 FROM blocks WHERE id = ?", (self._next,)).fetchone():
+            self._begin_tail()
         connection.execute("VACUUM")
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # else what VACUUM wrote counts twice, in two files
+        # Else what VACUUM wrote counts twice, in two files; where a reader is in the way, tidying up does it later.
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def take_out(self, is_theirs: Callable[[BlockClient], bool]) -> int:
         """Remove the queries of some clients from all blocks and rows, and overwrite where they were; gives how many.
 
         Blocks are written anew; one that cannot be read is removed, since it may hold theirs. Ids of what stood behind
         in a block are lower then: a page that goes on in it may have a query of the same millisecond twice, or miss it.
-        Raises sqlite3.Error; then nothing was removed.
+        Their octets are in the write-ahead log until `files.fold` has emptied it. Raises sqlite3.Error, and what
+        `is_theirs` raises; then nothing was removed.
         """
-        connection = self._connection
-        connection.execute("BEGIN IMMEDIATE")
         gone = 0
-        try:
+        with self._transaction() as connection:
+            files.note_last(connection)
             numbers = [number for (number,) in connection.execute("SELECT id FROM blocks")]
             for number in numbers:
                 count, packed = connection.execute(
@@ -123,13 +131,7 @@ class DayBlocks:
                     connection.execute(_PUT, (number, *_times(numbered[1]), left))
                     gone += count - numbered[1].rows
             gone += self._take_rows_out(is_theirs)
-            connection.execute("COMMIT")
-        except sqlite3.Error:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-            raise
         self._begin_tail()
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         return gone
 
     def _take_rows_out(self, is_theirs: Callable[[BlockClient], bool]) -> int:

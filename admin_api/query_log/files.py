@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import re
 import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -51,13 +52,19 @@ _BLOCKS = """CREATE TABLE IF NOT EXISTS blocks (
   id INTEGER PRIMARY KEY, oldest INTEGER NOT NULL, newest INTEGER NOT NULL, count INTEGER NOT NULL,
   packed BLOB NOT NULL)"""
 _BY_TIME = "CREATE INDEX IF NOT EXISTS blocks_by_time ON blocks (newest, oldest)"
+_REMOVED = "CREATE TABLE IF NOT EXISTS removed (one INTEGER PRIMARY KEY CHECK (one = 1), last INTEGER NOT NULL)"
 
 
 def days(folder: Path) -> list[str]:
     """The days that there are files of, the newest first."""
     if not folder.is_dir():
         return []
-    return sorted((path.stem for path in folder.glob("*.sqlite") if _DAY.match(path.stem)), reverse=True)
+    return sorted((path.stem for path in folder.glob("*.sqlite") if is_day(path.stem)), reverse=True)
+
+
+def is_day(text: str) -> bool:
+    """Whether a file's name is that of a day."""
+    return _DAY.match(text) is not None
 
 
 def day_of(at: float) -> str:
@@ -73,10 +80,7 @@ def path_of(folder: Path, day: str) -> Path:
 def open_to_write(folder: Path, day: str) -> sqlite3.Connection:
     """A day's file, made if need be, with a table of blocks. Raises sqlite3.Error, OSError."""
     make_folder(folder)
-    path = path_of(folder, day)
-    os.close(open_own(path, os.O_RDWR | os.O_CREAT))
-    check_own(*(Path(f"{path}{suffix}") for suffix in _BESIDE))
-    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    connection = _opened(path_of(folder, day), os.O_RDWR | os.O_CREAT)
     try:
         connection.execute(f"PRAGMA page_size={_PAGE_BYTES}")
         connection.execute("PRAGMA journal_mode=WAL")
@@ -85,11 +89,36 @@ def open_to_write(folder: Path, day: str) -> sqlite3.Connection:
         connection.execute("BEGIN IMMEDIATE")
         connection.execute(_BLOCKS)
         connection.execute(_BY_TIME)
+        connection.execute(_REMOVED)
         connection.execute("COMMIT")
     except sqlite3.Error:
         connection.close()
         raise
     return connection
+
+
+def _opened(path: Path, flags: int) -> sqlite3.Connection:
+    os.close(open_own(path, flags))
+    check_own(*(Path(f"{path}{suffix}") for suffix in _BESIDE))
+    return sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+
+
+def fold(folder: Path, day: str) -> bool:
+    """Have all of a day in its file, and nothing in the write-ahead log, where old states of pages lie.
+
+    False while that cannot be, as a rule because a reader still has an old state.
+    """
+    path = path_of(folder, day)
+    beside = Path(f"{path}-wal")
+    try:
+        if not beside.exists() or not beside.stat().st_size:
+            return True
+        with closing(_opened(path, os.O_RDWR)) as connection:
+            connection.execute(f"PRAGMA busy_timeout={round(_WAIT_SECONDS * 1000)}")
+            (is_busy, *_) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    except (OSError, sqlite3.Error):
+        return not path.exists()
+    return not is_busy
 
 
 def open_to_read(folder: Path, day: str) -> sqlite3.Connection:
@@ -104,16 +133,27 @@ def tables(connection: sqlite3.Connection) -> set[str]:
 
 
 def last_id(connection: sqlite3.Connection) -> int:
-    """The highest id; 0 where there are no queries. Raises sqlite3.Error."""
+    """The highest id, of those that were removed, too; 0 where there were no queries. Raises sqlite3.Error."""
     found = tables(connection)
+    last = 0
+    if "removed" in found:
+        (last,) = connection.execute("SELECT ifnull(max(last), 0) FROM removed").fetchone()
     if "blocks" in found:
-        last = connection.execute("SELECT id, count FROM blocks ORDER BY id DESC LIMIT 1").fetchone()
-        if last is not None:
-            return int(last[0]) << PLACE_BITS | int(last[1]) - 1
+        block = connection.execute("SELECT id, count FROM blocks ORDER BY id DESC LIMIT 1").fetchone()
+        if block is not None:
+            return max(int(last), int(block[0]) << PLACE_BITS | int(block[1]) - 1)
     if "queries" in found:
         (row,) = connection.execute("SELECT max(id) FROM queries").fetchone()
-        return int(row or 0)
-    return 0
+        last = max(last, row or 0)
+    return int(last)
+
+
+def note_last(connection: sqlite3.Connection) -> None:
+    """Keep the highest id before queries are removed: what was seen by it is not seen again, nor is it given again.
+
+    In a transaction. Raises sqlite3.Error.
+    """
+    connection.execute("INSERT OR REPLACE INTO removed (one, last) VALUES (1, ?)", [last_id(connection)])
 
 
 def remove(folder: Path, day: str) -> None:

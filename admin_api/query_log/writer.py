@@ -11,13 +11,13 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable
-from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from admin_api.query_log import files
+from admin_api.query_log import files, set_aside
 from admin_api.query_log.day_blocks import DayBlocks, StoredBlock, extend, picked
+from admin_api.query_log.erasing import PATIENCE_SECONDS, Erasures
 from resolver.config.settings import ControlSettings
 from resolver.telemetry.log import Log
 from resolver.telemetry.query_block_reading import (
@@ -64,6 +64,8 @@ class QueryLogWriter:
         settings: ControlSettings,
         log: Log,
         beside: Callable[[bytes], None] | None = None,
+        *,
+        erase_patience_seconds: float = PATIENCE_SECONDS,
     ) -> None:
         """`beside` takes the datagrams that hold unlisted names instead of queries."""
         self.dropped = 0
@@ -73,7 +75,7 @@ class QueryLogWriter:
         self._settings = settings
         self._log = log
         self._queue: queue.Queue[bytes] = queue.Queue(_MOST_DATAGRAMS)
-        self._erasures: queue.SimpleQueue[tuple[Callable[[BlockClient], bool], Future[int]]] = queue.SimpleQueue()
+        self._erasures = Erasures(self._folder, log, self._blocks_of, self._close, erase_patience_seconds)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._write, name="query log")
         self._days: dict[str, DayBlocks] = {}
@@ -97,10 +99,12 @@ class QueryLogWriter:
     async def take_out(self, is_theirs: Callable[[BlockClient], bool]) -> int:
         """Remove the queries of some clients that are written by now from all days; gives how many.
 
-        `is_theirs` is called in the writer's thread. Raises sqlite3.Error, OSError: days may be left then.
+        Damaged days are removed with them: they may hold theirs. `is_theirs` is called in the writer's thread. Raises
+        sqlite3.Error, OSError: days may be left then; ErasureUnfinished, QueryLogEnded.
         """
-        asked: Future[int] = Future()
-        self._erasures.put((is_theirs, asked))
+        asked = self._erasures.ask(is_theirs)
+        with contextlib.suppress(queue.Full):
+            self._queue.put_nowait(b"")  # the thread may be waiting for something to come
         return await asyncio.wrap_future(asked)
 
     def _readable(self) -> bool:
@@ -127,22 +131,29 @@ class QueryLogWriter:
             self.dropped += 1
 
     def _write(self) -> None:
-        """The thread: commit what came, and tidy up, until told to stop."""
+        """The thread: commit what came, erase, and tidy up, until told to stop."""
+        is_orderly = False
+        try:
+            self._write_on()
+            is_orderly = True
+        finally:
+            self._erasures.end(is_orderly=is_orderly)
+            for blocks in self._days.values():
+                blocks.close()
+
+    def _write_on(self) -> None:
         tidied = 0.0
         while True:
             is_last = self._stop.is_set()
-            for day, some in self._gathered(wait=not is_last).items():
+            for day, some in self._gathered(wait=not is_last and not self._erasures.are_waiting).items():
                 self._commit(day, some)
-            while not self._erasures.empty():
-                self._erase(*self._erasures.get())
+            self._erasures.work()
             if time.monotonic() - tidied > _TIDY_SECONDS:
                 tidied = time.monotonic()
                 with contextlib.suppress(OSError, sqlite3.Error):
                     self._tidy()
             if is_last and self._queue.empty():
                 break
-        for blocks in self._days.values():
-            blocks.close()
 
     def _gathered(self, *, wait: bool) -> dict[str, _OfDay]:
         """Blocks that come within a moment, by day."""
@@ -157,7 +168,7 @@ class QueryLogWriter:
                 datagram = self._queue.get(timeout=left) if wait else self._queue.get_nowait()
             except queue.Empty:
                 break
-            if self._stop.is_set():
+            if self._stop.is_set() or self._erasures.are_waiting:
                 wait = False
             if not datagram:
                 continue
@@ -166,14 +177,6 @@ class QueryLogWriter:
             except BlockError:
                 self._drop(datagram)
         return found
-
-    def _erase(self, is_theirs: Callable[[BlockClient], bool], asked: Future[int]) -> None:
-        if not asked.set_running_or_notify_cancel():
-            return
-        try:
-            asked.set_result(sum(self._blocks_of(day).take_out(is_theirs) for day in files.days(self._folder)))
-        except Exception as error:  # goes to who asked
-            asked.set_exception(error)
 
     def _commit(self, day: str, some: _OfDay) -> None:
         try:
@@ -196,17 +199,19 @@ class QueryLogWriter:
 
     def _trouble(self, day: str, error: Exception) -> None:
         """Tell it, once a minute; what is no database is set aside, and a new file begun."""
-        if any(said in str(error) for said in ("malformed", "not a database")):
+        if set_aside.is_damage(error):
             self._close(day)
-            path = files.path_of(self._folder, day)
             with contextlib.suppress(OSError):
-                path.rename(path.with_suffix(".damaged"))
+                set_aside.set_aside(self._folder, day)
         if time.monotonic() - self._told_at > _TIDY_SECONDS:
             self._told_at = time.monotonic()
             self._log.error("the query log cannot be written; rows are dropped", day=day, why=str(error))
 
     def _tidy(self) -> None:
-        """Remove days that are too old, and the oldest while there is too much."""
+        """Remove days that are too old, and the oldest while there is too much; empty write-ahead logs.
+
+        These may hold what was erased: of a process that was killed, or because a reader was in the way.
+        """
         oldest = files.day_of(time.time() - (self._settings.retention_days - 1) * 86400)
         days = files.days(self._folder)
         most = self._settings.max_mib << 20
@@ -216,6 +221,12 @@ class QueryLogWriter:
             if day < oldest or (total > most and day != days[0]):
                 self._close(day)
                 files.remove(self._folder, day)
+            else:
+                files.fold(self._folder, day)
+        for day in set_aside.days_aside(self._folder):
+            total += set_aside.size_aside(self._folder, day)
+            if day < oldest or total > most:
+                set_aside.remove_aside(self._folder, day)
         if days and files.size(self._folder, days[0]) > most:  # today alone is too much
             self._blocks_of(days[0]).shorten()
 

@@ -148,18 +148,45 @@ async def test_a_person_is_taken_out_of_blocks_rows_and_the_file_and_all_others_
         assert await day.names(after=after) == [secret(number) for number in reversed(range(850, 900))]
     left = [secret(number) for number in reversed(range(900)) if number % 3 != 1 or number >= 850]
     assert await day.names() == left
+    assert files.fold(day.folder, DAY)
     assert b"secret-0001" not in octets_of(day.folder)
 
 
-async def test_nobody_is_taken_out_where_it_fails(day: Day) -> None:
+@pytest.mark.parametrize("kind", [sqlite3.OperationalError, ValueError])
+async def test_nobody_is_taken_out_where_it_fails_and_the_day_goes_on(day: Day, kind: type[Exception]) -> None:
     day.add(small=range(10), whole=range(10, 200))
 
     def fails(client: BlockClient) -> bool:
-        raise sqlite3.OperationalError("no")
+        raise kind("no")
 
-    with pytest.raises(sqlite3.OperationalError):
+    with pytest.raises(kind):
         day.blocks.take_out(fails)
-    assert len(await day.names()) == 200
+    day.add(small=range(200, 203))
+    assert len(await day.names()) == 203
+
+
+@pytest.mark.parametrize("is_whole", [True, False])
+async def test_after_shows_only_what_is_new_though_all_that_was_there_is_taken_out(day: Day, is_whole: bool) -> None:
+    other = row(0, "10.0.0.2", "other.example")
+    day.blocks.add([], BlockMaker().rows([other]))
+    day.add(whole=range(150) if is_whole else range(0), small=range(0) if is_whole else range(150))
+    after = await day.newest()
+    assert day.blocks.take_out(lambda client: client.address == "10.0.0.1") == 150
+    assert await day.names(after=after) == []
+    assert await day.newest() == after
+    with closing(DayBlocks(day.folder, DAY)) as again:
+        again.add([], BlockMaker().rows([row(number) for number in range(3)]))
+    assert await day.names(after=after) == numbered(2, 1, 0)
+    assert await day.names() == [*numbered(2, 1, 0), "other.example"]
+
+
+async def test_after_shows_only_what_is_new_behind_a_day_that_was_too_much(day: Day) -> None:
+    day.add(whole=range(150))
+    after = await day.newest()
+    day.blocks.shorten()
+    assert await day.names() == []
+    day.add(small=range(150, 152))
+    assert await day.names(after=after) == numbered(151, 150)
 
 
 def test_tallies_are_the_same_of_blocks_as_of_rows_and_pass_over_what_is_damaged(tmp_path: Path) -> None:

@@ -22,7 +22,8 @@ _KINDS = {
     "cached_exempted": "exempted",
     "forwarded_exempted": "exempted",
 }
-_MOST_PARSED = 16_384  # keys that are kept parsed, a KiB each; parsing one takes some 3 µs
+_MOST_PARSED = 8_192  # keys that are kept parsed, a KiB each; parsing one takes some 3 µs
+_OF_ANSWER = '["answer",'
 Gain = tuple[str, int]  # a cell's key, and by how much it grew
 Row = tuple[str, str, str]  # dimension, key, kind
 
@@ -34,8 +35,18 @@ class Gains:
         self.rows: Counter[Row] = Counter()
         self.totals: Counter[str] = Counter()  # of metrics: keys without names and clients
         self.clients: set[int] = set()
+        by_facts: Counter[str] = Counter()  # names have few: each is worked out once
         for key, count in gains:
-            self._take(_parsed(key), key, count)
+            if key.startswith(_OF_ANSWER):
+                facts, domain = _without_domain(key)
+                by_facts[facts] += count
+                kind = _KINDS.get(str(_parsed(facts)[1]))
+                if kind is not None:
+                    self.rows["domain", domain or OTHER, kind] += count
+            else:
+                self._take(_parsed(key), key, count)
+        for facts, count in by_facts.items():
+            self._answer(_parsed(facts), count)
         self._bound(known or {})
 
     @property
@@ -48,9 +59,7 @@ class Gains:
         return found
 
     def _take(self, parts: tuple[str | None, ...], key: str, count: int) -> None:
-        if parts[0] == "answer":
-            self._answer(parts, count)
-        elif parts[0] == "client":
+        if parts[0] == "client":
             client, kind = str(parts[1]), str(parts[2])
             if client and client != OTHER:
                 self.clients.add(hash_of(client))
@@ -60,7 +69,7 @@ class Gains:
             self.totals[key] += count
 
     def _answer(self, parts: tuple[str | None, ...], count: int) -> None:
-        _, outcome, group, service, in_list, qtype, rcode, protocol, *exemptions, domain = parts
+        _, outcome, group, service, in_list, qtype, rcode, protocol, *exemptions = parts
         exemption = exemptions[0] if exemptions else None  # an earlier version counted none
         rows = self.rows
         rows["outcome", str(outcome), ""] += count
@@ -71,7 +80,6 @@ class Gains:
         vendor = service.partition("/")[0] if service else None
         if kind is not None:
             rows["group", str(group), kind] += count
-            rows["domain", domain or OTHER, kind] += count
             rows["group/vendor", f"{group}/{vendor or ''}", kind] += count
             named = (("service", service), ("vendor", vendor), ("list", in_list), ("exemption", exemption))
             for dimension, name in named:
@@ -92,6 +100,19 @@ class Gains:
             lost = keys.keys() - {key for key, _ in keys.most_common(room)}
             for row in [row for row in self.rows if row[0] == dimension and row[1] in lost]:
                 self.rows[dimension, OTHER, row[2]] += self.rows.pop(row)
+
+
+def _without_domain(key: str) -> tuple[str, str | None]:
+    """The key of an answer without its last entry, the domain, as JSON; and that.
+
+    No string of JSON holds a quotation mark that no backslash is before, and so none holds the two characters that the
+    last entry begins with.
+    """
+    if not key.endswith('"]'):
+        return f"{key[: key.rindex(',')]}]", None
+    at = key.rindex(',"')
+    domain = key[at + 1 : -1]
+    return f"{key[:at]}]", domain[1:-1] if "\\" not in domain else str(json.loads(domain))
 
 
 @functools.lru_cache(maxsize=_MOST_PARSED)

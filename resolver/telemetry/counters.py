@@ -13,13 +13,13 @@ A cell's key says what it counts, as a JSON array (compact, so that equal keys a
 from __future__ import annotations
 
 import ipaddress
-import json
 from bisect import bisect_left
 from collections import Counter
 from enum import IntEnum
 from typing import Final
 
 from resolver.telemetry.counter_file import CounterFile, MemoryCells
+from resolver.telemetry.json_text import array_of
 from resolver.telemetry.query_blocks import LogFacts
 
 KINDS: Final[tuple[str, ...]] = ("blocked", "monitored", "exempted", "other")
@@ -112,7 +112,7 @@ class Counters:
         domain = facts[-1]
         if domain is not None:
             whole = ["answer", OUTCOMES[outcome], *facts] if self._detailed else None
-            cell = None if whole is None else self.store.intern(_text(whole), reserve=_RESERVED_CELLS)
+            cell = None if whole is None else self.store.intern(array_of(whole), reserve=_RESERVED_CELLS)
             return self.answer(outcome, (*facts[:-1], None)) if cell is None else cell
         return self._new(["answer", OUTCOMES[outcome], *facts])
 
@@ -123,7 +123,7 @@ class Counters:
         name = shown_client(address, self.clients)
         cell = self._client_cells.get(name)
         if cell is None:
-            if not name or self.store.intern(_text(["client", name, KINDS[0]]), reserve=_RESERVED_CELLS) is None:
+            if not name or self.store.intern(array_of(["client", name, KINDS[0]]), reserve=_RESERVED_CELLS) is None:
                 return self._everyone
             cell = self.store.used - 1
             for kind in KINDS[1:]:
@@ -141,7 +141,7 @@ class Counters:
         places = self._waits.get((outcome, bucket))
         if places is None:
             verdict = VERDICT_OF[outcome]
-            of_bucket, of_sum = _text(["seconds", verdict, BUCKET_NAMES[bucket]]), _text(["seconds_sum", verdict])
+            of_bucket, of_sum = array_of(["seconds", verdict, BUCKET_NAMES[bucket]]), array_of(["seconds_sum", verdict])
             places = self._waits[outcome, bucket] = self._other(of_bucket), self._other(of_sum)
         in_bucket, in_sum = places
         self.cells[in_bucket] += 1
@@ -149,8 +149,8 @@ class Counters:
 
     def sync(self, elsewhere: dict[tuple[str, ...], int]) -> None:
         """Bring what is counted elsewhere into cells, by key: drops, and what upstreams did."""
-        now = Counter({_text(["dropped", what]): count for what, count in self.dropped.items()})
-        now.update({_text([*key]): count for key, count in elsewhere.items()})
+        now = Counter({array_of(["dropped", what]): count for what, count in self.dropped.items()})
+        now.update({array_of([*key]): count for key, count in elsewhere.items()})
         for key, count in now.items():
             if more := count - self._synced[key]:
                 self.cells[self._other(key)] += more
@@ -176,7 +176,7 @@ class Counters:
         return first
 
     def _new(self, key: list[str | None]) -> int:
-        cell = self.store.intern(_text(key))
+        cell = self.store.intern(array_of(key))
         return self._lost if cell is None else cell
 
     def _other(self, key: str) -> int:
@@ -196,7 +196,3 @@ def shown_client(address: str, clients: str) -> str:
     if clients == "full":
         return str(parsed)
     return str(ipaddress.ip_network((parsed, _PREFIXES[parsed.version]), strict=False))
-
-
-def _text(key: list[str | None]) -> str:
-    return json.dumps(key, separators=(",", ":"), ensure_ascii=True)

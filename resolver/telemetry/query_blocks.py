@@ -19,7 +19,6 @@ Nothing here reads or writes files: the same octets may lie in any database. Wha
 from __future__ import annotations
 
 import itertools
-import json
 import operator
 import struct
 import sys
@@ -27,6 +26,8 @@ import zlib
 from array import array
 from collections.abc import Iterable, Sequence
 from typing import Final, final
+
+from resolver.telemetry.json_text import array_of, quoted
 
 MAGIC: Final = b"MQB"
 VERSION: Final = 1
@@ -60,7 +61,7 @@ class LogFacts:
 
 def log_facts(name: str, rest: Sequence[str | None]) -> LogFacts:
     """Give the facts of a name and, as FACTS says, of the rest."""
-    return LogFacts(json.dumps(name).encode(), json.dumps(rest, separators=(",", ":")).encode())
+    return LogFacts(quoted(name).encode(), array_of(rest).encode())
 
 
 def pack(

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from typing import Final, Protocol
 
-from resolver.policy.decision import Decision, Verdict
+from resolver.policy.decision import Decision, MatchedRule, Verdict
+from resolver.policy.rule_layer import Member
 from resolver.telemetry.counters import KIND_OF, VERDICT_OF, Account, Counters, shown_client
-from resolver.telemetry.query_blocks import LogFacts, log_facts
+from resolver.telemetry.json_text import array_of, quoted
+from resolver.telemetry.query_blocks import LogFacts
 from resolver.telemetry.query_events import QueryEvents
 from resolver.wire.codes import Rcode
 from resolver.wire.message import type_name
@@ -35,16 +36,20 @@ class Accounts:
         self._events = events
         self._known: dict[tuple[object, ...], Account] = {}
         self._rests: dict[bytes, bytes] = {}  # of facts: many names have the same
+        self._names: dict[bytes, tuple[str, bytes]] = {}  # by key, as text and as JSON: groups and types share it
+        self._rules: dict[bytes, tuple[Member, str]] = {}  # by a name's key, a rule on it, and how it is written
 
     def forget(self) -> None:
         """Begin anew: the policy, or the counters' cells, are others."""
         self._known.clear()
         self._rests.clear()
+        self._names.clear()
+        self._rules.clear()
 
     def client(self, address: str) -> tuple[int, bytes]:
         """The cell of a client, and what the query log says of it."""
         counters = self._counters
-        return counters.client(address), json.dumps(shown_client(address, counters.clients)).encode()
+        return counters.client(address), quoted(shown_client(address, counters.clients)).encode()
 
     def of(
         self,
@@ -89,7 +94,7 @@ class Accounts:
         kind = KIND_OF[outcome]
         is_hit = kind != _NO_HIT
         rule = decision.rule if is_hit else None
-        domain = to_text(wire_of_key(question.key)) if is_hit or is_logged else None
+        domain, shown_domain = self._name(question.key) if is_hit or is_logged else (None, b"")
         qtype, protocol = type_name(question.qtype), _PROTOCOLS[transport]
         rcode_name = _RCODES.get(rcode, str(rcode))
         service = decision.service if is_hit else None
@@ -100,14 +105,29 @@ class Accounts:
         facts = (decision.group, service, in_list, known_type, rcode_name, protocol, exemption, of_hit)
         logged: LogFacts | None = None
         if domain is not None and is_logged:
-            said = rule.text if rule else None
+            said = self._written(rule) if rule else None
             rules = (service, in_list, said, exemption)
             said_last = () if remark is None else (remark,)
-            logged = log_facts(
-                domain, (decision.group, qtype, rcode_name, VERDICT_OF[outcome], *rules, protocol, *said_last)
-            )
-            logged.rest = self._rests.setdefault(logged.rest, logged.rest)
+            rest = array_of(
+                (decision.group, qtype, rcode_name, VERDICT_OF[outcome], *rules, protocol, *said_last)
+            ).encode()
+            logged = LogFacts(shown_domain, self._rests.setdefault(rest, rest))
         return self._counters.answer(outcome, facts), kind, logged
+
+    def _name(self, key: bytes) -> tuple[str, bytes]:
+        """A name as text, and as the query log has it."""
+        found = self._names.get(key)
+        if found is None:
+            text = to_text(wire_of_key(key))
+            found = self._names[key] = text, quoted(text).encode()
+        return found
+
+    def _written(self, rule: MatchedRule) -> str:
+        """A rule as it is written."""
+        found = self._rules.get(rule.key)
+        if found is None or found[0] is not rule.meaning:
+            found = self._rules[rule.key] = rule.meaning, rule.text
+        return found[1]
 
     def count(self, client: Counted, account: Account, milliseconds: float = 0) -> None:
         """Count an answer for a client, and log it if it is to be."""

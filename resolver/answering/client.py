@@ -9,6 +9,7 @@ from resolver.cache.table import AnswerTable, CachedOrigin, Prepared, TableBudge
 from resolver.policy.decision import Decision
 from resolver.policy.standing import View
 from resolver.telemetry.counters import Account
+from resolver.wire.cookies import CookieProof
 from resolver.wire.question import Question
 from resolver.wire.sinkhole import Sinkhole
 from resolver.wire.transport import Transport
@@ -75,7 +76,9 @@ class Client:
     speaks_for_itself: bool = False  # as a trusted proxy that has said so
     octets: bytes = b""  # of its socket address, by which `Clients.by_octets` has it; b"" where it has not
     varies: bool = False  # its last query was in another letter case than the answer table has, or with a cookie
-    cookie: bytes = b""  # the COOKIE option by which it proved last where it is, and until when that is believed
+    cookie: bytes = b""  # the COOKIE option that it sent last, unless that was bad
+    cookie_answer: bytes = b""  # what that is answered with until `cookie_until`, and what it proves
+    cookie_proof: CookieProof = CookieProof.UNKNOWN
     cookie_until: float = 0.0
 
     @property

@@ -150,7 +150,7 @@ class Pipeline:
     def _answer_with(self, question: Question, client: Client, transport: Transport) -> bytes | Pending | None:
         """Answer a query whose reply carries something for its client alone, or is rated."""
         try:
-            reply = self._replies.of(question, client.packed, transport)
+            reply = self._replies.of(question, client, transport, self._clock())
         except FormatError as error:
             return self._malformed(compose(question, error.rcode), client, transport, error.rcode)
         if reply.cookie is not CookieProof.GOOD:  # else it is where it says, and nobody's victim

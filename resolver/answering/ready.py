@@ -15,7 +15,7 @@ from resolver.answering.resolution import Resolver
 from resolver.cache.table import Prepared
 from resolver.telemetry.counters import Counters
 from resolver.telemetry.query_events import QueryEvents
-from resolver.wire.codes import MAX_MESSAGE, UDP_PAYLOAD, UDP_PAYLOAD_PLAIN
+from resolver.wire.codes import HEADER, MAX_MESSAGE, UDP_PAYLOAD, UDP_PAYLOAD_PLAIN
 from resolver.wire.question import Question
 from resolver.wire.table_key import key_and_cookie
 from resolver.wire.transport import Transport
@@ -56,7 +56,7 @@ class ReadyAnswers:
         cells[client.cell + prepared.kind] += 1
         if prepared.facts is not None:
             self._events.put(client.shown, prepared.facts)
-        return query[:2] + prepared.answer
+        return b"".join((query[:2], prepared.head, query[HEADER : prepared.question_end], prepared.rest))
 
     def answer_to(self, question: Question, client: Client, transport: int, now: float) -> bytes | None:
         """The answer that is ready for a client's question, to which its options are yet to be added.

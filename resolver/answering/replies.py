@@ -5,8 +5,6 @@ Answers in cache and answer table are free of them, and shared; they are put int
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from resolver.answering.client import Client
 from resolver.errors import FormatError
 from resolver.wire.codes import MAX_MESSAGE, EdnsOption
@@ -27,16 +25,23 @@ _KEEPALIVE = int(EdnsOption.TCP_KEEPALIVE)
 _PADDING = int(EdnsOption.PADDING)
 
 
-@dataclass(slots=True)
 class Reply:
-    """Parts that are added to an answer. `cookie` is what the client's proves, None where it sent none."""
+    """Parts that are added to an answer.
 
-    transport: Transport
-    options: bytes = b""
-    nsid: bytes = b""  # an option that is left out where there is no room
-    is_padded: bool = False
-    cookie: CookieProof | None = None
-    rated_network: bytes = b""  # whose responses are counted; b"" where they are not
+    * `nsid`: an option that is left out where there is no room;
+    * `cookie`: what the client's proves, None where it sent none;
+    * `rated_network`: whose responses are counted; b"" where they are not.
+    """
+
+    __slots__ = ("cookie", "is_padded", "nsid", "options", "rated_network", "transport")
+
+    def __init__(self, transport: Transport) -> None:
+        self.transport = transport
+        self.options = b""
+        self.nsid = b""
+        self.is_padded = False
+        self.cookie: CookieProof | None = None
+        self.rated_network = b""
 
     def finish(self, answer: bytes, question: Question) -> bytes:
         """The answer with what is added to it. What no longer fits into a datagram is truncated."""
@@ -64,15 +69,19 @@ class Replies:
         tenths = min(int(idle_seconds * 10), _MOST_TENTHS)
         self._keepalive = edns_option(_KEEPALIVE, tenths.to_bytes(2, "big"))
 
-    def of(self, question: Question, address: bytes, transport: Transport) -> Reply:
-        """The parts of the answer to a question that has options. `address` is the client's, packed.
+    def of(self, question: Question, client: Client, transport: Transport, now: float) -> Reply:
+        """The parts of the answer to a client's question that has options. `now` is in monotonic seconds.
 
         Raises FormatError for an option that is malformed.
         """
         asked = question.options
         reply = Reply(transport)
         if self._cookies is not None and (cookie := asked.get(_COOKIE)) is not None:
-            reply.options, reply.cookie = self._cookies.answer(cookie, address)
+            option = edns_option(_COOKIE, cookie)
+            if option == client.cookie and now < client.cookie_until:
+                reply.options, reply.cookie = client.cookie_answer, client.cookie_proof
+            else:
+                reply.options, reply.cookie = self._answered(self._cookies, option, client, now)
         if _KEEPALIVE in asked and transport.has_connections:  # over UDP it is ignored (RFC 7828 section 3.3.1)
             if asked[_KEEPALIVE]:
                 raise FormatError("a client must not send a timeout (RFC 7828 section 3.2.1)")
@@ -85,18 +94,32 @@ class Replies:
     def cookie_option(self, option: bytes, client: Client, now: float) -> bytes | None:
         """The option that answers a client's COOKIE option, which is whole; b"" without cookies, None: it is malformed.
 
-        Most clients send the one that they were given, again and again: it is checked once a minute. `now` is in
-        monotonic seconds.
+        `now` is in monotonic seconds.
         """
         if option == client.cookie and now < client.cookie_until:
-            return option
+            return client.cookie_answer
         if self._cookies is None:
             return b""
         try:
-            answered, proof = self._cookies.answer(option[_OPTION_HEADER:], client.packed)
+            return self._answered(self._cookies, option, client, now)[0]
         except FormatError:
             return None
-        if proof is CookieProof.GOOD and answered == option:
-            left = self._cookies.seconds_left(option[_OPTION_HEADER:])
-            client.cookie, client.cookie_until = option, now + min(left, _BELIEVED_SECONDS)
-        return answered
+
+    @staticmethod
+    def _answered(cookies: ServerCookies, option: bytes, client: Client, now: float) -> tuple[bytes, CookieProof]:
+        """The option that answers a client's COOKIE option, and what that one proves. Raises FormatError.
+
+        Most clients send the one that they were given, again and again: it is checked once a minute. What is made for
+        who sends its own alone is the same for a second. What is bad is looked at each time, and takes no good one's
+        place.
+        """
+        answered, proof = cookies.answer(option[_OPTION_HEADER:], client.packed)
+        left = 0.0
+        if proof is CookieProof.UNKNOWN:
+            left = cookies.same_seconds()
+        elif proof is CookieProof.GOOD and answered == option:
+            left = min(cookies.seconds_left(option[_OPTION_HEADER:]), _BELIEVED_SECONDS)
+        if left:
+            client.cookie, client.cookie_answer, client.cookie_proof = option, answered, proof
+            client.cookie_until = now + left
+        return answered, proof

@@ -27,6 +27,7 @@ _NO_DNSSEC: Final = (0x00, 0x02)  # the last octet of a cache key where the clie
 # of no use for others, nor are signatures for who does not want them.
 LESS: Final = {0x01: (b"\x00",), 0x02: (b"\x00",), 0x03: (b"\x01", b"\x02", b"\x00")}
 _MOST_KEPT_ADDRESSES: Final = 16  # beside an entry; more would take several times the entry's own octets
+_MOST_COUNTED_OCTETS: Final = 256  # of sections that are kept with counted-down TTLs, too
 _FEW_AUTHORITIES: Final = 4  # records among which the SOA is found at once
 _OVERHEAD: Final = 600  # octets of Python objects around one entry, measured with tracemalloc
 
@@ -36,6 +37,8 @@ class CacheEntry:
 
     __slots__ = (
         "_addresses",
+        "_counted",
+        "_counted_ttl",
         "absent",
         "answer",
         "below",
@@ -60,6 +63,8 @@ class CacheEntry:
         self.size = size
         self.used = False
         self._addresses: tuple[bytes, ...] | None = None
+        self._counted_ttl = -1  # the TTL that `_counted` has: groups and forms of a query share it for a second
+        self._counted = b""
         self.below: CacheEntry | None = None  # what names below it get, where that takes long to make
         self.absent: bytes | None = None  # under what it is known as a name that is not there
         self.failed_why: tuple[int, str] | None = None  # EDE code and text, for a failure that is remembered
@@ -98,7 +103,14 @@ class CacheEntry:
         if most is not None and most < ttl:
             ttl = most
         answer = self.answer
-        return answer.body if ttl == answer.ttl_seconds else with_ttl(answer.body, answer.ttl_offsets, ttl)
+        if ttl == answer.ttl_seconds:
+            return answer.body
+        if ttl == self._counted_ttl:
+            return self._counted
+        body = with_ttl(answer.body, answer.ttl_offsets, ttl)
+        if len(body) <= _MOST_COUNTED_OCTETS:
+            self._counted_ttl, self._counted = ttl, body
+        return body
 
 
 class ResponseCache:
@@ -189,6 +201,8 @@ class ResponseCache:
         if not negative and ttl < self._min_ttl:  # what is not there may come to be at any time (RFC 2308 section 5)
             ttl = min(self._min_ttl, self._max_ttl)
         size = len(key) + len(answer.body) + 2 * len(answer.ttl_offsets) + _OVERHEAD
+        if len(answer.body) <= _MOST_COUNTED_OCTETS:
+            size += len(answer.body)
         for target in answer.targets:
             size += len(target) + _TARGET_OVERHEAD
         stale_seconds = 0 if negative or answer.leads_on is not None else self._stale_seconds

@@ -34,48 +34,49 @@ class CachedOrigin:
 class Prepared:
     """A finished answer, and the account that it is counted under, flat, since every repeated query reads it.
 
-    * `answer`: all of it after the ID, the name in the letter case of the table's key;
-    * `question_end`: the offset in the query at which the question ends; what lies before it is the client's own;
-    * `options_at`: the offset, in `answer`, of the RDLENGTH of the OPT record that it ends with, 0 where it has none;
+    It has what is before the question and what is behind it: the question is the query's own, in its letter case, and
+    so names that are answered alike share both parts. A reply is ID, head, question and rest.
+
+    * `head`: the header after the ID; `rest`: all behind the question;
+    * `question_end`: the offset in the query at which the question ends;
+    * `options_at`: the offset, in `rest`, of the RDLENGTH of the OPT record that it ends with, 0 where it has none;
     * `ends_at`: the (monotonic) second from which on it is none any more;
     * `origin`: where it can be renewed then.
     """
 
-    __slots__ = ("answer", "cell", "ends_at", "facts", "kind", "options_at", "origin", "question_end")
+    __slots__ = ("cell", "ends_at", "facts", "head", "kind", "options_at", "origin", "question_end", "rest")
 
     def __init__(
         self, question: Question, answer: bytes, ends_at: float, account: Account, origin: CachedOrigin | None
     ) -> None:
         """`answer` is a whole message."""
         end = question.end
-        self.answer = answer[2:HEADER] + question.table_key[HEADER - 2 : end - 2] + answer[end:]
+        self.head = answer[2:HEADER]
+        self.rest = answer[end:]
         self.question_end = end
-        self.options_at = options_at(answer, end) - 2 if question.edns and answer[10:12] != _NONE else 0
+        self.options_at = options_at(answer, end) - end if question.edns and answer[10:12] != _NONE else 0
         self.ends_at = ends_at
         self.origin = origin
         self.cell, self.kind, self.facts = account
 
     def renew(self, body: bytes, ends_at: float) -> None:
         """Go on with other TTLs: `body`, of the same length, follows the question."""
-        start = self.question_end - 2
-        answer = self.answer
-        self.answer = answer[:start] + body + answer[start + len(body) :]
+        self.rest = body + self.rest[len(body) :]
         self.ends_at = ends_at
 
     def reply(self, query: bytes) -> bytes:
         """The answer to a query of the same key, with its ID and in its letter case."""
-        answer, end = self.answer, self.question_end
-        return query[:2] + answer[:10] + query[HEADER:end] + answer[end - 2 :]
+        return b"".join((query[:2], self.head, query[HEADER : self.question_end], self.rest))
 
     def reply_with(self, query: bytes, option: bytes) -> bytes:
         """The same with one more option in the OPT record; where there is none, without."""
         at = self.options_at
         if not at:
             return self.reply(query)
-        answer, end = self.answer, self.question_end
-        length = (answer[at] << 8 | answer[at + 1]) + len(option)
-        told = length.to_bytes(2, "big")
-        return query[:2] + answer[:10] + query[HEADER:end] + answer[end - 2 : at] + told + answer[at + 2 :] + option
+        rest = self.rest
+        told = ((rest[at] << 8 | rest[at + 1]) + len(option)).to_bytes(2, "big")
+        asked = query[HEADER : self.question_end]
+        return b"".join((query[:2], self.head, asked, rest[:at], told, rest[at + 2 :], option))
 
 
 class AnswerTable:
@@ -99,8 +100,12 @@ class AnswerTable:
         key = question.table_key
         if len(key) + len(answer) > MAX_ENTRY_OCTETS:
             return
-        self._budget.make_room()
-        self.entries[key] = Prepared(question, answer, ends_at, account, origin)
+        budget = self._budget
+        budget.make_room()
+        prepared = self.entries[key] = Prepared(question, answer, ends_at, account, origin)
+        prepared.head = budget.shared(prepared.head)
+        if origin is None:
+            prepared.rest = budget.shared(prepared.rest)
 
 
 class TableBudget:
@@ -111,12 +116,14 @@ class TableBudget:
         self._most = most
         self._dropped = dropped
         self._stored = 0  # an upper bound: replacing an entry counts again
+        self._parts: dict[bytes, bytes] = {}  # of answers, that many have; two an entry at most
 
     def make_room(self) -> None:
         """Count one more entry; start all tables afresh when they are full."""
         self._stored += 1
         if self._stored <= self._most:
             return
+        self._parts.clear()
         held = sum(len(table.entries) for table in self.tables)
         if held < self._most:
             self._stored = held + 1
@@ -126,8 +133,13 @@ class TableBudget:
         self._dropped["answer_table_entries"] += held
         self._stored = 1
 
+    def shared(self, part: bytes) -> bytes:
+        """The part of an answer that another one has already, which is equal; else this one."""
+        return self._parts.setdefault(part, part)
+
     def give_up(self) -> None:
         """Forget all answers, and the tables, which know this bound: as a cycle they would stay for a long time."""
         for table in self.tables:
             table.entries.clear()
         self.tables.clear()
+        self._parts.clear()

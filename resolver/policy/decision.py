@@ -17,7 +17,7 @@ class Verdict(StrEnum):
     EXEMPT = "exempt"  # would have been blocked; the client's group is exempt, or an exemption covers it
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, init=False)  # one is made for many queries, and that of dataclass is never compiled
 class MatchedRule:
     """The rule that decided, and where it stands. `key` is its name's; `meaning` the rest (policy.rule_layer)."""
 
@@ -26,13 +26,19 @@ class MatchedRule:
     key: bytes
     action: str  # "allow" or "block", as it counts for the group
 
+    def __init__(self, in_list: str, meaning: Member, key: bytes, action: str) -> None:
+        self.list = in_list
+        self.meaning = meaning
+        self.key = key
+        self.action = action
+
     @property
     def text(self) -> str:
         """The rule as it is written."""
         return self.meaning.rule(self.key).text
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, init=False)
 class Decision:
     """The outcome of one name for one view. Nobody changes it; it is not frozen because one is made for many queries.
 
@@ -44,11 +50,29 @@ class Decision:
 
     verdict: Verdict
     group: str
-    rule: MatchedRule | None = None
-    service: str | None = None
-    despite_block: bool = False
-    response: str | None = None
-    exemption: str | None = None
+    rule: MatchedRule | None
+    service: str | None
+    despite_block: bool
+    response: str | None
+    exemption: str | None
+
+    def __init__(
+        self,
+        verdict: Verdict,
+        group: str,
+        rule: MatchedRule | None = None,
+        service: str | None = None,
+        despite_block: bool = False,
+        response: str | None = None,
+        exemption: str | None = None,
+    ) -> None:
+        self.verdict = verdict
+        self.group = group
+        self.rule = rule
+        self.service = service
+        self.despite_block = despite_block
+        self.response = response
+        self.exemption = exemption
 
     @property
     def lets_targets_through(self) -> bool:

@@ -10,13 +10,29 @@ from resolver.policy.decision import Decision, MatchedRule, Verdict
 from resolver.policy.groups import DEFAULT_GROUP, Address, CompiledGroup, Network, network_table, parse_client
 from resolver.policy.rule_layer import Match
 from resolver.policy.rule_syntax import parse_rule
-from resolver.policy.stack import RuleStack
+from resolver.policy.stack import RuleStack, Walked
 from resolver.policy.standing import Grant, Standing, View, standing_of, watched_block
 from resolver.policy.subjects import Exemption
 from resolver.wire.ip_keys import keys_of_address
 
 _MOST_ROWS = 100_000  # remembered decisions; names of the same rules share one
 _MOST_VIEWS = 50_000  # remembered, beside one a group
+_MOST_WALKS = 10_000  # remembered: of names that have rules, on them or above
+
+
+class Walk:
+    """The names from one upwards that have rules, with the numbers of their rule sets.
+
+    `is_whole`: the first is the name itself; `is_searched`: patterns or expressions have to be searched for, too.
+    """
+
+    __slots__ = ("is_searched", "is_whole", "numbers", "walked")
+
+    def __init__(self, key: bytes, walked: Walked, *, is_searched: bool) -> None:
+        self.walked = walked
+        self.numbers = tuple([number for _, number in walked])
+        self.is_whole = bool(walked) and len(walked[0][0]) == len(key)
+        self.is_searched = is_searched
 
 
 class PolicySnapshot:
@@ -39,7 +55,8 @@ class PolicySnapshot:
         self._views: dict[tuple[object, ...], View] = {}
         self.views = tuple(self._view_of_group(number, group, own_vendors) for number, group in enumerate(groups))
         self._untouched = tuple(Decision(Verdict.ALLOW, group.name) for group in groups)
-        self._known: dict[tuple[int, ...], tuple[Decision, int]] = {}
+        self._known: dict[tuple[int, bool, tuple[int, ...]], tuple[Decision, int]] = {}
+        self._walks: dict[bytes, Walk] = {}
         self._networks = network_table(groups)
         self._by_name = {view.group.name: view for view in self.views}
         self._by_client_name = {name: view for view in self.views for name in view.group.client_names}
@@ -114,15 +131,19 @@ class PolicySnapshot:
 
     def decide(self, view: View, key: bytes) -> Decision:
         """Decide on the name `key` (see resolver.wire.names) for `view`."""
-        stack = self.stack
-        walked = stack.walk(key)
-        if not walked and not stack.has_regexes:  # as of most names
-            return self._untouched[view.index]
-        if stack.must_search(walked) or (walked and view.minds_names):
-            return decision_on(stack, view, stack.matches(key, walked), key)
+        walk = self._walks.get(key)  # what views and types of a name share
+        if walk is None:
+            stack = self.stack
+            walked = stack.walk(key)
+            if not walked and not stack.has_regexes:  # as of most names
+                return self._untouched[view.index]
+            walk = self._walk_of(key, walked)
+        walked = walk.walked
+        if walk.is_searched or (walked and view.minds_names):
+            return decision_on(self.stack, view, self.stack.matches(key, walked), key)
         # Which rule sets stand on and above a name, and whether one is on the name itself, is all that a decision
         # depends on; a million names have few such rows.
-        row = (view.number, len(walked[0][0]) == len(key), *[number for _, number in walked])
+        row = (view.number, walk.is_whole, walk.numbers)
         known = self._known.get(row)
         if known is None:
             known = self._learn(row, view, key, walked)
@@ -141,6 +162,14 @@ class PolicySnapshot:
             decision.exemption,
         )
 
+    def _walk_of(self, key: bytes, walked: Walked) -> Walk:
+        walk = Walk(key, walked, is_searched=self.stack.must_search(walked))
+        if walked:
+            if len(self._walks) >= _MOST_WALKS:
+                self._walks.clear()
+            self._walks[key] = walk
+        return walk
+
     def decide_address(self, view: View, packed: bytes) -> Decision | None:
         """Decide by rules for addresses on one, in four or sixteen octets, for `view`; None where there is no rule.
 
@@ -153,7 +182,7 @@ class PolicySnapshot:
         return None
 
     def _learn(
-        self, row: tuple[int, ...], view: View, key: bytes, walked: list[tuple[bytes, int]]
+        self, row: tuple[int, bool, tuple[int, ...]], view: View, key: bytes, walked: list[tuple[bytes, int]]
     ) -> tuple[Decision, int]:
         """Decide for a row, and where in what was walked the deciding name is."""
         matches = self.stack.matches(key, walked)

@@ -52,7 +52,7 @@ class View:
     @property
     def minds_names(self) -> bool:
         """Whether names of the same rules may come to different decisions."""
-        return any(grant.names for grant in self.grants)
+        return bool(self.grants) and any(grant.names for grant in self.grants)
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,6 +74,10 @@ class ServerCookies:
         age = (math.floor(self._clock()) - int.from_bytes(data[_TIME_AT:_HASH_AT], "big")) % _TIMES
         return RENEWED_SECONDS - (age if age < _TIMES >> 1 else 0)
 
+    def same_seconds(self) -> float:
+        """Seconds for which a cookie that is made now is made no other: it has the time in whole seconds."""
+        return 1 - self._clock() % 1
+
     def _made(self, client_cookie: bytes, address: bytes, now: int) -> bytes:
         told = client_cookie + _NEW + now.to_bytes(4, "big")
         return edns_option(EdnsOption.COOKIE, told + _hash(self._secrets[0], told, address))

@@ -10,9 +10,8 @@ from typing import Final
 
 from resolver.wire.codes import HEADER, EdnsOption, Type
 
-_OPT: Final = b"\x00" + Type.OPT.to_bytes(2, "big")
-_COOKIE: Final = EdnsOption.COOKIE.to_bytes(2, "big")
-_ONE: Final = b"\x00\x01"
+_OPT: Final = int(Type.OPT)
+_COOKIE: Final = int(EdnsOption.COOKIE)
 _NO_OPTIONS: Final = b"\x00\x00"
 _ROOT: Final = b"\x00"
 
@@ -42,11 +41,12 @@ def key_and_cookie(query: bytes) -> tuple[bytes, int]:
     size = len(query)
     if (
         size >= at + 4
-        and query[zero + 5 : zero + 8] == _OPT
-        and query[10:12] == _ONE
+        and query[zero + 5] == 0
+        and query[zero + 6] << 8 | query[zero + 7] == _OPT
+        and query[10] << 8 | query[11] == 1
         and (length := query[at - 2] << 8 | query[at - 1]) == size - at
-        and query[at : at + 2] == _COOKIE
+        and query[at] << 8 | query[at + 1] == _COOKIE
         and (query[at + 2] << 8 | query[at + 3]) == length - 4
     ):
-        return query[2:HEADER] + query[HEADER:zero].lower() + query[zero : at - 2] + _NO_OPTIONS, at
-    return query[2:HEADER] + query[HEADER:zero].lower() + query[zero:], 0
+        return b"".join((query[2:HEADER], query[HEADER:zero].lower(), query[zero : at - 2], _NO_OPTIONS)), at
+    return b"".join((query[2:HEADER], query[HEADER:zero].lower(), query[zero:])), 0

@@ -10,8 +10,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from resolver.answering.accounts import Accounts
+from resolver.answering.client import Client
+from resolver.answering.clients import ClientBounds, Clients
 from resolver.answering.replies import PADDING_BLOCK, Replies
 from resolver.errors import FormatError
+from resolver.policy.compiler import compile_groups, compile_rules, policy_in_memory
+from resolver.policy.groups import CompiledGroup
+from resolver.snapshot.clocks import now
+from resolver.telemetry.counters import Counters
+from resolver.telemetry.query_events import QueryEvents
 from resolver.wire.codes import MAX_MESSAGE, Rcode
 from resolver.wire.cookies import CookieProof, ServerCookies
 from resolver.wire.message import address_record
@@ -19,7 +27,6 @@ from resolver.wire.question import Question, parse_question
 from resolver.wire.response import compose
 from resolver.wire.transport import Transport
 
-ADDRESS = b"\x7f\x00\x00\x01"
 REPLIES = Replies(ServerCookies([bytes(16)], clock=lambda: 1e9), "east-1", idle_seconds=6.5)
 NSID, COOKIE, KEEPALIVE, PADDING = 3, 10, 11, 12
 ENCRYPTED = [Transport.TLS, Transport.HTTPS]
@@ -32,9 +39,23 @@ def ask(*options: tuple[int, bytes], payload: int = 1232) -> Question:
     return parse_question(query.to_wire())
 
 
+def someone() -> Client:
+    """A client that has not asked before."""
+    counters = Counters()
+    clients = Clients(
+        ClientBounds(("127.0.0.0/8",)),
+        Accounts(counters, QueryEvents(None, "off", counters.dropped)),
+        counters.dropped,
+        clock=lambda: 0.0,
+        moment=now,
+    )
+    clients.use(policy_in_memory(compile_rules([]), compile_groups([CompiledGroup("default")], [])))
+    return clients.at("127.0.0.1")
+
+
 def finished(question: Question, transport: Transport, records: int = 1, replies: Replies = REPLIES) -> bytes:
     body = address_record("192.0.2.1", 60) * records
-    return replies.of(question, ADDRESS, transport).finish(compose(question, 0, body, answers=records), question)
+    return replies.of(question, someone(), transport, 0.0).finish(compose(question, 0, body, answers=records), question)
 
 
 def options_of(answer: bytes) -> dict[int, bytes]:
@@ -46,12 +67,40 @@ def test_a_client_cookie_is_answered_over_every_transport(transport: Transport) 
     cookie = options_of(finished(ask((COOKIE, b"abcdefgh")), transport))[COOKIE]
     assert len(cookie) == 24
     assert cookie.startswith(b"abcdefgh")
-    assert REPLIES.of(ask((COOKIE, cookie)), ADDRESS, transport).cookie is CookieProof.GOOD
+    assert REPLIES.of(ask((COOKIE, cookie)), someone(), transport, 0.0).cookie is CookieProof.GOOD
+
+
+def test_a_good_cookie_is_checked_once_a_minute_a_bad_one_each_time_and_a_new_one_made_once_a_second() -> None:
+    times: list[float] = []
+
+    def clock() -> float:
+        times.append(1e9)
+        return 1e9
+
+    replies, client = Replies(ServerCookies([bytes(16)], clock=clock)), someone()
+
+    def looked(data: bytes, now: float) -> tuple[CookieProof | None, bytes, bool]:
+        """What a cookie proves, how it is answered, and whether it was looked at."""
+        times.clear()
+        reply = replies.of(ask((COOKIE, data)), client, Transport.UDP, now)
+        return reply.cookie, reply.options[4:], bool(times)
+
+    proof, given, was_looked_at = looked(b"abcdefgh", 0.0)
+    assert (proof, was_looked_at) == (CookieProof.UNKNOWN, True)
+    assert looked(b"abcdefgh", 0.9) == (CookieProof.UNKNOWN, given, False)
+    assert looked(b"abcdefgh", 1.0) == (CookieProof.UNKNOWN, given, True)
+    assert looked(given, 2.0) == (CookieProof.GOOD, given, True)
+    assert looked(given, 61.0) == (CookieProof.GOOD, given, False)
+    assert looked(given, 62.0) == (CookieProof.GOOD, given, True)
+    for _ in range(2):
+        proof, _, was_looked_at = looked(given[:-1] + bytes((given[-1] ^ 1,)), 64.0)
+        assert (proof, was_looked_at) == (CookieProof.BAD, True)
+    assert looked(given, 65.0) == (CookieProof.GOOD, given, False)
 
 
 def test_without_cookies_the_option_is_ignored_whatever_it_holds() -> None:
     question = ask((COOKIE, b"x"))
-    assert Replies().of(question, ADDRESS, Transport.UDP).cookie is None
+    assert Replies().of(question, someone(), Transport.UDP, 0.0).cookie is None
     assert not options_of(finished(question, Transport.UDP, replies=Replies()))
 
 
@@ -67,7 +116,7 @@ def test_a_client_that_tells_a_timeout_is_a_format_error_where_keepalive_means_s
     question = ask((KEEPALIVE, b"\x00\x01"))
     if transport.has_connections:
         with pytest.raises(FormatError) as caught:
-            REPLIES.of(question, ADDRESS, transport)
+            REPLIES.of(question, someone(), transport, 0.0)
         assert caught.value.rcode == Rcode.FORMERR
     else:
         assert not options_of(finished(question, transport))

@@ -118,7 +118,7 @@ class Replies:
         if proof is CookieProof.UNKNOWN:
             left = cookies.same_seconds()
         elif proof is CookieProof.GOOD and answered == option:
-            left = min(cookies.seconds_left(option[_OPTION_HEADER:]), _BELIEVED_SECONDS)
+            left = float(min(cookies.seconds_left(option[_OPTION_HEADER:]), _BELIEVED_SECONDS))
         if left:
             client.cookie, client.cookie_answer, client.cookie_proof = option, answered, proof
             client.cookie_until = now + left

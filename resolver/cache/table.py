@@ -15,7 +15,7 @@ from resolver.wire.question import Question
 from resolver.wire.response import options_at
 
 FOR_EVER: Final = math.inf
-MAX_ENTRY_OCTETS: Final = 2048  # of key and answer: room for every answer over UDP, and a bound in memory for the table
+MAX_ENTRY_OCTETS: Final = 1536  # of key and answer: room for every answer over UDP, and a bound in memory for the table
 
 _NONE: Final = b"\x00\x00"
 

@@ -84,7 +84,7 @@ class CacheSettings:
 class Limits:
     """Bounds of one worker. Reaching one is counted under `dropped`, by the field's name."""
 
-    answer_table_entries: int = 50_000
+    answer_table_entries: int = 100_000
     clients: int = 65_536  # client addresses whose view is remembered
     views: int = 10_000  # that have answers ready
     response_rates: int = 20_000  # kinds of responses whose rate is known, where responses are limited

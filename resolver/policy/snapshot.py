@@ -17,6 +17,7 @@ from resolver.wire.ip_keys import keys_of_address
 
 _MOST_ROWS = 100_000  # remembered decisions; names of the same rules share one
 _MOST_VIEWS = 50_000  # remembered, beside one a group
+_MOST_DECIDED = 10_000  # of names, by view
 _MOST_WALKS = 10_000  # remembered: of names that have rules, on them or above
 
 
@@ -57,6 +58,7 @@ class PolicySnapshot:
         self._untouched = tuple(Decision(Verdict.ALLOW, group.name) for group in groups)
         self._known: dict[tuple[int, bool, tuple[int, ...]], tuple[Decision, int]] = {}
         self._walks: dict[bytes, Walk] = {}
+        self._decided: dict[tuple[int, bytes], Decision] = {}  # where that takes long
         self._networks = network_table(groups)
         self._by_name = {view.group.name: view for view in self.views}
         self._by_client_name = {name: view for view in self.views for name in view.group.client_names}
@@ -140,7 +142,7 @@ class PolicySnapshot:
             walk = self._walk_of(key, walked)
         walked = walk.walked
         if walk.is_searched or (walked and view.minds_names):
-            return decision_on(self.stack, view, self.stack.matches(key, walked), key)
+            return self._searched(view, key, walked)
         # Which rule sets stand on and above a name, and whether one is on the name itself, is all that a decision
         # depends on; a million names have few such rows.
         row = (view.number, walk.is_whole, walk.numbers)
@@ -169,6 +171,18 @@ class PolicySnapshot:
                 self._walks.clear()
             self._walks[key] = walk
         return walk
+
+    def _searched(self, view: View, key: bytes, walked: Walked) -> Decision:
+        """Decide on a name of whose rules some are patterns, or for which the name itself counts."""
+        if not walked:  # expressions are searched for in each name
+            return decision_on(self.stack, view, self.stack.matches(key, walked), key)
+        name = (view.number, key)
+        decision = self._decided.get(name)
+        if decision is None:
+            if len(self._decided) >= _MOST_DECIDED:
+                self._decided.clear()
+            decision = self._decided[name] = decision_on(self.stack, view, self.stack.matches(key, walked), key)
+        return decision
 
     def decide_address(self, view: View, packed: bytes) -> Decision | None:
         """Decide by rules for addresses on one, in four or sixteen octets, for `view`; None where there is no rule.

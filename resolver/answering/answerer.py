@@ -13,8 +13,9 @@ from typing import Final
 from resolver.answering.accounts import Accounts
 from resolver.answering.client import Client
 from resolver.answering.local_names import LocalNames
+from resolver.answering.pending import Pending
 from resolver.answering.ready import ReadyAnswers
-from resolver.answering.replies import Replies, Reply
+from resolver.answering.replies import Replies
 from resolver.answering.resolution import Resolver
 from resolver.answering.server_names import ServerNames
 from resolver.cache.responses import CacheEntry
@@ -48,32 +49,6 @@ _NO_DATA: Final = frozenset(qtype for qtype in range(256) if qtype == _OPT or is
 DESPITE_BLOCK_TTL_SECONDS = 60  # a name let through despite a block rule must close soon after the policy does
 _ANY_TTL_SECONDS = 60
 _STALE = ede_option(Ede.STALE_ANSWER)
-
-
-class Pending:
-    """A query on its way: judged by `snapshot`, not blocked, not answered yet.
-
-    `began` is in monotonic seconds; `reply` is what is added to the answer for its client alone.
-    """
-
-    __slots__ = ("began", "client", "decision", "question", "reply", "snapshot", "transport")
-
-    def __init__(
-        self,
-        question: Question,
-        client: Client,
-        transport: Transport,
-        decision: Decision,
-        snapshot: PolicySnapshot,
-        began: float,
-    ) -> None:
-        self.question = question
-        self.client = client
-        self.transport = transport
-        self.decision = decision
-        self.snapshot = snapshot
-        self.began = began
-        self.reply: Reply | None = None
 
 
 @dataclass(frozen=True, slots=True)

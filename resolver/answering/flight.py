@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Callable
 from typing import Final
 
 from resolver.answering.client_networks import take_off
@@ -16,9 +16,17 @@ _BEHIND_NAME: Final = 5  # octets of a cache key: qtype, qclass and the two bits
 _DO: Final = 0x01
 _CD: Final = 0x02
 
-Waiter = Callable[[CacheEntry], None]
-Wants = Callable[[Answer], bool]
-"""Whether a client may have what an answer leads to, where nothing is known of that yet."""
+
+class Waiter(ABC):
+    """One query that waits for an answer. A base class rather than two callables: every missed query passes here."""
+
+    @abstractmethod
+    def told(self, entry: CacheEntry) -> None:
+        """This is the answer; called once."""
+
+    @abstractmethod
+    def wants(self, answer: Answer) -> bool:
+        """Whether its client may have what an answer leads to, where nothing is known of that yet."""
 
 
 class Flight:
@@ -58,7 +66,7 @@ class Flight:
         self.dnssec_ok = bits & _DO != 0
         self.checking_disabled = bits & _CD != 0
         self.domain = domain_of(key)
-        self.waiters: list[tuple[Waiter, Wants | None]] = []
+        self.waiters: list[Waiter] = []
         self.followers: list[Flight] = []
         self.began = began
         self.stale_timer: asyncio.TimerHandle | None = None

@@ -5,16 +5,16 @@
 
 from __future__ import annotations
 
-import functools
 import time
 from collections.abc import Callable
 from typing import Final
 
 from resolver.answering.accounts import Accounts
-from resolver.answering.answerer import Answerer, OwnAnswers, Pending
+from resolver.answering.answerer import Answerer, OwnAnswers
 from resolver.answering.client import Client
-from resolver.answering.client_networks import take_off
+from resolver.answering.client_places import ClientPlaces
 from resolver.answering.clients import ClientBounds, Clients
+from resolver.answering.pending import Pending, PendingOwner
 from resolver.answering.proxies import BY_CLIENT_SUBNET
 from resolver.answering.rates import Ration, ResponseRates, network_of
 from resolver.answering.ready import ReadyAnswers
@@ -44,7 +44,7 @@ _UDP: Final = Transport.UDP
 _NOTAUTH = int(Rcode.NOTAUTH)
 
 
-class Pipeline:
+class Pipeline(PendingOwner):
     """Everything between a listener and its answer, for one worker."""
 
     def __init__(
@@ -76,12 +76,9 @@ class Pipeline:
             if rates.responses_per_second
             else None
         )
-        self._waiting: dict[str, int] = {}  # queries in flight, by client address
-        self._waiting_in: dict[bytes, int] = {}  # likewise, by network
         self.clients = Clients(bounds, self._accounts, counters.dropped, clock=clock, moment=moment)
-        self._most_waiting_in = self.clients.networks.bound(
-            limits.queries_in_flight_per_client, limits.queries_in_flight
-        )
+        most_in_network = self.clients.networks.bound(limits.queries_in_flight_per_client, limits.queries_in_flight)
+        self._places = ClientPlaces(limits.queries_in_flight_per_client, most_in_network, counters.dropped)
         self.ready = ReadyAnswers(self.clients, resolver, counters, self.events, own.replies)
         self._answering = Answerer(resolver, counters, self._accounts, snapshot, own, self.ready, clock)
         self.use(snapshot)
@@ -229,31 +226,20 @@ class Pipeline:
         self._accounts.unreadable(outcome, client, client.group, transport, rcode)
         return compose(question, rcode)
 
-    def resolve(self, pending: Pending, reply: Callable[[bytes], None]) -> None:
-        """Ask an upstream and `reply` once; at the latest when the upstreams' time is over."""
-
-        if pending.reply is not None:
-            reply = functools.partial(self._send, reply, pending.question, pending.reply)
-        address, network = pending.client.address, pending.client.network
-        waiting = self._waiting.get(address, 0)
-        if waiting >= self._limits.queries_in_flight_per_client:
-            self._counters.dropped["queries_in_flight_per_client"] += 1
-            reply(self._answering.busy(pending))
+    def resolve(self, pending: Pending, send: Callable[[bytes], None]) -> None:
+        """Ask an upstream and `send` an answer once; at the latest when the upstreams' time is over."""
+        pending.send = send
+        client = pending.client
+        if not self._places.take(client):
+            self._give(pending, self._answering.busy(pending))
             return
-        if network:
-            waiting_in = self._waiting_in.get(network, 0)
-            if waiting_in >= self._most_waiting_in:
-                self._counters.dropped["queries_in_flight_per_network"] += 1
-                reply(self._answering.busy(pending))
-                return
-            self._waiting_in[network] = waiting_in + 1
-        self._waiting[address] = waiting + 1
-        landed = functools.partial(self._landed, pending, reply)
-        if not self._resolver.fetch(pending.question, landed, functools.partial(self._may_have, pending)):
-            self._waited(address, network)
-            reply(self._answering.busy(pending))
+        pending.owner = self
+        if not self._resolver.fetch(pending.question, pending):
+            self._places.give_back(client)
+            self._give(pending, self._answering.busy(pending))
 
-    def _may_have(self, pending: Pending, answer: Answer) -> bool:
+    def may_have(self, pending: Pending, answer: Answer) -> bool:
+        """See PendingOwner."""
         self._judge_anew(pending)
         return self._answering.may_have(answer, pending)
 
@@ -266,16 +252,16 @@ class Pipeline:
             pending.client = client
             pending.decision = snapshot.decide(client.view, pending.question.key)
 
-    def _landed(self, pending: Pending, reply: Callable[[bytes], None], entry: CacheEntry) -> None:
-        self._waited(pending.client.address, pending.client.network)
+    def landed(self, pending: Pending, entry: CacheEntry) -> None:
+        """See PendingOwner."""
+        self._places.give_back(pending.client)
         self._judge_anew(pending)
         if self.unlisted is not None:
             self.unlisted.note(pending, entry)
-        answering = self._answering
-        answer = answering.answer_from(entry, pending, cached=False)
-        if len(answer) > _SMALL_OCTETS and pending.transport is Transport.UDP:
+        answer = self._answering.answer_from(entry, pending, cached=False)
+        if len(answer) > _SMALL_OCTETS and pending.transport is _UDP:
             answer = self._if_late(answer, pending)
-        reply(answer)
+        self._give(pending, answer)
 
     def _if_late(self, answer: bytes, pending: Pending) -> bytes:
         """A large answer, or a truncated one where it comes so late that it may be part of a pulse (DNSBomb).
@@ -290,15 +276,15 @@ class Pipeline:
         self._counters.dropped["late_answer_seconds"] += 1
         return truncated(pending.question, answer[3] & 0xF)
 
-    def _send(self, send: Callable[[bytes], None], question: Question, reply: Reply, answer: bytes) -> None:
-        finished = self._finished(answer, question, reply)
-        if finished is not None:
-            send(finished)
-
-    def _waited(self, address: str, network: bytes) -> None:
-        take_off(self._waiting, address)
-        if network:
-            take_off(self._waiting_in, network)
+    def _give(self, pending: Pending, answer: bytes) -> None:
+        """Send an answer with what is added for its client; nothing where that is one too many."""
+        if pending.reply is not None:
+            finished = self._finished(answer, pending.question, pending.reply)
+            if finished is None:
+                return
+            answer = finished
+        if pending.send is not None:
+            pending.send(answer)
 
 
 _NOBODY = ede_option(Ede.PROHIBITED, "this proxy did not name its client: see clients.trusted_proxies")

@@ -15,7 +15,7 @@ from typing import Final
 
 from resolver.answering.extended_errors import OUR_FAULT, TOO_SLOW, Why, why_not
 from resolver.answering.filtered import Filtered
-from resolver.answering.flight import Flight, Places, Waiter, Wants
+from resolver.answering.flight import Flight, Places, Waiter
 from resolver.answering.local_names import LocalNames
 from resolver.answering.rebinding import RebindingGuard
 from resolver.cache.responses import LESS, CacheEntry, ResponseCache
@@ -119,11 +119,11 @@ class Resolver:
         lifetime = entry.expires_at - entry.stored_at
         return lifetime >= _PREFETCH_MIN_TTL_SECONDS and entry.expires_at - now < lifetime * _PREFETCH_SHARE
 
-    def fetch(self, question: Question, waiter: Waiter, wants: Wants | None = None) -> bool:
-        """Ask the upstreams, or join those who already do; `waiter` is called once. False when too many wait.
+    def fetch(self, question: Question, waiter: Waiter) -> bool:
+        """Ask the upstreams, or join those who already do; `waiter` is told once. False when too many wait.
 
-        Where an answer leads on to names that no client which waits `wants`, nobody is asked for them, and it is told
-        what there is.
+        Where an answer leads on to names that nobody who waits wants, nobody is asked for them, and it is told what
+        there is.
         """
         key = question.cache_key
         now = self._clock()
@@ -131,14 +131,14 @@ class Resolver:
         if flight is not None:
             if not self._places.take(flight.domain):
                 return False
-            flight.waiters.append((waiter, wants))
+            flight.waiters.append(waiter)
             if flight.stale_timer is None:
                 self._arm_stale(flight, now)
             return True
         flight = Flight(key, question.key, now)
         if not self._places.take(flight.domain):
             return False
-        flight.waiters.append((waiter, wants))
+        flight.waiters.append(waiter)
         entry = self._cache.get(key)
         if entry is not None or key[-1] in LESS:  # else nothing is old enough to step in, as with most names
             self._arm_stale(flight, now)
@@ -241,9 +241,9 @@ class Resolver:
     def _is_wanted(self, flight: Flight, entry: CacheEntry) -> bool:
         """Whether anybody who waits may have what an entry leads on to. All others are told at once what there is."""
         waiters, flight.waiters = flight.waiters, []
-        others: list[tuple[Waiter, Wants | None]] = []
+        others: list[Waiter] = []
         for each in waiters:
-            wanting = flight.waiters if each[1] is None or self._wants(each[1], entry) else others
+            wanting = flight.waiters if self._wants(each, entry) else others
             wanting.append(each)
         self._tell_these(flight, others, entry)
         if flight.waiters or flight.is_refresh:
@@ -253,9 +253,9 @@ class Resolver:
             self._cache.put(flight.cache_key, entry.answer, now)
         return False
 
-    def _wants(self, wants: Wants, entry: CacheEntry) -> bool:
+    def _wants(self, waiter: Waiter, entry: CacheEntry) -> bool:
         try:
-            return wants(entry.answer)
+            return waiter.wants(entry.answer)
         except Exception as error:  # a fault of ours, which is reported; whoever waits is judged again when told
             self._report("an alias could not be judged", error)
             return False
@@ -360,11 +360,11 @@ class Resolver:
         waiters, flight.waiters = flight.waiters, []
         self._tell_these(flight, waiters, entry)
 
-    def _tell_these(self, flight: Flight, waiters: list[tuple[Waiter, Wants | None]], entry: CacheEntry) -> None:
+    def _tell_these(self, flight: Flight, waiters: list[Waiter], entry: CacheEntry) -> None:
         self._places.give_back(flight.domain, len(waiters))
-        for waiter, _ in waiters:
+        for waiter in waiters:
             try:
-                waiter(entry)
+                waiter.told(entry)
             except Exception as error:  # whatever one client's answer met, the others get theirs; it is reported
                 self._report("an answer could not be given", error)
 

@@ -16,8 +16,8 @@ import socket
 from collections.abc import Sequence
 from typing import Final
 
-from resolver.answering.answerer import Pending
 from resolver.answering.near_listed import NearListed
+from resolver.answering.pending import Pending
 from resolver.cache.responses import CacheEntry
 from resolver.policy.decision import Verdict
 from resolver.telemetry.counters import Counters

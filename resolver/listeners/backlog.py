@@ -31,7 +31,7 @@ class Backlog:
 
     def __init__(
         self,
-        answer: Callable[[bytes, str, bytes, bool, Callable[[bytes], None]], None],
+        answer: Callable[[Waiting], None],
         most: int,
         dropped: Counter[str],
     ) -> None:
@@ -57,7 +57,7 @@ class Backlog:
                 if not most:
                     break
                 most -= 1
-                self._answer(*fresh.popleft())
+                self._answer(fresh.popleft())
             else:
                 return False
         while fresh:
@@ -72,7 +72,7 @@ class Backlog:
                 domains[domain] = waiting  # and is last now
             if one[2]:
                 take_off(self._networks, one[2])
-            self._answer(*one)
+            self._answer(one)
         return bool(domains)
 
     def _put_off(self, one: Waiting) -> None:

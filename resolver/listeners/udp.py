@@ -19,11 +19,13 @@ from resolver.answering.pipeline import Pending, Pipeline, Transport
 from resolver.answering.proxies import BY_HEADER
 from resolver.config.settings import Limits
 from resolver.errors import FormatError
-from resolver.listeners.backlog import Backlog
+from resolver.listeners.backlog import Backlog, Waiting
 from resolver.listeners.batched_calls import BATCH
 from resolver.listeners.datagrams import DATAGRAM_BYTES, batches_for, peer_of
 from resolver.listeners.packet_info import ANCILLARY_BYTES, Ancillary, source_of
 from resolver.telemetry.counters import Counters
+from resolver.upstream.rounds import ROUNDS
+from resolver.wire.codes import UDP_PAYLOAD
 from resolver.wire.proxy_header import SIGNATURE, read_proxy_header
 
 _FIRST: Final = 4  # datagrams that are read one by one; more are a backlog, which is read by the batch
@@ -32,6 +34,7 @@ _BATCHES: Final = 4  # read in one wake-up, a millisecond's worth, so that timer
 _MOST: Final = _FIRST + _BATCHES * BATCH
 _LAST_BATCHES: Final = 250  # read by a reader that stops, about what a receive buffer holds
 _ALL: Final = 1 << 30
+_TOGETHER: Final = 16  # answers that are held back until the round ends (resolver.upstream.rounds); then they leave
 _REFUSALS: Final = 256  # datagrams that wait, when one more of a client that asks too much is dropped
 
 _DENIED: Final = (errno.ENOSYS, errno.EPERM)  # by a sandbox: the system call is not to be had
@@ -82,6 +85,7 @@ class UdpListener:
         self._counters = counters
         self._backlog = Backlog(self._answer, limits.queries_put_off, counters.dropped)
         self._fresh = self._backlog.fresh
+        self._leaving: list[tuple[bytes, bytes]] = []  # answers that are held back, each behind its socket address
         self._turn: asyncio.Handle | None = None
         self._number = one.fileno()
         self._family = one.family
@@ -111,7 +115,12 @@ class UdpListener:
 
     def _work(self) -> None:
         """Answer what was not ready, and come back for what is left: after those who are answered at sight."""
-        self._turn = self._loop.call_soon(self._work) if self._backlog.work() else None
+        ROUNDS.begin()
+        try:
+            has_more = self._backlog.work()
+        finally:
+            ROUNDS.end()
+        self._turn = self._loop.call_soon(self._work) if has_more else None
 
     def _readable(self) -> bool:
         """Answer what is ready of what waits, and keep the rest of it; True if there may be more."""
@@ -176,8 +185,8 @@ class UdpListener:
                     if answer is not None:
                         answers.append((name, answer))
                         continue
-                peer = peer_of(name)
-                self._keep(query, peer[0], client, now, functools.partial(self._reply, peer))
+                address = client.address if client is not None else peer_of(name)[0]
+                self._keep(query, address, client, now, functools.partial(self._reply_to, name))
             if answers and (failed := batches.send(number, answers)):
                 self._counters.dropped["send_failed"] += failed
             self._is_behind = len(came) >= _WORTH_A_BATCH
@@ -205,8 +214,9 @@ class UdpListener:
             network = self._clients.networks.of_text(address)
         self._fresh.append((query, address, network, is_paid, reply))
 
-    def _answer(self, query: bytes, address: str, _: bytes, is_paid: bool, reply: Callable[[bytes], None]) -> None:
+    def _answer(self, one: Waiting) -> None:
         """Answer one query that was not ready, or see that it goes on. Never raises."""
+        query, address, _, is_paid, reply = one
         try:
             pipeline = self._pipeline
             client = self._clients.at(address)
@@ -251,6 +261,28 @@ class UdpListener:
             self._socket.sendto(answer, peer)
         except OSError:
             self._counters.dropped["send_failed"] += 1
+
+    def _reply_to(self, name: bytes, answer: bytes) -> None:
+        """Answer a query that came by the batch, from a socket address: in a round together with others."""
+        if not ROUNDS.is_open or len(answer) > UDP_PAYLOAD:
+            self._reply(peer_of(name), answer)
+            return
+        leaving = self._leaving
+        if not leaving:
+            ROUNDS.at_end(self._send_together)
+        leaving.append((name, answer))
+        if len(leaving) >= _TOGETHER:
+            self._send_together()
+
+    def _send_together(self) -> None:
+        """Send the answers that were held back."""
+        leaving, self._leaving = self._leaving, []
+        batches = batches_for(self._family)
+        if not leaving or batches is None:
+            return
+        # The socket may be closed meanwhile, and its number be another's.
+        if failed := batches.send(self._socket.fileno(), leaving):
+            self._counters.dropped["send_failed"] += failed
 
 
 class WildcardUdpListener(UdpListener):

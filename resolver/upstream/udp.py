@@ -19,6 +19,7 @@ from resolver.errors import UpstreamUnreachable
 from resolver.upstream.asking import Asker, Carrier, Link, Place
 from resolver.upstream.marks import Marks
 from resolver.upstream.randomness import Randomness
+from resolver.upstream.rounds import ROUNDS
 from resolver.upstream.server import Server
 from resolver.wire.codes import HEADER, Rcode
 from resolver.wire.query import is_bare_error, question_matches, rcode_of, with_question, without_edns
@@ -71,10 +72,15 @@ class Readiness:
             self._epoll.close()
 
     def _read_all(self) -> None:
-        for fileno, _ in self._epoll.poll(0, _SOCKETS_A_WAKE_UP):
-            udp_socket = self._sockets.get(fileno)
-            if udp_socket is not None:  # else one that was read before has closed it
-                udp_socket.read()
+        sockets = self._sockets
+        ROUNDS.begin()
+        try:
+            for fileno, _ in self._epoll.poll(0, _SOCKETS_A_WAKE_UP):
+                udp_socket = sockets.get(fileno)
+                if udp_socket is not None:  # else one that was read before has closed it
+                    udp_socket.read()
+        finally:
+            ROUNDS.end()
 
 
 class UdpSocket:

@@ -10,16 +10,28 @@ import dns.message
 import dns.rrset
 import pytest
 
+from resolver.answering.flight import Waiter
 from resolver.answering.resolution import Resolver
-from resolver.cache.responses import STALE_RETRY_SECONDS, ResponseCache
+from resolver.cache.responses import STALE_RETRY_SECONDS, CacheEntry, ResponseCache
 from resolver.config.settings import CacheSettings
 from resolver.errors import UpstreamBadAnswer, UpstreamError
+from resolver.wire.answer import Answer
 from resolver.wire.codes import Rcode
 from resolver.wire.question import parse_question
 
 Done = Callable[[bytes | UpstreamError], None]
 
 TTL_SECONDS = 86_400
+
+
+class Nobody(Waiter):
+    """A query whose answer is not looked at."""
+
+    def told(self, entry: CacheEntry) -> None:
+        """It is in the cache then."""
+
+    def wants(self, answer: Answer) -> bool:
+        return True
 
 
 class Served:
@@ -41,7 +53,7 @@ class Served:
             loop=loop,
             clock=lambda: self.now,
         )
-        self.resolver.fetch(self.question, lambda _entry: None)
+        self.resolver.fetch(self.question, Nobody())
         self.answer()
 
     def ask(self, _question: bytes, *, dnssec_ok: bool, checking_disabled: bool, done: Done) -> None:

@@ -7,7 +7,7 @@ import contextlib
 import math
 import socket
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import cast
 
@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from resolver.answering.pipeline import Pipeline, Transport
-from resolver.listeners.backlog import Backlog, domain_asked_for
+from resolver.listeners.backlog import Backlog, Waiting, domain_asked_for
 from resolver.listeners.udp import udp_listener
 from resolver.telemetry.counters import Counters
 from resolver.wire.proxy_header import SIGNATURE
@@ -37,10 +37,8 @@ class Served:
             query = dns.message.make_query(name, "A").to_wire()
             self.backlog.fresh.append((query, "127.0.0.1", network, True, lambda _: None))
 
-    def _answer(
-        self, query: bytes, _address: str, _network: bytes, _is_paid: bool, _reply: Callable[[bytes], None]
-    ) -> None:
-        self.answered.append(dns.message.from_wire(query).question[0].name.to_text(omit_final_dot=True))
+    def _answer(self, one: Waiting) -> None:
+        self.answered.append(dns.message.from_wire(one[0]).question[0].name.to_text(omit_final_dot=True))
 
 
 def test_a_worker_that_keeps_up_answers_in_order() -> None:

@@ -52,6 +52,10 @@ class Office:
         one.bind((address, 0))
         return one
 
+    def close(self) -> None:
+        """Close the listener's socket."""
+        self._server.close()
+
     def client(self, address: str = "") -> socket.socket:
         """A client's socket."""
         one = self.socket(address or LOCAL[self._family])

@@ -7,6 +7,7 @@ the fold that read it last.
 from __future__ import annotations
 
 import asyncio
+import functools
 from array import array
 from collections import Counter
 from collections.abc import Iterator
@@ -15,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import delete, insert, select
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from admin_api.statistics import sketch
@@ -24,6 +24,7 @@ from admin_api.statistics.rows import Gains
 from admin_api.store import documents
 from admin_api.store.store import Store
 from admin_api.store.tables import counter_files, stats_clients, stats_rollup
+from admin_api.store.upserts import insert_into
 from resolver.telemetry.counter_file import SUFFIX, CounterFileError, Reading, read_counters
 from resolver.telemetry.log import Log
 
@@ -31,14 +32,13 @@ _FILES_AT_ONCE = 4  # that are read into memory; a fold of many clients has more
 _TOTALS = "metrics_totals"  # the document of the metrics' totals
 
 
-def _adding(statement: Any) -> Any:
+@functools.cache
+def _adding(dialect: str) -> Any:
     """Made once, and executed with a list of rows: a statement with all rows in it is compiled anew each time."""
+    statement = insert_into(stats_rollup, dialect)
     keys = ["period_seconds", "at", "dimension", "key", "kind"]
     more = stats_rollup.c.n + statement.excluded.n
     return statement.on_conflict_do_update(index_elements=keys, set_={"n": more})
-
-
-_ADD = {"sqlite": _adding(sqlite.insert(stats_rollup)), "postgresql": _adding(postgresql.insert(stats_rollup))}
 
 
 @dataclass(slots=True)
@@ -163,7 +163,7 @@ async def _write(connection: AsyncConnection, gains: Gains, minute: int) -> None
         for (dimension, key, kind), count in gains.rows.items()
     ]
     if rows:
-        await connection.execute(_ADD[connection.dialect.name], rows)
+        await connection.execute(_adding(connection.dialect.name), rows)
     if gains.clients:
         here = (stats_clients.c.period_seconds == MINUTE) & (stats_clients.c.at == minute)
         before = await connection.scalar(select(stats_clients.c.sketch).where(here))

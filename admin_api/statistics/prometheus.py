@@ -87,11 +87,6 @@ def exposition(
     return generate_latest(registry)
 
 
-def dropped_of(totals: Mapping[str, int]) -> dict[str, int]:
-    """Counts of what was dropped, by reason."""
-    return {str(json.loads(key)[1]): count for key, count in totals.items() if key.startswith('["dropped",')}
-
-
 class _Collected(Collector):
     def __init__(
         self,

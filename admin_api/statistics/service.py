@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import math
 import time
 from collections import Counter, defaultdict
@@ -18,7 +19,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from admin_api.statistics import rollups, sketch
 from admin_api.statistics.figures import Hits, KeyHits, KeyStepHits, StepHits
 from admin_api.statistics.folding import Folder
-from admin_api.statistics.prometheus import dropped_of, exposition
 from admin_api.statistics.rollups import DAY, HOUR, MINUTE
 from admin_api.store.access import StoreAccess
 from admin_api.store.errors import StoreAway
@@ -156,7 +156,8 @@ class StatisticsService:
 
     def dropped(self) -> dict[str, int]:
         """Counts of what was dropped because something was full or wrong, by kind, as of the last fold."""
-        return dropped_of(self._folder.totals)
+        totals = self._folder.totals
+        return {str(json.loads(key)[1]): count for key, count in totals.items() if key.startswith('["dropped",')}
 
     async def metrics(self) -> bytes:
         """All metrics in the Prometheus text format. While the store is away: as before, with the gauges of now."""
@@ -164,6 +165,8 @@ class StatisticsService:
             await self.fold()
         except StoreAway as error:
             self._log.warning("metrics are told as of the last fold", why=str(error))
+        from admin_api.statistics.prometheus import exposition  # noqa: PLC0415 (its library takes 2 MiB)
+
         return exposition(self._folder.totals, self._gauges(), self._own_counts())
 
     @asynccontextmanager

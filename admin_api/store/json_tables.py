@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from sqlalchemy import ColumnElement, FromClause, Text, any_, cast, func, literal, select
-from sqlalchemy.dialects.postgresql import ARRAY, JSON
+from sqlalchemy import ARRAY, JSON, ColumnElement, FromClause, Text, any_, cast, func, literal, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 

@@ -15,7 +15,6 @@ from datetime import UTC, datetime
 from typing import Any, Final, Literal
 
 from sqlalchemy import Select, Text, and_, delete, literal, select, text, tuple_, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from admin_api.store.change import Change
@@ -24,6 +23,7 @@ from admin_api.store.json_tables import among, text_table
 from admin_api.store.lists import ListRow
 from admin_api.store.queries import containing, count_of
 from admin_api.store.tables import lists, removed_rules, rules
+from admin_api.store.upserts import insert_into
 from resolver.policy.rule_syntax import MAX_PATTERNS, MAX_REGEXES
 
 ACTIONS: Final = ("block", "allow")
@@ -96,8 +96,8 @@ async def add(change: Change, row: ListRow, *, block: Sequence[str] = (), allow:
         new = select(literal(row.id), literal(action, Text), source.c.value, literal(change.revision)).where(
             text("1=1")
         )  # SQLite would take ON CONFLICT for a join's ON
-        dialect = sqlite if change.connection.dialect.name == "sqlite" else postgresql
-        statement = dialect.insert(rules).from_select(["list_id", "action", "rule", "revision"], new)
+        insert = insert_into(rules, change.connection.dialect.name)
+        statement = insert.from_select(["list_id", "action", "rule", "revision"], new)
         added[kind] += (await change.connection.execute(statement.on_conflict_do_nothing())).rowcount
     await _count(change, row, added, 1)
     return added.total()
@@ -109,8 +109,8 @@ async def remove(change: Change, row: ListRow, *, block: Sequence[str] = (), all
     for action, kind, some in _batches_of(block, allow):
         meant = and_(rules.c.list_id == row.id, rules.c.action == action, among(change.connection, rules.c.rule, some))
         gone = select(rules.c.list_id, rules.c.action, rules.c.rule, literal(change.revision)).where(meant)
-        dialect = sqlite if change.connection.dialect.name == "sqlite" else postgresql
-        note = dialect.insert(removed_rules).from_select(["list_id", "action", "rule", "revision"], gone)
+        insert = insert_into(removed_rules, change.connection.dialect.name)
+        note = insert.from_select(["list_id", "action", "rule", "revision"], gone)
         note = note.on_conflict_do_update(
             index_elements=["list_id", "action", "rule"], set_={"revision": change.revision}
         )

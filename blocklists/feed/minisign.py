@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
+from blocklists.feed import ed25519
 from resolver.errors import MoatdnsError
 
 MOST_OCTETS: Final = 16 << 10
@@ -69,8 +70,6 @@ class PublicKey:
 
     def is_good(self, signature: bytes, message: bytes) -> bool:
         """Whether a signature is of this key, on a message."""
-        from blocklists.feed import ed25519  # noqa: PLC0415 (large, and for whoever has a feed)
-
         return ed25519.is_good(self.octets, signature, message)
 
 
@@ -116,8 +115,6 @@ class SecretKey:
 
     def sign(self, message: bytes) -> bytes:
         """The signature of a message."""
-        from blocklists.feed import ed25519  # noqa: PLC0415 (large, and for whoever has a feed)
-
         return ed25519.sign(self.seed, message)
 
 
@@ -195,8 +192,6 @@ def _message(content: bytes, *, is_prehashed: bool) -> bytes:
 
 
 def _public_of(seed: bytes) -> bytes:
-    from blocklists.feed import ed25519  # noqa: PLC0415 (large, and for whoever has a feed)
-
     return ed25519.public_of(seed)
 
 

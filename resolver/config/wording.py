@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable
 
@@ -43,6 +42,8 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
     """The known word that `word` was probably meant to be, or None when none is close."""
     if len(word) > _LONGEST_SUGGESTED:
         return None
+    import difflib  # noqa: PLC0415 (for whoever made a mistake, and not in every process)
+
     close = difflib.get_close_matches(word.lower(), list(known), n=1)
     return close[0] if close else None
 

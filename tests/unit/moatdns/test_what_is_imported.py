@@ -11,16 +11,23 @@ _HEAVY = {"typer", "rich", "pydantic", "yaml", "aiohttp", "sqlalchemy", "alembic
 
 
 def loaded_by(code: str) -> set[str]:
-    """The top-level packages that a new interpreter has after that code."""
+    """The modules that a new interpreter has after that code."""
     code = f"{code}\nimport sys\nprint(*sys.modules)"
     done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, check=True, text=True)
-    return {name.partition(".")[0] for name in done.stdout.split()}
+    return set(done.stdout.split())
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("module", ["moatdns.cli.serving", "resolver.worker.main"])
 def test_the_supervisor_and_a_worker_load_nothing_heavy(module: str) -> None:
     assert loaded_by(f"import {module}") & _HEAVY == set()
+
+
+@pytest.mark.slow
+def test_the_control_process_loads_no_metrics_keys_or_other_database_before_it_needs_them() -> None:
+    loaded = loaded_by("import admin_api.control")
+    assert "sqlalchemy.dialects.sqlite" in loaded
+    assert loaded & {"sqlalchemy.dialects.postgresql", "prometheus_client", "cryptography", "alembic"} == set()
 
 
 def test_the_command_loads_nothing_before_it_knows_what_to_do() -> None:

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import math
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from admin_api.query_log.cursors import Marks
-from resolver.telemetry.query_block_reading import QueryBlock, client_of, facts_of, name_of
+from resolver.telemetry.query_block_reading import BlockError, QueryBlock, client_of, facts_of, name_of
 from resolver.telemetry.query_blocks import FACTS
 
 _MOST_REMEMBERED: Final = 10_000  # lines of facts: many blocks have the same
 _FEW: Final = 4  # numbers that are looked for one after the other
+_MANY: Final = 16  # lines from which on all are looked at
+_ESCAPE: Final = b"\\"
 _OF_FACTS: Final = {field: FACTS.index(field) for field in ("group", "service", "verdict")}
 
 
@@ -48,16 +51,21 @@ def lowered(text: str) -> str:
 
 
 class BlockMatcher:
-    """Filter by client, name and facts, for blocks. It reads no more of one than it has to."""
+    """Filter by client, name and facts, for blocks. It reads no more of one than it has to.
+
+    Lines without an escape are compared as they are: text that is no JSON may match, and is found out when it is read.
+    """
 
     def __init__(self, filters: Mapping[str, str]) -> None:
         self._client = filters.get("client")
         name = filters.get("name")
         self._name = None if name is None else lowered(name.strip().rstrip("."))
         self._contains = None if "contains" not in filters else lowered(filters["contains"])
+        self._line = _line_of(self._name or "")
+        self._below = b"." + self._line[1:]
+        self._within = _line_of(self._contains or "")[1:-1]
         self._facts = [(place, filters[field]) for field, place in _OF_FACTS.items() if field in filters]
-        needles = [json.dumps(value).encode() for _, value in self._facts]
-        self._needles = sorted(needles, key=len, reverse=True)
+        self._needles = [_line_of(value) for _, value in self._facts]
         self._known: dict[bytes, bool] = {}
 
     def matching(self, block: QueryBlock) -> Sequence[int]:
@@ -67,41 +75,58 @@ class BlockMatcher:
             return ()
         if (self._name is not None or self._contains is not None) and not (names := self._names(block)):
             return ()
+        if any(needle not in block.facts_text for needle in self._needles):
+            return ()
+        if clients is not None:
+            return self._of_clients(block, clients, names)
         if self._facts:
-            if not (facts := self._matching_facts(block)):
-                return ()
-            of_facts = _places_of(facts, block.columns().facts)
-            names = set(of_facts) if names is None else names.intersection(of_facts)
+            names = self._names_of_facts(block) if names is None else self._with_facts(block, names)
+        return range(block.head.rows) if names is None else _places_of(names, block.columns().names)
+
+    def _of_clients(self, block: QueryBlock, clients: set[int], names: set[int] | None) -> Sequence[int]:
         columns = block.columns()
-        if clients is None:
-            return range(block.head.rows) if names is None else _places_of(names, columns.names)
         rows = _places_of(clients, columns.clients)
-        return rows if names is None else [row for row in rows if columns.names[row] in names]
+        if names is None and not self._facts:
+            return rows
+        of_rows = [columns.names[row] for row in rows]
+        wanted = set(of_rows) if names is None else names.intersection(of_rows)
+        if self._facts:
+            wanted = self._with_facts(block, wanted)
+        return [row for row, name in zip(rows, of_rows, strict=True) if name in wanted]
 
     def _clients(self, block: QueryBlock, address: str) -> set[int]:
         if not address:  # of rows without a client, nobody is the client
             return set()
-        needle = json.dumps(address).encode()
+        needle = _line_of(address)
         lines = _lines_with(needle, block.clients_text)
         return {number for number, line in lines if line == needle or client_of(line).address == address}
 
     def _names(self, block: QueryBlock) -> set[int]:
-        needle = max((one for one in (self._name, self._contains) if one is not None), key=len)
-        lines = _lines_with(json.dumps(needle)[1:-1].encode(), block.names_text)
-        return {number for number, line in lines if self._is_wanted(name_of(line))}
+        needle = max(self._within, b"" if self._name is None else self._line[1:-1], key=len)
+        return {number for number, line in _lines_with(needle, block.names_text) if self._is_wanted(line)}
 
-    def _is_wanted(self, name: str) -> bool:
+    def _is_wanted(self, line: bytes) -> bool:
+        if _ESCAPE not in line:
+            if self._name is not None and line != self._line and not line.endswith(self._below):
+                return False
+            return self._within in line
+        name = name_of(line)
         if self._name is not None and name != self._name and not name.endswith(f".{self._name}"):
             return False
         return self._contains is None or self._contains in name
 
-    def _matching_facts(self, block: QueryBlock) -> set[int]:
-        text, needle = block.facts_text, self._needles[0]
-        if any(one not in text for one in self._needles):
-            return set()
-        if text.count(needle) > _FEW:
-            return {number for number, line in enumerate(text.split(b"\n")) if self._is_matched(line)}
-        return {number for number, line in _lines_with(needle, text) if self._is_matched(line)}
+    def _names_of_facts(self, block: QueryBlock) -> set[int]:
+        text = block.facts_text
+        rarest = min(self._needles, key=text.count)
+        facts = {number for number, line in _lines_with(rarest, text) if self._is_matched(line)}
+        return set(_places_of(facts, block.columns().facts)) if facts else set()
+
+    def _with_facts(self, block: QueryBlock, names: set[int]) -> set[int]:
+        lines = block.facts_text.split(b"\n")
+        if len(lines) != block.head.facts:
+            raise BlockError("a block with other counts than its header has")
+        of_names = block.columns().facts
+        return {name for name in names if self._is_matched(lines[of_names[name]])}
 
     def _is_matched(self, line: bytes) -> bool:
         matches = self._known.get(line)
@@ -115,10 +140,14 @@ class BlockMatcher:
         return matches
 
 
+def _line_of(text: str) -> bytes:
+    return json.dumps(text).encode()
+
+
 def _places_of(wanted: Collection[int], column: Sequence[int]) -> list[int]:
     """Give where a column has wanted numbers, ascending."""
     if len(wanted) > _FEW:
-        return [place for place, number in enumerate(column) if number in wanted]
+        return list(itertools.compress(itertools.count(), map(wanted.__contains__, column)))
     found: list[int] = []
     for number in wanted:
         place = -1
@@ -129,8 +158,14 @@ def _places_of(wanted: Collection[int], column: Sequence[int]) -> list[int]:
     return found
 
 
-def _lines_with(needle: bytes, text: bytes) -> Iterator[tuple[int, bytes]]:
+def _lines_with(needle: bytes, text: bytes) -> Iterable[tuple[int, bytes]]:
     """Give each line that has a needle, with its number. An empty needle is in all."""
+    if text.count(needle) > _MANY:
+        return [(number, line) for number, line in enumerate(text.split(b"\n")) if needle in line]
+    return _single_lines_with(needle, text)
+
+
+def _single_lines_with(needle: bytes, text: bytes) -> Iterator[tuple[int, bytes]]:
     number = counted = 0
     at = text.find(needle)
     while at >= 0:

@@ -224,6 +224,14 @@ def _json_of(text: bytes) -> Any:
     return read
 
 
+def _plain_text(line: bytes) -> str | None:
+    """Text that a line of JSON holds, as nearly all do, with nothing escaped; None of any other line."""
+    if line[:1] != b'"' or line[-1:] != b'"' or b"\\" in line or line.count(b'"') != 2 or not line.isascii():
+        return None
+    text = line[1:-1].decode()
+    return text if text.isprintable() else None
+
+
 def _entries(text: bytes, count: int) -> list[Any]:
     """Read lines all at once."""
     read = _json_of(b"[%b]" % text.replace(b"\n", b","))
@@ -234,7 +242,8 @@ def _entries(text: bytes, count: int) -> list[Any]:
 
 def client_of(line: bytes) -> BlockClient:
     """Read a line of the clients. Raises BlockError."""
-    return _client_of(_json_of(line))
+    text = _plain_text(line)
+    return _client_of(_json_of(line)) if text is None else BlockClient(text)
 
 
 def _client_of(read: object) -> BlockClient:
@@ -248,6 +257,9 @@ def _client_of(read: object) -> BlockClient:
 
 def name_of(line: bytes) -> str:
     """Read a line of the names. Raises BlockError."""
+    name = _plain_text(line)
+    if name is not None:
+        return name
     name = _json_of(line)
     if not isinstance(name, str):
         raise BlockError("a block with names that are none")

@@ -1,0 +1,68 @@
+"""Filters of a search find in a block just the rows that a look at each row finds, whatever characters these have."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from admin_api.query_log.log_filter import BlockMatcher
+from resolver.telemetry.query_block_reading import BlockError, QueryBlock
+from resolver.telemetry.query_blocks import LogFacts, log_facts, pack
+from tests.support.examples import examples
+from tests.support.log_blocks import BlockMaker
+
+TEXTS = st.text('ab."\\,\n[\x00\x7fé', max_size=4)
+CLIENTS = st.sampled_from(["", "10.0.0.1", "10.0.0.11", "10.0.0.0/24"])
+VERDICTS = st.sampled_from(["allow", "block", 'b"'])
+ROWS = st.lists(st.tuples(CLIENTS, TEXTS, TEXTS, TEXTS, VERDICTS), min_size=1, max_size=60)
+FILTERS = st.fixed_dictionaries(
+    {},
+    optional={
+        "client": CLIENTS,
+        "name": TEXTS,
+        "contains": TEXTS,
+        "group": TEXTS,
+        "service": TEXTS,
+        "verdict": VERDICTS,
+    },
+)
+
+SomeRow = tuple[str, str, str, str, str]
+
+
+def is_wanted(row: SomeRow, filters: dict[str, str]) -> bool:
+    """The filters as they are documented, one row at a time."""
+    client, name, group, service, verdict = row
+    below = filters.get("name", "").strip().rstrip(".")
+    return (
+        (not client or client == filters.get("client", client))
+        and (bool(client) or "client" not in filters)
+        and ("name" not in filters or name == below or name.endswith(f".{below}"))
+        and filters.get("contains", "") in name
+        and filters.get("group", group) == group
+        and filters.get("service", service) == service
+        and filters.get("verdict", verdict) == verdict
+    )
+
+
+@given(ROWS, FILTERS)
+@settings(max_examples=examples(300))
+def test_a_filter_finds_the_rows_of_a_block_that_it_means_and_no_others(
+    rows: list[SomeRow], filters: dict[str, str]
+) -> None:
+    made = [
+        [1000.0, client, group, name, "A", "NOERROR", verdict, service, None, None, None, "udp", 0.0]
+        for client, name, group, service, verdict in rows
+    ]
+    block = QueryBlock(BlockMaker().block(made))
+    found = list(BlockMatcher(filters).matching(block))
+    assert found == [place for place, row in enumerate(rows) if is_wanted(row, filters)]
+
+
+def test_facts_of_other_lines_than_the_header_counts_are_no_block() -> None:
+    facts = [log_facts(f"{name}.a", (name, "A", "NOERROR", "block", *[None] * 4, "udp")) for name in "ab"]
+    one = LogFacts(facts[0].name, facts[0].rest.replace(b'"a"', b'"a\n"'))
+    block = QueryBlock(pack([1, 2], [b'"c"'] * 2, [one, facts[1]], [0.0, 0.0]))
+    with pytest.raises(BlockError):
+        BlockMatcher({"client": "c", "verdict": "block"}).matching(block)

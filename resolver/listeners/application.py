@@ -24,8 +24,11 @@ class Application(Protocol):
         """The client says no more, but may still listen."""
 
     def drain(self) -> None:
-        """Begin nothing new: we are about to close, with the next answer or the last of those that are awaited."""
+        """Tell the client, if it can be told, that we are about to close: with the next answer, or the last awaited."""
         self.is_finishing = True
+
+    def finish(self) -> None:
+        """Begin nothing new, and close as soon as nothing is awaited."""
 
     def lost(self) -> None:
         """The connection is gone."""

@@ -7,15 +7,18 @@ other, and are dropped, while all others find the queue empty.
 
 from __future__ import annotations
 
+import time
 from collections import Counter, OrderedDict, deque
 from collections.abc import Callable
+from typing import Final
 
 from resolver.answering.client_networks import take_off
+from resolver.system.scheduling import CALLBACK_SECONDS
 from resolver.wire.codes import HEADER, MAX_NAME
 from resolver.wire.names import domain_of, key_of
 from resolver.wire.proxy_header import SIGNATURE
 
-_TURN = 16  # answered in a row, a millisecond's worth; then what is answered at sight, timers and upstreams come first
+_AT_LEAST: Final = 8  # answered in a row before the clock is looked at
 _SHARE = 4  # one domain has at most this part of the places
 _SHARE_OF_NETWORK = 2  # one network of IPv6 clients, this
 _BEHIND_PROXY_HEADER = 16  # octets before what its length counts
@@ -34,9 +37,11 @@ class Backlog:
         answer: Callable[[Waiting], None],
         most: int,
         dropped: Counter[str],
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`answer` answers one, and never raises."""
+        """`answer` answers one, and never raises; `clock` gives seconds, none below 0."""
         self._answer = answer
+        self._clock = clock
         self._most = most
         self._most_of_a_domain = max(most // _SHARE, 1)
         self._most_of_a_network = max(most // _SHARE_OF_NETWORK, 1)
@@ -49,22 +54,33 @@ class Backlog:
     def __len__(self) -> int:
         return len(self.fresh) + self._count
 
-    def work(self, *, most: int = _TURN) -> bool:
-        """Answer so many; True if there are more."""
+    def work(self, *, most: int | None = None) -> bool:
+        """Answer so many, by default what CALLBACK_SECONDS have room for; True if there are more.
+
+        Then what is answered at sight, timers and upstreams come first.
+        """
+        clock = self._clock
+        left, ends_at = (_AT_LEAST, clock() + CALLBACK_SECONDS) if most is None else (most, 0.0)
         fresh = self.fresh
         if not self._domains:
             while fresh:
-                if not most:
-                    break
-                most -= 1
+                if not left:
+                    if clock() >= ends_at:
+                        break
+                    left = _AT_LEAST
+                left -= 1
                 self._answer(fresh.popleft())
             else:
                 return False
         while fresh:
             self._put_off(fresh.popleft())
         domains = self._domains
-        while domains and most:
-            most -= 1
+        while domains:
+            if not left:
+                if clock() >= ends_at:
+                    break
+                left = _AT_LEAST
+            left -= 1
             domain, waiting = domains.popitem(last=False)
             self._count -= 1
             one = waiting.popleft()

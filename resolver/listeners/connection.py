@@ -283,18 +283,31 @@ class ClientConnection(asyncio.Protocol):
             self._transport.abort()
 
     def drain(self) -> None:
-        """Close after the next answer, or soon if no query comes: one that was sent before we stopped is not lost."""
+        """Close after the next answer, or soon if no query comes: one that was sent before we stopped is not lost.
+
+        Over HTTP/2 that is once the client has been told, and all that it asked until then is answered.
+        """
         if self.is_finishing:
             return
         self.is_finishing = True
         if self._application is not None:
             self._application.drain()
-        if not self.is_busy:
-            self.listener.loop.call_later(GRACE_SECONDS, self._close_if_done)
+        self.listener.loop.call_later(GRACE_SECONDS, self._finish)
 
-    def _close_if_done(self) -> None:
-        if not self.is_busy:
+    def make_room(self) -> None:
+        """End a connection that nobody waits on, within GRACE_SECONDS, whether its client takes the goodbye or not."""
+        if self._application is None or self._transport is None or self._transport.get_write_buffer_size():
+            self.abort()
+            return
+        self._finish()
+        self.listener.loop.call_later(GRACE_SECONDS, self.abort)
+
+    def _finish(self) -> None:
+        """Close as soon as nothing is awaited; the client is told, where its protocol has a word for that."""
+        if self._application is None:
             self.close()
+        else:
+            self._application.finish()
 
     def _look_after(self) -> None:
         """End the connection if one of its times is over; else look again when the next may be."""
@@ -312,7 +325,7 @@ class ClientConnection(asyncio.Protocol):
         if over:
             self.listener.counters.dropped[over] += 1
             if over == IDLE:
-                self.close()
+                self._finish()
             elif over == LIFETIME:
                 self.drain()
             else:

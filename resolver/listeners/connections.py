@@ -23,6 +23,9 @@ class Held(Protocol):
     def drain(self) -> None:
         """End it when its queries are answered."""
 
+    def make_room(self) -> None:
+        """End it soon, with a word to its client, who waits for no answer."""
+
 
 class Connections:
     """The open connections of a worker, over all its addresses, and how many each client has.
@@ -74,7 +77,7 @@ class Connections:
         if silent is None:
             return False
         self.release(silent)
-        silent.abort()
+        silent.make_room()
         return True
 
     def asked(self, connection: Held) -> None:

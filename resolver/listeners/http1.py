@@ -34,15 +34,17 @@ class Http1(Application):
         self._request: h11.Request | None = None
         self._body = bytearray()
         self._pieces = 0  # that it came in
+        self._is_whole = False  # a request is here that waits for its turn
         self._waits = False  # for the answer to the last request
-        self._is_paused = False  # reading is, until then
-        self._goes_on = False  # in the loop that takes the client's words
+        self._is_in_turn = False
+        self._has_turn_to_come = False
+        self._is_paused = False  # reading is: what a client sends on is kept for it by the network
         self._is_over = False
 
     @property
     def is_busy(self) -> bool:
         """Whether the client waits for an answer."""
-        return self._waits
+        return self._waits or self._is_whole
 
     def received(self, data: bytes) -> None:
         """Take in what the client says."""
@@ -56,12 +58,37 @@ class Http1(Application):
             if not self._waits:
                 self._go_on_safely()
 
+    def finish(self) -> None:
+        """Close as soon as nothing is awaited."""
+        self.is_finishing = True
+        if not self.is_busy:
+            self._connection.close()
+
     def lost(self) -> None:
         """There is nobody to answer any more."""
         self._is_over = True
 
+    def abort(self) -> None:
+        """End the connection at once."""
+        self._connection.abort()
+
+    def take_turn(self, most: int) -> bool:
+        """Answer up to `most` of the requests that were read. True: there is another that can be answered."""
+        turns = self._connection.listener.turns
+        self._is_in_turn = True
+        try:
+            while most > 0 and self._is_whole and not self._is_over:
+                most -= 1
+                turns.took()
+                self._is_whole = False
+                self._answer()
+        finally:
+            self._is_in_turn = False
+        self._has_turn_to_come = self._is_whole and not self._is_over and self._connection.is_open
+        self._read_or_not()
+        return self._has_turn_to_come
+
     def _go_on_safely(self, data: bytes = b"") -> None:
-        self._goes_on = True
         try:
             if data:  # no octets would mean the end of it all
                 self._http.receive_data(data)
@@ -75,12 +102,25 @@ class Http1(Application):
                     status = 414
                 self._respond(Refused(status, "this is not a supported request").response, last=True)
             self._connection.close_later()
-        finally:
-            self._goes_on = False
+        if self._is_in_turn:
+            return
+        if self._is_whole and not self._has_turn_to_come:
+            self._has_turn_to_come = self._connection.listener.turns.ask(self, self._connection.client)
+        self._read_or_not()
+
+    def _read_or_not(self) -> None:
+        """Read on unless a request is here that is not answered yet."""
+        if self.is_busy == self._is_paused:
+            return
+        self._is_paused = self.is_busy
+        if self._is_paused:
+            self._connection.pause()
+        else:
+            self._connection.resume()
 
     def _go_on(self) -> None:
         """Take the client's words one by one, up to a whole request."""
-        while not self._waits and not self._is_over:
+        while not self._waits and not self._is_whole and not self._is_over:
             event = self._http.next_event()
             if event is h11.NEED_DATA:
                 if self._http.they_are_waiting_for_100_continue:
@@ -102,7 +142,7 @@ class Http1(Application):
                     self._respond(refused.response, last=True)
                     self._connection.close_later()
             elif isinstance(event, h11.EndOfMessage):
-                self._answer()
+                self._is_whole = True
             elif isinstance(event, h11.ConnectionClosed):
                 self._is_over = True
                 self._connection.close()
@@ -120,9 +160,6 @@ class Http1(Application):
             self._replied(answer)
             return
         self._exchange.resolve(answer, self._replied)
-        if self._waits:
-            self._is_paused = True
-            self._connection.pause()  # a client that sends on has what it sends kept for it by the network
 
     def _replied(self, response: HttpResponse) -> None:
         self._waits = False
@@ -135,11 +172,7 @@ class Http1(Application):
             return
         self._request = None
         self._http.start_next_cycle()
-        if self._is_paused:
-            self._is_paused = False
-            self._connection.resume()
-        if not self._goes_on:  # the next request may be here already
-            self._go_on_safely()
+        self._go_on_safely()  # the next request may be here already
 
     def _respond(self, response: HttpResponse, *, last: bool) -> None:
         headers = response.fields()

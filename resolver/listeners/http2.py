@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections import deque
 
 from resolver.answering.pipeline import Pending
 from resolver.listeners.connection import ClientConnection
@@ -23,6 +24,8 @@ class Http2:
         self._exchange = exchange
         limits = connection.listener.limits
         self._http = Http2Server(streams=limits.http_streams_per_connection, resets=limits.http_resets_per_connection)
+        self._backlog: deque[Http2Stream] = deque()  # requests that are not begun; at most all open streams
+        self._has_turn_to_come = False
         self._waiting = 0  # requests that are being answered
         self._let_through = 0  # by the server's count, when it was looked at last
         self._is_over = False
@@ -31,10 +34,10 @@ class Http2:
     @property
     def is_busy(self) -> bool:
         """Whether the client waits for an answer."""
-        return bool(self._waiting or self._http.sender.unsent)
+        return bool(self._waiting or self._backlog or self._http.sender.unsent)
 
     def received(self, data: bytes) -> None:
-        """Take in what the client says."""
+        """Take in what the client says, and answer as much as our turn has room for."""
         if self._is_over:
             return
         try:
@@ -44,30 +47,56 @@ class Http2:
             return
         if requests:
             self._connection.active()
-            self._waiting += 1  # for those behind: none that is answered at once may be taken for the last
-            try:
-                for request in requests:
-                    self._answer(request)
-            finally:
-                self._waiting -= 1
+            self._backlog.extend(requests)
         if self._http.is_closing:
             self.is_finishing = True
+        if self._backlog and not self._has_turn_to_come:
+            self._has_turn_to_come = self._connection.listener.turns.ask(self, self._connection.client)
         self._flush()
         self._close_if_done()
 
     def ended(self) -> None:
         """Answer what is in flight, and close."""
-        self.drain()
+        self.is_finishing = self._http.is_closing = True
         self._close_if_done()
 
     def drain(self) -> None:
-        """Begin nothing new: we are about to close, with the next answer or the last of those that are awaited."""
-        self.is_finishing = self._http.is_closing = True
+        """Tell the client to ask elsewhere; what it asks until it has heard is answered (RFC 9113 section 6.8)."""
+        if not self.is_finishing and not self._is_over:
+            self._http.sender.announce_end()
+            self._flush()
+
+    def finish(self) -> None:
+        """Begin nothing new, tell the client which request was the last, and close once that is answered."""
+        if not self._is_over:
+            self.is_finishing = self._http.is_closing = True
+            self._http.begin_nothing()
+            self._flush()
+            self._close_if_done()
 
     def lost(self) -> None:
         """There is nobody to answer any more."""
         self._is_over = True
+        self._backlog.clear()
         self._http.forget()
+
+    def abort(self) -> None:
+        """End the connection at once."""
+        self._connection.abort()
+
+    def take_turn(self, most: int) -> bool:
+        """Answer up to `most` of the requests that were read. True: there are more that can be answered."""
+        backlog, turns = self._backlog, self._connection.listener.turns
+        while most > 0 and backlog and not self._is_over:
+            request = backlog.popleft()
+            if not request.is_over:  # else its client took it back meanwhile
+                most -= 1
+                turns.took()
+                self._answer(request)
+        self._flush()
+        self._close_if_done()
+        self._has_turn_to_come = bool(backlog) and not self._is_over and self._connection.is_open
+        return self._has_turn_to_come
 
     def _answer(self, request: Http2Stream) -> None:
         answer = self._exchange.answer(request.head.head, request.path, request.body())
@@ -94,6 +123,8 @@ class Http2:
         In one write, but each response in a TLS record of its own: dnsperf loses all but one of a record, and curl
         takes none that is reset in the same.
         """
+        if not self._connection.is_open:
+            return
         sender = self._http.sender
         pieces = sender.to_send()
         if pieces:
@@ -111,13 +142,13 @@ class Http2:
         """Say goodbye to a client that does not keep to the rules."""
         self._connection.listener.counters.dropped[violation.bound] += 1
         self._is_over = True
-        self._http.goodbye(violation.code)
+        self._http.sender.goodbye(violation.code)
         self._flush()
         self._connection.close_later()
 
     def _close_if_done(self) -> None:
         if self.is_finishing and not self.is_busy and not self._is_over:
             self._is_over = True
-            self._http.goodbye(NO_ERROR)
+            self._http.sender.goodbye(NO_ERROR)
             self._flush()
             self._connection.close()

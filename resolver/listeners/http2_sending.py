@@ -28,6 +28,8 @@ class Http2Sender:
         self._window = frames.FIRST_WINDOW  # the client's, of the connection
         self._most_payload = frames.MOST_PAYLOAD
         self._has_answered = False
+        self.has_said_goodbye = False  # what the client begins now is not answered
+        self._last_told = frames.MOST_WINDOW  # by our last GOAWAY: the last stream that may be answered
         self._out: list[bytes] = []
 
     def write(self, data: bytes) -> None:
@@ -40,6 +42,18 @@ class Http2Sender:
         if out:
             self._out = []
         return out
+
+    def announce_end(self) -> None:
+        """Write the first GOAWAY (section 6.8): what the client asks until it knows is answered all the same."""
+        self.write(frames.goaway_frame(frames.MOST_WINDOW, frames.NO_ERROR))
+
+    def goodbye(self, code: int) -> None:
+        """Write GOAWAY with the last stream that counts; one without an error, once."""
+        if self.has_said_goodbye and code == frames.NO_ERROR:
+            return
+        self.has_said_goodbye = True
+        self._last_told = min(self._last_told, self._streams.last)  # it never grows
+        self.write(frames.goaway_frame(self._last_told, code))
 
     def respond(self, stream: Http2Stream, response: HttpResponse) -> None:
         """Answer a request, as far as the client's windows let it through."""

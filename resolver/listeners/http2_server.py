@@ -62,9 +62,12 @@ class Http2Server:
             self._budget.answered()
             self.sender.respond(stream, response)
 
-    def goodbye(self, code: int) -> None:
-        """Write GOAWAY: nothing of what comes is heard any more."""
-        self.sender.write(frames.goaway_frame(self._streams.last, code))
+    def begin_nothing(self) -> None:
+        """Write the last GOAWAY (section 6.8); requests that are not whole by now may be made elsewhere."""
+        for stream in [one for one in self._streams.open.values() if not one.is_whole]:
+            self._take_back(stream)
+            self._reset(stream.stream_id, frames.REFUSED_STREAM, ends=False)
+        self.sender.goodbye(frames.NO_ERROR)
 
     def forget(self) -> None:
         """Let go of all streams: there is nobody to answer any more."""
@@ -161,7 +164,7 @@ class Http2Server:
         if len(streams.open) >= self._most_streams:
             raise Http2Violation(frames.REFUSED_STREAM, "http_streams_per_connection")
         known = self._blocks.request(block)
-        if self.is_closing and self._is_waited_for():
+        if self.sender.has_said_goodbye or (self.is_closing and self._is_waited_for()):
             self._budget.control()
             self._reset(stream_id, frames.REFUSED_STREAM, ends=ends)  # it may ask elsewhere
             return

@@ -106,6 +106,11 @@ class DnsStream:
         """Begin nothing new: we are about to close."""
         self.is_finishing = True
 
+    def finish(self) -> None:
+        """Close as soon as nothing is awaited."""
+        self.is_finishing = True
+        self._close_if_done()
+
     def lost(self) -> None:
         """There is nobody to answer any more."""
         self._backlog.clear()

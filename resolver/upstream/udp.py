@@ -11,11 +11,13 @@ from __future__ import annotations
 import asyncio
 import select
 import socket
+import time
 from collections import deque
 from collections.abc import Callable
 from typing import Final
 
 from resolver.errors import UpstreamUnreachable
+from resolver.system.scheduling import CALLBACK_SECONDS
 from resolver.upstream.asking import Asker, Carrier, Link, Place
 from resolver.upstream.marks import Marks
 from resolver.upstream.randomness import Randomness
@@ -39,7 +41,7 @@ _MOST_FORGOTTEN: Final = 64
 # that cannot read it.
 _RENEWING: Final = frozenset({Rcode.BADCOOKIE & 0xF, int(Rcode.FORMERR)})
 _PORT_TRIES: Final = 3
-_SOCKETS_A_WAKE_UP: Final = 64
+_SOCKETS_AT_ONCE: Final = 16  # that are read before the clock is looked at
 _WRONG_REPLIES_A_WAKE_UP: Final = 64
 _ANY_ADDRESS: dict[int, str] = {socket.AF_INET: "0.0.0.0", socket.AF_INET6: "::"}  # noqa: S104 connect() narrows it to one peer
 
@@ -73,12 +75,17 @@ class Readiness:
 
     def _read_all(self) -> None:
         sockets = self._sockets
+        ends_at = time.monotonic() + CALLBACK_SECONDS
         ROUNDS.begin()
         try:
-            for fileno, _ in self._epoll.poll(0, _SOCKETS_A_WAKE_UP):
-                udp_socket = sockets.get(fileno)
-                if udp_socket is not None:  # else one that was read before has closed it
-                    udp_socket.read()
+            while True:
+                readable = self._epoll.poll(0, _SOCKETS_AT_ONCE)
+                for fileno, _ in readable:
+                    udp_socket = sockets.get(fileno)
+                    if udp_socket is not None:  # else one that was read before has closed it
+                        udp_socket.read()
+                if len(readable) < _SOCKETS_AT_ONCE or time.monotonic() >= ends_at:
+                    return  # the loop calls again if there are more
         finally:
             ROUNDS.end()
 

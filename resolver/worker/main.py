@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import uvloop
 
-from resolver.answering.garbage import look_seldom
+from resolver.answering.garbage import look_by_hand
 from resolver.answering.unlisted import UnlistedNames
 from resolver.config.settings import EncryptedSettings, WorkerSettings
 from resolver.errors import ChannelError, SnapshotError
@@ -171,6 +171,6 @@ async def _run(control_fd: int) -> None:
 def main(control_fd: int) -> None:
     """Run one worker on the channel `control_fd`."""
     ignore_signals(terminates=True)
-    look_seldom()
+    look_by_hand()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_run(control_fd))

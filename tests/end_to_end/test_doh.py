@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import signal
 import socket
 import ssl
 from collections.abc import Callable, Iterator
@@ -16,7 +17,9 @@ from tests.conftest import EXEMPT, OFFICE
 from tests.support.clients import is_blocked, kdig, query, rdata
 from tests.support.encrypted import SERVER_NAME, Certificates, Fetched, alpn_of, curl, s_client, tls_connection
 from tests.support.http2 import Http2Client, in_url
+from tests.support.http2_frames import AS_QUERY, HELLO, Told, headers, post, told
 from tests.support.moatdns import Moatdns
+from tests.support.programs import wait_until
 from tests.support.stub import DEFAULT_ANSWER, StubUpstream
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
@@ -417,3 +420,45 @@ def test_a_listener_of_doh_does_not_answer_plain_http(server: Moatdns) -> None:
     with socket.create_connection(("127.0.0.1", server.doh_port), 10) as plain:
         plain.sendall(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
         assert not plain.recv(100).startswith(b"HTTP")
+
+
+class Heard:
+    """All that a server has said on a connection."""
+
+    def __init__(self, connection: ssl.SSLSocket) -> None:
+        self._connection = connection
+        self._octets = b""
+
+    def until(self, has_come: Callable[[Told], bool]) -> Told:
+        """What it has said, once that has come. Raises EOFError."""
+        while not has_come(said := told(self._octets)):
+            piece = self._connection.recv(65_536)
+            if not piece:
+                raise EOFError
+            self._octets += piece
+        return said
+
+    def until_the_end(self) -> Told:
+        """All that it says."""
+        with contextlib.suppress(EOFError):
+            self.until(lambda _: False)
+        return told(self._octets)
+
+
+def test_a_client_of_a_worker_that_ends_is_told_before_and_loses_nothing(
+    server: Moatdns, certificates: Certificates
+) -> None:  # RFC 9113 section 6.8
+    body = query("claude.ai").to_wire()
+    with tls_connection(server.doh_port, certificates, "h2") as connection:
+        connection.sendall(HELLO + post(1, body))
+        heard = Heard(connection)
+        heard.until(lambda said: 1 in said.whole)
+        server.signal(signal.SIGUSR2)  # a new worker serves, then this one ends
+        heard.until(lambda said: bool(said.goodbyes))
+        connection.sendall(post(3, body) + headers(5, AS_QUERY))
+        said = heard.until_the_end()
+    wait_until(lambda: server.events_named("workers restarted"), "the end of the restart")
+    assert said.goodbyes == [2**31 - 1, 5]
+    assert said.goodbye == 0
+    assert is_blocked(dns.message.from_wire(said.bodies[3]))
+    assert said.resets == {5: 7}  # its body never came: it may ask elsewhere

@@ -38,7 +38,7 @@ def hear(pieces: list[bytes], *, server: Http2Server | None = None) -> Outcome:
                     server.respond(request, _answer(request))
         except Http2Violation as violation:
             bound = violation.bound
-            server.goodbye(violation.code)
+            server.sender.goodbye(violation.code)
             sent.append(_sent(server))
             break
         sent.append(_sent(server))
@@ -49,7 +49,7 @@ def hear(pieces: list[bytes], *, server: Http2Server | None = None) -> Outcome:
     if not bound:
         for request in waiting:
             server.respond(request, _answer(request))
-        server.goodbye(0)
+        server.sender.goodbye(0)
         sent.append(_sent(server))
     octets = b"".join(sent)
     return Outcome(octets, told(octets), bound)

@@ -64,6 +64,7 @@ class Told:
     resets: dict[int, int] = field(default_factory=dict)
     goodbye: int | None = None  # the error of GOAWAY
     last_stream: int = -1  # that it names
+    goodbyes: list[int] = field(default_factory=list)  # the last streams of all of them
     opened: int = 0  # octets by which the connection's window was
 
 
@@ -101,6 +102,7 @@ def _note(frame: frames.Frame, found: Told, decoder: hpack.Decoder) -> None:
             found.resets[frame.stream_id] = frame.error_code
         case frames.GoAwayFrame():
             found.goodbye, found.last_stream = frame.error_code, frame.last_stream_id
+            found.goodbyes.append(frame.last_stream_id)
         case frames.WindowUpdateFrame():
             found.opened += frame.window_increment
     if "END_STREAM" in frame.flags:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from resolver.answering.garbage import Garbage, look_seldom
+from resolver.answering.garbage import Garbage, look_by_hand
 
 
 class _Loop:
@@ -18,9 +18,8 @@ class _Loop:
 
 @pytest.fixture(autouse=True)
 def _as_it_was() -> Iterator[None]:
-    thresholds = gc.get_threshold()
     yield
-    gc.set_threshold(*thresholds)
+    gc.enable()
     gc.unfreeze()
 
 
@@ -40,9 +39,31 @@ def test_a_busy_worker_is_left_alone_for_an_hour() -> None:
     assert garbage.look(now=3600.0, spent=1800.0)
 
 
-def test_only_the_young_are_looked_at_by_themselves() -> None:
-    look_seldom()
-    looks = gc.get_stats()[2]["collections"]
-    kept = [[number] for number in range(300_000)]
-    assert gc.get_stats()[2]["collections"] == looks
+def test_no_flood_of_objects_is_looked_at_while_it_lasts() -> None:
+    look_by_hand()
+    looks: list[str] = []
+
+    def looked(phase: str, _: dict[str, int]) -> None:
+        looks.append(phase)
+
+    gc.callbacks.append(looked)
+    try:
+        kept = [[number] for number in range(300_000)]
+    finally:
+        gc.callbacks.remove(looked)
+    assert not looks
+    del kept
+
+
+@pytest.mark.slow
+def test_much_that_is_new_is_looked_at_however_busy_the_worker_is() -> None:
+    look_by_hand()
+    garbage = Garbage(now=0.0, spent=0.0)
+    gone = weakref.ref(_Loop())
+    kept = [[number] for number in range(390_000)]
+    assert not garbage.look(now=1.0, spent=1.0)
+    kept += [[number] for number in range(11_000)]
+    assert garbage.look(now=2.0, spent=2.0)
+    assert gone() is None
+    assert not garbage.look(now=3.0, spent=3.0)  # what is kept is no longer new
     del kept

@@ -27,10 +27,10 @@ ALL = 1000
 class Served:
     """A backlog, and the names that were answered."""
 
-    def __init__(self, most: int = 40) -> None:
+    def __init__(self, most: int = 40, *, seconds_each: float = 0.0) -> None:
         self.answered: list[str] = []
         self.dropped: Counter[str] = Counter()
-        self.backlog = Backlog(self._answer, most, self.dropped)
+        self.backlog = Backlog(self._answer, most, self.dropped, lambda: seconds_each * len(self.answered))
 
     def comes(self, *names: str, network: bytes = b"") -> None:
         for name in names:
@@ -48,6 +48,20 @@ def test_a_worker_that_keeps_up_answers_in_order() -> None:
     assert not served.backlog.work(most=ALL)
     assert served.answered == names
     assert not served.dropped
+
+
+def test_a_turn_is_half_a_millisecond_however_long_an_answer_takes() -> None:
+    for microseconds, answered_in_a_turn in ((1, 504), (10, 56), (40, 16), (5000, 8)):
+        served = Served(most=1000, seconds_each=microseconds / 1e6)
+        served.comes(*(f"{number}.example" for number in range(600)))
+        turns = []
+        goes_on = True
+        while goes_on:
+            before = len(served.answered)
+            goes_on = served.backlog.work()
+            turns.append(len(served.answered) - before)
+        assert max(turns) == answered_in_a_turn
+        assert sum(turns) == 600
 
 
 def test_a_turn_has_an_end() -> None:

@@ -20,7 +20,7 @@ class One:
     def abort(self) -> None:
         self.is_ended = True
 
-    drain = abort
+    drain = make_room = abort
 
 
 class Office:

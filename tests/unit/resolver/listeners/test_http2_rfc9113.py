@@ -7,9 +7,11 @@ from collections.abc import Iterator
 import hyperframe.frame as frames
 import pytest
 
+from resolver.listeners.doh import HttpResponse
+from resolver.listeners.http2_frames import Http2Violation
 from resolver.listeners.http2_server import Http2Server
 from tests.support.http2_conversation import RESETS, hear
-from tests.support.http2_frames import HELLO, PREFACE, Told, block, data, headers, post, raw, settings
+from tests.support.http2_frames import AS_QUERY, HELLO, PREFACE, Told, block, data, headers, post, raw, settings, told
 
 from .http2_sections import (
     DONE,
@@ -29,6 +31,7 @@ from .http2_sections import (
     WRONG,
 )
 
+OPEN_5 = headers(5, AS_QUERY)  # its body is to come
 TOO_FAR = raw(8, 0, 1, b"\x7f\xff\xff\xff")  # what its window is opened by
 CALM = 0xB
 
@@ -185,6 +188,26 @@ def test_a_new_request_behind_the_goodbye_may_ask_elsewhere() -> None:  # sectio
     assert answer.bodies == {1: LATER, 3: LATER}
     assert answer.resets == {5: REFUSED}
     assert answer.goodbye == NO_ERROR
+
+
+def test_a_client_is_told_of_the_end_before_it_comes_and_of_the_last_request_then() -> None:  # section 6.8
+    server = Http2Server(streams=100, resets=100)
+    [first] = server.take(HELLO + post(1, QUERY))
+    server.sender.announce_end()
+    [late] = server.take(post(3, QUERY) + OPEN_5)
+    server.begin_nothing()
+    refused = server.take(post(7, QUERY))
+    for request in (first, late):
+        server.respond(request, HttpResponse(200, request.body()))
+    server.sender.goodbye(NO_ERROR)  # it is said
+    with pytest.raises(Http2Violation):
+        server.take(raw(0, 0, 0))
+    server.sender.goodbye(PROTOCOL)
+    answer = told(b"".join(server.sender.to_send()))
+    assert answer.goodbyes == [2**31 - 1, 5, 5]  # it never grows
+    assert answer.bodies == {1: QUERY, 3: QUERY}
+    assert answer.resets == {5: REFUSED, 7: REFUSED}
+    assert not refused
 
 
 def test_a_response_needs_no_table_of_the_client() -> None:  # RFC 7541 section 4.2

@@ -41,3 +41,15 @@ def test_replacing_entries_does_not_fill_the_table() -> None:
     for _ in range(1000):
         table.put(question, composed(question), FOR_EVER, (0, 3, None))
     assert not dropped
+
+
+def test_names_that_are_answered_alike_share_what_is_beside_the_question() -> None:
+    table = AnswerTable(TableBudget(10, Counter()))
+    asked = [query(f"{name}.example") for name in ("one", "another")]
+    for each in asked:
+        question = parse_question(each)
+        table.put(question, compose(question, 0, bytes(40)), FOR_EVER, (0, 3, None))
+    one, another = (table.entries[each[2:]] for each in asked)
+    assert one.head is another.head
+    assert one.rest is another.rest
+    assert one.reply(asked[0]) == compose(parse_question(asked[0]), 0, bytes(40))

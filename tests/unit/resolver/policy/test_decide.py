@@ -302,3 +302,22 @@ def test_thousands_of_patterns_below_one_name_compile_quickly() -> None:
     snapshot = policy(own("house", block(*(f"h{number}*.example" for number in range(3000)))))
     assert decide(snapshot, "h2999x.example").verdict is Verdict.BLOCK
     assert time.process_time() - began < 5
+
+
+def test_a_name_that_was_decided_on_before_is_decided_alike_for_each_group_and_by_each_kind_of_rule() -> None:
+    def made() -> PolicySnapshot:
+        house = own(
+            "house", [*block("plain.example", "a*c.mixed.example", "mixed.example"), *allow("=b.mixed.example")]
+        )
+        lab = CompiledGroup("lab", networks=("127.0.0.2/32",), exempt=True, block=frozenset({"house"}))
+        return policy(house, groups=[lab])
+
+    names = [
+        f"{label}.{name}" for label in ("abc", "b", "deep.abc", "x") for name in ("plain.example", "mixed.example")
+    ]
+    again = made()
+    for client in ("127.0.0.1", "127.0.0.2") * 3:
+        for name in [*names, "open.example"]:
+            assert decide(again, name, client) == decide(made(), name, client), (name, client)
+    assert {decide(again, name).verdict for name in names} == {Verdict.BLOCK, Verdict.ALLOW}
+    assert decide(again, "abc.plain.example", "127.0.0.2").verdict is Verdict.EXEMPT

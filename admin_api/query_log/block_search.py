@@ -10,7 +10,7 @@ from admin_api.query_log import files
 from admin_api.query_log.cursors import MOST_ID, SearchPlace
 from admin_api.query_log.log_filter import BlockMatcher, LogFilter
 from admin_api.query_log.search_time import SearchTime
-from resolver.telemetry.query_block_reading import BlockError, QueryBlock, client_of, facts_of, name_of
+from resolver.telemetry.query_block_reading import BlockError, QueryBlock, client_of, facts_of, name_of, pointed_at
 from resolver.telemetry.query_blocks import FACTS
 
 Row = tuple[Any, ...]
@@ -136,31 +136,30 @@ def _blocks(connection: sqlite3.Connection, reach: tuple[int, ...]) -> Iterator[
 
 def rows_of(block: QueryBlock, wanted: Sequence[tuple[int, int]], base: int) -> list[FoundRow]:
     """Give rows of a block by time and id, each as files.COLUMNS says. Raises BlockError."""
-    columns = block.columns()
+    columns = block.numbers()
     places = [number - base for _, number in wanted]
     of_names = [columns.names[place] for place in places]
     clients = _lines_at(block.clients_text, [columns.clients[place] for place in places])
     names = _lines_at(block.names_text, of_names)
-    facts = _lines_at(block.facts_text, [columns.facts[name] for name in of_names])
-    durations = block.durations()
+    facts = _lines_at(block.facts_text, [pointed_at(columns.facts, name) for name in of_names])
     read: dict[int, Sequence[str | None]] = {}
     found = []
-    for at, number in wanted:
-        place = number - base
-        name = columns.names[place]
+    for (at, number), place, name, duration in zip(wanted, places, of_names, block.durations_at(places), strict=True):
         of_facts = columns.facts[name]
         known = read.get(of_facts)
         if known is None:
             known = read[of_facts] = facts_of(facts[of_facts])
         group, qtype, *rest = known[:_REMARK]
         remark = known[_REMARK] if len(known) > _REMARK else None
-        duration = float(f"{durations[place]:.3g}")
         client = client_of(clients[columns.clients[place]]).address or None
-        row = (at / 1000, client, group, name_of(names[name]), qtype, *rest, duration, remark)
+        row = (at / 1000, client, group, name_of(names[name]), qtype, *rest, float(f"{duration:.3g}"), remark)
         found.append(FoundRow(at, number, row))
     return found
 
 
 def _lines_at(text: bytes, numbers: Sequence[int]) -> list[bytes]:
-    """Give the lines of a text down to the last that is wanted."""
-    return text.split(b"\n", max(numbers, default=0) + 1)
+    """Give the lines of a text down to the last that is wanted. Raises BlockError."""
+    last = max(numbers, default=0)
+    lines = text.split(b"\n", last + 1)
+    pointed_at(lines, last)
+    return lines

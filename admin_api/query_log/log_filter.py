@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from admin_api.query_log.cursors import Marks
-from resolver.telemetry.query_block_reading import BlockError, QueryBlock, client_of, facts_of, name_of
+from resolver.telemetry.query_block_reading import BlockError, QueryBlock, client_of, facts_of, name_of, pointed_at
 from resolver.telemetry.query_blocks import FACTS
 
 _MOST_REMEMBERED: Final = 10_000  # lines of facts: many blocks have the same
@@ -81,10 +81,10 @@ class BlockMatcher:
             return self._of_clients(block, clients, names)
         if self._facts:
             names = self._names_of_facts(block) if names is None else self._with_facts(block, names)
-        return range(block.head.rows) if names is None else _places_of(names, block.columns().names)
+        return range(block.head.rows) if names is None else _places_of(names, block.numbers().names)
 
     def _of_clients(self, block: QueryBlock, clients: set[int], names: set[int] | None) -> Sequence[int]:
-        columns = block.columns()
+        columns = block.numbers()
         rows = _places_of(clients, columns.clients)
         if names is None and not self._facts:
             return rows
@@ -119,14 +119,14 @@ class BlockMatcher:
         text = block.facts_text
         rarest = min(self._needles, key=text.count)
         facts = {number for number, line in _lines_with(rarest, text) if self._is_matched(line)}
-        return set(_places_of(facts, block.columns().facts)) if facts else set()
+        return set(_places_of(facts, block.numbers().facts)) if facts else set()
 
     def _with_facts(self, block: QueryBlock, names: set[int]) -> set[int]:
         lines = block.facts_text.split(b"\n")
         if len(lines) != block.head.facts:
             raise BlockError("a block with other counts than its header has")
-        of_names = block.columns().facts
-        return {name for name in names if self._is_matched(lines[of_names[name]])}
+        of_names = block.numbers().facts
+        return {name for name in names if self._is_matched(pointed_at(lines, pointed_at(of_names, name)))}
 
     def _is_matched(self, line: bytes) -> bool:
         matches = self._known.get(line)

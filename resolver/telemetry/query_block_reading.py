@@ -12,7 +12,7 @@ import sys
 import zlib
 from array import array
 from collections.abc import Callable, Sequence
-from typing import Any, Final, NamedTuple, final
+from typing import Any, Final, NamedTuple, TypeVar, final
 
 from resolver.telemetry import query_blocks as blocks
 from resolver.telemetry.query_blocks import LogFacts, pack
@@ -24,12 +24,14 @@ MOST_ROW_BYTES: Final = 16 << 10
 
 _MOST_MOMENT: Final = 253_402_300_800_000  # Unix milliseconds: the year 10000
 _MOST_MILLISECONDS: Final = 65_504.0
+_BEYOND: Final = "a block whose columns point beyond its lines"
 _FEW: Final = 8  # rows whose times are added up one by one
 _NEEDED_FACTS: Final = len(blocks.FACTS) - 1  # the remark may be missing
 _VERDICT: Final = blocks.FACTS.index("verdict")
 _PROTOCOL: Final = blocks.FACTS.index("protocol")
 
 Facts = Sequence[str | None]
+_Entry = TypeVar("_Entry")
 
 
 class BlockError(ValueError):
@@ -116,6 +118,7 @@ class QueryBlock:
         self._inflating = zlib.decompressobj(-zlib.MAX_WBITS)
         self._parts: list[bytes] = []  # clients, names, facts, about, columns, as far as they were inflated
         self._columns: BlockColumns | None = None
+        self._is_whole = False  # what the columns point at is there
 
     @property
     def clients_text(self) -> bytes:
@@ -156,6 +159,16 @@ class QueryBlock:
 
     def columns(self) -> BlockColumns:
         """The columns; what they point at is there."""
+        columns, head = self.numbers(), self.head
+        if not self._is_whole:
+            of_lines = ((columns.clients, head.clients), (columns.names, head.names), (columns.facts, head.facts))
+            if any(max(column) >= most for column, most in of_lines):
+                raise BlockError(_BEYOND)
+            self._is_whole = True
+        return columns
+
+    def numbers(self) -> BlockColumns:
+        """The columns, of which a look at some rows reads few numbers: they may point beyond the lines."""
         if self._columns is None:
             self._columns = _columns_of(self._part(4), self.head)
         return self._columns
@@ -179,15 +192,26 @@ class QueryBlock:
         return found
 
     def _steps(self) -> array[int]:
-        return _numbers(blocks.SIGNED[self.head.flags & blocks.STEP_WIDTH], self.columns().steps)
+        return _numbers(blocks.SIGNED[self.head.flags & blocks.STEP_WIDTH], self.numbers().steps)
 
     def durations(self) -> Sequence[float]:
         """How long each answer took, in milliseconds."""
-        octets = self.columns().durations
+        return self._durations(f"<{self.head.rows}e", 0)
+
+    def durations_at(self, places: Sequence[int]) -> Sequence[float]:
+        """How long the answers of the rows at some places took."""
+        if len(places) > _FEW:
+            durations = self.durations()
+            return [durations[place] for place in places]
+        return [self._durations("<e", 2 * place)[0] for place in places]
+
+    def _durations(self, shape: str, at: int) -> Sequence[float]:
+        octets = self.numbers().durations
         if not octets:
-            return (0.0,) * self.head.rows
-        durations = struct.unpack(f"<{self.head.rows}e", octets)
-        if not (min(durations) >= 0 and sum(durations) <= self.head.rows * _MOST_MILLISECONDS):  # nor what is no number
+            return (0.0,) * (struct.calcsize(shape) // 2)
+        durations = struct.unpack_from(shape, octets, at)
+        most = len(durations) * _MOST_MILLISECONDS
+        if not (min(durations) >= 0 and sum(durations) <= most):  # nor what is no number
             raise BlockError("a block with durations that are none")
         return durations
 
@@ -230,6 +254,13 @@ def _plain_text(line: bytes) -> str | None:
         return None
     text = line[1:-1].decode()
     return text if text.isprintable() else None
+
+
+def pointed_at(entries: Sequence[_Entry], number: int) -> _Entry:
+    """Give what a number of a column points at. Raises BlockError."""
+    if number >= len(entries):
+        raise BlockError(_BEYOND)
+    return entries[number]
 
 
 def _entries(text: bytes, count: int) -> list[Any]:
@@ -290,10 +321,7 @@ def _columns_of(octets: bytes, head: BlockHeader) -> BlockColumns:
     places: list[Sequence[int]] = []
     for (_, most), begin, end in zip(counts, ends, ends[1:], strict=False):
         part = octets[begin:end]
-        column: Sequence[int] = part if most <= blocks.ONE_OCTET else _numbers("H", part)
-        if max(column) >= most:
-            raise BlockError("a block whose columns point beyond its lines")
-        places.append(column)
+        places.append(part if most <= blocks.ONE_OCTET else _numbers("H", part))
     clients, names, facts = places
     return BlockColumns(clients, names, facts, octets[: ends[0]], octets[ends[3] :])
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import zlib
+from contextlib import suppress
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from admin_api.query_log.block_search import rows_of
 from admin_api.query_log.log_filter import BlockMatcher
 from resolver.telemetry.query_block_reading import BlockError, QueryBlock
-from resolver.telemetry.query_blocks import LogFacts, log_facts, pack
+from resolver.telemetry.query_blocks import BEFORE_CRC, HEADER, LogFacts, log_facts, pack
 from tests.support.examples import examples
 from tests.support.log_blocks import BlockMaker
 
@@ -31,6 +35,16 @@ FILTERS = st.fixed_dictionaries(
 SomeRow = tuple[str, str, str, str, str]
 
 
+def block_of(rows: list[SomeRow]) -> bytes:
+    """The block of rows."""
+    return BlockMaker().block(
+        [
+            [1000.0, client, group, name, "A", "NOERROR", verdict, service, None, None, None, "udp", len(name)]
+            for client, name, group, service, verdict in rows
+        ]
+    )
+
+
 def is_wanted(row: SomeRow, filters: dict[str, str]) -> bool:
     """The filters as they are documented, one row at a time."""
     client, name, group, service, verdict = row
@@ -51,11 +65,7 @@ def is_wanted(row: SomeRow, filters: dict[str, str]) -> bool:
 def test_a_filter_finds_the_rows_of_a_block_that_it_means_and_no_others(
     rows: list[SomeRow], filters: dict[str, str]
 ) -> None:
-    made = [
-        [1000.0, client, group, name, "A", "NOERROR", verdict, service, None, None, None, "udp", 0.0]
-        for client, name, group, service, verdict in rows
-    ]
-    block = QueryBlock(BlockMaker().block(made))
+    block = QueryBlock(block_of(rows))
     found = list(BlockMatcher(filters).matching(block))
     assert found == [place for place, row in enumerate(rows) if is_wanted(row, filters)]
 
@@ -66,3 +76,21 @@ def test_facts_of_other_lines_than_the_header_counts_are_no_block() -> None:
     block = QueryBlock(pack([1, 2], [b'"c"'] * 2, [one, facts[1]], [0.0, 0.0]))
     with pytest.raises(BlockError):
         BlockMatcher({"client": "c", "verdict": "block"}).matching(block)
+
+
+@given(ROWS, FILTERS, st.lists(st.tuples(st.integers(0, 9_999), st.integers(0, 255)), min_size=1, max_size=6))
+@settings(max_examples=examples(500))
+def test_a_block_whose_lines_or_columns_were_changed_behind_a_true_checksum_is_searched_or_refused(
+    rows: list[SomeRow], filters: dict[str, str], changes: list[tuple[int, int]]
+) -> None:
+    octets = block_of(rows)
+    plain = bytearray(zlib.decompress(octets[HEADER.size :], -15))
+    for place, octet in changes:
+        plain[-1 - place % len(plain)] = octet
+    packed = zlib.compress(bytes(plain), 1, -15)
+    head = octets[:BEFORE_CRC]
+    block = QueryBlock(head + zlib.crc32(packed, zlib.crc32(head)).to_bytes(4, "little") + packed)
+    with suppress(BlockError):
+        places = BlockMatcher(filters).matching(block)
+        found = rows_of(block, list(zip(block.moments_at(places), places, strict=True)), 0)
+        assert len(found) == len(places)

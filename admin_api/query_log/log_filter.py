@@ -160,7 +160,10 @@ def _places_of(wanted: Collection[int], column: Sequence[int]) -> list[int]:
 
 def _lines_with(needle: bytes, text: bytes) -> Iterable[tuple[int, bytes]]:
     """Give each line that has a needle, with its number. An empty needle is in all."""
-    if text.count(needle) > _MANY:
+    found = text.count(needle)
+    if not found:
+        return ()
+    if found > _MANY:
         return [(number, line) for number, line in enumerate(text.split(b"\n")) if needle in line]
     return _single_lines_with(needle, text)
 

@@ -69,9 +69,10 @@ class Erasures:
         self._has_ended = False
 
     @property
-    def are_waiting(self) -> bool:
-        """Whether there is a request."""
-        return bool(self._waiting)
+    def has_days_left(self) -> bool:
+        """Whether there is more to do at once than to look whether readers have gone."""
+        waiting = self._waiting
+        return bool(waiting) and (waiting[0].days is None or bool(waiting[0].days))
 
     def ask(self, is_theirs: IsTheirs) -> Future[int]:
         """Take a request; its result is how many queries were removed. Raises QueryLogEnded."""

@@ -145,7 +145,7 @@ class QueryLogWriter:
         tidied = 0.0
         while True:
             is_last = self._stop.is_set()
-            for day, some in self._gathered(wait=not is_last and not self._erasures.are_waiting).items():
+            for day, some in self._gathered(wait=not is_last and not self._erasures.has_days_left).items():
                 self._commit(day, some)
             self._erasures.work()
             if time.monotonic() - tidied > _TIDY_SECONDS:
@@ -168,7 +168,7 @@ class QueryLogWriter:
                 datagram = self._queue.get(timeout=left) if wait else self._queue.get_nowait()
             except queue.Empty:
                 break
-            if self._stop.is_set() or self._erasures.are_waiting:
+            if self._stop.is_set() or self._erasures.has_days_left:
                 wait = False
             if not datagram:
                 continue

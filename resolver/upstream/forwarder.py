@@ -19,10 +19,11 @@ from resolver.upstream.health import Health
 from resolver.upstream.inquiry import Inquiry
 from resolver.upstream.marks import Marks
 from resolver.upstream.randomness import Randomness
+from resolver.upstream.readiness import Readiness
 from resolver.upstream.server import Server
 from resolver.upstream.stream import StreamLink
 from resolver.upstream.tcp import TcpConnection
-from resolver.upstream.udp import Readiness, UdpPool
+from resolver.upstream.udp import UdpPool
 from resolver.wire.query import query_tail
 
 MAX_SECONDS = 4.5  # so that a client has its answer within 5 s, the patience of a stub resolver

@@ -9,19 +9,16 @@ section 9.1) and tells of refusals.
 from __future__ import annotations
 
 import asyncio
-import select
 import socket
-import time
-from collections import deque
 from collections.abc import Callable
 from typing import Final
 
 from resolver.errors import UpstreamUnreachable
-from resolver.system.scheduling import CALLBACK_SECONDS
 from resolver.upstream.asking import Asker, Carrier, Link, Place
 from resolver.upstream.marks import Marks
+from resolver.upstream.ports import SourcePorts
 from resolver.upstream.randomness import Randomness
-from resolver.upstream.rounds import ROUNDS
+from resolver.upstream.readiness import Readable, Readiness
 from resolver.upstream.server import Server
 from resolver.wire.codes import HEADER, Rcode
 from resolver.wire.query import is_bare_error, question_matches, rcode_of, with_question, without_edns
@@ -33,71 +30,22 @@ SLOTS: Final = 64  # sockets to choose from; a power of two, so that a random oc
 # Retired sockets that still wait for an answer. When a dead server has this many, those in the slots serve on beyond
 # their 8 queries and 5 s: running out of file descriptors would take down more than one server.
 MAX_RETIRED: Final = 448
-RECENT_PORTS: Final = 4096  # that are not used again; of 64,512, so the choice stays wide
 SWEEP_SECONDS: Final = 1.0
 WRONG_REPLIES_UNTIL_DOUBT: Final = 10  # on one socket; then its questions go on over TCP beside it
 _MOST_FORGOTTEN: Final = 64
-# Rcodes, as the header has them, after which open sockets are of no use: they send the old cookie, or one to a server
-# that cannot read it.
+# Rcodes, as the header has them, after which open sockets are of no use: their cookie is old, or cannot be read.
 _RENEWING: Final = frozenset({Rcode.BADCOOKIE & 0xF, int(Rcode.FORMERR)})
-_PORT_TRIES: Final = 3
-_SOCKETS_AT_ONCE: Final = 16  # that are read before the clock is looked at
 _WRONG_REPLIES_A_WAKE_UP: Final = 64
-_ANY_ADDRESS: dict[int, str] = {socket.AF_INET: "0.0.0.0", socket.AF_INET6: "::"}  # noqa: S104 connect() narrows it to one peer
 
 
-class Readiness:
-    """Tells which of many sockets can be read: an epoll of our own, watched by the loop as one file descriptor.
-
-    A reader of the loop's own for each socket costs six system calls in its short life, and a callback a datagram.
-    """
-
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
-        self._epoll = select.epoll()
-        self._sockets: dict[int, UdpSocket] = {}
-        loop.add_reader(self._epoll.fileno(), self._read_all)
-
-    def add(self, udp_socket: UdpSocket) -> None:
-        """Call `udp_socket.read()` when it can be read."""
-        self._sockets[udp_socket.fileno] = udp_socket
-        self._epoll.register(udp_socket.fileno, select.EPOLLIN)
-
-    def discard(self, udp_socket: UdpSocket) -> None:
-        """It is about to be closed, which also takes it out of the epoll."""
-        del self._sockets[udp_socket.fileno]
-
-    def close(self) -> None:
-        """Watch nothing any more."""
-        if not self._epoll.closed:
-            self._loop.remove_reader(self._epoll.fileno())
-            self._epoll.close()
-
-    def _read_all(self) -> None:
-        sockets = self._sockets
-        ends_at = time.monotonic() + CALLBACK_SECONDS
-        ROUNDS.begin()
-        try:
-            while True:
-                readable = self._epoll.poll(0, _SOCKETS_AT_ONCE)
-                for fileno, _ in readable:
-                    udp_socket = sockets.get(fileno)
-                    if udp_socket is not None:  # else one that was read before has closed it
-                        udp_socket.read()
-                if len(readable) < _SOCKETS_AT_ONCE or time.monotonic() >= ends_at:
-                    return  # the loop calls again if there are more
-        finally:
-            ROUNDS.end()
-
-
-class UdpSocket:
+class UdpSocket(Readable):
     """A connected socket and the questions in flight on it."""
 
     __slots__ = (
         "_recv",
-        "_sock",
         "born",
         "cased",
+        "close",
         "expected",
         "fileno",
         "forgotten",
@@ -113,7 +61,7 @@ class UdpSocket:
 
     def __init__(self, pool: UdpPool, sock: socket.SocketType, slot: int, born: float) -> None:
         self.pool = pool
-        self._sock = sock
+        self.close = sock.close
         self._recv = sock.recv
         self.send = sock.send
         self.fileno = sock.fileno()
@@ -196,10 +144,6 @@ class UdpSocket:
             if not self.in_flight and self.sent >= MAX_QUERIES:
                 self.pool.drop(self)
 
-    def close(self) -> None:
-        """Close the socket."""
-        self._sock.close()
-
 
 class UdpPool(Link):
     """A link to one server over UDP."""
@@ -223,14 +167,8 @@ class UdpPool(Link):
         self._readiness = readiness
         self._slots: list[UdpSocket | None] = [None] * SLOTS
         self._retired: set[UdpSocket] = set()
-        self._recent_ports: set[int] = set()
-        self._by_use: deque[int] = deque()  # the same, oldest first
+        self._ports = SourcePorts(randomness)
         self._timer: asyncio.TimerHandle | None = None
-
-    @property
-    def open_sockets(self) -> int:
-        """At most SLOTS + MAX_RETIRED."""
-        return len(self._retired) + sum(each is not None for each in self._slots)
 
     def send(self, asker: Asker, besides: Carrier | None = None) -> Place:
         """Ask over a socket chosen at random, but not `besides`. Raises UpstreamUnreachable when refused at once."""
@@ -286,7 +224,7 @@ class UdpPool(Link):
                 return old
             self._retire(old)
         try:
-            sock = self._connect()
+            sock = self._ports.connected(self.server)
         except OSError as error:
             raise self._unreachable(error) from error
         self.marks.settle(sock.getsockname()[0])
@@ -295,37 +233,6 @@ class UdpPool(Link):
         if self._timer is None:
             self._timer = self._loop.call_later(SWEEP_SECONDS, self._sweep)
         return udp_socket
-
-    def _connect(self) -> socket.SocketType:
-        family = self.server.family
-        # SocketType is the socket without the Python layer above it; created non-blocking, it stays so.
-        sock = socket.SocketType(family, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
-        try:
-            for _ in range(_PORT_TRIES):
-                if self._bound(sock, family):
-                    break
-            sock.connect(self.server.address)
-        except OSError:
-            sock.close()
-            raise
-        return sock
-
-    def _bound(self, sock: socket.SocketType, family: int) -> bool:
-        try:
-            sock.bind((_ANY_ADDRESS[family], self._port()))
-        except OSError:
-            return False
-        return True
-
-    def _port(self) -> int:
-        """A random port that has not served lately: one seen in use is no good guess for the next while."""
-        while (port := self._randomness.port()) in self._recent_ports:
-            pass
-        if len(self._by_use) >= RECENT_PORTS:
-            self._recent_ports.discard(self._by_use.popleft())
-        self._by_use.append(port)
-        self._recent_ports.add(port)
-        return port
 
     def _retire(self, udp_socket: UdpSocket) -> None:
         self._slots[udp_socket.slot] = None

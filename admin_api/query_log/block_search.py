@@ -10,7 +10,8 @@ from admin_api.query_log import files
 from admin_api.query_log.cursors import MOST_ID, SearchPlace
 from admin_api.query_log.log_filter import BlockMatcher, LogFilter
 from admin_api.query_log.search_time import SearchTime
-from resolver.telemetry.query_block_reading import BlockError, QueryBlock, client_of, facts_of, name_of, pointed_at
+from resolver.telemetry.query_block_lines import BlockError, client_of, facts_of, name_of, pointed_at
+from resolver.telemetry.query_block_reading import QueryBlock
 from resolver.telemetry.query_blocks import FACTS
 
 Row = tuple[Any, ...]

@@ -9,14 +9,9 @@ from pathlib import Path
 from typing import Final
 
 from admin_api.query_log import files
-from resolver.telemetry.query_block_reading import (
-    BlockClient,
-    BlockError,
-    BlockHeader,
-    PackableRows,
-    read_header,
-    without,
-)
+from resolver.telemetry.query_block_lines import BlockClient, BlockError
+from resolver.telemetry.query_block_reading import BlockHeader, read_header
+from resolver.telemetry.query_block_rewriting import PackableRows, without
 from resolver.telemetry.query_blocks import pack
 
 FULL_ROWS: Final = 500

@@ -15,7 +15,7 @@ from typing import Final
 from admin_api.query_log import files, set_aside
 from admin_api.query_log.day_blocks import DayBlocks
 from resolver.telemetry.log import Log
-from resolver.telemetry.query_block_reading import BlockClient
+from resolver.telemetry.query_block_lines import BlockClient
 
 PATIENCE_SECONDS: Final = 30.0
 """How long readers are waited for, whose snapshots keep what was erased in a write-ahead log."""

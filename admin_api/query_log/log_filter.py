@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from admin_api.query_log.cursors import Marks
-from resolver.telemetry.query_block_reading import BlockError, QueryBlock, client_of, facts_of, name_of, pointed_at
+from resolver.telemetry.query_block_lines import BlockError, client_of, facts_of, name_of, pointed_at
+from resolver.telemetry.query_block_reading import QueryBlock
 from resolver.telemetry.query_blocks import FACTS
 
 _MOST_REMEMBERED: Final = 10_000  # lines of facts: many blocks have the same

@@ -8,7 +8,8 @@ from collections import Counter
 from collections.abc import Iterator
 
 from admin_api.query_log import files
-from resolver.telemetry.query_block_reading import BlockError, QueryBlock
+from resolver.telemetry.query_block_lines import BlockError
+from resolver.telemetry.query_block_reading import QueryBlock
 from resolver.telemetry.query_blocks import FACTS
 
 _SERVICE = FACTS.index("service")

@@ -20,14 +20,9 @@ from admin_api.query_log.day_blocks import DayBlocks, StoredBlock, extend, picke
 from admin_api.query_log.erasing import PATIENCE_SECONDS, Erasures
 from resolver.config.settings import ControlSettings
 from resolver.telemetry.log import Log
-from resolver.telemetry.query_block_reading import (
-    BlockClient,
-    BlockError,
-    PackableRows,
-    QueryBlock,
-    packable,
-    read_header,
-)
+from resolver.telemetry.query_block_lines import BlockClient, BlockError
+from resolver.telemetry.query_block_reading import QueryBlock, read_header
+from resolver.telemetry.query_block_rewriting import PackableRows, packable
 from resolver.telemetry.query_blocks import pack
 from resolver.telemetry.query_events import UNLISTED_HEAD
 

@@ -1,4 +1,4 @@
-"""Reading of query-log blocks: header, texts and columns, each when it is wanted; and a block without some clients.
+"""Reading of query-log blocks: header, texts and columns, each when it is wanted.
 
 Blocks may have been damaged, or come from anywhere: all is checked, and bounded, before it is used.
 """
@@ -6,16 +6,24 @@ Blocks may have been damaged, or come from anywhere: all is checked, and bounded
 from __future__ import annotations
 
 import itertools
-import json
 import struct
 import sys
 import zlib
 from array import array
-from collections.abc import Callable, Sequence
-from typing import Any, Final, NamedTuple, TypeVar, final
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple, final
 
 from resolver.telemetry import query_blocks as blocks
-from resolver.telemetry.query_blocks import LogFacts, pack
+from resolver.telemetry.query_block_lines import (
+    BEYOND,
+    BlockClient,
+    BlockError,
+    Facts,
+    read_clients,
+    read_facts,
+    read_names,
+    read_object,
+)
 
 MOST_PLAIN_BYTES: Final = 16 << 20
 """Octets of texts and columns together."""
@@ -24,18 +32,7 @@ MOST_ROW_BYTES: Final = 16 << 10
 
 _MOST_MOMENT: Final = 253_402_300_800_000  # Unix milliseconds: the year 10000
 _MOST_MILLISECONDS: Final = 65_504.0
-_BEYOND: Final = "a block whose columns point beyond its lines"
 _FEW: Final = 8  # rows whose times are added up one by one
-_NEEDED_FACTS: Final = len(blocks.FACTS) - 1  # the remark may be missing
-_VERDICT: Final = blocks.FACTS.index("verdict")
-_PROTOCOL: Final = blocks.FACTS.index("protocol")
-
-Facts = Sequence[str | None]
-_Entry = TypeVar("_Entry")
-
-
-class BlockError(ValueError):
-    """Octets that are no block, or one that was damaged, or of a version that we do not know."""
 
 
 class BlockHeader(NamedTuple):
@@ -55,13 +52,6 @@ class BlockHeader(NamedTuple):
     plain_bytes: int
 
 
-class BlockClient(NamedTuple):
-    """Client of a row: an address or a network, "" where none may be told, and who it is where that is known."""
-
-    address: str
-    identity: str | None = None
-
-
 class BlockColumns(NamedTuple):
     """Columns of a block: of a row its client and its name, of a name its facts, as numbers of lines; and octets."""
 
@@ -70,15 +60,6 @@ class BlockColumns(NamedTuple):
     facts: Sequence[int]
     steps: bytes
     durations: bytes
-
-
-class PackableRows(NamedTuple):
-    """Rows as `pack` takes them."""
-
-    moments: list[int]
-    clients: list[bytes]
-    facts: list[LogFacts]
-    durations: list[float]
 
 
 def read_header(packed: bytes) -> BlockHeader:
@@ -137,24 +118,21 @@ class QueryBlock:
 
     def clients(self) -> list[BlockClient]:
         """The clients, by number."""
-        return list(map(_client_of, _entries(self.clients_text, self.head.clients)))
+        return read_clients(self.clients_text, self.head.clients)
 
     def names(self) -> list[str]:
         """The names, by number."""
-        names: list[str] = _entries(self.names_text, self.head.names)
-        if set(map(type, names)) != {str}:
-            raise BlockError("a block with names that are none")
-        return names
+        return read_names(self.names_text, self.head.names)
 
     def facts(self) -> list[Facts]:
         """The facts, by number; each has at least all of FACTS but the remark."""
-        return list(map(_facts_of, _entries(self.facts_text, self.head.facts)))
+        return read_facts(self.facts_text, self.head.facts)
 
     def about(self) -> bytes:
         """The object about the block as a whole, as `pack` takes it; empty where there is none."""
         text = self._part(3)
-        if text and not isinstance(_json_of(text), dict):
-            raise BlockError("a block that is told of in no object")
+        if text:
+            read_object(text)
         return text
 
     def columns(self) -> BlockColumns:
@@ -163,7 +141,7 @@ class QueryBlock:
         if not self._is_whole:
             of_lines = ((columns.clients, head.clients), (columns.names, head.names), (columns.facts, head.facts))
             if any(max(column) >= most for column, most in of_lines):
-                raise BlockError(_BEYOND)
+                raise BlockError(BEYOND)
             self._is_whole = True
         return columns
 
@@ -236,80 +214,6 @@ class QueryBlock:
         return plain
 
 
-def _json_of(text: bytes) -> Any:
-    try:
-        read = json.loads(text.decode("ascii"))
-        if b"\\u" in text:
-            json.dumps(read, ensure_ascii=False).encode()
-    except UnicodeEncodeError:
-        raise BlockError("a block with half a character, which no answer could hold") from None
-    except (ValueError, RecursionError):
-        raise BlockError("a block whose text is no JSON") from None
-    return read
-
-
-def _plain_text(line: bytes) -> str | None:
-    """Text that a line of JSON holds, as nearly all do, with nothing escaped; None of any other line."""
-    if line[:1] != b'"' or line[-1:] != b'"' or b"\\" in line or line.count(b'"') != 2 or not line.isascii():
-        return None
-    text = line[1:-1].decode()
-    return text if text.isprintable() else None
-
-
-def pointed_at(entries: Sequence[_Entry], number: int) -> _Entry:
-    """Give what a number of a column points at. Raises BlockError."""
-    if number >= len(entries):
-        raise BlockError(_BEYOND)
-    return entries[number]
-
-
-def _entries(text: bytes, count: int) -> list[Any]:
-    """Read lines all at once."""
-    read = _json_of(b"[%b]" % text.replace(b"\n", b","))
-    if text.count(b"\n") + 1 != count or len(read) != count:
-        raise BlockError("a block with other counts than its header has")
-    return list(read)
-
-
-def client_of(line: bytes) -> BlockClient:
-    """Read a line of the clients. Raises BlockError."""
-    text = _plain_text(line)
-    return _client_of(_json_of(line)) if text is None else BlockClient(text)
-
-
-def _client_of(read: object) -> BlockClient:
-    match read:
-        case str():
-            return BlockClient(read)
-        case [str(address), str() | None as identity, *_]:
-            return BlockClient(address, identity)
-    raise BlockError("a block with a client that is none")
-
-
-def name_of(line: bytes) -> str:
-    """Read a line of the names. Raises BlockError."""
-    name = _plain_text(line)
-    if name is not None:
-        return name
-    name = _json_of(line)
-    if not isinstance(name, str):
-        raise BlockError("a block with names that are none")
-    return name
-
-
-def facts_of(line: bytes) -> Facts:
-    """Read a line of the facts. Raises BlockError."""
-    return _facts_of(_json_of(line))
-
-
-def _facts_of(read: object) -> Facts:
-    if not isinstance(read, list) or len(read) < _NEEDED_FACTS or not set(map(type, read)) <= {str, type(None)}:
-        raise BlockError("a block with facts that are none")
-    if read[_VERDICT] is None or read[_PROTOCOL] is None:
-        raise BlockError("a block with facts that lack what each has")
-    return read
-
-
 def _columns_of(octets: bytes, head: BlockHeader) -> BlockColumns:
     rows, width = head.rows, head.flags & blocks.STEP_WIDTH
     has_durations = head.flags & blocks.HAS_DURATIONS != 0
@@ -331,51 +235,3 @@ def _numbers(code: str, octets: bytes) -> array[int]:
     if sys.byteorder == "big":
         numbers.byteswap()
     return numbers
-
-
-def _lines(text: bytes, check: Callable[[bytes], object], count: int) -> list[bytes]:
-    """Give lines, each of which is right by itself: they go among those of other blocks. Raises BlockError."""
-    lines = text.split(b"\n")
-    if len(lines) != count:
-        raise BlockError("a block with other counts than its header has")
-    for line in lines:
-        check(line)
-    return lines
-
-
-def packable(block: QueryBlock) -> PackableRows:
-    """Give all rows of a block, checked, to be packed anew. Raises BlockError."""
-    columns = block.columns()
-    clients = _lines(block.clients_text, client_of, block.head.clients)
-    names = _lines(block.names_text, name_of, block.head.names)
-    rests = _lines(block.facts_text, facts_of, block.head.facts)
-    facts = [LogFacts(name, rests[one]) for name, one in zip(names, columns.facts, strict=True)]
-    return PackableRows(
-        block.moments(),
-        [clients[one] for one in columns.clients],
-        [facts[one] for one in columns.names],
-        list(block.durations()),
-    )
-
-
-def without(packed: bytes, is_theirs: Callable[[BlockClient], bool]) -> bytes | None:
-    """Give a block without the rows of some clients, written anew; None where none is left.
-
-    The very same octets come back where no row is theirs. Raises BlockError.
-    """
-    block = QueryBlock(packed)
-    theirs = {number for number, client in enumerate(block.clients()) if is_theirs(client)}
-    if not theirs:
-        return packed
-    rows = packable(block)
-    kept = [number not in theirs for number in block.columns().clients]
-    if not any(kept):
-        return None
-    moments, clients, facts, durations = rows
-    return pack(
-        list(itertools.compress(moments, kept)),
-        list(itertools.compress(clients, kept)),
-        list(itertools.compress(facts, kept)),
-        list(itertools.compress(durations, kept)),
-        block.about(),
-    )

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from admin_api.query_log.day_blocks import DayBlocks, StoredBlock
-from resolver.telemetry.query_block_reading import PackableRows, read_header
+from resolver.telemetry.query_block_reading import read_header
+from resolver.telemetry.query_block_rewriting import PackableRows
 from resolver.telemetry.query_blocks import LogFacts, log_facts, pack
 
 Row = Sequence[Any]

@@ -16,7 +16,9 @@ from admin_api.query_log import files
 from admin_api.query_log.day_blocks import FULL_ROWS, DayBlocks
 from admin_api.query_log.reader import QueryLogReader
 from admin_api.query_log.tallies import names_of, pairs_of
-from resolver.telemetry.query_block_reading import BlockClient, PackableRows, read_header
+from resolver.telemetry.query_block_lines import BlockClient
+from resolver.telemetry.query_block_reading import read_header
+from resolver.telemetry.query_block_rewriting import PackableRows
 from tests.support.log_blocks import BlockMaker, add_rows
 from tests.support.old_query_log import add_old_rows
 

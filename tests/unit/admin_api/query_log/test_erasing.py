@@ -20,7 +20,7 @@ from admin_api.query_log.reader import QueryLogReader
 from admin_api.query_log.writer import QueryLogWriter
 from resolver.config.settings import ControlSettings
 from resolver.telemetry.log import make_log
-from resolver.telemetry.query_block_reading import BlockClient
+from resolver.telemetry.query_block_lines import BlockClient
 from tests.support.log_blocks import BlockMaker, add_rows
 from tests.support.old_query_log import add_old_rows
 

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from admin_api.query_log.block_search import rows_of
 from admin_api.query_log.log_filter import BlockMatcher
-from resolver.telemetry.query_block_reading import BlockError, QueryBlock
+from resolver.telemetry.query_block_lines import BlockError
+from resolver.telemetry.query_block_reading import QueryBlock
 from resolver.telemetry.query_blocks import BEFORE_CRC, HEADER, LogFacts, log_facts, pack
 from tests.support.examples import examples
 from tests.support.log_blocks import BlockMaker

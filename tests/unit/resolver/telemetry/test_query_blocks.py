@@ -14,18 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from resolver.telemetry import query_blocks
-from resolver.telemetry.query_block_reading import (
-    MOST_ROW_BYTES,
-    BlockClient,
-    BlockError,
-    QueryBlock,
-    client_of,
-    facts_of,
-    name_of,
-    packable,
-    read_header,
-    without,
-)
+from resolver.telemetry.query_block_lines import BlockClient, BlockError, client_of, facts_of, name_of
+from resolver.telemetry.query_block_reading import MOST_ROW_BYTES, QueryBlock, read_header
+from resolver.telemetry.query_block_rewriting import packable, without
 from resolver.telemetry.query_blocks import HEADER, LogFacts, pack
 
 NOON = 1_779_000_000_000

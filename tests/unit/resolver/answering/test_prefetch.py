@@ -21,6 +21,8 @@ from resolver.wire.question import parse_question
 
 Done = Callable[[bytes | UpstreamError], None]
 
+pytestmark = pytest.mark.interpreted_only  # Nobody's base
+
 TTL_SECONDS = 86_400
 
 

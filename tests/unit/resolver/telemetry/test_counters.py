@@ -13,7 +13,7 @@ from resolver.telemetry.counters import Counters, Facts, Outcome, shown_client
 
 
 def facts(domain: str | None = None) -> Facts:
-    return ("default", "a/b", "a/b", "A", "NOERROR", "udp", domain)
+    return ("default", "a/b", "a/b", "A", "NOERROR", "udp", None, domain)
 
 
 def bump(counters: Counters, domain: str, client: str = "10.0.0.1", times: int = 1) -> None:
@@ -36,8 +36,8 @@ def test_equal_facts_share_a_cell_and_others_have_their_own(tmp_path: Path) -> N
     bump(counters, "b.example")
     bump(counters, "a.example", client="10.0.0.2")
     assert values(file.path) == {
-        '["answer","blocked","default","a/b","a/b","A","NOERROR","udp","a.example"]': 3,
-        '["answer","blocked","default","a/b","a/b","A","NOERROR","udp","b.example"]': 1,
+        '["answer","blocked","default","a/b","a/b","A","NOERROR","udp",null,"a.example"]': 3,
+        '["answer","blocked","default","a/b","a/b","A","NOERROR","udp",null,"b.example"]': 1,
         '["client","10.0.0.1","blocked"]': 3,
         '["client","10.0.0.2","blocked"]': 1,
     }
@@ -73,7 +73,7 @@ def test_moving_to_a_new_file_loses_no_count_of_either(tmp_path: Path) -> None:
     for path in (first.path, second.path):
         for key, value in values(path).items():
             total[key] = total.get(key, 0) + value
-    assert total['["answer","blocked","default","a/b","a/b","A","NOERROR","udp","a.example"]'] == 7
+    assert total['["answer","blocked","default","a/b","a/b","A","NOERROR","udp",null,"a.example"]'] == 7
     assert total['["dropped","clients"]'] == 6
     assert total['["upstream","u","answered"]'] == 9
     assert counters.outcomes()["blocked"] == 7

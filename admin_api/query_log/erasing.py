@@ -96,6 +96,7 @@ class Erasures:
         if erasure.days:
             self._erase(erasure, erasure.days.popleft())
         if not erasure.days and (self._fold(erasure) or time.monotonic() >= erasure.patient_until):
+            self._remove_aside(erasure)  # what was set aside meanwhile, too
             self._waiting.popleft()
             self._answer(erasure)
 
@@ -116,8 +117,20 @@ class Erasures:
 
     def _begin(self, erasure: _Erasure) -> None:
         """Remove what was set aside: it cannot be read, and may hold theirs. Then begin with the days."""
-        erasure.days = deque(files.days(self._folder))
-        for day in set_aside.days_aside(self._folder):
+        erasure.days = deque()
+        try:
+            erasure.days.extend(files.days(self._folder))
+        except OSError as error:
+            erasure.trouble = error
+        self._remove_aside(erasure)
+
+    def _remove_aside(self, erasure: _Erasure) -> None:
+        try:
+            days = set_aside.days_aside(self._folder)
+        except OSError as error:
+            erasure.trouble = erasure.trouble or error
+            return
+        for day in days:
             self._remove_damaged(erasure, day)
 
     def _erase(self, erasure: _Erasure, day: str) -> None:

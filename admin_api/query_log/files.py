@@ -8,7 +8,6 @@ and its rows may stand beside our blocks.
 
 from __future__ import annotations
 
-import os
 import re
 import sqlite3
 from contextlib import closing
@@ -16,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from resolver.system.state_files import check_own, make_folder, open_own
+from resolver.system.state_files import check_own, have_own, make_folder
 
 FOLDER: Final = "query-log"
 COLUMNS: Final = (
@@ -80,7 +79,9 @@ def path_of(folder: Path, day: str) -> Path:
 def open_to_write(folder: Path, day: str) -> sqlite3.Connection:
     """A day's file, made if need be, with a table of blocks. Raises sqlite3.Error, OSError."""
     make_folder(folder)
-    connection = _opened(path_of(folder, day), os.O_RDWR | os.O_CREAT)
+    path = path_of(folder, day)
+    have_own(path)
+    connection = _opened(path)
     try:
         connection.execute(f"PRAGMA page_size={_PAGE_BYTES}")
         connection.execute("PRAGMA journal_mode=WAL")
@@ -97,9 +98,8 @@ def open_to_write(folder: Path, day: str) -> sqlite3.Connection:
     return connection
 
 
-def _opened(path: Path, flags: int) -> sqlite3.Connection:
-    os.close(open_own(path, flags))
-    check_own(*(Path(f"{path}{suffix}") for suffix in _BESIDE))
+def _opened(path: Path) -> sqlite3.Connection:
+    check_own(*(Path(f"{path}{suffix}") for suffix in ("", *_BESIDE)))
     return sqlite3.connect(path, isolation_level=None, check_same_thread=False)
 
 
@@ -113,7 +113,7 @@ def fold(folder: Path, day: str) -> bool:
     try:
         if not beside.exists() or not beside.stat().st_size:
             return True
-        with closing(_opened(path, os.O_RDWR)) as connection:
+        with closing(_opened(path)) as connection:
             connection.execute(f"PRAGMA busy_timeout={round(_WAIT_SECONDS * 1000)}")
             (is_busy, *_) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
     except (OSError, sqlite3.Error):

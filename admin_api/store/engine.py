@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-import os
 import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from admin_api.store.errors import StoreAway, StoreFull, StoreLost
 from resolver.config.fields import secret
 from resolver.errors import RuleError
-from resolver.system.state_files import check_own, make_folder, open_own
+from resolver.system.state_files import check_own, have_own, make_folder
 
 FILE = "moatdns.sqlite"
 """SQLite's file, in the state directory."""
@@ -84,7 +83,7 @@ def _sqlite(state_dir: Path, limits: StoreLimits) -> Engines:
     try:
         make_folder(state_dir)
         # Ours alone from the first moment. SQLite gives its -wal and -shm files the mode of this one.
-        os.close(open_own(path, os.O_RDWR | os.O_CREAT))
+        have_own(path)
         check_own(*(Path(f"{path}{suffix}") for suffix in ("-wal", "-shm", "-journal")))
     except OSError as error:
         raise StoreAway(f"the store {path} cannot be opened: {error.strerror}") from error

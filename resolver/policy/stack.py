@@ -6,6 +6,7 @@ small change over a million compiled rules is a small layer.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 
 from resolver.policy.rule_layer import Match, Matcher, Member, RuleLayer
@@ -25,30 +26,19 @@ class RuleStack:
         self._regexes = Matcher(top.regexes) if top.regexes else None
         self.has_regexes = bool(top.regexes)
         self._rule_sets = tuple(rule_set for layer in self.layers for rule_set in layer.rule_sets)
-        self._overlays: list[tuple[int, RuleLayer]] = []  # with the number of its first rule set
+        overlays: list[tuple[int, RuleLayer]] = []  # with the number of its first rule set
         first = 0
         for layer in self.layers:
             if first:
-                self._overlays.append((first, layer))
+                overlays.append((first, layer))
             first += len(layer.rule_sets)
         self.judges_addresses = any(layer.has_addresses for layer in self.layers)
         """Whether there are rules for addresses at all."""
-        self.walk: Callable[[bytes], Walked] = self._walk_all if self._overlays else self.layers[0].walk
+        # No method of this object, which would then refer to itself, and wait for the garbage collector.
+        self.walk: Callable[[bytes], Walked] = (
+            functools.partial(_walk_all, self.layers[0], overlays) if overlays else self.layers[0].walk
+        )
         """The names that have rules, from a key itself upwards, each with the number of its rule set."""
-
-    def _walk_all(self, key: bytes) -> Walked:
-        walked = self.layers[0].walk(key)
-        for first, layer in self._overlays:
-            over = layer.walk(key)
-            if over:
-                merged = dict(walked)
-                for prefix, number in over:
-                    if number:
-                        merged[prefix] = first + number
-                    else:
-                        merged.pop(prefix, None)
-                walked = sorted(merged.items(), key=_by_length, reverse=True)
-        return walked
 
     def members_at(self, key: bytes) -> tuple[Member, ...]:
         """All rules on the name itself."""
@@ -82,6 +72,21 @@ class RuleStack:
             if self._regexes is not None:
                 found += [(b"", members) for members in self._regexes.covering(text)]
         return found
+
+
+def _walk_all(base: RuleLayer, overlays: list[tuple[int, RuleLayer]], key: bytes) -> Walked:
+    walked = base.walk(key)
+    for first, layer in overlays:
+        over = layer.walk(key)
+        if over:
+            merged = dict(walked)
+            for prefix, number in over:
+                if number:
+                    merged[prefix] = first + number
+                else:
+                    merged.pop(prefix, None)
+            walked = sorted(merged.items(), key=_by_length, reverse=True)
+    return walked
 
 
 def _by_length(walked: tuple[bytes, int]) -> int:

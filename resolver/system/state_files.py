@@ -20,6 +20,7 @@ FOLDER_MODE = 0o700
 FILE_MODE = 0o600
 _OTHERS = 0o077  # permissions of group and others
 _PART = ".part"
+_LINK = "is a symbolic link, which is not followed: remove it"
 
 
 class NotOursError(OSError):
@@ -33,7 +34,7 @@ def make_folder(folder: Path) -> None:
     """Have a folder that is ours alone, with those above it. Raises OSError, NotOursError for a link."""
     folder.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
     if stat.S_ISLNK(folder.lstat().st_mode):
-        raise NotOursError(folder, "is a symbolic link, which is not followed: remove it")
+        raise NotOursError(folder, _LINK)
 
 
 def open_own(path: Path, flags: int) -> int:
@@ -45,7 +46,7 @@ def open_own(path: Path, flags: int) -> int:
         descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK, FILE_MODE)
     except OSError as error:
         if error.errno == errno.ELOOP:
-            raise NotOursError(path, "is a symbolic link, which is not followed: remove it") from error
+            raise NotOursError(path, _LINK) from error
         if error.errno == errno.ENXIO:  # a pipe that nobody reads, a socket
             raise NotOursError(path, "is not a regular file: remove it") from error
         raise
@@ -59,6 +60,8 @@ def open_own(path: Path, flags: int) -> int:
 
 def _check(descriptor: int, path: Path, *, writes: bool) -> None:
     facts = os.fstat(descriptor)
+    if stat.S_ISLNK(facts.st_mode):
+        raise NotOursError(path, _LINK)
     if not stat.S_ISREG(facts.st_mode):
         raise NotOursError(path, "is not a regular file: remove it")
     if facts.st_uid not in (0, os.geteuid()):
@@ -72,7 +75,7 @@ def _check(descriptor: int, path: Path, *, writes: bool) -> None:
     if writes and facts.st_nlink != 1:
         raise NotOursError(path, "has a second name (a hard link), which would change with it: remove it")
     if writes and facts.st_mode & _OTHERS and facts.st_uid == os.geteuid():
-        os.fchmod(descriptor, stat.S_IMODE(facts.st_mode) & ~_OTHERS)
+        Path(f"/proc/self/fd/{descriptor}").chmod(stat.S_IMODE(facts.st_mode) & ~_OTHERS)  # also one of O_PATH
 
 
 @contextlib.contextmanager
@@ -121,10 +124,31 @@ def write_whole(path: Path, content: bytes, *, exclusive: bool = False) -> None:
 
 
 def check_own(*paths: Path) -> None:
-    """Refuse what is there and not ours, before somebody else (SQLite) opens it by name. Raises OSError."""
+    """Refuse what is there and not ours, before somebody else (SQLite) opens it by name. Raises OSError.
+
+    No file is opened for it (O_PATH): closing one would end all locks that this process has on it, SQLite's as well.
+    """
     for path in paths:
         with contextlib.suppress(FileNotFoundError):
-            os.close(open_own(path, os.O_RDWR))
+            _check_unopened(path)
+
+
+def have_own(path: Path) -> None:
+    """Have a file that is ours, made with mode 0600 if need be, for SQLite to open by name. Raises OSError."""
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, FILE_MODE))
+    except FileExistsError:
+        _check_unopened(path)
+
+
+def _check_unopened(path: Path) -> None:
+    descriptor = os.open(path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        _check(descriptor, path, writes=True)
+        if not os.access(f"/proc/self/fd/{descriptor}", os.R_OK | os.W_OK, effective_ids=True):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+    finally:
+        os.close(descriptor)
 
 
 def _sync_folder(folder: Path) -> None:

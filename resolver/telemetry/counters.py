@@ -102,19 +102,19 @@ class Counters:
 
     def answer(self, outcome: int, facts: Facts) -> int:
         """The cell of an answer."""
-        key = (outcome, facts)
-        cell = self._answers.get(key)
-        if cell is None:
-            cell = self._answers[key] = self._new_answer(outcome, facts)
-        return cell
+        cell = self._answers.get((outcome, facts))
+        return self._new_answer(outcome, facts) if cell is None else cell
 
     def _new_answer(self, outcome: int, facts: Facts) -> int:
-        domain = facts[-1]
-        if domain is not None:
-            whole = ["answer", OUTCOMES[outcome], *facts] if self._detailed else None
-            cell = None if whole is None else self.store.intern(array_of(whole), reserve=_RESERVED_CELLS)
-            return self.answer(outcome, (*facts[:-1], None)) if cell is None else cell
-        return self._new(["answer", OUTCOMES[outcome], *facts])
+        cell: int | None = None
+        if facts[-1] is None:
+            cell = self._new(["answer", OUTCOMES[outcome], *facts])
+        elif self._detailed:
+            cell = self.store.intern(array_of(["answer", OUTCOMES[outcome], *facts]), reserve=_RESERVED_CELLS)
+        if cell is None:  # all such names share one, and none of them is remembered: there is no end of them
+            return self.answer(outcome, (*facts[:-1], None))
+        self._answers[outcome, facts] = cell
+        return cell
 
     def client(self, address: str) -> int:
         """The first of a client's cells, one for each of KINDS."""

@@ -214,3 +214,21 @@ def test_tallies_are_the_same_of_blocks_as_of_rows_and_pass_over_what_is_damaged
     with closing(files.open_to_read(tmp_path / "add_rows", DAY)) as connection:
         assert sum(count for _, count, _ in names_of(connection)) == 500
         assert sum(count for _, _, count in pairs_of(connection, start)) < 500
+
+
+def test_looking_at_a_day_leaves_the_locks_of_who_writes_it(tmp_path: Path) -> None:
+    folder = tmp_path / files.FOLDER
+    with closing(files.open_to_write(folder, DAY)) as writing:
+        writing.execute("INSERT INTO removed VALUES (1, 1)")  # now the write-ahead log has something
+        shared = Path(f"{files.path_of(folder, DAY)}-shm").stat().st_ino
+        before = _locks_of(shared)
+        assert before
+        assert files.fold(folder, DAY)
+        files.open_to_write(folder, DAY).close()
+        assert _locks_of(shared) == before
+
+
+def _locks_of(inode: int) -> list[str]:
+    """Locks of processes on a file, as the kernel tells them."""
+    lines = Path("/proc/locks").read_text().splitlines()
+    return sorted(line.partition(": ")[2] for line in lines if f":{inode} " in line)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterable
 
 import marisa_trie
@@ -125,3 +126,17 @@ def test_a_removal_of_what_is_not_there_changes_nothing() -> None:
     over = layer_of(overlay(RuleStack([base]), SOURCES, changes([("two#2", False, "a"), ("three#9", True, "b")]), []))
     policy = load_policy(1, [base, over], GROUPS)
     assert policy.decide(policy.views[0], key_of(parse_name("a"))).rule
+
+
+def test_a_stack_that_is_not_used_any_more_waits_for_no_garbage_collector() -> None:
+    base = base_of([("one#1", False, "a")])
+    over = layer_of(overlay(RuleStack([base]), SOURCES, [], changes([("two#2", False, "b")])))
+    gc.collect()
+    gc.disable()
+    try:
+        policy = load_policy(1, [base, over], GROUPS)
+        assert policy.decide(policy.views[0], key_of(parse_name("x.b"))).rule
+        del policy
+        assert gc.collect() == 0
+    finally:
+        gc.enable()

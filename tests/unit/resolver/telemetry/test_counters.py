@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -108,3 +109,18 @@ def test_a_duration_is_in_the_bucket_that_it_does_not_exceed(seconds: float, le:
     counters = Counters()
     counters.waited(Outcome.FORWARDED, seconds)
     assert f'["seconds","allow","{le}"]' in counters.store.keys
+
+
+@pytest.mark.parametrize("is_detailed", [False, True], ids=["names are not counted", "no room is left"])
+def test_names_without_a_cell_of_their_own_are_not_remembered(tmp_path: Path, is_detailed: bool) -> None:
+    store = MemoryCells()
+    counters = Counters(store, detailed=is_detailed)
+    of_all = counters.answer(Outcome.BLOCKED, facts(None))
+    while is_detailed and store.intern("taken", reserve=1) is not None:
+        pass
+    tracemalloc.start()
+    try:
+        assert {counters.answer(Outcome.BLOCKED, facts(f"{n}.example")) for n in range(20_000)} == {of_all}
+        assert tracemalloc.get_traced_memory()[0] < 100_000
+    finally:
+        tracemalloc.stop()

@@ -17,7 +17,7 @@ from resolver.wire.transport import Transport
 
 
 class PendingOwner(ABC):
-    """Whoever sees to it that queries on their way are answered."""
+    """Those who see to it that queries on their way are answered."""
 
     @abstractmethod
     def landed(self, pending: Pending, entry: CacheEntry) -> None:

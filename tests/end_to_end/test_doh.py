@@ -430,7 +430,7 @@ class Heard:
         self._octets = b""
 
     def until(self, has_come: Callable[[Told], bool]) -> Told:
-        """What it has said, once that has come. Raises EOFError."""
+        """The words that it has said, once they have come. Raises EOFError."""
         while not has_come(said := told(self._octets)):
             piece = self._connection.recv(65_536)
             if not piece:

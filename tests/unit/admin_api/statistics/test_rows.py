@@ -1,4 +1,4 @@
-"""What cells have gained, as rows and totals."""
+"""Gains of cells, as rows and totals."""
 
 from __future__ import annotations
 

@@ -80,7 +80,7 @@ def test_a_good_cookie_is_checked_once_a_minute_a_bad_one_each_time_and_a_new_on
     replies, client = Replies(ServerCookies([bytes(16)], clock=clock)), someone()
 
     def looked(data: bytes, now: float) -> tuple[CookieProof | None, bytes, bool]:
-        """What a cookie proves, how it is answered, and whether it was looked at."""
+        """The proof that a cookie is, its answer, and whether it was looked at."""
         times.clear()
         reply = replies.of(ask((COOKIE, data)), client, Transport.UDP, now)
         return reply.cookie, reply.options[4:], bool(times)

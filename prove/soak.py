@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from bench.servers import running_stub
 from bench.workloads import workloads
 from prove.dnsperf import dnsperf, fed
@@ -33,6 +35,8 @@ _MOST_LOST_PERCENT = 0.001
 _REPEATED, _CACHED, _BLOCKED, _BLOCKED_UNIQUE, _UNIQUE = 620, 150, 80, 100, 50
 _A_BLOCK = _REPEATED + _CACHED + _BLOCKED + _BLOCKED_UNIQUE + _UNIQUE
 _CACHED_NAMES = 9_000
+_PACE_SECONDS = 1.0
+_SLOWER = 0.95
 _OPEN = tuple(f"open-{number}.example" for number in range(_REPEATED // 10))
 _METRIC = re.compile(r"^(moatdns_\w+)(?:\{(.*)\})? ([\d.e+]+)$", re.MULTILINE)
 
@@ -42,8 +46,9 @@ class SoakEffort:
     """Size of a run: the full one, or a short look."""
 
     queries: int
-    queries_per_second: int
+    queries_per_second: int  # at most
     rising_seconds: float  # until they come at that rate, from a tenth of it: the caches are empty at first
+    most_busy_percent: float  # of the machine, client and upstream included: beyond it fewer are sent
     tcp_queries_per_second: int
     look_every_seconds: float
     most_grown_mib: float = _MOST_GROWN_MIB
@@ -53,6 +58,7 @@ FULL = SoakEffort(
     queries=20_000_000,
     queries_per_second=50_000,
     rising_seconds=30.0,
+    most_busy_percent=85.0,
     tcp_queries_per_second=1000,
     look_every_seconds=2.0,
 )
@@ -61,6 +67,7 @@ SHORT = SoakEffort(
     queries=20_000,
     queries_per_second=2000,
     rising_seconds=1.0,
+    most_busy_percent=100.0,
     tcp_queries_per_second=100,
     look_every_seconds=0.25,
     most_grown_mib=3 * _MOST_GROWN_MIB,
@@ -129,13 +136,25 @@ def run(effort: SoakEffort, folder: Path) -> list[Figure]:
 
 
 def _paced(effort: SoakEffort, blocks: Iterator[bytes]) -> Iterator[bytes]:
-    """The blocks, each when it is time."""
-    due = begun = time.monotonic()
+    """The blocks, each when it is time.
+
+    What a machine cannot bear it loses, and that tells nothing of leaks: so the rate is looked at each second.
+    """
+    most = effort.queries_per_second
+    rate = 0.1 * most
+    psutil.cpu_percent()  # since the last call
+    due = looked = time.monotonic()
     for block in blocks:
         time.sleep(max(due - time.monotonic(), 0))
         yield block
-        risen = min((due - begun) / effort.rising_seconds, 1)
-        due += _A_BLOCK / (effort.queries_per_second * (0.1 + 0.9 * risen))
+        due += _A_BLOCK / rate
+        now = time.monotonic()
+        if now - looked < _PACE_SECONDS:
+            continue
+        is_busy = psutil.cpu_percent() > effort.most_busy_percent
+        rate = rate * _SLOWER if is_busy else rate + 0.9 * most * (now - looked) / effort.rising_seconds
+        rate = min(max(rate, 0.1 * most), most)
+        looked = now
 
 
 def _blocks(queries: int, catalogue: tuple[str, ...]) -> Iterator[bytes]:

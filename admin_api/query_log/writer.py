@@ -70,7 +70,7 @@ class QueryLogWriter:
         self._settings = settings
         self._log = log
         self._queue: queue.Queue[bytes] = queue.Queue(_MOST_DATAGRAMS)
-        self._erasures = Erasures(self._folder, log, self._blocks_of, self._close, erase_patience_seconds)
+        self._erasures = Erasures(self._folder, log, self._blocks_of, self._let_go, erase_patience_seconds)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._write, name="query log")
         self._days: dict[str, DayBlocks] = {}
@@ -192,10 +192,15 @@ class QueryLogWriter:
         if (blocks := self._days.pop(day, None)) is not None:
             blocks.close()
 
+    def _let_go(self, day: str) -> None:
+        """Close a day that is damaged: that it cannot be closed well is nothing new."""
+        with contextlib.suppress(sqlite3.Error):
+            self._close(day)
+
     def _trouble(self, day: str, error: Exception) -> None:
         """Tell it, once a minute; what is no database is set aside, and a new file begun."""
         if set_aside.is_damage(error):
-            self._close(day)
+            self._let_go(day)
             with contextlib.suppress(OSError):
                 set_aside.set_aside(self._folder, day)
         if time.monotonic() - self._told_at > _TIDY_SECONDS:

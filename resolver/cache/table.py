@@ -16,6 +16,7 @@ from resolver.wire.response import options_at
 
 FOR_EVER: Final = math.inf
 MAX_ENTRY_OCTETS: Final = 1536  # of key and answer: room for every answer over UDP, and a bound in memory for the table
+PLACE_OCTETS: Final = 512  # an entry takes a place for each so many that it has, and one for itself
 
 _NONE: Final = b"\x00\x00"
 
@@ -59,6 +60,10 @@ class Prepared:
         self.origin = origin
         self.cell, self.kind, self.facts = account
 
+    def places(self, key: bytes) -> int:
+        """How many of the table's places it takes, with its key."""
+        return 1 + (len(key) + len(self.rest)) // PLACE_OCTETS
+
     def renew(self, body: bytes, ends_at: float) -> None:
         """Go on with other TTLs: `body`, of the same length, follows the question."""
         self.rest = body + self.rest[len(body) :]
@@ -101,37 +106,43 @@ class AnswerTable:
         if len(key) + len(answer) > MAX_ENTRY_OCTETS:
             return
         budget = self._budget
-        budget.make_room()
-        prepared = self.entries[key] = Prepared(question, answer, ends_at, account, origin)
+        before = self.entries.get(key)
+        if before is not None:
+            budget.stored -= before.places(key)
+        prepared = Prepared(question, answer, ends_at, account, origin)
+        budget.make_room(prepared.places(key))
+        self.entries[key] = prepared
         prepared.head = budget.shared(prepared.head)
         if origin is None:
             prepared.rest = budget.shared(prepared.rest)
 
 
 class TableBudget:
-    """The bound that all tables of a worker share, in entries."""
+    """The bound that all tables of a worker share: the places that their entries take."""
 
     def __init__(self, most: int, dropped: Counter[str]) -> None:
         self.tables: list[AnswerTable] = []
+        self.stored = 0  # places taken
         self._most = most
         self._dropped = dropped
-        self._stored = 0  # an upper bound: replacing an entry counts again
-        self._parts: dict[bytes, bytes] = {}  # of answers, that many have; two an entry at most
+        self._parts: dict[bytes, bytes] = {}  # of answers, that many have
+        self._put = 0  # places taken since these were forgotten: they outlive entries that are replaced
 
-    def make_room(self) -> None:
-        """Count one more entry; start all tables afresh when they are full."""
-        self._stored += 1
-        if self._stored <= self._most:
+    def make_room(self, places: int) -> None:
+        """Take so many; start all tables afresh where there are none left."""
+        self._put += places
+        if self._put > self._most:
+            self._parts.clear()
+            self._put = places
+        self.stored += places
+        if self.stored <= self._most:
             return
-        self._parts.clear()
-        held = sum(len(table.entries) for table in self.tables)
-        if held < self._most:
-            self._stored = held + 1
-            return
+        held = 0
         for table in self.tables:
+            held += len(table.entries)
             table.entries.clear()
         self._dropped["answer_table_entries"] += held
-        self._stored = 1
+        self.stored = places
 
     def shared(self, part: bytes) -> bytes:
         """The part of an answer that another one has already, which is equal; else this one."""

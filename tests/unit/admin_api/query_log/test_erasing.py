@@ -150,6 +150,24 @@ async def test_files_that_were_set_aside_or_cannot_be_read_go_with_the_person_an
     assert await erased.names() == OTHERS
 
 
+async def test_a_damaged_day_that_cannot_be_closed_is_removed_and_the_log_goes_on(
+    erased: Erased, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object) -> int:
+        error = sqlite3.DatabaseError("database disk image is malformed")
+        error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+        raise error
+
+    writer = erased.started()
+    with monkeypatch.context() as damaged:
+        damaged.setattr(DayBlocks, "take_out", fails)
+        damaged.setattr(DayBlocks, "close", fails)
+        assert await writer.take_out(is_theirs) == 0
+    assert not files.path_of(erased.folder, erased.day).exists()
+    assert await writer.take_out(is_theirs) == 0
+    await writer.close()
+
+
 async def test_a_day_that_fails_does_not_keep_the_others_from_being_erased(erased: Erased) -> None:
     with closing(DayBlocks(erased.folder, erased.day)):
         pass

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 
 import dns.message
 
-from resolver.cache.table import FOR_EVER, AnswerTable, TableBudget
+from resolver.cache.table import FOR_EVER, PLACE_OCTETS, AnswerTable, TableBudget
 from resolver.wire.question import Question, parse_question
 from resolver.wire.response import compose
 
@@ -41,6 +42,19 @@ def test_replacing_entries_does_not_fill_the_table() -> None:
     for _ in range(1000):
         table.put(question, composed(question), FOR_EVER, (0, 3, None))
     assert not dropped
+
+
+def test_a_large_answer_takes_the_places_of_several_so_that_octets_are_bounded_too() -> None:
+    dropped: Counter[str] = Counter()
+    budget = TableBudget(100, dropped)
+    table = AnswerTable(budget)
+    most = 0
+    for number in range(1000):
+        question = parse_question(query(f"{number}.example"))
+        table.put(question, compose(question, 0, os.urandom(1400)), FOR_EVER, (0, 3, None))
+        most = max(most, sum(len(key) + len(one.rest) for key, one in table.entries.items()))
+    assert 30 * 1400 <= most <= 100 * PLACE_OCTETS
+    assert dropped["answer_table_entries"]
 
 
 def test_names_that_are_answered_alike_share_what_is_beside_the_question() -> None:

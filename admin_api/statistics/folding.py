@@ -29,6 +29,7 @@ from resolver.telemetry.counter_file import SUFFIX, CounterFileError, Reading, r
 from resolver.telemetry.log import Log
 
 _FILES_AT_ONCE = 4  # that are read into memory; a fold of many clients has more of them, each with 65,536 cells
+_NONE = array("Q")
 _TOTALS = "metrics_totals"  # the document of the metrics' totals
 
 
@@ -55,8 +56,8 @@ class Folder:
     def __init__(self, folder: Path, log: Log) -> None:
         self._folder = folder
         self._log = log
-        self._marks: dict[str, list[int]] | None = None  # by file: the values folded last
-        self._keys: dict[str, list[str]] = {}
+        self._marks: dict[str, array[int]] | None = None  # by file: the values folded last
+        self._readings: dict[str, Reading] = {}  # by file: the last, whose keys are not read again
         self._minute = 0  # that was folded into last
         self._keys_of_minute: dict[str, set[str]] = {}  # by dimension: rows that it has
         self.totals: Counter[str] = Counter()
@@ -79,7 +80,7 @@ class Folder:
             gone = set()
 
     async def _fold_some(
-        self, store: Store, now: float, marks: dict[str, list[int]], paths: list[Path], gone: set[str]
+        self, store: Store, now: float, marks: dict[str, array[int]], paths: list[Path], gone: set[str]
     ) -> None:
         """Fold some files, and forget those that are `gone`, in one transaction."""
         read = await asyncio.to_thread(self._read, paths)
@@ -102,39 +103,40 @@ class Folder:
                 marks[one.path.name] = one.reading.values
             for name in gone:
                 del marks[name]
-                self._keys.pop(name, None)
+                self._readings.pop(name, None)
         ended = [one.path for one in read if not one.reading.is_live]
         await asyncio.to_thread(self._remove, ended)
         for path in ended:  # what is removed is not read again
-            marks[path.name] = []
-            self._keys.pop(path.name, None)
+            marks[path.name] = _NONE
+            self._readings.pop(path.name, None)
 
-    async def _load(self, store: Store) -> tuple[dict[str, list[int]], Counter[str]]:
+    async def _load(self, store: Store) -> tuple[dict[str, array[int]], Counter[str]]:
         async with store.read() as connection:
             rows = await connection.execute(select(counter_files.c.name, counter_files.c.cells))
-            marks = {row.name: array("Q", row.cells).tolist() for row in rows}
+            marks = {row.name: array("Q", row.cells) for row in rows}
             return marks, Counter(await documents.get(connection, _TOTALS) or {})
 
     def _read(self, paths: list[Path]) -> list[_Read]:
         found = []
         for path in paths:
             try:
-                reading = read_counters(path, self._keys.get(path.name))
+                reading = read_counters(path, self._readings.get(path.name))
             except FileNotFoundError:
                 continue
             except (CounterFileError, OSError) as error:
                 self._log.error("a counter file cannot be read and is set aside", file=str(path), why=str(error))
                 path.rename(path.with_suffix(".damaged"))
+                self._readings.pop(path.name, None)
                 continue
-            self._keys[path.name] = reading.keys
+            self._readings[path.name] = reading
             found.append(_Read(path, reading))
         return found
 
     @staticmethod
-    def _gains(read: list[_Read], marks: dict[str, list[int]], known: dict[str, set[str]]) -> Gains:
+    def _gains(read: list[_Read], marks: dict[str, array[int]], known: dict[str, set[str]]) -> Gains:
         def gains() -> Iterator[tuple[str, int]]:
             for one in read:
-                before = marks.get(one.path.name, [])
+                before = marks.get(one.path.name, _NONE)
                 values = one.reading.values
                 for index, key in enumerate(one.reading.keys):
                     gained = values[index] - (before[index] if index < len(before) else 0)
@@ -147,7 +149,7 @@ class Folder:
     async def _mark(connection: AsyncConnection, changed: list[_Read], gone: set[str]) -> None:
         names = [*gone, *(one.path.name for one in changed)]
         await connection.execute(delete(counter_files).where(counter_files.c.name.in_(names)))
-        marks = [{"name": one.path.name, "cells": array("Q", one.reading.values).tobytes()} for one in changed]
+        marks = [{"name": one.path.name, "cells": one.reading.values.tobytes()} for one in changed]
         if marks:
             await connection.execute(insert(counter_files), marks)
 

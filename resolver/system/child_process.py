@@ -21,6 +21,10 @@ from resolver.system.channel import MOST_LINE_BYTES, Asks, MessageChannel, Messa
 _NICE = 10  # serving comes first
 _LAST_SECONDS = 5.0  # between the end of a channel and that of its process
 
+# By default each thread takes a heap of its own, which keeps what it once took; under the interpreter's lock it buys
+# nothing. The environment may say otherwise.
+_ONE_HEAP = {"MALLOC_ARENA_MAX": "1"}
+
 _Answer = TypeVar("_Answer")
 
 
@@ -74,6 +78,7 @@ class ChildProcess:
                         str(theirs.fileno()),
                         pass_fds=[theirs.fileno(), *descriptors],
                         stdin=asyncio.subprocess.DEVNULL,
+                        env=_ONE_HEAP | os.environ,
                     )
                 try:
                     channel = await MessageChannel.on(ours, messages, name, most_line_bytes=most_line_bytes)

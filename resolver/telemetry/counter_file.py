@@ -15,9 +15,9 @@ import mmap
 import os
 import secrets
 import struct
+from array import array
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
 from resolver.errors import MoatdnsError
 from resolver.system.state_files import make_folder, reading
@@ -158,15 +158,22 @@ class CounterFile(MemoryCells):
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """A counter file at one moment: values by key's place. `is_live`: its writer still counts."""
+    """A counter file at one moment: values by key's place. `is_live`: its writer still counts.
+
+    `key_end` is where the keys end, in octets from the first: a file only gains keys.
+    """
 
     keys: list[str]
-    values: list[int]
+    key_end: int
+    values: array[int]
     is_live: bool
 
 
-def read_counters(path: Path, known: list[str] | None = None) -> Reading:
-    """Read a file; `known` are its keys as they were read before. Raises CounterFileError, FileNotFoundError."""
+def read_counters(path: Path, before: Reading | None = None) -> Reading:
+    """Read a file; of one that was read before, the keys that it has gained, which are added to those of `before`.
+
+    Raises CounterFileError, FileNotFoundError.
+    """
     with reading(path) as file:
         is_live = not _lock(file.fileno())  # asked first: a writer that ends meanwhile is read again later
         header = file.read(_HEADER.size)
@@ -175,22 +182,25 @@ def read_counters(path: Path, known: list[str] | None = None) -> Reading:
         magic, capacity, used, key_bytes = _HEADER.unpack(header)
         if magic != _MAGIC or capacity != CELLS or used > CELLS or key_bytes > KEY_BYTES:
             raise CounterFileError(f"{path}: holds no counters, or damaged ones")
-        is_known = known is not None and len(known) == used
-        keys = known if known is not None and is_known else _read_keys(file, used, key_bytes, path)
+        keys, key_end = ([], 0) if before is None else (before.keys, before.key_end)
+        if len(keys) > used:
+            raise CounterFileError(f"{path}: has fewer keys than before")
+        if len(keys) < used:
+            file.seek(_BEGIN + CELLS * 8 + key_end)
+            key_end += _add_keys(keys, file.read(key_bytes - key_end), used, path)
         file.seek(_BEGIN)
-        raw = file.read(used * 8)
+        values = array("Q")
+        values.frombytes(raw := file.read(used * 8))
         if len(raw) < used * 8:
             raise CounterFileError(f"{path}: is cut off")
-        return Reading(keys, memoryview(raw).cast("Q").tolist(), is_live)
+        return Reading(keys, key_end, values, is_live)
 
 
-def _read_keys(file: BinaryIO, used: int, key_bytes: int, path: Path) -> list[str]:
-    file.seek(_BEGIN + CELLS * 8)
-    raw = file.read(key_bytes)
-    keys = []
+def _add_keys(keys: list[str], raw: bytes, used: int, path: Path) -> int:
+    """Add keys until there are as many as are in use; gives the octets that they take. Raises CounterFileError."""
     at = 0
     try:
-        for _ in range(used):
+        for _ in range(used - len(keys)):
             (length,) = _LENGTH.unpack_from(raw, at)
             at += _LENGTH.size + length
             keys.append(raw[at - length : at].decode())
@@ -198,7 +208,7 @@ def _read_keys(file: BinaryIO, used: int, key_bytes: int, path: Path) -> list[st
         raise CounterFileError(f"{path}: its keys are damaged") from error
     if len(raw) < at:
         raise CounterFileError(f"{path}: its keys are cut off")
-    return keys
+    return at
 
 
 def _lock(descriptor: int) -> bool:

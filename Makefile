@@ -12,9 +12,12 @@ COMPILED_UNITS := $(addprefix tests/unit/resolver/,answering cache upstream wire
   $(wildcard tests/unit/resolver/listeners/test_http2_*.py) tests/unit/resolver/listeners/test_udp_readers.py
 SERVERS := -n 4 --dist loadfile --no-loadscope-reorder
 UNITS := --dist worksteal -p no:schemathesis tests/unit
+PAGES := tests/end_to_end/pages
+FAULTS := tests/faults
+PEERS := tests/peers tests/deploy
 COMPILED_WHOLE := $(addprefix tests/end_to_end/test_,blocked_names.py doh.py dot.py edns.py malformed_packets.py tcp.py upstreams.py)
 
-.PHONY: run machine quick test test-pages test-faults test-peers test-load test-compiled check prove bench bench-smoke screenshots compiled lock clean
+.PHONY: run machine quick test test-pages test-faults test-peers test-servers test-load test-compiled check collected prove bench bench-smoke screenshots compiled lock clean
 
 run: $(VENV)/.installed-run
 	@echo "moatdns will listen on 127.0.0.1:5300 and [::1]:5300 unless its config says otherwise. In another terminal, try"
@@ -41,19 +44,23 @@ quick: $(VENV)/.installed-dev
 
 test: machine $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -n 4 $(UNITS)
-	$(BIN)/python -m pytest $(SERVERS) -m "not alone" tests/end_to_end --ignore tests/end_to_end/pages
+	$(BIN)/python -m pytest $(SERVERS) -m "not alone" tests/end_to_end --ignore $(PAGES)
 
 # The web pages in Chromium: what they do, and that each is readable on a phone, in the dark and by a screen reader.
 test-pages: machine $(VENV)/.installed-dev
-	$(BIN)/python -m pytest $(SERVERS) tests/end_to_end/pages
+	$(BIN)/python -m pytest $(SERVERS) $(PAGES)
 
 # Whole servers that are killed, damaged, started again, late or attacked, and sources of lists that fail.
 test-faults: machine $(VENV)/.installed-dev
-	$(BIN)/python -m pytest $(SERVERS) tests/faults
+	$(BIN)/python -m pytest $(SERVERS) $(FAULTS)
 
 # Beside unbound, dnsdist, Knot Resolver, NSD and Chromium's own resolver; VPN servers' hooks, units, the installation.
 test-peers: machine $(VENV)/.installed-dev
-	$(BIN)/python -m pytest $(SERVERS) tests/peers tests/deploy
+	$(BIN)/python -m pytest $(SERVERS) $(PEERS)
+
+# These three in one run: the cores wait for one last file and not for three, and each process imports all once.
+test-servers: machine $(VENV)/.installed-dev
+	$(BIN)/python -m pytest $(SERVERS) $(PAGES) $(FAULTS) $(PEERS)
 
 # Short forms of `make prove`, one after the other: each has the machine to itself.
 test-load: machine $(VENV)/.installed-dev
@@ -62,9 +69,9 @@ test-load: machine $(VENV)/.installed-dev
 # The compiled wheel's answers are those of the modules that it is made of: their own tests, and the tests of a whole
 # server whose queries take most turns.
 test-compiled: machine $(VENV)/.installed-dev $(VENV)/compiled/.installed
-	$(VENV)/compiled/bin/python -P -m pytest -n 2 --dist loadfile -o pythonpath= \
+	$(VENV)/compiled/bin/python -P -m pytest -n 4 --dist worksteal -p no:schemathesis -o pythonpath= \
 	  -m "not interpreted_only" $(COMPILED_UNITS)
-	MOATDNS_PYTHON=$(VENV)/compiled/bin/python $(BIN)/python -m pytest -n 2 --dist loadfile $(COMPILED_WHOLE)
+	MOATDNS_PYTHON=$(VENV)/compiled/bin/python $(BIN)/python -m pytest $(SERVERS) $(COMPILED_WHOLE)
 
 check: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
@@ -72,6 +79,11 @@ check: $(VENV)/.installed-dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m blocklists.lint
+
+# All tests are imported once, and pytest keeps what it made of them: after a fresh checkout each process of a run would
+# do that by itself.
+collected: $(VENV)/.installed-dev
+	@$(BIN)/python -m pytest -qq --collect-only tests > $(VENV)/collected || { cat $(VENV)/collected; exit 1; }
 
 prove: machine $(VENV)/.installed-dev
 	$(BIN)/python -m prove

@@ -36,7 +36,8 @@ _REPEATED, _CACHED, _BLOCKED, _BLOCKED_UNIQUE, _UNIQUE = 620, 150, 80, 100, 50
 _A_BLOCK = _REPEATED + _CACHED + _BLOCKED + _BLOCKED_UNIQUE + _UNIQUE
 _CACHED_NAMES = 9_000
 _PACE_SECONDS = 1.0
-_SLOWER = 0.95
+_SLOWER = 0.9
+_STEADY_PERCENT = 10  # below the most: neither more nor fewer
 _OPEN = tuple(f"open-{number}.example" for number in range(_REPEATED // 10))
 _METRIC = re.compile(r"^(moatdns_\w+)(?:\{(.*)\})? ([\d.e+]+)$", re.MULTILINE)
 
@@ -58,7 +59,7 @@ FULL = SoakEffort(
     queries=20_000_000,
     queries_per_second=50_000,
     rising_seconds=30.0,
-    most_busy_percent=85.0,
+    most_busy_percent=80.0,
     tcp_queries_per_second=1000,
     look_every_seconds=2.0,
 )
@@ -67,7 +68,7 @@ SHORT = SoakEffort(
     queries=20_000,
     queries_per_second=2000,
     rising_seconds=1.0,
-    most_busy_percent=100.0,
+    most_busy_percent=200.0,
     tcp_queries_per_second=100,
     look_every_seconds=0.25,
     most_grown_mib=3 * _MOST_GROWN_MIB,
@@ -151,8 +152,11 @@ def _paced(effort: SoakEffort, blocks: Iterator[bytes]) -> Iterator[bytes]:
         now = time.monotonic()
         if now - looked < _PACE_SECONDS:
             continue
-        is_busy = psutil.cpu_percent() > effort.most_busy_percent
-        rate = rate * _SLOWER if is_busy else rate + 0.9 * most * (now - looked) / effort.rising_seconds
+        busy = psutil.cpu_percent()
+        if busy > effort.most_busy_percent:
+            rate *= _SLOWER
+        elif busy < effort.most_busy_percent - _STEADY_PERCENT:
+            rate += 0.9 * most * (now - looked) / effort.rising_seconds
         rate = min(max(rate, 0.1 * most), most)
         looked = now
 

@@ -21,7 +21,7 @@ from tests.support.unbound import Unbound
 
 StartMoatdns = Callable[..., Moatdns]
 
-gc.disable()  # until all tests are imported: there is no garbage yet, and to look for it takes a sixth of that time
+gc.disable()  # until all tests are imported: there is no garbage yet, and to look for it takes a tenth of that time
 
 # The world: what the Internet says of every name that the tests ask for.
 WORLD = """\

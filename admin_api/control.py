@@ -168,6 +168,7 @@ class Control:
             tasks.create_task(self._access.watch())
             tasks.create_task(self._access.hold())
             tasks.create_task(keepers.heads.run())
+            tasks.create_task(keepers.restored.run())
             tasks.create_task(keepers.subjects.run())
             tasks.create_task(keepers.deliveries.run())
             tasks.create_task(keepers.watcher.run())
@@ -190,7 +191,8 @@ class Control:
         """Warn where four eyes leave nobody to approve anything."""
         async with self._access.store.read() as connection:
             rows = await all_tokens(connection)
-        deciding = [row for row in rows if may(row.role, "operator") and not row.has_expired(datetime.now(UTC))]
+        at = datetime.now(UTC)
+        deciding = [row for row in rows if may(row.role, "operator") and not (row.suspended or row.has_expired(at))]
         if len({normal_form(row.owner) for row in deciding}) < 2:
             self._log.warning(
                 "policy.approval is four-eyes, and only one owner has a token that decides: nothing can be approved; "

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from admin_api.api.gauges import Gauges
 from admin_api.audit.head import HeadKeeper
+from admin_api.backup.watch import RestoredWatch
 from admin_api.channel import SupervisorChannel
 from admin_api.compiling.keeper import Keeper
 from admin_api.config_policy import ConfigPolicy
@@ -58,6 +59,7 @@ class Keepers:
         self.subjects = SubjectKeeper(
             access, state_dir, channel.use_subjects, log, history_days=days, outbox=self.outbox
         )
+        self.restored = RestoredWatch(access, self.subjects.reload, log)
         self.config_policy = ConfigPolicy(access, self.policy, channel, log)
         self.config_told = ConfigTold(access, log)
         self.gauges = Gauges(access, state_dir, self.policy, self.subjects, self.heads, channel, connections)
@@ -70,7 +72,7 @@ class Keepers:
 
     def troubles(self) -> list[str]:
         """Reasons why the node is not healthy."""
-        keepers = (self.access, self.heads, self.policy, self.subjects)
+        keepers = (self.access, self.heads, self.restored, self.policy, self.subjects)
         parts = (*(keeper.trouble for keeper in keepers), *self.config_policy.problems)
         return [*(text for text in parts if text), *self.feed.troubles, *self.upstreams.states.troubles]
 

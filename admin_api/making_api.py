@@ -32,6 +32,7 @@ def make_api(first: Begin, keepers: Keepers, channel: SupervisorChannel, log: Lo
         outbox=keepers.outbox,
         deliveries=keepers.deliveries,
         audit_heads=keepers.heads,
+        restored=keepers.restored,
         plans=keepers.plans,
         subscriptions=keepers.subscriptions,
         statistics=keepers.statistics,

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from admin_api.api.settings import Serves
 from admin_api.audit.head import HeadKeeper
+from admin_api.backup.watch import RestoredWatch
 from admin_api.channel import SupervisorChannel
 from admin_api.compiling.keeper import Keeper
 from admin_api.editing.exemption_checks import Terms
@@ -45,6 +46,7 @@ class Context:
     outbox: Outbox
     deliveries: Deliveries
     audit_heads: HeadKeeper
+    restored: RestoredWatch
     plans: Plans
     subscriptions: Subscriptions
     statistics: StatisticsService

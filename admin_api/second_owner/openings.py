@@ -17,9 +17,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from admin_api.second_owner.groups import Facts, State, States, changed
 from admin_api.second_owner.leases import lease_openings
-from admin_api.store import exemptions, groups, lists, pauses
+from admin_api.store import exemptions, groups, leases, lists, pauses
 from admin_api.store import policy as stored
 from admin_api.store.change import AuditEntry, Change
+from admin_api.store.lease_row import LeaseRow
 from admin_api.store.lists import ListRow
 from admin_api.store.tables import leases as lease_table
 from admin_api.store.tables import lists as list_table
@@ -77,6 +78,18 @@ async def openings(change: Change, catalogue: Catalogue, *, of_hook: bool = Fals
             found.append(f"{entry.kind} {entry.name!r}: {entry.action}")
     found = list(dict.fromkeys(found))
     return found[:_MOST_PHRASES] + (["and more"] if len(found) > _MOST_PHRASES else [])
+
+
+async def opening_leases(change: Change, catalogue: Catalogue) -> list[LeaseRow]:
+    """Leases that are there and open something: by their group, or to an identity that has an exemption."""
+    lookup = await _Lookup.make(change, (), catalogue)
+    found = []
+    for row in await leases.all_leases(change.connection):
+        made = Change(change.connection, change.actor, None, change.revision)
+        made.leased = [(None, row)]
+        if await lease_openings(made, lookup.will, lookup.facts, lookup.exempt_identities):
+            found.append(row)
+    return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,9 +70,16 @@ WAYS: Final[tuple[Way, ...]] = (
     Way("a policy file is applied", "admin", Second.OWNER, ("POST /policy:apply",)),
     Way("the policy goes back to a revision", "admin", Second.OWNER, ("POST /policy:rollback",)),
     Way("a token of any role is created", "admin", Second.OWNER, ("POST /tokens",)),
+    Way(
+        "tokens and exemptions that a restore suspended are confirmed",
+        "admin",
+        Second.OWNER,
+        ("POST /restored:confirm",),
+    ),
     Way("a change request is approved", "operator", Second.OWNER, ("POST /change-requests/{id}:approve",)),
     Way("config file: policy.own_vendors, lists, groups, response, approval; upstream", "root", Second.ROOT),
     Way("moatdns token create", "root", Second.ROOT),
+    Way("moatdns restore, moatdns store confirm-restored", "root", Second.ROOT),
     Way("moatdns catalogue accept", "root", Second.ROOT),
     Way("files: the store, audit.key, snapshots, the program itself", "root", Second.ROOT),
 )

@@ -119,12 +119,12 @@ class ChangeRequestRow:
 
 
 _COLUMNS = columns_of(change_requests, ChangeRequestRow)
-_EVERY = select(*_COLUMNS)
+EVERY = select(*_COLUMNS)
 
 
 async def get(conn: AsyncConnection, number: str) -> ChangeRequestRow:
     """The one of that id. Raises NotFound."""
-    query = _EVERY.where(change_requests.c.id == bindable(number))
+    query = EVERY.where(change_requests.c.id == bindable(number))
     return found(await row_of(conn, ChangeRequestRow, query), f"change request {number!r}")
 
 
@@ -146,7 +146,7 @@ async def page(
 ) -> list[ChangeRequestRow]:
     """Those made before `before`, newest first."""
     c = change_requests.c
-    query = page_of_newest(_EVERY, change_requests, before, limit)
+    query = page_of_newest(EVERY, change_requests, before, limit)
     is_late = (c.status == "pending") & (c.expires_at <= now)
     if status == "expired":
         query = query.where((c.status == status) | is_late)
@@ -164,7 +164,7 @@ async def count_pending(conn: AsyncConnection, now: datetime) -> int:
 async def same(conn: AsyncConnection, sent: Sent, requested_by: str, now: datetime) -> ChangeRequestRow | None:
     """The same call of the same token that waits already."""
     c = change_requests.c
-    query = _EVERY.where(c.status == "pending", c.sent == sent.digest(), c.requested_by == requested_by)
+    query = EVERY.where(c.status == "pending", c.sent == sent.digest(), c.requested_by == requested_by)
     return await row_of(conn, ChangeRequestRow, query.where(c.expires_at > now).limit(1))
 
 
@@ -231,7 +231,7 @@ async def decide(
 async def tidy(change: Change) -> None:
     """Note what has waited too long, and forget the oldest that are decided."""
     conn, c = change.connection, change_requests.c
-    late = _EVERY.where(c.status == "pending", c.expires_at <= datetime.now(UTC))
+    late = EVERY.where(c.status == "pending", c.expires_at <= datetime.now(UTC))
     for row in await rows_of(conn, ChangeRequestRow, late):
         await decide(change, row, "expire", owner="moatdns")
     kept = select(c.id).where(c.status != "pending").order_by(c.decided_at.desc()).limit(MOST_DECIDED)

@@ -19,7 +19,7 @@ from admin_api.store.errors import TooMany, WrongState, found
 from admin_api.store.queries import columns_of, count_of, narrowed, page_of_newest, row_of, rows_of, values_of
 from admin_api.store.tables import exemption_events, exemptions
 
-MOST_OPEN: Final = 20_000  # pending or active
+MOST_OPEN: Final = 20_000  # pending, active or suspended
 
 TRANSITIONS: Final[dict[tuple[str, str], str]] = {
     # (status, action): the status after it. What is not here cannot be done; what has ended never comes back.
@@ -34,8 +34,12 @@ TRANSITIONS: Final[dict[tuple[str, str], str]] = {
     ("active", "deny-renewal"): "active",
     ("active", "revoke"): "revoked",
     ("active", "expire"): "expired",
+    ("active", "suspend"): "suspended",  # the store came out of a backup: perhaps it was revoked since
+    ("suspended", "confirm"): "active",
+    ("suspended", "revoke"): "revoked",
+    ("suspended", "expire"): "expired",
 }
-STATUSES: Final = ("pending", "active", "expired", "revoked", "denied")
+STATUSES: Final = ("pending", "active", "suspended", "expired", "revoked", "denied")
 ENDED: Final = ("expired", "revoked", "denied")
 
 
@@ -143,6 +147,8 @@ _DONE = {
     "deny": "denied",
     "revoke": "revoked",
     "expire": "ended",
+    "suspend": "suspended",
+    "confirm": "confirmed",
     "renew": "renewed; it has ended: grant a new one",
     "request-renewal": "renewed; it has ended: request a new one",
     "approve-renewal": "approved",
@@ -152,7 +158,7 @@ _DONE = {
 
 _COLUMNS = columns_of(exemptions, ExemptionRow)
 _EVERY = select(*_COLUMNS)
-_IS_OPEN = exemptions.c.status.in_(("pending", "active"))
+_IS_OPEN = exemptions.c.status.in_(("pending", "active", "suspended"))
 
 
 async def get(conn: AsyncConnection, number: str) -> ExemptionRow:
@@ -180,8 +186,13 @@ async def page(
 
 
 async def opened(conn: AsyncConnection) -> list[ExemptionRow]:
-    """All that are pending or active."""
+    """All that are pending, active or suspended."""
     return await rows_of(conn, ExemptionRow, _EVERY.where(_IS_OPEN))
+
+
+async def suspended(conn: AsyncConnection) -> list[ExemptionRow]:
+    """All that wait for an admin's word, since the store came out of a backup."""
+    return await rows_of(conn, ExemptionRow, _EVERY.where(exemptions.c.status == "suspended"))
 
 
 async def waiting(conn: AsyncConnection, requested_by: str) -> list[ExemptionRow]:

@@ -68,7 +68,12 @@ def append_head(state_dir: Path, head: Head, lost: Collection[tuple[int, str]] =
     if len(heads) > MOST_HEADS:
         thinned = thin(heads, lost)
         if len(thinned) < len(heads):
-            write_whole(path, b"".join(map(_line, thinned)))
+            write_heads(state_dir, thinned)
+
+
+def write_heads(state_dir: Path, heads: Sequence[Head]) -> None:
+    """Write the file anew, with these. Raises OSError."""
+    write_whole(state_dir / HEAD_FILE, b"".join(map(_line, heads)))
 
 
 def thin(heads: Sequence[Head], lost: Collection[tuple[int, str]]) -> list[Head]:

@@ -21,6 +21,7 @@ from resolver.telemetry.log import Log
 VERSIONS: Final = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010")
 """The migrations that we know, oldest first."""
 
+VERSION_TABLE: Final = "alembic_version"
 _LOCK_FILE = "moatdns.sqlite.lock"
 _ADVISORY_LOCK = 0x6D6F6174  # "moat": PostgreSQL's locks have numbers
 _SCRIPTS = Path(__file__).parent / "migrations"
@@ -36,30 +37,37 @@ async def bring_up_to_date(engines: Engines, state_dir: Path, log: Log, limits: 
             await connection.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": _ADVISORY_LOCK})
         if not await _is_up_to_date(connection, engines.place):
             log.info("bringing the store up to date", store=engines.place, version=VERSIONS[-1])
-            await connection.run_sync(_upgrade)
+            await connection.run_sync(upgrade)
 
 
 async def _is_up_to_date(connection: AsyncConnection, place: str) -> bool:
-    # Plain SQL: Alembic costs a start more than all else here, and is needed once in a long while.
-    if not await connection.run_sync(lambda sync: inspect(sync).has_table("alembic_version")):
-        return False
-    version = await connection.scalar(text("SELECT version_num FROM alembic_version"))
+    version = await version_of(connection)
     if version is not None and version not in VERSIONS:
         raise StoreAway(
             f"the store, {place}, was made by a later version of moatdns (its tables are of version {version}, ours "
             f"of {VERSIONS[-1]}): run that version, or restore a backup from before"
         )
-    return bool(version == VERSIONS[-1])
+    return version == VERSIONS[-1]
 
 
-def _upgrade(connection: Connection) -> None:
+async def version_of(connection: AsyncConnection) -> str | None:
+    """The revision of the tables; None where there are none of ours."""
+    # Plain SQL: Alembic costs a start more than all else here, and is needed once in a long while.
+    if not await connection.run_sync(lambda sync: inspect(sync).has_table(VERSION_TABLE)):
+        return None
+    version = await connection.scalar(text(f"SELECT version_num FROM {VERSION_TABLE}"))  # noqa: S608 (a constant)
+    return None if version is None else str(version)
+
+
+def upgrade(connection: Connection, to: str = "head") -> None:
+    """Run the migrations up to one."""
     from alembic import command  # noqa: PLC0415 (slow to import, seldom needed)
     from alembic.config import Config  # noqa: PLC0415
 
     config = Config()
     config.set_main_option("script_location", str(_SCRIPTS).replace("%", "%%"))
     config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+    command.upgrade(config, to)
 
 
 @asynccontextmanager

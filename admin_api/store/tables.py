@@ -229,7 +229,7 @@ tokens = Table(
     Column("name", Key, nullable=False, unique=True),
     Column("owner", Text, nullable=False),
     Column("role", Word, nullable=False),
-    Column("digest", Text, nullable=False),  # hex SHA-256 of the whole token
+    Column("digest", Text, nullable=False),  # hex SHA-256 of the whole token; "suspended:" before it while that waits
     Column("created_at", UtcTime, nullable=False),
     Column("expires_at", UtcTime),
     Column("last_used_at", UtcTime),

@@ -11,7 +11,7 @@ import hmac
 import re
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
@@ -24,7 +24,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from admin_api.store.change import Change
 from admin_api.store.columns import bindable
 from admin_api.store.errors import Duplicate, StoreAway, TooMany, found
-from admin_api.store.queries import columns_of, count_of, page_behind, row_of, rows_of, values_of
+from admin_api.store.queries import count_of, page_behind, row_of, rows_of
 from admin_api.store.store import Store
 from admin_api.store.tables import tokens
 from resolver.system.state_files import read_own, write_whole
@@ -39,6 +39,7 @@ _TOKEN = re.compile(r"moat_([0-9a-f]{8})_[A-Za-z0-9_-]{43}\Z")
 _FIRST_PART, _SECOND_PART = 22, 21  # letters of 43, six bits each: either half alone is beyond guessing
 _PART_OCTETS = 17
 _TOUCHED_ENOUGH = timedelta(minutes=1)
+_SUSPENDED = "suspended:"  # before a digest: no token has that one, whatever version looks
 _NOBODY = "0" * 64  # compared with when no token has the id, so that this takes as long
 
 
@@ -62,6 +63,7 @@ class TokenRow:
     last_used_at: datetime | None
     networks: tuple[str, ...] | None = None  # role lease: whose addresses it may lease; None: any
     groups: tuple[str, ...] | None = None  # role lease: into which groups; None: any
+    suspended: bool = False  # it came out of a backup, and no admin has confirmed it yet
 
     def has_expired(self, now: datetime) -> bool:
         """Whether its time is over."""
@@ -75,7 +77,9 @@ class TokenRow:
         return {**plain, **{name: list(bound) for name, bound in bounds.items() if bound is not None}}
 
 
-_COLUMNS = columns_of(tokens, TokenRow)
+_STORED = tuple(field.name for field in fields(TokenRow) if field.name != "suspended")
+_IS_SUSPENDED = tokens.c.digest.startswith(_SUSPENDED, autoescape=True)
+_COLUMNS = (*(tokens.c[name] for name in _STORED), _IS_SUSPENDED.label("suspended"))
 
 
 async def get(conn: AsyncConnection, name: str) -> TokenRow:
@@ -89,9 +93,10 @@ async def find(conn: AsyncConnection, name: str) -> TokenRow | None:
 
 
 async def by_id(conn: AsyncConnection, number: str, now: datetime | None = None) -> TokenRow | None:
-    """The token of that id; None when it was revoked, or its time is over."""
+    """The token of that id; None when it was revoked or is suspended, or its time is over."""
     token = await row_of(conn, TokenRow, select(*_COLUMNS).where(tokens.c.id == number))
-    return None if token is None or token.has_expired(now or datetime.now(UTC)) else token
+    is_gone = token is None or token.suspended or token.has_expired(now or datetime.now(UTC))
+    return None if is_gone else token
 
 
 async def all_tokens(conn: AsyncConnection) -> list[TokenRow]:
@@ -115,6 +120,32 @@ async def authenticate(conn: AsyncConnection, text: str, now: datetime | None = 
         return None
     token = TokenRow(*values)
     return None if token.has_expired(now or datetime.now(UTC)) else token
+
+
+async def is_suspended(conn: AsyncConnection, text: str) -> bool:
+    """Whether it is a token that waits for an admin's word, since its store came out of a backup."""
+    match = _TOKEN.match(text)
+    digest = await conn.scalar(select(tokens.c.digest).where(tokens.c.id == match[1])) if match else None
+    return digest is not None and hmac.compare_digest(_SUSPENDED + _digest(text), str(digest))
+
+
+async def suspend_all(change: Change) -> int:
+    """Have no token let anybody in until an admin confirms it; gives how many that concerns."""
+    suspended = update_table(tokens).where(~_IS_SUSPENDED).values(digest=_SUSPENDED + tokens.c.digest)
+    return int((await change.connection.execute(suspended)).rowcount)
+
+
+async def suspended_names(conn: AsyncConnection) -> list[str]:
+    """The names of those that are suspended."""
+    return list((await conn.execute(select(tokens.c.name).where(_IS_SUSPENDED).order_by(tokens.c.name))).scalars())
+
+
+async def confirm(change: Change, name: str) -> None:
+    """Have a suspended token let its holder in again. Raises NotFound where there is none."""
+    query = select(tokens.c.digest).where(tokens.c.name == bindable(name), _IS_SUSPENDED)
+    digest = found(await change.connection.scalar(query), f"suspended token {name!r}")
+    values = {"digest": str(digest).removeprefix(_SUSPENDED)}
+    await change.connection.execute(update_table(tokens).where(tokens.c.name == name).values(values))
 
 
 def needs_touch(token: TokenRow, now: datetime | None = None) -> bool:
@@ -157,8 +188,8 @@ async def create(
         number = secrets.token_hex(4)
     text = f"moat_{number}_{secrets.token_urlsafe(_PART_OCTETS)[:_FIRST_PART]}{part or new_part()}"
     bounds = [None if bound is None else tuple(bound) for bound in (networks, groups)]
-    row = TokenRow(number, name, owner, role, datetime.now(UTC), expires_at, None, *bounds)
-    await conn.execute(insert(tokens).values(**values_of(row), digest=_digest(text)))
+    row = TokenRow(number, name, owner, role, datetime.now(UTC), expires_at, None, bounds[0], bounds[1])
+    await conn.execute(insert(tokens).values({name: getattr(row, name) for name in _STORED}, digest=_digest(text)))
     change.record("create", f"tokens/{name}", None, {**row.plain(), **({"by": by} if by else {})})
     return row, text
 

@@ -1,7 +1,8 @@
 """Whether the audit trail is whole: each row's mac, and the heads that were noted elsewhere.
 
 A head whose row is gone means that rows were lost. A loss that is known is named, head by head, by a row of the trail
-itself (``acknowledge`` of ``audit``, or ``begin-anew`` of ``store``); it is a gap then, and the trail is whole with it.
+itself (``acknowledge`` of ``audit``, ``begin-anew`` or ``restore`` of ``store``); it is a gap then, and the trail is
+whole with it.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from admin_api.store.tables import audit, meta
 
 ACKNOWLEDGE: Final = ("acknowledge", "audit")
 BEGIN_ANEW: Final = ("begin-anew", "store")
+RESTORE: Final = ("restore", "store")
 _MOST_FINDINGS = 100
 _BATCH = 1000  # rows
 _MOST_IDS = 500  # of a statement
@@ -45,6 +47,7 @@ class _Acknowledgement:
     reason: str
     heads: frozenset[Pair]
     other_key: int  # rows up to this one were made with another key; 0: none
+    restored: str  # what a row of a restore tells; "" of others
 
     def told(self, heads: Iterable[Pair]) -> str:
         numbers = sorted({number for number, _ in heads})
@@ -72,6 +75,8 @@ async def look_through(conn: AsyncConnection, key: bytes, heads: Sequence[Pair] 
         found.findings += wrong
         if not wrong and row.id > other_key and (acknowledged := _acknowledgement(row)):
             known.append(acknowledged)
+            if acknowledged.restored:
+                found.gaps.append(f"row {row.id}: {acknowledged.restored}")
         lost |= {(row.id, mac) for mac in noted.pop(row.id, ()) if mac != row.mac}
         last, last_mac = row.id, row.mac
     else:
@@ -84,7 +89,10 @@ async def look_through(conn: AsyncConnection, key: bytes, heads: Sequence[Pair] 
             found.gaps.append(acknowledgement.told(named))
             lost -= named
     changed = sorted({number for number, _ in lost if number <= last})
-    found.findings += [f"row {row} is not the row that was recorded as the trail's head" for row in changed]
+    restored = max((one.row for one in known if one.restored), default=0)
+    for row_id in changed:
+        also = f": perhaps of before the restore that row {restored} tells of" if row_id >= restored > 0 else ""
+        found.findings.append(f"row {row_id} is not the row that was recorded as the trail's head{also}")
     if cut := [number for number, _ in lost if number > last]:
         found.findings.append(f"the trail ends with row {last}, but row {max(cut)} existed: its end was cut off")
     del found.findings[_MOST_FINDINGS:]
@@ -104,7 +112,7 @@ async def lost_heads(conn: AsyncConnection, key: bytes, heads: Iterable[Pair]) -
     if not lost:
         return []
     acknowledged: set[Pair] = set()
-    for row in await conn.execute(select(audit).where(audit.c.action.in_((ACKNOWLEDGE[0], BEGIN_ANEW[0])))):
+    for row in await conn.execute(select(audit).where(audit.c.action.in_((ACKNOWLEDGE[0], BEGIN_ANEW[0], RESTORE[0])))):
         if await _holds(conn, row, key):
             known = _acknowledgement(row)
             acknowledged |= known.heads if known else frozenset()
@@ -132,11 +140,16 @@ def told_of_loss(lost: Sequence[Pair], rows: int) -> str:
 
 def _acknowledgement(row: Row[Any]) -> _Acknowledgement | None:
     """Acknowledgement of lost rows that a row of the trail holds; None of any other row."""
-    if (row.action, row.object) not in (ACKNOWLEDGE, BEGIN_ANEW) or row.after is None:
+    if (row.action, row.object) not in (ACKNOWLEDGE, BEGIN_ANEW, RESTORE) or row.after is None:
         return None
     after = json.loads(row.after)
     heads = frozenset((int(number), str(mac)) for number, mac in after.get("lost_heads", ()))
-    return _Acknowledgement(row.id, row.actor, after.get("reason", ""), heads, int(after.get("rows_of_another_key", 0)))
+    told = ""
+    if (row.action, row.object) == RESTORE:
+        backup = after.get("backup", {})
+        told = f"the store was restored from the backup of {backup.get('at')}, whose last row was {backup.get('row')}"
+    other_key = int(after.get("rows_of_another_key", 0))
+    return _Acknowledgement(row.id, row.actor, after.get("reason", ""), heads, other_key, told)
 
 
 async def _rows_of_another_key(conn: AsyncConnection, key: bytes) -> int:

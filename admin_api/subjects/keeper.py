@@ -38,6 +38,8 @@ _OUTDATED_LINES = 10_000  # beside two a subject; beyond, the journal is begun a
 _SAME_SECONDS = 0.001
 _ACTOR = "moatdns"
 
+_WAITING = ("pending", "suspended")  # statuses of what is not in force, and lapses all the same
+
 Publish = Callable[[Position], Awaitable[None]]
 
 
@@ -128,6 +130,11 @@ class SubjectKeeper:
         except TimeoutError:
             return False
         return True
+
+    def reload(self) -> None:
+        """Have the store looked at anew: another process has changed what it says."""
+        self._is_unsure = True
+        self._changed.set()
 
     async def close(self) -> None:
         """End the journal."""
@@ -277,7 +284,7 @@ class SubjectKeeper:
             kinds[subject.to_plain()[0]].append(subject.key)
         async with self._access.store.read() as connection:
             opened = {row.id: row for row in await exemptions.opened(connection)}
-        late = [row.id for row in opened.values() if row.status == "pending" and row.expires_at <= at]
+        late = [row.id for row in opened.values() if row.status in _WAITING and row.expires_at <= at]
         if not over and not late:
             return
         async with self.change(_ACTOR, synced=bool(late) or len(kinds["lease"]) < len(over)) as changing:
@@ -288,7 +295,7 @@ class SubjectKeeper:
                 await leases.end(changing.store, ended, "expired")
             for number in (*kinds["exemption"], *late):
                 row = await exemptions.get(conn, number)
-                if row.status == "pending" or (row.status == "active" and self._is_over("exemption", number)):
+                if row.status in _WAITING or (row.status == "active" and self._is_over("exemption", number)):
                     await exemptions.move(changing.store, row, "expire", owner=_ACTOR, ended_at=min(at, row.expires_at))
             ids = set(kinds["pause"])
             for pause in await pauses.all_pauses(conn):

@@ -23,6 +23,8 @@ _COMMANDS: Final = {  # with their modules, and their help, for the list of all
         "at_hand",
         "Show the decision on a name for a client, and why, by the code that answers queries.",
     ),
+    "backup": ("backup", "Save all that a node needs to be itself again in one file; works while the server runs."),
+    "restore": ("backup", "Make a backup the state of this node, while no server runs."),
     "schema": ("at_hand", "Print the JSON Schema of the config file; always JSON."),
     "healthcheck": (
         "health",
@@ -32,7 +34,7 @@ _COMMANDS: Final = {  # with their modules, and their help, for the list of all
 _GROUPS: Final = {  # with their modules, where each is NAME_app, and their help
     "token": ("store", "Tokens of the admin API."),
     "audit": ("store", "The audit trail."),
-    "store": ("store", "The store."),
+    "store": ("whole_store", "The store."),
     "lists": ("lists", "Lists of rules: the contents of a file, and the policy's coverage."),
     "exemption": ("exception", "Exemptions: temporary permissions with an owner and a reason."),
     "lease": ("exception", "Leases: addresses assigned to identities for a while."),

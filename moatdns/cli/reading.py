@@ -9,6 +9,7 @@ from blocklists.loading import load_catalogue
 from blocklists.sources import compile_policy, fingerprint_of, known_references
 from blocklists.versions import in_force, load_kept
 from moatdns.cli.common import fail
+from moatdns.supervisor.own_process import held_state
 from moatdns.supervisor.state_dir import owner_of
 from resolver.config.file_policy import file_policy
 from resolver.config.finding import find_config
@@ -23,6 +24,7 @@ from resolver.snapshot.journal_places import newest
 from resolver.snapshot.manifests import SNAPSHOTS
 from resolver.snapshot.snapshot_file import last_good
 from resolver.snapshot.subjects_file import subjects_at
+from resolver.system.placing import READY
 from resolver.system.privileges import Account
 
 
@@ -40,15 +42,26 @@ def work_as_owner(config: Config) -> None:
 
     Root would follow what that user has put there, and leave files that the server cannot open.
     """
+    account = owner_account(config)
+    try:
+        if account is not None:
+            account.take_over()
+        if (config.state_dir / READY).exists():
+            with held_state(config.state_dir):  # which finishes it
+                pass
+    except (OSError, MoatdnsError) as error:
+        fail(f"state_dir: {config.state_dir} cannot be used: {error.strerror if isinstance(error, OSError) else error}")
+
+
+def owner_account(config: Config) -> Account | None:
+    """The user whose state directory it is, where root is to become that one; ends with status 1 for a planted link."""
     if os.geteuid() != 0:
-        return
+        return None
     try:
         owner = owner_of(config.state_dir)
-        if owner:
-            Account.with_id(owner).take_over()
+        return Account.with_id(owner) if owner else None
     except (OSError, MoatdnsError) as error:
-        why = error.strerror if isinstance(error, OSError) else error
-        fail(f"state_dir: {config.state_dir} cannot be used: {why}")
+        fail(f"state_dir: {config.state_dir} cannot be used: {error.strerror if isinstance(error, OSError) else error}")
 
 
 def policy_of(path: Path | None, config: Config) -> tuple[PolicySnapshot, str]:

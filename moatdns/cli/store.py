@@ -1,4 +1,4 @@
-"""Commands on the store itself, with or without a running server: tokens, the audit trail, a new beginning."""
+"""Commands on what is in the store, with or without a running server: tokens, the audit trail."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import json
 import os
 import sys
 from collections.abc import Awaitable, Callable
-from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, TypeVar
@@ -19,7 +18,6 @@ import typer
 from admin_api.audit.head import noted_heads
 from admin_api.durations import expiry
 from admin_api.store import audit, groups, tokens, trail
-from admin_api.store.anew import begin_anew
 from admin_api.store.engine import FILE
 from admin_api.store.errors import StoreAway
 from admin_api.store.heads import Head, append_head
@@ -38,7 +36,6 @@ ACTOR = "command line"
 
 token_app = typer.Typer()
 audit_app = typer.Typer()
-store_app = typer.Typer()
 
 LogOption = Annotated[
     Path | None, typer.Option("--log", metavar="FILE", help="A log file of the server, for the heads in it.")
@@ -97,10 +94,10 @@ def create_token(
                 expires_at=expires_at,
                 networks=networks,
                 groups=group or None,
-                by=_who(),
+                by=who_runs_this(),
             )
 
-    row, text = _with_store(loaded, create)
+    row, text = with_store(loaded, create)
     if as_json:
         print_json({**_plain(row), "token": text}, indent=None)
     else:
@@ -114,9 +111,9 @@ def note_accepted(config: Config, rules: dict[str, list[str]]) -> None:
 
     async def note(store: Store) -> None:
         async with store.change(ACTOR) as change:
-            change.record("accept", "catalogue", None, {**rules, "by": _who()})
+            change.record("accept", "catalogue", None, {**rules, "by": who_runs_this()})
 
-    _with_store(config, note)
+    with_store(config, note)
 
 
 @token_app.command("list")
@@ -128,14 +125,15 @@ def list_tokens(config: ConfigOption = None, as_json: JsonOption = False) -> Non
         async with store.read() as connection:
             return await tokens.all_tokens(connection)
 
-    rows = _with_store(loaded, everything)
+    rows = with_store(loaded, everything)
     if as_json:
         print_json([_plain(row) for row in rows])
         return
     for row in rows:
         expires = f"expires {_time(row.expires_at)}" if row.expires_at else "does not expire"
         used = f"last used {_time(row.last_used_at)}" if row.last_used_at else "never used"
-        print_line(f"{row.name:<24} {row.role:<9} {row.owner}: {expires}, {used}")
+        state = "suspended, " if row.suspended else ""
+        print_line(f"{row.name:<24} {row.role:<9} {row.owner}: {state}{expires}, {used}")
 
 
 @token_app.command("revoke")
@@ -151,7 +149,7 @@ def revoke_token(
         async with store.change(ACTOR) as change:
             await tokens.revoke(change, name)
 
-    _with_store(loaded, revoke)
+    with_store(loaded, revoke)
     if as_json:
         print_json({"revoked": name}, indent=None)
 
@@ -167,7 +165,7 @@ def verify_audit(config: ConfigOption = None, log_file: LogOption = None, as_jso
             rows, _ = await audit.head(connection)
             return rows, await trail.look_through(connection, store.audit_key, heads)
 
-    rows, found = _with_store(loaded, verify)
+    rows, found = with_store(loaded, verify)
     findings, gaps = found.findings, found.gaps
     if as_json:
         print_json({"ok": not findings, "rows": rows, "heads": len(heads), "findings": findings, "gaps": gaps})
@@ -200,7 +198,7 @@ def acknowledge_loss(
         async with store.change(ACTOR) as change:
             return await trail.acknowledge(change, store.audit_key, heads, reason.strip())
 
-    lost = _with_store(loaded, acknowledge)
+    lost = with_store(loaded, acknowledge)
     if as_json:
         named = [{"row": row, "mac": mac} for row, mac in lost]
         print_json({"reason": reason.strip(), "lost_heads": named})
@@ -208,29 +206,6 @@ def acknowledge_loss(
         print_line(
             f"acknowledged: {len(lost)} recorded heads are lost, the last of them row {max(row for row, _ in lost)}"
         )
-
-
-@store_app.command("begin-anew")
-def begin_store_anew(
-    reason: Annotated[str, typer.Option(help="Why the store was lost; recorded in the new audit trail.")] = "",
-    config: ConfigOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """After the store was lost: begin with the existing or a new one. A running server uses it."""
-    _, loaded = load(config)
-    work_as_owner(loaded)
-    url = secret(loaded.store.url) if loaded.store.url else None
-    try:
-        begun = asyncio.run(begin_anew(url, loaded.state_dir, make_log(), actor=ACTOR, reason=reason.strip()))
-    except MoatdnsError as error:
-        fail(str(error))
-    if as_json:
-        print_json({**asdict(begun), "lost": [list(pair) for pair in begun.lost]})
-        return
-    kept = f"with its {begun.rows_kept} audit rows" if begun.rows_kept else "which is empty"
-    print_line(f"the store begins anew: {begun.place}, {kept}; row {begun.row} of its audit trail says so")
-    if begun.put_aside:
-        print_line(f"the old store is now {loaded.state_dir / begun.put_aside}")
 
 
 def _heads(config: Config, log_file: Path | None) -> list[trail.Pair]:
@@ -273,12 +248,13 @@ def export_audit(
                             file.write(visible_json(json.dumps(row.plain(), separators=(",", ":"))) + "\n")
                         after = rows[-1].id
 
-            _with_store(loaded, export)
+            with_store(loaded, export)
     except OSError as error:
         fail(f"{out or 'stdout'}: {error.strerror}")
 
 
-def _with_store(config: Config, work: Callable[[Store], Awaitable[T]]) -> T:
+def with_store(config: Config, work: Callable[[Store], Awaitable[T]]) -> T:
+    """Do something with the store, and note the audit trail's head; ends with status 1 where that fails."""
     work_as_owner(config)
 
     async def run() -> T:
@@ -306,7 +282,7 @@ async def _note_head(store: Store, state_dir: Path) -> None:
         append_head(state_dir, Head(row, mac, store.id))
 
 
-def _who() -> str:
+def who_runs_this() -> str:
     """The user who runs this command, as the machine says."""
     login = os.environ.get("SUDO_USER")
     return f"{getpass.getuser()}, by sudo from {login}" if login else getpass.getuser()
@@ -317,7 +293,8 @@ def _plain(row: tokens.TokenRow) -> dict[str, object]:
     shown = {name: _time(at) if at else None for name, at in times.items()}
     bounds = {"networks": row.networks, "groups": row.groups}
     bound = {name: list(values) for name, values in bounds.items() if values is not None}
-    return {"name": row.name, "role": row.role, "owner": row.owner, **shown, **bound}
+    state = {"suspended": True} if row.suspended else {}
+    return {"name": row.name, "role": row.role, "owner": row.owner, **shown, **bound, **state}
 
 
 def _time(at: datetime) -> str:

@@ -12,6 +12,7 @@ from moatdns.plan import Ground
 from moatdns.supervisor.privileges import acting_as, become, check_config_file
 from moatdns.supervisor.state_dir import prepare
 from resolver.errors import MoatdnsError
+from resolver.system import placing
 from resolver.system.privileges import Account
 from resolver.system.state_files import open_own
 
@@ -35,7 +36,19 @@ def held_state(state_dir: Path) -> Iterator[None]:
             ) from None
         lock.truncate(0)
         lock.write(b"%d\n" % os.getpid())
+        finish_restore(state_dir)
         yield
+
+
+def finish_restore(state_dir: Path) -> None:
+    """Put in place what a restore had decided on when it was killed. Raises MoatdnsError."""
+    if (state_dir / placing.READY).exists():
+        try:
+            placing.finish(state_dir)
+        except OSError as error:
+            raise MoatdnsError(
+                f"state_dir: a restore in {state_dir} cannot be finished: {error.filename}: {error.strerror}"
+            ) from error
 
 
 class Ownership:

@@ -100,6 +100,13 @@ async def authenticate(context: Context, throttle: Throttle, address: str, autho
     throttle.check_before_look(address, text)
     async with context.store.read() as connection:
         token = await tokens.authenticate(connection, text)
+        is_suspended = token is None and await tokens.is_suspended(connection, text)
+    if is_suspended:
+        raise BadRequest(
+            401,
+            "the token is suspended since the store was restored from a backup: an admin confirms it",
+            WWW_Authenticate='Bearer realm="moatdns", error="invalid_token"',
+        )
     if token is None:
         throttle.check(address)
         throttle.wrong(address, text)

@@ -9,7 +9,7 @@ from pydantic import AwareDatetime, BaseModel, Field
 from admin_api.api.models.common import Listing, Page, Sent
 from resolver.config.fields import Moment, read_one_line, reading
 
-ExemptionStatus = Literal["pending", "active", "expired", "revoked", "denied"]
+ExemptionStatus = Literal["pending", "active", "suspended", "expired", "revoked", "denied"]
 
 
 class SubjectBody(Sent):

@@ -37,6 +37,7 @@ class TokenItem(BaseModel):
         None, description="Role lease: networks whose addresses it may lease; null: any."
     )
     groups: list[str] | None = Field(None, description="Role lease: groups into which it may lease; null: any.")
+    suspended: bool = Field(False, description="It came out of a backup, and waits for an admin's word.")
 
 
 class NewToken(TokenItem):

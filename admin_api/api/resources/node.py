@@ -53,7 +53,11 @@ async def status(call: Call) -> ApiReply:
                 "lost_rows": sorted({row for row, _ in context.audit_heads.lost})[-_MOST_ROWS:],
                 "trouble": context.audit_heads.trouble,
             },
-            store={"place": context.store.place, "trouble": context.store_access.trouble},
+            store={
+                "place": context.store.place,
+                "trouble": context.store_access.trouble,
+                "suspended": context.restored.trouble,
+            },
             catalogue={
                 "bundled": context.feed.bundled_version,
                 "feed": context.feed.version.number if context.feed.version else None,
@@ -99,6 +103,7 @@ async def ready(call: Call) -> ApiReply:
         for text in (
             context.store_access.trouble,
             context.audit_heads.trouble,
+            context.restored.trouble,
             context.policy.trouble,
             context.subjects.trouble,
             *context.config_problems(),

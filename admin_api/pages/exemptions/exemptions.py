@@ -24,6 +24,7 @@ VIEWS = (
     ("active", "Active"),
     ("soon", "Ending soon"),
     ("stale", "Never used"),
+    ("suspended", "Suspended"),
     ("expired", "Expired"),
     ("revoked", "Revoked"),
     ("denied", "Denied"),

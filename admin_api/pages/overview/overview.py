@@ -89,7 +89,7 @@ async def _clouds(visit: Visit) -> models.GroupItem | None:
 def _troubles(status: models.Status) -> list[str]:
     """Whatever is not as it should be, in sentences."""
     parts = [status.policy["trouble"], *status.policy["config_problems"], status.subjects["trouble"]]
-    parts += [status.store["trouble"], status.audit["trouble"]]
+    parts += [status.store["trouble"], status.store["suspended"], status.audit["trouble"]]
     parts += status.upstream_troubles
     parts += [f"list {each['name']}: {each['last_error']}" for each in status.lists if each["last_error"]]
     return [part for part in parts if part]

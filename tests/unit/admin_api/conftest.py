@@ -21,6 +21,7 @@ from admin_api.api.context import Context
 from admin_api.api.serving import ApiServer
 from admin_api.api.settings import Serves
 from admin_api.audit.head import HeadKeeper
+from admin_api.backup.watch import RestoredWatch
 from admin_api.messages import NodeStatus, WorkerStatus
 from admin_api.pages.site import add_pages
 from admin_api.policy_file.plans import Plans
@@ -293,6 +294,7 @@ async def served(tmp_path: Path, with_tokens: Prepared) -> AsyncIterator[Served]
         subjects=subjects,
         outbox=outbox,
         deliveries=Deliveries(store_access, outbox, log),
+        restored=RestoredWatch(store_access, subjects.reload, log),
         audit_heads=HeadKeeper(store_access, tmp_path, log),
         plans=Plans(None, tmp_path, at_once=2, seconds=30),
         subscriptions=elsewhere,

@@ -1,0 +1,280 @@
+"""Restoring: a backup becomes the state of a node, all of it or nothing.
+
+Everything is checked first. The new state is written into a work folder, rows in one transaction; then one rename
+decides (`resolver.system.placing`). With PostgreSQL the transaction is committed just before that: a kill between the
+two leaves a store whose state directory does not know it, which opens nothing, and the restore is repeated. The old
+state is set aside: its files in a folder, PostgreSQL's tables in a schema of their own.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+from sqlalchemy import Table, func, inspect, select, text
+from sqlalchemy.exc import ProgrammingError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from admin_api.backup import state, tables
+from admin_api.backup.container import BackupManifest, BackupSource
+from admin_api.backup.errors import DamagedBackup, NotRestorable
+from admin_api.backup.making import PATIENT
+from admin_api.query_log import files as query_log
+from admin_api.second_owner.openings import opening_leases
+from admin_api.store import audit, restored, trail
+from admin_api.store.change import Change
+from admin_api.store.engine import FILE, Engines, open_engines, told_as_away
+from admin_api.store.evidence import known_store
+from admin_api.store.heads import Head, read_heads, write_heads
+from admin_api.store.migrating import VERSION_TABLE, VERSIONS, upgrade
+from admin_api.store.owner import Owner, holder_of
+from admin_api.store.tables import meta, metadata
+from admin_api.store.trail import Pair
+from blocklists.catalogue import Catalogue
+from resolver.system import placing
+from resolver.system.state_files import make_folder, writing_whole
+
+SPARE_OCTETS: Final = 64 << 20
+"""Room that has to be left on the disk beside what is restored."""
+
+_PIECE = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class RestoreOrder:
+    """Wishes for a restore. `heads` are heads of the trail noted elsewhere; `by` is told in the audit trail."""
+
+    url: str | None
+    state_dir: Path
+    replace: bool
+    actor: str
+    by: str
+    heads: tuple[Pair, ...]
+    retention_days: int  # of the query log: older days are not brought back
+    catalogue: Catalogue
+
+
+@dataclass(frozen=True, slots=True)
+class RestoreDone:
+    """Result of a restore. `lost` are heads of rows that the backup lacks; `row` of the trail tells of it."""
+
+    manifest: BackupManifest
+    place: str
+    row: int
+    lost: tuple[Pair, ...]
+    counts: restored.RestoredCounts
+    trouble: str | None  # of a trail that was not whole when it was saved
+    aside: str | None  # the folder with the old files, below the state directory
+    aside_schema: str | None  # PostgreSQL's, with the old tables
+    old_days: int  # of the query log, whose time is over
+
+
+async def restore(source: BackupSource, order: RestoreOrder, told: Callable[[str], None]) -> RestoreDone:
+    """Restore a backup. The state directory is held by the caller, so that no server runs on it.
+
+    Raises NotRestorable where it does not fit, DamagedBackup, StoreAway (StoreHeld for a node that serves), OSError.
+    """
+    told("checking all of it")
+    manifest = source.check()
+    _check_version(manifest)
+    known = known_store(order.state_dir)
+    stays = _staying(manifest, known)
+    _check_place(order, known, manifest, stays)
+    # Heads of our own store's rows: those of another one say nothing of this trail.
+    heads = [head.pair for head in read_heads(order.state_dir) if head.store_id in ("", manifest.store_id)]
+    new = placing.begin(order.state_dir)
+    try:
+        return await _Restoring(source, manifest, order, new, stays, [*heads, *order.heads], told).work()
+    finally:
+        placing.forget(order.state_dir)
+
+
+@dataclass(frozen=True, slots=True)
+class _Restoring:
+    """One restore: `new` is where the new state is written, `stays` what of the old one is not moved."""
+
+    source: BackupSource
+    manifest: BackupManifest
+    order: RestoreOrder
+    new: Path
+    stays: Sequence[str]
+    heads: Sequence[Pair]
+    told: Callable[[str], None]
+
+    async def work(self) -> RestoreDone:
+        """Write the files, then the rows, and put everything in its place."""
+        old_days = self._write_files()
+        key = audit.load_key(self.new)
+        if key is None:
+            raise DamagedBackup(f"the backup lacks {audit.KEY_FILE}, the audit trail's key")
+        engines = open_engines(self.order.url, self.new, PATIENT)
+        try:
+            with told_as_away(engines.place):
+                return await self._decide(engines, key, old_days)
+        finally:
+            await engines.changing.dispose()
+
+    async def _decide(self, engines: Engines, key: bytes, old_days: int) -> RestoreDone:
+        order, manifest, new = self.order, self.manifest, self.new
+        if not engines.is_sqlite:
+            await Owner(holder_of(os.getpid(), time.time()), os.getpid()).admit(engines)
+        async with engines.changing.connect() as connection:
+            await connection.begin()
+            schema = None if engines.is_sqlite else await _make_room(connection, engines.place, order, manifest)
+            await connection.run_sync(upgrade, manifest.schema)
+            await self._load(connection)
+            if manifest.schema != VERSIONS[-1]:
+                await connection.run_sync(upgrade)
+            trouble = await _trail_trouble(connection, manifest, key)
+            lost = tuple(await trail.lost_heads(connection, key, self.heads))
+            self.told("suspending tokens and exemptions")
+            counts = await self._suspend(connection, key, lost, trouble)
+            row, mac = await audit.head(connection)
+            # Lost heads stay: they are the evidence that the row accounts for.
+            heads = [*read_heads(new), *(Head(*pair, manifest.store_id) for pair in lost)]
+            write_heads(new, [*heads, Head(row, mac, manifest.store_id)])
+            await connection.commit()
+        await engines.changing.dispose()  # with SQLite's last connection, all is in its one file
+        aside = placing.decide(order.state_dir, new, self.stays)
+        place = str(order.state_dir / FILE) if engines.is_sqlite else engines.place
+        return RestoreDone(manifest, place, row, lost, counts, trouble, aside, schema, old_days)
+
+    def _write_files(self) -> int:
+        """Write the files of the new state; gives how many days of the query log were left out, being too old."""
+        oldest = (datetime.now(UTC) - timedelta(days=self.order.retention_days)).strftime("%Y-%m-%d")
+        left_out = 0
+        self.told("keys, catalogue, lists")
+        for name, part in self.source.parts(self.manifest):
+            if not name.startswith(state.PREFIX):
+                continue
+            path = Path(name.removeprefix(state.PREFIX))
+            if not state.is_kept(path.parts[0]):
+                raise DamagedBackup(f"{name} is not a file that a backup holds")
+            if path.parts[0] == query_log.FOLDER and path.stem < oldest:
+                left_out += 1
+                continue
+            make_folder((self.new / path).parent)
+            with writing_whole(self.new / path) as file:
+                while piece := part.read(_PIECE):
+                    file.write(piece)
+        return left_out
+
+    async def _load(self, connection: AsyncConnection) -> None:
+        found = await tables.reflected(connection)
+        await tables.empty(connection, found)
+        for name, part in self.source.parts(self.manifest):
+            if name.startswith(tables.PREFIX):
+                self.told(name.removeprefix(tables.PREFIX))
+                await tables.load(connection, found, name, part)
+        await tables.set_sequences(connection, found, self.manifest.sequences)
+        for name, expected in self.manifest.rows.items():
+            if name not in found.tables or await _count(connection, found.tables[name]) != expected:
+                raise DamagedBackup(f"table {name!r} does not have the {expected} rows that the manifest says")
+
+    async def _suspend(
+        self, connection: AsyncConnection, key: bytes, lost: Sequence[Pair], trouble: str | None
+    ) -> restored.RestoredCounts:
+        """Suspend what an old copy revives, and say in the trail what happened."""
+        manifest = self.manifest
+        revision = int(await connection.scalar(select(meta.c.policy_revision)) or 0)
+        change = Change(connection, self.order.actor, None, revision)
+        opening = await opening_leases(change, self.order.catalogue)
+        counts = await restored.suspend(change, manifest.at, opening)
+        # First the row that tells of the restore: the others follow from it.
+        suspending, change.entries = change.entries, []
+        facts = {
+            "by": self.order.by,
+            "backup": {
+                "at": manifest.at,
+                "host": manifest.host,
+                "moatdns": manifest.moatdns,
+                "policy_revision": manifest.policy_revision,
+                "row": manifest.audit_row,
+                "mac": manifest.audit_mac,
+            },
+            "lost_heads": [list(pair) for pair in lost],
+            "lost_rows": max((row for row, _ in lost), default=manifest.audit_row) - manifest.audit_row,
+            "suspended": asdict(counts),
+            **({"trail": trouble} if trouble else {}),
+        }
+        change.record(*trail.RESTORE, None, facts)
+        await audit.append(connection, key, manifest.store_id, [*change.entries, *suspending])
+        return counts
+
+
+def _check_version(manifest: BackupManifest) -> None:
+    if manifest.schema not in VERSIONS:
+        raise NotRestorable(
+            f"the backup is of a later version: its tables are of revision {manifest.schema}, ours of {VERSIONS[-1]}; "
+            f"restore it with moatdns {manifest.moatdns} or later"
+        )
+
+
+def _staying(manifest: BackupManifest, known: str | None) -> tuple[str, ...]:
+    """Entries of the old state that stay where they are: the query log of the same store, where there is no other."""
+    return (query_log.FOLDER,) if known == manifest.store_id and not manifest.query_log else ()
+
+
+def _check_place(order: RestoreOrder, known: str | None, manifest: BackupManifest, stays: Sequence[str]) -> None:
+    """Raise NotRestorable where something is in the way, or there is no room."""
+    there = placing.occupants(order.state_dir)
+    if there and not order.replace:
+        whose = "the same store" if known == manifest.store_id else f"the store {known}" if known else "other things"
+        raise NotRestorable(
+            f"{order.state_dir} is not empty: it holds {whose} ({there[0]}, for one). With --replace it is set aside, "
+            "in a folder beside the new state, and nothing is deleted"
+        )
+    for name in there:
+        if name not in stays and os.path.ismount(order.state_dir / name):
+            raise NotRestorable(f"{order.state_dir / name} is a mount, which cannot be moved: unmount it first")
+    free = shutil.disk_usage(order.state_dir).free
+    if free < 2 * manifest.octets + SPARE_OCTETS:
+        needed = (2 * manifest.octets + SPARE_OCTETS) >> 20
+        raise NotRestorable(f"{order.state_dir} has {free >> 20} MiB of free space, and the restore needs {needed}")
+
+
+async def _make_room(
+    connection: AsyncConnection, place: str, order: RestoreOrder, manifest: BackupManifest
+) -> str | None:
+    """Set PostgreSQL's old tables aside; gives the schema that they are in then. Raises NotRestorable."""
+    ours = {*metadata.tables, VERSION_TABLE}
+    names = await connection.run_sync(lambda sync: sorted(ours & set(inspect(sync).get_table_names())))
+    if not names:
+        return None
+    store_id = await connection.scalar(select(meta.c.store_id)) if meta.name in names else None
+    if not order.replace:
+        raise NotRestorable(
+            f"{place} is not empty: it holds the store {store_id or '(with no id)'}"
+            f"{', the same' if store_id == manifest.store_id else ''}. With --replace its tables are set aside, in a "
+            "schema of their own, and nothing is deleted"
+        )
+    schema = f"moatdns_before_restore_{datetime.now(UTC).strftime('%Y%m%dt%H%M%Sz')}"
+    try:
+        await connection.execute(text(f"CREATE SCHEMA {schema}"))
+        for name in names:
+            await connection.execute(text(f'ALTER TABLE "{name}" SET SCHEMA {schema}'))
+    except ProgrammingError as error:  # no right to
+        raise NotRestorable(
+            f"the tables in {place} cannot be set aside, since its user may not create a schema there: grant it (GRANT "
+            "CREATE ON DATABASE … TO …), or name an empty database in store.url"
+        ) from error
+    return schema
+
+
+async def _count(connection: AsyncConnection, table: Table) -> int:
+    return int(await connection.scalar(select(func.count()).select_from(table)) or 0)
+
+
+async def _trail_trouble(connection: AsyncConnection, manifest: BackupManifest, key: bytes) -> str | None:
+    """The first fault of the trail that was saved: it is restored as it was. Raises DamagedBackup for another store."""
+    store_id = await connection.scalar(select(meta.c.store_id))
+    found = await trail.look_through(connection, key, [(manifest.audit_row, manifest.audit_mac)])
+    if store_id != manifest.store_id or await audit.head(connection) != (manifest.audit_row, manifest.audit_mac):
+        raise DamagedBackup("the store is not the one that the manifest tells of")
+    return found.findings[0] if found.findings else None

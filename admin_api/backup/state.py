@@ -1,0 +1,131 @@
+"""Files of the state directory that belong to a backup, and those that do not.
+
+What is there by an unknown name belongs to it, so that a later version's keys are not forgotten. What follows from the
+rest does not: compiled policies, the plan of the last start. Journals are kept to be looked at, and not restored:
+exemptions would count by them before anybody confirms them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+import sqlite3
+import stat
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from admin_api.backup.container import BackupWriter, is_good_name
+from admin_api.backup.errors import BackupError
+from admin_api.query_log import files as query_log
+from admin_api.store.engine import FILE
+from resolver.config.file_policy import CONTENTS
+from resolver.config.settings import COUNTERS
+from resolver.snapshot.journal_places import FOLDER as SUBJECTS
+from resolver.snapshot.journal_places import newest
+from resolver.snapshot.manifests import SNAPSHOTS
+from resolver.system.placing import is_of_restoring
+from resolver.system.state_files import reading
+
+PREFIX: Final = "state/"
+"""What names of these parts begin with: ``state/audit.key``."""
+JOURNALS: Final = "journals/"
+"""What names of journals begin with: they are not restored."""
+
+_DERIVED = frozenset({SNAPSHOTS, SUBJECTS, "boot.json", "moatdns.lock", "lost+found"})
+_APART = frozenset({CONTENTS, COUNTERS, query_log.FOLDER})  # read at their own moments
+_ASIDE = re.compile(r"lost-|before-|\.|.*\.part\Z")
+_WORK = ".backup-"  # folders of copies that are being made
+_DEEP = 4  # folders below each other
+
+
+def is_kept(name: str) -> bool:
+    """Whether an entry of the state directory belongs to a backup."""
+    is_store = name.startswith(FILE)
+    return not (is_store or name in _DERIVED or _ASIDE.match(name) or is_of_restoring(name))
+
+
+def add_files(writer: BackupWriter, state_dir: Path) -> list[str]:
+    """Add keys, heads, the catalogue in force, and whatever else is there; gives notes of what is left out."""
+    notes: list[str] = []
+    for entry in sorted(path.name for path in state_dir.iterdir()):
+        if is_kept(entry) and entry not in _APART:
+            _add(writer, state_dir, entry, notes, _DEEP)
+    journal = newest(state_dir)
+    if journal is not None:
+        _copy(writer, journal, f"{JOURNALS}{journal.name}")
+    return notes
+
+
+def add_contents(writer: BackupWriter, state_dir: Path, done: set[str]) -> None:
+    """Add the lists' content files that are not `done` yet, and note them there."""
+    with contextlib.suppress(FileNotFoundError):
+        for path in sorted((state_dir / CONTENTS).glob("*.rules")):
+            if path.name not in done and _copy(writer, path, f"{PREFIX}{CONTENTS}/{path.name}"):
+                done.add(path.name)
+
+
+def add_counters(writer: BackupWriter, state_dir: Path) -> None:
+    """Add the workers' counts: what was not folded yet is folded when they are restored."""
+    with contextlib.suppress(FileNotFoundError):
+        for path in sorted((state_dir / COUNTERS).iterdir()):
+            if not _ASIDE.match(path.name):
+                _copy(writer, path, f"{PREFIX}{COUNTERS}/{path.name}")
+
+
+def add_query_log(writer: BackupWriter, state_dir: Path, told: Callable[[str], None]) -> None:
+    """Add the days of the query log, each as one whole file. Raises BackupError."""
+    folder = state_dir / query_log.FOLDER
+    for left in state_dir.glob(f"{_WORK}*"):  # of a backup that was killed
+        shutil.rmtree(left, ignore_errors=True)
+    for day in sorted(query_log.days(folder)):
+        told(f"query log of {day}")
+        with tempfile.TemporaryDirectory(prefix=_WORK, dir=state_dir) as work:
+            copy = Path(work) / "day"
+            try:
+                _copied_day(folder, day, copy)
+            except sqlite3.Error as error:
+                if query_log.path_of(folder, day).exists():
+                    raise BackupError(f"the query log of {day} cannot be copied: {error}") from error
+                continue  # its time was over meanwhile
+            with copy.open("rb") as file:
+                writer.add_file(f"{PREFIX}{query_log.FOLDER}/{day}.sqlite", file, copy.stat().st_size)
+
+
+def _copied_day(folder: Path, day: str, copy: Path) -> None:
+    source, target = query_log.open_to_read(folder, day), sqlite3.connect(copy)
+    with contextlib.closing(source), contextlib.closing(target):
+        source.backup(target)
+        target.execute("PRAGMA journal_mode=DELETE")
+
+
+def _add(writer: BackupWriter, state_dir: Path, name: str, notes: list[str], deep: int) -> None:
+    path = state_dir / name
+    try:
+        facts = path.lstat()
+    except FileNotFoundError:  # gone meanwhile
+        return
+    if stat.S_ISDIR(facts.st_mode) and deep:
+        for below in sorted(one.name for one in path.iterdir()):
+            if not _ASIDE.match(below):
+                _add(writer, state_dir, f"{name}/{below}", notes, deep - 1)
+    elif stat.S_ISREG(facts.st_mode) and is_good_name(name):
+        _copy(writer, path, f"{PREFIX}{name}")
+    else:
+        notes.append(f"{name} is no plain file, and is left out")
+
+
+def _copy(writer: BackupWriter, path: Path, name: str) -> bool:
+    """Add a file; False where it is gone by now. Raises BackupError where it cannot be read."""
+    with contextlib.ExitStack() as opened:
+        try:
+            file = opened.enter_context(reading(path))
+        except FileNotFoundError:
+            return False
+        except OSError as error:
+            raise BackupError(f"{path} cannot be read: {error.strerror}") from error
+        writer.add_file(name, file, os.fstat(file.fileno()).st_size)
+    return True

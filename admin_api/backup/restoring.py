@@ -143,7 +143,7 @@ class _Restoring:
         await engines.changing.dispose()  # with SQLite's last connection, all is in its one file
         aside = placing.decide(order.state_dir, new, self.stays)
         place = str(order.state_dir / FILE) if engines.is_sqlite else engines.place
-        return RestoreDone(manifest, place, row, lost, counts, trouble, aside, schema, old_days)
+        return RestoreDone(manifest, place, manifest.audit_row + 1, lost, counts, trouble, aside, schema, old_days)
 
     def _write_files(self) -> int:
         """Write the files of the new state; gives how many days of the query log were left out, being too old."""
@@ -233,10 +233,15 @@ def _check_place(order: RestoreOrder, known: str | None, manifest: BackupManifes
     for name in there:
         if name not in stays and os.path.ismount(order.state_dir / name):
             raise NotRestorable(f"{order.state_dir / name} is a mount, which cannot be moved: unmount it first")
-    free = shutil.disk_usage(order.state_dir).free
+    check_room(order.state_dir, manifest)
+
+
+def check_room(state_dir: Path, manifest: BackupManifest) -> None:
+    """Raise NotRestorable where the disk has no room for what the backup holds."""
+    free = shutil.disk_usage(state_dir).free
     if free < 2 * manifest.octets + SPARE_OCTETS:
         needed = (2 * manifest.octets + SPARE_OCTETS) >> 20
-        raise NotRestorable(f"{order.state_dir} has {free >> 20} MiB of free space, and the restore needs {needed}")
+        raise NotRestorable(f"{state_dir} has {free >> 20} MiB of free space, and the restore needs {needed}")
 
 
 async def _make_room(

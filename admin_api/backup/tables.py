@@ -41,7 +41,8 @@ _PART_OCTETS = 4 << 20
 _ROWS_AT_ONCE = 1000
 _MOST_LINE = 256 << 20  # octets
 _NAME = re.compile(r"store/([a-z][a-z0-9_]{0,62})/\d{6}\.jsonl\Z")
-_NOT_KEPT = {store_owner.name, VERSION_TABLE}  # who serves it is a matter of the moment; the version is in the manifest
+NOT_KEPT: Final = frozenset({store_owner.name, VERSION_TABLE})
+"""Tables of no backup: the owner is a matter of the moment, and the manifest has the version."""
 
 Plain = str | int | float | bool | None | Mapping[str, str]
 
@@ -52,7 +53,7 @@ async def reflected(conn: AsyncConnection) -> MetaData:
     def look(connection: Connection) -> MetaData:
         found = MetaData()
         there = set(inspect(connection).get_table_names())
-        found.reflect(connection, only=sorted(there & (metadata.tables.keys() - _NOT_KEPT)))
+        found.reflect(connection, only=sorted(there & (metadata.tables.keys() - NOT_KEPT)))
         return found
 
     return await conn.run_sync(look)

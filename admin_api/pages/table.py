@@ -42,6 +42,7 @@ PAGES: tuple[PageRoute, ...] = (
         "operator",
         shown_again=exemptions.show_one,
     ),
+    PageRoute("POST", f"/exemptions/{ID}/confirm", exemptions.confirm, "admin", shown_again=exemptions.show_one),
     PageRoute("GET", "/changes", changes.show),
     PageRoute("GET", f"/changes/{ID}", changes.show_one),
     PageRoute(
@@ -103,5 +104,6 @@ PAGES: tuple[PageRoute, ...] = (
     PageRoute("GET", "/tokens", tokens.show, "admin"),
     PageRoute("POST", "/tokens", tokens.create, "admin", shown_again=tokens.show),
     PageRoute("POST", "/tokens/{name}/revoke", tokens.revoke, "admin", shown_again=tokens.show),
+    PageRoute("POST", "/tokens/{name}/confirm", tokens.confirm, "admin", shown_again=tokens.show),
     PageRoute("GET", "/setup", setup.show),
 )

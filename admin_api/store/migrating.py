@@ -13,6 +13,7 @@ from typing import Final
 from sqlalchemy import Connection, inspect, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from admin_api.store.before_upgrade import copy_of, keep_copy
 from admin_api.store.engine import Engines, StoreLimits
 from admin_api.store.errors import StoreAway
 from resolver.system.state_files import open_own
@@ -30,24 +31,39 @@ _SCRIPTS = Path(__file__).parent / "migrations"
 async def bring_up_to_date(engines: Engines, state_dir: Path, log: Log, limits: StoreLimits) -> None:
     """Run the migrations that lack. Raises StoreAway, too when the store was made by a later version of moatdns."""
     async with engines.reading.connect() as connection:
-        if await _is_up_to_date(connection, engines.place):
+        if await _known_version(connection, engines) == VERSIONS[-1]:
             return
-    async with _alone(engines, state_dir, limits), engines.changing.begin() as connection:
-        if not engines.is_sqlite:
-            await connection.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": _ADVISORY_LOCK})
-        if not await _is_up_to_date(connection, engines.place):
-            log.info("bringing the store up to date", store=engines.place, version=VERSIONS[-1])
-            await connection.run_sync(upgrade)
+    async with _alone(engines, state_dir, limits):
+        if engines.file is not None:
+            await _keep_copy(engines, engines.file, log)
+        async with engines.changing.begin() as connection:
+            if not engines.is_sqlite:
+                await connection.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": _ADVISORY_LOCK})
+            if await _known_version(connection, engines) != VERSIONS[-1]:
+                log.info("bringing the store up to date", store=engines.place, version=VERSIONS[-1])
+                await connection.run_sync(upgrade)
 
 
-async def _is_up_to_date(connection: AsyncConnection, place: str) -> bool:
+async def _keep_copy(engines: Engines, file: Path, log: Log) -> None:
+    """Keep a copy of SQLite's file, if it has tables and nobody has migrated them meanwhile."""
+    async with engines.reading.connect() as connection:
+        version = await _known_version(connection, engines)
+    if version not in (None, VERSIONS[-1]):
+        await asyncio.to_thread(keep_copy, file, str(version), log)
+
+
+async def _known_version(connection: AsyncConnection, engines: Engines) -> str | None:
+    """The revision of the tables, None for none. Raises StoreAway for one that we do not know."""
     version = await version_of(connection)
     if version is not None and version not in VERSIONS:
+        copy = None if engines.file is None else copy_of(engines.file, VERSIONS[-1])
+        kept = f" Its upgrade kept a copy from before: {copy}" if copy is not None and copy.exists() else ""
         raise StoreAway(
-            f"the store, {place}, was made by a later version of moatdns (its tables are of version {version}, ours "
-            f"of {VERSIONS[-1]}): run that version, or restore a backup from before"
+            f"the store, {engines.place}, was made by a later version of moatdns (its tables are of version {version}, "
+            f"ours of {VERSIONS[-1]}): run that version, or restore a backup from before ('moatdns restore'; "
+            f"docs/backup.md).{kept}"
         )
-    return version == VERSIONS[-1]
+    return version
 
 
 async def version_of(connection: AsyncConnection) -> str | None:

@@ -144,6 +144,13 @@ async def act(visit: Visit) -> web.StreamResponse:
     return visit.go(f"/exemptions/{number}", told=told_of_reply(reply, f"Exemption {number} {done}."))
 
 
+async def confirm(visit: Visit) -> web.StreamResponse:
+    """POST /exemptions/{id}/confirm: it came out of a backup, and still holds."""
+    number = visit.path["id"]
+    reply = await visit.call("POST /restored:confirm", body={"exemptions": [number]})
+    return visit.go(f"/exemptions/{number}", told=told_of_reply(reply, f"Exemption {number} is confirmed."))
+
+
 def _from(item: models.ExemptionItem) -> str:
     """When it begins, if it has not yet."""
     if item.status != "active" or item.in_force:

@@ -47,6 +47,13 @@ async def revoke(visit: Visit) -> web.StreamResponse:
     return visit.go("/tokens", told=f"The token {name} is revoked.")
 
 
+async def confirm(visit: Visit) -> web.StreamResponse:
+    """POST /tokens/{name}/confirm: it came out of a backup, and still holds."""
+    name = visit.path["name"]
+    await visit.call("POST /restored:confirm", body={"tokens": [name]})
+    return visit.go("/tokens", told=f"The token {name} is confirmed.")
+
+
 async def _page(visit: Visit, made: models.NewToken | None) -> web.Response:
     page: models.Tokens = await visit.ask("GET /tokens", query=visit.listing(100))
     return visit.render(

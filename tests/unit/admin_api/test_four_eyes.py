@@ -8,14 +8,15 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from admin_api.api.route import operation_name
 from admin_api.api.routes import ROUTES
 from admin_api.second_owner.ways import CLOSING, WAYS, Second
-from admin_api.store import documents, groups, lists, rules, tokens
+from admin_api.store import documents, exemptions, groups, lists, rules, tokens
+from admin_api.store.tables import tokens as token_table
 from admin_api.store.tables import webhook_messages
-from tests.unit.admin_api.states import group_state
+from tests.unit.admin_api.states import group_state, new_exemption
 
 from .browser import Browser
 from .conftest import Served, expect_problem
@@ -32,6 +33,11 @@ async def set_up(served: Served) -> None:
                 change, name=f"ana-{role}", owner="Ana Ruiz", role=role
             )
             _, served.tokens[f"ben-{role}"] = await tokens.create(change, name=f"ben-{role}", owner="Ben", role=role)
+        await tokens.create(change, name="of-a-backup", owner="Ana Ruiz", role="admin")
+        suspended = update(token_table).where(token_table.c.name == "of-a-backup")
+        await change.connection.execute(suspended.values(digest="suspended:" + token_table.c.digest))
+        row = await exemptions.create(change, new_exemption(owner="Ana Ruiz"), owner="Ana Ruiz")
+        await exemptions.move(change, row, "suspend", owner="moatdns")
         house = await lists.create(change, name="house", kind="own")
         await rules.add(change, house, block=["blocked.example", "also.example"], allow=["fine.example"])
         shut = await lists.create(change, name="shut", kind="own", enabled=False)
@@ -155,6 +161,10 @@ OPENINGS: dict[str, list[Call]] = {
     ],
     "a token of any role is created": [
         ("POST", "tokens", {"name": "fresh", "role": role, "owner": "Ana Ruiz"}) for role in tokens.ROLES
+    ],
+    "tokens and exemptions that a restore suspended are confirmed": [
+        ("POST", "restored:confirm", {"tokens": ["of-a-backup"]}),
+        ("POST", "restored:confirm", {"all": True}),
     ],
 }
 ELSEWHERE = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sqlite3
 import subprocess
 import sys
@@ -17,12 +18,12 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 
-from admin_api.store import groups, migrating
+from admin_api.store import before_upgrade, groups, lists, migrating
 from admin_api.store.errors import StoreAway
 from admin_api.store.store import Store
 from admin_api.store.tables import metadata
 from tests.unit.admin_api.states import group_state
-from tests.unit.admin_api.store.conftest import OpenStore
+from tests.unit.admin_api.store.conftest import OpenStore, SilentLog, make_list
 
 _OPEN = """
 import asyncio, json, sys
@@ -117,6 +118,64 @@ async def test_a_store_of_a_later_version_is_refused(open_store: OpenStore) -> N
         await conn.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     with pytest.raises(StoreAway, match="made by a later version of moatdns"):
         await open_store()
+
+
+@pytest.mark.slow
+async def test_an_upgrade_keeps_the_way_back_and_the_version_before_goes_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two neighbouring versions: the later migrates, the earlier refuses what it made, and takes the copy."""
+    state_dir, later = tmp_path / "state", migrating.VERSIONS
+    log = SilentLog()
+    earlier = pytest.MonkeyPatch()
+    _become(earlier, later[:-1])
+    store = await Store.open(None, state_dir, log)
+    await make_list(store, block=["blocked.example"])
+    await store.close()
+    earlier.undo()
+    store = await Store.open(None, state_dir, log)  # the upgrade
+    assert "a copy of the store is kept for the way back" in [event for _, event, _ in log.lines]
+    await make_list(store, "since", block=["other.example"])
+    await store.close()
+    copy = state_dir / f"before-upgrade-{later[-2]}-moatdns.sqlite"
+    assert copy.stat().st_mode & 0o777 == 0o600
+    _become(monkeypatch, later[:-1])
+    with pytest.raises(StoreAway, match=r"run that version, or restore a backup from before .* kept a copy") as refused:
+        await Store.open(None, state_dir, log)
+    assert str(copy) in str(refused.value)
+    copy.replace(state_dir / "moatdns.sqlite")
+    store = await Store.open(None, state_dir, log)
+    async with store.read() as conn:
+        assert [row.name for row in await lists.all_lists(conn)] == ["house"]
+    await store.close()
+
+
+def _become(patch: pytest.MonkeyPatch, versions: tuple[str, ...]) -> None:
+    """Have the program be one that knows only those migrations."""
+    upgrade = migrating.upgrade
+    patch.setattr(migrating, "VERSIONS", versions)
+    patch.setattr(migrating, "upgrade", lambda connection, to=versions[-1]: upgrade(connection, to))
+
+
+def test_only_the_newest_copies_stay_and_a_full_disk_stops_no_upgrade(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, log = tmp_path / "moatdns.sqlite", SilentLog()
+    with sqlite3.connect(file) as connection:
+        connection.execute("CREATE TABLE t (n)")
+    connection.close()
+    for number in range(4):
+        before_upgrade.keep_copy(file, f"000{number}", log)
+        os.utime(before_upgrade.copy_of(file, f"000{number}"), (number, number))
+    before_upgrade.keep_copy(file, "0004", log)
+    assert sorted(path.name for path in tmp_path.glob("before-*")) == [
+        "before-upgrade-0003-moatdns.sqlite",
+        "before-upgrade-0004-moatdns.sqlite",
+    ]
+    monkeypatch.setattr(before_upgrade, "_SPARE_OCTETS", 1 << 60)
+    before_upgrade.keep_copy(file, "0005", log)
+    assert not before_upgrade.copy_of(file, "0005").exists()
+    assert log.lines[-1][:2] == ("warning", "the store is upgraded without a copy: the disk has no room for it")
 
 
 @pytest.mark.slow

@@ -1,0 +1,197 @@
+"""A node that is lost, and one that takes its place from a backup that was made under load."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.api import Api
+from tests.support.clients import ask, is_blocked
+from tests.support.moatdns import Moatdns
+from tests.support.postgres import Postgres
+from tests.support.programs import MOATDNS, PATIENCE_SECONDS, program, wait_until
+
+CONFIG: dict[str, Any] = {"workers": 1, "upstream": {"servers": ["127.0.0.1:1"]}}
+GRANT = {"subject": {"client": "127.0.0.1"}, "owner": "ana", "reason": "a test", "duration_seconds": 3600}
+RATE = 500  # queries per second
+
+
+def run(server: Moatdns, *words: str, status: int = 0) -> str:
+    command = [MOATDNS, *words, "--config", str(server.config_file)]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=4 * PATIENCE_SECONDS, check=False)
+    assert ended.returncode == status, ended.stdout + ended.stderr
+    return ended.stdout + ended.stderr
+
+
+def why_degraded(server: Moatdns) -> list[str]:
+    why: list[str] = Api(server.admin_port, None).call("GET", "/ready").body["why"]
+    return why
+
+
+class Load:
+    """Queries by dnsperf, and changes by the API, beside everything else."""
+
+    def __init__(self, server: Moatdns, folder: Path) -> None:
+        self.changes = 0
+        self._api = server.api
+        names = folder / "queries"
+        names.write_text("blocked.example A\nrevoked.example A\n")
+        words = ["-s", "127.0.0.1", "-p", str(server.port), "-d", str(names), "-l", "600", "-Q", str(RATE)]
+        self._dnsperf = subprocess.Popen([program("dnsperf"), *words], stdout=subprocess.DEVNULL)
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._change)
+        self._thread.start()
+
+    def _change(self) -> None:
+        while not self._stop.is_set():
+            self._api.post("lists", {"name": f"made-{self.changes}", "block": [f"n{self.changes}.example"]})
+            self.changes += 1
+
+    def end(self) -> None:
+        self._stop.set()
+        self._thread.join()
+        self._dnsperf.terminate()
+        self._dnsperf.wait()
+
+
+@pytest.fixture(scope="module")
+def postgres() -> Iterator[Postgres]:
+    """A real one."""
+    with Postgres() as server:
+        yield server
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
+def config(request: pytest.FixtureRequest) -> dict[str, Any]:
+    """A config of each engine."""
+    if request.param == "sqlite":
+        return CONFIG
+    return {**CONFIG, "store": {"url": request.getfixturevalue("postgres").url("postgres")}}
+
+
+def test_a_lost_node_comes_back_from_a_backup_made_under_load(tmp_path: Path, config: dict[str, Any]) -> None:
+    backup = tmp_path / "node.backup"
+    secret = tmp_path / "secret"
+    secret.write_text("correct horse battery staple\n")
+    server = Moatdns(tmp_path / "node", config, with_api=True)
+    server.expects_trouble = True  # of a state directory that is taken away
+    server.start()
+    try:
+        _lose_and_restore(server, backup, secret, is_postgres="store" in config)
+    finally:
+        server.stop()
+
+
+def _lose_and_restore(server: Moatdns, backup: Path, secret: Path, *, is_postgres: bool) -> None:
+    api = server.api
+    api.post("lists", {"name": "house", "block": ["blocked.example", "revoked.example", "kept.example"]})
+    api.post("groups", {"name": "lab", "networks": ["10.9.0.0/16"], "exempt": True})
+    for role in ("stays", "revoked"):
+        api.post("tokens", {"name": role, "role": "admin", "owner": "Ana"})
+    revoked = api.post("exemptions", {**GRANT, "scope": ["revoked.example"]})
+    kept = api.post("exemptions", {**GRANT, "scope": ["kept.example"]})
+    token = server.api.post("tokens", {"name": "leaver", "role": "admin", "owner": "Eve"})["token"]
+    assert not is_blocked(ask(server.port, "revoked.example"))
+    load = Load(server, backup.parent)
+    try:
+        wait_until(lambda: load.changes >= 5, "changes")
+        wait_until(lambda: api.get("stats/summary")["blocked"] > RATE, "counts")
+        before = api.get("stats/summary")
+        told = json.loads(run(server, "backup", str(backup), "--passphrase-file", str(secret), "--json"))
+        changes = load.changes
+        wait_until(lambda: load.changes >= changes + 5, "changes that the backup lacks")
+        api.post(f"exemptions/{revoked['id']}:revoke", {}, status=200)
+        api.delete("tokens/leaver")
+    finally:
+        load.end()
+    assert backup.stat().st_mode & 0o777 == 0o600
+    assert run(server, "audit", "verify").startswith("the audit trail is intact")
+    assert "in use by another moatdns" in run(
+        server, "restore", str(backup), "--passphrase-file", str(secret), status=1
+    )
+    # What the log, on another machine, has of the trail by the minute.
+    last = json.loads(run(server, "audit", "export").splitlines()[-1])
+    log = server.folder / "old.log"
+    log.write_text(json.dumps({"event": "audit head", "row": last["id"], "mac": last["mac"]}) + "\n")
+    server.stop()
+    # The node is lost, with all that it had; of PostgreSQL the database is.
+    shutil.rmtree(server.state_dir)
+    replace = ("--replace",) if is_postgres else ()
+    words = ("restore", str(backup), "--passphrase-file", str(secret), "--log", str(log), *replace)
+    done = run(server, *words)
+    assert "moatdns token create" in done
+    admin = run(server, "token", "create", "--name", "new-admin", "--role", "admin", "--owner", "Root").strip()
+    server.start()
+    api = Api(server.admin_port, admin)
+    wait_until(lambda: is_blocked(ask(server.port, "blocked.example")), "the restored policy")
+
+    # Whole: lists and groups as they were at the backup, statistics, the trail.
+    names = {item["name"] for item in api.get("lists?limit=1000")["items"]}
+    assert "house" in names
+    assert len([name for name in names if name.startswith("made-")]) == told["rows"]["lists"] - 1
+    assert changes - 1 <= told["rows"]["lists"] - 1 <= changes + 5
+    assert api.get("groups/lab")["exempt"] is True
+    after = api.get("stats/summary")
+    assert after["queries"] >= before["queries"]
+    assert after["blocked"] >= before["blocked"]
+    verified = json.loads(run(server, "audit", "verify", "--log", str(log), "--json"))
+    assert verified["ok"], verified["findings"]
+    assert any("was restored from the backup of" in gap for gap in verified["gaps"])
+    row = api.get("audit?action=restore&limit=1")["items"][0]
+    assert row["id"] == told["audit_row"] + 1
+    assert row["after"]["lost_rows"] == last["id"] - told["audit_row"] > 5
+
+    # Nothing is open that had been revoked, nor what had not been: until somebody says so.
+    (why,) = [text for text in why_degraded(server) if "was restored from the backup" in text]
+    assert "confirm-restored" in why
+    for name in ("revoked.example", "kept.example"):
+        assert is_blocked(ask(server.port, name))
+    refused = Api(server.admin_port, token).call("GET", "lists")
+    assert (refused.status, "suspended" in refused.body["detail"]) == (401, True)
+    assert api.get("status")["store"]["suspended"] == why
+    # One by one: by the command line, which the running server hears of, and by the API.
+    run(server, "store", "confirm-restored", "--exemption", kept["id"])
+    wait_until(lambda: not is_blocked(ask(server.port, "kept.example")), "the confirmed exemption")
+    assert is_blocked(ask(server.port, "revoked.example"))
+    api.post(f"exemptions/{revoked['id']}:revoke", {}, status=200)
+    api.delete("tokens/leaver")
+    confirmed = api.post("restored:confirm", {"all": True}, status=200)
+    assert confirmed["exemptions"] == []
+    assert {"stays", "revoked"} <= set(confirmed["tokens"])
+    wait_until(lambda: not [text for text in why_degraded(server) if "restored" in text], "nothing is suspended")
+    assert Api(server.admin_port, token).call("GET", "lists").status == 401
+    assert is_blocked(ask(server.port, "revoked.example"))
+    assert run(server, "audit", "verify").startswith("the audit trail is intact")
+
+
+def test_a_restore_that_is_killed_leaves_the_old_state_or_the_new(tmp_path: Path) -> None:
+    """Killed at moments that are spread over all of it; each time the server starts, and blocks."""
+    with Moatdns(tmp_path / "node", CONFIG, with_api=True) as server:
+        server.api.post(
+            "lists", {"name": "house", "block": ["blocked.example", *(f"n{n}.example" for n in range(20_000))]}
+        )
+        backup = tmp_path / "node.backup"
+        run(server, "backup", str(backup))
+    command = [MOATDNS, "restore", str(backup), "--replace", "--config", str(server.config_file)]
+    began = time.monotonic()
+    subprocess.run(command, check=True, capture_output=True, timeout=4 * PATIENCE_SECONDS)
+    whole = time.monotonic() - began
+    for part in (0.5, 0.7, 0.8, 0.9, 0.95):
+        killed = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        time.sleep(whole * part)
+        killed.kill()
+        killed.wait()
+        verified = json.loads(run(server, "audit", "verify", "--json"))
+        assert verified["ok"], verified
+    server.start()
+    wait_until(lambda: is_blocked(ask(server.port, "blocked.example")), "the policy")
+    assert not list(server.state_dir.glob("restore.ready"))
+    server.stop()

@@ -32,9 +32,9 @@ from admin_api.store.change import Change
 from admin_api.store.engine import FILE, Engines, open_engines, told_as_away
 from admin_api.store.evidence import known_store
 from admin_api.store.heads import Head, read_heads, write_heads
-from admin_api.store.migrating import VERSION_TABLE, VERSIONS, upgrade
+from admin_api.store.migrating import VERSION_TABLE, VERSIONS, upgrade_to
 from admin_api.store.owner import Owner, holder_of
-from admin_api.store.tables import meta, metadata
+from admin_api.store.tables import meta, metadata, store_owner
 from admin_api.store.trail import Pair
 from blocklists.catalogue import Catalogue
 from resolver.system import placing
@@ -122,15 +122,15 @@ class _Restoring:
 
     async def _decide(self, engines: Engines, key: bytes, old_days: int) -> RestoreDone:
         order, manifest, new = self.order, self.manifest, self.new
-        if not engines.is_sqlite:
-            await Owner(holder_of(os.getpid(), time.time()), os.getpid()).admit(engines)
         async with engines.changing.connect() as connection:
             await connection.begin()
+            if await connection.run_sync(lambda sync: inspect(sync).has_table(store_owner.name)):
+                await Owner(holder_of(os.getpid(), time.time()), os.getpid()).admit(engines)
             schema = None if engines.is_sqlite else await _make_room(connection, engines.place, order, manifest)
-            await connection.run_sync(upgrade, manifest.schema)
+            await connection.run_sync(upgrade_to, manifest.schema)
             await self._load(connection)
             if manifest.schema != VERSIONS[-1]:
-                await connection.run_sync(upgrade)
+                await connection.run_sync(upgrade_to, VERSIONS[-1])
             trouble = await _trail_trouble(connection, manifest, key)
             lost = tuple(await trail.lost_heads(connection, key, self.heads))
             self.told("suspending tokens and exemptions")

@@ -41,7 +41,7 @@ async def bring_up_to_date(engines: Engines, state_dir: Path, log: Log, limits: 
                 await connection.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": _ADVISORY_LOCK})
             if await _known_version(connection, engines) != VERSIONS[-1]:
                 log.info("bringing the store up to date", store=engines.place, version=VERSIONS[-1])
-                await connection.run_sync(upgrade)
+                await connection.run_sync(_upgrade)
 
 
 async def _keep_copy(engines: Engines, file: Path, log: Log) -> None:
@@ -75,7 +75,11 @@ async def version_of(connection: AsyncConnection) -> str | None:
     return None if version is None else str(version)
 
 
-def upgrade(connection: Connection, to: str = "head") -> None:
+def _upgrade(connection: Connection) -> None:
+    upgrade_to(connection, "head")
+
+
+def upgrade_to(connection: Connection, to: str) -> None:
     """Run the migrations up to one."""
     from alembic import command  # noqa: PLC0415 (slow to import, seldom needed)
     from alembic.config import Config  # noqa: PLC0415

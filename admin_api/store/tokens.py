@@ -189,7 +189,8 @@ async def create(
     text = f"moat_{number}_{secrets.token_urlsafe(_PART_OCTETS)[:_FIRST_PART]}{part or new_part()}"
     bounds = [None if bound is None else tuple(bound) for bound in (networks, groups)]
     row = TokenRow(number, name, owner, role, datetime.now(UTC), expires_at, None, bounds[0], bounds[1])
-    await conn.execute(insert(tokens).values({name: getattr(row, name) for name in _STORED}, digest=_digest(text)))
+    stored = {name: getattr(row, name) for name in _STORED}
+    await conn.execute(insert(tokens).values({**stored, "digest": _digest(text)}))
     change.record("create", f"tokens/{name}", None, {**row.plain(), **({"by": by} if by else {})})
     return row, text
 

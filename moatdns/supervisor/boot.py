@@ -23,6 +23,7 @@ from moatdns.supervisor.state_dir import is_roots_alone
 from resolver import __version__
 from resolver.config.file_policy import has_contents
 from resolver.config.system_servers import RESOLV_CONF
+from resolver.system.placing import READY
 from resolver.system.state_files import read_own, write_whole
 from resolver.system.typed_json import read_as, write_json
 
@@ -63,6 +64,8 @@ def recall(path: Path, environ: Mapping[str, str] = os.environ) -> NodePlan | No
         state_dir = path.parent.absolute() / (guess[1].decode() if guess else _DEFAULT_STATE_DIR)
         if os.geteuid() == 0 and not is_roots_alone(state_dir):
             return None  # while root, nothing is believed that somebody else could have written
+        if (state_dir / READY).exists():
+            return None  # a restore is to be finished first, and brings other files
         record = json.loads(read_own(state_dir / _RECORD))
         if record["digest"] == _digest(path, content, environ):
             plan = read_as(NodePlan, record["plan"])

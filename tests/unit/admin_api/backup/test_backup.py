@@ -72,7 +72,9 @@ async def fill(store: Store, state_dir: Path) -> dict[str, str]:
     await make_list(store, block=["blocked.example", "also.example"], allow=["fine.example"])
     async with store.change("ana") as change:
         await groups.create(change, group_state("open", exempt=True))
-        await groups.create(change, group_state("strict", networks=["10.9.0.0/16"], block=["ai", "gateways", "bypass"]))
+        await groups.create(
+            change, group_state("strict", networks=["10.9.0.0/16"], block=["ai", "gateways", "bypass", "lists"])
+        )
         _, token = await tokens.create(change, name="dashboard", owner="Ana", role="admin")
         given = await exemptions.create(change, new_exemption(), owner="Ana")
         await exemptions.create(change, new_exemption(status="pending", decided_by=None), owner="Ana")
@@ -488,10 +490,9 @@ def _as_version(patch: pytest.MonkeyPatch, versions: tuple[str, ...]) -> None:
     """Have the program be one that knows only those migrations."""
     from admin_api.store import migrating
 
-    upgrade = migrating.upgrade
     patch.setattr(migrating, "VERSIONS", versions)
     patch.setattr(making, "VERSIONS", versions)
-    patch.setattr(migrating, "upgrade", lambda connection, to=versions[-1]: upgrade(connection, to))
+    patch.setattr(migrating, "_upgrade", lambda connection: migrating.upgrade_to(connection, versions[-1]))
 
 
 def test_the_tables_that_no_backup_keeps_are_named() -> None:

@@ -11,7 +11,7 @@ import tracemalloc
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from admin_api.backup import encryption
@@ -95,7 +95,7 @@ def test_a_file_whose_end_is_missing_is_refused_wherever_it_was_cut() -> None:
             read(PLAIN[:size])
 
 
-@examples(300)
+@settings(max_examples=examples(300))
 @given(st.integers(0, len(PLAIN) - 1), st.integers(1, 255))
 def test_a_changed_octet_is_refused_or_changes_nothing(at: int, by: int) -> None:
     changed = bytearray(PLAIN)
@@ -104,7 +104,7 @@ def test_a_changed_octet_is_refused_or_changes_nothing(at: int, by: int) -> None
         assert read(bytes(changed))[1] == PARTS  # gzip's header has octets that mean nothing
 
 
-@examples(100)
+@settings(max_examples=examples(100))
 @given(st.binary(max_size=2000))
 def test_octets_of_anybody_are_refused_and_nothing_else(content: bytes) -> None:
     for begin in (b"", encryption.BEGIN, gzip.compress(b"")[:2]):
@@ -115,7 +115,7 @@ def test_octets_of_anybody_are_refused_and_nothing_else(content: bytes) -> None:
 CIPHER = encrypted(bytes(150_000))
 
 
-@examples(100)
+@settings(max_examples=examples(100))
 @given(st.integers(0, len(CIPHER) - 1), st.integers(1, 255))
 def test_a_changed_octet_of_an_encrypted_file_is_refused(at: int, by: int) -> None:
     changed = bytearray(CIPHER)
@@ -124,7 +124,7 @@ def test_a_changed_octet_of_an_encrypted_file_is_refused(at: int, by: int) -> No
         decrypted(bytes(changed))
 
 
-@examples(60)
+@settings(max_examples=examples(60))
 @given(st.sampled_from((0, 1, 65_535, 65_536, 65_537, 131_072, 200_000)), st.integers(0, 70_000))
 def test_an_encrypted_file_is_whole_or_refused(size: int, cut: int) -> None:
     content = bytes(range(256)) * 1000

@@ -152,9 +152,8 @@ async def test_an_upgrade_keeps_the_way_back_and_the_version_before_goes_it(
 
 def _become(patch: pytest.MonkeyPatch, versions: tuple[str, ...]) -> None:
     """Have the program be one that knows only those migrations."""
-    upgrade = migrating.upgrade
     patch.setattr(migrating, "VERSIONS", versions)
-    patch.setattr(migrating, "upgrade", lambda connection, to=versions[-1]: upgrade(connection, to))
+    patch.setattr(migrating, "_upgrade", lambda connection: migrating.upgrade_to(connection, versions[-1]))
 
 
 def test_only_the_newest_copies_stay_and_a_full_disk_stops_no_upgrade(

@@ -197,7 +197,7 @@ class BackupSource:
             if manifest is not None:
                 raise DamagedBackup("the file goes on behind its manifest")
             if name == _LAST:
-                manifest = _manifest_of(file.read(_MOST_MANIFEST + 1))
+                manifest = _manifest_of(file)
                 continue
             hashed = _Hashed(file)
             while hashed.read(_PIECE):
@@ -266,9 +266,12 @@ def _check_format(first: tarfile.TarInfo | None, tar: tarfile.TarFile) -> None:
         )
 
 
-def _manifest_of(content: bytes) -> BackupManifest:
-    if len(content) > _MOST_MANIFEST:
-        raise DamagedBackup("the file's manifest is too large")
+def _manifest_of(file: BinaryIO) -> BackupManifest:
+    content = bytearray()
+    while piece := file.read(_PIECE):
+        content += piece
+        if len(content) > _MOST_MANIFEST:
+            raise DamagedBackup("the file's manifest is too large")
     try:
         return read_as(BackupManifest, json.loads(content))
     except (ValueError, RecursionError) as error:

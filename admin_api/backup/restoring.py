@@ -225,7 +225,8 @@ def _check_place(order: RestoreOrder, known: str | None, manifest: BackupManifes
     """Raise NotRestorable where something is in the way, or there is no room."""
     there = placing.occupants(order.state_dir)
     if there and not order.replace:
-        whose = "the same store" if known == manifest.store_id else f"the store {known}" if known else "other things"
+        is_ours = "a store" if known is not None else "other things"
+        whose = "the same store" if known == manifest.store_id else f"the store {known}" if known else is_ours
         raise NotRestorable(
             f"{order.state_dir} is not empty: it holds {whose} ({there[0]}, for one). With --replace it is set aside, "
             "in a folder beside the new state, and nothing is deleted"

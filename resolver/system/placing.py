@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import os
 import secrets
-import shutil
 from collections.abc import Collection
 from datetime import UTC, datetime
 from pathlib import Path
@@ -52,7 +51,7 @@ def begin(state_dir: Path) -> Path:
 def forget(state_dir: Path) -> None:
     """Remove what was being written, and is not decided. Raises OSError."""
     for left in state_dir.glob(f"{_WORK}*"):
-        shutil.rmtree(left)
+        _remove(left)
 
 
 def decide(state_dir: Path, new: Path, stays: Collection[str] = ()) -> str | None:
@@ -93,7 +92,7 @@ def finish(state_dir: Path) -> str | None:
     sync_folder(state_dir)
     done = state_dir / f"{_WORK}{secrets.token_hex(4)}"
     ready.rename(done)
-    shutil.rmtree(done)
+    _remove(done)
     return None if aside is None else str(aside)
 
 
@@ -107,3 +106,9 @@ def sync_tree(folder: Path) -> None:
             finally:
                 os.close(descriptor)
         sync_folder(Path(here))
+
+
+def _remove(folder: Path) -> None:
+    import shutil  # noqa: PLC0415 (every start imports this module, and none has to remove anything)
+
+    shutil.rmtree(folder)

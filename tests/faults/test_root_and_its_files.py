@@ -209,3 +209,26 @@ def test_a_state_directory_that_cannot_be_written_is_told_as_that(folder: Path) 
     assert f"state_dir: {server.state_dir} cannot be used" in done.stderr
     assert "set state_dir to a folder that user 'nobody' can write" in done.stderr
     assert "lists" not in done.stderr
+
+
+def test_a_backup_by_root_is_roots_and_what_it_restores_is_the_users(folder: Path) -> None:
+    backup = folder / "node.backup"
+    with RootStarted(folder, NO_UPSTREAM, with_api=True) as server:
+        server.api.post("lists", {"name": "house", "block": ["blocked.example"]})
+        (folder / "roots").mkdir(mode=0o700)
+        made = server.run("backup", str(backup))
+        assert made.returncode == 0, made.stderr
+        assert "keep it from others, or encrypt it" in made.stdout
+        into_state = server.run("backup", str(server.state_dir / "x.backup"))
+        assert (into_state.returncode, "would be lost with it" in into_state.stderr) == (2, True)
+        again = server.run("backup", str(folder / "roots" / "node.backup"))
+        assert again.returncode == 0, again.stderr  # where the user may not pass to
+    assert (backup.stat().st_uid, backup.stat().st_mode & 0o777) == (0, 0o600)
+    shutil.rmtree(server.state_dir)
+    restored = server.run("restore", str(folder / "roots" / "node.backup"))
+    assert restored.returncode == 0, restored.stderr
+    assert owners_below(server.state_dir) == {LESSER.uid}
+    server.expects_trouble = True  # its tokens are suspended
+    with server:
+        wait_until(lambda: is_blocked(ask(server.port, "blocked.example")), "the restored policy")
+        assert users_of(server) == {LESSER.uid}

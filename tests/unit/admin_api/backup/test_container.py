@@ -51,7 +51,7 @@ def written(parts: dict[str, bytes] = PARTS, passphrase: bytes | None = None) ->
 def read(content: bytes, passphrase: bytes | None = None) -> tuple[BackupManifest, dict[str, bytes]]:
     source = BackupSource(io.BytesIO(content), passphrase)
     manifest = source.check()
-    return manifest, {name: part.read(1 << 30) for name, part in source.parts(manifest)}
+    return manifest, {name: part.read(1 << 26) for name, part in source.parts(manifest)}
 
 
 def encrypted(content: bytes, work_factor: int = 2) -> bytes:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Final
@@ -17,7 +16,7 @@ from admin_api.backup.container import BackupManifest, BackupSource
 from admin_api.store.trail import Pair
 from blocklists.loading import load_catalogue
 from moatdns.cli.common import ConfigOption, JsonOption, fail
-from moatdns.cli.output import print_json, print_line, print_lines
+from moatdns.cli.output import ProgressLine, print_json, print_line, print_lines
 from moatdns.cli.reading import load, owner_account
 from moatdns.cli.store import ACTOR, who_runs_this
 from moatdns.supervisor.own_process import held_state
@@ -27,7 +26,6 @@ from resolver.config.fields import secret
 from resolver.config.schema import Config
 from resolver.errors import MoatdnsError
 from resolver.system.privileges import Account
-from resolver.system.safe_text import visible
 from resolver.system.state_files import writing_whole
 
 app = typer.Typer()
@@ -35,7 +33,6 @@ app = typer.Typer()
 LEAST_PASSPHRASE: Final = 12
 """Characters that a passphrase of a new backup has at least."""
 _MOST_PASSPHRASE = 4096  # octets
-_LINE = 78
 
 PassphraseOption = Annotated[
     Path | None,
@@ -59,7 +56,7 @@ def back_up(
     if loaded.state_dir.resolve() in file.resolve().parents:
         fail(f"{file} is in the state directory, and would be lost with it: write it elsewhere", code=2)
     account = owner_account(loaded)
-    progress = _Progress()
+    progress = ProgressLine()
     try:
         text = path.read_bytes() if path is not None else None
         with writing_whole(file) as out, acting_as(account):  # the file is whose who runs this
@@ -123,7 +120,7 @@ def _restore(source: BackupSource, config: str | None, log_file: Path | None, *,
     if log_file is not None:
         heads = tuple(noted_heads(Path(os.devnull), log_file))  # of the log alone, as whoever runs this
     _become_owner(loaded)
-    progress = _Progress()
+    progress = ProgressLine()
     try:
         with held_state(loaded.state_dir):
             order = restoring.RestoreOrder(
@@ -228,20 +225,3 @@ def _print(as_json: bool, plain: dict[str, object], line: str) -> None:
 
 def _size(octets: int) -> str:
     return f"{octets / (1 << 20):.1f} MiB" if octets >= 1 << 20 else f"{-(-octets // 1024)} KiB"
-
-
-class _Progress:
-    """A line on stderr that says what is being done, where that is a terminal."""
-
-    def __init__(self) -> None:
-        self._is_shown = sys.stderr.isatty()
-
-    def tell(self, what: str) -> None:
-        if self._is_shown:
-            sys.stderr.write(f"\r{visible(what)[:_LINE]:<{_LINE}}")
-            sys.stderr.flush()
-
-    def end(self) -> None:
-        if self._is_shown:
-            sys.stderr.write(f"\r{'':<{_LINE}}\r")
-            sys.stderr.flush()

@@ -21,7 +21,6 @@ from pathlib import Path
 
 import uvloop
 
-from admin_api.audit.syslog import AuditSyslog
 from admin_api.channel import SupervisorChannel
 from admin_api.editing.exemption_checks import Terms
 from admin_api.keepers import Keepers
@@ -118,10 +117,12 @@ class Control:
         await servers.start_block_page()
         serving = asyncio.ensure_future(servers.serve())
         watching = asyncio.ensure_future(keepers.upstreams.run())  # whether there is a store or not
-        await asyncio.wait([work, orders, serving, watching], return_when=asyncio.FIRST_COMPLETED)
-        for task in (work, orders, serving, watching):
+        sending = asyncio.ensure_future(keepers.sinks.run())  # likewise: the query log needs none
+        tasks = (work, orders, serving, watching, sending)
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in tasks:
             task.cancel()
-        for task in (work, serving):
+        for task in (work, serving, sending):
             try:
                 await task
             except asyncio.CancelledError:
@@ -172,8 +173,6 @@ class Control:
             tasks.create_task(keepers.subjects.run())
             tasks.create_task(keepers.deliveries.run())
             tasks.create_task(keepers.watcher.run())
-            if self._settings.audit_syslog is not None:
-                tasks.create_task(AuditSyslog(self._access, self._settings.audit_syslog, self._log).run())
             tasks.create_task(keepers.config_policy.run())
             tasks.create_task(keepers.config_told.run())
             await keepers.config_policy.tried.wait()  # without the config's part, the store's policy is not whole

@@ -7,7 +7,10 @@ the client may read otherwise than any check before it: RFC 3490 section 3.1, UT
 from __future__ import annotations
 
 import errno
+import ipaddress
 import socket
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Final
 
 import aiohttp
@@ -22,10 +25,38 @@ _CONNECT_SECONDS: Final = 10.0
 _NOT_PUBLIC = "its host has no public address; private and local ones need allow_private: true"
 
 
-class _PublicOnly(AbstractResolver):
-    """The system's resolver, less all addresses that are not of the open Internet."""
+def _is_open(address: str) -> bool:
+    return is_public(address)
 
-    def __init__(self) -> None:
+
+def _is_loopback(address: str) -> bool:
+    try:
+        return ipaddress.ip_address(address.partition("%")[0]).is_loopback
+    except ValueError:
+        return False
+
+
+@dataclass(frozen=True, slots=True)
+class AddressReach:
+    """Addresses that may be connected to, and the sentence about any other."""
+
+    holds: Callable[[str], bool]
+    why_not: str
+
+
+PUBLIC: Final = AddressReach(_is_open, _NOT_PUBLIC)
+"""The open Internet."""
+THIS_MACHINE: Final = AddressReach(
+    _is_loopback, "its host is another machine, and http:// is for this one: use https://"
+)
+"""Loopback, for what is sent without encryption."""
+
+
+class _Within(AbstractResolver):
+    """The system's resolver, less all addresses that are out of reach."""
+
+    def __init__(self, reach: AddressReach) -> None:
+        self._reach = reach
         self._system = ThreadedResolver()
 
     async def resolve(
@@ -35,27 +66,37 @@ class _PublicOnly(AbstractResolver):
         try:
             found = await self._system.resolve(host, port, family)
         except OSError as error:
-            raise FetchError(_NOT_PUBLIC) from error
-        public = [entry for entry in found if is_public(entry["host"])]
-        if not public:
-            raise FetchError(_NOT_PUBLIC)
-        return public
+            raise FetchError(self._reach.why_not) from error
+        within = [entry for entry in found if self._reach.holds(entry["host"])]
+        if not within:
+            raise FetchError(self._reach.why_not)
+        return within
 
     async def close(self) -> None:
         """Nothing is open."""
 
 
-def guarded_session(*, allow_private: bool, headers: dict[str, str]) -> aiohttp.ClientSession:
-    """A session of one connection at a time, without cookies and proxies; nothing is unpacked."""
+def guarded_session(
+    *,
+    allow_private: bool,
+    headers: dict[str, str],
+    reach: AddressReach = PUBLIC,
+    keeps_open: bool = False,
+    silence_seconds: float = SILENCE_SECONDS,
+) -> aiohttp.ClientSession:
+    """A session of one connection at a time, without cookies and proxies; nothing is unpacked.
+
+    `allow_private` lets it go anywhere. With `keeps_open` a connection serves several requests.
+    """
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(
-            resolver=ThreadedResolver() if allow_private else _PublicOnly(),
-            socket_factory=None if allow_private else _public_socket,
+            resolver=ThreadedResolver() if allow_private else _Within(reach),
+            socket_factory=None if allow_private else _sockets_within(reach),
             use_dns_cache=False,
             limit=1,
-            force_close=True,
+            force_close=not keeps_open,
         ),
-        timeout=aiohttp.ClientTimeout(sock_connect=_CONNECT_SECONDS, sock_read=SILENCE_SECONDS),
+        timeout=aiohttp.ClientTimeout(sock_connect=min(_CONNECT_SECONDS, silence_seconds), sock_read=silence_seconds),
         cookie_jar=aiohttp.DummyCookieJar(),
         auto_decompress=False,
         trust_env=False,
@@ -63,12 +104,16 @@ def guarded_session(*, allow_private: bool, headers: dict[str, str]) -> aiohttp.
     )
 
 
-def _public_socket(to: tuple[Any, ...]) -> socket.socket:
-    """The socket for a connection to an address (as of getaddrinfo), which is connected to nothing else."""
-    family, kind, protocol, _, (host, *_) = to
-    if not is_public(str(host)):
-        raise OSError(errno.EACCES, "not a public address") from FetchError(_NOT_PUBLIC)
-    return socket.socket(family, kind, protocol)
+def _sockets_within(reach: AddressReach) -> Callable[[tuple[Any, ...]], socket.socket]:
+    """Makes the socket for a connection to an address (as of getaddrinfo), which is connected to nothing else."""
+
+    def make(to: tuple[Any, ...]) -> socket.socket:
+        family, kind, protocol, _, (host, *_) = to
+        if not reach.holds(str(host)):
+            raise OSError(errno.EACCES, "out of reach") from FetchError(reach.why_not)
+        return socket.socket(family, kind, protocol)
+
+    return make
 
 
 def why_not(error: Exception) -> str:

@@ -13,6 +13,7 @@ from admin_api.compiling.keeper import Keeper
 from admin_api.config_policy import ConfigPolicy
 from admin_api.config_told import ConfigTold
 from admin_api.policy_file.plans import Plans
+from admin_api.sinks.sinks import LogSinks
 from admin_api.statistics.service import StatisticsService
 from admin_api.store.access import StoreAccess
 from admin_api.subjects.keeper import SubjectKeeper
@@ -53,6 +54,7 @@ class Keepers:
         self.plans = Plans(url, state_dir, at_once=settings.plans_at_once, seconds=settings.plan_seconds)
         self.outbox = Outbox(settings.webhooks)
         self.deliveries = Deliveries(access, self.outbox, log)
+        self.sinks = LogSinks(settings, access, log)
         self.upstreams = UpstreamWatch(channel, access, self.outbox, log)
         self.watcher = Watcher(access, self.outbox, self.troubles)
         days = settings.lease_history_days
@@ -74,7 +76,8 @@ class Keepers:
         """Reasons why the node is not healthy."""
         keepers = (self.access, self.heads, self.restored, self.policy, self.subjects)
         parts = (*(keeper.trouble for keeper in keepers), *self.config_policy.problems)
-        return [*(text for text in parts if text), *self.feed.troubles, *self.upstreams.states.troubles]
+        found = [text for text in parts if text]
+        return [*found, *self.feed.troubles, *self.upstreams.states.troubles, *self.sinks.troubles]
 
     def _all_gauges(self) -> Mapping[str, Mapping[tuple[str, ...], float]]:
         return {
@@ -83,10 +86,12 @@ class Keepers:
             **self.feed.gauges(),
             **self.deliveries.gauges(),
             **self.inbox.gauges(),
+            **self.sinks.gauges(),
             "moatdns_upstream_up": self.upstreams.states.up,
         }
 
     def _own_counts(self) -> Mapping[tuple[str, str], int]:
         """Counts of this process itself, by metric and label."""
         dropped = {("dropped", what): count for what, count in self.inbox.dropped.items()}
-        return {("dropped", "policy_plans"): self.plans.refused, **dropped, **self.feed.counts(), **self._counts()}
+        refused = {("dropped", "policy_plans"): self.plans.refused}
+        return {**refused, **dropped, **self.feed.counts(), **self.sinks.counts(), **self._counts()}

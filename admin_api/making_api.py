@@ -31,6 +31,7 @@ def make_api(first: Begin, keepers: Keepers, channel: SupervisorChannel, log: Lo
         subjects=keepers.subjects,
         outbox=keepers.outbox,
         deliveries=keepers.deliveries,
+        sinks=keepers.sinks,
         audit_heads=keepers.heads,
         restored=keepers.restored,
         plans=keepers.plans,

@@ -14,6 +14,7 @@ from admin_api.compiling.keeper import Keeper
 from admin_api.editing.exemption_checks import Terms
 from admin_api.policy_file.plans import Plans
 from admin_api.query_log.reader import QueryLogReader
+from admin_api.sinks.sinks import LogSinks
 from admin_api.statistics.service import StatisticsService
 from admin_api.store.access import StoreAccess
 from admin_api.store.store import Store
@@ -45,6 +46,7 @@ class Context:
     subjects: SubjectKeeper
     outbox: Outbox
     deliveries: Deliveries
+    sinks: LogSinks
     audit_heads: HeadKeeper
     restored: RestoredWatch
     plans: Plans

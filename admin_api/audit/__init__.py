@@ -1,1 +1,1 @@
-"""Copies of the audit trail outside the store: its head beside it, and syslog."""
+"""Copies of the audit trail outside the store: its head beside it."""

@@ -31,6 +31,8 @@ GAUGES: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
     "moatdns_subjects_up_to_date": ("Whether every worker has all leases, exemptions and pauses.", ()),
     "moatdns_webhook_messages_waiting": ("Messages for webhooks that are not delivered yet.", ()),
     "moatdns_webhook_failing": ("Webhooks whose last message could not be delivered.", ()),
+    "moatdns_log_sink_behind_seconds": ("Age of the oldest row that a log sink has not got yet; 0 if none.", ("to",)),
+    "moatdns_log_sink_failing": ("Whether a log sink takes nothing now.", ("to",)),
     "moatdns_list_failing": ("Whether the last fetch of a list failed.", ("list",)),
     "moatdns_unlisted_names": ("Domains in the inbox of unlisted names.", ("status",)),
     "moatdns_catalogue_version": ("The number of the catalogue in force: bundled, and of the feed.", ("of",)),
@@ -58,6 +60,8 @@ COUNTERS: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
     "moatdns_cache_events": ("Events in the cache, except hits and misses.", ("what",)),
     "moatdns_dropped": ("Drops because something was full or invalid.", ("what",)),
     "moatdns_feed_refused": ("Catalogues from the feed that were refused, by reason.", ("reason",)),
+    "moatdns_log_sink_sent": ("Rows that a log sink has taken.", ("to",)),
+    "moatdns_log_sink_dropped": ("Rows that a log sink will not get: late, refused, or removed before.", ("to",)),
     "moatdns_block_page": ("Pages of the block page, and requests filed there.", ("what",)),
 }
 """Counters, the same way."""
@@ -70,6 +74,8 @@ _METRIC_OF: Final = {
     "dropped": "moatdns_dropped",
     "block_page": "moatdns_block_page",
     "feed_refused": "moatdns_feed_refused",
+    "log_sink_sent": "moatdns_log_sink_sent",
+    "log_sink_dropped": "moatdns_log_sink_dropped",
 }
 _VERDICT: Final = dict(zip(OUTCOMES, VERDICT_OF, strict=True))
 _NONE: Final = "none"

@@ -6,6 +6,7 @@ import os
 import ssl
 from collections.abc import Callable, Iterable
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -18,13 +19,14 @@ from moatdns.cli.output import print_json, print_line
 from moatdns.cli.reading import load, policy_of, subjects_of
 from moatdns.planning import certificate_troubles
 from resolver.answering.explaining import access_of, explain_query
-from resolver.config.certificates import check_ca_file, load_pair
+from resolver.config.certificates import check_ca_file, load_authorities, load_pair
 from resolver.config.finding import find_config
 from resolver.config.json_schema import json_schema
 from resolver.config.load import checked, placed, read_document
 from resolver.config.notes import config_notes
 from resolver.config.places import Document
 from resolver.config.schema import Config
+from resolver.config.settings import LogSinkSettings
 from resolver.config.to_settings import control_settings, worker_settings
 from resolver.errors import ConfigError, ListenError, RuleError
 from resolver.snapshot.clocks import now
@@ -116,6 +118,17 @@ def _look_at_files(config: Config, document: Document | None) -> list[str]:
     if admin.certificate and admin.private_key:
         pair = Path(admin.certificate), Path(admin.private_key)
         look(lambda: load_pair(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), *pair, section="admin.tls"))
+    for index, sink in enumerate(admin.log_sinks):
+        look(partial(_look_at_sink, sink, f"log_sinks[{index}].tls"))
     if problems:
         raise ConfigError(problems)
     return notes
+
+
+def _look_at_sink(sink: LogSinkSettings, section: str) -> None:
+    """Whether the files of a log sink's TLS can be used. Raises ListenError."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    if sink.ca is not None:
+        load_authorities(context, sink.ca, f"{section}.ca")
+    if sink.certificate and sink.private_key:
+        load_pair(context, Path(sink.certificate), Path(sink.private_key), section)

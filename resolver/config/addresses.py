@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from typing import Any, Final
+from typing import Final
 
 from resolver.config.wording import nearest, shown
 from resolver.errors import RuleError
@@ -33,7 +33,6 @@ _EVERYONE = frozenset({"all", "any", "everyone", "*"})
 
 _LONGEST_PREFIX = 128
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
-_SYSLOG_PORTS = {"udp": 514, "tcp": 601}
 
 
 def read_network(text: str) -> str:
@@ -103,30 +102,6 @@ def read_endpoint(text: str) -> str:
     """An endpoint to listen on, in its one normal form."""
     host, port = parse_endpoint(text)
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-
-
-def parse_syslog(text: str) -> tuple[str, Any]:
-    """A syslog server: ("udp" or "tcp", (address, port)) of ``udp://IP[:PORT]``, ("unix", path) of ``unix:PATH``."""
-    written = text.strip()
-    if written.startswith("unix:/"):
-        return "unix", written.removeprefix("unix:")
-    scheme = SCHEME.match(written)
-    transport = scheme["scheme"].lower() if scheme else ""
-    if scheme is None or transport not in _SYSLOG_PORTS:
-        raise RuleError(
-            f"{shown(text)} is not a syslog server: write 'udp://IP:514', 'tcp://IP:601' or 'unix:/dev/log'"
-        )
-    match = BRACKETED.match(scheme["rest"]) or BARE.match(scheme["rest"])
-    if match is None:
-        raise RuleError(f"{shown(text)}: name the server by its address, as in '{transport}://192.0.2.1:514'")
-    port = port_of(match, text) if match["port"] is not None else _SYSLOG_PORTS[transport]
-    return transport, (host_of(match, text), port)
-
-
-def read_syslog(text: str) -> str:
-    """A syslog server, as it is written. Raises RuleError."""
-    parse_syslog(text)
-    return text.strip()
 
 
 def read_zone(text: str) -> tuple[tuple[str, ...], int]:

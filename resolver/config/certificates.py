@@ -34,16 +34,23 @@ def load_pair(context: ssl.SSLContext, certificate: Path, private_key: Path, sec
         ) from error
 
 
-def check_ca_file(ca_file: str | None) -> None:
-    """Whether upstreams' certificates can be checked by a file. Raises ListenError that says what is wrong with it."""
+def load_authorities(context: ssl.SSLContext, ca_file: str | None, key: str) -> None:
+    """Have a context trust the CAs of a PEM file, or the system's. Raises ListenError; `key` names the file."""
     if ca_file is None:
+        context.load_default_certs()
         return
     try:
-        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(ca_file)
+        context.load_verify_locations(ca_file)
     except ssl.SSLError as error:
-        raise ListenError(f"upstream.ca_file: {ca_file} contains no certificates in PEM form") from error
+        raise ListenError(f"{key}: {ca_file} contains no certificates in PEM form") from error
     except OSError as error:
-        raise ListenError(f"upstream.ca_file: {ca_file} cannot be read: {error.strerror or error}") from error
+        raise ListenError(f"{key}: {ca_file} cannot be read: {error.strerror or error}") from error
+
+
+def check_ca_file(ca_file: str | None) -> None:
+    """Whether upstreams' certificates can be checked by a file. Raises ListenError that says what is wrong with it."""
+    if ca_file is not None:
+        load_authorities(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), ca_file, "upstream.ca_file")
 
 
 def troubles_of(certificate: Path, private_key: Path, server_name: str | None, *, days: int = 14) -> list[str]:

@@ -8,9 +8,10 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from resolver.config import fields
-from resolver.config.addresses import parse_endpoint, read_syslog
+from resolver.config.addresses import parse_endpoint
 from resolver.config.fields import NUMBER, Switch
 from resolver.config.section import Section
+from resolver.config.sink_address import read_syslog
 from resolver.config.subscription import read_url
 from resolver.config.wording import shown
 from resolver.errors import RuleError
@@ -154,7 +155,8 @@ class AuditSection(Section):
     """Copies of the audit trail outside the store."""
 
     syslog: Annotated[str, fields.reading(read_syslog)] | None = None
-    """A server that receives each row at once (RFC 5424): 'udp://IP:514', 'tcp://IP:601', 'unix:/dev/log'."""
+    """A server that receives each row at once (RFC 5424): 'udp://HOST:514', 'tcp://HOST:601', 'tls://HOST:6514',
+    'unix:/dev/log'. `log_sinks` can do more."""
 
 
 class LeasesSection(Section):

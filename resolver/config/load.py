@@ -15,10 +15,11 @@ from resolver.config.places import Document, FileProblem, read_yaml
 from resolver.config.references import KnownReferences, contradictions
 from resolver.config.schema import Config
 from resolver.config.wording import KeyPath, path_text, shown
+from resolver.config.written_secrets import written_out
 from resolver.errors import ConfigError
 
 _MOST_BYTES = 64 << 20
-_KEY = re.compile(r"[a-z0-9_]+(?:\.[a-z0-9_]+)*\Z")
+_KEY = re.compile(r"[a-z0-9_]+(?:\[[0-9]+\])?(?:\.[a-z0-9_]+(?:\[[0-9]+\])?)*\Z")
 _LONGEST_LINE = 1000  # characters of one problem
 
 
@@ -53,7 +54,8 @@ def placed(path: Path | None, document: Document | None, text: str) -> str:
     key = text.partition(": ")[0]
     if path is None or document is None or not document.readable or not _KEY.match(key):
         return text
-    return f"{path}:{document.places.line_of(tuple(key.split('.')))}: {text}"
+    keys = (int(part) if part.isdigit() else part for part in key.replace("]", "").replace("[", ".").split("."))
+    return f"{path}:{document.places.line_of(tuple(keys))}: {text}"
 
 
 def _read(path: Path) -> str:
@@ -90,6 +92,7 @@ def _check(document: Document, known: KnownReferences | None) -> tuple[Config | 
     except ValidationError as error:
         found += sentences(error, Config)
     found += contradictions(data.get("policy"), known, at=("policy",))
+    found += written_out(data, document.filled)
     hidden = {problem.path for problem in problems if problem.hides_value}
     problems += [
         FileProblem(document.places.line_of(path), path, text)

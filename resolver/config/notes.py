@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 _HTTP = 80  # where browsers come
 _CLOUDS = frozenset(("clouds", "gateways"))  # sets that they are in
+_HITS = frozenset(("block", "monitor", "exempt"))  # verdicts that query_log.what: hits logs
 _MOST_SHOWN = 3  # of a list that a note names
 
 
@@ -26,6 +27,7 @@ def config_notes(config: Config) -> Iterator[str]:
     yield from _old_meaning_notes(config)
     yield from block_page_notes(config)
     yield from client_notes(config)
+    yield from sink_notes(config)
 
 
 class Noted(Protocol):
@@ -161,3 +163,14 @@ def client_notes(config: Config) -> Iterator[str]:
             f'nothing is refused. Write {{network: "{plain[0]}", sources: [proxy]}}, with those of proxy, '
             "proxy-within-tls, x-forwarded-for and client-subnet that it sends itself"
         )
+
+
+def sink_notes(config: Config) -> Iterator[str]:
+    """Notes on log sinks whose filter asks for what is not logged."""
+    for index, sink in enumerate(config.log_sinks):
+        others = [verdict for verdict in sink.filter.verdict if verdict not in _HITS]
+        if others and config.query_log.what == "hits":
+            yield (
+                f"log_sinks[{index}].filter.verdict: {', '.join(others)}: such queries are not in the query log, since "
+                "query_log.what is hits: set all"
+            )

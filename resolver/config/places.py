@@ -82,6 +82,7 @@ class Document:
     places: Place
     problems: list[FileProblem]
     readable: bool = True  # False: it is not YAML, and `data` is None
+    filled: frozenset[KeyPath] = frozenset()  # values that are not as the file has them: from the environment
 
 
 class _UnreadableError(Exception):
@@ -106,7 +107,7 @@ def read_yaml(text: str, fill_in: Callable[[str], str]) -> Document:
     except _UnreadableError:
         pass
     else:
-        return Document(reader.data, reader.places, reader.problems)
+        return Document(reader.data, reader.places, reader.problems, filled=frozenset(reader.filled))
     return Document(None, Place(1), reader.problems, readable=False)
 
 
@@ -142,14 +143,18 @@ class _Reader:
         self.data: Any = None
         self.places = Place(1)
         self.problems: list[FileProblem] = []
+        self.filled: set[KeyPath] = set()
         self._fill_in = fill_in
         self._levels: list[_Level] = []
         self._documents = 0
 
     def report(self, text: str, line: int, path: KeyPath | None = None, *, hides_value: bool = False) -> None:
         """Record a mistake, at the value that comes next unless `path` says otherwise."""
-        here = tuple(level.at for level in self._levels if level.at is not None)
-        self.problems.append(FileProblem(line, here if path is None else path, text, hides_value))
+        self.problems.append(FileProblem(line, self._here() if path is None else path, text, hides_value))
+
+    def _here(self) -> KeyPath:
+        """The path of the value that comes next."""
+        return tuple(level.at for level in self._levels if level.at is not None)
 
     def take(self, event: Any) -> None:
         """Read on by one event."""
@@ -205,9 +210,13 @@ class _Reader:
         value = _plain_scalar(event.value) if event.implicit[0] else event.value
         if isinstance(value, str):
             try:
-                return self._fill_in(value)
+                filled = self._fill_in(value)
             except ValueError as error:
                 self.report(str(error), self._line(event), hides_value=True)
+            else:
+                if filled != value:
+                    self.filled.add(self._here())
+                return filled
         return value
 
     def _open(self, event: Any) -> None:

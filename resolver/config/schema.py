@@ -34,6 +34,7 @@ from resolver.config.control_schema import (
     each_url_once,
 )
 from resolver.config.forwarding_schema import CacheSection, LimitsSection, UpstreamSection
+from resolver.config.log_sink_schema import LogSinkSection, sinks_that_clash
 from resolver.config.policy_schema import Policy
 from resolver.config.section import Section
 from resolver.config.unlisted_schema import UnlistedSection
@@ -66,6 +67,8 @@ class Config(Section):
     audit: AuditSection = AuditSection()
     webhooks: Annotated[tuple[WebhookSection, ...], Field(max_length=20), AfterValidator(each_url_once)] = ()
     """Receivers of events; see docs/webhooks.md."""
+    log_sinks: Annotated[tuple[LogSinkSection, ...], Field(max_length=10)] = ()
+    """Receivers of the query log and of the audit trail; see docs/log-sinks.md."""
     block_page: BlockPageSection = BlockPageSection()
     unlisted: UnlistedSection = UnlistedSection()
     policy: Policy = Policy()
@@ -96,6 +99,12 @@ class Config(Section):
                 "set 1, which shows every name, or query_log.clients: network"
             )
             fields.raise_mistakes([fields.mistake(why, self.unlisted.clients, "unlisted", "clients")])
+        return self
+
+    @model_validator(mode="after")
+    def _sinks_have_what_they_send(self) -> Config:
+        found = sinks_that_clash(self.log_sinks, self.audit.syslog, is_logged=self.query_log.enabled)
+        fields.raise_mistakes([fields.mistake(why, None, "log_sinks", *path) for path, why in found])
         return self
 
     @property

@@ -229,6 +229,31 @@ class UnlistedSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class LogSinkSettings:
+    """A receiver of the query log and of the audit trail. `authorization` is the text, or ``file:PATH``."""
+
+    to: str  # as resolver.config.sink_address reads it
+    what: tuple[str, ...] = ("queries", "audit")
+    format: str = "ecs"  # or plain, splunk-hec
+    verdicts: tuple[str, ...] = ()  # of queries that are sent; none: all. Likewise the next three
+    groups: tuple[str, ...] = ()
+    services: tuple[str, ...] = ()  # and vendors
+    lists: tuple[str, ...] = ()
+    authorization: str | None = None
+    insecure: bool = False
+    ca: str | None = None  # absolute paths of PEM files
+    certificate: str | None = None
+    private_key: str | None = None
+    server_name: str | None = None
+    gzip: bool = True
+    batch_rows: int = 1_000
+    rows_per_second: int = 20_000
+    timeout_seconds: int = 15
+    longest_wait_seconds: int = 600
+    is_short: bool = False  # of audit.syslog
+
+
+@dataclass(frozen=True, slots=True)
 class ControlSettings:
     """All that the control process takes from the config, beside the policy and what it shares with the workers."""
 
@@ -263,7 +288,7 @@ class ControlSettings:
     most_leases: int = 100_000
     longest_lease_seconds: int = 7 * 86400
     lease_history_days: int = 90
-    audit_syslog: str | None = None
+    log_sinks: tuple[LogSinkSettings, ...] = ()
     webhooks: tuple[dict[str, Any], ...] = ()  # url, secret, events, allow_private
     block_page: BlockPageSettings = field(default_factory=BlockPageSettings)
     networks: ClientNetworks = field(default_factory=ClientNetworks)

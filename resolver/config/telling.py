@@ -16,7 +16,8 @@ MASK: Final = "(secret)"
 _MOST_KEYS = 5000
 _MOST_ENTRIES = 20  # of a list that is written out
 _LONGEST = 200  # characters
-_SECRETS = frozenset(("secret", "password", "token", "client_secret", "key"))
+_SECRETS = frozenset(("secret", "password", "token", "client_secret", "key", "authorization"))
+_PATHS_ARE_SECRET = ("webhooks", "log_sinks")  # of many such services the path is what lets one in
 _URL = re.compile(r"([a-z][a-z0-9+.-]*://)(?:[^/@\s]*@)?([^/?#\s]*)([^\s]*)\Z")
 _OF_FILE = "file:"
 _WORK = {"n": 1 << 13, "r": 8, "p": 1}  # of scrypt: a weak secret should not be found from its mark
@@ -62,7 +63,7 @@ def _told(path: str, value: Any) -> tuple[str, str]:
         return MASK, _secret_mark(path, text)
     if isinstance(value, str) and (parts := _URL.match(value)) and _may_hold_secret(path, parts):
         # Passwords stand before the '@'; of many services the path or the query is what lets one in.
-        hides_path = "?" in parts[3] or path.startswith("webhooks")
+        hides_path = "?" in parts[3] or path.startswith(_PATHS_ARE_SECRET)
         return f"{parts[1]}{parts[2]}{'/' + MASK if hides_path else parts[3]}", _secret_mark(path, text)
     if isinstance(value, list) and len(value) > _MOST_ENTRIES:
         return f"{len(value)} entries", _mark(text)
@@ -71,7 +72,7 @@ def _told(path: str, value: Any) -> tuple[str, str]:
 
 def _may_hold_secret(path: str, parts: re.Match[str]) -> bool:
     is_plain = parts[0] == f"{parts[1]}{parts[2]}{parts[3]}"
-    return not is_plain or "?" in parts[3] or (path.startswith("webhooks") and parts[3] not in ("", "/"))
+    return not is_plain or "?" in parts[3] or (path.startswith(_PATHS_ARE_SECRET) and parts[3] not in ("", "/"))
 
 
 def _mark(text: str) -> str:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import dataclasses
 import ipaddress
 from collections.abc import Sequence
+from pathlib import Path
 
 from resolver.config.addresses import NAMED_CLIENTS, parse_endpoint
 from resolver.config.catalogue_schema import CatalogueSection
+from resolver.config.log_sink_schema import LogSinkSection
 from resolver.config.schema import Config
 from resolver.config.servers import SYSTEM, parse_server
 from resolver.config.settings import (
@@ -20,6 +22,7 @@ from resolver.config.settings import (
     FeedSettings,
     Identity,
     Limits,
+    LogSinkSettings,
     RateLimits,
     TelemetrySettings,
     TrustedProxy,
@@ -29,6 +32,7 @@ from resolver.config.settings import (
     WorkerSettings,
     Zone,
 )
+from resolver.config.sink_address import sink_of_syslog
 from resolver.config.system_servers import PLACE
 
 
@@ -172,7 +176,7 @@ def control_settings(config: Config) -> ControlSettings:
         most_leases=config.leases.most,
         longest_lease_seconds=config.leases.longest_seconds,
         lease_history_days=config.leases.history_days,
-        audit_syslog=config.audit.syslog,
+        log_sinks=sink_settings(config),
         webhooks=tuple(hook.model_dump(mode="json") for hook in config.webhooks),
         block_page=BlockPageSettings(**config.block_page.model_dump()),
         unlisted=UnlistedSettings(
@@ -187,3 +191,28 @@ def _feed(catalogue: CatalogueSection) -> FeedSettings | None:
         return None
     shared = catalogue.model_dump(include={"keys", "refresh_seconds", "max_mib", "allow_private"})
     return FeedSettings(catalogue.feed, is_reviewed=catalogue.mode == "review", **shared)
+
+
+def sink_settings(config: Config) -> tuple[LogSinkSettings, ...]:
+    """The settings of all log sinks, the short form `audit.syslog` among them, the last."""
+    sinks = [_sink(sink, config.folder) for sink in config.log_sinks]
+    if config.audit.syslog is not None:
+        sinks.append(
+            LogSinkSettings(sink_of_syslog(config.audit.syslog), what=("audit",), format="plain", is_short=True)
+        )
+    return tuple(sinks)
+
+
+def _sink(sink: LogSinkSection, folder: Path) -> LogSinkSettings:
+    tls = sink.tls
+    return LogSinkSettings(
+        verdicts=sink.filter.verdict,
+        groups=sink.filter.group,
+        services=sink.filter.service,
+        lists=sink.filter.list,
+        ca=str(folder / tls.ca) if tls.ca else None,
+        certificate=str(folder / tls.certificate) if tls.certificate else None,
+        private_key=str(folder / tls.private_key) if tls.private_key else None,
+        server_name=tls.server_name,
+        **sink.model_dump(exclude={"filter", "tls"}),
+    )

@@ -109,6 +109,7 @@ async def ready(call: Call) -> ApiReply:
             *context.config_problems(),
             *context.feed.troubles,
             *context.upstream_troubles(),
+            *context.sinks.troubles,
         )
         if text
     ]

@@ -1,4 +1,4 @@
-"""The state of the node: processes, policy, upstreams, lists, webhooks; and what can be done about it."""
+"""The state of the node: processes, policy, upstreams, lists, webhooks, log sinks; and what can be done about it."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ async def show(visit: Visit) -> web.StreamResponse:
     """GET /status: the page, or what of it changes by itself where htmx asks."""
     status: models.Status = await visit.ask("GET /status")
     webhooks: models.Webhooks = await visit.ask("GET /webhooks")
+    sinks: models.LogSinks = await visit.ask("GET /log-sinks")
     return visit.render(
         "status/status_now.html" if visit.is_part else "status/status.html",
         status=status,
@@ -25,6 +26,7 @@ async def show(visit: Visit) -> web.StreamResponse:
         lists=sorted(status.lists, key=lambda item: (item["last_error"] is None, item["name"])),
         dropped=Counter(status.dropped).most_common(),
         webhooks=webhooks.items,
+        sinks=sinks.items,
         now=datetime.now(UTC),
     )
 

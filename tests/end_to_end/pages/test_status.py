@@ -53,6 +53,7 @@ def server(
         **OFFICE,
         "upstream": {"servers": [world.server], "zones": {"away.example": [f"tcp://127.0.0.1:{free_port()}"]}},
         "webhooks": [{**hook, "events": ["node.degraded"]}],
+        "log_sinks": [{"to": "syslog+tcp://127.0.0.1:1"}],
         "limits": {"clients": 16},
     }
     with Moatdns(tmp_path_factory.mktemp("status"), config, with_api=True) as moatdns:
@@ -72,6 +73,8 @@ def test_the_node_is_told_as_the_api_has_it(chromium: Browser, server: Moatdns, 
         assert status["store"]["place"] in text
         assert "house" in page.get_by_role("region", name="Lists").inner_text()
         assert "127.0.0.1" in page.get_by_role("region", name="Webhooks").inner_text()
+        sink = page.get_by_role("region", name="Log sinks").inner_text()
+        assert "syslog+tcp://127.0.0.1:1" in sink and "it refuses connections" in sink
         assert page.get_by_role("button", name="Remove").count() == 0, "a viewer changes nothing"
         assert page.get_by_role("button", name="Send a test").count() == 0
 
@@ -85,7 +88,8 @@ def test_an_upstream_that_is_away_is_told_with_its_trouble(chromium: Browser, se
     wait_until(is_down, "trouble with the upstream that is away")
     with Person(chromium, server) as person:
         page = person.log_in("/status")
-        row = page.get_by_role("row").filter(has_text="tcp://127.0.0.1")
+        upstreams = page.get_by_role("region", name="Upstreams")
+        row = upstreams.get_by_role("row").filter(has_text="tcp://127.0.0.1")
         assert "refused" in row.inner_text()
 
 

@@ -27,6 +27,7 @@ from admin_api.pages.site import add_pages
 from admin_api.policy_file.plans import Plans
 from admin_api.query_log.cursors import BadAfter, BadCursor
 from admin_api.query_log.reader import LogPage
+from admin_api.sinks.sinks import LogSinks
 from admin_api.store import migrating, tokens
 from admin_api.store.store import Store
 from admin_api.subjects.keeper import SubjectKeeper
@@ -39,7 +40,7 @@ from blocklists.sources import compile_policy
 from resolver.answering.explaining import Access, access_of
 from resolver.config.control_schema import EVENTS
 from resolver.config.policy_schema import Policy
-from resolver.config.settings import ControlSettings, WorkerSettings
+from resolver.config.settings import ControlSettings, LogSinkSettings, WorkerSettings
 from resolver.policy.compiler import policy_in_memory
 from resolver.policy.snapshot import PolicySnapshot
 from resolver.snapshot.journal_places import Position
@@ -280,7 +281,12 @@ async def served(tmp_path: Path, with_tokens: Prepared) -> AsyncIterator[Served]
     )
     subjects = SubjectKeeper(store_access, tmp_path, told, log, history_days=1, outbox=outbox)
     keeping = asyncio.ensure_future(subjects.run())
-    settings = ControlSettings(str(tmp_path), admin_port=port, allowed_hosts=("moatdns.corp.example",))
+    settings = ControlSettings(
+        str(tmp_path),
+        admin_port=port,
+        allowed_hosts=("moatdns.corp.example",),
+        log_sinks=(LogSinkSettings("https://logs.corp.example:8088/s3cret?k=1"),),
+    )
     loaded = LoadedCatalogue(bundled_catalogue())
     current = CurrentCatalogue(loaded)
     context = Context(
@@ -295,6 +301,7 @@ async def served(tmp_path: Path, with_tokens: Prepared) -> AsyncIterator[Served]
         outbox=outbox,
         deliveries=Deliveries(store_access, outbox, log),
         restored=RestoredWatch(store_access, subjects.reload, log),
+        sinks=LogSinks(settings, store_access, log),
         audit_heads=HeadKeeper(store_access, tmp_path, log),
         plans=Plans(None, tmp_path, at_once=2, seconds=30),
         subscriptions=elsewhere,

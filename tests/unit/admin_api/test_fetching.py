@@ -194,7 +194,7 @@ async def test_no_socket_is_made_to_a_private_address_whoever_names_it(
         kind = socket.AF_INET6 if ":" in host else socket.AF_INET
         return [{"hostname": name, "host": host, "port": port, "family": kind, "proto": 0, "flags": 0}]
 
-    monkeypatch.setattr(guarded_http._PublicOnly, "resolve", resolve)
+    monkeypatch.setattr(guarded_http._Within, "resolve", resolve)
     with Feed(b"secret.example", host="127.0.77.1") as private:
         with pytest.raises(FetchError, match="no public address"):
             await get(f"http://name.example:{private.port}/", tmp_path)

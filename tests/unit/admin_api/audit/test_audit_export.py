@@ -6,19 +6,32 @@ import asyncio
 import json
 import socket
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
-from admin_api.audit import syslog as audit_syslog
-from admin_api.audit.syslog import AuditSyslog
+from admin_api.sinks.sink import SinkPauses
+from admin_api.sinks.sinks import LogSinks
 from admin_api.store import tokens
+from admin_api.store.access import StoreAccess
 from admin_api.store.store import Store
+from resolver.config.load import load_config
+from resolver.config.to_settings import control_settings
 from tests.unit.doubles import Said, SteadyAccess
 
 
 async def _token(store: Store, name: str) -> None:
     async with store.change("ana") as change:
         await tokens.create(change, name=name, owner="Ana", role="viewer")
+
+
+def _syslog(store: Store, folder: Path, url: str, log: Said) -> LogSinks:
+    """The sink that audit.syslog means."""
+    config = folder / "moatdns.yaml"
+    config.write_text(f"audit: {{syslog: '{url}'}}")
+    access, settings = SteadyAccess(store), control_settings(load_config(config))
+    pauses = SinkPauses(look=0.02, first_retry=0.02, longest_retry=0.05)
+    return LogSinks(settings, cast("StoreAccess", access), cast("Any", log), pauses=pauses)
 
 
 def _rows(messages: list[bytes]) -> list[tuple[int, str]]:
@@ -29,9 +42,7 @@ def _rows(messages: list[bytes]) -> list[tuple[int, str]]:
 
 
 @pytest.mark.slow
-async def test_each_row_goes_to_syslog_once_and_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(audit_syslog, "_LOOK_SECONDS", 0.02)
-    monkeypatch.setattr(audit_syslog, "_RETRY_SECONDS", 0.02)
+async def test_each_row_goes_to_syslog_once_and_in_order(tmp_path: Path) -> None:
     store = await Store.open(None, tmp_path, Said())
     listening = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     listening.bind(("127.0.0.1", 0))
@@ -39,7 +50,7 @@ async def test_each_row_goes_to_syslog_once_and_in_order(tmp_path: Path, monkeyp
     url = f"udp://127.0.0.1:{listening.getsockname()[1]}"
     await _token(store, "one")
     for name in ("two", "three"):  # a run that ends, and the next
-        running = asyncio.ensure_future(AuditSyslog(SteadyAccess(store), url, Said()).run())
+        running = asyncio.ensure_future(_syslog(store, tmp_path, url, Said()).run())
         await _token(store, name)
         await asyncio.sleep(0.3)
         running.cancel()
@@ -54,14 +65,12 @@ async def test_each_row_goes_to_syslog_once_and_in_order(tmp_path: Path, monkeyp
     await store.close()
 
 
-async def test_a_tcp_server_that_comes_late_gets_everything(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(audit_syslog, "_LOOK_SECONDS", 0.02)
-    monkeypatch.setattr(audit_syslog, "_RETRY_SECONDS", 0.05)
+async def test_a_tcp_server_that_comes_late_gets_everything(tmp_path: Path) -> None:
     store, log = await Store.open(None, tmp_path, Said()), Said()
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    running = asyncio.ensure_future(AuditSyslog(SteadyAccess(store), f"tcp://127.0.0.1:{port}", log).run())
+    running = asyncio.ensure_future(_syslog(store, tmp_path, f"tcp://127.0.0.1:{port}", log).run())
     await _token(store, "one")
     await asyncio.sleep(0.2)
     came = b""

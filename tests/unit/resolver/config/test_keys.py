@@ -71,6 +71,7 @@ def test_the_defaults_are_those_of_the_contract(tmp_path: Path, monkeypatch: pyt
         "leases": {"most": 100_000, "longest_seconds": 604_800, "history_days": 90},
         "audit": {"syslog": None},
         "webhooks": [],
+        "log_sinks": [],
         "block_page": {
             "listen": [],
             "names": [],
@@ -199,13 +200,13 @@ ENDPOINT = (
             "12: 3",
             "12: is not a known key: known keys are listen, tls, workers, state_dir, user, server, clients, "
             "rate_limits, cookies, upstream, cache, limits, admin, store, statistics, query_log, subscriptions, "
-            "leases, audit, webhooks, block_page, unlisted, policy",
+            "leases, audit, webhooks, log_sinks, block_page, unlisted, policy",
         ),
         (
             '"a\\nb": 3',
             "'a\\nb': is not a known key: known keys are listen, tls, workers, state_dir, user, server, clients, "
             "rate_limits, cookies, upstream, cache, limits, admin, store, statistics, query_log, subscriptions, "
-            "leases, audit, webhooks, block_page, unlisted, policy",
+            "leases, audit, webhooks, log_sinks, block_page, unlisted, policy",
         ),
         # shapes
         ("limits: [1]", "limits: should be a section with keys below it, is a list"),

@@ -1,0 +1,31 @@
+"""Log sinks as the API, /ready and the page tell of them: without what may be secret in an address."""
+
+from __future__ import annotations
+
+from tests.unit.admin_api.browser import Browser
+from tests.unit.admin_api.conftest import Served
+
+SHOWN = "https://logs.corp.example:8088"
+
+
+async def test_a_sink_is_told_of_without_its_path(served: Served) -> None:
+    (item,) = (await served.get("log-sinks"))["items"]
+    assert item == {
+        "to": SHOWN,
+        "what": ["queries", "audit"],
+        "format": "ecs",
+        "sent": 0,
+        "dropped": {},
+        "behind_seconds": 0,
+        "last_success_at": None,
+        "last_error": None,
+    }
+
+
+async def test_a_sink_that_takes_nothing_makes_the_node_degraded_and_no_less(served: Served) -> None:
+    served.context.sinks.sinks[0].state.last_error = "it answered 503"
+    ready = await served.get("/ready")
+    assert ready["status"] == "degraded"
+    assert f"log sink {SHOWN}: it answered 503" in ready["why"]
+    page, _ = await (await Browser.log_in(served, "viewer")).get("/status")
+    assert SHOWN in page and "it answered 503" in page and "s3cret" not in page

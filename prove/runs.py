@@ -21,6 +21,7 @@ from prove import (
     kills,
     list_sources,
     locked_store,
+    log_sinks,
     lying_upstream,
     many_exceptions,
     many_sources,
@@ -69,6 +70,7 @@ _MODULES: dict[str, ModuleType] = {
     "list-sources": list_sources,
     "catalogue-feed": catalogue_feed,
     "big-log": big_log,
+    "log-sinks": log_sinks,
     "same-answers": same_answers,
     "soak": soak,
 }

@@ -70,7 +70,7 @@ def run(effort: LockedStoreEffort, folder: Path) -> list[Figure]:
             control = service.control()
             assert control is not None
             with Steady(service.port, queries, effort.queries_per_second) as steady:
-                with _locked(service.state_dir):
+                with locked(service.state_dir):
                     mib = control.memory_info().rss / 2**20
                     calls = _calls(api, effort)
                     grown_mib = control.memory_info().rss / 2**20 - mib
@@ -115,7 +115,8 @@ def run(effort: LockedStoreEffort, folder: Path) -> list[Figure]:
 
 
 @contextlib.contextmanager
-def _locked(state_dir: Path) -> Iterator[None]:
+def locked(state_dir: Path) -> Iterator[None]:
+    """Within, this process holds the store locked."""
     connection = sqlite3.connect(state_dir / FILE, isolation_level=None, timeout=10)
     try:
         connection.execute("BEGIN EXCLUSIVE")

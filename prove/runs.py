@@ -8,6 +8,7 @@ from pathlib import Path
 from types import ModuleType
 
 from prove import (
+    alerts,
     api_clients,
     big_log,
     catalogue_feed,
@@ -69,6 +70,7 @@ _MODULES: dict[str, ModuleType] = {
     "set-clock": set_clock,
     "list-sources": list_sources,
     "catalogue-feed": catalogue_feed,
+    "alerts": alerts,
     "big-log": big_log,
     "log-sinks": log_sinks,
     "same-answers": same_answers,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from prove import full_disk, list_sources, locked_store, log_sinks, set_clock
+from prove import alerts, full_disk, list_sources, locked_store, log_sinks, set_clock
 from prove.figures import missed
 
 pytestmark = pytest.mark.alone
@@ -30,3 +30,7 @@ def test_a_wall_clock_that_is_set_changes_no_ttl_and_no_limit_and_exempts_nobody
 
 def test_whatever_happens_to_a_collector_of_logs_every_row_arrives_and_dns_loses_nothing(tmp_path: Path) -> None:
     assert not missed(log_sinks.run(log_sinks.SHORT, tmp_path), but_for_times=True)
+
+
+def test_alerts_fire_on_their_faults_and_not_before(tmp_path: Path) -> None:
+    assert not missed(alerts.run(alerts.SHORT, tmp_path), but_for_times=True)

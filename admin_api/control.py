@@ -21,6 +21,7 @@ from pathlib import Path
 
 import uvloop
 
+from admin_api.api.certificate_ends import CertificateEnds
 from admin_api.channel import SupervisorChannel
 from admin_api.editing.exemption_checks import Terms
 from admin_api.keepers import Keepers
@@ -73,9 +74,12 @@ class Control:
         self._access = StoreAccess(settings.store_url, self._state_dir, log, owner, self._hear_of_store)
         opened = open_catalogue(settings)
         self._servers = Servers(first, log)
-        connections = self._servers.connections
+        served = {"tls": first.worker_settings.encrypted.certificate, "admin": settings.certificate}
         self._keepers = Keepers(
-            settings, channel, self._access, opened, log, connections=connections, counts=self._counts
+            *(settings, channel, self._access, opened, log),
+            connections=self._servers.connections,
+            counts=self._counts,
+            certificates=CertificateEnds(served),
         )
         self._servers.make(self._keepers, channel)
         events = socket.socket(fileno=first.sockets.events)
@@ -185,6 +189,7 @@ class Control:
             tasks.create_task(keepers.feed.run())
             tasks.create_task(keepers.statistics.run())
             tasks.create_task(keepers.gauges.run())
+            tasks.create_task(keepers.weekly.run())
 
     async def _tell_of_owners(self) -> None:
         """Warn where four eyes leave nobody to approve anything."""
@@ -220,8 +225,10 @@ class Control:
                     keepers.config_policy.miss(troubles)
                 case Recompile():
                     keepers.policy.recompile()
-                case RenewCertificate() if api is not None:
-                    api.renew()
+                case RenewCertificate():
+                    keepers.gauges.certificates.renew()
+                    if api is not None:
+                        api.renew()
                 case StopControl(for_good):
                     self._ends_for_good = for_good
                     return

@@ -1,4 +1,4 @@
-"""Times to come, as people write them: ``90d``, ``12h``, or a moment in RFC 3339."""
+"""Times as people write them: ``90d``, ``12h``, or a moment in RFC 3339; and as they read them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import re
 from datetime import UTC, datetime, timedelta
 
 _DURATION = re.compile(r"([1-9][0-9]{0,8})([smhdw])\Z")
+_WORDS = ((86400, "day"), (3600, "hour"), (60, "minute"), (1, "second"))
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
@@ -23,3 +24,10 @@ def expiry(text: str, now: datetime) -> datetime:
     if at <= now:
         raise ValueError(f"{text!r} is already past")
     return at
+
+
+def in_words(seconds: int) -> str:
+    """``8 hours``: in the largest unit that says it without a rest."""
+    size, unit = next((size, unit) for size, unit in _WORDS if seconds % size == 0)
+    count = seconds // size
+    return f"{count} {unit}{'' if count == 1 else 's'}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from admin_api.api.certificate_ends import CertificateEnds
 from admin_api.api.gauges import Gauges
 from admin_api.audit.head import HeadKeeper
 from admin_api.backup.watch import RestoredWatch
@@ -12,6 +13,11 @@ from admin_api.channel import SupervisorChannel
 from admin_api.compiling.keeper import Keeper
 from admin_api.config_policy import ConfigPolicy
 from admin_api.config_told import ConfigTold
+from admin_api.mail.receiver import MailReceiver
+from admin_api.mail.weekly import WeeklySummary
+from admin_api.outbox.delivery import Deliveries
+from admin_api.outbox.receivers import Outbox
+from admin_api.outbox.watching import Watcher
 from admin_api.policy_file.plans import Plans
 from admin_api.sinks.sinks import LogSinks
 from admin_api.statistics.service import StatisticsService
@@ -22,9 +28,7 @@ from admin_api.subscriptions.feed.opening import OpenedCatalogue
 from admin_api.subscriptions.service import Subscriptions
 from admin_api.unlisted.inbox import Inbox
 from admin_api.upstream_watch import UpstreamWatch
-from admin_api.webhooks.delivery import Deliveries
-from admin_api.webhooks.hooks import Outbox
-from admin_api.webhooks.watching import Watcher
+from admin_api.webhooks.hooks import hooks_of
 from blocklists.feed.place import CurrentCatalogue
 from resolver.config.settings import ControlSettings
 from resolver.telemetry.log import Log
@@ -43,6 +47,7 @@ class Keepers:
         *,
         connections: Callable[[], Mapping[str, int]],
         counts: Callable[[], Mapping[tuple[str, str], int]],
+        certificates: CertificateEnds,
     ) -> None:
         state_dir, url = Path(settings.state_dir), settings.store_url
         self._counts = counts
@@ -52,7 +57,8 @@ class Keepers:
         self.policy = Keeper(access, state_dir, self.catalogue, channel.publish, log, url=url)
         self.feed = FeedKeeper(settings, access, self.policy, self.catalogue, opened, log)
         self.plans = Plans(url, state_dir, at_once=settings.plans_at_once, seconds=settings.plan_seconds)
-        self.outbox = Outbox(settings.webhooks)
+        self.mail = MailReceiver(settings.mail) if settings.mail is not None else None
+        self.outbox = Outbox([*hooks_of(settings.webhooks), *([self.mail] if self.mail is not None else [])])
         self.deliveries = Deliveries(access, self.outbox, log)
         self.sinks = LogSinks(settings, access, log)
         self.upstreams = UpstreamWatch(channel, access, self.outbox, log)
@@ -64,13 +70,16 @@ class Keepers:
         self.restored = RestoredWatch(access, self.subjects.reload, log)
         self.config_policy = ConfigPolicy(access, self.policy, channel, log)
         self.config_told = ConfigTold(access, log)
-        self.gauges = Gauges(access, state_dir, self.policy, self.subjects, self.heads, channel, connections)
+        self.gauges = Gauges(
+            access, state_dir, self.policy, self.subjects, self.heads, channel, connections, certificates
+        )
         self.inbox = Inbox(access, self.policy, self.outbox, opened.loaded.catalogue, settings.unlisted, log)
         seconds = settings.fetch_timeout_seconds
         self.subscriptions = Subscriptions(
             access, self.policy, state_dir, log, max_mib=settings.fetch_max_mib, timeout_seconds=seconds
         )
         self.statistics = StatisticsService(access, settings, log, self._all_gauges, own_counts=self._own_counts)
+        self.weekly = WeeklySummary(access, self.outbox, self.statistics, self.troubles)
 
     def troubles(self) -> list[str]:
         """Reasons why the node is not healthy."""
@@ -93,5 +102,6 @@ class Keepers:
     def _own_counts(self) -> Mapping[tuple[str, str], int]:
         """Counts of this process itself, by metric and label."""
         dropped = {("dropped", what): count for what, count in self.inbox.dropped.items()}
-        refused = {("dropped", "policy_plans"): self.plans.refused}
-        return {**refused, **dropped, **self.feed.counts(), **self.sinks.counts(), **self._counts()}
+        told = {**self.deliveries.own_counts(), **(self.mail.own_counts() if self.mail is not None else {})}
+        own = {("dropped", "policy_plans"): self.plans.refused, **dropped, **told}
+        return {**own, **self.feed.counts(), **self.sinks.counts(), **self._counts()}

@@ -12,8 +12,8 @@ from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from admin_api.channel import SupervisorChannel
+from admin_api.outbox.receivers import Outbox
 from admin_api.store.access import StoreAccess
-from admin_api.webhooks.hooks import Outbox
 from resolver.errors import MoatdnsError
 from resolver.telemetry.log import Log
 

@@ -12,6 +12,8 @@ from admin_api.backup.watch import RestoredWatch
 from admin_api.channel import SupervisorChannel
 from admin_api.compiling.keeper import Keeper
 from admin_api.editing.exemption_checks import Terms
+from admin_api.outbox.delivery import Deliveries
+from admin_api.outbox.receivers import Outbox
 from admin_api.policy_file.plans import Plans
 from admin_api.query_log.reader import QueryLogReader
 from admin_api.sinks.sinks import LogSinks
@@ -21,8 +23,6 @@ from admin_api.store.store import Store
 from admin_api.subjects.keeper import SubjectKeeper
 from admin_api.subscriptions.feed.keeper import FeedKeeper
 from admin_api.subscriptions.service import Subscriptions
-from admin_api.webhooks.delivery import Deliveries
-from admin_api.webhooks.hooks import Outbox
 from blocklists.catalogue import Catalogue
 from blocklists.feed.place import CurrentCatalogue
 from blocklists.sources import known_references

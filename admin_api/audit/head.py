@@ -13,6 +13,7 @@ import time
 from collections.abc import Collection
 from pathlib import Path
 
+from admin_api.audit.walking import TrailWalker
 from admin_api.store import audit, trail
 from admin_api.store.access import StoreAccess
 from admin_api.store.errors import StoreAway
@@ -26,10 +27,10 @@ _LOOK_SECONDS = 1.0  # for rows that this process wrote
 
 
 class HeadKeeper:
-    """The one that notes heads. `trouble` says that rows are gone, None while none are."""
+    """The one that notes heads, and has all rows looked at."""
 
     def __init__(self, access: StoreAccess, state_dir: Path, log: Log) -> None:
-        self.trouble: str | None = None
+        self._loss: str | None = None
         self.lost: list[trail.Pair] = []  # heads that are gone, and that nobody has acknowledged
         self.heads = 0  # how many are noted
         self._access = access
@@ -37,6 +38,12 @@ class HeadKeeper:
         self._log = log
         self._noted_at = -1  # `audited` of the store as of the last note
         self._turn = asyncio.Lock()
+        self._walker = TrailWalker(log)
+
+    @property
+    def trouble(self) -> str | None:
+        """That rows are gone, or changed; None while none are known to be."""
+        return self._loss or self._walker.trouble
 
     async def run(self) -> None:
         """Note the head whenever it moves, and look at all each minute, for ever."""
@@ -47,6 +54,7 @@ class HeadKeeper:
                 # While rows are gone, an admin may acknowledge that on the command line.
                 if is_due or self.lost or self._access.store.audited != self._noted_at:
                     await self.note(says_so=is_due)
+                await self._walker.look(self._access.store)
             if is_due:
                 last = time.monotonic()
             await asyncio.sleep(_LOOK_SECONDS)
@@ -59,7 +67,7 @@ class HeadKeeper:
             try:
                 heads = await asyncio.to_thread(read_heads, self._state_dir)
             except StoreAway as error:
-                self.trouble = str(error)
+                self._loss = str(error)
                 raise
             # Between the minutes, the newest, and what is known to be gone: a head vouches for all before it.
             some = {head.pair for head in (heads if says_so else heads[-1:])} | set(self.lost)
@@ -80,7 +88,7 @@ class HeadKeeper:
                 "the audit trail was cut off or replaced", rows=row, lost_rows=[number for number, _ in lost][-20:]
             )
         self.lost = lost
-        self.trouble = trail.told_of_loss(lost, row) if lost else None
+        self._loss = trail.told_of_loss(lost, row) if lost else None
         return Head(row, mac, store.id)
 
     async def _append(self, head: Head) -> None:

@@ -6,6 +6,8 @@ import unicodedata
 from dataclasses import dataclass, field
 from urllib.parse import parse_qsl
 
+from admin_api.durations import in_words
+
 MOST_BYTES = 8192  # of a form
 LONGEST_WHO = 100
 LONGEST_REASON = 500
@@ -14,8 +16,6 @@ CONTENT_TYPE = "application/x-www-form-urlencoded"
 _MOST_FIELDS = 10
 _HOUR, _DAY = 3600, 86400
 _CHOICES_SECONDS = (_HOUR, 8 * _HOUR, _DAY, 7 * _DAY, 30 * _DAY, 90 * _DAY)
-_UNITS = ((_DAY, "day"), (_HOUR, "hour"), (60, "minute"), (1, "second"))
-
 
 _NO_ERRORS = {"who": "", "reason": "", "seconds": ""}
 
@@ -41,13 +41,6 @@ def choices(longest_seconds: int) -> list[tuple[int, str]]:
     """How long an exemption may be asked for: seconds and words, none beyond the policy's longest."""
     allowed = [seconds for seconds in _CHOICES_SECONDS if seconds <= longest_seconds] or [longest_seconds]
     return [(seconds, in_words(seconds)) for seconds in allowed]
-
-
-def in_words(seconds: int) -> str:
-    """``8 hours``: in the largest unit that says it without a rest."""
-    size, unit = next((size, unit) for size, unit in _UNITS if seconds % size == 0)
-    count = seconds // size
-    return f"{count} {unit}{'' if count == 1 else 's'}"
 
 
 def read_pairs(text: str) -> dict[str, str]:

@@ -15,7 +15,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from admin_api.block_page.findings import NameFinding
-from admin_api.block_page.form import LONGEST_REASON, LONGEST_WHO, Form, in_words
+from admin_api.block_page.form import LONGEST_REASON, LONGEST_WHO, Form
+from admin_api.durations import in_words
 from admin_api.store.exemptions import ExemptionRow
 
 FORM_PATH = "/request-an-exemption"

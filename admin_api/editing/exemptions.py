@@ -21,6 +21,7 @@ from resolver.config.references import KnownReferences
 from resolver.snapshot.clocks import now as moment
 
 PENDING: Final = "exemption.pending"  # the event
+DECIDED: Final = "exemption.decided"  # likewise
 UNVERIFIED: Final = "block page (nobody verified)"
 """Owner of a request that nobody signed: no person, and so not one of two."""
 PENDING_SECONDS: Final = 7 * 86400
@@ -118,6 +119,7 @@ async def approve(
                 renewal=None,
                 told_ending=False,
             )
+            changing.tell.append((DECIDED, _decided(row, "approve-renewal", asked_by, who, None)))
         else:
             begins, ends = row.starts_at, row.expires_at
             if row.from_approval_seconds is not None:
@@ -126,6 +128,7 @@ async def approve(
             row = await exemptions.move(
                 changing.store, row, "approve", owner=who.owner, decided_by=who.actor, starts_at=begins, expires_at=ends
             )
+            changing.tell.append((DECIDED, _decided(row, "approve", asked_by, who, None)))
         _bring(changing, row)
     return row, changing.number
 
@@ -140,7 +143,9 @@ async def deny(
             raise WrongState(f"exemption {number!r} is active: revoke it")
         action = "deny-renewal" if row.status == "active" else "deny"
         values = {"renewal": None} if row.status == "active" else {"decided_by": who.actor}
+        asked_by = row.renewal["owner"] if row.renewal else row.requested_owner
         row = await exemptions.move(changing.store, row, action, owner=who.owner, note=reason, **values)
+        changing.tell.append((DECIDED, _decided(row, action, asked_by, who, reason)))
     return row, changing.number
 
 
@@ -198,6 +203,12 @@ async def renew(
             )
             _bring(changing, row)
     return row, changing.number
+
+
+def _decided(row: ExemptionRow, action: str, asked_by: str, who: Who, note: str | None) -> dict[str, object]:
+    """The event of a decision. Where nobody signed the request, it was the owner's."""
+    person = row.owner if asked_by == UNVERIFIED else asked_by
+    return {**row.told(), "action": action, "asked_by": person, "decided_by": who.owner, "note": note}
 
 
 def _bring(changing: SubjectChange, row: ExemptionRow) -> None:

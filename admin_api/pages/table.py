@@ -101,6 +101,7 @@ PAGES: tuple[PageRoute, ...] = (
     PageRoute("GET", "/status", status.show),
     PageRoute("POST", "/status/flush", status.flush, shown_again=status.show),
     PageRoute("POST", "/status/webhooks-test", status.test_webhooks, shown_again=status.show),
+    PageRoute("POST", "/status/mail-test", status.test_mail, shown_again=status.show),
     PageRoute("GET", "/tokens", tokens.show, "admin"),
     PageRoute("POST", "/tokens", tokens.create, "admin", shown_again=tokens.show),
     PageRoute("POST", "/tokens/{name}/revoke", tokens.revoke, "admin", shown_again=tokens.show),

@@ -95,6 +95,7 @@ CLOSING: Final[dict[str, str]] = {
     "POST /audit:acknowledge": "names lost rows in a chained row, by its admin",
     "POST /policy:plan": "changes nothing",
     "POST /webhooks:test": "tells hooks",
+    "POST /mail:test": "writes to the config's addresses",
     "POST /unlisted/{domain}:ignore": "writes no rule",
     "POST /unlisted/{domain}:want": "writes no rule",
     "POST /catalogue:refresh": "a feed only adds to the bundled catalogue, and takes its own back",

@@ -15,10 +15,19 @@ from resolver.telemetry.counters import BUCKET_NAMES, OUTCOMES, VERDICT_OF
 
 GAUGES: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
     "moatdns_policy_revision": ("The policy revision in force in every worker.", ()),
+    "moatdns_policy_age_seconds": ("For how long the policy in force has been.", ()),
     "moatdns_cache_bytes": ("Octets in the workers' response caches.", ()),
     "moatdns_workers": ("Worker processes that serve.", ()),
     "moatdns_store_up": ("Whether the store can be read and written.", ()),
     "moatdns_state_free_bytes": ("Free octets on the disk of state_dir.", ()),
+    "moatdns_state_size_bytes": ("Octets of the whole disk of state_dir.", ()),
+    "moatdns_certificate_expires_timestamp_seconds": (
+        "When a certificate that is served, or one of its chain, ends: of admin.tls, and of tls.",
+        ("of",),
+    ),
+    "moatdns_audit_whole": ("Whether no row of the audit trail is known to be lost or changed.", ()),
+    "moatdns_audit_heads": ("Heads of the audit trail that are noted in state_dir.", ()),
+    "moatdns_audit_lost_heads": ("Those of them whose rows are gone, and that nobody has acknowledged.", ()),
     "moatdns_policy_up_to_date": ("Whether the newest policy is in force.", ()),
     "moatdns_list_last_success_timestamp_seconds": ("When a list was last read successfully.", ("list",)),
     "moatdns_admin_connections": ("Open connections to the admin API.", ()),
@@ -26,6 +35,8 @@ GAUGES: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
     "moatdns_upstream_up": ("Whether an upstream answers, as far as known from queries.", ("upstream",)),
     "moatdns_leases": ("Leased addresses.", ()),
     "moatdns_exemptions": ("Active exemptions.", ()),
+    "moatdns_exemptions_pending": ("Exemptions, and renewals, that wait for approval.", ()),
+    "moatdns_exemptions_pending_since_timestamp_seconds": ("When the oldest of them was asked for.", ()),
     "moatdns_change_requests": ("Changes that wait for another owner.", ()),
     "moatdns_pauses": ("Pauses in force.", ()),
     "moatdns_subjects_up_to_date": ("Whether every worker has all leases, exemptions and pauses.", ()),
@@ -33,6 +44,8 @@ GAUGES: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
     "moatdns_webhook_failing": ("Webhooks whose last message could not be delivered.", ()),
     "moatdns_log_sink_behind_seconds": ("Age of the oldest row that a log sink has not got yet; 0 if none.", ("to",)),
     "moatdns_log_sink_failing": ("Whether a log sink takes nothing now.", ("to",)),
+    "moatdns_mail_messages_waiting": ("Messages that are not mailed yet.", ()),
+    "moatdns_mail_failing": ("Whether the last mail could not be sent.", ()),
     "moatdns_list_failing": ("Whether the last fetch of a list failed.", ("list",)),
     "moatdns_unlisted_names": ("Domains in the inbox of unlisted names.", ("status",)),
     "moatdns_catalogue_version": ("The number of the catalogue in force: bundled, and of the feed.", ("of",)),
@@ -62,6 +75,11 @@ COUNTERS: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
     "moatdns_feed_refused": ("Catalogues from the feed that were refused, by reason.", ("reason",)),
     "moatdns_log_sink_sent": ("Rows that a log sink has taken.", ("to",)),
     "moatdns_log_sink_dropped": ("Rows that a log sink will not get: late, refused, or removed before.", ("to",)),
+    "moatdns_webhook_messages": ("Messages for webhooks: delivered, tries that failed, given up.", ("what",)),
+    "moatdns_mail_messages": (
+        "Messages for mail: delivered, tries that failed, given up; digests; for persons without an address.",
+        ("what",),
+    ),
     "moatdns_block_page": ("Pages of the block page, and requests filed there.", ("what",)),
 }
 """Counters, the same way."""
@@ -73,6 +91,8 @@ _METRIC_OF: Final = {
     "cache": "moatdns_cache_events",
     "dropped": "moatdns_dropped",
     "block_page": "moatdns_block_page",
+    "webhook": "moatdns_webhook_messages",
+    "mail": "moatdns_mail_messages",
     "feed_refused": "moatdns_feed_refused",
     "log_sink_sent": "moatdns_log_sink_sent",
     "log_sink_dropped": "moatdns_log_sink_dropped",

@@ -202,6 +202,15 @@ async def waiting(conn: AsyncConnection, requested_by: str) -> list[ExemptionRow
     return await rows_of(conn, ExemptionRow, query)
 
 
+async def pending_since(conn: AsyncConnection) -> list[datetime]:
+    """When each exemption, or renewal of one, that waits for approval was asked for; the oldest first."""
+    c = exemptions.c
+    asked = await conn.execute(select(c.created_at).where(c.status == "pending"))
+    renewals = await conn.execute(select(c.renewal).where(c.status == "active", c.renewal.is_not(None)))
+    times = [row.created_at for row in asked]
+    return sorted([*times, *(datetime.fromisoformat(row.renewal["at"]) for row in renewals)])
+
+
 async def undone(conn: AsyncConnection, requested_by: str, client: str, now: datetime) -> list[ExemptionRow]:
     """Requests of an actor for one client that are pending, or were denied before they lapsed; newest first."""
     c = exemptions.c

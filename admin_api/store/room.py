@@ -20,6 +20,15 @@ def free_bytes(state_dir: Path) -> int | None:
     return found.f_bavail * found.f_frsize
 
 
+def size_bytes(state_dir: Path) -> int | None:
+    """Octets of the whole disk; None where nobody can tell."""
+    try:
+        found = os.statvfs(state_dir)
+    except OSError:
+        return None
+    return found.f_blocks * found.f_frsize
+
+
 def check_room(state_dir: Path) -> None:
     """Raise StoreFull where less than LEAST_BYTES are left."""
     free = free_bytes(state_dir)

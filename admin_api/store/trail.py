@@ -28,6 +28,7 @@ _MOST_FINDINGS = 100
 _BATCH = 1000  # rows
 _MOST_IDS = 500  # of a statement
 _MOST_NAMED = 20  # rows of a gap that are told
+_MOST_FOUND_WALKING = 20
 
 Pair = tuple[int, str]  # row, mac
 
@@ -97,6 +98,29 @@ async def look_through(conn: AsyncConnection, key: bytes, heads: Sequence[Pair] 
         found.findings.append(f"the trail ends with row {last}, but row {max(cut)} existed: its end was cut off")
     del found.findings[_MOST_FINDINGS:]
     return found
+
+
+@dataclass(slots=True)
+class TrailWalk:
+    """A look at all rows that goes on in pieces: how far it has come, and what it found (at most twenty)."""
+
+    last: int = 0
+    last_mac: str = ""
+    other_key: int = 0  # rows up to this one were made with another key
+    findings: list[str] = field(default_factory=list)
+
+
+async def walk_on(conn: AsyncConnection, key: bytes, walk: TrailWalk, rows: int) -> bool:
+    """Look at so many rows more; True when there are no further ones."""
+    if walk.last == 0:
+        walk.last_mac = genesis(key, str(await conn.scalar(select(meta.c.store_id))))
+        walk.other_key = await _rows_of_another_key(conn, key)
+    some = (await conn.execute(select(audit).where(audit.c.id > walk.last).order_by(audit.c.id).limit(rows))).all()
+    for row in some:
+        walk.findings += _wrong_with(row, walk.last, walk.last_mac, None if row.id <= walk.other_key else key)
+        walk.last, walk.last_mac = row.id, row.mac
+    del walk.findings[_MOST_FOUND_WALKING:]
+    return len(some) < rows
 
 
 async def lost_heads(conn: AsyncConnection, key: bytes, heads: Iterable[Pair]) -> list[Pair]:

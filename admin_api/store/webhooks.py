@@ -1,4 +1,4 @@
-"""The outbox of webhooks: messages that are still to be delivered."""
+"""The outbox in the store: messages that are still to be delivered, to webhooks and by mail."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from typing import Final
 from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from admin_api.store.columns import canonical
+from admin_api.store.columns import canonical, iso_text
 from admin_api.store.queries import rows_of
 from admin_api.store.tables import webhook_messages
 
 MOST_WAITING: Final = 1000
-"""Messages that wait for one hook; then the oldest go."""
+"""Messages that wait for one receiver; then the oldest go."""
 
 
 @dataclass(frozen=True, slots=True)
 class MessageRow:
-    """One message for one hook. `body` is JSON, as it is signed and sent."""
+    """One message for one receiver (`hook`). `body` is JSON: its event as webhooks sign and send it."""
 
     id: int
     hook: str
@@ -31,11 +31,16 @@ class MessageRow:
     next_at: datetime
 
 
-async def put(conn: AsyncConnection, hooks: Sequence[str], what: str, data: Mapping[str, object]) -> None:
-    """Have hooks told of an event."""
+def message_of(what: str, data: Mapping[str, object], at: datetime) -> tuple[str, str]:
+    """The id and the body of a message about an event."""
+    return f"msg_{secrets.token_hex(12)}", canonical({"type": what, "timestamp": iso_text(at), "data": data})
+
+
+async def put(conn: AsyncConnection, hooks: Sequence[str], what: str, data: Mapping[str, object]) -> int:
+    """Have receivers told of an event; gives how many older messages gave way."""
+    gone = 0
     now = datetime.now(UTC)
-    message_id = f"msg_{secrets.token_hex(12)}"
-    body = canonical({"type": what, "timestamp": now.isoformat().replace("+00:00", "Z"), "data": data})
+    message_id, body = message_of(what, data, now)
     c = webhook_messages.c
     for hook in hooks:
         await conn.execute(
@@ -44,7 +49,9 @@ async def put(conn: AsyncConnection, hooks: Sequence[str], what: str, data: Mapp
         newest = select(c.id).where(c.hook == hook).order_by(c.id.desc()).limit(1).offset(MOST_WAITING - 1)
         oldest_kept = await conn.scalar(newest)
         if oldest_kept is not None:
-            await conn.execute(delete(webhook_messages).where(c.hook == hook, c.id < oldest_kept))
+            deleted = await conn.execute(delete(webhook_messages).where(c.hook == hook, c.id < oldest_kept))
+            gone += deleted.rowcount
+    return gone
 
 
 async def due(conn: AsyncConnection, hook: str, now: datetime, limit: int) -> list[MessageRow]:

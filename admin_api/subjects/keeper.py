@@ -14,13 +14,13 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from admin_api.outbox.receivers import Outbox
 from admin_api.store import exemptions, leases, pauses
 from admin_api.store.access import StoreAccess
 from admin_api.store.change import Change
 from admin_api.store.errors import StoreAway
 from admin_api.store.room import check_room
 from admin_api.subjects.rows import exemption_of, lease_of, pause_of
-from admin_api.webhooks.hooks import Outbox
 from resolver.errors import MoatdnsError, SubjectsError
 from resolver.policy.moments import End
 from resolver.policy.subjects import Plain, Subject, Subjects, dropped

@@ -16,6 +16,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from admin_api.compiling.keeper import Keeper
+from admin_api.outbox.receivers import Outbox
 from admin_api.store import unlisted
 from admin_api.store.access import StoreAccess
 from admin_api.store.errors import StoreAway
@@ -23,7 +24,6 @@ from admin_api.store.unlisted import MOST_DAYS, UnlistedRow
 from admin_api.unlisted.candidates import Candidate, Candidates, listed_as
 from admin_api.unlisted.reading import read_names
 from admin_api.unlisted.sketch import DailyKey, count_of
-from admin_api.webhooks.hooks import Outbox
 from blocklists.catalogue import Catalogue
 from blocklists.likeness.evidence import Evidence, score_of
 from blocklists.likeness.judge import Likeness

@@ -12,12 +12,13 @@ from resolver.config.addresses import parse_endpoint
 from resolver.config.fields import NUMBER, Switch
 from resolver.config.section import Section
 from resolver.config.sink_address import read_syslog
-from resolver.config.subscription import read_url
+from resolver.config.subscription import read_base_url, read_url
 from resolver.config.wording import shown
 from resolver.errors import RuleError
 
 EVENTS = (
     "exemption.pending",
+    "exemption.decided",
     "exemption.ending",
     "list.refused",
     "node.degraded",
@@ -63,6 +64,8 @@ class AdminSection(Section):
     """Address with port of the admin API; null for none. Beyond loopback it needs `tls`."""
     allowed_hosts: fields.HostNames = ()
     """Names by which clients may call the API (the Host header), beside the address it listens on."""
+    url: Annotated[str, fields.reading(read_base_url)] | None = None
+    """The address at which people reach the web pages, as in 'https://dns.corp.example': for links in mails."""
     metrics: Switch = True
     """Serve /metrics, without a token."""
     insecure: Switch = False

@@ -35,6 +35,7 @@ from resolver.config.control_schema import (
 )
 from resolver.config.forwarding_schema import CacheSection, LimitsSection, UpstreamSection
 from resolver.config.log_sink_schema import LogSinkSection, sinks_that_clash
+from resolver.config.mail_schema import MailSection
 from resolver.config.policy_schema import Policy
 from resolver.config.section import Section
 from resolver.config.unlisted_schema import UnlistedSection
@@ -69,6 +70,7 @@ class Config(Section):
     """Receivers of events; see docs/webhooks.md."""
     log_sinks: Annotated[tuple[LogSinkSection, ...], Field(max_length=10)] = ()
     """Receivers of the query log and of the audit trail; see docs/log-sinks.md."""
+    mail: MailSection = MailSection()
     block_page: BlockPageSection = BlockPageSection()
     unlisted: UnlistedSection = UnlistedSection()
     policy: Policy = Policy()

@@ -254,6 +254,25 @@ class LogSinkSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class MailSettings:
+    """Mail: the way to the server, who sends, and who is written to. `password` is the text, or ``file:PATH``."""
+
+    host: str
+    port: int
+    sender: str
+    to: tuple[str, ...]
+    is_tls: bool = False  # from the connection on
+    starttls: bool = True
+    user: str | None = None
+    password: str | None = None
+    ca_file: str | None = None  # absolute; None: the system's
+    domains: tuple[str, ...] = ()  # whose people are written to
+    most_per_hour: int = 30
+    weekly: bool = True
+    url: str | None = None  # of the web pages, for links
+
+
+@dataclass(frozen=True, slots=True)
 class ControlSettings:
     """All that the control process takes from the config, beside the policy and what it shares with the workers."""
 
@@ -290,6 +309,7 @@ class ControlSettings:
     lease_history_days: int = 90
     log_sinks: tuple[LogSinkSettings, ...] = ()
     webhooks: tuple[dict[str, Any], ...] = ()  # url, secret, events, allow_private
+    mail: MailSettings | None = None
     block_page: BlockPageSettings = field(default_factory=BlockPageSettings)
     networks: ClientNetworks = field(default_factory=ClientNetworks)
     unlisted: UnlistedSettings = field(default_factory=UnlistedSettings)

@@ -52,6 +52,14 @@ def read_url(text: str) -> str:
     return written.partition("#")[0]
 
 
+def read_base_url(text: str) -> str:
+    """A URL that paths are put behind, without a slash at its end. Raises RuleError."""
+    url = read_url(text)
+    if "?" in url:
+        raise RuleError(f"{shown(text)} holds a query: write it as in 'https://dns.corp.example'")
+    return url.rstrip("/")
+
+
 def _read_sha256(text: str) -> str:
     written = text.strip().lower().removeprefix("sha256:")
     if not _SHA256.match(written):

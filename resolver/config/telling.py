@@ -26,7 +26,7 @@ _WORK = {"n": 1 << 13, "r": 8, "p": 1}  # of scrypt: a weak secret should not be
 def told_of(config: Config) -> Told:
     """All that the file says, in its order."""
     told: Told = {}
-    for path, value in _leaves(config.model_dump(mode="json", exclude_unset=True), ""):
+    for path, value in _leaves(config.model_dump(mode="json", exclude_unset=True, by_alias=True), ""):
         if len(told) >= _MOST_KEYS:
             break
         told[path] = _told(path, value)

@@ -10,6 +10,7 @@ from pathlib import Path
 from resolver.config.addresses import NAMED_CLIENTS, parse_endpoint
 from resolver.config.catalogue_schema import CatalogueSection
 from resolver.config.log_sink_schema import LogSinkSection
+from resolver.config.mail_schema import parse_mail_server
 from resolver.config.schema import Config
 from resolver.config.servers import SYSTEM, parse_server
 from resolver.config.settings import (
@@ -23,6 +24,7 @@ from resolver.config.settings import (
     Identity,
     Limits,
     LogSinkSettings,
+    MailSettings,
     RateLimits,
     TelemetrySettings,
     TrustedProxy,
@@ -178,6 +180,7 @@ def control_settings(config: Config) -> ControlSettings:
         lease_history_days=config.leases.history_days,
         log_sinks=sink_settings(config),
         webhooks=tuple(hook.model_dump(mode="json") for hook in config.webhooks),
+        mail=_mail(config),
         block_page=BlockPageSettings(**config.block_page.model_dump()),
         unlisted=UnlistedSettings(
             **config.unlisted.model_dump(), local=(*config.upstream.zones, *config.upstream.private_names)
@@ -215,4 +218,21 @@ def _sink(sink: LogSinkSection, folder: Path) -> LogSinkSettings:
         private_key=str(folder / tls.private_key) if tls.private_key else None,
         server_name=tls.server_name,
         **sink.model_dump(exclude={"filter", "tls"}),
+    )
+
+
+def _mail(config: Config) -> MailSettings | None:
+    mail = config.mail
+    if mail.server is None or mail.sender is None:
+        return None
+    server = parse_mail_server(mail.server)
+    return MailSettings(
+        host=server.host,
+        port=server.port,
+        is_tls=server.is_tls,
+        starttls=mail.begins_tls,
+        ca_file=str(config.folder / mail.ca_file) if mail.ca_file else None,
+        domains=mail.domains_written_to,
+        url=config.admin.url,
+        **mail.model_dump(include={"sender", "to", "user", "password", "most_per_hour", "weekly"}),
     )

@@ -10,6 +10,7 @@ import struct
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 
 import dns.message
@@ -42,9 +43,10 @@ class Certificates:
             "server_name": SERVER_NAME,
         }
 
-    def renew(self, kind: trustme.KeyType = trustme.KeyType.ECDSA) -> None:
+    def renew(self, kind: trustme.KeyType = trustme.KeyType.ECDSA, *, ends_at: datetime | None = None) -> None:
         """Write another pair in its place, with a key of that kind."""
-        pair = self._authority.issue_cert(SERVER_NAME, f"alice.{SERVER_NAME}", _LOCALHOST, key_type=kind)
+        names = (SERVER_NAME, f"alice.{SERVER_NAME}", _LOCALHOST)
+        pair = self._authority.issue_cert(*names, key_type=kind, not_after=ends_at)
         pair.private_key_pem.write_to_path(str(self.private_key))
         self.certificate.write_bytes(b"".join(part.bytes() for part in pair.cert_chain_pems))
 

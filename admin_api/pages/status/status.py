@@ -18,6 +18,7 @@ async def show(visit: Visit) -> web.StreamResponse:
     status: models.Status = await visit.ask("GET /status")
     webhooks: models.Webhooks = await visit.ask("GET /webhooks")
     sinks: models.LogSinks = await visit.ask("GET /log-sinks")
+    mail: models.MailState = await visit.ask("GET /mail")
     return visit.render(
         "status/status_now.html" if visit.is_part else "status/status.html",
         status=status,
@@ -27,6 +28,7 @@ async def show(visit: Visit) -> web.StreamResponse:
         dropped=Counter(status.dropped).most_common(),
         webhooks=webhooks.items,
         sinks=sinks.items,
+        mail=mail if mail.server is not None else None,
         now=datetime.now(UTC),
     )
 
@@ -51,6 +53,12 @@ async def test_webhooks(visit: Visit) -> web.StreamResponse:
         "/status",
         told=f"A test is on its way to {count} {'webhook' if count == 1 else 'webhooks'}: see the result below.",
     )
+
+
+async def test_mail(visit: Visit) -> web.StreamResponse:
+    """POST /status/mail-test."""
+    await visit.call("POST /mail:test")
+    return visit.go("/status", told="A test is on its way by mail: see the result below.")
 
 
 def _workers(status: models.Status) -> list[dict[str, object]]:

@@ -23,6 +23,8 @@ from admin_api.api.settings import Serves
 from admin_api.audit.head import HeadKeeper
 from admin_api.backup.watch import RestoredWatch
 from admin_api.messages import NodeStatus, WorkerStatus
+from admin_api.outbox.delivery import Deliveries
+from admin_api.outbox.receivers import Outbox
 from admin_api.pages.site import add_pages
 from admin_api.policy_file.plans import Plans
 from admin_api.query_log.cursors import BadAfter, BadCursor
@@ -33,8 +35,7 @@ from admin_api.store.store import Store
 from admin_api.subjects.keeper import SubjectKeeper
 from admin_api.subscriptions.feed.keeper import FeedKeeper
 from admin_api.subscriptions.feed.opening import OpenedCatalogue
-from admin_api.webhooks.delivery import Deliveries
-from admin_api.webhooks.hooks import Outbox
+from admin_api.webhooks.hooks import hooks_of
 from blocklists.feed.place import CurrentCatalogue, LoadedCatalogue
 from blocklists.sources import compile_policy
 from resolver.answering.explaining import Access, access_of
@@ -276,9 +277,8 @@ async def served(tmp_path: Path, with_tokens: Prepared) -> AsyncIterator[Served]
     async def told(_: Position) -> None:
         """The workers, who have heard."""
 
-    outbox = Outbox(
-        [{"url": "http://user:pass@127.0.0.1:9/x?k=1", "secret": "s", "events": EVENTS, "allow_private": True}]
-    )
+    hook = {"url": "http://user:pass@127.0.0.1:9/x?k=1", "secret": "s", "events": EVENTS, "allow_private": True}
+    outbox = Outbox(hooks_of([hook]))
     subjects = SubjectKeeper(store_access, tmp_path, told, log, history_days=1, outbox=outbox)
     keeping = asyncio.ensure_future(subjects.run())
     settings = ControlSettings(

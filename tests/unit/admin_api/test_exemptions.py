@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote
@@ -306,6 +307,33 @@ async def test_who_decides_sees_for_how_long_was_asked_and_until_when_it_waits(f
         assert "aits until" in text
     _, approved = await done(served, number, "approve", role="second")
     assert (approved["requested_seconds"], approved["waits_until"]) == (None, None)
+
+
+async def test_each_decision_is_told_with_who_asked_and_who_decided(four_eyes: Served) -> None:
+    served = four_eyes
+    first, second = [await made(served) for _ in range(2)]
+    await done(served, first["id"], "approve", role="second")
+    await done(served, second["id"], "deny", {"reason": "not now"}, role="second")
+    assert (await done(served, first["id"], "renew", {"duration_seconds": 1800}))[0] == 200
+    third = await made(served)
+    async with served.store.read() as connection:
+        waiting = await exemptions.pending_since(connection)  # the renewal, and the new one
+    assert [at.replace(microsecond=0) for at in waiting] == sorted(at.replace(microsecond=0) for at in waiting)
+    assert len(waiting) == 2
+    await done(served, first["id"], "deny", {"reason": "long enough"}, role="second")
+    async with served.store.read() as connection:
+        (waits,) = await exemptions.pending_since(connection)
+        assert waits == datetime.fromisoformat(third["created_at"])
+        bodies = [json.loads(body) for body in (await connection.execute(select(webhook_messages.c.body))).scalars()]
+    told = [body["data"] for body in bodies if body["type"] == "exemption.decided"]
+    asked, decided = {one["asked_by"] for one in told}, {one["decided_by"] for one in told}
+    assert [(one["id"], one["action"], one["note"]) for one in told] == [
+        (first["id"], "approve", None),
+        (second["id"], "deny", "not now"),
+        (first["id"], "deny-renewal", "long enough"),
+    ]
+    assert len(asked) == len(decided) == 1
+    assert asked != decided
 
 
 async def test_pages_say_ask_where_two_have_to_agree_and_offer_no_decision_to_who_asked(four_eyes: Served) -> None:

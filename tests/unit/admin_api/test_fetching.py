@@ -14,8 +14,7 @@ from aiohttp.abc import AbstractResolver
 from admin_api import guarded_http
 from admin_api.store.webhooks import MessageRow
 from admin_api.subscriptions.fetching import FetchOrder, fetch
-from admin_api.webhooks.delivery import send
-from admin_api.webhooks.hooks import Hook
+from admin_api.webhooks.hooks import Hook, send
 from resolver.errors import FetchError
 from resolver.wire.address_kinds import is_public
 from tests.support import feed as served

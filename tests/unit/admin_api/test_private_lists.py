@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from admin_api.outbox.receivers import Outbox
+from admin_api.outbox.watching import LIST_REFUSED, Watcher
 from admin_api.store import lists
-from admin_api.webhooks.hooks import Outbox
-from admin_api.webhooks.watching import LIST_REFUSED, Watcher
 
 from .conftest import Served, expect_problem
 

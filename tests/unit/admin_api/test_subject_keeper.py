@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from admin_api.editing.leases import LeaseTerms, set_lease
+from admin_api.outbox.receivers import Outbox
 from admin_api.store.change import Change
 from admin_api.store.store import Store
 from admin_api.subjects import keeper as keeping
 from admin_api.subjects.keeper import SubjectKeeper
-from admin_api.webhooks.hooks import Outbox
 from resolver.policy.moments import End
 from resolver.policy.subjects import Lease, Plain
 from resolver.snapshot.clocks import now

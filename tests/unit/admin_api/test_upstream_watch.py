@@ -12,9 +12,10 @@ from admin_api import upstream_watch
 from admin_api.api.http.call import Call
 from admin_api.api.resources import node
 from admin_api.messages import NodeStatus, WorkerStatus
+from admin_api.outbox.receivers import Outbox
 from admin_api.store import webhooks
 from admin_api.upstream_watch import MOST_ERRORS, UpstreamStates, UpstreamWatch
-from admin_api.webhooks.hooks import Outbox
+from admin_api.webhooks.hooks import hooks_of
 from resolver.config.control_schema import EVENTS
 from resolver.worker.messages import UpstreamHealth, WorkerAlive
 
@@ -113,7 +114,7 @@ async def test_log_and_webhooks_are_told_and_a_flapping_upstream_is_no_flood(
     monkeypatch.setattr(upstream_watch, "_MOST_TOLD_PER_MINUTE", 4)
     workers, log = Workers(), Said()
     hook = {"url": "http://127.0.0.1:9/", "secret": "s", "events": EVENTS, "allow_private": True}
-    outbox = Outbox([hook])
+    outbox = Outbox(hooks_of([hook]))
     watch = UpstreamWatch(workers, served.store_access, outbox, log)
     running = asyncio.ensure_future(watch.run())
     for turn in range(10):
@@ -129,7 +130,7 @@ async def test_log_and_webhooks_are_told_and_a_flapping_upstream_is_no_flood(
     assert [event for event, _ in log.lines] == ["an upstream does not answer", "an upstream answers again"] * 2
     async with served.store.read() as connection:
         waiting = await webhooks.waiting(connection)
-    assert waiting[outbox.hooks[0].key] == 4
+    assert waiting[outbox.receivers[0].key] == 4
 
 
 async def test_ready_and_the_overview_name_the_upstream_that_fails(served: Served) -> None:

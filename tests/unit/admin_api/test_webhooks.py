@@ -15,14 +15,16 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from admin_api.outbox import delivery, watching
+from admin_api.outbox.delivery import Deliveries
+from admin_api.outbox.receivers import Outbox
+from admin_api.outbox.watching import Watcher
 from admin_api.store import documents, exemptions, lists, webhooks
 from admin_api.store.exemptions import NewExemption
 from admin_api.store.store import Store
 from admin_api.store.webhooks import MOST_WAITING
-from admin_api.webhooks import delivery, watching
-from admin_api.webhooks.delivery import Deliveries, send
-from admin_api.webhooks.hooks import Hook, Outbox
-from admin_api.webhooks.watching import Watcher
+from admin_api.webhooks import hooks
+from admin_api.webhooks.hooks import Hook, hooks_of, send
 from tests.unit.doubles import Said, SteadyAccess
 
 SECRET = "what both know"
@@ -89,20 +91,20 @@ async def test_an_event_arrives_signed_and_is_tried_again_until_it_is_taken(
     monkeypatch.setattr(delivery, "PAUSES_SECONDS", (0, 0, 0))
     monkeypatch.setattr(delivery, "_LOOK_SECONDS", 0.02)
     receiver.answers = [500, 302]
-    outbox = Outbox([receiver.hook()])
+    outbox = Outbox(hooks_of([receiver.hook()]))
     deliveries = Deliveries(SteadyAccess(store), outbox, Said())
     async with store.change("test") as change:
         await outbox.put(change.connection, "list.refused", {"list": "feed"})
         await outbox.put(change.connection, "node.degraded", {})  # which this hook does not want
     running = asyncio.ensure_future(deliveries.run())
-    await until(lambda: deliveries.counts["delivered"] == 1)
+    await until(lambda: deliveries.counts["webhook", "delivered"] == 1)
     running.cancel()
     await asyncio.wait([running])
     assert [is_signed(headers, body) for headers, body in receiver.came] == [True] * 3
     assert len({headers["webhook-id"] for headers, _ in receiver.came}) == 1
     assert json.loads(receiver.came[-1][1])["type"] == "list.refused"
-    state = deliveries.states[outbox.hooks[0].key]
-    assert (state.last_error, deliveries.counts["failed"]) == (None, 2)
+    state = deliveries.states[outbox.receivers[0].key]
+    assert (state.last_error, deliveries.counts["webhook", "failed"]) == (None, 2)
     async with store.read() as connection:
         assert await webhooks.waiting(connection) == {}
 
@@ -113,15 +115,15 @@ async def test_a_message_that_nobody_takes_is_given_up_in_the_end(
     monkeypatch.setattr(delivery, "PAUSES_SECONDS", (0,))
     monkeypatch.setattr(delivery, "_LOOK_SECONDS", 0.02)
     receiver.answers = [500] * 10
-    outbox, log = Outbox([receiver.hook()]), Said()
+    outbox, log = Outbox(hooks_of([receiver.hook()])), Said()
     deliveries = Deliveries(SteadyAccess(store), outbox, log)
     async with store.change("test") as change:
         await outbox.put(change.connection, "list.refused", {})
     running = asyncio.ensure_future(deliveries.run())
-    await until(lambda: deliveries.counts["given_up"] == 1)
+    await until(lambda: deliveries.counts["webhook", "given_up"] == 1)
     running.cancel()
     await asyncio.wait([running])
-    assert deliveries.states[outbox.hooks[0].key].last_error == "it answered 500"
+    assert deliveries.states[outbox.receivers[0].key].last_error == "it answered 500"
     assert SECRET not in repr(log.lines)
 
 
@@ -143,7 +145,7 @@ async def test_what_cannot_be_sent_says_why(receiver: Receiver, more: dict[str, 
 
 
 async def test_a_receiver_that_hangs_is_not_waited_for(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(delivery, "_TRY_SECONDS", 0.1)
+    monkeypatch.setattr(hooks, "_TRY_SECONDS", 0.1)
     receiver.answers = [0]
     row = webhooks.MessageRow(1, "", "msg_1", "{}", 0, datetime.now(UTC))
     assert "took longer" in (await send(Hook(**receiver.hook()), row) or "")
@@ -174,7 +176,7 @@ def test_a_hooks_url_is_shown_without_what_may_be_secret() -> None:
 
 async def _told(store: Store) -> list[tuple[str, dict[str, Any]]]:
     async with store.read() as connection:
-        rows = await webhooks.due(connection, Outbox([HOOK]).hooks[0].key, datetime.now(UTC), 100)
+        rows = await webhooks.due(connection, Outbox(hooks_of([HOOK])).receivers[0].key, datetime.now(UTC), 100)
     bodies = [json.loads(row.body) for row in rows]
     return [(body["type"], body["data"]) for body in bodies]
 
@@ -202,7 +204,7 @@ async def test_what_nobody_does_is_noticed_and_told_once(store: Store, monkeypat
         soon = await exemptions.create(change, NewExemption(**values, **old), owner="Ana")
         new = {"starts_at": now, "expires_at": now + timedelta(hours=20)}
         await exemptions.create(change, NewExemption(**values, **new), owner="Ana")
-    running = asyncio.ensure_future(Watcher(SteadyAccess(store), Outbox([HOOK]), lambda: troubles).run())
+    running = asyncio.ensure_future(Watcher(SteadyAccess(store), Outbox(hooks_of([HOOK])), lambda: troubles).run())
 
     async def has(count: int) -> list[tuple[str, dict[str, Any]]]:
         for _ in range(200):

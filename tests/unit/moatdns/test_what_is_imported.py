@@ -27,7 +27,10 @@ def test_the_supervisor_and_a_worker_load_nothing_heavy(module: str) -> None:
 def test_the_control_process_loads_no_metrics_keys_or_other_database_before_it_needs_them() -> None:
     loaded = loaded_by("import admin_api.control")
     assert "sqlalchemy.dialects.sqlite" in loaded
-    assert loaded & {"sqlalchemy.dialects.postgresql", "prometheus_client", "cryptography", "alembic"} == set()
+    assert (
+        loaded & {"sqlalchemy.dialects.postgresql", "prometheus_client", "cryptography", "alembic", "aiosmtplib"}
+        == set()
+    )
 
 
 def test_the_command_loads_nothing_before_it_knows_what_to_do() -> None:

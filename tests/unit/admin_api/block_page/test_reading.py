@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from admin_api.block_page.asked_names import name_in, read_host
 from admin_api.block_page.bounds import Bounds
-from admin_api.block_page.form import MOST_BYTES, choices, in_words, plain, read_form
+from admin_api.block_page.form import MOST_BYTES, choices, plain, read_form
 from admin_api.block_page.tokens import FormTokens
 from admin_api.block_page.visitors import Visitors
+from admin_api.durations import in_words
 from resolver.answering.client_networks import Networks
 from resolver.answering.proxies import TrustedProxies
 from resolver.config.settings import BlockPageSettings, ClientNetworks, TrustedProxy

@@ -12,12 +12,13 @@ from typing import Any
 
 import pytest
 
+from admin_api.outbox.receivers import Outbox
 from admin_api.store import unlisted
 from admin_api.store.errors import StoreAway
 from admin_api.store.store import Store
 from admin_api.unlisted.inbox import Inbox
 from admin_api.unlisted.sketch import DailyKey
-from admin_api.webhooks.hooks import Outbox
+from admin_api.webhooks.hooks import hooks_of
 from blocklists.sources import compile_policy
 from resolver.config.policy_schema import Policy
 from resolver.config.settings import UnlistedSettings
@@ -52,7 +53,7 @@ class Node:
         self.now = _NOON
         self.policy = _Policy()
         hook = {"url": "https://hooks.example/", "secret": "s", "events": ["unlisted.new"], "allow_private": False}
-        self.outbox = Outbox([hook])
+        self.outbox = Outbox(hooks_of([hook]))
         self.inbox = Inbox(
             SteadyAccess(store),  # type: ignore[arg-type]
             self.policy,  # type: ignore[arg-type]
@@ -84,7 +85,7 @@ class Node:
         from admin_api.store.webhooks import due
 
         async with self.store.read() as connection:
-            hook = self.outbox.hooks[0].key
+            hook = self.outbox.receivers[0].key
             return [json.loads(row.body) for row in await due(connection, hook, datetime.now(UTC), 100)]
 
 

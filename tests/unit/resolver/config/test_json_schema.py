@@ -118,7 +118,7 @@ def test_limits_are_described_as_those_of_a_worker() -> None:
 
 def test_the_defaults_are_valid() -> None:
     root = json_schema()
-    assert _valid(load_config(None).model_dump(mode="json"), root, root)
+    assert _valid(load_config(None).model_dump(mode="json", by_alias=True), root, root)
     assert _valid({}, root, root)
 
 

@@ -17,7 +17,7 @@ def test_the_defaults_are_those_of_the_contract(tmp_path: Path, monkeypatch: pyt
     monkeypatch.chdir(tmp_path)
     config = load_config(None)
     assert config.source is None
-    assert config.model_dump(mode="json") == {
+    assert config.model_dump(mode="json", by_alias=True) == {
         "listen": {"do53": ["127.0.0.1:5300", "[::1]:5300"], "dot": [], "doh": []},
         "tls": {"certificate": None, "private_key": None, "server_name": None, "workers": 1},
         "workers": "auto",
@@ -58,6 +58,7 @@ def test_the_defaults_are_those_of_the_contract(tmp_path: Path, monkeypatch: pyt
         "admin": {
             "listen": "127.0.0.1:8053",
             "allowed_hosts": [],
+            "url": None,
             "metrics": True,
             "plans_at_once": 2,
             "plan_seconds": 45,
@@ -72,6 +73,18 @@ def test_the_defaults_are_those_of_the_contract(tmp_path: Path, monkeypatch: pyt
         "audit": {"syslog": None},
         "webhooks": [],
         "log_sinks": [],
+        "mail": {
+            "server": None,
+            "from": None,
+            "to": [],
+            "user": None,
+            "password": None,
+            "starttls": None,
+            "ca_file": None,
+            "domains": [],
+            "most_per_hour": 30,
+            "weekly": True,
+        },
         "block_page": {
             "listen": [],
             "names": [],
@@ -200,13 +213,13 @@ ENDPOINT = (
             "12: 3",
             "12: is not a known key: known keys are listen, tls, workers, state_dir, user, server, clients, "
             "rate_limits, cookies, upstream, cache, limits, admin, store, statistics, query_log, subscriptions, "
-            "leases, audit, webhooks, log_sinks, block_page, unlisted, policy",
+            "leases, audit, webhooks, log_sinks, mail, block_page, unlisted, policy",
         ),
         (
             '"a\\nb": 3',
             "'a\\nb': is not a known key: known keys are listen, tls, workers, state_dir, user, server, clients, "
             "rate_limits, cookies, upstream, cache, limits, admin, store, statistics, query_log, subscriptions, "
-            "leases, audit, webhooks, log_sinks, block_page, unlisted, policy",
+            "leases, audit, webhooks, log_sinks, mail, block_page, unlisted, policy",
         ),
         # shapes
         ("limits: [1]", "limits: should be a section with keys below it, is a list"),
@@ -239,6 +252,37 @@ ENDPOINT = (
         (
             "webhooks: [{url: 'https://a.example/', secret: s}, {url: 'https://a.example/', secret: t}]",
             "webhooks[1].url: is the URL of webhook [0] as well: keep one, with the events of both",
+        ),
+        ("mail: {frm: x}", "mail.frm: is not a known key: did you mean 'from'?"),
+        (
+            "mail: {server: 'smtp://u:p@mail.corp.example'}",
+            "mail.server: holds a user or a password: put them into mail.user and mail.password",
+        ),
+        (
+            "mail: {from: 'Ana <ana@corp.example>'}",
+            "mail.from: 'Ana <ana@corp.example>' is not a mail address: write it as in 'dns@corp.example', without a "
+            "name",
+        ),
+        (
+            "mail: {server: 'smtp://mail.corp.example', to: [a@corp.example]}",
+            "mail.from: is missing: mails come from an address, as in 'moatdns@corp.example'",
+        ),
+        (
+            "mail: {server: 'smtp://mail.corp.example', from: a@corp.example}",
+            "mail.to: is empty: name those who are to be told",
+        ),
+        (
+            "mail: {server: 'smtp://10.0.0.1', starttls: false, from: a@b.example, to: [a@b.example], user: a, "
+            "password: 'file:/x'}",
+            "mail.password: would be sent unencrypted: set starttls: true, or use 'smtps://'",
+        ),
+        (
+            "mail: {server: 'smtps://mail.corp.example', starttls: no, from: a@b.example, to: [a@b.example]}",
+            "mail.starttls: is for 'smtp://': 'smtps://' is always encrypted",
+        ),
+        (
+            "admin: {url: 'https://dns.corp.example/?a=b'}",
+            "admin.url: 'https://dns.corp.example/?a=b' holds a query: write it as in 'https://dns.corp.example'",
         ),
         ("listen: {do53: [53]}", 'listen.do53[0]: should be text, is 53: put it in quotes, as in "53"'),
         ("listen: {do53: [[x]]}", "listen.do53[0]: should be text, is a list"),

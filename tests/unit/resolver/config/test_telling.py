@@ -20,6 +20,7 @@ SECRETS = {
     "store.url": ('store: {{url: "postgresql://u:{}@db.example/x"}}', "hunter2", "other"),
     "webhooks[0].secret": ('webhooks: [{{url: "https://h.example/", secret: "{}"}}]', "topsecret", "another"),
     "webhooks[0].url": ('webhooks: [{{url: "https://h.example/{}", secret: "s"}}]', "T0PATH", "B0PATH"),
+    "mail.password": ('mail: {{password: "{}"}}', "an0ther", "yetan0ther"),
     "cookies.secret": ('cookies: {{secret: "{}"}}', "0123456789abcdef" * 2, "fedcba9876543210" * 2),
     "policy.lists[a].url": (
         'policy: {{lists: [{{name: a, url: "https://h.example/l?key={}"}}]}}',

@@ -1,4 +1,4 @@
-"""Watcher of what nobody does and hooks are told of: exemptions that end soon, failing lists, a degraded node."""
+"""Watcher of what nobody does and others are told of: exemptions that end soon, failing lists, a degraded node."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
+from admin_api.outbox.receivers import Outbox
 from admin_api.store import documents, exemptions, lists
 from admin_api.store.access import StoreAccess
 from admin_api.store.exemptions import ExemptionRow
-from admin_api.webhooks.hooks import Outbox
 from resolver.errors import MoatdnsError
 
 ENDING, LIST_REFUSED, DEGRADED, RECOVERED = "exemption.ending", "list.refused", "node.degraded", "node.recovered"
@@ -36,7 +36,7 @@ class Watcher:
 
     async def run(self) -> None:
         """Look, for ever."""
-        if not self._outbox.hooks:
+        if not self._outbox.receivers:
             return
         while True:
             try:
@@ -52,13 +52,11 @@ class Watcher:
         if why:
             self._unwell_since = self._unwell_since or time.monotonic()
             if not self._told_unwell and time.monotonic() - self._unwell_since >= _STEADY_SECONDS:
-                async with self._access.store.count() as connection:
-                    await self._outbox.put(connection, DEGRADED, {"why": why})
+                await self._outbox.tell(self._access, DEGRADED, {"why": why})
                 self._told_unwell = True
             return
         if self._told_unwell:
-            async with self._access.store.count() as connection:
-                await self._outbox.put(connection, RECOVERED, {})
+            await self._outbox.tell(self._access, RECOVERED, {})
         self._unwell_since, self._told_unwell = None, False
 
     async def _look_at_lists(self) -> None:

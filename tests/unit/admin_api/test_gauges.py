@@ -1,0 +1,44 @@
+"""Gauges: each that is taken is shown, and certificates end when the first of their chain does."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import trustme
+
+from admin_api.api import gauges
+from admin_api.api.certificate_ends import CertificateEnds
+from admin_api.statistics.prometheus import GAUGES
+
+
+def test_each_gauge_that_is_taken_is_shown() -> None:
+    taken = set(re.findall(r'"(moatdns_\w+)": ', Path(gauges.__file__).read_text()))
+    assert len(taken) > 15
+    assert taken <= GAUGES.keys()
+
+
+def test_a_certificate_ends_with_the_first_of_its_chain_and_is_read_again_when_it_is_served_anew(
+    tmp_path: Path,
+) -> None:
+    soon, later = (datetime.now(UTC).replace(microsecond=0) + timedelta(days=days) for days in (10, 90))
+    authority = trustme.CA()
+    ending, lasting = (authority.issue_cert("dns.corp.example", not_after=end) for end in (soon, later))
+    file = tmp_path / "chain.pem"
+    ends = CertificateEnds({"tls": str(file), "admin": None})
+    ends.read_missing()
+    assert ends.gauges() == {}
+    file.write_bytes(lasting.cert_chain_pems[0].bytes() + ending.cert_chain_pems[0].bytes())
+    ends.read_missing()
+    assert ends.gauges() == {("tls",): soon.timestamp()}
+    file.write_bytes(lasting.cert_chain_pems[0].bytes())
+    ends.read_missing()  # the server has not read it either
+    assert ends.gauges() == {("tls",): soon.timestamp()}
+    ends.renew()
+    ends.read_missing()
+    assert ends.gauges() == {("tls",): later.timestamp()}
+    file.write_bytes(b"no certificate")
+    ends.renew()
+    ends.read_missing()
+    assert ends.gauges() == {}

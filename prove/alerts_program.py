@@ -21,9 +21,10 @@ from prove.alerts import AlertsEffort
 from prove.figures import Figure, at_most, exactly, told
 from prove.service import Service
 from prove.upstream import Upstream
+from tests.support.api import Api
 from tests.support.encrypted import Certificates
 from tests.support.feed import Feed
-from tests.support.programs import program
+from tests.support.programs import MOATDNS, program
 from tests.support.prometheus import Prometheus
 from tests.support.publisher import Publisher, catalogue
 
@@ -79,9 +80,24 @@ def _scene(stack: ExitStack, folder: Path) -> Scene:
     certificates = Certificates(folder / "certificates")
     service = Service(folder / "moatdns", config, with_api=True, certificates=certificates)
     stack.enter_context(service)
-    scene = Scene(folder, (upstreams[0], upstreams[1]), feed, publisher, receiver, certificates, service)
+    second = Api(service.admin_port, _token_of_another(service))
+    scene = Scene(folder, (upstreams[0], upstreams[1]), feed, publisher, receiver, certificates, service, second)
     scene.api.post("lists", {"name": "feed", "url": feed.url, "allow_private": True})
     return scene
+
+
+def _token_of_another(service: Service) -> str:
+    assert service.api.token
+    ran = subprocess.run(
+        [
+            *(MOATDNS, "token", "create", "--config", str(service.config_file)),
+            *("--name", "ben", "--role", "admin", "--owner", "Ben"),
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return ran.stdout.strip()
 
 
 def _made(fault: AlertFault, scene: Scene, watch: Prometheus) -> list[Figure]:

@@ -69,6 +69,7 @@ class Control:
         self._state_dir = Path(settings.state_dir)
         self._closing: asyncio.Task[None] | None = None
         self._ends_for_good = False  # or another process of this run goes on
+        self._was_told_to_end = False  # or the supervisor is gone
         supervisor = os.getppid()
         owner = Owner(holder_of(supervisor, first.began), supervisor, lambda: self._tell_store(StoreState.WAITS))
         self._access = StoreAccess(settings.store_url, self._state_dir, log, owner, self._hear_of_store)
@@ -141,8 +142,16 @@ class Control:
         await keepers.subjects.close()
         with contextlib.suppress(StoreAway):
             await keepers.heads.note()  # of the last changes
+        await keepers.recorder.close(self._ending)
         await self._access.close(for_good=self._ends_for_good)
         self._channel.close()
+
+    @property
+    def _ending(self) -> str | None:
+        """How this run of the service ends; None where it goes on with another control process."""
+        if not self._ends_for_good:
+            return None
+        return "stopped" if self._was_told_to_end else "lost"
 
     async def _settled(self) -> None:
         await self._keepers.config_policy.tried.wait()
@@ -174,6 +183,7 @@ class Control:
             tasks.create_task(self._access.hold())
             tasks.create_task(keepers.heads.run())
             tasks.create_task(keepers.restored.run())
+            tasks.create_task(keepers.recorder.run(self._first.began))
             tasks.create_task(keepers.subjects.run())
             tasks.create_task(keepers.deliveries.run())
             tasks.create_task(keepers.watcher.run())
@@ -230,7 +240,7 @@ class Control:
                     if api is not None:
                         api.renew()
                 case StopControl(for_good):
-                    self._ends_for_good = for_good
+                    self._ends_for_good, self._was_told_to_end = for_good, True
                     return
         self._ends_for_good = True  # the supervisor is gone
 

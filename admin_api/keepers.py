@@ -13,12 +13,14 @@ from admin_api.channel import SupervisorChannel
 from admin_api.compiling.keeper import Keeper
 from admin_api.config_policy import ConfigPolicy
 from admin_api.config_told import ConfigTold
+from admin_api.evidence.recording import Recorder, Versions
 from admin_api.mail.receiver import MailReceiver
 from admin_api.mail.weekly import WeeklySummary
 from admin_api.outbox.delivery import Deliveries
 from admin_api.outbox.receivers import Outbox
 from admin_api.outbox.watching import Watcher
 from admin_api.policy_file.plans import Plans
+from admin_api.signed.signer import Signer
 from admin_api.sinks.sinks import LogSinks
 from admin_api.statistics.service import StatisticsService
 from admin_api.store.access import StoreAccess
@@ -52,7 +54,8 @@ class Keepers:
         state_dir, url = Path(settings.state_dir), settings.store_url
         self._counts = counts
         self.access = access
-        self.heads = HeadKeeper(access, state_dir, log)
+        self.signing = Signer(settings.signing_key, state_dir)
+        self.heads = HeadKeeper(access, state_dir, log, self.signing)
         self.catalogue = CurrentCatalogue(opened.loaded)
         self.policy = Keeper(access, state_dir, self.catalogue, channel.publish, log, url=url)
         self.feed = FeedKeeper(settings, access, self.policy, self.catalogue, opened, log)
@@ -78,12 +81,20 @@ class Keepers:
         self.subscriptions = Subscriptions(
             access, self.policy, state_dir, log, max_mib=settings.fetch_max_mib, timeout_seconds=seconds
         )
+        self.recorder = Recorder(
+            *(access, self.policy, channel.status, self.troubles, self._versions),
+            keeps_days=settings.evidence_days,
+        )
         self.statistics = StatisticsService(access, settings, log, self._all_gauges, own_counts=self._own_counts)
         self.weekly = WeeklySummary(access, self.outbox, self.statistics, self.troubles)
 
+    def _versions(self) -> Versions:
+        version = self.feed.version
+        return Versions(self.feed.bundled_version, version.number if version else None)
+
     def troubles(self) -> list[str]:
         """Reasons why the node is not healthy."""
-        keepers = (self.access, self.heads, self.restored, self.policy, self.subjects)
+        keepers = (self.access, self.heads, self.restored, self.policy, self.subjects, self.signing)
         parts = (*(keeper.trouble for keeper in keepers), *self.config_policy.problems)
         found = [text for text in parts if text]
         return [*found, *self.feed.troubles, *self.upstreams.states.troubles, *self.sinks.troubles]
@@ -97,11 +108,15 @@ class Keepers:
             **self.inbox.gauges(),
             **self.sinks.gauges(),
             "moatdns_upstream_up": self.upstreams.states.up,
+            "moatdns_evidence_since_timestamp_seconds": (
+                {(): self.recorder.since.timestamp()} if self.recorder.since is not None else {}
+            ),
         }
 
     def _own_counts(self) -> Mapping[tuple[str, str], int]:
         """Counts of this process itself, by metric and label."""
         dropped = {("dropped", what): count for what, count in self.inbox.dropped.items()}
+        dropped["dropped", "node_spans"] = self.recorder.lost
         told = {**self.deliveries.own_counts(), **(self.mail.own_counts() if self.mail is not None else {})}
         own = {("dropped", "policy_plans"): self.plans.refused, **dropped, **told}
         return {**own, **self.feed.counts(), **self.sinks.counts(), **self._counts()}

@@ -16,6 +16,7 @@ from admin_api.outbox.delivery import Deliveries
 from admin_api.outbox.receivers import Outbox
 from admin_api.policy_file.plans import Plans
 from admin_api.query_log.reader import QueryLogReader
+from admin_api.signed.signer import Signer
 from admin_api.sinks.sinks import LogSinks
 from admin_api.statistics.service import StatisticsService
 from admin_api.store.access import StoreAccess
@@ -49,6 +50,7 @@ class Context:
     sinks: LogSinks
     audit_heads: HeadKeeper
     restored: RestoredWatch
+    signing: Signer
     plans: Plans
     subscriptions: Subscriptions
     statistics: StatisticsService

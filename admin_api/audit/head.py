@@ -11,17 +11,26 @@ import contextlib
 import json
 import time
 from collections.abc import Collection
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Final
 
+from admin_api.audit.signed_head import FORMAT, head_content
 from admin_api.audit.walking import TrailWalker
+from admin_api.signed.signer import Signer
 from admin_api.store import audit, trail
 from admin_api.store.access import StoreAccess
 from admin_api.store.errors import StoreAway
 from admin_api.store.heads import HEAD_FILE, MOST_HEADS, Head, append_head, read_heads
 from admin_api.store.store import Store
 from resolver.errors import MoatdnsError
+from resolver.system.state_files import write_whole
 from resolver.telemetry.log import Log
 
+SIGNED_FILE: Final = "audit.head.signed"
+"""Below state_dir: the last head that was signed, to be copied elsewhere."""
+
+_SIGNED_SECONDS = 3600.0  # between heads that are signed
 _EVERY_SECONDS = 60.0  # a line in the log, and a look at all heads
 _LOOK_SECONDS = 1.0  # for rows that this process wrote
 
@@ -29,13 +38,15 @@ _LOOK_SECONDS = 1.0  # for rows that this process wrote
 class HeadKeeper:
     """The one that notes heads, and has all rows looked at."""
 
-    def __init__(self, access: StoreAccess, state_dir: Path, log: Log) -> None:
+    def __init__(self, access: StoreAccess, state_dir: Path, log: Log, signing: Signer | None = None) -> None:
         self._loss: str | None = None
         self.lost: list[trail.Pair] = []  # heads that are gone, and that nobody has acknowledged
         self.heads = 0  # how many are noted
         self._access = access
         self._state_dir = state_dir
         self._log = log
+        self._signing = signing
+        self._sign_next = time.monotonic() + _EVERY_SECONDS
         self._noted_at = -1  # `audited` of the store as of the last note
         self._turn = asyncio.Lock()
         self._walker = TrailWalker(log)
@@ -75,9 +86,25 @@ class HeadKeeper:
             self.heads = len(heads)
             if says_so:
                 self._log.info("audit head", row=head.row, mac=head.mac)
+                await self._sign(head)
             if head.row and (not heads or heads[-1] != head):
                 await self._append(head)
             self._noted_at = audited
+
+    async def _sign(self, head: Head) -> None:
+        """Sign the head now and then, for the log and for a file: either can be kept off this machine."""
+        if self._signing is None or not head.row or time.monotonic() < self._sign_next:
+            return
+        self._sign_next = time.monotonic() + _SIGNED_SECONDS
+        try:
+            whole = await self._signing.sign(FORMAT, head_content(head, datetime.now(UTC)))
+            text = json.dumps(whole, separators=(",", ":"))
+            await asyncio.to_thread(write_whole, self._state_dir / SIGNED_FILE, f"{text}\n".encode())
+        except (MoatdnsError, OSError) as error:
+            why = error.strerror if isinstance(error, OSError) else str(error)
+            self._log.error("the audit trail's head is not signed", why=why)
+        else:
+            self._log.info("signed audit head", row=head.row, signed=text)
 
     async def _look(self, store: Store, noted: Collection[trail.Pair]) -> Head:
         async with store.read() as connection:

@@ -11,10 +11,11 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from admin_api.compiling.layers import WantedPolicy, read_wanted
+from admin_api.compiling.layers import WantedPolicy, has_catalogue, read_wanted
 from admin_api.compiling.stacking import FEW_CHANGES, FEW_RULES, Below, Layers, Stacker
 from admin_api.store import policy as stored_policy
 from admin_api.store import rules
@@ -38,6 +39,19 @@ _FOLD_AGAIN_SECONDS = 30.0  # after one that failed
 _ACTOR = "moatdns"
 
 Publish = Callable[[Manifest], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyNote:
+    """A policy that came in force in every worker: the store's revision, the snapshot's, the catalogue's fingerprint.
+
+    `catalogue` is "" for a snapshot whose catalogue is not the one of now.
+    """
+
+    at: datetime
+    revision: int
+    snapshot: int
+    catalogue: str
 
 
 class Keeper:
@@ -73,6 +87,8 @@ class Keeper:
         self.in_force_since: datetime | None = None
         self.catalogue_in_force: Catalogue | None = None  # that the policy in force was compiled with
         self.trouble: str | None = None  # why the newest revision is not in force; None when all is well
+        self.adopted: PolicyNote | None = None  # that the workers had when this process began
+        self.hear: Callable[[PolicyNote], None] | None = None  # is told of what comes in force
 
     @property
     def snapshot_revision(self) -> int:
@@ -97,6 +113,11 @@ class Keeper:
         self._manifest = manifest
         self._layers = Layers.of(manifest)
         self.in_force_since = datetime.fromtimestamp(manifest.created_at, UTC)
+        origin, catalogue = manifest.origin, self._loaded.catalogue.fingerprint
+        is_ours = has_catalogue(origin.base, catalogue)
+        self.adopted = PolicyNote(
+            datetime.now(UTC), origin.store_revision, manifest.revision, catalogue if is_ours else ""
+        )
 
     def changed(self) -> None:
         """The store has something new: bring it in force soon."""
@@ -195,6 +216,9 @@ class Keeper:
             since = wanted.lacks_of(layers.base).since
             self.whole_revision = wanted.revision if since is None else min(wanted.revision, since - 1)
             self._came_in_force.notify_all()
+        if self.hear is not None:
+            fingerprint = self._loaded.catalogue.fingerprint
+            self.hear(PolicyNote(datetime.now(UTC), wanted.revision, manifest.revision, fingerprint))
         await self._tidy(store, wanted, layers, has_new_base=has_new_base)
 
     def _written(self, layers: Layers, groups: bytes, origin: Origin) -> Manifest:

@@ -89,6 +89,14 @@ async def read_wanted(connection: AsyncConnection, catalogue: Catalogue) -> Want
     return WantedPolicy(document, of_file.get("fingerprint", ""), base_text(contents, catalogue.fingerprint))
 
 
+def has_catalogue(base: str, fingerprint: str) -> bool:
+    """Whether a compiled base was made with a catalogue, by this version's compiler."""
+    try:
+        return bool(json.loads(base)["made_by"] == json.loads(base_text({}, fingerprint))["made_by"])
+    except (ValueError, TypeError, KeyError):
+        return False
+
+
 async def base_rules(
     connection: AsyncConnection, wanted: WantedPolicy, catalogue: Catalogue, state_dir: Path
 ) -> CompiledRules:

@@ -88,6 +88,8 @@ PAGES: tuple[PageRoute, ...] = (
     PageRoute("GET", "/reports/exemptions.csv", reports.csv),
     PageRoute("GET", "/reports/usage", reports.usage),
     PageRoute("GET", "/reports/usage.csv", reports.csv),
+    PageRoute("GET", "/reports/evidence", reports.evidence),
+    PageRoute("GET", "/reports/evidence.json", reports.evidence_file),
     PageRoute("GET", "/audit", audit.show),
     PageRoute("GET", "/audit/export.jsonl", audit.export),
     PageRoute("POST", "/audit/acknowledge", audit.acknowledge, "admin", shown_again=audit.show),

@@ -42,7 +42,7 @@ class Plans:
         self, store: Store, loaded: LoadedCatalogue, wanted: Try, in_force: InForce | None, manifest: Path | None
     ) -> PlanTold:
         """Plan it, try it on a copy, and tell. Raises as `tried` does, and BadRequest (503)."""
-        async with self._turn():
+        async with self.turn():
             if await _is_small(store, wanted.sent):
                 return await tried(store, loaded.catalogue, wanted, self._state_dir, lambda: in_force)
             return await self._by_child(
@@ -59,14 +59,15 @@ class Plans:
 
     async def make(self, store: Store, sent: Mapping[str, Any]) -> PolicyPlan | None:
         """The plan of a large policy, to be applied; None for a small one, which is planned in its transaction."""
-        async with self._turn():
+        async with self.turn():
             if await _is_small(store, sent):
                 return None
             made = await self._by_child(MakeWholePlan(self._url, self._state_dir, sent))
             return await asyncio.to_thread(_whole, made.plan)
 
     @asynccontextmanager
-    async def _turn(self) -> AsyncIterator[None]:
+    async def turn(self) -> AsyncIterator[None]:
+        """One of the few that may plan at once, within the time of a plan. Raises BadRequest (503)."""
         try:
             async with asyncio.timeout(_WAIT_SECONDS):
                 await self._turns.acquire()

@@ -6,7 +6,7 @@ import asyncio
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TypedDict
@@ -18,6 +18,8 @@ from admin_api.editing.errors import Invalid
 from admin_api.query_log import files
 from admin_api.query_log.tallies import pairs_of
 from admin_api.store import rules
+from admin_api.store.policy import DEFAULT_RESPONSE
+from admin_api.store.states import KeptFilePolicy
 from blocklists.catalogue import Catalogue
 from resolver.errors import RuleError
 from resolver.policy.compiler import layer_in_memory, load_policy
@@ -57,10 +59,21 @@ class Replay:
 
 
 async def planned_snapshot(
-    conn: AsyncConnection, catalogue: Catalogue, now: PolicySnapshot, since: int
+    conn: AsyncConnection,
+    catalogue: Catalogue,
+    now: PolicySnapshot,
+    since: int,
+    *,
+    of_file: KeptFilePolicy | None = None,
 ) -> PolicySnapshot:
-    """The policy as an open transaction has it, over what is in force since a revision. Raises Invalid."""
+    """The policy as an open transaction has it, over what is in force since a revision. Raises Invalid.
+
+    `of_file`: with these settings of a config file instead of those in force.
+    """
     wanted = await read_wanted(conn, catalogue)
+    if of_file is not None:
+        own, response = tuple(of_file.get("own_vendors", ())), of_file.get("response") or DEFAULT_RESPONSE
+        wanted = replace(wanted, document=replace(wanted.document, own_vendors=own, response=response))
     if await rules.count_changes_since(conn, since) > _MOST_CHANGES:
         raise Invalid([("", f"more than {_MOST_CHANGES} rules change: too many to replay; plan without")])
     compiled = await overlay_rules(conn, wanted, now.stack, since)

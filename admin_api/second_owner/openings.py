@@ -64,7 +64,7 @@ async def openings(change: Change, catalogue: Catalogue, *, of_hook: bool = Fals
     kinds = {entry.kind for entry in entries}
     found: list[str] = []
     if kinds & {"groups", "lists"} or change.leased:
-        lookup = await _Lookup.make(change, entries, catalogue)
+        lookup = await OpeningLookup.make(change, entries, catalogue)
         found += changed(lookup.was, lookup.will, lookup.facts)
         found += lookup.of_lists(entries)
         found += [phrase async for phrase in lookup.of_rules(change)]
@@ -86,7 +86,7 @@ async def openings(change: Change, catalogue: Catalogue, *, of_hook: bool = Fals
 
 async def opening_leases(change: Change, catalogue: Catalogue) -> list[LeaseRow]:
     """Leases that are there and open something: by their group, or to an identity that has an exemption."""
-    lookup = await _Lookup.make(change, (), catalogue)
+    lookup = await OpeningLookup.of_now(change.connection, catalogue)
     found = []
     for row in await leases.all_leases(change.connection):
         made = Change(change.connection, change.actor, None, change.revision)
@@ -97,7 +97,7 @@ async def opening_leases(change: Change, catalogue: Catalogue) -> list[LeaseRow]
 
 
 @dataclass(frozen=True, slots=True)
-class _Lookup:
+class OpeningLookup:
     """Groups before and after, lists, and what exemptions and pauses name."""
 
     was: States
@@ -108,16 +108,25 @@ class _Lookup:
     exempt_identities: frozenset[str]
 
     @classmethod
-    async def make(cls, change: Change, entries: Iterable[Entry], catalogue: Catalogue) -> _Lookup:
+    async def make(cls, change: Change, entries: Iterable[Entry], catalogue: Catalogue) -> OpeningLookup:
         """As the change has left it, and, of groups, as it was."""
-        conn = change.connection
-        will = {row.name: row.plain() for row in await groups.all_groups(conn)}
+        will = {row.name: row.plain() for row in await groups.all_groups(change.connection)}
         was: dict[str, State] = dict(will)
         for entry in reversed([entry for entry in entries if entry.kind == "groups"]):
             if entry.before is None:
                 was.pop(entry.name, None)
             else:
                 was[entry.name] = {**entry.before, "name": entry.name}
+        return await cls._of(change.connection, was, will, catalogue)
+
+    @classmethod
+    async def of_now(cls, conn: AsyncConnection, catalogue: Catalogue) -> OpeningLookup:
+        """As everything is now: for changes of long ago, of which the rows alone are left."""
+        states: States = {row.name: row.plain() for row in await groups.all_groups(conn)}
+        return await cls._of(conn, states, states, catalogue)
+
+    @classmethod
+    async def _of(cls, conn: AsyncConnection, was: States, will: States, catalogue: Catalogue) -> OpeningLookup:
         rows = {row.name: row for row in await lists.all_lists(conn)}
         opened = await exemptions.opened(conn)
         scopes = frozenset(scope for row in opened for scope in row.scope)

@@ -53,6 +53,10 @@ GAUGES: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
     "moatdns_feed_waiting": ("Whether a catalogue from the feed waits to be accepted.", ()),
     "moatdns_feed_last_success_timestamp_seconds": ("When the catalogue feed was last looked at successfully.", ()),
     "moatdns_feed_expires_timestamp_seconds": ("When the feed's catalogue in force expires.", ()),
+    "moatdns_evidence_since_timestamp_seconds": (
+        "Since when it is known that the node ran, and what was in force.",
+        (),
+    ),
     "moatdns_build_info": ("The version that runs.", ("version",)),
 }
 """Gauges by name: what they say, and their labels."""

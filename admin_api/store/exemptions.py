@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final, TypedDict
 
 from sqlalchemy import func, insert, select
@@ -236,6 +236,20 @@ async def events(conn: AsyncConnection, number: str) -> list[EventRow]:
     c = exemption_events.c
     query = select(*columns_of(exemption_events, EventRow)).where(c.exemption_id == bindable(number)).order_by(c.id)
     return await rows_of(conn, EventRow, query)
+
+
+async def active_at(conn: AsyncConnection, at: datetime) -> list[ExemptionRow]:
+    """Exemptions that counted at a time, with the ends that they had then."""
+    c, e = exemptions.c, exemption_events.c
+    rows = {row.id: row for row in await touching(conn, at, at + timedelta(microseconds=1))}
+    query = select(e.exemption_id, e.status, e.expires_at).join(exemptions, c.id == e.exemption_id)
+    query = query.where(e.at <= at, c.created_at <= at, func.coalesce(c.ended_at, c.expires_at) >= at).order_by(e.id)
+    then = {row.exemption_id: (row.status, row.expires_at) for row in await conn.execute(query)}
+    return [
+        replace(rows[number], status=status, expires_at=ends)
+        for number, (status, ends) in then.items()
+        if number in rows and status == "active" and rows[number].starts_at <= at < ends
+    ]
 
 
 async def create(change: Change, new: NewExemption, *, owner: str) -> ExemptionRow:

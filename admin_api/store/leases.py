@@ -108,6 +108,20 @@ async def history(
     return await rows_of(conn, LeaseEvent, narrowed(query, (c.address, address), (c.identity, identity)))
 
 
+async def of_groups(conn: AsyncConnection, end: datetime, *, most: int = 50_000) -> list[LeaseEvent]:
+    """Events of leases that name a group, before a time, the oldest first; of too many, the newest."""
+    c = lease_history.c
+    query = select(lease_history).where(c.group.is_not(None), c.at < end).order_by(c.id.desc()).limit(most)
+    return (await rows_of(conn, LeaseEvent, query))[::-1]
+
+
+async def last_event(conn: AsyncConnection, address: str, at: datetime) -> LeaseEvent | None:
+    """The last event of the lease on an address by a time, as far as the history reaches."""
+    c = lease_history.c
+    query = select(lease_history).where(c.address == bindable(address), c.at <= at).order_by(c.id.desc()).limit(1)
+    return await row_of(conn, LeaseEvent, query)
+
+
 async def forget_history(conn: AsyncConnection, before: datetime) -> None:
     """Remove what happened before a time."""
     await conn.execute(delete(lease_history).where(lease_history.c.at < before))

@@ -337,3 +337,27 @@ unlisted = Table(
     Column("version", BigInteger, nullable=False),  # one more with each decision
     Index("ix_unlisted_status_score", "status", "score"),
 )
+
+node_periods = Table(
+    "node_periods",
+    metadata,
+    Column("id", BigId, primary_key=True),
+    Column("node", Text, nullable=False),
+    Column("version", Text, nullable=False),
+    Column("started", UtcTime, nullable=False),  # the service: what tells one period from another
+    Column("began", UtcTime, nullable=False),  # its workers answered from then on
+    Column("beat", UtcTime, nullable=False),  # the last sign of life
+    Column("ended", UtcTime),  # NULL: it runs, or ended without a word
+    Column("how", Word),  # of the end: stopped, lost
+)
+
+node_spans = Table(
+    "node_spans",
+    metadata,
+    Column("id", BigId, primary_key=True),
+    Column("period_id", BigInteger, nullable=False, index=True),
+    Column("kind", Word, nullable=False),  # policy, degraded, workers, unwatched
+    Column("began", UtcTime, nullable=False, index=True),
+    Column("ended", UtcTime),  # NULL: it lasts, as long as its period does
+    Column("body", Json, nullable=False),
+)

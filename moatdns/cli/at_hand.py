@@ -29,6 +29,7 @@ from resolver.config.schema import Config
 from resolver.config.settings import LogSinkSettings
 from resolver.config.to_settings import control_settings, worker_settings
 from resolver.errors import ConfigError, ListenError, RuleError
+from resolver.policy.explain import Explanation
 from resolver.snapshot.clocks import now
 from resolver.wire.names import parse_any_name
 
@@ -66,10 +67,16 @@ def explain_command(
     client: Annotated[str, typer.Option(metavar="IP", help="The client's address.")] = "127.0.0.1",
     client_name: Annotated[str, typer.Option(metavar="NAME", help="The client's name over DoT or DoH.")] = "",
     qtype: Annotated[str, typer.Option("--type", metavar="TYPE", help="The record type.")] = "A",
+    at: Annotated[
+        str | None, typer.Option("--at", metavar="TIME", help="By the policy of that moment, as 2026-01-31T12:00:00Z.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Show the decision on a name for a client, and why, by the code that answers queries."""
     path, loaded = load(config)
+    if at is not None:
+        _explain_then(loaded, at, name, client, client_name, qtype, as_json=as_json)
+        return
     policy, origin = policy_of(path, loaded)
     settings = worker_settings(loaded, workers=1, system_servers=[])
     try:
@@ -88,10 +95,35 @@ def explain_command(
     if as_json:
         print_json({**asdict(explanation), "origin": origin})
         return
+    _print_explanation(explanation)
+    print_line(f"  {'policy':<11} {origin}")
+
+
+def _explain_then(
+    config: Config, at: str, name: str, client: str, client_name: str, qtype: str, *, as_json: bool
+) -> None:
+    from admin_api.evidence.then import AskedThen  # noqa: PLC0415 (the store, which asking about now does without)
+    from moatdns.cli.explaining_then import explained_then, time_of  # noqa: PLC0415
+
+    when = time_of(at)
+    try:
+        asked = AskedThen(when, parse_any_name(name), client, client_name, qtype)
+    except RuleError as error:
+        fail(str(error), code=2)
+    then = explained_then(config, asked)
+    if as_json:
+        print_json({**asdict(then.explanation), "at": when.isoformat(), "notes": then.notes})
+        return
+    _print_explanation(then.explanation)
+    print_line(f"  {'policy':<11} revision {then.revision}, as of {when.isoformat()}")
+    for note in then.notes:
+        print_line(f"  {'note':<11} {note}")
+
+
+def _print_explanation(explanation: Explanation) -> None:
     print_line(f"{explanation.name} {explanation.type} for {explanation.client}: {explanation.verdict}")
     for step in explanation.trace:
         print_line(f"  {step.step:<11} {step.outcome:<23} {step.detail}")
-    print_line(f"  {'policy':<11} {origin}")
 
 
 @app.command()

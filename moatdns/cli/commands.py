@@ -33,13 +33,14 @@ _COMMANDS: Final = {  # with their modules, and their help, for the list of all
 }
 _GROUPS: Final = {  # with their modules, where each is NAME_app, and their help
     "token": ("store", "Tokens of the admin API."),
-    "audit": ("store", "The audit trail."),
+    "audit": ("audit", "The audit trail."),
     "store": ("whole_store", "The store."),
     "lists": ("lists", "Lists of rules: the contents of a file, and the policy's coverage."),
     "exemption": ("exception", "Exemptions: temporary permissions with an owner and a reason."),
     "lease": ("exception", "Leases: addresses assigned to identities for a while."),
     "pause": ("exception", "Pauses: a group, or every group, is only monitored for a while."),
     "change": ("change", "Changes that open something, and wait for another owner's approval."),
+    "report": ("report", "Evidence of what was in force, signed, and its verification elsewhere."),
     "policy": ("policy", "The whole policy as one file, and its history."),
     "catalogue": ("catalogue", "The bundled catalogue: what a new version changes."),
     "unlisted": ("unlisted", "The inbox of domains that look like an AI service and match no rule."),

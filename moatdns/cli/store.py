@@ -1,13 +1,11 @@
-"""Commands on what is in the store, with or without a running server: tokens, the audit trail."""
+"""Commands on what is in the store, with or without a running server: tokens; and the way to the store."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import getpass
-import json
 import os
-import sys
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,9 +13,8 @@ from typing import Annotated, TypeVar
 
 import typer
 
-from admin_api.audit.head import noted_heads
 from admin_api.durations import expiry
-from admin_api.store import audit, groups, tokens, trail
+from admin_api.store import audit, groups, tokens
 from admin_api.store.engine import FILE
 from admin_api.store.errors import StoreAway
 from admin_api.store.heads import Head, append_head
@@ -29,17 +26,12 @@ from resolver.config.addresses import read_network
 from resolver.config.fields import secret
 from resolver.config.schema import Config
 from resolver.errors import MoatdnsError, RuleError
-from resolver.system.safe_text import refuse_acting, visible_json
+from resolver.system.safe_text import refuse_acting
 from resolver.telemetry.log import make_log
 
 ACTOR = "command line"
 
 token_app = typer.Typer()
-audit_app = typer.Typer()
-
-LogOption = Annotated[
-    Path | None, typer.Option("--log", metavar="FILE", help="A log file of the server, for the heads in it.")
-]
 
 T = TypeVar("T")
 
@@ -152,105 +144,6 @@ def revoke_token(
     with_store(loaded, revoke)
     if as_json:
         print_json({"revoked": name}, indent=None)
-
-
-@audit_app.command("verify")
-def verify_audit(config: ConfigOption = None, log_file: LogOption = None, as_json: JsonOption = False) -> None:
-    """Check that no row of the audit trail was changed, removed or cut off: exit 0 if intact, else 1."""
-    _, loaded = load(config)
-    heads = _heads(loaded, log_file)
-
-    async def verify(store: Store) -> tuple[int, trail.Verified]:
-        async with store.read() as connection:
-            rows, _ = await audit.head(connection)
-            return rows, await trail.look_through(connection, store.audit_key, heads)
-
-    rows, found = with_store(loaded, verify)
-    findings, gaps = found.findings, found.gaps
-    if as_json:
-        print_json({"ok": not findings, "rows": rows, "heads": len(heads), "findings": findings, "gaps": gaps})
-    else:
-        for finding in findings:
-            print_line(finding)
-        if not findings:
-            but = " except for acknowledged losses" if gaps else ""
-            print_line(f"the audit trail is intact{but}: {rows} rows, checked against {len(heads)} recorded heads")
-        for gap in gaps:
-            print_line(f"known: {gap}")
-    if findings:
-        raise typer.Exit(1)
-
-
-@audit_app.command("acknowledge")
-def acknowledge_loss(
-    reason: Annotated[str, typer.Option(help="Why rows are lost, such as 'restored from the backup of Monday'.")],
-    config: ConfigOption = None,
-    log_file: LogOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Acknowledge a known loss of audit rows; a row of the trail names the lost ones."""
-    _, loaded = load(config)
-    if not reason.strip():
-        fail("--reason: say why rows are lost", code=2)
-    heads = _heads(loaded, log_file)
-
-    async def acknowledge(store: Store) -> list[trail.Pair]:
-        async with store.change(ACTOR) as change:
-            return await trail.acknowledge(change, store.audit_key, heads, reason.strip())
-
-    lost = with_store(loaded, acknowledge)
-    if as_json:
-        named = [{"row": row, "mac": mac} for row, mac in lost]
-        print_json({"reason": reason.strip(), "lost_heads": named})
-    else:
-        print_line(
-            f"acknowledged: {len(lost)} recorded heads are lost, the last of them row {max(row for row, _ in lost)}"
-        )
-
-
-def _heads(config: Config, log_file: Path | None) -> list[trail.Pair]:
-    try:
-        work_as_owner(config)
-        return noted_heads(config.state_dir, log_file)
-    except MoatdnsError as error:
-        fail(str(error))
-
-
-@audit_app.command("export")
-def export_audit(
-    config: ConfigOption = None,
-    since: Annotated[
-        str | None, typer.Option("--since", metavar="ID|TIME", help="Only rows after this id, or from this time on.")
-    ] = None,
-    out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Default: stdout.")] = None,
-) -> None:
-    """Print the audit trail as JSON lines, oldest first."""
-    _, loaded = load(config)
-    last, start = 0, None
-    if since is not None and since.isascii() and since.isdigit():
-        last = int(since)
-    elif since is not None:
-        try:
-            start = datetime.fromisoformat(since)
-        except ValueError:
-            fail(f"--since: {since!r} is neither a row's id nor a time such as '2026-01-31T12:00:00Z'", code=2)
-        start = start.replace(tzinfo=start.tzinfo or UTC)
-
-    try:
-        # Opened as whoever runs this, before the store is as its owner.
-        with out.open("w", encoding="utf-8") if out else contextlib.nullcontext(sys.stdout) as file:
-
-            async def export(store: Store) -> None:
-                after = last
-                async with store.read() as connection:
-                    while rows := await audit.rows_after(connection, after, limit=1000, since=start):
-                        for row in rows:
-                            file.write(visible_json(json.dumps(row.plain(), separators=(",", ":"))) + "\n")
-                        after = rows[-1].id
-
-            with_store(loaded, export)
-    except OSError as error:
-        fail(f"{out or 'stdout'}: {error.strerror}")
 
 
 def with_store(config: Config, work: Callable[[Store], Awaitable[T]]) -> T:

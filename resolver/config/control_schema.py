@@ -38,6 +38,13 @@ def _read_event(text: str) -> str:
     raise RuleError(f"{shown(text)} is not an event: use {', '.join(EVENTS)}")
 
 
+def _read_key_file(text: str) -> str:
+    written = text.strip()
+    if not written.startswith("file:") or not written.removeprefix("file:").strip() or "\0" in written:
+        raise RuleError("should be 'file:PATH': the key itself does not belong into the config")
+    return written
+
+
 Clients = Literal["full", "network", "hidden"]
 
 
@@ -160,6 +167,10 @@ class AuditSection(Section):
     syslog: Annotated[str, fields.reading(read_syslog)] | None = None
     """A server that receives each row at once (RFC 5424): 'udp://HOST:514', 'tcp://HOST:601', 'tls://HOST:6514',
     'unix:/dev/log'. `log_sinks` can do more."""
+    signing_key: Annotated[str, fields.reading(_read_key_file)] | None = None
+    """'file:PATH' of the key that signs evidence and audit heads; null: one is made in state_dir (signing.key)."""
+    evidence_days: Annotated[int, Field(ge=1, le=36600), NUMBER] = 800
+    """Days that records of runs, troubles and policies in force are kept."""
 
 
 class LeasesSection(Section):

@@ -308,6 +308,8 @@ class ControlSettings:
     longest_lease_seconds: int = 7 * 86400
     lease_history_days: int = 90
     log_sinks: tuple[LogSinkSettings, ...] = ()
+    signing_key: str | None = None  # file:PATH; None: made in state_dir
+    evidence_days: int = 800
     webhooks: tuple[dict[str, Any], ...] = ()  # url, secret, events, allow_private
     mail: MailSettings | None = None
     block_page: BlockPageSettings = field(default_factory=BlockPageSettings)

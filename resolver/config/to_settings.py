@@ -179,6 +179,7 @@ def control_settings(config: Config) -> ControlSettings:
         longest_lease_seconds=config.leases.longest_seconds,
         lease_history_days=config.leases.history_days,
         log_sinks=sink_settings(config),
+        **config.audit.model_dump(include={"signing_key", "evidence_days"}),
         webhooks=tuple(hook.model_dump(mode="json") for hook in config.webhooks),
         mail=_mail(config),
         block_page=BlockPageSettings(**config.block_page.model_dump()),

@@ -41,6 +41,7 @@ def pages_of(server: Moatdns) -> dict[str, str]:
         "unlisted": "/unlisted",
         "report-exemptions": "/reports/exemptions",
         "report-usage": "/reports/usage",
+        "report-evidence": "/reports/evidence",
         "audit": "/audit",
         "policy": "/policy",
         "policy-document": "/policy/document",

@@ -12,6 +12,7 @@ from admin_api.api.models.changes import (
     ChangeDone, ChangeRequestItem, ChangeRequestWithBody, ChangeRequests, ChangeWaits, ChangedThing, ChangesPage,
 )
 from admin_api.api.models.common import Page, Problem, ProblemError, Sent, Window
+from admin_api.api.models.evidence import EvidenceQuery, FileSignature, SignedEvidence
 from admin_api.api.models.exemptions import (
     ExemptionBody, ExemptionEvent, ExemptionItem, ExemptionWithHistory, Exemptions, ExemptionsPage, ReasonBody,
     RenewBody, Renewal, SubjectBody,

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, Field
+from pydantic import AwareDatetime, BaseModel, Field
 
 from admin_api.api.models.common import LONGEST_NAME, Sent
+from resolver.config.fields import Moment
 
+Notes = list[str]  # the model has a field that is called list
 Steps = list[dict[str, str]]
 """Steps of a decision, each with step, outcome and detail."""
 
@@ -19,6 +21,7 @@ class ExplainQuery(Sent):
     client: str = Field("127.0.0.1", max_length=100)
     client_name: str = Field("", max_length=63, description="The client's name over DoT or DoH.")
     type: str = Field("A", min_length=1, max_length=20)
+    at: Moment | None = Field(None, description="By the policy of that moment; default: now.")
 
 
 class Explained(BaseModel):
@@ -36,3 +39,5 @@ class Explained(BaseModel):
     response: dict[str, object] | None
     trace: Steps = Field(description="step, outcome, detail")
     revision: int
+    at: AwareDatetime | None = Field(None, description="The moment that was asked for; null: now.")
+    notes: Notes = Field([], description="What is not of that moment, or not known of it.")

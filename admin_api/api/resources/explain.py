@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import asdict, replace
+from datetime import UTC, datetime
 
 from admin_api.api import models
 from admin_api.api.http.call import ApiReply, Call
 from admin_api.editing.errors import Invalid
 from admin_api.editing.refusals import BadRequest
+from admin_api.evidence.then import AskedThen, explained_at
+from admin_api.policy_file.trying import InForce
 from resolver.answering.explaining import explain_query
 from resolver.errors import RuleError
 from resolver.policy.explain import Explanation
@@ -48,6 +51,8 @@ async def show(call: Call) -> ApiReply:
         raise Invalid([("/client", f"{query.client!r} is not an IP address")]) from None
     if type_number(query.type) is None:
         raise Invalid([("/type", f"{query.type!r} is not a record type: write a name such as AAAA, or TYPE999")])
+    if query.at is not None:
+        return await _at(call, query.at, name)
     explanation = explain_query(
         snapshot,
         call.context.access,
@@ -63,4 +68,24 @@ async def show(call: Call) -> ApiReply:
         explanation = replace(explanation, trace=[*explanation.trace[:-1], lately, explanation.trace[-1]])
     # The snapshot has a number of its own; history, audit and rollback count the store's revisions.
     plain = {**asdict(explanation), "revision": call.context.policy.revision}
+    return ApiReply(models.Explained.model_validate(plain))
+
+
+async def _at(call: Call, at: datetime, name: bytes) -> ApiReply:
+    """The decision by the policy of a moment that is over."""
+    query: models.ExplainQuery = call.query
+    context, keeper = call.context, call.context.policy
+    if at > datetime.now(UTC):
+        raise Invalid([("/at", "is a time to come: leave it out to ask about now")])
+    if keeper.snapshot is None:
+        raise BadRequest(503, "no policy is in force yet", Retry_After="1")
+    asked = AskedThen(at, name, query.client, query.client_name, query.type)
+    now = InForce(keeper.snapshot, keeper.revision, context.subjects.subjects)
+    days = context.settings.lease_history_days
+    started = datetime.fromtimestamp(context.began, UTC)
+    async with context.plans.turn():
+        then = await explained_at(
+            context.store, context.catalogue, now, context.access, asked, started=started, lease_days=days
+        )
+    plain = {**asdict(then.explanation), "revision": then.revision, "at": at, "notes": then.notes}
     return ApiReply(models.Explained.model_validate(plain))

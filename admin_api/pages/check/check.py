@@ -22,13 +22,13 @@ _STATIONS = (  # parts of a query's way, each with the steps of a trace that bel
 
 async def show(visit: Visit) -> web.StreamResponse:
     """GET /check."""
-    asked = visit.filters(("name", "client", "client_name"))
+    asked = visit.filters(("name", "client", "client_name", "at"))
     name, client = asked.get("name", ""), asked.get("client", "")
     qtype = visit.said("type").upper() or "A"
     explained: models.Explained | None = None
     if name:
         explained = await visit.ask_or_tell("GET /explain", {"client": "127.0.0.1", **asked, "type": qtype})
-    is_hit = explained is not None and explained.verdict in _HITS
+    is_hit = explained is not None and explained.verdict in _HITS and explained.at is None
     is_closed = explained is not None and stays_closed(explained.service)
     return visit.render(
         "check/check.html",
@@ -36,6 +36,7 @@ async def show(visit: Visit) -> web.StreamResponse:
         client=client,
         qtype=qtype,
         client_name=visit.query.get("client_name", ""),
+        at=asked.get("at", ""),
         types=TYPES if qtype in TYPES else (*TYPES, qtype),
         explained=explained,
         way=[] if explained is None else way_of(explained.trace),

@@ -1,4 +1,4 @@
-"""Reports to read, print and download: who was exempt, and what was tried."""
+"""Reports to read, print and download: who was exempt, what was tried, and what was in force."""
 
 from __future__ import annotations
 
@@ -68,6 +68,27 @@ async def usage(visit: Visit) -> web.StreamResponse:
     )
 
 
+async def evidence(visit: Visit) -> web.StreamResponse:
+    """GET /reports/evidence."""
+    chosen = _chosen(visit)
+    report: models.SignedEvidence | None = await visit.ask_or_tell("GET /reports/evidence", _of_evidence(chosen))
+    groups: models.Groups = await visit.ask("GET /groups", query={"limit": 1000})
+    return visit.render(
+        "reports/report_evidence.html", **_facts(chosen, report, ()), groups=[group.name for group in groups.items]
+    )
+
+
+async def evidence_file(visit: Visit) -> web.StreamResponse:
+    """GET /reports/evidence.json: the signed file."""
+    return visit.pass_on(await visit.call("GET /reports/evidence", query=_of_evidence(_chosen(visit))))
+
+
+def _of_evidence(chosen: dict[str, str]) -> dict[str, str]:
+    """The query of evidence: a window, and a group where one is chosen."""
+    group = {"group": chosen["group"]} if "group" in chosen else {}
+    return {name: value for name, value in _asked(chosen).items() if name in ("from", "to")} | group
+
+
 async def csv(visit: Visit) -> web.StreamResponse:
     """GET /reports/exemptions.csv and /reports/usage.csv."""
     query = {**_asked(_chosen(visit)), "format": "csv"}
@@ -76,7 +97,7 @@ async def csv(visit: Visit) -> web.StreamResponse:
 
 def _chosen(visit: Visit) -> dict[str, str]:
     """The query parameters that the form has fields for."""
-    return visit.filters(("range", "from", "to", "by", "step"))
+    return visit.filters(("range", "from", "to", "by", "step", "group"))
 
 
 def _asked(chosen: dict[str, str]) -> dict[str, str]:

@@ -26,7 +26,7 @@ from tests.support.tour import (
 )
 from tests.support.unbound import Unbound
 
-_FILES = re.compile(r"\.(?:csv|jsonl|yaml)$|^/overview/series$")  # what is downloaded, or drawn by a page
+_FILES = re.compile(r"\.(?:csv|json|jsonl|yaml)$|^/overview/series$")  # what is downloaded, or drawn by a page
 _CONTRAST = "color-contrast"
 _NAMED = re.compile(r"\{\w+:?((?:[^{}]|\{[^}]*\})*)\}")
 

@@ -29,6 +29,9 @@ from admin_api.pages.site import add_pages
 from admin_api.policy_file.plans import Plans
 from admin_api.query_log.cursors import BadAfter, BadCursor
 from admin_api.query_log.reader import LogPage
+from admin_api.signed.files import Content, signed
+from admin_api.signed.keys import load_key
+from admin_api.signed.signer import Signer
 from admin_api.sinks.sinks import LogSinks
 from admin_api.store import migrating, tokens
 from admin_api.store.store import Store
@@ -85,6 +88,17 @@ def _default_policy() -> PolicySnapshot:
 @functools.cache
 def _default_access() -> Access:
     return access_of(WorkerSettings())
+
+
+class SignsHere(Signer):
+    """A signer that starts no process."""
+
+    def __init__(self, state_dir: Path) -> None:
+        super().__init__(None, state_dir)
+        self._folder = state_dir
+
+    async def sign(self, kind: str, content: Content) -> dict[str, Any]:
+        return signed(kind, content, load_key(None, self._folder, makes=True))
 
 
 class InForceAtOnce:
@@ -303,6 +317,7 @@ async def served(tmp_path: Path, with_tokens: Prepared) -> AsyncIterator[Served]
         restored=RestoredWatch(store_access, subjects.reload, log),
         sinks=LogSinks(settings, store_access, log),
         audit_heads=HeadKeeper(store_access, tmp_path, log),
+        signing=SignsHere(tmp_path),
         plans=Plans(None, tmp_path, at_once=2, seconds=30),
         subscriptions=elsewhere,
         statistics=elsewhere,

@@ -70,7 +70,7 @@ def test_the_defaults_are_those_of_the_contract(tmp_path: Path, monkeypatch: pyt
         "query_log": {"enabled": True, "what": "hits", "retention_days": 30, "max_mib": 512, "clients": "full"},
         "subscriptions": {"max_mib": 64, "timeout_seconds": 120},
         "leases": {"most": 100_000, "longest_seconds": 604_800, "history_days": 90},
-        "audit": {"syslog": None},
+        "audit": {"syslog": None, "signing_key": None, "evidence_days": 800},
         "webhooks": [],
         "log_sinks": [],
         "mail": {
@@ -429,6 +429,10 @@ ENDPOINT = (
         (
             "upstream: {servers: [9.9.9.9, 'udp://9.9.9.9:53']}",
             "upstream.servers[1]: 'udp://9.9.9.9:53' is the same as entry [0]: keep one",
+        ),
+        (
+            "audit: {signing_key: RWRTY0IyAAAA}",
+            "audit.signing_key: should be 'file:PATH': the key itself does not belong into the config",
         ),
     ],
 )

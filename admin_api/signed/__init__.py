@@ -1,0 +1,1 @@
+"""Signed JSON files, which can be verified elsewhere with the public key alone."""

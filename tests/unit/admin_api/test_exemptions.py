@@ -55,7 +55,9 @@ async def four_eyes(served: Served) -> Served:
 
 
 def test_every_status_ends_and_what_has_ended_stays_so() -> None:
-    assert {status for status, _ in TRANSITIONS} == {"pending", "active"}
+    assert {status for status, _ in TRANSITIONS} == {"pending", "active", "suspended"}
+    leaving = {action: status for (before, action), status in TRANSITIONS.items() if before == "suspended"}
+    assert leaving == {"confirm": "active", "revoke": "revoked", "expire": "expired"}, "only an admin's word opens it"
     assert {*TRANSITIONS.values()} <= {*STATUSES}
     assert all(status not in ENDED for status, _ in TRANSITIONS)
 

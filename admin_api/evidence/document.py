@@ -182,7 +182,7 @@ def _openings(
     records: _Records,
     wanted: Wanted,
     known: ForceHistory,
-    within: Sequence[GroupTurn],
+    within: Iterable[GroupTurn],
     over_time: Sequence[Segment],
 ) -> list[OpeningLine]:
     period, group, who = wanted.period, wanted.group, records.who

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -163,33 +163,34 @@ def segments(
     return sorted(found, key=lambda one: (one.began, one.group))
 
 
-def turns(first: States, deeds: Sequence[Deed], known: ForceHistory) -> Iterator[GroupTurn]:
-    """Changes of groups, those of one revision together."""
-    states = dict(first)
-    batch: list[Deed] = []
-    revision: int | None = None
+def batches(deeds: Sequence[Deed], known: ForceHistory) -> list[list[Deed]]:
+    """Rows about groups, those of one revision together."""
+    found: list[list[Deed]] = []
+    last: int | None = None
     for deed in deeds:
         if not _is_of_group(deed):
             continue
         row = known.revision_of(deed.at)
         number = row.revision if row else None
-        if batch and (number is None or number != revision):
-            yield _turn(batch, states)
-            batch = []
-        batch.append(deed)
-        revision = number
-    if batch:
-        yield _turn(batch, states)
+        if not found or number is None or number != last:
+            found.append([])
+        found[-1].append(deed)
+        last = number
+    return found
 
 
-def _turn(batch: Sequence[Deed], states: dict[str, State]) -> GroupTurn:
-    was = dict(states)
-    for deed in batch:
-        if deed.after is None:
-            states.pop(deed.name, None)
-        else:
-            states[deed.name] = deed.after
-    return GroupTurn(tuple(batch), was, dict(states))
+def turns(first: States, changes: Sequence[Sequence[Deed]], wanted: Collection[int]) -> Iterator[GroupTurn]:
+    """Changes of groups, those whose place among the batches is `wanted`; one at a time, for each has all groups."""
+    states = dict(first)
+    for place, batch in enumerate(changes):
+        was = dict(states) if place in wanted else states
+        for deed in batch:
+            if deed.after is None:
+                states.pop(deed.name, None)
+            else:
+                states[deed.name] = deed.after
+        if place in wanted:
+            yield GroupTurn(batch, was, dict(states))
 
 
 def _is_of_group(deed: Deed) -> bool:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
 from admin_api.evidence.deeds import Deed, Owners
 from admin_api.evidence.gaps import pauses_of
-from admin_api.evidence.in_force import ForceHistory, GroupTurn, Segment, States, turns
+from admin_api.evidence.in_force import ForceHistory, GroupTurn, Segment, States, batches, turns
 from admin_api.evidence.lines import ExemptLine, OpeningLine, Period, text_of
 from admin_api.second_owner.groups import changed
 from admin_api.second_owner.openings import Entry, OpeningLookup
@@ -126,14 +126,15 @@ def _is_exempt(exempt: Sequence[Segment], event: LeaseEvent, ended: datetime) ->
 
 def turns_within(
     first: States, deeds: Sequence[Deed], known: ForceHistory, period: Period
-) -> tuple[list[GroupTurn], int]:
+) -> tuple[Iterator[GroupTurn], int]:
     """Changes of groups in the period that are judged, and how many older ones there are too many."""
-    within = [turn for turn in turns(first, deeds, known) if period.start <= turn.deeds[0].at < period.until]
-    return within[-MOST_TURNS:], max(0, len(within) - MOST_TURNS)
+    changes = batches(deeds, known)
+    within = [place for place, batch in enumerate(changes) if period.start <= batch[0].at < period.until]
+    return turns(first, changes, frozenset(within[-MOST_TURNS:])), max(0, len(within) - MOST_TURNS)
 
 
 def group_lines(
-    within: Sequence[GroupTurn], known: ForceHistory, lookup: OpeningLookup, group: str | None
+    within: Iterable[GroupTurn], known: ForceHistory, lookup: OpeningLookup, group: str | None
 ) -> Iterator[OpeningLine]:
     """Changes of groups that opened something, as four eyes would have judged them."""
     for turn in within:

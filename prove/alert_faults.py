@@ -279,7 +279,7 @@ FAULTS: Final = (
         "the supervisor hangs",
         ("MoatdnsNoWorkers", "MoatdnsExceptionsOld"),
         _supervisor_hangs,
-        may=("MoatdnsPolicyOld",),
+        may=("MoatdnsPolicyOld", "MoatdnsDown"),  # it takes those for dead that it did not hear meanwhile
     ),
     AlertFault("a row of the audit trail changed", ("MoatdnsAuditNotWhole",), _audit_row_changed),
     AlertFault("nobody asks any more", ("MoatdnsNoAnswers",), _nobody_asks),

@@ -27,6 +27,7 @@ from resolver.config.settings import COUNTERS, ControlSettings
 from resolver.telemetry.log import Log
 
 _FOLD_SECONDS = 5.0
+_PATIENCE_SECONDS = 0.5  # of a scrape: one that waits for a store that is locked is given up by Prometheus
 _KINDS = ("blocked", "monitored", "exempted")
 _AHEAD_SECONDS = 2 * DAY  # of rows in the future: a clock that is set back leaves some
 
@@ -160,14 +161,23 @@ class StatisticsService:
         return {str(json.loads(key)[1]): count for key, count in totals.items() if key.startswith('["dropped",')}
 
     async def metrics(self) -> bytes:
-        """All metrics in the Prometheus text format. While the store is away: as before, with the gauges of now."""
-        try:
-            await self.fold()
-        except StoreAway as error:
-            self._log.warning("metrics are told as of the last fold", why=str(error))
+        """All metrics as Prometheus text; while the store is away or slow, as before, with the gauges of now."""
+        folding = asyncio.ensure_future(self.fold())
+        await asyncio.wait([folding], timeout=_PATIENCE_SECONDS)  # it goes on: a transaction is not broken off
+        if folding.done():
+            self._tell_of_fold(folding)
+        else:
+            folding.add_done_callback(self._tell_of_fold)
         from admin_api.statistics.prometheus import exposition  # noqa: PLC0415 (its library takes 2 MiB)
 
         return exposition(self._folder.totals, self._gauges(), self._own_counts())
+
+    def _tell_of_fold(self, folding: asyncio.Future[None]) -> None:
+        error = None if folding.cancelled() else folding.exception()
+        if isinstance(error, StoreAway):
+            self._log.warning("metrics are told as of the last fold", why=str(error))
+        elif error is not None:
+            raise error
 
     @asynccontextmanager
     async def _window(

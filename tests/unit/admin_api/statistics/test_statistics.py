@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import select
 
-from admin_api.statistics import rows, sketch
+from admin_api.statistics import rows, service, sketch
 from admin_api.statistics.prometheus import exposition
 from admin_api.statistics.rollups import DAY, HOUR, MINUTE, Rolled, parts, roll_up
 from admin_api.store.tables import stats_rollup
@@ -286,3 +286,17 @@ async def test_a_window_before_or_after_all_that_is_kept_is_empty(counted: Count
     assert await counted.service.top("service", start, end, 10) == []
     assert await counted.service.breakdown("service", start, end, None) == []
     assert [step["queries"] for step in await counted.service.series(86400, start, end)] == [0]
+
+
+async def test_a_scrape_waits_for_no_store_that_is_locked(counted: Counted, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(service, "_PATIENCE_SECONDS", 0.01)
+    free, folded = asyncio.Event(), asyncio.Event()
+
+    async def fold_at_last() -> None:
+        await free.wait()
+        folded.set()
+
+    monkeypatch.setattr(counted.service, "fold", fold_at_last)
+    assert b"# TYPE moatdns_store_up gauge" in await asyncio.wait_for(counted.service.metrics(), 5)
+    free.set()
+    await asyncio.wait_for(folded.wait(), 5)  # the fold was not broken off

@@ -91,9 +91,9 @@ def _time(value: object) -> str:
     """A time to the minute, UTC; what is no time as it is."""
     try:
         at = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
-    except ValueError:
+        return f"{at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+    except (ValueError, OverflowError):
         return one_line(value)
-    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
 
 def _whose(data: Data) -> str:
@@ -105,6 +105,11 @@ def _whose(data: Data) -> str:
 
 def _joined(values: object) -> str:
     return ", ".join(map(str, values)) if isinstance(values, list | tuple) else str(values or "")
+
+
+def _lines_of(values: object) -> list[str]:
+    """A list's first values, as lines; none of what is no list."""
+    return [one_line(one) for one in values[:_MOST_LINES]] if isinstance(values, list | tuple) else []
 
 
 def _of_exemption(data: Data, sender: Sender) -> list[str]:
@@ -162,8 +167,7 @@ def _ending(data: Data, sender: Sender) -> tuple[str, list[str]]:
 
 
 def _degraded(data: Data, sender: Sender) -> tuple[str, list[str]]:
-    why = [one_line(one) for one in data.get("why") or ()][:_MOST_LINES]
-    listed = [line for one in why for line in _wrapped(f"- {one}", "  ")]
+    listed = [line for one in _lines_of(data.get("why")) for line in _wrapped(f"- {one}", "  ")]
     head = _wrapped(f"{one_line(sender.node)} is degraded. DNS goes on as far as it can.")
     return f"{sender.node} is degraded", [*head, "", *listed, "", *sender.link("/status")]
 
@@ -180,7 +184,7 @@ def _summary(data: Data, sender: Sender) -> tuple[str, list[str]]:
     counted = [(label, f"{data[key]:,}") for key, label in _COUNTED if isinstance(data.get(key), int)]
     lines = [*_wrapped(f"The week from {begins} to {ends}."), "", *_fields(counted)]
     for key, title in _LISTED:
-        entries = [one_line(one) for one in data.get(key) or ()][:_MOST_LINES]
+        entries = _lines_of(data.get(key))
         if entries:
             lines += ["", f"{title}:", *(line for one in entries for line in _wrapped(f"- {one}", "  "))]
     return f"the week of {sender.node}", [*lines, "", *sender.link("/reports")]

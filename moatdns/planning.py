@@ -96,6 +96,7 @@ def plan_of(config: Config, policy: dict[str, Any], fingerprint: str, *, catalog
         cookie_secret=cookie_secret.path_of(config.cookies.secret, config.state_dir) if config.cookies.enabled else "",
         news=str(catalogue.news) if catalogue.news and not catalogue.folder else "",
         told=told_of(config),
+        files=dict(config.local_names.digests),
         places=places,
     )
 

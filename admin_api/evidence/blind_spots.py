@@ -20,6 +20,8 @@ _ALWAYS = (
     "through, and left no hit",
     f"a crash is known to {BEAT_SECONDS:g} s, by the last sign of life before it; what workers and the node lacked is "
     f"looked at every {LOOK_SECONDS:g} s, and what came and went between two looks is not here",
+    "local names of the config (local, local_files) are answered before the policy: an address of a service that is "
+    "written there leads to it, and leaves no hit; changes of them are in the audit trail, as the config's",
     "times are those of this node's clock",
     "what a list fetched from elsewhere had in it is not kept: that it changed is in the audit trail, and which names "
     "it no longer blocks is not",

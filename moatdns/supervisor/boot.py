@@ -2,7 +2,8 @@
 
 A config with a million rules takes many seconds to read and check. Its compiled policy is on disk, so a start with the
 very same file needs none of that. The record holds the plan and the digest of all that it was made from: the file, the
-variables that it names, the catalogue, the system's nameservers. Where it does not match, the config is read as ever.
+variables that it names, the catalogue, the system's nameservers, hosts files (`local_files`). Where it does not match,
+the config is read as ever.
 """
 
 from __future__ import annotations
@@ -69,7 +70,8 @@ def recall(path: Path, environ: Mapping[str, str] = os.environ) -> NodePlan | No
         record = json.loads(read_own(state_dir / _RECORD))
         if record["digest"] == _digest(path, content, environ):
             plan = read_as(NodePlan, record["plan"])
-            return plan if has_contents(plan.ground.state_dir, plan.policy) and _has_secret(plan) else None
+            is_whole = has_contents(plan.ground.state_dir, plan.policy) and _has_secret(plan) and _has_files(plan)
+            return plan if is_whole else None
     return None
 
 
@@ -77,6 +79,11 @@ def _has_secret(plan: NodePlan) -> bool:
     """Whether a cookie secret that was configured is still where it was."""
     made = str(plan.ground.state_dir / cookie_secret.MADE)
     return plan.cookie_secret in ("", made) or Path(plan.cookie_secret).is_file()
+
+
+def _has_files(plan: NodePlan) -> bool:
+    """Whether the hosts files that its local names came from are what they were. Raises OSError."""
+    return all(hashlib.sha256(Path(path).read_bytes()).hexdigest() == digest for path, digest in plan.files.items())
 
 
 def forget(state_dir: Path) -> None:

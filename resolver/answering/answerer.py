@@ -26,6 +26,7 @@ from resolver.policy.targets import judge_targets
 from resolver.telemetry.counters import Account, Counters, Outcome
 from resolver.wire.answer import Answer
 from resolver.wire.codes import MAX_MESSAGE, Class, Ede, Flag, Rcode, Type, is_meta
+from resolver.wire.local_data import LocalName
 from resolver.wire.message import hinfo_record
 from resolver.wire.question import Question
 from resolver.wire.response import compose, ede_option, truncated
@@ -80,6 +81,7 @@ class Answerer:
         self._counters = counters
         self._accounts = accounts
         self._local_names = own.local_names
+        self._given = own.local_names.given
         self._server_names = own.server_names
         self._clock = clock
 
@@ -91,11 +93,20 @@ class Answerer:
             return ready
         if question.version or question.qclass != _IN or question.qtype in _NO_DATA:
             return self._answer_odd(question, client, transport)
-        if self._local_names.has(question.key):
-            local = self._answer_here(question, client, transport)
-            if local is not None:
-                return local
-        decision = self.snapshot.decide(client.view, question.key)
+        decision: Decision | None = None
+        if self._given is not None:
+            given = self._given.find(question.key)
+            if given is not None:
+                decision = Decision(Verdict.ALLOW, client.group)
+                local = self._answer_given(given, question, client, transport, decision)
+                if local is not None:
+                    return local
+        if decision is None:
+            if self._local_names.has(question.key):
+                local = self._answer_here(question, client, transport)
+                if local is not None:
+                    return local
+            decision = self.snapshot.decide(client.view, question.key)
         pending = Pending(question, client, transport, decision, self.snapshot, now)
         if decision.verdict is _BLOCK:
             return self._sinkhole(pending, decision, FOR_EVER)
@@ -107,6 +118,36 @@ class Answerer:
         if entry is None or (entry.answer.leads_on is not None and self.may_have(entry.answer, pending)):
             return pending
         return self.answer_from(entry, pending, cached=True)
+
+    def decide(self, client: Client, key: bytes) -> Decision:
+        """The decision on a name for a client: the policy's, but for local names, which are answered whatever it is."""
+        if self.is_given(key):
+            return Decision(Verdict.ALLOW, client.group)
+        return self.snapshot.decide(client.view, key)
+
+    def is_given(self, key: bytes) -> bool:
+        """Whether a name is one of the admin's local names."""
+        return self._given is not None and self._given.find(key) is not None
+
+    def _answer_given(
+        self, given: LocalName, question: Question, client: Client, transport: Transport, decision: Decision
+    ) -> bytes | None:
+        """The answer to a local name; None where its alias leads to a name that is not local, which policy judges."""
+        if self._given is None:
+            return None
+        if question.qtype == _ANY:
+            answer = compose(question, Rcode.NOERROR, hinfo_record(_ANY_TTL_SECONDS), answers=1)  # RFC 8482 section 4.2
+        else:
+            answer, leads_on = self._given.answer(question, given)
+            if leads_on:
+                return None
+        rcode = answer[3] & 0xF
+        if transport is _UDP and len(answer) > question.max_size:
+            answer = truncated(question, rcode)
+        account = self._accounts.of(_CACHED, decision, question, transport, rcode, f"local name: {given.record.origin}")
+        self._accounts.count(client, account)
+        client.answers.put(transport, question, answer, FOR_EVER, account)
+        return answer
 
     def busy(self, pending: Pending) -> bytes:
         """The answer where too much waits for an upstream."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from resolver.answering.local_names import LocalNames, local_names_of
@@ -16,8 +17,10 @@ from resolver.policy.snapshot import PolicySnapshot
 from resolver.policy.subjects import Subjects
 from resolver.policy.telling import Step
 from resolver.wire.codes import Type, is_meta
+from resolver.wire.local_data import LocalName
+from resolver.wire.local_records import BY_KEY
 from resolver.wire.message import type_number
-from resolver.wire.names import ancestors_of, key_of
+from resolver.wire.names import ancestors_of, key_of, to_text
 
 _WITH_ADDRESSES = frozenset({int(Type.A), int(Type.AAAA), int(Type.SVCB), int(Type.HTTPS)})
 REFUSED = "refused"  # the verdict for those who may not ask
@@ -36,6 +39,7 @@ class Access:
     allowed: NetworkTable[bool]
     local_names: LocalNames
     proxies: TrustedProxies
+    local_ttl_seconds: int
     private_names: frozenset[bytes] | None = None
     """Keys of the names that may have private addresses, with all below them; None where any name may."""
 
@@ -46,6 +50,7 @@ def access_of(settings: WorkerSettings) -> Access:
         NetworkTable((network, True) for network in settings.clients_allow),
         local_names_of(settings),
         TrustedProxies(settings.trusted_proxies),
+        settings.local_ttl_seconds,
         private_names_of(settings),
     )
 
@@ -70,28 +75,35 @@ def explain_query(
     number = type_number(qtype)
     if number is None:
         raise ValueError(f"{qtype!r} is not a record type: write a name such as AAAA, or TYPE999")
-    explanation = _explained(
-        explain(policy, wire_name, client, qtype.upper(), subjects=subjects, now=now, client_name=client_name.lower()),
-        access,
-        number,
-        wire_name,
-        client,
-        qtype,
-    )
+
+    def explained(name: bytes) -> Explanation:
+        return explain(policy, name, client, qtype.upper(), subjects=subjects, now=now, client_name=client_name.lower())
+
+    explanation = _explained(explained, access, number, wire_name, client, qtype)
     if access.proxies.words_of(parse_client(client)):
         return replace(explanation, trace=[_OF_PROXIES, *explanation.trace])
     return explanation
 
 
 def _explained(
-    explanation: Explanation, access: Access, number: int, wire_name: bytes, client: str, qtype: str
+    explained: Callable[[bytes], Explanation], access: Access, number: int, wire_name: bytes, client: str, qtype: str
 ) -> Explanation:
-    """The policy's steps, unless something before it decides."""
+    """The policy's steps, as `explained` gives them for a name, unless something before it decides."""
+    explanation = explained(wire_name)
     if access.allowed.find(parse_client(client)) is None:
         why = "clients.allow does not contain this address; the policy does not matter"
         return _without_policy(explanation, REFUSED, Step("access", REFUSED, why))
     if is_meta(number) or number == Type.OPT:
         return _without_policy(explanation, REFUSED, Step("type", REFUSED, f"{qtype} is not a type of data"))
+    given = access.local_names.given
+    found = None if given is None else given.find(key_of(wire_name))
+    if given is not None and found is not None:
+        outside = None if number == Type.CNAME else given.target_outside(found)
+        if outside is not None and number != Type.ANY:
+            of_target = explained(outside)
+            step = _given_step(found, f"; {to_text(outside)} is asked for as any name is, and the policy decides on it")
+            return replace(of_target, name=explanation.name, trace=[step, *of_target.trace])
+        return _without_policy(explanation, "allow", _given_step(found, ", without policy or upstream"))
     zone = access.local_names.zone_of(key_of(wire_name), number)
     if zone is not None:
         why = f"{zone.name} is always answered here ({zone.because}), without policy or upstream"
@@ -103,6 +115,20 @@ def _explained(
         *before, response = explanation.trace
         return replace(explanation, trace=[*before, _guard_step(access.private_names, key_of(wire_name)), response])
     return explanation
+
+
+def _given_step(found: LocalName, what_then: str) -> Step:
+    """The step of a local name: which entry decides, where it was given, and what it says."""
+    record = found.record
+    where = "the config's key local" if record.origin == BY_KEY else record.origin
+    entry = f"{record.name} of {where}"
+    if int(Type.PTR) in found.records:
+        entry = f"the address of {entry}"
+    if not found.exists:
+        entry = f"no local name is here, and {entry} owns all that is below {record.base}"
+    elif found.alias:
+        entry += f" stands for {record.alias}"
+    return Step("local", "answered here", entry + what_then)
 
 
 def _guard_step(private_names: frozenset[bytes] | None, key: bytes) -> Step:

@@ -49,6 +49,7 @@ class Flight:
         "followers",
         "is_over",
         "is_refresh",
+        "name_key",
         "qname",
         "qtype",
         "so_far",
@@ -65,6 +66,7 @@ class Flight:
         bits = cache_key[-1]
         self.dnssec_ok = bits & _DO != 0
         self.checking_disabled = bits & _CD != 0
+        self.name_key = key
         self.domain = domain_of(key)
         self.waiters: list[Waiter] = []
         self.followers: list[Flight] = []

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final
 
 from resolver.answering.extended_errors import TOO_SLOW, Why, why_not
@@ -54,6 +55,17 @@ class Following(Flights):
         super().__init__(upstreams, cache, places, dropped, loop, clock)
         self._guard = guard
         self._local_names = local_names
+        self._given = None if local_names is None else local_names.given
+
+    def _ask(self, flight: Flight) -> None:
+        """Ask the upstreams; but a local name is known here, and only what its alias leads to is asked for."""
+        if self._given is not None:
+            first = self._given_entry(flight.cache_key, flight.name_key, self._clock())
+            if first is not None:
+                self._flights[flight.cache_key] = flight
+                self._follow(flight, first)
+                return
+        super()._ask(flight)
 
     def _guarded(self, said: Answer, message: bytes, flight: Flight) -> Answer:
         if self._guard is None:
@@ -124,6 +136,9 @@ class Following(Flights):
         if other is not None and other.first is not None:
             return other.first
         if other is None:
+            given = self._given_entry(key, name_key, now)
+            if given is not None:
+                return given
             known = self._cache.get(key)
             if known is not None and now < known.expires_at and not (flight.is_refresh and ends_soon(known, now)):
                 return known
@@ -153,6 +168,18 @@ class Following(Flights):
             return None
         said = read_answer(message, flight.qname, flight.qtype, keep_authority=flight.dnssec_ok)
         return self._cache.wrapped(key, self._guarded(said, message, flight), now)  # from outside, nobody leads to us
+
+    def _given_entry(self, key: bytes, name_key: bytes, now: float) -> CacheEntry | None:
+        """What a local name says, None for all other names. Of its aliases, policy judges what is not local alone."""
+        given = None if self._given is None else self._given.find(name_key)
+        if self._given is None or given is None:
+            return None
+        flight = Flight(key, name_key, now)
+        message, leads_on = self._given.answer(parse_question(_QUERY_HEAD + flight.question), given)
+        said = read_answer(message, flight.qname, flight.qtype, keep_authority=flight.dnssec_ok)
+        if leads_on:
+            return self._cache.wrapped(key, replace(said, targets=said.targets[-1:]), now)
+        return self._cache.wrapped(key, self._guarded(said, message, flight), now)  # as below
 
     def _part_landed(self, flight: Flight, part: CacheEntry, why: Why | None) -> None:
         """Something is known of the name that a flight waits for."""

@@ -2,18 +2,21 @@
 
 Loopback and private reverse zones (RFC 6303, 6761, 7793), ``localhost``, ``invalid`` and ``test`` (RFC 6761),
 ``onion`` (RFC 7686), ``home.arpa`` (RFC 8375) and ``resolver.arpa`` (RFC 9462).
+Before them come the names that the admin gives (`resolver.wire.local_data`), some of which are in such zones.
 A zone of ``upstream.zones`` takes its names back, all but those that say where this server's DoT and DoH are
 (DDR, RFC 9462): ``_dns.resolver.arpa``, and ``_dns.NAME`` for the server's own name. No I/O.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from resolver.config.settings import EncryptedSettings, WorkerSettings
 from resolver.wire.codes import POINTER, TYPE_AND_CLASS, Flag, Rcode, Type, has_data_above
 from resolver.wire.designation import Designation, designation
+from resolver.wire.local_data import LocalData
+from resolver.wire.local_records import LocalRecord
 from resolver.wire.message import address_record, name_record, soa_record
 from resolver.wire.names import ancestors_of, key_of, parent_of, parse_name, to_text, wire_of_key
 from resolver.wire.question import Question
@@ -38,10 +41,19 @@ class LocalZone:
 
 
 class LocalNames:
-    """The zones answered here, less those that the admin sends elsewhere."""
+    """The zones answered here, less those that the admin sends elsewhere, and the names that he gives."""
 
-    def __init__(self, forwarded: Iterable[bytes] = (), encrypted: EncryptedSettings | None = None) -> None:
-        """`forwarded` are keys of zones with upstreams of their own; `encrypted` says what DDR tells clients."""
+    def __init__(
+        self,
+        forwarded: Iterable[bytes] = (),
+        encrypted: EncryptedSettings | None = None,
+        local: Sequence[LocalRecord] = (),
+        local_ttl_seconds: int = 300,
+    ) -> None:
+        """`forwarded` are keys of zones with upstreams of their own; `encrypted` says what DDR tells clients.
+
+        `local` are the admin's own names, which are `given`: None where there are none.
+        """
         self._forwarded = frozenset(forwarded)
         self._zones = {zone.key: zone for zone in _zones()}
         self._first_labels = frozenset(key[: 1 + key[0]] for key in self._zones)
@@ -50,6 +62,8 @@ class LocalNames:
         self._designated: dict[bytes, Designation] = {}
         self._own: LocalZone | None = None
         self._designate(encrypted or EncryptedSettings())
+        kept = () if self._own is None else (self._own.key,)
+        self.given = LocalData(local, local_ttl_seconds, kept) if local else None
 
     def _designate(self, encrypted: EncryptedSettings) -> None:
         if encrypted.server_name is None:
@@ -117,6 +131,7 @@ class LocalNames:
             or any(name.startswith(owner) for name in self._data)
             # What is above a zone of others exists, too: its absence would hide that zone (RFC 8020 section 2).
             or any(name.startswith(question.key) for name in self._forwarded)
+            or (self.given is not None and self.given.has_below(question.key))
         )
         return compose(question, Rcode.NOERROR if exists else Rcode.NXDOMAIN, soa, authorities=1, flags=Flag.AA)
 
@@ -132,7 +147,8 @@ _DNS_RESOLVER_ARPA = _key("_dns.resolver.arpa")
 
 def local_names_of(settings: WorkerSettings) -> LocalNames:
     """The names that a worker with these settings answers by itself."""
-    return LocalNames((key_of(parse_name(zone.name)) for zone in settings.zones), settings.encrypted)
+    forwarded = (key_of(parse_name(zone.name)) for zone in settings.zones)
+    return LocalNames(forwarded, settings.encrypted, settings.local, settings.local_ttl_seconds)
 
 
 def _zones() -> Iterator[LocalZone]:

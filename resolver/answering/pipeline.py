@@ -250,13 +250,13 @@ class Pipeline(PendingOwner):
         client = self.clients.at(before.address, before.name)
         if pending.snapshot is not snapshot or client is not before:
             pending.client = client
-            pending.decision = snapshot.decide(client.view, pending.question.key)
+            pending.decision = self._answering.decide(client, pending.question.key)
 
     def landed(self, pending: Pending, entry: CacheEntry) -> None:
         """See PendingOwner."""
         self._places.give_back(pending.client)
         self._judge_anew(pending)
-        if self.unlisted is not None:
+        if self.unlisted is not None and not self._answering.is_given(pending.question.key):
             self.unlisted.note(pending, entry)
         answer = self._answering.answer_from(entry, pending, cached=False)
         if len(answer) > _SMALL_OCTETS and pending.transport is _UDP:

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from resolver.config.environment import fill_in
 from resolver.config.mistakes import sentences
+from resolver.config.local_files import circles, read_local_names
 from resolver.config.places import Document, FileProblem, read_yaml
 from resolver.config.references import KnownReferences, contradictions
 from resolver.config.schema import Config
@@ -46,7 +47,22 @@ def checked(path: Path | None, document: Document | None, known: KnownReferences
     config, problems = _check(document, known)
     if config is None or problems:
         raise ConfigError([_line(path, problem) for problem in sorted(problems, key=lambda problem: problem.line)])
-    return config.placed(path)
+    return _with_local_names(config.placed(path), path, document)
+
+
+def _with_local_names(config: Config, path: Path, document: Document) -> Config:
+    """The config with its hosts files read. Raises ConfigError."""
+    try:
+        names = read_local_names(config.local, config.local_files, config.folder)
+    except ConfigError as error:
+        raise ConfigError([placed(path, document, problem) for problem in error.problems]) from error
+    wrong = [
+        FileProblem(document.places.line_of(("local", name)), ("local", name), text)
+        for name, text in circles(names.records)
+    ]
+    if wrong:
+        raise ConfigError([_line(path, problem) for problem in sorted(wrong, key=lambda problem: problem.line)])
+    return config.with_local_names(names)
 
 
 def placed(path: Path | None, document: Document | None, text: str) -> str:

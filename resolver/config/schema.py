@@ -34,6 +34,8 @@ from resolver.config.control_schema import (
     each_url_once,
 )
 from resolver.config.forwarding_schema import CacheSection, LimitsSection, UpstreamSection
+from resolver.config.local_files import LocalNamesRead
+from resolver.config.local_schema import LocalNamesGiven
 from resolver.config.log_sink_schema import LogSinkSection, sinks_that_clash
 from resolver.config.mail_schema import MailSection
 from resolver.config.policy_schema import Policy
@@ -57,6 +59,15 @@ class Config(Section):
     rate_limits: RateLimitsSection = RateLimitsSection()
     cookies: CookiesSection = CookiesSection()
     upstream: UpstreamSection = UpstreamSection()
+    local: LocalNamesGiven = Field(default={})
+    """Names that are answered here, with their addresses, or with one other name each that they stand for:
+    {'printer.office.example': ['192.0.2.7']}; '*.lab.office.example' is what is below lab.office.example. See
+    docs/local-names.md."""
+    local_files: Annotated[tuple[fields.File, ...], Field(max_length=20)] = ()
+    """Hosts files ('ADDRESS NAME [ALIAS…]' a line) with more such names; a relative path begins at the config file's
+    folder. They are read when the config is."""
+    local_ttl_seconds: Annotated[int, Field(ge=0, le=86400), fields.NUMBER] = 300
+    """TTL of local names, in seconds."""
     cache: CacheSection = CacheSection()
     limits: LimitsSection = LimitsSection()
     admin: AdminSection = AdminSection()
@@ -75,6 +86,7 @@ class Config(Section):
     unlisted: UnlistedSection = UnlistedSection()
     policy: Policy = Policy()
     _source: Path | None = PrivateAttr(None)
+    _local_names: LocalNamesRead = PrivateAttr(LocalNamesRead())
 
     @model_validator(mode="after")
     def _encrypted_has_certificate(self) -> Config:
@@ -118,6 +130,17 @@ class Config(Section):
     def folder(self) -> Path:
         """The folder at which its relative paths begin."""
         return (self._source.parent if self._source else Path()).absolute()
+
+    @property
+    def local_names(self) -> LocalNamesRead:
+        """All local names, those of hosts files among them."""
+        return self._local_names
+
+    def with_local_names(self, names: LocalNamesRead) -> Config:
+        """The same configuration with the local names that were read for it."""
+        found = self.model_copy()
+        found._local_names = names
+        return found
 
     def placed(self, source: Path | None) -> Config:
         """The same configuration as read from `source`: `state_dir` becomes absolute."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from resolver.wire.local_records import LocalRecord
+
 COUNTERS: Final = "counters"
 """The folder of the workers' counter files, below state_dir."""
 
@@ -171,6 +173,8 @@ class WorkerSettings:
     zones: tuple[Zone, ...] = ()
     rebinding_guard: bool = True
     private_names: tuple[str, ...] = ()  # names that may lead to private addresses, beside zones
+    local: tuple[LocalRecord, ...] = ()  # names that are answered here
+    local_ttl_seconds: int = 300
     cache: CacheSettings = field(default_factory=CacheSettings)
     limits: Limits = field(default_factory=Limits)
     rates: RateLimits = field(default_factory=RateLimits)

@@ -14,6 +14,7 @@ Told = dict[str, tuple[str, str]]  # by key path: the value as it is shown, and 
 
 MASK: Final = "(secret)"
 _MOST_KEYS = 5000
+_MOST_LOCAL = 100  # local names that are told one by one
 _MOST_ENTRIES = 20  # of a list that is written out
 _LONGEST = 200  # characters
 _SECRETS = frozenset(("secret", "password", "token", "client_secret", "key", "authorization"))
@@ -24,9 +25,15 @@ _WORK = {"n": 1 << 13, "r": 8, "p": 1}  # of scrypt: a weak secret should not be
 
 
 def told_of(config: Config) -> Told:
-    """All that the file says, in its order."""
+    """All that the file says, in its order, and what is in the hosts files that it names."""
     told: Told = {}
-    for path, value in _leaves(config.model_dump(mode="json", exclude_unset=True, by_alias=True), ""):
+    said = config.model_dump(mode="json", exclude_unset=True, by_alias=True)
+    if len(said.get("local", ())) > _MOST_LOCAL:  # else nothing behind them would be told
+        names = said.pop("local")
+        told["local"] = f"{len(names)} names", _mark(json.dumps(names, sort_keys=True))
+    for path, digest in config.local_names.digests.items():
+        told[f"local_files[{path}]"] = f"SHA-256 {digest}", digest[:16]
+    for path, value in _leaves(said, ""):
         if len(told) >= _MOST_KEYS:
             break
         told[path] = _told(path, value)

@@ -78,6 +78,8 @@ def worker_settings(config: Config, *, workers: int, system_servers: Sequence[Up
         ),
         rebinding_guard=config.upstream.rebinding_guard,
         private_names=config.upstream.private_names,
+        local=config.local_names.records,
+        local_ttl_seconds=config.local_ttl_seconds,
         cache=CacheSettings(
             max_bytes=(cache.max_mib << 20) // workers,
             **cache.model_dump(exclude={"max_mib"}),

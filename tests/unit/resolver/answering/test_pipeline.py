@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import tracemalloc
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import dns.edns
 import dns.flags
@@ -34,6 +34,7 @@ from resolver.policy.snapshot import PolicySnapshot
 from resolver.policy.subjects import Lease
 from resolver.snapshot.clocks import now
 from resolver.telemetry.counters import Counters
+from resolver.wire.local_records import LocalRecord
 from resolver.wire.names import to_text
 
 Done = Callable[[bytes | UpstreamError], None]
@@ -94,12 +95,14 @@ class Served:
         loop: asyncio.AbstractEventLoop,
         *,
         guard: RebindingGuard | None = None,
+        local: Sequence[LocalRecord] = (),
         **limits: int,
     ) -> None:
         self.now = 1000.0
         self.upstream = Upstream()
         self.counters = Counters()
         settings = CacheSettings()
+        local_names = LocalNames(local=local)
         self.resolver = resolver = Resolver(
             self.upstream,
             ResponseCache(settings),
@@ -109,14 +112,14 @@ class Served:
             dropped=self.counters.dropped,
             loop=loop,
             guard=guard,
-            local_names=LocalNames(),
+            local_names=local_names,
             clock=lambda: self.now,
         )
         self.pipeline = Pipeline(
             resolver,
             snapshot,
             ClientBounds(("127.0.0.0/8", "2001:db8::/32"), Limits(**limits)),  # type: ignore[arg-type]
-            OwnAnswers(),
+            OwnAnswers(local_names),
             self.counters,
             clock=lambda: self.now,
         )

@@ -45,6 +45,9 @@ def test_the_defaults_are_those_of_the_contract(tmp_path: Path, monkeypatch: pyt
             "private_names": [],
             "zones": {},
         },
+        "local": {},
+        "local_files": [],
+        "local_ttl_seconds": 300,
         "cache": {
             "max_mib": 64,
             "min_ttl_seconds": 0,
@@ -212,14 +215,16 @@ ENDPOINT = (
         (
             "12: 3",
             "12: is not a known key: known keys are listen, tls, workers, state_dir, user, server, clients, "
-            "rate_limits, cookies, upstream, cache, limits, admin, store, statistics, query_log, subscriptions, "
-            "leases, audit, webhooks, log_sinks, mail, block_page, unlisted, policy",
+            "rate_limits, cookies, upstream, local, local_files, local_ttl_seconds, cache, limits, admin, store, "
+            "statistics, query_log, subscriptions, leases, audit, webhooks, log_sinks, mail, block_page, "
+            "unlisted, policy",
         ),
         (
             '"a\\nb": 3',
             "'a\\nb': is not a known key: known keys are listen, tls, workers, state_dir, user, server, clients, "
-            "rate_limits, cookies, upstream, cache, limits, admin, store, statistics, query_log, subscriptions, "
-            "leases, audit, webhooks, log_sinks, mail, block_page, unlisted, policy",
+            "rate_limits, cookies, upstream, local, local_files, local_ttl_seconds, cache, limits, admin, store, "
+            "statistics, query_log, subscriptions, leases, audit, webhooks, log_sinks, mail, block_page, "
+            "unlisted, policy",
         ),
         # shapes
         ("limits: [1]", "limits: should be a section with keys below it, is a list"),

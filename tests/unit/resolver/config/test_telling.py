@@ -57,3 +57,15 @@ def test_a_long_list_is_told_by_its_length_and_still_shows_a_change(tmp_path: Pa
     before = told_by(tmp_path, text.format(", ".join(names)))
     after = told_by(tmp_path, text.format(", ".join([*names[:-1], "other.example"])))
     assert differences(before, after) == {"policy.lists[house].block": ("1000 entries", "1000 entries")}
+
+
+def test_a_changed_hosts_file_is_told_and_many_local_names_hide_nothing_behind_them(tmp_path: Path) -> None:
+    names = "".join(f"  n{number}.example: ['192.0.2.1']\n" for number in range(6000))
+    text = f"local_files: [hosts]\nlocal:\n{names}policy: {{approval: four-eyes}}\n"
+    (tmp_path / "hosts").write_text("192.0.2.1 a.example\n")
+    before = told_by(tmp_path, text)
+    assert before["local"][0] == "6000 names"
+    assert before["policy.approval"][0] == "four-eyes"
+    (tmp_path / "hosts").write_text("192.0.2.2 a.example\n")
+    after = told_by(tmp_path, text.replace("n7.example", "other.example"))
+    assert differences(before, after).keys() == {"local", f"local_files[{tmp_path / 'hosts'}]"}

@@ -1,0 +1,138 @@
+"""Local names of a config, those of its hosts files among them, checked against each other.
+
+A hosts file has ``ADDRESS NAME [ALIAS…]`` a line, and comments behind ``#`` (hosts(5)). It is read when the config is.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from resolver.config.local_schema import MOST_ADDRESSES, MOST_NAMES, has_addresses, is_fixed, read_address, read_name
+from resolver.config.wording import shown
+from resolver.errors import ConfigError, RuleError
+from resolver.wire.local_data import LocalData
+from resolver.wire.local_records import BY_KEY, MOST_ALIASES, LocalRecord
+
+MOST_FILE_BYTES: Final = 4 << 20
+MOST_LINES: Final = 100_000
+_MOST_PROBLEMS: Final = 20  # told of one file: a file of another kind has a problem a line
+
+
+@dataclass(frozen=True, slots=True)
+class LocalNamesRead:
+    """All local names of a config, and the digests of the hosts files that some of them came from, by path."""
+
+    records: tuple[LocalRecord, ...] = ()
+    digests: dict[str, str] = field(default_factory=dict)
+
+
+def read_local_names(given: Mapping[str, tuple[str, ...]], files: tuple[Path, ...], folder: Path) -> LocalNamesRead:
+    """The names of the key `local` and of hosts files, whose relative paths begin at `folder`.
+
+    A name of `local` is not taken from files, too. Raises ConfigError with each bad line as ``FILE:LINE: what``.
+    """
+    hosts: dict[str, LocalRecord] = {}
+    digests: dict[str, str] = {}
+    problems: list[str] = []
+    for path in files:
+        place = folder / path
+        try:
+            content = _content(place)
+        except ConfigError as error:
+            problems += error.problems
+            continue
+        digests[str(place)] = hashlib.sha256(content).hexdigest()
+        problems += _add_file(hosts, place, content)
+    by_key = tuple(_record(name, texts) for name, texts in given.items())
+    records = (*by_key, *(record for name, record in hosts.items() if name not in given))
+    if len(records) > MOST_NAMES:
+        problems.append(f"local_files: {len(records)} local names in all: at most {MOST_NAMES} are possible")
+    if problems:
+        raise ConfigError(problems)
+    return LocalNamesRead(records, digests)
+
+
+def circles(records: tuple[LocalRecord, ...]) -> Iterator[tuple[str, str]]:
+    """Local names that lead to each other for ever, or by too many steps: each with what is wrong."""
+    if not any(record.alias for record in records):
+        return
+    data = LocalData(records)
+    for record in records:
+        if not record.alias:
+            continue
+        passed = [record.name]
+        following = data.find_text(record.alias)
+        while following is not None and following.record.alias:
+            name = following.record.name
+            if name in passed:
+                yield record.name, f"leads to itself: {' → '.join((*passed, name))}: let one have an address"
+                break
+            passed.append(name)
+            if len(passed) > MOST_ALIASES:
+                yield record.name, f"leads on by more than {MOST_ALIASES} names: let it stand for the last of them"
+                break
+            following = data.find_text(following.record.alias)
+
+
+def _record(name: str, texts: tuple[str, ...]) -> LocalRecord:
+    if has_addresses(texts):
+        return LocalRecord(name, addresses=texts, origin=BY_KEY)
+    return LocalRecord(name, alias=texts[0], origin=BY_KEY)
+
+
+def _content(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            content = file.read(MOST_FILE_BYTES + 1)
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+        why = (error.strerror if isinstance(error, OSError) else None) or error
+        raise ConfigError([f"local_files: {shown(str(path))} cannot be read: {why}"]) from error
+    if len(content) > MOST_FILE_BYTES:
+        raise ConfigError([f"{path}: is larger than {MOST_FILE_BYTES >> 20} MiB, the most for a hosts file"])
+    return content
+
+
+def _add_file(hosts: dict[str, LocalRecord], path: Path, content: bytes) -> list[str]:
+    """Add the names of a file to those there are; the addresses of one name are put together. Gives its mistakes."""
+    problems: list[str] = []
+    lines = content.removeprefix(b"\xef\xbb\xbf").splitlines()
+    if len(lines) > MOST_LINES:
+        return [f"{path}: has {len(lines)} lines: at most {MOST_LINES} are possible"]
+    for number, line in enumerate(lines, 1):
+        try:
+            _add_line(hosts, f"{path}:{number}", line)
+        except RuleError as error:
+            problems.append(f"{path}:{number}: {error}")
+            if len(problems) == _MOST_PROBLEMS:
+                problems.append(f"{path}: and more: is it a hosts file?")
+                break
+    return problems
+
+
+def _add_line(hosts: dict[str, LocalRecord], origin: str, line: bytes) -> None:
+    try:
+        words = line.decode().partition("#")[0].split()
+    except UnicodeDecodeError:
+        raise RuleError("this line is not UTF-8") from None
+    if not words:
+        return
+    address, *names = words
+    if not names:
+        raise RuleError(f"{shown(address)} has no name: write 'ADDRESS NAME [ALIAS…]'")
+    if all(is_fixed(name.lower().rstrip(".")) for name in names):
+        return  # such as localhost, with which every hosts file begins
+    address = read_address(address)
+    for name in map(read_name, names):
+        if is_fixed(name):
+            continue
+        known = hosts.get(name)
+        if known is None:
+            hosts[name] = LocalRecord(name, addresses=(address,), origin=origin)
+        elif address not in known.addresses:
+            if len(known.addresses) == MOST_ADDRESSES:
+                raise RuleError(f"{name} has more than {MOST_ADDRESSES} addresses")
+            hosts[name] = LocalRecord(name, addresses=(*known.addresses, address), origin=known.origin)

@@ -11,6 +11,7 @@ from admin_api.pages.clients import clients
 from admin_api.pages.exemptions import exemptions
 from admin_api.pages.groups import groups
 from admin_api.pages.lists import lists
+from admin_api.pages.local import local
 from admin_api.pages.overview import overview
 from admin_api.pages.policy import policy
 from admin_api.pages.query_log import query_log
@@ -83,6 +84,7 @@ PAGES: tuple[PageRoute, ...] = (
         "operator",
         shown_again=unlisted.show,
     ),
+    PageRoute("GET", "/local", local.show),
     PageRoute("GET", "/reports", reports.first),
     PageRoute("GET", "/reports/exemptions", reports.exemptions),
     PageRoute("GET", "/reports/exemptions.csv", reports.csv),

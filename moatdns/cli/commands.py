@@ -44,6 +44,7 @@ _GROUPS: Final = {  # with their modules, where each is NAME_app, and their help
     "policy": ("policy", "The whole policy as one file, and its history."),
     "catalogue": ("catalogue", "The bundled catalogue: what a new version changes."),
     "unlisted": ("unlisted", "The inbox of domains that look like an AI service and match no rule."),
+    "local": ("local", "Local names: what is answered here, before the policy."),
     "cache": ("cache", "The cache of answers."),
 }
 

@@ -39,6 +39,7 @@ def pages_of(server: Moatdns) -> dict[str, str]:
         "list-edit": "/lists/house-rules:edit",
         "list-new": "/lists:new",
         "unlisted": "/unlisted",
+        "local-names": "/local",
         "report-exemptions": "/reports/exemptions",
         "report-usage": "/reports/usage",
         "report-evidence": "/reports/evidence",

@@ -26,7 +26,7 @@ _LOOKED_AT = 20  # rows of the query log about the name and those below it
 
 async def _lately(call: Call, explanation: Explanation) -> Step | None:
     """The query log's remark on a name whose answer was filtered, here or by an upstream; None where no log has one."""
-    if explanation.verdict not in _FORWARDED:
+    if explanation.verdict not in _FORWARDED or explanation.trace[-1].step == "local":
         return None
     page = await call.context.query_log.page({"name": explanation.name}, None, None, limit=_LOOKED_AT, cursor=None)
     for row in page.items:

@@ -36,6 +36,7 @@ MENU: tuple[MenuChapter, ...] = (
             MenuEntry("Catalogue", "/catalogue"),
             MenuEntry("Lists", "/lists"),
             MenuEntry("Unlisted names", "/unlisted"),
+            MenuEntry("Local names", "/local"),
         ),
     ),
     MenuChapter(

@@ -36,6 +36,7 @@ def server(tmp_path_factory: pytest.TempPathFactory, world: Unbound) -> Iterator
     """A server with something on each page, of which some is odd, long or hostile."""
     config = {**OFFICE, "workers": 1, "query_log": {"what": "all"}, "upstream": {"servers": [world.server]}}
     config["unlisted"] = {"enabled": True, "clients": 1}
+    config["local"] = {f"{'a-long-name-' * 5}x.office.example": ["2001:db8::7", "192.0.2.7"], "*.lab.example": ["a.b"]}
     with Moatdns(tmp_path_factory.mktemp("every"), under_four_eyes(config), with_api=True) as moatdns:
         something_that_waits(moatdns, config)
         something_to_see(moatdns)
@@ -112,6 +113,7 @@ def _heading_as_sent(server: Moatdns, address: str) -> str:
 _LOADED_ON_A_PHONE = (
     *("/", "/queries", "/catalogue/anthropic", "/groups/odd:edit", "/clients", "/lists/odd", "/audit", "/status"),
     "/unlisted",
+    "/local",
     *("/reports/usage", "/tokens"),
 )
 

@@ -25,6 +25,7 @@ _COMMANDS: Final = {  # with their modules, and their help, for the list of all
     ),
     "backup": ("backup", "Save all that a node needs to be itself again in one file; works while the server runs."),
     "restore": ("backup", "Make a backup the state of this node, while no server runs."),
+    "firewall": ("firewall", "Print firewall rules that close ports 53 and 853 to all but this resolver."),
     "schema": ("at_hand", "Print the JSON Schema of the config file; always JSON."),
     "healthcheck": (
         "health",

@@ -1,0 +1,82 @@
+"""Closing of the other ways to a resolver: who is closed in, where they may ask, and what is closed to them."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from resolver.config.addresses import NAMED_CLIENTS, read_network
+from resolver.errors import RuleError
+from resolver.policy.groups import Network
+
+DNS_PORTS: Final = (53, 853)
+"""Ports of plain DNS, and of DNS over TLS and over QUIC (RFC 7858, 9250), each over TCP and UDP."""
+HTTPS_PORT: Final = 443
+FAMILIES: Final[tuple[int, ...]] = (4, 6)
+
+_BESIDE_HOSTS: Final = NAMED_CLIENTS["loopback"]  # no firewall sees what a host says to itself
+
+
+@dataclass(frozen=True, slots=True)
+class Closing:
+    """Networks in CIDR: `clients` may ask `resolvers` alone, which may ask anybody.
+
+    `public`: addresses of other resolvers, closed to clients on HTTPS_PORT, too; `closed`: closed on all ports.
+    """
+
+    resolvers: tuple[str, ...]
+    clients: tuple[str, ...]
+    public: tuple[str, ...] = ()
+    closed: tuple[str, ...] = ()
+
+    def of(self, version: int) -> Closing:
+        """The part of it that is of one version of the Internet Protocol."""
+        parts = (self.resolvers, self.clients, self.public, self.closed)
+        return Closing(*(tuple(one for one in part if (":" in one) is (version == 6)) for part in parts))
+
+
+def closing_of(
+    listens_on: Iterable[str],
+    allowed: Iterable[str],
+    *,
+    resolvers: Iterable[str] = (),
+    clients: Iterable[str] = (),
+    public: Iterable[str] = (),
+    closed: Iterable[str] = (),
+) -> Closing:
+    """Fill a closing in by a config: the addresses that it listens on, and its `clients.allow`.
+
+    `resolvers` and `clients` are taken instead where they are given. Raises RuleError where it cannot be known who is
+    to be left open, and for what is no network.
+    """
+    open_ones = _merged(resolvers) or _merged(host for host in listens_on if _is_reachable(host))
+    if not open_ones:
+        raise RuleError(
+            "the config listens on loopback or on all addresses, so that nothing says by which address clients reach "
+            "this resolver: name each with --resolver"
+        )
+    closed_in = _merged(clients) or _merged(network for entry in allowed for network in _expanded(entry))
+    if not closed_in:
+        raise RuleError("clients.allow has loopback alone: name the networks of your clients with --clients")
+    return Closing(open_ones, closed_in, _merged(public), _merged(closed))
+
+
+def _is_reachable(host: str) -> bool:
+    address = ipaddress.ip_address(host.partition("%")[0])
+    return not (address.is_unspecified or address.is_loopback or address.is_link_local)
+
+
+def _expanded(entry: str) -> Iterator[str]:
+    for network in NAMED_CLIENTS.get(entry, (entry,)):
+        if network not in _BESIDE_HOSTS:
+            yield network
+
+
+def _merged(networks: Iterable[str]) -> tuple[str, ...]:
+    """Networks in their normal form, IPv4 first, none within another: some firewalls refuse those."""
+    read: list[Network] = [ipaddress.ip_network(read_network(text)) for text in networks]
+    four = ipaddress.collapse_addresses(one for one in read if isinstance(one, ipaddress.IPv4Network))
+    six = ipaddress.collapse_addresses(one for one in read if isinstance(one, ipaddress.IPv6Network))
+    return tuple(map(str, [*four, *six]))

@@ -1,0 +1,56 @@
+"""Rules for MikroTik RouterOS 7, as a script of its terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from admin_api.firewall.closing import DNS_PORTS, FAMILIES, HTTPS_PORT, Closing
+
+_MENU: Final = {4: "/ip firewall", 6: "/ipv6 firewall"}
+_PORTS: Final = ",".join(map(str, DNS_PORTS))
+_REFUSE: Final = (("tcp", "reject-with=tcp-reset"), ("udp", "reject-with=icmp-port-unreachable"))
+
+_CHAIN: Final = "chain=moatdns"
+
+
+def mikrotik(closing: Closing) -> str:
+    """Write a closing as a script."""
+    return "\n".join([*_lines(closing), ""])
+
+
+def _lines(closing: Closing) -> Iterator[str]:
+    yield "# Leaves moatdns as the only resolver of these clients. It only refuses."
+    yield "# The last line of each part puts the jump first; without place-before=0 where there is no rule yet."
+    yield "# The router's own resolver is another way: /ip dns set allow-remote-requests=no"
+    for version in FAMILIES:
+        part = closing.of(version)
+        if not part.clients:
+            continue
+        yield f"{_MENU[version]} address-list"
+        for name in ("resolvers", "clients", "public", "closed"):
+            for network in getattr(part, name):
+                yield f"add list=moatdns-{name} address={network}"
+        yield f"{_MENU[version]} filter"
+        yield f'add {_CHAIN} action=return src-address-list=moatdns-resolvers comment="moatdns: its own queries"'
+        yield f'add {_CHAIN} action=return dst-address-list=moatdns-resolvers comment="moatdns: queries to it"'
+        for protocol, how in _REFUSE:
+            yield (
+                f"add {_CHAIN} action=reject {how} protocol={protocol} dst-port={_PORTS} "
+                'comment="moatdns: no other resolver"'
+            )
+        if part.public:
+            for protocol, how in _REFUSE:
+                yield (
+                    f"add {_CHAIN} action=reject {how} protocol={protocol} dst-port={HTTPS_PORT} "
+                    'dst-address-list=moatdns-public comment="moatdns: no other DNS over HTTPS"'
+                )
+        if part.closed:
+            yield (
+                f"add {_CHAIN} action=reject reject-with=icmp-admin-prohibited dst-address-list=moatdns-closed "
+                'comment="moatdns: closed networks"'
+            )
+        yield (
+            "add chain=forward action=jump jump-target=moatdns src-address-list=moatdns-clients place-before=0 "
+            'comment="moatdns"'
+        )

@@ -1,0 +1,102 @@
+"""Rules for firewalls: who is closed in, who stays open, and what each format says."""
+
+from __future__ import annotations
+
+import pytest
+
+from admin_api.firewall.closing import Closing, closing_of
+from admin_api.firewall.formats import FORMATS
+from resolver.errors import RuleError
+
+CLOSING = Closing(
+    ("10.0.0.53/32", "fd00::53/128"),
+    ("10.0.0.0/8", "fd00::/8"),
+    ("9.9.9.9/32", "2620:fe::fe/128"),
+    ("160.79.104.0/23", "2607:6bc0::/48"),
+)
+ONLY_FOUR = Closing(("10.0.0.53/32",), ("10.0.0.0/8",))
+
+
+def test_a_closing_is_filled_in_by_a_config_without_loopback_and_wildcards() -> None:
+    closing = closing_of(["127.0.0.1", "10.0.0.53", "::1", "fd00::53", "0.0.0.0"], ["loopback", "private"])
+    assert closing.resolvers == ("10.0.0.53/32", "fd00::53/128")
+    assert "10.0.0.0/8" in closing.clients
+    assert "fc00::/7" in closing.clients
+    assert not [one for one in closing.clients if one.startswith(("127.", "::1"))]
+
+
+def test_what_is_given_goes_before_the_config_and_networks_within_others_are_left_out() -> None:
+    closing = closing_of(["10.0.0.53"], ["private"], resolvers=["192.0.2.1"], clients=["10.1.0.0/16", "10.0.0.0/8"])
+    assert (closing.resolvers, closing.clients) == (("192.0.2.1/32",), ("10.0.0.0/8",))
+
+
+@pytest.mark.parametrize(
+    ("listens_on", "allowed", "why"),
+    [
+        (["127.0.0.1", "::1"], ["private"], "--resolver"),
+        (["0.0.0.0", "::"], ["private"], "--resolver"),
+        (["10.0.0.53"], ["loopback"], "--clients"),
+    ],
+)
+def test_where_nothing_says_who_stays_open_or_is_closed_in_there_are_no_rules(
+    listens_on: list[str], allowed: list[str], why: str
+) -> None:
+    with pytest.raises(RuleError, match=why):
+        closing_of(listens_on, allowed)
+
+
+def test_what_is_no_network_is_a_mistake() -> None:
+    with pytest.raises(RuleError, match="is not a network"):
+        closing_of(["10.0.0.53"], ["private"], public=["dns.google"])
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_each_format_names_all_networks_and_both_ports(name: str) -> None:
+    text = FORMATS[name](CLOSING)
+    for network in ("10.0.0.53", "fd00::53", "fd00::/8", "9.9.9.9", "2620:fe::fe", "2607:6bc0::/48"):
+        assert network in text, network
+    assert "53" in text
+    assert "853" in text
+    assert "443" in text
+    assert text.endswith("\n")
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_without_a_list_nothing_is_said_of_other_resolvers_or_of_version_six(name: str) -> None:
+    text = FORMATS[name](ONLY_FOUR)
+    assert "10.0.0.53" in text
+    assert "fd00" not in text
+    assert "9.9.9.9" not in text
+
+
+def test_nftables_refuses_only_what_clients_send_elsewhere() -> None:
+    lines = [line.strip() for line in FORMATS["nftables"](CLOSING).splitlines()]
+    forward = lines[lines.index("chain forward {") :]
+    order = [next(n for n, line in enumerate(forward) if part in line) for part in ("saddr @resolvers4", "@clients4")]
+    assert order == sorted(order)
+    assert "delete table inet moatdns" in lines
+    assert 'udp dport { 53, 853 } counter reject comment "DNS, DNS over QUIC"' in lines
+
+
+def test_pf_takes_the_resolver_out_of_its_clients() -> None:
+    lines = FORMATS["pf"](CLOSING).splitlines()
+    assert "table <moatdns_clients> const { 10.0.0.0/8, fd00::/8, !10.0.0.53, !fd00::53 }" in lines
+    assert (
+        "block return in quick proto { tcp, udp } from <moatdns_clients> to ! <moatdns_resolvers> port { 53, 853 }"
+        in lines
+    )
+
+
+def test_fortigate_denies_behind_what_it_accepts_and_knows_masks() -> None:
+    text = FORMATS["fortigate"](CLOSING)
+    assert "set subnet 160.79.104.0 255.255.254.0" in text
+    assert text.index("moatdns is asked") < text.index("moatdns no other DNS") < text.index("moatdns closed networks")
+    assert 'set srcaddr6 "moatdns-clients6"' in text
+    assert "moatdns no other DoH" not in FORMATS["fortigate"](ONLY_FOUR)
+
+
+def test_mikrotik_returns_what_is_the_resolvers_before_it_rejects() -> None:
+    text = FORMATS["mikrotik"](CLOSING)
+    part = text[text.index("/ip firewall filter") : text.index("/ipv6 firewall address-list")]
+    assert part.index("src-address-list=moatdns-resolvers") < part.index("protocol=udp dst-port=53,853")
+    assert part.rstrip().splitlines()[-1].startswith("add chain=forward action=jump jump-target=moatdns")

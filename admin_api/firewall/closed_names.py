@@ -83,9 +83,12 @@ def _is_name(rule: Rule) -> bool:
 
 def _may_open(policy: PolicySnapshot, view: View, action: str, rule: Rule) -> bool:
     """Whether a pattern or an expression may open names that nobody can list."""
-    if rule.kind is RuleKind.PATTERN and RUN not in (rule.written or ""):
-        return not _closes(policy, view, key_of(parse_name((rule.written or "").replace("*", "x"))))
-    return rule.kind is not RuleKind.NAME and action == "allow"
+    if rule.kind is RuleKind.NAME or action == "allow":
+        return rule.kind is not RuleKind.NAME
+    if rule.kind is RuleKind.REGEX or RUN in (rule.written or ""):
+        return False  # of lists of one's own: what blocks opens nothing
+    name = ("x." if rule.form is RuleForm.BELOW else "") + (rule.written or "").replace("*", "x")
+    return not _closes(policy, view, key_of(parse_name(name)))  # of a service that may be open where others are closed
 
 
 def _touch(one: bytes, other: bytes) -> bool:

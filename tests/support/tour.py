@@ -40,6 +40,8 @@ def pages_of(server: Moatdns) -> dict[str, str]:
         "list-new": "/lists:new",
         "unlisted": "/unlisted",
         "local-names": "/local",
+        "roll-out": "/roll-out",
+        "roll-out-group": "/roll-out/default",
         "report-exemptions": "/reports/exemptions",
         "report-usage": "/reports/usage",
         "report-evidence": "/reports/evidence",

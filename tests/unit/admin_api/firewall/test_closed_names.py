@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from admin_api.firewall.closed_names import ClosedNames, closed_names, closed_networks
@@ -15,7 +17,7 @@ from resolver.policy.snapshot import PolicySnapshot
 ACME = ("acme.example", "=only.example", "*.below.example", "api.*.cloud.example")
 
 
-def policy(own: tuple[tuple[str, str], ...] = (), **group: object) -> PolicySnapshot:
+def policy(own: tuple[tuple[str, str], ...] = (), **group: Any) -> PolicySnapshot:
     """The rules of a vendor, and a list of one's own, in one group."""
     sources = [
         RuleSource(Source("acme/chat", Rank.BUNDLED), [SourceRule(parse_rule(text)) for text in ACME]),
@@ -23,11 +25,11 @@ def policy(own: tuple[tuple[str, str], ...] = (), **group: object) -> PolicySnap
             Source("house", Rank.OWN), [SourceRule(parse_rule(text), allow=action == "allow") for action, text in own]
         ),
     ]
-    values = {"block": frozenset(("acme/chat", "house")), **group}
+    values: dict[str, Any] = {"block": frozenset(("acme/chat", "house")), **group}
     return policy_in_memory(compile_rules(sources), compile_groups([CompiledGroup("default", **values)], ()), 1)
 
 
-def closed(own: tuple[tuple[str, str], ...] = (), **group: object) -> ClosedNames:
+def closed(own: tuple[tuple[str, str], ...] = (), **group: Any) -> ClosedNames:
     made = policy(own, **group)
     pairs = [("block", parse_rule(text)) for text in ACME] + [(action, parse_rule(text)) for action, text in own]
     view = made.view_of_group("default")
@@ -43,7 +45,7 @@ def test_a_name_with_all_below_it_is_in_both_forms_and_one_alone_in_the_one_that
 
 
 @pytest.mark.parametrize("group", [{"monitor": True}, {"exempt": True}, {"allow": frozenset(("acme/chat",))}])
-def test_what_is_only_watched_exempt_or_allowed_is_not_in_it(group: dict[str, object]) -> None:
+def test_what_is_only_watched_exempt_or_allowed_is_not_in_it(group: dict[str, Any]) -> None:
     assert closed(**group).wildcard() == []
 
 

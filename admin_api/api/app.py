@@ -111,7 +111,9 @@ class _Serving:
         """A route's handler as aiohttp calls it."""
 
         async def handle(request: web.Request) -> web.StreamResponse:
-            token = None if route.role is None else await self.callers.by_header(request, route.role)
+            token = None
+            if route.role is not None:
+                token = await self.callers.by_header(request, route.role, takes_basic=route.takes_basic)
             query = read_query(request, route.query)
             body = await read_body(request, route.body, may_lack=not route.needs_body) if route.body else {}
             call = Call(

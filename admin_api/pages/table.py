@@ -16,6 +16,7 @@ from admin_api.pages.overview import overview
 from admin_api.pages.policy import policy
 from admin_api.pages.query_log import query_log
 from admin_api.pages.reports import reports
+from admin_api.pages.roll_out import roll_out
 from admin_api.pages.setup import setup
 from admin_api.pages.shared.visit import PageRoute
 from admin_api.pages.status import status
@@ -92,6 +93,9 @@ PAGES: tuple[PageRoute, ...] = (
     PageRoute("GET", "/reports/usage.csv", reports.csv),
     PageRoute("GET", "/reports/evidence", reports.evidence),
     PageRoute("GET", "/reports/evidence.json", reports.evidence_file),
+    PageRoute("GET", "/roll-out", roll_out.show),
+    PageRoute("GET", f"/roll-out/{_NAME}", roll_out.show_one),
+    PageRoute("POST", f"/roll-out/{_NAME}", roll_out.act, "admin", shown_again=roll_out.show_one),
     PageRoute("GET", "/audit", audit.show),
     PageRoute("GET", "/audit/export.jsonl", audit.export),
     PageRoute("POST", "/audit/acknowledge", audit.acknowledge, "admin", shown_again=audit.show),

@@ -8,12 +8,13 @@ from collections import Counter
 from collections.abc import Iterator
 
 from admin_api.query_log import files
+from admin_api.query_log.cursors import MOST_ID
 from resolver.telemetry.query_block_lines import BlockError
 from resolver.telemetry.query_block_reading import QueryBlock
 from resolver.telemetry.query_blocks import FACTS
 
 _SERVICE = FACTS.index("service")
-_BLOCKS = "SELECT packed FROM blocks WHERE newest >= ? ORDER BY id DESC"
+_BLOCKS = "SELECT packed FROM blocks WHERE newest >= ? AND oldest < ? ORDER BY id DESC"
 _PAIRS = "SELECT client, name, count(*) FROM queries WHERE at >= ? AND client IS NOT NULL GROUP BY client, name"
 _NAMES = "SELECT name, count(*), service FROM queries GROUP BY name, service"
 
@@ -21,7 +22,7 @@ _NAMES = "SELECT name, count(*), service FROM queries GROUP BY name, service"
 def pairs_of(connection: sqlite3.Connection, start: float) -> Iterator[tuple[str, str, int]]:
     """Clients and names of a day since a Unix time, and how often: a pair may come again. Raises sqlite3.Error."""
     since = math.ceil(round(start * 1000, 3))
-    for block in _blocks(connection, since):
+    for block in blocks_between(connection, since):
         try:
             columns = block.columns()
             asked = list(zip(columns.clients, columns.names, strict=True))
@@ -33,7 +34,7 @@ def pairs_of(connection: sqlite3.Connection, start: float) -> Iterator[tuple[str
         for (client, name), count in Counter(asked).items():
             if address := clients[client].address:
                 yield address, names[name], count
-    if "queries" in files.tables(connection):
+    if has_rows(connection):
         yield from connection.execute(_PAIRS, [start])
 
 
@@ -42,22 +43,30 @@ def names_of(connection: sqlite3.Connection) -> Iterator[tuple[str, int, str | N
 
     Raises sqlite3.Error.
     """
-    for block in _blocks(connection, 0):
+    for block in blocks_between(connection, 0):
         try:
             columns, names, facts = block.columns(), block.names(), block.facts()
         except BlockError:
             continue
         for number, count in Counter(columns.names).items():
             yield names[number], count, facts[columns.facts[number]][_SERVICE]
-    if "queries" in files.tables(connection):
+    if has_rows(connection):
         yield from connection.execute(_NAMES)
 
 
-def _blocks(connection: sqlite3.Connection, since: int) -> Iterator[QueryBlock]:
-    """The blocks of a day, the newest first, without those that cannot be read."""
+def has_rows(connection: sqlite3.Connection) -> bool:
+    """Whether a day has rows of an earlier version. Raises sqlite3.Error."""
+    return "queries" in files.tables(connection)
+
+
+def blocks_between(connection: sqlite3.Connection, since: int, until: int = MOST_ID) -> Iterator[QueryBlock]:
+    """The blocks of a day that touch a time in Unix milliseconds, the newest first, without those that are damaged.
+
+    Raises sqlite3.Error.
+    """
     if "blocks" not in files.tables(connection):
         return
-    for (packed,) in connection.execute(_BLOCKS, [since]):
+    for (packed,) in connection.execute(_BLOCKS, [since, until]):
         try:
             yield QueryBlock(packed)
         except BlockError:

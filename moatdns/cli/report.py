@@ -14,6 +14,7 @@ from admin_api.signed.files import MOST_OCTETS, NotGenuine, fingerprint_of, veri
 from admin_api.signed.keys import load_key, public_key_of
 from moatdns.cli.api_client import ApiClient, Item, api_command
 from moatdns.cli.common import ConfigOption, JsonOption, fail
+from moatdns.cli.forecast import print_forecast
 from moatdns.cli.output import print_json, print_line
 from moatdns.cli.reading import load, work_as_owner
 from resolver.errors import MoatdnsError
@@ -54,6 +55,22 @@ def evidence(
             print_line(f"written to {out}, signed with {whole['signature']['fingerprint']}")
             return
     api.show(whole, _print, indent=1)
+
+
+@api_command(report_app, "forecast")
+def forecast(
+    api: ApiClient,
+    start: Annotated[
+        str | None,
+        typer.Option("--from", metavar="TIME", help="Begin, as 2026-01-31T00:00:00Z; default: 14 days ago."),
+    ] = None,
+    end: Annotated[str | None, typer.Option("--to", metavar="TIME", help="End (not included); default: now.")] = None,
+    group: Annotated[str | None, typer.Option("--group", metavar="NAME", help="Of this group alone.")] = None,
+) -> None:
+    """Tell who would be hit if what groups watch were enforced: clients, services, names, likely requests."""
+    given = {"from": _time(start), "to": _time(end), "group": group}
+    query = urllib.parse.urlencode({name: value for name, value in given.items() if value is not None})
+    api.show(api.call("GET", f"reports/forecast?{query}").body, print_forecast)
 
 
 @report_app.command("verify")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 import hashlib
 import ipaddress
 import time
@@ -86,6 +88,21 @@ class Throttle:
 
 def _digest(token: str) -> bytes:
     return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
+
+
+def from_basic(authorization: str | None) -> str | None:
+    """Turn Basic authentication (RFC 7617), with a token as its password, into Bearer; all else stays as it is.
+
+    Firewalls that fetch lists know nothing else. Browsers are never asked for it, so that none sends it by itself.
+    """
+    scheme, _, text = (authorization or "").partition(" ")
+    if scheme.lower() != "basic":
+        return authorization
+    try:
+        _, _, password = base64.b64decode(text.strip(), validate=True).decode().partition(":")
+    except (binascii.Error, ValueError):
+        password = ""
+    return f"Bearer {password}"
 
 
 async def authenticate(context: Context, throttle: Throttle, address: str, authorization: str | None) -> TokenRow:

@@ -7,7 +7,7 @@ import asyncio
 from aiohttp import web
 
 from admin_api.api.context import Context
-from admin_api.api.http.auth import Throttle, authenticate
+from admin_api.api.http.auth import Throttle, authenticate, from_basic
 from admin_api.editing.refusals import BadRequest
 from admin_api.store import tokens
 from admin_api.store.errors import StoreAway
@@ -25,10 +25,11 @@ class Callers:
         self._throttle = Throttle(ipv6_prefix=context.settings.networks.ipv6_prefix)
         self._touching: set[asyncio.Task[None]] = set()
 
-    async def by_header(self, request: web.Request, role: str) -> TokenRow:
+    async def by_header(self, request: web.Request, role: str, *, takes_basic: bool = False) -> TokenRow:
         """Whose token the Authorization header has. Raises BadRequest (401, 403, 429), StoreAway."""
+        sent = request.headers.get("Authorization")
         token = await authenticate(
-            self._context, self._throttle, request.remote or "", request.headers.get("Authorization")
+            self._context, self._throttle, request.remote or "", from_basic(sent) if takes_basic else sent
         )
         self.note(request, token)
         demand(token, role)

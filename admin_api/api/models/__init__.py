@@ -18,6 +18,11 @@ from admin_api.api.models.exemptions import (
     RenewBody, Renewal, SubjectBody,
 )
 from admin_api.api.models.explain import ExplainQuery, Explained
+from admin_api.api.models.firewall import PolicyDomainsQuery, PolicyNetworksQuery
+from admin_api.api.models.forecast import (
+    Forecast, ForecastClients, ForecastGroup, ForecastName, ForecastQuery, ForecastRequest, ForecastService,
+    ForecastTop, RollOut, RollOutGroup,
+)
 from admin_api.api.models.groups import GroupBody, GroupItem, GroupPatch, Groups, GroupsPage, ResponseBody
 from admin_api.api.models.leases import (
     LeaseBody, LeaseEnd, LeaseEventItem, LeaseHistory, LeaseHistoryPage, LeaseItem, Leases, LeasesPage,

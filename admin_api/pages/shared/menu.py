@@ -32,6 +32,7 @@ MENU: tuple[MenuChapter, ...] = (
             MenuEntry("Exemptions", "/exemptions"),
             MenuEntry("Changes", "/changes"),
             MenuEntry("Groups", "/groups"),
+            MenuEntry("Roll-out", "/roll-out"),
             MenuEntry("Clients", "/clients"),
             MenuEntry("Catalogue", "/catalogue"),
             MenuEntry("Lists", "/lists"),

@@ -1,0 +1,108 @@
+"""Models of the roll-out: who would be hit if what groups watch were enforced, and how far each group is."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import AwareDatetime, BaseModel, Field
+
+from admin_api.api.models.common import Items, Window, WindowReply
+
+RollOutState = Literal["not begun", "watching", "forecast ready", "enforced", "exempt"]
+
+
+class ForecastQuery(Window):
+    """A time, and one group or all."""
+
+    group: str | None = Field(None, min_length=1, max_length=63, description="Default: every group.")
+
+
+class ForecastClients(BaseModel):
+    """Clients that would have met a block, of those seen. All null where the query log tells no clients."""
+
+    hit: int | None
+    seen: int | None = Field(description="Clients that asked for anything.")
+    seen_in: Literal["group", "node"] = Field(
+        description="Where they were seen: in the group if the log has all queries, else on the whole node."
+    )
+    share: float | None = Field(description="`hit` / `seen`, at most 1.")
+
+
+class ForecastService(BaseModel):
+    """A service, or a list of your own for names without one."""
+
+    service: str | None
+    list: str | None
+    queries: int
+    clients: int | None
+    regular_clients: int | None = Field(description="Clients that asked on three different days or more.")
+
+
+class ForecastName(BaseModel):
+    """A name that would have been blocked."""
+
+    name: str
+    service: str | None
+    list: str | None
+    queries: int
+    clients: int | None
+
+
+class ForecastTop(BaseModel):
+    """A client with most such queries: an identity, an address or a network, as the query log has it."""
+
+    client: str
+    queries: int
+    services: int
+
+
+class ForecastRequest(BaseModel):
+    """An exemption that will probably be asked for: its scope, and for how many."""
+
+    scope: str
+    clients: int
+    queries: int
+
+
+class ForecastGroup(BaseModel):
+    """What enforcing would change in a group."""
+
+    group: str
+    queries: int = Field(description="That would have been blocked.")
+    blocked: int = Field(description="That were blocked.")
+    exempted: int
+    clients: ForecastClients
+    services: list[ForecastService]
+    names: list[ForecastName]
+    names_left_out: int
+    top_clients: list[ForecastTop]
+    requests: list[ForecastRequest]
+
+
+class Forecast(WindowReply):
+    """Who would be hit, by the query log of a time and the policy of then."""
+
+    log_since: str | None = Field(description="First day of the query log within that time; null where it has none.")
+    clients_are: Literal["full", "network", "hidden"] = Field(description="query_log.clients")
+    groups: list[ForecastGroup]
+    cannot_show: list[str] = Field(description="Finished sentences.")
+
+
+class RollOutGroup(BaseModel):
+    """How far a group is. `since`: when that state began, as far as is known."""
+
+    name: str
+    origin: str
+    state: RollOutState
+    since: AwareDatetime | None
+    until: AwareDatetime | None = Field(description="When its watch of single names ends (`monitor_until`).")
+    watches: list[str] = Field(description="Names that are watched beside `mode`.")
+    monitored: int = Field(description="Queries that would have been blocked, in the last `watch_days` days.")
+    blocked: int = Field(description="Queries that were blocked in the last `watch_days` days.")
+    notes: list[str]
+
+
+class RollOut(Items[RollOutGroup]):
+    """All groups."""
+
+    watch_days: int = Field(description="Days after which a forecast is ready.")

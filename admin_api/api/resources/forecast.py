@@ -1,0 +1,158 @@
+"""The roll-out: how far each group is, and who would be hit if what it watches were enforced."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from admin_api.api import models
+from admin_api.api.http.call import ApiReply, Call
+from admin_api.api.resources.statistics import window
+from admin_api.child_process import in_child
+from admin_api.editing.errors import Invalid
+from admin_api.editing.refusals import BadRequest
+from admin_api.forecast.counting import CountedLog, GroupCount
+from admin_api.forecast.messages import FORECAST_CHANNEL, CountLog
+from admin_api.forecast.stages import MOST_ROWS, WATCH_DAYS, GroupStage, stage_of
+from admin_api.store import audit, groups
+from admin_api.store.groups import GroupRow
+from resolver.config.notes import group_notes
+from resolver.errors import MoatdnsError
+
+USUAL: Final = timedelta(days=WATCH_DAYS)
+"""Time that a forecast looks back."""
+_LONGEST: Final = timedelta(days=92)
+_CHILD: Final = "admin_api.forecast.child"
+_NO_LOG: Final = "query_log.enabled is false: there are no names and no clients to forecast by"
+_OLD_DAYS: Final = "the query log begins on {day}: what was asked before is not in this forecast"
+_HIDDEN: Final = "query_log.clients: hidden: how many clients would be hit is not known"
+_NETWORKS: Final = "query_log.clients: network: numbers of clients are numbers of networks"
+
+
+async def show(call: Call) -> ApiReply:
+    """GET /reports/forecast."""
+    query: models.ForecastQuery = call.query
+    context = call.context
+    start, end = window(query, USUAL)
+    if end - start > _LONGEST:
+        raise Invalid([("/from", f"a forecast looks back at most {_LONGEST.days} days")])
+    if query.group is not None:
+        async with context.store.read() as connection:
+            await groups.get(connection, query.group)  # NotFound where there is none
+    counted = CountedLog([], None, [_NO_LOG])
+    if context.settings.query_log:
+        order = CountLog(context.state_dir, start.timestamp(), end.timestamp(), query.group)
+        async with context.plans.turn():
+            try:
+                counted = await in_child(_CHILD, FORECAST_CHANNEL, order, MoatdnsError, "the forecast")
+            except MoatdnsError as error:
+                raise BadRequest(503, str(error), Retry_After="5") from None
+    on_node = (await context.statistics.summary(start, end))["clients"] if context.settings.statistics else None
+    kept = context.settings.clients
+    return ApiReply(
+        models.Forecast(
+            start=start,
+            end=end,
+            log_since=counted.first_day,
+            clients_are="network" if kept == "network" else "hidden" if kept == "hidden" else "full",
+            groups=[_group(one, on_node, has_clients=kept != "hidden") for one in counted.groups],
+            cannot_show=[*counted.lacks, *_lacks(call, start, counted)],
+        )
+    )
+
+
+async def roll_out(call: Call) -> ApiReply:
+    """GET /reports/roll-out."""
+    context, now = call.context, datetime.now(UTC)
+    today = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    ever: set[str] = set()
+    lately = {kind: Counter[str]() for kind in ("monitored", "blocked")}
+    if context.settings.statistics:
+        start, end, day = today - _LONGEST, now + timedelta(seconds=1), 86400
+        for hits in await context.statistics.breakdown("group", start, end, day):
+            ever.add(hits["key"])
+            if hits["at"] >= today - USUAL:
+                lately["monitored"][hits["key"]] += hits["monitored"]
+                lately["blocked"][hits["key"]] += hits["blocked"]
+    items = []
+    async with context.store.read() as connection:
+        for row in await groups.all_groups(connection):
+            trail = await audit.page(connection, limit=MOST_ROWS, object=f"groups/{row.name}")
+            stage = stage_of(row, trail, now, has_hits=row.name in ever)
+            items.append(_item(row, stage, lately["monitored"][row.name], lately["blocked"][row.name], now))
+    return ApiReply(models.RollOut(items=items, watch_days=WATCH_DAYS))
+
+
+def _item(row: GroupRow, stage: GroupStage, monitored: int, blocked: int, now: datetime) -> models.RollOutGroup:
+    notes = list(group_notes(row, now))
+    if stage.stage == "enforced" and not stage.watched_before:
+        notes.append("it was enforced without a watch: nobody knows who is hit")
+    if stage.stage == "not begun":
+        notes.append("nobody in it has asked for a listed name yet; its policy is in force for whoever does")
+    return models.RollOutGroup(
+        name=row.name,
+        origin=row.origin,
+        state=stage.stage,
+        since=stage.since,
+        until=row.monitor_until,
+        watches=list(row.monitor),
+        monitored=monitored,
+        blocked=blocked,
+        notes=notes,
+    )
+
+
+def _lacks(call: Call, start: datetime, counted: CountedLog) -> list[str]:
+    settings = call.context.settings
+    found = []
+    if settings.query_log and counted.first_day is not None and counted.first_day > start.date().isoformat():
+        found.append(_OLD_DAYS.format(day=counted.first_day))
+    if settings.clients in ("hidden", "network"):
+        found.append(_HIDDEN if settings.clients == "hidden" else _NETWORKS)
+    return found
+
+
+def _group(one: GroupCount, on_node: int | None, *, has_clients: bool) -> models.ForecastGroup:
+    def known(count: int) -> int | None:
+        return count if has_clients else None
+
+    seen = one.seen if one.holds_all else on_node
+    share = min(1.0, round(one.clients / seen, 4)) if has_clients and seen else None
+    likely = [each for each in one.services if each.regular and each.service]
+    return models.ForecastGroup(
+        group=one.group,
+        queries=one.queries,
+        blocked=one.blocked,
+        exempted=one.exempted,
+        clients=models.ForecastClients(
+            hit=known(one.clients),
+            seen=seen if has_clients else None,
+            seen_in="group" if one.holds_all else "node",
+            share=share,
+        ),
+        services=[
+            models.ForecastService(
+                service=each.service,
+                list=each.list,
+                queries=each.queries,
+                clients=known(each.clients),
+                regular_clients=known(each.regular),
+            )
+            for each in one.services
+        ],
+        names=[
+            models.ForecastName(
+                name=each.name, service=each.service, list=each.list, queries=each.queries, clients=known(each.clients)
+            )
+            for each in one.names
+        ],
+        names_left_out=one.names_left_out,
+        top_clients=[
+            models.ForecastTop(client=each.client, queries=each.queries, services=each.services) for each in one.top
+        ],
+        requests=[
+            models.ForecastRequest(scope=each.service or "", clients=each.regular, queries=each.queries)
+            for each in sorted(likely, key=lambda each: (-each.regular, -each.queries))
+        ],
+    )

@@ -1,0 +1,82 @@
+"""Pages of the roll-out: stages of groups, a forecast from a real query log, and one click there and back."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from admin_api.query_log import files
+from tests.support.log_blocks import add_rows
+from tests.unit.admin_api.browser import Browser
+from tests.unit.admin_api.conftest import Served
+
+pytestmark = pytest.mark.slow  # each forecast is made by a process of its own
+
+
+async def step(browser: Browser, address: str, do: str) -> None:
+    """Send the form of a page that does a step."""
+    (form,) = [form for form in await browser.forms(address) if form.fields.get("do") == do]
+    await browser.send(form.action, form.fields)
+
+
+async def state(served: Served, name: str) -> str:
+    items = (await served.get("reports/roll-out"))["items"]
+    return next(str(item["state"]) for item in items if item["name"] == name)
+
+
+async def test_a_group_is_watched_and_enforced_by_one_click_each_and_its_stage_says_so(served: Served) -> None:
+    browser = await Browser.log_in(served, "admin")
+    assert await state(served, "default") == "not begun"
+    await step(browser, "/roll-out", "watch")
+    assert (await served.get("groups/default"))["mode"] == "monitor"
+    assert await state(served, "default") == "watching"
+    await step(browser, "/roll-out/default", "enforce")
+    group = await served.get("groups/default")
+    assert (group["mode"], group["block"]) == ("enforce", None)
+    assert await state(served, "default") == "enforced"
+    page, _ = await browser.get("/roll-out/default")
+    assert "Back to monitor" in page
+    assert "was enforced without a watch" not in page
+
+
+async def test_enforcing_a_watch_of_names_blocks_them_beside_what_was_blocked(served: Served) -> None:
+    watch = {"monitor": ["clouds", "ai"], "monitor_until": "2099-01-01T00:00:00Z"}
+    assert await served.status("PATCH", "groups/default", watch) == 200
+    browser = await Browser.log_in(served, "admin")
+    assert "ai, bypass, lists, clouds" in (await browser.get("/roll-out/default"))[0]
+    await step(browser, "/roll-out/default", "enforce")
+    group = await served.get("groups/default")
+    assert group["block"] == ["ai", "bypass", "lists", "clouds"]
+    assert (group["monitor"], group["monitor_until"]) == ([], None)
+
+
+async def test_the_forecast_says_who_would_be_hit_and_what_they_would_ask_for(served: Served) -> None:
+    now = datetime.now(UTC).timestamp()
+    for days_ago in range(4):
+        at = now - days_ago * 86400 - 60
+        rest = ["A", "NOERROR", "monitor", "anthropic/claude", "anthropic/claude", "claude.ai", None, "udp", 0.0]
+        rows = [[at, client, "default", "claude.ai", *rest] for client in ("10.0.0.1", "10.0.0.2")[: 2 - days_ago % 2]]
+        add_rows(served.store_folder / files.FOLDER, files.day_of(at), rows)
+    found = await served.get("reports/forecast?group=default")
+    (group,) = found["groups"]
+    assert (group["queries"], group["clients"]["hit"]) == (6, 2)
+    assert group["requests"] == [{"scope": "anthropic/claude", "clients": 1, "queries": 6}]
+    assert group["names"][0]["name"] == "claude.ai"
+    for role, sees in (("viewer", False), ("admin", True)):
+        page, _ = await (await Browser.log_in(served, role)).get("/roll-out/default")
+        assert "claude.ai" in page
+        assert "anthropic/claude" in page
+        assert "10.0.0.1" in page
+        assert ("Begin to watch" in page) is sees
+
+
+async def test_what_there_is_not_is_told(served: Served) -> None:
+    browser = await Browser.log_in(served, "admin")
+    await browser.get("/roll-out/nobody", 404)
+    await browser.send("/roll-out/default", {"do": "dance"}, 422)
+    assert await served.status("GET", "reports/forecast?group=nobody", role="viewer") == 404
+    window = "from=2025-01-01T00:00:00Z&to=2026-01-01T00:00:00Z"
+    assert await served.status("GET", f"reports/forecast?{window}", role="viewer") == 422
+    assert await served.status("GET", "reports/forecast", role="lease") == 403
+    await (await Browser.log_in(served, "operator")).send("/roll-out/default", {"do": "watch"}, 403)

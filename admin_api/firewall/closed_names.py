@@ -41,7 +41,7 @@ class ClosedNames:
 def closed_names(
     policy: PolicySnapshot, view: View, known: Collection[tuple[str, Rule]], wanted: Iterable[Rule]
 ) -> ClosedNames:
-    """What of the `wanted` rules closes names for a view; `known` are all rules with their actions: some may open."""
+    """Find the names that `wanted` rules close for a view; `known` are all rules with their actions: some may open."""
     opened = sorted({rule.key for _, rule in known if _is_name(rule) and not _closes(policy, view, rule.key)})
     unsure = {rule.key for action, rule in known if _may_open(policy, view, action, rule)}
     found = ClosedNames()

@@ -8,6 +8,7 @@ import socket
 import struct
 import sys
 from collections.abc import Sequence
+from typing import cast
 
 _QUERY = struct.pack("!6H", 0x4D41, 0x0100, 1, 0, 0, 0) + b"\x07example\x00" + struct.pack("!2H", 1, 1)
 _PLACES = {  # what is tried: where, and on which port
@@ -48,8 +49,7 @@ def reply_to(query: bytes) -> bytes:
 
 class _Answering(asyncio.DatagramProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.DatagramTransport)
-        self._transport = transport
+        self._transport = cast(asyncio.DatagramTransport, transport)  # the loop's own is no subclass of it
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
         self._transport.sendto(reply_to(data), addr)

@@ -33,7 +33,7 @@ async def test_a_group_is_watched_and_enforced_by_one_click_each_and_its_stage_s
     assert await state(served, "default") == "watching"
     await step(browser, "/roll-out/default", "enforce")
     group = await served.get("groups/default")
-    assert (group["mode"], group["block"]) == ("enforce", None)
+    assert (group["mode"], group["block"], group["monitor"]) == ("enforce", ["ai", "bypass", "lists"], [])
     assert await state(served, "default") == "enforced"
     page, _ = await browser.get("/roll-out/default")
     assert "Back to monitor" in page

@@ -20,11 +20,13 @@ from resolver.telemetry.log import Log
 def make_api(first: Begin, keepers: Keepers, channel: SupervisorChannel, log: Log) -> ApiServer:
     """The admin API, not started yet."""
     settings, of_workers = first.settings, first.worker_settings
+    access = access_of(of_workers)
+    keepers.gauges.local_names_of_config = len(access.local_names.of_config)
     context = Context(
         settings=settings,
         serves=Serves.of(of_workers, first.serving),
         log_lacks=tuple(log_lacks(settings, of_workers.telemetry.query_log)),
-        access=access_of(of_workers),
+        access=access,
         log=log,
         store_access=keepers.access,
         policy=keepers.policy,

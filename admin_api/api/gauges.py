@@ -48,6 +48,7 @@ class Gauges:
         self._changes_waiting = 0
         self._asked_at: list[datetime] = []  # for exemptions that wait, the oldest first
         self.certificates = certificates
+        self.local_names_of_config = 0
 
     async def run(self) -> None:
         """Ask the supervisor now and then, for ever."""
@@ -62,6 +63,10 @@ class Gauges:
                     self._asked_at = await exemptions.pending_since(connection)
             await asyncio.to_thread(self.certificates.read_missing)
             await asyncio.sleep(_EVERY_SECONDS)
+
+    def _names_of_policy(self) -> int:
+        snapshot = self._keeper.snapshot
+        return 0 if snapshot is None else len(snapshot.local.records)
 
     def values(self) -> Mapping[str, Mapping[tuple[str, ...], float]]:
         """By metric, and by the values of its labels."""
@@ -78,6 +83,7 @@ class Gauges:
                 {(): self._asked_at[0].timestamp()} if self._asked_at else {}
             ),
             "moatdns_change_requests": {(): self._changes_waiting},
+            "moatdns_local_names": {("file",): self.local_names_of_config, ("api",): self._names_of_policy()},
             "moatdns_pauses": {(): len(self._subjects.subjects.pauses)},
             "moatdns_subjects_up_to_date": {(): self._subjects.trouble is None},
             "moatdns_state_free_bytes": {(): free} if (free := free_bytes(self._state_dir)) is not None else {},

@@ -23,6 +23,7 @@ from admin_api.editing.pauses import check_emergency
 from admin_api.editing.refusals import BadRequest
 from admin_api.persons import is_same_person
 from admin_api.second_owner.effect import finding
+from admin_api.second_owner.local_names import LocalFacts
 from admin_api.second_owner.openings import openings
 from admin_api.store import change_requests, tokens
 from admin_api.store.change import JUDGE, Change, Judge
@@ -133,7 +134,7 @@ async def _judge(change: Change, call: Call, found: list[Finding]) -> None:
         await check_hook(change, call)
         return
     longest = call.context.settings.longest_emergency_pause_seconds
-    opens = await openings(change, call.context.catalogue) or await check_emergency(change, call.owner, longest)
+    opens = await _opened(change, call) or await check_emergency(change, call.owner, longest)
     if opens:
         found.append(await finding(change, opens))
         raise NeedsAnother(opens)
@@ -170,7 +171,15 @@ async def _agree(change: Change, approval: Call, row: ChangeRequestRow, version:
 
 async def all_openings(change: Change, call: Call) -> list[str]:
     """Openings of a change, pauses among it, whoever makes it."""
-    return [*await openings(change, call.context.catalogue)] or await check_emergency(change, call.owner, 0)
+    return await _opened(change, call) or await check_emergency(change, call.owner, 0)
+
+
+async def _opened(change: Change, call: Call) -> list[str]:
+    """Openings of a change, but for pauses."""
+    keeper = call.context.policy
+    has_all_rules = keeper.whole_revision >= change.revision - 1  # that were stored before this change
+    local = LocalFacts(call.context.access.local_names.of_config, keeper.snapshot if has_all_rules else None)
+    return await openings(change, call.context.catalogue, local=local)
 
 
 def _plain(reply: ApiReply, row: ChangeRequestRow) -> Any:

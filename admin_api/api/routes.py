@@ -42,6 +42,7 @@ from admin_api.api.route import BASE, CONFLICT, GONE, Route
 NAME = r"{name:[a-z0-9][a-z0-9-]*}"
 LIST = r"{name:[a-z0-9][a-z0-9-]*(?:/[a-z0-9][a-z0-9-]*)?}"  # bundled lists are called vendor/service
 ID = r"{id:[a-z]{2}-[0-9a-f]{1,40}}"
+HOST = r"{name:[^/]{1,1000}}"  # a name as people write it, with or without wildcard
 DOMAIN = r"{domain:[a-z0-9_-]+(?:\.[a-z0-9_-]+)+}"
 ADDRESS = r"{address:[0-9A-Fa-f:.]{2,45}}"
 
@@ -231,6 +232,13 @@ ROUTES: tuple[Route, ...] = (
           {202: models.WebhooksTested}),
     Route("GET", f"{BASE}/local", local.listing, "viewer", "Names that are answered here, by name",
           {200: models.LocalNameItems}, query=models.LocalNamesPage),
+    Route("GET", f"{BASE}/local/{HOST}", local.show, "viewer", "A local name", {200: models.LocalNameItem},
+          may_fail_with=GONE),
+    Route("PUT", f"{BASE}/local/{HOST}", local.put, "operator",
+          "Make a local name, or give it other addresses or another alias",
+          {200: models.LocalNameItem, 201: models.LocalNameItem}, body=models.LocalNameBody, may_fail_with=CONFLICT),
+    Route("DELETE", f"{BASE}/local/{HOST}", local.delete, "operator", "Remove a local name", {204: None},
+          may_fail_with=CONFLICT),
     Route("GET", f"{BASE}/log-sinks", log_sinks.listing, "viewer", "The state of each log sink",
           {200: models.LogSinks}),
     Route("GET", f"{BASE}/mail", mail.show, "viewer", "The state of mail", {200: models.MailState}),

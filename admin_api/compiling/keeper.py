@@ -195,7 +195,8 @@ class Keeper:
         wanted, layers = await self._stacked(store)
         groups = await asyncio.to_thread(wanted.groups, self._loaded.catalogue)
         origin = Origin(wanted.fingerprint, wanted.base, layers.store_id, wanted.revision)
-        manifest = await asyncio.to_thread(self._written, layers, groups, origin)
+        local = await asyncio.to_thread(lambda: wanted.local)
+        manifest = await asyncio.to_thread(self._written, layers, groups, origin, local)
         if manifest is not self._manifest:
             snapshot = await asyncio.to_thread(open_snapshot, manifest, like=self.snapshot)
             await self._publish(manifest)
@@ -221,12 +222,13 @@ class Keeper:
             self.hear(PolicyNote(datetime.now(UTC), wanted.revision, manifest.revision, fingerprint))
         await self._tidy(store, wanted, layers, has_new_base=has_new_base)
 
-    def _written(self, layers: Layers, groups: bytes, origin: Origin) -> Manifest:
+    def _written(self, layers: Layers, groups: bytes, origin: Origin, local: bytes) -> Manifest:
         """The manifest; the one in force where that says the same."""
         now = self._manifest
-        if now and now.layers == layers.files and now.holds_groups(groups) and now.fingerprint == origin.fingerprint:
+        is_same = now is not None and now.layers == layers.files and now.fingerprint == origin.fingerprint
+        if now is not None and is_same and now.holds_groups(groups) and now.holds_local(local):
             return now
-        return write_manifest(self._state_dir / SNAPSHOTS, layers.files, groups, origin)
+        return write_manifest(self._state_dir / SNAPSHOTS, layers.files, groups, origin, local)
 
     async def _stacked(self, store: Store) -> tuple[WantedPolicy, Layers]:
         """The policy as it is, and the layers that it consists of. Raises MoatdnsError."""

@@ -24,6 +24,7 @@ from resolver.policy.overlay import RuleChange, overlay
 from resolver.policy.rule_layer import Rank, Source
 from resolver.policy.rule_syntax import parse_rule
 from resolver.policy.stack import RuleStack
+from resolver.snapshot.local_file import pack_local
 from resolver.system.state_files import reading
 
 _RANKS = {"own": Rank.OWN, "subscription": Rank.SUBSCRIPTION}
@@ -69,6 +70,11 @@ class WantedPolicy:
     def rules(self) -> int:
         """How many rules there are beside the catalogue's."""
         return sum(row.rules for row in self.document.lists)
+
+    @property
+    def local(self) -> bytes:
+        """The local names, packed."""
+        return pack_local(row.record for row in self.document.local)
 
     def groups(self, catalogue: Catalogue) -> bytes:
         """The groups, compiled."""

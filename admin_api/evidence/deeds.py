@@ -19,7 +19,7 @@ from admin_api.store.tables import audit
 MOST_DEEDS: Final = 200_000
 """Rows that are looked at; a period with more is refused."""
 
-_KINDS: Final = ("groups/", "lists/", "pauses/", "tokens/", "change-requests/")
+_KINDS: Final = ("groups/", "lists/", "local/", "pauses/", "tokens/", "change-requests/")
 _ALONE: Final = ("policy", "catalogue", "config", "audit", "store")
 _TOKEN = "token:"  # noqa: S105 (what actors begin with)
 

@@ -18,6 +18,7 @@ from admin_api.store.exemptions import ExemptionRow
 from admin_api.store.leases import LeaseEvent
 
 EXEMPTION, PAUSE, LEASE, POLICY, LIST, TOKEN, CONFIG = "exemption", "pause", "lease", "group", "list", "token", "config"
+LOCAL: Final = "local"
 
 MOST_TURNS: Final = 2_000
 """Changes of groups that are held against each other; of more, the newest."""
@@ -169,7 +170,7 @@ def other_lines(
     """Lists, tokens, the catalogue and the config, where they opened something, or may have."""
     for deed in deeds:
         if period.start <= deed.at < period.until:
-            begins = known.begins(deed.at) if deed.kind == "lists" else deed.at
+            begins = known.begins(deed.at) if deed.kind in ("lists", "local") else deed.at
             for kind, phrase in _phrases(deed, lookup):
                 yield _untimed(kind, phrase, begins, deed, deed.source)
 
@@ -183,6 +184,10 @@ def _phrases(deed: Deed, lookup: OpeningLookup) -> Iterator[tuple[str, str]]:
         entry = Entry(deed.action, deed.kind, deed.name, deed.before, deed.after)
         yield from ((LIST, phrase) for phrase in lookup.of_lists([entry]))
         yield from ((LIST, phrase) for phrase in _rules(deed, before, after))
+    elif deed.kind == "local":  # whichever rules there were: the name is answered before them
+        leads = [*after["addresses"], *([after["alias"]] if after["alias"] else [])] if after else []
+        what = f"is answered by {_some(leads)}, whatever the policy says" if leads else "is no longer answered here"
+        yield LOCAL, f"local name {deed.name!r} {what}"
     elif deed.kind == "tokens" and deed.action == "create":
         yield TOKEN, f"token {deed.name!r} of role {after.get('role')} is created for {after.get('owner')}"
     elif deed.kind == "catalogue" and after.get("removed"):

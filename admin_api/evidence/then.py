@@ -187,7 +187,7 @@ async def _snapshot(
         changed = dict(_changed_lists(later, {name: row.content for name, row in rows.items()}))
         of_file = next((deed.before for deed in later if (deed.kind, deed.action) == ("policy", "provision")), None)
         current = {row.name: row.plain() for row in await groups.all_groups(conn)}
-        plan.changes = [one for one in plan.changes if one.kind == "list"]
+        plan.changes = [one for one in plan.changes if one.kind != "group"]
         _plan_groups(plan, current, states_at_start(current, later))
         await cover(conn, [one.name for one in plan.changes if one.kind == "list" and one.action != "create"])
         await apply(change, plan, known_references(catalogue))

@@ -86,6 +86,7 @@ PAGES: tuple[PageRoute, ...] = (
         shown_again=unlisted.show,
     ),
     PageRoute("GET", "/local", local.show),
+    PageRoute("POST", "/local", local.act, "operator", shown_again=local.show),
     PageRoute("GET", "/reports", reports.first),
     PageRoute("GET", "/reports/exemptions", reports.exemptions),
     PageRoute("GET", "/reports/exemptions.csv", reports.csv),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 from collections.abc import Mapping
 from typing import Any, cast
@@ -9,12 +10,14 @@ from typing import Any, cast
 from admin_api.editing.errors import Invalid
 from admin_api.editing.groups import MOST_GROUPS
 from admin_api.editing.lists import MOST_LISTS, note_rules
+from admin_api.editing.local_names import MOST_LOCAL_NAMES, circle_mistakes
 from admin_api.editing.rules import check_bounds, told
 from admin_api.policy_file.planning import Pairs, PlannedChange, PolicyPlan
-from admin_api.store import groups, lists, rules
+from admin_api.store import groups, lists, local_names, rules
 from admin_api.store.change import Change
 from admin_api.store.errors import TooMany
 from admin_api.store.lists import ListRow
+from admin_api.store.local_names import LocalNameState
 from admin_api.store.states import GroupState
 from resolver.config.references import KnownReferences, contradictions
 
@@ -33,6 +36,7 @@ async def apply(change: Change, plan: PolicyPlan, known: KnownReferences) -> Non
     for planned in sorted(plan.changes, key=lambda planned: planned.action != "delete"):  # first those that go
         if planned.kind == "group":
             await _put_group(change, planned, rows)
+    await _put_local(change, plan)
     for planned in plan.changes:
         if planned.kind == "list" and planned.action == "delete":
             row = await lists.get(conn, planned.name)
@@ -98,6 +102,28 @@ async def _put_group(change: Change, planned: PlannedChange, rows: dict[str, gro
     change.record(planned.action, f"groups/{name}", planned.before, row.plain())
 
 
+async def _put_local(change: Change, plan: PolicyPlan) -> None:
+    """Make local names what they are to be. Raises Invalid, TooMany.
+
+    Circles by way of the config's names are not looked for, since a plan may be made where no config is at hand:
+    answers end at the bound of aliases all the same.
+    """
+    planned_ones = [planned for planned in plan.changes if planned.kind == "local"]
+    for planned in planned_ones:
+        if planned.after is None:
+            await local_names.delete(change, planned.name)
+        else:
+            await local_names.put(change, planned.name, local_names.given_of(cast(LocalNameState, planned.after)))
+        change.record(planned.action, planned.object, planned.before, planned.after)
+    if not planned_ones:
+        return
+    if await local_names.count(change.connection) > MOST_LOCAL_NAMES:
+        raise TooMany(f"a policy has at most {MOST_LOCAL_NAMES} local names")
+    records = tuple(row.record for row in await local_names.all_names(change.connection))
+    if mistakes := await asyncio.to_thread(circle_mistakes, records):
+        raise Invalid([("/policy/local", text) for text in mistakes])
+
+
 async def _check(change: Change, plan: PolicyPlan, known: KnownReferences) -> None:
     """Whether the policy will hold together. Raises Invalid, TooMany."""
     conn = change.connection
@@ -106,6 +132,8 @@ async def _check(change: Change, plan: PolicyPlan, known: KnownReferences) -> No
     for planned in plan.changes:
         if planned.kind == "list":
             names = names - {planned.name} if planned.action == "delete" else names | {planned.name}
+        elif planned.kind == "local":
+            continue
         elif planned.after is None:
             states.pop(planned.name, None)
         else:

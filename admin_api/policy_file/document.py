@@ -15,6 +15,7 @@ from admin_api.store.lists import FETCHING, ListRow
 from admin_api.store.policy import PolicyDocument, read_policy
 from resolver.config import fields
 from resolver.config.fields import Switch
+from resolver.config.local_schema import LocalNamesGiven
 from resolver.config.policy_schema import Group, OwnList, Response
 from resolver.config.section import Section
 
@@ -48,12 +49,16 @@ class GroupEntry(Group):
 
 
 class PolicyEntry(Section):
-    """The policy of the document. `own_vendors` and `response` belong to the config file."""
+    """The policy of the document. `own_vendors` and `response` belong to the config file.
+
+    The local names of the config file are no part of it.
+    """
 
     own_vendors: fields.References | None = None
     response: Response | None = None
     lists: tuple[ListEntry, ...] = ()
     groups: tuple[GroupEntry, ...] = ()
+    local: LocalNamesGiven | None = None  # those made through the API; not said: they stay as they are
 
 
 class PolicyFile(Section):
@@ -86,6 +91,7 @@ async def document_of(conn: AsyncConnection) -> Mapping[str, object]:
                 {**{k: v for k, v in follows[row.name].plain().items() if v is not None}, "origin": row.origin}
                 for row in now.groups
             ],
+            "local": {row.name: list(row.given) for row in now.local},
         },
     }
 

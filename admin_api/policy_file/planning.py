@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from admin_api.editing.errors import Invalid, pointer
 from admin_api.policy_file.document import PolicyFile, rules_of
-from admin_api.store import groups, lists, revisions, rules
+from admin_api.store import groups, lists, local_names, revisions, rules
 from admin_api.store.errors import NotFound
 from admin_api.store.lists import FETCHING, ListRow
 from admin_api.store.policy import DEFAULT_GROUP, DEFAULT_RESPONSE, read_file_policy, revision
@@ -24,7 +24,7 @@ class PlannedChange:
     """One change: create, update or delete; `before` and `after` are settings, without rules."""
 
     action: str
-    kind: str  # list, group
+    kind: str  # list, group, local
     name: str
     before: Mapping[str, Any] | None
     after: Mapping[str, Any] | None
@@ -34,7 +34,10 @@ class PlannedChange:
     @property
     def object(self) -> str:
         """As the audit trail calls it."""
-        return f"{self.kind}s/{self.name}"
+        return f"{_OBJECTS[self.kind]}/{self.name}"
+
+
+_OBJECTS: Final = {"list": "lists", "group": "groups", "local": "local"}
 
 
 @dataclass(slots=True)
@@ -75,6 +78,7 @@ async def plan_document(conn: AsyncConnection, document: PolicyFile) -> PolicyPl
     mistakes = _of_the_file(document, of_file, source)
     await _plan_lists(conn, document, plan, mistakes, source)
     await _plan_groups(conn, document, plan, mistakes, source)
+    await _plan_local(conn, document, plan)
     if mistakes:
         raise Invalid(mistakes)
     return plan
@@ -140,6 +144,18 @@ async def _plan_groups(
             plan.change("group", row.name, row.plain(), None)
 
 
+async def _plan_local(conn: AsyncConnection, document: PolicyFile, plan: PolicyPlan) -> None:
+    wanted = document.policy.local
+    if wanted is None:  # as a document of an earlier version, or one about lists and groups alone
+        return
+    there = {row.name: row for row in await local_names.all_names(conn)}
+    for name, given in wanted.items():
+        row = there.pop(name, None)
+        plan.change("local", name, None if row is None else row.plain(), local_names.state_of(name, given))
+    for row in there.values():
+        plan.change("local", row.name, row.plain(), None)
+
+
 async def plan_rollback(conn: AsyncConnection, to: int) -> PolicyPlan:
     """Plan the way back to a revision; the config's part of the policy stays. Raises NotFound, Invalid."""
     now = await revision(conn)
@@ -176,6 +192,10 @@ async def plan_rollback(conn: AsyncConnection, to: int) -> PolicyPlan:
             plan.kept.append(f"group {name!r}, which the config file has")
         else:
             plan.change("group", name, None if group is None else group.plain(), before)
+    in_local = {row.name: row for row in await local_names.all_names(conn)}
+    for name in sorted(key.partition("/")[2] for key in firsts if key.startswith("local/")):
+        local = in_local.get(name)
+        plan.change("local", name, None if local is None else local.plain(), firsts[f"local/{name}"])
     return plan
 
 

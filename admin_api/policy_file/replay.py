@@ -30,6 +30,7 @@ from resolver.policy.situation import situation_of
 from resolver.policy.snapshot import PolicySnapshot
 from resolver.policy.standing import View
 from resolver.policy.subjects import Subjects
+from resolver.snapshot.local_file import read_local
 from resolver.wire.names import key_of, parse_any_name
 
 MOST_PAIRS = 100_000
@@ -78,7 +79,9 @@ async def planned_snapshot(
         raise Invalid([("", f"more than {_MOST_CHANGES} rules change: too many to replay; plan without")])
     compiled = await overlay_rules(conn, wanted, now.stack, since)
     return await asyncio.to_thread(
-        lambda: load_policy(0, [*now.stack.layers, layer_in_memory(compiled)], wanted.groups(catalogue))
+        lambda: load_policy(
+            0, [*now.stack.layers, layer_in_memory(compiled)], wanted.groups(catalogue), read_local(wanted.local)
+        )
     )
 
 
@@ -102,6 +105,8 @@ def replay(
     if now.has_client_names or planned.has_client_names:
         found.cannot_show.append("the log has no client names: clients were evaluated by address")
     found.items.sort(key=lambda item: (-item["queries"], item["client"], item["name"]))
+    if now.local.digest != planned.local.digest:
+        found.cannot_show.append("local names are not replayed: they are answered whatever the policy says")
     found.cannot_show += asked.cannot_show
     if len(found.items) > MOST_TOLD:
         found.cannot_show.append(f"{len(found.items)} pairs change, {MOST_TOLD} are shown")

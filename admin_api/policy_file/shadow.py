@@ -16,9 +16,9 @@ from sqlalchemy.schema import CreateTable
 from admin_api.store.change import Change
 from admin_api.store.policy import revision
 from admin_api.store.store import Store
-from admin_api.store.tables import group_networks, groups, lists, removed_rules, rules
+from admin_api.store.tables import group_networks, groups, lists, local_names, removed_rules, rules
 
-_WHOLE = (lists, groups, group_networks)
+_WHOLE = (lists, groups, group_networks, local_names)
 _OF_LISTS = (rules, removed_rules)
 _WITH_NUMBERS = (lists, groups)  # whose ids the database gives
 

@@ -6,6 +6,7 @@ In doubt, and of what nobody has classified, it opens something. Exemptions have
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import json
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
@@ -17,7 +18,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from admin_api.second_owner.groups import Facts, State, States, changed
 from admin_api.second_owner.leases import lease_openings
-from admin_api.store import exemptions, groups, leases, lists, pauses
+from admin_api.second_owner.local_names import LocalFacts, local_opened
+from admin_api.store import exemptions, groups, leases, lists, local_names, pauses
 from admin_api.store import policy as stored
 from admin_api.store.change import AuditEntry, Change
 from admin_api.store.lease_row import LeaseRow
@@ -55,10 +57,13 @@ class Entry:
         return cls(entry.action, kind, name, *states)
 
 
-async def openings(change: Change, catalogue: Catalogue, *, of_hook: bool = False) -> list[str]:
+async def openings(
+    change: Change, catalogue: Catalogue, *, of_hook: bool = False, local: LocalFacts | None = None
+) -> list[str]:
     """Openings by a change, in finished phrases; pauses are left to the caller.
 
     `of_hook`: a VPN or DHCP server sets leases; who has the address is its own word, and what ends, ends.
+    `local`: what local names are judged by; without, each of their changes opens.
     """
     entries = [Entry.of(entry) for entry in change.entries]
     kinds = {entry.kind for entry in entries}
@@ -70,13 +75,17 @@ async def openings(change: Change, catalogue: Catalogue, *, of_hook: bool = Fals
         found += [phrase async for phrase in lookup.of_rules(change)]
         identities = frozenset[str]() if of_hook else lookup.exempt_identities
         found += await lease_openings(change, lookup.will, lookup.facts, identities, ends_too=not of_hook)
+    if "local" in kinds:
+        was = {entry.name: entry.before for entry in reversed(entries) if entry.kind == "local"}
+        rows = await local_names.all_names(change.connection)
+        found += await asyncio.to_thread(local_opened, was, [row.record for row in rows], local or LocalFacts())
     for entry in entries:
         if entry.kind == "tokens" and entry.action == "create" and entry.after is not None:
             found.append(f"token {entry.name!r} of role {entry.after['role']} is created for {entry.after['owner']}")
         elif (entry.action, entry.kind) == CONFIRM and entry.after is not None:
             found += [f"token {name!r} of a backup lets its holder in again" for name in entry.after["tokens"]]
             found += [f"exemption {number!r} of a backup counts again" for number in entry.after["exemptions"]]
-        elif entry.kind not in ("groups", "lists", "pauses", *OPEN_NOTHING) and (
+        elif entry.kind not in ("groups", "lists", "local", "pauses", *OPEN_NOTHING) and (
             (entry.kind, entry.action) not in _CLOSING
         ):
             found.append(f"{entry.kind} {entry.name!r}: {entry.action}")

@@ -34,6 +34,7 @@ class Way:
 _LIST = ("POST /lists", "PUT /lists/{name}", "PATCH /lists/{name}", "DELETE /lists/{name}")
 _GROUP = ("POST /groups", "PUT /groups/{name}", "PATCH /groups/{name}", "DELETE /groups/{name}")
 _LEASE = ("PUT /leases/{address}",)
+_LOCAL = ("PUT /local/{name}", "DELETE /local/{name}")
 _BLOCKED, _ALLOWED = "POST /unlisted/{domain}:block", "POST /unlisted/{domain}:allow"
 _RULES, _UNRULES = "POST /lists/{name}/rules", "POST /lists/{name}/rules:batchDelete"
 
@@ -67,6 +68,12 @@ WAYS: Final[tuple[Way, ...]] = (
     Way("a lease by a VPN or DHCP server", "lease", Second.TOKEN, _LEASE),
     Way("a lease in a stricter group ends, or ends sooner", "operator", Second.OWNER, ("DELETE /leases/{address}",)),
     Way("a pause", "admin", Second.EMERGENCY, ("POST /pauses",)),
+    Way(
+        "a local name for a name or an address that has rules; one that closed a name is changed or removed",
+        "operator",
+        Second.OWNER,
+        _LOCAL,
+    ),
     Way("a policy file is applied", "admin", Second.OWNER, ("POST /policy:apply",)),
     Way("the policy goes back to a revision", "admin", Second.OWNER, ("POST /policy:rollback",)),
     Way("a token of any role is created", "admin", Second.OWNER, ("POST /tokens",)),
@@ -77,7 +84,7 @@ WAYS: Final[tuple[Way, ...]] = (
         ("POST /restored:confirm",),
     ),
     Way("a change request is approved", "operator", Second.OWNER, ("POST /change-requests/{id}:approve",)),
-    Way("config file: policy.own_vendors, lists, groups, response, approval; upstream", "root", Second.ROOT),
+    Way("config file: policy.own_vendors, lists, groups, response, approval; upstream; local", "root", Second.ROOT),
     Way("moatdns token create", "root", Second.ROOT),
     Way("moatdns restore, moatdns store confirm-restored", "root", Second.ROOT),
     Way("moatdns catalogue accept", "root", Second.ROOT),

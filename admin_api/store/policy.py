@@ -10,10 +10,11 @@ from typing import Final, cast
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from admin_api.store import documents, groups, lists
+from admin_api.store import documents, groups, lists, local_names
 from admin_api.store.columns import canonical, iso_text
 from admin_api.store.groups import GroupRow
 from admin_api.store.lists import ListRow
+from admin_api.store.local_names import LocalNameRow
 from admin_api.store.states import KeptFilePolicy, ResponseState
 from admin_api.store.tables import meta
 
@@ -34,6 +35,7 @@ class PolicyDocument:
     response: ResponseState
     lists: tuple[ListRow, ...]
     groups: tuple[GroupRow, ...]
+    local: tuple[LocalNameRow, ...] = ()
 
     def fingerprint(self) -> str:
         """Digest of the policy, rules included: equal policies of one store have equal ones."""
@@ -53,6 +55,8 @@ class PolicyDocument:
                 for row in self.groups
             ],
         ]
+        if self.local:
+            content.append([[row.name, row.given] for row in self.local])
         return hashlib.sha256(canonical(content).encode()).hexdigest()
 
 
@@ -78,4 +82,5 @@ async def read_policy(conn: AsyncConnection) -> PolicyDocument:
         response=of_file.get("response") or DEFAULT_RESPONSE,
         lists=tuple(await lists.all_lists(conn)),
         groups=tuple(row if row.block is not None else dataclasses.replace(row, block=block) for row in all_groups),
+        local=tuple(await local_names.all_names(conn)),
     )

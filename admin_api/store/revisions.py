@@ -21,7 +21,7 @@ from admin_api.store.undo import Line, lines_of
 MOST_REVISIONS: Final = 10_000
 """Revisions that are kept; then the oldest go."""
 
-_OWNED = ("lists/", "groups/")
+_OWNED = ("lists/", "groups/", "local/")
 _NOT_OURS = "provision"  # the action of what the config file brings
 _MOST_CHANGES = 50  # that a revision's summary tells
 

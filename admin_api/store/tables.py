@@ -120,6 +120,16 @@ group_networks = Table(
     Column("position", Integer, nullable=False),
 )
 
+local_names = Table(
+    "local_names",
+    metadata,
+    Column("name", Key, primary_key=True),
+    Column("given", JsonTuple, nullable=False),  # addresses, or exactly one name
+    Column("version", BigInteger, nullable=False),
+    Column("created_at", UtcTime, nullable=False),
+    Column("updated_at", UtcTime, nullable=False),
+)
+
 policy_revisions = Table(
     "policy_revisions",
     metadata,

@@ -26,7 +26,7 @@ from resolver.policy.targets import judge_targets
 from resolver.telemetry.counters import Account, Counters, Outcome
 from resolver.wire.answer import Answer
 from resolver.wire.codes import MAX_MESSAGE, Class, Ede, Flag, Rcode, Type, is_meta
-from resolver.wire.local_data import LocalName
+from resolver.wire.local_data import LocalData, LocalName
 from resolver.wire.message import hinfo_record
 from resolver.wire.question import Question
 from resolver.wire.response import compose, ede_option, truncated
@@ -84,6 +84,12 @@ class Answerer:
         self._given = own.local_names.given
         self._server_names = own.server_names
         self._clock = clock
+
+    def use(self, snapshot: PolicySnapshot) -> LocalData | None:
+        """Answer by another policy from now on; gives the local names that come with it and the config."""
+        self.snapshot = snapshot
+        self._given = self._local_names.use(snapshot.local)
+        return self._given
 
     def answer(self, question: Question, client: Client, transport: Transport) -> bytes | Pending:
         """Answer a client's question from what is ready, from policy or cache."""

@@ -17,8 +17,8 @@ from resolver.policy.snapshot import PolicySnapshot
 from resolver.policy.subjects import Subjects
 from resolver.policy.telling import Step
 from resolver.wire.codes import Type, is_meta
-from resolver.wire.local_data import LocalName
-from resolver.wire.local_records import BY_KEY
+from resolver.wire.local_data import LocalData, LocalName
+from resolver.wire.local_records import BY_API, BY_KEY
 from resolver.wire.message import type_number
 from resolver.wire.names import ancestors_of, key_of, to_text
 
@@ -79,14 +79,21 @@ def explain_query(
     def explained(name: bytes) -> Explanation:
         return explain(policy, name, client, qtype.upper(), subjects=subjects, now=now, client_name=client_name.lower())
 
-    explanation = _explained(explained, access, number, wire_name, client, qtype)
+    given = access.local_names.prepared(policy.local)
+    explanation = _explained(explained, access, given, number, wire_name, client, qtype)
     if access.proxies.words_of(parse_client(client)):
         return replace(explanation, trace=[_OF_PROXIES, *explanation.trace])
     return explanation
 
 
 def _explained(
-    explained: Callable[[bytes], Explanation], access: Access, number: int, wire_name: bytes, client: str, qtype: str
+    explained: Callable[[bytes], Explanation],
+    access: Access,
+    given: LocalData | None,
+    number: int,
+    wire_name: bytes,
+    client: str,
+    qtype: str,
 ) -> Explanation:
     """The policy's steps, as `explained` gives them for a name, unless something before it decides."""
     explanation = explained(wire_name)
@@ -95,7 +102,6 @@ def _explained(
         return _without_policy(explanation, REFUSED, Step("access", REFUSED, why))
     if is_meta(number) or number == Type.OPT:
         return _without_policy(explanation, REFUSED, Step("type", REFUSED, f"{qtype} is not a type of data"))
-    given = access.local_names.given
     found = None if given is None else given.find(key_of(wire_name))
     if given is not None and found is not None:
         outside = None if number == Type.CNAME else given.target_outside(found)
@@ -117,10 +123,13 @@ def _explained(
     return explanation
 
 
+_PLACES = {BY_KEY: "the config's key local", BY_API: "the admin API"}
+
+
 def _given_step(found: LocalName, what_then: str) -> Step:
     """The step of a local name: which entry decides, where it was given, and what it says."""
     record = found.record
-    where = "the config's key local" if record.origin == BY_KEY else record.origin
+    where = _PLACES.get(record.origin, record.origin)
     entry = f"{record.name} of {where}"
     if int(Type.PTR) in found.records:
         entry = f"the address of {entry}"

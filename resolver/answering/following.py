@@ -23,7 +23,8 @@ from resolver.upstream.asking import Upstreams
 from resolver.wire.answer import Answer
 from resolver.wire.answer_reader import read_answer
 from resolver.wire.joining import joined
-from resolver.wire.names import key_of
+from resolver.wire.local_data import LocalData
+from resolver.wire.names import key_of, parse_name
 from resolver.wire.question import parse_question
 
 MOST_FOLLOWING_SECONDS = 4.5  # for a question and all that its aliases lead on to: a client waits for five
@@ -55,7 +56,24 @@ class Following(Flights):
         super().__init__(upstreams, cache, places, dropped, loop, clock)
         self._guard = guard
         self._local_names = local_names
-        self._given = None if local_names is None else local_names.given
+        self._given: LocalData | None = None if local_names is None else local_names.given
+
+    def use_given(self, given: LocalData | None) -> None:
+        """Answer by these local names from now on.
+
+        What was cached for an alias that is local, or was, is forgotten: the names behind it may be others now. So is
+        what is on its way meanwhile.
+        """
+        if given is self._given:
+            return
+        aliases = [record for data in (self._given, given) if data is not None for record in data.aliases]
+        self._given = given
+        if not aliases:
+            return
+        names = frozenset(parse_name(record.base) for record in aliases if not record.is_wildcard)
+        bases = tuple({parse_name(record.base) for record in aliases if record.is_wildcard})
+        self._cache.forget(names, bases)
+        self._loop.call_later(MOST_FOLLOWING_SECONDS + 1, self._cache.forget, names, bases)
 
     def _ask(self, flight: Flight) -> None:
         """Ask the upstreams; but a local name is known here, and only what its alias leads to is asked for."""

@@ -16,7 +16,7 @@ from resolver.config.settings import EncryptedSettings, WorkerSettings
 from resolver.wire.codes import POINTER, TYPE_AND_CLASS, Flag, Rcode, Type, has_data_above
 from resolver.wire.designation import Designation, designation
 from resolver.wire.local_data import LocalData
-from resolver.wire.local_records import LocalRecord
+from resolver.wire.local_records import NO_LOCAL_NAMES, LocalRecord, PolicyLocalNames
 from resolver.wire.message import address_record, name_record, soa_record
 from resolver.wire.names import ancestors_of, key_of, parent_of, parse_name, to_text, wire_of_key
 from resolver.wire.question import Question
@@ -52,7 +52,8 @@ class LocalNames:
     ) -> None:
         """`forwarded` are keys of zones with upstreams of their own; `encrypted` says what DDR tells clients.
 
-        `local` are the admin's own names, which are `given`: None where there are none.
+        `local` are the admin's own names in the config; with those of the policy they are `given`: None where there
+        are none at all.
         """
         self._forwarded = frozenset(forwarded)
         self._zones = {zone.key: zone for zone in _zones()}
@@ -62,8 +63,32 @@ class LocalNames:
         self._designated: dict[bytes, Designation] = {}
         self._own: LocalZone | None = None
         self._designate(encrypted or EncryptedSettings())
-        kept = () if self._own is None else (self._own.key,)
-        self.given = LocalData(local, local_ttl_seconds, kept) if local else None
+        self.of_config = tuple(local)
+        self._ttl_seconds = local_ttl_seconds
+        self._kept = () if self._own is None else (self._own.key,)
+        self._prepared = NO_LOCAL_NAMES.digest, self._data_of(self.of_config)
+        self.given = self._prepared[1]
+
+    def _data_of(self, records: tuple[LocalRecord, ...]) -> LocalData | None:
+        return LocalData(records, self._ttl_seconds, self._kept) if records else None
+
+    def prepared(self, policy: PolicyLocalNames) -> LocalData | None:
+        """All names that are given under a policy: the config's, and the policy's where the config has no such name.
+
+        Those of the last policy are kept. Many take a while: may be called in a thread, before `use` is.
+        """
+        digest, data = self._prepared
+        if digest != policy.digest:
+            named = {record.name for record in self.of_config}
+            others = [record for record in policy.records if record.name not in named]
+            data = self._data_of((*self.of_config, *others))
+            self._prepared = policy.digest, data
+        return data
+
+    def use(self, policy: PolicyLocalNames) -> LocalData | None:
+        """Answer by the names of a policy, too, from now on; gives all that are given."""
+        self.given = self.prepared(policy)
+        return self.given
 
     def _designate(self, encrypted: EncryptedSettings) -> None:
         if encrypted.server_name is None:

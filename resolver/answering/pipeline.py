@@ -87,7 +87,7 @@ class Pipeline(PendingOwner):
         """Put a policy in force: answers judged by another one are forgotten with it."""
         self._accounts.forget()  # what is counted under which cell may be another matter now
         self.clients.use(snapshot)
-        self._answering.snapshot = snapshot
+        self._resolver.use_given(self._answering.use(snapshot))
 
     @property
     def snapshot(self) -> PolicySnapshot:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, OrderedDict
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from typing import Final
 
 from resolver.config.settings import CacheSettings
@@ -266,6 +266,17 @@ class ResponseCache:
         for key in doomed:
             self._remove(key)
         return len(doomed)
+
+    def forget(self, names: Container[bytes], bases: tuple[bytes, ...]) -> None:
+        """Forget the answers for names, and for all that end in `bases` (in wire form, lower-case): one look at all."""
+        doomed = [
+            key
+            for queue in (self._main, self._small)
+            for key in queue
+            if (name := key[:-5]) in names or (bases and name.endswith(bases))
+        ]
+        for key in doomed:
+            self._remove(key)
 
     def _note_absent(self, key: bytes, entry: CacheEntry) -> None:
         if key[-1] not in _NO_DNSSEC:

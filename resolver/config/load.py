@@ -10,8 +10,8 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from resolver.config.environment import fill_in
-from resolver.config.mistakes import sentences
 from resolver.config.local_files import circles, read_local_names
+from resolver.config.mistakes import sentences
 from resolver.config.places import Document, FileProblem, read_yaml
 from resolver.config.references import KnownReferences, contradictions
 from resolver.config.schema import Config

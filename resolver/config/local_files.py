@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from resolver.config.local_schema import MOST_ADDRESSES, MOST_NAMES, has_addresses, is_fixed, read_address, read_name
+from resolver.config.local_schema import MOST_ADDRESSES, MOST_NAMES, is_fixed, read_address, read_name, record_of
 from resolver.config.wording import shown
 from resolver.errors import ConfigError, RuleError
 from resolver.wire.local_data import LocalData
@@ -47,7 +47,7 @@ def read_local_names(given: Mapping[str, tuple[str, ...]], files: tuple[Path, ..
             continue
         digests[str(place)] = hashlib.sha256(content).hexdigest()
         problems += _add_file(hosts, place, content)
-    by_key = tuple(_record(name, texts) for name, texts in given.items())
+    by_key = tuple(record_of(name, texts, BY_KEY) for name, texts in given.items())
     records = (*by_key, *(record for name, record in hosts.items() if name not in given))
     if len(records) > MOST_NAMES:
         problems.append(f"local_files: {len(records)} local names in all: at most {MOST_NAMES} are possible")
@@ -76,12 +76,6 @@ def circles(records: tuple[LocalRecord, ...]) -> Iterator[tuple[str, str]]:
                 yield record.name, f"leads on by more than {MOST_ALIASES} names: let it stand for the last of them"
                 break
             following = data.find_text(following.record.alias)
-
-
-def _record(name: str, texts: tuple[str, ...]) -> LocalRecord:
-    if has_addresses(texts):
-        return LocalRecord(name, addresses=texts, origin=BY_KEY)
-    return LocalRecord(name, alias=texts[0], origin=BY_KEY)
 
 
 def _content(path: Path) -> bytes:

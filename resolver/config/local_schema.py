@@ -12,7 +12,7 @@ from resolver.config import fields
 from resolver.config.suffixes import is_public_suffix
 from resolver.config.wording import shown
 from resolver.errors import RuleError
-from resolver.wire.local_records import WILDCARD
+from resolver.wire.local_records import WILDCARD, LocalRecord
 from resolver.wire.names import parse_name, to_text
 
 MOST_NAMES: Final = 20_000
@@ -66,8 +66,8 @@ def read_local_name(text: str) -> str:
     return wildcard + name
 
 
-def _read_given(given: fields.Texts) -> fields.Texts:
-    """What a local name has: addresses, each once, or one name. Raises RuleError."""
+def read_given(given: fields.Texts) -> fields.Texts:
+    """The addresses of a local name, each once, or its one name. Raises RuleError."""
     if not given:
         raise RuleError("has no address and no name: write them as in ['192.0.2.7'], or remove it")
     if len(given) > MOST_ADDRESSES:
@@ -93,7 +93,7 @@ def _normal(value: dict[str, fields.Texts]) -> dict[str, fields.Texts]:
         value = {}
     for written, given in value.items():
         try:
-            name, normal = read_local_name(written), _read_given(given)
+            name, normal = read_local_name(written), read_given(given)
         except RuleError as error:
             mistakes.append(fields.mistake(str(error), given, written))
             continue
@@ -104,9 +104,11 @@ def _normal(value: dict[str, fields.Texts]) -> dict[str, fields.Texts]:
     return names
 
 
-def has_addresses(given: fields.Texts) -> bool:
-    """Whether a checked name has addresses, rather than a name that it stands for."""
-    return _is_address(given[0])
+def record_of(name: str, given: fields.Texts, origin: str) -> LocalRecord:
+    """The record of a checked name and what it has: addresses, or the one name that it stands for."""
+    if _is_address(given[0]):
+        return LocalRecord(name, addresses=given, origin=origin)
+    return LocalRecord(name, alias=given[0], origin=origin)
 
 
 LocalNamesGiven = Annotated[dict[str, fields.Texts], AfterValidator(_normal)]

@@ -16,6 +16,7 @@ from resolver.policy.rule_layer import Member, Rank, RuleLayer, RuleSet, Source
 from resolver.policy.rule_syntax import Rule, RuleForm, RuleKind
 from resolver.policy.snapshot import PolicySnapshot
 from resolver.policy.stack import RuleStack
+from resolver.wire.local_records import NO_LOCAL_NAMES, PolicyLocalNames
 
 _RESPONSES = frozenset(("zero-ip", "nxdomain", "nodata", "refused", "address"))
 
@@ -201,8 +202,10 @@ def _is_text(*values: object) -> None:
         raise TypeError("text is missing")
 
 
-def load_policy(revision: int, layers: Sequence[RuleLayer], groups: bytes) -> PolicySnapshot:
-    """The snapshot of layers, the lowest first, and what `compile_groups` made."""
+def load_policy(
+    revision: int, layers: Sequence[RuleLayer], groups: bytes, local: PolicyLocalNames = NO_LOCAL_NAMES
+) -> PolicySnapshot:
+    """The snapshot of layers, the lowest first, what `compile_groups` made, and local names."""
     plain = json.loads(groups)
     scopes = plain.get("scopes") or {}  # an earlier version wrote none
     if "ai" in scopes:
@@ -213,6 +216,7 @@ def load_policy(revision: int, layers: Sequence[RuleLayer], groups: bytes) -> Po
         [CompiledGroup.from_plain(group) for group in plain["groups"]],
         frozenset(plain["own_vendors"]),
         scopes,
+        local,
     )
 
 

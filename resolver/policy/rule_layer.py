@@ -171,6 +171,10 @@ class RuleLayer:
         prefixes.reverse()
         return [(prefix, ids[trie.key_id(prefix)]) for prefix in prefixes]
 
+    def has_below(self, key: bytes) -> bool:
+        """Whether this layer says anything of a name, or of any below it."""
+        return any(True for _ in self._trie.iterkeys(key))
+
     def members_at(self, key: bytes) -> tuple[Member, ...] | None:
         """All that stands on the name itself; None where this layer says nothing of it."""
         walked = self.walk(key)

@@ -14,6 +14,7 @@ from resolver.policy.stack import RuleStack, Walked
 from resolver.policy.standing import Grant, Standing, View, standing_of, watched_block
 from resolver.policy.subjects import Exemption
 from resolver.wire.ip_keys import keys_of_address
+from resolver.wire.local_records import NO_LOCAL_NAMES, PolicyLocalNames
 
 _MOST_ROWS = 100_000  # remembered decisions; names of the same rules share one
 _MOST_VIEWS = 50_000  # remembered, beside one a group
@@ -46,10 +47,15 @@ class PolicySnapshot:
         groups: Sequence[CompiledGroup],
         own_vendors: frozenset[str],
         scopes: Mapping[str, Sequence[str]] | None = None,
+        local: PolicyLocalNames = NO_LOCAL_NAMES,
     ) -> None:
-        """`scopes` are the sets, vendors and lists that an exemption may name, with the sources they stand for."""
+        """`scopes` are the sets, vendors and lists that an exemption may name, with the sources they stand for.
+
+        `local` are names that are answered whatever the rules say (resolver.answering.local_names).
+        """
         self.revision = revision
         self.stack = stack
+        self.local = local
         self._scopes = scopes or {}
         self._index_of = {source.key: index for index, source in enumerate(stack.sources)}
         self._numbers = itertools.count(len(groups))

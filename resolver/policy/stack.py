@@ -48,6 +48,10 @@ class RuleStack:
                 return members
         return ()
 
+    def has_below(self, key: bytes) -> bool:
+        """Whether there are rules for a name or any below it, or there were some that an overlay has taken away."""
+        return any(layer.has_below(key) for layer in self.layers)
+
     def must_search(self, walked: Walked) -> bool:
         """Whether patterns or expressions have to be searched for as well."""
         return self._regexes is not None or any(self._rule_sets[number].has_patterns for _, number in walked)

@@ -21,7 +21,7 @@ from resolver.system.state_files import read_own, reading
 
 SNAPSHOTS = "snapshots"  # the folder of snapshots, below state_dir
 _MANIFEST = re.compile(r"manifest-(\d{6,})\.json\Z")
-_CONTENT = re.compile(r"(?:rules|groups)-([0-9a-f]{16})\.(?:trie|ids|sets|json)\Z")
+_CONTENT = re.compile(r"(?:rules|groups|local)-([0-9a-f]{16})\.(?:trie|ids|sets|json)\Z")
 MALFORMED: Final = (
     ValueError,
     KeyError,
@@ -104,6 +104,7 @@ class Manifest:
     origin: Origin
     layers: tuple[LayerFiles, ...]  # the lowest first
     groups: FileEntry
+    local: FileEntry | None = None  # the policy's local names, where it has any
 
     @property
     def fingerprint(self) -> str:
@@ -113,11 +114,18 @@ class Manifest:
     @property
     def entries(self) -> list[FileEntry]:
         """All its files."""
-        return [entry for layer in self.layers for entry in layer.entries] + [self.groups]
+        others = [self.groups] if self.local is None else [self.groups, self.local]
+        return [entry for layer in self.layers for entry in layer.entries] + others
 
     def holds_groups(self, groups: bytes) -> bool:
         """Whether its groups are these, as they were compiled."""
         return self.groups.sha256 == hashlib.sha256(groups).hexdigest()
+
+    def holds_local(self, local: bytes) -> bool:
+        """Whether its local names are these, as they were packed."""
+        if self.local is None:
+            return not local
+        return self.local.sha256 == hashlib.sha256(local).hexdigest()
 
 
 def read_manifest(path: Path) -> Manifest:
@@ -136,6 +144,7 @@ def read_manifest(path: Path) -> Manifest:
             Origin(**body["origin"]),
             tuple(LayerFiles.from_plain(layer) for layer in body["layers"]),
             FileEntry.from_plain(body["groups"]),
+            FileEntry.from_plain(body["local"]) if body.get("local") is not None else None,
         )
     except OSError as error:
         raise SnapshotError(f"{path}: {error.strerror}") from error

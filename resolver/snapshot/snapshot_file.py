@@ -1,10 +1,10 @@
 """Compiled policies on disk: write, check, map, keep the last good ones. What is in them is the policy's business.
 
 A snapshot is a *manifest* that names immutable files by the hash of their content: one or more layers of rules, each
-over those before it, and the groups::
+over those before it, the groups, and local names where the policy has any::
 
     state/snapshots/manifest-000012.json
-    state/snapshots/rules-5f0c….trie   rules-5f0c….ids   rules-5f0c….sets   groups-91ab….json
+    state/snapshots/rules-5f0c….trie   rules-5f0c….ids   rules-5f0c….sets   groups-91ab….json   local-07d2….json
 
 Files that a new policy shares with an old one are not written again. Every file is written beside its place, synced
 and renamed, the manifest last: a crash leaves the old snapshot in force. Opening one checks every length and hash.
@@ -30,6 +30,7 @@ from resolver.policy.compiled_format import FORMAT
 from resolver.policy.compiler import CompiledRules, load_layer, load_policy
 from resolver.policy.rule_layer import RuleLayer
 from resolver.policy.snapshot import PolicySnapshot
+from resolver.snapshot.local_file import read_local
 from resolver.snapshot.manifests import (
     MALFORMED,
     FileEntry,
@@ -42,6 +43,7 @@ from resolver.snapshot.manifests import (
     revisions_in,
 )
 from resolver.system.state_files import make_folder, read_own, reading, write_whole
+from resolver.wire.local_records import NO_LOCAL_NAMES, PolicyLocalNames
 
 KEPT = 3  # manifests kept, the newest among them
 _UNNAMED_SECONDS = 600.0  # a file that no manifest names may belong to one that is still being written
@@ -61,7 +63,9 @@ def write_layer(folder: Path, rules: CompiledRules, revision: int) -> LayerFiles
         return LayerFiles(**files, revision=revision)
 
 
-def write_manifest(folder: Path, layers: Sequence[LayerFiles], groups: bytes, origin: Origin) -> Manifest:
+def write_manifest(
+    folder: Path, layers: Sequence[LayerFiles], groups: bytes, origin: Origin, local: bytes = b""
+) -> Manifest:
     """Write a policy of layers that are on disk as the next revision. Raises SnapshotError."""
     with _told(folder):
         body = {
@@ -71,6 +75,7 @@ def write_manifest(folder: Path, layers: Sequence[LayerFiles], groups: bytes, or
             "origin": asdict(origin),
             "layers": [asdict(layer) for layer in layers],
             "groups": asdict(_write_content(folder, "groups", "json", groups)),
+            "local": asdict(_write_content(folder, "local", "json", local)) if local else None,
         }
         path = _write_next(folder, body)
     _remove_old(folder)
@@ -108,7 +113,8 @@ def open_snapshot(manifest: Manifest, *, check: bool = True, like: PolicySnapsho
         groups = folder / manifest.groups.name
         if check:
             check_file(groups, manifest.groups)
-        return load_policy(manifest.revision, layers, read_own(groups))
+        local = _open_local(folder, manifest.local, check=check, like=like)
+        return load_policy(manifest.revision, layers, read_own(groups), local)
     except OSError as error:
         raise SnapshotError(f"{manifest.path}: {error.filename or ''}: {error.strerror or error}") from error
     except (*MALFORMED, StopIteration, MemoryError) as error:
@@ -126,6 +132,16 @@ def open_layers(
         raise SnapshotError(f"{error.filename or folder}: {error.strerror or error}") from error
     except (*MALFORMED, StopIteration, MemoryError) as error:
         raise SnapshotError(f"{folder}: a layer cannot be read: {error}") from error
+
+
+def _open_local(folder: Path, entry: FileEntry | None, *, check: bool, like: PolicySnapshot | None) -> PolicyLocalNames:
+    if entry is None:
+        return NO_LOCAL_NAMES
+    if like is not None and like.local.digest == entry.sha256:
+        return like.local
+    if check:
+        check_file(folder / entry.name, entry)
+    return read_local(read_own(folder / entry.name))
 
 
 def _open_layer(folder: Path, files: LayerFiles, *, check: bool) -> RuleLayer:
@@ -189,7 +205,7 @@ def _remove_old(folder: Path) -> None:
         path.unlink(missing_ok=True)
     old = time.time() - _UNNAMED_SECONDS
     for path in folder.iterdir():
-        is_ours = path.name.startswith(("rules-", "groups-")) and path.name not in named
+        is_ours = path.name.startswith(("rules-", "groups-", "local-")) and path.name not in named
         if is_ours or (path.name.startswith(".") and path.name.endswith(".part")):
             with contextlib.suppress(FileNotFoundError):
                 # What was touched since its manifest was written is about to be named again.

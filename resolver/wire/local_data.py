@@ -1,33 +1,37 @@
 """Local names by key: which of them a question is for, and the answer. No I/O.
 
 A local name answers every type itself: what it does not have is NODATA. Its siblings and what is below it are not
-ours, but for a wildcard, which owns all that is below its base: there the rules of a zone hold (RFC 4592 section 3.3.1).
+ours, but for a wildcard, which owns all that is below its base: there the rules of a zone hold (RFC 4592 section
+3.3.1).
 A name that exists, or has local names below it, is not the wildcard's, nor is anything below such a name.
 """
 
 from __future__ import annotations
 
-import ipaddress
 from bisect import bisect_left
 from collections.abc import Iterable
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Final
 
-from resolver.wire.codes import HEADER, POINTER, POINTER_TO_QUESTION, Class, Flag, Rcode, Type
-from resolver.wire.local_records import MOST_ALIASES, LocalRecord
+from resolver.wire.codes import HEADER, POINTER, POINTER_TO_QUESTION, Class, Ede, Flag, Rcode, Type
+from resolver.wire.local_records import MOST_ALIASES, WILDCARD, LocalRecord
 from resolver.wire.message import soa_record
 from resolver.wire.names import ancestors_of, key_of, parse_name
 from resolver.wire.question import Question
-from resolver.wire.response import compose
+from resolver.wire.response import compose, ede_option
 
+_Address = IPv4Address | IPv6Address
 _A: Final = int(Type.A)
 _AAAA: Final = int(Type.AAAA)
 _CNAME: Final = int(Type.CNAME)
 _PTR: Final = int(Type.PTR)
 _NOERROR: Final = int(Rcode.NOERROR)
 _NXDOMAIN: Final = int(Rcode.NXDOMAIN)
+_SERVFAIL: Final = int(Rcode.SERVFAIL)
 _AA: Final = int(Flag.AA)
 _IN_ADDR: Final = b"\x04arpa\x07in-addr"
 _IP6: Final = b"\x04arpa\x03ip6"
+_CIRCLE: Final = ede_option(Ede.OTHER, "local names lead to each other for ever, or by too many aliases")
 _CLASS_IN: Final = int(Class.IN).to_bytes(2, "big")
 
 
@@ -78,37 +82,36 @@ class LocalData:
         self._wildcards: dict[bytes, _Wildcard] = {}  # by the key of their base
         self.records = tuple(records)
         self.canonical: dict[str, str] = {}  # by address: the name that its reverse name leads to
-        for record in self.records:
-            self._add(record)
-        for record in self.records:
-            self._add_reverse(record)
+        read = [(one, parse_name(one.base), [ip_address(text) for text in one.addresses]) for one in self.records]
+        for record, name, addresses in read:
+            self._add(record, name, addresses)
+        for record, name, addresses in read:
+            if not record.is_wildcard:
+                self._add_reverse(record, name, addresses)
         self._sizes = sorted({len(base) for base in self._wildcards})
         self._between = self._names_between()
         self._sorted = sorted([*self._names, *self._wildcards])
 
-    def _add(self, record: LocalRecord) -> None:
+    def _add(self, record: LocalRecord, wire: bytes, addresses: list[_Address]) -> None:
         records: dict[int, tuple[bytes, ...]] = {}
-        for address in record.addresses:
-            packed = ipaddress.ip_address(address).packed
+        for address in addresses:
+            packed = address.packed
             qtype = _A if len(packed) == 4 else _AAAA
             records[qtype] = (*records.get(qtype, ()), self._record(qtype, packed))
         name = LocalName(record, records, parse_name(record.alias) if record.alias else b"")
-        key = key_of(parse_name(record.base))
+        key = key_of(wire)
         if record.is_wildcard:
             self._wildcards.setdefault(key, _Wildcard(name))
         elif key not in self._kept:
             self._names.setdefault(key, name)
 
-    def _add_reverse(self, record: LocalRecord) -> None:
-        """The reverse names of a name's addresses; none of a wildcard's, and of addresses that are no host's."""
-        if record.is_wildcard:
-            return
-        for text in record.addresses:
-            address = ipaddress.ip_address(text)
+    def _add_reverse(self, record: LocalRecord, wire: bytes, addresses: list[_Address]) -> None:
+        """The reverse names of a name's addresses, but for addresses that are no host's."""
+        for text, address in zip(record.addresses, addresses, strict=True):
             if address.is_loopback or address.is_unspecified or text in self.canonical:
                 continue
             self.canonical[text] = record.name
-            pointer = self._record(_PTR, parse_name(record.name))
+            pointer = self._record(_PTR, wire)
             key = _reverse_key(address.packed)
             self._names.setdefault(key, LocalName(record, {_PTR: (pointer,)}))
 
@@ -128,6 +131,11 @@ class LocalData:
                 is_below = is_below or above in self._wildcards
         return frozenset(found)
 
+    @property
+    def aliases(self) -> list[LocalRecord]:
+        """The names that stand for another one."""
+        return [record for record in self.records if record.alias]
+
     def find(self, key: bytes) -> LocalName | None:
         """The local name that answers for a name, by its key; None for all others. One look-up, and one a wildcard."""
         found = self._names.get(key)
@@ -141,6 +149,22 @@ class LocalData:
     def find_text(self, name: str) -> LocalName | None:
         """The same by a name as people write it."""
         return self.find(key_of(parse_name(name)))
+
+    def at(self, name: str) -> LocalName | None:
+        """The local name for a name as people write it; for all below a name, where it begins with a wildcard."""
+        if not name.startswith(WILDCARD):
+            return self.find_text(name)
+        wildcard = self._wildcards.get(key_of(parse_name(name.removeprefix(WILDCARD))))
+        return None if wildcard is None else wildcard.name
+
+    def end_of(self, found: LocalName) -> LocalName:
+        """The last local name that a local name's aliases lead to, as far as they are followed."""
+        for _ in range(MOST_ALIASES):
+            following = self.find(found.alias_key) if found.alias else None
+            if following is None:
+                break
+            found = following
+        return found
 
     def _below(self, key: bytes, base: bytes) -> LocalName | None:
         """What is at a name below the base of a wildcard (RFC 4592 section 3.3.1: the closest encloser decides)."""
@@ -164,7 +188,7 @@ class LocalData:
     def target_outside(self, found: LocalName) -> bytes | None:
         """The name, in wire form, that a local name's aliases lead to and that is not local; None where there is none.
 
-        Where they are more than there may be, the last that is followed.
+        None, too, where they are more than there may be.
         """
         for _ in range(MOST_ALIASES):
             if not found.alias:
@@ -173,10 +197,13 @@ class LocalData:
             if following is None:
                 return found.alias
             found = following
-        return found.alias or None
+        return None
 
     def answer(self, question: Question, found: LocalName) -> tuple[bytes, bool]:
-        """The response to a question for a local name; True where its aliases lead on to a name that is not local."""
+        """The response to a question for a local name; True where its aliases lead on to a name that is not local.
+
+        SERVFAIL where they go in a circle, or are too many: names of the config and of a policy may come to that.
+        """
         qtype = question.qtype
         owner = POINTER_TO_QUESTION
         parts: list[bytes] = []
@@ -186,8 +213,10 @@ class LocalData:
             if qtype == _CNAME:
                 return compose(question, _NOERROR, b"".join(parts), answers=len(parts), flags=_AA), False
             following = self.find(found.alias_key)
-            if following is None or (following.alias and len(parts) == MOST_ALIASES):
+            if following is None:
                 return compose(question, _NOERROR, b"".join(parts), answers=len(parts)), True
+            if following.alias and len(parts) == MOST_ALIASES:
+                return compose(question, _SERVFAIL, options=_CIRCLE), False
             found = following
         records = found.records.get(qtype)
         if records is not None:

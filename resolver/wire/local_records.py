@@ -1,4 +1,4 @@
-"""Local names as an admin gives them, before anything is made of them. Plain data: the settings of workers hold them."""
+"""Local names as an admin gives them, before anything is made of them: plain data, of workers' settings or a policy."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ WILDCARD: Final = "*."
 
 BY_KEY: Final = "local"
 """Origin of the local names that the config's key of that name gives; others have FILE:LINE."""
+
+BY_API: Final = "api"
+"""Origin of the local names that are made through the admin API: they come with the policy."""
 
 MOST_ALIASES: Final = 8
 """Local names that may lead to each other before there is an address, or a name that is not local."""
@@ -33,3 +36,14 @@ class LocalRecord:
     def is_wildcard(self) -> bool:
         """Whether it stands for what is below its base."""
         return self.name.startswith(WILDCARD)
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyLocalNames:
+    """Local names that come with a policy. `digest` is of the octets that they were read from; "" where none are."""
+
+    records: tuple[LocalRecord, ...] = ()
+    digest: str = ""
+
+
+NO_LOCAL_NAMES: Final = PolicyLocalNames()

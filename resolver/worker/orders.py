@@ -85,7 +85,9 @@ class Orders:
         like = self._parts.pipeline.snapshot  # most changes leave most of it as it is
 
         def opened() -> PolicySnapshot:
-            return open_snapshot(read_manifest(manifest), like=like)
+            snapshot = open_snapshot(read_manifest(manifest), like=like)
+            self._parts.local_names.prepared(snapshot.local)
+            return snapshot
 
         try:
             snapshot = await asyncio.get_running_loop().run_in_executor(None, opened)

@@ -45,7 +45,7 @@ class AnsweringParts:
         self.unlisted = unlisted
         self.forwarder = forwarder_of(settings, loop, counters.dropped)
         self.cache = ResponseCache(settings.cache, (key_of(parse_name(zone.name)) for zone in settings.zones))
-        local_names, private_names = local_names_of(settings), private_names_of(settings)
+        self.local_names, private_names = local_names_of(settings), private_names_of(settings)
         self.resolver = Resolver(
             self.forwarder,
             self.cache,
@@ -55,7 +55,7 @@ class AnsweringParts:
             dropped=counters.dropped,
             loop=loop,
             guard=None if private_names is None else RebindingGuard(private_names),
-            local_names=local_names,
+            local_names=self.local_names,
         )
         self.pipeline = Pipeline(
             self.resolver,
@@ -64,7 +64,7 @@ class AnsweringParts:
                 settings.clients_allow, settings.limits, settings.rates, settings.trusted_proxies, settings.networks
             ),
             OwnAnswers(
-                local_names,
+                self.local_names,
                 ServerNames(settings.server.identity, settings.server.version),
                 _replies_of(settings, cookie_secret),
             ),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -113,6 +114,33 @@ def test_local_names_are_explained_listed_and_logged_with_where_they_are_given(s
     logged = wait_until(lambda: server.api.get("queries?name=nas.office.example")["items"], "a row of the log")
     row = logged[0]
     assert (row["verdict"], row["remark"]) == ("allow", f"local name: {place}")
+
+
+def test_a_name_of_the_api_is_in_force_at_once_and_stays_over_a_restart_until_it_is_removed(server: Moatdns) -> None:
+    added = _run(server, "local", "add", "scanner.office.example", "192.168.7.30", "fd00::30")
+    assert added.stdout == "scanner.office.example 192.168.7.30 fd00::30 (admin API)\n", added.stderr
+    _run(server, "local", "add", "api.claude.ai", "10.9.0.3")
+    _run(server, "local", "add", "alias.office.example", "scanner.office.example")
+    assert rdata(ask(server.port, "alias.office.example")) == ["scanner.office.example.", "192.168.7.30"]
+    assert rdata(ask(server.port, "api.claude.ai")) == ["10.9.0.3"]
+    assert is_blocked(ask(server.port, "claude.ai"))
+    pointer = dns.reversename.from_address("fd00::30").to_text()
+    assert rdata(ask(server.port, pointer, "PTR")) == ["scanner.office.example."]
+    explained = _run(server, "explain", "api.claude.ai", "--json", "--config", str(server.config_file)).stdout
+    assert json.loads(explained)["trace"][-1]["detail"].startswith("api.claude.ai of the admin API, ")
+    assert server.api.get("explain?name=api.claude.ai&client=127.0.0.1")["verdict"] == "allow"
+    refused = _run(server, "local", "add", "printer.office.example", "192.168.7.31")
+    assert (refused.returncode, "edit the key local there" in refused.stderr) == (1, True)
+    with urllib.request.urlopen(f"http://127.0.0.1:{server.admin_port}/metrics", timeout=PATIENCE_SECONDS) as page:
+        told = page.read().decode()
+    assert 'moatdns_local_names{origin="api"} 3.0' in told
+    assert 'moatdns_local_names{origin="file"} 7.0' in told
+    server.stop()
+    server.start()
+    assert rdata(ask(server.port, "api.claude.ai")) == ["10.9.0.3"]
+    assert _run(server, "local", "remove", "api.claude.ai").stdout == "api.claude.ai is removed\n"
+    assert is_blocked(ask(server.port, "api.claude.ai"))
+    assert rdata(ask(server.port, "printer.office.example")) == ["192.168.7.7"]
 
 
 def test_a_reload_reads_hosts_files_anew_and_a_bad_one_changes_nothing(server: Moatdns) -> None:

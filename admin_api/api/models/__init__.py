@@ -28,7 +28,7 @@ from admin_api.api.models.leases import (
     LeaseBody, LeaseEnd, LeaseEventItem, LeaseHistory, LeaseHistoryPage, LeaseItem, Leases, LeasesPage,
 )
 from admin_api.api.models.lists import ListBody, ListItem, ListPatch, ListPut, Lists, ListsPage, Refresh
-from admin_api.api.models.local import LocalNameItem, LocalNameItems, LocalNamesPage
+from admin_api.api.models.local import LocalNameBody, LocalNameItem, LocalNameItems, LocalNamesPage
 from admin_api.api.models.log_sinks import LogSinkItem, LogSinks
 from admin_api.api.models.mail import MailState, MailTested
 from admin_api.api.models.node import FlushBody, Flushed, Health, Ready, Status

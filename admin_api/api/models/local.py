@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from admin_api.api.models.common import Listing, Page
+from admin_api.api.models.common import Listing, Page, Sent
 
 
 class LocalNamesPage(Page):
@@ -17,6 +17,13 @@ class LocalNamesPage(Page):
     )
 
 
+class LocalNameBody(Sent):
+    """A local name as it is to be: with addresses, or as an alias of one other name."""
+
+    addresses: list[str] | None = Field(None, max_length=64, examples=[["192.0.2.7", "2001:db8::7"]])
+    alias: str | None = Field(None, max_length=255, description="The one name that it stands for.")
+
+
 class LocalNameItem(BaseModel):
     """A local name: its addresses, or the one name that it stands for."""
 
@@ -24,8 +31,11 @@ class LocalNameItem(BaseModel):
     addresses: list[str]
     alias: str | None
     reverse_of: list[str] = Field(description="Its addresses whose reverse name leads to it.")
-    origin: Literal["file"] = Field(description="It is given in the config file, or in a hosts file that this names.")
-    where: str = Field(description="`local`, the config's key, or FILE:LINE.")
+    origin: Literal["file", "api"] = Field(
+        description="`file`: it is given in the config file, or in a hosts file that this names, and changed there."
+    )
+    where: str = Field(description="`local`, the config's key; FILE:LINE; or `api`.")
+    replaces_api: bool = Field(description="The API has another one of that name, which is not in force.")
 
 
 class LocalNameItems(Listing[LocalNameItem]):

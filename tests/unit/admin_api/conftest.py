@@ -117,7 +117,7 @@ class InForceAtOnce:
         pass
 
     async def wait_until_in_force(self, revision: int) -> bool:
-        self.revision = max(self.revision, revision)
+        self.revision = self.whole_revision = max(self.revision, revision)
         return not self.is_slow
 
 

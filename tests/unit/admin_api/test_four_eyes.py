@@ -13,7 +13,7 @@ from sqlalchemy import select, update
 from admin_api.api.route import operation_name
 from admin_api.api.routes import ROUTES
 from admin_api.second_owner.ways import CLOSING, WAYS, Second
-from admin_api.store import documents, exemptions, groups, lists, rules, tokens
+from admin_api.store import documents, exemptions, groups, lists, local_names, rules, tokens
 from admin_api.store.tables import tokens as token_table
 from admin_api.store.tables import webhook_messages
 from tests.unit.admin_api.states import group_state, new_exemption
@@ -55,6 +55,7 @@ async def set_up(served: Served) -> None:
             refresh_seconds=86400,
             rules=50,
         )
+        await local_names.put(change, "shut.office.example", ("0.0.0.0",))
         await groups.create(change, group_state("open", exempt=True))
         await groups.create(change, group_state("seen", exempt=True, mode="monitor"))
         await groups.create(change, group_state("staff", networks=["10.1.0.0/16"]))
@@ -155,6 +156,12 @@ OPENINGS: dict[str, list[Call]] = {
         ("PUT", "leases/10.1.2.3", {**LEASE, "group": "open"}),
         ("PUT", "leases/10.2.2.3", {**LEASE, "group": "staff"}),
     ],
+    "a local name for a name or an address that has rules; one that closed a name is changed or removed": [
+        ("PUT", "local/claude.ai", {"addresses": ["10.0.0.1"]}),
+        ("PUT", "local/*.anthropic.com", {"alias": "portal.example"}),
+        ("PUT", "local/portal.example", {"alias": "claude.ai"}),
+        ("DELETE", "local/shut.office.example", None),
+    ],
     "a pause": [
         ("POST", "pauses", {"reason": "longer", "duration_seconds": 3700}),
         ("POST", "pauses", {"reason": "longer", "group": "staff", "duration_seconds": 7200}),
@@ -250,6 +257,9 @@ CLOSINGS: Sequence[Call] = (
     ("POST", "groups", {"name": "closed", "networks": ["10.9.0.0/16"], "block": ["ai", "gateways", "bypass", "lists"]}),
     ("PUT", "leases/10.1.2.3", {**LEASE, "group": "strict"}),
     ("PUT", "leases/10.1.2.4", LEASE),
+    ("PUT", "local/printer.office.example", {"addresses": ["192.0.2.7"]}),
+    ("PUT", "local/printer.office.example", {"addresses": ["192.0.2.8"]}),
+    ("DELETE", "local/printer.office.example", None),
     ("POST", "pauses", {"reason": "the line is down", "duration_seconds": 3600}),
     ("DELETE", "tokens/a-viewer", None),
 )

@@ -12,7 +12,7 @@ import pytest
 from admin_api.compiling import keeper as keeping
 from admin_api.compiling import stacking
 from admin_api.compiling.keeper import Keeper
-from admin_api.editing import groups, lists
+from admin_api.editing import groups, lists, local_names
 from admin_api.editing import rules as rules_editing
 from admin_api.store.store import Store
 from blocklists.feed.place import CurrentCatalogue, LoadedCatalogue
@@ -133,6 +133,30 @@ async def test_groups_and_switches_need_no_new_layer(node: Node) -> None:
     await node.in_force(off.revision)
     assert not node.blocks("a.example")
     assert node.published[-1].layers == layers
+
+
+@pytest.mark.slow
+async def test_local_names_come_with_the_policy_in_a_file_of_their_own(node: Node) -> None:
+    layers = node.published[-1].layers
+
+    async def put(name: str, *addresses: str) -> None:
+        body = {"addresses": list(addresses)}
+        written = await local_names.put_local_name(node.store, name, body, of_config=(), actor="test")
+        await node.in_force(written.revision)
+
+    await put("printer.office.example", "192.0.2.7")
+    await put("*.lab.office.example", "10.0.0.1")
+    first = node.published[-1]
+    assert [(one.name, one.addresses) for one in open_snapshot(first).local.records] == [
+        ("*.lab.office.example", ("10.0.0.1",)),
+        ("printer.office.example", ("192.0.2.7",)),
+    ]
+    await node.in_force(await node.make("house", "a.example"))
+    assert (node.published[-1].local, first.layers) == (first.local, layers)
+    for name in ("printer.office.example", "*.lab.office.example"):
+        await node.in_force(await local_names.delete_local_name(node.store, name, of_config=(), actor="test"))
+    assert node.published[-1].local is None
+    assert node.blocks("a.example")
 
 
 @pytest.mark.slow

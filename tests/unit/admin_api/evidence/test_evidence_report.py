@@ -206,3 +206,24 @@ async def test_a_moment_is_explained_by_the_exemptions_and_pauses_of_then(served
     assert verdicts[:5] == ["block", "exempt", "block", "monitor", "block"]
     assert groups[:5] == ["default"] * 5
     assert told["group"]["via"] == "lease" or any(step["step"] == "lease" for step in told["trace"])
+
+
+async def test_a_moment_is_explained_by_the_local_names_of_then(served: Served) -> None:
+    recorder = await record(served)
+    catalogue = {"fingerprint": served.context.catalogue.fingerprint, "bundled": 1, "feed": None}
+
+    async def then() -> str:
+        """A moment at which the policy of now is in force."""
+        at = datetime.now(UTC)
+        recorder._note_policy(at, {"revision": (await served.get("policy"))["revision"], "catalogue": catalogue})
+        await recorder.write()
+        return datetime.now(UTC).isoformat().replace("+00:00", "Z")
+
+    assert await served.status("PUT", "local/claude.ai", {"addresses": ["10.0.0.1"]}) == 201
+    opened = await then()
+    assert await served.status("DELETE", "local/claude.ai") == 204
+    closed = await then()
+    first = await served.get(f"explain?name=claude.ai&client=127.0.0.1&at={opened}")
+    assert (first["verdict"], first["trace"][0]["step"]) == ("allow", "local")
+    assert first["trace"][0]["detail"].startswith("claude.ai of the admin API")
+    assert (await served.get(f"explain?name=claude.ai&client=127.0.0.1&at={closed}"))["verdict"] == "block"

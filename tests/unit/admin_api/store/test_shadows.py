@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import select
 
 from admin_api.policy_file.shadow import cover, shadowed
-from admin_api.store import groups, lists, rules
+from admin_api.store import groups, lists, local_names, rules
 from admin_api.store.errors import StoreAway
 from admin_api.store.policy import read_policy
 from admin_api.store.store import Store
@@ -22,7 +22,7 @@ async def state_of(store: Store) -> list[object]:
     async with store.read() as conn:
         policy = await read_policy(conn)
         texts = sorted(row.rule for row in await conn.execute(select(table.c.rule)))
-        return [policy.lists, policy.groups, texts]
+        return [policy.lists, policy.groups, texts, policy.local]
 
 
 @pytest.mark.slow
@@ -32,6 +32,8 @@ async def test_what_is_tried_is_seen_by_who_tries_alone(open_store: OpenStore) -
     await make_list(store, "other", block=["three.example"])
     async with store.change("tests") as change:
         await groups.create(change, group_state("staff", networks=["10.0.0.0/8"]))
+        for name in ("a.example", "b.example"):
+            await local_names.put(change, name, ("10.0.0.1",))
     before = await state_of(store)
     for _ in range(4):
         async with shadowed(store, "tests") as change:
@@ -44,6 +46,11 @@ async def test_what_is_tried_is_seen_by_who_tries_alone(open_store: OpenStore) -
             made = await lists.create(change, name="made", kind="own")
             await groups.release(change, await groups.get(conn, "staff"))
             await groups.create(change, group_state("law", networks=["10.0.0.0/8"]))
+            await local_names.put(change, "a.example", ("10.0.0.2",))
+            await local_names.delete(change, "b.example")
+            assert [(one.name, one.given) for one in await local_names.all_names(conn)] == [
+                ("a.example", ("10.0.0.2",))
+            ]
             assert (await lists.get(conn, "house")).rules == 2
             assert made.id not in {row.id for row in before[0]}  # type: ignore[attr-defined]
             await lists.delete(change, await lists.get(conn, "other"))

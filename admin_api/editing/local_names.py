@@ -1,0 +1,149 @@
+"""Make, change and remove local names."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from admin_api.editing.common import Written, validated
+from admin_api.editing.errors import Invalid
+from admin_api.store import local_names
+from admin_api.store.change import Change
+from admin_api.store.errors import OwnedByFile, StaleVersion, TooMany
+from admin_api.store.local_names import LocalNameRow
+from admin_api.store.store import Store
+from resolver.config import fields
+from resolver.config.local_files import circles
+from resolver.config.local_schema import read_given, read_local_name, record_of
+from resolver.config.section import Section
+from resolver.errors import RuleError
+from resolver.wire.local_records import BY_API, BY_KEY, LocalRecord
+
+MOST_LOCAL_NAMES: Final = 5_000
+"""Local names made through the API; the config's have a bound of their own."""
+
+
+class LocalNameWanted(Section):
+    """A local name as it is to be: addresses, or one name that it stands for."""
+
+    addresses: fields.Texts = ()
+    alias: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenLocalName(Written[LocalNameRow]):
+    """A local name that was written; `is_new`: there was none."""
+
+    is_new: bool
+
+
+async def put_local_name(
+    store: Store,
+    name: str,
+    body: Mapping[str, Any],
+    *,
+    of_config: Sequence[LocalRecord],
+    expected_version: int | None = None,
+    actor: str,
+    request_id: str | None = None,
+) -> WrittenLocalName:
+    """Make a local name what the body says. Raises Invalid, OwnedByFile, StaleVersion, TooMany, StoreAway."""
+    name, given = read_put(name, body)
+    async with store.change(actor, request_id) as change:
+        _check_mine(name, of_config)
+        before = await local_names.find(change.connection, name)
+        if expected_version is not None and (before is None or before.version != expected_version):
+            raise StaleVersion(f"local name {name!r}")
+        row = before
+        if before is None and await local_names.count(change.connection) >= MOST_LOCAL_NAMES:
+            raise TooMany(f"the API has {MOST_LOCAL_NAMES} local names, the maximum: use local_files for more")
+        if row is None or row.given != given:
+            await _check_circles(change, record_of(name, given, BY_API), of_config)
+            row = await local_names.put(change, name, given)
+            action = "create" if before is None else "update"
+            change.record(action, f"local/{name}", None if before is None else before.plain(), row.plain())
+            change.touches_policy()
+    return WrittenLocalName(row, change.revision, is_new=before is None)
+
+
+async def delete_local_name(
+    store: Store,
+    name: str,
+    *,
+    of_config: Sequence[LocalRecord],
+    expected_version: int | None = None,
+    actor: str,
+    request_id: str | None = None,
+) -> int:
+    """Remove a local name; gives the policy revision without it. Raises NotFound, OwnedByFile, StaleVersion, StoreAway.
+
+    One that the config has come to have, too, can be removed: what was made through the API goes.
+    """
+    name = normal_name(name)
+    async with store.change(actor, request_id) as change:
+        row = await local_names.find(change.connection, name)
+        if row is None:
+            _check_mine(name, of_config)
+            row = await local_names.get(change.connection, name)
+        if expected_version is not None and expected_version != row.version:
+            raise StaleVersion(f"local name {name!r}")
+        await local_names.delete(change, row.name)
+        change.record("delete", f"local/{row.name}", row.plain(), None)
+        change.touches_policy()
+    return change.revision
+
+
+def normal_name(text: str) -> str:
+    """A local name in its one normal form; what is no such name stays as it is, and is not found."""
+    try:
+        return read_local_name(text)
+    except RuleError:
+        return text
+
+
+def read_put(name: str, body: Mapping[str, Any]) -> tuple[str, tuple[str, ...]]:
+    """A name, and what it is to have, in their normal forms. Raises Invalid."""
+    mistakes: list[tuple[str, str]] = []
+    wanted = validated(LocalNameWanted, body)
+    given: tuple[str, ...] = ()
+    if bool(wanted.addresses) is (wanted.alias is not None):
+        mistakes.append(("/addresses", "is missing, or given beside alias: use one of the two"))
+    else:
+        where = "/addresses" if wanted.alias is None else "/alias"
+        try:
+            given = read_given(wanted.addresses if wanted.alias is None else (wanted.alias,))
+            has_alias = bool(record_of("", given, BY_API).alias)
+            if has_alias is (wanted.alias is None):
+                mistakes.append((where, "is a name: use alias" if has_alias else "is an address: use addresses"))
+        except RuleError as error:
+            mistakes.append((where, str(error)))
+    try:
+        name = read_local_name(name)
+    except RuleError as error:
+        mistakes.append(("/name", str(error)))
+    if mistakes:
+        raise Invalid(mistakes)
+    return name, given
+
+
+def _check_mine(name: str, of_config: Sequence[LocalRecord]) -> None:
+    """Raise OwnedByFile for a name that the config gives."""
+    owner = next((record for record in of_config if record.name == name), None)
+    if owner is not None:
+        where = "edit the key local there" if owner.origin == BY_KEY else f"edit {owner.origin}"
+        raise OwnedByFile(f"local name {name!r}", where)
+
+
+async def _check_circles(change: Change, wanted: LocalRecord, of_config: Sequence[LocalRecord]) -> None:
+    """Raise Invalid where names lead to each other for ever, or by too many steps."""
+    others = [row.record for row in await local_names.all_names(change.connection) if row.name != wanted.name]
+    mistakes = await asyncio.to_thread(circle_mistakes, (*of_config, *others, wanted))
+    if mistakes:
+        raise Invalid([("/alias", text) for text in mistakes])
+
+
+def circle_mistakes(records: tuple[LocalRecord, ...]) -> list[str]:
+    """Circles among local names, and chains that are too long, in finished sentences."""
+    return [f"local name {name!r} {text}" for name, text in circles(records)][:20]

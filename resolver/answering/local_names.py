@@ -61,8 +61,7 @@ class LocalNames:
         self._soa = soa_record(TTL_SECONDS)[_POINTER_OCTETS:]
         self._data = _data()
         self._designated: dict[bytes, Designation] = {}
-        self._own: LocalZone | None = None
-        self._designate(encrypted or EncryptedSettings())
+        self._own = self._designate(encrypted or EncryptedSettings())
         self.of_config = tuple(local)
         self._ttl_seconds = local_ttl_seconds
         self._kept = () if self._own is None else (self._own.key,)
@@ -90,9 +89,10 @@ class LocalNames:
         self.given = self.prepared(policy)
         return self.given
 
-    def _designate(self, encrypted: EncryptedSettings) -> None:
+    def _designate(self, encrypted: EncryptedSettings) -> LocalZone | None:
+        """Have DDR answered; gives the server's own name there, None where there is nothing to tell."""
         if encrypted.server_name is None:
-            return
+            return None
         found = designation(
             encrypted.server_name,
             dot_ports=encrypted.dot_ports,
@@ -101,9 +101,10 @@ class LocalNames:
             ttl_seconds=_DESIGNATION_TTL_SECONDS,
         )
         if found is None:
-            return
-        self._own = LocalZone(_key(f"_dns.{encrypted.server_name}"), "RFC 9462")
-        self._designated = {_DNS_RESOLVER_ARPA: found, self._own.key: found}
+            return None
+        own = LocalZone(_key(f"_dns.{encrypted.server_name}"), "RFC 9462")
+        self._designated = {_DNS_RESOLVER_ARPA: found, own.key: found}
+        return own
 
     def has(self, key: bytes) -> bool:
         """Whether a name may be answered here; False for nearly all names."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 from admin_api.editing.common import Written, validated
 from admin_api.editing.errors import Invalid
@@ -20,9 +20,6 @@ from resolver.config.local_schema import read_given, read_local_name, record_of
 from resolver.config.section import Section
 from resolver.errors import RuleError
 from resolver.wire.local_records import BY_API, BY_KEY, LocalRecord
-
-MOST_LOCAL_NAMES: Final = 5_000
-"""Local names made through the API; the config's have a bound of their own."""
 
 
 class LocalNameWanted(Section):
@@ -45,11 +42,15 @@ async def put_local_name(
     body: Mapping[str, Any],
     *,
     of_config: Sequence[LocalRecord],
+    most: int,
     expected_version: int | None = None,
     actor: str,
     request_id: str | None = None,
 ) -> WrittenLocalName:
-    """Make a local name what the body says. Raises Invalid, OwnedByFile, StaleVersion, TooMany, StoreAway."""
+    """Make a local name what the body says; there are at most so many.
+
+    Raises Invalid, OwnedByFile, StaleVersion, TooMany, StoreAway.
+    """
     name, given = read_put(name, body)
     async with store.change(actor, request_id) as change:
         _check_mine(name, of_config)
@@ -57,14 +58,14 @@ async def put_local_name(
         if expected_version is not None and (before is None or before.version != expected_version):
             raise StaleVersion(f"local name {name!r}")
         row = before
-        if before is None and await local_names.count(change.connection) >= MOST_LOCAL_NAMES:
-            raise TooMany(f"the API has {MOST_LOCAL_NAMES} local names, the maximum: use local_files for more")
         if row is None or row.given != given:
             await _check_circles(change, record_of(name, given, BY_API), of_config)
             row = await local_names.put(change, name, given)
             action = "create" if before is None else "update"
             change.record(action, f"local/{name}", None if before is None else before.plain(), row.plain())
             change.touches_policy()
+        if before is None:
+            await check_count(change, most)
     return WrittenLocalName(row, change.revision, is_new=before is None)
 
 
@@ -126,6 +127,12 @@ def read_put(name: str, body: Mapping[str, Any]) -> tuple[str, tuple[str, ...]]:
     if mistakes:
         raise Invalid(mistakes)
     return name, given
+
+
+async def check_count(change: Change, most: int) -> None:
+    """Raise TooMany where a change has come to more local names than there may be."""
+    if await local_names.count(change.connection) > most:
+        raise TooMany(f"the API has at most {most} local names (admin.most_local_names): use local_files for more")
 
 
 def _check_mine(name: str, of_config: Sequence[LocalRecord]) -> None:

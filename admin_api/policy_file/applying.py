@@ -10,7 +10,7 @@ from typing import Any, cast
 from admin_api.editing.errors import Invalid
 from admin_api.editing.groups import MOST_GROUPS
 from admin_api.editing.lists import MOST_LISTS, note_rules
-from admin_api.editing.local_names import MOST_LOCAL_NAMES, circle_mistakes
+from admin_api.editing.local_names import circle_mistakes
 from admin_api.editing.rules import check_bounds, told
 from admin_api.policy_file.planning import Pairs, PlannedChange, PolicyPlan
 from admin_api.store import groups, lists, local_names, rules
@@ -103,7 +103,7 @@ async def _put_group(change: Change, planned: PlannedChange, rows: dict[str, gro
 
 
 async def _put_local(change: Change, plan: PolicyPlan) -> None:
-    """Make local names what they are to be. Raises Invalid, TooMany.
+    """Make local names what they are to be. Raises Invalid; how many there may be is the caller's to see.
 
     Circles by way of the config's names are not looked for, since a plan may be made where no config is at hand:
     answers end at the bound of aliases all the same.
@@ -117,8 +117,6 @@ async def _put_local(change: Change, plan: PolicyPlan) -> None:
         change.record(planned.action, planned.object, planned.before, planned.after)
     if not planned_ones:
         return
-    if await local_names.count(change.connection) > MOST_LOCAL_NAMES:
-        raise TooMany(f"a policy has at most {MOST_LOCAL_NAMES} local names")
     records = tuple(row.record for row in await local_names.all_names(change.connection))
     if mistakes := await asyncio.to_thread(circle_mistakes, records):
         raise Invalid([("/policy/local", text) for text in mistakes])

@@ -82,6 +82,8 @@ class AdminSection(Section):
     """Policies planned (policy:plan) at once; others get 503."""
     plan_seconds: Annotated[int, Field(ge=1, le=50), NUMBER] = 45
     """Time limit of one plan, including its replay, in seconds."""
+    most_local_names: Annotated[int, Field(ge=1, le=20_000), NUMBER] = 5_000
+    """Local names that may be made through the API; beyond is 409. Those of the config have a bound of their own."""
 
     @model_validator(mode="after")
     def _is_safe(self) -> AdminSection:

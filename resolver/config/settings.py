@@ -289,6 +289,7 @@ class ControlSettings:
     certificate: str | None = None
     private_key: str | None = None
     plans_at_once: int = 2
+    most_local_names: int = 5_000  # that the API makes
     plan_seconds: int = 45
     statistics: bool = True
     minutes_days: int = 2

@@ -168,7 +168,7 @@ def control_settings(config: Config) -> ControlSettings:
         metrics=config.admin.metrics,
         certificate=str(folder / tls.certificate) if tls.certificate else None,
         private_key=str(folder / tls.private_key) if tls.private_key else None,
-        **config.admin.model_dump(include={"plans_at_once", "plan_seconds"}),
+        **config.admin.model_dump(include={"plans_at_once", "plan_seconds", "most_local_names"}),
         statistics=config.statistics.enabled,
         **config.statistics.model_dump(exclude={"enabled"}),
         query_log=config.query_log.enabled,

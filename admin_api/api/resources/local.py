@@ -49,6 +49,7 @@ async def put(call: Call) -> ApiReply:
         call.path["name"],
         {key: value for key, value in call.body.items() if value is not None},
         of_config=call.context.access.local_names.of_config,
+        most=call.context.settings.most_local_names,
         expected_version=call.expected_version(),
         **call.by,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from admin_api.api import models
 from admin_api.api.http.call import MOST_RULES_AT_ONCE, ApiReply, Call, as_model, in_force, tagged
 from admin_api.api.http.paging import page_reply, part_of
+from admin_api.editing.local_names import check_count
 from admin_api.editing.refusals import BadRequest
 from admin_api.policy_file.applying import apply
 from admin_api.policy_file.document import document_of
@@ -68,6 +69,8 @@ async def _apply(call: Call) -> ApiReply:
         if not planned.revision == now == expected:
             raise StaleVersion(f"the policy (revision {now} now, planned against {expected})")
         await apply(change, planned, call.context.known)
+        if any(one.kind == "local" and one.action == "create" for one in planned.changes):
+            await check_count(change, call.context.settings.most_local_names)
     told = PlanTold(change.revision, [told_change(one) for one in planned.changes], planned.kept)
     body = as_model(models.PlanReply, told)
     if planned.rules > MOST_RULES_AT_ONCE:

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from admin_api.editing import local_names as editing
 from resolver.answering.explaining import access_of
 from resolver.config.settings import WorkerSettings
 from resolver.wire.local_records import LocalRecord
@@ -173,13 +172,17 @@ async def test_circles_by_way_of_the_config_are_refused(named: Served) -> None:
     assert (status, problem["errors"][0]["pointer"]) == (422, "/alias")
 
 
-async def test_there_are_at_most_so_many(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(editing, "MOST_LOCAL_NAMES", 1)
+async def test_there_are_at_most_so_many(served: Served) -> None:
+    object.__setattr__(served.context.settings, "most_local_names", 1)
     assert await served.status("PUT", "local/x.office.example", PRINTER) == 201
     status, problem = await said(served, "PUT", "local/y.office.example", PRINTER)
     assert status == 409
-    assert "the maximum: use local_files for more" in problem["detail"]
+    assert "at most 1 local names (admin.most_local_names)" in problem["detail"]
     assert await served.status("PUT", "local/x.office.example", {"addresses": ["10.0.0.1"]}) == 200
+    document = await served.get("policy")
+    document["policy"]["local"]["y.office.example"] = ["10.0.0.2"]
+    assert await served.status("POST", "policy:apply", document, If_Match=f'"{document["revision"]}"') == 409
+    assert [item["name"] for item in (await served.get("local"))["items"]] == ["x.office.example"]
 
 
 async def test_the_page_makes_changes_and_removes_them(served: Served) -> None:

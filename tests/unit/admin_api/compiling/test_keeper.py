@@ -141,7 +141,7 @@ async def test_local_names_come_with_the_policy_in_a_file_of_their_own(node: Nod
 
     async def put(name: str, *addresses: str) -> None:
         body = {"addresses": list(addresses)}
-        written = await local_names.put_local_name(node.store, name, body, of_config=(), actor="test")
+        written = await local_names.put_local_name(node.store, name, body, of_config=(), most=9, actor="test")
         await node.in_force(written.revision)
 
     await put("printer.office.example", "192.0.2.7")

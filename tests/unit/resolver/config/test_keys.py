@@ -64,6 +64,7 @@ def test_the_defaults_are_those_of_the_contract(tmp_path: Path, monkeypatch: pyt
             "url": None,
             "metrics": True,
             "plans_at_once": 2,
+            "most_local_names": 5_000,
             "plan_seconds": 45,
             "insecure": False,
             "tls": {"certificate": None, "private_key": None},

@@ -115,7 +115,7 @@ class HeadKeeper:
                 "the audit trail was cut off or replaced", rows=row, lost_rows=[number for number, _ in lost][-20:]
             )
         self.lost = lost
-        self._loss = trail.told_of_loss(lost, row) if lost else None
+        self._loss = trail.told_of_loss(lost) if lost else None
         return Head(row, mac, store.id)
 
     async def _append(self, head: Head) -> None:

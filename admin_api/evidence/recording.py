@@ -31,7 +31,9 @@ LOOK_SECONDS: Final = 5.0
 _TICK_SECONDS = 1.0
 _TIDY_SECONDS = 3600.0
 _SILENCE = timedelta(seconds=2 * BEAT_SECONDS)  # longer, and nobody watched
-_MOST_REASONS = 20  # of one span
+_MOST_REASONS = 50  # of one span
+_LONGEST_REASON = 500  # characters
+MORE_REASONS: Final = "further reasons, which are not noted"
 _MOST_UNWRITTEN = 1000  # spans that wait for the store; beyond, the oldest are lost, and counted
 
 
@@ -117,10 +119,12 @@ class Recorder:
             self._end(DEGRADED, now)
             return
         known = self._open.get(DEGRADED)
+        noted: list[str] = list(known.body["why"]) if known is not None else []
+        together = _together(noted, why)
         if known is None:
-            self._begin_span(DEGRADED, now, {"why": why[:_MOST_REASONS]})
-        elif new := [text for text in why if text not in known.body["why"]]:
-            self._amend(DEGRADED, {"why": [*known.body["why"], *new][:_MOST_REASONS]})
+            self._begin_span(DEGRADED, now, {"why": together})
+        elif together != noted:
+            self._amend(DEGRADED, {"why": together})
 
     async def write(self, *, how: str | None = None) -> None:
         """Write what changed, with a sign of life. Raises StoreAway."""
@@ -247,3 +251,10 @@ class Recorder:
                 await asyncio.sleep(_TICK_SECONDS)
             else:
                 return
+
+
+def _together(noted: Sequence[str], why: Sequence[str]) -> list[str]:
+    """Reasons that are noted with those of now, each once. Beyond a bound it says that there were others."""
+    cut = [text if len(text) <= _LONGEST_REASON else f"{text[: _LONGEST_REASON - 1]}…" for text in why]
+    found = list(dict.fromkeys([*noted, *cut]))
+    return found if len(found) <= _MOST_REASONS else [*found[: _MOST_REASONS - 1], MORE_REASONS]

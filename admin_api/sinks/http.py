@@ -72,11 +72,11 @@ class HttpOutlet:
             raise SinkAway(why_not(error)) from error
         if 200 <= status < 300:
             return len(rows)
-        why = f"it answered {status}{_shown(said)}"
+        why, shown = f"it answered {status}", _shown(said)
         if status in _REFUSES_ROWS:
-            raise RowsRefused(why)
+            raise RowsRefused(why, shown)
         await self.close()  # the Authorization header is read anew
-        raise SinkAway(why, wait_of(wait, datetime.now(UTC)), is_late=status in _MAY_BE_LATE)
+        raise SinkAway(why, wait_of(wait, datetime.now(UTC)), said=shown, is_late=status in _MAY_BE_LATE)
 
     def _opened(self) -> aiohttp.ClientSession:
         """A session. Raises RuleError, ListenError where a file cannot be used."""

@@ -21,16 +21,24 @@ class SinkRow(NamedTuple):
 
 
 class SinkAway(MoatdnsError):
-    """A sink that took nothing. The text says why; `wait_seconds` is what it asked for itself, None where nothing."""
+    """A sink that took nothing. The text says why; `said` is what the sink has to add, other words each time perhaps.
 
-    def __init__(self, why: str, wait_seconds: float | None = None, *, is_late: bool = False) -> None:
+    `wait_seconds` is what it asked for itself, None where nothing.
+    """
+
+    def __init__(self, why: str, wait_seconds: float | None = None, *, said: str = "", is_late: bool = False) -> None:
         super().__init__(why)
+        self.said = said
         self.wait_seconds = wait_seconds
         self.is_late = is_late  # whether fewer rows at once might be in time
 
 
 class RowsRefused(MoatdnsError):
-    """A sink that answers, and will not have these rows. The text says why."""
+    """A sink that answers, and will not have these rows. The text says why; `said` is what the sink has to add."""
+
+    def __init__(self, why: str, said: str = "") -> None:
+        super().__init__(why)
+        self.said = said
 
 
 class Outlet(Protocol):

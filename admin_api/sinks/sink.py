@@ -7,9 +7,8 @@ import contextlib
 import random
 import sqlite3
 import time
-from collections import Counter
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final, Protocol, TypeVar
 
@@ -18,6 +17,7 @@ from admin_api.sinks.audit_feed import AuditFeed
 from admin_api.sinks.marks import MarksFile
 from admin_api.sinks.query_feed import FedRows, QueryFeed
 from admin_api.sinks.rows import Outlet, RowsRefused, SinkAway, SinkRow
+from admin_api.sinks.state import SinkState
 from resolver.config.settings import LogSinkSettings
 from resolver.errors import MoatdnsError
 from resolver.telemetry.log import Log
@@ -26,7 +26,6 @@ MOST_OCTETS: Final = 1 << 20
 """Of a batch, before it is compressed; or one row."""
 
 _ALONE_IN_A_ROW: Final = 10  # rows that were refused, one by one, before it is the sink that seems wrong
-_DROP_TOLD_SECONDS: Final = 300.0  # for which a drop is a reason for /ready
 _LOGGED_SECONDS: Final = 60.0
 
 T = TypeVar("T")
@@ -40,23 +39,6 @@ class SinkPauses:
     first_retry: float = 1.0
     longest_retry: float = 60.0
     keep: float = 1.0  # between two writes of the marks
-
-
-@dataclass(slots=True)
-class SinkState:
-    """How a sink is. `oldest` is the Unix millisecond of the first row that waits, by source."""
-
-    last_success_at: datetime | None = None
-    last_error: str | None = None
-    sent: int = 0
-    dropped: Counter[str] = field(default_factory=Counter)  # by reason
-    oldest: dict[str, int] = field(default_factory=dict)
-    dropped_at: float | None = None  # monotonic
-
-    @property
-    def behind_seconds(self) -> float:
-        """Age of the oldest row that waits; 0 where none does."""
-        return max(0.0, time.time() - min(self.oldest.values()) / 1000) if self.oldest else 0.0
 
 
 class Runs(Protocol):
@@ -108,11 +90,7 @@ class LogSink:
     @property
     def troubles(self) -> list[str]:
         """Reasons why the node is not healthy, on account of this sink."""
-        state = self.state
-        found = [] if state.last_error is None else [f"log sink {self.shown}: {state.last_error}"]
-        if state.dropped_at is not None and time.monotonic() - state.dropped_at < _DROP_TOLD_SECONDS:
-            found.append(f"log sink {self.shown}: {state.dropped.total()} rows were dropped since the start")
-        return found
+        return [f"log sink {self.shown}: {text}" for text in self.state.troubles]
 
     async def run(self) -> None:
         """Send, for ever."""
@@ -149,25 +127,27 @@ class LogSink:
         """Send a batch of each source; gives how long to wait then."""
         has_more, sent = False, self.state.sent
         away: SinkAway | None = None
-        why: str | None = None
+        why, said = None, ""  # in our words, and in others'
         for forward in (self._begin, self._forward_audit, self._forward_queries):
             try:
                 has_more = bool(await forward()) or has_more
             except SinkAway as error:
-                away, why = error, str(error)
+                away, why, said = error, str(error), error.said
                 break
             except sqlite3.Error as error:
                 if not passes(error):
-                    why = f"the query log cannot be read: {error}"
-            except (MoatdnsError, OSError) as error:  # of our own store or disk; what is of the other source goes on
-                why = str(error)
+                    why, said = "the query log cannot be read", f": {error}"
+            except MoatdnsError as error:  # of our own store; what is of the other source goes on
+                why, said = str(error), ""
+            except OSError as error:  # likewise, of our disk
+                why, said = error.strerror or str(error), ""
             except Exception as error:  # a fault of ours: the control process would only begin again with it
-                why = f"an unexpected error: {error!r}"
+                why, said = "an unexpected error", f": {error!r}"
         await self._keep_now_and_then()
         self._tell_drops()
         if why is None and has_more and self.state.sent == sent:
             return 0.0  # rows were passed over, which says nothing of the sink
-        self._note(why)
+        self._note(why, said)
         if away is None:
             self._failures = 0
             return 0.0 if has_more else self._pauses.look
@@ -233,12 +213,12 @@ class LogSink:
                 if seems_wrong and self._failures == 0:
                     # It takes nothing at all, it seems: hardly anything is thrown away for a mistake in its set-up.
                     self._size = 1
-                    raise SinkAway(f"it refuses every row: {error}") from error
+                    raise SinkAway(f"it refuses every row: {error}", said=error.said) from error
                 count = 1
                 await advance(at + 1)
-                self._drop(1, "refused", f"it refuses them: {error}")
+                self._drop(1, "refused", f"it refuses them: {error}{error.said}")
                 if seems_wrong:
-                    raise SinkAway(f"it refuses every row: {error}") from error
+                    raise SinkAway(f"it refuses every row: {error}", said=error.said) from error
             else:
                 self._alone = 0
                 self.state.sent += count
@@ -258,8 +238,7 @@ class LogSink:
     def _drop(self, rows: int, reason: str, why: str) -> None:
         if not rows:
             return
-        self.state.dropped[reason] += rows
-        self.state.dropped_at = time.monotonic()
+        self.state.drop(rows, reason)
         self._untold += rows
         self._why_dropped = why
         self._tell_drops()
@@ -271,10 +250,11 @@ class LogSink:
             rows, self._untold = self._untold, 0
             self._log.warning("rows for a log sink are dropped", to=self.shown, rows=rows, why=self._why_dropped)
 
-    def _note(self, why: str | None) -> None:
-        before, self.state.last_error = self.state.last_error, why
+    def _note(self, why: str | None, said: str) -> None:
+        before = self.state.trouble
+        self.state.note(why, said)
         if why is not None and why != before:
-            self._log.error("the log does not reach a sink", to=self.shown, why=why)
+            self._log.error("the log does not reach a sink", to=self.shown, why=self.state.last_error)
         elif why is None and before is not None:
             self._log.info("the log reaches a sink again", to=self.shown)
 

@@ -68,7 +68,7 @@ class LogSinks:
         for sink in self.sinks:
             to = (sink.shown,)
             behind[to] = max(behind.get(to, 0.0), sink.state.behind_seconds)
-            failing[to] = max(failing.get(to, 0.0), float(sink.state.last_error is not None))
+            failing[to] = max(failing.get(to, 0.0), float(sink.state.trouble is not None))
         return {"moatdns_log_sink_behind_seconds": behind, "moatdns_log_sink_failing": failing}
 
     def counts(self) -> Mapping[tuple[str, str], int]:

@@ -153,12 +153,12 @@ async def acknowledge(change: Change, key: bytes, heads: Iterable[Pair], reason:
     return lost
 
 
-def told_of_loss(lost: Sequence[Pair], rows: int) -> str:
-    """Why the node is degraded."""
+def told_of_loss(lost: Sequence[Pair]) -> str:
+    """Why the node is degraded; the same text while the trail grows."""
     return (
-        f"the audit trail lacks rows that existed (row {max(number for number, _ in lost)} for one; it has "
-        f"{rows}): the store was restored from an older copy, or its end was cut off. See 'moatdns audit verify'; an "
-        "admin acknowledges a known loss by 'moatdns audit acknowledge --reason …'"
+        f"the audit trail lacks rows that existed (row {max(number for number, _ in lost)} for one): the store was "
+        "restored from an older copy, or its end was cut off. See 'moatdns audit verify'; an admin acknowledges a "
+        "known loss by 'moatdns audit acknowledge --reason …'"
     )
 
 

@@ -82,6 +82,9 @@ def test_an_upstream_that_answers_with_errors_only_fails_and_one_good_answer_is_
     assert steady(states, said(FIRST, answers=5, errors=6 + MOST_ERRORS)) == []
     (change,) = steady(states, said(FIRST, answers=5, errors=7 + MOST_ERRORS))
     assert change == (FIRST, f"its last {MOST_ERRORS} answers were errors")
+    told = states.troubles
+    steady(states, said(FIRST, answers=5, errors=70 + MOST_ERRORS))
+    assert states.troubles == told  # records have it once, not with each count
     assert steady(states, said(FIRST, answers=6, errors=200)) == [(FIRST, None)]
     fresh = UpstreamStates()
     assert len(steady(fresh, said(FIRST, answers=0, errors=MOST_ERRORS))) == 1
@@ -130,7 +133,7 @@ async def test_log_and_webhooks_are_told_and_a_flapping_upstream_is_no_flood(
     assert [event for event, _ in log.lines] == ["an upstream does not answer", "an upstream answers again"] * 2
     async with served.store.read() as connection:
         waiting = await webhooks.waiting(connection)
-    assert waiting[outbox.receivers[0].key] == 4
+    assert waiting[outbox.receivers[0].key].messages == 4
 
 
 async def test_ready_and_the_overview_name_the_upstream_that_fails(served: Served) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from admin_api.compiling.keeper import PolicyNote
-from admin_api.evidence.recording import Recorder, Versions
+from admin_api.evidence.recording import MORE_REASONS, Recorder, Versions
 from admin_api.messages import NodeStatus, WorkerStatus
 from admin_api.store import periods
 from admin_api.store.errors import StoreAway
@@ -163,6 +163,18 @@ async def test_troubles_and_missing_workers_are_noted_while_they_last(node: Node
     _, (workers,) = await node.rows("workers")
     assert (workers.began, workers.ended) == (START + MINUTE, START + 3 * MINUTE)
     assert workers.body == {"serving": 0, "of": 2}
+
+
+async def test_more_reasons_than_are_noted_are_told_of_and_the_first_ones_stay(node: Node) -> None:
+    recorder = node.recorder()
+    await node.begin(recorder, START)
+    for number in range(70):
+        node.troubles = ["the store is away" + "!" * 1000, f"upstream {number} does not answer"]
+        await node.pass_by(recorder, MINUTE)
+    _, (degraded,) = await node.rows("degraded")
+    why = degraded.body["why"]
+    assert len(why) == 50
+    assert (len(why[0]), why[1], why[-1]) == (500, "upstream 0 does not answer", MORE_REASONS)
 
 
 async def test_what_happens_while_the_store_is_away_is_written_when_it_is_back(node: Node) -> None:

@@ -119,7 +119,7 @@ async def test_batches_become_smaller_for_a_collector_that_is_too_slow_for_large
     async with made.running(collector.url, timeout_seconds=1, batch_rows=100) as sink:
         log.add(range(100), is_whole=True)
         await until(lambda: len(set(collector.names)) == 100)
-    assert sink.state.sent == 100
+        await until(lambda: sink.state.sent == 100)  # the last answer is on its way to it
 
 
 async def test_a_filter_and_the_header_of_a_file_that_changes(
@@ -156,6 +156,24 @@ async def test_what_a_collector_says_is_told_shortly_and_acts_on_nobody(
     assert sink.state.last_error is not None
     assert sink.state.last_error.startswith("it answered 500: 500 \\u{1b}[31m\\u{202e}xxx")
     assert len(sink.state.last_error) < 200
+
+
+async def test_a_trouble_keeps_its_words_though_the_collector_has_others_each_time(
+    log: WrittenLog, made: SinksOfLog, collector: HttpCollector
+) -> None:
+    def status(_: list[str]) -> int:
+        collector.reply.text = f"request {len(collector.requests)} failed"
+        return 503
+
+    collector.reply = Reply(status)
+    seen: set[str] = set()
+    async with made.running(collector.url) as sink:
+        log.add(range(1))
+        for number in range(2, 6):
+            await until(lambda number=number: len(collector.requests) >= number)
+            seen |= {*sink.troubles}
+    assert seen == {f"log sink {sink.shown}: it answered 503"}
+    assert [event for event, _ in made.said.lines].count("the log does not reach a sink") == 1
 
 
 async def test_plain_http_leads_to_this_machine_alone(log: WrittenLog, made: SinksOfLog) -> None:

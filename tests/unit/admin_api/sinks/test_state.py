@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from admin_api.sinks.state import SinkState
 from tests.unit.admin_api.browser import Browser
 from tests.unit.admin_api.conftest import Served
 
@@ -23,9 +24,18 @@ async def test_a_sink_is_told_of_without_its_path(served: Served) -> None:
 
 
 async def test_a_sink_that_takes_nothing_makes_the_node_degraded_and_no_less(served: Served) -> None:
-    served.context.sinks.sinks[0].state.last_error = "it answered 503"
+    served.context.sinks.sinks[0].state.note("it answered 503", ": request 7f3a")
     ready = await served.get("/ready")
     assert ready["status"] == "degraded"
     assert f"log sink {SHOWN}: it answered 503" in ready["why"]
     page, _ = await (await Browser.log_in(served, "viewer")).get("/status")
-    assert SHOWN in page and "it answered 503" in page and "s3cret" not in page
+    assert SHOWN in page and "it answered 503: request 7f3a" in page and "s3cret" not in page
+
+
+def test_that_rows_are_dropped_is_told_in_the_same_words_however_many_they_are() -> None:
+    state = SinkState()
+    assert state.troubles == []
+    state.drop(1, "late")
+    told = state.troubles
+    state.drop(7000, "removed")
+    assert state.troubles == told == ["rows were dropped within the last five minutes"]

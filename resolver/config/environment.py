@@ -15,6 +15,12 @@ class VariableError(ValueError):
     """A reference that is malformed, or whose variable is not set. Its text is fit to show a user."""
 
 
+def names_a_variable(text: str) -> bool:
+    """Whether a text holds a reference whose value stands nowhere in it: one without a default."""
+    found = (_INSIDE.match(match["inside"] or "") for match in _REFERENCE.finditer(text))
+    return any(inside is not None and not inside["default"] for inside in found)
+
+
 def fill_in(text: str, environ: Mapping[str, str]) -> str:
     """`text` with its references replaced; ``$${`` stands for a literal ``${``.
 

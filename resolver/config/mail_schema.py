@@ -100,8 +100,9 @@ class MailSection(Section):
     """PEM file with the CAs that the server's certificate must come from; left out: the system's."""
     domains: Annotated[fields.Texts, fields.read_each(_read_mail_domain)] = ()
     """Domains whose people are written to, where an owner is an address; left out: that of `from`."""
-    most_per_hour: Annotated[int, Field(ge=1, le=1000), NUMBER] = 30
-    """Mails in an hour, at most; what is beyond waits, and comes as one digest."""
+    most_per_hour: Annotated[int, Field(ge=2, le=1000), NUMBER] = 30
+    """Mails in an hour, at most; what is beyond waits, and comes as one digest. A fifth, and at least one, is kept for
+    what is said of the node itself."""
     weekly: Switch = True
     """Send a summary each Monday at seven, by the machine's time zone."""
 

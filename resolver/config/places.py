@@ -15,6 +15,7 @@ from typing import Any
 
 import yaml
 
+from resolver.config.environment import names_a_variable
 from resolver.config.wording import KeyPath, shown
 
 _DEEPEST = 32  # levels of nesting; the schema needs six
@@ -82,7 +83,7 @@ class Document:
     places: Place
     problems: list[FileProblem]
     readable: bool = True  # False: it is not YAML, and `data` is None
-    filled: frozenset[KeyPath] = frozenset()  # values that are not as the file has them: from the environment
+    filled: frozenset[KeyPath] = frozenset()  # values that come from the environment, and stand nowhere in the file
 
 
 class _UnreadableError(Exception):
@@ -214,7 +215,7 @@ class _Reader:
             except ValueError as error:
                 self.report(str(error), self._line(event), hides_value=True)
             else:
-                if filled != value:
+                if names_a_variable(value):
                     self.filled.add(self._here())
                 return filled
         return value

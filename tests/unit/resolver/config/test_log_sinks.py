@@ -88,6 +88,26 @@ def test_a_secret_is_a_file_or_a_variable_and_nowhere_written_out(tmp_path: Path
     assert "s3cret" not in why
 
 
+MAIL = "mail: {server: 'smtps://mail.corp.example', from: a@b.example, to: [a@b.example], user: a, password: %s}"
+
+
+@pytest.mark.parametrize("secret", ["s3cret", "'s3cret$${x}'", "'${UNSET:-s3cret}'", "'${SET:-s3cret}'"])
+@pytest.mark.parametrize(("text", "key"), [(SINK, "log_sinks[0].authorization"), (MAIL, "mail.password")])
+def test_no_secret_stands_in_the_file_be_it_as_a_default(tmp_path: Path, text: str, key: str, secret: str) -> None:
+    (why,) = problems(tmp_path, text % secret, SET="from elsewhere")
+    assert why.startswith(f"{key}: is a secret, which is not written out here: put it into a file of its own")
+    assert "s3cret" not in why
+
+
+@pytest.mark.parametrize("secret", ["file:/run/secrets/mail", "'${SET}'", "'${SET:-}'", "'${UNSET:-file:/run/x}'"])
+def test_the_password_of_mail_is_a_file_or_a_variable(tmp_path: Path, secret: str) -> None:
+    path = tmp_path / "moatdns.yaml"
+    path.write_text(MAIL % secret)
+    mail = control_settings(load_config(path, None, {"SET": "s3cret"})).mail
+    assert mail is not None
+    assert mail.password in ("file:/run/secrets/mail", "s3cret", "file:/run/x")
+
+
 def test_secrets_are_masked_where_the_config_is_told(tmp_path: Path) -> None:
     tolds = []
     for token, path in (("s3cret", "t0path"), ("0ther", "t0path"), ("0ther", "an0ther")):

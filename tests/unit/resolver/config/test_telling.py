@@ -10,17 +10,16 @@ from resolver.config.load import load_config
 from resolver.config.telling import MASK, Told, differences, told_of
 
 
-def told_by(folder: Path, text: str) -> Told:
+def told_by(folder: Path, text: str, **environ: str) -> Told:
     path = folder / "moatdns.yaml"
     path.write_text(text)
-    return told_of(load_config(path, None))
+    return told_of(load_config(path, None, environ))
 
 
 SECRETS = {
     "store.url": ('store: {{url: "postgresql://u:{}@db.example/x"}}', "hunter2", "other"),
     "webhooks[0].secret": ('webhooks: [{{url: "https://h.example/", secret: "{}"}}]', "topsecret", "another"),
     "webhooks[0].url": ('webhooks: [{{url: "https://h.example/{}", secret: "s"}}]', "T0PATH", "B0PATH"),
-    "mail.password": ('mail: {{password: "{}"}}', "an0ther", "yetan0ther"),
     "cookies.secret": ('cookies: {{secret: "{}"}}', "0123456789abcdef" * 2, "fedcba9876543210" * 2),
     "policy.lists[a].url": (
         'policy: {{lists: [{{name: a, url: "https://h.example/l?key={}"}}]}}',
@@ -39,6 +38,13 @@ def test_a_changed_secret_shows_as_changed_and_never_itself(tmp_path: Path, key:
     assert all(secret not in f"{before}{after}" for secret in secrets)
     assert told_by(tmp_path, text.format(secrets[0])) == before
     assert MASK in str(changed) or key == "store.url"
+
+
+def test_a_changed_secret_of_the_environment_shows_as_changed_and_never_itself(tmp_path: Path) -> None:
+    text = "mail: {password: '${MAIL}'}"
+    before, after = told_by(tmp_path, text, MAIL="an0ther"), told_by(tmp_path, text, MAIL="yetan0ther")
+    assert differences(before, after) == {"mail.password": (MASK, MASK)}
+    assert "an0ther" not in f"{before}{after}"
 
 
 def test_only_what_changed_is_told_by_its_key(tmp_path: Path) -> None:

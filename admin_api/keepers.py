@@ -107,6 +107,7 @@ class Keepers:
             **self.deliveries.gauges(),
             **self.inbox.gauges(),
             **self.sinks.gauges(),
+            **self.restored.gauges(),
             "moatdns_upstream_up": self.upstreams.states.up,
             "moatdns_evidence_since_timestamp_seconds": (
                 {(): self.recorder.since.timestamp()} if self.recorder.since is not None else {}

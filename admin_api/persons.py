@@ -7,6 +7,13 @@ two persons.
 from __future__ import annotations
 
 import unicodedata
+from typing import Final
+
+BLOCK_PAGE: Final = "block-page"
+"""Actor of requests that are made on the block page. Nobody has verified what they say of a person."""
+
+NOT_VERIFIED: Final = " (not verified)"
+"""Stands behind the name that was typed into the block page's form."""
 
 # Letters that show nothing, beside category Cf (Unicode's Default_Ignorable_Code_Point, and the blank of Braille).
 _UNSEEN = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2065\u2800\u3164\uffa0")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from admin_api.store import restored
 from admin_api.store.access import StoreAccess
@@ -16,6 +16,7 @@ from admin_api.store.restored import SuspendedThings
 from resolver.telemetry.log import Log
 
 _LOOK_SECONDS = 1.0
+_NONE = {"tokens": 0, "exemptions": 0}
 _TOLD = "the store was restored, and waits for an admin"
 
 
@@ -33,6 +34,12 @@ class RestoredWatch:
     def trouble(self) -> str | None:
         """Why the node is degraded; None when nothing is suspended."""
         return self.waiting.told if self.waiting is not None else None
+
+    def gauges(self) -> Mapping[str, Mapping[tuple[str, ...], float]]:
+        """For Prometheus."""
+        waiting = self.waiting
+        counts = {"tokens": len(waiting.tokens), "exemptions": len(waiting.exemptions)} if waiting else _NONE
+        return {"moatdns_restored_suspended": {(what,): count for what, count in counts.items()}}
 
     async def run(self) -> None:
         """Look each second, until nothing is suspended: a restore begins with another process."""

@@ -11,6 +11,7 @@ from admin_api.block_page.form import Form
 from admin_api.editing import exemptions as editing
 from admin_api.editing.exemption_checks import Terms
 from admin_api.editing.exemptions import UNVERIFIED, Who
+from admin_api.persons import BLOCK_PAGE, NOT_VERIFIED
 from admin_api.store import exemptions
 from admin_api.store.access import StoreAccess
 from admin_api.store.exemptions import ExemptionRow
@@ -20,7 +21,7 @@ from resolver.config.settings import BlockPageSettings
 from resolver.errors import MoatdnsError
 from resolver.telemetry.log import Log
 
-ACTOR = "block-page"
+ACTOR = BLOCK_PAGE
 
 
 class TooManyRequests(MoatdnsError):
@@ -82,7 +83,7 @@ class Requests:
         body = {
             "subject": {"client": finding.client},
             "scope": [scope],
-            "owner": f"{form.who} (not verified)",
+            "owner": f"{form.who}{NOT_VERIFIED}",
             "reason": f"{form.reason} (asked on the block page, for {finding.name})",
             "duration_seconds": form.seconds,
         }

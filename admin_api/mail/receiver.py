@@ -5,15 +5,16 @@ from __future__ import annotations
 import json
 import socket
 import time
-from collections import defaultdict, deque
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections import OrderedDict, defaultdict
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
+from admin_api.mail.budget import HourlyBudget
 from admin_api.mail.recipients import EVENTS, SUMMARY, recipients_of
 from admin_api.mail.texts import MailText, Sender, digest_of, text_of
-from admin_api.outbox.receivers import Delivery
+from admin_api.outbox.receivers import URGENT, Delivery
 from admin_api.store.webhooks import MessageRow
 from resolver.config.settings import MailSettings
 
@@ -23,33 +24,9 @@ if TYPE_CHECKING:
 KEY: Final = "mail"
 """Key of its messages in the store."""
 
-HOUR_SECONDS: Final = 3600.0
 _LONGEST_PAUSE_SECONDS = 30.0
 _AT_ONCE = 200  # messages: a digest has them all
-
-
-class HourlyBudget:
-    """How many mails may still be sent: so many within an hour."""
-
-    def __init__(self, most: int, clock: Callable[[], float] = time.monotonic) -> None:
-        self._most = most
-        self._clock = clock
-        self._sent: deque[float] = deque()
-
-    @property
-    def free(self) -> int:
-        """Mails that may be sent now."""
-        while self._sent and self._clock() - self._sent[0] >= HOUR_SECONDS:
-            self._sent.popleft()
-        return self._most - len(self._sent)
-
-    def take(self) -> None:
-        """Count one that was sent."""
-        self._sent.append(self._clock())
-
-    def seconds_until_free(self) -> float:
-        """For how long none may be sent."""
-        return 0.0 if self.free > 0 else max(0.0, HOUR_SECONDS - (self._clock() - self._sent[0]))
+_MOST_REMEMBERED = 1000  # messages that some have, and others shall have yet
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +48,8 @@ class MailReceiver:
         self.budget = HourlyBudget(settings.most_per_hour, clock)
         self.digests = 0
         self.unaddressed = 0  # events for persons whose address is not known
+        # Who has a message already, by its id, while others are to have it: nobody gets it at each try.
+        self._had: OrderedDict[str, set[str]] = OrderedDict()
         self._sender = Sender(socket.gethostname() or "this node", settings.url)
 
     @property
@@ -87,28 +66,31 @@ class MailReceiver:
         """For Prometheus, beside what is delivered and failed."""
         return {("mail", "digests"): self.digests, ("mail", "unaddressed"): self.unaddressed}
 
-    def pause_seconds(self) -> float:
+    def pause_seconds(self, *, is_urgent: bool) -> float:
         """For how long no mail may be sent, at most half a minute at once."""
-        return min(self.budget.seconds_until_free(), _LONGEST_PAUSE_SECONDS)
+        return min(self.budget.seconds_until_free(is_urgent=is_urgent), _LONGEST_PAUSE_SECONDS)
 
     async def deliver(self, rows: Sequence[MessageRow]) -> AsyncIterator[tuple[MessageRow, Delivery]]:
         """Send what there is room for in this hour; what is not, waits for the next digest."""
         by_recipients: defaultdict[tuple[str, ...], list[_Event]] = defaultdict(list)
         for event in map(_read, rows):
+            had = self._had.get(event.row.message_id, ())
             to = recipients_of(event.what, event.data, self.settings.to, self.settings.domains)
-            if to:
+            if to := [one for one in to if one not in had]:
                 by_recipients[tuple(to)].append(event)
             else:
                 self.unaddressed += 1
                 yield event.row, Delivery(is_skipped=True)
-        if not by_recipients or self.budget.free <= 0:
+        # A lane has only what is urgent, or nothing of it.
+        is_urgent = any(event.what in URGENT for events in by_recipients.values() for event in events)
+        if not by_recipients or self.budget.free_for(is_urgent=is_urgent) <= 0:
             return
         from admin_api.mail.sending import MailNotSent, connected  # noqa: PLC0415 (2 MiB, for a mail now and then)
 
         tried: set[int] = set()
         try:
             async with connected(self.settings) as client:
-                async for event, outcome in self._send(client, by_recipients):
+                async for event, outcome in self._send(client, by_recipients, is_urgent=is_urgent):
                     tried.add(event.row.id)
                     yield event.row, outcome
         except MailNotSent as error:
@@ -118,30 +100,45 @@ class MailReceiver:
                         yield event.row, Delivery(str(error))
 
     async def _send(
-        self, client: aiosmtplib.SMTP, by_recipients: dict[tuple[str, ...], list[_Event]]
+        self, client: aiosmtplib.SMTP, by_recipients: dict[tuple[str, ...], list[_Event]], *, is_urgent: bool
     ) -> AsyncIterator[tuple[_Event, Delivery]]:
         for to, events in by_recipients.items():
-            if (free := self.budget.free) <= 0:
+            if (free := self.budget.free_for(is_urgent=is_urgent)) <= 0:
                 return
             are_single = len(events) == 1 or len(events) < free
             for some in [[event] for event in events] if are_single else [events]:
-                outcome = await self._send_one(client, to, some)
+                self.budget.take(is_urgent=is_urgent)  # before: the other lane may send one meanwhile
+                outcome, have_it = await self._send_one(client, to, some)
+                if not have_it:
+                    self.budget.give_back(is_urgent=is_urgent)
                 for event in some:
-                    yield event, outcome
+                    yield event, self._with_those_before(event.row.message_id, outcome, have_it)
 
-    async def _send_one(self, client: aiosmtplib.SMTP, to: tuple[str, ...], events: list[_Event]) -> Delivery:
-        """Send one mail about one event, or a digest of several."""
+    def _with_those_before(self, message_id: str, outcome: Delivery, have_it: Collection[str]) -> Delivery:
+        """The outcome of a message by now. Who has it is noted as long as others are to have it at the next try."""
+        had = self._had.pop(message_id, set()) | set(have_it)
+        if not had or outcome.why is None:
+            return outcome
+        if outcome.for_good:
+            return Delivery(partly=outcome.why)
+        self._had[message_id] = had
+        if len(self._had) > _MOST_REMEMBERED:
+            self._had.popitem(last=False)
+        return outcome
+
+    async def _send_one(
+        self, client: aiosmtplib.SMTP, to: tuple[str, ...], events: list[_Event]
+    ) -> tuple[Delivery, Collection[str]]:
+        """Send one mail about one event, or a digest of several; gives what came of it, and who has it."""
         from admin_api.mail.message import message_of  # noqa: PLC0415 (likewise)
         from admin_api.mail.sending import sent  # noqa: PLC0415
 
         first = events[0]
         number = first.row.message_id if len(events) == 1 else f"{first.row.message_id}.{len(events)}"
         message = message_of(self._text(events), sender=self.settings.sender, to=to, message_id=number, at=first.at)
-        outcome = await sent(client, message, self.settings.sender, list(to))
-        if outcome.why is None:
-            self.budget.take()
-            self.digests += len(events) > 1
-        return outcome
+        outcome, have_it = await sent(client, message, self.settings.sender, list(to))
+        self.digests += bool(have_it) and len(events) > 1
+        return outcome, have_it
 
     def _text(self, events: list[_Event]) -> MailText:
         if len(events) == 1:

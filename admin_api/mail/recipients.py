@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any, Final
 
+from admin_api.outbox.receivers import DEGRADED, RECOVERED
+from admin_api.persons import NOT_VERIFIED
 from resolver.config.mail_schema import read_mail_address
 from resolver.errors import RuleError
 
@@ -12,8 +14,6 @@ SUMMARY: Final = "summary.weekly"
 PENDING: Final = "exemption.pending"
 DECIDED: Final = "exemption.decided"
 ENDING: Final = "exemption.ending"
-DEGRADED: Final = "node.degraded"
-RECOVERED: Final = "node.recovered"
 
 EVENTS: Final = (PENDING, DECIDED, ENDING, DEGRADED, RECOVERED, SUMMARY)
 """Events that are mailed."""
@@ -32,11 +32,14 @@ def recipients_of(event: str, data: Mapping[str, Any], to: Collection[str], doma
 
 
 def address_of(person: object, domains: Collection[str]) -> str | None:
-    """The mail address that a person's name is, if it is one below no domain but ours: others are never written to."""
+    """The mail address that a person's name is, if it is one below no domain but ours: others are never written to.
+
+    One that was typed into the block page's form is written to as well: such a mail has no word of the request's in it.
+    """
     if not isinstance(person, str):
         return None
     try:
-        address = read_mail_address(person)
+        address = read_mail_address(person.removesuffix(NOT_VERIFIED))
     except RuleError:
         return None
     return address if address.rpartition("@")[2] in domains else None

@@ -10,11 +10,13 @@ from email.message import EmailMessage
 from typing import Final
 
 import aiosmtplib
+from aiosmtplib.response import SMTPResponse
 
 from admin_api.outbox.receivers import Delivery
 from resolver.config.fields import secret
 from resolver.config.settings import MailSettings
 from resolver.errors import MoatdnsError, RuleError
+from resolver.system.safe_text import visible
 
 TRY_SECONDS: Final = 30.0
 """Time for a connection with its login, and again for each mail."""
@@ -57,19 +59,30 @@ async def connected(settings: MailSettings) -> AsyncIterator[aiosmtplib.SMTP]:
             client.close()
 
 
-async def sent(client: aiosmtplib.SMTP, message: EmailMessage, sender: str, to: list[str]) -> Delivery:
-    """Send one mail; of several recipients, one that takes it is enough."""
+async def sent(
+    client: aiosmtplib.SMTP, message: EmailMessage, sender: str, to: list[str]
+) -> tuple[Delivery, list[str]]:
+    """Send one mail; gives what came of it, and who has it.
+
+    Where the server refuses some recipients, the others have it: those that are refused for now are to be tried again,
+    and of those that are refused for good it is told who they are.
+    """
     try:
         async with asyncio.timeout(TRY_SECONDS):
-            await client.send_message(message, sender=sender, recipients=to)
+            refused, _ = await client.send_message(message, sender=sender, recipients=to)
     except aiosmtplib.SMTPRecipientsRefused as error:
-        codes = [refused.code for refused in error.recipients]
-        return Delivery(why_not(error.recipients[0]), for_good=all(code in _PERMANENT for code in codes))
+        refused = {one.recipient: SMTPResponse(one.code, one.message) for one in error.recipients}
     except aiosmtplib.SMTPResponseException as error:
-        return Delivery(why_not(error), for_good=error.code in _PERMANENT)
+        return Delivery(why_not(error), for_good=error.code in _PERMANENT), []
     except Exception as error:  # likewise
-        return Delivery(why_not(error))
-    return Delivery()
+        return Delivery(why_not(error)), []
+    have_it = [one for one in to if one not in refused]
+    if not refused:
+        return Delivery(), have_it
+    why = "; ".join(f"{one}: {_answered(response.code, response.message)}" for one, response in refused.items())
+    if any(response.code not in _PERMANENT for response in refused.values()):
+        return Delivery(why), have_it
+    return (Delivery(partly=why) if have_it else Delivery(why, for_good=True)), have_it
 
 
 def _context(settings: MailSettings) -> ssl.SSLContext | None:
@@ -93,7 +106,7 @@ def why_not(error: BaseException) -> str:
     if isinstance(error, aiosmtplib.SMTPAuthenticationError):
         return f"the server refuses the login ({error.code})"  # its words may hold what was sent
     if isinstance(error, aiosmtplib.SMTPResponseException):
-        return f"the server answered {error.code} {' '.join(error.message.split())[:_MOST_SAID]}".rstrip()
+        return _answered(error.code, error.message)
     if isinstance(error, TimeoutError):  # aiosmtplib's is one, too
         return f"it took longer than {TRY_SECONDS:g} s"
     if isinstance(error, aiosmtplib.SMTPConnectError | OSError):
@@ -101,6 +114,10 @@ def why_not(error: BaseException) -> str:
     if type(error) is aiosmtplib.SMTPException:  # what the client itself finds wanting, before it sends anything
         return "the server offers no STARTTLS, or no way to log in"
     return "the connection to the server broke off"
+
+
+def _answered(code: int, said: str) -> str:
+    return f"the server answered {code} {visible(' '.join(said.split()))[:_MOST_SAID]}".rstrip()
 
 
 def _tls_error(error: BaseException | None) -> str | None:

@@ -1,4 +1,7 @@
-"""The texts of mails: plain, of at most 78 columns, with nothing in them that acts."""
+"""The texts of mails: plain, of at most 78 columns, with nothing in them that acts.
+
+Who asks on the block page may be anybody: no word of theirs is in a mail of ours, which people trust, and may click.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,9 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from admin_api.durations import in_words
-from admin_api.mail.recipients import DECIDED, DEGRADED, ENDING, PENDING, RECOVERED, SUMMARY
+from admin_api.mail.recipients import DECIDED, ENDING, PENDING, SUMMARY
+from admin_api.outbox.receivers import DEGRADED, RECOVERED
+from admin_api.persons import BLOCK_PAGE
 from resolver.system.safe_text import visible
 
 COLUMNS: Final = 78
@@ -115,16 +120,17 @@ def _lines_of(values: object) -> list[str]:
 def _of_exemption(data: Data, sender: Sender) -> list[str]:
     seconds = data.get("requested_seconds")
     is_asked = data.get("status") == "pending"
-    renewal = data.get("renewal") if isinstance(data.get("renewal"), Mapping) else None
+    renewal = _renewal(data)
+    known = {} if _is_strangers(data) else data
     return [
         *_fields(
             [
                 ("For", _whose(data)),
                 ("Opens", _joined(data.get("scope"))),
-                ("Owner", data.get("owner")),
-                ("Reason", data.get("reason")),
-                ("Ticket", data.get("ticket")),
-                ("Asked by", data.get("asked_by") or data.get("requested_by")),
+                ("Owner", known.get("owner")),
+                ("Reason", known.get("reason")),
+                ("Ticket", known.get("ticket")),
+                ("Asked by", known.get("asked_by") or data.get("requested_by")),
                 ("For how long", in_words(seconds) if isinstance(seconds, int) else None),
                 ("Lapses", _time(data["waits_until"]) if data.get("waits_until") else None),
                 ("Ends", None if is_asked or not data.get("expires_at") else _time(data["expires_at"])),
@@ -137,10 +143,28 @@ def _of_exemption(data: Data, sender: Sender) -> list[str]:
     ]
 
 
+def _renewal(data: Data) -> Data | None:
+    renewal = data.get("renewal")
+    return renewal if isinstance(renewal, Mapping) else None
+
+
+def _is_strangers(data: Data) -> bool:
+    """Whether an exemption was asked for on the block page, where nobody verifies who it is."""
+    return data.get("requested_by") == BLOCK_PAGE
+
+
 def _pending(data: Data, sender: Sender) -> tuple[str, list[str]]:
-    what = "a renewal" if data.get("renewal") else "an exemption"
+    renewal = _renewal(data)
+    what = "an exemption" if renewal is None else "a renewal"
+    after = "It waits until somebody approves or denies it."
     who = one_line(data.get("owner") or data.get("requested_by") or "somebody")
-    head = _wrapped(f"{who} asks for {what}. It waits until somebody approves or denies it.")
+    if _is_strangers(data):
+        who = one_line(renewal.get("owner") or "somebody") if renewal is not None else "somebody on the block page"
+        after += (
+            " Nobody verified who asked on the block page, and what they wrote is not in this mail: see the page of "
+            "the exemption, or 'moatdns exemption list'."
+        )
+    head = _wrapped(f"{who} asks for {what}. {after}")
     return f"{who} asks for {what} ({_joined(data.get('scope'))})", [*head, "", *_of_exemption(data, sender)]
 
 

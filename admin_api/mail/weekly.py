@@ -10,6 +10,7 @@ from typing import Final
 
 from admin_api.mail.recipients import SUMMARY
 from admin_api.outbox.receivers import Outbox
+from admin_api.persons import BLOCK_PAGE
 from admin_api.statistics.service import StatisticsService
 from admin_api.store import documents, exemptions, lists
 from admin_api.store.access import StoreAccess
@@ -90,11 +91,16 @@ class WeeklySummary:
                 for item in top
             ],
             "ending": [
-                f"{', '.join(row.scope)} for {row.owner}, {row.expires_at:%Y-%m-%d %H:%M} UTC" for row in ending
+                f"{', '.join(row.scope)} for {_whose(row)}, {row.expires_at:%Y-%m-%d %H:%M} UTC" for row in ending
             ],
             "lists": failing,
             "troubles": list(self._troubles()),
         }
+
+
+def _whose(row: exemptions.ExemptionRow) -> str:
+    """The owner, but no text that a stranger has written."""
+    return "who asked on the block page" if row.requested_by == BLOCK_PAGE else row.owner
 
 
 def _end(row: exemptions.ExemptionRow) -> datetime:

@@ -21,17 +21,26 @@ MOST_KEPT: Final = 20
 TEST: Final = "test"
 """The event that an admin asks for, to see whether messages arrive."""
 
+DEGRADED: Final = "node.degraded"
+RECOVERED: Final = "node.recovered"
+URGENT: Final = frozenset((DEGRADED, RECOVERED, TEST))
+"""Events with a lane of their own: anybody in the network can have many others told, by the block page."""
+
+_URGENT_LANE: Final = ":urgent"
+
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
     """The end of one try: delivered unless there is a reason why not.
 
-    `for_good`: no further try helps. `is_skipped`: there was nobody to deliver it to.
+    `for_good`: no further try helps. `is_skipped`: there was nobody to deliver it to. `partly`: who of several did not
+    get it for good, and why; the others have it.
     """
 
     why: str | None = None
     for_good: bool = False
     is_skipped: bool = False
+    partly: str | None = None
 
 
 class Receiver(Protocol):
@@ -56,11 +65,16 @@ class Receiver(Protocol):
     def wants(self, event: str) -> bool:
         """Whether it is told of such events."""
 
-    def pause_seconds(self) -> float:
-        """For how long it takes nothing."""
+    def pause_seconds(self, *, is_urgent: bool) -> float:
+        """For how long it takes nothing, of what is urgent or of all else."""
 
     def deliver(self, rows: Sequence[MessageRow]) -> AsyncIterator[tuple[MessageRow, Delivery]]:
-        """Try to deliver messages; gives what came of each that was tried. The others wait."""
+        """Try to deliver messages of one lane; gives what came of each that was tried. The others wait."""
+
+
+def lane_of(receiver: Receiver, *, is_urgent: bool) -> str:
+    """The key of a receiver's messages in the store, of those that are urgent or of all others."""
+    return f"{receiver.key}{_URGENT_LANE}" if is_urgent else receiver.key
 
 
 class Outbox:
@@ -78,7 +92,7 @@ class Outbox:
 
     async def put(self, conn: AsyncConnection, what: str, data: Mapping[str, object]) -> None:
         """Put an event in, within a transaction of the store."""
-        await self._put(conn, [receiver.key for receiver in self.receivers if receiver.wants(what)], what, data)
+        await self._put(conn, [receiver for receiver in self.receivers if receiver.wants(what)], what, data)
 
     async def tell(self, access: StoreAccess, what: str, data: Mapping[str, object]) -> None:
         """Put an event in by a transaction of its own; while the store is away or full, keep it in memory."""
@@ -90,13 +104,16 @@ class Outbox:
 
     async def put_test(self, conn: AsyncConnection, kind: str) -> int:
         """Put in a test for every receiver of a kind; gives how many there are."""
-        keys = [receiver.key for receiver in self.receivers if receiver.kind == kind]
-        await self._put(conn, keys, TEST, {"text": "a test, requested by an admin"})
-        return len(keys)
+        receivers = [receiver for receiver in self.receivers if receiver.kind == kind]
+        await self._put(conn, receivers, TEST, {"text": "a test, requested by an admin"})
+        return len(receivers)
 
-    async def _put(self, conn: AsyncConnection, keys: list[str], what: str, data: Mapping[str, object]) -> None:
-        if keys:
-            self.dropped += await webhooks.put(conn, keys, what, data)
+    async def _put(
+        self, conn: AsyncConnection, receivers: Sequence[Receiver], what: str, data: Mapping[str, object]
+    ) -> None:
+        if receivers:
+            lanes = [lane_of(receiver, is_urgent=what in URGENT) for receiver in receivers]
+            self.dropped += await webhooks.put(conn, lanes, what, data)
 
     def _keep(self, what: str, data: Mapping[str, object]) -> None:
         now = datetime.now(UTC)

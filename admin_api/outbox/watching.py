@@ -7,13 +7,13 @@ import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
-from admin_api.outbox.receivers import Outbox
+from admin_api.outbox.receivers import DEGRADED, RECOVERED, Outbox
 from admin_api.store import documents, exemptions, lists
 from admin_api.store.access import StoreAccess
 from admin_api.store.exemptions import ExemptionRow
 from resolver.errors import MoatdnsError
 
-ENDING, LIST_REFUSED, DEGRADED, RECOVERED = "exemption.ending", "list.refused", "node.degraded", "node.recovered"
+ENDING, LIST_REFUSED = "exemption.ending", "list.refused"
 SOON = timedelta(days=1)
 """An exemption ends soon when this is left, or a tenth of all its time, whichever is less."""
 

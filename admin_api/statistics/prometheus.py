@@ -42,11 +42,15 @@ GAUGES: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
     "moatdns_pauses": ("Pauses in force.", ()),
     "moatdns_subjects_up_to_date": ("Whether every worker has all leases, exemptions and pauses.", ()),
     "moatdns_webhook_messages_waiting": ("Messages for webhooks that are not delivered yet.", ()),
-    "moatdns_webhook_failing": ("Webhooks whose last message could not be delivered.", ()),
+    "moatdns_webhook_failing": (
+        "Webhooks for which messages wait that could not be delivered, and none was since.",
+        (),
+    ),
     "moatdns_log_sink_behind_seconds": ("Age of the oldest row that a log sink has not got yet; 0 if none.", ("to",)),
     "moatdns_log_sink_failing": ("Whether a log sink takes nothing now.", ("to",)),
     "moatdns_mail_messages_waiting": ("Messages that are not mailed yet.", ()),
-    "moatdns_mail_failing": ("Whether the last mail could not be sent.", ()),
+    "moatdns_mail_failing": ("Whether mails wait that could not be sent, and none was since.", ()),
+    "moatdns_restored_suspended": ("What a restore suspended, and no admin has confirmed or revoked yet.", ("what",)),
     "moatdns_list_failing": ("Whether the last fetch of a list failed.", ("list",)),
     "moatdns_unlisted_names": ("Domains in the inbox of unlisted names.", ("status",)),
     "moatdns_catalogue_version": ("The number of the catalogue in force: bundled, and of the feed.", ("of",)),
@@ -80,9 +84,13 @@ COUNTERS: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
     "moatdns_feed_refused": ("Catalogues from the feed that were refused, by reason.", ("reason",)),
     "moatdns_log_sink_sent": ("Rows that a log sink has taken.", ("to",)),
     "moatdns_log_sink_dropped": ("Rows that a log sink will not get: late, refused, or removed before.", ("to",)),
-    "moatdns_webhook_messages": ("Messages for webhooks: delivered, tries that failed, given up.", ("what",)),
+    "moatdns_webhook_messages": (
+        "Messages for webhooks: delivered, tries that failed, given up (or partly so).",
+        ("what",),
+    ),
     "moatdns_mail_messages": (
-        "Messages for mail: delivered, tries that failed, given up; digests; for persons without an address.",
+        "Messages for mail: delivered, tries that failed, given up, or so for some of several recipients (partly); "
+        "digests; for persons without an address.",
         ("what",),
     ),
     "moatdns_block_page": ("Pages of the block page, and requests filed there.", ("what",)),

@@ -6,9 +6,9 @@ import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, NamedTuple
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import case, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from admin_api.store.columns import canonical, iso_text
@@ -17,6 +17,16 @@ from admin_api.store.tables import webhook_messages
 
 MOST_WAITING: Final = 1000
 """Messages that wait for one receiver; then the oldest go."""
+
+
+class WaitingMessages(NamedTuple):
+    """How many messages wait for a receiver, and how many of them could not be delivered when they were tried."""
+
+    messages: int
+    tried: int
+
+
+NONE_WAITING: Final = WaitingMessages(0, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +71,12 @@ async def due(conn: AsyncConnection, hook: str, now: datetime, limit: int) -> li
     return await rows_of(conn, MessageRow, query)
 
 
-async def waiting(conn: AsyncConnection) -> dict[str, int]:
+async def waiting(conn: AsyncConnection) -> dict[str, WaitingMessages]:
     """How many messages wait, by hook."""
     c = webhook_messages.c
-    rows = await conn.execute(select(c.hook, func.count().label("n")).group_by(c.hook))
-    return {row.hook: int(row.n) for row in rows}
+    tried = func.sum(case((c.tries > 0, 1), else_=0))
+    rows = await conn.execute(select(c.hook, func.count().label("n"), tried.label("tried")).group_by(c.hook))
+    return {row.hook: WaitingMessages(int(row.n), int(row.tried)) for row in rows}
 
 
 async def done(conn: AsyncConnection, row: MessageRow) -> None:

@@ -66,7 +66,7 @@ class Hook:
         """Whether it is told of such events."""
         return event in self.events
 
-    def pause_seconds(self) -> float:
+    def pause_seconds(self, *, is_urgent: bool) -> float:
         """None: it is asked again and again."""
         return 0.0
 

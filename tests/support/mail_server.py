@@ -19,7 +19,10 @@ LOGIN = ("moat", "a long secret")
 
 
 class MailServer:
-    """Takes mails while the context lasts; `replies` are given to the next ones instead of taking them."""
+    """Takes mails while the context lasts; `replies` are given to the next ones instead of taking them.
+
+    Recipients in `refuses` get what stands there.
+    """
 
     def __init__(
         self, folder: Path, *, name: str = "localhost", tls: str = "starttls", needs_login: bool = False
@@ -34,6 +37,7 @@ class MailServer:
         self.port = free_port()
         self.took: list[Envelope] = []
         self.replies: list[str] = []
+        self.refuses: dict[str, str] = {}
         self._tls = tls
         settings: dict[str, Any] = {"hostname": "localhost", "port": self.port, "server_hostname": "mail.test"}
         if tls == "starttls":
@@ -70,6 +74,15 @@ class MailServer:
     def mails(self) -> list[EmailMessage]:
         """What it took, read as mails."""
         return [message_from_bytes(one.content, policy=default) for one in self.took]  # type: ignore[arg-type,misc]
+
+    async def handle_RCPT(
+        self, _server: SMTP, _session: Any, envelope: Envelope, address: str, _options: list[str]
+    ) -> str:
+        """Take a recipient, or refuse it as told."""
+        if address in self.refuses:
+            return self.refuses[address]
+        envelope.rcpt_tos.append(address)
+        return "250 OK"
 
     async def handle_DATA(self, _server: SMTP, _session: Any, envelope: Envelope) -> str:
         """Take a mail, or reply as told."""

@@ -15,7 +15,8 @@ class MailState(BaseModel):
     waiting: int = Field(default=0, description="Messages that are not mailed yet.")
     free: int = Field(default=0, description="Mails that may still be sent within this hour.")
     last_success_at: AwareDatetime | None = None
-    last_error: str | None = None
+    last_error: str | None = Field(default=None, description="What went wrong at last; null since a mail arrived.")
+    failing: bool = Field(default=False, description="Whether mails wait that could not be sent, and none was since.")
 
 
 class MailTested(BaseModel):

@@ -14,7 +14,8 @@ class WebhookItem(BaseModel):
     events: list[str]
     waiting: int = Field(description="Messages that it has not accepted yet.")
     last_success_at: AwareDatetime | None
-    last_error: str | None
+    last_error: str | None = Field(description="What went wrong at last; null since a message arrived.")
+    failing: bool = Field(description="Whether messages wait that it did not accept, and it accepted none since.")
 
 
 class Webhooks(Items[WebhookItem]):

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-
 from admin_api.api import models
-from admin_api.api.http.call import ApiReply, Call
+from admin_api.api.http.call import ApiReply, Call, as_model
 from admin_api.mail.receiver import MailReceiver
 from admin_api.mail.recipients import EVENTS
 
@@ -21,9 +19,8 @@ async def show(call: Call) -> ApiReply:
                 "to": list(mail.settings.to),
                 "events": [event for event in EVENTS if mail.wants(event)],
                 "free": mail.budget.free,
-                **asdict(context.deliveries.states[mail.key]),
             }
-            return ApiReply(models.MailState.model_validate(told))
+            return ApiReply(as_model(models.MailState, context.deliveries.states[mail.key], **told))
     return ApiReply(models.MailState())
 
 

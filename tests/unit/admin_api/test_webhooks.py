@@ -17,9 +17,10 @@ from aiohttp import web
 
 from admin_api.outbox import delivery, watching
 from admin_api.outbox.delivery import Deliveries
-from admin_api.outbox.receivers import Outbox
+from admin_api.outbox.receivers import DEGRADED, RECOVERED, Outbox, lane_of
 from admin_api.outbox.watching import Watcher
 from admin_api.store import documents, exemptions, lists, webhooks
+from admin_api.store.errors import StoreAway
 from admin_api.store.exemptions import NewExemption
 from admin_api.store.store import Store
 from admin_api.store.webhooks import MOST_WAITING
@@ -123,8 +124,74 @@ async def test_a_message_that_nobody_takes_is_given_up_in_the_end(
     await until(lambda: deliveries.counts["webhook", "given_up"] == 1)
     running.cancel()
     await asyncio.wait([running])
-    assert deliveries.states[outbox.receivers[0].key].last_error == "it answered 500"
+    state = deliveries.states[outbox.receivers[0].key]
+    assert state.last_error == "it answered 500"
     assert SECRET not in repr(log.lines)
+
+
+async def test_a_receiver_fails_as_long_as_something_waits_for_another_try_and_no_longer(
+    store: Store, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(delivery, "PAUSES_SECONDS", (0.2,))
+    monkeypatch.setattr(delivery, "_LOOK_SECONDS", 0.02)
+    receiver.answers = [500, 500]
+    outbox = Outbox(hooks_of([receiver.hook()]))
+    deliveries = Deliveries(SteadyAccess(store), outbox, Said())
+    state = deliveries.states[outbox.receivers[0].key]
+    async with store.change("test") as change:
+        await outbox.put(change.connection, "list.refused", {})
+    running = asyncio.ensure_future(deliveries.run())
+    await until(lambda: state.failing)
+    assert deliveries.gauges()["moatdns_webhook_failing"] == {(): 1}
+    await until(lambda: not state.failing)  # given up: nobody hears of it any more
+    running.cancel()
+    await asyncio.wait([running])
+    assert deliveries.counts["webhook", "given_up"] == 1
+    assert deliveries.gauges()["moatdns_webhook_failing"] == {(): 0}
+    assert (state.last_error, state.waiting) == ("it answered 500", 0)
+
+
+async def test_a_store_that_was_away_is_forgotten_when_it_is_back(
+    store: Store, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(delivery, "_LOOK_SECONDS", 0.02)
+    reading = store.read
+
+    def away() -> Any:
+        raise StoreAway("the store is away")
+
+    monkeypatch.setattr(store, "read", away)
+    outbox = Outbox(hooks_of([receiver.hook()]))
+    deliveries = Deliveries(SteadyAccess(store), outbox, Said())
+    state = deliveries.states[outbox.receivers[0].key]
+    running = asyncio.ensure_future(deliveries.run())
+    await until(lambda: state.failing)
+    assert state.last_error == "the store is away"
+    monkeypatch.setattr(store, "read", reading)
+    await until(lambda: not state.failing)
+    running.cancel()
+    await asyncio.wait([running])
+    assert state.last_error is None
+
+
+async def test_what_is_said_of_the_node_waits_behind_no_flood_that_a_receiver_takes_slowly(
+    store: Store, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(delivery, "_LOOK_SECONDS", 0.02)
+    receiver.answers = [0]  # the first one of the flood is never answered
+    outbox = Outbox(hooks_of([receiver.hook(events=["exemption.pending", "node.degraded"])]))
+    deliveries = Deliveries(SteadyAccess(store), outbox, Said())
+    async with store.change("test") as change:
+        for number in range(100):
+            await outbox.put(change.connection, "exemption.pending", {"id": number})
+    running = asyncio.ensure_future(deliveries.run())
+    await until(lambda: receiver.came)
+    async with store.change("test") as change:
+        await outbox.put(change.connection, "node.degraded", {"why": []})
+    await until(lambda: len(receiver.came) == 2)
+    running.cancel()
+    await asyncio.wait([running])
+    assert json.loads(receiver.came[1][1])["type"] == "node.degraded"
 
 
 @pytest.mark.parametrize(
@@ -158,7 +225,7 @@ async def test_no_more_than_a_bound_waits_for_a_hook(store: Store) -> None:
             await webhooks.put(change.connection, ["a"], "test", {"number": number})
         await webhooks.put(change.connection, ["b"], "test", {})
     async with store.read() as connection:
-        assert await webhooks.waiting(connection) == {"a": MOST_WAITING, "b": 1}
+        assert await webhooks.waiting(connection) == {"a": (MOST_WAITING, 0), "b": (1, 0)}
         oldest = (await webhooks.due(connection, "a", datetime.now(UTC), 1))[0]
     assert json.loads(oldest.body)["data"] == {"number": 5}
 
@@ -175,16 +242,18 @@ def test_a_hooks_url_is_shown_without_what_may_be_secret() -> None:
 
 
 async def _told(store: Store) -> list[tuple[str, dict[str, Any]]]:
+    (hook,), rows = hooks_of([HOOK]), []
     async with store.read() as connection:
-        rows = await webhooks.due(connection, Outbox(hooks_of([HOOK])).receivers[0].key, datetime.now(UTC), 100)
-    bodies = [json.loads(row.body) for row in rows]
+        for is_urgent in (False, True):
+            rows += await webhooks.due(connection, lane_of(hook, is_urgent=is_urgent), datetime.now(UTC), 100)
+    bodies = [json.loads(row.body) for row in sorted(rows, key=lambda row: row.id)]
     return [(body["type"], body["data"]) for body in bodies]
 
 
 HOOK: dict[str, Any] = {
     "url": "http://127.0.0.1:9/",
     "secret": SECRET,
-    "events": [watching.ENDING, watching.LIST_REFUSED, watching.DEGRADED, watching.RECOVERED],
+    "events": [watching.ENDING, watching.LIST_REFUSED, DEGRADED, RECOVERED],
     "allow_private": True,
 }
 
@@ -219,9 +288,9 @@ async def test_what_nobody_does_is_noticed_and_told_once(store: Store, monkeypat
         await lists.update(change, feed, last_error="it answered 404")
     assert (await has(2))[1] == (watching.LIST_REFUSED, {"list": "feed", "why": "it answered 404"})
     troubles.append("the store is away")
-    assert (await has(3))[2] == (watching.DEGRADED, {"why": ["the store is away"]})
+    assert (await has(3))[2] == (DEGRADED, {"why": ["the store is away"]})
     troubles.clear()
-    assert (await has(4))[3][0] == watching.RECOVERED
+    assert (await has(4))[3][0] == RECOVERED
     await asyncio.sleep(0.2)
     assert len(await _told(store)) == 4
     running.cancel()

@@ -126,11 +126,11 @@ async def test_beyond_so_many_an_hour_the_rest_waits_and_comes_as_one_digest(tmp
     with MailServer(tmp_path) as server:
         mail = MailReceiver(settings(server, most_per_hour=3), lambda: now[0])
         assert list(await delivered(mail, row(1), row(2))) == [1, 2]
-        assert mail.pause_seconds() == 0
+        assert mail.pause_seconds(is_urgent=True) == 0
         flood = [row(number) for number in range(3, 103)]
         assert list(await delivered(mail, *flood)) == [one.id for one in flood]  # the last one of this hour
         assert await delivered(mail, row(200), row(201)) == {}
-        assert mail.pause_seconds() == 30
+        assert mail.pause_seconds(is_urgent=True) == 30
         now[0] = 3599.0
         assert await delivered(mail, row(200), row(201)) == {}
         now[0] = 3600.0
@@ -140,6 +140,42 @@ async def test_beyond_so_many_an_hour_the_rest_waits_and_comes_as_one_digest(tmp
     digest = server.mails[2].get_content()
     assert digest.count("2026-11-27 08:30 UTC") == 50
     assert "and 50 more." in digest
+
+
+ALL = ("dns@corp.example", "gone@corp.example", "late@corp.example")
+
+
+async def test_a_recipient_who_is_refused_is_told_of_and_the_others_have_it_once(tmp_path: Path) -> None:
+    with MailServer(tmp_path) as server:
+        mail = MailReceiver(settings(server, to=ALL))
+        server.refuses = {"gone@corp.example": "550 no such user", "late@corp.example": "451 try again"}
+        first = await delivered(mail, row(1))
+        assert first == {
+            1: Delivery(
+                "gone@corp.example: the server answered 550 no such user; "
+                "late@corp.example: the server answered 451 try again"
+            )
+        }
+        del server.refuses["late@corp.example"]
+        again = await delivered(mail, row(1))
+        assert again == {1: Delivery(partly="gone@corp.example: the server answered 550 no such user")}
+        server.refuses = dict.fromkeys(ALL, "550 nobody")
+        (refused,) = (await delivered(mail, row(2))).values()
+    assert [one.rcpt_tos for one in server.took] == [["dns@corp.example"], ["late@corp.example"]]
+    assert (refused.for_good, refused.partly) == (True, None)
+    assert mail.budget.free == 28
+
+
+async def test_the_last_of_several_who_is_refused_for_good_makes_no_failure_of_it(tmp_path: Path) -> None:
+    with MailServer(tmp_path) as server:
+        mail = MailReceiver(settings(server, to=ALL[:2]))
+        server.refuses = {"gone@corp.example": "451 try again"}
+        (first,) = (await delivered(mail, row(1))).values()
+        server.refuses = {"gone@corp.example": "550 no such user"}
+        (again,) = (await delivered(mail, row(1))).values()
+    assert (first.why is None, first.for_good) == (False, False)
+    assert again == Delivery(partly="gone@corp.example: the server answered 550 no such user")
+    assert len(server.took) == 1
 
 
 async def test_decisions_go_to_who_asked_and_nowhere_else(tmp_path: Path) -> None:
@@ -160,6 +196,33 @@ async def store(tmp_path: Path) -> AsyncIterator[Store]:
     one = await Store.open(None, tmp_path, Said())
     yield one
     await one.close()
+
+
+async def test_a_flood_of_requests_delays_no_mail_about_the_node(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(delivery, "_LOOK_SECONDS", 0.02)
+    asked = {"id": "ex-1", "scope": ["vendors"], "owner": "Ana", "requested_by": "block-page"}
+    with MailServer(tmp_path / "mail") as server:
+        mail = MailReceiver(settings(server, most_per_hour=5))
+        outbox = Outbox([mail])
+        deliveries = Deliveries(SteadyAccess(store), outbox, Said())
+        running = asyncio.ensure_future(deliveries.run())
+        while mail.budget.free_for(is_urgent=False):  # a request after the other, each mailed, as long as there is room
+            before = len(server.mails)
+            async with store.change("test") as change:
+                await outbox.put(change.connection, "exemption.pending", asked)
+            await _until(lambda before=before: len(server.mails) > before)
+        async with store.change("test") as change:
+            for _ in range(3):
+                await outbox.put(change.connection, "exemption.pending", asked)
+            await outbox.put(change.connection, *DEGRADED)
+        await _until(lambda: len(server.mails) == 5)
+        running.cancel()
+        await asyncio.wait([running])
+    assert "is degraded" in server.mails[-1]["Subject"]
+    async with store.read() as connection:
+        assert await webhooks.waiting(connection) == {"mail": (3, 0)}
 
 
 @pytest.mark.slow
@@ -196,6 +259,7 @@ async def test_what_waits_in_the_outbox_is_mailed_once_though_the_store_takes_no
     assert await is_empty()
     assert len(server.took) == 1
     assert deliveries.own_counts()["mail", "delivered"] == 1
+    assert (deliveries.states["mail"].last_error, deliveries.states["mail"].failing) == (None, False)
 
 
 def _away() -> Any:

@@ -26,7 +26,7 @@ ASKED = {
     "reason": "a trial of two assistants, for the team that writes the handbook and has to compare them",
     "ticket": None,
     "status": "pending",
-    "requested_by": "block-page",
+    "requested_by": "office-tools",
     "requested_seconds": 28800,
     "waits_until": "2026-12-04T08:30:00+00:00",
     "expires_at": "2026-12-04T08:30:00+00:00",
@@ -46,7 +46,7 @@ Opens:        anthropic, openai/chatgpt
 Owner:        Ana
 Reason:       a trial of two assistants, for the team that writes the handbook
               and has to compare them
-Asked by:     block-page
+Asked by:     office-tools
 For how long: 8 hours
 Lapses:       2026-12-04 08:30 UTC
 
@@ -72,6 +72,35 @@ def test_a_decision_is_the_subject(action: str, subject: str) -> None:
     text = text_of("exemption.decided", data, Sender("dns1"))
     assert text.subject == f"moatdns: {subject} (anthropic, openai/chatgpt)"
     assert "Decided by:   Bo\nWhy:          as agreed\n" in text.body
+
+
+EVIL = "http://evil.example"
+STRANGERS = {**ASKED, "owner": f"{EVIL} (not verified)", "reason": f"see {EVIL}", "requested_by": "block-page"}
+
+
+@pytest.mark.parametrize("event", ["exemption.pending", "exemption.decided", "exemption.ending"])
+def test_nothing_that_a_stranger_wrote_is_in_a_mail_of_ours(event: str) -> None:
+    data = {**STRANGERS, "action": "approve", "asked_by": STRANGERS["owner"], "decided_by": "Bo", "note": "as agreed"}
+    text = text_of(event, data, Sender("dns1", "https://dns.corp.example"))
+    digest = digest_of([(event, AT, data)], Sender("dns1"))
+    assert "evil" not in f"{text} {digest}"
+    assert "For:          client 10.0.0.7\nOpens:        anthropic, openai/chatgpt\n" in text.body
+    assert "https://dns.corp.example/exemptions/ex-12ab" in text.body
+
+
+def test_a_request_of_the_block_page_says_that_nobody_verified_who_asks() -> None:
+    text = text_of(PENDING, STRANGERS, Sender("dns1"))
+    assert text.subject == "moatdns: somebody on the block page asks for an exemption (anthropic, openai/chatgpt)"
+    assert "Nobody verified who asked on the block page" in text.body
+    renewal = {"owner": "Ana", "reason": "two weeks more", "expires_at": "2026-12-24T08:30:00+00:00"}
+    longer = text_of(PENDING, {**STRANGERS, "renewal": renewal}, Sender("dns1"))
+    assert longer.subject.startswith("moatdns: Ana asks for a renewal")
+    assert "Why longer:   two weeks more" in longer.body
+
+
+def test_an_address_that_was_typed_on_the_block_page_is_written_to_and_only_below_our_domain() -> None:
+    assert address_of("ana@corp.example (not verified)", ["corp.example"]) == "ana@corp.example"
+    assert address_of("ana@evil.example (not verified)", ["corp.example"]) is None
 
 
 _values = some.recursive(

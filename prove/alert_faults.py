@@ -9,109 +9,19 @@ import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from admin_api.store.engine import FILE
+from prove.alert_scene import Scene
 from prove.full_disk_program import full
 from prove.locked_store import locked
-from prove.queries import in_turn, mixed, unique
-from prove.service import Service
-from prove.steady import Steady
-from prove.upstream import Upstream
 from resolver.snapshot.manifests import SNAPSHOTS
 from tests.support import feed as served
-from tests.support.api import Api
-from tests.support.encrypted import Certificates
-from tests.support.feed import Feed
 from tests.support.programs import program
-from tests.support.publisher import Publisher, catalogue
+from tests.support.publisher import catalogue
 
-QUERIES_PER_SECOND = 60
-BLOCKED: Final = [f"blocked-{number}.example" for number in range(20)]
 _STORE_SECONDS = 10.0
-
-
-class HookReceiver:
-    """A receiver of webhooks on one port, which can be away."""
-
-    def __init__(self) -> None:
-        self.port = 0
-        self._server: ThreadingHTTPServer | None = None
-
-    def start(self) -> None:
-        """Take messages."""
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                self.rfile.read(int(self.headers["Content-Length"]))
-                self.send_response(204)
-                self.end_headers()
-
-            def log_message(self, *_: Any) -> None:
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", self.port), Handler)
-        self.port = self._server.server_port
-        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
-
-    def stop(self) -> None:
-        """Be away."""
-        if self._server is not None:
-            self._server.shutdown()
-            self._server.server_close()
-            self._server = None
-
-
-@dataclass(slots=True)
-class Scene:
-    """A server with all that may fail around it."""
-
-    folder: Path
-    upstreams: tuple[Upstream, Upstream]
-    feed: Feed
-    publisher: Publisher
-    receiver: HookReceiver
-    certificates: Certificates
-    service: Service
-    second: Api  # with the token of another owner
-    load: Steady | None = None
-    catalogues: int = 1
-    loads: int = 0
-    stops: list[Callable[[], object]] = field(default_factory=list)
-
-    @property
-    def api(self) -> Api:
-        """Its API."""
-        return self.service.api
-
-    @property
-    def store(self) -> Path:
-        """The file of the store."""
-        return self.service.state_dir / FILE
-
-    def begin_load(self) -> None:
-        """Ask for blocked names and for new ones, so that upstreams are asked, too."""
-        self.loads += 1
-        names = mixed(in_turn(BLOCKED), unique(f"u{self.loads}-"))
-        self.load = Steady(self.service.port, names, QUERIES_PER_SECOND)
-        self.load.__enter__()
-
-    def end_load(self) -> None:
-        """Ask nothing more."""
-        if self.load is not None:
-            self.load.__exit__(None, None, None)
-            self.load = None
-
-    def refresh(self) -> None:
-        """Have the list and the feed fetched."""
-        asked = self.api.post("lists/feed:refresh", {}, status=202)  # which another owner has to approve
-        self.second.post(f"change-requests/{asked['id']}:approve", {}, status=200)
-        self.api.post("catalogue:refresh", None, status=202)
-
 
 Make = Callable[[Scene], AbstractContextManager[None]]
 
@@ -181,6 +91,35 @@ def _receiver_away(scene: Scene) -> Iterator[None]:
     yield
     scene.receiver.start()
     scene.api.post("webhooks:test", {}, status=202)
+
+
+@contextlib.contextmanager
+def _collectors_away(scene: Scene) -> Iterator[None]:
+    scene.collector.kill()
+    scene.syslog.stop()
+    yield
+    scene.collector.start()
+    scene.syslog.start()
+
+
+@contextlib.contextmanager
+def _mail_refused(scene: Scene) -> Iterator[None]:
+    scene.mails.replies = ["550 no such mailbox"]
+    scene.api.post("mail:test", {}, status=202)
+    yield
+
+
+@contextlib.contextmanager
+def _restored(scene: Scene) -> Iterator[None]:
+    backup = str(scene.folder / "node.backup")
+    scene.command("backup", backup)
+    scene.end_load()
+    scene.service.stop()
+    scene.command("restore", backup, "--replace")
+    scene.service.start()
+    scene.begin_load()
+    yield
+    scene.command("store", "confirm-restored", "--all")
 
 
 @contextlib.contextmanager
@@ -272,6 +211,12 @@ FAULTS: Final = (
     ),
     AlertFault("an exemption waits", ("MoatdnsExemptionsWaiting",), _exemption_waits),
     AlertFault("a webhook's receiver is away", ("MoatdnsMessagesFailing",), _receiver_away),
+    AlertFault(
+        "the collectors of two log sinks are away",
+        ("MoatdnsLogSinkDropping", "MoatdnsLogSinkFailing", "MoatdnsLogSinkBehind"),
+        _collectors_away,
+    ),
+    AlertFault("a mail is refused for good", ("MoatdnsMessagesLost",), _mail_refused),
     AlertFault("the disk full", ("MoatdnsDiskLow", "MoatdnsLogDropping"), _disk_full, may=_TO_STORE),
     AlertFault("the store locked", ("MoatdnsStoreDown",), _store_locked, may=_TO_STORE),
     AlertFault("snapshots cannot be written", ("MoatdnsPolicyOld",), _snapshots_read_only),
@@ -283,8 +228,11 @@ FAULTS: Final = (
     ),
     AlertFault("a row of the audit trail changed", ("MoatdnsAuditNotWhole",), _audit_row_changed),
     AlertFault("nobody asks any more", ("MoatdnsNoAnswers",), _nobody_asks),
+    AlertFault(
+        "a store restored from a backup",
+        ("MoatdnsRestoredWaiting",),
+        _restored,
+        may=("MoatdnsDown", "MoatdnsNoAnswers"),  # while it is restored
+    ),
     AlertFault("the server stopped", ("MoatdnsDown",), _server_stopped, may=("MoatdnsNoAnswers",)),
 )
-
-NOT_MADE: Final = {"MoatdnsLogSinkDropping": "no log sink yet"}
-"""Alerts without a fault here, each with its reason."""

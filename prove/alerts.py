@@ -16,7 +16,7 @@ from tests.support.programs import program
 
 WHAT = "every alert rule beside its fault"
 _ROOT = Path(__file__).resolve().parent.parent
-_ENOUGH_SECONDS = 900
+_ENOUGH_SECONDS = 1200
 
 
 @dataclass(frozen=True, slots=True)

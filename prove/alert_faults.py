@@ -232,7 +232,7 @@ FAULTS: Final = (
         "a store restored from a backup",
         ("MoatdnsRestoredWaiting",),
         _restored,
-        may=("MoatdnsDown", "MoatdnsNoAnswers"),  # while it is restored
+        may=("MoatdnsDown", "MoatdnsNoAnswers", "MoatdnsNoWorkers"),  # while it is restored, and starts
     ),
     AlertFault("the server stopped", ("MoatdnsDown",), _server_stopped, may=("MoatdnsNoAnswers",)),
 )

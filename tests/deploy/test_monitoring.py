@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import math
+import os
 import re
 import socket
 import subprocess
@@ -32,6 +33,7 @@ from tests.support.stub import StubUpstream
 MONITORING = Path(__file__).resolve().parents[2] / "deploy" / "monitoring"
 RULES = MONITORING / "moatdns.rules.yml"
 RULE_TESTS = MONITORING / "moatdns.rules.test.yml"
+MEMORY = Path("/dev/shm")
 DASHBOARD = json.loads((MONITORING / "grafana.json").read_text())
 PANELS = [panel for panel in DASHBOARD["panels"] if panel["type"] != "row"]
 QUERIES = [(panel["title"], target["expr"]) for panel in PANELS for target in panel["targets"]]
@@ -44,9 +46,17 @@ def alerts() -> list[dict[str, Any]]:
 
 
 def test_the_rules_hold_in_promtools_tests() -> None:
+    # Each rule test has a database of its own, which waits for the disk: in memory all take half the time.
+    places = {"TMPDIR": str(MEMORY)} if os.access(MEMORY, os.W_OK) else {}
     for command in (["check", "rules", RULES.name], ["test", "rules", RULE_TESTS.name]):
         ran = subprocess.run(
-            [program("promtool"), *command], cwd=MONITORING, capture_output=True, text=True, timeout=120, check=False
+            [program("promtool"), *command],
+            cwd=MONITORING,
+            env={**os.environ, **places},
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
         )
         assert ran.returncode == 0, ran.stdout + ran.stderr
 

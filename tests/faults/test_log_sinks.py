@@ -69,7 +69,7 @@ class Sunk(NamedTuple):
     @property
     def whys(self) -> list[str]:
         """Why the node is degraded."""
-        why: list[str] = self.server.api.get("/ready")["why"]
+        why: list[str] = self.server.api.call("GET", "/ready").body["why"]
         return why
 
 
@@ -81,7 +81,9 @@ def sunk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sunk]:
     config = {"workers": 2, "upstream": {"servers": ["127.0.0.1:1"]}, "log_sinks": [sink]}
     with collector, Moatdns(folder / "moatdns", config, with_api=True) as server:
         wait_until(lambda: any(server.state_dir.glob("log-sinks/*.json")), "the sink has begun")
-        yield Sunk(server, collector)
+        sunk = Sunk(server, collector)
+        wait_until(lambda: not sunk.whys, "all is well")
+        yield sunk
 
 
 def queries_of(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -55,7 +55,7 @@ class RestoreOrder:
     replace: bool
     actor: str
     by: str
-    heads: tuple[Pair, ...]
+    heads: tuple[Head, ...]
     retention_days: int  # of the query log: older days are not brought back
     catalogue: Catalogue
 
@@ -87,10 +87,11 @@ async def restore(source: BackupSource, order: RestoreOrder, told: Callable[[str
     stays = _staying(manifest, known)
     _check_place(order, known, manifest, stays)
     # Heads of our own store's rows: those of another one say nothing of this trail.
-    heads = [head.pair for head in read_heads(order.state_dir) if head.store_id in ("", manifest.store_id)]
+    own = [head.pair for head in read_heads(order.state_dir) if head.store_id in ("", manifest.store_id)]
+    heads = [*own, *_kept_elsewhere(order, manifest)]
     new = placing.begin(order.state_dir)
     try:
-        return await _Restoring(source, manifest, order, new, stays, [*heads, *order.heads], told).work()
+        return await _Restoring(source, manifest, order, new, stays, heads, told).work()
     finally:
         placing.forget(order.state_dir)
 
@@ -219,6 +220,17 @@ def _check_version(manifest: BackupManifest) -> None:
 def _staying(manifest: BackupManifest, known: str | None) -> tuple[str, ...]:
     """Entries of the old state that stay where they are: the query log of the same store, where there is no other."""
     return (query_log.FOLDER,) if known == manifest.store_id and not manifest.query_log else ()
+
+
+def _kept_elsewhere(order: RestoreOrder, manifest: BackupManifest) -> list[Pair]:
+    """Heads that were kept elsewhere. Raises NotRestorable for those of another store."""
+    for head in order.heads:
+        if head.store_id not in ("", manifest.store_id):
+            raise NotRestorable(
+                f"the head of row {head.row} is of the audit trail of store {head.store_id}, and the backup of store "
+                f"{manifest.store_id}: of what it lost, the head says nothing"
+            )
+    return [head.pair for head in order.heads]
 
 
 def _check_place(order: RestoreOrder, known: str | None, manifest: BackupManifest, stays: Sequence[str]) -> None:

@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Final
 
 from admin_api.compiling.layers import WantedPolicy, has_catalogue, read_wanted
 from admin_api.compiling.stacking import FEW_CHANGES, FEW_RULES, Below, Layers, Stacker
@@ -41,17 +42,24 @@ _ACTOR = "moatdns"
 Publish = Callable[[Manifest], Awaitable[None]]
 
 
+_MOST_LACKS = 100  # that are named
+NOT_RECORDED: Final = ("*",)
+"""In the place of fetched lists that a policy lacks: perhaps any."""
+
+
 @dataclass(frozen=True, slots=True)
 class PolicyNote:
     """A policy that came in force in every worker: the store's revision, the snapshot's, the catalogue's fingerprint.
 
-    `catalogue` is "" for a snapshot whose catalogue is not the one of now.
+    `catalogue` is "" for a snapshot whose catalogue is not the one of now. `lacks` are fetched lists whose newest rules
+    are not in it yet: compiling them takes its time.
     """
 
     at: datetime
     revision: int
     snapshot: int
     catalogue: str
+    lacks: tuple[str, ...] = ()
 
 
 class Keeper:
@@ -116,7 +124,7 @@ class Keeper:
         origin, catalogue = manifest.origin, self._loaded.catalogue.fingerprint
         is_ours = has_catalogue(origin.base, catalogue)
         self.adopted = PolicyNote(
-            datetime.now(UTC), origin.store_revision, manifest.revision, catalogue if is_ours else ""
+            datetime.now(UTC), origin.store_revision, manifest.revision, catalogue if is_ours else "", NOT_RECORDED
         )
 
     def changed(self) -> None:
@@ -214,12 +222,13 @@ class Keeper:
         self.trouble = None
         async with self._came_in_force:
             self.revision, self.catalogue_in_force = wanted.revision, self._loaded.catalogue
-            since = wanted.lacks_of(layers.base).since
-            self.whole_revision = wanted.revision if since is None else min(wanted.revision, since - 1)
+            lack = wanted.lacks_of(layers.base)
+            self.whole_revision = wanted.revision if lack.since is None else min(wanted.revision, lack.since - 1)
             self._came_in_force.notify_all()
         if self.hear is not None:
             fingerprint = self._loaded.catalogue.fingerprint
-            self.hear(PolicyNote(datetime.now(UTC), wanted.revision, manifest.revision, fingerprint))
+            lacks = lack.names if len(lack.names) <= _MOST_LACKS else NOT_RECORDED
+            self.hear(PolicyNote(datetime.now(UTC), wanted.revision, manifest.revision, fingerprint, lacks))
         await self._tidy(store, wanted, layers, has_new_base=has_new_base)
 
     def _written(self, layers: Layers, groups: bytes, origin: Origin, local: bytes) -> Manifest:

@@ -36,6 +36,7 @@ class Lack:
 
     must_wait: bool = False
     since: int | None = None
+    names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +63,8 @@ class WantedPolicy:
             return Lack(must_wait=True)
         differ = [row for row in self.document.lists if contents.get(row.key) != row.content]
         fetched = [row for row in differ if row.kind == "subscription"]
-        return Lack(
-            must_wait=len(fetched) < len(differ), since=min((row.rules_revision for row in fetched), default=None)
-        )
+        since = min((row.rules_revision for row in fetched), default=None)
+        return Lack(len(fetched) < len(differ), since, tuple(row.name for row in fetched))
 
     @property
     def rules(self) -> int:

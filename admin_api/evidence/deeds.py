@@ -19,8 +19,12 @@ from admin_api.store.tables import audit
 MOST_DEEDS: Final = 200_000
 """Rows that are looked at; a period with more is refused."""
 
+MOST_STANDING: Final = 5_000
+"""Rows of before a period that are looked at, for when what stands then began."""
+
+_FETCHING: Final = ("refresh", "ask for refresh", "lose copy")
 _KINDS: Final = ("groups/", "lists/", "local/", "pauses/", "tokens/", "change-requests/")
-_ALONE: Final = ("policy", "catalogue", "config", "audit", "store")
+_ALONE: Final = ("policy", "catalogue", "config", "audit", "store", "restored")
 _TOKEN = "token:"  # noqa: S105 (what actors begin with)
 
 
@@ -101,6 +105,15 @@ async def deeds_since(conn: AsyncConnection, start: datetime, of: Owners) -> lis
         why = f"since then the audit trail has more than {MOST_DEEDS:,} rows about policy: begin later"
         raise Invalid([("/from", why)])
     return _told(rows, of)
+
+
+async def standing_deeds(conn: AsyncConnection, start: datetime, of: Owners) -> list[Deed]:
+    """Rows of groups, lists and the config's policy before a time, the newest MOST_STANDING of them; oldest first."""
+    c = audit.c
+    wanted = or_(c.object.startswith("groups/"), c.object.startswith("lists/"), c.object == "policy")
+    query = select(*_columns()).where(wanted, c.at < start, c.action.not_in(_FETCHING)).order_by(c.id.desc())
+    rows = await rows_of(conn, _Row, query.limit(MOST_STANDING))
+    return _told(rows[::-1], of)
 
 
 async def pause_deeds(conn: AsyncConnection, start: datetime, of: Owners) -> list[Deed]:

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TypeVar
+from pathlib import Path
+from typing import Any, TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from admin_api.evidence import gaps, openings
+from admin_api.evidence.allowed import allowed_of
 from admin_api.evidence.blind_spots import RecordsReach, blind_spots
-from admin_api.evidence.deeds import Deed, Owners, deeds_since, first_row_at, owners, pause_deeds
+from admin_api.evidence.deeds import Deed, Owners, deeds_since, first_row_at, owners, pause_deeds, standing_deeds
 from admin_api.evidence.in_force import (
     ForceHistory,
     GroupTurn,
     Segment,
+    State,
     States,
     in_force_lines,
     revision_lines,
@@ -34,15 +38,28 @@ from admin_api.evidence.lines import (
     KnownSince,
     OpeningLine,
     Period,
+    StandingLine,
     text_of,
 )
-from admin_api.evidence.openings import Use
+from admin_api.evidence.losses import (
+    Loss,
+    loss_gaps,
+    loss_texts,
+    losses_of,
+    store_openings,
+    without_losses,
+    without_lost_ends,
+)
+from admin_api.evidence.standing import StandingRecords, standing_lines
+from admin_api.evidence.uses import UseCounts, Uses, use_texts
 from admin_api.second_owner.openings import OpeningLookup
-from admin_api.store import audit, exemptions, groups, leases, periods, revisions
+from admin_api.store import audit, exemptions, groups, leases, lists, periods, revisions, rules
 from admin_api.store.columns import iso_text
-from admin_api.store.exemptions import ExemptionRow
+from admin_api.store.exemptions import EventRow, ExemptionRow
 from admin_api.store.leases import LeaseEvent
 from admin_api.store.periods import PeriodRow, SpanRow
+from admin_api.store.policy import read_file_policy
+from admin_api.store.rules import AllowRules
 from admin_api.store.store import Store
 from blocklists.catalogue import Catalogue
 from resolver import __version__
@@ -61,10 +78,11 @@ class Wanted:
     node: str
     started: datetime  # when the service that tells did
     settings: ControlSettings
+    state_dir: Path
     log_lacks: Sequence[str]
     catalogue: Catalogue
     audit_trouble: str | None
-    uses: Mapping[str, Use] | None  # of exemptions; None: not counted
+    counts: UseCounts | None  # of uses of exemptions; None: they are not counted
     hits: Sequence[GroupHits]
 
 
@@ -81,8 +99,14 @@ class _Records:
     pauses: Sequence[Deed]
     who: Owners
     groups_now: States
+    before: Sequence[Deed]
+    lists_now: States
+    file_policy: Mapping[str, Any]
+    allowing: Sequence[AllowRules]
     exemptions: Sequence[ExemptionRow]
+    suspensions: Mapping[str, Sequence[EventRow]]
     leases: Sequence[LeaseEvent]
+    more_leases: int  # events that are too many
     audit_since: datetime | None
     head: tuple[int, str]
     lookup: OpeningLookup
@@ -101,22 +125,37 @@ async def _read(conn: AsyncConnection, wanted: Wanted) -> _Records:
     running = periods.running_of(runs, wanted.started)
     who = await owners(conn)
     deeds = await deeds_since(conn, period.start, who)
+    states: dict[str, State] = {row.name: row.plain() for row in await groups.all_groups(conn)}
+    events, more = await leases.into_groups(conn, _ever_exempt(states, deeds), period.start, period.until)
+    stored = (await revisions.page(conn, limit=revisions.MOST_REVISIONS))[::-1]
     return _Records(
         runs=runs,
         running=running,
         spans=await periods.spans_of(conn, runs, period.now, running),
         known_since=await periods.known_since(conn),
-        revisions=(await revisions.page(conn, limit=revisions.MOST_REVISIONS))[::-1],
+        revisions=stored,
         deeds=deeds,
         pauses=[*await pause_deeds(conn, period.start, who), *deeds],
         who=who,
-        groups_now={row.name: row.plain() for row in await groups.all_groups(conn)},
+        groups_now=states,
+        before=await standing_deeds(conn, period.start, who),
+        lists_now={row.name: row.plain() for row in await lists.all_lists(conn)},
+        file_policy=dict(await read_file_policy(conn)),
+        allowing=await rules.allowing(conn, stored[0].revision if stored else 0),
         exemptions=await exemptions.touching(conn, period.start, period.until),
-        leases=await leases.of_groups(conn, period.until),
+        suspensions=await exemptions.suspensions(conn, period.now),
+        leases=events,
+        more_leases=more,
         audit_since=await first_row_at(conn),
         head=await audit.head(conn),
         lookup=await OpeningLookup.of_now(conn, wanted.catalogue),
     )
+
+
+def _ever_exempt(states: States, deeds: Iterable[Deed]) -> set[str]:
+    """Groups that are exempt, or were at any time of these deeds."""
+    then = [(deed.name, state) for deed in deeds if deed.kind == "groups" for state in (deed.before, deed.after)]
+    return {name for name, state in [*states.items(), *then] if state is not None and state.get("exempt")}
 
 
 def _told(records: _Records, wanted: Wanted, store_id: str) -> EvidenceContent:
@@ -136,6 +175,11 @@ def _told(records: _Records, wanted: Wanted, store_id: str) -> EvidenceContent:
     within, too_many = openings.turns_within(first, records.deeds, known, period)
     if too_many:
         left_out["changes of groups that were not judged"] = too_many
+    losses = losses_of(records.deeds)
+    losses = [loss for loss in losses if period.touches(loss.begins(period), loss.ended)]
+    uses = None if wanted.counts is None else Uses(wanted.counts, losses)
+    if records.more_leases:
+        left_out["events of leases into exempt groups"] = records.more_leases
     oldest = records.revisions[0].at if records.revisions else None
     reach = RecordsReach(records.known_since, records.audit_since, oldest)
     return EvidenceContent(
@@ -151,22 +195,32 @@ def _told(records: _Records, wanted: Wanted, store_id: str) -> EvidenceContent:
             KnownSince("audit trail", text_of(reach.audit)),
             KnownSince("revisions of the policy", text_of(reach.revisions)),
         ],
-        running=most("running", run_lines(records.runs, period, records.running)),
+        running=most("running", without_lost_ends(run_lines(records.runs, period, records.running), losses)),
         in_force=most("in_force", in_force_lines(known, period)),
         revisions=most("revisions", revision_lines(known, records.deeds, period)),
-        gaps=most("gaps", _gaps(records, period, group, mine)),
+        gaps=most("gaps", _gaps(records, period, group, mine, losses)),
         exempt_groups=most("exempt_groups", _exempt(mine, period)),
-        openings=most("openings", _openings(records, wanted, known, within, over_time)),
+        standing=most("standing", _standing(records, wanted, known)),
+        openings=most("openings", _openings(records, wanted, known, within, over_time, uses)),
         hits=[one for one in wanted.hits if group is None or one.group == group],
-        blind_spots=list(blind_spots(wanted.settings, wanted.log_lacks, reach, period, group)),
+        blind_spots=[
+            *loss_texts(losses, wanted.audit_trouble),
+            *use_texts(uses),
+            *openings.lease_texts(records.leases, records.more_leases),
+            *blind_spots(wanted.settings, wanted.log_lacks, reach, period, group),
+        ],
         audit=AuditState(store_id, *records.head, wanted.audit_trouble),
         left_out=left_out,
     )
 
 
-def _gaps(records: _Records, period: Period, group: str | None, mine: Sequence[Segment]) -> list[GapLine]:
+def _gaps(
+    records: _Records, period: Period, group: str | None, mine: Sequence[Segment], losses: Sequence[Loss]
+) -> list[GapLine]:
+    of_node = gaps.node_gaps(records.runs, records.spans, records.known_since, period, records.running)
     found = [
-        *gaps.node_gaps(records.runs, records.spans, records.known_since, period, records.running),
+        *without_losses(of_node, losses, period),
+        *loss_gaps(losses, period),
         *gaps.group_gaps(mine, period),
         *(one for one in gaps.pause_gaps(records.pauses, period) if group is None or one.group in (None, group)),
     ]
@@ -178,21 +232,38 @@ def _exempt(mine: Sequence[Segment], period: Period) -> list[ExemptLine]:
     return list(openings.exempt_lines(mine, period))
 
 
+def _standing(records: _Records, wanted: Wanted, known: ForceHistory) -> list[StandingLine]:
+    allowed = functools.cache(functools.partial(allowed_of, wanted.state_dir))
+    of = StandingRecords(
+        records.groups_now,
+        records.lists_now,
+        records.file_policy,
+        records.before,
+        records.deeds,
+        records.allowing,
+        allowed,
+    )
+    found = standing_lines(of, known, records.lookup.facts, wanted.period, wanted.group)
+    return sorted(found, key=lambda one: (one.begins or "", one.kind, one.what))
+
+
 def _openings(
     records: _Records,
     wanted: Wanted,
     known: ForceHistory,
     within: Iterable[GroupTurn],
     over_time: Sequence[Segment],
+    uses: Uses | None,
 ) -> list[OpeningLine]:
     period, group, who = wanted.period, wanted.group, records.who
     exempt = [one for one in over_time if one.state.get("exempt")]
     found = [
-        *openings.exemption_lines(records.exemptions, wanted.uses, who, period, group),
+        *openings.exemption_lines(records.exemptions, records.suspensions, uses, who, period, group),
         *openings.pause_lines(records.pauses, period, group),
-        *openings.lease_lines([one for one in records.leases if group in (None, one.group)], exempt, who, period),
+        *openings.lease_lines(records.leases, [one for one in exempt if group in (None, one.group)], who, period),
         *openings.group_lines(within, known, records.lookup, group),
         *openings.other_lines(records.deeds, known, records.lookup, period),
+        *store_openings(records.deeds, period),
     ]
     return sorted(found, key=lambda one: (one.begins, one.kind, one.what))
 

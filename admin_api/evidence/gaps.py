@@ -17,9 +17,12 @@ from resolver.policy.schedules import Schedule
 NOT_KNOWN, NOT_RUNNING, MONITOR, WATCHED, PAUSE, SCHEDULE = (
     *("not known", "not running", "monitor", "watched sets", "pause", "schedule"),
 )
+WORDLESS: Final = "it ended without a word"
+"""Begin of the reason of a node that did not run, where only its last sign of life is known."""
+
 _SPANS: Final = (DEGRADED, WORKERS, UNWATCHED)
 _WORDS: Final = {DEGRADED: "degraded", WORKERS: "fewer workers", UNWATCHED: "not observed"}
-_MOST_WINDOWS = 5_000  # of one group
+_MOST_WINDOWS = 5_000  # begins and ends of them, of one group
 
 
 def node_gaps(
@@ -58,7 +61,7 @@ def _how(row: PeriodRow) -> str:
     if row.how == "lost":
         return "its supervisor was gone (killed, or crashed)"
     after = f"at most {BEAT_SECONDS:g} s after its last sign of life"
-    return f"it ended without a word, {after}: killed, crashed, or without power"
+    return f"{WORDLESS}, {after}: killed, crashed, or without power"
 
 
 def _why(span: SpanRow) -> str:
@@ -118,6 +121,10 @@ def _off_schedule(segment: Segment, period: Period) -> Iterator[GapLine]:
         at = until
     if off is not None:
         yield _off(segment, schedule, off, min(at, end), period)
+    if at < end:
+        first, last = (datetime.fromtimestamp(one, UTC) for one in (at, end))
+        why = f"its schedule opens and closes more than {_MOST_WINDOWS:,} times in this period: ask for a shorter one"
+        yield _line(NOT_KNOWN, segment.group, first, last, period, why, segment.source)
 
 
 def _off(segment: Segment, schedule: Schedule, began: float, ended: float, period: Period) -> GapLine:

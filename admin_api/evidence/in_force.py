@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -13,6 +13,8 @@ from admin_api.evidence.lines import InForceLine, Period, RevisionLine, RunLine,
 from admin_api.store.columns import iso_text
 from admin_api.store.periods import POLICY, PeriodRow, SpanRow
 from admin_api.store.revisions import RevisionRow
+
+_FETCHED = "refresh lists/"  # what the change of a revision begins with that a fetch brought
 
 State = Mapping[str, Any]  # a group, as audit rows have it
 States = Mapping[str, State]  # by name
@@ -33,17 +35,22 @@ class ForceHistory:
         place = bisect_left(self._stored_at, at)
         return self.stored[place] if place < len(self.stored) else None
 
-    def noted(self, revision: int, stored_at: datetime) -> datetime | None:
-        """When a revision, or a later one, was in force; None where that was not noted."""
-        for span in self.spans[bisect_left(self._spans_at, stored_at) :]:
-            if span.body["revision"] >= revision:
+    def noted(self, row: RevisionRow) -> datetime | None:
+        """When a revision, or a later one, was in force; None where that was not noted.
+
+        What a fetch brought is in force later than what was stored after it: once the list is compiled.
+        """
+        fetched = {change.removeprefix(_FETCHED) for change in row.changes if change.startswith(_FETCHED)}
+        for span in self.spans[bisect_left(self._spans_at, row.at) :]:
+            lacks = span.body.get("lacks", ())
+            if span.body["revision"] >= row.revision and not (fetched and (fetched & {*lacks} or "*" in lacks)):
                 return span.began
         return None
 
     def begins(self, at: datetime) -> datetime:
         """When a change that wrote an audit row at a time was in force; that time itself where it was not noted."""
         row = self.revision_of(at)
-        return at if row is None else self.noted(row.revision, row.at) or at
+        return at if row is None else self.noted(row) or at
 
     def span_at(self, when: datetime) -> SpanRow | None:
         """The policy in force at a time, or last before it where the node did not run; None before all of them."""
@@ -84,11 +91,15 @@ def in_force_lines(known: ForceHistory, period: Period) -> list[InForceLine]:
             catalogue.get("bundled"),
             catalogue.get("feed"),
         )
-        line = InForceLine(*what, iso_text(span.began), text_of(span.ended))
-        if lines and lines[-1].ends == line.begins and (lines[-1].revision, lines[-1].catalogue) == what[:2]:
-            line = InForceLine(*what, lines.pop().begins, line.ends)
+        line = InForceLine(*what, iso_text(span.began), text_of(span.ended), list(span.body.get("lacks", ())))
+        if lines and lines[-1].ends == line.begins and _policy(lines[-1]) == _policy(line):
+            line = replace(line, begins=lines.pop().begins)
         lines.append(line)
     return lines
+
+
+def _policy(line: InForceLine) -> tuple[int, str, list[str]]:
+    return line.revision, line.catalogue, line.lacks
 
 
 def revision_lines(known: ForceHistory, deeds: Sequence[Deed], period: Period) -> list[RevisionLine]:
@@ -99,7 +110,7 @@ def revision_lines(known: ForceHistory, deeds: Sequence[Deed], period: Period) -
         if period.start <= row.at < period.until:
             deed = by_request.get(row.request_id or "")
             by, approved_by = (deed.by, deed.approved_by) if deed else (row.actor, None)
-            noted = text_of(known.noted(row.revision, row.at))
+            noted = text_of(known.noted(row))
             lines.append(RevisionLine(row.revision, iso_text(row.at), noted, by, approved_by, list(row.changes)))
     return lines
 

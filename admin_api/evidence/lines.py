@@ -34,7 +34,10 @@ class RunLine:
 
 @dataclass(frozen=True, slots=True)
 class InForceLine:
-    """A revision and a catalogue that every worker answered by. `catalogue` is the fingerprint; "" is not known."""
+    """A revision and a catalogue that every worker answered by. `catalogue` is the fingerprint; "" is not known.
+
+    `lacks` are fetched lists whose newest rules were not in force yet; "*" where that was not recorded.
+    """
 
     revision: int
     catalogue: str
@@ -42,6 +45,7 @@ class InForceLine:
     feed: int | None
     begins: str
     ends: str | None
+    lacks: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +105,23 @@ class OpeningLine:
 
 
 @dataclass(frozen=True, slots=True)
+class StandingLine:
+    """A way in which a group, a list or the config let more through than the built-in default does, for a while.
+
+    `begins` is null where that is from before what is looked at.
+    """
+
+    kind: str
+    group: str | None
+    what: str
+    begins: str | None
+    ends: str | None
+    by: str | None
+    approved_by: str | None
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
 class GroupHits:
     """Hits of a group in the period."""
 
@@ -137,6 +158,7 @@ class EvidenceContent:
     revisions: list[RevisionLine]
     gaps: list[GapLine]
     exempt_groups: list[ExemptLine]
+    standing: list[StandingLine]
     openings: list[OpeningLine]
     hits: list[GroupHits]
     blind_spots: list[str]

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
+from admin_api.evidence.allowed import some_of
 from admin_api.evidence.deeds import Deed, Owners
 from admin_api.evidence.gaps import pauses_of
 from admin_api.evidence.in_force import ForceHistory, GroupTurn, Segment, States, batches, turns
 from admin_api.evidence.lines import ExemptLine, OpeningLine, Period, text_of
+from admin_api.evidence.uses import Uses
 from admin_api.second_owner.groups import changed
 from admin_api.second_owner.openings import Entry, OpeningLookup
 from admin_api.store.columns import iso_text
-from admin_api.store.exemptions import ExemptionRow
+from admin_api.store.exemptions import EventRow, ExemptionRow
 from admin_api.store.leases import LeaseEvent
+from admin_api.store.restored import CONFIRM
 
 EXEMPTION, PAUSE, LEASE, POLICY, LIST, TOKEN, CONFIG = "exemption", "pause", "lease", "group", "list", "token", "config"
 LOCAL: Final = "local"
@@ -24,41 +26,58 @@ MOST_TURNS: Final = 2_000
 """Changes of groups that are held against each other; of more, the newest."""
 
 
-@dataclass(frozen=True, slots=True)
-class Use:
-    """How often something was used, and when last, as exactly as counts are kept."""
-
-    count: int
-    last_at: datetime
-
-
 def exemption_lines(
-    rows: Sequence[ExemptionRow], uses: Mapping[str, Use] | None, who: Owners, period: Period, group: str | None
+    rows: Sequence[ExemptionRow],
+    suspensions: Mapping[str, Sequence[EventRow]],
+    uses: Uses | None,
+    who: Owners,
+    period: Period,
+    group: str | None,
 ) -> Iterator[OpeningLine]:
-    """Exemptions that were in force; what was denied, or waits, opened nothing. `uses` None: they are not counted."""
+    """Exemptions that were in force; what was denied, or waits, opened nothing. `uses` None: they are not counted.
+
+    One that was suspended and confirmed has a line for each time in which it counted.
+    """
     for row in rows:
-        ended = row.ended_at or (row.expires_at if row.expires_at <= period.now else None)
         is_granted = row.decided_by is not None and row.status not in ("pending", "denied")
-        if not is_granted or not period.touches(row.starts_at, ended) or (ended is not None and ended <= row.starts_at):
+        if not is_granted or (group is not None and row.kind == "group" and group not in row.who):
             continue
-        if group is not None and row.kind == "group" and group not in row.who:
-            continue
-        used = None if uses is None else uses.get(row.id)
-        asked = who.told(row.requested_by, row.created_at)
-        decided = None if row.decided_by == row.requested_by else who.told(str(row.decided_by), row.starts_at)
-        yield OpeningLine(
-            EXEMPTION,
-            f"{row.kind} {', '.join(row.who)}: {', '.join(row.scope)}",
-            iso_text(row.starts_at),
-            iso_text(row.expires_at),
-            text_of(ended),
-            f"{asked}, for {row.owner}",
-            decided,
-            f"{row.reason} [{row.ticket}]" if row.ticket else row.reason,
-            None if uses is None else used.count if used else 0,
-            text_of(max(min(used.last_at, ended or period.until), row.starts_at)) if used and used.count else None,
-            f"exemption {row.id}",
-        )
+        spans = list(_counted(row, suspensions.get(row.id, ()), period))
+        for began, ended, confirmed in spans:
+            if not period.touches(began, ended) or (ended is not None and ended <= began):
+                continue
+            used = None if uses is None or len(spans) > 1 else uses.of(row.id, max(began, period.start), ended)
+            asked = who.told(row.requested_by, row.created_at)
+            decided = None if row.decided_by == row.requested_by else who.told(str(row.decided_by), row.starts_at)
+            yield OpeningLine(
+                EXEMPTION,
+                f"{row.kind} {', '.join(row.who)}: {', '.join(row.scope)}",
+                iso_text(began),
+                iso_text(row.expires_at),
+                text_of(ended),
+                f"{asked}, for {row.owner}",
+                f"{confirmed.owner} ({confirmed.actor})" if confirmed else decided,
+                f"{row.reason} [{row.ticket}]" if row.ticket else row.reason,
+                used.count if used else None,
+                text_of(max(min(used.last_at, ended or period.until), began)) if used and used.last_at else None,
+                f"exemption {row.id}",
+            )
+
+
+def _counted(
+    row: ExemptionRow, events: Sequence[EventRow], period: Period
+) -> Iterator[tuple[datetime, datetime | None, EventRow | None]]:
+    """Times in which an exemption counted, each with the event that confirmed it (None: it was granted)."""
+    began: datetime | None = row.starts_at
+    confirmed: EventRow | None = None
+    for event in events:
+        if event.action == "confirm":
+            began, confirmed = max(event.at, row.starts_at), event
+        elif began is not None:
+            yield began, max(began, event.at), confirmed
+            began = None
+    if began is not None:
+        yield began, row.ended_at or (row.expires_at if row.expires_at <= period.now else None), confirmed
 
 
 def pause_lines(deeds: Sequence[Deed], period: Period, group: str | None) -> Iterator[OpeningLine]:
@@ -117,6 +136,12 @@ def lease_lines(
         times = iso_text(event.at), iso_text(end), text_of(ended)
         by, source = who.told(event.actor, event.at), f"lease history {event.id}"
         yield OpeningLine(LEASE, what, *times, by, None, None, None, None, source)
+
+
+def lease_texts(events: Sequence[LeaseEvent], more: int) -> Iterator[str]:
+    """Blind spots of the lease history: of what is too much, the end is left out."""
+    if more:
+        yield f"leases: those into exempt groups from {iso_text(events[-1].at)} on are too many, and are not listed"
 
 
 def _is_exempt(exempt: Sequence[Segment], event: LeaseEvent, ended: datetime) -> bool:
@@ -186,32 +211,29 @@ def _phrases(deed: Deed, lookup: OpeningLookup) -> Iterator[tuple[str, str]]:
         yield from ((LIST, phrase) for phrase in _rules(deed, before, after))
     elif deed.kind == "local":  # whichever rules there were: the name is answered before them
         leads = [*after["addresses"], *([after["alias"]] if after["alias"] else [])] if after else []
-        what = f"is answered by {_some(leads)}, whatever the policy says" if leads else "is no longer answered here"
+        what = f"is answered by {some_of(leads)}, whatever the policy says" if leads else "is no longer answered here"
         yield LOCAL, f"local name {deed.name!r} {what}"
     elif deed.kind == "tokens" and deed.action == "create":
         yield TOKEN, f"token {deed.name!r} of role {after.get('role')} is created for {after.get('owner')}"
+    elif (deed.action, deed.kind) == CONFIRM:
+        yield from ((TOKEN, f"token {name!r} of a backup lets its holder in again") for name in after.get("tokens", ()))
     elif deed.kind == "catalogue" and after.get("removed"):
-        yield LIST, f"the catalogue no longer blocks {_some(after['removed'])}"
+        yield LIST, f"the catalogue no longer blocks {some_of(after['removed'])}"
     elif deed.kind == "config" and after.get("changed"):
-        yield CONFIG, f"the config file changed: {_some(sorted(after['changed']))}"
+        yield CONFIG, f"the config file changed: {some_of(sorted(after['changed']))}"
 
 
 def _rules(deed: Deed, before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str]:
     """Rules of a list that came or went, as its rows tell of them."""
-    if deed.action in ("add rules", "create") and (allowed := (after.get("added") or {}).get("allow")):
-        yield f"list {deed.name!r} allows {_some(allowed, (after['added'] or {}).get('more', 0))}"
-    if deed.action == "remove rules" and (removed := (before.get("removed") or {}).get("block")):
-        yield f"list {deed.name!r} no longer blocks {_some(removed, (before['removed'] or {}).get('more', 0))}"
+    added, removed = after.get("added") or {}, before.get("removed") or {}
+    if deed.action in ("add rules", "create") and (allowed := added.get("allow")):
+        yield f"list {deed.name!r} allows {some_of(allowed, len(allowed) + added.get('more', 0))}"
+    if deed.action == "remove rules" and (blocked := removed.get("block")):
+        yield f"list {deed.name!r} no longer blocks {some_of(blocked, len(blocked) + removed.get('more', 0))}"
 
 
 def _what(deed: Deed) -> str:
     return "new" if deed.before is None else "gone" if deed.after is None else "another"
-
-
-def _some(names: Collection[str], more: int = 0) -> str:
-    shown = list(names)[:20]
-    left = len(names) - len(shown) + more
-    return ", ".join(shown) + (f" and {left} more" if left else "")
 
 
 def _untimed(kind: str, what: str, begins: datetime, deed: Deed, source: str) -> OpeningLine:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from admin_api.compiling.keeper import Keeper, PolicyNote
+from admin_api.compiling.keeper import NOT_RECORDED, Keeper, PolicyNote
 from admin_api.messages import NodeStatus, WorkerStatus
 from admin_api.store import periods
 from admin_api.store.access import StoreAccess
@@ -186,11 +186,19 @@ class Recorder:
         if note.catalogue:
             versions = self._versions()
             catalogue |= {"bundled": versions.bundled, "feed": versions.feed}
-        return {"revision": note.revision, "snapshot": note.snapshot, "catalogue": catalogue}
+        lacks = {"lacks": list(note.lacks)} if note.lacks else {}
+        return {"revision": note.revision, "snapshot": note.snapshot, "catalogue": catalogue, **lacks}
 
     def _note_policy(self, at: datetime, body: dict[str, Any]) -> None:
         known = self._open.get(POLICY)
         if known is not None and dict(known.body) == body:
+            return
+        if (
+            known is not None
+            and {**known.body, "lacks": None} == {**body, "lacks": None}
+            and (known.body.get("lacks") == list(NOT_RECORDED))
+        ):  # the same files, of which it is known now what they hold
+            self._amend(POLICY, body)
             return
         self._end(POLICY, at)
         self._begin_span(POLICY, at, body)

@@ -14,11 +14,13 @@ from typing import Any, Final, cast
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from admin_api.compiling.keeper import NOT_RECORDED
 from admin_api.editing.refusals import BadRequest
 from admin_api.evidence.deeds import Deed, deeds_since, owners, pause_deeds
 from admin_api.evidence.gaps import pauses_of
 from admin_api.evidence.in_force import ForceHistory, States, states_at_start
 from admin_api.evidence.lines import Period
+from admin_api.evidence.losses import losses_of
 from admin_api.policy_file.applying import apply
 from admin_api.policy_file.planning import PolicyPlan, plan_rollback
 from admin_api.policy_file.replay import planned_snapshot
@@ -75,6 +77,7 @@ class _Then:
     revision: int
     stored_at: datetime | None
     notes: list[str]
+    lacks: list[str]  # fetched lists whose newest rules were not in force yet
 
 
 async def explained_at(
@@ -94,9 +97,12 @@ async def explained_at(
     async with store.read() as connection:
         then = await _circumstances(connection, catalogue, asked.at, started)
         deeds = await deeds_since(connection, then.stored_at or asked.at, await owners(connection))
+        _check_losses(deeds, asked.at, then.notes)
         subjects = await _subjects(connection, asked, lease_days, then.notes)
     later = [deed for deed in deeds if then.stored_at is None or deed.at > then.stored_at]
     snapshot, changed_lists = await _snapshot(store, catalogue, now, then.revision, later)
+    for name, why in _lacking(then.lacks, snapshot):
+        changed_lists.setdefault(name, _ChangedList(Rank.SUBSCRIPTION, why))
     moment = Moment(asked.at.timestamp(), 0.0)
     explanation = explain_query(
         snapshot,
@@ -147,7 +153,18 @@ async def _circumstances(conn: AsyncConnection, catalogue: Catalogue, at: dateti
     if span.ended is not None and span.ended <= at:
         notes.append(f"the node did not run then (last known to run at {iso_text(span.ended)}): nobody was answered")
     stored_at = next((row.at for row in known.stored if row.revision == revision), None)
-    return _Then(revision, stored_at, notes)
+    return _Then(revision, stored_at, notes, list(span.body.get("lacks", ())))
+
+
+def _check_losses(deeds: Sequence[Deed], at: datetime, notes: list[str]) -> None:
+    """Raise BadRequest (409) for a moment of which rows are lost; where nobody noted since when, that is a note."""
+    for loss in losses_of(deeds):
+        if at >= loss.ended:
+            continue
+        if loss.began is None:
+            notes.append(f"rows from before {iso_text(loss.ended)} are lost, since when is not known: {loss.reason}")
+        elif loss.began <= at:
+            raise BadRequest(409, f"what was written then is lost ({loss.source}: {loss.reason}): no verdict")
 
 
 async def _subjects(conn: AsyncConnection, asked: AskedThen, lease_days: int, notes: list[str]) -> Subjects:
@@ -202,6 +219,15 @@ def _plan_groups(plan: PolicyPlan, current: States, then: States) -> None:
         if state is not None:
             state = {"client_names": [], "schedule": None, **UNWATCHED, **state, "name": name}
         plan.change("group", name, current.get(name), state)
+
+
+def _lacking(lacks: Sequence[str], snapshot: PolicySnapshot) -> Iterator[tuple[str, str]]:
+    """Fetched lists whose rules in force were not yet those that the store had."""
+    for name in lacks:
+        if (name,) != NOT_RECORDED:
+            yield name, f"list {name!r} had just been fetched, and still counted with its rules from before"
+        elif any(source.rank == Rank.SUBSCRIPTION for source in snapshot.stack.sources):
+            yield name, "which fetched lists already had their newest rules was not recorded for this moment"
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,6 +59,7 @@ async def begin_anew(url: str | None, state_dir: Path, log: Log, *, actor: str, 
                 "reason": reason,
                 "why": why,
                 "lost_heads": [list(pair) for pair in lost],
+                **(await trail.since_of(change.connection, heads, lost)),
                 **({"rows_of_another_key": opened.other_key} if opened.other_key else {}),
                 **({"put_aside": aside} if aside else {}),
             }

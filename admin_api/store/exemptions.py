@@ -238,6 +238,17 @@ async def events(conn: AsyncConnection, number: str) -> list[EventRow]:
     return await rows_of(conn, EventRow, query)
 
 
+async def suspensions(conn: AsyncConnection, end: datetime) -> dict[str, list[EventRow]]:
+    """When exemptions were suspended and confirmed, before a time, by id; in order."""
+    c = exemption_events.c
+    query = select(c.exemption_id, *columns_of(exemption_events, EventRow))
+    query = query.where(c.action.in_(("suspend", "confirm")), c.at < end).order_by(c.id)
+    found: dict[str, list[EventRow]] = {}
+    for row in await conn.execute(query):
+        found.setdefault(row.exemption_id, []).append(EventRow(*row[1:]))
+    return found
+
+
 async def active_at(conn: AsyncConnection, at: datetime) -> list[ExemptionRow]:
     """Exemptions that counted at a time, with the ends that they had then."""
     c, e = exemptions.c, exemption_events.c

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Final
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import and_, delete, func, insert, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from admin_api.store.change import Change
@@ -15,6 +16,9 @@ from admin_api.store.errors import found
 from admin_api.store.lease_row import LeaseRow
 from admin_api.store.queries import containing, count_of, narrowed, page_behind, page_below, row_of, rows_of, values_of
 from admin_api.store.tables import lease_history, leases
+
+MOST_EVENTS: Final = 50_000
+"""Events of the history that are read at once."""
 
 _BATCH = 500
 
@@ -108,11 +112,24 @@ async def history(
     return await rows_of(conn, LeaseEvent, narrowed(query, (c.address, address), (c.identity, identity)))
 
 
-async def of_groups(conn: AsyncConnection, end: datetime, *, most: int = 50_000) -> list[LeaseEvent]:
-    """Events of leases that name a group, before a time, the oldest first; of too many, the newest."""
+async def into_groups(
+    conn: AsyncConnection, names: Collection[str], start: datetime, end: datetime, *, most: int = MOST_EVENTS
+) -> tuple[list[LeaseEvent], int]:
+    """Events of the addresses that were leased into some groups within a window, and how many more there are.
+
+    The oldest first; before them, of each address, what set its lease and what happened last before the window.
+    """
+    if not names:
+        return [], 0
     c = lease_history.c
-    query = select(lease_history).where(c.group.is_not(None), c.at < end).order_by(c.id.desc()).limit(most)
-    return (await rows_of(conn, LeaseEvent, query))[::-1]
+    addresses = select(c.address).where(c.group.in_(list(names)), c.at < end, c.ends_at > start)
+    earlier = select(func.max(c.id)).where(c.address.in_(addresses), c.at < start).group_by(c.address)
+    within = and_(c.at >= start, c.at < end, c.address.in_(addresses))
+    wanted = or_(c.id.in_(earlier.where(c.action == "set")), c.id.in_(earlier), within)
+    found = await rows_of(conn, LeaseEvent, select(lease_history).where(wanted).order_by(c.id).limit(most + 1))
+    if len(found) <= most:
+        return found, 0
+    return found[:most], await count_of(conn, lease_history, wanted) - most
 
 
 async def last_event(conn: AsyncConnection, address: str, at: datetime) -> LeaseEvent | None:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, Literal
 
-from sqlalchemy import Select, Text, and_, delete, literal, select, text, tuple_, update
+from sqlalchemy import Select, Text, and_, case, delete, func, literal, select, text, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from admin_api.store.change import Change
@@ -46,6 +46,16 @@ class Changes:
     added: list[tuple[str, str, str]]
 
 
+@dataclass(frozen=True, slots=True)
+class AllowRules:
+    """Allow rules of a list that one revision added (0: an older one than was asked for), and some of them."""
+
+    name: str
+    revision: int
+    count: int
+    names: tuple[str, ...]
+
+
 def kind_of(rule: str) -> Kind:
     """Kind by which a rule in its normal form counts: patterns and expressions are bounded more narrowly than names."""
     if rule.startswith("/"):
@@ -64,6 +74,23 @@ async def page(
         query = query.where(tuple_(rules.c.action, rules.c.rule) > tuple_(literal(action), literal(rule)))
     result = await conn.execute(query.order_by(rules.c.action, rules.c.rule).limit(limit))
     return [(found.action, found.rule) for found in result]
+
+
+async def allowing(conn: AsyncConnection, oldest: int, *, named: int = 20, most: int = 5_000) -> list[AllowRules]:
+    """Allow rules by list and by the revision, from `oldest` on, that added them, with the names of some."""
+    c = rules.c
+    of = case((c.revision < oldest, 0), else_=c.revision).label("of")
+    there = select(lists.c.name, of).join(lists, lists.c.id == c.list_id).where(c.action == "allow")
+    counted = there.add_columns(func.count().label("n")).group_by(lists.c.name, of).order_by(lists.c.name, of)
+    some: dict[tuple[str, int], list[str]] = {}
+    for row in await conn.execute(there.add_columns(c.rule).order_by(lists.c.name, c.rule).limit(most)):
+        names = some.setdefault((row.name, row.of), [])
+        if len(names) < named:
+            names.append(row.rule)
+    return [
+        AllowRules(row.name, row.of, row.n, tuple(some.get((row.name, row.of), ())))
+        for row in await conn.execute(counted)
+    ]
 
 
 async def stream(conn: AsyncConnection, list_id: int) -> AsyncIterator[list[tuple[str, str]]]:

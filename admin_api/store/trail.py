@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from admin_api.store.audit import genesis, head, mac_of
 from admin_api.store.change import Change
+from admin_api.store.columns import iso_text
 from admin_api.store.errors import NothingLost
 from admin_api.store.tables import audit, meta
 
@@ -145,12 +146,33 @@ async def lost_heads(conn: AsyncConnection, key: bytes, heads: Iterable[Pair]) -
 
 async def acknowledge(change: Change, key: bytes, heads: Iterable[Pair], reason: str) -> list[Pair]:
     """Name the lost heads in the trail itself; gives them. Raises NothingLost where none is."""
-    lost = await lost_heads(change.connection, key, heads)
+    noted = list(heads)
+    lost = await lost_heads(change.connection, key, noted)
     if not lost:
         raise NothingLost("nothing is lost: every recorded head of the audit trail still exists")
     last, _ = await head(change.connection)
-    change.record(*ACKNOWLEDGE, {"rows": last}, {"reason": reason, "lost_heads": [list(pair) for pair in lost]})
+    facts = {"reason": reason, "lost_heads": [list(pair) for pair in lost]}
+    change.record(*ACKNOWLEDGE, {"rows": last}, {**facts, **await since_of(change.connection, noted, lost)})
     return lost
+
+
+async def since_of(conn: AsyncConnection, noted: Sequence[Pair], lost: Sequence[Pair]) -> dict[str, str]:
+    """Since when rows are lost, as the row that tells of it has that: the time of the last head before that is there.
+
+    `noted` are in the order in which they were noted; empty where no such head is known to be from before the loss.
+    """
+    before: Pair | None = None
+    for pair in noted:
+        if pair in lost:
+            break
+        # Rows that go back are noted in another place, or by another copy of the store: that one may be of later.
+        before = pair if before is None or pair[0] >= before[0] else None
+    else:
+        return {}
+    if before is None or before[0] > pair[0]:
+        return {}
+    at = await conn.scalar(select(audit.c.at).where(audit.c.id == before[0], audit.c.mac == before[1]))
+    return {} if at is None else {"since": iso_text(at)}
 
 
 def told_of_loss(lost: Sequence[Pair]) -> str:

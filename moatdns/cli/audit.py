@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import sys
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -13,13 +12,14 @@ from typing import Annotated
 import typer
 
 from admin_api.audit.head import noted_heads
-from admin_api.audit.signed_head import FORMAT, head_content, read_signed_head
-from admin_api.signed.files import NotGenuine, signed
-from admin_api.signed.keys import load_key, public_key_of
+from admin_api.audit.signed_head import FORMAT, head_content
+from admin_api.signed.files import signed
+from admin_api.signed.keys import load_key
 from admin_api.store import audit, trail
 from admin_api.store.heads import Head
 from admin_api.store.store import Store
 from moatdns.cli.common import ConfigOption, JsonOption, fail
+from moatdns.cli.kept_heads import HeadKeyOption, HeadOption, pairs_of_store, signed_heads
 from moatdns.cli.output import print_json, print_line
 from moatdns.cli.reading import load, work_as_owner
 from moatdns.cli.store import ACTOR, with_store
@@ -38,20 +38,17 @@ LogOption = Annotated[
 def verify_audit(
     config: ConfigOption = None,
     log_file: LogOption = None,
-    head_files: Annotated[
-        list[Path] | None,
-        typer.Option("--head", metavar="FILE", help="A signed head, as 'audit head' prints it. Repeatable."),
-    ] = None,
-    key: Annotated[
-        str | None, typer.Option("--key", metavar="KEY", help="Public key of signed heads; default: that of this node.")
-    ] = None,
+    head_files: HeadOption = None,
+    key: HeadKeyOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Check that no row of the audit trail was changed, removed or cut off: exit 0 if intact, else 1."""
     _, loaded = load(config)
-    heads = [*_heads(loaded, log_file), *_signed_heads(loaded, head_files or (), key)]
+    noted, signed_ones = _heads(loaded, log_file), signed_heads(loaded, head_files or (), key)
+    heads = [*(head.pair for head in signed_ones), *noted]
 
     async def verify(store: Store) -> tuple[int, trail.Verified]:
+        pairs_of_store(signed_ones, store.id)
         async with store.read() as connection:
             rows, _ = await audit.head(connection)
             return rows, await trail.look_through(connection, store.audit_key, heads)
@@ -91,36 +88,24 @@ def print_head(config: ConfigOption = None, as_json: JsonOption = True) -> None:
     print_json(signed(FORMAT, head_content(found, datetime.now(UTC)), key), indent=None)
 
 
-def _signed_heads(config: Config, files: Sequence[Path], key: str | None) -> list[trail.Pair]:
-    """Heads of signed files; ends with status 1 for a file that is not what was signed."""
-    found = []
-    for file in files:
-        try:
-            public = public_key_of(key) if key else load_key(config.audit.signing_key, config.state_dir).public
-            found.append(read_signed_head(file.read_bytes(), public).pair)
-        except NotGenuine as error:
-            fail(*(f"{file}: {problem}" for problem in error.problems))
-        except MoatdnsError as error:
-            fail(str(error))
-        except OSError as error:
-            fail(f"{file}: {error.strerror}")
-    return found
-
-
 @audit_app.command("acknowledge")
 def acknowledge_loss(
     reason: Annotated[str, typer.Option(help="Why rows are lost, such as 'restored from the backup of Monday'.")],
     config: ConfigOption = None,
     log_file: LogOption = None,
+    head_files: HeadOption = None,
+    key: HeadKeyOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Acknowledge a known loss of audit rows; a row of the trail names the lost ones."""
     _, loaded = load(config)
     if not reason.strip():
         fail("--reason: say why rows are lost", code=2)
-    heads = _heads(loaded, log_file)
+    noted, signed_ones = _heads(loaded, log_file), signed_heads(loaded, head_files or (), key)
 
     async def acknowledge(store: Store) -> list[trail.Pair]:
+        # The signed ones first: when they were noted, beside the others, nobody knows.
+        heads = [*pairs_of_store(signed_ones, store.id), *noted]
         async with store.change(ACTOR) as change:
             return await trail.acknowledge(change, store.audit_key, heads, reason.strip())
 

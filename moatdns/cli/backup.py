@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -13,9 +13,10 @@ import typer
 from admin_api.audit.head import noted_heads
 from admin_api.backup import making, restoring
 from admin_api.backup.container import BackupManifest, BackupSource
-from admin_api.store.trail import Pair
+from admin_api.store.heads import Head
 from blocklists.loading import load_catalogue
 from moatdns.cli.common import ConfigOption, JsonOption, fail
+from moatdns.cli.kept_heads import HeadKeyOption, HeadOption, signed_heads
 from moatdns.cli.output import ProgressLine, print_json, print_line, print_lines
 from moatdns.cli.reading import load, owner_account
 from moatdns.cli.store import ACTOR, who_runs_this
@@ -93,6 +94,8 @@ def restore(
     log_file: Annotated[
         Path | None, typer.Option("--log", metavar="FILE", help="A log of the lost server, to tell what was lost.")
     ] = None,
+    head_files: HeadOption = None,
+    key: HeadKeyOption = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -107,18 +110,33 @@ def restore(
                 manifest = source.check()
                 _print(as_json, _told(manifest), f"{file}: whole; {_sentence(manifest)}")
             else:
-                _restore(source, config, log_file, replace=replace, as_json=as_json)
+                kept = _KeptHeads(log_file, tuple(head_files or ()), key)
+                _restore(source, config, kept, replace=replace, as_json=as_json)
     except OSError as error:
         fail(f"{error.filename or file}: {error.strerror or error}")
     except MoatdnsError as error:
         fail(str(error))
 
 
-def _restore(source: BackupSource, config: str | None, log_file: Path | None, *, replace: bool, as_json: bool) -> None:
+@dataclass(frozen=True, slots=True)
+class _KeptHeads:
+    """Places where heads of the lost trail were kept, and the public key of the signed ones."""
+
+    log_file: Path | None
+    files: tuple[Path, ...]
+    key: str | None
+
+    def read(self, config: Config) -> tuple[Head, ...]:
+        """All of them, as whoever runs this. Raises MoatdnsError; ends with status 1 where one is not genuine."""
+        heads = signed_heads(config, self.files, self.key)
+        if self.log_file is not None:
+            heads += [Head(*pair) for pair in noted_heads(Path(os.devnull), self.log_file)]  # of the log alone
+        return tuple(heads)
+
+
+def _restore(source: BackupSource, config: str | None, kept: _KeptHeads, *, replace: bool, as_json: bool) -> None:
     _, loaded = load(config)
-    heads: tuple[Pair, ...] = ()
-    if log_file is not None:
-        heads = tuple(noted_heads(Path(os.devnull), log_file))  # of the log alone, as whoever runs this
+    heads = kept.read(loaded)
     _become_owner(loaded)
     progress = ProgressLine()
     try:

@@ -22,7 +22,7 @@ from resolver.system.safe_text import visible_json
 
 report_app = typer.Typer()
 
-_PARTS: Final = ("running", "in_force", "revisions", "gaps", "exempt_groups", "openings", "hits")
+_PARTS: Final = ("running", "in_force", "revisions", "gaps", "exempt_groups", "standing", "openings", "hits")
 
 KeyOption = Annotated[
     str, typer.Option("--key", metavar="KEY", help="The public key (RW…), or a file with it: see 'report key'.")

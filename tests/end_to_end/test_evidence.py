@@ -161,6 +161,14 @@ def test_every_line_is_what_was_done(told: Story) -> None:
     opened_lists = {line["what"]: line for line in lines(content, "openings", "list")}
     assert opened_lists.keys() == {"list 'house' allows fine.example", "list 'house' allows open.example"}
     assert told.was("allow", opened_lists["list 'house' allows open.example"]["begins"])
+    standing = {line["what"]: line for line in content["standing"]}
+    assert standing.keys() == {
+        f"group {what}" for what in ("'files' is exempt", "'lab' is exempt", "'default' only watches")
+    }
+    assert standing["group 'files' is exempt"]["begins"] < content["begins"]
+    assert told.was("reload", standing["group 'files' is exempt"]["ends"])
+    assert told.was("monitor", standing["group 'default' only watches"]["begins"])
+    assert told.was("enforce", standing["group 'default' only watches"]["ends"])
     changes = [(line["revision"], line["changes"]) for line in content["revisions"]]
     assert [told.was(what, line["in_force_at"]) for what, line in zip(
         ("policy file", "monitor", "enforce", "allow", "reload"), content["revisions"], strict=True

@@ -149,6 +149,20 @@ def _lose_and_restore(server: Moatdns, backup: Path, secret: Path, *, is_postgre
     assert row["id"] == told["audit_row"] + 1
     assert row["after"]["lost_rows"] == last["id"] - told["audit_row"] > 5
 
+    evidence = api.get("reports/evidence")["content"]
+    lost = [gap for gap in evidence["gaps"] if (gap["kind"], gap["source"]) == ("not known", f"audit row {row['id']}")]
+    assert (lost[-1]["begins"], lost[-1]["ends"]) == (told["at"], row["at"])
+    # Since the last sign of life that the backup has, perhaps.
+    assert [gap["ends"] for gap in lost[:-1]] in ([], [told["at"]])
+    assert told["at"] in lost[-1]["reason"]
+    assert [gap["begins"] for gap in evidence["gaps"] if gap["kind"] == "not running"] == [row["at"]]
+    assert [run["how"] for run in evidence["running"]] == ["not known", "running"]
+    assert any(f"{told['audit_row'] + 1} to {last['id']}" in text for text in evidence["blind_spots"])
+    (again,) = [line for line in evidence["openings"] if line["kind"] == "store"]
+    assert f"policy revision {told['policy_revision']}" in again["what"]
+    granted = [line for line in evidence["openings"] if line["kind"] == "exemption"]
+    assert [line["ended"] is not None for line in granted] == [True, True], "both are suspended"
+
     # Nothing is open that had been revoked, nor what had not been: until somebody says so.
     (why,) = wait_until(lambda: [text for text in why_degraded(server) if "restored from" in text], "it is told")
     assert "confirm-restored" in why

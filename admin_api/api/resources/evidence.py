@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 
@@ -13,8 +14,10 @@ from admin_api.editing.errors import Invalid
 from admin_api.editing.refusals import BadRequest
 from admin_api.evidence.document import Wanted, evidence
 from admin_api.evidence.lines import FORMAT, GroupHits, Period
-from admin_api.evidence.openings import Use
+from admin_api.evidence.uses import Use, UseCounts
 from admin_api.signed.canonical import writable
+from admin_api.statistics.figures import KeyStepHits
+from admin_api.statistics.rows import OTHER
 from resolver.errors import MoatdnsError
 
 _DAYS = timedelta(days=30)
@@ -41,10 +44,11 @@ async def show(call: Call) -> ApiReply:
         node=context.serves.identity or socket.gethostname() or "-",
         started=datetime.fromtimestamp(context.began, UTC),
         settings=context.settings,
+        state_dir=context.state_dir,
         log_lacks=context.log_lacks,
         catalogue=context.catalogue,
         audit_trouble=context.audit_heads.trouble,
-        uses={item["key"]: Use(item["exempted"], item["last_at"]) for item in uses} if counted else None,
+        counts=_counts(uses, now - timedelta(days=context.settings.days_days)) if counted else None,
         hits=[GroupHits(one["key"], one["blocked"], one["monitored"], one["exempted"]) for one in hits],
     )
     content = writable(asdict(await evidence(context.store, wanted)))
@@ -55,3 +59,8 @@ async def show(call: Call) -> ApiReply:
     name = f"evidence-{start:%Y-%m-%d}-{end:%Y-%m-%d}.json"
     headers = {"Content-Disposition": f'attachment; filename="{name}"'}
     return ApiReply(models.SignedEvidence.model_validate(whole), headers=headers)
+
+
+def _counts(uses: Sequence[KeyStepHits], kept_since: datetime) -> UseCounts:
+    by_id = {item["key"]: Use(item["exempted"], item["last_at"]) for item in uses}
+    return UseCounts(by_id, kept_since, is_whole=OTHER not in by_id)

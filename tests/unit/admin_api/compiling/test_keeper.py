@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
@@ -11,12 +12,14 @@ import pytest
 
 from admin_api.compiling import keeper as keeping
 from admin_api.compiling import stacking
-from admin_api.compiling.keeper import Keeper
+from admin_api.compiling.keeper import Keeper, PolicyNote
 from admin_api.editing import groups, lists, local_names
 from admin_api.editing import rules as rules_editing
+from admin_api.store import lists as store_lists
 from admin_api.store.store import Store
 from blocklists.feed.place import CurrentCatalogue, LoadedCatalogue
 from blocklists.sources import known_references
+from resolver.config.file_policy import content_path
 from resolver.errors import MoatdnsError
 from resolver.policy.decision import Verdict
 from resolver.snapshot.manifests import Manifest
@@ -229,3 +232,27 @@ async def test_many_writers_share_rounds_and_all_are_in_force(node: Node) -> Non
     revisions = await asyncio.gather(*(node.make(f"list-{number}", f"n{number}.example") for number in range(40)))
     await asyncio.gather(*(node.in_force(revision) for revision in revisions))
     assert all(node.blocks(f"n{number}.example") for number in range(40))
+
+
+@pytest.mark.slow
+async def test_a_list_that_was_fetched_is_told_to_be_in_force_once_it_is_compiled(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stacking, "FEW_RULES", 0)  # as in a policy that is too large to be made anew at once
+    heard: list[PolicyNote] = []
+    node.keeper.hear = heard.append
+    text = b"block fetched.example\n"
+    digest = hashlib.sha256(text).hexdigest()
+    path = content_path(node.state_dir, digest)
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(text)
+    async with node.store.change("subscriptions") as change:
+        row = await store_lists.create(change, name="feed", kind="subscription", url="https://feed.example/")
+        await store_lists.update(change, row, content=digest, rules=1, rules_revision=change.revision)
+        change.record("refresh", "lists/feed", None, None)
+        change.touches_policy()
+    await node.in_force(change.revision)
+    assert [(note.revision, note.lacks) for note in heard] == [(change.revision, ("feed",))]
+    assert not node.blocks("fetched.example"), "it is compiled in the background"
+    await eventually(lambda: not heard[-1].lacks)
+    assert node.blocks("fetched.example")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
+
 from admin_api.evidence.deeds import Deed, Owners
 from admin_api.evidence.gaps import group_gaps, node_gaps, pause_gaps
 from admin_api.evidence.in_force import (
@@ -16,11 +18,15 @@ from admin_api.evidence.in_force import (
     states_at_start,
 )
 from admin_api.evidence.lines import GapLine, Period
-from admin_api.evidence.openings import exempt_lines, lease_lines
+from admin_api.evidence.losses import Loss
+from admin_api.evidence.openings import exempt_lines, exemption_lines, lease_lines, lease_texts
+from admin_api.evidence.uses import Use, UseCounts, Uses, use_texts
+from admin_api.store.exemptions import EventRow, ExemptionRow
 from admin_api.store.leases import LeaseEvent
 from admin_api.store.periods import PeriodRow, SpanRow
+from admin_api.store.queries import values_of
 from admin_api.store.revisions import RevisionRow
-from tests.unit.admin_api.states import group_state
+from tests.unit.admin_api.states import group_state, new_exemption
 
 START = datetime(2026, 3, 2, tzinfo=UTC)  # a Monday
 DAY, HOUR, SECOND = timedelta(days=1), timedelta(hours=1), timedelta(seconds=1)
@@ -86,6 +92,21 @@ def test_a_schedule_leaves_open_what_is_outside_its_windows_by_its_zones_clocks(
         ("2026-03-28T17:00:00Z", "2026-03-29T06:00:00Z", 13 * 3600),
         ("2026-03-29T16:00:00Z", "2026-03-30T06:00:00Z", 14 * 3600),
     ]
+
+
+def test_of_more_windows_than_are_looked_at_the_rest_is_not_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("admin_api.evidence.gaps._MOST_WINDOWS", 4)
+    windows = [{"days": ["mon", "tue", "wed", "thu", "fri", "sat", "sun"], "start": "08:00", "end": "18:00"}]
+    state = group_state("office", schedule={"time_zone": "UTC", "windows": windows})
+    found = list(group_gaps(segments({"office": state}, [], lambda at: at, START), PERIOD))
+    assert [line.kind for line in found] == ["schedule", "schedule", "not known"]
+    assert short(found[-1])[2:4] == ("2026-03-03T18:00:00Z", "2026-03-30T00:00:00Z")
+    assert "more than 4 times" in found[-1].reason
+    whole = Period(START, START + 2 * DAY, START + 60 * DAY)
+    monkeypatch.setattr("admin_api.evidence.gaps._MOST_WINDOWS", 5)
+    assert [line.kind for line in group_gaps(segments({"office": state}, [], lambda at: at, START), whole)] == (
+        ["schedule"] * 3
+    )
 
 
 def test_sets_that_are_watched_until_a_time_are_a_gap_until_then() -> None:
@@ -199,3 +220,87 @@ def test_a_token_is_told_with_the_owner_that_it_had_then() -> None:
     assert OWNERS.told("token:first", START + 2 * DAY) == "Ben (token:first)"
     assert OWNERS.told("token:gone", START) == "token:gone"
     assert OWNERS.told("config", START) == "config"
+
+
+def test_a_lease_that_goes_to_another_group_ends_and_what_is_left_out_is_told() -> None:
+    vpn = segments({"vpn": group_state("vpn", exempt=True)}, [], lambda at: at, START)
+
+    def event(number: int, days: int, group: str | None) -> LeaseEvent:
+        at = START + days * DAY
+        return LeaseEvent(number, at, "set", "10.0.0.1", "ana", group, at + 9 * DAY, "token:first", None)
+
+    events = [event(1, -1, "vpn"), event(2, 2, None)]
+    (line,) = lease_lines(events, vpn, OWNERS, PERIOD)
+    assert (line.begins, line.ended) == ("2026-03-01T00:00:00Z", "2026-03-04T00:00:00Z")
+    assert list(lease_texts(events, 0)) == []
+    assert "from 2026-03-04T00:00:00Z on" in next(lease_texts(events, 3))
+
+
+def exemption(**said: Any) -> ExemptionRow:
+    new = new_exemption(starts_at=START + DAY, expires_at=START + 20 * DAY, decided_by="token:first")
+    return ExemptionRow(**values_of(new) | {
+        "id": "ex-1", "requested_by": "token:first", "requested_owner": "Ana", "created_at": START + DAY, **said,
+    })  # fmt: skip
+
+
+def event(days: int, action: str) -> EventRow:
+    status = "suspended" if action == "suspend" else "active"
+    return EventRow(START + days * DAY, action, "command line", "root", status, START + 20 * DAY, None)
+
+
+NEVER = Uses(UseCounts({}, START - 99 * DAY, is_whole=True), [])
+
+
+def test_a_suspended_exemption_is_not_in_force_until_it_is_confirmed() -> None:
+    def lines(row: ExemptionRow, *events: EventRow) -> list[tuple[str, str | None, str | None]]:
+        found = exemption_lines([row], {"ex-1": events}, NEVER, OWNERS, PERIOD, None)
+        return [(line.begins[8:10], line.ended and line.ended[8:10], line.approved_by) for line in found]
+
+    assert lines(exemption(status="suspended"), event(3, "suspend")) == [("03", "05", None)]
+    again = (event(3, "suspend"), event(5, "confirm"))
+    assert lines(exemption(), *again) == [("03", "05", None), ("07", "22", "root (command line)")]
+    assert lines(exemption(), *again, event(9, "suspend"))[1:] == [("07", "11", "root (command line)")]
+    assert lines(exemption(starts_at=START + 4 * DAY), *again) == [("07", "22", "root (command line)")]
+    gone = exemption(status="revoked", ended_at=START + 6 * DAY)
+    assert lines(gone, event(3, "suspend")) == [("03", "05", None)]
+
+
+def test_uses_that_may_be_counted_elsewhere_or_no_longer_are_not_said_to_be_none() -> None:
+    row, used = exemption(), Use(4, START + 2 * DAY)
+    lost = Loss(START + 2 * DAY, START + 3 * DAY, "rows", "a restore", "audit row 2")
+
+    def uses(found: Uses | None) -> tuple[int | None, str | None]:
+        (line,) = exemption_lines([row], {}, found, OWNERS, PERIOD, None)
+        return line.uses, line.last_used_at
+
+    assert uses(NEVER) == (0, None)
+    assert uses(None) == (None, None)
+    assert uses(Uses(UseCounts({}, START - DAY, is_whole=False), [])) == (None, None)
+    assert uses(Uses(UseCounts({}, START + 2 * DAY, is_whole=True), [])) == (None, None)
+    assert uses(Uses(UseCounts({}, START - DAY, is_whole=True), [lost])) == (None, None)
+    assert uses(Uses(UseCounts({"ex-1": used}, START - DAY, is_whole=False), [lost])) == (4, "2026-03-04T00:00:00Z")
+    assert "null" in next(use_texts(Uses(UseCounts({}, START, is_whole=False), [])))
+    assert list(use_texts(NEVER)) == []
+
+
+def test_what_was_fetched_is_in_force_once_it_is_compiled_and_not_before() -> None:
+    stored = [
+        RevisionRow(7, START + DAY, "subscriptions", None, ("refresh lists/feed",)),
+        RevisionRow(8, START + DAY + SECOND, "token:first", "r1", ("update groups/sales",)),
+    ]
+
+    def span(number: int, seconds: int, revision: int, *lacks: str) -> SpanRow:
+        at = START + DAY + timedelta(seconds=seconds)
+        body = {"revision": revision, "catalogue": {"fingerprint": "f", "bundled": 1}, "lacks": list(lacks)}
+        return SpanRow(number, 1, "policy", at, at + timedelta(seconds=9) if number < 4 else None, body)
+
+    spans = [span(1, 2, 7, "*"), span(2, 11, 8, "feed", "other"), span(3, 20, 8, "other"), span(4, 29, 8)]
+    known = ForceHistory(stored, spans)
+    lines = revision_lines(known, [], PERIOD)
+    assert [line.in_force_at for line in lines] == ["2026-03-03T00:00:20Z", "2026-03-03T00:00:11Z"]
+    assert [(line.revision, line.lacks) for line in in_force_lines(known, PERIOD)] == [
+        (7, ["*"]),
+        (8, ["feed", "other"]),
+        (8, ["other"]),
+        (8, []),
+    ]

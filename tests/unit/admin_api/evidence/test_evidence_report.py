@@ -16,7 +16,7 @@ from admin_api.messages import NodeStatus
 from admin_api.signed.files import verified
 from admin_api.signed.keys import load_key
 from admin_api.signed.signer import Signer
-from admin_api.store import tokens
+from admin_api.store import restored, tokens, trail
 from tests.unit.admin_api.browser import Browser
 from tests.unit.admin_api.conftest import Served
 
@@ -114,6 +114,9 @@ async def test_denied_and_waiting_exemptions_opened_nothing(served: Served) -> N
     assert lines.keys() == {f"exemption {number}" for number in made}, "what has not begun is not there"
     assert [lines[f"exemption {number}"]["uses"] for number in made] == [3, 0]
     assert lines[f"exemption {made[0]}"]["ended"] is not None
+    served.counted["exemption"] = "other"
+    content = await evidence(served)
+    assert {line["uses"] for line in content["openings"] if line["kind"] == "exemption"} == {None}
     object.__setattr__(served.context.settings, "statistics", False)
     content = await evidence(served)
     assert {line["uses"] for line in content["openings"] if line["kind"] == "exemption"} == {None}
@@ -124,6 +127,21 @@ async def _made(served: Served, body: dict[str, Any]) -> str:
     async with served.call("POST", "exemptions", body) as response:
         assert response.status == 201, await response.text()
         return str((await response.json())["id"])
+
+
+async def test_what_a_restore_suspended_has_ended_and_counts_again_from_when_it_is_confirmed(served: Served) -> None:
+    asked = {"subject": {"client": "10.0.0.1"}, "scope": ["anthropic"], "owner": "Ada", "reason": "x"}
+    await _made(served, {**asked, "duration_seconds": 600})
+    async with served.store.change("command line") as change:
+        await restored.suspend(change, "2026-11-27T03:00:00Z", [])
+    suspended = datetime.now(UTC).isoformat().replace("+00:00", "Z")
+    async with served.store.change("command line") as change:
+        _, served.tokens["admin"] = await tokens.create(change, name="root", owner="Root", role="admin")
+        await restored.confirm(change, [], None, owner="root")
+    first, again = (one for one in (await evidence(served))["openings"] if one["kind"] == "exemption")
+    assert first["ended"] <= suspended <= again["begins"]
+    assert (again["ended"], again["approved_by"]) == (None, "root (command line)")
+    assert first["source"] == again["source"]
 
 
 @pytest.mark.slow
@@ -177,6 +195,22 @@ async def test_a_moment_of_which_too_little_is_known_has_no_verdict_but_the_reas
     )
     await recorder.write()
     assert "version 7, feed 9" in await refused(datetime.now(UTC), 409)
+
+
+async def test_of_a_moment_whose_rows_are_lost_there_is_no_verdict(served: Served) -> None:
+    assert await served.status("POST", "groups", {"name": "lab"}) == 201
+    await record(served)
+    at = datetime.now(UTC).isoformat().replace("+00:00", "Z")
+    assert (await served.get(f"explain?name=claude.ai&at={at}"))["notes"] == []
+    async with served.store.change("command line") as change:
+        change.record(*trail.ACKNOWLEDGE, {"rows": 1}, {"reason": "a copy of Monday", "lost_heads": [[9, "a"]]})
+    (note,) = (await served.get(f"explain?name=claude.ai&at={at}"))["notes"]
+    assert "a copy of Monday" in note
+    async with served.store.change("command line") as change:
+        change.record(*trail.RESTORE, None, {"by": "root", "backup": {"at": at, "row": 1}, "lost_rows": 1})
+    async with served.call("GET", f"explain?name=claude.ai&at={at}") as response:
+        assert response.status == 409
+        assert "is lost (audit row" in (await response.json())["detail"]
 
 
 @pytest.mark.parametrize("name", ["claude.ai"])

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from admin_api.compiling.keeper import PolicyNote
+from admin_api.compiling.keeper import NOT_RECORDED, PolicyNote
 from admin_api.evidence.recording import MORE_REASONS, Recorder, Versions
 from admin_api.messages import NodeStatus, WorkerStatus
 from admin_api.store import periods
@@ -146,6 +146,22 @@ async def test_each_policy_that_came_in_force_is_noted_with_its_catalogue(node: 
     ]
     _, spans = await node.rows("policy", running=run.id)
     assert [span.ended for span in spans] == [START + MINUTE, START + 3 * MINUTE, None]
+
+
+async def test_what_a_policy_lacks_is_noted_and_known_anew_of_the_same_files(node: Node) -> None:
+    recorder = node.recorder()
+    node.policy.adopted = PolicyNote(START, 4, 9, "abc", NOT_RECORDED)
+    await node.begin(recorder, START)
+    assert node.policy.hear is not None
+    node.policy.hear(PolicyNote(START + MINUTE, 4, 9, "abc"))
+    await recorder.write()
+    _, spans = await node.rows("policy")
+    assert [(span.began, span.body.get("lacks")) for span in spans] == [(START, None)]
+    node.policy.hear(PolicyNote(START + 2 * MINUTE, 5, 10, "abc", ("feed",)))
+    node.policy.hear(PolicyNote(START + 3 * MINUTE, 5, 11, "abc"))
+    await recorder.write()
+    _, spans = await node.rows("policy")
+    assert [span.body.get("lacks") for span in spans] == [None, ["feed"], None]
 
 
 async def test_troubles_and_missing_workers_are_noted_while_they_last(node: Node) -> None:

@@ -140,6 +140,31 @@ async def test_an_acknowledged_loss_is_a_gap_and_later_ones_are_not(store: Store
             await trail.acknowledge(change, store.audit_key, noted_heads(tmp_path, None), "and again")
 
 
+async def test_an_acknowledgement_tells_since_when_rows_are_lost_where_the_heads_do(store: Store) -> None:
+    heads: list[tuple[int, str]] = []
+    for _ in range(3):
+        await fill(store, 2)
+        async with store.read() as conn:
+            heads.append(await audit.head(conn))
+    async with store.read() as conn:
+        second = (await audit.page(conn, limit=1, before_id=5))[0].at
+    await cut(store, 4)  # only the last of them is lost
+    await fill(store, 1)
+    async with store.read() as conn:
+        later = await audit.head(conn)
+        lost = [heads[2]]
+        known = {"since": second.isoformat().replace("+00:00", "Z")}
+        assert await trail.since_of(conn, [*heads, later], lost) == known
+        assert await trail.since_of(conn, [heads[2], *heads[:2], later], lost) == {}, "nothing stands before it"
+        assert await trail.since_of(conn, [later, *heads], lost) == known, "another file begins"
+        assert await trail.since_of(conn, heads[:2], []) == {}
+    async with store.change("ana") as change:
+        await trail.acknowledge(change, store.audit_key, [*heads, later], "a copy of Monday")
+    async with store.read() as conn:
+        (row,) = await audit.page(conn, limit=1)
+    assert row.after["since"] == known["since"]
+
+
 async def test_an_acknowledgement_that_goes_itself_excuses_nothing(store: Store, tmp_path: Path) -> None:
     await fill(store)
     await note(store, tmp_path)

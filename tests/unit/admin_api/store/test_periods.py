@@ -84,4 +84,43 @@ async def test_exemptions_and_leases_of_a_moment_are_those_of_then(store: Store)
         event = await leases.last_event(conn, "10.0.0.1", made)
         assert event is not None
         assert (event.action, event.group) == ("set", "vpn")
-        assert [one.action for one in await leases.of_groups(conn, datetime.now(UTC))] == ["set", "ended"]
+        found, more = await leases.into_groups(conn, {"vpn"}, now - HOUR, datetime.now(UTC))
+        assert ([one.action for one in found], more) == (["set", "ended"], 0)
+
+
+async def test_leases_into_some_groups_are_read_from_where_they_were_set_and_what_is_too_much_is_told(
+    store: Store,
+) -> None:
+    now = datetime.now(UTC)
+
+    async def lease(address: str, group: str | None, action: str = "set", ttl: timedelta = HOUR) -> LeaseRow:
+        row = LeaseRow(address, "ana", group, f"d{address}", "me", now, now, datetime.now(UTC) + ttl)
+        async with store.change("me") as change:
+            there = await leases.at(change.connection, [address])
+            await leases.put(change, [row], [action], instead_of=there)
+        return row
+
+    await lease("10.0.0.9", "vpn", ttl=timedelta(microseconds=1))  # over before the window begins
+    await lease("10.0.0.1", "vpn")
+    await lease("10.0.0.1", "vpn", "renewed")
+    await lease("10.0.0.1", "vpn", "renewed")
+    await lease("10.0.0.2", "guests")
+    begin = datetime.now(UTC)
+    await lease("10.0.0.1", None)  # in another group from now on
+    moved = await lease("10.0.0.2", "vpn")
+    async with store.change("me") as change:
+        await leases.end(change, [moved], "ended")
+    async with store.read() as conn:
+        found, more = await leases.into_groups(conn, {"vpn", "lab"}, begin, datetime.now(UTC))
+        assert [(one.address[-1], one.group, one.action, one.at < begin) for one in found] == [
+            ("1", "vpn", "set", True),
+            ("1", "vpn", "renewed", True),  # the last of them
+            ("2", "guests", "set", True),
+            ("1", None, "set", False),
+            ("2", "vpn", "set", False),
+            ("2", "vpn", "ended", False),
+        ]
+        assert more == 0
+        some, more = await leases.into_groups(conn, {"vpn"}, begin, datetime.now(UTC), most=2)
+        assert (some, more) == (found[:2], 4)
+        assert await leases.into_groups(conn, (), begin, datetime.now(UTC)) == ([], 0)

@@ -20,6 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from admin_api.backup import state, tables
 from admin_api.backup.container import FORMAT, BackupManifest, BackupWriter
 from admin_api.backup.errors import BackupError
+from admin_api.signed.keys import key_file
 from admin_api.store import audit
 from admin_api.store.columns import iso_text
 from admin_api.store.engine import FILE, Engines, StoreLimits, open_engines, told_as_away
@@ -43,6 +44,7 @@ class BackupOrder:
     config: bytes | None
     passphrase: bytes | None
     with_query_log: bool
+    signing_key: str | None = None  # file:PATH, by the config; its key is in no backup
 
 
 async def make_backup(order: BackupOrder, out: BinaryIO, told: Callable[[str], None]) -> BackupManifest:
@@ -60,7 +62,7 @@ async def _written(order: BackupOrder, writer: BackupWriter, told: Callable[[str
     if order.config is not None:
         writer.add(CONFIG, order.config)
     told("keys, catalogue, lists")
-    notes = state.add_files(writer, order.state_dir)
+    notes = state.add_files(writer, order.state_dir, key_file(order.signing_key, order.state_dir))
     contents: set[str] = set()
     state.add_contents(writer, order.state_dir, contents)
     engines = open_engines(order.url, order.state_dir, PATIENT)

@@ -27,6 +27,7 @@ from admin_api.backup.errors import DamagedBackup, NotRestorable
 from admin_api.backup.making import PATIENT
 from admin_api.query_log import files as query_log
 from admin_api.second_owner.openings import opening_leases
+from admin_api.signed.keys import MADE
 from admin_api.store import audit, restored, trail
 from admin_api.store.change import Change
 from admin_api.store.engine import FILE, Engines, open_engines, told_as_away
@@ -218,8 +219,12 @@ def _check_version(manifest: BackupManifest) -> None:
 
 
 def _staying(manifest: BackupManifest, known: str | None) -> tuple[str, ...]:
-    """Entries of the old state that stay where they are: the query log of the same store, where there is no other."""
-    return (query_log.FOLDER,) if known == manifest.store_id and not manifest.query_log else ()
+    """Entries of the old state that stay where they are, where the backup has none: the key that signs evidence, and
+    the query log of the same store.
+    """
+    has_key = any(part.name == f"{state.PREFIX}{MADE}" for part in manifest.parts)  # of an earlier version
+    keeps_log = known == manifest.store_id and not manifest.query_log
+    return (*(() if has_key else (MADE,)), *((query_log.FOLDER,) if keeps_log else ()))
 
 
 def _kept_elsewhere(order: RestoreOrder, manifest: BackupManifest) -> list[Pair]:
@@ -235,7 +240,7 @@ def _kept_elsewhere(order: RestoreOrder, manifest: BackupManifest) -> list[Pair]
 
 def _check_place(order: RestoreOrder, known: str | None, manifest: BackupManifest, stays: Sequence[str]) -> None:
     """Raise NotRestorable where something is in the way, or there is no room."""
-    there = placing.occupants(order.state_dir)
+    there = [name for name in placing.occupants(order.state_dir) if name != MADE or name not in stays]
     if there and not order.replace:
         is_ours = "a store" if known is not None else "other things"
         whose = "the same store" if known == manifest.store_id else f"the store {known}" if known else is_ours

@@ -2,7 +2,8 @@
 
 What is there by an unknown name belongs to it, so that a later version's keys are not forgotten. What follows from the
 rest does not: compiled policies, the plan of the last start. Journals are kept to be looked at, and not restored:
-exemptions would count by them before anybody confirms them.
+exemptions would count by them before anybody confirms them. The key that signs evidence is left out, too: beside
+`audit.key` it would let whoever has a backup make both a trail and its signed heads.
 """
 
 from __future__ import annotations
@@ -15,12 +16,14 @@ import sqlite3
 import stat
 import tempfile
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from admin_api.backup.container import BackupWriter, is_good_name
 from admin_api.backup.errors import BackupError
 from admin_api.query_log import files as query_log
+from admin_api.signed.keys import MADE
 from admin_api.store.engine import FILE
 from resolver.config.file_policy import CONTENTS
 from resolver.config.settings import COUNTERS
@@ -48,12 +51,15 @@ def is_kept(name: str) -> bool:
     return not (is_store or name in _DERIVED or _ASIDE.match(name) or is_of_restoring(name))
 
 
-def add_files(writer: BackupWriter, state_dir: Path) -> list[str]:
-    """Add keys, heads, the catalogue in force, and whatever else is there; gives notes of what is left out."""
+def add_files(writer: BackupWriter, state_dir: Path, signing_key: Path) -> list[str]:
+    """Add keys, heads, the catalogue in force, and whatever else is there; gives notes of what is left out.
+
+    `signing_key` is the file whose key signs evidence: it is left out wherever it is.
+    """
     notes: list[str] = []
     for entry in sorted(path.name for path in state_dir.iterdir()):
         if is_kept(entry) and entry not in _APART:
-            _add(writer, state_dir, entry, notes, _DEEP)
+            _add(writer, state_dir / entry, _Leaves(state_dir, signing_key, notes), _DEEP)
     journal = newest(state_dir)
     if journal is not None:
         _copy(writer, journal, f"{JOURNALS}{journal.name}")
@@ -102,8 +108,24 @@ def _copied_day(folder: Path, day: str, copy: Path) -> None:
         target.execute("PRAGMA journal_mode=DELETE")
 
 
-def _add(writer: BackupWriter, state_dir: Path, name: str, notes: list[str], deep: int) -> None:
-    path = state_dir / name
+@dataclass(frozen=True, slots=True)
+class _Leaves:
+    """Below which folder files are added, which of them never is, and notes of what was left out."""
+
+    state_dir: Path
+    signing_key: Path
+    notes: list[str]
+
+    def is_signing_key(self, path: Path) -> bool:
+        """Whether a file is that key, by the name that it has there or in the config."""
+        return path == self.state_dir / MADE or os.path.realpath(path) == os.path.realpath(self.signing_key)
+
+
+def _add(writer: BackupWriter, path: Path, leaves: _Leaves, deep: int) -> None:
+    name = str(path.relative_to(leaves.state_dir))
+    if leaves.is_signing_key(path):
+        leaves.notes.append(f"{name}, the key that signs evidence, is left out: save it apart from backups")
+        return
     try:
         facts = path.lstat()
     except FileNotFoundError:  # gone meanwhile
@@ -111,11 +133,11 @@ def _add(writer: BackupWriter, state_dir: Path, name: str, notes: list[str], dee
     if stat.S_ISDIR(facts.st_mode) and deep:
         for below in sorted(one.name for one in path.iterdir()):
             if not _ASIDE.match(below):
-                _add(writer, state_dir, f"{name}/{below}", notes, deep - 1)
+                _add(writer, path / below, leaves, deep - 1)
     elif stat.S_ISREG(facts.st_mode) and is_good_name(name):
         _copy(writer, path, f"{PREFIX}{name}")
     else:
-        notes.append(f"{name} is no plain file, and is left out")
+        leaves.notes.append(f"{name} is no plain file, and is left out")
 
 
 def _copy(writer: BackupWriter, path: Path, name: str) -> bool:

@@ -6,8 +6,9 @@ It is in minisign's form, as the keys of catalogue feeds are. Whoever verifies h
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from blocklists.feed.minisign import PublicKey, SecretKey, SignatureError
 from resolver.errors import MoatdnsError
@@ -16,8 +17,15 @@ from resolver.system.state_files import make_folder, read_own, write_whole
 MADE: Final = "signing.key"
 """Below state_dir: the key that we make ourselves, where the config names none."""
 
+_Key = TypeVar("_Key", PublicKey, SecretKey)
+
 _FILE = "file:"
 _MOST_OCTETS = 16 << 10
+
+
+def key_file(configured: str | None, state_dir: Path) -> Path:
+    """The file with the key: the one that the config names (``file:PATH``), or our own."""
+    return state_dir / MADE if configured is None else Path(configured.removeprefix(_FILE)).absolute()
 
 
 def load_key(configured: str | None, state_dir: Path, *, makes: bool = False) -> SecretKey:
@@ -25,16 +33,31 @@ def load_key(configured: str | None, state_dir: Path, *, makes: bool = False) ->
 
     Raises MoatdnsError.
     """
-    path = state_dir / MADE if configured is None else Path(configured.removeprefix(_FILE)).absolute()
-    is_ours = path.parent == state_dir
-    try:
-        if configured is None and makes and not path.exists():
+    path = key_file(configured, state_dir)
+    if configured is None and makes and not path.exists():
+        with _told(path), contextlib.suppress(FileExistsError):  # another process made it: its key is the key
             make_folder(path.parent)
-            with contextlib.suppress(FileExistsError):  # another process made it: its key is the key
-                write_whole(path, SecretKey.generate().text.encode("ascii"), exclusive=True)
+            write_whole(path, SecretKey.generate().text.encode("ascii"), exclusive=True)
+    return _parsed(path, SecretKey.parse, is_ours=path.parent == state_dir)
+
+
+def read_public(path: Path, *, is_ours: bool) -> PublicKey:
+    """The public half of the key in a file, without the library that signs. Raises MoatdnsError."""
+    return _parsed(path, SecretKey.public_in, is_ours=is_ours)
+
+
+def _parsed(path: Path, parse: Callable[[str], _Key], *, is_ours: bool) -> _Key:
+    with _told(path):
         # What the config names elsewhere may be a link, as secrets often are.
         content = read_own(path) if is_ours else path.read_bytes()
-        return SecretKey.parse(content[:_MOST_OCTETS].decode("ascii"))
+        return parse(content[:_MOST_OCTETS].decode("ascii"))
+
+
+@contextlib.contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """Errors with the key's file as MoatdnsError, in words that hold nothing of it."""
+    try:
+        yield
     except OSError as error:
         raise MoatdnsError(f"the signing key, {path}, cannot be read or made: {error.strerror}") from error
     except UnicodeDecodeError:

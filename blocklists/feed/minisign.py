@@ -89,22 +89,15 @@ class SecretKey:
     @classmethod
     def parse(cls, text: str) -> SecretKey:
         """Read a key file. Raises SignatureError, also for one that a passphrase encrypts."""
-        lines = [line.strip() for line in text.strip().splitlines()]
-        if len(lines) != 2 or not lines[0].startswith(_UNTRUSTED):
-            raise SignatureError("this is not a secret key of minisign: a comment, and a line of base64")
-        octets = _decoded(lines[1], "the secret key")
-        if len(octets) != _SECRET_OCTETS or not octets.startswith(_KEY) or octets[4:6] != _CHECKSUM:
-            raise SignatureError("this is not a secret key of minisign")
-        if octets[2:4] != _NO_KDF:
-            raise SignatureError(
-                "a passphrase encrypts this key: sign with 'minisign -S -s KEY -m FILE', or take the passphrase off a "
-                "copy of it with 'minisign -C -W -s COPY'"
-            )
-        rest = octets[6 + _KDF_OCTETS :]
-        key_id, seed, public = rest[:8], rest[8:40], rest[40:72]
-        if public != _public_of(seed):  # without a passphrase there is no checksum
+        public, seed = _halves(text)
+        if public.octets != _public_of(seed):  # without a passphrase there is no checksum
             raise SignatureError("this secret key is damaged: it is not that of its public half")
-        return cls(PublicKey(key_id, public), seed)
+        return cls(public, seed)
+
+    @classmethod
+    def public_in(cls, text: str) -> PublicKey:
+        """The public half that a key file holds, not held against the secret one. Raises SignatureError as `parse`."""
+        return _halves(text)[0]
 
     @property
     def text(self) -> str:
@@ -185,6 +178,23 @@ class Signature:
                     raise SignatureError("its trusted comment has been changed after it was signed")
                 return key
         raise SignatureError("the signature is not good: the file is not the one that was signed, or is incomplete")
+
+
+def _halves(text: str) -> tuple[PublicKey, bytes]:
+    """The public key and the seed that a key file holds. Raises SignatureError."""
+    lines = [line.strip() for line in text.strip().splitlines()]
+    if len(lines) != 2 or not lines[0].startswith(_UNTRUSTED):
+        raise SignatureError("this is not a secret key of minisign: a comment, and a line of base64")
+    octets = _decoded(lines[1], "the secret key")
+    if len(octets) != _SECRET_OCTETS or not octets.startswith(_KEY) or octets[4:6] != _CHECKSUM:
+        raise SignatureError("this is not a secret key of minisign")
+    if octets[2:4] != _NO_KDF:
+        raise SignatureError(
+            "a passphrase encrypts this key: sign with 'minisign -S -s KEY -m FILE', or take the passphrase off a "
+            "copy of it with 'minisign -C -W -s COPY'"
+        )
+    rest = octets[6 + _KDF_OCTETS :]
+    return PublicKey(rest[:8], rest[40:72]), rest[8:40]
 
 
 def _message(content: bytes, *, is_prehashed: bool) -> bytes:

@@ -13,6 +13,7 @@ import typer
 from admin_api.audit.head import noted_heads
 from admin_api.backup import making, restoring
 from admin_api.backup.container import BackupManifest, BackupSource
+from admin_api.signed.keys import key_file
 from admin_api.store.heads import Head
 from blocklists.loading import load_catalogue
 from moatdns.cli.common import ConfigOption, JsonOption, fail
@@ -62,7 +63,9 @@ def back_up(
         text = path.read_bytes() if path is not None else None
         with writing_whole(file) as out, acting_as(account):  # the file is whose who runs this
             url = secret(loaded.store.url) if loaded.store.url else None
-            order = making.BackupOrder(url, loaded.state_dir, text, passphrase, with_query_log)
+            order = making.BackupOrder(
+                *(url, loaded.state_dir, text, passphrase, with_query_log), signing_key=loaded.audit.signing_key
+            )
             manifest = asyncio.run(making.make_backup(order, out, progress.tell))
         octets = file.stat().st_size
     except OSError as error:
@@ -184,6 +187,8 @@ def _lines_of(done: restoring.RestoreDone, loaded: Config) -> list[str]:
         f"suspended until you confirm or revoke them: {counts.tokens} tokens, {counts.exemptions} exemptions; ended: "
         f"{counts.ended_pauses} pauses, {counts.ended_requests} requests, {counts.ended_leases} leases"
     )
+    if loaded.audit.signing_key is None and not key_file(None, loaded.state_dir).exists():
+        lines.append("signing.key, which signs evidence, is in no backup: put yours back first, or another one is made")
     return [*lines, "next: 'moatdns token create --role admin --name NAME', then 'moatdns store confirm-restored'"]
 
 

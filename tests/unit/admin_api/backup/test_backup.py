@@ -303,18 +303,27 @@ async def test_files_of_the_state_directory_come_along_and_what_follows_from_the
         (state_dir / name).parent.mkdir(exist_ok=True)
         (state_dir / name).write_text(content)
     (state_dir / "elsewhere").symlink_to("/etc/hostname")
+    for place in ("signing.key", "keys/mine.key"):
+        (state_dir / place).parent.mkdir(exist_ok=True)
+        (state_dir / place).write_text("untrusted comment: secret")
     day = datetime.now(UTC).strftime("%Y-%m-%d")
     for each in (day, "2020-01-01"):
         log = query_log.open_to_write(state_dir / query_log.FOLDER, each)
         log.execute("INSERT INTO blocks (oldest, newest, count, packed) VALUES (1, 2, 3, x'00')")
         if each != day:
             log.close()
-    content_of = await saved(None, state_dir, with_query_log=True)
+    named = f"file:{state_dir / 'keys/mine.key'}"
+    content_of = await saved(None, state_dir, with_query_log=True, signing_key=named)
     log.close()
     await store.close()
     source = BackupSource(io.BytesIO(content_of), None)
     manifest = source.check()
-    assert manifest.notes == ("elsewhere is no plain file, and is left out",)
+    assert manifest.notes == (
+        "elsewhere is no plain file, and is left out",
+        "keys/mine.key, the key that signs evidence, is left out: save it apart from backups",
+        "signing.key, the key that signs evidence, is left out: save it apart from backups",
+    )
+    assert not [part.name for part in manifest.parts if part.name.endswith(("signing.key", "mine.key"))]
     assert "journals/journal-000001.jsonl" in {part.name for part in manifest.parts}
     new = tmp_path / "new"
     done = await brought_back(content_of, new, catalogue)
@@ -328,6 +337,23 @@ async def test_files_of_the_state_directory_come_along_and_what_follows_from_the
         assert copied.execute("SELECT count FROM blocks").fetchall() == [(3,)]
     copied.close()
     assert sorted(path.name for path in new.glob("moatdns.sqlite*")) == ["moatdns.sqlite"]
+
+
+async def test_the_key_that_signs_stays_where_it_is_when_a_backup_is_restored(
+    tmp_path: Path, catalogue: Catalogue
+) -> None:
+    state_dir, new = tmp_path / "state", tmp_path / "new"
+    store = await opened(state_dir)
+    await store.close()
+    content = await saved(None, state_dir)
+    new.mkdir()
+    (new / "signing.key").write_text("put back by hand")
+    assert (await brought_back(content, new, catalogue)).aside is None, "it is nothing that is in the way"
+    assert (new / "signing.key").read_text() == "put back by hand"
+    done = await brought_back(content, new, catalogue, replace=True)
+    assert done.aside is not None
+    assert (new / "signing.key").read_text() == "put back by hand"
+    assert not (new / done.aside / "signing.key").exists()
 
 
 @pytest.mark.slow

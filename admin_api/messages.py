@@ -133,9 +133,10 @@ class WorkerStatus:
 
 @dataclass(frozen=True, slots=True)
 class NodeStatus:
-    """All workers that serve."""
+    """All workers that serve, and how many should."""
 
     workers: tuple[WorkerStatus, ...] = ()
+    slots: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from admin_api.evidence.lines import Period
-from admin_api.evidence.recording import BEAT_SECONDS, LOOK_SECONDS
+from admin_api.evidence.recording import LOOK_SECONDS, SILENCE_SECONDS
 from admin_api.store.columns import iso_text
 from resolver.config.settings import ControlSettings
 
@@ -18,8 +18,9 @@ _ALWAYS = (
     "answers that clients and their applications have cached, and connections that were open already, outlast a change",
     "the catalogue has the services that it knows: a service, or a name of one, that nobody had listed yet was let "
     "through, and left no hit",
-    f"a crash is known to {BEAT_SECONDS:g} s, by the last sign of life before it; what workers and the node lacked is "
-    f"looked at every {LOOK_SECONDS:g} s, and what came and went between two looks is not here",
+    f"a crash is known to {LOOK_SECONDS:g} s, by the last sign of life before it; what workers and the node lacked is "
+    f"looked at every {LOOK_SECONDS:g} s, and what came and went between two looks is not here; where two looks were "
+    f"more than {SILENCE_SECONDS:g} s apart, there is a gap ('not observed')",
     "local names of the config (local, local_files) are answered before the policy: an address of a service that is "
     "written there leads to it, and leaves no hit; changes of them are in the audit trail, as the config's",
     "times are those of this node's clock",

@@ -180,6 +180,10 @@ def _told(records: _Records, wanted: Wanted, store_id: str) -> EvidenceContent:
     uses = None if wanted.counts is None else Uses(wanted.counts, losses)
     if records.more_leases:
         left_out["events of leases into exempt groups"] = records.more_leases
+    windows = gaps.WindowsLeft()
+    found_gaps = _gaps(records, period, group, mine, losses, windows)
+    if windows.cut:
+        left_out["groups whose schedule is not told window by window to the end"] = len(windows.cut)
     oldest = records.revisions[0].at if records.revisions else None
     reach = RecordsReach(records.known_since, records.audit_since, oldest)
     return EvidenceContent(
@@ -198,7 +202,7 @@ def _told(records: _Records, wanted: Wanted, store_id: str) -> EvidenceContent:
         running=most("running", without_lost_ends(run_lines(records.runs, period, records.running), losses)),
         in_force=most("in_force", in_force_lines(known, period)),
         revisions=most("revisions", revision_lines(known, records.deeds, period)),
-        gaps=most("gaps", _gaps(records, period, group, mine, losses)),
+        gaps=most("gaps", found_gaps),
         exempt_groups=most("exempt_groups", _exempt(mine, period)),
         standing=most("standing", _standing(records, wanted, known)),
         openings=most("openings", _openings(records, wanted, known, within, over_time, uses)),
@@ -215,17 +219,29 @@ def _told(records: _Records, wanted: Wanted, store_id: str) -> EvidenceContent:
 
 
 def _gaps(
-    records: _Records, period: Period, group: str | None, mine: Sequence[Segment], losses: Sequence[Loss]
+    records: _Records,
+    period: Period,
+    group: str | None,
+    mine: Sequence[Segment],
+    losses: Sequence[Loss],
+    windows: gaps.WindowsLeft,
 ) -> list[GapLine]:
     of_node = gaps.node_gaps(records.runs, records.spans, records.known_since, period, records.running)
     found = [
         *without_losses(of_node, losses, period),
         *loss_gaps(losses, period),
-        *gaps.group_gaps(mine, period),
+        *gaps.group_gaps(mine, period, windows),
         *(one for one in gaps.pause_gaps(records.pauses, period) if group is None or one.group in (None, group)),
     ]
     inside = [one for one in found if _touches(one.begins, one.ends, period)]
-    return sorted(inside, key=lambda one: (one.begins, one.kind, one.group or ""))
+    # Of too many, those of schedules are left out first: they repeat each week, and a crash does not.
+    told = sorted(inside, key=lambda one: one.kind == gaps.SCHEDULE) if len(inside) > MOST_LINES else inside
+    kept, rest = told[:MOST_LINES], told[MOST_LINES:]
+    return [*sorted(kept, key=_order_of), *rest]
+
+
+def _order_of(line: GapLine) -> tuple[str, str, str]:
+    return line.begins, line.kind, line.group or ""
 
 
 def _exempt(mine: Sequence[Segment], period: Period) -> list[ExemptLine]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Final
@@ -9,7 +10,7 @@ from typing import Final
 from admin_api.evidence.deeds import Deed
 from admin_api.evidence.in_force import Segment
 from admin_api.evidence.lines import GapLine, Period, text_of
-from admin_api.evidence.recording import BEAT_SECONDS
+from admin_api.evidence.recording import LOOK_SECONDS
 from admin_api.store.columns import iso_text
 from admin_api.store.periods import DEGRADED, UNWATCHED, WORKERS, PeriodRow, SpanRow
 from resolver.policy.schedules import Schedule
@@ -21,8 +22,27 @@ WORDLESS: Final = "it ended without a word"
 """Begin of the reason of a node that did not run, where only its last sign of life is known."""
 
 _SPANS: Final = (DEGRADED, WORKERS, UNWATCHED)
+_DAY_SECONDS: Final = 86_400.0
 _WORDS: Final = {DEGRADED: "degraded", WORKERS: "fewer workers", UNWATCHED: "not observed"}
-_MOST_WINDOWS = 5_000  # begins and ends of them, of one group
+
+MOST_WINDOWS: Final = 100_000
+"""Windows of schedules, of all groups together, that are told one by one: three seconds of computing."""
+
+
+class WindowsLeft:
+    """How many windows of schedules may still be looked at, and groups that got no further. `most` to begin with."""
+
+    def __init__(self, most: int = MOST_WINDOWS) -> None:
+        self.cut: set[str] = set()
+        self._left = most
+
+    def days(self, group: str, windows: int, wanted: int) -> int:
+        """Days of a group's schedule with so many windows each that may be looked at, of those wanted."""
+        days = min(wanted, max(self._left, 0) // windows)
+        self._left -= days * windows
+        if days < wanted:
+            self.cut.add(group)
+        return days
 
 
 def node_gaps(
@@ -60,7 +80,7 @@ def _how(row: PeriodRow) -> str:
         return "it was stopped"
     if row.how == "lost":
         return "its supervisor was gone (killed, or crashed)"
-    after = f"at most {BEAT_SECONDS:g} s after its last sign of life"
+    after = f"at most {LOOK_SECONDS:g} s after its last sign of life"
     return f"{WORDLESS}, {after}: killed, crashed, or without power"
 
 
@@ -69,10 +89,10 @@ def _why(span: SpanRow) -> str:
         return "; ".join(span.body["why"])
     if span.kind == WORKERS:
         return f"at times only {span.body['serving']} of {span.body['of']} workers answered"
-    return "the control process was not there: workers went on with what they had, and nothing was noted"
+    return "nobody looked: the control process or the store was away. Workers went on with what they had"
 
 
-def group_gaps(found: Sequence[Segment], period: Period) -> Iterator[GapLine]:
+def group_gaps(found: Sequence[Segment], period: Period, windows: WindowsLeft) -> Iterator[GapLine]:
     """Times in which a group was only watched, by its mode, what it watches, or its schedule."""
     for segment in found:
         state, group = segment.state, segment.group
@@ -86,7 +106,7 @@ def group_gaps(found: Sequence[Segment], period: Period) -> Iterator[GapLine]:
         if state.get("monitor"):
             yield from _watched(segment, period, by)
         if state.get("schedule"):
-            yield from _off_schedule(segment, period)
+            yield from _off_schedule(segment, period, windows)
 
 
 def _watched(segment: Segment, period: Period, by: str) -> Iterator[GapLine]:
@@ -103,27 +123,27 @@ def _watched(segment: Segment, period: Period, by: str) -> Iterator[GapLine]:
         yield _line(WATCHED, segment.group, segment.began, ended, period, why, segment.source)
 
 
-def _off_schedule(segment: Segment, period: Period) -> Iterator[GapLine]:
-    """Times between the windows of a schedule, by its zone's clocks, within the period."""
+def _off_schedule(segment: Segment, period: Period, windows: WindowsLeft) -> Iterator[GapLine]:
+    """Times between the windows of a schedule, by its zone's clocks, within the period.
+
+    Where windows are too many, the rest is not known: nothing is left out without a word.
+    """
     schedule = Schedule.from_plain(segment.state["schedule"])
     at = max(segment.began, period.start).timestamp()
     end = min(segment.ended or period.until, period.until).timestamp()
-    off: float | None = None
-    for _ in range(_MOST_WINDOWS):
-        if at >= end:
-            break
-        enforces, until = schedule.at(at)
-        if enforces and off is not None:
-            yield _off(segment, schedule, off, at, period)
-            off = None
-        elif not enforces and off is None:
-            off = at
-        at = until
-    if off is not None:
-        yield _off(segment, schedule, off, min(at, end), period)
-    if at < end:
-        first, last = (datetime.fromtimestamp(one, UTC) for one in (at, end))
-        why = f"its schedule opens and closes more than {_MOST_WINDOWS:,} times in this period: ask for a shorter one"
+    wanted = math.ceil((end - at) / _DAY_SECONDS)
+    days = windows.days(segment.group, len(schedule.windows), wanted)
+    told_to = end if days == wanted else at + days * _DAY_SECONDS
+    if told_to > at:
+        for opens, closes in schedule.open_times(at, told_to):
+            if opens > at:
+                yield _off(segment, schedule, at, opens, period)
+            at = max(at, closes)
+        if at < told_to:
+            yield _off(segment, schedule, at, told_to, period)
+    if told_to < end:
+        why = f"windows of schedules beyond {MOST_WINDOWS:,} are not looked at: ask for a shorter period, or one group"
+        first, last = (datetime.fromtimestamp(each, UTC) for each in (told_to, end))
         yield _line(NOT_KNOWN, segment.group, first, last, period, why, segment.source)
 
 

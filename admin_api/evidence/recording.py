@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -22,15 +23,19 @@ from admin_api.store.periods import DEGRADED, POLICY, UNWATCHED, WORKERS, Period
 from resolver import __version__
 from resolver.errors import MoatdnsError
 
-BEAT_SECONDS: Final = 60.0
-"""Between signs of life: a crash is known so exactly."""
-
 LOOK_SECONDS: Final = 5.0
-"""Between looks at workers and troubles: what comes and goes between two is not seen."""
+"""Between looks at workers and troubles: what comes and goes between two is not seen.
+
+Each look is a sign of life, too: a crash is known so exactly.
+"""
+
+SILENCE_SECONDS: Final = 2 * LOOK_SECONDS
+"""Between two looks that are further apart nobody watched, which is told as a gap."""
 
 _TICK_SECONDS = 1.0
+_FIRST_SECONDS = 0.2  # between looks for the first worker
 _TIDY_SECONDS = 3600.0
-_SILENCE = timedelta(seconds=2 * BEAT_SECONDS)  # longer, and nobody watched
+_SILENCE = timedelta(seconds=SILENCE_SECONDS)
 _MOST_REASONS = 50  # of one span
 _LONGEST_REASON = 500  # characters
 MORE_REASONS: Final = "further reasons, which are not noted"
@@ -76,26 +81,28 @@ class Recorder:
         self._open: dict[str, SpanRow] = {}  # by kind
         self._unwritten: list[SpanRow] = []  # that have ended
         self._changed: set[str] = set()  # kinds whose open span is not written as it is
-        self._slots = 0  # of workers, as many as were ever seen
+        self._heard: deque[tuple[datetime, dict[str, Any]]] = deque(maxlen=_MOST_UNWRITTEN)  # before the period began
+        self._looked: datetime | None = None  # when all was looked at last
         keeper.hear = self._hear_policy
 
     async def run(self, started: float) -> None:
         """Note, for ever. `started` is when the service did, in seconds since 1970."""
+        await self._until_served()
         await self._again(lambda: self._begin(started))
-        beaten = looked = tidied = float("-inf")
+        looked = tidied = float("-inf")
         loop = asyncio.get_running_loop()
         while True:
             now = loop.time()
-            if now - looked >= LOOK_SECONDS:
+            is_due = now - looked >= LOOK_SECONDS
+            if is_due:
                 looked = now
                 await self.look()
             with contextlib.suppress(StoreAway):
                 if now - tidied >= _TIDY_SECONDS:
                     await self._tidy()
                     tidied = now
-                if now - beaten >= BEAT_SECONDS or self._changed or self._unwritten:
+                if is_due or self._changed or self._unwritten:
                     await self.write()
-                    beaten = now
             await asyncio.sleep(_TICK_SECONDS)
 
     async def close(self, how: str | None) -> None:
@@ -113,7 +120,10 @@ class Recorder:
         """Look at the workers and at the node's troubles."""
         now = self._clock()
         with contextlib.suppress(MoatdnsError):  # the supervisor is busy: at the next look
-            self._note_workers((await self._status()).workers, now)
+            self._note_workers(await self._status(), now)
+            if self._looked is not None:
+                self._note_silence(self._looked, now)
+            self._looked = now
         why = list(self._troubles())
         if not why:
             self._end(DEGRADED, now)
@@ -127,16 +137,17 @@ class Recorder:
             self._amend(DEGRADED, {"why": together})
 
     async def write(self, *, how: str | None = None) -> None:
-        """Write what changed, with a sign of life. Raises StoreAway."""
+        """Write what changed, with a sign of life: the last look. Raises StoreAway."""
         period = self._period
         if period is None:
             return
+        alive = self._clock() if how is not None or self._looked is None else self._looked
         ended_spans, changed = (
             list(self._unwritten),
             {kind: self._open[kind] for kind in self._changed & set(self._open)},
         )
         async with self._access.store.count() as connection:
-            await periods.live(connection, period.id, self._clock(), how=how)
+            await periods.live(connection, period.id, alive, how=how)
             for span in ended_spans:
                 await periods.put_span(connection, span)
             written = {kind: await periods.put_span(connection, span) for kind, span in changed.items()}
@@ -147,6 +158,14 @@ class Recorder:
                 self._changed.discard(kind)
             else:  # it went on, or ended, while it was written
                 self._adopt_id(kind, changed[kind], span.id)
+
+    async def _until_served(self) -> None:
+        """Wait for the first worker: until then nobody is answered, and the node does not run."""
+        while True:
+            with contextlib.suppress(MoatdnsError):
+                if (await self._status()).workers:
+                    return
+            await asyncio.sleep(_FIRST_SECONDS)
 
     async def _begin(self, started: float) -> None:
         """Begin a period, or go on with that of the control process before this one. Raises StoreAway."""
@@ -164,22 +183,23 @@ class Recorder:
                 version=__version__,
                 started=datetime.fromtimestamp(started, UTC),
                 began=began,
-                now=now,
             )
             spans = await periods.open_spans(connection, period.id)
             self.since = await periods.known_since(connection)
         self._period = period
-        heard = self._open.pop(POLICY, None)  # before the store was there
         self._open |= {span.kind: span for span in spans}
-        if now - period.beat > _SILENCE:
-            self._unwritten.append(SpanRow(0, period.id, UNWATCHED, period.beat, now, {}))
+        self._note_silence(period.beat, now)
+        self._looked = now
         if POLICY not in self._open and (adopted := self._keeper.adopted) is not None:
             self._note_policy(period.began, self._body_of(adopted))
-        if heard is not None:
-            self._note_policy(heard.began, dict(heard.body))
+        while self._heard:
+            self._note_policy(*self._heard.popleft())
 
     def _hear_policy(self, note: PolicyNote) -> None:
-        self._note_policy(note.at, self._body_of(note))
+        if self._period is None:
+            self._heard.append((note.at, self._body_of(note)))
+        else:
+            self._note_policy(note.at, self._body_of(note))
 
     def _body_of(self, note: PolicyNote) -> dict[str, Any]:
         catalogue: dict[str, Any] = {"fingerprint": note.catalogue}
@@ -203,18 +223,22 @@ class Recorder:
         self._end(POLICY, at)
         self._begin_span(POLICY, at, body)
 
-    def _note_workers(self, workers: Sequence[WorkerStatus], now: datetime) -> None:
-        self._slots = max(self._slots, *(worker.slot + 1 for worker in workers), 0)
-        serving = len(workers)
-        if serving >= self._slots:
+    def _note_workers(self, status: NodeStatus, now: datetime) -> None:
+        """Note workers that are missing of those that the plan has: one may have been missing all along."""
+        serving = len(status.workers)
+        if serving >= status.slots:
             self._end(WORKERS, now)
             return
         known = self._open.get(WORKERS)
-        fewest = min(serving, known.body["serving"]) if known is not None else serving
         if known is None:
-            self._begin_span(WORKERS, now, {"serving": fewest, "of": self._slots})
-        elif fewest != known.body["serving"]:
-            self._amend(WORKERS, {**known.body, "serving": fewest})
+            self._begin_span(WORKERS, now, {"serving": serving, "of": status.slots})
+        elif serving < known.body["serving"]:
+            self._amend(WORKERS, {**known.body, "serving": serving})
+
+    def _note_silence(self, since: datetime, now: datetime) -> None:
+        """Note that nobody looked meanwhile, where that was longer than between two looks."""
+        if now - since > _SILENCE and self._period is not None:
+            self._keep(SpanRow(0, self._period.id, UNWATCHED, since, now, {}))
 
     def _begin_span(self, kind: str, at: datetime, body: dict[str, Any]) -> None:
         self._open[kind] = SpanRow(0, self._period.id if self._period else 0, kind, at, None, body)
@@ -227,11 +251,12 @@ class Recorder:
     def _end(self, kind: str, at: datetime) -> None:
         span = self._open.pop(kind, None)
         self._changed.discard(kind)
-        if span is None:
-            return
-        if self._period is None:  # heard before the store was there: it is not the period's yet
-            return
-        self._unwritten.append(replace(span, period_id=span.period_id or self._period.id, ended=max(at, span.began)))
+        if span is not None:
+            self._keep(replace(span, ended=max(at, span.began)))
+
+    def _keep(self, span: SpanRow) -> None:
+        """Have a span that is over wait to be written; of too many, the oldest is lost."""
+        self._unwritten.append(span)
         if len(self._unwritten) > _MOST_UNWRITTEN:
             del self._unwritten[0]
             self.lost += 1

@@ -61,17 +61,15 @@ class SpanRow:
     body: Mapping[str, Any]
 
 
-async def begun(
-    conn: AsyncConnection, *, node: str, version: str, started: datetime, began: datetime, now: datetime
-) -> PeriodRow:
-    """The period of this run of the service, made where there is none yet."""
+async def begun(conn: AsyncConnection, *, node: str, version: str, started: datetime, began: datetime) -> PeriodRow:
+    """The period of this run of the service, made where there is none yet: nobody has looked since it began, then."""
     c = node_periods.c
     query = select(node_periods).where(c.started.between(started - _SAME, started + _SAME)).order_by(c.id.desc())
     known = await rows_of(conn, PeriodRow, query.limit(1))
     if known:
         await conn.execute(update(node_periods).where(c.id == known[0].id).values(ended=None, how=None))
         return replace(known[0], ended=None, how=None)
-    values = {"node": node, "version": version, "started": started, "began": began, "beat": now}
+    values = {"node": node, "version": version, "started": started, "began": began, "beat": began}
     row = (await conn.execute(insert(node_periods).values(values).returning(*c))).one()
     if await documents.get(conn, _KNOWN) is None:
         await documents.put(conn, _KNOWN, {"since": began.isoformat()})

@@ -126,6 +126,11 @@ class Crew:
     def _is_up_to_date(self, worker: WorkerProcess) -> bool:
         return worker.settings == self.settings and worker.cookie_secret == self.cookie_secret
 
+    @property
+    def slots(self) -> int:
+        """How many workers should serve."""
+        return len(self._workers)
+
     def status(self) -> tuple[WorkerStatus, ...]:
         """Each worker that serves, by slot."""
         now = asyncio.get_running_loop().time()

@@ -149,7 +149,9 @@ class RunningNode:
 
     def status(self) -> NodeStatus:
         """The workers' state."""
-        return NodeStatus(self.crew.status() if self.has_crew.is_set() else ())
+        if not self.has_crew.is_set():
+            return NodeStatus((), self.plan.ground.workers + self.plan.ground.encrypted_workers)
+        return NodeStatus(self.crew.status(), self.crew.slots)
 
     def cookie_secret(self, plan: NodePlan, otherwise: list[str]) -> list[str]:
         """The secrets of server cookies; `otherwise` where they cannot be read, and none where cookies are off."""

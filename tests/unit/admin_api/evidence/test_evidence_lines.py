@@ -5,10 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import pytest
-
 from admin_api.evidence.deeds import Deed, Owners
-from admin_api.evidence.gaps import group_gaps, node_gaps, pause_gaps
+from admin_api.evidence.gaps import WindowsLeft, group_gaps, node_gaps, pause_gaps
 from admin_api.evidence.in_force import (
     ForceHistory,
     in_force_lines,
@@ -65,7 +63,7 @@ def test_a_monitor_week_is_a_gap_from_when_it_was_in_force_to_when_it_was_over()
     first = states_at_start({"sales": deeds[-1].after or {}}, deeds)
     assert first == {"sales": enforced}
     found = segments(first, deeds, known.begins, START)
-    gaps = [short(line) for line in group_gaps(found, PERIOD)]
+    gaps = [short(line) for line in group_gaps(found, PERIOD, WindowsLeft())]
     assert gaps == [("monitor", "sales", "2026-03-09T00:00:01Z", "2026-03-16T00:00:01Z", 7 * 86400)]
     (exempt,) = exempt_lines(found, PERIOD)
     assert (exempt.begins, exempt.ends, exempt.by) == ("2026-03-17T00:00:01Z", None, "Ana (token:first)")
@@ -77,7 +75,7 @@ def test_the_week_in_which_it_is_asked_counts_up_to_now_and_no_further() -> None
     state = group_state("sales", mode="monitor")
     found = segments({"sales": state}, [], lambda at: at, START)
     now = Period(START, START + 28 * DAY, START + 2 * DAY)
-    assert [short(line) for line in group_gaps(found, now)] == [
+    assert [short(line) for line in group_gaps(found, now, WindowsLeft())] == [
         ("monitor", "sales", "2026-03-02T00:00:00Z", None, 2 * 86400)
     ]
 
@@ -88,31 +86,45 @@ def test_a_schedule_leaves_open_what_is_outside_its_windows_by_its_zones_clocks(
     night = Period(datetime(2026, 3, 28, 12, tzinfo=UTC), datetime(2026, 3, 30, 12, tzinfo=UTC), START + 60 * DAY)
     found = segments({"office": state}, [], lambda at: at, night.start)
     # The clocks go forward in the night to Sunday, 29 March: 18:00 was 17:00 UTC, and 08:00 is 06:00 UTC then.
-    assert [short(line)[2:] for line in group_gaps(found, night)] == [
+    assert [short(line)[2:] for line in group_gaps(found, night, WindowsLeft())] == [
         ("2026-03-28T17:00:00Z", "2026-03-29T06:00:00Z", 13 * 3600),
         ("2026-03-29T16:00:00Z", "2026-03-30T06:00:00Z", 14 * 3600),
     ]
 
 
-def test_of_more_windows_than_are_looked_at_the_rest_is_not_known(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("admin_api.evidence.gaps._MOST_WINDOWS", 4)
-    windows = [{"days": ["mon", "tue", "wed", "thu", "fri", "sat", "sun"], "start": "08:00", "end": "18:00"}]
+def test_windows_that_are_too_many_end_in_one_line_that_the_rest_is_not_known() -> None:
+    days = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+    windows = [{"days": days, "start": "08:00", "end": "12:00"}, {"days": days, "start": "13:00", "end": "18:00"}]
+    schedule = {"time_zone": "UTC", "windows": windows}
+    states = {name: group_state(name, schedule=schedule) for name in ("office", "plant")}
+    found = segments(states, [], lambda at: at, START)
+    left = WindowsLeft(2 * (28 + 3))
+    lines = [short(line) for line in group_gaps(found, PERIOD, left)]
+    assert left.cut == {"plant"}
+    office, plant = ([line for line in lines if line[1] == name] for name in ("office", "plant"))
+    assert len(office) == 28 * 2 + 1
+    assert sum(line[-1] for line in office) == 28 * 15 * 3600, "each second of them"
+    assert plant[:-1] == [(line[0], "plant", *line[2:]) for line in office[: 3 * 2]] + [
+        ("schedule", "plant", "2026-03-04T18:00:00Z", "2026-03-05T00:00:00Z", 6 * 3600)
+    ]
+    assert plant[-1][0] == "not known"
+    assert plant[-1][2:4] == ("2026-03-05T00:00:00Z", "2026-03-30T00:00:00Z")
+
+
+def test_three_years_of_many_windows_are_told_to_their_end() -> None:
+    windows = [{"days": ["mon", "tue"], "start": f"{hour:02}:00", "end": f"{hour:02}:30"} for hour in range(24)]
     state = group_state("office", schedule={"time_zone": "UTC", "windows": windows})
-    found = list(group_gaps(segments({"office": state}, [], lambda at: at, START), PERIOD))
-    assert [line.kind for line in found] == ["schedule", "schedule", "not known"]
-    assert short(found[-1])[2:4] == ("2026-03-03T18:00:00Z", "2026-03-30T00:00:00Z")
-    assert "more than 4 times" in found[-1].reason
-    whole = Period(START, START + 2 * DAY, START + 60 * DAY)
-    monkeypatch.setattr("admin_api.evidence.gaps._MOST_WINDOWS", 5)
-    assert [line.kind for line in group_gaps(segments({"office": state}, [], lambda at: at, START), whole)] == (
-        ["schedule"] * 3
-    )
+    long = Period(START, START + 1092 * DAY, START + 1092 * DAY)
+    left = WindowsLeft()
+    lines = list(group_gaps(segments({"office": state}, [], lambda at: at, START), long, left))
+    assert not left.cut
+    assert (len(lines), lines[-1].ends) == (156 * 48, "2029-02-26T00:00:00Z")
 
 
 def test_sets_that_are_watched_until_a_time_are_a_gap_until_then() -> None:
     state = group_state("lab", monitor=["clouds"], monitor_until="2026-03-10T00:00:00Z")
     found = segments({"lab": state}, [], lambda at: at, START)
-    (line,) = group_gaps(found, PERIOD)
+    (line,) = group_gaps(found, PERIOD, WindowsLeft())
     assert short(line) == ("watched sets", "lab", "2026-03-02T00:00:00Z", "2026-03-10T00:00:00Z", 8 * 86400)
     assert "clouds" in line.reason
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,16 +11,18 @@ from typing import Any
 import pytest
 
 from admin_api.compiling.keeper import NOT_RECORDED, PolicyNote
-from admin_api.evidence.recording import MORE_REASONS, Recorder, Versions
+from admin_api.evidence.recording import LOOK_SECONDS, MORE_REASONS, Recorder, Versions
 from admin_api.messages import NodeStatus, WorkerStatus
 from admin_api.store import periods
 from admin_api.store.errors import StoreAway
 from admin_api.store.periods import PeriodRow, SpanRow
 from admin_api.store.store import Store
+from resolver.errors import NoAnswer
 from tests.unit.admin_api.conftest import BreakableAccess, Said
+from tests.unit.children import until
 
 START = datetime(2026, 3, 2, 8, tzinfo=UTC)
-MINUTE = timedelta(minutes=1)
+MINUTE, LOOK = timedelta(minutes=1), timedelta(seconds=LOOK_SECONDS)
 
 
 class Policy:
@@ -37,7 +40,8 @@ class Node:
         self.store = store
         self.access = BreakableAccess(store)
         self.now = START
-        self.workers = 2
+        self.workers = self.slots = 2
+        self.is_busy = False  # its supervisor, which then tells nothing
         self.troubles: list[str] = []
         self.policy = Policy()
 
@@ -55,15 +59,17 @@ class Node:
         )
 
     async def status(self) -> NodeStatus:
-        return NodeStatus(tuple(WorkerStatus(slot, 1, 1, 0.0, None) for slot in range(self.workers)))
+        if self.is_busy:
+            raise NoAnswer("busy")
+        return NodeStatus(tuple(WorkerStatus(slot, 1, 1, 0.0, None) for slot in range(self.workers)), self.slots)
 
     async def begin(self, recorder: Recorder, started: datetime) -> None:
         await recorder._begin(started.timestamp())
         await recorder.look()
         await recorder.write()
 
-    async def pass_by(self, recorder: Recorder, time: timedelta, *, step: timedelta = MINUTE) -> None:
-        """Let time pass, with a sign of life each step."""
+    async def pass_by(self, recorder: Recorder, time: timedelta, *, step: timedelta = LOOK) -> None:
+        """Let time pass, with a look and a sign of life each step."""
         end = self.now + time
         while self.now < end:
             self.now = min(end, self.now + step)
@@ -122,12 +128,80 @@ async def test_another_control_process_goes_on_with_the_run_and_tells_when_nobod
     runs, spans = await node.rows()
     assert len(runs) == 1
     assert [span.kind for span in spans] == ["policy"]
+    await node.pass_by(second, MINUTE)
     silent = node.now
-    node.now += 10 * MINUTE
+    node.now += timedelta(seconds=11)  # killed, and the next one took its time
     third = node.recorder()
     await node.begin(third, START)
     _, (unwatched,) = await node.rows("unwatched")
     assert (unwatched.began, unwatched.ended) == (silent, node.now)
+
+
+@pytest.mark.parametrize("why", ["asleep", "busy"])
+async def test_two_looks_that_are_far_apart_are_a_time_in_which_nobody_watched(node: Node, why: str) -> None:
+    recorder = node.recorder()
+    await node.begin(recorder, START)
+    await node.pass_by(recorder, 2 * LOOK)
+    _, spans = await node.rows("unwatched")
+    assert spans == []
+    silent = node.now
+    if why == "asleep":  # the whole process, or the machine
+        node.now += timedelta(seconds=20)
+    else:  # who knows how many workers serve
+        node.is_busy = True
+        await node.pass_by(recorder, timedelta(seconds=20))
+        node.is_busy = False
+    await node.pass_by(recorder, LOOK)
+    _, (unwatched,) = await node.rows("unwatched")
+    assert (unwatched.began, unwatched.ended) == (silent, node.now)
+
+
+async def test_a_crash_while_the_supervisor_told_nothing_is_known_by_the_last_whole_look(node: Node) -> None:
+    recorder = node.recorder()
+    await node.begin(recorder, START)
+    node.is_busy = True
+    await node.pass_by(recorder, 4 * LOOK)
+    node.is_busy = False
+    await node.begin(node.recorder(), START)
+    _, (unwatched,) = await node.rows("unwatched")
+    assert (unwatched.began, unwatched.ended) == (START, node.now)
+
+
+async def test_a_run_whose_store_came_late_was_not_watched_before(node: Node) -> None:
+    node.now += 10 * MINUTE
+    await node.begin(node.recorder(), START)
+    (run,), (unwatched,) = await node.rows("unwatched")
+    assert run.began == START
+    assert (unwatched.began, unwatched.ended) == (START, node.now)
+
+
+async def test_a_run_begins_with_its_first_worker(node: Node) -> None:
+    node.workers = 0
+    recorder = node.recorder()
+    running = asyncio.ensure_future(recorder.run(START.timestamp()))
+    await asyncio.sleep(0.05)
+    runs, _ = await node.rows()
+    assert runs == []
+    node.workers = 2
+    await until(lambda: recorder.since is not None)
+    await recorder.close("stopped")
+    running.cancel()
+    await asyncio.wait([running])
+    (run,), _ = await node.rows()
+    assert run.how == "stopped"
+
+
+async def test_a_worker_that_has_been_missing_from_the_start_is_told(node: Node) -> None:
+    node.slots = 3
+    recorder = node.recorder()
+    await node.begin(recorder, START)
+    node.now += LOOK
+    node.slots = 2
+    await recorder.look()
+    await recorder.write()
+    _, (workers,) = await node.rows("workers")
+    assert (workers.began, workers.ended) == (START, node.now)
+    assert workers.body == {"serving": 2, "of": 3}
 
 
 async def test_each_policy_that_came_in_force_is_noted_with_its_catalogue(node: Node) -> None:
@@ -164,15 +238,31 @@ async def test_what_a_policy_lacks_is_noted_and_known_anew_of_the_same_files(nod
     assert [span.body.get("lacks") for span in spans] == [None, ["feed"], None]
 
 
+async def test_policies_that_came_in_force_before_the_run_was_noted_are_told_each(node: Node) -> None:
+    recorder = node.recorder()
+    assert node.policy.hear is not None
+    for second in (1, 2):
+        node.policy.hear(PolicyNote(START + timedelta(seconds=second), 4 + second, 10, "abc"))
+    node.now = START + timedelta(seconds=3)
+    await node.begin(recorder, START)
+    (run,), _ = await node.rows()
+    _, spans = await node.rows("policy", running=run.id)
+    assert [(span.began, span.ended, span.body["revision"]) for span in spans] == [
+        (START, START + timedelta(seconds=1), 4),
+        (START + timedelta(seconds=1), START + timedelta(seconds=2), 5),
+        (START + timedelta(seconds=2), None, 6),
+    ]
+
+
 async def test_troubles_and_missing_workers_are_noted_while_they_last(node: Node) -> None:
     recorder = node.recorder()
     await node.begin(recorder, START)
     node.troubles, node.workers = ["the store is away"], 1
-    await node.pass_by(recorder, MINUTE)
+    await node.pass_by(recorder, MINUTE, step=MINUTE)
     node.troubles, node.workers = ["the store is away", "a list fails"], 0
-    await node.pass_by(recorder, MINUTE)
+    await node.pass_by(recorder, MINUTE, step=MINUTE)
     node.troubles, node.workers = [], 2
-    await node.pass_by(recorder, MINUTE)
+    await node.pass_by(recorder, MINUTE, step=MINUTE)
     _, (degraded,) = await node.rows("degraded")
     assert (degraded.began, degraded.ended) == (START + MINUTE, START + 3 * MINUTE)
     assert degraded.body == {"why": ["the store is away", "a list fails"]}
@@ -204,7 +294,7 @@ async def test_what_happens_while_the_store_is_away_is_written_when_it_is_back(n
         with pytest.raises(StoreAway):
             await recorder.write()
     node.access.trouble, node.troubles = None, []
-    await node.pass_by(recorder, MINUTE)
+    await node.pass_by(recorder, MINUTE, step=MINUTE)
     _, (degraded,) = await node.rows("degraded")
     assert (degraded.began, degraded.ended) == (START + MINUTE, START + 4 * MINUTE)
 
@@ -241,7 +331,7 @@ async def test_what_is_too_old_or_too_much_goes_and_it_is_told_since_when_all_is
     began = node.now
     for _ in range(6):
         node.troubles = [] if node.troubles else ["away"]
-        await node.pass_by(recorder, MINUTE)
+        await node.pass_by(recorder, MINUTE, step=MINUTE)
     monkeypatch.setattr(periods, "MOST_SPANS", 2)
     await recorder._tidy()
     _, spans = await node.rows("degraded")

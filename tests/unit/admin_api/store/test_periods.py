@@ -17,8 +17,8 @@ HOUR = timedelta(hours=1)
 
 async def test_runs_and_spans_are_read_back_as_they_were_written(store: Store) -> None:
     async with store.count() as conn:
-        run = await periods.begun(conn, node="n", version="1", started=START, began=START + HOUR, now=START + 2 * HOUR)
-        again = await periods.begun(conn, node="n", version="2", started=START, began=START, now=START)
+        run = await periods.begun(conn, node="n", version="1", started=START, began=START + HOUR)
+        again = await periods.begun(conn, node="n", version="2", started=START, began=START)
         assert again == run, "another control process of the same run"
         span = await periods.put_span(conn, SpanRow(0, run.id, "policy", START + HOUR, None, {"revision": 3}))
         await periods.put_span(conn, SpanRow(0, run.id, "degraded", START, START + HOUR, {"why": ["x"]}))

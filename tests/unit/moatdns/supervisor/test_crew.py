@@ -120,6 +120,8 @@ def test_a_worker_that_crashes_is_replaced_with_growing_pauses() -> None:
     async def scenario() -> None:
         async with scene(worker(), *[dies] * 7, worker(), slots=1, mended=policy(1)) as one:
             one.children.started[0].process.end(-11)
+            await until(lambda: one.crew.status() == ())
+            assert one.crew.slots == 1, "it is missing, and told as such"
             await until(lambda: len(one.children.started) == 9)
             await until(serving(one, 1))
             assert one.pauses == [0.0, 0.5, 1.0, 2.0, 5.0, 10.0, 10.0, 10.0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -109,3 +110,24 @@ def test_the_clocks_of_the_zone_say_whether_a_window_is_open(windows: Any, zone:
             for days, start, end in spans
         )
         assert enforces == expected
+
+
+@settings(max_examples=examples(30))
+@given(
+    windows=_WINDOWS,
+    zone=st.sampled_from(["Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "UTC"]),
+    day=st.integers(0, 366),
+    hours=st.integers(1, 24 * 20),
+)
+def test_open_times_are_those_at_which_it_enforces(windows: Any, zone: str, day: int, hours: int) -> None:
+    one = schedule(*windows, zone=zone)
+    start = datetime(2026, 1, 1, 12, tzinfo=ZoneInfo("UTC")).timestamp() + day * 86400
+    end = start + hours * 3600
+    open_seconds, wall = 0.0, start
+    while wall < end:
+        enforces, until = one.at(wall)
+        open_seconds += (min(until, end) - wall) * enforces
+        wall = until
+    times = list(one.open_times(start, end))
+    assert sum(min(closes, end) - max(opens, start) for opens, closes in times) == open_seconds
+    assert all(before[1] < after[0] for before, after in itertools.pairwise(times)), "those that touch are one"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from collections.abc import Callable
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from resolver.errors import ChannelError, MoatdnsError
 from resolver.system.channel import Asks, MessageSet, Refusal
@@ -29,6 +31,36 @@ async def in_child(
         raise error(str(why)) from why
     finally:
         await child.end()
+
+
+async def in_child_apart(
+    module: str, messages: MessageSet, request: Asks[_Answer], error: type[MoatdnsError], name: str
+) -> _Answer:
+    """As `in_child`, on a loop of a thread's own.
+
+    Ours is kept waiting neither by the fork, which for a large process takes tens of milliseconds (uvloop copies its
+    page tables, asyncio's own loop does not), nor by the reading of a long answer.
+    """
+    apart = asyncio.new_event_loop()
+    asking = apart.create_task(in_child(module, messages, request, error, name))
+    work = asyncio.ensure_future(asyncio.to_thread(_run_to_end, apart, asking))
+    try:
+        return cast(_Answer, await asyncio.shield(work))
+    except asyncio.CancelledError:
+        with contextlib.suppress(RuntimeError):  # it is over just now
+            apart.call_soon_threadsafe(asking.cancel)
+        await asyncio.wait([work])  # the child is killed, so that it never outlasts the turn that it has
+        raise
+
+
+def _run_to_end(loop: asyncio.AbstractEventLoop, task: asyncio.Task[_Answer]) -> _Answer | None:
+    """What a task of another loop comes to; None where it was cancelled, which nobody waits for."""
+    try:
+        return loop.run_until_complete(task)
+    except asyncio.CancelledError:
+        return None
+    finally:
+        loop.close()
 
 
 def do_for_parent(messages: MessageSet, kinds: tuple[type[_Request], ...], do: Callable[[_Request], object]) -> None:

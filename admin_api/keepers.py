@@ -8,11 +8,13 @@ from pathlib import Path
 from admin_api.api.certificate_ends import CertificateEnds
 from admin_api.api.gauges import Gauges
 from admin_api.audit.head import HeadKeeper
+from admin_api.audit.signing_key import SigningKeyWatch
 from admin_api.backup.watch import RestoredWatch
 from admin_api.channel import SupervisorChannel
 from admin_api.compiling.keeper import Keeper
 from admin_api.config_policy import ConfigPolicy
 from admin_api.config_told import ConfigTold
+from admin_api.evidence.desk import EvidenceDesk
 from admin_api.evidence.recording import Recorder, Versions
 from admin_api.mail.receiver import MailReceiver
 from admin_api.mail.weekly import WeeklySummary
@@ -55,11 +57,13 @@ class Keepers:
         self._counts = counts
         self.access = access
         self.signing = Signer(settings.signing_key, state_dir)
+        self.signing_key = SigningKeyWatch(access, self.signing, log)
         self.heads = HeadKeeper(access, state_dir, log, self.signing)
         self.catalogue = CurrentCatalogue(opened.loaded)
         self.policy = Keeper(access, state_dir, self.catalogue, channel.publish, log, url=url)
         self.feed = FeedKeeper(settings, access, self.policy, self.catalogue, opened, log)
         self.plans = Plans(url, state_dir, at_once=settings.plans_at_once, seconds=settings.plan_seconds)
+        self.evidence = EvidenceDesk(self.plans, self.signing)
         self.mail = MailReceiver(settings.mail) if settings.mail is not None else None
         self.outbox = Outbox([*hooks_of(settings.webhooks), *([self.mail] if self.mail is not None else [])])
         self.deliveries = Deliveries(access, self.outbox, log)
@@ -118,6 +122,7 @@ class Keepers:
         """Counts of this process itself, by metric and label."""
         dropped = {("dropped", what): count for what, count in self.inbox.dropped.items()}
         dropped["dropped", "node_spans"] = self.recorder.lost
+        dropped["dropped", "evidence_reports"] = self.evidence.refused
         told = {**self.deliveries.own_counts(), **(self.mail.own_counts() if self.mail is not None else {})}
         own = {("dropped", "policy_plans"): self.plans.refused, **dropped, **told}
         return {**own, **self.feed.counts(), **self.sinks.counts(), **self._counts()}

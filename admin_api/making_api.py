@@ -36,7 +36,7 @@ def make_api(first: Begin, keepers: Keepers, channel: SupervisorChannel, log: Lo
         sinks=keepers.sinks,
         audit_heads=keepers.heads,
         restored=keepers.restored,
-        signing=keepers.signing,
+        evidence=keepers.evidence,
         plans=keepers.plans,
         subscriptions=keepers.subscriptions,
         statistics=keepers.statistics,

@@ -12,11 +12,11 @@ from admin_api.backup.watch import RestoredWatch
 from admin_api.channel import SupervisorChannel
 from admin_api.compiling.keeper import Keeper
 from admin_api.editing.exemption_checks import Terms
+from admin_api.evidence.desk import EvidenceDesk
 from admin_api.outbox.delivery import Deliveries
 from admin_api.outbox.receivers import Outbox
 from admin_api.policy_file.plans import Plans
 from admin_api.query_log.reader import QueryLogReader
-from admin_api.signed.signer import Signer
 from admin_api.sinks.sinks import LogSinks
 from admin_api.statistics.service import StatisticsService
 from admin_api.store.access import StoreAccess
@@ -50,7 +50,7 @@ class Context:
     sinks: LogSinks
     audit_heads: HeadKeeper
     restored: RestoredWatch
-    signing: Signer
+    evidence: EvidenceDesk
     plans: Plans
     subscriptions: Subscriptions
     statistics: StatisticsService

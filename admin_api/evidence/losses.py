@@ -15,7 +15,7 @@ from typing import Any, Final
 from admin_api.evidence.deeds import Deed
 from admin_api.evidence.gaps import NOT_KNOWN, NOT_RUNNING, WORDLESS
 from admin_api.evidence.lines import GapLine, OpeningLine, Period, RunLine, text_of
-from admin_api.evidence.recording import BEAT_SECONDS
+from admin_api.evidence.recording import LOOK_SECONDS
 from admin_api.store.columns import iso_text
 from admin_api.store.trail import ACKNOWLEDGE, BEGIN_ANEW, RESTORE
 
@@ -23,7 +23,7 @@ STORE: Final = "store"
 """Kind of an opening: a whole store came in the place of another."""
 
 _MOST_NAMED = 20  # rows that are told
-_BEAT = timedelta(seconds=2 * BEAT_SECONDS)
+_BEAT = timedelta(seconds=2 * LOOK_SECONDS)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """Signs, in a process of its own: Ed25519's library takes ten megabytes, which the control process does without.
 
-Run as ``python -m admin_api.signed.child FD``; asked to `SignDigest` (messages.py). No other
-process has the secret key.
+Run as ``python -m admin_api.signed.child FD``; asked to `SignDigest` (messages.py). No process that stays has the
+secret key.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from admin_api.signed.messages import SIGN_CHANNEL, DigestSigned, SignDigest
 
 def sign(order: SignDigest) -> DigestSigned:
     """Sign it. Raises MoatdnsError for a key that cannot be read or made."""
-    key = load_key(order.configured, order.state_dir, makes=True)
+    key = load_key(order.configured, order.state_dir, makes=order.makes_key)
     return DigestSigned(signature_value(bytes.fromhex(order.digest), key), key.public.line)
 
 

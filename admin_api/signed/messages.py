@@ -21,11 +21,15 @@ class DigestSigned:
 
 @dataclass(frozen=True, slots=True)
 class SignDigest(Asks[DigestSigned]):
-    """Sign a SHA-256 digest with the key that the config names, or our own in state_dir, made where there is none."""
+    """Sign a SHA-256 digest with the key that the config names, or our own in state_dir.
+
+    Our own is made where there is none and `makes_key`.
+    """
 
     digest: str  # hexadecimal
     configured: str | None
     state_dir: Path
+    makes_key: bool
 
 
 SIGN_CHANNEL: Final = MessageSet("sign", 1, DigestSigned, patience_seconds={SignDigest: SIGN_SECONDS})

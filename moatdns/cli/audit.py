@@ -14,7 +14,6 @@ import typer
 from admin_api.audit.head import noted_heads
 from admin_api.audit.signed_head import FORMAT, head_content
 from admin_api.signed.files import signed
-from admin_api.signed.keys import load_key
 from admin_api.store import audit, trail
 from admin_api.store.heads import Head
 from admin_api.store.store import Store
@@ -22,6 +21,7 @@ from moatdns.cli.common import ConfigOption, JsonOption, fail
 from moatdns.cli.kept_heads import HeadKeyOption, HeadOption, pairs_of_store, signed_heads
 from moatdns.cli.output import print_json, print_line
 from moatdns.cli.reading import load, work_as_owner
+from moatdns.cli.signing import signing_key
 from moatdns.cli.store import ACTOR, with_store
 from resolver.config.schema import Config
 from resolver.errors import MoatdnsError
@@ -81,11 +81,7 @@ def print_head(config: ConfigOption = None, as_json: JsonOption = True) -> None:
     found = with_store(loaded, head)
     if not found.row:
         fail("the audit trail is empty")
-    try:
-        key = load_key(loaded.audit.signing_key, loaded.state_dir, makes=True)
-    except MoatdnsError as error:
-        fail(str(error))
-    print_json(signed(FORMAT, head_content(found, datetime.now(UTC)), key), indent=None)
+    print_json(signed(FORMAT, head_content(found, datetime.now(UTC)), signing_key(loaded)), indent=None)
 
 
 @audit_app.command("acknowledge")

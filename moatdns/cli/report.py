@@ -11,12 +11,13 @@ import typer
 
 from admin_api.evidence.lines import FORMAT
 from admin_api.signed.files import MOST_OCTETS, NotGenuine, fingerprint_of, verified
-from admin_api.signed.keys import load_key, public_key_of
+from admin_api.signed.keys import public_key_of
 from moatdns.cli.api_client import ApiClient, Item, api_command
 from moatdns.cli.common import ConfigOption, JsonOption, fail
 from moatdns.cli.forecast import print_forecast
 from moatdns.cli.output import print_json, print_line
 from moatdns.cli.reading import load, work_as_owner
+from moatdns.cli.signing import signing_key
 from resolver.errors import MoatdnsError
 from resolver.system.safe_text import visible_json
 
@@ -110,10 +111,7 @@ def key_command(config: ConfigOption = None, as_json: JsonOption = False) -> Non
     """Print the public key that evidence and audit heads are signed with, and its fingerprint."""
     _, loaded = load(config)
     work_as_owner(loaded)
-    try:
-        public = load_key(loaded.audit.signing_key, loaded.state_dir, makes=loaded.state_dir.is_dir()).public
-    except MoatdnsError as error:
-        fail(str(error))
+    public = signing_key(loaded).public
     if as_json:
         print_json({"key": public.line, "fingerprint": fingerprint_of(public)})
         return

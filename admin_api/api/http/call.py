@@ -77,15 +77,21 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class ApiReply:
-    """A handler's reply: a model, plain data for JSON, or bytes of another type."""
+    """A handler's reply: a model, plain data for JSON, or bytes of another type.
+
+    `octets` is the body as it goes out, where a large one was written beside the loop.
+    """
 
     body: BaseModel | Mapping[str, object] | bytes | None = None
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
     content_type: str = "application/json"
+    octets: bytes | None = None
 
     def payload(self) -> bytes | None:
         """As it goes out."""
+        if self.octets is not None:
+            return self.octets
         if self.body is None or isinstance(self.body, bytes):
             return self.body
         if isinstance(self.body, BaseModel):

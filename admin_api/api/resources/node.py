@@ -106,7 +106,7 @@ async def ready(call: Call) -> ApiReply:
             context.restored.trouble,
             context.policy.trouble,
             context.subjects.trouble,
-            context.signing.trouble,
+            context.evidence.signing.trouble,
             *context.config_problems(),
             *context.feed.troubles,
             *context.upstream_troubles(),

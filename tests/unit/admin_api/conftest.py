@@ -22,6 +22,9 @@ from admin_api.api.serving import ApiServer
 from admin_api.api.settings import Serves
 from admin_api.audit.head import HeadKeeper
 from admin_api.backup.watch import RestoredWatch
+from admin_api.evidence.child import report
+from admin_api.evidence.desk import EvidenceDesk
+from admin_api.evidence.messages import EvidenceMade, EvidenceNotSigned, EvidenceRefused, MakeEvidence
 from admin_api.messages import NodeStatus, WorkerStatus
 from admin_api.outbox.delivery import Deliveries
 from admin_api.outbox.receivers import Outbox
@@ -95,10 +98,19 @@ class SignsHere(Signer):
 
     def __init__(self, state_dir: Path) -> None:
         super().__init__(None, state_dir)
-        self._folder = state_dir
 
     async def sign(self, kind: str, content: Content) -> dict[str, Any]:
-        return signed(kind, content, load_key(None, self._folder, makes=True))
+        return signed(kind, content, load_key(None, self.state_dir, makes=self.makes_key))
+
+    async def make_key(self) -> None:
+        load_key(None, self.state_dir, makes=True)
+
+
+class ReportsHere(EvidenceDesk):
+    """A desk whose reports are made in this process."""
+
+    async def _outcome(self, order: MakeEvidence) -> EvidenceMade | EvidenceNotSigned | EvidenceRefused:
+        return await report(order, bundled_catalogue(), Said())  # type: ignore[arg-type]
 
 
 class InForceAtOnce:
@@ -303,6 +315,7 @@ async def served(tmp_path: Path, with_tokens: Prepared) -> AsyncIterator[Served]
     )
     loaded = LoadedCatalogue(bundled_catalogue())
     current = CurrentCatalogue(loaded)
+    plans = Plans(None, tmp_path, at_once=2, seconds=30)
     context = Context(
         settings=settings,
         serves=Serves(),
@@ -317,8 +330,8 @@ async def served(tmp_path: Path, with_tokens: Prepared) -> AsyncIterator[Served]
         restored=RestoredWatch(store_access, subjects.reload, log),
         sinks=LogSinks(settings, store_access, log),
         audit_heads=HeadKeeper(store_access, tmp_path, log),
-        signing=SignsHere(tmp_path),
-        plans=Plans(None, tmp_path, at_once=2, seconds=30),
+        evidence=ReportsHere(plans, SignsHere(tmp_path)),
+        plans=plans,
         subscriptions=elsewhere,
         statistics=elsewhere,
         query_log=elsewhere,

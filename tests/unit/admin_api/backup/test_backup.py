@@ -339,6 +339,7 @@ async def test_files_of_the_state_directory_come_along_and_what_follows_from_the
     assert sorted(path.name for path in new.glob("moatdns.sqlite*")) == ["moatdns.sqlite"]
 
 
+@pytest.mark.slow
 async def test_the_key_that_signs_stays_where_it_is_when_a_backup_is_restored(
     tmp_path: Path, catalogue: Catalogue
 ) -> None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from admin_api.compiling.keeper import PolicyNote
+from admin_api.evidence.desk import EvidenceDesk
 from admin_api.evidence.lines import FORMAT
 from admin_api.evidence.recording import Recorder, Versions
 from admin_api.messages import NodeStatus
@@ -144,15 +147,67 @@ async def test_what_a_restore_suspended_has_ended_and_counts_again_from_when_it_
     assert first["source"] == again["source"]
 
 
-@pytest.mark.slow
 async def test_without_the_key_there_is_no_report_and_the_node_says_why(served: Served, tmp_path: Path) -> None:
-    lost = Signer(f"file:{tmp_path / 'gone'}", tmp_path)
-    object.__setattr__(served.context, "signing", lost)
+    object.__setattr__(served.context.settings, "signing_key", f"file:{tmp_path / 'gone'}")
     async with served.call("GET", "reports/evidence") as response:
         assert response.status == 503
         assert "signing key" in (await response.json())["detail"]
     ready = await served.get("/ready")
     assert any("not signed" in why for why in ready["why"])
+    object.__setattr__(served.context.settings, "signing_key", None)
+    assert await served.status("GET", "reports/evidence") == 200
+    assert (await served.get("/ready"))["why"] == []
+
+
+async def test_one_report_is_made_at_a_time_and_others_hear_that_they_come_too_soon(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("admin_api.evidence.desk._WAIT_SECONDS", 0.05)
+    async with served.context.evidence.turn():
+        async with served.call("GET", "reports/evidence") as response:
+            assert response.status == 503
+            assert response.headers["Retry-After"] == "5"
+            assert "another report" in (await response.json())["detail"]
+        assert await served.status("GET", "explain?name=claude.ai") == 200
+    assert served.context.evidence.refused == 1
+    assert await served.status("GET", "reports/evidence") == 200
+
+
+async def test_a_report_that_takes_too_long_is_ended_and_the_next_one_has_its_turn(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(served.context.plans, "_seconds", 0.05)
+        patch.setattr(served.context.evidence, "_outcome", lambda order: asyncio.sleep(60))
+        async with served.call("GET", "reports/evidence") as response:
+            assert response.status == 503
+            assert "admin.plan_seconds" in (await response.json())["detail"]
+    assert await served.status("GET", "reports/evidence") == 200
+
+
+def makers() -> list[psutil.Process]:
+    """Processes that make reports for this one."""
+    return [one for one in psutil.Process().children() if "admin_api.evidence.child" in one.cmdline()]
+
+
+@pytest.mark.slow
+async def test_a_report_is_made_in_a_process_of_its_own_and_the_loop_goes_on(
+    served: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    object.__setattr__(served.context, "evidence", EvidenceDesk(served.context.plans, Signer(None, tmp_path)))
+    made = asyncio.ensure_future(evidence(served))
+    turns = 0
+    while not made.done():
+        await asyncio.sleep(0.01)
+        turns += 1
+    assert made.result()["version"]
+    assert turns > 10
+    assert not makers(), "it is gone"
+    with monkeypatch.context() as patch:
+        patch.setattr(served.context.plans, "_seconds", 0.2)
+        assert await served.status("GET", "reports/evidence") == 503
+    assert not makers(), "what takes too long is killed, before its turn is over"
+    assert await served.status("GET", "reports/evidence") == 200
 
 
 async def test_the_page_shows_all_parts_and_passes_the_signed_file_on(served: Served, tmp_path: Path) -> None:

@@ -47,10 +47,10 @@ def run(number: int, began: datetime, beat: datetime) -> PeriodRow:
 def test_from_a_backup_to_its_restore_nothing_is_known_and_nobody_says_that_the_node_did_not_run() -> None:
     losses = losses_of([restore()])
     # As the backup had it: its last sign of life; and the run that began after the restore.
-    runs = [run(1, START - DAY, SAVED - timedelta(seconds=30)), run(2, RESTORED + HOUR, START + 59 * DAY)]
+    runs = [run(1, START - DAY, SAVED - timedelta(seconds=5)), run(2, RESTORED + HOUR, START + 59 * DAY)]
     found = list(without_losses(node_gaps(runs, [], START - DAY, PERIOD, 2), losses, PERIOD))
     assert [(line.kind, line.begins, line.ends, line.seconds) for line in found] == [
-        ("not known", text(SAVED - timedelta(seconds=30)), text(SAVED), 30),
+        ("not known", text(SAVED - timedelta(seconds=5)), text(SAVED), 5),
         ("not running", text(RESTORED), text(RESTORED + HOUR), 3600),
     ]
     assert found[1].source == "audit row 42"

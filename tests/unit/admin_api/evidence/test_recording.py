@@ -41,6 +41,7 @@ class Node:
         self.access = BreakableAccess(store)
         self.now = START
         self.workers = self.slots = 2
+        self.uptime_seconds = 0.0  # of the workers
         self.is_busy = False  # its supervisor, which then tells nothing
         self.troubles: list[str] = []
         self.policy = Policy()
@@ -61,7 +62,9 @@ class Node:
     async def status(self) -> NodeStatus:
         if self.is_busy:
             raise NoAnswer("busy")
-        return NodeStatus(tuple(WorkerStatus(slot, 1, 1, 0.0, None) for slot in range(self.workers)), self.slots)
+        return NodeStatus(
+            tuple(WorkerStatus(slot, 1, 1, self.uptime_seconds, None) for slot in range(self.workers)), self.slots
+        )
 
     async def begin(self, recorder: Recorder, started: datetime) -> None:
         await recorder._begin(started.timestamp())
@@ -169,6 +172,7 @@ async def test_a_crash_while_the_supervisor_told_nothing_is_known_by_the_last_wh
 
 async def test_a_run_whose_store_came_late_was_not_watched_before(node: Node) -> None:
     node.now += 10 * MINUTE
+    node.uptime_seconds = 600.0
     await node.begin(node.recorder(), START)
     (run,), (unwatched,) = await node.rows("unwatched")
     assert run.began == START
@@ -243,7 +247,7 @@ async def test_policies_that_came_in_force_before_the_run_was_noted_are_told_eac
     assert node.policy.hear is not None
     for second in (1, 2):
         node.policy.hear(PolicyNote(START + timedelta(seconds=second), 4 + second, 10, "abc"))
-    node.now = START + timedelta(seconds=3)
+    node.now, node.uptime_seconds = START + timedelta(seconds=3), 3.0
     await node.begin(recorder, START)
     (run,), _ = await node.rows()
     _, spans = await node.rows("policy", running=run.id)
@@ -276,7 +280,7 @@ async def test_more_reasons_than_are_noted_are_told_of_and_the_first_ones_stay(n
     await node.begin(recorder, START)
     for number in range(70):
         node.troubles = ["the store is away" + "!" * 1000, f"upstream {number} does not answer"]
-        await node.pass_by(recorder, MINUTE)
+        await node.pass_by(recorder, MINUTE, step=MINUTE)
     _, (degraded,) = await node.rows("degraded")
     why = degraded.body["why"]
     assert len(why) == 50
@@ -306,7 +310,7 @@ async def test_what_waits_for_the_store_has_a_bound_and_what_is_lost_is_counted(
     recorder = node.recorder()
     await node.begin(recorder, START)
     for number in range(10):
-        node.now += MINUTE
+        node.now += LOOK
         node.troubles = ["away"] if number % 2 == 0 else []
         await recorder.look()
     assert recorder.lost == 2

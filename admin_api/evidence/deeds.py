@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -95,16 +96,16 @@ async def owners(conn: AsyncConnection) -> Owners:
     return Owners(sorted(made))
 
 
-async def deeds_since(conn: AsyncConnection, start: datetime, of: Owners) -> list[Deed]:
-    """All from a time on, the oldest first. Raises Invalid for too many."""
+async def deeds_since(conn: AsyncConnection, start: datetime, of: Owners, *, most: int = MOST_DEEDS) -> list[Deed]:
+    """All from a time on, the oldest first. Raises Invalid for more than `most`."""
     c = audit.c
     wanted = or_(c.object.in_(_ALONE), *(c.object.startswith(kind) for kind in (*_KINDS, "policy/revisions/")))
-    query = select(*_columns()).where(c.at >= start, wanted).order_by(c.id).limit(MOST_DEEDS + 1)
+    query = select(*_columns()).where(c.at >= start, wanted).order_by(c.id).limit(most + 1)
     rows = await rows_of(conn, _Row, query)
-    if len(rows) > MOST_DEEDS:
-        why = f"since then the audit trail has more than {MOST_DEEDS:,} rows about policy: begin later"
+    if len(rows) > most:
+        why = f"since then the audit trail has more than {most:,} rows about policy: begin later"
         raise Invalid([("/from", why)])
-    return _told(rows, of)
+    return await asyncio.to_thread(_told, rows, of)
 
 
 async def standing_deeds(conn: AsyncConnection, start: datetime, of: Owners) -> list[Deed]:
@@ -113,15 +114,15 @@ async def standing_deeds(conn: AsyncConnection, start: datetime, of: Owners) -> 
     wanted = or_(c.object.startswith("groups/"), c.object.startswith("lists/"), c.object == "policy")
     query = select(*_columns()).where(wanted, c.at < start, c.action.not_in(_FETCHING)).order_by(c.id.desc())
     rows = await rows_of(conn, _Row, query.limit(MOST_STANDING))
-    return _told(rows[::-1], of)
+    return await asyncio.to_thread(_told, rows[::-1], of)
 
 
-async def pause_deeds(conn: AsyncConnection, start: datetime, of: Owners) -> list[Deed]:
-    """Rows of pauses before a time: one that was made then may have lasted beyond it."""
+async def pause_deeds(conn: AsyncConnection, start: datetime, of: Owners, *, most: int = MOST_DEEDS) -> list[Deed]:
+    """Rows of pauses before a time, the newest of them: one that was made then may have lasted beyond it."""
     c = audit.c
     query = select(*_columns()).where(c.object.startswith("pauses/"), c.at < start).order_by(c.id.desc())
-    rows = await rows_of(conn, _Row, query.limit(MOST_DEEDS))
-    return _told(rows[::-1], of)
+    rows = await rows_of(conn, _Row, query.limit(most))
+    return await asyncio.to_thread(_told, rows[::-1], of)
 
 
 async def first_row_at(conn: AsyncConnection) -> datetime | None:

@@ -15,6 +15,7 @@ from typing import Any, Final, cast
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from admin_api.compiling.keeper import NOT_RECORDED
+from admin_api.editing.errors import Invalid
 from admin_api.editing.refusals import BadRequest
 from admin_api.evidence.deeds import Deed, deeds_since, owners, pause_deeds
 from admin_api.evidence.gaps import pauses_of
@@ -42,6 +43,9 @@ from resolver.policy.moments import End, Moment
 from resolver.policy.rule_layer import Rank
 from resolver.policy.snapshot import PolicySnapshot
 from resolver.policy.subjects import Lease, Pause, Subject, Subjects
+
+MOST_LATER: Final = 20_000
+"""Rows of the audit trail since then that are looked at, for this is done beside all other calls; beyond, no answer."""
 
 MOST_UNDONE_OCTETS: Final = 4 << 20
 """Changes since then that are undone at most, compressed as revisions keep them; of more, there is no answer."""
@@ -96,9 +100,9 @@ async def explained_at(
     """
     async with store.read() as connection:
         then = await _circumstances(connection, catalogue, asked.at, started)
-        deeds = await deeds_since(connection, then.stored_at or asked.at, await owners(connection))
+        deeds = await _deeds(connection, then.stored_at or asked.at)
         _check_losses(deeds, asked.at, then.notes)
-        subjects = await _subjects(connection, asked, lease_days, then.notes)
+        subjects = await _subjects(connection, asked, deeds, lease_days, then.notes)
     later = [deed for deed in deeds if then.stored_at is None or deed.at > then.stored_at]
     snapshot, changed_lists = await _snapshot(store, catalogue, now, then.revision, later)
     for name, why in _lacking(then.lacks, snapshot):
@@ -167,14 +171,24 @@ def _check_losses(deeds: Sequence[Deed], at: datetime, notes: list[str]) -> None
             raise BadRequest(409, f"what was written then is lost ({loss.source}: {loss.reason}): no verdict")
 
 
-async def _subjects(conn: AsyncConnection, asked: AskedThen, lease_days: int, notes: list[str]) -> Subjects:
+async def _deeds(conn: AsyncConnection, since: datetime) -> list[Deed]:
+    """Rows about policy since a time. Raises BadRequest (409) for too many."""
+    try:
+        return await deeds_since(conn, since, await owners(conn), most=MOST_LATER)
+    except Invalid:
+        why = f"since then the audit trail has more than {MOST_LATER:,} rows about policy: no verdict"
+        raise BadRequest(409, why) from None
+
+
+async def _subjects(
+    conn: AsyncConnection, asked: AskedThen, deeds: Sequence[Deed], lease_days: int, notes: list[str]
+) -> Subjects:
     """The lease of the client, and all exemptions and pauses of then."""
     at, moment = asked.at, Moment(asked.at.timestamp(), 0.0)
     found: list[Subject] = [exemption_of(row, moment) for row in await exemptions.active_at(conn, at)]
     until = at + timedelta(microseconds=1)
-    who = await owners(conn)
-    before = [*await pause_deeds(conn, at, who), *(await deeds_since(conn, at, who))]
-    for deed, ended, ends in pauses_of(before, Period(at, until, until)):
+    before = await pause_deeds(conn, at, await owners(conn), most=MOST_LATER)
+    for deed, ended, ends in pauses_of([*before, *(one for one in deeds if one.at >= at)], Period(at, until, until)):
         if deed.at <= at and (ended is None or ended > at):
             found.append(Pause(deed.name, (deed.after or {}).get("group"), End.at(ends.timestamp(), moment)))
     address = str(parse_client(asked.client))

@@ -252,6 +252,20 @@ async def test_a_moment_of_which_too_little_is_known_has_no_verdict_but_the_reas
     assert "version 7, feed 9" in await refused(datetime.now(UTC), 409)
 
 
+async def test_a_moment_since_which_too_much_happened_has_no_verdict(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert await served.status("POST", "groups", {"name": "lab"}) == 201
+    await record(served)
+    at = datetime.now(UTC).isoformat().replace("+00:00", "Z")
+    monkeypatch.setattr("admin_api.evidence.then.MOST_LATER", 2)
+    for mode in ("monitor", "enforce", "monitor"):
+        assert await served.status("PATCH", "groups/lab", {"mode": mode}) == 200
+    async with served.call("GET", f"explain?name=claude.ai&at={at}") as response:
+        assert response.status == 409
+        assert "more than 2 rows" in (await response.json())["detail"]
+
+
 async def test_of_a_moment_whose_rows_are_lost_there_is_no_verdict(served: Served) -> None:
     assert await served.status("POST", "groups", {"name": "lab"}) == 201
     await record(served)

@@ -109,9 +109,12 @@ async def deeds_since(conn: AsyncConnection, start: datetime, of: Owners, *, mos
 
 
 async def standing_deeds(conn: AsyncConnection, start: datetime, of: Owners) -> list[Deed]:
-    """Rows of groups, lists and the config's policy before a time, the newest MOST_STANDING of them; oldest first."""
+    """Rows of groups, lists, local names and the config's policy before a time, the newest MOST_STANDING of them.
+
+    The oldest comes first.
+    """
     c = audit.c
-    wanted = or_(c.object.startswith("groups/"), c.object.startswith("lists/"), c.object == "policy")
+    wanted = or_(*(c.object.startswith(kind) for kind in ("groups/", "lists/", "local/")), c.object == "policy")
     query = select(*_columns()).where(wanted, c.at < start, c.action.not_in(_FETCHING)).order_by(c.id.desc())
     rows = await rows_of(conn, _Row, query.limit(MOST_STANDING))
     return await asyncio.to_thread(_told, rows[::-1], of)

@@ -53,7 +53,7 @@ from admin_api.evidence.losses import (
 from admin_api.evidence.standing import StandingRecords, standing_lines
 from admin_api.evidence.uses import UseCounts, Uses, use_texts
 from admin_api.second_owner.openings import OpeningLookup
-from admin_api.store import audit, exemptions, groups, leases, lists, periods, revisions, rules
+from admin_api.store import audit, exemptions, groups, leases, lists, local_names, periods, revisions, rules
 from admin_api.store.columns import iso_text
 from admin_api.store.exemptions import EventRow, ExemptionRow
 from admin_api.store.leases import LeaseEvent
@@ -101,6 +101,7 @@ class _Records:
     groups_now: States
     before: Sequence[Deed]
     lists_now: States
+    local_now: States
     file_policy: Mapping[str, Any]
     allowing: Sequence[AllowRules]
     exemptions: Sequence[ExemptionRow]
@@ -140,6 +141,7 @@ async def _read(conn: AsyncConnection, wanted: Wanted) -> _Records:
         groups_now=states,
         before=await standing_deeds(conn, period.start, who),
         lists_now={row.name: row.plain() for row in await lists.all_lists(conn)},
+        local_now={row.name: row.plain() for row in await local_names.all_names(conn)},
         file_policy=dict(await read_file_policy(conn)),
         allowing=await rules.allowing(conn, stored[0].revision if stored else 0),
         exemptions=await exemptions.touching(conn, period.start, period.until),
@@ -258,6 +260,7 @@ def _standing(records: _Records, wanted: Wanted, known: ForceHistory) -> list[St
         records.deeds,
         records.allowing,
         allowed,
+        records.local_now,
     )
     found = standing_lines(of, known, records.lookup.facts, wanted.period, wanted.group)
     return sorted(found, key=lambda one: (one.begins or "", one.kind, one.what))

@@ -11,6 +11,7 @@ from admin_api.evidence.deeds import Deed, Owners
 from admin_api.evidence.gaps import pauses_of
 from admin_api.evidence.in_force import ForceHistory, GroupTurn, Segment, States, batches, turns
 from admin_api.evidence.lines import ExemptLine, OpeningLine, Period, text_of
+from admin_api.evidence.standing import LOCAL, local_phrase
 from admin_api.evidence.uses import Uses
 from admin_api.second_owner.groups import changed
 from admin_api.second_owner.openings import Entry, OpeningLookup
@@ -20,7 +21,6 @@ from admin_api.store.leases import LeaseEvent
 from admin_api.store.restored import CONFIRM
 
 EXEMPTION, PAUSE, LEASE, POLICY, LIST, TOKEN, CONFIG = "exemption", "pause", "lease", "group", "list", "token", "config"
-LOCAL: Final = "local"
 
 MOST_TURNS: Final = 2_000
 """Changes of groups that are held against each other; of more, the newest."""
@@ -210,8 +210,7 @@ def _phrases(deed: Deed, lookup: OpeningLookup) -> Iterator[tuple[str, str]]:
         yield from ((LIST, phrase) for phrase in lookup.of_lists([entry]))
         yield from ((LIST, phrase) for phrase in _rules(deed, before, after))
     elif deed.kind == "local":  # whichever rules there were: the name is answered before them
-        leads = [*after["addresses"], *([after["alias"]] if after["alias"] else [])] if after else []
-        what = f"is answered by {some_of(leads)}, whatever the policy says" if leads else "is no longer answered here"
+        what = local_phrase(after) if after else "is no longer answered here"
         yield LOCAL, f"local name {deed.name!r} {what}"
     elif deed.kind == "tokens" and deed.action == "create":
         yield TOKEN, f"token {deed.name!r} of role {after.get('role')} is created for {after.get('owner')}"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -20,7 +20,7 @@ from admin_api.store.policy import DEFAULT_BLOCK, DEFAULT_RESPONSE
 from admin_api.store.rules import AllowRules
 from admin_api.store.states import UNWATCHED
 
-GROUP, LIST, CONFIG = "group", "list", "config"
+GROUP, LIST, LOCAL, CONFIG = "group", "list", "local", "config"
 
 State = Mapping[str, Any]
 Phrases = Callable[[State], Iterable[str]]
@@ -33,7 +33,7 @@ _STRICT: Final[State] = {"schedule": None, "allow": [], "response": None, **UNWA
 
 @dataclass(frozen=True, slots=True)
 class StandingRecords:
-    """Groups, lists and the config file's policy as they are now, and the rows that tell how they came to be.
+    """Groups, lists, local names and the config file's policy as they are now, and the rows that tell of them.
 
     `before` are rows of before the period, as many as are looked at; `deeds` are all since its beginning.
     """
@@ -45,6 +45,7 @@ class StandingRecords:
     deeds: Sequence[Deed]
     allowing: Sequence[AllowRules]
     allowed_of: Callable[[str], Allowed | None]  # allow rules of a content file; None: it is no longer there
+    local: Mapping[str, State] = field(default_factory=dict)  # those that the API makes
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +79,8 @@ def standing_lines(
             yield from _line(GROUP, one.name, f"group {one.name!r} {one.phrase}", one, period)
     for one in stood.of("lists", records.lists, lambda state: _list_phrases(state, records.allowed_of)):
         yield from _line(LIST, None, f"list {one.name!r} {one.phrase}", one, period)
+    for one in stood.of("local", records.local, lambda state: [local_phrase(state)]):
+        yield from _line(LOCAL, None, f"local name {one.name!r} {one.phrase}", one, period)
     for one in stood.of("policy", {"": records.file_policy}, _config_phrases):
         yield from _line(CONFIG, None, one.phrase, one, period)
     for one in stood.allowing():
@@ -110,6 +113,11 @@ def _list_phrases(state: State, allowed_of: Callable[[str], Allowed | None]) -> 
             yield f"of the config file has {state.get('rules')} rules that are not kept: which allow, is not known"
         elif allowed.count:
             yield f"of the config file allows {some_of(allowed.names, allowed.count)}"
+
+
+def local_phrase(state: State) -> str:
+    """The answer to a local name, in a phrase: before the policy, whichever rules there are for it."""
+    return f"is answered by {state['alias'] or some_of(state['addresses'])}, whatever the policy says"
 
 
 def _config_phrases(state: State) -> Iterator[str]:

@@ -38,12 +38,15 @@ def told(
     allowing: Sequence[AllowRules] = (),
     stored: Sequence[RevisionRow] = (),
     file_policy: Any = None,
+    local: Mapping[str, Any] | None = None,
 ) -> dict[str, StandingLine]:
     """Lines by what they say, of deeds in their order."""
     before = [one for one in deeds if one.at < START]
     since = [one for one in deeds if one.at >= START]
     contents = {"c1": Allowed(("fine.example",), 1), "c0": Allowed((), 0)}
-    records = StandingRecords(groups or {}, lists or {}, file_policy or {}, before, since, allowing, contents.get)
+    records = StandingRecords(
+        groups or {}, lists or {}, file_policy or {}, before, since, allowing, contents.get, local or {}
+    )
     lines = list(standing_lines(records, ForceHistory(stored, []), FACTS, PERIOD, group))
     assert len({line.what for line in lines}) == len(lines)
     return {line.what: line for line in lines}
@@ -188,3 +191,22 @@ async def test_the_report_tells_what_stood_before_its_period(served: Served) -> 
     assert {line["by"] for line in standing.values()} == {"tests (token:a-admin)"}
     assert all(line["begins"] < begin and line["ends"] is None for line in standing.values())
     assert content["openings"] == []
+
+
+def test_a_local_name_stands_from_when_it_was_made_until_it_leads_elsewhere_or_goes() -> None:
+    def state(name: str, *addresses: str, alias: str | None = None) -> dict[str, Any]:
+        return {"name": name, "addresses": list(addresses), "alias": alias}
+
+    old, new = state("claude.ai", "10.0.0.1"), state("claude.ai", alias="far.example")
+    kept = state("kept.example", "10.0.0.2")
+    deeds = [
+        deed(1, START - 9 * DAY, "create", "local/claude.ai", None, old),
+        deed(2, START + DAY, "update", "local/claude.ai", old, new),
+        deed(3, START + 2 * DAY, "delete", "local/claude.ai", new, None),
+    ]
+    lines = told(deeds=deeds, local={"kept.example": kept})
+    assert {what.partition(",")[0]: times(line) for what, line in lines.items()} == {
+        "local name 'claude.ai' is answered by 10.0.0.1": ("2026-02-21", "2026-03-03"),
+        "local name 'claude.ai' is answered by far.example": ("2026-03-03", "2026-03-04"),
+        "local name 'kept.example' is answered by 10.0.0.2": (None, None),
+    }

@@ -155,6 +155,14 @@ async def page(
     return await rows_of(conn, ChangeRequestRow, query)
 
 
+async def waiting_for_groups(conn: AsyncConnection, now: datetime) -> dict[str, str]:
+    """The newest change request that waits for each group that one would change: its id, by the group's name."""
+    c = change_requests.c
+    waits = (c.status == "pending") & (c.expires_at > now) & c.operation.endswith("/groups/{name}", autoescape=True)
+    rows = await conn.execute(select(c.path, c.id).where(waits).order_by(c.created_at, c.id))
+    return {path["name"]: number for path, number in rows}
+
+
 async def count_pending(conn: AsyncConnection, now: datetime) -> int:
     """How many wait."""
     c = change_requests.c

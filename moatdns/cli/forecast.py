@@ -25,8 +25,11 @@ def print_forecast(found: Item) -> None:
         for part, what in (("services", "service"), ("names", "name")):
             for one in group[part][:_ROWS]:
                 print_line(f"  {what} {one.get('name') or one['service'] or one['list'] or '-'}: {_numbers(one)}")
-            if (left := len(group[part]) - _ROWS) > 0:
+            left = max(0, len(group[part]) - _ROWS) + (group["names_left_out"] if part == "names" else 0)
+            if left:
                 print_line(f"  and {left} {what}s more")
+        for one in group["top_clients"][:_ROWS]:
+            print_line(f"  client {one['client']}: {one['services']} services, {one['queries']} queries")
         for one in group["requests"][:_ROWS]:
             print_line(f"  likely request: {one['scope']} for {one['clients']} clients")
     if not found["groups"]:

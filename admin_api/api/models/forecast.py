@@ -99,6 +99,7 @@ class RollOutGroup(BaseModel):
     watches: list[str] = Field(description="Names that are watched beside `mode`.")
     monitored: int = Field(description="Queries that would have been blocked, in the last `watch_days` days.")
     blocked: int = Field(description="Queries that were blocked in the last `watch_days` days.")
+    waits: str | None = Field(description="Change request of this group that waits for another owner; the newest.")
     notes: list[str]
 
 

@@ -15,7 +15,7 @@ from admin_api.editing.refusals import BadRequest
 from admin_api.forecast.counting import CountedLog, GroupCount
 from admin_api.forecast.messages import FORECAST_CHANNEL, CountLog
 from admin_api.forecast.stages import MOST_ROWS, WATCH_DAYS, GroupStage, stage_of
-from admin_api.store import audit, groups
+from admin_api.store import audit, change_requests, groups
 from admin_api.store.groups import GroupRow
 from resolver.config.notes import group_notes
 from resolver.errors import MoatdnsError
@@ -77,14 +77,18 @@ async def roll_out(call: Call) -> ApiReply:
                 lately["blocked"][hits["key"]] += hits["blocked"]
     items = []
     async with context.store.read() as connection:
+        waits = await change_requests.waiting_for_groups(connection, now)
         for row in await groups.all_groups(connection):
             trail = await audit.page(connection, limit=MOST_ROWS, object=f"groups/{row.name}")
             stage = stage_of(row, trail, now, has_hits=row.name in ever)
-            items.append(_item(row, stage, lately["monitored"][row.name], lately["blocked"][row.name], now))
+            counts = lately["monitored"][row.name], lately["blocked"][row.name]
+            items.append(_item(row, stage, *counts, now, waits.get(row.name)))
     return ApiReply(models.RollOut(items=items, watch_days=WATCH_DAYS))
 
 
-def _item(row: GroupRow, stage: GroupStage, monitored: int, blocked: int, now: datetime) -> models.RollOutGroup:
+def _item(
+    row: GroupRow, stage: GroupStage, monitored: int, blocked: int, now: datetime, waits: str | None
+) -> models.RollOutGroup:
     notes = list(group_notes(row, now))
     if stage.stage == "enforced" and not stage.watched_before:
         notes.append("it was enforced without a watch: nobody knows who is hit")
@@ -99,6 +103,7 @@ def _item(row: GroupRow, stage: GroupStage, monitored: int, blocked: int, now: d
         watches=list(row.monitor),
         monitored=monitored,
         blocked=blocked,
+        waits=waits,
         notes=notes,
     )
 

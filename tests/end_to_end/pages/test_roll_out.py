@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
 from collections.abc import Iterator
 
 import pytest
@@ -9,7 +12,7 @@ from playwright.sync_api import Browser
 
 from tests.support.browser import Person
 from tests.support.clients import ask, is_blocked, rdata
-from tests.support.moatdns import Moatdns
+from tests.support.moatdns import MOATDNS, Moatdns
 from tests.support.programs import wait_until
 from tests.support.unbound import Unbound
 
@@ -36,12 +39,27 @@ def test_a_group_is_led_from_the_watch_to_the_block_and_back(chromium: Browser, 
         assert "watching" in page.locator("main").inner_text()
         names = page.get_by_role("row").filter(has_text="claude.ai").all_inner_texts()
         assert any("anthropic/claude" in name for name in names)
+        assert_the_command_says_the_same(server)
         page.get_by_role("button", name="Enforce").click()
         page.get_by_text("Group default is enforced now.").wait_for()
         assert is_blocked(ask(server.port, "claude.ai"))
         page.get_by_role("button", name="Back to monitor").click()
         page.get_by_text("Group default is only watched now.").wait_for()
         assert not is_blocked(ask(server.port, "claude.ai"))
+
+
+def assert_the_command_says_the_same(server: Moatdns) -> None:
+    environment = {
+        **os.environ,
+        "MOATDNS_TOKEN": str(server.api.token),
+        "MOATDNS_URL": f"http://127.0.0.1:{server.admin_port}",
+    }
+    command = [str(MOATDNS), "report", "forecast", "--group", "default", "--json"]
+    ran = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+    told, by_api = json.loads(ran.stdout), server.api.get("reports/forecast?group=default")
+    moments = ("from", "to")
+    assert {**told, **dict.fromkeys(moments)} == {**by_api, **dict.fromkeys(moments)}
+    assert told["groups"][0]["queries"] > 0
 
 
 def test_lists_for_firewalls_close_what_the_policy_in_force_closes_and_no_more(server: Moatdns) -> None:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from admin_api.query_log import files
+from admin_api.store import tokens
 from tests.support.log_blocks import add_rows
 from tests.unit.admin_api.browser import Browser
 from tests.unit.admin_api.conftest import Served
@@ -69,6 +70,24 @@ async def test_the_forecast_says_who_would_be_hit_and_what_they_would_ask_for(se
         assert "anthropic/claude" in page
         assert "10.0.0.1" in page
         assert ("Begin to watch" in page) is sees
+
+
+async def test_under_four_eyes_going_back_waits_for_another_owner_and_enforcing_does_not(served: Served) -> None:
+    object.__setattr__(served.context.settings, "approval", "four-eyes")
+    async with served.store.change("test") as change:
+        _, of_another = await tokens.create(change, name="ben", owner="Ben", role="admin")
+    browser = await Browser.log_in(served, "admin")
+    await step(browser, "/roll-out", "watch")
+    assert (await served.get("groups/default"))["mode"] == "enforce"
+    waits = (await served.get("reports/roll-out"))["items"][0]["waits"]
+    for address in ("/roll-out", "/roll-out/default"):
+        assert f'href="/changes/{waits}"' in (await browser.get(address))[0]
+    approve = f"change-requests/{waits}:approve"
+    assert await served.status("POST", approve, {}, Authorization=f"Bearer {of_another}") == 200
+    assert await state(served, "default") == "watching"
+    assert (await served.get("reports/roll-out"))["items"][0]["waits"] is None
+    await step(browser, "/roll-out/default", "enforce")
+    assert await state(served, "default") == "enforced"
 
 
 async def test_what_there_is_not_is_told(served: Served) -> None:

@@ -13,6 +13,7 @@ import yaml
 
 from blocklists.yaml_files import parse_yaml
 from resolver.config.addresses import read_network
+from resolver.config.wording import shown
 from resolver.errors import CatalogueError, RuleError
 
 _FILE: Final = "networks.yaml"
@@ -35,6 +36,16 @@ class OwnNetworks:
 
     vendors: tuple[OwnNetwork, ...]
     resolvers: tuple[OwnNetwork, ...]
+
+    def of_vendor(self, vendor: str) -> list[str]:
+        """The networks of a vendor, by its id. Raises RuleError where none are known."""
+        found = [one.network for one in self.vendors if one.owner == vendor]
+        if not found:
+            owners = ", ".join(sorted({one.owner for one in self.vendors}))
+            raise RuleError(
+                f"{shown(vendor)} publishes no networks as solely its own, as far as is known; these do: {owners}"
+            )
+        return found
 
 
 @cache

@@ -20,6 +20,7 @@ class Serves:
     server_name: str | None = None  # in the certificate of DoT and DoH
     identity: str | None = None
     trusted_proxies: tuple[str, ...] = ()  # networks whose PROXY headers are believed, CIDR
+    clients: tuple[str, ...] = ()  # networks that may ask, CIDR
 
     @classmethod
     def of(cls, settings: WorkerSettings, serving: tuple[Listen, ...]) -> Serves:
@@ -35,4 +36,10 @@ class Serves:
             server_name=settings.encrypted.server_name,
             identity=settings.server.identity,
             trusted_proxies=tuple(one.network for one in settings.trusted_proxies if PROXY in one.sources),
+            clients=settings.clients_allow,
         )
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """Addresses that it listens on."""
+        return tuple(host for host, _ in (*self.do53, *self.dot, *self.doh))

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from resolver.config.addresses import NAMED_CLIENTS, read_network
+from resolver.config.wording import shown
 from resolver.errors import RuleError
 from resolver.policy.groups import Network
 
@@ -16,7 +17,7 @@ DNS_PORTS: Final = (53, 853)
 HTTPS_PORT: Final = 443
 FAMILIES: Final[tuple[int, ...]] = (4, 6)
 
-_BESIDE_HOSTS: Final = NAMED_CLIENTS["loopback"]  # no firewall sees what a host says to itself
+_NAME_CLIENTS: Final = "name the networks of your clients (--clients; in the API clients=)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +42,8 @@ def closing_of(
     listens_on: Iterable[str],
     allowed: Iterable[str],
     *,
-    resolvers: Iterable[str] = (),
-    clients: Iterable[str] = (),
+    resolvers: Sequence[str] = (),
+    clients: Sequence[str] = (),
     public: Iterable[str] = (),
     closed: Iterable[str] = (),
 ) -> Closing:
@@ -51,16 +52,28 @@ def closing_of(
     `resolvers` and `clients` are taken instead where they are given. Raises RuleError where it cannot be known who is
     to be left open, and for what is no network.
     """
-    open_ones = _merged(resolvers) or _merged(host for host in listens_on if _is_reachable(host))
+    open_ones = _merged(_addresses(resolvers)) or _merged(host for host in listens_on if _is_reachable(host))
     if not open_ones:
         raise RuleError(
             "the config listens on loopback or on all addresses, so that nothing says by which address clients reach "
-            "this resolver: name each with --resolver"
+            "this resolver: name each (--resolver; in the API resolver=)"
         )
     closed_in = _merged(clients) or _merged(network for entry in allowed for network in _expanded(entry))
     if not closed_in:
-        raise RuleError("clients.allow has loopback alone: name the networks of your clients with --clients")
+        raise RuleError(f"clients.allow has loopback alone: {_NAME_CLIENTS}")
+    if not clients and any(network.endswith("/0") for network in closed_in):
+        raise RuleError(
+            f"clients.allow has all addresses, and so those that ask name servers of yours: {_NAME_CLIENTS}"
+        )
     return Closing(open_ones, closed_in, _merged(public), _merged(closed))
+
+
+def _addresses(resolvers: Iterable[str]) -> Iterator[str]:
+    for text in resolvers:
+        network = ipaddress.ip_network(read_network(text))
+        if network.prefixlen != network.max_prefixlen:  # all in it would be open
+            raise RuleError(f"{shown(text)} is a network: name this resolver's addresses one by one")
+        yield text
 
 
 def _is_reachable(host: str) -> bool:
@@ -70,7 +83,7 @@ def _is_reachable(host: str) -> bool:
 
 def _expanded(entry: str) -> Iterator[str]:
     for network in NAMED_CLIENTS.get(entry, (entry,)):
-        if network not in _BESIDE_HOSTS:
+        if not ipaddress.ip_network(network).is_loopback:  # no firewall sees what a host says to itself
             yield network
 
 

@@ -11,6 +11,7 @@ from admin_api.firewall.closing import DNS_PORTS, FAMILIES, HTTPS_PORT, Closing
 
 _FIRST_WORD: Final = {4: "", 6: "6"}  # behind the names of sections and settings
 _SERVICES: Final = (("moatdns-dns", DNS_PORTS), ("moatdns-https", (HTTPS_PORT,)))
+_MEMBERS: Final = 50  # of a group that one line names
 _SETS: Final = ("resolvers", "clients", "public", "closed")
 
 
@@ -42,6 +43,7 @@ def fortigate(closing: Closing) -> str:
 def _lines(closing: Closing) -> Iterator[str]:
     yield '# Leaves moatdns as the only resolver of these clients. Replace "any" by your interfaces where you need to.'
     yield "# 'edit 0' puts each policy last: move all five, in this order, above those that let clients out ('move')."
+    yield "# Before you run it again, delete them: a policy's name is there once."
     yield "# The first two open what they name; the first needs 'set nat enable' where addresses are translated."
     parts = {version: closing.of(version) for version in FAMILIES}
     for version, part in parts.items():
@@ -93,8 +95,10 @@ def _addresses(version: int, part: Closing) -> Iterator[str]:
     yield "end"
     yield f"config firewall addrgrp{word}"
     for name, networks in named:
-        members = " ".join(f'"{entry}"' for entry, _ in _entries(name, version, networks))
-        yield from _entry(_group(name, version), [f"set member {members}"])
+        members = [f'"{entry}"' for entry, _ in _entries(name, version, networks)]
+        parts = [" ".join(members[first : first + _MEMBERS]) for first in range(0, len(members), _MEMBERS)]
+        settings = [f"{'append' if number else 'set'} member {part}" for number, part in enumerate(parts)]
+        yield from _entry(_group(name, version), settings)
     yield "end"
 
 

@@ -21,13 +21,18 @@ def mikrotik(closing: Closing) -> str:
 
 def _lines(closing: Closing) -> Iterator[str]:
     yield "# Leaves moatdns as the only resolver of these clients. It only refuses."
-    yield "# The last line of each part puts the jump first; without place-before=0 where there is no rule yet."
+    yield "# Loading it again replaces it. The last line of each part puts the jump before the other rules of forward;"
+    yield "# where there are none yet, leave place-before out."
     yield "# The router's own resolver is another way: /ip dns set allow-remote-requests=no"
     for version in FAMILIES:
         part = closing.of(version)
         if not part.clients:
             continue
+        yield f"{_MENU[version]} filter"
+        yield "remove [find jump-target=moatdns]"
+        yield f"remove [find {_CHAIN}]"
         yield f"{_MENU[version]} address-list"
+        yield 'remove [find list~"^moatdns-"]'
         for name in ("resolvers", "clients", "public", "closed"):
             for network in getattr(part, name):
                 yield f"add list=moatdns-{name} address={network}"
@@ -51,6 +56,6 @@ def _lines(closing: Closing) -> Iterator[str]:
                 'comment="moatdns: closed networks"'
             )
         yield (
-            "add chain=forward action=jump jump-target=moatdns src-address-list=moatdns-clients place-before=0 "
-            'comment="moatdns"'
+            "add chain=forward action=jump jump-target=moatdns src-address-list=moatdns-clients "
+            'comment="moatdns" place-before=[:pick [find chain=forward !dynamic] 0]'
         )

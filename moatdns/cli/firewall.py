@@ -50,8 +50,8 @@ def firewall(
     as_json: JsonOption = False,
 ) -> None:
     """Print firewall rules that close ports 53 and 853 to all but this resolver."""
-    write = FORMATS.get(kind)
-    if write is None:
+    form = FORMATS.get(kind)
+    if form is None:
         fail(f"{kind!r} is no format: use one of {', '.join(FORMATS)}", code=2)
     _, loaded = load(config)
     listen = loaded.listen
@@ -64,24 +64,15 @@ def firewall(
             resolvers=resolver or (),
             clients=clients or (),
             public=[*public, *(_read(resolvers_file) if resolvers_file else ())],
-            closed=[network for name in vendor or () for network in _of_vendor(name)],
+            closed=[network for name in vendor or () for network in known.of_vendor(name)],
         )
     except (RuleError, CatalogueError) as error:
         fail(str(error))
-    text = write(closing)
+    text = form.text(closing)
     if as_json:
         print_json({"format": kind, "rules": text})
         return
     print_lines(text.removesuffix("\n"))
-
-
-def _of_vendor(name: str) -> list[str]:
-    known = own_networks().vendors
-    found = [one.network for one in known if one.owner == name]
-    if not found:
-        owners = ", ".join(sorted({one.owner for one in known}))
-        fail(f"--vendor: {name!r} publishes no networks as solely its own, as far as is known; these do: {owners}")
-    return found
 
 
 def _read(file: Path) -> list[str]:

@@ -1,4 +1,4 @@
-"""The rules for nftables, loaded on a gateway between a client, this resolver and a foreign one."""
+"""The rules for nftables and for iptables, loaded on a gateway between a client, this resolver and a foreign one."""
 
 from __future__ import annotations
 
@@ -24,7 +24,15 @@ def test_a_client_that_reached_foreign_resolvers_reaches_this_one_alone_which_st
     )
     assert ran.returncode == 0, ran.stderr
     found = json.loads(ran.stdout)
-    assert len(found["before"]) == 20
-    assert found["before"] == dict.fromkeys(found["before"], True)
-    assert found["after"] == {place: not place.startswith(CLOSED) for place in found["before"]}
-    assert found["own"] == ["203.0.113.99"]
+    before = found["reached"]["before"]
+    assert len(before) == 20
+    assert before == dict.fromkeys(before, True)
+    closed = {place: not place.startswith(CLOSED) for place in before}
+    assert found["reached"] == {
+        "before": before,
+        "nftables": closed,
+        "after nftables": before,
+        "iptables": closed,
+        "after iptables": before,
+    }
+    assert found["own"] == {name: ["203.0.113.99"] for name in ("nftables", "iptables")}

@@ -1,12 +1,13 @@
 """A resolver behind a gateway with our rules, in network namespaces: ``python -m tests.support.firewalled FOLDER``.
 
 This process is in the resolver's namespace; a client, the gateway and a foreign network have theirs. What the client
-reaches before the rules of ``moatdns firewall nftables`` are loaded, and after, is printed as JSON.
+reaches before the rules of ``moatdns firewall`` are loaded, with each format, and between them, is printed as JSON.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -27,10 +28,17 @@ VENDOR = "160.79.104.10"  # in a network that a vendor publishes as its own
 _ROUTERS = {"resolver": ("10.0.0.1", "fd00:0:0:1::1"), "client": ("10.0.1.1", "fd00:0:0:2::1")}
 _ROUTERS["foreign"] = ("203.0.113.1", "2001:db8:f::1")
 _IP = program("ip")
+_SYSCTLS = {"net/ipv4/ip_forward": 1, "net/ipv6/conf/all/forwarding": 1}
+_SYSCTLS |= {"net/ipv4/icmp_ratelimit": 0, "net/ipv6/icmp/ratelimit": 0}  # so that each refusal is told at once
+_FORMATS = {  # how each is loaded, and taken away again
+    "nftables": (["nft", "-f"], ["nft", "delete", "table", "inet", "moatdns"]),
+    "iptables": (["sh"], ["sh", "-c", "iptables -F FORWARD && ip6tables -F FORWARD"]),
+}
 
 
 def main(folder: Path) -> None:
     """Set everything up, look, load the rules, look again."""
+    os.environ["PATH"] += ":/usr/sbin:/sbin"
     with ExitStack() as stack:
         gateway, client, foreign = (stack.enter_context(_namespace()) for _ in range(3))
         _wire(gateway, None, "resolver", RESOLVER)
@@ -39,8 +47,8 @@ def main(folder: Path) -> None:
         for more in (WEB, VENDOR):
             _in(foreign, _IP, "address", "add", f"{more}/32", "dev", "lo")
             _in(gateway, _IP, "route", "add", f"{more}/32", "via", FOREIGN[4])
-        for key in ("net.ipv4.ip_forward", "net.ipv6.conf.all.forwarding"):
-            _in(gateway, "sh", "-c", f"echo 1 > /proc/sys/{key.replace('.', '/')}")
+        for key, value in _SYSCTLS.items():
+            _in(gateway, "sh", "-c", f"echo {value} > /proc/sys/{key}")
         stack.enter_context(_running([*_enter(foreign), sys.executable, "-m", "tests.support.reaching", "--answer"]))
         port = free_port()
         config: dict[str, Any] = {
@@ -52,18 +60,21 @@ def main(folder: Path) -> None:
         with Moatdns(folder, config) as moatdns:
             moatdns.port = port
             wait_until(lambda: _look(client)["53/udp 4"], "that the foreign resolver is reached")
-            before = _look(client)
-            rules = folder / "moatdns.nft"
+            reached, own = {"before": _look(client)}, {}
             listed = folder / "resolvers.txt"
             listed.write_text("# our list\n203.0.113.53\n2001:db8:f::53\n")
-            made = [str(MOATDNS), "firewall", "nftables", "--config", str(moatdns.config_file)]
-            more = ["--resolvers-file", str(listed), "--vendor", "anthropic"]
-            rules.write_text(subprocess.run([*made, *more], check=True, capture_output=True, text=True).stdout)
-            for _ in range(2):  # the second time takes the place of the first
-                _in(gateway, program("nft"), "-f", str(rules))
-            after = _look(client)
-            own = dig(port, "asked-after-the-rules.example").rdata
-    sys.stdout.write(json.dumps({"before": before, "after": after, "own": own}))
+            more = ["--config", str(moatdns.config_file), "--resolvers-file", str(listed), "--vendor", "anthropic"]
+            for name, (load, unload) in _FORMATS.items():
+                rules = folder / f"rules.{name}"
+                made = subprocess.run([str(MOATDNS), "firewall", name, *more], check=True, capture_output=True)
+                rules.write_bytes(made.stdout)
+                for _ in range(2):  # the second time takes the place of the first
+                    _in(gateway, *load, str(rules))
+                reached[name] = _look(client)
+                own[name] = dig(port, f"asked-after-{name}.example").rdata
+                _in(gateway, *unload)
+                reached[f"after {name}"] = _look(client)
+    sys.stdout.write(json.dumps({"reached": reached, "own": own}))
 
 
 def _endpoints() -> list[str]:

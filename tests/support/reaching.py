@@ -8,6 +8,7 @@ import socket
 import struct
 import sys
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import cast
 
 _QUERY = struct.pack("!6H", 0x4D41, 0x0100, 1, 0, 0, 0) + b"\x07example\x00" + struct.pack("!2H", 1, 1)
@@ -81,9 +82,11 @@ def answer_all(ports: Sequence[int]) -> None:
 if __name__ == "__main__":
     if "--answer" in sys.argv:
         answer_all((53, 443, 853))
-    found = {
-        f"{place.split()[0]}/{name} {place.split()[1]}": reaches(*where, kind)
-        for place, where in _PLACES.items()
-        for name, kind in (("udp", socket.SOCK_DGRAM), ("tcp", socket.SOCK_STREAM))
-    }
-    sys.stdout.write(json.dumps(found))
+    kinds = {"udp": socket.SOCK_DGRAM, "tcp": socket.SOCK_STREAM}
+    with ThreadPoolExecutor() as at_once:
+        asked = {
+            f"{place.split()[0]}/{name} {place.split()[1]}": at_once.submit(reaches, *where, kind)
+            for place, where in _PLACES.items()
+            for name, kind in kinds.items()
+        }
+    sys.stdout.write(json.dumps({place: probe.result() for place, probe in asked.items()}))

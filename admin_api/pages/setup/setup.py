@@ -6,21 +6,24 @@ from collections.abc import Iterator
 
 from aiohttp import web
 
+from admin_api.pages.setup.firewall_recipes import firewall_chapter
 from admin_api.pages.setup.recipes import chapters
 from admin_api.pages.setup.setup_addresses import DNS_PORT, Addresses, addresses_of
 from admin_api.pages.shared.visit import Visit
+from resolver.errors import RuleError
 
 
 async def show(visit: Visit) -> web.StreamResponse:
     """GET /setup."""
     serves = visit.context.serves
     addresses = addresses_of(serves)
-    return visit.render(
-        "setup/setup.html",
-        addresses=addresses,
-        lacks=list(lacks_of(addresses)),
-        chapters=chapters(addresses, serves.trusted_proxies),
-    )
+    made, lacks = chapters(addresses, serves.trusted_proxies), list(lacks_of(addresses))
+    if not addresses.is_local:
+        try:
+            made.append(firewall_chapter(addresses, serves.clients))
+        except RuleError as error:
+            lacks.append(f"There are no firewall rules: {error}.")
+    return visit.render("setup/setup.html", addresses=addresses, lacks=lacks, chapters=made)
 
 
 def lacks_of(at: Addresses) -> Iterator[str]:

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from admin_api.api.settings import Serves
+from admin_api.pages.setup.firewall_recipes import firewall_chapter
 from admin_api.pages.setup.recipes import chapters
 from admin_api.pages.setup.setup import lacks_of
 from admin_api.pages.setup.setup_addresses import Addresses, addresses_of, machine_addresses
+from resolver.errors import RuleError
 from tests.support.programs import program
+from tests.unit.admin_api.browser import Browser
+from tests.unit.admin_api.conftest import Served
 
 MACHINE = ["192.0.2.53", "2001:db8::53", "198.51.100.53"]
 EVERYWHERE = Serves(
@@ -109,3 +116,27 @@ def test_vpn_servers_are_told_every_address() -> None:
 
 def test_the_machine_tells_no_address_that_others_cannot_use() -> None:
     assert not [each for each in machine_addresses() if each.startswith(("127.", "fe80:")) or each == "::1"]
+
+
+def test_firewall_rules_leave_the_addresses_of_the_machine_open_and_close_the_clients_in() -> None:
+    chapter = firewall_chapter(of(EVERYWHERE), ["127.0.0.0/8", "10.0.0.0/8"])
+    assert [recipe.title for recipe in chapter.recipes][:2] == ["nftables", "iptables"]
+    for recipe in chapter.recipes:
+        assert "192.0.2.53" in recipe.text
+        assert "10.0.0.0" in recipe.text
+        assert "127.0.0.0" not in recipe.text
+    with pytest.raises(RuleError, match="all addresses"):
+        firewall_chapter(of(EVERYWHERE), ["0.0.0.0/0"])
+
+
+async def test_the_page_has_firewall_rules_or_says_why_not(served: Served) -> None:
+    browser = await Browser.log_in(served, "viewer")
+    serves = Serves(do53=(("192.0.2.53", 53),), clients=("10.0.0.0/8",))
+    object.__setattr__(served.context, "serves", serves)
+    page, _ = await browser.get("/setup")
+    assert "add list=moatdns-resolvers address=192.0.2.53/32" in page
+    assert "Not tried on a device" in page
+    object.__setattr__(served.context, "serves", dataclasses.replace(serves, clients=("0.0.0.0/0",)))
+    page, _ = await browser.get("/setup")
+    assert "There are no firewall rules: clients.allow has all addresses" in page
+    assert "moatdns-resolvers" not in page

@@ -52,8 +52,9 @@ def test_addresses_of_a_file_are_closed_too(config: Path, tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("arguments", "status", "why"),
     [
-        (["iptables"], 2, "is no format: use one of nftables"),
+        (["ipchains"], 2, "is no format: use one of nftables"),
         (["nftables", "--resolver", "dns.example"], 1, "is not a network"),
+        (["nftables", "--resolver", "10.0.0.0/8"], 1, "name this resolver's addresses"),
         (["nftables", "--vendor", "openai"], 1, "these do: anthropic"),
         (["nftables", "--resolvers-file", "/nowhere"], 1, "No such file"),
     ],

@@ -138,11 +138,20 @@ class _Serving:
 
 
 def _response(reply: ApiReply, request: web.Request) -> web.Response:
-    tag = reply.headers.get("ETag")
-    if tag is not None and request.method == "GET" and tag in (request.headers.get("If-None-Match") or ""):
-        return web.Response(status=304, headers={"ETag": tag})
+    if request.method == "GET" and _is_known(request.headers.get("If-None-Match"), reply.headers.get("ETag")):
+        return web.Response(
+            status=304, headers=reply.headers
+        )  # what a 200 would say of caching (RFC 9110 section 15.4.5)
     payload = reply.payload()
     headers = dict(reply.headers)
     if payload is not None:
         headers["Content-Type"] = reply.content_type
     return web.Response(status=reply.status, body=payload, headers=headers)
+
+
+def _is_known(asked: str | None, tag: str | None) -> bool:
+    """Whether If-None-Match names a tag, by weak comparison (RFC 9110 section 13.1.2)."""
+    if asked is None or tag is None:
+        return False
+    known = [one.strip().removeprefix("W/") for one in asked.split(",")]
+    return known == ["*"] or tag in known

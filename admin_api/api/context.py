@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from admin_api.api.settings import Serves
@@ -13,6 +13,7 @@ from admin_api.channel import SupervisorChannel
 from admin_api.compiling.keeper import Keeper
 from admin_api.editing.exemption_checks import Terms
 from admin_api.evidence.desk import EvidenceDesk
+from admin_api.firewall.kept_lists import KeptLists
 from admin_api.outbox.delivery import Deliveries
 from admin_api.outbox.receivers import Outbox
 from admin_api.policy_file.plans import Plans
@@ -61,6 +62,7 @@ class Context:
     state_dir: Path
     began: float  # when the service started, Unix time
     config_problems: Callable[[], Sequence[str]]  # why the config's policy is not in force; none when it is
+    firewall_lists: KeptLists = field(default_factory=KeptLists)
     upstream_troubles: Callable[[], Sequence[str]] = tuple  # which upstreams do not answer, in finished phrases
 
     @property

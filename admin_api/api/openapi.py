@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, JsonSchemaValue, models_json_schema
 
 from admin_api.api.http.call import IN_FORCE_HEADER
+from admin_api.api.http.plain_text import TEXT
 from admin_api.api.http.problems import CONTENT_TYPE
 from admin_api.api.models.changes import ChangeWaits
 from admin_api.api.models.common import Problem
@@ -70,7 +71,10 @@ def document() -> bytes:
         "paths": paths,
         "components": {
             "schemas": definitions["$defs"],
-            "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
+            "securitySchemes": {
+                "token": {"type": "http", "scheme": "bearer"},
+                "password": {"type": "http", "scheme": "basic"},  # a token of role firewall
+            },
         },
     }
     return json.dumps(described, indent=1).encode()
@@ -86,7 +90,7 @@ def _operation(route: Route, names: _Names) -> JsonSchemaValue:
     }
     if route.role is not None:
         operation["description"] = f"Least role: {route.role}."
-        operation["security"] = [{"token": []}]
+        operation["security"] = [{"token": []}, *([{"password": []}] if route.takes_basic else [])]
     if route.body is not None:
         schema = names[route.body, "validation"]
         operation["requestBody"] = {"required": route.needs_body, "content": {"application/json": {"schema": schema}}}
@@ -121,9 +125,8 @@ def _without_null(schema: JsonSchemaValue) -> JsonSchemaValue:
 
 
 def _header_parameters(route: Route) -> list[JsonSchemaValue]:
-    if 412 not in route.may_fail_with:
-        return []
-    return [{"name": "If-Match", "in": "header", "required": False, "schema": {"type": "string"}}]
+    names = ["If-Match"] if 412 in route.may_fail_with else ["If-None-Match"] if TEXT in route.other_types else []
+    return [{"name": name, "in": "header", "required": False, "schema": {"type": "string"}} for name in names]
 
 
 def _responses(route: Route, names: _Names) -> JsonSchemaValue:
@@ -142,6 +145,8 @@ def _responses(route: Route, names: _Names) -> JsonSchemaValue:
             **({"content": content} if content else {}),
             **_headers(route, status),
         }
+    if TEXT in route.other_types:
+        found["304"] = {"description": _WHY[304]}
     errors = {421, 422, 500, 503, *route.may_fail_with}
     errors |= {401, 403, 429} if route.role else set()
     errors |= {404, 409} if may_wait else set()

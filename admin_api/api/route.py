@@ -30,7 +30,7 @@ class Route:
     may_fail_with: tuple[int, ...] = field(default=())  # beside what any operation may
     needs_body: bool = True  # where there is a body at all
     other_types: tuple[str, ...] = ()  # that a 200 may be of, beside JSON where there is a model
-    takes_basic: bool = False  # the token may come by Basic authentication, as its password: only where nothing changes
+    takes_basic: bool = False  # a token of role firewall may come by Basic authentication, as its password
 
     @property
     def tag(self) -> str:

@@ -9,6 +9,7 @@ from pydantic import BaseModel
 
 from admin_api.api import models
 from admin_api.api.http.call import Handler
+from admin_api.api.http.plain_text import TEXT
 from admin_api.api.resources import (
     audit,
     cache,
@@ -17,6 +18,7 @@ from admin_api.api.resources import (
     evidence,
     exemptions,
     explain,
+    firewall,
     forecast,
     groups,
     leases,
@@ -38,12 +40,14 @@ from admin_api.api.resources import (
     webhooks,
 )
 from admin_api.api.route import BASE, CONFLICT, GONE, Route
+from admin_api.store.tokens import FIREWALL
 
 NAME = r"{name:[a-z0-9][a-z0-9-]*}"
 LIST = r"{name:[a-z0-9][a-z0-9-]*(?:/[a-z0-9][a-z0-9-]*)?}"  # bundled lists are called vendor/service
 ID = r"{id:[a-z]{2}-[0-9a-f]{1,40}}"
 HOST = r"{name:[^/]{1,1000}}"  # a name as people write it, with or without wildcard
 DOMAIN = r"{domain:[a-z0-9_-]+(?:\.[a-z0-9_-]+)+}"
+FORMAT = r"{format:[a-z]+}"
 ADDRESS = r"{address:[0-9A-Fa-f:.]{2,45}}"
 
 
@@ -176,14 +180,17 @@ ROUTES: tuple[Route, ...] = (
           may_fail_with=(404, 409, 412, 428)),
     Route("GET", f"{BASE}/policy/history", policy.history, "viewer", "The policy's revisions, newest first",
           {200: models.Revisions}, query=models.Page),
-    Route("GET", f"{BASE}/policy/domains", policy_lists.domains, "viewer",
+    Route("GET", f"{BASE}/policy/domains", policy_lists.domains, FIREWALL,
           "Names that the policy in force closes, as text for firewalls; Basic authentication, too", {200: None},
-          query=models.PolicyDomainsQuery, may_fail_with=(404, 409), other_types=(policy_lists.TEXT,),
+          query=models.PolicyDomainsQuery, may_fail_with=(404, 409), other_types=(TEXT,),
           takes_basic=True),
-    Route("GET", f"{BASE}/policy/networks", policy_lists.networks, "viewer",
+    Route("GET", f"{BASE}/policy/networks", policy_lists.networks, FIREWALL,
           "Networks that vendors publish as solely their own, of vendors that are closed whole", {200: None},
-          query=models.PolicyNetworksQuery, may_fail_with=(404,), other_types=(policy_lists.TEXT,),
+          query=models.PolicyNetworksQuery, may_fail_with=(404,), other_types=(TEXT,),
           takes_basic=True),
+    Route("GET", f"{BASE}/firewall/{FORMAT}", firewall.rules, "viewer",
+          "Rules that leave this resolver as the only one, for nftables, iptables, pf, FortiGate or MikroTik",
+          {200: None}, query=models.FirewallQuery, may_fail_with=GONE, other_types=(TEXT,)),
     Route("GET", f"{BASE}/reports/exemptions", reports.exemption_report, "viewer",
           "Who had which exemption, who granted it, and how often it was used", {200: models.ExemptionReport},
           query=models.ReportQuery, other_types=(reports.CSV,)),

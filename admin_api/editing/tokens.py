@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final
 
 from pydantic import Field
 
@@ -13,7 +13,7 @@ from admin_api.editing.common import Said, validated
 from admin_api.editing.errors import Invalid, raise_invalid
 from admin_api.store import groups, tokens
 from admin_api.store.store import Store
-from admin_api.store.tokens import ROLES, TokenRow
+from admin_api.store.tokens import ROLES, Role, TokenRow
 from resolver.config import fields
 from resolver.config.section import Section
 
@@ -23,7 +23,7 @@ _MOST_BOUNDS: Final = 100  # networks, and groups, of one token
 class _Body(Section):
     name: fields.Name
     owner: Annotated[Said, Field(max_length=200)]
-    role: Annotated[Literal["viewer", "operator", "lease", "admin"], fields.one_of(*ROLES)]
+    role: Annotated[Role, fields.one_of(*ROLES)]
     expires_at: fields.Moment | None = None
     networks: Annotated[fields.Networks, Field(min_length=1, max_length=_MOST_BOUNDS)] | None = None
     groups: Annotated[fields.References, Field(max_length=_MOST_BOUNDS)] | None = None

@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections.abc import Collection, Iterable, Sequence
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
+from admin_api.firewall.open_names import OpenNames
 from blocklists.own_networks import OwnNetwork
-from resolver.policy.decision import Verdict
-from resolver.policy.rule_syntax import RUN, Rule, RuleForm, RuleKind
+from resolver.errors import RuleError
+from resolver.policy.rule_layer import Source
+from resolver.policy.rule_syntax import RuleForm, RuleKind
 from resolver.policy.snapshot import PolicySnapshot
 from resolver.policy.standing import View
 from resolver.wire.ip_keys import is_ip_key
-from resolver.wire.names import key_of, parse_name, to_text, wire_of_key
+from resolver.wire.names import to_text, wire_of_key
 
-_PROBE = b"\x07moatdns"  # a label below a name: whether the policy closes what is there
+MOST_RULES: Final = 200_000
+"""Rules that one list is made of."""
+
+_LISTED = re.compile(r"(?:[a-z0-9_-]+\.)*[a-z0-9_-]*[a-z_-][a-z0-9_-]*\Z")  # the last label of an address is a number
 
 
 @dataclass(slots=True)
 class ClosedNames:
     """Names that are closed: alone, or with all below them. `left_out` counts rules that no list of names can hold.
 
-    Those are patterns and expressions, rules for what is below a name alone, and rules below which something is open.
+    Those are patterns, expressions and addresses, rules for what is below a name alone, rules below which something is
+    open, and names that a firewall would read as an address.
     """
 
     alone: set[str] = field(default_factory=set)
@@ -38,69 +45,51 @@ class ClosedNames:
         return [line for name in every for line in ((name, f"*.{name}") if name in self.with_below else (name,))]
 
 
-def closed_names(
-    policy: PolicySnapshot, view: View, known: Collection[tuple[str, Rule]], wanted: Iterable[Rule]
-) -> ClosedNames:
-    """Find the names that `wanted` rules close for a view; `known` are all rules with their actions: some may open."""
-    opened = sorted({rule.key for _, rule in known if _is_name(rule) and not _closes(policy, view, rule.key)})
-    unsure = {rule.key for action, rule in known if _may_open(policy, view, action, rule)}
-    found = ClosedNames()
-    for rule in set(wanted):
-        if not _is_name(rule):
-            found.left_out += 1
-        elif rule.form is RuleForm.BELOW:
-            found.left_out += _closes(policy, view, rule.key + _PROBE)
-        elif _closes(policy, view, rule.key):
-            name = to_text(wire_of_key(rule.key))
-            if rule.form is RuleForm.EXACT or not _closes(policy, view, rule.key + _PROBE):
-                found.alone.add(name)
-            elif _has_below(opened, rule.key) or any(_touch(key, rule.key) for key in unsure):
-                found.left_out += 1
-            else:
-                found.with_below.add(name)
+def closed_names(policy: PolicySnapshot, view: View, is_wanted: Callable[[Source], bool]) -> ClosedNames:
+    """Find the names that rules of some sources close for a view. Raises RuleError where they are too many."""
+    stack, found = policy.stack, ClosedNames()
+    wanted = frozenset(index for index, source in enumerate(stack.sources) if is_wanted(source))
+    names: list[tuple[bytes, RuleForm]] = []
+    for key, rule_set in stack.entries():
+        blocks = [member for member in rule_set.members if member.source in wanted and not member.allow]
+        forms = {member.form for member in blocks if member.kind is RuleKind.NAME and not is_ip_key(key)}
+        names += [(key, form) for form in forms]
+        found.left_out += sum(member.kind is not RuleKind.NAME or is_ip_key(key) for member in blocks)
+        if len(names) > MOST_RULES:
+            raise RuleError(f"these are more than {MOST_RULES} rules: ask for a part of them (set=)")
+    found.left_out += sum(one.source in wanted and not one.allow for one in stack.layers[-1].regexes)
+    open_names = OpenNames(policy, view)
+    for key, form in names:
+        _sort(found, open_names, key, form)
     found.alone -= found.with_below
     return found
 
 
-def closed_networks(
-    policy: PolicySnapshot, view: View, networks: Sequence[OwnNetwork], rules: Iterable[tuple[str, Rule]]
-) -> list[str]:
-    """The networks of vendors of which nothing is open for a view; `rules` are those of vendors, by their ids."""
-    known: set[str] = set()
-    opened: set[str] = set()
-    for vendor, rule in rules:
-        known.add(vendor)
-        if _is_name(rule):
-            key = rule.key + _PROBE if rule.form is RuleForm.BELOW else rule.key
-            if not _closes(policy, view, key):
+def _sort(found: ClosedNames, open_names: OpenNames, key: bytes, form: RuleForm) -> None:
+    name = to_text(wire_of_key(key))
+    if form is RuleForm.BELOW or not _LISTED.match(name):
+        found.left_out += open_names.closes_some(key, form)
+    elif form is RuleForm.SUBTREE and open_names.closes(key, form):
+        found.with_below.add(name)
+    elif open_names.closes(key, RuleForm.EXACT):
+        found.alone.add(name)
+        found.left_out += form is RuleForm.SUBTREE  # as far as it goes further
+
+
+def closed_networks(policy: PolicySnapshot, view: View, networks: Sequence[OwnNetwork]) -> list[str]:
+    """The networks of vendors of which nothing is open for a view."""
+    owners = {one.owner for one in networks}
+    vendor_of = {index: source.vendor for index, source in enumerate(policy.stack.sources) if source.vendor in owners}
+    open_names = OpenNames(policy, view)
+    known: set[str | None] = set()
+    opened: set[str | None] = set()
+    for key, rule_set in policy.stack.entries():
+        for member in rule_set.members:
+            vendor = vendor_of.get(member.source)
+            if vendor is None or vendor in opened:
+                continue
+            known.add(vendor)
+            is_name = member.kind is RuleKind.NAME
+            if not (open_names.closes(key, member.form) if is_name else open_names.closes_pattern(key, member)):
                 opened.add(vendor)
     return [one.network for one in networks if one.owner in known - opened]
-
-
-def _is_name(rule: Rule) -> bool:
-    return rule.kind is RuleKind.NAME and not is_ip_key(rule.key)
-
-
-def _may_open(policy: PolicySnapshot, view: View, action: str, rule: Rule) -> bool:
-    """Whether a pattern or an expression may open names that nobody can list."""
-    if rule.kind is RuleKind.NAME or action == "allow":
-        return rule.kind is not RuleKind.NAME
-    if rule.kind is RuleKind.REGEX or RUN in (rule.written or ""):
-        return False  # of lists of one's own: what blocks opens nothing
-    name = ("x." if rule.form is RuleForm.BELOW else "") + (rule.written or "").replace("*", "x")
-    return not _closes(policy, view, key_of(parse_name(name)))  # of a service that may be open where others are closed
-
-
-def _touch(one: bytes, other: bytes) -> bool:
-    """Whether one of two names is the other, or below it."""
-    return one.startswith(other) or other.startswith(one)
-
-
-def _closes(policy: PolicySnapshot, view: View, key: bytes) -> bool:
-    return policy.decide(view, key).verdict is Verdict.BLOCK
-
-
-def _has_below(keys: Sequence[bytes], above: bytes) -> bool:
-    """Whether one of some sorted keys is below a name."""
-    place = bisect_left(keys, above + b"\x00")
-    return place < len(keys) and keys[place].startswith(above)

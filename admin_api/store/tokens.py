@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal, get_args
 
 from sqlalchemy import delete as delete_from
 from sqlalchemy import insert, or_, select
@@ -29,12 +29,15 @@ from admin_api.store.store import Store
 from admin_api.store.tables import tokens
 from resolver.system.state_files import read_own, write_whole
 
-ROLES: Final = ("viewer", "operator", "lease", "admin")
+Role = Literal["viewer", "operator", "lease", "firewall", "admin"]
+ROLES: Final[tuple[str, ...]] = get_args(Role)
+FIREWALL: Final = "firewall"
 MOST_TOKENS: Final = 1000
 FIRST_TOKEN: Final = "first"  # noqa: S105 (a name)
 FIRST_TOKEN_FILE: Final = "admin.token"  # noqa: S105 (a name of a file)
 
 _RANK = {"viewer": 1, "operator": 2, "admin": 3}
+_APART = {"lease": "operator", FIREWALL: "viewer"}  # roles for one thing alone, and the least that may do it, too
 _TOKEN = re.compile(r"moat_([0-9a-f]{8})_[A-Za-z0-9_-]{43}\Z")
 _FIRST_PART, _SECOND_PART = 22, 21  # letters of 43, six bits each: either half alone is beyond guessing
 _PART_OCTETS = 17
@@ -44,9 +47,9 @@ _NOBODY = "0" * 64  # compared with when no token has the id, so that this takes
 
 
 def may(role: str, least: str) -> bool:
-    """Whether a role is enough. `lease` is apart: it sets and ends leases, and nothing else; operators may, too."""
-    if least == "lease":
-        return role == "lease" or may(role, "operator")
+    """Whether a role is enough. `lease` sets and ends leases, `firewall` fetches firewalls' lists, and nothing else."""
+    if least in _APART:
+        return role == least or may(role, _APART[least])
     return _RANK.get(role, 0) >= _RANK[least]
 
 

@@ -39,7 +39,7 @@ T = TypeVar("T")
 @token_app.command("create")
 def create_token(
     name: Annotated[str, typer.Option(help="The token's name.")],
-    role: Annotated[str, typer.Option(help="viewer, operator, lease or admin.")],
+    role: Annotated[str, typer.Option(help=f"One of {', '.join(tokens.ROLES)}.")],
     owner: Annotated[str, typer.Option(help="The person responsible; default: the current user.")] = "",
     expires: Annotated[str | None, typer.Option(help="'90d', '12h' or a time; default: never.")] = None,
     network: Annotated[

@@ -89,6 +89,9 @@ class NameTrie(Protocol):
     def iterkeys(self, prefix: bytes) -> Iterator[bytes]:
         """The keys in the trie that begin so."""
 
+    def iteritems(self, prefix: bytes) -> Iterator[tuple[bytes, int]]:
+        """The same, each with its number."""
+
 
 class Matcher:
     """The patterns on one name, or all regular expressions: those that cover a name, strongest first."""
@@ -174,6 +177,12 @@ class RuleLayer:
     def has_below(self, key: bytes) -> bool:
         """Whether this layer says anything of a name, or of any below it."""
         return any(True for _ in self._trie.iterkeys(key))
+
+    def entries(self) -> Iterator[tuple[bytes, RuleSet]]:
+        """Every key with its rule set; the empty one takes away what layers below say of the key."""
+        rule_sets, ids = self.rule_sets, self._ids
+        for key, number in self._trie.iteritems(b""):
+            yield key, rule_sets[ids[number]]
 
     def members_at(self, key: bytes) -> tuple[Member, ...] | None:
         """All that stands on the name itself; None where this layer says nothing of it."""

@@ -7,9 +7,9 @@ small change over a million compiled rules is a small layer.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
-from resolver.policy.rule_layer import Match, Matcher, Member, RuleLayer
+from resolver.policy.rule_layer import Match, Matcher, Member, RuleLayer, RuleSet
 from resolver.policy.rule_syntax import RuleForm
 from resolver.wire.names import to_text, wire_of_key
 
@@ -51,6 +51,19 @@ class RuleStack:
     def has_below(self, key: bytes) -> bool:
         """Whether there are rules for a name or any below it, or there were some that an overlay has taken away."""
         return any(layer.has_below(key) for layer in self.layers)
+
+    def entries(self) -> Iterator[tuple[bytes, RuleSet]]:
+        """Every key that has rules in force, with its rule set, in no order."""
+        said: set[bytes] = set()
+        for layer in reversed(self.layers[1:]):
+            for key, rule_set in layer.entries():
+                if key not in said:
+                    said.add(key)
+                    if rule_set.members:
+                        yield key, rule_set
+        for key, rule_set in self.layers[0].entries():
+            if key not in said:
+                yield key, rule_set
 
     def must_search(self, walked: Walked) -> bool:
         """Whether patterns or expressions have to be searched for as well."""

@@ -90,19 +90,29 @@ def _digest(token: str) -> bytes:
     return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
 
 
-def from_basic(authorization: str | None) -> str | None:
-    """Turn Basic authentication (RFC 7617), with a token as its password, into Bearer; all else stays as it is.
+def is_basic(authorization: str | None) -> bool:
+    """Whether a header is one of Basic authentication (RFC 7617)."""
+    return (authorization or "").partition(" ")[0].lower() == "basic"
 
-    Firewalls that fetch lists know nothing else. Browsers are never asked for it, so that none sends it by itself.
-    """
-    scheme, _, text = (authorization or "").partition(" ")
-    if scheme.lower() != "basic":
+
+def from_basic(authorization: str | None) -> str | None:
+    """Turn Basic authentication (RFC 7617), with a token as its password, into Bearer; all else stays as it is."""
+    if not is_basic(authorization):
         return authorization
+    text = (authorization or "").partition(" ")[2]
     try:
         _, _, password = base64.b64decode(text.strip(), validate=True).decode().partition(":")
     except (binascii.Error, ValueError):
         password = ""
     return f"Bearer {password}"
+
+
+def demand_for_basic(token: TokenRow) -> None:
+    """Raises BadRequest (403) for a token that may more than fetch lists: firewalls' configurations hold passwords."""
+    if token.role != tokens.FIREWALL:
+        raise BadRequest(
+            403, f"a token that comes as a password has the role {tokens.FIREWALL}; {token.name!r} has {token.role}"
+        )
 
 
 async def authenticate(context: Context, throttle: Throttle, address: str, authorization: str | None) -> TokenRow:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from http import HTTPStatus
+from typing import Final
 
 from aiohttp import web
 
 from admin_api.api.context import Context
-from admin_api.api.http.auth import Throttle, authenticate, from_basic
+from admin_api.api.http.auth import Throttle, authenticate, demand_for_basic, from_basic, is_basic
 from admin_api.editing.refusals import BadRequest
 from admin_api.store import tokens
 from admin_api.store.errors import StoreAway
 from admin_api.store.tokens import TokenRow, may
+
+_BASIC: Final = 'Basic realm="moatdns", charset="UTF-8"'  # RFC 7617 section 2.1
 
 ACTOR = web.RequestKey("actor", str)  # for the log line of a call
 REQUEST_ID = web.RequestKey("request_id", str)
@@ -28,11 +32,19 @@ class Callers:
     async def by_header(self, request: web.Request, role: str, *, takes_basic: bool = False) -> TokenRow:
         """Whose token the Authorization header has. Raises BadRequest (401, 403, 429), StoreAway."""
         sent = request.headers.get("Authorization")
-        token = await authenticate(
-            self._context, self._throttle, request.remote or "", from_basic(sent) if takes_basic else sent
-        )
+        by_basic = takes_basic and is_basic(sent)
+        try:
+            token = await authenticate(
+                self._context, self._throttle, request.remote or "", from_basic(sent) if by_basic else sent
+            )
+        except BadRequest as error:
+            if takes_basic and error.status == HTTPStatus.UNAUTHORIZED:  # some send a password only when asked for it
+                error.headers["WWW-Authenticate"] += f", {_BASIC}"
+            raise
         self.note(request, token)
         demand(token, role)
+        if by_basic:
+            demand_for_basic(token)
         return token
 
     async def by_text(self, request: web.Request, text: str) -> TokenRow:

@@ -18,7 +18,7 @@ from admin_api.api.models.exemptions import (
     RenewBody, Renewal, SubjectBody,
 )
 from admin_api.api.models.explain import ExplainQuery, Explained
-from admin_api.api.models.firewall import PolicyDomainsQuery, PolicyNetworksQuery
+from admin_api.api.models.firewall import FirewallQuery, PolicyDomainsQuery, PolicyNetworksQuery
 from admin_api.api.models.forecast import (
     Forecast, ForecastClients, ForecastGroup, ForecastName, ForecastQuery, ForecastRequest, ForecastService,
     ForecastTop, RollOut, RollOutGroup,

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from pydantic import AwareDatetime, BaseModel, Field
 
 from admin_api.api.models.common import Listing, Sent
+from admin_api.store.tokens import Role
 from resolver.config.fields import Moment
 
 
@@ -14,7 +13,7 @@ class TokenBody(Sent):
     """A token to be."""
 
     name: str = Field(examples=["dashboard"])
-    role: Literal["viewer", "operator", "lease", "admin"]
+    role: Role
     owner: str = Field(min_length=1, max_length=200, description="The person responsible.")
     expires_at: Moment | None = None
     expires: str | None = Field(None, description="Instead of `expires_at`: '90d', '12h'.")
@@ -29,7 +28,7 @@ class TokenItem(BaseModel):
 
     name: str
     owner: str
-    role: Literal["viewer", "operator", "lease", "admin"]
+    role: Role
     created_at: AwareDatetime
     expires_at: AwareDatetime | None
     last_used_at: AwareDatetime | None

@@ -3,59 +3,48 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from typing import Final
+from collections.abc import Callable
 
 from admin_api.api import models
 from admin_api.api.http.call import ApiReply, Call
+from admin_api.api.http.plain_text import plain_text
 from admin_api.editing.errors import Invalid
 from admin_api.editing.refusals import BadRequest
 from admin_api.firewall.closed_names import closed_names, closed_networks
-from admin_api.store import lists, rules
+from admin_api.firewall.kept_lists import MOST_WAITING, Asked, MadeList
 from blocklists.own_networks import own_networks
 from resolver.config.references import ALL_LISTS
-from resolver.policy.rule_syntax import Rule, parse_rule
+from resolver.errors import RuleError
+from resolver.policy.rule_layer import Rank, Source
 from resolver.policy.snapshot import PolicySnapshot
 from resolver.policy.standing import View
-
-TEXT: Final = "text/plain; charset=utf-8"
-MOST_RULES: Final = 200_000
-"""Rules of own lists that are looked through; with more of them, no list of names is made."""
-
-_Pairs = list[tuple[str, Rule]]
-
-
-@dataclass(slots=True)
-class _Known:
-    """All rules with their actions, and those that are asked for."""
-
-    pairs: _Pairs = field(default_factory=list)
-    wanted: list[Rule] = field(default_factory=list)
 
 
 async def domains(call: Call) -> ApiReply:
     """GET /policy/domains."""
     query: models.PolicyDomainsQuery = call.query
     policy, view = _policy(call, query.group)
-    async with call.context.plans.turn():
-        known = await _known(call, query.set)
-        found = await asyncio.to_thread(closed_names, policy, view, known.pairs, known.wanted)
-    is_plain = query.format == "plain"
-    left_out = found.left_out + (len(found.alone) if is_plain else 0)
-    return _text(found.plain() if is_plain else found.wildcard(), left_out)
+    is_wanted, is_plain = _wanted(call, policy, query.set), query.format == "plain"
+
+    def make() -> MadeList:
+        found = closed_names(policy, view, is_wanted)
+        left_out = found.left_out + (len(found.alone) if is_plain else 0)
+        return MadeList.of(found.plain() if is_plain else found.wildcard(), left_out)
+
+    return await _reply(call, policy, ("domains", query.group, query.set or "", query.format), make)
 
 
 async def networks(call: Call) -> ApiReply:
     """GET /policy/networks."""
     query: models.PolicyNetworksQuery = call.query
     policy, view = _policy(call, query.group)
-    rules_of_vendors = [(domain.vendor, domain.rule) for domain in call.context.catalogue.every_domain]
     known = own_networks().vendors
-    async with call.context.plans.turn():
-        found = await asyncio.to_thread(closed_networks, policy, view, known, rules_of_vendors)
-    return _text(found, len(known) - len(found))
+
+    def make() -> MadeList:
+        found = closed_networks(policy, view, known)
+        return MadeList.of(found, len(known) - len(found))
+
+    return await _reply(call, policy, ("networks", query.group), make)
 
 
 def _policy(call: Call, group: str) -> tuple[PolicySnapshot, View]:
@@ -68,44 +57,42 @@ def _policy(call: Call, group: str) -> tuple[PolicySnapshot, View]:
     return snapshot, view
 
 
-async def _known(call: Call, wanted: str | None) -> _Known:
-    """The rules of the catalogue and of own lists; subscriptions can be fetched from where they come from."""
-    catalogue, known = call.context.catalogue, _Known()
-    services = None if wanted is None else frozenset(catalogue.services_of(wanted))
-    is_known = wanted in (None, ALL_LISTS) or bool(services)
-    for domain in catalogue.every_domain:
-        known.pairs.append(("block", domain.rule))
-        if services is None or domain.service in services:
-            known.wanted.append(domain.rule)
-    async with call.context.store.read() as connection:
-        own = [row for row in await lists.all_lists(connection) if row.kind == "own" and row.enabled]
-        if sum(row.rules for row in own) > MOST_RULES:
-            raise BadRequest(409, f"your own lists have more than {MOST_RULES} rules: too many for a list of names")
-        for row in own:
-            is_wanted = wanted in (None, ALL_LISTS, row.name)
-            is_known = is_known or row.name == wanted
-            async for batch in rules.stream(connection, row.id):
-                parsed = [(action, parse_rule(text)) for action, text in batch]
-                known.pairs += parsed
-                if is_wanted:
-                    known.wanted += _blocks(parsed)
-    if not is_known:
+def _wanted(call: Call, policy: PolicySnapshot, wanted: str | None) -> Callable[[Source], bool]:
+    """Which sources are asked for. Subscriptions never are: firewalls can fetch those from where they come from."""
+    services = frozenset(call.context.catalogue.services_of(wanted)) if wanted is not None else frozenset[str]()
+    own = {source.name for source in policy.stack.sources if source.rank is Rank.OWN}
+    if wanted not in (None, ALL_LISTS, *own) and not services:
         raise Invalid(
-            [("/set", f"{wanted!r} is no set, kind, vendor or service of the catalogue, and no list of yours")]
+            [("/set", f"{wanted!r} is no set, kind, vendor or service of the catalogue, and no list of yours in force")]
         )
-    return known
+
+    def is_wanted(source: Source) -> bool:
+        if source.rank is Rank.OWN:
+            return wanted in (None, ALL_LISTS, source.name)
+        return source.rank is not Rank.SUBSCRIPTION and (wanted is None or source.name in services)
+
+    return is_wanted
 
 
-def _blocks(pairs: Iterable[tuple[str, Rule]]) -> Iterable[Rule]:
-    return (rule for action, rule in pairs if action == "block")
+async def _reply(call: Call, policy: PolicySnapshot, asked: Asked, make: Callable[[], MadeList]) -> ApiReply:
+    """The list as it was made for this policy, or made now: in a thread, as one of the plans at once."""
+    kept, plans = call.context.firewall_lists, call.context.plans
+    made = kept.find(policy, asked)
+    if made is None and kept.waiting >= MOST_WAITING:
+        plans.refused += 1
+        raise BadRequest(503, "too many lists are being made: ask again soon", Retry_After="5")
+    if made is None:
+        async with kept.turn():  # one list at a time, which leaves the other plans to people
+            made = kept.find(policy, asked)
+            if made is None:
+                async with plans.turn():
+                    made = await _made(make)
+                kept.keep(policy, asked, made)
+    return plain_text(made.text, {"X-Moatdns-Lines": str(made.lines), "X-Moatdns-Left-Out": str(made.left_out)})
 
 
-def _text(lines: Sequence[str], left_out: int) -> ApiReply:
-    body = "".join(f"{line}\n" for line in lines).encode()
-    headers = {
-        "ETag": f'"{hashlib.sha256(body).hexdigest()[:32]}"',
-        "X-Moatdns-Lines": str(len(lines)),
-        "X-Moatdns-Left-Out": str(left_out),
-        "Cache-Control": "private, no-cache",
-    }
-    return ApiReply(body, headers=headers, content_type=TEXT)
+async def _made(make: Callable[[], MadeList]) -> MadeList:
+    try:
+        return await asyncio.to_thread(make)
+    except RuleError as error:
+        raise BadRequest(409, str(error)) from None

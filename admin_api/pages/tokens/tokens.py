@@ -14,6 +14,7 @@ ROLES = (
     ("operator", "operator: also lists, rules, exemptions, leases"),
     ("admin", "admin: everything"),
     ("lease", "lease: only sets and ends leases, for VPN and DHCP servers"),
+    ("firewall", "firewall: only fetches the lists for firewalls"),
 )
 EXPIRIES = (
     ("30d", "in 30 days"),

@@ -12,20 +12,25 @@ import pytest
 from admin_api.api.http import connections
 from admin_api.api.http.auth import MOST_WRONG
 from admin_api.api.route import Route
-from admin_api.api.routes import ADDRESS, DOMAIN, ID, ROUTES
-from admin_api.store.tokens import may
+from admin_api.api.routes import ADDRESS, DOMAIN, FORMAT, ID, ROUTES
+from admin_api.store.tokens import ROLES, may
 
 from .conftest import Served, expect_problem
 
 
 def _example(path: str) -> str:
-    path = path.replace(ID, "ex-0123456789").replace(ADDRESS, "192.0.2.1").replace(DOMAIN, "nobody.example")
+    path = (
+        path.replace(ID, "ex-0123456789")
+        .replace(ADDRESS, "192.0.2.1")
+        .replace(DOMAIN, "nobody.example")
+        .replace(FORMAT, "none")
+    )
     return re.sub(r"\{name:.*\}(?=[/:]|$)|\{name:.*?\}+(?=/rules)", "nobody", path)
 
 
 @pytest.mark.parametrize("route", ROUTES, ids=lambda route: f"{route.method} {route.path[:40]}")
 async def test_each_operation_asks_for_its_role_and_no_other(served: Served, route: Route) -> None:
-    for role in (None, "viewer", "operator", "lease", "admin"):
+    for role in (None, *ROLES):
         path = _example(route.path)
         body = {} if route.body else None
         async with served.call(route.method, path, body, role=role) as response:

@@ -28,7 +28,10 @@ from admin_api.signed.keys import load_key
 from admin_api.statistics.rows import OTHER
 from admin_api.store.store import Store
 from blocklists.catalogue import Catalogue
-from resolver.errors import MoatdnsError
+from resolver.errors import MoatdnsError, SnapshotError
+from resolver.policy.snapshot import PolicySnapshot
+from resolver.snapshot.manifests import read_manifest
+from resolver.snapshot.snapshot_file import open_snapshot
 from resolver.telemetry.log import Log, make_log
 
 
@@ -62,12 +65,23 @@ def _wanted(order: MakeEvidence, catalogue: Catalogue) -> Wanted:
         started=datetime.fromtimestamp(order.began, UTC),
         settings=order.settings,
         state_dir=order.state_dir,
+        policy=_policy(order),
+        local_of_config=order.local_of_config,
         log_lacks=order.log_lacks,
         catalogue=catalogue,
         audit_trouble=order.audit_trouble,
         counts=_counts(order),
         hits=order.hits,
     )
+
+
+def _policy(order: MakeEvidence) -> PolicySnapshot | None:
+    """The policy in force; None where its files are gone by now, or cannot be read: in doubt each local name opens."""
+    try:
+        # Whoever gave it in force has looked at every octet.
+        return None if order.manifest is None else open_snapshot(read_manifest(order.manifest), check=False)
+    except SnapshotError:
+        return None
 
 
 def _counts(order: MakeEvidence) -> UseCounts | None:

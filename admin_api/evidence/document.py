@@ -64,6 +64,8 @@ from admin_api.store.store import Store
 from blocklists.catalogue import Catalogue
 from resolver import __version__
 from resolver.config.settings import ControlSettings
+from resolver.policy.snapshot import PolicySnapshot
+from resolver.wire.local_records import LocalRecord
 
 Line = TypeVar("Line")
 
@@ -79,6 +81,8 @@ class Wanted:
     started: datetime  # when the service that tells did
     settings: ControlSettings
     state_dir: Path
+    policy: PolicySnapshot | None  # in force now
+    local_of_config: Sequence[LocalRecord]
     log_lacks: Sequence[str]
     catalogue: Catalogue
     audit_trouble: str | None
@@ -255,12 +259,14 @@ def _standing(records: _Records, wanted: Wanted, known: ForceHistory) -> list[St
     of = StandingRecords(
         records.groups_now,
         records.lists_now,
+        records.local_now,
+        wanted.local_of_config,
         records.file_policy,
         records.before,
         records.deeds,
         records.allowing,
         allowed,
-        records.local_now,
+        wanted.policy,
     )
     found = standing_lines(of, known, records.lookup.facts, wanted.period, wanted.group)
     return sorted(found, key=lambda one: (one.begins or "", one.kind, one.what))

@@ -11,6 +11,7 @@ from admin_api.evidence.lines import GroupHits
 from blocklists.feed.place import CataloguePlace
 from resolver.config.settings import ControlSettings
 from resolver.system.channel import Asks, MessageSet
+from resolver.wire.local_records import LocalRecord
 
 EVIDENCE_SECONDS: Final = 600.0
 """For a report; admin.plan_seconds ends it sooner."""
@@ -63,6 +64,8 @@ class MakeEvidence(Asks[EvidenceMade | EvidenceNotSigned | EvidenceRefused]):
     made_by: str
     node: str
     began: float
+    manifest: Path | None  # of the policy in force, by which local names are judged
+    local_of_config: tuple[LocalRecord, ...]
     log_lacks: tuple[str, ...]
     audit_trouble: str | None
     uses: Mapping[str, CountedUse] | None

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -16,9 +16,13 @@ from admin_api.evidence.deeds import Deed
 from admin_api.evidence.in_force import ForceHistory
 from admin_api.evidence.lines import Period, StandingLine, text_of
 from admin_api.second_owner.groups import CLOSED, Facts, opened
+from admin_api.second_owner.local_names import LocalFacts, local_opened
 from admin_api.store.policy import DEFAULT_BLOCK, DEFAULT_RESPONSE
 from admin_api.store.rules import AllowRules
 from admin_api.store.states import UNWATCHED
+from resolver.config.local_schema import record_of
+from resolver.policy.snapshot import PolicySnapshot
+from resolver.wire.local_records import BY_API, LocalRecord
 
 GROUP, LIST, LOCAL, CONFIG = "group", "list", "local", "config"
 
@@ -40,12 +44,14 @@ class StandingRecords:
 
     groups: Mapping[str, State]
     lists: Mapping[str, State]
+    local: Mapping[str, State]
+    local_of_config: Sequence[LocalRecord]
     file_policy: State
     before: Sequence[Deed]
     deeds: Sequence[Deed]
     allowing: Sequence[AllowRules]
     allowed_of: Callable[[str], Allowed | None]  # allow rules of a content file; None: it is no longer there
-    local: Mapping[str, State] = field(default_factory=dict)  # those that the API makes
+    policy: PolicySnapshot | None  # of now, by which local names are judged; None: in doubt each opens something
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +85,11 @@ def standing_lines(
             yield from _line(GROUP, one.name, f"group {one.name!r} {one.phrase}", one, period)
     for one in stood.of("lists", records.lists, lambda state: _list_phrases(state, records.allowed_of)):
         yield from _line(LIST, None, f"list {one.name!r} {one.phrase}", one, period)
-    for one in stood.of("local", records.local, lambda state: [local_phrase(state)]):
-        yield from _line(LOCAL, None, f"local name {one.name!r} {one.phrase}", one, period)
+    judge = LocalFacts(policy=records.policy)
+    for one in stood.of("local", records.local, lambda state: local_phrases(state, judge)):
+        yield from _line(LOCAL, None, one.phrase, one, period)
+    for phrase in local_opened({one.name: None for one in records.local_of_config}, records.local_of_config, judge):
+        yield StandingLine(CONFIG, None, f"the config: {phrase}", None, None, None, None, "the config file of now")
     for one in stood.of("policy", {"": records.file_policy}, _config_phrases):
         yield from _line(CONFIG, None, one.phrase, one, period)
     for one in stood.allowing():
@@ -97,6 +106,12 @@ def group_phrases(state: State, facts: Facts) -> Iterator[str]:
     if will["monitor"] and will["mode"] != "monitor":
         until = f" until {will['monitor_until']}" if will["monitor_until"] else ""
         yield f"only watches {some_of(will['monitor'])}{until}, unless blocked otherwise"
+
+
+def local_phrases(state: State, judge: LocalFacts) -> list[str]:
+    """Openings by a local name by itself: where the policy has rules for it, or for what it leads to."""
+    given = tuple(state["addresses"]) if state["alias"] is None else (state["alias"],)
+    return local_opened({state["name"]: None}, [record_of(state["name"], given, BY_API)], judge)
 
 
 def _list_phrases(state: State, allowed_of: Callable[[str], Allowed | None]) -> Iterator[str]:

@@ -73,6 +73,8 @@ def told(tmp_path_factory: pytest.TempPathFactory, world: Unbound) -> Iterator[S
     config["policy"] = {"groups": [OF_FILE]}
     with Moatdns(tmp_path_factory.mktemp("evidence"), config, with_api=True) as server:
         api = server.api
+        for name in ("gemini.google.com", "printer.office.example"):
+            assert api.call("PUT", f"local/{name}", {"addresses": ["192.0.2.7"]}).status == 201
         revision = api.get("policy")["revision"]
         story = Story(server)
         tag = {"If_Match": f'"{revision}"'}
@@ -176,6 +178,10 @@ def test_every_line_is_what_was_done(told: Story) -> None:
     assert opened_lists.keys() == {"list 'house' allows fine.example", "list 'house' allows open.example"}
     assert told.was("allow", opened_lists["list 'house' allows open.example"]["begins"])
     standing = {line["what"]: line for line in content["standing"]}
+    local = standing.pop("local name 'gemini.google.com' is answered by 192.0.2.7, whatever the policy says")
+    assert (local["kind"], local["begins"] < content["begins"]) == ("local", True), (
+        "the policy has no rule for a printer"
+    )
     assert standing.keys() == {
         f"group {what}" for what in ("'files' is exempt", "'lab' is exempt", "'default' only watches")
     }

@@ -53,6 +53,8 @@ async def _order(call: Call, start: datetime, end: datetime) -> MakeEvidence:
         node=context.serves.identity or socket.gethostname() or "-",
         began=context.began,
         log_lacks=tuple(context.log_lacks),
+        manifest=context.policy.manifest_path,
+        local_of_config=tuple(context.access.local_names.of_config),
         audit_trouble=context.audit_heads.trouble,
         uses=uses,
         hits=tuple(hits),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -15,9 +16,15 @@ from admin_api.evidence.lines import Period, StandingLine
 from admin_api.evidence.standing import StandingRecords, group_phrases, standing_lines
 from admin_api.store.revisions import RevisionRow
 from admin_api.store.rules import AllowRules
+from blocklists.sources import compile_policy
+from resolver.config.policy_schema import Policy
+from resolver.policy.compiler import policy_in_memory
+from resolver.policy.snapshot import PolicySnapshot
+from resolver.wire.local_records import BY_KEY, LocalRecord
 from tests.unit.admin_api.conftest import Served
 from tests.unit.admin_api.states import group_state
 from tests.unit.admin_api.test_openings import FACTS
+from tests.unit.bundled import bundled_catalogue
 
 START = datetime(2026, 3, 2, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -39,17 +46,22 @@ def told(
     stored: Sequence[RevisionRow] = (),
     file_policy: Any = None,
     local: Mapping[str, Any] | None = None,
+    of_config: Sequence[LocalRecord] = (),
 ) -> dict[str, StandingLine]:
     """Lines by what they say, of deeds in their order."""
     before = [one for one in deeds if one.at < START]
     since = [one for one in deeds if one.at >= START]
     contents = {"c1": Allowed(("fine.example",), 1), "c0": Allowed((), 0)}
-    records = StandingRecords(
-        groups or {}, lists or {}, file_policy or {}, before, since, allowing, contents.get, local or {}
-    )
+    now = groups or {}, lists or {}, local or {}, of_config, file_policy or {}
+    records = StandingRecords(*now, before, since, allowing, contents.get, policy())
     lines = list(standing_lines(records, ForceHistory(stored, []), FACTS, PERIOD, group))
     assert len({line.what for line in lines}) == len(lines)
     return {line.what: line for line in lines}
+
+
+@functools.cache
+def policy() -> PolicySnapshot:
+    return policy_in_memory(*compile_policy(Policy().model_dump(mode="json"), bundled_catalogue()))
 
 
 def times(line: StandingLine) -> tuple[str | None, str | None]:
@@ -169,6 +181,28 @@ def test_lists_of_the_config_file_tell_what_they_allow_while_it_is_there() -> No
     }
 
 
+def test_local_names_stand_where_the_policy_has_rules_for_them() -> None:
+    service, printer = (
+        {"name": name, "addresses": ["192.0.2.7"], "alias": None} for name in ("claude.ai", "printer.office.example")
+    )
+    leads = {"name": "chat.office.example", "addresses": [], "alias": "chatgpt.com"}
+    deeds = [
+        deed(3, START - DAY, "create", "local/claude.ai", None, service),
+        deed(4, START - DAY, "create", "local/printer.office.example", None, printer),
+        deed(7, START + DAY, "delete", "local/claude.ai", service, None),
+    ]
+    config = [
+        LocalRecord("openai.com", ("192.0.2.8",), "", BY_KEY),
+        LocalRecord("tv.example", ("192.0.2.9",), "", BY_KEY),
+    ]
+    found = told(local={one["name"]: one for one in (printer, leads)}, of_config=config, deeds=deeds)
+    assert {what: times(line) for what, line in found.items()} == {
+        "local name 'claude.ai' is answered by 192.0.2.7, whatever the policy says": ("2026-03-01", "2026-03-03"),
+        "local name 'chat.office.example' is answered by chatgpt.com, whatever the policy says": (None, None),
+        "the config: local name 'openai.com' is answered by 192.0.2.8, whatever the policy says": (None, None),
+    }
+
+
 @pytest.mark.parametrize("said", [{}, {"response": {"mode": "nxdomain"}}, {"block": ["ai", "bypass", "lists"]}])
 def test_a_group_as_the_built_in_default_is_opens_nothing(said: dict[str, Any]) -> None:
     assert list(group_phrases(group_state("all", **said), FACTS)) == []
@@ -198,15 +232,15 @@ def test_a_local_name_stands_from_when_it_was_made_until_it_leads_elsewhere_or_g
         return {"name": name, "addresses": list(addresses), "alias": alias}
 
     old, new = state("claude.ai", "10.0.0.1"), state("claude.ai", alias="far.example")
-    kept = state("kept.example", "10.0.0.2")
+    kept = state("chatgpt.com", "10.0.0.2")
     deeds = [
         deed(1, START - 9 * DAY, "create", "local/claude.ai", None, old),
         deed(2, START + DAY, "update", "local/claude.ai", old, new),
         deed(3, START + 2 * DAY, "delete", "local/claude.ai", new, None),
     ]
-    lines = told(deeds=deeds, local={"kept.example": kept})
+    lines = told(deeds=deeds, local={"chatgpt.com": kept})
     assert {what.partition(",")[0]: times(line) for what, line in lines.items()} == {
         "local name 'claude.ai' is answered by 10.0.0.1": ("2026-02-21", "2026-03-03"),
         "local name 'claude.ai' is answered by far.example": ("2026-03-03", "2026-03-04"),
-        "local name 'kept.example' is answered by 10.0.0.2": (None, None),
+        "local name 'chatgpt.com' is answered by 10.0.0.2": (None, None),
     }

@@ -112,6 +112,8 @@ class Control:
         keepers.config_told.give(first.reading)
         if self._events is not None:
             self._events.start()
+        if isinstance(self._events, QueryLogWriter):
+            keepers.erasures.start(self._events)
         orders = asyncio.ensure_future(self._obey())  # from the start: we may be told to stop before all has begun
         work = asyncio.ensure_future(self._work(growth))
         if servers.api is not None or servers.block_page is not None:
@@ -137,6 +139,7 @@ class Control:
         await servers.stop()
         if self._events is not None:
             await self._events.close()
+        await keepers.erasures.close()
         await keepers.statistics.close()
         await keepers.policy.close()
         await keepers.subjects.close()

@@ -14,6 +14,7 @@ from admin_api.channel import SupervisorChannel
 from admin_api.compiling.keeper import Keeper
 from admin_api.config_policy import ConfigPolicy
 from admin_api.config_told import ConfigTold
+from admin_api.editing.erasures import ClientErasures
 from admin_api.evidence.desk import EvidenceDesk
 from admin_api.evidence.recording import Recorder, Versions
 from admin_api.mail.receiver import MailReceiver
@@ -75,6 +76,7 @@ class Keepers:
             access, state_dir, channel.use_subjects, log, history_days=days, outbox=self.outbox
         )
         self.restored = RestoredWatch(access, self.subjects.reload, log)
+        self.erasures = ClientErasures(access, state_dir, log)
         self.config_policy = ConfigPolicy(access, self.policy, channel, log)
         self.config_told = ConfigTold(access, log)
         self.gauges = Gauges(

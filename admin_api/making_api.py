@@ -37,6 +37,7 @@ def make_api(first: Begin, keepers: Keepers, channel: SupervisorChannel, log: Lo
         audit_heads=keepers.heads,
         restored=keepers.restored,
         evidence=keepers.evidence,
+        erasures=keepers.erasures,
         plans=keepers.plans,
         subscriptions=keepers.subscriptions,
         statistics=keepers.statistics,

@@ -10,6 +10,7 @@ from types import ModuleType
 from prove import (
     alerts,
     api_clients,
+    backups,
     big_log,
     catalogue_feed,
     certificates,
@@ -71,6 +72,7 @@ _MODULES: dict[str, ModuleType] = {
     "list-sources": list_sources,
     "catalogue-feed": catalogue_feed,
     "alerts": alerts,
+    "backups": backups,
     "big-log": big_log,
     "log-sinks": log_sinks,
     "same-answers": same_answers,

@@ -11,6 +11,7 @@ from admin_api.audit.head import HeadKeeper
 from admin_api.backup.watch import RestoredWatch
 from admin_api.channel import SupervisorChannel
 from admin_api.compiling.keeper import Keeper
+from admin_api.editing.erasures import ClientErasures
 from admin_api.editing.exemption_checks import Terms
 from admin_api.evidence.desk import EvidenceDesk
 from admin_api.firewall.kept_lists import KeptLists
@@ -52,6 +53,7 @@ class Context:
     audit_heads: HeadKeeper
     restored: RestoredWatch
     evidence: EvidenceDesk
+    erasures: ClientErasures
     plans: Plans
     subscriptions: Subscriptions
     statistics: StatisticsService

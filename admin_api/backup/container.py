@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import BinaryIO, Final, cast
 
-from admin_api.backup.encryption import BEGIN, Decrypting, Encrypting
+from admin_api.backup.encryption import BEGIN, Decrypting, Encrypting, WrappingKeys
 from admin_api.backup.errors import BackupError, DamagedBackup, WrongPassphrase
 from resolver.system.typed_json import MisfitError, read_as, write_json
 
@@ -179,6 +179,7 @@ class BackupSource:
         """`file` can be read from its beginning again. Raises BackupError, OSError."""
         self._file = file
         self._passphrase = passphrase
+        self._keys: WrappingKeys = {}
         file.seek(0)
         begin = file.read(len(BEGIN))
         self.is_encrypted = begin == BEGIN
@@ -232,7 +233,9 @@ class BackupSource:
         below = self._file
         with contextlib.ExitStack() as stack:
             if self.is_encrypted:
-                below = io.BufferedReader(cast(io.RawIOBase, Decrypting(below, self._passphrase or b"")), _PIECE)
+                below = io.BufferedReader(
+                    cast(io.RawIOBase, Decrypting(below, self._passphrase or b"", self._keys)), _PIECE
+                )
             try:
                 unpacked = stack.enter_context(gzip.GzipFile(fileobj=below, mode="rb"))
                 tar = stack.enter_context(tarfile.open(fileobj=unpacked, mode="r|", bufsize=_PIECE))

@@ -26,6 +26,8 @@ from admin_api.backup.errors import DamagedBackup, WrongPassphrase
 
 BEGIN: Final = b"age-encryption.org/v1\n"
 """The first octets of every such file."""
+WrappingKeys = dict[tuple[bytes, bytes, int], bytes]
+"""Keys that scrypt gave for a passphrase, a salt and a work factor."""
 WORK_FACTOR: Final = 17
 """Logarithm of scrypt's N: 128 MiB, and about half a second a guess."""
 
@@ -83,10 +85,11 @@ class Encrypting(io.RawIOBase):
 class Decrypting(io.RawIOBase):
     """A file that decrypts what is read of the one below it. Raises DamagedBackup, WrongPassphrase."""
 
-    def __init__(self, source: BinaryIO, passphrase: bytes) -> None:
+    def __init__(self, source: BinaryIO, passphrase: bytes, known: WrappingKeys | None = None) -> None:
+        """`known` keeps what scrypt gave, for the next reading of the same file."""
         super().__init__()
         self._source = source
-        self._cipher = _opened(source, passphrase)
+        self._cipher = _opened(source, passphrase, {} if known is None else known)
         self._number = 0
         self._ahead = source.read(_CHUNK + _TAG)
         self._ready = b""
@@ -119,7 +122,7 @@ class Decrypting(io.RawIOBase):
         return chunk
 
 
-def _opened(source: BinaryIO, passphrase: bytes) -> ChaCha20Poly1305:
+def _opened(source: BinaryIO, passphrase: bytes, known: WrappingKeys) -> ChaCha20Poly1305:
     """The cipher of the content, whose first octet comes next."""
     header = b"".join(_lines(source))
     match = _STANZA.match(header.removeprefix(BEGIN)) if header.startswith(BEGIN) else None
@@ -128,8 +131,11 @@ def _opened(source: BinaryIO, passphrase: bytes) -> ChaCha20Poly1305:
     salt, wrapped, told = _octets(match[1]), _octets(match[3]), _octets(match[4])
     if int(match[2]) > _MOST_WORK:
         raise DamagedBackup(f"the file asks for too much work: scrypt by {int(match[2])}, and {_MOST_WORK} is the most")
+    work = (passphrase, salt, int(match[2]))
+    if work not in known:
+        known[work] = _wrapping_key(*work)
     try:
-        key = ChaCha20Poly1305(_wrapping_key(passphrase, salt, int(match[2]))).decrypt(bytes(12), wrapped, None)
+        key = ChaCha20Poly1305(known[work]).decrypt(bytes(12), wrapped, None)
     except InvalidTag:
         raise WrongPassphrase("the passphrase is not that of this file") from None
     if len(key) != _KEY or not hmac.compare_digest(told, _mac(key, header[: header.rindex(b"---") + 3])):

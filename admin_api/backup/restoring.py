@@ -13,11 +13,11 @@ import shutil
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from sqlalchemy import Table, func, inspect, select, text
+from sqlalchemy import Table, func, inspect, select, text, update
 from sqlalchemy.exc import ProgrammingError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -25,26 +25,27 @@ from admin_api.backup import state, tables
 from admin_api.backup.container import BackupManifest, BackupSource
 from admin_api.backup.errors import DamagedBackup, NotRestorable
 from admin_api.backup.making import PATIENT
+from admin_api.backup.restored_files import ErasedAgain, erase_again, write_files
 from admin_api.query_log import files as query_log
+from admin_api.query_log.erased import ErasureNote, read_erasures
 from admin_api.second_owner.openings import opening_leases
+from admin_api.second_owner.standing import standing_openings
 from admin_api.signed.keys import MADE
-from admin_api.store import audit, restored, trail
+from admin_api.store import audit, restored, revisions, trail
 from admin_api.store.change import Change
 from admin_api.store.engine import FILE, Engines, open_engines, told_as_away
 from admin_api.store.evidence import known_store
 from admin_api.store.heads import Head, read_heads, write_heads
 from admin_api.store.migrating import VERSION_TABLE, VERSIONS, upgrade_to
 from admin_api.store.owner import Owner, holder_of
+from admin_api.store.restored_policy import PolicyOpening
 from admin_api.store.tables import meta, metadata, store_owner
 from admin_api.store.trail import Pair
 from blocklists.catalogue import Catalogue
 from resolver.system import placing
-from resolver.system.state_files import make_folder, writing_whole
 
 SPARE_OCTETS: Final = 64 << 20
 """Room that has to be left on the disk beside what is restored."""
-
-_PIECE = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,7 @@ class RestoreOrder:
     heads: tuple[Head, ...]
     retention_days: int  # of the query log: older days are not brought back
     catalogue: Catalogue
+    erasures: Sequence[ErasureNote] | None = None  # that a log tells of; None: there is no log
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,8 @@ class RestoreDone:
     aside: str | None  # the folder with the old files, below the state directory
     aside_schema: str | None  # PostgreSQL's, with the old tables
     old_days: int  # of the query log, whose time is over
+    policy: tuple[PolicyOpening, ...]  # groups and lists that were closed, or are told
+    erased: ErasedAgain
 
 
 async def restore(source: BackupSource, order: RestoreOrder, told: Callable[[str], None]) -> RestoreDone:
@@ -90,9 +94,12 @@ async def restore(source: BackupSource, order: RestoreOrder, told: Callable[[str
     # Heads of our own store's rows: those of another one say nothing of this trail.
     own = [head.pair for head in read_heads(order.state_dir) if head.store_id in ("", manifest.store_id)]
     heads = [*own, *_kept_elsewhere(order, manifest)]
+    erasures = order.erasures
+    if known == manifest.store_id:
+        erasures = [*read_erasures(order.state_dir), *(erasures or ())]
     new = placing.begin(order.state_dir)
     try:
-        return await _Restoring(source, manifest, order, new, stays, heads, told).work()
+        return await _Restoring(source, manifest, order, new, stays, heads, erasures, told).work()
     finally:
         placing.forget(order.state_dir)
 
@@ -107,22 +114,24 @@ class _Restoring:
     new: Path
     stays: Sequence[str]
     heads: Sequence[Pair]
+    erasures: Sequence[ErasureNote] | None  # since the backup, as far as is known
     told: Callable[[str], None]
 
     async def work(self) -> RestoreDone:
         """Write the files, then the rows, and put everything in its place."""
-        old_days = self._write_files()
+        old_days = write_files(self.source, self.manifest, self.new, self.order.retention_days, self.told)
         key = audit.load_key(self.new)
         if key is None:
             raise DamagedBackup(f"the backup lacks {audit.KEY_FILE}, the audit trail's key")
+        erased = erase_again(self.new, key, self.manifest, self.erasures, self.told)
         engines = open_engines(self.order.url, self.new, PATIENT)
         try:
             with told_as_away(engines.place):
-                return await self._decide(engines, key, old_days)
+                return await self._decide(engines, key, old_days, erased)
         finally:
             await engines.changing.dispose()
 
-    async def _decide(self, engines: Engines, key: bytes, old_days: int) -> RestoreDone:
+    async def _decide(self, engines: Engines, key: bytes, old_days: int, erased: ErasedAgain) -> RestoreDone:
         order, manifest, new = self.order, self.manifest, self.new
         async with engines.changing.connect() as connection:
             await connection.begin()
@@ -135,8 +144,9 @@ class _Restoring:
                 await connection.run_sync(upgrade_to, VERSIONS[-1])
             trouble = await _trail_trouble(connection, manifest, key)
             lost = tuple(await trail.lost_heads(connection, key, self.heads))
-            self.told("suspending tokens and exemptions")
-            counts = await self._suspend(connection, key, lost, trouble)
+            self.told("suspending tokens and exemptions, closing what the policy opens")
+            counts = await self._suspend(connection, key, lost, trouble, erased)
+            waiting = await restored.suspended(connection)
             row, mac = await audit.head(connection)
             # Lost heads stay: they are the evidence that the row accounts for.
             heads = [*read_heads(new), *(Head(*pair, manifest.store_id) for pair in lost)]
@@ -145,27 +155,8 @@ class _Restoring:
         await engines.changing.dispose()  # with SQLite's last connection, all is in its one file
         aside = placing.decide(order.state_dir, new, self.stays)
         place = str(order.state_dir / FILE) if engines.is_sqlite else engines.place
-        return RestoreDone(manifest, place, manifest.audit_row + 1, lost, counts, trouble, aside, schema, old_days)
-
-    def _write_files(self) -> int:
-        """Write the files of the new state; gives how many days of the query log were left out, being too old."""
-        oldest = (datetime.now(UTC) - timedelta(days=self.order.retention_days)).strftime("%Y-%m-%d")
-        left_out = 0
-        self.told("keys, catalogue, lists")
-        for name, part in self.source.parts(self.manifest):
-            if not name.startswith(state.PREFIX):
-                continue
-            path = Path(name.removeprefix(state.PREFIX))
-            if not state.is_kept(path.parts[0]):
-                raise DamagedBackup(f"{name} is not a file that a backup holds")
-            if path.parts[0] == query_log.FOLDER and path.stem < oldest:
-                left_out += 1
-                continue
-            make_folder((self.new / path).parent)
-            with writing_whole(self.new / path) as file:
-                while piece := part.read(_PIECE):
-                    file.write(piece)
-        return left_out
+        policy, row = waiting.policy if waiting is not None else (), manifest.audit_row + 1
+        return RestoreDone(manifest, place, row, lost, counts, trouble, aside, schema, old_days, policy, erased)
 
     async def _load(self, connection: AsyncConnection) -> None:
         found = await tables.reflected(connection)
@@ -180,14 +171,18 @@ class _Restoring:
                 raise DamagedBackup(f"table {name!r} does not have the {expected} rows that the manifest says")
 
     async def _suspend(
-        self, connection: AsyncConnection, key: bytes, lost: Sequence[Pair], trouble: str | None
+        self, connection: AsyncConnection, key: bytes, lost: Sequence[Pair], trouble: str | None, erased: ErasedAgain
     ) -> restored.RestoredCounts:
         """Suspend what an old copy revives, and say in the trail what happened."""
         manifest = self.manifest
         revision = int(await connection.scalar(select(meta.c.policy_revision)) or 0)
-        change = Change(connection, self.order.actor, None, revision)
+        change = Change(connection, self.order.actor, None, revision + 1)
         opening = await opening_leases(change, self.order.catalogue)
-        counts = await restored.suspend(change, manifest.at, opening)
+        policy = await standing_openings(connection, self.order.catalogue)
+        counts = await restored.suspend(change, manifest.at, opening, policy)
+        if change.is_of_policy:
+            await revisions.note(change)
+            await connection.execute(update(meta).values(policy_revision=change.revision))
         # First the row that tells of the restore: the others follow from it.
         suspending, change.entries = change.entries, []
         facts = {
@@ -203,6 +198,7 @@ class _Restoring:
             "lost_heads": [list(pair) for pair in lost],
             "lost_rows": max((row for row, _ in lost), default=manifest.audit_row) - manifest.audit_row,
             "suspended": asdict(counts),
+            "erased_again": asdict(erased),
             **({"trail": trouble} if trouble else {}),
         }
         change.record(*trail.RESTORE, None, facts)

@@ -9,13 +9,14 @@ exemptions would count by them before anybody confirms them. The key that signs 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import re
 import shutil
 import sqlite3
 import stat
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -85,12 +86,11 @@ def add_counters(writer: BackupWriter, state_dir: Path) -> None:
 def add_query_log(writer: BackupWriter, state_dir: Path, told: Callable[[str], None]) -> None:
     """Add the days of the query log, each as one whole file. Raises BackupError."""
     folder = state_dir / query_log.FOLDER
-    for left in state_dir.glob(f"{_WORK}*"):  # of a backup that was killed
-        shutil.rmtree(left, ignore_errors=True)
+    _sweep(state_dir)
     for day in sorted(query_log.days(folder)):
         told(f"query log of {day}")
-        with tempfile.TemporaryDirectory(prefix=_WORK, dir=state_dir) as work:
-            copy = Path(work) / "day"
+        with work_folder(state_dir) as work:
+            copy = work / "day"
             try:
                 _copied_day(folder, day, copy)
             except sqlite3.Error as error:
@@ -99,6 +99,35 @@ def add_query_log(writer: BackupWriter, state_dir: Path, told: Callable[[str], N
                 continue  # its time was over meanwhile
             with copy.open("rb") as file:
                 writer.add_file(f"{PREFIX}{query_log.FOLDER}/{day}.sqlite", file, copy.stat().st_size)
+
+
+@contextlib.contextmanager
+def work_folder(state_dir: Path) -> Iterator[Path]:
+    """A folder for a copy, which no other backup takes for one that was left: it is locked."""
+    while True:
+        work = Path(tempfile.mkdtemp(prefix=_WORK, dir=state_dir))
+        descriptor = os.open(work, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            if not work.exists():  # another backup was quicker: it took this for one that was left
+                continue
+            yield work
+            return
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
+            os.close(descriptor)
+
+
+def _sweep(state_dir: Path) -> None:
+    """Remove what killed backups have left."""
+    for left in state_dir.glob(f"{_WORK}*"):
+        with contextlib.suppress(OSError):
+            descriptor = os.open(left, os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(left, ignore_errors=True)
+            finally:
+                os.close(descriptor)
 
 
 def _copied_day(folder: Path, day: str, copy: Path) -> None:

@@ -10,7 +10,7 @@ from pydantic import Field
 from admin_api.editing.common import validated
 from admin_api.editing.errors import Invalid
 from admin_api.store import restored
-from admin_api.store.exemptions import ExemptionRow
+from admin_api.store.restored import ConfirmedThings
 from admin_api.subjects.keeper import SubjectKeeper
 from admin_api.subjects.rows import exemption_of
 from resolver.config import fields
@@ -21,21 +21,26 @@ from resolver.snapshot.clocks import now as moment
 class _Body(Section):
     tokens: fields.Texts = ()
     exemptions: fields.Texts = ()
+    policy: fields.Texts = ()
+    leave_closed: fields.Texts = ()
     all: bool = Field(default=False)
 
 
 async def confirm(
     keeper: SubjectKeeper, body: Mapping[str, Any], *, owner: str, actor: str, request_id: str | None = None
-) -> tuple[list[str], list[ExemptionRow], int]:
-    """Confirm; gives names of tokens, exemptions, and the change to wait for.
+) -> tuple[ConfirmedThings, int, int]:
+    """Confirm; gives what counts again, and the change of subjects and the policy's revision to wait for.
 
     Raises Invalid, NotFound, NothingLost, StoreAway.
     """
     wanted = validated(_Body, body)
-    if wanted.all == bool(wanted.tokens or wanted.exemptions):
-        raise Invalid([("/all", "name tokens or exemptions, or set all and name none")])
-    names, ids = (None, None) if wanted.all else (wanted.tokens, wanted.exemptions)
+    named = (wanted.tokens, wanted.exemptions, wanted.policy)
+    if wanted.all == any((*named, wanted.leave_closed)):
+        raise Invalid([("/all", "name tokens, exemptions or openings by the policy, or set all and name none")])
+    if both := sorted({*wanted.policy} & {*wanted.leave_closed}):
+        raise Invalid([("/leave_closed", f"names {both[0]!r}, which policy names as well")])
+    which = (None, None, None) if wanted.all else named
     async with keeper.change(actor, request_id) as changing:
-        tokens, exemptions = await restored.confirm(changing.store, names, ids, owner=owner)
-        changing.put += [exemption_of(row, moment()) for row in exemptions]
-    return tokens, exemptions, changing.number
+        done = await restored.confirm(changing.store, *which, leave=wanted.leave_closed, owner=owner)
+        changing.put += [exemption_of(row, moment()) for row in done.exemptions]
+    return done, changing.number, changing.store.revision

@@ -157,10 +157,12 @@ def store_openings(deeds: Iterable[Deed], period: Period) -> Iterator[OpeningLin
         after, of = deed.after or {}, (deed.action, deed.kind)
         backup = after.get("backup") or {}
         if of == RESTORE:
+            closes = "closed" in (after.get("suspended") or {})  # rows of earlier versions: the policy stayed as it was
+            waiting = "tokens, exemptions and what the policy opened" if closes else "tokens and exemptions"
             what = (
                 f"the store is that of the backup of {backup.get('at')}, with policy revision "
-                f"{backup.get('policy_revision')}: what was closed since then is open again, except for tokens and "
-                "exemptions, which wait for an admin's word"
+                f"{backup.get('policy_revision')}: what was closed since then is open again, except for {waiting}, "
+                "which wait for an admin's word"
             )
         elif of == BEGIN_ANEW:
             place = "an empty one" if deed.row == 1 else f"another one, with {deed.row - 1} rows in its audit trail"

@@ -26,8 +26,12 @@ IsTheirs = Callable[[BlockClient], bool]
 class ErasureUnfinished(Exception):
     """The rows are gone, but their octets are still in the write-ahead log of some days, which a reader keeps.
 
-    They go with the next turn of tidying up behind that reader.
+    They go with the next turn of tidying up behind that reader. `gone` queries were removed.
     """
+
+    def __init__(self, message: str, gone: int) -> None:
+        super().__init__(message)
+        self.gone = gone
 
 
 class QueryLogEnded(Exception):
@@ -167,6 +171,6 @@ class Erasures:
             erasure.asked.set_exception(erasure.trouble)
         elif erasure.unfolded:
             days = ", ".join(erasure.unfolded)
-            erasure.asked.set_exception(ErasureUnfinished(f"a reader holds what was erased of {days}"))
+            erasure.asked.set_exception(ErasureUnfinished(f"a reader holds what was erased of {days}", erasure.gone))
         else:
             erasure.asked.set_result(erasure.gone)

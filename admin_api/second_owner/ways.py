@@ -78,7 +78,7 @@ WAYS: Final[tuple[Way, ...]] = (
     Way("the policy goes back to a revision", "admin", Second.OWNER, ("POST /policy:rollback",)),
     Way("a token of any role is created", "admin", Second.OWNER, ("POST /tokens",)),
     Way(
-        "tokens and exemptions that a restore suspended are confirmed",
+        "tokens, exemptions and openings by the policy that a restore suspended are confirmed",
         "admin",
         Second.OWNER,
         ("POST /restored:confirm",),
@@ -106,6 +106,7 @@ CLOSING: Final[dict[str, str]] = {
     "POST /unlisted/{domain}:ignore": "writes no rule",
     "POST /unlisted/{domain}:want": "writes no rule",
     "POST /catalogue:refresh": "a feed only adds to the bundled catalogue, and takes its own back",
+    "POST /queries:erase": "removes rows of the query log",
     "POST /cache:flush": "forgets answers, which are judged anew",
 }
 

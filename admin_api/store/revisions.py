@@ -12,11 +12,12 @@ from sqlalchemy import delete, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from admin_api.store.change import Change
-from admin_api.store.errors import NotFound
+from admin_api.store.errors import NotFound, found
 from admin_api.store.queries import columns_of, page_below, rows_of
 from admin_api.store.rules import of_revision
 from admin_api.store.tables import policy_revisions
-from admin_api.store.undo import Line, lines_of
+from admin_api.store.undo import Line
+from admin_api.store.undo import lines_of as unpacked
 
 MOST_REVISIONS: Final = 10_000
 """Revisions that are kept; then the oldest go."""
@@ -68,6 +69,14 @@ async def note(change: Change) -> None:
     await conn.execute(delete(policy_revisions).where(policy_revisions.c.revision <= oldest))
 
 
+async def lines_of(conn: AsyncConnection, revision: int) -> list[Line]:
+    """Lines of what one revision did. Raises NotFound when it is not kept."""
+    packed: bytes | None = await conn.scalar(
+        select(policy_revisions.c.undo).where(policy_revisions.c.revision == revision)
+    )
+    return list(unpacked(found(packed, f"policy revision {revision}: it is not kept any more")))
+
+
 async def packed_octets(conn: AsyncConnection, revision: int) -> int:
     """How much is kept of the revisions after one, compressed."""
     c = policy_revisions.c
@@ -90,7 +99,7 @@ async def since(conn: AsyncConnection, revision: int, now: int) -> AsyncIterator
         if row.revision != expected:
             break
         expected -= 1
-        yield list(lines_of(row.undo))
+        yield list(unpacked(row.undo))
     await result.close()
     if expected != revision:
         raise NotFound(f"way back to revision {revision}: revision {expected} is not kept (any more)")

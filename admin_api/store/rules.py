@@ -100,6 +100,12 @@ async def stream(conn: AsyncConnection, list_id: int) -> AsyncIterator[list[tupl
         yield [(row[0], row[1]) for row in batch]
 
 
+async def some_of(conn: AsyncConnection, row: ListRow, action: str, most: int = _BATCH) -> list[str]:
+    """Some of a list's rules of one action, in order."""
+    query = select(rules.c.rule).where(rules.c.list_id == row.id, rules.c.action == action)
+    return list(await conn.scalars(query.order_by(rules.c.rule).limit(most)))
+
+
 async def those_there(
     conn: AsyncConnection, row: ListRow, pairs: Sequence[tuple[str, str]]
 ) -> frozenset[tuple[str, str]]:

@@ -64,6 +64,11 @@ async def put(conn: AsyncConnection, hooks: Sequence[str], what: str, data: Mapp
     return gone
 
 
+async def forget_all(conn: AsyncConnection) -> int:
+    """Remove every message that waits; gives how many."""
+    return (await conn.execute(delete(webhook_messages))).rowcount
+
+
 async def due(conn: AsyncConnection, hook: str, now: datetime, limit: int) -> list[MessageRow]:
     """Messages due to a hook, the oldest first."""
     c = webhook_messages.c

@@ -13,6 +13,7 @@ import typer
 from admin_api.audit.head import noted_heads
 from admin_api.backup import making, restoring
 from admin_api.backup.container import BackupManifest, BackupSource
+from admin_api.query_log.erased import ErasureNote, told_in
 from admin_api.signed.keys import key_file
 from admin_api.store.heads import Head
 from blocklists.loading import load_catalogue
@@ -35,6 +36,7 @@ app = typer.Typer()
 LEAST_PASSPHRASE: Final = 12
 """Characters that a passphrase of a new backup has at least."""
 _MOST_PASSPHRASE = 4096  # octets
+_MOST_NAMED = 20  # openings by the policy
 
 PassphraseOption = Annotated[
     Path | None,
@@ -95,7 +97,8 @@ def restore(
         bool, typer.Option("--show-config", help="Only print the config file that the backup holds.")
     ] = False,
     log_file: Annotated[
-        Path | None, typer.Option("--log", metavar="FILE", help="A log of the lost server, to tell what was lost.")
+        Path | None,
+        typer.Option("--log", metavar="FILE", help="The lost server's log: what was lost, whom to erase again."),
     ] = None,
     head_files: HeadOption = None,
     key: HeadKeyOption = None,
@@ -136,10 +139,17 @@ class _KeptHeads:
             heads += [Head(*pair) for pair in noted_heads(Path(os.devnull), self.log_file)]  # of the log alone
         return tuple(heads)
 
+    def erasures(self) -> list[ErasureNote] | None:
+        """Erasures that the log tells of; None where there is no log. Raises OSError."""
+        if self.log_file is None:
+            return None
+        with self.log_file.open(encoding="utf-8", errors="replace") as lines:
+            return told_in(lines)
+
 
 def _restore(source: BackupSource, config: str | None, kept: _KeptHeads, *, replace: bool, as_json: bool) -> None:
     _, loaded = load(config)
-    heads = kept.read(loaded)
+    heads, erasures = kept.read(loaded), kept.erasures()
     _become_owner(loaded)
     progress = ProgressLine()
     try:
@@ -153,6 +163,7 @@ def _restore(source: BackupSource, config: str | None, kept: _KeptHeads, *, repl
                 heads=heads,
                 retention_days=loaded.query_log.retention_days,
                 catalogue=load_catalogue(),
+                erasures=erasures,
             )
             done = asyncio.run(restoring.restore(source, order, progress.tell))
     finally:
@@ -189,6 +200,23 @@ def _lines_of(done: restoring.RestoreDone, loaded: Config) -> list[str]:
     )
     if loaded.audit.signing_key is None and not key_file(None, loaded.state_dir).exists():
         lines.append("signing.key, which signs evidence, is in no backup: put yours back first, or another one is made")
+    if done.erased.clients:
+        lines.append(f"erased again from the query log: {done.erased.queries} queries of {done.erased.clients} clients")
+    if not done.erased.is_known:
+        lines.append(
+            "whom the query log was rid of since the backup is not known here: name the lost server's log (--log), or "
+            "erase them again"
+        )
+    lines += [
+        f"{'closed' if one.closed else 'open'} until you confirm it: {one.object} {'; '.join(one.opens)}"
+        for one in done.policy[:_MOST_NAMED]
+    ]
+    if len(done.policy) > _MOST_NAMED:
+        lines.append(f"and {len(done.policy) - _MOST_NAMED} more: see 'moatdns store confirm-restored'")
+    if counts.dropped_messages:
+        lines.append(
+            f"{counts.dropped_messages} messages to webhooks and by mail, which waited at the backup, are dropped"
+        )
     return [*lines, "next: 'moatdns token create --role admin --name NAME', then 'moatdns store confirm-restored'"]
 
 

@@ -10,7 +10,7 @@ import typer
 
 from admin_api.store import restored
 from admin_api.store.anew import begin_anew
-from admin_api.store.restored import SuspendedThings
+from admin_api.store.restored import ConfirmedThings, SuspendedThings
 from admin_api.store.store import Store
 from moatdns.cli.common import ConfigOption, JsonOption, fail
 from moatdns.cli.output import print_json, print_line
@@ -50,33 +50,45 @@ def begin_store_anew(
 def confirm_restored(
     token: Annotated[list[str] | None, typer.Option(metavar="NAME", help="This token. Repeatable.")] = None,
     exemption: Annotated[list[str] | None, typer.Option(metavar="ID", help="This exemption. Repeatable.")] = None,
+    policy: Annotated[
+        list[str] | None, typer.Option(metavar="OBJECT", help="This group or list, as in groups/lab. Repeatable.")
+    ] = None,
+    leave_closed: Annotated[
+        list[str] | None,
+        typer.Option(metavar="OBJECT", help="This group or list waits no longer, and stays as it is. Repeatable."),
+    ] = None,
     everything: Annotated[bool, typer.Option("--all", help="All that is suspended.")] = False,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """After a restore: show the suspended tokens and exemptions, or confirm some. A running server hears it."""
+    """After a restore: show what is suspended or closed, or confirm some of it. A running server hears it."""
     _, loaded = load(config)
-    if everything and (token or exemption):
-        fail("--all: leave out --token and --exemption, or name some and leave out --all", code=2)
-    if not everything and not token and not exemption:
+    is_named = any((token, exemption, policy, leave_closed))
+    if everything and is_named:
+        fail("--all: leave out the other options, or name some and leave out --all", code=2)
+    if both := sorted({*(policy or ())} & {*(leave_closed or ())}):
+        fail(f"--leave-closed: {both[0]} is named by --policy, too", code=2)
+    if not everything and not is_named:
         waiting = with_store(loaded, _suspended)
         if as_json:
-            print_json(asdict(waiting) if waiting else {"tokens": [], "exemptions": []})
+            print_json(asdict(waiting) if waiting else {"tokens": [], "exemptions": [], "policy": []})
         else:
             _show(waiting)
         return
 
-    async def confirm(store: Store) -> tuple[list[str], list[str]]:
-        names, ids = (None, None) if everything else (token or [], exemption or [])
+    async def confirm(store: Store) -> ConfirmedThings:
+        which = (None, None, None) if everything else (token or [], exemption or [], policy or [])
         async with store.change(ACTOR) as change:
-            tokens, exemptions = await restored.confirm(change, names, ids, owner="root", by=who_runs_this())
-        return tokens, [row.id for row in exemptions]
+            return await restored.confirm(change, *which, leave=leave_closed or (), owner="root", by=who_runs_this())
 
-    tokens, exemptions = with_store(loaded, confirm)
+    done = with_store(loaded, confirm)
     if as_json:
-        print_json({"tokens": tokens, "exemptions": exemptions})
+        print_json({**asdict(done), "exemptions": [row.id for row in done.exemptions]})
     else:
-        print_line(f"confirmed: {len(tokens)} tokens, {len(exemptions)} exemptions")
+        openings = f"{len(done.policy)} openings by the policy"
+        print_line(f"confirmed: {len(done.tokens)} tokens, {len(done.exemptions)} exemptions, {openings}")
+        for name in done.left:
+            print_line(f"{name} waits no longer, and stays as it is")
 
 
 async def _suspended(store: Store) -> SuspendedThings | None:
@@ -93,3 +105,5 @@ def _show(waiting: SuspendedThings | None) -> None:
         print_line(f"token      {name}")
     for number in waiting.exemptions:
         print_line(f"exemption  {number}")
+    for one in waiting.policy:
+        print_line(f"{'closed' if one.closed else 'open':9}  {one.object} {'; '.join(one.opens)}")

@@ -37,9 +37,9 @@ from admin_api.api.models.policy import (
     PlanBody, PlanQuery, PlanReply, PlannedItem, PolicyBody, PolicyReply, ReplayItem, ReplayReply, RevisionItem,
     Revisions, RollbackBody, SomeRules,
 )
-from admin_api.api.models.queries import Log, LogItem, LogQuery
+from admin_api.api.models.queries import EraseBody, ErasedQueries, Log, LogItem, LogQuery
 from admin_api.api.models.reports import ExemptionReport, ExemptionUse, ReportQuery, UsageQuery, UsageReport
-from admin_api.api.models.restored import ConfirmBody, Confirmed, Restored
+from admin_api.api.models.restored import ConfirmBody, Confirmed, Restored, RestoredOpening
 from admin_api.api.models.rules import Accepted, Added, Deleted, RuleItem, Rules, RulesBody, RulesPage
 from admin_api.api.models.statistics import Series, SeriesItem, SeriesQuery, Summary, Top, TopItem, TopQuery
 from admin_api.api.models.tokens import NewToken, TokenBody, TokenItem, Tokens

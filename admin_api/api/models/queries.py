@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import AwareDatetime, BaseModel, Field
 
-from admin_api.api.models.common import LONGEST_NAME, Window
+from admin_api.api.models.common import LONGEST_NAME, Sent, Window
 
 Verdict = Literal["allow", "block", "monitor", "exempt"]
 
@@ -57,3 +57,18 @@ class Log(BaseModel):
         description="The time down to which was searched; null for nothing, or for all."
     )
     newest: str | None = Field(description="`after` for later rows; null with a `cursor`.")
+
+
+class EraseBody(Sent):
+    """A client whose queries are to be erased."""
+
+    client: str = Field(max_length=64, description="An address, or a network, as rows of the log have it.")
+    reason: str = Field(max_length=1000, description="Why. The audit trail keeps it, and not the client.")
+
+
+class ErasedQueries(BaseModel):
+    """An erasure, of the queries that were written by then."""
+
+    erased: str = Field(description="Who it was, as the audit trail and the journal of erasures have it: a digest.")
+    queries: int | None = Field(description="How many were removed; null while it goes on.")
+    is_over: bool = Field(description="False while a search still keeps their octets in a file; they go behind it.")

@@ -23,3 +23,9 @@ async def listing(call: Call) -> ApiReply:
     except BadCursor:
         raise bad_cursor() from None
     return ApiReply(as_model(models.Log, page))
+
+
+async def erase(call: Call) -> ApiReply:
+    """POST /queries:erase."""
+    done = await call.context.erasures.erase(call.body, **call.by)
+    return ApiReply(as_model(models.ErasedQueries, done), 200 if done.queries is not None else 202)

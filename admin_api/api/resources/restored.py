@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 
 from admin_api.api import models
-from admin_api.api.http.call import ApiReply, Call, as_model, subjects_in_force
+from admin_api.api.http.call import ApiReply, Call, as_model, in_force, subjects_in_force
 from admin_api.editing import restored as editing
 from admin_api.store import restored
 from admin_api.store.errors import StoreAway
@@ -16,7 +16,7 @@ async def show(call: Call) -> ApiReply:
     async with call.context.store.read() as connection:
         waiting = await restored.suspended(connection)
     if waiting is None:
-        return ApiReply(models.Restored(tokens=[], exemptions=[]))
+        return ApiReply(models.Restored(tokens=[], exemptions=[], policy=[]))
     times = {"restored_at": waiting.restored_at or None, "backup_at": waiting.backup_at or None}
     return ApiReply(as_model(models.Restored, waiting, **times))
 
@@ -24,8 +24,9 @@ async def show(call: Call) -> ApiReply:
 async def confirm(call: Call) -> ApiReply:
     """POST /restored:confirm."""
     context = call.context
-    names, exemptions, number = await editing.confirm(context.subjects, call.body, owner=call.owner, **call.by)
+    done, number, revision = await editing.confirm(context.subjects, call.body, owner=call.owner, **call.by)
     with contextlib.suppress(StoreAway):  # it is told a second later then
         await context.restored.look()
-    reply = models.Confirmed(tokens=names, exemptions=[row.id for row in exemptions])
-    return ApiReply(reply, 200, await subjects_in_force(call, number))
+    told = {"exemptions": [row.id for row in done.exemptions]}
+    headers = {**await subjects_in_force(call, number), **(await in_force(call, revision) if done.policy else {})}
+    return ApiReply(as_model(models.Confirmed, done, **told), 200, headers)

@@ -15,6 +15,7 @@ from admin_api.pages.catalogue.switches import block_of
 from admin_api.pages.check.check import way_of
 from admin_api.pages.groups import group_form
 from admin_api.pages.shared.references import shelves, with_unknown
+from admin_api.pages.shared.restored import decide, opening_of
 from admin_api.pages.shared.visit import Visit
 from admin_api.store.policy import DEFAULT_GROUP
 
@@ -57,6 +58,7 @@ async def show(visit: Visit) -> web.StreamResponse:
         "groups/group.html",
         group=group,
         etag=etag,
+        restored=await opening_of(visit, f"groups/{name}"),
         vendors={vendor.vendor for vendor in catalogue.vendors},
         is_over=is_over(group),
         states=states(group, pauses),
@@ -110,6 +112,8 @@ async def act(visit: Visit) -> web.StreamResponse:
             return await _pause(visit, {"group": name}, f"Group {name} is paused.", here)
         case "end-pause":
             return await _end_pause(visit, here)
+        case "confirm-restored" | "leave-restored":
+            return await decide(visit, f"groups/{name}")
         case other:
             raise BadRequest(422, f"{other!r} is not an action on a group")
 

@@ -12,6 +12,7 @@ from admin_api.pages.catalogue.switches import block_of
 from admin_api.pages.groups.group_form import number
 from admin_api.pages.shared.listings import all_of
 from admin_api.pages.shared.outcome import told_of_reply
+from admin_api.pages.shared.restored import decide, opening_of
 from admin_api.pages.shared.templates import grouped
 from admin_api.pages.shared.visit import Visit
 from admin_api.store.policy import DEFAULT_GROUP
@@ -61,6 +62,7 @@ async def show(visit: Visit) -> web.StreamResponse:
         "lists/list.html",
         list=item,
         etag=etag,
+        restored=await opening_of(visit, f"lists/{name}"),
         rules=rules,
         contains=contains,
         sides=_SIDES,
@@ -126,6 +128,8 @@ async def act(visit: Visit) -> web.StreamResponse:
             return visit.go(here, told=f"List {name} is being fetched.")
         case "delete":
             return await visit.do("DELETE /lists/{name}", f"List {name} was removed.", then="/lists", path=visit.path)
+        case "confirm-restored" | "leave-restored":
+            return await decide(visit, f"lists/{name}")
         case other:
             raise BadRequest(422, f"{other!r} is not an action on a list")
 

@@ -22,6 +22,7 @@ from admin_api.api.serving import ApiServer
 from admin_api.api.settings import Serves
 from admin_api.audit.head import HeadKeeper
 from admin_api.backup.watch import RestoredWatch
+from admin_api.editing.erasures import ClientErasures
 from admin_api.evidence.child import report
 from admin_api.evidence.desk import EvidenceDesk
 from admin_api.evidence.messages import EvidenceMade, EvidenceNotSigned, EvidenceRefused, MakeEvidence
@@ -328,6 +329,7 @@ async def served(tmp_path: Path, with_tokens: Prepared) -> AsyncIterator[Served]
         outbox=outbox,
         deliveries=Deliveries(store_access, outbox, log),
         restored=RestoredWatch(store_access, subjects.reload, log),
+        erasures=ClientErasures(store_access, tmp_path, log),
         sinks=LogSinks(settings, store_access, log),
         audit_heads=HeadKeeper(store_access, tmp_path, log),
         evidence=ReportsHere(plans, SignsHere(tmp_path)),

@@ -13,7 +13,8 @@ from sqlalchemy import select, update
 from admin_api.api.route import operation_name
 from admin_api.api.routes import ROUTES
 from admin_api.second_owner.ways import CLOSING, WAYS, Second
-from admin_api.store import documents, exemptions, groups, lists, local_names, rules, tokens
+from admin_api.store import documents, exemptions, groups, lists, local_names, restored, rules, tokens
+from admin_api.store.restored_policy import FoundOpening
 from admin_api.store.tables import tokens as token_table
 from admin_api.store.tables import webhook_messages
 from tests.unit.admin_api.states import group_state, new_exemption
@@ -38,6 +39,10 @@ async def set_up(served: Served) -> None:
         await change.connection.execute(suspended.values(digest="suspended:" + token_table.c.digest))
         row = await exemptions.create(change, new_exemption(owner="Ana Ruiz"), owner="Ana Ruiz")
         await exemptions.move(change, row, "suspend", owner="moatdns")
+        revived = await groups.create(change, group_state("revived", exempt=True))
+        await restored.suspend_policy(
+            change, "2026-11-27T03:00:00Z", [FoundOpening(revived, ("is exempt",), group_state("revived"))]
+        )
         house = await lists.create(change, name="house", kind="own")
         await rules.add(change, house, block=["blocked.example", "also.example"], allow=["fine.example"])
         shut = await lists.create(change, name="shut", kind="own", enabled=False)
@@ -169,8 +174,9 @@ OPENINGS: dict[str, list[Call]] = {
     "a token of any role is created": [
         ("POST", "tokens", {"name": "fresh", "role": role, "owner": "Ana Ruiz"}) for role in tokens.ROLES
     ],
-    "tokens and exemptions that a restore suspended are confirmed": [
+    "tokens, exemptions and openings by the policy that a restore suspended are confirmed": [
         ("POST", "restored:confirm", {"tokens": ["of-a-backup"]}),
+        ("POST", "restored:confirm", {"policy": ["groups/revived"]}),
         ("POST", "restored:confirm", {"all": True}),
     ],
 }

@@ -17,7 +17,7 @@ import pytest
 from sqlalchemy import select, text
 
 from admin_api.audit.head import noted_heads
-from admin_api.backup import making, restoring, tables
+from admin_api.backup import making, restoring, state, tables
 from admin_api.backup.container import BackupManifest, BackupSource, BackupWriter
 from admin_api.backup.errors import BackupError, DamagedBackup, NotRestorable
 from admin_api.backup.making import BackupOrder, make_backup
@@ -35,13 +35,16 @@ from admin_api.store import (
     restored,
     tokens,
     trail,
+    webhooks,
 )
 from admin_api.store.change_requests import Asking, Finding, Sent
 from admin_api.store.errors import NotFound, NothingLost
 from admin_api.store.heads import Head, append_head
 from admin_api.store.lease_row import LeaseRow
 from admin_api.store.migrating import VERSIONS
+from admin_api.store.restored import ConfirmedThings
 from admin_api.store.store import Store
+from admin_api.store.tables import groups as groups_table
 from admin_api.store.tables import metadata, stats_rollup, store_owner
 from blocklists.catalogue import Catalogue
 from blocklists.loading import load_catalogue
@@ -97,6 +100,7 @@ async def fill(store: Store, state_dir: Path) -> dict[str, str]:
         rollup = {"period_seconds": 60, "at": 1, "dimension": "total", "key": "", "kind": "blocked", "n": 2**40}
         await connection.execute(stats_rollup.insert().values(rollup))
         await documents.put(connection, "totals", {"blocked": 7})
+        await webhooks.put(connection, ["1", "2"], "exemption.granted", {"id": given.id})
     async with store.read() as connection:
         row, mac = await audit.head(connection)
     append_head(state_dir, Head(row, mac, store.id))
@@ -175,7 +179,10 @@ async def _compare(done: RestoreDone, before: Rows, state_dir: Path, url: str | 
     assert changed == {
         *("audit", "change_requests", "documents", "exemption_events", "exemptions"),
         *("lease_history", "leases", "pauses", "tokens"),
+        *("groups", "lists", "meta", "policy_revisions", "removed_rules", "rules"),  # what opens is closed
+        "webhook_messages",
     }
+    assert (after["webhook_messages"], done.counts.dropped_messages) == ([], 2), "nothing is sent a second time"
     for name in ("audit", "exemption_events", "lease_history"):
         assert after[name][: len(before[name])] == before[name], "what was there is there, and more follows"
     assert (state_dir / "audit.key").read_bytes() == new.audit_key
@@ -188,6 +195,13 @@ async def _compare(done: RestoreDone, before: Rows, state_dir: Path, url: str | 
     assert found.findings == []
     assert len(found.gaps) == 1
     assert done.manifest.at in found.gaps[0]
+    # The policy is as it was once an admin says that it is.
+    async with new.change("root") as change:
+        assert (await restored.confirm(change, [], [], None, owner="root")).policy == ("groups/open", "lists/house")
+    again = await rows_of(new)
+    assert {row[:3] for row in again["rules"]} == {row[:3] for row in before["rules"]}
+    versions = len(groups_table.c) - 3  # and times, at the end
+    assert [row[:versions] for row in again["groups"]] == [row[:versions] for row in before["groups"]]
     await new.close()
 
 
@@ -222,18 +236,18 @@ async def test_what_was_revoked_since_is_not_revived(tmp_path: Path, catalogue: 
         waiting = await restored.suspended(connection)
     assert waiting is not None
     assert (waiting.tokens, waiting.exemptions) == (("dashboard",), (given["exemption"],))
-    assert "1 token and 1 exemption are suspended" in waiting.told
+    assert "1 token, 1 exemption and 2 openings by the policy (groups/open, lists/house) are suspended" in waiting.told
     # One by one, and each only once.
     async with new.change("root") as change:
-        assert await restored.confirm(change, ["dashboard"], [], owner="root") == (["dashboard"], [])
+        assert await restored.confirm(change, ["dashboard"], [], owner="root") == ConfirmedThings(("dashboard",), ())
     async with new.read() as connection:
         assert await tokens.authenticate(connection, given["token"]) is not None
     with pytest.raises(NotFound, match="suspended token 'dashboard'"):
         async with new.change("root") as change:
             await restored.confirm(change, ["dashboard"], [], owner="root")
     async with new.change("root") as change:
-        _, confirmed = await restored.confirm(change, None, None, owner="root")
-    assert [(row.id, row.status) for row in confirmed] == [(given["exemption"], "active")]
+        done_now = await restored.confirm(change, None, None, None, owner="root")
+    assert [(row.id, row.status) for row in done_now.exemptions] == [(given["exemption"], "active")]
     with pytest.raises(NothingLost, match="nothing is suspended"):
         async with new.change("root") as change:
             await restored.confirm(change, None, None, owner="root")
@@ -247,7 +261,7 @@ async def test_a_suspended_exemption_whose_time_is_over_is_not_confirmed(open_st
         row = await exemptions.create(change, new_exemption(expires_at=over), owner="Ana")
         await restored.suspend(change, "2026-11-27T03:00:00Z", [])
     async with store.change("root") as change:
-        assert await restored.confirm(change, None, None, owner="root") == ([], [])
+        assert await restored.confirm(change, None, None, owner="root") == ConfirmedThings((), ())
         assert (await exemptions.get(change.connection, row.id)).status == "expired"
 
 
@@ -355,6 +369,24 @@ async def test_the_key_that_signs_stays_where_it_is_when_a_backup_is_restored(
     assert done.aside is not None
     assert (new / "signing.key").read_text() == "put back by hand"
     assert not (new / done.aside / "signing.key").exists()
+
+
+@pytest.mark.slow
+async def test_two_backups_at_once_leave_each_others_copies_of_the_query_log_alone(tmp_path: Path) -> None:
+    state_dir = tmp_path / "state"
+    store = await opened(state_dir)
+    await store.close()
+    for day in (1, 2):
+        query_log.open_to_write(state_dir / query_log.FOLDER, f"2026-11-0{day}").close()
+    (left := state_dir / ".backup-killed").mkdir()
+    (left / "day").write_bytes(b"x")
+
+    with state.work_folder(state_dir) as others:  # of a backup that is in the middle of a day
+        content = await saved(None, state_dir, with_query_log=True)
+        assert others.exists()
+    manifest = BackupSource(io.BytesIO(content), None).check()
+    assert len([part for part in manifest.parts if "query-log" in part.name]) == 2
+    assert not list(state_dir.glob(".backup-*"))
 
 
 @pytest.mark.slow

@@ -1,0 +1,99 @@
+"""Files of a restored state directory: written into the new state, and cleansed of clients that were erased since.
+
+A backup's query log holds who was erased after it was made. The journal of erasures tells: that of the old state
+directory, where it is still there, and what a log of the lost server, or exported audit rows, say.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from admin_api.backup import state
+from admin_api.backup.container import BackupManifest, BackupSource
+from admin_api.backup.errors import BackupError, DamagedBackup
+from admin_api.query_log import files as query_log
+from admin_api.query_log.day_blocks import DayBlocks
+from admin_api.query_log.erased import ErasureNote, matcher, read_erasures, to_repeat, write_erasures
+from admin_api.query_log.erasing import IsTheirs
+from admin_api.query_log.set_aside import is_damage
+from resolver.system.state_files import make_folder, writing_whole
+
+_PIECE = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class ErasedAgain:
+    """Erasures that a restore repeated: how many clients were looked for, and how many queries were theirs.
+
+    `is_known` False: nothing tells of erasures since the backup.
+    """
+
+    clients: int
+    queries: int
+    is_known: bool
+
+
+def write_files(
+    source: BackupSource, manifest: BackupManifest, new: Path, retention_days: int, told: Callable[[str], None]
+) -> int:
+    """Write the files of the new state; gives how many days of the query log were left out, being too old.
+
+    Raises DamagedBackup, OSError.
+    """
+    oldest = (datetime.now(UTC) - timedelta(days=retention_days)).strftime("%Y-%m-%d")
+    left_out = 0
+    told("keys, catalogue, lists")
+    for name, part in source.parts(manifest):
+        if not name.startswith(state.PREFIX):
+            continue
+        path = Path(name.removeprefix(state.PREFIX))
+        if not state.is_kept(path.parts[0]):
+            raise DamagedBackup(f"{name} is not a file that a backup holds")
+        if path.parts[0] == query_log.FOLDER and path.stem < oldest:
+            left_out += 1
+            continue
+        make_folder((new / path).parent)
+        with writing_whole(new / path) as file:
+            while piece := part.read(_PIECE):
+                file.write(piece)
+    return left_out
+
+
+def erase_again(
+    new: Path, key: bytes, manifest: BackupManifest, since: Sequence[ErasureNote] | None, told: Callable[[str], None]
+) -> ErasedAgain:
+    """Erase whom `since` tells of from the new state's query log, and keep the journal; None: nothing is known.
+
+    Raises BackupError, OSError.
+    """
+    notes = [*read_erasures(new), *(since or ())]
+    if notes:
+        write_erasures(new, notes)
+    digests = to_repeat(read_erasures(new), manifest.at)
+    folder = new / query_log.FOLDER
+    gone = 0
+    if digests:
+        is_theirs = matcher(key, digests)
+        for day in query_log.days(folder):
+            told(f"erasures in the query log of {day}")
+            gone += _erase_day(folder, day, is_theirs)
+    return ErasedAgain(len(digests), gone, is_known=since is not None or not manifest.query_log)
+
+
+def _erase_day(folder: Path, day: str, is_theirs: IsTheirs) -> int:
+    """Erase them from a day, and leave it as one file; a damaged one is removed: it may hold theirs."""
+    try:
+        with contextlib.closing(DayBlocks(folder, day)) as blocks:
+            gone = blocks.take_out(is_theirs)
+    except sqlite3.Error as error:
+        if not is_damage(error):
+            raise BackupError(f"clients cannot be erased from the query log of {day}: {error}") from error
+        query_log.remove(folder, day)
+        return 0
+    query_log.fold(folder, day)
+    return gone

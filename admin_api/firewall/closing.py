@@ -52,11 +52,13 @@ def closing_of(
     `resolvers` and `clients` are taken instead where they are given. Raises RuleError where it cannot be known who is
     to be left open, and for what is no network.
     """
-    open_ones = _merged(_addresses(resolvers)) or _merged(host for host in listens_on if _is_reachable(host))
-    if not open_ones:
+    hosts = tuple(listens_on)
+    open_ones = _merged(_addresses(resolvers)) or _merged(host for host in hosts if _is_reachable(host))
+    # Beside an address, all addresses are more than that one: rules for it alone would refuse the others.
+    if not open_ones or (not resolvers and any(_address(host).is_unspecified for host in hosts)):
         raise RuleError(
-            "the config listens on loopback or on all addresses, so that nothing says by which address clients reach "
-            "this resolver: name each (--resolver; in the API resolver=)"
+            "the config listens on loopback alone, or somewhere on all addresses, so that nothing says by which "
+            "addresses clients reach this resolver: name each (--resolver; in the API resolver=)"
         )
     closed_in = _merged(clients) or _merged(network for entry in allowed for network in _expanded(entry))
     if not closed_in:
@@ -76,8 +78,12 @@ def _addresses(resolvers: Iterable[str]) -> Iterator[str]:
         yield text
 
 
+def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    return ipaddress.ip_address(host.partition("%")[0])
+
+
 def _is_reachable(host: str) -> bool:
-    address = ipaddress.ip_address(host.partition("%")[0])
+    address = _address(host)
     return not (address.is_unspecified or address.is_loopback or address.is_link_local)
 
 

@@ -28,6 +28,7 @@ class _FortiPolicy:
 
 _POLICIES: Final = (
     _FortiPolicy("moatdns asks", "resolvers", None, "moatdns-dns", "accept"),
+    _FortiPolicy("moatdns asks by HTTPS", "resolvers", "public", "moatdns-https", "accept"),
     _FortiPolicy("moatdns is asked", "clients", "resolvers", "moatdns-dns", "accept"),
     _FortiPolicy("moatdns no other DNS", "clients", None, "moatdns-dns", "deny"),
     _FortiPolicy("moatdns no other DoH", "clients", "public", "moatdns-https", "deny"),
@@ -42,9 +43,10 @@ def fortigate(closing: Closing) -> str:
 
 def _lines(closing: Closing) -> Iterator[str]:
     yield '# Leaves moatdns as the only resolver of these clients. Replace "any" by your interfaces where you need to.'
-    yield "# 'edit 0' puts each policy last: move all five, in this order, above those that let clients out ('move')."
+    yield "# 'edit 0' puts each policy last: move them all, in this order, above those that let clients out ('move')."
     yield "# Before you run it again, delete them: a policy's name is there once."
-    yield "# The first two open what they name; the first needs 'set nat enable' where addresses are translated."
+    yield "# Those that accept open what they name; 'moatdns asks' and 'moatdns asks by HTTPS' need 'set nat enable'"
+    yield "# where addresses are translated."
     parts = {version: closing.of(version) for version in FAMILIES}
     for version, part in parts.items():
         yield from _addresses(version, part)
@@ -68,6 +70,7 @@ def _lines(closing: Closing) -> Iterator[str]:
         yield '        set schedule "always"'
         yield f'        set service "{policy.service or "ALL"}"'
         if policy.action == "deny":
+            yield "        set send-deny-packet enable"  # without it a denial is silence, and clients wait
             yield "        set logtraffic all"
         yield "    next"
     yield "end"

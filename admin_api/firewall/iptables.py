@@ -25,9 +25,8 @@ def _lines(closing: Closing) -> Iterator[str]:
     yield "# It only refuses: whatever it lets through is judged by your other rules as before."
     yield "set -e"
     for version in FAMILIES:
-        part = closing.of(version)
-        if part.clients:
-            yield from _version(_COMMAND[version], part)
+        part, command = closing.of(version), _COMMAND[version]
+        yield from _version(command, part) if part.clients else _removal(command)
 
 
 def _version(command: str, part: Closing) -> Iterator[str]:
@@ -49,5 +48,17 @@ def _version(command: str, part: Closing) -> Iterator[str]:
         yield f"-A {_OTHERS} -d {network} -j REJECT"
     yield "COMMIT"
     yield "END"
-    jump = f"FORWARD -j {_CHAIN}"
-    yield f"{command} --wait -C {jump} 2>/dev/null || {command} --wait -I {jump}"
+    yield _no_jump(command)  # wherever it was: other rules may have come before it
+    yield f"{command} --wait -I FORWARD -j {_CHAIN}"
+
+
+def _removal(command: str) -> Iterator[str]:
+    """Lines that take away what an earlier script has put there; they mind neither its absence nor the command's."""
+    yield _no_jump(command)
+    for deed in ("-F", "-X"):  # what is jumped to cannot be deleted
+        for chain in (_CHAIN, _OTHERS):
+            yield f"{command} --wait {deed} {chain} 2>/dev/null || true"
+
+
+def _no_jump(command: str) -> str:
+    return f"while {command} --wait -D FORWARD -j {_CHAIN} 2>/dev/null; do :; done"

@@ -26,13 +26,13 @@ def _lines(closing: Closing) -> Iterator[str]:
     yield "# The router's own resolver is another way: /ip dns set allow-remote-requests=no"
     for version in FAMILIES:
         part = closing.of(version)
-        if not part.clients:
-            continue
         yield f"{_MENU[version]} filter"
         yield "remove [find jump-target=moatdns]"
         yield f"remove [find {_CHAIN}]"
         yield f"{_MENU[version]} address-list"
         yield 'remove [find list~"^moatdns-"]'
+        if not part.clients:  # what an earlier script has put there is gone
+            continue
         for name in ("resolvers", "clients", "public", "closed"):
             for network in getattr(part, name):
                 yield f"add list=moatdns-{name} address={network}"

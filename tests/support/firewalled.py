@@ -72,6 +72,10 @@ def main(folder: Path) -> None:
                     _in(gateway, *load, str(rules))
                 reached[name] = _look(client)
                 own[name] = dig(port, f"asked-after-{name}.example").rdata
+                four = [str(MOATDNS), "firewall", name, *more, "--resolver", RESOLVER[4], "--clients", "10.0.0.0/8"]
+                rules.write_bytes(subprocess.run(four, check=True, capture_output=True).stdout)
+                _in(gateway, *load, str(rules))
+                reached[f"{name} of IPv4 alone"] = _look(client)
                 _in(gateway, *unload)
                 reached[f"after {name}"] = _look(client)
     sys.stdout.write(json.dumps({"reached": reached, "own": own}))

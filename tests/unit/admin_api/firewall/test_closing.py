@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ipaddress
+import subprocess
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -21,8 +23,8 @@ CLOSING = Closing(
 ONLY_FOUR = Closing(("10.0.0.53/32",), ("10.0.0.0/8",))
 
 
-def test_a_closing_is_filled_in_by_a_config_without_loopback_and_wildcards() -> None:
-    closing = closing_of(["127.0.0.1", "10.0.0.53", "::1", "fd00::53", "0.0.0.0"], ["loopback", "private"])
+def test_a_closing_is_filled_in_by_a_config_without_loopback() -> None:
+    closing = closing_of(["127.0.0.1", "10.0.0.53", "::1", "fd00::53"], ["loopback", "private"])
     assert closing.resolvers == ("10.0.0.53/32", "fd00::53/128")
     assert "10.0.0.0/8" in closing.clients
     assert "fc00::/7" in closing.clients
@@ -32,6 +34,7 @@ def test_a_closing_is_filled_in_by_a_config_without_loopback_and_wildcards() -> 
 def test_what_is_given_goes_before_the_config_and_networks_within_others_are_left_out() -> None:
     closing = closing_of(["10.0.0.53"], ["private"], resolvers=["192.0.2.1"], clients=["10.1.0.0/16", "10.0.0.0/8"])
     assert (closing.resolvers, closing.clients) == (("192.0.2.1/32",), ("10.0.0.0/8",))
+    assert closing_of(["0.0.0.0"], ["private"], resolvers=["192.0.2.1"]).resolvers == ("192.0.2.1/32",)
 
 
 @pytest.mark.parametrize(
@@ -39,6 +42,8 @@ def test_what_is_given_goes_before_the_config_and_networks_within_others_are_lef
     [
         (["127.0.0.1", "::1"], ["private"], "--resolver"),
         (["0.0.0.0", "::"], ["private"], "--resolver"),
+        (["10.0.0.53", "::"], ["private"], "--resolver"),
+        (["10.0.0.53", "fd00::53", "0.0.0.0"], ["private"], "--resolver"),
         (["10.0.0.53"], ["loopback"], "--clients"),
         (["10.0.0.53"], ["127.0.0.1/32"], "--clients"),
         (["10.0.0.53"], ["private", "0.0.0.0/0"], "all addresses"),
@@ -87,14 +92,32 @@ def test_iptables_loads_each_version_in_one_transaction_and_jumps_there_once() -
     assert lines[0] == "#!/bin/sh"
     for command in ("iptables", "ip6tables"):
         assert f"{command}-restore --wait --noflush <<'END'" in lines
-        jump = "FORWARD -j MOATDNS"
-        assert f"{command} --wait -C {jump} 2>/dev/null || {command} --wait -I {jump}" in lines
+        inserted = lines.index(f"{command} --wait -I FORWARD -j MOATDNS")
+        assert lines[inserted - 1] == f"while {command} --wait -D FORWARD -j MOATDNS 2>/dev/null; do :; done"
     four = lines[: lines.index("COMMIT")]
     assert four.index('-A MOATDNS -s 10.0.0.53/32 -m comment --comment "queries of moatdns" -j RETURN') < four.index(
         "-A MOATDNS -s 10.0.0.0/8 -j MOATDNS-OTHERS"
     )
     assert "-A MOATDNS-OTHERS -d 9.9.9.9/32 -p udp --dport 443 -j REJECT" in four
     assert not [line for line in four if "fd00" in line]
+
+
+def test_a_version_that_has_no_clients_any_more_loses_its_earlier_rules(tmp_path: Path) -> None:
+    lines = FORMATS["iptables"].text(ONLY_FOUR).splitlines()
+    removal = lines[lines.index("while ip6tables --wait -D FORWARD -j MOATDNS 2>/dev/null; do :; done") + 1 :]
+    assert [line.split(" --wait ")[1] for line in removal] == [
+        f"{deed} {chain} 2>/dev/null || true" for deed in ("-F", "-X") for chain in ("MOATDNS", "MOATDNS-OTHERS")
+    ]
+    script = tmp_path / "removal.sh"
+    script.write_text("\n".join(["set -e", *(line.replace("ip6tables", "no-such-command") for line in removal)]))
+    assert subprocess.run(["/bin/sh", script], check=False).returncode == 0, "not every gateway has ip6tables"
+    six = FORMATS["mikrotik"].text(ONLY_FOUR).partition("/ipv6 firewall filter\n")[2].splitlines()
+    assert six == [
+        "remove [find jump-target=moatdns]",
+        "remove [find chain=moatdns]",
+        "/ipv6 firewall address-list",
+        'remove [find list~"^moatdns-"]',
+    ]
 
 
 def test_long_lists_of_fortigate_are_told_in_lines_that_its_terminal_takes() -> None:
@@ -148,6 +171,30 @@ def test_fortigate_denies_behind_what_it_accepts_and_knows_masks() -> None:
     assert text.index("moatdns is asked") < text.index("moatdns no other DNS") < text.index("moatdns closed networks")
     assert 'set srcaddr6 "moatdns-clients6"' in text
     assert "moatdns no other DoH" not in FORMATS["fortigate"].text(ONLY_FOUR)
+
+
+def forti_policies(text: str) -> list[list[str]]:
+    """The settings of each policy, in their order."""
+    lines = [line.strip() for line in text.partition("config firewall policy")[2].splitlines()]
+    return [part.strip().split("\n") for part in "\n".join(lines).split("edit 0")[1:]]
+
+
+def test_fortigate_says_that_it_denies_instead_of_being_silent() -> None:
+    denials = [one for one in forti_policies(FORMATS["fortigate"].text(CLOSING)) if "set action deny" in one]
+    assert len(denials) == 3
+    assert all("set send-deny-packet enable" in one for one in denials)
+
+
+def test_fortigate_lets_the_resolver_ask_public_ones_by_https_before_it_denies_that_to_clients() -> None:
+    policies = forti_policies(FORMATS["fortigate"].text(CLOSING))
+    number = next(n for n, one in enumerate(policies) if 'set name "moatdns asks by HTTPS"' in one)
+    asks = policies[number]
+    assert {'set srcaddr "moatdns-resolvers4"', 'set dstaddr "moatdns-public4"', 'set service "moatdns-https"'} <= {
+        *asks
+    }
+    assert {'set srcaddr6 "moatdns-resolvers6"', 'set dstaddr6 "moatdns-public6"', "set action accept"} <= {*asks}
+    assert not [one for one in policies[:number] if "set action deny" in one]
+    assert 'asks by HTTPS"' not in FORMATS["fortigate"].text(ONLY_FOUR)
 
 
 def test_mikrotik_returns_what_is_the_resolvers_before_it_rejects() -> None:

@@ -15,6 +15,7 @@ from resolver.policy.rule_syntax import RuleForm, RuleKind
 from resolver.policy.snapshot import PolicySnapshot
 from resolver.policy.standing import View
 from resolver.wire.ip_keys import is_ip_key
+from resolver.wire.local_data import LocalData
 from resolver.wire.names import to_text, wire_of_key
 
 MOST_RULES: Final = 200_000
@@ -45,8 +46,13 @@ class ClosedNames:
         return [line for name in every for line in ((name, f"*.{name}") if name in self.with_below else (name,))]
 
 
-def closed_names(policy: PolicySnapshot, view: View, is_wanted: Callable[[Source], bool]) -> ClosedNames:
-    """Find the names that rules of some sources close for a view. Raises RuleError where they are too many."""
+def closed_names(
+    policy: PolicySnapshot, view: View, is_wanted: Callable[[Source], bool], given: LocalData | None = None
+) -> ClosedNames:
+    """Find the names that rules of some sources close for a view, none of the local names `given` among them.
+
+    Raises RuleError where they are too many.
+    """
     stack, found = policy.stack, ClosedNames()
     wanted = frozenset(index for index, source in enumerate(stack.sources) if is_wanted(source))
     names: list[tuple[bytes, RuleForm]] = []
@@ -58,7 +64,7 @@ def closed_names(policy: PolicySnapshot, view: View, is_wanted: Callable[[Source
         if len(names) > MOST_RULES:
             raise RuleError(f"these are more than {MOST_RULES} rules: ask for a part of them (set=)")
     found.left_out += sum(one.source in wanted and not one.allow for one in stack.layers[-1].regexes)
-    open_names = OpenNames(policy, view)
+    open_names = OpenNames(policy, view, given)
     for key, form in names:
         _sort(found, open_names, key, form)
     found.alone -= found.with_below
@@ -76,11 +82,13 @@ def _sort(found: ClosedNames, open_names: OpenNames, key: bytes, form: RuleForm)
         found.left_out += form is RuleForm.SUBTREE  # as far as it goes further
 
 
-def closed_networks(policy: PolicySnapshot, view: View, networks: Sequence[OwnNetwork]) -> list[str]:
-    """The networks of vendors of which nothing is open for a view."""
+def closed_networks(
+    policy: PolicySnapshot, view: View, networks: Sequence[OwnNetwork], given: LocalData | None = None
+) -> list[str]:
+    """The networks of vendors of which nothing is open for a view, by a local name neither."""
     owners = {one.owner for one in networks}
     vendor_of = {index: source.vendor for index, source in enumerate(policy.stack.sources) if source.vendor in owners}
-    open_names = OpenNames(policy, view)
+    open_names = OpenNames(policy, view, given)
     known: set[str | None] = set()
     opened: set[str | None] = set()
     for key, rule_set in policy.stack.entries():

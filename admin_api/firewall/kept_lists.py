@@ -34,7 +34,10 @@ class MadeList:
 
 
 class KeptLists:
-    """Lists by what was asked for, of the policy that was asked about last. `waiting` counts those in `turn`."""
+    """Lists by what was asked for, of the policy that was asked about last. `waiting` counts those in `turn`.
+
+    A policy has the local names of the API with it, and those of the config are the same as long as this process runs.
+    """
 
     def __init__(self) -> None:
         self.waiting = 0

@@ -13,9 +13,11 @@ from resolver.policy.rule_syntax import RuleForm, RuleKind
 from resolver.policy.snapshot import PolicySnapshot
 from resolver.policy.standing import View
 from resolver.wire.ip_keys import is_ip_key
+from resolver.wire.local_data import LocalData
 from resolver.wire.names import key_of, parse_name
 
 _PROBE: Final = b"\x01!"  # a label that no rule can name: it stands for all names below another
+_NO_LOCAL_NAMES: Final = LocalData(())
 
 
 class OpenNames:
@@ -23,12 +25,13 @@ class OpenNames:
 
     It is worked out by asking the policy itself: whatever an allow rule, an allowed service, a subscription or an
     exempt group opens is open here. Where patterns and expressions may open more than anybody can list, it counts as
-    open.
+    open. `given` are all local names: they are answered before the policy is asked, and so are open.
     """
 
-    def __init__(self, policy: PolicySnapshot, view: View) -> None:
+    def __init__(self, policy: PolicySnapshot, view: View, given: LocalData | None = None) -> None:
         self._policy = policy
         self._view = view
+        self._given = given or _NO_LOCAL_NAMES
         self._opens: dict[RuleSet, bool] = {}  # few sets are shared by many names
         opened: list[bytes] = []
         unsure = {b""} if any(self._may_open(regex) for regex in policy.stack.layers[-1].regexes) else set()
@@ -48,7 +51,10 @@ class OpenNames:
         if form is not RuleForm.BELOW and not self._closes(key):
             return False
         return form is RuleForm.EXACT or (
-            self._closes(key + _PROBE) and not _has_below(self._opened, key) and not self._is_unsure(key)
+            self._closes(key + _PROBE)
+            and not self._given.has_below(key)
+            and not _has_below(self._opened, key)
+            and not self._is_unsure(key)
         )
 
     def closes_some(self, key: bytes, form: RuleForm) -> bool:
@@ -57,10 +63,11 @@ class OpenNames:
 
     def closes_pattern(self, key: bytes, member: Member) -> bool:
         """Whether a pattern, whose literal end has that key, covers nothing that is open, as far as is known."""
-        return not self._opens_by_pattern(member) and not _has_below(self._opened, key) and not self._is_unsure(key)
+        is_local = self._given.has_below(key) or self._given.find(key + _PROBE) is not None
+        return not (is_local or self._opens_by_pattern(member) or _has_below(self._opened, key) or self._is_unsure(key))
 
     def _closes(self, key: bytes) -> bool:
-        return self._policy.decide(self._view, key).verdict is Verdict.BLOCK
+        return self._given.find(key) is None and self._policy.decide(self._view, key).verdict is Verdict.BLOCK
 
     def _speaks_up(self, rule_set: RuleSet) -> bool:
         """Whether names of these rules may be open where those above them are closed."""

@@ -27,7 +27,7 @@ async def domains(call: Call) -> ApiReply:
     is_wanted, is_plain = _wanted(call, policy, query.set), query.format == "plain"
 
     def make() -> MadeList:
-        found = closed_names(policy, view, is_wanted)
+        found = closed_names(policy, view, is_wanted, call.context.access.local_names.prepared(policy.local))
         left_out = found.left_out + (len(found.alone) if is_plain else 0)
         return MadeList.of(found.plain() if is_plain else found.wildcard(), left_out)
 
@@ -41,7 +41,7 @@ async def networks(call: Call) -> ApiReply:
     known = own_networks().vendors
 
     def make() -> MadeList:
-        found = closed_networks(policy, view, known)
+        found = closed_networks(policy, view, known, call.context.access.local_names.prepared(policy.local))
         return MadeList.of(found, len(known) - len(found))
 
     return await _reply(call, policy, ("networks", query.group), make)

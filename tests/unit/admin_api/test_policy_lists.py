@@ -12,8 +12,11 @@ import pytest
 from admin_api.api.resources import policy_lists
 from admin_api.firewall import closed_names
 from blocklists.sources import compile_policy
+from resolver.answering.explaining import access_of
 from resolver.config.policy_schema import Policy
+from resolver.config.settings import WorkerSettings
 from resolver.policy.compiler import policy_in_memory
+from resolver.wire.local_records import LocalRecord, PolicyLocalNames
 from tests.unit.admin_api.conftest import Served
 from tests.unit.bundled import bundled_catalogue
 
@@ -156,6 +159,24 @@ async def test_a_subscription_that_a_group_allows_opens_names_too(served: Served
     assert "claude.ai" in await lines(served, "policy/domains?set=anthropic")
     assert "claude.ai" not in await lines(served, "policy/domains?set=anthropic&group=staff")
     assert await served.status("GET", "policy/domains?set=feed", role="viewer") == 422
+
+
+async def test_a_local_name_of_the_api_or_the_config_is_in_no_list_as_soon_as_it_is_there(served: Served) -> None:
+    path, record = "policy/domains?set=anthropic&format=wildcard", LocalRecord("claude.ai", ("192.0.2.7",))
+    in_force(served)
+    assert {"claude.ai", "*.claude.ai"} <= set(await lines(served, path))
+    assert await lines(served, "policy/networks")
+    in_force(served)
+    assert served.policy.snapshot is not None
+    served.policy.snapshot.local = PolicyLocalNames((record,), "made by the API")
+    assert not {"claude.ai", "*.claude.ai"} & set(await lines(served, path))
+    assert await lines(served, "policy/networks") == []
+    in_force(served)
+    below = LocalRecord("*.intra.claude.ai", ("192.0.2.7",))
+    object.__setattr__(served.context, "access", access_of(WorkerSettings(local=(below,))))
+    found = await lines(served, path)
+    assert "claude.ai" in found
+    assert "*.claude.ai" not in found
 
 
 async def test_a_list_is_that_of_the_policy_in_force_now(served: Served) -> None:

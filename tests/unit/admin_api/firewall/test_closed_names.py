@@ -20,6 +20,8 @@ from resolver.policy.groups import CompiledGroup
 from resolver.policy.rule_layer import Rank, Source
 from resolver.policy.rule_syntax import parse_rule
 from resolver.policy.snapshot import PolicySnapshot
+from resolver.wire.local_data import LocalData
+from resolver.wire.local_records import LocalRecord
 from resolver.wire.names import key_of, parse_name
 
 ACME = ("acme.example", "=only.example", "*.below.example", "api.*.cloud.example")
@@ -37,11 +39,15 @@ def policy(own: tuple[tuple[str, str], ...] = (), **group: Any) -> PolicySnapsho
     return policy_in_memory(compile_rules(sources), compile_groups([CompiledGroup("default", **values)], ()), 1)
 
 
-def closed(own: tuple[tuple[str, str], ...] = (), **group: Any) -> ClosedNames:
+def local(*names: str) -> LocalData:
+    return LocalData(LocalRecord(name, ("192.0.2.7",)) for name in names)
+
+
+def closed(own: tuple[tuple[str, str], ...] = (), given: LocalData | None = None, **group: Any) -> ClosedNames:
     made = policy(own, **group)
     view = made.view_of_group("default")
     assert view is not None
-    return closed_names(made, view, lambda _: True)
+    return closed_names(made, view, lambda _: True, given)
 
 
 def test_a_name_with_all_below_it_is_in_both_forms_and_one_alone_in_the_one_that_can_say_so() -> None:
@@ -79,6 +85,31 @@ def test_one_name_that_is_blocked_below_what_is_open_closes_nothing_beside_it() 
     assert found.alone == {"acme.example", "only.example", "moatdns.acme.example"}
 
 
+@pytest.mark.parametrize(
+    ("name", "alone"),
+    [
+        ("deep.ok.acme.example", {"acme.example", "only.example"}),
+        ("*.lab.acme.example", {"acme.example", "only.example"}),
+        ("*.acme.example", {"acme.example", "only.example"}),
+        ("acme.example", {"only.example"}),
+        ("*.example", set()),
+        ("only.example", set()),
+    ],
+)
+def test_a_local_name_is_in_no_list_nor_is_all_below_what_is_above_it(name: str, alone: set[str]) -> None:
+    found = closed(given=local(name, "printer.office.example"))
+    assert found.with_below == (set() if "acme" in name or name == "*.example" else {"acme.example"})
+    assert found.alone == alone
+
+
+def test_the_reverse_name_of_a_local_name_is_in_no_list() -> None:
+    own = (("block", "2.0.192.in-addr.arpa"), ("block", "=7.2.0.192.in-addr.arpa"))
+    assert "2.0.192.in-addr.arpa" in closed(own).plain()
+    assert closed(own, given=local("printer.example")).wildcard() == [
+        "2.0.192.in-addr.arpa", "acme.example", "*.acme.example", "only.example",
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize("name", ["192.0.2.7", "a.b.1", "7"])
 def test_a_name_that_reads_like_an_address_is_in_no_list(name: str) -> None:
     found = closed((("block", name), ("block", "1.example")))
@@ -89,8 +120,14 @@ def test_a_name_that_reads_like_an_address_is_in_no_list(name: str) -> None:
 LABEL = st.from_regex(r"[a-z0-9_*-]{1,4}", fullmatch=True)
 
 
-@given(st.lists(st.builds("{}{}.acme.example".format, st.sampled_from(["", "=", "*."]), LABEL), max_size=6))
-def test_whatever_rules_there_are_lines_are_names_that_are_closed(texts: list[str]) -> None:
+LOCAL = st.from_regex(r"(\*\.)?([a-z]{1,2}\.){0,2}acme\.example", fullmatch=True)
+
+
+@given(
+    st.lists(st.builds("{}{}.acme.example".format, st.sampled_from(["", "=", "*."]), LABEL), max_size=6),
+    st.lists(LOCAL, max_size=2),
+)
+def test_whatever_rules_there_are_lines_are_names_that_are_closed(texts: list[str], names: list[str]) -> None:
     own = []
     for number, text in enumerate(texts):
         with contextlib.suppress(RuleError):
@@ -99,12 +136,17 @@ def test_whatever_rules_there_are_lines_are_names_that_are_closed(texts: list[st
     made = policy(tuple(own))
     view = made.view_of_group("default")
     assert view is not None
-    for line in closed(tuple(own)).wildcard():
+    given = local(*names)
+    for line in closed(tuple(own), given).wildcard():
         assert re.fullmatch(r"(\*\.)?[a-z0-9_-]+(\.[a-z0-9_-]+)*", line)
         for below in ("", "x.", "zz.y."):
             name = line.removeprefix("*.")
             if below == "" or line.startswith("*."):
-                assert made.decide(view, key_of(parse_name(below + name))).verdict is Verdict.BLOCK, (line, below)
+                key = key_of(parse_name(below + name))
+                assert made.decide(view, key).verdict is Verdict.BLOCK, (line, below)
+                assert given.find(key) is None, (line, below)
+        if line.startswith("*."):
+            assert not [one for one in names if one.endswith(line[1:])]
 
 
 def test_an_allowed_name_elsewhere_changes_nothing() -> None:
@@ -132,6 +174,18 @@ def test_a_vendors_networks_are_closed_only_where_all_of_it_is(
     view = made.view_of_group("default")
     assert view is not None
     assert closed_networks(made, view, networks) == expected
+
+
+@pytest.mark.parametrize(
+    "name", ["only.example", "x.acme.example", "*.below.example", "api.eu.cloud.example", "*.cloud.example"]
+)
+def test_a_vendor_of_which_a_local_name_is_open_keeps_its_networks(name: str) -> None:
+    network = OwnNetwork("192.0.2.0/24", "acme", "its docs", own_networks().vendors[0].seen)
+    made = policy()
+    view = made.view_of_group("default")
+    assert view is not None
+    assert closed_networks(made, view, [network], local("printer.office.example")) == ["192.0.2.0/24"]
+    assert closed_networks(made, view, [network], local(name)) == []
 
 
 def test_an_exempt_group_keeps_ways_round_closed_but_not_what_is_below_them() -> None:

@@ -204,7 +204,7 @@ ROUTES: tuple[Route, ...] = (
           "Who would be hit if what groups watch were enforced: clients, services, names, likely requests",
           {200: models.Forecast}, query=models.ForecastQuery, may_fail_with=GONE),
     Route("GET", f"{BASE}/reports/roll-out", forecast.roll_out, "viewer",
-          "How far the roll-out is in each group: not begun, watched since, forecast ready, enforced since",
+          "How far the roll-out is in each group: not begun, watched, forecast ready, watch is over, enforced",
           {200: models.RollOut}),
     Route("GET", f"{BASE}/explain", explain.show, "viewer", "The decision on a name for a client, and why",
           {200: models.Explained}, query=models.ExplainQuery, may_fail_with=(404, 409)),

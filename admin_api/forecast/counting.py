@@ -12,6 +12,7 @@ from typing import Final
 
 from admin_api.query_log import files
 from admin_api.query_log.hits import DAY_SECONDS, CountedHit, hits_between
+from resolver.telemetry.query_blocks import MOST_ROWS
 
 MOST_PAIRS: Final = 500_000
 """Pairs of client and name, and of client and service, that are told apart, of all groups together."""
@@ -107,14 +108,20 @@ class _Counting:
 
     def __init__(self, group: str | None) -> None:
         self.groups: dict[str, _GroupTally] = {}
-        self.is_full = self.has_too_many_names = False
+        self.is_full = self.has_too_many_names = self.has_rows = False
+        self.damaged = 0
         self._wanted = group
         self._pairs = self._names = 0
 
     def take(self, hits: Iterable[CountedHit]) -> None:
         for hit in hits:
+            self.has_rows = True
             if self._wanted is None or hit.group == self._wanted:
                 self._take(hit)
+
+    def pass_over(self) -> None:
+        """Count a block of the log that cannot be read."""
+        self.damaged += 1
 
     def _take(self, hit: CountedHit) -> None:
         tally = self.groups.get(hit.group)
@@ -164,10 +171,16 @@ def count_log(state_dir: Path, start: float, end: float, group: str | None) -> C
     for day in days:
         try:
             with closing(files.open_to_read(folder, day)) as connection:
-                counting.take(hits_between(connection, start, end))
+                counting.take(hits_between(connection, start, end, counting.pass_over))
         except sqlite3.Error:
             unread.append(day)  # removed meanwhile, or damaged
     lacks = [f"the log of {day} cannot be read" for day in unread]
+    if counting.damaged:
+        lacks.append(
+            f"blocks of the log that are damaged and not counted: {counting.damaged}, each of up to {MOST_ROWS} queries"
+        )
+    if not counting.has_rows:
+        lacks.append("the query log has nothing of that time: no hits here do not mean that nobody would be hit")
     if counting.is_full:
         lacks.append(f"more than {MOST_PAIRS} pairs of client and name: beyond, numbers of clients are too low")
     if counting.has_too_many_names:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final, NamedTuple
 
 from admin_api.query_log.tallies import blocks_between, has_rows
@@ -34,10 +34,15 @@ class CountedHit(NamedTuple):
     queries: int
 
 
-def hits_between(connection: sqlite3.Connection, start: float, end: float) -> Iterator[CountedHit]:
-    """Queries of a day from one Unix time to before another: alike ones may come again. Raises sqlite3.Error."""
+def hits_between(
+    connection: sqlite3.Connection, start: float, end: float, on_damage: Callable[[], None]
+) -> Iterator[CountedHit]:
+    """Queries of a day from one Unix time to before another: alike ones may come again. Raises sqlite3.Error.
+
+    `on_damage` is called for each block of the log that cannot be read, and whose queries are missing.
+    """
     first, last = round(start * 1000), round(end * 1000)
-    for block in blocks_between(connection, first, last):
+    for block in blocks_between(connection, first, last, on_damage):
         try:
             columns, moments = block.columns(), block.moments()
             rows = zip(columns.clients, columns.names, moments, strict=True)
@@ -46,6 +51,7 @@ def hits_between(connection: sqlite3.Connection, start: float, end: float) -> It
             )
             clients, names, facts = [_who(client) for client in block.clients()], block.names(), block.facts()
         except BlockError:
+            on_damage()
             continue
         for (client, name, day), count in counts.items():
             fact = facts[columns.facts[name]]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import sqlite3
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from admin_api.query_log import files
 from admin_api.query_log.cursors import MOST_ID
@@ -59,10 +59,12 @@ def has_rows(connection: sqlite3.Connection) -> bool:
     return "queries" in files.tables(connection)
 
 
-def blocks_between(connection: sqlite3.Connection, since: int, until: int = MOST_ID) -> Iterator[QueryBlock]:
+def blocks_between(
+    connection: sqlite3.Connection, since: int, until: int = MOST_ID, on_damage: Callable[[], None] = lambda: None
+) -> Iterator[QueryBlock]:
     """The blocks of a day that touch a time in Unix milliseconds, the newest first, without those that are damaged.
 
-    Raises sqlite3.Error.
+    `on_damage` is called for each of those. Raises sqlite3.Error.
     """
     if "blocks" not in files.tables(connection):
         return
@@ -70,4 +72,4 @@ def blocks_between(connection: sqlite3.Connection, since: int, until: int = MOST
         try:
             yield QueryBlock(packed)
         except BlockError:
-            continue
+            on_damage()

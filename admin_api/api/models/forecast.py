@@ -8,7 +8,7 @@ from pydantic import AwareDatetime, BaseModel, Field
 
 from admin_api.api.models.common import Items, Window, WindowReply
 
-RollOutState = Literal["not begun", "watching", "forecast ready", "enforced", "exempt"]
+RollOutState = Literal["not begun", "watching", "forecast ready", "watch is over", "enforced", "exempt"]
 
 
 class ForecastQuery(Window):
@@ -89,7 +89,7 @@ class Forecast(WindowReply):
 
 
 class RollOutGroup(BaseModel):
-    """How far a group is. `since`: when that state began, as far as is known."""
+    """How far a group is. `since`: when that state began, as far as is known; a watch when what it watches changed."""
 
     name: str
     origin: str

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Container, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
+
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from admin_api.api import models
 from admin_api.api.http.call import ApiReply, Call
@@ -15,8 +18,10 @@ from admin_api.editing.refusals import BadRequest
 from admin_api.forecast.counting import CountedLog, GroupCount
 from admin_api.forecast.messages import FORECAST_CHANNEL, CountLog
 from admin_api.forecast.stages import MOST_ROWS, WATCH_DAYS, GroupStage, stage_of
+from admin_api.forecast.unwatched import unwatched
 from admin_api.store import audit, change_requests, groups
 from admin_api.store.groups import GroupRow
+from admin_api.store.policy import DEFAULT_GROUP
 from resolver.config.notes import group_notes
 from resolver.errors import MoatdnsError
 
@@ -37,9 +42,9 @@ async def show(call: Call) -> ApiReply:
     start, end = window(query, USUAL)
     if end - start > _LONGEST:
         raise Invalid([("/from", f"a forecast looks back at most {_LONGEST.days} days")])
-    if query.group is not None:
-        async with context.store.read() as connection:
-            await groups.get(connection, query.group)  # NotFound where there is none
+    async with context.store.read() as connection:  # NotFound where there is no such group
+        asked = [await groups.get(connection, query.group)] if query.group else await groups.all_groups(connection)
+        stages = await _stages(connection, asked, datetime.now(UTC))
     counted = CountedLog([], None, [_NO_LOG])
     if context.settings.query_log:
         order = CountLog(context.state_dir, start.timestamp(), end.timestamp(), query.group)
@@ -57,7 +62,11 @@ async def show(call: Call) -> ApiReply:
             log_since=counted.first_day,
             clients_are="network" if kept == "network" else "hidden" if kept == "hidden" else "full",
             groups=[_group(one, on_node, has_clients=kept != "hidden") for one in counted.groups],
-            cannot_show=[*counted.lacks, *_lacks(call, start, counted)],
+            cannot_show=[
+                *counted.lacks,
+                *_lacks(call, start, counted),
+                *unwatched(stages, start, end, is_one=query.group is not None),
+            ],
         )
     )
 
@@ -78,12 +87,25 @@ async def roll_out(call: Call) -> ApiReply:
     items = []
     async with context.store.read() as connection:
         waits = await change_requests.waiting_for_groups(connection, now)
-        for row in await groups.all_groups(connection):
-            trail = await audit.page(connection, limit=MOST_ROWS, object=f"groups/{row.name}")
-            stage = stage_of(row, trail, now, has_hits=row.name in ever)
+        rows = await groups.all_groups(connection)
+        stages = await _stages(connection, rows, now, ever)
+        for row in rows:
+            stage = stages[row.name]
             counts = lately["monitored"][row.name], lately["blocked"][row.name]
             items.append(_item(row, stage, *counts, now, waits.get(row.name)))
     return ApiReply(models.RollOut(items=items, watch_days=WATCH_DAYS))
+
+
+async def _stages(
+    connection: AsyncConnection, rows: Sequence[GroupRow], now: datetime, ever: Container[str] = ()
+) -> dict[str, GroupStage]:
+    """Stages by name of group; `ever`: groups that met a listed name."""
+    of_default = await audit.page(connection, limit=MOST_ROWS, object=f"groups/{DEFAULT_GROUP}")
+    found = {}
+    for row in rows:
+        trail = await audit.page(connection, limit=MOST_ROWS, object=f"groups/{row.name}")
+        found[row.name] = stage_of(row, trail, now, has_hits=row.name in ever, of_default=of_default)
+    return found
 
 
 def _item(
@@ -92,6 +114,8 @@ def _item(
     notes = list(group_notes(row, now))
     if stage.stage == "enforced" and not stage.watched_before:
         notes.append("it was enforced without a watch: nobody knows who is hit")
+    if stage.began_anew:
+        notes.append("what is watched was changed then (its mode, block, allow or monitor, or the block of default)")
     if stage.stage == "not begun":
         notes.append("nobody in it has asked for a listed name yet; its policy is in force for whoever does")
     return models.RollOutGroup(

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from aiohttp import web
 
 from admin_api.api import models
 from admin_api.editing.refusals import BadRequest
+from admin_api.forecast.stages import WATCH_DAYS
 from admin_api.pages.catalogue.switches import block_of
 from admin_api.pages.shared.visit import Visit
+from admin_api.store.columns import iso_text
 from admin_api.store.policy import DEFAULT_GROUP
 
 BADGES: Final = {
     "not begun": "",
     "watching": "monitor",
     "forecast ready": "info",
+    "watch is over": "warn",
     "enforced": "good",
     "exempt": "exempt",
 }
@@ -59,6 +63,9 @@ async def act(visit: Visit) -> web.StreamResponse:
         case "watch":
             body: dict[str, object] = {"mode": "monitor"}
             done = f"Group {name} is only watched now."
+        case "watch on":
+            until = datetime.now(UTC) + timedelta(days=WATCH_DAYS)
+            body, done = {"monitor_until": iso_text(until)}, f"Group {name} is watched for {WATCH_DAYS} days more."
         case "enforce":
             default: models.GroupItem = await visit.ask("GET /groups/{name}", path={"name": DEFAULT_GROUP})
             will_block = _will_block(group, default)

@@ -95,13 +95,27 @@ def test_beyond_its_bounds_it_says_that_numbers_are_too_low(tmp_path: Path, monk
     assert len(found.lacks) == 2
 
 
-def test_a_damaged_day_is_told_and_a_damaged_block_passed_over(tmp_path: Path) -> None:
+def test_a_damaged_day_and_a_damaged_block_are_told_and_passed_over(tmp_path: Path) -> None:
     state_dir = written(tmp_path, ROWS)
     folder = state_dir / files.FOLDER
     files.path_of(folder, "2026-05-12").write_bytes(b"no database" * 100)
     with closing(sqlite3.connect(files.path_of(folder, "2026-05-11"))) as connection, connection:
         connection.execute("UPDATE blocks SET packed = x'00'")
     found = counted(state_dir)
-    assert found.lacks == ["the log of 2026-05-12 cannot be read"]
+    assert found.lacks == [
+        "the log of 2026-05-12 cannot be read",
+        "blocks of the log that are damaged and not counted: 1, each of up to 4096 queries",
+    ]
     assert found.groups[0].queries == 11
-    assert counted(tmp_path / "nowhere").groups == []
+
+
+@pytest.mark.parametrize("rows", [[], [row(-1, "10.0.0.6", "before.example")]])
+def test_an_empty_log_is_told(tmp_path: Path, rows: list[list[Any]]) -> None:
+    found = counted(written(tmp_path, rows))
+    assert found.groups == []
+    assert [text.partition(":")[0] for text in found.lacks] == ["the query log has nothing of that time"]
+
+
+def test_of_a_group_without_hits_in_a_log_that_has_some_nothing_is_said(tmp_path: Path) -> None:
+    found = counted(written(tmp_path, ROWS), "nobody")
+    assert (found.groups, found.lacks) == ([], [])

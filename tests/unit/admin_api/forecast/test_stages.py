@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
+
+import pytest
 
 from admin_api.forecast.stages import GroupStage, stage_of
 from admin_api.store.audit import AuditRow
@@ -23,17 +25,23 @@ def group(**more: Any) -> GroupRow:
     return GroupRow(**{**usual, **more})
 
 
-def row(days_ago: int, **after: Any) -> AuditRow:
-    state: Mapping[str, Any] = {"name": "staff", "mode": "enforce", "monitor": [], **after}
-    return AuditRow(1, NOW - timedelta(days=days_ago), "test", "update", "groups/staff", None, state, None, "")
+def row(days_ago: int, before: Mapping[str, Any] | None = None, **after: Any) -> AuditRow:
+    usual: dict[str, Any] = {"name": "staff", "mode": "enforce", "exempt": False, "block": None, "allow": []}
+    state = {**usual, "monitor": [], **after}
+    was = None if before is None else {**state, **before}
+    return AuditRow(1, NOW - timedelta(days=days_ago), "test", "update", "groups/staff", was, state, None, "")
 
 
-def stage(made: GroupRow, *trail: AuditRow, has_hits: bool = True) -> GroupStage:
-    return stage_of(made, trail, NOW, has_hits=has_hits)
+def stage(made: GroupRow, *trail: AuditRow, has_hits: bool = True, of_default: Sequence[AuditRow] = ()) -> GroupStage:
+    return stage_of(made, trail, NOW, has_hits=has_hits, of_default=of_default)
 
 
 def ago(days: int) -> datetime:
     return NOW - timedelta(days=days)
+
+
+def iso(days: int) -> str:
+    return ago(days).isoformat()
 
 
 def test_a_group_that_nobody_met_is_not_begun_and_one_that_was_met_is_enforced() -> None:
@@ -58,7 +66,43 @@ def test_names_that_are_watched_are_a_watch_until_their_end() -> None:
     going_on = group(monitor=("clouds",), monitor_until=NOW + timedelta(days=1))
     assert stage(going_on, watched).stage == "forecast ready"
     over = stage(group(monitor=("clouds",), monitor_until=ago(4)), watched, row(100))
-    assert over == GroupStage("enforced", ago(4), watched_before=True)
+    assert over == GroupStage("watch is over", ago(4), watched_before=True)
+
+
+def test_a_watch_that_goes_on_after_its_end_is_a_new_one() -> None:
+    anew = row(3, {"monitor_until": iso(10)}, monitor=["clouds"], monitor_until=iso(-11))
+    first = row(30, monitor=["clouds"], monitor_until=iso(10))
+    watching = group(monitor=("clouds",), monitor_until=ago(-11))
+    assert stage(watching, anew, first, row(100)) == GroupStage("watching", ago(3), watched_before=False)
+    later = row(12, {"monitor_until": iso(10)}, monitor=["clouds"], monitor_until=iso(-11))
+    assert stage(watching, later, first, row(100)) == GroupStage("forecast ready", ago(30), watched_before=False)
+
+
+@pytest.mark.parametrize(
+    "before",
+    [{"block": ["ai"]}, {"allow": ["acme/chat"]}, {"monitor": ["clouds"]}, {"exempt": True}],
+)
+def test_what_is_watched_since_a_change_is_ready_two_weeks_after_the_change(before: dict[str, Any]) -> None:
+    changed = row(2, before, mode="monitor", block=["ai", "lists"])
+    trail = (changed, row(30, {"mode": "enforce"}, mode="monitor", block=["ai"]), row(100))
+    found = stage(group(mode="monitor", block=("ai", "lists")), *trail)
+    assert found == GroupStage("watching", ago(2), watched_before=False, began_anew=True)
+
+
+def test_a_change_of_other_things_or_of_order_begins_no_watch_anew() -> None:
+    other = row(2, {"description": "old", "block": ["lists", "ai"]}, mode="monitor", block=["ai", "lists"])
+    trail = (other, row(30, {"mode": "enforce"}, mode="monitor", block=["ai", "lists"]), row(100))
+    found = stage(group(mode="monitor", block=("ai", "lists")), *trail)
+    assert found == GroupStage("forecast ready", ago(30), watched_before=False)
+
+
+def test_a_group_that_follows_default_is_watched_anew_when_that_blocks_more() -> None:
+    trail = (row(30, {"mode": "enforce"}, mode="monitor"), row(100))
+    of_default = (row(1, {"mode": "monitor"}, block=["ai"]), row(4, {"block": ["ai"]}, block=["ai", "clouds"]))
+    found = stage(group(mode="monitor"), *trail, of_default=of_default)
+    assert found == GroupStage("watching", ago(4), watched_before=False, began_anew=True)
+    own = stage(group(mode="monitor", block=("ai",)), *trail, of_default=of_default)
+    assert own.stage == "forecast ready"
 
 
 def test_an_exempt_group_is_none_of_the_roll_out() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -52,6 +52,37 @@ async def test_enforcing_a_watch_of_names_blocks_them_beside_what_was_blocked(se
     assert (group["monitor"], group["monitor_until"]) == ([], None)
 
 
+async def test_a_watch_that_is_over_is_not_shown_as_enforced_and_goes_on_or_is_enforced(served: Served) -> None:
+    watch = {"monitor": ["clouds"], "monitor_until": "2026-01-01T00:00:00Z"}
+    assert await served.status("PATCH", "groups/default", watch) == 200
+    assert await state(served, "default") == "watch is over"
+    browser = await Browser.log_in(served, "admin")
+    for address in ("/roll-out", "/roll-out/default"):
+        forms = {form.fields.get("do") for form in await browser.forms(address)}
+        assert {"enforce", "watch on"} <= forms
+        assert "watch" not in forms
+    await step(browser, "/roll-out/default", "watch on")
+    group = await served.get("groups/default")
+    assert (group["mode"], group["monitor"]) == ("enforce", ["clouds"])
+    assert datetime.fromisoformat(group["monitor_until"]) - datetime.now(UTC) > timedelta(days=13)
+    assert await state(served, "default") == "watching"
+    assert await served.status("PATCH", "groups/default", watch) == 200
+    await step(browser, "/roll-out", "enforce")
+    assert (await served.get("groups/default"))["block"] == ["ai", "bypass", "lists", "clouds"]
+    assert await state(served, "default") == "enforced"
+
+
+async def test_a_change_of_what_is_watched_is_told_with_the_state(served: Served) -> None:
+    for change in ({"mode": "monitor"}, {"block": ["ai"]}):
+        assert await served.status("PATCH", "groups/default", change) == 200
+    (item,) = (await served.get("reports/roll-out"))["items"]
+    assert item["state"] == "watching"
+    gaps = " ".join((await served.get("reports/forecast"))["cannot_show"])
+    assert "the query log has nothing of that time" in gaps
+    assert "group default is watched as it is now only since" in gaps
+    assert any("what is watched was changed then" in note for note in item["notes"])
+
+
 async def test_the_forecast_says_who_would_be_hit_and_what_they_would_ask_for(served: Served) -> None:
     now = datetime.now(UTC).timestamp()
     for days_ago in range(4):
@@ -70,6 +101,7 @@ async def test_the_forecast_says_who_would_be_hit_and_what_they_would_ask_for(se
         assert "anthropic/claude" in page
         assert "10.0.0.1" in page
         assert ("Begin to watch" in page) is sees
+        assert ("Exempt the whole group from it" in page) is (role == "admin")
 
 
 async def test_under_four_eyes_going_back_waits_for_another_owner_and_enforcing_does_not(served: Served) -> None:

@@ -178,7 +178,9 @@ async def _opened(change: Change, call: Call) -> list[str]:
     """Openings of a change, but for pauses."""
     keeper = call.context.policy
     has_all_rules = keeper.whole_revision >= change.revision - 1  # that were stored before this change
-    local = LocalFacts(call.context.access.local_names.of_config, keeper.snapshot if has_all_rules else None)
+    access = call.context.access
+    policy = keeper.snapshot if has_all_rules else None
+    local = LocalFacts(access.local_names.of_config, policy, access.own_names)
     return await openings(change, call.context.catalogue, local=local)
 
 

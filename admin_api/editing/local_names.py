@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from itertools import islice
+from typing import Any, Final
 
 from admin_api.editing.common import Written, validated
-from admin_api.editing.errors import Invalid
+from admin_api.editing.errors import Invalid, pointer
 from admin_api.store import local_names
 from admin_api.store.change import Change
 from admin_api.store.errors import OwnedByFile, StaleVersion, TooMany
@@ -20,6 +21,9 @@ from resolver.config.local_schema import read_given, read_local_name, record_of
 from resolver.config.section import Section
 from resolver.errors import RuleError
 from resolver.wire.local_records import BY_API, BY_KEY, LocalRecord
+
+MOST_MISTAKES: Final = 20
+"""Mistakes of one call that are told."""
 
 
 class LocalNameWanted(Section):
@@ -139,18 +143,37 @@ def _check_mine(name: str, of_config: Sequence[LocalRecord]) -> None:
     """Raise OwnedByFile for a name that the config gives."""
     owner = next((record for record in of_config if record.name == name), None)
     if owner is not None:
-        where = "edit the key local there" if owner.origin == BY_KEY else f"edit {owner.origin}"
-        raise OwnedByFile(f"local name {name!r}", where)
+        raise OwnedByFile(f"local name {name!r}", _place_to_edit(owner))
+
+
+def check_planned(names: Iterable[str], of_config: Sequence[LocalRecord]) -> None:
+    """Raise Invalid where a policy file makes or changes local names that the config gives."""
+    owners = {record.name: record for record in of_config}
+    mistakes = [
+        (pointer(("policy", "local", name)), f"local name {name!r} is the config's: {_place_to_edit(owners[name])}")
+        for name in names
+        if name in owners
+    ]
+    if mistakes:
+        raise Invalid(mistakes[:MOST_MISTAKES])
+
+
+def _place_to_edit(owner: LocalRecord) -> str:
+    return "edit the key local there" if owner.origin == BY_KEY else f"edit {owner.origin}"
 
 
 async def _check_circles(change: Change, wanted: LocalRecord, of_config: Sequence[LocalRecord]) -> None:
     """Raise Invalid where names lead to each other for ever, or by too many steps."""
     others = [row.record for row in await local_names.all_names(change.connection) if row.name != wanted.name]
-    mistakes = await asyncio.to_thread(circle_mistakes, (*of_config, *others, wanted))
+    mistakes = await asyncio.to_thread(circle_mistakes, (*of_config, *others, wanted), {wanted.name})
     if mistakes:
         raise Invalid([("/alias", text) for text in mistakes])
 
 
-def circle_mistakes(records: tuple[LocalRecord, ...]) -> list[str]:
-    """Circles among local names, and chains that are too long, in finished sentences."""
-    return [f"local name {name!r} {text}" for name, text in circles(records)][:20]
+def circle_mistakes(records: tuple[LocalRecord, ...], changed: Collection[str]) -> list[str]:
+    """Circles among local names by way of those that changed, and chains that are too long, in finished sentences.
+
+    Others may be there already, by the config's names: no change of a name beside them mends or makes those.
+    """
+    found = (one for one in circles(records) if not one.passed.isdisjoint(changed))
+    return [f"local name {one.name!r} {one.text}" for one in islice(found, MOST_MISTAKES)]

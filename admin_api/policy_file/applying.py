@@ -118,7 +118,8 @@ async def _put_local(change: Change, plan: PolicyPlan) -> None:
     if not planned_ones:
         return
     records = tuple(row.record for row in await local_names.all_names(change.connection))
-    if mistakes := await asyncio.to_thread(circle_mistakes, records):
+    changed = {planned.name for planned in planned_ones}
+    if mistakes := await asyncio.to_thread(circle_mistakes, records, changed):
         raise Invalid([("/policy/local", text) for text in mistakes])
 
 

@@ -1,4 +1,4 @@
-"""Openings by local names: what the policy has rules for, and is now answered whatever they say. Pure.
+"""Openings by local names: of others' names, and of what the policy has rules for, answered whatever they say. Pure.
 
 In doubt something counts as opened: the judge looks at whether there are rules, not at whom they are for.
 """
@@ -12,6 +12,7 @@ from typing import Any
 
 from admin_api.store.local_names import given_of
 from resolver.config.local_schema import record_of
+from resolver.config.own_names import OwnNames
 from resolver.policy.snapshot import PolicySnapshot
 from resolver.wire.ip_keys import keys_of_address
 from resolver.wire.local_data import LocalData
@@ -25,33 +26,44 @@ States = Mapping[str, Mapping[str, Any] | None]  # by name, as audit rows have i
 class LocalFacts:
     """Facts that a judgement of local names needs: the config's names, and the policy in force.
 
-    `policy` None: it is not known, or has not all rules that the store has.
+    `policy` None: it is not known, or has not all rules that the store has. A name that is not `own` is somebody
+    else's: whoever answers for it can pose as him. None: whose a name is does not count.
     """
 
     of_config: tuple[LocalRecord, ...] = ()
     policy: PolicySnapshot | None = None
+    own: OwnNames | None = None
 
 
 def local_opened(before: States, now: Iterable[LocalRecord], facts: LocalFacts) -> list[str]:
     """Openings by changes of local names, in finished phrases. `before` has what was changed, as it was.
 
+    What the config hides is judged, too, as it is in force once the config does not have the name any more.
     Takes a while for thousands of names: may run in a thread.
     """
-    return list(_opened(before, now, facts))
-
-
-def _opened(before: States, now: Iterable[LocalRecord], facts: LocalFacts) -> Iterator[str]:
     after = {record.name: record for record in now}
+    found = list(_opened(before, after, facts, facts.of_config))
+    alone = tuple(record for record in facts.of_config if record.name not in after and record.name not in before)
+    if len(alone) < len(facts.of_config):
+        hidden = [phrase for phrase in _opened(before, after, facts, alone) if phrase not in found]
+        found += [f"{phrase}, when the config no longer has the name" for phrase in hidden]
+    return found
+
+
+def _opened(
+    before: States, after: Mapping[str, LocalRecord], facts: LocalFacts, of_config: tuple[LocalRecord, ...]
+) -> Iterator[str]:
     was = {name: record for name, record in after.items() if name not in before}
     was |= {name: _record(name, state) for name, state in before.items() if state is not None}
-    old, new = LocalData((*facts.of_config, *was.values())), LocalData((*facts.of_config, *after.values()))
+    old, new = LocalData((*of_config, *was.values())), LocalData((*of_config, *after.values()))
     aliases = {record.name for data in (old, new) for record in data.aliases}  # which lead on to what has changed
     for name in sorted({*before, *aliases}):
         led, leads = _leads_to(old, name), _leads_to(new, name)
         if led == leads:
             continue
         was_closed = bool(led) and all(_is_nowhere(one) for one in led)
-        if not was_closed and not any(_is_known(facts.policy, one) for one in (name, *led, *leads)):
+        is_open = was_closed or (facts.own is not None and not facts.own.has(name))
+        if not is_open and not any(_is_known(facts.policy, one) for one in (name, *led, *leads)):
             continue
         if leads:
             yield f"local name {name!r} is answered by {', '.join(leads)}, whatever the policy says"

@@ -69,7 +69,7 @@ WAYS: Final[tuple[Way, ...]] = (
     Way("a lease in a stricter group ends, or ends sooner", "operator", Second.OWNER, ("DELETE /leases/{address}",)),
     Way("a pause", "admin", Second.EMERGENCY, ("POST /pauses",)),
     Way(
-        "a local name for a name or an address that has rules; one that closed a name is changed or removed",
+        "a local name outside your own domains, or for what has rules; one that closed a name is changed or removed",
         "operator",
         Second.OWNER,
         _LOCAL,

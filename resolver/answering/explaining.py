@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from resolver.answering.local_names import LocalNames, local_names_of
 from resolver.answering.proxies import TrustedProxies
 from resolver.answering.rebinding import private_names_of
+from resolver.config.own_names import EVERYBODYS, OwnNames, own_names_of
 from resolver.config.settings import WorkerSettings
 from resolver.policy.decision import Verdict
 from resolver.policy.explain import Explanation, explain
@@ -42,6 +43,7 @@ class Access:
     local_ttl_seconds: int
     private_names: frozenset[bytes] | None = None
     """Keys of the names that may have private addresses, with all below them; None where any name may."""
+    own_names: OwnNames = EVERYBODYS
 
 
 def access_of(settings: WorkerSettings) -> Access:
@@ -52,6 +54,7 @@ def access_of(settings: WorkerSettings) -> Access:
         TrustedProxies(settings.trusted_proxies),
         settings.local_ttl_seconds,
         private_names_of(settings),
+        own_names_of(settings),
     )
 
 

@@ -57,8 +57,8 @@ def _with_local_names(config: Config, path: Path, document: Document) -> Config:
     except ConfigError as error:
         raise ConfigError([placed(path, document, problem) for problem in error.problems]) from error
     wrong = [
-        FileProblem(document.places.line_of(("local", name)), ("local", name), text)
-        for name, text in circles(names.records)
+        FileProblem(document.places.line_of(("local", endless.name)), ("local", endless.name), endless.text)
+        for endless in circles(names.records)
     ]
     if wrong:
         raise ConfigError([_line(path, problem) for problem in sorted(wrong, key=lambda problem: problem.line)])

@@ -56,7 +56,16 @@ def read_local_names(given: Mapping[str, tuple[str, ...]], files: tuple[Path, ..
     return LocalNamesRead(records, digests)
 
 
-def circles(records: tuple[LocalRecord, ...]) -> Iterator[tuple[str, str]]:
+@dataclass(frozen=True, slots=True)
+class EndlessAlias:
+    """An alias that leads to itself, or on by too many steps. `passed` has all names on its way."""
+
+    name: str
+    text: str
+    passed: frozenset[str]
+
+
+def circles(records: tuple[LocalRecord, ...]) -> Iterator[EndlessAlias]:
     """Local names that lead to each other for ever, or by too many steps: each with what is wrong."""
     if not any(record.alias for record in records):
         return
@@ -64,16 +73,19 @@ def circles(records: tuple[LocalRecord, ...]) -> Iterator[tuple[str, str]]:
     for record in records:
         if not record.alias:
             continue
-        passed = [record.name]
+        passed, texts = [record.name], {record.name, record.alias}
         following = data.find_text(record.alias)
         while following is not None and following.record.alias:
             name = following.record.name
+            texts |= {name, following.record.alias}
             if name in passed:
-                yield record.name, f"leads to itself: {' → '.join((*passed, name))}: let one have an address"
+                why = f"leads to itself: {' → '.join((*passed, name))}: let one have an address"
+                yield EndlessAlias(record.name, why, frozenset(texts))
                 break
             passed.append(name)
             if len(passed) > MOST_ALIASES:
-                yield record.name, f"leads on by more than {MOST_ALIASES} names: let it stand for the last of them"
+                why = f"leads on by more than {MOST_ALIASES} names: let it stand for the last of them"
+                yield EndlessAlias(record.name, why, frozenset(texts))
                 break
             following = data.find_text(following.record.alias)
 

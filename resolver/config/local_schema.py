@@ -21,6 +21,9 @@ MOST_NAMES: Final = 20_000
 MOST_ADDRESSES: Final = 64
 """Addresses of one local name."""
 
+EVERYBODYS_OWN: Final = ("home.arpa", "internal", "test")
+"""Domains that nobody can register: each network has its own names there (RFC 8375, RFC 6761; ICANN, July 2024)."""
+
 _FIXED = ("localhost", "invalid", "onion", "arpa")
 _OURS = "home.arpa"
 
@@ -61,7 +64,8 @@ def read_local_name(text: str) -> str:
         raise RuleError(f"{shown(text)} is a reverse name, or a special one: reverse names are made of the addresses")
     if is_fixed(name):
         raise RuleError(f"{shown(text)} is a special name, which means the same everywhere: choose another")
-    if wildcard and is_public_suffix(name):
+    takes_all = wildcard and not any(_is_within(name, own) for own in EVERYBODYS_OWN) and is_public_suffix(name)
+    if takes_all:
         raise RuleError(f"{shown(text)} would take the names of everybody below {name}: write your own domain")
     return wildcard + name
 

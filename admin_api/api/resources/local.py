@@ -8,9 +8,12 @@ from admin_api.api import models
 from admin_api.api.http.call import ApiReply, Call, in_force, tagged
 from admin_api.api.http.paging import cursor_of, part_of
 from admin_api.editing.local_names import delete_local_name, normal_name, put_local_name
+from admin_api.editing.refusals import BadRequest
 from admin_api.store import local_names
 from admin_api.store.errors import NotFound
 from admin_api.store.local_names import LocalNameRow
+from admin_api.store.tokens import may
+from resolver.errors import RuleError
 from resolver.wire.local_records import LocalRecord
 
 
@@ -44,6 +47,7 @@ async def show(call: Call) -> ApiReply:
 
 async def put(call: Call) -> ApiReply:
     """PUT /local/{name}."""
+    _check_role(call)
     written = await put_local_name(
         call.context.store,
         call.path["name"],
@@ -62,6 +66,7 @@ async def put(call: Call) -> ApiReply:
 
 async def delete(call: Call) -> ApiReply:
     """DELETE /local/{name}."""
+    _check_role(call)
     revision = await delete_local_name(
         call.context.store,
         call.path["name"],
@@ -70,6 +75,19 @@ async def delete(call: Call) -> ApiReply:
         **call.by,
     )
     return ApiReply(None, 204, await in_force(call, revision))
+
+
+def _check_role(call: Call) -> None:
+    """Raise BadRequest (403) for a name of others, where neither an admin nor a second owner stands behind it."""
+    if call.context.terms.four_eyes or may(call.role, "admin"):
+        return
+    try:
+        is_own = call.context.access.own_names.has(normal_name(call.path["name"]))
+    except RuleError:
+        return  # what is no name is told with its place
+    if not is_own:
+        why = "is not below a domain of your own (upstream.zones, upstream.private_names): this needs the role admin"
+        raise BadRequest(403, f"{call.path['name']!r} {why}; your token has {call.role}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from admin_api.api import models
 from admin_api.api.http.call import MOST_RULES_AT_ONCE, ApiReply, Call, as_model, in_force, tagged
 from admin_api.api.http.paging import page_reply, part_of
-from admin_api.editing.local_names import check_count
+from admin_api.editing.local_names import check_count, check_planned
 from admin_api.editing.refusals import BadRequest
 from admin_api.policy_file.applying import apply
 from admin_api.policy_file.document import document_of
@@ -33,6 +33,7 @@ async def plan(call: Call) -> ApiReply:
         now = InForce(keeper.snapshot, keeper.revision, context.subjects.subjects)
     wanted = Try(call.body, seconds)
     told = await context.plans.tell(context.store, context.current.loaded, wanted, now, keeper.manifest_path)
+    _check_local(call, [one["object"] for one in told.changes if one["after"] is not None])
     body = as_model(models.PlanReply, told)
     if body.replay is not None:
         body.replay.cannot_show += context.log_lacks
@@ -68,6 +69,7 @@ async def _apply(call: Call) -> ApiReply:
         now = await stored.revision(change.connection)
         if not planned.revision == now == expected:
             raise StaleVersion(f"the policy (revision {now} now, planned against {expected})")
+        _check_local(call, [one.object for one in planned.changes if one.after is not None])
         await apply(change, planned, call.context.known)
         if any(one.kind == "local" and one.action == "create" for one in planned.changes):
             await check_count(change, call.context.settings.most_local_names)
@@ -77,3 +79,13 @@ async def _apply(call: Call) -> ApiReply:
         call.context.policy.changed()
         return tagged(body, body.revision, status=202)
     return tagged(body, body.revision, await in_force(call, body.revision))
+
+
+def _check_local(call: Call, made: list[str]) -> None:
+    """Raise Invalid where a document makes or changes what the config owns, by objects such as local/NAME.
+
+    The way back to a revision may bring back what the config has come to own since; four eyes judge it all the same.
+    """
+    if call.body.get("to_revision") is None:
+        names = (name for kind, _, name in (one.partition("/") for one in made) if kind == "local")
+        check_planned(names, call.context.access.local_names.of_config)

@@ -91,7 +91,7 @@ def _default_policy() -> PolicySnapshot:
 
 @functools.cache
 def _default_access() -> Access:
-    return access_of(WorkerSettings())
+    return access_of(WorkerSettings(private_names=("office.example", "portal.example")))
 
 
 class SignsHere(Signer):

@@ -161,10 +161,11 @@ OPENINGS: dict[str, list[Call]] = {
         ("PUT", "leases/10.1.2.3", {**LEASE, "group": "open"}),
         ("PUT", "leases/10.2.2.3", {**LEASE, "group": "staff"}),
     ],
-    "a local name for a name or an address that has rules; one that closed a name is changed or removed": [
+    "a local name outside your own domains, or for what has rules; one that closed a name is changed or removed": [
         ("PUT", "local/claude.ai", {"addresses": ["10.0.0.1"]}),
         ("PUT", "local/*.anthropic.com", {"alias": "portal.example"}),
         ("PUT", "local/portal.example", {"alias": "claude.ai"}),
+        ("PUT", "local/login.example.com", {"addresses": ["192.0.2.7"]}),
         ("DELETE", "local/shut.office.example", None),
     ],
     "a pause": [

@@ -102,6 +102,21 @@ async def test_a_local_name_is_made_changed_and_removed_by_an_operator_and_audit
     assert rows[1]["after"] == {"name": "scanner.office.example", "addresses": [], "alias": "far.example"}
 
 
+async def test_names_of_others_are_given_and_removed_by_an_admin_alone(served: Served) -> None:
+    status, problem = await said(served, "PUT", "local/login.example.com", PRINTER, role="operator")
+    assert (status, problem["detail"]) == (
+        403,
+        "'login.example.com' is not below a domain of your own (upstream.zones, upstream.private_names): this needs "
+        "the role admin; your token has operator",
+    )
+    assert await served.status("PUT", "local/*.com.example", PRINTER, role="operator") == 403
+    assert await served.status("PUT", "local/login.example.com", PRINTER) == 201
+    assert await served.status("DELETE", "local/login.example.com", role="operator") == 403
+    assert await served.status("DELETE", "local/login.example.com") == 204
+    assert await served.status("PUT", "local/*.lab.home.arpa", PRINTER, role="operator") == 201
+    assert (await said(served, "PUT", "local/x..y", PRINTER, role="operator"))[0] == 422
+
+
 async def test_what_is_so_already_is_no_change(served: Served) -> None:
     assert await served.status("PUT", "local/x.office.example", PRINTER) == 201
     before = (await served.get("policy"))["revision"]
@@ -172,6 +187,50 @@ async def test_circles_by_way_of_the_config_are_refused(named: Served) -> None:
     assert (status, problem["errors"][0]["pointer"]) == (422, "/alias")
 
 
+async def test_a_circle_of_others_is_nobodys_mistake_but_of_who_changes_it(served: Served) -> None:
+    assert await served.status("PUT", "local/b.example", {"alias": "a.example"}) == 201
+    # Where the config comes to close the circle: both are in force, and each is changed on its own.
+    config = (LocalRecord("a.example", alias="b.example"),)
+    object.__setattr__(served.context, "access", access_of(WorkerSettings(local=config)))
+    assert await served.status("PUT", "local/printer.office.example", PRINTER) == 201
+    assert await served.status("PUT", "local/c.example", {"alias": "printer.office.example"}) == 201
+    status, problem = await said(served, "PUT", "local/c.example", {"alias": "a.example"})
+    assert (status, problem["errors"][0]["pointer"]) == (422, "/alias")
+    assert await served.status("PUT", "local/b.example", PRINTER) == 200
+
+
+async def test_a_document_may_not_make_what_the_config_has_but_keep_and_remove_it(served: Served) -> None:
+    assert await served.status("PUT", "local/printer.office.example", PRINTER) == 201
+    object.__setattr__(served.context, "access", access_of(WorkerSettings(local=GIVEN)))
+    document = await served.get("policy")
+    tag = f'"{document["revision"]}"'
+    document["policy"]["local"]["x.office.example"] = ["10.0.0.1"]
+    assert (await said(served, "POST", "policy:plan", document))[0] == 200
+    for changed in ({"printer.office.example": ["10.0.0.2"]}, {"intra.office.example": ["10.0.0.3"]}):
+        wanted = {**document, "policy": {**document["policy"], "local": changed}}
+        (name,) = changed
+        for path in ("policy:plan", "policy:apply"):
+            status, problem = await said(served, "POST", path, wanted, If_Match=tag)
+            assert (status, problem["errors"]) == (
+                422,
+                [
+                    {
+                        "pointer": f"/policy/local/{name}",
+                        "detail": f"local name {name!r} is the config's: edit the key local there",
+                    }
+                ],
+            )
+    document["policy"]["local"] = {}
+    assert await served.status("POST", "policy:apply", document, If_Match=tag) == 200
+    assert (
+        await served.status(
+            "POST", "policy:rollback", {"to_revision": document["revision"]}, If_Match=f'"{document["revision"] + 1}"'
+        )
+        == 200
+    )
+    assert (await served.get("policy"))["policy"]["local"] == {"printer.office.example": ["192.0.2.9", "2001:db8::9"]}
+
+
 async def test_there_are_at_most_so_many(served: Served) -> None:
     object.__setattr__(served.context.settings, "most_local_names", 1)
     assert await served.status("PUT", "local/x.office.example", PRINTER) == 201
@@ -187,13 +246,15 @@ async def test_there_are_at_most_so_many(served: Served) -> None:
 
 async def test_the_page_makes_changes_and_removes_them(served: Served) -> None:
     browser = await Browser.log_in(served, "operator")
-    await browser.send("/local", {"do": "put", "name": "*.lab.example", "given": "10.0.0.1, 2001:db8::1"})
+    await browser.send("/local", {"do": "put", "name": "*.lab.test", "given": "10.0.0.1, 2001:db8::1"})
     page, _ = await browser.get("/local")
-    assert "*.lab.example is answered by 10.0.0.1, 2001:db8::1." in page
+    assert "*.lab.test is answered by 10.0.0.1, 2001:db8::1." in page
     assert "the API or this page" in page
-    page, _ = await browser.send("/local", {"do": "put", "name": "a.example", "given": "a.example"}, status=422)
-    assert "leads to itself" in page and 'value="a.example"' in page
-    await browser.send("/local", {"do": "delete", "name": "*.lab.example"})
+    page, _ = await browser.send("/local", {"do": "put", "name": "a.test", "given": "a.test"}, status=422)
+    assert "leads to itself" in page and 'value="a.test"' in page
+    page, _ = await browser.send("/local", {"do": "put", "name": "a.example", "given": "10.0.0.1"}, status=403)
+    assert "this needs the role admin" in page
+    await browser.send("/local", {"do": "delete", "name": "*.lab.test"})
     assert (await served.get("local"))["items"] == []
     viewer = await Browser.log_in(served, "viewer")
     page, _ = await viewer.get("/local")

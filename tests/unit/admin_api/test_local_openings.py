@@ -8,6 +8,7 @@ import pytest
 
 from admin_api.second_owner.local_names import LocalFacts, local_opened
 from blocklists.sources import compile_policy
+from resolver.config.own_names import EVERYBODYS, OwnNames
 from resolver.config.policy_schema import Policy
 from resolver.policy.compiler import policy_in_memory
 from resolver.policy.snapshot import PolicySnapshot
@@ -21,6 +22,7 @@ def compiled(*block: str) -> PolicySnapshot:
     return policy_in_memory(*compile_policy(policy.model_dump(mode="json"), bundled_catalogue()))
 
 
+OWN = OwnNames(("example", "claude.ai", "anthropic.com"))  # so that the policy alone makes something wait
 POLICY = compiled("evil.example", "ip:198.51.100.0/24", "a.ruled.example")
 
 
@@ -38,9 +40,10 @@ def opened(
     *now: LocalRecord,
     config: tuple[LocalRecord, ...] = (),
     policy: PolicySnapshot | None = POLICY,
+    own: OwnNames = OWN,
 ) -> list[str]:
     was = {key: None if record is None else state(record) for key, record in before.items()}
-    return local_opened(was, now, LocalFacts(config, policy))
+    return local_opened(was, now, LocalFacts(config, policy, own))
 
 
 PRINTER = name("printer.office.example", "192.0.2.7")
@@ -103,8 +106,48 @@ def test_what_an_approved_alias_leads_to_is_not_changed_by_one_alone() -> None:
     assert opened({target.name: target}, moved) == []
 
 
-def test_a_name_that_the_config_has_changes_nothing_and_is_no_opening() -> None:
-    assert opened({"claude.ai": None}, name("claude.ai", "10.0.0.1"), config=(name("claude.ai", "10.0.0.2"),)) == []
+@pytest.mark.parametrize("text", ["claude.ai", "chatgpt.com"])
+def test_a_name_that_the_config_hides_is_judged_as_if_the_config_did_not_have_it(text: str) -> None:
+    config, planted = (name(text, "0.0.0.0"),), name(text, "104.18.32.47")
+    assert opened({text: None}, planted, config=config) == [
+        f"local name {text!r} is answered by 104.18.32.47, whatever the policy says, when the config no longer has "
+        "the name"
+    ]
+    assert opened({text: planted}, config=config) == [
+        f"local name {text!r} is no longer answered by 104.18.32.47, when the config no longer has the name"
+    ]
+    assert opened({PRINTER.name: None}, PRINTER, config=(name(PRINTER.name, "192.0.2.9"),)) == []
+
+
+def test_an_alias_is_judged_by_what_it_leads_to_with_the_config_and_without() -> None:
+    alias, hidden = name("intra.office.example", alias="x.office.example"), name("x.office.example", "192.0.2.1")
+    ruled = (name("x.office.example", "198.51.100.7"),)
+    assert opened({alias.name: None}, alias, hidden, config=ruled) == [
+        "local name 'intra.office.example' is answered by 198.51.100.7, whatever the policy says"
+    ]
+
+
+@pytest.mark.parametrize("text", ["login.example.com", "*.example.com", "printer", "example", "office.example.com"])
+def test_a_name_of_others_opens_when_it_is_made_changed_or_removed(text: str) -> None:
+    record, own = name(text, "192.0.2.7"), OwnNames(("office.example",))
+    assert opened({text: None}, record, own=own)
+    assert opened({text: record}, name(text, "192.0.2.8"), own=own)
+    assert opened({text: record}, own=own)
+
+
+@pytest.mark.parametrize("text", ["office.example", "*.office.example", "nas.home.arpa", "a.internal", "*.test"])
+def test_names_of_ones_own_and_those_meant_for_everybody_open_nothing(text: str) -> None:
+    record, own = name(text, "192.0.2.7"), OwnNames(("office.example",))
+    assert opened({text: None}, record, own=own) == []
+    assert opened({"x.example": None}, name("x.example", "192.0.2.7"), own=EVERYBODYS)
+
+
+def test_where_a_name_of_others_leads_is_not_changed_by_one_alone_either() -> None:
+    alias, target = name("login.example.com", alias="intra.office.example"), name("intra.office.example", "192.0.2.7")
+    moved = name("intra.office.example", "203.0.113.9")
+    assert opened({target.name: target}, alias, moved, own=OwnNames(("office.example",))) == [
+        "local name 'login.example.com' is answered by 203.0.113.9, whatever the policy says"
+    ]
 
 
 def test_without_a_policy_to_look_at_everything_opens() -> None:

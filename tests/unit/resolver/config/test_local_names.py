@@ -89,6 +89,11 @@ def test_aliases_in_a_circle_and_too_long_ones_are_refused(problems: Problems) -
     assert not problems("local: {home.arpa: ['192.0.2.1'], dev.test: ['192.0.2.2'], out.example: [www.example.net]}")
 
 
+def test_a_wildcard_below_what_is_everybodys_own_takes_nothing_of_others(problems: Problems) -> None:
+    own = ("home.arpa", "test", "internal", "lab.home.arpa")
+    assert not problems("local: {" + ", ".join(f"'*.{name}': ['192.0.2.1']" for name in own) + "}")
+
+
 @pytest.mark.parametrize(
     ("line", "problem"),
     [

@@ -141,7 +141,7 @@ class Answerer:
         """The answer to a local name; None where its alias leads to a name that is not local, which policy judges."""
         if self._given is None:
             return None
-        if question.qtype == _ANY:
+        if question.qtype == _ANY and given.exists:
             answer = compose(question, Rcode.NOERROR, hinfo_record(_ANY_TTL_SECONDS), answers=1)  # RFC 8482 section 4.2
         else:
             answer, leads_on = self._given.answer(question, given)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
 from typing import Final
 
@@ -19,15 +20,20 @@ from resolver.wire.local_records import BY_KEY, MOST_ALIASES, LocalRecord
 
 MOST_FILE_BYTES: Final = 4 << 20
 MOST_LINES: Final = 100_000
+_NO_HOSTS = ("255.255.255.255", "fe00::")  # ip6-localnet is in each hosts file of Debian
 _MOST_PROBLEMS: Final = 20  # told of one file: a file of another kind has a problem a line
 
 
 @dataclass(frozen=True, slots=True)
 class LocalNamesRead:
-    """All local names of a config, and the digests of the hosts files that some of them came from, by path."""
+    """All local names of a config, and of the hosts files that some of them came from the digests, by path.
+
+    `left_out` are the lines of each file whose address is no host of the network.
+    """
 
     records: tuple[LocalRecord, ...] = ()
     digests: dict[str, str] = field(default_factory=dict)
+    left_out: dict[str, int] = field(default_factory=dict)
 
 
 def read_local_names(given: Mapping[str, tuple[str, ...]], files: tuple[Path, ...], folder: Path) -> LocalNamesRead:
@@ -37,6 +43,7 @@ def read_local_names(given: Mapping[str, tuple[str, ...]], files: tuple[Path, ..
     """
     hosts: dict[str, LocalRecord] = {}
     digests: dict[str, str] = {}
+    left_out: dict[str, int] = {}
     problems: list[str] = []
     for path in files:
         place = folder / path
@@ -46,14 +53,17 @@ def read_local_names(given: Mapping[str, tuple[str, ...]], files: tuple[Path, ..
             problems += error.problems
             continue
         digests[str(place)] = hashlib.sha256(content).hexdigest()
-        problems += _add_file(hosts, place, content)
+        lines, mistakes = _add_file(hosts, place, content)
+        problems += mistakes
+        if lines:
+            left_out[str(place)] = lines
     by_key = tuple(record_of(name, texts, BY_KEY) for name, texts in given.items())
     records = (*by_key, *(record for name, record in hosts.items() if name not in given))
     if len(records) > MOST_NAMES:
         problems.append(f"local_files: {len(records)} local names in all: at most {MOST_NAMES} are possible")
     if problems:
         raise ConfigError(problems)
-    return LocalNamesRead(records, digests)
+    return LocalNamesRead(records, digests, left_out)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,37 +112,44 @@ def _content(path: Path) -> bytes:
     return content
 
 
-def _add_file(hosts: dict[str, LocalRecord], path: Path, content: bytes) -> list[str]:
-    """Add the names of a file to those there are; the addresses of one name are put together. Gives its mistakes."""
+def _add_file(hosts: dict[str, LocalRecord], path: Path, content: bytes) -> tuple[int, list[str]]:
+    """Add the names of a file to those there are; the addresses of one name are put together.
+
+    Gives how many lines were left out for their address, and the mistakes.
+    """
+    left_out = 0
     problems: list[str] = []
     lines = content.removeprefix(b"\xef\xbb\xbf").splitlines()
     if len(lines) > MOST_LINES:
-        return [f"{path}: has {len(lines)} lines: at most {MOST_LINES} are possible"]
+        return 0, [f"{path}: has {len(lines)} lines: at most {MOST_LINES} are possible"]
     for number, line in enumerate(lines, 1):
         try:
-            _add_line(hosts, f"{path}:{number}", line)
+            left_out += not _add_line(hosts, f"{path}:{number}", line)
         except RuleError as error:
             problems.append(f"{path}:{number}: {error}")
             if len(problems) == _MOST_PROBLEMS:
                 problems.append(f"{path}: and more: is it a hosts file?")
                 break
-    return problems
+    return left_out, problems
 
 
-def _add_line(hosts: dict[str, LocalRecord], origin: str, line: bytes) -> None:
+def _add_line(hosts: dict[str, LocalRecord], origin: str, line: bytes) -> bool:
+    """Add the names of a line; False where they are left out, since the address is no host of the network."""
     try:
         words = line.decode().partition("#")[0].split()
     except UnicodeDecodeError:
         raise RuleError("this line is not UTF-8") from None
     if not words:
-        return
+        return True
     address, *names = words
     if not names:
         raise RuleError(f"{shown(address)} has no name: write 'ADDRESS NAME [ALIAS…]'")
     if all(is_fixed(name.lower().rstrip(".")) for name in names):
-        return  # such as localhost, with which every hosts file begins
-    address = read_address(address)
-    for name in map(read_name, names):
+        return True  # such as localhost, with which every hosts file begins
+    address, names = read_address(address), [read_name(name) for name in names]
+    if _is_no_host(ip_address(address)):
+        return False
+    for name in names:
         if is_fixed(name):
             continue
         known = hosts.get(name)
@@ -142,3 +159,10 @@ def _add_line(hosts: dict[str, LocalRecord], origin: str, line: bytes) -> None:
             if len(known.addresses) == MOST_ADDRESSES:
                 raise RuleError(f"{name} has more than {MOST_ADDRESSES} addresses")
             hosts[name] = LocalRecord(name, addresses=(*known.addresses, address), origin=known.origin)
+    return True
+
+
+def _is_no_host(address: IPv4Address | IPv6Address) -> bool:
+    """Whether an address is this machine alone, many, or none: in its own hosts file right, and wrong for clients."""
+    inner = getattr(address, "ipv4_mapped", None) or address
+    return inner.is_loopback or inner.is_multicast or inner.is_unspecified or str(inner) in _NO_HOSTS

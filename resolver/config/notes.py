@@ -28,6 +28,11 @@ def config_notes(config: Config) -> Iterator[str]:
     yield from block_page_notes(config)
     yield from client_notes(config)
     yield from sink_notes(config)
+    for path, lines in config.local_names.left_out.items():
+        yield (
+            f"local_files: {lines} lines of {path} are left out, since loopback, multicast, broadcast and unspecified "
+            "addresses are no hosts of your network; to block names, use a list"
+        )
 
 
 class Noted(Protocol):

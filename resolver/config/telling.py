@@ -9,12 +9,15 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from resolver.config.schema import Config
+from resolver.wire.local_records import LocalRecord
 
 Told = dict[str, tuple[str, str]]  # by key path: the value as it is shown, and a mark that another value would not have
 
 MASK: Final = "(secret)"
 _MOST_KEYS = 5000
-_MOST_LOCAL = 100  # local names that are told one by one
+_MOST_LOCAL = 5000  # local names that are told one by one
+_MOST_LOCAL_CHANGED = 100  # that are told of one change
+_LOCAL = "local."
 _MOST_ENTRIES = 20  # of a list that is written out
 _LONGEST = 200  # characters
 _SECRETS = frozenset(("secret", "password", "token", "client_secret", "key", "authorization"))
@@ -25,25 +28,40 @@ _WORK = {"n": 1 << 13, "r": 8, "p": 1}  # of scrypt: a weak secret should not be
 
 
 def told_of(config: Config) -> Told:
-    """All that the file says, in its order, and what is in the hosts files that it names."""
+    """All that the file says, in its order, and all local names, those of hosts files among them."""
     told: Told = {}
     said = config.model_dump(mode="json", exclude_unset=True, by_alias=True)
-    if len(said.get("local", ())) > _MOST_LOCAL:  # else nothing behind them would be told
-        names = said.pop("local")
-        told["local"] = f"{len(names)} names", _mark(json.dumps(names, sort_keys=True))
+    said.pop("local", None)
     for path, digest in config.local_names.digests.items():
         told[f"local_files[{path}]"] = f"SHA-256 {digest}", digest[:16]
     for path, value in _leaves(said, ""):
         if len(told) >= _MOST_KEYS:
             break
         told[path] = _told(path, value)
-    return told
+    return told | _local_told(config.local_names.records)  # last: however many, they hide nothing
+
+
+def _local_told(records: tuple[LocalRecord, ...]) -> Told:
+    """Local names, each by itself; how many, where they are too many. They are no secrets, whatever they are called."""
+    given = {record.name: ", ".join((*record.addresses, *filter(None, [record.alias]))) for record in records}
+    if len(given) > _MOST_LOCAL:
+        return {"local": (f"{len(given)} names", _mark(json.dumps(given, sort_keys=True)))}
+    return {f"{_LOCAL}{name}": (_cut(text), _mark(text)) for name, text in given.items()}
 
 
 def differences(before: Told, after: Told) -> dict[str, tuple[str | None, str | None]]:
-    """The keys that are not the same, as they were and are; None: not in the file."""
-    changed = [key for key in {**before, **after} if before.get(key) != after.get(key)]
-    return {key: (_shown(before, key), _shown(after, key)) for key in sorted(changed)}
+    """The keys that are not the same, as they were and are; None: not in the file.
+
+    Of local names the first hundred, and how many more.
+    """
+    changed = sorted(key for key in {**before, **after} if before.get(key) != after.get(key))
+    local = [key for key in changed if key.startswith(_LOCAL)]
+    more = frozenset(local[_MOST_LOCAL_CHANGED:])
+    found = {key: (_shown(before, key), _shown(after, key)) for key in changed if key not in more}
+    if more:
+        counts = [f"{sum(key in told for key in more)} more names" for told in (before, after)]
+        found["local (changed)"] = counts[0], counts[1]
+    return found
 
 
 def _shown(told: Told, key: str) -> str | None:
@@ -74,7 +92,11 @@ def _told(path: str, value: Any) -> tuple[str, str]:
         return f"{parts[1]}{parts[2]}{'/' + MASK if hides_path else parts[3]}", _secret_mark(path, text)
     if isinstance(value, list) and len(value) > _MOST_ENTRIES:
         return f"{len(value)} entries", _mark(text)
-    return (text if len(text) <= _LONGEST else text[:_LONGEST] + "…"), _mark(text)
+    return _cut(text), _mark(text)
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _LONGEST else text[:_LONGEST] + "…"
 
 
 def _may_hold_secret(path: str, parts: re.Match[str]) -> bool:

@@ -36,9 +36,12 @@ _CLASS_IN: Final = int(Class.IN).to_bytes(2, "big")
 
 
 class LocalName:
-    """A local name, ready to be answered. `records` has packed records without their owner, by type."""
+    """A local name, ready to be answered. `records` has packed records without their owner, by type.
 
-    __slots__ = ("alias", "alias_key", "exists", "record", "records")
+    `zone` is the name, in wire form, that owns the SOA where it has no data; b"": the name above it.
+    """
+
+    __slots__ = ("alias", "alias_key", "exists", "record", "records", "zone")
 
     def __init__(
         self,
@@ -47,6 +50,7 @@ class LocalName:
         alias: bytes = b"",
         *,
         exists: bool = True,
+        zone: bytes = b"",
     ) -> None:
         """`alias` is the name that it stands for, in lower-case wire form; b"" where it has data of its own."""
         self.record = record
@@ -54,6 +58,7 @@ class LocalName:
         self.alias = alias
         self.alias_key = key_of(alias) if alias else b""
         self.exists = exists
+        self.zone = zone
 
 
 class _Wildcard:
@@ -63,8 +68,8 @@ class _Wildcard:
 
     def __init__(self, name: LocalName) -> None:
         self.name = name
-        self.empty = LocalName(name.record, {})
-        self.absent = LocalName(name.record, {}, exists=False)
+        self.empty = LocalName(name.record, {}, zone=name.zone)
+        self.absent = LocalName(name.record, {}, exists=False, zone=name.zone)
 
 
 class LocalData:
@@ -98,7 +103,9 @@ class LocalData:
             packed = address.packed
             qtype = _A if len(packed) == 4 else _AAAA
             records[qtype] = (*records.get(qtype, ()), self._record(qtype, packed))
-        name = LocalName(record, records, parse_name(record.alias) if record.alias else b"")
+        # A name between might not exist: the one that surely does, below a wildcard, is its base.
+        zone = wire if record.is_wildcard else b""
+        name = LocalName(record, records, parse_name(record.alias) if record.alias else b"", zone=zone)
         key = key_of(wire)
         if record.is_wildcard:
             self._wildcards.setdefault(key, _Wildcard(name))
@@ -222,7 +229,7 @@ class LocalData:
         if records is not None:
             parts += [owner + record for record in records]
             return compose(question, _NOERROR, b"".join(parts), answers=len(parts), flags=_AA), False
-        body = b"".join(parts) + _parent(owner, question) + self._soa
+        body = b"".join(parts) + (found.zone or _parent(owner, question)) + self._soa
         rcode = _NOERROR if found.exists else _NXDOMAIN
         return compose(question, rcode, body, answers=len(parts), authorities=1, flags=_AA), False
 

@@ -80,6 +80,20 @@ async def test_any_of_a_local_name_is_hinfo(served: Served) -> None:
     assert "RFC8482" in answer.answer[0][0].to_text()
 
 
+async def test_any_of_what_is_not_there_below_a_wildcard_denies_it_as_an_address_does() -> None:
+    given = (
+        LocalRecord("*.lab.office.example", addresses=("10.0.0.1",), origin="local"),
+        LocalRecord("a.b.lab.office.example", addresses=("10.0.0.2",), origin="local"),
+    )
+    served = Served(policy(), asyncio.get_running_loop(), local=given)
+    for qtype in ("A", "ANY", "TXT"):
+        (absent,) = served.ask("c.b.lab.office.example", qtype=qtype)
+        assert (absent.rcode(), absent.answer) == (dns.rcode.NXDOMAIN, []), qtype
+    (between,) = served.ask("b.lab.office.example", qtype="ANY")
+    (below,) = served.ask("x.lab.office.example", qtype="ANY")
+    assert all("RFC8482" in found.answer[0][0].to_text() for found in (between, below))
+
+
 @pytest.mark.parametrize("transport", list(Transport))
 async def test_a_repeated_query_for_a_local_name_is_ready(served: Served, transport: Transport) -> None:
     client = served.pipeline.clients.at("127.0.0.1")

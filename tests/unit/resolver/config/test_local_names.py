@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from resolver.config import local_files
 from resolver.config.local_files import read_local_names
+from resolver.config.notes import config_notes
 from resolver.config.to_settings import worker_settings
 from resolver.errors import ConfigError
 from resolver.wire.local_records import LocalRecord
@@ -39,7 +40,6 @@ def test_names_of_the_key_and_of_hosts_files_are_settings_of_workers(load: Load,
         LocalRecord("*.lab.office.example", addresses=("10.0.0.1",), origin="local"),
         LocalRecord("intra.office.example", alias="printer.office.example", origin="local"),
         LocalRecord("nas.office.example", addresses=("2001:db8::9",), origin="local"),  # the file's does not count
-        LocalRecord("localhost.localdomain", addresses=("127.0.0.1",), origin=f"{at}:2"),
         LocalRecord("printer.office.example", addresses=("192.0.2.7", "2001:db8::7"), origin=f"{at}:4"),
         LocalRecord("printer", addresses=("192.0.2.7",), origin=f"{at}:4"),
     )
@@ -112,6 +112,24 @@ def test_a_bad_line_of_a_hosts_file_is_told_with_file_and_line(
         load("local_files: [hosts]")
     (told,) = caught.value.problems
     assert told.startswith(f"{path}:2: {problem}")
+
+
+def test_addresses_of_this_machine_alone_are_left_out_of_hosts_files_and_noted(load: Load, tmp_path: Path) -> None:
+    path = tmp_path / "hosts"
+    path.write_text(
+        "127.0.0.1 localhost\n127.0.1.1 server.office.example server\n::1 ip6-localhost ip6-loopback\n"
+        "fe00::0 ip6-localnet\nff02::1 ip6-allnodes\n0.0.0.0 ads.example\n255.255.255.255 broadcasthost\n"
+        "::ffff:127.0.0.1 mapped.example\n192.0.2.7 printer.office.example\n"
+    )
+    config = load("local_files: [hosts]\nlocal: {shut.example: ['0.0.0.0']}")
+    assert [record.name for record in config.local_names.records] == ["shut.example", "printer.office.example"]
+    notes = [note for note in config_notes(config) if note.startswith("local_files")]
+    assert notes == [
+        f"local_files: 7 lines of {path} are left out, since loopback, multicast, broadcast and unspecified addresses "
+        "are no hosts of your network; to block names, use a list"
+    ]
+    path.write_text("192.0.2.7 printer.office.example\n")
+    assert not [note for note in config_notes(load("local_files: [hosts]")) if note.startswith("local_files")]
 
 
 def test_a_hosts_file_that_is_none_is_told_in_a_few_lines(load: Load, tmp_path: Path) -> None:

@@ -70,8 +70,34 @@ def test_a_changed_hosts_file_is_told_and_many_local_names_hide_nothing_behind_t
     text = f"local_files: [hosts]\nlocal:\n{names}policy: {{approval: four-eyes}}\n"
     (tmp_path / "hosts").write_text("192.0.2.1 a.example\n")
     before = told_by(tmp_path, text)
-    assert before["local"][0] == "6000 names"
+    assert before["local"][0] == "6001 names"  # with that of the file
     assert before["policy.approval"][0] == "four-eyes"
     (tmp_path / "hosts").write_text("192.0.2.2 a.example\n")
     after = told_by(tmp_path, text.replace("n7.example", "other.example"))
     assert differences(before, after).keys() == {"local", f"local_files[{tmp_path / 'hosts'}]"}
+
+
+def test_local_names_are_told_by_name_those_of_hosts_files_too_and_are_no_secrets(tmp_path: Path) -> None:
+    names = "".join(f"  n{number}.example: ['192.0.2.1']\n" for number in range(150))
+    text = f"local_files: [hosts]\nlocal:\n{names}  local.vault.key: ['10.0.0.1']\n  a.token: [b.example]\n"
+    (tmp_path / "hosts").write_text("192.0.2.9 nas.office.example\n")
+    before = told_by(tmp_path, text)
+    (tmp_path / "hosts").write_text("192.0.2.8 nas.office.example\n")
+    after = told_by(tmp_path, text.replace("10.0.0.1", "10.0.0.2").replace("b.example", "c.example"))
+    changed = differences(before, after)
+    assert changed.pop(f"local_files[{tmp_path / 'hosts'}]")
+    assert changed == {
+        "local.a.token": ("b.example", "c.example"),
+        "local.local.vault.key": ("10.0.0.1", "10.0.0.2"),
+        "local.nas.office.example": ("192.0.2.9", "192.0.2.8"),
+    }
+
+
+def test_of_many_changed_local_names_the_first_hundred_are_told_and_how_many_more(tmp_path: Path) -> None:
+    names = "".join(f"  n{number:03}.example: ['192.0.2.1']\n" for number in range(150))
+    before = told_by(tmp_path, f"workers: 1\nlocal:\n{names}")
+    changed = differences(before, told_by(tmp_path, "workers: 2"))
+    assert len(changed) == 102
+    assert changed["local.n099.example"] == ("192.0.2.1", None)
+    assert changed["local (changed)"] == ("50 more names", "0 more names")
+    assert changed["workers"] == ("1", "2")

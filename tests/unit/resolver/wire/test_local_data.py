@@ -100,6 +100,16 @@ def test_a_wildcard_is_for_names_whose_closest_encloser_is_its_base(
     assert bool(response.authority) == (address is None)
 
 
+@pytest.mark.parametrize(
+    "name", ["c.b.lab.office.example", "z.y.x.b.lab.office.example", "b.lab.office.example", "v.w.lab.office.example"]
+)
+def test_below_a_wildcard_its_base_denies_and_no_name_that_is_denied_too(name: str) -> None:
+    data = LocalData([LAB, LocalRecord("a.b.lab.office.example", addresses=("10.0.0.2",))])
+    response = answer(data, name, "TXT")
+    assert response is not None
+    assert [soa.name.to_text() for soa in response.authority] == ["lab.office.example."]
+
+
 def test_the_base_of_a_wildcard_is_not_local() -> None:
     assert found(LocalData([LAB]), "lab.office.example") is None
     assert found(LocalData([LAB]), "xlab.office.example") is None

@@ -63,6 +63,7 @@ from admin_api.store.rules import AllowRules
 from admin_api.store.store import Store
 from blocklists.catalogue import Catalogue
 from resolver import __version__
+from resolver.config.own_names import OwnNames
 from resolver.config.settings import ControlSettings
 from resolver.policy.snapshot import PolicySnapshot
 from resolver.wire.local_records import LocalRecord
@@ -267,6 +268,7 @@ def _standing(records: _Records, wanted: Wanted, known: ForceHistory) -> list[St
         records.allowing,
         allowed,
         wanted.policy,
+        OwnNames(wanted.settings.unlisted.local),
     )
     found = standing_lines(of, known, records.lookup.facts, wanted.period, wanted.group)
     return sorted(found, key=lambda one: (one.begins or "", one.kind, one.what))

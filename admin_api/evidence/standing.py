@@ -21,6 +21,7 @@ from admin_api.store.policy import DEFAULT_BLOCK, DEFAULT_RESPONSE
 from admin_api.store.rules import AllowRules
 from admin_api.store.states import UNWATCHED
 from resolver.config.local_schema import record_of
+from resolver.config.own_names import OwnNames
 from resolver.policy.snapshot import PolicySnapshot
 from resolver.wire.local_records import BY_API, LocalRecord
 
@@ -52,6 +53,7 @@ class StandingRecords:
     allowing: Sequence[AllowRules]
     allowed_of: Callable[[str], Allowed | None]  # allow rules of a content file; None: it is no longer there
     policy: PolicySnapshot | None  # of now, by which local names are judged; None: in doubt each opens something
+    own: OwnNames  # of now: the API's local names outside are others'
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,10 +87,11 @@ def standing_lines(
             yield from _line(GROUP, one.name, f"group {one.name!r} {one.phrase}", one, period)
     for one in stood.of("lists", records.lists, lambda state: _list_phrases(state, records.allowed_of)):
         yield from _line(LIST, None, f"list {one.name!r} {one.phrase}", one, period)
-    judge = LocalFacts(policy=records.policy)
+    judge = LocalFacts(policy=records.policy, own=records.own)
     for one in stood.of("local", records.local, lambda state: local_phrases(state, judge)):
         yield from _line(LOCAL, None, one.phrase, one, period)
-    for phrase in local_opened({one.name: None for one in records.local_of_config}, records.local_of_config, judge):
+    by_root = LocalFacts(policy=records.policy)  # who may call any domain his own, in the same file
+    for phrase in local_opened({one.name: None for one in records.local_of_config}, records.local_of_config, by_root):
         yield StandingLine(CONFIG, None, f"the config: {phrase}", None, None, None, None, "the config file of now")
     for one in stood.of("policy", {"": records.file_policy}, _config_phrases):
         yield from _line(CONFIG, None, one.phrase, one, period)
@@ -109,7 +112,7 @@ def group_phrases(state: State, facts: Facts) -> Iterator[str]:
 
 
 def local_phrases(state: State, judge: LocalFacts) -> list[str]:
-    """Openings by a local name by itself: where the policy has rules for it, or for what it leads to."""
+    """Openings by a local name by itself: where it is others', or the policy has rules for it or its target."""
     given = tuple(state["addresses"]) if state["alias"] is None else (state["alias"],)
     return local_opened({state["name"]: None}, [record_of(state["name"], given, BY_API)], judge)
 

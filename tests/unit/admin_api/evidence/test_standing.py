@@ -17,6 +17,7 @@ from admin_api.evidence.standing import StandingRecords, group_phrases, standing
 from admin_api.store.revisions import RevisionRow
 from admin_api.store.rules import AllowRules
 from blocklists.sources import compile_policy
+from resolver.config.own_names import OwnNames
 from resolver.config.policy_schema import Policy
 from resolver.policy.compiler import policy_in_memory
 from resolver.policy.snapshot import PolicySnapshot
@@ -53,7 +54,9 @@ def told(
     since = [one for one in deeds if one.at >= START]
     contents = {"c1": Allowed(("fine.example",), 1), "c0": Allowed((), 0)}
     now = groups or {}, lists or {}, local or {}, of_config, file_policy or {}
-    records = StandingRecords(*now, before, since, allowing, contents.get, policy())
+    records = StandingRecords(
+        *now, before, since, allowing, contents.get, policy(), OwnNames(("office.example", "claude.ai"))
+    )
     lines = list(standing_lines(records, ForceHistory(stored, []), FACTS, PERIOD, group))
     assert len({line.what for line in lines}) == len(lines)
     return {line.what: line for line in lines}
@@ -181,11 +184,12 @@ def test_lists_of_the_config_file_tell_what_they_allow_while_it_is_there() -> No
     }
 
 
-def test_local_names_stand_where_the_policy_has_rules_for_them() -> None:
+def test_local_names_stand_where_the_policy_has_rules_for_them_or_they_are_others() -> None:
     service, printer = (
         {"name": name, "addresses": ["192.0.2.7"], "alias": None} for name in ("claude.ai", "printer.office.example")
     )
     leads = {"name": "chat.office.example", "addresses": [], "alias": "chatgpt.com"}
+    of_others = {"name": "login.example.com", "addresses": ["192.0.2.7"], "alias": None}
     deeds = [
         deed(3, START - DAY, "create", "local/claude.ai", None, service),
         deed(4, START - DAY, "create", "local/printer.office.example", None, printer),
@@ -195,10 +199,11 @@ def test_local_names_stand_where_the_policy_has_rules_for_them() -> None:
         LocalRecord("openai.com", ("192.0.2.8",), "", BY_KEY),
         LocalRecord("tv.example", ("192.0.2.9",), "", BY_KEY),
     ]
-    found = told(local={one["name"]: one for one in (printer, leads)}, of_config=config, deeds=deeds)
+    found = told(local={one["name"]: one for one in (printer, leads, of_others)}, of_config=config, deeds=deeds)
     assert {what: times(line) for what, line in found.items()} == {
         "local name 'claude.ai' is answered by 192.0.2.7, whatever the policy says": ("2026-03-01", "2026-03-03"),
         "local name 'chat.office.example' is answered by chatgpt.com, whatever the policy says": (None, None),
+        "local name 'login.example.com' is answered by 192.0.2.7, whatever the policy says": (None, None),
         "the config: local name 'openai.com' is answered by 192.0.2.8, whatever the policy says": (None, None),
     }
 

@@ -23,7 +23,7 @@ from resolver.upstream.asking import Upstreams
 from resolver.wire.answer import Answer
 from resolver.wire.answer_reader import read_answer
 from resolver.wire.joining import joined
-from resolver.wire.local_data import LocalData
+from resolver.wire.local_data import LocalData, Ways
 from resolver.wire.names import key_of, parse_name
 from resolver.wire.question import parse_question
 
@@ -61,13 +61,16 @@ class Following(Flights):
     def use_given(self, given: LocalData | None) -> None:
         """Answer by these local names from now on.
 
-        What was cached for an alias that is local, or was, is forgotten: the names behind it may be others now. So is
+        What was cached for an alias that is local, or was, is forgotten where it leads by other local names now. So is
         what is on its way meanwhile.
         """
         if given is self._given:
             return
-        aliases = [record for data in (self._given, given) if data is not None for record in data.aliases]
+        old: Ways = {} if self._given is None else self._given.ways
+        new: Ways = {} if given is None else given.ways
         self._given = given
+        aliases = [record for record, way in old.items() if new.get(record) != way]
+        aliases += [record for record in new if record not in old]
         if not aliases:
             return
         names = frozenset(parse_name(record.base) for record in aliases if not record.is_wildcard)

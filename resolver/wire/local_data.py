@@ -35,6 +35,11 @@ _CIRCLE: Final = ede_option(Ede.OTHER, "local names lead to each other for ever,
 _CLASS_IN: Final = int(Class.IN).to_bytes(2, "big")
 
 
+_Way = tuple[tuple[LocalRecord, bool, bool], ...]
+Ways = dict[LocalRecord, _Way]
+"""By alias, the local names that it leads by: each record, whether the name exists, and whether it has data."""
+
+
 class LocalName:
     """A local name, ready to be answered. `records` has packed records without their owner, by type.
 
@@ -96,6 +101,7 @@ class LocalData:
         self._sizes = sorted({len(base) for base in self._wildcards})
         self._between = self._names_between()
         self._sorted = sorted([*self._names, *self._wildcards])
+        self.ways: Ways = {record: self._way_of(record) for record in self.records if record.alias}
 
     def _add(self, record: LocalRecord, wire: bytes, addresses: list[_Address]) -> None:
         records: dict[int, tuple[bytes, ...]] = {}
@@ -137,6 +143,15 @@ class LocalData:
                     found.add(above)
                 is_below = is_below or above in self._wildcards
         return frozenset(found)
+
+    def _way_of(self, alias: LocalRecord) -> _Way:
+        """The local names that an alias leads by, itself first."""
+        way: list[tuple[LocalRecord, bool, bool]] = []
+        found = self.at(alias.name)
+        while found is not None and len(way) <= MOST_ALIASES:
+            way.append((found.record, found.exists, bool(found.records)))
+            found = self.find(found.alias_key) if found.alias else None
+        return tuple(way)
 
     @property
     def aliases(self) -> list[LocalRecord]:

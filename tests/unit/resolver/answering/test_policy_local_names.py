@@ -97,6 +97,30 @@ async def test_other_names_stay_in_the_cache_when_local_ones_change(served: Serv
     assert addresses(served.ask("www.example")) == ["192.0.2.3"]
 
 
+async def test_a_change_forgets_the_aliases_that_lead_by_what_changed_and_no_others(served: Served) -> None:
+    far, below = (
+        LocalRecord("far.office.example", alias="www.far.example"),
+        LocalRecord("*.b.example", alias="www.c.example"),
+    )
+    by = LocalRecord("by.office.example", alias="far.office.example")
+    served.pipeline.use(with_names(far, by, below))
+    for name, target in ((by.name, "www.far.example"), ("x.b.example", "www.c.example")):
+        waiting = served.ask(name)
+        served.upstream.answer(f"{target}. 200 IN A 192.0.2.1")
+        assert addresses(waiting) == ["192.0.2.1"]
+    served.pipeline.use(with_names(far, by, below, LocalRecord("new.office.example", alias="www.new.example")))
+    served.pipeline.use(with_names(far, by, below, LocalRecord("nas.office.example", addresses=("10.0.0.3",))))
+    for name in (by.name, "x.b.example"):
+        assert addresses(served.ask(name)) == ["192.0.2.1"]
+    assert not served.upstream.asked, "both are in the cache still"
+    served.pipeline.use(with_names(LocalRecord(far.name, alias="www.other.example"), by, below))
+    assert addresses(served.ask("x.b.example")) == ["192.0.2.1"]
+    waiting = served.ask(by.name)
+    assert served.upstream.names == ["www.other.example"]
+    served.upstream.answer("www.other.example. 200 IN A 192.0.2.2")
+    assert addresses(waiting) == ["192.0.2.2"]
+
+
 async def test_names_of_config_and_policy_that_lead_to_each_other_fail() -> None:
     served = Served(policy(), asyncio.get_running_loop(), local=[LocalRecord("a.example", alias="b.example")])
     served.pipeline.use(with_names(LocalRecord("b.example", alias="a.example")))

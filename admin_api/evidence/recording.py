@@ -185,8 +185,8 @@ class Recorder:
                 began=began,
             )
             spans = await periods.open_spans(connection, period.id)
-            self.since = await periods.known_since(connection)
-        self._period = period
+            since = await periods.known_since(connection)
+        self._period, self.since = period, since
         self._open |= {span.kind: span for span in spans}
         self._note_silence(period.beat, now)
         self._looked = now

@@ -217,12 +217,11 @@ async def test_a_flood_of_requests_delays_no_mail_about_the_node(
             for _ in range(3):
                 await outbox.put(change.connection, "exemption.pending", asked)
             await outbox.put(change.connection, *DEGRADED)
-        await _until(lambda: len(server.mails) == 5)
+        await _until_waiting(store, {"mail": (3, 0)})
         running.cancel()
         await asyncio.wait([running])
+    assert len(server.mails) == 5
     assert "is degraded" in server.mails[-1]["Subject"]
-    async with store.read() as connection:
-        assert await webhooks.waiting(connection) == {"mail": (3, 0)}
 
 
 @pytest.mark.slow
@@ -246,17 +245,9 @@ async def test_what_waits_in_the_outbox_is_mailed_once_though_the_store_takes_no
         assert len(server.took) == 1
         monkeypatch.setattr(store, "count", counting)
 
-        async def is_empty() -> bool:
-            async with store.read() as connection:
-                return await webhooks.waiting(connection) == {}
-
-        for _ in range(200):
-            if await is_empty():
-                break
-            await asyncio.sleep(0.02)
+        await _until_waiting(store, {})
         running.cancel()
         await asyncio.wait([running])
-    assert await is_empty()
     assert len(server.took) == 1
     assert deliveries.own_counts()["mail", "delivered"] == 1
     assert (deliveries.states["mail"].last_error, deliveries.states["mail"].failing) == (None, False)
@@ -264,6 +255,16 @@ async def test_what_waits_in_the_outbox_is_mailed_once_though_the_store_takes_no
 
 def _away() -> Any:
     raise StoreAway("the disk is full")
+
+
+async def _until_waiting(store: Store, wanted: dict[str, tuple[int, int]]) -> None:
+    """Wait until so many messages wait, and were tried, by receiver: what was taken is struck off a moment later."""
+    for _ in range(200):
+        async with store.read() as connection:
+            if (found := await webhooks.waiting(connection)) == wanted:
+                return
+        await asyncio.sleep(0.02)
+    raise AssertionError(found)
 
 
 async def _until(met: Any) -> None:

@@ -66,7 +66,7 @@ class Worker:
     async def _serve(self, first: Serve, request: int | None) -> None:
         loop = asyncio.get_running_loop()
         settings = first.settings
-        upkeep = Upkeep(settings.telemetry, self._channel)
+        upkeep = Upkeep(settings, self._channel)
         telemetry = settings.telemetry
         self._counters = counters = Counters(
             await upkeep.new_cells(), detailed=telemetry.statistics, clients=telemetry.clients

@@ -9,8 +9,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from resolver.answering.garbage import Garbage
-from resolver.config.settings import TelemetrySettings
+from resolver.answering.garbage import Garbage, most_new
+from resolver.config.settings import WorkerSettings
 from resolver.errors import ListenError
 from resolver.snapshot.clocks import ClockWatch, now
 from resolver.system.channel import MessageChannel
@@ -31,8 +31,9 @@ _FULL_SHARE = 0.75  # of a counter file; then names and clients of weeks ago mak
 class Upkeep:
     """Recurring work of one worker."""
 
-    def __init__(self, settings: TelemetrySettings, channel: MessageChannel) -> None:
-        self._settings = settings
+    def __init__(self, settings: WorkerSettings, channel: MessageChannel) -> None:
+        self._settings = settings.telemetry
+        self._most_new = most_new(settings.limits.answer_table_entries, settings.cache.max_bytes)
         self._channel = channel
         self._watch = ClockWatch()
 
@@ -52,7 +53,7 @@ class Upkeep:
         """Send query events, bring counts that are kept elsewhere into cells, begin a new file when one fills up."""
         loop = asyncio.get_running_loop()
         synced = loop.time()
-        garbage = Garbage(synced, time.process_time())
+        garbage = Garbage(synced, time.process_time(), self._most_new)
         turns = itertools.count(1)
         counters = parts.counters
         while True:

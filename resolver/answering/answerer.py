@@ -18,7 +18,7 @@ from resolver.answering.ready import ReadyAnswers
 from resolver.answering.replies import Replies
 from resolver.answering.resolution import Resolver
 from resolver.answering.server_names import ServerNames
-from resolver.cache.responses import CacheEntry
+from resolver.cache.entry import CacheEntry
 from resolver.cache.table import FOR_EVER, CachedOrigin
 from resolver.policy.decision import Decision, Verdict
 from resolver.policy.snapshot import PolicySnapshot

@@ -8,7 +8,7 @@ from collections import Counter
 from typing import Final
 
 from resolver.answering.client_networks import take_off
-from resolver.cache.responses import CacheEntry
+from resolver.cache.entry import CacheEntry
 from resolver.wire.answer import Answer
 from resolver.wire.names import domain_of
 

@@ -10,7 +10,8 @@ from collections.abc import Callable
 
 from resolver.answering.extended_errors import OUR_FAULT, Why
 from resolver.answering.flight import Flight, Places, Waiter
-from resolver.cache.responses import CacheEntry, ResponseCache
+from resolver.cache.entry import CacheEntry
+from resolver.cache.responses import ResponseCache
 from resolver.errors import UpstreamError
 from resolver.upstream.asking import Upstreams
 

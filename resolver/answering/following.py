@@ -17,7 +17,8 @@ from resolver.answering.flight import Flight, Places, Waiter
 from resolver.answering.flights import Flights
 from resolver.answering.local_names import LocalNames
 from resolver.answering.rebinding import RebindingGuard
-from resolver.cache.responses import CacheEntry, ResponseCache
+from resolver.cache.entry import CacheEntry
+from resolver.cache.responses import ResponseCache
 from resolver.errors import FormatError, UpstreamBusy
 from resolver.upstream.asking import Upstreams
 from resolver.wire.answer import Answer
@@ -191,7 +192,7 @@ class Following(Flights):
         return self._cache.wrapped(key, self._guarded(said, message, flight), now)  # from outside, nobody leads to us
 
     def _given_entry(self, key: bytes, name_key: bytes, now: float) -> CacheEntry | None:
-        """What a local name says, None for all other names. Of its aliases, policy judges what is not local alone."""
+        """Records of a local name, None for all other names. Of its aliases, policy judges what is not local alone."""
         given = None if self._given is None else self._given.find(name_key)
         if self._given is None or given is None:
             return None

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from resolver.answering.client import Client
 from resolver.answering.flight import Waiter
 from resolver.answering.replies import Reply
-from resolver.cache.responses import CacheEntry
+from resolver.cache.entry import CacheEntry
 from resolver.policy.decision import Decision
 from resolver.policy.snapshot import PolicySnapshot
 from resolver.wire.answer import Answer

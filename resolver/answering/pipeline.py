@@ -21,7 +21,7 @@ from resolver.answering.ready import ReadyAnswers
 from resolver.answering.replies import Reply
 from resolver.answering.resolution import Resolver
 from resolver.answering.unlisted import UnlistedNames
-from resolver.cache.responses import CacheEntry
+from resolver.cache.entry import CacheEntry
 from resolver.errors import FormatError, NotAQuery
 from resolver.policy.moments import Moment
 from resolver.policy.snapshot import PolicySnapshot

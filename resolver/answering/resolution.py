@@ -13,7 +13,8 @@ from resolver.answering.flight import Flight, Places, Waiter
 from resolver.answering.following import Following, ends_soon
 from resolver.answering.local_names import LocalNames
 from resolver.answering.rebinding import RebindingGuard
-from resolver.cache.responses import LESS, CacheEntry, ResponseCache
+from resolver.cache.entry import CacheEntry
+from resolver.cache.responses import LESS, ResponseCache
 from resolver.config.settings import CacheSettings
 from resolver.errors import FormatError, UpstreamError
 from resolver.upstream.asking import Upstreams

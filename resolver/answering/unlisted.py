@@ -18,7 +18,7 @@ from typing import Final
 
 from resolver.answering.near_listed import NearListed
 from resolver.answering.pending import Pending
-from resolver.cache.responses import CacheEntry
+from resolver.cache.entry import CacheEntry
 from resolver.policy.decision import Verdict
 from resolver.telemetry.counters import Counters
 from resolver.telemetry.query_events import UNLISTED_HEAD

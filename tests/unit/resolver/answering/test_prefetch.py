@@ -12,7 +12,8 @@ import pytest
 
 from resolver.answering.flight import Waiter
 from resolver.answering.resolution import Resolver
-from resolver.cache.responses import STALE_RETRY_SECONDS, CacheEntry, ResponseCache
+from resolver.cache.entry import CacheEntry
+from resolver.cache.responses import STALE_RETRY_SECONDS, ResponseCache
 from resolver.config.settings import CacheSettings
 from resolver.errors import UpstreamBadAnswer, UpstreamError
 from resolver.wire.answer import Answer

@@ -8,7 +8,8 @@ import dns.message
 import dns.rcode
 import pytest
 
-from resolver.cache.responses import FAILURE_SECONDS, STALE_RETRY_SECONDS, STALE_TTL_SECONDS, ResponseCache
+from resolver.cache.entry import STALE_TTL_SECONDS
+from resolver.cache.responses import FAILURE_SECONDS, STALE_RETRY_SECONDS, ResponseCache
 from resolver.config.settings import CacheSettings
 from resolver.wire.answer import Answer
 from resolver.wire.codes import Rcode

@@ -148,4 +148,6 @@ def _why(error: Exception) -> str:
         return "the server's response is not valid HTTP"
     if isinstance(error, OSError):
         return f"the download cannot be stored: {error.strerror or error}"
-    return "the URL cannot be fetched"
+    if isinstance(error, ValueError):  # a host name that cannot be asked for
+        return "the URL cannot be fetched"
+    return f"an unexpected error: {type(error).__name__}"  # ours, or the library's: nobody should look at the server

@@ -46,7 +46,7 @@ async def connected(settings: MailSettings) -> AsyncIterator[aiosmtplib.SMTP]:
             await client.connect()
             if settings.user is not None:
                 await client.login(settings.user, secret(settings.password or ""))
-    except Exception as error:  # whatever a stranger's server does, the next try is made
+    except Exception as error:  # whatever it is, the next try is made
         client.close()
         raise MailNotSent(why_not(error)) from error
     try:
@@ -113,7 +113,9 @@ def why_not(error: BaseException) -> str:
         return "the server cannot be reached"
     if type(error) is aiosmtplib.SMTPException:  # what the client itself finds wanting, before it sends anything
         return "the server offers no STARTTLS, or no way to log in"
-    return "the connection to the server broke off"
+    if isinstance(error, aiosmtplib.SMTPException | EOFError):
+        return "the connection to the server broke off"
+    return f"an unexpected error: {type(error).__name__}"  # ours, or the library's: nobody should look at the server
 
 
 def _answered(code: int, said: str) -> str:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import aiosmtplib
 import pytest
 
 from admin_api.mail.receiver import MailReceiver
@@ -176,6 +177,20 @@ async def test_the_last_of_several_who_is_refused_for_good_makes_no_failure_of_i
     assert (first.why is None, first.for_good) == (False, False)
     assert again == Delivery(partly="gone@corp.example: the server answered 550 no such user")
     assert len(server.took) == 1
+
+
+async def test_a_fault_of_ours_is_not_told_as_the_server_s(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def fails(*_: object, **__: object) -> None:
+        raise KeyError("a password, perhaps")
+
+    with MailServer(tmp_path) as server:
+        mail = MailReceiver(settings(server))
+        for method in ("connect", "send_message"):
+            with monkeypatch.context() as broken:
+                broken.setattr(aiosmtplib.SMTP, method, fails)
+                (outcome,) = (await delivered(mail, row(1))).values()
+            assert outcome == Delivery("an unexpected error: KeyError")
+        assert await delivered(mail, row(1)) == {1: Delivery()}
 
 
 async def test_decisions_go_to_who_asked_and_nowhere_else(tmp_path: Path) -> None:

@@ -171,3 +171,13 @@ def port_of(match: re.Match[str], text: str) -> int:
     if not 0 < port < 65536:
         raise RuleError(f"{shown(text)} has no such port: 1 to 65535")
     return port
+
+
+def says_loopback(host: str) -> bool:
+    """Tell whether a host is this machine by its own word. Any other name may lead anywhere."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

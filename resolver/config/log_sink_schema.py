@@ -78,7 +78,7 @@ class LogSinkSection(Section):
     """'syslog+tls://HOST[:6514]', 'syslog+tcp://HOST[:601]', 'syslog+udp://HOST[:514]', 'syslog+unix:/dev/log', or
     'https://HOST/PATH' for batches by POST."""
     what: Annotated[fields.Texts, Field(min_length=1), fields.read_each(_read_source)] = SOURCES
-    """What is sent: 'queries' as the query log has them, 'audit' for the audit trail; default: both."""
+    """Kinds of rows that are sent: 'queries' as the query log has them, 'audit' for the audit trail; default: both."""
     filter: SinkFilterSection = SinkFilterSection()
     format: Annotated[Literal["ecs", "plain", "splunk-hec"], fields.one_of(*FORMATS)] = "ecs"
     """'ecs': JSON in the Elastic Common Schema's names; 'plain': as the API has them; 'splunk-hec': the first, as

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, model_validator
 
 from resolver.config import fields
+from resolver.config.addresses import says_loopback
 from resolver.config.fields import NUMBER, Switch
 from resolver.config.section import Section
 from resolver.config.wording import shown
@@ -36,12 +36,7 @@ class MailServer:
     @property
     def is_loopback(self) -> bool:
         """Whether it says itself that it is on this machine."""
-        if self.host == "localhost":
-            return True
-        try:
-            return ipaddress.ip_address(self.host).is_loopback
-        except ValueError:
-            return False
+        return says_loopback(self.host)
 
 
 def parse_mail_server(text: str) -> MailServer:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
 
-from resolver.config.addresses import BARE, BRACKETED, SCHEME, host_of, port_of
+from resolver.config.addresses import BARE, BRACKETED, SCHEME, host_of, port_of, says_loopback
 from resolver.config.subscription import read_url
 from resolver.config.wording import shown
 from resolver.errors import RuleError
@@ -52,12 +52,7 @@ class SinkAddress:
     @property
     def is_loopback(self) -> bool:
         """Whether it says itself that it is on this machine. A name may lead elsewhere than it says."""
-        if self.host == "localhost":
-            return True
-        try:
-            return ipaddress.ip_address(self.host).is_loopback
-        except ValueError:
-            return False
+        return says_loopback(self.host)
 
 
 def parse_sink(text: str) -> SinkAddress:

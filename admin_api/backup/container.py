@@ -93,7 +93,7 @@ class BackupWriter:
             below = cast(BinaryIO, self._stack.enter_context(Encrypting(below, passphrase)))
         packed = self._stack.enter_context(gzip.GzipFile(fileobj=below, mode="wb", compresslevel=_LEVEL, mtime=0))
         self._tar = self._stack.enter_context(
-            tarfile.open(fileobj=packed, mode="w|", bufsize=_PIECE, format=tarfile.PAX_FORMAT)  # noqa: SIM115 (it is one)
+            tarfile.TarFile.open(fileobj=packed, mode="w|", bufsize=_PIECE, format=tarfile.PAX_FORMAT)
         )
         self._parts: list[BackupPart] = []
         self._put(_FIRST, write_json(_Format(FORMAT, version)))
@@ -152,7 +152,7 @@ class _Below:
 
 
 class _Hashed:
-    """What is read of a file, with its SHA-256."""
+    """A file that hashes what is read of it (SHA-256)."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
@@ -242,7 +242,7 @@ class BackupSource:
                 first = tar.next()
                 _check_format(first, tar)
                 while (member := tar.next()) is not None:
-                    tar.members = []  # type: ignore[attr-defined]  # it would keep them all
+                    tar.members = []  # type: ignore[attr-defined]  # else it keeps all that it has read
                     file = tar.extractfile(member) if member.isreg() else None
                     if file is None or not is_good_name(member.name):
                         raise DamagedBackup(f"the file holds {member.name!r}, which no backup does")

@@ -15,7 +15,7 @@ import io
 import os
 import re
 from collections.abc import Iterable
-from typing import BinaryIO, Final
+from typing import TYPE_CHECKING, BinaryIO, Final
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
@@ -23,6 +23,9 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from admin_api.backup.errors import DamagedBackup, WrongPassphrase
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer, WriteableBuffer
 
 BEGIN: Final = b"age-encryption.org/v1\n"
 """The first octets of every such file."""
@@ -58,16 +61,17 @@ class Encrypting(io.RawIOBase):
         self._waiting = bytearray()
 
     def writable(self) -> bool:
-        """Whether it can be written: yes."""
+        """It can be written."""
         return True
 
-    def write(self, data: bytes, /) -> int:  # type: ignore[override]
+    def write(self, data: ReadableBuffer, /) -> int:
         """Take some octets."""
-        self._waiting += data
+        octets = memoryview(data).cast("B")
+        self._waiting += octets
         while len(self._waiting) > _CHUNK:  # the last chunk is never empty, unless all is
             self._put(bytes(self._waiting[:_CHUNK]), is_last=False)
             del self._waiting[:_CHUNK]
-        return len(data)
+        return len(octets)
 
     def close(self) -> None:
         """Write the last chunk."""
@@ -96,15 +100,16 @@ class Decrypting(io.RawIOBase):
         self._is_over = False
 
     def readable(self) -> bool:
-        """Whether it can be read: yes."""
+        """It can be read."""
         return True
 
-    def readinto(self, buffer: bytearray, /) -> int:  # type: ignore[override]
+    def readinto(self, buffer: WriteableBuffer, /) -> int:
         """Give the next octets; none at the end."""
+        room = memoryview(buffer).cast("B")
         while not self._ready and not self._is_over:
             self._ready = self._next()
-        size = min(len(buffer), len(self._ready))
-        buffer[:size] = self._ready[:size]
+        size = min(len(room), len(self._ready))
+        room[:size] = self._ready[:size]
         self._ready = self._ready[size:]
         return size
 

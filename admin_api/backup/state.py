@@ -35,9 +35,9 @@ from resolver.system.placing import is_of_restoring
 from resolver.system.state_files import reading
 
 PREFIX: Final = "state/"
-"""What names of these parts begin with: ``state/audit.key``."""
+"""Begin of these parts' names: ``state/audit.key``."""
 JOURNALS: Final = "journals/"
-"""What names of journals begin with: they are not restored."""
+"""Begin of journals' names: they are not restored."""
 
 _DERIVED = frozenset({SNAPSHOTS, SUBJECTS, "boot.json", "moatdns.lock", "lost+found"})
 _APART = frozenset({CONTENTS, COUNTERS, query_log.FOLDER})  # read at their own moments

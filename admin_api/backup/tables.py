@@ -35,7 +35,7 @@ from admin_api.store.migrating import VERSION_TABLE
 from admin_api.store.tables import metadata, store_owner
 
 PREFIX: Final = "store/"
-"""What names of these parts begin with: ``store/lists/000001.jsonl``."""
+"""Begin of these parts' names: ``store/lists/000001.jsonl``."""
 
 _PART_OCTETS = 4 << 20
 _ROWS_AT_ONCE = 1000
@@ -91,7 +91,7 @@ async def sequences_of(conn: AsyncConnection, found: MetaData) -> dict[str, int]
         return {row.name: int(row.seq) for row in rows if row.name in found.tables}
     counted = {}
     for table, sequence in await _sequences(conn, found):
-        last = await conn.scalar(text(f"SELECT CASE WHEN is_called THEN last_value END FROM {sequence}"))  # noqa: S608 (its own name, as PostgreSQL gives it)
+        last = await conn.scalar(text("SELECT pg_sequence_last_value(CAST(:name AS regclass))"), {"name": sequence})
         if last is not None:
             counted[table.name] = int(last)
     return counted

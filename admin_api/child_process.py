@@ -54,7 +54,7 @@ async def in_child_apart(
 
 
 def _run_to_end(loop: asyncio.AbstractEventLoop, task: asyncio.Task[_Answer]) -> _Answer | None:
-    """What a task of another loop comes to; None where it was cancelled, which nobody waits for."""
+    """Result of a task of another loop; None where it was cancelled, which nobody waits for."""
     try:
         return loop.run_until_complete(task)
     except asyncio.CancelledError:

@@ -26,7 +26,7 @@ MOST_STANDING: Final = 5_000
 _FETCHING: Final = ("refresh", "ask for refresh", "lose copy")
 _KINDS: Final = ("groups/", "lists/", "local/", "pauses/", "tokens/", "change-requests/")
 _ALONE: Final = ("policy", "catalogue", "config", "audit", "store", "restored")
-_TOKEN = "token:"  # noqa: S105 (what actors begin with)
+_MACHINE = "token:"  # actors that begin with it are no persons
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +74,10 @@ class Owners:
 
     def told(self, actor: str, at: datetime) -> str:
         """An actor, with the owner of the token that it was then."""
-        if not actor.startswith(_TOKEN):
+        if not actor.startswith(_MACHINE):
             return actor
         owner = None
-        for made_at, whose in self._made.get(actor.removeprefix(_TOKEN), ()):
+        for made_at, whose in self._made.get(actor.removeprefix(_MACHINE), ()):
             if owner is None or made_at <= at:
                 owner = whose
         return f"{owner} ({actor})" if owner else actor

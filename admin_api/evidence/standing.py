@@ -157,7 +157,7 @@ def _states(deed: Deed) -> tuple[State | None, State | None]:
 
 
 class _Standing:
-    """What stood, by the rows of the trail."""
+    """Openings that stood, by the rows of the trail."""
 
     def __init__(self, records: StandingRecords, known: ForceHistory, period: Period) -> None:
         self._records = records
@@ -188,7 +188,7 @@ class _Standing:
     def _before(
         self, kind: str, at_start: Mapping[str, State], phrases: Phrases
     ) -> dict[str, dict[str, tuple[datetime | None, Deed | None]]]:
-        """What stands when the period begins, each with when it began and the row that made it so."""
+        """Openings that stand when the period begins, each with its own begin and the row that made it."""
         said = {name: list(phrases(state)) for name, state in at_start.items()}
         found: dict[str, dict[str, tuple[datetime | None, Deed | None]]] = {}
         for deed in self._records.before:

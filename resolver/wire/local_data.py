@@ -67,7 +67,7 @@ class LocalName:
 
 
 class _Wildcard:
-    """What is below the base of a wildcard: the wildcard's own, names between that have no data, and nothing."""
+    """Names below the base of a wildcard: the wildcard's own, empty ones between, and those that are not there."""
 
     __slots__ = ("absent", "empty", "name")
 
@@ -189,7 +189,7 @@ class LocalData:
         return found
 
     def _below(self, key: bytes, base: bytes) -> LocalName | None:
-        """What is at a name below the base of a wildcard (RFC 4592 section 3.3.1: the closest encloser decides)."""
+        """Records at a name below the base of a wildcard (RFC 4592 section 3.3.1: the closest encloser decides)."""
         if key in self._kept:
             return None
         closest = base

@@ -221,7 +221,7 @@ def test_evidence_of_one_group_leaves_out_the_others(told: Story) -> None:
 
 
 def call(*words: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    """What a command does, without the cost of starting Python."""
+    """Result of a command, without the cost of starting Python."""
     done = CliRunner().invoke(app, list(words), env=variables)
     return subprocess.CompletedProcess(words, done.exit_code, done.stdout, done.stderr)
 

@@ -29,7 +29,7 @@ LEAST_ASKED = 100  # queries under each fault
 
 @dataclass
 class Asked:
-    """What was asked of the server, each name once, and how many answers were missing."""
+    """Names that the server was asked for, each once, and the number of missing answers."""
 
     names: list[str]
     lost: int = 0

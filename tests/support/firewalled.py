@@ -136,7 +136,7 @@ def _wire(gateway: int, namespace: int | None, name: str, addresses: dict[int, s
 
 
 def _look(client: int) -> dict[str, bool]:
-    """What a client reaches."""
+    """Servers that a client reaches."""
     ran = subprocess.run(
         [*_enter(client), sys.executable, "-m", "tests.support.reaching"], check=True, capture_output=True, text=True
     )

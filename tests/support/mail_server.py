@@ -72,7 +72,7 @@ class MailServer:
 
     @property
     def mails(self) -> list[EmailMessage]:
-        """What it took, read as mails."""
+        """Mails that it took."""
         return [message_from_bytes(one.content, policy=default) for one in self.took]  # type: ignore[arg-type,misc]
 
     async def handle_RCPT(

@@ -20,7 +20,7 @@ _Items = Annotated[list[str], BeforeValidator(_items, json_schema_input_type=str
 
 
 class FirewallQuery(Sent):
-    """What rules leave open and close, beside what the config says. Several are written with commas between."""
+    """Choices beside the config: addresses and networks that rules leave open or close. Several have commas between."""
 
     resolver: _Items = Field([], description="Addresses of this resolver. Default: those of `listen`.")
     clients: _Items = Field([], description="Networks to close in. Default: `clients.allow`.")
@@ -30,7 +30,7 @@ class FirewallQuery(Sent):
 
 
 class PolicyNetworksQuery(Sent):
-    """Whose policy: that of one group."""
+    """The group whose policy it is."""
 
     group: str = Field("default", min_length=1, max_length=63)
 

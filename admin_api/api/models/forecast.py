@@ -65,7 +65,7 @@ class ForecastRequest(BaseModel):
 
 
 class ForecastGroup(BaseModel):
-    """What enforcing would change in a group."""
+    """Changes that enforcing would make in a group."""
 
     group: str
     queries: int = Field(description="That would have been blocked.")
@@ -80,7 +80,7 @@ class ForecastGroup(BaseModel):
 
 
 class Forecast(WindowReply):
-    """Who would be hit, by the query log of a time and the policy of then."""
+    """Clients and names that would be hit, by the query log of a time and the policy of then."""
 
     log_since: str | None = Field(description="First day of the query log within that time; null where it has none.")
     clients_are: Literal["full", "network", "hidden"] = Field(description="query_log.clients")

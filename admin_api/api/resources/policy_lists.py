@@ -58,7 +58,7 @@ def _policy(call: Call, group: str) -> tuple[PolicySnapshot, View]:
 
 
 def _wanted(call: Call, policy: PolicySnapshot, wanted: str | None) -> Callable[[Source], bool]:
-    """Which sources are asked for. Subscriptions never are: firewalls can fetch those from where they come from."""
+    """The sources that are asked for. Subscriptions never are: firewalls can fetch those from where they come from."""
     services = frozenset(call.context.catalogue.services_of(wanted)) if wanted is not None else frozenset[str]()
     own = {source.name for source in policy.stack.sources if source.rank is Rank.OWN}
     if wanted not in (None, ALL_LISTS, *own) and not services:

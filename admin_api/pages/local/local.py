@@ -41,7 +41,7 @@ async def act(visit: Visit) -> web.StreamResponse:
 
 
 def _answer(item: models.LocalNameItem) -> str:
-    """What a name leads to, as the form takes it."""
+    """Addresses, or the alias, of a name, as the form takes them."""
     return item.alias or ", ".join(item.addresses)
 
 

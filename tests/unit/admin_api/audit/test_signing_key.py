@@ -49,7 +49,7 @@ class Watched:
         return fingerprint_of(key.public)
 
     async def rows(self) -> list[tuple[str, Any, Any]]:
-        """What the audit trail says of keys."""
+        """Rows of the audit trail about keys."""
         query = select(audit.c.action, audit.c.before, audit.c.after).where(audit.c.object == OBJECT)
         async with self.store.read() as connection:
             found = list(await connection.execute(query.order_by(audit.c.id)))

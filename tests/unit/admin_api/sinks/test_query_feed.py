@@ -1,4 +1,4 @@
-"""What of the query log a sink is fed, and what it is told of that is gone."""
+"""Rows of the query log that a sink is fed, and word of those that are gone."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ import pytest
 from admin_api.api.http import connections
 from admin_api.api.http.auth import MOST_WRONG
 from admin_api.api.route import Route
-from admin_api.api.routes import ADDRESS, DOMAIN, FORMAT, ID, ROUTES
+from admin_api.api.routes import ADDRESS, DOMAIN, FORMAT, HOST, ID, ROUTES
 from admin_api.store.tokens import ROLES, may
 
 from .conftest import Served, expect_problem
@@ -23,6 +23,7 @@ def _example(path: str) -> str:
         path.replace(ID, "ex-0123456789")
         .replace(ADDRESS, "192.0.2.1")
         .replace(DOMAIN, "nobody.example")
+        .replace(HOST, "nobody.home.arpa")  # another's name asks for more
         .replace(FORMAT, "none")
     )
     return re.sub(r"\{name:.*\}(?=[/:]|$)|\{name:.*?\}+(?=/rules)", "nobody", path)

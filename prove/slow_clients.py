@@ -6,11 +6,9 @@ octets of an HTTP request. Each comes back two seconds after it was ended.
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import itertools
-import ssl
-import threading
+import json
+import subprocess
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,19 +20,17 @@ from prove.queries import in_turn, mixed, write_for_dnsperf
 from prove.service import Service
 from prove.steady import Steady
 from prove.upstream import Upstream
-from tests.support.encrypted import SERVER_NAME, Certificates
+from tests.support.encrypted import Certificates
+from tests.support.programs import end
 
 WHAT = "thousands of clients that are slow on purpose, over TCP, TLS and HTTPS"
+_ROOT = Path(__file__).parents[1]
 _OPEN = [f"open-{number}.example" for number in range(100)]
 _BLOCKED = ["claude.ai", "api.openai.com"]
-_ADDRESSES = 20
-_DRIP_SECONDS = 1.0
-_BACK_AFTER_SECONDS = 2.0
 _MOST_P99_MS = 20
 _MOST_LOST_PERCENT = 0.1  # a new connection may be taken for a silent one; its client comes again
 _CHECKED_PER_SECOND = 200
 _BOUNDS = ("tls_handshake_seconds", "tls_handshakes", "tcp_idle_seconds", "tcp_connections")
-_REQUEST = b"POST /dns-query HTTP/1.1\r\nhost: x\r\nx: " + b"y" * 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,14 +67,13 @@ def run(effort: SlowClientsEffort, folder: Path) -> list[Figure]:
                 HonestClients(service) as honest,
             ):
                 time.sleep(effort.seconds)
-                most_open = slow.most_open
             counts = service.counts()
         troubles = len(service.troubles)
     assert load.load
     ended = sum(counts.get(name, 0) for name in _BOUNDS)
     return [
         told("slow clients", 3 * effort.of_each),
-        at_least("connections of theirs open at once", most_open, effort.of_each),
+        at_least("connections of theirs open at once", slow.most_open, effort.of_each),
         told("times that one of them was ended", slow.ended),
         at_least("– by bounds on handshakes, silence and connections, as counted", ended, 1),
         told("UDP queries meanwhile", load.load.sent),
@@ -93,68 +88,28 @@ def run(effort: SlowClientsEffort, folder: Path) -> list[Figure]:
 
 
 class SlowClients:
-    """So many of each kind, in a thread of their own, while the context lasts."""
+    """So many of each kind, in a process of their own, while the context lasts; then the counts tell."""
 
     def __init__(self, service: Service, of_each: int) -> None:
         assert service.certificates
         self.ended = 0
         self.most_open = 0
-        self._open = 0
-        self._of_each = of_each
-        self._ports = (service.port, service.dot_port, service.doh_port)
-        self._context = service.certificates.client_context()
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._run, name="slow clients")
+        behaviour = {
+            "of_each": of_each,
+            "authority": str(service.certificates.authority),
+            "do53": service.port,
+            "dot": service.dot_port,
+            "doh": service.doh_port,
+        }
+        self._command = [sys.executable, "-m", "prove.slow_clients_program", json.dumps(behaviour)]
 
     def __enter__(self) -> SlowClients:
-        self._thread.start()
+        self._process = subprocess.Popen(self._command, cwd=_ROOT, stdout=subprocess.PIPE)
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._loop.call_soon_threadsafe(self._all.cancel)
-        self._thread.join()
-
-    def _run(self) -> None:
-        with asyncio.Runner(loop_factory=lambda: self._loop) as runner, contextlib.suppress(asyncio.CancelledError):
-            runner.run(self._go())
-
-    async def _go(self) -> None:
-        self._loop.set_exception_handler(lambda *_: None)  # connections that are reset are what is wanted
-        do53, dot, doh = self._ports
-        kinds = (
-            itertools.repeat((do53, False, b"\x40\x00" + b"x" * 10_000)),
-            itertools.cycle([(dot, True, b"\x40\x00" + b"x" * 10_000), (dot, False, b"\x16\x03\x01\x02\x00" * 99)]),
-            itertools.repeat((doh, True, _REQUEST)),
-        )
-        clients = (self._client(n, *next(kind)) for n in range(self._of_each) for kind in kinds)
-        self._all = asyncio.gather(*clients)
-        await self._all
-
-    async def _client(self, number: int, port: int, with_tls: bool, said: bytes) -> None:
-        address = f"127.0.1.{1 + number % _ADDRESSES}"
-        await asyncio.sleep(number / self._of_each * _BACK_AFTER_SECONDS)
-        while True:
-            with contextlib.suppress(OSError, ssl.SSLError, asyncio.IncompleteReadError):
-                await self._talk(address, port, with_tls, said)
-            self.ended += 1
-            await asyncio.sleep(_BACK_AFTER_SECONDS)
-
-    async def _talk(self, address: str, port: int, with_tls: bool, said: bytes) -> None:
-        reader, writer = await asyncio.open_connection(
-            "127.0.0.1",
-            port,
-            local_addr=(address, 0),
-            ssl=self._context if with_tls else None,
-            server_hostname=SERVER_NAME if with_tls else None,
-        )
-        self._open += 1
-        self.most_open = max(self.most_open, self._open)
-        try:
-            for octet in said:
-                writer.write(bytes((octet,)))
-                with contextlib.suppress(TimeoutError):
-                    if not await asyncio.wait_for(reader.read(100), _DRIP_SECONDS):
-                        return
-        finally:
-            self._open -= 1
-            writer.transport.abort()
+        assert self._process.stdout
+        end(self._process)
+        with self._process.stdout as said:
+            counts = json.loads(said.read() or '{"ended": 0, "most_open": 0}')
+        self.ended, self.most_open = counts["ended"], counts["most_open"]

@@ -49,7 +49,7 @@ async def test_neither_the_store_nor_the_trail_holds_the_secret(store: Store) ->
     async with store.read() as conn:
         rows = [dict(row._mapping) for row in await conn.execute(select(table))]
         trail = await audit.page(conn, limit=10)
-    assert made.text.rpartition("_")[2] not in json.dumps(rows, default=str) + repr(trail)
+    assert made.text.split("_", 2)[2] not in json.dumps(rows, default=str) + repr(trail)
     assert [(row.actor, row.action, row.object) for row in reversed(trail)] == [
         ("ana", "create", "tokens/ops"),
         ("ben", "revoke", "tokens/ops"),

@@ -6,6 +6,7 @@ from typing import Final, Protocol
 
 from resolver.policy.decision import Decision, MatchedRule, Verdict
 from resolver.policy.rule_layer import Member
+from resolver.system.discards import DISCARDS
 from resolver.telemetry.counters import KIND_OF, VERDICT_OF, Account, Counters, shown_client
 from resolver.telemetry.json_text import array_of, quoted
 from resolver.telemetry.query_blocks import LogFacts
@@ -41,10 +42,8 @@ class Accounts:
 
     def forget(self) -> None:
         """Begin anew: the policy, or the counters' cells, are others."""
-        self._known.clear()
-        self._rests.clear()
-        self._names.clear()
-        self._rules.clear()
+        for table in (self._known, self._rests, self._names, self._rules):
+            DISCARDS.empty(table)
 
     def client(self, address: str) -> tuple[int, bytes]:
         """The cell of a client, and what the query log says of it."""

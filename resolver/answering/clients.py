@@ -25,6 +25,7 @@ from resolver.policy.moments import Moment
 from resolver.policy.situation import situation_of
 from resolver.policy.snapshot import PolicySnapshot
 from resolver.policy.subjects import Plain, Subjects
+from resolver.system.discards import DISCARDS
 from resolver.wire.proxy_header import ProxyHeader
 
 MARGIN_SECONDS: Final = 0.5
@@ -76,6 +77,8 @@ class Clients:
         self._dropped = dropped
         self._clock = clock
         self._moment = moment
+        self.known: dict[str, Client] = {}
+        self.by_octets: dict[bytes, Client] = {}  # of these, whom the UDP reader has seen, by socket address
         self._snapshot: PolicySnapshot
         self._budget = TableBudget(limits.answer_table_entries, dropped)
 
@@ -93,8 +96,9 @@ class Clients:
 
     def forget(self) -> None:
         """Work out every client anew when it next asks; answers stay ready."""
-        self.known: dict[str, Client] = {}
-        self.by_octets: dict[bytes, Client] = {}  # of these, whom the UDP reader has seen, by socket address
+        DISCARDS.give_up(self.known)
+        DISCARDS.give_up(self.by_octets)
+        self.known, self.by_octets = {}, {}
         self._named: dict[str, dict[str, Client]] = {}  # by address and name
         self._named_clients = 0  # how many are in there
         self._changes: list[tuple[float, str, str]] = []  # a heap: when a client has to be worked out anew

@@ -9,6 +9,7 @@ import math
 from collections import Counter
 from typing import Final
 
+from resolver.system.discards import DISCARDS
 from resolver.telemetry.counters import Account
 from resolver.wire.codes import HEADER
 from resolver.wire.question import Question
@@ -132,7 +133,7 @@ class TableBudget:
         """Take so many; start all tables afresh where there are none left."""
         self._put += places
         if self._put > self._most:
-            self._parts.clear()
+            DISCARDS.empty(self._parts)
             self._put = places
         self.stored += places
         if self.stored <= self._most:
@@ -140,7 +141,7 @@ class TableBudget:
         held = 0
         for table in self.tables:
             held += len(table.entries)
-            table.entries.clear()
+            DISCARDS.empty(table.entries)
         self._dropped["answer_table_entries"] += held
         self.stored = places
 
@@ -151,6 +152,6 @@ class TableBudget:
     def give_up(self) -> None:
         """Forget all answers, and the tables, which know this bound: as a cycle they would stay for a long time."""
         for table in self.tables:
-            table.entries.clear()
+            DISCARDS.empty(table.entries)
         self.tables.clear()
-        self._parts.clear()
+        DISCARDS.empty(self._parts)

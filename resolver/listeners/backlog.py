@@ -54,6 +54,11 @@ class Backlog:
     def __len__(self) -> int:
         return len(self.fresh) + self._count
 
+    @property
+    def is_behind(self) -> bool:
+        """Whether queries wait by domain, since there were more than one turn has room for."""
+        return bool(self._domains)
+
     def work(self, *, most: int | None = None) -> bool:
         """Answer so many, by default what CALLBACK_SECONDS have room for; True if there are more.
 

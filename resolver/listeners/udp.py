@@ -222,11 +222,14 @@ class UdpListener:
             client = self._clients.at(address)
             if is_paid:
                 client.left += 1
+            may_be_ready = self._backlog.is_behind  # by another one that waited with it
             if query.startswith(SIGNATURE):  # as DNS, an inverse query with thirteen questions, which nobody asks
                 proxied = self._proxied(query, client)
                 if proxied is None:
                     return
                 query, client = proxied
+                may_be_ready = True
+            if may_be_ready:
                 ready = pipeline.ready.answer(query, client, _UDP, time.monotonic())
                 if ready is not None:
                     reply(ready)

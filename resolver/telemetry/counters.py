@@ -18,6 +18,7 @@ from collections import Counter
 from enum import IntEnum
 from typing import Final
 
+from resolver.system.discards import DISCARDS
 from resolver.telemetry.counter_file import CounterFile, MemoryCells
 from resolver.telemetry.json_text import array_of
 from resolver.telemetry.query_blocks import LogFacts
@@ -88,6 +89,8 @@ class Counters:
         """Go on in new cells; indices of the old ones are worth nothing from now on."""
         self._moved = self.outcomes()
         self.store.close()
+        DISCARDS.give_up(self._answers)
+        DISCARDS.give_up(self._client_cells)
         self._begin(store)
 
     @property

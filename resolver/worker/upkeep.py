@@ -14,6 +14,7 @@ from resolver.config.settings import WorkerSettings
 from resolver.errors import ListenError
 from resolver.snapshot.clocks import ClockWatch, now
 from resolver.system.channel import MessageChannel
+from resolver.system.discards import DISCARDS
 from resolver.telemetry.counter_file import CounterFile, MemoryCells
 from resolver.telemetry.query_events import FLUSH_SECONDS
 from resolver.worker.messages import CertificateFound, ClockSet, CountsHaveNoFile
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 _SYNC_SECONDS = 1.0
 _TIDY_EVERY = 60  # times of these
 _FILE_AGAIN_EVERY = 5  # likewise: while the disk takes no counter file
+_DISCARDS_A_TURN = 40  # slices, so long apart
+_BETWEEN_DISCARDS_SECONDS = 0.005
 _FULL_SHARE = 0.75  # of a counter file; then names and clients of weeks ago make room
 
 
@@ -57,7 +60,7 @@ class Upkeep:
         turns = itertools.count(1)
         counters = parts.counters
         while True:
-            await asyncio.sleep(FLUSH_SECONDS)
+            await _rest()
             parts.events.flush()
             self._look_at_clock(parts)
             if loop.time() - synced < _SYNC_SECONDS:
@@ -91,3 +94,14 @@ class Upkeep:
             parts.pipeline.clients.clock_was_set()
             moment = now()
             self._channel.tell(ClockSet(by, moment.wall, moment.boot))
+
+
+async def _rest() -> None:
+    """Wait for the next turn; meanwhile free what was given up, bit by bit."""
+    loop = asyncio.get_running_loop()
+    ends_at = loop.time() + FLUSH_SECONDS
+    for _ in range(_DISCARDS_A_TURN):
+        if not DISCARDS.work():
+            break
+        await asyncio.sleep(_BETWEEN_DISCARDS_SECONDS)
+    await asyncio.sleep(max(ends_at - loop.time(), 0))

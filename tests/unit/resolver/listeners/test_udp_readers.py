@@ -200,6 +200,26 @@ async def test_an_answer_that_cannot_be_sent_keeps_no_other_from_being_sent(
     assert await heard(receiver, 2) == [b"2", b"4"]
 
 
+@both
+@pytest.mark.interpreted_only
+async def test_of_equal_queries_that_wait_the_first_brings_the_answer_of_all(
+    by_batch: bool, open_sockets: contextlib.ExitStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("resolver.listeners.backlog.CALLBACK_SECONDS", 0.0)  # a turn has room for the least
+    office = Office(open_sockets, by_batch=by_batch)
+    pipeline, worked_out = office.asked.pipeline, []
+    answer_now = pipeline.answer_now
+    monkeypatch.setattr(pipeline, "answer_now", lambda *query: worked_out.append(query) or answer_now(*query))
+    client = office.client()
+    for number in range(BURST):
+        client.send(query(number))
+    answers = await heard(client, BURST)
+    office.listener.stop()
+    assert sorted(int.from_bytes(answer[:2], "big") for answer in answers) == list(range(BURST))
+    assert office.asked.counters.outcomes()["blocked"] == BURST
+    assert len(worked_out) < BURST // 2
+
+
 class Denied:
     """Batches in a sandbox that lets nobody receive any."""
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.support.api import Reply
-from tests.support.clients import ask, is_blocked
+from tests.support.clients import ask, is_blocked, is_blocked_everywhere
 from tests.support.moatdns import Moatdns
 from tests.support.programs import wait_until
 
@@ -24,7 +24,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Moatdns]:
     """A service with a large list, and a blocked query in its log."""
     with Moatdns(tmp_path_factory.mktemp("plans"), CONFIG, with_api=True) as one:
         assert one.api.call("POST", "lists", {"name": "house", "block": NAMES}).status == 202
-        wait_until(lambda: is_blocked(ask(one.port, NAMES[0])), "the list in force")
+        wait_until(lambda: is_blocked_everywhere(one.port, NAMES[0]), "the list in force")
         wait_until(lambda: one.api.get("queries?limit=1")["items"], "the query in the log")
         yield one
 

@@ -14,7 +14,7 @@ from playwright.sync_api import Browser
 from blocklists.feed.minisign import SecretKey
 from tests.support import feed as bad
 from tests.support.browser import Person
-from tests.support.clients import ask, is_blocked
+from tests.support.clients import ask, is_blocked, is_blocked_everywhere
 from tests.support.moatdns import Moatdns
 from tests.support.programs import MOATDNS, PATIENCE_SECONDS, wait_until
 from tests.support.publisher import REFUSED, Publisher, catalogue
@@ -67,7 +67,7 @@ def test_a_new_version_comes_in_force_and_one_takes_its_own_back(server: Moatdns
     publisher.publish(catalogue(2, "second.example"))
     look(server)
     in_force(server, 2)
-    wait_until(lambda: is_blocked(ask(server.port, "second.example")), "the new name is blocked")
+    wait_until(lambda: is_blocked_everywhere(server.port, "second.example"), "the new name is blocked")
     assert not is_blocked(ask(server.port, "first.example"))
     assert is_blocked(ask(server.port, "claude.ai"))
     assert set(before) <= {process.pid for process in server.family()}, "nothing was started again"
@@ -155,7 +155,7 @@ def test_a_change_of_more_than_a_tenth_waits_for_a_person(
     accepted = run(server, "accept")
     assert accepted.returncode == 0, accepted.stderr
     in_force(server, number)
-    wait_until(lambda: is_blocked(ask(server.port, "n7.example")), "the accepted name is blocked")
+    wait_until(lambda: is_blocked_everywhere(server.port, "n7.example"), "the accepted name is blocked")
     assert held() is None
     publisher.publish(catalogue(number + 1, *(f"n{one}.example" for one in range(150))))
     look(server)
@@ -197,7 +197,7 @@ def test_under_review_each_waits_and_what_is_in_force_is_there_after_a_restart_w
             server.stop()
             publisher.behave = bad.status(500)
             server.start()
-            wait_until(lambda: is_blocked(ask(server.port, "first.example")), "the last good copy is in force")
+            wait_until(lambda: is_blocked_everywhere(server.port, "first.example"), "the last good copy is in force")
             assert server.api.get("catalogue")["feed"]["in_force"]["version"] == 5
             publisher.publish(catalogue(4, "older.example"))
             look(server)

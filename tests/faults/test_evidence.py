@@ -17,7 +17,7 @@ import pytest
 from typer.testing import CliRunner
 
 from moatdns.cli.commands import app
-from tests.support.clients import ask, is_blocked
+from tests.support.clients import ask, is_blocked, is_blocked_everywhere
 from tests.support.moatdns import Moatdns
 from tests.support.programs import MOATDNS, PATIENCE_SECONDS, wait_until
 from tests.support.unbound import Unbound
@@ -111,7 +111,7 @@ def _metrics(server: Moatdns) -> str:
 
 def _reloaded(server: Moatdns, config: dict[str, Any]) -> None:
     server.reload(config)
-    wait_until(lambda: is_blocked(ask(server.port, "claude.ai", client="127.0.8.1")), "the new policy")
+    wait_until(lambda: is_blocked_everywhere(server.port, "claude.ai", client="127.0.8.1"), "the new policy")
     stored = server.api.get("policy")["revision"]
     wait_until(lambda: server.api.get("status")["policy"]["revision"] == stored, "its revision")
 

@@ -14,7 +14,7 @@ from typing import Any
 import psutil
 import pytest
 
-from tests.support.clients import ask, is_blocked
+from tests.support.clients import ask, is_blocked, is_blocked_everywhere
 from tests.support.lesser_user import LESSER, RootStarted
 from tests.support.programs import wait_until
 
@@ -230,5 +230,5 @@ def test_a_backup_by_root_is_roots_and_what_it_restores_is_the_users(folder: Pat
     assert owners_below(server.state_dir) == {LESSER.uid}
     server.expects_trouble = True  # its tokens are suspended
     with server:
-        wait_until(lambda: is_blocked(ask(server.port, "blocked.example")), "the restored policy")
+        wait_until(lambda: is_blocked_everywhere(server.port, "blocked.example"), "the restored policy")
         assert users_of(server) == {LESSER.uid}

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.support import feed as served
-from tests.support.clients import ask, is_blocked
+from tests.support.clients import ask, is_blocked, is_blocked_everywhere
 from tests.support.feed import Feed
 from tests.support.moatdns import Moatdns
 from tests.support.programs import wait_until
@@ -42,7 +42,7 @@ def test_a_list_is_fetched_and_whatever_its_server_does_the_last_good_copy_stays
     with Feed(LIST) as feed, Moatdns(tmp_path, CONFIG, with_api=True) as server:
         made = server.api.post("lists", {"name": "feed", "url": feed.url, "allow_private": True})
         assert (made["kind"], made["url"]) == ("subscription", feed.url)
-        wait_until(lambda: blocked(server, NAMES[0]), "the list is in force", seconds=20)
+        wait_until(lambda: is_blocked_everywhere(server.port, NAMES[0]), "the list is in force", seconds=20)
         found = item(server)
         assert (found["rules"], found["last_error"], found["refresh"]["report"]["format"]) == (100, None, "adblock")
         assert found["last_success_at"] is not None
@@ -89,7 +89,7 @@ def test_a_list_that_loses_over_half_is_not_believed_unless_somebody_asks_for_it
     with Feed(LIST) as feed:
         config["policy"]["lists"][0]["url"] = feed.url
         with Moatdns(tmp_path, config, with_api=True) as server:
-            wait_until(lambda: blocked(server, NAMES[0]), "the list is in force", seconds=20)
+            wait_until(lambda: is_blocked_everywhere(server.port, NAMES[0]), "the list is in force", seconds=20)
             assert item(server)["origin"] == "file"
             assert server.api.call("POST", "lists/feed/rules", {"block": ["a.example"]}).status == 409
             assert server.api.call("PATCH", "lists/feed", {"enabled": False}).status == 409
@@ -108,7 +108,7 @@ def test_a_list_that_loses_over_half_is_not_believed_unless_somebody_asks_for_it
                 path.unlink()
             wait_until(lambda: server.events_named("the copy of a list is gone from the disk"), "it is noticed")
             wait_until(lambda: item(server)["last_error"] is None, "the list is fetched anew", seconds=20)
-            wait_until(lambda: blocked(server, NAMES[0]), "the list is in force", seconds=20)
+            wait_until(lambda: is_blocked_everywhere(server.port, NAMES[0]), "the list is in force", seconds=20)
 
 
 def _make_due(store: Path) -> None:
@@ -130,7 +130,7 @@ def test_private_addresses_are_read_only_when_allowed(tmp_path: Path) -> None:
         assert "no public address" in item(server)["last_error"]
         assert feed.requests == []
         assert server.api.call("PATCH", "lists/feed", {"allow_private": True}).status == 200
-        wait_until(lambda: blocked(server, NAMES[0]), "the list is in force", seconds=20)
+        wait_until(lambda: is_blocked_everywhere(server.port, NAMES[0]), "the list is in force", seconds=20)
         names = ("lbs-1.region.elb.feed.example", "lbs-.elb.feed.example", "x-ads.feed.example")
         assert [blocked(server, name) for name in names] == [True] * 3
         assert not blocked(server, "lbs-9.region.elb.feed.example")
@@ -172,7 +172,7 @@ def test_a_pinned_list_is_taken_only_as_it_was(tmp_path: Path) -> None:
     pin = hashlib.sha256(LIST).hexdigest()
     with Feed(LIST) as feed, Moatdns(tmp_path, CONFIG, with_api=True) as server:
         server.api.post("lists", {"name": "feed", "url": feed.url, "allow_private": True, "sha256": pin})
-        wait_until(lambda: blocked(server, NAMES[0]), "the list is in force", seconds=20)
+        wait_until(lambda: is_blocked_everywhere(server.port, NAMES[0]), "the list is in force", seconds=20)
         feed.content = LIST + b"\n||evil.example^"
         assert "not the pinned one" in refresh(server)["last_error"]
         assert not blocked(server, "evil.example")

@@ -18,6 +18,7 @@ import dns.rdatatype
 from tests.support.programs import PATIENCE_SECONDS, program
 
 LOCALHOST = "127.0.0.1"
+_TO_REACH_ALL = 16  # queries, by chance with two workers all but one in 32,768 times
 _STATUS = re.compile(r"status: (\w+)")
 _FLAGS = re.compile(r";; flags: ([a-z ]*);", re.IGNORECASE)
 _EDE = re.compile(r"EDE: (\d+) \([^)]*\)(?::? [('](.*)[)'])?")
@@ -131,6 +132,16 @@ def ede(response: dns.message.Message) -> list[tuple[int, str]]:
 def is_blocked(response: dns.message.Message) -> bool:
     """Whether the response says that the name is blocked."""
     return any(code == 15 for code, _ in ede(response))
+
+
+def is_blocked_everywhere(port: int, name: str, *, client: str | None = None) -> bool:
+    """Whether every worker blocks a name: so many queries, each from a port of its own, reach all of a few."""
+    return all(is_blocked(ask(port, name, client=client)) for _ in range(_TO_REACH_ALL))
+
+
+def is_open_everywhere(port: int, name: str, *, client: str | None = None) -> bool:
+    """Whether no worker blocks a name; as above."""
+    return not any(is_blocked(ask(port, name, client=client)) for _ in range(_TO_REACH_ALL))
 
 
 @dataclass(slots=True)

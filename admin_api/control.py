@@ -104,6 +104,7 @@ class Control:
         growth = Growth(
             *(keepers.policy, keepers.subjects, self._access, self._state_dir, self._log),
             lacks=tuple(log_lacks(self._settings, first.worker_settings.telemetry.query_log)),
+            unreadable=keepers.unreadable_blocks,
             waits=self._settings.catalogue is not None,
         )
         keepers.feed.foretell = growth.tell_fed

@@ -23,6 +23,7 @@ from admin_api.outbox.delivery import Deliveries
 from admin_api.outbox.receivers import Outbox
 from admin_api.outbox.watching import Watcher
 from admin_api.policy_file.plans import Plans
+from admin_api.query_log.unreadable import UnreadableBlocks
 from admin_api.signed.signer import Signer
 from admin_api.sinks.sinks import LogSinks
 from admin_api.statistics.service import StatisticsService
@@ -64,6 +65,7 @@ class Keepers:
         self.policy = Keeper(access, state_dir, self.catalogue, channel.publish, log, url=url)
         self.feed = FeedKeeper(settings, access, self.policy, self.catalogue, opened, log)
         self.plans = Plans(url, state_dir, at_once=settings.plans_at_once, seconds=settings.plan_seconds)
+        self.unreadable_blocks = UnreadableBlocks(log)
         self.evidence = EvidenceDesk(self.plans, self.signing)
         self.mail = MailReceiver(settings.mail) if settings.mail is not None else None
         self.outbox = Outbox([*hooks_of(settings.webhooks), *([self.mail] if self.mail is not None else [])])
@@ -123,6 +125,7 @@ class Keepers:
     def _own_counts(self) -> Mapping[tuple[str, str], int]:
         """Counts of this process itself, by metric and label."""
         dropped = {("dropped", what): count for what, count in self.inbox.dropped.items()}
+        dropped["dropped", "query_log_blocks"] = self.unreadable_blocks.count
         dropped["dropped", "node_spans"] = self.recorder.lost
         dropped["dropped", "evidence_reports"] = self.evidence.refused
         told = {**self.deliveries.own_counts(), **(self.mail.own_counts() if self.mail is not None else {})}

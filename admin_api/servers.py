@@ -57,13 +57,12 @@ class Servers:
         return {name: part.connections if part is not None else 0 for name, part in parts.items()}
 
     def counts(self) -> Mapping[tuple[str, str], int]:
-        """Counts of both, by metric and label."""
-        found = {} if self.api is None else {("dropped", "query_log_blocks"): self.api.unreadable_blocks}
+        """Counts of the block page, by metric and label."""
         page = self.block_page
         if page is None:
-            return found
+            return {}
         dropped = {("dropped", what): count for what, count in page.dropped.items()}
-        return {**found, **dropped, **{("block_page", what): count for what, count in page.events.items()}}
+        return {**dropped, **{("block_page", what): count for what, count in page.events.items()}}
 
     async def serve(self) -> None:
         """Serve the API, for ever, once its certificate can be used: policy and statistics do not wait for that."""

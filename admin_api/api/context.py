@@ -19,6 +19,7 @@ from admin_api.outbox.delivery import Deliveries
 from admin_api.outbox.receivers import Outbox
 from admin_api.policy_file.plans import Plans
 from admin_api.query_log.reader import QueryLogReader
+from admin_api.query_log.unreadable import UnreadableBlocks
 from admin_api.sinks.sinks import LogSinks
 from admin_api.statistics.service import StatisticsService
 from admin_api.store.access import StoreAccess
@@ -58,6 +59,7 @@ class Context:
     subscriptions: Subscriptions
     statistics: StatisticsService
     query_log: QueryLogReader
+    unreadable_blocks: UnreadableBlocks
     node: SupervisorChannel
     current: CurrentCatalogue
     feed: FeedKeeper

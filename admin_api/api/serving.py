@@ -74,11 +74,6 @@ class ApiServer:
         """Open ones, a second ago at most."""
         return self._connections.open
 
-    @property
-    def unreadable_blocks(self) -> int:
-        """Blocks of the query log that searches passed over."""
-        return self._context.query_log.unreadable
-
     def renew(self) -> None:
         """Read the certificate again; a bad one is told, and the old one stays."""
         if self._tls is None:

@@ -12,7 +12,7 @@ from typing import Final
 
 from admin_api.query_log import files
 from admin_api.query_log.hits import DAY_SECONDS, CountedHit, hits_between
-from resolver.telemetry.query_blocks import MOST_ROWS
+from admin_api.query_log.unreadable import MOST_UNREADABLE, BlockPlace, lacks_of
 
 MOST_PAIRS: Final = 500_000
 """Pairs of client and name, and of client and service, that are told apart, of all groups together."""
@@ -80,11 +80,15 @@ class GroupCount:
 
 @dataclass(frozen=True, slots=True)
 class CountedLog:
-    """All groups; `first_day` is the first day that the log has, of those asked for. `lacks`: finished sentences."""
+    """All groups; `first_day` is the first day that the log has, of those asked for. `lacks`: finished sentences.
+
+    `unreadable` are blocks that are missing, MOST_UNREADABLE at most.
+    """
 
     groups: list[GroupCount]
     first_day: str | None
     lacks: list[str]
+    unreadable: list[BlockPlace] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -109,7 +113,6 @@ class _Counting:
     def __init__(self, group: str | None) -> None:
         self.groups: dict[str, _GroupTally] = {}
         self.is_full = self.has_too_many_names = self.has_rows = False
-        self.damaged = 0
         self._wanted = group
         self._pairs = self._names = 0
 
@@ -118,10 +121,6 @@ class _Counting:
             self.has_rows = True
             if self._wanted is None or hit.group == self._wanted:
                 self._take(hit)
-
-    def pass_over(self) -> None:
-        """Count a block of the log that cannot be read."""
-        self.damaged += 1
 
     def _take(self, hit: CountedHit) -> None:
         tally = self.groups.get(hit.group)
@@ -168,17 +167,17 @@ def count_log(state_dir: Path, start: float, end: float, group: str | None) -> C
     first, last = files.day_of(start), files.day_of(end)
     days = [day for day in files.days(folder) if first <= day <= last]
     unread = []
+    unreadable: list[BlockPlace] = []
     for day in days:
+        met: list[int] = []
         try:
             with closing(files.open_to_read(folder, day)) as connection:
-                counting.take(hits_between(connection, start, end, counting.pass_over))
+                counting.take(hits_between(connection, start, end, met.append))
         except sqlite3.Error:
             unread.append(day)  # removed meanwhile, or damaged
+        unreadable += [(day, number) for number in met]
     lacks = [f"the log of {day} cannot be read" for day in unread]
-    if counting.damaged:
-        lacks.append(
-            f"blocks of the log that are damaged and not counted: {counting.damaged}, each of up to {MOST_ROWS} queries"
-        )
+    lacks += lacks_of(unreadable)
     if not counting.has_rows:
         lacks.append("the query log has nothing of that time: no hits here do not mean that nobody would be hit")
     if counting.is_full:
@@ -187,7 +186,7 @@ def count_log(state_dir: Path, start: float, end: float, group: str | None) -> C
         lacks.append(f"more than {MOST_NAMES} names: beyond, they count for their services alone")
     regular = min(REGULAR_DAYS, max(1, int((end - start) // DAY_SECONDS)))
     groups = [_told(name, tally, regular) for name, tally in sorted(counting.groups.items()) if name]
-    return CountedLog(groups, min(days, default=None), lacks)
+    return CountedLog(groups, min(days, default=None), lacks, unreadable[:MOST_UNREADABLE])
 
 
 def _told(group: str, tally: _GroupTally, regular: int) -> GroupCount:

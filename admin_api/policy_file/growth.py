@@ -18,6 +18,7 @@ from typing import Final
 from admin_api.compiling.keeper import Keeper
 from admin_api.compiling.layers import WantedPolicy
 from admin_api.policy_file.replay import AskedNames, asked_since, judge
+from admin_api.query_log.unreadable import UnreadableBlocks
 from admin_api.store import documents
 from admin_api.store.access import StoreAccess
 from admin_api.store.errors import StoreAway
@@ -114,6 +115,7 @@ class Growth:
         log: Log,
         *,
         lacks: Sequence[str],
+        unreadable: UnreadableBlocks,
         waits: bool,
     ) -> None:
         """`lacks` are gaps of the query log, in finished sentences. `waits`: the bundled catalogue is not accepted."""
@@ -123,6 +125,7 @@ class Growth:
         self._state_dir = state_dir
         self._log = log
         self._lacks = tuple(lacks)
+        self._unreadable = unreadable
         self._waits = waits
         self._before = policy.snapshot
         self._made_by = _made_by(policy.manifest_path)
@@ -156,6 +159,7 @@ class Growth:
     async def _tell(self, before: PolicySnapshot, after: PolicySnapshot, *, waits: bool) -> None:
         at = datetime.now(UTC)
         asked = await asyncio.to_thread(asked_since, self._state_dir, at - timedelta(days=_DAYS))
+        self._unreadable.note_all(asked.unreadable)
         found = await asyncio.to_thread(newly_blocked, asked, before, after, self._subjects.subjects, moment())
         lacks = (*self._lacks, *asked.cannot_show)
         news = CatalogueNews(at.isoformat(), waits, _DAYS, asked.queries, cannot_show=lacks, **asdict(found))

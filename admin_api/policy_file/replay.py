@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -17,6 +17,7 @@ from admin_api.compiling.layers import overlay_rules, read_wanted
 from admin_api.editing.errors import Invalid
 from admin_api.query_log import files
 from admin_api.query_log.tallies import pairs_of
+from admin_api.query_log.unreadable import MOST_UNREADABLE, BlockPlace, lacks_of
 from admin_api.store import rules
 from admin_api.store.policy import DEFAULT_RESPONSE
 from admin_api.store.states import KeptFilePolicy
@@ -57,6 +58,7 @@ class Replay:
     changed: int = 0
     items: list[ReplayedPair] = field(default_factory=list)
     cannot_show: list[str] = field(default_factory=list)
+    unreadable: list[BlockPlace] = field(default_factory=list)
 
 
 async def planned_snapshot(
@@ -108,6 +110,7 @@ def replay(
     if now.local.digest != planned.local.digest:
         found.cannot_show.append("local names are not replayed: they are answered whatever the policy says")
     found.cannot_show += asked.cannot_show
+    found.unreadable = asked.unreadable[:MOST_UNREADABLE]
     if len(found.items) > MOST_TOLD:
         found.cannot_show.append(f"{len(found.items)} pairs change, {MOST_TOLD} are shown")
         del found.items[MOST_TOLD:]
@@ -120,30 +123,41 @@ class AskedNames:
 
     pairs: dict[tuple[str, str], int] = field(default_factory=dict)
     queries: int = 0
-    cannot_show: tuple[str, ...] = ()
+    cannot_show: list[str] = field(default_factory=list)
+    unreadable: list[BlockPlace] = field(default_factory=list)
+
+    def take(self, tallies: Iterable[tuple[str, str, int]]) -> bool:
+        """Add pairs, each with how often it was asked; False where there is no room for one."""
+        for client, name, count in tallies:
+            self.queries += count
+            pair = (client, name)
+            if pair not in self.pairs and len(self.pairs) >= MOST_PAIRS:
+                return False
+            self.pairs[pair] = self.pairs.get(pair, 0) + count
+        return True
 
 
 def asked_since(state_dir: Path, start: datetime) -> AskedNames:
     """Read what the query log has since `start`, as far as there is room for it. Runs in a thread."""
     asked = AskedNames()
-    pairs = asked.pairs
     folder = state_dir / files.FOLDER
     earliest = files.day_of(start.timestamp())
     for day in files.days(folder):
         if day < earliest:
             continue
+        met: list[int] = []
         try:
             with closing(files.open_to_read(folder, day)) as connection:
-                for client, name, count in pairs_of(connection, start.timestamp()):
-                    asked.queries += count
-                    pair = (client, name)
-                    if pair not in pairs and len(pairs) >= MOST_PAIRS:
-                        why = f"the log has more than {MOST_PAIRS} pairs of client and name: the newest were evaluated"
-                        asked.cannot_show = (why,)
-                        return asked
-                    pairs[pair] = pairs.get(pair, 0) + count
+                has_room = asked.take(pairs_of(connection, start.timestamp(), met.append))
         except sqlite3.Error:
-            continue  # removed meanwhile, or damaged
+            has_room = True
+            asked.cannot_show.append(f"the log of {day} cannot be read")  # removed meanwhile, or damaged
+        asked.unreadable += [(day, number) for number in met]
+        if not has_room:
+            why = f"the log has more than {MOST_PAIRS} pairs of client and name: the newest were evaluated"
+            asked.cannot_show.append(why)
+            break
+    asked.cannot_show += lacks_of(asked.unreadable)
     return asked
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Final, NamedTuple
 
-from admin_api.query_log.tallies import blocks_between, has_rows
+from admin_api.query_log.tallies import OnDamage, blocks_between, has_rows
 from resolver.telemetry.query_block_lines import BlockClient, BlockError
 from resolver.telemetry.query_blocks import FACTS
 
@@ -34,15 +34,10 @@ class CountedHit(NamedTuple):
     queries: int
 
 
-def hits_between(
-    connection: sqlite3.Connection, start: float, end: float, on_damage: Callable[[], None]
-) -> Iterator[CountedHit]:
-    """Queries of a day from one Unix time to before another: alike ones may come again. Raises sqlite3.Error.
-
-    `on_damage` is called for each block of the log that cannot be read, and whose queries are missing.
-    """
+def hits_between(connection: sqlite3.Connection, start: float, end: float, on_damage: OnDamage) -> Iterator[CountedHit]:
+    """Queries of a day from one Unix time to before another: alike ones may come again. Raises sqlite3.Error."""
     first, last = round(start * 1000), round(end * 1000)
-    for block in blocks_between(connection, first, last, on_damage):
+    for number, block in blocks_between(connection, on_damage, first, last):
         try:
             columns, moments = block.columns(), block.moments()
             rows = zip(columns.clients, columns.names, moments, strict=True)
@@ -51,7 +46,7 @@ def hits_between(
             )
             clients, names, facts = [_who(client) for client in block.clients()], block.names(), block.facts()
         except BlockError:
-            on_damage()
+            on_damage(number)
             continue
         for (client, name, day), count in counts.items():
             fact = facts[columns.facts[name]]

@@ -16,13 +16,13 @@ from admin_api.query_log.block_search import Row
 from admin_api.query_log.cursors import START, marks_of, place_of, text_of
 from admin_api.query_log.log_filter import LogFilter
 from admin_api.query_log.search import Search
+from admin_api.query_log.unreadable import UnreadableBlocks
 
 BUDGET_SECONDS: Final = 0.15
 """How long a page is searched for, waiting for a turn included."""
 
 _GRACE_SECONDS = 0.04  # then a search that is in the middle of something is told to stop, and not waited for
 _THREADS = 4
-_MOST_UNREADABLE = 1_000  # blocks that are remembered, so that each is counted once
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,20 +42,14 @@ class LogPage:
 class QueryLogReader:
     """The query log below a state directory."""
 
-    def __init__(self, state_dir: Path, *, budget_seconds: float = BUDGET_SECONDS) -> None:
+    def __init__(
+        self, state_dir: Path, *, budget_seconds: float = BUDGET_SECONDS, unreadable: UnreadableBlocks | None = None
+    ) -> None:
+        """`unreadable` is told of blocks that are passed over."""
         self._folder = state_dir / files.FOLDER
         self._budget_seconds = budget_seconds
-        self._unreadable: set[tuple[str, int]] = set()
+        self.unreadable = UnreadableBlocks() if unreadable is None else unreadable
         self._threads = ThreadPoolExecutor(_THREADS, "query log reader")
-
-    @property
-    def unreadable(self) -> int:
-        """Blocks that searches passed over because they were damaged, or of a later version."""
-        return len(self._unreadable)
-
-    def _pass_over(self, day: str, number: int) -> None:
-        if len(self._unreadable) < _MOST_UNREADABLE:
-            self._unreadable.add((day, number))
 
     async def page(
         self,
@@ -73,7 +67,7 @@ class QueryLogReader:
         `next` have each such row once. Raises BadCursor, BadAfter.
         """
         wanted = LogFilter(filters, _seconds(start), _seconds(end), marks_of(after))
-        search = Search(self._folder, wanted, place_of(cursor), limit, self._pass_over)
+        search = Search(self._folder, wanted, place_of(cursor), limit, self.unreadable.note)
         await self._run(search)
         count, place, searched_to = search.found
         rows = sorted(search.rows[:count], key=lambda row: float(row[0]), reverse=True)

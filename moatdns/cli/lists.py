@@ -13,12 +13,13 @@ import typer
 
 from admin_api.query_log.files import FOLDER, days, open_to_read, path_of
 from admin_api.query_log.tallies import names_of
+from admin_api.query_log.unreadable import BlockPlace, lacks_of
 from blocklists.formats.content import ListContent
 from blocklists.formats.reading import FORMATS, read_list
 from blocklists.loading import load_catalogue
 from blocklists.neighbours import Neighbourhood
 from moatdns.cli.common import ConfigOption, JsonOption, fail
-from moatdns.cli.output import print_json, print_line
+from moatdns.cli.output import print_json, print_line, print_problems
 from moatdns.cli.reading import load, policy_of
 from resolver.errors import ListError, RuleError
 from resolver.policy.decision import Decision, Verdict
@@ -207,12 +208,16 @@ def _find_neighbours(folder: Path, is_listed: Callable[[bytes], bool], *, as_jso
 
 def _seen(folder: Path) -> Iterator[tuple[str, int, str | None]]:
     """Names of the query log, how often, and the service that each was counted for."""
+    unreadable: list[BlockPlace] = []
     for day in days(folder):
         try:
             connection = open_to_read(folder, day)
             try:
-                yield from names_of(connection)
+                met: list[int] = []
+                yield from names_of(connection, met.append)
+                unreadable += [(day, number) for number in met]
             finally:
                 connection.close()
         except sqlite3.Error as error:
             fail(f"{path_of(folder, day)}: cannot be read: {error}")
+    print_problems(*lacks_of(unreadable))

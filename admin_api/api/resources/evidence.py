@@ -15,6 +15,7 @@ from admin_api.api.resources.statistics import window
 from admin_api.editing.errors import Invalid
 from admin_api.evidence.lines import GroupHits
 from admin_api.evidence.messages import CountedUse, MakeEvidence
+from admin_api.query_log.files import day_of
 
 _DAYS = timedelta(days=30)
 _LONGEST = timedelta(days=3 * 366)
@@ -52,7 +53,7 @@ async def _order(call: Call, start: datetime, end: datetime) -> MakeEvidence:
         made_by=f"{call.owner} ({call.actor})" if call.owner else call.actor,
         node=context.serves.identity or socket.gethostname() or "-",
         began=context.began,
-        log_lacks=tuple(context.log_lacks),
+        log_lacks=(*context.log_lacks, *context.unreadable_blocks.lacks(*_days(start, end))),
         manifest=context.policy.manifest_path,
         local_of_config=tuple(context.access.local_names.of_config),
         audit_trouble=context.audit_heads.trouble,
@@ -60,6 +61,11 @@ async def _order(call: Call, start: datetime, end: datetime) -> MakeEvidence:
         hits=tuple(hits),
         makes_key=context.evidence.signing.makes_key,
     )
+
+
+def _days(start: datetime, end: datetime) -> tuple[str, str]:
+    """The first and the last day that a period touches, as the query log names them."""
+    return day_of(start.timestamp()), day_of(end.timestamp())
 
 
 def _reply(whole: Mapping[str, Any], name: str) -> ApiReply:

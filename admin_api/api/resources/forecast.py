@@ -53,6 +53,7 @@ async def show(call: Call) -> ApiReply:
                 counted = await in_child(_CHILD, FORECAST_CHANNEL, order, MoatdnsError, "the forecast")
             except MoatdnsError as error:
                 raise BadRequest(503, str(error), Retry_After="5") from None
+        context.unreadable_blocks.note_all(counted.unreadable)
     on_node = (await context.statistics.summary(start, end))["clients"] if context.settings.statistics else None
     kept = context.settings.clients
     return ApiReply(

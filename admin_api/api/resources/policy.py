@@ -35,6 +35,8 @@ async def plan(call: Call) -> ApiReply:
     told = await context.plans.tell(context.store, context.current.loaded, wanted, now, keeper.manifest_path)
     _check_local(call, [one["object"] for one in told.changes if one["after"] is not None])
     body = as_model(models.PlanReply, told)
+    if told.replay is not None:
+        context.unreadable_blocks.note_all(told.replay.unreadable)
     if body.replay is not None:
         body.replay.cannot_show += context.log_lacks
     return tagged(body, body.revision)

@@ -32,7 +32,7 @@ async def show(visit: Visit) -> web.StreamResponse:
         "filters": filters,
         "page": page,
         "is_first": "cursor" not in visit.query,
-        "lacks": visit.context.log_lacks,
+        "lacks": [*visit.context.log_lacks, *visit.context.unreadable_blocks.lacks()],
         "stays_closed": stays_closed,
     }
     if visit.is_part:

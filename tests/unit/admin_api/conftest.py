@@ -33,6 +33,7 @@ from admin_api.pages.site import add_pages
 from admin_api.policy_file.plans import Plans
 from admin_api.query_log.cursors import BadAfter, BadCursor
 from admin_api.query_log.reader import LogPage
+from admin_api.query_log.unreadable import UnreadableBlocks
 from admin_api.signed.files import Content, signed
 from admin_api.signed.keys import load_key
 from admin_api.signed.signer import Signer
@@ -337,6 +338,7 @@ async def served(tmp_path: Path, with_tokens: Prepared) -> AsyncIterator[Served]
         subscriptions=elsewhere,
         statistics=elsewhere,
         query_log=elsewhere,
+        unreadable_blocks=UnreadableBlocks(log),
         node=elsewhere,
         current=current,
         feed=FeedKeeper(settings, store_access, policy, current, OpenedCatalogue(loaded, loaded), log),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -83,3 +85,22 @@ async def test_the_catalogue_and_its_page_tell_it(served: Served) -> None:
     page, _ = await (await Browser.log_in(served, "viewer")).get("/catalogue")
     assert 'would have blocked <data value="77">77</data> more, of <data value="2">2</data> clients' in page
     assert "But the log has hits only." in page
+
+
+@pytest.mark.slow
+def test_what_cannot_be_read_of_the_log_is_told(log: Path) -> None:
+    start = datetime.now(UTC) - timedelta(days=7)
+    whole = asked_since(log, start)
+    assert (whole.cannot_show, whole.unreadable) == ([], [])
+    folder = log / files.FOLDER
+    (day, *_) = files.days(folder)
+    with closing(sqlite3.connect(files.path_of(folder, day))) as connection, connection:
+        connection.execute("UPDATE blocks SET packed = x'00' WHERE id = (SELECT max(id) FROM blocks)")
+        (block,) = connection.execute("SELECT max(id) FROM blocks").fetchone()
+    files.path_of(folder, (datetime.now(UTC) - timedelta(days=3)).strftime("%Y-%m-%d")).write_bytes(b"no database" * 9)
+    found = asked_since(log, start)
+    assert found.unreadable == [(day, block)]
+    assert found.queries < whole.queries
+    unread, damaged = found.cannot_show
+    assert unread.endswith("cannot be read")
+    assert damaged.endswith(f"queries, of {day}")

@@ -126,6 +126,14 @@ async def test_denied_and_waiting_exemptions_opened_nothing(served: Served) -> N
     assert any("not counted" in text for text in content["blind_spots"])
 
 
+async def test_blocks_of_the_log_that_cannot_be_read_are_blind_spots_of_the_days_they_are_of(served: Served) -> None:
+    now = datetime.now(UTC)
+    served.context.unreadable_blocks.note_all([(f"{now:%Y-%m-%d}", 7), ("2001-01-01", 1)])
+    content = await evidence(served)
+    (text,) = [text for text in content["blind_spots"] if "cannot be read" in text]
+    assert text.endswith(f": 1, each of up to 4096 queries, of {now:%Y-%m-%d}")
+
+
 async def _made(served: Served, body: dict[str, Any]) -> str:
     async with served.call("POST", "exemptions", body) as response:
         assert response.status == 201, await response.text()

@@ -104,8 +104,9 @@ def test_a_damaged_day_and_a_damaged_block_are_told_and_passed_over(tmp_path: Pa
     found = counted(state_dir)
     assert found.lacks == [
         "the log of 2026-05-12 cannot be read",
-        "blocks of the log that are damaged and not counted: 1, each of up to 4096 queries",
+        "blocks of the log that cannot be read and are not counted: 1, each of up to 4096 queries, of 2026-05-11",
     ]
+    assert [day for day, _ in found.unreadable] == ["2026-05-11"]
     assert found.groups[0].queries == 11
 
 

@@ -195,16 +195,17 @@ def test_tallies_are_the_same_of_blocks_as_of_rows_and_pass_over_what_is_damaged
     rows = [row(number, PEOPLE[number % 3], f"n{number % 7}.example") for number in range(800)]
     start = rows[250][0]
     found = []
+    met: list[int] = []
     writers: list[Callable[..., None]] = [add_rows, add_old_rows]
     for add in writers:
         folder = tmp_path / add.__name__
         add(folder, DAY, rows)
         with closing(files.open_to_read(folder, DAY)) as connection:
             pairs: dict[tuple[str, str], int] = {}
-            for client, name, count in pairs_of(connection, start):
+            for client, name, count in pairs_of(connection, start, met.append):
                 pairs[client, name] = pairs.get((client, name), 0) + count
             names: dict[tuple[str, str | None], int] = {}
-            for name, count, service in names_of(connection):
+            for name, count, service in names_of(connection, met.append):
                 names[name, service] = names.get((name, service), 0) + count
             found.append((pairs, names))
     assert found[0] == found[1]
@@ -212,8 +213,11 @@ def test_tallies_are_the_same_of_blocks_as_of_rows_and_pass_over_what_is_damaged
     with closing(sqlite3.connect(files.path_of(tmp_path / "add_rows", DAY))) as connection, connection:
         connection.execute("UPDATE blocks SET packed = x'00' WHERE id = (SELECT max(id) FROM blocks)")
     with closing(files.open_to_read(tmp_path / "add_rows", DAY)) as connection:
-        assert sum(count for _, count, _ in names_of(connection)) == 500
-        assert sum(count for _, _, count in pairs_of(connection, start)) < 500
+        assert met == []
+        assert sum(count for _, count, _ in names_of(connection, met.append)) == 500
+        assert sum(count for _, _, count in pairs_of(connection, start, met.append)) < 500
+        (last,) = connection.execute("SELECT max(id) FROM blocks").fetchone()
+    assert met == [last, last]
 
 
 def test_looking_at_a_day_leaves_the_locks_of_who_writes_it(tmp_path: Path) -> None:

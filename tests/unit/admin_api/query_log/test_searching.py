@@ -329,7 +329,7 @@ async def test_a_damaged_block_is_passed_over_and_counted_once_and_all_others_ar
     for _ in range(2):
         found, _ = await blocks.walk(blocks.reader)
         assert found == ["n3.example"] * 200 + ["n2.example"] * 200
-        assert blocks.reader.unreadable == 2
+        assert blocks.reader.unreadable.count == 2
         found, _ = await blocks.walk(blocks.hurried)
         assert len(found) == 400
 

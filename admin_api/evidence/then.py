@@ -221,7 +221,7 @@ async def _snapshot(
         plan.changes = [one for one in plan.changes if one.kind != "group"]
         _plan_groups(plan, current, states_at_start(current, later))
         await cover(conn, [one.name for one in plan.changes if one.kind == "list" and one.action != "create"])
-        await apply(change, plan, known_references(catalogue))
+        await apply(change, plan, known_references(catalogue), ())  # it was in force
         kept = cast(KeptFilePolicy, of_file) if of_file is not None else None
         return await planned_snapshot(conn, catalogue, now.snapshot, now.revision, of_file=kept), changed
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
-from admin_api.editing.errors import Invalid
+from admin_api.editing.errors import Invalid, pointer
 from admin_api.editing.groups import MOST_GROUPS
 from admin_api.editing.lists import MOST_LISTS, note_rules
 from admin_api.editing.local_names import circle_mistakes
@@ -20,10 +20,16 @@ from admin_api.store.lists import ListRow
 from admin_api.store.local_names import LocalNameState
 from admin_api.store.states import GroupState
 from resolver.config.references import KnownReferences, contradictions
+from resolver.wire.local_records import LocalRecord
 
 
-async def apply(change: Change, plan: PolicyPlan, known: KnownReferences) -> None:
-    """Carry it out. Raises Invalid, TooMany, StoreError; the caller's change is rolled back then."""
+async def apply(
+    change: Change, plan: PolicyPlan, known: KnownReferences, local_of_config: Sequence[LocalRecord]
+) -> None:
+    """Carry it out. Raises Invalid, TooMany, StoreError; the caller's change is rolled back then.
+
+    `local_of_config` are the config's local names, by way of which those of the plan may lead to themselves.
+    """
     await _check(change, plan, known)
     conn = change.connection
     rows = {row.name: row for row in await groups.all_groups(conn)}
@@ -36,7 +42,7 @@ async def apply(change: Change, plan: PolicyPlan, known: KnownReferences) -> Non
     for planned in sorted(plan.changes, key=lambda planned: planned.action != "delete"):  # first those that go
         if planned.kind == "group":
             await _put_group(change, planned, rows)
-    await _put_local(change, plan)
+    await _put_local(change, plan, local_of_config)
     for planned in plan.changes:
         if planned.kind == "list" and planned.action == "delete":
             row = await lists.get(conn, planned.name)
@@ -102,12 +108,8 @@ async def _put_group(change: Change, planned: PlannedChange, rows: dict[str, gro
     change.record(planned.action, f"groups/{name}", planned.before, row.plain())
 
 
-async def _put_local(change: Change, plan: PolicyPlan) -> None:
-    """Make local names what they are to be. Raises Invalid; how many there may be is the caller's to see.
-
-    Circles by way of the config's names are not looked for, since a plan may be made where no config is at hand:
-    answers end at the bound of aliases all the same.
-    """
+async def _put_local(change: Change, plan: PolicyPlan, of_config: Sequence[LocalRecord]) -> None:
+    """Make local names what they are to be. Raises Invalid; how many there may be is the caller's to see."""
     planned_ones = [planned for planned in plan.changes if planned.kind == "local"]
     for planned in planned_ones:
         if planned.after is None:
@@ -117,10 +119,14 @@ async def _put_local(change: Change, plan: PolicyPlan) -> None:
         change.record(planned.action, planned.object, planned.before, planned.after)
     if not planned_ones:
         return
-    records = tuple(row.record for row in await local_names.all_names(change.connection))
-    changed = {planned.name for planned in planned_ones}
+    replaced = {record.name for record in of_config}  # the config's is in force where both have a name
+    rows = await local_names.all_names(change.connection)
+    records = (*of_config, *(row.record for row in rows if row.name not in replaced))
+    changed = {planned.name for planned in planned_ones} - replaced
     if mistakes := await asyncio.to_thread(circle_mistakes, records, changed):
-        raise Invalid([("/policy/local", text) for text in mistakes])
+        if plan.back_to is not None:
+            raise Invalid([("/to_revision", text) for _, text in mistakes])
+        raise Invalid([(pointer(("policy", "local", by)), text) for by, text in mistakes])
 
 
 async def _check(change: Change, plan: PolicyPlan, known: KnownReferences) -> None:

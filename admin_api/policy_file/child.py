@@ -32,7 +32,7 @@ async def _outcome(order: TellPlan | MakeWholePlan) -> PlanTold | PlanMade | Pla
             async with store.read() as connection:
                 return PlanMade(_whole(await planned_by(connection, order.sent)))
         catalogue = order.catalogue.load()
-        wanted = Try(order.sent, order.replay_seconds)
+        wanted = Try(order.sent, order.replay_seconds, order.local_of_config)
         return await tried(store, catalogue, wanted, order.state_dir, lambda: _in_force(order))
     except REFUSALS as error:
         refusal = refusal_of(error)

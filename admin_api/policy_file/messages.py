@@ -10,6 +10,7 @@ from typing import Any, Final
 from admin_api.policy_file.trying import PlanTold
 from blocklists.feed.place import CataloguePlace
 from resolver.system.channel import Asks, MessageSet
+from resolver.wire.local_records import LocalRecord
 
 PLAN_SECONDS: Final = 600.0
 """For a plan; admin.plan_seconds ends it sooner."""
@@ -33,6 +34,7 @@ class TellPlan(Asks[PlanTold | PlanRefused]):
     catalogue: CataloguePlace
     sent: Mapping[str, Any]  # JSON, as the caller sent it
     replay_seconds: int | None
+    local_of_config: tuple[LocalRecord, ...]
     manifest: Path | None
     revision: int
 

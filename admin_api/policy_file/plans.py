@@ -52,6 +52,7 @@ class Plans:
                     loaded.place,
                     wanted.sent,
                     wanted.replay_seconds,
+                    wanted.local_of_config,
                     manifest=manifest if in_force else None,
                     revision=in_force.revision if in_force else 0,
                 )

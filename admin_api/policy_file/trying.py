@@ -29,6 +29,7 @@ from blocklists.sources import known_references
 from resolver.policy.snapshot import PolicySnapshot
 from resolver.policy.subjects import Subjects
 from resolver.snapshot.clocks import now as moment
+from resolver.wire.local_records import LocalRecord
 
 _ACTOR = "plan"
 
@@ -44,10 +45,14 @@ class InForce:
 
 @dataclass(frozen=True, slots=True)
 class Try:
-    """A document that was sent, or the revision to go back to; and how far back to replay it."""
+    """A document that was sent, or the revision to go back to; and how far back to replay it.
+
+    `local_of_config` are the config's local names, which stand beside those of the plan.
+    """
 
     sent: Mapping[str, Any]  # policy, or to_revision
     replay_seconds: int | None = None
+    local_of_config: tuple[LocalRecord, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +86,7 @@ async def tried(
         conn = change.connection
         plan = await planned_by(conn, wanted.sent)
         await cover(conn, [one.name for one in plan.changes if one.kind == "list" and one.action != "create"])
-        await apply(change, plan, known_references(catalogue))
+        await apply(change, plan, known_references(catalogue), wanted.local_of_config)
         told = PlanTold(plan.revision, [told_change(one) for one in plan.changes], plan.kept)
         if wanted.replay_seconds is None:
             return told

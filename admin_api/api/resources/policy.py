@@ -31,7 +31,7 @@ async def plan(call: Call) -> ApiReply:
         if keeper.snapshot is None:
             raise BadRequest(503, "no policy is in force yet", Retry_After="1")
         now = InForce(keeper.snapshot, keeper.revision, context.subjects.subjects)
-    wanted = Try(call.body, seconds)
+    wanted = Try(call.body, seconds, tuple(context.access.local_names.of_config))
     told = await context.plans.tell(context.store, context.current.loaded, wanted, now, keeper.manifest_path)
     _check_local(call, [one["object"] for one in told.changes if one["after"] is not None])
     body = as_model(models.PlanReply, told)
@@ -72,7 +72,7 @@ async def _apply(call: Call) -> ApiReply:
         if not planned.revision == now == expected:
             raise StaleVersion(f"the policy (revision {now} now, planned against {expected})")
         _check_local(call, [one.object for one in planned.changes if one.after is not None])
-        await apply(change, planned, call.context.known)
+        await apply(change, planned, call.context.known, call.context.access.local_names.of_config)
         if any(one.kind == "local" and one.action == "create" for one in planned.changes):
             await check_count(change, call.context.settings.most_local_names)
     told = PlanTold(change.revision, [told_change(one) for one in planned.changes], planned.kept)

@@ -51,7 +51,7 @@ async def put_local_name(
     actor: str,
     request_id: str | None = None,
 ) -> WrittenLocalName:
-    """Make a local name what the body says; there are at most so many.
+    """Make a local name what the body says; there are at most so many. One that is not there has version 0.
 
     Raises Invalid, OwnedByFile, StaleVersion, TooMany, StoreAway.
     """
@@ -59,7 +59,7 @@ async def put_local_name(
     async with store.change(actor, request_id) as change:
         _check_mine(name, of_config)
         before = await local_names.find(change.connection, name)
-        if expected_version is not None and (before is None or before.version != expected_version):
+        if expected_version not in (None, 0 if before is None else before.version):
             raise StaleVersion(f"local name {name!r}")
         row = before
         if row is None or row.given != given:
@@ -167,13 +167,16 @@ async def _check_circles(change: Change, wanted: LocalRecord, of_config: Sequenc
     others = [row.record for row in await local_names.all_names(change.connection) if row.name != wanted.name]
     mistakes = await asyncio.to_thread(circle_mistakes, (*of_config, *others, wanted), {wanted.name})
     if mistakes:
-        raise Invalid([("/alias", text) for text in mistakes])
+        raise Invalid([("/alias", text) for _, text in mistakes])
 
 
-def circle_mistakes(records: tuple[LocalRecord, ...], changed: Collection[str]) -> list[str]:
-    """Circles among local names by way of those that changed, and chains that are too long, in finished sentences.
+def circle_mistakes(records: tuple[LocalRecord, ...], changed: Collection[str]) -> list[tuple[str, str]]:
+    """Circles among local names by way of those that changed, and chains that are too long.
+
+    Each with a changed name that it goes by, as a finished sentence.
 
     Others may be there already, by the config's names: no change of a name beside them mends or makes those.
     """
-    found = (one for one in circles(records) if not one.passed.isdisjoint(changed))
-    return [f"local name {one.name!r} {one.text}" for one in islice(found, MOST_MISTAKES)]
+    found = ((one, one.passed.intersection(changed)) for one in circles(records))
+    told = ((one, one.name if one.name in by else min(by)) for one, by in found if by)
+    return [(by, f"local name {one.name!r} {one.text}") for one, by in islice(told, MOST_MISTAKES)]

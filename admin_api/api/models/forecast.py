@@ -93,6 +93,7 @@ class RollOutGroup(BaseModel):
 
     name: str
     origin: str
+    version: int = Field(description="Version of the group, for If-Match.")
     state: RollOutState
     since: AwareDatetime | None
     until: AwareDatetime | None = Field(description="When its watch of single names ends (`monitor_until`).")

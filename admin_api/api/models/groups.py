@@ -71,6 +71,7 @@ class GroupItem(BaseModel):
     origin: Literal["bundled", "file", "api"]
     created_at: AwareDatetime
     updated_at: AwareDatetime
+    version: int = Field(description="For If-Match.")
     notes: list[str] = Field(default=[], description="Notes on how its settings interact.")
 
 

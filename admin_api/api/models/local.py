@@ -36,6 +36,7 @@ class LocalNameItem(BaseModel):
     )
     where: str = Field(description="`local`, the config's key; FILE:LINE; or `api`.")
     replaces_api: bool = Field(description="The API has another one of that name, which is not in force.")
+    version: int = Field(description="Version of the API's one, for If-Match; 0 where it has none.")
 
 
 class LocalNameItems(Listing[LocalNameItem]):

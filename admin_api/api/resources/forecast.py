@@ -122,6 +122,7 @@ def _item(
     return models.RollOutGroup(
         name=row.name,
         origin=row.origin,
+        version=row.version,
         state=stage.stage,
         since=stage.since,
         until=row.monitor_until,

@@ -118,6 +118,7 @@ class _Names:
             origin="file" if record.name in self.of_config else "api",
             where=record.origin,
             replaces_api=record.name in self.of_config and record.name in self.rows,
+            version=self.rows[record.name].version if record.name in self.rows else 0,
         )
 
 

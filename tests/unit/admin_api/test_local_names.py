@@ -45,6 +45,7 @@ async def test_local_names_are_listed_by_name_with_where_each_was_given(named: S
         "origin": "file",
         "where": "local",
         "replaces_api": False,
+        "version": 0,
     }
     assert page["items"][1]["reverse_of"] == []
     assert page["items"][2]["alias"] == "printer.office.example"
@@ -187,6 +188,39 @@ async def test_circles_by_way_of_the_config_are_refused(named: Served) -> None:
     assert (status, problem["errors"][0]["pointer"]) == (422, "/alias")
 
 
+async def test_circles_of_a_document_by_way_of_the_config_are_refused_with_their_place(named: Served) -> None:
+    config = (LocalRecord("a.example", alias="b.example"), LocalRecord("*.lab.example", alias="c.example"))
+    object.__setattr__(named.context, "access", access_of(WorkerSettings(local=config)))
+    document = await named.get("policy")
+    tag = f'"{document["revision"]}"'
+    circles = {
+        "b.example": (["a.example"], "a.example → b.example → a.example"),
+        "c.example": (["x.lab.example"], "c.example → *.lab.example → c.example"),
+    }
+    for name, (given, way) in circles.items():
+        document["policy"]["local"] = {name: given, "other.example": ["10.0.0.1"]}
+        for path in ("policy:plan", "policy:apply"):
+            status, problem = await said(named, "POST", path, document, If_Match=tag)
+            assert status == 422, path
+            assert {error["pointer"] for error in problem["errors"]} == {f"/policy/local/{name}"}
+            assert any(way in error["detail"] or name in error["detail"] for error in problem["errors"])
+    assert (await named.get("policy"))["revision"] == document["revision"]
+    document["policy"]["local"] = {"b.example": ["10.0.0.1"]}
+    assert await named.status("POST", "policy:apply", document, If_Match=tag) == 200
+
+
+async def test_the_way_back_into_a_circle_by_way_of_the_config_is_refused(served: Served) -> None:
+    assert await served.status("PUT", "local/b.example", {"alias": "a.example"}) == 201
+    revision = (await served.get("policy"))["revision"]
+    assert await served.status("DELETE", "local/b.example") == 204
+    config = (LocalRecord("a.example", alias="b.example"),)
+    object.__setattr__(served.context, "access", access_of(WorkerSettings(local=config)))
+    status, problem = await said(
+        served, "POST", "policy:rollback", {"to_revision": revision}, If_Match=f'"{revision + 1}"'
+    )
+    assert (status, problem["errors"][0]["pointer"]) == (422, "/to_revision")
+
+
 async def test_a_circle_of_others_is_nobodys_mistake_but_of_who_changes_it(served: Served) -> None:
     assert await served.status("PUT", "local/b.example", {"alias": "a.example"}) == 201
     # Where the config comes to close the circle: both are in force, and each is changed on its own.
@@ -299,7 +333,7 @@ async def test_a_document_that_says_nothing_of_local_names_leaves_them_and_an_em
     ]
     document["policy"]["local"] = {"a.example": ["b.example"], "b.example": ["a.example"]}
     status, problem = await said(served, "POST", "policy:plan", document)
-    assert (status, problem["errors"][0]["pointer"]) == (422, "/policy/local")
+    assert (status, problem["errors"][0]["pointer"]) == (422, "/policy/local/a.example")
 
 
 async def test_the_evidence_has_each_change_of_a_local_name(served: Served) -> None:
@@ -314,3 +348,27 @@ async def test_the_evidence_has_each_change_of_a_local_name(served: Served) -> N
         ),
         ("local name 'mirror.claude.ai' is no longer answered here", "tests (token:a-admin)"),
     ]
+
+
+async def test_two_who_change_a_name_do_not_overwrite_each_other(served: Served) -> None:
+    browser = await Browser.log_in(served, "admin")
+    (empty,) = [form for form in await browser.forms("/local") if form.fields.get("do") == "put"]
+    assert empty.fields["version"] == '"0"'
+    sent = {**empty.fields, "name": "a.test", "given": "10.0.0.1"}
+    await browser.send("/local", sent)
+    # Another one makes the same name, from a form that was there before it.
+    page, _ = await browser.send("/local", {**sent, "given": "10.0.0.2"}, status=412)
+    assert "is answered by 10.0.0.1. Saving replaces that" in page
+    assert "10.0.0.2</textarea>" in page
+    assert (await served.get("local/a.test"))["addresses"] == ["10.0.0.1"]
+    assert 'name="version" value="&#34;1&#34;"' in page  # now that they know what is there
+    await browser.send("/local", {**sent, "given": "10.0.0.2", "version": '"1"'})
+    (form,) = [form for form in await browser.forms("/local?change=a.test") if form.fields.get("do") == "put"]
+    assert (form.fields["name"], form.fields["version"]) == ("a.test", '"2"')
+    assert await served.status("PUT", "local/a.test", {"addresses": ["10.0.0.3"]}) == 200
+    await browser.send("/local", {**form.fields, "given": "10.0.0.4"}, status=412)
+    await browser.send("/local", {"do": "delete", "name": "a.test", "version": '"2"'}, status=412)
+    assert (await served.get("local/a.test"))["addresses"] == ["10.0.0.3"]
+    assert await served.status("DELETE", "local/a.test") == 204
+    page, _ = await browser.send("/local", {**form.fields, "given": "10.0.0.4"}, status=412)
+    assert "no longer there" in page

@@ -131,3 +131,14 @@ async def test_what_there_is_not_is_told(served: Served) -> None:
     assert await served.status("GET", f"reports/forecast?{window}", role="viewer") == 422
     assert await served.status("GET", "reports/forecast", role="lease") == 403
     await (await Browser.log_in(served, "operator")).send("/roll-out/default", {"do": "watch"}, 403)
+
+
+async def test_a_step_from_a_page_that_is_no_longer_true_is_refused_and_the_page_shown_anew(served: Served) -> None:
+    browser = await Browser.log_in(served, "admin")
+    for address in ("/roll-out", "/roll-out/default", "/groups"):
+        wanted = "mode" if address == "/groups" else "watch"
+        (form,) = [form for form in await browser.forms(address) if form.fields.get("do") == wanted]
+        assert await served.status("PATCH", "groups/default", {"description": f"seen from {address}"}) == 200
+        page, _ = await browser.send(form.action, form.fields, status=412)
+        assert "has been changed meanwhile" in page
+        assert (await served.get("groups/default"))["mode"] == "enforce"

@@ -78,7 +78,7 @@ class Keepers:
             access, state_dir, channel.use_subjects, log, history_days=days, outbox=self.outbox
         )
         self.restored = RestoredWatch(access, self.subjects.reload, log)
-        self.erasures = ClientErasures(access, state_dir, log)
+        self.erasures = ClientErasures(access, state_dir, log, most=settings.most_erasures)
         self.config_policy = ConfigPolicy(access, self.policy, channel, log)
         self.config_told = ConfigTold(access, log)
         self.gauges = Gauges(
@@ -126,6 +126,7 @@ class Keepers:
         """Counts of this process itself, by metric and label."""
         dropped = {("dropped", what): count for what, count in self.inbox.dropped.items()}
         dropped["dropped", "query_log_blocks"] = self.unreadable_blocks.count
+        dropped["dropped", "erasures"] = self.erasures.forgotten
         dropped["dropped", "node_spans"] = self.recorder.lost
         dropped["dropped", "evidence_reports"] = self.evidence.refused
         told = {**self.deliveries.own_counts(), **(self.mail.own_counts() if self.mail is not None else {})}

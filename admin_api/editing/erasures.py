@@ -15,6 +15,7 @@ from typing import Annotated, Any, Final
 from admin_api.editing.common import Said, read_address, validated
 from admin_api.query_log.erased import (
     EVENT,
+    MOST_ERASURES,
     ErasureNote,
     digest_of,
     matcher,
@@ -65,9 +66,15 @@ class _Body(Section):
 
 
 class ClientErasures:
-    """The one that erases. It has a query log from `start` on."""
+    """The one that erases. It has a query log from `start` on.
 
-    def __init__(self, access: StoreAccess, state_dir: Path, log: Log) -> None:
+    `forgotten` counts erasures that the journal had no room for any more.
+    """
+
+    def __init__(self, access: StoreAccess, state_dir: Path, log: Log, *, most: int = MOST_ERASURES) -> None:
+        """The journal has at most so many."""
+        self.forgotten = 0
+        self._most = most
         self._access = access
         self._state_dir = state_dir
         self._log = log
@@ -131,11 +138,12 @@ class ClientErasures:
                 forgotten = await asyncio.to_thread(self._write, note)
             except OSError as error:
                 raise StoreAway(f"the journal of erasures cannot be written: {error.strerror}") from error
+        self.forgotten += forgotten
         if forgotten:
             self._log.warning("the journal of erasures is full: its oldest are forgotten", forgotten=forgotten)
 
     def _write(self, note: ErasureNote) -> int:
-        return write_erasures(self._state_dir, [*read_erasures(self._state_dir), note])
+        return write_erasures(self._state_dir, [*read_erasures(self._state_dir), note], self._most)
 
     def _spawn(self, work: Coroutine[Any, Any, ErasedClient]) -> asyncio.Task[ErasedClient]:
         task = asyncio.create_task(work, name="erasure from the query log")

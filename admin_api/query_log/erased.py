@@ -23,7 +23,7 @@ from resolver.telemetry.query_block_lines import BlockClient
 ERASED_FILE: Final = "erasures.jsonl"
 """Below state_dir."""
 MOST_ERASURES: Final = 100_000
-"""Erasures that are noted; then the oldest are forgotten."""
+"""Erasures that are noted unless query_log.most_erasures says otherwise; then the oldest are forgotten."""
 EVENT: Final = "a client is erased from the query log"
 """Line of the log, which tells of an erasure elsewhere."""
 
@@ -72,12 +72,13 @@ def notes_of(text: str) -> Iterable[ErasureNote]:
     return (note for line in text.split("\n") if (note := _note_of(line)) is not None)
 
 
-def write_erasures(state_dir: Path, notes: Iterable[ErasureNote]) -> int:
-    """Write the journal anew; gives how many old ones were forgotten, being too many. Raises OSError."""
+def write_erasures(state_dir: Path, notes: Iterable[ErasureNote], most: int | None = None) -> int:
+    """Write the journal anew, with at most so many; gives how many old ones were forgotten. Raises OSError."""
     kept = merged(notes)
-    lines = [json.dumps(asdict(note), separators=(",", ":")) for note in kept[-MOST_ERASURES:]]
+    left_out = 0 if most is None else max(0, len(kept) - most)
+    lines = [json.dumps(asdict(note), separators=(",", ":")) for note in kept[left_out:]]
     write_whole(state_dir / ERASED_FILE, "".join(f"{line}\n" for line in lines).encode())
-    return max(0, len(kept) - MOST_ERASURES)
+    return left_out
 
 
 def merged(notes: Iterable[ErasureNote]) -> list[ErasureNote]:

@@ -118,6 +118,8 @@ class QueryLogSection(Section):
     """Days that the log is kept; then a day's file is removed."""
     max_mib: Annotated[int, Field(ge=1, le=1 << 20), NUMBER] = 512
     """Disk limit of the log, in MiB; the oldest days are removed first."""
+    most_erasures: Annotated[int, Field(ge=1_000, le=10_000_000), NUMBER] = 100_000
+    """Erasures of clients that the journal keeps, for a restore to repeat; then the oldest are forgotten."""
     clients: Annotated[Clients, fields.one_of("full", "network", "hidden")] = "full"
     """The part of a client's address in log and statistics: all, its network (/24, /48), or nothing."""
 

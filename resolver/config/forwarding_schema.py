@@ -88,6 +88,10 @@ class LimitsSection(Section):
     """Client addresses whose policy a worker remembers."""
     views: Positive = _LIMITS.views
     """Views (groups, exemptions, their ends) whose answers a worker keeps ready."""
+    policy_walks: Positive = _LIMITS.policy_walks
+    """Names whose rules a worker remembers, on them and above."""
+    policy_decisions: Positive = _LIMITS.policy_decisions
+    """Decisions that a worker remembers of names for which patterns were searched, by view."""
     response_rates: Positive = _LIMITS.response_rates
     """Kinds of responses, by client network, whose rate a worker knows (rate_limits)."""
     queries_in_flight: Positive = _LIMITS.queries_in_flight

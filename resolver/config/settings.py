@@ -89,6 +89,8 @@ class Limits:
     answer_table_entries: int = 100_000
     clients: int = 65_536  # client addresses whose view is remembered
     views: int = 10_000  # that have answers ready
+    policy_walks: int = 10_000  # names whose rules, on them and above, are remembered
+    policy_decisions: int = 10_000  # of names with patterns or conditions of their own, by view
     response_rates: int = 20_000  # kinds of responses whose rate is known, where responses are limited
     queries_in_flight: int = 10_000
     queries_in_flight_per_client: int = 1_000  # a client may be a whole office behind one address
@@ -298,6 +300,7 @@ class ControlSettings:
     query_log: bool = True
     retention_days: int = 30
     max_mib: int = 512
+    most_erasures: int = 100_000
     clients: str = "full"  # full, network or hidden
     catalogue: str | None = None  # the folder of an older one that is kept; None: the bundled
     feed: FeedSettings | None = None

@@ -172,7 +172,7 @@ def control_settings(config: Config) -> ControlSettings:
         statistics=config.statistics.enabled,
         **config.statistics.model_dump(exclude={"enabled"}),
         query_log=config.query_log.enabled,
-        **config.query_log.model_dump(include={"retention_days", "max_mib", "clients"}),
+        **config.query_log.model_dump(include={"retention_days", "max_mib", "most_erasures", "clients"}),
         feed=_feed(config.policy.catalogue),
         fetch_max_mib=config.subscriptions.max_mib,
         fetch_timeout_seconds=config.subscriptions.timeout_seconds,

@@ -14,7 +14,7 @@ import marisa_trie
 from resolver.policy.groups import CompiledGroup
 from resolver.policy.rule_layer import Member, Rank, RuleLayer, RuleSet, Source
 from resolver.policy.rule_syntax import Rule, RuleForm, RuleKind
-from resolver.policy.snapshot import PolicySnapshot
+from resolver.policy.snapshot import PolicyMemory, PolicySnapshot
 from resolver.policy.stack import RuleStack
 from resolver.wire.local_records import NO_LOCAL_NAMES, PolicyLocalNames
 
@@ -203,7 +203,11 @@ def _is_text(*values: object) -> None:
 
 
 def load_policy(
-    revision: int, layers: Sequence[RuleLayer], groups: bytes, local: PolicyLocalNames = NO_LOCAL_NAMES
+    revision: int,
+    layers: Sequence[RuleLayer],
+    groups: bytes,
+    local: PolicyLocalNames = NO_LOCAL_NAMES,
+    memory: PolicyMemory | None = None,
 ) -> PolicySnapshot:
     """The snapshot of layers, the lowest first, what `compile_groups` made, and local names."""
     plain = json.loads(groups)
@@ -217,6 +221,7 @@ def load_policy(
         frozenset(plain["own_vendors"]),
         scopes,
         local,
+        memory,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -18,8 +19,22 @@ from resolver.wire.local_records import NO_LOCAL_NAMES, PolicyLocalNames
 
 _MOST_ROWS = 100_000  # remembered decisions; names of the same rules share one
 _MOST_VIEWS = 50_000  # remembered, beside one a group
-_MOST_DECIDED = 10_000  # of names, by view
-_MOST_WALKS = 10_000  # remembered: of names that have rules, on them or above
+
+
+class PolicyMemory:
+    """How many walks (of names that have rules, on them or above) and decisions (of names, by view) are remembered.
+
+    `dropped` counts those that were forgotten because there were as many.
+    """
+
+    __slots__ = ("dropped", "most_decided", "most_walks")
+
+    def __init__(
+        self, most_walks: int = 10_000, most_decided: int = 10_000, dropped: Counter[str] | None = None
+    ) -> None:
+        self.most_walks = most_walks
+        self.most_decided = most_decided
+        self.dropped: Counter[str] = Counter() if dropped is None else dropped
 
 
 class Walk:
@@ -48,6 +63,7 @@ class PolicySnapshot:
         own_vendors: frozenset[str],
         scopes: Mapping[str, Sequence[str]] | None = None,
         local: PolicyLocalNames = NO_LOCAL_NAMES,
+        memory: PolicyMemory | None = None,
     ) -> None:
         """`scopes` are the sets, vendors and lists that an exemption may name, with the sources they stand for.
 
@@ -56,6 +72,7 @@ class PolicySnapshot:
         self.revision = revision
         self.stack = stack
         self.local = local
+        self._memory = PolicyMemory() if memory is None else memory
         self._scopes = scopes or {}
         self._index_of = {source.key: index for index, source in enumerate(stack.sources)}
         self._numbers = itertools.count(len(groups))
@@ -173,7 +190,8 @@ class PolicySnapshot:
     def _walk_of(self, key: bytes, walked: Walked) -> Walk:
         walk = Walk(key, walked, is_searched=self.stack.must_search(walked))
         if walked:
-            if len(self._walks) >= _MOST_WALKS:
+            if len(self._walks) >= self._memory.most_walks:
+                self._memory.dropped["policy_walks"] += len(self._walks)
                 self._walks.clear()
             self._walks[key] = walk
         return walk
@@ -185,7 +203,8 @@ class PolicySnapshot:
         name = (view.number, key)
         decision = self._decided.get(name)
         if decision is None:
-            if len(self._decided) >= _MOST_DECIDED:
+            if len(self._decided) >= self._memory.most_decided:
+                self._memory.dropped["policy_decisions"] += len(self._decided)
                 self._decided.clear()
             decision = self._decided[name] = decision_on(self.stack, view, self.stack.matches(key, walked), key)
         return decision

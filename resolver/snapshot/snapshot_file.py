@@ -29,7 +29,7 @@ from resolver.errors import SnapshotError
 from resolver.policy.compiled_format import FORMAT
 from resolver.policy.compiler import CompiledRules, load_layer, load_policy
 from resolver.policy.rule_layer import RuleLayer
-from resolver.policy.snapshot import PolicySnapshot
+from resolver.policy.snapshot import PolicyMemory, PolicySnapshot
 from resolver.snapshot.local_file import read_local
 from resolver.snapshot.manifests import (
     MALFORMED,
@@ -101,7 +101,13 @@ def _told(folder: Path) -> Iterator[None]:
         raise SnapshotError(f"cannot write the compiled policy to {folder}: {error.strerror}") from error
 
 
-def open_snapshot(manifest: Manifest, *, check: bool = True, like: PolicySnapshot | None = None) -> PolicySnapshot:
+def open_snapshot(
+    manifest: Manifest,
+    *,
+    check: bool = True,
+    like: PolicySnapshot | None = None,
+    memory: PolicyMemory | None = None,
+) -> PolicySnapshot:
     """Map a snapshot's files. Raises SnapshotError when any of them is not as it was written.
 
     `check` reads every octet; leave it out only where another process of the same start has just done so. Layers that
@@ -114,7 +120,7 @@ def open_snapshot(manifest: Manifest, *, check: bool = True, like: PolicySnapsho
         if check:
             check_file(groups, manifest.groups)
         local = _open_local(folder, manifest.local, check=check, like=like)
-        return load_policy(manifest.revision, layers, read_own(groups), local)
+        return load_policy(manifest.revision, layers, read_own(groups), local, memory)
     except OSError as error:
         raise SnapshotError(f"{manifest.path}: {error.filename or ''}: {error.strerror or error}") from error
     except (*MALFORMED, StopIteration, MemoryError) as error:

@@ -25,6 +25,7 @@ from resolver.listeners.connections import Connections
 from resolver.listeners.stream import StreamListener, speak_tcp
 from resolver.listeners.turns import Turns
 from resolver.listeners.udp import udp_listener
+from resolver.policy.snapshot import PolicyMemory
 from resolver.snapshot.manifests import read_manifest
 from resolver.snapshot.snapshot_file import open_snapshot
 from resolver.system.channel import MessageChannel, Refusal
@@ -72,16 +73,18 @@ class Worker:
             await upkeep.new_cells(), detailed=telemetry.statistics, clients=telemetry.clients
         )
         events = socket.socket(fileno=first.sockets.events)
+        limits = settings.limits
+        memory = PolicyMemory(limits.policy_walks, limits.policy_decisions, counters.dropped)
         parts = AnsweringParts(
             settings,
             first.cookie_secret,
             # No name for it here: what this frame held would stay mapped for ever.
-            open_snapshot(read_manifest(first.manifest), check=not first.is_checked),
+            open_snapshot(read_manifest(first.manifest), check=not first.is_checked, memory=memory),
             counters,
             QueryEvents(events, telemetry.query_log, counters.dropped),
             _unlisted_names(settings, events, counters),
         )
-        orders = Orders(self._channel, parts)
+        orders = Orders(self._channel, parts, memory)
         if first.subjects is not None:
             await orders.use_subjects(first.subjects)
         networks = parts.pipeline.clients.networks

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from resolver.errors import ListenError, SnapshotError, SubjectsError
-from resolver.policy.snapshot import PolicySnapshot
+from resolver.policy.snapshot import PolicyMemory, PolicySnapshot
 from resolver.snapshot.clocks import now
 from resolver.snapshot.journal_places import Position
 from resolver.snapshot.manifests import read_manifest
@@ -39,9 +39,11 @@ if TYPE_CHECKING:
 class Orders:
     """Orders of the supervisor to one worker, carried out once it has its parts."""
 
-    def __init__(self, channel: MessageChannel, parts: AnsweringParts) -> None:
+    def __init__(self, channel: MessageChannel, parts: AnsweringParts, memory: PolicyMemory) -> None:
+        """`memory` bounds what each policy remembers."""
         self._channel = channel
         self._parts = parts
+        self._memory = memory
         self._encrypted: EncryptedListeners | None = None
         self._journal: JournalReader | None = None
 
@@ -85,7 +87,7 @@ class Orders:
         like = self._parts.pipeline.snapshot  # most changes leave most of it as it is
 
         def opened() -> PolicySnapshot:
-            snapshot = open_snapshot(read_manifest(manifest), like=like)
+            snapshot = open_snapshot(read_manifest(manifest), like=like, memory=self._memory)
             self._parts.local_names.prepared(snapshot.local)
             return snapshot
 

@@ -86,6 +86,20 @@ async def test_an_erasure_that_a_killed_process_left_is_done_at_the_next_start(s
     assert not [path for path in folder.iterdir() if b"secret" in path.read_bytes()]
 
 
+async def test_what_the_journal_has_no_room_for_is_forgotten_counted_and_logged(served: Served) -> None:
+    fill(served.store_folder)
+    served.context.erasures._most = 2
+    async with written(served):
+        for number in range(4):
+            assert (await erase(served, {"client": f"10.0.9.{number}", "reason": "asked for"}))[0] == 200
+    key = served.store.audit_key
+    assert [note.digest for note in read_erasures(served.store_folder)] == [
+        digest_of(key, f"10.0.9.{number}") for number in (2, 3)
+    ]
+    assert served.context.erasures.forgotten == 2
+    assert [facts["forgotten"] for event, facts in served.log.lines if event.startswith("the journal of")] == [1, 1]
+
+
 async def test_where_no_query_log_is_kept_none_is_erased_from(served: Served) -> None:
     status, body = await erase(served, {"client": GONE, "reason": "asked for"})
     assert (status, "query_log.enabled" in body["detail"]) == (404, True)

@@ -52,10 +52,9 @@ def test_each_client_is_there_once_with_the_last_erasure(tmp_path: Path) -> None
     assert read_erasures(tmp_path) == [note("10.0.0.3", 1), note("10.0.0.2", 5)]
 
 
-def test_the_oldest_are_forgotten_beyond_the_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(erased, "MOST_ERASURES", 2)
+def test_the_oldest_are_forgotten_beyond_the_bound(tmp_path: Path) -> None:
     notes = [note(f"10.0.0.{number}", number) for number in range(3)]
-    assert write_erasures(tmp_path, notes) == 1
+    assert write_erasures(tmp_path, notes, 2) == 1
     assert read_erasures(tmp_path) == notes[1:]
 
 

@@ -141,7 +141,9 @@ limits:
             random_case=True,
         ),
         cache=CacheSettings(16 << 20, 1, 2, 3, 4, prefetch=False),
-        limits=Limits(1, 2, 10_000, 9, 3, 33, 35, 1.5, 36, 34, 4, 44, 5, 6.5, 8, 9, 7, 10, 11, 12, 14, 15, 13),
+        limits=Limits(
+            1, 2, 10_000, 10_000, 10_000, 9, 3, 33, 35, 1.5, 36, 34, 4, 44, 5, 6.5, 8, 9, 7, 10, 11, 12, 14, 15, 13
+        ),
         rates=RateLimits(11, "truncate", ("127.0.0.0/8", "::1/128"), 12, 3),
         server=Identity("east-1", "none of yours"),
         telemetry=TelemetrySettings(False, str(config.state_dir / "counters"), "all", "network"),

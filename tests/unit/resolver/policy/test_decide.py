@@ -8,12 +8,20 @@ from typing import Any
 
 import pytest
 
-from resolver.policy.compiler import RuleSource, SourceRule, compile_groups, compile_rules, policy_in_memory
+from resolver.policy.compiler import (
+    RuleSource,
+    SourceRule,
+    compile_groups,
+    compile_rules,
+    layer_in_memory,
+    load_policy,
+    policy_in_memory,
+)
 from resolver.policy.decision import Decision, Verdict
 from resolver.policy.groups import CompiledGroup
 from resolver.policy.rule_layer import Rank, Source
 from resolver.policy.rule_syntax import parse_rule
-from resolver.policy.snapshot import PolicySnapshot
+from resolver.policy.snapshot import PolicyMemory, PolicySnapshot
 from resolver.wire.names import key_of, parse_name
 
 
@@ -321,3 +329,17 @@ def test_a_name_that_was_decided_on_before_is_decided_alike_for_each_group_and_b
             assert decide(again, name, client) == decide(made(), name, client), (name, client)
     assert {decide(again, name).verdict for name in names} == {Verdict.BLOCK, Verdict.ALLOW}
     assert decide(again, "abc.plain.example", "127.0.0.2").verdict is Verdict.EXEMPT
+
+
+def test_what_a_policy_remembers_is_bounded_and_counted_and_changes_no_decision() -> None:
+    rules = compile_rules([own("house", block("listed.example", "a*.pattern.example"))])
+    groups = compile_groups([CompiledGroup("default", block=frozenset({"house"}))], ())
+    memory = PolicyMemory(most_walks=2, most_decided=1)
+    snapshot = load_policy(7, [layer_in_memory(rules)], groups, memory=memory)
+    names = [f"n{number}.listed.example" for number in range(5)]
+    assert {decide(snapshot, name).verdict for name in names * 2} == {Verdict.BLOCK}
+    assert memory.dropped["policy_walks"] == 8
+    assert memory.dropped["policy_decisions"] == 0
+    searched = [f"{letter}.pattern.example" for letter in ("ab", "b", "ac")]
+    assert [decide(snapshot, name).verdict for name in searched] == [Verdict.BLOCK, Verdict.ALLOW, Verdict.BLOCK]
+    assert memory.dropped["policy_decisions"] == 2

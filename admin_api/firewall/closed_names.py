@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from admin_api.firewall.open_names import OpenNames
+from admin_api.firewall.stopping import IsStopped, never, until_stopped
 from blocklists.own_networks import OwnNetwork
 from resolver.errors import RuleError
 from resolver.policy.rule_layer import Source
@@ -47,16 +48,20 @@ class ClosedNames:
 
 
 def closed_names(
-    policy: PolicySnapshot, view: View, is_wanted: Callable[[Source], bool], given: LocalData | None = None
+    policy: PolicySnapshot,
+    view: View,
+    is_wanted: Callable[[Source], bool],
+    given: LocalData | None = None,
+    is_stopped: IsStopped = never,
 ) -> ClosedNames:
     """Find the names that rules of some sources close for a view, none of the local names `given` among them.
 
-    Raises RuleError where they are too many.
+    Raises RuleError where they are too many, Stopped.
     """
     stack, found = policy.stack, ClosedNames()
     wanted = frozenset(index for index, source in enumerate(stack.sources) if is_wanted(source))
     names: list[tuple[bytes, RuleForm]] = []
-    for key, rule_set in stack.entries():
+    for key, rule_set in until_stopped(stack.entries(), is_stopped):
         blocks = [member for member in rule_set.members if member.source in wanted and not member.allow]
         forms = {member.form for member in blocks if member.kind is RuleKind.NAME and not is_ip_key(key)}
         names += [(key, form) for form in forms]
@@ -64,8 +69,8 @@ def closed_names(
         if len(names) > MOST_RULES:
             raise RuleError(f"these are more than {MOST_RULES} rules: ask for a part of them (set=)")
     found.left_out += sum(one.source in wanted and not one.allow for one in stack.layers[-1].regexes)
-    open_names = OpenNames(policy, view, given)
-    for key, form in names:
+    open_names = OpenNames(policy, view, given, is_stopped)
+    for key, form in until_stopped(names, is_stopped):
         _sort(found, open_names, key, form)
     found.alone -= found.with_below
     return found
@@ -83,15 +88,19 @@ def _sort(found: ClosedNames, open_names: OpenNames, key: bytes, form: RuleForm)
 
 
 def closed_networks(
-    policy: PolicySnapshot, view: View, networks: Sequence[OwnNetwork], given: LocalData | None = None
+    policy: PolicySnapshot,
+    view: View,
+    networks: Sequence[OwnNetwork],
+    given: LocalData | None = None,
+    is_stopped: IsStopped = never,
 ) -> list[str]:
-    """The networks of vendors of which nothing is open for a view, by a local name neither."""
+    """The networks of vendors of which nothing is open for a view, by a local name neither. Raises Stopped."""
     owners = {one.owner for one in networks}
     vendor_of = {index: source.vendor for index, source in enumerate(policy.stack.sources) if source.vendor in owners}
-    open_names = OpenNames(policy, view, given)
+    open_names = OpenNames(policy, view, given, is_stopped)
     known: set[str | None] = set()
     opened: set[str | None] = set()
-    for key, rule_set in policy.stack.entries():
+    for key, rule_set in until_stopped(policy.stack.entries(), is_stopped):
         for member in rule_set.members:
             vendor = vendor_of.get(member.source)
             if vendor is None or vendor in opened:

@@ -6,6 +6,7 @@ from bisect import bisect_left
 from collections.abc import Iterator
 from typing import Final
 
+from admin_api.firewall.stopping import IsStopped, never, until_stopped
 from resolver.errors import RuleError
 from resolver.policy.decision import Verdict
 from resolver.policy.rule_layer import Member, Rank, RuleSet
@@ -28,14 +29,17 @@ class OpenNames:
     open. `given` are all local names: they are answered before the policy is asked, and so are open.
     """
 
-    def __init__(self, policy: PolicySnapshot, view: View, given: LocalData | None = None) -> None:
+    def __init__(
+        self, policy: PolicySnapshot, view: View, given: LocalData | None = None, is_stopped: IsStopped = never
+    ) -> None:
+        """Raises Stopped."""
         self._policy = policy
         self._view = view
         self._given = given or _NO_LOCAL_NAMES
         self._opens: dict[RuleSet, bool] = {}  # few sets are shared by many names
         opened: list[bytes] = []
         unsure = {b""} if any(self._may_open(regex) for regex in policy.stack.layers[-1].regexes) else set()
-        for key, rule_set in policy.stack.entries():
+        for key, rule_set in until_stopped(policy.stack.entries(), is_stopped):
             if is_ip_key(key):
                 continue
             if self._speaks_up(rule_set):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable
 
 from admin_api.api import models
@@ -12,6 +13,7 @@ from admin_api.editing.errors import Invalid
 from admin_api.editing.refusals import BadRequest
 from admin_api.firewall.closed_names import closed_names, closed_networks
 from admin_api.firewall.kept_lists import MOST_WAITING, Asked, MadeList
+from admin_api.firewall.stopping import IsStopped
 from blocklists.own_networks import own_networks
 from resolver.config.references import ALL_LISTS
 from resolver.errors import RuleError
@@ -26,8 +28,9 @@ async def domains(call: Call) -> ApiReply:
     policy, view = _policy(call, query.group)
     is_wanted, is_plain = _wanted(call, policy, query.set), query.format == "plain"
 
-    def make() -> MadeList:
-        found = closed_names(policy, view, is_wanted, call.context.access.local_names.prepared(policy.local))
+    def make(is_stopped: IsStopped) -> MadeList:
+        given = call.context.access.local_names.prepared(policy.local)
+        found = closed_names(policy, view, is_wanted, given, is_stopped)
         left_out = found.left_out + (len(found.alone) if is_plain else 0)
         return MadeList.of(found.plain() if is_plain else found.wildcard(), left_out)
 
@@ -40,8 +43,9 @@ async def networks(call: Call) -> ApiReply:
     policy, view = _policy(call, query.group)
     known = own_networks().vendors
 
-    def make() -> MadeList:
-        found = closed_networks(policy, view, known, call.context.access.local_names.prepared(policy.local))
+    def make(is_stopped: IsStopped) -> MadeList:
+        given = call.context.access.local_names.prepared(policy.local)
+        found = closed_networks(policy, view, known, given, is_stopped)
         return MadeList.of(found, len(known) - len(found))
 
     return await _reply(call, policy, ("networks", query.group), make)
@@ -74,7 +78,7 @@ def _wanted(call: Call, policy: PolicySnapshot, wanted: str | None) -> Callable[
     return is_wanted
 
 
-async def _reply(call: Call, policy: PolicySnapshot, asked: Asked, make: Callable[[], MadeList]) -> ApiReply:
+async def _reply(call: Call, policy: PolicySnapshot, asked: Asked, make: Callable[[IsStopped], MadeList]) -> ApiReply:
     """The list as it was made for this policy, or made now: in a thread, as one of the plans at once."""
     kept, plans = call.context.firewall_lists, call.context.plans
     made = kept.find(policy, asked)
@@ -91,8 +95,11 @@ async def _reply(call: Call, policy: PolicySnapshot, asked: Asked, make: Callabl
     return plain_text(made.text, {"X-Moatdns-Lines": str(made.lines), "X-Moatdns-Left-Out": str(made.left_out)})
 
 
-async def _made(make: Callable[[], MadeList]) -> MadeList:
+async def _made(make: Callable[[IsStopped], MadeList]) -> MadeList:
+    is_over = threading.Event()
     try:
-        return await asyncio.to_thread(make)
+        return await asyncio.to_thread(make, is_over.is_set)
     except RuleError as error:
         raise BadRequest(409, str(error)) from None
+    finally:
+        is_over.set()  # when its time is over, the thread ends, too

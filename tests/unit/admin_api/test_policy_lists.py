@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import itertools
+import threading
 import time
 from typing import Any
 
@@ -11,6 +13,7 @@ import pytest
 
 from admin_api.api.resources import policy_lists
 from admin_api.firewall import closed_names
+from admin_api.firewall.stopping import until_stopped
 from blocklists.sources import compile_policy
 from resolver.answering.explaining import access_of
 from resolver.config.policy_schema import Policy
@@ -204,6 +207,22 @@ async def test_many_that_ask_for_one_list_have_it_made_once_and_those_beyond_are
     assert len(made) == 1
     assert served.context.plans.refused == 4
     assert await lines(served, "policy/networks") == ["192.0.2.0/24"]
+
+
+async def test_the_work_on_a_list_ends_when_its_time_is_over(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    ended = threading.Event()
+
+    def closed_for_ever(*given: Any) -> list[str]:
+        try:
+            return list(until_stopped(map(str, itertools.count()), given[-1]))
+        finally:
+            ended.set()
+
+    monkeypatch.setattr(policy_lists, "closed_networks", closed_for_ever)
+    monkeypatch.setattr(served.context.plans, "_seconds", 0.2)
+    in_force(served)
+    assert await served.status("GET", "policy/networks", role="viewer") == 503
+    assert await asyncio.to_thread(ended.wait, 5)
 
 
 @pytest.mark.parametrize(

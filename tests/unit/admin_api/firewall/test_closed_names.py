@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from admin_api.firewall.closed_names import ClosedNames, closed_names, closed_networks
+from admin_api.firewall.stopping import Stopped
 from blocklists.own_networks import OwnNetwork, own_networks
 from resolver.errors import RuleError
 from resolver.policy.compiler import RuleSource, SourceRule, compile_groups, compile_rules, policy_in_memory
@@ -211,3 +212,12 @@ def test_thousands_of_patterns_that_may_open_cost_no_more_than_their_number() ->
     assert found.plain() == ["acme.example"]
     assert len(found.alone) == 501
     assert time.process_time() - began < 5
+
+
+def test_a_list_that_nobody_waits_for_any_more_is_not_made() -> None:
+    made = policy()
+    view, _ = made.view_of("127.0.0.1")
+    with pytest.raises(Stopped):
+        closed_names(made, view, lambda _: True, None, lambda: True)
+    with pytest.raises(Stopped):
+        closed_networks(made, view, own_networks().vendors, None, lambda: True)

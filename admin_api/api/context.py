@@ -15,6 +15,7 @@ from admin_api.editing.erasures import ClientErasures
 from admin_api.editing.exemption_checks import Terms
 from admin_api.evidence.desk import EvidenceDesk
 from admin_api.firewall.kept_lists import KeptLists
+from admin_api.forecast.kept_counts import KeptCounts
 from admin_api.outbox.delivery import Deliveries
 from admin_api.outbox.receivers import Outbox
 from admin_api.policy_file.plans import Plans
@@ -67,6 +68,7 @@ class Context:
     began: float  # when the service started, Unix time
     config_problems: Callable[[], Sequence[str]]  # why the config's policy is not in force; none when it is
     firewall_lists: KeptLists = field(default_factory=KeptLists)
+    forecast_counts: KeptCounts = field(default_factory=KeptCounts)
     upstream_troubles: Callable[[], Sequence[str]] = tuple  # which upstreams do not answer, in finished phrases
 
     @property

@@ -68,12 +68,13 @@ class _Body(Section):
 class ClientErasures:
     """The one that erases. It has a query log from `start` on.
 
-    `forgotten` counts erasures that the journal had no room for any more.
+    `forgotten` counts erasures that the journal had no room for any more; `steps` those that were begun, and ended.
     """
 
     def __init__(self, access: StoreAccess, state_dir: Path, log: Log, *, most: int = MOST_ERASURES) -> None:
         """The journal has at most so many."""
         self.forgotten = 0
+        self.steps = 0
         self._most = most
         self._access = access
         self._state_dir = state_dir
@@ -138,6 +139,7 @@ class ClientErasures:
                 forgotten = await asyncio.to_thread(self._write, note)
             except OSError as error:
                 raise StoreAway(f"the journal of erasures cannot be written: {error.strerror}") from error
+        self.steps += 1
         self.forgotten += forgotten
         if forgotten:
             self._log.warning("the journal of erasures is full: its oldest are forgotten", forgotten=forgotten)

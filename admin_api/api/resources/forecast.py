@@ -16,6 +16,7 @@ from admin_api.child_process import in_child
 from admin_api.editing.errors import Invalid
 from admin_api.editing.refusals import BadRequest
 from admin_api.forecast.counting import CountedLog, GroupCount
+from admin_api.forecast.kept_counts import AskedCount, TimedCount
 from admin_api.forecast.messages import FORECAST_CHANNEL, CountLog
 from admin_api.forecast.stages import MOST_ROWS, WATCH_DAYS, GroupStage, stage_of
 from admin_api.forecast.unwatched import unwatched
@@ -47,13 +48,8 @@ async def show(call: Call) -> ApiReply:
         stages = await _stages(connection, asked, datetime.now(UTC))
     counted = CountedLog([], None, [_NO_LOG])
     if context.settings.query_log:
-        order = CountLog(context.state_dir, start.timestamp(), end.timestamp(), query.group)
-        async with context.plans.turn():
-            try:
-                counted = await in_child(_CHILD, FORECAST_CHANNEL, order, MoatdnsError, "the forecast")
-            except MoatdnsError as error:
-                raise BadRequest(503, str(error), Retry_After="5") from None
-        context.unreadable_blocks.note_all(counted.unreadable)
+        timed = await _counted(call, start, end)
+        start, end, counted = timed.start, timed.end, timed.counted
     on_node = (await context.statistics.summary(start, end))["clients"] if context.settings.statistics else None
     kept = context.settings.clients
     return ApiReply(
@@ -70,6 +66,25 @@ async def show(call: Call) -> ApiReply:
             ],
         )
     )
+
+
+async def _counted(call: Call, start: datetime, end: datetime) -> TimedCount:
+    """What the log has of a time; or what it had when the same was asked a moment ago. Raises BadRequest (503)."""
+    query: models.ForecastQuery = call.query
+    context, kept = call.context, call.context.forecast_counts
+    asked = AskedCount(context.policy.revision, context.erasures.steps, query.group, query.start, query.end)
+    if (found := kept.find(asked)) is not None:
+        return found
+    order = CountLog(context.state_dir, start.timestamp(), end.timestamp(), query.group)
+    async with context.plans.turn():
+        try:
+            counted = await in_child(_CHILD, FORECAST_CHANNEL, order, MoatdnsError, "the forecast")
+        except MoatdnsError as error:
+            raise BadRequest(503, str(error), Retry_After="5") from None
+    context.unreadable_blocks.note_all(counted.unreadable)
+    made = TimedCount(start, end, counted)
+    kept.keep(asked, made)
+    return made
 
 
 async def roll_out(call: Call) -> ApiReply:

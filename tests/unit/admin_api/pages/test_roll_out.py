@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
+from admin_api.api.resources import forecast
+from admin_api.child_process import in_child
 from admin_api.query_log import files
 from admin_api.store import tokens
 from tests.support.log_blocks import add_rows
@@ -142,3 +145,22 @@ async def test_a_step_from_a_page_that_is_no_longer_true_is_refused_and_the_page
         page, _ = await browser.send(form.action, form.fields, status=412)
         assert "has been changed meanwhile" in page
         assert (await served.get("groups/default"))["mode"] == "enforce"
+
+
+async def test_a_page_that_is_looked_at_again_counts_nothing_again(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[object] = []
+
+    async def counting(*given: Any) -> Any:
+        made.append(given)
+        return await in_child(*given)
+
+    monkeypatch.setattr(forecast, "in_child", counting)
+    browser = await Browser.log_in(served, "admin")
+    pages = [(await browser.get("/roll-out/default"))[0] for _ in range(3)]
+    assert len(made) == 1
+    assert all("Forecast" in page for page in pages)
+    served.context.erasures.steps += 1
+    await browser.get("/roll-out/default")
+    assert len(made) == 2

@@ -131,7 +131,7 @@ class Fragile:
     """A pipeline that answers with the query, and fails at one name."""
 
     clients = SimpleNamespace(next_change=math.inf, known={}, by_octets={}, at=lambda _: None, met=lambda *_: None)
-    ready = None
+    ready = SimpleNamespace(answer=lambda *_: None)
 
     def answer_now(self, query: bytes, client: object, transport: Transport) -> bytes:
         if b"broken" in query:

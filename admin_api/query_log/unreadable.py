@@ -47,13 +47,13 @@ class UnreadableBlocks:
             self.note(day, number)
 
     def lacks(self, first_day: str = "", last_day: str = "9") -> Iterator[str]:
-        """What is missing for them of these days, as a finished sentence."""
+        """The sentence that tells what is missing for them of these days."""
         met = self._known.copy()
         yield from lacks_of([place for place in met if first_day <= place[0] <= last_day])
 
 
 def lacks_of(places: Iterable[BlockPlace]) -> Iterator[str]:
-    """What is missing for these blocks, as a finished sentence."""
+    """The sentence that tells what is missing for these blocks."""
     by_day = Counter(day for day, _ in places)
     if by_day:
         days = sorted(by_day)

@@ -18,7 +18,7 @@ KEPT_SECONDS: Final = 300.0
 
 @dataclass(frozen=True, slots=True)
 class AskedCount:
-    """What a forecast was asked for, under the policy of a revision; None where the caller left it out.
+    """A count that a forecast asks for, under the policy of a revision; None where the caller left it out.
 
     `erasures` is how far erasures from the log have come: a client who is erased is in no count from before.
     """
@@ -32,7 +32,7 @@ class AskedCount:
 
 @dataclass(frozen=True, slots=True)
 class TimedCount:
-    """What was counted, and of which time."""
+    """A count, and the time that it is of."""
 
     start: datetime
     end: datetime

@@ -29,6 +29,7 @@ from resolver.config.fields import secret
 from resolver.config.schema import Config
 from resolver.errors import MoatdnsError
 from resolver.system.privileges import Account
+from resolver.system.scheduling import give_way
 from resolver.system.state_files import writing_whole
 
 app = typer.Typer()
@@ -61,6 +62,7 @@ def back_up(
         fail(f"{file} is in the state directory, and would be lost with it: write it elsewhere", code=2)
     account = owner_account(loaded)
     progress = ProgressLine()
+    give_way()
     try:
         text = path.read_bytes() if path is not None else None
         with writing_whole(file) as out, acting_as(account):  # the file is whose who runs this

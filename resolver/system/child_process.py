@@ -17,8 +17,8 @@ from typing import Protocol, TypeVar
 
 from resolver.errors import ChannelClosed, ChannelError, MoatdnsError
 from resolver.system.channel import MOST_LINE_BYTES, Asks, MessageChannel, MessageSet, Received
+from resolver.system.scheduling import give_way
 
-_NICE = 10  # serving comes first
 _LAST_SECONDS = 5.0  # between the end of a channel and that of its process
 
 # By default each thread takes a heap of its own, which keeps what it once took; under the interpreter's lock it buys
@@ -175,7 +175,7 @@ def work_for_parent(messages: MessageSet, take: Callable[[object], object], *, t
     Signals as `ignore_signals` has them.
     """
     ignore_signals(terminates=terminates)
-    os.nice(_NICE)
+    give_way()
     gc.disable()  # a million rules make no cycles, and the process ends soon
     with (
         socket.socket(fileno=int(sys.argv[1])) as ours,

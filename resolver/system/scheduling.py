@@ -1,7 +1,8 @@
-"""A callback's share of a worker's loop."""
+"""Shares of what serves: a callback's of a worker's loop, and that of work beside it of the processor."""
 
 from __future__ import annotations
 
+import os
 from typing import Final
 
 CALLBACK_SECONDS: Final = 0.0005
@@ -10,3 +11,10 @@ CALLBACK_SECONDS: Final = 0.0005
 Wall time, which is read at a fiftieth of the cost of CPU time. Where other processes take the core meanwhile a callback
 so ends early: each does some of its work before it looks at the clock.
 """
+
+_NICE: Final = 10
+
+
+def give_way() -> None:
+    """Have this process take what serving leaves of the processor."""
+    os.nice(_NICE)

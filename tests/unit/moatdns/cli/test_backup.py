@@ -17,6 +17,14 @@ from tests.support.empty_store import put_empty_store
 pytestmark = pytest.mark.slow
 
 
+@pytest.fixture(autouse=True)
+def ways_given(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """An entry for each time that a command gave way: this process does not, whose other tests would be slow."""
+    given: list[bool] = []
+    monkeypatch.setattr("moatdns.cli.backup.give_way", lambda: given.append(True))
+    return given
+
+
 @pytest.fixture
 def node(tmp_path: Path) -> Path:
     """A folder with a config, a store, and files with passphrases."""
@@ -78,3 +86,8 @@ def test_wrong_usage_is_status_2_and_a_refusal_status_1(node: Path) -> None:
     assert run(node, "backup", str(node / "no" / "folder"))[0] == 1
     assert run(node, "restore", file, "--check", "--passphrase-file", str(node / "secret"))[0] == 0
     assert sorted(path.name for path in node.glob(".*")) == [], "nothing half written is left"
+
+
+def test_a_backup_gives_way_to_what_serves(node: Path, ways_given: list[bool]) -> None:
+    assert run(node, "backup", str(node / "node.backup"))[0] == 0
+    assert ways_given == [True]

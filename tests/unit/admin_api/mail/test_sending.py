@@ -16,13 +16,13 @@ from admin_api.outbox import delivery, watching
 from admin_api.outbox.delivery import Deliveries
 from admin_api.outbox.receivers import Delivery, Outbox
 from admin_api.outbox.watching import Watcher
-from admin_api.store import webhooks
 from admin_api.store.columns import canonical
 from admin_api.store.errors import StoreAway
 from admin_api.store.store import Store
 from admin_api.store.webhooks import MessageRow
 from resolver.config.settings import MailSettings
 from tests.support.mail_server import LOGIN, MailServer
+from tests.support.outbox import until_waiting
 from tests.unit.doubles import Said, SteadyAccess
 
 DEGRADED = ("node.degraded", {"why": ["upstream udp://192.0.2.1:53 does not answer: silent"]})
@@ -232,7 +232,7 @@ async def test_a_flood_of_requests_delays_no_mail_about_the_node(
             for _ in range(3):
                 await outbox.put(change.connection, "exemption.pending", asked)
             await outbox.put(change.connection, *DEGRADED)
-        await _until_waiting(store, {"mail": (3, 0)})
+        await until_waiting(store, {"mail": (3, 0)})
         running.cancel()
         await asyncio.wait([running])
     assert len(server.mails) == 5
@@ -260,7 +260,7 @@ async def test_what_waits_in_the_outbox_is_mailed_once_though_the_store_takes_no
         assert len(server.took) == 1
         monkeypatch.setattr(store, "count", counting)
 
-        await _until_waiting(store, {})
+        await until_waiting(store, {})
         running.cancel()
         await asyncio.wait([running])
     assert len(server.took) == 1
@@ -270,16 +270,6 @@ async def test_what_waits_in_the_outbox_is_mailed_once_though_the_store_takes_no
 
 def _away() -> Any:
     raise StoreAway("the disk is full")
-
-
-async def _until_waiting(store: Store, wanted: dict[str, tuple[int, int]]) -> None:
-    """Wait until so many messages wait, and were tried, by receiver: what was taken is struck off a moment later."""
-    for _ in range(200):
-        async with store.read() as connection:
-            if (found := await webhooks.waiting(connection)) == wanted:
-                return
-        await asyncio.sleep(0.02)
-    raise AssertionError(found)
 
 
 async def _until(met: Any) -> None:

@@ -12,7 +12,7 @@ from admin_api.forecast.counting import CountedLog
 
 MOST_KEPT: Final = 8
 """Counts that are kept; beyond, the oldest is made again."""
-KEPT_SECONDS: Final = 300.0
+KEPT_SECONDS: Final = 60.0
 """Then the log is counted again: it goes on."""
 
 

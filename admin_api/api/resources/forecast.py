@@ -83,7 +83,8 @@ async def _counted(call: Call, start: datetime, end: datetime) -> TimedCount:
             raise BadRequest(503, str(error), Retry_After="5") from None
     context.unreadable_blocks.note_all(counted.unreadable)
     made = TimedCount(start, end, counted)
-    kept.keep(asked, made)
+    if counted.groups:  # else the watch has just begun, and somebody waits for its first queries
+        kept.keep(asked, made)
     return made
 
 

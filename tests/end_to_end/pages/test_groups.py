@@ -119,6 +119,7 @@ def test_a_change_keeps_all_that_was_not_touched(chromium: Browser, server: Moat
     assert server.api.get("groups/kept") == {
         **whole,
         "description": "as it is",
+        "version": whole["version"] + 1,
         "updated_at": server.api.get("groups/kept")["updated_at"],
     }
 

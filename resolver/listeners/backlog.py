@@ -56,7 +56,7 @@ class Backlog:
 
     @property
     def is_behind(self) -> bool:
-        """Whether queries wait by domain, since there were more than one turn has room for."""
+        """True while queries wait by domain, since there were more than one turn has room for."""
         return bool(self._domains)
 
     def work(self, *, most: int | None = None) -> bool:

@@ -135,12 +135,15 @@ def is_blocked(response: dns.message.Message) -> bool:
 
 
 def is_blocked_everywhere(port: int, name: str, *, client: str | None = None) -> bool:
-    """Whether every worker blocks a name: so many queries, each from a port of its own, reach all of a few."""
+    """Ask every worker, and give whether all block a name.
+
+    So many queries, each from a port of its own, reach all of a few.
+    """
     return all(is_blocked(ask(port, name, client=client)) for _ in range(_TO_REACH_ALL))
 
 
 def is_open_everywhere(port: int, name: str, *, client: str | None = None) -> bool:
-    """Whether no worker blocks a name; as above."""
+    """Ask every worker, and give whether none of them blocks a name; as above."""
     return not any(is_blocked(ask(port, name, client=client)) for _ in range(_TO_REACH_ALL))
 
 

@@ -69,7 +69,7 @@ async def show(call: Call) -> ApiReply:
 
 
 async def _counted(call: Call, start: datetime, end: datetime) -> TimedCount:
-    """What the log has of a time; or what it had when the same was asked a moment ago. Raises BadRequest (503)."""
+    """Count the log of a time, or give the count of when the same was asked a moment ago. Raises BadRequest (503)."""
     query: models.ForecastQuery = call.query
     context, kept = call.context, call.context.forecast_counts
     asked = AskedCount(context.policy.revision, context.erasures.steps, query.group, query.start, query.end)

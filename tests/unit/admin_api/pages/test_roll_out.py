@@ -158,6 +158,10 @@ async def test_a_page_that_is_looked_at_again_counts_nothing_again(
 
     monkeypatch.setattr(forecast, "in_child", counting)
     browser = await Browser.log_in(served, "admin")
+    at = datetime.now(UTC).timestamp() - 60
+    rest = ["A", "NOERROR", "monitor", "anthropic/claude", "anthropic/claude", "claude.ai", None, "udp", 0.0]
+    rows = [[at, "10.0.0.1", "default", "claude.ai", *rest]]
+    add_rows(served.store_folder / files.FOLDER, files.day_of(at), rows)
     pages = [(await browser.get("/roll-out/default"))[0] for _ in range(3)]
     assert len(made) == 1
     assert all("Forecast" in page for page in pages)

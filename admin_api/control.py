@@ -80,7 +80,7 @@ class Control:
             *(settings, channel, self._access, opened, log),
             connections=self._servers.connections,
             counts=self._counts,
-            certificates=CertificateEnds(served),
+            certificates=CertificateEnds(served, first.worker_settings.encrypted.clients),
         )
         self._servers.make(self._keepers, channel)
         events = socket.socket(fileno=first.sockets.events)

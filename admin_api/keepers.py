@@ -100,10 +100,14 @@ class Keepers:
         version = self.feed.version
         return Versions(self.feed.bundled_version, version.number if version else None)
 
+    def config_problems(self) -> list[str]:
+        """Reasons why what the config names is not in force, or no longer good."""
+        return [*self.config_policy.problems, *self.gauges.certificates.troubles]
+
     def troubles(self) -> list[str]:
         """Reasons why the node is not healthy."""
         keepers = (self.access, self.heads, self.restored, self.policy, self.subjects, self.signing)
-        parts = (*(keeper.trouble for keeper in keepers), *self.config_policy.problems)
+        parts = (*(keeper.trouble for keeper in keepers), *self.config_problems())
         found = [text for text in parts if text]
         return [*found, *self.feed.troubles, *self.upstreams.states.troubles, *self.sinks.troubles]
 

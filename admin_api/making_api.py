@@ -48,7 +48,7 @@ def make_api(first: Begin, keepers: Keepers, channel: SupervisorChannel, log: Lo
         feed=keepers.feed,
         state_dir=Path(settings.state_dir),
         began=first.began,
-        config_problems=lambda: keepers.config_policy.problems,
+        config_problems=keepers.config_problems,
         upstream_troubles=lambda: keepers.upstreams.states.troubles,
     )
     return ApiServer(context, add_pages)

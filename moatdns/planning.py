@@ -6,6 +6,7 @@ import ipaddress
 import os
 from collections.abc import Iterable
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -123,7 +124,17 @@ def _is_within(network: _Network, other: _Network) -> bool:
 
 
 def certificate_troubles(encrypted: EncryptedSettings) -> list[str]:
-    """Faults of the certificate of DoT and DoH that clients will not accept. Raises ListenError for an unusable one."""
+    """Faults of the certificate of DoT and DoH that clients will not accept, and of the CAs of their own certificates.
+
+    Raises ListenError for what is unusable.
+    """
     if not encrypted.certificate:
         return []
-    return troubles_of(Path(encrypted.certificate), Path(encrypted.private_key), encrypted.server_name)
+    found = troubles_of(Path(encrypted.certificate), Path(encrypted.private_key), encrypted.server_name)
+    clients = encrypted.clients
+    if clients.ca:
+        from resolver.config.client_authorities import read_authorities  # noqa: PLC0415 (large, and seldom needed)
+
+        authorities = read_authorities(Path(clients.ca), Path(clients.crl) if clients.crl else None)
+        found += authorities.notes(datetime.now(UTC))
+    return found

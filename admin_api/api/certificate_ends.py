@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
+
+from resolver.config.settings import ClientCertificates
+from resolver.errors import ListenError
+
+_CLIENTS = "clients"
 
 
 class CertificateEnds:
-    """The ends of certificates, by whose they are: ``tls`` or ``admin``. One that cannot be read has none."""
+    """The ends of certificates, by whose they are: ``tls``, ``admin`` or ``clients``. One that cannot be read has none.
 
-    def __init__(self, files: Mapping[str, str | None]) -> None:
+    Of clients it is that of their CAs; the times of their CRLs are told beside it.
+    """
+
+    def __init__(self, files: Mapping[str, str | None], clients: ClientCertificates | None = None) -> None:
         """`files` are paths of PEM files; None or "" where nothing is served."""
         self._files = {of: Path(path) for of, path in files.items() if path}
+        self._clients = clients or ClientCertificates()
         self._ends: dict[str, datetime] = {}
+        self._to_come: dict[str, datetime] = {}  # troubles, each from when its CRL is over
 
     def renew(self) -> None:
         """Have all read again: the servers do so, too."""
@@ -24,6 +34,29 @@ class CertificateEnds:
         for of, path in self._files.items():
             if of not in self._ends and (end := _end_of(path)) is not None:
                 self._ends[of] = end
+        if self._clients.ca and _CLIENTS not in self._ends:
+            self._read_clients()
+
+    def _read_clients(self) -> None:
+        from resolver.config.client_authorities import read_authorities  # noqa: PLC0415 (as below)
+
+        crl = Path(self._clients.crl) if self._clients.crl else None
+        try:
+            authorities = read_authorities(Path(self._clients.ca), crl)
+        except ListenError:  # whoever asks for certificates says why it cannot be used
+            return
+        self._to_come = authorities.troubles_to_come
+        self._ends[_CLIENTS] = authorities.first_end
+
+    @property
+    def troubles(self) -> list[str]:
+        """Reasons why clients' certificates are refused, as sentences: the times of CRLs are over."""
+        now = datetime.now(UTC)
+        return [trouble for trouble, since in self._to_come.items() if since < now]
+
+    def crl_gauge(self) -> Mapping[tuple[str, ...], float]:
+        """When the first of the CRLs has to be renewed, for Prometheus; nothing where there is none."""
+        return {(): min(self._to_come.values()).timestamp()} if self._to_come else {}
 
     def gauges(self) -> Mapping[tuple[str, ...], float]:
         """For Prometheus."""

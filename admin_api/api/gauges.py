@@ -89,6 +89,7 @@ class Gauges:
             "moatdns_state_free_bytes": {(): free} if (free := free_bytes(self._state_dir)) is not None else {},
             "moatdns_state_size_bytes": {(): size} if (size := size_bytes(self._state_dir)) is not None else {},
             "moatdns_certificate_expires_timestamp_seconds": self.certificates.gauges(),
+            "moatdns_client_crl_expires_timestamp_seconds": self.certificates.crl_gauge(),
             "moatdns_store_up": {(): self._access.trouble is None},
             "moatdns_audit_whole": {(): self._heads.trouble is None},
             "moatdns_audit_heads": {(): self._heads.heads},

@@ -22,9 +22,10 @@ GAUGES: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
     "moatdns_state_free_bytes": ("Free octets on the disk of state_dir.", ()),
     "moatdns_state_size_bytes": ("Octets of the whole disk of state_dir.", ()),
     "moatdns_certificate_expires_timestamp_seconds": (
-        "When a certificate that is served, or one of its chain, ends: of admin.tls, and of tls.",
+        "When a certificate that is served, or one of its chain, ends: of admin.tls, and of tls; the CAs of clients.",
         ("of",),
     ),
+    "moatdns_client_crl_expires_timestamp_seconds": ("When the first CRL of tls.clients.crl has to be renewed.", ()),
     "moatdns_audit_whole": ("Whether no row of the audit trail is known to be lost or changed.", ()),
     "moatdns_audit_heads": ("Heads of the audit trail that are noted in state_dir.", ()),
     "moatdns_audit_lost_heads": ("Those of them whose rows are gone, and that nobody has acknowledged.", ()),

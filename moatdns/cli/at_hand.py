@@ -65,7 +65,9 @@ def explain_command(
     name: Annotated[str, typer.Argument(help="The domain name to explain.")],
     config: ConfigOption = None,
     client: Annotated[str, typer.Option(metavar="IP", help="The client's address.")] = "127.0.0.1",
-    client_name: Annotated[str, typer.Option(metavar="NAME", help="The client's name over DoT or DoH.")] = "",
+    client_name: Annotated[
+        str, typer.Option(metavar="NAME", help="The client's name over DoT or DoH; proved:NAME by certificate.")
+    ] = "",
     qtype: Annotated[str, typer.Option("--type", metavar="TYPE", help="The record type.")] = "A",
     at: Annotated[
         str | None, typer.Option("--at", metavar="TIME", help="By the policy of that moment, as 2026-01-31T12:00:00Z.")

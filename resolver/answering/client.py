@@ -61,7 +61,7 @@ class Client:
     """A client's address with what the policy in force makes of it, until `until` (monotonic seconds)."""
 
     address: str
-    name: str  # what it calls itself, where a group has clients of that name
+    name: str  # what it calls itself, where a group has clients of that name, or proves to be
     packed: bytes  # its address in four or sixteen octets
     network: bytes  # whose bounds it shares; b"" where there are none
     allowed: bool  # by clients.allow; all others are refused

@@ -22,6 +22,7 @@ from resolver.cache.table import FOR_EVER, AnswerTable, Prepared, TableBudget
 from resolver.config.settings import ClientNetworks, Limits, RateLimits, TrustedProxy
 from resolver.policy.groups import Address, NetworkTable, parse_client
 from resolver.policy.moments import Moment
+from resolver.policy.proved_names import PROVED
 from resolver.policy.situation import situation_of
 from resolver.policy.snapshot import PolicySnapshot
 from resolver.policy.subjects import Plain, Subjects
@@ -107,9 +108,10 @@ class Clients:
     def at(self, address: str, name: str = "") -> Client:
         """The client at an address, remembered until something about it changes. Raises ValueError for what is none.
 
-        `name` is what it calls itself, in lower case; one that no group has is forgotten at once.
+        `name` is what it calls itself, in lower case, or proves to be (resolver.policy.proved_names); one that is
+        merely claimed, and that no group has, is forgotten at once.
         """
-        if name and self._snapshot.view_of_client_name(name) is not None:
+        if name and (name.startswith(PROVED) or self._snapshot.view_of_client_name(name) is not None):
             client = self._named.get(address, _NOBODY).get(name)
         else:
             name = ""

@@ -14,6 +14,7 @@ from resolver.policy.decision import Verdict
 from resolver.policy.explain import Explanation, explain
 from resolver.policy.groups import NetworkTable, parse_client
 from resolver.policy.moments import Moment
+from resolver.policy.proved_names import normal_client_name
 from resolver.policy.snapshot import PolicySnapshot
 from resolver.policy.subjects import Subjects
 from resolver.policy.telling import Step
@@ -71,16 +72,18 @@ def explain_query(
 ) -> Explanation:
     """Explain what the server answers to a query, step by step in its own order.
 
-    `client_name` is what the client calls itself by DoT or DoH, in any case.
+    `client_name` is what the client calls itself by DoT or DoH, or proves to be (``proved:…``), in any case.
 
-    Raises ValueError for what is no address or no type.
+    Raises ValueError for what is no address or no type, RuleError for a name that no certificate can prove.
     """
     number = type_number(qtype)
     if number is None:
         raise ValueError(f"{qtype!r} is not a record type: write a name such as AAAA, or TYPE999")
 
+    named = normal_client_name(client_name)
+
     def explained(name: bytes) -> Explanation:
-        return explain(policy, name, client, qtype.upper(), subjects=subjects, now=now, client_name=client_name.lower())
+        return explain(policy, name, client, qtype.upper(), subjects=subjects, now=now, client_name=named)
 
     given = access.local_names.prepared(policy.local)
     explanation = _explained(explained, access, given, number, wire_name, client, qtype)

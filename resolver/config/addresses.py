@@ -8,6 +8,7 @@ from typing import Final
 
 from resolver.config.wording import nearest, shown
 from resolver.errors import RuleError
+from resolver.policy.proved_names import is_claimable, normal_client_name, proved_by
 from resolver.wire.names import parse_name, to_text
 
 NAMED_CLIENTS: Final[dict[str, tuple[str, ...]]] = {
@@ -28,7 +29,6 @@ _MAPPED = ipaddress.IPv6Network("::ffff:0:0/96")  # IPv4-mapped (RFC 4291 sectio
 BRACKETED = re.compile(r"\[(?P<host>[^\[\]]*)\](?::(?P<port>[0-9]{1,5}))?\Z")
 BARE = re.compile(r"(?P<host>[^:\[\]]+)(?::(?P<port>[0-9]{1,5}))?\Z")
 SCHEME = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://(?P<rest>.*)\Z", re.DOTALL)
-_CLIENT_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}\Z")
 _EVERYONE = frozenset({"all", "any", "everyone", "*"})
 
 _LONGEST_PREFIX = 128
@@ -77,13 +77,17 @@ def read_client_set(text: str) -> str:
 
 
 def read_client_name(text: str) -> str:
-    """A name that clients call themselves by, over DoT or DoH: one label, in lower case."""
-    written = text.strip().lower()
-    if not text.isascii() or not _CLIENT_NAME.match(written):  # a Kelvin sign is no k
+    """A name of clients over DoT or DoH: one label, in lower case, or ``proved:`` and a name in a certificate."""
+    try:
+        name = normal_client_name(text)
+    except RuleError as error:
+        raise RuleError(f"{shown(text)} {error}") from None
+    if proved_by(name) is None and not is_claimable(text.strip()):
         raise RuleError(
-            f"{shown(text)} is not a client name: use letters, digits and '-', at most 63, and no '-' at the beginning"
+            f"{shown(text)} is not a client name: use letters, digits and '-', at most 63, and no '-' at the "
+            "beginning; a name that a certificate proves is written as in 'proved:alice@example.com'"
         )
-    return written
+    return name
 
 
 def parse_endpoint(text: str) -> tuple[str, int]:

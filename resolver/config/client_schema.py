@@ -106,6 +106,25 @@ class ListenSection(Section):
         return self
 
 
+class ClientCertificatesSection(Section):
+    """Certificates by which clients of DoT and DoH prove who they are."""
+
+    ca: fields.File | None = None
+    """PEM file with the CAs that sign clients' certificates; read again at SIGHUP. null: none is asked for."""
+    crl: fields.File | None = None
+    """File with these CAs' revocation lists: PEM, or one as DER; read again at SIGHUP. null: nothing is revoked."""
+    required: Switch = False
+    """Refuse clients without a certificate; false: they are served as they would be without `ca`."""
+
+    @model_validator(mode="after")
+    def _need_ca(self) -> ClientCertificatesSection:
+        if self.ca is None:
+            why = "has no effect without tls.clients.ca: name the CAs that sign clients' certificates"
+            said = [key for key in ("crl", "required") if getattr(self, key)]
+            fields.raise_mistakes([fields.mistake(why, getattr(self, key), key) for key in said])
+        return self
+
+
 class TlsSection(CertificateSection):
     """The certificate of DoT and DoH, and their workers."""
 
@@ -114,6 +133,7 @@ class TlsSection(CertificateSection):
     names that clients may call themselves."""
     workers: Annotated[int, Field(ge=1, le=64), NUMBER] = 1
     """Processes that serve DoT and DoH, in addition to those of plain DNS."""
+    clients: ClientCertificatesSection = ClientCertificatesSection()
 
 
 class CookiesSection(Section):

@@ -74,7 +74,8 @@ class Group(Section):
     """Networks in CIDR form, each in one group only; the most specific one decides."""
     client_names: fields.ClientNames = ()
     """Names that its clients call themselves by over DoT (NAME.server_name) or DoH (/dns-query/NAME), each in one group
-    only. They go before networks, and prove nothing: whoever learns one may use it."""
+    only. They go before networks, and prove nothing: whoever learns one may use it. 'proved:NAME' is a client whose
+    certificate has that name (tls.clients)."""
     exempt: Switch = False
     """Let its queries through, and count what would have been blocked."""
     mode: Annotated[GroupMode, fields.one_of("enforce", "monitor")] = "enforce"

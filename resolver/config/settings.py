@@ -141,6 +141,15 @@ class Identity:
 
 
 @dataclass(frozen=True, slots=True)
+class ClientCertificates:
+    """Client certificates that DoT and DoH take: paths of CAs and CRLs, "" for none; `required`: all need one."""
+
+    ca: str = ""
+    crl: str = ""
+    required: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class EncryptedSettings:
     """Settings of DoT and DoH, and how clients are told of them."""
 
@@ -150,6 +159,7 @@ class EncryptedSettings:
     dot_ports: tuple[int, ...] = ()
     doh_ports: tuple[int, ...] = ()
     addresses: tuple[str, ...] = ()  # on which all of these ports are served; none where that differs, or is "all"
+    clients: ClientCertificates = field(default_factory=ClientCertificates)
 
 
 @dataclass(frozen=True, slots=True)

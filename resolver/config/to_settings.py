@@ -17,6 +17,7 @@ from resolver.config.settings import (
     COUNTERS,
     BlockPageSettings,
     CacheSettings,
+    ClientCertificates,
     ClientNetworks,
     ControlSettings,
     EncryptedSettings,
@@ -141,6 +142,11 @@ def _encrypted(config: Config) -> EncryptedSettings:
         encrypted_settings(tls.server_name, config.listen.dot, config.listen.doh),
         certificate=str(folder / tls.certificate),
         private_key=str(folder / tls.private_key),
+        clients=ClientCertificates(
+            ca=str(folder / tls.clients.ca) if tls.clients.ca else "",
+            crl=str(folder / tls.clients.crl) if tls.clients.crl else "",
+            required=tls.clients.required,
+        ),
     )
 
 

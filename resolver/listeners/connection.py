@@ -17,11 +17,11 @@ from resolver.answering.proxies import BY_HEADER, BY_HEADER_WITHIN_TLS
 from resolver.config.settings import Limits
 from resolver.errors import FormatError
 from resolver.listeners.application import Application
-from resolver.listeners.connections import Connections, Handshakes
+from resolver.listeners.connections import Admission, Connections, Handshakes
 from resolver.listeners.header import HeaderReader
 from resolver.listeners.layers import GONE, HANDSHAKE, HEADER, HEADER_WITHIN, NEW, SPEAKING
 from resolver.listeners.times import IDLE, LIFETIME, ConnectionTimes
-from resolver.listeners.tls import ServerContext, Tls
+from resolver.listeners.tls import ServerContext, Tls, failure_of
 from resolver.listeners.turns import Turns
 from resolver.telemetry.counters import Counters
 from resolver.wire.proxy_header import VERSION_1
@@ -42,6 +42,7 @@ class ListenerContext:
     speak: Callable[[ClientConnection], Application]  # once it is known what
     tls: ServerContext | None = None
     handshakes: Handshakes | None = None
+    admission: Admission | None = None  # None: clients are asked for no certificate
 
 
 class ClientConnection(asyncio.Protocol):
@@ -54,11 +55,13 @@ class ClientConnection(asyncio.Protocol):
         self.listener = listener
         self.client = ""
         self.speaks_for_itself = False
+        self._proved = ""  # the client name that its certificate gives
         self.is_finishing = False
         self._layer = NEW
         self._transport: asyncio.Transport | None = None
         self._header = HeaderReader()
         self._may_have_header_within = False
+        self._is_clients_tls = False  # and not that of a proxy between
         self._words = 0  # by which a proxy at the other end is believed
         self._tls: Tls | None = None
         self._application: Application | None = None
@@ -91,6 +94,8 @@ class ClientConnection(asyncio.Protocol):
         self._layer = GONE
         self.listener.connections.release(self)
         self._end_handshake()
+        if self.listener.admission is not None:
+            self.listener.admission.release(self)
         if self._timer is not None:
             self._timer.cancel()
         if self._application is not None:
@@ -181,6 +186,7 @@ class ClientConnection(asyncio.Protocol):
             self._tls = Tls(listener.tls.context)
             self._layer = HANDSHAKE
             self._may_have_header_within = not has_header and self._words & BY_HEADER_WITHIN_TLS != 0
+            self._is_clients_tls = has_header or not self._words
 
     def _speak(self) -> None:
         self._times.active_at = self.listener.loop.time()
@@ -193,19 +199,32 @@ class ClientConnection(asyncio.Protocol):
         """The client's data, decrypted."""
         try:
             plain = tls.feed(data)
-        except ssl.SSLError:
-            self.listener.counters.dropped["tls_failed"] += 1
+        except ssl.SSLError as error:
+            self.listener.counters.dropped[failure_of(error)] += 1
             self._put(tls.take())  # the alert
             self._close_transport()
             return b""
         self._put(tls.take())
         if tls.is_open and self._layer is HANDSHAKE:
             self._end_handshake()
+            if not self._is_admitted(tls):
+                self.close()
+                return b""
             if self._may_have_header_within:
                 self._layer = HEADER_WITHIN
             else:
                 self._speak()
         return plain
+
+    def _is_admitted(self, tls: Tls) -> bool:
+        """Whether the client's certificate, or that it has none, is good enough. What it proves is kept."""
+        if self.listener.admission is None:
+            return True
+        proved = self.listener.admission.admit(self, tls.client_certificate)
+        if proved is None:
+            return False
+        self._proved = proved if self._is_clients_tls else ""  # a proxy's says nothing of those that it asks for
+        return True
 
     def _end_handshake(self) -> None:
         if self.listener.handshakes is not None:
@@ -219,8 +238,11 @@ class ClientConnection(asyncio.Protocol):
         return self._application is not None and self._application.is_busy
 
     def asker(self, name: str = "") -> Client:
-        """The client whose queries come by it, as far as the connection says. `name` is the one it gives itself."""
-        client = self.listener.pipeline.clients.at(self.client, name)
+        """The client whose queries come by it, as far as the connection says.
+
+        `name` is the one it gives itself, which counts where it proves none.
+        """
+        client = self.listener.pipeline.clients.at(self.client, self._proved or name)
         return client.itself() if self.speaks_for_itself else client
 
     @property

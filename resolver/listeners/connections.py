@@ -27,6 +27,23 @@ class Held(Protocol):
         """End it soon, with a word to its client, who waits for no answer."""
 
 
+class Proving(Protocol):
+    """Connection whose client has shown a certificate."""
+
+    def close(self) -> None:
+        """End it, with a word to its client."""
+
+
+class Admission(Protocol):
+    """Judge of clients' certificates, where they are asked for one (resolver.listeners.proofs)."""
+
+    def admit(self, connection: Proving, certificate: bytes | None) -> str | None:
+        """The client name that a certificate (DER) proves, "" for none; None where the connection must not go on."""
+
+    def release(self, connection: Proving) -> None:
+        """Forget a connection that has ended."""
+
+
 class Connections:
     """The open connections of a worker, over all its addresses, and how many each client has.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import binascii
-import re
 from collections.abc import Callable, Iterable
 from typing import Final
 from urllib.parse import unquote
@@ -13,6 +12,7 @@ from resolver.answering.pipeline import Pending, Transport
 from resolver.answering.proxies import BY_CLIENT_SUBNET
 from resolver.errors import FormatError
 from resolver.listeners.connection import ClientConnection
+from resolver.policy.proved_names import is_claimable
 from resolver.wire.codes import MAX_MESSAGE, Rcode
 from resolver.wire.records import least_ttl
 
@@ -26,7 +26,6 @@ CACHING_UNSAID: Final = -2
 
 # Of base64url (RFC 4648 section 5) to base64, whose own two characters are not taken.
 _FROM_URL: Final = bytes.maketrans(b"-_+/", b"+/!!")
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,62}\Z")
 _PATH_PARTS = PATH.split("/")
 _KEPT = (Rcode.NOERROR, Rcode.NXDOMAIN)  # answers that a client may keep
 
@@ -139,7 +138,7 @@ def _name_in(path: str) -> str | None:
         return None
     if len(parts) == 2:
         return ""
-    return parts[2].lower() if _NAME.match(parts[2]) else None
+    return parts[2].lower() if is_claimable(parts[2]) else None
 
 
 def response_of(answer: bytes) -> HttpResponse:

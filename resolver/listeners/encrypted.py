@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import socket
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from resolver.answering.pipeline import Transport
-from resolver.config.settings import EncryptedSettings
+from resolver.config.settings import ClientCertificates, EncryptedSettings
 from resolver.listeners.application import Application
 from resolver.listeners.connection import ClientConnection, ListenerContext
 from resolver.listeners.connections import Handshakes
@@ -16,6 +18,10 @@ from resolver.listeners.http1 import Http1
 from resolver.listeners.http2 import Http2
 from resolver.listeners.stream import DnsStream, StreamListener
 from resolver.listeners.tls import DOH, DOT, ServerContext, ignore_senseless_names
+from resolver.policy.proved_names import is_claimable
+
+if TYPE_CHECKING:
+    from resolver.listeners.proofs import Proofs
 
 
 class EncryptedListeners:
@@ -31,17 +37,28 @@ class EncryptedListeners:
         self._contexts = (of_dot, of_doh)
         self._suffix = f".{settings.server_name}" if settings.server_name else ""
         handshakes = Handshakes(plain.limits.tls_handshakes, plain.counters.dropped)
-        by_dot = replace(plain, speak=self._speak_dns, tls=of_dot, handshakes=handshakes)
-        by_doh = replace(plain, speak=self._speak_http, tls=of_doh, handshakes=handshakes)
+        self._proofs = _proofs_by(settings.clients, plain.counters.dropped)
+        encrypted = replace(plain, handshakes=handshakes, admission=self._proofs)
+        by_dot = replace(encrypted, speak=self._speak_dns, tls=of_dot)
+        by_doh = replace(encrypted, speak=self._speak_http, tls=of_doh)
         self.listeners = [
             *(StreamListener(one, by_dot) for one in dot),
             *(StreamListener(one, by_doh) for one in doh),
         ]
 
     def renew(self) -> None:
-        """Read the certificate (again). Raises ListenError, and goes on with the old one, if there is one."""
+        """Read the certificate (again), with the CAs and CRLs of clients' ones. May run beside the loop.
+
+        Raises ListenError, and goes on with the old ones, if there are any.
+        """
+        clients = None if self._proofs is None else self._proofs.renew()
         for context in self._contexts:
-            context.renew()
+            context.renew(clients)
+
+    def look_at_clients(self) -> None:
+        """End the connections whose client's certificate would not be taken now. To be called every second or so."""
+        if self._proofs is not None:
+            self._proofs.look()
 
     @property
     def are_open(self) -> bool:
@@ -61,4 +78,13 @@ class EncryptedListeners:
         if not self._suffix or not server_name.endswith(self._suffix):
             return ""
         label = server_name[: -len(self._suffix)]
-        return "" if "." in label else label
+        return label if is_claimable(label) else ""
+
+
+def _proofs_by(settings: ClientCertificates, dropped: Counter[str]) -> Proofs | None:
+    """Where clients are asked for certificates, what judges them."""
+    if not settings.ca:
+        return None
+    from resolver.listeners.proofs import Proofs  # noqa: PLC0415 (7 MiB that nobody else needs: cryptography)
+
+    return Proofs(settings, dropped)

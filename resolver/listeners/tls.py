@@ -4,22 +4,60 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import os
 import ssl
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from resolver.config.certificates import load_pair
+from resolver.errors import ListenError
 from resolver.wire.client_hello import HelloReader
 
 _CHUNK = 16384  # octets of a TLS record
 _MOST_HELLO_BYTES = 65536  # that a client may send before its handshake is done
 _VERSIONS_FROM = ssl.TLSVersion.TLSv1_2
 _SUITES = "ECDHE+AESGCM:ECDHE+CHACHA20"  # of TLS 1.2: forward secrecy and AEAD, no CBC (RFC 9325 section 4.2)
+_NO_CERTIFICATE = "PEER_DID_NOT_RETURN_A_CERTIFICATE"
 _NO_APPLICATION_PROTOCOL = 120  # an alert (RFC 7301 section 3.2)
 
 DOT: Final = ("dot",)
 DOH: Final = ("h2", "http/1.1")
+
+# Errors of a certificate (OpenSSL's x509_vfy.h, X509_V_ERR_...), as those of resolver.config.client_authorities.
+_FAULTS: Final = {
+    **dict.fromkeys((2, 18, 19, 20, 21, 24, 27, 28), "unknown_ca"),
+    **dict.fromkeys((3, 5, 8, 11, 12, 15, 16, 33, 44), "no_valid_crl"),
+    9: "not_yet_valid",
+    10: "expired",
+    23: "revoked",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ClientCheck:
+    """Check of clients' certificates that TLS makes in full handshakes: by CAs and their CRLs, as PEM."""
+
+    certificates: str
+    crls: bytes  # b"": nobody is asked whether a certificate is revoked
+    required: bool
+
+    def put_into(self, context: ssl.SSLContext) -> None:
+        """Have a context ask its clients for a certificate. Raises ListenError."""
+        context.verify_mode = ssl.CERT_REQUIRED if self.required else ssl.CERT_OPTIONAL
+        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # a CA between may stand there without its root
+        try:
+            context.load_verify_locations(cadata=self.certificates)
+            if self.crls:
+                # OpenSSL takes CRLs from files only; what has been checked is in memory, and the file may change.
+                with os.fdopen(os.memfd_create("crl"), "wb") as file:
+                    file.write(self.crls)
+                    file.flush()
+                    context.load_verify_locations(cafile=f"/proc/self/fd/{file.fileno()}")
+                context.verify_flags |= ssl.VERIFY_CRL_CHECK_LEAF
+        except OSError as error:  # ssl.SSLError is one
+            raise ListenError(f"tls.clients: TLS does not take these CAs and CRLs: {error}") from error
 
 
 class ServerContext:
@@ -32,18 +70,22 @@ class ServerContext:
         self.context: ssl.SSLContext | None = None
         self._files = (certificate, private_key)
         self._content: list[bytes] = []  # of the files, when they were used last
+        self._clients: ClientCheck | None = None
         self._protocols = protocols
 
-    def renew(self) -> None:
+    def renew(self, clients: ClientCheck | None = None) -> None:
         """Read the pair again; another one is used from now on. Raises ListenError; the old one stays in force then.
 
+        `clients`: how their certificates are checked; None: they are asked for none.
+
         Open connections go on. Another pair means another context, and full handshakes once where sessions were to be
-        resumed: a context that had a pair of RSA and is given one of ECDSA would go on showing both.
+        resumed: a context that had a pair of RSA and is given one of ECDSA would go on showing both. So does another
+        check of clients: no session outlives the CAs and CRLs that it was begun under.
         """
         content = [file.read_bytes() for file in self._files if file.is_file()]
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         load_pair(context, *self._files)
-        if content == self._content:
+        if content == self._content and clients == self._clients:
             return
         context.minimum_version = _VERSIONS_FROM
         context.set_ciphers(_SUITES)
@@ -51,7 +93,9 @@ class ServerContext:
         context.set_alpn_protocols(list(self._protocols))
         known = frozenset(name.encode() for name in self._protocols)
         context.sni_callback = functools.partial(_look_at_hello, known)
-        self.context, self._content = context, content
+        if clients is not None:
+            clients.put_into(context)
+        self.context, self._content, self._clients = context, content, clients
 
 
 def ignore_senseless_names() -> None:
@@ -78,6 +122,13 @@ def _look_at_hello(
     channel.client_hello_name = name  # type: ignore[union-attr]  # nothing else keeps it on this side
     offered: list[bytes] | None = getattr(channel, "client_hello_protocols", None)
     return None if offered is None or known.intersection(offered) else _NO_APPLICATION_PROTOCOL
+
+
+def failure_of(error: ssl.SSLError) -> str:
+    """The counter of a TLS error: that of a client's certificate, or of all else."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"client_certificate_{_FAULTS.get(error.verify_code, 'unusable')}"
+    return "client_certificate_missing" if error.reason == _NO_CERTIFICATE else "tls_failed"
 
 
 class Tls:
@@ -148,3 +199,8 @@ class Tls:
     def server_name(self) -> str | None:
         """As whom the client addresses us (SNI)."""
         return getattr(self._channel, "client_hello_name", None)
+
+    @property
+    def client_certificate(self) -> bytes | None:
+        """The certificate that the client has shown, now or when the session began, as DER; None for none."""
+        return self._channel.getpeercert(binary_form=True)

@@ -64,7 +64,7 @@ def explain(
     now: Moment,
     client_name: str = "",
 ) -> Explanation:
-    """Decide `wire_name` for the address `client`, which calls itself `client_name` (lower-case), and say why.
+    """Decide `wire_name` for the address `client` of that name (proved_names) in its normal form, and say why.
 
     Raises ValueError for what is no address.
     """

@@ -77,8 +77,8 @@ class PlainGroup(TypedDict):
 class CompiledGroup:
     """A set of networks with one policy. `block` and `allow` name sources (services and lists), already expanded.
 
-    Clients that call themselves by one of its `client_names` are in it too, wherever they are. With a `schedule`, the
-    policy is enforced within its windows only.
+    Clients that call themselves by one of its `client_names`, or prove one, are in it too, wherever they are. With a
+    `schedule`, the policy is enforced within its windows only.
     """
 
     name: str
@@ -90,7 +90,7 @@ class CompiledGroup:
     response: ResponsePolicy = field(default_factory=ResponsePolicy)
     schedule_plain: PlainSchedule | None = None
     schedule: Schedule | None = field(default=None, compare=False)
-    client_names: tuple[str, ...] = ()  # lower-case
+    client_names: tuple[str, ...] = ()  # in their normal form (proved_names)
     watch: Watch = field(default_factory=Watch)
 
     def to_plain(self) -> PlainGroup:

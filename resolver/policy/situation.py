@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from resolver.policy.groups import Address, Network
 from resolver.policy.moments import Moment
+from resolver.policy.proved_names import proved_by
 from resolver.policy.snapshot import PolicySnapshot
 from resolver.policy.standing import View
 from resolver.policy.subjects import Exemption, Lease, Pause, Subjects
@@ -19,8 +20,8 @@ from resolver.policy.subjects import Exemption, Lease, Pause, Subjects
 class Situation:
     """Situation of a client. `seconds` is how long it lasts; `lease` is not over, whether or not its group is there.
 
-    `via` is lease, client name, network or default; `name` is what the client calls itself. `pause` and
-    `is_off_schedule` say why its group is only watched.
+    `via` is certificate, lease, client name, network or default; `name` is what the client calls itself, or proves to
+    be (proved_names). `pause` and `is_off_schedule` say why its group is only watched.
     """
 
     view: View
@@ -34,25 +35,38 @@ class Situation:
     is_off_schedule: bool
     seconds: float
 
+    @property
+    def identity(self) -> str | None:
+        """The identity that a certificate proves, else that of the lease; None where nobody says who it is."""
+        return identity_at(self.name, self.lease)
+
+
+def identity_at(name: str, lease: Lease | None) -> str | None:
+    """The identity of a client of that name: the one that it proves, else that of its lease, which others have set."""
+    proved = proved_by(name)
+    if proved is not None:
+        return proved
+    return lease.identity if lease is not None else None
+
 
 def situation_of(
     policy: PolicySnapshot, subjects: Subjects, address: Address, now: Moment, name: str = ""
 ) -> Situation:
-    """The situation now of the client at `address`, which calls itself `name` (lower-case)."""
+    """The situation now of the client at `address`, of that name (proved_names) in its normal form."""
     view, network = policy.view_of(address)
     via = "network" if network is not None else "default"
     of_name = policy.view_of_client_name(name) if name else None
     if of_name is not None:
-        view, via = of_name, "client name"
+        view, via = of_name, "client name" if proved_by(name) is None else "certificate"
     until = math.inf
     lease = subjects.lease_of(address, now)
     if lease is not None:
         until = lease.ends.seconds_left(now)
         of_lease = policy.view_of_group(lease.group) if lease.group is not None else None
-        if of_lease is not None:
+        if of_lease is not None and via != "certificate":
             view, via = of_lease, "lease"
     group = view.group
-    candidates = subjects.exemptions_for(address, lease.identity if lease else None, group.name)
+    candidates = subjects.exemptions_for(address, identity_at(name, lease), group.name)
     in_force: list[Exemption] = []
     others: list[Exemption] = []
     for exemption in candidates:

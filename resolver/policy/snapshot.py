@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from resolver.policy.decision import Decision, MatchedRule, Verdict
 from resolver.policy.groups import DEFAULT_GROUP, Address, CompiledGroup, Network, network_table, parse_client
+from resolver.policy.proved_names import is_claimable, proved_by
 from resolver.policy.rule_layer import Match
 from resolver.policy.rule_syntax import parse_rule
 from resolver.policy.stack import RuleStack, Walked
@@ -109,8 +110,14 @@ class PolicySnapshot:
         return [(network, self.views[index].group.name) for network, index in self._networks.find_all(address)]
 
     def view_of_client_name(self, name: str) -> View | None:
-        """The view of clients that call themselves so (lower-case); None where no group has the name."""
-        return self._by_client_name.get(name)
+        """The view of clients of that name, in its normal form; None where no group has it.
+
+        A name that is proved is one that may be claimed, too; a claimed one is never one that is proved.
+        """
+        view = self._by_client_name.get(name)
+        if view is None and (identity := proved_by(name)) is not None and is_claimable(identity):
+            view = self._by_client_name.get(identity)
+        return view
 
     @property
     def has_client_names(self) -> bool:

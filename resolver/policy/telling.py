@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 from resolver.policy.groups import Address
 from resolver.policy.moments import Moment
+from resolver.policy.proved_names import proved_by
 from resolver.policy.situation import Situation
 from resolver.policy.snapshot import PolicySnapshot
 
@@ -61,6 +62,8 @@ def _group_steps(policy: PolicySnapshot, situation: Situation, address: Address)
             yield Step("lease", lease.identity, f"{said}, without a group")
         elif situation.via == "lease":
             yield Step("lease", lease.identity, f"{said}, in group {lease.group}")
+        elif situation.via == "certificate":
+            yield Step("lease", "left to the certificate", f"{said}, in group {lease.group}")
         else:
             yield Step("lease", lease.identity, f"{said}, in group {lease.group}, which does not exist")
     if situation.name:
@@ -71,6 +74,8 @@ def _group_steps(policy: PolicySnapshot, situation: Situation, address: Address)
         yield Step("network", outcome, f"{network} of group {owner} contains {address}")
     if situation.via == "lease":
         yield Step("group", group, "the lease says so")
+    elif situation.via == "certificate":
+        yield Step("group", group, f"its certificate proves {situation.identity}, which is a name of this group")
     elif situation.via == "client name":
         yield Step("group", group, f"the client's name is {situation.name}, which is a name of this group")
     elif considered:
@@ -81,13 +86,23 @@ def _group_steps(policy: PolicySnapshot, situation: Situation, address: Address)
 
 def _name_step(policy: PolicySnapshot, situation: Situation) -> Step:
     named = policy.view_of_client_name(situation.name)
+    proved = proved_by(situation.name)
+    if proved is not None:
+        is_proved = f"a certificate proves {proved}, whose exemptions count"
+        if named is None:
+            return Step("client name", "proved", f"{is_proved}; no group has that name")
+        return Step("client name", "proved", f"{is_proved}; it is a client of group {named.group.name}")
     if named is None:
         return Step("client name", "unknown", f"no group has the client name {situation.name}: it has no effect")
     outcome = _LEFT_TO["lease"] if situation.via == "lease" else "chosen"
     return Step("client name", outcome, f"{situation.name} is a client of group {named.group.name}")
 
 
-_LEFT_TO = {"lease": "left to the lease", "client name": "left to the client name"}
+_LEFT_TO = {
+    "lease": "left to the lease",
+    "client name": "left to the client name",
+    "certificate": "left to the certificate",
+}
 
 
 def _shown(wall: float) -> str:

@@ -95,7 +95,7 @@ class Worker:
         streams = [StreamListener(socket.socket(fileno=fd), context) for fd in first.sockets.tcp]
         encrypted = _encrypted_listeners(first.sockets, settings.encrypted, context)
         if encrypted is not None:  # without a certificate that can be used they wait for one
-            orders.renew_certificate(encrypted)
+            await orders.renew_certificate(encrypted)
             streams += encrypted.listeners
         for stream in streams:
             await stream.start()

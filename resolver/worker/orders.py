@@ -58,7 +58,7 @@ class Orders:
                 case Flush(name, below):
                     self._channel.answer(received.request, Flushed(self._parts.flush(name, below=below)))
                 case RenewCertificate():
-                    self.renew_certificate(self._encrypted)
+                    await self.renew_certificate(self._encrypted)
                 case UseUpstreams(settings):
                     self._parts.use_upstreams(settings)
                 case Ping():
@@ -72,14 +72,15 @@ class Orders:
         """Tell the counters, for the log."""
         self._channel.tell(Counts(self._parts.counts))
 
-    def renew_certificate(self, encrypted: EncryptedListeners | None) -> None:
-        """Read the certificate of these listeners (again), now and whenever it is ordered."""
+    async def renew_certificate(self, encrypted: EncryptedListeners | None) -> None:
+        """Read the certificates of these listeners (again), now and whenever it is ordered. Read beside the loop."""
         self._encrypted = encrypted
         if encrypted is not None:
             try:
-                encrypted.renew()
+                await asyncio.to_thread(encrypted.renew)
             except ListenError as error:
                 self._channel.tell(CertificateUnusable(str(error), encrypted.are_open))
+            encrypted.look_at_clients()
 
     async def _use_policy(self, manifest: Path) -> PolicyInForce | Refusal:
         """Swap the policy. Reading and checking it is done beside the loop, so that no query waits for the disk."""

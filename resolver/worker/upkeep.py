@@ -75,8 +75,10 @@ class Upkeep:
             if turn % _FILE_AGAIN_EVERY == 0 and self._settings.statistics and not counters.has_file:
                 with contextlib.suppress(OSError):
                     counters.settle(await self._new_file())
-            if encrypted is not None and not encrypted.are_open:
-                await self._look_for_certificate(encrypted)
+            if encrypted is not None:
+                encrypted.look_at_clients()
+                if not encrypted.are_open:
+                    await self._look_for_certificate(encrypted)
             parts.sync_counts()
             if counters.store.used_share > _FULL_SHARE:
                 counters.move(await self.new_cells())

@@ -8,6 +8,7 @@ from pydantic import AwareDatetime, BaseModel, Field
 
 from admin_api.api.models.common import LONGEST_NAME, Sent
 from resolver.config.fields import Moment
+from resolver.policy.proved_names import MOST_OCTETS, PROVED
 
 Notes = list[str]  # the model has a field that is called list
 Steps = list[dict[str, str]]
@@ -19,7 +20,11 @@ class ExplainQuery(Sent):
 
     name: str = Field(min_length=1, max_length=LONGEST_NAME)
     client: str = Field("127.0.0.1", max_length=100)
-    client_name: str = Field("", max_length=63, description="The client's name over DoT or DoH.")
+    client_name: str = Field(
+        "",
+        max_length=len(PROVED) + MOST_OCTETS,
+        description="The client's name over DoT or DoH, or `proved:` and a name in its certificate.",
+    )
     type: str = Field("A", min_length=1, max_length=20)
     at: Moment | None = Field(None, description="By the policy of that moment; default: now.")
 

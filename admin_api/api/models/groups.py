@@ -33,7 +33,8 @@ class GroupPatch(Sent):
     description: str | None = None
     networks: list[str] | None = None
     client_names: list[str] | None = Field(
-        None, description="Names of its clients over DoT or DoH; each in one group only."
+        None,
+        description="Names of its clients over DoT or DoH, `proved:` and names in certificates; each in one group.",
     )
     exempt: bool | None = None
     mode: Literal["enforce", "monitor"] | None = None

@@ -15,6 +15,7 @@ from resolver.answering.explaining import explain_query
 from resolver.errors import RuleError
 from resolver.policy.explain import Explanation
 from resolver.policy.groups import parse_client
+from resolver.policy.proved_names import normal_client_name
 from resolver.policy.telling import Step
 from resolver.snapshot.clocks import now
 from resolver.wire.message import type_number
@@ -51,6 +52,10 @@ async def show(call: Call) -> ApiReply:
         raise Invalid([("/client", f"{query.client!r} is not an IP address")]) from None
     if type_number(query.type) is None:
         raise Invalid([("/type", f"{query.type!r} is not a record type: write a name such as AAAA, or TYPE999")])
+    try:
+        normal_client_name(query.client_name)
+    except RuleError as error:
+        raise Invalid([("/client_name", str(error))]) from None
     if query.at is not None:
         return await _at(call, query.at, name)
     explanation = explain_query(

@@ -1,0 +1,54 @@
+"""Names that clients prove by a certificate: how they are told from those that are merely claimed, and compared."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from typing import Final
+
+from resolver.errors import RuleError
+from resolver.system.safe_text import refuse_acting
+
+PROVED: Final = "proved:"
+"""Begins a client name that only a certificate gives. No claim has it: a claimed name is one label, without a colon."""
+
+MOST_OCTETS: Final = 200  # of a name in UTF-8, as of an identity in a lease
+_CLAIMED = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,62}\Z")  # ASCII: a Kelvin sign is no k
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:(//[^/?#]*)?")  # of a URI (RFC 3986 section 3), with its host
+
+
+def is_claimable(text: str) -> bool:
+    """Whether a client may call itself so: one label of letters, digits and hyphens."""
+    return _CLAIMED.match(text) is not None
+
+
+def proved_by(client_name: str) -> str | None:
+    """The identity in a client name that a certificate gives; None for a name that is claimed."""
+    return client_name[len(PROVED) :] if client_name.startswith(PROVED) else None
+
+
+def normal_identity(text: str) -> str:
+    """An identity in its one normal form: lower case, but for what follows a URI's host. Raises RuleError.
+
+    Mail addresses, user principal names and host names differ by no letter case; paths of URIs do.
+    """
+    written = unicodedata.normalize("NFC", text).strip()
+    refuse_acting(written)
+    if not written or any(letter.isspace() for letter in written):
+        raise RuleError("is not a name in a certificate: write one as in 'proved:alice@example.com', without spaces")
+    scheme = _SCHEME.match(written)
+    if scheme is not None:
+        normal = scheme[0].lower() + written[scheme.end() :]
+    else:
+        normal = unicodedata.normalize("NFC", written.lower()).rstrip(".")
+    if not 0 < len(normal.encode()) <= MOST_OCTETS:
+        raise RuleError(f"should be a name of 1 to {MOST_OCTETS} octets")
+    return normal
+
+
+def normal_client_name(text: str) -> str:
+    """A client name as groups' names are compared with it: of a claimed one the lower case. Raises RuleError."""
+    written = text.strip()
+    if written[: len(PROVED)].lower() == PROVED:
+        return PROVED + normal_identity(written[len(PROVED) :])
+    return written.lower()

@@ -11,6 +11,8 @@ import trustme
 from admin_api.api import gauges
 from admin_api.api.certificate_ends import CertificateEnds
 from admin_api.statistics.prometheus import GAUGES
+from resolver.config.settings import ClientCertificates
+from tests.support.client_certificates import DAY, ClientAuthority
 
 
 def test_each_gauge_that_is_taken_is_shown() -> None:
@@ -42,3 +44,24 @@ def test_a_certificate_ends_with_the_first_of_its_chain_and_is_read_again_when_i
     ends.renew()
     ends.read_missing()
     assert ends.gauges() == {}
+
+
+def test_the_cas_and_lists_of_clients_certificates_are_told_with_what_is_over(tmp_path: Path) -> None:
+    authority = ClientAuthority(tmp_path)
+    ends = CertificateEnds({"tls": None}, ClientCertificates(str(authority.ca), str(authority.crl)))
+    ends.read_missing()
+    assert ends.gauges() == {("clients",): authority.x509.not_valid_after_utc.timestamp()}
+    assert ends.crl_gauge()[()] > datetime.now(UTC).timestamp()
+    assert ends.troubles == []
+    authority.write_crl(begins_in=-3 * DAY, ends_in=-DAY)
+    ends.read_missing()  # no worker has read it either
+    assert ends.troubles == []
+    ends.renew()
+    ends.read_missing()
+    assert ends.crl_gauge()[()] < datetime.now(UTC).timestamp()
+    [trouble] = ends.troubles
+    assert "client certificates of this CA are refused" in trouble
+    authority.crl.write_bytes(b"no list")
+    ends.renew()
+    ends.read_missing()
+    assert ends.troubles == [trouble]

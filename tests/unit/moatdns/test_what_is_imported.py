@@ -24,6 +24,13 @@ def test_the_supervisor_and_a_worker_load_nothing_heavy(module: str) -> None:
 
 
 @pytest.mark.slow
+def test_a_worker_of_dot_and_doh_loads_what_reads_certificates_only_where_clients_are_asked_for_them() -> None:
+    loaded = loaded_by("import resolver.listeners.encrypted")
+    assert "h11" in loaded
+    assert "cryptography" not in loaded
+
+
+@pytest.mark.slow
 def test_the_control_process_loads_no_metrics_keys_or_other_database_before_it_needs_them() -> None:
     loaded = loaded_by("import admin_api.control")
     assert "sqlalchemy.dialects.sqlite" in loaded

@@ -89,6 +89,20 @@ def test_unknown_names_have_no_effect_and_are_not_remembered(served: Served) -> 
     assert served.counters.dropped["clients"] == 0
 
 
+def test_a_proved_name_is_remembered_whether_or_not_a_group_has_it_and_within_the_bound() -> None:
+    async def run() -> None:
+        served = Served(policy(kiosk=("proved:ana",)), asyncio.get_running_loop(), clients=3)
+        clients = served.pipeline.clients
+        first = clients.at("127.0.0.1", "proved:ana")
+        assert (first.group, clients.at("127.0.0.1", "proved:ana")) == ("kiosk", first)
+        assert clients.at("127.0.0.1", "ana").group == "default"
+        others = [clients.at("127.0.0.1", f"proved:{number}") for number in range(100)]
+        assert {client.group for client in others} == {"default"}
+        assert served.counters.dropped["clients"] > 0
+
+    asyncio.run(run())
+
+
 def test_named_and_nameless_clients_share_one_bound() -> None:
     async def run() -> None:
         served = Served(policy(kiosk=("a", "b", "c")), asyncio.get_running_loop(), clients=3)

@@ -27,7 +27,7 @@ _KEYS = st.sampled_from([
 _WORDS = st.sampled_from([
     "auto", "system", "loopback", "private", "ai", "lists", "anthropic", "zero-ip", "address", "monitor", "default",
     "127.0.0.1:53", "[::1]:53", "10.0.0.0/8", "10.0.0.1/8", "::ffff:10.0.0.0/104", "fe80::1%eth0", "udp://[::1]:53",
-    "com", "=com", "*.example.com", "${A}", "${B:-2}", "$${A}", "${",
+    "com", "=com", "*.example.com", "proved:a@b", "proved:", "${A}", "${B:-2}", "$${A}", "${",
 ])
 _PIECES = st.sampled_from([
     "policy:", "groups:", "- ", "name: a", "\n", "  ", "\t", "[", "]", "{", "}", ",", ": ", "'", '"', "&a", "*a", "!t ",

@@ -19,7 +19,13 @@ def test_the_defaults_are_those_of_the_contract(tmp_path: Path, monkeypatch: pyt
     assert config.source is None
     assert config.model_dump(mode="json", by_alias=True) == {
         "listen": {"do53": ["127.0.0.1:5300", "[::1]:5300"], "dot": [], "doh": []},
-        "tls": {"certificate": None, "private_key": None, "server_name": None, "workers": 1},
+        "tls": {
+            "certificate": None,
+            "private_key": None,
+            "server_name": None,
+            "workers": 1,
+            "clients": {"ca": None, "crl": None, "required": False},
+        },
         "workers": "auto",
         "state_dir": str(tmp_path / "state"),
         "user": None,
@@ -217,6 +223,14 @@ ENDPOINT = (
     ("text", "problem"),
     [
         # keys
+        (
+            "tls: {clients: {required: true}}",
+            "tls.clients.required: has no effect without tls.clients.ca: name the CAs that sign clients' certificates",
+        ),
+        (
+            "tls: {clients: {crl: a.crl}}",
+            "tls.clients.crl: has no effect without tls.clients.ca: name the CAs that sign clients' certificates",
+        ),
         ("wrokers: 2", "wrokers: is not a known key: did you mean 'workers'?"),
         ("cache: {max_mb: 2}", "cache.max_mb: is not a known key: did you mean 'max_mib'?"),
         ("listen: {zzz: 2}", "listen.zzz: is not a known key: known keys are do53, dot, doh"),

@@ -185,7 +185,18 @@ def test_equal_policies_give_equal_json(load: Load) -> None:
         (
             "groups: [{name: a, client_names: [k, 'no name']}]",
             "groups[0].client_names[1]: 'no name' is not a client name: use letters, digits and '-', at most "
-            "63, and no '-' at the beginning",
+            "63, and no '-' at the beginning; a name that a certificate proves is written as in "
+            "'proved:alice@example.com'",
+        ),
+        (
+            "groups: [{name: a, client_names: ['proved:a b']}]",
+            "groups[0].client_names[0]: 'proved:a b' is not a name in a certificate: write one as in "
+            "'proved:alice@example.com', without spaces",
+        ),
+        (
+            "groups: [{name: a, client_names: ['proved:A@x']}, {name: b, client_names: ['proved:a@X']}]",
+            "groups[1].client_names[0]: proved:a@x belongs to the group 'a' and to 'b': a client name has one "
+            "group, so remove it from one",
         ),
         (
             "groups: [{name: a, client_names: [Kiosk-7]}, {name: b, client_names: [x, kiosk-7]}]",

@@ -82,6 +82,16 @@ def test_a_client_name_is_told_and_what_it_left_behind() -> None:
     assert (leased.group["via"], steps(leased)["client name"]) == ("lease", "left to the lease")
 
 
+def test_a_proved_name_is_told_as_proved() -> None:
+    moment = now()
+    lease = Lease("10.1.1.1", "ana", "legal", End.at(moment.wall + 60, moment))
+    proved = told("acme.ai", "10.1.1.1", "proved:kiosk-7", Subjects([lease]))
+    assert proved.group == {"name": "kiosk", "via": "certificate", "network": "10.0.0.0/8"}
+    assert (steps(proved)["client name"], steps(proved)["lease"]) == ("proved", "left to the certificate")
+    nobodys = told("acme.ai", "10.1.1.1", "proved:x@corp.example")
+    assert (nobodys.group["via"], steps(nobodys)["client name"]) == ("network", "proved")
+
+
 def test_an_allowed_name_tells_which_block_it_overrode() -> None:
     explanation = told("ok.acme.ai")
     assert explanation.verdict == "allow"

@@ -38,6 +38,7 @@ POLICY = policy_in_memory(
             CompiledGroup("lab", networks=("10.9.0.0/16",), exempt=True, block=BLOCK),
             CompiledGroup("vpn", monitor=True, block=BLOCK),
             CompiledGroup("kiosk", client_names=("kiosk-7",), block=BLOCK),
+            CompiledGroup("staff", client_names=("proved:ana@corp.example", "proved:kiosk-7"), block=BLOCK),
         ],
         [],
         {"ai": ["acme/chat", "acme/api", "other/chat"], "acme": ["acme/chat", "acme/api"], "house": ["house"]},
@@ -143,6 +144,38 @@ def test_a_client_name_goes_before_networks_and_behind_a_lease() -> None:
         assert stand(lease, client="10.9.0.1", name="kiosk-7").via == "client name"
     unknown = stand(client="10.9.0.1", name="kiosk-8")
     assert (unknown.view.group.name, unknown.via) == ("lab", "network")
+
+
+def test_a_proved_name_goes_before_leases_names_and_networks_and_a_claim_is_none() -> None:
+    lease = Lease("10.9.0.1", "bob", "office", ends(60))
+    proved = stand(lease, client="10.9.0.1", name="proved:ana@corp.example")
+    assert (proved.view.group.name, proved.via, proved.identity) == ("staff", "certificate", "ana@corp.example")
+    assert stand(client="10.9.0.1", name="proved:kiosk-7").view.group.name == "staff"
+    assert stand(client="10.9.0.1", name="kiosk-7").view.group.name == "kiosk"
+    claimed = stand(lease, client="10.9.0.1", name="ana@corp.example")
+    assert (claimed.view.group.name, claimed.via, claimed.identity) == ("office", "lease", "bob")
+
+
+def test_a_proved_name_that_no_group_has_leaves_the_group_and_is_the_identity() -> None:
+    lease = Lease("10.9.0.1", "bob", "office", ends(60))
+    of_carol, of_bob = (exemption("ai", kind="identity", who=who) for who in ("carol@corp.example", "bob"))
+    carol = stand(lease, of_carol, client="10.9.0.1", name="proved:carol@corp.example")
+    assert (carol.view.group.name, carol.via, carol.exemptions) == ("office", "lease", (of_carol,))
+    other = stand(lease, of_bob, client="10.9.0.1", name="proved:carol@corp.example")
+    assert (other.identity, other.exemptions) == ("carol@corp.example", ())
+    assert stand(lease, of_bob, client="10.9.0.1").exemptions == (of_bob,)
+    assert stand(of_carol, client="10.9.0.1", name="carol@corp.example").exemptions == ()
+    assert stand(client="10.9.0.1").identity is None
+
+
+def test_a_proved_name_that_may_be_claimed_is_in_the_group_of_the_claim() -> None:
+    assert stand(name="proved:kiosk-8").via == "default"
+    policy = policy_in_memory(
+        compile_rules([]),
+        compile_groups([CompiledGroup("default"), CompiledGroup("kiosk", client_names=("kiosk-8",))], []),
+    )
+    proved = situation_of(policy, Subjects([]), parse_client("192.0.2.1"), NOW, "proved:kiosk-8")
+    assert (proved.view.group.name, proved.via) == ("kiosk", "certificate")
 
 
 def test_exemptions_and_pauses_of_a_names_group_are_its_clients() -> None:

@@ -1,0 +1,36 @@
+"""docs/encrypted.md: the commands that make a CA, give a device a certificate, and revoke it."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from resolver.config.client_authorities import Fault, Proof, read_authorities
+
+_PAGE = Path(__file__).parents[3] / "docs" / "encrypted.md"
+
+
+@pytest.mark.slow
+def test_its_commands_make_a_ca_whose_certificates_are_taken_until_they_are_revoked(tmp_path: Path) -> None:
+    authority, device, revoke = re.findall(r"```sh\n(.*?)```", _PAGE.read_text(encoding="utf-8"), re.DOTALL)
+
+    def run(commands: str) -> None:
+        subprocess.run(["/bin/sh", "-ec", commands], cwd=tmp_path, capture_output=True, check=True, timeout=60)
+
+    def judged() -> Proof | Fault:
+        shown = x509.load_pem_x509_certificate((tmp_path / "alice.pem").read_bytes())
+        authorities = read_authorities(tmp_path / "ca.pem", tmp_path / "clients.crl")
+        return authorities.judge(shown.public_bytes(Encoding.DER), datetime.now(UTC))
+
+    run(authority + device)
+    proof = judged()
+    assert isinstance(proof, Proof)
+    assert proof.identity == "alice@corp.example"
+    run(revoke)
+    assert judged() is Fault.REVOKED

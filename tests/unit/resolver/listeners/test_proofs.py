@@ -1,0 +1,125 @@
+"""Certificates of open connections, judged again by time and by what is read anew."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from resolver.config.settings import ClientCertificates
+from resolver.errors import ListenError
+from resolver.listeners.proofs import Proofs
+from tests.support.client_certificates import DAY, ClientAuthority, mail
+
+HOUR = timedelta(hours=1)
+
+
+class Connection:
+    """One that counts how often it is closed."""
+
+    def __init__(self) -> None:
+        self.closed = 0
+
+    def close(self) -> None:
+        """Note it."""
+        self.closed += 1
+
+
+class Office:
+    """Proofs with a clock of their own, and the CA that they are judged by."""
+
+    def __init__(self, folder: Path, *, required: bool = False) -> None:
+        self.authority = ClientAuthority(folder)
+        self.now = datetime.now(UTC)
+        self.dropped: Counter[str] = Counter()
+        settings = ClientCertificates(str(self.authority.ca), str(self.authority.crl), required)
+        self.proofs = Proofs(settings, self.dropped, clock=lambda: self.now)
+
+    def look_in(self, passed: timedelta) -> None:
+        """Let time pass, and look."""
+        self.now += passed
+        self.proofs.look()
+
+
+@pytest.fixture
+def office(tmp_path: Path) -> Office:
+    """One whose CA has been read."""
+    made = Office(tmp_path / "ca")
+    made.proofs.renew()
+    return made
+
+
+def test_nobody_is_admitted_by_a_certificate_before_the_cas_are_read(tmp_path: Path) -> None:
+    office = Office(tmp_path / "ca")
+    shown = office.authority.issue(mail("a@x.example"))
+    assert office.proofs.admit(Connection(), shown.der) is None
+    assert office.proofs.admit(Connection(), None) == ""
+    office.proofs.renew()
+    assert office.proofs.admit(Connection(), shown.der) == "proved:a@x.example"
+    assert office.dropped == {"client_certificate_unknown_ca": 1}
+
+
+def test_without_a_certificate_or_a_usable_name_in_it_nobody_is_proved(office: Office, tmp_path: Path) -> None:
+    assert office.proofs.admit(Connection(), None) == ""
+    assert office.proofs.admit(Connection(), office.authority.issue().der) == ""
+    strict = Office(tmp_path / "strict", required=True)
+    assert strict.proofs.renew().required
+    assert strict.proofs.admit(Connection(), None) is None
+    assert strict.proofs.admit(Connection(), strict.authority.issue().der) == ""
+    assert strict.dropped == {"client_certificate_missing": 1}
+
+
+def test_a_connection_ends_with_its_certificate_and_the_list_and_not_before(office: Office) -> None:
+    first, second = Connection(), Connection()
+    office.proofs.admit(first, office.authority.issue(mail("a@x.example"), ends_in=2 * HOUR).der)
+    office.proofs.admit(second, office.authority.issue(mail("b@x.example")).der)
+    for _ in range(2):
+        office.look_in(HOUR - timedelta(minutes=1))
+        assert (first.closed, second.closed) == (0, 0)
+    office.look_in(HOUR)
+    assert (first.closed, second.closed) == (1, 0)
+    office.look_in(DAY)
+    assert (first.closed, second.closed) == (1, 1)
+    assert office.dropped == {"client_certificate_expired": 1, "client_certificate_no_valid_crl": 1}
+    office.look_in(40 * DAY)
+    assert (first.closed, second.closed) == (1, 1)
+
+
+def test_a_new_list_in_time_keeps_a_connection(office: Office) -> None:
+    connection = Connection()
+    office.proofs.admit(connection, office.authority.issue(mail("a@x.example")).der)
+    office.authority.write_crl(ends_in=5 * DAY)
+    office.proofs.renew()
+    office.look_in(3 * DAY)
+    assert connection.closed == 0
+
+
+def test_what_is_read_anew_ends_connections_that_are_open_and_not_those_that_are_gone(office: Office) -> None:
+    kept, revoked, gone = (Connection() for _ in range(3))
+    shown = [office.authority.issue(mail(f"{name}@x.example")) for name in "abc"]
+    for connection, one in zip((kept, revoked, gone), shown, strict=True):
+        office.proofs.admit(connection, one.der)
+    office.proofs.release(gone)
+    office.authority.write_crl(shown[1:])
+    office.look_in(HOUR)
+    assert revoked.closed == 0  # nobody has said that there is a new list
+    office.proofs.renew()
+    office.proofs.look()
+    assert (kept.closed, revoked.closed, gone.closed) == (0, 1, 0)
+    assert office.dropped == {"client_certificate_revoked": 1}
+
+
+def test_a_file_that_cannot_be_read_leaves_the_last_good_ones_in_force(office: Office) -> None:
+    shown = office.authority.issue(mail("a@x.example"))
+    connection = Connection()
+    office.proofs.admit(connection, shown.der)
+    office.authority.crl.write_bytes(b"no list")
+    with pytest.raises(ListenError, match=r"tls\.clients\.crl"):
+        office.proofs.renew()
+    office.look_in(HOUR)
+    assert connection.closed == 0
+    assert office.proofs.admit(Connection(), shown.der) == "proved:a@x.example"
+    office.look_in(DAY)
+    assert connection.closed == 1

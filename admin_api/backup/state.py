@@ -3,7 +3,8 @@
 What is there by an unknown name belongs to it, so that a later version's keys are not forgotten. What follows from the
 rest does not: compiled policies, the plan of the last start. Journals are kept to be looked at, and not restored:
 exemptions would count by them before anybody confirms them. The key that signs evidence is left out, too: beside
-`audit.key` it would let whoever has a backup make both a trail and its signed heads.
+`audit.key` it would let whoever has a backup make both a trail and its signed heads. So are the secrets of pseudonyms,
+which are to be gone with the last row of their period.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from resolver.snapshot.journal_places import newest
 from resolver.snapshot.manifests import SNAPSHOTS
 from resolver.system.placing import is_of_restoring
 from resolver.system.state_files import reading
+from resolver.telemetry.pseudonyms import SECRETS_FILE
 
 PREFIX: Final = "state/"
 """Begin of these parts' names: ``state/audit.key``."""
@@ -40,6 +42,7 @@ JOURNALS: Final = "journals/"
 """Begin of journals' names: they are not restored."""
 
 _DERIVED = frozenset({SNAPSHOTS, SUBJECTS, "boot.json", "moatdns.lock", "lost+found"})
+_NOT_COPIED = frozenset({SECRETS_FILE})  # a copy would outlive the rows whose pseudonyms it resolves
 _APART = frozenset({CONTENTS, COUNTERS, query_log.FOLDER})  # read at their own moments
 _ASIDE = re.compile(r"lost-|before-|\.|.*\.part\Z")
 _WORK = ".backup-"  # folders of copies that are being made
@@ -49,7 +52,7 @@ _DEEP = 4  # folders below each other
 def is_kept(name: str) -> bool:
     """Whether an entry of the state directory belongs to a backup."""
     is_store = name.startswith(FILE)
-    return not (is_store or name in _DERIVED or _ASIDE.match(name) or is_of_restoring(name))
+    return not (is_store or name in _DERIVED or name in _NOT_COPIED or _ASIDE.match(name) or is_of_restoring(name))
 
 
 def add_files(writer: BackupWriter, state_dir: Path, signing_key: Path) -> list[str]:

@@ -136,7 +136,7 @@ def _blocks(connection: sqlite3.Connection, reach: tuple[int, ...]) -> Iterator[
 
 
 def rows_of(block: QueryBlock, wanted: Sequence[tuple[int, int]], base: int) -> list[FoundRow]:
-    """Give rows of a block by time and id, each as files.COLUMNS says. Raises BlockError."""
+    """Give rows of a block by time and id, each as files.FOUND says. Raises BlockError."""
     columns = block.numbers()
     places = [number - base for _, number in wanted]
     of_names = [columns.names[place] for place in places]
@@ -152,8 +152,9 @@ def rows_of(block: QueryBlock, wanted: Sequence[tuple[int, int]], base: int) -> 
             known = read[of_facts] = facts_of(facts[of_facts])
         group, qtype, *rest = known[:_REMARK]
         remark = known[_REMARK] if len(known) > _REMARK else None
-        client = client_of(clients[columns.clients[place]]).address or None
-        row = (at / 1000, client, group, name_of(names[name]), qtype, *rest, float(f"{duration:.3g}"), remark)
+        client = client_of(clients[columns.clients[place]])
+        of_query = (name_of(names[name]), qtype, *rest, float(f"{duration:.3g}"), remark)
+        row = (at / 1000, client.address or None, group, *of_query, client.identity)
         found.append(FoundRow(at, number, row))
     return found
 

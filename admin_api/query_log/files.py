@@ -15,9 +15,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+from resolver.config.settings import QUERY_LOG
 from resolver.system.state_files import check_own, have_own, make_folder
 
-FOLDER: Final = "query-log"
+FOLDER: Final = QUERY_LOG
 COLUMNS: Final = (
     "at",
     "client",
@@ -34,7 +35,9 @@ COLUMNS: Final = (
     "duration_ms",
     "remark",
 )
-"""Columns that a search finds of a query; `at` is in Unix seconds, `grp` is the group."""
+"""Columns of the rows of older versions; `at` is in Unix seconds, `grp` is the group."""
+FOUND: Final = (*COLUMNS, "identity")
+"""Columns that a search finds of a query."""
 
 PLACE_BITS: Final = 12
 """Low bits of an id, for the place in the block."""

@@ -7,7 +7,7 @@ import itertools
 import json
 import math
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from admin_api.query_log.cursors import Marks
@@ -19,17 +19,25 @@ _MOST_REMEMBERED: Final = 10_000  # lines of facts: many blocks have the same
 _FEW: Final = 4  # numbers that are looked for one after the other
 _MANY: Final = 16  # lines from which on all are looked at
 _ESCAPE: Final = b"\\"
+_OF_CLIENTS: Final = ("client", "identity")  # what a line of the clients has, in its order
 _OF_FACTS: Final = {field: FACTS.index(field) for field in ("group", "service", "verdict")}
+
+
+Aliases = Mapping[str, frozenset[str]]
 
 
 @dataclass(frozen=True, slots=True)
 class LogFilter:
-    """Filter of a search: values by field; from `start` to before `end`, Unix seconds; newer than marks."""
+    """Filter of a search: values by field; from `start` to before `end`, Unix seconds; newer than marks.
+
+    `aliases`, by field: pseudonyms that its value may have in the log.
+    """
 
     filters: Mapping[str, str]
     start: float | None = None
     end: float | None = None
     after: Marks | None = None
+    aliases: Aliases = field(default_factory=dict)
 
     @property
     def start_milliseconds(self) -> int:
@@ -52,13 +60,19 @@ def lowered(text: str) -> str:
 
 
 class BlockMatcher:
-    """Filter by client, name and facts, for blocks. It reads no more of one than it has to.
+    """Filter by client, identity, name and facts, for blocks. It reads no more of one than it has to.
 
     Lines without an escape are compared as they are: text that is no JSON may match, and is found out when it is read.
     """
 
-    def __init__(self, filters: Mapping[str, str]) -> None:
-        self._client = filters.get("client")
+    def __init__(self, filters: Mapping[str, str], aliases: Aliases | None = None) -> None:
+        aliases = aliases or {}
+        # Of rows without a client, nobody is the client.
+        self._who = [
+            (place, {filters[name], *aliases.get(name, ())} - {""})
+            for place, name in enumerate(_OF_CLIENTS)
+            if name in filters
+        ]
         name = filters.get("name")
         self._name = None if name is None else lowered(name.strip().rstrip("."))
         self._contains = None if "contains" not in filters else lowered(filters["contains"])
@@ -72,7 +86,7 @@ class BlockMatcher:
     def matching(self, block: QueryBlock) -> Sequence[int]:
         """Give the places of rows that match, ascending. Raises BlockError."""
         clients = names = None
-        if self._client is not None and not (clients := self._clients(block, self._client)):
+        if self._who and not (clients := self._clients(block)):
             return ()
         if (self._name is not None or self._contains is not None) and not (names := self._names(block)):
             return ()
@@ -95,12 +109,15 @@ class BlockMatcher:
             wanted = self._with_facts(block, wanted)
         return [row for row, name in zip(rows, of_rows, strict=True) if name in wanted]
 
-    def _clients(self, block: QueryBlock, address: str) -> set[int]:
-        if not address:  # of rows without a client, nobody is the client
-            return set()
-        needle = _line_of(address)
-        lines = _lines_with(needle, block.clients_text)
-        return {number for number, line in lines if line == needle or client_of(line).address == address}
+    def _clients(self, block: QueryBlock) -> set[int]:
+        found: list[set[int]] = []
+        for place, values in self._who:
+            here: set[int] = set()
+            for value in values:
+                lines = _lines_with(_line_of(value), block.clients_text)
+                here.update(number for number, line in lines if client_of(line)[place] == value)
+            found.append(here)
+        return set.intersection(*found)
 
     def _names(self, block: QueryBlock) -> set[int]:
         needle = max(self._within, b"" if self._name is None else self._line[1:-1], key=len)

@@ -14,7 +14,7 @@ from typing import Any, Final
 from admin_api.query_log import files
 from admin_api.query_log.block_search import Row
 from admin_api.query_log.cursors import START, marks_of, place_of, text_of
-from admin_api.query_log.log_filter import LogFilter
+from admin_api.query_log.log_filter import Aliases, LogFilter
 from admin_api.query_log.search import Search
 from admin_api.query_log.unreadable import UnreadableBlocks
 
@@ -23,6 +23,7 @@ BUDGET_SECONDS: Final = 0.15
 
 _GRACE_SECONDS = 0.04  # then a search that is in the middle of something is told to stop, and not waited for
 _THREADS = 4
+_OFTEN_MISSING: Final = ("remark", "identity")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +61,16 @@ class QueryLogReader:
         limit: int,
         cursor: str | None,
         after: str | None = None,
+        aliases: Aliases | None = None,
     ) -> LogPage:
-        """`filters` by client, name (and all below it), contains, group, service, verdict.
+        """`filters` by client, identity, name (and all below it), contains, group, service, verdict.
+
+        `aliases` as LogFilter has them.
 
         With `after` (`newest` of an earlier page), only what was written since. A page and all that follow it by
         `next` have each such row once. Raises BadCursor, BadAfter.
         """
-        wanted = LogFilter(filters, _seconds(start), _seconds(end), marks_of(after))
+        wanted = LogFilter(filters, _seconds(start), _seconds(end), marks_of(after), aliases or {})
         search = Search(self._folder, wanted, place_of(cursor), limit, self.unreadable.note)
         await self._run(search)
         count, place, searched_to = search.found
@@ -97,8 +101,9 @@ def _seconds(moment: datetime | None) -> float | None:
 
 
 def _item(row: Row) -> Mapping[str, object]:
-    item = dict(zip(files.COLUMNS, row, strict=True))
+    item = dict(zip(files.FOUND, row, strict=True))
     at = datetime.fromtimestamp(item.pop("at"), UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    if item["remark"] is None:
-        del item["remark"]  # as of most rows
+    for name in _OFTEN_MISSING:
+        if item[name] is None:
+            del item[name]
     return {"at": at, "group": item.pop("grp"), **item}

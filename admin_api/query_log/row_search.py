@@ -20,6 +20,7 @@ SPAN_BITS: Final = 14
 
 _CONDITIONS = {
     "client": "client = ?",
+    "identity": "NULL = ?",  # those versions did not log whose a client was
     "group": "grp = ?",
     "service": "service = ?",
     "verdict": "verdict = ?",
@@ -83,7 +84,7 @@ class RowSearch:
         (at,) = connection.execute("SELECT at FROM queries WHERE id >= ? ORDER BY id LIMIT 1", [bottom]).fetchone()
         self._pace.took(top - bottom, time.monotonic() - began)
         self._most -= len(rows)
-        self._tell([row[1:] for row in rows], SearchPlace(day, bottom), at)
+        self._tell([(*row[1:], None) for row in rows], SearchPlace(day, bottom), at)
         return int(bottom)
 
     def _spans_beside(self, connection: sqlite3.Connection) -> Collection[int]:

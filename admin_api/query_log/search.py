@@ -40,7 +40,7 @@ class Search:
         pass_over: Callable[[str, int], None] | None = None,
     ) -> None:
         """`pass_over` is told of blocks that cannot be read, by day and id."""
-        self.rows: list[Row] = []  # each as files.COLUMNS says
+        self.rows: list[Row] = []  # each as files.FOUND says
         self.found = Found(0, place, None)  # replaced as a whole
         self.newest: Marks | None = None  # when a search from the start began
         self._folder = folder
@@ -48,7 +48,7 @@ class Search:
         self._place = place
         self._limit = limit
         self._pass_over = pass_over or (lambda _day, _number: None)
-        self._matcher = BlockMatcher(wanted.filters)
+        self._matcher = BlockMatcher(wanted.filters, wanted.aliases)
         self._pace = Pace()
         self._lock = threading.Lock()
         self._connection: sqlite3.Connection | None = None

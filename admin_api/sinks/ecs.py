@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from admin_api.store.audit import AuditRow
 from resolver import __version__
+from resolver.telemetry.pseudonyms import is_pseudonym
 from resolver.telemetry.query_block_lines import BlockClient, Facts
 from resolver.telemetry.query_blocks import FACTS
 
@@ -55,7 +56,7 @@ def of_query(name: str, facts: Facts) -> dict[str, object]:
 
 
 def of_client(client: BlockClient) -> dict[str, object]:
-    """The client, as far as the log tells: an address, or a network (which no field for addresses takes)."""
+    """The client, as far as the log tells: an address, or what no field for addresses takes, and who it was."""
     found: dict[str, object] = {}
     if client.address:
         source = {"address": client.address}
@@ -63,7 +64,8 @@ def of_client(client: BlockClient) -> dict[str, object]:
             source["ip"] = client.address
         found["source"] = source
     if client.identity is not None:
-        found["user"] = {"name": client.identity}
+        # The schema has a field of its own for who is told apart, and not named.
+        found["user"] = {"hash" if is_pseudonym(client.identity) else "name": client.identity}
     return found
 
 

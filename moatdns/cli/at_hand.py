@@ -124,6 +124,8 @@ def _explain_then(
 
 def _print_explanation(explanation: Explanation) -> None:
     print_line(f"{explanation.name} {explanation.type} for {explanation.client}: {explanation.verdict}")
+    if explanation.identity is not None:
+        print_line(f"  {'identity':<11} {explanation.identity}")
     for step in explanation.trace:
         print_line(f"  {step.step:<11} {step.outcome:<23} {step.detail}")
 

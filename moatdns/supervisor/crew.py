@@ -18,6 +18,7 @@ from resolver.snapshot.journal_places import Position
 from resolver.snapshot.manifests import Manifest
 from resolver.system.child_process import ChildProcess, StartChild
 from resolver.telemetry.log import Log
+from resolver.telemetry.pseudonyms import PseudonymPeriod
 from resolver.worker.messages import RenewCertificate, TellCounts
 
 _BACKOFF_SECONDS = (0.0, 0.5, 1.0, 2.0, 5.0, 10.0)  # before a worker is started again, by how often it just failed
@@ -36,7 +37,7 @@ class _HarmfulPolicyError(MoatdnsError):
 
 
 class Crew:
-    """A worker for each slot of sockets. `settings`, `cookie_secret` and `manifest` are what new workers start with."""
+    """A worker for each slot of sockets. New ones start with `settings`, `manifest` and the secrets."""
 
     def __init__(
         self,
@@ -49,6 +50,7 @@ class Crew:
         events: socket.socket,
         cookie_secret: list[str],
         subjects: Position | None = None,
+        pseudonyms: tuple[PseudonymPeriod, ...] = (),
         on_clock: Callable[[float, Moment], None],
         start_child: StartChild = ChildProcess.start,
     ) -> None:
@@ -62,6 +64,7 @@ class Crew:
         self.cookie_secret = cookie_secret
         self.manifest = manifest
         self.subjects = subjects
+        self.pseudonyms = pseudonyms
         self._on_clock = on_clock
         self._start_child = start_child
         self._sockets = sockets
@@ -108,6 +111,14 @@ class Crew:
             if worker and worker.settings == self.settings:  # any other is about to be replaced
                 worker.use_upstreams(settings)
         self.settings = settings
+
+    def use_pseudonyms(self, periods: tuple[PseudonymPeriod, ...]) -> None:
+        """Have every worker record clients by these secrets, where they are others."""
+        if periods != self.pseudonyms:
+            self.pseudonyms = periods
+            for worker in self._workers:
+                if worker:
+                    worker.use_pseudonyms(periods)
 
     async def replace(self, *, only_outdated: bool = False) -> int:
         """Put new workers in the place of all, one after the other, or of those with other settings; gives how many.
@@ -189,9 +200,9 @@ class Crew:
             self._tasks.spawn(self._watch(slot, worker), f"worker {worker.pid}")
             # Not before it listens: while it starts, policies may come and go, and their files with them.
             await worker.listens()
-            manifest, subjects = self.manifest, self.subjects
+            manifest, subjects, pseudonyms = self.manifest, self.subjects, self.pseudonyms
             try:
-                await worker.begin(manifest.path, subjects, checked=checked)
+                await worker.begin(manifest.path, subjects, pseudonyms, checked=checked)
             except MoatdnsError as error:
                 if worker.is_harmed:
                     raise _HarmfulPolicyError(str(error), manifest) from error
@@ -200,6 +211,8 @@ class Crew:
                 break
             await worker.stop()  # the settings changed while it started
         self._workers[slot] = worker
+        if pseudonyms != self.pseudonyms:
+            worker.use_pseudonyms(self.pseudonyms)
         if manifest is not self.manifest or subjects is not self.subjects:
             self._tasks.spawn(self._catch_up(slot, worker, manifest, subjects), f"worker {worker.pid} catches up")
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import time
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
 from admin_api.messages import Begin, ConfigReading, FilePolicy, NodeStatus, Recompile, UseConfigPolicy
-from moatdns import cookie_secret
+from moatdns import cookie_secret, pseudonym_secrets
 from moatdns.plan import NodePlan
+from moatdns.pseudonym_secrets import Periods
 from moatdns.supervisor.control_keeper import ControlKeeper
 from moatdns.supervisor.crew import Crew
 from moatdns.supervisor.policy import PolicySource
@@ -77,6 +79,7 @@ class RunningNode:
             events=self._shared.events_in,
             cookie_secret=self.cookie_secret(self.plan, []),
             subjects=self._subjects,
+            pseudonyms=self.pseudonyms(self.plan, ()),
             on_clock=self.clock_was_set,
             start_child=self._start_child,
         )
@@ -140,6 +143,7 @@ class RunningNode:
         if abs(seen.wall - seen.boot - self._clocks_apart) < STEP_SECONDS:
             return
         self._clocks_apart = seen.wall - seen.boot
+        self._turn_pseudonyms()
         self._log.warning("the wall clock was set; exemptions may end early, never late", by_seconds=round(by, 1))
         if by > 0:
             try:
@@ -162,6 +166,24 @@ class RunningNode:
         except MoatdnsError as error:  # clients take up another one by themselves: no reason not to serve
             self._log.error("the cookie secret cannot be read", why=str(error))
             return otherwise or [secrets.token_hex(SECRET_BYTES)]
+
+    def pseudonyms(self, plan: NodePlan, in_use: Periods) -> Periods:
+        """The periods by whose secrets workers record people; where no file can be had, secrets that nobody keeps."""
+        settings, at = plan.settings.telemetry, time.time()
+        try:
+            return pseudonym_secrets.current(plan.ground.state_dir, settings, at, in_use)
+        except MoatdnsError as error:
+            self._log.error("the secrets of pseudonyms cannot be kept; a restart begins new pseudonyms", why=str(error))
+            return pseudonym_secrets.in_memory(settings, at, in_use)
+
+    async def turn_pseudonyms_for_ever(self) -> None:
+        """Have secrets ready for the next period, and remove those whose last row is gone."""
+        while True:
+            await asyncio.sleep(pseudonym_secrets.LOOK_SECONDS)
+            self._turn_pseudonyms()
+
+    def _turn_pseudonyms(self) -> None:
+        self.crew.use_pseudonyms(self.pseudonyms(self.plan, self.crew.pseudonyms))
 
     async def mended_policy(self, harmful: Manifest | None) -> Manifest:
         """Where the policy's files are gone, damaged or harmful: the last good one, until it is compiled anew."""

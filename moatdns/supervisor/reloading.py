@@ -98,6 +98,7 @@ class Reloader:
         node.readings += 1
         node.control.tell(NoteReading(node.reading()))
         node.crew.cookie_secret = node.cookie_secret(new, node.crew.cookie_secret)
+        node.crew.use_pseudonyms(node.pseudonyms(new, node.crew.pseudonyms))
         try:
             replaced = await node.crew.replace(only_outdated=True)
         except MoatdnsError:

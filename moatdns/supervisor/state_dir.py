@@ -20,7 +20,10 @@ _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 _OTHERS = 0o077
 _FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FOLDERS = ("snapshots", "lists", "catalogue", "subjects", "counters", "query-log")
-_FILES = ("moatdns.lock", "moatdns.sqlite", "audit.key", "audit.head", "admin.token", "boot.json", "cookie.secret")
+_FILES = (
+    *("moatdns.lock", "moatdns.sqlite", "audit.key", "audit.head", "admin.token", "boot.json"),
+    *("cookie.secret", "pseudonyms.secret"),
+)
 _OURS = frozenset((*_FOLDERS, *_FILES))
 _NOBODYS = frozenset(("lost+found",))  # of a volume of its own
 

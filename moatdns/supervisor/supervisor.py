@@ -106,6 +106,7 @@ class Supervisor:
                 self._tasks.spawn(reloader.reload_for_ever(), "reload")
                 self._tasks.spawn(LateAddresses.of(node.plan.ground, self._log).watch(), "late addresses")
                 self._tasks.spawn(reloader.restart_for_ever(), "rolling restart")
+                self._tasks.spawn(node.turn_pseudonyms_for_ever(), "periods of pseudonyms")
                 self._tasks.spawn(reloader.follow_system_for_ever(), "nameservers of the system")
                 refused = await self._until_stopped()
                 self._log.info("stopping")

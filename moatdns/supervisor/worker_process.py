@@ -20,6 +20,7 @@ from resolver.snapshot.journal_places import Position
 from resolver.system.channel import Asks, Received
 from resolver.system.child_process import ChildProcess, StartChild
 from resolver.telemetry.log import Log
+from resolver.telemetry.pseudonyms import PseudonymPeriod
 from resolver.worker.messages import (
     START_SECONDS,
     WORKER_CHANNEL,
@@ -34,6 +35,7 @@ from resolver.worker.messages import (
     Serve,
     StopWorker,
     UsePolicy,
+    UsePseudonyms,
     UseSubjects,
     UseUpstreams,
     WorkerAlive,
@@ -124,13 +126,21 @@ class WorkerProcess(WatchedProcess):
             self.kill()
             raise MoatdnsError(f"worker {self.pid} ended, or did not answer within {START_SECONDS:g} s")
 
-    async def begin(self, manifest: Path, subjects: Position | None, *, checked: bool) -> None:
+    async def begin(
+        self,
+        manifest: Path,
+        subjects: Position | None,
+        pseudonyms: tuple[PseudonymPeriod, ...],
+        *,
+        checked: bool,
+    ) -> None:
         """Have it serve, and wait until it does. Raises MoatdnsError when it ends, refuses or says nothing.
 
         `checked`: the policy's files have just been checked, so the worker need not.
         """
         secret = tuple(self.cookie_secret)
-        if not await self._use(Serve(self.settings, secret, manifest, checked, subjects, self._descriptors)):
+        serve = Serve(self.settings, secret, manifest, checked, subjects, self._descriptors, pseudonyms)
+        if not await self._use(serve):
             self.kill()
             raise MoatdnsError(f"worker {self.pid} ended, or was not ready within {START_SECONDS:g} s")
 
@@ -175,6 +185,10 @@ class WorkerProcess(WatchedProcess):
         """Tell it to ask other upstreams."""
         self.settings = settings
         self.tell(UseUpstreams(settings))
+
+    def use_pseudonyms(self, periods: tuple[PseudonymPeriod, ...]) -> None:
+        """Tell it the secrets by which it records clients."""
+        self.tell(UsePseudonyms(periods))
 
     async def stop(self) -> None:
         """Let it finish what it has in flight, and end it."""

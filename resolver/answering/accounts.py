@@ -7,7 +7,7 @@ from typing import Final, Protocol
 from resolver.policy.decision import Decision, MatchedRule, Verdict
 from resolver.policy.rule_layer import Member
 from resolver.system.discards import DISCARDS
-from resolver.telemetry.counters import KIND_OF, VERDICT_OF, Account, Counters, shown_client
+from resolver.telemetry.counters import KIND_OF, VERDICT_OF, Account, Counters
 from resolver.telemetry.json_text import array_of, quoted
 from resolver.telemetry.query_blocks import LogFacts
 from resolver.telemetry.query_events import QueryEvents
@@ -45,10 +45,14 @@ class Accounts:
         for table in (self._known, self._rests, self._names, self._rules):
             DISCARDS.empty(table)
 
-    def client(self, address: str) -> tuple[int, bytes]:
-        """The cell of a client, and what the query log says of it."""
+    def client(self, address: str, identity: str | None, now: float) -> tuple[int, bytes, float]:
+        """The cell of a client, what the query log says of it, and for how many seconds both are the right ones.
+
+        `identity` is whose the client is, None for nobody's; `now` is Unix time.
+        """
         counters = self._counters
-        return counters.client(address), quoted(shown_client(address, counters.clients)).encode()
+        recorded = counters.recording.of(address, identity, now)
+        return counters.client(recorded.address), recorded.line(), counters.recording.seconds_left(now)
 
     def of(
         self,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass, replace
+from typing import Final
 
 from resolver.cache.table import AnswerTable, CachedOrigin, Prepared, TableBudget
 from resolver.policy.decision import Decision
@@ -13,6 +14,10 @@ from resolver.wire.cookies import CookieProof
 from resolver.wire.question import Question
 from resolver.wire.sinkhole import Sinkhole
 from resolver.wire.transport import Transport
+
+MARGIN_SECONDS: Final = 0.5
+"""A TTL ends so much before what it was given under: room for a worker that is late, and for clients' rounding."""
+_HIGHEST_CEILING: Final = 1 << 20  # seconds; no TTL is as high
 
 sinkhole_of = functools.lru_cache(maxsize=4096)(Sinkhole.build)
 
@@ -99,3 +104,22 @@ class Client:
     def itself(self) -> Client:
         """A trusted proxy whose query is its own, a health check for one; anybody else as it is."""
         return replace(self, speaks_for_itself=True) if self.words else self
+
+    def asked_as(self, before: Client) -> Client:
+        """The client as it is now, recorded as who it was when it asked."""
+        return self if self.shown == before.shown else replace(self, shown=before.shown)
+
+
+def ceiling_of(seconds: float) -> tuple[int | None, float]:
+    """The highest TTL for a client about whom something changes in `seconds`, and for how long that is the ceiling.
+
+    Ceilings are powers of two, so that clients whose ends differ share answers: a TTL is at least half of what it
+    could be.
+    """
+    room = seconds - MARGIN_SECONDS
+    if room >= _HIGHEST_CEILING:
+        return None, room - _HIGHEST_CEILING
+    if room < 1:
+        return 0, max(seconds, 0.0)
+    ceiling = 1 << (int(room).bit_length() - 1)
+    return ceiling, room - ceiling

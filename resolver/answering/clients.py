@@ -14,27 +14,23 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from resolver.answering.accounts import Accounts
-from resolver.answering.client import Client, ViewAnswers
+from resolver.answering.client import Client, ViewAnswers, ceiling_of
 from resolver.answering.client_networks import Networks
 from resolver.answering.proxies import TrustedProxies
 from resolver.answering.rates import PLENTY, QueryBudgets
 from resolver.cache.table import FOR_EVER, AnswerTable, Prepared, TableBudget
 from resolver.config.settings import ClientNetworks, Limits, RateLimits, TrustedProxy
-from resolver.policy.groups import Address, NetworkTable, parse_client
+from resolver.policy.groups import NetworkTable, parse_client
 from resolver.policy.moments import Moment
 from resolver.policy.proved_names import PROVED
-from resolver.policy.situation import situation_of
+from resolver.policy.situation import Situation, situation_of
 from resolver.policy.snapshot import PolicySnapshot
 from resolver.policy.subjects import Plain, Subjects
 from resolver.system.discards import DISCARDS
 from resolver.wire.proxy_header import ProxyHeader
 
-MARGIN_SECONDS: Final = 0.5
-"""A TTL ends so much before what it was given under: room for a worker that is late, and for clients' rounding."""
-
 # Sockets show addresses that begin so with a link's name, or with a dotted end.
 _MANY_SPELLINGS: Final = ("fe8", "fe9", "fea", "feb", "::")
-_HIGHEST_CEILING: Final = 1 << 20  # seconds; no TTL is as high
 _CHANGES_LET_BE: Final = 1_000  # that may have come to nothing, beside as many as there are clients
 
 _NOBODY: dict[str, Client] = {}
@@ -103,6 +99,7 @@ class Clients:
         self._named: dict[str, dict[str, Client]] = {}  # by address and name
         self._named_clients = 0  # how many are in there
         self._changes: list[tuple[float, str, str]] = []  # a heap: when a client has to be worked out anew
+        self._period_ends = FOR_EVER  # when what is recorded of clients changes for all of them
         self.next_change = FOR_EVER
 
     def at(self, address: str, name: str = "") -> Client:
@@ -131,10 +128,13 @@ class Clients:
 
     def _work_out(self, address: str, name: str) -> Client:
         parsed = parse_client(address)
-        answers, until = self._answers_for(parsed, name)
+        moment = self._moment()
+        situation = situation_of(self._snapshot, self.subjects, parsed, moment, name)
+        answers, until = self._answers_for(situation)
         is_allowed = self._allowed.find(parsed) is not None
         tables = answers.tables if is_allowed else self._refused.tables
-        cell, shown = self._accounts.client(address)
+        cell, shown, seconds = self._accounts.client(address, situation.identity, moment.wall)
+        recorded_until = FOR_EVER if seconds == math.inf else self._clock() + seconds
         words = self.proxies.words_of(parsed)
         is_unlimited = words != 0 or self._unlimited.find(parsed) is not None
         client = Client(
@@ -149,7 +149,7 @@ class Clients:
             self._ready_tables(tables, words, is_unlimited=is_unlimited),
             cell,
             shown,
-            until,
+            min(until, recorded_until),
             PLENTY if is_unlimited or not self.budgets.is_limited else 0,
         )
         if len(self.known) + self._named_clients >= self._limits.clients:
@@ -166,8 +166,14 @@ class Clients:
             heapq.heappush(self._changes, (until, address, name))
             if len(self._changes) > 2 * (len(self.known) + self._named_clients) + _CHANGES_LET_BE:
                 self._tidy_changes()
-            self.next_change = self._changes[0][0]
+        self._period_ends = min(self._period_ends, recorded_until)
+        if self._changes or self._period_ends != FOR_EVER:
+            self.next_change = self._next_change()
         return client
+
+    def _next_change(self) -> float:
+        """When somebody has to be worked out anew: of a period's end, all have to."""
+        return min(self._changes[0][0], self._period_ends) if self._changes else self._period_ends
 
     def _ready_tables(
         self, tables: tuple[AnswerTable, ...], words: int, *, is_unlimited: bool
@@ -220,9 +226,8 @@ class Clients:
         client.left = self.budgets.portion(client.address, now, client.network)
         return client.left
 
-    def _answers_for(self, address: Address, name: str) -> tuple[ViewAnswers, float]:
+    def _answers_for(self, situation: Situation) -> tuple[ViewAnswers, float]:
         """The answers for a client, and until when (monotonic seconds) they are the right ones."""
-        situation = situation_of(self._snapshot, self.subjects, address, self._moment(), name)
         ceiling, seconds = ceiling_of(situation.seconds)
         key = (situation.view.number, ceiling)
         answers = self._answers.get(key)
@@ -235,13 +240,16 @@ class Clients:
 
     def expire(self, now: float) -> None:
         """Forget clients about whom something has changed by time."""
+        if self._period_ends <= now:
+            self.forget()
+            return
         changes = self._changes
         while changes and changes[0][0] <= now:
             _, address, name = heapq.heappop(changes)
             client = self._named.get(address, _NOBODY).get(name) if name else self.known.get(address)
             if client is not None and client.until <= now:
                 self._forget_client(address, name)
-        self.next_change = changes[0][0] if changes else FOR_EVER
+        self.next_change = self._next_change()
 
     def _forget_client(self, address: str, name: str) -> None:
         if not name:
@@ -287,18 +295,3 @@ class Clients:
         """Forget subjects that are over."""
         for subject in self.subjects.over(self._moment()):
             self.subjects.drop(subject.to_plain()[0], subject.key)
-
-
-def ceiling_of(seconds: float) -> tuple[int | None, float]:
-    """The highest TTL for a client about whom something changes in `seconds`, and for how long that is the ceiling.
-
-    Ceilings are powers of two, so that clients whose ends differ share answers: a TTL is at least half of what it
-    could be.
-    """
-    room = seconds - MARGIN_SECONDS
-    if room >= _HIGHEST_CEILING:
-        return None, room - _HIGHEST_CEILING
-    if room < 1:
-        return 0, max(seconds, 0.0)
-    ceiling = 1 << (int(room).bit_length() - 1)
-    return ceiling, room - ceiling

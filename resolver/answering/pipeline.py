@@ -249,7 +249,7 @@ class Pipeline(PendingOwner):
         snapshot = self._answering.snapshot
         client = self.clients.at(before.address, before.name)
         if pending.snapshot is not snapshot or client is not before:
-            pending.client = client
+            pending.client = client.asked_as(before)  # the address may be another person's by now
             pending.decision = self._answering.decide(client, pending.question.key)
 
     def landed(self, pending: Pending, entry: CacheEntry) -> None:

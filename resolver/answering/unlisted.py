@@ -119,7 +119,7 @@ class UnlistedNames:
             is_near = self._near.is_near(client.cell, now)
             if known.times > _ALWAYS_TOLD and not is_near and known.times & (known.times - 1):
                 continue
-            shown = client.shown.decode()[1:-1] or None  # as JSON it is in quotation marks
+            shown = _address_of(client.shown)
             targets = [target.decode("latin-1") for target in answer.targets[:_MOST_TARGETS]]
             rows.append(["seen", key.decode("latin-1"), shown, known.untold, int(is_near), targets, _addresses(entry)])
             known.untold = 0
@@ -142,6 +142,12 @@ class UnlistedNames:
             self._sink.send(UNLISTED_HEAD + b"".join(lines))
         except OSError:  # the control process is away, and its socket full
             self._counters.dropped["unlisted"] += len(lines)
+
+
+def _address_of(shown: bytes) -> str | None:
+    """The address in what the query log says of a client, never whose it is; None where none may be told."""
+    said = json.loads(shown)
+    return (said if isinstance(said, str) else said[0]) or None
 
 
 def _addresses(entry: CacheEntry) -> list[str]:

@@ -45,7 +45,8 @@ def _read_key_file(text: str) -> str:
     return written
 
 
-Clients = Literal["full", "network", "hidden"]
+Clients = Literal["full", "network", "pseudonym", "hidden"]
+Identities = Literal["full", "pseudonym", "hidden"]
 
 
 class CertificateSection(Section):
@@ -120,8 +121,22 @@ class QueryLogSection(Section):
     """Disk limit of the log, in MiB; the oldest days are removed first."""
     most_erasures: Annotated[int, Field(ge=1_000, le=10_000_000), NUMBER] = 100_000
     """Erasures of clients that the journal keeps, for a restore to repeat; then the oldest are forgotten."""
-    clients: Annotated[Clients, fields.one_of("full", "network", "hidden")] = "full"
-    """The part of a client's address in log and statistics: all, its network (/24, /48), or nothing."""
+    clients: Annotated[Clients, fields.one_of("full", "network", "pseudonym", "hidden")] = "full"
+    """The part of a client's address in log and statistics: all, its network (/24, /48), a pseudonym, or nothing."""
+    identities: Annotated[Identities, fields.one_of("full", "pseudonym", "hidden")] | None = None
+    """Whose a client is, by its certificate or lease, in log and statistics: the identity, a pseudonym, or nothing.
+    null: 'pseudonym', and 'hidden' where `clients` is 'network' or 'hidden'."""
+    pseudonym_days: Annotated[int, Field(ge=1, le=366), NUMBER] = 7
+    """Days of a period, after which everybody has another pseudonym; 7 is the week from Monday, UTC."""
+    pseudonyms_found_by: Annotated[Literal["nobody", "admin"], fields.one_of("nobody", "admin")] = "nobody"
+    """For whom a search of the log by an identity finds its pseudonyms, too: nobody, or the role admin."""
+
+    @property
+    def identities_recorded(self) -> Identities:
+        """The value that `identities` comes to."""
+        if self.identities is not None:
+            return self.identities
+        return "hidden" if self.clients in ("network", "hidden") else "pseudonym"
 
 
 class StatisticsSection(Section):

@@ -9,6 +9,8 @@ from resolver.wire.local_records import LocalRecord
 
 COUNTERS: Final = "counters"
 """The folder of the workers' counter files, below state_dir."""
+QUERY_LOG: Final = "query-log"
+"""Below state_dir: the days of the query log."""
 
 PROXY: Final = "proxy"
 PROXY_WITHIN_TLS: Final = "proxy-within-tls"
@@ -169,7 +171,9 @@ class TelemetrySettings:
     statistics: bool = False  # by name and client, in a file
     counters_folder: str = ""
     query_log: str = "off"  # off, hits or all
-    clients: str = "full"  # full, network or hidden
+    clients: str = "full"  # full, network, pseudonym or hidden
+    identities: str = "pseudonym"  # full, pseudonym or hidden
+    pseudonym_days: int = 7
     unlisted: bool = False  # names that no rule matches are told to the inbox
 
 
@@ -311,7 +315,9 @@ class ControlSettings:
     retention_days: int = 30
     max_mib: int = 512
     most_erasures: int = 100_000
-    clients: str = "full"  # full, network or hidden
+    clients: str = "full"  # full, network, pseudonym or hidden
+    identities: str = "pseudonym"  # full, pseudonym or hidden
+    pseudonyms_found_by: str = "nobody"  # nobody or admin
     catalogue: str | None = None  # the folder of an older one that is kept; None: the bundled
     feed: FeedSettings | None = None
     fetch_max_mib: int = 64

@@ -99,6 +99,8 @@ def worker_settings(config: Config, *, workers: int, system_servers: Sequence[Up
             counters_folder=str(config.state_dir / COUNTERS),
             query_log=config.query_log.what if config.query_log.enabled else "off",
             clients=config.query_log.clients,
+            identities=config.query_log.identities_recorded,
+            pseudonym_days=config.query_log.pseudonym_days,
             unlisted=config.unlisted.enabled,
         ),
     )
@@ -178,7 +180,8 @@ def control_settings(config: Config) -> ControlSettings:
         statistics=config.statistics.enabled,
         **config.statistics.model_dump(exclude={"enabled"}),
         query_log=config.query_log.enabled,
-        **config.query_log.model_dump(include={"retention_days", "max_mib", "most_erasures", "clients"}),
+        **config.query_log.model_dump(include={"retention_days", "max_mib", "most_erasures", "clients", "pseudonyms_found_by"}),
+        identities=config.query_log.identities_recorded,
         feed=_feed(config.policy.catalogue),
         fetch_max_mib=config.subscriptions.max_mib,
         fetch_timeout_seconds=config.subscriptions.timeout_seconds,

@@ -43,6 +43,7 @@ class Explanation:
     name: str
     type: str
     client: str
+    identity: str | None  # whose the client is, by its certificate or lease
     group: dict[str, str | None]
     verdict: str
     service: str | None
@@ -96,6 +97,7 @@ def explain(
         name=to_text(wire_name),
         type=qtype,
         client=str(address),
+        identity=situation.identity,
         group={"name": view.group.name, "via": situation.via, "network": str(network or "") or None},
         verdict=str(decision.verdict),
         service=decision.service,

@@ -12,7 +12,6 @@ A cell's key says what it counts, as a JSON array (compact, so that equal keys a
 
 from __future__ import annotations
 
-import ipaddress
 from bisect import bisect_left
 from collections import Counter
 from enum import IntEnum
@@ -22,6 +21,7 @@ from resolver.system.discards import DISCARDS
 from resolver.telemetry.counter_file import CounterFile, MemoryCells
 from resolver.telemetry.json_text import array_of
 from resolver.telemetry.query_blocks import LogFacts
+from resolver.telemetry.recording import Recording
 
 KINDS: Final[tuple[str, ...]] = ("blocked", "monitored", "exempted", "other")
 BUCKETS: Final[tuple[float, ...]] = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
@@ -30,7 +30,6 @@ BUCKET_NAMES: Final[tuple[str, ...]] = (*(f"{bound:g}" for bound in BUCKETS), "+
 """The same as histograms write them, and that of all longer ones."""
 
 _RESERVED_CELLS = 8_192  # for all that is bounded by itself; names and clients get the others
-_PREFIXES = {4: 24, 6: 48}
 _OTHER = "other"
 
 
@@ -66,11 +65,13 @@ Facts = tuple[str, str | None, str | None, str | None, str, str, str | None, str
 class Counters:
     """The counters of one worker. `cells` is read by the UDP readers at each wake-up: it is another after `move`."""
 
-    def __init__(self, store: MemoryCells | None = None, *, detailed: bool = False, clients: str = "full") -> None:
-        """`detailed`: count by name and by client, too; `clients` is full, network or hidden."""
+    def __init__(
+        self, store: MemoryCells | None = None, *, detailed: bool = False, recording: Recording | None = None
+    ) -> None:
+        """`detailed`: count by name and by client, too; `recording`: what may be recorded of a client."""
         self.dropped: Counter[str] = Counter()
         self._detailed = detailed
-        self.clients = clients
+        self.recording = recording or Recording()
         self._moved: Counter[str] = Counter()  # outcomes counted before the last move
         self._synced: Counter[str] = Counter()
         self._begin(store or MemoryCells())
@@ -83,7 +84,7 @@ class Counters:
         self._others: dict[str, int] = {}
         self._client_cells: dict[str, int] = {}
         self._lost = self._new(["dropped", "statistics_keys"])
-        self._everyone = self._row(_OTHER if self.clients != "hidden" else "")
+        self._everyone = self._row(_OTHER if self.recording.clients != "hidden" else "")
 
     def move(self, store: MemoryCells) -> None:
         """Go on in new cells; indices of the old ones are worth nothing from now on."""
@@ -119,11 +120,10 @@ class Counters:
         self._answers[outcome, facts] = cell
         return cell
 
-    def client(self, address: str) -> int:
-        """The first of a client's cells, one for each of KINDS."""
+    def client(self, name: str) -> int:
+        """The first of a client's cells, one for each of KINDS; `name` is what is recorded of its address."""
         if not self._detailed:
             return self._everyone
-        name = shown_client(address, self.clients)
         cell = self._client_cells.get(name)
         if cell is None:
             if not name or self.store.intern(array_of(["client", name, KINDS[0]]), reserve=_RESERVED_CELLS) is None:
@@ -136,7 +136,7 @@ class Counters:
 
     def is_of_one_client(self, cell: int) -> bool:
         """Whether a client's cell counts one address alone, rather than a network's, or everybody's."""
-        return cell != self._everyone and self.clients == "full"
+        return cell != self._everyone and self.recording.tells_clients_apart
 
     def waited(self, outcome: int, seconds: float) -> None:
         """Note how long a query took that was not answered at once."""
@@ -188,14 +188,3 @@ class Counters:
             made = self.store.intern(key)
             cell = self._others[key] = self._lost if made is None else made
         return cell
-
-
-def shown_client(address: str, clients: str) -> str:
-    """The part of a client's address that is kept; "" for nothing."""
-    if clients == "hidden":
-        return ""
-    parsed = ipaddress.ip_address(address.partition("%")[0])
-    parsed = getattr(parsed, "ipv4_mapped", None) or parsed
-    if clients == "full":
-        return str(parsed)
-    return str(ipaddress.ip_network((parsed, _PREFIXES[parsed.version]), strict=False))

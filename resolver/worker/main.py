@@ -32,6 +32,7 @@ from resolver.system.channel import MessageChannel, Refusal
 from resolver.system.child_process import ignore_signals
 from resolver.telemetry.counters import Counters
 from resolver.telemetry.query_events import QueryEvents
+from resolver.telemetry.recording import Recording
 from resolver.worker.messages import WORKER_CHANNEL, Descriptors, Listening, PolicyInForce, Serve, WorkerTrouble
 from resolver.worker.orders import Orders
 from resolver.worker.parts import AnsweringParts
@@ -70,7 +71,9 @@ class Worker:
         upkeep = Upkeep(settings, self._channel)
         telemetry = settings.telemetry
         self._counters = counters = Counters(
-            await upkeep.new_cells(), detailed=telemetry.statistics, clients=telemetry.clients
+            await upkeep.new_cells(),
+            detailed=telemetry.statistics,
+            recording=Recording(telemetry.clients, telemetry.identities, first.pseudonyms),
         )
         events = socket.socket(fileno=first.sockets.events)
         limits = settings.limits

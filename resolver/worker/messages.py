@@ -14,6 +14,7 @@ from typing import Final
 from resolver.config.settings import WorkerSettings
 from resolver.snapshot.journal_places import Position
 from resolver.system.channel import Asks, MessageSet
+from resolver.telemetry.pseudonyms import PseudonymPeriod
 
 START_SECONDS: Final = 30.0
 """For a worker to listen, and then to serve; one that takes longer is taken for hung."""
@@ -57,6 +58,7 @@ class Serve(Asks[PolicyInForce]):
     is_checked: bool
     subjects: Position | None
     sockets: Descriptors
+    pseudonyms: tuple[PseudonymPeriod, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +103,13 @@ class UseUpstreams:
     """Ask other upstreams, in which alone the settings differ."""
 
     settings: WorkerSettings
+
+
+@dataclass(frozen=True, slots=True)
+class UsePseudonyms:
+    """Record clients by the secrets of these periods."""
+
+    periods: tuple[PseudonymPeriod, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +208,7 @@ class WorkerTrouble:
 WORKER_CHANNEL: Final = MessageSet(
     "worker",
     1,
-    *(UseUpstreams, RenewCertificate, Ping, TellCounts, StopWorker),
+    *(UseUpstreams, UsePseudonyms, RenewCertificate, Ping, TellCounts, StopWorker),
     *(Listening, WorkerAlive, PolicyInForce, SubjectsInForce, Flushed),
     *(CertificateUnusable, CertificateFound, Counts, ClockSet, CountsHaveNoFile, WorkerTrouble),
     patience_seconds={

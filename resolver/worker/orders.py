@@ -26,6 +26,7 @@ from resolver.worker.messages import (
     SubjectsInForce,
     TellCounts,
     UsePolicy,
+    UsePseudonyms,
     UseSubjects,
     UseUpstreams,
     WorkerTrouble,
@@ -61,6 +62,8 @@ class Orders:
                     await self.renew_certificate(self._encrypted)
                 case UseUpstreams(settings):
                     self._parts.use_upstreams(settings)
+                case UsePseudonyms(periods):
+                    self._parts.use_pseudonyms(periods)
                 case Ping():
                     self._channel.tell(self._parts.sign_of_life)
                 case TellCounts():

@@ -19,6 +19,7 @@ from resolver.cache.responses import ResponseCache
 from resolver.config.settings import WorkerSettings
 from resolver.policy.snapshot import PolicySnapshot
 from resolver.telemetry.counters import Counters
+from resolver.telemetry.pseudonyms import PseudonymPeriod
 from resolver.telemetry.query_events import QueryEvents
 from resolver.upstream.server import Server
 from resolver.upstream.zones import forwarder_of
@@ -90,6 +91,11 @@ class AnsweringParts:
         self.resolver.ask_of(self.forwarder)
         if self.forwarder.has_other_servers_than(old):
             self.flush(None, below=False)
+
+    def use_pseudonyms(self, periods: tuple[PseudonymPeriod, ...]) -> None:
+        """Record clients by the secrets of these periods."""
+        self.counters.recording.use(periods)
+        self.pipeline.clients.forget()
 
     def sync_counts(self) -> None:
         """Bring counts that are kept elsewhere into the counters' cells."""

@@ -16,10 +16,11 @@ from resolver.telemetry.query_blocks import LogFacts, log_facts, pack
 
 Row = Sequence[Any]
 _ROWS = 500  # of a block, as workers make them
+_IDENTITY = 14  # the place in a row
 
 
 class BlockMaker:
-    """Maker of blocks. Each row is as files.COLUMNS says, with or without the remark."""
+    """Maker of blocks. Each row is as files.FOUND says, with or without remark and identity."""
 
     def __init__(self) -> None:
         self._facts: dict[tuple[Any, ...], LogFacts] = {}
@@ -29,7 +30,7 @@ class BlockMaker:
         """The rows, as they are packed."""
         return PackableRows(
             [round(row[0] * 1000) for row in rows],
-            [json.dumps(row[1] or "").encode() for row in rows],
+            [_client_of(row) for row in rows],
             [self._of(row) for row in rows],
             [row[12] or 0.0 for row in rows],
         )
@@ -39,14 +40,19 @@ class BlockMaker:
         return pack(*self.rows(rows))
 
     def _of(self, row: Row) -> LogFacts:
-        key = (*row[2:12], *row[13:])
+        key = (*row[2:12], *row[13:14])
         facts = self._facts.get(key)
         if facts is None:
             _, _, group, name, qtype, *rest = row[:12]
-            remarks = [one for one in row[13:] if one is not None]
+            remarks = [one for one in row[13:14] if one is not None]
             facts = self._facts[key] = log_facts(name, (group, qtype, *rest, *remarks))
             facts.rest = self._rests.setdefault(facts.rest, facts.rest)
         return facts
+
+
+def _client_of(row: Row) -> bytes:
+    address, identity = row[1] or "", row[14] if len(row) > _IDENTITY else None
+    return json.dumps(address if identity is None else [address, identity]).encode()
 
 
 def add_rows(folder: Path, day: str, rows: Iterable[Row], size: int = _ROWS) -> None:

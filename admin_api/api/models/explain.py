@@ -35,6 +35,7 @@ class Explained(BaseModel):
     name: str
     type: str
     client: str
+    identity: str | None = Field(None, description="Whose the client is, by its certificate or lease; null: nobody's.")
     group: dict[str, str | None]
     verdict: Literal["allow", "block", "monitor", "exempt", "refused"]
     service: str | None

@@ -20,6 +20,9 @@ class LogQuery(Window):
         None, max_length=2000, description="`newest` of an earlier page: only what was written since."
     )
     client: str | None = Field(None, max_length=100)
+    identity: str | None = Field(
+        None, max_length=200, description="Whose the client was, as rows have it: a name, or a pseudonym."
+    )
     name: str | None = Field(None, max_length=LONGEST_NAME, description="This name and all names below it.")
     contains: str | None = Field(None, min_length=1, max_length=253, description="Names that contain this text.")
     group: str | None = Field(None, max_length=63)
@@ -32,6 +35,10 @@ class LogItem(BaseModel):
 
     at: str
     client: str | None
+    identity: str | None = Field(
+        None,
+        description="Whose the client was then: a name or a pseudonym, by certificate or lease; null: nobody's.",
+    )
     group: str | None
     name: str
     type: str | None

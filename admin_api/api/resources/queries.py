@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Mapping
+from typing import Final
+
 from admin_api.api import models
 from admin_api.api.http.call import ApiReply, Call, as_model
 from admin_api.api.http.paging import bad_after, bad_cursor
+from admin_api.editing.refusals import BadRequest
 from admin_api.query_log.cursors import BadAfter, BadCursor
+from admin_api.query_log.pseudonyms import pseudonyms_of
+from resolver.errors import MoatdnsError
+from resolver.telemetry.pseudonyms import What
 
-_FILTERS = ("client", "name", "contains", "group", "service", "verdict")
+_FILTERS = ("client", "identity", "name", "contains", "group", "service", "verdict")
+_WHO: Final[tuple[tuple[str, What], ...]] = (("client", "client"), ("identity", "identity"))
 
 
 async def listing(call: Call) -> ApiReply:
@@ -16,13 +25,33 @@ async def listing(call: Call) -> ApiReply:
     filters = {name: str(value) for name in _FILTERS if (value := getattr(query, name)) is not None}
     try:
         page = await call.context.query_log.page(
-            filters, query.start, query.end, limit=query.limit, cursor=query.cursor, after=query.after
+            filters,
+            query.start,
+            query.end,
+            limit=query.limit,
+            cursor=query.cursor,
+            after=query.after,
+            aliases=await _aliases(call, filters),
         )
     except BadAfter:
         raise bad_after() from None
     except BadCursor:
         raise bad_cursor() from None
     return ApiReply(as_model(models.Log, page))
+
+
+async def _aliases(call: Call, filters: Mapping[str, str]) -> dict[str, frozenset[str]]:
+    """Pseudonyms of those who are looked for, where the config lets this caller find them."""
+    if call.context.settings.pseudonyms_found_by != "admin" or not call.is_admin:
+        return {}
+    found = {}
+    for name, what in _WHO:
+        if name in filters:
+            try:
+                found[name] = await asyncio.to_thread(pseudonyms_of, call.context.state_dir, what, filters[name])
+            except MoatdnsError as error:
+                raise BadRequest(503, str(error)) from None
+    return found
 
 
 async def erase(call: Call) -> ApiReply:

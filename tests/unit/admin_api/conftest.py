@@ -173,6 +173,7 @@ class Elsewhere:
         limit: int,
         cursor: str | None,
         after: str | None = None,
+        aliases: Mapping[str, frozenset[str]] | None = None,
     ) -> LogPage:
         if cursor is not None:
             raise BadCursor(cursor)

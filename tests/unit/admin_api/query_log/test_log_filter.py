@@ -20,11 +20,13 @@ from tests.support.log_blocks import BlockMaker
 TEXTS = st.text('ab."\\,\n[\x00\x7fé', max_size=4)
 CLIENTS = st.sampled_from(["", "10.0.0.1", "10.0.0.11", "10.0.0.0/24"])
 VERDICTS = st.sampled_from(["allow", "block", 'b"'])
-ROWS = st.lists(st.tuples(CLIENTS, TEXTS, TEXTS, TEXTS, VERDICTS), min_size=1, max_size=60)
+IDENTITIES = st.sampled_from([None, "ana", 'b"', "10.0.0.1", "~aaaaaaaaaaaaaaaa"])
+ROWS = st.lists(st.tuples(CLIENTS, TEXTS, TEXTS, TEXTS, VERDICTS, IDENTITIES), min_size=1, max_size=60)
 FILTERS = st.fixed_dictionaries(
     {},
     optional={
         "client": CLIENTS,
+        "identity": st.sampled_from(["", "ana", 'b"', "10.0.0.1"]),
         "name": TEXTS,
         "contains": TEXTS,
         "group": TEXTS,
@@ -33,26 +35,43 @@ FILTERS = st.fixed_dictionaries(
     },
 )
 
-SomeRow = tuple[str, str, str, str, str]
+SomeRow = tuple[str, str, str, str, str, str | None]
 
 
 def block_of(rows: list[SomeRow]) -> bytes:
     """The block of rows."""
     return BlockMaker().block(
         [
-            [1000.0, client, group, name, "A", "NOERROR", verdict, service, None, None, None, "udp", len(name)]
-            for client, name, group, service, verdict in rows
+            [
+                1000.0,
+                client,
+                group,
+                name,
+                "A",
+                "NOERROR",
+                verdict,
+                service,
+                None,
+                None,
+                None,
+                "udp",
+                len(name),
+                None,
+                whose,
+            ]
+            for client, name, group, service, verdict, whose in rows
         ]
     )
 
 
 def is_wanted(row: SomeRow, filters: dict[str, str]) -> bool:
     """The filters as they are documented, one row at a time."""
-    client, name, group, service, verdict = row
+    client, name, group, service, verdict, whose = row
     below = filters.get("name", "").strip().rstrip(".")
     return (
         (not client or client == filters.get("client", client))
         and (bool(client) or "client" not in filters)
+        and ("identity" not in filters or (bool(whose) and whose == filters["identity"]))
         and ("name" not in filters or name == below or name.endswith(f".{below}"))
         and filters.get("contains", "") in name
         and filters.get("group", group) == group

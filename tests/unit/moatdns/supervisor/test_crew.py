@@ -18,6 +18,7 @@ from resolver.listeners.sockets import WorkerSockets
 from resolver.policy.moments import Moment
 from resolver.snapshot.journal_places import Position
 from resolver.snapshot.manifests import Manifest
+from resolver.telemetry.pseudonyms import PseudonymPeriod
 from resolver.worker.messages import (
     ClockSet,
     Listening,
@@ -25,6 +26,7 @@ from resolver.worker.messages import (
     Serve,
     StopWorker,
     UsePolicy,
+    UsePseudonyms,
     UseSubjects,
     UseUpstreams,
 )
@@ -32,6 +34,9 @@ from tests.unit.children import KILLED, FakeChild, FakeChildren, Script, clock, 
 from tests.unit.doubles import Said
 
 from .workers import SETTINGS, SUBJECTS, deaf, dies, policy, silent, worker
+
+PERIODS = (PseudonymPeriod(0, 86_400, "ab" * 32),)
+OTHER_PERIODS = (PseudonymPeriod(86_400, 172_800, "cd" * 32),)
 
 ENDED = "a worker ended; starting another"
 OTHER_VERSION = b'{"channel": "worker", "version": 2, "message": "Listening", "fields": {}}\n'
@@ -86,6 +91,7 @@ async def scene(
             events=events,
             cookie_secret=["00" * 16],
             subjects=subjects,
+            pseudonyms=PERIODS,
             on_clock=lambda by, seen: clocks.append((by, seen)),
             start_child=children.start,
         )
@@ -100,6 +106,18 @@ def serving(one: Scene, *revisions: int) -> Callable[[], bool]:
     return lambda: one.revisions() == list(revisions)
 
 
+def test_workers_are_told_the_secrets_of_pseudonyms_once_they_are_others() -> None:
+    async def scenario() -> None:
+        async with scene(worker(), slots=2) as one:
+            one.crew.use_pseudonyms(PERIODS)
+            one.crew.use_pseudonyms(OTHER_PERIODS)
+            await asyncio.sleep(1)
+            for child in one.children.started:
+                assert [order.periods for order in child.of(UsePseudonyms)] == [OTHER_PERIODS]
+
+    run(scenario())
+
+
 def test_each_slot_has_one_worker_that_serves() -> None:
     async def scenario() -> None:
         async with scene(worker(), slots=3, subjects=SUBJECTS) as one:
@@ -107,6 +125,7 @@ def test_each_slot_has_one_worker_that_serves() -> None:
             (first,) = one.children.started[0].of(Serve)
             assert (first.manifest, first.is_checked, first.subjects) == (Path("/snapshots/1"), True, SUBJECTS)
             assert first.cookie_secret == ("00" * 16,)
+            assert first.pseudonyms == PERIODS
             await asyncio.sleep(3)
             assert [status.slot for status in one.crew.status()] == [0, 1, 2]
             assert all(status.health and status.health.cache_bytes == 1000 for status in one.crew.status())

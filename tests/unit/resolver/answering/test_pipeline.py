@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import socket
 import tracemalloc
 from collections.abc import Callable, Sequence
 
@@ -27,13 +28,14 @@ from resolver.config.settings import CacheSettings, Limits
 from resolver.errors import UpstreamError, UpstreamTimeout
 from resolver.policy.compiler import RuleSource, SourceRule, compile_groups, compile_rules, policy_in_memory
 from resolver.policy.groups import CompiledGroup
-from resolver.policy.moments import End
+from resolver.policy.moments import End, Moment
 from resolver.policy.rule_layer import Rank, Source
 from resolver.policy.rule_syntax import parse_rule
 from resolver.policy.snapshot import PolicySnapshot
 from resolver.policy.subjects import Lease
 from resolver.snapshot.clocks import now
 from resolver.telemetry.counters import Counters
+from resolver.telemetry.query_events import QueryEvents
 from resolver.wire.local_records import LocalRecord
 from resolver.wire.names import to_text
 
@@ -96,11 +98,15 @@ class Served:
         *,
         guard: RebindingGuard | None = None,
         local: Sequence[LocalRecord] = (),
+        counters: Counters | None = None,
+        sink: socket.socket | None = None,
+        moment: Callable[[], Moment] = now,
         **limits: int,
     ) -> None:
+        """`sink` takes the query log, of all queries."""
         self.now = 1000.0
         self.upstream = Upstream()
-        self.counters = Counters()
+        self.counters = counters or Counters()
         settings = CacheSettings()
         local_names = LocalNames(local=local)
         self.resolver = resolver = Resolver(
@@ -121,7 +127,9 @@ class Served:
             ClientBounds(("127.0.0.0/8", "2001:db8::/32"), Limits(**limits)),  # type: ignore[arg-type]
             OwnAnswers(local_names),
             self.counters,
+            QueryEvents(sink, "off" if sink is None else "all", self.counters.dropped),
             clock=lambda: self.now,
+            moment=moment,
         )
 
     def ask(

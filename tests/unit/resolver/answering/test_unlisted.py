@@ -16,6 +16,7 @@ from resolver.answering.near_listed import NEAR_SECONDS, NearListed
 from resolver.answering.unlisted import UnlistedNames
 from resolver.telemetry.counters import Counters
 from resolver.telemetry.query_events import UNLISTED_HEAD
+from resolver.telemetry.recording import Recording
 from resolver.wire.names import key_of, parse_name
 
 from .test_pipeline import Served, policy
@@ -31,7 +32,7 @@ class Told:
     def __init__(self, queries_per_second: int = 100, names_per_second: int = 100, *, clients: str = "full") -> None:
         self.served = Served(policy(), asyncio.get_running_loop())
         ours, self.theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
-        self.served.counters.clients = clients
+        self.served.counters.recording = Recording(clients)
         self.names = UnlistedNames(ours, self.served.counters, queries_per_second, names_per_second)
         self.served.pipeline.unlisted = self.names
         self._ours = ours
@@ -147,7 +148,7 @@ class _Clients:
     """Counters with a client each, and the inbox's look at them."""
 
     def __init__(self, clients: str = "full", *, detailed: bool = True) -> None:
-        self.counters = Counters(detailed=detailed, clients=clients)
+        self.counters = Counters(detailed=detailed, recording=Recording(clients))
         self.near = NearListed(self.counters)
 
     def hit(self, cell: int) -> None:

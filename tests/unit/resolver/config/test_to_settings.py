@@ -146,7 +146,7 @@ limits:
         ),
         rates=RateLimits(11, "truncate", ("127.0.0.0/8", "::1/128"), 12, 3),
         server=Identity("east-1", "none of yours"),
-        telemetry=TelemetrySettings(False, str(config.state_dir / "counters"), "all", "network"),
+        telemetry=TelemetrySettings(False, str(config.state_dir / "counters"), "all", "network", "hidden"),
     )
     assert read_as(WorkerSettings, json.loads(write_json(settings))) == settings
 

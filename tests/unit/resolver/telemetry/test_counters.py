@@ -10,7 +10,7 @@ import pytest
 
 from resolver.telemetry import counters as counting
 from resolver.telemetry.counter_file import CounterFile, MemoryCells, read_counters
-from resolver.telemetry.counters import Counters, Facts, Outcome, shown_client
+from resolver.telemetry.counters import Counters, Facts, Outcome
 
 
 def facts(domain: str | None = None) -> Facts:
@@ -85,21 +85,6 @@ def test_without_details_nobody_is_told_apart() -> None:
     counters = Counters(MemoryCells())
     assert counters.client("10.0.0.1") == counters.client("10.0.0.2")
     assert counters.answer(Outcome.BLOCKED, facts("a.example")) == counters.answer(Outcome.BLOCKED, facts("b.example"))
-
-
-@pytest.mark.parametrize(
-    ("address", "clients", "shown"),
-    [
-        ("10.1.2.3", "full", "10.1.2.3"),
-        ("::ffff:10.1.2.3", "full", "10.1.2.3"),
-        ("fe80::1%eth0", "full", "fe80::1"),
-        ("10.1.2.3", "network", "10.1.2.0/24"),
-        ("2001:db8:1:2::3", "network", "2001:db8:1::/48"),
-        ("10.1.2.3", "hidden", ""),
-    ],
-)
-def test_of_a_client_no_more_is_kept_than_the_config_says(address: str, clients: str, shown: str) -> None:
-    assert shown_client(address, clients) == shown
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,129 @@
+"""Secrets of pseudonyms on the disk: made ahead, kept as long as rows need them, and gone with the last of these."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+
+import pytest
+
+from admin_api.query_log.pseudonyms import pseudonyms_of
+from moatdns import pseudonym_secrets
+from moatdns.pseudonym_secrets import current, in_memory
+from resolver.config.settings import QUERY_LOG, TelemetrySettings
+from resolver.errors import MoatdnsError
+from resolver.telemetry.pseudonyms import DAY_SECONDS, SECRETS_FILE, day_of, period_at, read_periods
+
+MONDAY = 1_763_942_400  # 2025-11-24T00:00:00Z
+WEEK = 7 * DAY_SECONDS
+WEEKLY = TelemetrySettings()
+DAILY = TelemetrySettings(pseudonym_days=1)
+OFF = TelemetrySettings(identities="full")
+
+
+def kept(state_dir: Path) -> list[int]:
+    """When the periods begin whose secrets are on the disk."""
+    return [one.begins for one in read_periods((state_dir / SECRETS_FILE).read_text())]
+
+
+def log_of(state_dir: Path, at: int, suffix: str = ".sqlite") -> Path:
+    """A day of the query log."""
+    path = state_dir / QUERY_LOG / f"{day_of(at)}{suffix}"
+    path.parent.mkdir(exist_ok=True)
+    path.touch()
+    return path
+
+
+def test_they_are_made_once_for_us_alone(tmp_path: Path) -> None:
+    first = current(tmp_path, WEEKLY, MONDAY)
+    assert current(tmp_path, WEEKLY, MONDAY + 1000) == first
+    assert [(one.begins, one.ends) for one in first] == [(MONDAY, MONDAY + WEEK)]
+    assert stat.S_IMODE((tmp_path / SECRETS_FILE).stat().st_mode) == 0o600
+
+
+def test_the_next_is_there_a_day_ahead_and_stays_what_it_is(tmp_path: Path) -> None:
+    this, following = current(tmp_path, WEEKLY, MONDAY + WEEK - DAY_SECONDS)
+    assert following.begins == this.ends
+    assert current(tmp_path, WEEKLY, MONDAY + WEEK + 1) == (following,)
+
+
+def test_a_secret_is_gone_with_the_last_row_of_its_period(tmp_path: Path) -> None:
+    current(tmp_path, WEEKLY, MONDAY)
+    row = log_of(tmp_path, MONDAY + 6 * DAY_SECONDS)
+    later = MONDAY + 3 * WEEK
+    log_of(tmp_path, later)
+    current(tmp_path, WEEKLY, later)
+    assert kept(tmp_path) == [MONDAY, later]
+    row.unlink()
+    current(tmp_path, WEEKLY, later)
+    assert kept(tmp_path) == [later]
+
+
+def test_a_damaged_day_still_has_rows(tmp_path: Path) -> None:
+    current(tmp_path, WEEKLY, MONDAY)
+    log_of(tmp_path, MONDAY, ".damaged")
+    current(tmp_path, WEEKLY, MONDAY + 2 * WEEK)
+    assert MONDAY in kept(tmp_path)
+
+
+def test_rows_that_are_just_being_written_keep_their_secret(tmp_path: Path) -> None:
+    current(tmp_path, DAILY, MONDAY)
+    current(tmp_path, DAILY, MONDAY + DAY_SECONDS + 60)
+    assert MONDAY in kept(tmp_path)
+    current(tmp_path, DAILY, MONDAY + DAY_SECONDS + 3700)
+    assert MONDAY not in kept(tmp_path)
+
+
+def test_without_pseudonyms_none_is_made_and_what_rows_need_is_kept(tmp_path: Path) -> None:
+    assert current(tmp_path, OFF, MONDAY) == ()
+    assert not (tmp_path / SECRETS_FILE).exists()
+    current(tmp_path, WEEKLY, MONDAY)
+    log_of(tmp_path, MONDAY)
+    assert current(tmp_path, OFF, MONDAY + WEEK + DAY_SECONDS) == ()
+    assert kept(tmp_path) == [MONDAY]
+
+
+def test_another_length_begins_at_once(tmp_path: Path) -> None:
+    (week,) = current(tmp_path, WEEKLY, MONDAY + 2 * DAY_SECONDS)
+    day, following = current(tmp_path, DAILY, MONDAY + 2 * DAY_SECONDS)
+    assert day.secret != week.secret
+    assert (day.begins, day.ends) == (MONDAY + 2 * DAY_SECONDS, following.begins)
+    (again,) = current(tmp_path, WEEKLY, MONDAY + 2 * DAY_SECONDS + 5)
+    assert again == week
+
+
+def test_a_file_that_cannot_be_read_is_left_as_it_is_and_told_of(tmp_path: Path) -> None:
+    path = tmp_path / SECRETS_FILE
+    path.write_text("nonsense\n")
+    with pytest.raises(MoatdnsError, match="line 1 is no period with its secret; move it away"):
+        current(tmp_path, WEEKLY, MONDAY)
+    assert path.read_text() == "nonsense\n"
+    with pytest.raises(MoatdnsError, match="line 1 is no period"):
+        pseudonyms_of(tmp_path, "identity", "ana")
+
+
+def test_secrets_in_memory_go_on_and_are_kept_once_the_disk_takes_them(tmp_path: Path) -> None:
+    first = in_memory(WEEKLY, MONDAY, ())
+    assert in_memory(WEEKLY, MONDAY + 1000, first) == first
+    assert in_memory(OFF, MONDAY, first) == ()
+    assert current(tmp_path, WEEKLY, MONDAY + 2000, first) == first
+    assert kept(tmp_path) == [MONDAY]
+
+
+def test_a_persons_rows_are_found_by_the_secrets_that_are_kept_and_by_no_others(tmp_path: Path) -> None:
+    assert pseudonyms_of(tmp_path, "identity", "ana") == frozenset()
+    (one,) = current(tmp_path, WEEKLY, MONDAY)
+    row = log_of(tmp_path, MONDAY)
+    (other,) = current(tmp_path, WEEKLY, MONDAY + WEEK)
+    assert pseudonyms_of(tmp_path, "identity", "ana") == {one.of("identity", "ana"), other.of("identity", "ana")}
+    row.unlink()
+    current(tmp_path, WEEKLY, MONDAY + WEEK + DAY_SECONDS)
+    assert pseudonyms_of(tmp_path, "identity", "ana") == {other.of("identity", "ana")}
+
+
+def test_workers_that_never_hear_again_have_a_secret_for_a_day(tmp_path: Path) -> None:
+    for hour in range(0, 8 * 24):
+        now = MONDAY + hour * 3600
+        told = current(tmp_path, WEEKLY, now)
+        assert period_at(told, now + DAY_SECONDS - 1) is not None
+    assert pseudonym_secrets.LOOK_SECONDS < DAY_SECONDS

@@ -22,7 +22,7 @@ from resolver.errors import ListenError
 
 _CA, _CRL = "tls.clients.ca", "tls.clients.crl"
 _MOST_CA_BYTES: Final = 1 << 20
-_MOST_CRL_BYTES: Final = 16 << 20  # some 300,000 certificates
+_MOST_CRL_BYTES: Final = 8 << 20  # some 200,000 certificates, which a worker reads within its supervisor's patience
 _MOST_AUTHORITIES: Final = 100
 _SOON: Final = timedelta(days=14)
 _PEM: Final = b"-----BEGIN"

@@ -19,7 +19,7 @@ class SubjectBody(Sent):
     clients: list[str] | None = Field(None, description="Addresses.")
     network: str | None = Field(None, description="A network in CIDR form.")
     group: str | None = None
-    identity: str | None = Field(None, description="The identity in a lease.")
+    identity: str | None = Field(None, description="The identity in a lease, or in a client's certificate.")
 
 
 class ExemptionBody(Sent):

@@ -43,6 +43,7 @@ from admin_api.store.tables import meta, metadata, store_owner
 from admin_api.store.trail import Pair
 from blocklists.catalogue import Catalogue
 from resolver.system import placing
+from resolver.telemetry.pseudonyms import SECRETS_FILE
 
 SPARE_OCTETS: Final = 64 << 20
 """Room that has to be left on the disk beside what is restored."""
@@ -216,11 +217,11 @@ def _check_version(manifest: BackupManifest) -> None:
 
 def _staying(manifest: BackupManifest, known: str | None) -> tuple[str, ...]:
     """Entries of the old state that stay where they are, where the backup has none: the key that signs evidence, and
-    the query log of the same store.
+    the query log of the same store with the secrets of its pseudonyms.
     """
     has_key = any(part.name == f"{state.PREFIX}{MADE}" for part in manifest.parts)  # of an earlier version
     keeps_log = known == manifest.store_id and not manifest.query_log
-    return (*(() if has_key else (MADE,)), *((query_log.FOLDER,) if keeps_log else ()))
+    return (*(() if has_key else (MADE,)), *((query_log.FOLDER, SECRETS_FILE) if keeps_log else ()))
 
 
 def _kept_elsewhere(order: RestoreOrder, manifest: BackupManifest) -> list[Pair]:

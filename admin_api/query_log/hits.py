@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 from admin_api.query_log.tallies import OnDamage, blocks_between, has_rows
+from resolver.telemetry.pseudonyms import is_pseudonym
 from resolver.telemetry.query_block_lines import BlockClient, BlockError
 from resolver.telemetry.query_blocks import FACTS
 
@@ -19,7 +20,7 @@ _ROWS: Final = """SELECT client, grp, name, verdict, service, list, CAST((at - ?
 
 
 class CountedHit(NamedTuple):
-    """Queries alike. `client` is an identity where one is known, else an address or a network; "" where none is told.
+    """Queries alike. `client` is an identity where its name is known, else an address or a network; "" for none.
 
     `day` counts from the beginning of what was asked for.
     """
@@ -58,4 +59,7 @@ def hits_between(connection: sqlite3.Connection, start: float, end: float, on_da
 
 
 def _who(client: BlockClient) -> str:
-    return client.identity or client.address
+    """Who it is for a count over weeks, in which a person has several pseudonyms, and an address is one."""
+    if client.identity is not None and not (client.address and is_pseudonym(client.identity)):
+        return client.identity
+    return client.address

@@ -53,8 +53,10 @@ class _Read:
 class Folder:
     """Folds counter files of one folder into one store."""
 
-    def __init__(self, folder: Path, log: Log) -> None:
+    def __init__(self, folder: Path, log: Log, most_of_people: int) -> None:
+        """`most_of_people`: keys of each dimension of whose clients are, in a minute."""
         self._folder = folder
+        self._most_of_people = most_of_people
         self._log = log
         self._marks: dict[str, array[int]] | None = None  # by file: the values folded last
         self._readings: dict[str, Reading] = {}  # by file: the last, whose keys are not read again
@@ -132,8 +134,7 @@ class Folder:
             found.append(_Read(path, reading))
         return found
 
-    @staticmethod
-    def _gains(read: list[_Read], marks: dict[str, array[int]], known: dict[str, set[str]]) -> Gains:
+    def _gains(self, read: list[_Read], marks: dict[str, array[int]], known: dict[str, set[str]]) -> Gains:
         def gains() -> Iterator[tuple[str, int]]:
             for one in read:
                 before = marks.get(one.path.name, _NONE)
@@ -143,7 +144,7 @@ class Folder:
                     if gained:
                         yield key, gained
 
-        return Gains(gains(), known)
+        return Gains(gains(), known, self._most_of_people)
 
     @staticmethod
     async def _mark(connection: AsyncConnection, changed: list[_Read], gone: set[str]) -> None:

@@ -46,16 +46,16 @@ async def rolled(connection: AsyncConnection) -> Rolled:
     return Rolled(**(await documents.get(connection, _ROLLED) or {}))
 
 
-async def roll_up(connection: AsyncConnection, now: float) -> None:
+async def roll_up(connection: AsyncConnection, now: float, most_of_people: int = bounds.MOST_KEYS) -> None:
     """Make the hours and days that are over. To be done in one transaction; doing it again changes nothing."""
     before = await rolled(connection)
-    hours = await _roll(connection, HOUR, before.hours, int(now) // HOUR * HOUR)
-    days = await _roll(connection, DAY, before.days, hours // DAY * DAY)
+    hours = await _roll(connection, HOUR, before.hours, int(now) // HOUR * HOUR, most_of_people)
+    days = await _roll(connection, DAY, before.days, hours // DAY * DAY, most_of_people)
     if (now_rolled := Rolled(hours, days)) != before:
         await documents.put(connection, _ROLLED, asdict(now_rolled))
 
 
-async def _roll(connection: AsyncConnection, period: int, done: int, until: int) -> int:
+async def _roll(connection: AsyncConnection, period: int, done: int, until: int, most_of_people: int) -> int:
     """Make the periods from `done` to `until` that have anything in them."""
     finer = _FINER[period]
     for table in (stats_rollup, stats_clients):
@@ -66,12 +66,17 @@ async def _roll(connection: AsyncConnection, period: int, done: int, until: int)
         while at < until:
             within = and_(table.c.period_seconds == finer, table.c.at >= at, table.c.at < at + period)
             await connection.execute(delete(table).where(table.c.period_seconds == period, table.c.at == at))
-            await (_sum_up if table is stats_rollup else _unite)(connection, period, at, within)
+            if table is stats_rollup:
+                await _sum_up(connection, period, at, within, most_of_people)
+            else:
+                await _unite(connection, period, at, within)
             at += period
     return max(done, until)
 
 
-async def _sum_up(connection: AsyncConnection, period: int, at: int, within: ColumnElement[bool]) -> None:
+async def _sum_up(
+    connection: AsyncConnection, period: int, at: int, within: ColumnElement[bool], most_of_people: int
+) -> None:
     c = stats_rollup.c
     key = (c.dimension, c.key, c.kind)
     summed = select(literal(period), literal(at), *key, func.sum(c.n)).where(within).group_by(*key)
@@ -79,14 +84,17 @@ async def _sum_up(connection: AsyncConnection, period: int, at: int, within: Col
     await connection.execute(insert(stats_rollup).from_select(columns, summed))
     for dimension in bounds.HIT_DIMENSIONS:
         here = {"period_seconds": period, "at": at, "dimension": dimension}
-        await _bound(connection, and_(*(c[name] == value for name, value in here.items())), here)
+        most = most_of_people if dimension in bounds.OF_PEOPLE else bounds.MOST_KEYS
+        await _bound(connection, and_(*(c[name] == value for name, value in here.items())), here, most)
 
 
-async def _bound(connection: AsyncConnection, of_one: ColumnElement[bool], key: Mapping[str, object]) -> None:
+async def _bound(
+    connection: AsyncConnection, of_one: ColumnElement[bool], key: Mapping[str, object], most_keys: int
+) -> None:
     """Put the keys of one dimension in one period that are too many, those with least, under OTHER."""
     c = stats_rollup.c
     named = and_(of_one, c.key != bounds.OTHER)
-    most = select(c.key).where(named).group_by(c.key).order_by(func.sum(c.n).desc(), c.key).limit(bounds.MOST_KEYS)
+    most = select(c.key).where(named).group_by(c.key).order_by(func.sum(c.n).desc(), c.key).limit(most_keys)
     too_many = and_(named, c.key.not_in(most))
     rows = await connection.execute(select(c.kind, func.sum(c.n).label("n")).where(too_many).group_by(c.kind))
     gained = rows.all()

@@ -10,9 +10,14 @@ from typing import Final
 
 from admin_api.statistics.sketch import hash_of
 
-HIT_DIMENSIONS: Final = ("service", "vendor", "list", "domain", "group", "client", "exemption", "group/vendor")
+OF_PEOPLE: Final = ("identity", "identity/vendor", "exemption/identity")
+"""Dimensions of whose clients are, under a bound of their own."""
+HIT_DIMENSIONS: Final = (
+    *("service", "vendor", "list", "domain", "group", "client", "exemption", "group/vendor"),
+    *OF_PEOPLE,
+)
 MOST_KEYS: Final = 10_000
-"""Keys of a dimension in one minute, hour or day; what all others have in sum is under OTHER."""
+"""Keys of a dimension, but of those OF_PEOPLE, in one minute, hour or day; all others are in sum under OTHER."""
 OTHER: Final = "other"
 
 _KINDS = {
@@ -24,6 +29,8 @@ _KINDS = {
 }
 _MOST_PARSED = 8_192  # keys that are kept parsed, a KiB each; parsing one takes some 3 µs
 _OF_ANSWER = '["answer",'
+_TOLD_LOST = OF_PEOPLE[1]  # which has most keys
+_LOST = '["dropped","statistics_identities"]'  # hits that are counted as nobody's
 Gain = tuple[str, int]  # a cell's key, and by how much it grew
 Row = tuple[str, str, str]  # dimension, key, kind
 
@@ -31,7 +38,11 @@ Row = tuple[str, str, str]  # dimension, key, kind
 class Gains:
     """Counts gained since the last fold. `known` are the keys that the minute has already, by dimension."""
 
-    def __init__(self, gains: Iterable[Gain], known: Mapping[str, Set[str]] | None = None) -> None:
+    def __init__(
+        self, gains: Iterable[Gain], known: Mapping[str, Set[str]] | None = None, most_of_people: int = MOST_KEYS
+    ) -> None:
+        """`most_of_people`: keys of each dimension OF_PEOPLE."""
+        self._most_of_people = most_of_people
         self.rows: Counter[Row] = Counter()
         self.totals: Counter[str] = Counter()  # of metrics: keys without names and clients
         self.clients: set[int] = set()
@@ -65,8 +76,23 @@ class Gains:
                 self.clients.add(hash_of(client))
             if client and kind != "other":
                 self.rows["client", client, kind] += count
+        elif parts[0] == "identity":
+            self._person(parts, count)
         else:
             self.totals[key] += count
+
+    def _person(self, parts: tuple[str | None, ...], count: int) -> None:
+        _, identity, kind, service, exemption = parts
+        if identity is None:  # who had no room in a worker
+            for dimension in OF_PEOPLE[:2]:
+                self.rows[dimension, OTHER, str(kind)] += count
+            self.totals[_LOST] += count
+            return
+        vendor = service.partition("/")[0] if service else ""
+        self.rows["identity", identity, str(kind)] += count
+        self.rows["identity/vendor", f"{identity}/{vendor}", str(kind)] += count
+        if exemption:
+            self.rows["exemption/identity", f"{exemption}/{identity}", str(kind)] += count
 
     def _answer(self, parts: tuple[str | None, ...], count: int) -> None:
         _, outcome, group, service, in_list, qtype, rcode, protocol, *exemptions = parts
@@ -94,12 +120,16 @@ class Gains:
             for (of, key, _), count in self.rows.items():
                 if of == dimension and key not in before:
                     keys[key] += count
-            room = max(MOST_KEYS - len(before), 0)
+            most = self._most_of_people if dimension in OF_PEOPLE else MOST_KEYS
+            room = max(most - len(before), 0)
             if len(keys) <= room:
                 continue
             lost = keys.keys() - {key for key, _ in keys.most_common(room)}
             for row in [row for row in self.rows if row[0] == dimension and row[1] in lost]:
-                self.rows[dimension, OTHER, row[2]] += self.rows.pop(row)
+                count = self.rows.pop(row)
+                self.rows[dimension, OTHER, row[2]] += count
+                if dimension == _TOLD_LOST:
+                    self.totals[_LOST] += count
 
 
 def _without_domain(key: str) -> tuple[str, str | None]:

@@ -53,7 +53,8 @@ class StatisticsService:
         self._gauges = gauges
         self._own_counts = own_counts
         self._clock = clock
-        self._folder = Folder(Path(settings.state_dir) / COUNTERS, log)
+        self._folder = Folder(Path(settings.state_dir) / COUNTERS, log, settings.most_identity_keys)
+        self._most_of_people = settings.most_identity_keys
         self._days = {MINUTE: settings.minutes_days, HOUR: settings.hours_days, DAY: settings.days_days}
         self._hides_clients = settings.clients == "hidden"
         self._folding = asyncio.Lock()
@@ -85,7 +86,7 @@ class StatisticsService:
         if hour == self._hour:
             return
         async with self._access.store.count() as connection:
-            await rollups.roll_up(connection, now)
+            await rollups.roll_up(connection, now, self._most_of_people)
             await rollups.forget(connection, now, self._days)
         self._hour = hour
 
@@ -103,7 +104,7 @@ class StatisticsService:
         return {**found, "clients": None if self._hides_clients else sketch.count(clients)}
 
     async def top(self, by: str, start: datetime, end: datetime, limit: int) -> list[KeyHits]:
-        """The keys with most hits; `by` is service, vendor, list, domain, group or client."""
+        """The keys with most hits; `by` is service, vendor, list, domain, group, client or identity."""
         async with self._window(start, end) as (connection, some):
             c = stats_rollup.c
             kinds = [func.sum(case((c.kind == kind, c.n), else_=0)).label(kind) for kind in _KINDS]

@@ -7,7 +7,7 @@ from typing import Final, Protocol
 from resolver.policy.decision import Decision, MatchedRule, Verdict
 from resolver.policy.rule_layer import Member
 from resolver.system.discards import DISCARDS
-from resolver.telemetry.counters import KIND_OF, VERDICT_OF, Account, Counters
+from resolver.telemetry.counters import KIND_OF, KINDS, NO_SORT, VERDICT_OF, Account, Counters, PersonHits
 from resolver.telemetry.json_text import array_of, quoted
 from resolver.telemetry.query_blocks import LogFacts
 from resolver.telemetry.query_events import QueryEvents
@@ -27,6 +27,17 @@ class Counted(Protocol):
 
     cell: int
     shown: bytes
+    person: PersonHits | None
+
+
+class ClientAccount:
+    """How a client is counted: its cell, what the query log says of it, its person, and for how many seconds so."""
+
+    def __init__(self, cell: int, shown: bytes, person: PersonHits | None, seconds: float) -> None:
+        self.cell = cell
+        self.shown = shown
+        self.person = person
+        self.seconds = seconds
 
 
 class Accounts:
@@ -45,14 +56,16 @@ class Accounts:
         for table in (self._known, self._rests, self._names, self._rules):
             DISCARDS.empty(table)
 
-    def client(self, address: str, identity: str | None, now: float) -> tuple[int, bytes, float]:
-        """The cell of a client, what the query log says of it, and for how many seconds both are the right ones.
-
-        `identity` is whose the client is, None for nobody's; `now` is Unix time.
-        """
+    def client(self, address: str, identity: str | None, now: float) -> ClientAccount:
+        """How a client is counted. `identity` is whose it is, None for nobody's; `now` is Unix time."""
         counters = self._counters
         recorded = counters.recording.of(address, identity, now)
-        return counters.client(recorded.address), recorded.line(), counters.recording.seconds_left(now)
+        return ClientAccount(
+            counters.client(recorded.address),
+            recorded.line(),
+            counters.person(recorded.identity),
+            counters.recording.seconds_left(now),
+        )
 
     def of(
         self,
@@ -115,7 +128,8 @@ class Accounts:
                 (decision.group, qtype, rcode_name, VERDICT_OF[outcome], *rules, protocol, *said_last)
             ).encode()
             logged = LogFacts(shown_domain, self._rests.setdefault(rest, rest))
-        return self._counters.answer(outcome, facts), kind, logged
+        sort = self._counters.sort(KINDS[kind], service, exemption) if is_hit else NO_SORT
+        return self._counters.answer(outcome, facts), kind, logged, sort
 
     def _name(self, key: bytes) -> tuple[str, bytes]:
         """A name as text, and as the query log has it."""
@@ -134,10 +148,14 @@ class Accounts:
 
     def count(self, client: Counted, account: Account, milliseconds: float = 0) -> None:
         """Count an answer for a client, and log it if it is to be."""
-        cell, kind, facts = account
+        cell, kind, facts, sort = account
         cells = self._counters.cells
         cells[cell] += 1
         cells[client.cell + kind] += 1
+        person = client.person
+        if person is not None and sort >= 0:
+            of_person = person.cells.get(sort)
+            cells[self._counters.person_cell(person, sort) if of_person is None else of_person] += 1
         if facts is not None:
             self._events.put(client.shown, facts, milliseconds)
 
@@ -150,4 +168,4 @@ class Accounts:
     def unreadable(self, outcome: int, client: Counted, group: str, transport: int, rcode: int) -> None:
         """Count an answer to what could not be read as a query."""
         facts = (group, None, None, None, _RCODES.get(rcode, str(rcode)), _PROTOCOLS[transport], None, None)
-        self.count(client, (self._counters.answer(outcome, facts), _NO_HIT, None))
+        self.count(client, (self._counters.answer(outcome, facts), _NO_HIT, None, NO_SORT))

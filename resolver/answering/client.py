@@ -9,7 +9,7 @@ from typing import Final
 from resolver.cache.table import AnswerTable, CachedOrigin, Prepared, TableBudget
 from resolver.policy.decision import Decision
 from resolver.policy.standing import View
-from resolver.telemetry.counters import Account
+from resolver.telemetry.counters import Account, PersonHits
 from resolver.wire.cookies import CookieProof
 from resolver.wire.question import Question
 from resolver.wire.sinkhole import Sinkhole
@@ -76,6 +76,7 @@ class Client:
     tables: tuple[dict[bytes, Prepared], ...]  # by transport: what is looked into before a query is read
     cell: int  # the first of its own counters
     shown: bytes  # what the query log says of it, as JSON
+    person: PersonHits | None  # where its hits are counted as those of whoever has it
     until: float
     left: int  # queries that it may still ask before `Clients.refill` is asked for more
     speaks_for_itself: bool = False  # as a trusted proxy that has said so
@@ -107,7 +108,10 @@ class Client:
 
     def asked_as(self, before: Client) -> Client:
         """The client as it is now, recorded as who it was when it asked."""
-        return self if self.shown == before.shown else replace(self, shown=before.shown)
+        if self.shown == before.shown:
+            return self
+        person = None if before.person is None else PersonHits(before.person.identity)
+        return replace(self, shown=before.shown, person=person)
 
 
 def ceiling_of(seconds: float) -> tuple[int | None, float]:

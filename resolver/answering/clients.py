@@ -133,8 +133,8 @@ class Clients:
         answers, until = self._answers_for(situation)
         is_allowed = self._allowed.find(parsed) is not None
         tables = answers.tables if is_allowed else self._refused.tables
-        cell, shown, seconds = self._accounts.client(address, situation.identity, moment.wall)
-        recorded_until = FOR_EVER if seconds == math.inf else self._clock() + seconds
+        account = self._accounts.client(address, situation.identity, moment.wall)
+        recorded_until = FOR_EVER if account.seconds == math.inf else self._clock() + account.seconds
         words = self.proxies.words_of(parsed)
         is_unlimited = words != 0 or self._unlimited.find(parsed) is not None
         client = Client(
@@ -147,8 +147,9 @@ class Clients:
             is_unlimited,
             answers,
             self._ready_tables(tables, words, is_unlimited=is_unlimited),
-            cell,
-            shown,
+            account.cell,
+            account.shown,
+            account.person,
             min(until, recorded_until),
             PLENTY if is_unlimited or not self.budgets.is_limited else 0,
         )

@@ -54,6 +54,10 @@ class ReadyAnswers:
         cells = self._counters.cells
         cells[prepared.cell] += 1  # before it is sent: whatever was answered is counted
         cells[client.cell + prepared.kind] += 1
+        person = client.person
+        if person is not None and prepared.sort >= 0:
+            cell = person.cells.get(prepared.sort)
+            cells[self._counters.person_cell(person, prepared.sort) if cell is None else cell] += 1
         if prepared.facts is not None:
             self._events.put(client.shown, prepared.facts)
         return b"".join((query[:2], prepared.head, query[HEADER : prepared.question_end], prepared.rest))
@@ -84,6 +88,10 @@ class ReadyAnswers:
         cells = self._counters.cells
         cells[prepared.cell] += 1
         cells[client.cell + prepared.kind] += 1
+        person = client.person
+        if person is not None and prepared.sort >= 0:
+            cell = person.cells.get(prepared.sort)
+            cells[self._counters.person_cell(person, prepared.sort) if cell is None else cell] += 1
         if prepared.facts is not None:
             self._events.put(client.shown, prepared.facts)
 

@@ -46,7 +46,7 @@ class Prepared:
     * `origin`: where it can be renewed then.
     """
 
-    __slots__ = ("cell", "ends_at", "facts", "head", "kind", "options_at", "origin", "question_end", "rest")
+    __slots__ = ("cell", "ends_at", "facts", "head", "kind", "options_at", "origin", "question_end", "rest", "sort")
 
     def __init__(
         self, question: Question, answer: bytes, ends_at: float, account: Account, origin: CachedOrigin | None
@@ -59,7 +59,7 @@ class Prepared:
         self.options_at = options_at(answer, end) - end if question.edns and answer[10:12] != _NONE else 0
         self.ends_at = ends_at
         self.origin = origin
-        self.cell, self.kind, self.facts = account
+        self.cell, self.kind, self.facts, self.sort = account
 
     def places(self, key: bytes) -> int:
         """How many of the table's places it takes, with its key."""

@@ -150,6 +150,8 @@ class StatisticsSection(Section):
     """Days for which counts are kept by the hour."""
     days_days: Annotated[int, Field(ge=31, le=36600), NUMBER] = 1830
     """Days for which counts are kept by the day."""
+    most_identity_keys: Annotated[int, Field(ge=100, le=1_000_000), NUMBER] = 10_000
+    """People, and pairs of person and vendor, counted apart in one minute, hour or day; the others are 'other'."""
 
 
 class WebhookSection(Section):

@@ -311,6 +311,7 @@ class ControlSettings:
     minutes_days: int = 2
     hours_days: int = 92
     days_days: int = 1830
+    most_identity_keys: int = 10_000
     query_log: bool = True
     retention_days: int = 30
     max_mib: int = 512

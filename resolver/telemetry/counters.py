@@ -5,6 +5,8 @@ A cell's key says what it counts, as a JSON array (compact, so that equal keys a
 * ``["answer", outcome, group, service, list, qtype, rcode, protocol, exemption, domain]``: service, list, exemption and
   domain of hits only;
 * ``["client", client, kind]``: four in a row for a client, by kind;
+* ``["identity", identity, kind, service, exemption]``: hits of a person, however many addresses; null for those of all
+  persons that have no room;
 * ``["seconds", verdict, le]`` and ``["seconds_sum", verdict]`` (microseconds): of queries that waited for an upstream;
 * ``["dropped", what]``, ``["cache", what]``, ``["upstream", name, result]``, ``["upstream_seconds", name, le]``,
   ``["upstream_seconds_sum", name]``: brought up to date each second.
@@ -53,13 +55,27 @@ _LET_THROUGH: Final = ("allow", "monitor", "exempt")  # from the cache, and by a
 VERDICT_OF: Final[tuple[str, ...]] = ("block", *_LET_THROUGH, *_LET_THROUGH, "failed", "refused")
 """The verdict that metrics show for an outcome."""
 
-# What an answer is counted as: its cell, which of its client's cells (KINDS), and what the query log says of it, None
-# where it says nothing.
-Account = tuple[int, int, LogFacts | None]
+# What an answer is counted as: its cell, which of its client's cells (KINDS), what the query log says of it, None where
+# it says nothing, and its sort of hits, NO_SORT where it is none.
+Account = tuple[int, int, LogFacts | None, int]
+NO_SORT: Final = -1
+
+Sort = tuple[str, str | None, str | None]
+"""A sort of hits: kind, service, exemption."""
 
 # What an answer is counted under, beside its outcome: group, service, list, qtype, rcode, protocol, exemption,
 # domain.
 Facts = tuple[str, str | None, str | None, str | None, str, str, str | None, str | None]
+
+
+class PersonHits:
+    """The hits of whose a client is: `cells` by sort, as far as it had some."""
+
+    __slots__ = ("cells", "identity")
+
+    def __init__(self, identity: str) -> None:
+        self.identity = identity
+        self.cells: dict[int, int] = {}
 
 
 class Counters:
@@ -83,6 +99,9 @@ class Counters:
         self._waits: dict[tuple[int, int], tuple[int, int]] = {}  # by outcome and bucket: that bucket's cell, the sum's
         self._others: dict[str, int] = {}
         self._client_cells: dict[str, int] = {}
+        self._sorts: dict[Sort, int] = {}
+        self._sort_keys: list[Sort] = []  # by number
+        self._person_cells: dict[tuple[str | None, int], int] = {}
         self._lost = self._new(["dropped", "statistics_keys"])
         self._everyone = self._row(_OTHER if self.recording.clients != "hidden" else "")
 
@@ -132,6 +151,40 @@ class Counters:
             for kind in KINDS[1:]:
                 self._new(["client", name, kind])
             self._client_cells[name] = cell
+        return cell
+
+    def person(self, identity: str | None) -> PersonHits | None:
+        """Where hits of whose a client is are counted; None where they are not. Worth nothing after `move`."""
+        return PersonHits(identity) if identity is not None and self._detailed else None
+
+    def sort(self, kind: str, service: str | None, exemption: str | None) -> int:
+        """The number of a sort of hits, by which a person's cells are found; `kind` is one of KINDS."""
+        key = (kind, service, exemption)
+        number = self._sorts.get(key)
+        if number is None:
+            number = self._sorts[key] = len(self._sort_keys)
+            self._sort_keys.append(key)
+        return number
+
+    def person_cell(self, person: PersonHits, sort: int) -> int:
+        """The cell of a person's hits of a sort, which `person` then has."""
+        cell = self._person_cells.get((person.identity, sort))
+        if cell is None:
+            cell = self.store.intern(
+                array_of(["identity", person.identity, *self._sort_keys[sort]]), reserve=_RESERVED_CELLS
+            )
+            if cell is not None:
+                self._person_cells[person.identity, sort] = cell
+            else:  # all persons without room share one
+                kind, service, _ = self._sort_keys[sort]
+                cell = self._nobodys_cell(self.sort(kind, service, None))
+        person.cells[sort] = cell
+        return cell
+
+    def _nobodys_cell(self, sort: int) -> int:
+        cell = self._person_cells.get((None, sort))
+        if cell is None:
+            cell = self._person_cells[None, sort] = self._new(["identity", None, *self._sort_keys[sort]])
         return cell
 
     def is_of_one_client(self, cell: int) -> bool:

@@ -38,6 +38,12 @@ def rows(moatdns: Moatdns, count: int, filters: str = "") -> list[dict[str, Any]
     return list(reversed(moatdns.api.get(f"queries{filters}")["items"]))
 
 
+def usage(moatdns: Moatdns) -> dict[tuple[str, str], tuple[int, int]]:
+    """Blocked and exempted queries by person and vendor."""
+    items = moatdns.api.get("reports/usage?by=identity,vendor")["items"]
+    return {(item["identity"], item["vendor"]): (item["blocked"], item["exempted"]) for item in items}
+
+
 def swapped(moatdns: Moatdns) -> None:
     """Two people ask, their addresses are swapped, and they ask again."""
     lease(moatdns, ONE, ANA)
@@ -73,6 +79,33 @@ def test_the_log_names_who_had_the_address_when_it_asked(tmp_path: Path, world: 
         assert moatdns.api.get(f"explain?name=claude.ai&client={OTHER}")["identity"] == ANA
         page = moatdns.api.get("queries?identity=nobody@corp.example")
         assert page["items"] == []
+        assert usage(moatdns) == {(ANA, "anthropic"): (2, 0), (BEN, "openai"): (2, 0)}
+        top = moatdns.api.get("stats/top?by=identity")["items"]
+        assert {item["key"]: item["blocked"] for item in top} == {ANA: 2, BEN: 2}
+        metrics = moatdns.api.call("GET", "/metrics").body
+        assert ANA not in metrics
+
+
+def test_uses_of_an_exemption_are_those_of_the_person_whose_it_is_wherever(tmp_path: Path, world: Unbound) -> None:
+    config = {"workers": 2, "upstream": {"servers": [world.server]}, "query_log": {"identities": "full"}}
+    with Moatdns(tmp_path / "moatdns", config, with_api=True) as moatdns:
+        wanted = {
+            "subject": {"identity": ANA},
+            "scope": ["anthropic"],
+            "owner": "it@corp.example",
+            "reason": "a trial",
+            "duration_seconds": 3600,
+        }
+        made = moatdns.api.call("POST", "/api/v1/exemptions", wanted)
+        assert made.status == 201, made.body
+        swapped(moatdns)
+        ask(moatdns, ONE, "claude.ai")  # Ben, who has no exemption
+        rows(moatdns, 5)
+        assert usage(moatdns) == {(ANA, "anthropic"): (0, 2), (BEN, "openai"): (2, 0), (BEN, "anthropic"): (1, 0)}
+        (item,) = moatdns.api.get("reports/exemptions")["items"]
+        assert (item["uses"], item["uses_by"]) == (2, [{"identity": ANA, "uses": 2}])
+        exempted = rows(moatdns, 5, f"?verdict=exempt&identity={ANA}")
+        assert [row["client"] for row in exempted] == [ONE, OTHER]
 
 
 def test_with_pseudonyms_no_octet_of_a_name_or_an_address_is_in_the_log(tmp_path: Path, world: Unbound) -> None:
@@ -93,7 +126,10 @@ def test_with_pseudonyms_no_octet_of_a_name_or_an_address_is_in_the_log(tmp_path
         assert {row["name"] for row in rows(moatdns, 4, f"?identity={ana}")} == {"claude.ai"}
         assert {row["name"] for row in rows(moatdns, 4, f"?identity={ANA}")} == {"claude.ai"}  # for an admin
         assert len(rows(moatdns, 4, f"?client={ONE}&identity={ben}")) == 1
-        exported = json.dumps(moatdns.api.get("queries")).encode()
+        assert usage(moatdns) == {(ana, "anthropic"): (2, 0), (ben, "openai"): (2, 0)}
+        asked = ("queries", "stats/top?by=identity", "stats/top?by=client", "reports/usage?by=identity,vendor")
+        exported = json.dumps([moatdns.api.get(one) for one in asked]).encode()
+        exported += moatdns.api.call("GET", "/api/v1/reports/usage?by=identity&format=csv").body.encode()
         secrets = [json.loads(line) for line in octets_of(moatdns, "pseudonyms.secret").splitlines()]
         assert secrets
         boot = octets_of(moatdns, "boot.json")

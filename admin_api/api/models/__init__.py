@@ -38,7 +38,7 @@ from admin_api.api.models.policy import (
     Revisions, RollbackBody, SomeRules,
 )
 from admin_api.api.models.queries import EraseBody, ErasedQueries, Log, LogItem, LogQuery
-from admin_api.api.models.reports import ExemptionReport, ExemptionUse, ReportQuery, UsageQuery, UsageReport
+from admin_api.api.models.reports import ExemptionReport, ExemptionUse, PersonUse, ReportQuery, UsageQuery, UsageReport
 from admin_api.api.models.restored import ConfirmBody, Confirmed, Restored, RestoredOpening
 from admin_api.api.models.rules import Accepted, Added, Deleted, RuleItem, Rules, RulesBody, RulesPage
 from admin_api.api.models.statistics import Series, SeriesItem, SeriesQuery, Summary, Top, TopItem, TopQuery

@@ -19,10 +19,21 @@ class ReportQuery(Window):
 class UsageQuery(ReportQuery):
     """Hits by what, and over time."""
 
-    by: str = Field("group,vendor", description="'group', 'vendor', 'service', 'list', 'exemption' or 'group,vendor'.")
+    by: str = Field(
+        "group,vendor",
+        description="'group', 'vendor', 'service', 'list', 'exemption', 'identity', 'group,vendor', "
+        "'identity,vendor' or 'exemption,identity'.",
+    )
     step_seconds: int | None = Field(
         None, ge=3600, le=86400 * 366, multiple_of=3600, description="Default: one step for the whole window."
     )
+
+
+class PersonUse(BaseModel):
+    """How often somebody used an exemption: an identity, or a pseudonym, as it is recorded."""
+
+    identity: str
+    uses: int
 
 
 class ExemptionUse(BaseModel):
@@ -42,6 +53,7 @@ class ExemptionUse(BaseModel):
     ended_at: AwareDatetime | None
     uses: int
     last_used_at: AwareDatetime | None = Field(description="Precise to the minute, hour or day of the counts.")
+    uses_by: list[PersonUse] = Field(description="Of these, by whom, where clients have an identity; most first.")
     stale: bool = Field(description="It was in force, but never used.")
     requested_seconds: int | None = Field(description="The requested duration; null once granted.")
     waits_until: AwareDatetime | None = Field(description="When a pending one lapses; otherwise null.")

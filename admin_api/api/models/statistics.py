@@ -12,7 +12,7 @@ from admin_api.api.models.common import Items, Window, WindowReply
 class TopQuery(Window):
     """Parameters of the ranking by hits."""
 
-    by: Literal["service", "vendor", "list", "domain", "group", "client", "exemption"]
+    by: Literal["service", "vendor", "list", "domain", "group", "client", "exemption", "identity"]
     limit: int = Field(100, ge=1, le=1000)
 
 

@@ -33,7 +33,11 @@ _CHILD: Final = "admin_api.forecast.child"
 _NO_LOG: Final = "query_log.enabled is false: there are no names and no clients to forecast by"
 _OLD_DAYS: Final = "the query log begins on {day}: what was asked before is not in this forecast"
 _HIDDEN: Final = "query_log.clients: hidden: how many clients would be hit is not known"
+_PSEUDONYMS: Final = "query_log.clients: pseudonym: a client is counted once in each period (query_log.pseudonym_days)"
 _NETWORKS: Final = "query_log.clients: network: numbers of clients are numbers of networks"
+
+_LESS: Final = {"hidden": _HIDDEN, "network": _NETWORKS, "pseudonym": _PSEUDONYMS}
+"""Reasons by `query_log.clients`, where that is less than all."""
 
 
 async def show(call: Call) -> ApiReply:
@@ -155,8 +159,8 @@ def _lacks(call: Call, start: datetime, counted: CountedLog) -> list[str]:
     found = []
     if settings.query_log and counted.first_day is not None and counted.first_day > start.date().isoformat():
         found.append(_OLD_DAYS.format(day=counted.first_day))
-    if settings.clients in ("hidden", "network"):
-        found.append(_HIDDEN if settings.clients == "hidden" else _NETWORKS)
+    if settings.clients in _LESS:
+        found.append(_LESS[settings.clients])
     return found
 
 

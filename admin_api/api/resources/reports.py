@@ -25,7 +25,10 @@ _BY = {
     "service": ("service",),
     "list": ("list",),
     "exemption": ("exemption",),
+    "identity": ("identity",),
     "group,vendor": ("group", "vendor"),
+    "identity,vendor": ("identity", "vendor"),
+    "exemption,identity": ("exemption", "identity"),
 }
 _KINDS = ("blocked", "monitored", "exempted")
 _MOST_STEPS = 1000
@@ -38,11 +41,29 @@ async def exemption_report(call: Call) -> ApiReply:
     async with call.context.store.read() as connection:
         rows = await exemptions.touching(connection, start, end)
     uses = {item["key"]: item for item in await call.context.statistics.breakdown("exemption", start, end, None)}
-    items = [_use(row, uses.get(row.id), end) for row in rows]
+    persons = await _uses_by(call, start, end)
+    items = [_use(row, uses.get(row.id), persons.get(row.id, []), end) for row in rows]
     report = models.ExemptionReport(start=start, end=end, items=items)
     if query.format == "json":
         return ApiReply(report)
-    return _csv(list(models.ExemptionUse.model_fields), [item.model_dump(mode="json") for item in items], "exemptions")
+    lines = [{**item.model_dump(mode="json"), "uses_by": _persons_text(item.uses_by)} for item in items]
+    return _csv(list(models.ExemptionUse.model_fields), lines, "exemptions")
+
+
+async def _uses_by(call: Call, start: datetime, end: datetime) -> dict[str, list[models.PersonUse]]:
+    """Uses by whom, by the exemption's id, those with most first."""
+    found: dict[str, list[models.PersonUse]] = {}
+    for item in await call.context.statistics.breakdown("exemption/identity", start, end, None):
+        if item["key"] != OTHER and item["exempted"]:
+            number, identity = item["key"].split("/", 1)
+            found.setdefault(number, []).append(models.PersonUse(identity=identity, uses=item["exempted"]))
+    for persons in found.values():
+        persons.sort(key=lambda one: (-one.uses, one.identity))
+    return found
+
+
+def _persons_text(persons: Sequence[models.PersonUse]) -> str:
+    return ", ".join(f"{one.identity} {one.uses}" for one in persons)
 
 
 async def usage_report(call: Call) -> ApiReply:
@@ -73,10 +94,16 @@ async def usage_report(call: Call) -> ApiReply:
 
 def _parts(by: tuple[str, ...], key: str) -> dict[str, str]:
     """Split a key by dimension; the sum of all that are not counted apart is `other` in each."""
-    return dict.fromkeys(by, OTHER) if key == OTHER else dict(zip(by, key.split("/", len(by) - 1), strict=True))
+    if key == OTHER:
+        return dict.fromkeys(by, OTHER)
+    # An identity may have a slash; neither a vendor has one, nor a group, nor an exemption.
+    parts = key.split("/", 1) if by[-1] == "identity" else key.rsplit("/", 1)
+    return dict(zip(by, parts if len(by) > 1 else [key], strict=True))
 
 
-def _use(row: ExemptionRow, used: KeyStepHits | None, end: datetime) -> models.ExemptionUse:
+def _use(
+    row: ExemptionRow, used: KeyStepHits | None, persons: list[models.PersonUse], end: datetime
+) -> models.ExemptionUse:
     count = used["exempted"] if used else 0
     until = min(end, row.ended_at or datetime.now(UTC))
     was_in_force = row.decided_by is not None and row.status != "denied" and row.starts_at < until
@@ -86,6 +113,7 @@ def _use(row: ExemptionRow, used: KeyStepHits | None, end: datetime) -> models.E
         subject=f"{row.kind} {', '.join(row.who)}",
         scope=", ".join(row.scope),
         uses=count,
+        uses_by=persons,
         last_used_at=_last_used(row, used["last_at"], until) if used else None,
         stale=was_in_force and count == 0,
     )

@@ -24,6 +24,7 @@ _TOPS = (
     ("group", "By group", "group"),
     ("domain", "Names", "name"),
     ("client", "Clients", "client"),
+    ("identity", "People", "identity"),
 )
 
 

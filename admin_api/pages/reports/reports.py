@@ -28,6 +28,9 @@ BY = (
     ("group", "group"),
     ("list", "list"),
     ("exemption", "exemption"),
+    ("identity", "person"),
+    ("identity,vendor", "person and vendor"),
+    ("exemption,identity", "exemption and person"),
 )
 STEPS = (("", "the whole time"), ("86400", "day by day"), ("604800", "week by week"))
 _MOST_ROWS = 2000  # of a page; the download has all

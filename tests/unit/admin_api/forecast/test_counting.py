@@ -82,6 +82,23 @@ def test_hidden_clients_are_no_client(tmp_path: Path) -> None:
     assert (staff.queries, staff.clients, staff.top) == (3, 0, [])
 
 
+def test_a_person_is_counted_by_name_and_with_pseudonyms_by_address_since_these_are_others_each_week(
+    tmp_path: Path,
+) -> None:
+    def by(day: int, address: str, identity: str) -> list[Any]:
+        return [*row(day, address, "chat.acme.example"), None, identity]
+
+    named = [by(0, "10.0.0.1", "ana@corp.example"), by(8, "10.0.0.2", "ana@corp.example")]
+    (staff,) = counted(written(tmp_path / "named", named)).groups
+    assert [one.client for one in staff.top] == ["ana@corp.example"]
+    weekly = [by(0, "10.0.0.1", "~aaaaaaaaaaaaaaaa"), by(8, "10.0.0.1", "~bbbbbbbbbbbbbbbb")]
+    (staff,) = counted(written(tmp_path / "weekly", weekly)).groups
+    assert [one.client for one in staff.top] == ["10.0.0.1"]
+    hidden = [by(0, "", "~aaaaaaaaaaaaaaaa")]
+    (staff,) = counted(written(tmp_path / "hidden", hidden)).groups
+    assert [one.client for one in staff.top] == ["~aaaaaaaaaaaaaaaa"]
+
+
 def test_beyond_its_bounds_it_says_that_numbers_are_too_low(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(counting, "MOST_PAIRS", 10)
     monkeypatch.setattr(counting, "MOST_NAMES", 5)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,11 @@ class Counted:
 
     def restart(self) -> None:
         self.service = StatisticsService(self, self._settings, make_log(), dict, clock=lambda: self.now)  # type: ignore[arg-type]
+
+    def settings_changed(self, **changes: Any) -> None:
+        """Begin anew with other settings."""
+        self._settings = replace(self._settings, **changes)
+        self.restart()
 
     def worker(self) -> Worker:
         return Worker(self.folder)

@@ -28,7 +28,7 @@ def test_full_tables_start_afresh_and_count_what_they_let_go() -> None:
     one, other = AnswerTable(budget), AnswerTable(budget)
     for number in range(1000):
         question = parse_question(query(f"{number}.example"))
-        (one if number % 2 else other).put(question, composed(question), FOR_EVER, (0, 3, None))
+        (one if number % 2 else other).put(question, composed(question), FOR_EVER, (0, 3, None, -1))
         assert len(one.entries) + len(other.entries) <= 100
     assert dropped["answer_table_entries"] == 900
     asked = query("999.example")
@@ -40,7 +40,7 @@ def test_replacing_entries_does_not_fill_the_table() -> None:
     table = AnswerTable(TableBudget(10, dropped))
     question = parse_question(query("same.example"))
     for _ in range(1000):
-        table.put(question, composed(question), FOR_EVER, (0, 3, None))
+        table.put(question, composed(question), FOR_EVER, (0, 3, None, -1))
     assert not dropped
 
 
@@ -51,7 +51,7 @@ def test_a_large_answer_takes_the_places_of_several_so_that_octets_are_bounded_t
     most = 0
     for number in range(1000):
         question = parse_question(query(f"{number}.example"))
-        table.put(question, compose(question, 0, os.urandom(1400)), FOR_EVER, (0, 3, None))
+        table.put(question, compose(question, 0, os.urandom(1400)), FOR_EVER, (0, 3, None, -1))
         most = max(most, sum(len(key) + len(one.rest) for key, one in table.entries.items()))
     assert 30 * 1400 <= most <= 100 * PLACE_OCTETS
     assert dropped["answer_table_entries"]
@@ -62,7 +62,7 @@ def test_names_that_are_answered_alike_share_what_is_beside_the_question() -> No
     asked = [query(f"{name}.example") for name in ("one", "another")]
     for each in asked:
         question = parse_question(each)
-        table.put(question, compose(question, 0, bytes(40)), FOR_EVER, (0, 3, None))
+        table.put(question, compose(question, 0, bytes(40)), FOR_EVER, (0, 3, None, -1))
     one, another = (table.entries[each[2:]] for each in asked)
     assert one.head is another.head
     assert one.rest is another.rest

@@ -76,7 +76,13 @@ def test_the_defaults_are_those_of_the_contract(tmp_path: Path, monkeypatch: pyt
             "tls": {"certificate": None, "private_key": None},
         },
         "store": {"url": None},
-        "statistics": {"enabled": True, "minutes_days": 2, "hours_days": 92, "days_days": 1830},
+        "statistics": {
+            "enabled": True,
+            "minutes_days": 2,
+            "hours_days": 92,
+            "days_days": 1830,
+            "most_identity_keys": 10_000,
+        },
         "query_log": {
             "enabled": True,
             "what": "hits",

@@ -44,7 +44,9 @@ from admin_api.store.access import StoreAccess
 from admin_api.store.errors import StoreAway, StoreHeld
 from admin_api.store.groups import all_groups
 from admin_api.store.owner import Owner, holder_of
-from admin_api.store.tokens import all_tokens, ensure_first_token, may
+from admin_api.store.roles import may
+from admin_api.store.tokens import all_tokens, ensure_first_token
+from admin_api.store.widened import note_widened
 from admin_api.subjects.closing import close_what_opens
 from admin_api.subscriptions.feed.opening import open_catalogue
 from admin_api.unlisted.reading import UnlistedReader
@@ -180,6 +182,12 @@ class Control:
         token = await ensure_first_token(self._access.store, self._state_dir)
         if token is not None:
             self._log.info("a first token for the admin API was made; take it from its file", file=str(token))
+        if widened := await note_widened(self._access.store):
+            self._log.info(
+                "tokens of before go on to see persons: they have the role investigator now; a holder who need not see "
+                "persons gets a new token without it, and loses the old one (docs/api.md)",
+                tokens=list(widened),
+            )
         if Terms.of(self._settings).four_eyes:
             await self._tell_of_owners()
         async with asyncio.TaskGroup() as tasks:
@@ -211,7 +219,7 @@ class Control:
         async with self._access.store.read() as connection:
             rows = await all_tokens(connection)
         at = datetime.now(UTC)
-        deciding = [row for row in rows if may(row.role, "operator") and not (row.suspended or row.has_expired(at))]
+        deciding = [row for row in rows if may(row.roles, "operator") and not (row.suspended or row.has_expired(at))]
         if len({normal_form(row.owner) for row in deciding}) < 2:
             self._log.warning(
                 "policy.approval is four-eyes, and only one owner has a token that decides: nothing can be approved; "

@@ -125,7 +125,7 @@ class _Serving:
                 body,
                 request.headers,
                 owner=token.owner if token else "",
-                role=token.role if token else "",
+                roles=token.roles if token else (),
                 token=token,
             )
             return _response(await self._performing.perform(route, call), request)

@@ -17,6 +17,7 @@ from admin_api.api.http.plain_text import TEXT
 from admin_api.api.http.problems import CONTENT_TYPE
 from admin_api.api.models.changes import ChangeWaits
 from admin_api.api.models.common import Problem
+from admin_api.api.people import PERSONS
 from admin_api.api.route import Route, operation_name
 from admin_api.api.routes import ROUTES
 from admin_api.second_owner.ways import MAY_WAIT
@@ -29,7 +30,7 @@ _WHY = {
     304: "Not changed: If-None-Match",
     400: "Cannot be parsed",
     401: "No token, or a wrong one",
-    403: "The token's role is not enough",
+    403: "The token's roles are not enough",
     404: "No such thing",
     409: "Already exists, in use, or owned by the config file",
     412: "Changed meanwhile: If-Match",
@@ -89,7 +90,8 @@ def _operation(route: Route, names: _Names) -> JsonSchemaValue:
         "responses": _responses(route, names),
     }
     if route.role is not None:
-        operation["description"] = f"Least role: {route.role}."
+        persons = PERSONS.get(operation_name(route))
+        operation["description"] = f"Least role: {route.role}." + (f" {persons.told}" if persons else "")
         operation["security"] = [{"token": []}, *([{"password": []}] if route.takes_basic else [])]
     if route.body is not None:
         schema = names[route.body, "validation"]

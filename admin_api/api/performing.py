@@ -17,6 +17,7 @@ from pydantic import BaseModel
 from admin_api.api.http.call import ApiReply, Call
 from admin_api.api.http.reading import check_query
 from admin_api.api.models.changes import ChangeDone, ChangeWaits
+from admin_api.api.people import refuse_persons, without_persons
 from admin_api.api.resources.changes import CHANGES, DECIDED, found_request, told_as
 from admin_api.api.route import Route, operation_name
 from admin_api.editing.pauses import check_emergency
@@ -29,7 +30,7 @@ from admin_api.store import change_requests, tokens
 from admin_api.store.change import JUDGE, Change, Judge
 from admin_api.store.change_requests import Asking, ChangeRequestRow, Finding, Sent
 from admin_api.store.errors import Forbidden, NeedsAnother, WrongState
-from admin_api.store.tokens import may
+from admin_api.store.roles import may, only_leases
 
 PENDING = "change.pending"  # the event
 _MAKES_TOKEN = "POST /tokens"  # noqa: S105 (an operation)
@@ -42,7 +43,15 @@ class Performing:
         self.routes = {operation_name(route): route for route in routes}
 
     async def perform(self, route: Route, call: Call) -> ApiReply:
-        """Do it, or keep it for another owner: then the reply has 202 and a ChangeWaits. Raises what handlers raise."""
+        """Do it, or keep it for another owner: then the reply has 202 and a ChangeWaits. Raises what handlers raise.
+
+        Persons are left out, and refused, as api/people.py has it.
+        """
+        name = operation_name(route)
+        refuse_persons(name, call)
+        return without_persons(name, call, await self._done(route, call))
+
+    async def _done(self, route: Route, call: Call) -> ApiReply:
         call = dataclasses.replace(call, carry_out=self._carry_out)
         if not call.context.terms.four_eyes or route.role is None or route.method == "GET":
             return await route.handler(call)
@@ -90,12 +99,12 @@ class Performing:
             raise WrongState(
                 f"change request {row.id!r} is from another version of moatdns: deny it, and request it again"
             )
-        if not may(approval.role, route.role):
-            raise BadRequest(403, f"its change needs the role {route.role}; your token has {approval.role}")
+        if not may(approval.roles, route.role):
+            raise BadRequest(403, f"its change needs the role {route.role}; your token has {', '.join(approval.roles)}")
         async with approval.context.store.read() as connection:
             body = await change_requests.body_of(connection, row)
             asked_with = await tokens.by_id(connection, row.requested_token)
-        if asked_with is None or not may(asked_with.role, route.role):
+        if asked_with is None or not may(asked_with.roles, route.role):
             why = "the requesting token is gone, or no longer has the role: deny it, and request it again"
             raise WrongState(f"change request {row.id!r}: {why}")
         call = dataclasses.replace(
@@ -130,7 +139,7 @@ def _judged(judge: Judge) -> Iterator[None]:
 
 async def _judge(change: Change, call: Call, found: list[Finding]) -> None:
     """Raise NeedsAnother for what this caller may not open alone."""
-    if call.role == "lease":
+    if only_leases(call.roles):
         await check_hook(change, call)
         return
     longest = call.context.settings.longest_emergency_pause_seconds

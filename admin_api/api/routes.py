@@ -40,7 +40,7 @@ from admin_api.api.resources import (
     webhooks,
 )
 from admin_api.api.route import BASE, CONFLICT, GONE, Route
-from admin_api.store.tokens import FIREWALL
+from admin_api.store.roles import FIREWALL
 
 NAME = r"{name:[a-z0-9][a-z0-9-]*}"
 LIST = r"{name:[a-z0-9][a-z0-9-]*(?:/[a-z0-9][a-z0-9-]*)?}"  # bundled lists are called vendor/service

@@ -12,18 +12,23 @@ from pydantic import Field
 from admin_api.editing.common import Said, validated
 from admin_api.editing.errors import Invalid, raise_invalid
 from admin_api.store import groups, tokens
+from admin_api.store.roles import ROLES, Role, mistake_in, only_leases, told
 from admin_api.store.store import Store
-from admin_api.store.tokens import ROLES, Role, TokenRow
+from admin_api.store.tokens import TokenRow
 from resolver.config import fields
 from resolver.config.section import Section
 
 _MOST_BOUNDS: Final = 100  # networks, and groups, of one token
 
 
+_Role = Annotated[Role, fields.one_of(*ROLES)]
+
+
 class _Body(Section):
     name: fields.Name
     owner: Annotated[Said, Field(max_length=200)]
-    role: Annotated[Role, fields.one_of(*ROLES)]
+    roles: Annotated[list[_Role], Field(max_length=len(ROLES))] | None = None
+    role: _Role | None = None  # instead of `roles`: one alone
     expires_at: fields.Moment | None = None
     networks: Annotated[fields.Networks, Field(min_length=1, max_length=_MOST_BOUNDS)] | None = None
     groups: Annotated[fields.References, Field(max_length=_MOST_BOUNDS)] | None = None
@@ -46,24 +51,36 @@ async def create_token(
     now: datetime | None = None,
     part: str | None = None,
 ) -> TokenMade:
-    """Make a token of name, owner, role, expires_at, networks and groups; `part` is as `tokens.create` has it.
+    """Make a token of name, owner, roles, expires_at, networks and groups; `part` is as `tokens.create` has it.
 
     Raises Invalid, Duplicate, TooMany, StoreAway.
     """
     wanted = validated(_Body, body)
     if wanted.expires_at is not None and wanted.expires_at <= (now or datetime.now(UTC)):
         raise Invalid([("/expires_at", "is already past: use a future time, or omit it")])
-    if wanted.role != "lease":
+    roles = _roles_of(wanted)
+    if not only_leases(roles):
         raise_invalid(
-            ((name,), f"is for role lease: a token of role {wanted.role} cannot be bound")
+            ((name,), f"is for role lease: a token of {told(roles)} cannot be bound")
             for name in ("networks", "groups")
             if getattr(wanted, name) is not None
         )
     async with store.change(actor, request_id) as change:
         missing = [name for name in wanted.groups or () if not await groups.exists(change.connection, name)]
         raise_invalid((("groups",), f"there is no group {name!r}") for name in missing)
-        row, text = await tokens.create(change, **wanted.model_dump(), part=part)
+        row, text = await tokens.create(change, **wanted.model_dump(exclude={"role", "roles"}), roles=roles, part=part)
     return TokenMade(row, text)
+
+
+def _roles_of(wanted: _Body) -> list[str]:
+    """The roles that are asked for. Raises Invalid."""
+    if wanted.role is not None and wanted.roles is not None:
+        raise Invalid([("/role", "is given together with roles: use one of them")])
+    roles: list[str] = list(wanted.roles or ()) if wanted.role is None else [wanted.role]
+    mistake = mistake_in(roles)
+    if mistake is not None:
+        raise Invalid([("/role" if wanted.role is not None else "/roles", mistake)])
+    return roles
 
 
 async def revoke_token(store: Store, name: str, *, actor: str, request_id: str | None = None) -> None:

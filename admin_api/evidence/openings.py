@@ -19,6 +19,7 @@ from admin_api.store.columns import iso_text
 from admin_api.store.exemptions import EventRow, ExemptionRow
 from admin_api.store.leases import LeaseEvent
 from admin_api.store.restored import CONFIRM
+from admin_api.store.roles import roles_of_audit, told
 
 EXEMPTION, PAUSE, LEASE, POLICY, LIST, TOKEN, CONFIG = "exemption", "pause", "lease", "group", "list", "token", "config"
 
@@ -213,7 +214,7 @@ def _phrases(deed: Deed, lookup: OpeningLookup) -> Iterator[tuple[str, str]]:
         what = local_phrase(after) if after else "is no longer answered here"
         yield LOCAL, f"local name {deed.name!r} {what}"
     elif deed.kind == "tokens" and deed.action == "create":
-        yield TOKEN, f"token {deed.name!r} of role {after.get('role')} is created for {after.get('owner')}"
+        yield TOKEN, f"token {deed.name!r} of {told(roles_of_audit(after))} is created for {after.get('owner')}"
     elif (deed.action, deed.kind) == CONFIRM:
         yield from ((TOKEN, f"token {name!r} of a backup lets its holder in again") for name in after.get("tokens", ()))
     elif deed.kind == "catalogue" and after.get("removed"):

@@ -25,6 +25,7 @@ from admin_api.store.change import AuditEntry, Change
 from admin_api.store.lease_row import LeaseRow
 from admin_api.store.lists import ListRow
 from admin_api.store.restored import CONFIRM
+from admin_api.store.roles import roles_of_audit, told
 from admin_api.store.tables import leases as lease_table
 from admin_api.store.tables import lists as list_table
 from admin_api.store.tables import removed_rules, rules
@@ -81,7 +82,8 @@ async def openings(
         found += await asyncio.to_thread(local_opened, was, [row.record for row in rows], local or LocalFacts())
     for entry in entries:
         if entry.kind == "tokens" and entry.action == "create" and entry.after is not None:
-            found.append(f"token {entry.name!r} of role {entry.after['role']} is created for {entry.after['owner']}")
+            of_roles = told(roles_of_audit(entry.after))
+            found.append(f"token {entry.name!r} of {of_roles} is created for {entry.after['owner']}")
         elif (entry.action, entry.kind) == CONFIRM and entry.after is not None:
             found += [f"token {name!r} of a backup lets its holder in again" for name in entry.after["tokens"]]
             found += [f"exemption {number!r} of a backup counts again" for number in entry.after["exemptions"]]

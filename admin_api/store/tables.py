@@ -34,6 +34,7 @@ meta = Table(
     Column("store_id", Text, nullable=False),
     Column("policy_revision", BigInteger, nullable=False),
     Column("audit_key_check", Text),  # what the audit key makes of the store's id: a key that makes another is not ours
+    Column("tokens_widened", JsonTuple),  # names of tokens that an upgrade made investigators; NULL once that is told
 )
 
 store_owner = Table(
@@ -238,7 +239,7 @@ tokens = Table(
     Column("id", Word, primary_key=True),
     Column("name", Key, nullable=False, unique=True),
     Column("owner", Text, nullable=False),
-    Column("role", Word, nullable=False),
+    Column("roles", JsonTuple, nullable=False),
     Column("digest", Text, nullable=False),  # hex SHA-256 of the whole token; "suspended:" before it while that waits
     Column("created_at", UtcTime, nullable=False),
     Column("expires_at", UtcTime),

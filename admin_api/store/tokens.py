@@ -10,11 +10,11 @@ import hashlib
 import hmac
 import re
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Final, Literal, get_args
+from typing import Final
 
 from sqlalchemy import delete as delete_from
 from sqlalchemy import insert, or_, select
@@ -25,32 +25,21 @@ from admin_api.store.change import Change
 from admin_api.store.columns import bindable
 from admin_api.store.errors import Duplicate, StoreAway, TooMany, found
 from admin_api.store.queries import count_of, page_behind, row_of, rows_of
+from admin_api.store.roles import FIRST_ROLES, set_of
 from admin_api.store.store import Store
 from admin_api.store.tables import tokens
 from resolver.system.state_files import read_own, write_whole
 
-Role = Literal["viewer", "operator", "lease", "firewall", "admin"]
-ROLES: Final[tuple[str, ...]] = get_args(Role)
-FIREWALL: Final = "firewall"
 MOST_TOKENS: Final = 1000
 FIRST_TOKEN: Final = "first"  # noqa: S105 (a name)
 FIRST_TOKEN_FILE: Final = "admin.token"  # noqa: S105 (a name of a file)
 
-_RANK = {"viewer": 1, "operator": 2, "admin": 3}
-_APART = {"lease": "operator", FIREWALL: "viewer"}  # roles for one thing alone, and the least that may do it, too
 _TOKEN = re.compile(r"moat_([0-9a-f]{8})_[A-Za-z0-9_-]{43}\Z")
 _FIRST_PART, _SECOND_PART = 22, 21  # letters of 43, six bits each: either half alone is beyond guessing
 _PART_OCTETS = 17
 _TOUCHED_ENOUGH = timedelta(minutes=1)
 _SUSPENDED = "suspended:"  # before a digest: no token has that one, whatever version looks
 _NOBODY = "0" * 64  # compared with when no token has the id, so that this takes as long
-
-
-def may(role: str, least: str) -> bool:
-    """Whether a role is enough. `lease` sets and ends leases, `firewall` fetches firewalls' lists, and nothing else."""
-    if least in _APART:
-        return role == least or may(role, _APART[least])
-    return _RANK.get(role, 0) >= _RANK[least]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +49,18 @@ class TokenRow:
     id: str
     name: str
     owner: str
-    role: str
+    roles: tuple[str, ...]  # in the order of roles.ROLES
     created_at: datetime
     expires_at: datetime | None
     last_used_at: datetime | None
     networks: tuple[str, ...] | None = None  # role lease: whose addresses it may lease; None: any
     groups: tuple[str, ...] | None = None  # role lease: into which groups; None: any
     suspended: bool = False  # it came out of a backup, and no admin has confirmed it yet
+
+    @property
+    def role(self) -> str:
+        """The first of its roles, for clients that know one alone."""
+        return self.roles[0] if self.roles else ""
 
     def has_expired(self, now: datetime) -> bool:
         """Whether its time is over."""
@@ -75,7 +69,7 @@ class TokenRow:
     def plain(self) -> dict[str, object]:
         """As the audit trail keeps it."""
         expires = None if self.expires_at is None else self.expires_at.isoformat()
-        plain = {"id": self.id, "name": self.name, "owner": self.owner, "role": self.role, "expires_at": expires}
+        plain = {"id": self.id, "name": self.name, "owner": self.owner, "roles": [*self.roles], "expires_at": expires}
         bounds = {"networks": self.networks, "groups": self.groups}
         return {**plain, **{name: list(bound) for name, bound in bounds.items() if bound is not None}}
 
@@ -170,7 +164,7 @@ async def create(
     *,
     name: str,
     owner: str,
-    role: str,
+    roles: Iterable[str],
     expires_at: datetime | None = None,
     networks: Sequence[str] | None = None,
     groups: Sequence[str] | None = None,
@@ -191,7 +185,7 @@ async def create(
         number = secrets.token_hex(4)
     text = f"moat_{number}_{secrets.token_urlsafe(_PART_OCTETS)[:_FIRST_PART]}{part or new_part()}"
     bounds = [None if bound is None else tuple(bound) for bound in (networks, groups)]
-    row = TokenRow(number, name, owner, role, datetime.now(UTC), expires_at, None, bounds[0], bounds[1])
+    row = TokenRow(number, name, owner, set_of(roles), datetime.now(UTC), expires_at, None, bounds[0], bounds[1])
     stored = {name: getattr(row, name) for name in _STORED}
     await conn.execute(insert(tokens).values({**stored, "digest": _digest(text)}))
     change.record("create", f"tokens/{name}", None, {**row.plain(), **({"by": by} if by else {})})
@@ -211,7 +205,7 @@ async def revoke(change: Change, name: str) -> None:
 
 
 async def ensure_first_token(store: Store, state_dir: Path) -> Path | None:
-    """With no token at all, make one of role `admin` and write it to a file of mode 0600; gives the file's path.
+    """With no token at all, make one of FIRST_ROLES and write it to a file of mode 0600; gives the file's path.
 
     A file that is there and empty (a disk that was full, a machine that lost power) is written anew, since nobody can
     read from it what the first token is; one that is not there was taken away on purpose.
@@ -224,7 +218,7 @@ async def ensure_first_token(store: Store, state_dir: Path) -> Path | None:
         if await _any(change.connection) and not is_empty:
             return None
         name = await _name_of_first(change)
-        _, text = await create(change, name=name, owner="whoever installed moatdns", role="admin")
+        _, text = await create(change, name=name, owner="whoever installed moatdns", roles=FIRST_ROLES)
         # Before the commit: a token that nobody was told would lock everybody out.
         return await asyncio.to_thread(_write_token, state_dir, text)
 

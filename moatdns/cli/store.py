@@ -18,6 +18,7 @@ from admin_api.store import audit, groups, tokens
 from admin_api.store.engine import FILE
 from admin_api.store.errors import StoreAway
 from admin_api.store.heads import Head, append_head
+from admin_api.store.roles import ROLES, mistake_in, only_leases
 from admin_api.store.store import Store
 from moatdns.cli.common import ConfigOption, JsonOption, fail
 from moatdns.cli.output import print_json, print_line
@@ -39,7 +40,7 @@ T = TypeVar("T")
 @token_app.command("create")
 def create_token(
     name: Annotated[str, typer.Option(help="The token's name.")],
-    role: Annotated[str, typer.Option(help=f"One of {', '.join(tokens.ROLES)}.")],
+    role: Annotated[list[str], typer.Option(help=f"One of {', '.join(ROLES)}. Repeatable.")],
     owner: Annotated[str, typer.Option(help="The person responsible; default: the current user.")] = "",
     expires: Annotated[str | None, typer.Option(help="'90d', '12h' or a time; default: never.")] = None,
     network: Annotated[
@@ -54,10 +55,13 @@ def create_token(
     """Create a token and print it; it is shown only once. The audit trail records it, and the user."""
     _, loaded = load(config)
     owner = owner or getpass.getuser()
-    if role not in tokens.ROLES:
-        fail(f"--role: {role!r} is not a role: use one of {', '.join(tokens.ROLES)}", code=2)
+    for one in role:
+        if one not in ROLES:
+            fail(f"--role: {one!r} is not a role: use one of {', '.join(ROLES)}", code=2)
+    if mistake := mistake_in(role):
+        fail(f"--role: {mistake}", code=2)
     for option, bound in (("--network", network), ("--group", group)):
-        if bound and role != "lease":
+        if bound and not only_leases(role):
             fail(f"{option}: only for --role lease", code=2)
     try:
         networks = [read_network(text) for text in network] if network else None
@@ -82,7 +86,7 @@ def create_token(
                 change,
                 name=name,
                 owner=owner,
-                role=role,
+                roles=role,
                 expires_at=expires_at,
                 networks=networks,
                 groups=group or None,
@@ -125,7 +129,7 @@ def list_tokens(config: ConfigOption = None, as_json: JsonOption = False) -> Non
         expires = f"expires {_time(row.expires_at)}" if row.expires_at else "does not expire"
         used = f"last used {_time(row.last_used_at)}" if row.last_used_at else "never used"
         state = "suspended, " if row.suspended else ""
-        print_line(f"{row.name:<24} {row.role:<9} {row.owner}: {state}{expires}, {used}")
+        print_line(f"{row.name:<24} {', '.join(row.roles):<20} {row.owner}: {state}{expires}, {used}")
 
 
 @token_app.command("revoke")
@@ -187,7 +191,7 @@ def _plain(row: tokens.TokenRow) -> dict[str, object]:
     bounds = {"networks": row.networks, "groups": row.groups}
     bound = {name: list(values) for name, values in bounds.items() if values is not None}
     state = {"suspended": True} if row.suspended else {}
-    return {"name": row.name, "role": row.role, "owner": row.owner, **shown, **bound, **state}
+    return {"name": row.name, "roles": [*row.roles], "role": row.role, "owner": row.owner, **shown, **bound, **state}
 
 
 def _time(at: datetime) -> str:

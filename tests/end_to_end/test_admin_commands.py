@@ -29,7 +29,19 @@ def run(server: Moatdns, *words: str) -> subprocess.CompletedProcess[str]:
 def test_a_token_made_on_the_command_line_works_at_once_until_it_is_revoked(tmp_path: Path) -> None:
     with Moatdns(tmp_path, CONFIG, with_api=True) as server:
         server.api.get("lists")
-        made = run(server, "token", "create", "--name", "board", "--role", "viewer", "--expires", "90d")
+        made = run(
+            server,
+            "token",
+            "create",
+            "--name",
+            "board",
+            "--role",
+            "viewer",
+            "--role",
+            "investigator",
+            "--expires",
+            "90d",
+        )
         assert made.returncode == 0, made.stderr
         token = made.stdout.strip()
         assert made.stdout == f"{token}\n", "the token alone"
@@ -37,13 +49,18 @@ def test_a_token_made_on_the_command_line_works_at_once_until_it_is_revoked(tmp_
         assert board.call("GET", "lists").status == 200
         assert board.call("POST", "lists", {"name": "a"}).status == 403
         shown = json.loads(run(server, "token", "list", "--json").stdout)
-        assert {row["name"] for row in shown} == {"first", "board"}
+        assert {row["name"]: row["roles"] for row in shown} == {
+            "first": ["admin", "investigator"],
+            "board": ["viewer", "investigator"],
+        }
         assert run(server, "token", "revoke", "board").returncode == 0
         assert board.call("GET", "lists").status == 401
         again = run(server, "token", "revoke", "board")
         assert (again.returncode, again.stdout) == (1, "")
         assert "board" in again.stderr
         assert run(server, "token", "create", "--name", "x", "--role", "king").returncode == 2
+        alone = run(server, "token", "create", "--name", "x", "--role", "investigator")
+        assert (alone.returncode, "add viewer, operator or admin" in alone.stderr) == (2, True)
     assert token not in server.log_text
     assert run(server, "token", "create", "--name", "later", "--role", "admin").returncode == 0, "no server runs"
 

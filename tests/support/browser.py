@@ -174,10 +174,10 @@ class Person:
 
 
 def new_token(server: Moatdns, role: str) -> str:
-    """A token of that role, made by the API."""
-    made = server.api.post(
-        "tokens", {"name": f"{role}-{next(_numbers)}", "role": role, "owner": f"a person with role {role}"}
-    )
+    """A token of that role, or of several with spaces between, made by the API."""
+    roles = role.split()
+    name = f"{'-'.join(roles)}-{next(_numbers)}"
+    made = server.api.post("tokens", {"name": name, "roles": roles, "owner": f"a person with role {role}"})
     return str(made["token"])
 
 

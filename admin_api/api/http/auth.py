@@ -13,6 +13,7 @@ from collections.abc import Callable
 from admin_api.api.context import Context
 from admin_api.editing.refusals import BadRequest
 from admin_api.store import tokens
+from admin_api.store.roles import FIREWALL
 from admin_api.store.tokens import MOST_TOKENS, TokenRow
 from resolver.answering.rates import Buckets
 
@@ -109,10 +110,9 @@ def from_basic(authorization: str | None) -> str | None:
 
 def demand_for_basic(token: TokenRow) -> None:
     """Raises BadRequest (403) for a token that may more than fetch lists: firewalls' configurations hold passwords."""
-    if token.role != tokens.FIREWALL:
-        raise BadRequest(
-            403, f"a token that comes as a password has the role {tokens.FIREWALL}; {token.name!r} has {token.role}"
-        )
+    if token.roles != (FIREWALL,):
+        has = f"{token.name!r} has {', '.join(token.roles)}"
+        raise BadRequest(403, f"a token that comes as a password has only the role {FIREWALL}; {has}")
 
 
 async def authenticate(context: Context, throttle: Throttle, address: str, authorization: str | None) -> TokenRow:

@@ -17,7 +17,8 @@ from admin_api.api.models.common import JsonObject
 from admin_api.store.change import Change
 from admin_api.store.change_requests import ChangeRequestRow
 from admin_api.store.errors import StaleVersion
-from admin_api.store.tokens import TokenRow, may
+from admin_api.store.roles import may
+from admin_api.store.tokens import TokenRow
 from resolver.system.safe_text import visible_json
 
 IN_FORCE_HEADER = "X-Moatdns-In-Force"
@@ -45,7 +46,7 @@ class Call:
     body: JsonObject
     headers: Mapping[str, str]
     owner: str = ""  # who answers for the token
-    role: str = ""
+    roles: tuple[str, ...] = ()
     token: TokenRow | None = None
     token_part: str | None = None  # of a token that is made: the half that who asked for it has
     carry_out: CarryOut | None = None  # does what a change request asks for: api/performing.py
@@ -58,7 +59,7 @@ class Call:
     @property
     def is_admin(self) -> bool:
         """Whether it is made with the role admin."""
-        return may(self.role, "admin")
+        return may(self.roles, "admin")
 
     def change(self) -> AbstractAsyncContextManager[Change]:
         """A change of the store by this call. Raises StoreAway."""
@@ -79,7 +80,8 @@ class Call:
 class ApiReply:
     """A handler's reply: a model, plain data for JSON, or bytes of another type.
 
-    `octets` is the body as it goes out, where a large one was written beside the loop.
+    `octets` is the body as it goes out, where a large one was written beside the loop; `written` writes a model as
+    another type than JSON.
     """
 
     body: BaseModel | Mapping[str, object] | bytes | None = None
@@ -87,6 +89,7 @@ class ApiReply:
     headers: dict[str, str] = field(default_factory=dict)
     content_type: str = "application/json"
     octets: bytes | None = None
+    written: Callable[[Any], bytes] | None = None
 
     def payload(self) -> bytes | None:
         """As it goes out."""
@@ -94,6 +97,8 @@ class ApiReply:
             return self.octets
         if self.body is None or isinstance(self.body, bytes):
             return self.body
+        if self.written is not None:
+            return self.written(self.body)
         if isinstance(self.body, BaseModel):
             return visible_json(self.body.model_dump_json(by_alias=True)).encode()
         return visible_json(json.dumps(self.body, default=_plain)).encode()

@@ -13,7 +13,8 @@ from admin_api.api.http.auth import Throttle, authenticate, demand_for_basic, fr
 from admin_api.editing.refusals import BadRequest
 from admin_api.store import tokens
 from admin_api.store.errors import StoreAway
-from admin_api.store.tokens import TokenRow, may
+from admin_api.store.roles import may
+from admin_api.store.tokens import TokenRow
 
 _BASIC: Final = 'Basic realm="moatdns", charset="UTF-8"'  # RFC 7617 section 2.1
 
@@ -72,6 +73,6 @@ class Callers:
 
 
 def demand(token: TokenRow, role: str) -> None:
-    """Raises BadRequest (403) where the token's role is not enough."""
-    if not may(token.role, role):
-        raise BadRequest(403, f"this needs the role {role}; the token {token.name!r} has {token.role}")
+    """Raises BadRequest (403) where the token's roles are not enough."""
+    if not may(token.roles, role):
+        raise BadRequest(403, f"this needs the role {role}; the token {token.name!r} has {', '.join(token.roles)}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import AwareDatetime, BaseModel, Field
 
 from admin_api.api.models.common import Listing, Sent
-from admin_api.store.tokens import Role
+from admin_api.store.roles import Role
 from resolver.config.fields import Moment
 
 
@@ -13,7 +13,10 @@ class TokenBody(Sent):
     """A token to be."""
 
     name: str = Field(examples=["dashboard"])
-    role: Role
+    roles: list[Role] | None = Field(
+        None, description="What it may do: one or more.", examples=[["viewer", "investigator"]]
+    )
+    role: Role | None = Field(None, description="Instead of `roles`: one alone.")
     owner: str = Field(min_length=1, max_length=200, description="The person responsible.")
     expires_at: Moment | None = None
     expires: str | None = Field(None, description="Instead of `expires_at`: '90d', '12h'.")
@@ -28,7 +31,8 @@ class TokenItem(BaseModel):
 
     name: str
     owner: str
-    role: Role
+    roles: list[Role]
+    role: Role = Field(description="The first of `roles`, for clients that know one alone.")
     created_at: AwareDatetime
     expires_at: AwareDatetime | None
     last_used_at: AwareDatetime | None

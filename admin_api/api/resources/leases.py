@@ -11,6 +11,7 @@ from admin_api.editing.errors import Invalid
 from admin_api.editing.refusals import BadRequest
 from admin_api.store import leases
 from admin_api.store.lease_row import LeaseRow
+from admin_api.store.roles import only_leases
 from resolver.errors import RuleError
 
 
@@ -50,7 +51,7 @@ async def put(call: Call) -> ApiReply:
 async def delete(call: Call) -> ApiReply:
     """DELETE /leases/{address}."""
     identity = call.query.identity
-    if identity is None and call.role == "lease":
+    if identity is None and only_leases(call.roles):
         why = "role lease has to name the identity of the lease: the address may have a new one"
         raise BadRequest(422, why, [("/identity", "is missing: add ?identity=")])
     number = await editing.end_lease(

@@ -12,7 +12,6 @@ from admin_api.editing.refusals import BadRequest
 from admin_api.store import local_names
 from admin_api.store.errors import NotFound
 from admin_api.store.local_names import LocalNameRow
-from admin_api.store.tokens import may
 from resolver.errors import RuleError
 from resolver.wire.local_records import LocalRecord
 
@@ -79,7 +78,7 @@ async def delete(call: Call) -> ApiReply:
 
 def _check_role(call: Call) -> None:
     """Raise BadRequest (403) for a name of others, where neither an admin nor a second owner stands behind it."""
-    if call.context.terms.four_eyes or may(call.role, "admin"):
+    if call.context.terms.four_eyes or call.is_admin:
         return
     try:
         is_own = call.context.access.own_names.has(normal_name(call.path["name"]))
@@ -87,7 +86,7 @@ def _check_role(call: Call) -> None:
         return  # what is no name is told with its place
     if not is_own:
         why = "is not below a domain of your own (upstream.zones, upstream.private_names): this needs the role admin"
-        raise BadRequest(403, f"{call.path['name']!r} {why}; your token has {call.role}")
+        raise BadRequest(403, f"{call.path['name']!r} {why}; your token has {', '.join(call.roles)}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 from admin_api.api import models
@@ -46,8 +46,7 @@ async def exemption_report(call: Call) -> ApiReply:
     report = models.ExemptionReport(start=start, end=end, items=items)
     if query.format == "json":
         return ApiReply(report)
-    lines = [{**item.model_dump(mode="json"), "uses_by": _persons_text(item.uses_by)} for item in items]
-    return _csv(list(models.ExemptionUse.model_fields), lines, "exemptions")
+    return _csv(report, list(models.ExemptionUse.model_fields), "exemptions")
 
 
 async def _uses_by(call: Call, start: datetime, end: datetime) -> dict[str, list[models.PersonUse]]:
@@ -60,10 +59,6 @@ async def _uses_by(call: Call, start: datetime, end: datetime) -> dict[str, list
     for persons in found.values():
         persons.sort(key=lambda one: (-one.uses, one.identity))
     return found
-
-
-def _persons_text(persons: Sequence[models.PersonUse]) -> str:
-    return ", ".join(f"{one.identity} {one.uses}" for one in persons)
 
 
 async def usage_report(call: Call) -> ApiReply:
@@ -87,9 +82,8 @@ async def usage_report(call: Call) -> ApiReply:
         }
         for item in found
     ]
-    if query.format == "json":
-        return ApiReply(models.UsageReport(start=start, end=end, by=list(by), items=items))
-    return _csv(["at", *by, *_KINDS], items, "usage")
+    usage = models.UsageReport(start=start, end=end, by=list(by), items=items)
+    return ApiReply(usage) if query.format == "json" else _csv(usage, ["at", *by, *_KINDS], "usage")
 
 
 def _parts(by: tuple[str, ...], key: str) -> dict[str, str]:
@@ -127,17 +121,24 @@ def _last_used(row: ExemptionRow, counted: datetime, until: datetime) -> datetim
     return max(min(counted, until), row.starts_at)
 
 
-def _csv(columns: Sequence[str], items: Sequence[Mapping[str, object]], name: str) -> ApiReply:
-    out = io.StringIO()
-    writer = csv.writer(out)
-    writer.writerow(columns)
-    for item in items:
-        writer.writerow([_cell(item.get(column)) for column in columns])
+def _csv(report: models.ExemptionReport | models.UsageReport, columns: Sequence[str], name: str) -> ApiReply:
+    """A report's items as CSV; the model is what goes through all that calls go through."""
+
+    def written(report: models.ExemptionReport | models.UsageReport) -> bytes:
+        out = io.StringIO()
+        writer = csv.writer(out)
+        writer.writerow(columns)
+        for item in report.model_dump(mode="json")["items"]:
+            writer.writerow([_cell(item.get(column)) for column in columns])
+        return out.getvalue().encode()
+
     headers = {"Content-Disposition": f'attachment; filename="{name}.csv"'}
-    return ApiReply(out.getvalue().encode(), 200, headers, content_type=CSV)
+    return ApiReply(report, 200, headers, content_type=CSV, written=written)
 
 
 def _cell(value: object) -> object:
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, list):  # of persons: "ana 3, ben 1"
+        value = ", ".join(" ".join(map(str, one.values())) for one in value)
     return cell(value) if isinstance(value, str) else value

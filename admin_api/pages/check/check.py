@@ -27,7 +27,7 @@ async def show(visit: Visit) -> web.StreamResponse:
     qtype = visit.said("type").upper() or "A"
     explained: models.Explained | None = None
     if name:
-        explained = await visit.ask_or_tell("GET /explain", {"client": "127.0.0.1", **asked, "type": qtype})
+        explained = await visit.ask_or_tell("GET /explain", {**asked, "type": qtype})
     is_hit = explained is not None and explained.verdict in _HITS and explained.at is None
     is_closed = explained is not None and stays_closed(explained.service)
     return visit.render(

@@ -31,10 +31,11 @@ _TOPS = (
 async def show(visit: Visit) -> web.StreamResponse:
     """GET /."""
     window = chosen(visit.query)
+    shown = [one for one in _TOPS if one[0] not in ("client", "identity") or visit.sees_persons("GET /stats/top")]
     most = {**window.query(), "limit": _TOP}
     summary, tops, status, audit = await asyncio.gather(
         visit.ask("GET /stats/summary", query=window.query()),
-        asyncio.gather(*(visit.ask("GET /stats/top", query={**most, "by": by}) for by, _, _ in _TOPS)),
+        asyncio.gather(*(visit.ask("GET /stats/top", query={**most, "by": by}) for by, _, _ in shown)),
         visit.ask("GET /status"),
         visit.ask("GET /audit", query={"limit": _LATELY}),
     )
@@ -45,7 +46,7 @@ async def show(visit: Visit) -> web.StreamResponse:
         lines=_LINES,
         summary=summary,
         series=await _series(visit),
-        tops=[(*which, top.items) for which, top in zip(_TOPS, tops, strict=True)],
+        tops=[(*which, top.items) for which, top in zip(shown, tops, strict=True)],
         status=status,
         troubles=_troubles(status),
         upstreams=upstreams_of(status),

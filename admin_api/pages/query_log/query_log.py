@@ -26,6 +26,7 @@ VERDICTS = (
 
 async def show(visit: Visit) -> web.StreamResponse:
     """GET /queries: a page, or only its rows where htmx asks."""
+    has_clients = visit.sees_persons("GET /queries")
     filters = visit.filters((*_FILTERS, "range", "live"))
     nothing = models.Log(items=[], next=None, searched_to=None, newest=None)
     page = await visit.ask_or_tell("GET /queries", _asked(visit, filters), nothing)
@@ -36,6 +37,7 @@ async def show(visit: Visit) -> web.StreamResponse:
         "lacks": [*visit.context.log_lacks, *visit.context.unreadable_blocks.lacks()],
         "stays_closed": stays_closed,
         "is_pseudonym": is_pseudonym,
+        "has_clients": has_clients,
     }
     if visit.is_part:
         return visit.render("query_log/query_rows.html", **facts)

@@ -66,7 +66,7 @@ async def usage(visit: Visit) -> web.StreamResponse:
         total={kind: sum(n for item in items if isinstance(n := item[kind], int)) for kind in _KINDS},
         kinds=_KINDS,
         columns=[] if report is None else report.by,
-        choices=BY,
+        choices=[one for one in BY if "identity" not in one[0] or visit.sees_persons("GET /reports/usage")],
         steps=STEPS,
     )
 

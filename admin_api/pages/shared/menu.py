@@ -12,6 +12,7 @@ class MenuEntry:
     label: str
     address: str
     role: str = "viewer"
+    operation: str | None = None  # of the API, without which the page has nothing to show
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +34,7 @@ MENU: tuple[MenuChapter, ...] = (
             MenuEntry("Changes", "/changes"),
             MenuEntry("Groups", "/groups"),
             MenuEntry("Roll-out", "/roll-out"),
-            MenuEntry("Clients", "/clients"),
+            MenuEntry("Clients", "/clients", operation="GET /leases"),
             MenuEntry("Catalogue", "/catalogue"),
             MenuEntry("Lists", "/lists"),
             MenuEntry("Unlisted names", "/unlisted"),

@@ -18,13 +18,16 @@ from admin_api.api.http.call import ApiReply, Call
 from admin_api.api.http.callers import demand
 from admin_api.api.http.problems import EXPECTED, told_of
 from admin_api.api.http.reading import check_body, check_query
+from admin_api.api.people import PERSONS
 from admin_api.api.performing import Performing
 from admin_api.editing.refusals import RefusedCall
 from admin_api.pages.login.sessions import Session
+from admin_api.pages.shared.menu import MenuChapter, MenuEntry
 from admin_api.pages.shared.outcome import told_of_reply
 from admin_api.pages.shared.templates import rendered
 from admin_api.persons import is_same_person
-from admin_api.store.tokens import TokenRow, may
+from admin_api.store.roles import may
+from admin_api.store.tokens import TokenRow
 
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 
@@ -64,11 +67,7 @@ class Visit:
 
     def may(self, role: str) -> bool:
         """Whether who looks has that role; pages leave out what may not be done."""
-        return may(self.token.role, role)
-
-    def roles(self) -> list[str]:
-        """All that the token's role may be taken for."""
-        return [role for role in ("viewer", "operator", "admin") if self.may(role)]
+        return may(self.token.roles, role)
 
     @property
     def four_eyes(self) -> bool:
@@ -82,7 +81,17 @@ class Visit:
     def may_do(self, operation: str) -> bool:
         """Whether who looks may do an operation of the API, such as 'POST /groups'."""
         role = self.performing.routes[operation].role
-        return role is None or self.may(role)
+        shows_nothing_else = operation in PERSONS and PERSONS[operation].all_of_it
+        return (role is None or self.may(role)) and (not shows_nothing_else or self.sees_persons(operation))
+
+    def sees_persons(self, operation: str) -> bool:
+        """Whether who looks sees the persons in an operation's reply, and may ask for one. KeyError where are none."""
+        return PERSONS[operation].shown_to(self.token.roles)
+
+    def entries_of(self, chapter: MenuChapter) -> list[MenuEntry]:
+        """Entries of the menu that lead who looks to anything."""
+        entries = [entry for entry in chapter.entries if self.may(entry.role)]
+        return [entry for entry in entries if entry.operation is None or self.may_do(entry.operation)]
 
     async def call(
         self,
@@ -110,7 +119,7 @@ class Visit:
             {} if route.body is None else check_body(dict(body or {}), route.body),
             {} if version is None else {"If-Match": version},
             owner=self.token.owner,
-            role=self.token.role,
+            roles=self.token.roles,
             token=self.token,
         )
         reply = await self.performing.perform(route, call)

@@ -10,9 +10,10 @@ from admin_api.api import models
 from admin_api.pages.shared.visit import Visit
 
 ROLES = (
-    ("viewer", "viewer: reads everything except tokens"),
-    ("operator", "operator: also lists, rules, exemptions, leases"),
-    ("admin", "admin: everything"),
+    ("viewer", "viewer: reads figures and the policy"),
+    ("investigator", "investigator: sees clients and persons in what another role reads"),
+    ("operator", "operator: as viewer, and edits lists, rules, exemptions, leases"),
+    ("admin", "admin: everything, but sees persons as an investigator alone"),
     ("lease", "lease: only sets and ends leases, for VPN and DHCP servers"),
     ("firewall", "firewall: only fetches the lists for firewalls"),
 )
@@ -31,7 +32,8 @@ async def show(visit: Visit) -> web.StreamResponse:
 
 async def create(visit: Visit) -> web.StreamResponse:
     """POST /tokens. No redirect follows: what is shown once must not be kept anywhere in between."""
-    body: dict[str, object] = {name: visit.text(name) for name in ("name", "role", "owner")}
+    body: dict[str, object] = {name: visit.text(name) for name in ("name", "owner")}
+    body["roles"] = visit.form.getall("roles", [])
     body |= {name: lines for name in ("networks", "groups") if (lines := visit.lines(name))}
     if expires := visit.text("expires"):
         body["expires"] = expires

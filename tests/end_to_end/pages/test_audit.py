@@ -24,7 +24,7 @@ def _somebody_changed_things(server: Moatdns) -> None:
 
 
 def test_a_change_is_shown_as_what_differs_and_nothing_else(chromium: Browser, server: Moatdns) -> None:
-    with Person(chromium, server, role="viewer") as person:
+    with Person(chromium, server, role="viewer investigator") as person:
         page = person.log_in("/audit")
         page.get_by_label("Object").fill("groups/legal")
         page.get_by_label("Action").fill("update")

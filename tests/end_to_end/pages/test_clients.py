@@ -68,7 +68,7 @@ def test_a_lease_is_set_renewed_and_ended(chromium: Browser, server: Moatdns) ->
 def test_leases_are_found_by_a_part_of_identity_or_address_page_by_page(chromium: Browser, server: Moatdns) -> None:
     for number in range(120):
         lease(server, f"127.0.7.{number}", f"person-{number}@far.example")
-    with Person(chromium, server, role="viewer") as person:
+    with Person(chromium, server, role="viewer investigator") as person:
         page = person.log_in("/clients")
         page.get_by_label("Identity or address").fill("FAR.example")
         page.get_by_role("button", name="Search").click()

@@ -39,7 +39,7 @@ def server(tmp_path_factory: pytest.TempPathFactory, world: Unbound) -> Iterator
 def test_the_exemptions_report_says_who_was_let_through_and_who_made_no_use_of_it(
     chromium: Browser, server: Moatdns
 ) -> None:
-    with Person(chromium, server, role="viewer") as person:
+    with Person(chromium, server, role="viewer investigator") as person:
         page = person.log_in("/reports")
         assert page.get_by_role("heading", name="Exemptions report").is_visible()
         used = page.get_by_role("row").filter(has_text=LET_THROUGH)
@@ -96,7 +96,7 @@ def test_days_that_make_no_window_are_told_beside_the_form(chromium: Browser, se
 
 
 def test_the_download_is_the_apis_own_csv(chromium: Browser, server: Moatdns, tmp_path: Path) -> None:
-    with Person(chromium, server, role="viewer") as person:
+    with Person(chromium, server, role="viewer investigator") as person:
         page = person.log_in("/reports/exemptions")
         with page.expect_download() as downloading:
             page.get_by_role("link", name="Download as CSV").click()

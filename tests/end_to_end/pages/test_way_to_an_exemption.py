@@ -148,7 +148,7 @@ def test_from_the_overview_to_why_and_to_a_two_hour_exemption_in_four_clicks(
     for _ in range(50):  # it is among those who are blocked most
         assert is_blocked(ask_dns(server.port, "claude.ai", client=LAPTOP))
     logged(server, LAPTOP, "claude.ai")
-    with Person(chromium, server, role="operator") as person:
+    with Person(chromium, server, role="operator investigator") as person:
         page = person.log_in()
         clicks = Clicks(page)
         clicks.on(page.get_by_role("link", name=LAPTOP))

@@ -39,6 +39,7 @@ from admin_api.signed.keys import load_key
 from admin_api.signed.signer import Signer
 from admin_api.sinks.sinks import LogSinks
 from admin_api.store import migrating, tokens
+from admin_api.store.roles import FIRST_ROLES, ROLES
 from admin_api.store.store import Store
 from admin_api.subjects.keeper import SubjectKeeper
 from admin_api.subscriptions.feed.keeper import FeedKeeper
@@ -55,6 +56,16 @@ from resolver.policy.snapshot import PolicySnapshot
 from resolver.snapshot.journal_places import Position
 from tests.unit.admin_api.migrated import Migrations
 from tests.unit.bundled import bundled_catalogue
+
+CALLERS: Mapping[str, tuple[str, ...]] = {
+    **{role: (role,) for role in ROLES},
+    "admin": FIRST_ROLES,  # as the first token has them
+    "admin-alone": ("admin",),
+    "investigating-viewer": ("viewer", "investigator"),
+    "investigating-operator": ("operator", "investigator"),
+    "hook-and-viewer": ("lease", "viewer"),
+}
+"""Roles of the tokens that `Served` has, by their keys there."""
 
 
 class Said:
@@ -272,15 +283,15 @@ class Prepared:
 
 @pytest.fixture(scope="session")
 def with_tokens(tmp_path_factory: pytest.TempPathFactory, _alembic_is_asked_once: None) -> Prepared:
-    """A store with a token of each role, which is made once and copied for each test."""
+    """A store with the tokens of CALLERS, which is made once and copied for each test."""
     folder = tmp_path_factory.mktemp("with-tokens")
 
     async def made() -> dict[str, str]:
         store = await Store.open(None, folder, Said())
         async with store.change("test") as change:
             made = {
-                role: (await tokens.create(change, name=f"a-{role}", owner="tests", role=role))[1]
-                for role in tokens.ROLES
+                name: (await tokens.create(change, name=f"a-{name}", owner="tests", roles=roles))[1]
+                for name, roles in CALLERS.items()
             }
         await store.close()
         return made
@@ -293,7 +304,7 @@ def with_tokens(tmp_path_factory: pytest.TempPathFactory, _alembic_is_asked_once
 
 @pytest.fixture
 async def served(tmp_path: Path, with_tokens: Prepared) -> AsyncIterator[Served]:
-    """The API, with a token of each role."""
+    """The API, with the tokens of CALLERS."""
     log = Said()
     for name, content in with_tokens.files.items():
         (tmp_path / name).touch(0o600)

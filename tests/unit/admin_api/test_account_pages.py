@@ -20,7 +20,7 @@ async def test_a_long_trail_is_downloaded_in_files_that_join(served: Served) -> 
     async with served.store.change("somebody") as change:
         for number in range(ROWS):
             change.record("test", f"things/{number}", None, {"number": number})
-    browser = await Browser.log_in(served, "viewer")
+    browser = await Browser.log_in(served, "investigating-viewer")
     page, _ = await browser.get("/audit")
     newest = int(re.findall(r"newest row is number (\d+)", page)[0])
     assert newest >= ROWS
@@ -40,14 +40,14 @@ async def test_a_long_trail_is_downloaded_in_files_that_join(served: Served) -> 
 async def test_a_row_with_very_much_in_it_is_a_short_page(served: Served) -> None:
     async with served.store.change("somebody") as change:
         change.record("test", "things/large", None, {f"key-{number}": "x" * 1000 for number in range(5000)})
-    browser = await Browser.log_in(served, "viewer")
+    browser = await Browser.log_in(served, "investigating-viewer")
     page, _ = await browser.get("/audit?object=things/large")
     assert "and more" in page
     assert len(page) < 400_000
 
 
 async def test_the_status_page_asks_for_a_part_of_itself_and_gets_only_that(served: Served) -> None:
-    browser = await Browser.log_in(served, "viewer")
+    browser = await Browser.log_in(served, "investigating-viewer")
     whole, _ = await browser.get("/status")
     part, _ = await browser.get("/status", HX_Request="true")
     assert "<h1>" in whole
@@ -70,7 +70,7 @@ async def test_a_refused_form_leaves_the_boxes_of_other_forms_ticked(served: Ser
 
 
 async def test_days_of_reports_are_said_to_be_days_of_utc(served: Served) -> None:
-    browser = await Browser.log_in(served, "viewer")
+    browser = await Browser.log_in(served, "investigating-viewer")
     for report in ("exemptions", "usage"):
         page, _ = await browser.get(f"/reports/{report}")
         assert "from the day (UTC)</label>" in page
@@ -79,7 +79,7 @@ async def test_days_of_reports_are_said_to_be_days_of_utc(served: Served) -> Non
 
 
 async def test_a_store_that_is_away_is_told_instead_of_a_page(served: Served) -> None:
-    browser = await Browser.log_in(served, "viewer")
+    browser = await Browser.log_in(served, "investigating-viewer")
     served.store_access.trouble = "the disk is full"
     text, _ = await browser.get("/status", status=503)
     assert "he disk is full" in text

@@ -49,8 +49,8 @@ async def four_eyes(served: Served) -> Served:
     object.__setattr__(served.context.settings, "approval", "four-eyes")
     object.__setattr__(served.context.settings, "longest_exemption_seconds", 3600)
     async with served.store.change("test") as change:
-        _, served.tokens["second"] = await tokens.create(change, name="second", owner="Ben", role="operator")
-        _, served.tokens["same"] = await tokens.create(change, name="same", owner=" TESTS ", role="admin")
+        _, served.tokens["second"] = await tokens.create(change, name="second", owner="Ben", roles=("operator",))
+        _, served.tokens["same"] = await tokens.create(change, name="same", owner=" TESTS ", roles=("admin",))
     return served
 
 
@@ -245,7 +245,7 @@ async def test_the_report_shows_who_was_exempt_and_what_nobody_used(served: Serv
     report = {item["id"]: item for item in (await served.get("reports/exemptions"))["items"]}
     assert (report[used]["uses"], report[used]["stale"]) == (3, False)
     assert (report[unused]["uses"], report[unused]["stale"], report[unused]["last_used_at"]) == (0, True, None)
-    async with served.call("GET", "reports/exemptions?format=csv", role="viewer") as response:
+    async with served.call("GET", "reports/exemptions?format=csv", role="investigating-viewer") as response:
         assert response.content_type == "text/csv"
         assert "'=cmd" in await response.text()  # no spreadsheet works it out
 

@@ -23,7 +23,7 @@ async def suspended(served: Served) -> str:
     async with served.store.change("test") as change:
         row = await exemptions.create(change, new_exemption(), owner="Ana")
         await restored.suspend(change, "2026-11-27T03:00:00Z", [])
-        _, served.tokens["root"] = await tokens.create(change, name="root", owner="Root", role="admin")
+        _, served.tokens["root"] = await tokens.create(change, name="root", owner="Root", roles=("admin",))
     await served.context.restored.look()
     return row.id
 
@@ -33,7 +33,7 @@ async def restore_policy(served: Served) -> None:
     async with served.store.change("test") as change:
         found = await standing_openings(change.connection, bundled_catalogue())
         await restored.suspend(change, "2026-11-27T03:00:00Z", [], found)
-        _, served.tokens["root"] = await tokens.create(change, name="root", owner="Root", role="admin")
+        _, served.tokens["root"] = await tokens.create(change, name="root", owner="Root", roles=("admin",))
     served.tokens["admin"] = served.tokens["root"]
     await served.context.restored.look()
 

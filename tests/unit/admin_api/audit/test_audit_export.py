@@ -22,7 +22,7 @@ from tests.unit.doubles import Said, SteadyAccess
 
 async def _token(store: Store, name: str) -> None:
     async with store.change("ana") as change:
-        await tokens.create(change, name=name, owner="Ana", role="viewer")
+        await tokens.create(change, name=name, owner="Ana", roles=("viewer",))
 
 
 def _syslog(store: Store, folder: Path, url: str, log: Said) -> LogSinks:

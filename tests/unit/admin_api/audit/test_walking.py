@@ -27,7 +27,7 @@ async def test_a_changed_row_is_told_and_so_is_that_it_is_right_again(
     store, log, now = await Store.open(None, tmp_path, Said()), Said(), [0.0]
     for name in ("one", "two", "three", "four", "five"):
         async with store.change("ana") as change:
-            await tokens.create(change, name=name, owner="Ana", role="viewer")
+            await tokens.create(change, name=name, owner="Ana", roles=("viewer",))
     walker = TrailWalker(log, lambda: now[0])
 
     async def walk() -> None:

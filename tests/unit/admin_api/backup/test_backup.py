@@ -78,7 +78,7 @@ async def fill(store: Store, state_dir: Path) -> dict[str, str]:
         await groups.create(
             change, group_state("strict", networks=["10.9.0.0/16"], block=["ai", "gateways", "bypass", "lists"])
         )
-        _, token = await tokens.create(change, name="dashboard", owner="Ana", role="admin")
+        _, token = await tokens.create(change, name="dashboard", owner="Ana", roles=("admin",))
         given = await exemptions.create(change, new_exemption(), owner="Ana")
         await exemptions.create(change, new_exemption(status="pending", decided_by=None), owner="Ana")
         await pauses.create(

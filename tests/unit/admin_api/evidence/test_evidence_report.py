@@ -52,7 +52,7 @@ async def record(served: Served) -> Recorder:
 async def test_what_comes_is_what_was_signed_whoever_reads_it(served: Served, tmp_path: Path) -> None:
     body = {"group": None, "reason": HOSTILE, "duration_seconds": 60}
     assert await served.status("POST", "pauses", body) == 201
-    async with served.call("GET", "reports/evidence", role="viewer") as response:
+    async with served.call("GET", "reports/evidence", role="investigating-viewer") as response:
         assert response.status == 200
         octets = await response.read()
         assert "evidence-" in response.headers["Content-Disposition"]
@@ -87,7 +87,7 @@ async def test_where_nothing_was_recorded_nothing_is_claimed(served: Served) -> 
 async def test_who_approved_is_named_beside_who_asked(served: Served) -> None:
     async with served.store.change("test") as change:
         for name, owner in (("ana", "Ana Ruiz"), ("ben", "Ben")):
-            _, served.tokens[name] = await tokens.create(change, name=name, owner=owner, role="admin")
+            _, served.tokens[name] = await tokens.create(change, name=name, owner=owner, roles=("admin",))
     object.__setattr__(served.context.settings, "approval", "four-eyes")
     async with served.call("PATCH", "groups/default", {"mode": "monitor"}, role="ana") as response:
         assert response.status == 202
@@ -147,7 +147,7 @@ async def test_what_a_restore_suspended_has_ended_and_counts_again_from_when_it_
         await restored.suspend(change, "2026-11-27T03:00:00Z", [])
     suspended = datetime.now(UTC).isoformat().replace("+00:00", "Z")
     async with served.store.change("command line") as change:
-        _, served.tokens["admin"] = await tokens.create(change, name="root", owner="Root", role="admin")
+        _, served.tokens["admin"] = await tokens.create(change, name="root", owner="Root", roles=("admin",))
         await restored.confirm(change, [], None, owner="root")
     first, again = (one for one in (await evidence(served))["openings"] if one["kind"] == "exemption")
     assert first["ended"] <= suspended <= again["begins"]
@@ -223,7 +223,7 @@ async def test_the_page_shows_all_parts_and_passes_the_signed_file_on(served: Se
     assert await served.status("POST", "pauses", body) == 201
     assert await served.status("POST", "groups", {"name": "lab", "exempt": True, "networks": ["10.9.0.0/16"]}) == 201
     await record(served)
-    browser = await Browser.log_in(served, "viewer")
+    browser = await Browser.log_in(served, "investigating-viewer")
     page, _ = await browser.get("/reports/evidence?group=default")
     assert "&lt;b&gt;a talk&lt;/b&gt;" in page
     assert HOSTILE not in page

@@ -39,7 +39,7 @@ async def test_all_that_end_soon_are_shown_however_many_came_later(served: Serve
             await exemptions.create(change, facts(now + timedelta(hours=hours), owner), owner="tests")
         for _ in range(MANY):
             await exemptions.create(change, facts(now + timedelta(days=9), "later"), owner="tests")
-    browser = await Browser.log_in(served, "viewer")
+    browser = await Browser.log_in(served, "investigating-viewer")
     page, _ = await browser.get("/exemptions?status=soon")
     assert "later" not in page
     assert 0 < page.index("first to end") < page.index("second to end")

@@ -10,7 +10,7 @@ from admin_api.api.route import operation_name
 from admin_api.api.routes import ROUTES
 from admin_api.pages.shared.menu import MENU
 from admin_api.pages.table import PAGES
-from admin_api.store.tokens import may
+from admin_api.store.roles import may
 
 FOLDER = Path(admin_api.pages.__file__).parent
 NAMES = {operation_name(route) for route in ROUTES}
@@ -38,4 +38,4 @@ def test_the_menu_leads_to_pages_that_those_who_see_it_may_see() -> None:
     pages = {page.path: page for page in PAGES if page.method == "GET"}
     for chapter in MENU:
         for entry in chapter.entries:
-            assert may(entry.role, pages[entry.address].role), entry
+            assert may((entry.role,), pages[entry.address].role), entry

@@ -98,7 +98,7 @@ async def test_the_forecast_says_who_would_be_hit_and_what_they_would_ask_for(se
     assert (group["queries"], group["clients"]["hit"]) == (6, 2)
     assert group["requests"] == [{"scope": "anthropic/claude", "clients": 1, "queries": 6}]
     assert group["names"][0]["name"] == "claude.ai"
-    for role, sees in (("viewer", False), ("admin", True)):
+    for role, sees in (("investigating-viewer", False), ("admin", True)):
         page, _ = await (await Browser.log_in(served, role)).get("/roll-out/default")
         assert "claude.ai" in page
         assert "anthropic/claude" in page
@@ -110,7 +110,7 @@ async def test_the_forecast_says_who_would_be_hit_and_what_they_would_ask_for(se
 async def test_under_four_eyes_going_back_waits_for_another_owner_and_enforcing_does_not(served: Served) -> None:
     object.__setattr__(served.context.settings, "approval", "four-eyes")
     async with served.store.change("test") as change:
-        _, of_another = await tokens.create(change, name="ben", owner="Ben", role="admin")
+        _, of_another = await tokens.create(change, name="ben", owner="Ben", roles=("admin",))
     browser = await Browser.log_in(served, "admin")
     await step(browser, "/roll-out", "watch")
     assert (await served.get("groups/default"))["mode"] == "enforce"

@@ -34,7 +34,7 @@ def logged(name: str, service: str) -> dict[str, Any]:
 
 
 async def test_a_check_of_a_way_round_says_that_it_stays_closed(served: Served) -> None:
-    browser = await Browser.log_in(served, "operator")
+    browser = await Browser.log_in(served, "investigating-operator")
     page, _ = await browser.get("/check?name=dns.google&client=127.0.0.9")
     assert SENTENCE in page
     assert 'action="/exemptions"' not in page
@@ -52,7 +52,7 @@ async def test_the_query_log_offers_no_exemption_for_a_way_round(
         return LogPage(rows, None)
 
     monkeypatch.setattr(served.context.query_log, "page", page)
-    browser = await Browser.log_in(served, "operator")
+    browser = await Browser.log_in(served, "investigating-operator")
     text, _ = await browser.get("/queries")
     assert text.count("Why?") == 2
     assert text.count("Exempt…") == 1

@@ -44,7 +44,7 @@ async def test_runs_and_spans_are_read_back_as_they_were_written(store: Store) -
 
 async def test_deeds_of_the_past_are_those_of_policy_with_their_persons(store: Store) -> None:
     async with store.change("token:first") as change:
-        await tokens.create(change, name="first", owner="Ana", role="admin")
+        await tokens.create(change, name="first", owner="Ana", roles=("admin",))
         pause = await pauses.create(change, group=None, reason="x", expires_at=START)
         change.record("flush", "cache", None, {"name": None})
     async with store.read() as conn:

@@ -59,7 +59,7 @@ async def test_neither_the_store_nor_the_trail_holds_the_secret(store: Store) ->
         "id": made.row.id,
         "name": "ops",
         "owner": "Ana",
-        "role": "operator",
+        "roles": ["operator"],
         "expires_at": NOW.isoformat(),
     }
 

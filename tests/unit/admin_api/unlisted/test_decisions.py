@@ -139,7 +139,7 @@ async def test_under_four_eyes_a_block_is_done_at_once_and_an_allow_waits_for_an
     await _put(served, "gpt.ai", "llm.ai")
     async with served.store.change("test") as change:
         for owner in ("Ana", "Ben"):
-            _, served.tokens[owner] = await tokens.create(change, name=owner.lower(), owner=owner, role="operator")
+            _, served.tokens[owner] = await tokens.create(change, name=owner.lower(), owner=owner, roles=("operator",))
     settings = dataclasses.replace(served.context.settings, approval="four-eyes")
     object.__setattr__(served.context, "settings", settings)
     assert (await _act(served, "llm.ai", "block", {}, role="Ana"))[0] == 200

@@ -22,7 +22,7 @@ from .conftest import Served, expect_problem
 BY_NAME = {operation_name(route): route for route in ROUTES}
 OF_PERSONS = {"client", "identity", "owner", "subject", "holder", "set_by", "decided_by", "requested_by", "actor"}
 ASK_FOR_PERSONS = {"client", "client_name", "identity", "owner", "actor", "address"}
-CLIENT, IDENTITY, OWNER = "10.77.0.5", "alice@example.com", "Carla Example"
+CLIENT, IDENTITY, OWNER = "127.0.77.5", "alice@example.com", "Carla Example"
 ROW = {
     **dict.fromkeys(("group", "service", "list", "rule", "remark")),
     **{

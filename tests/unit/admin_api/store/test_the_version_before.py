@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from admin_api.store import exemptions, groups, leases, lists, migrating, pauses, rules, tokens, trail
+from admin_api.store import audit, exemptions, groups, leases, lists, migrating, pauses, rules, tokens, trail
 from admin_api.store.before_upgrade import copy_of
 from admin_api.store.store import Store
+from admin_api.store.widened import note_widened
 from tests.unit.admin_api.store.conftest import SilentLog
 
 pytestmark = pytest.mark.slow
@@ -60,7 +61,7 @@ async def test_all_of_it_is_there_after_the_upgrade_and_the_copy_is_what_was(sta
         assert (lab.networks, lab.exempt, lab.client_names) == (("10.9.0.0/16",), True, ("lab-1",))
         token = await tokens.authenticate(connection, TOKEN)
         assert token is not None
-        assert (token.name, token.role) == ("dashboard", "admin")
+        assert (token.name, token.roles) == ("dashboard", ("admin", "investigator")), "it saw persons until now"
         assert [one.status for one in await exemptions.page(connection, limit=10)] == ["active"]
         assert [one.address for one in await leases.all_leases(connection)] == ["10.9.0.5"]
         assert [one.group for one in await pauses.all_pauses(connection)] == ["lab"]
@@ -72,3 +73,38 @@ async def test_all_of_it_is_there_after_the_upgrade_and_the_copy_is_what_was(sta
     await store.close()
     copy = copy_of(state_dir / FILE, "0010")
     assert dumped(copy) == DUMP.read_text(), "the way back leads to just what was there"
+
+
+async def test_tokens_of_before_that_see_persons_are_told_of_once(state_dir: Path) -> None:
+    with sqlite3.connect(state_dir / FILE) as connection:
+        for role in ("viewer", "operator", "lease", "firewall"):
+            values = (f"{role:.8}", f"a-{role}", role, f"none-{role}")
+            connection.execute("INSERT INTO tokens VALUES (?, ?, 'Ana', ?, ?, 0, NULL, NULL, NULL, NULL)", values)
+    connection.close()
+    store = await Store.open(None, state_dir, SilentLog())
+    async with store.read() as conn:
+        roles = {row.name: row.roles for row in await tokens.all_tokens(conn)}
+    assert roles == {
+        "a-firewall": ("firewall",),
+        "a-lease": ("lease",),
+        "a-operator": ("operator", "investigator"),
+        "a-viewer": ("viewer", "investigator"),
+        "dashboard": ("admin", "investigator"),
+    }
+    assert await note_widened(store) == ("a-operator", "a-viewer", "dashboard")
+    assert await note_widened(store) == ()
+    async with store.read() as conn:
+        (row,) = await audit.page(conn, limit=10, action="widen")
+        found = await trail.look_through(conn, store.audit_key, [])
+    assert (row.object, row.after["tokens"]) == ("tokens", ["a-operator", "a-viewer", "dashboard"])
+    assert found.findings == []
+    await store.close()
+
+
+async def test_a_new_store_has_no_tokens_of_before(tmp_path: Path) -> None:
+    store = await Store.open(None, tmp_path, SilentLog())
+    async with store.change("ana") as change:
+        row, _ = await tokens.create(change, name="new", owner="Ana", roles=["admin"])
+    assert row.roles == ("admin",)
+    assert await note_widened(store) == ()
+    await store.close()

@@ -15,6 +15,7 @@ from admin_api.editing.errors import Invalid
 from admin_api.editing.tokens import create_token, revoke_token
 from admin_api.store import audit, tokens
 from admin_api.store.errors import Duplicate, NotFound, TooMany
+from admin_api.store.roles import ROLES, may
 from admin_api.store.store import Store
 from admin_api.store.tables import tokens as table
 
@@ -181,3 +182,42 @@ async def test_a_token_file_that_was_taken_away_stays_away(store: Store, tmp_pat
     path.unlink()
     assert await tokens.ensure_first_token(store, tmp_path) is None
     assert not path.exists()
+
+
+async def test_a_token_has_a_set_of_roles_each_once_in_one_order(store: Store) -> None:
+    made = await create_token(
+        store, {"name": "many", "owner": "Ana", "roles": ["investigator", "viewer", "viewer"]}, actor="ana"
+    )
+    assert made.row.roles == ("viewer", "investigator")
+    async with store.read() as conn:
+        assert (await tokens.get(conn, "many")).roles == ("viewer", "investigator")
+    single = await create_token(store, {"name": "single", "owner": "Ana", "role": "admin"}, actor="ana")
+    assert (single.row.roles, single.row.role) == (("admin",), "admin")
+
+
+@pytest.mark.parametrize(
+    ("roles", "told"),
+    [
+        ({}, "/roles: is missing"),
+        ({"roles": []}, "/roles: is missing"),
+        ({"roles": ["investigator"]}, "add viewer, operator or admin"),
+        ({"role": "investigator"}, "/role: investigator shows persons"),
+        ({"roles": ["king"]}, "/roles/0"),
+        ({"roles": ["viewer"], "role": "viewer"}, "/role: is given together with roles"),
+    ],
+)
+async def test_a_set_of_roles_that_permits_nothing_is_refused(
+    store: Store, roles: dict[str, object], told: str
+) -> None:
+    with pytest.raises(Invalid) as refused:
+        await create_token(store, {"name": "none", "owner": "Ana", **roles}, actor="ana")
+    assert told in "; ".join(f"{pointer}: {why}" for pointer, why in refused.value.errors)
+
+
+def test_no_role_includes_the_investigator_and_its_rank_stays_within_the_set() -> None:
+    assert [role for role in ROLES if may((role,), "investigator")] == ["investigator"]
+    assert may(("investigator", "operator"), "viewer")
+    assert not may(("investigator",), "viewer")
+    assert not may((), "viewer")
+    assert may(("lease", "viewer"), "lease")
+    assert not may(("firewall", "lease"), "viewer")

@@ -111,6 +111,7 @@ class Counters:
         self.store.close()
         DISCARDS.give_up(self._answers)
         DISCARDS.give_up(self._client_cells)
+        DISCARDS.give_up(self._person_cells)
         self._begin(store)
 
     @property

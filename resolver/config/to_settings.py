@@ -180,7 +180,9 @@ def control_settings(config: Config) -> ControlSettings:
         statistics=config.statistics.enabled,
         **config.statistics.model_dump(exclude={"enabled"}),
         query_log=config.query_log.enabled,
-        **config.query_log.model_dump(include={"retention_days", "max_mib", "most_erasures", "clients", "pseudonyms_found_by"}),
+        **config.query_log.model_dump(
+            include={"retention_days", "max_mib", "most_erasures", "clients", "pseudonyms_found_by"}
+        ),
         identities=config.query_log.identities_recorded,
         feed=_feed(config.policy.catalogue),
         fetch_max_mib=config.subscriptions.max_mib,

@@ -98,7 +98,7 @@ class ClientAuthorities:
             certificate = x509.load_der_x509_certificate(der)
             identity = identity_of(certificate)
             serial, issuer = certificate.serial_number, certificate.issuer
-        except (ValueError, x509.DuplicateExtension, x509.InvalidVersion, x509.UnsupportedGeneralNameType):
+        except (ValueError, TypeError, x509.DuplicateExtension, x509.InvalidVersion, x509.UnsupportedGeneralNameType):
             return Fault.UNUSABLE
         signed_by = (one for one in self._authorities if one.certificate.subject == issuer)
         authority = next((one for one in signed_by if _is_issued_by(certificate, one.certificate)), None)

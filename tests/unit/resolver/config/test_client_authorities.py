@@ -8,10 +8,12 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
+from hypothesis import given
+from hypothesis import strategies as st
 
-from resolver.config.client_authorities import Fault, Proof, read_authorities
+from resolver.config.client_authorities import ClientAuthorities, Fault, Proof, read_authorities
 from resolver.errors import ListenError
-from tests.support.client_certificates import DAY, ClientAuthority, mail
+from tests.support.client_certificates import DAY, ClientAuthority, mail, upn
 
 NAME = "alice@corp.example"
 
@@ -119,6 +121,35 @@ def test_octets_that_are_no_certificate_are_no_proof(authority: ClientAuthority)
     changed = bytearray(authority.issue(mail(NAME)).der)
     changed[-1] ^= 1  # of the signature
     assert authorities.judge(bytes(changed), now()) is Fault.UNKNOWN_CA
+
+
+@pytest.fixture(scope="module")
+def judged(tmp_path_factory: pytest.TempPathFactory) -> tuple[ClientAuthorities, bytes]:
+    """CAs, and a certificate with names of each kind."""
+    authority = ClientAuthority(tmp_path_factory.mktemp("any"))
+    names = (mail(NAME), upn(NAME), x509.DNSName("x.example"), x509.UniformResourceIdentifier("a:b"))
+    return read_authorities(authority.ca, authority.crl), authority.issue(*names).der
+
+
+@pytest.mark.slow
+@given(data=st.data())
+def test_whatever_octets_a_certificate_has_it_is_judged(
+    judged: tuple[ClientAuthorities, bytes], data: st.DataObject
+) -> None:
+    authorities, der = judged
+    octets = bytearray(der)
+    for place, octet in data.draw(
+        st.dictionaries(st.integers(0, len(der) - 1), st.integers(0, 255), max_size=8)
+    ).items():
+        octets[place] = octet
+    verdict = authorities.judge(bytes(octets), now())
+    assert isinstance(verdict, Fault) or octets == der
+
+
+def test_an_issuer_whose_name_has_a_wrong_form_is_no_trouble(judged: tuple[ClientAuthorities, bytes]) -> None:
+    authorities, der = judged
+    name = der.index(b"\x0c", der.index(b"\x55\x04\x03"))  # UTF8String, behind commonName
+    assert authorities.judge(der[:name] + b"\x03" + der[name + 1 :], now()) is Fault.UNUSABLE  # BIT STRING
 
 
 def test_a_ca_that_ends_soon_is_told(tmp_path: Path) -> None:

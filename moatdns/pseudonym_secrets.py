@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from resolver.config.settings import QUERY_LOG, TelemetrySettings
-from resolver.errors import MoatdnsError
 from resolver.system.state_files import make_folder, read_own, write_whole
 from resolver.telemetry.pseudonyms import (
     DAY_SECONDS,
@@ -40,32 +40,39 @@ def wanted(settings: TelemetrySettings) -> bool:
     return "pseudonym" in (settings.clients, settings.identities)
 
 
-def current(state_dir: Path, settings: TelemetrySettings, now: float, in_use: Periods = ()) -> Periods:
+@dataclass(frozen=True, slots=True)
+class Secrets:
+    """Periods with their secrets; `trouble` says why they are in memory alone, "" where they are on the disk."""
+
+    periods: Periods
+    trouble: str = ""
+
+
+def current(state_dir: Path, settings: TelemetrySettings, now: float, in_use: Periods = ()) -> Secrets:
     """The periods that workers need at a Unix time: this one and the next. None where there are no pseudonyms.
 
     Secrets that are missing are made, those `in_use` kept where they are not yet, and those of which the query log has
-    no row removed. Raises MoatdnsError.
+    no row removed. A file that cannot be read is left as it is.
     """
     path = state_dir / SECRETS_FILE
-    is_wanted = wanted(settings)
+    known: Periods = ()
+    trouble = ""
     try:
         known = _read(path)
         kept = _with_rows(dict.fromkeys((*known, *in_use)), _days(state_dir / QUERY_LOG), now)
-        used = _used(kept, settings.pseudonym_days, now) if is_wanted else ()
-        after = tuple(sorted({*kept, *used}, key=lambda one: one.begins))
-        if after != known:
+    except OSError as error:
+        trouble, kept = f"{path} cannot be read: {error.strerror}", in_use
+    except ValueError as error:
+        trouble, kept = f"{path}: {error}; move it away to begin anew: older pseudonyms are nobody's then", in_use
+    used = _used(kept, settings.pseudonym_days, now) if wanted(settings) else ()
+    after = tuple(sorted({*kept, *used}, key=lambda one: one.begins))
+    if not trouble and after != known:
+        try:
             make_folder(state_dir)
             write_whole(path, write_periods(after).encode("ascii"))
-    except OSError as error:
-        raise MoatdnsError(f"{path}: {error.strerror}") from error
-    except ValueError as error:
-        raise MoatdnsError(f"{path}: {error}; move it away to begin anew: older pseudonyms are nobody's then") from None
-    return used
-
-
-def in_memory(settings: TelemetrySettings, now: float, in_use: Periods) -> Periods:
-    """The same where no file can be had: those in use, and secrets that nobody keeps."""
-    return _used(in_use, settings.pseudonym_days, now) if wanted(settings) else ()
+        except OSError as error:
+            trouble = f"{path} cannot be written: {error.strerror}"
+    return Secrets(used, trouble)
 
 
 def _read(path: Path) -> Periods:

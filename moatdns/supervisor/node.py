@@ -169,12 +169,10 @@ class RunningNode:
 
     def pseudonyms(self, plan: NodePlan, in_use: Periods) -> Periods:
         """The periods by whose secrets workers record people; where no file can be had, secrets that nobody keeps."""
-        settings, at = plan.settings.telemetry, time.time()
-        try:
-            return pseudonym_secrets.current(plan.ground.state_dir, settings, at, in_use)
-        except MoatdnsError as error:
-            self._log.error("the secrets of pseudonyms cannot be kept; a restart begins new pseudonyms", why=str(error))
-            return pseudonym_secrets.in_memory(settings, at, in_use)
+        found = pseudonym_secrets.current(plan.ground.state_dir, plan.settings.telemetry, time.time(), in_use)
+        if found.trouble:
+            self._log.error("the secrets of pseudonyms are in memory alone, until a restart", why=found.trouble)
+        return found.periods
 
     async def turn_pseudonyms_for_ever(self) -> None:
         """Have secrets ready for the next period, and remove those whose last row is gone."""

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from admin_api.query_log.pseudonyms import pseudonyms_of
-from moatdns import pseudonym_secrets
-from moatdns.pseudonym_secrets import current, in_memory
+from moatdns import pseudonym_secrets as secrets
+from moatdns.pseudonym_secrets import Periods
 from resolver.config.settings import QUERY_LOG, TelemetrySettings
 from resolver.errors import MoatdnsError
 from resolver.telemetry.pseudonyms import DAY_SECONDS, SECRETS_FILE, day_of, period_at, read_periods
@@ -19,6 +19,13 @@ WEEK = 7 * DAY_SECONDS
 WEEKLY = TelemetrySettings()
 DAILY = TelemetrySettings(pseudonym_days=1)
 OFF = TelemetrySettings(identities="full")
+
+
+def current(state_dir: Path, settings: TelemetrySettings, now: float, in_use: Periods = ()) -> Periods:
+    """The periods that workers need, without any trouble."""
+    found = secrets.current(state_dir, settings, now, in_use)
+    assert not found.trouble
+    return found.periods
 
 
 def kept(state_dir: Path) -> list[int]:
@@ -95,19 +102,36 @@ def test_another_length_begins_at_once(tmp_path: Path) -> None:
 def test_a_file_that_cannot_be_read_is_left_as_it_is_and_told_of(tmp_path: Path) -> None:
     path = tmp_path / SECRETS_FILE
     path.write_text("nonsense\n")
-    with pytest.raises(MoatdnsError, match="line 1 is no period with its secret; move it away"):
-        current(tmp_path, WEEKLY, MONDAY)
+    first = secrets.current(tmp_path, WEEKLY, MONDAY)
+    assert "line 1 is no period with its secret; move it away" in first.trouble
+    assert len(first.periods) == 1
+    assert secrets.current(tmp_path, WEEKLY, MONDAY + 1000, first.periods).periods == first.periods
+    assert secrets.current(tmp_path, OFF, MONDAY + 1000, first.periods).periods == ()
     assert path.read_text() == "nonsense\n"
     with pytest.raises(MoatdnsError, match="line 1 is no period"):
         pseudonyms_of(tmp_path, "identity", "ana")
-
-
-def test_secrets_in_memory_go_on_and_are_kept_once_the_disk_takes_them(tmp_path: Path) -> None:
-    first = in_memory(WEEKLY, MONDAY, ())
-    assert in_memory(WEEKLY, MONDAY + 1000, first) == first
-    assert in_memory(OFF, MONDAY, first) == ()
-    assert current(tmp_path, WEEKLY, MONDAY + 2000, first) == first
+    path.unlink()
+    assert current(tmp_path, WEEKLY, MONDAY + 2000, first.periods) == first.periods
     assert kept(tmp_path) == [MONDAY]
+
+
+def test_a_disk_that_takes_nothing_keeps_the_secret_that_is_on_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (this,) = current(tmp_path, WEEKLY, MONDAY)
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(secrets, "write_whole", full)
+    found = secrets.current(tmp_path, WEEKLY, MONDAY + WEEK - DAY_SECONDS)
+    assert found.trouble == f"{tmp_path / SECRETS_FILE} cannot be written: No space left on device"
+    assert found.periods[0] == this
+    again = secrets.current(tmp_path, WEEKLY, MONDAY + WEEK, found.periods)
+    assert again.periods == found.periods[1:]
+    monkeypatch.undo()
+    assert current(tmp_path, WEEKLY, MONDAY + WEEK, again.periods) == again.periods
+    assert kept(tmp_path)[-1] == MONDAY + WEEK
 
 
 def test_a_persons_rows_are_found_by_the_secrets_that_are_kept_and_by_no_others(tmp_path: Path) -> None:
@@ -126,4 +150,4 @@ def test_workers_that_never_hear_again_have_a_secret_for_a_day(tmp_path: Path) -
         now = MONDAY + hour * 3600
         told = current(tmp_path, WEEKLY, now)
         assert period_at(told, now + DAY_SECONDS - 1) is not None
-    assert pseudonym_secrets.LOOK_SECONDS < DAY_SECONDS
+    assert secrets.LOOK_SECONDS < DAY_SECONDS

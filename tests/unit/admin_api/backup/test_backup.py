@@ -48,6 +48,7 @@ from admin_api.store.tables import groups as groups_table
 from admin_api.store.tables import metadata, stats_rollup, store_owner
 from blocklists.catalogue import Catalogue
 from blocklists.loading import load_catalogue
+from resolver.telemetry.pseudonyms import SECRETS_FILE
 from tests.support.postgres import shared_postgres
 from tests.unit.admin_api.states import group_state, new_exemption
 from tests.unit.admin_api.store.conftest import OpenStore, SilentLog, make_list
@@ -317,6 +318,7 @@ async def test_files_of_the_state_directory_come_along_and_what_follows_from_the
         (state_dir / name).parent.mkdir(exist_ok=True)
         (state_dir / name).write_text(content)
     (state_dir / "elsewhere").symlink_to("/etc/hostname")
+    (state_dir / SECRETS_FILE).write_text("a copy would outlive the rows")
     for place in ("signing.key", "keys/mine.key"):
         (state_dir / place).parent.mkdir(exist_ok=True)
         (state_dir / place).write_text("untrusted comment: secret")
@@ -337,7 +339,7 @@ async def test_files_of_the_state_directory_come_along_and_what_follows_from_the
         "keys/mine.key, the key that signs evidence, is left out: save it apart from backups",
         "signing.key, the key that signs evidence, is left out: save it apart from backups",
     )
-    assert not [part.name for part in manifest.parts if part.name.endswith(("signing.key", "mine.key"))]
+    assert not [part.name for part in manifest.parts if part.name.endswith(("signing.key", "mine.key", SECRETS_FILE))]
     assert "journals/journal-000001.jsonl" in {part.name for part in manifest.parts}
     new = tmp_path / "new"
     done = await brought_back(content_of, new, catalogue)

@@ -22,7 +22,7 @@ from resolver.config.settings import (
     WorkerSettings,
 )
 from resolver.config.system_servers import PLACE, SystemPlaces, system_servers
-from resolver.config.to_settings import encrypted_settings, worker_settings
+from resolver.config.to_settings import control_settings, encrypted_settings, worker_settings
 from resolver.system.typed_json import read_as, write_json
 
 from .conftest import Load, Problems
@@ -149,6 +149,26 @@ limits:
         telemetry=TelemetrySettings(False, str(config.state_dir / "counters"), "all", "network", "hidden"),
     )
     assert read_as(WorkerSettings, json.loads(write_json(settings))) == settings
+
+
+@pytest.mark.parametrize(
+    ("written", "recorded"),
+    [
+        ("", "pseudonym"),
+        ("clients: full", "pseudonym"),
+        ("clients: pseudonym", "pseudonym"),
+        ("clients: network", "hidden"),  # else a pseudonym would tell apart what was not told apart before
+        ("clients: hidden", "hidden"),
+        ("clients: hidden, identities: full", "full"),
+        ("identities: hidden", "hidden"),
+    ],
+)
+def test_no_more_is_recorded_of_people_than_a_config_has_said_of_clients(
+    load: Load, written: str, recorded: str
+) -> None:
+    config = load(f"query_log: {{{written}}}\nunlisted: {{enabled: false}}\n")
+    assert worker_settings(config, workers=1, system_servers=[]).telemetry.identities == recorded
+    assert control_settings(config).identities == recorded
 
 
 def test_system_without_nameservers_leaves_no_upstream() -> None:

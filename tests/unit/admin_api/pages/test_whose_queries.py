@@ -32,7 +32,7 @@ async def test_a_row_names_who_it_was_and_leads_to_all_of_theirs(
         return LogPage(rows, None)
 
     monkeypatch.setattr(served.context.query_log, "page", page)
-    browser = await Browser.log_in(served, "operator")
+    browser = await Browser.log_in(served, "investigating-operator")
     text, _ = await browser.get("/queries?verdict=block")
     assert "&lt;ana&gt;" in text
     assert "<ana>" not in text
@@ -48,7 +48,12 @@ async def test_a_row_names_who_it_was_and_leads_to_all_of_theirs(
 
 @pytest.mark.parametrize(
     ("found_by", "role", "finds"),
-    [("admin", "admin", True), ("admin", "operator", False), ("admin", "viewer", False), ("nobody", "admin", False)],
+    [
+        ("admin", "admin", True),
+        ("admin", "investigating-operator", False),
+        ("admin", "investigating-viewer", False),
+        ("nobody", "admin", False),
+    ],
 )
 async def test_a_name_finds_its_pseudonyms_for_whom_the_config_says(
     served: Served, monkeypatch: pytest.MonkeyPatch, found_by: str, role: str, finds: bool

@@ -25,6 +25,7 @@ run: $(VENV)/.installed-run
 	@echo "    dig @127.0.0.1 -p 5300 www.example.com            # forwarded to this machine's resolver"
 	@echo "    $(BIN)/moatdns explain claude.ai$(if $(CONFIG), --config $(CONFIG))                 # the whole why of a decision"
 	@echo "The web pages: http://127.0.0.1:8053/, the admin API: http://127.0.0.1:8053/docs; the token is in state_dir/admin.token"
+	@echo "    $(BIN)/moatdns login-link$(if $(CONFIG), --config $(CONFIG))                        # a link that signs in to the pages once"
 	@echo "An exempt group: 'make run CONFIG=moatdns.example.yaml', then"
 	@echo "    dig @127.0.0.1 -p 5300 -b 127.0.0.2 claude.ai     # the upstream's answer"
 	@echo "Ctrl-C ends it."

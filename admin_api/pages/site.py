@@ -49,6 +49,8 @@ class Site:
         router.add_get("/docs", _docs)
         router.add_get("/login", self._login.show)
         router.add_post("/login", self._guarded_login)
+        router.add_get("/login/link", self._login.show_link)
+        router.add_post("/login/link", self._guarded_link)
         for page in PAGES:
             router.add_route(page.method, page.path, functools.partial(self._serve, page))
         router.add_post("/logout", self._logout)
@@ -108,6 +110,13 @@ class Site:
             return await self._login.enter(request, await read_login_form(request))
         except EXPECTED as error:
             return self._login.page(request, told_of(error))
+
+    async def _guarded_link(self, request: web.Request) -> web.StreamResponse:
+        try:
+            demand_own_page(request)
+            return await self._login.enter_by_link(request, await read_login_form(request))
+        except EXPECTED as error:
+            return self._login.link_page(request, told_of(error))
 
     async def _logout(self, request: web.Request) -> web.StreamResponse:
         """Also while the store, which knows the session's token, is away: whoever leaves needs none."""

@@ -32,12 +32,14 @@ from resolver.system.state_files import read_own, write_whole
 
 MOST_TOKENS: Final = 1000
 FIRST_TOKEN: Final = "first"  # noqa: S105 (a name)
+FIRST_OWNER: Final = "whoever installed moatdns"
 FIRST_TOKEN_FILE: Final = "admin.token"  # noqa: S105 (a name of a file)
 
 _TOKEN = re.compile(r"moat_([0-9a-f]{8})_[A-Za-z0-9_-]{43}\Z")
 _FIRST_PART, _SECOND_PART = 22, 21  # letters of 43, six bits each: either half alone is beyond guessing
 _PART_OCTETS = 17
 _TOUCHED_ENOUGH = timedelta(minutes=1)
+LINK: Final = "link:"  # before a digest: of a link that is not redeemed yet (login_links.py)
 _SUSPENDED = "suspended:"  # before a digest: no token has that one, whatever version looks
 _NOBODY = "0" * 64  # compared with when no token has the id, so that this takes as long
 
@@ -89,9 +91,14 @@ async def find(conn: AsyncConnection, name: str) -> TokenRow | None:
     return await row_of(conn, TokenRow, select(*_COLUMNS).where(tokens.c.name == bindable(name)))
 
 
+async def by_number(conn: AsyncConnection, number: str) -> TokenRow | None:
+    """The token of that id, whether it holds or not."""
+    return await row_of(conn, TokenRow, select(*_COLUMNS).where(tokens.c.id == bindable(number)))
+
+
 async def by_id(conn: AsyncConnection, number: str, now: datetime | None = None) -> TokenRow | None:
     """The token of that id; None when it was revoked or is suspended, or its time is over."""
-    token = await row_of(conn, TokenRow, select(*_COLUMNS).where(tokens.c.id == number))
+    token = await by_number(conn, number)
     is_gone = token is None or token.suspended or token.has_expired(now or datetime.now(UTC))
     return None if is_gone else token
 
@@ -218,7 +225,7 @@ async def ensure_first_token(store: Store, state_dir: Path) -> Path | None:
         if await _any(change.connection) and not is_empty:
             return None
         name = await _name_of_first(change)
-        _, text = await create(change, name=name, owner="whoever installed moatdns", roles=FIRST_ROLES)
+        _, text = await create(change, name=name, owner=FIRST_OWNER, roles=FIRST_ROLES)
         # Before the commit: a token that nobody was told would lock everybody out.
         return await asyncio.to_thread(_write_token, state_dir, text)
 
@@ -245,7 +252,9 @@ def _is_empty(path: Path) -> bool:
 
 
 async def _any(conn: AsyncConnection) -> bool:
-    return await conn.scalar(select(tokens.c.id).limit(1)) is not None
+    """Whether there is one, links that wait to be redeemed aside."""
+    is_link = tokens.c.digest.startswith(LINK, autoescape=True)
+    return await conn.scalar(select(tokens.c.id).where(~is_link).limit(1)) is not None
 
 
 def _write_token(state_dir: Path, text: str) -> Path:

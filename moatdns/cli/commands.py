@@ -27,6 +27,7 @@ _COMMANDS: Final = {  # with their modules, and their help, for the list of all
     "restore": ("backup", "Make a backup the state of this node, while no server runs."),
     "firewall": ("firewall", "Print firewall rules that close ports 53 and 853 to all but this resolver."),
     "schema": ("at_hand", "Print the JSON Schema of the config file; always JSON."),
+    "login-link": ("login_link", "Print a link that signs in to the web pages once, within ten minutes."),
     "healthcheck": (
         "health",
         "Ask the running resolver a question that it answers itself: exit 0 if it does, else 1.",

@@ -73,7 +73,9 @@ class AdminSection(Section):
     allowed_hosts: fields.HostNames = ()
     """Names by which clients may call the API (the Host header), beside the address it listens on."""
     url: Annotated[str, fields.reading(read_base_url)] | None = None
-    """The address at which people reach the web pages, as in 'https://dns.corp.example': for links in mails."""
+    """The address at which people reach the web pages, as in 'https://dns.corp.example': links begin with it."""
+    login_links: Switch = True
+    """Let `moatdns login-link` make links that sign in to the web pages once, within ten minutes."""
     metrics: Switch = True
     """Serve /metrics, without a token."""
     insecure: Switch = False

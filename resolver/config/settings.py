@@ -300,6 +300,7 @@ class ControlSettings:
     store_url: str | None = None  # None: SQLite in state_dir; "file:PATH" is read by whoever opens it
     admin_host: str | None = "127.0.0.1"  # None: no admin API
     admin_port: int = 8053
+    login_links: bool = True  # sign in to the pages, once
     allowed_hosts: tuple[str, ...] = ()
     metrics: bool = True
     certificate: str | None = None

@@ -162,6 +162,11 @@ _OF_POLICY = {
 }
 
 
+def has_login_links(config: Config) -> bool:
+    """Tell if links may sign in to the web pages. What is to be the only way to sign in says no here."""
+    return config.admin.login_links
+
+
 def control_settings(config: Config) -> ControlSettings:
     """The settings of the control process."""
     folder = config.folder
@@ -173,6 +178,7 @@ def control_settings(config: Config) -> ControlSettings:
         admin_host=host,
         admin_port=port,
         allowed_hosts=config.admin.allowed_hosts,
+        login_links=has_login_links(config),
         metrics=config.admin.metrics,
         certificate=str(folder / tls.certificate) if tls.certificate else None,
         private_key=str(folder / tls.private_key) if tls.private_key else None,

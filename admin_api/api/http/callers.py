@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 from http import HTTPStatus
 from typing import Final
 
@@ -13,6 +14,7 @@ from admin_api.api.http.auth import Throttle, authenticate, demand_for_basic, fr
 from admin_api.editing.refusals import BadRequest
 from admin_api.store import tokens
 from admin_api.store.errors import StoreAway
+from admin_api.store.login_links import LinkRefused, redeem_link
 from admin_api.store.roles import may
 from admin_api.store.tokens import TokenRow
 
@@ -52,6 +54,19 @@ class Callers:
         """Whose token a text is. Raises BadRequest (401, 429), StoreAway."""
         return await authenticate(self._context, self._throttle, request.remote or "", f"Bearer {text}")
 
+    async def by_link(self, request: web.Request, text: str) -> TokenRow:
+        """Whose link a text is, which is worth nothing afterwards. Raises BadRequest (401, 404, 429), StoreAway."""
+        if not self._context.settings.login_links:
+            raise BadRequest(404, "links sign nobody in here: the config turns them off")
+        address = request.remote or ""
+        self._throttle.check_before_look(address, text)
+        self._throttle.check(address)
+        found = await redeem_link(self._context.store, text, address=address, is_here=_is_here(request))
+        if isinstance(found, LinkRefused):
+            self._throttle.wrong(address, text)
+            raise BadRequest(401, f"{found.why}. Make a new one: moatdns login-link")
+        return found
+
     def note(self, request: web.Request, token: TokenRow) -> None:
         """This call is made with that token: for the log, and for the token's last use."""
         request[ACTOR] = f"token:{token.name}"
@@ -70,6 +85,18 @@ class Callers:
         """Wait for what goes on beside calls."""
         if self._touching:
             await asyncio.wait(self._touching, timeout=2.0)
+
+
+def _is_here(request: web.Request) -> bool:
+    """Whether a call comes from this machine."""
+    remote = (request.remote or "").partition("%")[0]
+    own = request.transport.get_extra_info("sockname") if request.transport else None
+    try:
+        address = ipaddress.ip_address(remote)
+    except ValueError:
+        return False
+    address = getattr(address, "ipv4_mapped", None) or address
+    return address.is_loopback or bool(own and own[0].partition("%")[0] == remote)
 
 
 def demand(token: TokenRow, role: str) -> None:

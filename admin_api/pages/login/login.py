@@ -71,15 +71,36 @@ class LoginPages:
 
     def page(self, request: web.Request, problem: RefusedCall | None) -> web.Response:
         """The login page, with what was wrong."""
-        text = self._templates.get_template("login/login.html").render(
+        return self._door(
+            "login/login.html",
+            problem,
             wanted=ours(request.query.get("next", "/")),
-            problem=problem,
             is_undone=problem is None and "undone" in request.query,
             token_file=tokens.FIRST_TOKEN_FILE,
+            has_links=self._context.settings.login_links,
         )
+
+    def _door(self, template: str, problem: RefusedCall | None, **facts: object) -> web.Response:
+        """A page for whoever is not logged in yet."""
+        text = self._templates.get_template(template).render(problem=problem, **facts)
         status = 200 if problem is None else problem.status
         headers = {} if problem is None else {k: v for k, v in problem.headers.items() if k != "WWW-Authenticate"}
         return web.Response(text=text, status=status, content_type="text/html", headers=headers)
+
+    async def show_link(self, request: web.Request) -> web.StreamResponse:
+        """GET /login/link: its script sends what stands behind the '#' of the address; without one, people paste it."""
+        return self.link_page(request, None)
+
+    def link_page(self, _: web.Request, problem: RefusedCall | None) -> web.Response:
+        """The page that redeems a link, with what was wrong."""
+        return self._door("login/login_link.html", problem)
+
+    async def enter_by_link(self, request: web.Request, form: MultiDictProxy[str]) -> web.StreamResponse:
+        """POST /login/link. Raises BadRequest (401, 404, 422, 429), StoreAway."""
+        text = form.get("link", "").strip().rpartition("#")[2]
+        if not text:
+            raise BadRequest(422, "enter the link")
+        return self._begin(request, await self._callers.by_link(request, text))
 
     async def enter(self, request: web.Request, form: MultiDictProxy[str]) -> web.StreamResponse:
         """POST /login. Raises BadRequest (401, 403, 429), StoreAway."""
@@ -88,6 +109,10 @@ class LoginPages:
             raise BadRequest(422, "enter a token")
         token = await self._callers.by_text(request, text)
         demand(token, "viewer")
+        return self._begin(request, token)
+
+    def _begin(self, request: web.Request, token: TokenRow) -> web.Response:
+        """Begin a session that stands for a token."""
         self._callers.note(request, token)
         self._end(request)
         # A proxy's TLS shows by the page's origin, which browsers send with each form (Fetch, section 3.1).

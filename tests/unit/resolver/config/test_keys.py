@@ -68,6 +68,7 @@ def test_the_defaults_are_those_of_the_contract(tmp_path: Path, monkeypatch: pyt
             "listen": "127.0.0.1:8053",
             "allowed_hosts": [],
             "url": None,
+            "login_links": True,
             "metrics": True,
             "plans_at_once": 2,
             "most_local_names": 5_000,

@@ -59,6 +59,7 @@ def config_of(world: Unbound, certificates: Certificates, **clients: Any) -> dic
         "tls": {**certificates.section, "clients": clients},
         "clients": {"trusted_proxies": [{"network": PROXY, "sources": ["proxy", "x-forwarded-for"]}]},
         "policy": {"groups": groups},
+        "query_log": {"what": "all", "identities": "full"},
         "limits": {"tcp_idle_seconds": 30.0},
     }
 
@@ -202,6 +203,19 @@ def test_an_exemption_for_the_identity_counts_and_the_trace_says_why(
     done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=True)
     assert json.loads(done.stdout)["group"] == {"name": "people", "via": "certificate", "network": None}
     assert office.api.call("GET", "explain?name=claude.ai&client_name=proved:a%20b").status == 422
+
+
+def test_the_query_log_has_who_the_certificate_says_that_asked(
+    office: Moatdns, certificates: Certificates, authority: ClientAuthority
+) -> None:
+    dana, address = authority.issue(mail("Dana@corp.example")), "127.0.0.62"
+    assert office.api.call("PUT", f"leases/{address}", {"identity": "carol", "ttl_seconds": 60}).status == 201
+    assert by_dot(office, certificates, *dana.of_kdig, "-b", address) == BLOCKED
+    assert by_doh(office, certificates, "--interface", address) == BLOCKED
+    logged = wait_until(
+        lambda: len(found := office.api.get(f"queries?client={address}")["items"]) == 2 and found, "both in the log"
+    )
+    assert {(row["protocol"], row["identity"]) for row in logged} == {("dot", "dana@corp.example"), ("doh", "carol")}
 
 
 @pytest.mark.parametrize("version", ["-tls1_2", "-tls1_3"])

@@ -1,4 +1,4 @@
-"""What of the API's operations shows persons, and who sees it: the one table, and what applies it to each call.
+"""Persons in the API's replies, and who sees them: the one table, and its use for each call.
 
 A person is known by an address, a client's name, an identity, or what is written in an exemption. A caller without
 the role `investigator` gets an operation with those fields hidden; what asks for a person, by a filter or a grouping,
@@ -30,7 +30,7 @@ _ANY: Final = frozenset[str]()
 
 @dataclass(frozen=True, slots=True)
 class Persons:
-    """What of one operation shows persons.
+    """The part of one operation that shows persons.
 
     `fields` and `deeds` are paths into the reply, through lists as well: "items.client". `asks` are parameters of the
     query that ask for persons: with any value, or with one of those named, alone or among others with commas between.
@@ -44,7 +44,7 @@ class Persons:
 
     @property
     def told(self) -> str:
-        """What happens to a caller without these roles, as a sentence."""
+        """The sentence that tells what happens to a caller without these roles."""
         parts = [f"is refused with {', '.join(self.refused)}"] if self.asks else []
         parts += [f"does not see {', '.join(self.fields)}"] if self.fields else []
         done = "is refused" if self.all_of_it else " and ".join(parts)
@@ -79,7 +79,7 @@ _WHOLE: Final = Persons(all_of_it=True, to_operators=True)
 
 
 def _of(fields: Sequence[str], within: str = "", *more: str, **asks: frozenset[str]) -> Persons:
-    """What operators handle."""
+    """An operation on what operators handle."""
     return Persons((*(f"{within}{name}" for name in fields), *more), asks, to_operators=True)
 
 

@@ -59,7 +59,7 @@ def hits_between(connection: sqlite3.Connection, start: float, end: float, on_da
 
 
 def _who(client: BlockClient) -> str:
-    """Who it is for a count over weeks, in which a person has several pseudonyms, and an address is one."""
+    """The one whom a count over weeks takes it for, since a person has several pseudonyms, and an address is one."""
     if client.identity is not None and not (client.address and is_pseudonym(client.identity)):
         return client.identity
     return client.address

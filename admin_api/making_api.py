@@ -19,6 +19,11 @@ from resolver.telemetry.log import Log
 
 def make_api(first: Begin, keepers: Keepers, channel: SupervisorChannel, log: Log) -> ApiServer:
     """The admin API, not started yet."""
+    issuer = None
+    if first.settings.oidc is not None:
+        from admin_api.sign_in.issuer import Issuer  # noqa: PLC0415 (with joserfc, which takes memory)
+
+        issuer = Issuer(first.settings.oidc, log)
     settings, of_workers = first.settings, first.worker_settings
     access = access_of(of_workers)
     keepers.gauges.local_names_of_config = len(access.local_names.of_config)
@@ -48,6 +53,7 @@ def make_api(first: Begin, keepers: Keepers, channel: SupervisorChannel, log: Lo
         feed=keepers.feed,
         state_dir=Path(settings.state_dir),
         began=first.began,
+        issuer=issuer,
         config_problems=keepers.config_problems,
         upstream_troubles=lambda: keepers.upstreams.states.troubles,
     )

@@ -111,9 +111,9 @@ class _Serving:
         """A route's handler as aiohttp calls it."""
 
         async def handle(request: web.Request) -> web.StreamResponse:
-            token = None
+            caller = None
             if route.role is not None:
-                token = await self.callers.by_header(request, route.role, takes_basic=route.takes_basic)
+                caller = await self.callers.by_header(request, route.role, takes_basic=route.takes_basic)
             query = read_query(request, route.query)
             body = await read_body(request, route.body, may_lack=not route.needs_body) if route.body else {}
             call = Call(
@@ -124,9 +124,9 @@ class _Serving:
                 query,
                 body,
                 request.headers,
-                owner=token.owner if token else "",
-                roles=token.roles if token else (),
-                token=token,
+                owner=caller.owner if caller else "",
+                roles=caller.roles if caller else (),
+                token=caller.token if caller else None,
             )
             return _response(await self._performing.perform(route, call), request)
 

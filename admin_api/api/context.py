@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from admin_api.api.settings import Serves
 from admin_api.audit.head import HeadKeeper
@@ -35,6 +36,9 @@ from resolver.answering.explaining import Access
 from resolver.config.references import KnownReferences
 from resolver.config.settings import ControlSettings
 from resolver.telemetry.log import Log
+
+if TYPE_CHECKING:
+    from admin_api.sign_in.issuer import Issuer
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +71,7 @@ class Context:
     state_dir: Path
     began: float  # when the service started, Unix time
     config_problems: Callable[[], Sequence[str]]  # why the config's policy is not in force; none when it is
+    issuer: Issuer | None = None  # of login.oidc
     firewall_lists: KeptLists = field(default_factory=KeptLists)
     forecast_counts: KeptCounts = field(default_factory=KeptCounts)
     upstream_troubles: Callable[[], Sequence[str]] = tuple  # which upstreams do not answer, in finished phrases

@@ -15,6 +15,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from admin_api.api.http.call import ApiReply, Call
+from admin_api.api.http.caller import SIGNED_IN
 from admin_api.api.http.reading import check_query
 from admin_api.api.models.changes import ChangeDone, ChangeWaits
 from admin_api.api.people import refuse_persons, without_persons
@@ -79,7 +80,7 @@ class Performing:
                     change,
                     sent,
                     found,
-                    Asking(call.actor, call.owner, call.token.id if call.token else ""),
+                    Asking(call.actor, call.owner, call.token.id if call.token else SIGNED_IN),
                     most=settings.most_change_requests,
                     wait_seconds=settings.change_request_seconds,
                     token_part=part,
@@ -104,8 +105,10 @@ class Performing:
         async with approval.context.store.read() as connection:
             body = await change_requests.body_of(connection, row)
             asked_with = await tokens.by_id(connection, row.requested_token)
-        if asked_with is None or not may(asked_with.roles, route.role):
-            why = "the requesting token is gone, or no longer has the role: deny it, and request it again"
+        # What somebody was at the provider when asking is all that is known of a person.
+        of_person = row.requested_token == SIGNED_IN and approval.context.settings.oidc is not None
+        if not of_person and (asked_with is None or not may(asked_with.roles, route.role)):
+            why = "the requesting token or sign-in is gone, or no longer has the role: deny it, and request it again"
             raise WrongState(f"change request {row.id!r}: {why}")
         call = dataclasses.replace(
             approval,

@@ -11,7 +11,7 @@ from pydantic import Field
 
 from admin_api.editing.common import Said, end_of, validated
 from admin_api.editing.errors import Invalid
-from admin_api.persons import normal_form
+from admin_api.persons import keys_of
 from admin_api.store import documents, groups, pauses
 from admin_api.store.change import Change
 from admin_api.store.pauses import PauseRow
@@ -66,10 +66,13 @@ async def check_emergency(change: Change, owner: str, longest_seconds: int) -> l
     if not made:
         return []
     if longest_seconds:
-        now, who = datetime.now(UTC), normal_form(owner)
+        now = datetime.now(UTC)
         noted = await documents.get(change.connection, _EMERGENCIES) or {}
         firsts = {name: at for name, at in noted.items() if now - datetime.fromisoformat(at) < _DAY}
-        first = datetime.fromisoformat(firsts.setdefault(who, now.isoformat()))
+        known_by = keys_of(owner)  # a token and a sign-in of one person have one budget
+        begun = min((firsts[key] for key in known_by if key in firsts), default=now.isoformat())
+        firsts |= dict.fromkeys(known_by, begun)
+        first = datetime.fromisoformat(begun)
         last = max(datetime.fromisoformat(pause["expires_at"]) for pause in made)
         if last <= first + timedelta(seconds=longest_seconds) + _ROUND:
             await documents.put(change.connection, _EMERGENCIES, firsts)

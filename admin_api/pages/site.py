@@ -1,6 +1,6 @@
 """The site: what every request for a page goes through, in order.
 
-Session and its token → role → for what is sent: origin, form, CSRF → the page, or a page about what went wrong.
+Session and its caller → role → for what is sent: origin, form, CSRF → the page, or a page about what went wrong.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from admin_api.api.http.problems import EXPECTED, told_of
 from admin_api.api.performing import Performing
 from admin_api.editing.refusals import BadRequest, RefusedCall
 from admin_api.pages.login.login import LoginPages
+from admin_api.pages.login.oidc import OidcPages
 from admin_api.pages.login.sessions import Session
 from admin_api.pages.shared.forms import demand_own_page, read_form, read_login_form
 from admin_api.pages.shared.static_files import FILES, serve_static
@@ -43,6 +44,9 @@ class Site:
         self._performing = performing
         self._templates = make_templates()
         self._login = LoginPages(context, callers, self._templates)
+        self._oidc: OidcPages | None = None
+        if context.issuer is not None:
+            self._oidc = OidcPages(context.issuer, self._login, callers, self._templates)
 
     def add_to(self, router: web.UrlDispatcher) -> None:
         """Give the router all pages."""
@@ -51,6 +55,8 @@ class Site:
         router.add_post("/login", self._guarded_login)
         router.add_get("/login/link", self._login.show_link)
         router.add_post("/login/link", self._guarded_link)
+        if self._oidc is not None:
+            self._oidc.add_to(router)
         for page in PAGES:
             router.add_route(page.method, page.path, functools.partial(self._serve, page))
         router.add_post("/logout", self._logout)
@@ -63,7 +69,7 @@ class Site:
         if visit is None:
             return self._login.send_to(request)
         try:
-            demand(visit.token, page.role)
+            demand(visit.caller, page.role)
             if request.method == "POST":
                 visit.form = await _read_form(request, visit.session)
             return await page.handler(visit)
@@ -76,14 +82,14 @@ class Site:
         found = await self._login.session_of(request)
         if found is None:
             return None
-        session, token = found
-        self._callers.note(request, token)
+        session, caller = found
+        self._callers.note(request, caller)
         return Visit(
             context=self._context,
             performing=self._performing,
             templates=self._templates,
             session=session,
-            token=token,
+            caller=caller,
             request_id=request[REQUEST_ID],
             address=request.path,
             host=request.host,
@@ -128,7 +134,10 @@ class Site:
                 await _read_form(request, found[1])
             except BadRequest as error:
                 return self._login.page(request, told_of(error))
-        return self._login.leave(request)
+        end = None if found is None or self._oidc is None else self._oidc.log_out(found[1])
+        if end is None or self._oidc is None:
+            return self._login.leave(request, web.Response(status=303, headers={"Location": "/login"}))
+        return self._login.leave(request, self._oidc.go_on(end))
 
 
 async def _read_form(request: web.Request, session: Session) -> MultiDictProxy[str]:

@@ -29,6 +29,7 @@ EVENTS = (
     "upstream.failing",
     "upstream.recovered",
     "unlisted.new",
+    "token.used",
 )
 
 
@@ -75,7 +76,8 @@ class AdminSection(Section):
     url: Annotated[str, fields.reading(read_base_url)] | None = None
     """The address at which people reach the web pages, as in 'https://dns.corp.example': links begin with it."""
     login_links: Switch = True
-    """Let `moatdns login-link` make links that sign in to the web pages once, within ten minutes."""
+    """Let `moatdns login-link` make links that sign in to the web pages once, within ten minutes.
+    Off with `login.oidc.issuer`."""
     metrics: Switch = True
     """Serve /metrics, without a token."""
     insecure: Switch = False

@@ -37,6 +37,7 @@ from resolver.config.forwarding_schema import CacheSection, LimitsSection, Upstr
 from resolver.config.local_files import LocalNamesRead
 from resolver.config.local_schema import LocalNamesGiven
 from resolver.config.log_sink_schema import LogSinkSection, sinks_that_clash
+from resolver.config.login_schema import LoginSection
 from resolver.config.mail_schema import MailSection
 from resolver.config.policy_schema import Policy
 from resolver.config.section import Section
@@ -82,6 +83,7 @@ class Config(Section):
     log_sinks: Annotated[tuple[LogSinkSection, ...], Field(max_length=10)] = ()
     """Receivers of the query log and of the audit trail; see docs/log-sinks.md."""
     mail: MailSection = MailSection()
+    login: LoginSection = LoginSection()
     block_page: BlockPageSection = BlockPageSection()
     unlisted: UnlistedSection = UnlistedSection()
     policy: Policy = Policy()
@@ -94,6 +96,13 @@ class Config(Section):
         if served is not None and self.tls.certificate is None:
             why = "is set, but there is no certificate: set tls.certificate and tls.private_key"
             fields.raise_mistakes([fields.mistake(why, None, "listen", served)])
+        return self
+
+    @model_validator(mode="after")
+    def _sign_in_has_a_way_back(self) -> Config:
+        if self.login.oidc.issuer is not None and self.admin.listen is not None and self.admin.url is None:
+            why = "is missing: the provider of login.oidc sends people back to it, as in 'https://dns.corp.example'"
+            fields.raise_mistakes([fields.mistake(why, None, "admin", "url")])
         return self
 
     @model_validator(mode="after")

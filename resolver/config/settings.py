@@ -293,6 +293,20 @@ class MailSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class OidcSettings:
+    """Sign-in at an OpenID provider. `client_secret` is the text, or ``file:PATH``; roles go by values of a claim."""
+
+    issuer: str
+    client_id: str
+    url: str  # of the web pages, as people reach them
+    client_secret: str | None = None
+    audience: str | None = None  # of JWTs that the API takes
+    name_claim: str = "name"
+    roles_claim: str = "groups"
+    roles: tuple[tuple[str, tuple[str, ...]], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class ControlSettings:
     """All that the control process takes from the config, beside the policy and what it shares with the workers."""
 
@@ -338,6 +352,7 @@ class ControlSettings:
     evidence_days: int = 800
     webhooks: tuple[dict[str, Any], ...] = ()  # url, secret, events, allow_private
     mail: MailSettings | None = None
+    oidc: OidcSettings | None = None
     block_page: BlockPageSettings = field(default_factory=BlockPageSettings)
     networks: ClientNetworks = field(default_factory=ClientNetworks)
     unlisted: UnlistedSettings = field(default_factory=UnlistedSettings)

@@ -26,6 +26,7 @@ from resolver.config.settings import (
     Limits,
     LogSinkSettings,
     MailSettings,
+    OidcSettings,
     RateLimits,
     TelemetrySettings,
     TrustedProxy,
@@ -163,8 +164,8 @@ _OF_POLICY = {
 
 
 def has_login_links(config: Config) -> bool:
-    """Tell if links may sign in to the web pages. What is to be the only way to sign in says no here."""
-    return config.admin.login_links
+    """Tell if links may sign in to the web pages. OpenID says no: who signs in is who the provider says."""
+    return config.admin.login_links and config.login.oidc.issuer is None
 
 
 def control_settings(config: Config) -> ControlSettings:
@@ -201,6 +202,7 @@ def control_settings(config: Config) -> ControlSettings:
         **config.audit.model_dump(include={"signing_key", "evidence_days"}),
         webhooks=tuple(hook.model_dump(mode="json") for hook in config.webhooks),
         mail=_mail(config),
+        oidc=_oidc(config),
         block_page=BlockPageSettings(**config.block_page.model_dump()),
         unlisted=UnlistedSettings(
             **config.unlisted.model_dump(), local=(*config.upstream.zones, *config.upstream.private_names)
@@ -255,4 +257,17 @@ def _mail(config: Config) -> MailSettings | None:
         domains=mail.domains_written_to,
         url=config.admin.url,
         **mail.model_dump(include={"sender", "to", "user", "password", "most_per_hour", "weekly"}),
+    )
+
+
+def _oidc(config: Config) -> OidcSettings | None:
+    oidc = config.login.oidc
+    if oidc.issuer is None or oidc.client_id is None or config.admin.url is None:
+        return None
+    return OidcSettings(
+        issuer=oidc.issuer,
+        client_id=oidc.client_id,
+        url=config.admin.url,
+        roles=tuple(oidc.roles.model_dump().items()),
+        **oidc.model_dump(include={"client_secret", "audience", "name_claim", "roles_claim"}),
     )

@@ -12,7 +12,11 @@ from typing import Any, Final
 from resolver.config.wording import KeyPath
 
 _EACH: Final = "*"
-_SECRETS: Final[tuple[tuple[str, ...], ...]] = (("log_sinks", _EACH, "authorization"), ("mail", "password"))
+_SECRETS: Final[tuple[tuple[str, ...], ...]] = (
+    ("log_sinks", _EACH, "authorization"),
+    ("mail", "password"),
+    ("login", "oidc", "client_secret"),
+)
 _WHY: Final = (
     "is a secret, which is not written out here: put it into a file of its own and write file:PATH, or use ${VAR}"
 )

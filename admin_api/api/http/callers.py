@@ -1,24 +1,36 @@
-"""Callers: tokens of the API, and sessions of the web pages, which stand for tokens."""
+"""Callers: tokens of the API, JWTs of the OpenID provider, and sessions of the web pages, which stand for either."""
 
 from __future__ import annotations
 
 import asyncio
 import ipaddress
+import time
+from collections import OrderedDict
+from collections.abc import Coroutine
 from http import HTTPStatus
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
 
 from admin_api.api.context import Context
 from admin_api.api.http.auth import Throttle, authenticate, demand_for_basic, from_basic, is_basic
+from admin_api.api.http.caller import Caller
 from admin_api.editing.refusals import BadRequest
+from admin_api.sign_in.refusal import ProviderAway, SignInRefused
 from admin_api.store import tokens
 from admin_api.store.errors import StoreAway
 from admin_api.store.login_links import LinkRefused, redeem_link
-from admin_api.store.roles import may
+from admin_api.store.roles import OPERATOR, may
 from admin_api.store.tokens import TokenRow
 
 _BASIC: Final = 'Basic realm="moatdns", charset="UTF-8"'  # RFC 7617 section 2.1
+
+if TYPE_CHECKING:
+    from admin_api.sign_in.issuer import Issuer
+
+TOKEN_USED: Final = "token.used"  # noqa: S105 (an event)
+_TOLD_SECONDS = 3600.0
+_DOTS = 2  # of a JWT
 
 ACTOR = web.RequestKey("actor", str)  # for the log line of a call
 REQUEST_ID = web.RequestKey("request_id", str)
@@ -30,12 +42,19 @@ class Callers:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._throttle = Throttle(ipv6_prefix=context.settings.networks.ipv6_prefix)
-        self._touching: set[asyncio.Task[None]] = set()
+        self._beside: set[asyncio.Task[None]] = set()
+        self._told: OrderedDict[str, float] = OrderedDict()  # when a token's use was told, by its id
 
-    async def by_header(self, request: web.Request, role: str, *, takes_basic: bool = False) -> TokenRow:
-        """Whose token the Authorization header has. Raises BadRequest (401, 403, 429), StoreAway."""
+    async def by_header(self, request: web.Request, role: str, *, takes_basic: bool = False) -> Caller:
+        """Whose token or JWT the Authorization header has. Raises BadRequest (401, 403, 429, 503), StoreAway."""
         sent = request.headers.get("Authorization")
         by_basic = takes_basic and is_basic(sent)
+        issuer, jwt = self._context.issuer, self._jwt_in(sent)
+        if issuer is not None and jwt is not None:
+            person = await self._by_jwt(request, issuer, jwt)
+            self.note(request, person)
+            demand(person, role)
+            return person
         try:
             token = await authenticate(
                 self._context, self._throttle, request.remote or "", from_basic(sent) if by_basic else sent
@@ -44,11 +63,35 @@ class Callers:
             if takes_basic and error.status == HTTPStatus.UNAUTHORIZED:  # some send a password only when asked for it
                 error.headers["WWW-Authenticate"] += f", {_BASIC}"
             raise
-        self.note(request, token)
-        demand(token, role)
+        caller = Caller.by_token(token)
+        self.note(request, caller)
+        demand(caller, role)
         if by_basic:
             demand_for_basic(token)
-        return token
+        return caller
+
+    def _jwt_in(self, authorization: str | None) -> str | None:
+        """The JWT of a header, where the config takes some; None for all else."""
+        oidc = self._context.settings.oidc
+        scheme, _, text = (authorization or "").partition(" ")
+        is_jwt = scheme.lower() == "bearer" and text.count(".") == _DOTS
+        return text.strip() if is_jwt and oidc is not None and oidc.audience is not None else None
+
+    async def _by_jwt(self, request: web.Request, issuer: Issuer, text: str) -> Caller:
+        """Whose JWT that is. Raises BadRequest (401, 429, 503)."""
+        address = request.remote or ""
+        self._throttle.check_before_look(address, text)
+        try:
+            person = await issuer.bearer(text)
+        except ProviderAway as error:
+            raise BadRequest(503, str(error), Retry_After="30") from error
+        except SignInRefused as error:
+            self._throttle.check(address)
+            self._throttle.wrong(address, text)
+            header = 'Bearer realm="moatdns", error="invalid_token"'
+            raise BadRequest(401, str(error), WWW_Authenticate=header) from error
+        self._throttle.good(text)
+        return Caller.signed_in(person)
 
     async def by_text(self, request: web.Request, text: str) -> TokenRow:
         """Whose token a text is. Raises BadRequest (401, 429), StoreAway."""
@@ -67,13 +110,29 @@ class Callers:
             raise BadRequest(401, f"{found.why}. Make a new one: moatdns login-link")
         return found
 
-    def note(self, request: web.Request, token: TokenRow) -> None:
-        """This call is made with that token: for the log, and for the token's last use."""
-        request[ACTOR] = f"token:{token.name}"
+    def note(self, request: web.Request, caller: Caller) -> None:
+        """This call is that caller's: for the log, for a token's last use, and for those who are told of one."""
+        request[ACTOR] = caller.actor
+        token = caller.token
+        if token is None:
+            return
         if tokens.needs_touch(token):
-            task = asyncio.ensure_future(self._touch(token))
-            self._touching.add(task)
-            task.add_done_callback(self._touching.discard)
+            self._do_beside(self._touch(token))
+        if self._context.settings.oidc is not None and may(token.roles, OPERATOR):
+            now = time.monotonic()
+            if now - self._told.get(token.id, -_TOLD_SECONDS) >= _TOLD_SECONDS:
+                self._told[token.id] = now
+                self._told.move_to_end(token.id)
+                while len(self._told) > tokens.MOST_TOKENS:
+                    self._told.popitem(last=False)
+                facts = {"token": token.name, "owner": token.owner, "roles": [*token.roles]}
+                told = {**facts, "client": request.remote or "", "path": request.path[:200]}
+                self._do_beside(self._context.outbox.tell(self._context.store_access, TOKEN_USED, told))
+
+    def _do_beside(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.ensure_future(work)
+        self._beside.add(task)
+        task.add_done_callback(self._beside.discard)
 
     async def _touch(self, token: TokenRow) -> None:
         try:
@@ -83,8 +142,8 @@ class Callers:
 
     async def finish(self, _: web.Application) -> None:
         """Wait for what goes on beside calls."""
-        if self._touching:
-            await asyncio.wait(self._touching, timeout=2.0)
+        if self._beside:
+            await asyncio.wait(self._beside, timeout=2.0)
 
 
 def _is_here(request: web.Request) -> bool:
@@ -99,7 +158,7 @@ def _is_here(request: web.Request) -> bool:
     return address.is_loopback or bool(own and own[0].partition("%")[0] == remote)
 
 
-def demand(token: TokenRow, role: str) -> None:
-    """Raises BadRequest (403) where the token's roles are not enough."""
-    if not may(token.roles, role):
-        raise BadRequest(403, f"this needs the role {role}; the token {token.name!r} has {', '.join(token.roles)}")
+def demand(caller: Caller, role: str) -> None:
+    """Raises BadRequest (403) where the caller's roles are not enough."""
+    if not may(caller.roles, role):
+        raise BadRequest(403, f"this needs the role {role}; {caller.told} has {', '.join(caller.roles) or 'none'}")

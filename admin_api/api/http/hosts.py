@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from urllib.parse import urlsplit
 
 from admin_api.editing.refusals import BadRequest
 from resolver.config.settings import ControlSettings
@@ -14,8 +15,9 @@ class Hosts:
     """The names that the API answers to."""
 
     def __init__(self, settings: ControlSettings) -> None:
+        own = {host} if settings.oidc is not None and (host := urlsplit(settings.oidc.url).hostname) else set[str]()
         address = ipaddress.ip_address(str(settings.admin_host).partition("%")[0])
-        self._names = {*settings.allowed_hosts, str(address)}
+        self._names = {*settings.allowed_hosts, *own, str(address)}  # the provider sends people to admin.url
         if address.is_loopback or address.is_unspecified:
             self._names.update(_LOOPBACK_NAMES)
         self._takes_addresses = address.is_unspecified  # a rebinding page needs a name; an address is none

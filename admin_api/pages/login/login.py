@@ -9,10 +9,12 @@ from jinja2 import Environment
 from multidict import MultiDictProxy
 
 from admin_api.api.context import Context
+from admin_api.api.http.caller import Caller
 from admin_api.api.http.callers import Callers, demand
 from admin_api.editing.refusals import BadRequest, RefusedCall
 from admin_api.pages.login.sessions import Session, Sessions
 from admin_api.pages.shared.addresses import ours, split
+from admin_api.sign_in.person import SignedIn
 from admin_api.store import tokens
 from admin_api.store.tokens import TokenRow
 
@@ -42,18 +44,20 @@ class LoginPages:
                 return text, session
         return None
 
-    async def session_of(self, request: web.Request) -> tuple[Session, TokenRow] | None:
+    async def session_of(self, request: web.Request) -> tuple[Session, Caller] | None:
         """Whose browser it is; None for nobody's. Raises StoreAway."""
         found = self.find(request)
         if found is None:
             return None
         text, session = found
+        if session.person is not None:
+            return session, Caller.signed_in(session.person)
         async with self._context.store.read() as connection:
             token = await tokens.by_id(connection, session.token_id)
         if token is None:
             self._sessions.end(text)
             return None
-        return session, token
+        return session, Caller.by_token(token)
 
     def send_to(self, request: web.Request) -> web.Response:
         """Redirect to the login page, and from there to where they wanted to go; it says that a form was not done."""
@@ -78,6 +82,7 @@ class LoginPages:
             is_undone=problem is None and "undone" in request.query,
             token_file=tokens.FIRST_TOKEN_FILE,
             has_links=self._context.settings.login_links,
+            provider=self._context.issuer.shown if self._context.issuer is not None else None,
         )
 
     def _door(self, template: str, problem: RefusedCall | None, **facts: object) -> web.Response:
@@ -108,30 +113,43 @@ class LoginPages:
         if not text:
             raise BadRequest(422, "enter a token")
         token = await self._callers.by_text(request, text)
-        demand(token, "viewer")
+        demand(Caller.by_token(token), "viewer")
         return self._begin(request, token)
 
     def _begin(self, request: web.Request, token: TokenRow) -> web.Response:
         """Begin a session that stands for a token."""
-        self._callers.note(request, token)
-        self._end(request)
-        # A proxy's TLS shows by the page's origin, which browsers send with each form (Fetch, section 3.1).
-        is_secure = self._is_tls or request.headers.get("Origin", "").startswith("https://")
+        self._callers.note(request, Caller.by_token(token))
         response = web.Response(status=303, headers={"Location": ours(request.query.get("next", "/"))})
+        # A proxy's TLS shows by the page's origin, which browsers send with each form (Fetch, section 3.1).
+        is_secure = request.headers.get("Origin", "").startswith("https://")
+        self.begin(request, response, token_id=token.id, is_secure=is_secure)
+        return response
+
+    def begin(
+        self,
+        request: web.Request,
+        response: web.Response,
+        *,
+        token_id: str = "",
+        person: SignedIn | None = None,
+        id_token: str = "",
+        is_secure: bool,
+    ) -> None:
+        """Begin a session, of a token or of who signed in, and end the one that this browser had."""
+        self._end(request)
+        is_secure = is_secure or self._is_tls
         response.set_cookie(
             _SECURE_COOKIE if is_secure else _COOKIE,
-            self._sessions.begin(token.id),
+            self._sessions.begin(token_id, person, id_token),
             httponly=True,
             samesite="Strict",
             secure=is_secure,
             path="/",
         )
-        return response
 
-    def leave(self, request: web.Request) -> web.Response:
-        """End the session, if there is one."""
+    def leave(self, request: web.Request, response: web.Response) -> web.Response:
+        """End the session, if there is one; the response has the browser forget it."""
         self._end(request)
-        response = web.Response(status=303, headers={"Location": "/login"})
         for name in self._cookie_names:
             is_secure = name == _SECURE_COOKIE
             response.del_cookie(name, path="/", httponly=True, samesite="Strict", secure=is_secure)

@@ -1,7 +1,8 @@
-"""Sessions of the web pages: a cookie that stands for a token, as long as the token holds.
+"""Sessions of the web pages: a cookie that stands for a token or for who signed in, as long as either holds.
 
 They live in the memory of this process: whoever is logged in when it restarts logs in again. The cookie's text is not
-kept, only its SHA-256. A session ends with its token, which is looked up anew at each call.
+kept, only its SHA-256. A token is looked up anew at each
+call; who signed in is in until the time that the provider gave.
 """
 
 from __future__ import annotations
@@ -13,20 +14,25 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from admin_api.sign_in.person import SignedIn
+
 MOST_SESSIONS = 1000  # beyond, the one that was silent for longest ends
 IDLE_SECONDS = 2 * 3600.0
 LONGEST_SECONDS = 12 * 3600.0
 _MOST_TOLD = 5
+_LONGEST_HINT = 4096  # of an ID token that is kept for the log-out
 
 
 @dataclass(slots=True)
 class Session:
     """One person's browser."""
 
-    token_id: str
+    token_id: str  # "" of who signed in
     csrf: str  # that forms send back: a page of somebody else's cannot know it
     began: float
     used: float
+    person: SignedIn | None = None
+    id_token: str = ""  # the provider's, for its log-out; "" where it is too long for an address
     told: list[str] = field(default_factory=list)  # what the next page says once
 
     def tell(self, text: str) -> None:
@@ -42,18 +48,23 @@ class Session:
 class Sessions:
     """All sessions; the one that was used last is at the end."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic, wall: Callable[[], float] = time.time) -> None:
         self._clock = clock
+        self._wall = wall
         self._by_digest: OrderedDict[bytes, Session] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._by_digest)
 
-    def begin(self, token_id: str) -> str:
+    def begin(self, token_id: str = "", person: SignedIn | None = None, id_token: str = "") -> str:
         """Begin one; gives the text of its cookie."""
         text = secrets.token_urlsafe(32)
         now = self._clock()
-        self._by_digest[_digest(text)] = Session(token_id, secrets.token_urlsafe(32), now, now)
+        self._by_digest[_digest(text)] = Session(
+            *(token_id, secrets.token_urlsafe(32), now, now),
+            person=person,
+            id_token=id_token if len(id_token) <= _LONGEST_HINT else "",
+        )
         while len(self._by_digest) > MOST_SESSIONS:
             self._by_digest.popitem(last=False)
         return text
@@ -68,7 +79,8 @@ class Sessions:
         if session is None:
             return None
         now = self._clock()
-        if now - session.used > IDLE_SECONDS or now - session.began > LONGEST_SECONDS:
+        is_past = session.person is not None and self._wall() >= session.person.ends
+        if is_past or now - session.used > IDLE_SECONDS or now - session.began > LONGEST_SECONDS:
             del self._by_digest[digest]
             return None
         if is_used:

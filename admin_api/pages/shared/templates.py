@@ -14,6 +14,7 @@ from markupsafe import Markup, escape
 
 from admin_api.pages.shared.menu import MENU
 from admin_api.pages.shared.static_files import address_of
+from admin_api.persons import name_of
 from resolver import __version__
 from resolver.system.safe_text import visible_lines as visible
 
@@ -35,7 +36,14 @@ def make_templates() -> Environment:
     )
     templates.globals.update(static=address_of, moatdns_version=__version__, with_query=with_query, menu=MENU)
     templates.filters.update(
-        moment=moment, number=number, decimal=decimal, grouped=grouped, span=span, segment=segment, as_it_is=as_it_is
+        person=name_of,
+        moment=moment,
+        number=number,
+        decimal=decimal,
+        grouped=grouped,
+        span=span,
+        segment=segment,
+        as_it_is=as_it_is,
     )
     return templates
 

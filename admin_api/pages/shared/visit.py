@@ -15,6 +15,7 @@ from multidict import MultiDict, MultiDictProxy
 from admin_api.api import models
 from admin_api.api.context import Context
 from admin_api.api.http.call import ApiReply, Call
+from admin_api.api.http.caller import Caller
 from admin_api.api.http.callers import demand
 from admin_api.api.http.problems import EXPECTED, told_of
 from admin_api.api.http.reading import check_body, check_query
@@ -27,7 +28,6 @@ from admin_api.pages.shared.outcome import told_of_reply
 from admin_api.pages.shared.templates import rendered
 from admin_api.persons import is_same_person
 from admin_api.store.roles import may
-from admin_api.store.tokens import TokenRow
 
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 
@@ -55,7 +55,7 @@ class Visit:
     performing: Performing  # the operations of the API, which pages call without HTTP in between
     templates: Environment
     session: Session
-    token: TokenRow
+    caller: Caller
     request_id: str
     address: str  # the path that was asked for, without the query
     host: str  # as the browser calls this server, with the port
@@ -67,7 +67,7 @@ class Visit:
 
     def may(self, role: str) -> bool:
         """Whether who looks has that role; pages leave out what may not be done."""
-        return may(self.token.roles, role)
+        return may(self.caller.roles, role)
 
     @property
     def four_eyes(self) -> bool:
@@ -76,7 +76,7 @@ class Visit:
 
     def is_mine(self, owner: str) -> bool:
         """Whether who looks is that person, and so is not the second one who decides."""
-        return is_same_person(self.token.owner, owner)
+        return is_same_person(self.caller.owner, owner)
 
     def may_do(self, operation: str) -> bool:
         """Whether who looks may do an operation of the API, such as 'POST /groups'."""
@@ -86,7 +86,7 @@ class Visit:
 
     def sees_persons(self, operation: str) -> bool:
         """Whether who looks sees the persons in an operation's reply, and may ask for one. KeyError where are none."""
-        return PERSONS[operation].shown_to(self.token.roles)
+        return PERSONS[operation].shown_to(self.caller.roles)
 
     def entries_of(self, chapter: MenuChapter) -> list[MenuEntry]:
         """Entries of the menu that lead who looks to anything."""
@@ -109,18 +109,18 @@ class Visit:
         """
         route = self.performing.routes[operation]
         if route.role is not None:
-            demand(self.token, route.role)
+            demand(self.caller, route.role)
         call = Call(
             self.context,
-            f"token:{self.token.name}",
+            self.caller.actor,
             self.request_id,
             path,
             None if route.query is None else check_query(query, route.query),
             {} if route.body is None else check_body(dict(body or {}), route.body),
             {} if version is None else {"If-Match": version},
-            owner=self.token.owner,
-            roles=self.token.roles,
-            token=self.token,
+            owner=self.caller.owner,
+            roles=self.caller.roles,
+            token=self.caller.token,
         )
         reply = await self.performing.perform(route, call)
         if isinstance(reply.body, models.ChangeWaits):

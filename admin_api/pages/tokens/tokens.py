@@ -45,7 +45,7 @@ async def revoke(visit: Visit) -> web.StreamResponse:
     """POST /tokens/{name}/revoke."""
     name = visit.path["name"]
     await visit.call("DELETE /tokens/{name}", path={"name": name})
-    if name == visit.token.name:
+    if visit.caller.token is not None and name == visit.caller.name:
         return visit.go("/login")  # the session is over with its token
     return visit.go("/tokens", told=f"The token {name} is revoked.")
 

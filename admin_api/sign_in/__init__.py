@@ -1,0 +1,1 @@
+"""Sign-in by OpenID Connect: the provider, its keys, and the persons that its tokens tell of."""

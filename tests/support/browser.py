@@ -86,6 +86,7 @@ class Person:
         self.base = f"http://127.0.0.1:{server.admin_port}"
         wait_until(lambda: not is_free(server.admin_port), "the admin process listens")
         self.complaints: list[str] = []
+        self.elsewhere: tuple[str, ...] = ()  # addresses of other servers that the pages may lead to
         self.expected_statuses: set[int] = set()  # of answers that a browser calls errors, and the test wants
         self._context = browser.new_context(
             color_scheme=theme,
@@ -165,7 +166,7 @@ class Person:
         self.complaints.append(f"console: {message.text}")
 
     def _request(self, request: Request) -> None:
-        if not request.url.startswith((self.base, "data:", "blob:", "about:")):
+        if not request.url.startswith((self.base, *self.elsewhere, "data:", "blob:", "about:")):
             self.complaints.append(f"a request to elsewhere: {request.url}")
 
     def _response(self, response: Response) -> None:

@@ -1,0 +1,162 @@
+"""People who sign in at a real OpenID provider, in a real browser."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page
+
+from tests.conftest import OFFICE
+from tests.support.api import Api
+from tests.support.browser import Person, wait_for_text
+from tests.support.moatdns import Moatdns
+from tests.support.openid import OpenIdProvider
+from tests.support.programs import free_port, wait_until
+
+ADA, BEN = "248289", "248290"
+
+
+@pytest.fixture(scope="module")
+def provider() -> Iterator[OpenIdProvider]:
+    with OpenIdProvider() as running:
+        running.person(ADA, name="Ada Lovelace", groups=["dns-admins"])
+        running.person(BEN, name="Ben Okri", groups=["dns-admins", "staff"])
+        running.person("viewer", name="Vera", groups=["staff"])
+        running.person("guest", name="Gus", groups=["guests"])
+        yield running
+
+
+def config_of(provider: OpenIdProvider, **more: Any) -> dict[str, Any]:
+    port = free_port()
+    admin = {"listen": f"127.0.0.1:{port}", "url": f"http://127.0.0.1:{port}"}
+    return {
+        **OFFICE,
+        "workers": 1,
+        "admin": admin,
+        "login": {"oidc": provider.settings()},
+        "policy": {**OFFICE["policy"], "approval": "four-eyes"},
+        **more,
+    }
+
+
+@pytest.fixture(scope="module")
+def at_work(provider: OpenIdProvider, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Moatdns]:
+    with Moatdns(tmp_path_factory.mktemp("sign-in"), config_of(provider), with_api=True) as moatdns:
+        yield moatdns
+
+
+def sign_in(person: Person, provider: OpenIdProvider, subject: str, address: str = "/") -> Page:
+    """Go to an address by way of the provider."""
+    person.elsewhere = (provider.issuer,)
+    page = person.go(address)
+    page.get_by_role("link", name="Sign in with localhost").click()
+    page.locator("input[name=sub]").fill(subject)
+    page.get_by_role("button", name="Authorize").click()
+    page.wait_for_url(lambda url: url.startswith(person.base) and "/login/oidc" not in url)
+    return page
+
+
+def test_who_signs_in_is_where_they_wanted_to_go_with_their_roles(
+    chromium: Browser, at_work: Moatdns, provider: OpenIdProvider
+) -> None:
+    with Person(chromium, at_work) as person:
+        page = sign_in(person, provider, "viewer", "/groups")
+        assert page.url == f"{person.base}/groups"
+        assert page.locator("summary", has_text="Vera").count() == 1
+        assert not page.get_by_role("link", name="New group").count()
+        assert all(cookie["httpOnly"] for cookie in page.context.cookies(person.base))
+
+
+def test_who_has_no_role_is_told_so(chromium: Browser, at_work: Moatdns, provider: OpenIdProvider) -> None:
+    with Person(chromium, at_work) as person:
+        person.elsewhere = (provider.issuer,)
+        person.expected_statuses.add(403)
+        page = person.go("/")
+        page.get_by_role("link", name="Sign in with localhost").click()
+        page.locator("input[name=sub]").fill("guest")
+        page.get_by_role("button", name="Authorize").click()
+        wait_for_text(page, "This needs the role viewer; 'Gus' has none.")
+
+
+def test_a_refusal_at_the_provider_is_told(chromium: Browser, at_work: Moatdns, provider: OpenIdProvider) -> None:
+    with Person(chromium, at_work) as person:
+        person.elsewhere = (provider.issuer,)
+        person.expected_statuses.add(401)
+        page = person.go("/")
+        page.get_by_role("link", name="Sign in with localhost").click()
+        page.locator("input[name=sub]").evaluate("field => field.removeAttribute('required')")
+        page.get_by_role("button", name="Deny").click()
+        wait_for_text(page, "The provider lets nobody in")
+
+
+def test_log_out_ends_the_session_here_and_goes_on_to_the_provider(
+    chromium: Browser, at_work: Moatdns, provider: OpenIdProvider
+) -> None:
+    with Person(chromium, at_work) as person:
+        page = sign_in(person, provider, "viewer")
+        page.locator("summary", has_text="Vera").click()
+        page.get_by_role("button", name="Log out").click()
+        page.wait_for_url(lambda url: url.startswith(f"{provider.issuer}/oauth2/end_session"))
+        assert "id_token_hint=" in page.url
+        assert f"post_logout_redirect_uri=http%3A%2F%2F127.0.0.1%3A{at_work.admin_port}%2Flogin" in page.url
+        assert "/login" in person.go("/").url
+
+
+def test_one_person_cannot_approve_their_own_request_by_token_or_jwt(
+    chromium: Browser, at_work: Moatdns, provider: OpenIdProvider
+) -> None:
+    groups = {"aud": "https://dns.corp.example/api", "groups": ["dns-admins"]}
+    as_ada = Api(at_work.admin_port, provider.jwt(sub=ADA, name="Ada Lovelace", **groups))
+    as_ben = Api(at_work.admin_port, provider.jwt(sub=BEN, name="Ben Okri", **groups))
+    renamed = Api(at_work.admin_port, provider.jwt(sub=ADA, name="Somebody Else", **groups))
+    asked = as_ada.call("POST", "tokens", {"name": "hers", "role": "admin", "owner": "ADA  lovelace"})
+    assert asked.status == 202
+    assert asked.body["requested_owner"] == f"Ada Lovelace <{provider.issuer} {ADA}>"
+    assert asked.body["requested_by"] == f"person:Ada Lovelace <{provider.issuer} {ADA}>"
+    approval = f"change-requests/{asked.body['id']}:approve"
+    assert renamed.call("POST", approval, {}).status == 403
+    with Person(chromium, at_work) as person:
+        page = sign_in(person, provider, ADA, f"/changes/{asked.body['id']}")
+        assert "You requested it" in page.inner_text("main")
+        assert f"{ADA}>" not in page.inner_text("main")
+    done = as_ben.call("POST", approval, {})
+    assert done.status == 200, done
+    by_token = Api(at_work.admin_port, done.body["result"]["token_part"] + asked.body["token_part"])
+    again = as_ada.call("POST", "tokens", {"name": "another", "role": "viewer", "owner": "x"})
+    refused = by_token.call("POST", f"change-requests/{again.body['id']}:approve", {})
+    assert refused.status == 403, refused
+    assert "requested it" in refused.body["detail"]
+
+
+def test_wrong_jwts_are_refused_and_counted_by_address(
+    tmp_path: Path, chromium: Browser, provider: OpenIdProvider
+) -> None:
+    with Moatdns(tmp_path, config_of(provider), with_api=True) as moatdns:
+        token = moatdns.api.token
+        wrong = Api(moatdns.admin_port, provider.jwt(aud="another", groups=["dns-admins"]))
+        assert wrong.call("GET", "groups").status == 401
+        good = Api(moatdns.admin_port, provider.jwt(groups=["staff"]))
+        assert good.get("groups")["items"]
+        assert good.call("POST", "cache:flush").status == 403
+        for _ in range(12):
+            status = wrong.call("GET", "groups").status
+        assert status == 429
+        assert good.get("groups")["items"]
+        assert Api(moatdns.admin_port, token).get("groups")["items"]
+
+
+def test_a_session_ends_with_its_token_and_outlives_the_provider(tmp_path: Path, chromium: Browser) -> None:
+    with OpenIdProvider(token_seconds=6.0) as short:
+        short.person("viewer", name="Vera", groups=["staff"])
+        with Moatdns(tmp_path, config_of(short), with_api=True) as moatdns, Person(chromium, moatdns) as person:
+            page = sign_in(person, short, "viewer")
+            began = time.monotonic()
+            short.leave()
+            person.go("/groups")
+            assert page.url.endswith("/groups")
+            wait_until(lambda: "/login" in person.go("/groups").url, "the session is over")
+            assert 3.0 < time.monotonic() - began < 15.0

@@ -59,10 +59,11 @@ class Servers:
     def counts(self) -> Mapping[tuple[str, str], int]:
         """Counts of the block page, by metric and label."""
         page = self.block_page
+        own = {} if self.api is None else {("dropped", "sign_ins"): self.api.forgotten_sign_ins}
         if page is None:
-            return {}
+            return own
         dropped = {("dropped", what): count for what, count in page.dropped.items()}
-        return {**dropped, **{("block_page", what): count for what, count in page.events.items()}}
+        return {**own, **dropped, **{("block_page", what): count for what, count in page.events.items()}}
 
     async def serve(self) -> None:
         """Serve the API, for ever, once its certificate can be used: policy and statistics do not wait for that."""

@@ -74,6 +74,11 @@ class ApiServer:
         """Open ones, a second ago at most."""
         return self._connections.open
 
+    @property
+    def forgotten_sign_ins(self) -> int:
+        """Sign-ins that made room for newer ones before their time was over."""
+        return 0 if self._context.issuer is None else self._context.issuer.flows.forgotten
+
     def renew(self) -> None:
         """Read the certificate again; a bad one is told, and the old one stays."""
         if self._tls is None:

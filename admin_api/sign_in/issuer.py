@@ -197,7 +197,9 @@ class Issuer:
                 ):
                     body = await _whole(response)
                     if response.status != HTTPStatus.OK:
-                        raise ProviderAway(f"{urlsplit(url).path} answers {response.status}{_said(body)}")
+                        raise ProviderAway(
+                            f"the provider's {urlsplit(url).path} answers {response.status}{_said(body)}"
+                        )
         except TimeoutError as error:
             raise ProviderAway(f"it took longer than {_ANSWER_SECONDS:g} s") from error
         except (aiohttp.ClientError, FetchError, OSError) as error:
@@ -205,7 +207,7 @@ class Issuer:
         try:
             return json.loads(body)
         except (ValueError, RecursionError) as error:
-            raise ProviderAway(f"{urlsplit(url).path} answers with no JSON") from error
+            raise ProviderAway(f"the provider's {urlsplit(url).path} answers with no JSON") from error
 
 
 async def _whole(response: aiohttp.ClientResponse) -> bytes:

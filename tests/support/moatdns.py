@@ -137,6 +137,8 @@ class Moatdns:
     def write_config(self, config: dict[str, Any]) -> None:
         """Write the config file; it is not read before the next start or `reload`."""
         self._config = config
+        if (admin_listen := config.get("admin", {}).get("listen")) is not None:
+            self.admin_port = int(admin_listen.rpartition(":")[2])
         hosts = [LOCALHOST, "[::1]"] if self._listen_ipv6 else [LOCALHOST]
         admin = {"listen": f"{LOCALHOST}:{self.admin_port}" if self._with_api else None, **config.get("admin", {})}
         listen = {"do53": [f"{host}:{self.port}" for host in hosts]}

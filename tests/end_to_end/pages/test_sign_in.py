@@ -30,14 +30,15 @@ def provider() -> Iterator[OpenIdProvider]:
         yield running
 
 
-def config_of(provider: OpenIdProvider, **more: Any) -> dict[str, Any]:
-    port = free_port()
+def config_of(provider: OpenIdProvider, folder: Path, **more: Any) -> dict[str, Any]:
+    port, secret = free_port(), folder / "client-secret"
+    secret.write_text("a secret\n", encoding="utf-8")
     admin = {"listen": f"127.0.0.1:{port}", "url": f"http://127.0.0.1:{port}"}
     return {
         **OFFICE,
         "workers": 1,
         "admin": admin,
-        "login": {"oidc": provider.settings()},
+        "login": {"oidc": provider.settings(client_secret=f"file:{secret}")},
         "policy": {**OFFICE["policy"], "approval": "four-eyes"},
         **more,
     }
@@ -45,7 +46,8 @@ def config_of(provider: OpenIdProvider, **more: Any) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def at_work(provider: OpenIdProvider, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Moatdns]:
-    with Moatdns(tmp_path_factory.mktemp("sign-in"), config_of(provider), with_api=True) as moatdns:
+    folder = tmp_path_factory.mktemp("sign-in")
+    with Moatdns(folder, config_of(provider, folder), with_api=True) as moatdns:
         yield moatdns
 
 
@@ -135,7 +137,7 @@ def test_one_person_cannot_approve_their_own_request_by_token_or_jwt(
 def test_wrong_jwts_are_refused_and_counted_by_address(
     tmp_path: Path, chromium: Browser, provider: OpenIdProvider
 ) -> None:
-    with Moatdns(tmp_path, config_of(provider), with_api=True) as moatdns:
+    with Moatdns(tmp_path, config_of(provider, tmp_path), with_api=True) as moatdns:
         token = moatdns.api.token
         wrong = Api(moatdns.admin_port, provider.jwt(aud="another", groups=["dns-admins"]))
         assert wrong.call("GET", "groups").status == 401
@@ -152,7 +154,10 @@ def test_wrong_jwts_are_refused_and_counted_by_address(
 def test_a_session_ends_with_its_token_and_outlives_the_provider(tmp_path: Path, chromium: Browser) -> None:
     with OpenIdProvider(token_seconds=6.0) as short:
         short.person("viewer", name="Vera", groups=["staff"])
-        with Moatdns(tmp_path, config_of(short), with_api=True) as moatdns, Person(chromium, moatdns) as person:
+        with (
+            Moatdns(tmp_path, config_of(short, tmp_path), with_api=True) as moatdns,
+            Person(chromium, moatdns) as person,
+        ):
             page = sign_in(person, short, "viewer")
             began = time.monotonic()
             short.leave()

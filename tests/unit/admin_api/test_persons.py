@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from admin_api.persons import is_same_person, normal_form
+from admin_api.persons import is_same_person, keys_of, name_of, normal_form, person_text
 
 ANA = "Ana Ruiz"
 
@@ -53,3 +53,25 @@ def test_the_normal_form_is_its_own(name: str) -> None:
     assert normal_form(once) == once
     assert is_same_person(name, unicodedata.normalize("NFD", f"  {name}\u00a0"))
     assert is_same_person(name, once)
+
+
+ISSUER = "https://login.corp.example"
+
+
+def test_a_subject_is_compared_exactly_and_a_name_by_its_form() -> None:
+    ana = person_text(ANA, ISSUER, "abc")
+    assert is_same_person(ana, person_text("Renamed", ISSUER, "abc"))
+    assert not is_same_person(ana, person_text("Ben", ISSUER, "ABC"))
+    assert not is_same_person(ana, person_text("Ben", "https://other.example", "abc"))
+    assert is_same_person(ana, "ana  RUIZ")
+    assert is_same_person(person_text("Ana Ruiz", ISSUER, "another"), ana)
+
+
+@given(name=st.text(), subject=st.text(st.characters(max_codepoint=127), min_size=1, max_size=255))
+def test_whatever_a_provider_says_has_one_subject(name: str, subject: str) -> None:
+    person = person_text(name, ISSUER, subject)
+    assert len(keys_of(person)) == 2
+    assert is_same_person(person, person_text("Somebody", ISSUER, subject))
+    assert not is_same_person(person_text("A", ISSUER, subject), person_text("B", ISSUER, f"{subject}x"))
+    assert "<" not in name_of(person)
+    assert person.isprintable()

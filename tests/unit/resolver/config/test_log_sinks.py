@@ -91,8 +91,13 @@ def test_a_secret_is_a_file_or_a_variable_and_nowhere_written_out(tmp_path: Path
 MAIL = "mail: {server: 'smtps://mail.corp.example', from: a@b.example, to: [a@b.example], user: a, password: %s}"
 
 
+OIDC = "login: {oidc: {client_secret: %s}}"
+
+
 @pytest.mark.parametrize("secret", ["s3cret", "'s3cret$${x}'", "'${UNSET:-s3cret}'", "'${SET:-s3cret}'"])
-@pytest.mark.parametrize(("text", "key"), [(SINK, "log_sinks[0].authorization"), (MAIL, "mail.password")])
+@pytest.mark.parametrize(
+    ("text", "key"), [(SINK, "log_sinks[0].authorization"), (MAIL, "mail.password"), (OIDC, "login.oidc.client_secret")]
+)
 def test_no_secret_stands_in_the_file_be_it_as_a_default(tmp_path: Path, text: str, key: str, secret: str) -> None:
     (why,) = problems(tmp_path, text % secret, SET="from elsewhere")
     assert why.startswith(f"{key}: is a secret, which is not written out here: put it into a file of its own")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 import threading
 import time
 import warnings
@@ -34,6 +35,7 @@ class OpenIdProvider:
         self.issuer = f"http://localhost:{self.port}"
         self._app = oidc_provider_mock.app(require_nonce=True, access_token_max_age=timedelta(seconds=token_seconds))
         self._app.before_request(self._check_proof)
+        self._app.after_request(_without_styles)
         self._challenges: set[str] = set()
         self._server: BaseWSGIServer | None = None
         self._storage: Any = None
@@ -95,3 +97,10 @@ class OpenIdProvider:
                 return flask.Response('{"error": "invalid_grant"}', 400)
             self._challenges.remove(challenge)
         return None
+
+
+def _without_styles(response: flask.Response) -> flask.Response:
+    """A page without the style sheet that it has from elsewhere."""
+    if response.mimetype == "text/html":
+        response.set_data(re.sub(rb"<link[^>]*>", b"", response.get_data()))
+    return response

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import json
+import threading
 import time
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from playwright.sync_api import Browser, Page
 
 from tests.conftest import OFFICE
 from tests.support.api import Api
-from tests.support.browser import Person, wait_for_text
+from tests.support.browser import Person, new_token, wait_for_text
 from tests.support.moatdns import Moatdns
 from tests.support.openid import OpenIdProvider
 from tests.support.programs import free_port, wait_until
@@ -92,7 +95,7 @@ def test_a_refusal_at_the_provider_is_told(chromium: Browser, at_work: Moatdns, 
         page.get_by_role("link", name="Sign in with localhost").click()
         page.locator("input[name=sub]").evaluate("field => field.removeAttribute('required')")
         page.get_by_role("button", name="Deny").click()
-        wait_for_text(page, "The provider lets nobody in")
+        wait_for_text(page, "begin again")  # this provider forgets the state
 
 
 def test_log_out_ends_the_session_here_and_goes_on_to_the_provider(
@@ -154,10 +157,8 @@ def test_wrong_jwts_are_refused_and_counted_by_address(
 def test_a_session_ends_with_its_token_and_outlives_the_provider(tmp_path: Path, chromium: Browser) -> None:
     with OpenIdProvider(token_seconds=6.0) as short:
         short.person("viewer", name="Vera", groups=["staff"])
-        with (
-            Moatdns(tmp_path, config_of(short, tmp_path), with_api=True) as moatdns,
-            Person(chromium, moatdns) as person,
-        ):
+        config = config_of(short, tmp_path)
+        with Moatdns(tmp_path, config, with_api=True) as moatdns, Person(chromium, moatdns) as person:
             page = sign_in(person, short, "viewer")
             began = time.monotonic()
             short.leave()
@@ -165,3 +166,40 @@ def test_a_session_ends_with_its_token_and_outlives_the_provider(tmp_path: Path,
             assert page.url.endswith("/groups")
             wait_until(lambda: "/login" in person.go("/groups").url, "the session is over")
             assert 3.0 < time.monotonic() - began < 15.0
+
+
+class _Hook(BaseHTTPRequestHandler):
+    """Takes events."""
+
+    came: ClassVar[list[dict[str, Any]]] = []
+
+    def do_POST(self) -> None:
+        """Keep what comes."""
+        self.came.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+        self.send_response(204)
+        self.end_headers()
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 (as the base class has it)
+        """Say nothing."""
+
+
+def test_a_token_that_breaks_the_glass_is_told_once_and_a_viewers_is_not(
+    tmp_path: Path, provider: OpenIdProvider
+) -> None:
+    hook = ThreadingHTTPServer(("127.0.0.1", 0), _Hook)
+    threading.Thread(target=hook.serve_forever, daemon=True).start()
+    url = f"http://127.0.0.1:{hook.server_port}/"
+    hooks = [{"url": url, "secret": "what both know", "events": ["token.used"], "allow_private": True}]
+    config = config_of(provider, tmp_path, webhooks=hooks, policy=OFFICE["policy"])
+    with Moatdns(tmp_path, config, with_api=True) as moatdns:
+        viewer = Api(moatdns.admin_port, new_token(moatdns, "viewer"))
+        for _ in range(3):
+            viewer.get("groups")
+            moatdns.api.get("groups")
+        wait_until(lambda: len(_Hook.came) > 0, "the event")
+        operator = Api(moatdns.admin_port, new_token(moatdns, "operator"))
+        operator.get("groups")
+        wait_until(lambda: len(_Hook.came) > 1, "the other's event")
+    hook.shutdown()
+    hook.server_close()
+    assert [event["data"]["roles"] for event in _Hook.came] == [["admin", "investigator"], ["operator"]]

@@ -188,7 +188,7 @@ class Control:
                 "persons gets a new token without it, and loses the old one (docs/api.md)",
                 tokens=list(widened),
             )
-        if Terms.of(self._settings).four_eyes:
+        if Terms.of(self._settings).four_eyes and self._settings.oidc is None:  # people who sign in decide, too
             await self._tell_of_owners()
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._access.watch())

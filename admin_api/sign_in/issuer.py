@@ -115,8 +115,9 @@ class Issuer:
 
     async def _known(self, *, anew: bool = False) -> tuple[Provider, KeySet]:
         """Description and keys; fetched again each hour, and `anew`, but not more often than every half a minute."""
-        is_good = self._keys is not None and not anew and self._clock() - self._fetched < _GOOD_SECONDS
-        if self._provider is not None and self._keys is not None and is_good:
+        # While they are fetched by one, the others go on with what is known.
+        is_good = self._clock() - self._fetched < _GOOD_SECONDS or self._fetching.locked()
+        if self._provider is not None and self._keys is not None and is_good and not anew:
             return self._provider, self._keys
         async with self._fetching:
             now = self._clock()

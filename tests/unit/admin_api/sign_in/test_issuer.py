@@ -51,9 +51,9 @@ def consent(provider: OpenIdProvider, address: str, subject: str = "248289") -> 
     return {name: values[0] for name, values in parse_qs(location.query).items()}
 
 
-async def sign_in(issuer: Issuer, provider: OpenIdProvider) -> SignedIn:
+async def sign_in(issuer: Issuer, provider: OpenIdProvider, subject: str = "248289") -> SignedIn:
     address, cookie = await issuer.begin("/")
-    brought = consent(provider, address)
+    brought = consent(provider, address, subject)
     person, _ = await issuer.finish(issuer.flows.take(brought["state"], cookie), brought["code"], None)
     return person
 
@@ -62,6 +62,25 @@ async def test_a_person_has_a_subject_a_name_and_the_roles_of_the_claim(provider
     person = await sign_in(issuer_of(provider), provider)
     assert person.owner == f"Ada Lovelace <{provider.issuer} 248289>"
     assert (person.name, person.roles) == ("Ada Lovelace", ("operator", "investigator"))
+
+
+def behind(provider: OpenIdProvider, subject: str, address: str) -> None:
+    sources = {"src1": {"endpoint": address}}
+    provider.person(subject, name="Max", _claim_names={"groups": "src1"}, _claim_sources=sources)
+
+
+async def test_groups_behind_a_link_give_roles(provider: OpenIdProvider) -> None:
+    behind(provider, "many", f"{provider.issuer}/users/1/getMemberObjects")
+    assert (await sign_in(issuer_of(provider), provider, "many")).roles == ("operator",)
+
+
+@pytest.mark.parametrize(
+    "address", ["https://elsewhere.example/getMemberObjects", "http://169.254.169.254/latest", "file:///etc/passwd", ""]
+)
+async def test_a_link_to_elsewhere_gets_no_token_of_ours(provider: OpenIdProvider, address: str) -> None:
+    behind(provider, "odd", address)
+    with pytest.raises(SignInRefused, match="the link to the groups leads to another server"):
+        await sign_in(issuer_of(provider), provider, "odd")
 
 
 async def test_a_code_is_good_in_the_browser_that_began_and_once(provider: OpenIdProvider) -> None:

@@ -112,6 +112,17 @@ def test_the_defaults_are_those_of_the_contract(tmp_path: Path, monkeypatch: pyt
             "most_per_hour": 30,
             "weekly": True,
         },
+        "login": {
+            "oidc": {
+                "issuer": None,
+                "client_id": None,
+                "client_secret": None,
+                "audience": None,
+                "name_claim": "name",
+                "roles_claim": "groups",
+                "roles": {"admin": [], "operator": [], "investigator": [], "viewer": []},
+            }
+        },
         "block_page": {
             "listen": [],
             "names": [],
@@ -248,14 +259,14 @@ ENDPOINT = (
             "12: 3",
             "12: is not a known key: known keys are listen, tls, workers, state_dir, user, server, clients, "
             "rate_limits, cookies, upstream, local, local_files, local_ttl_seconds, cache, limits, admin, store, "
-            "statistics, query_log, subscriptions, leases, audit, webhooks, log_sinks, mail, block_page, "
+            "statistics, query_log, subscriptions, leases, audit, webhooks, log_sinks, mail, login, block_page, "
             "unlisted, policy",
         ),
         (
             '"a\\nb": 3',
             "'a\\nb': is not a known key: known keys are listen, tls, workers, state_dir, user, server, clients, "
             "rate_limits, cookies, upstream, local, local_files, local_ttl_seconds, cache, limits, admin, store, "
-            "statistics, query_log, subscriptions, leases, audit, webhooks, log_sinks, mail, block_page, "
+            "statistics, query_log, subscriptions, leases, audit, webhooks, log_sinks, mail, login, block_page, "
             "unlisted, policy",
         ),
         # shapes

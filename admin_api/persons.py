@@ -52,7 +52,7 @@ def name_of(person: str) -> str:
 
 
 def keys_of(person: str) -> tuple[str, ...]:
-    """What a person is known by: the normal form of the name, and the subject where there is one."""
+    """Marks that a person is known by: the normal form of the name, and the subject where there is one."""
     found = _WITH_SUBJECT.match(person)
     return (normal_form(person),) if found is None else (normal_form(found["name"]), f"<{found['subject']}>")
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlencode
 
-from admin_api.sign_in.provider import Provider
+from admin_api.sign_in.provider import OpenIdMetadata
 from admin_api.sign_in.refusal import SignInRefused
 
 FLOW_SECONDS: Final = 600.0
@@ -39,7 +39,7 @@ class Flow:
         """The verifier's S256 challenge (RFC 7636 section 4.2)."""
         return base64.urlsafe_b64encode(hashlib.sha256(self.verifier.encode()).digest()).rstrip(b"=").decode()
 
-    def address(self, provider: Provider, client_id: str, way_back: str) -> str:
+    def address(self, provider: OpenIdMetadata, client_id: str, way_back: str) -> str:
         """Where the browser is sent."""
         asked = {
             "response_type": "code",

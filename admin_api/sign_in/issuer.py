@@ -18,7 +18,7 @@ from admin_api.guarded_http import THIS_MACHINE, guarded_session, why_not
 from admin_api.sign_in.flows import Flow, Flows
 from admin_api.sign_in.jwts import UnknownKey, check_access_token, check_id_token, read_keys, verified
 from admin_api.sign_in.person import SignedIn, claim_at, link_of, person_of, values_in
-from admin_api.sign_in.provider import WELL_KNOWN, Provider, may_be_asked
+from admin_api.sign_in.provider import WELL_KNOWN, OpenIdMetadata, may_be_asked
 from admin_api.sign_in.refusal import ProviderAway, SignInRefused
 from resolver.config.fields import secret
 from resolver.config.settings import OidcSettings
@@ -44,7 +44,7 @@ class Issuer:
         self.flows = Flows(clock)
         self._log = log
         self._clock = clock
-        self._provider: Provider | None = None
+        self._provider: OpenIdMetadata | None = None
         self._keys: KeySet | None = None
         self._fetched = self._tried = -1e9
         self._why = "it was not asked yet"
@@ -85,7 +85,7 @@ class Issuer:
         return person_of(claims, values, settings), id_token
 
     async def bearer(self, text: str) -> SignedIn:
-        """Whose JWT that is, for a call of the API. Raises SignInRefused, ProviderAway."""
+        """The person of a JWT, for a call of the API. Raises SignInRefused, ProviderAway."""
         settings = self.settings
         if settings.audience is None:
             raise SignInRefused("the config takes no JWTs: login.oidc.audience is not set")
@@ -113,7 +113,7 @@ class Issuer:
             _, keys = await self._known(anew=True)
             return await asyncio.to_thread(verified, text, keys)
 
-    async def _known(self, *, anew: bool = False) -> tuple[Provider, KeySet]:
+    async def _known(self, *, anew: bool = False) -> tuple[OpenIdMetadata, KeySet]:
         """Description and keys; fetched again each hour, and `anew`, but not more often than every half a minute."""
         # While they are fetched by one, the others go on with what is known.
         is_good = self._clock() - self._fetched < _GOOD_SECONDS or self._fetching.locked()
@@ -131,7 +131,7 @@ class Issuer:
     async def _fetch(self) -> None:
         try:
             url = self.settings.issuer.rstrip("/") + WELL_KNOWN
-            provider = Provider.read(await self._json("GET", url), self.settings.issuer)
+            provider = OpenIdMetadata.read(await self._json("GET", url), self.settings.issuer)
             keys = await asyncio.to_thread(read_keys, await self._json("GET", provider.keys))
         except ProviderAway as error:
             self._why = str(error)
@@ -139,7 +139,7 @@ class Issuer:
             return
         self._provider, self._keys, self._fetched = provider, keys, self._clock()
 
-    async def _exchange(self, provider: Provider, flow: Flow, code: str) -> Mapping[str, Any]:
+    async def _exchange(self, provider: OpenIdMetadata, flow: Flow, code: str) -> Mapping[str, Any]:
         settings = self.settings
         form = {
             "grant_type": "authorization_code",
@@ -186,7 +186,7 @@ class Issuer:
         return values_in(answer)
 
     async def _json(self, method: str, url: str, **more: Any) -> object:
-        """What an address answers with. Raises ProviderAway."""
+        """The JSON that an address answers with. Raises ProviderAway."""
         is_plain = urlsplit(url).scheme == "http"
         try:
             async with asyncio.timeout(_ANSWER_SECONDS):

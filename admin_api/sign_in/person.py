@@ -16,7 +16,7 @@ _MOST_VALUES: Final = 20_000
 
 @dataclass(frozen=True, slots=True)
 class SignedIn:
-    """Who has proved to be somebody."""
+    """A person who has proved who it is."""
 
     owner: str  # persons.person_text
     roles: tuple[str, ...]

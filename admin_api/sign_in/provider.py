@@ -15,7 +15,7 @@ _LONGEST = 2000
 
 
 @dataclass(frozen=True, slots=True)
-class Provider:
+class OpenIdMetadata:
     """Addresses of one provider."""
 
     issuer: str
@@ -27,7 +27,7 @@ class Provider:
     names_issuer: bool = False  # in what a browser brings back (RFC 9207)
 
     @classmethod
-    def read(cls, document: object, issuer: str) -> Provider:
+    def read(cls, document: object, issuer: str) -> OpenIdMetadata:
         """Read the document of an issuer. Raises ProviderAway."""
         if not isinstance(document, Mapping):
             raise ProviderAway("its discovery document is not a JSON object")

@@ -6,7 +6,7 @@ from resolver.errors import MoatdnsError
 
 
 class SignInRefused(MoatdnsError):
-    """What a provider or a browser sent is not what was asked for, or proves nobody; fit to show."""
+    """A provider or a browser sent another thing than was asked for, or proves nobody; fit to show."""
 
 
 class ProviderAway(MoatdnsError):

@@ -15,7 +15,7 @@ SIGNED_IN: Final = "signed-in"
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Whose call it is."""
+    """The one who calls."""
 
     name: str  # of the token, or of the person
     owner: str  # who answers for it; with the subject of who signed in
@@ -24,7 +24,7 @@ class Caller:
 
     @classmethod
     def by_token(cls, token: TokenRow) -> Caller:
-        """Whoever has that token."""
+        """The holder of that token."""
         return cls(token.name, token.owner, token.roles, token)
 
     @classmethod

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import or_, select
+from sqlalchemy import Select, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from admin_api.editing.errors import Invalid
-from admin_api.store import tokens
-from admin_api.store.queries import rows_of
+from admin_api.store import audit_texts, tokens
+from admin_api.store.commitments import opened
 from admin_api.store.tables import audit
 
 MOST_DEEDS: Final = 200_000
@@ -101,7 +101,7 @@ async def deeds_since(conn: AsyncConnection, start: datetime, of: Owners, *, mos
     c = audit.c
     wanted = or_(c.object.in_(_ALONE), *(c.object.startswith(kind) for kind in (*_KINDS, "policy/revisions/")))
     query = select(*_columns()).where(c.at >= start, wanted).order_by(c.id).limit(most + 1)
-    rows = await rows_of(conn, _Row, query)
+    rows = await _rows(conn, query)
     if len(rows) > most:
         why = f"since then the audit trail has more than {most:,} rows about policy: begin later"
         raise Invalid([("/from", why)])
@@ -116,7 +116,7 @@ async def standing_deeds(conn: AsyncConnection, start: datetime, of: Owners) -> 
     c = audit.c
     wanted = or_(*(c.object.startswith(kind) for kind in ("groups/", "lists/", "local/")), c.object == "policy")
     query = select(*_columns()).where(wanted, c.at < start, c.action.not_in(_FETCHING)).order_by(c.id.desc())
-    rows = await rows_of(conn, _Row, query.limit(MOST_STANDING))
+    rows = await _rows(conn, query.limit(MOST_STANDING))
     return await asyncio.to_thread(_told, rows[::-1], of)
 
 
@@ -124,7 +124,7 @@ async def pause_deeds(conn: AsyncConnection, start: datetime, of: Owners, *, mos
     """Rows of pauses before a time, the newest of them: one that was made then may have lasted beyond it."""
     c = audit.c
     query = select(*_columns()).where(c.object.startswith("pauses/"), c.at < start).order_by(c.id.desc())
-    rows = await rows_of(conn, _Row, query.limit(most))
+    rows = await _rows(conn, query.limit(most))
     return await asyncio.to_thread(_told, rows[::-1], of)
 
 
@@ -132,6 +132,18 @@ async def first_row_at(conn: AsyncConnection) -> datetime | None:
     """When the trail begins."""
     at: datetime | None = await conn.scalar(select(audit.c.at).order_by(audit.c.id).limit(1))
     return at
+
+
+async def _rows(conn: AsyncConnection, query: Select[Any]) -> list[_Row]:
+    """Rows of a query, with their personal texts in place."""
+    rows = (await conn.execute(query)).all()
+    shown = await audit_texts.shown_in(conn, rows)
+    found = []
+    for row in rows:
+        texts = shown.get(row.id, {})
+        states = {"before": opened(row.before, texts), "after": opened(row.after, texts)}
+        found.append(_Row(**{**row._mapping, **states}))
+    return found
 
 
 def _columns() -> list[Any]:

@@ -34,7 +34,9 @@ from blocklists.catalogue import Catalogue
 OPEN_NOTHING: Final = ("exemptions", "cache", "webhooks", "mail", "change-requests", "unlisted", "queries")
 """Objects whose audit rows tell of nothing that opens here: the first have their own four eyes."""
 
-_CLOSING: Final = {("audit", "acknowledge"), ("tokens", "revoke"), ("pauses", "end"), ("pauses", "expire")}
+_CLOSING: Final = {
+    *(("audit", "acknowledge"), ("audit", "strike"), ("tokens", "revoke"), ("pauses", "end"), ("pauses", "expire")),
+}
 _SOURCE: Final = ("url", "format", "sha256")  # of a subscription: what its rules come from
 _MOST_RULES = 20  # that are named
 _MOST_PHRASES = 200

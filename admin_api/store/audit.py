@@ -3,6 +3,9 @@
 A row's `mac` is HMAC-SHA256(key, mac of the row before || the row as canonical JSON); the first row stands on the
 store's id. The key is in the state directory. A trail that was cut off still holds together; heads (id and mac of the
 last row) that were noted elsewhere show it (`trail`, `heads`).
+
+Personal texts of a row are beside it (`audit_texts`): its content has commitments to them (`commitments`). Rows are
+read with their texts in place.
 """
 
 from __future__ import annotations
@@ -18,11 +21,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Row, insert, select
+from sqlalchemy import Row, Select, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from admin_api.store import audit_texts
+from admin_api.store.audit_texts import TextRow
 from admin_api.store.change import AuditEntry
 from admin_api.store.columns import canonical, micros
+from admin_api.store.commitments import CommittedText, committed, has_commitments, opened
 from admin_api.store.errors import StoreAway
 from admin_api.store.queries import narrowed, page_below, values_of
 from admin_api.store.tables import audit
@@ -33,8 +39,20 @@ _KEY_OCTETS = 32
 
 
 @dataclass(frozen=True, slots=True)
+class ChainedContent:
+    """Content that a row's mac is over, and salts (hex) of its texts by commitment; what was struck has none."""
+
+    before: Any
+    after: Any
+    salts: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
 class AuditRow:
-    """One row of the trail. `before` and `after` are plain JSON values."""
+    """One row of the trail. `before` and `after` are plain JSON values, with personal texts in place.
+
+    `chained`: where there are such texts, what the mac is over, and the salts of the texts.
+    """
 
     id: int
     at: datetime
@@ -45,11 +63,14 @@ class AuditRow:
     after: Any
     request_id: str | None
     mac: str
+    chained: ChainedContent | None = None
 
     def plain(self) -> Mapping[str, Any]:
         """As JSON lines have it, with its mac, so that what was exported can be held against the trail."""
         at = self.at.isoformat().replace("+00:00", "Z")
-        return {**values_of(self), "at": at}
+        found = {**values_of(self), "at": at}
+        del found["chained"]
+        return found if self.chained is None else {**found, "chained": values_of(self.chained)}
 
 
 async def page(
@@ -65,7 +86,7 @@ async def page(
     c = audit.c
     query = page_below(select(audit), c.id, before_id, limit)
     query = narrowed(query, (c.actor, actor), (c.object, object), (c.action, action))
-    return [_row(row) for row in await conn.execute(query)]
+    return await _read(conn, query)
 
 
 async def rows_after(conn: AsyncConnection, last: int, *, limit: int, since: datetime | None = None) -> list[AuditRow]:
@@ -73,12 +94,28 @@ async def rows_after(conn: AsyncConnection, last: int, *, limit: int, since: dat
     query = select(audit).where(audit.c.id > last).order_by(audit.c.id).limit(limit)
     if since is not None:
         query = query.where(audit.c.at >= since)
-    return [_row(row) for row in await conn.execute(query)]
+    return await _read(conn, query)
 
 
-def _row(row: Row[Any]) -> AuditRow:
-    before, after = (None if text is None else json.loads(text) for text in (row.before, row.after))
-    return AuditRow(**{**row._mapping, "before": before, "after": after})
+async def _read(conn: AsyncConnection, query: Select[Any]) -> list[AuditRow]:
+    rows = (await conn.execute(query)).all()
+    having = {row.id for row in rows if has_commitments(row.before, row.after)}
+    texts = await audit_texts.texts_of(conn, having)
+    return [_row(row, texts.get(row.id, ()), is_committed=row.id in having) for row in rows]
+
+
+def _row(row: Row[Any], texts: Sequence[TextRow], *, is_committed: bool) -> AuditRow:
+    shown = {one.commitment: one.shown for one in texts}
+    before, after = _value(opened(row.before, shown)), _value(opened(row.after, shown))
+    chained = None
+    if is_committed:
+        salts = {one.commitment: one.salt for one in texts if one.salt is not None}
+        chained = ChainedContent(_value(row.before), _value(row.after), salts)
+    return AuditRow(**{**row._mapping, "before": before, "after": after}, chained=chained)
+
+
+def _value(state: str | None) -> Any:
+    return None if state is None else json.loads(state)
 
 
 async def head(conn: AsyncConnection) -> tuple[int, str]:
@@ -93,12 +130,16 @@ async def append(conn: AsyncConnection, key: bytes, store_id: str, entries: Sequ
         return
     last, mac = await head(conn)
     mac = mac or genesis(key, store_id)
-    rows = []
+    rows: list[dict[str, Any]] = []
+    texts: list[tuple[int, CommittedText]] = []
     for number, entry in enumerate(entries, last + 1):
-        values = {"id": number, **values_of(entry)}
+        before, after, own = committed(entry.object, entry.before, entry.after)
+        values = {"id": number, **values_of(entry), "before": before, "after": after}
         mac = mac_of(key, mac, values)
         rows.append({**values, "mac": mac})
+        texts += [(number, text) for text in own]
     await conn.execute(insert(audit), rows)
+    await audit_texts.add(conn, texts)
 
 
 def genesis(key: bytes, store_id: str) -> str:

@@ -19,7 +19,7 @@ from admin_api.store.errors import StoreAway
 from resolver.system.state_files import open_own
 from resolver.telemetry.log import Log
 
-VERSIONS: Final = tuple(f"{number:04d}" for number in range(1, 14))
+VERSIONS: Final = tuple(f"{number:04d}" for number in range(1, 15))
 """The migrations that we know, oldest first."""
 
 VERSION_TABLE: Final = "alembic_version"

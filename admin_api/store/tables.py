@@ -292,6 +292,18 @@ audit = Table(
     Index("ix_audit_object_id", "object", "id"),
 )
 
+audit_texts = Table(
+    "audit_texts",
+    metadata,
+    Column("row", BigInteger, primary_key=True, autoincrement=False),  # of the trail
+    Column("commitment", Key, primary_key=True),  # that stands in the row, in the place of the text
+    Column("salt", Text),  # NULL, as the text: it was struck
+    Column("text", Text),  # canonical JSON
+    Column("erasure", Text),  # the id of what struck it
+    Column("erased_at", UtcTime),
+    sqlite_with_rowid=False,
+)
+
 documents = Table(
     "documents",
     metadata,

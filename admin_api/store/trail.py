@@ -21,6 +21,7 @@ from admin_api.store.change import Change
 from admin_api.store.columns import iso_text
 from admin_api.store.errors import NothingLost
 from admin_api.store.tables import audit, meta
+from admin_api.store.trail_texts import Strikes, stray_texts, strikes_in, wrong_texts
 
 ACKNOWLEDGE: Final = ("acknowledge", "audit")
 BEGIN_ANEW: Final = ("begin-anew", "store")
@@ -36,10 +37,11 @@ Pair = tuple[int, str]  # row, mac
 
 @dataclass(slots=True)
 class Verified:
-    """Result of verifying the trail: problems, one sentence each (at most a hundred), and the gaps that are known."""
+    """Result of verifying the trail: problems, one sentence each (at most a hundred), and what is known to be gone."""
 
     findings: list[str] = field(default_factory=list)
     gaps: list[str] = field(default_factory=list)
+    erased: list[str] = field(default_factory=list)  # texts that were struck, and are no fault
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,21 +71,24 @@ async def look_through(conn: AsyncConnection, key: bytes, heads: Sequence[Pair] 
     known: list[_Acknowledgement] = []
     other_key = await _rows_of_another_key(conn, key)
     last, last_mac = 0, genesis(key, str(await conn.scalar(select(meta.c.store_id))))
-    result = await conn.stream(select(audit).order_by(audit.c.id).execution_options(yield_per=_BATCH))
-    async for row in result:
+    strikes = await _strikes(conn, key, other_key)
+    while some := await _rows_behind(conn, last, _BATCH):
+        for row in some:
+            wrong = _wrong_with(row, last, last_mac, None if row.id <= other_key else key)
+            found.findings += wrong
+            if not wrong and row.id > other_key and (acknowledged := _acknowledgement(row)):
+                known.append(acknowledged)
+                if acknowledged.restored:
+                    found.gaps.append(f"row {row.id}: {acknowledged.restored}")
+            lost |= {(row.id, mac) for mac in noted.pop(row.id, ()) if mac != row.mac}
+            last, last_mac = row.id, row.mac
+        found.findings += await wrong_texts(conn, some, strikes)
         if len(found.findings) >= _MOST_FINDINGS:
             break
-        wrong = _wrong_with(row, last, last_mac, None if row.id <= other_key else key)
-        found.findings += wrong
-        if not wrong and row.id > other_key and (acknowledged := _acknowledgement(row)):
-            known.append(acknowledged)
-            if acknowledged.restored:
-                found.gaps.append(f"row {row.id}: {acknowledged.restored}")
-        lost |= {(row.id, mac) for mac in noted.pop(row.id, ()) if mac != row.mac}
-        last, last_mac = row.id, row.mac
     else:
         lost |= {(number, mac) for number, macs in noted.items() for mac in macs}
-    await result.close()
+        found.findings += await stray_texts(conn)
+        found.erased += [strike.told(erasure) for erasure, strike in strikes.items()]
     if other_key:
         found.gaps.append(f"rows 1 to {other_key} were made with another key, which can no longer verify them")
     for acknowledgement in known:
@@ -116,10 +121,11 @@ async def walk_on(conn: AsyncConnection, key: bytes, walk: TrailWalk, rows: int)
     if walk.last == 0:
         walk.last_mac = genesis(key, str(await conn.scalar(select(meta.c.store_id))))
         walk.other_key = await _rows_of_another_key(conn, key)
-    some = (await conn.execute(select(audit).where(audit.c.id > walk.last).order_by(audit.c.id).limit(rows))).all()
+    some = await _rows_behind(conn, walk.last, rows)
     for row in some:
         walk.findings += _wrong_with(row, walk.last, walk.last_mac, None if row.id <= walk.other_key else key)
         walk.last, walk.last_mac = row.id, row.mac
+    walk.findings += await wrong_texts(conn, some, await _strikes(conn, key, walk.other_key))
     del walk.findings[_MOST_FOUND_WALKING:]
     return len(some) < rows
 
@@ -196,6 +202,18 @@ def _acknowledgement(row: Row[Any]) -> _Acknowledgement | None:
         told = f"the store was restored from the backup of {backup.get('at')}, whose last row was {backup.get('row')}"
     other_key = int(after.get("rows_of_another_key", 0))
     return _Acknowledgement(row.id, row.actor, after.get("reason", ""), heads, other_key, told)
+
+
+async def _rows_behind(conn: AsyncConnection, last: int, rows: int) -> Sequence[Row[Any]]:
+    """So many rows behind one, in order."""
+    return (await conn.execute(select(audit).where(audit.c.id > last).order_by(audit.c.id).limit(rows))).all()
+
+
+async def _strikes(conn: AsyncConnection, key: bytes, other_key: int) -> Strikes:
+    async def counts(row: Row[Any]) -> bool:
+        return row.id <= other_key or await _holds(conn, row, key)
+
+    return await strikes_in(conn, counts)
 
 
 async def _rows_of_another_key(conn: AsyncConnection, key: bytes) -> int:

@@ -56,7 +56,8 @@ def verify_audit(
     rows, found = with_store(loaded, verify)
     findings, gaps = found.findings, found.gaps
     if as_json:
-        print_json({"ok": not findings, "rows": rows, "heads": len(heads), "findings": findings, "gaps": gaps})
+        told = {"findings": findings, "gaps": gaps, "erased": found.erased}
+        print_json({"ok": not findings, "rows": rows, "heads": len(heads), **told})
     else:
         for finding in findings:
             print_line(finding)
@@ -65,6 +66,8 @@ def verify_audit(
             print_line(f"the audit trail is intact{but}: {rows} rows, checked against {len(heads)} recorded heads")
         for gap in gaps:
             print_line(f"known: {gap}")
+        for erased in found.erased:
+            print_line(f"known: {erased}")
     if findings:
         raise typer.Exit(1)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import shutil
 import sqlite3
@@ -10,8 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 import trustme
 
+from admin_api.store import audit_texts
+from admin_api.store.store import Store
 from tests.support.api import Api
 from tests.support.clients import ask, is_blocked
 from tests.support.moatdns import Moatdns
@@ -71,6 +75,8 @@ def with_a_trail(tmp_path_factory: pytest.TempPathFactory) -> Moatdns:
     with Moatdns(tmp_path_factory.mktemp("trail"), CONFIG, with_api=True) as server:
         for name in "abc":
             server.api.post("lists", {"name": name})
+        about = {"subject": {"identity": "ana.schmidt"}, "scope": ["openai"], "owner": "Ben", "reason": "a trip"}
+        server.api.post("exemptions", {**about, "duration_seconds": 600})
     server.start()  # notes the head
     wait_until(lambda: server.events_named("audit head"), "the head")
     server.stop()
@@ -87,6 +93,9 @@ def with_a_trail(tmp_path_factory: pytest.TempPathFactory) -> Moatdns:
         ("UPDATE audit SET id = -1 WHERE id = 2; UPDATE audit SET id = 2 WHERE id = 3; "
          "UPDATE audit SET id = 3 WHERE id = -1", "row 2"),
         ("DELETE FROM audit WHERE id > 3", "cut off"),
+        ("UPDATE audit_texts SET text = '\"a trap\"' WHERE text = '\"a trip\"'", "a personal text was changed"),
+        ("UPDATE audit_texts SET text = NULL, salt = NULL", "a personal text is gone, and no erasure"),
+        ("DELETE FROM audit_texts WHERE text = '\"a trip\"'", "lacks a personal text, and no erasure struck it"),
     ],
 )  # fmt: skip
 def test_the_audit_trail_shows_what_was_done_to_it(
@@ -100,6 +109,37 @@ def test_the_audit_trail_shows_what_was_done_to_it(
     found = run(server, "audit", "verify", "--json")
     assert found.returncode == 1
     assert any(finding in each for each in json.loads(found.stdout)["findings"])
+
+
+def test_a_person_who_was_erased_from_the_audit_trail_is_told_of_and_is_no_fault(
+    tmp_path: Path, with_a_trail: Moatdns
+) -> None:
+    server = Moatdns(tmp_path / "copy", CONFIG, with_api=True)
+    shutil.copytree(with_a_trail.folder, server.folder, dirs_exist_ok=True)
+    exported = run(server, "audit", "export").stdout
+    assert ("ana.schmidt" in exported, "a trip" in exported) == (True, True)
+
+    async def erase() -> str:
+        store = await Store.open(None, server.state_dir, structlog.get_logger())
+        async with store.change("root") as change:
+            struck = await audit_texts.strike(change, "Ana.Schmidt")
+        await store.close()
+        return struck.erasure
+
+    erasure = asyncio.run(erase())
+    whole = run(server, "audit", "verify")
+    assert whole.returncode == 0, whole.stdout
+    assert f"(erasure {erasure})" in whole.stdout
+    (told,) = json.loads(run(server, "audit", "verify", "--json").stdout)["erased"]
+    assert told.startswith("personal texts of 1 row ")
+    with server:  # goes on, and looks at all rows itself
+        rows = server.api.get("audit?action=grant")["items"]
+        assert f"by erasure {erasure})" in rows[0]["after"]["reason"]
+        wait_until(lambda: server.events_named("audit head"), "the head")
+        assert server.api.get("status")["audit"]["trouble"] is None
+        assert "ana.schmidt" not in run(server, "audit", "export").stdout.lower()
+        for place in ("audit", "exemptions"):
+            assert ("ana.schmidt" in str(server.api.get(place)).lower()) == (place == "exemptions"), "that one goes on"
 
 
 def test_with_a_certificate_the_api_speaks_tls_and_takes_a_new_one_at_sighup(tmp_path: Path) -> None:

@@ -178,13 +178,13 @@ async def _compare(done: RestoreDone, before: Rows, state_dir: Path, url: str | 
     after = await rows_of(new)
     changed = {name for name in before if before[name] != after[name]}
     assert changed == {
-        *("audit", "change_requests", "documents", "exemption_events", "exemptions"),
+        *("audit", "audit_texts", "change_requests", "documents", "exemption_events", "exemptions"),
         *("lease_history", "leases", "pauses", "tokens"),
         *("groups", "lists", "meta", "policy_revisions", "removed_rules", "rules"),  # what opens is closed
         "webhook_messages",
     }
     assert (after["webhook_messages"], done.counts.dropped_messages) == ([], 2), "nothing is sent a second time"
-    for name in ("audit", "exemption_events", "lease_history"):
+    for name in ("audit", "audit_texts", "exemption_events", "lease_history"):
         assert after[name][: len(before[name])] == before[name], "what was there is there, and more follows"
     assert (state_dir / "audit.key").read_bytes() == new.audit_key
     # Numbers go on where they were, and the trail is whole with the row that tells of the restore.

@@ -12,7 +12,19 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from admin_api.store import audit, exemptions, groups, leases, lists, migrating, pauses, rules, tokens, trail
+from admin_api.store import (
+    audit,
+    audit_texts,
+    exemptions,
+    groups,
+    leases,
+    lists,
+    migrating,
+    pauses,
+    rules,
+    tokens,
+    trail,
+)
 from admin_api.store.before_upgrade import copy_of
 from admin_api.store.store import Store
 from admin_api.store.widened import note_widened
@@ -73,6 +85,27 @@ async def test_all_of_it_is_there_after_the_upgrade_and_the_copy_is_what_was(sta
     await store.close()
     copy = copy_of(state_dir / FILE, "0010")
     assert dumped(copy) == DUMP.read_text(), "the way back leads to just what was there"
+
+
+async def test_audit_rows_of_before_keep_their_texts_and_new_ones_have_them_beside_the_trail(state_dir: Path) -> None:
+    store = await Store.open(None, state_dir, SilentLog())
+    async with store.read() as conn:
+        (before,) = await audit.page(conn, limit=10, action="grant")
+        (exemption,) = await exemptions.page(conn, limit=10)
+    assert (before.after["subject"], before.chained) == ({"client": ["10.0.0.1"]}, None)
+    async with store.change("ben") as change:
+        await exemptions.move(change, exemption, "revoke", owner="Ben")
+    async with store.change("ben") as change:
+        struck = await audit_texts.strike(change, "10.0.0.1")
+    async with store.read() as conn:
+        (same,) = await audit.page(conn, limit=10, action="grant")
+        (revoked,) = await audit.page(conn, limit=10, action="revoke")
+        assert await audit_texts.rows_naming(conn, "10.0.0.1") == [before.id]
+        assert (await trail.look_through(conn, store.audit_key)).findings == []
+    assert same == before
+    assert (struck.rows, revoked.before["status"]) == (1, "active")
+    assert revoked.before["subject"]["client"][0].startswith("(erased at ")
+    await store.close()
 
 
 async def test_tokens_of_before_that_see_persons_are_told_of_once(state_dir: Path) -> None:

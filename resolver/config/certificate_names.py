@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterator
 from typing import Final
 
@@ -15,7 +16,7 @@ from resolver.policy.proved_names import normal_identity
 _UPN: Final = ObjectIdentifier("1.3.6.1.4.1.311.20.2.3")  # Microsoft's user principal name
 _UTF8_STRING: Final = 0x0C
 _MOST_NAMES: Final = 100  # of a certificate that are looked at
-_WITH_HOST = re.compile(r"[^@\s]+@[^@\s]+\Z")  # mail addresses and user principal names
+_WITH_HOST = re.compile(r"[^@:\s]+@[^@:\s]+\Z")  # mail addresses and user principal names; with a colon it were a URI
 _HOST = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\Z")  # no wildcard: that is nobody's name
 _URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:\S+\Z")
 
@@ -23,7 +24,8 @@ _URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:\S+\Z")
 def identity_of(certificate: x509.Certificate) -> str:
     """Its first name that can be an identity: a mail address, else a UPN, else a host name, else a URI; "" for none.
 
-    Each must have its kind's form, so that none imitates another's. The subject has no say (RFC 9525 section 2).
+    Each must have its kind's form, so that none imitates another's, and be in NFC, so that it is what a CA saw. The
+    subject has no say (RFC 9525 section 2).
     Raises ValueError for extensions that cannot be read.
     """
     try:
@@ -49,7 +51,7 @@ def _in_order(names: list[x509.GeneralName]) -> Iterator[str]:
     hosts = [name.value for name in names if isinstance(name, x509.DNSName)]
     uris = [name.value for name in names if isinstance(name, x509.UniformResourceIdentifier)]
     for form, texts in ((_WITH_HOST, mails), (_WITH_HOST, users), (_HOST, hosts), (_URI, uris)):
-        yield from (text for text in texts if form.match(text))
+        yield from (text for text in texts if form.match(text) and unicodedata.is_normalized("NFC", text))
 
 
 def read_utf8_string(der: bytes) -> str:

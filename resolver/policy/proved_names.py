@@ -30,10 +30,16 @@ def proved_by(client_name: str) -> str | None:
 def normal_identity(text: str) -> str:
     """An identity in its one normal form: lower case, but for what follows a URI's host. Raises RuleError.
 
-    Mail addresses, user principal names and host names differ by no letter case; paths of URIs do.
+    Mail addresses, user principal names and host names differ by no letter case; paths of URIs do. A comma is refused,
+    since it ends a name wherever people write several.
     """
+    imitating = next((letter for letter in text if _imitates_ascii(letter)), None)
+    if imitating is not None:
+        raise RuleError(f"has {imitating!r} (U+{ord(imitating):04X}), which would be taken for a letter of ASCII")
     written = unicodedata.normalize("NFC", text).strip()
     refuse_acting(written)
+    if "," in written:
+        raise RuleError("has a comma, which no name in a certificate may have: write each name by itself")
     if not written or any(letter.isspace() for letter in written):
         raise RuleError("is not a name in a certificate: write one as in 'proved:alice@example.com', without spaces")
     scheme = _SCHEME.match(written)
@@ -44,6 +50,11 @@ def normal_identity(text: str) -> str:
     if not 0 < len(normal.encode()) <= MOST_OCTETS:
         raise RuleError(f"should be a name of 1 to {MOST_OCTETS} octets")
     return normal
+
+
+def _imitates_ascii(letter: str) -> bool:
+    """Whether a letter that is no ASCII becomes it in the normal form, as a Kelvin sign becomes k."""
+    return not letter.isascii() and any(one.isascii() for one in unicodedata.normalize("NFC", letter).lower())
 
 
 def normal_client_name(text: str) -> str:

@@ -84,7 +84,7 @@ def read(visit: Visit) -> dict[str, object]:
     return {
         "description": visit.text("description"),
         "networks": visit.lines("networks"),
-        "client_names": visit.lines("client_names"),
+        "client_names": visit.whole_lines("client_names"),
         "exempt": "exempt" in visit.form,
         "mode": visit.text("mode") or "enforce",
         "block": block,

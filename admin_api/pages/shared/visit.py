@@ -185,7 +185,11 @@ class Visit:
 
     def lines(self, name: str) -> list[str]:
         """A field of the form with an item a line (or separated by commas), without empty ones."""
-        return [item for line in self.text(name).splitlines() for part in line.split(",") if (item := part.strip())]
+        return [item for line in self.whole_lines(name) for part in line.split(",") if (item := part.strip())]
+
+    def whole_lines(self, name: str) -> list[str]:
+        """A field of the form with an item a line, which may have commas, without empty ones."""
+        return [item for line in self.text(name).splitlines() if (item := line.strip())]
 
     def render(self, template: str, **facts: Any) -> web.Response:
         """A page, or a part of one."""

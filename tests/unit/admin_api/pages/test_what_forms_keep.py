@@ -23,6 +23,24 @@ async def test_a_group_is_saved_with_the_description_that_it_had(served: Served)
     assert (await served.get("groups/staff"))["description"] == description
 
 
+@pytest.mark.slow
+async def test_client_names_are_told_apart_by_lines_and_not_by_commas(served: Served) -> None:
+    browser = await Browser.log_in(served, "admin")
+    async with served.call("POST", "groups", {"name": "staff", "client_names": ["kiosk-7"]}) as response:
+        assert response.status == 201, await response.text()
+    (form,) = [form for form in await browser.forms("/groups/staff:edit") if form.action.endswith(":edit")]
+    several = "proved:spiffe://corp.example/a\r\n\r\n Kiosk-7 \r\n"
+    await browser.send("/groups/staff:edit", {**form.fields, "client_names": several})
+    kept = ["proved:spiffe://corp.example/a", "kiosk-7"]
+    assert (await served.get("groups/staff"))["client_names"] == kept
+    (form,) = [form for form in await browser.forms("/groups/staff:edit") if form.action.endswith(":edit")]
+    for one_line in ("proved:urn:x,kiosk-9", "proved:a@x.example,proved:b@x.example", "kiosk-8, kiosk-9"):
+        page, _ = await browser.send("/groups/staff:edit", {**form.fields, "client_names": one_line}, status=422)
+        assert one_line in page
+        assert ("has a comma" if "proved:" in one_line else "is not a client name") in page
+    assert (await served.get("groups/staff"))["client_names"] == kept
+
+
 async def test_a_document_that_is_planned_is_what_is_applied(served: Served) -> None:
     browser = await Browser.log_in(served, "admin")
     async with served.call("POST", "groups", {"name": "staff", "description": JOINED}) as response:

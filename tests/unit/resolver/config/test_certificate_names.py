@@ -49,6 +49,14 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> ClientAuthority:
         ((upn("a b@x.example"), DNS("d.example")), "d.example"),
         ((upn("a\u202eb@x.example"), DNS("d.example")), "d.example"),
         ((upn("a" * 199 + "@x"), DNS("d.example")), "d.example"),
+        ((mail("urn:a@x.example"), DNS("d.example")), "d.example"),
+        ((mail("https://x.example/a@b"), DNS("d.example")), "d.example"),
+        ((upn("a@x.example:b"), DNS("d.example")), "d.example"),
+        ((URI("urn:a,b"), URI("urn:c")), "urn:c"),
+        # what would become another's name: a Kelvin sign is no k, an I with a dot no i, and a name is in NFC
+        ((upn("jac\u212a@x.example"), DNS("d.example")), "d.example"),
+        ((upn("al\u0130ce@x.example"), DNS("d.example")), "d.example"),
+        ((upn("jo\u0308rg@x.example"), DNS("d.example")), "d.example"),
         ((x509.OtherName(ObjectIdentifier("1.2.3"), b"\x0c\x05a@b.c"),), ""),
         ((x509.IPAddress(IPv4Address("192.0.2.1")),), ""),
     ],
@@ -87,6 +95,9 @@ def test_an_identity_has_one_normal_form_that_is_safe_to_show(text: str) -> None
     assert not any(letter.isspace() for letter in normal)
     refuse_acting(normal)
     assert normal_client_name(f"{PROVED}{text}") == f"{PROVED}{normal}"
+    assert "," not in normal
+    if normal.isascii():
+        assert text.isascii()
 
 
 @given(st.text(max_size=70))
@@ -98,12 +109,16 @@ def test_no_claim_is_a_proof(text: str) -> None:
 
 def test_a_group_names_proved_names_in_their_normal_form() -> None:
     assert read_client_name(" Proved:Alice@Corp.Example ") == "proved:alice@corp.example"
+    assert read_client_name("proved:jo\u0308rg@x.example") == "proved:j\u00f6rg@x.example"  # as some keyboards write it
     assert read_client_name("Kiosk-7") == "kiosk-7"
     for wrong in (
         "alice@corp.example",
         "proved:",
         "proved:a b",
         "proved:a\u200bb",
+        "proved:urn:a,b",
+        "proved:a@x.example,proved:b@x.example",
+        "proved:jac\u212a@x.example",
         f"proved:{'a' * 201}",
         "a.b",
         "\u212a",

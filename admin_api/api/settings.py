@@ -21,6 +21,7 @@ class Serves:
     identity: str | None = None
     trusted_proxies: tuple[str, ...] = ()  # networks whose PROXY headers are believed, CIDR
     clients: tuple[str, ...] = ()  # networks that may ask, CIDR
+    takes_certificates: bool = False  # from clients, who prove names by them
 
     @classmethod
     def of(cls, settings: WorkerSettings, serving: tuple[Listen, ...]) -> Serves:
@@ -37,6 +38,7 @@ class Serves:
             identity=settings.server.identity,
             trusted_proxies=tuple(one.network for one in settings.trusted_proxies if PROXY in one.sources),
             clients=settings.clients_allow,
+            takes_certificates=bool(settings.encrypted.clients.ca),
         )
 
     @property

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol
 
 from resolver.config.addresses import parse_endpoint
+from resolver.policy.proved_names import proved_by
 
 if TYPE_CHECKING:
     from resolver.config.schema import Config
@@ -22,7 +23,7 @@ def config_notes(config: Config) -> Iterator[str]:
     """Finished sentences, each with its key first."""
     yield from _listen_notes(config)
     for group in config.policy.groups:
-        for note in group_notes(group, datetime.now(UTC)):
+        for note in group_notes(group, datetime.now(UTC), takes_certificates=config.tls.clients.ca is not None):
             yield f"policy.groups: group {group.name!r}: {note}"
     yield from _old_meaning_notes(config)
     yield from block_page_notes(config)
@@ -37,6 +38,10 @@ def config_notes(config: Config) -> Iterator[str]:
 
 class Noted(Protocol):
     """Fields of a group, the config's or the store's, that notes are about."""
+
+    @property
+    def client_names(self) -> Sequence[str]:
+        """Names of its clients, in their normal form."""
 
     @property
     def exempt(self) -> bool:
@@ -68,8 +73,15 @@ def leaves_clouds_open(groups: Iterable[Noted], now: datetime) -> bool:
     return True
 
 
-def group_notes(group: Noted, now: datetime) -> Iterator[str]:
-    """Of one group."""
+def group_notes(group: Noted, now: datetime, *, takes_certificates: bool) -> Iterator[str]:
+    """Of one group. `takes_certificates`: clients are asked for certificates, which prove names."""
+    proved = [name for name in group.client_names if proved_by(name) is not None]
+    if proved and not takes_certificates:
+        more = f" and {len(proved) - _MOST_SHOWN} more" if len(proved) > _MOST_SHOWN else ""
+        yield (
+            f"client_names: nobody can prove {', '.join(proved[:_MOST_SHOWN])}{more}, since clients are asked for no "
+            "certificate: set tls.clients.ca"
+        )
     end = group.monitor_until
     if end is not None and not group.monitor:
         yield "monitor_until: has no effect, since monitor names nothing: remove it"

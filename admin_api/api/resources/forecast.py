@@ -113,7 +113,8 @@ async def roll_out(call: Call) -> ApiReply:
         for row in rows:
             stage = stages[row.name]
             counts = lately["monitored"][row.name], lately["blocked"][row.name]
-            items.append(_item(row, stage, *counts, now, waits.get(row.name)))
+            notes = list(group_notes(row, now, takes_certificates=context.serves.takes_certificates))
+            items.append(_item(row, stage, *counts, notes, waits.get(row.name)))
     return ApiReply(models.RollOut(items=items, watch_days=WATCH_DAYS))
 
 
@@ -130,9 +131,8 @@ async def _stages(
 
 
 def _item(
-    row: GroupRow, stage: GroupStage, monitored: int, blocked: int, now: datetime, waits: str | None
+    row: GroupRow, stage: GroupStage, monitored: int, blocked: int, notes: list[str], waits: str | None
 ) -> models.RollOutGroup:
-    notes = list(group_notes(row, now))
     if stage.stage == "enforced" and not stage.watched_before:
         notes.append("it was enforced without a watch: nobody knows who is hit")
     if stage.began_anew:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import partial
 
 from admin_api.api import models
 from admin_api.api.http.call import ApiReply, Call, as_model, in_force, tagged
@@ -23,7 +24,7 @@ async def listing(call: Call) -> ApiReply:
     after = part_of(query.cursor, str)
     async with call.context.store.read() as connection:
         rows = await groups.page(connection, limit=query.limit + 1, after=after, contains=query.contains)
-    return page_reply(models.Groups, rows, query.limit, "name", item=_item)
+    return page_reply(models.Groups, rows, query.limit, "name", item=partial(_item, call))
 
 
 async def create(call: Call) -> ApiReply:
@@ -35,7 +36,7 @@ async def show(call: Call) -> ApiReply:
     """GET /groups/{name}."""
     async with call.context.store.read() as connection:
         row = await groups.get(connection, call.path["name"])
-    return tagged(_item(row), row.version)
+    return tagged(_item(call, row), row.version)
 
 
 async def replace(call: Call) -> ApiReply:
@@ -64,7 +65,7 @@ async def _make(call: Call, body: Mapping[str, object]) -> ApiReply:
     written = await editing.create_group(context.store, body, known=context.known, **call.by)
     waited = await in_force(call, written.revision)
     location = {"Location": f"/api/v1/groups/{written.row.name}"}
-    return tagged(_item(written.row), written.row.version, {**location, **waited}, 201)
+    return tagged(_item(call, written.row), written.row.version, {**location, **waited}, 201)
 
 
 async def _update(call: Call, merge: Merge) -> ApiReply:
@@ -72,8 +73,10 @@ async def _update(call: Call, merge: Merge) -> ApiReply:
     written = await editing.update_group(
         context.store, call.path["name"], merge, known=context.known, expected_version=version, **call.by
     )
-    return tagged(_item(written.row), written.row.version, await in_force(call, written.revision))
+    return tagged(_item(call, written.row), written.row.version, await in_force(call, written.revision))
 
 
-def _item(row: GroupRow) -> models.GroupItem:
-    return as_model(models.GroupItem, row, notes=list(group_notes(row, datetime.now(UTC))))
+def _item(call: Call, row: GroupRow) -> models.GroupItem:
+    takes_certificates = call.context.serves.takes_certificates
+    notes = list(group_notes(row, datetime.now(UTC), takes_certificates=takes_certificates))
+    return as_model(models.GroupItem, row, notes=notes)

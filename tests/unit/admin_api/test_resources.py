@@ -107,9 +107,19 @@ async def test_null_in_a_patch_takes_a_value_away(served: Served) -> None:
 async def test_the_client_names_of_a_group_are_shown_and_changed(served: Served) -> None:
     await make(served, "groups", name="kiosk", client_names=["Kiosk-7"])
     assert (await served.get("groups/kiosk"))["client_names"] == ["kiosk-7"]
+    assert (await served.get("groups/kiosk"))["notes"] == []
     assert await served.status("POST", "groups", {"name": "other", "client_names": ["kiosk-7"]}) == 422
     assert await served.status("PATCH", "groups/kiosk", {"client_names": []}) == 200
     assert (await served.get("groups/kiosk"))["client_names"] == []
+
+
+async def test_a_name_that_nobody_can_prove_is_told(served: Served) -> None:
+    made = await make(served, "groups", name="people", client_names=["proved:ana@corp.example"])
+    [note] = (await served.get("groups"))["items"][-1]["notes"]
+    assert made["notes"] == [note]
+    assert note.startswith(
+        "client_names: nobody can prove proved:ana@corp.example, since clients are asked for no cert"
+    )
 
 
 async def test_put_makes_and_replaces(served: Served) -> None:

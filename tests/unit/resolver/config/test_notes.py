@@ -51,6 +51,16 @@ def test_an_exempt_group_that_is_to_be_watched_is_told(tmp_path: Path, exempt: b
     assert all("exempt: true goes before mode: monitor" in note for note in found)
 
 
+@pytest.mark.parametrize("ca", [None, "ca.pem"])
+@pytest.mark.parametrize("name", ["kiosk-7", "proved:kiosk-7"])
+def test_a_name_that_nobody_can_prove_is_told(tmp_path: Path, ca: str | None, name: str) -> None:
+    tls = {"certificate": "c", "private_key": "k", "clients": {"ca": ca}}
+    groups = [{"name": "lab", "client_names": [name]}]
+    found = [note for note in notes_of(tmp_path, {"tls": tls, "policy": {"groups": groups}}) if "'lab'" in note]
+    assert bool(found) is (name.startswith("proved:") and ca is None)
+    assert all("nobody can prove proved:kiosk-7, since clients are asked for no certificate" in one for one in found)
+
+
 @pytest.mark.parametrize("allow", [["ai"], ["vendors", "resellers"], ["openai"]])
 def test_a_group_that_allows_what_ai_means_now_is_told_how_to_write_what_it_meant(
     tmp_path: Path, allow: list[str]

@@ -133,7 +133,7 @@ def certificate_troubles(encrypted: EncryptedSettings) -> list[str]:
     found = troubles_of(Path(encrypted.certificate), Path(encrypted.private_key), encrypted.server_name)
     clients = encrypted.clients
     if clients.ca:
-        from resolver.config.client_authorities import read_authorities  # noqa: PLC0415 (large, and seldom needed)
+        from resolver.config.client_authority_files import read_authorities  # noqa: PLC0415 (large, and seldom needed)
 
         authorities = read_authorities(Path(clients.ca), Path(clients.crl) if clients.crl else None)
         found += authorities.notes(datetime.now(UTC))

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from resolver.config.settings import ClientCertificates
 from resolver.errors import ListenError
+
+if TYPE_CHECKING:
+    from resolver.config.client_authorities import Trouble
+    from resolver.config.client_authority_files import AuthorityFiles
 
 _CLIENTS = "clients"
 
@@ -23,7 +28,9 @@ class CertificateEnds:
         self._files = {of: Path(path) for of, path in files.items() if path}
         self._clients = clients or ClientCertificates()
         self._ends: dict[str, datetime] = {}
-        self._to_come: dict[str, datetime] = {}  # troubles, each from when its CRL is over
+        self._authorities: AuthorityFiles | None = None
+        self._troubles: Sequence[Trouble] = ()  # of CRLs, those that are to come included
+        self._first_crl_end: datetime | None = None
 
     def renew(self) -> None:
         """Have all read again: the servers do so, too."""
@@ -38,25 +45,27 @@ class CertificateEnds:
             self._read_clients()
 
     def _read_clients(self) -> None:
-        from resolver.config.client_authorities import read_authorities  # noqa: PLC0415 (as below)
+        from resolver.config.client_authority_files import AuthorityFiles  # noqa: PLC0415 (as below)
 
-        crl = Path(self._clients.crl) if self._clients.crl else None
+        if self._authorities is None:
+            crl = Path(self._clients.crl) if self._clients.crl else None
+            self._authorities = AuthorityFiles(Path(self._clients.ca), crl)
         try:
-            authorities = read_authorities(Path(self._clients.ca), crl)
+            authorities = self._authorities.read()
         except ListenError:  # whoever asks for certificates says why it cannot be used
             return
-        self._to_come = authorities.troubles_to_come
+        self._troubles, self._first_crl_end = authorities.troubles, authorities.first_crl_end
         self._ends[_CLIENTS] = authorities.first_end
 
     @property
     def troubles(self) -> list[str]:
-        """Reasons why clients' certificates are refused, as sentences: the times of CRLs are over."""
+        """Reasons why all of a CA's client certificates are refused, as sentences."""
         now = datetime.now(UTC)
-        return [trouble for trouble, since in self._to_come.items() if since < now]
+        return [trouble.text for trouble in self._troubles if trouble.is_there(now)]
 
     def crl_gauge(self) -> Mapping[tuple[str, ...], float]:
         """When the first of the CRLs has to be renewed, for Prometheus; nothing where there is none."""
-        return {(): min(self._to_come.values()).timestamp()} if self._to_come else {}
+        return {} if self._first_crl_end is None else {(): self._first_crl_end.timestamp()}
 
     def gauges(self) -> Mapping[tuple[str, ...], float]:
         """For Prometheus."""

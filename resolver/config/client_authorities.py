@@ -1,4 +1,4 @@
-"""CAs whose client certificates are taken, with their CRLs: read from files, and asked about one certificate.
+"""CAs whose client certificates are taken, with their CRLs: asked about one certificate at a time.
 
 The one judge of a certificate at any time: TLS looks at it in full handshakes only, not when a session is resumed and
 not while a connection is open. Imports cryptography, so only by whoever has `tls.clients.ca`.
@@ -10,23 +10,32 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final, cast
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from resolver.config.certificate_names import identity_of
 from resolver.errors import ListenError
 
-_CA, _CRL = "tls.clients.ca", "tls.clients.crl"
-_MOST_CA_BYTES: Final = 1 << 20
-_MOST_CRL_BYTES: Final = 8 << 20  # some 200,000 certificates, which a worker reads within its supervisor's patience
-_MOST_AUTHORITIES: Final = 100
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.types import CertificateIssuerPublicKeyTypes
+
+CA: Final = "tls.clients.ca"
+CRL: Final = "tls.clients.crl"
 _SOON: Final = timedelta(days=14)
-_PEM: Final = b"-----BEGIN"
-_CRL_BEGINS: Final = b"-----BEGIN X509 CRL-----"
+_ALWAYS: Final = datetime.min.replace(tzinfo=UTC)
+_FOR_EVER: Final = datetime.max.replace(tzinfo=UTC)
+
+UNREADABLE: Final = (
+    *(ValueError, TypeError),
+    *(x509.DuplicateExtension, x509.InvalidVersion, x509.UnsupportedGeneralNameType),
+)
+"""Errors of cryptography for octets, whole or in part, that have no form of a certificate or a CRL."""
+
+Maker = tuple[x509.Name, bytes]
+"""Subject and public key (DER) of a CA. All its certificates have both: a renewed or cross-signed one, too."""
 
 
 class Fault(StrEnum):
@@ -36,9 +45,20 @@ class Fault(StrEnum):
     NOT_YET_VALID = "not_yet_valid"
     REVOKED = "revoked"
     UNKNOWN_CA = "unknown_ca"
-    NO_VALID_CRL = "no_valid_crl"  # of its CA: none, or one whose time is over
+    NO_VALID_CRL = "no_valid_crl"  # of its CA: none, one whose time is over, or is still to come
     MISSING = "missing"  # there is none, and tls.clients.required is set
     UNUSABLE = "unusable"
+
+
+@dataclass(frozen=True, slots=True)
+class ShownCertificate:
+    """A certificate that a CA has signed, as far as it is judged: its octets need not be read again."""
+
+    identity: str  # "" where none of its names can be one
+    serial: int
+    begins: datetime
+    ends: datetime
+    maker: Maker
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,16 +73,47 @@ class Proof:
 
 
 @dataclass(frozen=True, slots=True)
+class Trouble:
+    """Reason why all certificates of a CA are refused, as a sentence, and when it is one."""
+
+    text: str
+    begins: datetime = _ALWAYS
+    ends: datetime = _FOR_EVER
+
+    def is_there(self, now: datetime) -> bool:
+        """Whether it is one now."""
+        return self.begins < now < self.ends
+
+
+@dataclass(frozen=True, slots=True)
 class _Crl:
     begins: datetime
     ends: datetime
     serials: frozenset[int]
+    has_key_identifier: bool
 
 
 @dataclass(frozen=True, slots=True)
 class _Authority:
-    certificate: x509.Certificate
+    """A CA: all certificates of one subject and key."""
+
+    certificates: tuple[x509.Certificate, ...]
     crl: _Crl | None
+
+    @property
+    def name(self) -> str:
+        """Its subject, for people."""
+        return repr(self.certificates[0].subject.rfc4514_string())
+
+    @property
+    def ends(self) -> datetime:
+        """When the last of its certificates ends."""
+        return max(one.not_valid_after_utc for one in self.certificates)
+
+    def until(self, now: datetime) -> datetime | None:
+        """The end of the certificate that is valid now, and longest; None while none is."""
+        valid = (one for one in self.certificates if one.not_valid_before_utc <= now <= one.not_valid_after_utc)
+        return max((one.not_valid_after_utc for one in valid), default=None)
 
 
 class ClientAuthorities:
@@ -71,162 +122,156 @@ class ClientAuthorities:
     def __init__(
         self, certificates: Sequence[x509.Certificate], crls: Sequence[x509.CertificateRevocationList]
     ) -> None:
-        """`crls` are by these CAs; with none at all, nobody is asked whether a certificate is revoked."""
-        newest = {self._maker_of(crl, certificates): crl for crl in sorted(crls, key=lambda crl: crl.last_update_utc)}
+        """`crls` are by these CAs; with none at all, nobody is asked whether a certificate is revoked.
+
+        Raises ListenError for a CRL that none of them may have made, UNREADABLE for one that has no form.
+        """
+        made: dict[Maker, list[x509.Certificate]] = {}
+        for one in certificates:
+            made.setdefault(_maker_in(one), []).append(one)
+        newest = {_maker_of(crl, made): crl for crl in sorted(crls, key=lambda crl: crl.last_update_utc)}
         self._has_crls = bool(crls)
-        self._authorities = [
-            _Authority(one, _read_crl(newest[place]) if place in newest else None)
-            for place, one in enumerate(certificates)
-        ]
+        self._authorities = {
+            maker: _Authority(tuple(of_one), _read_crl(newest[maker]) if maker in newest else None)
+            for maker, of_one in made.items()
+        }
+        self._makers: dict[x509.Name, list[Maker]] = {}
+        for maker in made:
+            self._makers.setdefault(maker[0], []).append(maker)
         self.certificates_pem = b"".join(one.public_bytes(Encoding.PEM) for one in certificates).decode()
         self.crls_pem = b"".join(crl.public_bytes(Encoding.PEM) for crl in newest.values())
 
-    @staticmethod
-    def _maker_of(crl: x509.CertificateRevocationList, certificates: Sequence[x509.Certificate]) -> int:
-        """The place of the CA that signed a CRL. Raises ListenError where none did."""
-        named = [place for place, one in enumerate(certificates) if one.subject == crl.issuer]
-        for place in named:
-            if _is_signed_by(crl, certificates[place]):
-                return place
-        name = crl.issuer.rfc4514_string()
-        why = "but with the key of another CA" if named else "which is no CA in tls.clients.ca"
-        raise ListenError(f"{_CRL}: the CRL is issued by {name!r}, {why}")
-
-    def judge(self, der: bytes, now: datetime) -> Proof | Fault:
-        """The proof that a certificate is, or what is wrong with it at `now`."""
+    def read(self, der: bytes) -> ShownCertificate | Fault:
+        """A certificate with the CA that signed it; what is wrong with it where none did."""
         try:
             certificate = x509.load_der_x509_certificate(der)
             identity = identity_of(certificate)
             serial, issuer = certificate.serial_number, certificate.issuer
-        except (ValueError, TypeError, x509.DuplicateExtension, x509.InvalidVersion, x509.UnsupportedGeneralNameType):
+        except UNREADABLE:
             return Fault.UNUSABLE
-        signed_by = (one for one in self._authorities if one.certificate.subject == issuer)
-        authority = next((one for one in signed_by if _is_issued_by(certificate, one.certificate)), None)
+        for maker in self._makers.get(issuer, ()):
+            if _is_issued_by(certificate, self._authorities[maker].certificates[0]):
+                times = certificate.not_valid_before_utc, certificate.not_valid_after_utc
+                return ShownCertificate(identity, serial, *times, maker)
+        return Fault.UNKNOWN_CA
+
+    def judge(self, shown: ShownCertificate, now: datetime) -> Proof | Fault:
+        """The proof that a certificate is, or what is wrong with it, by these CAs and their CRLs at `now`.
+
+        It may have been read by other CAs: one that has its key and subject has signed it, too.
+        """
+        authority = self._authorities.get(shown.maker)
         if authority is None:
             return Fault.UNKNOWN_CA
-        begins = max(certificate.not_valid_before_utc, authority.certificate.not_valid_before_utc)
-        ends = min(certificate.not_valid_after_utc, authority.certificate.not_valid_after_utc)
-        if now > ends:
+        until = authority.until(now)
+        if now > shown.ends or (until is None and authority.ends < now):
             return Fault.EXPIRED
-        if now < begins:
+        if now < shown.begins or until is None:
             return Fault.NOT_YET_VALID
+        until = min(until, shown.ends)
         if self._has_crls:
             crl = authority.crl
             if crl is None or not crl.begins <= now <= crl.ends:
                 return Fault.NO_VALID_CRL
-            if serial in crl.serials:
+            if shown.serial in crl.serials:
                 return Fault.REVOKED
-            ends = min(ends, crl.ends)
-        return Proof(identity, ends.timestamp())
+            until = min(until, crl.ends)
+        return Proof(shown.identity, until.timestamp())
 
     def notes(self, now: datetime) -> Iterator[str]:
         """Troubles that are there or will be soon, as sentences."""
-        for one in self._authorities:
-            name = one.certificate.subject.rfc4514_string()
-            if one.certificate.not_valid_after_utc - now < _SOON:
-                yield f"{_CA}: the CA {name!r} ends at {_shown(one.certificate.not_valid_after_utc)}: renew it"
-            if self._has_crls and one.crl is None:
-                yield f"{_CRL}: there is no CRL of {name!r}: all certificates of this CA are refused"
-        yield from (trouble for trouble, since in self.troubles_to_come.items() if since < now)
+        for one in self._authorities.values():
+            if one.ends - now < _SOON:
+                yield f"{CA}: the CA {one.name} ends at {_shown(one.ends)}: renew it"
+        yield from (trouble.text for trouble in self.troubles if trouble.is_there(now))
+        for makers in self._makers.values():
+            if len(makers) > 1:
+                yield from _notes_on_namesakes([self._authorities[maker] for maker in makers])
 
     @property
-    def troubles_to_come(self) -> dict[str, datetime]:
-        """Sentences that become true when the time of a CRL is over, and when that is."""
-        return {
-            f"{_CRL}: the CRL of {one.certificate.subject.rfc4514_string()!r} was to be renewed by "
-            f"{_shown(one.crl.ends)}: client certificates of this CA are refused": one.crl.ends
-            for one in self._authorities
-            if one.crl is not None
-        }
+    def troubles(self) -> list[Trouble]:
+        """All that a CRL lacks or will."""
+        return [trouble for one in self._authorities.values() for trouble in self._troubles_of(one)]
+
+    def _troubles_of(self, one: _Authority) -> Iterator[Trouble]:
+        so = "client certificates of this CA are refused"
+        if not self._has_crls:
+            return
+        if one.crl is None:
+            yield Trouble(f"{CRL}: there is no CRL of {one.name}: {so}", ends=one.ends)
+            return
+        begins, ends = one.crl.begins, one.crl.ends
+        ahead = f"{CRL}: the CRL of {one.name} begins at {_shown(begins)} only: {so} until then; compare both clocks"
+        yield Trouble(ahead, ends=begins)
+        over = f"{CRL}: the CRL of {one.name} was to be renewed by {_shown(ends)}: {so}"
+        yield Trouble(over, begins=ends)
 
     @property
     def first_end(self) -> datetime:
         """When the first of the CAs ends."""
-        return min(one.certificate.not_valid_after_utc for one in self._authorities)
+        return min(one.ends for one in self._authorities.values())
+
+    @property
+    def first_crl_end(self) -> datetime | None:
+        """When the first of the CRLs has to be renewed; None where there is none."""
+        return min((one.crl.ends for one in self._authorities.values() if one.crl is not None), default=None)
 
 
-def read_authorities(ca: Path, crl: Path | None) -> ClientAuthorities:
-    """Read both files. Raises ListenError that says what is wrong with which."""
-    content = _read(_CA, ca, _MOST_CA_BYTES)
-    try:
-        certificates = x509.load_pem_x509_certificates(content)
-    except ValueError as error:
-        raise ListenError(f"{_CA}: {ca} contains no certificates in PEM form: {error}") from error
-    if len(certificates) > _MOST_AUTHORITIES:
-        raise ListenError(f"{_CA}: {ca} contains {len(certificates)} certificates: at most {_MOST_AUTHORITIES}")
-    for one in certificates:
-        if not _is_ca(one):
-            name = one.subject.rfc4514_string()
-            raise ListenError(f"{_CA}: {ca}: the certificate of {name!r} is no CA's (basicConstraints CA:TRUE)")
-    crls = [] if crl is None else _crls_of(crl, _read(_CRL, crl, _MOST_CRL_BYTES))
-    try:
-        return ClientAuthorities(certificates, crls)
-    except ValueError as error:
-        raise ListenError(f"{_CRL}: {crl} cannot be read: {error}") from error
-    except ListenError as error:
-        raise ListenError(f"{error} ({crl})") from error
-
-
-def _read(key: str, path: Path, most: int) -> bytes:
-    try:
-        with path.open("rb") as file:
-            content = file.read(most + 1)
-    except OSError as error:
-        raise ListenError(f"{key}: {path} cannot be read: {error.strerror or error}") from error
-    if len(content) > most:
-        raise ListenError(f"{key}: {path} is too large: at most {most >> 20} MiB")
-    return content
-
-
-def _crls_of(path: Path, content: bytes) -> list[x509.CertificateRevocationList]:
-    """The CRLs in a file: one as DER, or any number as PEM."""
-    try:
-        if _PEM in content:
-            crls = [x509.load_pem_x509_crl(_CRL_BEGINS + part) for part in content.split(_CRL_BEGINS)[1:]]
-        else:
-            crls = [x509.load_der_x509_crl(content)]
-        for crl in crls:
-            _check_crl(path, crl)
-    except ValueError as error:
-        raise ListenError(f"{_CRL}: {path} is no CRL in PEM or DER form: {error}") from error
-    if not crls:
-        raise ListenError(f"{_CRL}: {path} contains no CRL in PEM form")
-    return crls
-
-
-def _check_crl(path: Path, crl: x509.CertificateRevocationList) -> None:
-    """Refuse a CRL that does not speak for all certificates of its CA (RFC 5280 section 5.2), or for ever."""
-    extensions = crl.extensions
-    for kind, what in ((x509.DeltaCRLIndicator, "a delta CRL"), (x509.IssuingDistributionPoint, "a part of a CRL")):
-        try:
-            found = extensions.get_extension_for_class(kind).value
-        except x509.ExtensionNotFound:
-            continue
-        if not isinstance(found, x509.IssuingDistributionPoint) or _is_partial(found):
-            raise ListenError(f"{_CRL}: {path} is {what}: name the full one")
-    if crl.next_update_utc is None:
-        raise ListenError(f"{_CRL}: {path} does not say by when it is renewed (nextUpdate): it could never be too old")
-
-
-def _is_partial(scope: x509.IssuingDistributionPoint) -> bool:
-    return bool(
-        scope.only_contains_ca_certs
-        or scope.only_contains_attribute_certs
-        or scope.indirect_crl
-        or scope.only_some_reasons
+def _notes_on_namesakes(authorities: Sequence[_Authority]) -> Iterator[str]:
+    """Of CAs with one subject and several keys, which TLS tells apart by key identifiers alone."""
+    name = authorities[0].name
+    yield (
+        f"{CA}: {len(authorities)} CAs are called {name}, each with its own key: TLS may refuse certificates of theirs "
+        "that have no authorityKeyIdentifier"
     )
+    if not all(_has(one, x509.SubjectKeyIdentifier) for each in authorities for one in each.certificates):
+        yield f"{CA}: a CA called {name} has no subjectKeyIdentifier: TLS may refuse its certificates; make it anew"
+    if not all(each.crl is None or each.crl.has_key_identifier for each in authorities):
+        yield (
+            f"{CRL}: a CRL of {name} has no authorityKeyIdentifier: TLS may take it for the other CA's, and refuse "
+            "certificates; make it anew (crl_extensions of openssl)"
+        )
+
+
+def _maker_in(certificate: x509.Certificate) -> Maker:
+    key = certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return certificate.subject, key
+
+
+def _maker_of(crl: x509.CertificateRevocationList, made: dict[Maker, list[x509.Certificate]]) -> Maker:
+    """The CA that signed a CRL. Raises ListenError where none did, or may."""
+    named = [maker for maker in made if maker[0] == crl.issuer]
+    name = crl.issuer.rfc4514_string()
+    for maker in named:
+        if _is_signed_by(crl, made[maker][0]):
+            if all(_may(one, signs_crls=True) for one in made[maker]):
+                return maker
+            raise ListenError(f"{CRL}: {name!r} has a certificate in {CA} that may sign no CRLs (keyUsage cRLSign)")
+    why = f"but with the key of another CA than in {CA}" if named else f"which is no CA in {CA}"
+    raise ListenError(f"{CRL}: the CRL is issued by {name!r}, {why}")
+
+
+def may_sign_certificates(authority: x509.Certificate) -> bool:
+    """Whether keyUsage, where there is any, has keyCertSign (RFC 5280 section 4.2.1.3)."""
+    return _may(authority, signs_crls=False)
+
+
+def _may(authority: x509.Certificate, *, signs_crls: bool) -> bool:
+    try:
+        usage = authority.extensions.get_extension_for_class(x509.KeyUsage).value
+    except x509.ExtensionNotFound:
+        return True
+    return usage.crl_sign if signs_crls else usage.key_cert_sign
+
+
+def _has(one: x509.Certificate | x509.CertificateRevocationList, kind: type[x509.ExtensionType]) -> bool:
+    return any(isinstance(extension.value, kind) for extension in one.extensions)
 
 
 def _read_crl(crl: x509.CertificateRevocationList) -> _Crl:
-    ends = crl.next_update_utc or datetime.min.replace(tzinfo=UTC)
-    return _Crl(crl.last_update_utc, ends, frozenset(one.serial_number for one in crl))
-
-
-def _is_ca(certificate: x509.Certificate) -> bool:
-    try:
-        return certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
-    except (x509.ExtensionNotFound, ValueError):
-        return False
+    ends = crl.next_update_utc or _ALWAYS
+    serials = frozenset(one.serial_number for one in crl)
+    return _Crl(crl.last_update_utc, ends, serials, _has(crl, x509.AuthorityKeyIdentifier))
 
 
 def _is_issued_by(certificate: x509.Certificate, authority: x509.Certificate) -> bool:
@@ -238,9 +283,10 @@ def _is_issued_by(certificate: x509.Certificate, authority: x509.Certificate) ->
 
 
 def _is_signed_by(crl: x509.CertificateRevocationList, authority: x509.Certificate) -> bool:
+    key = cast("CertificateIssuerPublicKeyTypes", authority.public_key())
     try:
-        return crl.is_signature_valid(authority.public_key())  # type: ignore[arg-type]
-    except (ValueError, TypeError, UnsupportedAlgorithm):
+        return crl.is_signature_valid(key)
+    except (ValueError, TypeError, UnsupportedAlgorithm):  # TypeError: a key that signs nothing, as X25519
         return False
 
 

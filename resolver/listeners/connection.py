@@ -56,6 +56,7 @@ class ClientConnection(asyncio.Protocol):
         self.client = ""
         self.speaks_for_itself = False
         self._proved = ""  # the client name that its certificate gives
+        self._may_claim = True  # as it may not who has shown one, whatever is in it
         self.is_finishing = False
         self._layer = NEW
         self._transport: asyncio.Transport | None = None
@@ -220,10 +221,11 @@ class ClientConnection(asyncio.Protocol):
         """Whether the client's certificate, or that it has none, is good enough. What it proves is kept."""
         if self.listener.admission is None:
             return True
-        proved = self.listener.admission.admit(self, tls.client_certificate)
-        if proved is None:
+        admitted = self.listener.admission.admit(self, tls.client_certificate)
+        if admitted is None:
             return False
-        self._proved = proved if self._is_clients_tls else ""  # a proxy's says nothing of those that it asks for
+        if self._is_clients_tls:  # a proxy's says nothing of those that it asks for
+            self._proved, self._may_claim = admitted.name, admitted.may_claim
         return True
 
     def _end_handshake(self) -> None:
@@ -240,9 +242,10 @@ class ClientConnection(asyncio.Protocol):
     def asker(self, name: str = "") -> Client:
         """The client whose queries come by it, as far as the connection says.
 
-        `name` is the one it gives itself, which counts where it proves none.
+        `name` is the one it gives itself, which counts where it has shown no certificate.
         """
-        client = self.listener.pipeline.clients.at(self.client, self._proved or name)
+        name = name if self._may_claim else self._proved
+        client = self.listener.pipeline.clients.at(self.client, name)
         return client.itself() if self.speaks_for_itself else client
 
     @property

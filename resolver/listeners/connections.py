@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Protocol
 
 from resolver.answering.client_networks import Networks, take_off
@@ -34,11 +35,22 @@ class Proving(Protocol):
         """End it, with a word to its client."""
 
 
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """Client that may go on. `name` is the client name that it proves, "" for none.
+
+    `may_claim`: a name that it gives itself may count, since it has shown no certificate.
+    """
+
+    name: str
+    may_claim: bool
+
+
 class Admission(Protocol):
     """Judge of clients' certificates, where they are asked for one (resolver.listeners.proofs)."""
 
-    def admit(self, connection: Proving, certificate: bytes | None) -> str | None:
-        """The client name that a certificate (DER) proves, "" for none; None where the connection must not go on."""
+    def admit(self, connection: Proving, certificate: bytes | None) -> Admitted | None:
+        """Judge what a client shows (DER), or that it shows nothing; None where the connection must not go on."""
 
     def release(self, connection: Proving) -> None:
         """Forget a connection that has ended."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from collections import Counter
 from dataclasses import replace
@@ -34,7 +35,7 @@ class EncryptedListeners:
         ignore_senseless_names()
         certificate, private_key = Path(settings.certificate), Path(settings.private_key)
         of_dot, of_doh = (ServerContext(certificate, private_key, protocols) for protocols in (DOT, DOH))
-        self._contexts = (of_dot, of_doh)
+        self._contexts = [context for context, sockets in ((of_dot, dot), (of_doh, doh)) if sockets]
         self._suffix = f".{settings.server_name}" if settings.server_name else ""
         handshakes = Handshakes(plain.limits.tls_handshakes, plain.counters.dropped)
         self._proofs = _proofs_by(settings.clients, plain.counters.dropped)
@@ -47,18 +48,27 @@ class EncryptedListeners:
         ]
 
     def renew(self) -> None:
-        """Read the certificate (again), with the CAs and CRLs of clients' ones. May run beside the loop.
+        """Read the certificate (again), with the CAs and CRLs of clients' ones. Raises ListenError.
 
-        Raises ListenError, and goes on with the old ones, if there are any.
+        It goes on with the old ones then, if there are any. May run beside the loop, one at a time.
         """
-        clients = None if self._proofs is None else self._proofs.renew()
+        if self._proofs is None:
+            for context in self._contexts:
+                context.renew()
+            return
+        self._contexts[0].look()  # first: without a pair, nobody need read CRLs, which are large, once a second
+        authorities = self._proofs.read()
+        check = self._proofs.check_by(authorities)
         for context in self._contexts:
-            context.renew(clients)
+            context.renew(check)
+        self._proofs.use(authorities)
 
-    def look_at_clients(self) -> None:
+    async def look_at_clients(self) -> None:
         """End the connections whose client's certificate would not be taken now. To be called every second or so."""
-        if self._proofs is not None:
-            self._proofs.look()
+        while True:
+            if self._proofs is None or not self._proofs.look():
+                return
+            await asyncio.sleep(0)  # queries have their turn
 
     @property
     def are_open(self) -> bool:

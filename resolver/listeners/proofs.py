@@ -7,6 +7,7 @@ or that of its CRL is over. Imports cryptography: only for whoever has `tls.clie
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections import Counter
 from collections.abc import Callable
@@ -15,13 +16,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from resolver.config.client_authorities import ClientAuthorities, Fault, Proof, read_authorities
+from resolver.config.client_authorities import ClientAuthorities, Fault, Proof, ShownCertificate
+from resolver.config.client_authority_files import AuthorityFiles
 from resolver.config.settings import ClientCertificates
-from resolver.listeners.connections import Proving
+from resolver.listeners.connections import Admitted, Proving
 from resolver.listeners.tls import ClientCheck
 from resolver.policy.proved_names import PROVED
 
 _COUNTED: Final = "client_certificate_"  # and why it was refused
+_AT_ONCE: Final = 100  # connections that are judged before queries have their turn
 
 
 def _now() -> datetime:
@@ -29,8 +32,8 @@ def _now() -> datetime:
 
 
 @dataclass(frozen=True, slots=True)
-class _Shown:
-    certificate: bytes  # DER
+class _Held:
+    shown: ShownCertificate
     until: float  # Unix time
 
 
@@ -40,67 +43,90 @@ class Proofs:
     def __init__(
         self, settings: ClientCertificates, dropped: Counter[str], *, clock: Callable[[], datetime] = _now
     ) -> None:
-        """`dropped` counts what is refused, by reason. Nobody is admitted before `renew` has read the CAs."""
-        self._settings = settings
+        """`dropped` counts what is refused, by reason. Nobody is admitted before there are CAs to use."""
+        self._files = AuthorityFiles(Path(settings.ca), Path(settings.crl) if settings.crl else None)
+        self._is_required = settings.required
         self._dropped = dropped
         self._clock = clock
         self._authorities: ClientAuthorities | None = None
-        self._open: dict[Proving, _Shown] = {}
+        self._open: dict[Proving, _Held] = {}
+        self._due: dict[Proving, None] = {}  # of these, who are to be judged again, in that order
         self._next_end = math.inf
         self._has_changed = False
 
-    def renew(self) -> ClientCheck:
-        """Read CAs and CRLs again; give what TLS is to check. Raises ListenError, and goes on with the old ones.
+    def read(self) -> ClientAuthorities:
+        """Read CAs and CRLs (again), and go on with the old ones. May run beside the loop. Raises ListenError."""
+        return self._files.read()
 
-        May run beside the loop: open connections are judged anew by the next `look`.
-        """
-        settings = self._settings
-        authorities = read_authorities(Path(settings.ca), Path(settings.crl) if settings.crl else None)
-        self._authorities, self._has_changed = authorities, True
-        return ClientCheck(authorities.certificates_pem, authorities.crls_pem, settings.required)
+    def check_by(self, authorities: ClientAuthorities) -> ClientCheck:
+        """What TLS is to check by CAs."""
+        return ClientCheck(authorities.certificates_pem, authorities.crls_pem, self._is_required)
 
-    def admit(self, connection: Proving, certificate: bytes | None) -> str | None:
-        """The client name that a certificate (DER) proves, "" for none; None where the connection must not go on."""
+    def use(self, authorities: ClientAuthorities) -> None:
+        """Judge by CAs from now on. May run beside the loop: open connections are judged anew by the next `look`."""
+        if authorities is not self._authorities:
+            self._authorities = authorities
+            self._has_changed = True
+
+    def admit(self, connection: Proving, certificate: bytes | None) -> Admitted | None:
+        """Judge what a client shows (DER), or that it shows nothing; None where the connection must not go on."""
         if certificate is None:
-            if not self._settings.required:
-                return ""
+            if not self._is_required:
+                return Admitted("", may_claim=True)
             self._count(Fault.MISSING)
             return None
         judged = self._judged(certificate)
         if isinstance(judged, Fault):
             self._count(judged)
             return None
-        self._keep(connection, certificate, judged)
-        return f"{PROVED}{judged.identity}" if judged.identity else ""
+        shown, proof = judged
+        self._keep(connection, shown, proof)
+        return Admitted(f"{PROVED}{proof.identity}" if proof.identity else "", may_claim=False)
+
+    def _judged(self, certificate: bytes) -> tuple[ShownCertificate, Proof] | Fault:
+        if self._authorities is None:
+            return Fault.UNKNOWN_CA
+        shown = self._authorities.read(certificate)
+        if isinstance(shown, Fault):
+            return shown
+        proof = self._authorities.judge(shown, self._clock())
+        return proof if isinstance(proof, Fault) else (shown, proof)
 
     def release(self, connection: Proving) -> None:
         """Forget a connection that has ended."""
         self._open.pop(connection, None)
+        self._due.pop(connection, None)
 
-    def look(self) -> None:
-        """End the connections whose certificate would not be taken now. Called every second or so."""
-        now = self._clock().timestamp()
-        if not self._has_changed and now < self._next_end:
+    def look(self) -> bool:
+        """End connections whose certificate would not be taken now: a hundred are judged; whether more are to be.
+
+        Called every second or so, and at once again while there are more.
+        """
+        now = self._clock()
+        seconds = now.timestamp()
+        if self._has_changed:
+            self._has_changed = False
+            self._due = dict.fromkeys(self._open)
+        if seconds >= self._next_end:
+            self._due.update((one, None) for one, held in self._open.items() if held.until <= seconds)
+            self._next_end = min((held.until for held in self._open.values() if held.until > seconds), default=math.inf)
+        for connection in tuple(itertools.islice(self._due, _AT_ONCE)):
+            del self._due[connection]
+            self._judge_again(connection, now)
+        return bool(self._due)
+
+    def _judge_again(self, connection: Proving, now: datetime) -> None:
+        shown = self._open[connection].shown
+        judged = Fault.UNKNOWN_CA if self._authorities is None else self._authorities.judge(shown, now)
+        if isinstance(judged, Proof):
+            self._keep(connection, shown, judged)
             return
-        looks_at_all, self._has_changed = self._has_changed, False
-        self._next_end = math.inf
-        for connection, shown in tuple(self._open.items()):
-            if not looks_at_all and now < shown.until:
-                self._next_end = min(self._next_end, shown.until)
-                continue
-            judged = self._judged(shown.certificate)
-            if isinstance(judged, Proof):
-                self._keep(connection, shown.certificate, judged)
-            else:
-                self._count(judged)
-                del self._open[connection]
-                connection.close()
+        self._count(judged)
+        del self._open[connection]
+        connection.close()
 
-    def _judged(self, certificate: bytes) -> Proof | Fault:
-        return Fault.UNKNOWN_CA if self._authorities is None else self._authorities.judge(certificate, self._clock())
-
-    def _keep(self, connection: Proving, certificate: bytes, proof: Proof) -> None:
-        self._open[connection] = _Shown(certificate, proof.until)
+    def _keep(self, connection: Proving, shown: ShownCertificate, proof: Proof) -> None:
+        self._open[connection] = _Held(shown, proof.until)
         self._next_end = min(self._next_end, proof.until)
 
     def _count(self, fault: Fault) -> None:

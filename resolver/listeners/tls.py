@@ -27,8 +27,8 @@ DOH: Final = ("h2", "http/1.1")
 
 # Errors of a certificate (OpenSSL's x509_vfy.h, X509_V_ERR_...), as those of resolver.config.client_authorities.
 _FAULTS: Final = {
-    **dict.fromkeys((2, 18, 19, 20, 21, 24, 27, 28), "unknown_ca"),
-    **dict.fromkeys((3, 5, 8, 11, 12, 15, 16, 33, 44), "no_valid_crl"),
+    **dict.fromkeys((2, 7, 18, 19, 20, 21, 24, 27, 28, 29, 30, 31, 32), "unknown_ca"),
+    **dict.fromkeys((3, 5, 8, 11, 12, 15, 16, 33, 35, 36, 44), "no_valid_crl"),
     9: "not_yet_valid",
     10: "expired",
     23: "revoked",
@@ -73,6 +73,10 @@ class ServerContext:
         self._clients: ClientCheck | None = None
         self._protocols = protocols
 
+    def look(self) -> None:
+        """Read the pair, and change nothing. Raises ListenError where it cannot be used."""
+        load_pair(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), *self._files)
+
     def renew(self, clients: ClientCheck | None = None) -> None:
         """Read the pair again; another one is used from now on. Raises ListenError; the old one stays in force then.
 
@@ -82,7 +86,7 @@ class ServerContext:
         resumed: a context that had a pair of RSA and is given one of ECDSA would go on showing both. So does another
         check of clients: no session outlives the CAs and CRLs that it was begun under.
         """
-        content = [file.read_bytes() for file in self._files if file.is_file()]
+        content = [_octets_of(file) for file in self._files]
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         load_pair(context, *self._files)
         if content == self._content and clients == self._clients:
@@ -96,6 +100,13 @@ class ServerContext:
         if clients is not None:
             clients.put_into(context)
         self.context, self._content, self._clients = context, content, clients
+
+
+def _octets_of(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError:  # whoever loads it says why
+        return b""
 
 
 def ignore_senseless_names() -> None:

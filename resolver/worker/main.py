@@ -33,6 +33,7 @@ from resolver.system.child_process import ignore_signals
 from resolver.telemetry.counters import Counters
 from resolver.telemetry.query_events import QueryEvents
 from resolver.telemetry.recording import Recording
+from resolver.worker.certificates import Certificates
 from resolver.worker.messages import WORKER_CHANNEL, Descriptors, Listening, PolicyInForce, Serve, WorkerTrouble
 from resolver.worker.orders import Orders
 from resolver.worker.parts import AnsweringParts
@@ -97,8 +98,10 @@ class Worker:
         )
         streams = [StreamListener(socket.socket(fileno=fd), context) for fd in first.sockets.tcp]
         encrypted = _encrypted_listeners(first.sockets, settings.encrypted, context)
+        certificates = None
         if encrypted is not None:  # without a certificate that can be used they wait for one
-            await orders.renew_certificate(encrypted)
+            certificates = Certificates(self._channel, encrypted)
+            await certificates.read()
             streams += encrypted.listeners
         for stream in streams:
             await stream.start()
@@ -109,9 +112,11 @@ class Worker:
         self._channel.answer(request, PolicyInForce(parts.pipeline.snapshot.revision))
         drain = asyncio.Event()
         loop.add_signal_handler(signal.SIGTERM, drain.set)
-        obeying = asyncio.ensure_future(orders.obey())
+        obeying = asyncio.ensure_future(orders.obey(certificates))
         obeying.add_done_callback(lambda _: drain.set())
-        keeping = asyncio.ensure_future(upkeep.run(parts, encrypted))
+        tasks = [obeying, asyncio.ensure_future(upkeep.run(parts, encrypted))]
+        if certificates is not None:
+            tasks.append(asyncio.ensure_future(certificates.run()))
         await drain.wait()
         for datagram in datagrams:
             datagram.stop()
@@ -119,7 +124,7 @@ class Worker:
             stream.stop()
         connections.drain()
         await _drained(parts, connections)
-        for task in (obeying, keeping):
+        for task in tasks:
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await task

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from resolver.errors import ListenError, SnapshotError, SubjectsError
+from resolver.errors import SnapshotError, SubjectsError
 from resolver.policy.snapshot import PolicyMemory, PolicySnapshot
 from resolver.snapshot.clocks import now
 from resolver.snapshot.journal_places import Position
@@ -14,8 +13,8 @@ from resolver.snapshot.manifests import read_manifest
 from resolver.snapshot.snapshot_file import open_snapshot
 from resolver.snapshot.subjects_file import JournalReader, subjects_at
 from resolver.system.channel import MessageChannel, Refusal
+from resolver.worker.certificates import Certificates
 from resolver.worker.messages import (
-    CertificateUnusable,
     Counts,
     Flush,
     Flushed,
@@ -33,9 +32,6 @@ from resolver.worker.messages import (
 )
 from resolver.worker.parts import AnsweringParts
 
-if TYPE_CHECKING:
-    from resolver.listeners.encrypted import EncryptedListeners
-
 
 class Orders:
     """Orders of the supervisor to one worker, carried out once it has its parts."""
@@ -45,11 +41,13 @@ class Orders:
         self._channel = channel
         self._parts = parts
         self._memory = memory
-        self._encrypted: EncryptedListeners | None = None
         self._journal: JournalReader | None = None
 
-    async def obey(self) -> None:
-        """Carry out one order after the other, until told to stop or until the supervisor is gone."""
+    async def obey(self, certificates: Certificates | None) -> None:
+        """Carry out one order after the other, until told to stop or until the supervisor is gone.
+
+        `certificates` has who serves DoT and DoH.
+        """
         async for received in self._channel.heard():
             match received.message:
                 case UsePolicy(manifest):
@@ -59,7 +57,8 @@ class Orders:
                 case Flush(name, below):
                     self._channel.answer(received.request, Flushed(self._parts.flush(name, below=below)))
                 case RenewCertificate():
-                    await self.renew_certificate(self._encrypted)
+                    if certificates is not None:
+                        certificates.ask()
                 case UseUpstreams(settings):
                     self._parts.use_upstreams(settings)
                 case UsePseudonyms(periods):
@@ -74,16 +73,6 @@ class Orders:
     def tell_counts(self) -> None:
         """Tell the counters, for the log."""
         self._channel.tell(Counts(self._parts.counts))
-
-    async def renew_certificate(self, encrypted: EncryptedListeners | None) -> None:
-        """Read the certificates of these listeners (again), now and whenever it is ordered. Read beside the loop."""
-        self._encrypted = encrypted
-        if encrypted is not None:
-            try:
-                await asyncio.to_thread(encrypted.renew)
-            except ListenError as error:
-                self._channel.tell(CertificateUnusable(str(error), encrypted.are_open))
-            encrypted.look_at_clients()
 
     async def _use_policy(self, manifest: Path) -> PolicyInForce | Refusal:
         """Swap the policy. Reading and checking it is done beside the loop, so that no query waits for the disk."""

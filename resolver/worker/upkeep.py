@@ -1,4 +1,4 @@
-"""A worker's upkeep beside queries: events sent, counts brought to their file, clock and certificate watched."""
+"""A worker's upkeep beside queries: events sent, counts brought to their file, clock and clients watched."""
 
 from __future__ import annotations
 
@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING
 
 from resolver.answering.garbage import Garbage, most_new
 from resolver.config.settings import WorkerSettings
-from resolver.errors import ListenError
 from resolver.snapshot.clocks import ClockWatch, now
 from resolver.system.channel import MessageChannel
 from resolver.system.discards import DISCARDS
 from resolver.telemetry.counter_file import CounterFile, MemoryCells
 from resolver.telemetry.query_events import FLUSH_SECONDS
-from resolver.worker.messages import CertificateFound, ClockSet, CountsHaveNoFile
+from resolver.worker.messages import ClockSet, CountsHaveNoFile
 from resolver.worker.parts import AnsweringParts
 
 if TYPE_CHECKING:
@@ -76,19 +75,11 @@ class Upkeep:
                 with contextlib.suppress(OSError):
                     counters.settle(await self._new_file())
             if encrypted is not None:
-                encrypted.look_at_clients()
-                if not encrypted.are_open:
-                    await self._look_for_certificate(encrypted)
+                await encrypted.look_at_clients()
             parts.sync_counts()
             if counters.store.used_share > _FULL_SHARE:
                 counters.move(await self.new_cells())
                 parts.pipeline.use(parts.pipeline.snapshot)  # answers and clients know the old cells
-
-    async def _look_for_certificate(self, encrypted: EncryptedListeners) -> None:
-        """See whether there is one by now: it may come later than we do. Read beside the loop."""
-        with contextlib.suppress(ListenError):
-            await asyncio.to_thread(encrypted.renew)
-            self._channel.tell(CertificateFound())
 
     def _look_at_clock(self, parts: AnsweringParts) -> None:
         by = self._watch.look()

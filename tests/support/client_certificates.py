@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,6 +13,8 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID, ObjectIdentifier
+
+from resolver.config.client_authorities import ClientAuthorities, Fault, Proof
 
 _UPN = ObjectIdentifier("1.3.6.1.4.1.311.20.2.3")
 DAY = timedelta(days=1)
@@ -28,6 +30,18 @@ def upn(text: str) -> x509.GeneralName:
     octets = text.encode()
     length = bytes((len(octets),)) if len(octets) < 128 else bytes((0x81, len(octets)))
     return x509.OtherName(_UPN, b"\x0c" + length + octets)
+
+
+def judged(authorities: ClientAuthorities, der: bytes, now: datetime | None = None) -> Proof | Fault:
+    """What comes of a certificate that is shown, at a time (now)."""
+    shown = authorities.read(der)
+    return shown if isinstance(shown, Fault) else authorities.judge(shown, now or datetime.now(UTC))
+
+
+def joined(file: Path, *parts: Path) -> Path:
+    """A file with all that is in others."""
+    file.write_bytes(b"".join(part.read_bytes() for part in parts))
+    return file
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,18 +76,31 @@ class ClientCertificate:
 class ClientAuthority:
     """A CA in a folder: `ca` and `crl` are its files."""
 
-    def __init__(self, folder: Path, name: str = "Clients of corp.example", *, ends_in: timedelta = 365 * DAY) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        name: str = "Clients of corp.example",
+        *,
+        begins_in: timedelta = -400 * DAY,
+        ends_in: timedelta = 365 * DAY,
+        key_of: ClientAuthority | None = None,
+        signs_certificates: bool = True,
+        signs_crls: bool = True,
+        has_identifiers: bool = True,
+    ) -> None:
+        """With `key_of`, it is that CA, renewed. `has_identifiers`: keys are named in whatever it signs."""
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self.ca, self.crl = folder / "clients-ca.pem", folder / "clients.crl"
-        self._key = ec.generate_private_key(ec.SECP256R1())
+        self._key = key_of._key if key_of else ec.generate_private_key(ec.SECP256R1())
         self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-        self._numbers = itertools.count(1)
+        self._numbers: Iterator[int] = key_of._numbers if key_of else itertools.count(1)
+        self._has_identifiers = has_identifiers
         now = datetime.now(UTC)
         usage = x509.KeyUsage(
-            key_cert_sign=True,
-            crl_sign=True,
-            digital_signature=False,
+            key_cert_sign=signs_certificates,
+            crl_sign=signs_crls,
+            digital_signature=True,
             content_commitment=False,
             key_encipherment=False,
             data_encipherment=False,
@@ -81,14 +108,21 @@ class ClientAuthority:
             encipher_only=False,
             decipher_only=False,
         )
-        self.x509 = (
-            self._builder(self._name, self._key.public_key(), now - 400 * DAY, now + ends_in)
+        builder = (
+            self._builder(self._name, self._key.public_key(), now + begins_in, now + ends_in)
             .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
             .add_extension(usage, critical=True)
-            .sign(self._key, hashes.SHA256())
         )
+        if has_identifiers:
+            identifier = x509.SubjectKeyIdentifier.from_public_key(self._key.public_key())
+            builder = builder.add_extension(identifier, critical=False)
+        self.x509 = builder.sign(self._key, hashes.SHA256())
         self.ca.write_bytes(self.x509.public_bytes(Encoding.PEM))
         self.write_crl()
+
+    @property
+    def _identifier(self) -> x509.AuthorityKeyIdentifier:
+        return x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
 
     def _builder(
         self, subject: x509.Name, key: ec.EllipticCurvePublicKey, begins: datetime, ends: datetime
@@ -118,6 +152,8 @@ class ClientAuthority:
         builder = builder.add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
         if names:
             builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
+        if self._has_identifiers:
+            builder = builder.add_extension(self._identifier, critical=False)
         made = builder.sign(self._key, hashes.SHA256())
         path = self.folder / f"client-{made.serial_number}"
         certificate, private_key = path.with_suffix(".pem"), path.with_suffix(".key")
@@ -142,6 +178,8 @@ class ClientAuthority:
             builder = builder.add_revoked_certificate(entry.build())
         for extension in extensions:
             builder = builder.add_extension(extension, critical=True)
+        if self._has_identifiers:
+            builder = builder.add_extension(self._identifier, critical=False)
         return builder.sign(self._key, hashes.SHA256())
 
     def write_crl(

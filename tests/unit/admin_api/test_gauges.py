@@ -12,7 +12,7 @@ from admin_api.api import gauges
 from admin_api.api.certificate_ends import CertificateEnds
 from admin_api.statistics.prometheus import GAUGES
 from resolver.config.settings import ClientCertificates
-from tests.support.client_certificates import DAY, ClientAuthority
+from tests.support.client_certificates import DAY, ClientAuthority, joined
 
 
 def test_each_gauge_that_is_taken_is_shown() -> None:
@@ -65,3 +65,18 @@ def test_the_cas_and_lists_of_clients_certificates_are_told_with_what_is_over(tm
     ends.renew()
     ends.read_missing()
     assert ends.troubles == [trouble]
+
+
+def test_a_ca_without_a_list_and_a_list_that_is_still_to_come_are_told(tmp_path: Path) -> None:
+    listed, other = ClientAuthority(tmp_path / "one"), ClientAuthority(tmp_path / "other", "Other")
+    both = joined(tmp_path / "both.pem", listed.ca, other.ca)
+    ends = CertificateEnds({"tls": None}, ClientCertificates(str(both), str(listed.crl)))
+    ends.read_missing()
+    [trouble] = ends.troubles
+    assert "there is no CRL of 'CN=Other': client certificates of this CA are refused" in trouble
+    both.write_bytes(listed.ca.read_bytes())
+    listed.write_crl(begins_in=DAY, ends_in=3 * DAY)
+    ends.renew()
+    ends.read_missing()
+    [trouble] = ends.troubles
+    assert "only: client certificates of this CA are refused until then; compare both clocks" in trouble

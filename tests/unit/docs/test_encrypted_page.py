@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import re
 import subprocess
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from resolver.config.client_authorities import Fault, Proof, read_authorities
+from resolver.config.client_authorities import Fault, Proof
+from resolver.config.client_authority_files import read_authorities
+from tests.support.client_certificates import judged
 
 _PAGE = Path(__file__).parents[3] / "docs" / "encrypted.md"
 
@@ -23,14 +24,14 @@ def test_its_commands_make_a_ca_whose_certificates_are_taken_until_they_are_revo
     def run(commands: str) -> None:
         subprocess.run(["/bin/sh", "-ec", commands], cwd=tmp_path, capture_output=True, check=True, timeout=60)
 
-    def judged() -> Proof | Fault:
+    def shown_now() -> Proof | Fault:
         shown = x509.load_pem_x509_certificate((tmp_path / "alice.pem").read_bytes())
         authorities = read_authorities(tmp_path / "ca.pem", tmp_path / "clients.crl")
-        return authorities.judge(shown.public_bytes(Encoding.DER), datetime.now(UTC))
+        return judged(authorities, shown.public_bytes(Encoding.DER))
 
     run(authority + device)
-    proof = judged()
+    proof = shown_now()
     assert isinstance(proof, Proof)
     assert proof.identity == "alice@corp.example"
     run(revoke)
-    assert judged() is Fault.REVOKED
+    assert shown_now() is Fault.REVOKED

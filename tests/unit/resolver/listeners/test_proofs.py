@@ -40,34 +40,51 @@ class Office:
     def look_in(self, passed: timedelta) -> None:
         """Let time pass, and look."""
         self.now += passed
-        self.proofs.look()
+        self.look()
+
+    def look(self) -> int:
+        """Look until nobody is left to be judged; how many turns that takes."""
+        turns = 1
+        while self.proofs.look():
+            turns += 1
+        return turns
+
+    def read(self) -> None:
+        """Read the files, and judge by them."""
+        self.proofs.use(self.proofs.read())
+
+    def name_of(self, connection: Connection, certificate: bytes | None) -> str | None:
+        """The client name that is proved; None where it is not admitted."""
+        admitted = self.proofs.admit(connection, certificate)
+        return None if admitted is None else admitted.name
 
 
 @pytest.fixture
 def office(tmp_path: Path) -> Office:
     """One whose CA has been read."""
     made = Office(tmp_path / "ca")
-    made.proofs.renew()
+    made.read()
     return made
 
 
 def test_nobody_is_admitted_by_a_certificate_before_the_cas_are_read(tmp_path: Path) -> None:
     office = Office(tmp_path / "ca")
     shown = office.authority.issue(mail("a@x.example"))
-    assert office.proofs.admit(Connection(), shown.der) is None
-    assert office.proofs.admit(Connection(), None) == ""
-    office.proofs.renew()
-    assert office.proofs.admit(Connection(), shown.der) == "proved:a@x.example"
+    assert office.name_of(Connection(), shown.der) is None
+    assert office.name_of(Connection(), None) == ""
+    office.read()
+    assert office.name_of(Connection(), shown.der) == "proved:a@x.example"
     assert office.dropped == {"client_certificate_unknown_ca": 1}
 
 
 def test_without_a_certificate_or_a_usable_name_in_it_nobody_is_proved(office: Office, tmp_path: Path) -> None:
-    assert office.proofs.admit(Connection(), None) == ""
-    assert office.proofs.admit(Connection(), office.authority.issue().der) == ""
+    assert office.name_of(Connection(), None) == ""
+    assert office.name_of(Connection(), office.authority.issue().der) == ""
     strict = Office(tmp_path / "strict", required=True)
-    assert strict.proofs.renew().required
-    assert strict.proofs.admit(Connection(), None) is None
-    assert strict.proofs.admit(Connection(), strict.authority.issue().der) == ""
+    strict.read()
+    assert strict.proofs.check_by(strict.proofs.read()).required
+    assert strict.name_of(Connection(), None) is None
+    assert strict.name_of(Connection(), strict.authority.issue().der) == ""
     assert strict.dropped == {"client_certificate_missing": 1}
 
 
@@ -91,7 +108,7 @@ def test_a_new_list_in_time_keeps_a_connection(office: Office) -> None:
     connection = Connection()
     office.proofs.admit(connection, office.authority.issue(mail("a@x.example")).der)
     office.authority.write_crl(ends_in=5 * DAY)
-    office.proofs.renew()
+    office.read()
     office.look_in(3 * DAY)
     assert connection.closed == 0
 
@@ -105,8 +122,8 @@ def test_what_is_read_anew_ends_connections_that_are_open_and_not_those_that_are
     office.authority.write_crl(shown[1:])
     office.look_in(HOUR)
     assert revoked.closed == 0  # nobody has said that there is a new list
-    office.proofs.renew()
-    office.proofs.look()
+    office.read()
+    office.look()
     assert (kept.closed, revoked.closed, gone.closed) == (0, 1, 0)
     assert office.dropped == {"client_certificate_revoked": 1}
 
@@ -117,9 +134,59 @@ def test_a_file_that_cannot_be_read_leaves_the_last_good_ones_in_force(office: O
     office.proofs.admit(connection, shown.der)
     office.authority.crl.write_bytes(b"no list")
     with pytest.raises(ListenError, match=r"tls\.clients\.crl"):
-        office.proofs.renew()
+        office.read()
     office.look_in(HOUR)
     assert connection.closed == 0
-    assert office.proofs.admit(Connection(), shown.der) == "proved:a@x.example"
+    assert office.name_of(Connection(), shown.der) == "proved:a@x.example"
     office.look_in(DAY)
     assert connection.closed == 1
+
+
+def test_whoever_shows_a_certificate_has_no_name_but_what_it_proves(office: Office) -> None:
+    nothing = office.proofs.admit(Connection(), None)
+    unnamed = office.proofs.admit(Connection(), office.authority.issue().der)
+    assert nothing is not None
+    assert unnamed is not None
+    assert (nothing.name, nothing.may_claim) == ("", True)
+    assert (unnamed.name, unnamed.may_claim) == ("", False)
+
+
+def test_connections_are_judged_again_a_hundred_a_turn_and_each_once(office: Office) -> None:
+    shown, revoked = (office.authority.issue(mail(f"{name}@x.example")) for name in "ab")
+    kept, gone = ([Connection() for _ in range(125)] for _ in range(2))
+    for one, other in zip(kept, gone, strict=True):
+        office.proofs.admit(one, shown.der)
+        office.proofs.admit(other, revoked.der)
+    office.authority.write_crl([revoked])
+    office.read()
+    assert office.look() == 3
+    assert ({one.closed for one in kept}, {one.closed for one in gone}) == ({0}, {1})
+    assert office.dropped == {"client_certificate_revoked": 125}
+    office.now += 2 * DAY  # the list is over
+    assert office.look() == 2
+    assert {one.closed for one in kept} == {1}
+
+
+def test_one_that_ends_while_others_are_judged_is_judged_no_more(office: Office) -> None:
+    shown = office.authority.issue(mail("a@x.example"))
+    connections = [Connection() for _ in range(150)]
+    for one in connections:
+        office.proofs.admit(one, shown.der)
+    office.authority.write_crl([shown])
+    office.read()
+    assert office.proofs.look()
+    for one in connections[100:]:
+        office.proofs.release(one)
+    assert not office.proofs.look()
+    assert [one.closed for one in connections] == [1] * 100 + [0] * 50
+
+
+def test_files_that_have_not_changed_judge_nobody_again(office: Office) -> None:
+    first = office.proofs.read()
+    office.proofs.use(first)
+    assert office.proofs.read() is first
+    for _ in range(150):
+        office.proofs.admit(Connection(), office.authority.issue(mail("a@x.example")).der)
+    office.look()
+    office.read()
+    assert not office.proofs.look()

@@ -59,7 +59,7 @@ class Proofs:
         return self._files.read()
 
     def check_by(self, authorities: ClientAuthorities) -> ClientCheck:
-        """What TLS is to check by CAs."""
+        """The check that TLS makes by CAs."""
         return ClientCheck(authorities.certificates_pem, authorities.crls_pem, self._is_required)
 
     def use(self, authorities: ClientAuthorities) -> None:

@@ -137,14 +137,27 @@ class Fetched:
         return dns.message.from_wire(self.body)
 
 
-def curl(certificates: Certificates, port: int, target: str, *arguments: str, body: bytes | None = None) -> Fetched:
-    """Run curl against the path `target` of the DoH port."""
+def _curl(
+    certificates: Certificates, port: int, target: str, arguments: tuple[str, ...], body: bytes | None
+) -> subprocess.CompletedProcess[bytes]:
     command = [program("curl"), "--silent", "--show-error", "--include", "--max-time", "15", "--noproxy", "*"]
     command += ["--cacert", str(certificates.authority), "--resolve", f"{SERVER_NAME}:{port}:{_LOCALHOST}"]
     if body is not None:
         command += ["--data-binary", "@-", "--header", "content-type: application/dns-message"]
     command += [*arguments, f"https://{SERVER_NAME}:{port}{target}"]
-    done = subprocess.run(command, input=body, capture_output=True, timeout=PATIENCE_SECONDS, check=False)
+    return subprocess.run(command, input=body, capture_output=True, timeout=PATIENCE_SECONDS, check=False)
+
+
+def curl_error(certificates: Certificates, port: int, target: str, *arguments: str, body: bytes | None = None) -> str:
+    """Run curl as `curl`, and fail; what it says."""
+    done = _curl(certificates, port, target, arguments, body)
+    assert done.returncode != 0, done.stdout
+    return done.stderr.decode()
+
+
+def curl(certificates: Certificates, port: int, target: str, *arguments: str, body: bytes | None = None) -> Fetched:
+    """Run curl against the path `target` of the DoH port."""
+    done = _curl(certificates, port, target, arguments, body)
     assert done.returncode == 0, done.stderr.decode()
     rest = done.stdout
     while True:

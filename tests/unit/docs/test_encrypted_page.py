@@ -19,7 +19,7 @@ _PAGE = Path(__file__).parents[3] / "docs" / "encrypted.md"
 
 @pytest.mark.slow
 def test_its_commands_make_a_ca_whose_certificates_are_taken_until_they_are_revoked(tmp_path: Path) -> None:
-    authority, device, revoke = re.findall(r"```sh\n(.*?)```", _PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    authority, device, revoke, renew = re.findall(r"```sh\n(.*?)```", _PAGE.read_text(encoding="utf-8"), re.DOTALL)
 
     def run(commands: str) -> None:
         subprocess.run(["/bin/sh", "-ec", commands], cwd=tmp_path, capture_output=True, check=True, timeout=60)
@@ -33,5 +33,7 @@ def test_its_commands_make_a_ca_whose_certificates_are_taken_until_they_are_revo
     proof = shown_now()
     assert isinstance(proof, Proof)
     assert proof.identity == "alice@corp.example"
+    run(renew + "mv ca-renewed.pem ca.pem")
+    assert shown_now() == proof
     run(revoke)
     assert shown_now() is Fault.REVOKED

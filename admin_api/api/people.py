@@ -12,12 +12,15 @@ fields by what they are called.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from ipaddress import ip_network
 from typing import Any, Final
 
 from pydantic import BaseModel
 
+from admin_api.api import models
 from admin_api.api.http.call import ApiReply, Call
 from admin_api.editing.refusals import BadRequest
 from admin_api.store.roles import INVESTIGATOR, OPERATOR, may
@@ -33,7 +36,10 @@ class Persons:
     """The part of one operation that shows persons.
 
     `fields` and `deeds` are paths into the reply, through lists as well: "items.client". `asks` are parameters of the
-    query that ask for persons: with any value, or with one of those named, alone or among others with commas between.
+    query that ask for persons: with any value, or with one of those named, alone or among others with commas between;
+    "tokens/*" is all that begins so.
+    What no path says is left out by `without_names`, of who does not see persons, and by `without_deeds`, of who does
+    not see deeds, which make the reply anew; `told_more` says what.
     """
 
     fields: tuple[str, ...] = ()
@@ -41,6 +47,9 @@ class Persons:
     all_of_it: bool = False
     to_operators: bool = False  # who handles these things, and so sees the persons in them
     deeds: tuple[str, ...] = ()  # fields that say what a person did, which operators do not see either
+    without_names: Callable[[Any], BaseModel] | None = None
+    without_deeds: Callable[[Any], BaseModel] | None = None
+    told_more: str = ""
 
     @property
     def told(self) -> str:
@@ -48,8 +57,9 @@ class Persons:
         parts = [f"is refused with {', '.join(self.refused)}"] if self.asks else []
         parts += [f"does not see {', '.join(self.fields)}"] if self.fields else []
         done = "is refused" if self.all_of_it else " and ".join(parts)
+        more = f" Nor does it see {self.told_more}." if self.told_more else ""
         deeds = f" Without {INVESTIGATOR}, none sees {', '.join(self.deeds)}." if self.deeds else ""
-        return f"Without the role {self.needs}, a caller {done}.{deeds}"
+        return f"Without the role {self.needs}, a caller {done}.{deeds}{more}"
 
     @property
     def refused(self) -> list[str]:
@@ -83,18 +93,54 @@ def _of(fields: Sequence[str], within: str = "", *more: str, **asks: frozenset[s
     return Persons((*(f"{within}{name}" for name in fields), *more), asks, to_operators=True)
 
 
+def _uses_of_many(report: models.ExemptionReport) -> models.ExemptionReport:
+    """Numbers of uses by a group or a network alone: all others are what one person did."""
+    nothing = {"uses": None, "last_used_at": None}
+    items = [item if _is_of_many(item.subject) else item.model_copy(update=nothing) for item in report.items]
+    return report.model_copy(update={"items": items})
+
+
+def _is_of_many(subject: str) -> bool:
+    """Whether an exemption's subject, as the report has it, is more than one address."""
+    kind, _, who = subject.partition(" ")
+    return kind == "group" or (kind == "network" and ip_network(who, strict=False).num_addresses > 1)
+
+
+def _tokens_unnamed(page: models.Audit) -> models.Audit:
+    """The trail without names of tokens, which are often called after who has them."""
+    unnamed = {"object": f"tokens/{HIDDEN}"}
+    items = [item.model_copy(update=unnamed) if item.object.startswith("tokens/") else item for item in page.items]
+    return page.model_copy(update={"items": items})
+
+
+def _lease_unnamed(explained: models.Explained) -> models.Explained:
+    """A trace that does not say whose lease the address is."""
+    unnamed = {"outcome": HIDDEN, "detail": HIDDEN}
+    trace = [{**step, **(unnamed if step["step"] == "lease" else {})} for step in explained.trace]
+    return explained.model_copy(update={"trace": trace})
+
+
 PERSONS: Final[Mapping[str, Persons]] = {
     "GET /queries": Persons(("items.client", "items.identity", "items.exemption"), {"client": _ANY, "identity": _ANY}),
-    "GET /stats/top": Persons(asks={"by": frozenset({"client", "identity"})}),
-    "GET /reports/usage": Persons(asks={"by": frozenset({"identity"})}),
+    "GET /stats/top": Persons(asks={"by": frozenset({"client", "identity", "exemption"})}),
+    "GET /reports/usage": Persons(asks={"by": frozenset({"identity", "exemption"})}),
     "GET /reports/forecast": Persons(("groups.top_clients.client",)),
-    "POST /policy:plan": Persons(("replay.items.client",)),
-    "GET /explain": Persons(("identity",), asks={"client": _ANY, "client_name": _ANY}, to_operators=True),
+    # Whoever may write a group into the document, of one address, reads in a replay what that address asked for.
+    "POST /policy:plan": Persons(("replay",), {"replay_seconds": _ANY}),
+    "GET /explain": Persons(
+        ("identity",),
+        {"client": _ANY, "client_name": _ANY},
+        to_operators=True,
+        without_names=_lease_unnamed,
+        told_more="whose lease it is, in trace",
+    ),
     "GET /exemptions": _of(_EXEMPTION, "items.", owner=_ANY),
     "GET /exemptions/{id}": _of(_EXEMPTION, "", "history"),
     "GET /reports/exemptions": dataclasses.replace(
         _of([name for name in _EXEMPTION if name not in ("requested_owner", "renewal")], "items."),
         deeds=("items.uses_by",),
+        without_deeds=_uses_of_many,
+        told_more="items.uses and items.last_used_at of an exemption for single addresses or an identity",
     ),
     "GET /change-requests": _of(_CHANGE, "items."),
     "GET /change-requests/{id}": _of(_CHANGE, "", "body"),
@@ -105,10 +151,15 @@ PERSONS: Final[Mapping[str, Persons]] = {
     "GET /policy/history": _of(("actor",), "items."),
     "GET /unlisted": _of(("decided_by",), "items."),
     "GET /unlisted/{domain}": _of(("decided_by",)),
-    "GET /audit": _of(("actor", "before", "after"), "items.", actor=_ANY),
+    "GET /audit": dataclasses.replace(
+        _of(("actor", "before", "after"), "items.", actor=_ANY, object=frozenset({"tokens/*"})),
+        without_names=_tokens_unnamed,
+        told_more="names of tokens in items.object",
+    ),
     "GET /audit:export": _WHOLE,
-    "GET /reports/evidence": _WHOLE,
-    "GET /mail": _of(("to",)),
+    "GET /reports/evidence": Persons(all_of_it=True),  # a signed whole, with how often each exemption was used
+    "GET /mail": _of(("to", "last_error")),  # a mail server's refusal names the recipient
+    "GET /log-sinks": _of(("last_error",), "items."),  # a sink's own words may have a row in them
 }
 """By operation; all others show none, or answer who sent the person along (a change of a lease, of an exemption)."""
 
@@ -125,7 +176,7 @@ def refuse_persons(operation: str, call: Call) -> None:
         value = getattr(call.query, name)
         if value == type(call.query).model_fields[name].default:  # which asks for nobody
             continue
-        if values and values.isdisjoint(part.strip() for part in str(value).split(",")):
+        if values and not _names_one(str(value), values):
             continue
         what = f"{name}={value}" if values else name
         raise BadRequest(
@@ -135,15 +186,22 @@ def refuse_persons(operation: str, call: Call) -> None:
         )
 
 
+def _names_one(text: str, values: Collection[str]) -> bool:
+    """Whether one of a parameter's values, with commas between, is among those that ask for persons."""
+    return any(fnmatchcase(part.strip(), value) for part in text.split(",") for value in values)
+
+
 def without_persons(operation: str, call: Call, reply: ApiReply) -> ApiReply:
     """The reply as its caller may see it."""
     persons = PERSONS.get(operation)
     hidden = () if persons is None else persons.hidden_from(call.roles)
-    if not hidden:
+    if persons is None or not hidden:
         return reply
-    if not isinstance(reply.body, BaseModel):
-        raise TypeError(f"{operation} has fields to hide, and replies with no model")
     body = reply.body
+    if not isinstance(body, BaseModel):
+        raise TypeError(f"{operation} has fields to hide, and replies with no model")
+    for anew in (persons.without_deeds, None if persons.shown_to(call.roles) else persons.without_names):
+        body = body if anew is None else anew(body)  # before the fields are hidden that it looks at
     for path in hidden:
         body = _without(body, path.split("."))
     return dataclasses.replace(reply, body=body)

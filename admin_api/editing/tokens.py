@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final
@@ -11,12 +11,18 @@ from pydantic import Field
 
 from admin_api.editing.common import Said, validated
 from admin_api.editing.errors import Invalid, raise_invalid
+from admin_api.editing.refusals import BadRequest
 from admin_api.store import groups, tokens
-from admin_api.store.roles import ROLES, Role, mistake_in, only_leases, told
+from admin_api.store.roles import INVESTIGATOR, ROLES, Role, may_give, mistake_in, only_leases, told
 from admin_api.store.store import Store
 from admin_api.store.tokens import TokenRow
 from resolver.config import fields
 from resolver.config.section import Section
+
+NOT_GIVEN: Final = (
+    f"{INVESTIGATOR} is given by an {INVESTIGATOR}, or on the machine by 'moatdns token create --role {INVESTIGATOR}'"
+)
+"""Why a caller cannot have a token of that role made, or let in again."""
 
 _MOST_BOUNDS: Final = 100  # networks, and groups, of one token
 
@@ -46,6 +52,7 @@ async def create_token(
     store: Store,
     body: Mapping[str, Any],
     *,
+    giver: Collection[str],
     actor: str,
     request_id: str | None = None,
     now: datetime | None = None,
@@ -53,12 +60,15 @@ async def create_token(
 ) -> TokenMade:
     """Make a token of name, owner, roles, expires_at, networks and groups; `part` is as `tokens.create` has it.
 
-    Raises Invalid, Duplicate, TooMany, StoreAway.
+    `giver` are the roles of who makes it. Raises Invalid, BadRequest (403), Duplicate, TooMany, StoreAway.
     """
     wanted = validated(_Body, body)
     if wanted.expires_at is not None and wanted.expires_at <= (now or datetime.now(UTC)):
         raise Invalid([("/expires_at", "is already past: use a future time, or omit it")])
     roles = _roles_of(wanted)
+    if not may_give(giver, roles):
+        where = "/role" if wanted.role is not None else "/roles"
+        raise BadRequest(403, f"{NOT_GIVEN}; {told(giver)} may not", [(where, NOT_GIVEN)])
     if not only_leases(roles):
         raise_invalid(
             ((name,), f"is for role lease: a token of {told(roles)} cannot be bound")

@@ -85,7 +85,7 @@ WAYS: Final[tuple[Way, ...]] = (
     ),
     Way("a change request is approved", "operator", Second.OWNER, ("POST /change-requests/{id}:approve",)),
     Way("config file: policy.own_vendors, lists, groups, response, approval; upstream; local", "root", Second.ROOT),
-    Way("moatdns token create", "root", Second.ROOT),
+    Way("moatdns token create, moatdns login-link", "root", Second.ROOT),
     Way("moatdns restore, moatdns store confirm-restored", "root", Second.ROOT),
     Way("moatdns catalogue accept", "root", Second.ROOT),
     Way("files: the store, audit.key, snapshots, the program itself", "root", Second.ROOT),

@@ -23,7 +23,7 @@ from admin_api.store.errors import TooMany
 from admin_api.store.roles import FIRST_ROLES
 from admin_api.store.store import Store
 from admin_api.store.tables import tokens
-from admin_api.store.tokens import FIRST_OWNER, LINK, TokenRow
+from admin_api.store.tokens import FIRST_OWNER, LINK, REDEEMED, TokenRow
 
 GOOD_FOR: Final = timedelta(minutes=10)
 LONGEST_SESSION: Final = timedelta(hours=12)
@@ -31,7 +31,6 @@ MOST_LINKS: Final = 10  # that wait to be redeemed
 
 _NAME: Final = "login-link-"
 _HERE, _ANYWHERE = f"{LINK}here:", f"{LINK}anywhere:"  # before the digest: from this machine alone, or from any
-_REDEEMED: Final = "redeemed:"
 _NONE: Final = "0" * 64  # compared with where there is no such link, so that this takes as long
 _LINK: Final = re.compile(r"link_([0-9a-f]{8})_[A-Za-z0-9_-]{43}\Z")
 _SECRET_OCTETS: Final = 32
@@ -51,7 +50,7 @@ async def make_link(change: Change, *, is_for_here: bool, by: str, now: datetime
     """
     now = now or datetime.now(UTC)
     conn, digest = change.connection, tokens.c.digest
-    is_ours = digest.startswith(LINK, autoescape=True) | digest.startswith(_REDEEMED, autoescape=True)
+    is_ours = digest.startswith(LINK, autoescape=True) | digest.startswith(REDEEMED, autoescape=True)
     await conn.execute(delete(tokens).where(is_ours, tokens.c.expires_at <= now))
     waiting = await conn.scalar(select(func.count()).where(digest.startswith(LINK, autoescape=True)))
     if waiting is not None and waiting >= MOST_LINKS:
@@ -67,18 +66,24 @@ async def make_link(change: Change, *, is_for_here: bool, by: str, now: datetime
 
 
 async def redeem_link(
-    store: Store, text: str, *, address: str, is_here: bool, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+    store: Store,
+    text: str,
+    *,
+    address: str,
+    is_here: bool,
+    notes_refusal: bool = True,
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> TokenRow | LinkRefused:
     """Have a link be the token of a session, or say why not; the audit trail has both. Raises StoreAway.
 
     `address` is the browser's, `is_here` whether that is this machine. What names no link leaves no row: anybody may
-    send that.
+    send that; nor does a refusal without `notes_refusal`, for an address that was refused too often.
     """
     match = _LINK.match(text)
     number = match[1] if match else ""
     async with store.read() as connection:
         known = await connection.scalar(select(tokens.c.digest).where(tokens.c.id == number))
-    if known is None or not known.startswith((LINK, _REDEEMED)):
+    if known is None or not known.startswith((LINK, REDEEMED)):
         hmac.compare_digest(_NONE, _digest(text))
         return LinkRefused("the link is wrong, or was over long ago")
     async with store.change("login page") as change:
@@ -89,10 +94,11 @@ async def redeem_link(
             return LinkRefused("the link is wrong, or was revoked")
         why = _refusal(known, row, text, is_here, clock())
         if why is not None:
-            change.record("refuse", f"tokens/{row.name}", None, {"why": why, "address": address})
+            if notes_refusal:
+                change.record("refuse", f"tokens/{row.name}", None, {"why": why, "address": address})
             return LinkRefused(why)
         redeemed = replace(row, expires_at=clock() + LONGEST_SESSION)
-        values = {"digest": _REDEEMED + known.rpartition(":")[2], "expires_at": redeemed.expires_at}
+        values = {"digest": REDEEMED + known.rpartition(":")[2], "expires_at": redeemed.expires_at}
         await conn.execute(update(tokens).where(tokens.c.id == number).values(values))
         change.record("redeem", f"tokens/{row.name}", row.plain(), {**redeemed.plain(), "address": address})
         return redeemed
@@ -102,7 +108,7 @@ def _refusal(known: str, row: TokenRow, text: str, is_here: bool, now: datetime)
     is_right = hmac.compare_digest(known.rpartition(":")[2], _digest(text))
     if not is_right:
         return "the link is wrong"
-    if known.startswith(_REDEEMED):
+    if known.startswith(REDEEMED):
         return "the link was used already"
     if row.has_expired(now):
         return "the link is over: it is good for ten minutes"

@@ -33,6 +33,14 @@ def may(roles: Collection[str], least: str) -> bool:
     return any(_RANK.get(role, 0) >= _RANK[least] for role in roles)
 
 
+def may_give(giver: Collection[str], wanted: Collection[str]) -> bool:
+    """Whether a caller may make a token of these roles, or let one in again: none shows persons by giving itself that.
+
+    Beside investigators, root gives `investigator`, by `moatdns token create`, and `login.oidc.roles` does.
+    """
+    return INVESTIGATOR not in wanted or INVESTIGATOR in giver
+
+
 def only_leases(roles: Collection[str]) -> bool:
     """Whether they set leases by the role lease, as VPN and DHCP servers do, and not as an operator."""
     return LEASE in roles and not may(roles, OPERATOR)
@@ -54,7 +62,7 @@ def mistake_in(roles: Collection[str]) -> str | None:
     """Why a token cannot have this set; None where it can."""
     if not roles:
         return f"is missing: use one or more of {', '.join(ROLES)}"
-    if set(roles) == {INVESTIGATOR}:
+    if INVESTIGATOR in roles and not may(roles, "viewer"):
         return "investigator shows persons in what another role reads: add viewer, operator or admin"
     return None
 

@@ -40,6 +40,7 @@ _FIRST_PART, _SECOND_PART = 22, 21  # letters of 43, six bits each: either half 
 _PART_OCTETS = 17
 _TOUCHED_ENOUGH = timedelta(minutes=1)
 LINK: Final = "link:"  # before a digest: of a link that is not redeemed yet (login_links.py)
+REDEEMED: Final = "redeemed:"  # before a digest: of a link whose session it is
 _SUSPENDED = "suspended:"  # before a digest: no token has that one, whatever version looks
 _NOBODY = "0" * 64  # compared with when no token has the id, so that this takes as long
 
@@ -134,7 +135,14 @@ async def is_suspended(conn: AsyncConnection, text: str) -> bool:
 
 
 async def suspend_all(change: Change) -> int:
-    """Have no token let anybody in until an admin confirms it; gives how many that concerns."""
+    """Have no token let anybody in until an admin confirms it; gives how many that concerns.
+
+    Links, and the sessions of those that were redeemed, are removed: they last minutes and hours, and a session's
+    text nobody has.
+    """
+    digest = tokens.c.digest
+    of_links = or_(*(digest.startswith(mark, autoescape=True) for mark in (LINK, REDEEMED)))
+    await change.connection.execute(delete_from(tokens).where(of_links))
     suspended = update_table(tokens).where(~_IS_SUSPENDED).values(digest=_SUSPENDED + tokens.c.digest)
     return int((await change.connection.execute(suspended)).rowcount)
 

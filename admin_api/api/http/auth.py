@@ -39,6 +39,10 @@ class Throttle:
         self._good: OrderedDict[bytes, None] = OrderedDict()  # SHA-256 of tokens; the one used last is at the end
         self._looks = Buckets(_LOOKS_PER_SECOND, 1, "token_looks", Counter())
 
+    def hears(self, address: str) -> bool:
+        """Whether an address has not been wrong too often."""
+        return self._seconds_left(address) <= 0
+
     def check(self, address: str) -> None:
         """Raises BadRequest (429) while an address has been wrong too often."""
         left = self._seconds_left(address)

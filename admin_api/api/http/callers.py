@@ -6,7 +6,7 @@ import asyncio
 import ipaddress
 import time
 from collections import OrderedDict
-from collections.abc import Coroutine
+from collections.abc import Collection, Coroutine
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
@@ -15,6 +15,7 @@ from aiohttp import web
 from admin_api.api.context import Context
 from admin_api.api.http.auth import Throttle, authenticate, demand_for_basic, from_basic, is_basic
 from admin_api.api.http.caller import Caller
+from admin_api.api.http.hosts import without_port
 from admin_api.editing.refusals import BadRequest
 from admin_api.sign_in.refusal import ProviderAway, SignInRefused
 from admin_api.store import tokens
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 TOKEN_USED: Final = "token.used"  # noqa: S105 (an event)
 _TOLD_SECONDS = 3600.0
 _DOTS = 2  # of a JWT
+_OF_PROXIES: Final = ("Forwarded", "Via", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-IP")
 
 ACTOR = web.RequestKey("actor", str)  # for the log line of a call
 REQUEST_ID = web.RequestKey("request_id", str)
@@ -103,9 +105,15 @@ class Callers:
             raise BadRequest(404, "links sign nobody in here: the config turns them off")
         address = request.remote or ""
         self._throttle.check_before_look(address, text)
-        self._throttle.check(address)
-        found = await redeem_link(self._context.store, text, address=address, is_here=_is_here(request))
+        found = await redeem_link(
+            self._context.store,
+            text,
+            address=address,
+            is_here=_is_here(request),
+            notes_refusal=self._throttle.hears(address),
+        )
         if isinstance(found, LinkRefused):
+            self._throttle.check(address)
             self._throttle.wrong(address, text)
             raise BadRequest(401, f"{found.why}. Make a new one: moatdns login-link")
         return found
@@ -147,15 +155,29 @@ class Callers:
 
 
 def _is_here(request: web.Request) -> bool:
-    """Whether a call comes from this machine."""
-    remote = (request.remote or "").partition("%")[0]
+    """Whether a call comes from this machine itself, for a page that it calls by an address of this machine.
+
+    By a proxy on this machine everybody comes from here: so a call that says that it was passed on (RFC 7239), or
+    whose Host is another name, does not. A proxy that says neither is not told from a browser here.
+    """
+    if any(name in request.headers for name in _OF_PROXIES):
+        return False
     own = request.transport.get_extra_info("sockname") if request.transport else None
+    ours = (own[0].partition("%")[0],) if own else ()
+    called = without_port(request.headers.get("Host", "").strip().lower())
+    return all(_is_ours(text.partition("%")[0], ours) for text in (request.remote or "", called))
+
+
+def _is_ours(text: str, ours: Collection[str]) -> bool:
+    """Whether an address is of the loopback interface, or the one that was connected to."""
+    if text == "localhost":
+        return True
     try:
-        address = ipaddress.ip_address(remote)
+        address = ipaddress.ip_address(text)
     except ValueError:
         return False
     address = getattr(address, "ipv4_mapped", None) or address
-    return address.is_loopback or bool(own and own[0].partition("%")[0] == remote)
+    return address.is_loopback or text in ours
 
 
 def demand(caller: Caller, role: str) -> None:

@@ -24,7 +24,7 @@ class Hosts:
 
     def check(self, host: str | None) -> None:
         """Raises BadRequest (421) for a name that is not ours."""
-        name = _without_port((host or "").strip().lower())
+        name = without_port((host or "").strip().lower())
         if name in self._names:
             return
         if self._takes_addresses:
@@ -37,7 +37,8 @@ class Hosts:
         raise BadRequest(421, "this name is not known here: add it to admin.allowed_hosts in the config")
 
 
-def _without_port(host: str) -> str:
+def without_port(host: str) -> str:
+    """The name or address in a Host header."""
     if host.startswith("["):
         return host[1:].partition("]")[0]
     return host.partition(":")[0].rstrip(".")

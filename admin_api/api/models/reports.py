@@ -51,7 +51,7 @@ class ExemptionUse(BaseModel):
     starts_at: AwareDatetime
     expires_at: AwareDatetime
     ended_at: AwareDatetime | None
-    uses: int
+    uses: int | None = Field(description="Null where it is what one person did, who is not shown.")
     last_used_at: AwareDatetime | None = Field(description="Precise to the minute, hour or day of the counts.")
     uses_by: list[PersonUse] = Field(description="Of these, by whom, where clients have an identity; most first.")
     stale: bool = Field(description="It was in force, but never used.")

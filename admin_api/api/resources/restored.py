@@ -24,7 +24,9 @@ async def show(call: Call) -> ApiReply:
 async def confirm(call: Call) -> ApiReply:
     """POST /restored:confirm."""
     context = call.context
-    done, number, revision = await editing.confirm(context.subjects, call.body, owner=call.owner, **call.by)
+    done, number, revision = await editing.confirm(
+        context.subjects, call.body, giver=call.roles, owner=call.owner, **call.by
+    )
     with contextlib.suppress(StoreAway):  # it is told a second later then
         await context.restored.look()
     told = {"exemptions": [row.id for row in done.exemptions]}

@@ -38,7 +38,7 @@ async def create(call: Call) -> ApiReply:
             body["expires_at"] = expiry(expires, datetime.now(UTC))
         except ValueError as error:
             raise Invalid([("/expires", str(error))]) from None
-    made = await editing.create_token(call.context.store, body, part=call.token_part, **call.by)
+    made = await editing.create_token(call.context.store, body, giver=call.roles, part=call.token_part, **call.by)
     item = as_model(models.NewToken, made.row, token=made.text)
     return ApiReply(item, 201, {"Location": f"/api/v1/tokens/{made.row.name}"})
 

@@ -84,7 +84,7 @@ def _document_page(visit: Visit, planned: Any) -> web.Response:
         "policy/policy_document.html",
         text=visit.form.get("document", ""),
         replay=visit.text("replay"),
-        replays=REPLAYS,
+        replays=REPLAYS if visit.sees_persons("POST /policy:plan") else (),
         plan=planned,
         changes=_changes(planned) if planned else [],
         pairs=replayed.items[:_MOST_PAIRS] if replayed else [],

@@ -9,6 +9,7 @@ from typing import Any
 from aiohttp import web
 
 from admin_api.api import models
+from admin_api.api.people import PERSONS
 from admin_api.pages.shared import ranges
 from admin_api.pages.shared.ranges import Range
 from admin_api.pages.shared.visit import Visit
@@ -50,7 +51,7 @@ async def exemptions(visit: Visit) -> web.StreamResponse:
     return visit.render(
         "reports/report_exemptions.html",
         **_facts(chosen, report, items),
-        used=sum(1 for item in items if item.uses),
+        used=None if any(item.uses is None for item in items) else sum(1 for item in items if item.uses),
         stale=sum(1 for item in items if item.stale),
     )
 
@@ -66,7 +67,7 @@ async def usage(visit: Visit) -> web.StreamResponse:
         total={kind: sum(n for item in items if isinstance(n := item[kind], int)) for kind in _KINDS},
         kinds=_KINDS,
         columns=[] if report is None else report.by,
-        choices=[one for one in BY if "identity" not in one[0] or visit.sees_persons("GET /reports/usage")],
+        choices=[one for one in BY if not _is_of_persons(one[0]) or visit.sees_persons("GET /reports/usage")],
         steps=STEPS,
     )
 
@@ -96,6 +97,10 @@ async def csv(visit: Visit) -> web.StreamResponse:
     """GET /reports/exemptions.csv and /reports/usage.csv."""
     query = {**_asked(_chosen(visit)), "format": "csv"}
     return visit.pass_on(await visit.call(f"GET {visit.address.removesuffix('.csv')}", query=query))
+
+
+def _is_of_persons(by: str) -> bool:
+    return not PERSONS["GET /reports/usage"].asks["by"].isdisjoint(by.split(","))
 
 
 def _chosen(visit: Visit) -> dict[str, str]:

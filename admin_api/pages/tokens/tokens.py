@@ -8,6 +8,7 @@ from aiohttp import web
 
 from admin_api.api import models
 from admin_api.pages.shared.visit import Visit
+from admin_api.store.roles import may_give
 
 ROLES = (
     ("viewer", "viewer: reads figures and the policy"),
@@ -59,6 +60,7 @@ async def confirm(visit: Visit) -> web.StreamResponse:
 
 async def _page(visit: Visit, made: models.NewToken | None) -> web.Response:
     page: models.Tokens = await visit.ask("GET /tokens", query=visit.listing(100))
+    roles = [one for one in ROLES if may_give(visit.caller.roles, (one[0],))]
     return visit.render(
-        "tokens/tokens.html", page=page, made=made, roles=ROLES, expiries=EXPIRIES, now=datetime.now(UTC)
+        "tokens/tokens.html", page=page, made=made, roles=roles, expiries=EXPIRIES, now=datetime.now(UTC)
     )

@@ -11,6 +11,7 @@ from admin_api.api.http.auth import MOST_WRONG, Throttle
 from admin_api.editing.refusals import BadRequest
 from admin_api.pages.login import sessions
 from admin_api.store import tokens
+from admin_api.store.login_links import make_link
 
 from .browser import Browser
 from .conftest import Served
@@ -51,6 +52,50 @@ async def test_in_a_flood_of_guesses_a_token_that_was_good_before_is_good_until_
     async with served.store.change("test") as change:
         await tokens.revoke(change, "a-viewer")
     assert await served.status("GET", "lists", role="viewer") == 429
+
+
+async def by_link(served: Served, text: str, **headers: str) -> tuple[int, str]:
+    """Status and page of a link that is sent to be redeemed."""
+    sent = {name.replace("_", "-"): value for name, value in headers.items()}
+    form = served.session.post(f"{served.url}/login/link", data={"link": text}, headers=sent, allow_redirects=False)
+    async with form as response:
+        return response.status, await response.text()
+
+
+async def link(served: Served, *, is_for_here: bool = True) -> str:
+    async with served.store.change("command line") as change:
+        return (await make_link(change, is_for_here=is_for_here, by="root"))[1]
+
+
+@pytest.mark.slow
+async def test_guesses_of_others_lock_no_good_link_out_and_fill_no_trail(served: Served) -> None:
+    text = await link(served)
+    await guess(served)
+    for _ in range(3):
+        assert (await by_link(served, f"{text[:-4]}AAAA"))[0] == 429
+    rows = (await served.get("audit?action=refuse"))["items"]
+    assert rows == []
+    assert (await by_link(served, text))[0] == 303
+    assert (await by_link(served, text))[0] == 429
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"Forwarded": "for=192.0.2.7"},
+        {"X_Forwarded_For": "192.0.2.7"},
+        {"Via": "1.1 proxy"},
+        {"X_Real_IP": "192.0.2.7"},
+    ],
+)
+async def test_a_link_for_this_machine_is_redeemed_by_no_proxy_on_it(served: Served, said: dict[str, str]) -> None:
+    text = await link(served)
+    status, page = await by_link(served, text, **said)
+    assert (status, "link is for a browser on this machine" in page) == (401, True)
+    status, page = await by_link(served, text, Host="moatdns.corp.example")
+    assert (status, "link is for a browser on this machine" in page) == (401, True)
+    assert (await by_link(served, text, Host=f"localhost:{served.port}"))[0] == 303
+    assert (await by_link(served, await link(served, is_for_here=False), **said))[0] == 303
 
 
 def test_tokens_that_are_not_known_are_looked_up_now_and_then_where_many_were_wrong() -> None:

@@ -11,6 +11,7 @@ import pytest
 from pydantic import BaseModel
 
 from admin_api.api.http.call import ApiReply, Call
+from admin_api.api.models import LogSinkItem, LogSinks, MailState
 from admin_api.api.people import HIDDEN, PERSONS, Persons, without_persons
 from admin_api.api.route import operation_name
 from admin_api.api.routes import ROUTES
@@ -100,8 +101,9 @@ def _filled(model: type[BaseModel]) -> BaseModel:
     made = model.model_construct()
     for name, field in model.model_fields.items():
         inner = list(models_in(field.annotation))
-        value: Any = _filled(inner[0]) if inner else CLIENT
-        setattr(made, name, [value] if "list[" in str(field.annotation) else value)
+        written = str(field.annotation)
+        value: Any = _filled(inner[0]) if inner else {"step": CLIENT} if "list[dict" in written else CLIENT
+        setattr(made, name, [value] if "list[" in written else value)
     return made
 
 
@@ -181,7 +183,9 @@ async def test_the_query_log_hides_its_clients_but_from_investigators(office: Se
         problem = await expect_problem(response)
     role = "admin" if caller == "admin-alone" else caller
     assert problem["detail"] == f"client asks for persons, and needs the role investigator; your token has {role}"
-    for asking in ("stats/top?by=client", "stats/top?by=identity", f"queries?identity={IDENTITY}"):
+    for asking in ("client", "identity", "exemption"):
+        assert await office.status("GET", f"stats/top?by={asking}", role=caller) == 403
+    for asking in ("reports/usage?by=exemption", f"queries?identity={IDENTITY}"):
         assert await office.status("GET", asking, role=caller) == 403
     assert await office.status("GET", "reports/usage?by=vendor,%20identity", role=caller) == 403
     assert await office.status("GET", "stats/top?by=domain", role=caller) == 200
@@ -218,6 +222,73 @@ async def test_operators_see_those_whom_they_handle_and_not_what_these_did(offic
         assert IDENTITY in await response.text()
 
 
+@pytest.mark.parametrize("caller", ["viewer", "operator", "admin-alone"])
+async def test_a_made_up_group_of_one_address_replays_nobodys_queries(office: Served, caller: str) -> None:
+    document = await office.get("policy")
+    document["policy"]["groups"] = [{"name": "one", "networks": [CLIENT], "exempt": True}]
+    async with office.call("POST", "policy:plan?replay_seconds=86400", document, role=caller) as response:
+        problem = await expect_problem(response)
+    has = "admin" if caller == "admin-alone" else caller
+    assert (response.status, problem["detail"]) == (
+        403,
+        f"replay_seconds asks for persons, and needs the role investigator; your token has {has}",
+    )
+    assert await office.status("POST", "policy:plan", document, role=caller) == 200
+    page, _ = await (await Browser.log_in(office, caller)).get("/policy/document")
+    assert "Try it on logged queries" not in page
+    page, _ = await (await Browser.log_in(office, "investigating-viewer")).get("/policy/document")
+    assert "Try it on logged queries" in page
+
+
+async def test_how_often_one_person_used_an_exemption_is_for_investigators_alone(office: Served) -> None:
+    assert await office.status("POST", "groups", {"name": "lab", "networks": ["10.9.0.0/16"]}) == 201
+    for subject in ({"group": "lab"}, {"network": "10.9.0.0/16"}, {"network": "10.9.0.9/32"}, {"identity": IDENTITY}):
+        exemption = {"subject": subject, "scope": ["anthropic"], "owner": OWNER, "reason": "trial"}
+        assert await office.status("POST", "exemptions", {**exemption, "duration_seconds": 3600}) == 201
+    seen = {}
+    for caller in ("operator", "investigating-operator"):
+        async with office.call("GET", "reports/exemptions", role=caller) as response:
+            seen[caller] = {item["subject"]: item["uses"] for item in (await response.json())["items"]}
+    assert set(seen["investigating-operator"].values()) == {0}
+    one = {f"client {CLIENT}", f"identity {IDENTITY}", "network 10.9.0.9/32"}
+    assert {subject for subject, uses in seen["operator"].items() if uses is None} == one
+    page, _ = await (await Browser.log_in(office, "operator")).get("/reports/exemptions")
+    assert page.count('<span class="dim">hidden</span>') == len(one)
+    assert await office.status("GET", "reports/evidence", role="operator") == 403
+
+
+async def test_the_trail_names_no_token_to_a_viewer(office: Served) -> None:
+    body = {"name": "anas-laptop", "owner": OWNER, "role": "viewer"}
+    assert await office.status("POST", "tokens", body) == 201
+    for caller, name in (("viewer", "tokens/hidden"), ("operator", "tokens/anas-laptop")):
+        async with office.call("GET", "audit?limit=1", role=caller) as response:
+            assert [item["object"] for item in (await response.json())["items"]] == [name]
+    assert await office.status("GET", "audit?object=tokens/anas-laptop", role="viewer") == 403
+    assert await office.status("GET", "audit?object=groups/default", role="viewer") == 200
+
+
+async def test_a_viewers_trace_does_not_say_whose_lease_the_usual_client_is(office: Served) -> None:
+    assert await office.status("PUT", "leases/127.0.0.1", {"identity": IDENTITY, "ttl_seconds": 3600}) == 201
+    for caller, seen in (("viewer", HIDDEN), ("operator", IDENTITY)):
+        async with office.call("GET", "explain?name=claude.ai", role=caller) as response:
+            explained = await response.json()
+        (lease,) = [step for step in explained["trace"] if step["step"] == "lease"]
+        assert (explained["identity"], lease["outcome"], IDENTITY in lease["detail"]) == (seen, seen, seen == IDENTITY)
+
+
+async def test_what_a_mail_server_says_of_recipients_is_hidden_from_viewers() -> None:
+    said = "ana@corp.example: 550 no such user"
+    for operation, body in (
+        ("GET /mail", MailState(last_error=said)),
+        ("GET /log-sinks", LogSinks(items=[LogSinkItem.model_construct(last_error=f"400: {IDENTITY}")])),
+    ):
+        for roles, is_hidden in ((("viewer",), True), (("operator",), False)):
+            told = without_persons(operation, _call(roles), ApiReply(body)).body
+            assert isinstance(told, BaseModel)
+            (error,) = _at(told, ["last_error"] if operation == "GET /mail" else ["items", "last_error"])
+            assert (error == HIDDEN) is is_hidden
+
+
 async def test_the_description_says_who_sees_persons(served: Served) -> None:
     described = await served.get("/openapi.json")
     said = described["paths"]["/api/v1/queries"]["get"]["description"]
@@ -242,4 +313,5 @@ def test_the_documentation_has_the_table() -> None:
         seen += (
             f"; hidden from operators, too: {', '.join(f'`{path}`' for path in persons.deeds)}" if persons.deeds else ""
         )
+        seen += f"; nor {persons.told_more}" if persons.told_more else ""
         assert f"| `{name}` | {'; '.join(parts)}{seen} |\n" in text

@@ -8,6 +8,7 @@ import pytest
 
 from admin_api.second_owner.standing import standing_openings
 from admin_api.store import exemptions, restored, tokens
+from admin_api.store.roles import FIRST_ROLES
 from tests.unit.admin_api.states import new_exemption
 from tests.unit.bundled import bundled_catalogue
 
@@ -23,7 +24,7 @@ async def suspended(served: Served) -> str:
     async with served.store.change("test") as change:
         row = await exemptions.create(change, new_exemption(), owner="Ana")
         await restored.suspend(change, "2026-11-27T03:00:00Z", [])
-        _, served.tokens["root"] = await tokens.create(change, name="root", owner="Root", roles=("admin",))
+        _, served.tokens["root"] = await tokens.create(change, name="root", owner="Root", roles=FIRST_ROLES)
     await served.context.restored.look()
     return row.id
 
@@ -33,7 +34,7 @@ async def restore_policy(served: Served) -> None:
     async with served.store.change("test") as change:
         found = await standing_openings(change.connection, bundled_catalogue())
         await restored.suspend(change, "2026-11-27T03:00:00Z", [], found)
-        _, served.tokens["root"] = await tokens.create(change, name="root", owner="Root", roles=("admin",))
+        _, served.tokens["root"] = await tokens.create(change, name="root", owner="Root", roles=FIRST_ROLES)
     served.tokens["admin"] = served.tokens["root"]
     await served.context.restored.look()
 

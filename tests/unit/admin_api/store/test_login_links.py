@@ -119,3 +119,13 @@ async def test_a_revoked_link_or_session_is_over(store: Store) -> None:
 async def test_a_link_before_the_first_start_leaves_the_first_token_to_be_made(store: Store, tmp_path: Path) -> None:
     await made(store)
     assert await tokens.ensure_first_token(store, tmp_path) is not None
+
+
+async def test_no_link_and_no_session_of_one_comes_out_of_a_backup(store: Store) -> None:
+    await made(store)
+    assert isinstance(await redeemed(store, await made(store)), TokenRow)
+    async with store.change("moatdns") as change:
+        await tokens.create(change, name="ana", owner="Ana", roles=("viewer",))
+        assert await tokens.suspend_all(change) == 1
+    async with store.read() as conn:
+        assert [(row.name, row.suspended) for row in await tokens.all_tokens(conn)] == [("ana", True)]

@@ -20,6 +20,7 @@ from admin_api.signed.files import verified
 from admin_api.signed.keys import load_key
 from admin_api.signed.signer import Signer
 from admin_api.store import restored, tokens, trail
+from admin_api.store.roles import FIRST_ROLES
 from tests.unit.admin_api.browser import Browser
 from tests.unit.admin_api.conftest import Served
 
@@ -147,7 +148,7 @@ async def test_what_a_restore_suspended_has_ended_and_counts_again_from_when_it_
         await restored.suspend(change, "2026-11-27T03:00:00Z", [])
     suspended = datetime.now(UTC).isoformat().replace("+00:00", "Z")
     async with served.store.change("command line") as change:
-        _, served.tokens["admin"] = await tokens.create(change, name="root", owner="Root", roles=("admin",))
+        _, served.tokens["admin"] = await tokens.create(change, name="root", owner="Root", roles=FIRST_ROLES)
         await restored.confirm(change, [], None, owner="root")
     first, again = (one for one in (await evidence(served))["openings"] if one["kind"] == "exemption")
     assert first["ended"] <= suspended <= again["begins"]

@@ -15,7 +15,7 @@ from admin_api.editing.errors import Invalid
 from admin_api.editing.tokens import create_token, revoke_token
 from admin_api.store import audit, tokens
 from admin_api.store.errors import Duplicate, NotFound, TooMany
-from admin_api.store.roles import ROLES, may
+from admin_api.store.roles import FIRST_ROLES, ROLES, may
 from admin_api.store.store import Store
 from admin_api.store.tables import tokens as table
 
@@ -34,7 +34,7 @@ async def who(store: Store, text: str, now: datetime = NOW) -> str | None:
 
 
 async def test_a_token_is_known_by_its_whole_text(store: Store) -> None:
-    made = await create_token(store, BODY, actor="ana")
+    made = await create_token(store, BODY, giver=FIRST_ROLES, actor="ana")
     assert re.fullmatch(r"moat_[0-9a-f]{8}_[A-Za-z0-9_-]{43}", made.text)
     assert await who(store, made.text) == "ops"
     other = made.text[:-1] + ("A" if made.text[-1] != "A" else "B")
@@ -44,9 +44,11 @@ async def test_a_token_is_known_by_its_whole_text(store: Store) -> None:
 
 
 async def test_neither_the_store_nor_the_trail_holds_the_secret(store: Store) -> None:
-    made = await create_token(store, {**BODY, "expires_at": NOW.isoformat()}, actor="ana", now=NOW - timedelta(1))
+    made = await create_token(
+        store, {**BODY, "expires_at": NOW.isoformat()}, giver=FIRST_ROLES, actor="ana", now=NOW - timedelta(1)
+    )
     await revoke_token(store, "ops", actor="ben")
-    await create_token(store, BODY, actor="ana")
+    await create_token(store, BODY, giver=FIRST_ROLES, actor="ana")
     async with store.read() as conn:
         rows = [dict(row._mapping) for row in await conn.execute(select(table))]
         trail = await audit.page(conn, limit=10)
@@ -67,13 +69,13 @@ async def test_neither_the_store_nor_the_trail_holds_the_secret(store: Store) ->
 
 async def test_a_token_ends_at_its_time(store: Store) -> None:
     body = {**BODY, "expires_at": NOW + timedelta(hours=1)}
-    made = await create_token(store, body, actor="ana", now=NOW)
+    made = await create_token(store, body, giver=FIRST_ROLES, actor="ana", now=NOW)
     assert await who(store, made.text, NOW + timedelta(minutes=59)) == "ops"
     assert await who(store, made.text, NOW + timedelta(hours=1)) is None
 
 
 async def test_a_revoked_token_is_worth_nothing(store: Store) -> None:
-    made = await create_token(store, BODY, actor="ana")
+    made = await create_token(store, BODY, giver=FIRST_ROLES, actor="ana")
     await revoke_token(store, "ops", actor="ana")
     assert await who(store, made.text) is None
     with pytest.raises(NotFound, match="token 'ops'"):
@@ -81,33 +83,35 @@ async def test_a_revoked_token_is_worth_nothing(store: Store) -> None:
 
 
 async def test_names_of_tokens_are_unique(store: Store) -> None:
-    await create_token(store, BODY, actor="ana")
+    await create_token(store, BODY, giver=FIRST_ROLES, actor="ana")
     with pytest.raises(Duplicate, match="token 'ops'"):
-        await create_token(store, BODY, actor="ana")
+        await create_token(store, BODY, giver=FIRST_ROLES, actor="ana")
 
 
 async def test_every_mistake_of_a_token_is_told_at_its_place(store: Store) -> None:
     with pytest.raises(Invalid) as raised:
-        await create_token(store, {"name": "Ops!", "owner": "", "role": "root", "more": 1}, actor="ana")
+        await create_token(
+            store, {"name": "Ops!", "owner": "", "role": "root", "more": 1}, giver=FIRST_ROLES, actor="ana"
+        )
     assert {pointer for pointer, _ in raised.value.errors} == {"/name", "/owner", "/role", "/more"}
     for expires in ("2020-01-01T00:00:00Z", "tomorrow", "2090-01-01T00:00:00"):
         with pytest.raises(Invalid) as raised:
-            await create_token(store, {**BODY, "expires_at": expires}, actor="ana")
+            await create_token(store, {**BODY, "expires_at": expires}, giver=FIRST_ROLES, actor="ana")
         assert [pointer for pointer, _ in raised.value.errors] == ["/expires_at"]
     with pytest.raises(Invalid, match="remove NUL"):
-        await create_token(store, {**BODY, "owner": "\0"}, actor="ana")
+        await create_token(store, {**BODY, "owner": "\0"}, giver=FIRST_ROLES, actor="ana")
 
 
 async def test_tokens_are_bounded(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tokens, "MOST_TOKENS", 2)
     for number in range(2):
-        await create_token(store, {**BODY, "name": f"t{number}"}, actor="ana")
+        await create_token(store, {**BODY, "name": f"t{number}"}, giver=FIRST_ROLES, actor="ana")
     with pytest.raises(TooMany, match="there are 2 tokens"):
-        await create_token(store, {**BODY, "name": "t2"}, actor="ana")
+        await create_token(store, {**BODY, "name": "t2"}, giver=FIRST_ROLES, actor="ana")
 
 
 async def test_last_use_is_noted_at_most_once_a_minute(store: Store) -> None:
-    row = (await create_token(store, BODY, actor="ana")).row
+    row = (await create_token(store, BODY, giver=FIRST_ROLES, actor="ana")).row
     assert row.last_used_at is None
     noted = []
     for seconds in (0, 30, 59, 60, 61):
@@ -123,7 +127,7 @@ async def test_last_use_is_noted_at_most_once_a_minute(store: Store) -> None:
 
 async def test_tokens_are_listed_by_name(store: Store) -> None:
     for name in ("b", "a", "c"):
-        await create_token(store, {**BODY, "name": name}, actor="ana")
+        await create_token(store, {**BODY, "name": name}, giver=FIRST_ROLES, actor="ana")
     async with store.read() as conn:
         assert [row.name for row in await tokens.page(conn, limit=2)] == ["a", "b"]
         assert [row.name for row in await tokens.page(conn, limit=2, after="b")] == ["c"]
@@ -185,13 +189,14 @@ async def test_a_token_file_that_was_taken_away_stays_away(store: Store, tmp_pat
 
 
 async def test_a_token_has_a_set_of_roles_each_once_in_one_order(store: Store) -> None:
-    made = await create_token(
-        store, {"name": "many", "owner": "Ana", "roles": ["investigator", "viewer", "viewer"]}, actor="ana"
-    )
+    many = {"name": "many", "owner": "Ana", "roles": ["investigator", "viewer", "viewer"]}
+    made = await create_token(store, many, giver=FIRST_ROLES, actor="ana")
     assert made.row.roles == ("viewer", "investigator")
     async with store.read() as conn:
         assert (await tokens.get(conn, "many")).roles == ("viewer", "investigator")
-    single = await create_token(store, {"name": "single", "owner": "Ana", "role": "admin"}, actor="ana")
+    single = await create_token(
+        store, {"name": "single", "owner": "Ana", "role": "admin"}, giver=FIRST_ROLES, actor="ana"
+    )
     assert (single.row.roles, single.row.role) == (("admin",), "admin")
 
 
@@ -210,7 +215,7 @@ async def test_a_set_of_roles_that_permits_nothing_is_refused(
     store: Store, roles: dict[str, object], told: str
 ) -> None:
     with pytest.raises(Invalid) as refused:
-        await create_token(store, {"name": "none", "owner": "Ana", **roles}, actor="ana")
+        await create_token(store, {"name": "none", "owner": "Ana", **roles}, giver=FIRST_ROLES, actor="ana")
     assert told in "; ".join(f"{pointer}: {why}" for pointer, why in refused.value.errors)
 
 

@@ -19,7 +19,8 @@ class LogSinkItem(BaseModel):
     )
     behind_seconds: float = Field(description="Age of the oldest row that waits; 0 where none does.")
     last_success_at: AwareDatetime | None
-    last_error: str | None = Field(description="Why it takes nothing now; null while it does.")
+    trouble: str | None = Field(description="Why it takes nothing now; null while it does.")
+    last_error: str | None = Field(description="The same, with the sink's own words.")
 
 
 class LogSinks(Items[LogSinkItem]):

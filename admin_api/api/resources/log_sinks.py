@@ -17,6 +17,7 @@ async def listing(call: Call) -> ApiReply:
             dropped=dict(sink.state.dropped),
             behind_seconds=round(sink.state.behind_seconds, 1),
             last_success_at=sink.state.last_success_at,
+            trouble=sink.state.trouble,
             last_error=sink.state.last_error,
         )
         for sink in call.context.sinks.sinks
